@@ -1,0 +1,62 @@
+/**
+ * A loop that compares desired with actual: it runs a step at once, after each wake, and after
+ * `intervalMs` without one.
+ *
+ * Truth is in what the step reads; a wake is only a hint to look sooner. Hence wakes coalesce: any
+ * number of them during a step cause exactly one further step, which starts after they were given.
+ * A step that fails is reported and tried again after `retryDelayMs`, so the loop ends by its signal
+ * alone. At most one step runs at a time.
+ */
+import type { Clock } from "../time/clock.ts";
+
+export interface WakeableLoopOptions {
+  readonly step: (signal: AbortSignal) => Promise<void>;
+  readonly intervalMs: number;
+  /** Milliseconds to wait after the n-th failure in a row, n from 1. */
+  readonly retryDelayMs: (failures: number) => number;
+  readonly onFailure: (error: unknown, failures: number) => void;
+  readonly clock: Clock;
+}
+
+export class WakeableLoop {
+  readonly #options: WakeableLoopOptions;
+  #isWoken = false;
+  #interruptWait: (() => void) | undefined;
+
+  constructor(options: WakeableLoopOptions) {
+    this.#options = options;
+  }
+
+  /** Asks for a step as soon as the present one, if any, has ended. Does not interrupt a retry delay. */
+  wake(): void {
+    this.#isWoken = true;
+    this.#interruptWait?.();
+  }
+
+  /** Runs until the signal aborts; then resolves once the step under way has ended. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { step, intervalMs, retryDelayMs, onFailure, clock } = this.#options;
+    let failures = 0;
+    while (!signal.aborted) {
+      this.#isWoken = false;
+      try {
+        await step(signal);
+        failures = 0;
+      } catch (error) {
+        if (signal.aborted) return;
+        failures += 1;
+        onFailure(error, failures);
+        await clock.sleep(retryDelayMs(failures), signal);
+        continue;
+      }
+      if (!this.#isWoken) await this.#waitForWake(intervalMs, signal);
+    }
+  }
+
+  async #waitForWake(ms: number, signal: AbortSignal): Promise<void> {
+    const wait = new AbortController();
+    this.#interruptWait = () => wait.abort();
+    await this.#options.clock.sleep(ms, AbortSignal.any([signal, wait.signal]));
+    this.#interruptWait = undefined;
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * A broker as the rest of the code sees it. Two implementations stand behind it, RabbitMQ and an
+ * in-process one, held to one conformance suite (test/messaging/conformance.ts).
+ */
+import type { PartHealth } from "../telemetry/part-health.ts";
+
+export interface OutgoingMessage {
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly messageId: string;
+  readonly correlationId: string;
+  /** The envelope's message_type; becomes the AMQP property `type`. */
+  readonly type: string;
+  readonly timestampMs: number;
+  readonly body: Buffer | string;
+}
+
+export interface IncomingMessage {
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly messageId: string | undefined;
+  readonly isRedelivered: boolean;
+  readonly body: Buffer;
+}
+
+/** What becomes of a delivered message; only the transport acknowledges. */
+export type Verdict = "done" | "requeue" | "dead-letter";
+
+export interface Subscription {
+  readonly exchange: string;
+  readonly bindings: readonly string[];
+  /** A named queue is durable and shared; without a name the queue is exclusive and goes with the consumer. */
+  readonly queue?: string;
+  /** How many messages may be unacknowledged at once. */
+  readonly prefetch: number;
+}
+
+export interface MessageTransport extends AsyncDisposable {
+  readonly kind: "rabbitmq" | "in-process";
+  /** For people: host, port and vhost; never credentials. */
+  readonly address: string;
+  /**
+   * Resolves once the broker has taken responsibility for the message. While the broker is away the
+   * message waits here and is sent, possibly again, after reconnection. Rejects only when the
+   * transport is closed or the broker refuses the message for good.
+   */
+  publish(message: OutgoingMessage): Promise<void>;
+  /** Delivers until disposed; re-established after reconnection. A handler that throws requeues once, then dead-letters. */
+  subscribe(subscription: Subscription, onMessage: (message: IncomingMessage) => Promise<Verdict>): Promise<AsyncDisposable>;
+  health(): PartHealth;
+}

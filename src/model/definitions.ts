@@ -1,0 +1,69 @@
+/**
+ * The platform's definitions as the rest of the code sees them: rows decoded once, readonly.
+ * Definitions meet by ref, the name their authors gave them; ids are carried for rows and messages.
+ */
+import type { Id } from "./identifiers.ts";
+import type { JsonObject, JsonValue } from "./json.ts";
+
+export interface TriggerDefinition {
+  readonly id: Id;
+  readonly ref: string;
+  readonly label: string;
+  readonly enabled: boolean;
+  readonly paramSchema: JsonObject;
+  readonly outSchema: JsonObject;
+}
+
+export type SensorProtocol = "poll" | "stream" | "standalone";
+
+export interface SensorDefinition {
+  readonly id: Id;
+  readonly ref: string;
+  readonly packRef: string;
+  readonly label: string;
+  readonly entrypoint: string;
+  readonly runtimeRef: string;
+  readonly protocol: SensorProtocol;
+  readonly enabled: boolean;
+  readonly config: JsonObject;
+  readonly paramSchema: JsonObject;
+  /** Seconds; null: the configured default. */
+  readonly pollIntervalSeconds: number | null;
+  /** Seconds; null: the configured default. */
+  readonly timeoutSeconds: number | null;
+  readonly runtimeVersionConstraint: string | null;
+  /** Every trigger it serves, its main trigger first. */
+  readonly triggers: readonly TriggerDefinition[];
+}
+
+/** What a sensor is told of one enabled rule on one of its triggers. */
+export interface SensorRule {
+  readonly id: Id;
+  readonly ref: string;
+  readonly triggerRef: string;
+  readonly triggerParams: JsonObject;
+}
+
+export interface RuleDefinition {
+  readonly id: Id;
+  readonly ref: string;
+  readonly triggerId: Id | null;
+  readonly triggerRef: string;
+  readonly actionRef: string;
+  readonly enabled: boolean;
+  /** As stored; compiled by the rules feature. */
+  readonly conditions: JsonValue;
+  readonly triggerParams: JsonObject;
+  readonly actionParams: JsonObject;
+}
+
+export interface RuntimeDefinition {
+  readonly id: Id;
+  readonly ref: string;
+  readonly packRef: string | null;
+  readonly name: string;
+  readonly description: string | null;
+  readonly distributions: JsonObject;
+  readonly installation: JsonObject | null;
+  readonly executionConfig: JsonObject;
+}

@@ -1,0 +1,32 @@
+/**
+ * Identifiers: rows by their bigint as decimal text, messages by a UUID that follows from the row.
+ *
+ * A message's id is a version 8 UUID (RFC 9562 section 5.8) built from the installation, the kind of
+ * message and the number of the row it reports, so that publishing the same fact again, by whatever
+ * process, gives the same id and a consumer recognises the repetition:
+ *
+ *     iiiiiiii-iiii-8kkk-vnnn-nnnnnnnnnnnn
+ *     i  first 48 bits of the installation's id
+ *     k  kind of message
+ *     v  variant bits (10), then the 62 low bits of the number
+ *
+ * The function owe_rule_message in migrations/ builds those of kind 3 alike.
+ */
+
+/** A bigint column's value as decimal text: an identifier never becomes a lossy number. */
+export type Id = string;
+
+const messageKinds = { event: "001", enforcement: "002", ruleChange: "003" } as const;
+
+export type MessageKind = keyof typeof messageKinds;
+
+/**
+ * @param installationId the installation's UUID
+ * @param number the bigint id of the row that the message reports, below 2^62
+ */
+export function messageId(installationId: string, kind: MessageKind, number: Id): string {
+  // Below 2^48 the bits beside the variant are zero; the long way is for the numbers nobody reaches.
+  const hex = BigInt(number).toString(16).padStart(16, "0");
+  const high = (0x8000n + BigInt(`0x${hex.slice(0, 4)}`)).toString(16);
+  return `${installationId.slice(0, 13)}-8${messageKinds[kind]}-${high}-${hex.slice(4)}`;
+}
