@@ -46,6 +46,9 @@ export interface MessageTransport extends AsyncDisposable {
    */
   publish(message: OutgoingMessage): Promise<void>;
   /** Delivers until disposed; re-established after reconnection. A handler that throws requeues once, then dead-letters. */
-  subscribe(subscription: Subscription, onMessage: (message: IncomingMessage) => Promise<Verdict>): Promise<AsyncDisposable>;
+  subscribe(
+    subscription: Subscription,
+    onMessage: (message: IncomingMessage) => Promise<Verdict>,
+  ): Promise<AsyncDisposable>;
   health(): PartHealth;
 }
