@@ -1,0 +1,36 @@
+/** Process groups by the number of their leader. */
+
+/**
+ * Sends a signal to every process of the group. A group that is gone is not an error: that is what
+ * the caller wants in the end.
+ *
+ * @param leader its process id; must not have been reaped long ago, or the number may be another's
+ */
+export function signalGroup(leader: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-leader, signal);
+  } catch (error) {
+    // EPERM: the group holds only processes that changed their user (setuid), which are not ours to end.
+    if (!hasCode(error, "ESRCH") && !hasCode(error, "EPERM")) throw error;
+  }
+}
+
+export function killGroup(leader: number): void {
+  signalGroup(leader, "SIGKILL");
+}
+
+/** Whether any process, also a zombie, is left in the group. */
+export function isGroupAlive(leader: number): boolean {
+  try {
+    process.kill(-leader, 0);
+    return true;
+  } catch (error) {
+    if (hasCode(error, "EPERM")) return true;
+    if (hasCode(error, "ESRCH")) return false;
+    throw error;
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}
