@@ -1,0 +1,206 @@
+/**
+ * A private RabbitMQ server: its own node name, data, log, ports and epmd, reachable over loopback only.
+ *
+ * It runs Debian's server program itself rather than the service wrapper, so it needs no particular
+ * user and touches nothing of a broker that the machine runs already. The Erlang machine is this
+ * process's direct child and leads its own process group: it survives its starter unless stopped,
+ * which lets a script start it and leave.
+ *
+ * The data directory outlives stop and kill; a later start finds its durable queues there.
+ */
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, open, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+
+const programs = "/usr/lib/rabbitmq/bin";
+const credentials = "attune:attune";
+const startLimitMs = 120_000;
+const stopLimitMs = 30_000;
+
+export interface RabbitmqOptions {
+  /** Holds configuration, data and log; created if it is not there. */
+  readonly directory: string;
+  readonly port: number;
+  readonly managementPort: number;
+}
+
+export interface RabbitmqServer extends AsyncDisposable {
+  /** amqp://attune:attune@127.0.0.1:port */
+  readonly url: string;
+  readonly managementUrl: string;
+  /** The Erlang machine's process id, also in `rabbitmq.pid` in the directory; undefined while stopped. */
+  readonly pid: number | undefined;
+  /** Starts it again after stop or kill; resolves once it accepts connections. */
+  start(): Promise<void>;
+  /** Asks it to shut down and waits for its end. */
+  stop(): Promise<void>;
+  /** Ends it without warning, as a power cut would. */
+  kill(): Promise<void>;
+  /** Runs rabbitmqctl against it and resolves with what that printed. */
+  control(...args: readonly string[]): Promise<string>;
+}
+
+/** Whether this machine has Debian's rabbitmq-server. */
+export function isRabbitmqInstalled(): boolean {
+  return existsSync(join(programs, "rabbitmq-server"));
+}
+
+/** Starts a server and resolves once it accepts connections; throws with the end of its log otherwise. */
+export async function startRabbitmq(options: RabbitmqOptions): Promise<RabbitmqServer> {
+  const { port, managementPort } = options;
+  const directory = resolve(options.directory);
+  const managementUrl = `http://${credentials}@127.0.0.1:${managementPort}`;
+  const environment = await prepare({ directory, port, managementPort });
+  let child: ChildProcess | undefined;
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    if (child === undefined) return;
+    const ended = child;
+    child = undefined;
+    if (!hasEnded(ended)) ended.kill(signal);
+    if (!(await endsWithin(ended, stopLimitMs))) ended.kill("SIGKILL");
+    await until(() => hasEnded(ended), stopLimitMs, "the server did not end");
+    // Nobody else uses this epmd; while a node is registered there it would refuse.
+    await promisify(execFile)("epmd", ["-kill"], { env: environment }).catch(() => undefined);
+  }
+
+  const server: RabbitmqServer = {
+    url: `amqp://${credentials}@127.0.0.1:${port}`,
+    managementUrl,
+    get pid() {
+      return child?.pid;
+    },
+    async start() {
+      if (child !== undefined) throw new Error(`the server in ${directory} is running`);
+      const started = await launch(directory, environment);
+      child = started;
+      try {
+        await until(() => isReady(managementUrl, started), startLimitMs, "the server did not become ready");
+      } catch (error) {
+        await end("SIGKILL");
+        throw new Error(`could not start RabbitMQ in ${directory}:\n${await endOfLog(directory)}`, {
+          cause: error,
+        });
+      }
+    },
+    stop: () => end("SIGTERM"),
+    kill: () => end("SIGKILL"),
+    async control(...args) {
+      const { stdout } = await promisify(execFile)(join(programs, "rabbitmqctl"), args, { env: environment });
+      return stdout;
+    },
+    [Symbol.asyncDispose]: () => end("SIGTERM"),
+  };
+  await server.start();
+  return server;
+}
+
+/** A port of 127.0.0.1 that nobody listens on at the moment. */
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  probe.close();
+  await once(probe, "close");
+  if (address === null || typeof address === "string") throw new Error("a TCP server has an address");
+  return address.port;
+}
+
+async function prepare({ directory, port, managementPort }: RabbitmqOptions): Promise<NodeJS.ProcessEnv> {
+  await mkdir(join(directory, "data"), { recursive: true });
+  await mkdir(join(directory, "log"), { recursive: true });
+  await writeFile(join(directory, "enabled_plugins"), "[rabbitmq_management].\n");
+  await writeFile(
+    join(directory, "rabbitmq.conf"),
+    [
+      `listeners.tcp.1 = 127.0.0.1:${port}`,
+      "management.tcp.ip = 127.0.0.1",
+      `management.tcp.port = ${managementPort}`,
+      "default_user = attune",
+      "default_pass = attune",
+      "default_user_tags.administrator = true",
+      "disk_free_limit.absolute = 50MB",
+      "",
+    ].join("\n"),
+  );
+  return {
+    PATH: process.env["PATH"],
+    LANG: "C.UTF-8",
+    // Erlang keeps its cookie in the home directory.
+    HOME: directory,
+    ERL_EPMD_ADDRESS: "127.0.0.1",
+    ERL_EPMD_PORT: String(await freePort()),
+    RABBITMQ_NODENAME: `attune-${port}@localhost`,
+    RABBITMQ_CONF_ENV_FILE: "/dev/null",
+    RABBITMQ_CONFIG_FILE: join(directory, "rabbitmq.conf"),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(directory, "enabled_plugins"),
+    RABBITMQ_MNESIA_BASE: join(directory, "data"),
+    RABBITMQ_LOG_BASE: join(directory, "log"),
+    RABBITMQ_PID_FILE: join(directory, "rabbitmq.pid"),
+    RABBITMQ_DIST_PORT: String(await freePort()),
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "-kernel inet_dist_use_interface {127,0,0,1}",
+    // The start script replaces itself by the Erlang machine instead of waiting beside it.
+    RABBITMQ_ALLOW_INPUT: "true",
+  };
+}
+
+async function launch(directory: string, env: NodeJS.ProcessEnv): Promise<ChildProcess> {
+  await using output = await open(join(directory, "log", "console.log"), "a");
+  const child = spawn(join(programs, "rabbitmq-server"), ["-noinput"], {
+    cwd: directory,
+    env,
+    detached: true,
+    stdio: ["ignore", output.fd, output.fd],
+  });
+  child.unref();
+  const spawned = Promise.withResolvers<void>();
+  child.once("spawn", spawned.resolve).once("error", spawned.reject);
+  await spawned.promise;
+  return child;
+}
+
+async function isReady(managementUrl: string, child: ChildProcess): Promise<boolean> {
+  if (hasEnded(child)) throw new Error("the server ended while it was starting");
+  const { origin, username, password } = new URL(managementUrl);
+  const authorization = `Basic ${btoa(`${username}:${password}`)}`;
+  try {
+    // The listeners open last; this check is green once all of them have.
+    const response = await fetch(`${origin}/api/health/checks/protocol-listener/amqp091`, {
+      headers: { authorization },
+      signal: AbortSignal.timeout(5_000),
+    });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+async function endsWithin(child: ChildProcess, ms: number): Promise<boolean> {
+  return until(() => hasEnded(child), ms, "").then(
+    () => true,
+    () => false,
+  );
+}
+
+async function until(isTrue: () => boolean | Promise<boolean>, ms: number, complaint: string): Promise<void> {
+  const deadline = performance.now() + ms;
+  while (!(await isTrue())) {
+    if (performance.now() > deadline) throw new Error(`${complaint} within ${ms / 1000} s`);
+    await delay(100);
+  }
+}
+
+async function endOfLog(directory: string): Promise<string> {
+  const log = await readFile(join(directory, "log", "console.log"), "utf8").catch(() => "");
+  return log.split("\n").slice(-20).join("\n");
+}
