@@ -1,0 +1,168 @@
+/**
+ * The configuration's schema: every key with its type, default and meaning, written once.
+ *
+ * Keys are spelled in the code exactly as in the file, so that one search finds a key in the file, the
+ * code and docs/configuration.md (a test compares the page with this schema). Durations are seconds,
+ * fractions allowed. Whoever takes a duration in milliseconds converts where it is wired up.
+ */
+import { Type, type Static } from "typebox";
+import type { JsonObject } from "../model/json.ts";
+
+/** Sections and free maps may be left out; they are completed from their own defaults. */
+const section = { default: {} };
+
+const Text = (description: string, fallback: string) =>
+  Type.String({ description, default: fallback, minLength: 1 });
+
+const Seconds = (description: string, fallback: number) =>
+  Type.Number({ description, default: fallback, exclusiveMinimum: 0, maximum: 1_000_000 });
+
+const Count = (description: string, fallback: number, minimum = 1) =>
+  Type.Integer({ description, default: fallback, minimum, maximum: 1_000_000_000 });
+
+const Url = (description: string, schemes: string, isSecret: boolean) =>
+  Type.Optional(Type.String({ description, pattern: `^(${schemes})://.`, writeOnly: isSecret }));
+
+const Secret = (description: string) =>
+  Type.Optional(Type.String({ description, minLength: 1, writeOnly: true }));
+
+export const configSchema = Type.Object({
+  database: Type.Object(
+    {
+      url: Url("PostgreSQL to use; without it an embedded one in `data_dir`", "postgres|postgresql", true),
+      schema: Type.String({
+        description: "Schema that holds the platform's tables",
+        default: "attune",
+        pattern: "^[a-z_][a-z0-9_]{0,55}$",
+      }),
+      max_connections: Count("Most connections to PostgreSQL", 10, 3),
+    },
+    section,
+  ),
+  message_queue: Type.Object(
+    { url: Url("RabbitMQ to use; without it a queue inside the process", "amqp|amqps", true) },
+    section,
+  ),
+  api: Type.Object(
+    {
+      enabled: Type.Boolean({ description: "Whether to answer HTTP at all", default: true }),
+      host: Text("Address to listen on; one that is not loopback needs `security.jwt_secret`", "127.0.0.1"),
+      port: Type.Integer({
+        description: "Port to listen on; 0 takes a free one",
+        default: 8080,
+        minimum: 0,
+        maximum: 65_535,
+      }),
+      url: Url(
+        "Address of the API as sensors reach it; without it the address listened on",
+        "http|https",
+        false,
+      ),
+    },
+    section,
+  ),
+  security: Type.Object(
+    {
+      jwt_secret: Secret("Signs and checks tokens (HS256); at least 32 characters beyond loopback"),
+      encryption_key: Secret("Encrypts stored secrets"),
+    },
+    section,
+  ),
+  log: Type.Object(
+    {
+      level: Type.Enum(["debug", "info", "warn", "error"], {
+        description: "Least severity that is written",
+        default: "info",
+      }),
+      format: Type.Enum(["json", "pretty"], {
+        description: "One JSON object per line, or lines for people",
+        default: "json",
+      }),
+    },
+    section,
+  ),
+  packs_base_dir: Text(
+    "Folder of packs; a sensor's script is `{packs_base_dir}/{pack}/sensors/{entrypoint}`",
+    "./packs",
+  ),
+  runtime_envs_dir: Text("Folder of the packs' virtual environments and node_modules", "./runtime_envs"),
+  artifacts_dir: Text("Folder for files that sensors and actions produce", "./artifacts"),
+  data_dir: Text("Folder of the embedded database", "./data"),
+  logs_dir: Text("Folder of the sensors' own logs", "./logs"),
+  events: Type.Object(
+    {
+      batch_rows: Count("Most events committed by one statement", 500),
+      batch_bytes: Count("Most bytes of payload committed by one statement", 4_194_304),
+      in_flight: Count("Most events accepted and not yet confirmed; beyond it sensors wait", 1000),
+      in_flight_bytes: Count("Most bytes of payload accepted and not yet confirmed", 33_554_432),
+      sweep_interval: Seconds("How often to look for messages that a dead process still owes", 5),
+    },
+    section,
+  ),
+  sensor: Type.Object(
+    {
+      enabled: Type.Boolean({ description: "Whether this process runs sensors", default: true }),
+      worker_name: Type.String({
+        description: "Name of this worker; `{hostname}` is filled in",
+        minLength: 1,
+        maxLength: 255,
+        default: "sensor-{hostname}",
+      }),
+      host: Text("Host that the worker's row names; `{hostname}` is filled in", "{hostname}"),
+      heartbeat_interval: Seconds("How often the worker's row is refreshed", 30),
+      poll_interval: Seconds("How often a poll sensor runs that does not say", 30),
+      sensor_timeout: Seconds("How long one run of a poll sensor may take that does not say", 30),
+      max_concurrent_sensors: Count("Most sensors this worker runs", 10),
+      restart_on_error: Type.Boolean({
+        description: "Whether a sensor that fails is started again",
+        default: true,
+      }),
+      max_restart_attempts: Count("Failures in a row after which a sensor is failed", 3, 0),
+      restart_delay: Seconds("Wait after the first failure; doubles with each further one", 1),
+      restart_delay_max: Seconds("Longest wait between two starts", 300),
+      stable_after: Seconds("A sensor that ran this long is forgiven its failures", 60),
+      shutdown_timeout: Seconds("How long sensors may take to stop before they are killed", 30),
+      lease_duration: Seconds("How long an assignment outlives its last renewal", 10),
+      lease_renewal_interval: Seconds("How often leases are renewed; at most half their duration", 3),
+      reconcile_interval: Seconds("How often desired and actual are compared without a hint", 10),
+      runtime_cache_ttl: Seconds("How long the verification of a runtime is believed after a restart", 600),
+      runtime_verification_interval: Seconds("How often runtimes are verified again while running", 300),
+      capabilities: Type.Object(
+        {
+          runtimes: Type.Optional(
+            Type.Array(Type.String({ minLength: 1 }), {
+              description: "Runtimes to offer instead of those detected",
+            }),
+          ),
+        },
+        {
+          description: "Reported in the worker's row; any further key is allowed",
+          default: {},
+          additionalProperties: Type.Unknown(),
+        },
+      ),
+      labels: Type.Record(Type.String(), Type.String(), {
+        description: "Labels of this worker, reported among its capabilities",
+        default: {},
+      }),
+      passthrough_env: Type.Array(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), {
+        description: "Names of further environment variables that sensors inherit",
+        default: [],
+      }),
+      share_broker: Type.Boolean({
+        description: "Whether standalone sensors are given the broker's URL",
+        default: false,
+      }),
+      log_bytes: Count("Size at which a sensor's log is rotated", 10_485_760, 4096),
+      log_files: Count("How many rotated logs a sensor keeps", 3, 0),
+    },
+    section,
+  ),
+});
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+/** The configuration in force: complete, validated, frozen; its folders are absolute paths. */
+export type Config = DeepReadonly<Static<typeof configSchema>> & {
+  readonly sensor: { readonly capabilities: JsonObject };
+};
