@@ -1,0 +1,32 @@
+/** Fails when a tracked file names a package registry or a path of one machine. */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { repositoryRoot } from "./repository.ts";
+import { trackedFileComplaints } from "./tracked-files/tracked-file-complaints.ts";
+
+const complaints = trackedPaths().flatMap((path) => {
+  const text = readIfThere(join(repositoryRoot, path));
+  return text === undefined ? [] : trackedFileComplaints({ path, text }, repositoryRoot);
+});
+
+for (const complaint of complaints) process.stderr.write(`${complaint}\n`);
+process.exitCode = complaints.length === 0 ? 0 : 1;
+
+function trackedPaths(): string[] {
+  // safe.directory: the checkout may belong to another user than the one who runs the checks.
+  const args = ["-c", "safe.directory=*", "ls-files", "-z"];
+  const { status, stdout, stderr, error } = spawnSync("git", args, { cwd: repositoryRoot, encoding: "utf8" });
+  if (status !== 0) throw new Error(`could not list the tracked files: ${error?.message ?? stderr}`);
+  return stdout.split("\0").filter((path) => path !== "");
+}
+
+/** A tracked file that was deleted and not committed yet has nothing to complain about. */
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}

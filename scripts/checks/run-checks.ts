@@ -1,0 +1,23 @@
+/**
+ * The checks are the scripts `check:*` of package.json. All of them run, one after the other, whatever
+ * the earlier ones said: a person wants to see everything that is wrong at once.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { repositoryRoot } from "../repository.ts";
+import { runStage, type StageOutcome } from "./run-stage.ts";
+
+export async function runChecks({ signal }: { readonly signal: AbortSignal }): Promise<StageOutcome[]> {
+  const outcomes: StageOutcome[] = [];
+  for (const name of checkNames()) {
+    if (signal.aborted) break;
+    outcomes.push(await runStage({ name, file: "npm", args: ["run", "--silent", name], env: {}, signal }));
+  }
+  return outcomes;
+}
+
+function checkNames(): string[] {
+  const manifest: unknown = JSON.parse(readFileSync(join(repositoryRoot, "package.json"), "utf8"));
+  if (typeof manifest !== "object" || manifest === null || !("scripts" in manifest)) return [];
+  return Object.keys(manifest.scripts ?? {}).filter((name) => name.startsWith("check:"));
+}

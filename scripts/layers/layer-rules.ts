@@ -1,0 +1,91 @@
+/**
+ * The layers of docs/architecture.md as data. A folder or library that is not named here is a
+ * violation: whoever adds one says where it belongs.
+ */
+
+export interface Layer {
+  readonly name: string;
+  /** Folders of src, and modules that lie in src itself. */
+  readonly parts: readonly string[];
+  /** Layers whose parts it may import. */
+  readonly mayImport: readonly string[];
+  /** Modules it may import beside those. */
+  readonly mayAlsoImport: readonly string[];
+  /** Whether its parts may import each other, and not only themselves. */
+  readonly isOpenWithin: boolean;
+}
+
+const everythingBelow = ["features", "adapters", "model", "foundation"];
+
+export const layers: readonly Layer[] = [
+  {
+    name: "entry",
+    parts: ["main.ts", "agent"],
+    mayImport: ["composition", ...everythingBelow],
+    mayAlsoImport: [],
+    isOpenWithin: true,
+  },
+  {
+    name: "composition",
+    parts: ["service.ts"],
+    mayImport: everythingBelow,
+    mayAlsoImport: [],
+    isOpenWithin: false,
+  },
+  {
+    name: "features",
+    parts: ["runtimes", "registration", "scheduling", "sensors", "events", "rules", "packs", "api"],
+    mayImport: ["adapters", "model", "foundation"],
+    mayAlsoImport: [],
+    isOpenWithin: false,
+  },
+  {
+    name: "adapters",
+    parts: ["config", "database", "messaging", "processes", "telemetry"],
+    mayImport: ["model", "foundation"],
+    mayAlsoImport: ["telemetry/logger.ts", "telemetry/part-health.ts"],
+    isOpenWithin: false,
+  },
+  {
+    name: "model",
+    parts: ["model"],
+    mayImport: [],
+    mayAlsoImport: ["errors"],
+    isOpenWithin: false,
+  },
+  {
+    name: "foundation",
+    parts: ["time", "concurrency", "errors"],
+    mayImport: [],
+    mayAlsoImport: [],
+    isOpenWithin: true,
+  },
+];
+
+/** Who may import an outside library: parts of src. */
+export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
+  "@electric-sql/pglite": ["database"],
+  amqplib: ["messaging"],
+  commander: ["agent", "main.ts"],
+  "cross-spawn": ["processes"],
+  "fastest-levenshtein": ["config", "packs"],
+  fastify: ["api"],
+  "node:child_process": ["processes"],
+  pg: ["database"],
+  pino: ["telemetry"],
+  "pino-pretty": ["telemetry"],
+  "prom-client": ["telemetry"],
+  re2js: ["model"],
+  semver: ["model"],
+  typebox: ["config", "packs", "api"],
+  yaml: ["config", "packs"],
+};
+
+/** What the model may use of Node: nothing that reads, waits or chooses at random. */
+export const builtinsOfModel: readonly string[] = [
+  "node:assert/strict",
+  "node:buffer",
+  "node:path",
+  "node:url",
+  "node:util",
+];

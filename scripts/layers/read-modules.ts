@@ -1,0 +1,83 @@
+/**
+ * Reads a folder's modules and what they import, in every way TypeScript has of naming a module:
+ * static and type-only imports, re-exports, dynamic imports, and types written `import("…").Name`.
+ */
+import { globSync, readFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { parseSync, Visitor } from "oxc-parser";
+import type { SourceImport, SourceModule } from "./source-module.ts";
+
+/** @param root the repository's folder; its modules are those below `src` */
+export function readModules(root: string): SourceModule[] {
+  const source = resolve(root, "src");
+  return globSync("**/*.ts", { cwd: source })
+    .toSorted()
+    .map((file) => {
+      const text = readFileSync(join(source, file), "utf8");
+      const path = slashed(file);
+      return { path, imports: importsOf(root, `src/${path}`, text) };
+    });
+}
+
+interface Request {
+  readonly offset: number;
+  /** Undefined: computed at run time. */
+  readonly specifier: string | undefined;
+}
+
+function importsOf(root: string, file: string, text: string): SourceImport[] {
+  const requests = requestsOf(file, text).toSorted((one, other) => one.offset - other.offset);
+  return requests.map(({ offset, specifier }) => {
+    const line = text.slice(0, offset).split("\n").length;
+    return specifier === undefined ? { kind: "computed", line } : resolved(root, file, line, specifier);
+  });
+}
+
+function requestsOf(file: string, text: string): Request[] {
+  const { module, program, errors } = parseSync(file, text);
+  const [first] = errors;
+  if (first !== undefined) throw new Error(`could not parse ${file}: ${first.message}`);
+
+  const requests: Request[] = [];
+  for (const { moduleRequest } of module.staticImports) {
+    requests.push({ offset: moduleRequest.start, specifier: moduleRequest.value });
+  }
+  for (const { entries } of module.staticExports) {
+    for (const { moduleRequest } of entries) {
+      if (moduleRequest === null) continue;
+      requests.push({ offset: moduleRequest.start, specifier: moduleRequest.value });
+    }
+  }
+  new Visitor({
+    ImportExpression({ start, source }) {
+      const isLiteral = source.type === "Literal" && typeof source.value === "string";
+      requests.push({ offset: start, specifier: isLiteral ? source.value : undefined });
+    },
+    TSImportType({ start, source }) {
+      requests.push({ offset: start, specifier: source.value });
+    },
+  }).visit(program);
+  return requests;
+}
+
+function resolved(root: string, file: string, line: number, specifier: string): SourceImport {
+  if (!specifier.startsWith(".")) return { kind: "library", line, name: libraryName(specifier) };
+
+  const target = slashed(relative(root, resolve(root, dirname(file), specifier)));
+  return target.startsWith("src/")
+    ? { kind: "module", line, path: target.slice("src/".length) }
+    : { kind: "outside", line, path: target };
+}
+
+function libraryName(specifier: string): string {
+  if (isBuiltin(specifier)) return specifier.startsWith("node:") ? specifier : `node:${specifier}`;
+  return specifier
+    .split("/")
+    .slice(0, specifier.startsWith("@") ? 2 : 1)
+    .join("/");
+}
+
+function slashed(path: string): string {
+  return path.replaceAll(sep, "/");
+}
