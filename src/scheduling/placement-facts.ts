@@ -1,0 +1,64 @@
+/**
+ * The rows that placement is decided from, decoded.
+ */
+import type { Queryable } from "../database/database.ts";
+import { rowsOf } from "../database/statement.ts";
+import {
+  readLiveWorkers,
+  readWantedSensors,
+  type LiveWorker,
+  type SchedulableSensor,
+} from "../database/statements/assignments.ts";
+import { isJsonObject } from "../model/json.ts";
+import { place, type PlaceableSensor, type PlacementWorker } from "../model/placement.ts";
+import { canonicalRuntimeName } from "../model/runtime-names.ts";
+
+export interface PlacementFacts {
+  /** Every sensor that should run. */
+  readonly sensors: readonly PlaceableSensor[];
+  /** Every live sensor worker. */
+  readonly workers: readonly PlacementWorker[];
+}
+
+export async function readPlacementFacts(database: Queryable): Promise<PlacementFacts> {
+  const [sensors, workers] = await Promise.all([
+    rowsOf(database, readWantedSensors, undefined),
+    rowsOf(database, readLiveWorkers, undefined),
+  ]);
+  return { sensors: sensors.map(placeableSensor), workers: workers.map(placementWorker) };
+}
+
+/** For people: each sensor that should run and does not, with the reason. */
+export async function explainUnplaced(
+  database: Queryable,
+): Promise<readonly { readonly sensorRef: string; readonly reason: string }[]> {
+  const facts = await readPlacementFacts(database);
+  const { unplaced } = place(facts.sensors, facts.workers);
+  return facts.sensors.flatMap(({ id, ref }) => {
+    const obstacles = unplaced.get(id);
+    return obstacles === undefined ? [] : [{ sensorRef: ref, reason: obstacles.join("; ") }];
+  });
+}
+
+function placeableSensor(sensor: SchedulableSensor): PlaceableSensor {
+  const { runtimeName } = sensor;
+  return { ...sensor, runtimeName: runtimeName === null ? null : canonicalRuntimeName(runtimeName) };
+}
+
+/** Capabilities are what another process says of itself: anything malformed counts as absent. */
+function placementWorker({ id, name, capabilities }: LiveWorker): PlacementWorker {
+  const { runtimes, runtime_versions: versions, max_concurrent_sensors: countMax } = capabilities;
+  const names = Array.isArray(runtimes) ? runtimes.filter((each) => typeof each === "string") : [];
+  const versionEntries = isJsonObject(versions) ? Object.entries(versions) : [];
+  return {
+    id,
+    name,
+    runtimes: new Set(names.map(canonicalRuntimeName)),
+    runtimeVersions: new Map(
+      versionEntries.flatMap(([runtime, version]) =>
+        typeof version === "string" ? [[canonicalRuntimeName(runtime), version]] : [],
+      ),
+    ),
+    sensorCountMax: typeof countMax === "number" ? countMax : 0,
+  };
+}
