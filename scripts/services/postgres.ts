@@ -1,0 +1,188 @@
+/**
+ * A private PostgreSQL cluster: its own data directory and port, reachable over loopback only, as
+ * durable as a real one (fsync and synchronous commit stay on, since tests are about what survives).
+ *
+ * The postmaster is this process's direct child and leads its own process group. As root it runs as
+ * the user `postgres`, since PostgreSQL refuses to be root; the data directory must then lie where
+ * that user can reach it.
+ *
+ * The data directory outlives stop and kill; a later start finds the databases there.
+ */
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { open, readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+import { settlesWithin } from "../../src/concurrency/settles-within.ts";
+import { prepareCluster, superuser, type Cluster } from "./postgres-cluster.ts";
+
+const startLimitMs = 60_000;
+const stopLimitMs = 30_000;
+
+export interface PostgresOptions {
+  /** Holds data and log; created if it is not there. */
+  readonly directory: string;
+  readonly port: number;
+}
+
+/** smart waits for clients to leave, fast disconnects them, immediate leaves recovery to the next start. */
+export type StopMode = "smart" | "fast" | "immediate";
+
+export interface PostgresServer extends AsyncDisposable {
+  /** Login of the superuser role, to the database `postgres`. */
+  readonly url: string;
+  /** The postmaster's process id; undefined while stopped. */
+  readonly pid: number | undefined;
+  /** Starts it again after stop or kill; resolves once it accepts connections. */
+  start(): Promise<void>;
+  /** Asks it to shut down and waits for its end. */
+  stop(mode?: StopMode): Promise<void>;
+  /** Ends the postmaster and every backend without warning, as a power cut would. */
+  kill(): Promise<void>;
+}
+
+/** Starts a cluster and resolves once it accepts connections; throws with the end of its log otherwise. */
+export async function startPostgres({ directory, port }: PostgresOptions): Promise<PostgresServer> {
+  const cluster = await prepareCluster(resolve(directory));
+  let postmaster: ChildProcess | undefined;
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    if (postmaster === undefined) return;
+    const ended = postmaster;
+    postmaster = undefined;
+    const exit = exitOf(ended);
+    ended.kill(signal);
+    if (await settlesWithin(exit, stopLimitMs)) return;
+    await killAll(ended);
+    await exit;
+  }
+
+  const server: PostgresServer = {
+    url: `postgresql://${superuser}:${superuser}@127.0.0.1:${port}/postgres`,
+    get pid() {
+      return postmaster?.pid;
+    },
+    async start() {
+      if (postmaster !== undefined) throw new Error(`the cluster in ${cluster.data} is running`);
+      await stopForgotten(cluster);
+      const started = await launch(cluster, port);
+      postmaster = started;
+      if (await acceptsConnections(cluster, port, started)) return;
+      await end("SIGQUIT");
+      throw new Error(`could not start PostgreSQL in ${cluster.data}:\n${await endOfLog(cluster)}`);
+    },
+    stop: (mode = "fast") => end(stopSignals[mode]),
+    async kill() {
+      if (postmaster === undefined) return;
+      const killed = postmaster;
+      postmaster = undefined;
+      const exit = exitOf(killed);
+      await killAll(killed);
+      await exit;
+    },
+    [Symbol.asyncDispose]: () => end("SIGINT"),
+  };
+  await server.start();
+  return server;
+}
+
+const stopSignals: Readonly<Record<StopMode, NodeJS.Signals>> = {
+  smart: "SIGTERM",
+  fast: "SIGINT",
+  immediate: "SIGQUIT",
+};
+
+/** A postmaster whose starter was killed still holds the data directory: end it, or nothing starts. */
+async function stopForgotten({ programs, data, identity }: Cluster): Promise<void> {
+  if (!existsSync(join(data, "postmaster.pid"))) return;
+  const args = ["stop", "--pgdata", data, "--mode", "fast", "--wait", "--timeout", `${stopLimitMs / 1_000}`];
+  // Fails when nobody is there any more: then the pid file is stale and PostgreSQL replaces it.
+  await promisify(execFile)(join(programs, "pg_ctl"), args, { ...identity, cwd: "/" }).catch(() => undefined);
+}
+
+async function launch({ programs, data, log, identity }: Cluster, port: number): Promise<ChildProcess> {
+  await using output = await open(log, "a");
+  const settings = [
+    "listen_addresses=127.0.0.1",
+    `port=${port}`,
+    "unix_socket_directories=",
+    "max_connections=200",
+    "fsync=on",
+    "synchronous_commit=on",
+  ];
+  const child = spawn(join(programs, "postgres"), ["-D", data, ...settings.flatMap((each) => ["-c", each])], {
+    ...identity,
+    cwd: "/",
+    detached: true,
+    stdio: ["ignore", output.fd, output.fd],
+  });
+  await once(child, "spawn");
+  child.unref();
+  return child;
+}
+
+async function acceptsConnections(
+  { programs }: Cluster,
+  port: number,
+  child: ChildProcess,
+): Promise<boolean> {
+  const deadline = performance.now() + startLimitMs;
+  while (performance.now() < deadline && !hasEnded(child)) {
+    const asked = promisify(execFile)(join(programs, "pg_isready"), [
+      "-q",
+      "-h",
+      "127.0.0.1",
+      "-p",
+      `${port}`,
+    ]);
+    if (
+      await asked.then(
+        () => true,
+        () => false,
+      )
+    )
+      return !hasEnded(child);
+    await delay(50);
+  }
+  return false;
+}
+
+/** Backends notice a dead postmaster only when they next wait; a power cut takes all at once. */
+async function killAll(postmaster: ChildProcess): Promise<void> {
+  const { pid } = postmaster;
+  if (pid === undefined || hasEnded(postmaster)) return;
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+  const backends = children
+    .split(" ")
+    .filter((each) => each !== "")
+    .map(Number);
+  postmaster.kill("SIGKILL");
+  for (const backend of backends) killIfThere(backend);
+  // Until the last of them is gone the shared memory is in use and no new postmaster starts.
+  const deadline = performance.now() + stopLimitMs;
+  while (backends.some((backend) => existsSync(`/proc/${backend}`)) && performance.now() < deadline)
+    await delay(10);
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+async function exitOf(child: ChildProcess): Promise<void> {
+  if (!hasEnded(child)) await once(child, "exit");
+}
+
+async function endOfLog({ log }: Cluster): Promise<string> {
+  const text = await readFile(log, "utf8").catch(() => "");
+  return text.split("\n").slice(-20).join("\n");
+}
