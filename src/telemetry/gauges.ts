@@ -1,0 +1,107 @@
+/**
+ * The gauges: what is so at this moment, asked for when somebody scrapes.
+ */
+import type { GaugeReading, MetricRegistry } from "./metric-registry.ts";
+import type { PartHealth } from "./part-health.ts";
+import { recentFacts } from "./recent-facts.ts";
+
+export type SensorState = "starting" | "running" | "backoff" | "failed" | "stopped";
+
+/** Where the gauges look when somebody scrapes. All but `fleet` answer from memory. */
+export interface GaugeSources {
+  readonly parts: () => Readonly<Record<string, PartHealth>>;
+  readonly sensorsByState: () => Readonly<Record<SensorState, number>>;
+  readonly eventsInFlight: () => number;
+  readonly leasesHeld: () => number;
+  readonly rules: () => { readonly valid: number; readonly invalid: number };
+  /** Canonical names of the runtimes this worker offers. */
+  readonly runtimesOffered: () => readonly string[];
+  readonly sensorCapacity: number;
+  /** What only the database knows; undefined while it cannot be asked. */
+  readonly fleet: () => Promise<FleetFacts | undefined>;
+}
+
+/** All workers and all owed messages, as one statement reads them. */
+export interface FleetFacts {
+  readonly activeWorkers: number;
+  /** Sum of max_concurrent_sensors over the active workers. */
+  readonly capacitySensors: number;
+  /** Canonical runtime name → active workers that offer it. */
+  readonly workersByRuntime: ReadonlyMap<string, number>;
+  /** Worker name → seconds since its row was refreshed, for active workers. */
+  readonly heartbeatLagSeconds: ReadonlyMap<string, number>;
+  readonly outboxMessages: number;
+  /** Age of the oldest owed message; 0 when there is none. */
+  readonly outboxAgeSeconds: number;
+}
+
+const factsFreshMs = 5_000;
+const factsWaitMs = 2_000;
+
+export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): void {
+  const fleet = recentFacts(sources.fleet, { freshMs: factsFreshMs, waitMs: factsWaitMs });
+  const ofFleet = (pick: (facts: FleetFacts) => GaugeReading) => async () => {
+    const facts = await fleet();
+    return facts === undefined ? undefined : pick(facts);
+  };
+
+  gauge("part_up", "1 while the part works, else 0", () => partsUp(sources.parts()), "part");
+  gauge(
+    "sensors",
+    "Sensors on this worker by state",
+    () => new Map(Object.entries(sources.sensorsByState())),
+    "state",
+  );
+  gauge("sensor_capacity", "Most sensors this worker runs", () => sources.sensorCapacity);
+  gauge("events_in_flight", "Events accepted whose messages are not yet confirmed", sources.eventsInFlight);
+  gauge("leases_held", "Assignments this worker holds", sources.leasesHeld);
+  gauge("rules_loaded", "Enabled rules that are matched", () => sources.rules().valid);
+  gauge(
+    "rules_invalid",
+    "Enabled rules that cannot be compiled and match nothing",
+    () => sources.rules().invalid,
+  );
+  gauge(
+    "runtime_offered",
+    "1 for each runtime this worker offers",
+    () => new Map(sources.runtimesOffered().map((name) => [name, 1])),
+    "runtime",
+  );
+
+  gauge(
+    "active_workers",
+    "Sensor workers that are active, in the whole installation",
+    ofFleet((facts) => facts.activeWorkers),
+  );
+  gauge(
+    "fleet_capacity_sensors",
+    "Sum of max_concurrent_sensors over the active workers",
+    ofFleet((facts) => facts.capacitySensors),
+  );
+  gauge(
+    "workers_by_runtime",
+    "Active workers that offer the runtime",
+    ofFleet((facts) => facts.workersByRuntime),
+    "runtime",
+  );
+  gauge(
+    "heartbeat_lag_seconds",
+    "Age of an active worker's last heartbeat",
+    ofFleet((facts) => facts.heartbeatLagSeconds),
+    "worker",
+  );
+  gauge(
+    "outbox_messages",
+    "Messages committed and not yet confirmed by the broker",
+    ofFleet((facts) => facts.outboxMessages),
+  );
+  gauge(
+    "outbox_age_seconds",
+    "Age of the oldest message not yet confirmed",
+    ofFleet((facts) => facts.outboxAgeSeconds),
+  );
+}
+
+function partsUp(parts: Readonly<Record<string, PartHealth>>): ReadonlyMap<string, number> {
+  return new Map(Object.entries(parts).map(([part, { state }]) => [part, state === "up" ? 1 : 0]));
+}

@@ -1,0 +1,130 @@
+/**
+ * What the service counts and measures, as functions named for what happened; docs/metrics.md lists
+ * them for operators, and a test compares the two.
+ *
+ * Features call these once per batch or per occurrence. Only `eventCommittedAfter` and
+ * `eventConfirmedAfter` are per event, at about 0.2 µs each. Gauges are not set but asked for when
+ * somebody scrapes, so that they can never be left behind by what they describe.
+ */
+import { addGauges, type GaugeSources } from "./gauges.ts";
+import { createMetricRegistry, type MetricDescription } from "./metric-registry.ts";
+
+export interface Metrics {
+  /** Events of one trigger that a committed batch stored. */
+  readonly eventsStored: (triggerRef: string, count: number) => void;
+  readonly eventsDuplicate: (count: number) => void;
+  readonly eventsRefused: (count: number) => void;
+  readonly eventsFenced: (count: number) => void;
+  readonly rulesMatched: (count: number) => void;
+  readonly enforcementsCreated: (count: number) => void;
+  /** One batch was committed by one statement. */
+  readonly batchCommitted: (rows: number, seconds: number) => void;
+  /** A batch met rules that had changed by its commit, and was matched again. */
+  readonly batchRematched: (count: number) => void;
+  /** The messages of one batch were confirmed, that long after they were given to the broker. */
+  readonly messagesConfirmed: (count: number, seconds: number) => void;
+  /** Messages owed by a dead process were published by this one. */
+  readonly messagesSwept: (count: number) => void;
+  readonly eventCommittedAfter: (seconds: number) => void;
+  readonly eventConfirmedAfter: (seconds: number) => void;
+  /** A line of a sensor's output was no event. */
+  readonly lineRejected: (sensorRef: string) => void;
+  readonly logLinesLost: (count: number) => void;
+  readonly sensorRestarted: (sensorRef: string) => void;
+  readonly leasesLost: (count: number) => void;
+
+  /** Wires the gauges of this process to what they describe; called once, by the service. */
+  readonly observe: (sources: GaugeSources) => void;
+
+  readonly descriptions: readonly MetricDescription[];
+  readonly contentType: string;
+  /** The exposition of everything, for a scrape. */
+  readonly text: () => Promise<string>;
+}
+
+const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const rowBuckets = [1, 2, 5, 10, 25, 50, 100, 200, 300, 400, 500, 1_000];
+
+/** @param withProcess also report this process's memory, CPU, garbage collection and event loop */
+export function createMetrics({ version, withProcess }: { version: string; withProcess: boolean }): Metrics {
+  const registry = createMetricRegistry();
+  const { counter, counterBy, histogram } = registry;
+  if (withProcess) registry.addProcessMetrics();
+
+  const batchRows = histogram("batch_rows", "Events per committed batch", rowBuckets);
+  const commitSeconds = histogram(
+    "commit_seconds",
+    "Time from sending a batch's statement to its commit",
+    latencyBuckets,
+  );
+  const confirmed = counter("messages_confirmed_total", "Messages the broker took responsibility for");
+  const confirmSeconds = histogram(
+    "confirm_seconds",
+    "Time from giving a batch's messages to the broker to the last confirmation",
+    latencyBuckets,
+  );
+  const linesRejected = counterBy(
+    "lines_rejected_total",
+    "sensor_ref",
+    "Lines of a sensor's output that are no event",
+  );
+  const restarts = counterBy("sensor_restarts_total", "sensor_ref", "Starts of a sensor after it failed");
+  registry.gauge(
+    "build_info",
+    "1, labelled with the running version",
+    () => new Map([[version, 1]]),
+    "version",
+  );
+
+  return {
+    eventsStored: counterBy("events_stored_total", "trigger_ref", "Events stored, by trigger"),
+    eventsDuplicate: counter(
+      "events_duplicate_total",
+      "Events left out because their dedup_key was stored already",
+    ),
+    eventsRefused: counter(
+      "events_refused_total",
+      "Events that can never be stored: unknown or disabled trigger, impossible payload",
+    ),
+    eventsFenced: counter(
+      "events_fenced_total",
+      "Events refused because the sensor had passed to another worker",
+    ),
+    rulesMatched: counter("rules_matched_total", "Matches of a rule with an event"),
+    enforcementsCreated: counter("enforcements_created_total", "Enforcements stored"),
+    batchCommitted(rows, seconds) {
+      batchRows(rows);
+      commitSeconds(seconds);
+    },
+    batchRematched: counter(
+      "batches_rematched_total",
+      "Batches matched again because rules changed before their commit",
+    ),
+    messagesConfirmed(count, seconds) {
+      confirmed(count);
+      confirmSeconds(seconds);
+    },
+    messagesSwept: counter("messages_swept_total", "Messages published on behalf of a process that died"),
+    eventCommittedAfter: histogram(
+      "event_accepted_to_committed_seconds",
+      "Time from accepting an event to its commit",
+      latencyBuckets,
+    ),
+    eventConfirmedAfter: histogram(
+      "event_accepted_to_confirmed_seconds",
+      "Time from accepting an event to the confirmation of its last message",
+      latencyBuckets,
+    ),
+    lineRejected: (sensorRef) => linesRejected(sensorRef, 1),
+    logLinesLost: counter("log_lines_lost_total", "Lines of sensors' logs that could not be written"),
+    sensorRestarted: (sensorRef) => restarts(sensorRef, 1),
+    leasesLost: counter(
+      "leases_lost_total",
+      "Assignments that passed to another worker before they were released",
+    ),
+    observe: (sources) => addGauges(registry, sources),
+    descriptions: registry.descriptions,
+    contentType: registry.contentType,
+    text: () => registry.text(),
+  };
+}

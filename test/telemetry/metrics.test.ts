@@ -1,0 +1,95 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import type { GaugeSources } from "../../src/telemetry/gauges.ts";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
+
+const sources: GaugeSources = {
+  parts: () => ({ database: { state: "up", detail: "", checkedAtMs: 0 } }),
+  sensorsByState: () => ({ starting: 0, running: 3, backoff: 1, failed: 0, stopped: 0 }),
+  eventsInFlight: () => 7,
+  leasesHeld: () => 4,
+  rules: () => ({ valid: 10, invalid: 2 }),
+  runtimesOffered: () => ["python"],
+  sensorCapacity: 10,
+  fleet: async () => ({
+    activeWorkers: 2,
+    capacitySensors: 20,
+    workersByRuntime: new Map([["python", 2]]),
+    heartbeatLagSeconds: new Map([["sensor-a", 1.5]]),
+    outboxMessages: 0,
+    outboxAgeSeconds: 0,
+  }),
+};
+
+function observed(changes: Partial<GaugeSources> = {}) {
+  const metrics = createMetrics({ version: "1.2.3", withProcess: false });
+  metrics.observe({ ...sources, ...changes });
+  return metrics;
+}
+
+test("a scrape tells what was counted, measured and asked for", async () => {
+  const metrics = observed();
+  metrics.eventsStored("demo.line", 500);
+  metrics.batchCommitted(500, 0.003);
+
+  const text = await metrics.text();
+
+  expect(text).toContain('attune_sensor_agent_events_stored_total{trigger_ref="demo.line"} 500');
+  expect(text).toContain('attune_sensor_agent_batch_rows_bucket{le="500"} 1');
+  expect(text).toContain('attune_sensor_agent_sensors{state="running"} 3');
+  expect(text).toContain('attune_sensor_agent_heartbeat_lag_seconds{worker="sensor-a"} 1.5');
+  expect(text).toContain('attune_sensor_agent_build_info{version="1.2.3"} 1');
+});
+
+test("a gauge of the database has no value while the database cannot be asked", async () => {
+  const metrics = observed({ fleet: () => Promise.reject(new Error("gone")) });
+
+  const text = await metrics.text();
+
+  expect(text).toContain("# TYPE attune_sensor_agent_outbox_messages gauge");
+  expect(text).not.toMatch(/^attune_sensor_agent_(outbox|active|heartbeat)/m);
+  expect(text).toContain("attune_sensor_agent_sensor_capacity 10");
+});
+
+test("what is gone from a reading is gone from the next scrape", async () => {
+  let offered = ["python", "node"];
+  const metrics = observed({ runtimesOffered: () => offered });
+  expect(await metrics.text()).toContain('runtime_offered{runtime="node"} 1');
+
+  offered = ["python"];
+
+  expect(await metrics.text()).not.toContain('runtime_offered{runtime="node"}');
+});
+
+test("the values of a label are bounded: the rest is counted as other", async () => {
+  const metrics = observed();
+  for (let n = 0; n < 1_500; n += 1) metrics.eventsStored(`pack.trigger${n}`, 1);
+
+  const text = await metrics.text();
+
+  expect(text).toContain('events_stored_total{trigger_ref="other"} 500');
+  expect(text.match(/events_stored_total\{/g)?.length).toBe(1_001);
+});
+
+test("names follow the conventions of Prometheus", () => {
+  for (const { name, type } of observed().descriptions) {
+    expect(name).toMatch(/^attune_sensor_agent_[a-z]+(_[a-z]+)*$/);
+    expect(name.endsWith("_total"), name).toBe(type === "counter");
+    expect(name).not.toMatch(/_(ms|milliseconds|kb|mb)\b/);
+  }
+});
+
+test("docs/metrics.md lists exactly the metrics there are, with type, labels and meaning", () => {
+  const page = readFileSync(new URL("../../docs/metrics.md", import.meta.url), "utf8");
+  const documented = page
+    .split("\n")
+    .map((line) => line.split("|").map((cell) => cell.trim()))
+    .filter((cells) => /^`attune_sensor_agent_\w+`$/.test(cells[1] ?? ""))
+    .map((cells) => cells.slice(1, 5).join(" | "));
+
+  const existing = observed().descriptions.map(({ name, type, labels, help }) =>
+    [`\`${name}\``, type, labels.map((label) => `\`${label}\``).join(", "), help].join(" | "),
+  );
+
+  expect(documented.toSorted()).toEqual(existing.toSorted());
+});
