@@ -1,9 +1,55 @@
 import { defineConfig } from "vitest/config";
 
+/** Decisions and texts alone: neither services nor processes, so these take seconds. */
+const pure = [
+  "test/architecture/**/*.test.ts",
+  "test/concurrency/**/*.test.ts",
+  "test/errors/**/*.test.ts",
+  "test/model/**/*.test.ts",
+  "test/time/**/*.test.ts",
+];
+
+/** The whole service with its faults: one file at a time, since each fills the machine. */
+const whole = ["test/service/**/*.test.ts"];
+
+/** The built executable, in containers. */
+const built = ["test/agent/container/**/*.test.ts"];
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
-    testTimeout: 30_000,
-    hookTimeout: 120_000,
+    projects: [
+      { test: { name: "unit", include: pure, sequence: { groupOrder: 0 } } },
+      {
+        test: {
+          name: "parts",
+          include: ["test/**/*.test.ts"],
+          exclude: [...pure, ...whole, ...built],
+          testTimeout: 30_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: "service",
+          include: whole,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: "agent",
+          include: built,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
+        },
+      },
+    ],
   },
 });

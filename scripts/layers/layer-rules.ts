@@ -68,7 +68,7 @@ export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
   amqplib: ["messaging"],
   commander: ["agent", "main.ts"],
   "cross-spawn": ["processes"],
-  "fastest-levenshtein": ["config", "packs"],
+  "fastest-levenshtein": ["config", "model", "packs"],
   fastify: ["api"],
   "node:child_process": ["processes"],
   pg: ["database"],

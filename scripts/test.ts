@@ -1,0 +1,68 @@
+/**
+ * Every check and every test, with the services they need, in one run that ends in one line:
+ * `N passed, N failed`. A check counts as a test. Nothing that ended badly goes uncounted.
+ *
+ *     scripts/test [--only PATTERN] [--no-containers]
+ *
+ * --only runs the test files whose path contains the pattern, without checks and build.
+ * --no-containers leaves out what needs the built executable and a container engine.
+ */
+import { mkdtempDisposable, readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { JsonValue } from "../src/model/json.ts";
+import { runChecks } from "./checks/run-checks.ts";
+import { runStage, type StageOutcome } from "./checks/run-stage.ts";
+import { provideServices, type ServiceEnvironment } from "./testing/provide-services.ts";
+import { testCounts, type TestCounts } from "./testing/test-counts.ts";
+
+const { values: options } = parseArgs({
+  options: { only: { type: "string" }, "no-containers": { type: "boolean", default: false } },
+});
+
+const interruption = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interruption.abort());
+const { signal } = interruption;
+
+/** Checks and build: each counts as a test. */
+const outcomes: StageOutcome[] = [];
+let counts: TestCounts = { passed: 0, failed: 0, skipped: 0 };
+{
+  await using scope = new AsyncDisposableStack();
+  const services = await provideServices(scope);
+  if (options.only === undefined) outcomes.push(...(await runChecks({ signal })));
+  if (options.only === undefined && !options["no-containers"] && !signal.aborted) {
+    outcomes.push(
+      await runStage({ name: "build", file: "npm", args: ["run", "--silent", "build"], env: {}, signal }),
+    );
+  }
+  if (!signal.aborted) counts = await runTests(services);
+}
+
+const passed = counts.passed + outcomes.filter((outcome) => outcome.passed).length;
+const failed =
+  counts.failed + outcomes.filter((outcome) => !outcome.passed).length + (signal.aborted ? 1 : 0);
+process.stdout.write("\n");
+for (const { name, passed: hasPassed, durationMs } of outcomes) {
+  process.stdout.write(
+    `${hasPassed ? "ok    " : "FAILED"} ${(durationMs / 1_000).toFixed(1).padStart(7)} s  ${name}\n`,
+  );
+}
+if (counts.skipped > 0) process.stdout.write(`${counts.skipped} tests were skipped\n`);
+if (signal.aborted) process.stdout.write("interrupted: not everything was run\n");
+process.stdout.write(`${passed} passed, ${failed} failed\n`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+async function runTests(services: ServiceEnvironment): Promise<TestCounts> {
+  await using directory = await mkdtempDisposable(join(tmpdir(), "attune-test-report-"));
+  const report = join(directory.path, "report.json");
+  const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  if (options["no-containers"]) args.push("--project=!agent");
+  if (options.only !== undefined) args.push(options.only);
+
+  const outcome = await runStage({ name: "tests", file: "vitest", args, env: services, signal });
+  const text = await readFile(report, "utf8").catch(() => undefined);
+  const content: JsonValue | undefined = text === undefined ? undefined : JSON.parse(text);
+  return testCounts(content, outcome.passed);
+}
