@@ -1,0 +1,27 @@
+/**
+ * What happens before anything else is loaded: the image's interpreters are probed, and
+ * ATTUNE_SENSOR_RUNTIMES is set to what was found unless it came set from outside. Which of the two it
+ * was is remembered, since only a value from outside overrides the configuration.
+ */
+import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
+import { runtimesVariable, selectRuntimes } from "../model/runtime-selection.ts";
+import { detectInterpreters, type DetectionOptions } from "../runtimes/interpreter-detection.ts";
+
+export interface Bootstrap {
+  readonly detectedInterpreters: readonly DetectedInterpreter[];
+  /** The override that came from outside, canonical; undefined when there was none. */
+  readonly runtimesFromEnvironment: readonly string[] | undefined;
+}
+
+export function bootstrapRuntimes(
+  environment: NodeJS.ProcessEnv,
+  limits: Omit<DetectionOptions, "environment"> = {},
+): Bootstrap {
+  const detectedInterpreters = detectInterpreters({ environment, ...limits });
+  const selection = selectRuntimes(environment[runtimesVariable], undefined);
+  if (selection.kind === "override") {
+    return { detectedInterpreters, runtimesFromEnvironment: selection.names };
+  }
+  environment[runtimesVariable] = detectedInterpreters.map(({ name }) => name).join(",");
+  return { detectedInterpreters, runtimesFromEnvironment: undefined };
+}

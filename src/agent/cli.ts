@@ -1,0 +1,100 @@
+/**
+ * The command line: which command, with what options, and what became of it as an exit code.
+ *
+ * Each command is imported only when it is called, so that `--detect-only` in a bare image does not
+ * pay for a database driver. Expected failures are OperatorErrors and become one line on stderr;
+ * anything else that gets here is a bug and shows its stack.
+ */
+import { Command, CommanderError, Option } from "commander";
+import type { ExitCode, Invocation } from "./invocation.ts";
+import { agentVersion } from "./version.ts";
+
+const program = "attune-sensor-agent";
+
+interface Options {
+  readonly config?: string;
+  readonly name?: string;
+  readonly detectOnly?: true;
+  readonly format: "text" | "json";
+}
+
+export interface CommandLine {
+  /** Without the executable and the script. */
+  readonly args: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+  readonly print: (text: string) => void;
+  readonly complain: (text: string) => void;
+}
+
+export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode> {
+  const { args, environment, print, complain } = commandLine;
+  let exitCode: ExitCode = 0;
+
+  const root = new Command(program)
+    .description("Runs sensors in any container image: events in, matched rules and enforcements out.")
+    .version(`${program} ${agentVersion}`, "-V, --version")
+    .option("-c, --config <path>", "configuration file (else $ATTUNE_CONFIG, else ./config.yaml if present)")
+    .option("-n, --name <name>", "worker name of this process")
+    .option("--detect-only", "print which interpreters this image has, and end")
+    .addOption(new Option("--format <format>", "of reports").choices(["text", "json"]).default("text"))
+    .showHelpAfterError(`(${program} --help lists what there is)`)
+    .configureOutput({ writeOut: print, writeErr: complain })
+    .exitOverride();
+
+  const invocation = (): Invocation => {
+    const { config, name, format } = root.opts<Options>();
+    return { environment, configPath: config, workerName: name, format, print };
+  };
+
+  root
+    .argument("[command]")
+    .usage("[options] [command]")
+    .action(async (unknownCommand: string | undefined) => {
+      if (unknownCommand !== undefined) root.error(`error: unknown command '${unknownCommand}'`);
+      if (root.opts<Options>().detectOnly) {
+        const { detectOnly } = await import("./commands/detect-only.ts");
+        exitCode = await detectOnly(invocation());
+      } else {
+        const { runService } = await import("./commands/run.ts");
+        exitCode = await runService(invocation());
+      }
+    });
+
+  root
+    .command("migrate")
+    .description("apply the migrations this version needs, and end")
+    .action(async () => {
+      const { migrate } = await import("./commands/migrate.ts");
+      exitCode = await migrate(invocation());
+    });
+
+  root
+    .command("packs")
+    .description("work with pack folders")
+    .command("load")
+    .argument("<directories...>", "pack folders")
+    .description("validate pack folders and put their definitions into the database")
+    .action(async (directories: string[]) => {
+      const { loadPacks } = await import("./commands/packs-load.ts");
+      exitCode = await loadPacks(invocation(), directories);
+    });
+
+  root
+    .command("doctor")
+    .description("check everything a sensor needs; exit 1 if anything is wrong")
+    .action(async () => {
+      const { doctor } = await import("./commands/doctor.ts");
+      exitCode = await doctor(invocation());
+    });
+
+  try {
+    await root.parseAsync([...args], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    // Help and version end this way too, with exit code 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const { failureText } = await import("./failure-text.ts");
+    complain(`${program}: ${failureText(error)}\n`);
+    return 1;
+  }
+}

@@ -1,0 +1,4 @@
+import manifest from "../../package.json" with { type: "json" };
+
+/** The agent's version. The bundler copies it into the executable. */
+export const agentVersion: string = manifest.version;

@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { bootstrapRuntimes } from "../../src/agent/bootstrap.ts";
+import { selectRuntimes } from "../../src/model/runtime-selection.ts";
+import { programDirectory } from "../support/program-directory.ts";
+
+test("what was found is put into the environment and not taken for an override", () => {
+  const environment: NodeJS.ProcessEnv = { PATH: imageWithRubyAndPython() };
+
+  const bootstrap = bootstrapRuntimes(environment);
+
+  expect(environment["ATTUNE_SENSOR_RUNTIMES"]).toBe("python,ruby");
+  expect(bootstrap.runtimesFromEnvironment).toBeUndefined();
+});
+
+test("a value from outside stays as it is, its aliases fold, and everything is still looked for", () => {
+  const environment: NodeJS.ProcessEnv = {
+    PATH: imageWithRubyAndPython(),
+    ATTUNE_SENSOR_RUNTIMES: "Python3, standalone",
+  };
+
+  const bootstrap = bootstrapRuntimes(environment);
+
+  expect(environment["ATTUNE_SENSOR_RUNTIMES"]).toBe("Python3, standalone");
+  expect(bootstrap.runtimesFromEnvironment).toEqual(["python", "native"]);
+  expect(bootstrap.detectedInterpreters.map(({ name }) => name)).toEqual(["python", "ruby"]);
+});
+
+test("an empty variable counts as unset", () => {
+  const environment: NodeJS.ProcessEnv = { PATH: imageWithRubyAndPython(), ATTUNE_SENSOR_RUNTIMES: " ," };
+
+  expect(bootstrapRuntimes(environment).runtimesFromEnvironment).toBeUndefined();
+  expect(environment["ATTUNE_SENSOR_RUNTIMES"]).toBe("python,ruby");
+});
+
+test("the environment goes before the configuration, the configuration before detection", () => {
+  expect(selectRuntimes("sh", ["node"])).toEqual({ kind: "override", by: "environment", names: ["shell"] });
+  expect(selectRuntimes(undefined, ["Node.js"])).toEqual({ kind: "override", by: "config", names: ["node"] });
+  expect(selectRuntimes(undefined, undefined)).toEqual({ kind: "detection" });
+});
+
+function imageWithRubyAndPython(): string {
+  const programs = programDirectory();
+  programs.script("ruby", "echo 3.1.2");
+  programs.script("python3", "echo 3.11.2");
+  return programs.path;
+}
