@@ -1,0 +1,97 @@
+/**
+ * What a failure of the database means for whoever asked, whichever implementation it came from.
+ *
+ * Both implementations throw the server's own errors unchanged (an Error whose `code` is a SQLSTATE)
+ * and a ConnectionError for everything that went wrong between here and the server.
+ */
+
+/** What is known of a statement or transaction whose connection failed. */
+export type ConnectionOutcome = "nothing-done" | "unknown";
+
+export class ConnectionError extends Error {
+  override readonly name = "ConnectionError";
+  /** `unknown`: the server may have committed; only looking at the rows tells. */
+  readonly outcome: ConnectionOutcome;
+
+  constructor(message: string, outcome: ConnectionOutcome, cause?: unknown) {
+    super(message, { cause });
+    this.outcome = outcome;
+  }
+}
+
+export type DatabaseErrorKind =
+  /** Nothing was done, and the same will work once the database is well again. */
+  | "unavailable"
+  /** As unavailable, but the statement or commit may have been carried out: look before repeating. */
+  | "ambiguous"
+  /** Rolled back because of others (deadlock, serialization): repeat at once. */
+  | "conflict"
+  /** Rolled back because of a row's own content: repeating fails again. */
+  | "rejected-data"
+  /** The code, the schema or the rights are wrong, or it is no error of the database at all. */
+  | "defect";
+
+export function classifyDatabaseError(error: unknown): DatabaseErrorKind {
+  if (error instanceof ConnectionError) return error.outcome === "unknown" ? "ambiguous" : "unavailable";
+  const state = sqlState(error);
+  return state === undefined ? "defect" : kindOfSqlState(state);
+}
+
+/** The five characters of SQL:2016 part 2 section 24, when the server said this error. */
+export function sqlState(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return undefined;
+  // No SQLSTATE of PostgreSQL begins with E, and every code of libuv does (EPIPE, EPERM, …).
+  return /^(?!E)[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
+}
+
+/** Whether the connection that this came over is of no further use. */
+export function endsConnection(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === undefined || state.startsWith("08") || connectionEndingStates.has(state);
+}
+
+const connectionEndingStates = new Set([
+  "57P01", // admin_shutdown
+  "57P02", // crash_shutdown
+  "57P04", // database_dropped
+  "57P05", // idle_session_timeout
+  "25P03", // idle_in_transaction_session_timeout
+]);
+
+const unavailableStates = new Set([
+  "57014", // query_canceled: the statement timeout
+  "57P03", // cannot_connect_now: starting up, shutting down, in recovery
+  "57P05",
+  "25P03",
+  "25006", // read_only_sql_transaction: a standby answers after a failover
+  "3D000", // invalid_catalog_name: refuses the login
+]);
+
+const conflictStates = new Set([
+  "40001", // serialization_failure
+  "40P01", // deadlock_detected
+  "55P03", // lock_not_available
+]);
+
+function kindOfSqlState(state: string): DatabaseErrorKind {
+  if (conflictStates.has(state)) return "conflict";
+  if (unavailableStates.has(state)) return "unavailable";
+  if (connectionEndingStates.has(state)) return "ambiguous";
+  switch (state.slice(0, 2)) {
+    case "08": // connection exception
+      return "ambiguous";
+    case "28": // refuses the login
+    case "53": // insufficient resources: disk, memory, connections
+    case "58": // system error
+      return "unavailable";
+    case "21": // cardinality violation: one row proposed twice
+    case "22": // data exception
+    case "23": // integrity constraint violation
+    case "44": // with check option violation
+    case "54": // program limit exceeded: an index row too long, a document too deep
+    case "P0": // raised by a trigger
+      return "rejected-data";
+    default:
+      return "defect";
+  }
+}

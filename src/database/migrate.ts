@@ -1,0 +1,139 @@
+/**
+ * Brings a database's schema up to this program's version: forward only, each file in its own
+ * transaction together with the record that it was applied.
+ *
+ * Any number of processes may do this at once. Every transaction first takes the lock and then looks
+ * again what is still to do; so each file is applied once, by whoever comes first, and the others go
+ * on from there. Files tolerate that their work is done, so that one which `psql < file` applied
+ * before, unrecorded, is applied again and recorded.
+ */
+import { OperatorError } from "../errors/operator-error.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Database, Queryable } from "./database.ts";
+import { sqlState } from "./errors.ts";
+import type { Migration } from "./embedded-migrations.ts";
+import { rowsOf } from "./statement.ts";
+import {
+  findMigrationTable,
+  listAppliedVersions,
+  recordMigration,
+  waitToMigrate,
+  type AppliedVersion,
+} from "./statements/migrations.ts";
+
+export interface AppliedMigration {
+  readonly version: string;
+  readonly name: string;
+}
+
+/** Long enough for any file on any table, and for waiting until others have applied theirs. */
+const timeoutMs = 3_600_000;
+
+/**
+ * Applies what is missing.
+ *
+ * @returns the migrations that this call applied, oldest first
+ * @throws OperatorError MIGRATION_FAILED when the server refuses one; those before it stay applied
+ */
+export async function migrate(
+  database: Database,
+  migrations: readonly Migration[],
+  logger: Logger,
+): Promise<AppliedMigration[]> {
+  const applied: AppliedMigration[] = [];
+  for (const migration of await pendingMigrations(database, migrations)) {
+    try {
+      if (!(await applyOnce(database, migration))) continue;
+    } catch (error) {
+      throw sqlState(error) === undefined ? error : migrationFailed(database, migration, error);
+    }
+    const { version, name } = migration;
+    logger.info({ version, name, database: database.address }, "applied a migration");
+    applied.push({ version, name });
+  }
+  warnOfDifferences(await appliedVersions(database), migrations, logger);
+  return applied;
+}
+
+/** Those of `migrations` that the database has no record of. Changes nothing. */
+export async function pendingMigrations(
+  database: Database,
+  migrations: readonly Migration[],
+): Promise<Migration[]> {
+  const applied = new Set((await appliedVersions(database)).map(({ version }) => version));
+  return migrations.filter(({ version }) => !applied.has(version));
+}
+
+async function appliedVersions(database: Database): Promise<AppliedVersion[]> {
+  const [isFound] = await rowsOf(database, findMigrationTable, { schema: database.schema });
+  return isFound === true ? rowsOf(database, listAppliedVersions, undefined) : [];
+}
+
+/** False when another process was first. */
+async function applyOnce(database: Database, migration: Migration): Promise<boolean> {
+  const { schema } = database;
+  return database.transaction(async (transaction) => {
+    await transaction.query({ text: "set local statement_timeout = 0" });
+    const patient: Queryable = { query: (query) => transaction.query({ ...query, timeoutMs }) };
+    await rowsOf(patient, waitToMigrate, { schema });
+    await patient.query({ text: "select set_config('attune.schema', $1, true)", values: [schema] });
+    await patient.query({ text: createMigrationTable });
+    const applied = await rowsOf(patient, listAppliedVersions, undefined);
+    if (applied.some(({ version }) => version === migration.version)) return false;
+
+    await patient.query({ text: migration.text });
+    await rowsOf(patient, recordMigration, migration);
+    return true;
+  });
+}
+
+/**
+ * Not `create … if not exists` alone, which asks for the right to create even where nothing is to be
+ * created.
+ */
+const createMigrationTable = `
+  do $$
+  declare
+    target text := current_setting('attune.schema');
+  begin
+    if to_regnamespace(quote_ident(target)) is null then
+      execute format('create schema %I', target);
+    end if;
+    if to_regclass(format('%I.schema_migration', target)) is null then
+      execute format('create table %I.schema_migration (
+                        version    text primary key,
+                        name       text not null,
+                        checksum   text not null,
+                        applied_at timestamptz not null default now())', target);
+    end if;
+  end
+  $$`;
+
+function warnOfDifferences(
+  applied: readonly AppliedVersion[],
+  migrations: readonly Migration[],
+  logger: Logger,
+): void {
+  const known = new Map(migrations.map((migration) => [migration.version, migration]));
+  for (const { version, name, checksum } of applied) {
+    const migration = known.get(version);
+    if (migration === undefined) {
+      logger.warn({ version, name }, "the database has a migration of a newer version of this program");
+    } else if (migration.checksum !== checksum) {
+      logger.warn({ version, name }, "a migration was changed after this database applied it");
+    }
+  }
+}
+
+function migrationFailed(database: Database, migration: Migration, cause: unknown): OperatorError {
+  const isRight = sqlState(cause) === "42501";
+  return new OperatorError({
+    code: "MIGRATION_FAILED",
+    attempt: `apply migration ${migration.version}_${migration.name} to ${database.address}`,
+    reason: cause instanceof Error ? cause.message : String(cause),
+    remedy: isRight
+      ? `let the role create in the database and own the schema ${database.schema}, or run "attune-sensor-agent migrate" as a role that does`
+      : "nothing of this migration was kept; correct the cause and start again",
+    cause,
+  });
+}

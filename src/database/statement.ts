@@ -1,0 +1,140 @@
+/**
+ * A statement is one named piece of SQL with its types: what goes in, and what each row means.
+ *
+ * Rows are decoded here, at the edge, and nowhere else. A column that is missing or of the wrong type
+ * is a programming error (the schema and the code disagree), so decoding asserts rather than returns.
+ */
+import assert from "node:assert/strict";
+import type { Id } from "../model/identifiers.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
+import type { Queryable } from "./database.ts";
+
+export interface Statement<Input, Output> {
+  /** Unique in the program: connections keep the prepared statement under this name. */
+  readonly name: string;
+  readonly text: string;
+  readonly values: (input: Input) => readonly unknown[];
+  readonly decode: (row: Row) => Output;
+}
+
+export async function rowsOf<Input, Output>(
+  database: Queryable,
+  { name, text, values, decode }: Statement<Input, Output>,
+  input: Input,
+): Promise<Output[]> {
+  const { rows } = await database.query({ name, text, values: [...values(input)] });
+  return rows.map((row) => decode(new Row(name, row)));
+}
+
+/** For a statement that answers with one row or none. */
+export async function rowOf<Input, Output>(
+  database: Queryable,
+  statement: Statement<Input, Output>,
+  input: Input,
+): Promise<Output | undefined> {
+  const rows = await rowsOf(database, statement, input);
+  assert(rows.length <= 1, `${statement.name}: ${rows.length} rows where at most one was expected`);
+  return rows[0];
+}
+
+export class Row {
+  readonly #statement: string;
+  readonly #columns: object;
+
+  constructor(statement: string, columns: object) {
+    this.#statement = statement;
+    this.#columns = columns;
+  }
+
+  /** `bigint` columns arrive as decimal strings: an identifier never becomes a lossy number. */
+  id(column: string): Id {
+    const value = this.#value(column);
+    assert(typeof value === "string" && /^\d+$/.test(value), this.#complaint(column, "an id"));
+    return value;
+  }
+
+  idOrNull(column: string): Id | null {
+    return this.#value(column) === null ? null : this.id(column);
+  }
+
+  text(column: string): string {
+    const value = this.#value(column);
+    assert(typeof value === "string", this.#complaint(column, "text"));
+    return value;
+  }
+
+  textOrNull(column: string): string | null {
+    return this.#value(column) === null ? null : this.text(column);
+  }
+
+  texts(column: string): readonly string[] {
+    const value = this.#value(column);
+    assert(
+      Array.isArray(value) && value.every((entry) => typeof entry === "string"),
+      this.#complaint(column, "an array of text"),
+    );
+    return value;
+  }
+
+  /** One of the words of an enumeration or a check constraint. */
+  word<Word extends string>(column: string, words: readonly Word[]): Word {
+    const value = this.text(column);
+    const word = words.find((candidate) => candidate === value);
+    assert(word !== undefined, this.#complaint(column, `one of ${words.join(", ")}`));
+    return word;
+  }
+
+  /** `integer` and `double precision`; a `bigint` is an id, or a count to be cast in the statement. */
+  number(column: string): number {
+    const value = this.#value(column);
+    assert(typeof value === "number", this.#complaint(column, "a number"));
+    return value;
+  }
+
+  numberOrNull(column: string): number | null {
+    return this.#value(column) === null ? null : this.number(column);
+  }
+
+  boolean(column: string): boolean {
+    const value = this.#value(column);
+    assert(typeof value === "boolean", this.#complaint(column, "a boolean"));
+    return value;
+  }
+
+  instant(column: string): Date {
+    const value = this.#value(column);
+    assert(value instanceof Date, this.#complaint(column, "an instant"));
+    return value;
+  }
+
+  instantOrNull(column: string): Date | null {
+    return this.#value(column) === null ? null : this.instant(column);
+  }
+
+  /** A `json` or `jsonb` column; SQL null and JSON null are both null. */
+  json(column: string): JsonValue {
+    // The driver parsed it with JSON.parse, which makes nothing but JSON values.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    return this.#value(column) as JsonValue;
+  }
+
+  jsonObject(column: string): JsonObject {
+    const value = this.json(column);
+    assert(isJsonObject(value), this.#complaint(column, "a JSON object"));
+    return value;
+  }
+
+  jsonObjectOrNull(column: string): JsonObject | null {
+    return this.#value(column) === null ? null : this.jsonObject(column);
+  }
+
+  #value(column: string): unknown {
+    const value: unknown = Reflect.get(this.#columns, column);
+    assert(value !== undefined, this.#complaint(column, "among the result"));
+    return value;
+  }
+
+  #complaint(column: string, expected: string): string {
+    return `${this.#statement}: column ${column} is not ${expected}`;
+  }
+}

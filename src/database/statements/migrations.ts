@@ -1,0 +1,51 @@
+import type { Statement } from "../statement.ts";
+
+export interface AppliedVersion {
+  readonly version: string;
+  readonly name: string;
+  readonly checksum: string;
+}
+
+/** Whether the table of applied migrations is there yet. */
+export const findMigrationTable: Statement<{ readonly schema: string }, boolean> = {
+  name: "find_migration_table",
+  text: `
+    select to_regclass(format('%I.schema_migration', $1::text)) is not null as is_found`,
+  values: ({ schema }) => [schema],
+  decode: (row) => row.boolean("is_found"),
+};
+
+export const listAppliedVersions: Statement<undefined, AppliedVersion> = {
+  name: "list_applied_versions",
+  text: `
+    select version, name, checksum
+      from schema_migration
+     order by version`,
+  values: () => [],
+  decode: (row) => ({
+    version: row.text("version"),
+    name: row.text("name"),
+    checksum: row.text("checksum"),
+  }),
+};
+
+/**
+ * Lets one transaction at a time migrate a schema. Held to the end of the transaction, so a process
+ * that dies while it migrates holds up nobody.
+ */
+export const waitToMigrate: Statement<{ readonly schema: string }, undefined> = {
+  name: "wait_to_migrate",
+  text: `
+    select pg_advisory_xact_lock(hashtextextended($1::text || ':migrate', 0))`,
+  values: ({ schema }) => [schema],
+  decode: () => undefined,
+};
+
+export const recordMigration: Statement<AppliedVersion, undefined> = {
+  name: "record_migration",
+  text: `
+    insert into schema_migration (version, name, checksum)
+    values ($1, $2, $3)`,
+  values: ({ version, name, checksum }) => [version, name, checksum],
+  decode: () => undefined,
+};
