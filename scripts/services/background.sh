@@ -1,0 +1,95 @@
+# Sourced by start-all-services.sh, stop-all-services.sh and status-all-services.sh: services in the
+# background, each with logs/<service>.log (of this start; the former one is logs/<service>.log.1)
+# and, while it runs, logs/<service>.pid.
+#
+# A pid file is believed only when that process is the service: after a crash or a reboot the number
+# may be another program's.
+
+services=(postgresql rabbitmq agent)
+
+declare -A program=(
+  [postgresql]=scripts/services/run-postgres.ts
+  [rabbitmq]=scripts/services/run-rabbitmq.ts
+  [agent]=src/main.ts
+)
+
+# Echoes the pid when the service runs; fails otherwise.
+running_pid() {
+  local pid
+  pid=$(cat "logs/$1.pid" 2> /dev/null) || return 1
+  [ -n "$pid" ] || return 1
+  { tr '\0' ' ' < "/proc/$pid/cmdline" | grep -qF "${program[$1]}"; } 2> /dev/null || return 1
+  echo "$pid"
+}
+
+# start_service NAME ARGUMENT... : starts the service's program, once.
+start_service() {
+  local name=$1 pid
+  shift
+  if pid=$(running_pid "$name"); then
+    echo "$name: already running (pid $pid)"
+    return
+  fi
+  mkdir -p logs
+  if [ -e "logs/$name.log" ]; then mv "logs/$name.log" "logs/$name.log.1"; fi
+  # A session of its own: the terminal's Ctrl-C is not for it.
+  setsid node "${program[$name]}" "$@" > "logs/$name.log" 2>&1 < /dev/null &
+  echo $! > "logs/$name.pid"
+  echo "$name: started (pid $!), log in logs/$name.log"
+}
+
+# wait_until_ready NAME CHECK... : until the check succeeds; fails when the service ends before, or after 120 s.
+wait_until_ready() {
+  local name=$1 deadline=$((SECONDS + 120))
+  shift
+  until "$@"; do
+    if ! running_pid "$name" > /dev/null; then
+      echo "$name: ended while it was starting; the end of logs/$name.log:" >&2
+      tail -n 20 "logs/$name.log" >&2
+      rm -f "logs/$name.pid"
+      return 1
+    fi
+    if [ $SECONDS -ge $deadline ]; then
+      echo "$name: not ready after 120 s; see logs/$name.log" >&2
+      return 1
+    fi
+    sleep 0.2
+  done
+  echo "$name: ready"
+}
+
+# stop_service NAME : asks, waits, insists.
+stop_service() {
+  local name=$1 pid deadline=$((SECONDS + 60))
+  if ! pid=$(running_pid "$name"); then
+    rm -f "logs/$name.pid"
+    echo "$name: not running"
+    return
+  fi
+  kill -TERM "$pid" 2> /dev/null || true
+  while running_pid "$name" > /dev/null; do
+    if [ $SECONDS -ge $deadline ]; then
+      echo "$name: still there after 60 s, killed (pid $pid)" >&2
+      kill -KILL "$pid" 2> /dev/null || true
+      break
+    fi
+    sleep 0.1
+  done
+  rm -f "logs/$name.pid"
+  echo "$name: stopped"
+}
+
+# answers PORT PATH : whether an HTTP server on loopback answers with 200; bare Debian has no curl.
+answers() {
+  local status
+  { exec 3<> "/dev/tcp/127.0.0.1/$1"; } 2> /dev/null || return 1
+  printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n' "$2" >&3
+  read -r -t 5 status <&3 || status=
+  exec 3>&- 3<&-
+  [[ $status == *" 200 "* ]]
+}
+
+# says_ready NAME : whether the service has said so in its log; for those that scripts/services/ keeps.
+says_ready() {
+  grep -q " is ready at " "logs/$1.log"
+}

@@ -1,0 +1,34 @@
+/** Holds a private RabbitMQ until it is told to stop; what start-all-services.sh runs. */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { runUntilStopped } from "./run-until-stopped.ts";
+import { requireInstalled } from "./debian-packages.ts";
+import { isRabbitmqInstalled, startRabbitmq } from "./rabbitmq.ts";
+import { servicesDirectory } from "./services-directory.ts";
+
+const directory = join(servicesDirectory(), "rabbitmq");
+
+await runUntilStopped("RabbitMQ", async () => {
+  await requireInstalled({
+    name: "RabbitMQ",
+    packages: ["rabbitmq-server"],
+    isInstalled: isRabbitmqInstalled,
+  });
+  await stopForgotten();
+  return startRabbitmq({
+    directory,
+    port: Number(process.env["ATTUNE_RABBITMQ_PORT"] ?? "55672"),
+    managementPort: Number(process.env["ATTUNE_RABBITMQ_MANAGEMENT_PORT"] ?? "55673"),
+  });
+});
+
+/** A server whose keeper was killed still holds the ports: end it, or nothing starts. */
+async function stopForgotten(): Promise<void> {
+  const pid = (await readFile(join(directory, "rabbitmq.pid"), "utf8").catch(() => "")).trim();
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+  if (pid === "" || !commandLine.includes(directory)) return;
+  process.kill(Number(pid), "SIGTERM");
+  while (existsSync(`/proc/${pid}`)) await delay(100);
+}
