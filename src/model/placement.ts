@@ -41,10 +41,7 @@ export interface Placement {
 
 export const placedProtocols: ReadonlySet<string> = new Set(["poll", "stream"]);
 
-export function place(
-  sensors: readonly PlaceableSensor[],
-  workers: readonly PlacementWorker[],
-): Placement {
+export function place(sensors: readonly PlaceableSensor[], workers: readonly PlacementWorker[]): Placement {
   const loads = new Map(workers.map((worker) => [worker.id, 0]));
   for (const { holderId } of sensors) {
     if (holderId !== null && loads.has(holderId)) addLoad(loads, holderId);
@@ -89,7 +86,8 @@ export function incapacity(sensor: PlaceableSensor, worker: PlacementWorker): st
   if (versionConstraint === null) return undefined;
   const version = worker.runtimeVersions.get(runtimeName);
   if (version !== undefined && satisfiesVersion(version, versionConstraint)) return undefined;
-  return `worker ${worker.name} offers ${runtimeName} ${version ?? "of unknown version"}, the sensor needs ${versionConstraint}`;
+  const offered = `${runtimeName} ${version ?? "of unknown version"}`;
+  return `worker ${worker.name} offers ${offered}, the sensor needs ${versionConstraint}`;
 }
 
 function obstacleEverywhere(

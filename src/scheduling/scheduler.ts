@@ -30,6 +30,7 @@ import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/incoming-event.ts";
 import { incapacity, place } from "../model/placement.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Clock } from "../time/clock.ts";
 import { readPlacementFacts, type PlacementFacts } from "./placement-facts.ts";
 
@@ -45,7 +46,7 @@ export interface SchedulerOptions {
   readonly onHeldChanged: () => void;
   /** The worker's row belongs to another process: this one must end. */
   readonly onSuperseded: () => void;
-  readonly metrics: { leasesHeld(count: number): void; leasesLost(count: number): void };
+  readonly metrics: Pick<Metrics, "leasesLost">;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
@@ -90,14 +91,14 @@ export class Scheduler {
   /** For the end of the service, after `run` has ended and every sensor has stopped. */
   async releaseAll(): Promise<void> {
     const sensorIds = [...this.#owned.keys()];
-    this.#setOwned(new Map());
+    this.#owned = new Map();
     this.#setHeld(new Map());
     if (sensorIds.length > 0) await this.#release(sensorIds);
   }
 
   async #step(): Promise<void> {
     if (!(await this.#renew())) {
-      this.#setOwned(new Map());
+      this.#owned = new Map();
       this.#setHeld(new Map());
       this.#options.onSuperseded();
       return;
@@ -125,9 +126,12 @@ export class Scheduler {
     const lost = [...this.#owned.keys()].filter((sensorId) => !owned.has(sensorId));
     if (lost.length > 0) {
       metrics.leasesLost(lost.length);
-      logger.warn({ sensorIds: lost }, "lost assignments: their leases expired and they were claimed or deleted");
+      logger.warn(
+        { sensorIds: lost },
+        "lost assignments: their leases expired and they were claimed or deleted",
+      );
     }
-    this.#setOwned(owned);
+    this.#owned = owned;
     // A lost sensor is stopped now, not after the reads that follow.
     this.#setHeld(new Map([...this.#held].filter(([sensorId]) => owned.has(sensorId))));
     return true;
@@ -137,13 +141,15 @@ export class Scheduler {
     const { database, workerId, instance, leaseSeconds } = this.#options;
     const { chosen, unplaced } = place(facts.sensors, facts.workers);
     this.#reportUnplaced(facts, unplaced);
-    const sensorIds = [...chosen].filter(([, chosenId]) => chosenId === workerId).map(([sensorId]) => sensorId);
+    const sensorIds = [...chosen]
+      .filter(([, chosenId]) => chosenId === workerId)
+      .map(([sensorId]) => sensorId);
     if (sensorIds.length === 0) return;
 
     const claimed = await rowsOf(database, claimSensors, { workerId, instance, leaseSeconds, sensorIds });
     const owned = new Map(this.#owned);
     for (const { sensorId, generation } of claimed) owned.set(sensorId, { generation, instance });
-    this.#setOwned(owned);
+    this.#owned = owned;
   }
 
   #canRun(sensorId: Id, facts: PlacementFacts): boolean {
@@ -155,12 +161,7 @@ export class Scheduler {
   async #release(sensorIds: readonly Id[]): Promise<void> {
     const { database, instance } = this.#options;
     await rowsOf(database, releaseSensors, { instance, sensorIds });
-    this.#setOwned(new Map([...this.#owned].filter(([sensorId]) => !sensorIds.includes(sensorId))));
-  }
-
-  #setOwned(owned: ReadonlyMap<Id, AssignmentTerm>): void {
-    this.#owned = owned;
-    this.#options.metrics.leasesHeld(owned.size);
+    this.#owned = new Map([...this.#owned].filter(([sensorId]) => !sensorIds.includes(sensorId)));
   }
 
   #setHeld(held: ReadonlyMap<Id, AssignmentTerm>): void {
@@ -180,7 +181,10 @@ export class Scheduler {
       const reason = obstacles.join("; ");
       now.set(sensor.id, reason);
       if (this.#unplaced.get(sensor.id) === reason) continue;
-      this.#options.logger.warn({ sensor: sensor.ref, reason }, `sensor ${sensor.ref} is not running: ${reason}`);
+      this.#options.logger.warn(
+        { sensor: sensor.ref, reason },
+        `sensor ${sensor.ref} is not running: ${reason}`,
+      );
     }
     this.#unplaced = now;
   }

@@ -122,7 +122,7 @@ export const readLiveWorkers: Statement<void, LiveWorker> = {
   decode: (row) => ({
     id: row.id("id"),
     name: row.text("name"),
-    capabilities: row.object("capabilities"),
+    capabilities: row.jsonObject("capabilities"),
   }),
 };
 

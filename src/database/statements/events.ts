@@ -1,0 +1,247 @@
+/**
+ * Storing a batch of events, and reading events back.
+ */
+import type { Id } from "../../model/identifiers.ts";
+import type { JsonObject } from "../../model/json.ts";
+import type { Row, Statement } from "../statement.ts";
+
+export interface BatchToStore {
+  /** JSON array of events: i id, m message id, s source, p payload, k dedup_key, o occurred_at, r rule, rr rule_ref. */
+  readonly events: string;
+  /** JSON array of sources: n number, trigger, trigger_ref, config, sensor, sensor_ref, generation (null: unguarded). */
+  readonly sources: string;
+  /** JSON array of matches: i enforcement id, m message id, e event id, rule, rule_ref, config, condition, conditions. */
+  readonly matches: string;
+  /** JSON array of checkpoints: sensor, generation, value. */
+  readonly checkpoints: string;
+  /** JSON array of assignments the events come from: sensor, generation, instance. */
+  readonly terms: string;
+  readonly eventCount: number;
+  /** The rule revision the batch was matched against. */
+  readonly revision: Id;
+  /** The instance that will publish the messages; null leaves them to a sweeper. */
+  readonly publisherInstance: string | null;
+}
+
+export interface StoredBatch {
+  /** False: the rules have changed since, and nothing was stored. */
+  readonly isCurrent: boolean;
+  /** The assignments that are still held, as `sensor:generation`. */
+  readonly heldTerms: readonly string[];
+  /** The events that were stored; null: all of them. */
+  readonly storedIds: readonly Id[] | null;
+  readonly storedAt: Date;
+}
+
+/**
+ * Stores events, enforcements, owed messages and checkpoints at once, or nothing of what must not be.
+ *
+ * Correct under concurrency, because it reads what it depends on in share mode: the revision row, so
+ * that a change of rules either waits for this commit or is seen by it (a row that changed while we
+ * waited for its lock is judged again by its new value, so `is_current` turns false); and the
+ * assignments, so that a claim by another worker either waits or is seen. Events whose assignment is
+ * not held are left out, with their enforcements, messages and checkpoints.
+ *
+ * An event whose id or dedup_key is there already is left out in the same way. Repeating the statement
+ * after a lost answer therefore adds nothing.
+ */
+export const storeBatch: Statement<BatchToStore, StoredBatch> = {
+  name: "store_batch",
+  text: `
+    with revision_held as materialized (
+      select value
+        from rule_revision
+       where value = $7
+         for share
+    ), assignment_held as materialized (
+      select held.sensor, held.generation
+        from jsonb_to_recordset($5::jsonb) as term (sensor bigint, generation bigint, instance uuid)
+        join sensor_assignment as held
+          on held.sensor = term.sensor
+         and held.generation = term.generation
+         and held.instance = term.instance
+         for share of held
+    ), incoming as materialized (
+      select event.*, source.*
+        from jsonb_to_recordset($1::jsonb)
+             as event (i bigint, m uuid, s int, p jsonb, k text, o timestamptz, r bigint, rr text)
+        join jsonb_to_recordset($2::jsonb)
+             as source (n int, trigger bigint, trigger_ref text, config jsonb,
+                        sensor bigint, sensor_ref text, generation bigint)
+          on source.n = event.s
+       where exists (select from revision_held)
+         and (source.generation is null
+              or (source.sensor, source.generation) in (select sensor, generation from assignment_held))
+    ), stored as (
+      insert into event (id, trigger, trigger_ref, config, payload, source, source_ref,
+                         rule, rule_ref, occurred_at, dedup_key)
+      select i, trigger, trigger_ref, config, p, sensor, sensor_ref, r, rr, o, k
+        from incoming
+      on conflict do nothing
+      returning id
+    ), matched as materialized (
+      select match.*, incoming.trigger_ref, incoming.p
+        from jsonb_to_recordset($3::jsonb)
+             as match (i bigint, m uuid, e bigint, rule bigint, rule_ref text, config jsonb,
+                       condition enforcement_condition_enum, conditions jsonb)
+        join stored on stored.id = match.e
+        join incoming on incoming.i = match.e
+    ), enforced as (
+      insert into enforcement (id, rule, rule_ref, trigger_ref, event, config, payload, condition, conditions)
+      select i, rule, rule_ref, trigger_ref, e, config, p, condition, conditions
+        from matched
+    ), owed as (
+      insert into outbox (message_id, routing_key, event, enforcement, instance)
+      select incoming.m, 'event.created', incoming.i, null::bigint, $8::uuid
+        from incoming
+        join stored on stored.id = incoming.i
+       union all
+      select m, 'enforcement.created', null, i, $8::uuid
+        from matched
+    ), saved as (
+      insert into sensor_checkpoint (sensor, value)
+      select checkpoint.sensor, checkpoint.value
+        from jsonb_to_recordset($4::jsonb) as checkpoint (sensor bigint, generation bigint, value jsonb)
+        join assignment_held using (sensor, generation)
+       where exists (select from revision_held)
+      on conflict (sensor) do update
+         set value = excluded.value,
+             updated = now()
+    )
+    select exists (select from revision_held) as is_current,
+           (select coalesce(jsonb_agg(sensor || ':' || generation), '[]') from assignment_held) as held,
+           case when (select count(*) from stored) < $6
+                then (select coalesce(jsonb_agg(id::text), '[]') from stored)
+            end as stored,
+           now() as stored_at`,
+  values: (batch) => [
+    batch.events,
+    batch.sources,
+    batch.matches,
+    batch.checkpoints,
+    batch.terms,
+    batch.eventCount,
+    batch.revision,
+    batch.publisherInstance,
+  ],
+  decode: (row) => ({
+    isCurrent: row.boolean("is_current"),
+    heldTerms: row.texts("held"),
+    storedIds: row.json("stored") === null ? null : row.texts("stored"),
+    storedAt: row.instant("stored_at"),
+  }),
+};
+
+export interface ExistingEvent {
+  readonly id: Id;
+  readonly created: Date;
+}
+
+/** Which of these ids are stored: settles a commit whose answer was lost. */
+export const findEvents: Statement<{ readonly ids: readonly Id[] }, ExistingEvent> = {
+  name: "find_events",
+  text: `
+    select id, created
+      from event
+     where id = any ($1::bigint[])`,
+  values: ({ ids }) => [ids],
+  decode: (row) => ({ id: row.id("id"), created: row.instant("created") }),
+};
+
+export interface DedupKey {
+  readonly n: number;
+  readonly trigger_ref: string;
+  readonly source_ref: string | null;
+  readonly dedup_key: string;
+}
+
+/** The events that hold these dedup keys, by the caller's number. */
+export const findDuplicates: Statement<
+  { readonly keys: readonly DedupKey[] },
+  { readonly n: number; readonly id: Id }
+> = {
+  name: "find_duplicates",
+  text: `
+    select key.n, event.id
+      from jsonb_to_recordset($1::jsonb) as key (n int, trigger_ref text, source_ref text, dedup_key text)
+      join event
+        on event.trigger_ref = key.trigger_ref
+       and coalesce(event.source_ref, '') = coalesce(key.source_ref, '')
+       and event.dedup_key = key.dedup_key`,
+  values: ({ keys }) => [JSON.stringify(keys)],
+  decode: (row) => ({ n: row.number("n"), id: row.id("id") }),
+};
+
+/**
+ * Takes ids from a sequence before they are needed, so that a statement can be repeated with the same
+ * ones. Ids that are never used leave gaps, which a sequence always may.
+ */
+export const reserveIds: Statement<
+  { readonly sequence: "event_id_seq" | "enforcement_id_seq"; readonly count: number },
+  { readonly ids: readonly Id[] }
+> = {
+  name: "reserve_ids",
+  text: `
+    select coalesce(jsonb_agg(nextval($1::regclass)::text), '[]') as ids
+      from generate_series(1, $2)`,
+  values: ({ sequence, count }) => [sequence, count],
+  decode: (row) => ({ ids: row.texts("ids") }),
+};
+
+export interface StoredEvent {
+  readonly id: Id;
+  readonly triggerId: Id | null;
+  readonly triggerRef: string;
+  readonly config: JsonObject;
+  readonly payload: JsonObject;
+  readonly sourceId: Id | null;
+  readonly sourceRef: string | null;
+  readonly ruleRef: string | null;
+  readonly occurredAt: Date | null;
+  readonly dedupKey: string | null;
+  readonly created: Date;
+}
+
+const eventColumns = `id, trigger, trigger_ref, coalesce(config, '{}') as config,
+           coalesce(payload, '{}') as payload, source, source_ref, rule_ref, occurred_at, dedup_key, created`;
+
+export const getEvent: Statement<{ readonly id: Id }, StoredEvent> = {
+  name: "get_event",
+  text: `
+    select ${eventColumns}
+      from event
+     where id = $1`,
+  values: ({ id }) => [id],
+  decode: decodeEvent,
+};
+
+export const getRecentEvents: Statement<
+  { readonly triggerRef: string; readonly countMax: number },
+  StoredEvent
+> = {
+  name: "get_recent_events",
+  text: `
+    select ${eventColumns}
+      from event
+     where trigger_ref = $1
+     order by id desc
+     limit $2`,
+  values: ({ triggerRef, countMax }) => [triggerRef, countMax],
+  decode: decodeEvent,
+};
+
+function decodeEvent(row: Row): StoredEvent {
+  return {
+    id: row.id("id"),
+    triggerId: row.idOrNull("trigger"),
+    triggerRef: row.text("trigger_ref"),
+    config: row.jsonObject("config"),
+    payload: row.jsonObject("payload"),
+    sourceId: row.idOrNull("source"),
+    sourceRef: row.textOrNull("source_ref"),
+    ruleRef: row.textOrNull("rule_ref"),
+    occurredAt: row.instantOrNull("occurred_at"),
+    dedupKey: row.textOrNull("dedup_key"),
+    created: row.instant("created"),
+  };
+}

@@ -1,0 +1,205 @@
+/**
+ * Messages that committed facts still owe to the broker.
+ */
+import type { Id } from "../../model/identifiers.ts";
+import type { JsonObject } from "../../model/json.ts";
+import type { Row, Statement } from "../statement.ts";
+
+export const forgetMessages: Statement<{ readonly messageIds: readonly string[] }, never> = {
+  name: "forget_messages",
+  text: `
+    delete from outbox
+     where message_id = any ($1::uuid[])`,
+  values: ({ messageIds }) => [messageIds],
+  decode: () => {
+    throw new Error("a delete returns no rows");
+  },
+};
+
+/** Hands what this instance has not published to whoever sweeps next. */
+export const disownMessages: Statement<{ readonly instance: string }, never> = {
+  name: "disown_messages",
+  text: `
+    update outbox
+       set instance = null
+     where instance = $1`,
+  values: ({ instance }) => [instance],
+  decode: () => {
+    throw new Error("this update returns no rows");
+  },
+};
+
+/** One sweep at a time among all agents, so that messages about one rule are claimed in their order. */
+export const trySweepLock: Statement<void, { readonly isTaken: boolean }> = {
+  name: "try_sweep_lock",
+  text: `select pg_try_advisory_xact_lock(hashtextextended(current_schema() || ' outbox sweep', 0)) as taken`,
+  values: () => [],
+  decode: (row) => ({ isTaken: row.boolean("taken") }),
+};
+
+export interface ClaimedMessage {
+  readonly messageId: string;
+  readonly about: "event" | "enforcement" | "rule";
+}
+
+/**
+ * Takes over messages that nobody publishes: without an instance, of an instance whose worker is dead,
+ * or our own that are so old that the answer to claiming them, or the broker's, must have been lost.
+ * Messages about rules are left while another live instance still owes some, so that they
+ * keep their order. `skip locked` passes over rows that are being deleted this moment.
+ */
+export const claimMessages: Statement<
+  { readonly instance: string; readonly countMax: number },
+  ClaimedMessage
+> = {
+  name: "claim_messages",
+  text: `
+    with live as materialized (
+      select instance
+        from worker
+       where lease_expires_at > clock_timestamp()
+         and instance is not null
+    ), rules_are_owed as materialized (
+      select
+        from outbox
+        join live using (instance)
+       where outbox.body is not null
+         and outbox.instance <> $1
+       limit 1
+    ), orphaned as (
+      select message_id
+        from outbox
+       where (instance is null
+              or instance not in (select instance from live)
+              or (instance = $1 and created < clock_timestamp() - interval '60 seconds'))
+         and (body is null or not exists (select from rules_are_owed))
+       order by created, message_id
+       limit $2
+         for update skip locked
+    )
+    update outbox
+       set instance = $1
+      from orphaned
+     where outbox.message_id = orphaned.message_id
+    returning outbox.message_id,
+              case when outbox.event is not null then 'event'
+                   when outbox.enforcement is not null then 'enforcement'
+                   else 'rule' end as about`,
+  values: ({ instance, countMax }) => [instance, countMax],
+  decode: (row) => ({
+    messageId: row.text("message_id"),
+    about: row.word("about", ["event", "enforcement", "rule"]),
+  }),
+};
+
+export type OwedMessage =
+  | {
+      readonly about: "event";
+      readonly messageId: string;
+      readonly eventId: Id;
+      readonly triggerId: Id | null;
+      readonly triggerRef: string;
+      readonly sensorId: Id | null;
+      readonly sensorRef: string | null;
+      readonly payload: JsonObject;
+      readonly config: JsonObject;
+      readonly created: Date;
+    }
+  | {
+      readonly about: "enforcement";
+      readonly messageId: string;
+      readonly enforcementId: Id;
+      readonly ruleId: Id;
+      readonly ruleRef: string;
+      readonly eventId: Id;
+      readonly triggerRef: string;
+      readonly payload: JsonObject;
+      readonly created: Date;
+    }
+  | {
+      readonly about: "rule";
+      readonly messageId: string;
+      readonly routingKey: string;
+      readonly body: JsonObject;
+      readonly created: Date;
+    }
+  /** Its event or enforcement has been deleted since: there is nothing left to tell. */
+  | { readonly about: "nothing"; readonly messageId: string };
+
+/** What claimed messages say, read from the rows they are about, in the order they were owed. */
+export const readOwedMessages: Statement<{ readonly messageIds: readonly string[] }, OwedMessage> = {
+  name: "read_owed_messages",
+  text: `
+    select outbox.message_id, outbox.routing_key, outbox.body, outbox.created as owed_at,
+           event.id as event, event.trigger, event.trigger_ref, event.config, event.payload,
+           event.source, event.source_ref, event.created as event_created,
+           enforcement.id as enforcement, enforcement.rule, enforcement.rule_ref,
+           enforcement.event as enforcement_event, enforcement.trigger_ref as enforcement_trigger_ref,
+           enforcement.payload as enforcement_payload, enforcement.created as enforcement_created
+      from outbox
+      left join event
+             on event.id = outbox.event
+      left join enforcement
+             on enforcement.id = outbox.enforcement
+     where outbox.message_id = any ($1::uuid[])
+     order by outbox.created, outbox.message_id`,
+  values: ({ messageIds }) => [messageIds],
+  decode: decodeOwedMessage,
+};
+
+function decodeOwedMessage(row: Row): OwedMessage {
+  const messageId = row.text("message_id");
+  const body = row.jsonObjectOrNull("body");
+  if (body !== null) {
+    return {
+      about: "rule",
+      messageId,
+      routingKey: row.text("routing_key"),
+      body,
+      created: row.instant("owed_at"),
+    };
+  }
+  const eventId = row.idOrNull("event");
+  if (eventId !== null) {
+    return {
+      about: "event",
+      messageId,
+      eventId,
+      triggerId: row.idOrNull("trigger"),
+      triggerRef: row.text("trigger_ref"),
+      sensorId: row.idOrNull("source"),
+      sensorRef: row.textOrNull("source_ref"),
+      payload: row.jsonObjectOrNull("payload") ?? {},
+      config: row.jsonObjectOrNull("config") ?? {},
+      created: row.instant("event_created"),
+    };
+  }
+  const enforcementId = row.idOrNull("enforcement");
+  if (enforcementId === null) return { about: "nothing", messageId };
+  return {
+    about: "enforcement",
+    messageId,
+    enforcementId,
+    ruleId: row.id("rule"),
+    ruleRef: row.text("rule_ref"),
+    eventId: row.id("enforcement_event"),
+    triggerRef: row.text("enforcement_trigger_ref"),
+    payload: row.jsonObject("enforcement_payload"),
+    created: row.instant("enforcement_created"),
+  };
+}
+
+export interface OutboxBacklog {
+  readonly depth: number;
+  readonly oldestSeconds: number;
+}
+
+export const measureOutbox: Statement<void, OutboxBacklog> = {
+  name: "measure_outbox",
+  text: `
+    select count(*)::integer as depth,
+           coalesce(extract(epoch from clock_timestamp() - min(created)), 0)::double precision as oldest
+      from outbox`,
+  values: () => [],
+  decode: (row) => ({ depth: row.number("depth"), oldestSeconds: row.number("oldest") }),
+};

@@ -1,0 +1,126 @@
+/**
+ * Publishes what nobody else will: messages of processes that died, of times without a broker, and
+ * about rules changed by plain SQL.
+ *
+ * A row is claimed by writing this instance into it; from then on it is ours like those we stored
+ * ourselves. Claims are taken by one process at a time (see claimMessages), a page at a time, and the
+ * next page only after the broker has confirmed the last, so that memory stays bounded.
+ */
+import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
+import type { Database } from "../database/database.ts";
+import { rowOf, rowsOf } from "../database/statement.ts";
+import {
+  claimMessages,
+  forgetMessages,
+  readOwedMessages,
+  trySweepLock,
+  type OwedMessage,
+} from "../database/statements/outbox.ts";
+import { enforcementCreated, eventCreated, ruleChanged } from "../messaging/message-types.ts";
+import type { MessageTransport, OutgoingMessage } from "../messaging/message-transport.ts";
+import { backoffDelayMs } from "../model/backoff.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Clock } from "../time/clock.ts";
+
+export interface OutboxSweeperOptions {
+  readonly database: Database;
+  readonly transport: MessageTransport;
+  readonly instance: string;
+  readonly installationId: string;
+  readonly intervalMs: number;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+const pageLength = 500;
+
+export class OutboxSweeper {
+  readonly #options: OutboxSweeperOptions;
+  readonly #loop: WakeableLoop;
+
+  constructor(options: OutboxSweeperOptions) {
+    this.#options = options;
+    const { intervalMs, clock, random, logger } = options;
+    this.#loop = new WakeableLoop({
+      step: (signal) => this.#sweep(signal),
+      intervalMs,
+      retryDelayMs: (failures) =>
+        backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: intervalMs }, random()),
+      onFailure: (error, failures) => {
+        if (failures === 1) logger.warn({ err: error }, "could not sweep the outbox; trying on");
+      },
+      clock,
+    });
+  }
+
+  wake(): void {
+    this.#loop.wake();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#loop.run(signal);
+  }
+
+  async #sweep(signal: AbortSignal): Promise<void> {
+    const { database, transport, metrics, logger } = this.#options;
+    // Claiming without a broker would only move rows into a process that may die with them.
+    while (!signal.aborted && transport.health().state === "up") {
+      const owed = await this.#claim();
+      if (owed.length === 0) return;
+      const answers = await Promise.allSettled(owed.map((message) => this.#publish(message)));
+      const messageIds = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+      await rowsOf(database, forgetMessages, { messageIds });
+      metrics.messagesSwept(messageIds.length);
+      const refusedCount = owed.length - messageIds.length;
+      logger.debug(
+        { count: messageIds.length, refusedCount },
+        "published messages that nobody else would have",
+      );
+    }
+  }
+
+  async #publish(owed: OwedMessage): Promise<string> {
+    const message = outgoingMessage(owed, this.#options.installationId);
+    if (message !== undefined) await this.#options.transport.publish(message);
+    return owed.messageId;
+  }
+
+  async #claim(): Promise<readonly OwedMessage[]> {
+    const { database, instance } = this.#options;
+    const claimed = await database.transaction(async (transaction) => {
+      const lock = await rowOf(transaction, trySweepLock, undefined);
+      if (lock?.isTaken !== true) return [];
+      return await rowsOf(transaction, claimMessages, { instance, countMax: pageLength });
+    });
+    if (claimed.length === 0) return [];
+    const messageIds = claimed.map(({ messageId }) => messageId);
+    return await rowsOf(database, readOwedMessages, { messageIds });
+  }
+}
+
+function outgoingMessage(owed: OwedMessage, installationId: string): OutgoingMessage | undefined {
+  switch (owed.about) {
+    case "event":
+      return eventCreated({
+        ...owed,
+        installationId,
+        payloadJson: JSON.stringify(owed.payload),
+        configJson: JSON.stringify(owed.config),
+        timestampMs: owed.created.getTime(),
+      });
+    case "enforcement":
+      return enforcementCreated({
+        ...owed,
+        installationId,
+        payloadJson: JSON.stringify(owed.payload),
+        timestampMs: owed.created.getTime(),
+      });
+    case "rule":
+      return ruleChanged(owed.messageId, owed.body);
+    case "nothing":
+      return undefined;
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * A batch matched against one revision of the rules, ready to be stored and to be published.
+ *
+ * Preparing is pure: ids come in, parameters and messages go out, so that a batch can be prepared again
+ * under newer rules, in halves, or after a lost answer, always with the same event ids.
+ */
+import type { BatchToStore } from "../database/statements/events.ts";
+import { enforcementCreated, eventCreated } from "../messaging/message-types.ts";
+import type { OutgoingMessage } from "../messaging/message-transport.ts";
+import type { TriggerDefinition } from "../model/definitions.ts";
+import { messageId, type Id } from "../model/identifiers.ts";
+import type { EventSource } from "../model/incoming-event.ts";
+import type { RuleMatch, RuleSet } from "../model/rule-match.ts";
+import type { WaitingEvent } from "./waiting-events.ts";
+
+export interface IdentifiedEvent extends WaitingEvent {
+  readonly id: Id;
+}
+
+export interface MatchedEvent {
+  readonly waiting: IdentifiedEvent;
+  readonly trigger: TriggerDefinition;
+  readonly matches: readonly RuleMatch[];
+}
+
+export interface PreparedEvent extends MatchedEvent {
+  readonly configJson: string;
+  readonly enforcementIds: readonly Id[];
+}
+
+export interface PreparedBatch {
+  readonly toStore: Omit<BatchToStore, "publisherInstance">;
+  readonly events: readonly PreparedEvent[];
+}
+
+export function matchEvent(
+  waiting: IdentifiedEvent,
+  trigger: TriggerDefinition,
+  rules: RuleSet,
+): MatchedEvent {
+  const { event, id } = waiting;
+  const matches = rules.match({
+    id,
+    triggerRef: event.triggerRef,
+    payload: event.payload,
+    sourceRef: event.source?.sensorRef ?? null,
+    occurredAt: event.occurredAt?.toISOString() ?? null,
+    triggerInstanceId: event.triggerInstanceId,
+  });
+  return { waiting, trigger, matches };
+}
+
+/** @param enforcementIds as many ids as the events have matches */
+export function prepareBatch(
+  matched: readonly MatchedEvent[],
+  enforcementIds: readonly Id[],
+  revision: Id,
+  installationId: string,
+): PreparedBatch {
+  const sources = new Sources();
+  const eventTexts: string[] = [];
+  const matchTexts: string[] = [];
+  const events: PreparedEvent[] = [];
+  let enforcementIdsUsed = 0;
+
+  for (const each of matched) {
+    const { waiting, trigger, matches } = each;
+    const source = sources.of(trigger, waiting.event.source);
+    const aimedAt = waiting.event.triggerInstanceId === null ? undefined : matches[0];
+    eventTexts.push(eventText(waiting, source.number, aimedAt, installationId));
+    const ownIds = enforcementIds.slice(enforcementIdsUsed, enforcementIdsUsed + matches.length);
+    enforcementIdsUsed += matches.length;
+    for (const [index, match] of matches.entries()) {
+      matchTexts.push(matchText(match, ownIds[index] ?? "", waiting.id, installationId));
+    }
+    events.push({ ...each, configJson: source.configJson, enforcementIds: ownIds });
+  }
+  const toStore = {
+    events: `[${eventTexts.join(",")}]`,
+    sources: sources.text(),
+    matches: `[${matchTexts.join(",")}]`,
+    checkpoints: checkpointsText(matched),
+    terms: termsText(matched),
+    eventCount: matched.length,
+    revision,
+  };
+  return { toStore, events };
+}
+
+/** The messages that a stored event owes, the event's own first. */
+export function messagesOf(
+  { waiting, trigger, matches, configJson, enforcementIds }: PreparedEvent,
+  storedAt: Date,
+  installationId: string,
+): readonly OutgoingMessage[] {
+  const timestampMs = storedAt.getTime();
+  const { event, id: eventId, payloadJson } = waiting;
+  const own = eventCreated({
+    installationId,
+    eventId,
+    triggerId: trigger.id,
+    triggerRef: trigger.ref,
+    sensorId: event.source?.sensorId ?? null,
+    sensorRef: event.source?.sensorRef ?? null,
+    payloadJson,
+    configJson,
+    timestampMs,
+  });
+  if (matches.length === 0) return [own];
+  const others = matches.map(({ ruleId, ruleRef }, index) =>
+    enforcementCreated({
+      installationId,
+      enforcementId: enforcementIds[index] ?? "",
+      ruleId,
+      ruleRef,
+      eventId,
+      triggerRef: trigger.ref,
+      payloadJson,
+      timestampMs,
+    }),
+  );
+  return [own, ...others];
+}
+
+/** The distinct (trigger, source) pairs of a batch; most batches have one or few. */
+class Sources {
+  readonly #byTrigger = new Map<
+    TriggerDefinition,
+    Map<EventSource | null, { number: number; configJson: string }>
+  >();
+  readonly #texts: string[] = [];
+
+  of(trigger: TriggerDefinition, source: EventSource | null): { number: number; configJson: string } {
+    let bySource = this.#byTrigger.get(trigger);
+    if (bySource === undefined) this.#byTrigger.set(trigger, (bySource = new Map()));
+    let known = bySource.get(source);
+    if (known === undefined) {
+      known = { number: this.#texts.length, configJson: configSnapshot(trigger, source) };
+      bySource.set(source, known);
+      this.#texts.push(sourceText(known.number, trigger, source, known.configJson));
+    }
+    return known;
+  }
+
+  text(): string {
+    return `[${this.#texts.join(",")}]`;
+  }
+}
+
+/** What trigger and sensor were configured to be when the event happened; contract section 2. */
+function configSnapshot(trigger: TriggerDefinition, source: EventSource | null): string {
+  const { ref, label, paramSchema, outSchema } = trigger;
+  return JSON.stringify({
+    trigger: { ref, label, param_schema: paramSchema, out_schema: outSchema },
+    sensor: source === null ? null : { ref: source.sensorRef, config: source.sensorConfig },
+  });
+}
+
+function sourceText(
+  number: number,
+  trigger: TriggerDefinition,
+  source: EventSource | null,
+  configJson: string,
+): string {
+  const sensor = source === null ? "null" : source.sensorId;
+  const sensorRef = JSON.stringify(source?.sensorRef ?? null);
+  const generation = source?.term?.generation ?? "null";
+  return (
+    `{"n":${number},"trigger":${trigger.id},"trigger_ref":${JSON.stringify(trigger.ref)},` +
+    `"config":${configJson},"sensor":${sensor},"sensor_ref":${sensorRef},"generation":${generation}}`
+  );
+}
+
+function eventText(
+  { id, event, payloadJson }: IdentifiedEvent,
+  source: number,
+  aimedAt: RuleMatch | undefined,
+  installationId: string,
+): string {
+  let text = `{"i":${id},"m":"${messageId(installationId, "event", id)}","s":${source},"p":${payloadJson}`;
+  if (event.dedupKey !== null) text += `,"k":${JSON.stringify(event.dedupKey)}`;
+  if (event.occurredAt !== null) text += `,"o":"${event.occurredAt.toISOString()}"`;
+  if (aimedAt !== undefined) text += `,"r":${aimedAt.ruleId},"rr":${JSON.stringify(aimedAt.ruleRef)}`;
+  return `${text}}`;
+}
+
+function matchText(match: RuleMatch, id: Id, eventId: Id, installationId: string): string {
+  return (
+    `{"i":${id},"m":"${messageId(installationId, "enforcement", id)}","e":${eventId},` +
+    `"rule":${match.ruleId},"rule_ref":${JSON.stringify(match.ruleRef)},"config":${JSON.stringify(match.config)},` +
+    `"condition":"${match.condition}","conditions":${JSON.stringify(match.conditions)}}`
+  );
+}
+
+/** The newest checkpoint of each sensor in the batch. */
+function checkpointsText(matched: readonly MatchedEvent[]): string {
+  const newest = new Map<Id, string>();
+  for (const { waiting } of matched) {
+    const { checkpoint, source } = waiting.event;
+    if (checkpoint === undefined || source === null || source.term === null) continue;
+    const { sensorId, term } = source;
+    const value = JSON.stringify(checkpoint);
+    newest.set(sensorId, `{"sensor":${sensorId},"generation":${term.generation},"value":${value}}`);
+  }
+  return `[${[...newest.values()].join(",")}]`;
+}
+
+/** The assignments that the batch's events come from. */
+function termsText(matched: readonly MatchedEvent[]): string {
+  const texts = new Map<EventSource, string>();
+  for (const { waiting } of matched) {
+    const { source } = waiting.event;
+    if (source === null || source.term === null || texts.has(source)) continue;
+    const { generation, instance } = source.term;
+    texts.set(source, `{"sensor":${source.sensorId},"generation":${generation},"instance":"${instance}"}`);
+  }
+  return `[${[...new Set(texts.values())].join(",")}]`;
+}

@@ -1,0 +1,49 @@
+/**
+ * Ids taken from a sequence in blocks, ahead of their use.
+ *
+ * An id that is known before the statement makes a repetition of the statement harmless. The next
+ * block is fetched while the present one is in use, so that a lone event waits for no round trip.
+ */
+import type { Queryable } from "../database/database.ts";
+import { rowOf } from "../database/statement.ts";
+import { reserveIds } from "../database/statements/events.ts";
+import type { Id } from "../model/identifiers.ts";
+
+type Sequence = "event_id_seq" | "enforcement_id_seq";
+
+const blockLength = 1_000;
+
+export class ReservedIds {
+  readonly #database: Queryable;
+  readonly #sequence: Sequence;
+  #ids: Id[] = [];
+  #fetching: Promise<void> | undefined;
+
+  constructor(database: Queryable, sequence: Sequence) {
+    this.#database = database;
+    this.#sequence = sequence;
+  }
+
+  /** Resolves with `count` ids in ascending order; rejects when the database does not give them. */
+  async take(count: number): Promise<readonly Id[]> {
+    while (this.#ids.length < count) await this.#fetch(count);
+    const taken = this.#ids.splice(0, count);
+    if (this.#ids.length < blockLength / 2) {
+      // A failure here is not lost: whoever needs the ids then asks again and sees it.
+      this.#fetch(blockLength).catch(() => {});
+    }
+    return taken;
+  }
+
+  async #fetch(count: number): Promise<void> {
+    this.#fetching ??= this.#fetchBlock(Math.max(count, blockLength)).finally(() => {
+      this.#fetching = undefined;
+    });
+    await this.#fetching;
+  }
+
+  async #fetchBlock(count: number): Promise<void> {
+    const block = await rowOf(this.#database, reserveIds, { sequence: this.#sequence, count });
+    this.#ids.push(...(block?.ids ?? []));
+  }
+}
