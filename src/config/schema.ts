@@ -20,8 +20,15 @@ const Seconds = (description: string, fallback: number) =>
 const Count = (description: string, fallback: number, minimum = 1) =>
   Type.Integer({ description, default: fallback, minimum, maximum: 1_000_000_000 });
 
-const Url = (description: string, schemes: string, isSecret: boolean) =>
-  Type.Optional(Type.String({ description, pattern: `^(${schemes})://.`, writeOnly: isSecret }));
+const Url = (description: string, [scheme, other]: readonly [string, string]) =>
+  Type.Optional(
+    Type.String({
+      description,
+      pattern: `^(${scheme}|${other})://.`,
+      expects: `a URL that begins with ${scheme}:// or ${other}://`,
+      writeOnly: true, // It may hold a password, and where, in a URL that is none, nobody can tell.
+    }),
+  );
 
 const Secret = (description: string) =>
   Type.Optional(Type.String({ description, minLength: 1, writeOnly: true }));
@@ -29,18 +36,19 @@ const Secret = (description: string) =>
 export const configSchema = Type.Object({
   database: Type.Object(
     {
-      url: Url("PostgreSQL to use; without it an embedded one in `data_dir`", "postgres|postgresql", true),
+      url: Url("PostgreSQL to use; without it an embedded one in `data_dir`", ["postgres", "postgresql"]),
       schema: Type.String({
         description: "Schema that holds the platform's tables",
         default: "attune",
         pattern: "^[a-z_][a-z0-9_]{0,55}$",
+        expects: "a name of up to 56 lower-case letters, digits and underscores",
       }),
       max_connections: Count("Most connections to PostgreSQL", 10, 3),
     },
     section,
   ),
   message_queue: Type.Object(
-    { url: Url("RabbitMQ to use; without it a queue inside the process", "amqp|amqps", true) },
+    { url: Url("RabbitMQ to use; without it a queue inside the process", ["amqp", "amqps"]) },
     section,
   ),
   api: Type.Object(
@@ -53,11 +61,10 @@ export const configSchema = Type.Object({
         minimum: 0,
         maximum: 65_535,
       }),
-      url: Url(
-        "Address of the API as sensors reach it; without it the address listened on",
-        "http|https",
-        false,
-      ),
+      url: Url("Address of the API as sensors reach it; without it the address listened on", [
+        "http",
+        "https",
+      ]),
     },
     section,
   ),

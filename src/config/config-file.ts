@@ -1,0 +1,44 @@
+import { resolve } from "node:path";
+import { OperatorError } from "../errors/operator-error.ts";
+import type { ConfigInput } from "./load-config.ts";
+import { parseYaml, type YamlSource } from "./yaml-source.ts";
+
+export interface ConfigFile {
+  readonly path: string;
+  readonly source: YamlSource;
+}
+
+/**
+ * The file that --config names, else $ATTUNE_CONFIG, else ./config.yaml if there is one. A file that
+ * somebody named has to be there; otherwise the agent would start with defaults nobody meant.
+ */
+export function readConfigFile({ flags, env, cwd, readFile }: ConfigInput): ConfigFile | undefined {
+  const named = flags.config ?? (env["ATTUNE_CONFIG"] || undefined);
+  const path = resolve(cwd, named ?? "config.yaml");
+  const text = attempt(path, () => readFile(path));
+  if (text === undefined) {
+    if (named === undefined) return undefined;
+    throw unreadable(path, "there is no such file");
+  }
+  const result = parseYaml(text);
+  if (result.kind === "parsed") return { path, source: result.source };
+  throw unreadable(path, result.problems.map(({ line, reason }) => `line ${line}: ${reason}`).join("; "));
+}
+
+function attempt<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw unreadable(path, error instanceof Error ? error.message : String(error), error);
+  }
+}
+
+function unreadable(path: string, reason: string, cause?: unknown): OperatorError {
+  return new OperatorError({
+    code: "CONFIG_UNREADABLE",
+    attempt: `read the configuration ${path}`,
+    reason,
+    remedy: "correct the file, or name another with --config or ATTUNE_CONFIG",
+    cause,
+  });
+}

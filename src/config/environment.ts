@@ -1,0 +1,62 @@
+/**
+ * The configuration that the environment carries.
+ *
+ * `ATTUNE__SENSOR__POLL_INTERVAL=5` sets `sensor.poll_interval`. A value is read as its key's type asks:
+ * text stays as it is (so a password of digits is no number), lists may be written `a,b` or as YAML,
+ * everything else is YAML, of which JSON is a part. An empty variable counts as unset, since Compose
+ * files pass on variables that nobody set as empty ones.
+ */
+import { parseYaml, type Path } from "./yaml-source.ts";
+import { childNode, type SchemaNode } from "./schema-node.ts";
+
+export interface Setting {
+  readonly path: Path;
+  readonly value: unknown;
+  /** For people: "environment variable DATABASE_URL". */
+  readonly origin: string;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const prefix = "ATTUNE__";
+
+/** Variables that the platform's other programs read too; ATTUNE__… is more specific and wins. */
+const sharedVariables: Readonly<Record<string, Path>> = {
+  DATABASE_URL: ["database", "url"],
+  ATTUNE_MQ_URL: ["message_queue", "url"],
+  ATTUNE_API_URL: ["api", "url"],
+  ATTUNE_PACKS_BASE_DIR: ["packs_base_dir"],
+};
+
+/** What the environment sets, least specific first, so that a later setting replaces an earlier one. */
+export function environmentSettings(schema: SchemaNode, environment: Environment): readonly Setting[] {
+  const shared = Object.entries(sharedVariables).map(([name, path]) => ({ name, path }));
+  const own = Object.keys(environment)
+    .filter((name) => name.startsWith(prefix))
+    .toSorted() // A section before the keys inside it, so that the keys win.
+    .map((name) => ({ name, path: name.slice(prefix.length).toLowerCase().split("__") }));
+
+  return [...shared, ...own].flatMap(({ name, path }) => {
+    const text = environment[name];
+    if (text === undefined || text === "") return [];
+    return [
+      { path, value: read(path.reduce(childNode, schema), text), origin: `environment variable ${name}` },
+    ];
+  });
+}
+
+/** The variable that sets the key at that path. */
+export function variableName(path: Path): string {
+  return prefix + path.join("__").toUpperCase();
+}
+
+function read({ type, enum: choices }: SchemaNode, text: string): unknown {
+  if (type === "string" || choices !== undefined) return text;
+  if (type === "array" && !text.trimStart().startsWith("["))
+    return text
+      .split(",")
+      .map((item) => item.trim())
+      .filter((item) => item !== "");
+  const result = parseYaml(text);
+  return result.kind === "parsed" ? result.source.value : text;
+}

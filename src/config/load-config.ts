@@ -1,0 +1,117 @@
+/**
+ * The configuration: the file, over it the environment, over it the flags; completed from the schema's
+ * defaults, checked as a whole, and frozen.
+ *
+ * Nothing here reads the world: the environment, the folder and the file come in as arguments, once, from
+ * main. Every problem is reported at once, with its key and where the value came from.
+ */
+import { resolve } from "node:path";
+import type { Static } from "typebox";
+import { Value } from "typebox/value";
+import { OperatorError } from "../errors/operator-error.ts";
+import { urlPasswords } from "../model/redaction.ts";
+import { readConfigFile, type ConfigFile } from "./config-file.ts";
+import { inconsistencies } from "./consistency.ts";
+import { environmentSettings, variableName, type Environment, type Setting } from "./environment.ts";
+import { deepFreeze, withoutNulls, withoutValueAt, withValueAt } from "./nested-values.ts";
+import { configSchema, type Config } from "./schema.ts";
+import { schemaProblems, unknownKeys, type Problem } from "./schema-problems.ts";
+
+export interface ConfigInput {
+  readonly flags: { readonly config?: string | undefined; readonly name?: string | undefined };
+  readonly env: Environment;
+  readonly cwd: string;
+  readonly hostname: string;
+  /** The file's text; undefined when there is no such file. May throw for any other reason. */
+  readonly readFile: (path: string) => string | undefined;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** The file that was read, if any. */
+  readonly file: string | undefined;
+  /** One sentence for each key that nobody knows. */
+  readonly warnings: readonly string[];
+  /** Values that no log line may show. */
+  readonly secrets: readonly string[];
+}
+
+/**
+ * @throws OperatorError CONFIG_UNREADABLE when the file is named and missing, or is not YAML
+ * @throws OperatorError CONFIG_INVALID with every problem there is
+ */
+export function loadConfig(input: ConfigInput): LoadedConfig {
+  const file = readConfigFile(input);
+  const settings = [...environmentSettings(configSchema, input.env), ...flagSettings(input.flags)];
+  const raw = settings.reduce(
+    (value, setting) => withValueAt(value, setting.path, setting.value),
+    withoutNulls(file?.source.value ?? {}),
+  );
+  const tell = narrator(file, settings);
+
+  const unknown = unknownKeys(configSchema, raw);
+  const known = unknown.reduce((value, { path }) => withoutValueAt(value, path), raw);
+  const completed: unknown = Value.Default(configSchema, known);
+  if (!Value.Check(configSchema, completed)) throw invalid(schemaProblems(configSchema, completed).map(tell));
+
+  const config = inPlace(completed, input);
+  const contradictions = inconsistencies(config).map(tell);
+  if (contradictions.length > 0) throw invalid(contradictions);
+
+  return {
+    config: deepFreeze(config),
+    file: file?.path,
+    warnings: unknown.map(tell),
+    secrets: secretsOf(config),
+  };
+}
+
+function flagSettings({ name }: ConfigInput["flags"]): readonly Setting[] {
+  if (name === undefined) return [];
+  return [{ path: ["sensor", "worker_name"], value: name, origin: "flag --name" }];
+}
+
+/** Tells a problem as a sentence: the key, where its value came from, and what is wrong with it. */
+function narrator(file: ConfigFile | undefined, settings: readonly Setting[]): (problem: Problem) => string {
+  return ({ path, reason }) => {
+    const key = path.join(".");
+    const setting = settings.findLast((one) => one.path.every((part, index) => part === path[index]));
+    if (setting !== undefined) return `${key} (${setting.origin}) ${reason}`;
+    if (file?.source.has(path) === true)
+      return `${key} (${file.path} line ${file.source.lineOf(path)}) ${reason}`;
+    return `${key} (${variableName(path)}) ${reason}`;
+  };
+}
+
+function invalid(problems: readonly string[]): OperatorError {
+  return new OperatorError({
+    code: "CONFIG_INVALID",
+    attempt: "use the configuration",
+    reason: problems.join("; "),
+    remedy: "correct it, see docs/configuration.md",
+  });
+}
+
+/** The configuration on this machine: names filled in, folders absolute. */
+function inPlace(config: Static<typeof configSchema>, { cwd, hostname }: ConfigInput): Config {
+  const named = (text: string): string => text.replaceAll("{hostname}", hostname);
+  return {
+    ...config,
+    packs_base_dir: resolve(cwd, config.packs_base_dir),
+    runtime_envs_dir: resolve(cwd, config.runtime_envs_dir),
+    artifacts_dir: resolve(cwd, config.artifacts_dir),
+    data_dir: resolve(cwd, config.data_dir),
+    logs_dir: resolve(cwd, config.logs_dir),
+    sensor: {
+      ...config.sensor,
+      worker_name: named(config.sensor.worker_name),
+      host: named(config.sensor.host),
+    },
+  };
+}
+
+function secretsOf({ database, message_queue: queue, security }: Config): readonly string[] {
+  const urls = [database.url, queue.url].filter((url) => url !== undefined);
+  const values = [security.jwt_secret, security.encryption_key].filter((value) => value !== undefined);
+  return [...values, ...urls.flatMap(urlPasswords)];
+}

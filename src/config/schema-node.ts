@@ -1,0 +1,72 @@
+/**
+ * A schema as the walks over it see it: the few keywords of JSON Schema that this project writes, and
+ * what a value has to be, in words.
+ */
+export interface SchemaNode {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  /** What a value has to be, where the keywords alone would not tell a person. */
+  readonly expects?: string;
+  /** The value is a secret: no message may repeat it. */
+  readonly writeOnly?: boolean;
+  readonly enum?: readonly unknown[];
+  readonly pattern?: string;
+  readonly minimum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly maximum?: number;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
+  readonly additionalProperties?: SchemaNode;
+  readonly items?: SchemaNode;
+}
+
+const anything: SchemaNode = {};
+
+/** The schema of the value under that key. */
+export function childNode(node: SchemaNode, key: string | number): SchemaNode {
+  if (typeof key === "number") return node.items ?? anything;
+  const known = Object.hasOwn(node.properties ?? {}, key) ? node.properties?.[key] : undefined;
+  return known ?? Object.values(node.patternProperties ?? {})[0] ?? node.additionalProperties ?? anything;
+}
+
+/** Whether the schema takes keys that it does not name. */
+export function isOpen(node: SchemaNode): boolean {
+  return (
+    node.patternProperties !== undefined ||
+    node.additionalProperties !== undefined ||
+    node.properties === undefined
+  );
+}
+
+/** What a value has to be: "a whole number from 0 to 65535". */
+export function expectation(node: SchemaNode): string {
+  if (node.expects !== undefined) return node.expects;
+  if (node.enum !== undefined) return `one of ${node.enum.join(", ")}`;
+  switch (node.type) {
+    case "integer":
+      return `a whole number${range(node)}`;
+    case "number":
+      return `a number${range(node)}`;
+    case "boolean":
+      return "true or false";
+    case "array":
+      return "a list";
+    case "object":
+      return "a mapping";
+    case "string":
+      return "text";
+    default:
+      return "a value";
+  }
+}
+
+function range({ minimum, exclusiveMinimum, maximum }: SchemaNode): string {
+  const low =
+    minimum === undefined
+      ? exclusiveMinimum === undefined
+        ? ""
+        : ` above ${exclusiveMinimum}`
+      : ` from ${minimum}`;
+  return maximum === undefined ? low : `${low} to ${maximum}`;
+}

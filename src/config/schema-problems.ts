@@ -1,0 +1,68 @@
+/**
+ * What is wrong with a value by its schema, in words for whoever wrote it. Everything wrong is found at
+ * once, each place once.
+ */
+import type { TSchema } from "typebox";
+import { Value } from "typebox/value";
+import { isJsonObject } from "../model/json.ts";
+import { nearestName } from "../model/nearest-name.ts";
+import { redactUrls } from "../model/redaction.ts";
+import { childOf } from "./nested-values.ts";
+import { childNode, expectation, isOpen, type SchemaNode } from "./schema-node.ts";
+import type { Path } from "./yaml-source.ts";
+
+export interface Problem {
+  readonly path: Path;
+  readonly reason: string;
+}
+
+export function schemaProblems(schema: TSchema, value: unknown): readonly Problem[] {
+  const problems = new Map<string, Problem>();
+  const add = (problem: Problem): void => {
+    // Several keywords may complain of one place; one sentence tells all it should be.
+    const place = JSON.stringify(problem.path);
+    if (!problems.has(place)) problems.set(place, problem);
+  };
+  for (const { keyword, instancePath, params } of Value.Errors(schema, value)) {
+    const { path, node, found } = resolve(schema, value, instancePath);
+    if (keyword !== "required") add({ path, reason: complaint(node, found) });
+    else params.requiredProperties.forEach((key) => add({ path: [...path, key], reason: "is required" }));
+  }
+  return [...problems.values()];
+}
+
+/** Keys that the schema does not know, each with the known key that was probably meant. */
+export function unknownKeys(node: SchemaNode, value: unknown, path: Path = []): readonly Problem[] {
+  if (Array.isArray(value)) {
+    return value.flatMap((item, index) => unknownKeys(childNode(node, index), item, [...path, index]));
+  }
+  if (!isJsonObject(value) || node.type !== "object") return [];
+  return Object.entries(value).flatMap(([key, child]) => {
+    if (isOpen(node) || Object.hasOwn(node.properties ?? {}, key)) {
+      return unknownKeys(childNode(node, key), child, [...path, key]);
+    }
+    const nearest = nearestName(key, Object.keys(node.properties ?? {}));
+    const hint = nearest === undefined ? "" : `; did you mean ${[...path, nearest].join(".")}?`;
+    return [{ path: [...path, key], reason: `is not a known key${hint}` }];
+  });
+}
+
+function complaint(node: SchemaNode, found: unknown): string {
+  const wanted = `must be ${expectation(node)}`;
+  if (node.writeOnly === true || found === undefined) return wanted;
+  const shown = redactUrls(JSON.stringify(found));
+  return `${wanted}, not ${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown}`;
+}
+
+function resolve(schema: TSchema, value: unknown, pointer: string) {
+  const path: (string | number)[] = [];
+  let node: SchemaNode = schema;
+  let found = value;
+  for (const part of pointer.split("/").slice(1)) {
+    const key = Array.isArray(found) ? Number(part) : part.replaceAll("~1", "/").replaceAll("~0", "~");
+    path.push(key);
+    node = childNode(node, key);
+    found = childOf(found, key);
+  }
+  return { path, node, found };
+}

@@ -1,0 +1,170 @@
+import { expect, test } from "vitest";
+import { loadConfig, type LoadedConfig } from "../../src/config/load-config.ts";
+import { OperatorError } from "../../src/errors/operator-error.ts";
+
+interface World {
+  readonly files?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly flags?: { config?: string; name?: string };
+}
+
+function load({ files = {}, env = {}, flags = {} }: World): LoadedConfig {
+  return loadConfig({ flags, env, cwd: "/srv", hostname: "web-7", readFile: (path) => files[path] });
+}
+
+function loadYaml(text: string): LoadedConfig {
+  return load({ files: { "/srv/config.yaml": text } });
+}
+
+function refusal(world: World): OperatorError {
+  try {
+    load(world);
+  } catch (error) {
+    if (error instanceof OperatorError) return error;
+    throw error;
+  }
+  throw new Error("the configuration was accepted");
+}
+
+test("without a file, a variable or a flag everything has its default", () => {
+  const { config, file, warnings } = load({});
+
+  expect(file).toBeUndefined();
+  expect(warnings).toEqual([]);
+  expect(config.database).toEqual({ schema: "attune", max_connections: 10 });
+  expect(config.api.host).toBe("127.0.0.1");
+  expect(config.sensor.worker_name).toBe("sensor-web-7");
+  expect(config.sensor.host).toBe("web-7");
+  expect(config.packs_base_dir).toBe("/srv/packs");
+});
+
+test("the environment overrides the file, and the flag overrides both", () => {
+  const files = { "/srv/config.yaml": "sensor:\n  worker_name: from-file\n  poll_interval: 7\n" };
+  const env = { ATTUNE__SENSOR__WORKER_NAME: "from-env" };
+
+  const { sensor } = load({ files, env }).config;
+
+  expect([sensor.worker_name, sensor.poll_interval]).toEqual(["from-env", 7]);
+  expect(load({ files, env, flags: { name: "from-flag" } }).config.sensor.worker_name).toBe("from-flag");
+});
+
+test("a variable of the agent is more specific than one that the platform shares", () => {
+  const shared = { DATABASE_URL: "postgres://shared/db", ATTUNE_MQ_URL: "amqp://shared" };
+  const { config } = load({ env: { ...shared, ATTUNE__DATABASE__URL: "postgres://own/db" } });
+
+  expect(config.database.url).toBe("postgres://own/db");
+  expect(config.message_queue.url).toBe("amqp://shared");
+});
+
+test("a variable is read as its key's type asks", () => {
+  const { config } = load({
+    env: {
+      ATTUNE__SENSOR__HEARTBEAT_INTERVAL: "0.25",
+      ATTUNE__SENSOR__RESTART_ON_ERROR: "false",
+      ATTUNE__SENSOR__WORKER_NAME: "0123",
+      ATTUNE__SENSOR__PASSTHROUGH_ENV: "HTTP_PROXY, NO_PROXY",
+      ATTUNE__SENSOR__CAPABILITIES: '{"runtimes": ["python"], "gpu": true}',
+      ATTUNE__SENSOR__LABELS__ZONE: "7",
+      ATTUNE__SENSOR__CAPABILITIES__CORES: "4",
+    },
+  });
+
+  expect(config.sensor.heartbeat_interval).toBe(0.25);
+  expect(config.sensor.restart_on_error).toBe(false);
+  expect(config.sensor.worker_name).toBe("0123");
+  expect(config.sensor.passthrough_env).toEqual(["HTTP_PROXY", "NO_PROXY"]);
+  expect(config.sensor.capabilities).toEqual({ runtimes: ["python"], gpu: true, cores: 4 });
+  expect(config.sensor.labels).toEqual({ zone: "7" });
+});
+
+test("an empty variable and a section without content set nothing", () => {
+  const { config } = load({
+    files: { "/srv/config.yaml": "database:\nsensor:\n  labels:\n" },
+    env: { ATTUNE__DATABASE__URL: "", ATTUNE_CONFIG: "" },
+  });
+
+  expect(config.database.url).toBeUndefined();
+  expect(config.sensor.labels).toEqual({});
+});
+
+test("every problem is told at once, with its key and where the value came from", () => {
+  const error = refusal({
+    files: {
+      "/srv/config.yaml": "sensor:\n  poll_interval: soon\n  heartbeat_interval: 0\nlog:\n  level: loud\n",
+    },
+    env: { ATTUNE__API__PORT: "70000", DATABASE_URL: "mysql://me:hunter22@db" },
+  });
+
+  expect(error.code).toBe("CONFIG_INVALID");
+  expect(error.reason.split("; ").toSorted()).toEqual([
+    "api.port (environment variable ATTUNE__API__PORT) must be a whole number from 0 to 65535, not 70000",
+    "database.url (environment variable DATABASE_URL) must be a URL that begins with postgres:// or postgresql://",
+    'log.level (/srv/config.yaml line 5) must be one of debug, info, warn, error, not "loud"',
+    "sensor.heartbeat_interval (/srv/config.yaml line 3) must be a number above 0 to 1000000, not 0",
+    'sensor.poll_interval (/srv/config.yaml line 2) must be a number above 0 to 1000000, not "soon"',
+  ]);
+});
+
+test("an unknown key is a warning with its line and the key that was probably meant, and changes nothing", () => {
+  const { config, warnings } = loadYaml("sensor:\n  pol_interval: 5\nserver:\n  port: 1\n");
+
+  expect(warnings).toEqual([
+    "sensor.pol_interval (/srv/config.yaml line 2) is not a known key; did you mean sensor.poll_interval?",
+    "server (/srv/config.yaml line 3) is not a known key",
+  ]);
+  expect(config.sensor.poll_interval).toBe(30);
+  expect(config).not.toHaveProperty("server");
+});
+
+test("an API that other machines reach is refused without a secret of 256 bits", () => {
+  const open = { ATTUNE__API__HOST: "0.0.0.0" };
+
+  expect(refusal({ env: open }).message).toContain(
+    "security.jwt_secret (ATTUNE__SECURITY__JWT_SECRET) must be set",
+  );
+  expect(refusal({ env: { ...open, ATTUNE__SECURITY__JWT_SECRET: "short" } }).message).not.toContain("short");
+  expect(load({ env: { ...open, ATTUNE__SECURITY__JWT_SECRET: "x".repeat(32) } }).config.api.host).toBe(
+    "0.0.0.0",
+  );
+  expect(load({ env: { ATTUNE__API__HOST: "::1" } }).config.api.host).toBe("::1");
+});
+
+test("leases that could lapse between two renewals are refused", () => {
+  expect(refusal({ env: { ATTUNE__SENSOR__LEASE_DURATION: "5" } }).reason).toContain(
+    "must be at most half of sensor.lease_duration (5)",
+  );
+});
+
+test("a file that somebody named has to be there", () => {
+  expect(refusal({ flags: { config: "here.yaml" } }).message).toBe(
+    "could not read the configuration /srv/here.yaml: there is no such file; correct the file, or name another with --config or ATTUNE_CONFIG",
+  );
+  expect(refusal({ env: { ATTUNE_CONFIG: "/etc/a.yaml" } }).code).toBe("CONFIG_UNREADABLE");
+});
+
+test("a file that is not YAML is refused with the line", () => {
+  const error = refusal({ files: { "/srv/config.yaml": "log:\n  level: info\n  level: warn\n" } });
+
+  expect(error.code).toBe("CONFIG_UNREADABLE");
+  expect(error.reason).toMatch(/^line 3: /);
+});
+
+test("the configuration is frozen, down to its lists", () => {
+  const { config } = load({ env: { ATTUNE__SENSOR__PASSTHROUGH_ENV: "A" } });
+
+  expect(Object.isFrozen(config)).toBe(true);
+  expect(Object.isFrozen(config.sensor.passthrough_env)).toBe(true);
+  expect(load({}).config.sensor.passthrough_env).toEqual([]);
+});
+
+test("its secrets are known, for whoever has to keep them out of sight", () => {
+  const { secrets } = load({
+    env: {
+      DATABASE_URL: "postgres://me:p%40ssword9@db/x",
+      ATTUNE_MQ_URL: "amqp://guest@mq",
+      ATTUNE__SECURITY__JWT_SECRET: "a-secret",
+    },
+  });
+
+  expect(secrets).toEqual(["a-secret", "p%40ssword9", "p@ssword9"]);
+});
