@@ -1,0 +1,11 @@
+/** What became of something foreign: the value it stands for, or why it stands for none. */
+export type Decoded<Value> =
+  { readonly kind: "valid"; readonly value: Value } | { readonly kind: "invalid"; readonly problem: string };
+
+export function valid<Value>(value: Value): Decoded<Value> {
+  return { kind: "valid", value };
+}
+
+export function invalid(problem: string): { readonly kind: "invalid"; readonly problem: string } {
+  return { kind: "invalid", problem };
+}

@@ -1,0 +1,43 @@
+/** Equality of JSON values: numbers by value, text by its characters, objects whatever the order of their keys. */
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "./json.ts";
+
+/** Recurses as deep as the shallower of the two, so either may be of any depth if the other is bounded. */
+export function areEqual(one: JsonValue, other: JsonValue): boolean {
+  if (one === other) return true;
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false;
+  if (isJsonArray(one)) return isJsonArray(other) && areEqualArrays(one, other);
+  return isJsonObject(one) && isJsonObject(other) && areEqualObjects(one, other);
+}
+
+function areEqualArrays(one: readonly JsonValue[], other: readonly JsonValue[]): boolean {
+  if (one.length !== other.length) return false;
+  return one.every((element, index) => {
+    const counterpart = other[index];
+    return counterpart !== undefined && areEqual(element, counterpart);
+  });
+}
+
+function areEqualObjects(one: JsonObject, other: JsonObject): boolean {
+  const names = Object.keys(one);
+  if (names.length !== Object.keys(other).length) return false;
+  return names.every((name) => {
+    const [mine, theirs] = [one[name], Object.hasOwn(other, name) ? other[name] : undefined];
+    return mine !== undefined && theirs !== undefined && areEqual(mine, theirs);
+  });
+}
+
+/** The same text for equal values, another for others. */
+export function canonicalText(value: JsonValue): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  if (isJsonArray(value)) return `[${value.map(canonicalText).join()}]`;
+  const members = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalText(member)}`).join()}}`;
+}
+
+/** Whether arrays and objects lie in each other at most `depthMax` deep. */
+export function isAtMostDeep(value: JsonValue, depthMax: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return (
+    depthMax > 0 && Object.values(value).every((member: JsonValue) => isAtMostDeep(member, depthMax - 1))
+  );
+}

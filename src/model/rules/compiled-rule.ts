@@ -1,0 +1,67 @@
+/** One rule, compiled: what deciding and rendering it needs, shared by all revisions that hold it unchanged. */
+import { compileConditions, predicatesOf, type Conditions } from "../conditions/condition.ts";
+import type { Predicate, PredicateTable } from "../conditions/predicate.ts";
+import { invalid, valid, type Decoded } from "../decoded.ts";
+import type { Id } from "../identifiers.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
+import type { EventFacts, RuleMatch } from "../rule-match.ts";
+import { compileTemplates, type Template } from "../templates/template.ts";
+import { conjunctsOf, type Conjunct } from "./conjunct.ts";
+
+/** A rule as stored; a RuleDefinition is one. */
+export interface RuleText {
+  readonly id: Id;
+  readonly ref: string;
+  readonly triggerRef: string;
+  readonly conditions: JsonValue;
+  readonly triggerParams: JsonValue;
+  readonly actionParams: JsonValue;
+}
+
+export interface CompiledRule {
+  readonly id: Id;
+  readonly ref: string;
+  readonly triggerRef: string;
+  readonly triggerParams: JsonObject;
+  readonly conditions: Conditions;
+  readonly conjuncts: readonly Conjunct[];
+  readonly predicates: readonly Predicate[];
+  readonly config: Template<JsonObject>;
+}
+
+export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded<CompiledRule> {
+  const { id, ref, triggerRef, triggerParams, actionParams } = rule;
+  if (!isJsonObject(triggerParams)) return invalid("trigger_params: must be an object");
+  if (!isJsonObject(actionParams)) return invalid("action_params: must be an object");
+  const conditions = compileConditions(rule.conditions, predicates);
+  const config = compileTemplates(actionParams, "action_params");
+  if (conditions.kind === "invalid" && config.kind === "invalid") {
+    return invalid(`${conditions.problem}; ${config.problem}`);
+  }
+  if (conditions.kind === "invalid") return conditions;
+  if (config.kind === "invalid") return config;
+
+  const { root } = conditions.value;
+  return valid({
+    id,
+    ref,
+    triggerRef,
+    triggerParams,
+    conditions: conditions.value,
+    conjuncts: conjunctsOf(root),
+    predicates: predicatesOf(root),
+    config: config.value,
+  });
+}
+
+/** What a match of this rule with this event is recorded as. Does not ask whether the conditions hold. */
+export function matchOf(rule: CompiledRule, event: EventFacts): RuleMatch {
+  const { id, ref, conditions, config } = rule;
+  return {
+    ruleId: id,
+    ruleRef: ref,
+    condition: conditions.combination,
+    conditions: conditions.listed,
+    config: config.kind === "constant" ? config.value : config.render({ event, rule }),
+  };
+}

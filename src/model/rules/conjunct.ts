@@ -1,0 +1,98 @@
+/**
+ * The top-level conditions that must all hold for a rule to match, and what each tells an index: the
+ * equalities one of which must hold with it.
+ *
+ * `equals` tells one, `in` one per choice, `any` those of its parts if every part tells some, `all` the
+ * fewest that one of its parts tells. A conjunct is *implied* by its equalities when it holds exactly
+ * when one of them does; an index that looked them up need not decide it again.
+ */
+import type { ConditionNode } from "../conditions/condition.ts";
+import { canonicalText } from "../json-equality.ts";
+import type { FieldPath } from "../field-path.ts";
+import { isJsonArray, type JsonValue } from "../json.ts";
+
+export type Scalar = string | number | boolean | null;
+
+/** The field at `path` equals `value`. */
+export interface Equality {
+  /** The path as text, to group by. */
+  readonly field: string;
+  readonly path: FieldPath;
+  readonly value: Scalar;
+}
+
+export interface Conjunct {
+  readonly node: ConditionNode;
+  /** Empty: it tells an index nothing. */
+  readonly equalities: readonly Equality[];
+  readonly isImplied: boolean;
+  readonly cost: number;
+}
+
+const equalitiesMax = 64;
+
+/** Cheapest first. */
+export function conjunctsOf(root: ConditionNode): readonly Conjunct[] {
+  return flattened(root)
+    .map((node) => ({ node, ...equalitiesOf(node), cost: costOf(node) }))
+    .toSorted((one, other) => one.cost - other.cost);
+}
+
+function flattened(node: ConditionNode): readonly ConditionNode[] {
+  return node.kind === "all" ? node.parts.flatMap(flattened) : [node];
+}
+
+type Told = Pick<Conjunct, "equalities" | "isImplied">;
+
+const nothing: Told = { equalities: [], isImplied: false };
+
+function equalitiesOf(node: ConditionNode): Told {
+  switch (node.kind) {
+    case "predicate": {
+      const { path, operator, operand } = node.predicate;
+      if (operator === "equals" && isScalar(operand)) return equalTo(path, [operand]);
+      if (operator === "in" && isJsonArray(operand) && operand.every(isScalar)) return equalTo(path, operand);
+      return nothing;
+    }
+    case "any": {
+      const told = node.parts.map(equalitiesOf);
+      if (told.some((part) => part.equalities.length === 0)) return nothing;
+      const equalities = told.flatMap((part) => part.equalities);
+      return equalities.length > equalitiesMax
+        ? nothing
+        : { equalities, isImplied: told.every((part) => part.isImplied) };
+    }
+    case "all": {
+      const told = node.parts.map(equalitiesOf).filter((part) => part.equalities.length > 0);
+      const [fewest] = told.toSorted((one, other) => one.equalities.length - other.equalities.length);
+      return fewest === undefined
+        ? nothing
+        : { ...fewest, isImplied: fewest.isImplied && node.parts.length === 1 };
+    }
+    case "not":
+      return nothing;
+  }
+}
+
+function equalTo(path: FieldPath, values: readonly Scalar[]): Told {
+  // None at all (`in` nothing) is no help to an index: nothing leads to the rule, and it never holds.
+  if (values.length === 0 || values.length > equalitiesMax) return nothing;
+  const field = canonicalText(path);
+  return { equalities: [...new Set(values)].map((value) => ({ field, path, value })), isImplied: true };
+}
+
+function isScalar(value: JsonValue | undefined): value is Scalar {
+  return value === null || (typeof value !== "object" && value !== undefined);
+}
+
+function costOf(node: ConditionNode): number {
+  switch (node.kind) {
+    case "predicate":
+      return node.predicate.cost;
+    case "all":
+    case "any":
+      return node.parts.reduce((sum, part) => sum + costOf(part), 1);
+    case "not":
+      return costOf(node.part) + 1;
+  }
+}

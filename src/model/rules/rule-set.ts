@@ -1,0 +1,166 @@
+/**
+ * The enabled rules and the triggers of one revision, compiled.
+ *
+ * A set is built from the rows of one snapshot and from the set before it: rules whose row is unchanged
+ * are taken over as they are, with their predicates and regular expressions, and triggers none of whose
+ * rules changed keep their index. Building is a generator that yields between slices of work, so that
+ * whoever drives it can let events through; a set once built never changes.
+ */
+import { nextStamp, PredicateTable } from "../conditions/predicate.ts";
+import { holds } from "../conditions/condition.ts";
+import type { Decoded } from "../decoded.ts";
+import type { TriggerDefinition } from "../definitions.ts";
+import type { Id } from "../identifiers.ts";
+import type { EventFacts, RuleMatch, RuleSet } from "../rule-match.ts";
+import { compileRule, matchOf, type CompiledRule, type RuleText } from "./compiled-rule.ts";
+import { findRules, indexRules, type RuleIndex } from "./rule-index.ts";
+
+/** A rule's row as read: its identity, and a text that changes with whatever the rule is compiled from. */
+export interface RuleRow {
+  readonly id: Id;
+  readonly text: string;
+}
+
+export interface RuleSnapshot {
+  readonly revision: Id;
+  readonly triggers: readonly TriggerDefinition[];
+  /** Enabled rules, each id once. */
+  readonly rules: readonly RuleRow[];
+  /** Asked only for rows that are new or changed. */
+  readonly decode: (row: RuleRow) => RuleText;
+}
+
+interface Outcome {
+  readonly text: string;
+  readonly compiled: Decoded<CompiledRule>;
+}
+
+interface TriggerRules {
+  /** In order of id. */
+  readonly rules: readonly CompiledRule[];
+  readonly index: RuleIndex;
+  /** By `rule_<id>` and `rule_<ref>`. */
+  readonly byAim: ReadonlyMap<string, CompiledRule>;
+}
+
+const rulesPerSlice = 50;
+const aimPrefix = "rule_";
+
+export class CompiledRuleSet implements RuleSet {
+  readonly revision: Id;
+  readonly #triggers: ReadonlyMap<string, TriggerDefinition>;
+  readonly #outcomes: ReadonlyMap<Id, Outcome>;
+  readonly #byTrigger: ReadonlyMap<string, TriggerRules>;
+
+  /** Rules that could not be compiled, by id, and why. */
+  readonly problems: ReadonlyMap<Id, string>;
+
+  private constructor(
+    snapshot: RuleSnapshot,
+    outcomes: ReadonlyMap<Id, Outcome>,
+    byTrigger: ReadonlyMap<string, TriggerRules>,
+  ) {
+    this.revision = snapshot.revision;
+    this.#triggers = new Map(snapshot.triggers.map((trigger) => [trigger.ref, trigger]));
+    this.#outcomes = outcomes;
+    this.#byTrigger = byTrigger;
+    this.problems = new Map(
+      [...outcomes].flatMap(([id, { compiled }]) =>
+        compiled.kind === "invalid" ? [[id, compiled.problem] as const] : [],
+      ),
+    );
+  }
+
+  /** Yields between slices of a few milliseconds; returns the set. */
+  static *build(snapshot: RuleSnapshot, previous?: CompiledRuleSet): Generator<void, CompiledRuleSet> {
+    const outcomes = yield* compileRows(snapshot, previous === undefined ? new Map() : previous.#outcomes);
+    const byTrigger = yield* indexByTrigger(
+      outcomes,
+      previous === undefined ? new Map() : previous.#byTrigger,
+    );
+    return new CompiledRuleSet(snapshot, outcomes, byTrigger);
+  }
+
+  trigger(ref: string): TriggerDefinition | undefined {
+    return this.#triggers.get(ref);
+  }
+
+  match(event: EventFacts): readonly RuleMatch[] {
+    const triggerRules = this.#byTrigger.get(event.triggerRef);
+    if (triggerRules === undefined) return [];
+    return found(triggerRules, event).map((rule) => matchOf(rule, event));
+  }
+}
+
+function found({ index, byAim }: TriggerRules, event: EventFacts): readonly CompiledRule[] {
+  const { payload, triggerInstanceId } = event;
+  const stamp = nextStamp();
+  if (triggerInstanceId?.startsWith(aimPrefix)) {
+    const rule = byAim.get(triggerInstanceId);
+    return rule !== undefined && holds(rule.conditions.root, payload, stamp) ? [rule] : [];
+  }
+  const rules: CompiledRule[] = [];
+  findRules(index, payload, stamp, rules);
+  if (rules.length < 2) return rules;
+  return [...new Set(rules)].toSorted(byId);
+}
+
+function* compileRows(
+  { rules, decode }: RuleSnapshot,
+  previous: ReadonlyMap<Id, Outcome>,
+): Generator<void, ReadonlyMap<Id, Outcome>> {
+  const predicates = new PredicateTable();
+  const outcomes = new Map<Id, Outcome>();
+  const changed: RuleRow[] = [];
+  for (const row of rules) {
+    const known = previous.get(row.id);
+    if (known?.text !== row.text) {
+      changed.push(row);
+      continue;
+    }
+    outcomes.set(row.id, known);
+    if (known.compiled.kind === "valid")
+      known.compiled.value.predicates.forEach((one) => predicates.adopt(one));
+  }
+  for (const [count, row] of changed.entries()) {
+    if (count % rulesPerSlice === rulesPerSlice - 1) yield;
+    outcomes.set(row.id, { text: row.text, compiled: compileRule(decode(row), predicates) });
+  }
+  return outcomes;
+}
+
+function* indexByTrigger(
+  outcomes: ReadonlyMap<Id, Outcome>,
+  previous: ReadonlyMap<string, TriggerRules>,
+): Generator<void, ReadonlyMap<string, TriggerRules>> {
+  const rules = [...outcomes.values()].flatMap(({ compiled }) =>
+    compiled.kind === "valid" ? [compiled.value] : [],
+  );
+  const byTrigger = new Map<string, TriggerRules>();
+  for (const [triggerRef, unordered] of Map.groupBy(rules, (rule) => rule.triggerRef)) {
+    yield;
+    const ordered = unordered.toSorted(byId);
+    const known = previous.get(triggerRef);
+    const isUnchanged =
+      known?.rules.length === ordered.length && ordered.every((rule, at) => rule === known.rules[at]);
+    byTrigger.set(triggerRef, isUnchanged && known !== undefined ? known : triggerRules(ordered));
+  }
+  return byTrigger;
+}
+
+function triggerRules(rules: readonly CompiledRule[]): TriggerRules {
+  return {
+    rules,
+    index: indexRules(rules),
+    // Ids last: where a ref reads like an id, `rule_7` is the rule whose id is 7.
+    byAim: new Map([
+      ...rules.map((rule) => [`${aimPrefix}${rule.ref}`, rule] as const),
+      ...rules.map((rule) => [`${aimPrefix}${rule.id}`, rule] as const),
+    ]),
+  };
+}
+
+/** Ids are decimal text without leading zeros, so the longer one is the greater. */
+function byId(one: CompiledRule, other: CompiledRule): number {
+  return one.id.length - other.id.length || (one.id < other.id ? -1 : 1);
+}

@@ -1,0 +1,121 @@
+/**
+ * Templates in a rule's action_params: `{{ event.payload.branch }}` inside any text of any depth.
+ *
+ * A text that is one template and nothing else takes the value with its JSON type, null when it is
+ * missing. A template among other text is written into it: text as it is, numbers and booleans as
+ * JSON writes them, arrays and objects as JSON, and a missing value or null as nothing. Keys are never
+ * templates. `{{ "{{" }}` stands for two braces.
+ *
+ * Compiled once per rule; what holds no template is one constant for all events.
+ */
+import { invalid, valid, type Decoded } from "../decoded.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
+import { compileExpression, type Expression, type TemplateScope } from "./expression.ts";
+
+export type Template<Value extends JsonValue = JsonValue> =
+  | { readonly kind: "constant"; readonly value: Value }
+  | { readonly kind: "rendered"; readonly render: (scope: TemplateScope) => Value };
+
+const depthMax = 32;
+const expressionsMax = 256;
+const problemsMax = 5;
+
+export function compileTemplates(params: JsonObject, path: string): Decoded<Template<JsonObject>> {
+  const reading: Reading = { problems: [], expressionCount: 0 };
+  const template = compileObject(params, path, depthMax, reading);
+  if (reading.problems.length > 0) return invalid(reading.problems.slice(0, problemsMax).join("; "));
+  if (reading.expressionCount > expressionsMax)
+    return invalid(`${path}: has more than ${expressionsMax} templates`);
+  return valid(template);
+}
+
+interface Reading {
+  readonly problems: string[];
+  expressionCount: number;
+}
+
+function compileValue(value: JsonValue, path: string, depth: number, reading: Reading): Template {
+  if (typeof value === "string") return compileText(value, path, reading);
+  if (typeof value !== "object" || value === null) return { kind: "constant", value };
+  if (depth === 0) {
+    reading.problems.push(`${path}: is nested more than ${depthMax} levels deep`);
+    return { kind: "constant", value };
+  }
+  if (isJsonObject(value)) return compileObject(value, path, depth, reading);
+  const elements = value.map((element, index) =>
+    compileValue(element, `${path}[${index}]`, depth - 1, reading),
+  );
+  if (elements.every((element) => element.kind === "constant")) return { kind: "constant", value };
+  return { kind: "rendered", render: (scope) => elements.map((element) => render(element, scope)) };
+}
+
+function compileObject(
+  object: JsonObject,
+  path: string,
+  depth: number,
+  reading: Reading,
+): Template<JsonObject> {
+  const members = Object.entries(object).map(
+    ([name, value]) => [name, compileValue(value, `${path}.${name}`, depth - 1, reading)] as const,
+  );
+  if (members.every(([, member]) => member.kind === "constant")) return { kind: "constant", value: object };
+  return {
+    kind: "rendered",
+    // fromEntries defines each key, also one called __proto__, where assignment would set the prototype.
+    render: (scope) => Object.fromEntries(members.map(([name, member]) => [name, render(member, scope)])),
+  };
+}
+
+function compileText(text: string, path: string, reading: Reading): Template {
+  const pieces: (string | Expression)[] = [];
+  let at = 0;
+  for (let open = text.indexOf("{{"); open !== -1; open = text.indexOf("{{", at)) {
+    const close = closingBraces(text, open + 2);
+    if (close === -1) {
+      reading.problems.push(`${path}: "{{" is not closed; write {{ "{{" }} for the braces themselves`);
+      return { kind: "constant", value: text };
+    }
+    const expression = compileExpression(text.slice(open + 2, close).trim());
+    if (expression.kind === "invalid") {
+      reading.problems.push(`${path}: ${expression.problem}`);
+      return { kind: "constant", value: text };
+    }
+    if (open > at) pieces.push(text.slice(at, open));
+    pieces.push(expression.value);
+    reading.expressionCount += 1;
+    at = close + 2;
+  }
+  if (pieces.length === 0) return { kind: "constant", value: text };
+  if (at < text.length) pieces.push(text.slice(at));
+
+  const [only] = pieces;
+  if (pieces.length === 1 && typeof only === "function") {
+    return { kind: "rendered", render: (scope) => only(scope) ?? null };
+  }
+  return {
+    kind: "rendered",
+    render: (scope) =>
+      pieces.map((piece) => (typeof piece === "string" ? piece : written(piece(scope)))).join(""),
+  };
+}
+
+/** Where the template that began ends: the first `}}` that is not within quotes. */
+function closingBraces(text: string, from: number): number {
+  let quote = "";
+  for (let at = from; at < text.length; at += 1) {
+    const character = text.charAt(at);
+    if (quote !== "") quote = character === quote ? "" : quote;
+    else if (character === '"' || character === "'") quote = character;
+    else if (text.startsWith("}}", at)) return at;
+  }
+  return -1;
+}
+
+export function render<Value extends JsonValue>(template: Template<Value>, scope: TemplateScope): Value {
+  return template.kind === "constant" ? template.value : template.render(scope);
+}
+
+function written(value: JsonValue | undefined): string {
+  if (value === undefined || value === null) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

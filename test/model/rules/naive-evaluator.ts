@@ -1,0 +1,82 @@
+/**
+ * Conditions decided as docs/rules.md says them, one word after the other: no compiling, no sharing, no
+ * index. The oracle of the property tests; slow and plain on purpose.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { RE2JS } from "re2js";
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../../src/model/json.ts";
+
+export function naivelyHolds(conditions: JsonValue, payload: JsonObject): boolean {
+  if (conditions === null) return true;
+  if (isJsonArray(conditions)) return conditions.every((condition) => naivelyHolds(condition, payload));
+  if (!isJsonObject(conditions)) throw new Error("not a condition");
+  if (Object.keys(conditions).length === 0) return true;
+  const { all, any, not, field, operator, value } = conditions;
+  if (isJsonArray(all)) return all.every((condition) => naivelyHolds(condition, payload));
+  if (isJsonArray(any)) return any.some((condition) => naivelyHolds(condition, payload));
+  if (not !== undefined) return !naivelyHolds(not, payload);
+  return comparisonHolds(String(field), String(operator), value ?? null, payload);
+}
+
+function comparisonHolds(field: string, operator: string, value: JsonValue, payload: JsonObject): boolean {
+  const actual = lookUp(field, payload);
+  if (actual === undefined) return ["not_equals", "not_in", "not_exists"].includes(operator);
+  switch (operator) {
+    case "equals":
+      return sameJson(actual, value);
+    case "not_equals":
+      return !sameJson(actual, value);
+    case "contains":
+      if (typeof actual === "string") return typeof value === "string" && actual.includes(value);
+      return isJsonArray(actual) && actual.some((element) => sameJson(element, value));
+    case "starts_with":
+      return typeof actual === "string" && actual.startsWith(String(value));
+    case "ends_with":
+      return typeof actual === "string" && actual.endsWith(String(value));
+    case "greater_than":
+      return typeof actual === "number" && actual > Number(value);
+    case "greater_than_or_equal":
+      return typeof actual === "number" && actual >= Number(value);
+    case "less_than":
+      return typeof actual === "number" && actual < Number(value);
+    case "less_than_or_equal":
+      return typeof actual === "number" && actual <= Number(value);
+    case "in":
+      return isJsonArray(value) && value.some((choice) => sameJson(choice, actual));
+    case "not_in":
+      return isJsonArray(value) && !value.some((choice) => sameJson(choice, actual));
+    case "matches":
+      return typeof actual === "string" && RE2JS.compile(String(value)).matcher(actual).find();
+    case "exists":
+      return true;
+    case "not_exists":
+      return false;
+    default:
+      throw new Error(`no operator ${operator}`);
+  }
+}
+
+function lookUp(field: string, payload: JsonObject): JsonValue | undefined {
+  const names = field
+    .replaceAll(/\[(\d+)\]/g, ".$1")
+    .split(".")
+    .filter((name, index, all) => !(index === 0 && name === "payload" && all.length > 1));
+  let value: JsonValue = payload;
+  for (const name of names) {
+    if (isJsonArray(value)) {
+      const element: JsonValue | undefined = /^(?:0|[1-9]\d*)$/.test(name) ? value[Number(name)] : undefined;
+      if (element === undefined) return undefined;
+      value = element;
+    } else if (isJsonObject(value)) {
+      const member: JsonValue | undefined = new Map(Object.entries(value)).get(name);
+      if (member === undefined) return undefined;
+      value = member;
+    } else return undefined;
+  }
+  return value;
+}
+
+function sameJson(one: JsonValue, other: JsonValue): boolean {
+  // Through JSON, which has no -0 and no prototypes.
+  return isDeepStrictEqual(JSON.parse(JSON.stringify(one)), JSON.parse(JSON.stringify(other)));
+}

@@ -1,0 +1,193 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { CompiledRuleSet, type RuleRow } from "../../../src/model/rules/rule-set.ts";
+import type { RuleText } from "../../../src/model/rules/compiled-rule.ts";
+import type { EventFacts } from "../../../src/model/rule-match.ts";
+import { eventFacts, events, ruleText, ruleTexts } from "./generated-rules.ts";
+import { naivelyHolds } from "./naive-evaluator.ts";
+
+// Goal: compiling, sharing, indexing and taking over never change what matches.
+// Method: generated rules and events, in several revisions built upon each other, against the plain
+// evaluator; small alphabets, so that values meet often.
+test("decides exactly as the plain evaluator, through any sequence of revisions", () => {
+  const revisions = fc.array(fc.tuple(ruleTexts, fc.array(events, { minLength: 1, maxLength: 8 })), {
+    minLength: 1,
+    maxLength: 3,
+  });
+
+  fc.assert(
+    fc.property(revisions, (steps) => {
+      let set: CompiledRuleSet | undefined;
+      for (const [rules, seen] of steps) {
+        set = build(rules, set);
+        expect(set.problems.size).toBe(0);
+        for (const event of seen) expect(matchedIds(set, event)).toEqual(naiveIds(rules, event));
+      }
+    }),
+    { numRuns: 600 },
+  );
+});
+
+test("finds the same rules whether their drawers are lists, indexes or gates", () => {
+  const rules = Array.from({ length: 400 }, (_, number) =>
+    ruleText({
+      id: `${number + 1}`,
+      conditions: [
+        { field: "kind", operator: "equals", value: "same" },
+        { field: "host", operator: "in", value: [`h${number % 7}`, `h${number % 5}`] },
+        {
+          any: [
+            { field: "zone", operator: "equals", value: number % 3 },
+            { field: "rack", operator: "equals", value: number % 4 },
+          ],
+        },
+        { field: "load", operator: "greater_than", value: number % 10 },
+        { not: { field: "name", operator: "matches", value: `^x${number % 6}` } },
+      ],
+    }),
+  );
+  const set = build(rules);
+  const payloads = fc.record({
+    kind: fc.constantFrom("same", "other"),
+    host: fc.integer({ min: 0, max: 8 }).map((number) => `h${number}`),
+    zone: fc.integer({ min: 0, max: 4 }),
+    rack: fc.integer({ min: 0, max: 4 }),
+    load: fc.integer({ min: 0, max: 11 }),
+    name: fc.integer({ min: 0, max: 7 }).map((number) => `x${number}`),
+  });
+
+  fc.assert(
+    fc.property(payloads, (payload) => {
+      const event = eventFacts({ payload });
+      expect(matchedIds(set, event)).toEqual(naiveIds(rules, event));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("considers only the rule an event is aimed at, by id or by ref, and its conditions still count", () => {
+  const set = build([
+    ruleText({ id: "7", ref: "p.seven", conditions: [{ field: "n", operator: "equals", value: 1 }] }),
+    ruleText({ id: "8", ref: "7" }),
+    ruleText({ id: "9", ref: "p.nine", triggerRef: "t.two" }),
+  ]);
+  const aimedAt = (triggerInstanceId: string, n = 1): readonly string[] =>
+    matchedIds(set, eventFacts({ triggerInstanceId, payload: { n } }));
+
+  expect(aimedAt("rule_7")).toEqual(["7"]);
+  expect(aimedAt("rule_p.seven")).toEqual(["7"]);
+  expect(aimedAt("rule_7", 2)).toEqual([]);
+  expect(aimedAt("rule_8")).toEqual(["8"]);
+  expect(aimedAt("rule_9")).toEqual([]);
+  expect(aimedAt("rule_p.unknown")).toEqual([]);
+  expect(aimedAt("webhook-12")).toEqual(["7", "8"]);
+});
+
+test("matches in order of id, numerically", () => {
+  const set = build(["10", "9", "100", "2"].map((id) => ruleText({ id })));
+
+  expect(matchedIds(set, eventFacts({}))).toEqual(["2", "9", "10", "100"]);
+});
+
+test("an invalid rule is named with its problem and disturbs no other", () => {
+  const set = build([
+    ruleText({ id: "1", conditions: [{ field: "a", operator: "equal", value: 1 }] }),
+    ruleText({ id: "2", actionParams: { text: "{{ event.payloat.x }}" } }),
+    ruleText({ id: "3", triggerParams: [] }),
+    ruleText({ id: "4" }),
+  ]);
+
+  expect(Object.fromEntries(set.problems)).toEqual({
+    "1": 'conditions[0].operator: "equal" is not an operator; did you mean "equals"?',
+    "2": expect.stringContaining("action_params.text: "),
+    "3": "trigger_params: must be an object",
+  });
+  expect(matchedIds(set, eventFacts({ payload: { a: 1 } }))).toEqual(["4"]);
+});
+
+test("decodes and compiles again only what changed", () => {
+  const decoded: string[] = [];
+  const rows = (texts: readonly RuleText[]): RuleRow[] =>
+    texts.map((rule) => ({ id: rule.id, text: JSON.stringify(rule) }));
+  const decode = (row: RuleRow): RuleText => {
+    decoded.push(row.id);
+    return JSON.parse(row.text);
+  };
+  const first = finish(
+    CompiledRuleSet.build({
+      revision: "1",
+      triggers: [],
+      rules: rows([ruleText({ id: "1" }), ruleText({ id: "2" })]),
+      decode,
+    }),
+  );
+  decoded.length = 0;
+
+  const second = finish(
+    CompiledRuleSet.build(
+      {
+        revision: "2",
+        triggers: [],
+        rules: rows([
+          ruleText({ id: "1" }),
+          ruleText({ id: "2", conditions: { any: [] } }),
+          ruleText({ id: "3" }),
+        ]),
+        decode,
+      },
+      first,
+    ),
+  );
+
+  expect(decoded).toEqual(["2", "3"]);
+  expect(matchedIds(second, eventFacts({}))).toEqual(["1", "3"]);
+  expect(matchedIds(first, eventFacts({}))).toEqual(["1", "2"]);
+});
+
+test("records how the outermost conditions combine, and lists them", () => {
+  const condition = { field: "a", operator: "equals", value: 1 };
+  const recorded = (conditions: RuleText["conditions"]): unknown => {
+    const [match] = build([ruleText({ conditions })]).match(eventFacts({ payload: { a: 1 } }));
+    return [match?.condition, match?.conditions];
+  };
+
+  expect(recorded(null)).toEqual(["all", []]);
+  expect(recorded({})).toEqual(["all", []]);
+  expect(recorded([condition])).toEqual(["all", [condition]]);
+  expect(recorded(condition)).toEqual(["all", [condition]]);
+  expect(recorded({ all: [condition] })).toEqual(["all", [condition]]);
+  expect(recorded({ any: [condition, condition] })).toEqual(["any", [condition, condition]]);
+  expect(recorded({ not: { not: condition } })).toEqual(["all", [{ not: { not: condition } }]]);
+});
+
+function build(rules: readonly RuleText[], previous?: CompiledRuleSet): CompiledRuleSet {
+  const byId = new Map(rules.map((rule) => [rule.id, rule]));
+  const rows = rules.map((rule) => ({ id: rule.id, text: JSON.stringify(rule) }));
+  const decode = ({ id }: RuleRow): RuleText => byId.get(id) ?? ruleText({ id });
+  return finish(CompiledRuleSet.build({ revision: "1", triggers: [], rules: rows, decode }, previous));
+}
+
+function finish(building: Generator<void, CompiledRuleSet>): CompiledRuleSet {
+  for (;;) {
+    const step = building.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+function matchedIds(set: CompiledRuleSet, event: EventFacts): readonly string[] {
+  return set.match(event).map(({ ruleId }) => ruleId);
+}
+
+function naiveIds(rules: readonly RuleText[], event: EventFacts): readonly string[] {
+  const { triggerRef, triggerInstanceId, payload } = event;
+  const considered = rules
+    .filter((rule) => rule.triggerRef === triggerRef)
+    .filter(
+      ({ id, ref }) =>
+        !triggerInstanceId?.startsWith("rule_") || [`rule_${id}`, `rule_${ref}`].includes(triggerInstanceId),
+    );
+  return considered
+    .filter((rule) => naivelyHolds(rule.conditions, payload))
+    .map(({ id }) => id)
+    .toSorted((one, other) => Number(one) - Number(other));
+}
