@@ -1,0 +1,318 @@
+import { randomUUID } from "node:crypto";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Database, Queryable } from "../../src/database/database.ts";
+import { ConnectionError } from "../../src/database/errors.ts";
+import { EventGenerator } from "../../src/events/event-generator.ts";
+import { EventPipeline, type MessageOutlet } from "../../src/events/event-pipeline.ts";
+import type { OutgoingMessage } from "../../src/messaging/message-transport.ts";
+import type { EventSource, IncomingEvent } from "../../src/model/incoming-event.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { systemClock } from "../../src/time/clock.ts";
+import { matchEverything } from "../support/match-everything.ts";
+import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
+import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
+
+let fresh: FreshDatabase;
+let source: EventSource;
+const instance = randomUUID();
+
+beforeEach(async () => {
+  fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "demo.tick");
+  const sensorId = await insertSensor(database, { ref: "demo.sensor", triggerRef: "demo.tick" });
+  const workerId = await insertWorker(database, { name: "w1", instance });
+  await query(
+    database,
+    `insert into sensor_assignment (sensor, worker, instance, generation, lease_expires_at)
+     values ($1, $2, $3, 1, now() + interval '1 hour')`,
+    [sensorId, workerId, instance],
+  );
+  source = { sensorId, sensorRef: "demo.sensor", sensorConfig: { path: "/x" }, term: { generation: "1", instance } };
+});
+
+afterEach(async () => {
+  await fresh[Symbol.asyncDispose]();
+});
+
+interface RunningPipeline extends AsyncDisposable {
+  readonly pipeline: EventPipeline;
+  readonly sent: OutgoingMessage[];
+}
+
+async function startPipeline(database: Queryable, outlet?: Partial<MessageOutlet>): Promise<RunningPipeline> {
+  const sent: OutgoingMessage[] = [];
+  const pipeline = new EventPipeline({
+    database,
+    rules: await matchEverything(fresh.database),
+    outlet: {
+      room: async () => instance,
+      send: (messages) => sent.push(...messages),
+      ...outlet,
+    },
+    installationId: randomUUID(),
+    batchRowsMax: 100,
+    batchBytesMax: 1_000_000,
+    metrics: createMetrics({ version: "test", withProcess: false }),
+    logger: silentLogger,
+    clock: systemClock,
+    random: () => 0,
+  });
+  const abandon = new AbortController();
+  const run = pipeline.run(abandon.signal);
+  return {
+    pipeline,
+    sent,
+    async [Symbol.asyncDispose]() {
+      pipeline.close();
+      await run;
+    },
+  };
+}
+
+function tick(change: Partial<IncomingEvent> = {}): IncomingEvent {
+  return {
+    triggerRef: "demo.tick",
+    payload: { n: 1 },
+    source,
+    triggerInstanceId: null,
+    dedupKey: null,
+    occurredAt: null,
+    checkpoint: undefined,
+    ...change,
+  };
+}
+
+/** Loses the answers of the statement of that name, after or before it was carried out. */
+function losingAnswers(database: Database, name: string, losses: ("before" | "after")[]): Queryable {
+  return {
+    async query(statement) {
+      const loss = statement.name === name ? losses.shift() : undefined;
+      if (loss === "before") throw new ConnectionError("cut", "unknown");
+      const result = await database.query(statement);
+      if (loss === "after") throw new ConnectionError("cut", "unknown");
+      return result;
+    },
+  };
+}
+
+async function countOf(table: string): Promise<number> {
+  const [row] = await query<{ count: string }>(fresh.database, `select count(*)::text as count from ${table}`);
+  return Number(row?.count);
+}
+
+test("an event is stored with its enforcement, its owed messages, its checkpoint and a snapshot of the configuration", async () => {
+  const ruleId = await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  await using running = await startPipeline(fresh.database);
+
+  const outcome = await running.pipeline.accept(
+    tick({ checkpoint: { offset: 7 }, occurredAt: new Date("2026-01-02T03:04:05Z"), dedupKey: "k" }),
+  );
+
+  expect(outcome.kind).toBe("stored");
+  const [event] = await query(fresh.database, "select * from event");
+  expect(event).toMatchObject({
+    trigger_ref: "demo.tick",
+    payload: { n: 1 },
+    source_ref: "demo.sensor",
+    dedup_key: "k",
+    occurred_at: new Date("2026-01-02T03:04:05Z"),
+    config: { trigger: { ref: "demo.tick" }, sensor: { ref: "demo.sensor", config: { path: "/x" } } },
+  });
+  expect(await query(fresh.database, "select rule, rule_ref, status, payload, condition from enforcement")).toEqual([
+    { rule: ruleId, rule_ref: "demo.rule", status: "created", payload: { n: 1 }, condition: "all" },
+  ]);
+  expect(await query(fresh.database, "select value from sensor_checkpoint")).toEqual([{ value: { offset: 7 } }]);
+  const owed = await query<{ message_id: string }>(
+    fresh.database,
+    "select message_id from outbox where body is null order by routing_key desc",
+  );
+  expect(running.sent.map(({ messageId }) => messageId)).toEqual(owed.map(({ message_id }) => message_id));
+  expect(running.sent.map(({ routingKey }) => routingKey)).toEqual(["event.created", "enforcement.created"]);
+});
+
+test("events of one source are stored in the order they came, in batches that form by themselves", async () => {
+  await using running = await startPipeline(fresh.database);
+
+  const outcomes = await Promise.all(
+    Array.from({ length: 1_000 }, (_, n) => running.pipeline.accept(tick({ payload: { n }, checkpoint: n }))),
+  );
+
+  const ids = outcomes.map((outcome) => (outcome.kind === "stored" ? BigInt(outcome.eventId) : 0n));
+  expect(ids).toEqual(ids.toSorted((a, b) => (a < b ? -1 : 1)));
+  expect(await countOf("event")).toBe(1_000);
+  expect(await query(fresh.database, "select value from sensor_checkpoint")).toEqual([{ value: 999 }]);
+});
+
+test("an event with a dedup_key that is there already is a duplicate of it, in one batch and across batches", async () => {
+  await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  await using running = await startPipeline(fresh.database);
+
+  const first = await running.pipeline.accept(tick({ dedupKey: "same" }));
+  const later = await Promise.all([
+    running.pipeline.accept(tick({ dedupKey: "same", checkpoint: "c" })),
+    running.pipeline.accept(tick({ dedupKey: "other" })),
+    running.pipeline.accept(tick({ dedupKey: "other" })),
+  ]);
+
+  const eventId = first.kind === "stored" ? first.eventId : "";
+  expect(later[0]).toEqual({ kind: "duplicate", eventId });
+  expect(later.map(({ kind }) => kind)).toEqual(["duplicate", "stored", "duplicate"]);
+  expect(later[2]).toEqual({ kind: "duplicate", eventId: later[1].kind === "stored" ? later[1].eventId : "" });
+  expect(await countOf("enforcement")).toBe(2);
+  expect(await query(fresh.database, "select value from sensor_checkpoint")).toEqual([{ value: "c" }]);
+});
+
+test("an event of an assignment that is held no more is fenced, and the others of its batch are stored", async () => {
+  await using running = await startPipeline(fresh.database);
+  const past = { ...source, term: { generation: "0", instance } };
+  const foreign = { ...source, term: { generation: "1", instance: randomUUID() } };
+
+  const outcomes = await Promise.all([
+    running.pipeline.accept(tick({ source: past, checkpoint: "old" })),
+    running.pipeline.accept(tick()),
+  ]);
+
+  expect(outcomes.map(({ kind }) => kind)).toEqual(["fenced", "stored"]);
+  expect((await running.pipeline.accept(tick({ source: foreign, checkpoint: "old" }))).kind).toBe("fenced");
+  expect(await countOf("event")).toBe(1);
+  expect(await countOf("sensor_checkpoint")).toBe(0);
+});
+
+test("a claim by another worker waits for the batch that is being committed, and later batches see it", async () => {
+  await using running = await startPipeline(fresh.database);
+  await running.pipeline.accept(tick());
+
+  await query(fresh.database, "update sensor_assignment set generation = generation + 1, instance = $1", [randomUUID()]);
+
+  expect((await running.pipeline.accept(tick())).kind).toBe("fenced");
+});
+
+test("an event that the database cannot hold is refused alone", async () => {
+  await query(fresh.database, "alter table event add constraint odd check ((payload->>'n')::int <> 13)");
+  await using running = await startPipeline(fresh.database);
+
+  const outcomes = await Promise.all(
+    Array.from({ length: 40 }, (_, n) => running.pipeline.accept(tick({ payload: { n } }))),
+  );
+
+  expect(outcomes.map(({ kind }) => kind).filter((kind) => kind !== "stored")).toEqual(["refused"]);
+  expect(outcomes[13]?.kind).toBe("refused");
+  expect((await running.pipeline.accept(tick({ payload: { text: "\u0000" } }))).kind).toBe("refused");
+  expect((await running.pipeline.accept(tick({ checkpoint: "\ud800" }))).kind).toBe("refused");
+});
+
+test("an event of an unknown or disabled trigger is refused with the reason; a trigger made a moment ago is found", async () => {
+  await using running = await startPipeline(fresh.database);
+
+  expect(await running.pipeline.accept(tick({ triggerRef: "demo.new" }))).toEqual({
+    kind: "refused",
+    reason: "trigger demo.new does not exist",
+  });
+  await insertTrigger(fresh.database, "demo.new");
+  expect((await running.pipeline.accept(tick({ triggerRef: "demo.new" }))).kind).toBe("stored");
+  await query(fresh.database, "update trigger set enabled = false where ref = 'demo.new'");
+  expect(await running.pipeline.accept(tick({ triggerRef: "demo.new" }))).toEqual({
+    kind: "refused",
+    reason: "trigger demo.new is disabled",
+  });
+});
+
+test("an event is never matched against a rule that was changed before it was stored", async () => {
+  await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  await using running = await startPipeline(fresh.database);
+  await running.pipeline.accept(tick());
+
+  await query(fresh.database, "update rule set enabled = false");
+  await running.pipeline.accept(tick());
+  await query(fresh.database, "update rule set enabled = true");
+  await running.pipeline.accept(tick());
+
+  expect(await countOf("event")).toBe(3);
+  expect(await countOf("enforcement")).toBe(2);
+});
+
+// Goal: while rules flip under load, no enforcement contradicts the order of commits.
+// Method: each flip writes, in its own transaction, the clock's time; an enforcement of an event stored
+// in a transaction that began after a "disabled" commit and before the next "enabled" one is a contradiction.
+test("a rule changed while its events are in flight fires only for events committed before the change", async () => {
+  await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  await query(fresh.database, "create table flip (enabled boolean, event_count bigint, enforcement_count bigint)");
+  await using running = await startPipeline(fresh.database);
+  const flood = new AbortController();
+  const sending = (async () => {
+    while (!flood.signal.aborted) {
+      await Promise.all(Array.from({ length: 25 }, () => running.pipeline.accept(tick())));
+    }
+  })();
+
+  for (let n = 0; n < 20; n += 1) {
+    for (const isEnabled of [false, true]) {
+      await query(fresh.database, "update rule set enabled = $1", [isEnabled]);
+      // After the change's commit every stored event was judged by the new state: counts move together or not at all.
+      const [before] = await query<Counts>(fresh.database, counts);
+      await expect.poll(async () => (await query<Counts>(fresh.database, counts))[0]?.events, { timeout: 5_000 }).not.toBe(before?.events);
+      const [after] = await query<Counts>(fresh.database, counts);
+      const events = Number(after?.events) - Number(before?.events);
+      const enforcements = Number(after?.enforcements) - Number(before?.enforcements);
+      expect(enforcements).toBe(isEnabled ? events : 0);
+    }
+  }
+  flood.abort();
+  await sending;
+});
+
+interface Counts {
+  readonly events: string;
+  readonly enforcements: string;
+}
+const counts = "select (select count(*) from event) as events, (select count(*) from enforcement) as enforcements";
+
+test.each(["before", "after"] as const)("an answer lost %s the commit neither loses nor doubles", async (when) => {
+  await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  await using running = await startPipeline(losingAnswers(fresh.database, "store_batch", [when, when]));
+
+  const outcomes = await Promise.all(
+    Array.from({ length: 10 }, (_, n) => running.pipeline.accept(tick({ payload: { n } }))),
+  );
+
+  expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(["stored"]));
+  expect(await countOf("event")).toBe(10);
+  expect(await countOf("enforcement")).toBe(10);
+  expect(new Set(running.sent.map(({ messageId }) => messageId)).size).toBe(20);
+});
+
+test("with the broker away, messages are left to a sweeper", async () => {
+  await using running = await startPipeline(fresh.database, { room: async () => null });
+
+  await running.pipeline.accept(tick());
+
+  expect(running.sent).toEqual([]);
+  expect(await query(fresh.database, "select routing_key, instance from outbox")).toEqual([
+    { routing_key: "event.created", instance: null },
+  ]);
+});
+
+test("closing stores what was accepted and accepts no more", async () => {
+  const running = await startPipeline(fresh.database);
+  const accepted = running.pipeline.accept(tick());
+
+  await running[Symbol.asyncDispose]();
+
+  expect((await accepted).kind).toBe("stored");
+  await expect(running.pipeline.accept(tick())).rejects.toThrow("stopping");
+});
+
+test("the platform's own events have no source, and events are read back newest first", async () => {
+  await using running = await startPipeline(fresh.database);
+  const generator = new EventGenerator(fresh.database, running.pipeline);
+
+  const older = await generator.generateSystemEvent({ ref: "demo.tick" }, { n: 1 });
+  const newer = await generator.generateSystemEvent({ ref: "demo.tick" }, { n: 2 });
+
+  expect(await generator.getEvent(older)).toMatchObject({ payload: { n: 1 }, sourceRef: null });
+  const recent = await generator.getRecentEvents("demo.tick", 10);
+  expect(recent.map(({ id }) => id)).toEqual([newer, older]);
+  await expect(generator.generateSystemEvent({ ref: "demo.none" }, {})).rejects.toThrow("does not exist");
+});

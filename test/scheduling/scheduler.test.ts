@@ -1,0 +1,208 @@
+import { randomUUID } from "node:crypto";
+import { expect, test, vi } from "vitest";
+import type { Database } from "../../src/database/database.ts";
+import type { Id } from "../../src/model/identifiers.ts";
+import { explainUnplaced } from "../../src/scheduling/placement-facts.ts";
+import { Scheduler } from "../../src/scheduling/scheduler.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+import { systemClock } from "../../src/time/clock.ts";
+import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
+import { freshDatabase } from "../support/postgres.ts";
+
+const soon = { timeout: 5_000, interval: 10 };
+
+interface RunningScheduler extends AsyncDisposable {
+  readonly scheduler: Scheduler;
+  readonly workerId: Id;
+  readonly instance: string;
+  readonly running: Set<Id>;
+  readonly onSuperseded: () => void;
+  stop(): Promise<void>;
+}
+
+/** A scheduler whose sensors "run" from the moment they are held until the test says otherwise. */
+async function startScheduler(
+  database: Database,
+  name: string,
+  options: { sensorCountMax?: number; leaseSeconds?: number; runtimes?: string[] } = {},
+): Promise<RunningScheduler> {
+  const instance = randomUUID();
+  const workerId = await insertWorker(database, { name, instance, ...options });
+  const running = new Set<Id>();
+  const onSuperseded = vi.fn<() => void>();
+  const scheduler = new Scheduler({
+    database,
+    workerId,
+    instance,
+    leaseSeconds: options.leaseSeconds ?? 10,
+    renewalIntervalMs: 50,
+    isRunning: (sensorId) => running.has(sensorId),
+    onHeldChanged: () => {},
+    onSuperseded,
+    metrics: { leasesLost: () => {} },
+    logger: silentLogger,
+    clock: systemClock,
+    random: () => 0,
+  });
+  const ending = new AbortController();
+  const run = scheduler.run(ending.signal);
+  const stop = async (): Promise<void> => {
+    ending.abort();
+    await run;
+  };
+  return { scheduler, workerId, instance, running, onSuperseded, stop, [Symbol.asyncDispose]: stop };
+}
+
+async function insertSensors(database: Database, count: number): Promise<Id[]> {
+  await insertTrigger(database, "demo.tick");
+  await insertRule(database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  const ids: Id[] = [];
+  for (let n = 0; n < count; n += 1) {
+    ids.push(await insertSensor(database, { ref: `demo.s${n}`, triggerRef: "demo.tick" }));
+  }
+  return ids;
+}
+
+test("workers share the sensors evenly, and no sensor is held twice", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const sensorIds = await insertSensors(database, 9);
+
+  await using first = await startScheduler(database, "first");
+  await using second = await startScheduler(database, "second");
+  await using third = await startScheduler(database, "third");
+  const all = [first, second, third];
+  await expect
+    .poll(() => all.reduce((count, { scheduler }) => count + scheduler.held().size, 0), soon)
+    .toBe(9);
+
+  const held = all.flatMap(({ scheduler }) => [...scheduler.held().keys()]);
+  expect(held.toSorted()).toEqual(sensorIds.toSorted());
+});
+
+// Goal: twenty workers that wake at the same moment claim forty sensors, each once.
+test("concurrent claims never give a sensor to two workers", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertSensors(database, 40);
+
+  const all = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => startScheduler(database, `w${n}`, { sensorCountMax: 3 })),
+  );
+  await expect
+    .poll(() => all.reduce((count, { scheduler }) => count + scheduler.held().size, 0), { timeout: 20_000 })
+    .toBe(40);
+
+  const held = all.flatMap(({ scheduler }) => [...scheduler.held().keys()]);
+  expect(new Set(held).size).toBe(40);
+  expect(Math.max(...all.map(({ scheduler }) => scheduler.held().size))).toBeLessThanOrEqual(3);
+  await Promise.all(all.map(({ stop }) => stop()));
+});
+
+test("a sensor of a silent worker is taken over once its lease has expired, under a higher generation", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const [sensorId = ""] = await insertSensors(database, 1);
+  const frozen = await startScheduler(database, "frozen", { leaseSeconds: 0.3 });
+  await expect.poll(() => frozen.scheduler.held().get(sensorId)?.generation, soon).toBe("1");
+  await frozen.stop();
+
+  await using heir = await startScheduler(database, "heir");
+  await expect.poll(() => heir.scheduler.held().get(sensorId)?.generation, soon).toBe("2");
+});
+
+test("a worker that thaws finds that it holds nothing", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const [sensorId = ""] = await insertSensors(database, 1);
+  await using owner = await startScheduler(database, "owner");
+  await expect.poll(() => owner.scheduler.held().size, soon).toBe(1);
+
+  const instance = randomUUID();
+  const heirId = await insertWorker(database, { name: "heir", instance });
+  await query(database, "update sensor_assignment set worker = $1, instance = $2, generation = 2", [heirId, instance]);
+
+  await expect.poll(() => owner.scheduler.held().has(sensorId), soon).toBe(false);
+});
+
+test("a killed worker's sensors go to its successor of the same name without waiting for the lease", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const [sensorId = ""] = await insertSensors(database, 1);
+  const killed = await startScheduler(database, "worker", { leaseSeconds: 3_600 });
+  await expect.poll(() => killed.scheduler.held().size, soon).toBe(1);
+  await killed.stop();
+
+  await using successor = await startScheduler(database, "worker");
+
+  await expect.poll(() => successor.scheduler.held().get(sensorId)?.generation, soon).toBe("2");
+});
+
+test("a sensor that is no longer wanted is released only after it has stopped", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const [sensorId = ""] = await insertSensors(database, 1);
+  await using owner = await startScheduler(database, "owner");
+  await expect.poll(() => owner.scheduler.held().size, soon).toBe(1);
+  owner.running.add(sensorId);
+
+  await query(database, "update rule set enabled = false");
+  await expect.poll(() => owner.scheduler.held().size, soon).toBe(0);
+  const [whileRunning] = await query(database, "select worker from sensor_assignment");
+  expect(whileRunning).toEqual({ worker: owner.workerId });
+
+  owner.running.delete(sensorId);
+  await expect.poll(() => query(database, "select worker from sensor_assignment"), soon).toEqual([{ worker: null }]);
+});
+
+test("a sensor is let go when the worker offers its runtime no more", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertSensors(database, 1);
+  await using owner = await startScheduler(database, "owner");
+  await expect.poll(() => owner.scheduler.held().size, soon).toBe(1);
+
+  await query(database, `update worker set capabilities = '{"runtimes": ["shell"], "max_concurrent_sensors": 10}'`);
+
+  await expect.poll(() => owner.scheduler.held().size, soon).toBe(0);
+});
+
+test("a worker whose row belongs to another process holds nothing and says so", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertSensors(database, 1);
+  await using owner = await startScheduler(database, "owner");
+  await expect.poll(() => owner.scheduler.held().size, soon).toBe(1);
+
+  await query(database, "update worker set instance = $1", [randomUUID()]);
+
+  await expect.poll(() => owner.onSuperseded, soon).toHaveBeenCalled();
+  expect(owner.scheduler.held().size).toBe(0);
+});
+
+test("stopping releases at once", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertSensors(database, 2);
+  const owner = await startScheduler(database, "owner");
+  await expect.poll(() => owner.scheduler.held().size, soon).toBe(2);
+
+  await owner.stop();
+  await owner.scheduler.releaseAll();
+
+  expect(await query(database, "select worker, lease_expires_at from sensor_assignment")).toEqual([
+    { worker: null, lease_expires_at: null },
+    { worker: null, lease_expires_at: null },
+  ]);
+});
+
+test("why a sensor runs nowhere can be read from the rows", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertSensors(database, 1);
+  await insertWorker(database, { name: "w1", instance: randomUUID(), runtimes: ["ruby"] });
+
+  expect(await explainUnplaced(database)).toEqual([
+    { sensorRef: "demo.s0", reason: "worker w1 does not offer the runtime python" },
+  ]);
+});
