@@ -2,7 +2,7 @@
 import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
 import { builtinRuntime, nativeRuntime } from "../model/runtime-names.ts";
 import { runtimesVariable } from "../model/runtime-selection.ts";
-import { isProbed } from "../runtimes/interpreter-detection.ts";
+import { probedBinaries } from "../runtimes/interpreter-detection.ts";
 import type { Bootstrap } from "./bootstrap.ts";
 
 export function detectionReportText({ detectedInterpreters, runtimesFromEnvironment }: Bootstrap): string {
@@ -65,6 +65,10 @@ function leftOut(
 
 function described({ name, path, version }: DetectedInterpreter): string {
   return `${name} ${path} (${version ?? "version unknown"})`;
+}
+
+function isProbed(name: string): boolean {
+  return probedBinaries(name).length > 0;
 }
 
 function isNeverProbed(name: string): boolean {

@@ -63,7 +63,8 @@ export interface RuntimeDefinition {
   readonly packRef: string | null;
   readonly name: string;
   readonly description: string | null;
-  readonly distributions: JsonObject;
-  readonly installation: JsonObject | null;
-  readonly executionConfig: JsonObject;
+  /** As stored, by whoever inserted the row; decoded by runtime-plan.ts. */
+  readonly distributions: JsonValue;
+  readonly installation: JsonValue;
+  readonly executionConfig: JsonValue;
 }

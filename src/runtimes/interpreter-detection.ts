@@ -30,9 +30,9 @@ const candidates: readonly Candidate[] = [
   { name: "perl", binaries: ["perl"], args: ["--version"] },
 ];
 
-/** Whether detection looks for a runtime of that canonical name. */
-export function isProbed(name: string): boolean {
-  return candidates.some((candidate) => candidate.name === name);
+/** The binaries that detection looks for under that canonical name; none for names it does not know. */
+export function probedBinaries(name: string): readonly string[] {
+  return candidates.find((candidate) => candidate.name === name)?.binaries ?? [];
 }
 
 export interface DetectionOptions {

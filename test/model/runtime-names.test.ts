@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { canonicalRuntimeName, canonicalRuntimeNames } from "../../src/model/runtime-names.ts";
 

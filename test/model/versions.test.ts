@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { versionInOutput } from "../../src/model/version-output.ts";
 import { isAtLeast, satisfiesVersion } from "../../src/model/versions.ts";

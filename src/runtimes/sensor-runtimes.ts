@@ -1,0 +1,192 @@
+/**
+ * The runtimes this worker offers, kept true while it runs.
+ *
+ * Each step reads the rows, verifies those whose kept verification no longer speaks of them, and forms
+ * the offer. So a runtime that was installed or removed, and a row that was inserted or changed, is
+ * noticed at the next step, at once after a change of a row (wake). A capability that changed is
+ * announced until the announcement has succeeded, since what others know of this worker hangs on it.
+ *
+ * A verification that was interrupted, and a picture half read, are never made known: the offer changes
+ * only at the end of a step, as a whole.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { backoffDelayMs } from "../model/backoff.ts";
+import type { RuntimeDefinition } from "../model/definitions.ts";
+import {
+  offerRuntimes,
+  type JudgedRuntime,
+  type RuntimeAnswer,
+  type RuntimeCapabilities,
+  type RuntimeOffer,
+} from "../model/runtime-offer.ts";
+import { canonicalRuntimeName } from "../model/runtime-names.ts";
+import { decodeOutcome, describeOutcome, type RuntimeOutcome } from "../model/runtime-outcome.ts";
+import { decodeRuntimePlan } from "../model/runtime-plan.ts";
+import type { RuntimeSelection } from "../model/runtime-selection.ts";
+import { isJsonObject } from "../model/json.ts";
+import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
+import type { Database } from "../database/database.ts";
+import { rowsOf } from "../database/statement.ts";
+import {
+  keepVerifications,
+  readSensorRuntimes,
+  readVerifications,
+  type KeptVerification,
+} from "../database/statements/runtimes.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Clock } from "../time/clock.ts";
+import { runtimeFingerprint } from "./runtime-fingerprint.ts";
+import { assumeRuntime, binariesOf, verifyRuntime, type RuntimeMachine } from "./runtime-verification.ts";
+
+export interface CapabilityChange {
+  readonly before: RuntimeCapabilities;
+  readonly after: RuntimeCapabilities;
+}
+
+export interface SensorRuntimesOptions {
+  readonly database: Database;
+  readonly workerName: string;
+  readonly selection: RuntimeSelection;
+  readonly machine: RuntimeMachine;
+  /** How long a verification is believed while the row and the files stay as they are. */
+  readonly cacheTtlMs: number;
+  readonly intervalMs: number;
+  /** Makes a change known; called again after the next step when it rejects. */
+  readonly capabilitiesChanged: (change: CapabilityChange) => Promise<void>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** How many runtimes are verified at once: enough that one that hangs holds up few others. */
+const concurrency = 4;
+
+export class SensorRuntimes {
+  readonly #options: SensorRuntimesOptions;
+  readonly #loop: WakeableLoop;
+  readonly #told = new Map<string, string>();
+  #offer: RuntimeOffer;
+  #announced: RuntimeCapabilities | undefined;
+
+  constructor(options: SensorRuntimesOptions) {
+    const { selection, machine, intervalMs, clock, logger } = options;
+    this.#options = options;
+    this.#offer = offerRuntimes(selection, [], machine.detected);
+    this.#loop = new WakeableLoop({
+      step: (signal) => this.#reconcile(signal),
+      intervalMs,
+      retryDelayMs: (failures) =>
+        backoffDelayMs(failures, { delayMsFirst: 1_000, delayMsMax: 60_000 }, Math.random()),
+      onFailure: (error, failures) => {
+        if (failures === 1) logger.warn({ err: error }, "Could not verify runtimes; will try again");
+      },
+      clock,
+    });
+  }
+
+  /** Verifies for the first time, so that the worker can register with what it has. */
+  async verify(signal: AbortSignal): Promise<void> {
+    await this.#refresh(signal);
+    this.#announced = this.#offer.capabilities;
+  }
+
+  /** Verifies again whenever woken and every interval, until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#loop.run(signal);
+  }
+
+  /** A runtime row may have changed. */
+  wake(): void {
+    this.#loop.wake();
+  }
+
+  get capabilities(): RuntimeCapabilities {
+    return this.#offer.capabilities;
+  }
+
+  /** The runtime a sensor of that runtime_ref runs with here, or why it cannot. */
+  offered(runtimeRef: string): RuntimeAnswer {
+    const { answers } = this.#offer;
+    return (
+      answers.get(runtimeRef) ?? { kind: "unavailable", reason: `there is no sensor runtime ${runtimeRef}` }
+    );
+  }
+
+  async #reconcile(signal: AbortSignal): Promise<void> {
+    await this.#refresh(signal);
+    const before = this.#announced ?? this.#offer.capabilities;
+    const after = this.#offer.capabilities;
+    if (!isDeepStrictEqual(before, after)) await this.#options.capabilitiesChanged({ before, after });
+    this.#announced = after;
+  }
+
+  async #refresh(signal: AbortSignal): Promise<void> {
+    const { database, workerName, cacheTtlMs, selection, machine } = this.#options;
+    const definitions = await rowsOf(database, readSensorRuntimes, undefined);
+    const kept = new Map(
+      (await rowsOf(database, readVerifications, { workerName, ttlSeconds: cacheTtlMs / 1000 })).map(
+        (verification) => [verification.runtimeRef, verification],
+      ),
+    );
+
+    const found: KeptVerification[] = [];
+    const judged: JudgedRuntime[] = [];
+    for (let start = 0; start < definitions.length; start += concurrency) {
+      const group = definitions.slice(start, start + concurrency);
+      const verdicts = group.map((definition) => this.#judge(definition, kept.get(definition.ref), signal));
+      for (const { runtime, fresh } of await Promise.all(verdicts)) {
+        judged.push(runtime);
+        if (fresh !== undefined) found.push(fresh);
+      }
+    }
+    if (signal.aborted) return;
+
+    this.#offer = offerRuntimes(selection, judged, machine.detected);
+    this.#tell(judged);
+    if (found.length > 0) await rowsOf(database.relaxed, keepVerifications, { workerName, found });
+  }
+
+  /** Never rejects for what a row says or a command does. */
+  async #judge(
+    definition: RuntimeDefinition,
+    kept: KeptVerification | undefined,
+    signal: AbortSignal,
+  ): Promise<{ readonly runtime: JudgedRuntime; readonly fresh?: KeptVerification }> {
+    const { machine, selection } = this.#options;
+    const { ref } = definition;
+    const judged = (outcome: RuntimeOutcome): JudgedRuntime => ({
+      ref,
+      name: canonicalRuntimeName(definition.name),
+      executionConfig: isJsonObject(definition.executionConfig) ? definition.executionConfig : {},
+      outcome,
+    });
+
+    const plan = decodeRuntimePlan(definition);
+    if (plan.kind === "invalid") return { runtime: judged({ kind: "malformed", problem: plan.problem }) };
+    if (selection.kind === "override" || plan.value.isAlwaysAvailable) {
+      return { runtime: judged(assumeRuntime(plan.value, machine)) };
+    }
+
+    const fingerprint = runtimeFingerprint(definition, binariesOf(plan.value), machine.lookup);
+    const keptOutcome = kept?.fingerprint === fingerprint ? decodeOutcome(kept.outcome) : undefined;
+    if (keptOutcome !== undefined) return { runtime: judged(keptOutcome) };
+
+    const outcome = await verifyRuntime(plan.value, machine, signal);
+    return { runtime: judged(outcome), fresh: { runtimeRef: ref, fingerprint, outcome } };
+  }
+
+  /** Says of each runtime how it stands, once and again when that changes. */
+  #tell(judged: readonly JudgedRuntime[]): void {
+    const { logger } = this.#options;
+    for (const { ref, name, outcome } of judged) {
+      const description = describeOutcome(outcome);
+      if (this.#told.get(ref) === description) continue;
+      this.#told.set(ref, description);
+      const fields = { runtime: ref, outcome: outcome.kind };
+      if (outcome.kind === "available")
+        logger.info(fields, `✓ Runtime available: ${name} (${ref}): ${description}`);
+      else if (outcome.kind === "missing")
+        logger.info(fields, `✗ Runtime not available: ${name} (${ref}): ${description}`);
+      else logger.warn(fields, `✗ Runtime not available: ${name} (${ref}): ${description}`);
+    }
+  }
+}
