@@ -29,7 +29,12 @@ beforeEach(async () => {
      values ($1, $2, $3, 1, now() + interval '1 hour')`,
     [sensorId, workerId, instance],
   );
-  source = { sensorId, sensorRef: "demo.sensor", sensorConfig: { path: "/x" }, term: { generation: "1", instance } };
+  source = {
+    sensorId,
+    sensorRef: "demo.sensor",
+    sensorConfig: { path: "/x" },
+    term: { generation: "1", instance },
+  };
 });
 
 afterEach(async () => {
@@ -98,7 +103,10 @@ function losingAnswers(database: Database, name: string, losses: ("before" | "af
 }
 
 async function countOf(table: string): Promise<number> {
-  const [row] = await query<{ count: string }>(fresh.database, `select count(*)::text as count from ${table}`);
+  const [row] = await query<{ count: string }>(
+    fresh.database,
+    `select count(*)::text as count from ${table}`,
+  );
   return Number(row?.count);
 }
 
@@ -120,10 +128,14 @@ test("an event is stored with its enforcement, its owed messages, its checkpoint
     occurred_at: new Date("2026-01-02T03:04:05Z"),
     config: { trigger: { ref: "demo.tick" }, sensor: { ref: "demo.sensor", config: { path: "/x" } } },
   });
-  expect(await query(fresh.database, "select rule, rule_ref, status, payload, condition from enforcement")).toEqual([
+  expect(
+    await query(fresh.database, "select rule, rule_ref, status, payload, condition from enforcement"),
+  ).toEqual([
     { rule: ruleId, rule_ref: "demo.rule", status: "created", payload: { n: 1 }, condition: "all" },
   ]);
-  expect(await query(fresh.database, "select value from sensor_checkpoint")).toEqual([{ value: { offset: 7 } }]);
+  expect(await query(fresh.database, "select value from sensor_checkpoint")).toEqual([
+    { value: { offset: 7 } },
+  ]);
   const owed = await query<{ message_id: string }>(
     fresh.database,
     "select message_id from outbox where body is null order by routing_key desc",
@@ -159,7 +171,10 @@ test("an event with a dedup_key that is there already is a duplicate of it, in o
   const eventId = first.kind === "stored" ? first.eventId : "";
   expect(later[0]).toEqual({ kind: "duplicate", eventId });
   expect(later.map(({ kind }) => kind)).toEqual(["duplicate", "stored", "duplicate"]);
-  expect(later[2]).toEqual({ kind: "duplicate", eventId: later[1].kind === "stored" ? later[1].eventId : "" });
+  expect(later[2]).toEqual({
+    kind: "duplicate",
+    eventId: later[1].kind === "stored" ? later[1].eventId : "",
+  });
   expect(await countOf("enforcement")).toBe(2);
   expect(await query(fresh.database, "select value from sensor_checkpoint")).toEqual([{ value: "c" }]);
 });
@@ -184,7 +199,9 @@ test("a claim by another worker waits for the batch that is being committed, and
   await using running = await startPipeline(fresh.database);
   await running.pipeline.accept(tick());
 
-  await query(fresh.database, "update sensor_assignment set generation = generation + 1, instance = $1", [randomUUID()]);
+  await query(fresh.database, "update sensor_assignment set generation = generation + 1, instance = $1", [
+    randomUUID(),
+  ]);
 
   expect((await running.pipeline.accept(tick())).kind).toBe("fenced");
 });
@@ -238,7 +255,10 @@ test("an event is never matched against a rule that was changed before it was st
 // in a transaction that began after a "disabled" commit and before the next "enabled" one is a contradiction.
 test("a rule changed while its events are in flight fires only for events committed before the change", async () => {
   await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
-  await query(fresh.database, "create table flip (enabled boolean, event_count bigint, enforcement_count bigint)");
+  await query(
+    fresh.database,
+    "create table flip (enabled boolean, event_count bigint, enforcement_count bigint)",
+  );
   await using running = await startPipeline(fresh.database);
   const flood = new AbortController();
   const sending = (async () => {
@@ -252,7 +272,9 @@ test("a rule changed while its events are in flight fires only for events commit
       await query(fresh.database, "update rule set enabled = $1", [isEnabled]);
       // After the change's commit every stored event was judged by the new state: counts move together or not at all.
       const [before] = await query<Counts>(fresh.database, counts);
-      await expect.poll(async () => (await query<Counts>(fresh.database, counts))[0]?.events, { timeout: 5_000 }).not.toBe(before?.events);
+      await expect
+        .poll(async () => (await query<Counts>(fresh.database, counts))[0]?.events, { timeout: 5_000 })
+        .not.toBe(before?.events);
       const [after] = await query<Counts>(fresh.database, counts);
       const events = Number(after?.events) - Number(before?.events);
       const enforcements = Number(after?.enforcements) - Number(before?.enforcements);
@@ -267,21 +289,25 @@ interface Counts {
   readonly events: string;
   readonly enforcements: string;
 }
-const counts = "select (select count(*) from event) as events, (select count(*) from enforcement) as enforcements";
+const counts =
+  "select (select count(*) from event) as events, (select count(*) from enforcement) as enforcements";
 
-test.each(["before", "after"] as const)("an answer lost %s the commit neither loses nor doubles", async (when) => {
-  await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
-  await using running = await startPipeline(losingAnswers(fresh.database, "store_batch", [when, when]));
+test.each(["before", "after"] as const)(
+  "an answer lost %s the commit neither loses nor doubles",
+  async (when) => {
+    await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+    await using running = await startPipeline(losingAnswers(fresh.database, "store_batch", [when, when]));
 
-  const outcomes = await Promise.all(
-    Array.from({ length: 10 }, (_, n) => running.pipeline.accept(tick({ payload: { n } }))),
-  );
+    const outcomes = await Promise.all(
+      Array.from({ length: 10 }, (_, n) => running.pipeline.accept(tick({ payload: { n } }))),
+    );
 
-  expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(["stored"]));
-  expect(await countOf("event")).toBe(10);
-  expect(await countOf("enforcement")).toBe(10);
-  expect(new Set(running.sent.map(({ messageId }) => messageId)).size).toBe(20);
-});
+    expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(["stored"]));
+    expect(await countOf("event")).toBe(10);
+    expect(await countOf("enforcement")).toBe(10);
+    expect(new Set(running.sent.map(({ messageId }) => messageId)).size).toBe(20);
+  },
+);
 
 test("with the broker away, messages are left to a sweeper", async () => {
   await using running = await startPipeline(fresh.database, { room: async () => null });

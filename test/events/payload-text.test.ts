@@ -18,7 +18,9 @@ test("a backslash followed by letters is no escape", () => {
 });
 
 test("exactly the values without NUL and with whole surrogate pairs are storable", () => {
-  const anyText = fc.string({ unit: fc.constantFrom("a", "\\", "u0000", "\u0000", "\ud83d", "\ude00", "😀", '"') });
+  const anyText = fc.string({
+    unit: fc.constantFrom("a", "\\", "u0000", "\u0000", "\ud83d", "\ude00", "😀", '"'),
+  });
 
   fc.assert(
     fc.property(anyText, (text) => {

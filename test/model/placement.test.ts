@@ -42,11 +42,7 @@ describe("placement", () => {
     [{ runtimeName: "builtin" }, [roomy], ["built-in sensors are not supported by this version"]],
     [{}, [], ["no sensor worker is alive"]],
     [{ runtimeName: "ruby" }, [roomy], ["worker w1 does not offer the runtime ruby"]],
-    [
-      { versionConstraint: ">=3.11" },
-      [roomy],
-      ["worker w1 offers python 3.9.2, the sensor needs >=3.11"],
-    ],
+    [{ versionConstraint: ">=3.11" }, [roomy], ["worker w1 offers python 3.9.2, the sensor needs >=3.11"]],
     [{}, [{ ...roomy, sensorCountMax: 0 }], ["worker w1 is full (0 of 0 sensors)"]],
   ])("a sensor placed nowhere says why: %j", (change, workers, reasons) => {
     const { unplaced } = place([{ ...python, ...change }], workers);
@@ -73,23 +69,19 @@ describe("placement", () => {
 
     fc.assert(
       fc.property(sensors, workers, fc.nat(), (sensorRows, workerRows, seed) => {
-        const theWorkers = workerRows.map(
-          (row): PlacementWorker => ({
-            ...roomy,
-            id: `${row.id}`,
-            name: `w${row.id}`,
-            runtimes: new Set(row.runtimes),
-            sensorCountMax: row.sensorCountMax,
-          }),
-        );
-        const theSensors = sensorRows.map(
-          ({ id, runtimeName, holder }): PlaceableSensor => ({
-            ...python,
-            id: `${id}`,
-            runtimeName,
-            holderId: holder === null ? null : `${holder}`,
-          }),
-        );
+        const theWorkers = workerRows.map((row): PlacementWorker => ({
+          ...roomy,
+          id: `${row.id}`,
+          name: `w${row.id}`,
+          runtimes: new Set(row.runtimes),
+          sensorCountMax: row.sensorCountMax,
+        }));
+        const theSensors = sensorRows.map(({ id, runtimeName, holder }): PlaceableSensor => ({
+          ...python,
+          id: `${id}`,
+          runtimeName,
+          holderId: holder === null ? null : `${holder}`,
+        }));
 
         const placement = place(theSensors, theWorkers);
 
@@ -104,7 +96,9 @@ describe("placement", () => {
           expect(before + given.length).toBeLessThanOrEqual(Math.max(before, worker.sensorCountMax));
           expect(given.map((sensor) => incapacity(sensor, worker))).toEqual(given.map(() => undefined));
         }
-        const shuffled = theSensors.toSorted((a, b) => ((Number(a.id) * seed) % 7) - ((Number(b.id) * seed) % 7));
+        const shuffled = theSensors.toSorted(
+          (a, b) => ((Number(a.id) * seed) % 7) - ((Number(b.id) * seed) % 7),
+        );
         expect(place(shuffled, theWorkers.toReversed()).chosen).toEqual(placement.chosen);
       }),
     );

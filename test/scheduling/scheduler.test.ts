@@ -120,7 +120,10 @@ test("a worker that thaws finds that it holds nothing", async () => {
 
   const instance = randomUUID();
   const heirId = await insertWorker(database, { name: "heir", instance });
-  await query(database, "update sensor_assignment set worker = $1, instance = $2, generation = 2", [heirId, instance]);
+  await query(database, "update sensor_assignment set worker = $1, instance = $2, generation = 2", [
+    heirId,
+    instance,
+  ]);
 
   await expect.poll(() => owner.scheduler.held().has(sensorId), soon).toBe(false);
 });
@@ -152,7 +155,9 @@ test("a sensor that is no longer wanted is released only after it has stopped", 
   expect(whileRunning).toEqual({ worker: owner.workerId });
 
   owner.running.delete(sensorId);
-  await expect.poll(() => query(database, "select worker from sensor_assignment"), soon).toEqual([{ worker: null }]);
+  await expect
+    .poll(() => query(database, "select worker from sensor_assignment"), soon)
+    .toEqual([{ worker: null }]);
 });
 
 test("a sensor is let go when the worker offers its runtime no more", async () => {
@@ -162,7 +167,10 @@ test("a sensor is let go when the worker offers its runtime no more", async () =
   await using owner = await startScheduler(database, "owner");
   await expect.poll(() => owner.scheduler.held().size, soon).toBe(1);
 
-  await query(database, `update worker set capabilities = '{"runtimes": ["shell"], "max_concurrent_sensors": 10}'`);
+  await query(
+    database,
+    `update worker set capabilities = '{"runtimes": ["shell"], "max_concurrent_sensors": 10}'`,
+  );
 
   await expect.poll(() => owner.scheduler.held().size, soon).toBe(0);
 });

@@ -42,14 +42,12 @@ async function readRules(database: Queryable): Promise<RuleSet> {
     match: (event) =>
       row.rules
         .filter((rule) => rule.trigger_ref === event.triggerRef)
-        .map(
-          (rule): RuleMatch => ({
-            ruleId: `${rule.id}`,
-            ruleRef: rule.ref,
-            condition: "all",
-            conditions: [],
-            config: {},
-          }),
-        ),
+        .map((rule): RuleMatch => ({
+          ruleId: `${rule.id}`,
+          ruleRef: rule.ref,
+          condition: "all",
+          conditions: [],
+          config: {},
+        })),
   };
 }

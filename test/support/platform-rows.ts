@@ -56,7 +56,13 @@ export async function insertSensor(
 /** A live worker, as registration leaves it; takes over the row of that name if there is one. */
 export async function insertWorker(
   database: Queryable,
-  worker: { name: string; instance: string; runtimes?: string[]; sensorCountMax?: number; leaseSeconds?: number },
+  worker: {
+    name: string;
+    instance: string;
+    runtimes?: string[];
+    sensorCountMax?: number;
+    leaseSeconds?: number;
+  },
 ): Promise<Id> {
   const capabilities = {
     runtimes: worker.runtimes ?? ["python", "shell"],
