@@ -1,0 +1,68 @@
+/**
+ * `--detect-only` against an empty Node program and the version commands it ran, in turns; medians.
+ * It measures the built executable when there is one, else the sources, whose types Node strips at
+ * every start.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { repositoryRoot } from "../../scripts/repository.ts";
+import { median, report } from "./rig/report.ts";
+
+const rounds = 25;
+const ratioMax = 1.3;
+
+const executable = join(repositoryRoot, "dist/attune-sensor-agent");
+const isBuilt = existsSync(executable);
+const command = isBuilt ? [executable] : [process.execPath, join(repositoryRoot, "src/main.ts")];
+const environment = { ...process.env };
+// An override from outside would leave nothing to detect.
+delete environment["ATTUNE_SENSOR_RUNTIMES"];
+
+const versionCommands = found().map(({ name, path }) => [path, ...versionArguments(name)]);
+const floors: number[] = [];
+const measured: number[] = [];
+for (let round = 0; round < rounds; round += 1) {
+  floors.push(timeMs([[process.execPath, "-e", "0"], ...versionCommands]));
+  measured.push(timeMs([[...command, "--detect-only"]]));
+}
+const ratio = median(measured) / median(floors);
+report(
+  `--detect-only of ${isBuilt ? "the built executable" : "the sources"}, ${versionCommands.length} interpreters`,
+  [
+    {
+      what: "start to end",
+      measured: `${median(measured).toFixed(0)} ms`,
+      floor: `${median(floors).toFixed(0)} ms`,
+      ratio,
+      required: `at most ${ratioMax} × the floor`,
+      isReached: ratio <= ratioMax,
+    },
+  ],
+);
+
+interface Found {
+  readonly name: string;
+  readonly path: string;
+}
+
+function found(): readonly Found[] {
+  const [file = "", ...args] = command;
+  const { stdout } = spawnSync(file, [...args, "--detect-only", "--format", "json"], {
+    env: environment,
+    encoding: "utf8",
+  });
+  const detection: { readonly detected_interpreters: readonly Found[] } = JSON.parse(stdout);
+  return detection.detected_interpreters;
+}
+
+function versionArguments(name: string): readonly string[] {
+  if (name === "go") return ["version"];
+  return name === "java" ? ["-version"] : ["--version"];
+}
+
+function timeMs(commands: readonly (readonly string[])[]): number {
+  const startedAtMs = performance.now();
+  for (const [file = "", ...args] of commands) spawnSync(file, args, { env: environment });
+  return performance.now() - startedAtMs;
+}

@@ -1,0 +1,46 @@
+/**
+ * Floor (a) as a program: the rows of events, of one enforcement in ten, and of their messages, in
+ * batches, one statement each, for a number of seconds.
+ *
+ *     node row-floor.ts DATABASE_URL SECONDS → {"count": …, "seconds": …}
+ */
+import { Client } from "pg";
+import { floorPayload } from "./floor-payload.ts";
+
+const [url = "", seconds = ""] = process.argv.slice(2);
+const batchRows = 500;
+const durationMs = Number(seconds) * 1_000;
+
+const statement = {
+  name: "store_batch",
+  text: `
+    with input as (
+      select nextval('attune.event_id_seq') as id, line.payload, (line.payload ->> 'isTenth')::boolean as is_tenth
+        from jsonb_array_elements($1::jsonb) as line (payload)
+    ), stored as (
+      insert into attune.event (id, trigger_ref, config, payload, source_ref)
+      select id, 'bench.line', '{}', payload, 'bench.emitter' from input
+      returning id
+    ), matched as (
+      insert into attune.enforcement (rule_ref, trigger_ref, event, config, payload)
+      select 'bench.tenth', 'bench.line', id, '{}', payload from input where is_tenth
+      returning id
+    ), owed as (
+      insert into attune.outbox (message_id, routing_key, event)
+      select gen_random_uuid(), 'event.created', id from stored
+    )
+    insert into attune.outbox (message_id, routing_key, enforcement)
+    select gen_random_uuid(), 'enforcement.created', id from matched`,
+};
+
+const client = new Client({ connectionString: url });
+await client.connect();
+const startedAtMs = performance.now();
+let count = 0;
+while (performance.now() - startedAtMs < durationMs) {
+  const payloads = Array.from({ length: batchRows }, (_, index) => floorPayload(count + index));
+  await client.query({ ...statement, values: [`[${payloads.join(",")}]`] });
+  count += batchRows;
+}
+process.stdout.write(`${JSON.stringify({ count, seconds: (performance.now() - startedAtMs) / 1_000 })}\n`);
+await client.end();

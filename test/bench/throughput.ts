@@ -1,0 +1,85 @@
+/**
+ * Sustained throughput: a stream sensor that writes 1 kB lines as fast as its pipe takes them, one rule
+ * that matches one in ten, every message confirmed.
+ *
+ * The floor is the slower of two minimal programs that run at the same time: one inserts the same rows
+ * in batches, one has the same messages confirmed. Floor and agent take turns, so that both see the
+ * same machine; the medians are compared. The agent's rate is taken from a fifth of the way to the last
+ * message in the queue, without its start.
+ */
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { freshDatabase } from "../support/postgres.ts";
+import { freshVhost } from "../support/rabbitmq.ts";
+import { startAgent, until } from "./rig/agent.ts";
+import { watchQueue } from "./rig/queue.ts";
+import { median, report } from "./rig/report.ts";
+
+const rounds = 3;
+const floorSeconds = 6;
+const events = 60_000;
+const messages = events + events / 10;
+const ratioRequired = 0.8;
+
+const floors: { readonly rows: number; readonly messages: number }[] = [];
+const rates: number[] = [];
+for (let round = 0; round < rounds; round += 1) {
+  floors.push(await measureFloors());
+  rates.push(await measureAgent());
+}
+
+const rowFloor = median(floors.map((floor) => floor.rows));
+const messageFloor = median(floors.map((floor) => floor.messages));
+const slower = median(floors.map((floor) => Math.min(floor.rows, floor.messages)));
+const rate = median(rates);
+report("Sustained throughput, 1 kB events, one in ten matched (events/s, medians)", [
+  {
+    what: `rows ${rowFloor.toFixed(0)}, messages ${messageFloor.toFixed(0)}`,
+    measured: rate.toFixed(0),
+    floor: slower.toFixed(0),
+    ratio: rate / slower,
+    required: `at least ${ratioRequired} × the floor`,
+    isReached: rate / slower >= ratioRequired,
+  },
+]);
+
+async function measureFloors(): Promise<{ readonly rows: number; readonly messages: number }> {
+  await using database = await freshDatabase();
+  await using vhost = await freshVhost();
+  const [rows, confirmed] = await Promise.all([
+    runFloor("row-floor.ts", database.url),
+    runFloor("message-floor.ts", vhost.url),
+  ]);
+  return { rows, messages: confirmed };
+}
+
+async function runFloor(program: string, url: string): Promise<number> {
+  const args = [join(import.meta.dirname, "rig", program), url, String(floorSeconds)];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  const { count, seconds }: { count: number; seconds: number } = JSON.parse(stdout);
+  return count / seconds;
+}
+
+async function measureAgent(): Promise<number> {
+  await using database = await freshDatabase();
+  await using vhost = await freshVhost();
+  await using queue = await watchQueue(vhost.url);
+  await using agent = await startAgent(database, vhost, { count: events, perSecond: 0 });
+
+  let begunAtMs = 0;
+  let depthAtBegin = 0;
+  const depth = async (): Promise<number> => {
+    const found = await queue.depth();
+    if (begunAtMs === 0 && found >= messages / 5) [begunAtMs, depthAtBegin] = [performance.now(), found];
+    return found;
+  };
+  await until(
+    agent,
+    async () => (await depth()) >= messages,
+    120_000,
+    `not all ${messages} messages arrived`,
+  );
+  const seconds = (performance.now() - begunAtMs) / 1_000;
+  return ((messages - depthAtBegin) / messages) * (events / seconds);
+}
