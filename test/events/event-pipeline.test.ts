@@ -195,16 +195,30 @@ test("an event of an assignment that is held no more is fenced, and the others o
   expect(await countOf("sensor_checkpoint")).toBe(0);
 });
 
-test("a claim by another worker waits for the batch that is being committed, and later batches see it", async () => {
+// The batch must not read the assignment as it was before a claim that is about to commit.
+test("a batch waits for a claim that is under way, and its events are fenced", async () => {
   await using running = await startPipeline(fresh.database);
-  await running.pipeline.accept(tick());
+  const claimed = Promise.withResolvers<void>();
+  const mayCommit = Promise.withResolvers<void>();
+  const claim = fresh.database.transaction(async (transaction) => {
+    await query(transaction, "update sensor_assignment set generation = 2, instance = $1", [randomUUID()]);
+    claimed.resolve();
+    await mayCommit.promise;
+  });
+  await claimed.promise;
 
-  await query(fresh.database, "update sensor_assignment set generation = generation + 1, instance = $1", [
-    randomUUID(),
-  ]);
+  const accepted = running.pipeline.accept(tick());
+  await expect
+    .poll(() => query(fresh.database, waitingStatements), { timeout: 5_000 })
+    .toEqual([{ count: "1" }]);
+  mayCommit.resolve();
+  await claim;
 
-  expect((await running.pipeline.accept(tick())).kind).toBe("fenced");
+  expect((await accepted).kind).toBe("fenced");
 });
+
+const waitingStatements = `select count(*)::text as count from pg_stat_activity
+  where datname = current_database() and wait_event_type = 'Lock'`;
 
 test("an event that the database cannot hold is refused alone", async () => {
   await query(fresh.database, "alter table event add constraint odd check ((payload->>'n')::int <> 13)");
