@@ -118,7 +118,8 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
     );
     // The server answers a commit of a failed transaction with "ROLLBACK" instead of an error.
     if (result.command === "ROLLBACK") {
-      throw new Error("the transaction was rolled back, because a statement in it had failed");
+      const message = "the transaction was rolled back, because a statement in it had failed";
+      throw Object.assign(new Error(message), { code: "25P02" });
     }
   }
 

@@ -1,0 +1,112 @@
+/**
+ * Starts the embedded PostgreSQL (PGlite: the server compiled to WebAssembly, in this process) on a
+ * directory, such that a commit survives what it survives in a PostgreSQL server.
+ *
+ * PGlite by itself promises less: it starts with fsync off, and its file system ignores the call.
+ * Here fsync is on and reaches the disk; `fdatasync`, which PGlite's C library swallows, is not used.
+ *
+ * A new database is made beside its final place and moved there when it is complete, so that a process
+ * killed meanwhile leaves nothing that looks like a database.
+ */
+import { existsSync, fsyncSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { PGlite } from "@electric-sql/pglite";
+import { NodeFS } from "@electric-sql/pglite/nodefs";
+
+/** What PGlite otherwise reads from its package's folder; carried inside the single executable. */
+export interface EmbeddedAssets {
+  /** pglite.wasm */
+  readonly server: Uint8Array<ArrayBuffer>;
+  /** initdb.wasm */
+  readonly initdb: Uint8Array<ArrayBuffer>;
+  /** pglite.data: the files of the server's installation */
+  readonly files: Uint8Array<ArrayBuffer>;
+}
+
+export interface EngineOptions {
+  /** Locked for this process; the database lies in its folder `postgresql`. */
+  readonly directory: string;
+  readonly schema: string;
+  readonly assets: EmbeddedAssets | undefined;
+}
+
+export async function startEngine({ directory, schema, assets }: EngineOptions): Promise<PGlite> {
+  const place = join(directory, "postgresql");
+  if (!existsSync(place)) await create(directory, place, assets);
+  return start(place, assets, ["-c", `search_path="${schema.replaceAll('"', '""')}", public`]);
+}
+
+async function create(directory: string, place: string, assets: EmbeddedAssets | undefined): Promise<void> {
+  const prefix = "postgresql.creating-";
+  for (const entry of readdirSync(directory)) {
+    if (entry.startsWith(prefix)) rmSync(join(directory, entry), { recursive: true });
+  }
+  const building = join(directory, `${prefix}${process.pid}`);
+  const engine = await start(building, assets, []);
+  await engine.close();
+  renameSync(building, place);
+}
+
+// The compiler's library for Node has the types of WebAssembly, but not its functions.
+declare const WebAssembly: { compile(bytes: Uint8Array): Promise<WebAssembly.Module> };
+
+async function start(
+  place: string,
+  assets: EmbeddedAssets | undefined,
+  parameters: readonly string[],
+): Promise<PGlite> {
+  const compiled =
+    assets === undefined
+      ? {}
+      : {
+          pgliteWasmModule: await WebAssembly.compile(assets.server),
+          initdbWasmModule: await WebAssembly.compile(assets.initdb),
+          fsBundle: new Blob([assets.files]),
+        };
+  return PGlite.create({
+    ...compiled,
+    fs: new DurableNodeFS(place),
+    startParams: [...startParameters, ...parameters],
+    parsers: Object.fromEntries(textTypes.map((oid) => [oid, (value: string) => value])),
+  });
+}
+
+/** PGlite's own, but for `-F` (no fsync), and with settings of ours. */
+const startParameters = [
+  ...PGlite.defaultStartParams.filter((parameter) => parameter !== "-F"),
+  "-c",
+  "wal_sync_method=fsync",
+  "-c",
+  "max_wal_size=128MB",
+];
+
+/**
+ * bigint, numeric, date, timestamp, interval: text here, as in postgresql-connection.ts. (Object ids of
+ * built-in types are part of PostgreSQL's protocol and never change.)
+ */
+const textTypes = [20, 1700, 1082, 1114, 1186];
+
+interface NodeStream {
+  /** Absent for a directory. */
+  readonly nfd?: number;
+}
+
+interface EngineModule {
+  readonly NODEFS: { readonly stream_ops: { fsync?: (stream: NodeStream) => number } };
+}
+
+type Init = NodeFS["init"];
+
+class DurableNodeFS extends NodeFS {
+  override async init(...[engine, options]: Parameters<Init>): ReturnType<Init> {
+    const { emscriptenOpts } = await super.init(engine, options);
+    return { emscriptenOpts: { ...emscriptenOpts, preRun: [...(emscriptenOpts.preRun ?? []), makeDurable] } };
+  }
+}
+
+function makeDurable(module: EngineModule): void {
+  module.NODEFS.stream_ops.fsync = ({ nfd }) => {
+    if (nfd !== undefined) fsyncSync(nfd);
+    return 0;
+  };
+}

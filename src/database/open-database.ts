@@ -1,0 +1,25 @@
+/** Chooses the database by configuration; only the chosen driver is loaded. */
+import type { Logger } from "../telemetry/logger.ts";
+import type { Database } from "./database.ts";
+
+export interface DatabaseOptions {
+  /** Without one the database is embedded in `dataDirectory`. */
+  readonly url: string | undefined;
+  readonly dataDirectory: string;
+  readonly schema: string;
+  readonly connectionsMax: number;
+  readonly whenUnreachable: "fail" | "wait";
+  readonly logger: Logger;
+}
+
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const { url, dataDirectory, schema, connectionsMax, whenUnreachable, logger } = options;
+  if (url !== undefined) {
+    const { openPostgresql } = await import("./postgresql.ts");
+    return openPostgresql({ url, schema, connectionsMax, whenUnreachable, logger });
+  }
+  const { openEmbedded } = await import("./embedded.ts");
+  const { loadEmbeddedAssets } = await import("./embedded-assets.ts");
+  const assets = loadEmbeddedAssets();
+  return openEmbedded({ dataDirectory, schema, logger, ...(assets && { assets }) });
+}
