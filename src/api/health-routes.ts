@@ -1,0 +1,58 @@
+/**
+ * Three questions of health, of which orchestrators ask the last two:
+ * - `/health`: what is the whole picture? Always 200 while the process can answer at all.
+ * - `/health/live`: should this process be restarted? Never because of something outside it.
+ * - `/health/ready`: can it do its work now? 503 while a part is not up.
+ */
+import type { FastifyInstance } from "fastify";
+import type { PartHealth } from "../telemetry/part-health.ts";
+
+export interface HealthSource {
+  readonly version: string;
+  readonly workerName: string;
+  /** Database, broker, registration …, by name. Answers from memory and at once. */
+  readonly parts: () => Readonly<Record<string, PartHealth>>;
+  /** Milliseconds on the clock that `checkedAtMs` of the parts is read from. */
+  readonly monotonicMs: () => number;
+}
+
+interface PartAnswer {
+  readonly state: PartHealth["state"];
+  readonly detail: string;
+  /** Seconds since this was last confirmed. */
+  readonly age_seconds: number;
+}
+
+export function addHealthRoutes(server: FastifyInstance, source: HealthSource): void {
+  server.get("/health", async () => {
+    const parts = describe(source);
+    return {
+      status: isReady(parts) ? "ok" : "degraded",
+      version: source.version,
+      worker: source.workerName,
+      parts,
+    };
+  });
+
+  server.get("/health/live", async () => ({ status: "ok" }));
+
+  server.get("/health/ready", async (_request, reply) => {
+    const parts = describe(source);
+    if (isReady(parts)) return { status: "ready", parts };
+    return reply.code(503).send({ status: "not ready", parts });
+  });
+}
+
+function describe({ parts, monotonicMs }: HealthSource): Readonly<Record<string, PartAnswer>> {
+  const nowMs = monotonicMs();
+  return Object.fromEntries(
+    Object.entries(parts()).map(([name, { state, detail, checkedAtMs }]) => [
+      name,
+      { state, detail, age_seconds: Math.max(0, Math.round(nowMs - checkedAtMs) / 1_000) },
+    ]),
+  );
+}
+
+function isReady(parts: Readonly<Record<string, PartAnswer>>): boolean {
+  return Object.values(parts).every(({ state }) => state === "up");
+}
