@@ -110,3 +110,15 @@ create table if not exists installation (
   created   timestamptz not null default now()
 );
 insert into installation default values on conflict do nothing;
+
+-- Triggers of the platform's own events; packs/core describes them to people.
+insert into trigger (ref, pack, pack_ref, label, description)
+select announced.ref, pack.id, 'core', announced.label, announced.description
+  from (values
+    ( 'core.alert', 'Alert', 'Something needs an operator: for example a sensor that keeps failing' ),
+    ( 'core.worker_capabilities_changed', 'Worker capabilities changed',
+      'A runtime was installed, updated or removed on a worker' )
+  ) as announced (ref, label, description),
+  pack
+ where pack.ref = 'core'
+on conflict (ref) do nothing;
