@@ -1,0 +1,190 @@
+/**
+ * One child process and everything it spawned, owned by the scope that started it.
+ *
+ * The child leads its own session and process group. Its end has three steps:
+ *
+ *   running ──leader exits──▶ remains asked to end ──nothing runs──▶ pipes drained ──▶ closed
+ *
+ * - The leader may exit by itself or because of `stop`. Either way what is left of its group is sent
+ *   SIGTERM and, `graceMs` after the first SIGTERM, SIGKILL. A wrapper script that dies at once so
+ *   leaves the program inside it the same time to finish.
+ * - What left the group (setsid) is found by the marker in its environment and killed.
+ * - The pipes are then read to their end, however slow the reader is. Should an unknown process still
+ *   hold one, it stays open without data: our end is closed after `pipeIdleMs` of that.
+ *
+ * A group is signalled only while its leader is unreaped, or while the number cannot be another's:
+ * the kernel gives a number away only when no process and no group has it, so a group that exists
+ * while no process of that number does is still ours.
+ *
+ * Processes live in real time, hence no Clock here.
+ */
+import { existsSync } from "node:fs";
+import type { ChildProcess } from "node:child_process";
+import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import crossSpawn from "cross-spawn";
+import { killMarked } from "./marked-processes.ts";
+import { isGroupAlive, signalGroup } from "./process-group.ts";
+import { isGroupRunning } from "./process-table.ts";
+
+export interface ChildCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly cwd?: string;
+  /** Exactly this environment, nothing inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Between SIGTERM and SIGKILL. */
+  readonly graceMs: number;
+  /** `NAME=value` of an entry of `env` that no other process has: finds what left the group. */
+  readonly marker?: string;
+}
+
+export type Start =
+  | { readonly kind: "started"; readonly child: Child }
+  | { readonly kind: "unstarted"; readonly cause: NodeJS.ErrnoException };
+
+/** How the leader of the group ended. */
+export type ChildExit =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "signalled"; readonly signal: NodeJS.Signals };
+
+const groupPollMsMax = 100;
+const pipeIdleMs = 500;
+const pipeIdleLooks = 10;
+/** A killed process that the kernel still holds (waiting for a disk) is not waited for beyond this. */
+const killWaitMs = 2_000;
+
+/** Starts without a shell and with stdin closed. Never rejects. */
+export async function startChild(command: ChildCommand): Promise<Start> {
+  const { file, args, cwd, env } = command;
+  let spawned: ChildProcess;
+  try {
+    spawned = crossSpawn(file, args, {
+      ...(cwd === undefined ? {} : { cwd }),
+      env: { ...env },
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  } catch (error) {
+    // Node emits some errors of starting (ENOENT, EACCES) and throws the others (E2BIG, ENOEXEC).
+    if (error instanceof Error) return { kind: "unstarted", cause: error };
+    throw error;
+  }
+  const { pid, stdout, stderr } = spawned;
+  if (pid === undefined || stdout === null || stderr === null) {
+    const { promise, resolve } = Promise.withResolvers<Start>();
+    spawned.once("error", (cause) => resolve({ kind: "unstarted", cause }));
+    return promise;
+  }
+  return { kind: "started", child: new Child(spawned, { pid, stdout, stderr }, command) };
+}
+
+interface Parts {
+  readonly pid: number;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+}
+
+export class Child implements AsyncDisposable {
+  readonly pid: number;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Settles once the leader has been reaped; never rejects. */
+  readonly exit: Promise<ChildExit>;
+  /** Settles once nothing of the group is left and both pipes are closed; never rejects. */
+  readonly closed: Promise<void>;
+  readonly #graceMs: number;
+  readonly #marker: string | undefined;
+  #isReaped = false;
+  #killTimer: NodeJS.Timeout | undefined;
+  #isAsked = false;
+
+  constructor(spawned: ChildProcess, { pid, stdout, stderr }: Parts, command: ChildCommand) {
+    this.pid = pid;
+    this.stdout = stdout;
+    this.stderr = stderr;
+    this.#graceMs = command.graceMs;
+    this.#marker = command.marker;
+    // A signal that could not be sent is told by its return, not by this event.
+    spawned.on("error", () => {});
+    const pipesClosed = Promise.all([closeOf(stdout), closeOf(stderr)]);
+    this.exit = this.#watch(spawned);
+    this.closed = this.#close(pipesClosed);
+  }
+
+  /** Begins the end: SIGTERM to the group now, SIGKILL after the grace. Repeating it changes nothing. */
+  stop(): void {
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    this.#signal("SIGTERM");
+    this.#killTimer = setTimeout(() => this.kill(), this.#graceMs);
+  }
+
+  /** SIGKILL to the group, without asking. */
+  kill(): void {
+    this.#isAsked = true;
+    this.#signal("SIGKILL");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stop();
+    await this.closed;
+  }
+
+  #watch(spawned: ChildProcess): Promise<ChildExit> {
+    const { promise, resolve } = Promise.withResolvers<ChildExit>();
+    spawned.once("exit", (code, signal) => {
+      this.#isReaped = true;
+      if (this.#hasRemains()) this.stop();
+      resolve(signal === null ? { kind: "exited", code: code ?? 0 } : { kind: "signalled", signal });
+    });
+    return promise;
+  }
+
+  async #close(pipesClosed: Promise<unknown>): Promise<void> {
+    await this.exit;
+    const deadlineMs = performance.now() + this.#graceMs + killWaitMs;
+    for (let pauseMs = 5; performance.now() < deadlineMs; pauseMs = Math.min(pauseMs * 2, groupPollMsMax)) {
+      if (!this.#hasRemains() || !(await isGroupRunning(this.pid))) break;
+      await sleep(pauseMs);
+    }
+    clearTimeout(this.#killTimer);
+    if (this.#marker !== undefined) await killMarked(this.#marker);
+
+    const idle = new AbortController();
+    void closeWhenIdle(this.stdout, idle.signal);
+    void closeWhenIdle(this.stderr, idle.signal);
+    await pipesClosed;
+    idle.abort();
+  }
+
+  #hasRemains(): boolean {
+    return isGroupAlive(this.pid) && !existsSync(`/proc/${this.pid}`);
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    if (!this.#isReaped || this.#hasRemains()) signalGroup(this.pid, signal);
+  }
+}
+
+/**
+ * An empty buffer means that the pipe holds nothing: were only the reader slow, the buffer would be
+ * full. Looking a few times is enough, since nobody but the reader empties it.
+ */
+async function closeWhenIdle(pipe: Readable, signal: AbortSignal): Promise<void> {
+  let idleLooks = 0;
+  while (idleLooks < pipeIdleLooks) {
+    await sleep(pipeIdleMs / pipeIdleLooks);
+    if (pipe.closed || signal.aborted) return;
+    idleLooks = pipe.readableLength === 0 ? idleLooks + 1 : 0;
+  }
+  pipe.destroy();
+}
+
+function closeOf(stream: Readable): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  // A broken pipe ends reading like any other end; the exit says what happened.
+  stream.on("error", () => {});
+  stream.once("close", resolve);
+  return promise;
+}

@@ -1,0 +1,88 @@
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { afterEach, expect, test } from "vitest";
+import { startChild } from "../../src/processes/child.ts";
+import { startGuard } from "../../src/processes/guard.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+import { isRunning } from "../support/is-running.ts";
+
+const program = fileURLToPath(new URL("../fixtures/processes/guarded-agent.ts", import.meta.url));
+const agents: ChildProcess[] = [];
+afterEach(() => {
+  for (const agent of agents.splice(0)) agent.kill("SIGKILL");
+});
+
+interface GuardedAgent {
+  readonly agent: ChildProcess;
+  readonly guard: number;
+  /** A child, a descendant in its group, and one that left the group. */
+  readonly pids: readonly number[];
+}
+
+async function startAgent(): Promise<GuardedAgent> {
+  const agent = spawn(process.execPath, [program], { stdio: ["ignore", "pipe", "inherit"] });
+  agents.push(agent);
+  if (agent.stdout === null) throw new Error("no stdout");
+  const [line] = await once(createInterface(agent.stdout), "line");
+  return { agent, ...JSON.parse(String(line)) };
+}
+
+test("nothing an agent started outlives its SIGKILL, and neither does the guard", async () => {
+  const { agent, guard, pids } = await startAgent();
+  expect(pids.map(isRunning)).toEqual([true, true, true]);
+
+  agent.kill("SIGKILL");
+
+  await expect
+    .poll(() => [...pids, guard].map(isRunning), { timeout: 5_000 })
+    .toEqual([false, false, false, false]);
+});
+
+test("a guard that was killed is replaced and told of the children again", async () => {
+  const { agent, guard, pids } = await startAgent();
+  const guardsOfAgent = (): number[] =>
+    execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(agent.pid)])
+      .toString()
+      .split("\n")
+      .filter((line) => line.includes("attune-guard"))
+      .map((line) => Number.parseInt(line, 10));
+
+  process.kill(guard, "SIGKILL");
+  await expect
+    .poll(guardsOfAgent, { timeout: 5_000 })
+    .toSatisfy((found) => found.length === 1 && found[0] !== guard);
+  agent.kill("SIGKILL");
+
+  await expect.poll(() => pids.map(isRunning), { timeout: 5_000 }).toEqual([false, false, false]);
+});
+
+test("the signals that end an agent politely do not end its guard", async () => {
+  const { agent, guard, pids } = await startAgent();
+
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.kill(guard, signal);
+  agent.kill("SIGKILL");
+
+  await expect.poll(() => pids.map(isRunning), { timeout: 5_000 }).toEqual([false, false, false]);
+});
+
+test("a guard leaves alone what it was told has ended, and ends with its scope", async () => {
+  let guardPid = 0;
+  await using unwatched = await startSleep();
+  {
+    await using guard = startGuard("ATTUNE_TEST_INSTANCE", silentLogger);
+    guardPid = guard.pid ?? 0;
+    guard.watch({ pid: unwatched.pid, closed: Promise.resolve() });
+    await new Promise(setImmediate); // The guard hears of the end.
+  }
+
+  expect(isRunning(guardPid)).toBe(false);
+  expect(isRunning(unwatched.pid)).toBe(true);
+});
+
+async function startSleep() {
+  const start = await startChild({ file: "/bin/sleep", args: ["300"], env: {}, graceMs: 100 });
+  if (start.kind === "unstarted") throw start.cause;
+  return start.child;
+}
