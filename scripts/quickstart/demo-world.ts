@@ -1,0 +1,71 @@
+/**
+ * Something for the example sensors to see: a log file that grows, now and then by an error, and a web
+ * server on loopback whose /health turns bad for a while.
+ */
+import { once } from "node:events";
+import { appendFile, mkdir } from "node:fs/promises";
+import { createServer } from "node:http";
+import { dirname } from "node:path";
+import type { Clock } from "../../src/time/clock.ts";
+
+const lineEveryMs = 700;
+const healthyMs = 8_000;
+const unhealthyMs = 4_000;
+
+const logLines = [
+  "info  served /basket in 12 ms",
+  "info  served /checkout in 48 ms",
+  "warn  payment provider answered late: 1900 ms",
+  "info  served /search in 31 ms",
+  "error could not reach the payment provider: timeout",
+  "info  served /basket in 9 ms",
+] as const;
+
+export interface DemoWorld extends AsyncDisposable {
+  readonly logPath: string;
+  /** http://127.0.0.1:port/health */
+  readonly healthUrl: string;
+}
+
+export async function startDemoWorld(logPath: string, clock: Clock): Promise<DemoWorld> {
+  const ending = new AbortController();
+  const startedAtMs = clock.monotonicMs();
+  const server = createServer((_, response) => {
+    const isHealthy = isHealthyAfter(clock.monotonicMs() - startedAtMs);
+    response.writeHead(isHealthy ? 200 : 503, { "content-type": "application/json" });
+    response.end(JSON.stringify({ status: isHealthy ? "ok" : "overloaded" }));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("a TCP server has an address");
+
+  await mkdir(dirname(logPath), { recursive: true });
+  const writing = writeLines(logPath, clock, ending.signal);
+  return {
+    logPath,
+    healthUrl: `http://127.0.0.1:${address.port}/health`,
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      await writing;
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+/** @param elapsedMs since the server started: first healthy, then not, and over again */
+export function isHealthyAfter(elapsedMs: number): boolean {
+  return elapsedMs % (healthyMs + unhealthyMs) < healthyMs;
+}
+
+async function writeLines(path: string, clock: Clock, signal: AbortSignal): Promise<void> {
+  for (let number = 0; !signal.aborted; number += 1) {
+    await appendFile(
+      path,
+      `${new Date(clock.nowMs()).toISOString()} ${logLines[number % logLines.length]}\n`,
+    );
+    await clock.sleep(lineEveryMs, signal);
+  }
+}

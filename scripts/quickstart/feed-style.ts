@@ -1,0 +1,30 @@
+import { styleText } from "node:util";
+
+export type Paint = "strong" | "dim" | "good" | "warning" | "bad" | "accent";
+
+export interface FeedStyle {
+  readonly isColoured: boolean;
+  /** Longer lines are cut. */
+  readonly columns: number;
+}
+
+const formats = {
+  strong: "bold",
+  dim: "gray",
+  good: "green",
+  warning: "yellow",
+  bad: "red",
+  accent: "cyan",
+} as const;
+
+export function painted(paint: Paint, text: string, { isColoured }: FeedStyle): string {
+  return isColoured ? styleText(formats[paint], text, { validateStream: false }) : text;
+}
+
+/** Colour on a terminal, unless NO_COLOR (no-color.org) or a terminal that cannot; FORCE_COLOR anywhere. */
+export function isColourWanted(environment: NodeJS.ProcessEnv, isTerminal: boolean): boolean {
+  const isSet = (name: string): boolean => (environment[name] ?? "") !== "";
+  if (isSet("NO_COLOR")) return false;
+  if (isSet("FORCE_COLOR")) return environment["FORCE_COLOR"] !== "0";
+  return isTerminal && environment["TERM"] !== "dumb";
+}

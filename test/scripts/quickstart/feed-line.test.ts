@@ -1,0 +1,82 @@
+import { stripVTControlCharacters } from "node:util";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Activity } from "../../../scripts/quickstart/activity.ts";
+import { feedLine } from "../../../scripts/quickstart/feed-line.ts";
+import { isColourWanted } from "../../../scripts/quickstart/feed-style.ts";
+
+const at = new Date(2026, 0, 2, 12, 0, 1);
+const plain = { isColoured: false, columns: 120 };
+
+const event: Activity = {
+  kind: "event",
+  eventId: "12",
+  triggerRef: "examples.log_line",
+  sourceRef: "examples.log_follower",
+  payload: { level: "error" },
+};
+
+test.each<[Activity, string]>([
+  [
+    { kind: "sensor", sensorRef: "examples.disk", state: "backoff", reason: "exited with 1\n  no such file" },
+    "12:00:01  sensor   examples.disk  backoff  exited with 1 no such file",
+  ],
+  [event, `12:00:01  event    examples.log_line  from examples.log_follower  {"level":"error"}`],
+  [
+    {
+      kind: "enforcement",
+      enforcementId: "7",
+      eventId: "12",
+      ruleRef: "examples.errors",
+      config: { text: "x" },
+    },
+    `12:00:01  match    examples.errors  enforcement 7 of event 12  {"text":"x"}`,
+  ],
+])("an activity is told in one line: %o", (activity, line) => {
+  expect(feedLine(activity, at, plain)).toBe(line);
+});
+
+test("messages are counted, not listed", () => {
+  expect(feedLine({ kind: "message", routingKey: "event.created" }, at, plain)).toBeUndefined();
+});
+
+test("whatever a sensor says stays on one line of the terminal's width and cannot steer it", () => {
+  const unit = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 3 }),
+    fc.constantFrom("\n", "\u001b[2J", "\u009b2J"),
+  );
+
+  fc.assert(
+    fc.property(fc.string({ unit }), fc.integer({ min: 1, max: 200 }), (text, columns) => {
+      const told: Activity[] = [
+        { ...event, payload: { text } },
+        { kind: "sensor", sensorRef: "a.b", state: "failed", reason: text },
+      ];
+      for (const activity of told) {
+        const line = feedLine(activity, at, { isColoured: false, columns }) ?? "";
+        expect(line.length).toBeLessThanOrEqual(columns);
+        // oxlint-disable-next-line no-control-regex
+        expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+      }
+    }),
+  );
+});
+
+test("colour adds nothing but colour", () => {
+  const coloured = feedLine(event, at, { ...plain, isColoured: true }) ?? "";
+
+  expect(coloured).toContain("\u001b[");
+  expect(stripVTControlCharacters(coloured)).toBe(feedLine(event, at, plain));
+});
+
+test.each([
+  [{}, true, true],
+  [{}, false, false],
+  [{ NO_COLOR: "1" }, true, false],
+  [{ NO_COLOR: "" }, true, true],
+  [{ TERM: "dumb" }, true, false],
+  [{ FORCE_COLOR: "1" }, false, true],
+  [{ FORCE_COLOR: "1", NO_COLOR: "1" }, true, false],
+])("with %o and a terminal being %s, colour is %s", (environment, isTerminal, isWanted) => {
+  expect(isColourWanted(environment, isTerminal)).toBe(isWanted);
+});
