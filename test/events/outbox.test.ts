@@ -1,0 +1,260 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { OutboxSweeper } from "../../src/events/outbox-sweeper.ts";
+import { Publisher } from "../../src/events/publisher.ts";
+import { openInProcess } from "../../src/messaging/in-process.ts";
+import { decodeMessage } from "../../src/messaging/envelope.ts";
+import type { MessageTransport, OutgoingMessage } from "../../src/messaging/message-transport.ts";
+import { messageId } from "../../src/model/identifiers.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { systemClock } from "../../src/time/clock.ts";
+import { insertRule, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
+import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
+
+const soon = { timeout: 5_000, interval: 10 };
+
+let fresh: FreshDatabase;
+let instance: string;
+let installationId: string;
+
+beforeEach(async () => {
+  fresh = await freshDatabase();
+  instance = randomUUID();
+  const [row] = await query<{ id: string }>(fresh.database, "select id from installation");
+  installationId = row?.id ?? "";
+});
+
+afterEach(async () => {
+  await fresh[Symbol.asyncDispose]();
+});
+
+function parts(): Omit<ConstructorParameters<typeof OutboxSweeper>[0], "transport" | "intervalMs"> {
+  const metrics = createMetrics({ version: "test", withProcess: false });
+  const { database } = fresh;
+  return {
+    database,
+    instance,
+    installationId,
+    metrics,
+    logger: silentLogger,
+    clock: systemClock,
+    random: () => 0,
+  };
+}
+
+/** A transport whose confirms the test gives. */
+interface HandConfirmedTransport extends MessageTransport {
+  confirmAll(): void;
+  readonly published: OutgoingMessage[];
+  state: "up" | "down";
+}
+
+function confirmedByHand(): HandConfirmedTransport {
+  const waiting: (() => void)[] = [];
+  return {
+    kind: "in-process",
+    address: "test",
+    state: "up",
+    published: [],
+    publish(message) {
+      this.published.push(message);
+      return new Promise((resolve) => waiting.push(resolve));
+    },
+    confirmAll() {
+      for (const confirm of waiting.splice(0)) confirm();
+    },
+    connected: async () => {},
+    subscribe: () => Promise.reject(new Error("nobody subscribes")),
+    health() {
+      return { state: this.state, detail: "", checkedAtMs: 0 };
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+async function owe(count: number, owner: string | null): Promise<OutgoingMessage[]> {
+  await insertTrigger(fresh.database, "demo.tick").catch(() => {});
+  const rows = await query<{ id: string }>(
+    fresh.database,
+    "insert into event (trigger_ref, payload) select 'demo.tick', '{\"n\": 1}' from generate_series(1, $1) returning id",
+    [count],
+  );
+  return await Promise.all(
+    rows.map(async ({ id }) => {
+      const ownId = messageId(installationId, "event", id);
+      await query(
+        fresh.database,
+        "insert into outbox (message_id, routing_key, event, instance) values ($1, 'event.created', $2, $3)",
+        [ownId, id, owner],
+      );
+      return {
+        exchange: "attune.events",
+        routingKey: "event.created",
+        messageId: ownId,
+        correlationId: ownId,
+        type: "EventCreated",
+        timestampMs: 0,
+        body: "{}",
+      };
+    }),
+  );
+}
+
+const outboxIsEmpty = (): Promise<object[]> => query(fresh.database, "select * from outbox");
+
+test("a message is forgotten only after its confirm", async () => {
+  const transport = confirmedByHand();
+  const publisher = new Publisher({ ...parts(), transport, inFlightMax: 10 });
+  const stopping = new AbortController();
+  const run = publisher.run(stopping.signal);
+  const messages = await owe(3, instance);
+
+  publisher.send(messages, [0, 0, 0]);
+  await sleep(50);
+  expect(await outboxIsEmpty()).toHaveLength(3);
+  transport.confirmAll();
+
+  await expect.poll(outboxIsEmpty, soon).toEqual([]);
+  stopping.abort();
+  await run;
+});
+
+test("whoever stores waits while too many messages are unconfirmed, but not for a broker that is away", async () => {
+  const transport = confirmedByHand();
+  const publisher = new Publisher({ ...parts(), transport, inFlightMax: 2 });
+  const { signal } = new AbortController();
+  publisher.send(await owe(2, instance), [0, 0]);
+
+  let room: string | null | undefined;
+  const waiting = publisher.room(signal).then((answer) => (room = answer));
+  await sleep(50);
+  expect(room).toBeUndefined();
+  transport.confirmAll();
+  await waiting;
+  expect(room).toBe(instance);
+
+  transport.state = "down";
+  expect(await publisher.room(signal)).toBeNull();
+});
+
+test("what is not confirmed at the end of the process is left to others", async () => {
+  const transport = confirmedByHand();
+  const publisher = new Publisher({ ...parts(), transport, inFlightMax: 10 });
+  publisher.send(await owe(1, instance), [0]);
+
+  await publisher.drain(AbortSignal.timeout(50));
+
+  expect(await query(fresh.database, "select instance from outbox")).toEqual([{ instance: null }]);
+});
+
+interface Received {
+  readonly type: string;
+  readonly id: string | undefined;
+}
+
+async function collect(transport: MessageTransport): Promise<Received[]> {
+  const received: Received[] = [];
+  await transport.subscribe(
+    { exchange: "attune.events", bindings: ["#"], prefetch: 100 },
+    async (message) => {
+      const decoded = decodeMessage(message.body);
+      received.push({
+        type: decoded.ok ? decoded.envelope.message_type : "?",
+        id: message.messageId,
+      });
+      return "done";
+    },
+  );
+  return received;
+}
+
+test("messages without an owner and of a dead owner are published and forgotten; those of a live one are left", async () => {
+  await using transport = await openInProcess({ logger: silentLogger });
+  const received = await collect(transport);
+  const alive = randomUUID();
+  await insertWorker(fresh.database, { name: "alive", instance: alive });
+  await insertWorker(fresh.database, { name: "self", instance });
+  const orphans = [...(await owe(2, null)), ...(await owe(2, randomUUID()))];
+  const theirs = await owe(1, alive);
+  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
+  const stopping = new AbortController();
+  const run = sweeper.run(stopping.signal);
+
+  await expect
+    .poll(() => new Set(received.map(({ id }) => id)), soon)
+    .toEqual(new Set(orphans.map((message) => message.messageId)));
+  await expect
+    .poll(() => query(fresh.database, "select message_id from outbox"), soon)
+    .toEqual([{ message_id: theirs[0]?.messageId }]);
+  stopping.abort();
+  await run;
+});
+
+test("a swept message is the one that its process would have sent", async () => {
+  const transport = confirmedByHand();
+  await owe(1, null);
+  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
+  const stopping = new AbortController();
+  const run = sweeper.run(stopping.signal);
+  await expect.poll(() => transport.published.length, soon).toBe(1);
+  transport.confirmAll();
+  stopping.abort();
+  await run;
+
+  const [message] = transport.published;
+  const decoded = decodeMessage(message?.body ?? "");
+  const [event] = await query<{ id: string; created: Date }>(fresh.database, "select id, created from event");
+  expect(decoded.ok ? decoded.envelope : decoded).toMatchObject({
+    message_id: messageId(installationId, "event", event?.id ?? ""),
+    message_type: "EventCreated",
+    timestamp: event?.created.toISOString(),
+    payload: { trigger_ref: "demo.tick", payload: { n: 1 } },
+  });
+});
+
+test("changes of rules by plain SQL become messages in their order, from two agents too", async () => {
+  await using transport = await openInProcess({ logger: silentLogger });
+  const received = await collect(transport);
+  await insertTrigger(fresh.database, "demo.tick");
+  const instances = [instance, randomUUID()];
+  for (const each of instances) await insertWorker(fresh.database, { name: each, instance: each });
+  const sweepers = instances.map(
+    (each) => new OutboxSweeper({ ...parts(), instance: each, transport, intervalMs: 5 }),
+  );
+  const stopping = new AbortController();
+  const runs = sweepers.map((sweeper) => sweeper.run(stopping.signal));
+
+  await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  for (let n = 0; n < 20; n += 1) {
+    await query(fresh.database, "update rule set enabled = not enabled");
+  }
+  await query(fresh.database, "delete from rule");
+
+  const flips = Array.from({ length: 10 }, () => ["RuleDisabled", "RuleEnabled"]).flat();
+  await expect
+    .poll(() => received.map(({ type }) => type), soon)
+    .toEqual(["RuleCreated", ...flips, "RuleDeleted"]);
+  stopping.abort();
+  await Promise.all(runs);
+});
+
+test("an own message so old that an answer must have been lost is swept again", async () => {
+  await using transport = await openInProcess({ logger: silentLogger });
+  const received = await collect(transport);
+  await insertWorker(fresh.database, { name: "self", instance });
+  await owe(2, instance);
+  await query(
+    fresh.database,
+    "update outbox set created = now() - interval '2 minutes' where event = (select min(event) from outbox)",
+  );
+  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
+  const stopping = new AbortController();
+  const run = sweeper.run(stopping.signal);
+
+  await expect.poll(outboxIsEmpty, soon).toHaveLength(1);
+  expect(received).toHaveLength(1);
+  stopping.abort();
+  await run;
+});
