@@ -26,6 +26,8 @@ export interface IncomingMessage {
 /** What becomes of a delivered message; only the transport acknowledges. */
 export type Verdict = "done" | "requeue" | "dead-letter";
 
+export type OnMessage = (message: IncomingMessage) => Promise<Verdict>;
+
 export interface Subscription {
   readonly exchange: string;
   readonly bindings: readonly string[];
@@ -43,12 +45,21 @@ export interface MessageTransport extends AsyncDisposable {
    * Resolves once the broker has taken responsibility for the message. While the broker is away the
    * message waits here and is sent, possibly again, after reconnection. Rejects only when the
    * transport is closed or the broker refuses the message for good.
+   *
+   * What waits is bounded by the caller, who awaits it.
    */
   publish(message: OutgoingMessage): Promise<void>;
-  /** Delivers until disposed; re-established after reconnection. A handler that throws requeues once, then dead-letters. */
-  subscribe(
-    subscription: Subscription,
-    onMessage: (message: IncomingMessage) => Promise<Verdict>,
-  ): Promise<AsyncDisposable>;
+  /**
+   * Delivers until disposed; re-established after reconnection. A handler that throws requeues once,
+   * then dead-letters. Resolves once the subscription is in place, however long the broker is away;
+   * rejects when the broker refuses it, or the transport is closed before.
+   */
+  subscribe(subscription: Subscription, onMessage: OnMessage): Promise<AsyncDisposable>;
+  /**
+   * Resolves once the broker is connected.
+   *
+   * @throws OperatorError BROKER_UNREACHABLE with the last reason after `timeoutMs`
+   */
+  connected(timeoutMs: number): Promise<void>;
   health(): PartHealth;
 }

@@ -1,0 +1,61 @@
+/**
+ * The channel that messages are published on, with confirms.
+ */
+import { IllegalOperationError, type ChannelModel, type ConfirmChannel } from "amqplib";
+import { declareTopology } from "./amqp-topology.ts";
+import { sourceService } from "./envelope.ts";
+import type { OutgoingMessage } from "./message-transport.ts";
+import type { PublishWindow, SendResult } from "./publish-window.ts";
+
+export interface AmqpPublisher {
+  /**
+   * Settles once and never rejects. With an error: the broker closed the channel because of a message.
+   * Without: the connection ended.
+   */
+  readonly ended: Promise<Error | undefined>;
+  /** Lets the window send here and hear the confirms, until the channel ends. */
+  feedFrom(window: PublishWindow): void;
+}
+
+/** Opens the channel and declares the topology on it. */
+export async function openPublisher(connection: ChannelModel): Promise<AmqpPublisher> {
+  const channel = await connection.createConfirmChannel();
+  const ended = Promise.withResolvers<Error | undefined>();
+  channel.on("error", (error: Error & { readonly code?: number }) => {
+    // Soft errors of AMQP 0-9-1 are those a single message can cause; others are nobody's fault.
+    const { code } = error;
+    ended.resolve(code !== undefined && code >= 300 && code < 500 ? error : undefined);
+  });
+  channel.on("close", () => ended.resolve(undefined));
+  await declareTopology(channel);
+  return {
+    ended: ended.promise,
+    feedFrom(window) {
+      // By tag rather than by callback: one listener instead of a closure for every message.
+      channel.on("ack", ({ deliveryTag, multiple }) => window.confirm(deliveryTag, multiple));
+      channel.on("nack", ({ deliveryTag, multiple }) => window.refuse(deliveryTag, multiple));
+      window.open((message, body) => send(channel, message, body));
+    },
+  };
+}
+
+function send(channel: ConfirmChannel, message: OutgoingMessage, body: Buffer): SendResult {
+  const { exchange, routingKey, messageId, correlationId, type, timestampMs } = message;
+  try {
+    channel.publish(exchange, routingKey, body, {
+      persistent: true,
+      contentType: "application/json",
+      messageId,
+      correlationId,
+      type,
+      // AMQP counts seconds.
+      timestamp: Math.floor(timestampMs / 1000),
+      appId: sourceService,
+    });
+    return "sent";
+  } catch (error) {
+    if (error instanceof IllegalOperationError) return "closing";
+    // It cannot be written in AMQP at all, for example a routing key above 255 bytes.
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}

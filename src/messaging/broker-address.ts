@@ -1,0 +1,42 @@
+/**
+ * The broker's URL, taken apart once: what may be shown, and what is needed to connect.
+ */
+import { OperatorError } from "../errors/operator-error.ts";
+
+export interface BrokerAddress {
+  /** For people: host:port/vhost, never credentials. */
+  readonly shown: string;
+  readonly protocol: "amqp" | "amqps";
+  readonly hostname: string;
+  readonly port: number;
+  readonly username: string;
+  readonly password: string;
+  /** Percent-encoded as in the URL; empty is the default virtual host `/`. */
+  readonly vhost: string;
+}
+
+/** @throws OperatorError when the text is no amqp:// or amqps:// URL; the text itself is not repeated */
+export function brokerAddress(url: string): BrokerAddress {
+  const parsed = URL.parse(url);
+  const protocol = parsed?.protocol.slice(0, -1);
+  if (parsed === null || parsed.hostname === "" || (protocol !== "amqp" && protocol !== "amqps")) {
+    throw new OperatorError({
+      code: "BROKER_UNREACHABLE",
+      attempt: "connect to the message broker",
+      reason: "its URL is not of the form amqp://user:password@host:port/vhost",
+      remedy: "correct message_queue.url",
+    });
+  }
+  const port = parsed.port === "" ? (protocol === "amqp" ? 5672 : 5671) : Number(parsed.port);
+  const vhost = parsed.pathname.slice(1);
+  return {
+    shown: `${parsed.hostname}:${port}/${decodeURIComponent(vhost)}`,
+    protocol,
+    hostname: parsed.hostname.replace(/^\[|\]$/g, ""),
+    port,
+    // The broker's own default login, for a URL without one.
+    username: parsed.username === "" ? "guest" : decodeURIComponent(parsed.username),
+    password: parsed.username === "" ? "guest" : decodeURIComponent(parsed.password),
+    vhost,
+  };
+}

@@ -1,0 +1,31 @@
+/**
+ * The one place that knows there are two transports.
+ */
+import type { Logger } from "../telemetry/logger.ts";
+import type { Clock } from "../time/clock.ts";
+import type { MessageTransport } from "./message-transport.ts";
+
+export interface TransportOptions {
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  /** Shown in the broker's list of connections. */
+  readonly connectionName?: string;
+}
+
+/**
+ * RabbitMQ when there is a URL, else this process. Each is loaded only when it is wanted: amqplib
+ * takes 16 ms, which the commands without a broker do not have to spend.
+ *
+ * @throws OperatorError when the URL is not one of AMQP
+ */
+export async function openTransport(
+  url: string | undefined,
+  options: TransportOptions,
+): Promise<MessageTransport> {
+  if (url === undefined) {
+    const { openInProcess } = await import("./in-process.ts");
+    return openInProcess(options);
+  }
+  const { openRabbitmq } = await import("./rabbitmq.ts");
+  return openRabbitmq({ url, ...options });
+}

@@ -1,0 +1,289 @@
+/**
+ * The transport over RabbitMQ. It opens one session after another for as long as it lives:
+ *
+ *     starting ──▶ up ──▶ down ──▶ up ──▶ …      closed from any of them
+ *
+ * - up: the publish window feeds the session's confirm channel, each subscription has its consumer.
+ * - down: messages and subscriptions wait. The next attempt comes after a delay that doubles from
+ *   0.1 s to 5 s, so that a broker which returns after minutes is found within seconds.
+ *
+ * Closing goes from the edge inwards: refuse new work, let handlers finish, let confirms arrive, say
+ * goodbye, reject what is left. Each step is bounded. A message that is rejected there may have
+ * reached the broker; whoever owes it sends it again under the same id.
+ */
+import { once } from "node:events";
+import { settlesWithin } from "../concurrency/settles-within.ts";
+import { OperatorError } from "../errors/operator-error.ts";
+import { backoffDelayMs } from "../model/backoff.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { PartHealth } from "../telemetry/part-health.ts";
+import { systemClock, type Clock } from "../time/clock.ts";
+import { startConsumer } from "./amqp-consumer.ts";
+import { openPublisher } from "./amqp-publisher.ts";
+import { openSession, reasonOf, type AmqpSession } from "./amqp-session.ts";
+import { brokerAddress, type BrokerAddress } from "./broker-address.ts";
+import { sourceService } from "./envelope.ts";
+import type { MessageTransport, OnMessage, OutgoingMessage, Subscription } from "./message-transport.ts";
+import { outageLog, type OutageLog } from "./outage-log.ts";
+import { PublishWindow } from "./publish-window.ts";
+
+export interface RabbitmqOptions {
+  /** amqp://user:password@host:port/vhost, or amqps:// */
+  readonly url: string;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  /** Shown in the broker's list of connections. */
+  readonly connectionName?: string;
+  /** A connection from which nothing was heard for two to three of these is given up. */
+  readonly heartbeatSeconds?: number;
+  readonly connectTimeoutMs?: number;
+  /** How long handlers and confirms may each take when the transport is closed. */
+  readonly closeLimitMs?: number;
+}
+
+/** More in flight gains nothing: the broker confirms in groups, and latency is what is queued. */
+const windowLimits = { countMax: 1_000, bytesMax: 16 * 1024 * 1024 };
+const delays = { delayMsFirst: 100, delayMsMax: 5_000 };
+const goodbyeLimitMs = 1_000;
+/** A session that lived this long forgives the failures before it. */
+const stableAfterMs = 5_000;
+
+type Link =
+  | { readonly kind: "starting" }
+  | { readonly kind: "up"; readonly session: AmqpSession }
+  | { readonly kind: "down"; readonly reason: string };
+
+/**
+ * Opens the transport. Resolves at once and connects in the background; callers that need the broker
+ * now await `connected`.
+ *
+ * @throws OperatorError when the URL is not one of AMQP
+ */
+export async function openRabbitmq(options: RabbitmqOptions): Promise<MessageTransport> {
+  return new RabbitmqTransport(options, brokerAddress(options.url));
+}
+
+class RabbitmqTransport implements MessageTransport {
+  readonly kind = "rabbitmq";
+  readonly address: string;
+  readonly #options: Required<Omit<RabbitmqOptions, "url">>;
+  readonly #broker: BrokerAddress;
+  readonly #outage: OutageLog;
+  readonly #window: PublishWindow;
+  readonly #subscriptions = new Set<AsyncDisposable>();
+  /** Aborts when the transport begins to close: no new work, no reconnection. */
+  readonly #closing = new AbortController();
+  readonly #running: Promise<void>;
+  #link: Link = { kind: "starting" };
+  #up = Promise.withResolvers<AmqpSession>();
+  #heardAtMs: number;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: RabbitmqOptions, broker: BrokerAddress) {
+    this.#options = {
+      clock: systemClock,
+      connectionName: sourceService,
+      heartbeatSeconds: 10,
+      connectTimeoutMs: 5_000,
+      closeLimitMs: 5_000,
+      ...options,
+    };
+    this.#broker = broker;
+    this.address = broker.shown;
+    this.#heardAtMs = this.#options.clock.monotonicMs();
+    this.#outage = outageLog(
+      `connection to RabbitMQ at ${this.address}`,
+      this.#options.logger,
+      this.#options.clock,
+    );
+    this.#window = new PublishWindow(windowLimits, (refusalsInARow) => {
+      void this.#pause(refusalsInARow).then(() => this.#window.retryRefused());
+    });
+    this.#running = this.#run();
+  }
+
+  publish(message: OutgoingMessage): Promise<void> {
+    if (this.#closing.signal.aborted) return Promise.reject(this.#closedError());
+    return this.#window.publish(message);
+  }
+
+  async subscribe(subscription: Subscription, onMessage: OnMessage): Promise<AsyncDisposable> {
+    const disposal = new AbortController();
+    const established = Promise.withResolvers<void>();
+    const signal = AbortSignal.any([disposal.signal, this.#closing.signal]);
+    const consuming = this.#consume(subscription, onMessage, established, signal);
+    const disposable: AsyncDisposable = {
+      [Symbol.asyncDispose]: async () => {
+        disposal.abort();
+        await consuming;
+        this.#subscriptions.delete(disposable);
+      },
+    };
+    this.#subscriptions.add(disposable);
+    try {
+      await established.promise;
+    } catch (error) {
+      await disposable[Symbol.asyncDispose]();
+      throw error;
+    }
+    return disposable;
+  }
+
+  async connected(timeoutMs: number): Promise<void> {
+    if (await settlesWithin(this.#up.promise, timeoutMs)) return;
+    throw new OperatorError({
+      code: "BROKER_UNREACHABLE",
+      attempt: `connect to RabbitMQ at ${this.address}`,
+      reason: this.#link.kind === "down" ? this.#link.reason : "it did not answer",
+      remedy: "check that it runs there, and message_queue.url",
+    });
+  }
+
+  health(): PartHealth {
+    const checkedAtMs = this.#heardAtMs;
+    const link = this.#link;
+    switch (link.kind) {
+      case "starting":
+        return { state: "starting", detail: `connecting to RabbitMQ at ${this.address}`, checkedAtMs };
+      case "down":
+        return { state: "down", detail: `${link.reason}; ${this.#waiting()}`, checkedAtMs };
+      case "up": {
+        const { blockedReason } = link.session;
+        const detail =
+          blockedReason === undefined
+            ? `connected to RabbitMQ at ${this.address}`
+            : `RabbitMQ at ${this.address} accepts no messages (${blockedReason}); ${this.#waiting()}`;
+        return { state: "up", detail, checkedAtMs };
+      }
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#options;
+    let failures = 0;
+    while (!this.#closing.signal.aborted) {
+      const startedAtMs = clock.monotonicMs();
+      const reason = await this.#live();
+      if (this.#closing.signal.aborted) return;
+      this.#link = { kind: "down", reason };
+      this.#outage.failed(reason);
+      if (clock.monotonicMs() - startedAtMs >= stableAfterMs) failures = 0;
+      failures += 1;
+      await this.#pause(failures);
+    }
+  }
+
+  /** Lives through one session, or fails to open it; resolves with why there is none any more. */
+  async #live(): Promise<string> {
+    const { connectTimeoutMs, clock } = this.#options;
+    let session: AmqpSession | undefined;
+    try {
+      session = await openSession({
+        ...this.#options,
+        address: this.#broker,
+        onHeard: () => (this.#heardAtMs = clock.monotonicMs()),
+      });
+      let publisher = await within(connectTimeoutMs, openPublisher(session.connection));
+      this.#begin(session);
+      while (!session.hasEnded) {
+        publisher.feedFrom(this.#window);
+        const refusal = await publisher.ended;
+        this.#window.lose(refusal);
+        if (!session.hasEnded) publisher = await openPublisher(session.connection);
+      }
+      return reasonOf(await session.ended);
+    } catch (error) {
+      return reasonOf(session?.hasEnded ? await session.ended : error);
+    } finally {
+      this.#up = Promise.withResolvers();
+      await session?.close(goodbyeLimitMs);
+    }
+  }
+
+  #begin(session: AmqpSession): void {
+    if (this.#closing.signal.aborted) throw this.#closedError();
+    this.#link = { kind: "up", session };
+    this.#outage.recovered();
+    this.#up.resolve(session);
+  }
+
+  /** Keeps one subscription in place on whatever session is up, until the signal aborts. */
+  async #consume(
+    subscription: Subscription,
+    onMessage: OnMessage,
+    established: PromiseWithResolvers<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { logger, closeLimitMs, clock } = this.#options;
+    const subject = `subscription of ${subscription.queue ?? subscription.bindings.join(", ")}`;
+    const outage = outageLog(subject, logger, clock);
+    const ending = abortOf(signal);
+    let failures = 0;
+    while (!signal.aborted) {
+      const session = await Promise.race([this.#up.promise, ending]);
+      if (session === undefined) break;
+      try {
+        const consumer = await startConsumer(session.connection, subscription, onMessage, logger);
+        established.resolve();
+        outage.recovered();
+        failures = 0;
+        const reason = await Promise.race([consumer.ended, ending]);
+        await consumer.stop(closeLimitMs);
+        if (reason !== undefined) throw reason;
+      } catch (error) {
+        // With the session gone the error says nothing of the subscription.
+        if (!session.hasEnded) {
+          established.reject(error);
+          outage.failed(reasonOf(error));
+        }
+        failures += 1;
+        await this.#pause(failures);
+      }
+    }
+    established.reject(this.#closedError());
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription[Symbol.asyncDispose]()));
+    if (this.#link.kind === "up") {
+      const { session } = this.#link;
+      // A session that ends now will not be followed by another, so nothing more would be confirmed.
+      const drained = Promise.race([this.#window.whenEmpty(), session.ended]);
+      await settlesWithin(drained, this.#options.closeLimitMs);
+      this.#window.end(this.#closedError());
+      await session.close(goodbyeLimitMs);
+    }
+    this.#window.end(this.#closedError());
+    // An attempt to connect that is under way ends by its own limit, and then leaves at once.
+    await settlesWithin(this.#running, goodbyeLimitMs);
+  }
+
+  #pause(failures: number): Promise<void> {
+    const delayMs = backoffDelayMs(failures, delays, Math.random());
+    return this.#options.clock.sleep(delayMs, this.#closing.signal);
+  }
+
+  #waiting(): string {
+    return `${this.#window.unconfirmed} messages wait`;
+  }
+
+  #closedError(): Error {
+    return new Error(`the connection to RabbitMQ at ${this.address} is closed`);
+  }
+}
+
+async function abortOf(signal: AbortSignal): Promise<undefined> {
+  if (!signal.aborted) await once(signal, "abort");
+}
+
+async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  // Heartbeats notice a broker that stops answering too, but much later than a caller wants to wait.
+  if (await settlesWithin(promise, ms)) return promise;
+  throw new Error(`the broker did not answer within ${ms} ms`);
+}
