@@ -25,7 +25,10 @@ import { settlesWithin } from "../concurrency/settles-within.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { startTimeOf } from "./process-table.ts";
 
-/** Only builtins, but for the last line: grep is there wherever a shell is, and if not, little is lost. */
+/**
+ * Builtins only, but for the last part: tr and grep are wherever a shell is, and if not, little is lost.
+ * (grep alone would do, were it not that BusyBox' stops at the first NUL.)
+ */
 const script = `
 trap '' HUP INT TERM PIPE
 groups=
@@ -48,10 +51,12 @@ for group in $groups; do
     kill -9 "-$leader" 2>/dev/null
   fi
 done
-for marked in $(grep -lsF "$1" /proc/[0-9]*/environ 2>/dev/null); do
-  marked=\${marked#/proc/}
-  kill -9 "\${marked%/environ}" 2>/dev/null
-done
+for environment in /proc/[0-9]*/environ; do
+  if tr '\\000' '\\n' 2>/dev/null < "$environment" | grep -qF "$1"; then
+    marked=\${environment#/proc/}
+    kill -9 "\${marked%/environ}" 2>/dev/null
+  fi
+done 2>/dev/null
 `;
 
 const shell = "/bin/sh";
