@@ -7,7 +7,7 @@
  * `constructor`, `__proto__` and an array's `length` are missing unless the JSON itself has that key.
  */
 import { invalid, valid, type Decoded } from "./decoded.ts";
-import { isJsonObject, type JsonValue } from "./json.ts";
+import { isJsonArray, isJsonObject, type JsonValue } from "./json.ts";
 
 export type FieldPath = readonly string[];
 
@@ -49,11 +49,19 @@ export function parseConditionField(text: string): Decoded<FieldPath> {
 export function readPath(root: JsonValue, path: FieldPath): JsonValue | undefined {
   let value: JsonValue = root;
   for (const name of path) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
-    if (!isJsonObject(value) && name === "length") return undefined;
-    const next: JsonValue | undefined = (value as { readonly [name: string]: JsonValue })[name];
+    const next: JsonValue | undefined = isJsonArray(value) ? elementOf(value, name) : memberOf(value, name);
     if (next === undefined) return undefined;
     value = next;
   }
   return value;
+}
+
+function elementOf(array: readonly JsonValue[], name: string): JsonValue | undefined {
+  const index = Number(name);
+  // As an index is written: not 01, not 1.0, not "length".
+  return String(index) === name ? array[index] : undefined;
+}
+
+function memberOf(value: JsonValue, name: string): JsonValue | undefined {
+  return isJsonObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
 }

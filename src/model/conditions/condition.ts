@@ -16,7 +16,7 @@ import { invalid, valid, type Decoded } from "../decoded.ts";
 import { parseConditionField } from "../field-path.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
 import { nearestName } from "../nearest-name.ts";
-import { isOperatorName, operatorNames, type OperatorName } from "./operators.ts";
+import { isOperatorName, operators, type OperatorName } from "./operators.ts";
 import { decide, type Predicate, type PredicateTable, type Stamp } from "./predicate.ts";
 
 export type ConditionNode =
@@ -149,9 +149,9 @@ function decodeOperator(operator: JsonValue | undefined): Decoded<OperatorName> 
   if (operator === undefined) return invalid("is missing");
   if (typeof operator !== "string") return invalid("must be text");
   if (isOperatorName(operator)) return valid(operator);
-  const nearest = nearestName(operator, operatorNames);
-  const hint =
-    nearest === undefined ? `use one of ${operatorNames.join(", ")}` : `did you mean "${nearest}"?`;
+  const known = Object.keys(operators);
+  const nearest = nearestName(operator, known);
+  const hint = nearest === undefined ? `use one of ${known.join(", ")}` : `did you mean "${nearest}"?`;
   return invalid(`"${operator}" is not an operator; ${hint}`);
 }
 

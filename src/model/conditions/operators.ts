@@ -55,8 +55,6 @@ export const operators = {
 
 export type OperatorName = keyof typeof operators;
 
-export const operatorNames = Object.keys(operators) as readonly OperatorName[];
-
 export function isOperatorName(name: string): name is OperatorName {
   return Object.hasOwn(operators, name);
 }

@@ -13,7 +13,8 @@ import type { TriggerDefinition } from "../definitions.ts";
 import type { Id } from "../identifiers.ts";
 import type { EventFacts, RuleMatch, RuleSet } from "../rule-match.ts";
 import { compileRule, matchOf, type CompiledRule, type RuleText } from "./compiled-rule.ts";
-import { findRules, indexRules, type RuleIndex } from "./rule-index.ts";
+import { indexRules } from "./rule-filing.ts";
+import { findRules, type RuleIndex } from "./rule-index.ts";
 
 /** A rule's row as read: its identity, and a text that changes with whatever the rule is compiled from. */
 export interface RuleRow {
@@ -43,7 +44,8 @@ interface TriggerRules {
   readonly byAim: ReadonlyMap<string, CompiledRule>;
 }
 
-const rulesPerSlice = 50;
+const adoptionsPerSlice = 500;
+const compilationsPerSlice = 50;
 const aimPrefix = "rule_";
 
 export class CompiledRuleSet implements RuleSet {
@@ -86,9 +88,8 @@ export class CompiledRuleSet implements RuleSet {
   }
 
   match(event: EventFacts): readonly RuleMatch[] {
-    const triggerRules = this.#byTrigger.get(event.triggerRef);
-    if (triggerRules === undefined) return [];
-    return found(triggerRules, event).map((rule) => matchOf(rule, event));
+    const rules = this.#byTrigger.get(event.triggerRef);
+    return rules === undefined ? [] : found(rules, event).map((rule) => matchOf(rule, event));
   }
 }
 
@@ -114,16 +115,18 @@ function* compileRows(
   const changed: RuleRow[] = [];
   for (const row of rules) {
     const known = previous.get(row.id);
-    if (known?.text !== row.text) {
-      changed.push(row);
-      continue;
-    }
-    outcomes.set(row.id, known);
-    if (known.compiled.kind === "valid")
-      known.compiled.value.predicates.forEach((one) => predicates.adopt(one));
+    if (known?.text === row.text) outcomes.set(row.id, known);
+    else changed.push(row);
+  }
+  if (changed.length === 0) return outcomes;
+
+  for (const [count, { compiled }] of [...outcomes.values()].entries()) {
+    if (count % adoptionsPerSlice === adoptionsPerSlice - 1) yield;
+    if (compiled.kind === "valid")
+      compiled.value.predicates.forEach((predicate) => predicates.adopt(predicate));
   }
   for (const [count, row] of changed.entries()) {
-    if (count % rulesPerSlice === rulesPerSlice - 1) yield;
+    if (count % compilationsPerSlice === compilationsPerSlice - 1) yield;
     outcomes.set(row.id, { text: row.text, compiled: compileRule(decode(row), predicates) });
   }
   return outcomes;
@@ -143,15 +146,15 @@ function* indexByTrigger(
     const known = previous.get(triggerRef);
     const isUnchanged =
       known?.rules.length === ordered.length && ordered.every((rule, at) => rule === known.rules[at]);
-    byTrigger.set(triggerRef, isUnchanged && known !== undefined ? known : triggerRules(ordered));
+    byTrigger.set(triggerRef, isUnchanged && known !== undefined ? known : yield* triggerRules(ordered));
   }
   return byTrigger;
 }
 
-function triggerRules(rules: readonly CompiledRule[]): TriggerRules {
+function* triggerRules(rules: readonly CompiledRule[]): Generator<void, TriggerRules> {
   return {
     rules,
-    index: indexRules(rules),
+    index: yield* indexRules(rules),
     // Ids last: where a ref reads like an id, `rule_7` is the rule whose id is 7.
     byAim: new Map([
       ...rules.map((rule) => [`${aimPrefix}${rule.ref}`, rule] as const),

@@ -1,5 +1,5 @@
 /** Payloads, conditions and rules that often meet: few names, few values, every form. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { EventFacts } from "../../../src/model/rule-match.ts";
 import type { JsonObject, JsonValue } from "../../../src/model/json.ts";
 import type { RuleText } from "../../../src/model/rules/compiled-rule.ts";

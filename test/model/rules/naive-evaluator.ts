@@ -15,7 +15,7 @@ export function naivelyHolds(conditions: JsonValue, payload: JsonObject): boolea
   if (isJsonArray(all)) return all.every((condition) => naivelyHolds(condition, payload));
   if (isJsonArray(any)) return any.some((condition) => naivelyHolds(condition, payload));
   if (not !== undefined) return !naivelyHolds(not, payload);
-  return comparisonHolds(String(field), String(operator), value ?? null, payload);
+  return comparisonHolds(asText(field), asText(operator), value ?? null, payload);
 }
 
 function comparisonHolds(field: string, operator: string, value: JsonValue, payload: JsonObject): boolean {
@@ -30,9 +30,9 @@ function comparisonHolds(field: string, operator: string, value: JsonValue, payl
       if (typeof actual === "string") return typeof value === "string" && actual.includes(value);
       return isJsonArray(actual) && actual.some((element) => sameJson(element, value));
     case "starts_with":
-      return typeof actual === "string" && actual.startsWith(String(value));
+      return typeof actual === "string" && actual.startsWith(asText(value));
     case "ends_with":
-      return typeof actual === "string" && actual.endsWith(String(value));
+      return typeof actual === "string" && actual.endsWith(asText(value));
     case "greater_than":
       return typeof actual === "number" && actual > Number(value);
     case "greater_than_or_equal":
@@ -46,7 +46,7 @@ function comparisonHolds(field: string, operator: string, value: JsonValue, payl
     case "not_in":
       return isJsonArray(value) && !value.some((choice) => sameJson(choice, actual));
     case "matches":
-      return typeof actual === "string" && RE2JS.compile(String(value)).matcher(actual).find();
+      return typeof actual === "string" && RE2JS.compile(asText(value)).matcher(actual).find();
     case "exists":
       return true;
     case "not_exists":
@@ -79,4 +79,9 @@ function lookUp(field: string, payload: JsonObject): JsonValue | undefined {
 function sameJson(one: JsonValue, other: JsonValue): boolean {
   // Through JSON, which has no -0 and no prototypes.
   return isDeepStrictEqual(JSON.parse(JSON.stringify(one)), JSON.parse(JSON.stringify(other)));
+}
+
+function asText(value: JsonValue | undefined): string {
+  if (typeof value !== "string") throw new Error("not text");
+  return value;
 }

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { CompiledRuleSet, type RuleRow } from "../../../src/model/rules/rule-set.ts";
 import type { RuleText } from "../../../src/model/rules/compiled-rule.ts";
