@@ -8,7 +8,7 @@
  * A new database is made beside its final place and moved there when it is complete, so that a process
  * killed meanwhile leaves nothing that looks like a database.
  */
-import { existsSync, fsyncSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, fsyncSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import { NodeFS } from "@electric-sql/pglite/nodefs";
@@ -42,6 +42,7 @@ async function create(directory: string, place: string, assets: EmbeddedAssets |
     if (entry.startsWith(prefix)) rmSync(join(directory, entry), { recursive: true });
   }
   const building = join(directory, `${prefix}${process.pid}`);
+  mkdirSync(building, { mode: 0o700 });
   const engine = await start(building, assets, []);
   await engine.close();
   renameSync(building, place);

@@ -191,27 +191,29 @@ export function testConformance(open: OpenDatabase): void {
   test("a listener is called once when subscribed and for each notification after", async () => {
     const database = await open();
     const heard: (string | undefined)[] = [];
-    await using subscription = await database.listen("Conformance heard", (payload) => heard.push(payload));
+    const subscription = await database.listen("Conformance heard", (payload) => heard.push(payload));
     await database.query({ text: `select pg_notify('Conformance heard', 'one')` });
     await database.transaction(async (transaction) => {
       await transaction.query({ text: `select pg_notify('Conformance heard', 'two')` });
     });
 
-    await expect.poll(() => heard).toEqual([undefined, "one", "two"]);
+    await expect.poll(() => heard, { timeout: 10_000 }).toEqual([undefined, "one", "two"]);
+    await subscription[Symbol.asyncDispose]();
   });
 
   test("a listener that was disposed hears nothing while another on the channel still does", async () => {
     const database = await open();
     const heard: string[] = [];
     const first = await database.listen("conformance_two", () => heard.push("first"));
-    await using second = await database.listen("conformance_two", () => heard.push("second"));
+    const second = await database.listen("conformance_two", () => heard.push("second"));
     await first[Symbol.asyncDispose]();
     await first[Symbol.asyncDispose]();
     heard.length = 0;
 
     await database.query({ text: "notify conformance_two" });
 
-    await expect.poll(() => heard).toEqual(["second"]);
+    await expect.poll(() => heard, { timeout: 10_000 }).toEqual(["second"]);
+    await second[Symbol.asyncDispose]();
   });
 
   test("a lock has one holder at a time, also within the process", async () => {

@@ -8,6 +8,9 @@ import { asSuperuser, emptyDatabase, freshDatabase, type FreshDatabase } from ".
 import { startPrivatePostgres } from "../support/private-postgres.ts";
 import { testConformance } from "./conformance.ts";
 
+/** Far beyond what it takes, for a busy machine. */
+const soon = { timeout: 10_000 };
+
 describe("PostgreSQL as a database", () => {
   let shared: FreshDatabase;
   beforeAll(async () => {
@@ -92,8 +95,8 @@ describe("opening", () => {
 
     proxy.resume();
 
-    await expect.poll(() => database.health().state, { timeout: 10_000 }).toBe("up");
-    await expect.poll(() => heard).toEqual([undefined]);
+    await expect.poll(() => database.health().state, soon).toBe("up");
+    await expect.poll(() => heard, soon).toEqual([undefined]);
     expect((await database.query({ text: "select 1 as one" })).rows).toEqual([{ one: 1 }]);
   });
 
@@ -128,11 +131,11 @@ describe("a connection that fails", () => {
     proxy.freeze();
     const failure: unknown = await database.query({ text: "select 1" }).catch((error: unknown) => error);
     expect(classifyDatabaseError(failure)).toBe("ambiguous");
-    await expect.poll(() => database.health().state).toBe("down");
-    await expect.poll(() => lock?.isHeld, { timeout: 5_000 }).toBe(false);
+    await expect.poll(() => database.health().state, soon).toBe("down");
+    await expect.poll(() => lock?.isHeld, soon).toBe(false);
 
     proxy.resume();
-    await expect.poll(() => database.health().state, { timeout: 10_000 }).toBe("up");
+    await expect.poll(() => database.health().state, soon).toBe("up");
     expect((await database.query({ text: "select 1 as one" })).rows).toEqual([{ one: 1 }]);
   });
 
@@ -144,14 +147,14 @@ describe("a connection that fails", () => {
       .transaction(async (transaction) => {
         await transaction.query({ text: "select 1" });
         proxy.cut();
-        await expect.poll(() => proxy.connectionsOpen).toBe(0);
+        await expect.poll(() => proxy.connectionsOpen, soon).toBe(0);
         await transaction.query({ text: "select 2" });
       })
       .catch((error: unknown) => error);
 
     expect(failure).toMatchObject({ name: "ConnectionError", outcome: "nothing-done" });
     expect(classifyDatabaseError(failure)).toBe("unavailable");
-    await expect.poll(async () => answers(database)).toBe(true);
+    await expect.poll(async () => answers(database), soon).toBe(true);
   });
 
   test("a connection cut while the commit is under way leaves the outcome unknown", async () => {
@@ -175,12 +178,12 @@ describe("a connection that fails", () => {
     const lock = await database.tryLock("lost");
 
     proxy.cut();
-    await expect.poll(() => lock?.isHeld).toBe(false);
-    await expect.poll(() => heard).toEqual([undefined, undefined]);
+    await expect.poll(() => lock?.isHeld, soon).toBe(false);
+    await expect.poll(() => heard, soon).toEqual([undefined, undefined]);
     await fresh.database.query({ text: "select pg_notify('again', 'after')" });
 
-    await expect.poll(() => heard).toEqual([undefined, undefined, "after"]);
-    await expect.poll(async () => (await database.tryLock("lost"))?.isHeld, { timeout: 5_000 }).toBe(true);
+    await expect.poll(() => heard, soon).toEqual([undefined, undefined, "after"]);
+    await expect.poll(async () => (await database.tryLock("lost"))?.isHeld, soon).toBe(true);
     await lock?.[Symbol.asyncDispose]();
     expect(await database.tryLock("lost")).toBeUndefined(); // The old holder cannot release the new one's.
   });
@@ -196,9 +199,9 @@ describe("a connection that fails", () => {
     for (let attempt = 0; attempt < 20; attempt += 1)
       await database.query({ text: "select 1" }).catch(() => {});
     const attempts = proxy.connectionsAccepted;
-    await expect.poll(() => proxy.connectionsAccepted, { timeout: 5_000 }).toBeGreaterThan(attempts + 2);
+    await expect.poll(() => proxy.connectionsAccepted, soon).toBeGreaterThan(attempts + 2);
     proxy.resume();
-    await expect.poll(() => database.health().state, { timeout: 10_000 }).toBe("up");
+    await expect.poll(() => database.health().state, soon).toBe("up");
 
     expect(lines).toEqual(["warn the database does not answer; retrying", "info the database answers again"]);
   });
@@ -234,14 +237,14 @@ test.each(["stop", "kill"] as const)(
 
     await server[end]();
     expect(await underWay).toBe("ambiguous");
-    await expect.poll(() => database.health().state).toBe("down");
+    await expect.poll(() => database.health().state, soon).toBe("down");
     expect(lock?.isHeld).toBe(false);
     await server.start();
 
-    await expect.poll(() => database.health().state, { timeout: 10_000 }).toBe("up");
+    await expect.poll(() => database.health().state, soon).toBe("up");
     expect((await database.query({ text: "select a from kept" })).rows).toEqual([{ a: 1 }]);
     await database.query({ text: "select pg_notify('restart', 'after')" });
-    await expect.poll(() => heard.at(-1)).toBe("after");
+    await expect.poll(() => heard.at(-1), soon).toBe("after");
     expect((await database.tryLock("restart"))?.isHeld).toBe(true);
   },
 );
