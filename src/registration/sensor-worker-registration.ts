@@ -1,0 +1,198 @@
+/**
+ * One process's registration under a worker name.
+ *
+ *   unregistered ──register()──▶ registered ──deregister()──▶ retired
+ *                                    │
+ *                                    └─ a heartbeat finds another instance in the row ─▶ superseded
+ *
+ * A name is taken if, and only if, a session holds its lock *and* its row has a live lease. A killed
+ * process loses the lock with its connection, so its successor need not wait for the lease. A frozen
+ * process keeps the lock and loses the lease; its successor supersedes it, and it finds out at its
+ * next write, since every write names the instance it believes to be.
+ *
+ * A lost database is an outcome of a heartbeat, not an error: the lock went with the connection, and is
+ * taken again at the first heartbeat that gets through.
+ */
+import assert from "node:assert/strict";
+import { classifyDatabaseError } from "../database/errors.ts";
+import type { Database, HeldLock } from "../database/database.ts";
+import { rowOf, rowsOf } from "../database/statement.ts";
+import {
+  lockNameHolder,
+  markStaleWorkers,
+  refreshWorker,
+  registerWorker,
+  retireWorker,
+  updateWorkerCapabilities,
+  type NameHolder,
+  type StaleWorker,
+  type WorkerOwner,
+  type WorkerRegistration,
+} from "../database/statements/workers.ts";
+import { OperatorError } from "../errors/operator-error.ts";
+import type { Id } from "../model/identifiers.ts";
+import type { JsonValue } from "../model/json.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Clock } from "../time/clock.ts";
+
+export interface SensorWorkerRegistrationOptions {
+  readonly database: Database;
+  readonly worker: WorkerRegistration;
+  /** A worker is taken for dead by the others once its heartbeat is older. */
+  readonly staleAfterMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export type HeartbeatOutcome =
+  | { readonly kind: "alive" }
+  /** Another process has the row now, or it was deleted: this one must stop working under the name. */
+  | { readonly kind: "superseded" }
+  | { readonly kind: "unreachable"; readonly error: unknown };
+
+/** How long to wait for whoever holds the lock without a lease: it may be about to write its lease. */
+const lockPatienceMs = 1_000;
+const lockRetryMs = 100;
+
+export class SensorWorkerRegistration {
+  readonly #options: SensorWorkerRegistrationOptions;
+  #capabilities: Record<string, JsonValue>;
+  #workerId: Id | undefined;
+  #lock: HeldLock | undefined;
+
+  constructor(options: SensorWorkerRegistrationOptions) {
+    this.#options = options;
+    this.#capabilities = { ...options.worker.capabilities };
+  }
+
+  /** Undefined until registered. */
+  workerId(): Id | undefined {
+    return this.#workerId;
+  }
+
+  workerName(): string {
+    return this.#options.worker.name;
+  }
+
+  /** The process's mark in its row; see worker.instance. */
+  instance(): string {
+    return this.#options.worker.instance;
+  }
+
+  /**
+   * Takes the name: updates its row or inserts it, active, with a lease and this process's instance.
+   *
+   * @throws OperatorError WORKER_NAME_TAKEN when a live process has it
+   */
+  async register(): Promise<Id> {
+    const { clock } = this.#options;
+    const patienceEndsAtMs = clock.monotonicMs() + lockPatienceMs;
+    for (;;) {
+      await this.#takeLock();
+      const isPatient = this.#lock === undefined && clock.monotonicMs() < patienceEndsAtMs;
+      try {
+        const id = await this.#registerOnce(isPatient);
+        if (id !== undefined) {
+          this.#workerId = id;
+          return id;
+        }
+      } catch (error) {
+        await this.#dropLock();
+        throw error;
+      }
+      await clock.sleep(lockRetryMs);
+    }
+  }
+
+  /** Says that this worker is alive and active. Rejects only for bugs. */
+  async heartbeat(): Promise<HeartbeatOutcome> {
+    try {
+      const refreshed = await rowOf(this.#options.database, refreshWorker, this.#owner());
+      if (refreshed === undefined) return { kind: "superseded" };
+      if (this.#lock?.isHeld !== true) await this.#takeLock();
+      return { kind: "alive" };
+    } catch (error) {
+      if (classifyDatabaseError(error) === "defect") throw error;
+      return { kind: "unreachable", error };
+    }
+  }
+
+  /** Marks this worker inactive and frees its name. Does nothing when it was never registered or was superseded. */
+  async deregister(): Promise<void> {
+    if (this.#workerId === undefined) return;
+    const { database, logger } = this.#options;
+    try {
+      await rowOf(database, retireWorker, this.#owner());
+    } catch (error) {
+      if (classifyDatabaseError(error) === "defect") throw error;
+      logger.warn({ err: error }, "Could not deregister; the worker's lease will run out by itself");
+    }
+    await this.#dropLock();
+    this.#workerId = undefined;
+  }
+
+  /** Adds or replaces a capability; `updateCapabilities` makes it known. */
+  addCapability(key: string, value: JsonValue): void {
+    this.#capabilities = { ...this.#capabilities, [key]: value };
+  }
+
+  /** @returns false when the row is another process's by now */
+  async updateCapabilities(): Promise<boolean> {
+    const input = { ...this.#owner(), capabilities: this.#capabilities };
+    return (await rowOf(this.#options.database, updateWorkerCapabilities, input)) !== undefined;
+  }
+
+  /** Marks those inactive that died without deregistering, and says which. */
+  async markStaleWorkers(): Promise<readonly StaleWorker[]> {
+    const { database, staleAfterMs } = this.#options;
+    return await rowsOf(database, markStaleWorkers, { staleAfterSeconds: staleAfterMs / 1000 });
+  }
+
+  /** @returns undefined when it is worth waiting: the lock is held by someone who may be about to register */
+  async #registerOnce(isPatient: boolean): Promise<Id | undefined> {
+    const { database, worker, staleAfterMs } = this.#options;
+    return await database.transaction(async (transaction) => {
+      const holder = await rowOf(transaction, lockNameHolder, {
+        name: worker.name,
+        instance: worker.instance,
+        staleAfterSeconds: staleAfterMs / 1000,
+      });
+      // Holding the lock ourselves, whatever lease is left is a dead sensor worker's. Action workers hold no lock.
+      const isDead = this.#lock !== undefined && holder?.role !== "action";
+      if (holder?.isAlive === true && !isDead) throw nameTaken(worker.name, holder);
+      if (isPatient) return undefined;
+
+      const input = { ...worker, capabilities: this.#capabilities };
+      const registered = await rowOf(transaction, registerWorker, input);
+      assert(registered !== undefined, "an upsert returns its row");
+      return registered.id;
+    });
+  }
+
+  #owner(): WorkerOwner {
+    assert(this.#workerId !== undefined, "register() comes first");
+    return { workerId: this.#workerId, instance: this.#options.worker.instance };
+  }
+
+  async #takeLock(): Promise<void> {
+    // A lock that was lost with its connection has to be let go before its name can be asked for again.
+    if (this.#lock?.isHeld !== true) await this.#dropLock();
+    this.#lock ??= await this.#options.database.tryLock(`worker:${this.workerName()}`);
+  }
+
+  async #dropLock(): Promise<void> {
+    const lock = this.#lock;
+    this.#lock = undefined;
+    await lock?.[Symbol.asyncDispose]();
+  }
+}
+
+function nameTaken(name: string, { role, host, pid, startedAt }: NameHolder): OperatorError {
+  const whose = role === "action" ? "an action worker" : "another process";
+  return new OperatorError({
+    code: "WORKER_NAME_TAKEN",
+    attempt: `register as worker ${name}`,
+    reason: `the name is held by ${whose}, pid ${pid ?? "unknown"} on ${host ?? "an unknown host"}, since ${startedAt ?? "an unknown time"}`,
+    remedy: "stop that one, or give this one another name with --name or sensor.worker_name",
+  });
+}

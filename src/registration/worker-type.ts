@@ -1,0 +1,34 @@
+/** Whether this process runs in a container, as far as one can tell from inside. */
+import { existsSync, readFileSync } from "node:fs";
+
+export interface ContainerSigns {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly exists: (path: string) => boolean;
+  /** Undefined when it cannot be read. */
+  readonly read: (path: string) => string | undefined;
+}
+
+export function workerType({ environment, exists, read }: ContainerSigns): "container" | "local" {
+  if (exists("/.dockerenv") || exists("/run/.containerenv")) return "container";
+  // Kubernetes' own variable; `container` is what systemd-nspawn, podman and LXC set for PID 1.
+  if (environment["KUBERNETES_SERVICE_HOST"] || environment["container"]) return "container";
+  // Under cgroup v1 the groups name the container's engine.
+  const groups = read("/proc/self/cgroup") ?? "";
+  return /\/(docker|kubepods|libpod|lxc|containerd|cri-containerd|ecs)\b/.test(groups)
+    ? "container"
+    : "local";
+}
+
+export function signsOfThisMachine(environment: ContainerSigns["environment"]): ContainerSigns {
+  return {
+    environment,
+    exists: existsSync,
+    read(path) {
+      try {
+        return readFileSync(path, "utf8");
+      } catch {
+        return undefined; // No /proc, or not for us: then it tells nothing.
+      }
+    },
+  };
+}
