@@ -30,6 +30,7 @@ import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/incoming-event.ts";
 import { incapacity, place } from "../model/placement.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { PartHealth } from "../telemetry/part-health.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Clock } from "../time/clock.ts";
 import { readPlacementFacts, type PlacementFacts } from "./placement-facts.ts";
@@ -59,6 +60,7 @@ export class Scheduler {
   #owned: ReadonlyMap<Id, AssignmentTerm> = new Map();
   #held: ReadonlyMap<Id, AssignmentTerm> = new Map();
   #unplaced: ReadonlyMap<Id, string> = new Map();
+  #renewedAtMs: number | undefined;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -78,6 +80,20 @@ export class Scheduler {
   /** The sensors to run, each under the term its events are stored with. */
   held(): ReadonlyMap<Id, AssignmentTerm> {
     return this.#held;
+  }
+
+  /** Whether this worker's leases are alive, as far as it knows. */
+  health(): PartHealth {
+    const { clock, leaseSeconds } = this.#options;
+    const renewedAtMs = this.#renewedAtMs;
+    if (renewedAtMs === undefined) {
+      return { state: "starting", detail: "no lease has been renewed yet", checkedAtMs: clock.monotonicMs() };
+    }
+    const isAlive = clock.monotonicMs() - renewedAtMs <= leaseSeconds * 1_000;
+    const detail = isAlive
+      ? `${this.#owned.size} assignments held`
+      : "the leases could not be renewed in time; others may take the sensors over";
+    return { state: isAlive ? "up" : "down", detail, checkedAtMs: renewedAtMs };
   }
 
   wake(): void {
@@ -115,9 +131,12 @@ export class Scheduler {
   }
 
   async #renew(): Promise<boolean> {
-    const { database, workerId, instance, leaseSeconds, metrics, logger } = this.#options;
+    const { database, workerId, instance, leaseSeconds, metrics, logger, clock } = this.#options;
+    const askedAtMs = clock.monotonicMs();
     const renewed = await rowsOf(database, renewLeases, { workerId, instance, leaseSeconds });
     if (renewed.length === 0) return false;
+    // The lease counts from some moment after the question.
+    this.#renewedAtMs = askedAtMs;
 
     const owned = new Map<Id, AssignmentTerm>();
     for (const { sensorId, generation } of renewed) {

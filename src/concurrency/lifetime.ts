@@ -1,0 +1,37 @@
+/**
+ * The parts of something long-lived, closed in the reverse of the order they were opened in.
+ *
+ * A loop is a part too: closing it aborts its signal and waits for its end. A loop that ends with an
+ * error by itself is a bug in it, or the end of the whole; whoever owns the lifetime learns of it
+ * through `onFailure` and decides.
+ */
+export class Lifetime implements AsyncDisposable {
+  readonly #stack = new AsyncDisposableStack();
+  readonly #onFailure: (error: unknown) => void;
+
+  constructor(onFailure: (error: unknown) => void) {
+    this.#onFailure = onFailure;
+  }
+
+  use<Part extends AsyncDisposable>(part: Part): Part {
+    return this.#stack.use(part);
+  }
+
+  onClose(close: () => Promise<void>): void {
+    this.#stack.defer(close);
+  }
+
+  run(loop: (signal: AbortSignal) => Promise<void>): void {
+    const ending = new AbortController();
+    const run = loop(ending.signal).catch(this.#onFailure);
+    this.#stack.defer(async () => {
+      ending.abort();
+      await run;
+    });
+  }
+
+  /** Closes everything, also when closing some of it fails; then throws those failures. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
