@@ -21,20 +21,20 @@ $$;
 
 -- The schema is `attune` unless the session says otherwise: set attune.schema, or with psql
 -- PGOPTIONS="-c attune.schema=other" psql "$DATABASE_URL" < this-file
-select set_config('search_path', coalesce(nullif(current_setting('attune.schema', true), ''), 'attune') || ', public', false);
+select set_config('search_path', quote_ident(coalesce(nullif(current_setting('attune.schema', true), ''), 'attune')) || ', public', false);
 
 do $$
 begin
-  if to_regtype('worker_type_enum') is null then
+  if to_regtype(format('%I.worker_type_enum', current_schema())) is null then
     create type worker_type_enum as enum ('local', 'remote', 'container');
   end if;
-  if to_regtype('worker_status_enum') is null then
+  if to_regtype(format('%I.worker_status_enum', current_schema())) is null then
     create type worker_status_enum as enum ('active', 'inactive', 'busy', 'error');
   end if;
-  if to_regtype('enforcement_status_enum') is null then
+  if to_regtype(format('%I.enforcement_status_enum', current_schema())) is null then
     create type enforcement_status_enum as enum ('created', 'processed', 'disabled');
   end if;
-  if to_regtype('enforcement_condition_enum') is null then
+  if to_regtype(format('%I.enforcement_condition_enum', current_schema())) is null then
     create type enforcement_condition_enum as enum ('any', 'all');
   end if;
 end

@@ -3,11 +3,11 @@
 
 -- The schema is `attune` unless the session says otherwise: set attune.schema, or with psql
 -- PGOPTIONS="-c attune.schema=other" psql "$DATABASE_URL" < this-file
-select set_config('search_path', coalesce(nullif(current_setting('attune.schema', true), ''), 'attune') || ', public', false);
+select set_config('search_path', quote_ident(coalesce(nullif(current_setting('attune.schema', true), ''), 'attune')) || ', public', false);
 
 do $$
 begin
-  if to_regtype('worker_role_enum') is null then
+  if to_regtype(format('%I.worker_role_enum', current_schema())) is null then
     create type worker_role_enum as enum ('action', 'sensor', 'hybrid');
   end if;
 end

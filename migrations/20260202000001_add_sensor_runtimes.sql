@@ -5,7 +5,7 @@
 
 -- The schema is `attune` unless the session says otherwise: set attune.schema, or with psql
 -- PGOPTIONS="-c attune.schema=other" psql "$DATABASE_URL" < this-file
-select set_config('search_path', coalesce(nullif(current_setting('attune.schema', true), ''), 'attune') || ', public', false);
+select set_config('search_path', quote_ident(coalesce(nullif(current_setting('attune.schema', true), ''), 'attune')) || ', public', false);
 
 insert into pack (ref, label, description, version)
 values ('core', 'Core', 'Runtimes and triggers that every installation has', '1.0.0')

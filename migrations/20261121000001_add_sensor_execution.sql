@@ -3,7 +3,7 @@
 
 -- The schema is `attune` unless the session says otherwise: set attune.schema, or with psql
 -- PGOPTIONS="-c attune.schema=other" psql "$DATABASE_URL" < this-file
-select set_config('search_path', coalesce(nullif(current_setting('attune.schema', true), ''), 'attune') || ', public', false);
+select set_config('search_path', quote_ident(coalesce(nullif(current_setting('attune.schema', true), ''), 'attune')) || ', public', false);
 
 alter table worker
   -- One process's registration: a new value at every start, so that an earlier process of the same
