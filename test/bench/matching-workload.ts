@@ -105,7 +105,5 @@ function asJsonLogic(conditions: RuleText["conditions"]): JsonLogic {
   const parts = conditions.map(({ field, operator, value }: Record<string, string>) => ({
     [operations[operator ?? ""] ?? ""]: [{ var: (field ?? "").replace("payload.", "") }, value],
   }));
-  // Operations added by hand are not in the library's types.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  return { and: parts } as unknown as JsonLogic;
+  return { and: parts };
 }

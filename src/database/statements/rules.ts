@@ -1,0 +1,237 @@
+/**
+ * Reading the rules as one snapshot, saying which of them are unusable, and storing enforcements of
+ * events that are stored already.
+ */
+import assert from "node:assert/strict";
+import type { TriggerDefinition } from "../../model/definitions.ts";
+import type { Id } from "../../model/identifiers.ts";
+import { isJsonObject, type JsonValue } from "../../model/json.ts";
+import type { RuleText } from "../../model/rules/compiled-rule.ts";
+import type { Row, Statement } from "../statement.ts";
+
+export const readRuleRevision: Statement<void, { readonly revision: Id }> = {
+  name: "read_rule_revision",
+  text: `
+    select value
+      from rule_revision`,
+  values: () => [],
+  decode: (row) => ({ revision: row.id("value") }),
+};
+
+export type RuleSnapshotRow =
+  | { readonly kind: "revision"; readonly revision: Id }
+  | { readonly kind: "trigger"; readonly trigger: TriggerDefinition }
+  | { readonly kind: "rule"; readonly id: Id; readonly text: string };
+
+/**
+ * The revision, the triggers and the enabled rules, all of one instant: a single statement has a single
+ * snapshot, and a revision is raised in the transaction that changes a rule or a trigger.
+ *
+ * A rule comes as the text of what it is compiled from, so that a reader who has compiled the same text
+ * before need not even parse it.
+ */
+export const readRules: Statement<void, RuleSnapshotRow> = {
+  name: "read_rules",
+  text: `
+    select 'revision' as kind, value as id, null as definition
+      from rule_revision
+     union all
+    select 'trigger', id,
+           jsonb_build_object('ref', ref, 'label', label, 'enabled', enabled,
+                              'param_schema', param_schema, 'out_schema', out_schema)::text
+      from trigger
+     union all
+    select 'rule', id,
+           jsonb_build_object('ref', ref, 'trigger_ref', trigger_ref, 'conditions', conditions,
+                              'trigger_params', trigger_params, 'action_params', action_params)::text
+      from rule
+     where enabled`,
+  values: () => [],
+  decode: decodeSnapshotRow,
+};
+
+function decodeSnapshotRow(row: Row): RuleSnapshotRow {
+  const kind = row.word("kind", ["revision", "trigger", "rule"]);
+  const id = row.id("id");
+  if (kind === "revision") return { kind, revision: id };
+  const text = row.text("definition");
+  return kind === "rule" ? { kind, id, text } : { kind, trigger: decodeTrigger(id, text) };
+}
+
+function decodeTrigger(id: Id, text: string): TriggerDefinition {
+  const { ref, label, enabled, param_schema, out_schema } = parseObject(text);
+  assert(typeof ref === "string" && typeof label === "string" && typeof enabled === "boolean", text);
+  return {
+    id,
+    ref,
+    label,
+    enabled,
+    // A schema that is no object describes nothing; the column lets anyone write one.
+    paramSchema: isJsonObject(param_schema) ? param_schema : {},
+    outSchema: isJsonObject(out_schema) ? out_schema : {},
+  };
+}
+
+export function decodeRule(id: Id, text: string): RuleText {
+  const { ref, trigger_ref, conditions, trigger_params, action_params } = parseObject(text);
+  assert(typeof ref === "string" && typeof trigger_ref === "string", text);
+  return {
+    id,
+    ref,
+    triggerRef: trigger_ref,
+    conditions: conditions ?? null,
+    triggerParams: trigger_params ?? {},
+    actionParams: action_params ?? {},
+  };
+}
+
+function parseObject(text: string): Readonly<Record<string, JsonValue>> {
+  const parsed: unknown = JSON.parse(text);
+  assert(isJsonObject(parsed), text);
+  return parsed;
+}
+
+export interface RuleProblem {
+  readonly rule: Id;
+  readonly problem: string;
+}
+
+export interface RuleProblems {
+  /** The revision at which these are all the unusable rules. */
+  readonly revision: Id;
+  readonly problems: readonly RuleProblem[];
+}
+
+/**
+ * Makes rule_problem say exactly this, if the revision is still the newest.
+ *
+ * Every agent writes the same after each change. The revision is held in share mode, so whoever judged
+ * older rules writes nothing; and rows are touched only where they differ, in order of id, so agents
+ * that write at once neither undo each other nor deadlock, and a problem keeps the time it was first
+ * seen. Rules that were deleted meanwhile are left out.
+ */
+export const recordRuleProblems: Statement<RuleProblems, { readonly isCurrent: boolean }> = {
+  name: "record_rule_problems",
+  text: `
+    with revision_held as materialized (
+      select value
+        from rule_revision
+       where value = $1
+         for share
+    ), wrong as materialized (
+      select wrong.rule, wrong.problem
+        from jsonb_to_recordset($2::jsonb) as wrong (rule bigint, problem text)
+        join rule on rule.id = wrong.rule
+       where exists (select from revision_held)
+       order by wrong.rule
+    ), solved as (
+      delete from rule_problem
+       where exists (select from revision_held)
+         and rule not in (select rule from wrong)
+    ), written as (
+      insert into rule_problem (rule, problem)
+      select rule, problem
+        from wrong
+      on conflict (rule) do update
+         set problem = excluded.problem,
+             since = now()
+       where rule_problem.problem <> excluded.problem
+    )
+    select exists (select from revision_held) as is_current`,
+  values: ({ revision, problems }) => [revision, JSON.stringify(problems)],
+  decode: (row) => ({ isCurrent: row.boolean("is_current") }),
+};
+
+/** One match of one rule with an event that is stored already. */
+export interface EnforcementToStore {
+  readonly id: Id;
+  readonly messageId: string;
+  readonly ruleId: Id;
+  readonly ruleRef: string;
+  readonly config: JsonValue;
+  readonly condition: "all" | "any";
+  readonly conditions: JsonValue;
+}
+
+export interface EnforcementsToStore {
+  readonly eventId: Id;
+  readonly enforcements: readonly EnforcementToStore[];
+  /** The rule revision they were matched at; null: whatever the rules say by now. */
+  readonly revision: Id | null;
+}
+
+export interface StoredEnforcements {
+  /** False: the rules have changed since, and nothing was stored. */
+  readonly isCurrent: boolean;
+}
+
+/**
+ * Adds enforcements to a stored event, and the messages owed for them, which a sweeper will publish.
+ *
+ * One per rule and event, whoever else stores them at the same time: those there already are left as
+ * they are, without a message. The revision is held in share mode, so that no enforcement of an older
+ * rule is stored after its change.
+ */
+export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcements> = {
+  name: "store_enforcements",
+  text: `
+    with revision_held as materialized (
+      select value
+        from rule_revision
+       where $3::bigint is null
+          or value = $3
+         for share
+    ), matched as materialized (
+      select match.*, event.trigger_ref, event.payload, event.id as event
+        from jsonb_to_recordset($2::jsonb)
+             as match (id bigint, message_id uuid, rule bigint, rule_ref text, config jsonb,
+                       condition enforcement_condition_enum, conditions jsonb)
+        join event on event.id = $1
+       where exists (select from revision_held)
+       order by match.rule
+    ), enforced as (
+      insert into enforcement (id, rule, rule_ref, trigger_ref, event, config, payload, condition, conditions)
+      select id, rule, rule_ref, trigger_ref, event, config, coalesce(payload, '{}'), condition, conditions
+        from matched
+      on conflict (event, rule) do nothing
+      returning id
+    ), owed as (
+      insert into outbox (message_id, routing_key, enforcement)
+      select matched.message_id, 'enforcement.created', matched.id
+        from matched
+        join enforced using (id)
+    )
+    select exists (select from revision_held) as is_current`,
+  values: ({ eventId, enforcements, revision }) => [
+    eventId,
+    JSON.stringify(
+      enforcements.map(({ id, messageId, ruleId, ruleRef, config, condition, conditions }) => ({
+        id,
+        message_id: messageId,
+        rule: ruleId,
+        rule_ref: ruleRef,
+        config,
+        condition,
+        conditions,
+      })),
+    ),
+    revision,
+  ],
+  decode: (row) => ({ isCurrent: row.boolean("is_current") }),
+};
+
+/** The enforcements of an event by these rules, in order of rule. */
+export const findEnforcements: Statement<
+  { readonly eventId: Id; readonly ruleIds: readonly Id[] },
+  { readonly id: Id }
+> = {
+  name: "find_enforcements",
+  text: `
+    select id
+      from enforcement
+     where event = $1
+       and rule = any ($2::bigint[])
+     order by rule`,
+  values: ({ eventId, ruleIds }) => [eventId, ruleIds],
+  decode: (row) => ({ id: row.id("id") }),
+};

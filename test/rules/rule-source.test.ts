@@ -1,0 +1,241 @@
+import { expect, test } from "vitest";
+import type { Database, Queryable } from "../../src/database/database.ts";
+import type { Id } from "../../src/model/identifiers.ts";
+import type { EventFacts } from "../../src/model/rule-match.ts";
+import { DatabaseRuleSource, openRuleSource } from "../../src/rules/rule-source.ts";
+import { silentLogger, type Logger } from "../../src/telemetry/logger.ts";
+import { systemClock } from "../../src/time/clock.ts";
+import { eventFacts } from "../model/rules/generated-rules.ts";
+import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
+import { freshDatabase } from "../support/postgres.ts";
+
+const hostIs = (value: string): object => ({ field: "host", operator: "equals", value });
+
+test("reads triggers and enabled rules at one revision, and again only when it has moved", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  const first = await insertRule(database, {
+    ref: "r.first",
+    triggerRef: "t.one",
+    conditions: [hostIs("a")],
+  });
+  await insertRule(database, { ref: "r.off", triggerRef: "t.one", enabled: false });
+  const rules = await open(database);
+
+  expect(rules.current().trigger("t.one")).toMatchObject({ ref: "t.one", enabled: true });
+  expect(rules.current().trigger("t.unknown")).toBeUndefined();
+  expect(matched(rules, onHost("a"))).toEqual([first]);
+  const before = rules.current();
+  expect(await rules.refresh()).toBe(before);
+
+  await query(database, "update rule set enabled = true where ref = 'r.off'");
+  const after = await rules.refresh();
+
+  expect(after).not.toBe(before);
+  expect(Number(after.revision)).toBeGreaterThan(Number(before.revision));
+  expect(matched(rules, onHost("b"))).toHaveLength(1);
+});
+
+test("a change by plain SQL is served soon after a hint", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  const rules = await open(database);
+  await using _running = running(rules);
+  await using _hints = await database.listen(`${database.schema}_change`, () => rules.wake());
+
+  const id = await insertRule(database, { ref: "r.new", triggerRef: "t.one" });
+
+  await expect.poll(() => matched(rules, onHost("a")), { timeout: 5_000 }).toEqual([id]);
+});
+
+test("one unusable rule is recorded and logged once, and the others match on", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  const good = await insertRule(database, { ref: "r.good", triggerRef: "t.one" });
+  const bad = await insertRule(database, {
+    ref: "r.bad",
+    triggerRef: "t.one",
+    conditions: [{ field: "x", operator: "equal" }],
+  });
+  const odd = await insertRule(database, { ref: "r.odd", triggerRef: "t.one", actionParams: "text" });
+  const log = recordingLogger();
+  const rules = await open(database, log.logger);
+  const other = await open(database);
+  await using _running = running(rules);
+  await using _others = running(other);
+
+  await expect
+    .poll(() => problems(database), { timeout: 5_000 })
+    .toEqual([
+      { rule: bad, problem: expect.stringContaining('did you mean "equals"?') },
+      { rule: odd, problem: "action_params: must be an object" },
+    ]);
+  expect(matched(rules, onHost("a"))).toEqual([good]);
+  const [since] = await query(database, "select min(since) as since from rule_problem");
+
+  await query(database, "update rule set conditions = '{}' where id = $1", [bad]);
+  rules.wake();
+  await expect.poll(() => problems(database), { timeout: 5_000 }).toHaveLength(1);
+
+  expect(matched(rules, onHost("a"))).toEqual([good, bad]);
+  expect(await query(database, "select min(since) as since from rule_problem")).toEqual([since]);
+  expect(log.messages).toEqual([
+    "a rule cannot be used; it matches nothing",
+    "a rule cannot be used; it matches nothing",
+    "a rule that could not be used has been corrected, disabled or deleted",
+  ]);
+});
+
+test("problems judged at an older revision are not written", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  const bad = await insertRule(database, { ref: "r.bad", triggerRef: "t.one", conditions: "nonsense" });
+  // Reads once, then sees the database as it was: the rule is corrected behind its back.
+  let isFrozen = false;
+  const frozen: Queryable = {
+    query: async (asked) =>
+      isFrozen && asked.name === "read_rule_revision"
+        ? { rows: [{ value: rules.current().revision }] }
+        : await database.query(asked),
+  };
+  const rules = await open({ ...frozen });
+  isFrozen = true;
+  await query(database, "update rule set conditions = null where id = $1", [bad]);
+  await using _running = running(rules);
+  const current = await open(database);
+  await using _current = running(current);
+
+  await expect.poll(() => problems(database), { timeout: 5_000 }).toEqual([]);
+  isFrozen = false;
+  await expect.poll(() => rules.current().problems.size, { timeout: 5_000 }).toBe(0);
+  expect(await problems(database)).toEqual([]);
+});
+
+test("serves the last set while the database is away, and the newest once it is back", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  const old = await insertRule(database, { ref: "r.old", triggerRef: "t.one" });
+  let isAway = false;
+  const flaky: Queryable = {
+    query: (asked) => (isAway ? Promise.reject(new Error("away")) : database.query(asked)),
+  };
+  const log = recordingLogger();
+  const rules = await open(flaky, log.logger);
+  await using _running = running(rules);
+
+  isAway = true;
+  const added = await insertRule(database, { ref: "r.added", triggerRef: "t.one" });
+  await expect(rules.refresh()).rejects.toThrow("away");
+  rules.wake();
+  await expect.poll(() => log.messages, { timeout: 5_000 }).toHaveLength(1);
+  expect(matched(rules, onHost("a"))).toEqual([old]);
+
+  isAway = false;
+  await expect.poll(() => matched(rules, onHost("a")), { timeout: 5_000 }).toEqual([old, added]);
+});
+
+// Goal: whoever knows of a change and asks, gets a set that has it, also while a reading is under way.
+// Method: hold a reading between the revision and the rules, change a rule, ask again.
+test("a refresh asked for during another one sees what was committed before it was asked for", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  const gate = Promise.withResolvers<void>();
+  let readings = 0;
+  const slow: Queryable = {
+    async query(asked) {
+      if (asked.name !== "read_rules") return await database.query(asked);
+      readings += 1;
+      const answer = await database.query(asked);
+      if (readings === 2) await gate.promise;
+      return answer;
+    },
+  };
+  const rules = await open(slow);
+  const first = await insertRule(database, { ref: "r.first", triggerRef: "t.one" });
+  const early = rules.refresh();
+  await expect.poll(() => readings).toBe(2);
+  const second = await insertRule(database, { ref: "r.second", triggerRef: "t.one" });
+
+  const late = [rules.refresh(), rules.refresh(), rules.refresh()];
+  gate.resolve();
+
+  await early;
+  const sets = await Promise.all(late);
+  expect(new Set(sets).size).toBe(1);
+  expect(readings).toBe(3);
+  expect(sets[0]?.match(onHost("a")).map(({ ruleId }) => ruleId)).toEqual([first, second]);
+});
+
+test("ten thousand rules are read and compiled without holding events up for long", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  const rules = await open(database);
+  await query(
+    database,
+    `insert into rule (ref, action_ref, trigger_ref, conditions)
+     select 'r.' || n, 'core.noop', 't.one',
+            jsonb_build_array(
+              jsonb_build_object('field', 'host', 'operator', 'equals', 'value', 'host-' || n % 500),
+              jsonb_build_object('field', 'text', 'operator', 'matches', 'value', '^[a-z]+ ' || n % 100))
+       from generate_series(1, 10000) as n`,
+  );
+  const pauses: number[] = [];
+  let last = performance.now();
+  const timer = setInterval(() => {
+    pauses.push(performance.now() - last);
+    last = performance.now();
+  }, 1);
+
+  await rules.refresh();
+  clearInterval(timer);
+
+  expect(rules.current().match(onHost("host-7"))).toEqual([]);
+  expect(rules.current().match(eventFacts({ payload: { host: "host-7", text: "load 7" } }))).toHaveLength(20);
+  // Generous: the machine is shared; in one go it takes many times as long.
+  expect(Math.max(...pauses)).toBeLessThan(300);
+});
+
+function open(database: Queryable, logger: Logger = silentLogger): Promise<DatabaseRuleSource> {
+  return openRuleSource({ database, intervalMs: 1_000, logger, clock: systemClock, random: Math.random });
+}
+
+function running(rules: DatabaseRuleSource): AsyncDisposable {
+  const stop = new AbortController();
+  const ended = rules.run(stop.signal);
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await ended;
+    },
+  };
+}
+
+function matched(rules: DatabaseRuleSource, event: EventFacts): readonly Id[] {
+  return rules
+    .current()
+    .match(event)
+    .map(({ ruleId }) => ruleId);
+}
+
+function onHost(host: string): EventFacts {
+  return eventFacts({ payload: { host } });
+}
+
+async function problems(database: Database): Promise<readonly object[]> {
+  return await query(database, "select rule, problem from rule_problem order by rule");
+}
+
+function recordingLogger(): { readonly logger: Logger; readonly messages: readonly string[] } {
+  const messages: string[] = [];
+  const record = (_fields: object, message: string): void => {
+    messages.push(message);
+  };
+  return { logger: { ...silentLogger, info: record, warn: record, error: record }, messages };
+}
