@@ -5,32 +5,31 @@
  *     12:00:02  event    examples.log_line  from examples.log_follower  {"level":"error", …}
  *     12:00:02  match    examples.report_errors  enforcement 7 of event 12  {"text": …}
  */
-import type { Activity } from "./activity.ts";
+import type { ActivityEntry } from "../../src/telemetry/activity.ts";
 import { painted, type FeedStyle, type Paint } from "./feed-style.ts";
 
-/** Undefined: not worth a line; messages are counted, not listed. */
-export function feedLine(activity: Activity, at: Date, style: FeedStyle): string | undefined {
-  switch (activity.kind) {
+export function feedLine(entry: ActivityEntry, at: Date, style: FeedStyle): string {
+  switch (entry.kind) {
     case "sensor": {
-      const { sensorRef, state, reason } = activity;
+      const { sensorRef, status, reason } = entry;
       return line(at, style, [
         ["accent", "sensor   "],
         ["strong", sensorRef],
-        [statePaints[state], `  ${state}`],
+        [statusPaint(status), `  ${status}`],
         ["dim", reason === null ? "" : `  ${reason}`],
       ]);
     }
     case "event": {
-      const { triggerRef, sourceRef, payload } = activity;
+      const { triggerRef, sensorRef, payload } = entry;
       return line(at, style, [
         ["good", "event    "],
         ["strong", triggerRef],
-        ["dim", `  from ${sourceRef ?? "the platform"}  `],
+        ["dim", `  from ${sensorRef ?? "the platform"}  `],
         [undefined, JSON.stringify(payload)],
       ]);
     }
     case "enforcement": {
-      const { enforcementId, eventId, ruleRef, config } = activity;
+      const { enforcementId, eventId, ruleRef, config } = entry;
       return line(at, style, [
         ["warning", "match    "],
         ["strong", ruleRef],
@@ -38,20 +37,15 @@ export function feedLine(activity: Activity, at: Date, style: FeedStyle): string
         [undefined, JSON.stringify(config)],
       ]);
     }
-    case "message":
-      return undefined;
   }
 }
 
-type SensorState = Extract<Activity, { kind: "sensor" }>["state"];
-
-export const statePaints: Readonly<Record<SensorState, Paint>> = {
-  starting: "dim",
-  running: "good",
-  backoff: "warning",
-  failed: "bad",
-  stopped: "dim",
-};
+/** How well a sensor in that status is. */
+export function statusPaint(status: string): Paint {
+  if (status === "running") return "good";
+  if (status === "backoff") return "warning";
+  return status === "failed" ? "bad" : "dim";
+}
 
 type Part = readonly [paint: Paint | undefined, text: string];
 

@@ -1,60 +1,53 @@
 /** What has happened so far, by sensor and by rule: the summary at the end of a quickstart. */
-import type { Activity } from "./activity.ts";
-import { statePaints } from "./feed-line.ts";
+import type { ActivityEntry } from "../../src/telemetry/activity.ts";
+import { statusPaint } from "./feed-line.ts";
 import { painted, type FeedStyle } from "./feed-style.ts";
 
-type SensorActivity = Extract<Activity, { kind: "sensor" }>;
-
 export interface Tally {
-  readonly sensorStates: Map<string, SensorActivity["state"]>;
-  readonly eventsBySource: Map<string, number>;
+  readonly statuses: Map<string, string>;
+  readonly eventsBySensor: Map<string, number>;
   readonly enforcementsByRule: Map<string, number>;
-  messages: number;
 }
 
 export function emptyTally(): Tally {
-  return { sensorStates: new Map(), eventsBySource: new Map(), enforcementsByRule: new Map(), messages: 0 };
+  return { statuses: new Map(), eventsBySensor: new Map(), enforcementsByRule: new Map() };
 }
 
-export function addTo(tally: Tally, activity: Activity): void {
-  switch (activity.kind) {
+export function addTo(tally: Tally, entry: ActivityEntry): void {
+  switch (entry.kind) {
     case "sensor":
-      tally.sensorStates.set(activity.sensorRef, activity.state);
+      tally.statuses.set(entry.sensorRef, entry.status);
       return;
     case "event":
-      increment(tally.eventsBySource, activity.sourceRef ?? "the platform");
+      increment(tally.eventsBySensor, entry.sensorRef ?? "the platform");
       return;
     case "enforcement":
-      increment(tally.enforcementsByRule, activity.ruleRef);
-      return;
-    case "message":
-      tally.messages += 1;
+      increment(tally.enforcementsByRule, entry.ruleRef);
   }
 }
 
 export function summaryLines(tally: Tally, seconds: number, style: FeedStyle): string[] {
-  const sources = new Set([...tally.sensorStates.keys(), ...tally.eventsBySource.keys()]);
+  const sources = new Set([...tally.statuses.keys(), ...tally.eventsBySensor.keys()]);
   const sensorRows = [...sources]
     .toSorted()
-    .map((ref) => [ref, String(tally.eventsBySource.get(ref) ?? 0)] as const);
+    .map((ref) => [ref, String(tally.eventsBySensor.get(ref) ?? 0)] as const);
   const ruleRows = [...tally.enforcementsByRule.keys()]
     .toSorted()
     .map((ref) => [ref, String(tally.enforcementsByRule.get(ref))] as const);
   const width = Math.max(6, ...[...sensorRows, ...ruleRows].map(([ref]) => ref.length));
 
   return [
-    painted("strong", `${"sensor".padEnd(width)}  ${"events".padStart(8)}  state`, style),
+    painted("strong", `${"sensor".padEnd(width)}  ${"events".padStart(8)}  status`, style),
     ...sensorRows.map(([ref, count]) => {
-      const state = tally.sensorStates.get(ref);
-      const last = state === undefined ? "" : painted(statePaints[state], state, style);
+      const status = tally.statuses.get(ref);
+      const last = status === undefined ? "" : painted(statusPaint(status), status, style);
       return `${ref.padEnd(width)}  ${count.padStart(8)}  ${last}`.trimEnd();
     }),
     "",
     painted("strong", `${"rule".padEnd(width)}  ${"matches".padStart(8)}`, style),
     ...ruleRows.map(([ref, count]) => `${ref.padEnd(width)}  ${count.padStart(8)}`),
     "",
-    `${total(tally.eventsBySource)} events, ${total(tally.enforcementsByRule)} enforcements, ` +
-      `${tally.messages} messages in ${seconds.toFixed(0)} s`,
+    `${total(tally.eventsBySensor)} events, ${total(tally.enforcementsByRule)} enforcements in ${seconds.toFixed(0)} s`,
   ];
 }
 

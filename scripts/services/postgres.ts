@@ -15,6 +15,7 @@ import { open, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { isRunning } from "../../test/support/is-running.ts";
 import { settlesWithin } from "../../src/concurrency/settles-within.ts";
 import { prepareCluster, superuser, type Cluster } from "./postgres-cluster.ts";
 
@@ -162,8 +163,7 @@ async function killAll(postmaster: ChildProcess): Promise<void> {
   for (const backend of backends) killIfThere(backend);
   // Until the last of them is gone the shared memory is in use and no new postmaster starts.
   const deadline = performance.now() + stopLimitMs;
-  while (backends.some((backend) => existsSync(`/proc/${backend}`)) && performance.now() < deadline)
-    await delay(10);
+  while (backends.some((backend) => isRunning(backend)) && performance.now() < deadline) await delay(10);
 }
 
 function killIfThere(pid: number): void {

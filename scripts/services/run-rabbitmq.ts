@@ -1,8 +1,8 @@
 /** Holds a private RabbitMQ until it is told to stop; what start-all-services.sh runs. */
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { isRunning } from "../../test/support/is-running.ts";
 import { runUntilStopped } from "./run-until-stopped.ts";
 import { requireInstalled } from "./debian-packages.ts";
 import { isRabbitmqInstalled, startRabbitmq } from "./rabbitmq.ts";
@@ -30,5 +30,5 @@ async function stopForgotten(): Promise<void> {
   const commandLine = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
   if (pid === "" || !commandLine.includes(directory)) return;
   process.kill(Number(pid), "SIGTERM");
-  while (existsSync(`/proc/${pid}`)) await delay(100);
+  while (isRunning(Number(pid))) await delay(100);
 }

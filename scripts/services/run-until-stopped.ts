@@ -3,8 +3,8 @@
  * SIGTERM or SIGINT. When the server ends by itself this process ends too, with 1, so that its pid
  * tells the truth.
  */
-import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { isRunning } from "../../test/support/is-running.ts";
 
 export interface BackgroundServer extends AsyncDisposable {
   readonly url: string;
@@ -19,7 +19,7 @@ export async function runUntilStopped(name: string, start: () => Promise<Backgro
 
   await using server = await start();
   say(`${name} is ready at ${new URL(server.url).host}`);
-  while (!stopping.signal.aborted && existsSync(`/proc/${server.pid}`)) {
+  while (!stopping.signal.aborted && server.pid !== undefined && isRunning(server.pid)) {
     await delay(watchIntervalMs, undefined, { signal: stopping.signal }).catch(() => undefined);
   }
   if (!stopping.signal.aborted) {

@@ -3,7 +3,7 @@ import { trackedFileComplaints } from "../../scripts/tracked-files/tracked-file-
 
 const checkout = "/somewhere/attune";
 // Put together here, so that this file may itself be tracked.
-const registry = ["https://registry", "example", "org/"].join(".");
+const registry = ["https:", "", "registry.example.org", ""].join("/");
 const home = ["", "home", "ada", "attune", ""].join("/");
 
 test.each([

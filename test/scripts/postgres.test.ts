@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { mkdtempDisposable } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,6 +5,7 @@ import { Client } from "pg";
 import { expect, test } from "vitest";
 import { startPostgres } from "../../scripts/services/postgres.ts";
 import { freePort } from "../../scripts/services/rabbitmq.ts";
+import { isRunning } from "../support/is-running.ts";
 
 test("a private cluster is durable, keeps its rows through a kill, and leaves nothing behind", async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), "attune-postgres-"));
@@ -25,7 +25,7 @@ test("a private cluster is durable, keeps its rows through a kill, and leaves no
   await server.start();
   const { pid } = server;
   await server.stop();
-  expect(existsSync(`/proc/${pid}`)).toBe(false);
+  expect(isRunning(pid ?? 0)).toBe(false);
 });
 
 async function rows(connectionString: string, text: string): Promise<unknown[]> {

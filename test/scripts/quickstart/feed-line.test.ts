@@ -1,24 +1,29 @@
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Activity } from "../../../scripts/quickstart/activity.ts";
 import { feedLine } from "../../../scripts/quickstart/feed-line.ts";
 import { isColourWanted } from "../../../scripts/quickstart/feed-style.ts";
+import type { ActivityEntry } from "../../../src/telemetry/activity.ts";
 
 const at = new Date(2026, 0, 2, 12, 0, 1);
 const plain = { isColoured: false, columns: 120 };
 
-const event: Activity = {
+const event: ActivityEntry = {
   kind: "event",
   eventId: "12",
   triggerRef: "examples.log_line",
-  sourceRef: "examples.log_follower",
+  sensorRef: "examples.log_follower",
   payload: { level: "error" },
 };
 
-test.each<[Activity, string]>([
+test.each<[ActivityEntry, string]>([
   [
-    { kind: "sensor", sensorRef: "examples.disk", state: "backoff", reason: "exited with 1\n  no such file" },
+    {
+      kind: "sensor",
+      sensorRef: "examples.disk",
+      status: "backoff",
+      reason: "exited with 1\n  no such file",
+    },
     "12:00:01  sensor   examples.disk  backoff  exited with 1 no such file",
   ],
   [event, `12:00:01  event    examples.log_line  from examples.log_follower  {"level":"error"}`],
@@ -36,10 +41,6 @@ test.each<[Activity, string]>([
   expect(feedLine(activity, at, plain)).toBe(line);
 });
 
-test("messages are counted, not listed", () => {
-  expect(feedLine({ kind: "message", routingKey: "event.created" }, at, plain)).toBeUndefined();
-});
-
 test("whatever a sensor says stays on one line of the terminal's width and cannot steer it", () => {
   const unit = fc.oneof(
     fc.string({ unit: "binary", maxLength: 3 }),
@@ -48,12 +49,12 @@ test("whatever a sensor says stays on one line of the terminal's width and canno
 
   fc.assert(
     fc.property(fc.string({ unit }), fc.integer({ min: 1, max: 200 }), (text, columns) => {
-      const told: Activity[] = [
+      const told: ActivityEntry[] = [
         { ...event, payload: { text } },
-        { kind: "sensor", sensorRef: "a.b", state: "failed", reason: text },
+        { kind: "sensor", sensorRef: "a.b", status: "failed", reason: text },
       ];
       for (const activity of told) {
-        const line = feedLine(activity, at, { isColoured: false, columns }) ?? "";
+        const line = feedLine(activity, at, { isColoured: false, columns });
         expect(line.length).toBeLessThanOrEqual(columns);
         // oxlint-disable-next-line no-control-regex
         expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
@@ -63,7 +64,7 @@ test("whatever a sensor says stays on one line of the terminal's width and canno
 });
 
 test("colour adds nothing but colour", () => {
-  const coloured = feedLine(event, at, { ...plain, isColoured: true }) ?? "";
+  const coloured = feedLine(event, at, { ...plain, isColoured: true });
 
   expect(coloured).toContain("\u001b[");
   expect(stripVTControlCharacters(coloured)).toBe(feedLine(event, at, plain));
