@@ -15,7 +15,7 @@ export interface Architecture {
   readonly nodePackage: string;
   /** Debian's packages with the tools and the libraries. */
   readonly debianPackages: readonly string[];
-  /** Where Debian's notices of the libraries' licences are: /usr/share/doc/<package>/copyright. */
+  /** Debian's packages that stand for the sources the libraries were built from. */
   readonly libraryPackages: { readonly glibc: string; readonly gcc: string };
 }
 

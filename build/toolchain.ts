@@ -25,7 +25,7 @@ export function runTool(
     return execFileSync(file, args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   } catch (error) {
     if (isMissing(error)) throw new MissingFromMachine(file, architecture.debianPackages);
-    throw new Error(`${file} ${args.join(" ")} failed`, { cause: error });
+    throw new Error(`${file} failed: ${args.join(" ")}`, { cause: error });
   }
 }
 

@@ -1,0 +1,82 @@
+/**
+ * `npm run build [-- --arch arm64]`: makes dist/attune-sensor-agent (for arm64,
+ * dist/attune-sensor-agent-arm64), with the licences of what is in it, a bill of materials and checksums.
+ */
+import { mkdir, mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import manifest from "../package.json" with { type: "json" };
+import { architectures, ownArchitecture } from "./architecture.ts";
+import { collectAssets } from "./assets.ts";
+import { bundle } from "./bundle.ts";
+import { writeChecksums } from "./checksums.ts";
+import { findClosure } from "./closure.ts";
+import { collectComponents } from "./components.ts";
+import { licenceText } from "./licences.ts";
+import { billOfMaterials } from "./materials.ts";
+import { findNode } from "./node-binary.ts";
+import { makeSelfContained } from "./self-contained.ts";
+import { makeSingleExecutable } from "./single-executable.ts";
+import { compileStub } from "./stub.ts";
+import { MissingFromMachine } from "./toolchain.ts";
+import { verifyExecutable } from "./verify.ts";
+
+const repository = resolve(import.meta.dirname, "..");
+const distribution = join(repository, "dist");
+
+async function buildExecutable(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      arch: { type: "string", default: process.arch },
+      entry: { type: "string", default: "src/main.ts" },
+    },
+  });
+  if (values.arch !== "x64" && values.arch !== "arm64") {
+    throw new Error(`there is no build for ${values.arch}; --arch takes x64 or arm64`);
+  }
+  const architecture = architectures[values.arch];
+  const fileName = architecture === ownArchitecture ? manifest.name : `${manifest.name}-${architecture.name}`;
+  await mkdir(distribution, { recursive: true });
+  await using work = await mkdtempDisposable(join(distribution, "build-"));
+
+  const node = await findNode(repository, architecture);
+  const { path: script, metafile } = await bundle(repository, values.entry, work.path);
+  const assets = await collectAssets(repository);
+  const executable = await makeSingleExecutable({
+    architecture,
+    node,
+    script,
+    assets,
+    workDirectory: work.path,
+  });
+
+  const program = await readFile(executable);
+  const { loader, libraries } = await findClosure(architecture, program);
+  const stub = await compileStub(architecture, work.path);
+  const packed = makeSelfContained({ program, stub, loader, libraries });
+  const result = join(distribution, fileName);
+  await writeFile(result, packed, { mode: 0o755 });
+
+  const layerBytes = await verifyExecutable({ path: result, architecture, before: program });
+  const components = await collectComponents({ repository, architecture, metafile });
+  await writeFile(join(distribution, `${fileName}.licences.txt`), licenceText(components));
+  await writeFile(join(distribution, `${fileName}.cdx.json`), billOfMaterials(components));
+  await writeChecksums(distribution);
+  say(`${result}: ${megabytes(packed.length)}, ${megabytes(layerBytes)} as a compressed layer`);
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+try {
+  await buildExecutable();
+} catch (error) {
+  if (!(error instanceof MissingFromMachine)) throw error;
+  process.stderr.write(`build: ${error.message}\n`);
+  process.exitCode = 1;
+}

