@@ -86,7 +86,6 @@ export function buildRuleSet(
   previous?: CompiledRuleSet,
 ): { readonly set: CompiledRuleSet; readonly slices: number; readonly sliceMsMax: number } {
   const rows = rules.map((rule) => ({ id: rule.id, text: JSON.stringify(rule) }));
-  const decode = ({ text }: RuleRow): RuleText => JSON.parse(text);
   const building = CompiledRuleSet.build({ revision: "1", triggers: [], rules: rows, decode }, previous);
   let sliceMsMax = 0;
   for (let slices = 1; ; slices += 1) {
@@ -95,6 +94,10 @@ export function buildRuleSet(
     sliceMsMax = Math.max(sliceMsMax, performance.now() - startedAt);
     if (step.done === true) return { set: step.value, slices, sliceMsMax };
   }
+}
+
+function decode({ text }: RuleRow): RuleText {
+  return JSON.parse(text);
 }
 
 type JsonLogic = Parameters<typeof jsonLogic.apply>[0];

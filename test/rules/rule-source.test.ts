@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Database, Queryable } from "../../src/database/database.ts";
 import type { Id } from "../../src/model/identifiers.ts";
 import type { EventFacts } from "../../src/model/rule-match.ts";
-import { DatabaseRuleSource, openRuleSource } from "../../src/rules/rule-source.ts";
+import { openRuleSource, type DatabaseRuleSource } from "../../src/rules/rule-source.ts";
 import { silentLogger, type Logger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";
 import { eventFacts } from "../model/rules/generated-rules.ts";
@@ -42,8 +42,9 @@ test("a change by plain SQL is served soon after a hint", async () => {
   const { database } = fresh;
   await insertTrigger(database, "t.one");
   const rules = await open(database);
-  await using _running = running(rules);
-  await using _hints = await database.listen(`${database.schema}_change`, () => rules.wake());
+  await using parts = new AsyncDisposableStack();
+  parts.use(running(rules));
+  parts.use(await database.listen(`${database.schema}_change`, () => rules.wake()));
 
   const id = await insertRule(database, { ref: "r.new", triggerRef: "t.one" });
 
@@ -64,8 +65,9 @@ test("one unusable rule is recorded and logged once, and the others match on", a
   const log = recordingLogger();
   const rules = await open(database, log.logger);
   const other = await open(database);
-  await using _running = running(rules);
-  await using _others = running(other);
+  await using parts = new AsyncDisposableStack();
+  parts.use(running(rules));
+  parts.use(running(other));
 
   await expect
     .poll(() => problems(database), { timeout: 5_000 })
@@ -105,9 +107,9 @@ test("problems judged at an older revision are not written", async () => {
   const rules = await open({ ...frozen });
   isFrozen = true;
   await query(database, "update rule set conditions = null where id = $1", [bad]);
-  await using _running = running(rules);
-  const current = await open(database);
-  await using _current = running(current);
+  await using parts = new AsyncDisposableStack();
+  parts.use(running(rules));
+  parts.use(running(await open(database)));
 
   await expect.poll(() => problems(database), { timeout: 5_000 }).toEqual([]);
   isFrozen = false;
@@ -126,7 +128,8 @@ test("serves the last set while the database is away, and the newest once it is 
   };
   const log = recordingLogger();
   const rules = await open(flaky, log.logger);
-  await using _running = running(rules);
+  await using parts = new AsyncDisposableStack();
+  parts.use(running(rules));
 
   isAway = true;
   const added = await insertRule(database, { ref: "r.added", triggerRef: "t.one" });

@@ -107,8 +107,6 @@ test("an invalid rule is named with its problem and disturbs no other", () => {
 
 test("decodes and compiles again only what changed", () => {
   const decoded: string[] = [];
-  const rows = (texts: readonly RuleText[]): RuleRow[] =>
-    texts.map((rule) => ({ id: rule.id, text: JSON.stringify(rule) }));
   const decode = (row: RuleRow): RuleText => {
     decoded.push(row.id);
     return JSON.parse(row.text);
@@ -146,11 +144,6 @@ test("decodes and compiles again only what changed", () => {
 
 test("records how the outermost conditions combine, and lists them", () => {
   const condition = { field: "a", operator: "equals", value: 1 };
-  const recorded = (conditions: RuleText["conditions"]): unknown => {
-    const [match] = build([ruleText({ conditions })]).match(eventFacts({ payload: { a: 1 } }));
-    return [match?.condition, match?.conditions];
-  };
-
   expect(recorded(null)).toEqual(["all", []]);
   expect(recorded({})).toEqual(["all", []]);
   expect(recorded([condition])).toEqual(["all", [condition]]);
@@ -162,9 +155,8 @@ test("records how the outermost conditions combine, and lists them", () => {
 
 function build(rules: readonly RuleText[], previous?: CompiledRuleSet): CompiledRuleSet {
   const byId = new Map(rules.map((rule) => [rule.id, rule]));
-  const rows = rules.map((rule) => ({ id: rule.id, text: JSON.stringify(rule) }));
   const decode = ({ id }: RuleRow): RuleText => byId.get(id) ?? ruleText({ id });
-  return finish(CompiledRuleSet.build({ revision: "1", triggers: [], rules: rows, decode }, previous));
+  return finish(CompiledRuleSet.build({ revision: "1", triggers: [], rules: rows(rules), decode }, previous));
 }
 
 function finish(building: Generator<void, CompiledRuleSet>): CompiledRuleSet {
@@ -190,4 +182,14 @@ function naiveIds(rules: readonly RuleText[], event: EventFacts): readonly strin
     .filter((rule) => naivelyHolds(rule.conditions, payload))
     .map(({ id }) => id)
     .toSorted((one, other) => Number(one) - Number(other));
+}
+
+function rows(rules: readonly RuleText[]): RuleRow[] {
+  return rules.map((rule) => ({ id: rule.id, text: JSON.stringify(rule) }));
+}
+
+/** What an enforcement says of these conditions. */
+function recorded(conditions: RuleText["conditions"]): unknown {
+  const [match] = build([ruleText({ conditions })]).match(eventFacts({ payload: { a: 1 } }));
+  return [match?.condition, match?.conditions];
 }

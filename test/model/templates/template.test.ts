@@ -1,0 +1,141 @@
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import type { JsonObject, JsonValue } from "../../../src/model/json.ts";
+import { compileTemplates, render } from "../../../src/model/templates/template.ts";
+import { eventFacts } from "../rules/generated-rules.ts";
+
+const scope = {
+  event: eventFacts({
+    id: "67",
+    triggerRef: "github.push",
+    sourceRef: "github.webhook",
+    occurredAt: "2026-11-21T10:00:00.000Z",
+    payload: {
+      n: 1.5,
+      flag: false,
+      nothing: null,
+      list: [{ name: "a b" }],
+      text: "{{ event.id }}",
+      "dotted.key": "d",
+    },
+  }),
+  rule: { id: "12", ref: "p.rule", triggerParams: { threshold: 90 } },
+};
+
+const cases: readonly (readonly [template: string, rendered: JsonValue])[] = [
+  ["{{ event.payload.n }}", 1.5],
+  ["{{event.payload.flag}}", false],
+  ["{{ event.payload.list }}", [{ name: "a b" }]],
+  ["{{ event.payload.list[0].name }}", "a b"],
+  ["{{ event.payload.list.0.name }}!", "a b!"],
+  ['{{ event.payload["dotted.key"] }}', "d"],
+  ["{{ event.payload.nothing }}", null],
+  ["{{ event.payload.missing.deeper }}", null],
+  ["[{{ event.payload.missing }}][{{ event.payload.nothing }}]", "[][]"],
+  ["{{ event.payload.n }}/{{ event.payload.flag }}/{{ event.payload.list }}", '1.5/false/[{"name":"a b"}]'],
+  [" {{ event.payload.n }}", " 1.5"],
+  ["{{ event.id }}", 67],
+  [
+    "event {{ event.id }} of {{ event.trigger_ref }} by {{ event.source_ref }}",
+    "event 67 of github.push by github.webhook",
+  ],
+  ["{{ event.occurred_at }}", "2026-11-21T10:00:00.000Z"],
+  ["{{ rule.ref }} {{ rule.id }}", "p.rule 12"],
+  ["{{ trigger_params.threshold }}", 90],
+  ["{{ trigger_params }}", { threshold: 90 }],
+  ["{{ event.payload.text }}", "{{ event.id }}"],
+  ['{{ "{{" }} kept }}', "{{ kept }}"],
+  ["{{ '}}' }}", "}}"],
+  ["{{ event.payload.constructor }}", null],
+  ["{{ event.payload.__proto__.polluted }}", null],
+  ["no template } { here", "no template } { here"],
+];
+
+test.each(cases)("%s becomes %j", (text, rendered) => {
+  expect(renderAll({ deep: [{ text }] })).toEqual({ deep: [{ text: rendered }] });
+});
+
+const unusable: readonly (readonly [params: JsonObject, problem: string])[] = [
+  [
+    { a: ["{{ event.payload.x"] },
+    'action_params.a[0]: "{{" is not closed; write {{ "{{" }} for the braces themselves',
+  ],
+  [
+    { a: "{{ event.trigger_reff }}" },
+    'action_params.a: "event.trigger_reff" is not known to templates; did you mean "event.trigger_ref"?',
+  ],
+  [
+    { a: "{{ process.env.HOME }}" },
+    expect.stringContaining('"process.env.HOME" is not known to templates; use one of event.id'),
+  ],
+  [
+    { a: "{{ event.payload.x | upper }}{{ f() }}" },
+    expect.stringContaining('action_params.a: "f()" is not known'),
+  ],
+  [{ a: "{{ event.id.x }}" }, expect.stringContaining('"event.id.x" is not known')],
+  [{ a: "{{ constructor }}" }, expect.stringContaining('"constructor" is not known')],
+  [
+    { a: "{{ }}", b: "{{ event. }}" },
+    'action_params.a: is empty; action_params.b: "event." is not a path: no name can be read at character 6',
+  ],
+  [{ a: "{{event.id}}".repeat(257) }, "action_params: has more than 256 templates"],
+];
+
+test.each(unusable)("refuses %j", (params, problem) => {
+  expect(compileTemplates(params, "action_params")).toEqual({ kind: "invalid", problem });
+});
+
+test("what holds no template is handed on as it is", () => {
+  const params = { a: [1, { b: "text" }], c: null };
+
+  expect(compileTemplates(params, "action_params")).toEqual({
+    kind: "valid",
+    value: { kind: "constant", value: params },
+  });
+  expect(renderAll(params)).toBe(params);
+});
+
+test("a key called __proto__ stays a key", () => {
+  const rendered = renderAll(JSON.parse('{"__proto__": {"id": "{{ event.id }}"}}'));
+
+  expect(JSON.stringify(rendered)).toBe('{"__proto__":{"id":67}}');
+  expect(Object.getPrototypeOf(rendered)).toBe(Object.prototype);
+});
+
+test("parameters nested too deep are refused without going all the way down", () => {
+  let params: JsonObject = { a: "{{ event.id }}" };
+  for (let depth = 0; depth < 50_000; depth += 1) params = { a: params };
+
+  expect(compileTemplates(params, "p")).toMatchObject({
+    kind: "invalid",
+    problem: expect.stringContaining("nested more than 32"),
+  });
+});
+
+// Goal: rendering is total, and text without braces always survives.
+test("never throws, whatever the parameters and the payload", () => {
+  const texts = fc
+    .array(fc.oneof(fc.constantFrom("{{", "}}", "event.payload", ".x", "[0]", '"', "'", " "), fc.string()), {
+      maxLength: 8,
+    })
+    .map((parts) => parts.join(""));
+  fc.assert(
+    fc.property(texts, fc.jsonValue(), (text, x) => {
+      const compiled = compileTemplates({ text }, "p");
+      if (compiled.kind === "invalid") {
+        expect(text).toContain("{{");
+        return;
+      }
+      const event = eventFacts({ payload: JSON.parse(JSON.stringify({ x })) });
+      const rendered = render(compiled.value, { ...scope, event });
+      if (!text.includes("{{")) expect(rendered).toEqual({ text });
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+function renderAll(params: JsonObject): JsonObject {
+  const compiled = compileTemplates(params, "action_params");
+  if (compiled.kind === "invalid") throw new Error(compiled.problem);
+  return render(compiled.value, scope);
+}
