@@ -43,7 +43,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
 
   const invocation = (): Invocation => {
     const { config, name, format } = root.opts<Options>();
-    return { environment, configPath: config, workerName: name, format, print };
+    return { environment, configPath: config, workerName: name, format, print, complain };
   };
 
   root
@@ -58,6 +58,15 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
         const { runService } = await import("./commands/run.ts");
         exitCode = await runService(invocation());
       }
+    });
+
+  root
+    .command("install")
+    .argument("<directory>")
+    .description("copy this executable into a folder, for other containers to start it from")
+    .action(async (directory: string) => {
+      const { install } = await import("./commands/install.ts");
+      exitCode = await install(invocation(), directory);
     });
 
   root

@@ -14,6 +14,8 @@ export const errorCatalogue = {
   DATA_DIRECTORY_IN_USE: "another process uses this data directory",
   PACK_INVALID: "a pack has problems; each is listed with file, line and field",
   PORT_IN_USE: "the HTTP address cannot be bound",
+  INSTALL_FAILED: "the executable could not be copied into that folder",
+  INSTALL_NOT_EXECUTABLE: "the copied executable does not run from that folder",
 } as const;
 
 export type ErrorCode = keyof typeof errorCatalogue;

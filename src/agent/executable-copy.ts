@@ -1,0 +1,136 @@
+/**
+ * A copy of the executable in another folder, which is either whole and proven, or not there.
+ *
+ * It is written under a temporary name, executed once, and only then given its own name. So whoever
+ * starts the agent from that folder, at any moment and from any number of containers, finds the old
+ * file or the new one; and a folder where nothing can be executed, or a file for another kind of machine, is
+ * an error here and not in the container that wants to run sensors.
+ */
+import { constants } from "node:fs";
+import { copyFile, mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { OperatorError } from "../errors/operator-error.ts";
+import { runCommand } from "../processes/run-command.ts";
+
+const fileName = "attune-sensor-agent";
+const versionFileName = `${fileName}.version`;
+const temporaryPrefix = `.${fileName}.`;
+
+/** A temporary file that nobody has written to for so long was left behind by somebody who was killed. */
+const abandonedAfterMs = 600_000;
+
+/** Under an emulator, and with a cold page cache, a start takes seconds. */
+const trialTimeoutMs = 60_000;
+
+export interface ExecutableCopy {
+  readonly source: string;
+  readonly directory: string;
+  readonly version: string;
+}
+
+/** Returns the path of the copy. Throws an OperatorError, and then leaves nothing behind. */
+export async function copyExecutable({ source, directory, version }: ExecutableCopy): Promise<string> {
+  const target = join(directory, fileName);
+  try {
+    await mkdir(directory, { recursive: true });
+    await removeAbandoned(directory);
+    await using temporary = temporaryFile(directory);
+    await copyFile(source, temporary.path, constants.COPYFILE_EXCL);
+    await makeDurable(temporary.path, 0o755);
+    await tryOut(temporary.path, directory, version);
+    await rename(temporary.path, target);
+    await writeVersion(directory, version);
+    await syncDirectory(directory);
+    return target;
+  } catch (error) {
+    if (error instanceof OperatorError) throw error;
+    throw installFailure(directory, error);
+  }
+}
+
+function temporaryFile(directory: string): AsyncDisposable & { readonly path: string } {
+  const path = join(directory, `${temporaryPrefix}${process.pid}.${crypto.randomUUID()}`);
+  return { path, [Symbol.asyncDispose]: () => rm(path, { force: true }) };
+}
+
+async function makeDurable(path: string, mode: number): Promise<void> {
+  await using file = await open(path, "r+");
+  // After the fact, since the umask is not asked by chmod.
+  await file.chmod(mode);
+  await file.sync();
+}
+
+/** A reader never sees half a version, and finds it only beside an executable that is complete. */
+async function writeVersion(directory: string, version: string): Promise<void> {
+  await using temporary = temporaryFile(directory);
+  await writeFile(temporary.path, `${version}\n`, { flag: "wx" });
+  await makeDurable(temporary.path, 0o644);
+  await rename(temporary.path, join(directory, versionFileName));
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  await using handle = await open(directory, "r");
+  await handle.sync();
+}
+
+async function removeAbandoned(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!name.startsWith(temporaryPrefix)) continue;
+    const path = join(directory, name);
+    // It may be gone by now: another installation is at work, too.
+    const found = await stat(path).catch(() => undefined);
+    if (found !== undefined && found.mtimeMs < Date.now() - abandonedAfterMs) await rm(path, { force: true });
+  }
+}
+
+async function tryOut(path: string, directory: string, version: string): Promise<void> {
+  const result = await runCommand({
+    file: path,
+    args: ["--version"],
+    env: {},
+    timeoutMs: trialTimeoutMs,
+    outputBytesMax: 4_096,
+  });
+  if (result.kind === "exited" && result.code === 0 && result.stdout.includes(version)) return;
+
+  const reason = result.kind === "unstarted" ? whyUnstarted(result.cause) : whyFailed(result);
+  throw new OperatorError({
+    code: "INSTALL_NOT_EXECUTABLE",
+    attempt: `run the copy in ${directory}`,
+    reason,
+    remedy: "mount a volume there that allows execution, and use the image for this kind of machine",
+    ...(result.kind === "unstarted" ? { cause: result.cause } : {}),
+  });
+}
+
+function whyUnstarted(cause: NodeJS.ErrnoException): string {
+  if (cause.code === "EACCES") return "the kernel denies it, as it does on a file system mounted noexec";
+  return cause.message;
+}
+
+function whyFailed(result: { readonly kind: string; readonly stderr: string }): string {
+  const lastWords = result.stderr.trim().split("\n").at(-1);
+  return lastWords === undefined || lastWords === "" ? `it ${result.kind} without a word` : lastWords;
+}
+
+function installFailure(directory: string, error: unknown): OperatorError {
+  const { code, message } =
+    error instanceof Error && "code" in error ? error : { code: "", message: String(error) };
+  return new OperatorError({
+    code: "INSTALL_FAILED",
+    attempt: `copy the executable into ${directory}`,
+    reason: message,
+    remedy: remedies.get(String(code)) ?? "look at the folder and at who may write to it",
+    cause: error,
+  });
+}
+
+const remedies: ReadonlyMap<string, string> = new Map([
+  ["ENOSPC", "make room for 130 MB on that volume"],
+  ["EDQUOT", "make room for 130 MB in that quota"],
+  ["EROFS", "mount the volume writable for this container; those that use the agent get it read-only"],
+  ["EACCES", "run this container as a user who may write there"],
+  ["EPERM", "run this container as a user who may write there"],
+  ["EEXIST", "name a folder; this is a file"],
+  ["ENOTDIR", "name a folder; part of this path is a file"],
+]);

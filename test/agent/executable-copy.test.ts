@@ -1,0 +1,110 @@
+import { mkdir, mkdtempDisposable, readdir, readFile, stat, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { copyExecutable } from "../../src/agent/executable-copy.ts";
+
+async function workspace() {
+  const directory = await mkdtempDisposable(join(tmpdir(), "attune-install-"));
+  const program = async (text: string): Promise<string> => {
+    const path = join(directory.path, "program");
+    await writeFile(path, text);
+    return path;
+  };
+  return {
+    program,
+    target: join(directory.path, "deep/agent"),
+    [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
+  };
+}
+
+const saying = (version: string) => `#!/bin/sh\necho attune-sensor-agent ${version}\n`;
+
+test("the copy and its version are there for everybody, whatever the umask and the source's mode", async () => {
+  await using space = await workspace();
+  const source = await space.program(saying("1.2.3"));
+
+  const path = await copyExecutable({ source, directory: space.target, version: "1.2.3" });
+
+  expect(path).toBe(join(space.target, "attune-sensor-agent"));
+  expect((await stat(path)).mode & 0o777).toBe(0o755);
+  expect(await readFile(path, "utf8")).toBe(saying("1.2.3"));
+  expect(await readFile(`${path}.version`, "utf8")).toBe("1.2.3\n");
+  expect((await stat(`${path}.version`)).mode & 0o777).toBe(0o644);
+});
+
+test("a newer version takes the older one's place", async () => {
+  await using space = await workspace();
+  await copyExecutable({
+    source: await space.program(saying("1.0.0")),
+    directory: space.target,
+    version: "1.0.0",
+  });
+
+  await copyExecutable({
+    source: await space.program(saying("2.0.0")),
+    directory: space.target,
+    version: "2.0.0",
+  });
+
+  expect(await readFile(join(space.target, "attune-sensor-agent"), "utf8")).toBe(saying("2.0.0"));
+  expect(await readFile(join(space.target, "attune-sensor-agent.version"), "utf8")).toBe("2.0.0\n");
+});
+
+// Goal: init containers of one volume do not disturb each other.
+// Method: eight at the same moment; each must succeed, and nothing but the result may remain.
+test("concurrent installations all succeed and leave nothing else behind", async () => {
+  await using space = await workspace();
+  const source = await space.program(saying("1.2.3"));
+
+  await Promise.all(
+    Array.from({ length: 8 }, async () =>
+      copyExecutable({ source, directory: space.target, version: "1.2.3" }),
+    ),
+  );
+
+  expect((await readdir(space.target)).toSorted()).toEqual([
+    "attune-sensor-agent",
+    "attune-sensor-agent.version",
+  ]);
+});
+
+test("a copy that does not run is refused with its last words, and the one that was there stays", async () => {
+  await using space = await workspace();
+  const source = await space.program(saying("1.0.0"));
+  await copyExecutable({ source, directory: space.target, version: "1.0.0" });
+  await space.program("#!/bin/sh\necho no memory here >&2; exit 104\n");
+
+  const failed = copyExecutable({ source, directory: space.target, version: "2.0.0" });
+
+  await expect(failed).rejects.toMatchObject({ code: "INSTALL_NOT_EXECUTABLE", reason: "no memory here" });
+  expect(await readFile(join(space.target, "attune-sensor-agent"), "utf8")).toBe(saying("1.0.0"));
+  expect(await readdir(space.target)).toHaveLength(2);
+});
+
+test("a file where a folder should be is said to be one", async () => {
+  await using space = await workspace();
+  const source = await space.program(saying("1.2.3"));
+
+  const failed = copyExecutable({ source, directory: join(source, "agent"), version: "1.2.3" });
+
+  await expect(failed).rejects.toMatchObject({ code: "INSTALL_FAILED" });
+  await expect(failed).rejects.toThrow("part of this path is a file");
+});
+
+test("what a killed installation left is removed, what a running one writes is not", async () => {
+  await using space = await workspace();
+  const source = await space.program(saying("1.2.3"));
+  await mkdir(space.target, { recursive: true });
+  const abandoned = join(space.target, ".attune-sensor-agent.7.a");
+  const inUse = join(space.target, ".attune-sensor-agent.8.b");
+  await writeFile(abandoned, "");
+  await writeFile(inUse, "");
+  const anHourAgo = new Date(Date.now() - 3_600_000);
+  await utimes(abandoned, anHourAgo, anHourAgo);
+
+  await copyExecutable({ source, directory: space.target, version: "1.2.3" });
+
+  expect(await readdir(space.target)).not.toContain(".attune-sensor-agent.7.a");
+  expect(await readdir(space.target)).toContain(".attune-sensor-agent.8.b");
+});
