@@ -13,7 +13,16 @@ export class Lifetime implements AsyncDisposable {
     this.#onFailure = onFailure;
   }
 
-  use<Part extends AsyncDisposable>(part: Part): Part {
+  /**
+   * Adopts a part that was just opened.
+   *
+   * @throws when everything has been closed meanwhile; the part is then closed too
+   */
+  async use<Part extends AsyncDisposable>(part: Part): Promise<Part> {
+    if (this.#stack.disposed) {
+      await part[Symbol.asyncDispose]();
+      throw new Error("stopped while starting");
+    }
     return this.#stack.use(part);
   }
 

@@ -1,0 +1,25 @@
+import type { Queryable } from "../database/database.ts";
+import { rowOf, rowsOf } from "../database/statement.ts";
+import { readActiveWorkers } from "../database/statements/installation.ts";
+import { measureOutbox } from "../database/statements/outbox.ts";
+import type { FleetFacts } from "../telemetry/gauges.ts";
+
+/** All workers and all owed messages, for the metrics; rejects while the database is away. */
+export async function readFleetFacts(database: Queryable): Promise<FleetFacts> {
+  const [workers, outbox] = await Promise.all([
+    rowsOf(database, readActiveWorkers, undefined),
+    rowOf(database, measureOutbox, undefined),
+  ]);
+  const workersByRuntime = new Map<string, number>();
+  for (const runtime of workers.flatMap(({ runtimes }) => runtimes)) {
+    workersByRuntime.set(runtime, (workersByRuntime.get(runtime) ?? 0) + 1);
+  }
+  return {
+    activeWorkers: workers.length,
+    capacitySensors: workers.reduce((sum, { sensorCountMax }) => sum + sensorCountMax, 0),
+    workersByRuntime,
+    heartbeatLagSeconds: new Map(workers.map(({ name, heartbeatLagSeconds }) => [name, heartbeatLagSeconds])),
+    outboxMessages: outbox?.depth ?? 0,
+    outboxAgeSeconds: outbox?.oldestSeconds ?? 0,
+  };
+}

@@ -1,0 +1,129 @@
+/**
+ * A sensor that counts, a rule on every tenth number, and a consumer: so that after any fault one look
+ * tells whether something was lost or doubled.
+ */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { repositoryRoot } from "../../scripts/repository.ts";
+import type { Database } from "../../src/database/database.ts";
+import { agentFolder, type AgentFolder } from "../support/agent-process.ts";
+import { collectMessages, type MessageCollector } from "../support/message-collector.ts";
+import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
+
+export interface CountingOptions {
+  /** The test's own way to the database. */
+  readonly database: Database;
+  /** The agent's way, perhaps through a proxy. */
+  readonly databaseUrl: string;
+  /** The consumer's way to the broker. */
+  readonly brokerUrl: string;
+  /** The agent's way, if it is another. */
+  readonly agentBrokerUrl?: string;
+  /** How fast the sensor counts; default: 20 lines every 5 ms. */
+  readonly pace?: { readonly burst: number; readonly pauseMs: number };
+}
+
+export interface Counting extends AsyncDisposable {
+  readonly database: Database;
+  readonly collector: MessageCollector;
+  /** A configuration for an agent of that name. */
+  folder(workerName: string, sensor?: Readonly<Record<string, unknown>>): Promise<AgentFolder>;
+  /** The last number whose line was committed. */
+  lastNumber(): Promise<number>;
+  /** Waits until more is committed. */
+  progress(limitMs?: number): Promise<void>;
+  /** Tells the sensor to stop counting and waits until no message is owed any more. */
+  finish(): Promise<void>;
+  /** Events and messages are exactly 1 … the last number, once each. */
+  expectNothingLostOrDoubled(): Promise<void>;
+}
+
+export async function startCounting(options: CountingOptions): Promise<Counting> {
+  const {
+    database,
+    databaseUrl,
+    brokerUrl,
+    agentBrokerUrl = brokerUrl,
+    pace = { burst: 20, pauseMs: 5 },
+  } = options;
+  const folders = new AsyncDisposableStack();
+  const collector = folders.use(await collectMessages(brokerUrl, ["event.#", "enforcement.#"]));
+  await insertTrigger(database, "fault.number");
+  await insertSensor(database, {
+    ref: "fault.counter",
+    triggerRef: "fault.number",
+    runtimeRef: "core.sensor.nodejs",
+    entrypoint: "counter.mjs",
+  });
+  const folder: Counting["folder"] = async (workerName, sensor = {}) =>
+    folders.use(
+      await agentFolder({
+        databaseUrl,
+        brokerUrl: agentBrokerUrl,
+        packsDirectory: join(repositoryRoot, "test/fixtures/packs"),
+        workerName,
+        sensor,
+      }),
+    );
+  const enoughFile = join((await folder("unused")).path, "enough");
+  await query(database, "update sensor set config = $1", [JSON.stringify({ enoughFile, ...pace })]);
+  await insertRule(database, {
+    ref: "fault.tenth",
+    triggerRef: "fault.number",
+    conditions: [{ field: "isTenth", operator: "equals", value: true }],
+  });
+
+  const lastNumber = async (): Promise<number> => {
+    const [row] = await query<{ value: number }>(database, "select value from sensor_checkpoint");
+    return row?.value ?? 0;
+  };
+  return {
+    database,
+    collector,
+    folder,
+    lastNumber,
+    async progress(limitMs = 30_000) {
+      const before = await lastNumber();
+      await expect.poll(lastNumber, { timeout: limitMs, interval: 10 }).toBeGreaterThan(before);
+    },
+    async finish() {
+      await writeFile(enoughFile, "");
+      const owed = (): Promise<object[]> => query(database, "select message_id from outbox limit 1");
+      await expect.poll(owed, { timeout: 60_000 }).toEqual([]);
+    },
+    expectNothingLostOrDoubled: () => expectExactly(database, collector, lastNumber),
+    [Symbol.asyncDispose]: () => folders.disposeAsync(),
+  };
+}
+
+async function expectExactly(
+  database: Database,
+  collector: MessageCollector,
+  lastNumber: () => Promise<number>,
+): Promise<void> {
+  const last = await lastNumber();
+  const events = await query<{ id: string; n: number }>(
+    database,
+    "select id, (payload->>'n')::int as n from event where trigger_ref = 'fault.number' order by n",
+  );
+  expect(last).toBeGreaterThan(0);
+  expect(events.map(({ n }) => n)).toEqual(Array.from({ length: last }, (_, index) => index + 1));
+  const enforcements = await query<{ id: string }>(database, "select id from enforcement");
+  expect(enforcements).toHaveLength(Math.floor(last / 10));
+
+  await expect.poll(() => collector.messages.size, { timeout: 20_000 }).toBeGreaterThanOrEqual(last);
+  const messages = [...collector.messages.values()];
+  const eventIds = messages.flatMap((message) =>
+    message.message_type === "EventCreated" && message.payload.trigger_ref === "fault.number"
+      ? [message.payload.event_id]
+      : [],
+  );
+  const enforcementIds = messages.flatMap((message) =>
+    message.message_type === "EnforcementCreated" ? [message.payload.enforcement_id] : [],
+  );
+  expect(eventIds).toHaveLength(events.length);
+  expect(new Set(eventIds)).toEqual(new Set(events.map(({ id }) => id)));
+  expect(enforcementIds).toHaveLength(enforcements.length);
+  expect(new Set(enforcementIds)).toEqual(new Set(enforcements.map(({ id }) => id)));
+}

@@ -1,0 +1,145 @@
+/**
+ * Two agents on one database: a sensor runs on exactly one, and what the former owner still says is refused.
+ */
+import { readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import { agentFolder, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
+import { query } from "../support/platform-rows.ts";
+import { freshDatabase } from "../support/postgres.ts";
+import { freshVhost } from "../support/rabbitmq.ts";
+import { startCounting, type Counting } from "./counting.ts";
+
+const shortLease = { lease_duration: 2, lease_renewal_interval: 0.5 };
+
+async function owner({ database }: Counting): Promise<string | undefined> {
+  const [row] = await query<{ name: string }>(
+    database,
+    "select worker.name from sensor_assignment join worker on worker.id = sensor_assignment.worker",
+  );
+  return row?.name;
+}
+
+async function metric({ apiUrl }: AgentFolder, name: string): Promise<number> {
+  const text = await (await fetch(`${apiUrl}/metrics`)).text();
+  const line = text.split("\n").find((each) => each.startsWith(`${name} `) || each.startsWith(`${name}{`));
+  return Number(line?.split(" ").at(-1) ?? Number.NaN);
+}
+
+test("when the owner is killed the other takes over from the checkpoint", { timeout: 90_000 }, async () => {
+  await using fresh = await freshDatabase();
+  await using vhost = await freshVhost();
+  await using counting = await startCounting({
+    database: fresh.database,
+    databaseUrl: fresh.url,
+    brokerUrl: vhost.url,
+  });
+  const folders = [
+    await counting.folder("one", shortLease),
+    await counting.folder("two", shortLease),
+  ] as const;
+  await using one = await startAgent(folders[0]);
+  await counting.progress();
+  await using two = await startAgent(folders[1]);
+  await ready(two, folders[1]);
+  expect(await owner(counting)).toBe("one");
+
+  one.kill("SIGKILL");
+  await one.ended;
+
+  await expect.poll(() => owner(counting), { timeout: 20_000 }).toBe("two");
+  await counting.progress();
+  await counting.finish();
+  await counting.expectNothingLostOrDoubled();
+});
+
+test(
+  "a frozen owner that thaws adds nothing, says so, and the other goes on",
+  { timeout: 90_000 },
+  async () => {
+    await using fresh = await freshDatabase();
+    await using vhost = await freshVhost();
+    await using counting = await startCounting({
+      database: fresh.database,
+      databaseUrl: fresh.url,
+      brokerUrl: vhost.url,
+      // Fast enough that lines wait in the frozen agent's pipe.
+      pace: { burst: 200, pauseMs: 5 },
+    });
+    const folders = [
+      await counting.folder("frozen", shortLease),
+      await counting.folder("heir", shortLease),
+    ] as const;
+    await using frozen = await startAgent(folders[0]);
+    await counting.progress();
+    await using heir = await startAgent(folders[1]);
+    await ready(heir, folders[1]);
+
+    frozen.kill("SIGSTOP");
+    await expect.poll(() => owner(counting), { timeout: 20_000 }).toBe("heir");
+    await counting.progress();
+    frozen.kill("SIGCONT");
+
+    await expect
+      .poll(() => metric(folders[0], "attune_sensor_agent_events_fenced_total"), { timeout: 20_000 })
+      .toBeGreaterThan(0);
+    await expect
+      .poll(() => readFile(folders[0].logPath, "utf8"), { timeout: 20_000 })
+      .toContain("lost assignments");
+    await counting.progress();
+    expect(await owner(counting)).toBe("heir");
+    await counting.finish();
+    await counting.expectNothingLostOrDoubled();
+  },
+);
+
+test("a graceful stop hands the sensor over at once", { timeout: 90_000 }, async () => {
+  await using fresh = await freshDatabase();
+  await using vhost = await freshVhost();
+  await using counting = await startCounting({
+    database: fresh.database,
+    databaseUrl: fresh.url,
+    brokerUrl: vhost.url,
+  });
+  // A lease so long that only a release explains the handover.
+  const longLease = { lease_duration: 600, lease_renewal_interval: 1 };
+  const folders = [await counting.folder("one", longLease), await counting.folder("two", longLease)] as const;
+  const one = await startAgent(folders[0]);
+  await counting.progress();
+  await using two = await startAgent(folders[1]);
+  await ready(two, folders[1]);
+
+  one.kill("SIGTERM");
+  expect(await one.ended).toBe(0);
+
+  await expect.poll(() => owner(counting), { timeout: 10_000 }).toBe("two");
+  await counting.progress();
+  await counting.finish();
+  await counting.expectNothingLostOrDoubled();
+});
+
+test(
+  "a second agent of the same name is refused with one clear line, and the first goes on",
+  { timeout: 60_000 },
+  async () => {
+    await using fresh = await freshDatabase();
+    await using vhost = await freshVhost();
+    await using counting = await startCounting({
+      database: fresh.database,
+      databaseUrl: fresh.url,
+      brokerUrl: vhost.url,
+    });
+    await using first = await startAgent(await counting.folder("same"));
+    await counting.progress();
+
+    const folder = await counting.folder("same");
+    await using second = await startAgent(folder);
+
+    expect(await second.ended).toBe(1);
+    const lines = (await readFile(folder.logPath, "utf8")).trimEnd().split("\n");
+    expect(lines.at(-1)).toMatch(
+      /could not register as worker same: the name is held by another process, pid \d+ .*--name/,
+    );
+    await counting.progress();
+    await first.assertRunning();
+  },
+);

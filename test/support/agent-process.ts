@@ -1,0 +1,115 @@
+/**
+ * The agent as a real process, for tests that crash it and for benchmarks that measure it.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempDisposable, open, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { repositoryRoot } from "../../scripts/repository.ts";
+import { freePort } from "../../scripts/services/rabbitmq.ts";
+import { settlesWithin } from "../../src/concurrency/settles-within.ts";
+
+const stopLimitMs = 60_000;
+
+export interface AgentFolder extends AsyncDisposable {
+  readonly path: string;
+  readonly configPath: string;
+  readonly logPath: string;
+  readonly apiUrl: string;
+}
+
+export interface AgentSettings {
+  readonly databaseUrl: string | undefined;
+  readonly brokerUrl: string | undefined;
+  readonly packsDirectory: string;
+  readonly workerName: string;
+  /** Merged into the `sensor` section. */
+  readonly sensor?: Readonly<Record<string, unknown>>;
+}
+
+/** A folder with a configuration; several processes may be started in it, one after the other. */
+export async function agentFolder(settings: AgentSettings): Promise<AgentFolder> {
+  const directory = await mkdtempDisposable(join(tmpdir(), "attune-agent-"));
+  const { path } = directory;
+  const configPath = join(path, "config.yaml");
+  const port = await freePort();
+  const config = {
+    database: settings.databaseUrl === undefined ? {} : { url: settings.databaseUrl },
+    message_queue: settings.brokerUrl === undefined ? {} : { url: settings.brokerUrl },
+    api: { port },
+    packs_base_dir: settings.packsDirectory,
+    runtime_envs_dir: join(path, "runtime_envs"),
+    artifacts_dir: join(path, "artifacts"),
+    data_dir: join(path, "data"),
+    logs_dir: join(path, "logs"),
+    sensor: { worker_name: settings.workerName, ...settings.sensor },
+  };
+  // JSON is YAML.
+  await writeFile(configPath, JSON.stringify(config, null, 2));
+  return {
+    path,
+    configPath,
+    logPath: join(path, "agent.log"),
+    apiUrl: `http://127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
+  };
+}
+
+export interface AgentProcess extends AsyncDisposable {
+  readonly pid: number;
+  /** Exit code or signal, once it has ended. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+  kill(signal: NodeJS.Signals): void;
+  /** Throws with the end of the agent's log when it has ended. */
+  assertRunning(): Promise<void>;
+}
+
+/** Starts the agent; disposing stops it as an operator would, and kills it if it does not. */
+export async function startAgent(
+  { configPath, logPath }: AgentFolder,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<AgentProcess> {
+  await using log = await open(logPath, "a");
+  const agent = spawn(process.execPath, [join(repositoryRoot, "src/main.ts"), "--config", configPath], {
+    env: { ...process.env, ...environment },
+    stdio: ["ignore", log.fd, log.fd],
+  });
+  const ended = once(agent, "exit").then(() => agent.exitCode ?? agent.signalCode ?? 0);
+  await once(agent, "spawn");
+  const hasEnded = (): boolean => agent.exitCode !== null || agent.signalCode !== null;
+  return {
+    pid: agent.pid ?? 0,
+    ended,
+    kill: (signal) => void agent.kill(signal),
+    async assertRunning() {
+      if (!hasEnded()) return;
+      const lines = (await readFile(logPath, "utf8")).split("\n");
+      throw new Error(`the agent ended with ${await ended}:\n${lines.slice(-20).join("\n")}`);
+    },
+    async [Symbol.asyncDispose]() {
+      // A frozen process hears nothing but SIGKILL and SIGCONT.
+      agent.kill("SIGCONT");
+      agent.kill("SIGTERM");
+      if (!hasEnded() && !(await settlesWithin(ended, stopLimitMs))) agent.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+/** Waits until the agent says that it is ready; throws with its log when it ends before. */
+export async function ready(agent: AgentProcess, { apiUrl }: AgentFolder, limitMs = 20_000): Promise<void> {
+  const deadline = AbortSignal.timeout(limitMs);
+  while (!(await answers(`${apiUrl}/health/ready`))) {
+    await agent.assertRunning();
+    deadline.throwIfAborted();
+    await settlesWithin(agent.ended, 10);
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  return await fetch(url).then(
+    (response) => response.ok,
+    () => false,
+  );
+}

@@ -1,0 +1,36 @@
+/**
+ * A consumer as the platform's services are: a durable queue, messages recognised by their id.
+ */
+import { decodeMessage, type Envelope } from "../../src/messaging/envelope.ts";
+import { openRabbitmq } from "../../src/messaging/rabbitmq.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+
+export interface MessageCollector extends AsyncDisposable {
+  /** Message id → envelope. */
+  readonly messages: ReadonlyMap<string, Envelope>;
+  /** Deliveries of a message that was there already. */
+  readonly repetitions: () => number;
+}
+
+export async function collectMessages(
+  brokerUrl: string,
+  bindings: readonly string[],
+): Promise<MessageCollector> {
+  const transport = await openRabbitmq({ url: brokerUrl, logger: silentLogger });
+  const messages = new Map<string, Envelope>();
+  let repetitions = 0;
+  const subscription = { exchange: "attune.events", bindings, queue: "collected", prefetch: 1_000 };
+  await transport.subscribe(subscription, async ({ body }) => {
+    const decoded = decodeMessage(body);
+    if (!decoded.ok) return "dead-letter";
+    const { envelope } = decoded;
+    if (messages.has(envelope.message_id)) repetitions += 1;
+    messages.set(envelope.message_id, envelope);
+    return "done";
+  });
+  return {
+    messages,
+    repetitions: () => repetitions,
+    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+  };
+}
