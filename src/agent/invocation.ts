@@ -9,6 +9,8 @@ export interface Invocation {
   readonly format: "text" | "json";
   /** Writes what was asked for to stdout. */
   readonly print: (text: string) => void;
+  /** Writes to stderr what is not a log line. */
+  readonly complain: (text: string) => void;
 }
 
 /** 0: done, or stopped by a signal. 1: failed, and said why on stderr. 2: called wrongly. */

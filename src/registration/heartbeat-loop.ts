@@ -30,7 +30,7 @@ export async function keepHeartbeat(options: HeartbeatLoopOptions, signal: Abort
         onSuperseded();
         return;
       case "unreachable":
-        if (isReachable) logger.warn({ err: outcome.error }, "Heartbeat failed; will go on trying");
+        if (isReachable) logger.warn({ error: outcome.error }, "Heartbeat failed; will go on trying");
         isReachable = false;
         break;
       case "alive":
@@ -48,6 +48,6 @@ async function markStale(registration: SensorWorkerRegistration, logger: Logger)
     }
   } catch (error) {
     // The next beat tries again, and says so if the database is away.
-    logger.debug({ err: error }, "Could not look for stale workers");
+    logger.debug({ error }, "Could not look for stale workers");
   }
 }

@@ -125,7 +125,7 @@ export class SensorWorkerRegistration {
       await rowOf(database, retireWorker, this.#owner());
     } catch (error) {
       if (classifyDatabaseError(error) === "defect") throw error;
-      logger.warn({ err: error }, "Could not deregister; the worker's lease will run out by itself");
+      logger.warn({ error }, "Could not deregister; the worker's lease will run out by itself");
     }
     await this.#dropLock();
     this.#workerId = undefined;

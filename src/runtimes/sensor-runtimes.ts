@@ -65,6 +65,7 @@ export class SensorRuntimes {
   readonly #loop: WakeableLoop;
   readonly #told = new Map<string, string>();
   #offer: RuntimeOffer;
+  #judged: readonly JudgedRuntime[] = [];
   #announced: RuntimeCapabilities | undefined;
 
   constructor(options: SensorRuntimesOptions) {
@@ -77,7 +78,7 @@ export class SensorRuntimes {
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 1_000, delayMsMax: 60_000 }, Math.random()),
       onFailure: (error, failures) => {
-        if (failures === 1) logger.warn({ err: error }, "Could not verify runtimes; will try again");
+        if (failures === 1) logger.warn({ error }, "Could not verify runtimes; will try again");
       },
       clock,
     });
@@ -101,6 +102,11 @@ export class SensorRuntimes {
 
   get capabilities(): RuntimeCapabilities {
     return this.#offer.capabilities;
+  }
+
+  /** How each row stands on this machine, in order of the rows. */
+  get judged(): readonly JudgedRuntime[] {
+    return this.#judged;
   }
 
   /** The runtime a sensor of that runtime_ref runs with here, or why it cannot. */
@@ -140,6 +146,7 @@ export class SensorRuntimes {
     }
     if (signal.aborted) return;
 
+    this.#judged = judged;
     this.#offer = offerRuntimes(selection, judged, machine.detected);
     this.#tell(judged);
     if (found.length > 0) await rowsOf(database.relaxed, keepVerifications, { workerName, found });

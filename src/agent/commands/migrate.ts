@@ -1,0 +1,23 @@
+import { loadMigrations } from "../../database/embedded-migrations.ts";
+import { migrate as applyMigrations } from "../../database/migrate.ts";
+import { loadConfiguration, openLogger } from "../configured.ts";
+import type { ExitCode, Invocation } from "../invocation.ts";
+import { openConfiguredDatabase } from "../open-configured-database.ts";
+
+/** Applies the migrations the database lacks and prints which those were. */
+export async function migrate(invocation: Invocation): Promise<ExitCode> {
+  const { environment, format, print } = invocation;
+  const loaded = loadConfiguration(invocation);
+  const logger = await openLogger(loaded, environment);
+  await using database = await openConfiguredDatabase(loaded.config, logger);
+
+  const applied = await applyMigrations(database, loadMigrations(), logger);
+  if (format === "json") {
+    print(`${JSON.stringify({ database: database.address, applied }, undefined, 2)}\n`);
+  } else if (applied.length === 0) {
+    print(`${database.address} has every migration already\n`);
+  } else {
+    print(applied.map(({ version, name }) => `applied ${version}_${name}\n`).join(""));
+  }
+  return 0;
+}

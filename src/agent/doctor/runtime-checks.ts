@@ -1,0 +1,76 @@
+import type { Config } from "../../config/schema.ts";
+import type { Database } from "../../database/database.ts";
+import { selectRuntimes } from "../../model/runtime-selection.ts";
+import { builtinRuntime, nativeRuntime } from "../../model/runtime-names.ts";
+import type { RuntimeAnswer } from "../../model/runtime-offer.ts";
+import { describeOutcome, type RuntimeOutcome } from "../../model/runtime-outcome.ts";
+import { probeMachine } from "../../runtimes/probe-machine.ts";
+import { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
+import { silentLogger } from "../../telemetry/logger.ts";
+import { systemClock } from "../../time/clock.ts";
+import type { Bootstrap } from "../bootstrap.ts";
+import { good, notice, wrong, type Finding } from "./finding.ts";
+
+/**
+ * What this machine offers, verified anew. A runtime that is missing is no fault by itself: the images
+ * differ, and a sensor that finds no worker for its runtime is named by the check of placement.
+ */
+export async function checkRuntimes(
+  { sensor }: Config,
+  { detectedInterpreters, runtimesFromEnvironment }: Bootstrap,
+  environment: NodeJS.ProcessEnv,
+  database: Database,
+): Promise<readonly Finding[]> {
+  const selection = selectRuntimes(runtimesFromEnvironment?.join(","), sensor.capabilities.runtimes);
+  const runtimes = new SensorRuntimes({
+    database,
+    workerName: sensor.worker_name,
+    selection,
+    machine: probeMachine(environment, detectedInterpreters),
+    cacheTtlMs: 0,
+    intervalMs: 0,
+    capabilitiesChanged: async () => {},
+    clock: systemClock,
+    logger: silentLogger,
+  });
+  await runtimes.verify(new AbortController().signal);
+
+  const { runtimes: offered } = runtimes.capabilities;
+  const named = selection.kind === "override" ? selection.names : [];
+  return [
+    good("runtimes", `offers ${offered.join(", ")}${selection.kind === "override" ? " (an override)" : ""}`),
+    ...runtimes.judged.map(({ ref, name, outcome }) =>
+      findingOf(`runtime ${ref}`, outcome, runtimes.offered(ref), named.includes(name)),
+    ),
+    ...unknownNames(named, runtimes),
+  ];
+}
+
+function findingOf(
+  subject: string,
+  outcome: RuntimeOutcome,
+  answer: RuntimeAnswer,
+  isNamed: boolean,
+): Finding {
+  if (outcome.kind === "malformed") {
+    return wrong(subject, describeOutcome(outcome), "correct the row in the table runtime");
+  }
+  if (answer.kind === "offered") return good(subject, describeOutcome(outcome));
+  return isNamed
+    ? wrong(subject, `named by an override, but ${answer.reason}`)
+    : notice(subject, answer.reason);
+}
+
+/** An override is believed, so a name that nothing stands behind is offered, and no sensor will start with it. */
+function unknownNames(named: readonly string[], { judged }: SensorRuntimes): readonly Finding[] {
+  return named
+    .filter((name) => name !== nativeRuntime && name !== builtinRuntime)
+    .filter((name) => !judged.some((runtime) => runtime.name === name))
+    .map((name) =>
+      wrong(
+        `runtime ${name}`,
+        "named by an override, but no row of the table runtime defines it",
+        "correct the name or insert the row",
+      ),
+    );
+}

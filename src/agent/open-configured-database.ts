@@ -1,0 +1,22 @@
+import type { Config } from "../config/schema.ts";
+import type { Database } from "../database/database.ts";
+import { openDatabase } from "../database/open-database.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+/**
+ * The configured database for a command that does one thing and ends: it does not wait for a database
+ * that is away.
+ */
+export async function openConfiguredDatabase(
+  { database, data_dir }: Config,
+  logger: Logger,
+): Promise<Database> {
+  return await openDatabase({
+    url: database.url,
+    dataDirectory: data_dir,
+    schema: database.schema,
+    connectionsMax: database.max_connections,
+    whenUnreachable: "fail",
+    logger,
+  });
+}

@@ -1,0 +1,40 @@
+/**
+ * Runs a service until a signal asks it to stop, or until it fails from within.
+ *
+ *     starting ──▶ serving ──first SIGINT or SIGTERM──▶ stopping ──▶ stopped
+ *         └──────────────────────────▲                     │
+ *              a signal while it starts stops it too        └── second signal: the process ends at once
+ *
+ * Stopping is the service's to bound; whoever cannot wait for it sends the second signal.
+ */
+export interface Service {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Rejects when the service can no longer do its work, for example when it was superseded. Never resolves. */
+  readonly failure: Promise<never>;
+}
+
+const stopSignals = ["SIGINT", "SIGTERM"] as const;
+
+/** @throws whatever start, stop or the service's own failure threw, after it was stopped */
+export async function serveUntilStopped(service: Service, complain: (text: string) => void): Promise<void> {
+  const asked = Promise.withResolvers<void>();
+  let isAsked = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (isAsked) {
+      complain(`ended at once by a second signal (${signal}); sensors were not waited for\n`);
+      process.exit(1);
+    }
+    isAsked = true;
+    asked.resolve();
+  };
+  for (const signal of stopSignals) process.on(signal, onSignal);
+
+  try {
+    const serving = service.start().then(() => asked.promise);
+    await Promise.race([serving, asked.promise, service.failure]);
+  } finally {
+    await service.stop();
+    for (const signal of stopSignals) process.off(signal, onSignal);
+  }
+}

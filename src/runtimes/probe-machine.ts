@@ -1,0 +1,20 @@
+import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
+import { ownExecutable } from "./executable-lookup.ts";
+import { probeEnvironment } from "./probe-environment.ts";
+import type { RuntimeMachine } from "./runtime-verification.ts";
+
+/** Long enough for an interpreter on a slow volume, short enough for a row that hangs. */
+const verificationTimeoutMs = 10_000;
+
+/** This machine as the agent was started on it. */
+export function probeMachine(
+  environment: Readonly<Record<string, string | undefined>>,
+  detected: readonly DetectedInterpreter[],
+): RuntimeMachine {
+  return {
+    lookup: { path: environment["PATH"], ownExecutable: ownExecutable() },
+    probeEnvironment: probeEnvironment(environment),
+    detected,
+    timeoutMs: verificationTimeoutMs,
+  };
+}

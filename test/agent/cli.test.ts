@@ -1,0 +1,117 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import manifest from "../../package.json" with { type: "json" };
+import { programDirectory } from "../support/program-directory.ts";
+
+test("--version prints name and version, --help lists every call", async () => {
+  expect(await agent(["--version"])).toEqual({
+    code: 0,
+    stdout: `attune-sensor-agent ${manifest.version}\n`,
+    stderr: "",
+  });
+  expect((await agent(["-V"])).stdout).toBe(`attune-sensor-agent ${manifest.version}\n`);
+
+  const help = await agent(["-h"]);
+  expect(help.code).toBe(0);
+  for (const call of ["--config", "--name", "--detect-only", "--format", "migrate", "packs", "doctor"]) {
+    expect(help.stdout).toContain(call);
+  }
+});
+
+test.each([
+  [["--no-such-option"], "unknown option '--no-such-option'"],
+  [["no-such-command"], "unknown command 'no-such-command'"],
+  [["--format", "xml"], "Allowed choices are text, json"],
+  [["packs", "load"], "missing required argument 'directories'"],
+  [["--config"], "argument missing"],
+])("a wrong call (%j) exits with 2 and says what is wrong on stderr alone", async (args, complaint) => {
+  const { code, stdout, stderr } = await agent(args);
+
+  expect(code).toBe(2);
+  expect(stdout).toBe("");
+  expect(stderr).toContain(complaint);
+});
+
+test("--detect-only prints the report, as text and as JSON, and needs no configuration", async () => {
+  const programs = programDirectory();
+  const ruby = programs.script("ruby", "echo ruby 3.1.2p20");
+  const environment = { PATH: programs.path, ATTUNE_CONFIG: "/nonexistent/config.yaml" };
+
+  expect(await agent(["--detect-only"], environment)).toEqual({
+    code: 0,
+    stdout: `Interpreters found on PATH:\n✓ ruby ${ruby} (3.1.2)\nATTUNE_SENSOR_RUNTIMES=ruby\n`,
+    stderr: "",
+  });
+  const { stdout } = await agent(["--detect-only", "--format", "json"], environment);
+  expect(JSON.parse(stdout)).toMatchObject({ runtimes: ["ruby"], override: null });
+});
+
+test("--detect-only under an override shows what it keeps and what it leaves out", async () => {
+  const programs = programDirectory();
+  programs.script("ruby", "echo ruby 3.1.2p20");
+  programs.script("perl", "echo v5.36.0");
+  const environment = { PATH: programs.path, ATTUNE_SENSOR_RUNTIMES: "rb,standalone" };
+
+  const { stdout } = await agent(["--detect-only"], environment);
+
+  expect(stdout).toContain("is a hard override");
+  expect(stdout).toContain("✓ ruby ");
+  expect(stdout).toMatch(/- perl .* was found but is left out/);
+  expect(stdout).toMatch(/\nATTUNE_SENSOR_RUNTIMES=ruby,native\n$/);
+});
+
+// Goal: a bare image pays for nothing that detection does not need.
+// Method: record every module that the process loads, and look for anything beyond the known few.
+test("--detect-only loads commander, cross-spawn and its own few files alone", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "attune-modules-"));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const recorded = join(directory, "modules");
+  const recorder = new URL("../fixtures/agent/record-modules.ts", import.meta.url).pathname;
+
+  await agent(["--detect-only"], { PATH: directory, MODULES_FILE: recorded }, ["--import", recorder]);
+
+  const urls = readFileSync(recorded, "utf8").trim().split("\n");
+  const packages = new Set(urls.flatMap((url) => /node_modules\/([^/]+)/.exec(url)?.[1] ?? []));
+  // The last five are what cross-spawn consists of.
+  const known = [
+    "commander",
+    "cross-spawn",
+    "isexe",
+    "path-key",
+    "shebang-command",
+    "shebang-regex",
+    "which",
+  ];
+  expect(packages.difference(new Set(known))).toEqual(new Set());
+  const folders = new Set(urls.flatMap((url) => /\/src\/([^/.]+)\//.exec(url)?.[1] ?? []));
+  expect([...folders].toSorted()).toEqual(["agent", "model", "processes", "runtimes"]);
+});
+
+test("a failure a person can act on is one line on stderr, and exit code 1", async () => {
+  const { code, stdout, stderr } = await agent(["migrate", "-c", "/nonexistent/config.yaml"]);
+
+  expect(code).toBe(1);
+  expect(stdout).toBe("");
+  expect(stderr).toMatch(
+    /^attune-sensor-agent: could not read the configuration \/nonexistent\/config\.yaml: there is no such file; .*\n$/,
+  );
+});
+
+async function agent(
+  args: readonly string[],
+  environment: Record<string, string> = { PATH: "/nonexistent" },
+  nodeArgs: readonly string[] = [],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const main = new URL("../../src/main.ts", import.meta.url).pathname;
+  return await new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [...nodeArgs, main, ...args],
+      { env: environment, cwd: tmpdir() },
+      (_, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }),
+    );
+  });
+}

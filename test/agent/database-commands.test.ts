@@ -1,0 +1,69 @@
+import { join } from "node:path";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { expect, onTestFinished, test } from "vitest";
+import { migrate } from "../../src/agent/commands/migrate.ts";
+import { loadPacks } from "../../src/agent/commands/packs-load.ts";
+import type { Invocation } from "../../src/agent/invocation.ts";
+import { asSuperuser, emptyDatabase } from "../support/postgres.ts";
+
+test("migrate applies what is missing and says what, then that nothing is", async () => {
+  await using empty = await emptyDatabase();
+  const first = invocation(empty.url);
+  const second = invocation(empty.url);
+
+  expect(await migrate(first)).toBe(0);
+  expect(await migrate(second)).toBe(0);
+
+  expect(first.printed()).toMatch(/^applied 20260101000001_create_platform\n(applied .+\n)+$/);
+  expect(second.printed()).toMatch(/ has every migration already\n$/);
+});
+
+test("packs are loaded into a database that nobody has used before, and loading again changes nothing", async () => {
+  await using empty = await emptyDatabase();
+  const pack = packWithOneTrigger();
+  const first = invocation(empty.url);
+  const second = invocation(empty.url, "json");
+
+  expect(await loadPacks(first, [pack])).toBe(0);
+  expect(await loadPacks(second, [pack])).toBe(0);
+
+  expect(first.printed()).toBe("created pack my\ncreated trigger my.tick\n2 changed, 0 unchanged\n");
+  expect(JSON.parse(second.printed())).toEqual({ changes: [], unchanged: 1, warnings: [] });
+  const { rows } = await asSuperuser(
+    (client) => client.query("select ref from attune.trigger where pack_ref = 'my'"),
+    empty.url,
+  );
+  expect(rows).toEqual([{ ref: "my.tick" }]);
+});
+
+test("a folder that is no pack is refused with file and reason", async () => {
+  await using empty = await emptyDatabase();
+
+  await expect(loadPacks(invocation(empty.url), ["/nonexistent"])).rejects.toMatchObject({
+    code: "PACK_INVALID",
+    reason: expect.stringContaining("/nonexistent/pack.yaml"),
+  });
+});
+
+function invocation(url: string, format: "text" | "json" = "text"): Invocation & { printed(): string } {
+  let printed = "";
+  return {
+    environment: { DATABASE_URL: url, ATTUNE__LOG__LEVEL: "error" },
+    configPath: undefined,
+    workerName: undefined,
+    format,
+    print: (text) => (printed += text),
+    complain: () => {},
+    printed: () => printed,
+  };
+}
+
+function packWithOneTrigger(): string {
+  const directory = mkdtempSync(join(tmpdir(), "attune-pack-"));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  mkdirSync(join(directory, "triggers"));
+  writeFileSync(join(directory, "pack.yaml"), "ref: my\nlabel: Mine\nversion: 1.0.0\n");
+  writeFileSync(join(directory, "triggers/tick.yaml"), "ref: my.tick\nlabel: Tick\n");
+  return directory;
+}
