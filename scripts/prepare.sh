@@ -3,16 +3,20 @@
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-if ! command -v npm > /dev/null; then
-  if [ "$(id -u)" -eq 0 ] && command -v apt-get > /dev/null; then
-    echo "installing Node.js and npm: apt-get install nodejs npm" >&2
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm > /dev/null
-  else
-    echo "could not find npm, and installing it needs root on Debian; install Node.js with npm and run this again" >&2
+# install_packages WHAT PACKAGE... : or says that somebody must.
+install_packages() {
+  local what=$1
+  shift
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get > /dev/null; then
+    echo "$what is missing, and installing it needs root on Debian; run: apt-get install $*" >&2
     exit 1
   fi
-fi
+  echo "installing $what: apt-get install $*" >&2
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" > /dev/null
+}
+
+if ! command -v npm > /dev/null; then install_packages "npm" nodejs npm; fi
 
 # npm writes its own copy of the lockfile last, so it is newer only after a complete installation.
 if ! [ node_modules/.package-lock.json -nt package-lock.json ]; then
@@ -21,3 +25,6 @@ if ! [ node_modules/.package-lock.json -nt package-lock.json ]; then
 fi
 
 PATH="$PWD/node_modules/.bin:$PATH"
+
+# Newer Nodes need a library that a bare Debian lacks.
+if ! node --version > /dev/null 2>&1; then install_packages "a library that Node.js needs" libatomic1 libstdc++6; fi
