@@ -66,7 +66,7 @@ export const layers: readonly Layer[] = [
 export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
   "@electric-sql/pglite": ["database"],
   amqplib: ["messaging"],
-  commander: ["agent", "main.ts"],
+  commander: ["agent"],
   "cross-spawn": ["processes"],
   "fastest-levenshtein": ["config", "model", "packs"],
   fastify: ["api"],
