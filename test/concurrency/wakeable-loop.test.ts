@@ -13,6 +13,7 @@ function clockByHand(): Clock & { readonly sleeps: number[]; pass(): Promise<voi
       sleeps.push(ms);
       return new Promise((resolve) => {
         wakeSleeper = resolve;
+        if (signal?.aborted) resolve();
         signal?.addEventListener("abort", () => resolve());
       });
     },
