@@ -6,8 +6,11 @@
 import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
 import { runtimesVariable, selectRuntimes } from "../model/runtime-selection.ts";
 import { detectInterpreters, type DetectionOptions } from "../runtimes/interpreter-detection.ts";
+import { splitEnvironment, type SplitEnvironment } from "./restored-environment.ts";
 
 export interface Bootstrap {
+  /** The environment, with what is meant for the image's programs apart. */
+  readonly environment: SplitEnvironment;
   readonly detectedInterpreters: readonly DetectedInterpreter[];
   /** The override that came from outside, canonical; undefined when there was none. */
   readonly runtimesFromEnvironment: readonly string[] | undefined;
@@ -17,11 +20,12 @@ export function bootstrapRuntimes(
   environment: NodeJS.ProcessEnv,
   limits: Omit<DetectionOptions, "environment"> = {},
 ): Bootstrap {
-  const detectedInterpreters = detectInterpreters({ environment, ...limits });
+  const split = splitEnvironment(environment);
+  const detectedInterpreters = detectInterpreters({ environment: split.restored, ...limits });
   const selection = selectRuntimes(environment[runtimesVariable], undefined);
   if (selection.kind === "override") {
-    return { detectedInterpreters, runtimesFromEnvironment: selection.names };
+    return { environment: split, detectedInterpreters, runtimesFromEnvironment: selection.names };
   }
   environment[runtimesVariable] = detectedInterpreters.map(({ name }) => name).join(",");
-  return { detectedInterpreters, runtimesFromEnvironment: undefined };
+  return { environment: split, detectedInterpreters, runtimesFromEnvironment: undefined };
 }

@@ -3,9 +3,14 @@ import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
 import { builtinRuntime, nativeRuntime } from "../model/runtime-names.ts";
 import { runtimesVariable } from "../model/runtime-selection.ts";
 import { probedBinaries } from "../runtimes/interpreter-detection.ts";
-import type { Bootstrap } from "./bootstrap.ts";
 
-export function detectionReportText({ detectedInterpreters, runtimesFromEnvironment }: Bootstrap): string {
+/** What the report is about; a Bootstrap satisfies it. */
+interface Detection {
+  readonly detectedInterpreters: readonly DetectedInterpreter[];
+  readonly runtimesFromEnvironment: readonly string[] | undefined;
+}
+
+export function detectionReportText({ detectedInterpreters, runtimesFromEnvironment }: Detection): string {
   const lines =
     runtimesFromEnvironment === undefined
       ? [
@@ -18,7 +23,7 @@ export function detectionReportText({ detectedInterpreters, runtimesFromEnvironm
   return [...lines, variableLine(detectedInterpreters, runtimesFromEnvironment), ""].join("\n");
 }
 
-export function detectionReportJson({ detectedInterpreters, runtimesFromEnvironment }: Bootstrap): string {
+export function detectionReportJson({ detectedInterpreters, runtimesFromEnvironment }: Detection): string {
   const override = runtimesFromEnvironment;
   const isFound = (name: string): boolean => detectedInterpreters.some((found) => found.name === name);
   const report = {

@@ -6,7 +6,11 @@ import type { RuntimeMachine } from "./runtime-verification.ts";
 /** Long enough for an interpreter on a slow volume, short enough for a row that hangs. */
 const verificationTimeoutMs = 10_000;
 
-/** This machine as the agent was started on it. */
+/**
+ * This machine as the agent was started on it.
+ *
+ * @param environment with what the executable set aside for the image's programs restored
+ */
 export function probeMachine(
   environment: Readonly<Record<string, string | undefined>>,
   detected: readonly DetectedInterpreter[],

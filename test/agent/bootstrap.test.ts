@@ -32,6 +32,17 @@ test("an empty variable counts as unset", () => {
   expect(environment["ATTUNE_SENSOR_RUNTIMES"]).toBe("python,ruby");
 });
 
+test("what was set aside for the image's programs is given back to them alone", () => {
+  const programs = programDirectory();
+  programs.script("ruby", `echo "1.\${#LD_LIBRARY_PATH}.0"`);
+
+  const bootstrap = bootstrapRuntimes({ PATH: programs.path, "@D_LIBRARY_PATH": "/opt/lib" });
+
+  expect(bootstrap.detectedInterpreters[0]?.version).toBe("1.8.0");
+  expect(bootstrap.environment.own).not.toHaveProperty("LD_LIBRARY_PATH");
+  expect(bootstrap.environment.restored["LD_LIBRARY_PATH"]).toBe("/opt/lib");
+});
+
 test("the environment goes before the configuration, the configuration before detection", () => {
   expect(selectRuntimes("sh", ["node"])).toEqual({ kind: "override", by: "environment", names: ["shell"] });
   expect(selectRuntimes(undefined, ["Node.js"])).toEqual({ kind: "override", by: "config", names: ["node"] });

@@ -43,16 +43,12 @@ async function examine(invocation: Invocation): Promise<readonly Finding[]> {
     ...warnings.map((warning) => notice("configuration", warning)),
     ...(await findingsOf({
       broker: () => checkBroker(config),
-      database: () => examineDatabase(config, bootstrap, invocation.environment),
+      database: () => examineDatabase(config, bootstrap),
     })),
   ];
 }
 
-async function examineDatabase(
-  config: Config,
-  bootstrap: Bootstrap,
-  environment: NodeJS.ProcessEnv,
-): Promise<readonly Finding[]> {
+async function examineDatabase(config: Config, bootstrap: Bootstrap): Promise<readonly Finding[]> {
   // Looking must not create a database.
   if (config.database.url === undefined && !existsSync(config.data_dir)) {
     return [notice("database", `embedded, to be made in ${config.data_dir} at the first start`)];
@@ -66,7 +62,7 @@ async function examineDatabase(
     connected,
     ...migrations,
     ...(await findingsOf({
-      runtimes: () => checkRuntimes(config, bootstrap, environment, database),
+      runtimes: () => checkRuntimes(config, bootstrap, database),
       "pack files": () => checkPackFiles(config, database),
       placement: () => checkPlacement(database),
     })),

@@ -6,21 +6,18 @@ import { agentVersion } from "../version.ts";
 
 /** Runs the sensor service until SIGINT or SIGTERM. */
 export async function runService(invocation: Invocation): Promise<ExitCode> {
-  const { environment, complain } = invocation;
   // Before anything else is loaded: the interpreters are asked synchronously.
-  const { detectedInterpreters, runtimesFromEnvironment } = bootstrapRuntimes(environment);
+  const bootstrap = bootstrapRuntimes(invocation.environment);
 
   const loaded = loadConfiguration(invocation);
-  const logger = await openLogger(loaded, environment);
+  const logger = await openLogger(loaded, invocation.environment);
   const { SensorService } = await import("../../service.ts");
   const service = new SensorService({
     config: loaded.config,
     logger,
-    environment,
-    detectedInterpreters,
-    runtimesFromEnvironment,
+    ...bootstrap,
     agentVersion,
   });
-  await serveUntilStopped(service, complain);
+  await serveUntilStopped(service, invocation.complain);
   return 0;
 }

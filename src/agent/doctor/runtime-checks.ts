@@ -17,8 +17,7 @@ import { good, notice, wrong, type Finding } from "./finding.ts";
  */
 export async function checkRuntimes(
   { sensor }: Config,
-  { detectedInterpreters, runtimesFromEnvironment }: Bootstrap,
-  environment: NodeJS.ProcessEnv,
+  { environment, detectedInterpreters, runtimesFromEnvironment }: Bootstrap,
   database: Database,
 ): Promise<readonly Finding[]> {
   const selection = selectRuntimes(runtimesFromEnvironment?.join(","), sensor.capabilities.runtimes);
@@ -26,7 +25,7 @@ export async function checkRuntimes(
     database,
     workerName: sensor.worker_name,
     selection,
-    machine: probeMachine(environment, detectedInterpreters),
+    machine: probeMachine(environment.restored, detectedInterpreters),
     cacheTtlMs: 0,
     intervalMs: 0,
     capabilitiesChanged: async () => {},
