@@ -50,16 +50,7 @@ const comparisons: fc.Arbitrary<JsonValue> = fc.oneof(
   comparison(["exists", "not_exists"], fc.constant(null)),
 );
 
-const trees: fc.Arbitrary<JsonValue> = fc.letrec<{ tree: JsonValue }>((tie) => ({
-  tree: fc.oneof(
-    { maxDepth: 3, withCrossShrink: true },
-    { arbitrary: comparisons, weight: 4 },
-    { arbitrary: fc.array(tie("tree"), { maxLength: 3 }), weight: 1 },
-    { arbitrary: fc.array(tie("tree"), { maxLength: 3 }).map((all) => ({ all })), weight: 1 },
-    { arbitrary: fc.array(tie("tree"), { minLength: 1, maxLength: 3 }).map((any) => ({ any })), weight: 1 },
-    { arbitrary: tie("tree").map((not) => ({ not })), weight: 1 },
-  ),
-})).tree;
+const trees = treesOf(comparisons);
 
 export const conditions: fc.Arbitrary<JsonValue> = fc.oneof(
   { arbitrary: trees, weight: 10 },
@@ -74,6 +65,29 @@ export const ruleTexts: fc.Arbitrary<readonly RuleText[]> = fc.uniqueArray(
       ruleText({ id: `${number}`, triggerRef, conditions: generated }),
     ),
   { selector: ({ id }) => id, maxLength: 60 },
+);
+
+const alike: readonly JsonValue[] = [
+  ...["a", "b", "c"].flatMap((field) => [0, 1].map((value) => ({ field, operator: "equals", value }))),
+  { field: "a", operator: "in", value: [1, 2] },
+  { field: "b", operator: "in", value: [0, "ab"] },
+  { field: "a", operator: "greater_than", value: 0 },
+  { field: "b", operator: "not_equals", value: 1 },
+  { field: "c", operator: "exists" },
+];
+
+/** Many rules that say the same few things in different combinations, so that an index has to tell them apart. */
+export const similarRules: fc.Arbitrary<readonly RuleText[]> = fc
+  .array(treesOf(fc.constantFrom(...alike)), { minLength: 30, maxLength: 150 })
+  .map((all) => all.map((generated, index) => ruleText({ id: `${index + 1}`, conditions: generated })));
+
+export const similarPayloads: fc.Arbitrary<JsonObject> = fc.record(
+  {
+    a: fc.constantFrom<JsonValue>(0, 1, 2),
+    b: fc.constantFrom<JsonValue>(0, 1, "ab"),
+    c: fc.constantFrom<JsonValue>(0, 1, null),
+  },
+  { requiredKeys: [] },
 );
 
 export const events: fc.Arbitrary<EventFacts> = fc
@@ -103,6 +117,19 @@ export function eventFacts(parts: Partial<EventFacts>): EventFacts {
     triggerInstanceId: null,
     ...parts,
   };
+}
+
+function treesOf(leaves: fc.Arbitrary<JsonValue>): fc.Arbitrary<JsonValue> {
+  return fc.letrec<{ tree: JsonValue }>((tie) => ({
+    tree: fc.oneof(
+      { maxDepth: 3, withCrossShrink: true },
+      { arbitrary: leaves, weight: 4 },
+      { arbitrary: fc.array(tie("tree"), { maxLength: 3 }), weight: 2 },
+      { arbitrary: fc.array(tie("tree"), { maxLength: 3 }).map((all) => ({ all })), weight: 1 },
+      { arbitrary: fc.array(tie("tree"), { minLength: 1, maxLength: 3 }).map((any) => ({ any })), weight: 2 },
+      { arbitrary: tie("tree").map((not) => ({ not })), weight: 1 },
+    ),
+  })).tree;
 }
 
 function comparison(operators: readonly string[], values: fc.Arbitrary<JsonValue>): fc.Arbitrary<JsonValue> {

@@ -1,0 +1,179 @@
+/**
+ * Chooses the place of each rule in its trigger's index.
+ *
+ * A rule goes under the equalities of the conjunct whose equalities the fewest rules share; without
+ * any, under the predicate that most rules share; else into the rest. A drawer that comes out large is
+ * indexed again by what is left of its rules, so an equality that all of them share does no harm. Each
+ * step takes from a rule what it was filed by, so this ends.
+ *
+ * Everything here yields between slices of work, since a trigger may have ten thousand rules.
+ */
+import type { Predicate } from "../conditions/predicate.ts";
+import type { FieldPath } from "../field-path.ts";
+import type { JsonValue } from "../json.ts";
+import type { CompiledRule } from "./compiled-rule.ts";
+import type { Conjunct, Equality } from "./conjunct.ts";
+import type { Drawer, FieldDrawers, FiledRule, RuleIndex } from "./rule-index.ts";
+
+/** A rule with the conjuncts that its place so far does not imply. */
+interface UnfiledRule {
+  readonly rule: CompiledRule;
+  readonly left: readonly Conjunct[];
+}
+
+/** A drawer above this many rules is indexed again. */
+const drawerMax = 24;
+/** Fewer rules than this behind a predicate are as well decided one by one. */
+const sharersMin = 4;
+const rulesPerSlice = 500;
+
+export function* indexRules(rules: readonly CompiledRule[]): Generator<void, RuleIndex> {
+  return yield* fileRules(rules.map((rule) => ({ rule, left: rule.conjuncts })));
+}
+
+function* fileRules(unfiled: readonly UnfiledRule[]): Generator<void, RuleIndex> {
+  const { byField, others } = yield* fileByEquality(unfiled);
+  const { byPredicate, rest } = yield* fileByPredicate(others);
+  const fields: FieldDrawers[] = [];
+  for (const { path, byValue } of byField) fields.push({ path, byValue: yield* closeDrawers(byValue) });
+  const gates = yield* closeDrawers(byPredicate);
+  return {
+    fields,
+    gates: [...gates].map(([predicate, drawer]) => ({ predicate, drawer })),
+    rest: rest.map(filed),
+  };
+}
+
+function* closeDrawers<Key>(
+  open: ReadonlyMap<Key, UnfiledRule[]>,
+): Generator<void, ReadonlyMap<Key, Drawer>> {
+  const drawers = new Map<Key, Drawer>();
+  for (const [key, rules] of open) {
+    if (isSliceEnd(drawers.size)) yield;
+    const isIndexed = rules.length > drawerMax && rules.some(({ left }) => left.length > 0);
+    drawers.set(
+      key,
+      isIndexed
+        ? { kind: "index", index: yield* fileRules(rules) }
+        : { kind: "list", rules: rules.map(filed) },
+    );
+  }
+  return drawers;
+}
+
+interface OpenField {
+  readonly path: FieldPath;
+  readonly byValue: Map<JsonValue, UnfiledRule[]>;
+}
+
+interface FiledByEquality {
+  readonly byField: readonly OpenField[];
+  readonly others: readonly UnfiledRule[];
+}
+
+function* fileByEquality(unfiled: readonly UnfiledRule[]): Generator<void, FiledByEquality> {
+  const sharers = yield* countSharers(unfiled);
+  const byField = new Map<string, OpenField>();
+  const others: UnfiledRule[] = [];
+  for (const [count, { rule, left }] of unfiled.entries()) {
+    if (isSliceEnd(count)) yield;
+    const chosen = rarest(left, sharers);
+    if (chosen === undefined) {
+      others.push({ rule, left });
+      continue;
+    }
+    const remaining = { rule, left: withoutEqualities(left, chosen) };
+    for (const { field, path, value } of chosen.equalities) {
+      const { byValue } = byField.getOrInsertComputed(field, () => ({ path, byValue: new Map() }));
+      byValue.getOrInsertComputed(value, () => []).push(remaining);
+    }
+  }
+  return { byField: [...byField.values()], others };
+}
+
+type Sharers = ReadonlyMap<string, ReadonlyMap<JsonValue, number>>;
+
+/** How many conjuncts tell each equality, by field and value. */
+function* countSharers(unfiled: readonly UnfiledRule[]): Generator<void, Sharers> {
+  const sharers = new Map<string, Map<JsonValue, number>>();
+  for (const [count, { left }] of unfiled.entries()) {
+    if (isSliceEnd(count)) yield;
+    for (const { equalities } of left) {
+      for (const { field, value } of equalities) {
+        const byValue = sharers.getOrInsertComputed(field, () => new Map<JsonValue, number>());
+        byValue.set(value, (byValue.get(value) ?? 0) + 1);
+      }
+    }
+  }
+  return sharers;
+}
+
+/** The conjunct whose equalities the fewest rules share; undefined when none tells any. */
+function rarest(conjuncts: readonly Conjunct[], sharers: Sharers): Conjunct | undefined {
+  const countOf = ({ field, value }: Equality): number => sharers.get(field)?.get(value) ?? 0;
+  let chosen: Conjunct | undefined;
+  let fewest = Infinity;
+  for (const conjunct of conjuncts) {
+    if (conjunct.equalities.length === 0) continue;
+    const count = conjunct.equalities.reduce((sum, equality) => sum + countOf(equality), 0);
+    if (count < fewest) [chosen, fewest] = [conjunct, count];
+  }
+  return chosen;
+}
+
+/** An implied conjunct is done with; another is still to be decided, but no longer to be filed by. */
+function withoutEqualities(left: readonly Conjunct[], chosen: Conjunct): readonly Conjunct[] {
+  if (chosen.isImplied) return left.filter((conjunct) => conjunct !== chosen);
+  return left.map((conjunct) => (conjunct === chosen ? { ...conjunct, equalities: [] } : conjunct));
+}
+
+interface FiledByPredicate {
+  readonly byPredicate: ReadonlyMap<Predicate, UnfiledRule[]>;
+  readonly rest: readonly UnfiledRule[];
+}
+
+function* fileByPredicate(unfiled: readonly UnfiledRule[]): Generator<void, FiledByPredicate> {
+  const sharers = new Map<Predicate, number>();
+  for (const [count, { left }] of unfiled.entries()) {
+    if (isSliceEnd(count)) yield;
+    for (const predicate of predicatesAmong(left)) sharers.set(predicate, (sharers.get(predicate) ?? 0) + 1);
+  }
+  const byPredicate = new Map<Predicate, UnfiledRule[]>();
+  const rest: UnfiledRule[] = [];
+  for (const [count, { rule, left }] of unfiled.entries()) {
+    if (isSliceEnd(count)) yield;
+    const chosen = mostShared(predicatesAmong(left), sharers);
+    if (chosen === undefined) {
+      rest.push({ rule, left });
+      continue;
+    }
+    const remaining = left.filter(({ node }) => node.kind !== "predicate" || node.predicate !== chosen);
+    byPredicate.getOrInsertComputed(chosen, () => []).push({ rule, left: remaining });
+  }
+  return { byPredicate, rest };
+}
+
+function predicatesAmong(conjuncts: readonly Conjunct[]): readonly Predicate[] {
+  return conjuncts.flatMap(({ node }) => (node.kind === "predicate" ? [node.predicate] : []));
+}
+
+function mostShared(
+  predicates: readonly Predicate[],
+  sharers: ReadonlyMap<Predicate, number>,
+): Predicate | undefined {
+  let chosen: Predicate | undefined;
+  let most = sharersMin - 1;
+  for (const predicate of predicates) {
+    const count = sharers.get(predicate) ?? 0;
+    if (count > most) [chosen, most] = [predicate, count];
+  }
+  return chosen;
+}
+
+function filed({ rule, left }: UnfiledRule): FiledRule {
+  return { rule, nodes: left.map((conjunct) => conjunct.node) };
+}
+
+function isSliceEnd(count: number): boolean {
+  return count % rulesPerSlice === rulesPerSlice - 1;
+}
