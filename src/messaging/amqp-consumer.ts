@@ -73,6 +73,7 @@ async function declareQueue(channel: Channel, { exchange, bindings, queue }: Sub
     channel.assertQueue(queue ?? "", {
       durable: isShared,
       exclusive: !isShared,
+      autoDelete: !isShared,
       ...(queue === deadLetterQueue.name ? { maxLength: deadLetterQueue.lengthMax } : { deadLetterExchange }),
     }),
   );

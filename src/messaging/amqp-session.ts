@@ -75,7 +75,10 @@ export async function openSession(options: SessionOptions): Promise<AmqpSession>
 /** Why something failed, in one line; of several attempts at once (IPv4 and IPv6) the first. */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
-  return error instanceof Error ? error.message : String(error);
+  const reason = error instanceof Error ? error.message : String(error);
+  // What amqplib makes of the broker's refusal of a virtual host; the broker's words are lost to us.
+  if (!reason.startsWith("Expected ConnectionOpenOk; got <ConnectionClose")) return reason;
+  return "the broker refused the virtual host: there is none of that name, or the user may not use it";
 }
 
 /** amqplib ends a socket but never destroys it, and a half-dead one would linger for many minutes. */

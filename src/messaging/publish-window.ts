@@ -11,8 +11,8 @@
  * repetition by its message id.
  *
  * A broker answers a message it cannot accept by closing the channel, without saying which message.
- * Those in flight then become suspects and are sent one by one; the one that is alone in flight when
- * the channel is closed again is rejected, the others pass.
+ * Those in flight then become suspects and are sent one by one; the one that gets the channel closed
+ * again is rejected, the others pass.
  *
  * The window knows nothing of AMQP: the transport gives it a `send`, and the broker's answers by tag.
  */
@@ -93,9 +93,10 @@ export class PublishWindow {
   lose(refusal?: Error): void {
     this.#send = undefined;
     const sent = this.#entries.slice(this.#head, this.#next).filter((entry) => entry !== undefined);
-    if (refusal !== undefined && sent.length === 1) {
+    if (refusal !== undefined && this.#suspects > 0) {
+      // It was alone, and the topology was declared anew before: it is this message.
+      if (sent.length > 0) this.#suspects -= 1;
       sent.pop()?.reject(refusal);
-      this.#suspects = Math.max(this.#suspects - 1, 0);
     } else if (refusal !== undefined) {
       this.#suspects = sent.length;
     }

@@ -200,7 +200,8 @@ class RabbitmqTransport implements MessageTransport {
     } catch (error) {
       return reasonOf(session?.hasEnded ? await session.ended : error);
     } finally {
-      this.#up = Promise.withResolvers();
+      // Those who wait for a session hold this promise: it is replaced only once it was kept.
+      if (this.#link.kind === "up") this.#up = Promise.withResolvers();
       await session?.close(goodbyeLimitMs);
     }
   }
@@ -270,7 +271,7 @@ class RabbitmqTransport implements MessageTransport {
   }
 
   #waiting(): string {
-    return `${this.#window.unconfirmed} messages wait`;
+    return `messages waiting: ${this.#window.unconfirmed}`;
   }
 
   #closedError(): Error {
