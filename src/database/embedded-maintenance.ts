@@ -36,6 +36,8 @@ const listNeglectedTables: Statement<{ readonly schema: string }, string> = {
 
 export async function maintain(run: Run, schema: string): Promise<void> {
   const queryable = { query: run };
+  // Or what was counted within the last second is not there yet.
+  await run({ text: "select pg_stat_force_next_flush()" });
   for (const table of await rowsOf(queryable, listNeglectedTables, { schema })) {
     await run({ text: `vacuum (analyze) ${table}` });
   }

@@ -4,8 +4,11 @@
  *
  * Everything runs one after the other on that connection; a transaction keeps others waiting to its
  * end. Subscriptions and locks exclude within this process, and the lock on the directory keeps other
- * processes out. The server runs on the main thread: while it computes, nothing else does.
+ * processes out. The server runs on the main thread: while it computes, nothing else does. A caller that
+ * asks again at once would even keep timers and sockets waiting between two statements, since the engine
+ * never touches the event loop; so every few milliseconds a statement lets them have their turn first.
  */
+import { setImmediate as othersTurn } from "node:timers/promises";
 import type { Transaction } from "@electric-sql/pglite";
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -29,6 +32,8 @@ export interface EmbeddedOptions {
 
 type Hint = (payload: string | undefined) => void;
 
+const turnMs = 5;
+
 /** The engine itself, or a transaction in it. */
 type Runner = Pick<Transaction, "query" | "exec">;
 
@@ -45,8 +50,13 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
   });
 
   let broken: Error | undefined;
+  let othersHadTurnAtMs = performance.now();
   const run = async (runner: Runner, query: Query): Promise<{ rows: object[] }> => {
     if (isClosed) throw new ConnectionError("the embedded database is closed", "nothing-done");
+    if (performance.now() - othersHadTurnAtMs > turnMs) {
+      await othersTurn();
+      othersHadTurnAtMs = performance.now();
+    }
     try {
       return await runOn(runner, query);
     } catch (error) {

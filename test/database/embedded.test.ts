@@ -1,22 +1,43 @@
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import type { Database } from "../../src/database/database.ts";
+import type { Database, Query } from "../../src/database/database.ts";
 import { loadMigrations } from "../../src/database/embedded-migrations.ts";
+import { maintain } from "../../src/database/embedded-maintenance.ts";
 import { openEmbedded } from "../../src/database/embedded.ts";
 import { migrate } from "../../src/database/migrate.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { testConformance } from "./conformance.ts";
 
+/** An empty database, copied by the tests: making one takes seconds. */
+const made = mkdtempSync(join(tmpdir(), "attune-embedded-"));
+beforeAll(async () => {
+  const database = await openEmbedded({ dataDirectory: made, logger: silentLogger });
+  await database[Symbol.asyncDispose]();
+});
+afterAll(() => rmSync(made, { recursive: true }));
+
 describe("the embedded database as a database", () => {
   let database: Database;
   const directory = mkdtempSync(join(tmpdir(), "attune-embedded-"));
   beforeAll(async () => {
+    cpSync(made, directory, { recursive: true });
     database = await openEmbedded({ dataDirectory: directory, logger: silentLogger });
     await migrate(database, loadMigrations(), silentLogger);
   });
@@ -46,7 +67,7 @@ describe("the embedded database as a database", () => {
 // Method: a real process commits and says so, row by row; kill it at some moment, open, compare. Three
 // times over the same directory, so that recovery is recovered from as well.
 test("commits survive kill -9", async () => {
-  const directory = freshDirectory();
+  const directory = madeDirectory();
   let keptBefore = 0;
   for (const count of [30, 7, 90]) {
     const writer = startWriter(directory);
@@ -63,9 +84,73 @@ test("commits survive kill -9", async () => {
   }
 }, 60_000);
 
+// Goal: a commit is on the disk, not only handed to the system: it survives a loss of power.
+// Method: let Node trace its own calls of a process that makes a hundred commits, and count.
+test("each commit reaches the disk", async () => {
+  const directory = madeDirectory();
+  const trace = join(directory, "trace.json");
+  const writer = startWriter(directory, [
+    "--trace-event-categories=node.fs.sync",
+    `--trace-event-file-pattern=${trace}`,
+  ]);
+  await linesUntil(writer, "100");
+  writer.kill("SIGTERM");
+  await once(writer, "close");
+
+  const calls = readFileSync(trace, "utf8").match(/fs\.sync\.fsync/g) ?? [];
+  expect(calls.length).toBeGreaterThan(100);
+}, 60_000);
+
+test("the log is kept short and the tables are vacuumed", async () => {
+  await using database = await openEmbedded({ dataDirectory: madeDirectory(), logger: silentLogger });
+  const run = (query: Query): Promise<{ rows: object[] }> => database.query(query);
+  await run({ text: "create schema attune; create table attune.busy (filler text)" });
+  await run({
+    text: "insert into attune.busy select repeat(md5(i::text), 30) from generate_series(1, 30000) as i",
+  });
+  await run({ text: "delete from attune.busy" });
+  await run({ text: "select pg_stat_force_next_flush()" });
+  const measure = {
+    text: `select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), redo_lsn)::float8 > 16000000 as is_long,
+                  (select n_dead_tup from pg_stat_user_tables where relname = 'busy') as dead
+             from pg_control_checkpoint()`,
+  };
+  expect((await run(measure)).rows).toEqual([{ is_long: true, dead: "30000" }]);
+
+  await maintain(run, "attune");
+
+  expect((await run(measure)).rows).toEqual([{ is_long: false, dead: "0" }]);
+});
+
+test("timers have their turn while statements follow one another without end", async () => {
+  await using database = await openEmbedded({ dataDirectory: madeDirectory(), logger: silentLogger });
+  const timer = AbortSignal.timeout(50);
+  const startMs = performance.now();
+  while (!timer.aborted && performance.now() - startMs < 5_000) await database.query({ text: "select 1" });
+
+  expect(timer.aborted).toBe(true);
+});
+
+test("it starts from assets given as bytes, as in the single executable", async () => {
+  const packaged = dirname(createRequire(import.meta.url).resolve("@electric-sql/pglite"));
+  const bytesOf = (file: string): Uint8Array<ArrayBuffer> =>
+    new Uint8Array(readFileSync(join(packaged, file)));
+  await using database = await openEmbedded({
+    dataDirectory: freshDirectory(),
+    logger: silentLogger,
+    assets: {
+      server: bytesOf("pglite.wasm"),
+      initdb: bytesOf("initdb.wasm"),
+      files: bytesOf("pglite.data"),
+    },
+  });
+
+  expect((await database.query({ text: "select 1 as one" })).rows).toEqual([{ one: 1 }]);
+});
+
 describe("the data directory", () => {
   test("is refused to a second process while the first lives, and free once it was killed", async () => {
-    const directory = freshDirectory();
+    const directory = madeDirectory();
     const writer = startWriter(directory);
     await linesUntil(writer, "1");
 
@@ -82,7 +167,7 @@ describe("the data directory", () => {
   });
 
   test("is refused to the same process a second time, and free once closed", async () => {
-    const directory = freshDirectory();
+    const directory = madeDirectory();
     const database = await openEmbedded({ dataDirectory: directory, logger: silentLogger });
     await expect(openEmbedded({ dataDirectory: directory, logger: silentLogger })).rejects.toMatchObject({
       code: "DATA_DIRECTORY_IN_USE",
@@ -111,9 +196,11 @@ describe("the data directory", () => {
 
 type Writer = ChildProcessByStdio<null, Readable, null>;
 
-function startWriter(directory: string): Writer {
+function startWriter(directory: string, nodeOptions: string[] = []): Writer {
   const program = join(import.meta.dirname, "fixtures/embedded-writer.ts");
-  const writer = spawn(process.execPath, [program, directory], { stdio: ["ignore", "pipe", "inherit"] });
+  const writer = spawn(process.execPath, [...nodeOptions, program, directory], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   onTestFinished(() => void writer.kill("SIGKILL"));
   return writer;
 }
@@ -122,6 +209,12 @@ function startWriter(directory: string): Writer {
 async function linesUntil(writer: Writer, line: string): Promise<number> {
   for await (const read of createInterface(writer.stdout)) if (read === line) return Number(line);
   throw new Error(`the writer ended before it wrote ${line}`);
+}
+
+function madeDirectory(): string {
+  const directory = freshDirectory();
+  cpSync(made, directory, { recursive: true });
+  return directory;
 }
 
 function freshDirectory(): string {

@@ -17,6 +17,8 @@ export interface FreshDatabase extends AsyncDisposable {
   readonly url: string;
   /** Opened; closed with the scope. */
   readonly database: Database;
+  /** A plain connection of its own, with the schema in its search path; ended with the scope. */
+  connect(): Promise<Client>;
 }
 
 const serverUrl =
@@ -29,10 +31,18 @@ export async function freshDatabase(options: Partial<PostgresqlOptions> = {}): P
   const database = await openPostgresql({ url, logger: silentLogger, connectionsMax: 10, ...options });
   // Each clone is an installation of its own, as it would be in life.
   await database.query({ text: "update attune.installation set id = gen_random_uuid()" });
+  const clients: Client[] = [];
   return {
     url,
     database,
+    async connect() {
+      const client = new Client({ connectionString: url, options: "-c search_path=attune,public" });
+      await client.connect();
+      clients.push(client);
+      return client;
+    },
     async [Symbol.asyncDispose]() {
+      for (const client of clients) await client.end();
       await database[Symbol.asyncDispose]();
       await dropDatabase(name);
     },

@@ -1,0 +1,267 @@
+/**
+ * The database triggers that tell running agents of changed definitions: the rule revision, the
+ * messages owed for rules, the notifications, and the immutability of events.
+ */
+import fc from "fast-check";
+import type { Client } from "pg";
+import { expect, test } from "vitest";
+import type { Database } from "../../src/database/database.ts";
+import { Row } from "../../src/database/statement.ts";
+import { messageId } from "../../src/model/identifiers.ts";
+import { freshDatabase } from "../support/postgres.ts";
+
+const insertRule = "insert into rule (ref, action_ref, trigger_ref, trigger_params, trigger) values";
+
+test.each([
+  { change: `${insertRule} ('r', 'a', 't', '{}', null)` },
+  { change: "update rule set conditions = '[]' where ref = 'kept'" },
+  { change: "update rule set enabled = not enabled where ref = 'kept'" },
+  { change: "delete from rule where ref = 'kept'" },
+  { change: "truncate rule cascade" },
+  { change: "update trigger set enabled = false where ref = 'core.kept'" },
+])("the revision rises by one with: $change", async ({ change }) => {
+  await using fresh = await freshDatabase();
+  await fresh.database.query({
+    text: `${insertRule} ('kept', 'a', 't', '{}', null); insert into trigger (ref) values ('core.kept')`,
+  });
+  const before = await revision(fresh.database);
+
+  await fresh.database.query({ text: change });
+
+  expect(await revision(fresh.database)).toBe(before + 1n);
+});
+
+test("the revision rises once per transaction, however many rows it changes", async () => {
+  await using fresh = await freshDatabase();
+  const before = await revision(fresh.database);
+
+  await fresh.database.transaction(async (transaction) => {
+    await transaction.query({
+      text: `${insertRule} ('one', 'a', 't', '{}', null), ('two', 'a', 't', '{}', null)`,
+    });
+    await transaction.query({ text: "insert into trigger (ref) values ('core.one')" });
+    await transaction.query({ text: "update rule set enabled = false" });
+  });
+
+  expect(await revision(fresh.database)).toBe(before + 1n);
+});
+
+test("the revision does not rise with a transaction that is rolled back, nor with a change of nothing", async () => {
+  await using fresh = await freshDatabase();
+  const before = await revision(fresh.database);
+
+  const rolledBack = fresh.database.transaction(async (transaction) => {
+    await transaction.query({ text: `${insertRule} ('one', 'a', 't', '{}', null)` });
+    throw new Error("changed my mind");
+  });
+  await expect(rolledBack).rejects.toThrow("changed my mind");
+  await fresh.database.query({ text: "update rule set enabled = false where ref = 'nobody'" });
+
+  expect(await revision(fresh.database)).toBe(before);
+});
+
+// Goal: somebody's open transaction over a rule holds up no events.
+// Method: leave one open; a batch's share lock on the revision must be had at once. Then commit while a
+// batch holds that lock: the commit waits for the batch, so no event is stored under a passed revision.
+test("an open transaction over a rule does not hold up a batch, a commit waits for one", async () => {
+  await using fresh = await freshDatabase();
+  const editor = await fresh.connect();
+  await editor.query("begin");
+  await editor.query(`${insertRule} ('one', 'a', 't', '{}', null)`);
+
+  const batch = await fresh.connect();
+  await batch.query("begin");
+  const { rows } = await batch.query("select value from rule_revision for share nowait");
+  const commit = editor.query("commit");
+  await expect.poll(() => isWaitingForLock(fresh.database, editor), { timeout: 10_000 }).toBe(true);
+  expect(String(Object(rows[0]).value)).toBe(String(await revision(fresh.database)));
+
+  await batch.query("commit");
+  await commit;
+  expect(await revision(fresh.database)).toBe(BigInt(Object(rows[0]).value) + 1n);
+});
+
+test("each change of a rule owes the message that says what changed", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const { rows } = await database.query({ text: "insert into trigger (ref) values ('core.x') returning id" });
+  const triggerId = new Row("trigger", Object(rows[0])).id("id");
+  const steps = [
+    {
+      text: `${insertRule} ('p.r', 'a', 'core.x', '{"n": 1}', ${triggerId})`,
+      type: "RuleCreated",
+      key: "rule.created",
+    },
+    { text: "update rule set trigger_params = '{\"n\": 2}'", type: "RuleUpdated", key: "rule.updated", n: 2 },
+    {
+      text: "update rule set enabled = false",
+      type: "RuleDisabled",
+      key: "rule.disabled",
+      n: 2,
+      enabled: false,
+    },
+    { text: "update rule set enabled = true", type: "RuleEnabled", key: "rule.enabled", n: 2 },
+    { text: "delete from rule", type: "RuleDeleted", key: "rule.deleted", n: 2, enabled: false },
+  ];
+
+  for (const { text, type, key, n = 1, enabled = true } of steps) {
+    await database.query({ text: "delete from outbox" });
+    await database.query({ text });
+    const owed = await database.query({
+      text: "select routing_key, event, enforcement, instance, body from outbox",
+    });
+
+    expect(owed.rows).toEqual([
+      {
+        routing_key: key,
+        event: null,
+        enforcement: null,
+        instance: null,
+        body: {
+          message_type: type,
+          timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+          payload: {
+            rule_id: expect.any(Number),
+            rule_ref: "p.r",
+            trigger_id: Number(triggerId),
+            trigger_ref: "core.x",
+            trigger_params: { n },
+            enabled,
+          },
+        },
+      },
+    ]);
+  }
+});
+
+test("an update that changes nothing owes no message", async () => {
+  await using fresh = await freshDatabase();
+  await fresh.database.query({ text: `${insertRule} ('r', 'a', 't', '{}', null)` });
+  await fresh.database.query({ text: "delete from outbox" });
+
+  await fresh.database.query({ text: "update rule set label = label, updated = now()" });
+
+  expect((await fresh.database.query({ text: "select from outbox" })).rows).toEqual([]);
+});
+
+test("the message's id is the one messageId builds, for numbers of any size", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const { rows } = await database.query({ text: "select id::text as id from installation" });
+  const installationId = new Row("installation", Object(rows[0])).text("id");
+  const edges = [1n, 2n ** 48n - 1n, 2n ** 48n, 2n ** 53n + 1n, 2n ** 62n - 1n].map(
+    (number) => [number] as [bigint],
+  );
+
+  await fc.assert(
+    fc.asyncProperty(fc.bigInt({ min: 1n, max: 2n ** 62n - 1n }), async (number) => {
+      const owed = await database.transaction(async (transaction) => {
+        await transaction.query({ text: "delete from outbox" });
+        await transaction.query({ text: "select setval('rule_message_seq', $1, false)", values: [number] });
+        await transaction.query({ text: `${insertRule} ('r', 'a', 't', '{}', null)` });
+        const { rows: messages } = await transaction.query({
+          text: "select message_id::text as id from outbox",
+        });
+        await transaction.query({ text: "delete from rule" });
+        return messages;
+      });
+
+      expect(owed).toEqual([{ id: messageId(installationId, "ruleChange", String(number)) }]);
+    }),
+    { examples: edges, numRuns: 40 },
+  );
+});
+
+test("each table of definitions announces its changes by its name", async () => {
+  await using fresh = await freshDatabase();
+  const heard = new Set<string | undefined>();
+  await fresh.database.listen("attune_change", (payload) => heard.add(payload));
+  heard.clear();
+
+  await fresh.database.query({
+    text: `
+      insert into runtime (ref, runtime_type, name) values ('x', 'sensor', 'X');
+      insert into trigger (ref) values ('t');
+      insert into sensor (ref, runtime_ref, trigger_ref) values ('s', 'x', 't');
+      insert into sensor_trigger select sensor.id, trigger.id from sensor, trigger where trigger.ref = 't';
+      ${insertRule} ('r', 'a', 't', '{}', null);
+      insert into sensor_assignment (sensor) select id from sensor`,
+  });
+
+  await expect
+    .poll(() => [...heard].map(String).toSorted(), { timeout: 10_000 })
+    .toEqual(["rule", "runtime", "sensor", "sensor_assignment", "sensor_trigger", "trigger"]);
+});
+
+test("renewing a lease announces nothing, taking over an assignment does", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await database.query({
+    text: `insert into sensor (ref, runtime_ref, trigger_ref) values ('s', 'x', 't');
+           insert into sensor_assignment (sensor) select id from sensor`,
+  });
+  const heard: (string | undefined)[] = [];
+  await database.listen("attune_change", (payload) => heard.push(payload));
+  heard.length = 0;
+
+  await database.query({ text: "update sensor_assignment set lease_expires_at = now()" });
+  await database.query({ text: "select pg_notify('attune_change', 'marker')" });
+  await expect.poll(() => heard, { timeout: 10_000 }).toEqual(["marker"]);
+
+  await database.query({ text: "update sensor_assignment set generation = generation + 1" });
+  await expect.poll(() => heard, { timeout: 10_000 }).toEqual(["marker", "sensor_assignment"]);
+});
+
+test("an event cannot be changed; deleting old ones is a matter of retention", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await database.query({ text: "insert into event (trigger_ref, payload) values ('t', '{}')" });
+
+  await expect(database.query({ text: "update event set payload = '{\"a\": 1}'" })).rejects.toMatchObject({
+    code: "23001",
+    message: expect.stringContaining("an event is immutable"),
+  });
+  await database.query({ text: "delete from event" });
+});
+
+test("a changed row is touched", async () => {
+  await using fresh = await freshDatabase();
+  const { rows } = await fresh.database.query({
+    text: "update runtime set description = 'x' where name = 'Shell' returning updated > created as is_touched",
+  });
+
+  expect(rows).toEqual([{ is_touched: true }]);
+});
+
+// A role that writes rules through another schema's search path must not divert what the triggers do.
+test("the triggers find their tables whatever search path the writer has", async () => {
+  await using fresh = await freshDatabase();
+  const before = await revision(fresh.database);
+  const writer = await fresh.connect();
+  await writer.query(
+    "create schema decoy; create table decoy.outbox (a int); create table decoy.rule_revision (a int)",
+  );
+  await writer.query("set search_path to decoy");
+  await writer.query(`insert into attune.rule (ref, action_ref, trigger_ref) values ('r', 'a', 't')`);
+
+  expect(await revision(fresh.database)).toBe(before + 1n);
+  expect((await fresh.database.query({ text: "select routing_key from outbox" })).rows).toEqual([
+    { routing_key: "rule.created" },
+  ]);
+});
+
+async function revision(database: Database): Promise<bigint> {
+  const { rows } = await database.query({ text: "select value from rule_revision" });
+  return BigInt(new Row("revision", Object(rows[0])).id("value"));
+}
+
+async function isWaitingForLock(
+  database: Database,
+  client: Client & { processID?: number },
+): Promise<boolean> {
+  const { rows } = await database.query({
+    text: "select from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'",
+    values: [client.processID],
+  });
+  return rows.length === 1;
+}
