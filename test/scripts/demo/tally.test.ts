@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { addTo, emptyTally, summaryLines } from "../../../scripts/quickstart/tally.ts";
+import { addTo, emptyTally, summaryLines } from "../../../scripts/demo/tally.ts";
 import type { ActivityEntry } from "../../../src/telemetry/activity.ts";
 
 const event = (sensorRef: string | null): ActivityEntry => ({

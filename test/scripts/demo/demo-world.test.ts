@@ -2,7 +2,7 @@ import { mkdtempDisposable, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { isHealthyAfter, startDemoWorld } from "../../../scripts/quickstart/demo-world.ts";
+import { isHealthyAfter, startDemoWorld } from "../../../scripts/demo/demo-world.ts";
 import { systemClock } from "../../../src/time/clock.ts";
 
 test("the log grows and the web server answers until the demo ends", async () => {

@@ -1,0 +1,27 @@
+/** Puts the packs of this repository into the quickstart's database and points them at the demo world. */
+import { globSync } from "node:fs";
+import { join } from "node:path";
+import { openConfiguredDatabase } from "../../src/agent/open-configured-database.ts";
+import type { Config } from "../../src/config/schema.ts";
+import { loadMigrations } from "../../src/database/embedded-migrations.ts";
+import { migrate } from "../../src/database/migrate.ts";
+import { loadPacks } from "../../src/packs/load-packs.ts";
+import type { Logger } from "../../src/telemetry/logger.ts";
+import type { DemoWorld } from "./demo-world.ts";
+
+export async function loadExamplePacks(config: Config, world: DemoWorld, logger: Logger): Promise<void> {
+  await using database = await openConfiguredDatabase(config, logger);
+  await migrate(database, loadMigrations(), logger);
+  const packs = globSync("*/pack.yaml", { cwd: config.packs_base_dir }).toSorted();
+  await loadPacks(
+    database,
+    packs.map((file) => join(config.packs_base_dir, file, "..")),
+  );
+  const point = (sensorRef: string, settings: object, pollSeconds: number | null): Promise<unknown> =>
+    database.query({
+      text: "update sensor set config = config || $2::jsonb, poll_interval = $3 where ref = $1",
+      values: [sensorRef, JSON.stringify(settings), pollSeconds],
+    });
+  await point("logwatch.lines", { path: world.logPath }, null);
+  await point("httpcheck.endpoint", { url: world.healthUrl }, 2);
+}

@@ -1,0 +1,31 @@
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { loadConfig } from "../../src/config/load-config.ts";
+import type { Config } from "../../src/config/schema.ts";
+import { repositoryRoot } from "../repository.ts";
+
+/**
+ * The defaults, with every folder below `directory` and none of this machine's own settings.
+ *
+ * @param runtimes names of the interpreters that were found; native is offered beside them, since one of
+ *   the example sensors is executed as it is
+ */
+export function quickstartConfig(directory: string, runtimes: readonly string[]): Config {
+  const settings = {
+    packs_base_dir: join(repositoryRoot, "packs"),
+    data_dir: join(directory, "data"),
+    logs_dir: join(directory, "logs"),
+    runtime_envs_dir: join(directory, "runtime_envs"),
+    artifacts_dir: join(directory, "artifacts"),
+    api: { port: 0 },
+    sensor: { worker_name: "quickstart", capabilities: { runtimes: [...runtimes, "native"] } },
+  };
+  const { config } = loadConfig({
+    flags: { config: "quickstart.yaml" },
+    env: {},
+    cwd: directory,
+    hostname: hostname(),
+    readFile: () => JSON.stringify(settings),
+  });
+  return config;
+}

@@ -1,0 +1,93 @@
+/**
+ * The agent at work, for people who have just cloned it: example sensors, an embedded database and a
+ * little world to watch, and a line for everything that happens.
+ *
+ *     scripts/quickstart [--seconds N]
+ *
+ * Everything it makes lies in .local/quickstart; the database there outlives it, so a second start goes
+ * on where the first one ended. Ctrl-C ends it with a summary.
+ */
+import { openSync, writeSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { bootstrapRuntimes } from "../src/agent/bootstrap.ts";
+import { failureText } from "../src/agent/failure-text.ts";
+import { serveUntilStopped } from "../src/agent/serve-until-stopped.ts";
+import { agentVersion } from "../src/agent/version.ts";
+import { SensorService } from "../src/service.ts";
+import { createLogger } from "../src/telemetry/pino-logger.ts";
+import { systemClock } from "../src/time/clock.ts";
+import { startDemoWorld } from "./demo/demo-world.ts";
+import { feedLine } from "./demo/feed-line.ts";
+import { isColourWanted, painted, type FeedStyle } from "./demo/feed-style.ts";
+import { loadExamplePacks } from "./demo/load-example-packs.ts";
+import { quickstartConfig } from "./demo/quickstart-config.ts";
+import { addTo, emptyTally, summaryLines } from "./demo/tally.ts";
+import { repositoryRoot } from "./repository.ts";
+
+const { values: options } = parseArgs({ options: { seconds: { type: "string" } } });
+const directory = join(repositoryRoot, ".local", "quickstart");
+const logPath = join(directory, "agent.log");
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+const complain = (text: string): void => void process.stderr.write(text);
+
+/** Asked for every line: a terminal may change its width. */
+const style = (): FeedStyle => ({
+  isColoured: isColourWanted(process.env, process.stdout.isTTY),
+  columns: process.stdout.isTTY ? process.stdout.columns : 200,
+});
+
+try {
+  await runQuickstart();
+} catch (error) {
+  complain(`quickstart: ${failureText(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function runQuickstart(): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  await rm(logPath, { force: true });
+  const log = openSync(logPath, "a");
+  const writeBytes = (bytes: Uint8Array): number => writeSync(log, bytes);
+  const logger = await createLogger({
+    level: "info",
+    format: "pretty",
+    secrets: [],
+    colour: false,
+    writeBytes,
+  });
+
+  const bootstrap = bootstrapRuntimes({ ...process.env });
+  const config = quickstartConfig(
+    directory,
+    bootstrap.detectedInterpreters.map(({ name }) => name),
+  );
+  print(painted("strong", "attune-sensor-agent: example sensors on an embedded PostgreSQL", style()));
+  print(painted("dim", `its log is ${relative(process.cwd(), logPath)}; Ctrl-C ends it`, style()));
+  print(painted("dim", "preparing the database; the first time this takes a few seconds", style()));
+  await using world = await startDemoWorld(join(directory, "shop.log"), systemClock);
+  await loadExamplePacks(config, world, logger);
+
+  const service = new SensorService({ config, logger, ...bootstrap, agentVersion });
+  const tally = emptyTally();
+  using _ = service.activity.subscribe((entry) => {
+    addTo(tally, entry);
+    print(feedLine(entry, new Date(), style()));
+  });
+  const startedAtMs = systemClock.monotonicMs();
+  const end = endAfter(options.seconds);
+  await serveUntilStopped(service, complain);
+  clearTimeout(end);
+
+  print("");
+  const seconds = (systemClock.monotonicMs() - startedAtMs) / 1_000;
+  for (const line of summaryLines(tally, seconds, style())) print(line);
+}
+
+/** As if somebody had pressed Ctrl-C by then. */
+function endAfter(seconds: string | undefined): NodeJS.Timeout | undefined {
+  if (seconds === undefined) return undefined;
+  return setTimeout(() => process.kill(process.pid, "SIGINT"), Number(seconds) * 1_000);
+}
