@@ -19,6 +19,8 @@ export interface SchemaNode {
   readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
   readonly additionalProperties?: SchemaNode;
   readonly items?: SchemaNode;
+  /** typebox's own mark, which is all that a schema without keywords has. */
+  readonly "~kind"?: string;
 }
 
 const anything: SchemaNode = {};

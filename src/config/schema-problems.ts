@@ -16,6 +16,11 @@ export interface Problem {
   readonly reason: string;
 }
 
+export interface UnknownKey extends Problem {
+  /** The known key beside it that was probably meant. */
+  readonly nearest: string | undefined;
+}
+
 export function schemaProblems(schema: TSchema, value: unknown): readonly Problem[] {
   const problems = new Map<string, Problem>();
   const add = (problem: Problem): void => {
@@ -31,8 +36,7 @@ export function schemaProblems(schema: TSchema, value: unknown): readonly Proble
   return [...problems.values()];
 }
 
-/** Keys that the schema does not know, each with the known key that was probably meant. */
-export function unknownKeys(node: SchemaNode, value: unknown, path: Path = []): readonly Problem[] {
+export function unknownKeys(node: SchemaNode, value: unknown, path: Path = []): readonly UnknownKey[] {
   if (Array.isArray(value)) {
     return value.flatMap((item, index) => unknownKeys(childNode(node, index), item, [...path, index]));
   }
@@ -43,7 +47,7 @@ export function unknownKeys(node: SchemaNode, value: unknown, path: Path = []): 
     }
     const nearest = nearestName(key, Object.keys(node.properties ?? {}));
     const hint = nearest === undefined ? "" : `; did you mean ${[...path, nearest].join(".")}?`;
-    return [{ path: [...path, key], reason: `is not a known key${hint}` }];
+    return [{ path: [...path, key], reason: `is not a known key${hint}`, nearest }];
   });
 }
 

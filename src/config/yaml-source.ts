@@ -1,16 +1,16 @@
 /**
  * YAML that remembers where everything stands, so that a problem found later can name its line.
  */
-import { isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document } from "yaml";
 
 export type Path = readonly (string | number)[];
 
 export interface YamlSource {
   readonly value: unknown;
   /** Whether something is written at that path, if only a key without a value. */
-  has(path: Path): boolean;
+  readonly has: (path: Path) => boolean;
   /** The line (from 1) of the value at that path, or of the nearest enclosing one that exists. */
-  lineOf(path: Path): number;
+  readonly lineOf: (path: Path) => number;
 }
 
 export type YamlResult =
@@ -40,6 +40,19 @@ export function parseYaml(text: string): YamlResult {
     }
     return 1;
   };
-  const value: unknown = document.toJS({ maxAliasCount: 100 });
-  return { kind: "parsed", source: { value, lineOf, has: (path) => document.hasIn(path) } };
+  const value = plainValue(document);
+  if (value.kind === "refused") return { kind: "broken", problems: [{ line: 1, reason: value.reason }] };
+  return { kind: "parsed", source: { value: value.value, lineOf, has: (path) => document.hasIn(path) } };
+}
+
+/** A few lines of aliases can stand for gigabytes; the library refuses that by throwing. */
+function plainValue(
+  document: Document,
+): { kind: "plain"; value: unknown } | { kind: "refused"; reason: string } {
+  try {
+    return { kind: "plain", value: document.toJS({ maxAliasCount: 100 }) };
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    return { kind: "refused", reason: error.message };
+  }
 }

@@ -2,7 +2,7 @@
  * Comparing the versions that interpreters report. They are not all semantic versions (`3.8`,
  * `1.8.0.292`), so each is first brought to three numbers; a fourth is ignored.
  */
-import { coerce, satisfies } from "semver";
+import { coerce, satisfies, validRange } from "semver";
 
 /**
  * Whether `version` is `minimum` or newer.
@@ -22,4 +22,9 @@ export function isAtLeast(version: string, minimum: string): boolean | undefined
 export function satisfiesVersion(version: string, constraint: string): boolean {
   const actual = coerce(version);
   return actual !== null && satisfies(actual, constraint);
+}
+
+/** Whether that is a range of versions at all. */
+export function isVersionRange(constraint: string): boolean {
+  return validRange(constraint) !== null;
 }

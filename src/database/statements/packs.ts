@@ -1,0 +1,248 @@
+/**
+ * What loading packs reads and writes. All of it runs in one transaction under `lockPacks`, so that two
+ * loads at once come one after the other.
+ *
+ * An upsert touches only rows that would change: loading the same pack again raises no revision and owes
+ * no message. Rows refer to each other by ref; the ids beside the refs are looked up here, after the
+ * rows that they belong to have been written.
+ */
+import type { JsonObject } from "../../model/json.ts";
+import type { Statement } from "../statement.ts";
+
+const tables = ["runtime", "trigger", "action", "sensor", "rule"] as const;
+
+export type DefinitionTable = (typeof tables)[number];
+
+export interface Upserted {
+  readonly ref: string;
+  readonly isNew: boolean;
+}
+
+export const lockPacks: Statement<void, void> = {
+  name: "lock_packs",
+  text: `select pg_advisory_xact_lock(hashtextextended(current_schema() || '.pack', 0))::text`,
+  values: () => [],
+  decode: () => {},
+};
+
+/** What the last load of these packs defined, by pack. */
+export const readPackManifests: Statement<
+  readonly string[],
+  { readonly packRef: string; readonly meta: JsonObject }
+> = {
+  name: "read_pack_manifests",
+  text: `
+    select ref, meta
+      from pack
+     where ref = any($1)`,
+  values: (refs) => [refs],
+  decode: (row) => ({ packRef: row.text("ref"), meta: row.jsonObject("meta") }),
+};
+
+/** Every definition there is, whoever made it. */
+export const readDefinitionRefs: Statement<void, { readonly kind: DefinitionTable; readonly ref: string }> = {
+  name: "read_definition_refs",
+  text: `
+    select 'runtime' as kind, ref from runtime
+    union all
+    select 'trigger', ref from trigger
+    union all
+    select 'action', ref from action
+    union all
+    select 'sensor', ref from sensor
+    union all
+    select 'rule', ref from rule`,
+  values: () => [],
+  decode: (row) => ({ kind: row.word("kind", tables), ref: row.text("ref") }),
+};
+
+export const upsertPack: Statement<JsonObject, Upserted> = {
+  name: "upsert_pack",
+  text: `
+    insert into pack (ref, label, description, version, config, meta)
+    select ref, label, description, version, config, meta
+      from jsonb_to_record($1::jsonb)
+        as given (ref text, label text, description text, version text, config jsonb, meta jsonb)
+    on conflict (ref) do update
+       set label = excluded.label,
+           description = excluded.description,
+           version = excluded.version,
+           config = excluded.config,
+           meta = excluded.meta
+     where (pack.label, pack.description, pack.version, pack.config, pack.meta)
+           is distinct from
+           (excluded.label, excluded.description, excluded.version, excluded.config, excluded.meta)
+    returning ref, xmax = 0 as is_new`,
+  values: (row) => [JSON.stringify(row)],
+  decode: (row) => ({ ref: row.text("ref"), isNew: row.boolean("is_new") }),
+};
+
+export interface PackRows {
+  readonly packRef: string;
+  readonly rows: readonly JsonObject[];
+}
+
+interface Table {
+  readonly name: DefinitionTable;
+  /** Written from the row that is given: column → type. */
+  readonly columns: Readonly<Record<string, string>>;
+  /** Looked up by the ref beside it: column → table. */
+  readonly ids: Readonly<Record<string, DefinitionTable>>;
+}
+
+/**
+ * Inserts the rows that are new and updates those that differ; the others are not touched.
+ *
+ * A row with `keeps_enabled` leaves `enabled` as it stands at that moment, whoever set it: the column is
+ * read where it is written, so an operator who disables a rule during the load is not overruled.
+ */
+function upsertOf({ name, columns, ids }: Table): Statement<PackRows, Upserted> {
+  const written = ["pack", "pack_ref", ...Object.keys(columns), ...Object.keys(ids)];
+  const ofGiven = (column: string): string => {
+    const table = ids[column];
+    if (table !== undefined) return `(select id from ${table} where ${table}.ref = given.${column}_ref)`;
+    if (column === "pack") return "(select id from pack where pack.ref = $2)";
+    return column === "pack_ref" ? "$2" : `given.${column}`;
+  };
+  const ofUpdate = (column: string): string =>
+    column === "enabled"
+      ? `case when given.keeps_enabled then ${name}.enabled else given.enabled end`
+      : ofGiven(column);
+  const given = Object.entries({ ref: "text", ...columns, keeps_enabled: "boolean" });
+
+  return {
+    name: `upsert_${name}s`,
+    text: `
+      with given as (
+        select *
+          from jsonb_to_recordset($1::jsonb) as given (${given.map(([column, type]) => `${column} ${type}`).join(", ")})
+      ), inserted as (
+        insert into ${name} (ref, ${written.join(", ")})
+        select given.ref, ${written.map(ofGiven).join(", ")}
+          from given
+        on conflict (ref) do nothing
+        returning ref
+      ), updated as (
+        update ${name}
+           set ${written.map((column) => `${column} = ${ofUpdate(column)}`).join(", ")}
+          from given
+         where ${name}.ref = given.ref
+           and (${written.map((column) => `${name}.${column}`).join(", ")})
+               is distinct from
+               (${written.map(ofUpdate).join(", ")})
+        returning ${name}.ref
+      )
+      select ref, true as is_new from inserted
+      union all
+      select ref, false from updated`,
+    values: ({ packRef, rows }) => [JSON.stringify(rows), packRef],
+    decode: (row) => ({ ref: row.text("ref"), isNew: row.boolean("is_new") }),
+  };
+}
+
+const labelled = { label: "text", description: "text" };
+
+export const upsertDefinitions: Readonly<Record<DefinitionTable, Statement<PackRows, Upserted>>> = {
+  runtime: upsertOf({
+    name: "runtime",
+    columns: {
+      name: "text",
+      description: "text",
+      runtime_type: "text",
+      distributions: "jsonb",
+      installation: "jsonb",
+      execution_config: "jsonb",
+    },
+    ids: {},
+  }),
+  trigger: upsertOf({
+    name: "trigger",
+    columns: { ...labelled, enabled: "boolean", param_schema: "jsonb", out_schema: "jsonb" },
+    ids: {},
+  }),
+  action: upsertOf({ name: "action", columns: labelled, ids: {} }),
+  sensor: upsertOf({
+    name: "sensor",
+    columns: {
+      ...labelled,
+      enabled: "boolean",
+      entrypoint: "text",
+      runtime_ref: "text",
+      trigger_ref: "text",
+      param_schema: "jsonb",
+      protocol: "text",
+      config: "jsonb",
+      poll_interval: "double precision",
+      timeout: "double precision",
+      runtime_version_constraint: "text",
+      placement: "jsonb",
+    },
+    ids: { runtime: "runtime", trigger: "trigger" },
+  }),
+  rule: upsertOf({
+    name: "rule",
+    columns: {
+      ...labelled,
+      enabled: "boolean",
+      trigger_ref: "text",
+      action_ref: "text",
+      conditions: "jsonb",
+      trigger_params: "jsonb",
+      action_params: "jsonb",
+    },
+    ids: { trigger: "trigger", action: "action" },
+  }),
+};
+
+/** Makes the further triggers of these sensors what their rows say; answers with the sensors that changed. */
+export const setFurtherTriggers: Statement<readonly JsonObject[], { readonly ref: string }> = {
+  name: "set_further_triggers",
+  text: `
+    with given as (
+      select sensor.id as sensor, given.further_triggers
+        from jsonb_to_recordset($1::jsonb) as given (ref text, further_triggers text[])
+        join sensor on sensor.ref = given.ref
+    ), wanted as (
+      select given.sensor, trigger.id as trigger
+        from given
+        join trigger on trigger.ref = any(given.further_triggers)
+    ), removed as (
+      delete from sensor_trigger
+       where sensor in (select sensor from given)
+         and (sensor, trigger) not in (select sensor, trigger from wanted)
+      returning sensor
+    ), added as (
+      insert into sensor_trigger (sensor, trigger)
+      select sensor, trigger
+        from wanted
+      on conflict do nothing
+      returning sensor
+    )
+    select distinct sensor.ref
+      from sensor
+     where sensor.id in (select sensor from removed union all select sensor from added)`,
+  values: (rows) => [JSON.stringify(rows)],
+  decode: (row) => ({ ref: row.text("ref") }),
+};
+
+function removalOf(table: DefinitionTable): Statement<readonly string[], { readonly ref: string }> {
+  return {
+    name: `remove_${table}s`,
+    text: `
+      delete from ${table}
+       where ref = any($1)
+      returning ref`,
+    values: (refs) => [refs],
+    decode: (row) => ({ ref: row.text("ref") }),
+  };
+}
+
+export const removeDefinitions: Readonly<
+  Record<DefinitionTable, Statement<readonly string[], { readonly ref: string }>>
+> = {
+  runtime: removalOf("runtime"),
+  trigger: removalOf("trigger"),
+  action: removalOf("action"),
+  sensor: removalOf("sensor"),
+  rule: removalOf("rule"),
+};

@@ -1,0 +1,204 @@
+/**
+ * From a file's fields to a row: refs in full, columns by their names, and what beyond the schema has to
+ * be so: conditions that compile, a runtime that can be verified, a script that is there.
+ */
+import assert from "node:assert/strict";
+import type { Path } from "../config/yaml-source.ts";
+import { compileConditions } from "../model/conditions/condition.ts";
+import { PredicateTable } from "../model/conditions/predicate.ts";
+import { isJsonObject, type JsonObject } from "../model/json.ts";
+import { decodeRuntimePlan } from "../model/runtime-plan.ts";
+import { compileTemplates } from "../model/templates/template.ts";
+import { isVersionRange } from "../model/versions.ts";
+import type { DefinitionFile } from "./definition-file.ts";
+import type { Kind } from "./definition-schemas.ts";
+import { entrypointProblem } from "./entrypoint.ts";
+import { ownRef, referredRef, referredRuntime } from "./names.ts";
+import type { Definition, Reference } from "./pack.ts";
+import type { PackProblem } from "./pack-problem.ts";
+
+export interface PackContext {
+  readonly directory: string;
+  readonly packRef: string;
+  readonly ownRuntimes: ReadonlySet<string>;
+}
+
+export interface DefinitionReport {
+  /** Absent when its file was rejected. */
+  readonly definition?: Definition;
+  readonly problems: readonly PackProblem[];
+}
+
+type AnyFile = { readonly [K in Kind]: DefinitionFile<K> }[Kind];
+
+type Complete<K extends Kind> = (
+  file: DefinitionFile<K>,
+  context: PackContext,
+) => DefinitionReport | Promise<DefinitionReport>;
+
+const completions: { readonly [K in Kind]: Complete<K> } = {
+  runtime: runtimeOf,
+  trigger: triggerOf,
+  action: actionOf,
+  sensor: sensorOf,
+  rule: ruleOf,
+};
+
+export async function completeDefinition<K extends Kind>(
+  kind: K,
+  file: DefinitionFile<K>,
+  context: PackContext,
+): Promise<DefinitionReport> {
+  return await completions[kind](file, context);
+}
+
+function runtimeOf(file: DefinitionFile<"runtime">, context: PackContext): DefinitionReport {
+  const { ref, problems } = refOf(file, context);
+  const row = columns({ description: null, ...file.fields, ref, installation: file.fields.installation });
+  if (file.fields.runtime_type === "sensor") {
+    const plan = decodeRuntimePlan({
+      id: "0",
+      ref,
+      packRef: context.packRef,
+      name: file.fields.name,
+      description: null,
+      distributions: row["distributions"] ?? {},
+      installation: row["installation"] ?? {},
+      executionConfig: row["execution_config"] ?? {},
+    });
+    if (plan.kind === "invalid") problems.push(file.problemAt([], plan.problem));
+  }
+  return {
+    definition: { kind: "runtime", ref, row, enabled: null, references: [], ifRepeated: repeated(file) },
+    problems,
+  };
+}
+
+function triggerOf(file: DefinitionFile<"trigger">, context: PackContext): DefinitionReport {
+  const { ref, problems } = refOf(file, context);
+  const row = columns({ label: ref, description: null, ...file.fields, ref });
+  return {
+    definition: {
+      kind: "trigger",
+      ref,
+      row,
+      enabled: file.fields.enabled,
+      references: [],
+      ifRepeated: repeated(file),
+    },
+    problems,
+  };
+}
+
+function actionOf(file: DefinitionFile<"action">, context: PackContext): DefinitionReport {
+  const { ref, problems } = refOf(file, context);
+  const row = columns({ label: ref, description: null, ...file.fields, ref });
+  return {
+    definition: { kind: "action", ref, row, enabled: null, references: [], ifRepeated: repeated(file) },
+    problems,
+  };
+}
+
+async function sensorOf(file: DefinitionFile<"sensor">, context: PackContext): Promise<DefinitionReport> {
+  const { ref, problems } = refOf(file, context);
+  const { runtime, triggers, ...fields } = file.fields;
+  const runtimeRef = referredRuntime(context.packRef, runtime, context.ownRuntimes);
+  const [mainTrigger, ...furtherTriggers] = triggers.map((trigger) => referredRef(context.packRef, trigger));
+
+  const misplaced = await entrypointProblem(context.directory, fields.entrypoint, runtimeRef);
+  if (misplaced !== undefined) problems.push(file.problemAt(["entrypoint"], misplaced));
+  const range = fields.runtime_version_constraint;
+  if (range !== undefined && !isVersionRange(range)) {
+    problems.push(
+      file.problemAt(
+        ["runtime_version_constraint"],
+        `must be a range of versions like ">=3.9 <3.14", not "${range}"`,
+      ),
+    );
+  }
+
+  const row = columns({
+    label: ref,
+    description: null,
+    poll_interval: null,
+    timeout: null,
+    runtime_version_constraint: null,
+    ...fields,
+    ref,
+    runtime_ref: runtimeRef,
+    trigger_ref: mainTrigger,
+    further_triggers: [...new Set(furtherTriggers)].filter((trigger) => trigger !== mainTrigger),
+  });
+  const references = [
+    reference(file, "runtime", runtimeRef, ["runtime"]),
+    ...triggers.map((trigger, index) =>
+      reference(file, "trigger", referredRef(context.packRef, trigger), ["triggers", index]),
+    ),
+  ];
+  return {
+    definition: { kind: "sensor", ref, row, enabled: fields.enabled, references, ifRepeated: repeated(file) },
+    problems,
+  };
+}
+
+function ruleOf(file: DefinitionFile<"rule">, context: PackContext): DefinitionReport {
+  const { ref, problems } = refOf(file, context);
+  const { trigger, action, ...fields } = file.fields;
+  const [triggerRef, actionRef] = [
+    referredRef(context.packRef, trigger),
+    referredRef(context.packRef, action),
+  ];
+  const row = columns({
+    label: ref,
+    description: null,
+    ...fields,
+    ref,
+    trigger_ref: triggerRef,
+    action_ref: actionRef,
+  });
+
+  const conditions = compileConditions(row["conditions"] ?? null, new PredicateTable());
+  if (conditions.kind === "invalid") problems.push(file.problemAt(["conditions"], conditions.problem));
+  const params = row["action_params"];
+  const templates = compileTemplates(isJsonObject(params) ? params : {}, "action_params");
+  if (templates.kind === "invalid") problems.push(file.problemAt(["action_params"], templates.problem));
+
+  const references = [
+    reference(file, "trigger", triggerRef, ["trigger"]),
+    reference(file, "action", actionRef, ["action"]),
+  ];
+  return {
+    definition: { kind: "rule", ref, row, enabled: fields.enabled, references, ifRepeated: repeated(file) },
+    problems,
+  };
+}
+
+function refOf(file: AnyFile, { packRef }: PackContext): { ref: string; problems: PackProblem[] } {
+  const written = file.fields.ref;
+  const ref = ownRef(packRef, written);
+  if (ref !== undefined) return { ref, problems: [] };
+  const reason = `must begin with this pack's ref, as ${packRef}.${written.split(".").at(-1)}`;
+  return { ref: written, problems: [file.problemAt(["ref"], reason)] };
+}
+
+function repeated(file: AnyFile): PackProblem {
+  return file.problemAt(["ref"], "is defined by another file of this pack too");
+}
+
+function reference(file: AnyFile, kind: Kind, ref: string, path: Path): Reference {
+  return {
+    kind,
+    ref,
+    ifMissing: file.problemAt(
+      path,
+      `names the ${kind} ${ref}, which exists neither in these packs nor in the database`,
+    ),
+  };
+}
+
+/** The fields as JSON: what YAML can say beyond JSON (infinities) becomes null. */
+export function columns(fields: object): JsonObject {
+  const value: unknown = JSON.parse(JSON.stringify(fields));
+  assert(isJsonObject(value));
+  return value;
+}

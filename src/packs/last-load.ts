@@ -1,0 +1,34 @@
+/**
+ * The memory of a pack's last load, kept in its row under `meta.definitions`: which definitions it made,
+ * and what the files said of `enabled`. `{"rule": {"logwatch.errors": true}, "action": {"logwatch.note": null}}`
+ */
+import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
+import { kinds, type Kind } from "./definition-schemas.ts";
+import type { Pack } from "./pack.ts";
+
+export type LastLoad = readonly {
+  readonly kind: Kind;
+  readonly ref: string;
+  readonly enabled: JsonValue;
+}[];
+
+/** Empty for a pack that was never loaded from files, or whose row somebody edited beyond recognition. */
+export function lastLoadOf(meta: JsonObject): LastLoad {
+  const { definitions } = meta;
+  if (!isJsonObject(definitions)) return [];
+  return kinds.flatMap((kind) => {
+    const ofKind = definitions[kind];
+    if (!isJsonObject(ofKind)) return [];
+    return Object.entries(ofKind).map(([ref, enabled]) => ({ kind, ref, enabled }));
+  });
+}
+
+/** The pack's `meta` with the memory of this load. */
+export function lastLoadMeta({ row, definitions }: Pack): JsonObject {
+  const ofKind = (kind: Kind): JsonObject =>
+    Object.fromEntries(
+      definitions.filter((one) => one.kind === kind).map(({ ref, enabled }) => [ref, enabled]),
+    );
+  const meta = isJsonObject(row["meta"]) ? row["meta"] : {};
+  return { ...meta, definitions: Object.fromEntries(kinds.map((kind) => [kind, ofKind(kind)])) };
+}

@@ -1,0 +1,29 @@
+import { join } from "node:path";
+import { OperatorError } from "../errors/operator-error.ts";
+
+/** Something wrong in a pack, and where. */
+export interface PackProblem {
+  /** The folder as it was given. */
+  readonly directory: string;
+  /** Relative to the folder. */
+  readonly file: string;
+  readonly line: number;
+  /** The field, for example `poll_interval` or `distributions.verification`; none for the file as a whole. */
+  readonly field: string | null;
+  readonly reason: string;
+}
+
+/** "packs/logwatch/sensors/lines.yaml:4 entrypoint must be text, not 5" */
+export function describeProblem({ directory, file, line, field, reason }: PackProblem): string {
+  return [`${join(directory, file)}:${line}`, field, reason].filter((part) => part !== null).join(" ");
+}
+
+export function packInvalid(problems: readonly PackProblem[]): OperatorError {
+  const directories = [...new Set(problems.map(({ directory }) => directory))];
+  return new OperatorError({
+    code: "PACK_INVALID",
+    attempt: `load ${directories.join(", ")}`,
+    reason: problems.map(describeProblem).join("; "),
+    remedy: "correct it, see docs/packs.md; nothing was loaded",
+  });
+}

@@ -1,0 +1,121 @@
+/**
+ * A pack's folder, read as a whole: `pack.yaml` and the definitions in `runtimes/`, `triggers/`, `actions/`,
+ * `sensors/` and `rules/`. Every problem in every file is told at once.
+ */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { columns, completeDefinition, type DefinitionReport, type PackContext } from "./definition.ts";
+import { readDefinition, type FileReport } from "./definition-file.ts";
+import { kinds, type Kind } from "./definition-schemas.ts";
+import { ownRef } from "./names.ts";
+import type { Definition, Pack } from "./pack.ts";
+import type { PackProblem } from "./pack-problem.ts";
+
+export type PackReport =
+  | { readonly kind: "accepted"; readonly pack: Pack; readonly warnings: readonly PackProblem[] }
+  | { readonly kind: "rejected"; readonly problems: readonly PackProblem[] };
+
+export async function readPack(directory: string): Promise<PackReport> {
+  const manifest = await readManifest(directory);
+  if (manifest.kind === "rejected") return manifest;
+  const { fields } = manifest.definition;
+
+  const files = (await Promise.all(kinds.map((kind) => readKind(directory, kind)))).flat();
+  const ownRuntimes = files.flatMap(({ kind, ref }) => (kind === "runtime" && ref !== null ? [ref] : []));
+  const context = {
+    directory,
+    packRef: fields.ref,
+    ownRuntimes: new Set(ownRuntimes.map((ref) => ownRef(fields.ref, ref) ?? ref)),
+  };
+  const reports = await Promise.all(files.map(({ complete }) => complete(context)));
+
+  const definitions = reports.flatMap((report) => report.definition ?? []);
+  const problems = [...reports.flatMap((report) => report.problems), ...repetitions(definitions)];
+  if (problems.length > 0) return { kind: "rejected", problems };
+  const row = columns({ label: fields.ref, description: null, ...fields });
+  return {
+    kind: "accepted",
+    pack: { directory, ref: fields.ref, row, definitions },
+    warnings: [...manifest.warnings, ...files.flatMap(({ warnings }) => warnings)],
+  };
+}
+
+async function readManifest(directory: string): Promise<FileReport<"pack">> {
+  for (const file of ["pack.yaml", "pack.yml"]) {
+    const text = await readText(directory, file);
+    if (text.kind === "read") return readDefinition("pack", { directory, file, text: text.text });
+    if (!text.isMissing) return { kind: "rejected", problems: [text.problem] };
+  }
+  const reason = "is missing; it makes a folder a pack";
+  return { kind: "rejected", problems: [{ directory, file: "pack.yaml", line: 1, field: null, reason }] };
+}
+
+interface FileOfKind {
+  readonly kind: Kind;
+  /** As written; null when the file could not be read that far. */
+  readonly ref: string | null;
+  readonly warnings: readonly PackProblem[];
+  readonly complete: (context: PackContext) => Promise<DefinitionReport>;
+}
+
+/** All files of one kind, in the order of their names. */
+async function readKind(directory: string, kind: Kind): Promise<FileOfKind[]> {
+  const folder = `${kind}s`;
+  const names = await yamlNames(join(directory, folder));
+  return await Promise.all(names.map((name) => readFileOfKind(directory, kind, join(folder, name))));
+}
+
+async function readFileOfKind(directory: string, kind: Kind, file: string): Promise<FileOfKind> {
+  const source = await readText(directory, file);
+  const report =
+    source.kind === "read"
+      ? readDefinition(kind, { directory, file, text: source.text })
+      : { kind: "rejected" as const, problems: [source.problem] };
+  if (report.kind === "rejected") {
+    return { kind, ref: null, warnings: [], complete: async () => ({ problems: report.problems }) };
+  }
+  const { definition, warnings } = report;
+  const complete = (context: PackContext) => completeDefinition(kind, definition, context);
+  return { kind, ref: definition.fields.ref, warnings, complete };
+}
+
+type Text =
+  | { readonly kind: "read"; readonly text: string }
+  | { readonly kind: "unread"; readonly isMissing: boolean; readonly problem: PackProblem };
+
+async function readText(directory: string, file: string): Promise<Text> {
+  try {
+    return { kind: "read", text: await readFile(join(directory, file), "utf8") };
+  } catch (error) {
+    const reason = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    return {
+      kind: "unread",
+      isMissing: isMissing(error),
+      problem: { directory, file, line: 1, field: null, reason },
+    };
+  }
+}
+
+async function yamlNames(folder: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(folder)).filter((name) => /\.ya?ml$/.test(name)).toSorted();
+  } catch (error) {
+    if (isMissing(error)) return []; // A pack need not define every kind.
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+/** Two files that define the same thing: which one would count is nobody's intention. */
+function repetitions(definitions: readonly Definition[]): readonly PackProblem[] {
+  const seen = new Set<string>();
+  return definitions.flatMap(({ kind, ref, ifRepeated }) => {
+    const key = `${kind} ${ref}`;
+    if (seen.has(key)) return [ifRepeated];
+    seen.add(key);
+    return [];
+  });
+}

@@ -1,0 +1,200 @@
+import { expect, test } from "vitest";
+import type { Database } from "../../src/database/database.ts";
+import { loadPacks, type LoadReport } from "../../src/packs/load-packs.ts";
+import { demoPack, packFolder } from "../support/pack-folder.ts";
+import { freshDatabase } from "../support/postgres.ts";
+
+function changesOf({ changes }: LoadReport): readonly string[] {
+  return changes.map(({ kind, ref, change }) => `${change} ${kind} ${ref}`);
+}
+
+async function revision(database: Database): Promise<unknown> {
+  return (await database.query({ text: "select value from rule_revision" })).rows;
+}
+
+async function rows(database: Database, text: string): Promise<readonly object[]> {
+  return (await database.query({ text })).rows;
+}
+
+test("a pack's definitions become rows that refer to each other", async () => {
+  await using fresh = await freshDatabase();
+  await using folder = await packFolder(demoPack);
+
+  const report = await loadPacks(fresh.database, [folder.directory]);
+
+  expect(changesOf(report).toSorted()).toEqual([
+    "created action demo.note",
+    "created pack demo",
+    "created rule demo.noted",
+    "created runtime demo.ruby",
+    "created sensor demo.clock",
+    "created trigger demo.tick",
+    "created trigger demo.tock",
+  ]);
+  const text = `select p.ref as pack, r.ref as runtime, t.ref as main, f.ref as further, rule.ref as rule, a.ref as action
+                  from sensor s
+                  join pack p on p.id = s.pack
+                  join runtime r on r.id = s.runtime
+                  join trigger t on t.id = s.trigger
+                  join sensor_trigger st on st.sensor = s.id
+                  join trigger f on f.id = st.trigger
+                  join rule on rule.trigger = t.id
+                  join action a on a.id = rule.action`;
+  expect(await rows(fresh.database, text)).toEqual([
+    {
+      pack: "demo",
+      runtime: "demo.ruby",
+      main: "demo.tick",
+      further: "demo.tock",
+      rule: "demo.noted",
+      action: "demo.note",
+    },
+  ]);
+});
+
+test("loading again changes nothing: no row, no revision, no message", async () => {
+  await using fresh = await freshDatabase();
+  await using folder = await packFolder(demoPack);
+  const { database } = fresh;
+  await loadPacks(database, [folder.directory]);
+  const before = await revision(database);
+  const versions =
+    "select xmin::text, ref from (select xmin, ref from rule union all select xmin, ref from sensor union all select xmin, ref from pack) as x order by ref";
+  const rowsBefore = await rows(database, versions);
+  await database.query({ text: "delete from outbox" });
+
+  const report = await loadPacks(database, [folder.directory]);
+
+  expect(report).toMatchObject({ changes: [], unchanged: 6 });
+  expect(await revision(database)).toEqual(before);
+  expect(await rows(database, versions)).toEqual(rowsBefore);
+  expect(await rows(database, "select from outbox")).toEqual([]);
+});
+
+test("a changed file changes its row and no other", async () => {
+  await using fresh = await freshDatabase();
+  await using folder = await packFolder(demoPack);
+  await loadPacks(fresh.database, [folder.directory]);
+
+  await folder.write("rules/noted.yaml", "ref: noted\ntrigger: tock\naction: note\n");
+  const report = await loadPacks(fresh.database, [folder.directory]);
+
+  expect(changesOf(report)).toEqual(["updated rule demo.noted"]);
+});
+
+test("a sensor's further triggers follow its file, and count as a change of the sensor", async () => {
+  await using fresh = await freshDatabase();
+  await using folder = await packFolder(demoPack);
+  await loadPacks(fresh.database, [folder.directory]);
+
+  const clock = demoPack["sensors/clock.yaml"]?.replace("[tick, tock]", "[tick]") ?? "";
+  await folder.write("sensors/clock.yaml", clock);
+
+  expect(changesOf(await loadPacks(fresh.database, [folder.directory]))).toEqual([
+    "updated sensor demo.clock",
+  ]);
+  expect(await rows(fresh.database, "select from sensor_trigger")).toEqual([]);
+});
+
+test("what vanished from the files is removed if a load made it, and stays if a person did", async () => {
+  await using fresh = await freshDatabase();
+  await using folder = await packFolder(demoPack);
+  await loadPacks(fresh.database, [folder.directory]);
+  await fresh.database.query({
+    text: "insert into rule (ref, pack_ref, action_ref, trigger_ref) values ('demo.mine', 'demo', 'demo.note', 'demo.tick')",
+  });
+
+  await folder.write("rules/noted.yaml", null);
+  const report = await loadPacks(fresh.database, [folder.directory]);
+
+  expect(changesOf(report)).toEqual(["updated pack demo", "removed rule demo.noted"]);
+  expect(await rows(fresh.database, "select ref from rule")).toEqual([{ ref: "demo.mine" }]);
+});
+
+test("an operator's choice to disable a rule stands until the file changes its own", async () => {
+  await using fresh = await freshDatabase();
+  await using folder = await packFolder(demoPack);
+  const { database } = fresh;
+  const enabled = () => rows(database, "select enabled from rule");
+  const withRule = (lines: string) =>
+    folder.write("rules/noted.yaml", `${demoPack["rules/noted.yaml"] ?? ""}${lines}`);
+  await loadPacks(database, [folder.directory]);
+  await database.query({ text: "update rule set enabled = false" });
+
+  await withRule("label: Another label\n");
+  await loadPacks(database, [folder.directory]);
+  expect(await enabled()).toEqual([{ enabled: false }]);
+
+  await withRule("enabled: false\n");
+  await loadPacks(database, [folder.directory]);
+  await withRule("enabled: true\n");
+  await loadPacks(database, [folder.directory]);
+  expect(await enabled()).toEqual([{ enabled: true }]);
+});
+
+test("a reference to nothing is refused by file, line and field, and then nothing is loaded", async () => {
+  await using fresh = await freshDatabase();
+  await using folder = await packFolder({
+    ...demoPack,
+    "rules/noted.yaml": "ref: noted\ntrigger: other.gone\naction: nothing\n",
+  });
+
+  await expect(loadPacks(fresh.database, [folder.directory])).rejects.toMatchObject({
+    code: "PACK_INVALID",
+    reason: [
+      `${folder.directory}/rules/noted.yaml:2 trigger names the trigger other.gone, which exists neither in these packs nor in the database`,
+      `${folder.directory}/rules/noted.yaml:3 action names the action demo.nothing, which exists neither in these packs nor in the database`,
+    ].join("; "),
+  });
+  expect(await rows(fresh.database, "select from pack where ref = 'demo'")).toEqual([]);
+});
+
+test("a reference to what this load removes is a reference to nothing", async () => {
+  await using fresh = await freshDatabase();
+  await using folder = await packFolder(demoPack);
+  await loadPacks(fresh.database, [folder.directory]);
+
+  await folder.write("actions/note.yaml", null);
+
+  await expect(loadPacks(fresh.database, [folder.directory])).rejects.toMatchObject({ code: "PACK_INVALID" });
+});
+
+test("packs may refer to each other, in whatever order they are given", async () => {
+  await using fresh = await freshDatabase();
+  await using demo = await packFolder(demoPack);
+  await using other = await packFolder({
+    "pack.yaml": "ref: other\n",
+    "rules/one.yaml": "ref: one\ntrigger: demo.tick\naction: demo.note\n",
+  });
+
+  await loadPacks(fresh.database, [other.directory, demo.directory]);
+
+  expect(
+    await rows(
+      fresh.database,
+      "select ref from rule where trigger is not null and action is not null order by ref",
+    ),
+  ).toEqual([{ ref: "demo.noted" }, { ref: "other.one" }]);
+});
+
+test("two folders of one name are refused", async () => {
+  await using fresh = await freshDatabase();
+  await using one = await packFolder(demoPack);
+  await using two = await packFolder(demoPack);
+
+  await expect(loadPacks(fresh.database, [one.directory, two.directory])).rejects.toThrow(
+    "is the ref of the pack in",
+  );
+});
+
+// Goal: agents that load at the same moment neither fail nor leave a mixture.
+test("ten loads at once end as one would", async () => {
+  await using fresh = await freshDatabase();
+  await using folder = await packFolder(demoPack);
+
+  const reports = await Promise.all(
+    Array.from({ length: 10 }, () => loadPacks(fresh.database, [folder.directory])),
+  );
+
+  expect(reports.filter(({ changes }) => changes.length > 0).length).toBe(1);
+});

@@ -1,0 +1,171 @@
+import { symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { Definition, Pack } from "../../src/packs/pack.ts";
+import { readPack } from "../../src/packs/read-pack.ts";
+import { demoPack, packFolder } from "../support/pack-folder.ts";
+
+async function accepted(changes: Readonly<Record<string, string>> = {}) {
+  await using folder = await packFolder({ ...demoPack, ...changes });
+  const report = await readPack(folder.directory);
+  if (report.kind === "rejected") throw new Error(JSON.stringify(report.problems));
+  return {
+    pack: report.pack,
+    warnings: report.warnings.map(({ file, line, reason }) => `${file}:${line} ${reason}`),
+  };
+}
+
+/** The problems as `file:line field reason`. */
+async function problems(changes: Readonly<Record<string, string>>): Promise<readonly string[]> {
+  await using folder = await packFolder({ ...demoPack, ...changes });
+  const report = await readPack(folder.directory);
+  if (report.kind === "accepted") return [];
+  return report.problems.map(({ file, line, field, reason }) => `${file}:${line} ${field ?? "-"} ${reason}`);
+}
+
+function definition({ definitions }: Pack, kind: string): Definition {
+  const found = definitions.find((one) => one.kind === kind);
+  if (found === undefined) throw new Error(`no ${kind}`);
+  return found;
+}
+
+test("refs are completed with the pack's, and fields with their defaults", async () => {
+  const { pack } = await accepted();
+
+  expect(definition(pack, "sensor")).toMatchObject({
+    ref: "demo.clock",
+    row: {
+      label: "demo.clock",
+      runtime_ref: "demo.ruby",
+      trigger_ref: "demo.tick",
+      further_triggers: ["demo.tock"],
+      enabled: true,
+      config: {},
+      poll_interval: null,
+    },
+  });
+  expect(definition(pack, "rule").row).toMatchObject({
+    ref: "demo.noted",
+    trigger_ref: "demo.tick",
+    action_ref: "demo.note",
+    conditions: null,
+  });
+});
+
+test("the field names of older packs mean the same", async () => {
+  const { pack, warnings } = await accepted({
+    "sensors/clock.yaml":
+      "ref: demo.clock\nentry_point: clock.rb\nrunner_type: Python3\ntrigger_types: [demo.tick]\nparameters: { a: {} }\n",
+    "rules/noted.yaml": "ref: noted\ntrigger_ref: demo.tick\naction_ref: demo.note\n",
+  });
+
+  expect(warnings).toEqual([]);
+  expect(definition(pack, "sensor").row).toMatchObject({
+    entrypoint: "clock.rb",
+    runtime_ref: "core.sensor.python",
+    trigger_ref: "demo.tick",
+    param_schema: { a: {} },
+    protocol: "standalone",
+  });
+});
+
+test.each([
+  ["sh", "core.sensor.shell"],
+  ["nodejs", "core.sensor.nodejs"],
+  ["ruby", "demo.ruby"],
+  ["perl", "core.sensor.perl"],
+  ["other.sensor.php", "other.sensor.php"],
+])("the runtime %s is the row %s", async (written, ref) => {
+  const { pack } = await accepted({
+    "sensors/clock.yaml": `ref: clock\nentrypoint: clock.rb\nruntime: ${written}\ntrigger: tick\n`,
+  });
+
+  expect(definition(pack, "sensor").row["runtime_ref"]).toBe(ref);
+});
+
+test("every problem in every file is told at once, by file, line and field", async () => {
+  const found = await problems({
+    "sensors/clock.yaml": "ref: clock\nentrypoint: clock.rb\nruntime: ruby\npoll_interval: soon\n",
+    "rules/noted.yaml":
+      "ref: noted\ntrigger: tick\naction: note\nconditions:\n  - { field: a, operator: equal, value: 1 }\naction_params:\n  text: '{{ event.paylod }}'\n",
+    "triggers/tick.yaml": "ref: other.tick\nenabeld: false\n",
+    "triggers/tock.yaml": "ref: [tock\n",
+    "actions/same.yaml": "ref: demo.note\n",
+  });
+
+  expect(found.map((text) => text.split(" ").slice(0, 2).join(" ")).toSorted()).toEqual([
+    "actions/same.yaml:1 ref",
+    "rules/noted.yaml:4 conditions",
+    "rules/noted.yaml:6 action_params",
+    "sensors/clock.yaml:1 triggers",
+    "sensors/clock.yaml:4 poll_interval",
+    "triggers/tick.yaml:2 enabeld",
+    "triggers/tock.yaml:2 -",
+  ]);
+  expect(found).toContain(
+    'sensors/clock.yaml:4 poll_interval must be a number above 0 to 1000000, not "soon"',
+  );
+  expect(found).toContain("triggers/tick.yaml:2 enabeld is not a known key; did you mean enabled?");
+});
+
+test("a definition cannot claim another pack's name", async () => {
+  expect(await problems({ "triggers/tick.yaml": "ref: core.tick\n" })).toContain(
+    "triggers/tick.yaml:1 ref must begin with this pack's ref, as demo.tick",
+  );
+});
+
+test("a field for other programs is a warning and not a problem", async () => {
+  const { warnings } = await accepted({ "actions/note.yaml": "ref: note\nentry_point: note.py\n" });
+
+  expect(warnings).toEqual(["actions/note.yaml:2 is not a known key"]);
+});
+
+test("a field given under two names is a problem", async () => {
+  const clock = "ref: clock\nentrypoint: clock.rb\nentry_point: b.rb\nruntime: ruby\ntrigger: tick\n";
+
+  expect(await problems({ "sensors/clock.yaml": clock })).toEqual([
+    "sensors/clock.yaml:3 entry_point is also given as entrypoint; keep one",
+  ]);
+});
+
+test.each([
+  ["missing.rb", "ruby", "cannot be read"],
+  ["../pack.yaml", "ruby", "leads out of the pack's folder sensors"],
+  ["link.rb", "ruby", "is a link that leads out of the pack"],
+  ["clock.rb", "native", "has to be executable"],
+  ['""', "ruby", "is required"],
+])("the entrypoint %s for %s is refused: %s", async (entrypoint, runtime, reason) => {
+  await using folder = await packFolder({
+    ...demoPack,
+    "sensors/clock.yaml": `ref: clock\nentrypoint: ${entrypoint}\nruntime: ${runtime}\ntrigger: tick\n`,
+  });
+  await symlink("/bin/sh", join(folder.directory, "sensors/link.rb"));
+
+  const report = await readPack(folder.directory);
+
+  expect(report).toMatchObject({
+    kind: "rejected",
+    problems: [
+      {
+        file: "sensors/clock.yaml",
+        line: 2,
+        field: "entrypoint",
+        reason: expect.stringContaining(reason) as unknown,
+      },
+    ],
+  });
+});
+
+test("a runtime that could never be verified is refused", async () => {
+  expect(await problems({ "runtimes/ruby.yaml": "ref: ruby\nname: Ruby\n" })).toEqual([
+    "runtimes/ruby.yaml:1 - distributions.verification has neither commands nor always_available",
+  ]);
+});
+
+test("a folder without pack.yaml is no pack", async () => {
+  await using folder = await packFolder({ "README.md": "hello" });
+
+  expect(await readPack(folder.directory)).toMatchObject({
+    problems: [{ file: "pack.yaml", reason: expect.stringContaining("is missing") as unknown }],
+  });
+});
