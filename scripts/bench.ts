@@ -11,7 +11,9 @@ import { repositoryRoot } from "./repository.ts";
 import { provideServices } from "./testing/provide-services.ts";
 
 const wanted = process.argv.slice(2);
-const files = globSync("test/bench/*.ts", { cwd: repositoryRoot }).toSorted();
+// What a benchmark works on may lie beside it, and have tests.
+const exclude = ["**/*.test.ts", "**/*-workload.ts"];
+const files = globSync("test/bench/*.ts", { cwd: repositoryRoot, exclude }).toSorted();
 const chosen = files.filter((file) => wanted.length === 0 || wanted.includes(basename(file, ".ts")));
 
 const interruption = new AbortController();

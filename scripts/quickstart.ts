@@ -2,14 +2,14 @@
  * The agent at work, for people who have just cloned it: example sensors, an embedded database and a
  * little world to watch, and a line for everything that happens.
  *
- *     scripts/quickstart [--seconds N]
+ *     scripts/quickstart [--seconds N] [--directory DIRECTORY]
  *
- * Everything it makes lies in .local/quickstart; the database there outlives it, so a second start goes
- * on where the first one ended. Ctrl-C ends it with a summary.
+ * Everything it makes lies in .local/quickstart, or in the directory given; the database there outlives
+ * it, so a second start goes on where the first one ended. Ctrl-C, or N seconds, end it with a summary.
  */
 import { openSync, writeSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { bootstrapRuntimes } from "../src/agent/bootstrap.ts";
 import { failureText } from "../src/agent/failure-text.ts";
@@ -26,8 +26,10 @@ import { quickstartConfig } from "./demo/quickstart-config.ts";
 import { addTo, emptyTally, summaryLines } from "./demo/tally.ts";
 import { repositoryRoot } from "./repository.ts";
 
-const { values: options } = parseArgs({ options: { seconds: { type: "string" } } });
-const directory = join(repositoryRoot, ".local", "quickstart");
+const { values: options } = parseArgs({
+  options: { seconds: { type: "string" }, directory: { type: "string" } },
+});
+const directory = resolve(options.directory ?? join(repositoryRoot, ".local", "quickstart"));
 const logPath = join(directory, "agent.log");
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
