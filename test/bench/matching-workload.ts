@@ -14,7 +14,7 @@ export interface Workload {
   readonly events: readonly EventFacts[];
 }
 
-const rulesPerHost = 20;
+const rulesPerHost = 26;
 const thresholds = 10;
 const words = ["timeout", "refused", "disk full", "reset", "denied"];
 const patterns = words.flatMap((word) => [

@@ -26,7 +26,7 @@ export interface FieldDrawers {
   readonly byValue: ReadonlyMap<JsonValue, Drawer>;
 }
 
-export interface Gate {
+interface Gate {
   readonly predicate: Predicate;
   readonly drawer: Drawer;
 }
@@ -71,6 +71,14 @@ function decideEach(
   found: CompiledRule[],
 ): void {
   for (const { rule, nodes } of rules) {
-    if (nodes.every((node) => holds(node, payload, stamp))) found.push(rule);
+    if (allHold(nodes, payload, stamp)) found.push(rule);
   }
+}
+
+// A loop rather than every(): this is where matching spends its time, and a closure per rule shows.
+function allHold(nodes: readonly ConditionNode[], payload: JsonObject, stamp: Stamp): boolean {
+  for (const node of nodes) {
+    if (!holds(node, payload, stamp)) return false;
+  }
+  return true;
 }

@@ -102,8 +102,7 @@ function found({ index, byAim }: TriggerRules, event: EventFacts): readonly Comp
   }
   const rules: CompiledRule[] = [];
   findRules(index, payload, stamp, rules);
-  if (rules.length < 2) return rules;
-  return [...new Set(rules)].toSorted(byId);
+  return areAscending(rules) ? rules : [...new Set(rules)].toSorted(byId);
 }
 
 function* compileRows(
@@ -163,7 +162,18 @@ function* triggerRules(rules: readonly CompiledRule[]): Generator<void, TriggerR
   };
 }
 
+/** Whether they are in order already, each once: so they are when they come from one drawer. */
+function areAscending(rules: readonly CompiledRule[]): boolean {
+  let previous: CompiledRule | undefined;
+  for (const rule of rules) {
+    if (previous !== undefined && byId(previous, rule) >= 0) return false;
+    previous = rule;
+  }
+  return true;
+}
+
 /** Ids are decimal text without leading zeros, so the longer one is the greater. */
 function byId(one: CompiledRule, other: CompiledRule): number {
+  if (one.id === other.id) return 0;
   return one.id.length - other.id.length || (one.id < other.id ? -1 : 1);
 }

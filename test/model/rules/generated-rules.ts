@@ -7,7 +7,7 @@ import type { RuleText } from "../../../src/model/rules/compiled-rule.ts";
 const names = fc.constantFrom("a", "b", "c", "length", "constructor", "__proto__", "payload", "0");
 const scalars = fc.constantFrom<JsonValue>(0, 1, 2, -0, 1.5, "", "a", "ab", "abc", "1", true, false, null);
 
-export const jsonValues: fc.Arbitrary<JsonValue> = fc.letrec<{ value: JsonValue }>((tie) => ({
+const jsonValues: fc.Arbitrary<JsonValue> = fc.letrec<{ value: JsonValue }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 3, withCrossShrink: true },
     { arbitrary: scalars, weight: 5 },
@@ -16,7 +16,7 @@ export const jsonValues: fc.Arbitrary<JsonValue> = fc.letrec<{ value: JsonValue 
   ),
 })).value;
 
-export const payloads: fc.Arbitrary<JsonObject> = fc
+const payloads: fc.Arbitrary<JsonObject> = fc
   .array(fc.tuple(names, jsonValues), { maxLength: 6 })
   .map(asJsonObject);
 
@@ -52,7 +52,7 @@ const comparisons: fc.Arbitrary<JsonValue> = fc.oneof(
 
 const trees = treesOf(comparisons);
 
-export const conditions: fc.Arbitrary<JsonValue> = fc.oneof(
+const conditions: fc.Arbitrary<JsonValue> = fc.oneof(
   { arbitrary: trees, weight: 10 },
   { arbitrary: fc.constantFrom<JsonValue>(null, {}, []), weight: 1 },
 );
