@@ -1,0 +1,67 @@
+/** What running a sensor takes, read for those a worker holds. */
+import type { Id } from "../../model/identifiers.ts";
+import type { JsonValue } from "../../model/json.ts";
+import type { Row, Statement } from "../statement.ts";
+
+/** As stored; decoded by the sensors feature, one by one, so that a bad row harms no other. */
+export interface AssignedSensorRow {
+  readonly id: Id;
+  readonly ref: string;
+  /** The row of `sensor`, its `triggers` and the `rules` that are enabled on enabled ones. */
+  readonly columns: JsonValue;
+  readonly triggers: JsonValue;
+  readonly rules: JsonValue;
+}
+
+export const readAssignedSensors: Statement<readonly Id[], AssignedSensorRow> = {
+  name: "read_assigned_sensors",
+  text: `
+    select sensor.id,
+           sensor.ref,
+           to_jsonb(sensor) as columns,
+           -- Under another name, since sensor has a column called trigger.
+           coalesce((select jsonb_agg(to_jsonb(served) || jsonb_build_object('id', served.id::text)
+                                      order by served.ref <> sensor.trigger_ref, served.ref)
+                       from trigger as served
+                      where served.ref = sensor.trigger_ref
+                         or exists (select
+                                      from sensor_trigger
+                                     where sensor_trigger.sensor = sensor.id
+                                       and sensor_trigger.trigger = served.id)), '[]') as triggers,
+           coalesce((select jsonb_agg(jsonb_build_object('id', rule.id::text, 'ref', rule.ref,
+                                                         'trigger_ref', rule.trigger_ref,
+                                                         'trigger_params', rule.trigger_params)
+                                      order by rule.id)
+                       from rule
+                       join trigger as served
+                         on served.ref = rule.trigger_ref
+                        and served.enabled
+                      where rule.enabled
+                        and (served.ref = sensor.trigger_ref
+                             or exists (select
+                                          from sensor_trigger
+                                         where sensor_trigger.sensor = sensor.id
+                                           and sensor_trigger.trigger = served.id))), '[]') as rules
+      from sensor
+     where sensor.id = any ($1::bigint[])
+     order by sensor.id`,
+  values: (sensorIds) => [sensorIds],
+  decode: (row: Row) => ({
+    id: row.id("id"),
+    ref: row.text("ref"),
+    columns: row.json("columns"),
+    triggers: row.json("triggers"),
+    rules: row.json("rules"),
+  }),
+};
+
+/** The newest position that was committed with the sensor's events. */
+export const readCheckpoint: Statement<Id, JsonValue> = {
+  name: "read_sensor_checkpoint",
+  text: `
+    select value
+      from sensor_checkpoint
+     where sensor = $1`,
+  values: (sensorId) => [sensorId],
+  decode: (row) => row.json("value"),
+};

@@ -1,0 +1,92 @@
+/** What an operator sees of a sensor's process. */
+import type { Id } from "../../model/identifiers.ts";
+import type { Statement } from "../statement.ts";
+
+export interface ProcessReport {
+  readonly status: "starting" | "running" | "backoff" | "failed" | "stopped";
+  readonly pid: number | null;
+  /** In a row. */
+  readonly failures: number;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly reason: string | null;
+  readonly stderrExcerpt: string | null;
+  readonly startedAt: Date | null;
+  readonly stoppedAt: Date | null;
+  readonly nextRestartAt: Date | null;
+}
+
+export interface SensorReport extends ProcessReport {
+  readonly sensorId: Id;
+  /** Of the worker's process that reports. */
+  readonly instance: string;
+}
+
+/**
+ * Writes the latest report of each sensor.
+ *
+ * A worker that lost a sensor reports its end late: it must not overwrite what the new holder says. A
+ * sensor deleted meanwhile is passed over.
+ */
+export const writeSensorReports: Statement<readonly SensorReport[], never> = {
+  name: "write_sensor_reports",
+  text: `
+    insert into sensor_process (sensor, worker, status, pid, failures, exit_code, signal, reason,
+                                stderr_excerpt, started_at, stopped_at, next_restart_at, updated)
+    select report.sensor, worker.id, report.status, report.pid, report.failures, report.exit_code,
+           report.signal, report.reason, report.stderr_excerpt, report.started_at, report.stopped_at,
+           report.next_restart_at, clock_timestamp()
+      from jsonb_to_recordset($1::jsonb)
+           as report (sensor bigint, instance uuid, status text, pid int, failures int, exit_code int,
+                      signal text, reason text, stderr_excerpt text, started_at timestamptz,
+                      stopped_at timestamptz, next_restart_at timestamptz)
+      join sensor
+        on sensor.id = report.sensor
+      left join worker
+        on worker.instance = report.instance
+      left join sensor_assignment as held
+        on held.sensor = report.sensor
+       and held.lease_expires_at > clock_timestamp()
+     where held.instance is null
+        or held.instance = report.instance
+     order by report.sensor
+    on conflict (sensor) do update
+       set worker = excluded.worker,
+           status = excluded.status,
+           pid = excluded.pid,
+           failures = excluded.failures,
+           exit_code = excluded.exit_code,
+           signal = excluded.signal,
+           reason = excluded.reason,
+           stderr_excerpt = excluded.stderr_excerpt,
+           started_at = excluded.started_at,
+           stopped_at = excluded.stopped_at,
+           next_restart_at = excluded.next_restart_at,
+           updated = excluded.updated`,
+  values: (reports) => [JSON.stringify(reports.map(columnsOf))],
+  decode: () => {
+    throw new Error("write_sensor_reports returns no rows");
+  },
+};
+
+function columnsOf(report: SensorReport): object {
+  return {
+    sensor: report.sensorId,
+    instance: report.instance,
+    status: report.status,
+    pid: report.pid,
+    failures: report.failures,
+    exit_code: report.exitCode,
+    signal: report.signal,
+    reason: storableText(report.reason),
+    stderr_excerpt: storableText(report.stderrExcerpt),
+    started_at: report.startedAt,
+    stopped_at: report.stoppedAt,
+    next_restart_at: report.nextRestartAt,
+  };
+}
+
+/** PostgreSQL's text holds neither NUL nor half a surrogate pair. */
+function storableText(text: string | null): string | null {
+  return text?.replaceAll("\0", "\u{FFFD}").toWellFormed() ?? null;
+}

@@ -1,0 +1,119 @@
+/**
+ * A sensor as its rows say it should run, decoded once. Rows may be written by hand: what cannot be
+ * understood is a problem of that sensor alone.
+ */
+import type { AssignedSensorRow } from "../database/statements/assigned-sensors.ts";
+import { invalid, valid, type Decoded } from "../model/decoded.ts";
+import type {
+  SensorDefinition,
+  SensorProtocol,
+  SensorRule,
+  TriggerDefinition,
+} from "../model/definitions.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
+import type { OfferedRuntime } from "../model/offered-runtime.ts";
+
+export interface AssignedSensor {
+  readonly definition: SensorDefinition;
+  /** Enabled, on enabled triggers. */
+  readonly rules: readonly SensorRule[];
+  /** When the sensor's row was last written. */
+  readonly updated: string;
+}
+
+const protocols: readonly SensorProtocol[] = ["poll", "stream", "standalone"];
+
+export function decodeAssignedSensor(row: AssignedSensorRow): Decoded<AssignedSensor> {
+  const { columns } = row;
+  if (!isJsonObject(columns)) return invalid("its row is not readable");
+  const protocol = protocols.find((each) => each === columns["protocol"]);
+  if (protocol === undefined) {
+    return invalid(`its protocol ${JSON.stringify(columns["protocol"])} is none of ${protocols.join(", ")}`);
+  }
+  const { config } = columns;
+  if (!isJsonObject(config)) return invalid("its config is not a JSON object");
+  const pollIntervalSeconds = secondsOrNull(columns["poll_interval"]);
+  if (pollIntervalSeconds === undefined)
+    return invalid("its poll_interval is not a positive number of seconds");
+  const timeoutSeconds = secondsOrNull(columns["timeout"]);
+  if (timeoutSeconds === undefined) return invalid("its timeout is not a positive number of seconds");
+  const packRef = columns["pack_ref"];
+  if (typeof packRef !== "string" || packRef === "")
+    return invalid("it belongs to no pack, so it has no script");
+  const rules = listOf(row.rules).map(ruleOf);
+  const odd = rules.find((rule) => rule.kind === "invalid");
+  if (odd !== undefined) return odd;
+
+  return valid({
+    definition: {
+      id: row.id,
+      ref: row.ref,
+      packRef,
+      label: textOr(columns["label"], ""),
+      entrypoint: textOr(columns["entrypoint"], ""),
+      runtimeRef: textOr(columns["runtime_ref"], ""),
+      protocol,
+      enabled: columns["enabled"] === true,
+      config,
+      paramSchema: objectOr(columns["param_schema"]),
+      pollIntervalSeconds,
+      timeoutSeconds,
+      runtimeVersionConstraint: textOr(columns["runtime_version_constraint"], null),
+      triggers: listOf(row.triggers).filter(isJsonObject).map(triggerOf),
+    },
+    rules: rules.flatMap((rule) => (rule.kind === "valid" ? [rule.value] : [])),
+    updated: textOr(columns["updated"], ""),
+  });
+}
+
+/**
+ * Everything that a running process was started with. While this stays the same, a change of the rows
+ * does not concern it: a new label, say, or a rule that was disabled already.
+ */
+export function launchFingerprint(sensor: AssignedSensor, runtime: OfferedRuntime | undefined): string {
+  const { definition, rules } = sensor;
+  const { label: _label, paramSchema: _schema, enabled: _enabled, triggers, ...rest } = definition;
+  return JSON.stringify([rest, triggers.map((trigger) => trigger.ref), rules, runtime ?? null]);
+}
+
+function ruleOf(value: JsonValue): Decoded<SensorRule> {
+  const rule = objectOr(value);
+  const params = rule["trigger_params"] ?? {};
+  const ref = textOr(rule["ref"], "");
+  if (!isJsonObject(params)) return invalid(`the trigger_params of its rule ${ref} are not a JSON object`);
+  return valid({
+    id: textOr(rule["id"], ""),
+    ref,
+    triggerRef: textOr(rule["trigger_ref"], ""),
+    triggerParams: params,
+  });
+}
+
+function triggerOf(trigger: JsonObject): TriggerDefinition {
+  return {
+    id: textOr(trigger["id"], ""),
+    ref: textOr(trigger["ref"], ""),
+    label: textOr(trigger["label"], ""),
+    enabled: trigger["enabled"] === true,
+    paramSchema: objectOr(trigger["param_schema"]),
+    outSchema: objectOr(trigger["out_schema"]),
+  };
+}
+
+/** Undefined: neither null nor a usable number. */
+function secondsOrNull(value: JsonValue | undefined): number | null | undefined {
+  if (value === undefined || value === null) return null;
+  return typeof value === "number" && value > 0 && Number.isFinite(value) ? value : undefined;
+}
+
+function listOf(value: JsonValue): readonly JsonValue[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function objectOr(value: JsonValue | undefined): JsonObject {
+  return isJsonObject(value) ? value : {};
+}
+
+function textOr<Default>(value: JsonValue | undefined, otherwise: Default): string | Default {
+  return typeof value === "string" ? value : otherwise;
+}

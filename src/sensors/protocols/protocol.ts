@@ -1,0 +1,38 @@
+/**
+ * What the protocols share: a protocol turns one sensor's processes into events until something goes
+ * wrong, and says how it ended. What to do then is not its matter.
+ */
+import type { SensorDefinition } from "../../model/definitions.ts";
+import type { EndedRun } from "../../model/restart-policy.ts";
+import type { Clock } from "../../time/clock.ts";
+import type { DecodedEvent, Rejection, ServedTriggers } from "../decode-output.ts";
+import type { SensorLimits } from "../limits.ts";
+import type { Launch } from "../sensor-launcher.ts";
+import type { Line } from "../../processes/lines.ts";
+
+export interface RunContext {
+  readonly definition: SensorDefinition;
+  readonly served: ServedTriggers;
+  readonly limits: SensorLimits;
+  readonly clock: Clock;
+  /** Aborts when the sensor is to stop. */
+  readonly stopping: AbortSignal;
+  /** Aborts when its last events are no longer waited for. */
+  readonly abandoned: AbortSignal;
+  /**
+   * Starts the sensor's process once everything accepted from it is settled, with the newest committed
+   * checkpoint.
+   */
+  readonly launch: () => Promise<Launch>;
+  /** Resolves once the event is in the pipeline; false: abandoned before there was room. */
+  readonly submit: (event: DecodedEvent, bytes: number) => Promise<boolean> | boolean;
+  readonly reject: (rejections: readonly Rejection[]) => void;
+  readonly logStderr: (lines: readonly Line[]) => void;
+}
+
+export interface Protocol {
+  /** When the next run begins if it may not begin before then, on the monotonic clock. */
+  nextRunMs(earliestMs: number): number;
+  /** Until a failure, or until told to stop. Never rejects for anything the sensor does. */
+  run(context: RunContext): Promise<EndedRun>;
+}

@@ -1,0 +1,255 @@
+/**
+ * Runs the sensors that are assigned to this worker, and no others.
+ *
+ * One loop compares what should run with what runs:
+ *
+ *   should run: assigned to this worker, enabled, with an enabled rule on an enabled trigger, decodable,
+ *               of a protocol this version supports
+ *   runs:       has an instance (sensor-instance.ts), which looks after its process by itself
+ *
+ * - should, does not            → a new instance
+ * - runs, should not            → told to stop; its entry stays until it has
+ * - both, but started otherwise → told to stop; a later step finds it missing and starts it anew
+ * - both, and its row was written since → if it is in backoff or failed, it is tried at once
+ *
+ * What a sensor cannot be run for is written to its row in sensor_process, once per reason. Sensors that
+ * are no longer assigned are stopped before the database is asked anything: it may be away.
+ */
+import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
+import { rowsOf } from "../database/statement.ts";
+import { readAssignedSensors, type AssignedSensorRow } from "../database/statements/assigned-sensors.ts";
+import type { ProcessReport } from "../database/statements/sensor-process.ts";
+import { backoffDelayMs } from "../model/backoff.ts";
+import type { Id } from "../model/identifiers.ts";
+import type { AssignmentTerm } from "../model/incoming-event.ts";
+import type { OfferedRuntime } from "../model/offered-runtime.ts";
+import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
+import type { OfferedRuntimes, SensorAssignments } from "./ports.ts";
+import { ProcessRecorder } from "./process-recorder.ts";
+import { SensorInstance, unstartedReport, type InstanceOptions } from "./sensor-instance.ts";
+
+export interface SensorManagerOptions extends Omit<InstanceOptions, "recorder" | "onFenced"> {
+  readonly assignments: SensorAssignments;
+  readonly runtimes: OfferedRuntimes;
+  /** How often desired and actual are compared without a hint. */
+  readonly intervalMs: number;
+  /** No process of the sensor is left and its events are settled: its assignment may be released. */
+  readonly onStopped: (sensorId: Id) => void;
+}
+
+interface Entry {
+  readonly instance: SensorInstance;
+  readonly term: AssignmentTerm;
+  readonly fingerprint: string;
+  /** When the sensor's row was written that was last acted upon. */
+  updated: string;
+  readonly ended: Promise<void>;
+}
+
+type Placement =
+  | { readonly kind: "wanted"; readonly sensor: AssignedSensor; readonly runtime: OfferedRuntime | undefined }
+  /** It rests, as its rows say. */
+  | { readonly kind: "unwanted"; readonly reason: string }
+  /** Its rows ask for it, but it cannot be run as they are. */
+  | { readonly kind: "unable"; readonly reason: string };
+
+const retry = { delayMsFirst: 250, delayMsMax: 10_000 };
+const finalFlushMs = 2_000;
+
+export class SensorManager {
+  readonly #options: SensorManagerOptions;
+  readonly #recorder: ProcessRecorder;
+  readonly #loop: WakeableLoop;
+  readonly #entries = new Map<Id, Entry>();
+  /** Why sensors of ours are not run, as last reported. */
+  readonly #resting = new Map<Id, { readonly kind: "unwanted" | "unable"; readonly reason: string }>();
+  readonly #stopping = new AbortController();
+  #running: Promise<unknown> | undefined;
+  #starts = 0;
+
+  constructor(options: SensorManagerOptions) {
+    this.#options = options;
+    this.#recorder = new ProcessRecorder(options);
+    this.#loop = new WakeableLoop({
+      clock: options.clock,
+      intervalMs: options.intervalMs,
+      step: () => this.#reconcile(),
+      retryDelayMs: (failures) => backoffDelayMs(failures, retry, options.random()),
+      onFailure: (error, failures) => {
+        const fields = { err: error, failures };
+        if (failures === 1)
+          options.logger.warn(fields, "sensors cannot be compared with their rows; retrying");
+      },
+    });
+  }
+
+  /** Begins to run assigned sensors. */
+  start(): void {
+    this.#running ??= Promise.all([
+      this.monitoringLoop(this.#stopping.signal),
+      this.#recorder.run(this.#stopping.signal),
+    ]);
+  }
+
+  /** Stops every sensor; resolves when none is left, within the limits of time given for it. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    for (const { instance } of this.#entries.values()) instance.stop("the worker is stopping");
+    await Promise.all([...this.#entries.values()].map((entry) => entry.ended));
+    await this.#flushReports();
+  }
+
+  /** Compares desired with actual, at every hint and interval, until the signal aborts. */
+  async monitoringLoop(signal: AbortSignal): Promise<void> {
+    await this.#loop.run(signal);
+  }
+
+  /** A hint: assignments, definitions or runtimes may have changed. */
+  wake(): void {
+    this.#loop.wake();
+  }
+
+  /** The rows of the sensors assigned to this worker. */
+  async loadEnabledSensors(): Promise<readonly AssignedSensorRow[]> {
+    const ids = [...this.#options.assignments.held().keys()];
+    return ids.length === 0 ? [] : rowsOf(this.#options.database, readAssignedSensors, ids);
+  }
+
+  /** Starts a sensor that has no instance here; its failures are its own to deal with. */
+  startSensor(sensor: AssignedSensor, runtime: OfferedRuntime | undefined, term: AssignmentTerm): void {
+    const { id } = sensor.definition;
+    if (this.#entries.has(id)) return;
+    this.#starts += 1;
+    const marker = `${this.#options.guard.markerPrefix}${this.#starts}`;
+    const instance = new SensorInstance({ sensor, runtime, term }, marker, {
+      ...this.#options,
+      recorder: this.#recorder,
+      onFenced: () => this.wake(),
+    });
+    this.#resting.delete(id);
+    this.#entries.set(id, {
+      instance,
+      term,
+      fingerprint: launchFingerprint(sensor, runtime),
+      updated: sensor.updated,
+      ended: this.#runToEnd(id, instance),
+    });
+  }
+
+  /** Tries a failed sensor at once; false when this worker does not run it. */
+  retryNow(sensorId: Id): boolean {
+    const entry = this.#entries.get(sensorId);
+    entry?.instance.retryNow();
+    return entry !== undefined;
+  }
+
+  /** Whether a process of it may exist or events of it may still be on their way. */
+  isRunning(sensorId: Id): boolean {
+    return this.#entries.has(sensorId);
+  }
+
+  /** Sensors that run or are about to. */
+  activeCount(): number {
+    const { starting, running, backoff } = this.countByState();
+    return starting + running + backoff;
+  }
+
+  failedCount(): number {
+    return this.countByState().failed;
+  }
+
+  countByState(): Record<ProcessReport["status"], number> {
+    const counts = { starting: 0, running: 0, backoff: 0, failed: 0, stopped: 0 };
+    for (const { instance } of this.#entries.values()) counts[instance.status] += 1;
+    for (const { kind } of this.#resting.values()) counts[kind === "unable" ? "failed" : "stopped"] += 1;
+    return counts;
+  }
+
+  async #reconcile(): Promise<void> {
+    const held = this.#options.assignments.held();
+    for (const [id, { instance, term }] of this.#entries) {
+      if (!isSameTerm(held.get(id), term)) instance.stop("it is no longer assigned to this worker");
+    }
+    for (const id of this.#resting.keys()) if (!held.has(id)) this.#resting.delete(id);
+
+    const rows = await this.loadEnabledSensors();
+    const placements = new Map(rows.map((row) => [row.id, this.#placementOf(row)]));
+    for (const [id, term] of held) {
+      this.#settle(id, term, placements.get(id) ?? { kind: "unwanted", reason: "it was deleted" });
+    }
+  }
+
+  #settle(id: Id, term: AssignmentTerm, placement: Placement): void {
+    const entry = this.#entries.get(id);
+    if (placement.kind !== "wanted") {
+      // Reported when its instance has ended, by the next step.
+      if (entry === undefined) this.#reportRest(id, term, placement);
+      else entry.instance.stop(placement.reason);
+      return;
+    }
+
+    const { sensor, runtime } = placement;
+    if (entry === undefined) {
+      this.startSensor(sensor, runtime, term);
+    } else if (entry.fingerprint !== launchFingerprint(sensor, runtime)) {
+      entry.instance.stop("its definition changed");
+    } else if (entry.updated !== sensor.updated) {
+      entry.updated = sensor.updated;
+      entry.instance.retryNow();
+    }
+  }
+
+  #placementOf(row: AssignedSensorRow): Placement {
+    const decoded = decodeAssignedSensor(row);
+    if (decoded.kind === "invalid") return { kind: "unable", reason: decoded.problem };
+    const sensor = decoded.value;
+    const { enabled, protocol, runtimeRef } = sensor.definition;
+    if (!enabled) return { kind: "unwanted", reason: "it is disabled" };
+    if (sensor.rules.length === 0) return { kind: "unwanted", reason: "no enabled rule wants its events" };
+    const runtime = this.#options.runtimes.offered(runtimeRef);
+    if (protocol === "standalone") {
+      return { kind: "unable", reason: "the protocol standalone is not supported by this version" };
+    }
+    if (runtime?.name === "builtin" || runtimeRef === "core.sensor.builtin") {
+      return { kind: "unable", reason: "built-in sensors are not supported by this version" };
+    }
+    return { kind: "wanted", sensor, runtime };
+  }
+
+  #reportRest(id: Id, term: AssignmentTerm, rest: Exclude<Placement, { kind: "wanted" }>): void {
+    const known = this.#resting.get(id);
+    if (known?.kind === rest.kind && known.reason === rest.reason) return;
+    this.#resting.set(id, { kind: rest.kind, reason: rest.reason });
+    const status = rest.kind === "unable" ? "failed" : "stopped";
+    this.#recorder.record(id, term.instance, { ...unstartedReport, status, reason: rest.reason });
+    if (rest.kind === "unable") {
+      this.#options.logger.warn(
+        { sensor: id, reason: rest.reason },
+        "a sensor assigned to this worker cannot be run",
+      );
+    }
+  }
+
+  async #runToEnd(id: Id, instance: SensorInstance): Promise<void> {
+    await instance.run();
+    this.#entries.delete(id);
+    this.#options.onStopped(id);
+    this.wake();
+  }
+
+  /** A last attempt: the rows should not go on saying that sensors run. */
+  async #flushReports(): Promise<void> {
+    const { clock, logger } = this.#options;
+    const time = new AbortController();
+    const flushed = this.#recorder.flush().catch((error: unknown) => {
+      logger.warn({ err: error }, "the end of the sensors could not be written");
+    });
+    await Promise.race([flushed, clock.sleep(finalFlushMs, time.signal)]);
+    time.abort();
+  }
+}
+
+function isSameTerm(one: AssignmentTerm | undefined, other: AssignmentTerm): boolean {
+  return one?.generation === other.generation && one.instance === other.instance;
+}

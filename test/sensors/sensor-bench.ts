@@ -1,0 +1,216 @@
+/**
+ * A bench for trying sensors on: a real database, real processes, everything else recorded.
+ */
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
+import type { Id } from "../../src/model/identifiers.ts";
+import type { AcceptOutcome, AssignmentTerm, IncomingEvent } from "../../src/model/incoming-event.ts";
+import type { JsonObject } from "../../src/model/json.ts";
+import type { OfferedRuntime } from "../../src/model/offered-runtime.ts";
+import { startGuard } from "../../src/processes/guard.ts";
+import { fixedSensorLimits, type SensorLimits } from "../../src/sensors/limits.ts";
+import type { SensorAlert } from "../../src/sensors/ports.ts";
+import { SensorManager } from "../../src/sensors/sensor-manager.ts";
+import type { Logger } from "../../src/telemetry/logger.ts";
+import { systemClock, type Clock } from "../../src/time/clock.ts";
+import { insertRule, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
+import { freshDatabase } from "../support/postgres.ts";
+
+const fixtures = fileURLToPath(new URL("../fixtures/sensors", import.meta.url));
+
+export interface ProcessRow {
+  readonly status: string;
+  readonly pid: number | null;
+  readonly failures: number;
+  readonly exit_code: number | null;
+  readonly signal: string | null;
+  readonly reason: string | null;
+  readonly stderr_excerpt: string | null;
+  readonly next_restart_at: Date | null;
+}
+
+export interface NewSensor {
+  readonly script?: string;
+  readonly entrypoint?: string;
+  readonly runtimeRef?: string;
+  readonly protocol?: string;
+  readonly config?: JsonObject;
+  readonly pollInterval?: number;
+  readonly timeout?: number;
+  readonly withRule?: boolean;
+}
+
+export interface BenchOptions {
+  readonly clock?: Clock;
+  readonly limits?: Partial<SensorLimits>;
+  readonly accept?: (event: IncomingEvent) => Promise<AcceptOutcome>;
+  readonly logsDir?: string;
+}
+
+const runtime = (ref: string, name: string, interpreter: string | null): OfferedRuntime => ({
+  ref,
+  name,
+  interpreter,
+  interpreterArgs: [],
+  version: null,
+  executionConfig: {},
+});
+
+export async function sensorBench(options: BenchOptions = {}) {
+  const fresh = await freshDatabase();
+  const { database } = fresh;
+  const folder = mkdtempSync(join(tmpdir(), "attune-sensors-"));
+  mkdirSync(join(folder, "packs/test"), { recursive: true });
+  symlinkSync(fixtures, join(folder, "packs/test/sensors"));
+  const instance = randomUUID();
+  await insertWorker(database, { name: "bench", instance });
+  await insertTrigger(database, "test.happened");
+
+  const held = new Map<Id, AssignmentTerm>();
+  const events: IncomingEvent[] = [];
+  const alerts: SensorAlert[] = [];
+  const stopped: Id[] = [];
+  const warnings: string[] = [];
+  const counts = { lineRejected: 0, logLinesLost: 0, sensorRestarted: 0 };
+  const runtimes = new Map(
+    [
+      runtime("core.sensor.shell", "shell", "/bin/sh"),
+      runtime("core.sensor.nodejs", "node", process.execPath),
+      runtime("core.sensor.native", "native", null),
+    ].map((each) => [each.ref, each]),
+  );
+  const note = (fields: object, message: string): void => {
+    warnings.push(message);
+    if (process.env["BENCH_LOG"] !== undefined) process.stderr.write(`${message} ${inspect(fields)}\n`);
+  };
+  const logger: Logger = { debug: () => {}, info: () => {}, warn: note, error: note, child: () => logger };
+  const guard = startGuard("ATTUNE_SENSOR_INSTANCE", logger);
+  const logsDir = options.logsDir ?? join(folder, "logs");
+  const environment = { PATH: process.env["PATH"] ?? "", HOME: "/root" };
+
+  const manager = new SensorManager({
+    database,
+    clock: options.clock ?? systemClock,
+    logger,
+    random: () => 0,
+    sink: {
+      accept: async (event) => {
+        events.push(event);
+        return options.accept?.(event) ?? { kind: "stored", eventId: `${events.length}` };
+      },
+    },
+    limits: {
+      ...fixedSensorLimits,
+      restart: {
+        isRestartEnabled: true,
+        delayMsFirst: 20,
+        delayMsMax: 60_000,
+        restartsMax: 3,
+        stableAfterMs: 60_000,
+      },
+      graceMs: 1_000,
+      settleMs: 1_000,
+      pollIntervalMs: 30_000,
+      pollTimeoutMs: 30_000,
+      logBytesMax: 100_000,
+      logFilesMax: 2,
+      ...options.limits,
+    },
+    metrics: {
+      lineRejected: () => (counts.lineRejected += 1),
+      logLinesLost: (lines) => (counts.logLinesLost += lines),
+      sensorRestarted: () => (counts.sensorRestarted += 1),
+    },
+    redact: (text) => text.replaceAll("top-secret", "[redacted]"),
+    alert: (alert) => void alerts.push(alert),
+    assignments: { held: () => held },
+    runtimes: { offered: (ref) => runtimes.get(ref) },
+    intervalMs: 60_000,
+    onStopped: (sensorId) => void stopped.push(sensorId),
+    directories: {
+      packsBaseDir: join(folder, "packs"),
+      runtimeEnvsDir: join(folder, "runtime_envs"),
+      logsDir,
+      temporaryDir: folder,
+    },
+    environment: { own: environment, restored: environment },
+    passthrough: [],
+    logLevel: "info",
+    guard,
+  });
+
+  const rowOf = async (sensorId: Id): Promise<ProcessRow | undefined> =>
+    (await query<ProcessRow>(database, "select * from sensor_process where sensor = $1", [sensorId]))[0];
+
+  return {
+    database,
+    folder,
+    manager,
+    guard,
+    held,
+    events,
+    alerts,
+    stopped,
+    warnings,
+    counts,
+    runtimes,
+    term: { generation: "1", instance },
+    payloads: () => events.map((event) => event.payload),
+
+    /** Inserts a sensor with an enabled rule and assigns it to this worker; the caller wakes. */
+    async add(ref: string, sensor: NewSensor): Promise<Id> {
+      const [row] = await query<{ id: Id }>(
+        database,
+        `insert into sensor (ref, pack_ref, entrypoint, runtime_ref, trigger, trigger_ref, protocol, config,
+                             poll_interval, timeout)
+         values ($1, 'test', $2, $3, (select id from trigger where ref = 'test.happened'), 'test.happened', $4, $5, $6, $7)
+         returning id`,
+        [
+          ref,
+          sensor.entrypoint ?? "script.sh",
+          sensor.runtimeRef ?? "core.sensor.shell",
+          sensor.protocol ?? "stream",
+          JSON.stringify({ script: sensor.script ?? "", ...sensor.config }),
+          sensor.pollInterval ?? null,
+          sensor.timeout ?? null,
+        ],
+      );
+      if (row === undefined) throw new Error("no sensor was inserted");
+      if (sensor.withRule !== false) {
+        const [rules] = await query<{ count: string }>(database, "select count(*) from rule");
+        if (rules?.count === "0")
+          await insertRule(database, { ref: "test.rule", triggerRef: "test.happened" });
+      }
+      held.set(row.id, { generation: "1", instance });
+      return row.id;
+    },
+
+    rowOf,
+
+    /** Waits until the sensor's row looks like that, and returns it. */
+    async rowMatching(
+      sensorId: Id,
+      expected: Partial<Record<keyof ProcessRow, unknown>>,
+    ): Promise<ProcessRow> {
+      await expect.poll(() => rowOf(sensorId), { timeout: 10_000 }).toMatchObject(expected);
+      const row = await rowOf(sensorId);
+      if (row === undefined) throw new Error("the row is gone");
+      return row;
+    },
+
+    log: (ref: string): Promise<string> => readFile(join(logsDir, `${ref}.log`), "utf8").catch(() => ""),
+
+    async [Symbol.asyncDispose]() {
+      await manager.stop();
+      await guard[Symbol.asyncDispose]();
+      await fresh[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
