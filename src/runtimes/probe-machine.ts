@@ -4,7 +4,7 @@ import { probeEnvironment } from "./probe-environment.ts";
 import type { RuntimeMachine } from "./runtime-verification.ts";
 
 /** Long enough for an interpreter on a slow volume, short enough for a row that hangs. */
-const verificationTimeoutMs = 10_000;
+const verificationTimeoutMs = 5_000;
 
 /**
  * This machine as the agent was started on it.

@@ -1,5 +1,6 @@
 import { linkSync, writeFileSync, chmodSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
+import { cwd } from "node:process";
 import { expect, test } from "vitest";
 import { detectInterpreters } from "../../src/runtimes/interpreter-detection.ts";
 import { programDirectory, type ProgramDirectory } from "../support/program-directory.ts";
@@ -45,11 +46,26 @@ test("directories earlier in PATH win, and relative and missing ones are passed 
   second.script("ruby", "echo 3.1.0");
 
   const found = detectInterpreters({
-    environment: { PATH: `.:/nonexistent::${first.path}:${second.path}` },
+    environment: { PATH: `${relative(cwd(), second.path)}:/nonexistent::${first.path}:${second.path}` },
     ownExecutable: null,
   });
 
   expect(found).toEqual([{ name: "ruby", path: join(first.path, "ruby"), version: "3.2.0" }]);
+});
+
+test("what cannot be run does not hide what comes later in PATH", () => {
+  const [first, second] = [programDirectory(), programDirectory()];
+  first.directory("python3");
+  first.script("node", "echo v20.0.0", 0o644);
+  first.link("ruby", "/nonexistent/ruby");
+  const later = ["python3", "node", "ruby"].map((name) => second.script(name, "echo 1.0"));
+
+  const found = detectInterpreters({
+    environment: { PATH: `${first.path}:${second.path}` },
+    ownExecutable: null,
+  });
+
+  expect(found.map(({ path }) => path)).toEqual(later);
 });
 
 test.each([
