@@ -10,6 +10,7 @@ import type { OutgoingMessage } from "../messaging/message-transport.ts";
 import type { TriggerDefinition } from "../model/definitions.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { EventSource } from "../model/incoming-event.ts";
+import { aimedRule } from "../model/rule-aim.ts";
 import type { RuleMatch, RuleSet } from "../model/rule-match.ts";
 import type { WaitingEvent } from "./waiting-events.ts";
 
@@ -66,8 +67,7 @@ export function prepareBatch(
   for (const each of matched) {
     const { waiting, trigger, matches } = each;
     const source = sources.of(trigger, waiting.event.source);
-    const aimedAt = waiting.event.triggerInstanceId === null ? undefined : matches[0];
-    eventTexts.push(eventText(waiting, source.number, aimedAt, installationId));
+    eventTexts.push(eventText(waiting, source.number, matches, installationId));
     const ownIds = enforcementIds.slice(enforcementIdsUsed, enforcementIdsUsed + matches.length);
     enforcementIdsUsed += matches.length;
     for (const [index, match] of matches.entries()) {
@@ -174,13 +174,18 @@ function sourceText(
 function eventText(
   { id, event, payloadJson }: IdentifiedEvent,
   source: number,
-  aimedAt: RuleMatch | undefined,
+  matches: readonly RuleMatch[],
   installationId: string,
 ): string {
   let text = `{"i":${id},"m":"${messageId(installationId, "event", id)}","s":${source},"p":${payloadJson}`;
   if (event.dedupKey !== null) text += `,"k":${JSON.stringify(event.dedupKey)}`;
   if (event.occurredAt !== null) text += `,"o":"${event.occurredAt.toISOString()}"`;
-  if (aimedAt !== undefined) text += `,"r":${aimedAt.ruleId},"rr":${JSON.stringify(aimedAt.ruleRef)}`;
+  const aimedAt = aimedRule(event.triggerInstanceId);
+  if (aimedAt !== undefined) {
+    // The name stays although the rule did not match: matched again, the event is still for that rule alone.
+    const [match] = matches;
+    text += `,"r":${match?.ruleId ?? "null"},"rr":${JSON.stringify(match?.ruleRef ?? aimedAt)}`;
+  }
   return `${text}}`;
 }
 

@@ -12,6 +12,7 @@ import { nextStamp, PredicateTable } from "../model/conditions/predicate.ts";
 import type { Decoded } from "../model/decoded.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { JsonObject, JsonValue } from "../model/json.ts";
+import { aimAt } from "../model/rule-aim.ts";
 import type { EventFacts, RuleMatch, RuleSource } from "../model/rule-match.ts";
 import { compileRule, matchOf, type RuleText } from "../model/rules/compiled-rule.ts";
 
@@ -113,9 +114,9 @@ function usable<Value>(compiled: Decoded<Value>): Value {
   return compiled.value;
 }
 
-/** An event that was aimed at a rule is stored with that rule's ref. */
+/** An event that was aimed at a rule is stored with the name it was aimed by. */
 function aimOf({ ruleRef }: StoredEvent): string | null {
-  return ruleRef === null ? null : `rule_${ruleRef}`;
+  return ruleRef === null ? null : aimAt(ruleRef);
 }
 
 function factsOf(event: StoredEvent, triggerInstanceId: string | null): EventFacts {

@@ -11,6 +11,7 @@ import { holds } from "../conditions/condition.ts";
 import type { Decoded } from "../decoded.ts";
 import type { TriggerDefinition } from "../definitions.ts";
 import type { Id } from "../identifiers.ts";
+import { aimedRule } from "../rule-aim.ts";
 import type { EventFacts, RuleMatch, RuleSet } from "../rule-match.ts";
 import { compileRule, matchOf, type CompiledRule, type RuleText } from "./compiled-rule.ts";
 import { indexRules } from "./rule-filing.ts";
@@ -40,13 +41,12 @@ interface TriggerRules {
   /** In order of id. */
   readonly rules: readonly CompiledRule[];
   readonly index: RuleIndex;
-  /** By `rule_<id>` and `rule_<ref>`. */
-  readonly byAim: ReadonlyMap<string, CompiledRule>;
+  /** By id and by ref. */
+  readonly byName: ReadonlyMap<string, CompiledRule>;
 }
 
 const adoptionsPerSlice = 500;
 const compilationsPerSlice = 50;
-const aimPrefix = "rule_";
 
 export class CompiledRuleSet implements RuleSet {
   readonly revision: Id;
@@ -93,11 +93,12 @@ export class CompiledRuleSet implements RuleSet {
   }
 }
 
-function found({ index, byAim }: TriggerRules, event: EventFacts): readonly CompiledRule[] {
+function found({ index, byName }: TriggerRules, event: EventFacts): readonly CompiledRule[] {
   const { payload, triggerInstanceId } = event;
   const stamp = nextStamp();
-  if (triggerInstanceId?.startsWith(aimPrefix)) {
-    const rule = byAim.get(triggerInstanceId);
+  const aimedAt = aimedRule(triggerInstanceId);
+  if (aimedAt !== undefined) {
+    const rule = byName.get(aimedAt);
     return rule !== undefined && holds(rule.conditions.root, payload, stamp) ? [rule] : [];
   }
   const rules: CompiledRule[] = [];
@@ -155,9 +156,9 @@ function* triggerRules(rules: readonly CompiledRule[]): Generator<void, TriggerR
     rules,
     index: yield* indexRules(rules),
     // Ids last: where a ref reads like an id, `rule_7` is the rule whose id is 7.
-    byAim: new Map([
-      ...rules.map((rule) => [`${aimPrefix}${rule.ref}`, rule] as const),
-      ...rules.map((rule) => [`${aimPrefix}${rule.id}`, rule] as const),
+    byName: new Map([
+      ...rules.map((rule) => [rule.ref, rule] as const),
+      ...rules.map((rule) => [rule.id, rule] as const),
     ]),
   };
 }
