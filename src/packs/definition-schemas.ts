@@ -20,6 +20,9 @@ const Enabled = Type.Boolean({
 
 const Reference = (description: string) => Type.String({ description, minLength: 1 });
 
+const OptionalMapping = (description: string) =>
+  Type.Optional(Type.Object({}, { description, additionalProperties: Type.Unknown() }));
+
 const Mapping = (description: string) =>
   Type.Object({}, { description, default: {}, additionalProperties: Type.Unknown() });
 
@@ -50,7 +53,7 @@ export const definitionSchemas = {
     description: Description,
     runtime_type: Type.Enum(["sensor", "action"], { description: "What it runs", default: "sensor" }),
     distributions: Mapping("How its presence is verified, and which versions are wanted"),
-    installation: Mapping("What to tell somebody who lacks it, as `hint`"),
+    installation: OptionalMapping("What to tell somebody who lacks it, as `hint`"),
     execution_config: Mapping("How a script is started, if not with the binary that was verified"),
   }),
   trigger: Type.Object({

@@ -54,7 +54,7 @@ export async function completeDefinition<K extends Kind>(
 
 function runtimeOf(file: DefinitionFile<"runtime">, context: PackContext): DefinitionReport {
   const { ref, problems } = refOf(file, context);
-  const row = columns({ description: null, ...file.fields, ref, installation: file.fields.installation });
+  const row = columns({ description: null, installation: null, ...file.fields, ref });
   if (file.fields.runtime_type === "sensor") {
     const plan = decodeRuntimePlan({
       id: "0",
@@ -63,7 +63,7 @@ function runtimeOf(file: DefinitionFile<"runtime">, context: PackContext): Defin
       name: file.fields.name,
       description: null,
       distributions: row["distributions"] ?? {},
-      installation: row["installation"] ?? {},
+      installation: row["installation"] ?? null,
       executionConfig: row["execution_config"] ?? {},
     });
     if (plan.kind === "invalid") problems.push(file.problemAt([], plan.problem));

@@ -104,6 +104,8 @@ def current_inode(path):
 
 def follow(path, config, checkpoint):
     file = open_first(path, config, checkpoint)
+    if file is None:
+        print("waiting for " + path, file=sys.stderr, flush=True)
     while not stop.is_set():
         if file is None:
             stop.wait(LOOK_SECONDS)
@@ -114,7 +116,7 @@ def follow(path, config, checkpoint):
         newest = current_inode(path)
         status = os.fstat(file.fileno())
         if status.st_size < file.tell():
-            print("the file was truncated, beginning again", file=sys.stderr)
+            print("the file was truncated, beginning again", file=sys.stderr, flush=True)
             file.seek(0)
         read_lines(file, path, status.st_ino)
         if newest not in (None, status.st_ino):

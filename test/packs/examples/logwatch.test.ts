@@ -1,0 +1,145 @@
+import { randomInt } from "node:crypto";
+import { appendFile, mkdtemp, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import type { JsonObject, JsonValue } from "../../../src/model/json.ts";
+import { startSensor, type SensorProgram } from "../../support/sensor-program.ts";
+
+async function logFile(text?: string): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), "attune-logwatch-"));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const path = join(directory, "app.log");
+  if (text !== undefined) await writeFile(path, text);
+  return path;
+}
+
+function follow(path: string, checkpoint?: JsonValue, config: JsonObject = {}): SensorProgram {
+  return startSensor({
+    pack: "logwatch",
+    interpreter: ["python3"],
+    entrypoint: "lines.py",
+    config: { path, ...config },
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+  });
+}
+
+function linesOf({ printed }: SensorProgram): readonly unknown[] {
+  return printed.map(({ payload }) => (payload as JsonObject)["line"]);
+}
+
+function expectLines(sensor: SensorProgram, lines: readonly string[]): Promise<void> {
+  return expect.poll(() => linesOf(sensor), { timeout: 10_000 }).toEqual(lines);
+}
+
+test("at the very first start the last lines are told, then every new one, with its level", async () => {
+  const path = await logFile("1\n2\n3\n");
+  await using sensor = follow(path, undefined, { initial_lines: 2 });
+  await expectLines(sensor, ["2", "3"]);
+
+  await appendFile(path, "disk ERROR now\n");
+
+  await expectLines(sensor, ["2", "3", "disk ERROR now"]);
+  expect(sensor.printed.at(-1)).toEqual({
+    payload: { path, line: "disk ERROR now", level: "error" },
+    checkpoint: { inode: (await stat(path)).ino, offset: 21 },
+  });
+});
+
+test("an unfinished line is told when it is finished, and bytes that are no UTF-8 stop nothing", async () => {
+  const path = await logFile("");
+  await using sensor = follow(path);
+
+  await appendFile(path, "one\ntw");
+  await expectLines(sensor, ["one"]);
+  await appendFile(path, Buffer.from([0x6f, 0xff, 0x0a]));
+
+  await expectLines(sensor, ["one", "two\u{FFFD}"]);
+});
+
+test("a file that is not there yet is told from its first line once it appears", async () => {
+  const path = await logFile();
+  await using sensor = follow(path, undefined, { initial_lines: 0 });
+  await expect.poll(sensor.stderr, { timeout: 10_000 }).toBe(`waiting for ${path}\n`);
+
+  await writeFile(path, "first\n");
+
+  await expectLines(sensor, ["first"]);
+});
+
+test("a rotated file is read to its end before the new one is begun", async () => {
+  const path = await logFile("a\n");
+  await using sensor = follow(path);
+  await expectLines(sensor, ["a"]);
+
+  await appendFile(path, "b\n");
+  await rename(path, `${path}.1`);
+  await writeFile(path, "c\n");
+
+  await expectLines(sensor, ["a", "b", "c"]);
+});
+
+test("a rotation while nobody watched loses nothing", async () => {
+  const path = await logFile("a\nb\n");
+  const checkpoint = { inode: (await stat(path)).ino, offset: 2 };
+  await rename(path, `${path}.1`);
+  await writeFile(path, "c\n");
+
+  await using sensor = follow(path, checkpoint);
+
+  await expectLines(sensor, ["b", "c"]);
+});
+
+test("a truncated file is begun again", async () => {
+  const path = await logFile("a long line\n");
+  await using sensor = follow(path);
+  await expectLines(sensor, ["a long line"]);
+
+  await truncate(path);
+  await appendFile(path, "b\n");
+
+  await expectLines(sensor, ["a long line", "b"]);
+});
+
+test.each(["SIGTERM", "SIGINT"] as const)(
+  "%s ends it in peace, also while its file is missing",
+  async (signal) => {
+    const [path, missing] = [await logFile("a\n"), await logFile()];
+    await using sensor = follow(path);
+    await using waiting = follow(missing);
+    await expectLines(sensor, ["a"]);
+    await expect.poll(waiting.stderr, { timeout: 10_000 }).toContain("waiting");
+
+    for (const program of [sensor, waiting]) program.kill(signal);
+
+    expect([await sensor.ended, await waiting.ended]).toEqual([0, 0]);
+    expect(sensor.stderr()).toBe("");
+  },
+);
+
+// Goal: wherever it is killed, no line is lost and none is told twice.
+// Method: kill it at random points while lines are being written, and hand the last checkpoint that was
+// read back to the next start, as the agent does with the last one it stored.
+test("killed at any point it goes on where its last event was read", async () => {
+  const path = await logFile("");
+  const written: string[] = [];
+  const told: unknown[] = [];
+  let checkpoint: JsonValue = { inode: (await stat(path)).ino, offset: 0 };
+
+  for (let round = 0; round < 8; round += 1) {
+    const sensor = follow(path, checkpoint);
+    const wanted = randomInt(1, 40);
+    const batch = Array.from({ length: 60 }, (_, index) => `round ${round} line ${index}`);
+    written.push(...batch);
+    await appendFile(path, `${batch.join("\n")}\n`);
+    await expect.poll(() => sensor.printed.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(wanted);
+    await sensor[Symbol.asyncDispose]();
+    told.push(...linesOf(sensor));
+    checkpoint = sensor.printed.at(-1)?.["checkpoint"] ?? checkpoint;
+  }
+
+  await using last = follow(path, checkpoint);
+  await appendFile(path, "end\n");
+  await expect.poll(() => linesOf(last).at(-1), { timeout: 10_000 }).toBe("end");
+  expect([...told, ...linesOf(last)]).toEqual([...written, "end"]);
+});
