@@ -72,7 +72,7 @@ async function runQuickstart(): Promise<void> {
   await using world = await startDemoWorld(join(directory, "shop.log"), systemClock);
   await loadExamplePacks(config, world, logger);
 
-  const service = new SensorService({ config, logger, ...bootstrap, agentVersion });
+  const service = new SensorService({ config, logger, ...bootstrap, agentVersion, secrets: [] });
   const tally = emptyTally();
   using _ = service.activity.subscribe((entry) => {
     addTo(tally, entry);

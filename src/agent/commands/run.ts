@@ -17,6 +17,7 @@ export async function runService(invocation: Invocation): Promise<ExitCode> {
     logger,
     ...bootstrap,
     agentVersion,
+    secrets: loaded.secrets,
   });
   await serveUntilStopped(service, invocation.complain);
   return 0;

@@ -83,6 +83,11 @@ export class CompiledRuleSet implements RuleSet {
     return new CompiledRuleSet(snapshot, outcomes, byTrigger);
   }
 
+  /** How many enabled rules are matched, and how many cannot be. */
+  get counts(): { readonly valid: number; readonly invalid: number } {
+    return { valid: this.#outcomes.size - this.problems.size, invalid: this.problems.size };
+  }
+
   trigger(ref: string): TriggerDefinition | undefined {
     return this.#triggers.get(ref);
   }
