@@ -1,11 +1,12 @@
 import { OperatorError } from "../errors/operator-error.ts";
+import { redactUrls } from "../model/redaction.ts";
 
 /**
- * What stderr says of a failure: one line for one that a person can act on, a stack for a bug. A
- * failure with a list of problems has one line for each.
+ * What stderr says of a failure: one line for one that a person can act on, a stack for a bug. Never a
+ * password in a URL, whoever quoted it.
  */
 export function failureText(error: unknown): string {
-  if (error instanceof OperatorError) return error.message;
-  if (error instanceof Error) return `unexpected failure, please report it: ${error.stack ?? error.message}`;
-  return `unexpected failure, please report it: ${String(error)}`;
+  if (error instanceof OperatorError) return redactUrls(error.message).replaceAll(/\s*\n\s*/g, " ");
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return redactUrls(`unexpected failure, please report it: ${detail}`);
 }

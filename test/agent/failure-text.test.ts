@@ -1,0 +1,29 @@
+import { expect, test } from "vitest";
+import { failureText } from "../../src/agent/failure-text.ts";
+import { OperatorError } from "../../src/errors/operator-error.ts";
+
+test("what a person can act on is one line, also when the refusal had several", () => {
+  const error = new OperatorError({
+    code: "DATABASE_UNREACHABLE",
+    attempt: "connect to the database at db:5432",
+    reason: "no route\n  to host",
+    remedy: "check database.url",
+  });
+
+  expect(failureText(error)).toBe(
+    "could not connect to the database at db:5432: no route to host; check database.url",
+  );
+});
+
+test("a bug shows its stack", () => {
+  expect(failureText(new TypeError("x is undefined"))).toMatch(
+    /^unexpected failure, please report it: TypeError: x is undefined\n {4}at /,
+  );
+  expect(failureText("odd")).toBe("unexpected failure, please report it: odd");
+});
+
+test("no failure shows the password of a URL", () => {
+  const error = new Error("bad URL postgresql://attune:geheim@db/attune");
+
+  expect(failureText(error)).not.toContain("geheim");
+});
