@@ -60,7 +60,7 @@ export class DatabaseRuleSource implements RuleSource {
         backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: intervalMs }, random()),
       onFailure: (error, failures) => {
         if (failures === 1)
-          logger.warn({ err: error }, "could not read the rules; matching by the last ones read");
+          logger.warn({ err: error }, "could not look for changed rules; matching by the last ones read");
       },
       clock,
     });
