@@ -16,6 +16,7 @@ import { environmentSettings, variableName, type Environment, type Setting } fro
 import { deepFreeze, withoutNulls, withoutValueAt, withValueAt } from "./nested-values.ts";
 import { configSchema, type Config } from "./schema.ts";
 import { schemaProblems, unknownKeys, type Problem } from "./schema-problems.ts";
+import type { Path } from "./yaml-source.ts";
 
 export interface ConfigInput {
   readonly flags: { readonly config?: string | undefined; readonly name?: string | undefined };
@@ -75,12 +76,16 @@ function flagSettings({ name }: ConfigInput["flags"]): readonly Setting[] {
 function narrator(file: ConfigFile | undefined, settings: readonly Setting[]): (problem: Problem) => string {
   return ({ path, reason }) => {
     const key = path.join(".");
-    const setting = settings.findLast((one) => one.path.every((part, index) => part === path[index]));
+    const setting = settings.findLast((one) => isWithin(path, one.path) || isWithin(one.path, path));
     if (setting !== undefined) return `${key} (${setting.origin}) ${reason}`;
     if (file?.source.has(path) === true)
       return `${key} (${file.path} line ${file.source.lineOf(path)}) ${reason}`;
     return `${key} (${variableName(path)}) ${reason}`;
   };
+}
+
+function isWithin(path: Path, outer: Path): boolean {
+  return outer.every((part, index) => part === path[index]);
 }
 
 function invalid(problems: readonly string[]): OperatorError {

@@ -3,6 +3,7 @@
  * once, each place once.
  */
 import type { TSchema } from "typebox";
+import { Settings } from "typebox/system";
 import { Value } from "typebox/value";
 import { isJsonObject } from "../model/json.ts";
 import { nearestName } from "../model/nearest-name.ts";
@@ -10,6 +11,9 @@ import { redactUrls } from "../model/redaction.ts";
 import { childOf } from "./nested-values.ts";
 import { childNode, expectation, isOpen, type SchemaNode } from "./schema-node.ts";
 import type { Path } from "./yaml-source.ts";
+
+// The library stops at eight by itself; whoever corrects a file wants to correct it once.
+Settings.Set({ maxErrors: 10_000 });
 
 export interface Problem {
   readonly path: Path;

@@ -105,6 +105,31 @@ test("every problem is told at once, with its key and where the value came from"
   ]);
 });
 
+test("however many problems there are, none is left out", () => {
+  const keys = ["poll_interval", "sensor_timeout", "heartbeat_interval", "lease_duration", "stable_after"];
+  const more = [
+    "restart_delay",
+    "restart_delay_max",
+    "shutdown_timeout",
+    "log_files",
+    "log_bytes",
+    "runtime_cache_ttl",
+  ];
+  const lines = [...keys, ...more].map((key) => `  ${key}: wrong\n`);
+
+  const error = refusal({ files: { "/srv/config.yaml": `sensor:\n${lines.join("")}` } });
+
+  expect(error.reason.split("; ").length).toBe(lines.length);
+});
+
+test("a variable that sets an unknown key is told by its name", () => {
+  const { warnings } = load({ env: { ATTUNE__SENSR__POLL_INTERVAL: "5" } });
+
+  expect(warnings).toEqual([
+    "sensr (environment variable ATTUNE__SENSR__POLL_INTERVAL) is not a known key; did you mean sensor?",
+  ]);
+});
+
 test("an unknown key is a warning with its line and the key that was probably meant, and changes nothing", () => {
   const { config, warnings } = loadYaml("sensor:\n  pol_interval: 5\nserver:\n  port: 1\n");
 

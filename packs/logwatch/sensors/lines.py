@@ -4,7 +4,8 @@
 The file is read in binary and only whole lines are reported, so an offset always points at the
 beginning of a line. Each event carries the offset behind its line as the checkpoint. The agent stores
 the two together and hands the last one back at the next start: no line is lost and none is told twice,
-wherever this program was killed.
+wherever this program was killed. (Until its first event there is nothing to go on from; what is written
+before that while it does not run is told as far as `initial_lines` reaches.)
 
 A rotated file (another inode under the name) is read to its end before the new one is begun, also when
 that happened while this program was not running, as long as the old file is found as `<path>.1`. A
