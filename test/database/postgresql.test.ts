@@ -139,6 +139,32 @@ describe("a connection that fails", () => {
     expect((await database.query({ text: "select 1 as one" })).rows).toEqual([{ one: 1 }]);
   });
 
+  test("a connection that went silent is given up after one query, not used again", async () => {
+    await using empty = await emptyDatabase();
+    await using proxy = await proxyTo(empty.url);
+    await using database = await open(proxy, empty.url, { queryTimeoutMs: 300 });
+    await database.query({ text: "select 1" });
+
+    proxy.abandon();
+    await expect(database.query({ text: "select 1" })).rejects.toMatchObject({ outcome: "unknown" });
+
+    expect((await database.query({ text: "select 1 as one" })).rows).toEqual([{ one: 1 }]);
+  });
+
+  test("an idle connection that breaks is nobody's error", async () => {
+    await using empty = await emptyDatabase();
+    await using database = await openPostgresql({ url: empty.url, logger: silentLogger });
+    await database.query({ text: "select 1" });
+
+    await asSuperuser((client) =>
+      client.query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", [
+        new URL(empty.url).pathname.slice(1),
+      ]),
+    );
+
+    await expect.poll(async () => answers(database), soon).toBe(true);
+  });
+
   test("a connection cut in the middle of a transaction means that nothing was done", async () => {
     await using empty = await emptyDatabase();
     await using proxy = await proxyTo(empty.url);
@@ -185,7 +211,7 @@ describe("a connection that fails", () => {
     await expect.poll(() => heard, soon).toEqual([undefined, undefined, "after"]);
     await expect.poll(async () => (await database.tryLock("lost"))?.isHeld, soon).toBe(true);
     await lock?.[Symbol.asyncDispose]();
-    expect(await database.tryLock("lost")).toBeUndefined(); // The old holder cannot release the new one's.
+    expect(await fresh.database.tryLock("lost")).toBeUndefined(); // The old holder cannot release the new one's.
   });
 
   test("an outage is two log lines, however long it lasts and however much is tried", async () => {

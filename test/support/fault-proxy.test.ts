@@ -35,6 +35,18 @@ test("cut resets open connections and refuse turns new ones away", async () => {
   expect(await echoOf(await connectTo(proxy.port), "again")).toBe("again");
 });
 
+test("an abandoned connection stays silent while new ones pass", async () => {
+  await using proxy = await startFaultProxy(await startEcho());
+  const old = await connectTo(proxy.port);
+  await echoOf(old, "one");
+  proxy.abandon();
+  old.write("two");
+
+  expect(await echoOf(await connectTo(proxy.port), "new")).toBe("new");
+  proxy.resume();
+  expect(await Promise.race([once(old, "data"), delayed(100)])).toBe("silent");
+});
+
 async function startEcho(): Promise<{ targetHost: string; targetPort: number }> {
   const server = createServer((socket) => {
     socket.on("error", () => {});

@@ -24,7 +24,12 @@ export interface FaultProxy extends AsyncDisposable {
   readonly connectionsOpen: number;
   /** Stops passing bytes, keeps every connection open. */
   freeze(): void;
-  /** Returns to forwarding, from whatever mode. */
+  /**
+   * Silences the connections open now for good, while new ones pass: what is left of a connection whose
+   * state a firewall has forgotten.
+   */
+  abandon(): void;
+  /** Returns to forwarding, from whatever mode; connections that were abandoned stay silent. */
   resume(): void;
   /** Resets the connections open now; new ones are treated by the present mode. */
   cut(): void;
@@ -41,6 +46,7 @@ export async function startFaultProxy({ targetHost, targetPort }: FaultProxyOpti
   let mode: "forwarding" | "frozen" | "refusing" = "forwarding";
   let connectionsAccepted = 0;
   const pairs = new Set<Pair>();
+  const abandoned = new WeakSet<Pair>();
 
   const listener = createServer({ pauseOnConnect: true }, (client) => {
     connectionsAccepted += 1;
@@ -81,9 +87,15 @@ export async function startFaultProxy({ targetHost, targetPort }: FaultProxyOpti
       mode = "frozen";
       for (const pair of pairs) hold(pair);
     },
+    abandon() {
+      for (const pair of pairs) {
+        hold(pair);
+        abandoned.add(pair);
+      }
+    },
     resume() {
       mode = "forwarding";
-      for (const pair of pairs) forward(pair);
+      for (const pair of pairs) if (!abandoned.has(pair)) forward(pair);
     },
     cut,
     refuse() {
