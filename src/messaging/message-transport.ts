@@ -31,7 +31,10 @@ export type OnMessage = (message: IncomingMessage) => Promise<Verdict>;
 export interface Subscription {
   readonly exchange: string;
   readonly bindings: readonly string[];
-  /** A named queue is durable and shared; without a name the queue is exclusive and goes with the consumer. */
+  /**
+   * A named queue is durable and shared. Without a name it is exclusive and goes with the consumer or
+   * the connection: what is published before the subscription is back in place is missed.
+   */
   readonly queue?: string;
   /** How many messages may be unacknowledged at once. */
   readonly prefetch: number;

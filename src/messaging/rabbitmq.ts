@@ -11,16 +11,15 @@
  * goodbye, reject what is left. Each step is bounded. A message that is rejected there may have
  * reached the broker; whoever owes it sends it again under the same id.
  */
-import { once } from "node:events";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import { backoffDelayMs } from "../model/backoff.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
-import { startConsumer } from "./amqp-consumer.ts";
 import { openPublisher } from "./amqp-publisher.ts";
 import { openSession, reasonOf, type AmqpSession } from "./amqp-session.ts";
+import { keepSubscribed } from "./amqp-subscription.ts";
 import { brokerAddress, type BrokerAddress } from "./broker-address.ts";
 import { sourceService } from "./envelope.ts";
 import type { MessageTransport, OnMessage, OutgoingMessage, Subscription } from "./message-transport.ts";
@@ -50,7 +49,7 @@ const stableAfterMs = 5_000;
 
 type Link =
   | { readonly kind: "starting" }
-  | { readonly kind: "up"; readonly session: AmqpSession }
+  | { readonly kind: "up"; readonly session: AmqpSession; readonly sinceMs: number }
   | { readonly kind: "down"; readonly reason: string };
 
 /**
@@ -108,10 +107,22 @@ class RabbitmqTransport implements MessageTransport {
   }
 
   async subscribe(subscription: Subscription, onMessage: OnMessage): Promise<AsyncDisposable> {
+    const { logger, clock, closeLimitMs: stopLimitMs } = this.#options;
     const disposal = new AbortController();
     const established = Promise.withResolvers<void>();
+    const options = {
+      subscription,
+      onMessage,
+      session: () => this.#up.promise,
+      onEstablished: established.resolve,
+      onRefused: established.reject,
+      retryDelays: delays,
+      stopLimitMs,
+      logger,
+      clock,
+    };
     const signal = AbortSignal.any([disposal.signal, this.#closing.signal]);
-    const consuming = this.#consume(subscription, onMessage, established, signal);
+    const consuming = keepSubscribed(options, signal).finally(() => established.reject(this.#closedError()));
     const disposable: AsyncDisposable = {
       [Symbol.asyncDispose]: async () => {
         disposal.abort();
@@ -167,13 +178,13 @@ class RabbitmqTransport implements MessageTransport {
     const { clock } = this.#options;
     let failures = 0;
     while (!this.#closing.signal.aborted) {
-      const startedAtMs = clock.monotonicMs();
       const reason = await this.#live();
       if (this.#closing.signal.aborted) return;
+      const link = this.#link;
+      if (link.kind === "up" && clock.monotonicMs() - link.sinceMs >= stableAfterMs) failures = 0;
+      failures += 1;
       this.#link = { kind: "down", reason };
       this.#outage.failed(reason);
-      if (clock.monotonicMs() - startedAtMs >= stableAfterMs) failures = 0;
-      failures += 1;
       await this.#pause(failures);
     }
   }
@@ -208,45 +219,9 @@ class RabbitmqTransport implements MessageTransport {
 
   #begin(session: AmqpSession): void {
     if (this.#closing.signal.aborted) throw this.#closedError();
-    this.#link = { kind: "up", session };
+    this.#link = { kind: "up", session, sinceMs: this.#options.clock.monotonicMs() };
     this.#outage.recovered();
     this.#up.resolve(session);
-  }
-
-  /** Keeps one subscription in place on whatever session is up, until the signal aborts. */
-  async #consume(
-    subscription: Subscription,
-    onMessage: OnMessage,
-    established: PromiseWithResolvers<void>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { logger, closeLimitMs, clock } = this.#options;
-    const subject = `subscription of ${subscription.queue ?? subscription.bindings.join(", ")}`;
-    const outage = outageLog(subject, logger, clock);
-    const ending = abortOf(signal);
-    let failures = 0;
-    while (!signal.aborted) {
-      const session = await Promise.race([this.#up.promise, ending]);
-      if (session === undefined) break;
-      try {
-        const consumer = await startConsumer(session.connection, subscription, onMessage, logger);
-        established.resolve();
-        outage.recovered();
-        failures = 0;
-        const reason = await Promise.race([consumer.ended, ending]);
-        await consumer.stop(closeLimitMs);
-        if (reason !== undefined) throw reason;
-      } catch (error) {
-        // With the session gone the error says nothing of the subscription.
-        if (!session.hasEnded) {
-          established.reject(error);
-          outage.failed(reasonOf(error));
-        }
-        failures += 1;
-        await this.#pause(failures);
-      }
-    }
-    established.reject(this.#closedError());
   }
 
   async #close(): Promise<void> {
@@ -277,10 +252,6 @@ class RabbitmqTransport implements MessageTransport {
   #closedError(): Error {
     return new Error(`the connection to RabbitMQ at ${this.address} is closed`);
   }
-}
-
-async function abortOf(signal: AbortSignal): Promise<undefined> {
-  if (!signal.aborted) await once(signal, "abort");
 }
 
 async function within<T>(ms: number, promise: Promise<T>): Promise<T> {

@@ -135,6 +135,26 @@ test("a subscription whose queue was deleted is put in place again", async () =>
     .toBe("after");
 });
 
+test("a message that the broker refuses for now is offered again until it is taken", async () => {
+  await using vhost = await freshVhost();
+  await using transport = await openRabbitmq({ url: vhost.url, logger });
+  await transport.connected(10_000);
+  const full = { durable: true, arguments: { "x-max-length": 1, "x-overflow": "reject-publish" } };
+  await vhost.manage("PUT", "/api/queues/{vhost}/full", full);
+  await vhost.manage("POST", "/api/bindings/{vhost}/e/attune.events/q/full", { routing_key: "#" });
+  await transport.publish(outgoing());
+  let isTaken = false;
+
+  const refused = transport.publish(outgoing()).then(() => (isTaken = true));
+  const later = Promise.race([refused, transport.publish(outgoing({ exchange: "attune.dlx" }))]);
+  await later;
+  const wasTakenWhileFull = isTaken;
+  await vhost.manage("DELETE", "/api/queues/{vhost}/full/contents");
+  await refused;
+
+  expect([wasTakenWhileFull, isTaken]).toEqual([false, true]);
+});
+
 test("an exchange that was deleted is declared again, and the message that missed it arrives", async () => {
   await using vhost = await freshVhost();
   await using transport = await openRabbitmq({ url: vhost.url, logger });
