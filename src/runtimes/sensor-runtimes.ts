@@ -185,15 +185,18 @@ export class SensorRuntimes {
   #tell(judged: readonly JudgedRuntime[]): void {
     const { logger } = this.#options;
     for (const { ref, name, outcome } of judged) {
-      const description = describeOutcome(outcome);
+      const answer = this.offered(ref);
+      const description = answer.kind === "offered" ? describeOutcome(outcome) : answer.reason;
       if (this.#told.get(ref) === description) continue;
       this.#told.set(ref, description);
+
       const fields = { runtime: ref, outcome: outcome.kind };
-      if (outcome.kind === "available")
-        logger.info(fields, `✓ Runtime available: ${name} (${ref}): ${description}`);
-      else if (outcome.kind === "missing")
-        logger.info(fields, `✗ Runtime not available: ${name} (${ref}): ${description}`);
-      else logger.warn(fields, `✗ Runtime not available: ${name} (${ref}): ${description}`);
+      const runtime = `${name} (${ref}): ${description}`;
+      if (answer.kind === "offered") logger.info(fields, `✓ Runtime available: ${runtime}`);
+      // There, but left out on purpose: nothing an operator has to know.
+      else if (outcome.kind === "available") logger.debug(fields, `- Runtime not offered: ${runtime}`);
+      else if (outcome.kind === "missing") logger.info(fields, `✗ Runtime not available: ${runtime}`);
+      else logger.warn(fields, `✗ Runtime not available: ${runtime}`);
     }
   }
 }

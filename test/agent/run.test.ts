@@ -1,0 +1,107 @@
+/** The agent as a process of its own, against a real database. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { query } from "../support/platform-rows.ts";
+import { freshDatabase } from "../support/postgres.ts";
+import { programDirectory } from "../support/program-directory.ts";
+
+test("the agent registers what it found, and a signal ends it in order with exit code 0", async () => {
+  await using fresh = await freshDatabase();
+  const agent = startAgent(fresh.url, "sensor-run");
+  const worker = async (): Promise<unknown> =>
+    (
+      await query(
+        fresh.database,
+        `select status, capabilities -> 'runtimes' as runtimes, (meta ->> 'pid')::int as pid,
+                lease_expires_at is not null as has_lease
+           from worker where name = 'sensor-run'`,
+      )
+    )[0];
+
+  await expect
+    .poll(worker, { timeout: 20_000 })
+    .toEqual({ status: "active", runtimes: ["builtin", "ruby"], pid: agent.child.pid, has_lease: true });
+
+  agent.child.kill("SIGTERM");
+
+  expect(await agent.exitCode()).toBe(0);
+  expect(await worker()).toMatchObject({ status: "inactive", has_lease: false });
+});
+
+test("a second agent of one name ends with one clear line, and the first goes on", async () => {
+  await using fresh = await freshDatabase();
+  const first = startAgent(fresh.url, "sensor-twin");
+  await expect.poll(() => first.said(), { timeout: 20_000 }).toContain("registered worker");
+
+  const second = startAgent(fresh.url, "sensor-twin");
+
+  expect(await second.exitCode()).toBe(1);
+  expect(second.said()).toMatch(
+    new RegExp(
+      `^attune-sensor-agent: could not register as worker sensor-twin: the name is held by another process, pid ${first.child.pid} on \\S+, since .+; stop that one, .*$`,
+      "m",
+    ),
+  );
+  expect(first.child.exitCode).toBeNull();
+});
+
+test("a runtime installed while the agent runs is reported and becomes an event", async () => {
+  await using fresh = await freshDatabase();
+  const programs = programDirectory();
+  const agent = startAgent(fresh.url, "sensor-grows", programs.path);
+  await expect.poll(() => agent.said(), { timeout: 20_000 }).toContain("registered worker");
+
+  programs.script("php", "echo PHP 8.3.1");
+  await query(
+    fresh.database,
+    `insert into runtime (ref, runtime_type, name, distributions)
+     values ('my.sensor.php', 'sensor', 'PHP', '{"verification": {"commands": [{"binary": "php"}]}}')`,
+  );
+
+  await expect
+    .poll(() => query(fresh.database, "select capabilities -> 'runtimes' ? 'php' as has_php from worker"), {
+      timeout: 10_000,
+    })
+    .toEqual([{ has_php: true }]);
+  await expect
+    .poll(() => query(fresh.database, "select trigger_ref from event"), { timeout: 10_000 })
+    .toContainEqual({ trigger_ref: "core.worker_capabilities_changed" });
+});
+
+interface Agent {
+  readonly child: ChildProcess;
+  said(): string;
+  exitCode(): Promise<number | null>;
+}
+
+function startAgent(databaseUrl: string, name: string, path?: string): Agent {
+  const directory = mkdtempSync(join(tmpdir(), "attune-agent-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const programs = programDirectory();
+  programs.script("ruby", "echo ruby 3.1.2");
+  const main = new URL("../../src/main.ts", import.meta.url).pathname;
+  const child = spawn(process.execPath, [main, "--name", name], {
+    cwd: directory,
+    env: { PATH: path ?? programs.path, DATABASE_URL: databaseUrl, ATTUNE__API__PORT: "0" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const closed = once(child, "close");
+  onTestFinished(async () => {
+    child.kill("SIGKILL");
+    await closed;
+  });
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => (said += chunk));
+  return {
+    child,
+    said: () => said,
+    async exitCode() {
+      await closed;
+      return child.exitCode;
+    },
+  };
+}
