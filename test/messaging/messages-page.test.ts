@@ -1,0 +1,71 @@
+/**
+ * docs/messages.md and the code say the same.
+ */
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { decodeMessage } from "../../src/messaging/envelope.ts";
+import { routingKeys } from "../../src/messaging/message-types.ts";
+import { payloadShapes } from "../../src/messaging/payload-shapes.ts";
+import { deadLetterQueue, exchanges } from "../../src/messaging/topology.ts";
+
+const page = readFileSync(new URL("../../docs/messages.md", import.meta.url), "utf8");
+
+interface Section {
+  readonly types: readonly string[];
+  readonly fieldNames: readonly string[];
+  readonly example: unknown;
+}
+
+/** The first cells of a table, without their backticks. */
+function firstCells(text: string): string[] {
+  return [...text.matchAll(/^\| `([^`]+)`/gm)].map(([, cell]) => cell ?? "");
+}
+
+/** Each heading of the third level: the types it names, their fields, an example payload. */
+const sections: Section[] = page
+  .split(/^### /m)
+  .slice(1)
+  .map((section) => ({
+    types: (section.split("\n")[0] ?? "").split(", "),
+    fieldNames: firstCells(section.split(/^## /m)[0] ?? ""),
+    example: JSON.parse(/```json\n([^`]*)```/.exec(section)?.[1] ?? "null"),
+  }));
+
+test("every message type is described, and no other", () => {
+  expect(sections.flatMap(({ types }) => types).toSorted()).toEqual(Object.keys(payloadShapes).toSorted());
+});
+
+test.each(Object.entries(payloadShapes))(
+  "the fields of %s are those of the code, and its example is valid",
+  (type, shape) => {
+    const section = sections.find(({ types }) => types.includes(type));
+    const body = JSON.stringify({
+      message_id: "1",
+      correlation_id: "1",
+      message_type: type,
+      version: "1.0",
+      timestamp: "2026-11-21T09:30:00Z",
+      headers: { retry_count: 0, source_service: "docs" },
+      payload: section?.example,
+    });
+
+    expect(section?.fieldNames).toEqual(shape.names);
+    expect(decodeMessage(body)).toMatchObject({ ok: true });
+    expect(Object.keys(Object(section?.example))).toEqual(shape.names);
+  },
+);
+
+test("routing keys are those of the code", () => {
+  const rows = [...page.matchAll(/^\| `(\w+)` +\| `([\w.]+)` +\|/gm)].map(([, type, key]) => [type, key]);
+
+  expect(Object.fromEntries(rows)).toEqual(routingKeys);
+});
+
+test("exchanges and the dead-letter queue are those of the code", () => {
+  const table = page.slice(page.indexOf("## Exchanges"), page.indexOf("## Envelope"));
+
+  expect(firstCells(table)).toEqual(exchanges.map(({ name }) => name));
+  expect(table).toContain(
+    `\`${deadLetterQueue.name}\` collects ${deadLetterQueue.lengthMax.toLocaleString("en")}`,
+  );
+});
