@@ -108,10 +108,14 @@ function programAt(path: string, { binary, args }: JsonObject): Interpreter {
   };
 }
 
+/**
+ * The platform's documents show an INSERT whose SQL string doubles every backslash, and PostgreSQL keeps
+ * both. So a doubled backslash means one; no version output holds a backslash to be looked for.
+ */
 function patternAt(path: string, source: JsonValue | undefined): LinearPattern | null {
   if (source === undefined || source === null) return null;
   if (typeof source !== "string") throw new Malformed(`${path} is not text`);
-  const compiled = compileLinearPattern(source);
+  const compiled = compileLinearPattern(source.replaceAll("\\\\", "\\"));
   if (compiled.kind === "invalid") throw new Malformed(`${path} ${compiled.problem}`);
   return compiled.value;
 }

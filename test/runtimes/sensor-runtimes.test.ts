@@ -14,8 +14,8 @@ import { programDirectory } from "../support/program-directory.ts";
 
 const never = new AbortController().signal;
 
-// The statement of the seed document, word for word.
-const insertRuby = `INSERT INTO runtime (ref, pack, pack_ref, description, runtime_type, name, distributions) VALUES ( 'core.sensor.ruby', (SELECT id FROM pack WHERE ref = 'core'), 'core', 'Ruby sensor runtime', 'sensor', 'Ruby', jsonb_build_object( 'verification', jsonb_build_object( 'commands', jsonb_build_array( jsonb_build_object( 'binary', 'ruby', 'args', jsonb_build_array('--version'), 'exit_code', 0, 'pattern', 'ruby \\d+\\.\\d+', 'priority', 1 ) ) ) ) )`;
+// The statement of the seed document, word for word: raw, so that its doubled backslashes stay.
+const insertRuby = String.raw`INSERT INTO runtime (ref, pack, pack_ref, description, runtime_type, name, distributions) VALUES ( 'core.sensor.ruby', (SELECT id FROM pack WHERE ref = 'core'), 'core', 'Ruby sensor runtime', 'sensor', 'Ruby', jsonb_build_object( 'verification', jsonb_build_object( 'commands', jsonb_build_array( jsonb_build_object( 'binary', 'ruby', 'args', jsonb_build_array('--version'), 'exit_code', 0, 'pattern', 'ruby \\d+\\.\\d+', 'priority', 1 ) ) ) ) )`;
 
 test("a real Ruby is offered by INSERT alone, and Haskell that is not installed is not", async () => {
   await using fresh = await freshDatabase();
