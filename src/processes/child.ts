@@ -148,6 +148,8 @@ export class Child implements AsyncDisposable {
       if (!this.#hasRemains() || !(await isGroupRunning(this.pid))) break;
       await sleep(pauseMs);
     }
+    // Nothing is left to stop: asking from now on must not start a timer.
+    this.#isAsked = true;
     clearTimeout(this.#killTimer);
     if (this.#marker !== undefined) await killMarked(this.#marker);
 
