@@ -343,7 +343,7 @@ export class EventPipeline implements EventSink {
     this.#failures += 1;
     if (this.#failures === 1) {
       logger.warn(
-        { err: error },
+        { error },
         "could not store events; they wait, and sensors with them, until the database answers",
       );
     }

@@ -50,7 +50,7 @@ export class OutboxSweeper {
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: intervalMs }, random()),
       onFailure: (error, failures) => {
-        if (failures === 1) logger.warn({ err: error }, "could not sweep the outbox; trying on");
+        if (failures === 1) logger.warn({ error }, "could not sweep the outbox; trying on");
       },
       clock,
     });

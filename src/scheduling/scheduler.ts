@@ -71,7 +71,7 @@ export class Scheduler {
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: renewalIntervalMs }, random()),
       onFailure: (error, failures) => {
-        if (failures === 1) logger.warn({ err: error }, "could not renew or claim assignments; trying on");
+        if (failures === 1) logger.warn({ error }, "could not renew or claim assignments; trying on");
       },
       clock,
     });
