@@ -340,6 +340,8 @@ export class SensorService {
         });
       },
       onStopped: () => scheduler.wake(),
+      onStatus: (sensorRef, status, reason) =>
+        this.activity.tell({ kind: "sensor", sensorRef, status, reason }),
     });
     this.#lifetime.onClose(() => scheduler.releaseAll());
     this.#lifetime.run((signal) => scheduler.run(signal));

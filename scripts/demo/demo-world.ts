@@ -29,8 +29,9 @@ export interface DemoWorld extends AsyncDisposable {
 
 export async function startDemoWorld(logPath: string, clock: Clock): Promise<DemoWorld> {
   const ending = new AbortController();
-  const startedAtMs = clock.monotonicMs();
+  let startedAtMs: number | undefined;
   const server = createServer((_, response) => {
+    startedAtMs ??= clock.monotonicMs();
     const isHealthy = isHealthyAfter(clock.monotonicMs() - startedAtMs);
     response.writeHead(isHealthy ? 200 : 503, { "content-type": "application/json" });
     response.end(JSON.stringify({ status: isHealthy ? "ok" : "overloaded" }));
@@ -55,7 +56,7 @@ export async function startDemoWorld(logPath: string, clock: Clock): Promise<Dem
   };
 }
 
-/** @param elapsedMs since the server started: first healthy, then not, and over again */
+/** @param elapsedMs since the server was first asked: first healthy, then not, and over again */
 export function isHealthyAfter(elapsedMs: number): boolean {
   return elapsedMs % (healthyMs + unhealthyMs) < healthyMs;
 }

@@ -2,9 +2,10 @@
  * One activity as one line for people: when, what, who, and as much of the content as fits.
  *
  *     12:00:01  sensor   examples.log_follower  running
- *     12:00:02  event    examples.log_line  from examples.log_follower  {"level":"error", …}
- *     12:00:02  match    examples.report_errors  enforcement 7 of event 12  {"text": …}
+ *     12:00:02  event    examples.log_line  from examples.log_follower  level=error line=out of memory
+ *     12:00:02  match    examples.report_errors  enforcement 7 of event 12  out of memory
  */
+import type { JsonObject } from "../../src/model/json.ts";
 import type { ActivityEntry } from "../../src/telemetry/activity.ts";
 import { painted, type FeedStyle, type Paint } from "./feed-style.ts";
 
@@ -25,7 +26,7 @@ export function feedLine(entry: ActivityEntry, at: Date, style: FeedStyle): stri
         ["good", "event    "],
         ["strong", triggerRef],
         ["dim", `  from ${sensorRef ?? "the platform"}  `],
-        [undefined, JSON.stringify(payload)],
+        [undefined, contentText(payload)],
       ]);
     }
     case "enforcement": {
@@ -34,7 +35,7 @@ export function feedLine(entry: ActivityEntry, at: Date, style: FeedStyle): stri
         ["warning", "match    "],
         ["strong", ruleRef],
         ["dim", `  enforcement ${enforcementId} of event ${eventId}  `],
-        [undefined, JSON.stringify(config)],
+        [undefined, typeof config["text"] === "string" ? config["text"] : contentText(config)],
       ]);
     }
   }
@@ -63,6 +64,15 @@ function line(at: Date, style: FeedStyle, parts: readonly Part[]): string {
 function fitting(text: string, columns: number): string {
   if (text.length <= columns) return text;
   return columns <= 0 ? "" : `${text.slice(0, columns - 1)}…`;
+}
+
+/** `name=value` for each field: what is nested stays JSON, and so does text in which the next name would drown. */
+function contentText(content: JsonObject): string {
+  const fields = Object.entries(content).map(([name, value]) => {
+    const isPlain = typeof value === "string" && !value.includes("=");
+    return `${name}=${isPlain ? value : JSON.stringify(value)}`;
+  });
+  return fields.join(" ");
 }
 
 /** What a sensor says may be the end of a log, and must neither break the line nor steer the terminal. */

@@ -60,6 +60,8 @@ export interface InstanceOptions extends Omit<LauncherOptions, "graceMs"> {
   readonly alert: (alert: SensorAlert) => void;
   /** An event was refused because the sensor is assigned elsewhere now. */
   readonly onFenced: () => void;
+  /** A sensor's state is another, or has another reason; for people who watch. */
+  readonly onStatus?: (sensorRef: string, status: ProcessReport["status"], reason: string | null) => void;
 }
 
 export interface Assignment {
@@ -339,7 +341,7 @@ export class SensorInstance {
     const fields = {
       reason,
       failures: verdict.failures,
-      next_start_ms: Math.round(waitMs),
+      next_start_ms: Number.isFinite(waitMs) ? Math.round(waitMs) : null,
       stderr: stderr.slice(-3),
     };
     if (verdict.kind === "restart") {
@@ -382,7 +384,12 @@ export class SensorInstance {
   }
 
   #note(change: Partial<ProcessReport>): void {
-    this.#report = { ...this.#report, ...change };
+    const before = this.#report;
+    this.#report = { ...before, ...change };
+    const { status, reason } = this.#report;
+    if (status !== before.status || reason !== before.reason) {
+      this.#options.onStatus?.(this.#source.sensorRef, status, reason);
+    }
     this.#options.recorder.record(this.#source.sensorId, this.#assignment.term.instance, this.#report);
   }
 }

@@ -13,7 +13,7 @@ const event: ActivityEntry = {
   eventId: "12",
   triggerRef: "examples.log_line",
   sensorRef: "examples.log_follower",
-  payload: { level: "error" },
+  payload: { level: "error", code: 7, where: ["a"], query: "a=b" },
 };
 
 test.each<[ActivityEntry, string]>([
@@ -26,7 +26,10 @@ test.each<[ActivityEntry, string]>([
     },
     "12:00:01  sensor   examples.disk  backoff  exited with 1 no such file",
   ],
-  [event, `12:00:01  event    examples.log_line  from examples.log_follower  {"level":"error"}`],
+  [
+    event,
+    `12:00:01  event    examples.log_line  from examples.log_follower  level=error code=7 where=["a"] query="a=b"`,
+  ],
   [
     {
       kind: "enforcement",
@@ -35,7 +38,7 @@ test.each<[ActivityEntry, string]>([
       ruleRef: "examples.errors",
       config: { text: "x" },
     },
-    `12:00:01  match    examples.errors  enforcement 7 of event 12  {"text":"x"}`,
+    `12:00:01  match    examples.errors  enforcement 7 of event 12  x`,
   ],
 ])("an activity is told in one line: %o", (activity, line) => {
   expect(feedLine(activity, at, plain)).toBe(line);
