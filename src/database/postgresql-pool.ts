@@ -51,16 +51,24 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
 
   async transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T> {
     const client = await this.#checkOut();
-    let isReusable = false;
+    let isReusable = true;
+    const run = async (query: Query, outcomeIfLost: ConnectionOutcome): Promise<{ rows: object[] }> => {
+      try {
+        return await this.#run(client, query, outcomeIfLost);
+      } catch (error) {
+        if (error instanceof ConnectionError) isReusable = false;
+        throw error;
+      }
+    };
     try {
-      await this.#run(client, { text: "begin" }, "nothing-done");
+      await run({ text: "begin" }, "nothing-done");
       // Until the commit is sent, a lost connection means for certain that nothing was done.
-      const result = await work({ query: (query) => this.#run(client, query, "nothing-done") });
-      await this.#commit(client);
-      isReusable = true;
+      const result = await work({ query: (query) => run(query, "nothing-done") });
+      refuseRolledBack(await run({ text: "commit" }, "unknown"));
       return result;
     } catch (error) {
-      isReusable = await this.#rollBack(client);
+      // Not on a lost connection: a silent one would cost a second timeout before anybody is told.
+      if (isReusable) await run({ text: "rollback" }, "nothing-done").catch(() => {});
       throw error;
     } finally {
       client.release(!isReusable);
@@ -109,29 +117,13 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
       throw lost;
     }
   }
+}
 
-  async #commit(client: PoolClient): Promise<void> {
-    const result: { rows: object[]; command?: string } = await this.#run(
-      client,
-      { text: "commit" },
-      "unknown",
-    );
-    // The server answers a commit of a failed transaction with "ROLLBACK" instead of an error.
-    if (result.command === "ROLLBACK") {
-      const message = "the transaction was rolled back, because a statement in it had failed";
-      throw Object.assign(new Error(message), { code: "25P02" });
-    }
-  }
-
-  /** Whether the connection is fit for reuse. */
-  async #rollBack(client: PoolClient): Promise<boolean> {
-    try {
-      await client.query("rollback");
-      return true;
-    } catch {
-      return false;
-    }
-  }
+/** The server answers a commit of a failed transaction with "ROLLBACK" instead of an error. */
+function refuseRolledBack(result: { rows: object[]; command?: string }): void {
+  if (result.command !== "ROLLBACK") return;
+  const message = "the transaction was rolled back, because a statement in it had failed";
+  throw Object.assign(new Error(message), { code: "25P02" });
 }
 
 function asError(error: unknown): Error {

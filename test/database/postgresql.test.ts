@@ -186,13 +186,16 @@ describe("a connection that fails", () => {
   test("a connection cut while the commit is under way leaves the outcome unknown", async () => {
     await using empty = await emptyDatabase();
     await using proxy = await proxyTo(empty.url);
-    await using database = await open(proxy, empty.url, { queryTimeoutMs: 300 });
+    await using database = await open(proxy, empty.url, { queryTimeoutMs: 1_500 });
+    let frozenAtMs = 0;
     const work = database.transaction(async (transaction) => {
       await transaction.query({ text: "create table t (a int)" });
       proxy.freeze();
+      frozenAtMs = performance.now();
     });
 
     await expect(work).rejects.toMatchObject({ name: "ConnectionError", outcome: "unknown" });
+    expect(performance.now() - frozenAtMs).toBeLessThan(2_900); // One timeout, not a second one to roll back.
   });
 
   test("a lost session is established again: listeners are called, its locks are gone", async () => {
