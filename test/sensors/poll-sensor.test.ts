@@ -1,0 +1,142 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { fakeClock } from "../support/fake-clock.ts";
+import { isRunning } from "../support/is-running.ts";
+import { query } from "../support/platform-rows.ts";
+import { sensorBench } from "./sensor-bench.ts";
+
+const restart = {
+  isRestartEnabled: true,
+  delayMsFirst: 60_000,
+  delayMsMax: 60_000,
+  restartsMax: 3,
+  stableAfterMs: 60_000,
+};
+const poll = { protocol: "poll" } as const;
+
+test("a run that succeeds makes events of what it printed, in both forms", async () => {
+  await using bench = await sensorBench();
+  await bench.add("test.batch", { ...poll, script: `printf '{\\n"events": [{"n": 1}, 2]}\\n'` });
+  await bench.add("test.lines", {
+    ...poll,
+    script: `echo '{"n": 3}'; echo oops; echo '{"payload": {"n": 4}}'`,
+  });
+  bench.manager.start();
+
+  await expect.poll(() => bench.events.length).toBe(4);
+
+  const payloadsOf = (ref: string) =>
+    bench.events.filter((event) => event.source?.sensorRef === ref).map((event) => event.payload);
+  expect(payloadsOf("test.batch")).toEqual([{ n: 1 }, { value: 2 }]);
+  expect(payloadsOf("test.lines")).toEqual([{ n: 3 }, { n: 4 }]);
+  expect(bench.counts.lineRejected).toBe(1);
+});
+
+test("a run that fails makes no events and is a failure", async () => {
+  await using bench = await sensorBench({ limits: { restart } });
+  const id = await bench.add("test.bad", { ...poll, script: `echo '{"n": 1}'; echo why >&2; exit 2` });
+  bench.manager.start();
+
+  await bench.rowMatching(id, { status: "backoff", exit_code: 2, stderr_excerpt: "why" });
+
+  expect(bench.events).toEqual([]);
+});
+
+test("a run that hangs is killed at its time limit, with what it started", async () => {
+  await using bench = await sensorBench({ limits: { restart, graceMs: 100 } });
+  const pidFile = join(bench.folder, "pid");
+  const script = `trap '' TERM; sleep 300 & echo $! > ${pidFile}; while :; do sleep 0.02; done`;
+  const id = await bench.add("test.hangs", { ...poll, timeout: 0.5, script });
+  bench.manager.start();
+
+  const row = await bench.rowMatching(id, { status: "backoff" });
+
+  expect(row.reason).toBe("it ran longer than its time limit of 0.5 s and was killed");
+  const pid = Number(readFileSync(pidFile, "utf8"));
+  await expect.poll(() => isRunning(pid)).toBe(false);
+});
+
+test("a run that prints without end is killed at its limit", async () => {
+  await using bench = await sensorBench({ limits: { restart, pollOutputBytesMax: 100_000 } });
+  const id = await bench.add("test.flood", { ...poll, script: `while :; do echo '{"n": 1}'; done` });
+  bench.manager.start();
+
+  await bench.rowMatching(id, { status: "backoff", reason: expect.stringContaining("100000 bytes") });
+
+  expect(bench.events).toEqual([]);
+});
+
+// Goal: runs follow the anchored schedule, skip slots they overran, and never overlap.
+// Method: a run lasts as long as a file is there; a clock moved by hand; each run notes its beginning.
+test("runs are anchored to their schedule, skip missed slots and never overlap", async () => {
+  const clock = fakeClock();
+  await using bench = await sensorBench({ clock });
+  const busy = join(bench.folder, "busy");
+  const script = `echo run >> ${bench.folder}/runs; while [ -e ${busy} ]; do sleep 0.01; done; echo '{}'`;
+  await bench.add("test.slots", { ...poll, pollInterval: 10, timeout: 3_600, script });
+  const runs = (): number =>
+    existsSync(`${bench.folder}/runs`)
+      ? readFileSync(`${bench.folder}/runs`, "utf8").split("\n").length - 1
+      : 0;
+  const settle = async (): Promise<void> => {
+    await expect.poll(() => bench.events.length).toBe(runs());
+    await clock.advance(0);
+  };
+  bench.manager.start();
+  await expect.poll(runs).toBe(1);
+  await settle();
+
+  await clock.advance(9_000);
+  expect(runs()).toBe(1);
+  writeFileSync(busy, "");
+  await clock.advance(1_000);
+  await expect.poll(runs).toBe(2);
+  await clock.advance(25_000); // To second 35, over two slots, while the run goes on.
+  expect(runs()).toBe(2);
+  rmSync(busy);
+  await settle();
+  await expect.poll(() => bench.events.length).toBe(2);
+  await clock.advance(4_000);
+  expect(runs()).toBe(2);
+  await clock.advance(1_000); // Second 40: the next slot of the schedule, not 35 + 10.
+  await expect.poll(runs).toBe(3);
+});
+
+test("each run gets the newest committed checkpoint, of successful runs only", async () => {
+  await using bench = await sensorBench({
+    accept: async (event) => {
+      await query(
+        bench.database,
+        `insert into sensor_checkpoint (sensor, value) values ($1, $2)
+         on conflict (sensor) do update set value = excluded.value`,
+        [event.source?.sensorId, JSON.stringify(event.checkpoint)],
+      );
+      return { kind: "stored", eventId: "1" };
+    },
+    limits: { restart: { ...restart, delayMsFirst: 10 } },
+  });
+  const script = `
+    at=\${ATTUNE_SENSOR_CHECKPOINT:-0}
+    echo "{\\"events\\": [{\\"at\\": $at}], \\"checkpoint\\": $((at + 1))}"
+    # The first run at 2 fails after it has printed.
+    if [ "$at" = 2 ] && [ ! -e ../failed ]; then : > ../failed; exit 1; fi`;
+  await bench.add("test.position", { ...poll, pollInterval: 0.1, script });
+  bench.manager.start();
+
+  await expect.poll(() => bench.events.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(4);
+
+  expect(bench.payloads().slice(0, 4)).toEqual([{ at: 0 }, { at: 1 }, { at: 2 }, { at: 3 }]);
+  expect(bench.counts.sensorRestarted).toBe(1);
+});
+
+test("a poll sensor between two runs counts as running and stops at once", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.idle", { ...poll, script: `echo '{}'` });
+  bench.manager.start();
+  await bench.rowMatching(id, { status: "running", pid: null, exit_code: 0 });
+
+  await bench.manager.stop();
+
+  expect(await bench.rowOf(id)).toMatchObject({ status: "stopped" });
+});

@@ -1,0 +1,248 @@
+/**
+ * Which sensors run, as their rows and assignments change.
+ */
+import { writeFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import type { AcceptOutcome } from "../../src/model/incoming-event.ts";
+import { isRunning } from "../support/is-running.ts";
+import { insertTrigger, query } from "../support/platform-rows.ts";
+import { sensorBench } from "./sensor-bench.ts";
+
+const wait = "while :; do sleep 0.02; done";
+const script = `echo "{\\"pid\\": $$}"; ${wait}`;
+const restart = {
+  isRestartEnabled: true,
+  delayMsFirst: 60_000,
+  delayMsMax: 60_000,
+  restartsMax: 3,
+  stableAfterMs: 60_000,
+};
+
+test("a changed configuration restarts the sensor with it; a new label does not", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.one", { script });
+  bench.manager.start();
+  const { pid } = await bench.rowMatching(id, { status: "running" });
+
+  await query(bench.database, "update sensor set label = 'new' where id = $1", [id]);
+  bench.manager.wake();
+  await query(bench.database, `update sensor set config = config || '{"extra": 1}' where id = $1`, [id]);
+  bench.manager.wake();
+
+  const row = await bench.rowMatching(id, {
+    status: "running",
+    pid: expect.not.toSatisfy((now) => now === pid),
+  });
+  expect(isRunning(pid ?? 0)).toBe(false);
+  expect(isRunning(row.pid ?? 0)).toBe(true);
+  expect(bench.events.length).toBe(2);
+  expect(bench.counts.sensorRestarted).toBe(0);
+});
+
+test("what does not concern the child does not restart it", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.one", { script });
+  bench.manager.start();
+  const { pid } = await bench.rowMatching(id, { status: "running" });
+  const other = await bench.add("test.two", { script });
+
+  await query(bench.database, `update sensor set label = 'new', param_schema = '{"x": 1}' where id = $1`, [
+    id,
+  ]);
+  await query(bench.database, `update rule set conditions = '[]', action_params = '{"a": 1}'`);
+  bench.manager.wake();
+  await bench.rowMatching(other, { status: "running" }); // So the change has been looked at.
+
+  expect(await bench.rowOf(id)).toMatchObject({ status: "running", pid });
+});
+
+test("changed parameters of a rule restart its sensor", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.one", { script });
+  bench.manager.start();
+  const { pid } = await bench.rowMatching(id, { status: "running" });
+
+  await query(bench.database, `update rule set trigger_params = '{"path": "/tmp"}'`);
+  bench.manager.wake();
+
+  await bench.rowMatching(id, { status: "running", pid: expect.not.toSatisfy((now) => now === pid) });
+});
+
+test("a sensor without an enabled rule is stopped, and runs again when it has one", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.one", { script });
+  bench.manager.start();
+  await bench.rowMatching(id, { status: "running" });
+
+  await query(bench.database, "update rule set enabled = false");
+  bench.manager.wake();
+  await bench.rowMatching(id, { status: "stopped", reason: "no enabled rule wants its events" });
+  expect(bench.manager.isRunning(id)).toBe(false);
+  expect(bench.stopped).toEqual([id]);
+  await query(bench.database, "update rule set enabled = true");
+  bench.manager.wake();
+
+  await bench.rowMatching(id, { status: "running", reason: null });
+});
+
+test("a disabled trigger counts as one without rules, and a further trigger of the sensor counts", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.one", { script });
+  await query(bench.database, "update trigger set enabled = false");
+  bench.manager.start();
+  await bench.rowMatching(id, { status: "stopped" });
+
+  const further = await insertTrigger(bench.database, "test.further");
+  await query(bench.database, "insert into sensor_trigger (sensor, trigger) values ($1, $2)", [id, further]);
+  await query(
+    bench.database,
+    "insert into rule (ref, action_ref, trigger_ref) values ('r', 'a', 'test.further')",
+  );
+  bench.manager.wake();
+
+  await bench.rowMatching(id, { status: "running" });
+});
+
+test("a sensor that cannot be understood or is not supported says so and disturbs no other", async () => {
+  await using bench = await sensorBench();
+  const odd = await bench.add("test.odd", { protocol: "telepathy" });
+  const listed = await bench.add("test.listed", { script });
+  await query(bench.database, "update sensor set config = '[1]' where id = $1", [listed]);
+  const later = await bench.add("test.later", { protocol: "standalone" });
+  const builtin = await bench.add("test.timer", { runtimeRef: "core.sensor.builtin" });
+  const fine = await bench.add("test.fine", { script });
+  bench.manager.start();
+
+  await bench.rowMatching(fine, { status: "running" });
+  await bench.rowMatching(odd, { status: "failed", reason: expect.stringContaining("telepathy") });
+  await bench.rowMatching(listed, { status: "failed", reason: "its config is not a JSON object" });
+  await bench.rowMatching(later, {
+    status: "failed",
+    reason: expect.stringContaining("not supported by this version"),
+  });
+  await bench.rowMatching(builtin, {
+    status: "failed",
+    reason: expect.stringContaining("not supported by this version"),
+  });
+  expect(bench.manager.countByState()).toEqual({
+    starting: 0,
+    running: 1,
+    backoff: 0,
+    failed: 4,
+    stopped: 0,
+  });
+});
+
+test("any write to the row of a failed sensor tries it at once", async () => {
+  await using bench = await sensorBench({ limits: { restart: { ...restart, restartsMax: 0 } } });
+  const id = await bench.add("test.one", { script: `[ -e repaired ] || exit 1; ${wait}` });
+  bench.manager.start();
+  await bench.rowMatching(id, { status: "failed" });
+  writeFileSync(`${bench.folder}/packs/test/repaired`, "");
+
+  await query(bench.database, "update sensor set enabled = enabled where id = $1", [id]);
+  bench.manager.wake();
+
+  await bench.rowMatching(id, { status: "running", failures: 0 });
+});
+
+test("a lost assignment stops the sensor, also while the database is away", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.one", { script });
+  bench.manager.start();
+  const { pid } = await bench.rowMatching(id, { status: "running" });
+  await bench.add("test.other", { script }); // So there is something to ask the database for.
+  await query(bench.database, "alter table sensor rename to sensor_away");
+
+  bench.held.delete(id);
+  bench.manager.wake();
+
+  await expect.poll(() => isRunning(pid ?? 0), { timeout: 5_000 }).toBe(false);
+  await expect.poll(() => bench.stopped).toEqual([id]);
+  await query(bench.database, "alter table sensor_away rename to sensor");
+});
+
+test("a new generation of the assignment starts the sensor anew under it", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.one", { script });
+  bench.manager.start();
+  await expect.poll(() => bench.events.length).toBe(1);
+
+  bench.held.set(id, { ...bench.term, generation: "2" });
+  bench.manager.wake();
+
+  await expect.poll(() => bench.events.at(-1)?.source?.term?.generation, { timeout: 5_000 }).toBe("2");
+});
+
+test("a refusal for want of the assignment wakes the comparison", async () => {
+  const accept = async (): Promise<AcceptOutcome> => ({ kind: "fenced" });
+  await using bench = await sensorBench({ accept });
+  const id = await bench.add("test.one", { script: `sleep 0.3; ${script}` });
+  bench.manager.start();
+  await bench.rowMatching(id, { status: "running" });
+
+  bench.held.clear(); // Nobody tells the manager.
+
+  await expect.poll(() => bench.manager.isRunning(id), { timeout: 5_000 }).toBe(false);
+});
+
+test("states that cannot be written are written later, and the sensor runs meanwhile", async () => {
+  await using bench = await sensorBench();
+  await query(bench.database, "alter table sensor_process rename to sensor_process_away");
+  const id = await bench.add("test.one", { script });
+  bench.manager.start();
+  await expect.poll(() => bench.events.length).toBe(1);
+
+  await query(bench.database, "alter table sensor_process_away rename to sensor_process");
+
+  await bench.rowMatching(id, { status: "running" });
+});
+
+test("a late report does not overwrite that of the worker which holds the sensor now", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.one", { script });
+  bench.manager.start();
+  await bench.rowMatching(id, { status: "running" });
+  await query(
+    bench.database,
+    `insert into sensor_assignment (sensor, instance, generation, lease_expires_at)
+     values ($1, gen_random_uuid(), 2, now() + interval '1 hour')`,
+    [id],
+  );
+  await query(bench.database, "update sensor_process set reason = 'of the new holder'");
+
+  await bench.manager.stop();
+
+  expect(await bench.rowOf(id)).toMatchObject({ status: "running", reason: "of the new holder" });
+});
+
+test("a sensor starts again from the newest committed checkpoint, not from one still on its way", async () => {
+  const gate = Promise.withResolvers<void>();
+  await using bench = await sensorBench({
+    accept: async (event) => {
+      await gate.promise;
+      if (event.checkpoint !== undefined) {
+        const value = JSON.stringify(event.checkpoint);
+        await query(
+          bench.database,
+          `insert into sensor_checkpoint (sensor, value) values ($1, $2)
+           on conflict (sensor) do update set value = excluded.value`,
+          [event.source?.sensorId, value],
+        );
+      }
+      return { kind: "stored", eventId: "1" };
+    },
+    limits: { restart: { ...restart, delayMsFirst: 10, stableAfterMs: 0 } },
+  });
+  const once = `
+    if [ -z "$ATTUNE_SENSOR_CHECKPOINT" ]; then echo '{"payload": {}, "checkpoint": {"at": 7}}'; exit 1; fi
+    printf '{"payload": {"resumed": %s}}\\n' "$ATTUNE_SENSOR_CHECKPOINT"; ${wait}`;
+  const id = await bench.add("test.resumes", { script: once });
+  bench.manager.start();
+  await expect.poll(() => bench.counts.sensorRestarted).toBe(1);
+  expect(await bench.rowMatching(id, { status: "starting" })).toMatchObject({ pid: null });
+
+  gate.resolve();
+
+  await expect.poll(bench.payloads).toEqual([{}, { resumed: { at: 7 } }]);
+});
