@@ -72,8 +72,9 @@ export function readDefinition<Name extends SchemaName>(name: Name, source: Sour
 
   const schema = definitionSchemas[name];
   const unknown = unknownKeys(schema, folded);
+  // Looked for before the defaults fill in what was misspelt.
   const misspelt = unknown.filter(({ nearest }) => nearest !== undefined && !Object.hasOwn(folded, nearest));
-  const completed: unknown = Value.Default(schema, { ...folded });
+  const completed: unknown = Value.Default(schema, folded);
   const problems = [...clashes, ...misspelt, ...schemaProblems(schema, completed)];
   if (problems.length > 0 || !isAccepted(name, completed))
     return { kind: "rejected", problems: problems.map(tell) };

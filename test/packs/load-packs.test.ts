@@ -1,6 +1,11 @@
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Database } from "../../src/database/database.ts";
+import { loadMigrations } from "../../src/database/embedded-migrations.ts";
+import { openEmbedded } from "../../src/database/embedded.ts";
+import { migrate } from "../../src/database/migrate.ts";
 import { loadPacks, type LoadReport } from "../../src/packs/load-packs.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
 import { demoPack, packFolder } from "../support/pack-folder.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
@@ -187,14 +192,43 @@ test("two folders of one name are refused", async () => {
   );
 });
 
-// Goal: agents that load at the same moment neither fail nor leave a mixture.
+// Goal: agents that load at the same moment neither fail nor load twice.
+// Method: the same two packs, half of the loads in the other order, so that each row is wanted by all.
 test("ten loads at once end as one would", async () => {
   await using fresh = await freshDatabase();
-  await using folder = await packFolder(demoPack);
+  await using demo = await packFolder(demoPack);
+  await using other = await packFolder({ "pack.yaml": "ref: other\n" });
+  const packs = [demo.directory, other.directory];
 
   const reports = await Promise.all(
-    Array.from({ length: 10 }, () => loadPacks(fresh.database, [folder.directory])),
+    Array.from({ length: 10 }, (_, index) =>
+      loadPacks(fresh.database, index % 2 === 0 ? packs : packs.toReversed()),
+    ),
   );
 
   expect(reports.filter(({ changes }) => changes.length > 0).length).toBe(1);
+});
+
+test("the embedded database takes packs as PostgreSQL does", async () => {
+  await using folder = await packFolder(demoPack);
+  await using data = await packFolder({});
+  await using database = await openEmbedded({
+    dataDirectory: join(data.directory, "data"),
+    logger: silentLogger,
+  });
+  await migrate(database, loadMigrations(), silentLogger);
+
+  const first = await loadPacks(database, [folder.directory]);
+  await folder.write("actions/second.yaml", "ref: second\n");
+  await folder.write("rules/noted.yaml", "ref: noted\ntrigger: tock\naction: second\n");
+  await folder.write("actions/note.yaml", null);
+  const second = await loadPacks(database, [folder.directory]);
+
+  expect(first.changes.length).toBe(7);
+  expect(changesOf(second)).toEqual([
+    "updated pack demo",
+    "created action demo.second",
+    "updated rule demo.noted",
+    "removed action demo.note",
+  ]);
 });
