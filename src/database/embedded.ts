@@ -9,8 +9,9 @@
  * never touches the event loop; so every few milliseconds a statement lets them have their turn first.
  */
 import { setImmediate as othersTurn } from "node:timers/promises";
-import type { Transaction } from "@electric-sql/pglite";
+import type { PGlite, Transaction } from "@electric-sql/pglite";
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
+import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import type { Database, HeldLock, Query, Queryable } from "./database.ts";
@@ -37,12 +38,15 @@ const turnMs = 5;
 /** The engine itself, or a transaction in it. */
 type Runner = Pick<Transaction, "query" | "exec">;
 
-/** @throws OperatorError DATA_DIRECTORY_IN_USE when another process has the directory open */
+/**
+ * @throws OperatorError DATA_DIRECTORY_IN_USE when another process has the directory open,
+ * DATABASE_UNREACHABLE when the directory cannot be used or the database in it does not start
+ */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Database> {
   const { dataDirectory, schema = "attune", assets, logger, clock = systemClock } = options;
   await using resources = new AsyncDisposableStack();
-  resources.use(await lockDataDirectory(dataDirectory));
-  const engine = await startEngine({ directory: dataDirectory, schema, assets });
+  const { lock, engine } = await start(dataDirectory, schema, assets);
+  resources.use(lock);
   let isClosed = false;
   resources.defer(async () => {
     isClosed = true;
@@ -133,6 +137,29 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     }),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+async function start(
+  directory: string,
+  schema: string,
+  assets: EmbeddedAssets | undefined,
+): Promise<{ lock: Disposable; engine: PGlite }> {
+  using undo = new DisposableStack();
+  try {
+    const lock = undo.use(await lockDataDirectory(directory));
+    const engine = await startEngine({ directory, schema, assets });
+    undo.move();
+    return { lock, engine };
+  } catch (cause) {
+    if (cause instanceof OperatorError) throw cause;
+    throw new OperatorError({
+      code: "DATABASE_UNREACHABLE",
+      attempt: `open the embedded database in ${directory}`,
+      reason: cause instanceof Error ? cause.message : String(cause),
+      remedy: "make data_dir a folder that this user can write and that has room, or set database.url",
+      cause,
+    });
+  }
 }
 
 async function runOn(runner: Runner, { text, values, name }: Query): Promise<{ rows: object[] }> {

@@ -181,6 +181,22 @@ describe("the data directory", () => {
     expect(readdirSync(directory)).toEqual(["postgresql"]);
   });
 
+  test("that cannot be used is an error for people, and is left unlocked", async () => {
+    const directory = madeDirectory();
+    const file = join(directory, "postgresql/PG_VERSION");
+    await expect(openEmbedded({ dataDirectory: file, logger: silentLogger })).rejects.toMatchObject({
+      code: "DATABASE_UNREACHABLE",
+    });
+
+    writeFileSync(file, "12\n");
+    const failure: unknown = await openEmbedded({ dataDirectory: directory, logger: silentLogger }).catch(
+      (error: unknown) => error,
+    );
+    expect(failure).toMatchObject({ code: "DATABASE_UNREACHABLE" });
+    expect(String(failure)).toContain(`open the embedded database in ${directory}`);
+    expect(readdirSync(directory)).toEqual(["postgresql"]);
+  });
+
   test("a database whose creation was interrupted is created anew", async () => {
     const directory = freshDirectory();
     mkdirSync(join(directory, "postgresql.creating-12"), { recursive: true });
