@@ -71,18 +71,57 @@ test("no more than the window is in flight, and each confirm lets the next one g
 });
 
 test("large bodies fill the window too, but one always goes", () => {
-  const window = new PublishWindow({ countMax: 100, bytesMax: 10 }, () => {});
+  const window = new PublishWindow({ countMax: 100, bytesMax: 30 }, () => {});
   const broker = fakeBroker(window);
   broker.connect();
 
-  for (const messageId of ["1", "2", "3"]) {
-    void window.publish(outgoing({ messageId, body: Buffer.alloc(20) }));
+  for (const [messageId, bytes] of Object.entries({ 1: 100, 2: 20, 3: 20, 4: 20 })) {
+    void window.publish(outgoing({ messageId, body: Buffer.alloc(bytes) }));
   }
-  const atFirst = [...broker.taken()];
+  const atFirst = broker.taken();
   window.confirm(1, false);
+  const then = broker.taken();
+  window.confirm(2, false);
 
   expect(atFirst).toEqual(["1"]);
-  expect(broker.taken()).toEqual(["1", "2"]);
+  expect(then).toEqual(["1", "2", "3"]);
+  expect(broker.taken()).toEqual(["1", "2", "3", "4"]);
+});
+
+test("tags stay right over thousands of messages, and over the channels they come on", async () => {
+  const window = new PublishWindow({ countMax: 100, bytesMax: 1_000_000 }, () => {});
+  const broker = fakeBroker(window);
+  broker.connect();
+  const ids = Array.from({ length: 20_000 }, (_, index) => String(index));
+
+  const settled = publishAll(window, ids);
+  while (window.unconfirmed > 0) {
+    broker.confirm(49, true);
+    if (window.unconfirmed === 5_000) {
+      broker.lose();
+      broker.connect();
+    }
+  }
+  await turn();
+
+  expect(broker.channels.length).toBe(2);
+  expect(settled).toEqual(ids);
+});
+
+test("once the suspects have passed, the window is wide again", () => {
+  const window = new PublishWindow(limits, () => {});
+  const broker = fakeBroker(window);
+  broker.connect();
+  publishAll(window, ["1", "2", "3", "4", "5", "6", "7"]);
+
+  broker.lose(new Error("refused"));
+  broker.connect();
+  const aloneAtFirst = [...(broker.channels[1] ?? [])];
+  for (let suspect = 1; suspect <= 4; suspect += 1) window.confirm(suspect, false);
+
+  expect(aloneAtFirst).toEqual(["1"]);
+  expect(broker.channels[1]).toEqual(["1", "2", "3", "4", "5", "6", "7"]);
+  expect(window.inFlight).toBe(3);
 });
 
 test("a refused message is sent again when its time comes, and once", async () => {
