@@ -9,7 +9,7 @@ source scripts/services/background.sh
 export ATTUNE_POSTGRESQL_PORT=${ATTUNE_POSTGRESQL_PORT:-55432}
 export ATTUNE_RABBITMQ_PORT=${ATTUNE_RABBITMQ_PORT:-55672}
 export ATTUNE_RABBITMQ_MANAGEMENT_PORT=${ATTUNE_RABBITMQ_MANAGEMENT_PORT:-55673}
-api_port=${ATTUNE_API_PORT:-58080}
+api_port=${ATTUNE_API_PORT:-8080}
 
 start_service postgresql
 start_service rabbitmq
