@@ -61,7 +61,7 @@ export const configSchema = Type.Object({
         minimum: 0,
         maximum: 65_535,
       }),
-      url: Url("Address of the API as sensors reach it; without it the address listened on", [
+      url: Url("Address of the API as standalone sensors reach it; this version runs none", [
         "http",
         "https",
       ]),
@@ -70,8 +70,10 @@ export const configSchema = Type.Object({
   ),
   security: Type.Object(
     {
-      jwt_secret: Secret("Signs and checks tokens (HS256); at least 32 characters beyond loopback"),
-      encryption_key: Secret("Encrypts stored secrets"),
+      jwt_secret: Secret(
+        "Signs tokens (HS256); asked for, with at least 32 characters, as soon as `api.host` is not loopback",
+      ),
+      encryption_key: Secret("Encrypts stored secrets; this version stores none"),
     },
     section,
   ),
@@ -93,7 +95,7 @@ export const configSchema = Type.Object({
     "./packs",
   ),
   runtime_envs_dir: Text("Folder of the packs' virtual environments and node_modules", "./runtime_envs"),
-  artifacts_dir: Text("Folder for files that sensors and actions produce", "./artifacts"),
+  artifacts_dir: Text("Folder for files that actions produce; this version runs none", "./artifacts"),
   data_dir: Text("Folder of the embedded database", "./data"),
   logs_dir: Text("Folder of the sensors' own logs", "./logs"),
   events: Type.Object(
@@ -101,7 +103,6 @@ export const configSchema = Type.Object({
       batch_rows: Count("Most events committed by one statement", 500),
       batch_bytes: Count("Most bytes of payload committed by one statement", 4_194_304),
       in_flight: Count("Most events accepted and not yet confirmed; beyond it sensors wait", 1000),
-      in_flight_bytes: Count("Most bytes of payload accepted and not yet confirmed", 33_554_432),
       sweep_interval: Seconds("How often to look for messages that a dead process still owes", 5),
     },
     section,
@@ -157,7 +158,7 @@ export const configSchema = Type.Object({
         default: [],
       }),
       share_broker: Type.Boolean({
-        description: "Whether standalone sensors are given the broker's URL",
+        description: "Whether standalone sensors are given the broker's URL; this version runs none",
         default: false,
       }),
       log_bytes: Count("Size at which a sensor's log is rotated", 10_485_760, 4096),

@@ -209,7 +209,8 @@ test("ten loads at once end as one would", async () => {
   expect(reports.filter(({ changes }) => changes.length > 0).length).toBe(1);
 });
 
-test("the embedded database takes packs as PostgreSQL does", async () => {
+// Creating an embedded database costs seconds of processor time, which a busy machine stretches.
+test("the embedded database takes packs as PostgreSQL does", { timeout: 120_000 }, async () => {
   await using folder = await packFolder(demoPack);
   await using data = await packFolder({});
   await using database = await openEmbedded({
