@@ -64,12 +64,22 @@ async function start(
           initdbWasmModule: await WebAssembly.compile(assets.initdb),
           fsBundle: new Blob([assets.files]),
         };
-  return PGlite.create({
-    ...compiled,
-    fs: new DurableNodeFS(place),
-    startParams: [...startParameters, ...parameters],
-    parsers: Object.fromEntries(textTypes.map((oid) => [oid, (value: string) => value])),
-  });
+  let lastWords: string | undefined;
+  try {
+    return await PGlite.create({
+      ...compiled,
+      fs: new DurableNodeFS(place),
+      startParams: [...startParameters, ...parameters],
+      parsers: Object.fromEntries(textTypes.map((oid) => [oid, (value: string) => value])),
+      onStderr(line) {
+        if (/FATAL|PANIC/.test(line)) lastWords = line;
+        return false; // Not for the console.
+      },
+    });
+  } catch (cause) {
+    // PGlite itself says only that it failed.
+    throw lastWords === undefined ? cause : new Error(lastWords.trim(), { cause });
+  }
 }
 
 /** PGlite's own, but for `-F` (no fsync), and with settings of ours. */

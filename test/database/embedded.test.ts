@@ -194,6 +194,7 @@ describe("the data directory", () => {
     );
     expect(failure).toMatchObject({ code: "DATABASE_UNREACHABLE" });
     expect(String(failure)).toContain(`open the embedded database in ${directory}`);
+    expect(String(failure)).toContain("database files are incompatible with server");
     expect(readdirSync(directory)).toEqual(["postgresql"]);
   });
 
