@@ -31,9 +31,16 @@ export async function openPublisher(connection: ChannelModel): Promise<AmqpPubli
   return {
     ended: ended.promise,
     feedFrom(window) {
+      // What a socket held at its end is delivered after the end too; those tags mean nothing any more.
+      let hasEnded = false;
+      void ended.promise.then(() => (hasEnded = true));
       // By tag rather than by callback: one listener instead of a closure for every message.
-      channel.on("ack", ({ deliveryTag, multiple }) => window.confirm(deliveryTag, multiple));
-      channel.on("nack", ({ deliveryTag, multiple }) => window.refuse(deliveryTag, multiple));
+      channel.on("ack", ({ deliveryTag, multiple }) => {
+        if (!hasEnded) window.confirm(deliveryTag, multiple);
+      });
+      channel.on("nack", ({ deliveryTag, multiple }) => {
+        if (!hasEnded) window.refuse(deliveryTag, multiple);
+      });
       window.open((message, body) => send(channel, message, body));
     },
   };
