@@ -25,8 +25,9 @@ import type { AssignmentTerm } from "../model/incoming-event.ts";
 import type { OfferedRuntime } from "../model/offered-runtime.ts";
 import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
 import type { OfferedRuntimes, SensorAssignments } from "./ports.ts";
+import { unstartedReport } from "./process-notes.ts";
 import { ProcessRecorder } from "./process-recorder.ts";
-import { SensorInstance, unstartedReport, type InstanceOptions } from "./sensor-instance.ts";
+import { SensorInstance, type InstanceOptions } from "./sensor-instance.ts";
 
 export interface SensorManagerOptions extends Omit<InstanceOptions, "recorder" | "onFenced"> {
   readonly assignments: SensorAssignments;

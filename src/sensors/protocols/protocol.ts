@@ -2,7 +2,6 @@
  * What the protocols share: a protocol turns one sensor's processes into events until something goes
  * wrong, and says how it ended. What to do then is not its matter.
  */
-import type { SensorDefinition } from "../../model/definitions.ts";
 import type { EndedRun } from "../../model/restart-policy.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { DecodedEvent, Rejection, ServedTriggers } from "../decode-output.ts";
@@ -11,7 +10,6 @@ import type { Launch } from "../sensor-launcher.ts";
 import type { Line } from "../../processes/lines.ts";
 
 export interface RunContext {
-  readonly definition: SensorDefinition;
   readonly served: ServedTriggers;
   readonly limits: SensorLimits;
   readonly clock: Clock;

@@ -1,0 +1,130 @@
+/**
+ * What is said of one sensor's process, and to whom: its row, its log, the agent's log, and, when it has
+ * failed, everybody.
+ */
+import type { ProcessReport } from "../database/statements/sensor-process.ts";
+import type { EventSource } from "../model/incoming-event.ts";
+import type { Redact } from "../model/redaction.ts";
+import { describeExit, type Exit, type Verdict } from "../model/restart-policy.ts";
+import type { Line } from "../processes/lines.ts";
+import type { Child } from "../processes/child.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Clock } from "../time/clock.ts";
+import type { SensorAlert } from "./ports.ts";
+import type { ProcessRecorder } from "./process-recorder.ts";
+import type { SensorLog } from "./sensor-log.ts";
+import { StderrTail, logText } from "./stderr-tail.ts";
+
+export interface ProcessNotesOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly log: SensorLog;
+  readonly recorder: ProcessRecorder;
+  readonly redact: Redact;
+  readonly alert: (alert: SensorAlert) => void;
+}
+
+/** Of a sensor that has no process. */
+export const unstartedReport: ProcessReport = {
+  status: "starting",
+  pid: null,
+  failures: 0,
+  exitCode: null,
+  signal: null,
+  reason: null,
+  stderrExcerpt: null,
+  startedAt: null,
+  stoppedAt: null,
+  nextRestartAt: null,
+};
+
+export class ProcessNotes {
+  readonly #source: EventSource;
+  readonly #instance: string;
+  readonly #options: ProcessNotesOptions;
+  readonly #stderr = new StderrTail();
+  #report = unstartedReport;
+
+  /** @param instance of the worker's process that runs the sensor */
+  constructor(source: EventSource, instance: string, options: ProcessNotesOptions) {
+    this.#source = source;
+    this.#instance = instance;
+    this.#options = options;
+  }
+
+  get status(): ProcessReport["status"] {
+    return this.#report.status;
+  }
+
+  noteStarting(failures: number): void {
+    this.#note({ status: "starting", failures, nextRestartAt: null });
+    this.#stderr.clear();
+  }
+
+  noteStarted({ pid, exit }: Child): void {
+    const startedAt = new Date(this.#options.clock.nowMs());
+    const fresh = { reason: null, exitCode: null, signal: null, stoppedAt: null };
+    this.#note({ ...fresh, status: "running", pid, startedAt });
+    void this.#noteExit(exit);
+  }
+
+  noteStderr(lines: readonly Line[]): void {
+    const texts = lines.map(logText);
+    this.#options.log.write(texts);
+    this.#stderr.push(texts);
+  }
+
+  noteWarning(warning: string): void {
+    this.#options.log.write([warning]);
+    this.#options.logger.warn({}, warning);
+  }
+
+  /** It ended by itself. @param waitMs until it is started again; null: it is not */
+  noteVerdict(verdict: Verdict, exit: Exit, waitMs: number | null): void {
+    const { clock, log, logger, redact } = this.#options;
+    const { failures } = verdict;
+    const reason = describeExit(exit);
+    const stderr = this.#stderr.lines().map(redact);
+    this.#note({
+      status: verdict.kind === "failed" ? "failed" : "backoff",
+      failures,
+      reason,
+      stderrExcerpt: stderr.length === 0 ? null : stderr.join("\n"),
+      nextRestartAt: waitMs === null ? null : new Date(clock.nowMs() + waitMs),
+    });
+    log.write([`${reason}; ${waitMs === null ? "not started again" : `next start in ${waitMs / 1_000} s`}`]);
+
+    const fields = { reason, failures, next_start_ms: waitMs, stderr: stderr.slice(-3) };
+    if (verdict.kind === "restart") logger.warn(fields, "sensor ended unexpectedly and is started again");
+    if (verdict.kind === "failed" && verdict.isNew) {
+      logger.error(fields, "sensor has failed");
+      this.#announce(reason, failures, stderr);
+    }
+  }
+
+  noteStopped(reason: string): void {
+    this.#note({ status: "stopped", pid: null, reason, nextRestartAt: null });
+  }
+
+  #announce(reason: string, failures: number, stderr: readonly string[]): void {
+    const { sensorId, sensorRef } = this.#source;
+    const { exitCode, signal } = this.#report;
+    const payload = { sensor_ref: sensorRef, reason, failures, exit_code: exitCode, signal, stderr };
+    this.#options.alert({ sensorId, sensorRef, payload });
+  }
+
+  async #noteExit(exit: Child["exit"]): Promise<void> {
+    const ended = await exit;
+    this.#note({
+      pid: null,
+      stoppedAt: new Date(this.#options.clock.nowMs()),
+      exitCode: ended.kind === "exited" ? ended.code : null,
+      signal: ended.kind === "signalled" ? ended.signal : null,
+    });
+  }
+
+  #note(change: Partial<ProcessReport>): void {
+    this.#report = { ...this.#report, ...change };
+    this.#options.recorder.record(this.#source.sensorId, this.#instance, this.#report);
+  }
+}
