@@ -26,7 +26,7 @@ export async function runInEmptyRoot({ program, args, emulator }: EmptyRootRun):
 
   // Everybody but root needs a user namespace to be allowed to do this.
   const asRoot = process.getuid?.() === 0 ? [] : ["--map-root-user"];
-  const namespaces = ["--mount", "--pid", "--fork", `--root=${root.path}`, "--mount-proc"];
+  const namespaces = ["--mount", "--pid", "--fork", "--kill-child", `--root=${root.path}`, "--mount-proc"];
   const command = files.map((file) => `/${basename(file)}`);
   const { stdout } = await promisify(execFile)("unshare", [...asRoot, ...namespaces, ...command, ...args], {
     env: {},

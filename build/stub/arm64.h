@@ -2,7 +2,6 @@
 #ifndef ARCHITECTURE_H
 #define ARCHITECTURE_H
 
-#define SYS_fcntl 25
 #define SYS_ioctl 29
 #define SYS_openat 56
 #define SYS_close 57

@@ -36,7 +36,6 @@ typedef unsigned int u32;
 
 #define AT_FDCWD (-100)
 #define O_CLOEXEC 02000000
-#define F_DUPFD_CLOEXEC 1030
 #define MFD_CLOEXEC 1u
 #define MFD_NOEXEC_SEAL 8u
 

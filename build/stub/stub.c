@@ -35,8 +35,8 @@
  *  7. The loader's writable memory ends with a page whose rest it takes for its own use and expects to be zero.
  *  8. When all libraries are mapped and initialised, the loader jumps to AT_ENTRY, and reads no library
  *     through its descriptor again.
- *  9. The lowest free descriptor is below the limit and nobody's. Descriptors 0 to 2 belong to the program
- *     even when they are closed.
+ *  9. The lowest free descriptor is below the limit and nobody's. Where the standard streams are closed that
+ *     may be one of theirs; it is free again before Node, which looks after them, starts.
  * 10. With AT_SECURE (set-user-ID, file capabilities) the loader and Node distrust the environment themselves,
  *     and the loader removes what is dangerous. A variable set aside would survive that, so none is.
  */
@@ -103,11 +103,6 @@ static _Noreturn void give_up_on_memory_file(long error) {
 static long memory_file(const char *name, const char *bytes, u64 size) {
   long file = syscall6(SYS_memfd_create, (long)name, MFD_CLOEXEC | MFD_NOEXEC_SEAL, 0, 0, 0, 0);
   if (file == -EINVAL) file = syscall6(SYS_memfd_create, (long)name, MFD_CLOEXEC, 0, 0, 0, 0);
-  if (file >= 0 && file <= STDERR) {
-    long above = syscall6(SYS_fcntl, file, F_DUPFD_CLOEXEC, STDERR + 1, 0, 0, 0);
-    syscall6(SYS_close, file, 0, 0, 0, 0, 0);
-    file = above;
-  }
   if (file < 0) give_up_on_memory_file(file);
 
   while (size > 0) {

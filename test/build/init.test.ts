@@ -66,6 +66,13 @@ test.each(["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2", "SIGTSTP", "SIGWINCH"] as c
   },
 );
 
+test("the program leads the terminal's foreground group, in which process 1 is not", async () => {
+  const unshare = ["/usr/bin/unshare", ...process1Arguments(packed), "/probe", "group"];
+  const { stdout } = await run("/usr/bin/script", ["--quiet", "--command", unshare.join(" "), "/dev/null"]);
+
+  expect(stdout.trim()).toBe("foreground");
+});
+
 // Goal: Ctrl-C means one SIGINT, since a second one means "at once".
 // Method: the program's terminal is a real one, and the character is typed into it.
 test("Ctrl-C reaches the program once", async () => {
@@ -101,7 +108,7 @@ async function startAwaiting(options: readonly "terminal"[]): Promise<Awaiting> 
     output: finished,
     type: (text) => child.stdin.write(text),
     [Symbol.asyncDispose]: async () => {
-      child.kill("SIGKILL");
+      if (child.exitCode === null) process.kill(-(child.pid ?? 0), "SIGKILL");
       await ended;
     },
   };

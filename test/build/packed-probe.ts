@@ -97,7 +97,7 @@ export async function runAsProcess1(packed: PackedProbe, command: readonly strin
 
 export function process1Arguments({ root }: PackedProbe): string[] {
   const asRoot = process.getuid?.() === 0 ? [] : ["--map-root-user"];
-  return [...asRoot, "--mount", "--pid", "--fork", `--root=${root}`, "--mount-proc"];
+  return [...asRoot, "--mount", "--pid", "--fork", "--kill-child", `--root=${root}`, "--mount-proc"];
 }
 
 /** test/fixtures/native/foreign.c as a shared library. */
