@@ -6,6 +6,7 @@
  * process comes first; the others wait for it under an advisory lock.
  */
 import { createHash, randomBytes } from "node:crypto";
+import { hostname } from "node:os";
 import { Client } from "pg";
 import type { Database } from "../../src/database/database.ts";
 import { loadMigrations } from "../../src/database/embedded-migrations.ts";
@@ -84,6 +85,7 @@ async function ensureTemplate(): Promise<string> {
 
   await asSuperuser(async (client) => {
     await client.query("select pg_advisory_lock(hashtextextended('attune_test_template', 0))");
+    await dropOrphans(client);
     const { rowCount } = await client.query("select from pg_database where datname = $1", [name]);
     if (rowCount !== 0) return;
 
@@ -100,8 +102,32 @@ async function ensureTemplate(): Promise<string> {
   return name;
 }
 
+/** Names the machine, since a process id means something only there. */
+const ownPrefix = `attune_test_${createHash("sha256").update(hostname()).digest("hex").slice(0, 6)}`;
+
+/** What test processes of this machine left behind when they were killed. */
+async function dropOrphans(client: Client): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    "select datname as name from pg_database where datname like $1 || '\\_%'",
+    [ownPrefix],
+  );
+  for (const { name } of rows) {
+    const pid = Number(name.slice(ownPrefix.length + 1).split("_")[0]);
+    if (!isRunning(pid)) await client.query(`drop database if exists ${name} with (force)`);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function createDatabase(source: string): Promise<string> {
-  const name = `attune_test_${randomBytes(6).toString("hex")}`;
+  const name = `${ownPrefix}_${process.pid}_${randomBytes(4).toString("hex")}`;
   await asSuperuser((client) => client.query(`create database ${name} template ${source}`));
   return name;
 }
