@@ -49,7 +49,7 @@ export async function completeDefinition<K extends Kind>(
   file: DefinitionFile<K>,
   context: PackContext,
 ): Promise<DefinitionReport> {
-  return await completions[kind](file, context);
+  return completions[kind](file, context);
 }
 
 function runtimeOf(file: DefinitionFile<"runtime">, context: PackContext): DefinitionReport {

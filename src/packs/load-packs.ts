@@ -47,7 +47,7 @@ export async function loadPacks(database: Database, directories: readonly string
   // References are looked at only when all packs are readable: else what a broken file defines would be missed.
   if (problems.length > 0) throw packInvalid(problems);
 
-  return await database.transaction(async (transaction) => {
+  return database.transaction(async (transaction) => {
     await rowsOf(transaction, lockPacks, undefined);
     const lastLoads = await readLastLoads(transaction, packs);
     const vanished = packs.flatMap((pack) => vanishedSince(lastLoads.get(pack.ref), pack));

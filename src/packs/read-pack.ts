@@ -62,7 +62,7 @@ interface FileOfKind {
 async function readKind(directory: string, kind: Kind): Promise<FileOfKind[]> {
   const folder = `${kind}s`;
   const names = await yamlNames(join(directory, folder));
-  return await Promise.all(names.map((name) => readFileOfKind(directory, kind, join(folder, name))));
+  return Promise.all(names.map((name) => readFileOfKind(directory, kind, join(folder, name))));
 }
 
 async function readFileOfKind(directory: string, kind: Kind, file: string): Promise<FileOfKind> {

@@ -13,7 +13,7 @@ export async function packFolder(files: Readonly<Record<string, string>>): Promi
   const directory = await mkdtemp(join(tmpdir(), "attune-pack-"));
   const write = async (file: string, text: string | null): Promise<void> => {
     const path = join(directory, file);
-    if (text === null) return await rm(path);
+    if (text === null) return rm(path);
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, text);
     await chmod(path, 0o644);

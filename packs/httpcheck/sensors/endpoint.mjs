@@ -14,7 +14,7 @@ const payload = {
   duration_ms: Math.round(performance.now() - startedAt),
   changed: before?.up !== answer.up,
 };
-console.log(JSON.stringify({ events: [{ payload }], checkpoint: { up: answer.up } }));
+process.stdout.write(`${JSON.stringify({ events: [{ payload }], checkpoint: { up: answer.up } })}\n`);
 
 /** That nobody answers is a finding, not a failure of this program. */
 async function ask() {

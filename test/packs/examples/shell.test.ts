@@ -104,7 +104,7 @@ async function childOf(pid: number): Promise<number> {
   const isSleeping = async () => {
     const [child] = (await children()).trim().split(" ");
     if (child === undefined || child === "") return "";
-    return await readFile(`/proc/${child}/comm`, "utf8").catch(() => "");
+    return readFile(`/proc/${child}/comm`, "utf8").catch(() => "");
   };
   await expect.poll(isSleeping, { timeout: 10_000 }).toBe("sleep\n");
   return Number((await children()).trim());
