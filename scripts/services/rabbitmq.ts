@@ -65,8 +65,7 @@ export async function startRabbitmq(options: RabbitmqOptions): Promise<RabbitmqS
     if (!hasEnded(ended)) ended.kill(signal);
     if (!(await endsWithin(ended, stopLimitMs))) ended.kill("SIGKILL");
     await until(() => hasEnded(ended), stopLimitMs, "the server did not end");
-    // Nobody else uses this epmd; while a node is registered there it would refuse.
-    await promisify(execFile)("epmd", ["-kill"], { env: environment }).catch(() => undefined);
+    await endEpmd(environment);
   }
 
   const server: RabbitmqServer = {
@@ -162,6 +161,18 @@ async function launch(directory: string, env: NodeJS.ProcessEnv): Promise<ChildP
   child.once("spawn", spawned.resolve).once("error", spawned.reject);
   await spawned.promise;
   return child;
+}
+
+/** Nobody else uses this epmd. It refuses to end until it has noticed that its last node is gone. */
+async function endEpmd(env: NodeJS.ProcessEnv): Promise<void> {
+  const isGone = async (): Promise<boolean> => {
+    await promisify(execFile)("epmd", ["-kill"], { env }).catch(() => undefined);
+    return promisify(execFile)("epmd", ["-names"], { env }).then(
+      () => false,
+      () => true,
+    );
+  };
+  await until(isGone, stopLimitMs, "its epmd did not end");
 }
 
 async function isReady(managementUrl: string, child: ChildProcess): Promise<boolean> {
