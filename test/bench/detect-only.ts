@@ -1,20 +1,14 @@
 /**
  * `--detect-only` against an empty Node program and the version commands it ran, in turns; medians.
- * It measures the built executable when there is one, else the sources, whose types Node strips at
- * every start.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { repositoryRoot } from "../../scripts/repository.ts";
+import { agentCommand } from "./rig/agent-command.ts";
 import { median, report } from "./rig/report.ts";
 
 const rounds = 25;
 const ratioMax = 1.3;
 
-const executable = join(repositoryRoot, "dist/attune-sensor-agent");
-const isBuilt = existsSync(executable);
-const command = isBuilt ? [executable] : [process.execPath, join(repositoryRoot, "src/main.ts")];
+const { file, args, what } = agentCommand();
 const environment = { ...process.env };
 // An override from outside would leave nothing to detect.
 delete environment["ATTUNE_SENSOR_RUNTIMES"];
@@ -24,22 +18,19 @@ const floors: number[] = [];
 const measured: number[] = [];
 for (let round = 0; round < rounds; round += 1) {
   floors.push(timeMs([[process.execPath, "-e", "0"], ...versionCommands]));
-  measured.push(timeMs([[...command, "--detect-only"]]));
+  measured.push(timeMs([[file, ...args, "--detect-only"]]));
 }
 const ratio = median(measured) / median(floors);
-report(
-  `--detect-only of ${isBuilt ? "the built executable" : "the sources"}, ${versionCommands.length} interpreters`,
-  [
-    {
-      what: "start to end",
-      measured: `${median(measured).toFixed(0)} ms`,
-      floor: `${median(floors).toFixed(0)} ms`,
-      ratio,
-      required: `at most ${ratioMax} × the floor`,
-      isReached: ratio <= ratioMax,
-    },
-  ],
-);
+report(`--detect-only of ${what}, ${versionCommands.length} interpreters`, [
+  {
+    what: "start to end",
+    measured: `${median(measured).toFixed(0)} ms`,
+    floor: `${median(floors).toFixed(0)} ms`,
+    ratio,
+    required: `at most ${ratioMax} × the floor`,
+    isReached: ratio <= ratioMax,
+  },
+]);
 
 interface Found {
   readonly name: string;
@@ -47,7 +38,6 @@ interface Found {
 }
 
 function found(): readonly Found[] {
-  const [file = "", ...args] = command;
   const { stdout } = spawnSync(file, [...args, "--detect-only", "--format", "json"], {
     env: environment,
     encoding: "utf8",
@@ -63,6 +53,6 @@ function versionArguments(name: string): readonly string[] {
 
 function timeMs(commands: readonly (readonly string[])[]): number {
   const startedAtMs = performance.now();
-  for (const [file = "", ...args] of commands) spawnSync(file, args, { env: environment });
+  for (const [program = "", ...rest] of commands) spawnSync(program, rest, { env: environment });
   return performance.now() - startedAtMs;
 }

@@ -5,6 +5,7 @@
  */
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
+import { agentCommand } from "./rig/agent-command.ts";
 import { startAgent, until, type Emission } from "./rig/agent.ts";
 import { minimalLatenciesMs } from "./rig/minimal-path.ts";
 import { watchQueue } from "./rig/queue.ts";
@@ -33,7 +34,7 @@ for (const perSecond of [100, 1_000]) {
     });
   }
 }
-report("Lone event, line written → message consumed", findings);
+report(`Lone event, line written → message consumed, ${agentCommand().what}`, findings);
 
 function warm(values: readonly number[]): readonly number[] {
   return values.slice(Math.floor(values.length * warmUp));
@@ -42,7 +43,7 @@ function warm(values: readonly number[]): readonly number[] {
 async function measureFloor(emission: Emission): Promise<number[]> {
   await using database = await freshDatabase();
   await using vhost = await freshVhost();
-  return minimalLatenciesMs(database.url, vhost.url, emission);
+  return await minimalLatenciesMs(database.url, vhost.url, emission);
 }
 
 async function measureAgent(emission: Emission): Promise<number[]> {

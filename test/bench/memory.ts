@@ -11,6 +11,7 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
+import { agentCommand } from "./rig/agent-command.ts";
 import { startAgent, until } from "./rig/agent.ts";
 import { watchQueue } from "./rig/queue.ts";
 import { quantile, report } from "./rig/report.ts";
@@ -25,7 +26,7 @@ const samples = await sampleAgent();
 const settled = samples.slice(Math.floor(samples.length / 5));
 const peak = quantile(settled, 1);
 const rise = riseOf(settled);
-report(`Resident memory, ${minutes} minutes at ${perSecond} events/s`, [
+report(`Resident memory, ${minutes} minutes at ${perSecond} events/s, ${agentCommand().what}`, [
   {
     what: "peak",
     measured: `${peak.toFixed(0)} MiB`,

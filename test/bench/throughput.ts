@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
+import { agentCommand } from "./rig/agent-command.ts";
 import { startAgent, until } from "./rig/agent.ts";
 import { watchQueue } from "./rig/queue.ts";
 import { median, report } from "./rig/report.ts";
@@ -33,7 +34,7 @@ const rowFloor = median(floors.map((floor) => floor.rows));
 const messageFloor = median(floors.map((floor) => floor.messages));
 const slower = median(floors.map((floor) => Math.min(floor.rows, floor.messages)));
 const rate = median(rates);
-report("Sustained throughput, 1 kB events, one in ten matched (events/s, medians)", [
+report(`Sustained throughput, 1 kB events, one in ten matched (events/s, medians), ${agentCommand().what}`, [
   {
     what: `rows ${rowFloor.toFixed(0)}, messages ${messageFloor.toFixed(0)}`,
     measured: rate.toFixed(0),

@@ -10,6 +10,7 @@ import { settlesWithin } from "../../../src/concurrency/settles-within.ts";
 import type { Database } from "../../../src/database/database.ts";
 import type { FreshDatabase } from "../../support/postgres.ts";
 import type { FreshVhost } from "../../support/rabbitmq.ts";
+import { agentCommand } from "./agent-command.ts";
 
 const stopLimitMs = 40_000;
 
@@ -49,7 +50,8 @@ export async function startAgent(
   );
   const logPath = join(directory.path, "agent.log");
   await using log = await open(logPath, "w");
-  const agent = spawn(process.execPath, [join(repositoryRoot, "src/main.ts"), "--config", config], {
+  const { file, args } = agentCommand();
+  const agent = spawn(file, [...args, "--config", config], {
     env: { ...process.env, ATTUNE_SENSOR_RUNTIMES: "node" },
     stdio: ["ignore", log.fd, log.fd],
   });
