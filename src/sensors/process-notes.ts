@@ -22,7 +22,15 @@ export interface ProcessNotesOptions {
   readonly recorder: ProcessRecorder;
   readonly redact: Redact;
   readonly alert: (alert: SensorAlert) => void;
+  /** Its status is another now. */
+  readonly onStatus: StatusListener;
 }
+
+export type StatusListener = (
+  sensorRef: string,
+  status: ProcessReport["status"],
+  reason: string | null,
+) => void;
 
 /** Of a sensor that has no process. */
 export const unstartedReport: ProcessReport = {
@@ -44,6 +52,7 @@ export class ProcessNotes {
   readonly #options: ProcessNotesOptions;
   readonly #stderr = new StderrTail();
   #report = unstartedReport;
+  #toldStatus: ProcessReport["status"] | undefined;
 
   /** @param instance of the worker's process that runs the sensor */
   constructor(source: EventSource, instance: string, options: ProcessNotesOptions) {
@@ -126,5 +135,9 @@ export class ProcessNotes {
   #note(change: Partial<ProcessReport>): void {
     this.#report = { ...this.#report, ...change };
     this.#options.recorder.record(this.#source.sensorId, this.#instance, this.#report);
+    const { status, reason } = this.#report;
+    if (status === this.#toldStatus) return;
+    this.#toldStatus = status;
+    this.#options.onStatus(this.#source.sensorRef, status, reason);
   }
 }

@@ -36,7 +36,7 @@ import type { DecodedEvent } from "./decode-output.ts";
 import { EventIntake } from "./event-intake.ts";
 import type { SensorLimits } from "./limits.ts";
 import type { SensorAlert, SensorMetrics } from "./ports.ts";
-import { ProcessNotes } from "./process-notes.ts";
+import { ProcessNotes, type StatusListener } from "./process-notes.ts";
 import type { ProcessRecorder } from "./process-recorder.ts";
 import type { Protocol, RunContext } from "./protocols/protocol.ts";
 import { protocolOf } from "./protocols/protocol-of.ts";
@@ -55,6 +55,7 @@ export interface InstanceOptions extends Omit<LauncherOptions, "graceMs"> {
   readonly recorder: ProcessRecorder;
   readonly redact: Redact;
   readonly alert: (alert: SensorAlert) => void;
+  readonly onStatus: StatusListener;
   /** An event was refused because the sensor is assigned elsewhere now. */
   readonly onFenced: () => void;
 }

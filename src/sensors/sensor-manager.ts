@@ -50,9 +50,9 @@ interface Entry {
 type Placement =
   | { readonly kind: "wanted"; readonly sensor: AssignedSensor; readonly runtime: OfferedRuntime | undefined }
   /** It rests, as its rows say. */
-  | { readonly kind: "unwanted"; readonly reason: string }
+  | { readonly kind: "unwanted"; readonly ref: string; readonly reason: string }
   /** Its rows ask for it, but it cannot be run as they are. */
-  | { readonly kind: "unable"; readonly reason: string };
+  | { readonly kind: "unable"; readonly ref: string; readonly reason: string };
 
 const retry = { delayMsFirst: 250, delayMsMax: 10_000 };
 const finalFlushMs = 2_000;
@@ -177,7 +177,7 @@ export class SensorManager {
     const rows = await this.loadEnabledSensors();
     const placements = new Map(rows.map((row) => [row.id, this.#placementOf(row)]));
     for (const [id, term] of held) {
-      this.#settle(id, term, placements.get(id) ?? { kind: "unwanted", reason: "it was deleted" });
+      this.#settle(id, term, placements.get(id) ?? { kind: "unwanted", ref: id, reason: "it was deleted" });
     }
   }
 
@@ -202,31 +202,39 @@ export class SensorManager {
   }
 
   #placementOf(row: AssignedSensorRow): Placement {
+    const { ref } = row;
     const decoded = decodeAssignedSensor(row);
-    if (decoded.kind === "invalid") return { kind: "unable", reason: decoded.problem };
+    if (decoded.kind === "invalid") return { kind: "unable", ref, reason: decoded.problem };
     const sensor = decoded.value;
     const { enabled, protocol, runtimeRef } = sensor.definition;
-    if (!enabled) return { kind: "unwanted", reason: "it is disabled" };
-    if (sensor.rules.length === 0) return { kind: "unwanted", reason: "no enabled rule wants its events" };
-    const runtime = this.#options.runtimes.offered(runtimeRef);
-    if (protocol === "standalone") {
-      return { kind: "unable", reason: "the protocol standalone is not supported by this version" };
+    if (!enabled) return { kind: "unwanted", ref, reason: "it is disabled" };
+    if (sensor.rules.length === 0) {
+      return { kind: "unwanted", ref, reason: "no enabled rule wants its events" };
     }
+    if (protocol === "standalone") {
+      return { kind: "unable", ref, reason: "the protocol standalone is not supported by this version" };
+    }
+    const runtime = this.#options.runtimes.offered(runtimeRef);
     if (runtime?.name === "builtin" || runtimeRef === "core.sensor.builtin") {
-      return { kind: "unable", reason: "built-in sensors are not supported by this version" };
+      return { kind: "unable", ref, reason: "built-in sensors are not supported by this version" };
     }
     return { kind: "wanted", sensor, runtime };
   }
 
-  #reportRest(id: Id, term: AssignmentTerm, rest: Exclude<Placement, { kind: "wanted" }>): void {
+  #reportRest(
+    id: Id,
+    term: AssignmentTerm,
+    { kind, ref, reason }: Exclude<Placement, { kind: "wanted" }>,
+  ): void {
     const known = this.#resting.get(id);
-    if (known?.kind === rest.kind && known.reason === rest.reason) return;
-    this.#resting.set(id, { kind: rest.kind, reason: rest.reason });
-    const status = rest.kind === "unable" ? "failed" : "stopped";
-    this.#recorder.record(id, term.instance, { ...unstartedReport, status, reason: rest.reason });
-    if (rest.kind === "unable") {
+    if (known?.kind === kind && known.reason === reason) return;
+    this.#resting.set(id, { kind, reason });
+    const status = kind === "unable" ? "failed" : "stopped";
+    this.#recorder.record(id, term.instance, { ...unstartedReport, status, reason });
+    this.#options.onStatus(ref, status, reason);
+    if (kind === "unable") {
       this.#options.logger.warn(
-        { sensor: id, reason: rest.reason },
+        { sensor_ref: ref, reason },
         "a sensor assigned to this worker cannot be run",
       );
     }

@@ -77,6 +77,7 @@ export async function sensorBench(options: BenchOptions = {}) {
   const alerts: SensorAlert[] = [];
   const stopped: Id[] = [];
   const warnings: string[] = [];
+  const statuses: string[] = [];
   const counts = { lineRejected: 0, logLinesLost: 0, sensorRestarted: 0 };
   const runtimes = new Map(
     [
@@ -131,6 +132,7 @@ export async function sensorBench(options: BenchOptions = {}) {
     alert: (alert) => void alerts.push(alert),
     assignments: { held: () => held },
     runtimes: { offered: (ref) => runtimes.get(ref) },
+    onStatus: (ref, status) => void statuses.push(`${ref} ${status}`),
     intervalMs: 60_000,
     onStopped: (sensorId) => void stopped.push(sensorId),
     directories: {
@@ -158,6 +160,7 @@ export async function sensorBench(options: BenchOptions = {}) {
     alerts,
     stopped,
     warnings,
+    statuses,
     counts,
     runtimes,
     term: { generation: "1", instance },

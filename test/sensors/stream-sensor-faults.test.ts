@@ -30,6 +30,12 @@ test("a sensor that keeps crashing at once is restarted ever later, then failed 
   expect(row.next_restart_at).toBeInstanceOf(Date);
   expect(bench.counts.sensorRestarted).toBe(3);
   expect(bench.manager.failedCount()).toBe(1);
+  expect(bench.statuses).toEqual([
+    ...["starting", "running", "backoff"].map((status) => `test.crash ${status}`),
+    ...["starting", "running", "backoff"].map((status) => `test.crash ${status}`),
+    ...["starting", "running", "backoff"].map((status) => `test.crash ${status}`),
+    ...["starting", "running", "failed"].map((status) => `test.crash ${status}`),
+  ]);
   expect(bench.alerts.map((alert) => alert.payload)).toEqual([
     {
       sensor_ref: "test.crash",
