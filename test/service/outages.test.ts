@@ -3,13 +3,9 @@
  * number of times, and loses and doubles nothing.
  * Method: real servers of the test's own, really stopped; and connections that are open but dead.
  */
-import { mkdtempDisposable, readFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { freePort } from "../../scripts/services/rabbitmq.ts";
-import { startPostgres } from "../../scripts/services/postgres.ts";
 import { loadMigrations } from "../../src/database/embedded-migrations.ts";
 import { migrate } from "../../src/database/migrate.ts";
 import { openPostgresql } from "../../src/database/postgresql.ts";
@@ -17,6 +13,7 @@ import { silentLogger } from "../../src/telemetry/logger.ts";
 import { ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
 import { startFaultProxy } from "../support/fault-proxy.ts";
 import { freshDatabase } from "../support/postgres.ts";
+import { startPrivatePostgres } from "../support/private-postgres.ts";
 import { freshVhost, privateBroker } from "../support/rabbitmq.ts";
 import { startCounting } from "./counting.ts";
 
@@ -35,11 +32,7 @@ async function logLineCount({ logPath }: AgentFolder): Promise<number> {
 }
 
 test("PostgreSQL restarts under load", { timeout: 120_000 }, async () => {
-  await using directory = await mkdtempDisposable(join(tmpdir(), "attune-outage-"));
-  await using server = await startPostgres({
-    directory: join(directory.path, "data"),
-    port: await freePort(),
-  });
+  await using server = await startPrivatePostgres();
   await using database = await openPostgresql({ url: server.url, logger: silentLogger });
   await migrate(database, loadMigrations(), silentLogger);
   await using vhost = await freshVhost();
@@ -49,8 +42,8 @@ test("PostgreSQL restarts under load", { timeout: 120_000 }, async () => {
   await counting.progress();
   const linesBefore = await logLineCount(folder);
 
-  for (const mode of ["fast", "immediate"] as const) {
-    await server.stop(mode);
+  for (const end of ["stop", "kill"] as const) {
+    await server[end]();
     await expect.poll(() => isReady(folder), { timeout: 15_000 }).toBe(false);
     expect(await isAlive(folder)).toBe(true);
     await server.start();
