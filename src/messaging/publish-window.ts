@@ -143,8 +143,9 @@ export class PublishWindow {
   }
 
   #settle(tag: number, isMultiple: boolean, settleEntry: (entry: Entry) => void): void {
-    // A tag that was never given out settles nothing: least of all a message that still waits.
-    const last = Math.min(tag - this.#tagBase, this.#next - 1);
+    const last = tag - this.#tagBase;
+    // A tag that was not given out on this channel is another channel's: it settles nothing here.
+    if (last >= this.#next) return;
     for (let index = isMultiple ? this.#head : last; index <= last; index += 1) {
       const entry = this.#entries[index];
       if (entry === undefined) continue;
