@@ -6,12 +6,13 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmod, stat, writeFile } from "node:fs/promises";
+import { chmod, readFile, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { Architecture } from "./architecture.ts";
 import type { Assets } from "./assets.ts";
 import { nodeVersionOf, type NodeBinaries } from "./node-binary.ts";
+import { slimNode } from "./slim-node.ts";
 import { runTool } from "./toolchain.ts";
 
 /** Node looks for the blob under this name, and only if this mark in itself says that there is one. */
@@ -31,6 +32,7 @@ export async function makeSingleExecutable(parts: SingleExecutableParts): Promis
   const { architecture, node, workDirectory } = parts;
   const executable = join(workDirectory, "node-with-script");
   runTool(architecture, "strip", ["-o", executable, node.target]);
+  await writeFile(executable, slimNode(await readFile(executable)));
   await chmod(executable, 0o755);
 
   assert.equal(await nodeVersionOf(node.target), await nodeVersionOf(node.builder), "two versions of Node");

@@ -45,7 +45,7 @@ describe.each(["fixed", "position-independent"] as const)("a %s program", (kind)
     const maps = await tell("maps");
 
     const code = maps.filter((line) => line.includes("r-xp") && line.includes("/memfd:"));
-    const names = code.map((line) => /memfd:(\S+)/.exec(line)?.[1]).toSorted();
+    const names = code.map((line) => /memfd:(\S+)/.exec(line)?.[1] ?? "").toSorted();
     expect(names).toEqual(["ld.so", "libc.so.6", "libm.so.6"]);
   });
 
