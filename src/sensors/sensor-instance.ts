@@ -30,6 +30,7 @@ import { judgeExit, type EndedRun } from "../model/restart-policy.ts";
 import { killMarked } from "../processes/marked-processes.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
+import { sleepUntil } from "../time/sleep-until.ts";
 import type { AssignedSensor } from "./assigned-sensor.ts";
 import { CommittedCheckpoint } from "./committed-checkpoint.ts";
 import type { DecodedEvent } from "./decode-output.ts";
@@ -65,9 +66,6 @@ export interface Assignment {
   readonly runtime: OfferedRuntime | undefined;
   readonly term: AssignmentTerm;
 }
-
-/** Longer ones overflow the timer; the wait is then simply looked at again. */
-const sleepMsMax = 86_400_000;
 
 export class SensorInstance {
   readonly #assignment: Assignment;
@@ -257,13 +255,8 @@ export class SensorInstance {
   }
 
   async #waitUntil(targetMs: number): Promise<void> {
-    const { clock } = this.#options;
     const interrupt = AbortSignal.any([this.#stopping.signal, this.#retry.signal]);
-    while (!interrupt.aborted) {
-      const waitMs = targetMs - clock.monotonicMs();
-      if (waitMs <= 0) break;
-      await clock.sleep(Math.min(waitMs, sleepMsMax), interrupt);
-    }
+    await sleepUntil(targetMs, this.#options.clock, interrupt);
     if (this.#retry.signal.aborted) this.#failures = 0;
     this.#retry = new AbortController();
   }

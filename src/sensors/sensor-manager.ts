@@ -15,6 +15,7 @@
  * What a sensor cannot be run for is written to its row in sensor_process, once per reason. Sensors that
  * are no longer assigned are stopped before the database is asked anything: it may be away.
  */
+import { settlesWithin } from "../concurrency/settles-within.ts";
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import { rowsOf } from "../database/statement.ts";
 import { readAssignedSensors, type AssignedSensorRow } from "../database/statements/assigned-sensors.ts";
@@ -55,7 +56,7 @@ type Placement =
   | { readonly kind: "unable"; readonly ref: string; readonly reason: string };
 
 const retry = { delayMsFirst: 250, delayMsMax: 10_000 };
-const finalFlushMs = 2_000;
+const finalWaitMs = 2_000;
 
 export class SensorManager {
   readonly #options: SensorManagerOptions;
@@ -95,10 +96,11 @@ export class SensorManager {
   /** Stops every sensor; resolves when none is left, within the limits of time given for it. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#running;
     for (const { instance } of this.#entries.values()) instance.stop("the worker is stopping");
     await Promise.all([...this.#entries.values()].map((entry) => entry.ended));
     await this.#flushReports();
+    // A step may still wait for the database; it starts nothing any more.
+    if (this.#running !== undefined) await settlesWithin(this.#running, finalWaitMs);
   }
 
   /** Compares desired with actual, at every hint and interval, until the signal aborts. */
@@ -120,7 +122,7 @@ export class SensorManager {
   /** Starts a sensor that has no instance here; its failures are its own to deal with. */
   startSensor(sensor: AssignedSensor, runtime: OfferedRuntime | undefined, term: AssignmentTerm): void {
     const { id } = sensor.definition;
-    if (this.#entries.has(id)) return;
+    if (this.#entries.has(id) || this.#stopping.signal.aborted) return;
     this.#starts += 1;
     const marker = `${this.#options.guard.markerPrefix}${this.#starts}`;
     const instance = new SensorInstance({ sensor, runtime, term }, marker, {
@@ -249,13 +251,10 @@ export class SensorManager {
 
   /** A last attempt: the rows should not go on saying that sensors run. */
   async #flushReports(): Promise<void> {
-    const { clock, logger } = this.#options;
-    const time = new AbortController();
     const flushed = this.#recorder.flush().catch((error: unknown) => {
-      logger.warn({ err: error }, "the end of the sensors could not be written");
+      this.#options.logger.warn({ err: error }, "the end of the sensors could not be written");
     });
-    await Promise.race([flushed, clock.sleep(finalFlushMs, time.signal)]);
-    time.abort();
+    await settlesWithin(flushed, finalWaitMs);
   }
 }
 

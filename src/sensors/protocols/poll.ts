@@ -8,6 +8,7 @@
 import type { EndedRun, Exit } from "../../model/restart-policy.ts";
 import { nextSlotMs, type PollSchedule } from "../../model/poll-schedule.ts";
 import type { Child } from "../../processes/child.ts";
+import { sleepUntil } from "../../time/sleep-until.ts";
 import { decodePoll } from "../decode-output.ts";
 import { readStderr } from "./read-stderr.ts";
 import type { Protocol, RunContext } from "./protocol.ts";
@@ -30,7 +31,7 @@ export function pollProtocol(schedule: PollSchedule, timeoutMs: number): Protoco
         hadSuccess = true;
         // Strictly after the slot that this run began in, also if a timer was early or the run took no time.
         const nextMs = nextSlotMs(schedule, Math.max(clock.monotonicMs(), beganMs + 1));
-        await clock.sleep(nextMs - clock.monotonicMs(), stopping);
+        await sleepUntil(nextMs, clock, stopping);
         if (stopping.aborted) return { exit, uptimeMs: 0, hadSuccess };
       }
     },
@@ -53,7 +54,8 @@ async function runOnce(context: RunContext, timeoutMs: number): Promise<Exit> {
     child.stop();
   };
   const timer = new AbortController();
-  void endAfter(clock.sleep(timeoutMs, timer.signal), () => {
+  const timedOut = sleepUntil(clock.monotonicMs() + timeoutMs, clock, timer.signal);
+  void endAfter(timedOut, () => {
     if (!timer.signal.aborted) cutShort({ kind: "timed-out", timeoutMs });
   });
 
