@@ -1,0 +1,92 @@
+/**
+ * Without a database and a broker configured, everything works on one machine; and what was committed
+ * survives the process.
+ */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { repositoryRoot } from "../../scripts/repository.ts";
+import type { Database } from "../../src/database/database.ts";
+import { loadMigrations } from "../../src/database/embedded-migrations.ts";
+import { openEmbedded } from "../../src/database/embedded.ts";
+import { migrate } from "../../src/database/migrate.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+import { agentFolder, ready, startAgent } from "../support/agent-process.ts";
+import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
+
+async function withDatabase<Result>(
+  folder: string,
+  work: (database: Database) => Promise<Result>,
+): Promise<Result> {
+  await using database = await openEmbedded({ dataDirectory: join(folder, "data"), logger: silentLogger });
+  await migrate(database, loadMigrations(), silentLogger);
+  return await work(database);
+}
+
+test(
+  "an agent on its own stores events, is killed, and goes on from the checkpoint",
+  { timeout: 180_000 },
+  async () => {
+    await using folder = await agentFolder({
+      databaseUrl: undefined,
+      brokerUrl: undefined,
+      packsDirectory: join(repositoryRoot, "test/fixtures/packs"),
+      workerName: "alone",
+    });
+    const enoughFile = join(folder.path, "enough");
+    await withDatabase(folder.path, async (database) => {
+      await insertTrigger(database, "fault.number");
+      const runtimeRef = "core.sensor.nodejs";
+      await insertSensor(database, {
+        ref: "fault.counter",
+        triggerRef: "fault.number",
+        runtimeRef,
+        entrypoint: "counter.mjs",
+      });
+      await query(database, "update sensor set config = $1", [
+        JSON.stringify({ enoughFile, burst: 5, pauseMs: 20 }),
+      ]);
+      await insertRule(database, { ref: "fault.any", triggerRef: "fault.number" });
+    });
+
+    for (let round = 0; round < 2; round += 1) {
+      await using agent = await startAgent(folder);
+      await ready(agent, folder, 60_000);
+      await storedMoreThan(folder.apiUrl, 50);
+      agent.kill("SIGKILL");
+      await agent.ended;
+    }
+    {
+      await using agent = await startAgent(folder);
+      await ready(agent, folder, 60_000);
+      await storedMoreThan(folder.apiUrl, 0);
+      await writeFile(enoughFile, "");
+      agent.kill("SIGTERM");
+      expect(await agent.ended).toBe(0);
+    }
+
+    await withDatabase(folder.path, async (database) => {
+      const numbers = await query<{ n: number }>(
+        database,
+        "select (payload->>'n')::int as n from event order by n",
+      );
+      const [checkpoint] = await query<{ value: number }>(database, "select value from sensor_checkpoint");
+      const last = checkpoint?.value ?? 0;
+      expect(last).toBeGreaterThan(100);
+      expect(numbers.map(({ n }) => n)).toEqual(Array.from({ length: last }, (_, index) => index + 1));
+      expect(await query(database, "select count(*)::int as count from enforcement")).toEqual([
+        { count: last },
+      ]);
+      expect(await query(database, "select status from worker")).toEqual([{ status: "inactive" }]);
+    });
+  },
+);
+
+async function storedMoreThan(apiUrl: string, count: number): Promise<void> {
+  const stored = async (): Promise<number> => {
+    const text = await (await fetch(`${apiUrl}/metrics`)).text();
+    const line = text.split("\n").find((each) => each.startsWith("attune_sensor_agent_events_stored_total{"));
+    return Number(line?.split(" ").at(-1) ?? 0);
+  };
+  await expect.poll(stored, { timeout: 60_000 }).toBeGreaterThan(count);
+}
