@@ -91,7 +91,15 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
   root
     .command("doctor")
     .description("check everything a sensor needs; exit 1 if anything is wrong")
-    .action(async () => {
+    .addOption(
+      new Option("--probe <question>", "only ask the agent that runs here").choices(["live", "ready"]),
+    )
+    .action(async ({ probe }: { readonly probe?: "live" | "ready" }) => {
+      if (probe !== undefined) {
+        const { probeAgent } = await import("./commands/doctor-probe.ts");
+        exitCode = await probeAgent(invocation(), probe);
+        return;
+      }
       const { doctor } = await import("./commands/doctor.ts");
       exitCode = await doctor(invocation());
     });
