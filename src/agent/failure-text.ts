@@ -2,11 +2,11 @@ import { OperatorError } from "../errors/operator-error.ts";
 import { redactUrls } from "../model/redaction.ts";
 
 /**
- * What stderr says of a failure: one line for one that a person can act on, a stack for a bug. Never a
- * password in a URL, whoever quoted it.
+ * What stderr says of a failure: one line for one that a person can act on, and one for each of its reasons
+ * where it has several; a stack for a bug. Never a password in a URL, whoever quoted it.
  */
 export function failureText(error: unknown): string {
-  if (error instanceof OperatorError) return redactUrls(error.message).replaceAll(/\s*\n\s*/g, " ");
+  if (error instanceof OperatorError) return redactUrls(error.message);
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return redactUrls(`unexpected failure, please report it: ${detail}`);
 }

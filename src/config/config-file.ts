@@ -22,7 +22,10 @@ export function readConfigFile({ flags, env, cwd, readFile }: ConfigInput): Conf
   }
   const result = parseYaml(text);
   if (result.kind === "parsed") return { path, source: result.source };
-  throw unreadable(path, result.problems.map(({ line, reason }) => `line ${line}: ${reason}`).join("; "));
+  throw unreadable(
+    path,
+    result.problems.map(({ line, reason }) => `line ${line}: ${reason}`),
+  );
 }
 
 function attempt<T>(path: string, read: () => T): T {
@@ -33,7 +36,7 @@ function attempt<T>(path: string, read: () => T): T {
   }
 }
 
-function unreadable(path: string, reason: string, cause?: unknown): OperatorError {
+function unreadable(path: string, reason: string | readonly string[], cause?: unknown): OperatorError {
   return new OperatorError({
     code: "CONFIG_UNREADABLE",
     attempt: `read the configuration ${path}`,

@@ -11,7 +11,7 @@ import { Value } from "typebox/value";
 import { OperatorError } from "../errors/operator-error.ts";
 import { urlPasswords } from "../model/redaction.ts";
 import { readConfigFile, type ConfigFile } from "./config-file.ts";
-import { inconsistencies } from "./consistency.ts";
+import { contradictions } from "./consistency.ts";
 import { environmentSettings, variableName, type Environment, type Setting } from "./environment.ts";
 import { deepFreeze, withoutNulls, withoutValueAt, withValueAt } from "./nested-values.ts";
 import { configSchema, type Config } from "./schema.ts";
@@ -52,12 +52,16 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
 
   const unknown = unknownKeys(configSchema, raw);
   const known = unknown.reduce((value, { path }) => withoutValueAt(value, path), raw);
-  const completed: unknown = Value.Default(configSchema, known);
-  if (!Value.Check(configSchema, completed)) throw invalid(schemaProblems(configSchema, completed).map(tell));
-
-  const config = inPlace(completed, input);
-  const contradictions = inconsistencies(config).map(tell);
-  if (contradictions.length > 0) throw invalid(contradictions);
+  const malformed = schemaProblems(configSchema, Value.Default(configSchema, known));
+  // What is left when defaults stand for the malformed values, so that contradictions are told with them.
+  const usable = malformed.reduce((value, { path }) => withoutValueAt(value, mappingKeys(path)), known);
+  const completed: unknown = Value.Default(configSchema, usable);
+  const config = Value.Check(configSchema, completed) ? inPlace(completed, input) : undefined;
+  const contradictory = config === undefined ? [] : contradictionsApartFrom(malformed, config);
+  if (config === undefined || malformed.length + contradictory.length > 0) {
+    // Whoever corrects the file wants to correct it once: with the keys that alone would be a warning.
+    throw invalid([...malformed, ...contradictory, ...unknown].map(tell));
+  }
 
   return {
     config: deepFreeze(config),
@@ -65,6 +69,18 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
     warnings: unknown.map(tell),
     secrets: secretsOf(config),
   };
+}
+
+/** A default that stands for a malformed value contradicts nothing that anybody wrote. */
+function contradictionsApartFrom(malformed: readonly Problem[], config: Config): readonly Problem[] {
+  const isMalformed = (path: Path): boolean => malformed.some((problem) => isWithin(path, problem.path));
+  return contradictions(config).filter(({ path, others }) => ![path, ...others].some(isMalformed));
+}
+
+/** The path as far as it leads through mappings: a list with one malformed item is malformed. */
+function mappingKeys(path: Path): Path {
+  const index = path.findIndex((part) => typeof part === "number");
+  return index === -1 ? path : path.slice(0, index);
 }
 
 function flagSettings({ name }: ConfigInput["flags"]): readonly Setting[] {
@@ -92,7 +108,7 @@ function invalid(problems: readonly string[]): OperatorError {
   return new OperatorError({
     code: "CONFIG_INVALID",
     attempt: "use the configuration",
-    reason: problems.join("; "),
+    reason: problems,
     remedy: "correct it, see docs/configuration.md",
   });
 }

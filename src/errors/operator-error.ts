@@ -1,7 +1,8 @@
 /**
  * A failure that a person has to act on, told in one line: what was attempted, on what, why it failed,
- * and what to do. Everything that reaches the screen as a failure is one of these; any other error
- * that gets there is a bug and shows its stack.
+ * and what to do. Where several things are wrong at once, each has a line of its own below it.
+ * Everything that reaches the screen as a failure is one of these; any other error that gets there is
+ * a bug and shows its stack.
  */
 import type { ErrorCode } from "./catalogue.ts";
 
@@ -9,8 +10,8 @@ export interface OperatorErrorParts {
   readonly code: ErrorCode;
   /** What was attempted and on what: "connect to the database at db:5432". Without secrets. */
   readonly attempt: string;
-  /** Why it failed, in the words of whoever refused. */
-  readonly reason: string;
+  /** Why it failed, in the words of whoever refused; several reasons where a person mends them at once. */
+  readonly reason: string | readonly string[];
   /** What the reader can do about it. */
   readonly remedy: string;
   readonly cause?: unknown;
@@ -20,14 +21,28 @@ export class OperatorError extends Error {
   override readonly name = "OperatorError";
   readonly code: ErrorCode;
   readonly attempt: string;
-  readonly reason: string;
+  /** At least one; each a single line. */
+  readonly reasons: readonly string[];
   readonly remedy: string;
 
   constructor({ code, attempt, reason, remedy, cause }: OperatorErrorParts) {
-    super(`could not ${attempt}: ${reason}; ${remedy}`, { cause });
+    const reasons = [reason].flat().map(onOneLine);
+    const told = reasons.length > 1 ? `${reasons.length} problems` : (reasons[0] ?? "");
+    const list = reasons.length > 1 ? reasons.map((each) => `\n  ${each}`).join("") : "";
+    super(`could not ${attempt}: ${told}; ${onOneLine(remedy)}${list}`, { cause });
     this.code = code;
     this.attempt = attempt;
-    this.reason = reason;
+    this.reasons = reasons;
     this.remedy = remedy;
   }
+
+  /** All reasons as one line. */
+  get reason(): string {
+    return this.reasons.join("; ");
+  }
+}
+
+/** Servers and libraries answer with several lines now and then. */
+function onOneLine(text: string): string {
+  return text.replaceAll(/\s*\n\s*/g, " ");
 }

@@ -23,7 +23,7 @@ export function packInvalid(problems: readonly PackProblem[]): OperatorError {
   return new OperatorError({
     code: "PACK_INVALID",
     attempt: `load ${directories.join(", ")}`,
-    reason: problems.map(describeProblem).join("; "),
+    reason: problems.map(describeProblem),
     remedy: "correct it, see docs/packs.md; nothing was loaded",
   });
 }

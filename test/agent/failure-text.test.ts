@@ -15,6 +15,19 @@ test("what a person can act on is one line, also when the refusal had several", 
   );
 });
 
+test("several reasons have a line each, below what to do", () => {
+  const error = new OperatorError({
+    code: "CONFIG_INVALID",
+    attempt: "use the configuration",
+    reason: ["api.port is\nno number", "log.level is loud"],
+    remedy: "correct it",
+  });
+
+  expect(failureText(error)).toBe(
+    "could not use the configuration: 2 problems; correct it\n  api.port is no number\n  log.level is loud",
+  );
+});
+
 test("a bug shows its stack", () => {
   expect(failureText(new TypeError("x is undefined"))).toMatch(
     /^unexpected failure, please report it: TypeError: x is undefined\n {4}at /,

@@ -122,6 +122,33 @@ test("however many problems there are, none is left out", () => {
   expect(error.reason.split("; ").length).toBe(lines.length);
 });
 
+test("contradictions and unknown keys are told in one message with malformed values, a line each", () => {
+  const error = refusal({
+    files: {
+      "/srv/config.yaml":
+        "sensor:\n  lease_renewal_interval: 8\n  poll_interval: soon\n  passthrough_env: [A, 7]\n  worker_nam: me\n",
+    },
+  });
+
+  expect(error.message.split("\n")).toEqual([
+    "could not use the configuration: 4 problems; correct it, see docs/configuration.md",
+    '  sensor.poll_interval (/srv/config.yaml line 3) must be a number above 0 to 1000000, not "soon"',
+    "  sensor.passthrough_env.1 (/srv/config.yaml line 4) must be text, not 7",
+    "  sensor.lease_renewal_interval (/srv/config.yaml line 2) must be at most half of sensor.lease_duration (10), so that one late renewal loses nothing, not 8",
+    "  sensor.worker_nam (/srv/config.yaml line 5) is not a known key; did you mean sensor.worker_name?",
+  ]);
+});
+
+test("a malformed value contradicts nothing, for what stands in its place is no one's word", () => {
+  const error = refusal({
+    env: { ATTUNE__SENSOR__LEASE_DURATION: "long", ATTUNE__SENSOR__LEASE_RENEWAL_INTERVAL: "60" },
+  });
+
+  expect(error.reasons).toEqual([
+    'sensor.lease_duration (environment variable ATTUNE__SENSOR__LEASE_DURATION) must be a number above 0 to 1000000, not "long"',
+  ]);
+});
+
 test("a variable that sets an unknown key is told by its name", () => {
   const { warnings } = load({ env: { ATTUNE__SENSR__POLL_INTERVAL: "5" } });
 
