@@ -1,6 +1,10 @@
 /**
- * `npm run build [-- --arch arm64]`: makes dist/attune-sensor-agent (for arm64,
- * dist/attune-sensor-agent-arm64), with the licences of what is in it, a bill of materials and checksums.
+ * `npm run build`: makes dist/attune-sensor-agent, with the licences of what is in it, a bill of materials
+ * and checksums.
+ *
+ *     --arch x64|arm64       for which kind of machine; for another than this one's the file's name ends in it
+ *     --out FOLDER           where to, instead of dist; the names then have no such ending
+ *     --without-empty-root   try the result out right here: where namespaces may not be made, as in an image build
  */
 import { mkdir, mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -22,25 +26,27 @@ import { MissingFromMachine } from "./toolchain.ts";
 import { verifyExecutable } from "./verify.ts";
 
 const repository = resolve(import.meta.dirname, "..");
-const distribution = join(repository, "dist");
 
 async function buildExecutable(): Promise<void> {
   const { values } = parseArgs({
     options: {
       arch: { type: "string", default: process.arch },
-      entry: { type: "string", default: "src/main.ts" },
+      out: { type: "string" },
+      "without-empty-root": { type: "boolean", default: false },
     },
   });
   if (values.arch !== "x64" && values.arch !== "arm64") {
     throw new Error(`there is no build for ${values.arch}; --arch takes x64 or arm64`);
   }
   const architecture = architectures[values.arch];
-  const fileName = architecture === ownArchitecture ? manifest.name : `${manifest.name}-${architecture.name}`;
+  const isPlain = architecture === ownArchitecture || values.out !== undefined;
+  const fileName = isPlain ? manifest.name : `${manifest.name}-${architecture.name}`;
+  const distribution = resolve(values.out ?? join(repository, "dist"));
   await mkdir(distribution, { recursive: true });
   await using work = await mkdtempDisposable(join(distribution, "build-"));
 
   const node = await findNode(repository, architecture);
-  const { path: script, metafile } = await bundle(repository, values.entry, work.path);
+  const { path: script, metafile } = await bundle(repository, "src/main.ts", work.path);
   const assets = await collectAssets(repository);
   const executable = await makeSingleExecutable({
     architecture,
@@ -57,7 +63,12 @@ async function buildExecutable(): Promise<void> {
   const result = join(distribution, fileName);
   await writeFile(result, packed, { mode: 0o755 });
 
-  const layerBytes = await verifyExecutable({ path: result, architecture, before: program });
+  const layerBytes = await verifyExecutable({
+    path: result,
+    architecture,
+    before: program,
+    inEmptyRoot: !values["without-empty-root"],
+  });
   const components = await collectComponents({ repository, architecture, metafile });
   await writeFile(join(distribution, `${fileName}.licences.txt`), licenceText(components));
   await writeFile(join(distribution, `${fileName}.cdx.json`), billOfMaterials(components));

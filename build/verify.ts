@@ -8,7 +8,7 @@ import { readFile } from "node:fs/promises";
 import manifest from "../package.json" with { type: "json" };
 import { type Architecture, ownArchitecture } from "./architecture.ts";
 import { type Elf, readDynamicLinking, readElf, readInterpreter, segmentFlag, segmentType } from "./elf.ts";
-import { runInEmptyRoot } from "./empty-root.ts";
+import { type EmptyRootRun, runInEmptyRoot } from "./empty-root.ts";
 
 const layerBytesMax = 48_000_000;
 
@@ -19,14 +19,21 @@ export interface Verification {
   readonly architecture: Architecture;
   /** The executable before it was made self-contained. */
   readonly before: Buffer;
+  /** Whether to start it in an empty root, or simply here. */
+  readonly inEmptyRoot: boolean;
 }
 
 /** Returns the size of the executable as a compressed image layer. */
-export async function verifyExecutable({ path, architecture, before }: Verification): Promise<number> {
+export async function verifyExecutable({
+  path,
+  architecture,
+  before,
+  inEmptyRoot,
+}: Verification): Promise<number> {
   const bytes = await readFile(path);
   assert(bytes.length > before.length, "packing did not make the file grow");
   verifyHeaders(readElf(bytes), architecture);
-  await verifyVersion(path, architecture);
+  await verifyVersion(path, architecture, inEmptyRoot);
   // Node's own zlib is tuned for speed; gzip compresses as engines do that make image layers.
   const layerBytes = execFileSync("gzip", ["-6", "--stdout", path], { maxBuffer: bytes.length }).length;
   assert(
@@ -55,17 +62,19 @@ function verifyHeaders(elf: Elf, architecture: Architecture): void {
   assert(readDynamicLinking(elf) !== undefined);
 }
 
-async function verifyVersion(path: string, architecture: Architecture): Promise<void> {
+async function verifyVersion(path: string, architecture: Architecture, inEmptyRoot: boolean): Promise<void> {
   const emulator = architecture === ownArchitecture ? undefined : emulators[architecture.name];
   if (emulator !== undefined && !existsSync(emulator)) {
     throw new Error(
       `running ${path} here needs an emulator; on Debian or Ubuntu: apt-get install qemu-user-static`,
     );
   }
-  const printed = await runInEmptyRoot({
-    program: path,
-    args: ["--version"],
-    ...(emulator === undefined ? {} : { emulator }),
-  });
+  const run = { program: path, args: ["--version"], ...(emulator === undefined ? {} : { emulator }) };
+  const printed = inEmptyRoot ? await runInEmptyRoot(run) : runHere(run);
   assert.equal(printed.trim(), `${manifest.name} ${manifest.version}`);
+}
+
+function runHere({ program, args, emulator }: EmptyRootRun): string {
+  const [file = program, ...rest] = emulator === undefined ? [program] : [emulator, program];
+  return execFileSync(file, [...rest, ...args], { encoding: "utf8", env: {} });
 }
