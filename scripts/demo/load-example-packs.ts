@@ -6,17 +6,16 @@ import type { Config } from "../../src/config/schema.ts";
 import { loadMigrations } from "../../src/database/embedded-migrations.ts";
 import { migrate } from "../../src/database/migrate.ts";
 import { loadPacks } from "../../src/packs/load-packs.ts";
+import { readPacks } from "../../src/packs/read-packs.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import type { DemoWorld } from "./demo-world.ts";
 
 export async function loadExamplePacks(config: Config, world: DemoWorld, logger: Logger): Promise<void> {
+  const manifests = globSync("*/pack.yaml", { cwd: config.packs_base_dir }).toSorted();
+  const { packs } = await readPacks(manifests.map((file) => join(config.packs_base_dir, file, "..")));
   await using database = await openConfiguredDatabase(config, logger);
   await migrate(database, loadMigrations(), logger);
-  const packs = globSync("*/pack.yaml", { cwd: config.packs_base_dir }).toSorted();
-  await loadPacks(
-    database,
-    packs.map((file) => join(config.packs_base_dir, file, "..")),
-  );
+  await loadPacks(database, packs);
   const point = (sensorRef: string, settings: object, pollSeconds: number | null): Promise<unknown> =>
     database.query({
       text: "update sensor set config = config || $2::jsonb, poll_interval = $3 where ref = $1",

@@ -1,6 +1,7 @@
 /**
- * Loads packs: reads and checks all of them, then makes the rows say what the files say, in one
- * transaction. Either everything is loaded or nothing.
+ * Loads packs: makes the rows say what the files say, in one transaction. Either everything is loaded or
+ * nothing. Files are read and checked before, and without a database; only whether what they refer to
+ * exists needs one.
  *
  * The files win over the rows, with one exception: `enabled`. An operator who disables a rule in the
  * database means it, so the row's value stays until the file's own value changes. And a definition that
@@ -22,31 +23,24 @@ import { kinds, type Kind } from "./definition-schemas.ts";
 import { lastLoadMeta, lastLoadOf, type LastLoad } from "./last-load.ts";
 import type { Pack } from "./pack.ts";
 import { packInvalid, type PackProblem } from "./pack-problem.ts";
-import { readPack } from "./read-pack.ts";
 
 export interface LoadReport {
   readonly changes: readonly DefinitionChange[];
-  /** How many definitions were already as their files say. */
-  readonly unchanged: number;
-  readonly warnings: readonly PackProblem[];
+  /** What was already as its file says. */
+  readonly unchanged: readonly DefinitionName[];
 }
 
-export interface DefinitionChange {
+export interface DefinitionName {
   readonly kind: Kind | "pack";
   readonly ref: string;
+}
+
+export interface DefinitionChange extends DefinitionName {
   readonly change: "created" | "updated" | "removed";
 }
 
-/** @throws OperatorError PACK_INVALID with every problem in every pack; then nothing was loaded */
-export async function loadPacks(database: Database, directories: readonly string[]): Promise<LoadReport> {
-  const reports = await Promise.all(directories.map(readPack));
-  const problems = reports.flatMap((report) => (report.kind === "rejected" ? report.problems : []));
-  const packs = reports.flatMap((report) => (report.kind === "accepted" ? [report.pack] : []));
-  const warnings = reports.flatMap((report) => (report.kind === "accepted" ? report.warnings : []));
-  problems.push(...samePacks(packs));
-  // References are looked at only when all packs are readable: else what a broken file defines would be missed.
-  if (problems.length > 0) throw packInvalid(problems);
-
+/** @throws OperatorError PACK_INVALID with every reference to what does not exist; then nothing was loaded */
+export async function loadPacks(database: Database, packs: readonly Pack[]): Promise<LoadReport> {
   return database.transaction(async (transaction) => {
     await rowsOf(transaction, lockPacks, undefined);
     const lastLoads = await readLastLoads(transaction, packs);
@@ -58,18 +52,16 @@ export async function loadPacks(database: Database, directories: readonly string
       ...(await upsertAll(transaction, packs, lastLoads)),
       ...(await removeAll(transaction, vanished)),
     ];
-    const defined = packs.flatMap((pack) => pack.definitions).length;
-    const touched = changes.filter(({ kind, change }) => kind !== "pack" && change !== "removed").length;
-    return { changes, unchanged: defined - touched, warnings };
+    return { changes, unchanged: untouched(packs, changes) };
   });
 }
 
-function samePacks(packs: readonly Pack[]): readonly PackProblem[] {
-  return packs.flatMap(({ directory, ref }, index) => {
-    const first = packs.findIndex((other) => other.ref === ref);
-    const reason = `is the ref of the pack in ${packs[first]?.directory ?? ""} too`;
-    return first === index ? [] : [{ directory, file: "pack.yaml", line: 1, field: "ref", reason }];
-  });
+function untouched(packs: readonly Pack[], changes: readonly DefinitionChange[]): readonly DefinitionName[] {
+  const touched = new Set(changes.map(keyOf));
+  return packs
+    .flatMap(({ ref, definitions }): DefinitionName[] => [{ kind: "pack", ref }, ...definitions])
+    .filter((definition) => !touched.has(keyOf(definition)))
+    .map(({ kind, ref }) => ({ kind, ref }));
 }
 
 type LastLoads = ReadonlyMap<string, LastLoad>;
@@ -83,9 +75,8 @@ async function readLastLoads(transaction: Queryable, packs: readonly Pack[]): Pr
   return new Map(rows.map(({ packRef, meta }) => [packRef, lastLoadOf(meta)]));
 }
 
-interface Named {
+interface Named extends DefinitionName {
   readonly kind: Kind;
-  readonly ref: string;
 }
 
 function vanishedSince(lastLoad: LastLoad | undefined, pack: Pack): readonly Named[] {
@@ -166,6 +157,6 @@ async function removeAll(
   return changes;
 }
 
-function keyOf({ kind, ref }: Named): string {
+function keyOf({ kind, ref }: DefinitionName): string {
   return `${kind} ${ref}`;
 }

@@ -5,8 +5,8 @@ import { OperatorError } from "../errors/operator-error.ts";
 export interface PackProblem {
   /** The folder as it was given. */
   readonly directory: string;
-  /** Relative to the folder. */
-  readonly file: string;
+  /** Relative to the folder; null for the folder itself, which then has no line. */
+  readonly file: string | null;
   readonly line: number;
   /** The field, for example `poll_interval` or `distributions.verification`; none for the file as a whole. */
   readonly field: string | null;
@@ -15,7 +15,8 @@ export interface PackProblem {
 
 /** "packs/logwatch/sensors/lines.yaml:4 entrypoint must be text, not 5" */
 export function describeProblem({ directory, file, line, field, reason }: PackProblem): string {
-  return [`${join(directory, file)}:${line}`, field, reason].filter((part) => part !== null).join(" ");
+  const place = file === null ? directory : `${join(directory, file)}:${line}`;
+  return [place, field, reason].filter((part) => part !== null).join(" ");
 }
 
 export function packInvalid(problems: readonly PackProblem[]): OperatorError {

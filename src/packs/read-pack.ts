@@ -2,7 +2,7 @@
  * A pack's folder, read as a whole: `pack.yaml` and the definitions in `runtimes/`, `triggers/`, `actions/`,
  * `sensors/` and `rules/`. Every problem in every file is told at once.
  */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { columns, completeDefinition, type DefinitionReport, type PackContext } from "./definition.ts";
 import { readDefinition, type FileReport } from "./definition-file.ts";
@@ -41,6 +41,11 @@ export async function readPack(directory: string): Promise<PackReport> {
 }
 
 async function readManifest(directory: string): Promise<FileReport<"pack">> {
+  const unusable = await folderProblem(directory);
+  if (unusable !== undefined) {
+    const problem = { directory, file: null, line: 1, field: null, reason: unusable };
+    return { kind: "rejected", problems: [problem] };
+  }
   for (const file of ["pack.yaml", "pack.yml"]) {
     const text = await readText(directory, file);
     if (text.kind === "read") return readDefinition("pack", { directory, file, text: text.text });
@@ -48,6 +53,15 @@ async function readManifest(directory: string): Promise<FileReport<"pack">> {
   }
   const reason = "is missing; it makes a folder a pack";
   return { kind: "rejected", problems: [{ directory, file: "pack.yaml", line: 1, field: null, reason }] };
+}
+
+async function folderProblem(directory: string): Promise<string | undefined> {
+  try {
+    return (await stat(directory)).isDirectory() ? undefined : "is no folder; name the folder of a pack";
+  } catch (error) {
+    if (isMissing(error)) return "does not exist";
+    return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
 interface FileOfKind {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { expect, onTestFinished, test } from "vitest";
 import { migrate } from "../../src/agent/commands/migrate.ts";
@@ -28,8 +28,18 @@ test("packs are loaded into a database that nobody has used before, and loading 
   expect(await loadPacks(first, [pack])).toBe(0);
   expect(await loadPacks(second, [pack])).toBe(0);
 
-  expect(first.printed()).toBe("created pack my\ncreated trigger my.tick\n2 changed, 0 unchanged\n");
-  expect(JSON.parse(second.printed())).toEqual({ changes: [], unchanged: 1, warnings: [] });
+  expect(first.printed()).toMatch(
+    /^created   pack my\ncreated   trigger my\.tick\n2 created, 0 updated, 0 removed, 0 unchanged in .+\n$/,
+  );
+  expect(JSON.parse(second.printed())).toEqual({
+    database: expect.stringContaining("127.0.0.1:5432/"),
+    changes: [],
+    unchanged: [
+      { kind: "pack", ref: "my" },
+      { kind: "trigger", ref: "my.tick" },
+    ],
+    warnings: [],
+  });
   const { rows } = await asSuperuser(
     (client) => client.query("select ref from attune.trigger where pack_ref = 'my'"),
     empty.url,
@@ -37,13 +47,29 @@ test("packs are loaded into a database that nobody has used before, and loading 
   expect(rows).toEqual([{ ref: "my.tick" }]);
 });
 
-test("a folder that is no pack is refused with file and reason", async () => {
-  await using empty = await emptyDatabase();
+test("a folder that is not there is refused before a database is looked for", async () => {
+  const nowhere = invocation("postgresql://attune@127.0.0.1:1/nobody");
 
-  await expect(loadPacks(invocation(empty.url), ["/nonexistent"])).rejects.toMatchObject({
+  await expect(loadPacks(nowhere, ["/nonexistent"])).rejects.toMatchObject({
     code: "PACK_INVALID",
-    reason: expect.stringContaining("/nonexistent/pack.yaml"),
+    reason: "/nonexistent does not exist",
   });
+});
+
+test("a pack with a mistake makes no embedded database", async () => {
+  const pack = packWithOneTrigger();
+  writeFileSync(join(pack, "triggers/tick.yaml"), "label: Tick\n");
+  const { environment, ...rest } = invocation("");
+  const dataDirectory = join(pack, "data");
+
+  const load = loadPacks({ ...rest, environment: { ...environment, ATTUNE__DATA_DIR: dataDirectory } }, [
+    pack,
+  ]);
+
+  await expect(load).rejects.toMatchObject({
+    reason: `${pack}/triggers/tick.yaml:1 ref is required`,
+  });
+  expect(existsSync(dataDirectory)).toBe(false);
 });
 
 function invocation(url: string, format: "text" | "json" = "text"): Invocation & { printed(): string } {

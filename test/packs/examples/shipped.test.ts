@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { loadPacks } from "../../../src/packs/load-packs.ts";
 import { describeProblem } from "../../../src/packs/pack-problem.ts";
+import { readPacks } from "../../../src/packs/read-packs.ts";
 import { freshDatabase } from "../../support/postgres.ts";
 
 const root = fileURLToPath(new URL("../../../packs/", import.meta.url));
@@ -17,9 +18,10 @@ test("the packs that are shipped load without a warning, and describe the core's
     "select ref, name, distributions, installation from runtime where pack_ref = 'core' order by ref";
   const before = await fresh.database.query({ text: seeded });
 
-  const report = await loadPacks(fresh.database, directories);
+  const { packs, warnings } = await readPacks(directories);
+  const report = await loadPacks(fresh.database, packs);
 
-  expect(report.warnings.map(describeProblem)).toEqual([]);
+  expect(warnings.map(describeProblem)).toEqual([]);
   expect(report.changes.filter(({ kind }) => kind === "sensor").map(({ ref }) => ref)).toEqual([
     "diskwatch.usage",
     "httpcheck.endpoint",

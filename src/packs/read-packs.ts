@@ -1,0 +1,36 @@
+/**
+ * The packs that are to be loaded together, read and checked as far as files alone allow: a pack with a
+ * mistake neither waits for a database nor makes one.
+ */
+import type { Pack } from "./pack.ts";
+import { packInvalid, type PackProblem } from "./pack-problem.ts";
+import { readPack } from "./read-pack.ts";
+
+export interface ReadPacks {
+  readonly packs: readonly Pack[];
+  readonly warnings: readonly PackProblem[];
+}
+
+/** @throws OperatorError PACK_INVALID with every problem in every file */
+export async function readPacks(directories: readonly string[]): Promise<ReadPacks> {
+  const reports = await Promise.all(directories.map(readPack));
+  const packs = reports.flatMap((report) => (report.kind === "accepted" ? [report.pack] : []));
+  const problems = [
+    ...reports.flatMap((report) => (report.kind === "rejected" ? report.problems : [])),
+    ...samePacks(packs),
+  ];
+  // References are looked at only when all packs are readable: else what a broken file defines would be missed.
+  if (problems.length > 0) throw packInvalid(problems);
+  return {
+    packs,
+    warnings: reports.flatMap((report) => (report.kind === "accepted" ? report.warnings : [])),
+  };
+}
+
+function samePacks(packs: readonly Pack[]): readonly PackProblem[] {
+  return packs.flatMap(({ directory, ref }, index) => {
+    const first = packs.findIndex((other) => other.ref === ref);
+    const reason = `is the ref of the pack in ${packs[first]?.directory ?? ""} too`;
+    return first === index ? [] : [{ directory, file: "pack.yaml", line: 1, field: "ref", reason }];
+  });
+}
