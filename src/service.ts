@@ -38,8 +38,7 @@ import { runtimeCapabilities, workerCapabilities } from "./registration/worker-c
 import { signsOfThisMachine, workerType } from "./registration/worker-type.ts";
 import { openRuleSource, type DatabaseRuleSource } from "./rules/rule-source.ts";
 import { startGuard } from "./processes/guard.ts";
-import { ownExecutable } from "./runtimes/executable-lookup.ts";
-import { probeEnvironment } from "./runtimes/probe-environment.ts";
+import { probeMachine } from "./runtimes/probe-machine.ts";
 import { SensorRuntimes, type CapabilityChange } from "./runtimes/sensor-runtimes.ts";
 import { Scheduler } from "./scheduling/scheduler.ts";
 import type { AgentEnvironment } from "./sensors/environment.ts";
@@ -67,7 +66,6 @@ export interface SensorServiceOptions {
 /** How long storing and publishing may take at the end, beyond `sensor.shutdown_timeout`. */
 const storeLimitMs = 5_000;
 const confirmLimitMs = 5_000;
-const versionCommandTimeoutMs = 5_000;
 
 /** What nearly every part needs. */
 interface Surroundings {
@@ -203,12 +201,7 @@ export class SensorService {
       database,
       workerName: sensor.worker_name,
       selection: selectRuntimes(runtimesFromEnvironment?.join(","), sensor.capabilities.runtimes),
-      machine: {
-        lookup: { path: environment.restored["PATH"], ownExecutable: ownExecutable() },
-        probeEnvironment: probeEnvironment(environment.restored),
-        detected: detectedInterpreters,
-        timeoutMs: versionCommandTimeoutMs,
-      },
+      machine: probeMachine(environment.restored, detectedInterpreters),
       cacheTtlMs: sensor.runtime_cache_ttl * 1_000,
       intervalMs: sensor.runtime_verification_interval * 1_000,
       capabilitiesChanged: (change) => this.#onCapabilitiesChanged(change),

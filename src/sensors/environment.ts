@@ -8,6 +8,7 @@
  *     allow-list of the agent's → what the executable set aside → the runtime's env_vars → ATTUNE_*
  */
 import type { SensorDefinition, SensorRule } from "../model/definitions.ts";
+import { isInherited } from "../model/inherited-variables.ts";
 import type { JsonObject, JsonValue } from "../model/json.ts";
 import type { VariableChange } from "./execution-config.ts";
 
@@ -31,7 +32,6 @@ export interface EnvironmentFacts {
   readonly changes: ReadonlyMap<string, VariableChange>;
 }
 
-const allowed: ReadonlySet<string> = new Set(["PATH", "HOME", "LANG", "TZ", "TMPDIR"]);
 const secretNames = /^(DATABASE_URL|ATTUNE_MQ_URL|ATTUNE_API_TOKEN|ATTUNE__.*)$/;
 
 export function sensorEnvironment(facts: EnvironmentFacts): Record<string, string> {
@@ -45,10 +45,9 @@ export function inheritedVariables(
   agent: AgentEnvironment,
   passthrough: readonly string[],
 ): Record<string, string> {
-  const isInherited = (name: string): boolean =>
-    (allowed.has(name) || name.startsWith("LC_") || passthrough.includes(name) || !(name in agent.own)) &&
-    !secretNames.test(name);
-  return Object.fromEntries(Object.entries(agent.restored).filter(([name]) => isInherited(name)));
+  const isKept = (name: string): boolean =>
+    (isInherited(name) || passthrough.includes(name) || !(name in agent.own)) && !secretNames.test(name);
+  return Object.fromEntries(Object.entries(agent.restored).filter(([name]) => isKept(name)));
 }
 
 function applyChange(present: string | undefined, { operation, value, separator }: VariableChange): string {
