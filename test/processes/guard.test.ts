@@ -17,12 +17,12 @@ afterEach(() => {
 interface GuardedAgent {
   readonly agent: ChildProcess;
   readonly guard: number;
-  /** A child, a descendant in its group, and one that left the group. */
+  /** A child, a descendant in its group, and one that left the group (if marked). */
   readonly pids: readonly number[];
 }
 
-async function startAgent(): Promise<GuardedAgent> {
-  const agent = spawn(process.execPath, [program], { stdio: ["ignore", "pipe", "inherit"] });
+async function startAgent(mode: "marked" | "unmarked" = "marked"): Promise<GuardedAgent> {
+  const agent = spawn(process.execPath, [program, mode], { stdio: ["ignore", "pipe", "inherit"] });
   agents.push(agent);
   if (agent.stdout === null) throw new Error("no stdout");
   const [line] = await once(createInterface(agent.stdout), "line");
@@ -41,7 +41,7 @@ test("nothing an agent started outlives its SIGKILL, and neither does the guard"
 });
 
 test("a guard that was killed is replaced and told of the children again", async () => {
-  const { agent, guard, pids } = await startAgent();
+  const { agent, guard, pids } = await startAgent("unmarked");
   const guardsOfAgent = (): number[] =>
     execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(agent.pid)])
       .toString()

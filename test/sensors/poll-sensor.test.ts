@@ -140,3 +140,18 @@ test("a poll sensor between two runs counts as running and stops at once", async
 
   expect(await bench.rowOf(id)).toMatchObject({ status: "stopped" });
 });
+
+test("what a run left behind outside its group ends when the sensor stops", async () => {
+  await using bench = await sensorBench();
+  const leave = `setsid sh -c 'echo $$ > ../left; exec sleep 300' > /dev/null 2>&1 &`;
+  const script = `${leave} while [ ! -s ../left ]; do sleep 0.01; done; echo "{\\"pid\\": $(cat ../left)}"`;
+  await bench.add("test.leaves", { ...poll, script });
+  bench.manager.start();
+  await expect.poll(() => bench.events.length).toBe(1);
+  const pid = Number(bench.payloads()[0]?.["pid"]);
+  expect(isRunning(pid)).toBe(true);
+
+  await bench.manager.stop();
+
+  await expect.poll(() => isRunning(pid)).toBe(false);
+});

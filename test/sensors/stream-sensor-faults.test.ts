@@ -223,6 +223,7 @@ test("stopping is bounded while nothing can be stored", async () => {
   await bench.manager.stop();
 
   expect(performance.now() - startMs).toBeLessThan(3_000);
+  expect(bench.events.length).toBe(1_000);
 });
 
 interface Refusal {
