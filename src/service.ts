@@ -333,8 +333,13 @@ export class SensorService {
         });
       },
       onStopped: () => scheduler.wake(),
-      onStatus: (sensorRef, status, reason) =>
-        this.activity.tell({ kind: "sensor", sensorRef, status, reason }),
+      onStatus: (sensorRef, status, reason) => {
+        this.activity.tell({ kind: "sensor", sensorRef, status, reason });
+        // How it failed has been said already, with more than fits here.
+        if (status === "running") logger.info({ sensor_ref: sensorRef }, `sensor ${sensorRef} is running`);
+        if (status === "stopped")
+          logger.info({ sensor_ref: sensorRef }, `sensor ${sensorRef} is stopped: ${reason ?? "no reason"}`);
+      },
     });
     this.#lifetime.onClose(() => scheduler.releaseAll());
     this.#lifetime.run((signal) => scheduler.run(signal));

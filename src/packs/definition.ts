@@ -186,12 +186,13 @@ function repeated(file: AnyFile): PackProblem {
 }
 
 function reference(file: AnyFile, kind: Kind, ref: string, path: Path): Reference {
+  const remedy = kind === "runtime" ? "; the pack may define it itself, in its folder runtimes" : "";
   return {
     kind,
     ref,
     ifMissing: file.problemAt(
       path,
-      `names the ${kind} ${ref}, which exists neither in these packs nor in the database`,
+      `names the ${kind} ${ref}, which exists neither in these packs nor in the database${remedy}`,
     ),
   };
 }

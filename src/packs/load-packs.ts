@@ -19,6 +19,7 @@ import {
   upsertDefinitions,
   upsertPack,
 } from "../database/statements/packs.ts";
+import { nearestName } from "../model/nearest-name.ts";
 import { kinds, type Kind } from "./definition-schemas.ts";
 import { lastLoadMeta, lastLoadOf, type LastLoad } from "./last-load.ts";
 import type { Pack } from "./pack.ts";
@@ -90,13 +91,23 @@ async function missingReferences(
   packs: readonly Pack[],
   vanished: readonly Named[],
 ): Promise<readonly PackProblem[]> {
-  const existing = new Set((await rowsOf(transaction, readDefinitionRefs, undefined)).map(keyOf));
+  const existing = new Map(
+    (await rowsOf(transaction, readDefinitionRefs, undefined)).map((each) => [keyOf(each), each]),
+  );
   for (const definition of vanished) existing.delete(keyOf(definition));
   const definitions = packs.flatMap((pack) => pack.definitions);
-  for (const definition of definitions) existing.add(keyOf(definition));
+  for (const definition of definitions) existing.set(keyOf(definition), definition);
+  const refsOfKind = (kind: Kind): readonly string[] =>
+    [...existing.values()].flatMap((each) => (each.kind === kind ? [each.ref] : []));
+
   return definitions
     .flatMap(({ references }) => references)
-    .flatMap((reference) => (existing.has(keyOf(reference)) ? [] : [reference.ifMissing]));
+    .filter((reference) => !existing.has(keyOf(reference)))
+    .map(({ kind, ref, ifMissing }) => {
+      const nearest = nearestName(ref, refsOfKind(kind));
+      const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
+      return { ...ifMissing, reason: `${ifMissing.reason}${hint}` };
+    });
 }
 
 async function upsertAll(
