@@ -1,0 +1,136 @@
+/** The files that people deploy with, decoded as far as the tests look into them. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Type, type Static, type TSchema } from "typebox";
+import { Value } from "typebox/value";
+import { parseAllDocuments } from "yaml";
+import { repositoryRoot } from "../../scripts/repository.ts";
+
+export const dockerDirectory = join(repositoryRoot, "docker");
+
+/** What it takes to store, confirm and close once the sensors have stopped: see the limits in service.ts and start-api.ts. */
+export const secondsAfterSensors = 12;
+
+export const composeFiles = ["docker-compose.yaml", "docker-compose.agent.yaml"] as const;
+
+/** Every file below docker/ that is there for people, by its path in it. */
+export function deploymentFiles(): readonly string[] {
+  return readdirSync(dockerDirectory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== ".env")
+    .map((entry) => join(entry.parentPath, entry.name).slice(dockerDirectory.length + 1))
+    .toSorted();
+}
+
+export function readText(file: string): string {
+  return readFileSync(join(dockerDirectory, file), "utf8");
+}
+
+/** All documents of the file. Throws for anything YAML frowns at. */
+export function readYaml(file: string): readonly unknown[] {
+  // Compose files are YAML 1.1 in this: `<<` merges.
+  const documents = parseAllDocuments(readText(file), { merge: true });
+  return documents.map((document) => {
+    for (const problem of [...document.errors, ...document.warnings]) throw problem;
+    return document.toJS();
+  });
+}
+
+const Texts = Type.Array(Type.String());
+
+const ComposeService = Type.Object({
+  image: Type.String(),
+  entrypoint: Type.Optional(Texts),
+  command: Type.Optional(Texts),
+  environment: Type.Optional(Type.Record(Type.String(), Type.String())),
+  volumes: Type.Optional(Texts),
+  depends_on: Type.Optional(Type.Record(Type.String(), Type.Object({ condition: Type.String() }))),
+  healthcheck: Type.Optional(Type.Object({ test: Texts, timeout: Type.String() })),
+  stop_grace_period: Type.Optional(Type.String()),
+});
+export type ComposeService = Static<typeof ComposeService>;
+
+const ComposeFile = Type.Object({ services: Type.Record(Type.String(), ComposeService) });
+
+export function composeServices(file: string): Readonly<Record<string, ComposeService>> {
+  return decode(ComposeFile, readYaml(file)[0]).services;
+}
+
+/** The services that run sensors: those started from the volume. */
+export function sensorServices(file: string): readonly (readonly [string, ComposeService])[] {
+  return Object.entries(composeServices(file)).filter(([, { entrypoint }]) =>
+    entrypoint?.[0]?.startsWith("/opt/attune/agent/"),
+  );
+}
+
+const Probe = Type.Object({
+  exec: Type.Object({ command: Texts }),
+  timeoutSeconds: Type.Number(),
+});
+
+const Container = Type.Object({
+  name: Type.String(),
+  image: Type.String(),
+  command: Texts,
+  env: Type.Optional(Type.Array(Type.Object({ name: Type.String(), value: Type.Optional(Type.String()) }))),
+  volumeMounts: Type.Array(Type.Object({ name: Type.String(), mountPath: Type.String() })),
+  startupProbe: Type.Optional(Probe),
+  livenessProbe: Type.Optional(Probe),
+  readinessProbe: Type.Optional(Probe),
+});
+export type Container = Static<typeof Container>;
+
+const ConfigMapItems = Type.Array(Type.Object({ key: Type.String(), path: Type.String() }));
+
+const PodVolume = Type.Object({
+  name: Type.String(),
+  configMap: Type.Optional(Type.Object({ name: Type.String(), items: Type.Optional(ConfigMapItems) })),
+  emptyDir: Type.Optional(Type.Object({ medium: Type.Optional(Type.String()) })),
+  image: Type.Optional(Type.Object({ reference: Type.String() })),
+});
+
+const Pod = Type.Object({
+  terminationGracePeriodSeconds: Type.Optional(Type.Number()),
+  initContainers: Type.Optional(Type.Array(Container)),
+  containers: Type.Array(Container),
+  volumes: Type.Array(PodVolume),
+});
+export type Pod = Static<typeof Pod>;
+
+const Workload = Type.Object({
+  kind: Type.String(),
+  spec: Type.Object({ template: Type.Object({ spec: Pod }) }),
+});
+const ConfigMap = Type.Object({
+  kind: Type.Literal("ConfigMap"),
+  metadata: Type.Object({ name: Type.String() }),
+  data: Type.Record(Type.String(), Type.String()),
+});
+
+export const kubernetesFiles = deploymentFiles().filter((file) => file.startsWith("kubernetes/"));
+
+/** The pods that a file's Deployments and Jobs make. */
+export function pods(file: string): readonly Pod[] {
+  return readYaml(file).flatMap((document) =>
+    Value.Check(Workload, document) ? [document.spec.template.spec] : [],
+  );
+}
+
+/** The data of the ConfigMap of that name in the file. */
+export function configMap(file: string, name: string): Readonly<Record<string, string>> {
+  for (const document of readYaml(file)) {
+    if (Value.Check(ConfigMap, document) && document.metadata.name === name) return document.data;
+  }
+  throw new Error(`${file} has no ConfigMap ${name}`);
+}
+
+/** "1m30s" as Compose writes it. */
+export function composeSeconds(duration: string): number {
+  const parts = /^(?:(\d+)m)?(?:(\d+)s)?$/.exec(duration);
+  if (parts === null) throw new Error(`not a duration: ${duration}`);
+  return Number(parts[1] ?? 0) * 60 + Number(parts[2] ?? 0);
+}
+
+function decode<Schema extends TSchema>(schema: Schema, value: unknown): Static<Schema> {
+  for (const problem of Value.Errors(schema, value)) throw new Error(JSON.stringify(problem));
+  return Value.Parse(schema, value);
+}

@@ -1,0 +1,217 @@
+/** What the Kubernetes manifests promise, and that the pack in them is one. */
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { parse } from "yaml";
+import { loadConfig } from "../../src/config/load-config.ts";
+import { readPack } from "../../src/packs/read-pack.ts";
+import { findScript } from "../../src/sensors/script-path.ts";
+import {
+  configMap,
+  type Container,
+  dockerDirectory,
+  kubernetesFiles,
+  type Pod,
+  pods,
+  readYaml,
+  secondsAfterSensors,
+} from "./deployment-files.ts";
+
+const deployments = ["kubernetes/sensor.yaml", "kubernetes/sensor-image-volume.yaml"] as const;
+
+const settings = parse(configMap("kubernetes/settings.yaml", "attune-agent")["agent.yaml"] ?? "") as unknown;
+
+describe.each(kubernetesFiles)("%s", (file) => {
+  test("is YAML of objects with a kind and a name", () => {
+    for (const object of readYaml(file)) {
+      expect(object).toMatchObject({ apiVersion: expect.any(String), kind: expect.any(String) });
+      expect(object).toHaveProperty("metadata.name", expect.any(String));
+    }
+  });
+
+  test("every pod meets the restricted pod security standard, and every container has a read-only root", () => {
+    for (const pod of pods(file)) {
+      expect(pod).toMatchObject({
+        automountServiceAccountToken: false,
+        enableServiceLinks: false,
+        securityContext: { runAsNonRoot: true, runAsUser: 65534, seccompProfile: { type: "RuntimeDefault" } },
+      });
+      for (const container of containersOf(pod)) {
+        expect(container, container.name).toMatchObject({
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ["ALL"] },
+          },
+          resources: { requests: { memory: expect.any(String) }, limits: { memory: expect.any(String) } },
+        });
+      }
+    }
+  });
+
+  test("no volume is kept in memory, where each pod would pay for the executable", () => {
+    for (const { volumes } of pods(file)) {
+      for (const { emptyDir } of volumes) expect(emptyDir?.medium).toBeUndefined();
+    }
+  });
+});
+
+describe.each(deployments)("the workers of %s", (file) => {
+  const [pod] = pods(file);
+  const [sensor] = pod?.containers ?? [];
+
+  test("are started from the volume, each under its pod's name", () => {
+    expect(sensor).toMatchObject({
+      command: ["/opt/attune/agent/attune-sensor-agent"],
+      args: ["--name", "$(POD_NAME)"],
+      volumeMounts: expect.arrayContaining([
+        { name: "agent", mountPath: "/opt/attune/agent", readOnly: true },
+      ]),
+    });
+  });
+
+  test("get the environment that every program of the platform reads", () => {
+    expect(sensor?.env?.map(({ name }) => name)).toEqual(
+      expect.arrayContaining([
+        "ATTUNE_CONFIG",
+        "ATTUNE__DATABASE__URL",
+        "ATTUNE__MESSAGE_QUEUE__URL",
+        "ATTUNE_API_URL",
+        "ATTUNE_MQ_URL",
+        "ATTUNE_PACKS_BASE_DIR",
+      ]),
+    );
+    for (const { name, value } of sensor?.env ?? [])
+      if (name.endsWith("_URL") && name !== "ATTUNE_API_URL") expect(value, name).toBeUndefined();
+  });
+
+  test("are probed by themselves, without a shell, in more time than a probe takes at most", () => {
+    const probes = { live: [sensor?.startupProbe, sensor?.livenessProbe], ready: [sensor?.readinessProbe] };
+
+    for (const [question, asked] of Object.entries(probes)) {
+      for (const probe of asked) {
+        expect(probe?.exec.command).toEqual([
+          "/opt/attune/agent/attune-sensor-agent",
+          "doctor",
+          "--probe",
+          question,
+        ]);
+        expect(probe?.timeoutSeconds).toBeGreaterThan(5);
+      }
+    }
+  });
+
+  test("are given longer to stop than they take at most", () => {
+    const { sensor: section } = settings as { sensor: { shutdown_timeout: number } };
+
+    expect(pod?.terminationGracePeriodSeconds).toBeGreaterThan(
+      section.shutdown_timeout + secondsAfterSensors,
+    );
+  });
+
+  test("can write to every folder that the configuration names, and mount nothing that is not there", () => {
+    const mounted = new Map(sensor?.volumeMounts.map(({ mountPath, name }) => [mountPath, name]));
+    const volumes = new Map(pod?.volumes.map((volume) => [volume.name, volume]));
+
+    for (const name of mounted.values()) expect(volumes.has(name), name).toBe(true);
+    for (const key of ["runtime_envs_dir", "artifacts_dir", "logs_dir"]) {
+      const path = (settings as Record<string, string>)[key] ?? "";
+      expect(volumes.get(mounted.get(path) ?? ""), key).toHaveProperty("emptyDir");
+    }
+  });
+});
+
+test("one manifest copies the executable into a folder on disk, the other mounts it from its image", () => {
+  const [copied] = pods(deployments[0]);
+  const [mounted] = pods(deployments[1]);
+
+  expect(copied?.initContainers?.[0]).toMatchObject({
+    image: expect.stringMatching(/^attune\/sensor-agent-init:/),
+    command: ["/attune-sensor-agent", "install", "/opt/attune/agent"],
+    volumeMounts: [{ name: "agent", mountPath: "/opt/attune/agent" }],
+  });
+  expect(copied?.volumes.find(({ name }) => name === "agent")).toHaveProperty("emptyDir");
+  expect(mounted?.initContainers).toBeUndefined();
+  expect(mounted?.volumes.find(({ name }) => name === "agent")?.image?.reference).toMatch(
+    /^attune\/sensor-agent:/,
+  );
+});
+
+test("the agent takes the settings, and refuses the Secret as long as nobody has filled it in", () => {
+  const text = configMap("kubernetes/settings.yaml", "attune-agent")["agent.yaml"];
+  const secret = readYaml("kubernetes/settings.yaml")[1];
+  expect(secret).toMatchObject({ kind: "Secret", stringData: { "database-url": expect.any(String) } });
+  const { stringData } = secret as { stringData: Record<string, string> };
+  const load = (url: string | undefined) =>
+    loadConfig({
+      flags: { config: "/agent.yaml" },
+      env: { ATTUNE__DATABASE__URL: url },
+      cwd: "/",
+      hostname: "pod",
+      readFile: () => text,
+    });
+
+  expect(load("postgresql://db/attune").warnings).toEqual([]);
+  expect(() => load(stringData["database-url"])).toThrow(/database\.url/);
+});
+
+// Goal: what the ConfigMap shows in a pod is a pack, and its script is accepted.
+// Method: lay the files out as the kubelet does: the mount holds links into `..data`, which is itself a link to a folder
+// of this version.
+test("the example pack, mounted as Kubernetes mounts it, loads and its script is found", async () => {
+  const packsBaseDir = mkdtempSync(join(tmpdir(), "attune-configmap-"));
+  onTestFinished(() => rmSync(packsBaseDir, { recursive: true }));
+  mountConfigMap(join(packsBaseDir, "hello"));
+
+  const report = await readPack(join(packsBaseDir, "hello"));
+  const script = await findScript({
+    packsBaseDir,
+    packRef: "hello",
+    entrypoint: "clock.sh",
+    isNative: false,
+  });
+
+  expect(report).toMatchObject({ kind: "accepted", warnings: [] });
+  const definitions = report.kind === "accepted" ? report.pack.definitions.map(({ kind }) => kind) : [];
+  expect(definitions.toSorted()).toEqual(["action", "rule", "sensor", "trigger"]);
+  expect(script).toMatchObject({ kind: "found" });
+});
+
+test("the job that loads the pack and both deployments see the same files of it", () => {
+  const layouts = ["kubernetes/example-pack.yaml", ...deployments].map(
+    (file) => packVolume(pods(file)[0])?.configMap,
+  );
+
+  for (const layout of layouts) expect(layout).toEqual(layouts[0]);
+  expect(layouts[0]?.items?.map(({ key }) => key).toSorted()).toEqual(
+    Object.keys(configMap("kubernetes/example-pack.yaml", "attune-pack-hello")).toSorted(),
+  );
+});
+
+test("the settings of compose and Kubernetes are the same", () => {
+  expect(settings).toEqual(parse(readFileSync(`${dockerDirectory}/config/agent.yaml`, "utf8")));
+});
+
+function mountConfigMap(mount: string): void {
+  const version = join(mount, "..2026_01_01_00_00_00.1");
+  const data = configMap("kubernetes/example-pack.yaml", "attune-pack-hello");
+  const items = packVolume(pods("kubernetes/example-pack.yaml")[0])?.configMap?.items ?? [];
+  for (const { key, path } of items) {
+    mkdirSync(dirname(join(version, path)), { recursive: true });
+    writeFileSync(join(version, path), data[key] ?? "");
+    chmodSync(join(version, path), 0o644);
+  }
+  symlinkSync("..2026_01_01_00_00_00.1", join(mount, "..data"));
+  for (const top of new Set(items.map(({ path }) => path.split("/")[0] ?? ""))) {
+    symlinkSync(join("..data", top), join(mount, top));
+  }
+}
+
+function packVolume(pod: Pod | undefined): Pod["volumes"][number] | undefined {
+  return pod?.volumes.find(({ name }) => name === "pack-hello");
+}
+
+function containersOf({ containers, initContainers = [] }: Pod): readonly Container[] {
+  return [...initContainers, ...containers];
+}

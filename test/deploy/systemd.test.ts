@@ -1,0 +1,78 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { requireInstalled } from "../../scripts/services/debian-packages.ts";
+import { loadConfig } from "../../src/config/load-config.ts";
+import { readText, secondsAfterSensors } from "./deployment-files.ts";
+
+const unit = readText("systemd/attune-sensor-agent.service");
+const analyze = "/usr/bin/systemd-analyze";
+
+/** Of the 10 that systemd counts, what is left: mainly network, /proc and the compiler in JavaScript's engine. */
+const exposureMax = 2;
+
+beforeAll(async () => {
+  await requireInstalled({ name: "systemd", packages: ["systemd"], isInstalled: () => existsSync(analyze) });
+});
+
+test("systemd finds nothing to object to", () => {
+  const { status, output } = analyzeUnit("verify");
+
+  expect({ status, output }).toEqual({ status: 0, output: "" });
+});
+
+test("systemd counts it among the well confined", () => {
+  const { status, output } = analyzeUnit("security", "--offline=true", `--threshold=${exposureMax * 10}`);
+
+  expect(output).toContain("Overall exposure level");
+  expect(status, output).toBe(0);
+});
+
+test("a stop asks the agent alone, and waits longer than the agent takes at most", () => {
+  const { config } = loadConfig({
+    flags: {},
+    env: {},
+    cwd: "/",
+    hostname: "host",
+    readFile: () => undefined,
+  });
+
+  expect(values("KillMode")).toEqual(["mixed"]);
+  expect(Number.parseInt(values("TimeoutStopSec")[0] ?? "", 10)).toBeGreaterThan(
+    config.sensor.shutdown_timeout + secondsAfterSensors,
+  );
+});
+
+test("a failure is tried again for ever, a wrong call never", () => {
+  expect(values("Restart")).toEqual(["on-failure"]);
+  expect(values("StartLimitIntervalSec")).toEqual(["0"]);
+  expect(values("RestartPreventExitStatus")).toEqual(["2"]);
+});
+
+test("it runs as nobody who exists before, with its own folders, and passwords apart from the unit", () => {
+  expect(values("DynamicUser")).toEqual(["yes"]);
+  expect(values("StateDirectory")).toEqual(["attune-sensor-agent"]);
+  expect(values("LogsDirectory")).toEqual(["attune-sensor-agent"]);
+  expect(values("EnvironmentFile")).toEqual(["/etc/attune/agent.env"]);
+  expect(values("NoNewPrivileges")).toEqual(["yes"]);
+  expect(values("CapabilityBoundingSet")).toEqual([""]);
+});
+
+function values(key: string): readonly string[] {
+  return [...unit.matchAll(new RegExp(`^${key}=(.*)$`, "gm"))].map(([, value = ""]) => value);
+}
+
+function analyzeUnit(...args: readonly string[]): {
+  readonly status: number | null;
+  readonly output: string;
+} {
+  const directory = mkdtempSync(join(tmpdir(), "attune-unit-"));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, "attune-sensor-agent.service");
+  // A program that is there, in place of one that need not be installed here.
+  writeFileSync(path, unit.replaceAll("/usr/local/bin/attune-sensor-agent", process.execPath));
+  const { status, stdout, stderr } = spawnSync(analyze, [...args, path], { encoding: "utf8" });
+  return { status, output: `${stdout}${stderr}` };
+}
