@@ -21,17 +21,18 @@ export interface Docker extends AsyncDisposable {
 }
 
 /**
- * Debian's client, where it is: it builds images by itself, while newer ones want a plug-in for that which
- * may be missing.
+ * Debian's client, where it is: with this variable it speaks to BuildKit by itself, while newer ones want a
+ * plug-in for that which may be missing.
  */
 const client = existsSync("/usr/bin/docker") ? "/usr/bin/docker" : "docker";
+const clientEnvironment = { ...process.env, DOCKER_BUILDKIT: "1" };
 
 const timeLimitMs = 600_000;
 
 export async function openDocker(): Promise<Docker> {
   const engine: DockerEngine = await provideDocker({ directory: join(cacheDirectory(), "docker") });
   const attempt = async (...args: readonly string[]): Promise<Ended> =>
-    attemptCommand(client, ["--host", engine.host, ...args]);
+    attemptCommand(client, ["--host", engine.host, ...args], clientEnvironment);
   return {
     host: engine.host,
     attempt,

@@ -13,7 +13,7 @@ import { requireInstalled } from "../../../scripts/services/debian-packages.ts";
 import { existsSync } from "node:fs";
 import { type Docker, runCommand } from "./docker.ts";
 
-const repository = "attune-test";
+export const imageRepository = "attune-test";
 
 /** Changes when the way images are made changes in a manner their recipes do not show. */
 const generation = 1;
@@ -81,7 +81,7 @@ export async function providePackages(
 
 async function provide(docker: Docker, name: string, recipe: Recipe): Promise<string> {
   const digest = createHash("sha256").update(JSON.stringify({ generation, recipe })).digest("hex");
-  const tag = `${repository}/${name}:${digest.slice(0, 12)}`;
+  const tag = `${imageRepository}/${name}:${digest.slice(0, 12)}`;
   if (await docker.hasImage(tag)) return tag;
 
   await using directory = await mkdtempDisposable(join(tmpdir(), "attune-image-"));

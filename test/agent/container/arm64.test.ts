@@ -1,0 +1,40 @@
+/** The executable for arm64, emulated, in a root directory where nothing else is. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { runInEmptyRoot } from "../../../build/empty-root.ts";
+import manifest from "../../../package.json" with { type: "json" };
+import { repositoryRoot } from "../../../scripts/repository.ts";
+import { requireInstalled } from "../../../scripts/services/debian-packages.ts";
+import { runCommand } from "./docker.ts";
+
+const program = join(repositoryRoot, "dist/attune-sensor-agent-arm64");
+const emulator = "/usr/bin/qemu-aarch64-static";
+
+beforeAll(async () => {
+  await requireInstalled({
+    name: "what the build for arm64 needs",
+    packages: [
+      "gcc-aarch64-linux-gnu",
+      "libc6-arm64-cross",
+      "libstdc++6-arm64-cross",
+      "libgcc-s1-arm64-cross",
+      "libatomic1-arm64-cross",
+      "qemu-user-static",
+    ],
+    isInstalled: () => existsSync("/usr/bin/aarch64-linux-gnu-gcc") && existsSync(emulator),
+  });
+  await runCommand("npm", ["run", "--silent", "build", "--", "--arch", "arm64"]);
+});
+
+test("it says its version", async () => {
+  const stdout = await runInEmptyRoot({ program, args: ["--version"], emulator });
+
+  expect(stdout).toBe(`${manifest.name} ${manifest.version}\n`);
+});
+
+test("it looks for interpreters, and finds none", async () => {
+  const stdout = await runInEmptyRoot({ program, args: ["--detect-only", "--format", "json"], emulator });
+
+  expect(JSON.parse(stdout)).toMatchObject({ runtimes: [] });
+});

@@ -1,0 +1,126 @@
+/** The compose files, brought up for real. Where the stock images cannot be had, stand-ins have their names. */
+import { Client } from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { collectMessages, type MessageCollector } from "../../support/message-collector.ts";
+import { type ComposeStack, readConfiguration, startStack } from "./compose.ts";
+import { type Docker, openDocker } from "./docker.ts";
+
+const sensorServices = ["sensor", "sensor-python", "sensor-node", "sensor-ruby", "sensor-alpine"];
+const waiting = { timeout: 120_000, interval: 500 };
+
+test("both compose files are valid", async () => {
+  await expect(readConfiguration("docker-compose.yaml", {})).resolves.toContain("init-agent");
+  const urls = { DATABASE_URL: "postgresql://db/attune", BROKER_URL: "amqp://broker" };
+  await expect(readConfiguration("docker-compose.agent.yaml", urls)).resolves.toContain("init-agent");
+});
+
+// The tests of this block are steps of one story, in this order.
+describe("the stack", () => {
+  const scope = new AsyncDisposableStack();
+  let docker: Docker;
+  let stack: ComposeStack;
+  let database: Client;
+  let collector: MessageCollector;
+
+  beforeAll(async () => {
+    docker = scope.use(await openDocker());
+    stack = scope.use(await startStack(docker));
+    database = new Client({ connectionString: stack.databaseUrl });
+    // It is stopped before the client is.
+    database.on("error", () => {});
+    await database.connect();
+    collector = await collectMessages(stack.brokerUrl, ["event.created", "enforcement.created"]);
+  }, 900_000);
+  afterAll(async () => scope.disposeAsync());
+
+  const inspect = async (service: string, format: string): Promise<string> =>
+    (await docker.run("inspect", `--format={{${format}}}`, stack.containerOf(service))).trim();
+
+  const zombies = async (): Promise<string[]> => {
+    const tables = await Promise.all(
+      sensorServices.map(async (service) =>
+        docker.attempt("top", stack.containerOf(service), "-eo", "pid,stat,args"),
+      ),
+    );
+    // A container that is being restarted has no table.
+    return tables.flatMap(({ stdout }) => stdout.split("\n").filter((line) => /^\s*\d+\s+Z/.test(line)));
+  };
+
+  const eventsOf = async (triggerRef: string, afterId = "0"): Promise<readonly { readonly id: string }[]> => {
+    const { rows } = await database.query<{ id: string }>(
+      "select id from attune.event where trigger_ref = $1 and id > $2 order by id",
+      [triggerRef, afterId],
+    );
+    return rows;
+  };
+
+  test("every agent becomes healthy, found so without a shell", async () => {
+    for (const service of sensorServices) {
+      await expect.poll(async () => inspect(service, ".State.Health.Status"), waiting).toBe("healthy");
+    }
+    expect(await zombies()).toEqual([]);
+  });
+
+  test("each worker offers what its image has", async () => {
+    const { rows } = await database.query<{ name: string; runtimes: string[] }>(
+      "select name, capabilities->'runtimes' as runtimes from attune.worker where status = 'active'",
+    );
+
+    const runtimesOf = Object.fromEntries(rows.map(({ name, runtimes }) => [name, runtimes]));
+    expect(runtimesOf["sensor-default"]).toEqual(
+      expect.arrayContaining(["python", "node", "shell", "builtin"]),
+    );
+    expect(runtimesOf["sensor-ruby"]).toContain("ruby");
+    expect(runtimesOf["sensor-alpine"]?.toSorted()).toEqual(["builtin", "shell"]);
+  });
+
+  test("lines of sensors inside the containers become events, enforcements and messages", async () => {
+    const kinds = (): string[] =>
+      [...collector.messages.values()].flatMap(({ message_type: type, payload }) =>
+        "trigger_ref" in payload ? [`${type} ${payload.trigger_ref}`] : [],
+      );
+
+    await expect.poll(async () => (await eventsOf("logwatch.line")).length, waiting).toBeGreaterThan(0);
+    await expect.poll(kinds, waiting).toContain("EventCreated diskwatch.usage");
+    await expect.poll(kinds, waiting).toContain("EnforcementCreated diskwatch.usage");
+    expect(collector.repetitions()).toBe(0);
+    expect(await zombies()).toEqual([]);
+  });
+
+  test("after one container is killed its sensors run again, and so does it", async () => {
+    const { rows } = await database.query<{ name: string }>(
+      `select worker.name
+         from attune.sensor_assignment
+         join attune.sensor on sensor.id = sensor_assignment.sensor
+         join attune.worker on worker.id = sensor_assignment.worker
+        where sensor.ref = 'diskwatch.usage'`,
+    );
+    const worker = rows[0]?.name ?? "";
+    const service = worker === "sensor-default" ? "sensor" : worker;
+    const last = (await eventsOf("diskwatch.usage")).at(-1)?.id ?? "0";
+
+    // From outside, as a machine would do it: `docker kill` counts as the operator's wish.
+    process.kill(Number(await inspect(service, ".State.Pid")), "SIGKILL");
+
+    await expect.poll(async () => inspect(service, ".RestartCount"), waiting).not.toBe("0");
+    await expect
+      .poll(async () => (await eventsOf("diskwatch.usage", last)).length, waiting)
+      .toBeGreaterThan(0);
+    await expect.poll(async () => inspect(service, ".State.Health.Status"), waiting).toBe("healthy");
+    expect(await zombies()).toEqual([]);
+  });
+
+  test("the stack stops in order, within the grace period", async () => {
+    await collector[Symbol.asyncDispose]();
+
+    await stack.stop();
+
+    for (const service of sensorServices) {
+      expect({ service, exitCode: await inspect(service, ".State.ExitCode") }).toEqual({
+        service,
+        exitCode: "0",
+      });
+    }
+    await database.end();
+  });
+});

@@ -1,0 +1,82 @@
+/** `install` as an init container calls it: in an image that holds nothing else. */
+import { existsSync } from "node:fs";
+import { mkdtempDisposable, readFile, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import manifest from "../../../package.json" with { type: "json" };
+import { repositoryRoot } from "../../../scripts/repository.ts";
+import { type Docker, type Ended, openDocker } from "./docker.ts";
+import { provideImage } from "./images.ts";
+
+const executable = join(repositoryRoot, "dist/attune-sensor-agent");
+
+let docker: Docker;
+let empty: string;
+beforeAll(async () => {
+  if (!existsSync(executable)) throw new Error(`${executable} is not there; make it with: npm run build`);
+  docker = await openDocker();
+  empty = await provideImage(docker, "empty");
+});
+afterAll(async () => docker[Symbol.asyncDispose]());
+
+async function installInto(directory: string, ...options: readonly string[]): Promise<Ended> {
+  const mount = `--volume=${executable}:/attune-sensor-agent:ro`;
+  const entrypoint = "--entrypoint=/attune-sensor-agent";
+  return docker.attempt(
+    "run",
+    "--rm",
+    "--network=none",
+    mount,
+    entrypoint,
+    ...options,
+    empty,
+    "install",
+    directory,
+  );
+}
+
+test("the executable and its version are in the volume, the same byte for byte", async () => {
+  await using volume = await mkdtempDisposable(join(tmpdir(), "attune-volume-"));
+
+  const { code, stdout } = await installInto("/target/agent", `--volume=${volume.path}:/target`);
+
+  expect({ code, stdout }).toEqual({
+    code: 0,
+    stdout: `installed /target/agent/attune-sensor-agent (${manifest.version})\n`,
+  });
+  const copy = join(volume.path, "agent/attune-sensor-agent");
+  expect((await stat(copy)).mode & 0o777).toBe(0o755);
+  expect((await readFile(copy)).equals(await readFile(executable))).toBe(true);
+  expect(await readFile(`${copy}.version`, "utf8")).toBe(`${manifest.version}\n`);
+});
+
+test("a volume that forbids execution is the init container's error", async () => {
+  const { code, stderr } = await installInto("/target", "--tmpfs=/target:noexec");
+
+  expect(code).toBe(1);
+  expect(stderr).toContain("could not run the copy in /target");
+  expect(stderr).toContain("noexec");
+});
+
+test("a full volume is named as such", async () => {
+  const { code, stderr } = await installInto("/target", "--tmpfs=/target:exec,size=10m");
+
+  expect(code).toBe(1);
+  expect(stderr).toContain("ENOSPC");
+  expect(stderr).toContain("make room");
+});
+
+test("a read-only volume is named as such", async () => {
+  const { code, stderr } = await installInto("/target", "--tmpfs=/target:ro");
+
+  expect(code).toBe(1);
+  expect(stderr).toContain("mount the volume writable");
+});
+
+test("a volume of somebody else's is named as such", async () => {
+  const { code, stderr } = await installInto("/target", "--tmpfs=/target:exec,mode=700", "--user=65534");
+
+  expect(code).toBe(1);
+  expect(stderr).toContain("a user who may write there");
+});
