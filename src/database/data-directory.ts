@@ -41,6 +41,11 @@ interface Holder {
 
 const renewalMs = 2_000;
 
+/** The database itself, in its data directory; not there before its first start. */
+export function databaseFolder(directory: string): string {
+  return join(directory, "postgresql");
+}
+
 /**
  * Makes the directory if needed and takes its lock until disposal.
  *

@@ -12,6 +12,7 @@ import { existsSync, fsyncSync, mkdirSync, readdirSync, renameSync, rmSync } fro
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import { NodeFS } from "@electric-sql/pglite/nodefs";
+import { databaseFolder } from "./data-directory.ts";
 
 /** What PGlite otherwise reads from its package's folder; carried inside the single executable. */
 export interface EmbeddedAssets {
@@ -31,7 +32,7 @@ export interface EngineOptions {
 }
 
 export async function startEngine({ directory, schema, assets }: EngineOptions): Promise<PGlite> {
-  const place = join(directory, "postgresql");
+  const place = databaseFolder(directory);
   if (!existsSync(place)) await create(directory, place, assets);
   return start(place, assets, ["-c", `search_path="${schema.replaceAll('"', '""')}", public`]);
 }

@@ -28,12 +28,17 @@ export async function readPlacementFacts(database: Queryable): Promise<Placement
   return { sensors: sensors.map(placeableSensor), workers: workers.map(placementWorker) };
 }
 
-/** For people: each sensor that should run and does not, with the reason. */
+/**
+ * For people: each sensor that should run and does not, with the reason.
+ *
+ * @param supposed workers to suppose instead of those that live
+ */
 export async function explainUnplaced(
   database: Queryable,
+  supposed?: readonly PlacementWorker[],
 ): Promise<readonly { readonly sensorRef: string; readonly reason: string }[]> {
   const facts = await readPlacementFacts(database);
-  const { unplaced } = place(facts.sensors, facts.workers);
+  const { unplaced } = place(facts.sensors, supposed ?? facts.workers);
   return facts.sensors.flatMap(({ id, ref }) => {
     const obstacles = unplaced.get(id);
     return obstacles === undefined ? [] : [{ sensorRef: ref, reason: obstacles.join("; ") }];

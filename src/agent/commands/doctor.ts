@@ -1,24 +1,25 @@
 import { existsSync } from "node:fs";
 import type { LoadedConfig } from "../../config/load-config.ts";
 import type { Config } from "../../config/schema.ts";
+import { databaseFolder } from "../../database/data-directory.ts";
 import type { Database } from "../../database/database.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
 import { silentLogger } from "../../telemetry/logger.ts";
 import { bootstrapRuntimes, type Bootstrap } from "../bootstrap.ts";
 import { loadConfiguration } from "../configured.ts";
 import { checkBroker } from "../doctor/broker-check.ts";
 import { checkMigrations } from "../doctor/database-checks.ts";
-import {
-  failed,
-  findingsJson,
-  findingsOf,
-  findingsText,
-  good,
-  notice,
-  type Finding,
-} from "../doctor/finding.ts";
+import { checkEnvironments } from "../doctor/environment-check.ts";
+import { failed, findingsOf, good, notice, type Finding } from "../doctor/finding.ts";
+import { findingsJson, findingsText } from "../doctor/findings-report.ts";
+import { checkLogs } from "../doctor/logs-check.ts";
+import { checkOutbox } from "../doctor/outbox-check.ts";
 import { checkPackFiles } from "../doctor/pack-file-check.ts";
-import { checkPlacement } from "../doctor/placement-check.ts";
-import { checkRuntimes } from "../doctor/runtime-checks.ts";
+import { checkRules } from "../doctor/rule-check.ts";
+import { checkRunningAgent } from "../doctor/running-agent-check.ts";
+import { runtimeFindings, verifyRuntimes } from "../doctor/runtime-checks.ts";
+import { checkSensors } from "../doctor/sensor-checks.ts";
+import { checkWorkers } from "../doctor/worker-check.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { openConfiguredDatabase } from "../open-configured-database.ts";
 
@@ -42,6 +43,7 @@ async function examine(invocation: Invocation): Promise<readonly Finding[]> {
     good("configuration", file ?? "no file, defaults and environment only"),
     ...warnings.map((warning) => notice("configuration", warning)),
     ...(await findingsOf({
+      logs: () => checkLogs(config),
       broker: () => checkBroker(config),
       database: () => examineDatabase(config, bootstrap),
     })),
@@ -50,23 +52,40 @@ async function examine(invocation: Invocation): Promise<readonly Finding[]> {
 
 async function examineDatabase(config: Config, bootstrap: Bootstrap): Promise<readonly Finding[]> {
   // Looking must not create a database.
-  if (config.database.url === undefined && !existsSync(config.data_dir)) {
+  if (config.database.url === undefined && !existsSync(databaseFolder(config.data_dir))) {
     return [notice("database", `embedded, to be made in ${config.data_dir} at the first start`)];
   }
-
-  await using database = await openConfiguredDatabase(config, silentLogger);
+  let opened: Database;
+  try {
+    opened = await openConfiguredDatabase(config, silentLogger);
+  } catch (error) {
+    if (!(error instanceof OperatorError && error.code === "DATA_DIRECTORY_IN_USE")) throw error;
+    return checkRunningAgent(config, error);
+  }
+  await using database = opened;
   const connected = good("database", describeDatabase(database));
   const migrations = await findingsOf({ migrations: () => checkMigrations(database) });
   if (migrations.some(({ state }) => state === "wrong")) return [connected, ...migrations];
-  return [
-    connected,
-    ...migrations,
-    ...(await findingsOf({
-      runtimes: () => checkRuntimes(config, bootstrap, database),
-      "pack files": () => checkPackFiles(config, database),
-      placement: () => checkPlacement(database),
-    })),
-  ];
+  return [connected, ...migrations, ...(await examineRows(config, bootstrap, database))];
+}
+
+async function examineRows(
+  config: Config,
+  bootstrap: Bootstrap,
+  database: Database,
+): Promise<readonly Finding[]> {
+  const verified = verifyRuntimes(config, bootstrap, database);
+  // Each check that needs it meets its failure.
+  verified.catch(() => {});
+  return findingsOf({
+    workers: () => checkWorkers(database),
+    runtimes: async () => runtimeFindings(await verified),
+    environments: async () => checkEnvironments(config, database, (await verified).runtimes),
+    "pack files": () => checkPackFiles(config, database),
+    sensors: async () => checkSensors(config, database, (await verified).runtimes),
+    rules: () => checkRules(database),
+    messages: () => checkOutbox(database),
+  });
 }
 
 function describeDatabase({ kind, address, schema }: Database): string {

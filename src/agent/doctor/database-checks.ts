@@ -9,6 +9,8 @@ export async function checkMigrations(database: Database): Promise<readonly Find
   if (pending.length === 0) return [good("migrations", "all applied")];
   const names = pending.map(({ version, name }) => `${version}_${name}`).join(", ");
   return [
-    wrong("migrations", `${pending.length} not applied (${names})`, 'run "attune-sensor-agent migrate"'),
+    wrong("migrations", `${pending.length} not applied (${names})`, {
+      remedy: "attune-sensor-agent migrate",
+    }),
   ];
 }

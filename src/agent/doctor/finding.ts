@@ -12,25 +12,39 @@ export interface Finding {
   readonly detail: string;
   /** What to do about it. */
   readonly remedy: string | null;
+  /** What belongs to it line by line, as a sensor's last words. */
+  readonly lines: readonly string[];
+  /** All that is known of it, for programs. */
+  readonly facts: object;
 }
+
+/** What not every finding has. */
+type More = Partial<Pick<Finding, "remedy" | "lines" | "facts">>;
 
 export type Check = () => Promise<readonly Finding[]>;
 
-export function good(subject: string, detail: string): Finding {
-  return { state: "good", subject, detail, remedy: null };
+export function good(subject: string, detail: string, more: More = {}): Finding {
+  return { ...nothingMore, ...more, state: "good", subject, detail };
 }
 
-export function notice(subject: string, detail: string, remedy: string | null = null): Finding {
-  return { state: "notice", subject, detail, remedy };
+export function notice(subject: string, detail: string, more: More = {}): Finding {
+  return { ...nothingMore, ...more, state: "notice", subject, detail };
 }
 
-export function wrong(subject: string, detail: string, remedy: string | null = null): Finding {
-  return { state: "wrong", subject, detail, remedy };
+export function wrong(subject: string, detail: string, more: More = {}): Finding {
+  return { ...nothingMore, ...more, state: "wrong", subject, detail };
 }
+
+const nothingMore: Required<More> = { remedy: null, lines: [], facts: {} };
 
 /** A failure that a check, or what it needs, met. */
 export function failed(subject: string, error: unknown): Finding {
-  if (error instanceof OperatorError) return wrong(subject, error.reason, error.remedy);
+  if (error instanceof OperatorError) {
+    const { code, reasons, remedy } = error;
+    const [reason = ""] = reasons;
+    if (reasons.length === 1) return wrong(subject, reason, { remedy, facts: { code } });
+    return wrong(subject, `${reasons.length} problems`, { remedy, lines: reasons, facts: { code } });
+  }
   return wrong(subject, `could not be checked: ${error instanceof Error ? error.message : String(error)}`);
 }
 
@@ -45,21 +59,4 @@ export async function findingsOf(checks: Readonly<Record<string, Check>>): Promi
     }
   }
   return findings;
-}
-
-const marks = { good: "✓", notice: "-", wrong: "✗" } as const;
-
-export function findingsText(findings: readonly Finding[]): string {
-  const wrongCount = findings.filter(({ state }) => state === "wrong").length;
-  const lines = findings.map(({ state, subject, detail, remedy }) =>
-    [`${marks[state]} ${subject}: ${detail}`, remedy].filter((part) => part !== null).join("; "),
-  );
-  const verdict =
-    wrongCount === 0 ? "Nothing is wrong." : `${wrongCount} of ${findings.length} findings are wrong.`;
-  return [...lines, verdict, ""].join("\n");
-}
-
-export function findingsJson(findings: readonly Finding[]): string {
-  const isHealthy = findings.every(({ state }) => state !== "wrong");
-  return `${JSON.stringify({ healthy: isHealthy, findings }, undefined, 2)}\n`;
 }

@@ -1,6 +1,6 @@
 import type { Config } from "../../config/schema.ts";
 import type { Database } from "../../database/database.ts";
-import { selectRuntimes } from "../../model/runtime-selection.ts";
+import { selectRuntimes, type RuntimeSelection } from "../../model/runtime-selection.ts";
 import { builtinRuntime, nativeRuntime } from "../../model/runtime-names.ts";
 import type { RuntimeAnswer } from "../../model/runtime-offer.ts";
 import { describeOutcome, type RuntimeOutcome } from "../../model/runtime-outcome.ts";
@@ -11,15 +11,17 @@ import { systemClock } from "../../time/clock.ts";
 import type { Bootstrap } from "../bootstrap.ts";
 import { good, notice, wrong, type Finding } from "./finding.ts";
 
-/**
- * What this machine offers, verified anew. A runtime that is missing is no fault by itself: the images
- * differ, and a sensor that finds no worker for its runtime is named by the check of placement.
- */
-export async function checkRuntimes(
+export interface VerifiedRuntimes {
+  readonly runtimes: SensorRuntimes;
+  readonly selection: RuntimeSelection;
+}
+
+/** What this machine offers, verified anew. */
+export async function verifyRuntimes(
   { sensor }: Config,
   { environment, detectedInterpreters, runtimesFromEnvironment }: Bootstrap,
   database: Database,
-): Promise<readonly Finding[]> {
+): Promise<VerifiedRuntimes> {
   const selection = selectRuntimes(runtimesFromEnvironment?.join(","), sensor.capabilities.runtimes);
   const runtimes = new SensorRuntimes({
     database,
@@ -33,7 +35,14 @@ export async function checkRuntimes(
     logger: silentLogger,
   });
   await runtimes.verify(new AbortController().signal);
+  return { runtimes, selection };
+}
 
+/**
+ * A runtime that is missing is no fault by itself: the images differ, and a sensor that finds no worker
+ * for its runtime is named by itself.
+ */
+export function runtimeFindings({ runtimes, selection }: VerifiedRuntimes): readonly Finding[] {
   const { runtimes: offered } = runtimes.capabilities;
   const named = selection.kind === "override" ? selection.names : [];
   return [
@@ -52,7 +61,7 @@ function findingOf(
   isNamed: boolean,
 ): Finding {
   if (outcome.kind === "malformed") {
-    return wrong(subject, describeOutcome(outcome), "correct the row in the table runtime");
+    return wrong(subject, describeOutcome(outcome), { remedy: "correct the row in the table runtime" });
   }
   if (answer.kind === "offered") return good(subject, describeOutcome(outcome));
   return isNamed
@@ -66,10 +75,8 @@ function unknownNames(named: readonly string[], { judged }: SensorRuntimes): rea
     .filter((name) => name !== nativeRuntime && name !== builtinRuntime)
     .filter((name) => !judged.some((runtime) => runtime.name === name))
     .map((name) =>
-      wrong(
-        `runtime ${name}`,
-        "named by an override, but no row of the table runtime defines it",
-        "correct the name or insert the row",
-      ),
+      wrong(`runtime ${name}`, "named by an override, but no row of the table runtime defines it", {
+        remedy: "correct the name or insert the row",
+      }),
     );
 }

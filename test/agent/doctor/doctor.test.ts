@@ -1,10 +1,17 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { doctor } from "../../../src/agent/commands/doctor.ts";
+import type { Queryable } from "../../../src/database/database.ts";
+import { openEmbedded } from "../../../src/database/embedded.ts";
+import type { Id } from "../../../src/model/identifiers.ts";
+import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { emptyDatabase, freshDatabase } from "../../support/postgres.ts";
-import { insertRule, insertSensor, insertTrigger, query } from "../../support/platform-rows.ts";
+import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../../support/platform-rows.ts";
 import { freshVhost } from "../../support/rabbitmq.ts";
 import { programDirectory } from "../../support/program-directory.ts";
 
@@ -14,14 +21,18 @@ test("a healthy installation is told part by part, and nothing is wrong", async 
 
   const { exitCode, report } = await examine({ DATABASE_URL: fresh.url, ATTUNE_MQ_URL: vhost.url });
 
-  expect(report).toMatch(/^✓ configuration: /);
-  expect(report).toMatch(/^✓ broker: .+\/attune-test-/m);
-  expect(report).toMatch(/^✓ database: 127\.0\.0\.1:5432\/attune_test_\w+, schema attune$/m);
-  expect(report).toMatch(/^✓ migrations: all applied$/m);
-  expect(report).toMatch(/^✓ runtime core\.sensor\.python: .+\/python3 \(3\.11\.2\)$/m);
-  expect(report).toMatch(/^- runtime core\.sensor\.nodejs: node is not on PATH, .+; install Node\.js/m);
-  expect(report).toMatch(/^- runtime core\.sensor\.native: native is offered only when/m);
-  expect(report).toMatch(/^✓ placement: /m);
+  expect(report).toMatch(/^✓ configuration +no file/);
+  expect(report).toMatch(/^✓ logs +go to .+\/logs$/m);
+  expect(report).toMatch(/^✓ broker +.+\/attune-test-/m);
+  expect(report).toMatch(/^✓ database +127\.0\.0\.1:5432\/attune_test_\w+, schema attune$/m);
+  expect(report).toMatch(/^✓ migrations +all applied$/m);
+  expect(report).toMatch(/^- workers +none is alive/m);
+  expect(report).toMatch(/^✓ runtime core\.sensor\.python +.+\/python3 \(3\.11\.2\)$/m);
+  expect(report).toMatch(/^- runtime core\.sensor\.nodejs +node is not on PATH, .+; install Node\.js/m);
+  expect(report).toMatch(/^- runtime core\.sensor\.native +native is offered only when/m);
+  expect(report).toMatch(/^- sensors +there are none\n +→ attune-sensor-agent packs load/m);
+  expect(report).toMatch(/^✓ rules /m);
+  expect(report).toMatch(/^✓ messages +none waits/m);
   expect(report).toMatch(/\nNothing is wrong\.\n$/);
   expect(exitCode).toBe(0);
 });
@@ -35,7 +46,7 @@ test("the JSON report says the same", async () => {
   expect(JSON.parse(report)).toMatchObject({
     healthy: true,
     findings: expect.arrayContaining([
-      { state: "good", subject: "migrations", detail: "all applied", remedy: null },
+      { state: "good", subject: "migrations", detail: "all applied", remedy: null, lines: [], facts: {} },
     ]),
   });
 });
@@ -44,7 +55,9 @@ test("a configuration with problems ends the examination, with every problem", a
   const { exitCode, report } = await examine({ ATTUNE__API__PORT: "x", ATTUNE__LOG__LEVEL: "loud" });
 
   expect(exitCode).toBe(1);
-  expect(report).toMatch(/^✗ configuration: .*api\.port.*log\.level.*\n1 of 1 findings are wrong\.\n$/);
+  expect(report).toMatch(
+    /^✗ configuration +2 problems\n +→ correct it.*\n +│ api\.port .*\n +│ log\.level .*\n1 of 1 findings is wrong\.\n$/,
+  );
 });
 
 test("a database and a broker that do not answer are each named, and neither hides the other", async () => {
@@ -54,8 +67,8 @@ test("a database and a broker that do not answer are each named, and neither hid
   });
 
   expect(exitCode).toBe(1);
-  expect(report).toMatch(/^✗ broker: .*ECONNREFUSED.*message_queue\.url$/m);
-  expect(report).toMatch(/^✗ database: .*ECONNREFUSED.*database\.url$/m);
+  expect(report).toMatch(/^✗ broker +.*ECONNREFUSED.*\n +→ .*message_queue\.url$/m);
+  expect(report).toMatch(/^✗ database +.*ECONNREFUSED.*\n +→ .*database\.url$/m);
   expect(report).not.toContain("geheim");
 });
 
@@ -66,9 +79,9 @@ test("a database without migrations is told how to get them, and what needs tabl
 
   expect(exitCode).toBe(1);
   expect(report).toMatch(
-    /^✗ migrations: \d+ not applied \(20260101000001_create_platform, .*run "attune-sensor-agent migrate"$/m,
+    /^✗ migrations +\d+ not applied \(20260101000001_create_platform, .*\n +→ attune-sensor-agent migrate$/m,
   );
-  expect(report).not.toContain("placement");
+  expect(report).not.toContain("sensors");
 });
 
 test("looking at an installation that was never started creates nothing", async () => {
@@ -76,7 +89,7 @@ test("looking at an installation that was never started creates nothing", async 
 
   expect(exitCode).toBe(0);
   expect(report).toContain(
-    `- database: embedded, to be made in ${join(directory, "data")} at the first start`,
+    `- database       embedded, to be made in ${join(directory, "data")} at the first start`,
   );
 });
 
@@ -96,22 +109,158 @@ test("malformed rows, names without a row, missing scripts and sensors without a
 
   expect(exitCode).toBe(1);
   expect(report).toMatch(
-    /^✗ runtime my\.odd: its row is malformed: .*neither commands nor always_available/m,
+    /^✗ runtime my\.odd +its row is malformed: .*neither commands nor always_available/m,
   );
   expect(report).toMatch(
-    /^✗ runtime core\.sensor\.nodejs: named by an override, but none of node, nodejs is on PATH/m,
+    /^✗ runtime core\.sensor\.nodejs +named by an override, but none of node, nodejs is on PATH/m,
   );
-  expect(report).toMatch(/^✗ runtime haskell: named by an override, but no row/m);
-  expect(report).toMatch(/^- runtime core\.sensor\.shell: shell is left out by the override/m);
-  expect(report).toMatch(/^✗ sensor my\.gone: its entrypoint cannot be read: .*gone\.py/m);
-  expect(report).not.toMatch(/sensor my\.here: its entrypoint/);
-  expect(report).toMatch(/^✗ sensor my\.here: runs nowhere: no sensor worker is alive$/m);
+  expect(report).toMatch(/^✗ runtime haskell +named by an override, but no row/m);
+  expect(report).toMatch(/^- runtime core\.sensor\.shell +shell is left out by the override/m);
+  expect(report).toMatch(/^✗ script of my\.gone +its entrypoint cannot be read: .*gone\.py/m);
+  expect(report).not.toMatch(/script of my\.here/);
+  expect(report).toMatch(/^✗ sensor my\.here +runs nowhere: no sensor worker is alive$/m);
 });
 
-/** Examines from inside a directory of its own, with a Python, no Node and one pack. */
+test("a sensor that failed is told with its exit, its last words, and what to do", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const sensorId = await failingSensor(database);
+
+  const { exitCode, report } = await examine({ DATABASE_URL: fresh.url });
+
+  expect(exitCode).toBe(1);
+  expect(report).toMatch(/^✓ worker w1 +is alive on .*runs 1 of at most 10 sensors$/m);
+  expect(report).toMatch(
+    /^✗ sensor my\.tick +has failed on worker w1: it ended with code 3; 4 failures in a row\n +→ mend it; it is started again in 5 min, .*where ref = 'my\.tick'\n +│ Traceback\n +│ ValueError: no$/m,
+  );
+
+  await query(database, "update sensor_process set status = 'running', pid = 42 where sensor = $1", [
+    sensorId,
+  ]);
+  expect((await examine({ DATABASE_URL: fresh.url })).report).toMatch(
+    /^✓ sensor my\.tick +runs on worker w1 for 3 min, pid 42$/m,
+  );
+});
+
+test("what a worker said that is gone is no word on the sensor's present", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await failingSensor(database);
+  const instance = "00000000-0000-4000-8000-000000000002";
+  const second = await insertWorker(database, { name: "w2", instance });
+  await query(
+    database,
+    "update sensor_assignment set worker = $1, instance = $2, claimed_at = clock_timestamp()",
+    [second, instance],
+  );
+
+  const { report } = await examine({ DATABASE_URL: fresh.url });
+
+  expect(report).toMatch(/^- sensor my\.tick +is assigned to worker w2, which has not reported yet$/m);
+});
+
+test("an invalid rule, a silent worker, messages that are stuck and a broken environment are wrong", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await failingSensor(database);
+  const ruleId = await insertRule(database, { ref: "my.odd", triggerRef: "my.tick" });
+  await query(database, "insert into rule_problem (rule, problem) values ($1, 'field is missing')", [ruleId]);
+  await insertWorker(database, { name: "silent", instance: "00000000-0000-4000-8000-000000000003" });
+  await query(
+    database,
+    "update worker set last_heartbeat = now() - interval '4 hours', lease_expires_at = now() - interval '4 hours' where name = 'silent'",
+  );
+  await query(database, "update outbox set created = now() - interval '3 minutes'");
+
+  const { exitCode, report } = await examine({ DATABASE_URL: fresh.url }, "text", ["my/python"]);
+
+  expect(exitCode).toBe(1);
+  expect(report).toMatch(/^✗ rule my\.odd +is invalid and matches nothing: field is missing$/m);
+  expect(report).toMatch(/^✗ worker silent +gives no sign of life from .*last heartbeat 4 h ago$/m);
+  expect(report).toMatch(/^✗ messages +\d+ wait to be published, the oldest for 3 min$/m);
+  expect(report).toMatch(/^✗ environment my python +the environment .+\/my\/python has no interpreter/m);
+});
+
+test("a packs folder that is not there is one finding, not one for each sensor", async () => {
+  await using fresh = await freshDatabase();
+  await failingSensor(fresh.database);
+
+  const { report } = await examine({ DATABASE_URL: fresh.url, ATTUNE__PACKS_BASE_DIR: "/nonexistent/packs" });
+
+  expect(report).toMatch(/^✗ pack files +\/nonexistent\/packs does not exist, 1 scripts should be in it$/m);
+});
+
+// Opening an embedded database costs seconds of processor time, which a busy machine stretches.
+test(
+  "an embedded database that is in use is told by whom, and its agent is asked",
+  { timeout: 60_000 },
+  async () => {
+    const directory = mkdtempSync(join(tmpdir(), "attune-doctor-data-"));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    await using agent = await agentSaying({
+      status: "degraded",
+      parts: { broker: { state: "down", detail: "refused" } },
+    });
+    await using _ = await openEmbedded({ dataDirectory: directory, logger: silentLogger });
+
+    const { exitCode, report } = await examine({
+      ATTUNE__DATA_DIR: directory,
+      ATTUNE__API__PORT: `${agent.port}`,
+    });
+
+    expect(report).toContain(`embedded in ${directory}; process ${process.pid} uses it, and only one can`);
+    expect(report).toMatch(/^✗ agent +runs and is not well, by http.*\n +│ broker down refused$/m);
+    expect(exitCode).toBe(1);
+  },
+);
+
+/** A sensor of the live worker w1 that has failed for good. */
+async function failingSensor(database: Queryable): Promise<Id> {
+  const instance = "00000000-0000-4000-8000-000000000001";
+  const workerId = await insertWorker(database, { name: "w1", instance, leaseSeconds: 600 });
+  await insertTrigger(database, "my.tick");
+  await insertRule(database, { ref: "my.rule", triggerRef: "my.tick" });
+  const sensorId = await insertSensor(database, {
+    ref: "my.tick",
+    triggerRef: "my.tick",
+    entrypoint: "here.py",
+  });
+  await query(
+    database,
+    `insert into sensor_assignment (sensor, worker, instance, generation, lease_expires_at, claimed_at)
+     values ($1, $2, $3, 1, clock_timestamp() + interval '10 minutes', clock_timestamp())`,
+    [sensorId, workerId, instance],
+  );
+  await query(
+    database,
+    `insert into sensor_process (sensor, worker, status, failures, exit_code, reason, stderr_excerpt, started_at,
+                                 next_restart_at, updated)
+     values ($1, $2, 'failed', 4, 3, 'it ended with code 3', E'Traceback\\nValueError: no',
+             clock_timestamp() - interval '3 minutes', clock_timestamp() + interval '5 minutes', clock_timestamp())`,
+    [sensorId, workerId],
+  );
+  return sensorId;
+}
+
+/** Something that answers like an agent's API. */
+async function agentSaying(health: object) {
+  const server = createServer((_, response) => response.end(JSON.stringify(health)));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  // SAFETY: a server that listens on TCP has an address of this form.
+  const { port } = server.address() as AddressInfo;
+  return { port, [Symbol.asyncDispose]: async () => void server.close() };
+}
+
+/**
+ * Examines from inside a directory of its own, with a Python, no Node and one pack.
+ *
+ * @param brokenEnvironments folders in runtime_envs_dir whose interpreter is a link to nowhere
+ */
 async function examine(
   settings: Record<string, string>,
   format: "text" | "json" = "text",
+  brokenEnvironments: readonly string[] = [],
 ): Promise<{ exitCode: number; report: string; directory: string }> {
   const directory = mkdtempSync(join(tmpdir(), "attune-doctor-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
@@ -119,6 +268,11 @@ async function examine(
   mkdirSync(scripts, { recursive: true });
   writeFileSync(join(scripts, "here.py"), "print('{}')\n");
   chmodSync(join(scripts, "here.py"), 0o644);
+
+  for (const folder of brokenEnvironments) {
+    mkdirSync(join(directory, "envs", folder, "bin"), { recursive: true });
+    symlinkSync("/elsewhere/python3", join(directory, "envs", folder, "bin/python3"));
+  }
 
   const programs = programDirectory();
   programs.script("python3", "echo Python 3.11.2");
@@ -130,6 +284,8 @@ async function examine(
       PATH: programs.path,
       ATTUNE__PACKS_BASE_DIR: join(directory, "packs"),
       ATTUNE__DATA_DIR: join(directory, "data"),
+      ATTUNE__RUNTIME_ENVS_DIR: join(directory, "envs"),
+      ATTUNE__LOGS_DIR: join(directory, "logs"),
       ...settings,
     },
     configPath: undefined,

@@ -1,0 +1,30 @@
+/** The doctor's findings on the screen: a column of subjects, what to do below, what was said below that. */
+import { redactUrls } from "../../model/redaction.ts";
+import type { Finding } from "./finding.ts";
+
+const marks = { good: "✓", notice: "-", wrong: "✗" } as const;
+
+/** A longer subject pushes its own detail aside instead of everybody's. */
+const subjectWidthMax = 36;
+
+export function findingsText(findings: readonly Finding[]): string {
+  const width = Math.min(subjectWidthMax, Math.max(...findings.map(({ subject }) => subject.length)));
+  const indent = " ".repeat(width + 4);
+  const lines = findings.flatMap(({ state, subject, detail, remedy, lines: said }) => [
+    `${marks[state]} ${subject.padEnd(width)}  ${detail}`,
+    ...(remedy === null ? [] : [`${indent}→ ${remedy}`]),
+    ...said.map((line) => `${indent}│ ${line}`),
+  ]);
+  return redactUrls([...lines, verdict(findings), ""].join("\n"));
+}
+
+export function findingsJson(findings: readonly Finding[]): string {
+  const isHealthy = findings.every(({ state }) => state !== "wrong");
+  return redactUrls(`${JSON.stringify({ healthy: isHealthy, findings }, undefined, 2)}\n`);
+}
+
+function verdict(findings: readonly Finding[]): string {
+  const wrongCount = findings.filter(({ state }) => state === "wrong").length;
+  if (wrongCount === 0) return "Nothing is wrong.";
+  return `${wrongCount} of ${findings.length} findings ${wrongCount === 1 ? "is" : "are"} wrong.`;
+}

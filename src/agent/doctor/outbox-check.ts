@@ -1,0 +1,26 @@
+import type { Database } from "../../database/database.ts";
+import { rowOf, rowsOf } from "../../database/statement.ts";
+import { readWorkerStandings } from "../../database/statements/diagnosis.ts";
+import { measureOutbox } from "../../database/statements/outbox.ts";
+import { durationText } from "../../model/duration-text.ts";
+import { good, notice, wrong, type Finding } from "./finding.ts";
+
+/** Longer than a sweep and a reconnection take, so a message as old as this is stuck. */
+const stuckAfterSeconds = 60;
+
+/** Whether messages that are owed get out. */
+export async function checkOutbox(database: Database): Promise<readonly Finding[]> {
+  const backlog = await rowOf(database, measureOutbox, undefined);
+  const { depth, oldestSeconds } = backlog ?? { depth: 0, oldestSeconds: 0 };
+  if (depth === 0)
+    return [good("messages", "none waits to be published", { facts: { depth, oldestSeconds } })];
+
+  const detail = `${depth} wait to be published, the oldest for ${durationText(oldestSeconds)}`;
+  const facts = { depth, oldestSeconds };
+  if (oldestSeconds < stuckAfterSeconds) return [good("messages", detail, { facts })];
+  const workers = await rowsOf(database, readWorkerStandings, undefined);
+  if (!workers.some(({ isAlive }) => isAlive)) {
+    return [notice("messages", detail, { facts, remedy: "start an agent: it publishes them" })];
+  }
+  return [wrong("messages", detail, { facts, remedy: "look whether the agents reach the broker" })];
+}

@@ -1,0 +1,39 @@
+import type { Config } from "../../config/schema.ts";
+import type { Database } from "../../database/database.ts";
+import { rowsOf } from "../../database/statement.ts";
+import { readSensorStandings } from "../../database/statements/diagnosis.ts";
+import type { PlacementWorker } from "../../model/placement.ts";
+import type { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
+import { explainUnplaced } from "../../scheduling/placement-facts.ts";
+import { notice, type Finding } from "./finding.ts";
+import { sensorFinding } from "./sensor-finding.ts";
+
+/**
+ * Every sensor: whether and where it runs, and if not, why. Whoever looks into an embedded database keeps
+ * every worker out of it; there, the question is which sensors an agent started here would run.
+ */
+export async function checkSensors(
+  { sensor }: Config,
+  database: Database,
+  runtimes: SensorRuntimes,
+): Promise<readonly Finding[]> {
+  const { runtimes: offered, runtimeVersions } = runtimes.capabilities;
+  const worker: PlacementWorker = {
+    id: "0",
+    name: sensor.worker_name,
+    runtimes: new Set(offered),
+    runtimeVersions: new Map(Object.entries(runtimeVersions)),
+    sensorCountMax: sensor.enabled ? sensor.max_concurrent_sensors : 0,
+  };
+  const isSupposed = database.kind === "embedded";
+  const [standings, unplaced] = await Promise.all([
+    rowsOf(database, readSensorStandings, undefined),
+    explainUnplaced(database, isSupposed ? [worker] : undefined),
+  ]);
+  if (standings.length === 0) {
+    return [notice("sensors", "there are none", { remedy: "attune-sensor-agent packs load DIRECTORY" })];
+  }
+  const obstacles = new Map(unplaced.map(({ sensorRef, reason }) => [sensorRef, reason]));
+  const ifPlaced = isSupposed ? "runs as soon as the agent does" : "waits for a worker to claim it";
+  return standings.map((standing) => sensorFinding(standing, obstacles.get(standing.sensorRef), ifPlaced));
+}

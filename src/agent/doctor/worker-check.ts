@@ -1,0 +1,51 @@
+import type { Database } from "../../database/database.ts";
+import { rowsOf } from "../../database/statement.ts";
+import { readWorkerStandings, type WorkerStanding } from "../../database/statements/diagnosis.ts";
+import { durationText } from "../../model/duration-text.ts";
+import { good, notice, wrong, type Finding } from "./finding.ts";
+
+/** Containers come and go under names of their own; the latest of those that went say enough. */
+const goneShown = 5;
+
+/** Which workers live, which gave no sign of life without having said goodbye, and which are gone. */
+export async function checkWorkers(database: Database): Promise<readonly Finding[]> {
+  const workers = await rowsOf(database, readWorkerStandings, undefined);
+  const living = workers.filter(({ isAlive }) => isAlive);
+  const silent = workers.filter(({ isAlive, status }) => !isAlive && status !== "inactive");
+  const gone = workers.filter(({ status }) => status === "inactive");
+  return [
+    ...living.map((worker) => good(`worker ${worker.name}`, livingText(worker), { facts: { worker } })),
+    ...silent.map((worker) =>
+      wrong(`worker ${worker.name}`, silentText(worker), { facts: { worker }, remedy }),
+    ),
+    // Whoever looks into an embedded database keeps every worker out of it.
+    ...(living.length === 0 && database.kind === "postgresql"
+      ? [notice("workers", "none is alive, so no sensor runs")]
+      : []),
+    ...goneFindings(gone),
+  ];
+}
+
+const remedy =
+  "look whether its process lives and reaches this database; its sensors have gone to other workers, if any offers their runtime";
+
+function livingText({ host, secondsSinceHeartbeat, sensorsHeld, sensorCountMax }: WorkerStanding): string {
+  const heartbeat = `last heartbeat ${ago(secondsSinceHeartbeat)}`;
+  return `is alive on ${host ?? "an unknown host"}, ${heartbeat}, runs ${sensorsHeld} of at most ${sensorCountMax ?? "?"} sensors`;
+}
+
+function silentText({ host, secondsSinceHeartbeat }: WorkerStanding): string {
+  return `gives no sign of life from ${host ?? "an unknown host"}: last heartbeat ${ago(secondsSinceHeartbeat)}`;
+}
+
+function goneFindings(gone: readonly WorkerStanding[]): readonly Finding[] {
+  if (gone.length === 0) return [];
+  const shown = gone.slice(0, goneShown).map((each) => `${each.name} ${ago(each.secondsSinceHeartbeat)}`);
+  const rest = gone.length > shown.length ? `, and ${gone.length - shown.length} more` : "";
+  const count = gone.length === 1 ? "1 is inactive" : `${gone.length} are inactive`;
+  return [notice("workers", `${count}: ${shown.join(", ")}${rest}`, { facts: { workers: gone } })];
+}
+
+function ago(seconds: number | null): string {
+  return seconds === null ? "never" : `${durationText(seconds)} ago`;
+}

@@ -1,0 +1,173 @@
+/**
+ * What a person asks who looks at an installation: how every sensor stands, who is alive, which rules are
+ * unusable. All ages are by the database's clock.
+ */
+import type { Statement } from "../statement.ts";
+import type { ProcessReport } from "./sensor-process.ts";
+
+export interface SensorStanding {
+  readonly sensorRef: string;
+  readonly isEnabled: boolean;
+  /** Its main one. */
+  readonly triggerRef: string;
+  /** Of the triggers it serves. */
+  readonly triggers: number;
+  readonly disabledTriggers: readonly string[];
+  readonly rules: number;
+  readonly enabledRules: number;
+  /** Enabled rules on enabled triggers: with one of them the sensor is to run. */
+  readonly effectiveRules: number;
+  /** Name of the live worker that it is assigned to. */
+  readonly holder: string | null;
+  /** The latest report of its process; null when there never was one. */
+  readonly process: SensorProcessStanding | null;
+}
+
+export interface SensorProcessStanding extends ProcessReport {
+  /** Name of the worker that reported. */
+  readonly worker: string | null;
+  /** Whether the present holder reported it, since it holds the sensor. */
+  readonly isCurrent: boolean;
+  readonly secondsSinceStart: number | null;
+  readonly secondsToRestart: number | null;
+}
+
+export const readSensorStandings: Statement<void, SensorStanding> = {
+  name: "read_sensor_standings",
+  text: `
+    select sensor.ref, sensor.enabled, sensor.trigger_ref,
+           served.triggers, served.disabled_triggers, served.rules, served.enabled_rules, served.effective_rules,
+           holder.name as holder, reporter.name as reporter,
+           coalesce(process.worker = holder.id and process.updated >= assignment.claimed_at, false) as is_current,
+           process.status, process.pid, coalesce(process.failures, 0) as failures, process.exit_code,
+           process.signal, process.reason, process.stderr_excerpt, process.started_at, process.stopped_at,
+           process.next_restart_at,
+           extract(epoch from clock_timestamp() - process.started_at)::double precision as since_start,
+           extract(epoch from process.next_restart_at - clock_timestamp())::double precision as to_restart
+      from sensor
+     cross join lateral (
+           select count(*)::int as triggers,
+                  coalesce(array_agg(trigger.ref order by trigger.ref) filter (where not trigger.enabled), '{}')
+                    as disabled_triggers,
+                  coalesce(sum(counted.rules), 0)::int as rules,
+                  coalesce(sum(counted.enabled_rules), 0)::int as enabled_rules,
+                  coalesce(sum(counted.enabled_rules) filter (where trigger.enabled), 0)::int as effective_rules
+             from trigger
+            cross join lateral (
+                  select count(*) as rules,
+                         count(*) filter (where rule.enabled) as enabled_rules
+                    from rule
+                   where rule.trigger_ref = trigger.ref) as counted
+            where trigger.ref = sensor.trigger_ref
+               or exists (select
+                            from sensor_trigger
+                           where sensor_trigger.sensor = sensor.id
+                             and sensor_trigger.trigger = trigger.id)) as served
+      left join sensor_assignment as assignment
+             on assignment.sensor = sensor.id
+            and assignment.lease_expires_at > clock_timestamp()
+      left join worker as holder
+             on holder.id = assignment.worker
+            and holder.instance = assignment.instance
+      left join sensor_process as process
+             on process.sensor = sensor.id
+      left join worker as reporter
+             on reporter.id = process.worker
+     order by sensor.ref`,
+  values: () => [],
+  decode: (row) => ({
+    sensorRef: row.text("ref"),
+    isEnabled: row.boolean("enabled"),
+    triggerRef: row.text("trigger_ref"),
+    triggers: row.number("triggers"),
+    disabledTriggers: row.texts("disabled_triggers"),
+    rules: row.number("rules"),
+    enabledRules: row.number("enabled_rules"),
+    effectiveRules: row.number("effective_rules"),
+    holder: row.textOrNull("holder"),
+    process:
+      row.textOrNull("status") === null
+        ? null
+        : {
+            status: row.word("status", ["starting", "running", "backoff", "failed", "stopped"]),
+            worker: row.textOrNull("reporter"),
+            isCurrent: row.boolean("is_current"),
+            pid: row.numberOrNull("pid"),
+            failures: row.number("failures"),
+            exitCode: row.numberOrNull("exit_code"),
+            signal: row.textOrNull("signal"),
+            reason: row.textOrNull("reason"),
+            stderrExcerpt: row.textOrNull("stderr_excerpt"),
+            startedAt: row.instantOrNull("started_at"),
+            stoppedAt: row.instantOrNull("stopped_at"),
+            nextRestartAt: row.instantOrNull("next_restart_at"),
+            secondsSinceStart: row.numberOrNull("since_start"),
+            secondsToRestart: row.numberOrNull("to_restart"),
+          },
+  }),
+};
+
+export interface WorkerStanding {
+  readonly name: string;
+  readonly host: string | null;
+  readonly status: string | null;
+  /** Its lease has not run out. */
+  readonly isAlive: boolean;
+  readonly secondsSinceHeartbeat: number | null;
+  readonly sensorsHeld: number;
+  readonly sensorCountMax: number | null;
+}
+
+/** Every sensor worker there ever was, those that live first, then the latest. */
+export const readWorkerStandings: Statement<void, WorkerStanding> = {
+  name: "read_worker_standings",
+  text: `
+    select name, host, status::text as status,
+           coalesce(status = 'active' and lease_expires_at > clock_timestamp(), false) as is_alive,
+           extract(epoch from clock_timestamp() - last_heartbeat)::double precision as since_heartbeat,
+           (select count(*)::int
+              from sensor_assignment as assignment
+             where assignment.worker = worker.id
+               and assignment.instance = worker.instance
+               and assignment.lease_expires_at > clock_timestamp()) as sensors_held,
+           case when jsonb_typeof(capabilities -> 'max_concurrent_sensors') = 'number'
+                then (capabilities ->> 'max_concurrent_sensors')::double precision
+            end as sensor_count_max
+      from worker
+     where worker_role in ('sensor', 'hybrid')
+     order by is_alive desc, last_heartbeat desc nulls last, name`,
+  values: () => [],
+  decode: (row) => ({
+    name: row.text("name"),
+    host: row.textOrNull("host"),
+    status: row.textOrNull("status"),
+    isAlive: row.boolean("is_alive"),
+    secondsSinceHeartbeat: row.numberOrNull("since_heartbeat"),
+    sensorsHeld: row.number("sensors_held"),
+    sensorCountMax: row.numberOrNull("sensor_count_max"),
+  }),
+};
+
+export interface RuleProblem {
+  readonly ruleRef: string;
+  readonly problem: string;
+  readonly since: Date;
+}
+
+/** The enabled rules that agents found unusable. */
+export const readRuleProblems: Statement<void, RuleProblem> = {
+  name: "read_rule_problems",
+  text: `
+    select rule.ref, rule_problem.problem, rule_problem.since
+      from rule_problem
+      join rule
+        on rule.id = rule_problem.rule
+     where rule.enabled
+     order by rule.ref`,
+  values: () => [],
+  decode: (row) => ({
+    ruleRef: row.text("ref"),
+    problem: row.text("problem"),
+    since: row.instant("since"),
+  }),
+};
