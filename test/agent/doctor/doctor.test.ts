@@ -157,6 +157,17 @@ test("what a worker said that is gone is no word on the sensor's present", async
   const { report } = await examine({ DATABASE_URL: fresh.url });
 
   expect(report).toMatch(/^- sensor my\.tick +is assigned to worker w2, which has not reported yet$/m);
+
+  await query(
+    database,
+    `update sensor_assignment
+        set worker = worker.id, instance = worker.instance, claimed_at = clock_timestamp()
+       from worker
+      where worker.name = 'w1'`,
+  );
+  expect((await examine({ DATABASE_URL: fresh.url })).report).toMatch(
+    /^- sensor my\.tick +is assigned to worker w1, which has not reported yet$/m,
+  );
 });
 
 test("an invalid rule, a silent worker, messages that are stuck and a broken environment are wrong", async () => {
