@@ -55,7 +55,8 @@ export class WakeableLoop {
 
   async #waitForWake(ms: number, signal: AbortSignal): Promise<void> {
     const wait = new AbortController();
-    this.#interruptWait = () => wait.abort();
+    // With a reason of our own, or each wake would make an exception with its stack.
+    this.#interruptWait = () => wait.abort("woken");
     await this.#options.clock.sleep(ms, AbortSignal.any([signal, wait.signal]));
     this.#interruptWait = undefined;
   }

@@ -3,8 +3,6 @@
  *
  * `nowMs` is the wall clock and may jump; durations are differences of `monotonicMs` only.
  */
-import { setTimeout as delay } from "node:timers/promises";
-
 export interface Clock {
   /** Milliseconds since 1970. */
   nowMs(): number;
@@ -17,10 +15,17 @@ export interface Clock {
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  async sleep(ms, signal) {
-    const options = signal === undefined ? {} : { signal };
-    await delay(ms, undefined, options).catch((error: unknown) => {
-      if (!signal?.aborted) throw error;
+  // Not by timers/promises: there an interrupted sleep costs an exception, and loops are woken often.
+  sleep(ms, signal) {
+    if (signal?.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      signal?.addEventListener("abort", wake, { once: true });
     });
   },
 };
