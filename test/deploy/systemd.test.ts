@@ -60,6 +60,22 @@ test("it runs as nobody who exists before, with its own folders, and passwords a
   expect(values("CapabilityBoundingSet")).toEqual([""]);
 });
 
+test("the settings that come along keep everything in the folders that the unit makes", () => {
+  const { config, warnings } = loadConfig({
+    flags: { config: "/etc/attune/agent.yaml" },
+    env: {},
+    cwd: "/",
+    hostname: "host",
+    readFile: () => readText("systemd/agent.yaml"),
+  });
+
+  expect(warnings).toEqual([]);
+  for (const directory of [config.data_dir, config.runtime_envs_dir, config.artifacts_dir]) {
+    expect(directory).toMatch(/^\/var\/lib\/attune-sensor-agent\//);
+  }
+  expect(config.logs_dir).toBe("/var/log/attune-sensor-agent");
+});
+
 function values(key: string): readonly string[] {
   return [...unit.matchAll(new RegExp(`^${key}=(.*)$`, "gm"))].map(([, value = ""]) => value);
 }

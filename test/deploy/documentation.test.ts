@@ -1,0 +1,51 @@
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { expect, test } from "vitest";
+import { repositoryRoot } from "../../scripts/repository.ts";
+import { deploymentFiles } from "./deployment-files.ts";
+
+const path = join(repositoryRoot, "docs/install.md");
+const page = readFileSync(path, "utf8");
+
+test("every file that the installation page names is there, and it names every manifest", () => {
+  const links = [...page.matchAll(/\]\(([^)#]+)[^)]*\)/g)].map(([, link = ""]) => join(dirname(path), link));
+  const files = [...page.matchAll(/\b(?:docker|packs)\/[\w./-]*\w/g)].map(([file]) =>
+    join(repositoryRoot, file),
+  );
+
+  for (const file of [...links, ...files]) {
+    if (file.endsWith("docker/.env")) continue; // Made on the spot.
+    expect(existsSync(file), file).toBe(true);
+  }
+  for (const file of deploymentFiles()) {
+    if (/\.(yaml|service)$/.test(file) && !file.startsWith("config/")) {
+      expect(page, file).toContain(file.split("/").at(-1));
+    }
+  }
+});
+
+// Goal: who searches the page for what the agent said finds it.
+// Method: whatever the first column of the table quotes as code must stand in a source, word for word.
+test("what the table of troubles quotes is what is really said", () => {
+  const sources = globSync(["src/**/*.ts", "build/stub/*.c", "docker/*.yaml"], { cwd: repositoryRoot })
+    .map((file) => readFileSync(join(repositoryRoot, file), "utf8"))
+    .join("\n");
+  // Sentences are put together: `could not ${attempt}`.
+  const quoted = rowsOfTroubles().flatMap((cell) =>
+    [...cell.matchAll(/`([^`]+)`/g)].map(([, text = ""]) => text),
+  );
+  const said = quoted
+    .filter((text) => !text.startsWith("/"))
+    .map((text) => text.replace(/^could not (?!start)/, ""));
+
+  expect(said.length).toBeGreaterThan(8);
+  for (const text of said) expect(sources.includes(text), text).toBe(true);
+});
+
+function rowsOfTroubles(): readonly string[] {
+  const [, section = ""] = page.split("## When it does not start");
+  return section
+    .split("\n")
+    .filter((line) => line.startsWith("| ") && !line.startsWith("| it says"))
+    .map((line) => line.split("|")[1] ?? "");
+}
