@@ -73,7 +73,7 @@ export interface EventPipelineOptions {
 
 const retryLimits = { delayMsFirst: 100, delayMsMax: 5_000 };
 
-export class PipelineStoppedError extends Error {
+class PipelineStoppedError extends Error {
   override readonly name = "PipelineStoppedError";
 }
 

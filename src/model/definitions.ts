@@ -44,19 +44,6 @@ export interface SensorRule {
   readonly triggerParams: JsonObject;
 }
 
-export interface RuleDefinition {
-  readonly id: Id;
-  readonly ref: string;
-  readonly triggerId: Id | null;
-  readonly triggerRef: string;
-  readonly actionRef: string;
-  readonly enabled: boolean;
-  /** As stored; compiled by the rules feature. */
-  readonly conditions: JsonValue;
-  readonly triggerParams: JsonObject;
-  readonly actionParams: JsonObject;
-}
-
 export interface RuntimeDefinition {
   readonly id: Id;
   readonly ref: string;

@@ -39,7 +39,7 @@ export interface Placement {
   readonly unplaced: ReadonlyMap<Id, readonly string[]>;
 }
 
-export const placedProtocols: ReadonlySet<string> = new Set(["poll", "stream"]);
+const placedProtocols: ReadonlySet<string> = new Set(["poll", "stream"]);
 
 export function place(sensors: readonly PlaceableSensor[], workers: readonly PlacementWorker[]): Placement {
   const loads = new Map(workers.map((worker) => [worker.id, 0]));

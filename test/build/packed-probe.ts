@@ -33,7 +33,7 @@ export interface PackedProbe extends AsyncDisposable {
 export type ProgramKind = "fixed" | "position-independent";
 
 /** The machine's own architecture, which the tests' programs are compiled for. */
-export function testedArchitecture(): Architecture {
+function testedArchitecture(): Architecture {
   if (ownArchitecture === undefined) throw new Error("these tests run on x86-64 and arm64 only");
   return ownArchitecture;
 }

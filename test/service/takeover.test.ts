@@ -3,7 +3,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { agentFolder, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
+import { ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
 import { query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";

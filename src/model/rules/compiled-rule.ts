@@ -8,7 +8,7 @@ import type { EventFacts, RuleMatch } from "../rule-match.ts";
 import { compileTemplates, type Template } from "../templates/template.ts";
 import { conjunctsOf, type Conjunct } from "./conjunct.ts";
 
-/** A rule as stored; a RuleDefinition is one. */
+/** A rule as stored. */
 export interface RuleText {
   readonly id: Id;
   readonly ref: string;
