@@ -58,7 +58,9 @@ async function startPrivate(directory: string, host: string): Promise<DockerEngi
   while (!(await answers(host))) {
     if (child.exitCode !== null || Date.now() > deadline) {
       await stop(child);
-      throw new Error(`the Docker engine did not start; its log ends:\n${(await readFile(logPath, "utf8")).slice(-3_000)}`);
+      throw new Error(
+        `the Docker engine did not start; its log ends:\n${(await readFile(logPath, "utf8")).slice(-3_000)}`,
+      );
     }
     await delay(200);
   }

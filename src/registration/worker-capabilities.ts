@@ -29,6 +29,10 @@ export function runtimeCapabilities(runtimes: RuntimeCapabilities): JsonObject {
   return {
     runtimes: runtimes.runtimes,
     runtime_versions: runtimes.runtimeVersions,
-    detected_interpreters: runtimes.detectedInterpreters.map(({ name, path, version }) => ({ name, path, version })),
+    detected_interpreters: runtimes.detectedInterpreters.map(({ name, path, version }) => ({
+      name,
+      path,
+      version,
+    })),
   };
 }

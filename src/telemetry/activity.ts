@@ -8,7 +8,12 @@ import type { Id } from "../model/identifiers.ts";
 import type { JsonObject } from "../model/json.ts";
 
 export type ActivityEntry =
-  | { readonly kind: "sensor"; readonly sensorRef: string; readonly status: string; readonly reason: string | null }
+  | {
+      readonly kind: "sensor";
+      readonly sensorRef: string;
+      readonly status: string;
+      readonly reason: string | null;
+    }
   | {
       readonly kind: "event";
       readonly eventId: Id;
