@@ -32,7 +32,7 @@ export function addErrorAnswers(server: FastifyInstance, logger: Logger): void {
     const code = codes[status] ?? "INTERNAL_ERROR";
     if (status < 500) return reply.code(status).send({ error: error.message, code });
     // The cause may hold anything, so it goes to the log, which hides secrets, and not to the client.
-    logger.error({ error, method: request.method, url: request.url }, "request failed");
+    logger.error({ error, method: request.method, url: request.url }, "could not answer a request");
     return reply.code(status).send({ error: "The request failed; the agent's log says why.", code });
   });
 }

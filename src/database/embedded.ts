@@ -86,8 +86,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     step: () => maintain(query, schema),
     intervalMs: 5_000,
     retryDelayMs: () => 60_000,
-    onFailure: (error) =>
-      logger.warn({ error }, "the embedded database could not be maintained; trying again"),
+    onFailure: (error) => logger.warn({ error }, "could not maintain the embedded database; trying again"),
     clock,
   });
   const lockNames = new Set<string>();

@@ -40,7 +40,7 @@ export class ObservedHealth {
     }
     this.#detail = `${address} does not answer: ${reasonOf(failure)}`;
     if (this.#isTelling && this.#state !== "down") {
-      this.#logger.warn({ address, reason: reasonOf(failure) }, "the database does not answer; retrying");
+      this.#logger.warn({ address, reason: reasonOf(failure) }, "the database does not answer; trying again");
     }
     this.#state = "down";
   }

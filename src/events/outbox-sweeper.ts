@@ -50,7 +50,7 @@ export class OutboxSweeper {
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: intervalMs }, random()),
       onFailure: (error, failures) => {
-        if (failures === 1) logger.warn({ error }, "could not sweep the outbox; trying on");
+        if (failures === 1) logger.warn({ error }, "could not sweep the outbox; trying again");
       },
       clock,
     });
@@ -74,9 +74,8 @@ export class OutboxSweeper {
       const messageIds = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
       await rowsOf(database, forgetMessages, { messageIds });
       metrics.messagesSwept(messageIds.length);
-      const refusedCount = owed.length - messageIds.length;
       logger.debug(
-        { count: messageIds.length, refusedCount },
+        { published: messageIds.length, refused: owed.length - messageIds.length },
         "published messages that nobody else would have",
       );
     }

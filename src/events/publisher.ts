@@ -61,7 +61,7 @@ export class Publisher implements MessageOutlet {
         backoffDelayMs(failures, { delayMsFirst: 100, delayMsMax: 5_000 }, random()),
       onFailure: (error, failures) => {
         if (failures === 1)
-          logger.warn({ error }, "could not delete confirmed messages from the outbox; trying on");
+          logger.warn({ error }, "could not delete confirmed messages from the outbox; trying again");
       },
       clock,
     });

@@ -100,7 +100,7 @@ async function judge(delivery: ConsumeMessage, onMessage: OnMessage, logger: Log
     return await onMessage(message);
   } catch (error) {
     const verdict = message.isRedelivered ? "dead-letter" : "requeue";
-    logger.warn({ messageId, verdict, reason: reasonOf(error) }, "a message's handler failed");
+    logger.warn({ message_id: messageId, verdict, reason: reasonOf(error) }, "a message's handler failed");
     return verdict;
   }
 }

@@ -129,7 +129,10 @@ export class MemoryQueue {
     } catch (error) {
       const verdict = message.isRedelivered ? "dead-letter" : "requeue";
       const { messageId } = message;
-      this.#logger.warn({ messageId, verdict, reason: String(error) }, "a message's handler failed");
+      this.#logger.warn(
+        { message_id: messageId, verdict, reason: String(error) },
+        "a message's handler failed",
+      );
       return verdict;
     }
   }

@@ -34,14 +34,14 @@ export function outageLog(subject: string, logger: Logger, clock: Clock): Outage
       outage.intervalMs = Math.min(outage.intervalMs * 2, intervalMsMax);
       const { failures } = outage;
       const forSeconds = Math.round((nowMs - outage.startedAtMs) / 1000);
-      logger.warn({ reason, failures, forSeconds }, `the ${subject} is down; trying again`);
+      logger.warn({ reason, failures, for_seconds: forSeconds }, `the ${subject} is down; trying again`);
     },
     recovered() {
       if (outage === undefined) return;
       const { failures, startedAtMs } = outage;
       const forSeconds = Math.round((clock.monotonicMs() - startedAtMs) / 1000);
       outage = undefined;
-      logger.info({ failures, forSeconds }, `the ${subject} is up again`);
+      logger.info({ failures, for_seconds: forSeconds }, `the ${subject} is up again`);
     },
   };
 }

@@ -30,11 +30,11 @@ export async function keepHeartbeat(options: HeartbeatLoopOptions, signal: Abort
         onSuperseded();
         return;
       case "unreachable":
-        if (isReachable) logger.warn({ error: outcome.error }, "Heartbeat failed; will go on trying");
+        if (isReachable) logger.warn({ error: outcome.error }, "could not send the heartbeat; trying again");
         isReachable = false;
         break;
       case "alive":
-        if (!isReachable) logger.info({}, "Heartbeat works again");
+        if (!isReachable) logger.info({}, "the heartbeat works again");
         isReachable = true;
         await markStale(registration, logger);
     }
@@ -44,10 +44,10 @@ export async function keepHeartbeat(options: HeartbeatLoopOptions, signal: Abort
 async function markStale(registration: SensorWorkerRegistration, logger: Logger): Promise<void> {
   try {
     for (const { name, host } of await registration.markStaleWorkers()) {
-      logger.warn({ worker: name, host }, "Marked a worker inactive that gave no sign of life");
+      logger.warn({ worker: name, host }, "marked a worker inactive that gave no sign of life");
     }
   } catch (error) {
     // The next beat tries again, and says so if the database is away.
-    logger.debug({ error }, "Could not look for stale workers");
+    logger.debug({ error }, "could not look for stale workers");
   }
 }

@@ -60,7 +60,7 @@ export class DatabaseRuleSource implements RuleSource {
         backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: intervalMs }, random()),
       onFailure: (error, failures) => {
         if (failures === 1)
-          logger.warn({ err: error }, "could not look for changed rules; matching by the last ones read");
+          logger.warn({ error }, "could not look for changed rules; matching by the last ones read");
       },
       clock,
     });
@@ -121,7 +121,7 @@ export class DatabaseRuleSource implements RuleSource {
 
     for (const [rule, problem] of problems) {
       if (this.#recorded?.get(rule) !== problem)
-        logger.warn({ rule, problem }, "a rule cannot be used; it matches nothing");
+        logger.warn({ rule_id: rule, problem }, "a rule cannot be used; it matches nothing");
     }
     const rows = [...problems].map(([rule, problem]) => ({ rule, problem }));
     const answer = await rowOf(database, recordRuleProblems, { revision, problems: rows });
@@ -131,7 +131,10 @@ export class DatabaseRuleSource implements RuleSource {
     }
     for (const rule of this.#recorded?.keys() ?? []) {
       if (!problems.has(rule))
-        logger.info({ rule }, "a rule that could not be used has been corrected, disabled or deleted");
+        logger.info(
+          { rule_id: rule },
+          "a rule that could not be used has been corrected, disabled or deleted",
+        );
     }
     this.#recorded = problems;
   }

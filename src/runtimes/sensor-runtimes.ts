@@ -78,7 +78,7 @@ export class SensorRuntimes {
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 1_000, delayMsMax: 60_000 }, Math.random()),
       onFailure: (error, failures) => {
-        if (failures === 1) logger.warn({ error }, "Could not verify runtimes; will try again");
+        if (failures === 1) logger.warn({ error }, "could not verify runtimes; trying again");
       },
       clock,
     });
@@ -190,7 +190,7 @@ export class SensorRuntimes {
       if (this.#told.get(ref) === description) continue;
       this.#told.set(ref, description);
 
-      const fields = { runtime: ref, outcome: outcome.kind };
+      const fields = { runtime_ref: ref, outcome: outcome.kind };
       const runtime = `${name} (${ref}): ${description}`;
       if (answer.kind === "offered") logger.info(fields, `✓ Runtime available: ${runtime}`);
       // There, but left out on purpose: nothing an operator has to know.

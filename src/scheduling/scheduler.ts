@@ -71,7 +71,7 @@ export class Scheduler {
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: renewalIntervalMs }, random()),
       onFailure: (error, failures) => {
-        if (failures === 1) logger.warn({ error }, "could not renew or claim assignments; trying on");
+        if (failures === 1) logger.warn({ error }, "could not renew or claim assignments; trying again");
       },
       clock,
     });
@@ -146,7 +146,7 @@ export class Scheduler {
     if (lost.length > 0) {
       metrics.leasesLost(lost.length);
       logger.warn(
-        { sensorIds: lost },
+        { sensor_ids: lost },
         "lost assignments: their leases expired and they were claimed or deleted",
       );
     }
@@ -201,7 +201,7 @@ export class Scheduler {
       now.set(sensor.id, reason);
       if (this.#unplaced.get(sensor.id) === reason) continue;
       this.#options.logger.warn(
-        { sensor: sensor.ref, reason },
+        { sensor_ref: sensor.ref, reason },
         `sensor ${sensor.ref} is not running: ${reason}`,
       );
     }

@@ -45,7 +45,7 @@ export class CommittedCheckpoint {
         break;
       } catch (error) {
         if (this.#known !== undefined) break;
-        logger.debug({ err: error }, "waiting for the database to read the sensor's checkpoint");
+        logger.debug({ error }, "could not read the sensor's checkpoint; trying again");
         await clock.sleep(retryMs, signal);
       }
     }

@@ -104,9 +104,9 @@ export class ProcessNotes {
     log.write([`${reason}; ${waitMs === null ? "not started again" : `next start in ${waitMs / 1_000} s`}`]);
 
     const fields = { reason, failures, next_start_ms: waitMs, stderr: stderr.slice(-3) };
-    if (verdict.kind === "restart") logger.warn(fields, "sensor ended unexpectedly and is started again");
+    if (verdict.kind === "restart") logger.warn(fields, "the sensor ended unexpectedly and is started again");
     if (verdict.kind === "failed" && verdict.isNew) {
-      logger.error(fields, "sensor has failed");
+      logger.error(fields, "the sensor has failed");
       this.#announce(reason, failures, stderr);
     }
   }

@@ -45,7 +45,7 @@ export class ProcessRecorder {
       },
       retryDelayMs: (failures) => backoffDelayMs(failures, retry, random()),
       onFailure: (error, failures) => {
-        if (failures === 1) logger.warn({ err: error }, "the state of sensors cannot be written; retrying");
+        if (failures === 1) logger.warn({ error }, "could not write the state of sensors; trying again");
       },
     });
   }

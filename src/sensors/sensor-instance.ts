@@ -170,7 +170,7 @@ export class SensorInstance {
       return await this.#protocol.run(this.#context());
     } catch (error) {
       // A failure of the agent, not of the sensor; it must not take the other sensors with it.
-      this.#logger.error({ err: error }, "running the sensor failed unexpectedly");
+      this.#logger.error({ error }, "could not run the sensor, for a fault of the agent");
       const reason = `the agent failed to run it: ${error instanceof Error ? error.message : String(error)}`;
       return { exit: { kind: "unstarted", reason }, uptimeMs: 0, hadSuccess: false };
     }

@@ -78,9 +78,9 @@ export class SensorManager {
       step: () => this.#reconcile(),
       retryDelayMs: (failures) => backoffDelayMs(failures, retry, options.random()),
       onFailure: (error, failures) => {
-        const fields = { err: error, failures };
+        const fields = { error, failures };
         if (failures === 1)
-          options.logger.warn(fields, "sensors cannot be compared with their rows; retrying");
+          options.logger.warn(fields, "could not compare sensors with their rows; trying again");
       },
     });
   }
@@ -252,7 +252,7 @@ export class SensorManager {
   /** A last attempt: the rows should not go on saying that sensors run. */
   async #flushReports(): Promise<void> {
     const flushed = this.#recorder.flush().catch((error: unknown) => {
-      this.#options.logger.warn({ err: error }, "the end of the sensors could not be written");
+      this.#options.logger.warn({ error }, "could not write that the sensors have ended");
     });
     await settlesWithin(flushed, finalWaitMs);
   }

@@ -232,7 +232,7 @@ describe("a connection that fails", () => {
     proxy.resume();
     await expect.poll(() => database.health().state, soon).toBe("up");
 
-    expect(lines).toEqual(["warn the database does not answer; retrying", "info the database answers again"]);
+    expect(lines).toEqual(["warn the database does not answer; trying again", "info the database answers again"]);
   });
 
   test("closing is bounded when no connection answers", async () => {

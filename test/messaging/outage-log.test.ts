@@ -30,7 +30,7 @@ test("an outage of an hour with a failure every five seconds costs a dozen lines
   expect(lines.at(-1)).toEqual({
     level: "info",
     text: "the connection to somewhere is up again",
-    fields: { failures: 720, forSeconds: 3600 },
+    fields: { failures: 720, for_seconds: 3600 },
   });
 });
 
@@ -43,10 +43,10 @@ test("the first failure is told at once, the next ones at growing intervals", ()
   }
 
   expect(lines.map(({ fields }) => fields)).toMatchObject([
-    { forSeconds: 0 },
-    { forSeconds: 10 },
-    { forSeconds: 30 },
-    { forSeconds: 70 },
+    { for_seconds: 0 },
+    { for_seconds: 10 },
+    { for_seconds: 30 },
+    { for_seconds: 70 },
   ]);
 });
 
@@ -68,6 +68,6 @@ test("the outage after a recovery is told from its beginning", () => {
 
   expect(lines.at(-1)).toMatchObject({
     level: "warn",
-    fields: { reason: "refused again", failures: 1, forSeconds: 0 },
+    fields: { reason: "refused again", failures: 1, for_seconds: 0 },
   });
 });
