@@ -18,12 +18,11 @@ import { migrate } from "./database/migrate.ts";
 import { openDatabase } from "./database/open-database.ts";
 import { rowOf } from "./database/statement.ts";
 import { readInstallation } from "./database/statements/installation.ts";
-import { OperatorError } from "./errors/operator-error.ts";
 import { EventGenerator } from "./events/event-generator.ts";
 import { EventPipeline } from "./events/event-pipeline.ts";
 import { OutboxSweeper } from "./events/outbox-sweeper.ts";
 import { Publisher } from "./events/publisher.ts";
-import type { PreparedEvent } from "./events/prepared-batch.ts";
+import { tellStored } from "./events/tell-stored.ts";
 import { MessageQueue } from "./messaging/message-queue.ts";
 import type { MessageTransport } from "./messaging/message-transport.ts";
 import type { DetectedInterpreter } from "./model/detected-interpreter.ts";
@@ -33,16 +32,17 @@ import { createRedactor } from "./model/redaction.ts";
 import { selectRuntimes } from "./model/runtime-selection.ts";
 import { readFleetFacts } from "./registration/fleet-facts.ts";
 import { keepHeartbeat } from "./registration/heartbeat-loop.ts";
-import { SensorWorkerRegistration } from "./registration/sensor-worker-registration.ts";
+import { SensorWorkerRegistration, superseded } from "./registration/sensor-worker-registration.ts";
 import { runtimeCapabilities, workerCapabilities } from "./registration/worker-capabilities.ts";
 import { signsOfThisMachine, workerType } from "./registration/worker-type.ts";
+import { RuleMatcher } from "./rules/rule-matcher.ts";
 import { openRuleSource, type DatabaseRuleSource } from "./rules/rule-source.ts";
 import { startGuard } from "./processes/guard.ts";
 import { probeMachine } from "./runtimes/probe-machine.ts";
 import { SensorRuntimes, type CapabilityChange } from "./runtimes/sensor-runtimes.ts";
 import { Scheduler } from "./scheduling/scheduler.ts";
 import type { AgentEnvironment } from "./sensors/environment.ts";
-import { fixedSensorLimits, type SensorLimits } from "./sensors/limits.ts";
+import { sensorLimits } from "./sensors/limits.ts";
 import { SensorManager } from "./sensors/sensor-manager.ts";
 import { Activity } from "./telemetry/activity.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -70,6 +70,8 @@ const confirmLimitMs = 5_000;
 /** What nearly every part needs. */
 interface Surroundings {
   readonly database: Database;
+  readonly messageQueue: MessageQueue;
+  /** Of the message queue. */
   readonly transport: MessageTransport;
   readonly installationId: string;
   /** This process's mark in the worker's row, in assignments and in the outbox. */
@@ -78,6 +80,15 @@ interface Surroundings {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
+}
+
+/** What other code may use from `start` until `stop`. */
+export interface SensorServiceParts {
+  readonly registration: SensorWorkerRegistration;
+  readonly sensorManager: SensorManager;
+  readonly eventGenerator: EventGenerator;
+  readonly ruleMatcher: RuleMatcher;
+  readonly messageQueue: MessageQueue;
 }
 
 interface Registered {
@@ -90,9 +101,10 @@ interface EventParts {
   readonly pipeline: EventPipeline;
   readonly publisher: Publisher;
   readonly sweeper: OutboxSweeper;
+  readonly generator: EventGenerator;
 }
 
-interface ObservedParts extends Omit<EventParts, "sweeper"> {
+interface ObservedParts extends Pick<EventParts, "pipeline" | "publisher"> {
   readonly scheduler: Scheduler;
   readonly sensors: SensorManager;
   readonly rules: DatabaseRuleSource;
@@ -128,13 +140,14 @@ export class SensorService {
    *
    * @throws OperatorError for what an operator can mend; `stop` is still due
    */
-  async start(): Promise<void> {
+  async start(): Promise<SensorServiceParts> {
     const surroundings = await this.#openSurroundings();
     const registered = await this.#register(surroundings);
     const rules = await this.#openRules(surroundings);
-    const { pipeline, publisher, sweeper } = this.#openEvents(surroundings, rules);
-    const { scheduler, sensors } = await this.#openSensors(surroundings, registered, pipeline);
-    const { runtimes } = registered;
+    const events = this.#openEvents(surroundings, rules);
+    const { scheduler, sensors } = await this.#openSensors(surroundings, registered, events);
+    const { runtimes, registration } = registered;
+    const { sweeper, generator } = events;
 
     await this.#listenForChanges(surroundings, {
       rule: [rules, scheduler, sensors, sweeper],
@@ -144,7 +157,14 @@ export class SensorService {
       sensor_assignment: [scheduler],
       runtime: [runtimes, scheduler, sensors],
     });
-    await this.#openApi(surroundings, { scheduler, sensors, rules, runtimes, pipeline, publisher });
+    await this.#openApi(surroundings, { ...events, scheduler, sensors, rules, runtimes });
+    return {
+      registration,
+      sensorManager: sensors,
+      eventGenerator: generator,
+      ruleMatcher: new RuleMatcher({ ...surroundings, rules }),
+      messageQueue: surroundings.messageQueue,
+    };
   }
 
   /** Stops sensors, stores and publishes what is left, deregisters and closes. Bounded in time. */
@@ -168,20 +188,22 @@ export class SensorService {
     await migrate(database, loadMigrations(), logger);
     const installation = await rowOf(database, readInstallation, undefined);
     const connectionName = config.sensor.worker_name;
-    const { transport } = await this.#lifetime.use(
+    const messageQueue = await this.#lifetime.use(
       await MessageQueue.connect(config.message_queue.url, { logger, clock, connectionName }),
     );
+    const { transport } = messageQueue;
     logger.info(
       {
         database: database.address,
-        databaseKind: database.kind,
+        database_kind: database.kind,
         broker: transport.address,
-        brokerKind: transport.kind,
+        broker_kind: transport.kind,
       },
       database.kind === "embedded" ? "opened the embedded database" : "opened the database",
     );
     return {
       database,
+      messageQueue,
       transport,
       installationId: installation?.id ?? "",
       instance: randomUUID(),
@@ -248,7 +270,7 @@ export class SensorService {
     );
     const { runtimes: names } = runtimes.capabilities;
     logger.info(
-      { worker: sensor.worker_name, workerId, runtimes: names },
+      { worker: sensor.worker_name, worker_id: workerId, runtimes: names },
       `registered worker ${sensor.worker_name}`,
     );
     return { runtimes, registration, workerId };
@@ -263,6 +285,7 @@ export class SensorService {
 
   #openEvents(surroundings: Surroundings, rules: DatabaseRuleSource): EventParts {
     const { events } = this.#options.config;
+    const { database } = surroundings;
     const publisher = new Publisher({ ...surroundings, inFlightMax: events.in_flight });
     this.#lifetime.run((signal) => publisher.run(signal));
     this.#lifetime.onClose(() => publisher.drain(AbortSignal.timeout(confirmLimitMs)));
@@ -276,7 +299,7 @@ export class SensorService {
       outlet: publisher,
       batchRowsMax: events.batch_rows,
       batchBytesMax: events.batch_bytes,
-      onStored: (event) => this.#tellStored(event),
+      onStored: (event) => tellStored(this.activity, event),
     });
     const abandon = new AbortController();
     const run = pipeline.run(abandon.signal).catch(this.#fail);
@@ -285,13 +308,13 @@ export class SensorService {
       if (!(await settlesWithin(run, storeLimitMs))) abandon.abort();
       await run;
     });
-    return { publisher, sweeper, pipeline };
+    return { publisher, sweeper, pipeline, generator: new EventGenerator(database, pipeline) };
   }
 
   async #openSensors(
     surroundings: Surroundings,
     registered: Registered,
-    pipeline: EventPipeline,
+    { pipeline, generator }: EventParts,
   ): Promise<{ scheduler: Scheduler; sensors: SensorManager }> {
     const { config, environment, secrets } = this.#options;
     const { sensor } = config;
@@ -308,7 +331,6 @@ export class SensorService {
       onHeldChanged: () => sensors.wake(),
       onSuperseded: () => this.#fail(superseded(sensor.worker_name)),
     });
-    const generator = new EventGenerator(surroundings.database, pipeline);
     const sensors = new SensorManager({
       ...surroundings,
       assignments: scheduler,
@@ -324,12 +346,12 @@ export class SensorService {
         logsDir: config.logs_dir,
         temporaryDir: tmpdir(),
       },
-      limits: sensorLimits(config),
+      limits: sensorLimits(config, storeLimitMs),
       intervalMs: sensor.reconcile_interval * 1_000,
       redact: createRedactor(secrets),
       alert: ({ sensorRef, payload }) => {
         generator.generateSystemEvent({ ref: "core.alert" }, payload).catch((error: unknown) => {
-          logger.warn({ error, sensor: sensorRef }, "could not announce that a sensor has failed");
+          logger.warn({ error, sensor_ref: sensorRef }, "could not announce that a sensor has failed");
         });
       },
       onStopped: () => scheduler.wake(),
@@ -424,61 +446,9 @@ export class SensorService {
     const { enabled, max_concurrent_sensors: countMax } = this.#options.config.sensor;
     return enabled ? countMax : 0;
   }
-
-  #tellStored({ waiting, trigger, matches, enforcementIds }: PreparedEvent): void {
-    if (!this.activity.isWatched) return;
-    const { id: eventId, event } = waiting;
-    const sensorRef = event.source?.sensorRef ?? null;
-    this.activity.tell({
-      kind: "event",
-      eventId,
-      triggerRef: trigger.ref,
-      sensorRef,
-      payload: event.payload,
-    });
-    for (const [index, { ruleRef, config }] of matches.entries()) {
-      this.activity.tell({
-        kind: "enforcement",
-        enforcementId: enforcementIds[index] ?? "",
-        eventId,
-        ruleRef,
-        config,
-      });
-    }
-  }
 }
 
 function offeredRuntime(runtimes: SensorRuntimes, runtimeRef: string): OfferedRuntime | undefined {
   const answer = runtimes.offered(runtimeRef);
   return answer.kind === "offered" ? answer.runtime : undefined;
-}
-
-function sensorLimits({ sensor, events }: Config): SensorLimits {
-  return {
-    ...fixedSensorLimits,
-    restart: {
-      isRestartEnabled: sensor.restart_on_error,
-      delayMsFirst: sensor.restart_delay * 1_000,
-      delayMsMax: sensor.restart_delay_max * 1_000,
-      restartsMax: sensor.max_restart_attempts,
-      stableAfterMs: sensor.stable_after * 1_000,
-    },
-    graceMs: sensor.shutdown_timeout * 1_000,
-    settleMs: storeLimitMs,
-    pollIntervalMs: sensor.poll_interval * 1_000,
-    pollTimeoutMs: sensor.sensor_timeout * 1_000,
-    eventsInFlightMax: events.in_flight,
-    logBytesMax: sensor.log_bytes,
-    logFilesMax: sensor.log_files,
-  };
-}
-
-function superseded(workerName: string): OperatorError {
-  return new OperatorError({
-    code: "WORKER_SUPERSEDED",
-    attempt: `go on as worker ${workerName}`,
-    reason: "another process has taken over this name while this one gave no sign of life",
-    remedy:
-      "give each process a name of its own with --name or sensor.worker_name, or let the other one go on",
-  });
 }

@@ -8,7 +8,7 @@
  * Stopping is the service's to bound; whoever cannot wait for it sends the second signal.
  */
 export interface Service {
-  start(): Promise<void>;
+  start(): Promise<unknown>;
   stop(): Promise<void>;
   /** Rejects when the service can no longer do its work, for example when it was superseded. Never resolves. */
   readonly failure: Promise<never>;

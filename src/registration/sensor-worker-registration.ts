@@ -125,7 +125,7 @@ export class SensorWorkerRegistration {
       await rowOf(database, retireWorker, this.#owner());
     } catch (error) {
       if (classifyDatabaseError(error) === "defect") throw error;
-      logger.warn({ error }, "Could not deregister; the worker's lease will run out by itself");
+      logger.warn({ error }, "could not deregister; the worker's lease will run out by itself");
     }
     await this.#dropLock();
     this.#workerId = undefined;
@@ -185,6 +185,17 @@ export class SensorWorkerRegistration {
     this.#lock = undefined;
     await lock?.[Symbol.asyncDispose]();
   }
+}
+
+/** Why a process ends whose name belongs to another one by now. */
+export function superseded(workerName: string): OperatorError {
+  return new OperatorError({
+    code: "WORKER_SUPERSEDED",
+    attempt: `go on as worker ${workerName}`,
+    reason: "another process has taken over this name while this one gave no sign of life",
+    remedy:
+      "give each process a name of its own with --name or sensor.worker_name, or let the other one go on",
+  });
 }
 
 function nameTaken(name: string, { role, host, pid, startedAt }: NameHolder): OperatorError {

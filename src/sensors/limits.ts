@@ -1,4 +1,5 @@
 /** The bounds within which sensors run; docs/sensors.md explains them. */
+import type { Config } from "../config/schema.ts";
 import type { RestartLimits } from "../model/restart-policy.ts";
 
 export interface SensorLimits {
@@ -23,8 +24,31 @@ export interface SensorLimits {
 
 /** For those that are not in the configuration. */
 export const fixedSensorLimits = {
-  eventsInFlightMax: 1_000,
   bytesInFlightMax: 4 * 1024 * 1024,
   lineBytesMax: 1024 * 1024,
   pollOutputBytesMax: 16 * 1024 * 1024,
 } as const;
+
+/** The limits that the configuration asks for; `settleMs` is the service's own. */
+export function sensorLimits(
+  { sensor, events }: Pick<Config, "sensor" | "events">,
+  settleMs: number,
+): SensorLimits {
+  return {
+    ...fixedSensorLimits,
+    restart: {
+      isRestartEnabled: sensor.restart_on_error,
+      delayMsFirst: sensor.restart_delay * 1_000,
+      delayMsMax: sensor.restart_delay_max * 1_000,
+      restartsMax: sensor.max_restart_attempts,
+      stableAfterMs: sensor.stable_after * 1_000,
+    },
+    graceMs: sensor.shutdown_timeout * 1_000,
+    settleMs,
+    pollIntervalMs: sensor.poll_interval * 1_000,
+    pollTimeoutMs: sensor.sensor_timeout * 1_000,
+    eventsInFlightMax: events.in_flight,
+    logBytesMax: sensor.log_bytes,
+    logFilesMax: sensor.log_files,
+  };
+}

@@ -108,6 +108,7 @@ export async function sensorBench(options: BenchOptions = {}) {
     },
     limits: {
       ...fixedSensorLimits,
+      eventsInFlightMax: 1_000,
       restart: {
         isRestartEnabled: true,
         delayMsFirst: 20,

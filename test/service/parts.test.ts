@@ -1,0 +1,80 @@
+/** The service as a library: what it hands out once it runs, used together. */
+import { mkdtempDisposable } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { bootstrapRuntimes } from "../../src/agent/bootstrap.ts";
+import { loadConfig } from "../../src/config/load-config.ts";
+import type { Config } from "../../src/config/schema.ts";
+import { SensorService } from "../../src/service.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+import { collectMessages } from "../support/message-collector.ts";
+import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
+import { freshDatabase } from "../support/postgres.ts";
+import { freshVhost } from "../support/rabbitmq.ts";
+
+test("code that embeds the service generates events and matches them again by its parts", async () => {
+  await using fresh = await freshDatabase();
+  await using vhost = await freshVhost();
+  const { database } = fresh;
+  await insertTrigger(database, "embedding.noticed");
+  await insertRule(database, { ref: "embedding.first", triggerRef: "embedding.noticed" });
+  await using collector = await collectMessages(vhost.url, ["event.#", "enforcement.#"]);
+  await using directory = await mkdtempDisposable(join(tmpdir(), "attune-parts-"));
+  const service = serviceOn(configOf(directory.path, fresh.url, vhost.url));
+  await using _ = { [Symbol.asyncDispose]: () => service.stop() };
+
+  const { registration, sensorManager, eventGenerator, ruleMatcher, messageQueue } = await service.start();
+  expect(await query(database, "select name, status from worker")).toEqual([
+    { name: registration.workerName(), status: "active" },
+  ]);
+  expect(sensorManager.activeCount()).toBe(0);
+
+  const eventId = await eventGenerator.generateSystemEvent({ ref: "embedding.noticed" }, { n: 1 });
+  expect(await eventGenerator.getEvent(eventId)).toMatchObject({ payload: { n: 1 } });
+  expect(await query(database, "select rule_ref from enforcement")).toEqual([
+    { rule_ref: "embedding.first" },
+  ]);
+
+  await insertRule(database, { ref: "embedding.later", triggerRef: "embedding.noticed" });
+  expect(await ruleMatcher.matchEvent(eventId)).toHaveLength(2);
+
+  const typesCollected = (): string[] =>
+    [...collector.messages.values()].map((message) => message.message_type).toSorted();
+  await expect
+    .poll(typesCollected, { timeout: 20_000 })
+    .toEqual(["EnforcementCreated", "EnforcementCreated", "EventCreated"]);
+  expect(messageQueue.isHealthy()).toBe(true);
+});
+
+function serviceOn(config: Config): SensorService {
+  return new SensorService({
+    config,
+    logger: silentLogger,
+    ...bootstrapRuntimes({}),
+    agentVersion: "0.0.0",
+    secrets: [],
+  });
+}
+
+function configOf(directory: string, databaseUrl: string, brokerUrl: string): Config {
+  const settings = {
+    database: { url: databaseUrl },
+    message_queue: { url: brokerUrl },
+    api: { enabled: false },
+    packs_base_dir: join(directory, "packs"),
+    runtime_envs_dir: join(directory, "runtime_envs"),
+    artifacts_dir: join(directory, "artifacts"),
+    data_dir: join(directory, "data"),
+    logs_dir: join(directory, "logs"),
+    sensor: { worker_name: "embedding" },
+  };
+  const { config } = loadConfig({
+    flags: { config: "config.yaml" },
+    env: {},
+    cwd: directory,
+    hostname: "here",
+    readFile: () => JSON.stringify(settings),
+  });
+  return config;
+}
