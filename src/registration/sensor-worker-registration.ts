@@ -50,7 +50,10 @@ export type HeartbeatOutcome =
   | { readonly kind: "superseded" }
   | { readonly kind: "unreachable"; readonly error: unknown };
 
-/** How long to wait for whoever holds the lock without a lease: it may be about to write its lease. */
+/**
+ * How long to wait for the name's lock when somebody has it: one that was killed a moment ago, whose
+ * connection the server is still closing, or one that starts now and is about to write its lease.
+ */
 const lockPatienceMs = 1_000;
 const lockRetryMs = 100;
 
@@ -148,7 +151,7 @@ export class SensorWorkerRegistration {
     return await rowsOf(database, markStaleWorkers, { staleAfterSeconds: staleAfterMs / 1000 });
   }
 
-  /** @returns undefined when it is worth waiting: the lock is held by someone who may be about to register */
+  /** @returns undefined when it is worth waiting: somebody has the lock, perhaps for a moment only */
   async #registerOnce(isPatient: boolean): Promise<Id | undefined> {
     const { database, worker, staleAfterMs } = this.#options;
     return await database.transaction(async (transaction) => {
@@ -159,8 +162,8 @@ export class SensorWorkerRegistration {
       });
       // Holding the lock ourselves, whatever lease is left is a dead sensor worker's. Action workers hold no lock.
       const isDead = this.#lock !== undefined && holder?.role !== "action";
-      if (holder?.isAlive === true && !isDead) throw nameTaken(worker.name, holder);
       if (isPatient) return undefined;
+      if (holder?.isAlive === true && !isDead) throw nameTaken(worker.name, holder);
 
       const input = { ...worker, capabilities: this.#capabilities };
       const registered = await rowOf(transaction, registerWorker, input);
