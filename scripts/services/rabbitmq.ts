@@ -12,10 +12,10 @@ import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, open, readFile, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { freePort } from "./free-port.ts";
 
 const programs = "/usr/lib/rabbitmq/bin";
 const credentials = "attune:attune";
@@ -97,17 +97,6 @@ export async function startRabbitmq(options: RabbitmqOptions): Promise<RabbitmqS
   };
   await server.start();
   return server;
-}
-
-/** A port of 127.0.0.1 that nobody listens on at the moment. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  if (address === null || typeof address === "string") throw new Error("a TCP server has an address");
-  return address.port;
 }
 
 async function prepare({ directory, port, managementPort }: RabbitmqOptions): Promise<NodeJS.ProcessEnv> {

@@ -7,9 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { requireInstalled } from "../services/debian-packages.ts";
+import { freePort } from "../services/free-port.ts";
 import { isPostgresInstalled } from "../services/postgres-cluster.ts";
 import { startPostgres } from "../services/postgres.ts";
-import { freePort, isRabbitmqInstalled, startRabbitmq } from "../services/rabbitmq.ts";
+import { isRabbitmqInstalled, startRabbitmq } from "../services/rabbitmq.ts";
 
 const localDatabaseUrl = "postgresql://attune:attune@127.0.0.1:5432/postgres";
 const localBrokerUrl = "amqp://attune:attune@127.0.0.1:5672";

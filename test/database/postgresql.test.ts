@@ -4,8 +4,13 @@ import { classifyDatabaseError } from "../../src/database/errors.ts";
 import { openPostgresql, type PostgresqlOptions } from "../../src/database/postgresql.ts";
 import { silentLogger, type Logger } from "../../src/telemetry/logger.ts";
 import { startFaultProxy, type FaultProxy } from "../support/fault-proxy.ts";
-import { asSuperuser, emptyDatabase, freshDatabase, type FreshDatabase } from "../support/postgres.ts";
-import { startPrivatePostgres } from "../support/private-postgres.ts";
+import {
+  asSuperuser,
+  emptyDatabase,
+  freshDatabase,
+  privatePostgres,
+  type FreshDatabase,
+} from "../support/postgres.ts";
 import { testConformance } from "./conformance.ts";
 
 /** Far beyond what it takes, for a busy machine. */
@@ -232,7 +237,10 @@ describe("a connection that fails", () => {
     proxy.resume();
     await expect.poll(() => database.health().state, soon).toBe("up");
 
-    expect(lines).toEqual(["warn the database does not answer; trying again", "info the database answers again"]);
+    expect(lines).toEqual([
+      "warn the database does not answer; trying again",
+      "info the database answers again",
+    ]);
   });
 
   test("closing is bounded when no connection answers", async () => {
@@ -256,7 +264,7 @@ describe("a connection that fails", () => {
 test.each(["stop", "kill"] as const)(
   "after a %s and start of the server everything works again",
   async (end) => {
-    await using server = await startPrivatePostgres();
+    await using server = await privatePostgres();
     await using database = await openPostgresql({ url: server.url, logger: silentLogger, heartbeatMs: 200 });
     const heard: (string | undefined)[] = [];
     await database.listen("restart", (payload) => heard.push(payload));

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { expect, test } from "vitest";
+import { freePort } from "../../scripts/services/free-port.ts";
 import { startPostgres } from "../../scripts/services/postgres.ts";
-import { freePort } from "../../scripts/services/rabbitmq.ts";
 import { isRunning } from "../support/is-running.ts";
 
 test("a private cluster is durable, keeps its rows through a kill, and leaves nothing behind", async () => {

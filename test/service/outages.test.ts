@@ -12,8 +12,7 @@ import { openPostgresql } from "../../src/database/postgresql.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
 import { startFaultProxy } from "../support/fault-proxy.ts";
-import { freshDatabase } from "../support/postgres.ts";
-import { startPrivatePostgres } from "../support/private-postgres.ts";
+import { freshDatabase, privatePostgres } from "../support/postgres.ts";
 import { freshVhost, privateBroker } from "../support/rabbitmq.ts";
 import { startCounting } from "./counting.ts";
 
@@ -32,7 +31,7 @@ async function logLineCount({ logPath }: AgentFolder): Promise<number> {
 }
 
 test("PostgreSQL restarts under load", { timeout: 120_000 }, async () => {
-  await using server = await startPrivatePostgres();
+  await using server = await privatePostgres();
   await using database = await openPostgresql({ url: server.url, logger: silentLogger });
   await migrate(database, loadMigrations(), silentLogger);
   await using vhost = await freshVhost();

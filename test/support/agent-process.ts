@@ -7,7 +7,7 @@ import { mkdtempDisposable, open, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { repositoryRoot } from "../../scripts/repository.ts";
-import { freePort } from "../../scripts/services/rabbitmq.ts";
+import { freePort } from "../../scripts/services/free-port.ts";
 import { settlesWithin } from "../../src/concurrency/settles-within.ts";
 
 const stopLimitMs = 60_000;

@@ -1,18 +1,23 @@
 /**
- * A PostgreSQL database of its own for each test, in tens of milliseconds: a clone of a template with
- * all migrations.
+ * PostgreSQL for tests: a database of one's own on the shared server, in tens of milliseconds, or a whole
+ * private server.
  *
- * The template is named after the migrations' content and made once per server, by whichever test
+ * Such a database is a clone of a template with all migrations. The template is named after the migrations' content and made once per server, by whichever test
  * process comes first; the others wait for it under an advisory lock.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { hostname } from "node:os";
+import { mkdtemp, rm } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
 import { Client } from "pg";
+import { freePort } from "../../scripts/services/free-port.ts";
+import { startPostgres, type PostgresServer } from "../../scripts/services/postgres.ts";
 import type { Database } from "../../src/database/database.ts";
 import { loadMigrations } from "../../src/database/embedded-migrations.ts";
 import { migrate } from "../../src/database/migrate.ts";
 import { openPostgresql, type PostgresqlOptions } from "../../src/database/postgresql.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
+import { isRunning } from "./is-running.ts";
 
 export interface FreshDatabase extends AsyncDisposable {
   readonly url: string;
@@ -54,6 +59,18 @@ export async function freshDatabase(options: Partial<PostgresqlOptions> = {}): P
 export async function emptyDatabase(): Promise<{ readonly url: string } & AsyncDisposable> {
   const name = await createDatabase("template0");
   return { url: urlOf(name), [Symbol.asyncDispose]: () => dropDatabase(name) };
+}
+
+/** A server of the test's own, to be stopped, killed and restarted; gone with its files on disposal. */
+export async function privatePostgres(): Promise<PostgresServer> {
+  const directory = await mkdtemp(join(tmpdir(), "attune-postgres-"));
+  const server = await startPostgres({ directory, port: await freePort() });
+  const stop = server[Symbol.asyncDispose].bind(server);
+  server[Symbol.asyncDispose] = async () => {
+    await stop();
+    await rm(directory, { recursive: true, force: true });
+  };
+  return server;
 }
 
 /** Runs statements as the server's superuser, each call on a connection of its own. */
@@ -114,15 +131,6 @@ async function dropOrphans(client: Client): Promise<void> {
   for (const { name } of rows) {
     const pid = Number(name.slice(ownPrefix.length + 1).split("_")[0]);
     if (!isRunning(pid)) await client.query(`drop database if exists ${name} with (force)`);
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }
 

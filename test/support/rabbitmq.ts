@@ -8,7 +8,8 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, startRabbitmq, type RabbitmqServer } from "../../scripts/services/rabbitmq.ts";
+import { freePort } from "../../scripts/services/free-port.ts";
+import { startRabbitmq, type RabbitmqServer } from "../../scripts/services/rabbitmq.ts";
 
 const brokerUrl = process.env["ATTUNE_TEST_RABBITMQ_URL"] ?? "amqp://attune:attune@127.0.0.1:5672";
 const managementUrl =
