@@ -46,12 +46,12 @@ async function buildExecutable(): Promise<void> {
   await using work = await mkdtempDisposable(join(distribution, "build-"));
 
   const node = await findNode(repository, architecture);
-  const { path: script, metafile } = await bundle(repository, "src/main.ts", work.path);
+  const scripts = await bundle(repository, work.path);
   const assets = await collectAssets(repository);
   const executable = await makeSingleExecutable({
     architecture,
     node,
-    script,
+    scripts,
     assets,
     workDirectory: work.path,
   });
@@ -69,7 +69,7 @@ async function buildExecutable(): Promise<void> {
     before: program,
     inEmptyRoot: !values["without-empty-root"],
   });
-  const components = await collectComponents({ repository, architecture, metafile });
+  const components = await collectComponents({ repository, architecture, metafiles: scripts.metafiles });
   await writeFile(join(distribution, `${fileName}.licences.txt`), licenceText(components));
   await writeFile(join(distribution, `${fileName}.cdx.json`), billOfMaterials(components));
   await writeChecksums(distribution);

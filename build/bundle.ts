@@ -1,40 +1,101 @@
 /**
- * All of `src/` and what it imports as one script, ready to be put into the executable.
+ * All of `src/` and what it imports as two scripts, ready to be put into the executable.
  *
- * CommonJS and not minified: both start faster (Node keeps no code cache of ES modules in executables, and
- * long lines cost the parser nothing that names do not). A module that is imported by `import()` is
- * evaluated when that runs, with all that only it imports; so `--version` does not pay for a database
- * driver.
+ * Node reads the executable's main script whole before it runs a line of it; with everything in it, that took
+ * 50 ms. So the main script has what every call needs, and --detect-only. All else that src/agent/cli.ts
+ * imports by `import()` is in the second one, the commands script, which travels as an asset and is read
+ * when the first of these is called (build/runtime/commands-script.ts). In it, each is evaluated when it is
+ * called, with all that only it imports; so `migrate` does not pay for an HTTP server.
+ *
+ * Both are CommonJS and not minified, which starts faster: Node keeps no code cache of ES modules in
+ * executables, and stack traces stay readable.
  */
-import { build, type Metafile } from "esbuild";
-import { join } from "node:path";
+import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
+import { dirname, join, resolve } from "node:path";
 
 export interface Bundle {
-  readonly path: string;
-  /** Which files of which packages went into it. */
-  readonly metafile: Metafile;
+  /** Paths of the two scripts. */
+  readonly main: string;
+  readonly commands: string;
+  /** Which files of which packages went into them. */
+  readonly metafiles: readonly Metafile[];
 }
 
-export async function bundle(repository: string, entry: string, workDirectory: string): Promise<Bundle> {
-  const path = join(workDirectory, "agent.cjs");
-  const { metafile } = await build({
+/** Who imports commands, and which of them stays in the main script. */
+const commandLine = "src/agent/cli.ts";
+const mainCommand = "./commands/detect-only.ts";
+
+const commandsScriptLoader = "build/runtime/commands-script.ts";
+
+export async function bundle(repository: string, workDirectory: string): Promise<Bundle> {
+  const commandPaths = new Set<string>();
+  const main = join(workDirectory, "agent.cjs");
+  const { metafile: mainMetafile } = await build({
+    ...common(repository),
+    entryPoints: ["src/main.ts"],
+    outfile: main,
+    plugins: [leaveOutCommands(repository, commandPaths)],
+  });
+
+  const commands = join(workDirectory, "commands.cjs");
+  const { metafile: commandsMetafile } = await build({
+    ...common(repository),
+    stdin: { contents: commandsEntry(commandPaths), resolveDir: repository, sourcefile: "commands.js" },
+    outfile: commands,
+    // A library's way to its own files leads beside the executable, where they are not: what we need of
+    // them is among the assets.
+    banner: { js: 'const ownUrl = require("node:url").pathToFileURL(process.execPath).href;' },
+    define: { "import.meta.url": "ownUrl" },
+  });
+  return { main, commands, metafiles: [mainMetafile, commandsMetafile] };
+}
+
+function common(repository: string) {
+  return {
     absWorkingDir: repository,
-    entryPoints: [entry],
-    outfile: path,
     bundle: true,
     metafile: true,
     platform: "node",
     format: "cjs",
     target: "node26",
-    // Node 26 has it; without this, esbuild would lower it to helper functions.
+    // Node 26 has it; without this, esbuild would lower it to functions of its own.
     supported: { using: true },
-    // A library's way to its own files leads beside the executable, where they are not: what we need of
-    // them is among the assets.
-    banner: { js: 'const ownUrl = require("node:url").pathToFileURL(process.execPath).href;' },
-    define: { "import.meta.url": "ownUrl" },
+    // One byte per character: what is read as latin1 needs no decoding.
+    charset: "ascii",
     logLevel: "warning",
     logOverride: { "empty-import-meta": "silent" },
     legalComments: "none",
+  } satisfies BuildOptions;
+}
+
+/** Puts in each command's place a module that takes it from the commands script, and notes its path. */
+function leaveOutCommands(repository: string, commandPaths: Set<string>): Plugin {
+  const namespace = "command";
+  const importer = join(repository, commandLine);
+  return {
+    name: "leave-out-commands",
+    setup(hooks) {
+      hooks.onResolve({ filter: /^\.\// }, (args) => {
+        const isCommand = args.kind === "dynamic-import" && args.importer === importer;
+        if (!isCommand || args.path === mainCommand) return undefined;
+        return { namespace, path: resolve(dirname(importer), args.path) };
+      });
+      hooks.onLoad({ filter: /./, namespace }, ({ path }) => {
+        commandPaths.add(path);
+        const contents = `
+          const { loadCommand } = require(${JSON.stringify(`./${commandsScriptLoader}`)});
+          module.exports = loadCommand(${JSON.stringify(path)});`;
+        return { contents, resolveDir: repository };
+      });
+    },
+  };
+}
+
+/** A function for each command, by its path, that evaluates its module. */
+function commandsEntry(paths: ReadonlySet<string>): string {
+  const entries = [...paths].map((path) => {
+    const quoted = JSON.stringify(path);
+    return `${quoted}: () => require(${quoted}),`;
   });
-  return { path, metafile };
+  return `module.exports = {\n${entries.join("\n")}\n};`;
 }

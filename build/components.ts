@@ -25,15 +25,15 @@ export interface Component {
 export interface Bundled {
   readonly repository: string;
   readonly architecture: Architecture;
-  readonly metafile: Metafile;
+  readonly metafiles: readonly Metafile[];
 }
 
 export async function collectComponents({
   repository,
   architecture,
-  metafile,
+  metafiles,
 }: Bundled): Promise<Component[]> {
-  const packages = new Set(Object.keys(metafile.inputs).flatMap(packageFolder));
+  const packages = new Set(metafiles.flatMap(({ inputs }) => Object.keys(inputs)).flatMap(packageFolder));
   // Its files are among the assets, whatever of its code is in the script.
   packages.add("node_modules/@electric-sql/pglite");
   const npm = await Promise.all(

@@ -7,12 +7,15 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { chmod, readFile, stat, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Architecture } from "./architecture.ts";
 import type { Assets } from "./assets.ts";
+import type { Bundle } from "./bundle.ts";
+import { makeCodeCache } from "./code-cache.ts";
 import { nodeVersionOf, type NodeBinaries } from "./node-binary.ts";
 import { slimNode } from "./slim-node.ts";
+import { commandsScriptKeys } from "./runtime/commands-script.ts";
 import { runTool } from "./toolchain.ts";
 
 /** Node looks for the blob under this name, and only if this mark in itself says that there is one. */
@@ -22,7 +25,7 @@ const sentinelFuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 export interface SingleExecutableParts {
   readonly architecture: Architecture;
   readonly node: NodeBinaries;
-  readonly script: string;
+  readonly scripts: Pick<Bundle, "main" | "commands">;
   readonly assets: Assets;
   readonly workDirectory: string;
 }
@@ -54,21 +57,28 @@ export async function makeSingleExecutable(parts: SingleExecutableParts): Promis
  */
 const heapFlags = ["--max-semi-space-size=4", "--heap-growing-percent=40", "--v8-pool-size=1"];
 
-async function makeBlob({ node, script, assets, workDirectory }: SingleExecutableParts): Promise<string> {
+async function makeBlob({ node, scripts, assets, workDirectory }: SingleExecutableParts): Promise<string> {
   const output = join(workDirectory, "agent.blob");
   const configuration = join(workDirectory, "sea.json");
+  // What V8 keeps of compiled code is of use to the same kind of machine only.
+  const isForThisMachine = node.builder === node.target;
+  const commands: Record<string, string> = { [commandsScriptKeys.script]: scripts.commands };
+  if (isForThisMachine) {
+    const codeCache = join(workDirectory, "commands.cache");
+    makeCodeCache(node.builder, heapFlags, scripts.commands, codeCache);
+    commands[commandsScriptKeys.codeCache] = codeCache;
+  }
   await writeFile(
     configuration,
     JSON.stringify({
-      main: script,
+      main: scripts.main,
       output,
-      assets,
+      assets: { ...assets, ...commands },
       disableExperimentalSEAWarning: true,
       // The image's NODE_OPTIONS are not for us; the stub hides them, and this holds where it does not run.
       execArgvExtension: "none",
       execArgv: heapFlags,
-      // What V8 keeps of compiled code is of use to the same kind of machine only.
-      useCodeCache: node.builder === node.target,
+      useCodeCache: isForThisMachine,
     }),
   );
   // V8 takes its code cache only from a process of the same flags.
@@ -80,7 +90,7 @@ async function makeBlob({ node, script, assets, workDirectory }: SingleExecutabl
 
 /** In a process of its own: it takes most of a gigabyte, and complains about the names of Node's notes. */
 function inject({ builder }: NodeBinaries, executable: string, blob: string): void {
-  const postject = join(dirname(createRequire(import.meta.url).resolve("postject")), "cli.js");
+  const postject = fileURLToPath(new URL("cli.js", import.meta.resolve("postject")));
   execFileSync(builder, [postject, executable, resource, blob, "--sentinel-fuse", sentinelFuse], {
     stdio: "pipe",
   });

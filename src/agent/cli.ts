@@ -7,7 +7,7 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import type { ExitCode, Invocation } from "./invocation.ts";
-import { agentVersion } from "./version.ts";
+import { versionText } from "./version.ts";
 
 const program = "attune-sensor-agent";
 
@@ -32,7 +32,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
 
   const root = new Command(program)
     .description("Runs sensors in any container image: events in, matched rules and enforcements out.")
-    .version(`${program} ${agentVersion}`, "-V, --version")
+    .version(versionText, "-V, --version")
     .option("-c, --config <path>", "configuration file (else $ATTUNE_CONFIG, else ./config.yaml if present)")
     .option("-n, --name <name>", "worker name of this process")
     .option("--detect-only", "print which interpreters this image has, and end")
