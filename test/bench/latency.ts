@@ -6,7 +6,7 @@
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
 import { agentCommand } from "./rig/agent-command.ts";
-import { startAgent, until, type Emission } from "./rig/agent.ts";
+import { startBenchAgent, until, type Emission } from "./rig/agent.ts";
 import { minimalLatenciesMs } from "./rig/minimal-path.ts";
 import { watchQueue } from "./rig/queue.ts";
 import { quantile, report, type Finding } from "./rig/report.ts";
@@ -57,7 +57,7 @@ async function measureAgent(emission: Emission): Promise<number[]> {
     const message: { payload: { payload: { writtenAtUs: number } } } = JSON.parse(body.toString("utf8"));
     latencies.push((nowUs - message.payload.payload.writtenAtUs) / 1_000);
   });
-  await using agent = await startAgent(database, vhost, emission);
+  await using agent = await startBenchAgent(database, vhost, emission);
   const limitMs = (seconds + 60) * 1_000;
   await until(agent, async () => latencies.length >= emission.count, limitMs, "not every event was consumed");
   return latencies;

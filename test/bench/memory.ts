@@ -12,7 +12,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
 import { agentCommand } from "./rig/agent-command.ts";
-import { startAgent, until } from "./rig/agent.ts";
+import { startBenchAgent, until } from "./rig/agent.ts";
 import { watchQueue } from "./rig/queue.ts";
 import { quantile, report } from "./rig/report.ts";
 
@@ -54,7 +54,7 @@ async function sampleAgent(): Promise<number[]> {
     consumed += 1;
   });
   const count = minutes * 60 * perSecond;
-  await using agent = await startAgent(database, vhost, { count, perSecond });
+  await using agent = await startBenchAgent(database, vhost, { count, perSecond });
   await until(agent, async () => consumed > 0, 60_000, "no event arrived");
 
   const values: number[] = [];

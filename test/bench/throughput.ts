@@ -13,7 +13,7 @@ import { promisify } from "node:util";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
 import { agentCommand } from "./rig/agent-command.ts";
-import { startAgent, until } from "./rig/agent.ts";
+import { startBenchAgent, until } from "./rig/agent.ts";
 import { watchQueue } from "./rig/queue.ts";
 import { median, report } from "./rig/report.ts";
 
@@ -66,7 +66,7 @@ async function measureAgent(): Promise<number> {
   await using database = await freshDatabase();
   await using vhost = await freshVhost();
   await using queue = await watchQueue(vhost.url);
-  await using agent = await startAgent(database, vhost, { count: events, perSecond: 0 });
+  await using agent = await startBenchAgent(database, vhost, { count: events, perSecond: 0 });
 
   let begunAtMs = 0;
   let depthAtBegin = 0;

@@ -11,7 +11,7 @@ import { loadMigrations } from "../../src/database/embedded-migrations.ts";
 import { openEmbedded } from "../../src/database/embedded.ts";
 import { migrate } from "../../src/database/migrate.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
-import { agentFolder, ready, startAgent } from "../support/agent-process.ts";
+import { agentFolder, metric, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
 import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
 
 async function withDatabase<Result>(
@@ -52,14 +52,14 @@ test(
     for (let round = 0; round < 2; round += 1) {
       await using agent = await startAgent(folder);
       await ready(agent, folder, 60_000);
-      await storedMoreThan(folder.apiUrl, 50);
+      await storedMoreThan(folder, 50);
       agent.kill("SIGKILL");
       await agent.ended;
     }
     {
       await using agent = await startAgent(folder);
       await ready(agent, folder, 60_000);
-      await storedMoreThan(folder.apiUrl, 0);
+      await storedMoreThan(folder, 0);
       await writeFile(enoughFile, "");
       agent.kill("SIGTERM");
       expect(await agent.ended).toBe(0);
@@ -82,11 +82,8 @@ test(
   },
 );
 
-async function storedMoreThan(apiUrl: string, count: number): Promise<void> {
-  const stored = async (): Promise<number> => {
-    const text = await (await fetch(`${apiUrl}/metrics`)).text();
-    const line = text.split("\n").find((each) => each.startsWith("attune_sensor_agent_events_stored_total{"));
-    return Number(line?.split(" ").at(-1) ?? 0);
-  };
-  await expect.poll(stored, { timeout: 60_000 }).toBeGreaterThan(count);
+async function storedMoreThan(folder: AgentFolder, count: number): Promise<void> {
+  await expect
+    .poll(() => metric(folder, "attune_sensor_agent_events_stored_total"), { timeout: 60_000 })
+    .toBeGreaterThan(count);
 }

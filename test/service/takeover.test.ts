@@ -3,7 +3,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
+import { metric, ready, startAgent } from "../support/agent-process.ts";
 import { query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
@@ -17,12 +17,6 @@ async function owner({ database }: Counting): Promise<string | undefined> {
     "select worker.name from sensor_assignment join worker on worker.id = sensor_assignment.worker",
   );
   return row?.name;
-}
-
-async function metric({ apiUrl }: AgentFolder, name: string): Promise<number> {
-  const text = await (await fetch(`${apiUrl}/metrics`)).text();
-  const line = text.split("\n").find((each) => each.startsWith(`${name} `) || each.startsWith(`${name}{`));
-  return Number(line?.split(" ").at(-1) ?? Number.NaN);
 }
 
 test("when the owner is killed the other takes over from the checkpoint", { timeout: 90_000 }, async () => {

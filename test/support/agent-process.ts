@@ -65,13 +65,21 @@ export interface AgentProcess extends AsyncDisposable {
   assertRunning(): Promise<void>;
 }
 
+export interface AgentStart {
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Instead of the sources. */
+  readonly command?: { readonly file: string; readonly args: readonly string[] };
+}
+
+const sources = { file: process.execPath, args: [join(repositoryRoot, "src/main.ts")] };
+
 /** Starts the agent; disposing stops it as an operator would, and kills it if it does not. */
 export async function startAgent(
   { configPath, logPath }: AgentFolder,
-  environment: Readonly<Record<string, string>> = {},
+  { environment = {}, command: { file, args } = sources }: AgentStart = {},
 ): Promise<AgentProcess> {
   await using log = await open(logPath, "a");
-  const agent = spawn(process.execPath, [join(repositoryRoot, "src/main.ts"), "--config", configPath], {
+  const agent = spawn(file, [...args, "--config", configPath], {
     env: { ...process.env, ...environment },
     stdio: ["ignore", log.fd, log.fd],
   });
@@ -105,6 +113,13 @@ export async function ready(agent: AgentProcess, { apiUrl }: AgentFolder, limitM
     deadline.throwIfAborted();
     await settlesWithin(agent.ended, 10);
   }
+}
+
+/** The value of the metric's first series; NaN while there is none. */
+export async function metric({ apiUrl }: AgentFolder, name: string): Promise<number> {
+  const text = await (await fetch(`${apiUrl}/metrics`)).text();
+  const line = text.split("\n").find((each) => each.startsWith(`${name} `) || each.startsWith(`${name}{`));
+  return Number(line?.split(" ").at(-1) ?? Number.NaN);
 }
 
 async function answers(url: string): Promise<boolean> {

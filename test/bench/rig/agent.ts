@@ -1,18 +1,12 @@
 /** The agent as a process of its own, with one stream sensor and one rule that matches one event in ten. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempDisposable, open, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { repositoryRoot } from "../../../scripts/repository.ts";
-import { settlesWithin } from "../../../src/concurrency/settles-within.ts";
 import type { Database } from "../../../src/database/database.ts";
+import { agentFolder, startAgent, type AgentProcess } from "../../support/agent-process.ts";
 import type { FreshDatabase } from "../../support/postgres.ts";
 import type { FreshVhost } from "../../support/rabbitmq.ts";
 import { agentCommand } from "./agent-command.ts";
-
-const stopLimitMs = 40_000;
 
 export interface Emission {
   readonly count: number;
@@ -20,61 +14,25 @@ export interface Emission {
   readonly perSecond: number;
 }
 
-export interface AgentUnderTest extends AsyncDisposable {
-  readonly pid: number;
-  /** Throws with the end of the agent's log when it has ended. */
-  assertRunning(): Promise<void>;
-}
-
-export async function startAgent(
+export async function startBenchAgent(
   { url, database }: FreshDatabase,
   vhost: FreshVhost,
   emission: Emission,
-): Promise<AgentUnderTest> {
+): Promise<AgentProcess> {
   await defineBenchPack(database, emission);
-  const directory = await mkdtempDisposable(join(tmpdir(), "attune-bench-"));
-  const config = join(directory.path, "config.yaml");
-  await writeFile(
-    config,
-    JSON.stringify({
-      database: { url },
-      message_queue: { url: vhost.url },
-      api: { port: 0 },
-      packs_base_dir: join(repositoryRoot, "test/bench/packs"),
-      runtime_envs_dir: join(directory.path, "runtime_envs"),
-      artifacts_dir: join(directory.path, "artifacts"),
-      data_dir: join(directory.path, "data"),
-      logs_dir: join(directory.path, "logs"),
-      sensor: { worker_name: "bench" },
+  await using parts = new AsyncDisposableStack();
+  const folder = parts.use(
+    await agentFolder({
+      databaseUrl: url,
+      brokerUrl: vhost.url,
+      packsDirectory: join(repositoryRoot, "test/bench/packs"),
+      workerName: "bench",
     }),
   );
-  const logPath = join(directory.path, "agent.log");
-  await using log = await open(logPath, "w");
-  const { file, args } = agentCommand();
-  const agent = spawn(file, [...args, "--config", config], {
-    env: { ...process.env, ATTUNE_SENSOR_RUNTIMES: "node" },
-    stdio: ["ignore", log.fd, log.fd],
-  });
-  await once(agent, "spawn");
-  const ended = once(agent, "exit");
-  const hasEnded = (): boolean => agent.exitCode !== null || agent.signalCode !== null;
-
-  return {
-    pid: agent.pid ?? 0,
-    async assertRunning() {
-      if (!hasEnded()) return;
-      const lines = (await readFile(logPath, "utf8")).split("\n");
-      throw new Error(
-        `the agent ended with ${agent.exitCode ?? agent.signalCode}:\n${lines.slice(-20).join("\n")}`,
-      );
-    },
-    async [Symbol.asyncDispose]() {
-      agent.kill("SIGTERM");
-      if (!hasEnded() && !(await settlesWithin(ended, stopLimitMs))) agent.kill("SIGKILL");
-      if (!hasEnded()) await ended;
-      await directory[Symbol.asyncDispose]();
-    },
-  };
+  const environment = { ATTUNE_SENSOR_RUNTIMES: "node" };
+  const agent = parts.use(await startAgent(folder, { environment, command: agentCommand() }));
+  const both = parts.move();
+  return { ...agent, [Symbol.asyncDispose]: () => both.disposeAsync() };
 }
 
 async function defineBenchPack(database: Database, emission: Emission): Promise<void> {
@@ -106,7 +64,7 @@ async function defineBenchPack(database: Database, emission: Emission): Promise<
 
 /** Waits until the condition holds, asking every few milliseconds; throws after the limit. */
 export async function until(
-  agent: AgentUnderTest,
+  agent: AgentProcess,
   holds: () => Promise<boolean>,
   limitMs: number,
   complaint: string,
