@@ -97,17 +97,24 @@ async function missingReferences(
   for (const definition of vanished) existing.delete(keyOf(definition));
   const definitions = packs.flatMap((pack) => pack.definitions);
   for (const definition of definitions) existing.set(keyOf(definition), definition);
-  const refsOfKind = (kind: Kind): readonly string[] =>
-    [...existing.values()].flatMap((each) => (each.kind === kind ? [each.ref] : []));
-
   return definitions
     .flatMap(({ references }) => references)
     .filter((reference) => !existing.has(keyOf(reference)))
     .map(({ kind, ref, ifMissing }) => {
-      const nearest = nearestName(ref, refsOfKind(kind));
+      const nearest = nearestRef(kind, ref, existing.values());
       const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
       return { ...ifMissing, reason: `${ifMissing.reason}${hint}` };
     });
+}
+
+/** Only names under the same prefix are compared: refs of one pack would resemble each other by that alone. */
+function nearestRef(kind: Kind, ref: string, existing: Iterable<Named>): string | undefined {
+  const prefix = ref.slice(0, ref.lastIndexOf(".") + 1);
+  const names = [...existing]
+    .filter((each) => each.kind === kind && each.ref.startsWith(prefix))
+    .map((each) => each.ref.slice(prefix.length));
+  const nearest = nearestName(ref.slice(prefix.length), names);
+  return nearest === undefined ? undefined : `${prefix}${nearest}`;
 }
 
 async function upsertAll(

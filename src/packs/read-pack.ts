@@ -16,11 +16,21 @@ export type PackReport =
   | { readonly kind: "rejected"; readonly problems: readonly PackProblem[] };
 
 export async function readPack(directory: string): Promise<PackReport> {
+  const unusable = await folderProblem(directory);
+  if (unusable !== undefined) {
+    const problem = { directory, file: null, line: 1, field: null, reason: unusable };
+    return { kind: "rejected", problems: [problem] };
+  }
   const manifest = await readManifest(directory);
-  if (manifest.kind === "rejected") return manifest;
-  const { fields } = manifest.definition;
-
   const files = (await Promise.all(kinds.map((kind) => readKind(directory, kind)))).flat();
+  if (manifest.kind === "rejected") {
+    // Without the pack's ref, no more can be said of its files than what each says by itself.
+    return {
+      kind: "rejected",
+      problems: [...manifest.problems, ...files.flatMap(({ problems }) => problems)],
+    };
+  }
+  const { fields } = manifest.definition;
   const ownRuntimes = files.flatMap(({ kind, ref }) => (kind === "runtime" && ref !== null ? [ref] : []));
   const context = {
     directory,
@@ -41,11 +51,6 @@ export async function readPack(directory: string): Promise<PackReport> {
 }
 
 async function readManifest(directory: string): Promise<FileReport<"pack">> {
-  const unusable = await folderProblem(directory);
-  if (unusable !== undefined) {
-    const problem = { directory, file: null, line: 1, field: null, reason: unusable };
-    return { kind: "rejected", problems: [problem] };
-  }
   for (const file of ["pack.yaml", "pack.yml"]) {
     const text = await readText(directory, file);
     if (text.kind === "read") return readDefinition("pack", { directory, file, text: text.text });
@@ -69,14 +74,27 @@ interface FileOfKind {
   /** As written; null when the file could not be read that far. */
   readonly ref: string | null;
   readonly warnings: readonly PackProblem[];
+  /** Of the file by itself. */
+  readonly problems: readonly PackProblem[];
   readonly complete: (context: PackContext) => Promise<DefinitionReport>;
 }
 
 /** All files of one kind, in the order of their names. */
 async function readKind(directory: string, kind: Kind): Promise<FileOfKind[]> {
   const folder = `${kind}s`;
-  const names = await yamlNames(join(directory, folder));
-  return Promise.all(names.map((name) => readFileOfKind(directory, kind, join(folder, name))));
+  try {
+    const names = await yamlNames(join(directory, folder));
+    return await Promise.all(names.map((name) => readFileOfKind(directory, kind, join(folder, name))));
+  } catch (error) {
+    const reason = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    return [
+      rejectedFile(kind, [{ directory: join(directory, folder), file: null, line: 1, field: null, reason }]),
+    ];
+  }
+}
+
+function rejectedFile(kind: Kind, problems: readonly PackProblem[]): FileOfKind {
+  return { kind, ref: null, warnings: [], problems, complete: async () => ({ problems }) };
 }
 
 async function readFileOfKind(directory: string, kind: Kind, file: string): Promise<FileOfKind> {
@@ -85,12 +103,10 @@ async function readFileOfKind(directory: string, kind: Kind, file: string): Prom
     source.kind === "read"
       ? readDefinition(kind, { directory, file, text: source.text })
       : { kind: "rejected" as const, problems: [source.problem] };
-  if (report.kind === "rejected") {
-    return { kind, ref: null, warnings: [], complete: async () => ({ problems: report.problems }) };
-  }
+  if (report.kind === "rejected") return rejectedFile(kind, report.problems);
   const { definition, warnings } = report;
   const complete = (context: PackContext) => completeDefinition(kind, definition, context);
-  return { kind, ref: definition.fields.ref, warnings, complete };
+  return { kind, ref: definition.fields.ref, warnings, problems: [], complete };
 }
 
 type Text =

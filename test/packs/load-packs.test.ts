@@ -157,6 +157,20 @@ test("a reference to nothing is refused by file, line and field, and then nothin
   expect(await rows(fresh.database, "select from pack where ref = 'demo'")).toEqual([]);
 });
 
+test("a reference to nothing names what was probably meant, and where a runtime can come from", async () => {
+  await using fresh = await freshDatabase();
+  await using folder = await packFolder({
+    ...demoPack,
+    "rules/noted.yaml": "ref: noted\ntrigger: tickk\naction: note\n",
+    "sensors/lisp.yaml": "ref: lisp\nruntime: lisp\nentrypoint: clock.rb\nprotocol: poll\ntrigger: tick\n",
+  });
+
+  const loading = load(fresh.database, [folder.directory]);
+
+  await expect(loading).rejects.toThrow(/trigger demo\.tickk, .*; did you mean demo\.tick\?$/m);
+  await expect(loading).rejects.toThrow(/runtime core\.sensor\.lisp, .* in its folder runtimes$/m);
+});
+
 test("a reference to what this load removes is a reference to nothing", async () => {
   await using fresh = await freshDatabase();
   await using folder = await packFolder(demoPack);

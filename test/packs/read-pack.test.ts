@@ -162,6 +162,36 @@ test("a runtime that could never be verified is refused", async () => {
   ]);
 });
 
+test("a mistake in pack.yaml hides none in the other files", async () => {
+  const found = await problems({
+    "pack.yaml": "ref: demo\nversion: 1\n",
+    "triggers/tick.yaml": "label: Tick\n",
+  });
+
+  expect(found.some((problem) => problem.startsWith("pack.yaml:2 version"))).toBe(true);
+  expect(found).toContain("triggers/tick.yaml:1 ref is required");
+});
+
+test("what is no folder, and a folder of definitions that cannot be read, are told as such", async () => {
+  await using folder = await packFolder({
+    "pack.yaml": "ref: demo\n",
+    triggers: "a file where a folder should be\n",
+  });
+
+  expect(await readPack(`${folder.directory}/pack.yaml`)).toMatchObject({
+    problems: [{ file: null, reason: "is no folder; name the folder of a pack" }],
+  });
+  expect(await readPack(folder.directory)).toMatchObject({
+    problems: [
+      {
+        directory: `${folder.directory}/triggers`,
+        file: null,
+        reason: expect.stringContaining("ENOTDIR") as unknown,
+      },
+    ],
+  });
+});
+
 test("a folder without pack.yaml is no pack", async () => {
   await using folder = await packFolder({ "README.md": "hello" });
 
