@@ -16,6 +16,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import type { Database, HeldLock, Query, Queryable } from "./database.ts";
 import { lockDataDirectory } from "./data-directory.ts";
+import { engineFailureText } from "./engine-failure.ts";
 import { startEngine, type EmbeddedAssets } from "./embedded-engine.ts";
 import { maintain } from "./embedded-maintenance.ts";
 import { parameterText } from "./embedded-parameters.ts";
@@ -154,7 +155,7 @@ async function start(
     throw new OperatorError({
       code: "DATABASE_UNREACHABLE",
       attempt: `open the embedded database in ${directory}`,
-      reason: cause instanceof Error ? cause.message : String(cause),
+      reason: engineFailureText(cause),
       remedy: "make data_dir a folder that this user can write and that has room, or set database.url",
       cause,
     });
