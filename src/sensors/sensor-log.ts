@@ -107,13 +107,13 @@ export class SensorLog {
   }
 
   #lose(lines: number, reason: string): void {
-    const { logger, sensorRef, onLost } = this.#options;
+    const { logger, onLost } = this.#options;
     this.#linesLost += lines;
     onLost(lines);
     if (this.#isFailing) return;
     this.#isFailing = true;
     logger.warn(
-      { sensor_ref: sensorRef, file: this.#file, reason },
+      { file: this.#file, reason },
       "lines of a sensor's log are being lost; the sensor itself goes on",
     );
   }
