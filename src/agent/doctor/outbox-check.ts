@@ -15,7 +15,7 @@ export async function checkOutbox(database: Database): Promise<readonly Finding[
   if (depth === 0)
     return [good("messages", "none waits to be published", { facts: { depth, oldestSeconds } })];
 
-  const detail = `${depth} wait to be published, the oldest for ${durationText(oldestSeconds)}`;
+  const detail = `${depth} ${depth === 1 ? "waits" : "wait"} to be published, the oldest for ${durationText(oldestSeconds)}`;
   const facts = { depth, oldestSeconds };
   if (oldestSeconds < stuckAfterSeconds) return [good("messages", detail, { facts })];
   const workers = await rowsOf(database, readWorkerStandings, undefined);

@@ -17,11 +17,15 @@ export async function checkPackFiles(
   if (!existsSync(packs)) {
     const remedy = "mount the packs there, or set packs_base_dir";
     return [
-      wrong("pack files", `${packs} does not exist, ${scripts.length} scripts should be in it`, { remedy }),
+      wrong("pack files", `${packs} does not exist, and should hold ${counted(scripts.length)}`, { remedy }),
     ];
   }
   const problems = (await Promise.all(scripts.map((script) => scriptProblem(packs, script)))).flat();
-  return problems.length > 0 ? problems : [good("pack files", `${scripts.length} scripts are in ${packs}`)];
+  return problems.length > 0 ? problems : [good("pack files", `${counted(scripts.length)} in ${packs}`)];
+}
+
+function counted(scripts: number): string {
+  return scripts === 1 ? "1 script" : `${scripts} scripts`;
 }
 
 async function scriptProblem(
@@ -30,8 +34,12 @@ async function scriptProblem(
 ): Promise<readonly Finding[]> {
   if (packRef === null)
     return [wrong(`script of ${sensorRef}`, "the sensor belongs to no pack, so it has none")];
-  const problem = await entrypointProblem(join(packs, packRef), entrypoint, runtimeRef);
-  if (problem === undefined) return [];
-  const remedy = `mount or copy the pack ${packRef} to ${packs}, or set packs_base_dir`;
-  return [wrong(`script of ${sensorRef}`, `its entrypoint ${problem}`, { remedy })];
+  const subject = `script of ${sensorRef}`;
+  const folder = join(packs, packRef);
+  if (!existsSync(folder)) {
+    const remedy = "mount or copy the pack there, or set packs_base_dir";
+    return [wrong(subject, `its pack is not here: ${folder} does not exist`, { remedy })];
+  }
+  const problem = await entrypointProblem(folder, entrypoint, runtimeRef);
+  return problem === undefined ? [] : [wrong(subject, `its entrypoint ${problem}`)];
 }

@@ -188,7 +188,7 @@ test("an invalid rule, a silent worker, messages that are stuck and a broken env
   expect(exitCode).toBe(1);
   expect(report).toMatch(/^✗ rule my\.odd +is invalid and matches nothing: field is missing$/m);
   expect(report).toMatch(/^✗ worker silent +gives no sign of life from .*last heartbeat 4 h ago$/m);
-  expect(report).toMatch(/^✗ messages +\d+ wait to be published, the oldest for 3 min$/m);
+  expect(report).toMatch(/^✗ messages +\d+ waits? to be published, the oldest for 3 min$/m);
   expect(report).toMatch(/^✗ environment my python +the environment .+\/my\/python has no interpreter/m);
 });
 
@@ -198,7 +198,7 @@ test("a packs folder that is not there is one finding, not one for each sensor",
 
   const { report } = await examine({ DATABASE_URL: fresh.url, ATTUNE__PACKS_BASE_DIR: "/nonexistent/packs" });
 
-  expect(report).toMatch(/^✗ pack files +\/nonexistent\/packs does not exist, 1 scripts should be in it$/m);
+  expect(report).toMatch(/^✗ pack files +\/nonexistent\/packs does not exist, and should hold 1 script$/m);
 });
 
 // Opening an embedded database costs seconds of processor time, which a busy machine stretches.
