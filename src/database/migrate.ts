@@ -48,7 +48,8 @@ export async function migrate(
       throw sqlState(error) === undefined ? error : migrationFailed(database, migration, error);
     }
     const { version, name } = migration;
-    logger.info({ version, name, database: database.address }, "applied a migration");
+    const migration = `${version}_${name}`;
+    logger.info({ migration, database: database.address }, `applied migration ${migration}`);
     applied.push({ version, name });
   }
   warnOfDifferences(await appliedVersions(database), migrations, logger);
