@@ -16,31 +16,34 @@ let commands: Commands | undefined;
 
 /** The module of that path, evaluated. */
 export function loadCommand(path: string): object {
-  commands ??= evaluateScript();
+  commands ??= evaluateCommands(readScript());
   const command = commands[path];
   if (command === undefined) throw new Error(`${path} is not in the commands script`);
   return command();
 }
 
-function evaluateScript(): Commands {
+function readScript(): Script {
   const { script: key, codeCache: cacheKey } = commandsScriptKeys;
   const source = Buffer.from(getRawAsset(key)).toString("latin1");
-  const cachedData = getAssetKeys().includes(cacheKey) ? Buffer.from(getRawAsset(cacheKey)) : undefined;
-  const script = new Script(wrapScript(source), {
-    filename: key,
+  const hasCache = getAssetKeys().includes(cacheKey);
+  return compileCommands(source, hasCache ? Buffer.from(getRawAsset(cacheKey)) : undefined);
+}
+
+/** @param cachedData made from the same source, by this function's Script */
+export function compileCommands(source: string, cachedData: Buffer | undefined): Script {
+  return new Script(`(function (module, require) { ${source}\n})`, {
+    filename: commandsScriptKeys.script,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
-  // The script is the one function that wrapScript makes.
+}
+
+export function evaluateCommands(script: Script): Commands {
+  // The script is the one function that compileCommands makes.
   const evaluate: (module: { exports: Commands }, require: (id: string) => unknown) => void =
     script.runInThisContext();
   const module: { exports: Commands } = { exports: {} };
   evaluate(module, requireBuiltin);
   return module.exports;
-}
-
-/** The code cache is of exactly this text. */
-export function wrapScript(source: string): string {
-  return `(function (module, require) { ${source}\n})`;
 }
 
 function requireBuiltin(id: string): unknown {

@@ -1,0 +1,164 @@
+/**
+ * What being one self-contained file costs: against an empty single executable of the same Node, and
+ * against our own before loader and libraries are added. In turns; medians.
+ */
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { ownArchitecture } from "../../build/architecture.ts";
+import { collectAssets } from "../../build/assets.ts";
+import { bundle } from "../../build/bundle.ts";
+import { findNode } from "../../build/node-binary.ts";
+import { makeSingleExecutable } from "../../build/single-executable.ts";
+import { repositoryRoot } from "../../scripts/repository.ts";
+import { freshDatabase } from "../support/postgres.ts";
+import { median, report } from "./rig/report.ts";
+
+const rounds = 40;
+const starts = 10;
+const ratioMax = 1.15;
+const extraMiBMax = 8;
+const activeMsMax = 250;
+
+assert(ownArchitecture !== undefined, "there is no executable for this kind of machine");
+const architecture = ownArchitecture;
+const packed = join(repositoryRoot, "dist/attune-sensor-agent");
+
+await using directory = await mkdtempDisposable(join(tmpdir(), "attune-bench-executable-"));
+const empty = await emptyExecutable();
+const plain = await plainExecutable();
+
+const floorMs: number[] = [];
+const versionMs: number[] = [];
+for (let round = 0; round < rounds; round += 1) {
+  floorMs.push(runMs(empty));
+  versionMs.push(runMs(packed, "--version"));
+}
+const ratio = median(versionMs) / median(floorMs);
+
+const [plainRun, packedRun] = await serveInTurns();
+
+report("The executable", [
+  {
+    what: "--version, start to end",
+    measured: `${median(versionMs).toFixed(1)} ms`,
+    floor: `${median(floorMs).toFixed(1)} ms`,
+    ratio,
+    required: `at most ${ratioMax} × an empty single executable`,
+    isReached: ratio <= ratioMax,
+  },
+  {
+    what: "service, peak memory",
+    measured: `${packedRun.peakMiB.toFixed(1)} MiB`,
+    floor: `${plainRun.peakMiB.toFixed(1)} MiB`,
+    ratio: packedRun.peakMiB / plainRun.peakMiB,
+    required: `at most ${extraMiBMax} MiB more than before packing`,
+    isReached: packedRun.peakMiB <= plainRun.peakMiB + extraMiBMax,
+  },
+  {
+    what: "service, start to active worker",
+    measured: `${packedRun.activeMs.toFixed(0)} ms`,
+    floor: `${plainRun.activeMs.toFixed(0)} ms`,
+    ratio: packedRun.activeMs / plainRun.activeMs,
+    required: `at most ${activeMsMax} ms`,
+    isReached: packedRun.activeMs <= activeMsMax,
+  },
+]);
+
+async function emptyExecutable(): Promise<string> {
+  const workDirectory = join(directory.path, "empty");
+  await mkdir(workDirectory);
+  const script = join(workDirectory, "empty.cjs");
+  await writeFile(script, "");
+  const node = await findNode(repositoryRoot, architecture);
+  const scripts = { main: script, commands: script };
+  return makeSingleExecutable({ architecture, node, scripts, assets: {}, workDirectory });
+}
+
+async function plainExecutable(): Promise<string> {
+  const workDirectory = join(directory.path, "plain");
+  await mkdir(workDirectory);
+  const node = await findNode(repositoryRoot, architecture);
+  const scripts = await bundle(repositoryRoot, workDirectory);
+  const assets = await collectAssets(repositoryRoot);
+  return makeSingleExecutable({ architecture, node, scripts, assets, workDirectory });
+}
+
+function runMs(file: string, ...args: readonly string[]): number {
+  const startedAtMs = performance.now();
+  spawnSync(file, args, { env: {} });
+  return performance.now() - startedAtMs;
+}
+
+interface Run {
+  readonly peakMiB: number;
+  readonly activeMs: number;
+}
+
+/** The quickest of a few starts each: what the machine does besides is not the executable's. */
+async function serveInTurns(): Promise<readonly [Run, Run]> {
+  await using database = await freshDatabase();
+  const plainRuns: Run[] = [];
+  const packedRuns: Run[] = [];
+  for (let start = 0; start < starts; start += 1) {
+    plainRuns.push(await serveOnce(plain, database, `plain-${start}`));
+    packedRuns.push(await serveOnce(packed, database, `packed-${start}`));
+  }
+  return [summary(plainRuns), summary(packedRuns)];
+}
+
+function summary(runs: readonly Run[]): Run {
+  return {
+    peakMiB: median(runs.map(({ peakMiB }) => peakMiB)),
+    activeMs: Math.min(...runs.map(({ activeMs }) => activeMs)),
+  };
+}
+
+async function serveOnce(
+  file: string,
+  { url, database }: Awaited<ReturnType<typeof freshDatabase>>,
+  workerName: string,
+): Promise<Run> {
+  const startedAtMs = performance.now();
+  const agent = spawn(file, ["--name", workerName], {
+    cwd: directory.path,
+    env: { ATTUNE__DATABASE__URL: url, ATTUNE__API__PORT: "0", ATTUNE_SENSOR_RUNTIMES: "builtin" },
+    stdio: "ignore",
+  });
+  const ended = once(agent, "exit");
+  try {
+    for (;;) {
+      const { rows } = await database.query({
+        text: "select from worker where name = $1 and status = 'active'",
+        values: [workerName],
+      });
+      if (rows.length > 0) break;
+      if (agent.exitCode !== null) throw new Error(`${file} ended with ${agent.exitCode}`);
+      await delay(1);
+    }
+    const activeMs = performance.now() - startedAtMs;
+    return { activeMs, peakMiB: await peakMiBOf(agent.pid ?? 0) };
+  } finally {
+    agent.kill("SIGTERM");
+    await ended;
+  }
+}
+
+/** The most that was ever resident, and what of the memory files is not mapped but there all the same. */
+async function peakMiBOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  const maps = await readFile(`/proc/${pid}/smaps`, "utf8");
+  const residentKib = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]);
+  const mappings = maps.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m).filter((mapping) => mapping.includes("/memfd:"));
+  const kibOf = (field: string): number =>
+    mappings.reduce(
+      (sum, mapping) => sum + Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(mapping)?.[1]),
+      0,
+    );
+  const unmappedKib = Math.max(0, kibOf("Size") - kibOf("Rss"));
+  return (residentKib + unmappedKib) / 1_024;
+}
