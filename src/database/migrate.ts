@@ -48,8 +48,8 @@ export async function migrate(
       throw sqlState(error) === undefined ? error : migrationFailed(database, migration, error);
     }
     const { version, name } = migration;
-    const migration = `${version}_${name}`;
-    logger.info({ migration, database: database.address }, `applied migration ${migration}`);
+    const title = `${version}_${name}`;
+    logger.info({ migration: title, database: database.address }, `applied migration ${title}`);
     applied.push({ version, name });
   }
   warnOfDifferences(await appliedVersions(database), migrations, logger);
