@@ -102,7 +102,10 @@ export const configSchema = Type.Object({
     {
       batch_rows: Count("Most events committed by one statement", 500),
       batch_bytes: Count("Most bytes of payload committed by one statement", 4_194_304),
-      in_flight: Count("Most events accepted and not yet confirmed; beyond it sensors wait", 1000),
+      in_flight: Count(
+        "Most events of one sensor not yet stored, and most messages not yet confirmed; beyond either sensors wait",
+        1000,
+      ),
       sweep_interval: Seconds("How often to look for messages that a dead process still owes", 5),
     },
     section,
