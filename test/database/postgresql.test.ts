@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import type { Database } from "../../src/database/database.ts";
 import { classifyDatabaseError } from "../../src/database/errors.ts";
 import { openPostgresql, type PostgresqlOptions } from "../../src/database/postgresql.ts";
-import { silentLogger, type Logger } from "../../src/telemetry/logger.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
 import { startFaultProxy, type FaultProxy } from "../support/fault-proxy.ts";
 import {
   asSuperuser,
@@ -11,6 +11,7 @@ import {
   privatePostgres,
   type FreshDatabase,
 } from "../support/postgres.ts";
+import { recordingLogger } from "../support/recording-logger.ts";
 import { testConformance } from "./conformance.ts";
 
 /** Far beyond what it takes, for a busy machine. */
@@ -48,12 +49,16 @@ describe("PostgreSQL as a database", () => {
       ...Array.from({ length: 12 }, () => fresh.database.query(slow)),
       ...Array.from({ length: 12 }, () => fresh.database.relaxed.query(slow)),
     ];
-    const { rows } = await asSuperuser((client) =>
-      client.query("select count(*)::int as n from pg_stat_activity where application_name = 'counted'"),
-    );
-    await Promise.all(work);
+    let isDone = false;
+    const done = Promise.all(work).finally(() => (isDone = true));
+    const text = "select count(*)::int as n from pg_stat_activity where application_name = 'counted'";
+    const counts: number[] = [];
+    await asSuperuser(async (client) => {
+      while (!isDone) counts.push((await client.query<{ n: number }>(text)).rows[0]?.n ?? 0);
+    });
+    await done;
 
-    expect(rows).toEqual([{ n: 4 }]);
+    expect(Math.max(...counts)).toBe(4);
   });
 
   test("a refused statement costs no connection", async () => {
@@ -225,8 +230,8 @@ describe("a connection that fails", () => {
   test("an outage is two log lines, however long it lasts and however much is tried", async () => {
     await using empty = await emptyDatabase();
     await using proxy = await proxyTo(empty.url);
-    const lines: string[] = [];
-    await using database = await open(proxy, empty.url, { logger: recordingLogger(lines) });
+    const { logger, lines } = recordingLogger();
+    await using database = await open(proxy, empty.url, { logger });
     await database.query({ text: "select 1" });
 
     proxy.refuse();
@@ -237,7 +242,7 @@ describe("a connection that fails", () => {
     proxy.resume();
     await expect.poll(() => database.health().state, soon).toBe("up");
 
-    expect(lines).toEqual([
+    expect(lines.map(({ level, message }) => `${level} ${message}`)).toEqual([
       "warn the database does not answer; trying again",
       "info the database answers again",
     ]);
@@ -314,14 +319,4 @@ async function answers(database: Database): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-function recordingLogger(lines: string[]): Logger {
-  return {
-    debug: () => {},
-    info: (_, message) => lines.push(`info ${message}`),
-    warn: (_, message) => lines.push(`warn ${message}`),
-    error: (_, message) => lines.push(`error ${message}`),
-    child: () => recordingLogger(lines),
-  };
 }

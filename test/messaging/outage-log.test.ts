@@ -1,13 +1,11 @@
 import { expect, test } from "vitest";
 import { outageLog } from "../../src/messaging/outage-log.ts";
-import { silentLogger, type Logger } from "../../src/telemetry/logger.ts";
 import type { Clock } from "../../src/time/clock.ts";
+import { recordingLogger } from "../support/recording-logger.ts";
 
 function fixture() {
   let nowMs = 0;
-  const lines: { readonly level: string; readonly text: string; readonly fields: object }[] = [];
-  const write = (level: string) => (fields: object, text: string) => void lines.push({ level, text, fields });
-  const logger: Logger = { ...silentLogger, warn: write("warn"), info: write("info") };
+  const { logger, lines } = recordingLogger();
   const clock: Clock = { nowMs: () => 0, monotonicMs: () => nowMs, sleep: async () => {} };
   const log = outageLog("connection to somewhere", logger, clock);
   const passMs = (ms: number): void => {
@@ -29,7 +27,7 @@ test("an outage of an hour with a failure every five seconds costs a dozen lines
   expect(lines[0]).toMatchObject({ level: "warn", fields: { reason: "connection refused", failures: 1 } });
   expect(lines.at(-1)).toEqual({
     level: "info",
-    text: "the connection to somewhere is up again",
+    message: "the connection to somewhere is up again",
     fields: { failures: 720, for_seconds: 3600 },
   });
 });

@@ -8,6 +8,7 @@ import { systemClock } from "../../src/time/clock.ts";
 import { eventFacts } from "../model/rules/generated-rules.ts";
 import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
+import { recordingLogger, type RecordingLogger } from "../support/recording-logger.ts";
 
 const hostIs = (value: string): object => ({ field: "host", operator: "equals", value });
 
@@ -84,7 +85,7 @@ test("one unusable rule is recorded and logged once, and the others match on", a
 
   expect(matched(rules, onHost("a"))).toEqual([good, bad]);
   expect(await query(database, "select min(since) as since from rule_problem")).toEqual([since]);
-  expect(log.messages).toEqual([
+  expect(messagesOf(log)).toEqual([
     "a rule cannot be used; it matches nothing",
     "a rule cannot be used; it matches nothing",
     "a rule that could not be used has been corrected, disabled or deleted",
@@ -161,7 +162,7 @@ test("serves the last set while the database is away, and the newest once it is 
   const added = await insertRule(database, { ref: "r.added", triggerRef: "t.one" });
   await expect(rules.refresh()).rejects.toThrow("away");
   rules.wake();
-  await expect.poll(() => log.messages, { timeout: 5_000 }).toHaveLength(1);
+  await expect.poll(() => messagesOf(log), { timeout: 5_000 }).toHaveLength(1);
   expect(matched(rules, onHost("a"))).toEqual([old]);
 
   isAway = false;
@@ -268,10 +269,6 @@ async function problems(database: Database): Promise<readonly object[]> {
   return await query(database, "select rule, problem from rule_problem order by rule");
 }
 
-function recordingLogger(): { readonly logger: Logger; readonly messages: readonly string[] } {
-  const messages: string[] = [];
-  const record = (_fields: object, message: string): void => {
-    messages.push(message);
-  };
-  return { logger: { ...silentLogger, info: record, warn: record, error: record }, messages };
+function messagesOf({ lines }: RecordingLogger): string[] {
+  return lines.map(({ message }) => message);
 }

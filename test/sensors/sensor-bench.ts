@@ -6,7 +6,6 @@ import { readFile } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { inspect } from "node:util";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import type { Id } from "../../src/model/identifiers.ts";
@@ -17,10 +16,10 @@ import { startGuard } from "../../src/processes/guard.ts";
 import { fixedSensorLimits, type SensorLimits } from "../../src/sensors/limits.ts";
 import type { SensorAlert } from "../../src/sensors/ports.ts";
 import { SensorManager } from "../../src/sensors/sensor-manager.ts";
-import type { Logger } from "../../src/telemetry/logger.ts";
 import { systemClock, type Clock } from "../../src/time/clock.ts";
 import { insertRule, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
+import { recordingLogger } from "../support/recording-logger.ts";
 
 const fixtures = fileURLToPath(new URL("../fixtures/sensors", import.meta.url));
 
@@ -76,7 +75,6 @@ export async function sensorBench(options: BenchOptions = {}) {
   const events: IncomingEvent[] = [];
   const alerts: SensorAlert[] = [];
   const stopped: Id[] = [];
-  const warnings: string[] = [];
   const statuses: string[] = [];
   const counts = { lineRejected: 0, logLinesLost: 0, sensorRestarted: 0 };
   const runtimes = new Map(
@@ -86,11 +84,7 @@ export async function sensorBench(options: BenchOptions = {}) {
       runtime("core.sensor.native", "native", null),
     ].map((each) => [each.ref, each]),
   );
-  const note = (fields: object, message: string): void => {
-    warnings.push(message);
-    if (process.env["BENCH_LOG"] !== undefined) process.stderr.write(`${message} ${inspect(fields)}\n`);
-  };
-  const logger: Logger = { debug: () => {}, info: () => {}, warn: note, error: note, child: () => logger };
+  const { logger, lines } = recordingLogger();
   const guard = startGuard("ATTUNE_SENSOR_INSTANCE", logger);
   const logsDir = options.logsDir ?? join(folder, "logs");
   const environment = { PATH: process.env["PATH"] ?? "", HOME: "/root" };
@@ -126,7 +120,7 @@ export async function sensorBench(options: BenchOptions = {}) {
     },
     metrics: {
       lineRejected: () => (counts.lineRejected += 1),
-      logLinesLost: (lines) => (counts.logLinesLost += lines),
+      logLinesLost: (lost) => (counts.logLinesLost += lost),
       sensorRestarted: () => (counts.sensorRestarted += 1),
     },
     redact: (text) => text.replaceAll("top-secret", "[redacted]"),
@@ -160,7 +154,7 @@ export async function sensorBench(options: BenchOptions = {}) {
     events,
     alerts,
     stopped,
-    warnings,
+    warnings: () => lines.flatMap(({ level, message }) => (level === "info" ? [] : [message])),
     statuses,
     counts,
     runtimes,

@@ -186,7 +186,7 @@ test("output that is no event is counted and logged; the sensor and its other ev
   expect(log).toContain("the line is not UTF-8");
   expect(log).toContain(String.raw`the line is not JSON: "{\"payload\": {\"half\""`);
   expect(log.match(/the line is not a JSON object/g)?.length).toBe(2);
-  expect(bench.warnings.filter((warning) => warning.includes("rejected")).length).toBe(1);
+  expect(bench.warnings().filter((warning) => warning.includes("rejected")).length).toBe(1);
 });
 
 // Goal: while events are not stored, the sensor waits in its write and the agent holds only so many.
@@ -286,7 +286,7 @@ test("a full disk loses log lines, visibly, and nothing else", async () => {
   await expect.poll(() => bench.counts.logLinesLost).toBe(2);
   await expect.poll(() => bench.events.length).toBe(1);
 
-  expect(bench.warnings.filter((warning) => warning.includes("log are being lost")).length).toBe(1);
+  expect(bench.warnings().filter((warning) => warning.includes("log are being lost")).length).toBe(1);
   const { pid } = await bench.rowMatching(id, { status: "running" });
   process.kill(pid ?? 0, "SIGKILL");
   // What could not be written is still told to whoever asks why it ended.
