@@ -18,7 +18,8 @@
  *
  * Invariants: at most one process at a time. A process is started only when every event accepted from
  * the one before is stored or refused, so no checkpoint is read that is about to move. `run` resolves
- * only when no process is left and its accepted events are settled, or the time for that is over.
+ * only when no process is left and its accepted events are settled, or, when the worker itself ends, the
+ * time for that is over.
  */
 import { setMaxListeners } from "node:events";
 import type { Database } from "../database/database.ts";
@@ -128,11 +129,19 @@ export class SensorInstance {
     if (this.status === "backoff" || this.status === "failed") this.#retry.abort();
   }
 
-  /** Begins the end; `run` resolves when it is reached. */
+  /**
+   * Begins the end; `run` resolves when it is reached. However long its last events take to be stored:
+   * until then a successor would resume before them, and they would be there twice.
+   */
   stop(reason: string): void {
     if (this.#stopping.signal.aborted) return;
     this.#stopReason = reason;
     this.#stopping.abort();
+  }
+
+  /** For the end of the worker: as `stop`, but gives up on what is not stored in time. Call it once. */
+  leave(reason: string): void {
+    this.stop(reason);
     void this.#abandonInTime();
   }
 

@@ -96,7 +96,7 @@ export class SensorManager {
   /** Stops every sensor; resolves when none is left, within the limits of time given for it. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    for (const { instance } of this.#entries.values()) instance.stop("the worker is stopping");
+    for (const { instance } of this.#entries.values()) instance.leave("the worker is stopping");
     await Promise.all([...this.#entries.values()].map((entry) => entry.ended));
     await this.#flushReports();
     // A step may still wait for the database; it starts nothing any more.

@@ -249,3 +249,37 @@ test("a sensor starts again from the newest committed checkpoint, not from one s
 
   await expect.poll(bench.payloads).toEqual([{}, { resumed: { at: 7 } }]);
 });
+
+// Goal: an event is never emitted a second time because its sensor was restarted before it was stored.
+// Method: nothing is stored, as while somebody locks the table, until long after the stop's limits; the
+// sensor emits its event only without a checkpoint.
+test("a changed sensor starts again only once its last events are stored, however long that takes", async () => {
+  const gate = Promise.withResolvers<void>();
+  await using bench = await sensorBench({
+    accept: async (event) => {
+      await gate.promise;
+      if (event.checkpoint !== undefined)
+        await query(bench.database, "insert into sensor_checkpoint (sensor, value) values ($1, '1')", [
+          event.source?.sensorId,
+        ]);
+      return { kind: "stored", eventId: "1" };
+    },
+    limits: { graceMs: 100, settleMs: 100 },
+  });
+  const once = `
+    if [ -z "$ATTUNE_SENSOR_CHECKPOINT" ]; then echo '{"payload": {}, "checkpoint": 1}';
+    else echo '{"resumed": true}'; fi; ${wait}`;
+  const id = await bench.add("test.once", { script: once });
+  bench.manager.start();
+  await expect.poll(() => bench.events.length).toBe(1);
+
+  await query(bench.database, "update sensor set config = config || '{\"new\": 1}'");
+  bench.manager.wake();
+  await bench.rowMatching(id, { pid: null });
+  // Well past the limits: nothing may happen, so there is nothing to wait for.
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  expect(bench.manager.isRunning(id)).toBe(true);
+  gate.resolve();
+
+  await expect.poll(bench.payloads).toEqual([{}, { resumed: true }]);
+});
