@@ -49,12 +49,12 @@ describe("PostgreSQL as a database", () => {
       ...Array.from({ length: 12 }, () => fresh.database.query(slow)),
       ...Array.from({ length: 12 }, () => fresh.database.relaxed.query(slow)),
     ];
-    let isDone = false;
-    const done = Promise.all(work).finally(() => (isDone = true));
+    const over = new AbortController();
+    const done = Promise.all(work).finally(() => over.abort());
     const text = "select count(*)::int as n from pg_stat_activity where application_name = 'counted'";
     const counts: number[] = [];
     await asSuperuser(async (client) => {
-      while (!isDone) counts.push((await client.query<{ n: number }>(text)).rows[0]?.n ?? 0);
+      while (!over.signal.aborted) counts.push((await client.query<{ n: number }>(text)).rows[0]?.n ?? 0);
     });
     await done;
 
