@@ -109,12 +109,14 @@ async function importFiles(
     packages: ["busybox-static", "musl"],
     isInstalled: () => existsSync("/bin/busybox") && existsSync("/lib/x86_64-linux-musl/libc.so"),
   });
+  const root = join(directory, "root");
+  await mkdir(root);
   for (const [path, source] of Object.entries(files)) {
-    await mkdir(dirname(join(directory, path)), { recursive: true });
-    await copyFile(source, join(directory, path));
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await copyFile(source, join(root, path));
   }
-  for (const [path, target] of Object.entries(links)) await symlink(target, join(directory, path));
-  await importDirectory(docker, tag, directory);
+  for (const [path, target] of Object.entries(links)) await symlink(target, join(root, path));
+  await importDirectory(docker, tag, root);
 }
 
 async function importDebian(docker: Docker, tag: string, directory: string): Promise<void> {
