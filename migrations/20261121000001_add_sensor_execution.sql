@@ -102,6 +102,8 @@ create table if not exists outbox (
   instance    uuid,
   created     timestamptz not null default now()
 );
+-- Finds the few messages about rules among the millions that a long outage of the broker may leave.
+create index if not exists outbox_about_rules on outbox (message_id) where body is not null;
 
 -- Makes message ids unique across installations that share a broker.
 create table if not exists installation (

@@ -4,7 +4,9 @@
  *
  * A row is claimed by writing this instance into it; from then on it is ours like those we stored
  * ourselves. Claims are taken by one process at a time (see claimMessages), a page at a time, and the
- * next page only after the broker has confirmed the last, so that memory stays bounded.
+ * next page only after the broker has confirmed the last, so that memory stays bounded. A page with a
+ * message that the broker refuses for good ends the sweep: the message stays, and is tried again at the
+ * next one, not at once.
  */
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
@@ -40,6 +42,7 @@ const pageLength = 500;
 export class OutboxSweeper {
   readonly #options: OutboxSweeperOptions;
   readonly #loop: WakeableLoop;
+  #isRefusalTold = false;
 
   constructor(options: OutboxSweeperOptions) {
     this.#options = options;
@@ -70,7 +73,10 @@ export class OutboxSweeper {
     while (!signal.aborted && transport.health().state === "up") {
       const owed = await this.#claim();
       if (owed.length === 0) return;
-      const answers = await Promise.allSettled(owed.map((message) => this.#publish(message)));
+      const publishing = Promise.allSettled(owed.map((message) => this.#publish(message)));
+      // Without a broker the confirms may never come; those who stop leave the rows to others.
+      const answers = await unlessAborted(publishing, signal);
+      if (answers === undefined) return;
       const messageIds = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
       await rowsOf(database, forgetMessages, { messageIds });
       metrics.messagesSwept(messageIds.length);
@@ -78,7 +84,21 @@ export class OutboxSweeper {
         { published: messageIds.length, refused: owed.length - messageIds.length },
         "published messages that nobody else would have",
       );
+      const refusal = answers.find((answer) => answer.status === "rejected");
+      this.#tellRefusal(refusal, owed.length - messageIds.length);
+      if (refusal !== undefined) return;
     }
+  }
+
+  /** Says once that messages are refused, and again after it had ceased. */
+  #tellRefusal(refusal: PromiseRejectedResult | undefined, messages: number): void {
+    if (refusal !== undefined && !this.#isRefusalTold) {
+      this.#options.logger.warn(
+        { error: refusal.reason, messages },
+        "the broker refuses messages; they stay in the outbox and are tried again",
+      );
+    }
+    this.#isRefusalTold = refusal !== undefined;
   }
 
   async #publish(owed: OwedMessage): Promise<string> {
@@ -97,6 +117,18 @@ export class OutboxSweeper {
     if (claimed.length === 0) return [];
     const messageIds = claimed.map(({ messageId }) => messageId);
     return await rowsOf(database, readOwedMessages, { messageIds });
+  }
+}
+
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  const aborted = Promise.withResolvers<undefined>();
+  const end = (): void => aborted.resolve(undefined);
+  signal.addEventListener("abort", end, { once: true });
+  if (signal.aborted) end();
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", end);
   }
 }
 

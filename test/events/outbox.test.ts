@@ -12,6 +12,7 @@ import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { systemClock } from "../../src/time/clock.ts";
 import { insertRule, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
+import { recordingLogger } from "../support/recording-logger.ts";
 
 const soon = { timeout: 5_000, interval: 10 };
 
@@ -255,6 +256,67 @@ test("an own message so old that an answer must have been lost is swept again", 
 
   await expect.poll(outboxIsEmpty, soon).toHaveLength(1);
   expect(received).toHaveLength(1);
+  stopping.abort();
+  await run;
+});
+
+test("a sweep that waits for a broker that went away does not hold up the end of the process", async () => {
+  const transport = confirmedByHand();
+  await owe(1, null);
+  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
+  const stopping = new AbortController();
+  const run = sweeper.run(stopping.signal);
+  await expect.poll(() => transport.published.length, soon).toBe(1);
+
+  stopping.abort();
+  await run;
+
+  expect(await outboxIsEmpty()).toHaveLength(1);
+});
+
+test("a message that the broker refuses for good is told of once, and does not make the sweeper spin", async () => {
+  const transport = confirmedByHand();
+  let refusals = 0;
+  transport.publish = () => {
+    refusals += 1;
+    return Promise.reject(new Error("larger than the broker takes"));
+  };
+  await insertWorker(fresh.database, { name: "self", instance });
+  await owe(1, null);
+  // From now on it is its claimant's own and old.
+  await query(fresh.database, "update outbox set created = now() - interval '2 minutes'");
+  const { logger, lines } = recordingLogger();
+  const sweeper = new OutboxSweeper({ ...parts(), logger, transport, intervalMs: 200 });
+  const stopping = new AbortController();
+  const run = sweeper.run(stopping.signal);
+  const startMs = performance.now();
+
+  await expect.poll(() => refusals, soon).toBeGreaterThanOrEqual(3);
+
+  expect(performance.now() - startMs).toBeGreaterThan(300);
+  expect(lines.filter(({ level }) => level === "warn")).toHaveLength(1);
+  stopping.abort();
+  await run;
+});
+
+// Goal: whoever keeps only the last message about a rule knows how it is.
+// Method: the transaction that began first changes the rule last.
+test("messages about a rule come in the order of its changes, whenever their transactions began", async () => {
+  const transport = confirmedByHand();
+  await insertTrigger(fresh.database, "demo.tick");
+  await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  await query(fresh.database, "delete from outbox");
+  const early = await fresh.connect();
+  await early.query("begin; select now()");
+  await query(fresh.database, "update rule set enabled = false");
+  await early.query("update rule set enabled = true; commit");
+  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
+  const stopping = new AbortController();
+  const run = sweeper.run(stopping.signal);
+
+  await expect
+    .poll(() => transport.published.map(({ type }) => type), soon)
+    .toEqual(["RuleDisabled", "RuleEnabled"]);
   stopping.abort();
   await run;
 });

@@ -47,6 +47,11 @@ export interface ClaimedMessage {
  * or our own that are so old that the answer to claiming them, or the broker's, must have been lost.
  * Messages about rules are left while another live instance still owes some, so that they
  * keep their order. `skip locked` passes over rows that are being deleted this moment.
+ *
+ * In order of id, not of time. The ids of messages about rules count the changes as they were made; the
+ * times are those at which their transactions began. And the primary key finds the next page at once,
+ * however many messages hours without a broker have left. Those about rules come first: their ids are
+ * the highest, so a long backlog would keep them to the end.
  */
 export const claimMessages: Statement<
   { readonly instance: string; readonly countMax: number },
@@ -66,16 +71,32 @@ export const claimMessages: Statement<
        where outbox.body is not null
          and outbox.instance <> $1
        limit 1
-    ), orphaned as (
+    ), about_rules as (
       select message_id
         from outbox
-       where (instance is null
+       where body is not null
+         and (instance is null
               or instance not in (select instance from live)
               or (instance = $1 and created < clock_timestamp() - interval '60 seconds'))
-         and (body is null or not exists (select from rules_are_owed))
-       order by created, message_id
+         and not exists (select from rules_are_owed)
+       order by message_id
        limit $2
          for update skip locked
+    ), about_others as (
+      select message_id
+        from outbox
+       where body is null
+         and (instance is null
+              or instance not in (select instance from live)
+              or (instance = $1 and created < clock_timestamp() - interval '60 seconds'))
+       order by message_id
+       limit $2
+         for update skip locked
+    ), orphaned as (
+      select message_id from about_rules
+       union all
+      select message_id from about_others
+       limit $2
     )
     update outbox
        set instance = $1
@@ -126,7 +147,7 @@ export type OwedMessage =
   /** Its event or enforcement has been deleted since: there is nothing left to tell. */
   | { readonly about: "nothing"; readonly messageId: string };
 
-/** What claimed messages say, read from the rows they are about, in the order they were owed. */
+/** What claimed messages say, read from the rows they are about, in order of id. */
 export const readOwedMessages: Statement<{ readonly messageIds: readonly string[] }, OwedMessage> = {
   name: "read_owed_messages",
   text: `
@@ -142,7 +163,7 @@ export const readOwedMessages: Statement<{ readonly messageIds: readonly string[
       left join enforcement
              on enforcement.id = outbox.enforcement
      where outbox.message_id = any ($1::uuid[])
-     order by outbox.created, outbox.message_id`,
+     order by outbox.message_id`,
   values: ({ messageIds }) => [messageIds],
   decode: decodeOwedMessage,
 };
