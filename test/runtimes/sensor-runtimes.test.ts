@@ -9,17 +9,15 @@ import { silentLogger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";
 import type { Database } from "../../src/database/database.ts";
 import { freshDatabase } from "../support/postgres.ts";
+import { addRuby } from "../support/documented-statements.ts";
 import { query } from "../support/platform-rows.ts";
 import { programDirectory } from "../support/program-directory.ts";
 
 const never = new AbortController().signal;
 
-// The statement of the seed document, word for word: raw, so that its doubled backslashes stay.
-const insertRuby = String.raw`INSERT INTO runtime (ref, pack, pack_ref, description, runtime_type, name, distributions) VALUES ( 'core.sensor.ruby', (SELECT id FROM pack WHERE ref = 'core'), 'core', 'Ruby sensor runtime', 'sensor', 'Ruby', jsonb_build_object( 'verification', jsonb_build_object( 'commands', jsonb_build_array( jsonb_build_object( 'binary', 'ruby', 'args', jsonb_build_array('--version'), 'exit_code', 0, 'pattern', 'ruby \\d+\\.\\d+', 'priority', 1 ) ) ) ) )`;
-
 test("a real Ruby is offered by INSERT alone, and Haskell that is not installed is not", async () => {
   await using fresh = await freshDatabase();
-  await query(fresh.database, insertRuby);
+  await query(fresh.database, addRuby.text);
   await insertRuntime(fresh.database, "my.sensor.haskell", "Haskell", {
     commands: [{ binary: "ghc-that-is-not-there", args: ["--version"], pattern: "Glasgow", priority: 1 }],
   });
@@ -219,7 +217,7 @@ test("a change while running is noticed and announced until the announcement suc
   onTestFinished(() => stop.abort());
 
   programs.script("ruby", "echo ruby 3.1.2");
-  await query(fresh.database, insertRuby);
+  await query(fresh.database, addRuby.text);
   runtimes.wake();
   await expect.poll(() => announcements, { timeout: 10_000 }).toEqual([["builtin", "builtin,ruby"]]);
 
@@ -235,7 +233,7 @@ test("an override runs no command and still finds the interpreter to start scrip
   await using fresh = await freshDatabase();
   const programs = programDirectory();
   const ruby = programs.script("ruby", `echo called > ${join(programs.path, "called")}; echo ruby 3.1.2`);
-  await query(fresh.database, insertRuby);
+  await query(fresh.database, addRuby.text);
   const runtimes = runtimesOn(fresh.database, programs, {
     selection: selectRuntimes("rb,native,python", undefined),
   });

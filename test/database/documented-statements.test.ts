@@ -16,8 +16,8 @@ import {
   createEvent,
   readingStatements,
   workerColumns,
-  type SeedStatement,
-} from "./seed-statements.ts";
+  type DocumentedStatement,
+} from "../support/documented-statements.ts";
 
 let operator: Client;
 let close: () => Promise<void>;
@@ -38,9 +38,9 @@ beforeAll(async () => {
       ('both', 'local', 'hybrid', 'active', '{"runtimes": ["python"]}', now() - interval '1 second'),
       ('actions', 'local', 'action', 'active', '{}', now());
     insert into rule (ref, action_ref, trigger_ref, enabled) values
-      ('seed.one', 'a', 'seed.trigger', true), ('seed.off', 'a', 'seed.trigger', false), ('seed.else', 'a', 'x', true);
+      ('demo.one', 'a', 'demo.trigger', true), ('demo.off', 'a', 'demo.trigger', false), ('demo.else', 'a', 'x', true);
     insert into sensor (ref, runtime_ref, trigger_ref, enabled) values
-      ('seed.on', 'core.sensor.shell', 'seed.trigger', true), ('seed.off', 'core.sensor.shell', 'seed.trigger', false)`);
+      ('demo.on', 'core.sensor.shell', 'demo.trigger', true), ('demo.off', 'core.sensor.shell', 'demo.trigger', false)`);
   close = async () => {
     await operator.end();
     await empty[Symbol.asyncDispose]();
@@ -75,8 +75,8 @@ const expectations: Record<string, (rows: Record<string, unknown>[]) => void> = 
         { binary: "python", priority: 2 },
       ],
     }),
-  "enabled sensors": (rows) => expect(rows).toMatchObject([{ ref: "seed.on", enabled: true }]),
-  "rules of a trigger": (rows) => expect(rows).toMatchObject([{ ref: "seed.one", enabled: true }]),
+  "enabled sensors": (rows) => expect(rows).toMatchObject([{ ref: "demo.on", enabled: true }]),
+  "rules of a trigger": (rows) => expect(rows).toMatchObject([{ ref: "demo.one", enabled: true }]),
 };
 
 test.each(readingStatements)("$from: $what", async (statement) => {
@@ -140,7 +140,7 @@ test("the worker table has the columns of the document", async () => {
   expect(columns).toMatchObject(workerColumns);
 });
 
-async function run({ text, values }: SeedStatement): Promise<Record<string, unknown>[]> {
+async function run({ text, values }: DocumentedStatement): Promise<Record<string, unknown>[]> {
   const { rows } = await operator.query<Record<string, unknown>>(text, values);
   return rows;
 }

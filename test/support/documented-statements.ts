@@ -3,7 +3,7 @@
  * a person's psql session and in other services.
  */
 
-export interface SeedStatement {
+export interface DocumentedStatement {
   readonly from: string;
   readonly what: string;
   readonly text: string;
@@ -14,7 +14,7 @@ const registration = "sensor-worker-registration";
 const detection = "database-driven-runtime-detection";
 const service = "sensor-service-implementation";
 
-export const readingStatements: SeedStatement[] = [
+export const readingStatements: DocumentedStatement[] = [
   {
     from: registration,
     what: "active sensor workers",
@@ -122,32 +122,32 @@ conditions, enabled, created, updated
 FROM attune.rule
 WHERE trigger_ref = $1 AND enabled = true
 ORDER BY created ASC;`,
-    values: ["seed.trigger"],
+    values: ["demo.trigger"],
   },
 ];
 
-export const addRuby: SeedStatement = {
+export const addRuby: DocumentedStatement = {
   from: detection,
   what: "add a Ruby runtime",
   text: `
 INSERT INTO runtime (ref, pack, pack_ref, description, runtime_type, name, distributions) VALUES ( 'core.sensor.ruby', (SELECT id FROM pack WHERE ref = 'core'), 'core', 'Ruby sensor runtime', 'sensor', 'Ruby', jsonb_build_object( 'verification', jsonb_build_object( 'commands', jsonb_build_array( jsonb_build_object( 'binary', 'ruby', 'args', jsonb_build_array('--version'), 'exit_code', 0, 'pattern', 'ruby \\\\d+\\\\.\\\\d+', 'priority', 1 ) ) ) ) );`,
 };
 
-export const addPhp: SeedStatement = {
+export const addPhp: DocumentedStatement = {
   from: detection,
   what: "add a PHP runtime to a pack that is not there",
   text: `
 INSERT INTO runtime (ref, pack, pack_ref, description, runtime_type, name, distributions) VALUES ( 'mypack.sensor.php', (SELECT id FROM pack WHERE ref = 'mypack'), 'mypack', 'PHP sensor runtime', 'sensor', 'PHP', jsonb_build_object( 'verification', jsonb_build_object( 'commands', jsonb_build_array( jsonb_build_object( 'binary', 'php', 'args', jsonb_build_array('--version'), 'exit_code', 0, 'pattern', 'PHP \\\\d+\\\\.\\\\d+', 'priority', 1 ) ) ) ) );`,
 };
 
-export const correctPattern: SeedStatement = {
+export const correctPattern: DocumentedStatement = {
   from: detection,
   what: "correct a pattern",
   text: `
 UPDATE runtime SET distributions = jsonb_set( distributions, '{verification,commands,0,pattern}', '"Python 3\\\\."' ) WHERE ref = 'core.sensor.python';`,
 };
 
-export const createEvent: SeedStatement = {
+export const createEvent: DocumentedStatement = {
   from: service,
   what: "create an event",
   text: `
@@ -155,10 +155,10 @@ INSERT INTO attune.event
 (trigger, trigger_ref, config, payload, source, source_ref)
 VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING id;`,
-  values: ["1", "seed.trigger", "{}", '{"level": 3}', "1", "seed.sensor"],
+  values: ["1", "demo.trigger", "{}", '{"level": 3}', "1", "demo.sensor"],
 };
 
-export const createEnforcement: SeedStatement = {
+export const createEnforcement: DocumentedStatement = {
   from: service,
   what: "create an enforcement",
   text: `
@@ -166,7 +166,7 @@ INSERT INTO attune.enforcement
 (rule, rule_ref, trigger_ref, event, status, payload, condition, conditions)
 VALUES ($1, $2, $3, $4, 'created', $5, 'all', $6)
 RETURNING id;`,
-  values: ["1", "seed.rule", "seed.trigger", "1", '{"level": 3}', "[]"],
+  values: ["1", "demo.rule", "demo.trigger", "1", '{"level": 3}', "[]"],
 };
 
 /** The table the registration document shows must be what the table is, and not less. */
@@ -185,3 +185,10 @@ export const workerColumns = {
   created: "timestamp with time zone",
   updated: "timestamp with time zone",
 };
+
+/** The text of one that reads, by what it finds. */
+export function documented(what: string): string {
+  const statement = readingStatements.find((each) => each.what === what);
+  if (statement === undefined) throw new Error(`no document has a statement for ${what}`);
+  return statement.text;
+}

@@ -1,19 +1,15 @@
-/** The statements about workers that the platform's documents give to operators, unchanged. */
+/** What the statements find that the platform's documents give to operators. */
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import type { Database } from "../../src/database/database.ts";
+import { correctPattern, documented } from "../support/documented-statements.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { insertWorker, query } from "../support/platform-rows.ts";
 
 test("active sensor workers are found with host, capabilities and heartbeat", async () => {
   await using fresh = await fleet();
 
-  const rows = await query<{ name: string }>(
-    fresh.database,
-    `SELECT id, name, host, capabilities, last_heartbeat
-FROM worker
-WHERE worker_role = 'sensor' AND status = 'active';`,
-  );
+  const rows = await query<{ name: string }>(fresh.database, documented("active sensor workers"));
 
   expect(rows.map(({ name }) => name).toSorted()).toEqual(["live", "silent"]);
 });
@@ -21,14 +17,7 @@ WHERE worker_role = 'sensor' AND status = 'active';`,
 test("sensor workers with Python are found by their capabilities", async () => {
   await using fresh = await fleet();
 
-  const rows = await query(
-    fresh.database,
-    `SELECT id, name, host, capabilities->'runtimes' as runtimes
-FROM worker
-WHERE worker_role = 'sensor'
-AND status = 'active'
-AND capabilities->'runtimes' ? 'python';`,
-  );
+  const rows = await query(fresh.database, documented("sensor workers with a Python runtime"));
 
   expect(rows).toMatchObject([{ name: "live", runtimes: ["python", "shell"] }]);
 });
@@ -38,11 +27,7 @@ test("workers that serve a runtime are ordered by their heartbeat", async () => 
 
   const rows = await query(
     fresh.database,
-    `SELECT * FROM worker
-WHERE worker_role IN ('sensor', 'hybrid')
-AND status = 'active'
-AND capabilities->'runtimes' ? $1
-ORDER BY last_heartbeat DESC`,
+    documented("workers with a runtime, most recent heartbeat first"),
     ["python"],
   );
 
@@ -52,28 +37,8 @@ ORDER BY last_heartbeat DESC`,
 test("stale sensor workers are found by either documented age", async () => {
   await using fresh = await fleet();
 
-  const fiveMinutes = await query(
-    fresh.database,
-    `SELECT id, name, last_heartbeat
-FROM worker
-WHERE worker_role = 'sensor'
-AND status = 'active'
-AND last_heartbeat < NOW() - INTERVAL '5 minutes';`,
-  );
-  const twoHeartbeats = await query(
-    fresh.database,
-    `SELECT
-name,
-host,
-status,
-last_heartbeat,
-NOW() - last_heartbeat AS time_since_heartbeat
-FROM worker
-WHERE worker_role = 'sensor'
-AND status = 'active'
-AND last_heartbeat < NOW() - INTERVAL '60 seconds'
-ORDER BY last_heartbeat;`,
-  );
+  const fiveMinutes = await query(fresh.database, documented("stale sensor workers"));
+  const twoHeartbeats = await query(fresh.database, documented("workers behind with their heartbeat"));
 
   expect(fiveMinutes).toMatchObject([{ name: "silent" }]);
   expect(twoHeartbeats).toMatchObject([{ name: "silent" }]);
@@ -82,22 +47,10 @@ ORDER BY last_heartbeat;`,
 test("capabilities and sensor runtimes are read as the documents read them", async () => {
   await using fresh = await fleet();
 
-  const names = await query(
-    fresh.database,
-    "SELECT name, capabilities->>'runtimes' FROM worker WHERE worker_role = 'sensor';",
-  );
-  const capabilities = await query(
-    fresh.database,
-    "SELECT capabilities FROM worker WHERE worker_role = 'sensor';",
-  );
-  const runtimes = await query<{ ref: string }>(
-    fresh.database,
-    "SELECT ref, name, runtime_type FROM runtime WHERE runtime_type = 'sensor';",
-  );
-  const [verification] = await query(
-    fresh.database,
-    "SELECT distributions->'verification' FROM runtime WHERE ref = 'core.sensor.python';",
-  );
+  const names = await query(fresh.database, documented("runtimes of sensor workers"));
+  const capabilities = await query(fresh.database, documented("capabilities of sensor workers"));
+  const runtimes = await query<{ ref: string }>(fresh.database, documented("sensor runtimes by name"));
+  const [verification] = await query(fresh.database, documented("how Python is verified"));
 
   expect(names).toHaveLength(3);
   expect(capabilities).toHaveLength(3);
@@ -116,10 +69,7 @@ test("capabilities and sensor runtimes are read as the documents read them", asy
 test("a pattern is corrected in its row by the documented UPDATE", async () => {
   await using fresh = await fleet();
 
-  await query(
-    fresh.database,
-    `UPDATE runtime SET distributions = jsonb_set( distributions, '{verification,commands,0,pattern}', '"Python 3\\\\."' ) WHERE ref = 'core.sensor.python';`,
-  );
+  await query(fresh.database, correctPattern.text);
 
   const [row] = await query(
     fresh.database,
