@@ -42,6 +42,7 @@ interface SentBatch {
 }
 
 const forgetCountMax = 2_000;
+const forgetPauseMs = 50;
 const brokerCheckMs = 250;
 
 export class Publisher implements MessageOutlet {
@@ -55,7 +56,11 @@ export class Publisher implements MessageOutlet {
     this.#options = options;
     const { clock, random, logger } = options;
     this.#forgetting = new WakeableLoop({
-      step: () => this.#forget(),
+      step: async (signal) => {
+        await this.#forget();
+        // Nobody waits for a deletion; one statement for many costs the database far less than many.
+        await clock.sleep(forgetPauseMs, signal);
+      },
       intervalMs: 60_000,
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 100, delayMsMax: 5_000 }, random()),
