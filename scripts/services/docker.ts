@@ -14,6 +14,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { settlesWithin } from "../../src/concurrency/settles-within.ts";
 import { requireInstalled } from "./debian-packages.ts";
+import { hasEnded } from "./has-ended.ts";
 
 const startLimitMs = 60_000;
 const stopLimitMs = 30_000;
@@ -54,9 +55,9 @@ async function startPrivate(directory: string, host: string): Promise<DockerEngi
   const child = launch(directory, host, log);
   await log.close();
 
-  const deadline = Date.now() + startLimitMs;
+  const deadline = performance.now() + startLimitMs;
   while (!(await answers(host))) {
-    if (child.exitCode !== null || Date.now() > deadline) {
+    if (hasEnded(child) || performance.now() > deadline) {
       await stop(child);
       throw new Error(
         `the Docker engine did not start; its log ends:\n${(await readFile(logPath, "utf8")).slice(-3_000)}`,
@@ -84,7 +85,7 @@ function launch(directory: string, host: string, log: FileHandle): ChildProcess 
 }
 
 async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (hasEnded(child)) return;
   const ended = once(child, "exit");
   child.kill("SIGTERM");
   if (await settlesWithin(ended, stopLimitMs)) return;

@@ -17,6 +17,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { isRunning } from "../../test/support/is-running.ts";
 import { settlesWithin } from "../../src/concurrency/settles-within.ts";
+import { hasEnded } from "./has-ended.ts";
 import { prepareCluster, superuser, type Cluster } from "./postgres-cluster.ts";
 
 const startLimitMs = 60_000;
@@ -172,10 +173,6 @@ function killIfThere(pid: number): void {
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
   }
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
 }
 
 async function exitOf(child: ChildProcess): Promise<void> {

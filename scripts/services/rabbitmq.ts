@@ -16,6 +16,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { freePort } from "./free-port.ts";
+import { hasEnded } from "./has-ended.ts";
 
 const programs = "/usr/lib/rabbitmq/bin";
 const credentials = "attune:attune";
@@ -179,10 +180,6 @@ async function isReady(managementUrl: string, child: ChildProcess): Promise<bool
   } catch {
     return false;
   }
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
 }
 
 async function endsWithin(child: ChildProcess, ms: number): Promise<boolean> {

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import { freePort } from "../../scripts/services/free-port.ts";
+import { hasEnded } from "../../scripts/services/has-ended.ts";
 import { settlesWithin } from "../../src/concurrency/settles-within.ts";
 
 const stopLimitMs = 60_000;
@@ -85,13 +86,12 @@ export async function startAgent(
   });
   const ended = once(agent, "exit").then(() => agent.exitCode ?? agent.signalCode ?? 0);
   await once(agent, "spawn");
-  const hasEnded = (): boolean => agent.exitCode !== null || agent.signalCode !== null;
   return {
     pid: agent.pid ?? 0,
     ended,
     kill: (signal) => void agent.kill(signal),
     async assertRunning() {
-      if (!hasEnded()) return;
+      if (!hasEnded(agent)) return;
       const lines = (await readFile(logPath, "utf8")).split("\n");
       throw new Error(`the agent ended with ${await ended}:\n${lines.slice(-20).join("\n")}`);
     },
@@ -99,7 +99,7 @@ export async function startAgent(
       // A frozen process hears nothing but SIGKILL and SIGCONT.
       agent.kill("SIGCONT");
       agent.kill("SIGTERM");
-      if (!hasEnded() && !(await settlesWithin(ended, stopLimitMs))) agent.kill("SIGKILL");
+      if (!hasEnded(agent) && !(await settlesWithin(ended, stopLimitMs))) agent.kill("SIGKILL");
       await ended;
     },
   };
