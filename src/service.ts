@@ -66,6 +66,8 @@ export interface SensorServiceOptions {
 /** How long storing and publishing may take at the end, beyond `sensor.shutdown_timeout`. */
 const storeLimitMs = 5_000;
 const confirmLimitMs = 5_000;
+/** How long all of the end may take beyond it. Enough for the steps above, not for a dead socket at each. */
+const stopLimitMs = 20_000;
 
 /** What nearly every part needs. */
 interface Surroundings {
@@ -169,7 +171,16 @@ export class SensorService {
 
   /** Stops sensors, stores and publishes what is left, deregisters and closes. Bounded in time. */
   async stop(): Promise<void> {
-    await this.#lifetime[Symbol.asyncDispose]();
+    const { config, logger } = this.#options;
+    const closing = this.#lifetime[Symbol.asyncDispose]();
+    if (await settlesWithin(closing, config.sensor.shutdown_timeout * 1_000 + stopLimitMs)) {
+      await closing;
+      return;
+    }
+    logger.warn(
+      {},
+      "could not end everything in time, and leave it: the leases run out by themselves, and others send the messages",
+    );
   }
 
   async #openSurroundings(): Promise<Surroundings> {
@@ -363,11 +374,12 @@ export class SensorService {
           logger.info({ sensor_ref: sensorRef }, `sensor ${sensorRef} is stopped: ${reason ?? "no reason"}`);
       },
     });
+    this.#keepCapabilities(surroundings, registered, scheduler, generator);
     this.#lifetime.onClose(() => scheduler.releaseAll());
     this.#lifetime.run((signal) => scheduler.run(signal));
     sensors.start();
+    // Opened last, so that no step of a loop that waits for the database holds up the end of sensors.
     this.#lifetime.onClose(() => sensors.stop());
-    this.#keepCapabilities(surroundings, registered, scheduler, generator);
     return { scheduler, sensors };
   }
 
@@ -387,14 +399,17 @@ export class SensorService {
         { before: before.runtimes, after: after.runtimes },
         "the runtimes of this worker have changed",
       );
-      await generator.generateSystemEvent(
-        { ref: "core.worker_capabilities_changed" },
-        {
-          worker: registration.workerName(),
-          before: runtimeCapabilities(before),
-          after: runtimeCapabilities(after),
-        },
-      );
+      const payload = {
+        worker: registration.workerName(),
+        before: runtimeCapabilities(before),
+        after: runtimeCapabilities(after),
+      };
+      // Not awaited: it is stored when the database answers, and the loop must end before the pipeline does.
+      generator
+        .generateSystemEvent({ ref: "core.worker_capabilities_changed" }, payload)
+        .catch((error: unknown) => {
+          logger.warn({ error }, "could not announce that the runtimes of this worker have changed");
+        });
     };
     this.#lifetime.run((signal) => runtimes.run(signal));
   }

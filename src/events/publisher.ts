@@ -14,6 +14,7 @@
  */
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
+import { classifyDatabaseError } from "../database/errors.ts";
 import { rowsOf } from "../database/statement.ts";
 import { disownMessages, forgetMessages } from "../database/statements/outbox.ts";
 import type { MessageTransport, OutgoingMessage } from "../messaging/message-transport.ts";
@@ -104,8 +105,15 @@ export class Publisher implements MessageOutlet {
     while (this.#inFlight > 0 && !signal.aborted) {
       await Promise.race([this.#change(), this.#options.clock.sleep(brokerCheckMs, signal)]);
     }
-    await this.#forget();
-    await rowsOf(this.#options.database, disownMessages, { instance: this.#options.instance });
+    const { database, instance, logger } = this.#options;
+    try {
+      await this.#forget();
+      await rowsOf(database, disownMessages, { instance });
+    } catch (error) {
+      if (classifyDatabaseError(error) === "defect") throw error;
+      // Found by the instance once its lease has run out.
+      logger.warn({ error }, "could not hand over messages that are owed; others find them a little later");
+    }
   }
 
   async #publish(message: OutgoingMessage, acceptedAtMs: number, batch: SentBatch): Promise<void> {

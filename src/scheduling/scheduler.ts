@@ -23,6 +23,7 @@
  */
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
+import { classifyDatabaseError } from "../database/errors.ts";
 import { rowsOf } from "../database/statement.ts";
 import { claimSensors, releaseSensors, renewLeases } from "../database/statements/assignments.ts";
 import { backoffDelayMs } from "../model/backoff.ts";
@@ -109,7 +110,16 @@ export class Scheduler {
     const sensorIds = [...this.#owned.keys()];
     this.#owned = new Map();
     this.#setHeld(new Map());
-    if (sensorIds.length > 0) await this.#release(sensorIds);
+    if (sensorIds.length === 0) return;
+    try {
+      await this.#release(sensorIds);
+    } catch (error) {
+      if (classifyDatabaseError(error) === "defect") throw error;
+      this.#options.logger.warn(
+        { error },
+        "could not release the assignments; their leases run out by themselves",
+      );
+    }
   }
 
   async #step(): Promise<void> {
