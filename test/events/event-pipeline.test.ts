@@ -220,6 +220,25 @@ test("a batch waits for a claim that is under way, and its events are fenced", a
 const waitingStatements = `select count(*)::text as count from pg_stat_activity
   where datname = current_database() and wait_event_type = 'Lock'`;
 
+// Goal: whoever deletes a pack with its sensors and rules is not the victim of a deadlock with events.
+// Method: a transaction that has deleted the sensor is left open until a batch waits for it, for longer than the
+// server takes to look for deadlocks; then it commits, which raises the revision.
+test("a batch that waits for the deletion of its sensor does not deadlock with the change of a rule in it", async () => {
+  await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  const operator = await fresh.connect();
+  await operator.query("begin; delete from rule; delete from sensor");
+  await using running = await startPipeline(fresh.database);
+
+  const outcome = running.pipeline.accept(tick());
+  const waiting =
+    "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+  await expect.poll(() => query(fresh.database, waiting), { timeout: 5_000 }).toHaveLength(1);
+  await new Promise((resolve) => setTimeout(resolve, 1_200)); // deadlock_timeout is 1 s.
+  await operator.query("commit");
+
+  expect(await outcome).toEqual({ kind: "fenced" });
+});
+
 test("an event that the database cannot hold is refused alone", async () => {
   await query(fresh.database, "alter table event add constraint odd check ((payload->>'n')::int <> 13)");
   await using running = await startPipeline(fresh.database);

@@ -215,3 +215,16 @@ test("why a sensor runs nowhere can be read from the rows", async () => {
     { sensorRef: "demo.s0", reason: "worker w1 does not offer the runtime python" },
   ]);
 });
+
+test("a worker that was taken for dead counts as alive from its next renewal, and keeps its sensors", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertSensors(database, 1);
+  await using only = await startScheduler(database, "only");
+  await expect.poll(() => only.scheduler.held().size, soon).toBe(1);
+
+  await query(database, "update worker set status = 'inactive'");
+
+  await expect.poll(() => query(database, "select status from worker"), soon).toEqual([{ status: "active" }]);
+  expect(only.scheduler.held().size).toBe(1);
+});

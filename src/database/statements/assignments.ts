@@ -25,24 +25,35 @@ export interface RenewedAssignment {
  * another instance now.
  *
  * An expired lease is renewed too: while nobody has claimed the sensor, its holder may go on; whoever
- * claims it changes the instance, and then this finds it no more.
+ * claims it changes the instance, and then this finds it no more. A worker that others marked inactive
+ * meanwhile is active again with its lease; or it would find no worker able to run what it runs.
+ *
+ * The assignments are taken in order of sensor, as batches of events and claims take them.
  */
 export const renewLeases: Statement<WorkerTerm & { readonly leaseSeconds: number }, RenewedAssignment> = {
   name: "renew_leases",
   text: `
     with alive as (
       update worker
-         set lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+         set lease_expires_at = clock_timestamp() + make_interval(secs => $3),
+             status = 'active'
        where id = $1
          and instance = $2
       returning id
+    ), owned as (
+      select sensor_assignment.sensor
+        from sensor_assignment
+        join alive
+          on alive.id = sensor_assignment.worker
+       where sensor_assignment.instance = $2
+       order by sensor_assignment.sensor
+         for no key update of sensor_assignment
     ), renewed as (
       update sensor_assignment
          set lease_expires_at = clock_timestamp() + make_interval(secs => $3)
-        from alive
-       where sensor_assignment.worker = alive.id
-         and sensor_assignment.instance = $2
-      returning sensor, generation
+        from owned
+       where sensor_assignment.sensor = owned.sensor
+      returning sensor_assignment.sensor, sensor_assignment.generation
     )
     select renewed.sensor, renewed.generation
       from alive

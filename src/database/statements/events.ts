@@ -42,25 +42,33 @@ export interface StoredBatch {
  * assignments, so that a claim by another worker either waits or is seen. Events whose assignment is
  * not held are left out, with their enforcements, messages and checkpoints.
  *
+ * The assignments come first and in order of sensor. A transaction that deletes a sensor, or a pack with its
+ * sensors and rules, has their assignments long before it raises the revision at its commit: waiting
+ * for it with the revision in hand would be a deadlock, and its commit the victim. And a renewal takes
+ * the same assignments in the same order.
+ *
  * An event whose id or dedup_key is there already is left out in the same way. Repeating the statement
  * after a lost answer therefore adds nothing.
  */
 export const storeBatch: Statement<BatchToStore, StoredBatch> = {
   name: "store_batch",
   text: `
-    with revision_held as materialized (
-      select value
-        from rule_revision
-       where value = $7
-         for share
-    ), assignment_held as materialized (
+    with assignment_held as materialized (
       select held.sensor, held.generation
         from jsonb_to_recordset($5::jsonb) as term (sensor bigint, generation bigint, instance uuid)
         join sensor_assignment as held
           on held.sensor = term.sensor
          and held.generation = term.generation
          and held.instance = term.instance
+       order by held.sensor
          for share of held
+    ), revision_held as materialized (
+      select value
+        from rule_revision
+       where value = $7
+         -- Always true, and asks for the assignments first.
+         and (select count(*) from assignment_held) >= 0
+         for share
     ), incoming as materialized (
       select event.*, source.*
         from jsonb_to_recordset($1::jsonb)
