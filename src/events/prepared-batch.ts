@@ -205,7 +205,10 @@ function checkpointsText(matched: readonly MatchedEvent[]): string {
     if (checkpoint === undefined || source === null || source.term === null) continue;
     const { sensorId, term } = source;
     const value = JSON.stringify(checkpoint);
-    newest.set(sensorId, `{"sensor":${sensorId},"generation":${term.generation},"value":${value}}`);
+    newest.set(
+      sensorId,
+      `{"sensor":${sensorId},"generation":${term.generation},"event":${waiting.id},"value":${value}}`,
+    );
   }
   return `[${[...newest.values()].join(",")}]`;
 }

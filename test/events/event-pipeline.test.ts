@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { Database, Queryable } from "../../src/database/database.ts";
+import type { Database, Query, Queryable } from "../../src/database/database.ts";
 import { ConnectionError } from "../../src/database/errors.ts";
 import { EventGenerator } from "../../src/events/event-generator.ts";
 import { EventPipeline, type MessageOutlet } from "../../src/events/event-pipeline.ts";
@@ -341,6 +341,43 @@ test.each(["before", "after"] as const)(
     expect(new Set(running.sent.map(({ messageId }) => messageId)).size).toBe(20);
   },
 );
+
+test("an answer lost with a duplicate in the batch does not move the checkpoint back", async () => {
+  {
+    await using before = await startPipeline(fresh.database);
+    await before.pipeline.accept(tick({ dedupKey: "known" }));
+  }
+  await using running = await startPipeline(losingAnswers(fresh.database, "store_batch", ["after"]));
+
+  const outcomes = await Promise.all([
+    running.pipeline.accept(tick({ dedupKey: "known", checkpoint: 1 })),
+    running.pipeline.accept(tick({ checkpoint: 2 })),
+  ]);
+
+  expect(outcomes.map(({ kind }) => kind)).toEqual(["duplicate", "stored"]);
+  expect(await query(fresh.database, "select value from sensor_checkpoint")).toEqual([{ value: 2 }]);
+});
+
+// Goal: no statement that was given up moves a checkpoint back when the network delivers it after all.
+// Method: the first batch's statement is lost on the way, and carried out again after a later batch.
+test("a statement that arrives after later ones moves no checkpoint back", async () => {
+  const late: Query[] = [];
+  const database: Queryable = {
+    async query(statement) {
+      if (statement.name !== "store_batch" || late.length > 0) return fresh.database.query(statement);
+      late.push(statement);
+      throw new ConnectionError("cut", "unknown");
+    },
+  };
+  await using running = await startPipeline(database);
+  await running.pipeline.accept(tick({ checkpoint: 1 }));
+  await running.pipeline.accept(tick({ checkpoint: 2 }));
+
+  for (const statement of late) await fresh.database.query(statement);
+
+  expect(await query(fresh.database, "select value from sensor_checkpoint")).toEqual([{ value: 2 }]);
+  expect(await countOf("event")).toBe(2);
+});
 
 test("with the broker away, messages are left to a sweeper", async () => {
   await using running = await startPipeline(fresh.database, { room: async () => null });

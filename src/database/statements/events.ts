@@ -12,7 +12,7 @@ export interface BatchToStore {
   readonly sources: string;
   /** JSON array of matches: i enforcement id, m message id, e event id, rule, rule_ref, config, condition, conditions. */
   readonly matches: string;
-  /** JSON array of checkpoints: sensor, generation, value. */
+  /** JSON array of checkpoints: sensor, generation, event that carries it, value. */
   readonly checkpoints: string;
   /** JSON array of assignments the events come from: sensor, generation, instance. */
   readonly terms: string;
@@ -48,13 +48,14 @@ export interface StoredBatch {
  * the same assignments in the same order.
  *
  * An event whose id or dedup_key is there already is left out in the same way. Repeating the statement
- * after a lost answer therefore adds nothing.
+ * after a lost answer therefore adds nothing. Nor does it move a checkpoint back, however late it comes:
+ * a connection that was given up may still deliver what was sent over it, minutes later.
  */
 export const storeBatch: Statement<BatchToStore, StoredBatch> = {
   name: "store_batch",
   text: `
     with assignment_held as materialized (
-      select held.sensor, held.generation
+      select held.sensor, held.generation, held.instance
         from jsonb_to_recordset($5::jsonb) as term (sensor bigint, generation bigint, instance uuid)
         join sensor_assignment as held
           on held.sensor = term.sensor
@@ -107,14 +108,19 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
       select m, 'enforcement.created', null, i, $8::uuid
         from matched
     ), saved as (
-      insert into sensor_checkpoint (sensor, value)
-      select checkpoint.sensor, checkpoint.value
-        from jsonb_to_recordset($4::jsonb) as checkpoint (sensor bigint, generation bigint, value jsonb)
+      insert into sensor_checkpoint (sensor, value, instance, event)
+      select checkpoint.sensor, checkpoint.value, assignment_held.instance, checkpoint.event
+        from jsonb_to_recordset($4::jsonb)
+             as checkpoint (sensor bigint, generation bigint, event bigint, value jsonb)
         join assignment_held using (sensor, generation)
        where exists (select from revision_held)
       on conflict (sensor) do update
          set value = excluded.value,
+             instance = excluded.instance,
+             event = excluded.event,
              updated = now()
+       where sensor_checkpoint.instance is distinct from excluded.instance
+          or sensor_checkpoint.event <= excluded.event
     )
     select exists (select from revision_held) as is_current,
            (select coalesce(jsonb_agg(sensor || ':' || generation), '[]') from assignment_held) as held,
