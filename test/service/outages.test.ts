@@ -30,7 +30,7 @@ async function logLineCount({ logPath }: AgentFolder): Promise<number> {
   return (await readFile(logPath, "utf8")).split("\n").length - 1;
 }
 
-test("PostgreSQL restarts under load", { timeout: 120_000 }, async () => {
+test("PostgreSQL restarts under load", { timeout: 240_000 }, async () => {
   await using server = await privatePostgres();
   await using database = await openPostgresql({ url: server.url, logger: silentLogger });
   await migrate(database, loadMigrations(), silentLogger);
