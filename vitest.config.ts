@@ -15,6 +15,12 @@ const whole = ["test/service/**/*.test.ts"];
 /** The built executable, in containers. */
 const built = ["test/agent/container/**/*.test.ts"];
 
+/**
+ * On shared machines a test with real servers and processes may miss its limit for want of a processor; it
+ * is then tried once more, and says so. Decisions get no second chance.
+ */
+const retry = process.env["CI"] === undefined ? 0 : 1;
+
 export default defineConfig({
   test: {
     projects: [
@@ -22,6 +28,7 @@ export default defineConfig({
       {
         test: {
           name: "parts",
+          retry,
           include: ["test/**/*.test.ts"],
           exclude: [...pure, ...whole, ...built],
           testTimeout: 30_000,
@@ -33,6 +40,7 @@ export default defineConfig({
       {
         test: {
           name: "service",
+          retry,
           include: whole,
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -43,6 +51,7 @@ export default defineConfig({
       {
         test: {
           name: "agent",
+          retry,
           include: built,
           testTimeout: 300_000,
           hookTimeout: 300_000,
