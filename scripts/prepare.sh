@@ -18,13 +18,31 @@ install_packages() {
 
 if ! command -v npm > /dev/null; then install_packages "npm" nodejs npm; fi
 
-# npm writes its own copy of the lockfile last, so it is newer only after a complete installation.
-if ! [ node_modules/.package-lock.json -nt package-lock.json ]; then
-  echo "installing the dependencies: npm ci" >&2
-  npm ci --no-progress --loglevel=error
-fi
+install_dependencies() {
+  # An npm older than the Node it runs on warns about itself.
+  NODE_NO_WARNINGS=1 npm ci --no-progress --loglevel=error
+}
 
 PATH="$PWD/node_modules/.bin:$PATH"
 
-# Newer Nodes need a library that a bare Debian lacks.
-if ! node --version > /dev/null 2>&1; then install_packages "a library that Node.js needs" libatomic1 libstdc++6; fi
+# npm writes its own copy of the lockfile last, so it is newer only after a complete installation.
+if ! [ node_modules/.package-lock.json -nt package-lock.json ]; then
+  machines_node=$(node --version || true)
+  echo "installing the dependencies: npm ci" >&2
+  install_dependencies
+  hash -r
+
+  # Newer Nodes need a library that a bare Debian lacks.
+  if ! node --version > /dev/null 2>&1; then
+    rm node_modules/.package-lock.json
+    install_packages "a library that Node.js needs" libatomic1 libstdc++6
+  fi
+
+  # npm silently leaves out optional packages whose least Node is above the one it runs on.
+  if [ "$(node --version)" != "$machines_node" ]; then
+    rm -f node_modules/.package-lock.json
+    echo "installing the dependencies again, by the Node that they are for: $(node --version)" >&2
+    install_dependencies
+    hash -r
+  fi
+fi
