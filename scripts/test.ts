@@ -15,7 +15,7 @@ import type { JsonValue } from "../src/model/json.ts";
 import { runChecks } from "./checks/run-checks.ts";
 import { runStage, type StageOutcome } from "./checks/run-stage.ts";
 import { provideServices, type ServiceEnvironment } from "./testing/provide-services.ts";
-import { provideToolchain } from "./testing/provide-toolchain.ts";
+import { providePrograms } from "./testing/provide-programs.ts";
 import { testCounts, type TestCounts } from "./testing/test-counts.ts";
 
 const { values: options } = parseArgs({
@@ -31,10 +31,10 @@ const outcomes: StageOutcome[] = [];
 let counts: TestCounts = { passed: 0, failed: 0, skipped: 0 };
 {
   await using scope = new AsyncDisposableStack();
+  await providePrograms();
   const services = await provideServices(scope);
   if (options.only === undefined) outcomes.push(...(await runChecks({ signal })));
   if (options.only === undefined && !options["no-containers"] && !signal.aborted) {
-    await provideToolchain();
     const args = ["run", "--silent", "build"];
     outcomes.push(await runStage({ name: "build", file: "npm", args, env: {}, signal }));
   }
