@@ -27,7 +27,7 @@ export const layers: readonly Layer[] = [
   },
   {
     name: "composition",
-    parts: ["service.ts"],
+    parts: ["service"],
     mayImport: everythingBelow,
     mayAlsoImport: [],
     isOpenWithin: false,

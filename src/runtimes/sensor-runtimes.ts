@@ -43,6 +43,9 @@ export interface CapabilityChange {
   readonly after: RuntimeCapabilities;
 }
 
+/** Makes a change known; called again after the next step when it rejects. */
+export type MakeKnown = (change: CapabilityChange) => Promise<void>;
+
 export interface SensorRuntimesOptions {
   readonly database: Database;
   readonly workerName: string;
@@ -51,8 +54,6 @@ export interface SensorRuntimesOptions {
   /** How long a verification is believed while the row and the files stay as they are. */
   readonly cacheTtlMs: number;
   readonly intervalMs: number;
-  /** Makes a change known; called again after the next step when it rejects. */
-  readonly capabilitiesChanged: (change: CapabilityChange) => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -67,6 +68,7 @@ export class SensorRuntimes {
   #offer: RuntimeOffer;
   #judged: readonly JudgedRuntime[] = [];
   #announced: RuntimeCapabilities | undefined;
+  #makeKnown: MakeKnown = async () => {};
 
   constructor(options: SensorRuntimesOptions) {
     const { selection, machine, intervalMs, clock, logger } = options;
@@ -91,7 +93,8 @@ export class SensorRuntimes {
   }
 
   /** Verifies again whenever woken and every interval, until the signal aborts. */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, makeKnown: MakeKnown): Promise<void> {
+    this.#makeKnown = makeKnown;
     await this.#loop.run(signal);
   }
 
@@ -121,7 +124,7 @@ export class SensorRuntimes {
     await this.#refresh(signal);
     const before = this.#announced ?? this.#offer.capabilities;
     const after = this.#offer.capabilities;
-    if (!isDeepStrictEqual(before, after)) await this.#options.capabilitiesChanged({ before, after });
+    if (!isDeepStrictEqual(before, after)) await this.#makeKnown({ before, after });
     this.#announced = after;
   }
 

@@ -17,8 +17,8 @@ const planted: readonly { readonly what: string; readonly in: string; readonly t
   },
   { what: "time by the model", in: "model/a.ts", text: `import { x } from "../time/x.ts";` },
   { what: "the model by the foundation", in: "errors/a.ts", text: `import { x } from "../model/x.ts";` },
-  { what: "the composition by a feature", in: "api/a.ts", text: `import { x } from "../service.ts";` },
-  { what: "the entry by the composition", in: "service.ts", text: `import { x } from "./agent/x.ts";` },
+  { what: "the composition by a feature", in: "api/a.ts", text: `import { x } from "../service/x.ts";` },
+  { what: "the entry by the composition", in: "service/a.ts", text: `import { x } from "../agent/x.ts";` },
   { what: "a type only", in: "events/a.ts", text: `import type { X } from "../rules/x.ts";` },
   { what: "a type written inline", in: "events/a.ts", text: `export type X = import("../rules/x.ts").X;` },
   { what: "a side effect only", in: "events/a.ts", text: `import "../rules/x.ts";` },
@@ -40,9 +40,12 @@ const planted: readonly { readonly what: string; readonly in: string; readonly t
 ];
 
 const allowed: readonly { readonly in: string; readonly text: string }[] = [
-  { in: "main.ts", text: `import { x } from "./agent/x.ts"; export const y = () => import("./service.ts");` },
+  {
+    in: "main.ts",
+    text: `import { x } from "./agent/x.ts"; export const y = () => import("./service/x.ts");`,
+  },
   { in: "agent/a.ts", text: `import { x } from "../processes/x.ts";` },
-  { in: "service.ts", text: `import { x } from "./events/x.ts"; import { y } from "./database/y.ts";` },
+  { in: "service/a.ts", text: `import { x } from "../events/x.ts"; import { y } from "../database/y.ts";` },
   { in: "events/a.ts", text: `import { x } from "./b.ts"; import type { Y } from "../model/y.ts";` },
   { in: "database/a.ts", text: `import pg from "pg"; import type { L } from "../telemetry/logger.ts";` },
   { in: "model/a.ts", text: `import { x } from "../errors/x.ts"; import { RE2JS } from "re2js";` },

@@ -8,7 +8,7 @@ import { repositoryRoot } from "../../scripts/repository.ts";
 
 export const dockerDirectory = join(repositoryRoot, "docker");
 
-/** What it takes to store, confirm and close once the sensors have stopped: see the limits in service.ts and start-api.ts. */
+/** What it takes to store, confirm and close once the sensors have stopped: see the limits in src/service and start-api.ts. */
 export const secondsAfterSensors = 12;
 
 export const composeFiles = ["docker-compose.yaml", "docker-compose.agent.yaml"] as const;

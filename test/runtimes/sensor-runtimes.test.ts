@@ -203,17 +203,14 @@ test("a change while running is noticed and announced until the announcement suc
   const programs = programDirectory();
   const announcements: string[][] = [];
   let refusals = 1;
-  const runtimes = runtimesOn(fresh.database, programs, {
-    intervalMs: 20,
-    capabilitiesChanged: async ({ before, after }) => {
-      if (refusals-- > 0) throw new Error("the database is away");
-      announcements.push([before.runtimes.join(), after.runtimes.join()]);
-      return Promise.resolve();
-    },
-  });
+  const runtimes = runtimesOn(fresh.database, programs, { intervalMs: 20 });
   await runtimes.verify(never);
   const stop = new AbortController();
-  const ended = runtimes.run(stop.signal);
+  const ended = runtimes.run(stop.signal, async ({ before, after }) => {
+    if (refusals-- > 0) throw new Error("the database is away");
+    announcements.push([before.runtimes.join(), after.runtimes.join()]);
+    return Promise.resolve();
+  });
   onTestFinished(() => stop.abort());
 
   programs.script("ruby", "echo ruby 3.1.2");
@@ -271,7 +268,6 @@ function runtimesOn(
     },
     cacheTtlMs: 600_000,
     intervalMs: 60_000,
-    capabilitiesChanged: async () => Promise.resolve(),
     clock: systemClock,
     logger: silentLogger,
     ...options,

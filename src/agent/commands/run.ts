@@ -11,7 +11,7 @@ export async function runService(invocation: Invocation): Promise<ExitCode> {
 
   const loaded = loadConfiguration(invocation);
   const logger = await openLogger(loaded, invocation.environment);
-  const { SensorService } = await import("../../service.ts");
+  const { SensorService } = await import("../../service/sensor-service.ts");
   const service = new SensorService({
     config: loaded.config,
     logger,

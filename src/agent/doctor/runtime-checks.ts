@@ -30,7 +30,6 @@ export async function verifyRuntimes(
     machine: probeMachine(environment.restored, detectedInterpreters),
     cacheTtlMs: 0,
     intervalMs: 0,
-    capabilitiesChanged: async () => {},
     clock: systemClock,
     logger: silentLogger,
   });

@@ -1,0 +1,50 @@
+/** What operators can see from outside: gauges, health, metrics. */
+import { startApi } from "../api/start-api.ts";
+import { readFleetFacts } from "../registration/fleet-facts.ts";
+import type { DatabaseRuleSource } from "../rules/rule-source.ts";
+import type { PartHealth } from "../telemetry/part-health.ts";
+import type { EventParts } from "./event-parts.ts";
+import type { RegisteredWorker } from "./registered-worker.ts";
+import type { SensorParts } from "./sensor-parts.ts";
+import { sensorCountMax, type ServiceContext } from "./service-context.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+export interface ObservedParts extends Pick<EventParts, "pipeline" | "publisher">, SensorParts {
+  readonly rules: DatabaseRuleSource;
+}
+
+export async function openObservation(
+  { options, lifetime, clock }: ServiceContext,
+  { runtimes }: RegisteredWorker,
+  { database, transport, metrics, logger }: Surroundings,
+  { scheduler, sensors, rules, pipeline, publisher }: ObservedParts,
+): Promise<void> {
+  const { config, agentVersion } = options;
+  const { api, sensor } = config;
+  const parts = (): Readonly<Record<string, PartHealth>> => ({
+    database: database.health(),
+    broker: transport.health(),
+    leases: scheduler.health(),
+  });
+  metrics.observe({
+    parts,
+    sensorsByState: () => sensors.countByState(),
+    eventsInFlight: () => pipeline.waitingCount + publisher.inFlightCount,
+    leasesHeld: () => scheduler.held().size,
+    rules: () => rules.current().counts,
+    runtimesOffered: () => runtimes.capabilities.runtimes,
+    sensorCapacity: sensorCountMax(config),
+    fleet: () => readFleetFacts(database).catch(() => undefined),
+  });
+  if (!api.enabled) return;
+  const health = {
+    version: agentVersion,
+    workerName: sensor.worker_name,
+    parts,
+    monotonicMs: () => clock.monotonicMs(),
+  };
+  const server = await lifetime.use(
+    await startApi({ host: api.host, port: api.port, health, metrics, logger }),
+  );
+  logger.info({ address: server.address }, `answering health and metrics at ${server.address}`);
+}

@@ -1,0 +1,129 @@
+/**
+ * The first half of a start: the database, the runtimes found here, the worker's row with its heartbeat.
+ *
+ * Others can see the worker from here on; it takes on no sensor before the second half is there.
+ */
+import type { Database } from "../database/database.ts";
+import { loadMigrations } from "../database/embedded-migrations.ts";
+import { migrate } from "../database/migrate.ts";
+import { openDatabase } from "../database/open-database.ts";
+import type { Id } from "../model/identifiers.ts";
+import { selectRuntimes } from "../model/runtime-selection.ts";
+import { keepHeartbeat } from "../registration/heartbeat-loop.ts";
+import { SensorWorkerRegistration, superseded } from "../registration/sensor-worker-registration.ts";
+import { workerCapabilities } from "../registration/worker-capabilities.ts";
+import { signsOfThisMachine, workerType } from "../registration/worker-type.ts";
+import { probeMachine } from "../runtimes/probe-machine.ts";
+import { SensorRuntimes } from "../runtimes/sensor-runtimes.ts";
+import { sensorCountMax, type ServiceContext } from "./service-context.ts";
+
+export interface RegisteredWorker {
+  readonly database: Database;
+  readonly runtimes: SensorRuntimes;
+  readonly registration: SensorWorkerRegistration;
+  readonly workerId: Id;
+}
+
+/** @throws OperatorError for what an operator can mend */
+export async function openRegisteredWorker(context: ServiceContext): Promise<RegisteredWorker> {
+  const { logger } = context.options;
+  const database = await openMigratedDatabase(context);
+  const runtimes = await verifiedRuntimes(context, database);
+  const registration = registrationOf(context, database, runtimes);
+  const workerId = await registration.register();
+  keepRegistered(context, registration);
+  logger.info(
+    { worker: registration.workerName(), worker_id: workerId, runtimes: runtimes.capabilities.runtimes },
+    `registered worker ${registration.workerName()}`,
+  );
+  return { database, runtimes, registration, workerId };
+}
+
+async function openMigratedDatabase({ options, lifetime }: ServiceContext): Promise<Database> {
+  const { config, logger } = options;
+  const database = await lifetime.use(
+    await openDatabase({
+      url: config.database.url,
+      dataDirectory: config.data_dir,
+      schema: config.database.schema,
+      connectionsMax: config.database.max_connections,
+      whenUnreachable: "fail",
+      logger,
+    }),
+  );
+  logger.info(
+    { database: database.address, database_kind: database.kind },
+    database.kind === "embedded" ? "opened the embedded database" : "opened the database",
+  );
+  await migrate(database, loadMigrations(), logger);
+  return database;
+}
+
+async function verifiedRuntimes(
+  { options, clock }: ServiceContext,
+  database: Database,
+): Promise<SensorRuntimes> {
+  const { config, environment, detectedInterpreters, runtimesFromEnvironment, logger } = options;
+  const { sensor } = config;
+  const runtimes = new SensorRuntimes({
+    database,
+    workerName: sensor.worker_name,
+    selection: selectRuntimes(runtimesFromEnvironment?.join(","), sensor.capabilities.runtimes),
+    machine: probeMachine(environment.restored, detectedInterpreters),
+    cacheTtlMs: sensor.runtime_cache_ttl * 1_000,
+    intervalMs: sensor.runtime_verification_interval * 1_000,
+    clock,
+    logger,
+  });
+  await runtimes.verify(new AbortController().signal);
+  return runtimes;
+}
+
+function registrationOf(
+  { options, instance, clock }: ServiceContext,
+  database: Database,
+  runtimes: SensorRuntimes,
+): SensorWorkerRegistration {
+  const { config, environment, agentVersion, logger } = options;
+  const { sensor, api } = config;
+  return new SensorWorkerRegistration({
+    database,
+    worker: {
+      name: sensor.worker_name,
+      type: workerType(signsOfThisMachine(environment.own)),
+      host: sensor.host,
+      port: api.enabled && api.port !== 0 ? api.port : null,
+      capabilities: workerCapabilities({
+        runtimes: runtimes.capabilities,
+        sensorCountMax: sensorCountMax(config),
+        agentVersion,
+        labels: sensor.labels,
+        configured: sensor.capabilities,
+      }),
+      meta: { pid: process.pid, started: new Date(clock.nowMs()).toISOString() },
+      instance,
+      leaseSeconds: sensor.lease_duration,
+    },
+    staleAfterMs: sensor.heartbeat_interval * 3_000,
+    clock,
+    logger,
+  });
+}
+
+function keepRegistered(context: ServiceContext, registration: SensorWorkerRegistration): void {
+  const { options, lifetime, fail, clock } = context;
+  const { sensor } = options.config;
+  lifetime.onClose(() => registration.deregister());
+  lifetime.run((signal) =>
+    keepHeartbeat(
+      {
+        registration,
+        intervalMs: sensor.heartbeat_interval * 1_000,
+        onSuperseded: () => fail(superseded(sensor.worker_name)),
+        clock,
+        logger: options.logger,
+      },
+      signal,
+    ),
+  );
+}

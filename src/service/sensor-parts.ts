@@ -1,0 +1,83 @@
+/** Who runs which sensor, and running those that are this worker's. */
+import { tmpdir } from "node:os";
+import type { OfferedRuntime } from "../model/offered-runtime.ts";
+import { createRedactor } from "../model/redaction.ts";
+import { startGuard } from "../processes/guard.ts";
+import { superseded } from "../registration/sensor-worker-registration.ts";
+import type { SensorRuntimes } from "../runtimes/sensor-runtimes.ts";
+import { Scheduler } from "../scheduling/scheduler.ts";
+import { sensorLimits } from "../sensors/limits.ts";
+import { SensorManager } from "../sensors/sensor-manager.ts";
+import { storeLimitMs, type EventParts } from "./event-parts.ts";
+import type { RegisteredWorker } from "./registered-worker.ts";
+import type { ServiceContext } from "./service-context.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+export interface SensorParts {
+  readonly scheduler: Scheduler;
+  readonly sensors: SensorManager;
+}
+
+export async function openSensors(
+  { options, lifetime, activity, fail }: ServiceContext,
+  worker: RegisteredWorker,
+  surroundings: Surroundings,
+  { pipeline, generator }: EventParts,
+): Promise<SensorParts> {
+  const { config, environment, secrets, logger } = options;
+  const { sensor } = config;
+  const guard = await lifetime.use(startGuard("ATTUNE_SENSOR_INSTANCE", logger));
+  // The two ask each other, and do so only once both are there.
+  const scheduler: Scheduler = new Scheduler({
+    ...surroundings,
+    ...worker,
+    leaseSeconds: sensor.lease_duration,
+    renewalIntervalMs: sensor.lease_renewal_interval * 1_000,
+    isRunning: (sensorId) => sensors.isRunning(sensorId),
+    onHeldChanged: () => sensors.wake(),
+    onSuperseded: () => fail(superseded(sensor.worker_name)),
+  });
+  const sensors = new SensorManager({
+    ...surroundings,
+    assignments: scheduler,
+    runtimes: { offered: (runtimeRef) => offeredRuntime(worker.runtimes, runtimeRef) },
+    sink: pipeline,
+    guard,
+    environment,
+    passthrough: sensor.passthrough_env,
+    logLevel: config.log.level,
+    directories: {
+      packsBaseDir: config.packs_base_dir,
+      runtimeEnvsDir: config.runtime_envs_dir,
+      logsDir: config.logs_dir,
+      temporaryDir: tmpdir(),
+    },
+    limits: sensorLimits(config, storeLimitMs),
+    intervalMs: sensor.reconcile_interval * 1_000,
+    redact: createRedactor(secrets),
+    alert: ({ sensorRef, payload }) => {
+      generator.generateSystemEvent({ ref: "core.alert" }, payload).catch((error: unknown) => {
+        logger.warn({ error, sensor_ref: sensorRef }, "could not announce that a sensor has failed");
+      });
+    },
+    onStopped: () => scheduler.wake(),
+    onStatus: (sensorRef, status, reason) => {
+      activity.tell({ kind: "sensor", sensorRef, status, reason });
+      // How it failed has been said already, with more than fits here.
+      if (status === "running") logger.info({ sensor_ref: sensorRef }, `sensor ${sensorRef} is running`);
+      if (status === "stopped")
+        logger.info({ sensor_ref: sensorRef }, `sensor ${sensorRef} is stopped: ${reason ?? "no reason"}`);
+    },
+  });
+  lifetime.onClose(() => scheduler.releaseAll());
+  lifetime.run((signal) => scheduler.run(signal));
+  sensors.start();
+  // Opened last, so that no step of a loop that waits for the database holds up the end of sensors.
+  lifetime.onClose(() => sensors.stop());
+  return { scheduler, sensors };
+}
+
+function offeredRuntime(runtimes: SensorRuntimes, runtimeRef: string): OfferedRuntime | undefined {
+  const answer = runtimes.offered(runtimeRef);
+  return answer.kind === "offered" ? answer.runtime : undefined;
+}

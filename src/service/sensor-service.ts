@@ -1,0 +1,72 @@
+/**
+ * The sensor service: opens its parts, wires them, and closes them in reverse.
+ *
+ *   created ──start()──▶ registered ──▶ at work ──stop()──▶ stopped
+ *                └────────────┴── stop() ends a start half done, too
+ *
+ * What a part is and does stands at the top of its own file; in this folder is only who is given to whom,
+ * and in which order they come and go. Sensors stop first, their last events are stored, the assignments
+ * are released, the messages are confirmed, the worker is deregistered, and the database closes last.
+ *
+ * The second half is loaded only when the first is done, so that the worker is known a third sooner.
+ */
+import { randomUUID } from "node:crypto";
+import { Lifetime } from "../concurrency/lifetime.ts";
+import { settlesWithin } from "../concurrency/settles-within.ts";
+import { Activity } from "../telemetry/activity.ts";
+import { systemClock } from "../time/clock.ts";
+import { openRegisteredWorker } from "./registered-worker.ts";
+import type { ServiceContext, SensorServiceOptions } from "./service-context.ts";
+import type { SensorServiceParts } from "./working-parts.ts";
+
+/** How long all of the end may take beyond `sensor.shutdown_timeout`: enough for its steps, not for a dead socket at each. */
+const stopLimitMs = 20_000;
+
+export class SensorService {
+  readonly activity = new Activity();
+  /** Rejects when the service cannot go on; whoever started it then stops it. */
+  readonly failure: Promise<never>;
+  readonly #context: ServiceContext;
+
+  constructor(options: SensorServiceOptions) {
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.failure = promise;
+    // Nobody has to listen; and a failure while stopping is of no use any more.
+    promise.catch(() => {});
+    this.#context = {
+      options,
+      lifetime: new Lifetime(reject),
+      activity: this.activity,
+      fail: reject,
+      instance: randomUUID(),
+      clock: systemClock,
+      random: Math.random,
+    };
+  }
+
+  /**
+   * Resolves once the worker is registered and everything runs.
+   *
+   * @throws OperatorError for what an operator can mend; `stop` is still due
+   */
+  async start(): Promise<SensorServiceParts> {
+    const worker = await openRegisteredWorker(this.#context);
+    const { openWorkingParts } = await import("./working-parts.ts");
+    return openWorkingParts(this.#context, worker);
+  }
+
+  /** Stops sensors, stores and publishes what is left, deregisters and closes. Bounded in time. */
+  async stop(): Promise<void> {
+    const { options, lifetime } = this.#context;
+    const { config, logger } = options;
+    const closing = lifetime[Symbol.asyncDispose]();
+    if (await settlesWithin(closing, config.sensor.shutdown_timeout * 1_000 + stopLimitMs)) {
+      await closing;
+      return;
+    }
+    logger.warn(
+      {},
+      "could not end everything in time, and leave it: the leases run out by themselves, and others send the messages",
+    );
+  }
+}
