@@ -38,15 +38,20 @@ export async function bundle(repository: string, workDirectory: string): Promise
   });
 
   const commands = join(workDirectory, "commands.cjs");
-  const { metafile: commandsMetafile } = await build({
-    ...common(repository),
-    stdin: { contents: commandsEntry(commandPaths), resolveDir: repository, sourcefile: "commands.js" },
-    outfile: commands,
-    // A library's way to its own files leads beside the executable, where they are not: what we need of
-    // them is among the assets.
-    banner: { js: 'const ownUrl = require("node:url").pathToFileURL(process.execPath).href;' },
-    define: { "import.meta.url": "ownUrl" },
-  });
+  const buildCommands = (paths: ReadonlySet<string>) =>
+    build({
+      ...common(repository),
+      stdin: { contents: commandsEntry(paths), resolveDir: repository, sourcefile: "commands.js" },
+      outfile: commands,
+      // A library's way to its own files leads beside the executable, where they are not: what we need of
+      // them is among the assets.
+      banner: { js: 'const ownUrl = require("node:url").pathToFileURL(process.execPath).href;' },
+      define: { "import.meta.url": "ownUrl" },
+    });
+  const { metafile } = await buildCommands(commandPaths);
+  const { metafile: commandsMetafile } = await buildCommands(
+    new Set([...commandPaths, ...modulesLoadedLater(metafile).map((path) => join(repository, path))]),
+  );
   return { main, commands, metafiles: [mainMetafile, commandsMetafile] };
 }
 
@@ -91,7 +96,18 @@ function leaveOutCommands(repository: string, commandPaths: Set<string>): Plugin
   };
 }
 
-/** A function for each command, by its path, that evaluates its module. */
+/** Modules of src that others import by `import()`: evaluated too when the code cache is made, it has them. */
+function modulesLoadedLater({ inputs }: Metafile): readonly string[] {
+  const imports = Object.entries(inputs).flatMap(([importer, input]) =>
+    importer.startsWith("src/") ? input.imports : [],
+  );
+  const later = imports.filter(
+    ({ kind, external, path }) => kind === "dynamic-import" && !external && path.startsWith("src/"),
+  );
+  return [...new Set(later.map(({ path }) => path))];
+}
+
+/** A function for each command, and each module loaded later, by its path, that evaluates it. */
 function commandsEntry(paths: ReadonlySet<string>): string {
   const entries = [...paths].map((path) => {
     const quoted = JSON.stringify(path);

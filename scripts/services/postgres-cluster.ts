@@ -4,14 +4,16 @@ import { existsSync, readdirSync } from "node:fs";
 import { chown, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import type { Requirement } from "./debian-packages.ts";
 
 /** The superuser role of every private cluster, and its password. */
 export const superuser = "attune";
 
-/** Whether this machine has Debian's PostgreSQL server. */
-export function isPostgresInstalled(): boolean {
-  return programFolder() !== undefined;
-}
+export const postgresql: Requirement = {
+  name: "PostgreSQL",
+  packages: ["postgresql"],
+  isInstalled: () => programFolder() !== undefined,
+};
 
 export interface Cluster {
   readonly programs: string;

@@ -15,7 +15,7 @@ import { open, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
-import { isRunning } from "../../test/support/is-running.ts";
+import { isRunning } from "./is-running.ts";
 import { settlesWithin } from "../../src/concurrency/settles-within.ts";
 import { hasEnded } from "./has-ended.ts";
 import { prepareCluster, superuser, type Cluster } from "./postgres-cluster.ts";

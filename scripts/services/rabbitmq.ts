@@ -14,6 +14,7 @@ import { mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import type { Requirement } from "./debian-packages.ts";
 import { freePort } from "./free-port.ts";
 import { hasEnded } from "./has-ended.ts";
 
@@ -45,10 +46,11 @@ export interface RabbitmqServer extends AsyncDisposable {
   control(...args: readonly string[]): Promise<string>;
 }
 
-/** Whether this machine has Debian's rabbitmq-server. */
-export function isRabbitmqInstalled(): boolean {
-  return existsSync(join(programs, "rabbitmq-server"));
-}
+export const rabbitmq: Requirement = {
+  name: "RabbitMQ",
+  packages: ["rabbitmq-server"],
+  isInstalled: () => existsSync(join(programs, "rabbitmq-server")),
+};
 
 /** Starts a server and resolves once it accepts connections; throws with the end of its log otherwise. */
 export async function startRabbitmq(options: RabbitmqOptions): Promise<RabbitmqServer> {

@@ -2,13 +2,13 @@
 import { join } from "node:path";
 import { runUntilStopped } from "./run-until-stopped.ts";
 import { requireInstalled } from "./debian-packages.ts";
-import { isPostgresInstalled } from "./postgres-cluster.ts";
+import { postgresql } from "./postgres-cluster.ts";
 import { startPostgres } from "./postgres.ts";
 import { servicesDirectory } from "./services-directory.ts";
 
 const directory = join(servicesDirectory(), "postgresql");
 
 await runUntilStopped("PostgreSQL", async () => {
-  await requireInstalled({ name: "PostgreSQL", packages: ["postgresql"], isInstalled: isPostgresInstalled });
+  await requireInstalled(postgresql);
   return startPostgres({ directory, port: Number(process.env["ATTUNE_POSTGRESQL_PORT"] ?? "55432") });
 });

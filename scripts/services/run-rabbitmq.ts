@@ -2,20 +2,16 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { isRunning } from "../../test/support/is-running.ts";
+import { isRunning } from "./is-running.ts";
 import { runUntilStopped } from "./run-until-stopped.ts";
 import { requireInstalled } from "./debian-packages.ts";
-import { isRabbitmqInstalled, startRabbitmq } from "./rabbitmq.ts";
+import { rabbitmq, startRabbitmq } from "./rabbitmq.ts";
 import { servicesDirectory } from "./services-directory.ts";
 
 const directory = join(servicesDirectory(), "rabbitmq");
 
 await runUntilStopped("RabbitMQ", async () => {
-  await requireInstalled({
-    name: "RabbitMQ",
-    packages: ["rabbitmq-server"],
-    isInstalled: isRabbitmqInstalled,
-  });
+  await requireInstalled(rabbitmq);
   await stopForgotten();
   return startRabbitmq({
     directory,

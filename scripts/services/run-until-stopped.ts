@@ -4,7 +4,7 @@
  * tells the truth.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { isRunning } from "../../test/support/is-running.ts";
+import { isRunning } from "./is-running.ts";
 
 export interface BackgroundServer extends AsyncDisposable {
   readonly url: string;

@@ -3,6 +3,8 @@ import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { ownArchitecture } from "../../build/architecture.ts";
 import { requireInstalled, type Requirement } from "../services/debian-packages.ts";
+import { postgresql } from "../services/postgres-cluster.ts";
+import { rabbitmq } from "../services/rabbitmq.ts";
 
 export async function providePrograms(): Promise<void> {
   for (const requirement of requirements()) {
@@ -11,12 +13,15 @@ export async function providePrograms(): Promise<void> {
 }
 
 function requirements(): readonly Requirement[] {
-  const interpreters: readonly Requirement[] = [
+  const programs: readonly Requirement[] = [
+    // Also beside servers given by URL: tests stop and crash servers of their own.
+    postgresql,
+    rabbitmq,
     { name: "Python", packages: ["python3"], isInstalled: () => isOnPath("python3") },
     { name: "Ruby", packages: ["ruby"], isInstalled: () => isOnPath("ruby") },
     { name: "busybox", packages: ["busybox-static"], isInstalled: () => isOnPath("busybox") },
   ];
-  if (ownArchitecture === undefined) return interpreters;
+  if (ownArchitecture === undefined) return programs;
   const { debianPackages, toolPrefix } = ownArchitecture;
   return [
     { name: "the compiler", packages: debianPackages, isInstalled: () => isOnPath(`${toolPrefix}gcc`) },
@@ -25,7 +30,7 @@ function requirements(): readonly Requirement[] {
       packages: ["libc6-dev"],
       isInstalled: () => existsSync("/usr/include/stdio.h"),
     },
-    ...interpreters,
+    ...programs,
   ];
 }
 

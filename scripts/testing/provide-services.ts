@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { Client } from "pg";
 import { requireInstalled } from "../services/debian-packages.ts";
 import { freePort } from "../services/free-port.ts";
-import { isPostgresInstalled } from "../services/postgres-cluster.ts";
+import { postgresql } from "../services/postgres-cluster.ts";
 import { startPostgres } from "../services/postgres.ts";
-import { isRabbitmqInstalled, startRabbitmq } from "../services/rabbitmq.ts";
+import { rabbitmq, startRabbitmq } from "../services/rabbitmq.ts";
 
 const localDatabaseUrl = "postgresql://attune:attune@127.0.0.1:5432/postgres";
 const localBrokerUrl = "amqp://attune:attune@127.0.0.1:5672";
@@ -30,7 +30,7 @@ async function provideDatabase(scope: AsyncDisposableStack): Promise<ServiceEnvi
   if (await acceptsLogin(localDatabaseUrl)) {
     return told("PostgreSQL", "running here", { ATTUNE_TEST_DATABASE_URL: localDatabaseUrl });
   }
-  await requireInstalled({ name: "PostgreSQL", packages: ["postgresql"], isInstalled: isPostgresInstalled });
+  await requireInstalled(postgresql);
   const directory = scope.use(await mkdtempDisposable(join(tmpdir(), "attune-test-postgres-")));
   const server = scope.use(await startPostgres({ directory: directory.path, port: await freePort() }));
   return told("PostgreSQL", "started for this run", { ATTUNE_TEST_DATABASE_URL: server.url });
@@ -50,11 +50,7 @@ async function provideBroker(scope: AsyncDisposableStack): Promise<ServiceEnviro
   if (await acceptsManagement(localManagementUrl)) {
     return told("RabbitMQ", "running here", brokerEnvironment(localBrokerUrl, localManagementUrl));
   }
-  await requireInstalled({
-    name: "RabbitMQ",
-    packages: ["rabbitmq-server"],
-    isInstalled: isRabbitmqInstalled,
-  });
+  await requireInstalled(rabbitmq);
   const directory = scope.use(await mkdtempDisposable(join(tmpdir(), "attune-test-rabbitmq-")));
   const ports = { port: await freePort(), managementPort: await freePort() };
   const server = scope.use(await startRabbitmq({ directory: directory.path, ...ports }));

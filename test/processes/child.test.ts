@@ -6,7 +6,7 @@ import { afterAll, expect, test } from "vitest";
 import { startChild, type Child, type ChildCommand } from "../../src/processes/child.ts";
 import { linesOf, type Line } from "../../src/processes/lines.ts";
 import { explainSpawnFailure } from "../../src/processes/spawn-failure.ts";
-import { isRunning } from "../support/is-running.ts";
+import { isRunning } from "../../scripts/services/is-running.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "attune-child-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -6,7 +6,7 @@ import { afterEach, expect, test } from "vitest";
 import { startChild } from "../../src/processes/child.ts";
 import { startGuard } from "../../src/processes/guard.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
-import { isRunning } from "../support/is-running.ts";
+import { isRunning } from "../../scripts/services/is-running.ts";
 
 const program = fileURLToPath(new URL("../fixtures/processes/guarded-agent.ts", import.meta.url));
 const agents: ChildProcess[] = [];

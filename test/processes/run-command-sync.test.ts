@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { runCommandSync, type CommandResult } from "../../src/processes/run-command-sync.ts";
-import { isRunning } from "../support/is-running.ts";
+import { isRunning } from "../../scripts/services/is-running.ts";
 
 function sh(script: string, limits: { timeoutMs?: number; outputBytesMax?: number } = {}): CommandResult {
   const { timeoutMs = 5_000, outputBytesMax = 10_000 } = limits;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
-import { isRunning } from "../support/is-running.ts";
+import { isRunning } from "../../scripts/services/is-running.ts";
 
 // The functions behind start-, stop- and status-all-services.sh, with a little program for a service.
 

@@ -5,7 +5,7 @@ import { Client } from "pg";
 import { expect, test } from "vitest";
 import { freePort } from "../../scripts/services/free-port.ts";
 import { startPostgres } from "../../scripts/services/postgres.ts";
-import { isRunning } from "../support/is-running.ts";
+import { isRunning } from "../../scripts/services/is-running.ts";
 
 test("a private cluster is durable, keeps its rows through a kill, and leaves nothing behind", async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), "attune-postgres-"));

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { runStage } from "../../scripts/checks/run-stage.ts";
-import { isRunning } from "../support/is-running.ts";
+import { isRunning } from "../../scripts/services/is-running.ts";
 
 const { signal } = new AbortController();
 const stage = { name: "stage", env: {}, signal };

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { fakeClock } from "../support/fake-clock.ts";
-import { isRunning } from "../support/is-running.ts";
+import { isRunning } from "../../scripts/services/is-running.ts";
 import { query } from "../support/platform-rows.ts";
 import { sensorBench } from "./sensor-bench.ts";
 

@@ -4,7 +4,7 @@
 import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { AcceptOutcome } from "../../src/model/incoming-event.ts";
-import { isRunning } from "../support/is-running.ts";
+import { isRunning } from "../../scripts/services/is-running.ts";
 import { insertTrigger, query } from "../support/platform-rows.ts";
 import { sensorBench } from "./sensor-bench.ts";
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { AcceptOutcome } from "../../src/model/incoming-event.ts";
 import { fakeClock } from "../support/fake-clock.ts";
-import { isRunning } from "../support/is-running.ts";
+import { isRunning } from "../../scripts/services/is-running.ts";
 import { sensorBench } from "./sensor-bench.ts";
 
 const wait = "while :; do sleep 0.02; done";

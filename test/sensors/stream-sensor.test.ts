@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isRunning } from "../support/is-running.ts";
+import { isRunning } from "../../scripts/services/is-running.ts";
 import { sensorBench } from "./sensor-bench.ts";
 
 test("each line of a sensor is an event with its source, and the row shows its process", async () => {

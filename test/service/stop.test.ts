@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
 import { startFaultProxy } from "../support/fault-proxy.ts";
-import { isRunning } from "../support/is-running.ts";
+import { isRunning } from "../../scripts/services/is-running.ts";
 import { query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";

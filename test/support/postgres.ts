@@ -17,7 +17,7 @@ import { loadMigrations } from "../../src/database/embedded-migrations.ts";
 import { migrate } from "../../src/database/migrate.ts";
 import { openPostgresql, type PostgresqlOptions } from "../../src/database/postgresql.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
-import { isRunning } from "./is-running.ts";
+import { isRunning } from "../../scripts/services/is-running.ts";
 
 export interface FreshDatabase extends AsyncDisposable {
   readonly url: string;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { JsonObject } from "../../../src/model/json.ts";
-import { isRunning } from "../../support/is-running.ts";
+import { isRunning } from "../../../scripts/services/is-running.ts";
 import { programDirectory } from "../../support/program-directory.ts";
 import { startSensor, type SensorProgram } from "../../support/sensor-program.ts";
 
