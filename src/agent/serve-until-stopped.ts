@@ -5,7 +5,9 @@
  *         └──────────────────────────▲                     │
  *              a signal while it starts stops it too        └── second signal: the process ends at once
  *
- * Stopping is the service's to bound; whoever cannot wait for it sends the second signal.
+ * Stopping is the service's to bound; whoever cannot wait for it sends the second signal. What comes
+ * within half a second of the first is no second one: a terminal signals a whole group of processes, and
+ * those in it that watch over others (npm, timeout, an init) hand the signal on as well.
  */
 export interface Service {
   start(): Promise<unknown>;
@@ -15,17 +17,19 @@ export interface Service {
 }
 
 const stopSignals = ["SIGINT", "SIGTERM"] as const;
+const echoMs = 500;
 
 /** @throws whatever start, stop or the service's own failure threw, after it was stopped */
 export async function serveUntilStopped(service: Service, complain: (text: string) => void): Promise<void> {
   const asked = Promise.withResolvers<void>();
-  let isAsked = false;
+  let askedAtMs: number | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (isAsked) {
+    if (askedAtMs !== undefined && performance.now() - askedAtMs < echoMs) return;
+    if (askedAtMs !== undefined) {
       complain(`ended at once by a second signal (${signal}); sensors were not waited for\n`);
       process.exit(1);
     }
-    isAsked = true;
+    askedAtMs = performance.now();
     asked.resolve();
   };
   for (const signal of stopSignals) process.on(signal, onSignal);

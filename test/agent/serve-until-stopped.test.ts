@@ -26,10 +26,24 @@ test("a second signal during the stop ends the process at once and says so", asy
   service.child.kill("SIGTERM");
   await expect.poll(() => service.said()).toContain("stopping");
 
-  service.child.kill("SIGINT");
+  // As somebody does whose first Ctrl-C seems to do nothing.
+  const impatience = setInterval(() => service.child.kill("SIGINT"), 100);
+  onTestFinished(() => clearInterval(impatience));
 
   expect(await service.ending()).toEqual({ code: 1, signal: null });
   expect(await service.complaint).toContain("ended at once by a second signal (SIGINT)");
+});
+
+test("a signal that arrives twice, as through a wrapper, asks once", async () => {
+  const service = await startService("stops-slowly", "serving");
+
+  service.child.kill("SIGINT");
+  await expect.poll(() => service.said()).toContain("stopping");
+  service.child.kill("SIGINT");
+  service.child.kill("SIGTERM");
+
+  expect(await service.ending()).toEqual({ code: 0, signal: null });
+  expect(service.said()).toBe("starting\nserving\nstopping\nstopped\n");
 });
 
 test.each([
