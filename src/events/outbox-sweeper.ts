@@ -4,9 +4,9 @@
  *
  * A row is claimed by writing this instance into it; from then on it is ours like those we stored
  * ourselves. Claims are taken by one process at a time (see claimMessages), a page at a time, and the
- * next page only after the broker has confirmed the last, so that memory stays bounded. A page with a
- * message that the broker refuses for good ends the sweep: the message stays, and is tried again at the
- * next one, not at once.
+ * next page only after the broker has answered for the last, so that memory stays bounded. A sweep goes
+ * once from the lowest id to the highest. So a message that the broker refuses for good stays, holds up
+ * none behind it, and is tried again at the next sweep, not at once.
  */
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
@@ -15,8 +15,11 @@ import {
   claimMessages,
   forgetMessages,
   readOwedMessages,
+  sweepStart,
   trySweepLock,
+  type ClaimedMessage,
   type OwedMessage,
+  type SweepPosition,
 } from "../database/statements/outbox.ts";
 import { enforcementCreated, eventCreated, ruleChanged } from "../messaging/message-types.ts";
 import type { MessageTransport, OutgoingMessage } from "../messaging/message-transport.ts";
@@ -70,9 +73,15 @@ export class OutboxSweeper {
   async #sweep(signal: AbortSignal): Promise<void> {
     const { database, transport, metrics, logger } = this.#options;
     // Claiming without a broker would only move rows into a process that may die with them.
+    let position = sweepStart;
+    let refusal: PromiseRejectedResult | undefined;
+    let refusedCount = 0;
     while (!signal.aborted && transport.health().state === "up") {
-      const owed = await this.#claim();
-      if (owed.length === 0) return;
+      const claimed = await this.#claim(position);
+      if (claimed.length === 0) break;
+      position = beyond(position, claimed);
+      const messageIdsClaimed = claimed.map(({ messageId }) => messageId);
+      const owed = await rowsOf(database, readOwedMessages, { messageIds: messageIdsClaimed });
       const publishing = Promise.allSettled(owed.map((message) => this.#publish(message)));
       // Without a broker the confirms may never come; those who stop leave the rows to others.
       const answers = await unlessAborted(publishing, signal);
@@ -84,10 +93,10 @@ export class OutboxSweeper {
         { published: messageIds.length, refused: owed.length - messageIds.length },
         "published messages that nobody else would have",
       );
-      const refusal = answers.find((answer) => answer.status === "rejected");
-      this.#tellRefusal(refusal, owed.length - messageIds.length);
-      if (refusal !== undefined) return;
+      refusal ??= answers.find((answer) => answer.status === "rejected");
+      refusedCount += owed.length - messageIds.length;
     }
+    this.#tellRefusal(refusal, refusedCount);
   }
 
   /** Says once that messages are refused, and again after it had ceased. */
@@ -107,17 +116,23 @@ export class OutboxSweeper {
     return owed.messageId;
   }
 
-  async #claim(): Promise<readonly OwedMessage[]> {
+  #claim(after: SweepPosition): Promise<readonly ClaimedMessage[]> {
     const { database, instance } = this.#options;
-    const claimed = await database.transaction(async (transaction) => {
+    return database.transaction(async (transaction) => {
       const lock = await rowOf(transaction, trySweepLock, undefined);
       if (lock?.isTaken !== true) return [];
-      return await rowsOf(transaction, claimMessages, { instance, countMax: pageLength });
+      return await rowsOf(transaction, claimMessages, { instance, countMax: pageLength, after });
     });
-    if (claimed.length === 0) return [];
-    const messageIds = claimed.map(({ messageId }) => messageId);
-    return await rowsOf(database, readOwedMessages, { messageIds });
   }
+}
+
+function beyond(position: SweepPosition, claimed: readonly ClaimedMessage[]): SweepPosition {
+  let { rule, other } = position;
+  for (const { about, messageId } of claimed) {
+    if (about === "rule") rule = messageId > rule ? messageId : rule;
+    else other = messageId > other ? messageId : other;
+  }
+  return { rule, other };
 }
 
 async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {

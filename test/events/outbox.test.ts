@@ -299,6 +299,26 @@ test("a message that the broker refuses for good is told of once, and does not m
   await run;
 });
 
+test("more refused messages than one page holds do not hold up those behind them", async () => {
+  const transport = confirmedByHand();
+  await insertWorker(fresh.database, { name: "self", instance });
+  const ids = (await owe(501, instance)).map(({ messageId: id }) => id).toSorted();
+  await query(fresh.database, "update outbox set created = now() - interval '2 minutes'");
+  const accepted: string[] = [];
+  transport.publish = async ({ messageId: id }) => {
+    if (id !== ids.at(-1)) throw new Error("the queue is full");
+    accepted.push(id);
+    return Promise.resolve();
+  };
+  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
+  const stopping = new AbortController();
+  const run = sweeper.run(stopping.signal);
+
+  await expect.poll(() => accepted, soon).toEqual([ids.at(-1)]);
+  stopping.abort();
+  await run;
+});
+
 // Goal: whoever keeps only the last message about a rule knows how it is.
 // Method: the transaction that began first changes the rule last.
 test("messages about a rule come in the order of its changes, whenever their transactions began", async () => {

@@ -37,13 +37,25 @@ export const trySweepLock: Statement<void, { readonly isTaken: boolean }> = {
   decode: (row) => ({ isTaken: row.boolean("taken") }),
 };
 
+/** How far a sweep has come: the highest ids it has claimed. */
+export interface SweepPosition {
+  readonly rule: string;
+  readonly other: string;
+}
+
+/** Below every id. */
+export const sweepStart: SweepPosition = {
+  rule: "00000000-0000-0000-0000-000000000000",
+  other: "00000000-0000-0000-0000-000000000000",
+};
+
 export interface ClaimedMessage {
   readonly messageId: string;
   readonly about: "event" | "enforcement" | "rule";
 }
 
 /**
- * Takes over messages that nobody publishes: without an instance, of an instance whose worker is dead,
+ * Takes over messages beyond a position that nobody publishes: without an instance, of an instance whose worker is dead,
  * or our own that are so old that the answer to claiming them, or the broker's, must have been lost.
  * Messages about rules are left while another live instance still owes some, so that they
  * keep their order. `skip locked` passes over rows that are being deleted this moment.
@@ -54,7 +66,7 @@ export interface ClaimedMessage {
  * the highest, so a long backlog would keep them to the end.
  */
 export const claimMessages: Statement<
-  { readonly instance: string; readonly countMax: number },
+  { readonly instance: string; readonly countMax: number; readonly after: SweepPosition },
   ClaimedMessage
 > = {
   name: "claim_messages",
@@ -79,6 +91,7 @@ export const claimMessages: Statement<
               or instance not in (select instance from live)
               or (instance = $1 and created < clock_timestamp() - interval '60 seconds'))
          and not exists (select from rules_are_owed)
+         and message_id > $3
        order by message_id
        limit $2
          for update skip locked
@@ -89,6 +102,7 @@ export const claimMessages: Statement<
          and (instance is null
               or instance not in (select instance from live)
               or (instance = $1 and created < clock_timestamp() - interval '60 seconds'))
+         and message_id > $4
        order by message_id
        limit $2
          for update skip locked
@@ -106,7 +120,7 @@ export const claimMessages: Statement<
               case when outbox.event is not null then 'event'
                    when outbox.enforcement is not null then 'enforcement'
                    else 'rule' end as about`,
-  values: ({ instance, countMax }) => [instance, countMax],
+  values: ({ instance, countMax, after }) => [instance, countMax, after.rule, after.other],
   decode: (row) => ({
     messageId: row.text("message_id"),
     about: row.word("about", ["event", "enforcement", "rule"]),
