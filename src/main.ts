@@ -1,28 +1,33 @@
 /** argv and environment in, exit code out. */
-import { writeSync } from "node:fs";
+import { writeToStandardOutput } from "./agent/standard-output.ts";
 import { versionText } from "./agent/version.ts";
 
 const args = process.argv.slice(2);
+const complain = (text: string): void => void process.stderr.write(text);
 
 if (args.length === 1 && (args[0] === "--version" || args[0] === "-V")) {
-  // What installers and orchestrators ask most, before anything else is loaded, streams included.
-  writeSync(1, `${versionText}\n`);
+  // What installers and orchestrators ask most, before anything else is loaded.
+  tellVersion();
 } else {
   void runToTheEnd();
 }
 
-async function runToTheEnd(): Promise<void> {
-  // A reader that has seen enough (`… --detect-only | head -1`) is no failure.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
+function tellVersion(): void {
+  try {
+    writeToStandardOutput(`${versionText}\n`);
+  } catch (error) {
+    complain(`attune-sensor-agent: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}
 
+async function runToTheEnd(): Promise<void> {
   const { runCommandLine } = await import("./agent/cli.ts");
   const exitCode = await runCommandLine({
     args,
     environment: process.env,
-    print: (text) => process.stdout.write(text),
-    complain: (text) => process.stderr.write(text),
+    print: writeToStandardOutput,
+    complain,
   });
   // Whatever a command left open must not keep a stopped agent alive.
   process.exit(exitCode);

@@ -16,6 +16,7 @@ export const errorCatalogue = {
   PORT_IN_USE: "the HTTP address cannot be bound",
   INSTALL_FAILED: "the executable could not be copied into that folder",
   INSTALL_NOT_EXECUTABLE: "the copied executable does not run from that folder",
+  OUTPUT_FAILED: "a report could not be written to standard output",
 } as const;
 
 export type ErrorCode = keyof typeof errorCatalogue;

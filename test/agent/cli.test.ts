@@ -87,7 +87,7 @@ test("--detect-only loads commander, cross-spawn and its own few files alone", a
   ];
   expect(packages.difference(new Set(known))).toEqual(new Set());
   const folders = new Set(urls.flatMap((url) => /\/src\/([^/.]+)\//.exec(url)?.[1] ?? []));
-  expect([...folders].toSorted()).toEqual(["agent", "model", "processes", "runtimes"]);
+  expect([...folders].toSorted()).toEqual(["agent", "errors", "model", "processes", "runtimes"]);
 });
 
 test("a failure a person can act on is one line on stderr, and exit code 1", async () => {

@@ -1,6 +1,7 @@
 import { bootstrapRuntimes } from "../bootstrap.ts";
 import { loadConfiguration, openLogger } from "../configured.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
+import { endWithLastWords } from "../last-words.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { agentVersion } from "../version.ts";
 
@@ -11,6 +12,7 @@ export async function runService(invocation: Invocation): Promise<ExitCode> {
 
   const loaded = loadConfiguration(invocation);
   const logger = await openLogger(loaded, invocation.environment);
+  endWithLastWords(logger);
   const { SensorService } = await import("../../service/sensor-service.ts");
   const service = new SensorService({
     config: loaded.config,

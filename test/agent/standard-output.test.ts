@@ -1,0 +1,53 @@
+/** Reports of the agent as a process, on outputs of every kind. */
+import { spawn, spawnSync } from "node:child_process";
+import { text } from "node:stream/consumers";
+import { expect, test } from "vitest";
+import { repositoryRoot } from "../../scripts/repository.ts";
+
+const main = `${repositoryRoot}/src/main.ts`;
+
+test.each([["--version"], ["--help"], ["--detect-only"]])("%s on a full disk fails in one line", (call) => {
+  const { status, stderr } = shell(`"$0" "$1" ${call} > /dev/full`);
+
+  expect(stderr).toMatch(
+    /^attune-sensor-agent: could not write to standard output: ENOSPC.*; free space where it goes, or send it elsewhere\n$/,
+  );
+  expect(status).toBe(1);
+});
+
+test("a reader that has seen enough is no failure", () => {
+  const { status, stderr } = shell(`set -o pipefail; "$0" "$1" --help | true`);
+
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+});
+
+// Goal: nothing is lost on a pipe that is full and does not block.
+// Method: the pipe is made so by its other user, Python; the report is longer than it holds.
+test("a slow reader of a pipe that does not block gets all of it", async () => {
+  const program = `
+    import os, subprocess, sys, time
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    agent = subprocess.Popen(sys.argv[1:], stdout=write)
+    os.close(write)
+    time.sleep(0.5)
+    total = 0
+    while chunk := os.read(read, 65536):
+        total += len(chunk)
+        time.sleep(0.005)
+    print(total, agent.wait())`;
+  const script = `import { writeToStandardOutput } from ${JSON.stringify(`${repositoryRoot}/src/agent/standard-output.ts`)};
+    writeToStandardOutput("x".repeat(1_000_000));`;
+  const args = [process.execPath, "--input-type=module", "--eval", script];
+  const child = spawn("python3", ["-c", program.replaceAll("\n    ", "\n"), ...args]);
+
+  expect(await text(child.stdout)).toBe("1000000 0\n");
+});
+
+function shell(command: string): { status: number | null; stderr: string } {
+  const { status, stderr } = spawnSync("bash", ["--norc", "-c", command, process.execPath, main], {
+    encoding: "utf8",
+    env: { PATH: "/usr/bin:/bin" },
+  });
+  return { status, stderr };
+}
