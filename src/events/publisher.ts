@@ -22,7 +22,7 @@ import { backoffDelayMs } from "../model/backoff.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Clock } from "../time/clock.ts";
-import type { MessageOutlet } from "./event-pipeline.ts";
+import type { MessageOutlet } from "./batch-outcomes.ts";
 
 export interface PublisherOptions {
   readonly database: Database;

@@ -1,0 +1,153 @@
+/**
+ * What became of each event of a batch is told here, once: to whoever gave it in, to the outlet of its
+ * messages, to the metrics.
+ */
+import type { Queryable } from "../database/database.ts";
+import { rowsOf } from "../database/statement.ts";
+import { findDuplicates, findEvents, type StoredBatch } from "../database/statements/events.ts";
+import type { OutgoingMessage } from "../messaging/message-transport.ts";
+import type { Id } from "../model/identifiers.ts";
+import type { IncomingEvent } from "../model/incoming-event.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Clock } from "../time/clock.ts";
+import type { Patience } from "./patience.ts";
+import {
+  messagesOf,
+  type IdentifiedEvent,
+  type PreparedBatch,
+  type PreparedEvent,
+} from "./prepared-batch.ts";
+
+/** Where the messages of stored events go; see publisher.ts. */
+export interface MessageOutlet {
+  /** Waits until there is room. Resolves with the instance that will publish, or null to leave it to a sweeper. */
+  room(signal: AbortSignal): Promise<string | null>;
+  /** @param acceptedAtMs when the events behind the messages were accepted, for the latency measured at confirmation */
+  send(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void;
+}
+
+export interface BatchOutcomesOptions {
+  readonly database: Queryable;
+  readonly outlet: MessageOutlet;
+  readonly installationId: string;
+  readonly metrics: Metrics;
+  /** Called for every stored event with its matches; for people who watch. */
+  readonly onStored?: (event: PreparedEvent) => void;
+  readonly clock: Clock;
+}
+
+export class BatchOutcomes {
+  readonly #options: BatchOutcomesOptions;
+  readonly #patience: Patience;
+
+  constructor(options: BatchOutcomesOptions, patience: Patience) {
+    this.#options = options;
+    this.#patience = patience;
+  }
+
+  refuse({ settle }: IdentifiedEvent, reason: string): void {
+    this.#options.metrics.eventsRefused(1);
+    settle({ kind: "refused", reason });
+  }
+
+  /** After the commit of a batch was seen. */
+  async settle(
+    { events }: PreparedBatch,
+    { storedIds, heldTerms, storedAt }: StoredBatch,
+    isPublishedHere: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (storedIds === null) {
+      this.#settleStored(events, storedAt, isPublishedHere);
+      return;
+    }
+    const stored = new Set(storedIds);
+    this.#settleStored(
+      events.filter(({ waiting }) => stored.has(waiting.id)),
+      storedAt,
+      isPublishedHere,
+    );
+    const held = new Set(heldTerms);
+    const left = events.map(({ waiting }) => waiting).filter(({ id }) => !stored.has(id));
+    const fenced = left.filter(({ event }) => isFenced(event, held));
+    for (const { settle } of fenced) settle({ kind: "fenced" });
+    if (fenced.length > 0) this.#options.metrics.eventsFenced(fenced.length);
+    await this.#settleDuplicates(
+      left.filter(({ event }) => !isFenced(event, held)),
+      signal,
+    );
+  }
+
+  /** After a lost answer: settles the events that were committed and returns the others. */
+  async settleFound(
+    { events }: PreparedBatch,
+    isPublishedHere: boolean,
+    signal: AbortSignal,
+  ): Promise<readonly IdentifiedEvent[]> {
+    const ids = events.map(({ waiting }) => waiting.id);
+    const find = () => rowsOf(this.#options.database, findEvents, { ids });
+    const found = await this.#patience.persist(find, signal);
+    const createdById = new Map(found.map(({ id, created }) => [id, created]));
+    const committed = events.filter(({ waiting }) => createdById.has(waiting.id));
+    const storedAt = found[0]?.created;
+    if (storedAt !== undefined) this.#settleStored(committed, storedAt, isPublishedHere);
+    return events.flatMap(({ waiting }) => (createdById.has(waiting.id) ? [] : [waiting]));
+  }
+
+  #settleStored(events: readonly PreparedEvent[], storedAt: Date, isPublishedHere: boolean): void {
+    const { metrics, clock, installationId, outlet, onStored } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const countByTrigger = new Map<string, number>();
+    const messages: OutgoingMessage[] = [];
+    const acceptedAtMs: number[] = [];
+    let matchCount = 0;
+    for (const prepared of events) {
+      const { waiting, trigger, matches } = prepared;
+      countByTrigger.set(trigger.ref, (countByTrigger.get(trigger.ref) ?? 0) + 1);
+      matchCount += matches.length;
+      if (isPublishedHere) {
+        for (const message of messagesOf(prepared, storedAt, installationId)) {
+          messages.push(message);
+          acceptedAtMs.push(waiting.acceptedAtMs);
+        }
+      }
+      metrics.eventCommittedAfter((nowMs - waiting.acceptedAtMs) / 1_000);
+      waiting.settle({ kind: "stored", eventId: waiting.id });
+      onStored?.(prepared);
+    }
+    for (const [triggerRef, count] of countByTrigger) metrics.eventsStored(triggerRef, count);
+    if (matchCount > 0) {
+      metrics.rulesMatched(matchCount);
+      metrics.enforcementsCreated(matchCount);
+    }
+    if (messages.length > 0) outlet.send(messages, acceptedAtMs);
+  }
+
+  async #settleDuplicates(events: readonly IdentifiedEvent[], signal: AbortSignal): Promise<void> {
+    if (events.length === 0) return;
+    const keys = events.flatMap(({ event }, n) =>
+      event.dedupKey === null
+        ? []
+        : [
+            {
+              n,
+              trigger_ref: event.triggerRef,
+              source_ref: event.source?.sensorRef ?? null,
+              dedup_key: event.dedupKey,
+            },
+          ],
+    );
+    const find = () => rowsOf(this.#options.database, findDuplicates, { keys });
+    const found = await this.#patience.persist(find, signal);
+    const idByNumber = new Map<number, Id>(found.map(({ n, id }) => [n, id]));
+    this.#options.metrics.eventsDuplicate(events.length);
+    for (const [n, { id, settle }] of events.entries()) {
+      settle({ kind: "duplicate", eventId: idByNumber.get(n) ?? id });
+    }
+  }
+}
+
+function isFenced(event: IncomingEvent, held: ReadonlySet<string>): boolean {
+  const { source } = event;
+  return source !== null && source.term !== null && !held.has(`${source.sensorId}:${source.term.generation}`);
+}
