@@ -40,8 +40,10 @@ export async function migrate(
   migrations: readonly Migration[],
   logger: Logger,
 ): Promise<AppliedMigration[]> {
+  const before = await appliedVersions(database);
+  const pending = pendingOf(migrations, before);
   const applied: AppliedMigration[] = [];
-  for (const migration of await pendingMigrations(database, migrations)) {
+  for (const migration of pending) {
     try {
       if (!(await applyOnce(database, migration))) continue;
     } catch (error) {
@@ -52,7 +54,7 @@ export async function migrate(
     logger.info({ migration: title, database: database.address }, `applied migration ${title}`);
     applied.push({ version, name });
   }
-  warnOfDifferences(await appliedVersions(database), migrations, logger);
+  warnOfDifferences(pending.length === 0 ? before : await appliedVersions(database), migrations, logger);
   return applied;
 }
 
@@ -61,8 +63,12 @@ export async function pendingMigrations(
   database: Database,
   migrations: readonly Migration[],
 ): Promise<Migration[]> {
-  const applied = new Set((await appliedVersions(database)).map(({ version }) => version));
-  return migrations.filter(({ version }) => !applied.has(version));
+  return pendingOf(migrations, await appliedVersions(database));
+}
+
+function pendingOf(migrations: readonly Migration[], applied: readonly AppliedVersion[]): Migration[] {
+  const versions = new Set(applied.map(({ version }) => version));
+  return migrations.filter(({ version }) => !versions.has(version));
 }
 
 async function appliedVersions(database: Database): Promise<AppliedVersion[]> {

@@ -36,6 +36,12 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
     this.#pool.on("connect", (client) => client.on("error", () => {}));
   }
 
+  /** Has a first connection ready. One that cannot be made is told by the next query. */
+  async prepare(): Promise<void> {
+    const client = await this.#pool.connect().catch(() => undefined);
+    client?.release();
+  }
+
   async query(query: Query): Promise<{ rows: object[] }> {
     const client = await this.#checkOut();
     let failure: Error | undefined;

@@ -70,9 +70,12 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
     observe,
   });
 
-  await session.connect().catch((error: unknown) => {
-    if (whenUnreachable === "fail") throw unreachable(address, error);
+  const connecting = session.connect().catch((error: unknown) => {
+    if (whenUnreachable === "wait") return;
+    work.destroyAll();
+    throw unreachable(address, error);
   });
+  await Promise.all([connecting, pool.prepare()]);
   const stop = new AbortController();
   const sessionEnd = session.run(stop.signal);
 

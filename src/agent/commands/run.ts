@@ -3,6 +3,7 @@ import { loadConfiguration, openLogger } from "../configured.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { endWithLastWords } from "../last-words.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
+import { keepHeapSmall } from "../small-heap.ts";
 import { agentVersion } from "../version.ts";
 
 /** Runs the sensor service until SIGINT or SIGTERM. */
@@ -21,6 +22,13 @@ export async function runService(invocation: Invocation): Promise<ExitCode> {
     agentVersion,
     secrets: loaded.secrets,
   });
-  await serveUntilStopped(service, invocation.complain);
+  const start = async (): Promise<void> => {
+    await service.start();
+    keepHeapSmall();
+  };
+  await serveUntilStopped(
+    { start, stop: () => service.stop(), failure: service.failure },
+    invocation.complain,
+  );
   return 0;
 }
