@@ -15,7 +15,7 @@ import { bootstrapRuntimes } from "../src/agent/bootstrap.ts";
 import { failureText } from "../src/agent/failure-text.ts";
 import { serveUntilStopped } from "../src/agent/serve-until-stopped.ts";
 import { agentVersion } from "../src/agent/version.ts";
-import { SensorService } from "../src/service/sensor-service.ts";
+import { SensorService } from "../src/service.ts";
 import { createLogger } from "../src/telemetry/pino-logger.ts";
 import { systemClock } from "../src/time/clock.ts";
 import { startDemoWorld } from "./demo/demo-world.ts";

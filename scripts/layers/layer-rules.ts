@@ -27,10 +27,10 @@ export const layers: readonly Layer[] = [
   },
   {
     name: "composition",
-    parts: ["service"],
+    parts: ["service.ts", "service"],
     mayImport: everythingBelow,
     mayAlsoImport: [],
-    isOpenWithin: false,
+    isOpenWithin: true,
   },
   {
     name: "features",

@@ -6,8 +6,8 @@
  *              a signal while it starts stops it too        └── second signal: the process ends at once
  *
  * Stopping is the service's to bound; whoever cannot wait for it sends the second signal. What comes
- * within half a second of the first is no second one: a terminal signals a whole group of processes, and
- * those in it that watch over others (npm, timeout, an init) hand the signal on as well.
+ * sooner than a person could is no second one: a terminal signals a whole group of processes, and those in
+ * it that watch over others (npm, timeout, an init) hand the signal on as well.
  */
 export interface Service {
   start(): Promise<unknown>;
@@ -17,7 +17,7 @@ export interface Service {
 }
 
 const stopSignals = ["SIGINT", "SIGTERM"] as const;
-const echoMs = 500;
+const echoMs = 50;
 
 /** @throws whatever start, stop or the service's own failure threw, after it was stopped */
 export async function serveUntilStopped(service: Service, complain: (text: string) => void): Promise<void> {

@@ -45,6 +45,7 @@ const allowed: readonly { readonly in: string; readonly text: string }[] = [
     text: `import { x } from "./agent/x.ts"; export const y = () => import("./service/x.ts");`,
   },
   { in: "agent/a.ts", text: `import { x } from "../processes/x.ts";` },
+  { in: "service.ts", text: `import { x } from "./service/x.ts"; import { y } from "./database/y.ts";` },
   { in: "service/a.ts", text: `import { x } from "../events/x.ts"; import { y } from "../database/y.ts";` },
   { in: "events/a.ts", text: `import { x } from "./b.ts"; import type { Y } from "../model/y.ts";` },
   { in: "database/a.ts", text: `import pg from "pg"; import type { L } from "../telemetry/logger.ts";` },

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { bootstrapRuntimes } from "../../src/agent/bootstrap.ts";
 import { loadConfig } from "../../src/config/load-config.ts";
 import type { Config } from "../../src/config/schema.ts";
-import { SensorService } from "../../src/service/sensor-service.ts";
+import { SensorService } from "../../src/service.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { collectMessages } from "../support/message-collector.ts";
 import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";

@@ -14,7 +14,7 @@ export async function runService(invocation: Invocation): Promise<ExitCode> {
   const loaded = loadConfiguration(invocation);
   const logger = await openLogger(loaded, invocation.environment);
   endWithLastWords(logger);
-  const { SensorService } = await import("../../service/sensor-service.ts");
+  const { SensorService } = await import("../../service.ts");
   const service = new SensorService({
     config: loaded.config,
     logger,

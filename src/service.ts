@@ -4,20 +4,20 @@
  *   created ──start()──▶ registered ──▶ at work ──stop()──▶ stopped
  *                └────────────┴── stop() ends a start half done, too
  *
- * What a part is and does stands at the top of its own file; in this folder is only who is given to whom,
- * and in which order they come and go. Sensors stop first, their last events are stored, the assignments
+ * What a part is and does stands at the top of its own file; here, and in `service/`, is only who is given
+ * to whom, and in which order they come and go. Sensors stop first, their last events are stored, the assignments
  * are released, the messages are confirmed, the worker is deregistered, and the database closes last.
  *
  * The second half is loaded only when the first is done, so that the worker is known a third sooner.
  */
 import { randomUUID } from "node:crypto";
-import { Lifetime } from "../concurrency/lifetime.ts";
-import { settlesWithin } from "../concurrency/settles-within.ts";
-import { Activity } from "../telemetry/activity.ts";
-import { systemClock } from "../time/clock.ts";
-import { openRegisteredWorker } from "./registered-worker.ts";
-import type { ServiceContext, SensorServiceOptions } from "./service-context.ts";
-import type { SensorServiceParts } from "./working-parts.ts";
+import { Lifetime } from "./concurrency/lifetime.ts";
+import { settlesWithin } from "./concurrency/settles-within.ts";
+import { Activity } from "./telemetry/activity.ts";
+import { systemClock } from "./time/clock.ts";
+import { openRegisteredWorker } from "./service/registered-worker.ts";
+import type { ServiceContext, SensorServiceOptions } from "./service/service-context.ts";
+import type { SensorServiceParts } from "./service/working-parts.ts";
 
 /** How long all of the end may take beyond `sensor.shutdown_timeout`: enough for its steps, not for a dead socket at each. */
 const stopLimitMs = 20_000;
@@ -51,7 +51,7 @@ export class SensorService {
    */
   async start(): Promise<SensorServiceParts> {
     const worker = await openRegisteredWorker(this.#context);
-    const { openWorkingParts } = await import("./working-parts.ts");
+    const { openWorkingParts } = await import("./service/working-parts.ts");
     return openWorkingParts(this.#context, worker);
   }
 
