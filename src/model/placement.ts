@@ -10,6 +10,7 @@
  * The same function says why a sensor is placed nowhere, so that explanation and behaviour agree.
  */
 import type { Id } from "./identifiers.ts";
+import { unsupported } from "./supported-sensors.ts";
 import { satisfiesVersion } from "./versions.ts";
 
 export interface PlaceableSensor {
@@ -38,8 +39,6 @@ export interface Placement {
   /** Sensor id → one sentence per obstacle, for the sensors that waited and found none. */
   readonly unplaced: ReadonlyMap<Id, readonly string[]>;
 }
-
-const placedProtocols: ReadonlySet<string> = new Set(["poll", "stream"]);
 
 export function place(sensors: readonly PlaceableSensor[], workers: readonly PlacementWorker[]): Placement {
   const loads = new Map(workers.map((worker) => [worker.id, 0]));
@@ -94,10 +93,8 @@ function obstacleEverywhere(
   sensor: PlaceableSensor,
   workers: readonly PlacementWorker[],
 ): string | undefined {
-  if (!placedProtocols.has(sensor.protocol)) {
-    return `protocol ${sensor.protocol} is not supported by this version`;
-  }
-  if (sensor.runtimeName === "builtin") return "built-in sensors are not supported by this version";
+  const reason = unsupported(sensor.protocol, sensor.runtimeName);
+  if (reason !== undefined) return reason;
   if (sensor.runtimeName === null) return `there is no runtime ${sensor.runtimeRef}`;
   if (workers.length === 0) return "no sensor worker is alive";
   return undefined;

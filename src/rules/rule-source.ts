@@ -116,12 +116,16 @@ export class DatabaseRuleSource implements RuleSource {
 
   async #recordProblems(): Promise<void> {
     const { database, logger } = this.#options;
-    const { revision, problems } = this.#current;
+    const current = this.#current;
+    const { revision, problems } = current;
     if (this.#recorded !== undefined && areSame(this.#recorded, problems)) return;
 
     for (const [rule, problem] of problems) {
       if (this.#recorded?.get(rule) !== problem)
-        logger.warn({ rule_id: rule, problem }, "a rule cannot be used; it matches nothing");
+        logger.warn(
+          { rule_id: rule, rule_ref: current.refOf(rule), problem },
+          "a rule cannot be used; it matches nothing",
+        );
     }
     const rows = [...problems].map(([rule, problem]) => ({ rule, problem }));
     const answer = await rowOf(database, recordRuleProblems, { revision, problems: rows });
@@ -132,7 +136,7 @@ export class DatabaseRuleSource implements RuleSource {
     for (const rule of this.#recorded?.keys() ?? []) {
       if (!problems.has(rule))
         logger.info(
-          { rule_id: rule },
+          { rule_id: rule, rule_ref: current.refOf(rule) },
           "a rule that could not be used has been corrected, disabled or deleted",
         );
     }

@@ -24,6 +24,7 @@ import { backoffDelayMs } from "../model/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/incoming-event.ts";
 import type { OfferedRuntime } from "../model/offered-runtime.ts";
+import { unsupported } from "../model/supported-sensors.ts";
 import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
 import type { OfferedRuntimes, SensorAssignments } from "./ports.ts";
 import { unstartedReport } from "./process-notes.ts";
@@ -213,13 +214,10 @@ export class SensorManager {
     if (sensor.rules.length === 0) {
       return { kind: "unwanted", ref, reason: "no enabled rule wants its events" };
     }
-    if (protocol === "standalone") {
-      return { kind: "unable", ref, reason: "the protocol standalone is not supported by this version" };
-    }
     const runtime = this.#options.runtimes.offered(runtimeRef);
-    if (runtime?.name === "builtin" || runtimeRef === "core.sensor.builtin") {
-      return { kind: "unable", ref, reason: "built-in sensors are not supported by this version" };
-    }
+    const runtimeName = runtimeRef === "core.sensor.builtin" ? "builtin" : (runtime?.name ?? null);
+    const reason = unsupported(protocol, runtimeName);
+    if (reason !== undefined) return { kind: "unable", ref, reason };
     return { kind: "wanted", sensor, runtime };
   }
 

@@ -33,6 +33,7 @@ export interface RuleSnapshot {
 }
 
 interface Outcome {
+  readonly ref: string;
   readonly text: string;
   readonly compiled: Decoded<CompiledRule>;
 }
@@ -88,6 +89,11 @@ export class CompiledRuleSet implements RuleSet {
     return { valid: this.#outcomes.size - this.problems.size, invalid: this.problems.size };
   }
 
+  /** Of an enabled rule, also of one that could not be compiled. */
+  refOf(rule: Id): string | undefined {
+    return this.#outcomes.get(rule)?.ref;
+  }
+
   trigger(ref: string): TriggerDefinition | undefined {
     return this.#triggers.get(ref);
   }
@@ -132,7 +138,8 @@ function* compileRows(
   }
   for (const [count, row] of changed.entries()) {
     if (count % compilationsPerSlice === compilationsPerSlice - 1) yield;
-    outcomes.set(row.id, { text: row.text, compiled: compileRule(decode(row), predicates) });
+    const rule = decode(row);
+    outcomes.set(row.id, { ref: rule.ref, text: row.text, compiled: compileRule(rule, predicates) });
   }
   return outcomes;
 }

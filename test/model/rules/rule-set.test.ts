@@ -84,6 +84,7 @@ test("an invalid rule is named with its problem and disturbs no other", () => {
     "2": expect.stringContaining("action_params.text: "),
     "3": "trigger_params: must be an object",
   });
+  expect(set.refOf("3")).toBe(ruleText({ id: "3" }).ref);
   expect(matchedIds(set, eventFacts({ payload: { a: 1 } }))).toEqual(["4"]);
 });
 
