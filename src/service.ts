@@ -8,7 +8,7 @@
  * to whom, and in which order they come and go. Sensors stop first, their last events are stored, the assignments
  * are released, the messages are confirmed, the worker is deregistered, and the database closes last.
  *
- * The second half is loaded only when the first is done, so that the worker is known a third sooner.
+ * The second half is loaded only when the first is done, so that the worker is known sooner.
  */
 import { randomUUID } from "node:crypto";
 import { Lifetime } from "./concurrency/lifetime.ts";
