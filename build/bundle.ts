@@ -1,58 +1,65 @@
 /**
- * All of `src/` and what it imports as two scripts, ready to be put into the executable.
+ * All of `src/` and what it imports as three scripts, ready to be put into the executable.
  *
  * Node reads the executable's main script whole before it runs a line of it; with everything in it, that took
- * 50 ms. So the main script has what every call needs, and --detect-only. All else that src/agent/cli.ts
- * imports by `import()` is in the second one, the commands script, which travels as an asset and is read
- * when the first of these is called (build/runtime/commands-script.ts). In it, each is evaluated when it is
- * called, with all that only it imports; so `migrate` does not pay for an HTTP server.
+ * 50 ms. So the main script has only what `--version` needs. All else travels as assets, which are read when a
+ * module of theirs is first called for (build/runtime/later-script.ts):
  *
- * Both are CommonJS and not minified, which starts faster: Node keeps no code cache of ES modules in
+ *   main          src/main.ts
+ *   command-line  the command line, and --detect-only
+ *   commands      all other commands. Each is evaluated when it is called, with all that only it imports; so
+ *                 `migrate` does not pay for an HTTP server
+ *
+ * They are CommonJS and not minified, which starts faster: Node keeps no code cache of ES modules in
  * executables, and stack traces stay readable.
  */
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
+import { commandLine, detection, main } from "./entries.ts";
+import type { LaterScript } from "./runtime/later-script.ts";
 
 export interface Bundle {
-  /** Paths of the two scripts. */
+  /** Paths of the scripts. */
   readonly main: string;
-  readonly commands: string;
+  readonly later: Readonly<Record<LaterScript, string>>;
   /** Which files of which packages went into them. */
   readonly metafiles: readonly Metafile[];
 }
 
-/** Who imports commands, and which of them stays in the main script. */
-const commandLine = "src/agent/cli.ts";
-const mainCommand = "./commands/detect-only.ts";
-
-const commandsScriptLoader = "build/runtime/commands-script.ts";
+const loader = "build/runtime/later-script.ts";
 
 export async function bundle(repository: string, workDirectory: string): Promise<Bundle> {
-  const commandPaths = new Set<string>();
-  const main = join(workDirectory, "agent.cjs");
+  const mainScript = join(workDirectory, "main.cjs");
+  const calledByMain = new Set<string>();
   const { metafile: mainMetafile } = await build({
     ...common(repository),
-    entryPoints: ["src/main.ts"],
-    outfile: main,
-    plugins: [leaveOutCommands(repository, commandPaths)],
+    entryPoints: [main],
+    outfile: mainScript,
+    plugins: [leaveOut({ repository, importer: main, script: "command-line", paths: calledByMain })],
   });
 
-  const commands = join(workDirectory, "commands.cjs");
-  const buildCommands = (paths: ReadonlySet<string>) =>
-    build({
-      ...common(repository),
-      stdin: { contents: commandsEntry(paths), resolveDir: repository, sourcefile: "commands.js" },
-      outfile: commands,
-      // A library's way to its own files leads beside the executable, where they are not: what we need of
-      // them is among the assets.
-      banner: { js: 'const ownUrl = require("node:url").pathToFileURL(process.execPath).href;' },
-      define: { "import.meta.url": "ownUrl" },
-    });
-  const { metafile } = await buildCommands(commandPaths);
-  const { metafile: commandsMetafile } = await buildCommands(
-    new Set([...commandPaths, ...modulesLoadedLater(metafile).map((path) => join(repository, path))]),
+  const later = {
+    "command-line": join(workDirectory, "command-line.cjs"),
+    commands: join(workDirectory, "commands.cjs"),
+  };
+  const commands = new Set<string>();
+  const plugin = leaveOut({
+    repository,
+    importer: commandLine,
+    script: "commands",
+    paths: commands,
+    keep: detection,
+  });
+  const options = { repository, outfile: later["command-line"], plugins: [plugin] };
+  const commandLineMetafile = await buildLater(calledByMain, options);
+
+  const commandsOptions = { repository, outfile: later.commands, plugins: [] };
+  const first = await buildLater(commands, commandsOptions);
+  const commandsMetafile = await buildLater(
+    new Set([...commands, ...modulesLoadedLater(first)]),
+    commandsOptions,
   );
-  return { main, commands, metafiles: [mainMetafile, commandsMetafile] };
+  return { main: mainScript, later, metafiles: [mainMetafile, commandLineMetafile, commandsMetafile] };
 }
 
 function common(repository: string) {
@@ -73,23 +80,65 @@ function common(repository: string) {
   } satisfies BuildOptions;
 }
 
-/** Puts in each command's place a module that takes it from the commands script, and notes its path. */
-function leaveOutCommands(repository: string, commandPaths: Set<string>): Plugin {
-  const namespace = "command";
-  const importer = join(repository, commandLine);
+interface LaterOptions {
+  readonly repository: string;
+  readonly outfile: string;
+  readonly plugins: Plugin[];
+}
+
+async function buildLater(
+  paths: ReadonlySet<string>,
+  { repository, outfile, plugins }: LaterOptions,
+): Promise<Metafile> {
+  const { metafile } = await build({
+    ...common(repository),
+    stdin: { contents: modulesByPath(paths), resolveDir: repository, sourcefile: "modules.js" },
+    outfile,
+    plugins,
+    // A library's way to its own files leads beside the executable, where they are not: what we need of
+    // them is among the assets.
+    banner: { js: 'const ownUrl = require("node:url").pathToFileURL(process.execPath).href;' },
+    define: { "import.meta.url": "ownUrl" },
+  });
+  return metafile;
+}
+
+/** A function for each module, by its path, that evaluates it. */
+function modulesByPath(paths: ReadonlySet<string>): string {
+  const entries = [...paths].map(
+    (path) => `${JSON.stringify(path)}: () => require(${JSON.stringify(`./${path}`)}),`,
+  );
+  return `module.exports = {\n${entries.join("\n")}\n};`;
+}
+
+interface LeftOut {
+  readonly repository: string;
+  /** Whose imports by `import()` are left out. */
+  readonly importer: string;
+  /** Where they are instead. */
+  readonly script: LaterScript;
+  /** Is given their paths. */
+  readonly paths: Set<string>;
+  /** Not this one. */
+  readonly keep?: string;
+}
+
+/** Puts in the place of each module that is left out one that takes it from the later script. */
+function leaveOut({ repository, importer, script, paths, keep }: LeftOut): Plugin {
+  const namespace = "later";
   return {
-    name: "leave-out-commands",
+    name: `leave-out-${script}`,
     setup(hooks) {
       hooks.onResolve({ filter: /^\.\// }, (args) => {
-        const isCommand = args.kind === "dynamic-import" && args.importer === importer;
-        if (!isCommand || args.path === mainCommand) return undefined;
-        return { namespace, path: resolve(dirname(importer), args.path) };
+        const isLater = args.kind === "dynamic-import" && args.importer === join(repository, importer);
+        const path = relative(repository, resolve(dirname(args.importer), args.path));
+        return isLater && path !== keep ? { namespace, path } : undefined;
       });
       hooks.onLoad({ filter: /./, namespace }, ({ path }) => {
-        commandPaths.add(path);
+        paths.add(path);
         const contents = `
-          const { loadCommand } = require(${JSON.stringify(`./${commandsScriptLoader}`)});
-          module.exports = loadCommand(${JSON.stringify(path)});`;
+          const { loadModule } = require(${JSON.stringify(`./${loader}`)});
+          module.exports = loadModule(${JSON.stringify(script)}, ${JSON.stringify(path)});`;
         return { contents, resolveDir: repository };
       });
     },
@@ -101,17 +150,7 @@ function modulesLoadedLater({ inputs }: Metafile): readonly string[] {
   const imports = Object.entries(inputs).flatMap(([importer, input]) =>
     importer.startsWith("src/") ? input.imports : [],
   );
-  const later = imports.filter(
-    ({ kind, external, path }) => kind === "dynamic-import" && !external && path.startsWith("src/"),
-  );
-  return [...new Set(later.map(({ path }) => path))];
-}
-
-/** A function for each command, and each module loaded later, by its path, that evaluates it. */
-function commandsEntry(paths: ReadonlySet<string>): string {
-  const entries = [...paths].map((path) => {
-    const quoted = JSON.stringify(path);
-    return `${quoted}: () => require(${quoted}),`;
-  });
-  return `module.exports = {\n${entries.join("\n")}\n};`;
+  return imports
+    .filter(({ kind, external, path }) => kind === "dynamic-import" && !external && path.startsWith("src/"))
+    .map(({ path }) => path);
 }

@@ -15,7 +15,7 @@ import type { Bundle } from "./bundle.ts";
 import { makeCodeCache } from "./code-cache.ts";
 import { nodeVersionOf, type NodeBinaries } from "./node-binary.ts";
 import { slimNode } from "./slim-node.ts";
-import { commandsScriptKeys } from "./runtime/commands-script.ts";
+import { assetKeys, type LaterScript } from "./runtime/later-script.ts";
 import { runTool } from "./toolchain.ts";
 
 /** Node looks for the blob under this name, and only if this mark in itself says that there is one. */
@@ -25,7 +25,7 @@ const sentinelFuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 export interface SingleExecutableParts {
   readonly architecture: Architecture;
   readonly node: NodeBinaries;
-  readonly scripts: Pick<Bundle, "main" | "commands">;
+  readonly scripts: { readonly main: string; readonly later: Partial<Bundle["later"]> };
   readonly assets: Assets;
   readonly workDirectory: string;
 }
@@ -57,23 +57,30 @@ export async function makeSingleExecutable(parts: SingleExecutableParts): Promis
  */
 const heapFlags = ["--max-semi-space-size=4", "--v8-pool-size=1"];
 
+const laterScripts: readonly LaterScript[] = ["command-line", "commands"];
+
 async function makeBlob({ node, scripts, assets, workDirectory }: SingleExecutableParts): Promise<string> {
   const output = join(workDirectory, "agent.blob");
   const configuration = join(workDirectory, "sea.json");
   // What V8 keeps of compiled code is of use to the same kind of machine only.
   const isForThisMachine = node.builder === node.target;
-  const commands: Record<string, string> = { [commandsScriptKeys.script]: scripts.commands };
-  if (isForThisMachine) {
-    const codeCache = join(workDirectory, "commands.cache");
-    makeCodeCache(node.builder, heapFlags, scripts.commands, codeCache);
-    commands[commandsScriptKeys.codeCache] = codeCache;
+  const later: Record<string, string> = {};
+  for (const script of laterScripts) {
+    const source = scripts.later[script];
+    if (source === undefined) continue;
+    const keys = assetKeys(script);
+    later[keys.script] = source;
+    if (!isForThisMachine) continue;
+    const cache = join(workDirectory, `${script}.cache`);
+    makeCodeCache({ node: node.builder, flags: heapFlags, script, source, output: cache });
+    later[keys.codeCache] = cache;
   }
   await writeFile(
     configuration,
     JSON.stringify({
       main: scripts.main,
       output,
-      assets: { ...assets, ...commands },
+      assets: { ...assets, ...later },
       disableExperimentalSEAWarning: true,
       // The image's NODE_OPTIONS are not for us; the stub hides them, and this holds where it does not run.
       execArgvExtension: "none",
