@@ -14,6 +14,7 @@
  * executables, and stack traces stay readable.
  */
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
+import { access } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { commandLine, detection, main } from "./entries.ts";
 import type { LaterScript } from "./runtime/later-script.ts";
@@ -29,6 +30,8 @@ export interface Bundle {
 const loader = "build/runtime/later-script.ts";
 
 export async function bundle(repository: string, workDirectory: string): Promise<Bundle> {
+  // esbuild looks for it beside the sources, and says nothing if it is missing; then our code would not be strict.
+  await access(join(repository, "tsconfig.json"));
   const mainScript = join(workDirectory, "main.cjs");
   const calledByMain = new Set<string>();
   const { metafile: mainMetafile } = await build({
@@ -105,9 +108,9 @@ async function buildLater(
 
 /** A function for each module, by its path, that evaluates it. */
 function modulesByPath(paths: ReadonlySet<string>): string {
-  const entries = [...paths].map(
-    (path) => `${JSON.stringify(path)}: () => require(${JSON.stringify(`./${path}`)}),`,
-  );
+  const entries = [...paths]
+    .toSorted()
+    .map((path) => `${JSON.stringify(path)}: () => require(${JSON.stringify(`./${path}`)}),`);
   return `module.exports = {\n${entries.join("\n")}\n};`;
 }
 

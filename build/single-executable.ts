@@ -84,7 +84,8 @@ async function makeBlob({ node, scripts, assets, workDirectory }: SingleExecutab
       disableExperimentalSEAWarning: true,
       // The image's NODE_OPTIONS are not for us; the stub hides them, and this holds where it does not run.
       execArgvExtension: "none",
-      execArgv: heapFlags,
+      // What build/runtime/later-script.ts uses to let scripts import() is said to be experimental.
+      execArgv: [...heapFlags, "--disable-warning=ExperimentalWarning"],
       useCodeCache: isForThisMachine,
     }),
   );

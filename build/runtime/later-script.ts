@@ -3,7 +3,7 @@
  * see build/bundle.ts.
  */
 import { getAssetKeys, getRawAsset } from "node:sea";
-import { Script } from "node:vm";
+import { constants, Script } from "node:vm";
 
 export type LaterScript = "command-line" | "commands";
 
@@ -36,6 +36,8 @@ function readScript(script: LaterScript): Script {
 export function compileScript(script: LaterScript, source: string, cachedData: Buffer | undefined): Script {
   return new Script(`(function (module, require) { ${source}\n})`, {
     filename: assetKeys(script).script,
+    // Libraries import() some of Node's own modules.
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
 }

@@ -1,4 +1,3 @@
-import { OperatorError } from "../errors/operator-error.ts";
 import { redactUrls } from "../model/redaction.ts";
 
 /**
@@ -6,7 +5,8 @@ import { redactUrls } from "../model/redaction.ts";
  * where it has several; a stack for a bug. Never a password in a URL, whoever quoted it.
  */
 export function failureText(error: unknown): string {
-  if (error instanceof OperatorError) return redactUrls(error.message);
+  // By name: the executable's scripts have a class of that name each.
+  if (error instanceof Error && error.name === "OperatorError") return redactUrls(error.message);
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return redactUrls(`unexpected failure, please report it: ${detail}`);
 }

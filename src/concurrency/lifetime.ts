@@ -26,17 +26,25 @@ export class Lifetime implements AsyncDisposable {
     return this.#stack.use(part);
   }
 
+  /** @throws when everything has been closed meanwhile; as `run` */
   onClose(close: () => Promise<void>): void {
+    this.#refuseWhenClosed();
     this.#stack.defer(close);
   }
 
   run(loop: (signal: AbortSignal) => Promise<void>): void {
+    this.#refuseWhenClosed();
     const ending = new AbortController();
     const run = loop(ending.signal).catch(this.#onFailure);
     this.#stack.defer(async () => {
       ending.abort();
       await run;
     });
+  }
+
+  /** Before anything is begun that nobody would end. */
+  #refuseWhenClosed(): void {
+    if (this.#stack.disposed) throw new Error("stopped while starting");
   }
 
   /** Closes everything, also when closing some of it fails; then throws those failures. */

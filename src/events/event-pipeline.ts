@@ -47,6 +47,9 @@ export interface EventPipelineOptions extends BatchOutcomesOptions, PatienceOpti
   readonly batchBytesMax: number;
 }
 
+/** Enforcements of one statement: more would keep it longer than a statement may take, and memory full of messages. */
+const matchesMax = 20_000;
+
 class PipelineStoppedError extends Error {
   override readonly name = "PipelineStoppedError";
 }
@@ -123,7 +126,16 @@ export class EventPipeline implements EventSink {
       const { rules, matched } = await this.#match(events, signal);
       if (matched.length === 0) return;
       events = matched.map(({ waiting }) => waiting);
-      const prepared = await this.#prepare(matched, rules, signal);
+      const matchCount = matched.reduce((count, { matches }) => count + matches.length, 0);
+      if (matchCount > matchesMax && events.length > 1) return await this.#storeHalves(events, signal);
+      let prepared: PreparedBatch;
+      try {
+        prepared = await this.#prepare(matched, rules, signal);
+      } catch (error) {
+        // Longer than a text can be: what the rules make of the payloads is bounded by nothing else.
+        if (!(error instanceof RangeError)) throw error;
+        return await this.#storeInHalves(events, error, signal);
+      }
       const publisherInstance = await this.#options.outlet.room(signal);
       signal.throwIfAborted();
       const startedAtMs = this.#options.clock.monotonicMs();
@@ -204,6 +216,10 @@ export class EventPipeline implements EventSink {
       this.#outcomes.refuse(only, reason);
       return;
     }
+    await this.#storeHalves(events, signal);
+  }
+
+  async #storeHalves(events: readonly IdentifiedEvent[], signal: AbortSignal): Promise<void> {
     const middle = events.length >> 1;
     await this.#store(events.slice(0, middle), signal);
     await this.#store(events.slice(middle), signal);

@@ -44,6 +44,6 @@ export class ReservedIds {
 
   async #fetchBlock(count: number): Promise<void> {
     const block = await rowOf(this.#database, reserveIds, { sequence: this.#sequence, count });
-    this.#ids.push(...(block?.ids ?? []));
+    this.#ids = this.#ids.concat(block?.ids ?? []);
   }
 }

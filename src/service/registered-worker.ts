@@ -30,7 +30,13 @@ export async function openRegisteredWorker(context: ServiceContext): Promise<Reg
   const database = await openMigratedDatabase(context);
   const runtimes = await verifiedRuntimes(context, database);
   const registration = registrationOf(context, database, runtimes);
-  const workerId = await registration.register();
+  const registering = Promise.withResolvers<void>();
+  // Before it is there: a stop meanwhile waits for it, with the database still open, and takes it back.
+  context.lifetime.onClose(async () => {
+    await registering.promise;
+    await registration.deregister();
+  });
+  const workerId = await registration.register().finally(() => registering.resolve());
   keepRegistered(context, registration);
   logger.info(
     { worker: registration.workerName(), worker_id: workerId, runtimes: runtimes.capabilities.runtimes },
@@ -113,7 +119,6 @@ function registrationOf(
 function keepRegistered(context: ServiceContext, registration: SensorWorkerRegistration): void {
   const { options, lifetime, fail, clock } = context;
   const { sensor } = options.config;
-  lifetime.onClose(() => registration.deregister());
   lifetime.run((signal) =>
     keepHeartbeat(
       {
