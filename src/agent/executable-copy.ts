@@ -8,7 +8,7 @@
  */
 import { constants } from "node:fs";
 import { copyFile, mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { runCommand } from "../processes/run-command.ts";
 
@@ -85,7 +85,8 @@ async function removeAbandoned(directory: string): Promise<void> {
 
 async function tryOut(path: string, directory: string, version: string): Promise<void> {
   const result = await runCommand({
-    file: path,
+    // In full: a name without a folder would be looked for on PATH.
+    file: resolve(path),
     args: ["--version"],
     env: {},
     timeoutMs: trialTimeoutMs,

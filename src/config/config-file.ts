@@ -21,11 +21,19 @@ export function readConfigFile({ flags, env, cwd, readFile }: ConfigInput): Conf
     throw unreadable(path, "there is no such file");
   }
   const result = parseYaml(text);
-  if (result.kind === "parsed") return { path, source: result.source };
+  if (result.kind === "parsed") {
+    if (isMappingOrEmpty(result.source.value)) return { path, source: result.source };
+    throw unreadable(path, "line 1: must be keys with values, as in `log: { level: info }`");
+  }
   throw unreadable(
     path,
     result.problems.map(({ line, reason }) => `line ${line}: ${reason}`),
   );
+}
+
+/** A list or a bare text would otherwise pass for a file without settings. */
+function isMappingOrEmpty(value: unknown): boolean {
+  return value === null || value === undefined || (typeof value === "object" && !Array.isArray(value));
 }
 
 function attempt<T>(path: string, read: () => T): T {

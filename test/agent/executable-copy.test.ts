@@ -1,6 +1,7 @@
 import { mkdir, mkdtempDisposable, readdir, readFile, stat, utimes, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { expect, test } from "vitest";
 import { copyExecutable } from "../../src/agent/executable-copy.ts";
 
@@ -31,6 +32,23 @@ test("the copy and its version are there for everybody, whatever the umask and t
   expect(await readFile(path, "utf8")).toBe(saying("1.2.3"));
   expect(await readFile(`${path}.version`, "utf8")).toBe("1.2.3\n");
   expect((await stat(`${path}.version`)).mode & 0o777).toBe(0o644);
+});
+
+test("a folder may be named from where the caller stands, also that very folder", async () => {
+  await using space = await workspace();
+  const source = await space.program(saying("1.2.3"));
+  await mkdir(space.target, { recursive: true });
+  const directory = relative(process.cwd(), space.target);
+
+  await copyExecutable({ source, directory, version: "1.2.3" });
+  const script = `import { copyExecutable } from ${JSON.stringify(new URL("../../src/agent/executable-copy.ts", import.meta.url).href)};
+    await copyExecutable({ source: ${JSON.stringify(source)}, directory: ".", version: "1.2.3" });`;
+  const { status, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", script], {
+    cwd: space.target,
+    encoding: "utf8",
+  });
+
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 });
 
 test("a newer version takes the older one's place", async () => {

@@ -25,16 +25,17 @@ test("a reader that has seen enough is no failure", () => {
 // Method: the pipe is made so by its other user, Python; the report is longer than it holds.
 test("a slow reader of a pipe that does not block gets all of it", async () => {
   const program = `
-    import os, subprocess, sys, time
+    import array, fcntl, os, subprocess, sys, termios
     read, write = os.pipe()
     os.set_blocking(write, False)
     agent = subprocess.Popen(sys.argv[1:], stdout=write)
     os.close(write)
-    time.sleep(0.5)
+    waiting = array.array("i", [0])
+    while waiting[0] < 65536:
+        fcntl.ioctl(read, termios.FIONREAD, waiting)
     total = 0
     while chunk := os.read(read, 65536):
         total += len(chunk)
-        time.sleep(0.005)
     print(total, agent.wait())`;
   const script = `import { writeToStandardOutput } from ${JSON.stringify(`${repositoryRoot}/src/agent/standard-output.ts`)};
     writeToStandardOutput("x".repeat(1_000_000));`;

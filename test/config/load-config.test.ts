@@ -194,6 +194,16 @@ test("a file that somebody named has to be there", () => {
   expect(refusal({ env: { ATTUNE_CONFIG: "/etc/a.yaml" } }).code).toBe("CONFIG_UNREADABLE");
 });
 
+test.each(["- a\n- b\n", "just text\n", "7\n"])(
+  "a file that holds no keys (%j) is refused, not taken for empty",
+  (text) => {
+    const error = refusal({ files: { "/srv/config.yaml": text } });
+
+    expect(error.code).toBe("CONFIG_UNREADABLE");
+    expect(error.reason).toContain("must be keys with values");
+  },
+);
+
 test("a file that is not YAML is refused with the line", () => {
   const error = refusal({ files: { "/srv/config.yaml": "log:\n  level: info\n  level: warn\n" } });
 
