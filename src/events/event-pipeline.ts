@@ -13,6 +13,7 @@
  * source is kept, and a checkpoint committed with an event covers everything before it.
  *
  * Ends of an attempt to store a batch, and what follows:
+ *   too many matches    the batch is halved before it is tried: a statement's size is bounded
  *   stored              the outcomes are settled and the messages handed over
  *   rules have changed  the rules are read again, the batch is matched again
  *   rejected data       the batch is halved until the culprit stands alone; it is refused, the rest go on
@@ -127,14 +128,14 @@ export class EventPipeline implements EventSink {
       if (matched.length === 0) return;
       events = matched.map(({ waiting }) => waiting);
       const matchCount = matched.reduce((count, { matches }) => count + matches.length, 0);
-      if (matchCount > matchesMax && events.length > 1) return await this.#storeHalves(events, signal);
+      if (matchCount > matchesMax && events.length > 1) return await this.#storeInHalves(events, signal);
       let prepared: PreparedBatch;
       try {
-        prepared = await this.#prepare(matched, rules, signal);
+        prepared = await this.#prepare(matched, matchCount, rules, signal);
       } catch (error) {
         // Longer than a text can be: what the rules make of the payloads is bounded by nothing else.
         if (!(error instanceof RangeError)) throw error;
-        return await this.#storeInHalves(events, error, signal);
+        return await this.#refuseOrHalve(events, error, signal);
       }
       const publisherInstance = await this.#options.outlet.room(signal);
       signal.throwIfAborted();
@@ -147,7 +148,7 @@ export class EventPipeline implements EventSink {
         });
       } catch (error) {
         const kind = classifyDatabaseError(error);
-        if (kind === "rejected-data") return await this.#storeInHalves(events, error, signal);
+        if (kind === "rejected-data") return await this.#refuseOrHalve(events, error, signal);
         if (kind === "conflict") continue;
         await this.#patience.pauseAfter(error, signal);
         if (kind === "ambiguous")
@@ -194,10 +195,10 @@ export class EventPipeline implements EventSink {
 
   async #prepare(
     matched: readonly MatchedEvent[],
+    matchCount: number,
     rules: RuleSet,
     signal: AbortSignal,
   ): Promise<PreparedBatch> {
-    const matchCount = matched.reduce((count, { matches }) => count + matches.length, 0);
     const ids =
       matchCount === 0
         ? []
@@ -205,7 +206,7 @@ export class EventPipeline implements EventSink {
     return prepareBatch(matched, ids, rules.revision, this.#options.installationId);
   }
 
-  async #storeInHalves(
+  async #refuseOrHalve(
     events: readonly IdentifiedEvent[],
     error: unknown,
     signal: AbortSignal,
@@ -216,10 +217,10 @@ export class EventPipeline implements EventSink {
       this.#outcomes.refuse(only, reason);
       return;
     }
-    await this.#storeHalves(events, signal);
+    await this.#storeInHalves(events, signal);
   }
 
-  async #storeHalves(events: readonly IdentifiedEvent[], signal: AbortSignal): Promise<void> {
+  async #storeInHalves(events: readonly IdentifiedEvent[], signal: AbortSignal): Promise<void> {
     const middle = events.length >> 1;
     await this.#store(events.slice(0, middle), signal);
     await this.#store(events.slice(middle), signal);

@@ -45,6 +45,13 @@ function parts(): Omit<ConstructorParameters<typeof OutboxSweeper>[0], "transpor
   };
 }
 
+/** Sweeps until told to stop. */
+function startSweeper(transport: MessageTransport): { stopping: AbortController; run: Promise<void> } {
+  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
+  const stopping = new AbortController();
+  return { stopping, run: sweeper.run(stopping.signal) };
+}
+
 /** A transport whose confirms the test gives. */
 interface HandConfirmedTransport extends MessageTransport {
   confirmAll(): void;
@@ -179,9 +186,7 @@ test("messages without an owner and of a dead owner are published and forgotten;
   await insertWorker(fresh.database, { name: "self", instance });
   const orphans = [...(await owe(2, null)), ...(await owe(2, randomUUID()))];
   const theirs = await owe(1, alive);
-  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
-  const stopping = new AbortController();
-  const run = sweeper.run(stopping.signal);
+  const { stopping, run } = startSweeper(transport);
 
   await expect
     .poll(() => new Set(received.map(({ id }) => id)), soon)
@@ -196,9 +201,7 @@ test("messages without an owner and of a dead owner are published and forgotten;
 test("a swept message is the one that its process would have sent", async () => {
   const transport = confirmedByHand();
   await owe(1, null);
-  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
-  const stopping = new AbortController();
-  const run = sweeper.run(stopping.signal);
+  const { stopping, run } = startSweeper(transport);
   await expect.poll(() => transport.published.length, soon).toBe(1);
   transport.confirmAll();
   stopping.abort();
@@ -250,9 +253,7 @@ test("an own message so old that an answer must have been lost is swept again", 
     fresh.database,
     "update outbox set created = now() - interval '2 minutes' where event = (select min(event) from outbox)",
   );
-  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
-  const stopping = new AbortController();
-  const run = sweeper.run(stopping.signal);
+  const { stopping, run } = startSweeper(transport);
 
   await expect.poll(outboxIsEmpty, soon).toHaveLength(1);
   expect(received).toHaveLength(1);
@@ -263,9 +264,7 @@ test("an own message so old that an answer must have been lost is swept again", 
 test("a sweep that waits for a broker that went away does not hold up the end of the process", async () => {
   const transport = confirmedByHand();
   await owe(1, null);
-  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
-  const stopping = new AbortController();
-  const run = sweeper.run(stopping.signal);
+  const { stopping, run } = startSweeper(transport);
   await expect.poll(() => transport.published.length, soon).toBe(1);
 
   stopping.abort();
@@ -310,9 +309,7 @@ test("more refused messages than one page holds do not hold up those behind them
     accepted.push(id);
     return Promise.resolve();
   };
-  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
-  const stopping = new AbortController();
-  const run = sweeper.run(stopping.signal);
+  const { stopping, run } = startSweeper(transport);
 
   await expect.poll(() => accepted, soon).toEqual([ids.at(-1)]);
   stopping.abort();
@@ -330,9 +327,7 @@ test("messages about a rule come in the order of its changes, whenever their tra
   await early.query("begin; select now()");
   await query(fresh.database, "update rule set enabled = false");
   await early.query("update rule set enabled = true; commit");
-  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
-  const stopping = new AbortController();
-  const run = sweeper.run(stopping.signal);
+  const { stopping, run } = startSweeper(transport);
 
   await expect
     .poll(() => transport.published.map(({ type }) => type), soon)
