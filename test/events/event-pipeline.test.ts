@@ -5,6 +5,7 @@ import { ConnectionError } from "../../src/database/errors.ts";
 import { EventGenerator } from "../../src/events/event-generator.ts";
 import type { MessageOutlet } from "../../src/events/batch-outcomes.ts";
 import { EventPipeline } from "../../src/events/event-pipeline.ts";
+import { ReservedIds } from "../../src/events/reserved-ids.ts";
 import type { OutgoingMessage } from "../../src/messaging/message-transport.ts";
 import type { EventSource, IncomingEvent } from "../../src/model/incoming-event.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
@@ -238,6 +239,40 @@ test("a batch that waits for the deletion of its sensor does not deadlock with t
   await operator.query("commit");
 
   expect(await outcome).toEqual({ kind: "fenced" });
+});
+
+test("a batch with very many matches is stored in pieces, in order", async () => {
+  for (let n = 0; n < 250; n += 1) {
+    await insertRule(fresh.database, { ref: `demo.many${n}`, triggerRef: "demo.tick" });
+  }
+  let statements = 0;
+  await using running = await startPipeline({
+    query(asked) {
+      if (asked.name === "store_batch") statements += 1;
+      return fresh.database.query(asked);
+    },
+  });
+
+  const outcomes = await Promise.all(
+    Array.from({ length: 101 }, (_, n) => running.pipeline.accept(tick({ payload: { n } }))),
+  );
+
+  expect(outcomes.every(({ kind }) => kind === "stored")).toBe(true);
+  expect(await countOf("enforcement")).toBe(101 * (await countOf("rule")));
+  // The first alone or with those that came at once; a full batch of 100 has more than 20,000 matches.
+  expect(statements).toBeGreaterThanOrEqual(3);
+  const order = await query<{ n: number }>(
+    fresh.database,
+    "select (payload ->> 'n')::int as n from event order by id",
+  );
+  expect(order.map(({ n }) => n)).toEqual(Array.from({ length: 101 }, (_, n) => n));
+}, 60_000);
+
+test("more ids than a call takes arguments are reserved at once", async () => {
+  const ids = await new ReservedIds(fresh.database, "enforcement_id_seq").take(200_000);
+
+  expect(ids).toHaveLength(200_000);
+  expect(new Set(ids).size).toBe(200_000);
 });
 
 test("an event that the database cannot hold is refused alone", async () => {
