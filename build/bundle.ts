@@ -6,7 +6,8 @@
  * module of theirs is first called for (build/runtime/later-script.ts):
  *
  *   main          src/main.ts
- *   command-line  the command line, and --detect-only
+ *   detection     --detect-only
+ *   command-line  the command line
  *   commands      all other commands. Each is evaluated when it is called, with all that only it imports; so
  *                 `migrate` does not pay for an HTTP server
  *
@@ -16,7 +17,7 @@
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { access } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
-import { commandLine, detection, main } from "./entries.ts";
+import { commandLine, main, scriptWith } from "./entries.ts";
 import type { LaterScript } from "./runtime/later-script.ts";
 
 export interface Bundle {
@@ -33,36 +34,34 @@ export async function bundle(repository: string, workDirectory: string): Promise
   // esbuild looks for it beside the sources, and says nothing if it is missing; then our code would not be strict.
   await access(join(repository, "tsconfig.json"));
   const mainScript = join(workDirectory, "main.cjs");
-  const calledByMain = new Set<string>();
+  const called = { detection: new Set<string>(), "command-line": new Set<string>(), commands: new Set<string>() };
   const { metafile: mainMetafile } = await build({
     ...common(repository),
     entryPoints: [main],
     outfile: mainScript,
-    plugins: [leaveOut({ repository, importer: main, script: "command-line", paths: calledByMain })],
+    plugins: [leaveOut({ repository, importer: main, called })],
   });
 
   const later = {
+    detection: join(workDirectory, "detection.cjs"),
     "command-line": join(workDirectory, "command-line.cjs"),
     commands: join(workDirectory, "commands.cjs"),
   };
-  const commands = new Set<string>();
-  const plugin = leaveOut({
-    repository,
-    importer: commandLine,
-    script: "commands",
-    paths: commands,
-    keep: detection,
-  });
-  const options = { repository, outfile: later["command-line"], plugins: [plugin] };
-  const commandLineMetafile = await buildLater(calledByMain, options);
+  const detectionOptions = { repository, outfile: later.detection, plugins: [] };
+  const detectionMetafile = await buildLater(called.detection, detectionOptions);
+
+  const plugin = leaveOut({ repository, importer: commandLine, called });
+  const commandLineOptions = { repository, outfile: later["command-line"], plugins: [plugin] };
+  const commandLineMetafile = await buildLater(called["command-line"], commandLineOptions);
 
   const commandsOptions = { repository, outfile: later.commands, plugins: [] };
-  const first = await buildLater(commands, commandsOptions);
+  const first = await buildLater(called.commands, commandsOptions);
   const commandsMetafile = await buildLater(
-    new Set([...commands, ...modulesLoadedLater(first)]),
+    new Set([...called.commands, ...modulesLoadedLater(first)]),
     commandsOptions,
   );
-  return { main: mainScript, later, metafiles: [mainMetafile, commandLineMetafile, commandsMetafile] };
+  const metafiles = [mainMetafile, detectionMetafile, commandLineMetafile, commandsMetafile];
+  return { main: mainScript, later, metafiles };
 }
 
 function common(repository: string) {
@@ -118,27 +117,24 @@ interface LeftOut {
   readonly repository: string;
   /** Whose imports by `import()` are left out. */
   readonly importer: string;
-  /** Where they are instead. */
-  readonly script: LaterScript;
-  /** Is given their paths. */
-  readonly paths: Set<string>;
-  /** Not this one. */
-  readonly keep?: string;
+  /** Is given their paths, by the script that they are in instead. */
+  readonly called: Readonly<Record<LaterScript, Set<string>>>;
 }
 
-/** Puts in the place of each module that is left out one that takes it from the later script. */
-function leaveOut({ repository, importer, script, paths, keep }: LeftOut): Plugin {
+/** Puts in the place of each module that is left out one that takes it from its later script. */
+function leaveOut({ repository, importer, called }: LeftOut): Plugin {
   const namespace = "later";
   return {
-    name: `leave-out-${script}`,
+    name: "leave-out",
     setup(hooks) {
       hooks.onResolve({ filter: /^\.\// }, (args) => {
         const isLater = args.kind === "dynamic-import" && args.importer === join(repository, importer);
         const path = relative(repository, resolve(dirname(args.importer), args.path));
-        return isLater && path !== keep ? { namespace, path } : undefined;
+        return isLater ? { namespace, path } : undefined;
       });
       hooks.onLoad({ filter: /./, namespace }, ({ path }) => {
-        paths.add(path);
+        const script = scriptWith(path);
+        called[script].add(path);
         const contents = `
           const { loadModule } = require(${JSON.stringify(`./${loader}`)});
           module.exports = loadModule(${JSON.stringify(script)}, ${JSON.stringify(path)});`;

@@ -1,6 +1,13 @@
 /** The modules at which the executable's scripts are divided, by their paths in the repository. */
+import type { LaterScript } from "./runtime/later-script.ts";
 
 export const main = "src/main.ts";
 export const commandLine = "src/agent/cli.ts";
-/** The command that needs nothing but the command line's script. */
+/** The command that waits for nothing: it has a script of its own, without the command line. */
 export const detection = "src/agent/commands/detect-only.ts";
+
+/** Which script has a module that another script calls for. */
+export function scriptWith(path: string): LaterScript {
+  if (path === detection) return "detection";
+  return path === commandLine ? "command-line" : "commands";
+}

@@ -15,7 +15,7 @@ import type { Bundle } from "./bundle.ts";
 import { makeCodeCache } from "./code-cache.ts";
 import { nodeVersionOf, type NodeBinaries } from "./node-binary.ts";
 import { slimNode } from "./slim-node.ts";
-import { assetKeys, type LaterScript } from "./runtime/later-script.ts";
+import { assetKeys, laterScripts } from "./runtime/later-script.ts";
 import { runTool } from "./toolchain.ts";
 
 /** Node looks for the blob under this name, and only if this mark in itself says that there is one. */
@@ -57,7 +57,13 @@ export async function makeSingleExecutable(parts: SingleExecutableParts): Promis
  */
 const heapFlags = ["--max-semi-space-size=4", "--v8-pool-size=1"];
 
-const laterScripts: readonly LaterScript[] = ["command-line", "commands"];
+const hygieneFlags = [
+  // What build/runtime/later-script.ts uses to let scripts import() is said to be experimental.
+  "--disable-warning=ExperimentalWarning",
+  // The image's openssl.cnf is for the image's programs: one that is broken, or that names a provider of
+  // another OpenSSL, would keep us from starting.
+  "--openssl-config=/dev/null",
+];
 
 async function makeBlob({ node, scripts, assets, workDirectory }: SingleExecutableParts): Promise<string> {
   const output = join(workDirectory, "agent.blob");
@@ -84,8 +90,7 @@ async function makeBlob({ node, scripts, assets, workDirectory }: SingleExecutab
       disableExperimentalSEAWarning: true,
       // The image's NODE_OPTIONS are not for us; the stub hides them, and this holds where it does not run.
       execArgvExtension: "none",
-      // What build/runtime/later-script.ts uses to let scripts import() is said to be experimental.
-      execArgv: [...heapFlags, "--disable-warning=ExperimentalWarning"],
+      execArgv: [...heapFlags, ...hygieneFlags],
       useCodeCache: isForThisMachine,
     }),
   );

@@ -5,7 +5,8 @@
 import { getAssetKeys, getRawAsset } from "node:sea";
 import { constants, Script } from "node:vm";
 
-export type LaterScript = "command-line" | "commands";
+export const laterScripts = ["detection", "command-line", "commands"] as const;
+export type LaterScript = (typeof laterScripts)[number];
 
 /** What build/bundle.ts makes of such a script: its modules, by their paths in the repository. */
 export type Modules = Readonly<Record<string, () => object>>;

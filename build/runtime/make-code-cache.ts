@@ -1,41 +1,33 @@
 /**
  * Run by build/code-cache.ts in a process of its own: node make-code-cache.ts NAME SCRIPT OUTPUT
  *
- * All modules are evaluated first, and the command line does what it does for `--detect-only`. V8 compiles
- * a function when it is first called, and the cache has what was compiled when it is made.
+ * All modules are evaluated first, and detection does its work. V8 compiles a function when it is first
+ * called, and the cache has what was compiled when it is made.
  */
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
-import type * as CommandLine from "../../src/agent/cli.ts";
-import { commandLine } from "../entries.ts";
-import { compileScript, evaluateScript, type LaterScript } from "./later-script.ts";
+import type * as Detection from "../../src/agent/commands/detect-only.ts";
+import { detection } from "../entries.ts";
+import { compileScript, evaluateScript, laterScripts } from "./later-script.ts";
 
 const [name, path, output] = process.argv.slice(2);
+const script = laterScripts.find((each) => each === name);
 assert(
-  (name === "command-line" || name === "commands") && path !== undefined && output !== undefined,
-  "usage: make-code-cache.ts command-line|commands SCRIPT OUTPUT",
+  script !== undefined && path !== undefined && output !== undefined,
+  `usage: make-code-cache.ts ${laterScripts.join("|")} SCRIPT OUTPUT`,
 );
-await makeCodeCache(name, path, output);
 
-async function makeCodeCache(script: LaterScript, source: string, cache: string): Promise<void> {
-  const compiled = compileScript(script, readFileSync(source, "latin1"), undefined);
-  const modules = evaluateScript(compiled);
-  for (const evaluate of Object.values(modules)) evaluate();
-  if (script === "command-line") await detect(modules[commandLine]?.());
-  writeFileSync(cache, compiled.createCachedData());
+const compiled = compileScript(script, readFileSync(path, "latin1"), undefined);
+const modules = evaluateScript(compiled);
+for (const evaluate of Object.values(modules)) evaluate();
+if (script === "detection") detect(modules[detection]?.());
+writeFileSync(output, compiled.createCachedData());
+
+function detect(module: object | undefined): void {
+  assert(isDetection(module), `${detection} is not what it was`);
+  module.detectOnly({ environment: { ...process.env }, format: "text", print: () => {} });
 }
 
-async function detect(module: object | undefined): Promise<void> {
-  assert(isCommandLine(module), `${commandLine} is not what it was`);
-  const args = ["--detect-only"];
-  await module.runCommandLine({
-    args,
-    environment: { ...process.env },
-    print: () => {},
-    complain: () => {},
-  });
-}
-
-function isCommandLine(module: object | undefined): module is typeof CommandLine {
-  return module !== undefined && "runCommandLine" in module;
+function isDetection(module: object | undefined): module is typeof Detection {
+  return module !== undefined && "detectOnly" in module;
 }

@@ -53,7 +53,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
       if (unknownCommand !== undefined) root.error(`error: unknown command '${unknownCommand}'`);
       if (root.opts<Options>().detectOnly) {
         const { detectOnly } = await import("./commands/detect-only.ts");
-        exitCode = await detectOnly(invocation());
+        exitCode = detectOnly(invocation());
       } else {
         const { runService } = await import("./commands/run.ts");
         exitCode = await runService(invocation());

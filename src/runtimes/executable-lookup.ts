@@ -38,15 +38,16 @@ export function findExecutable(binary: string, lookup: ExecutableLookup): string
 
 function isRunnable(path: string, { ownExecutable: own }: ExecutableLookup): boolean {
   try {
-    // The stat follows links, so a link to the agent, hard or symbolic, is seen as the agent.
-    const found = statSync(path, { bigint: true });
-    if (!found.isFile()) return false;
+    // The stat follows links, so a link to the agent, hard or symbolic, is seen as the agent. Most are absent,
+    // and an error for each would cost more than all else.
+    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+    if (found === undefined || !found.isFile()) return false;
     accessSync(path, constants.X_OK);
     if (own === null) return true;
     const agent = statSync(own, { bigint: true });
     return found.dev !== agent.dev || found.ino !== agent.ino;
   } catch {
-    // Absent, a dangling link, or a directory we may not enter: in each case it cannot be run.
+    // A directory we may not enter, a loop of links: it cannot be run.
     return false;
   }
 }

@@ -58,6 +58,7 @@ const situations: Readonly<Record<string, Situation>> = {
   "with 64 descriptors": { options: ["--ulimit", "nofile=64:64"] },
   "with an odd LANG": { options: ["--env", "LANG=tlh_KX.KLINGON", "--env", "LC_ALL=C.none"] },
   "with an odd nsswitch.conf": { options: ["--volume", "/foreign/nsswitch.conf:/etc/nsswitch.conf:ro"] },
+  "with a broken openssl.cnf": { options: ["--volume", "/foreign/openssl.cnf:/etc/ssl/openssl.cnf:ro"] },
   "from another path": { options: [], place: "/an odd/place/agent" },
 };
 
@@ -76,6 +77,7 @@ beforeAll(async () => {
   }
   await writeFile(join(foreign.path, "hook.js"), "process.exit(77);\n");
   await writeFile(join(foreign.path, "nsswitch.conf"), "passwd: odd compat\nhosts: odd resolve files dns\n");
+  await writeFile(join(foreign.path, "openssl.cnf"), "[ broken\n");
 });
 afterAll(async () => {
   await foreign[Symbol.asyncDispose]();
@@ -91,7 +93,7 @@ describe.each(Object.entries(images))("in the image %s", (name, interpreters) =>
 
   test.each(Object.entries(situations))("%s", async (_situation, { options, place: path = place }) => {
     const mounts = ["--volume", `${executable}:${path}:ro`, "--volume", `${foreign.path}:/foreign:ro`];
-    const here = options.map((option) => option.replace(/^\/foreign\/nsswitch/, `${foreign.path}/nsswitch`));
+    const here = options.map((option) => option.replace(/^\/foreign\/(?=.*:)/, `${foreign.path}/`));
 
     const ended = await docker.attempt(
       "run",
