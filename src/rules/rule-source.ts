@@ -48,6 +48,8 @@ export class DatabaseRuleSource implements RuleSource {
   #waiting: Promise<CompiledRuleSet> | undefined;
   /** What rule_problem was last made to say by this process; undefined: nothing yet. */
   #recorded: ReadonlyMap<Id, string> | undefined;
+  /** What the log was last told. */
+  #told: ReadonlyMap<Id, string> = new Map();
 
   constructor(options: RuleSourceOptions, first: CompiledRuleSet) {
     this.#options = options;
@@ -115,32 +117,39 @@ export class DatabaseRuleSource implements RuleSource {
   }
 
   async #recordProblems(): Promise<void> {
-    const { database, logger } = this.#options;
     const current = this.#current;
     const { revision, problems } = current;
     if (this.#recorded !== undefined && areSame(this.#recorded, problems)) return;
 
+    this.#tellProblems(current);
+    const rows = [...problems].map(([rule, problem]) => ({ rule, problem }));
+    const answer = await rowOf(this.#options.database, recordRuleProblems, { revision, problems: rows });
+    if (answer?.isCurrent !== true) {
+      this.#loop.wake();
+      return;
+    }
+    // Whoever holds the rest announces a change when done; else the next look completes it.
+    this.#recorded = answer.isWhole ? problems : undefined;
+  }
+
+  #tellProblems(current: CompiledRuleSet): void {
+    const { logger } = this.#options;
+    const { problems } = current;
     for (const [rule, problem] of problems) {
-      if (this.#recorded?.get(rule) !== problem)
+      if (this.#told.get(rule) !== problem)
         logger.warn(
           { rule_id: rule, rule_ref: current.refOf(rule), problem },
           "a rule cannot be used; it matches nothing",
         );
     }
-    const rows = [...problems].map(([rule, problem]) => ({ rule, problem }));
-    const answer = await rowOf(database, recordRuleProblems, { revision, problems: rows });
-    if (answer?.isCurrent !== true) {
-      this.#loop.wake();
-      return;
-    }
-    for (const rule of this.#recorded?.keys() ?? []) {
+    for (const rule of this.#told.keys()) {
       if (!problems.has(rule))
         logger.info(
           { rule_id: rule, rule_ref: current.refOf(rule) },
           "a rule that could not be used has been corrected, disabled or deleted",
         );
     }
-    this.#recorded = problems;
+    this.#told = problems;
   }
 }
 

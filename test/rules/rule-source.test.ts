@@ -120,6 +120,46 @@ test("problems judged at an older revision are not written", async () => {
   expect(await problems(database)).toEqual([]);
 });
 
+test.each([
+  ["commits", "is recorded already", true],
+  ["commits", "is not recorded yet", false],
+  ["rolls back", "is recorded already", true],
+  ["rolls back", "is not recorded yet", false],
+] as const)(
+  "a person who deletes an unusable rule and %s is not held up, when it %s",
+  async (end, _recorded, isRecorded) => {
+    await using fresh = await freshDatabase();
+    const { database } = fresh;
+    await insertTrigger(database, "t.one");
+    const bad = await insertRule(database, { ref: "r.bad", triggerRef: "t.one", conditions: "nonsense" });
+    const wrong = { rule: bad, problem: expect.any(String) };
+    if (isRecorded) {
+      await using _running = running(await open(database));
+      await expect.poll(() => problems(database), { timeout: 5_000 }).toEqual([wrong]);
+    }
+    const person = await fresh.connect();
+    await person.query("begin");
+    await person.query("delete from rule where ref = 'r.bad'");
+
+    let attempts = 0;
+    const rules = await open({
+      async query(asked) {
+        const answer = await database.query(asked);
+        if (asked.name === "record_rule_problems") attempts += 1;
+        return answer;
+      },
+    });
+    await using _running = running(rules);
+    await expect.poll(() => attempts, { timeout: 5_000 }).toBe(1);
+
+    await person.query(end === "commits" ? "commit" : "rollback");
+    rules.wake();
+    await expect
+      .poll(() => problems(database), { timeout: 5_000 })
+      .toEqual(end === "commits" ? [] : [wrong]);
+  },
+);
+
 test("looks at the revision again and again, but reads rules and writes problems only after a change", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;

@@ -102,44 +102,73 @@ export interface RuleProblems {
   readonly problems: readonly RuleProblem[];
 }
 
+export interface RecordedProblems {
+  /** False: the rules have changed since, and nothing was written. */
+  readonly isCurrent: boolean;
+  /** False: rows that somebody else holds were left as they are. */
+  readonly isWhole: boolean;
+}
+
 /**
  * Makes rule_problem say exactly this, if the revision is still the newest.
  *
  * Every agent writes the same after each change. The revision is held in share mode, so whoever judged
- * older rules writes nothing; and rows are touched only where they differ, in order of id, so agents
- * that write at once neither undo each other nor deadlock, and a problem keeps the time it was first
- * seen. Rules that were deleted meanwhile are left out.
+ * older rules writes nothing; and rows are touched only where they differ, so a problem keeps the time it
+ * was first seen.
+ *
+ * The rows come before the revision, and none is waited for: a person's transaction holds the rules that
+ * it changed and asks for the revision when it commits. To hold the revision and ask for such a rule would
+ * be a deadlock, and theirs might be the one to fail. What is passed over is written after their change.
  */
-export const recordRuleProblems: Statement<RuleProblems, { readonly isCurrent: boolean }> = {
+export const recordRuleProblems: Statement<RuleProblems, RecordedProblems> = {
   name: "record_rule_problems",
   text: `
-    with revision_held as materialized (
+    with given as materialized (
+      select given.rule, given.problem
+        from jsonb_to_recordset($2::jsonb) as given (rule bigint, problem text)
+    ), rule_held as materialized (
+      select rule.id
+        from rule
+       where rule.id in (select rule from given)
+       order by rule.id
+         for key share skip locked
+    ), problem_held as materialized (
+      select rule
+        from rule_problem
+       order by rule
+         for update skip locked
+    ), revision_held as materialized (
       select value
         from rule_revision
        where value = $1
+         -- Always true; that it asks is what puts the rows first.
+         and (select count(*) from rule_held) + (select count(*) from problem_held) >= 0
          for share
-    ), wrong as materialized (
-      select wrong.rule, wrong.problem
-        from jsonb_to_recordset($2::jsonb) as wrong (rule bigint, problem text)
-        join rule on rule.id = wrong.rule
-       where exists (select from revision_held)
-       order by wrong.rule
+    ), passed_over as materialized (
+      select rule from given where rule not in (select id from rule_held)
+      union
+      select rule from rule_problem where rule not in (select rule from problem_held)
     ), solved as (
       delete from rule_problem
        where exists (select from revision_held)
-         and rule not in (select rule from wrong)
+         and rule not in (select rule from given)
+         and rule not in (select rule from passed_over)
     ), written as (
       insert into rule_problem (rule, problem)
       select rule, problem
-        from wrong
+        from given
+       where exists (select from revision_held)
+         and rule not in (select rule from passed_over)
+       order by rule
       on conflict (rule) do update
          set problem = excluded.problem,
              since = now()
        where rule_problem.problem <> excluded.problem
     )
-    select exists (select from revision_held) as is_current`,
+    select exists (select from revision_held) as is_current,
+           not exists (select from passed_over) as is_whole`,
   values: ({ revision, problems }) => [revision, JSON.stringify(problems)],
-  decode: (row) => ({ isCurrent: row.boolean("is_current") }),
+  decode: (row) => ({ isCurrent: row.boolean("is_current"), isWhole: row.boolean("is_whole") }),
 };
 
 /** One match of one rule with an event that is stored already. */
