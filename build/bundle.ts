@@ -34,7 +34,11 @@ export async function bundle(repository: string, workDirectory: string): Promise
   // esbuild looks for it beside the sources, and says nothing if it is missing; then our code would not be strict.
   await access(join(repository, "tsconfig.json"));
   const mainScript = join(workDirectory, "main.cjs");
-  const called = { detection: new Set<string>(), "command-line": new Set<string>(), commands: new Set<string>() };
+  const called = {
+    detection: new Set<string>(),
+    "command-line": new Set<string>(),
+    commands: new Set<string>(),
+  };
   const { metafile: mainMetafile } = await build({
     ...common(repository),
     entryPoints: [main],

@@ -2,8 +2,10 @@
  * Keeps a worker's heartbeat going, and marks the dead among the others.
  *
  * A database that is away is reported when it goes and when it comes back, not at every beat. Being
- * superseded ends the loop: what then is for the service to decide.
+ * superseded ends the loop: what then is for the service to decide. It is woken when the database has a new
+ * session, since the lock on the worker's name went with the old one and a beat takes it again.
  */
+import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
 import type { SensorWorkerRegistration } from "./sensor-worker-registration.ts";
@@ -16,26 +18,50 @@ export interface HeartbeatLoopOptions {
   readonly logger: Logger;
 }
 
-/** Runs until the signal aborts or the worker is superseded. */
-export async function keepHeartbeat(options: HeartbeatLoopOptions, signal: AbortSignal): Promise<void> {
-  const { registration, intervalMs, onSuperseded, clock, logger } = options;
-  let isReachable = true;
-  while (!signal.aborted) {
-    await clock.sleep(intervalMs, signal);
-    if (signal.aborted) return;
+export class HeartbeatLoop {
+  readonly #options: HeartbeatLoopOptions;
+  readonly #loop: WakeableLoop;
+  readonly #superseded = new AbortController();
+  #isReachable = true;
 
+  constructor(options: HeartbeatLoopOptions) {
+    this.#options = options;
+    const { intervalMs, clock, logger } = options;
+    this.#loop = new WakeableLoop({
+      step: () => this.#beat(),
+      intervalMs,
+      retryDelayMs: () => intervalMs,
+      onFailure: (error) => logger.error({ error }, "the heartbeat failed"),
+      clock,
+    });
+  }
+
+  /** Asks for a beat now. */
+  wake(): void {
+    this.#loop.wake();
+  }
+
+  /** Runs until the signal aborts or the worker is superseded. */
+  run(signal: AbortSignal): Promise<void> {
+    return this.#loop.run(AbortSignal.any([signal, this.#superseded.signal]));
+  }
+
+  async #beat(): Promise<void> {
+    const { registration, onSuperseded, logger } = this.#options;
     const outcome = await registration.heartbeat();
     switch (outcome.kind) {
       case "superseded":
+        this.#superseded.abort();
         onSuperseded();
-        return;
+        break;
       case "unreachable":
-        if (isReachable) logger.warn({ error: outcome.error }, "could not send the heartbeat; trying again");
-        isReachable = false;
+        if (this.#isReachable)
+          logger.warn({ error: outcome.error }, "could not send the heartbeat; trying again");
+        this.#isReachable = false;
         break;
       case "alive":
-        if (!isReachable) logger.info({}, "the heartbeat works again");
-        isReachable = true;
+        if (!this.#isReachable) logger.info({}, "the heartbeat works again");
+        this.#isReachable = true;
         await markStale(registration, logger);
     }
   }

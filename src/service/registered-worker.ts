@@ -9,7 +9,7 @@ import { migrate } from "../database/migrate.ts";
 import { openDatabase } from "../database/open-database.ts";
 import type { Id } from "../model/identifiers.ts";
 import { selectRuntimes } from "../model/runtime-selection.ts";
-import { keepHeartbeat } from "../registration/heartbeat-loop.ts";
+import { HeartbeatLoop } from "../registration/heartbeat-loop.ts";
 import { SensorWorkerRegistration, superseded } from "../registration/sensor-worker-registration.ts";
 import { workerCapabilities } from "../registration/worker-capabilities.ts";
 import { signsOfThisMachine, workerType } from "../registration/worker-type.ts";
@@ -22,6 +22,7 @@ export interface RegisteredWorker {
   readonly runtimes: SensorRuntimes;
   readonly registration: SensorWorkerRegistration;
   readonly workerId: Id;
+  readonly heartbeat: HeartbeatLoop;
 }
 
 /** @throws OperatorError for what an operator can mend */
@@ -37,12 +38,13 @@ export async function openRegisteredWorker(context: ServiceContext): Promise<Reg
     await registration.deregister();
   });
   const workerId = await registration.register().finally(() => registering.resolve());
-  keepRegistered(context, registration);
+  const heartbeat = heartbeatOf(context, registration);
+  context.lifetime.run((signal) => heartbeat.run(signal));
   logger.info(
     { worker: registration.workerName(), worker_id: workerId, runtimes: runtimes.capabilities.runtimes },
     `registered worker ${registration.workerName()}`,
   );
-  return { database, runtimes, registration, workerId };
+  return { database, runtimes, registration, workerId, heartbeat };
 }
 
 async function openMigratedDatabase({ options, lifetime }: ServiceContext): Promise<Database> {
@@ -116,19 +118,16 @@ function registrationOf(
   });
 }
 
-function keepRegistered(context: ServiceContext, registration: SensorWorkerRegistration): void {
-  const { options, lifetime, fail, clock } = context;
+function heartbeatOf(
+  { options, fail, clock }: ServiceContext,
+  registration: SensorWorkerRegistration,
+): HeartbeatLoop {
   const { sensor } = options.config;
-  lifetime.run((signal) =>
-    keepHeartbeat(
-      {
-        registration,
-        intervalMs: sensor.heartbeat_interval * 1_000,
-        onSuperseded: () => fail(superseded(sensor.worker_name)),
-        clock,
-        logger: options.logger,
-      },
-      signal,
-    ),
-  );
+  return new HeartbeatLoop({
+    registration,
+    intervalMs: sensor.heartbeat_interval * 1_000,
+    onSuperseded: () => fail(superseded(sensor.worker_name)),
+    clock,
+    logger: options.logger,
+  });
 }

@@ -1,5 +1,6 @@
 /** Who runs which sensor, and running those that are this worker's. */
 import { tmpdir } from "node:os";
+import { settlesWithin } from "../concurrency/settles-within.ts";
 import type { OfferedRuntime } from "../model/offered-runtime.ts";
 import { createRedactor } from "../model/redaction.ts";
 import { startGuard } from "../processes/guard.ts";
@@ -12,6 +13,9 @@ import { storeLimitMs, type EventParts } from "./event-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
 import type { ServiceContext } from "./service-context.ts";
 import type { Surroundings } from "./surroundings.ts";
+
+/** A worker whose database is away stops all the same. */
+const withdrawalLimitMs = 1_000;
 
 export interface SensorParts {
   readonly scheduler: Scheduler;
@@ -73,8 +77,19 @@ export async function openSensors(
   lifetime.run((signal) => scheduler.run(signal));
   sensors.start();
   // Opened last, so that no step of a loop that waits for the database holds up the end of sensors.
-  lifetime.onClose(() => sensors.stop());
+  lifetime.onClose(async () => {
+    await Promise.all([settlesWithin(withdrawRoom(worker), withdrawalLimitMs), sensors.stop()]);
+  });
   return { scheduler, sensors };
+}
+
+/**
+ * Says that there is room for no sensor here any more: others then place none with us, and may take what is
+ * released, while our own are still stopping.
+ */
+async function withdrawRoom({ registration }: RegisteredWorker): Promise<void> {
+  registration.addCapability("max_concurrent_sensors", 0);
+  await registration.updateCapabilities();
 }
 
 function offeredRuntime(runtimes: SensorRuntimes, runtimeRef: string): OfferedRuntime | undefined {

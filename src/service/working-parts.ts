@@ -45,7 +45,7 @@ export async function openWorkingParts(
     runtimes.run(signal, (change) => makeKnown(change, worker, scheduler, generator, options.logger)),
   );
 
-  await listenForChanges(context, surroundings, {
+  await listenForChanges(context, surroundings, worker.heartbeat, {
     rule: [rules, scheduler, sensors, sweeper],
     trigger: [rules, scheduler, sensors],
     sensor: [scheduler, sensors],
@@ -104,11 +104,12 @@ async function openRules(
 async function listenForChanges(
   { lifetime }: ServiceContext,
   { database }: Surroundings,
+  heartbeat: Wakeable,
   wokenBy: Readonly<Record<string, readonly Wakeable[]>>,
 ): Promise<void> {
-  const everything = new Set(Object.values(wokenBy).flat());
+  const everything = new Set([...Object.values(wokenBy).flat(), heartbeat]);
   const listening = await database.listen(`${database.schema}_change`, (table) => {
-    // No table: the subscription is new, and anything may have changed before.
+    // No table: the session is new. Anything may have changed before, and what the old one had locked is free.
     for (const part of table === undefined ? everything : (wokenBy[table] ?? [])) part.wake();
   });
   await lifetime.use(listening);

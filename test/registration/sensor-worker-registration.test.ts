@@ -6,7 +6,7 @@ import type { Database } from "../../src/database/database.ts";
 import { openPostgresql } from "../../src/database/postgresql.ts";
 import { OperatorError } from "../../src/errors/operator-error.ts";
 import type { JsonObject } from "../../src/model/json.ts";
-import { keepHeartbeat } from "../../src/registration/heartbeat-loop.ts";
+import { HeartbeatLoop } from "../../src/registration/heartbeat-loop.ts";
 import { SensorWorkerRegistration } from "../../src/registration/sensor-worker-registration.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";
@@ -230,16 +230,14 @@ test("the heartbeat loop refreshes the row until it is stopped, and ends when th
   const first = await beat();
   let isSuperseded = false;
 
-  const loop = keepHeartbeat(
-    {
-      registration,
-      intervalMs: 10,
-      onSuperseded: () => (isSuperseded = true),
-      clock: systemClock,
-      logger: silentLogger,
-    },
-    new AbortController().signal,
-  );
+  const heartbeat = new HeartbeatLoop({
+    registration,
+    intervalMs: 10,
+    onSuperseded: () => (isSuperseded = true),
+    clock: systemClock,
+    logger: silentLogger,
+  });
+  const loop = heartbeat.run(new AbortController().signal);
   await expect.poll(beat).not.toEqual(first);
   expect(isSuperseded).toBe(false);
 

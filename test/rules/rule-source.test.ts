@@ -154,9 +154,7 @@ test.each([
 
     await person.query(end === "commits" ? "commit" : "rollback");
     rules.wake();
-    await expect
-      .poll(() => problems(database), { timeout: 5_000 })
-      .toEqual(end === "commits" ? [] : [wrong]);
+    await expect.poll(() => problems(database), { timeout: 5_000 }).toEqual(end === "commits" ? [] : [wrong]);
   },
 );
 

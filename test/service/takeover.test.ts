@@ -2,9 +2,11 @@
  * Two agents on one database: a sensor runs on exactly one, and what the former owner still says is refused.
  */
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { metric, ready, startAgent } from "../support/agent-process.ts";
-import { query } from "../support/platform-rows.ts";
+import { repositoryRoot } from "../../scripts/repository.ts";
+import { agentFolder, metric, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
+import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
 import { startCounting, type Counting } from "./counting.ts";
@@ -137,3 +139,93 @@ test(
     await first.assertRunning();
   },
 );
+
+test(
+  "a lost database session leaves the name unprotected for a moment only",
+  { timeout: 60_000 },
+  async () => {
+    await using fresh = await freshDatabase();
+    await using vhost = await freshVhost();
+    await using counting = await startCounting({
+      database: fresh.database,
+      databaseUrl: fresh.url,
+      brokerUrl: vhost.url,
+    });
+    // Only a new session explains a beat as soon as this.
+    const beat = { heartbeat_interval: 600 };
+    await using first = await startAgent(await counting.folder("same", beat));
+    await counting.progress();
+
+    await query(
+      fresh.database,
+      `select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'attune-sensor-agent' and datname = current_database() and pid <> pg_backend_pid()`,
+    );
+    await counting.progress();
+    await using second = await startAgent(await counting.folder("same", beat));
+
+    expect(await second.ended).toBe(1);
+    await counting.progress();
+    await first.assertRunning();
+  },
+);
+
+test("a worker that is stopping is given no sensor", { timeout: 60_000 }, async () => {
+  await using fresh = await freshDatabase();
+  await using vhost = await freshVhost();
+  const { database } = fresh;
+  await using folders = new AsyncDisposableStack();
+  const folder = async (workerName: string): Promise<AgentFolder> =>
+    folders.use(
+      await agentFolder({
+        databaseUrl: fresh.url,
+        brokerUrl: vhost.url,
+        packsDirectory: join(repositoryRoot, "test/fixtures/packs"),
+        workerName,
+        sensor: { shutdown_timeout: 8 },
+      }),
+    );
+  const addSensor = async (ref: string): Promise<void> => {
+    const runtimeRef = "core.sensor.shell";
+    await insertSensor(database, { ref, triggerRef: "fault.told", runtimeRef, entrypoint: "reluctant.sh" });
+  };
+  const placed = async (): Promise<readonly object[]> =>
+    await query(
+      database,
+      `select sensor.ref, worker.name
+         from sensor_assignment
+         join sensor on sensor.id = sensor_assignment.sensor
+         join worker on worker.id = sensor_assignment.worker
+         join sensor_process on sensor_process.sensor = sensor.id and sensor_process.status = 'running'
+        order by sensor.ref`,
+    );
+  await insertTrigger(database, "fault.told");
+  await insertRule(database, { ref: "fault.one", triggerRef: "fault.told" });
+  const [staying, leaving] = [await folder("staying"), await folder("leaving")];
+  await using first = await startAgent(staying);
+  await ready(first, staying);
+  await addSensor("fault.a");
+  const a = { ref: "fault.a", name: "staying" };
+  await expect.poll(placed, { timeout: 10_000 }).toEqual([a]);
+  await using second = await startAgent(leaving);
+  await ready(second, leaving);
+  await addSensor("fault.b");
+  const b = { ref: "fault.b", name: "leaving" };
+  await expect.poll(placed, { timeout: 10_000 }).toEqual([a, b]);
+  await addSensor("fault.c");
+  await expect.poll(placed, { timeout: 10_000 }).toHaveLength(3);
+
+  // Its own sensor takes seconds to stop; meanwhile it has less to do than the other.
+  second.kill("SIGTERM");
+  const room = (): Promise<object[]> =>
+    query(
+      database,
+      "select capabilities->'max_concurrent_sensors' as room from worker where name = 'leaving'",
+    );
+  await expect.poll(room, { timeout: 5_000 }).toEqual([{ room: 0 }]);
+  await addSensor("fault.d");
+
+  const d = { ref: "fault.d", name: "staying" };
+  await expect.poll(placed, { timeout: 5_000, interval: 50 }).toContainEqual(d);
+  await second.assertRunning();
+});
