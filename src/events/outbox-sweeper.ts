@@ -5,8 +5,8 @@
  * A row is claimed by writing this instance into it; from then on it is ours like those we stored
  * ourselves. Claims are taken by one process at a time (see claimMessages), a page at a time, and the
  * next page only after the broker has answered for the last, so that memory stays bounded. A sweep goes
- * once from the lowest id to the highest. So a message that the broker refuses for good stays, holds up
- * none behind it, and is tried again at the next sweep, not at once.
+ * once from the lowest id to the highest. So a message that the broker refuses for good, or that cannot be
+ * made of its row, stays, holds up none behind it, and is tried again at the next sweep, not at once.
  */
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
@@ -99,12 +99,12 @@ export class OutboxSweeper {
     this.#tellRefusal(refusal, refusedCount);
   }
 
-  /** Says once that messages are refused, and again after it had ceased. */
+  /** Says once that messages cannot be published, and again after it had ceased. */
   #tellRefusal(refusal: PromiseRejectedResult | undefined, messages: number): void {
     if (refusal !== undefined && !this.#isRefusalTold) {
       this.#options.logger.warn(
         { error: refusal.reason, messages },
-        "the broker refuses messages; they stay in the outbox and are tried again",
+        "messages cannot be published; they stay in the outbox and are tried again",
       );
     }
     this.#isRefusalTold = refusal !== undefined;
@@ -168,5 +168,7 @@ function outgoingMessage(owed: OwedMessage, installationId: string): OutgoingMes
       return ruleChanged(owed.messageId, owed.body);
     case "nothing":
       return undefined;
+    case "unreadable":
+      throw new Error(`the row of message ${owed.messageId} cannot be read`, { cause: owed.error });
   }
 }

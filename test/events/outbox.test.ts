@@ -316,6 +316,37 @@ test("more refused messages than one page holds do not hold up those behind them
   await run;
 });
 
+test("an outbox row that nobody can read holds up none of the others", async () => {
+  const transport = confirmedByHand();
+  const [good] = await owe(1, null);
+  // Enforcements of which event and rule are gone, a body that is no object, a body of another kind.
+  await query(
+    fresh.database,
+    `with enforced as (
+       insert into enforcement (rule_ref, trigger_ref) values ('demo.rule', 'demo.tick') returning id
+     )
+     insert into outbox (message_id, routing_key, enforcement, body)
+     select gen_random_uuid(), 'enforcement.created', id, null::jsonb from enforced
+     union all select gen_random_uuid(), 'rule.created', null, '17'
+     union all select gen_random_uuid(), 'rule.created', null, '{"odd": true}'`,
+  );
+  const published: string[] = [];
+  transport.publish = ({ messageId: id }) => {
+    published.push(id);
+    return Promise.resolve();
+  };
+  const { logger, lines } = recordingLogger();
+  const sweeper = new OutboxSweeper({ ...parts(), logger, transport, intervalMs: 50 });
+  const stopping = new AbortController();
+  const run = sweeper.run(stopping.signal);
+
+  await expect.poll(outboxIsEmpty, soon).toHaveLength(3);
+  expect(published).toEqual([good?.messageId]);
+  await expect.poll(() => lines, soon).toMatchObject([{ level: "warn", fields: { messages: 3 } }]);
+  stopping.abort();
+  await run;
+});
+
 // Goal: whoever keeps only the last message about a rule knows how it is.
 // Method: the transaction that began first changes the rule last.
 test("messages about a rule come in the order of its changes, whenever their transactions began", async () => {

@@ -159,7 +159,9 @@ export type OwedMessage =
       readonly created: Date;
     }
   /** Its event or enforcement has been deleted since: there is nothing left to tell. */
-  | { readonly about: "nothing"; readonly messageId: string };
+  | { readonly about: "nothing"; readonly messageId: string }
+  /** Not as we write them: somebody changed the row, or what it is about, by hand. */
+  | { readonly about: "unreadable"; readonly messageId: string; readonly error: unknown };
 
 /** What claimed messages say, read from the rows they are about, in order of id. */
 export const readOwedMessages: Statement<{ readonly messageIds: readonly string[] }, OwedMessage> = {
@@ -179,11 +181,18 @@ export const readOwedMessages: Statement<{ readonly messageIds: readonly string[
      where outbox.message_id = any ($1::uuid[])
      order by outbox.message_id`,
   values: ({ messageIds }) => [messageIds],
-  decode: decodeOwedMessage,
+  decode: (row) => {
+    const messageId = row.text("message_id");
+    try {
+      return decodeOwedMessage(messageId, row);
+    } catch (error) {
+      // One bad row must not keep the others from being told.
+      return { about: "unreadable", messageId, error };
+    }
+  },
 };
 
-function decodeOwedMessage(row: Row): OwedMessage {
-  const messageId = row.text("message_id");
+function decodeOwedMessage(messageId: string, row: Row): OwedMessage {
   const body = row.jsonObjectOrNull("body");
   if (body !== null) {
     return {
