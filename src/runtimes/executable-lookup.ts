@@ -3,7 +3,7 @@
  * neither.
  */
 import { accessSync, constants, statSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { isAbsolute } from "node:path";
 import { isSea } from "node:sea";
 
 /** What a lookup must never find, and where it looks. */
@@ -32,7 +32,8 @@ export function findExecutable(binary: string, lookup: ExecutableLookup): string
   return (lookup.path ?? "")
     .split(":")
     .filter((directory) => isAbsolute(directory))
-    .map((directory) => join(directory, binary))
+    // Not `join`: it costs more than the look.
+    .map((directory) => `${directory}${directory.endsWith("/") ? "" : "/"}${binary}`)
     .find((path) => isRunnable(path, lookup));
 }
 
