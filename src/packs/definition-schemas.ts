@@ -121,6 +121,11 @@ export const kinds = ["runtime", "trigger", "action", "sensor", "rule"] as const
 
 export type Kind = (typeof kinds)[number];
 
+/** The folder of a pack that holds its definitions of this kind. */
+export function folderOf(kind: Kind): string {
+  return `${kind}s`;
+}
+
 /** Other names for a field, from older packs and from the columns' own names. */
 export const fieldAliases: Readonly<
   Record<keyof typeof definitionSchemas, Readonly<Record<string, string>>>

@@ -6,7 +6,8 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { columns, completeDefinition, type DefinitionReport, type PackContext } from "./definition.ts";
 import { readDefinition, type FileReport } from "./definition-file.ts";
-import { kinds, type Kind } from "./definition-schemas.ts";
+import { folderOf, kinds, type Kind } from "./definition-schemas.ts";
+import { misnamedFolders } from "./misnamed-folders.ts";
 import { ownRef } from "./names.ts";
 import type { Definition, Pack } from "./pack.ts";
 import type { PackProblem } from "./pack-problem.ts";
@@ -21,13 +22,14 @@ export async function readPack(directory: string): Promise<PackReport> {
     const problem = { directory, file: null, line: 1, field: null, reason: unusable };
     return { kind: "rejected", problems: [problem] };
   }
+  const misnamed = await misnamedFolders(directory);
   const manifest = await readManifest(directory);
   const files = (await Promise.all(kinds.map((kind) => readKind(directory, kind)))).flat();
   if (manifest.kind === "rejected") {
     // Without the pack's ref, no more can be said of its files than what each says by itself.
     return {
       kind: "rejected",
-      problems: [...manifest.problems, ...files.flatMap(({ problems }) => problems)],
+      problems: [...misnamed, ...manifest.problems, ...files.flatMap(({ problems }) => problems)],
     };
   }
   const { fields } = manifest.definition;
@@ -40,7 +42,11 @@ export async function readPack(directory: string): Promise<PackReport> {
   const reports = await Promise.all(files.map(({ complete }) => complete(context)));
 
   const definitions = reports.flatMap((report) => report.definition ?? []);
-  const problems = [...reports.flatMap((report) => report.problems), ...repetitions(definitions)];
+  const problems = [
+    ...misnamed,
+    ...reports.flatMap((report) => report.problems),
+    ...repetitions(definitions),
+  ];
   if (problems.length > 0) return { kind: "rejected", problems };
   const row = columns({ label: fields.ref, description: null, ...fields });
   return {
@@ -81,7 +87,7 @@ interface FileOfKind {
 
 /** All files of one kind, in the order of their names. */
 async function readKind(directory: string, kind: Kind): Promise<FileOfKind[]> {
-  const folder = `${kind}s`;
+  const folder = folderOf(kind);
   try {
     const names = await yamlNames(join(directory, folder));
     return await Promise.all(names.map((name) => readFileOfKind(directory, kind, join(folder, name))));

@@ -199,3 +199,37 @@ test("a folder without pack.yaml is no pack", async () => {
     problems: [{ file: "pack.yaml", reason: expect.stringContaining("is missing") as unknown }],
   });
 });
+
+test.each([
+  ["sensor", "sensors"],
+  ["Sensors", "sensors"],
+  ["RULE", "rules"],
+  ["action", "actions"],
+  ["trigers", "triggers"],
+])("a folder %s is refused, since %s is read", async (name, meant) => {
+  expect(await problems({ [`${name}/clock.yaml`]: "ref: clock\n" })).toEqual([
+    `null:1 - has a folder ${name}, which nobody reads; call it ${meant}, or something that does not resemble it`,
+  ]);
+});
+
+test("a link to a misnamed folder is refused too, and a mistake in pack.yaml does not hide it", async () => {
+  await using folder = await packFolder({ ...demoPack, "pack.yaml": "label: Demo\n" });
+  await symlink(join(folder.directory, "sensors"), join(folder.directory, "Sensor"));
+
+  expect(await readPack(folder.directory)).toMatchObject({
+    problems: [
+      { file: null, reason: expect.stringContaining("call it sensors") as unknown },
+      { file: "pack.yaml", field: "ref" },
+    ],
+  });
+});
+
+test("folders for other purposes may lie in a pack, and files with any name", async () => {
+  const others = ["docs", "lib", ".git", "node_modules", "options", "workflows", "policies", "test"];
+  const { warnings } = await accepted({
+    ...Object.fromEntries(others.map((name) => [`${name}/any.yaml`, "a: 1\n"])),
+    sensor: "a file\n",
+  });
+
+  expect(warnings).toEqual([]);
+});

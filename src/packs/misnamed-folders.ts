@@ -1,0 +1,47 @@
+/**
+ * Folders of a pack whose names resemble those of its definitions: `sensor` or `Sensors` for `sensors`.
+ *
+ * Nobody reads such a folder, so what it defines would be missing, and what an earlier load made of it
+ * would be removed, checkpoints and all. One edit is the limit: at two, innocent words such as `options`
+ * resemble `actions`.
+ */
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { distance } from "fastest-levenshtein";
+import { folderOf, kinds } from "./definition-schemas.ts";
+import type { PackProblem } from "./pack-problem.ts";
+
+const folders: readonly string[] = kinds.map(folderOf);
+
+export async function misnamedFolders(directory: string): Promise<readonly PackProblem[]> {
+  const problemOf = (reason: string): PackProblem => ({
+    directory,
+    file: null,
+    line: 1,
+    field: null,
+    reason,
+  });
+  let names: readonly string[];
+  try {
+    names = await readdir(directory);
+  } catch (error) {
+    return [problemOf(`cannot be read: ${error instanceof Error ? error.message : String(error)}`)];
+  }
+
+  const problems: PackProblem[] = [];
+  for (const name of names.toSorted()) {
+    const meant = folders.find((folder) => distance(name.toLowerCase(), folder) <= 1);
+    if (meant === undefined || meant === name || !(await isFolder(join(directory, name)))) continue;
+    problems.push(
+      problemOf(
+        `has a folder ${name}, which nobody reads; call it ${meant}, or something that does not resemble it`,
+      ),
+    );
+  }
+  return problems;
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined); // A link to nothing is no folder either.
+  return found?.isDirectory() ?? false;
+}
