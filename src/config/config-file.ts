@@ -27,7 +27,9 @@ export function readConfigFile({ flags, env, cwd, readFile }: ConfigInput): Conf
   }
   throw unreadable(
     path,
-    result.problems.map(({ line, reason }) => `line ${line}: ${reason}`),
+    result.problems.map(({ line, path: place, reason }) =>
+      [`line ${line}:`, place.join("."), reason].filter((part) => part !== "").join(" "),
+    ),
   );
 }
 

@@ -1,7 +1,17 @@
 /**
  * YAML that remembers where everything stands, so that a problem found later can name its line.
  */
-import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document } from "yaml";
+import {
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type Node,
+} from "yaml";
 
 export type Path = readonly (string | number)[];
 
@@ -15,7 +25,14 @@ export interface YamlSource {
 
 export type YamlResult =
   | { readonly kind: "parsed"; readonly source: YamlSource }
-  | { readonly kind: "broken"; readonly problems: readonly { line: number; reason: string }[] };
+  | { readonly kind: "broken"; readonly problems: readonly YamlProblem[] };
+
+export interface YamlProblem {
+  readonly line: number;
+  /** Empty where the text cannot be read so far that it has places. */
+  readonly path: Path;
+  readonly reason: string;
+}
 
 export function parseYaml(text: string): YamlResult {
   const lines = new LineCounter();
@@ -23,7 +40,24 @@ export function parseYaml(text: string): YamlResult {
   const lineAt = (offset: number): number => Math.max(lines.linePos(offset).line, 1);
 
   if (document.errors.length > 0) {
-    const problems = document.errors.map(({ pos, message }) => ({ line: lineAt(pos[0]), reason: message }));
+    const written = text.split("\n");
+    const problems = document.errors.map(({ pos, message }): YamlProblem => {
+      const line = lineAt(pos[0]);
+      // `{{ a }} and more` is a mapping with a text behind it, of which the library complains.
+      const hint = written[line - 1]?.includes("{{") === true ? `; if this is a template, ${quotes}` : "";
+      return { line, path: [], reason: `${message}${hint}` };
+    });
+    return { kind: "broken", problems };
+  }
+  const keys = collectionKeys(document.contents);
+  if (keys.length > 0) {
+    const problems = keys.map(({ path, key }): YamlProblem => {
+      const [start] = key.range ?? [0];
+      // The key of `{{ a }}` begins at its second brace, and where the template is itself a key, at its first.
+      const isTemplate = text.slice(Math.max(start - 1, 0), start + 2).includes("{{");
+      const reason = isTemplate ? `is a template without quotes; ${quotes}` : "has a key that is no text";
+      return { line: lineAt(start), path, reason };
+    });
     return { kind: "broken", problems };
   }
 
@@ -41,8 +75,31 @@ export function parseYaml(text: string): YamlResult {
     return 1;
   };
   const value = plainValue(document);
-  if (value.kind === "refused") return { kind: "broken", problems: [{ line: 1, reason: value.reason }] };
+  if (value.kind === "refused")
+    return { kind: "broken", problems: [{ line: 1, path: [], reason: value.reason }] };
   return { kind: "parsed", source: { value: value.value, lineOf, has: (path) => document.hasIn(path) } };
+}
+
+const quotes = 'put the template in quotes: "{{ … }}"';
+
+interface CollectionKey {
+  /** Of the mapping that has it. */
+  readonly path: Path;
+  readonly key: Node;
+}
+
+/**
+ * Mappings whose key is a mapping or a list, one key of each. YAML allows them and JavaScript does not; and
+ * hardly anybody means one: `{{ event.x }}` without quotes is a mapping whose only key is `{ event.x }`.
+ */
+function collectionKeys(node: unknown, path: Path = []): readonly CollectionKey[] {
+  if (isSeq(node)) return node.items.flatMap((item, index) => collectionKeys(item, [...path, index]));
+  if (!isMap(node)) return [];
+  const key = node.items.map((pair) => pair.key).find((each) => isCollection(each));
+  if (key !== undefined) return [{ path, key }];
+  return node.items.flatMap((pair) =>
+    collectionKeys(pair.value, [...path, isScalar(pair.key) ? String(pair.key.value) : ""]),
+  );
 }
 
 /** A few lines of aliases can stand for gigabytes; the library refuses that by throwing. */

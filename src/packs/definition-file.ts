@@ -45,7 +45,13 @@ export function readDefinition<Name extends SchemaName>(name: Name, source: Sour
   if (parsed.kind === "broken") {
     return {
       kind: "rejected",
-      problems: parsed.problems.map((problem) => ({ directory, file, field: null, ...problem })),
+      problems: parsed.problems.map(({ line, path, reason }) => ({
+        directory,
+        file,
+        line,
+        field: path.length === 0 ? null : path.join("."),
+        reason,
+      })),
     };
   }
   const { value, lineOf } = parsed.source;

@@ -211,6 +211,15 @@ test("a file that is not YAML is refused with the line", () => {
   expect(error.reason).toMatch(/^line 3: /);
 });
 
+test("a template that nobody filled in is refused with its line and key", () => {
+  const error = refusal({ files: { "/srv/config.yaml": "log:\n  level: {{ values.level }}\n" } });
+
+  expect(error.code).toBe("CONFIG_UNREADABLE");
+  expect(error.reason).toBe(
+    'line 2: log.level is a template without quotes; put the template in quotes: "{{ … }}"',
+  );
+});
+
 test("the configuration is frozen, down to its lists", () => {
   const { config } = load({ env: { ATTUNE__SENSOR__PASSTHROUGH_ENV: "A" } });
 

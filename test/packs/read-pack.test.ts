@@ -120,6 +120,46 @@ test("a field for other programs is a warning and not a problem", async () => {
   expect(warnings).toEqual(["actions/note.yaml:2 is not a known key"]);
 });
 
+test("a template without quotes is refused by file, line and field", async () => {
+  const rule = `ref: noted
+trigger: tick
+action: note
+action_params:
+  message: {{ event.payload.x }}
+  list:
+    - fine
+    - { text: {{event.payload.y}} }
+  quoted: "{{ event.payload.z }}"
+`;
+  const advice = 'put the template in quotes: "{{ … }}"';
+
+  expect(await problems({ "rules/noted.yaml": rule })).toEqual([
+    `rules/noted.yaml:5 action_params.message is a template without quotes; ${advice}`,
+    `rules/noted.yaml:8 action_params.list.1.text is a template without quotes; ${advice}`,
+  ]);
+});
+
+test.each([["{{ event.payload.x }} degrees"], ['{{ event.payload["x"] }}']])(
+  "a template without quotes that is no YAML either is told as such: %s",
+  async (text) => {
+    const rule = `ref: noted\ntrigger: tick\naction: note\naction_params:\n  message: ${text}\n`;
+
+    expect(await problems({ "rules/noted.yaml": rule })).toEqual([
+      expect.stringMatching(
+        /^rules\/noted\.yaml:5 - .+; if this is a template, put the template in quotes: "\{\{ … \}\}"$/,
+      ),
+    ]);
+  },
+);
+
+test("a key that is no text is refused", async () => {
+  const rule = "ref: noted\ntrigger: tick\naction: note\naction_params:\n  ? [a, b]\n  : 1\n";
+
+  expect(await problems({ "rules/noted.yaml": rule })).toEqual([
+    "rules/noted.yaml:5 action_params has a key that is no text",
+  ]);
+});
+
 test("a field given under two names is a problem", async () => {
   const clock = "ref: clock\nentrypoint: clock.rb\nentry_point: b.rb\nruntime: ruby\ntrigger: tick\n";
 
