@@ -22,6 +22,8 @@ export interface SourceFile {
 /** A file that its schema accepts. */
 export interface DefinitionFile<Name extends SchemaName> {
   readonly fields: FieldsOf[Name];
+  /** Whether the file says it, under whichever name; else the field has its default. */
+  readonly says: (field: string & keyof FieldsOf[Name]) => boolean;
   /** A problem with one of its fields, at the line where that field stands. */
   readonly problemAt: (path: Path, reason: string) => PackProblem;
 }
@@ -86,7 +88,7 @@ export function readDefinition<Name extends SchemaName>(name: Name, source: Sour
     return { kind: "rejected", problems: problems.map(tell) };
   return {
     kind: "accepted",
-    definition: { fields: completed, problemAt },
+    definition: { fields: completed, says: (field) => written.has(field), problemAt },
     warnings: unknown.map(tell),
   };
 }

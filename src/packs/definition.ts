@@ -8,12 +8,13 @@ import { compileConditions } from "../model/conditions/condition.ts";
 import { PredicateTable } from "../model/conditions/predicate.ts";
 import { isJsonObject, type JsonObject } from "../model/json.ts";
 import { decodeRuntimePlan } from "../model/runtime-plan.ts";
+import { unsupported } from "../model/supported-sensors.ts";
 import { compileTemplates } from "../model/templates/template.ts";
 import { isVersionRange } from "../model/versions.ts";
 import type { DefinitionFile } from "./definition-file.ts";
 import type { Kind } from "./definition-schemas.ts";
 import { entrypointProblem } from "./entrypoint.ts";
-import { ownRef, referredRef, referredRuntime } from "./names.ts";
+import { builtinRuntime, ownRef, referredRef, referredRuntime } from "./names.ts";
 import type { Definition, Reference } from "./pack.ts";
 import type { PackProblem } from "./pack-problem.ts";
 
@@ -27,6 +28,7 @@ export interface DefinitionReport {
   /** Absent when its file was rejected. */
   readonly definition?: Definition;
   readonly problems: readonly PackProblem[];
+  readonly warnings?: readonly PackProblem[];
 }
 
 type AnyFile = { readonly [K in Kind]: DefinitionFile<K> }[Kind];
@@ -138,7 +140,17 @@ async function sensorOf(file: DefinitionFile<"sensor">, context: PackContext): P
   return {
     definition: { kind: "sensor", ref, row, enabled: fields.enabled, references, ifRepeated: repeated(file) },
     problems,
+    warnings: protocolWarnings(file, ref, runtimeRef),
   };
+}
+
+/** The default is a protocol that this version does not run. Whoever writes it means it; the others forgot. */
+function protocolWarnings(file: DefinitionFile<"sensor">, ref: string, runtimeRef: string): PackProblem[] {
+  if (file.says("protocol") || runtimeRef === builtinRuntime) return [];
+  const obstacle = unsupported(file.fields.protocol, null);
+  if (obstacle === undefined) return [];
+  const reason = `is missing, so ${ref} does not run: ${obstacle}; write "protocol: stream" if it stays and prints events, "protocol: poll" if it looks and ends`;
+  return [file.problemAt(["protocol"], reason)];
 }
 
 function ruleOf(file: DefinitionFile<"rule">, context: PackContext): DefinitionReport {

@@ -3,6 +3,7 @@
  */
 import { access, constants, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
+import { builtinRuntime } from "./names.ts";
 
 /** @returns what is wrong with it, or undefined */
 export async function entrypointProblem(
@@ -10,7 +11,7 @@ export async function entrypointProblem(
   entrypoint: string,
   runtimeRef: string,
 ): Promise<string | undefined> {
-  if (runtimeRef === "core.sensor.builtin") return undefined;
+  if (runtimeRef === builtinRuntime) return undefined;
   if (entrypoint === "") return "is required: the script, relative to the folder sensors";
 
   const folder = join(directory, "sensors");

@@ -3,12 +3,15 @@
  */
 import { canonicalRuntimeName } from "../model/runtime-names.ts";
 
+/** Of sensors inside the agent, which need no script. */
+export const builtinRuntime = "core.sensor.builtin";
+
 const coreRuntimes: Readonly<Record<string, string>> = {
   python: "core.sensor.python",
   node: "core.sensor.nodejs",
   shell: "core.sensor.shell",
   native: "core.sensor.native",
-  builtin: "core.sensor.builtin",
+  builtin: builtinRuntime,
 };
 
 /**

@@ -52,7 +52,11 @@ export async function readPack(directory: string): Promise<PackReport> {
   return {
     kind: "accepted",
     pack: { directory, ref: fields.ref, row, definitions },
-    warnings: [...manifest.warnings, ...files.flatMap(({ warnings }) => warnings)],
+    warnings: [
+      ...manifest.warnings,
+      ...files.flatMap(({ warnings }) => warnings),
+      ...reports.flatMap(({ warnings }) => warnings ?? []),
+    ],
   };
 }
 

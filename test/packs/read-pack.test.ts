@@ -59,7 +59,7 @@ test("the field names of older packs mean the same", async () => {
     "rules/noted.yaml": "ref: noted\ntrigger_ref: demo.tick\naction_ref: demo.note\n",
   });
 
-  expect(warnings).toEqual([]);
+  expect(warnings).toEqual([expect.stringContaining("so demo.clock does not run") as unknown]);
   expect(definition(pack, "sensor").row).toMatchObject({
     entrypoint: "clock.rb",
     runtime_ref: "core.sensor.python",
@@ -159,6 +159,24 @@ test("a key that is no text is refused", async () => {
     "rules/noted.yaml:5 action_params has a key that is no text",
   ]);
 });
+
+const protocolMissing =
+  'is missing, so demo.clock does not run: protocol standalone is not supported by this version; write "protocol: stream" if it stays and prints events, "protocol: poll" if it looks and ends';
+
+test.each([
+  ["", "python", [`sensors/clock.yaml:1 ${protocolMissing}`]],
+  ["protocol:\n", "python", [`sensors/clock.yaml:5 ${protocolMissing}`]],
+  ["protocol: standalone\n", "python", []],
+  ["protocol: poll\n", "python", []],
+  ["", "builtin", []],
+])(
+  "only a sensor that needs a protocol and lacks it is warned of: %j, runtime %s",
+  async (said, runtime, expected) => {
+    const clock = `ref: clock\nentrypoint: clock.rb\nruntime: ${runtime}\ntrigger: tick\n${said}`;
+
+    expect((await accepted({ "sensors/clock.yaml": clock })).warnings).toEqual(expected);
+  },
+);
 
 test("a field given under two names is a problem", async () => {
   const clock = "ref: clock\nentrypoint: clock.rb\nentry_point: b.rb\nruntime: ruby\ntrigger: tick\n";
