@@ -3,6 +3,7 @@
  */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { messagesOf, prepareBatch } from "../../src/events/prepared-batch.ts";
 import { decodeMessage } from "../../src/messaging/envelope.ts";
 import { routingKeys } from "../../src/messaging/message-types.ts";
 import { payloadShapes } from "../../src/messaging/payload-shapes.ts";
@@ -54,6 +55,49 @@ test.each(Object.entries(payloadShapes))(
     expect(Object.keys(Object(section?.example))).toEqual(shape.names);
   },
 );
+
+test("the example of EventCreated is what an event of such a trigger and sensor becomes", () => {
+  const example: unknown = sections.find(({ types }) => types.includes("EventCreated"))?.example;
+  const trigger = {
+    id: "3",
+    ref: "github.webhook",
+    label: "A webhook arrived",
+    enabled: true,
+    paramSchema: {},
+    outSchema: { properties: { branch: { type: "string" } } },
+  };
+  const payload = { branch: "main" };
+  const waiting = {
+    id: "17",
+    event: {
+      triggerRef: trigger.ref,
+      payload,
+      source: {
+        sensorId: "5",
+        sensorRef: "github.poller",
+        sensorConfig: { repository: "acme/site" },
+        term: null,
+      },
+      triggerInstanceId: null,
+      dedupKey: null,
+      occurredAt: null,
+      checkpoint: undefined,
+    },
+    payloadJson: JSON.stringify(payload),
+    acceptedAtMs: 0,
+    settle: () => {},
+    abandon: () => {},
+  };
+  const installationId = "0b5ab3f2-6f7c-4c42-9a53-64b0e0f20c11";
+
+  const { events } = prepareBatch([{ waiting, trigger, matches: [] }], [], "1", installationId);
+  const [message] = events.flatMap((event) => messagesOf(event, new Date(0), installationId));
+
+  expect(JSON.parse(String(message?.body))).toMatchObject({ payload: example });
+  const withoutSensor = { ...waiting, event: { ...waiting.event, source: null } };
+  const [bare] = prepareBatch([{ waiting: withoutSensor, trigger, matches: [] }], [], "1", "").events;
+  expect(JSON.parse(bare?.configJson ?? "null")).toMatchObject({ sensor: null });
+});
 
 test("routing keys are those of the code", () => {
   const rows = [...page.matchAll(/^\| `(\w+)` +\| `([\w.]+)` +\|/gm)].map(([, type, key]) => [type, key]);
