@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { failureText } from "../../src/agent/failure-text.ts";
 import { OperatorError } from "../../src/errors/operator-error.ts";
 
-test("what a person can act on is one line, also when the refusal had several", () => {
+test("what a person can act on is one line that ends with its code, also when the refusal had several", () => {
   const error = new OperatorError({
     code: "DATABASE_UNREACHABLE",
     attempt: "connect to the database at db:5432",
@@ -11,7 +11,7 @@ test("what a person can act on is one line, also when the refusal had several", 
   });
 
   expect(failureText(error)).toBe(
-    "could not connect to the database at db:5432: no route to host; check database.url",
+    "could not connect to the database at db:5432: no route to host; check database.url [DATABASE_UNREACHABLE]",
   );
 });
 
@@ -24,7 +24,7 @@ test("several reasons have a line each, below what to do", () => {
   });
 
   expect(failureText(error)).toBe(
-    "could not use the configuration: 2 problems; correct it\n  api.port is no number\n  log.level is loud",
+    "could not use the configuration: 2 problems; correct it [CONFIG_INVALID]\n  api.port is no number\n  log.level is loud",
   );
 });
 
