@@ -29,12 +29,14 @@ export function findExecutable(binary: string, lookup: ExecutableLookup): string
   if (isAbsolute(binary)) return isRunnable(binary, lookup) ? binary : undefined;
   // A name with a slash is a path relative to nothing in particular.
   if (binary === "" || binary.includes("/")) return undefined;
-  return (lookup.path ?? "")
-    .split(":")
-    .filter((directory) => isAbsolute(directory))
-    // Not `join`: it costs more than the look.
-    .map((directory) => `${directory}${directory.endsWith("/") ? "" : "/"}${binary}`)
-    .find((path) => isRunnable(path, lookup));
+  return (
+    (lookup.path ?? "")
+      .split(":")
+      .filter((directory) => isAbsolute(directory))
+      // Not `join`: it costs more than the look.
+      .map((directory) => `${directory}${directory.endsWith("/") ? "" : "/"}${binary}`)
+      .find((path) => isRunnable(path, lookup))
+  );
 }
 
 function isRunnable(path: string, { ownExecutable: own }: ExecutableLookup): boolean {
