@@ -1,16 +1,49 @@
 import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
-import { readRuleProblems } from "../../database/statements/diagnosis.ts";
+import { readRuleProblems, readStrayRules, type StrayRule } from "../../database/statements/diagnosis.ts";
 import { good, wrong, type Finding } from "./finding.ts";
 
-/** Which enabled rules agents could not compile. */
+/** Which enabled rules agents could not compile, and which ask for a trigger that is not there, or is another. */
 export async function checkRules(database: Database): Promise<readonly Finding[]> {
   const problems = await rowsOf(database, readRuleProblems, undefined);
-  if (problems.length === 0) return [good("rules", "no agent has found an enabled one unusable")];
-  return problems.map(({ ruleRef, problem, since }) =>
-    wrong(`rule ${ruleRef}`, `is invalid and matches nothing: ${problem}`, {
-      remedy: "correct its conditions or action_params; it is used within a second",
-      facts: { rule: ruleRef, problem, since },
-    }),
+  const stray = await rowsOf(database, readStrayRules, undefined);
+  if (problems.length === 0 && stray.length === 0) {
+    return [good("rules", "no agent has found an enabled one unusable, and each has its trigger")];
+  }
+  return [
+    ...problems.map(({ ruleRef, problem, since }) =>
+      wrong(`rule ${ruleRef}`, `is invalid and matches nothing: ${problem}`, {
+        remedy: "correct its conditions or action_params; it is used within a second",
+        facts: { rule: ruleRef, problem, since },
+      }),
+    ),
+    ...stray.map(strayFinding),
+  ];
+}
+
+function strayFinding(rule: StrayRule): Finding {
+  const { ruleRef, triggerRef, isTriggerKnown, pointedRef } = rule;
+  const subject = `rule ${ruleRef}`;
+  const facts = { rule };
+  if (!isTriggerKnown) {
+    const pointed =
+      pointedRef === null ? "" : ` (its trigger id points to ${pointedRef}, which does not count)`;
+    return wrong(
+      subject,
+      `matches nothing: its trigger_ref names ${triggerRef}, and there is none${pointed}`,
+      {
+        remedy:
+          "load the pack that defines the trigger, or correct the rule's trigger_ref, or disable the rule",
+        facts,
+      },
+    );
+  }
+  return wrong(
+    subject,
+    `its trigger_ref names ${triggerRef}, whose events it matches, but its trigger id points to ${pointedRef}`,
+    {
+      remedy: `correct the one that is wrong; to keep ${triggerRef}: update rule set trigger = (select id from trigger where ref = trigger_ref) where ref = '${ruleRef}'`,
+      facts,
+    },
   );
 }

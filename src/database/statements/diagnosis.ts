@@ -1,6 +1,6 @@
 /**
- * What a person asks who looks at an installation: how every sensor stands, who is alive, which rules are
- * unusable. All ages are by the database's clock.
+ * What a person asks who looks at an installation: how every sensor stands, who is alive, which rules match
+ * nothing. All ages are by the database's clock.
  */
 import type { Statement } from "../statement.ts";
 import type { ProcessReport } from "./sensor-process.ts";
@@ -169,5 +169,36 @@ export const readRuleProblems: Statement<void, RuleProblem> = {
     ruleRef: row.text("ref"),
     problem: row.text("problem"),
     since: row.instant("since"),
+  }),
+};
+
+export interface StrayRule {
+  readonly ruleRef: string;
+  readonly triggerRef: string;
+  /** Whether there is a trigger of that ref. */
+  readonly isTriggerKnown: boolean;
+  /** The ref of the trigger that its column `trigger` points to; null when that names none. */
+  readonly pointedRef: string | null;
+}
+
+/** The enabled rules that no trigger has, or that name one trigger and point to another. */
+export const readStrayRules: Statement<void, StrayRule> = {
+  name: "read_stray_rules",
+  text: `
+    select rule.ref, rule.trigger_ref, named.id is not null as is_trigger_known, pointed.ref as pointed_ref
+      from rule
+      left join trigger as named
+             on named.ref = rule.trigger_ref
+      left join trigger as pointed
+             on pointed.id = rule.trigger
+     where rule.enabled
+       and (named.id is null or pointed.id <> named.id)
+     order by rule.ref`,
+  values: () => [],
+  decode: (row) => ({
+    ruleRef: row.text("ref"),
+    triggerRef: row.text("trigger_ref"),
+    isTriggerKnown: row.boolean("is_trigger_known"),
+    pointedRef: row.textOrNull("pointed_ref"),
   }),
 };

@@ -193,6 +193,41 @@ test("an invalid rule, a silent worker, messages that are stuck and a broken env
   expect(report).toMatch(/^✗ environment my python +the environment .+\/my\/python has no interpreter/m);
 });
 
+test("an enabled rule without its trigger, or with two, is wrong and says which", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "my.tick");
+  await insertTrigger(database, "my.tock");
+  await insertRule(database, { ref: "my.fine", triggerRef: "my.tick" });
+  await insertRule(database, { ref: "my.lost", triggerRef: "my.tik" });
+  await insertRule(database, { ref: "my.renamed", triggerRef: "my.old" });
+  await insertRule(database, { ref: "my.split", triggerRef: "my.tick" });
+  await insertRule(database, { ref: "my.off", triggerRef: "my.tik", enabled: false });
+  const point = "update rule set trigger = (select id from trigger where ref = 'my.tock') where ref = $1";
+  for (const ref of ["my.split", "my.renamed"]) await query(database, point, [ref]);
+  // A trigger that was deleted and loaded again: matched by its ref, as before.
+  await query(database, "update rule set trigger = null where ref = 'my.fine'");
+
+  const { exitCode, report } = await examine({ DATABASE_URL: fresh.url });
+
+  expect(exitCode).toBe(1);
+  expect(report).toMatch(
+    /^✗ rule my\.lost +matches nothing: its trigger_ref names my\.tik, and there is none\n +→ load the pack .* correct the rule's trigger_ref, or disable the rule$/m,
+  );
+  expect(report).toMatch(
+    /^✗ rule my\.renamed +matches nothing: its trigger_ref names my\.old, and there is none \(its trigger id points to my\.tock, .*\)$/m,
+  );
+  expect(report).toMatch(
+    /^✗ rule my\.split +its trigger_ref names my\.tick, .*but its trigger id points to my\.tock$/m,
+  );
+  expect(report).not.toMatch(/rule my\.(fine|off)/);
+
+  // What it says to do helps.
+  await query(database, /update rule set .*where ref = 'my\.split'$/m.exec(report)?.[0] ?? "");
+  await query(database, "update rule set enabled = false where ref in ('my.lost', 'my.renamed')");
+  expect((await examine({ DATABASE_URL: fresh.url })).report).toMatch(/^✓ rules /m);
+});
+
 test("a packs folder that is not there is one finding, not one for each sensor", async () => {
   await using fresh = await freshDatabase();
   await failingSensor(fresh.database);
