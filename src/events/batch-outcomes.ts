@@ -116,6 +116,7 @@ export class BatchOutcomes {
       onStored?.(prepared);
     }
     for (const [triggerRef, count] of countByTrigger) metrics.eventsStored(triggerRef, count);
+    this.#countBySensor(events.map(({ waiting }) => waiting));
     if (matchCount > 0) {
       metrics.rulesMatched(matchCount);
       metrics.enforcementsCreated(matchCount);
@@ -141,9 +142,19 @@ export class BatchOutcomes {
     const found = await this.#patience.persist(find, signal);
     const idByNumber = new Map<number, Id>(found.map(({ n, id }) => [n, id]));
     this.#options.metrics.eventsDuplicate(events.length);
+    this.#countBySensor(events);
     for (const [n, { id, settle }] of events.entries()) {
       settle({ kind: "duplicate", eventId: idByNumber.get(n) ?? id });
     }
+  }
+
+  #countBySensor(events: readonly IdentifiedEvent[]): void {
+    const countBySensor = new Map<string, number>();
+    for (const { event } of events) {
+      const sensorRef = event.source?.sensorRef;
+      if (sensorRef !== undefined) countBySensor.set(sensorRef, (countBySensor.get(sensorRef) ?? 0) + 1);
+    }
+    for (const [sensorRef, count] of countBySensor) this.#options.metrics.sensorEvents(sensorRef, count);
   }
 }
 

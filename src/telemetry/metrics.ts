@@ -13,6 +13,8 @@ export interface Metrics {
   /** Events of one trigger that a committed batch stored. */
   readonly eventsStored: (triggerRef: string, count: number) => void;
   readonly eventsDuplicate: (count: number) => void;
+  /** Events of one sensor that a batch stored or found to be stored already: its output is understood. */
+  readonly sensorEvents: (sensorRef: string, count: number) => void;
   readonly eventsRefused: (count: number) => void;
   readonly eventsFenced: (count: number) => void;
   readonly rulesMatched: (count: number) => void;
@@ -42,6 +44,10 @@ export interface Metrics {
   readonly text: () => Promise<string>;
 }
 
+/** Of the two that the doctor reads at a running agent: what a sensor said, understood or not. */
+export const sensorEventsName = "sensor_events_total";
+export const linesRejectedName = "lines_rejected_total";
+
 const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const rowBuckets = [1, 2, 5, 10, 25, 50, 100, 200, 300, 400, 500, 1_000];
 
@@ -64,7 +70,7 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     latencyBuckets,
   );
   const linesRejected = counterBy(
-    "lines_rejected_total",
+    linesRejectedName,
     "sensor_ref",
     "Lines of a sensor's output that are no event",
   );
@@ -81,6 +87,11 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     eventsDuplicate: counter(
       "events_duplicate_total",
       "Events left out because their dedup_key was stored already",
+    ),
+    sensorEvents: counterBy(
+      sensorEventsName,
+      "sensor_ref",
+      "Events of a sensor that were stored, or were already",
     ),
     eventsRefused: counter(
       "events_refused_total",

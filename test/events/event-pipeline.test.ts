@@ -9,7 +9,7 @@ import { ReservedIds } from "../../src/events/reserved-ids.ts";
 import type { OutgoingMessage } from "../../src/messaging/message-transport.ts";
 import type { EventSource, IncomingEvent } from "../../src/model/incoming-event.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
-import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { systemClock } from "../../src/time/clock.ts";
 import { matchEverything } from "../support/match-everything.ts";
 import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
@@ -46,10 +46,12 @@ afterEach(async () => {
 interface RunningPipeline extends AsyncDisposable {
   readonly pipeline: EventPipeline;
   readonly sent: OutgoingMessage[];
+  readonly metrics: Metrics;
 }
 
 async function startPipeline(database: Queryable, outlet?: Partial<MessageOutlet>): Promise<RunningPipeline> {
   const sent: OutgoingMessage[] = [];
+  const metrics = createMetrics({ version: "test", withProcess: false });
   const pipeline = new EventPipeline({
     database,
     rules: await matchEverything(fresh.database),
@@ -61,7 +63,7 @@ async function startPipeline(database: Queryable, outlet?: Partial<MessageOutlet
     installationId: randomUUID(),
     batchRowsMax: 100,
     batchBytesMax: 1_000_000,
-    metrics: createMetrics({ version: "test", withProcess: false }),
+    metrics,
     logger: silentLogger,
     clock: systemClock,
     random: () => 0,
@@ -71,6 +73,7 @@ async function startPipeline(database: Queryable, outlet?: Partial<MessageOutlet
   return {
     pipeline,
     sent,
+    metrics,
     async [Symbol.asyncDispose]() {
       pipeline.close();
       await run;
@@ -179,6 +182,9 @@ test("an event with a dedup_key that is there already is a duplicate of it, in o
   });
   expect(await countOf("enforcement")).toBe(2);
   expect(await query(fresh.database, "select value from sensor_checkpoint")).toEqual([{ value: "c" }]);
+  expect(await running.metrics.text()).toContain(
+    'attune_sensor_agent_sensor_events_total{sensor_ref="demo.sensor"} 4\n',
+  );
 });
 
 test("an event of an assignment that is held no more is fenced, and the others of its batch are stored", async () => {

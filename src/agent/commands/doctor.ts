@@ -14,6 +14,7 @@ import { failed, findingsOf, good, notice, type Finding } from "../doctor/findin
 import { findingsJson, findingsText } from "../doctor/findings-report.ts";
 import { checkLogs } from "../doctor/logs-check.ts";
 import { checkOutbox } from "../doctor/outbox-check.ts";
+import { checkOutput } from "../doctor/output-check.ts";
 import { checkPackFiles } from "../doctor/pack-file-check.ts";
 import { checkRules } from "../doctor/rule-check.ts";
 import { checkRunningAgent } from "../doctor/running-agent-check.ts";
@@ -46,6 +47,7 @@ async function examine(invocation: Invocation): Promise<readonly Finding[]> {
       logs: () => checkLogs(config),
       broker: () => checkBroker(config),
       database: () => examineDatabase(config, bootstrap),
+      output: () => checkOutput(config),
     })),
   ];
 }

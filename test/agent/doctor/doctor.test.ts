@@ -5,11 +5,13 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { startApi } from "../../../src/api/start-api.ts";
 import { doctor } from "../../../src/agent/commands/doctor.ts";
 import type { Queryable } from "../../../src/database/database.ts";
 import { openEmbedded } from "../../../src/database/embedded.ts";
 import type { Id } from "../../../src/model/identifiers.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { createMetrics } from "../../../src/telemetry/metrics.ts";
 import { emptyDatabase, freshDatabase } from "../../support/postgres.ts";
 import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../../support/platform-rows.ts";
 import { freshVhost } from "../../support/rabbitmq.ts";
@@ -261,6 +263,30 @@ test(
   },
 );
 
+// What a sensor prints leaves no row when none of it is an event; only the agent that ran it knows.
+test("a sensor none of whose output is an event is named, by what the agent counted", async () => {
+  const metrics = createMetrics({ version: "1.2.3", withProcess: false });
+  for (const ref of ["my.garbled", "my.garbled", 'my."odd"', "my.chatty"]) metrics.lineRejected(ref);
+  metrics.sensorEvents("my.chatty", 1);
+  await using agent = await startApi({
+    host: "127.0.0.1",
+    port: 0,
+    health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
+    metrics,
+    logger: silentLogger,
+  });
+
+  const { exitCode, report, directory } = await examine({
+    ATTUNE__API__PORT: new URL(agent.address).port,
+  });
+
+  expect(report).toMatch(/^- output of my\.garbled +2 lines were rejected, and none was accepted/m);
+  expect(report).toMatch(/^- output of my\."odd" +1 line was rejected, and none was accepted/m);
+  expect(report).toContain(`→ its log in ${join(directory, "logs")} says why`);
+  expect(report).not.toContain("output of my.chatty");
+  expect(exitCode).toBe(0);
+});
+
 /** A sensor of the live worker w1 that has failed for good. */
 async function failingSensor(database: Queryable): Promise<Id> {
   const instance = "00000000-0000-4000-8000-000000000001";
@@ -333,6 +359,7 @@ async function examine(
       ATTUNE__DATA_DIR: join(directory, "data"),
       ATTUNE__RUNTIME_ENVS_DIR: join(directory, "envs"),
       ATTUNE__LOGS_DIR: join(directory, "logs"),
+      ATTUNE__API__PORT: "0", // The machine may run an agent of its own.
       ...settings,
     },
     configPath: undefined,

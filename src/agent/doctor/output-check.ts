@@ -1,0 +1,49 @@
+/**
+ * Sensors that run and say nothing that is an event. No table holds that, so the agent that runs here is
+ * asked for its counters.
+ */
+import type { Config } from "../../config/schema.ts";
+import { linesRejectedName, sensorEventsName } from "../../telemetry/metrics.ts";
+import { askAgent } from "../ask-agent.ts";
+import { notice, type Finding } from "./finding.ts";
+
+export async function checkOutput(config: Config): Promise<readonly Finding[]> {
+  const answer = await askAgent(config, "/metrics");
+  if (answer.kind !== "answered" || !answer.isOk) return [];
+  const understood = countsBySensor(answer.body, sensorEventsName);
+  // Not counted by that agent, or no longer by name: who is among them cannot be told.
+  if (understood === undefined || understood.has("other")) return [];
+  const rejected = countsBySensor(answer.body, linesRejectedName) ?? new Map<string, number>();
+  return [...rejected]
+    .filter(([sensorRef]) => sensorRef !== "other" && !understood.has(sensorRef))
+    .map(([sensorRef, count]) =>
+      notice(
+        `output of ${sensorRef}`,
+        `${rejectedText(count)}, and none was accepted, since the agent started`,
+        {
+          remedy: `its log in ${config.logs_dir} says why: look there for "not an event"`,
+          facts: { sensor: sensorRef, rejected: count },
+        },
+      ),
+    );
+}
+
+function rejectedText(count: number): string {
+  return count === 1 ? "1 line was rejected" : `${count} lines were rejected`;
+}
+
+/** Undefined when there is no such counter. */
+function countsBySensor(exposition: string, name: string): ReadonlyMap<string, number> | undefined {
+  if (!new RegExp(`^# TYPE attune_sensor_agent_${name} counter$`, "m").test(exposition)) return undefined;
+  const series = new RegExp(
+    String.raw`^attune_sensor_agent_${name}\{sensor_ref="((?:[^"\\]|\\.)*)"\} (\d+)$`,
+    "gm",
+  );
+  return new Map(
+    [...exposition.matchAll(series)].map(([, ref = "", count]) => [unescaped(ref), Number(count)]),
+  );
+}
+
+function unescaped(label: string): string {
+  return label.replaceAll(/\\(.)/g, (_, character: string) => (character === "n" ? "\n" : character));
+}
