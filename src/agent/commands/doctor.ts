@@ -12,7 +12,7 @@ import { checkMigrations } from "../doctor/database-checks.ts";
 import { checkEnvironments } from "../doctor/environment-check.ts";
 import { failed, findingsOf, good, notice, type Finding } from "../doctor/finding.ts";
 import { findingsJson, findingsText } from "../doctor/findings-report.ts";
-import { checkLogs } from "../doctor/logs-check.ts";
+import { checkFolders } from "../doctor/folders-check.ts";
 import { checkOutbox } from "../doctor/outbox-check.ts";
 import { checkOutput } from "../doctor/output-check.ts";
 import { checkPackFiles } from "../doctor/pack-file-check.ts";
@@ -44,7 +44,7 @@ async function examine(invocation: Invocation): Promise<readonly Finding[]> {
     good("configuration", file ?? "no file, defaults and environment only"),
     ...warnings.map((warning) => notice("configuration", warning)),
     ...(await findingsOf({
-      logs: () => checkLogs(config),
+      folders: () => checkFolders(config),
       broker: () => checkBroker(config),
       database: () => examineDatabase(config, bootstrap),
       output: () => checkOutput(config),

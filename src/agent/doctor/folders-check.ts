@@ -1,0 +1,98 @@
+/**
+ * Whether the agent can write where its configuration makes it write. Permissions alone do not tell: root
+ * has them on a read-only volume, and everybody has them on a full one. So a file is written and removed.
+ */
+import { randomUUID } from "node:crypto";
+import { lstat, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Config } from "../../config/schema.ts";
+import { good, wrong, type Finding } from "./finding.ts";
+
+interface WrittenFolder {
+  readonly subject: string;
+  readonly field: "data_dir" | "logs_dir";
+  readonly purpose: string;
+  /** What comes of it when it cannot be written. */
+  readonly consequence: string;
+}
+
+const data: WrittenFolder = {
+  subject: "data",
+  field: "data_dir",
+  purpose: "the embedded database goes",
+  consequence: "the agent does not start without it",
+};
+const logs: WrittenFolder = {
+  subject: "logs",
+  field: "logs_dir",
+  purpose: "go",
+  consequence: "sensors run on, but what they log is lost",
+};
+
+export async function checkFolders(config: Config): Promise<readonly Finding[]> {
+  const written = [
+    ...(config.database.url === undefined ? [data] : []),
+    ...(config.sensor.enabled ? [logs] : []),
+  ];
+  return Promise.all(written.map((folder) => folderFinding(folder, config[folder.field])));
+}
+
+async function folderFinding(folder: WrittenFolder, path: string): Promise<Finding> {
+  const { subject, field, purpose, consequence } = folder;
+  let place = path;
+  try {
+    place = await nearestExisting(path);
+    await writeBriefly(place);
+    return good(subject, `${purpose} to ${path}`);
+  } catch (error) {
+    const { code, message } = systemFailure(error);
+    const { meaning, remedy } = refusals.get(code) ?? { meaning: message, remedy: "look at that folder" };
+    const attempt = place === path ? `${path} cannot be written` : `${path} cannot be made in ${place}`;
+    return wrong(subject, `${attempt}: ${meaning}${meaning === message ? "" : ` (${code})`}`, {
+      remedy: `${remedy}, or set ${field} to another folder; ${consequence}`,
+      facts: { code },
+    });
+  }
+}
+
+/** Itself, or where the first of its folders that are missing is to be made. */
+async function nearestExisting(path: string): Promise<string> {
+  try {
+    await lstat(path); // A link that leads nowhere is there: no folder can be made in its place.
+    return path;
+  } catch (error) {
+    if (systemFailure(error).code !== "ENOENT" || dirname(path) === path) throw error;
+    return nearestExisting(dirname(path));
+  }
+}
+
+/** More than a file system hides in a file's own entry, and little enough not to matter. */
+const trialBytes = 65_536;
+
+async function writeBriefly(folder: string): Promise<void> {
+  const path = join(folder, `.attune-doctor-${randomUUID()}`);
+  try {
+    // Flushed, since a quota may be told only then.
+    await writeFile(path, Buffer.alloc(trialBytes, 1), { flag: "wx", mode: 0o600, flush: true });
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+function systemFailure(error: unknown): { readonly code: string; readonly message: string } {
+  if (!(error instanceof Error)) return { code: "", message: String(error) };
+  return { code: "code" in error ? String(error.code) : "", message: error.message };
+}
+
+const denied = "let the user who runs the agent write there";
+
+const refusals: ReadonlyMap<string, { readonly meaning: string; readonly remedy: string }> = new Map([
+  ["ENOSPC", { meaning: "no space is left on that volume", remedy: "make room there" }],
+  ["EDQUOT", { meaning: "the quota is used up", remedy: "make room there" }],
+  ["EROFS", { meaning: "that volume is read-only", remedy: "mount it writable" }],
+  ["EACCES", { meaning: "permission is denied", remedy: denied }],
+  ["EPERM", { meaning: "permission is denied", remedy: denied }],
+  ["ENOTDIR", { meaning: "it, or part of its path, is a file", remedy: "move that file away" }],
+  ["ENOENT", { meaning: "it is a link to where nothing is", remedy: "correct the link" }],
+  ["EIO", { meaning: "the device failed", remedy: "look at the disk and the system's log" }],
+]);

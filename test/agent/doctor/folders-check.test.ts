@@ -1,0 +1,100 @@
+/** Folders that the kernel really refuses, each in namespaces of its own. */
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { repositoryRoot } from "../../../scripts/repository.ts";
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "attune-folders-"));
+  mkdirSync(join(folder, "volume"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const asRoot = process.getuid?.() === 0 ? [] : ["--map-root-user"];
+const ownMounts = [...asRoot, "--mount"];
+/** Neither root nor anybody with rights beyond the files' own. */
+const noRights = ["--user"];
+
+const full = "mount -t tmpfs -o size=64k none volume; head -c 70000 /dev/zero >volume/filler 2>&-";
+const readOnly = "mount -t tmpfs -o ro none volume";
+
+function doctorAfter(preparation: string, namespaces: readonly string[], settings: object) {
+  const { status, stdout, stderr } = spawnSync(
+    "/usr/bin/unshare",
+    [
+      ...namespaces,
+      "sh",
+      "-c",
+      `${preparation}; exec "$@"`,
+      "sh",
+      process.execPath,
+      join(repositoryRoot, "src/main.ts"),
+      "doctor",
+    ],
+    {
+      cwd: folder,
+      env: { PATH: process.env["PATH"], ATTUNE__API__ENABLED: "false", ...settings },
+      encoding: "utf8",
+      timeout: 25_000,
+    },
+  );
+  return { exitCode: status, report: `${stdout}${stderr}` };
+}
+
+test("a full volume is wrong, for the database and for the logs", () => {
+  const { exitCode, report } = doctorAfter(full, ownMounts, {
+    ATTUNE__DATA_DIR: "volume",
+    ATTUNE__LOGS_DIR: "volume/logs",
+  });
+
+  expect(report).toMatch(
+    /^✗ data +\/.*\/volume cannot be written: no space is left on that volume \(ENOSPC\)\n +→ make room there, or set data_dir to another folder; the agent does not start without it$/m,
+  );
+  expect(report).toMatch(
+    /^✗ logs +\/.*\/volume\/logs cannot be made in \/.*\/volume: no space .*\n +→ make room there, or set logs_dir .*; sensors run on, but what they log is lost$/m,
+  );
+  expect(exitCode).toBe(1);
+});
+
+test("a read-only volume is wrong, also for root", () => {
+  const { exitCode, report } = doctorAfter(readOnly, ownMounts, { ATTUNE__DATA_DIR: "volume/a/b" });
+
+  expect(report).toMatch(
+    /^✗ data +\/.*\/volume\/a\/b cannot be made in \/.*\/volume: that volume is read-only \(EROFS\)\n +→ mount it writable/m,
+  );
+  expect(exitCode).toBe(1);
+});
+
+test("a folder of somebody else's, a file in its place and a link to nowhere are wrong", () => {
+  chmodSync(join(folder, "volume"), 0o555);
+  const denied = doctorAfter("true", noRights, { ATTUNE__LOGS_DIR: "volume" });
+  expect(denied.report).toMatch(/^✗ logs +\/.*: permission is denied \(EACCES\)\n +→ let the user/m);
+
+  writeFileSync(join(folder, "file"), "");
+  symlinkSync("nowhere", join(folder, "link"));
+  const odd = doctorAfter("true", [], { ATTUNE__DATA_DIR: "file", ATTUNE__LOGS_DIR: "link" });
+  expect(odd.report).toMatch(
+    /^✗ data +\/.*\/file cannot be written: it, or part of its path, is a file \(ENOTDIR\)$/m,
+  );
+  expect(odd.report).toMatch(/^✗ logs +\/.*\/link cannot be written: it is a link to .*\(ENOENT\)$/m);
+  expect(odd.exitCode).toBe(1);
+});
+
+test("what can be written is left as it was, and what is not used is not looked at", () => {
+  const fine = doctorAfter("true", [], { ATTUNE__DATA_DIR: "volume", ATTUNE__LOGS_DIR: "logs/deep" });
+  expect(fine.report).toMatch(/^✓ data +the embedded database goes to \/.*\/volume$/m);
+  expect(fine.report).toMatch(/^✓ logs +go to \/.*\/logs\/deep$/m);
+  expect(readdirSync(folder, { recursive: true })).toEqual(["volume"]);
+
+  const unused = doctorAfter(readOnly, ownMounts, {
+    ATTUNE__DATA_DIR: "volume",
+    ATTUNE__LOGS_DIR: "volume",
+    ATTUNE__SENSOR__ENABLED: "false",
+    DATABASE_URL: "postgresql://127.0.0.1:1/attune",
+  });
+  expect(unused.report).not.toMatch(/^. (data|logs) /m);
+});
