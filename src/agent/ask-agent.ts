@@ -10,7 +10,14 @@ const loopbackFor: ReadonlyMap<string, string> = new Map([
 ]);
 
 export type AgentAnswer =
-  | { readonly kind: "answered"; readonly url: string; readonly isOk: boolean; readonly body: string }
+  | {
+      readonly kind: "answered";
+      readonly url: string;
+      readonly isOk: boolean;
+      readonly status: number;
+      readonly contentType: string | null;
+      readonly body: string;
+    }
   | { readonly kind: "silent"; readonly url: string; readonly reason: string }
   /** Its configuration says that it answers nobody, or at a port that nobody knows. */
   | { readonly kind: "unaskable" };
@@ -21,7 +28,9 @@ export async function askAgent({ api }: Config, path: string): Promise<AgentAnsw
   const url = `http://${host}:${api.port}${path}`;
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(answerTimeoutMs) });
-    return { kind: "answered", url, isOk: answer.ok, body: await answer.text() };
+    const { ok: isOk, status, headers } = answer;
+    const contentType = headers.get("content-type");
+    return { kind: "answered", url, isOk, status, contentType, body: await answer.text() };
   } catch (error) {
     const { cause } = error instanceof Error ? error : { cause: undefined };
     return { kind: "silent", url, reason: cause instanceof Error ? cause.message : String(error) };

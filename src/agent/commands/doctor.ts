@@ -5,8 +5,10 @@ import { databaseFolder } from "../../database/data-directory.ts";
 import type { Database } from "../../database/database.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { silentLogger } from "../../telemetry/logger.ts";
+import { askHealth, type HealthAnswer } from "../ask-health.ts";
 import { bootstrapRuntimes, type Bootstrap } from "../bootstrap.ts";
 import { loadConfiguration } from "../configured.ts";
+import { checkApi } from "../doctor/api-check.ts";
 import { checkBroker } from "../doctor/broker-check.ts";
 import { checkMigrations } from "../doctor/database-checks.ts";
 import { checkEnvironments } from "../doctor/environment-check.ts";
@@ -40,19 +42,25 @@ async function examine(invocation: Invocation): Promise<readonly Finding[]> {
     return [failed("configuration", error)]; // Everything else hangs on it.
   }
   const { config, file, warnings } = loaded;
+  const health = await askHealth(config, "/health");
   return [
     good("configuration", file ?? "no file, defaults and environment only"),
     ...warnings.map((warning) => notice("configuration", warning)),
     ...(await findingsOf({
       folders: () => checkFolders(config),
+      api: () => checkApi(config, health),
       broker: () => checkBroker(config),
-      database: () => examineDatabase(config, bootstrap),
-      output: () => checkOutput(config),
+      database: () => examineDatabase(config, bootstrap, health),
+      output: async () => (health.kind === "agent" ? checkOutput(config) : []),
     })),
   ];
 }
 
-async function examineDatabase(config: Config, bootstrap: Bootstrap): Promise<readonly Finding[]> {
+async function examineDatabase(
+  config: Config,
+  bootstrap: Bootstrap,
+  health: HealthAnswer,
+): Promise<readonly Finding[]> {
   // Looking must not create a database.
   if (config.database.url === undefined && !existsSync(databaseFolder(config.data_dir))) {
     return [notice("database", `embedded, to be made in ${config.data_dir} at the first start`)];
@@ -62,7 +70,7 @@ async function examineDatabase(config: Config, bootstrap: Bootstrap): Promise<re
     opened = await openConfiguredDatabase(config, silentLogger);
   } catch (error) {
     if (!(error instanceof OperatorError && error.code === "DATA_DIRECTORY_IN_USE")) throw error;
-    return checkRunningAgent(config, error);
+    return checkRunningAgent(config, error, health);
   }
   await using database = opened;
   const connected = good("database", describeDatabase(database));

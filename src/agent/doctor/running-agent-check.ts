@@ -4,11 +4,15 @@
  */
 import type { Config } from "../../config/schema.ts";
 import type { OperatorError } from "../../errors/operator-error.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../../model/json.ts";
-import { askAgent } from "../ask-agent.ts";
+import { isJsonObject, type JsonValue } from "../../model/json.ts";
+import type { HealthAnswer } from "../ask-health.ts";
 import { good, notice, wrong, type Finding } from "./finding.ts";
 
-export async function checkRunningAgent(config: Config, inUse: OperatorError): Promise<readonly Finding[]> {
+export function checkRunningAgent(
+  config: Config,
+  inUse: OperatorError,
+  health: HealthAnswer,
+): readonly Finding[] {
   return [
     notice("database", `embedded in ${config.data_dir}; ${inUse.reason}, and only one can`, {
       remedy:
@@ -16,40 +20,35 @@ export async function checkRunningAgent(config: Config, inUse: OperatorError): P
         `its own log, and those of the sensors in ${config.logs_dir}, tell what failed`,
       facts: { code: inUse.code },
     }),
-    await agentFinding(config),
+    ...agentFindings(health),
   ];
 }
 
-async function agentFinding(config: Config): Promise<Finding> {
-  const answer = await askAgent(config, "/health");
-  switch (answer.kind) {
+function agentFindings(health: HealthAnswer): readonly Finding[] {
+  switch (health.kind) {
     case "unaskable":
-      return notice("agent", "cannot be asked for its health", {
-        remedy: "set api.enabled, and api.port to a port other than 0",
-      });
+      return [
+        notice("agent", "cannot be asked for its health", {
+          remedy: "set api.enabled, and api.port to a port other than 0",
+        }),
+      ];
     case "silent":
-      return wrong("agent", `does not answer at ${answer.url}: ${answer.reason}`, {
-        remedy: "look whether that process is an agent with this configuration, and at its log",
-      });
-    case "answered": {
-      const health = healthIn(answer.body);
-      if (health === undefined) return wrong("agent", `${answer.url} does not answer as an agent does`);
-      const facts = { health };
-      const parts = Object.entries(isJsonObject(health["parts"]) ? health["parts"] : {}).map(partText);
-      if (health["status"] === "ok") {
-        return good("agent", `runs and is well, by ${answer.url}`, { facts, lines: parts });
+      return [
+        wrong("agent", `does not answer at ${health.url}: ${health.reason}`, {
+          remedy: "look whether that process is an agent with this configuration, and at its log",
+        }),
+      ];
+    case "foreign":
+      return []; // The check of the API says so.
+    case "agent": {
+      const { url, health: answer } = health;
+      const facts = { health: answer };
+      const parts = Object.entries(isJsonObject(answer["parts"]) ? answer["parts"] : {}).map(partText);
+      if (answer["status"] === "ok") {
+        return [good("agent", `runs and is well, by ${url}`, { facts, lines: parts })];
       }
-      return wrong("agent", `runs and is not well, by ${answer.url}`, { facts, lines: parts });
+      return [wrong("agent", `runs and is not well, by ${url}`, { facts, lines: parts })];
     }
-  }
-}
-
-function healthIn(body: string): JsonObject | undefined {
-  try {
-    const health: unknown = JSON.parse(body);
-    return isJsonObject(health) && typeof health["status"] === "string" ? health : undefined;
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,12 +1,13 @@
 import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { startApi } from "../../../src/api/start-api.ts";
 import { doctor } from "../../../src/agent/commands/doctor.ts";
+import { checkApi } from "../../../src/agent/doctor/api-check.ts";
 import type { Queryable } from "../../../src/database/database.ts";
 import { openEmbedded } from "../../../src/database/embedded.ts";
 import type { Id } from "../../../src/model/identifiers.ts";
@@ -282,10 +283,69 @@ test("a sensor none of whose output is an event is named, by what the agent coun
 
   expect(report).toMatch(/^- output of my\.garbled +2 lines were rejected, and none was accepted/m);
   expect(report).toMatch(/^- output of my\."odd" +1 line was rejected, and none was accepted/m);
+  expect(report).toMatch(/^✓ api +an agent answers on 127\.0\.0\.1:\d+$/m);
   expect(report).toContain(`→ its log in ${join(directory, "logs")} says why`);
   expect(report).not.toContain("output of my.chatty");
   expect(exitCode).toBe(0);
 });
+
+test("a port of the API that another program has is wrong, whatever it answers; a free one is fine", async () => {
+  const page = "<html><body>Welcome</body></html>";
+  await using website = await listener(
+    `HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: ${page.length}\r\n\r\n${page}`,
+  );
+  const other = '{"status":"ok"}';
+  await using service = await listener(
+    `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${other.length}\r\n\r\n${other}`,
+  );
+  await using store = await listener("-ERR unknown command\r\n");
+
+  const byWebsite = await examine({ ATTUNE__API__PORT: `${website.port}` });
+  expect(byWebsite.report).toMatch(
+    /^✗ api +127\.0\.0\.1:\d+ is taken by a program that does not answer as an agent \(http.*\/health answers status 200, text\/html\)\n +→ end that program, or set api\.port/m,
+  );
+  expect(byWebsite.exitCode).toBe(1);
+  for (const { port } of [service, store]) {
+    const { exitCode, report } = await examine({ ATTUNE__API__PORT: `${port}` });
+    expect(report).toMatch(/^✗ api +127\.0\.0\.1:\d+ is taken by a program/m);
+    expect(exitCode).toBe(1);
+  }
+
+  const { port } = store;
+  await store[Symbol.asyncDispose]();
+  const free = await examine({ ATTUNE__API__PORT: `${port}` });
+  expect(free.report).toMatch(/^✓ api +no agent answers on 127\.0\.0\.1:\d+, which is free for one$/m);
+  expect(free.exitCode).toBe(0);
+});
+
+test("an address of the API that is none of this machine's is wrong", async () => {
+  const api = { enabled: true, host: "192.0.2.1", port: 8080 };
+  const silence = { kind: "silent", url: "http://192.0.2.1:8080/health", reason: "timeout" } as const;
+
+  expect(await checkApi({ api }, silence)).toMatchObject([
+    { state: "wrong", subject: "api", detail: expect.stringMatching(/^cannot listen on .*EADDRNOTAVAIL/) },
+  ]);
+});
+
+/** A program that says this to whoever connects. */
+async function listener(answer: string) {
+  const server = createTcpServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => socket.end(answer));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  // SAFETY: a server that listens on TCP has an address of this form.
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      if (!server.listening) return;
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
 
 /** A sensor of the live worker w1 that has failed for good. */
 async function failingSensor(database: Queryable): Promise<Id> {

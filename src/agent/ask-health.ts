@@ -1,0 +1,48 @@
+/** Asks the agent on this machine how it is, and tells an agent's answer from that of any other program. */
+import type { Config } from "../config/schema.ts";
+import { isJsonObject, type JsonObject } from "../model/json.ts";
+import { askAgent, type AgentAnswer } from "./ask-agent.ts";
+
+export type HealthQuestion = "/health" | "/health/live" | "/health/ready";
+
+export type HealthAnswer =
+  | Exclude<AgentAnswer, { readonly kind: "answered" }>
+  | { readonly kind: "agent"; readonly url: string; readonly isOk: boolean; readonly health: JsonObject }
+  /** Something else has that port. */
+  | { readonly kind: "foreign"; readonly url: string; readonly description: string };
+
+export async function askHealth(config: Config, question: HealthQuestion): Promise<HealthAnswer> {
+  const answer = await askAgent(config, question);
+  if (answer.kind !== "answered") return answer;
+  const { url, status, contentType, isOk, body } = answer;
+  const said = parsed(body);
+  if (said !== undefined && (isHealth(question, said) || (status >= 500 && isError(said))))
+    return { kind: "agent", url, isOk, health: said };
+  return { kind: "foreign", url, description: `status ${status}, ${contentType ?? "no content type"}` };
+}
+
+/** Many programs answer `{"status": "ok"}` at /health; the parts are an agent's own. */
+function isHealth(question: HealthQuestion, { status, parts }: JsonObject): boolean {
+  if (!statuses[question].includes(status)) return false;
+  return question === "/health/live" || isJsonObject(parts);
+}
+
+const statuses: Readonly<Record<HealthQuestion, readonly unknown[]>> = {
+  "/health": ["ok", "degraded"],
+  "/health/live": ["ok"],
+  "/health/ready": ["ready", "not ready"],
+};
+
+/** As an agent answers that is ending, or has failed at this. */
+function isError({ error, code }: JsonObject): boolean {
+  return typeof error === "string" && typeof code === "string";
+}
+
+function parsed(body: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(body);
+    return isJsonObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
