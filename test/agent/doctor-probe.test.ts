@@ -2,73 +2,108 @@ import { createServer } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
+import { startApi } from "../../src/api/start-api.ts";
 import { probeAgent, type Probe } from "../../src/agent/commands/doctor-probe.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+import type { PartHealth } from "../../src/telemetry/part-health.ts";
 
-/** Something that answers like an agent's API. */
-async function agentAnswering(statusCode: number) {
-  const asked: (string | undefined)[] = [];
-  const server = createServer((request, response) => {
-    asked.push(request.url);
-    response.writeHead(statusCode).end("{}");
+/** An agent's API as this version serves it, or with one part down. */
+async function agentBeing(state: PartHealth["state"]) {
+  const parts = () => ({ database: { state, detail: "", checkedAtMs: 0 } });
+  const api = await startApi({
+    host: "127.0.0.1",
+    port: 0,
+    health: { version: "1.2.3", workerName: "w1", parts, monotonicMs: () => 0 },
+    metrics: { contentType: "text/plain", text: async () => "" },
+    logger: silentLogger,
   });
+  return { port: new URL(api.address).port, [Symbol.asyncDispose]: () => api[Symbol.asyncDispose]() };
+}
+
+/** Any other program. */
+async function serverAnswering(statusCode: number, type: string | null, body: string) {
+  const headers = type === null ? {} : { "content-type": type };
+  const server = createServer((_, response) => void response.writeHead(statusCode, headers).end(body));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   // SAFETY: a server that listens on TCP has an address of this form.
   const { port } = server.address() as AddressInfo;
-  return { asked, port, [Symbol.asyncDispose]: async () => void server.close() };
+  return { port, [Symbol.asyncDispose]: async () => void server.close() };
 }
 
 async function probing(probe: Probe, environment: Readonly<Record<string, string>>) {
   const complaints: string[] = [];
+  const printed: string[] = [];
   const exitCode = await probeAgent(
     {
       environment,
       configPath: undefined,
       workerName: undefined,
       format: "text",
-      print: () => {},
+      print: (text) => printed.push(text),
       complain: (text) => complaints.push(text),
     },
     probe,
   );
-  return { exitCode, complaints: complaints.join("") };
+  return { exitCode, printed: printed.join(""), complaints: complaints.join("") };
 }
 
 test("an agent that says it is ready is", async () => {
-  await using agent = await agentAnswering(200);
+  await using agent = await agentBeing("up");
 
-  const { exitCode } = await probing("ready", { ATTUNE__API__PORT: `${agent.port}` });
+  const { exitCode, printed } = await probing("ready", { ATTUNE__API__PORT: agent.port });
 
   expect(exitCode).toBe(0);
-  expect(agent.asked).toEqual(["/health/ready"]);
+  expect(JSON.parse(printed)).toMatchObject({ status: "ready", parts: { database: { state: "up" } } });
 });
 
 test("an agent that listens on all addresses is asked over loopback", async () => {
-  await using agent = await agentAnswering(200);
+  await using agent = await agentBeing("down");
 
-  const { exitCode } = await probing("live", {
-    ATTUNE__API__PORT: `${agent.port}`,
+  const { exitCode, printed } = await probing("live", {
+    ATTUNE__API__PORT: agent.port,
     ATTUNE__API__HOST: "0.0.0.0",
     ATTUNE__SECURITY__JWT_SECRET: "0123456789abcdef0123456789abcdef",
   });
 
   expect(exitCode).toBe(0);
-  expect(agent.asked).toEqual(["/health/live"]);
+  expect(JSON.parse(printed)).toEqual({ status: "ok" });
 });
 
 test("an agent that says it is not ready is not", async () => {
-  await using agent = await agentAnswering(503);
+  await using agent = await agentBeing("down");
 
-  expect((await probing("ready", { ATTUNE__API__PORT: `${agent.port}` })).exitCode).toBe(1);
+  const { exitCode, printed } = await probing("ready", { ATTUNE__API__PORT: agent.port });
+
+  expect(exitCode).toBe(1);
+  expect(JSON.parse(printed)).toMatchObject({ status: "not ready" });
+});
+
+test.each([
+  [200, "text/html; charset=utf-8", "<html>\n<body>Welcome</body>\n</html>"],
+  [404, null, "Not Found"],
+  [200, "application/json", '{"status":"UP"}'],
+  [404, "application/json", '{"error":"no such page","code":"NOT_FOUND"}'],
+])("what answers %j %j %j is not the agent, and one line says so", async (status, type, body) => {
+  await using server = await serverAnswering(status, type, body);
+
+  for (const probe of ["live", "ready"] as const) {
+    const { exitCode, printed, complaints } = await probing(probe, { ATTUNE__API__PORT: `${server.port}` });
+
+    expect(exitCode).toBe(1);
+    expect(printed).toBe("");
+    expect(complaints).toMatch(/^what answers at http:\/\/\S+ is not the agent \(.*\): set api\.port .*\n$/);
+    expect(complaints).toContain(`(status ${status}, ${type ?? "no content type"})`);
+  }
 });
 
 test("no agent, and one that cannot be asked, are failures with a reason", async () => {
-  const { port } = await agentAnswering(200).then(async (agent) => {
+  const { port } = await agentBeing("up").then(async (agent) => {
     await agent[Symbol.asyncDispose]();
     return agent;
   });
 
-  const absent = await probing("live", { ATTUNE__API__PORT: `${port}` });
+  const absent = await probing("live", { ATTUNE__API__PORT: port });
   const unaskable = await probing("live", { ATTUNE__API__ENABLED: "false" });
 
   expect(absent).toMatchObject({ exitCode: 1 });

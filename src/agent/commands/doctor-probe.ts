@@ -2,7 +2,7 @@
  * A health check for images without shell or HTTP client: the executable itself asks the agent that runs
  * beside it, over its HTTP API.
  */
-import { askAgent } from "../ask-agent.ts";
+import { askHealth } from "../ask-health.ts";
 import { loadConfiguration } from "../configured.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 
@@ -10,7 +10,7 @@ import type { ExitCode, Invocation } from "../invocation.ts";
 export type Probe = "live" | "ready";
 
 export async function probeAgent(invocation: Invocation, probe: Probe): Promise<ExitCode> {
-  const answer = await askAgent(loadConfiguration(invocation).config, `/health/${probe}`);
+  const answer = await askHealth(loadConfiguration(invocation).config, `/health/${probe}`);
   switch (answer.kind) {
     case "unaskable":
       invocation.complain(
@@ -20,8 +20,13 @@ export async function probeAgent(invocation: Invocation, probe: Probe): Promise<
     case "silent":
       invocation.complain(`no agent answers at ${answer.url}: ${answer.reason}\n`);
       return 1;
-    case "answered":
-      invocation.print(`${answer.body}\n`);
+    case "foreign":
+      invocation.complain(
+        `what answers at ${answer.url} is not the agent (${answer.description}): set api.port to the agent's, or end what has taken it\n`,
+      );
+      return 1;
+    case "agent":
+      invocation.print(`${JSON.stringify(answer.health)}\n`);
       return answer.isOk ? 0 : 1;
   }
 }
