@@ -8,7 +8,7 @@
  */
 import { constants } from "node:fs";
 import { copyFile, mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { runCommand } from "../processes/run-command.ts";
 
@@ -32,7 +32,7 @@ export interface ExecutableCopy {
 export async function copyExecutable({ source, directory, version }: ExecutableCopy): Promise<string> {
   const target = join(directory, fileName);
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     await removeAbandoned(directory);
     await using temporary = temporaryFile(directory);
     await copyFile(source, temporary.path, constants.COPYFILE_EXCL);
@@ -45,6 +45,30 @@ export async function copyExecutable({ source, directory, version }: ExecutableC
   } catch (error) {
     if (error instanceof OperatorError) throw error;
     throw installFailure(directory, error);
+  }
+}
+
+/**
+ * From the nearest folder that exists downwards. Node's own recursive mkdir asks upwards: in /proc, where a
+ * folder exists but none can be made in it, it never ends, and of a read-only volume it says ENOENT.
+ */
+async function makeDirectory(path: string): Promise<void> {
+  if (await isDirectory(path)) return;
+  if (dirname(path) !== path) await makeDirectory(dirname(path));
+  try {
+    await mkdir(path);
+  } catch (error) {
+    // Another installation may have made it meanwhile.
+    if (!(await isDirectory(path))) throw error;
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    throw error;
   }
 }
 
@@ -132,6 +156,7 @@ const remedies: ReadonlyMap<string, string> = new Map([
   ["EROFS", "mount the volume writable for this container; those that use the agent get it read-only"],
   ["EACCES", "run this container as a user who may write there"],
   ["EPERM", "run this container as a user who may write there"],
+  ["ENOENT", "name a folder on a volume; no file can be made in this one, as in /proc"],
   ["EEXIST", "name a folder; this is a file"],
   ["ENOTDIR", "name a folder; part of this path is a file"],
 ]);

@@ -110,6 +110,46 @@ test("a file where a folder should be is said to be one", async () => {
   await expect(failed).rejects.toThrow("part of this path is a file");
 });
 
+// In a process of its own: what the copy once did in /proc could not be stopped from within.
+test("a folder in which none can be made is an error, not an endless attempt", () => {
+  const { status, stdout } = copyElsewhere("/proc/attune/agent");
+
+  expect({ status, stdout }).toEqual({
+    status: 0,
+    stdout:
+      "could not copy the executable into /proc/attune/agent: ENOENT: no such file or directory, mkdir '/proc/attune'; " +
+      "name a folder on a volume; no file can be made in this one, as in /proc\n",
+  });
+});
+
+test("a volume that is read-only is said to be so, however deep the folder in it", async () => {
+  await using volume = await mkdtempDisposable(join(tmpdir(), "attune-volume-"));
+  const readOnly = ["--user", "--map-root-user", "--mount", "sh", "-c"];
+  const script = `mount -t tmpfs -o ro none "$0" && exec "$@"`;
+
+  const { stdout } = copyElsewhere(join(volume.path, "deep/agent"), [
+    "unshare",
+    ...readOnly,
+    script,
+    volume.path,
+  ]);
+
+  expect(stdout).toContain(`EROFS: read-only file system, mkdir '${join(volume.path, "deep")}'`);
+  expect(stdout).toContain("mount the volume writable");
+});
+
+/** Copies a program into the folder from a process of its own, which prints why that failed. */
+function copyElsewhere(directory: string, [wrapper, ...options]: readonly string[] = []) {
+  const module = new URL("../../src/agent/executable-copy.ts", import.meta.url).href;
+  const script = `
+    import { copyExecutable } from ${JSON.stringify(module)};
+    const copy = { source: "/bin/true", directory: ${JSON.stringify(directory)}, version: "1.2.3" };
+    await copyExecutable(copy).catch(({ message }) => console.log(message));`;
+  const node = [process.execPath, "--input-type=module", "--eval", script] as const;
+  const [file, ...args] = wrapper === undefined ? node : [wrapper, ...options, ...node];
+  return spawnSync(file, args, { encoding: "utf8", timeout: 10_000, killSignal: "SIGKILL" });
+}
+
 test("what a killed installation left is removed, what a running one writes is not", async () => {
   await using space = await workspace();
   const source = await space.program(saying("1.2.3"));
