@@ -6,7 +6,7 @@
  *     --out FOLDER           where to, instead of dist; the names then have no such ending
  *     --without-empty-root   try the result out right here: where namespaces may not be made, as in an image build
  */
-import { mkdir, mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
+import { mkdtempDisposable, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import manifest from "../package.json" with { type: "json" };
@@ -19,6 +19,7 @@ import { collectComponents } from "./components.ts";
 import { licenceText } from "./licences.ts";
 import { billOfMaterials } from "./materials.ts";
 import { findNode } from "./node-binary.ts";
+import { makeFolderForEverybody, writeForEverybody } from "./results.ts";
 import { makeSelfContained } from "./self-contained.ts";
 import { makeSingleExecutable } from "./single-executable.ts";
 import { compileStub } from "./stub.ts";
@@ -42,7 +43,7 @@ async function buildExecutable(): Promise<void> {
   const isPlain = architecture === ownArchitecture || values.out !== undefined;
   const fileName = isPlain ? manifest.name : `${manifest.name}-${architecture.name}`;
   const distribution = resolve(values.out ?? join(repository, "dist"));
-  await mkdir(distribution, { recursive: true });
+  await makeFolderForEverybody(distribution);
   await using work = await mkdtempDisposable(join(distribution, "build-"));
 
   const node = await findNode(repository, architecture);
@@ -61,7 +62,7 @@ async function buildExecutable(): Promise<void> {
   const stub = await compileStub(architecture, work.path);
   const packed = makeSelfContained({ program, stub, loader, libraries });
   const result = join(distribution, fileName);
-  await writeFile(result, packed, { mode: 0o755 });
+  await writeForEverybody(result, packed, 0o755);
 
   const layerBytes = await verifyExecutable({
     path: result,
@@ -70,8 +71,8 @@ async function buildExecutable(): Promise<void> {
     inEmptyRoot: !values["without-empty-root"],
   });
   const components = await collectComponents({ repository, architecture, metafiles: scripts.metafiles });
-  await writeFile(join(distribution, `${fileName}.licences.txt`), licenceText(components));
-  await writeFile(join(distribution, `${fileName}.cdx.json`), billOfMaterials(components));
+  await writeForEverybody(join(distribution, `${fileName}.licences.txt`), licenceText(components));
+  await writeForEverybody(join(distribution, `${fileName}.cdx.json`), billOfMaterials(components));
   await writeChecksums(distribution);
   say(`${result}: ${megabytes(packed.length)}, ${megabytes(layerBytes)} as a compressed layer`);
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { writeForEverybody } from "./results.ts";
 
 const fileName = "SHA256SUMS";
 
@@ -14,5 +15,5 @@ export async function writeChecksums(directory: string): Promise<void> {
       return `${digest.digest("hex")}  ${name}\n`;
     }),
   );
-  await writeFile(join(directory, fileName), lines.join(""));
+  await writeForEverybody(join(directory, fileName), lines.join(""));
 }

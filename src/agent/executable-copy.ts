@@ -7,7 +7,7 @@
  * an error here and not in the container that wants to run sensors.
  */
 import { constants } from "node:fs";
-import { copyFile, mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { runCommand } from "../processes/run-command.ts";
@@ -57,6 +57,8 @@ async function makeDirectory(path: string): Promise<void> {
   if (dirname(path) !== path) await makeDirectory(dirname(path));
   try {
     await mkdir(path);
+    // As with the files in it: not the umask's say.
+    await chmod(path, 0o755);
   } catch (error) {
     // Another installation may have made it meanwhile.
     if (!(await isDirectory(path))) throw error;

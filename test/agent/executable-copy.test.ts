@@ -1,7 +1,7 @@
 import { mkdir, mkdtempDisposable, readdir, readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { expect, test } from "vitest";
 import { copyExecutable } from "../../src/agent/executable-copy.ts";
 
@@ -21,7 +21,7 @@ async function workspace() {
 
 const saying = (version: string) => `#!/bin/sh\necho attune-sensor-agent ${version}\n`;
 
-test("the copy and its version are there for everybody, whatever the umask and the source's mode", async () => {
+test("the copy and its version are there, with nothing of the source's mode", async () => {
   await using space = await workspace();
   const source = await space.program(saying("1.2.3"));
 
@@ -34,6 +34,20 @@ test("the copy and its version are there for everybody, whatever the umask and t
   expect((await stat(`${path}.version`)).mode & 0o777).toBe(0o644);
 });
 
+test("everybody may reach, read and run what is there, whatever the umask", async () => {
+  await using space = await workspace();
+  const source = await space.program(saying("1.2.3"));
+
+  const withUmask = ["sh", "-c", 'umask 077; exec "$0" "$@"'];
+  const { status, stdout } = copyElsewhere({ source, directory: space.target }, withUmask);
+
+  expect({ status, stdout }).toEqual({ status: 0, stdout: "" });
+  const copy = join(space.target, "attune-sensor-agent");
+  const places = [dirname(space.target), space.target, copy, `${copy}.version`];
+  const modes = await Promise.all(places.map(async (path) => (await stat(path)).mode & 0o777));
+  expect(modes).toEqual([0o755, 0o755, 0o755, 0o644]);
+});
+
 test("a folder may be named from where the caller stands, also that very folder", async () => {
   await using space = await workspace();
   const source = await space.program(saying("1.2.3"));
@@ -41,14 +55,10 @@ test("a folder may be named from where the caller stands, also that very folder"
   const directory = relative(process.cwd(), space.target);
 
   await copyExecutable({ source, directory, version: "1.2.3" });
-  const script = `import { copyExecutable } from ${JSON.stringify(new URL("../../src/agent/executable-copy.ts", import.meta.url).href)};
-    await copyExecutable({ source: ${JSON.stringify(source)}, directory: ".", version: "1.2.3" });`;
-  const { status, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", script], {
-    cwd: space.target,
-    encoding: "utf8",
-  });
+  const there = ["sh", "-c", `cd '${space.target}' && exec "$0" "$@"`];
+  const { status, stdout } = copyElsewhere({ source, directory: "." }, there);
 
-  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect({ status, stdout }).toEqual({ status: 0, stdout: "" });
 });
 
 test("a newer version takes the older one's place", async () => {
@@ -112,7 +122,7 @@ test("a file where a folder should be is said to be one", async () => {
 
 // In a process of its own: what the copy once did in /proc could not be stopped from within.
 test("a folder in which none can be made is an error, not an endless attempt", () => {
-  const { status, stdout } = copyElsewhere("/proc/attune/agent");
+  const { status, stdout } = copyElsewhere({ directory: "/proc/attune/agent" });
 
   expect({ status, stdout }).toEqual({
     status: 0,
@@ -127,7 +137,7 @@ test("a volume that is read-only is said to be so, however deep the folder in it
   const readOnly = ["--user", "--map-root-user", "--mount", "sh", "-c"];
   const script = `mount -t tmpfs -o ro none "$0" && exec "$@"`;
 
-  const { stdout } = copyElsewhere(join(volume.path, "deep/agent"), [
+  const { stdout } = copyElsewhere({ directory: join(volume.path, "deep/agent") }, [
     "unshare",
     ...readOnly,
     script,
@@ -138,12 +148,15 @@ test("a volume that is read-only is said to be so, however deep the folder in it
   expect(stdout).toContain("mount the volume writable");
 });
 
-/** Copies a program into the folder from a process of its own, which prints why that failed. */
-function copyElsewhere(directory: string, [wrapper, ...options]: readonly string[] = []) {
+/** Copies a program from a process of its own, which the wrapper starts and which prints why it failed. */
+function copyElsewhere(
+  { source = "/bin/true", directory }: { readonly source?: string; readonly directory: string },
+  [wrapper, ...options]: readonly string[] = [],
+) {
   const module = new URL("../../src/agent/executable-copy.ts", import.meta.url).href;
   const script = `
     import { copyExecutable } from ${JSON.stringify(module)};
-    const copy = { source: "/bin/true", directory: ${JSON.stringify(directory)}, version: "1.2.3" };
+    const copy = ${JSON.stringify({ source, directory, version: "1.2.3" })};
     await copyExecutable(copy).catch(({ message }) => console.log(message));`;
   const node = [process.execPath, "--input-type=module", "--eval", script] as const;
   const [file, ...args] = wrapper === undefined ? node : [wrapper, ...options, ...node];

@@ -1,0 +1,35 @@
+import { chmod, mkdtempDisposable, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { writeChecksums } from "../../build/checksums.ts";
+import { makeFolderForEverybody, writeForEverybody } from "../../build/results.ts";
+
+test("everybody may use what is built under any umask, in place of whatever was there", async () => {
+  await using workspace = await mkdtempDisposable(join(tmpdir(), "attune-build-"));
+  const umask = process.umask(0o077);
+  onTestFinished(() => void process.umask(umask));
+  const folder = join(workspace.path, "dist");
+  const inFolder = (name: string): string => join(folder, name);
+
+  await makeFolderForEverybody(folder);
+  await writeFile(inFolder("earlier"), "", { mode: 0o600 });
+  await writeForEverybody(inFolder("program"), "", 0o755);
+  await writeForEverybody(inFolder("earlier"), "");
+  await writeChecksums(folder);
+
+  const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
+  expect(await modeOf(folder)).toBe(0o755);
+  expect(await modeOf(inFolder("program"))).toBe(0o755);
+  expect(await modeOf(inFolder("earlier"))).toBe(0o644);
+  expect(await modeOf(inFolder("SHA256SUMS"))).toBe(0o644);
+});
+
+test("a folder that was there keeps its mode", async () => {
+  await using workspace = await mkdtempDisposable(join(tmpdir(), "attune-build-"));
+  await chmod(workspace.path, 0o770);
+
+  await makeFolderForEverybody(workspace.path);
+
+  expect((await stat(workspace.path)).mode & 0o777).toBe(0o770);
+});
