@@ -24,6 +24,20 @@ test("every file that the installation page names is there, and it names every m
   }
 });
 
+test("whatever the page asks Kubernetes about is in a manifest", () => {
+  const manifests = globSync("docker/kubernetes/*.yaml", { cwd: repositoryRoot })
+    .map((file) => readFileSync(join(repositoryRoot, file), "utf8"))
+    .join("\n");
+
+  const asked = [...page.matchAll(/\bkubectl .*?\b(job|deployment)[ /]([\w-]+)/g)];
+
+  expect(new Set(asked.map(([, kind]) => kind))).toEqual(new Set(["job", "deployment"]));
+  for (const [command, kind = "", name = ""] of asked) {
+    const object = new RegExp(`^kind: ${kind}\\nmetadata:\\n  name: ${name}$`, "im");
+    expect(manifests, command).toMatch(object);
+  }
+});
+
 // Goal: who searches the page for what the agent said finds it.
 // Method: whatever the first column of the table quotes as code must stand in a source, word for word.
 test("what the table of troubles quotes is what is really said", () => {
