@@ -14,6 +14,7 @@ import { parseArgs } from "node:util";
 import { bootstrapRuntimes } from "../src/agent/bootstrap.ts";
 import { failureText } from "../src/agent/failure-text.ts";
 import { serveUntilStopped } from "../src/agent/serve-until-stopped.ts";
+import { StopRequest } from "../src/agent/stop-request.ts";
 import { agentVersion } from "../src/agent/version.ts";
 import { SensorService } from "../src/service.ts";
 import { createLogger } from "../src/telemetry/pino-logger.ts";
@@ -80,7 +81,8 @@ async function runQuickstart(): Promise<void> {
   });
   const startedAtMs = systemClock.monotonicMs();
   const end = endAfter(options.seconds);
-  await serveUntilStopped(service, complain);
+  using stop = new StopRequest(complain);
+  await serveUntilStopped(service, stop);
   clearTimeout(end);
 
   print("");

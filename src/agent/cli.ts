@@ -7,6 +7,7 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import type { ExitCode, Invocation } from "./invocation.ts";
+import { StopRequest } from "./stop-request.ts";
 import { versionText } from "./version.ts";
 
 const program = "attune-sensor-agent";
@@ -55,8 +56,10 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
         const { detectOnly } = await import("./commands/detect-only.ts");
         exitCode = detectOnly(invocation());
       } else {
+        // Before anything else is loaded: a stop may be asked for as soon as the container is there.
+        using stop = new StopRequest(complain);
         const { runService } = await import("./commands/run.ts");
-        exitCode = await runService(invocation());
+        exitCode = await runService(invocation(), stop);
       }
     });
 

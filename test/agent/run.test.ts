@@ -1,9 +1,10 @@
 /** The agent as a process of its own, against a real database. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
@@ -31,6 +32,40 @@ test("the agent registers what it found, and a signal ends it in order with exit
   expect(await agent.exitCode()).toBe(0);
   expect(await worker()).toMatchObject({ status: "inactive", has_lease: false });
 });
+
+test("a signal while interpreters are probed ends the start before anything is opened", async () => {
+  const programs = programDirectory();
+  programs.script("ruby", 'kill -TERM "$PPID"; echo ruby 3.1.2');
+
+  const agent = startAgent(undefined, "sensor-hasty", programs.path);
+
+  expect(await agent.exitCode()).toBe(0);
+  expect(agent.said()).toBe("");
+  // Not even the embedded database's folder.
+  expect(readdirSync(agent.directory)).toEqual([]);
+});
+
+// Goal: whenever the stop comes, the start ends in order.
+// Method: a first interpreter says that probing has begun; the signal follows after a different time each.
+test.each([0, 30, 60, 100, 150, 200, 300])(
+  "a signal %i ms into the start ends it in order, and no worker is left active",
+  async (delayMs) => {
+    await using fresh = await freshDatabase();
+    const programs = programDirectory();
+    programs.script("ruby", 'echo > "${0%/*}/probed"; echo ruby 3.1.2');
+    const agent = startAgent(fresh.url, "sensor-hasty", programs.path);
+    await expect
+      .poll(() => existsSync(join(programs.path, "probed")), { timeout: 20_000, interval: 1 })
+      .toBe(true);
+    await sleep(delayMs);
+
+    agent.child.kill("SIGTERM");
+
+    expect({ code: await agent.exitCode(), said: agent.said() }).toMatchObject({ code: 0 });
+    const active = "select name from worker where status <> 'inactive' or lease_expires_at is not null";
+    expect(await query(fresh.database, active)).toEqual([]);
+  },
+);
 
 test("a second agent of one name ends with one clear line, and the first goes on", async () => {
   await using fresh = await freshDatabase();
@@ -74,11 +109,13 @@ test("a runtime installed while the agent runs is reported and becomes an event"
 
 interface Agent {
   readonly child: ChildProcess;
+  /** Where it was started. */
+  readonly directory: string;
   said(): string;
   exitCode(): Promise<number | null>;
 }
 
-function startAgent(databaseUrl: string, name: string, path?: string): Agent {
+function startAgent(databaseUrl: string | undefined, name: string, path?: string): Agent {
   const directory = mkdtempSync(join(tmpdir(), "attune-agent-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const programs = programDirectory();
@@ -86,7 +123,11 @@ function startAgent(databaseUrl: string, name: string, path?: string): Agent {
   const main = new URL("../../src/main.ts", import.meta.url).pathname;
   const child = spawn(process.execPath, [main, "--name", name], {
     cwd: directory,
-    env: { PATH: path ?? programs.path, DATABASE_URL: databaseUrl, ATTUNE__API__PORT: "0" },
+    env: {
+      PATH: path ?? programs.path,
+      ATTUNE__API__PORT: "0",
+      ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+    },
     stdio: ["ignore", "ignore", "pipe"],
   });
   const closed = once(child, "close");
@@ -98,6 +139,7 @@ function startAgent(databaseUrl: string, name: string, path?: string): Agent {
   child.stderr.setEncoding("utf8").on("data", (chunk: string) => (said += chunk));
   return {
     child,
+    directory,
     said: () => said,
     async exitCode() {
       await closed;

@@ -4,12 +4,14 @@ import type { ExitCode, Invocation } from "../invocation.ts";
 import { endWithLastWords } from "../last-words.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { keepHeapSmall } from "../small-heap.ts";
+import type { StopRequest } from "../stop-request.ts";
 import { agentVersion } from "../version.ts";
 
 /** Runs the sensor service until SIGINT or SIGTERM. */
-export async function runService(invocation: Invocation): Promise<ExitCode> {
+export async function runService(invocation: Invocation, stop: StopRequest): Promise<ExitCode> {
   // Before anything else is loaded: the interpreters are asked synchronously.
   const bootstrap = bootstrapRuntimes(invocation.environment);
+  if (await stop.isMade()) return 0;
 
   const loaded = loadConfiguration(invocation);
   const logger = await openLogger(loaded, invocation.environment);
@@ -26,9 +28,6 @@ export async function runService(invocation: Invocation): Promise<ExitCode> {
     await service.start();
     keepHeapSmall();
   };
-  await serveUntilStopped(
-    { start, stop: () => service.stop(), failure: service.failure },
-    invocation.complain,
-  );
+  await serveUntilStopped({ start, stop: () => service.stop(), failure: service.failure }, stop);
   return 0;
 }
