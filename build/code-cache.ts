@@ -8,6 +8,13 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import type { LaterScript } from "./runtime/later-script.ts";
 
+/**
+ * For the processes that make a code cache, and no others: what the cache looks like depends on the hashes of
+ * strings, and those on chance, so every build was another. Of this flag V8 takes no notice when it judges whether
+ * a cache is of its own settings; the executable goes on with chance of its own.
+ */
+export const reproducibleFlags = ["--random-seed=1"];
+
 const maker = join(import.meta.dirname, "runtime/make-code-cache.ts");
 
 export interface CodeCacheOptions {
@@ -20,5 +27,5 @@ export interface CodeCacheOptions {
 }
 
 export function makeCodeCache({ node, flags, script, source, output }: CodeCacheOptions): void {
-  execFileSync(node, [...flags, maker, script, source, output], { stdio: "pipe" });
+  execFileSync(node, [...flags, ...reproducibleFlags, maker, script, source, output], { stdio: "pipe" });
 }

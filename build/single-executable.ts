@@ -7,12 +7,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { chmod, readFile, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Architecture } from "./architecture.ts";
 import type { Assets } from "./assets.ts";
 import type { Bundle } from "./bundle.ts";
-import { makeCodeCache } from "./code-cache.ts";
+import { makeCodeCache, reproducibleFlags } from "./code-cache.ts";
 import { nodeVersionOf, type NodeBinaries } from "./node-binary.ts";
 import { slimNode } from "./slim-node.ts";
 import { assetKeys, laterScripts } from "./runtime/later-script.ts";
@@ -65,7 +65,13 @@ const hygieneFlags = [
   "--openssl-config=/dev/null",
 ];
 
-async function makeBlob({ node, scripts, assets, workDirectory }: SingleExecutableParts): Promise<string> {
+/** Returns where it is. Of the same parts it is the same byte for byte, wherever it is made. */
+export async function makeBlob({
+  node,
+  scripts,
+  assets,
+  workDirectory,
+}: Omit<SingleExecutableParts, "architecture">): Promise<string> {
   const output = join(workDirectory, "agent.blob");
   const configuration = join(workDirectory, "sea.json");
   // What V8 keeps of compiled code is of use to the same kind of machine only.
@@ -84,7 +90,8 @@ async function makeBlob({ node, scripts, assets, workDirectory }: SingleExecutab
   await writeFile(
     configuration,
     JSON.stringify({
-      main: scripts.main,
+      // As a path from the folder of this build, whose own is another each time: it gets into the executable.
+      main: relative(workDirectory, scripts.main),
       output,
       assets: { ...assets, ...later },
       disableExperimentalSEAWarning: true,
@@ -95,7 +102,9 @@ async function makeBlob({ node, scripts, assets, workDirectory }: SingleExecutab
     }),
   );
   // V8 takes its code cache only from a process of the same flags.
-  execFileSync(node.builder, [...heapFlags, "--experimental-sea-config", configuration], {
+  const flags = [...heapFlags, ...reproducibleFlags];
+  execFileSync(node.builder, [...flags, "--experimental-sea-config", configuration], {
+    cwd: workDirectory,
     stdio: "pipe",
   });
   return output;
