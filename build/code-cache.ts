@@ -10,10 +10,11 @@ import type { LaterScript } from "./runtime/later-script.ts";
 
 /**
  * For the processes that make a code cache, and no others: what the cache looks like depends on the hashes of
- * strings, and those on chance, so every build was another. Of this flag V8 takes no notice when it judges whether
- * a cache is of its own settings; the executable goes on with chance of its own.
+ * strings, and those on chance, and in a bit here and there on what other threads had done by then. Of these
+ * flags V8 takes no notice when it judges whether a cache is of its own settings; the executable goes on with
+ * chance and threads of its own.
  */
-export const reproducibleFlags = ["--random-seed=1"];
+export const reproducibleFlags = ["--random-seed=1", "--predictable"];
 
 const maker = join(import.meta.dirname, "runtime/make-code-cache.ts");
 
