@@ -55,7 +55,7 @@ export const layers: readonly Layer[] = [
   },
   {
     name: "foundation",
-    parts: ["time", "concurrency", "errors"],
+    parts: ["time", "concurrency", "errors", "files"],
     mayImport: [],
     mayAlsoImport: [],
     isOpenWithin: true,

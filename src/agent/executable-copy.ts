@@ -7,9 +7,10 @@
  * an error here and not in the container that wants to run sensors.
  */
 import { constants } from "node:fs";
-import { chmod, copyFile, mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { copyFile, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
+import { makeDirectory } from "../files/make-directory.ts";
 import { runCommand } from "../processes/run-command.ts";
 
 const fileName = "attune-sensor-agent";
@@ -32,7 +33,8 @@ export interface ExecutableCopy {
 export async function copyExecutable({ source, directory, version }: ExecutableCopy): Promise<string> {
   const target = join(directory, fileName);
   try {
-    await makeDirectory(directory);
+    // As with the files in it: the umask has no say.
+    await makeDirectory(directory, 0o755);
     await removeAbandoned(directory);
     await using temporary = temporaryFile(directory);
     await copyFile(source, temporary.path, constants.COPYFILE_EXCL);
@@ -45,32 +47,6 @@ export async function copyExecutable({ source, directory, version }: ExecutableC
   } catch (error) {
     if (error instanceof OperatorError) throw error;
     throw installFailure(directory, error);
-  }
-}
-
-/**
- * From the nearest folder that exists downwards. Node's own recursive mkdir asks upwards: in /proc, where a
- * folder exists but none can be made in it, it never ends, and of a read-only volume it says ENOENT.
- */
-async function makeDirectory(path: string): Promise<void> {
-  if (await isDirectory(path)) return;
-  if (dirname(path) !== path) await makeDirectory(dirname(path));
-  try {
-    await mkdir(path);
-    // As with the files in it: not the umask's say.
-    await chmod(path, 0o755);
-  } catch (error) {
-    // Another installation may have made it meanwhile.
-    if (!(await isDirectory(path))) throw error;
-  }
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
-    throw error;
   }
 }
 

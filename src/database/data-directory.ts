@@ -16,7 +16,6 @@
 import { randomUUID } from "node:crypto";
 import {
   linkSync,
-  mkdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
@@ -29,6 +28,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { isJsonObject } from "../model/json.ts";
 import { OperatorError } from "../errors/operator-error.ts";
+import { makeDirectory } from "../files/make-directory.ts";
 
 interface Holder {
   readonly pid: number;
@@ -52,7 +52,7 @@ export function databaseFolder(directory: string): string {
  * @throws OperatorError DATA_DIRECTORY_IN_USE when a live process holds it
  */
 export async function lockDataDirectory(directory: string): Promise<Disposable> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  await makeDirectory(directory, 0o700);
   const path = join(directory, "lock");
   const own: Holder = {
     pid: process.pid,

@@ -9,6 +9,7 @@
 import { constants } from "node:fs";
 import { access, mkdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { makeDirectory } from "../files/make-directory.ts";
 import type { CommandResult } from "../processes/run-command-sync.ts";
 import { runCommand } from "../processes/run-command.ts";
 import { inheritedVariables, type AgentEnvironment } from "./environment.ts";
@@ -67,7 +68,7 @@ export async function createEnvironment(request: CreationRequest): Promise<reado
 async function lock(folder: string): Promise<string | undefined> {
   const path = lockOf(folder);
   try {
-    await mkdir(dirname(folder), { recursive: true });
+    await makeDirectory(dirname(folder));
     await access(dirname(folder), constants.W_OK);
     const heldSince = await stat(path).then(
       ({ mtimeMs }) => mtimeMs,

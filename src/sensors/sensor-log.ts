@@ -5,8 +5,9 @@
  * A disk that is full, slow or read-only costs lines, visibly: they are counted, warned of once until it
  * works again, and then the log itself says how many are missing.
  */
-import { appendFile, mkdir, rename, rm, stat } from "node:fs/promises";
+import { appendFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectory } from "../files/make-directory.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
 
@@ -78,7 +79,7 @@ export class SensorLog {
   async #append(text: string): Promise<void> {
     const { logsDir, bytesMax } = this.#options;
     if (this.#sizeBytes === undefined) {
-      await mkdir(logsDir, { recursive: true });
+      await makeDirectory(logsDir);
       this.#sizeBytes = await stat(this.#file).then(
         ({ size }) => size,
         () => 0,
