@@ -8,7 +8,7 @@
 import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
 import { versionInOutput } from "../model/version-output.ts";
 import { runCommandSync, type CommandResult } from "../processes/run-command-sync.ts";
-import { findExecutable, ownExecutable } from "./executable-lookup.ts";
+import { findExecutable, ownExecutable, type ExecutableLookup } from "./executable-lookup.ts";
 import { probeEnvironment } from "./probe-environment.ts";
 
 interface Candidate {
@@ -43,23 +43,28 @@ export interface DetectionOptions {
   readonly timeoutMs?: number;
 }
 
-export function detectInterpreters(options: DetectionOptions): readonly DetectedInterpreter[] {
-  return candidates.flatMap((candidate) => detect(candidate, options) ?? []);
+interface Probe {
+  readonly lookup: ExecutableLookup;
+  readonly env: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
 }
 
-function detect(candidate: Candidate, options: DetectionOptions): DetectedInterpreter | undefined {
-  const { environment, timeoutMs = 3_000 } = options;
-  const own = options.ownExecutable === undefined ? ownExecutable() : options.ownExecutable;
+export function detectInterpreters({
+  environment,
+  ownExecutable: own = ownExecutable(),
+  timeoutMs = 3_000,
+}: DetectionOptions): readonly DetectedInterpreter[] {
+  const lookup = { path: environment["PATH"], ownExecutable: own };
+  const probe = { lookup, env: probeEnvironment(environment), timeoutMs };
+  return candidates.flatMap((candidate) => detect(candidate, probe) ?? []);
+}
+
+function detect(candidate: Candidate, { lookup, env, timeoutMs }: Probe): DetectedInterpreter | undefined {
+  const { args } = candidate;
   for (const binary of candidate.binaries) {
-    const path = findExecutable(binary, { path: environment["PATH"], ownExecutable: own });
+    const path = findExecutable(binary, lookup);
     if (path === undefined) continue;
-    const result = runCommandSync({
-      file: path,
-      args: candidate.args,
-      env: probeEnvironment(environment),
-      timeoutMs,
-      outputBytesMax: 64 * 1024,
-    });
+    const result = runCommandSync({ file: path, args, env, timeoutMs, outputBytesMax: 64 * 1024 });
     if (result.kind === "unstarted") continue;
     return { name: candidate.name, path, version: versionSaid(result) };
   }
