@@ -43,8 +43,15 @@ export interface CapabilityChange {
   readonly after: RuntimeCapabilities;
 }
 
-/** Makes a change known; called again after the next step when it rejects. */
-export type MakeKnown = (change: CapabilityChange) => Promise<void>;
+export interface RuntimeListeners {
+  /** Makes a change known; called again after the next step when it rejects. */
+  readonly makeKnown: (change: CapabilityChange) => Promise<void>;
+  /**
+   * What `offered` says has changed. The capabilities may be the same as before: a new row of an interpreter
+   * that was detected at start changes the one and not the others.
+   */
+  readonly onAnswersChanged: () => void;
+}
 
 export interface SensorRuntimesOptions {
   readonly database: Database;
@@ -68,7 +75,7 @@ export class SensorRuntimes {
   #offer: RuntimeOffer;
   #judged: readonly JudgedRuntime[] = [];
   #announced: RuntimeCapabilities | undefined;
-  #makeKnown: MakeKnown = async () => {};
+  #listeners: RuntimeListeners = { makeKnown: async () => {}, onAnswersChanged: () => {} };
 
   constructor(options: SensorRuntimesOptions) {
     const { selection, machine, intervalMs, clock, logger } = options;
@@ -93,8 +100,8 @@ export class SensorRuntimes {
   }
 
   /** Verifies again whenever woken and every interval, until the signal aborts. */
-  async run(signal: AbortSignal, makeKnown: MakeKnown): Promise<void> {
-    this.#makeKnown = makeKnown;
+  async run(signal: AbortSignal, listeners: RuntimeListeners): Promise<void> {
+    this.#listeners = listeners;
     await this.#loop.run(signal);
   }
 
@@ -121,10 +128,13 @@ export class SensorRuntimes {
   }
 
   async #reconcile(signal: AbortSignal): Promise<void> {
+    const { makeKnown, onAnswersChanged } = this.#listeners;
+    const { answers } = this.#offer;
     await this.#refresh(signal);
+    if (!isDeepStrictEqual(answers, this.#offer.answers)) onAnswersChanged();
     const before = this.#announced ?? this.#offer.capabilities;
     const after = this.#offer.capabilities;
-    if (!isDeepStrictEqual(before, after)) await this.#makeKnown({ before, after });
+    if (!isDeepStrictEqual(before, after)) await makeKnown({ before, after });
     this.#announced = after;
   }
 

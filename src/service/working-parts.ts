@@ -42,7 +42,11 @@ export async function openWorkingParts(
   const { sweeper, generator } = events;
   const { scheduler, sensors } = await openSensors(context, worker, surroundings, events);
   lifetime.run((signal) =>
-    runtimes.run(signal, (change) => makeKnown(change, worker, scheduler, generator, options.logger)),
+    runtimes.run(signal, {
+      makeKnown: (change) => makeKnown(change, worker, scheduler, generator, options.logger),
+      // A sensor may have been placed here before its runtime's row was verified.
+      onAnswersChanged: () => sensors.wake(),
+    }),
   );
 
   await listenForChanges(context, surroundings, worker.heartbeat, {

@@ -206,10 +206,13 @@ test("a change while running is noticed and announced until the announcement suc
   const runtimes = runtimesOn(fresh.database, programs, { intervalMs: 20 });
   await runtimes.verify(never);
   const stop = new AbortController();
-  const ended = runtimes.run(stop.signal, async ({ before, after }) => {
-    if (refusals-- > 0) throw new Error("the database is away");
-    announcements.push([before.runtimes.join(), after.runtimes.join()]);
-    return Promise.resolve();
+  const ended = runtimes.run(stop.signal, {
+    makeKnown: async ({ before, after }) => {
+      if (refusals-- > 0) throw new Error("the database is away");
+      announcements.push([before.runtimes.join(), after.runtimes.join()]);
+      return Promise.resolve();
+    },
+    onAnswersChanged: () => {},
   });
   onTestFinished(() => stop.abort());
 
@@ -224,6 +227,31 @@ test("a change while running is noticed and announced until the announcement suc
 
   stop.abort();
   await ended;
+});
+
+test("a row of an interpreter detected before is told of, though no capability changes", async () => {
+  await using fresh = await freshDatabase();
+  const { PATH = "" } = process.env;
+  const runtimes = runtimesOn(fresh.database, { path: PATH });
+  await runtimes.verify(never);
+  const announcements: object[] = [];
+  const answers: string[] = [];
+  const stop = new AbortController();
+  const ended = runtimes.run(stop.signal, {
+    makeKnown: async (change) => void announcements.push(change),
+    onAnswersChanged: () => answers.push(runtimes.offered("core.sensor.ruby").kind),
+  });
+  onTestFinished(() => stop.abort());
+
+  await query(fresh.database, addRuby.text);
+  runtimes.wake();
+
+  await expect.poll(() => answers, { timeout: 10_000 }).toEqual(["offered"]);
+  expect(announcements).toEqual([]);
+  runtimes.wake();
+  stop.abort();
+  await ended;
+  expect(answers).toHaveLength(1);
 });
 
 test("an override runs no command and still finds the interpreter to start scripts with", async () => {
