@@ -62,7 +62,7 @@ async function runQuickstart(): Promise<void> {
     writeBytes,
   });
 
-  const bootstrap = bootstrapRuntimes({ ...process.env });
+  const bootstrap = await bootstrapRuntimes({ ...process.env });
   const config = quickstartConfig(
     directory,
     bootstrap.detectedInterpreters.map(({ name }) => name),

@@ -32,5 +32,5 @@ async function answer(tell: () => void | Promise<void>): Promise<ExitCode> {
 
 async function tellInterpreters(): Promise<void> {
   const { detectOnly } = await import("./agent/commands/detect-only.ts");
-  detectOnly({ environment: process.env, format: "text", print: writeToStandardOutput });
+  await detectOnly({ environment: process.env, format: "text", print: writeToStandardOutput });
 }

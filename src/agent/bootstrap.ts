@@ -2,6 +2,7 @@
  * What happens before anything else is loaded: the image's interpreters are probed, and
  * ATTUNE_SENSOR_RUNTIMES is set to what was found unless it came set from outside. Which of the two it
  * was is remembered, since only a value from outside overrides the configuration.
+ * Whoever calls this waits for it before going on: the contract has detection come first, and alone.
  */
 import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
 import { runtimesVariable, selectRuntimes } from "../model/runtime-selection.ts";
@@ -16,12 +17,12 @@ export interface Bootstrap {
   readonly runtimesFromEnvironment: readonly string[] | undefined;
 }
 
-export function bootstrapRuntimes(
+export async function bootstrapRuntimes(
   environment: NodeJS.ProcessEnv,
   limits: Omit<DetectionOptions, "environment"> = {},
-): Bootstrap {
+): Promise<Bootstrap> {
   const split = splitEnvironment(environment);
-  const detectedInterpreters = detectInterpreters({ environment: split.restored, ...limits });
+  const detectedInterpreters = await detectInterpreters({ environment: split.restored, ...limits });
   const selection = selectRuntimes(environment[runtimesVariable], undefined);
   if (selection.kind === "override") {
     return { environment: split, detectedInterpreters, runtimesFromEnvironment: selection.names };

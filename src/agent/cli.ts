@@ -54,7 +54,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
       if (unknownCommand !== undefined) root.error(`error: unknown command '${unknownCommand}'`);
       if (root.opts<Options>().detectOnly) {
         const { detectOnly } = await import("./commands/detect-only.ts");
-        exitCode = detectOnly(invocation());
+        exitCode = await detectOnly(invocation());
       } else {
         // Before anything else is loaded: a stop may be asked for as soon as the container is there.
         using stop = new StopRequest(complain);

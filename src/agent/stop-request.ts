@@ -5,30 +5,27 @@
  * What comes sooner after the first signal than a person could is no second one: a terminal signals a whole
  * group of processes, and those in it that watch over others (npm, timeout, an init) hand the signal on as well.
  */
+import { once } from "node:events";
+
 const stopSignals = ["SIGINT", "SIGTERM"] as const;
 const echoMs = 50;
 
 export class StopRequest implements Disposable {
+  readonly #controller = new AbortController();
   /** Resolves with the first signal. */
-  readonly made: Promise<void>;
-  readonly #make: () => void;
+  readonly made: Promise<unknown> = once(this.#controller.signal, "abort");
   readonly #complain: (text: string) => void;
   #madeAtMs: number | undefined;
 
   /** @param complain is told when a second signal ends the process */
   constructor(complain: (text: string) => void) {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.made = promise;
-    this.#make = resolve;
     this.#complain = complain;
     for (const signal of stopSignals) process.on(signal, this.#hear);
   }
 
-  /** Also when the signal came while the process could not listen, as when it waited for a program synchronously. */
-  async isMade(): Promise<boolean> {
-    // Node hears signals between the turns of its event loop: here is one.
-    await new Promise((resolve) => void setImmediate(resolve));
-    return this.#madeAtMs !== undefined;
+  /** Aborted by the first signal. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
   }
 
   [Symbol.dispose](): void {
@@ -39,7 +36,7 @@ export class StopRequest implements Disposable {
     const nowMs = performance.now();
     if (this.#madeAtMs === undefined) {
       this.#madeAtMs = nowMs;
-      this.#make();
+      this.#controller.abort();
     } else if (nowMs - this.#madeAtMs >= echoMs) {
       this.#complain(`ended at once by a second signal (${signal}); sensors were not waited for\n`);
       process.exit(1);

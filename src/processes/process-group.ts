@@ -15,10 +15,6 @@ export function signalGroup(leader: number, signal: NodeJS.Signals): void {
   }
 }
 
-export function killGroup(leader: number): void {
-  signalGroup(leader, "SIGKILL");
-}
-
 /** Whether any process, also a zombie, is left in the group. */
 export function isGroupAlive(leader: number): boolean {
   try {

@@ -1,16 +1,42 @@
 /**
- * Runs a command to completion, bounded in time and output, while the rest of the service goes on.
- * The synchronous twin is run-command-sync.ts; both give the same kinds of result.
+ * Runs a command to completion, bounded in time and output.
+ *
+ * Never a shell, never the caller's stdin. The command leads its own session, so that what it forked
+ * ends with it. How it ended is a value; nothing is thrown.
  */
 import type { Readable } from "node:stream";
 import { startChild } from "./child.ts";
-import type { CommandResult, SyncCommand } from "./run-command-sync.ts";
 
 /** How long a command that was told to stop may take to obey. */
 const graceMs = 500;
 
+export interface BoundedCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** Exactly this environment, nothing inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly timeoutMs: number;
+  /** Bytes kept of stdout and of stderr, each. */
+  readonly outputBytesMax: number;
+}
+
+interface Output {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export type CommandResult =
+  | ({ readonly kind: "exited"; readonly code: number } & Output)
+  | ({ readonly kind: "signalled"; readonly signal: NodeJS.Signals } & Output)
+  /** Stopped because its time was up. */
+  | ({ readonly kind: "timed-out" } & Output)
+  /** Stopped because it printed more than allowed; what came first is kept. */
+  | ({ readonly kind: "overflowed" } & Output)
+  | { readonly kind: "unstarted"; readonly cause: NodeJS.ErrnoException };
+
 /** @param signal stops the command; its result is then that of a command whose time was up */
-export async function runCommand(command: SyncCommand, signal?: AbortSignal): Promise<CommandResult> {
+export async function runCommand(command: BoundedCommand, signal?: AbortSignal): Promise<CommandResult> {
   const { timeoutMs, outputBytesMax, ...rest } = command;
   const start = await startChild({ ...rest, graceMs });
   if (start.kind === "unstarted") return start;

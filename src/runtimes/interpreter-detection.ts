@@ -1,13 +1,18 @@
 /**
- * Finds the interpreters of the image that the agent was put into, before anything else is loaded.
+ * Finds the interpreters of the image that the agent was put into, before anything else is done.
  *
  * An interpreter is there if its file is there and the system can start it. Its version command only
  * adds the version: one that hangs, fails or says nothing is reported all the same, since what a
  * sensor needs is the interpreter and not its version command.
+ *
+ * As many are asked at once as there are processors to answer: one that hangs holds up no other, and asking
+ * more at once would only take memory.
  */
+import { availableParallelism } from "node:os";
+import pMap from "p-map";
 import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
 import { versionInOutput } from "../model/version-output.ts";
-import { runCommandSync, type CommandResult } from "../processes/run-command-sync.ts";
+import { runCommand, type CommandResult } from "../processes/run-command.ts";
 import { findExecutable, ownExecutable, type ExecutableLookup } from "./executable-lookup.ts";
 import { probeEnvironment } from "./probe-environment.ts";
 
@@ -41,30 +46,41 @@ export interface DetectionOptions {
   readonly ownExecutable?: string | null;
   /** For each version command. */
   readonly timeoutMs?: number;
+  /** Ends the search; what it found is then not all there is. */
+  readonly signal?: AbortSignal;
 }
 
 interface Probe {
   readonly lookup: ExecutableLookup;
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
 }
 
-export function detectInterpreters({
+export async function detectInterpreters({
   environment,
   ownExecutable: own = ownExecutable(),
   timeoutMs = 3_000,
-}: DetectionOptions): readonly DetectedInterpreter[] {
+  signal,
+}: DetectionOptions): Promise<readonly DetectedInterpreter[]> {
   const lookup = { path: environment["PATH"], ownExecutable: own };
-  const probe = { lookup, env: probeEnvironment(environment), timeoutMs };
-  return candidates.flatMap((candidate) => detect(candidate, probe) ?? []);
+  const probe = { lookup, env: probeEnvironment(environment), timeoutMs, signal };
+  const concurrency = availableParallelism();
+  const found = await pMap(candidates, (candidate) => detect(candidate, probe), { concurrency });
+  return found.filter((interpreter) => interpreter !== undefined);
 }
 
-function detect(candidate: Candidate, { lookup, env, timeoutMs }: Probe): DetectedInterpreter | undefined {
+async function detect(
+  candidate: Candidate,
+  { lookup, env, timeoutMs, signal }: Probe,
+): Promise<DetectedInterpreter | undefined> {
   const { args } = candidate;
   for (const binary of candidate.binaries) {
+    if (signal?.aborted) return undefined;
     const path = findExecutable(binary, lookup);
     if (path === undefined) continue;
-    const result = runCommandSync({ file: path, args, env, timeoutMs, outputBytesMax: 64 * 1024 });
+    const command = { file: path, args, env, timeoutMs, outputBytesMax: 64 * 1024 };
+    const result = await runCommand(command, signal);
     if (result.kind === "unstarted") continue;
     return { name: candidate.name, path, version: versionSaid(result) };
   }

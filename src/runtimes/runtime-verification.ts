@@ -11,8 +11,7 @@ import { builtinRuntime, nativeRuntime } from "../model/runtime-names.ts";
 import type { Interpreter, RuntimePlan, VerificationCommand } from "../model/runtime-plan.ts";
 import { versionInOutput } from "../model/version-output.ts";
 import { isAtLeast } from "../model/versions.ts";
-import type { CommandResult } from "../processes/run-command-sync.ts";
-import { runCommand } from "../processes/run-command.ts";
+import { runCommand, type CommandResult } from "../processes/run-command.ts";
 import { findExecutable, type ExecutableLookup } from "./executable-lookup.ts";
 import { probedBinaries } from "./interpreter-detection.ts";
 

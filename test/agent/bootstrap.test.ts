@@ -3,40 +3,40 @@ import { bootstrapRuntimes } from "../../src/agent/bootstrap.ts";
 import { selectRuntimes } from "../../src/model/runtime-selection.ts";
 import { programDirectory } from "../support/program-directory.ts";
 
-test("what was found is put into the environment and not taken for an override", () => {
+test("what was found is put into the environment and not taken for an override", async () => {
   const environment: NodeJS.ProcessEnv = { PATH: imageWithRubyAndPython() };
 
-  const bootstrap = bootstrapRuntimes(environment);
+  const bootstrap = await bootstrapRuntimes(environment);
 
   expect(environment["ATTUNE_SENSOR_RUNTIMES"]).toBe("python,ruby");
   expect(bootstrap.runtimesFromEnvironment).toBeUndefined();
 });
 
-test("a value from outside stays as it is, its aliases fold, and everything is still looked for", () => {
+test("a value from outside stays as it is, its aliases fold, and everything is still looked for", async () => {
   const environment: NodeJS.ProcessEnv = {
     PATH: imageWithRubyAndPython(),
     ATTUNE_SENSOR_RUNTIMES: "Python3, standalone",
   };
 
-  const bootstrap = bootstrapRuntimes(environment);
+  const bootstrap = await bootstrapRuntimes(environment);
 
   expect(environment["ATTUNE_SENSOR_RUNTIMES"]).toBe("Python3, standalone");
   expect(bootstrap.runtimesFromEnvironment).toEqual(["python", "native"]);
   expect(bootstrap.detectedInterpreters.map(({ name }) => name)).toEqual(["python", "ruby"]);
 });
 
-test("an empty variable counts as unset", () => {
+test("an empty variable counts as unset", async () => {
   const environment: NodeJS.ProcessEnv = { PATH: imageWithRubyAndPython(), ATTUNE_SENSOR_RUNTIMES: " ," };
 
-  expect(bootstrapRuntimes(environment).runtimesFromEnvironment).toBeUndefined();
+  expect((await bootstrapRuntimes(environment)).runtimesFromEnvironment).toBeUndefined();
   expect(environment["ATTUNE_SENSOR_RUNTIMES"]).toBe("python,ruby");
 });
 
-test("what was set aside for the image's programs is given back to them alone", () => {
+test("what was set aside for the image's programs is given back to them alone", async () => {
   const programs = programDirectory();
   programs.script("ruby", `echo "1.\${#LD_LIBRARY_PATH}.0"`);
 
-  const bootstrap = bootstrapRuntimes({ PATH: programs.path, "@D_LIBRARY_PATH": "/opt/lib" });
+  const bootstrap = await bootstrapRuntimes({ PATH: programs.path, "@D_LIBRARY_PATH": "/opt/lib" });
 
   expect(bootstrap.detectedInterpreters[0]?.version).toBe("1.8.0");
   expect(bootstrap.environment.own).not.toHaveProperty("LD_LIBRARY_PATH");

@@ -63,9 +63,24 @@ test("--detect-only under an override shows what it keeps and what it leaves out
   expect(stdout).toMatch(/\nATTUNE_SENSOR_RUNTIMES=ruby,native\n$/);
 });
 
+// Goal: detection comes first, and alone.
+// Method: an interpreter makes the configuration before it answers; had the agent gone on, there was none.
+test("until every interpreter has answered nothing else happens", async () => {
+  const programs = programDirectory();
+  programs.script("python3", "echo Python 3.11.2");
+  programs.script("ruby", '/bin/sleep 0.3; echo "database: 1" > "${0%/*}/config.yaml"; echo ruby 3.1.2');
+
+  const { code, stderr } = await agent(["--config", join(programs.path, "config.yaml")], {
+    PATH: programs.path,
+  });
+
+  expect(code).toBe(1);
+  expect(stderr).toContain("database");
+});
+
 // Goal: a bare image pays for nothing that detection does not need.
 // Method: record every module that the process loads, and look for anything beyond the known few.
-test("--detect-only loads commander, cross-spawn and its own few files alone", async () => {
+test("--detect-only loads commander, cross-spawn, p-map and its own few files alone", async () => {
   const directory = mkdtempSync(join(tmpdir(), "attune-modules-"));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const recorded = join(directory, "modules");
@@ -75,17 +90,9 @@ test("--detect-only loads commander, cross-spawn and its own few files alone", a
 
   const urls = readFileSync(recorded, "utf8").trim().split("\n");
   const packages = new Set(urls.flatMap((url) => /node_modules\/([^/]+)/.exec(url)?.[1] ?? []));
-  // The last five are what cross-spawn consists of.
-  const known = [
-    "commander",
-    "cross-spawn",
-    "isexe",
-    "path-key",
-    "shebang-command",
-    "shebang-regex",
-    "which",
-  ];
-  expect(packages.difference(new Set(known))).toEqual(new Set());
+  const ofCrossSpawn = ["isexe", "path-key", "shebang-command", "shebang-regex", "which"];
+  const known = new Set(["commander", "cross-spawn", ...ofCrossSpawn, "p-map"]);
+  expect(packages.difference(known)).toEqual(new Set());
   const folders = new Set(urls.flatMap((url) => /\/src\/([^/.]+)\//.exec(url)?.[1] ?? []));
   expect([...folders].toSorted()).toEqual(["agent", "errors", "model", "processes", "runtimes"]);
 });

@@ -27,6 +27,17 @@ test("a command's code and both its outputs are returned", async () => {
   });
 });
 
+test("a command gets the given environment and nothing of the agent's", async () => {
+  const limits = { timeoutMs: 5_000, outputBytesMax: 10_000 };
+  const result = await runCommand({ file: "/usr/bin/env", args: [], env: { ONLY: "this" }, ...limits });
+
+  expect(result).toMatchObject({ stdout: "ONLY=this\n" });
+});
+
+test("a command that ends by a signal says which", async () => {
+  expect(await sh("kill -TERM $$")).toMatchObject({ kind: "signalled", signal: "SIGTERM" });
+});
+
 test("a command that hangs is ended at its time limit together with what it forked", async () => {
   const result = await sh("trap '' TERM; sleep 300 & echo $!; while :; do sleep 0.02; done", {
     timeoutMs: 100,

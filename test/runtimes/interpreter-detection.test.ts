@@ -1,11 +1,12 @@
-import { linkSync, writeFileSync, chmodSync } from "node:fs";
+import { chmodSync, linkSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { cwd } from "node:process";
 import { expect, test } from "vitest";
 import { detectInterpreters } from "../../src/runtimes/interpreter-detection.ts";
 import { programDirectory, type ProgramDirectory } from "../support/program-directory.ts";
 
-test("the interpreters of a PATH are reported in the documented order with path and version", () => {
+test("the interpreters of a PATH are reported in the documented order with path and version", async () => {
   const programs = programDirectory();
   programs.script("perl", `echo "This is perl 5, version 36, subversion 0 (v5.36.0)"`);
   programs.script("java", `[ "$1" = -version ] && echo 'openjdk version "17.0.2" 2022-01-18' >&2`);
@@ -16,7 +17,7 @@ test("the interpreters of a PATH are reported in the documented order with path 
   programs.script("python3", `echo Python 3.11.2`);
   programs.script("bash", `echo "GNU bash, version 5.2.15(1)-release"`);
 
-  expect(detected(programs)).toEqual([
+  expect(await detected(programs)).toEqual([
     { name: "shell", path: join(programs.path, "bash"), version: "5.2.15" },
     { name: "python", path: join(programs.path, "python3"), version: "3.11.2" },
     { name: "node", path: join(programs.path, "node"), version: "20.1.0" },
@@ -28,24 +29,24 @@ test("the interpreters of a PATH are reported in the documented order with path 
   ]);
 });
 
-test("the first binary of a row wins, and the next is taken where it is absent", () => {
+test("the first binary of a row wins, and the next is taken where it is absent", async () => {
   const programs = programDirectory();
   programs.script("python", "echo Python 2.7.18 >&2");
   programs.script("nodejs", "echo v18.0.0");
   programs.script("bash", "echo 5.2.15");
   programs.script("sh", "echo 0.5");
 
-  expect(detected(programs).map(({ path }) => path)).toEqual(
+  expect((await detected(programs)).map(({ path }) => path)).toEqual(
     ["bash", "python", "nodejs"].map((name) => join(programs.path, name)),
   );
 });
 
-test("directories earlier in PATH win, and relative and missing ones are passed over", () => {
+test("directories earlier in PATH win, and relative and missing ones are passed over", async () => {
   const [first, second] = [programDirectory(), programDirectory()];
   first.script("ruby", "echo 3.2.0");
   second.script("ruby", "echo 3.1.0");
 
-  const found = detectInterpreters({
+  const found = await detectInterpreters({
     environment: { PATH: `${relative(cwd(), second.path)}:/nonexistent::${first.path}:${second.path}` },
     ownExecutable: null,
   });
@@ -53,14 +54,14 @@ test("directories earlier in PATH win, and relative and missing ones are passed 
   expect(found).toEqual([{ name: "ruby", path: join(first.path, "ruby"), version: "3.2.0" }]);
 });
 
-test("what cannot be run does not hide what comes later in PATH", () => {
+test("what cannot be run does not hide what comes later in PATH", async () => {
   const [first, second] = [programDirectory(), programDirectory()];
   first.directory("python3");
   first.script("node", "echo v20.0.0", 0o644);
   first.link("ruby", "/nonexistent/ruby");
   const later = ["python3", "node", "ruby"].map((name) => second.script(name, "echo 1.0"));
 
-  const found = detectInterpreters({
+  const found = await detectInterpreters({
     environment: { PATH: `${first.path}:${second.path}` },
     ownExecutable: null,
   });
@@ -76,16 +77,16 @@ test.each([
   ["exits with 1", "echo 1.2.3; exit 1"],
   ["prints without end", "while :; do echo yes yes yes; done"],
   ["prints bytes that are no text", String.raw`printf '\377\376\000'`],
-])("an interpreter whose version command %s is reported, version unknown", (_, body) => {
+])("an interpreter whose version command %s is reported, version unknown", async (_, body) => {
   const programs = programDirectory();
   const path = programs.script("ruby", body);
   const started = performance.now();
 
-  expect(detected(programs)).toEqual([{ name: "ruby", path, version: null }]);
+  expect(await detected(programs)).toEqual([{ name: "ruby", path, version: null }]);
   expect(performance.now() - started).toBeLessThan(5_000);
 });
 
-test("what cannot be started is no interpreter", () => {
+test("what cannot be started is no interpreter", async () => {
   const programs = programDirectory();
   programs.directory("python3");
   programs.script("node", "echo v20.0.0", 0o644);
@@ -94,25 +95,25 @@ test("what cannot be started is no interpreter", () => {
   writeFileSync(alien, "#!/nonexistent/interpreter\n");
   chmodSync(alien, 0o755);
 
-  expect(detected(programs)).toEqual([]);
+  expect(await detected(programs)).toEqual([]);
 });
 
-test("the agent never takes itself for an interpreter, under whatever name it is linked", () => {
+test("the agent never takes itself for an interpreter, under whatever name it is linked", async () => {
   const programs = programDirectory();
   const agent = programs.script("attune-sensor-agent", "echo v26.10.0");
   programs.link("node", agent);
   linkSync(agent, join(programs.path, "nodejs"));
 
-  const found = detectInterpreters({ environment: { PATH: programs.path }, ownExecutable: agent });
+  const found = await detectInterpreters({ environment: { PATH: programs.path }, ownExecutable: agent });
 
   expect(found).toEqual([]);
 });
 
-test("a version command sees none of the agent's secrets", () => {
+test("a version command sees none of the agent's secrets", async () => {
   const programs = programDirectory();
   programs.script("ruby", `echo "1.\${#DATABASE_URL}.\${#ATTUNE__SECURITY__JWT_SECRET} \${#HOME}"`);
 
-  const [ruby] = detectInterpreters({
+  const [ruby] = await detectInterpreters({
     environment: {
       PATH: programs.path,
       HOME: "/root",
@@ -125,8 +126,33 @@ test("a version command sees none of the agent's secrets", () => {
   expect(ruby?.version).toBe("1.0.0");
 });
 
-test("without PATH nothing is found", () => {
-  expect(detectInterpreters({ environment: {}, ownExecutable: null })).toEqual([]);
+test("a search that is ended waits for no answer and asks nobody else", async () => {
+  const programs = programDirectory();
+  const asked = (name: string): string =>
+    `echo ${name} >> ${join(programs.path, "asked")}; exec /bin/sleep 60`;
+  for (const name of ["bash", "python3", "node", "ruby", "go", "java", "Rscript", "perl"]) {
+    programs.script(name, asked(name));
+  }
+  const stop = new AbortController();
+  const search = detectInterpreters({
+    environment: { PATH: programs.path },
+    ownExecutable: null,
+    timeoutMs: 60_000,
+    signal: stop.signal,
+  });
+  const asking = (): readonly string[] =>
+    readFileSync(join(programs.path, "asked"), { encoding: "utf8", flag: "a+" }).trim().split("\n");
+  const atOnce = Math.min(availableParallelism(), 8);
+  await expect.poll(asking).toHaveLength(atOnce);
+
+  stop.abort();
+
+  await search;
+  expect(asking()).toHaveLength(atOnce);
+});
+
+test("without PATH nothing is found", async () => {
+  expect(await detectInterpreters({ environment: {}, ownExecutable: null })).toEqual([]);
 });
 
 function detected(programs: ProgramDirectory): ReturnType<typeof detectInterpreters> {

@@ -22,7 +22,7 @@ test("a real Ruby is offered by INSERT alone, and Haskell that is not installed 
     commands: [{ binary: "ghc-that-is-not-there", args: ["--version"], pattern: "Glasgow", priority: 1 }],
   });
   const { PATH } = process.env;
-  const runtimes = runtimesOn(fresh.database, { path: PATH ?? "" });
+  const runtimes = await runtimesOn(fresh.database, { path: PATH ?? "" });
 
   await runtimes.verify(never);
 
@@ -61,7 +61,7 @@ test("commands are tried by priority, without a shell, until exit code, pattern 
       { binary: "too-old", pattern: "tool", priority: 4 },
     ],
   });
-  const runtimes = runtimesOn(fresh.database, programs);
+  const runtimes = await runtimesOn(fresh.database, programs);
 
   await runtimes.verify(never);
 
@@ -80,7 +80,7 @@ test("a runtime older than its row requires is not offered, and what to install 
   await using fresh = await freshDatabase();
   const programs = programDirectory();
   const path = programs.script("python3", "echo Python 3.6.9");
-  const runtimes = runtimesOn(fresh.database, programs);
+  const runtimes = await runtimesOn(fresh.database, programs);
 
   await runtimes.verify(never);
 
@@ -109,7 +109,7 @@ test("rows that are malformed, hang or print without end stop no other", async (
   await insertRuntime(fresh.database, "my.hangs", "Hangs", { commands: [{ binary: "hangs" }] });
   await insertRuntime(fresh.database, "my.endless", "Endless", { commands: [{ binary: "endless" }] });
   await insertRuntime(fresh.database, "my.good", "Good", { commands: [{ binary: "good" }] });
-  const runtimes = runtimesOn(fresh.database, programs);
+  const runtimes = await runtimesOn(fresh.database, programs);
 
   await runtimes.verify(never);
 
@@ -134,7 +134,7 @@ test("execution_config names the interpreter, which has to be there", async () =
   const commands = [{ binary: "tool-version" }];
   await insertRuntime(fresh.database, "my.tool", "Tool", { commands }, { binary: "tool-run", args: ["-x"] });
   await insertRuntime(fresh.database, "my.other", "Other", { commands }, { binary: "other-run" });
-  const runtimes = runtimesOn(fresh.database, programs);
+  const runtimes = await runtimesOn(fresh.database, programs);
 
   await runtimes.verify(never);
 
@@ -151,7 +151,7 @@ test("execution_config names the interpreter, which has to be there", async () =
 test("the seeded shell is offered with the shell that is there, and not where there is none", async () => {
   await using fresh = await freshDatabase();
   const programs = programDirectory();
-  const bare = runtimesOn(fresh.database, programs);
+  const bare = await runtimesOn(fresh.database, programs);
   await bare.verify(never);
   expect(bare.capabilities.runtimes).toEqual(["builtin"]);
   expect(bare.offered("core.sensor.shell")).toMatchObject({ kind: "unavailable" });
@@ -159,7 +159,7 @@ test("the seeded shell is offered with the shell that is there, and not where th
   expect(bare.offered("core.sensor.native")).toMatchObject({ kind: "unavailable" });
 
   const sh = programs.script("sh", "exit 0");
-  const runtimes = runtimesOn(fresh.database, programs);
+  const runtimes = await runtimesOn(fresh.database, programs);
   await runtimes.verify(never);
   expect(runtimes.offered("core.sensor.shell")).toMatchObject({
     kind: "offered",
@@ -175,7 +175,11 @@ test("a kept verification is believed after a restart until the file, the row or
   programs.script("tool", counting("1.0"));
   await insertRuntime(fresh.database, "my.tool", "Tool", { commands: [{ binary: "tool" }] });
   const restart = async (cacheTtlMs?: number): Promise<string | undefined> => {
-    const runtimes = runtimesOn(fresh.database, programs, cacheTtlMs === undefined ? {} : { cacheTtlMs });
+    const runtimes = await runtimesOn(
+      fresh.database,
+      programs,
+      cacheTtlMs === undefined ? {} : { cacheTtlMs },
+    );
     await runtimes.verify(never);
     return runtimes.capabilities.runtimeVersions["tool"];
   };
@@ -203,7 +207,7 @@ test("a change while running is noticed and announced until the announcement suc
   const programs = programDirectory();
   const announcements: string[][] = [];
   let refusals = 1;
-  const runtimes = runtimesOn(fresh.database, programs, { intervalMs: 20 });
+  const runtimes = await runtimesOn(fresh.database, programs, { intervalMs: 20 });
   await runtimes.verify(never);
   const stop = new AbortController();
   const ended = runtimes.run(stop.signal, {
@@ -232,7 +236,7 @@ test("a change while running is noticed and announced until the announcement suc
 test("a row of an interpreter detected before is told of, though no capability changes", async () => {
   await using fresh = await freshDatabase();
   const { PATH = "" } = process.env;
-  const runtimes = runtimesOn(fresh.database, { path: PATH });
+  const runtimes = await runtimesOn(fresh.database, { path: PATH });
   await runtimes.verify(never);
   const announcements: object[] = [];
   const answers: string[] = [];
@@ -259,7 +263,7 @@ test("an override runs no command and still finds the interpreter to start scrip
   const programs = programDirectory();
   const ruby = programs.script("ruby", `echo called > ${join(programs.path, "called")}; echo ruby 3.1.2`);
   await query(fresh.database, addRuby.text);
-  const runtimes = runtimesOn(fresh.database, programs, {
+  const runtimes = await runtimesOn(fresh.database, programs, {
     selection: selectRuntimes("rb,native,python", undefined),
   });
 
@@ -278,12 +282,13 @@ test("an override runs no command and still finds the interpreter to start scrip
   expect(() => readFileSync(join(programs.path, "called"))).toThrow("ENOENT");
 });
 
-function runtimesOn(
+async function runtimesOn(
   database: Database,
   { path }: { readonly path: string },
   options: Partial<SensorRuntimesOptions> = {},
-): SensorRuntimes {
-  const detected = path === process.env["PATH"] ? detectInterpreters({ environment: { PATH: path } }) : [];
+): Promise<SensorRuntimes> {
+  const detected =
+    path === process.env["PATH"] ? await detectInterpreters({ environment: { PATH: path } }) : [];
   return new SensorRuntimes({
     database,
     workerName: "sensor-test",

@@ -21,7 +21,7 @@ test("code that embeds the service generates events and matches them again by it
   await insertRule(database, { ref: "embedding.first", triggerRef: "embedding.noticed" });
   await using collector = await collectMessages(vhost.url, ["event.#", "enforcement.#"]);
   await using directory = await mkdtempDisposable(join(tmpdir(), "attune-parts-"));
-  const service = serviceOn(configOf(directory.path, fresh.url, vhost.url));
+  const service = await serviceOn(configOf(directory.path, fresh.url, vhost.url));
   await using _ = { [Symbol.asyncDispose]: () => service.stop() };
 
   const { registration, sensorManager, eventGenerator, ruleMatcher, messageQueue } = await service.start();
@@ -47,11 +47,11 @@ test("code that embeds the service generates events and matches them again by it
   expect(messageQueue.isHealthy()).toBe(true);
 });
 
-function serviceOn(config: Config): SensorService {
+async function serviceOn(config: Config): Promise<SensorService> {
   return new SensorService({
     config,
     logger: silentLogger,
-    ...bootstrapRuntimes({}),
+    ...(await bootstrapRuntimes({})),
     agentVersion: "0.0.0",
     secrets: [],
   });

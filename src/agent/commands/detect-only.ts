@@ -3,12 +3,12 @@ import { detectionReportJson, detectionReportText } from "../detection-report.ts
 import type { ExitCode, Invocation } from "../invocation.ts";
 
 /** Probes the image's interpreters and prints what was found; needs nothing but PATH. */
-export function detectOnly({
+export async function detectOnly({
   environment,
   format,
   print,
-}: Pick<Invocation, "environment" | "format" | "print">): ExitCode {
-  const bootstrap = bootstrapRuntimes(environment);
+}: Pick<Invocation, "environment" | "format" | "print">): Promise<ExitCode> {
+  const bootstrap = await bootstrapRuntimes(environment);
   print(format === "json" ? detectionReportJson(bootstrap) : detectionReportText(bootstrap));
   return 0;
 }

@@ -34,7 +34,7 @@ export async function doctor(invocation: Invocation): Promise<ExitCode> {
 }
 
 async function examine(invocation: Invocation): Promise<readonly Finding[]> {
-  const bootstrap = bootstrapRuntimes(invocation.environment);
+  const bootstrap = await bootstrapRuntimes(invocation.environment);
   let loaded: LoadedConfig;
   try {
     loaded = loadConfiguration(invocation);

@@ -9,9 +9,9 @@ import { agentVersion } from "../version.ts";
 
 /** Runs the sensor service until SIGINT or SIGTERM. */
 export async function runService(invocation: Invocation, stop: StopRequest): Promise<ExitCode> {
-  // Before anything else is loaded: the interpreters are asked synchronously.
-  const bootstrap = bootstrapRuntimes(invocation.environment);
-  if (await stop.isMade()) return 0;
+  // To the end before anything else is loaded, unless the agent is to stop.
+  const bootstrap = await bootstrapRuntimes(invocation.environment, { signal: stop.signal });
+  if (stop.signal.aborted) return 0;
 
   const loaded = loadConfiguration(invocation);
   const logger = await openLogger(loaded, invocation.environment);
