@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Database, Query, Queryable } from "../../src/database/database.ts";
 import { ConnectionError } from "../../src/database/errors.ts";
@@ -241,7 +242,7 @@ test("a batch that waits for the deletion of its sensor does not deadlock with t
   const waiting =
     "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
   await expect.poll(() => query(fresh.database, waiting), { timeout: 5_000 }).toHaveLength(1);
-  await new Promise((resolve) => setTimeout(resolve, 1_200)); // deadlock_timeout is 1 s.
+  await sleep(1_200); // deadlock_timeout is 1 s.
   await operator.query("commit");
 
   expect(await outcome).toEqual({ kind: "fenced" });

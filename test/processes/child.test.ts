@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
 import { startChild, type Child, type ChildCommand } from "../../src/processes/child.ts";
 import { linesOf, type Line } from "../../src/processes/lines.ts";
@@ -141,7 +142,7 @@ test("a reader slower than the end of the child gets every line", async () => {
 
   for await (const batch of linesOf(child.stdout, 100)) {
     seen.push(...batch);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await sleep(300);
   }
 
   expect(await child.exit).toEqual({ kind: "exited", code: 0 });

@@ -2,6 +2,7 @@
  * Which sensors run, as their rows and assignments change.
  */
 import { writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { AcceptOutcome } from "../../src/model/incoming-event.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
@@ -277,7 +278,7 @@ test("a changed sensor starts again only once its last events are stored, howeve
   bench.manager.wake();
   await bench.rowMatching(id, { pid: null });
   // Well past the limits: nothing may happen, so there is nothing to wait for.
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  await sleep(600);
   expect(bench.manager.isRunning(id)).toBe(true);
   gate.resolve();
 

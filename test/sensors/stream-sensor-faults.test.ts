@@ -3,6 +3,7 @@
  */
 import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { AcceptOutcome } from "../../src/model/incoming-event.ts";
 import { fakeClock } from "../support/fake-clock.ts";
@@ -201,7 +202,7 @@ test("a slow sink makes the sensor wait and loses nothing", async () => {
   await bench.add("test.many", { entrypoint: "many-lines.mjs", runtimeRef: "core.sensor.nodejs" });
   bench.manager.start();
   await expect.poll(() => bench.events.length).toBe(1_000);
-  await new Promise((resolve) => setTimeout(resolve, 300)); // Nothing may happen: nothing to wait for.
+  await sleep(300); // Nothing may happen: nothing to wait for.
   expect(bench.events.length).toBe(1_000);
   expect(await bench.log("test.many")).not.toContain("all written");
 

@@ -10,6 +10,8 @@ import type { Database } from "../../src/database/database.ts";
 import { agentFolder, type AgentFolder } from "../support/agent-process.ts";
 import { collectMessages, type MessageCollector } from "../support/message-collector.ts";
 import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
+import { freshDatabase } from "../support/postgres.ts";
+import { freshVhost } from "../support/rabbitmq.ts";
 
 export interface CountingOptions {
   /** The test's own way to the database. */
@@ -96,6 +98,16 @@ export async function startCounting(options: CountingOptions): Promise<Counting>
     expectNothingLostOrDoubled: () => expectExactly(database, collector, lastNumber),
     [Symbol.asyncDispose]: () => folders.disposeAsync(),
   };
+}
+
+/** On a database and a virtual host of their own, which end with them. */
+export async function startCountingAfresh(options: Pick<CountingOptions, "pace"> = {}): Promise<Counting> {
+  await using opened = new AsyncDisposableStack();
+  const { database, url: databaseUrl } = opened.use(await freshDatabase());
+  const { url: brokerUrl } = opened.use(await freshVhost());
+  const counting = opened.use(await startCounting({ database, databaseUrl, brokerUrl, ...options }));
+  const all = opened.move();
+  return { ...counting, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
 async function expectExactly(

@@ -7,21 +7,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { ready, startAgent } from "../support/agent-process.ts";
-import { freshDatabase } from "../support/postgres.ts";
-import { freshVhost } from "../support/rabbitmq.ts";
 import { seededRandom } from "../support/seeded-random.ts";
-import { startCounting } from "./counting.ts";
+import { startCountingAfresh } from "./counting.ts";
 
 const rounds = Number(process.env["ATTUNE_TEST_KILLS"] ?? 50);
 
 test(`${rounds} kills lose nothing and double nothing`, { timeout: 60_000 + rounds * 10_000 }, async () => {
-  await using fresh = await freshDatabase();
-  await using vhost = await freshVhost();
-  await using counting = await startCounting({
-    database: fresh.database,
-    databaseUrl: fresh.url,
-    brokerUrl: vhost.url,
-  });
+  await using counting = await startCountingAfresh();
   const random = seededRandom();
   const folder = await counting.folder("killed");
 

@@ -9,7 +9,7 @@ import { agentFolder, metric, ready, startAgent, type AgentFolder } from "../sup
 import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
-import { startCounting, type Counting } from "./counting.ts";
+import { startCountingAfresh, type Counting } from "./counting.ts";
 
 const shortLease = { lease_duration: 2, lease_renewal_interval: 0.5 };
 
@@ -22,13 +22,7 @@ async function owner({ database }: Counting): Promise<string | undefined> {
 }
 
 test("when the owner is killed the other takes over from the checkpoint", { timeout: 90_000 }, async () => {
-  await using fresh = await freshDatabase();
-  await using vhost = await freshVhost();
-  await using counting = await startCounting({
-    database: fresh.database,
-    databaseUrl: fresh.url,
-    brokerUrl: vhost.url,
-  });
+  await using counting = await startCountingAfresh();
   const folders = [
     await counting.folder("one", shortLease),
     await counting.folder("two", shortLease),
@@ -52,15 +46,8 @@ test(
   "a frozen owner that thaws adds nothing, says so, and the other goes on",
   { timeout: 90_000 },
   async () => {
-    await using fresh = await freshDatabase();
-    await using vhost = await freshVhost();
-    await using counting = await startCounting({
-      database: fresh.database,
-      databaseUrl: fresh.url,
-      brokerUrl: vhost.url,
-      // Fast enough that lines wait in the frozen agent's pipe.
-      pace: { burst: 200, pauseMs: 5 },
-    });
+    // Fast enough that lines wait in the frozen agent's pipe.
+    await using counting = await startCountingAfresh({ pace: { burst: 200, pauseMs: 5 } });
     const folders = [
       await counting.folder("frozen", shortLease),
       await counting.folder("heir", shortLease),
@@ -89,13 +76,7 @@ test(
 );
 
 test("a graceful stop hands the sensor over at once", { timeout: 90_000 }, async () => {
-  await using fresh = await freshDatabase();
-  await using vhost = await freshVhost();
-  await using counting = await startCounting({
-    database: fresh.database,
-    databaseUrl: fresh.url,
-    brokerUrl: vhost.url,
-  });
+  await using counting = await startCountingAfresh();
   // A lease so long that only a release explains the handover.
   const longLease = { lease_duration: 600, lease_renewal_interval: 1 };
   const folders = [await counting.folder("one", longLease), await counting.folder("two", longLease)] as const;
@@ -117,13 +98,7 @@ test(
   "a second agent of the same name is refused with one clear line, and the first goes on",
   { timeout: 60_000 },
   async () => {
-    await using fresh = await freshDatabase();
-    await using vhost = await freshVhost();
-    await using counting = await startCounting({
-      database: fresh.database,
-      databaseUrl: fresh.url,
-      brokerUrl: vhost.url,
-    });
+    await using counting = await startCountingAfresh();
     await using first = await startAgent(await counting.folder("same"));
     await counting.progress();
 
@@ -144,20 +119,14 @@ test(
   "a lost database session leaves the name unprotected for a moment only",
   { timeout: 60_000 },
   async () => {
-    await using fresh = await freshDatabase();
-    await using vhost = await freshVhost();
-    await using counting = await startCounting({
-      database: fresh.database,
-      databaseUrl: fresh.url,
-      brokerUrl: vhost.url,
-    });
+    await using counting = await startCountingAfresh();
     // Only a new session explains a beat as soon as this.
     const beat = { heartbeat_interval: 600 };
     await using first = await startAgent(await counting.folder("same", beat));
     await counting.progress();
 
     await query(
-      fresh.database,
+      counting.database,
       `select pg_terminate_backend(pid) from pg_stat_activity
       where application_name = 'attune-sensor-agent' and datname = current_database() and pid <> pg_backend_pid()`,
     );
