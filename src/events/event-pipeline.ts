@@ -13,7 +13,8 @@
  * source is kept, and a checkpoint committed with an event covers everything before it.
  *
  * Ends of an attempt to store a batch, and what follows:
- *   too many matches    the batch is halved before it is tried: a statement's size is bounded
+ *   too much            of matches, or of text in them: the batch is halved before it is tried; an event whose
+ *                       text alone is too much is refused
  *   stored              the outcomes are settled and the messages handed over
  *   rules have changed  the rules are read again, the batch is matched again
  *   rejected data       the batch is halved until the culprit stands alone; it is refused, the rest go on
@@ -29,6 +30,7 @@ import { rowsOf } from "../database/statement.ts";
 import { storeBatch, type StoredBatch } from "../database/statements/events.ts";
 import type { AcceptOutcome, EventSink, IncomingEvent } from "../model/incoming-event.ts";
 import type { RuleSet, RuleSource } from "../model/rule-match.ts";
+import { TextRoom, textCharactersMax } from "../model/text-room.ts";
 import { BatchOutcomes, type BatchOutcomesOptions } from "./batch-outcomes.ts";
 import { Patience, type PatienceOptions } from "./patience.ts";
 import { storableText } from "./payload-text.ts";
@@ -36,8 +38,8 @@ import {
   matchEvent,
   prepareBatch,
   type IdentifiedEvent,
-  type MatchedEvent,
   type PreparedBatch,
+  type ServedEvent,
 } from "./prepared-batch.ts";
 import { ReservedIds } from "./reserved-ids.ts";
 import { WaitingEvents } from "./waiting-events.ts";
@@ -50,6 +52,8 @@ export interface EventPipelineOptions extends BatchOutcomesOptions, PatienceOpti
 
 /** Enforcements of one statement: more would keep it longer than a statement may take, and memory full of messages. */
 const matchesMax = 20_000;
+
+const tooMuchText = `its rules make more than ${textCharactersMax} characters of it in their action_params`;
 
 class PipelineStoppedError extends Error {
   override readonly name = "PipelineStoppedError";
@@ -124,18 +128,13 @@ export class EventPipeline implements EventSink {
   async #store(batch: readonly IdentifiedEvent[], signal: AbortSignal): Promise<void> {
     let events = batch;
     while (events.length > 0) {
-      const { rules, matched } = await this.#match(events, signal);
-      if (matched.length === 0) return;
-      events = matched.map(({ waiting }) => waiting);
-      const matchCount = matched.reduce((count, { matches }) => count + matches.length, 0);
-      if (matchCount > matchesMax && events.length > 1) return await this.#storeInHalves(events, signal);
-      let prepared: PreparedBatch;
-      try {
-        prepared = await this.#prepare(matched, matchCount, rules, signal);
-      } catch (error) {
-        // Longer than a text can be: what the rules make of the payloads is bounded by nothing else.
-        if (!(error instanceof RangeError)) throw error;
-        return await this.#refuseOrHalve(events, error, signal);
+      const { rules, served } = await this.#serve(events, signal);
+      if (served.length === 0) return;
+      events = served.map(({ waiting }) => waiting);
+      const prepared = await this.#prepare(served, rules, signal);
+      if (prepared === "too much") {
+        await this.#halveOrRefuse(events, tooMuchText, signal);
+        return;
       }
       const publisherInstance = await this.#options.outlet.room(signal);
       signal.throwIfAborted();
@@ -148,7 +147,10 @@ export class EventPipeline implements EventSink {
         });
       } catch (error) {
         const kind = classifyDatabaseError(error);
-        if (kind === "rejected-data") return await this.#refuseOrHalve(events, error, signal);
+        if (kind === "rejected-data") {
+          const problem = error instanceof Error ? error.message : String(error);
+          return await this.#halveOrRefuse(events, `the database refuses it: ${problem}`, signal);
+        }
         if (kind === "conflict") continue;
         await this.#patience.pauseAfter(error, signal);
         if (kind === "ambiguous")
@@ -168,11 +170,11 @@ export class EventPipeline implements EventSink {
     }
   }
 
-  /** Matches the events whose trigger is known and enabled; refuses the others. */
-  async #match(
+  /** Which events have a trigger that is known and enabled; refuses the others. */
+  async #serve(
     events: readonly IdentifiedEvent[],
     signal: AbortSignal,
-  ): Promise<{ rules: RuleSet; matched: readonly MatchedEvent[] }> {
+  ): Promise<{ rules: RuleSet; served: readonly ServedEvent[] }> {
     let rules = this.#options.rules.current();
     const isServed = ({ event }: IdentifiedEvent): boolean =>
       rules.trigger(event.triggerRef)?.enabled === true;
@@ -180,47 +182,50 @@ export class EventPipeline implements EventSink {
     if (!events.every(isServed))
       rules = await this.#patience.persist(() => this.#options.rules.refresh(), signal);
 
-    const matched: MatchedEvent[] = [];
+    const served: ServedEvent[] = [];
     for (const waiting of events) {
       const trigger = rules.trigger(waiting.event.triggerRef);
       if (trigger?.enabled === true) {
-        matched.push(matchEvent(waiting, trigger, rules));
+        served.push({ waiting, trigger });
       } else {
         const state = trigger === undefined ? "does not exist" : "is disabled";
         this.#outcomes.refuse(waiting, `trigger ${waiting.event.triggerRef} ${state}`);
       }
     }
-    return { rules, matched };
+    return { rules, served };
   }
 
   async #prepare(
-    matched: readonly MatchedEvent[],
-    matchCount: number,
+    served: readonly ServedEvent[],
     rules: RuleSet,
     signal: AbortSignal,
-  ): Promise<PreparedBatch> {
-    const ids =
-      matchCount === 0
-        ? []
-        : await this.#patience.persist(() => this.#enforcementIds.take(matchCount), signal);
-    return prepareBatch(matched, ids, rules.revision, this.#options.installationId);
+  ): Promise<PreparedBatch | "too much"> {
+    const room = new TextRoom();
+    try {
+      const matched = served.map((event) => matchEvent(event, rules, room));
+      const matchCount = matched.reduce((count, { matches }) => count + matches.length, 0);
+      if (matchCount > matchesMax && matched.length > 1) return "too much";
+      const take = () => this.#enforcementIds.take(matchCount);
+      const enforcementIds = matchCount === 0 ? [] : await this.#patience.persist(take, signal);
+      const { revision } = rules;
+      const { installationId } = this.#options;
+      return prepareBatch(matched, { enforcementIds, revision, installationId });
+    } catch (error) {
+      if (error instanceof RangeError) return "too much";
+      throw error;
+    }
   }
 
-  async #refuseOrHalve(
+  async #halveOrRefuse(
     events: readonly IdentifiedEvent[],
-    error: unknown,
+    reason: string,
     signal: AbortSignal,
   ): Promise<void> {
     const [only] = events;
     if (events.length === 1 && only !== undefined) {
-      const reason = `the database refuses it: ${error instanceof Error ? error.message : String(error)}`;
       this.#outcomes.refuse(only, reason);
       return;
     }
-    await this.#storeInHalves(events, signal);
-  }
-
-  async #storeInHalves(events: readonly IdentifiedEvent[], signal: AbortSignal): Promise<void> {
     const middle = events.length >> 1;
     await this.#store(events.slice(0, middle), signal);
     await this.#store(events.slice(middle), signal);

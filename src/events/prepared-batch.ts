@@ -12,15 +12,20 @@ import { messageId, type Id } from "../model/identifiers.ts";
 import type { EventSource } from "../model/incoming-event.ts";
 import { aimedRule } from "../model/rule-aim.ts";
 import type { RuleMatch, RuleSet } from "../model/rule-match.ts";
+import { TextRoom } from "../model/text-room.ts";
 import type { WaitingEvent } from "./waiting-events.ts";
 
 export interface IdentifiedEvent extends WaitingEvent {
   readonly id: Id;
 }
 
-export interface MatchedEvent {
+/** An event whose trigger is known and enabled. */
+export interface ServedEvent {
   readonly waiting: IdentifiedEvent;
   readonly trigger: TriggerDefinition;
+}
+
+export interface MatchedEvent extends ServedEvent {
   readonly matches: readonly RuleMatch[];
 }
 
@@ -34,31 +39,34 @@ export interface PreparedBatch {
   readonly events: readonly PreparedEvent[];
 }
 
-export function matchEvent(
-  waiting: IdentifiedEvent,
-  trigger: TriggerDefinition,
-  rules: RuleSet,
-): MatchedEvent {
+/** @throws TooMuchTextError */
+export function matchEvent({ waiting, trigger }: ServedEvent, rules: RuleSet, room: TextRoom): MatchedEvent {
   const { event, id } = waiting;
-  const matches = rules.match({
+  const facts = {
     id,
     triggerRef: event.triggerRef,
     payload: event.payload,
     sourceRef: event.source?.sensorRef ?? null,
     occurredAt: event.occurredAt?.toISOString() ?? null,
     triggerInstanceId: event.triggerInstanceId,
-  });
-  return { waiting, trigger, matches };
+  };
+  return { waiting, trigger, matches: rules.match(facts, room) };
 }
 
-/** @param enforcementIds as many ids as the events have matches */
+export interface BatchFacts {
+  /** As many ids as the events have matches. */
+  readonly enforcementIds: readonly Id[];
+  readonly revision: Id;
+  readonly installationId: string;
+}
+
+/** @throws TooMuchTextError, or JavaScript's own RangeError for one match alone */
 export function prepareBatch(
   matched: readonly MatchedEvent[],
-  enforcementIds: readonly Id[],
-  revision: Id,
-  installationId: string,
+  { enforcementIds, revision, installationId }: BatchFacts,
 ): PreparedBatch {
   const sources = new Sources();
+  const room = new TextRoom();
   const eventTexts: string[] = [];
   const matchTexts: string[] = [];
   const events: PreparedEvent[] = [];
@@ -71,7 +79,9 @@ export function prepareBatch(
     const ownIds = enforcementIds.slice(enforcementIdsUsed, enforcementIdsUsed + matches.length);
     enforcementIdsUsed += matches.length;
     for (const [index, match] of matches.entries()) {
-      matchTexts.push(matchText(match, ownIds[index] ?? "", waiting.id, installationId));
+      const text = matchText(match, ownIds[index] ?? "", waiting.id, installationId);
+      room.take(text.length);
+      matchTexts.push(text);
     }
     events.push({ ...each, configJson: source.configJson, enforcementIds: ownIds });
   }

@@ -4,6 +4,7 @@
 import type { TriggerDefinition } from "./definitions.ts";
 import type { Id } from "./identifiers.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
+import type { TextRoom } from "./text-room.ts";
 
 /** What conditions and templates may look at. */
 export interface EventFacts {
@@ -32,8 +33,13 @@ export interface RuleSet {
   /** The value of rule_revision these were read at. */
   readonly revision: Id;
   trigger(ref: string): TriggerDefinition | undefined;
-  /** Every enabled, valid rule that matches, in order of rule id. Total: never throws. */
-  match(event: EventFacts): readonly RuleMatch[];
+  /**
+   * Every enabled, valid rule that matches, in order of rule id.
+   *
+   * @param room for the texts that their templates make; some of its own unless told
+   * @throws TooMuchTextError
+   */
+  match(event: EventFacts, room?: TextRoom): readonly RuleMatch[];
 }
 
 export interface RuleSource {

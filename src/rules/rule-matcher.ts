@@ -14,6 +14,7 @@ import { messageId, type Id } from "../model/identifiers.ts";
 import type { JsonObject, JsonValue } from "../model/json.ts";
 import { aimAt } from "../model/rule-aim.ts";
 import type { EventFacts, RuleMatch, RuleSource } from "../model/rule-match.ts";
+import { TextRoom } from "../model/text-room.ts";
 import { compileRule, matchOf, type RuleText } from "../model/rules/compiled-rule.ts";
 
 export interface RuleMatcherOptions {
@@ -76,7 +77,9 @@ export class RuleMatcher {
   async createEnforcement(rule: RuleText, eventId: Id): Promise<Id | undefined> {
     const event = await rowOf(this.#options.database, getEvent, { id: eventId });
     if (event === undefined) return undefined;
-    const matches = [matchOf(usable(compileRule(rule, new PredicateTable())), factsOf(event, null))];
+    const matches = [
+      matchOf(usable(compileRule(rule, new PredicateTable())), factsOf(event, null), new TextRoom()),
+    ];
     await this.#store(eventId, matches, null);
     const [id] = await this.#storedIds(eventId, matches);
     return id;

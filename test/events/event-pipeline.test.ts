@@ -9,6 +9,8 @@ import { EventPipeline } from "../../src/events/event-pipeline.ts";
 import { ReservedIds } from "../../src/events/reserved-ids.ts";
 import type { OutgoingMessage } from "../../src/messaging/message-transport.ts";
 import type { EventSource, IncomingEvent } from "../../src/model/incoming-event.ts";
+import type { RuleSource } from "../../src/model/rule-match.ts";
+import { openRuleSource } from "../../src/rules/rule-source.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { systemClock } from "../../src/time/clock.ts";
@@ -50,12 +52,16 @@ interface RunningPipeline extends AsyncDisposable {
   readonly metrics: Metrics;
 }
 
-async function startPipeline(database: Queryable, outlet?: Partial<MessageOutlet>): Promise<RunningPipeline> {
+async function startPipeline(
+  database: Queryable,
+  outlet?: Partial<MessageOutlet>,
+  rules?: RuleSource,
+): Promise<RunningPipeline> {
   const sent: OutgoingMessage[] = [];
   const metrics = createMetrics({ version: "test", withProcess: false });
   const pipeline = new EventPipeline({
     database,
-    rules: await matchEverything(fresh.database),
+    rules: rules ?? (await matchEverything(fresh.database)),
     outlet: {
       room: async () => instance,
       send: (messages) => sent.push(...messages),
@@ -294,6 +300,31 @@ test("an event that the database cannot hold is refused alone", async () => {
   expect(outcomes[13]?.kind).toBe("refused");
   expect((await running.pipeline.accept(tick({ payload: { text: "\u0000" } }))).kind).toBe("refused");
   expect((await running.pipeline.accept(tick({ checkpoint: "\ud800" }))).kind).toBe("refused");
+});
+
+test.each([
+  ["written into texts", { m: "of {{ event.payload.x }} ".repeat(40) }],
+  ["taken whole", Object.fromEntries(Array.from({ length: 40 }, (_, n) => [n, "{{ event.payload }}"]))],
+])("an event of which rules make too much is refused alone: %s", async (_, actionParams) => {
+  const { database } = fresh;
+  await insertRule(database, { ref: "demo.wordy", triggerRef: "demo.tick", actionParams });
+  const rules = await openRuleSource({
+    database,
+    intervalMs: 60_000,
+    logger: silentLogger,
+    clock: systemClock,
+    random: () => 0,
+  });
+  await using running = await startPipeline(database, {}, rules);
+
+  const sizes = [1, 15_000_000, 1, 1_000_000, 1_000_000, 1];
+  const outcomes = await Promise.all(
+    sizes.map((length) => running.pipeline.accept(tick({ payload: { x: "y".repeat(length) } }))),
+  );
+
+  // Two of a million are too much for one batch, and not each for itself.
+  expect(outcomes.map(({ kind }) => kind)).toEqual(sizes.map((n) => (n > 5e6 ? "refused" : "stored")));
+  expect(outcomes[1]).toMatchObject({ reason: expect.stringContaining("67108864 characters") });
 });
 
 test("an event of an unknown or disabled trigger is refused with the reason; a trigger made a moment ago is found", async () => {

@@ -90,12 +90,14 @@ test("the example of EventCreated is what an event of such a trigger and sensor 
   };
   const installationId = "0b5ab3f2-6f7c-4c42-9a53-64b0e0f20c11";
 
-  const { events } = prepareBatch([{ waiting, trigger, matches: [] }], [], "1", installationId);
+  const facts = { enforcementIds: [], revision: "1", installationId };
+
+  const { events } = prepareBatch([{ waiting, trigger, matches: [] }], facts);
   const [message] = events.flatMap((event) => messagesOf(event, new Date(0), installationId));
 
   expect(JSON.parse(String(message?.body))).toMatchObject({ payload: example });
   const withoutSensor = { ...waiting, event: { ...waiting.event, source: null } };
-  const [bare] = prepareBatch([{ waiting: withoutSensor, trigger, matches: [] }], [], "1", "").events;
+  const [bare] = prepareBatch([{ waiting: withoutSensor, trigger, matches: [] }], facts).events;
   expect(JSON.parse(bare?.configJson ?? "null")).toMatchObject({ sensor: null });
 });
 

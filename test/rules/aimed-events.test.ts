@@ -6,6 +6,7 @@ import { RuleMatcher } from "../../src/rules/rule-matcher.ts";
 import { openRuleSource } from "../../src/rules/rule-source.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";
+import { TextRoom } from "../../src/model/text-room.ts";
 import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
@@ -53,12 +54,16 @@ test.each([
       id: "1",
     };
 
-    const matched = matchEvent(waiting, trigger, set);
+    const matched = matchEvent({ waiting, trigger }, set, new TextRoom());
     const ids = await rowOf(database, reserveIds, {
       sequence: "enforcement_id_seq",
       count: matched.matches.length,
     });
-    const { toStore } = prepareBatch([matched], ids?.ids ?? [], set.revision, installationId);
+    const { toStore } = prepareBatch([matched], {
+      enforcementIds: ids?.ids ?? [],
+      revision: set.revision,
+      installationId,
+    });
     await rowOf(database, storeBatch, { ...toStore, publisherInstance: null });
 
     const stored = await rowOf(database, getEvent, { id: "1" });

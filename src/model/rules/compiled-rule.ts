@@ -5,6 +5,7 @@ import { invalid, valid, type Decoded } from "../decoded.ts";
 import type { Id } from "../identifiers.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
 import type { EventFacts, RuleMatch } from "../rule-match.ts";
+import type { TextRoom } from "../text-room.ts";
 import { compileTemplates, type Template } from "../templates/template.ts";
 import { conjunctsOf, type Conjunct } from "./conjunct.ts";
 
@@ -54,14 +55,18 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
   });
 }
 
-/** What a match of this rule with this event is recorded as. Does not ask whether the conditions hold. */
-export function matchOf(rule: CompiledRule, event: EventFacts): RuleMatch {
+/**
+ * What a match of this rule with this event is recorded as. Does not ask whether the conditions hold.
+ *
+ * @throws TooMuchTextError
+ */
+export function matchOf(rule: CompiledRule, event: EventFacts, room: TextRoom): RuleMatch {
   const { id, ref, conditions, config } = rule;
   return {
     ruleId: id,
     ruleRef: ref,
     condition: conditions.combination,
     conditions: conditions.listed,
-    config: config.kind === "constant" ? config.value : config.render({ event, rule }),
+    config: config.kind === "constant" ? config.value : config.render({ event, rule, room }),
   };
 }

@@ -13,6 +13,7 @@ import type { TriggerDefinition } from "../definitions.ts";
 import type { Id } from "../identifiers.ts";
 import { aimedRule } from "../rule-aim.ts";
 import type { EventFacts, RuleMatch, RuleSet } from "../rule-match.ts";
+import { TextRoom } from "../text-room.ts";
 import { compileRule, matchOf, type CompiledRule, type RuleText } from "./compiled-rule.ts";
 import { indexRules } from "./rule-filing.ts";
 import { findRules, type RuleIndex } from "./rule-index.ts";
@@ -98,9 +99,9 @@ export class CompiledRuleSet implements RuleSet {
     return this.#triggers.get(ref);
   }
 
-  match(event: EventFacts): readonly RuleMatch[] {
+  match(event: EventFacts, room: TextRoom = new TextRoom()): readonly RuleMatch[] {
     const rules = this.#byTrigger.get(event.triggerRef);
-    return rules === undefined ? [] : found(rules, event).map((rule) => matchOf(rule, event));
+    return rules === undefined ? [] : found(rules, event).map((rule) => matchOf(rule, event, room));
   }
 }
 

@@ -9,11 +9,13 @@ import type { Id } from "../identifiers.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 import { nearestName } from "../nearest-name.ts";
 import type { EventFacts } from "../rule-match.ts";
+import type { TextRoom } from "../text-room.ts";
 
 /** What a rule's templates look at while one event is matched. */
 export interface TemplateScope {
   readonly event: EventFacts;
   readonly rule: { readonly id: Id; readonly ref: string; readonly triggerParams: JsonObject };
+  readonly room: TextRoom;
 }
 
 /** The value in this scope; undefined when there is none. */

@@ -94,8 +94,11 @@ function compileText(text: string, path: string, reading: Reading): Template {
   }
   return {
     kind: "rendered",
-    render: (scope) =>
-      pieces.map((piece) => (typeof piece === "string" ? piece : written(piece(scope)))).join(""),
+    render: (scope) => {
+      const texts = pieces.map((piece) => (typeof piece === "string" ? piece : written(piece(scope))));
+      for (const { length } of texts) scope.room.take(length);
+      return texts.join("");
+    },
   };
 }
 

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { JsonObject, JsonValue } from "../../../src/model/json.ts";
 import { compileTemplates, render } from "../../../src/model/templates/template.ts";
+import { TextRoom, TooMuchTextError } from "../../../src/model/text-room.ts";
 import { eventFacts } from "../rules/generated-rules.ts";
 
 const scope = {
@@ -127,15 +128,26 @@ test("never throws, whatever the parameters and the payload", () => {
         return;
       }
       const event = eventFacts({ payload: JSON.parse(JSON.stringify({ x })) });
-      const rendered = render(compiled.value, { ...scope, event });
+      const rendered = render(compiled.value, { ...scope, event, room: new TextRoom() });
       if (!text.includes("{{")) expect(rendered).toEqual({ text });
     }),
     { numRuns: 2_000 },
   );
 });
 
+test("texts are bounded all together, before they are made", () => {
+  const twice = compileTemplates({ a: "{{ event.payload.x }}!", b: "{{ event.payload.x }}!" }, "p");
+  if (twice.kind === "invalid") throw new Error(twice.problem);
+  const event = eventFacts({ payload: { x: "12345" } });
+  const within = (characters: number): unknown =>
+    render(twice.value, { ...scope, event, room: new TextRoom(characters) });
+
+  expect(within(12)).toEqual({ a: "12345!", b: "12345!" });
+  expect(() => within(11)).toThrow(TooMuchTextError);
+});
+
 function renderAll(params: JsonObject): JsonObject {
   const compiled = compileTemplates(params, "action_params");
   if (compiled.kind === "invalid") throw new Error(compiled.problem);
-  return render(compiled.value, scope);
+  return render(compiled.value, { ...scope, room: new TextRoom() });
 }
