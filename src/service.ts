@@ -2,7 +2,7 @@
  * The sensor service: opens its parts, wires them, and closes them in reverse.
  *
  *   created ──start()──▶ registered ──▶ at work ──stop()──▶ stopped
- *                └────────────┴── stop() ends a start half done, too
+ *                └────────────┴── stop() ends a start half done, too, and waits for its end
  *
  * What a part is and does stands at the top of its own file; here, and in `service/`, is only who is given
  * to whom, and in which order they come and go. Sensors stop first, their last events are stored, the assignments
@@ -21,12 +21,16 @@ import type { SensorServiceParts } from "./service/working-parts.ts";
 
 /** How long all of the end may take beyond `sensor.shutdown_timeout`: enough for its steps, not for a dead socket at each. */
 const stopLimitMs = 20_000;
+/** How long of that for what a start was just opening, and then closes again itself. */
+const startEndLimitMs = 8_000;
 
 export class SensorService {
   readonly activity = new Activity();
   /** Rejects when the service cannot go on; whoever started it then stops it. */
   readonly failure: Promise<never>;
   readonly #context: ServiceContext;
+  readonly #stopping = new AbortController();
+  #starting: Promise<SensorServiceParts> | undefined;
 
   constructor(options: SensorServiceOptions) {
     const { promise, reject } = Promise.withResolvers<never>();
@@ -36,6 +40,7 @@ export class SensorService {
     this.#context = {
       options,
       lifetime: new Lifetime(reject),
+      stopping: this.#stopping.signal,
       activity: this.activity,
       fail: reject,
       instance: randomUUID(),
@@ -50,6 +55,11 @@ export class SensorService {
    * @throws OperatorError for what an operator can mend; `stop` is still due
    */
   async start(): Promise<SensorServiceParts> {
+    this.#starting = this.#open();
+    return await this.#starting;
+  }
+
+  async #open(): Promise<SensorServiceParts> {
     const worker = await openRegisteredWorker(this.#context);
     const { openWorkingParts } = await import("./service/working-parts.ts");
     return openWorkingParts(this.#context, worker);
@@ -57,9 +67,8 @@ export class SensorService {
 
   /** Stops sensors, stores and publishes what is left, deregisters and closes. Bounded in time. */
   async stop(): Promise<void> {
-    const { options, lifetime } = this.#context;
-    const { config, logger } = options;
-    const closing = lifetime[Symbol.asyncDispose]();
+    const { config, logger } = this.#context.options;
+    const closing = this.#close();
     if (await settlesWithin(closing, config.sensor.shutdown_timeout * 1_000 + stopLimitMs)) {
       await closing;
       return;
@@ -68,5 +77,14 @@ export class SensorService {
       {},
       "could not end everything in time, and leave it: the leases run out by themselves, and others send the messages",
     );
+  }
+
+  async #close(): Promise<void> {
+    this.#stopping.abort();
+    try {
+      await this.#context.lifetime[Symbol.asyncDispose]();
+    } finally {
+      if (this.#starting !== undefined) await settlesWithin(this.#starting, startEndLimitMs);
+    }
   }
 }

@@ -68,7 +68,7 @@ async function openMigratedDatabase({ options, lifetime }: ServiceContext): Prom
 }
 
 async function verifiedRuntimes(
-  { options, clock }: ServiceContext,
+  { options, stopping, clock }: ServiceContext,
   database: Database,
 ): Promise<SensorRuntimes> {
   const { config, environment, detectedInterpreters, runtimesFromEnvironment, logger } = options;
@@ -83,7 +83,7 @@ async function verifiedRuntimes(
     clock,
     logger,
   });
-  await runtimes.verify(new AbortController().signal);
+  await runtimes.verify(stopping);
   return runtimes;
 }
 

@@ -23,6 +23,8 @@ export interface SensorServiceOptions {
 export interface ServiceContext {
   readonly options: SensorServiceOptions;
   readonly lifetime: Lifetime;
+  /** Aborted when the service is to stop, for what a start waits for. */
+  readonly stopping: AbortSignal;
   readonly activity: Activity;
   /** Ends the service: it cannot go on. */
   readonly fail: (reason: unknown) => void;

@@ -1,11 +1,12 @@
 /** The agent as a process of its own, against a real database. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
+import { isRunning } from "../../scripts/services/is-running.ts";
 import { query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { programDirectory } from "../support/program-directory.ts";
@@ -43,6 +44,42 @@ test("a signal while interpreters are probed ends the start before anything is o
   expect(agent.said()).toBe("");
   // Not even the embedded database's folder.
   expect(readdirSync(agent.directory)).toEqual([]);
+});
+
+test("a signal while a runtime is verified ends the start, and the command with it", async () => {
+  await using fresh = await freshDatabase();
+  const programs = programDirectory();
+  programs.script(
+    "tool",
+    'echo $$ > "${0%/*}/asked.new"; mv "${0%/*}/asked.new" "${0%/*}/asked"; exec sleep 60',
+  );
+  programs.link("mv", "/bin/mv");
+  programs.link("sleep", "/bin/sleep");
+  await query(
+    fresh.database,
+    `insert into runtime (ref, runtime_type, name, distributions)
+     values ('my.sensor.tool', 'sensor', 'Tool', '{"verification": {"commands": [{"binary": "tool"}]}}')`,
+  );
+  const agent = startAgent(fresh.url, "sensor-hasty", programs.path);
+  const asked = join(programs.path, "asked");
+  await expect.poll(() => existsSync(asked), { timeout: 20_000 }).toBe(true);
+
+  agent.child.kill("SIGTERM");
+
+  expect(await agent.exitCode()).toBe(0);
+  expect(isRunning(Number(readFileSync(asked, "utf8")))).toBe(false);
+});
+
+test("a signal while the embedded database is made leaves it closed", async () => {
+  const agent = startAgent(undefined, "sensor-hasty");
+  const data = join(agent.directory, "data");
+  await expect.poll(() => existsSync(join(data, "lock")), { timeout: 20_000, interval: 1 }).toBe(true);
+
+  agent.child.kill("SIGTERM");
+
+  expect(await agent.exitCode()).toBe(0);
+  expect(readdirSync(data)).not.toContain("lock");
+  expect(readdirSync(data).filter((name) => name.includes("creating"))).toEqual([]);
 });
 
 // Goal: whenever the stop comes, the start ends in order.
