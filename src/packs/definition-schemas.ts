@@ -126,6 +126,11 @@ export function folderOf(kind: Kind): string {
   return `${kind}s`;
 }
 
+/** Whether a file of that name is read, in a folder that is. */
+export function isDefinitionFile(name: string): boolean {
+  return /\.ya?ml$/.test(name);
+}
+
 /** Other names for a field, from older packs and from the columns' own names. */
 export const fieldAliases: Readonly<
   Record<keyof typeof definitionSchemas, Readonly<Record<string, string>>>

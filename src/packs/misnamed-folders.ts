@@ -3,12 +3,12 @@
  *
  * Nobody reads such a folder, so what it defines would be missing, and what an earlier load made of it
  * would be removed, checkpoints and all. One edit is the limit: at two, innocent words such as `options`
- * resemble `actions`.
+ * resemble `actions`. At one there is still `roles`, so a folder that holds nothing to read is left alone.
  */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { distance } from "fastest-levenshtein";
-import { folderOf, kinds } from "./definition-schemas.ts";
+import { folderOf, isDefinitionFile, kinds } from "./definition-schemas.ts";
 import type { PackProblem } from "./pack-problem.ts";
 
 const folders: readonly string[] = kinds.map(folderOf);
@@ -31,17 +31,20 @@ export async function misnamedFolders(directory: string): Promise<readonly PackP
   const problems: PackProblem[] = [];
   for (const name of names.toSorted()) {
     const meant = folders.find((folder) => distance(name.toLowerCase(), folder) <= 1);
-    if (meant === undefined || meant === name || !(await isFolder(join(directory, name)))) continue;
+    if (meant === undefined || meant === name || !(await mayDefine(join(directory, name)))) continue;
     problems.push(
       problemOf(
-        `has a folder ${name}, which nobody reads; call it ${meant}, or something that does not resemble it`,
+        `has a folder ${name}, whose YAML files nobody reads; call it ${meant}, or something that does not resemble it`,
       ),
     );
   }
   return problems;
 }
 
-async function isFolder(path: string): Promise<boolean> {
+/** Whether it is a folder with files that would be read; one that cannot be looked into counts as such. */
+async function mayDefine(path: string): Promise<boolean> {
   const found = await stat(path).catch(() => undefined); // A link to nothing is no folder either.
-  return found?.isDirectory() ?? false;
+  if (found === undefined || !found.isDirectory()) return false;
+  const names = await readdir(path).catch(() => undefined);
+  return names === undefined || names.some(isDefinitionFile);
 }

@@ -6,7 +6,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { columns, completeDefinition, type DefinitionReport, type PackContext } from "./definition.ts";
 import { readDefinition, type FileReport } from "./definition-file.ts";
-import { folderOf, kinds, type Kind } from "./definition-schemas.ts";
+import { folderOf, isDefinitionFile, kinds, type Kind } from "./definition-schemas.ts";
 import { misnamedFolders } from "./misnamed-folders.ts";
 import { ownRef } from "./names.ts";
 import type { Definition, Pack } from "./pack.ts";
@@ -138,7 +138,7 @@ async function readText(directory: string, file: string): Promise<Text> {
 
 async function yamlNames(folder: string): Promise<readonly string[]> {
   try {
-    return (await readdir(folder)).filter((name) => /\.ya?ml$/.test(name)).toSorted();
+    return (await readdir(folder)).filter(isDefinitionFile).toSorted();
   } catch (error) {
     if (isMissing(error)) return []; // A pack need not define every kind.
     throw error;

@@ -266,7 +266,7 @@ test.each([
   ["trigers", "triggers"],
 ])("a folder %s is refused, since %s is read", async (name, meant) => {
   expect(await problems({ [`${name}/clock.yaml`]: "ref: clock\n" })).toEqual([
-    `null:1 - has a folder ${name}, which nobody reads; call it ${meant}, or something that does not resemble it`,
+    `null:1 - has a folder ${name}, whose YAML files nobody reads; call it ${meant}, or something that does not resemble it`,
   ]);
 });
 
@@ -280,6 +280,16 @@ test("a link to a misnamed folder is refused too, and a mistake in pack.yaml doe
       { file: "pack.yaml", field: "ref" },
     ],
   });
+});
+
+test("a folder called nearly like one that is read may hold anything that would not be read there", async () => {
+  const { warnings } = await accepted({
+    "roles/web/tasks/main.yml": "- name: install\n",
+    "roles/README.md": "of another program\n",
+    "sensor/clock.rb": "puts 1\n",
+  });
+
+  expect(warnings).toEqual([]);
 });
 
 test("folders for other purposes may lie in a pack, and files with any name", async () => {
