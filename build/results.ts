@@ -2,12 +2,15 @@
  * What a build leaves behind is for everybody, whatever the builder's umask: an image takes over the modes of
  * the files that it is made from, and runs as another user.
  */
-import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { chmod, writeFile } from "node:fs/promises";
+import { makeDirectory } from "../src/files/make-directory.ts";
 
-/** A folder that is there already keeps its mode: it may be anybody's. */
+/**
+ * With the missing ones above it, or nobody else would reach it. One that is there already keeps its mode: it
+ * may be anybody's.
+ */
 export async function makeFolderForEverybody(path: string): Promise<void> {
-  const made = await mkdir(path, { recursive: true });
-  if (made !== undefined) await chmod(path, 0o755);
+  await makeDirectory(path, 0o755);
 }
 
 export async function writeForEverybody(path: string, content: string | Buffer, mode = 0o644): Promise<void> {

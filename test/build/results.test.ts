@@ -9,7 +9,8 @@ test("everybody may use what is built under any umask, in place of whatever was 
   await using workspace = await mkdtempDisposable(join(tmpdir(), "attune-build-"));
   const umask = process.umask(0o077);
   onTestFinished(() => void process.umask(umask));
-  const folder = join(workspace.path, "dist");
+  const above = join(workspace.path, "out");
+  const folder = join(above, "dist");
   const inFolder = (name: string): string => join(folder, name);
 
   await makeFolderForEverybody(folder);
@@ -19,6 +20,7 @@ test("everybody may use what is built under any umask, in place of whatever was 
   await writeChecksums(folder);
 
   const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
+  expect(await modeOf(above)).toBe(0o755);
   expect(await modeOf(folder)).toBe(0o755);
   expect(await modeOf(inFolder("program"))).toBe(0o755);
   expect(await modeOf(inFolder("earlier"))).toBe(0o644);
