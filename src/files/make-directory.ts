@@ -13,7 +13,8 @@ export async function makeDirectory(path: string, mode?: number): Promise<void> 
   if (await isDirectory(path)) return;
   if (dirname(path) !== path) await makeDirectory(dirname(path), mode);
   try {
-    await mkdir(path);
+    // Narrow from the first moment; the umask may have taken more than the mode says.
+    await mkdir(path, { mode });
     if (mode !== undefined) await chmod(path, mode);
   } catch (error) {
     // Somebody else may have made it meanwhile.
