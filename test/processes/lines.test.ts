@@ -66,10 +66,13 @@ test("a line too long or not UTF-8 is reported with its length and does not dist
   );
 });
 
+// Goal: neither the chunks are kept, nor copies of them.
+// Method: ask for each chunk, and count the bytes of all buffers before and after.
 test("10 MB without a newline are skipped in bounded memory and reported with their beginning", async () => {
   const splitter = new LineSplitter(1 << 20);
   const chunkBytes = 64 * 1024;
   const chunks: WeakRef<ArrayBufferLike>[] = [];
+  const bytesBefore = bufferBytes();
 
   for (let pushed = 0; pushed < 160; pushed += 1) {
     const chunk = Buffer.alloc(chunkBytes, "x");
@@ -77,13 +80,22 @@ test("10 MB without a newline are skipped in bounded memory and reported with th
     expect(splitter.push(chunk)).toEqual([]);
   }
   await nextTurn(); // What a WeakRef was made of lives until the turn ends.
-  collectGarbage();
+  const bytesAfter = bufferBytes();
 
   // The last one may still be known to the loop above.
   expect(chunks.filter((chunk) => chunk.deref() !== undefined).length).toBeLessThanOrEqual(1);
+  // A line of 1 MB may be held; the limit lies far from that and from all 10.
+  expect(bytesAfter - bytesBefore).toBeLessThan((160 * chunkBytes) / 2);
   const lines = splitter.push(Buffer.from("\nnext\n"));
   expect(lines).toEqual([{ kind: "too-long", bytes: 160 * chunkBytes, excerpt: "x".repeat(200) }, "next"]);
 });
+
+/** The bytes of all buffers in use: the second collection waits until those that the first found are freed. */
+function bufferBytes(): number {
+  collectGarbage();
+  collectGarbage();
+  return process.memoryUsage().arrayBuffers;
+}
 
 function collectGarbage(): void {
   setFlagsFromString("--expose-gc");
