@@ -25,13 +25,15 @@ test("a reader that has seen enough is no failure", () => {
 // Method: the pipe is made so by its other user, Python; the report is longer than it holds.
 test("a slow reader of a pipe that does not block gets all of it", async () => {
   const program = `
-    import array, fcntl, os, subprocess, sys, termios
+    import array, fcntl, os, subprocess, sys, termios, time
     read, write = os.pipe()
     os.set_blocking(write, False)
     agent = subprocess.Popen(sys.argv[1:], stdout=write)
     os.close(write)
+    capacity = fcntl.fcntl(read, fcntl.F_GETPIPE_SZ)
     waiting = array.array("i", [0])
-    while waiting[0] < 65536:
+    while waiting[0] < capacity and agent.poll() is None:
+        time.sleep(0.01)
         fcntl.ioctl(read, termios.FIONREAD, waiting)
     total = 0
     while chunk := os.read(read, 65536):
@@ -40,7 +42,10 @@ test("a slow reader of a pipe that does not block gets all of it", async () => {
   const script = `import { writeToStandardOutput } from ${JSON.stringify(`${repositoryRoot}/src/agent/standard-output.ts`)};
     writeToStandardOutput("x".repeat(1_000_000));`;
   const args = [process.execPath, "--input-type=module", "--eval", script];
-  const child = spawn("python3", ["-c", program.replaceAll("\n    ", "\n"), ...args]);
+  const child = spawn("python3", ["-c", program.replaceAll("\n    ", "\n"), ...args], {
+    timeout: 20_000,
+    killSignal: "SIGKILL",
+  });
 
   expect(await text(child.stdout)).toBe("1000000 0\n");
 });
