@@ -5,14 +5,13 @@
  * adds the version: one that hangs, fails or says nothing is reported all the same, since what a
  * sensor needs is the interpreter and not its version command.
  *
- * As many are asked at once as there are processors to answer: one that hangs holds up no other, and asking
- * more at once would only take memory.
+ * Several are asked at once, so that one that hangs holds up no other.
  */
-import { availableParallelism } from "node:os";
 import pMap from "p-map";
 import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
 import { versionInOutput } from "../model/version-output.ts";
-import { runCommand, type CommandResult } from "../processes/run-command.ts";
+import type { CommandResult } from "../processes/run-command.ts";
+import { askedAtOnceMax } from "./asked-at-once.ts";
 import { findExecutable, ownExecutable, type ExecutableLookup } from "./executable-lookup.ts";
 import { probeEnvironment } from "./probe-environment.ts";
 
@@ -65,8 +64,9 @@ export async function detectInterpreters({
 }: DetectionOptions): Promise<readonly DetectedInterpreter[]> {
   const lookup = { path: environment["PATH"], ownExecutable: own };
   const probe = { lookup, env: probeEnvironment(environment), timeoutMs, signal };
-  const concurrency = availableParallelism();
-  const found = await pMap(candidates, (candidate) => detect(candidate, probe), { concurrency });
+  const found = await pMap(candidates, (candidate) => detect(candidate, probe), {
+    concurrency: askedAtOnceMax,
+  });
   return found.filter((interpreter) => interpreter !== undefined);
 }
 
@@ -80,14 +80,21 @@ async function detect(
     const path = findExecutable(binary, lookup);
     if (path === undefined) continue;
     const command = { file: path, args, env, timeoutMs, outputBytesMax: 64 * 1024 };
+    // Only now: an image without interpreters does not pay for what starts programs.
+    const { runCommand } = await import("../processes/run-command.ts");
     const result = await runCommand(command, signal);
-    if (result.kind === "unstarted") continue;
+    if (result.kind === "unstarted" && !isOwnShortage(result.cause)) continue;
     return { name: candidate.name, path, version: versionSaid(result) };
   }
   return undefined;
 }
 
-function versionSaid(result: Exclude<CommandResult, { kind: "unstarted" }>): string | null {
+/** Whether it is we who lack files, processes or memory: the interpreter is there for all we know. */
+function isOwnShortage({ code }: NodeJS.ErrnoException): boolean {
+  return code === "EMFILE" || code === "ENFILE" || code === "EAGAIN" || code === "ENOMEM";
+}
+
+function versionSaid(result: CommandResult): string | null {
   // Numbers in a complaint are not a version: a shell that knows no --version exits with 2.
   if (result.kind !== "exited" || result.code !== 0) return null;
   return versionInOutput(result.stdout) ?? versionInOutput(result.stderr);

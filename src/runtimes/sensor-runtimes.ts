@@ -10,6 +10,7 @@
  * only at the end of a step, as a whole.
  */
 import { isDeepStrictEqual } from "node:util";
+import pMap from "p-map";
 import { backoffDelayMs } from "../model/backoff.ts";
 import type { RuntimeDefinition } from "../model/definitions.ts";
 import {
@@ -35,6 +36,7 @@ import {
 } from "../database/statements/runtimes.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
+import { askedAtOnceMax } from "./asked-at-once.ts";
 import { runtimeFingerprint } from "./runtime-fingerprint.ts";
 import { assumeRuntime, binariesOf, verifyRuntime, type RuntimeMachine } from "./runtime-verification.ts";
 
@@ -64,9 +66,6 @@ export interface SensorRuntimesOptions {
   readonly clock: Clock;
   readonly logger: Logger;
 }
-
-/** How many runtimes are verified at once: enough that one that hangs holds up few others. */
-const concurrency = 4;
 
 export class SensorRuntimes {
   readonly #options: SensorRuntimesOptions;
@@ -149,13 +148,11 @@ export class SensorRuntimes {
 
     const found: KeptVerification[] = [];
     const judged: JudgedRuntime[] = [];
-    for (let start = 0; start < definitions.length; start += concurrency) {
-      const group = definitions.slice(start, start + concurrency);
-      const verdicts = group.map((definition) => this.#judge(definition, kept.get(definition.ref), signal));
-      for (const { runtime, fresh } of await Promise.all(verdicts)) {
-        judged.push(runtime);
-        if (fresh !== undefined) found.push(fresh);
-      }
+    const judge = (definition: RuntimeDefinition) =>
+      this.#judge(definition, kept.get(definition.ref), signal);
+    for (const { runtime, fresh } of await pMap(definitions, judge, { concurrency: askedAtOnceMax })) {
+      judged.push(runtime);
+      if (fresh !== undefined) found.push(fresh);
     }
     if (signal.aborted) return;
 
