@@ -96,6 +96,7 @@ export class Child implements AsyncDisposable {
   readonly #graceMs: number;
   readonly #marker: string | undefined;
   #isReaped = false;
+  #isGone = false;
   #killTimer: NodeJS.Timeout | undefined;
   #isAsked = false;
 
@@ -160,8 +161,11 @@ export class Child implements AsyncDisposable {
     idle.abort();
   }
 
+  /** Of a leader that has been reaped. */
   #hasRemains(): boolean {
-    return isGroupAlive(this.pid) && !existsSync(`/proc/${this.pid}`);
+    // What is gone stays gone; its number may become another's.
+    this.#isGone ||= !isGroupAlive(this.pid) || existsSync(`/proc/${this.pid}`);
+    return !this.#isGone;
   }
 
   #signal(signal: NodeJS.Signals): void {
