@@ -90,6 +90,10 @@ const startParameters = [
   "wal_sync_method=fsync",
   "-c",
   "max_wal_size=128MB",
+  // The server cannot see this process's limit. Were it reached, a new table's file would be made and not
+  // opened, and the server, having closed another, would fail over the file that it made itself.
+  "-c",
+  "max_files_per_process=192",
 ];
 
 /**

@@ -21,6 +21,7 @@ import { startEngine, type EmbeddedAssets } from "./embedded-engine.ts";
 import { maintain } from "./embedded-maintenance.ts";
 import { parameterText } from "./embedded-parameters.ts";
 import { ConnectionError } from "./errors.ts";
+import { openFilesLimit } from "./open-files-limit.ts";
 
 export interface EmbeddedOptions {
   readonly dataDirectory: string;
@@ -36,12 +37,16 @@ type Hint = (payload: string | undefined) => void;
 
 const turnMs = 5;
 
+/** The engine's own, which embedded-engine.ts bounds, and room for Node, the API and a few sensors. */
+const openFilesNeeded = 256;
+
 /** The engine itself, or a transaction in it. */
 type Runner = Pick<Transaction, "query" | "exec">;
 
 /**
  * @throws OperatorError DATA_DIRECTORY_IN_USE when another process has the directory open,
- * DATABASE_UNREACHABLE when the directory cannot be used or the database in it does not start
+ * DATABASE_UNREACHABLE when the directory cannot be used, the database in it does not start, or this process
+ * may not open as many files as it needs
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Database> {
   const { dataDirectory, schema = "attune", assets, logger, clock = systemClock } = options;
@@ -144,6 +149,7 @@ async function start(
   schema: string,
   assets: EmbeddedAssets | undefined,
 ): Promise<{ lock: Disposable; engine: PGlite }> {
+  demandOpenFiles(directory);
   using undo = new DisposableStack();
   try {
     const lock = undo.use(await lockDataDirectory(directory));
@@ -160,6 +166,18 @@ async function start(
       cause,
     });
   }
+}
+
+/** Without enough, the engine would fail later and in other words: "could not create file: File exists". */
+function demandOpenFiles(directory: string): void {
+  const limit = openFilesLimit();
+  if (limit === undefined || limit >= openFilesNeeded) return;
+  throw new OperatorError({
+    code: "DATABASE_UNREACHABLE",
+    attempt: `open the embedded database in ${directory}`,
+    reason: `it needs a limit of ${openFilesNeeded} open files, and this process has one of ${limit}`,
+    remedy: "raise the limit (ulimit -n, --ulimit nofile=, LimitNOFILE=), or set database.url",
+  });
 }
 
 async function runOn(runner: Runner, { text, values, name }: Query): Promise<{ rows: object[] }> {

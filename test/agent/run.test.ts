@@ -104,6 +104,34 @@ test.each([0, 30, 60, 100, 150, 200, 300])(
   },
 );
 
+test("64 open files are enough with a PostgreSQL server", async () => {
+  await using fresh = await freshDatabase();
+
+  const agent = startAgent(fresh.url, "sensor-narrow", undefined, { openFiles: 64 });
+
+  await expect.poll(() => agent.said(), { timeout: 20_000 }).toContain("registered worker");
+  agent.child.kill("SIGTERM");
+  expect(await agent.exitCode()).toBe(0);
+});
+
+test("256 open files are enough with the embedded database", async () => {
+  const agent = startAgent(undefined, "sensor-narrow", undefined, { openFiles: 256 });
+
+  await expect.poll(() => agent.said(), { timeout: 20_000 }).toContain("registered worker");
+  agent.child.kill("SIGTERM");
+  expect(await agent.exitCode()).toBe(0);
+});
+
+test("with fewer the embedded database is refused in one line, before anything of it is made", async () => {
+  const agent = startAgent(undefined, "sensor-narrow", undefined, { openFiles: 255 });
+
+  expect(await agent.exitCode()).toBe(1);
+  expect(agent.said()).toMatch(
+    /^attune-sensor-agent: could not open the embedded database in \S+: it needs a limit of 256 open files, and this process has one of 255; raise the limit \(ulimit -n, .*\), or set database\.url \[DATABASE_UNREACHABLE\]\n$/,
+  );
+  expect(readdirSync(agent.directory)).toEqual([]);
+});
+
 test("a second agent of one name ends with one clear line, and the first goes on", async () => {
   await using fresh = await freshDatabase();
   const first = startAgent(fresh.url, "sensor-twin");
@@ -152,13 +180,20 @@ interface Agent {
   exitCode(): Promise<number | null>;
 }
 
-function startAgent(databaseUrl: string | undefined, name: string, path?: string): Agent {
+function startAgent(
+  databaseUrl: string | undefined,
+  name: string,
+  path?: string,
+  { openFiles }: { readonly openFiles?: number } = {},
+): Agent {
   const directory = mkdtempSync(join(tmpdir(), "attune-agent-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const programs = programDirectory();
   programs.script("ruby", "echo ruby 3.1.2");
   const main = new URL("../../src/main.ts", import.meta.url).pathname;
-  const child = spawn(process.execPath, [main, "--name", name], {
+  const limited = openFiles === undefined ? [] : ["/bin/sh", "-c", `ulimit -n ${openFiles}; exec "$@"`, "sh"];
+  const [file, ...args] = [...limited, process.execPath, main, "--name", name];
+  const child = spawn(file, args, {
     cwd: directory,
     env: {
       PATH: path ?? programs.path,

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -52,6 +53,19 @@ describe("the embedded database as a database", () => {
     const settings = "select current_setting('fsync') as f, current_setting('synchronous_commit') as s";
     expect((await database.query({ text: settings })).rows).toEqual([{ f: "on", s: "on" }]);
     expect((await database.relaxed.query({ text: settings })).rows).toEqual([{ f: "on", s: "off" }]);
+  });
+
+  // Goal: the engine never reaches the limit on open files that a start demands.
+  // Method: touch more tables than that, each of which is a file and more.
+  test("however many tables are used, it keeps fewer than 192 files open", async () => {
+    const names = Array.from({ length: 300 }, (_, index) => `public.many_${index}`);
+    for (const name of names) await database.query({ text: `create table ${name} as select 1 as n` });
+    for (const name of names) await database.query({ text: `select n from ${name}` });
+
+    const open = readdirSync("/proc/self/fd").filter((fd) => linkOf(fd).startsWith(directory));
+
+    expect(open.length).toBeLessThan(192);
+    await database.query({ text: `drop table ${names.join(", ")}` });
   });
 
   test("an error does not carry the parameters", async () => {
@@ -237,4 +251,13 @@ function freshDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), "attune-embedded-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
+}
+
+/** The descriptor's file; empty if it was closed meanwhile. */
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return "";
+  }
 }
