@@ -2,6 +2,7 @@
 #ifndef ARCHITECTURE_H
 #define ARCHITECTURE_H
 
+#define SYS_dup 23
 #define SYS_ioctl 29
 #define SYS_openat 56
 #define SYS_close 57
@@ -19,7 +20,6 @@
 #define SYS_mmap 222
 #define SYS_mprotect 226
 #define SYS_wait4 260
-#define SYS_prlimit64 261
 #define SYS_memfd_create 279
 
 static inline long syscall6(long number, long a, long b, long c, long d, long e, long f) {

@@ -47,7 +47,6 @@ typedef unsigned int u32;
 #define WALL 0x40000000 /* also children that announce their end by another signal than SIGCHLD */
 #define TIOCSPGRP 0x5410
 #define PR_SET_NAME 15
-#define RLIMIT_NOFILE 7
 
 #define STDIN 0
 #define STDERR 2

@@ -76,17 +76,9 @@ static u64 load_bias(void) { return (u64)&plan - plan.link_address; }
 
 static const char *at_link_address(u64 address) { return (const char *)(address + load_bias()); }
 
-/* With fewer, Node itself aborts or crashes while it starts, and says nothing that helps. */
-#define DESCRIPTORS_MIN 32
-
 static _Noreturn void give_up_on_descriptors(long error) {
-  give_up(FEW_DESCRIPTORS, "the limit on open files is too low; raise it to 64 or more (ulimit -n)", error);
-}
-
-static void check_limit(void) {
-  u64 soft_and_hard[2];
-  long error = syscall6(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)soft_and_hard, 0, 0);
-  if (error == 0 && soft_and_hard[0] < DESCRIPTORS_MIN) give_up_on_descriptors(-EMFILE);
+  give_up(FEW_DESCRIPTORS, "it may open too few files; raise the limit to 64 or more (ulimit -n), or start it with "
+                           "fewer open", error);
 }
 
 static _Noreturn void give_up_on_memory_file(long error) {
@@ -132,10 +124,24 @@ static void provide_libraries(void) {
   }
 }
 
+/* With fewer, Node aborts or crashes while it starts, or the agent takes an interpreter for missing. */
+#define DESCRIPTORS_MIN 28
+
+/* Takes what the libraries leave of them, and gives it back: the limit does not say how many are in use. */
+static void rehearse_descriptors(void) {
+  long taken[DESCRIPTORS_MIN];
+  u64 count = 0;
+  for (; count + plan.libraries_count < DESCRIPTORS_MIN; count++) {
+    taken[count] = syscall6(SYS_dup, plan.libraries[0].descriptor, 0, 0, 0, 0, 0);
+    if (taken[count] < 0) give_up_on_descriptors(taken[count]);
+  }
+  while (count > 0) syscall6(SYS_close, taken[--count], 0, 0, 0, 0, 0);
+}
+
 /* Tries what the loader is about to do, because the loader's own words about a failure help nobody. */
 static void rehearse_opening(const struct library *library) {
   long again = syscall6(SYS_openat, AT_FDCWD, (long)at_link_address(library->path), O_CLOEXEC, 0, 0, 0);
-  if (again == -EMFILE || again == -ENFILE) give_up_on_descriptors(again);
+  if (again == -ENFILE) give_up_on_descriptors(again);
   if (again < 0)
     give_up(NO_PROC, "/proc is not mounted here, and the libraries inside this file are reached through it; mount "
                      "proc on /proc", again);
@@ -190,12 +196,12 @@ static void tell_loader(u64 *auxiliary, u64 loader_base) {
 __attribute__((used)) HIDDEN u64 prepare(u64 *stack) {
   struct start start = read_stack(stack);
   leave_process_1();
-  check_limit();
   if (auxiliary_value(start.auxiliary, AT_SECURE) == 0) set_aside(start.environment);
 
   syscall6(SYS_mprotect, (long)&plan, PLAN_ROOM, PROT_READ | PROT_WRITE, 0, 0, 0);
   provide_libraries();
   syscall6(SYS_mprotect, (long)&plan, PLAN_ROOM, PROT_READ, 0, 0, 0);
+  rehearse_descriptors();
   rehearse_opening(&plan.libraries[plan.libraries_count - 1]);
 
   u64 loader_base = map_loader(auxiliary_value(start.auxiliary, AT_PAGESZ));

@@ -10,6 +10,7 @@
 #define SYS_rt_sigaction 13
 #define SYS_rt_sigprocmask 14
 #define SYS_ioctl 16
+#define SYS_dup 32
 #define SYS_getpid 39
 #define SYS_clone 56
 #define SYS_wait4 61
@@ -19,7 +20,6 @@
 #define SYS_prctl 157
 #define SYS_exit_group 231
 #define SYS_openat 257
-#define SYS_prlimit64 302
 #define SYS_memfd_create 319
 
 static inline long syscall6(long number, long a, long b, long c, long d, long e, long f) {

@@ -21,7 +21,9 @@ describe("what the machine refuses is said in one line, with an exit code of its
 
   test.each([
     { condition: "no-memfd", code: 102, advice: "seccomp profile" },
-    { condition: "few-descriptors", code: 103, advice: "ulimit -n" },
+    { condition: "27-descriptors", code: 103, advice: "ulimit -n" },
+    { condition: "1-descriptor", code: 103, advice: "ulimit -n" },
+    { condition: "full-file-table", code: 103, advice: "ulimit -n" },
     { condition: "no-memory", code: 104, advice: "raise the container's limit" },
     { condition: "no-executable-memory", code: 105, advice: "security policy" },
   ])("$code: $condition", async ({ condition, code, advice }) => {
@@ -30,6 +32,12 @@ describe("what the machine refuses is said in one line, with an exit code of its
     expect(ended).toMatchObject({ code, stdout: "" });
     expect(ended.stderr).toMatch(/^attune-sensor-agent: could not start: .* \(errno \d+\)\n$/);
     expect(ended.stderr).toContain(advice);
+  });
+
+  test("28 free descriptors are enough, however many are in use", async () => {
+    const ended = await run(packed.confine, ["28-descriptors", packed.probe, "root", "4"]);
+
+    expect(ended).toMatchObject({ code: 0, stdout: "2.000\n" });
   });
 
   test("106: process 1 may not start a second process", async () => {
