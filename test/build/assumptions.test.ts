@@ -61,6 +61,14 @@ describe.each(["fixed", "position-independent"] as const)("a %s program", (kind)
     expect(bytes.reduce((sum, size) => sum + size, 0)).toBeLessThan(300_000);
   });
 
+  test("leaves writable what the program has writable, and nothing of its own", async () => {
+    const writable = (maps: readonly string[]): number =>
+      maps.filter((line) => line.includes(" rw") && line.endsWith("/probe")).length;
+    const { stdout: unpacked } = await run(packed.unpacked, ["maps"]);
+
+    expect(writable(await tell("maps"))).toBe(writable(unpacked.trimEnd().split("\n")));
+  });
+
   test("8: has the descriptors that it was given and no others", async () => {
     const { stdout: given } = await run(packed.unpacked, ["descriptors"]);
 
@@ -91,6 +99,12 @@ describe("a packed program", () => {
   test("7: starts with a loader whose last page was zeroed", async () => {
     // What the loader takes from that page first is the environment it prints of itself.
     const { code, stdout } = await run(packed.probe, ["root", "9"], { env: { LD_DEBUG: "all" } });
+
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "3.000\n" });
+  });
+
+  test("starts on kernels before 6.3, which do not know of files that are not executable", async () => {
+    const { code, stdout } = await run(packed.confine, ["old-kernel", packed.probe, "root", "9"]);
 
     expect({ code, stdout }).toEqual({ code: 0, stdout: "3.000\n" });
   });

@@ -25,6 +25,7 @@ describe("what the machine refuses is said in one line, with an exit code of its
     { condition: "1-descriptor", code: 103, advice: "ulimit -n" },
     { condition: "full-file-table", code: 103, advice: "ulimit -n" },
     { condition: "no-memory", code: 104, advice: "raise the container's limit" },
+    { condition: "short-files", code: 104, advice: "do not fit" },
     { condition: "no-executable-memory", code: 105, advice: "security policy" },
   ])("$code: $condition", async ({ condition, code, advice }) => {
     const ended = await run(packed.confine, [condition, packed.probe, "root", "4"]);

@@ -18,6 +18,12 @@ test("process 1 stays behind as init, and the program is its child", async () =>
   expect(stdout).toBe("2 child of 1\n");
 });
 
+test("process 1 tells itself apart by its name", async () => {
+  await using process1 = await startAwaiting([]);
+
+  await expect.poll(() => readFileSync(`/proc/${process1.pid}/comm`, "utf8")).toBe("attune-init\n");
+});
+
 test("elsewhere there is no second process", async () => {
   const { stdout } = await run(packed.probe, ["processes"]);
 
