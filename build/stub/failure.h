@@ -12,7 +12,7 @@ enum failure {
   NO_MEMFD = 102,         /* memfd_create is forbidden or unknown */
   FEW_DESCRIPTORS = 103,  /* the limit on open files is too low for what is open already */
   LITTLE_MEMORY = 104,    /* the libraries do not fit into memory */
-  NO_EXECUTABLE_MEMORY = 105, /* a security policy forbids to execute from a memfd */
+  NO_EXECUTABLE_MEMORY = 105, /* a security policy forbids to execute from a memfd, or mprotect */
   NO_FORK = 106,          /* as the first process of a container, no second one can be started */
 };
 

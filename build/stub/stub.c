@@ -25,7 +25,7 @@
  *
  * Assumptions. test/build/assumptions.test.ts has a test of each, by this number.
  *  1. A program without PT_INTERP is entered at e_entry with argc, argv, envp and the auxiliary vector on
- *     the stack, and its auxiliary vector has AT_PHDR, AT_PHNUM, AT_BASE and AT_ENTRY.
+ *     the stack, and its auxiliary vector has AT_PHDR, AT_PHNUM, AT_BASE, AT_ENTRY and AT_PAGESZ.
  *  2. The loader learns what to load from AT_PHDR, AT_PHNUM and AT_ENTRY only. It works out the load bias
  *     from PT_PHDR, and wants a PT_INTERP to call itself by: the second program header table has both.
  *  3. A DT_NEEDED with a slash in it is opened as a path. A value beyond the string table's end works.
@@ -148,13 +148,22 @@ static void rehearse_opening(const struct library *library) {
   syscall6(SYS_close, again, 0, 0, 0, 0, 0);
 }
 
+static _Noreturn void give_up_on_memory(long error) {
+  if (error == -EPERM || error == -EACCES)
+    give_up(NO_EXECUTABLE_MEMORY, "a security policy forbids to run code from memory or to change what memory is for, "
+                                  "and the libraries inside this file need both", error);
+  give_up(LITTLE_MEMORY, "the loader does not fit into memory; raise the container's limit", error);
+}
+
+static void protect_plan(u64 protection) {
+  long error = syscall6(SYS_mprotect, (long)&plan, PLAN_ROOM, (long)protection, 0, 0, 0);
+  if (is_error(error)) give_up_on_memory(error);
+}
+
 static long map_or_give_up(u64 address, u64 size, u64 protection, u64 flags, long file, u64 offset) {
   long mapped = syscall6(SYS_mmap, (long)address, (long)size, (long)protection, (long)flags, file, (long)offset);
-  if (!is_error(mapped)) return mapped;
-  if (mapped == -EPERM || mapped == -EACCES)
-    give_up(NO_EXECUTABLE_MEMORY, "a security policy forbids to run code from memory, and the libraries inside this "
-                                  "file need it", mapped);
-  give_up(LITTLE_MEMORY, "the loader does not fit into memory; raise the container's limit", mapped);
+  if (is_error(mapped)) give_up_on_memory(mapped);
+  return mapped;
 }
 
 /* Maps one segment of the loader, and zeroes what the file does not fill, to the end of its page. */
@@ -198,9 +207,9 @@ __attribute__((used)) HIDDEN u64 prepare(u64 *stack) {
   leave_process_1();
   if (auxiliary_value(start.auxiliary, AT_SECURE) == 0) set_aside(start.environment);
 
-  syscall6(SYS_mprotect, (long)&plan, PLAN_ROOM, PROT_READ | PROT_WRITE, 0, 0, 0);
+  protect_plan(PROT_READ | PROT_WRITE);
   provide_libraries();
-  syscall6(SYS_mprotect, (long)&plan, PLAN_ROOM, PROT_READ, 0, 0, 0);
+  protect_plan(PROT_READ);
   rehearse_descriptors();
   rehearse_opening(&plan.libraries[plan.libraries_count - 1]);
 

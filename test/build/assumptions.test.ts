@@ -19,13 +19,15 @@ describe.each(["fixed", "position-independent"] as const)("a %s program", (kind)
     return stdout.trimEnd().split("\n");
   };
 
-  test("1: is entered in the stub, and finds loader and entry in its auxiliary vector", async () => {
-    const [base = "", entry = "", ...maps] = await tell("auxiliary");
+  test("1: is entered in the stub, and finds loader, entry and page size in its auxiliary vector", async () => {
+    const [base = "", entry = "", page = "", ...maps] = await tell("auxiliary");
+    const { stdout: kernelsPage } = await run("/usr/bin/getconf", ["PAGESIZE"]);
     const addressIn = (line: string): number => Number.parseInt(line.split(" ")[1] ?? "", 16);
 
     expect(mappingAt(maps, addressIn(base))).toContain("memfd:ld.so");
     expect(mappingAt(maps, addressIn(entry))).toContain("r-xp");
     expect(mappingAt(maps, addressIn(entry))).toContain("/probe");
+    expect(`${page}\n`).toBe(`page ${kernelsPage}`);
   });
 
   test("2: shows the loader a table of program headers that names an interpreter", async () => {

@@ -26,7 +26,10 @@ describe("what the machine refuses is said in one line, with an exit code of its
     { condition: "full-file-table", code: 103, advice: "ulimit -n" },
     { condition: "no-memory", code: 104, advice: "raise the container's limit" },
     { condition: "short-files", code: 104, advice: "do not fit" },
+    { condition: "no-memory-to-write", code: 104, advice: "raise the container's limit" },
     { condition: "no-executable-memory", code: 105, advice: "security policy" },
+    { condition: "no-writing", code: 105, advice: "security policy" },
+    { condition: "no-read-only", code: 105, advice: "security policy" },
   ])("$code: $condition", async ({ condition, code, advice }) => {
     const ended = await run(packed.confine, [condition, packed.probe, "root", "4"]);
 
