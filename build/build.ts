@@ -6,7 +6,7 @@
  *     --out FOLDER           where to, instead of dist; the names then have no such ending
  *     --without-empty-root   try the result out right here: where namespaces may not be made, as in an image build
  */
-import { mkdtempDisposable, readFile } from "node:fs/promises";
+import { mkdir, mkdtempDisposable, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import manifest from "../package.json" with { type: "json" };
@@ -19,7 +19,7 @@ import { collectComponents } from "./components.ts";
 import { licenceText } from "./licences.ts";
 import { billOfMaterials } from "./materials.ts";
 import { findNode } from "./node-binary.ts";
-import { makeFolderForEverybody, writeForEverybody } from "./results.ts";
+import { makeFolderForEverybody, moveFiles, writeForEverybody } from "./results.ts";
 import { makeSelfContained } from "./self-contained.ts";
 import { makeSingleExecutable } from "./single-executable.ts";
 import { compileStub } from "./stub.ts";
@@ -61,7 +61,10 @@ async function buildExecutable(): Promise<void> {
   const { loader, libraries } = await findClosure(architecture, program);
   const stub = await compileStub(architecture, work.path);
   const packed = makeSelfContained({ program, stub, loader, libraries });
-  const result = join(distribution, fileName);
+  // What has not been verified gets no place in the distribution, where an earlier build may be in use.
+  const results = join(work.path, "results");
+  await mkdir(results);
+  const result = join(results, fileName);
   await writeForEverybody(result, packed, 0o755);
 
   const layerBytes = await verifyExecutable({
@@ -71,10 +74,13 @@ async function buildExecutable(): Promise<void> {
     inEmptyRoot: !values["without-empty-root"],
   });
   const components = await collectComponents({ repository, architecture, metafiles: scripts.metafiles });
-  await writeForEverybody(join(distribution, `${fileName}.licences.txt`), licenceText(components));
-  await writeForEverybody(join(distribution, `${fileName}.cdx.json`), billOfMaterials(components));
+  await writeForEverybody(join(results, `${fileName}.licences.txt`), licenceText(components));
+  await writeForEverybody(join(results, `${fileName}.cdx.json`), billOfMaterials(components));
+  await moveFiles(results, distribution);
   await writeChecksums(distribution);
-  say(`${result}: ${megabytes(packed.length)}, ${megabytes(layerBytes)} as a compressed layer`);
+  say(
+    `${join(distribution, fileName)}: ${megabytes(packed.length)}, ${megabytes(layerBytes)} as a compressed layer`,
+  );
 }
 
 function megabytes(bytes: number): string {

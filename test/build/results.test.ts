@@ -1,9 +1,20 @@
-import { chmod, mkdtempDisposable, stat, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtempDisposable,
+  readdir,
+  readFile,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { writeChecksums } from "../../build/checksums.ts";
-import { makeFolderForEverybody, writeForEverybody } from "../../build/results.ts";
+import { makeFolderForEverybody, moveFiles, writeForEverybody } from "../../build/results.ts";
 
 test("everybody may use what is built under any umask, in place of whatever was there", async () => {
   await using workspace = await mkdtempDisposable(join(tmpdir(), "attune-build-"));
@@ -34,4 +45,23 @@ test("a folder that was there keeps its mode", async () => {
   await makeFolderForEverybody(workspace.path);
 
   expect((await stat(workspace.path)).mode & 0o777).toBe(0o770);
+});
+
+test("a program that runs just now is replaced, and goes on", async () => {
+  await using workspace = await mkdtempDisposable(join(tmpdir(), "attune-build-"));
+  const [results, distribution] = [join(workspace.path, "results"), join(workspace.path, "dist")];
+  for (const folder of [results, distribution]) await mkdir(folder);
+  const program = join(distribution, "program");
+  await copyFile("/bin/sleep", program);
+  const running = spawn(program, ["60"]);
+  onTestFinished(() => void running.kill());
+  await once(running, "spawn");
+  await writeForEverybody(join(results, "program"), "newer", 0o755);
+
+  await moveFiles(results, distribution);
+
+  expect(await readFile(program, "utf8")).toBe("newer");
+  expect((await stat(program)).mode & 0o777).toBe(0o755);
+  expect(await readdir(results)).toEqual([]);
+  expect(running.exitCode).toBeNull();
 });
