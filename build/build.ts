@@ -8,10 +8,11 @@
  */
 import { mkdir, mkdtempDisposable, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import manifest from "../package.json" with { type: "json" };
-import { architectures, ownArchitecture } from "./architecture.ts";
+import { ownArchitecture } from "./architecture.ts";
 import { collectAssets } from "./assets.ts";
+import { readBuildOptions } from "./build-options.ts";
+import { BuilderError } from "./builder-error.ts";
 import { bundle } from "./bundle.ts";
 import { writeChecksums } from "./checksums.ts";
 import { findClosure } from "./closure.ts";
@@ -23,26 +24,15 @@ import { makeFolderForEverybody, moveFiles, writeForEverybody } from "./results.
 import { makeSelfContained } from "./self-contained.ts";
 import { makeSingleExecutable } from "./single-executable.ts";
 import { compileStub } from "./stub.ts";
-import { MissingFromMachine } from "./toolchain.ts";
 import { verifyExecutable } from "./verify.ts";
 
 const repository = resolve(import.meta.dirname, "..");
 
 async function buildExecutable(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      arch: { type: "string", default: process.arch },
-      out: { type: "string" },
-      "without-empty-root": { type: "boolean", default: false },
-    },
-  });
-  if (values.arch !== "x64" && values.arch !== "arm64") {
-    throw new Error(`there is no build for ${values.arch}; --arch takes x64 or arm64`);
-  }
-  const architecture = architectures[values.arch];
-  const isPlain = architecture === ownArchitecture || values.out !== undefined;
+  const { architecture, out, inEmptyRoot } = readBuildOptions(process.argv.slice(2));
+  const isPlain = architecture === ownArchitecture || out !== undefined;
   const fileName = isPlain ? manifest.name : `${manifest.name}-${architecture.name}`;
-  const distribution = resolve(values.out ?? join(repository, "dist"));
+  const distribution = resolve(out ?? join(repository, "dist"));
   await makeFolderForEverybody(distribution);
   await using work = await mkdtempDisposable(join(distribution, "build-"));
 
@@ -71,7 +61,7 @@ async function buildExecutable(): Promise<void> {
     path: result,
     architecture,
     before: program,
-    inEmptyRoot: !values["without-empty-root"],
+    inEmptyRoot,
   });
   const components = await collectComponents({ repository, architecture, metafiles: scripts.metafiles });
   await writeForEverybody(join(results, `${fileName}.licences.txt`), licenceText(components));
@@ -94,7 +84,7 @@ function say(line: string): void {
 try {
   await buildExecutable();
 } catch (error) {
-  if (!(error instanceof MissingFromMachine)) throw error;
+  if (!(error instanceof BuilderError)) throw error;
   process.stderr.write(`build: ${error.message}\n`);
-  process.exitCode = 1;
+  process.exitCode = error.exitCode;
 }

@@ -7,6 +7,8 @@ import { copyFile, mkdir, mkdtempDisposable } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
+import { BuilderError, missingFromMachine } from "./builder-error.ts";
+import { isMissing, reasonOf } from "./toolchain.ts";
 
 const timeLimitMs = 60_000;
 
@@ -17,7 +19,10 @@ export interface EmptyRootRun {
   readonly emulator?: string;
 }
 
-/** Returns what it printed on stdout; throws with stderr if its exit code is not 0. */
+/**
+ * Returns what it printed on stdout; throws with stderr if its exit code is not 0, and a BuilderError if
+ * there can be no such root here.
+ */
 export async function runInEmptyRoot({ program, args, emulator }: EmptyRootRun): Promise<string> {
   await using root = await mkdtempDisposable(join(tmpdir(), "attune-empty-root-"));
   await mkdir(join(root.path, "proc"));
@@ -28,9 +33,26 @@ export async function runInEmptyRoot({ program, args, emulator }: EmptyRootRun):
   const asRoot = process.getuid?.() === 0 ? [] : ["--map-root-user"];
   const namespaces = ["--mount", "--pid", "--fork", "--kill-child", `--root=${root.path}`, "--mount-proc"];
   const command = files.map((file) => `/${basename(file)}`);
-  const { stdout } = await promisify(execFile)("unshare", [...asRoot, ...namespaces, ...command, ...args], {
-    env: {},
-    timeout: timeLimitMs,
-  });
-  return stdout;
+  try {
+    const { stdout } = await promisify(execFile)("unshare", [...asRoot, ...namespaces, ...command, ...args], {
+      // Where unshare is; and nothing else that the program might obey.
+      env: { PATH: process.env["PATH"] },
+      timeout: timeLimitMs,
+    });
+    return stdout;
+  } catch (error) {
+    throw refusal(error) ?? error;
+  }
+}
+
+/** Undefined if it was the program that failed. */
+function refusal(error: unknown): BuilderError | undefined {
+  if (isMissing(error)) return missingFromMachine("unshare", ["util-linux"]);
+  const words = reasonOf(error);
+  if (!words.startsWith("unshare: ") || words.includes("failed to execute")) return undefined;
+  return new BuilderError(
+    `no program can be tried out in an empty root here: ${words}; allow namespaces, build as root, ` +
+      "or try it out right here, with --without-empty-root",
+    { cause: error },
+  );
 }

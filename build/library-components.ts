@@ -9,8 +9,8 @@
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import type { Architecture } from "./architecture.ts";
+import { missingFromMachine } from "./builder-error.ts";
 import type { Component } from "./components.ts";
-import { MissingFromMachine } from "./toolchain.ts";
 
 const commonLicences = "/usr/share/common-licenses";
 
@@ -70,6 +70,6 @@ function debianVersion(architecture: Architecture, debianPackage: string): strin
       encoding: "utf8",
     });
   } catch {
-    throw new MissingFromMachine(`Debian's package ${debianPackage}`, architecture.debianPackages);
+    throw missingFromMachine(`Debian's package ${debianPackage}`, architecture.debianPackages);
   }
 }

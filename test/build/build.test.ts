@@ -22,10 +22,13 @@ test(
       mode: 0o755,
     });
 
-    const ended = await build(["--out", distribution], `${programs}:${process.env["PATH"]}`);
+    const ended = await build(["--out", distribution], { PATH: `${programs}:${process.env["PATH"]}` });
 
-    expect(ended.code).toBe(1);
-    expect(ended.stderr).toContain("gzip: out of order");
+    expect(ended).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: "build: gzip could not compress the executable: gzip: out of order\n",
+    });
     expect(await readdir(distribution)).toEqual(["attune-sensor-agent"]);
     // By its size: a difference of 130 MB would be printed.
     expect((await stat(join(distribution, "attune-sensor-agent"))).size).toBe(earlier.length);
@@ -33,16 +36,39 @@ test(
   buildLimitMs,
 );
 
+test.each([
+  { args: ["--arch", "riscv"], why: "there is no build for riscv" },
+  { args: ["--frobnicate"], why: "Unknown option '--frobnicate'" },
+  { args: ["x64"], why: "Unexpected argument 'x64'" },
+])("a call with $args is refused in one line, with exit code 2", async ({ args, why }) => {
+  const usage = "npm run build -- [--arch x64|arm64] [--out FOLDER] [--without-empty-root]";
+  expect(await build(args)).toEqual({
+    code: 2,
+    stdout: "",
+    stderr: `build: ${why}; the call is ${usage}\n`,
+  });
+});
+
+test("a machine without the compiler's tools is told where they are, and nothing is left behind", async () => {
+  await using distribution = await mkdtempDisposable(join(tmpdir(), "attune-build-"));
+
+  const { code, stderr } = await build(["--out", distribution.path], { PATH: "/nonexistent" });
+
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^build: \S+-strip is missing on this machine; on Debian .*: apt-get install .+\n$/);
+  expect(await readdir(distribution.path)).toEqual([]);
+});
+
 async function build(
   args: readonly string[],
-  path: string,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
   const script = join(repositoryRoot, "build/build.ts");
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
       [script, ...args],
-      { env: { ...process.env, PATH: path }, timeout: buildLimitMs },
+      { env: { ...process.env, ...environment }, timeout: buildLimitMs },
       (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }),
     );
   });
