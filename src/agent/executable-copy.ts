@@ -9,9 +9,10 @@
 import { constants } from "node:fs";
 import { copyFile, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { OperatorError } from "../errors/operator-error.ts";
+import { OperatorError, type OperatorErrorParts } from "../errors/operator-error.ts";
 import { makeDirectory } from "../files/make-directory.ts";
-import { runCommand } from "../processes/run-command.ts";
+import { type CommandResult, runCommand } from "../processes/run-command.ts";
+import { programMachine } from "./program-machine.ts";
 
 const fileName = "attune-sensor-agent";
 const versionFileName = `${fileName}.version`;
@@ -96,20 +97,51 @@ async function tryOut(path: string, directory: string, version: string): Promise
   });
   if (result.kind === "exited" && result.code === 0 && result.stdout.includes(version)) return;
 
-  const reason = result.kind === "unstarted" ? whyUnstarted(result.cause) : whyFailed(result);
   throw new OperatorError({
-    code: "INSTALL_NOT_EXECUTABLE",
     attempt: `run the copy in ${directory}`,
-    reason,
-    remedy: "mount a volume there that allows execution, and use the image for this kind of machine",
+    ...whyNotRun(result, await programMachine(path)),
     ...(result.kind === "unstarted" ? { cause: result.cause } : {}),
   });
 }
 
-function whyUnstarted(cause: NodeJS.ErrnoException): string {
-  if (cause.code === "EACCES") return "the kernel denies it, as it does on a file system mounted noexec";
-  return cause.message;
+/** Asked only after the trial: with an emulator that the kernel knows, programs for other machines run, too. */
+function whyNotRun(
+  result: CommandResult,
+  machine: string | undefined,
+): Pick<OperatorErrorParts, "code" | "reason" | "remedy"> {
+  if (result.kind === "unstarted" && result.cause.code === "EACCES") {
+    return {
+      code: "INSTALL_NOEXEC",
+      reason: "the kernel denies it, as it does on a file system mounted noexec",
+      remedy: "mount a volume there that allows execution",
+    };
+  }
+  if (machine !== undefined && (machine !== process.arch || isUnknownToKernel(result))) {
+    return {
+      code: "INSTALL_WRONG_MACHINE",
+      reason: `it is a program for ${machine}, which this machine does not run`,
+      remedy: "use the image for this kind of machine",
+    };
+  }
+  return {
+    code: "INSTALL_NOT_EXECUTABLE",
+    reason: result.kind === "unstarted" ? result.cause.message : whyFailed(result),
+    remedy: "mend what it complains of; nothing was installed",
+  };
 }
+
+/**
+ * Whether the kernel did not take a file for a program. The C library then gives it to a shell to read as a
+ * script, so the failure is the shell's, if there is one. This happens also to an agent that itself runs under
+ * an emulator: to it, this machine is of the kind that it is for.
+ */
+function isUnknownToKernel(result: CommandResult): boolean {
+  if (result.kind === "unstarted") return ["ENOENT", "ENOEXEC"].includes(result.cause.code ?? "");
+  return result.kind === "exited" && exitCodesOfShell.has(result.code);
+}
+
+/** Of a syntax error, of what cannot be executed, of what is not found; `--version` never ends with them. */
+const exitCodesOfShell: ReadonlySet<number> = new Set([2, 126, 127]);
 
 function whyFailed(result: { readonly kind: string; readonly stderr: string }): string {
   const lastWords = result.stderr.trim().split("\n").at(-1);

@@ -15,7 +15,9 @@ export const errorCatalogue = {
   PACK_INVALID: "a pack has problems; each is listed with file, line and field",
   PORT_IN_USE: "the HTTP address cannot be bound",
   INSTALL_FAILED: "the executable could not be copied into that folder",
-  INSTALL_NOT_EXECUTABLE: "the copied executable does not run from that folder",
+  INSTALL_NOEXEC: "programs in that folder may not be run",
+  INSTALL_WRONG_MACHINE: "the executable is for another kind of machine",
+  INSTALL_NOT_EXECUTABLE: "the copied executable was started there and failed",
   OUTPUT_FAILED: "a report could not be written to standard output",
 } as const;
 

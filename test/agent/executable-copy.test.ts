@@ -110,6 +110,42 @@ test("a copy that does not run is refused with its last words, and the one that 
   expect(await readdir(space.target)).toHaveLength(2);
 });
 
+test("a program for another kind of machine is said to be one, whatever a shell makes of it", async () => {
+  await using space = await workspace();
+  const source = await space.program("");
+  const bytes = await readFile("/bin/true");
+  const [machine, number] = process.arch === "arm64" ? ["x64", 62] : ["arm64", 183];
+  bytes.writeUInt16LE(number, 18);
+  await writeFile(source, bytes);
+
+  const failed = copyExecutable({ source, directory: space.target, version: "1.2.3" });
+
+  await expect(failed).rejects.toMatchObject({
+    code: "INSTALL_WRONG_MACHINE",
+    message:
+      `could not run the copy in ${space.target}: it is a program for ${machine}, which this machine does not run; ` +
+      "use the image for this kind of machine",
+  });
+  expect(await readdir(space.target)).toEqual([]);
+});
+
+// As when the agent itself runs under an emulator that the kernel does not know: its own kind is foreign here.
+test("a program that the kernel does not take for one is said to be of its kind", async () => {
+  await using space = await workspace();
+  const source = await space.program("");
+  const bytes = await readFile("/bin/true");
+  // The kernel wants a program or a shared object (e_type 2 or 3).
+  bytes.writeUInt16LE(1, 16);
+  await writeFile(source, bytes);
+
+  const failed = copyExecutable({ source, directory: space.target, version: "1.2.3" });
+
+  await expect(failed).rejects.toMatchObject({
+    code: "INSTALL_WRONG_MACHINE",
+    reason: `it is a program for ${process.arch}, which this machine does not run`,
+  });
+});
+
 test("a file where a folder should be is said to be one", async () => {
   await using space = await workspace();
   const source = await space.program(saying("1.2.3"));
@@ -146,6 +182,25 @@ test("a volume that is read-only is said to be so, however deep the folder in it
 
   expect(stdout).toContain(`EROFS: read-only file system, mkdir '${join(volume.path, "deep")}'`);
   expect(stdout).toContain("mount the volume writable");
+});
+
+test("a volume that forbids execution is said to do so", async () => {
+  await using volume = await mkdtempDisposable(join(tmpdir(), "attune-volume-"));
+  const ownMounts = ["unshare", "--user", "--map-root-user", "--mount"];
+  const script = `mount -t tmpfs -o noexec none "$0" && exec "$@"`;
+
+  const { stdout } = copyElsewhere({ directory: volume.path }, [
+    ...ownMounts,
+    "sh",
+    "-c",
+    script,
+    volume.path,
+  ]);
+
+  expect(stdout).toBe(
+    `could not run the copy in ${volume.path}: the kernel denies it, as it does on a file system mounted noexec; ` +
+      "mount a volume there that allows execution\n",
+  );
 });
 
 /** Copies a program from a process of its own, which the wrapper starts and which prints why it failed. */

@@ -1,5 +1,7 @@
 /** The executable for arm64, emulated, in a root directory where nothing else is. */
 import { existsSync } from "node:fs";
+import { mkdtempDisposable, readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { runInEmptyRoot } from "../../../build/empty-root.ts";
@@ -31,6 +33,21 @@ test("it says its version", async () => {
   const stdout = await runInEmptyRoot({ program, args: ["--version"], emulator });
 
   expect(stdout).toBe(`${manifest.name} ${manifest.version}\n`);
+});
+
+/** With it, the kernel runs programs for arm64 by itself, and the copy is a good one. */
+const isKnownToKernel = existsSync("/proc/sys/fs/binfmt_misc/qemu-aarch64");
+
+test.skipIf(isKnownToKernel)("it does not install itself where the kernel cannot run it", async () => {
+  await using volume = await mkdtempDisposable(join(tmpdir(), "attune-volume-"));
+
+  const installed = runCommand(emulator, [program, "install", volume.path]);
+
+  await expect(installed).rejects.toThrow(
+    "it is a program for arm64, which this machine does not run; use the image for this kind of machine " +
+      "[INSTALL_WRONG_MACHINE]",
+  );
+  expect(await readdir(volume.path)).toEqual([]);
 });
 
 test("it looks for interpreters, and finds none", async () => {

@@ -57,6 +57,7 @@ test("a volume that forbids execution is the init container's error", async () =
   expect(code).toBe(1);
   expect(stderr).toContain("could not run the copy in /target");
   expect(stderr).toContain("noexec");
+  expect(stderr).toContain("[INSTALL_NOEXEC]");
 });
 
 test("a full volume is named as such", async () => {
