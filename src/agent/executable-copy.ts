@@ -7,7 +7,7 @@
  * an error here and not in the container that wants to run sensors.
  */
 import { constants } from "node:fs";
-import { copyFile, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { access, copyFile, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { OperatorError, type OperatorErrorParts } from "../errors/operator-error.ts";
 import { makeDirectory } from "../files/make-directory.ts";
@@ -34,6 +34,7 @@ export interface ExecutableCopy {
 export async function copyExecutable({ source, directory, version }: ExecutableCopy): Promise<string> {
   const target = join(directory, fileName);
   try {
+    await requireReadable(source, directory);
     // As with the files in it: the umask has no say.
     await makeDirectory(directory, 0o755);
     await removeAbandoned(directory);
@@ -48,6 +49,22 @@ export async function copyExecutable({ source, directory, version }: ExecutableC
   } catch (error) {
     if (error instanceof OperatorError) throw error;
     throw installFailure(directory, error);
+  }
+}
+
+/** To be started, a file need not be readable, so this is no matter of course. */
+async function requireReadable(source: string, directory: string): Promise<void> {
+  try {
+    await access(source, constants.R_OK);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EACCES")) throw error;
+    throw new OperatorError({
+      code: "INSTALL_FAILED",
+      attempt: `copy the executable into ${directory}`,
+      reason: "this user may run the executable, and not read it",
+      remedy: "allow that (chmod a+r), or install as a user who may",
+      cause: error,
+    });
   }
 }
 

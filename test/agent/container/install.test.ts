@@ -1,6 +1,6 @@
 /** `install` as an init container calls it: in an image that holds nothing else. */
 import { existsSync } from "node:fs";
-import { mkdtempDisposable, readFile, stat } from "node:fs/promises";
+import { chmod, copyFile, mkdtempDisposable, readFile, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -21,19 +21,17 @@ beforeAll(async () => {
 afterAll(async () => docker[Symbol.asyncDispose]());
 
 async function installInto(directory: string, ...options: readonly string[]): Promise<Ended> {
-  const mount = `--volume=${executable}:/attune-sensor-agent:ro`;
+  return runAgent(executable, ["install", directory], options);
+}
+
+async function runAgent(
+  file: string,
+  args: readonly string[],
+  options: readonly string[] = [],
+): Promise<Ended> {
+  const mount = `--volume=${file}:/attune-sensor-agent:ro`;
   const entrypoint = "--entrypoint=/attune-sensor-agent";
-  return docker.attempt(
-    "run",
-    "--rm",
-    "--network=none",
-    mount,
-    entrypoint,
-    ...options,
-    empty,
-    "install",
-    directory,
-  );
+  return docker.attempt("run", "--rm", "--network=none", mount, entrypoint, ...options, empty, ...args);
 }
 
 test("the executable and its version are in the volume, the same byte for byte", async () => {
@@ -80,4 +78,25 @@ test("a volume of somebody else's is named as such", async () => {
 
   expect(code).toBe(1);
   expect(stderr).toContain("a user who may write there");
+});
+
+test("to be started the file need only be executable; to be installed, readable", async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), "attune-unreadable-"));
+  const unreadable = join(folder.path, "agent");
+  await copyFile(executable, unreadable);
+  await chmod(unreadable, 0o711);
+  const somebody = ["--user=65534", "--tmpfs=/target:exec,mode=777"];
+
+  const started = await runAgent(unreadable, ["--detect-only", "--format=json"], somebody);
+  const installed = await runAgent(unreadable, ["install", "/target"], somebody);
+
+  expect(started).toMatchObject({ code: 0, stderr: "" });
+  expect(JSON.parse(started.stdout)).toMatchObject({ runtimes: [] });
+  expect(installed).toEqual({
+    code: 1,
+    stdout: "",
+    stderr:
+      "attune-sensor-agent: could not copy the executable into /target: this user may run the executable, " +
+      "and not read it; allow that (chmod a+r), or install as a user who may [INSTALL_FAILED]\n",
+  });
 });
