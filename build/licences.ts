@@ -7,7 +7,7 @@ export function licenceText(components: readonly Component[]): string {
   const sections = components.map(({ name, version, licence, notice, remark }) =>
     [
       rule,
-      `${name} ${version} — ${licence}`,
+      `${version === undefined ? name : `${name} ${version}`} — ${licence}`,
       ...(remark === undefined ? [] : [remark]),
       "",
       notice === "" ? "Its authors ship no notice beyond the name of the licence." : notice,

@@ -18,7 +18,7 @@ export function billOfMaterials(components: readonly Component[]): string {
     components: components.map(({ name, version, kind, licence, purl, remark }) => ({
       type: kind,
       name,
-      version,
+      ...(version === undefined ? {} : { version }),
       licenses: [{ expression: licence }],
       purl,
       ...(remark === undefined ? {} : { description: remark }),
