@@ -17,6 +17,7 @@ import { bundle } from "./bundle.ts";
 import { writeChecksums } from "./checksums.ts";
 import { findClosure } from "./closure.ts";
 import { collectComponents } from "./components.ts";
+import { layerFiles, verifyLayer } from "./layer.ts";
 import { licenceText } from "./licences.ts";
 import { billOfMaterials } from "./materials.ts";
 import { findNode } from "./node-binary.ts";
@@ -57,7 +58,7 @@ async function buildExecutable(): Promise<void> {
   const result = join(results, fileName);
   await writeForEverybody(result, packed, 0o755);
 
-  const layerBytes = await verifyExecutable({
+  await verifyExecutable({
     path: result,
     architecture,
     before: program,
@@ -66,6 +67,7 @@ async function buildExecutable(): Promise<void> {
   const components = await collectComponents({ repository, architecture, metafiles: scripts.metafiles });
   await writeForEverybody(join(results, `${fileName}.licences.txt`), licenceText(components));
   await writeForEverybody(join(results, `${fileName}.cdx.json`), billOfMaterials(components));
+  const layerBytes = await verifyLayer(results, layerFiles(fileName));
   await moveFiles(results, distribution);
   await writeChecksums(distribution);
   say(

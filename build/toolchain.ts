@@ -40,13 +40,13 @@ export function findEmulator(architecture: Architecture): string | undefined {
   return found;
 }
 
-/** The file as gzip compresses it. */
-export function gzip(path: string, bytesMax: number): Buffer {
+/** The bytes as gzip compresses them. */
+export function gzip(bytes: Buffer): Buffer {
   try {
-    return execFileSync("gzip", ["-6", "--stdout", path], { maxBuffer: bytesMax, stdio: "pipe" });
+    return execFileSync("gzip", ["-6"], { input: bytes, maxBuffer: bytes.length + 1_024, stdio: "pipe" });
   } catch (error) {
     if (isMissing(error)) throw missingFromMachine("gzip", ["gzip"]);
-    throw new BuilderError(`gzip could not compress the executable: ${reasonOf(error)}`, { cause: error });
+    throw new BuilderError(`gzip could not compress the layer: ${reasonOf(error)}`, { cause: error });
   }
 }
 
