@@ -1,0 +1,123 @@
+import { mkdtempDisposable } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Type } from "typebox";
+import { Value } from "typebox/value";
+import { beforeAll, expect, test } from "vitest";
+import { architectures } from "../../build/architecture.ts";
+import { bundle } from "../../build/bundle.ts";
+import { collectComponents, type Component } from "../../build/components.ts";
+import { licenceText } from "../../build/licences.ts";
+import { billOfMaterials } from "../../build/materials.ts";
+import { repositoryRoot } from "../../scripts/repository.ts";
+
+const closed = { additionalProperties: false };
+
+// Of bom-1.5.schema.json, what a bill like ours may have: no further keys are allowed there, either.
+const licences = Type.Tuple([Type.Object({ expression: Type.String({ minLength: 1 }) }, closed)]);
+const component = Type.Object(
+  {
+    type: Type.Enum(["application", "library"]),
+    name: Type.String({ minLength: 1 }),
+    version: Type.Optional(Type.String({ minLength: 1 })),
+    description: Type.Optional(Type.String()),
+    licenses: licences,
+    purl: Type.Optional(
+      Type.String({ pattern: String.raw`^pkg:(npm|deb|github|generic)/[^@?\s]+(@[^@?\s]+)?(\?\S+)?$` }),
+    ),
+  },
+  closed,
+);
+const billSchema = Type.Object(
+  {
+    bomFormat: Type.Literal("CycloneDX"),
+    specVersion: Type.Literal("1.5"),
+    version: Type.Integer({ minimum: 1 }),
+    metadata: Type.Object({ component }, closed),
+    components: Type.Array(component, { minItems: 1, uniqueItems: true }),
+  },
+  closed,
+);
+
+/** Of SPDX's list, what is in use here. */
+const spdxIds = new Set([
+  "Apache-2.0",
+  "BSD-2-Clause",
+  "BSD-3-Clause",
+  "GPL-3.0-or-later",
+  "ISC",
+  "LGPL-2.1-or-later",
+  "MIT",
+  "PostgreSQL",
+  "Spencer-99",
+  "TCL",
+  "Unicode-3.0",
+  "Zlib",
+]);
+const spdxExceptions = new Set(["GCC-exception-3.1", "LLVM-exception"]);
+
+let inputs: readonly string[];
+let components: readonly Component[];
+
+beforeAll(async () => {
+  await using work = await mkdtempDisposable(join(tmpdir(), "attune-build-"));
+  const { metafiles } = await bundle(repositoryRoot, work.path);
+  inputs = metafiles.flatMap((metafile) => Object.keys(metafile.inputs));
+  const architecture = architectures.x64;
+  components = await collectComponents({ repository: repositoryRoot, architecture, metafiles });
+});
+
+test("every npm package in the scripts is in the bill and has a section of the licences", () => {
+  const bundled = inputs.filter((input) => input.includes("node_modules/")).map(packageName);
+  const names = new Set(bundled);
+  expect(names.size).toBeGreaterThan(50);
+
+  const bill = Value.Parse(billSchema, JSON.parse(billOfMaterials(components)));
+  expect(bill.components.map(({ name }) => name)).toEqual(expect.arrayContaining([...names]));
+  const sections = new Set(sectionNames(licenceText(components)));
+  expect([...names].filter((name) => !sections.has(name))).toEqual([]);
+});
+
+test("the bill is CycloneDX 1.5", () => {
+  const bill: unknown = JSON.parse(billOfMaterials(components));
+
+  expect([...Value.Errors(billSchema, bill)]).toEqual([]);
+});
+
+test.for(["", "see the notice", "UNLICENSED", "MIT AND", "(MIT OR ISC", "MIT WITH ISC"])(
+  "%o is no licence expression",
+  (expression) => {
+    expect(isSpdx(expression)).toBe(false);
+  },
+);
+
+test("every licence is an expression of SPDX's identifiers", () => {
+  const foreign = components.filter(({ licence }) => !isSpdx(licence));
+
+  expect(foreign.map(({ name, licence }) => `${name}: ${licence}`)).toEqual([]);
+});
+
+/** "a/node_modules/@b/c/d.js" is of "@b/c". */
+function packageName(input: string): string {
+  const [first, second] = input.slice(input.lastIndexOf("node_modules/") + "node_modules/".length).split("/");
+  return first?.startsWith("@") === true ? `${first}/${second}` : `${first}`;
+}
+
+/** Each is the line below a rule: "name version — licence". */
+function sectionNames(text: string): string[] {
+  return [...text.matchAll(/^={100}\n(\S+) .*— .+$/gm)].map((match) => `${match[1]}`);
+}
+
+/** SPDX 2.3, annex D, without its precedence: terms between AND and OR, each alone or in brackets. */
+function isSpdx(expression: string): boolean {
+  const term = /\(([^()]+)\)|([^\s()]+)(?: WITH (\S+))?/.source;
+  const isWhole = new RegExp(`^(?:${term})(?: (?:AND|OR) (?:${term}))*$`).test(expression);
+  const inner = [...expression.matchAll(/\(([^()]+)\)/g)].map((match) => `${match[1]}`);
+  const outer = expression.replaceAll(/\([^()]+\)/g, "MIT").split(/ (?:AND|OR) /);
+  return isWhole && inner.every(isSpdx) && outer.every(isTerm);
+}
+
+function isTerm(term: string): boolean {
+  const [id, exception] = term.split(" WITH ");
+  return spdxIds.has(`${id}`) && (exception === undefined || spdxExceptions.has(exception));
+}
