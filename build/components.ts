@@ -71,9 +71,17 @@ async function npmComponent(repository: string, folder: string): Promise<Compone
     version: manifest.version,
     kind: "library",
     licence: "license" in manifest ? String(manifest.license) : "see the notice",
-    notice: texts.join("\n").trim(),
+    notice: texts.length > 0 ? texts.join("\n").trim() : await noticeInReadme(directory, files),
     purl: `pkg:npm/${manifest.name.replace("@", "%40")}@${manifest.version}`,
   };
+}
+
+/** Some authors write it nowhere else: what is under its heading, up to the next one. */
+async function noticeInReadme(directory: string, files: readonly string[]): Promise<string> {
+  const readme = files.find((file) => /^readme/i.test(file));
+  if (readme === undefined) return "";
+  const text = await readFile(join(directory, readme), "utf8");
+  return (/^#+ *licen[cs]e\b.*\n((?:(?!#).*\n?)*)/im.exec(text)?.[1] ?? "").trim();
 }
 
 function hasNameAndVersion(value: unknown): value is { readonly name: string; readonly version: string } {

@@ -78,6 +78,15 @@ test("every npm package in the scripts is in the bill and has a section of the l
   expect([...names].filter((name) => !sections.has(name))).toEqual([]);
 });
 
+test("every component comes with a notice, be it that its readme ends with one", () => {
+  const without = components.filter(({ notice }) => notice === "");
+
+  expect(without.map(({ name }) => name)).toEqual([]);
+  expect(components.find(({ name }) => name === "pg-types")?.notice).toMatch(
+    /^The MIT License .*\n\nCopyright .* Brian M\. Carlson\n/,
+  );
+});
+
 test("the bill is CycloneDX 1.5", () => {
   const bill: unknown = JSON.parse(billOfMaterials(components));
 
