@@ -1,5 +1,5 @@
 /**
- * The image layer in which the executable is shipped: docker/Dockerfile.agent copies it and its licences at once.
+ * The image layer in which the executable is shipped: docker/Dockerfile.agent copies it, its licences and its bill of materials at once.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -13,7 +13,7 @@ const tarBytesAtLeast = 10_240;
 
 /** The names of the files in it. */
 export function layerFiles(fileName: string): string[] {
-  return [fileName, `${fileName}.licences.txt`];
+  return [fileName, `${fileName}.licences.txt`, `${fileName}.cdx.json`];
 }
 
 /** Returns its size as registries keep it, compressed. */
