@@ -16,7 +16,10 @@ export function layerFiles(fileName: string): string[] {
   return [fileName, `${fileName}.licences.txt`, `${fileName}.cdx.json`];
 }
 
-/** Returns its size as registries keep it, compressed. */
+/**
+ * Returns its size as gzip compresses it. Engines have compressors of their own: pushed by Docker 20.10, the layer
+ * is 3 % larger.
+ */
 export async function verifyLayer(
   directory: string,
   files: readonly string[],
@@ -35,6 +38,6 @@ async function compressedBytes(directory: string, files: readonly string[]): Pro
   const maxBuffer = sizes.reduce((sum, size) => sum + size + tarBytesOfAFile, tarBytesAtLeast);
   const owner = ["--owner=0", "--group=0", "--numeric-owner"];
   const tar = execFileSync("tar", ["--create", ...owner, "--directory", directory, ...files], { maxBuffer });
-  // Node's own zlib is tuned for speed; gzip compresses as engines do that make image layers.
+  // Node's own zlib is tuned for speed, and changes with Node.
   return gzip(tar).length;
 }
