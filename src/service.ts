@@ -20,7 +20,7 @@ import type { ServiceContext, SensorServiceOptions } from "./service/service-con
 import type { SensorServiceParts } from "./service/working-parts.ts";
 
 /** How long all of the end may take beyond `sensor.shutdown_timeout`: enough for its steps, not for a dead socket at each. */
-const stopLimitMs = 20_000;
+export const stopLimitMs = 20_000;
 /** How long of that for what a start was just opening, and then closes again itself. */
 const startEndLimitMs = 8_000;
 

@@ -5,11 +5,12 @@ import { Type, type Static, type TSchema } from "typebox";
 import { Value } from "typebox/value";
 import { parseAllDocuments } from "yaml";
 import { repositoryRoot } from "../../scripts/repository.ts";
+import { stopLimitMs } from "../../src/service.ts";
 
 export const dockerDirectory = join(repositoryRoot, "docker");
 
-/** What it takes to store, confirm and close once the sensors have stopped: see the limits in src/service and start-api.ts. */
-export const secondsAfterSensors = 12;
+/** What storing, confirming and closing may take once the sensors have stopped; the exit comes on top. */
+export const secondsAfterSensors = stopLimitMs / 1_000;
 
 export const composeFiles = ["docker-compose.yaml", "docker-compose.agent.yaml"] as const;
 

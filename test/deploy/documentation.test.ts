@@ -2,7 +2,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
-import { deploymentFiles } from "./deployment-files.ts";
+import { deploymentFiles, readText, secondsAfterSensors } from "./deployment-files.ts";
 
 const path = join(repositoryRoot, "docs/install.md");
 const page = readFileSync(path, "utf8");
@@ -36,6 +36,19 @@ test("whatever the page asks Kubernetes about is in a manifest", () => {
     const object = new RegExp(`^kind: ${kind}\\nmetadata:\\n  name: ${name}$`, "im");
     expect(manifests, command).toMatch(object);
   }
+});
+
+test("whatever advises how long to wait for the end leaves more than the end may take", () => {
+  const texts = [page, ...deploymentFiles().map(readText)].join("\n");
+  const advised = [...texts.matchAll(/(\d+) s\s+above\b/g)].map(([, seconds]) => Number(seconds));
+  const explained = [...texts.matchAll(/may take after it \((\d+) s\)/g)].map(([, seconds]) =>
+    Number(seconds),
+  );
+
+  expect(advised.length).toBeGreaterThan(4);
+  for (const seconds of advised) expect(seconds).toBeGreaterThan(secondsAfterSensors);
+  expect(explained.length).toBeGreaterThan(4);
+  for (const seconds of explained) expect(seconds).toBe(secondsAfterSensors);
 });
 
 // Goal: who searches the page for what the agent said finds it.
