@@ -34,12 +34,12 @@ describe("the stack", () => {
   afterAll(async () => scope.disposeAsync());
 
   const inspect = async (service: string, format: string): Promise<string> =>
-    (await docker.run("inspect", `--format={{${format}}}`, stack.containerOf(service))).trim();
+    (await docker.run("inspect", `--format={{${format}}}`, await stack.containerOf(service))).trim();
 
   const zombies = async (): Promise<string[]> => {
     const tables = await Promise.all(
       sensorServices.map(async (service) =>
-        docker.attempt("top", stack.containerOf(service), "-eo", "pid,stat,args"),
+        docker.attempt("top", await stack.containerOf(service), "-eo", "pid,stat,args"),
       ),
     );
     // A container that is being restarted has no table.

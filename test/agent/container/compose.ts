@@ -11,8 +11,8 @@ const passwords = { POSTGRES_PASSWORD: "forTestsOnly", RABBITMQ_PASSWORD: "forTe
 export interface ComposeStack extends AsyncDisposable {
   readonly databaseUrl: string;
   readonly brokerUrl: string;
-  /** The containers' names, by service. */
-  containerOf(service: string): string;
+  /** Its container's id. The engine is asked: Compose's own names differ between its versions. */
+  containerOf(service: string): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -33,13 +33,17 @@ export async function startStack(docker: Docker): Promise<ComposeStack> {
       environment,
     );
   };
-  const containerOf = (service: string): string => `${project}_${service}_1`;
+  const containerOf = async (service: string): Promise<string> => {
+    const labels = [`project=${project}`, `service=${service}`];
+    const filters = labels.map((label) => `--filter=label=com.docker.compose.${label}`);
+    return (await docker.run("ps", "--all", "--quiet", "--no-trunc", ...filters)).trim();
+  };
   const addressOf = async (service: string): Promise<string> =>
     (
       await docker.run(
         "inspect",
         "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
-        containerOf(service),
+        await containerOf(service),
       )
     ).trim();
 
