@@ -1,12 +1,16 @@
-/** One stack of docker/docker-compose.yaml under a name of its own. */
+/** One stack of docker/docker-compose.yaml under a name of its own, started by docker/up in a copy of what that needs. */
 import { existsSync } from "node:fs";
+import { cp, mkdtempDisposable, readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseEnv } from "node:util";
 import { repositoryRoot } from "../../../scripts/repository.ts";
-import { type Docker, runCommand } from "./docker.ts";
+import { clientEnvironment, type Docker, runCommand } from "./docker.ts";
 import { provideStandIns } from "./stand-ins.ts";
 
 const directory = join(repositoryRoot, "docker");
 const passwords = { POSTGRES_PASSWORD: "forTestsOnly", RABBITMQ_PASSWORD: "forTestsOnlyToo" };
+const executableFiles = ["dist/attune-sensor-agent", "dist/attune-sensor-agent.licences.txt"];
 
 export interface ComposeStack extends AsyncDisposable {
   readonly databaseUrl: string;
@@ -16,22 +20,21 @@ export interface ComposeStack extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Builds the agent's image from dist/ and brings the stack up; resolves when `up` does. */
+/** Calls docker/up, which makes the passwords and the agent's image, this from dist/; resolves when that does. */
 export async function startStack(docker: Docker): Promise<ComposeStack> {
+  await using scope = new AsyncDisposableStack();
+  const copy = scope.use(await copyOfRepository());
   const project = `attune-test-${process.pid}`;
   const environment = {
-    ...process.env,
-    ...passwords,
+    ...clientEnvironment,
     DOCKER_HOST: docker.host,
     COMPOSE_PROJECT_NAME: project,
+    ATTUNE_AGENT_SOURCE: "prebuilt",
   };
   const compose = async (...args: readonly string[]): Promise<string> => {
-    const [file, ...words] = await composeCommand();
-    return runCommand(
-      file,
-      [...words, "--file", join(directory, "docker-compose.yaml"), ...args],
-      environment,
-    );
+    const [command, ...words] = await composeCommand();
+    const file = join(copy.path, "docker/docker-compose.yaml");
+    return runCommand(command, [...words, "--file", file, ...args], environment);
   };
   const containerOf = async (service: string): Promise<string> => {
     const labels = [`project=${project}`, `service=${service}`];
@@ -48,14 +51,16 @@ export async function startStack(docker: Docker): Promise<ComposeStack> {
     ).trim();
 
   await provideStandIns(docker);
-  await buildAgentImage(docker);
-  await compose("up", "--detach", "--no-build", "--quiet-pull");
+  scope.defer(async () => void (await compose("down", "--volumes")));
+  await runCommand(join(copy.path, "docker/up"), ["--detach"], environment);
+  const made = parseEnv(await readFile(join(copy.path, "docker/.env"), "utf8"));
+  const owned = scope.move();
   return {
-    databaseUrl: `postgresql://attune:${passwords.POSTGRES_PASSWORD}@${await addressOf("postgres")}:5432/attune`,
-    brokerUrl: `amqp://attune:${passwords.RABBITMQ_PASSWORD}@${await addressOf("rabbitmq")}:5672`,
+    databaseUrl: `postgresql://attune:${made["POSTGRES_PASSWORD"]}@${await addressOf("postgres")}:5432/attune`,
+    brokerUrl: `amqp://attune:${made["RABBITMQ_PASSWORD"]}@${await addressOf("rabbitmq")}:5672`,
     containerOf,
     stop: async () => void (await compose("stop")),
-    [Symbol.asyncDispose]: async () => void (await compose("down", "--volumes")),
+    [Symbol.asyncDispose]: async () => owned.disposeAsync(),
   };
 }
 
@@ -68,23 +73,21 @@ export async function readConfiguration(
   return runCommand(command, args, { ...process.env, ...passwords, ...variables });
 }
 
-async function buildAgentImage(docker: Docker): Promise<void> {
-  await docker.run(
-    "build",
-    "--quiet",
-    "--network=none",
-    "--file",
-    join(directory, "Dockerfile.agent"),
-    "--target=agent-init",
-    "--build-arg=SOURCE=prebuilt",
-    "--tag=attune/sensor-agent-init:0.1.0",
-    repositoryRoot,
-  );
+/** What docker/up needs, so that it finds no docker/.env of a developer's, and leaves none. */
+async function copyOfRepository(): Promise<AsyncDisposable & { readonly path: string }> {
+  const copy = await mkdtempDisposable(join(tmpdir(), "attune-compose-"));
+  for (const path of [".dockerignore", "packs", "docker", ...executableFiles]) {
+    await cp(join(repositoryRoot, path), join(copy.path, path), {
+      recursive: true,
+      filter: (source) => !source.endsWith("/.env"),
+    });
+  }
+  return { path: copy.path, [Symbol.asyncDispose]: async () => copy.remove() };
 }
 
 /** The plug-in, or the program that it succeeds. */
 async function composeCommand(): Promise<readonly [string, ...string[]]> {
-  const found = await runCommand("docker", ["compose", "version"]).then(
+  const found = await runCommand("docker", ["compose", "version"], clientEnvironment).then(
     () => true,
     () => false,
   );

@@ -1,7 +1,7 @@
 /** The `docker` command against the engine of these tests. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { cacheDirectory } from "../../../build/cache.ts";
 import { type DockerEngine, provideDocker } from "../../../scripts/services/docker.ts";
 
@@ -25,7 +25,11 @@ export interface Docker extends AsyncDisposable {
  * plug-in for that which may be missing.
  */
 const client = existsSync("/usr/bin/docker") ? "/usr/bin/docker" : "docker";
-const clientEnvironment = { ...process.env, DOCKER_BUILDKIT: "1" };
+export const clientEnvironment = {
+  ...process.env,
+  PATH: [...(isAbsolute(client) ? [dirname(client)] : []), process.env["PATH"] ?? ""].join(delimiter),
+  DOCKER_BUILDKIT: "1",
+};
 
 const timeLimitMs = 600_000;
 
