@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { collectMessages, type MessageCollector } from "../../support/message-collector.ts";
 import { type ComposeStack, readConfiguration, startStack } from "./compose.ts";
 import { type Docker, openDocker } from "./docker.ts";
+import { ZombieWatch } from "./zombie-watch.ts";
 
 const sensorServices = ["sensor", "sensor-python", "sensor-node", "sensor-ruby", "sensor-alpine"];
 const waiting = { timeout: 120_000, interval: 500 };
@@ -21,10 +22,13 @@ describe("the stack", () => {
   let stack: ComposeStack;
   let database: Client;
   let collector: MessageCollector;
+  let zombies: ZombieWatch;
 
   beforeAll(async () => {
     docker = scope.use(await openDocker());
     stack = scope.use(await startStack(docker));
+    const containers = await Promise.all(sensorServices.map(async (service) => stack.containerOf(service)));
+    zombies = scope.use(new ZombieWatch(docker, containers));
     database = new Client({ connectionString: stack.databaseUrl });
     // It is stopped before the client is.
     database.on("error", () => {});
@@ -35,16 +39,6 @@ describe("the stack", () => {
 
   const inspect = async (service: string, format: string): Promise<string> =>
     (await docker.run("inspect", `--format={{${format}}}`, await stack.containerOf(service))).trim();
-
-  const zombies = async (): Promise<string[]> => {
-    const tables = await Promise.all(
-      sensorServices.map(async (service) =>
-        docker.attempt("top", await stack.containerOf(service), "-eo", "pid,stat,args"),
-      ),
-    );
-    // A container that is being restarted has no table.
-    return tables.flatMap(({ stdout }) => stdout.split("\n").filter((line) => /^\s*\d+\s+Z/.test(line)));
-  };
 
   const eventsOf = async (triggerRef: string, afterId = "0"): Promise<readonly { readonly id: string }[]> => {
     const { rows } = await database.query<{ id: string }>(
@@ -58,7 +52,6 @@ describe("the stack", () => {
     for (const service of sensorServices) {
       await expect.poll(async () => inspect(service, ".State.Health.Status"), waiting).toBe("healthy");
     }
-    expect(await zombies()).toEqual([]);
   });
 
   test("each worker offers what its image has", async () => {
@@ -84,7 +77,6 @@ describe("the stack", () => {
     await expect.poll(kinds, waiting).toContain("EventCreated diskwatch.usage");
     await expect.poll(kinds, waiting).toContain("EnforcementCreated diskwatch.usage");
     expect(collector.repetitions()).toBe(0);
-    expect(await zombies()).toEqual([]);
   });
 
   test("after one container is killed its sensors run again, and so does it", async () => {
@@ -107,20 +99,32 @@ describe("the stack", () => {
       .poll(async () => (await eventsOf("diskwatch.usage", last)).length, waiting)
       .toBeGreaterThan(0);
     await expect.poll(async () => inspect(service, ".State.Health.Status"), waiting).toBe("healthy");
-    expect(await zombies()).toEqual([]);
   });
 
-  test("the stack stops in order, within the grace period", async () => {
+  test("no zombie stayed in any of them all the while, and one would have been seen", async () => {
+    expect([...zombies.found]).toEqual([]);
+
+    // The second program knows nothing of the first, its child, and does not wait for it.
+    const parent = ["sh", "-c", "sleep 0.1 & exec sleep 600"];
+    await docker.run("exec", "--detach", await stack.containerOf("sensor-python"), ...parent);
+
+    await expect.poll(() => [...zombies.found], waiting).toEqual([expect.stringContaining("(sleep) Z")]);
+    await zombies[Symbol.asyncDispose]();
+  });
+
+  test("down ends the agents before what they need, each by itself within its grace period", async () => {
     await collector[Symbol.asyncDispose]();
 
-    await stack.stop();
+    const endings = await stack.down();
 
-    for (const service of sensorServices) {
-      expect({ service, exitCode: await inspect(service, ".State.ExitCode") }).toEqual({
-        service,
-        exitCode: "0",
-      });
+    const services = endings.map(({ service }) => service);
+    expect(services.slice(0, -2).toSorted()).toEqual(sensorServices.toSorted());
+    expect(services.slice(-2).toSorted()).toEqual(["postgres", "rabbitmq"]);
+    for (const { service, exitCode, signals } of endings) {
+      expect({ service, exitCode }).toEqual({ service, exitCode: "0" });
+      expect(signals, service).toHaveLength(1);
     }
+    expect(await stack.containerCount()).toBe(0);
     await database.end();
   });
 });

@@ -12,12 +12,23 @@ const directory = join(repositoryRoot, "docker");
 const passwords = { POSTGRES_PASSWORD: "forTestsOnly", RABBITMQ_PASSWORD: "forTestsOnlyToo" };
 const executableFiles = ["dist/attune-sensor-agent", "dist/attune-sensor-agent.licences.txt"];
 
+/** The end of a container, in the engine's words. */
+export interface Ending {
+  readonly service: string;
+  readonly exitCode: string;
+  /** The numbers of those that the engine sent; it sends 9 when the grace period is over. */
+  readonly signals: readonly string[];
+}
+
 export interface ComposeStack extends AsyncDisposable {
   readonly databaseUrl: string;
   readonly brokerUrl: string;
   /** Its container's id. The engine is asked: Compose's own names differ between its versions. */
   containerOf(service: string): Promise<string>;
-  stop(): Promise<void>;
+  /** How many containers there are, whatever their state. */
+  containerCount(): Promise<number>;
+  /** Takes the stack down, and tells which containers ended thereby, in the order of their ends. */
+  down(): Promise<readonly Ending[]>;
 }
 
 /** Calls docker/up, which makes the passwords and the agent's image, this from dist/; resolves when that does. */
@@ -36,10 +47,13 @@ export async function startStack(docker: Docker): Promise<ComposeStack> {
     const file = join(copy.path, "docker/docker-compose.yaml");
     return runCommand(command, [...words, "--file", file, ...args], environment);
   };
+  const ofProject = `--filter=label=com.docker.compose.project=${project}`;
+  const containers = async (...filters: readonly string[]): Promise<readonly string[]> =>
+    linesOf(await docker.run("ps", "--all", "--quiet", "--no-trunc", ofProject, ...filters));
   const containerOf = async (service: string): Promise<string> => {
-    const labels = [`project=${project}`, `service=${service}`];
-    const filters = labels.map((label) => `--filter=label=com.docker.compose.${label}`);
-    return (await docker.run("ps", "--all", "--quiet", "--no-trunc", ...filters)).trim();
+    const [container, ...others] = await containers(`--filter=label=com.docker.compose.service=${service}`);
+    if (container === undefined || others.length > 0) throw new Error(`not one container of ${service}`);
+    return container;
   };
   const addressOf = async (service: string): Promise<string> =>
     (
@@ -59,9 +73,39 @@ export async function startStack(docker: Docker): Promise<ComposeStack> {
     databaseUrl: `postgresql://attune:${made["POSTGRES_PASSWORD"]}@${await addressOf("postgres")}:5432/attune`,
     brokerUrl: `amqp://attune:${made["RABBITMQ_PASSWORD"]}@${await addressOf("rabbitmq")}:5672`,
     containerOf,
-    stop: async () => void (await compose("stop")),
+    containerCount: async () => (await containers()).length,
+    down: async () => {
+      const sinceMs = Date.now();
+      await compose("down");
+      return endings(await eventsSince(docker, sinceMs, ofProject));
+    },
     [Symbol.asyncDispose]: async () => owned.disposeAsync(),
   };
+}
+
+/** The signals and ends of containers since then: what, which service, and the signal's number or the exit code. */
+async function eventsSince(docker: Docker, sinceMs: number, filter: string): Promise<readonly string[]> {
+  const attribute = (name: string): string => `{{index .Actor.Attributes "${name}"}}`;
+  const format = `{{.Action}} ${attribute("com.docker.compose.service")} ${attribute("signal")}${attribute("exitCode")}`;
+  const period = [`--since=${sinceMs / 1_000}`, `--until=${Date.now() / 1_000}`];
+  const kinds = ["--filter=type=container", "--filter=event=kill", "--filter=event=die"];
+  return linesOf(await docker.run("events", ...period, ...kinds, filter, `--format=${format}`));
+}
+
+function endings(events: readonly string[]): readonly Ending[] {
+  const signals = new Map<string, string[]>();
+  const ended: Ending[] = [];
+  for (const event of events) {
+    const [action, service = "", number = ""] = event.split(" ");
+    const sent = signals.getOrInsert(service, []);
+    if (action === "kill") sent.push(number);
+    else ended.push({ service, exitCode: number, signals: sent });
+  }
+  return ended;
+}
+
+function linesOf(text: string): readonly string[] {
+  return text.split("\n").filter((line) => line !== "");
 }
 
 /** With what a clone has, the file is valid: nothing but the passwords is asked for. */

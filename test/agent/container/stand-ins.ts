@@ -25,8 +25,8 @@ printf 'default_user = %s\\ndefault_pass = %s\\nloopback_users = none\\n' \\
 export RABBITMQ_CONFIG_FILE=/tmp/rabbitmq.conf
 trap 'rabbitmqctl --quiet shutdown' TERM
 rabbitmq-server &
-wait
-wait
+# The signal ends the first one, with 143; how the server ended tells the second.
+wait $! || wait $!
 `;
 
 const standIns: Readonly<Record<string, (docker: Docker) => Promise<string>>> = {
