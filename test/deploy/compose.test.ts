@@ -24,6 +24,12 @@ const secrets = {
   },
 };
 
+/** The service that fills the volume. */
+const initAgent = {
+  "docker-compose.yaml": "init-agent",
+  "docker-compose.agent.yaml": "own-init-agent",
+};
+
 const containment = {
   read_only: true,
   cap_drop: ["ALL"],
@@ -57,19 +63,19 @@ describe.each(composeFiles)("%s", (file) => {
   test("a sensor's container waits for the executable, and has it read-only, beside a /tmp in memory", () => {
     for (const [name, service] of sensors) {
       expect(service.depends_on, name).toMatchObject({
-        "init-agent": { condition: "service_completed_successfully" },
+        [initAgent[file]]: { condition: "service_completed_successfully" },
       });
       expect(service.volumes, name).toContain("agent_bin:/opt/attune/agent:ro");
       expect(service, name).toMatchObject({ tmpfs: [expect.stringMatching(/^\/tmp/)] });
     }
   });
 
-  test("init-agent mounts every named volume at the sensors' place, and so gives it to their user", () => {
+  test(`${initAgent[file]} mounts every named volume at the sensors' place, and so gives it to their user`, () => {
     const named = (service: ComposeService | undefined): readonly string[] =>
       (service?.volumes ?? [])
         .filter((volume) => /^\w+:/.test(volume))
         .map((volume) => volume.replace(/:ro$/, ""));
-    const given = named(composeServices(file)["init-agent"]);
+    const given = named(composeServices(file)[initAgent[file]]);
 
     for (const [name, service] of sensors) expect(given, name).toEqual(named(service));
     for (const volume of given) {
@@ -163,6 +169,13 @@ test("the stack applies migrations, loads packs, and only then starts sensors", 
       rabbitmq: { condition: "service_healthy" },
     });
   }
+});
+
+test("in one project, the two files leave each other's containers alone", () => {
+  const [stack, own] = composeFiles.map((file) => Object.keys(composeServices(file)));
+
+  expect(own).not.toEqual([]);
+  for (const service of own ?? []) expect(stack).not.toContain(service);
 });
 
 test("no file for deployment holds a secret", () => {

@@ -2,18 +2,12 @@
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { collectMessages, type MessageCollector } from "../../support/message-collector.ts";
-import { type ComposeStack, readConfiguration, startStack } from "./compose.ts";
+import { type ComposeStack, startStack } from "./compose.ts";
 import { type Docker, openDocker } from "./docker.ts";
 import { ZombieWatch } from "./zombie-watch.ts";
 
 const sensorServices = ["sensor", "sensor-python", "sensor-node", "sensor-ruby", "sensor-alpine"];
 const waiting = { timeout: 120_000, interval: 500 };
-
-test("both compose files are valid", async () => {
-  await expect(readConfiguration("docker-compose.yaml", {})).resolves.toContain("init-agent");
-  const urls = { DATABASE_URL: "postgresql://db/attune", BROKER_URL: "amqp://broker" };
-  await expect(readConfiguration("docker-compose.agent.yaml", urls)).resolves.toContain("init-agent");
-});
 
 // The tests of this block are steps of one story, in this order.
 describe("the stack", () => {
@@ -101,6 +95,23 @@ describe("the stack", () => {
     await expect.poll(async () => inspect(service, ".State.Health.Status"), waiting).toBe("healthy");
   });
 
+  test("the small file adds a worker to the same project, and goes again, without a change to the stack", async () => {
+    const before = await stack.containers();
+
+    await stack.upBeside();
+
+    await expect.poll(async () => inspect("own-sensor", ".State.Health.Status"), waiting).toBe("healthy");
+    const { rows } = await database.query(
+      "select name from attune.worker where name = 'sensor-compose' and status = 'active'",
+    );
+    expect(rows).toHaveLength(1);
+    expect(await stack.containers()).toEqual(expect.arrayContaining([...before]));
+
+    await stack.removeBeside();
+
+    expect((await stack.containers()).toSorted()).toEqual(before.toSorted());
+  });
+
   test("no zombie stayed in any of them all the while, and one would have been seen", async () => {
     expect([...zombies.found]).toEqual([]);
 
@@ -124,7 +135,7 @@ describe("the stack", () => {
       expect({ service, exitCode }).toEqual({ service, exitCode: "0" });
       expect(signals, service).toHaveLength(1);
     }
-    expect(await stack.containerCount()).toBe(0);
+    expect(await stack.containers()).toEqual([]);
     await database.end();
   });
 });

@@ -8,8 +8,6 @@ import { repositoryRoot } from "../../../scripts/repository.ts";
 import { clientEnvironment, type Docker, runCommand } from "./docker.ts";
 import { provideStandIns } from "./stand-ins.ts";
 
-const directory = join(repositoryRoot, "docker");
-const passwords = { POSTGRES_PASSWORD: "forTestsOnly", RABBITMQ_PASSWORD: "forTestsOnlyToo" };
 const executableFiles = ["dist/attune-sensor-agent", "dist/attune-sensor-agent.licences.txt"];
 
 /** The end of a container, in the engine's words. */
@@ -25,8 +23,12 @@ export interface ComposeStack extends AsyncDisposable {
   readonly brokerUrl: string;
   /** Its container's id. The engine is asked: Compose's own names differ between its versions. */
   containerOf(service: string): Promise<string>;
-  /** How many containers there are, whatever their state. */
-  containerCount(): Promise<number>;
+  /** Brings docker-compose.agent.yaml up in the same project, as it is beside the stack's docker/.env. */
+  upBeside(): Promise<void>;
+  /** Takes its containers away. */
+  removeBeside(): Promise<void>;
+  /** The ids of the project's containers, whatever their state. */
+  containers(): Promise<readonly string[]>;
   /** Takes the stack down, and tells which containers ended thereby, in the order of their ends. */
   down(): Promise<readonly Ending[]>;
 }
@@ -42,11 +44,14 @@ export async function startStack(docker: Docker): Promise<ComposeStack> {
     COMPOSE_PROJECT_NAME: project,
     ATTUNE_AGENT_SOURCE: "prebuilt",
   };
-  const compose = async (...args: readonly string[]): Promise<string> => {
-    const [command, ...words] = await composeCommand();
-    const file = join(copy.path, "docker/docker-compose.yaml");
-    return runCommand(command, [...words, "--file", file, ...args], environment);
-  };
+  const composeOf =
+    (file: string, variables: Readonly<Record<string, string>> = {}) =>
+    async (...args: readonly string[]): Promise<void> => {
+      const [command, ...words] = await composeCommand();
+      const path = join(copy.path, "docker", file);
+      await runCommand(command, [...words, "--file", path, ...args], { ...environment, ...variables });
+    };
+  const compose = composeOf("docker-compose.yaml");
   const ofProject = `--filter=label=com.docker.compose.project=${project}`;
   const containers = async (...filters: readonly string[]): Promise<readonly string[]> =>
     linesOf(await docker.run("ps", "--all", "--quiet", "--no-trunc", ofProject, ...filters));
@@ -65,15 +70,25 @@ export async function startStack(docker: Docker): Promise<ComposeStack> {
     ).trim();
 
   await provideStandIns(docker);
-  scope.defer(async () => void (await compose("down", "--volumes")));
+  scope.defer(async () => compose("down", "--volumes", "--remove-orphans"));
   await runCommand(join(copy.path, "docker/up"), ["--detach"], environment);
   const made = parseEnv(await readFile(join(copy.path, "docker/.env"), "utf8"));
+  const databaseAt = (host: string) => `postgresql://attune:${made["POSTGRES_PASSWORD"]}@${host}:5432/attune`;
+  const brokerAt = (host: string) => `amqp://attune:${made["RABBITMQ_PASSWORD"]}@${host}:5672`;
+  const composeBeside = composeOf("docker-compose.agent.yaml", {
+    DATABASE_URL: databaseAt("postgres"),
+    BROKER_URL: brokerAt("rabbitmq"),
+  });
+  const databaseUrl = databaseAt(await addressOf("postgres"));
+  const brokerUrl = brokerAt(await addressOf("rabbitmq"));
   const owned = scope.move();
   return {
-    databaseUrl: `postgresql://attune:${made["POSTGRES_PASSWORD"]}@${await addressOf("postgres")}:5432/attune`,
-    brokerUrl: `amqp://attune:${made["RABBITMQ_PASSWORD"]}@${await addressOf("rabbitmq")}:5672`,
+    databaseUrl,
+    brokerUrl,
     containerOf,
-    containerCount: async () => (await containers()).length,
+    containers,
+    upBeside: async () => composeBeside("up", "--detach"),
+    removeBeside: async () => composeBeside("rm", "--stop", "--force"),
     down: async () => {
       const sinceMs = Date.now();
       await compose("down");
@@ -106,15 +121,6 @@ function endings(events: readonly string[]): readonly Ending[] {
 
 function linesOf(text: string): readonly string[] {
   return text.split("\n").filter((line) => line !== "");
-}
-
-/** With what a clone has, the file is valid: nothing but the passwords is asked for. */
-export async function readConfiguration(
-  file: string,
-  variables: Readonly<Record<string, string>>,
-): Promise<string> {
-  const [command, ...args] = [...(await composeCommand()), "--file", join(directory, file), "config"];
-  return runCommand(command, args, { ...process.env, ...passwords, ...variables });
 }
 
 /** What docker/up needs, so that it finds no docker/.env of a developer's, and leaves none. */
