@@ -63,67 +63,6 @@ export function sensorServices(file: string): readonly (readonly [string, Compos
   );
 }
 
-const Probe = Type.Object({
-  exec: Type.Object({ command: Texts }),
-  timeoutSeconds: Type.Number(),
-});
-
-const Container = Type.Object({
-  name: Type.String(),
-  image: Type.String(),
-  command: Texts,
-  env: Type.Optional(Type.Array(Type.Object({ name: Type.String(), value: Type.Optional(Type.String()) }))),
-  volumeMounts: Type.Array(Type.Object({ name: Type.String(), mountPath: Type.String() })),
-  startupProbe: Type.Optional(Probe),
-  livenessProbe: Type.Optional(Probe),
-  readinessProbe: Type.Optional(Probe),
-});
-export type Container = Static<typeof Container>;
-
-const ConfigMapItems = Type.Array(Type.Object({ key: Type.String(), path: Type.String() }));
-
-const PodVolume = Type.Object({
-  name: Type.String(),
-  configMap: Type.Optional(Type.Object({ name: Type.String(), items: Type.Optional(ConfigMapItems) })),
-  emptyDir: Type.Optional(Type.Object({ medium: Type.Optional(Type.String()) })),
-  image: Type.Optional(Type.Object({ reference: Type.String() })),
-});
-
-const Pod = Type.Object({
-  terminationGracePeriodSeconds: Type.Optional(Type.Number()),
-  initContainers: Type.Optional(Type.Array(Container)),
-  containers: Type.Array(Container),
-  volumes: Type.Array(PodVolume),
-});
-export type Pod = Static<typeof Pod>;
-
-const Workload = Type.Object({
-  kind: Type.String(),
-  spec: Type.Object({ template: Type.Object({ spec: Pod }) }),
-});
-const ConfigMap = Type.Object({
-  kind: Type.Literal("ConfigMap"),
-  metadata: Type.Object({ name: Type.String() }),
-  data: Type.Record(Type.String(), Type.String()),
-});
-
-export const kubernetesFiles = deploymentFiles().filter((file) => file.startsWith("kubernetes/"));
-
-/** The pods that a file's Deployments and Jobs make. */
-export function pods(file: string): readonly Pod[] {
-  return readYaml(file).flatMap((document) =>
-    Value.Check(Workload, document) ? [document.spec.template.spec] : [],
-  );
-}
-
-/** The data of the ConfigMap of that name in the file. */
-export function configMap(file: string, name: string): Readonly<Record<string, string>> {
-  for (const document of readYaml(file)) {
-    if (Value.Check(ConfigMap, document) && document.metadata.name === name) return document.data;
-  }
-  throw new Error(`${file} has no ConfigMap ${name}`);
-}
-
 /** "1m30s" as Compose writes it. */
 export function composeSeconds(duration: string): number {
   const parts = /^(?:(\d+)m)?(?:(\d+)s)?$/.exec(duration);
@@ -131,7 +70,7 @@ export function composeSeconds(duration: string): number {
   return Number(parts[1] ?? 0) * 60 + Number(parts[2] ?? 0);
 }
 
-function decode<Schema extends TSchema>(schema: Schema, value: unknown): Static<Schema> {
+export function decode<Schema extends TSchema>(schema: Schema, value: unknown): Static<Schema> {
   for (const problem of Value.Errors(schema, value)) throw new Error(JSON.stringify(problem));
   return Value.Parse(schema, value);
 }

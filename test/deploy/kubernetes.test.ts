@@ -7,26 +7,29 @@ import { parse } from "yaml";
 import { loadConfig } from "../../src/config/load-config.ts";
 import { readPack } from "../../src/packs/read-pack.ts";
 import { findScript } from "../../src/sensors/script-path.ts";
+import { dockerDirectory, readYaml, secondsAfterSensors } from "./deployment-files.ts";
 import {
   configMap,
   type Container,
-  dockerDirectory,
+  decodeManifest,
   kubernetesFiles,
+  manifests,
   type Pod,
   pods,
-  readYaml,
-  secondsAfterSensors,
-} from "./deployment-files.ts";
+} from "./kubernetes-manifests.ts";
 
 const deployments = ["kubernetes/sensor.yaml", "kubernetes/sensor-image-volume.yaml"] as const;
 
 const settings = parse(configMap("kubernetes/settings.yaml", "attune-agent")["agent.yaml"] ?? "") as unknown;
 
 describe.each(kubernetesFiles)("%s", (file) => {
-  test("is YAML of objects with a kind and a name", () => {
-    for (const object of readYaml(file)) {
-      expect(object).toMatchObject({ apiVersion: expect.any(String), kind: expect.any(String) });
-      expect(object).toHaveProperty("metadata.name", expect.any(String));
+  test("is YAML of objects without a field that Kubernetes does not know", () => {
+    expect(manifests(file).length).toBeGreaterThan(0);
+  });
+
+  test("would be refused with any of its fields misspelt", () => {
+    for (const document of readYaml(file)) {
+      for (const misspelt of misspellings(document)) expect(() => decodeManifest(misspelt)).toThrow();
     }
   });
 
@@ -140,9 +143,9 @@ test("one manifest copies the executable into a folder on disk, the other mounts
 
 test("the agent takes the settings, and refuses the Secret as long as nobody has filled it in", () => {
   const text = configMap("kubernetes/settings.yaml", "attune-agent")["agent.yaml"];
-  const secret = readYaml("kubernetes/settings.yaml")[1];
-  expect(secret).toMatchObject({ kind: "Secret", stringData: { "database-url": expect.any(String) } });
-  const { stringData } = secret as { stringData: Record<string, string> };
+  const secret = manifests("kubernetes/settings.yaml").find(({ kind }) => kind === "Secret");
+  const stringData = secret !== undefined && "stringData" in secret ? secret.stringData : {};
+  expect(stringData).toHaveProperty("database-url");
   const load = (url: string | undefined) =>
     loadConfig({
       flags: { config: "/agent.yaml" },
@@ -210,6 +213,22 @@ function mountConfigMap(mount: string): void {
 
 function packVolume(pod: Pod | undefined): Pod["volumes"][number] | undefined {
   return pod?.volumes.find(({ name }) => name === "pack-hello");
+}
+
+/** The keys below these are the author's, not Kubernetes'. */
+const freeMaps = ["data", "stringData", "labels", "matchLabels"];
+
+/** Copies of the value, each with a letter too much in one key, wherever that is. */
+function misspellings(value: unknown): readonly unknown[] {
+  if (typeof value !== "object" || value === null) return [];
+  if (Array.isArray(value)) {
+    return value.flatMap((item, index) => misspellings(item).map((each) => value.with(index, each)));
+  }
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const { [key]: _, ...rest } = value as Record<string, unknown>;
+    const below = freeMaps.includes(key) ? [] : misspellings(inner);
+    return [{ ...rest, [`${key}s`]: inner }, ...below.map((each) => ({ ...rest, [key]: each }))];
+  });
 }
 
 function containersOf({ containers, initContainers = [] }: Pod): readonly Container[] {
