@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { repositoryRoot } from "../../scripts/repository.ts";
 import { requireInstalled } from "../../scripts/services/debian-packages.ts";
 import { loadConfig } from "../../src/config/load-config.ts";
 import { readText, secondsAfterSensors } from "./deployment-files.ts";
@@ -28,6 +29,14 @@ test("systemd counts it among the well confined", () => {
 
   expect(output).toContain("Overall exposure level");
   expect(status, output).toBe(0);
+});
+
+test("it points to the installation page, where that page puts it", () => {
+  const page = "docs/install.md";
+  const commands = readFileSync(join(repositoryRoot, page), "utf8");
+  const [, place] = /^sudo cp -r docs (\S+\/)\s/m.exec(commands) ?? [];
+
+  expect(values("Documentation")).toEqual([`file:${place}${page}`]);
 });
 
 test("a stop asks the agent alone, and waits longer than the agent takes at most", () => {
