@@ -4,11 +4,12 @@ import { cp, mkdtempDisposable, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
+import { layerFiles } from "../../../build/layer.ts";
 import { repositoryRoot } from "../../../scripts/repository.ts";
 import { clientEnvironment, type Docker, runCommand } from "./docker.ts";
 import { provideStandIns } from "./stand-ins.ts";
 
-const executableFiles = ["dist/attune-sensor-agent", "dist/attune-sensor-agent.licences.txt"];
+const executableFiles = layerFiles("attune-sensor-agent").map((name) => join("dist", name));
 
 /** The end of a container, in the engine's words. */
 export interface Ending {
