@@ -30,7 +30,7 @@ import { rowsOf } from "../database/statement.ts";
 import { storeBatch, type StoredBatch } from "../database/statements/events.ts";
 import type { AcceptOutcome, EventSink, IncomingEvent } from "../model/incoming-event.ts";
 import type { RuleSet, RuleSource } from "../model/rule-match.ts";
-import { TextRoom, textCharactersMax } from "../model/text-room.ts";
+import { isTooMuchText, TextRoom, textCharactersMax } from "../model/text-room.ts";
 import { BatchOutcomes, type BatchOutcomesOptions } from "./batch-outcomes.ts";
 import { Patience, type PatienceOptions } from "./patience.ts";
 import { storableText } from "./payload-text.ts";
@@ -211,7 +211,7 @@ export class EventPipeline implements EventSink {
       const { installationId } = this.#options;
       return prepareBatch(matched, { enforcementIds, revision, installationId });
     } catch (error) {
-      if (error instanceof RangeError) return "too much";
+      if (isTooMuchText(error)) return "too much";
       throw error;
     }
   }

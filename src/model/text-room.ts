@@ -20,11 +20,18 @@ export class TextRoom {
   }
 }
 
-/** A RangeError as JavaScript's own, for texts longer than a text can be. */
-export class TooMuchTextError extends RangeError {
+export class TooMuchTextError extends Error {
   override readonly name = "TooMuchTextError";
 
   constructor(charactersMax: number) {
     super(`more than ${charactersMax} characters`);
   }
+}
+
+/** Also V8's own word for a text that is longer than a text can be. */
+export function isTooMuchText(error: unknown): boolean {
+  return (
+    error instanceof TooMuchTextError ||
+    (error instanceof RangeError && error.message === "Invalid string length")
+  );
 }

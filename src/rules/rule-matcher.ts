@@ -43,6 +43,7 @@ export class RuleMatcher {
    *
    * @returns the ids of its enforcements by the rules that match now, in order of rule; undefined when
    *   there is no such event
+   * @throws TooMuchTextError
    */
   async matchEvent(eventId: Id): Promise<readonly Id[] | undefined> {
     const { database, rules } = this.#options;
@@ -72,7 +73,7 @@ export class RuleMatcher {
    * there is one.
    *
    * @returns its id; undefined when there is no such event
-   * @throws InvalidRuleError
+   * @throws InvalidRuleError, TooMuchTextError
    */
   async createEnforcement(rule: RuleText, eventId: Id): Promise<Id | undefined> {
     const event = await rowOf(this.#options.database, getEvent, { id: eventId });

@@ -9,7 +9,7 @@
  * Compiled once per rule; what holds no template is one constant for all events.
  */
 import { invalid, valid, type Decoded } from "../decoded.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
+import { isJsonObject, leastLength, type JsonObject, type JsonValue } from "../json.ts";
 import { compileExpression, type Expression, type TemplateScope } from "./expression.ts";
 
 export type Template<Value extends JsonValue = JsonValue> =
@@ -90,13 +90,23 @@ function compileText(text: string, path: string, reading: Reading): Template {
 
   const [only] = pieces;
   if (pieces.length === 1 && typeof only === "function") {
-    return { kind: "rendered", render: (scope) => only(scope) ?? null };
+    return {
+      kind: "rendered",
+      render(scope) {
+        const value = only(scope) ?? null;
+        scope.room.take(leastLength(value));
+        return value;
+      },
+    };
   }
   return {
     kind: "rendered",
-    render: (scope) => {
-      const texts = pieces.map((piece) => (typeof piece === "string" ? piece : written(piece(scope))));
-      for (const { length } of texts) scope.room.take(length);
+    render(scope) {
+      const texts = pieces.map((piece) => {
+        const each = typeof piece === "string" ? piece : written(piece(scope));
+        scope.room.take(each.length);
+        return each;
+      });
       return texts.join("");
     },
   };

@@ -135,7 +135,22 @@ test("never throws, whatever the parameters and the payload", () => {
   );
 });
 
-test("texts are bounded all together, before they are made", () => {
+test("what is too much is not even written: neither into one text, nor taken whole", () => {
+  let written = 0;
+  const x = Object.defineProperty(["12345678"], "toJSON", { value: () => (written += 1) });
+  for (const param of ["a {{ event.payload.x }}".repeat(100), Array(100).fill("{{ event.payload.x }}")]) {
+    const compiled = compileTemplates({ param }, "p");
+    if (compiled.kind === "invalid") throw new Error(compiled.problem);
+    const event = eventFacts({ payload: { x } });
+
+    expect(() => render(compiled.value, { ...scope, event, room: new TextRoom(20) })).toThrow(
+      TooMuchTextError,
+    );
+  }
+  expect(written).toBeLessThan(10);
+});
+
+test("texts are bounded all together", () => {
   const twice = compileTemplates({ a: "{{ event.payload.x }}!", b: "{{ event.payload.x }}!" }, "p");
   if (twice.kind === "invalid") throw new Error(twice.problem);
   const event = eventFacts({ payload: { x: "12345" } });
