@@ -154,8 +154,12 @@ function whyNotRun(
  */
 function isUnknownToKernel(result: CommandResult): boolean {
   if (result.kind === "unstarted") return ["ENOENT", "ENOEXEC"].includes(result.cause.code ?? "");
-  return result.kind === "exited" && exitCodesOfShell.has(result.code);
+  if (result.kind !== "exited" || result.stderr.includes(loadersWords)) return false;
+  return exitCodesOfShell.has(result.code);
 }
+
+/** It ends with 127, too, and has understood the file. */
+const loadersWords = "error while loading shared libraries";
 
 /** Of a syntax error, of what cannot be executed, of what is not found; `--version` never ends with them. */
 const exitCodesOfShell: ReadonlySet<number> = new Set([2, 126, 127]);

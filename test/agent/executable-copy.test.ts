@@ -146,6 +146,21 @@ test("a program that the kernel does not take for one is said to be of its kind"
   });
 });
 
+test("a program that its loader gives up on is refused with the loader's words", async () => {
+  await using space = await workspace();
+  const source = await space.program("");
+  const bytes = await readFile("/bin/true");
+  bytes.write("libq.so.6", bytes.indexOf("libc.so.6"));
+  await writeFile(source, bytes);
+
+  const failed = copyExecutable({ source, directory: space.target, version: "1.2.3" });
+
+  await expect(failed).rejects.toMatchObject({
+    code: "INSTALL_NOT_EXECUTABLE",
+    reason: expect.stringContaining("loading shared libraries: libq.so.6"),
+  });
+});
+
 test("a file where a folder should be is said to be one", async () => {
   await using space = await workspace();
   const source = await space.program(saying("1.2.3"));
