@@ -67,7 +67,7 @@ async function buildExecutable(): Promise<void> {
   const components = await collectComponents({ repository, architecture, metafiles: scripts.metafiles });
   await writeForEverybody(join(results, `${fileName}.licences.txt`), licenceText(components));
   await writeForEverybody(join(results, `${fileName}.cdx.json`), billOfMaterials(packed, components));
-  const layerBytes = await verifyLayer(results, layerFiles(fileName));
+  const layerBytes = verifyLayer(results, layerFiles(fileName));
   await moveFiles(results, distribution);
   await writeChecksums(distribution);
   say(

@@ -40,13 +40,23 @@ export function findEmulator(architecture: Architecture): string | undefined {
   return found;
 }
 
+/** The files of a folder, as root's. */
+export function tar(directory: string, files: readonly string[]): Buffer {
+  const owner = ["--owner=0", "--group=0", "--numeric-owner"];
+  return layerTool("tar", ["--create", ...owner, "--directory", directory, ...files]);
+}
+
 /** The bytes as gzip compresses them. */
 export function gzip(bytes: Buffer): Buffer {
+  return layerTool("gzip", ["-6"], bytes);
+}
+
+function layerTool(tool: "tar" | "gzip", args: readonly string[], input?: Buffer): Buffer {
   try {
-    return execFileSync("gzip", ["-6"], { input: bytes, maxBuffer: bytes.length + 1_024, stdio: "pipe" });
+    return execFileSync(tool, args, { maxBuffer: Infinity, stdio: "pipe", ...(input && { input }) });
   } catch (error) {
-    if (isMissing(error)) throw missingFromMachine("gzip", ["gzip"]);
-    throw new BuilderError(`gzip could not compress the layer: ${reasonOf(error)}`, { cause: error });
+    if (isMissing(error)) throw missingFromMachine(tool, [tool]);
+    throw new BuilderError(`${tool} could not make the layer: ${reasonOf(error)}`, { cause: error });
   }
 }
 

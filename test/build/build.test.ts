@@ -27,7 +27,7 @@ test(
     expect(ended).toEqual({
       code: 1,
       stdout: "",
-      stderr: "build: gzip could not compress the layer: gzip: out of order\n",
+      stderr: "build: gzip could not make the layer: gzip: out of order\n",
     });
     expect(await readdir(distribution)).toEqual(["attune-sensor-agent"]);
     // By its size: a difference of 130 MB would be printed.

@@ -13,8 +13,8 @@ test("licences and bill of materials count in the layer", async () => {
   const files = layerFiles("program");
   for (const file of files) await writeFile(join(workspace.path, file), randomBytes(60_000));
 
-  expect(await verifyLayer(workspace.path, files, 250_000)).toBeGreaterThan(180_000);
-  await expect(verifyLayer(workspace.path, files, 150_000)).rejects.toThrow("as a compressed layer");
+  expect(verifyLayer(workspace.path, files, 250_000)).toBeGreaterThan(180_000);
+  expect(() => verifyLayer(workspace.path, files, 150_000)).toThrow("as a compressed layer");
 });
 
 test("both images hold in one layer what is measured as one", async () => {

@@ -3,12 +3,17 @@ import { execFileSync } from "node:child_process";
 import { mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { slimNode } from "../../build/slim-node.ts";
 
-const slimmed = await mkdtempDisposable(join(tmpdir(), "attune-slim-"));
-const slim = join(slimmed.path, "node");
-await writeFile(slim, slimNode(await readFile(process.execPath)), { mode: 0o755 });
+const scope = new AsyncDisposableStack();
+let slim: string;
+beforeAll(async () => {
+  const { path } = scope.use(await mkdtempDisposable(join(tmpdir(), "attune-slim-")));
+  slim = join(path, "node");
+  await writeFile(slim, slimNode(await readFile(process.execPath)), { mode: 0o755 });
+});
+afterAll(async () => scope.disposeAsync());
 
 function answers(node: string, script: string, environment: Record<string, string> = {}): unknown {
   const text = `console.log(JSON.stringify((() => { ${script} })()))`;
@@ -56,4 +61,5 @@ test.each(["de-DE", "zh-TW", "th", "ar-EG", "pt-BR"])("asked for %s, it answers 
   expect(asked).toHaveLength(9);
   expect(asked).not.toContain("");
   expect(bySystem).toHaveLength(9);
+  expect(bySystem).not.toContain("");
 });

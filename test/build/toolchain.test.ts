@@ -6,7 +6,7 @@ import { type Architecture, architectures, ownArchitecture } from "../../build/a
 import { BuilderError } from "../../build/builder-error.ts";
 import { runInEmptyRoot } from "../../build/empty-root.ts";
 import { findNode } from "../../build/node-binary.ts";
-import { findEmulator, findLibrary, gzip, runTool } from "../../build/toolchain.ts";
+import { findEmulator, findLibrary, gzip, runTool, tar } from "../../build/toolchain.ts";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import { run } from "./packed-probe.ts";
 
@@ -22,6 +22,7 @@ describe("on a machine without any program", () => {
     { what: "a compiler", use: () => runTool(arm64, "gcc", []), packages: "gcc-aarch64-linux-gnu" },
     { what: "a library", use: () => findLibrary(x64, "libc.so.6"), packages: "gcc-x86-64-linux-gnu" },
     { what: "an emulator", use: () => findEmulator(foreign), packages: "qemu-user-static" },
+    { what: "tar", use: () => tar("/etc", ["passwd"]), packages: "tar" },
     { what: "gzip", use: () => gzip(Buffer.from("x")), packages: "gzip" },
     { what: "unshare", use: () => runInEmptyRoot(inEmptyRoot), packages: "util-linux" },
   ])("$what is said to be missing, with its package", async ({ use, packages }) => {
