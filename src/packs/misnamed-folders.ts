@@ -4,6 +4,7 @@
  * Nobody reads such a folder, so what it defines would be missing, and what an earlier load made of it
  * would be removed, checkpoints and all. One edit is the limit: at two, innocent words such as `options`
  * resemble `actions`. At one there is still `roles`, so a folder that holds nothing to read is left alone.
+ * The same letters in another order resemble too: `sensros`.
  */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -30,7 +31,7 @@ export async function misnamedFolders(directory: string): Promise<readonly PackP
 
   const problems: PackProblem[] = [];
   for (const name of names.toSorted()) {
-    const meant = folders.find((folder) => distance(name.toLowerCase(), folder) <= 1);
+    const meant = folders.find((folder) => resembles(name.toLowerCase(), folder));
     if (meant === undefined || meant === name || !(await mayDefine(join(directory, name)))) continue;
     problems.push(
       problemOf(
@@ -39,6 +40,14 @@ export async function misnamedFolders(directory: string): Promise<readonly PackP
     );
   }
   return problems;
+}
+
+function resembles(name: string, folder: string): boolean {
+  return distance(name, folder) <= 1 || lettersOf(name) === lettersOf(folder);
+}
+
+function lettersOf(name: string): string {
+  return name.split("").toSorted().join("");
 }
 
 /** Whether it is a folder with files that would be read; one that cannot be looked into counts as such. */

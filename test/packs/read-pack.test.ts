@@ -264,6 +264,7 @@ test.each([
   ["RULE", "rules"],
   ["action", "actions"],
   ["trigers", "triggers"],
+  ["sensros", "sensors"],
 ])("a folder %s is refused, since %s is read", async (name, meant) => {
   expect(await problems({ [`${name}/clock.yaml`]: "ref: clock\n" })).toEqual([
     `null:1 - has a folder ${name}, whose YAML files nobody reads; call it ${meant}, or something that does not resemble it`,
