@@ -21,10 +21,10 @@ export async function askHealth(config: Config, question: HealthQuestion): Promi
   return { kind: "foreign", url, description: `status ${status}, ${contentType ?? "no content type"}` };
 }
 
-/** Many programs answer `{"status": "ok"}` at /health; the parts are an agent's own. */
-function isHealth(question: HealthQuestion, { status, parts }: JsonObject): boolean {
+/** Many programs answer `{"status": "ok"}`; the worker's name and the parts are an agent's own. */
+function isHealth(question: HealthQuestion, { status, worker, parts }: JsonObject): boolean {
   if (!statuses[question].includes(status)) return false;
-  return question === "/health/live" || isJsonObject(parts);
+  return question === "/health/live" ? typeof worker === "string" : isJsonObject(parts);
 }
 
 const statuses: Readonly<Record<HealthQuestion, readonly unknown[]>> = {

@@ -34,7 +34,8 @@ export function addHealthRoutes(server: FastifyInstance, source: HealthSource): 
     };
   });
 
-  server.get("/health/live", async () => ({ status: "ok" }));
+  // The name tells it from what many other programs answer at such a path.
+  server.get("/health/live", async () => ({ status: "ok", worker: source.workerName }));
 
   server.get("/health/ready", async (_request, reply) => {
     const parts = describe(source);

@@ -67,7 +67,7 @@ test("an agent that listens on all addresses is asked over loopback", async () =
   });
 
   expect(exitCode).toBe(0);
-  expect(JSON.parse(printed)).toEqual({ status: "ok" });
+  expect(JSON.parse(printed)).toEqual({ status: "ok", worker: "w1" });
 });
 
 test("an agent that says it is not ready is not", async () => {
@@ -83,6 +83,7 @@ test.each([
   [200, "text/html; charset=utf-8", "<html>\n<body>Welcome</body>\n</html>"],
   [404, null, "Not Found"],
   [200, "application/json", '{"status":"UP"}'],
+  [200, "application/json", '{"status":"ok"}'],
   [404, "application/json", '{"error":"no such page","code":"NOT_FOUND"}'],
 ])("what answers %j %j %j is not the agent, and one line says so", async (status, type, body) => {
   await using server = await serverAnswering(status, type, body);
