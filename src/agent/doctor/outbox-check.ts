@@ -1,7 +1,7 @@
 import type { Database } from "../../database/database.ts";
 import { rowOf, rowsOf } from "../../database/statement.ts";
 import { readWorkerStandings } from "../../database/statements/diagnosis.ts";
-import { measureOutbox } from "../../database/statements/outbox.ts";
+import { countedMessagesMax, measureOutbox } from "../../database/statements/outbox.ts";
 import { durationText } from "../../model/duration-text.ts";
 import { good, notice, wrong, type Finding } from "./finding.ts";
 
@@ -15,7 +15,8 @@ export async function checkOutbox(database: Database): Promise<readonly Finding[
   if (depth === 0)
     return [good("messages", "none waits to be published", { facts: { depth, oldestSeconds } })];
 
-  const detail = `${depth} ${depth === 1 ? "waits" : "wait"} to be published, the oldest for ${durationText(oldestSeconds)}`;
+  const count = depth > countedMessagesMax ? `about ${depth}` : depth;
+  const detail = `${count} ${depth === 1 ? "waits" : "wait"} to be published, the oldest for ${durationText(oldestSeconds)}`;
   const facts = { depth, oldestSeconds };
   if (oldestSeconds < stuckAfterSeconds) return [good("messages", detail, { facts })];
   const workers = await rowsOf(database, readWorkerStandings, undefined);
