@@ -21,7 +21,7 @@ import { startEngine, type EmbeddedAssets } from "./embedded-engine.ts";
 import { maintain } from "./embedded-maintenance.ts";
 import { parameterText } from "./embedded-parameters.ts";
 import { ConnectionError } from "./errors.ts";
-import { openFilesLimit } from "./open-files-limit.ts";
+import { demandOpenFiles } from "./open-files-limit.ts";
 
 export interface EmbeddedOptions {
   readonly dataDirectory: string;
@@ -36,9 +36,6 @@ export interface EmbeddedOptions {
 type Hint = (payload: string | undefined) => void;
 
 const turnMs = 5;
-
-/** The engine's own, which embedded-engine.ts bounds, and room for Node, the API and a few sensors. */
-const openFilesNeeded = 256;
 
 /** The engine itself, or a transaction in it. */
 type Runner = Pick<Transaction, "query" | "exec">;
@@ -166,18 +163,6 @@ async function start(
       cause,
     });
   }
-}
-
-/** Without enough, the engine would fail later and in other words: "could not create file: File exists". */
-function demandOpenFiles(directory: string): void {
-  const limit = openFilesLimit();
-  if (limit === undefined || limit >= openFilesNeeded) return;
-  throw new OperatorError({
-    code: "DATABASE_UNREACHABLE",
-    attempt: `open the embedded database in ${directory}`,
-    reason: `it needs a limit of ${openFilesNeeded} open files, and this process has one of ${limit}`,
-    remedy: "raise the limit (ulimit -n, --ulimit nofile=, LimitNOFILE=), or set database.url",
-  });
 }
 
 async function runOn(runner: Runner, { text, values, name }: Query): Promise<{ rows: object[] }> {

@@ -1,5 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -95,6 +96,23 @@ test("looking at an installation that was never started creates nothing", async 
   expect(report).toContain(
     `- database       embedded, to be made in ${join(directory, "data")} at the first start`,
   );
+});
+
+test("a limit on open files below what a start would need for its database is wrong, before there is one", () => {
+  const directory = madeDirectory();
+  const main = new URL("../../../src/main.ts", import.meta.url).pathname;
+
+  const { status, stdout } = spawnSync(
+    "/bin/sh",
+    ["-c", 'ulimit -n 255; exec "$@"', "sh", process.execPath, main, "doctor"],
+    { cwd: directory, env: { PATH: "/nowhere", ATTUNE__API__PORT: "0" }, encoding: "utf8" },
+  );
+
+  expect(stdout).toMatch(
+    /^✗ database +.*it needs a limit of 256 open files, and this process has one of 255\n +→ raise the limit/m,
+  );
+  expect(status).toBe(1);
+  expect(readdirSync(directory)).toEqual([]);
 });
 
 test("malformed rows, names without a row, missing scripts and sensors without a worker are wrong", async () => {
@@ -385,6 +403,12 @@ async function agentSaying(health: object) {
   return { port, [Symbol.asyncDispose]: async () => void server.close() };
 }
 
+function madeDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "attune-doctor-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
 /**
  * Examines from inside a directory of its own, with a Python, no Node and one pack.
  *
@@ -395,8 +419,7 @@ async function examine(
   format: "text" | "json" = "text",
   brokenEnvironments: readonly string[] = [],
 ): Promise<{ exitCode: number; report: string; directory: string }> {
-  const directory = mkdtempSync(join(tmpdir(), "attune-doctor-"));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = madeDirectory();
   const scripts = join(directory, "packs/my/sensors");
   mkdirSync(scripts, { recursive: true });
   writeFileSync(join(scripts, "here.py"), "print('{}')\n");
