@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { topicMatches } from "../../src/messaging/topic-pattern.ts";
+import { processorMs } from "../support/processor-time.ts";
 
 test.each([
   ["event.created", "event.created", true],
@@ -44,9 +45,9 @@ test("a pattern matches as the equivalent regular expression does", () => {
 test("a pattern of many hashes on a long key takes no time worth mentioning", () => {
   const pattern = `${"#.a.".repeat(40)}b`;
   const key = "a.".repeat(120).slice(0, -1);
-  const startedAtMs = performance.now();
+  let isMatch: boolean | undefined;
+  const tookMs = processorMs(() => (isMatch = topicMatches(pattern, key)));
 
-  expect(topicMatches(pattern, key)).toBe(false);
-
-  expect(performance.now() - startedAtMs).toBeLessThan(100);
+  expect(isMatch).toBe(false);
+  expect(tookMs).toBeLessThan(100);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { compileLinearPattern, type LinearPattern } from "../../src/model/linear-pattern.ts";
+import { processorMs } from "../support/processor-time.ts";
 
 // Goal: no pattern can stall the agent.
 // Method: patterns on which a backtracking engine takes exponential time, against texts of which it
@@ -39,12 +40,6 @@ function compiled(source: string): LinearPattern {
   return pattern.value;
 }
 
-function fastestOf(times: number, work: () => unknown): number {
-  return Math.min(
-    ...Array.from({ length: times }, () => {
-      const startedAt = performance.now();
-      work();
-      return performance.now() - startedAt;
-    }),
-  );
+function fastestOf(times: number, work: () => void): number {
+  return Math.min(...Array.from({ length: times }, () => processorMs(work)));
 }
