@@ -44,6 +44,16 @@ export function sqlState(error: unknown): string | undefined {
   return /^(?!E)[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 
+/** Whether the row was refused since another one has its value of that key. */
+export function violatesUniqueness(error: unknown, constraint: string): boolean {
+  return (
+    sqlState(error) === "23505" &&
+    error instanceof Error &&
+    "constraint" in error &&
+    error.constraint === constraint
+  );
+}
+
 /** Whether the connection that this came over is of no further use. */
 export function endsConnection(error: unknown): boolean {
   const state = sqlState(error);

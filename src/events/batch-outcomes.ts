@@ -78,14 +78,14 @@ export class BatchOutcomes {
     );
   }
 
-  /** After a lost answer: settles the events that were committed and returns the others. */
+  /** When it is open whether a batch was stored: settles the events that were and returns the others. */
   async settleFound(
     { events }: PreparedBatch,
     isPublishedHere: boolean,
     signal: AbortSignal,
   ): Promise<readonly IdentifiedEvent[]> {
-    const ids = events.map(({ waiting }) => waiting.id);
-    const find = () => rowsOf(this.#options.database, findEvents, { ids });
+    const sought = soughtText(events);
+    const find = () => rowsOf(this.#options.database, findEvents, { events: sought });
     const found = await this.#patience.persist(find, signal);
     const createdById = new Map(found.map(({ id, created }) => [id, created]));
     const committed = events.filter(({ waiting }) => createdById.has(waiting.id));
@@ -156,6 +156,15 @@ export class BatchOutcomes {
     }
     for (const [sensorRef, count] of countBySensor) this.#options.metrics.sensorEvents(sensorRef, count);
   }
+}
+
+/** As findEvents wants them. */
+function soughtText(events: readonly PreparedEvent[]): string {
+  const texts = events.map(({ waiting: { id, event, payloadJson } }) => {
+    const [trigger, source, key] = [event.triggerRef, event.source?.sensorRef ?? null, event.dedupKey];
+    return `{"i":${id},"t":${JSON.stringify(trigger)},"s":${JSON.stringify(source)},"p":${payloadJson},"k":${JSON.stringify(key)}}`;
+  });
+  return `[${texts.join(",")}]`;
 }
 
 function isFenced(event: IncomingEvent, held: ReadonlySet<string>): boolean {

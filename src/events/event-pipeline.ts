@@ -19,15 +19,17 @@
  *   rules have changed  the rules are read again, the batch is matched again
  *   rejected data       the batch is halved until the culprit stands alone; it is refused, the rest go on
  *   conflict            tried again at once
+ *   an id is taken      by an earlier attempt, whose events are settled, or by another event, since the database
+ *                       was set back (a failover, a restoration): the rest get new ids and are tried again
  *   no answer           after a pause: whatever is found stored is settled as such, the rest tried again
  *   any other failure   after a pause, tried again; said once when it begins and once when it ends
  *
- * Invariants: an event is settled once; its id never changes, so no attempt can store it twice; an
- * event is reported stored only after its commit was seen.
+ * Invariants: an event is settled once; its id changes only when it is known that it was not stored under it,
+ * so no attempt can store it twice; an event is reported stored only after its commit was seen.
  */
 import { classifyDatabaseError } from "../database/errors.ts";
 import { rowsOf } from "../database/statement.ts";
-import { storeBatch, type StoredBatch } from "../database/statements/events.ts";
+import { isIdTaken, storeBatch, type StoredBatch } from "../database/statements/events.ts";
 import type { AcceptOutcome, EventSink, IncomingEvent } from "../model/incoming-event.ts";
 import type { RuleSet, RuleSource } from "../model/rule-match.ts";
 import { isTooMuchText, TextRoom, textCharactersMax } from "../model/text-room.ts";
@@ -42,7 +44,7 @@ import {
   type ServedEvent,
 } from "./prepared-batch.ts";
 import { ReservedIds } from "./reserved-ids.ts";
-import { WaitingEvents } from "./waiting-events.ts";
+import { WaitingEvents, type WaitingEvent } from "./waiting-events.ts";
 
 export interface EventPipelineOptions extends BatchOutcomesOptions, PatienceOptions {
   readonly rules: RuleSource;
@@ -109,11 +111,8 @@ export class EventPipeline implements EventSink {
     while (!signal.aborted) {
       const batch = await this.#waiting.take();
       if (batch === undefined) return;
-      let identified: readonly IdentifiedEvent[] = [];
       try {
-        const ids = await this.#patience.persist(() => this.#eventIds.take(batch.length), signal);
-        identified = batch.map((waiting, index) => ({ ...waiting, id: ids[index] ?? "" }));
-        await this.#store(identified, signal);
+        await this.#store(await this.#identify(batch, signal), signal);
       } catch (error) {
         if (!signal.aborted) throw error;
         for (const { abandon } of batch)
@@ -146,6 +145,11 @@ export class EventPipeline implements EventSink {
           publisherInstance,
         });
       } catch (error) {
+        if (isIdTaken(error)) {
+          events = await this.#outcomes.settleFound(prepared, publisherInstance !== null, signal);
+          events = await this.#identifyAnew(events, signal);
+          continue;
+        }
         const kind = classifyDatabaseError(error);
         if (kind === "rejected-data") {
           const problem = error instanceof Error ? error.message : String(error);
@@ -168,6 +172,27 @@ export class EventPipeline implements EventSink {
       await this.#outcomes.settle(prepared, stored, publisherInstance !== null, signal);
       return;
     }
+  }
+
+  async #identify(batch: readonly WaitingEvent[], signal: AbortSignal): Promise<readonly IdentifiedEvent[]> {
+    const ids = await this.#patience.persist(() => this.#eventIds.take(batch.length), signal);
+    return batch.map((waiting, index) => ({ ...waiting, id: ids[index] ?? "" }));
+  }
+
+  /** None of what was reserved is used any more: where one id is taken, others are. */
+  async #identifyAnew(
+    events: readonly IdentifiedEvent[],
+    signal: AbortSignal,
+  ): Promise<readonly IdentifiedEvent[]> {
+    const [first] = events;
+    if (first === undefined) return [];
+    this.#eventIds.forget();
+    this.#enforcementIds.forget();
+    this.#options.logger.warn(
+      { event_id: first.id, events: events.length },
+      "the database gave reserved ids to others, as after a failover or a restoration; these events get new ones",
+    );
+    return this.#identify(events, signal);
   }
 
   /** Which events have a trigger that is known and enabled; refuses the others. */

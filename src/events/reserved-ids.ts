@@ -3,6 +3,9 @@
  *
  * An id that is known before the statement makes a repetition of the statement harmless. The next
  * block is fetched while the present one is in use, so that a lone event waits for no round trip.
+ *
+ * A database that was set back gives ids out again, also those that are held here. Who finds out tells,
+ * by `forget`.
  */
 import type { Queryable } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";
@@ -18,6 +21,7 @@ export class ReservedIds {
   readonly #sequence: Sequence;
   #ids: Id[] = [];
   #fetching: Promise<void> | undefined;
+  #generation = 0;
 
   constructor(database: Queryable, sequence: Sequence) {
     this.#database = database;
@@ -35,6 +39,12 @@ export class ReservedIds {
     return taken;
   }
 
+  /** What is held may be others' by now. */
+  forget(): void {
+    this.#ids = [];
+    this.#generation += 1;
+  }
+
   async #fetch(count: number): Promise<void> {
     this.#fetching ??= this.#fetchBlock(Math.max(count, blockLength)).finally(() => {
       this.#fetching = undefined;
@@ -43,7 +53,9 @@ export class ReservedIds {
   }
 
   async #fetchBlock(count: number): Promise<void> {
+    const generation = this.#generation;
     const block = await rowOf(this.#database, reserveIds, { sequence: this.#sequence, count });
+    if (generation !== this.#generation) return;
     this.#ids = this.#ids.concat(block?.ids ?? []);
   }
 }

@@ -447,10 +447,101 @@ test("a statement that arrives after later ones moves no checkpoint back", async
   await running.pipeline.accept(tick({ checkpoint: 1 }));
   await running.pipeline.accept(tick({ checkpoint: 2 }));
 
-  for (const statement of late) await fresh.database.query(statement);
+  for (const statement of late) {
+    await expect(fresh.database.query(statement)).rejects.toMatchObject({ constraint: "event_pkey" });
+  }
 
   expect(await query(fresh.database, "select value from sensor_checkpoint")).toEqual([{ value: 2 }]);
   expect(await countOf("event")).toBe(2);
+});
+
+/** As another worker would, after the database came back as it was before it gave out this pipeline's ids. */
+async function setBack(sequence: "event_id_seq" | "enforcement_id_seq", insert: string): Promise<void> {
+  await query(fresh.database, `select setval('${sequence}', 1)`);
+  await query(fresh.database, insert);
+}
+
+const foreignEvents = `insert into event (trigger_ref, payload)
+  select 'demo.tick', '{"foreign": true}' from generate_series(1, 3)`;
+
+test("events whose ids a database that was set back gave to others are stored with new ones", async () => {
+  await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  await using running = await startPipeline(fresh.database);
+  await running.pipeline.accept(tick({ payload: { n: 0 } }));
+  await setBack("event_id_seq", foreignEvents);
+
+  const outcomes = await Promise.all(
+    [1, 2, 3, 4, 5].map((n) => running.pipeline.accept(tick({ payload: { n }, checkpoint: n }))),
+  );
+
+  expect(outcomes.map(({ kind }) => kind)).toEqual(Array.from({ length: 5 }, () => "stored"));
+  expect(await query(fresh.database, "select payload -> 'n' as n from event order by id")).toEqual(
+    [0, null, null, null, 1, 2, 3, 4, 5].map((n) => ({ n })),
+  );
+  expect(await query(fresh.database, "select value from sensor_checkpoint")).toEqual([{ value: 5 }]);
+  expect(await countOf("enforcement")).toBe(6);
+  expect(new Set(running.sent.map(({ messageId }) => messageId)).size).toBe(12);
+});
+
+test("enforcements whose ids were given to others are stored with new ones", async () => {
+  await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  await using running = await startPipeline(fresh.database);
+  await running.pipeline.accept(tick());
+  await setBack(
+    "enforcement_id_seq",
+    "insert into enforcement (rule_ref, trigger_ref) select 'other', 'demo.tick' from generate_series(1, 3)",
+  );
+
+  const outcome = await running.pipeline.accept(tick());
+
+  expect(outcome.kind).toBe("stored");
+  expect(
+    await query(fresh.database, "select rule_ref from enforcement where event is not null order by id"),
+  ).toEqual([{ rule_ref: "demo.rule" }, { rule_ref: "demo.rule" }]);
+});
+
+test("another event of the same id is not taken for one whose answer was lost", async () => {
+  const losses: "before"[] = [];
+  await using running = await startPipeline(losingAnswers(fresh.database, "store_batch", losses));
+  await running.pipeline.accept(tick({ payload: { n: 0 } }));
+  await setBack("event_id_seq", foreignEvents);
+  losses.push("before");
+
+  const outcome = await running.pipeline.accept(tick({ payload: { n: 1 } }));
+
+  expect(outcome.kind).toBe("stored");
+  expect(await query(fresh.database, "select count(*)::int from event where payload = '{\"n\": 1}'")).toEqual(
+    [{ count: 1 }],
+  );
+});
+
+// Goal: a commit that comes about after it was looked for is still recognised.
+// Method: the first statement is carried out between the look and its repetition.
+test("an attempt that is committed after it was looked for is stored once", async () => {
+  await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  const late: Query[] = [];
+  let isLost = false;
+  const database: Queryable = {
+    async query(statement) {
+      if (statement.name === "store_batch" && !isLost) {
+        isLost = true;
+        late.push(statement);
+        throw new ConnectionError("cut", "unknown");
+      }
+      const result = await fresh.database.query(statement);
+      if (statement.name === "find_events")
+        for (const each of late.splice(0)) await fresh.database.query(each);
+      return result;
+    },
+  };
+  await using running = await startPipeline(database);
+
+  const outcomes = await Promise.all([1, 2].map((n) => running.pipeline.accept(tick({ payload: { n } }))));
+
+  expect(outcomes.map(({ kind }) => kind)).toEqual(["stored", "stored"]);
+  expect(await countOf("event")).toBe(2);
+  expect(await countOf("enforcement")).toBe(2);
+  expect(new Set(running.sent.map(({ messageId }) => messageId)).size).toBe(4);
 });
 
 test("with the broker away, messages are left to a sweeper", async () => {

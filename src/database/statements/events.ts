@@ -3,6 +3,7 @@
  */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json.ts";
+import { violatesUniqueness } from "../errors.ts";
 import type { Row, Statement } from "../statement.ts";
 
 export interface BatchToStore {
@@ -47,8 +48,9 @@ export interface StoredBatch {
  * for it with the revision in hand would be a deadlock, and its commit the victim. And a renewal takes
  * the same assignments in the same order.
  *
- * An event whose id or dedup_key is there already is left out in the same way. Repeating the statement
- * after a lost answer therefore adds nothing. Nor does it move a checkpoint back, however late it comes:
+ * An event whose dedup_key is there already is left out in the same way. One whose id is there already makes
+ * the whole statement fail (isIdTaken): so repeating it after a lost answer adds nothing, and an id that
+ * stands for another event is never taken for its own. Nor does it move a checkpoint back, however late it comes:
  * a connection that was given up may still deliver what was sent over it, minutes later.
  */
 export const storeBatch: Statement<BatchToStore, StoredBatch> = {
@@ -86,7 +88,7 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
                          rule, rule_ref, occurred_at, dedup_key)
       select i, trigger, trigger_ref, config, p, sensor, sensor_ref, r, rr, o, k
         from incoming
-      on conflict do nothing
+      on conflict (trigger_ref, coalesce(source_ref, ''), dedup_key) where dedup_key is not null do nothing
       returning id
     ), matched as materialized (
       select match.*, incoming.trigger_ref, incoming.p
@@ -146,19 +148,38 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
   }),
 };
 
+/** Whether a batch was not stored because a row has one of its ids: that of an earlier attempt, or another's. */
+export function isIdTaken(error: unknown): boolean {
+  return ["event_pkey", "enforcement_pkey", "outbox_pkey"].some((key) => violatesUniqueness(error, key));
+}
+
 export interface ExistingEvent {
   readonly id: Id;
   readonly created: Date;
 }
 
-/** Which of these ids are stored: settles a commit whose answer was lost. */
-export const findEvents: Statement<{ readonly ids: readonly Id[] }, ExistingEvent> = {
+/**
+ * Which of these events are stored: settles a commit whose answer was lost. The id alone does not tell: a
+ * database that was set back by a failover or a restoration gives numbers out again.
+ */
+export const findEvents: Statement<
+  {
+    /** JSON array: i id, t trigger_ref, s source_ref, p payload, k dedup_key. */
+    readonly events: string;
+  },
+  ExistingEvent
+> = {
   name: "find_events",
   text: `
-    select id, created
-      from event
-     where id = any ($1::bigint[])`,
-  values: ({ ids }) => [ids],
+    select event.id, event.created
+      from jsonb_to_recordset($1::jsonb) as sought (i bigint, t text, s text, p jsonb, k text)
+      join event
+        on event.id = sought.i
+       and event.trigger_ref = sought.t
+       and event.source_ref is not distinct from sought.s
+       and event.payload = sought.p
+       and event.dedup_key is not distinct from sought.k`,
+  values: ({ events }) => [events],
   decode: (row) => ({ id: row.id("id"), created: row.instant("created") }),
 };
 
