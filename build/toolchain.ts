@@ -2,8 +2,8 @@
  * The programs that the build runs, and what it says when one is missing.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, realpathSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { type Architecture, ownArchitecture } from "./architecture.ts";
 import { BuilderError, missingFromMachine } from "./builder-error.ts";
 
@@ -19,16 +19,6 @@ export function runTool(
     if (isMissing(error)) throw missingFromMachine(file, architecture.debianPackages);
     throw new Error(`${file} failed: ${args.join(" ")}`, { cause: error });
   }
-}
-
-/** Where the compiler for that architecture finds a library: its real file. */
-export function findLibrary(architecture: Architecture, name: string): string {
-  const answer = runTool(architecture, "gcc", [`-print-file-name=${name}`]).trim();
-  // Of what it does not know, gcc returns the bare name.
-  if (!isAbsolute(answer) || !existsSync(answer)) {
-    throw missingFromMachine(`${name} for ${architecture.name}`, architecture.debianPackages);
-  }
-  return realpathSync(answer);
 }
 
 /** The path of a program that runs those of that architecture here; undefined if they run by themselves. */

@@ -5,6 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
+import { foreignArchitecture, installCommand } from "../../build/install-command.ts";
 
 export interface Requirement {
   /** For people: "PostgreSQL". */
@@ -17,23 +18,25 @@ export interface Requirement {
 export async function requireInstalled({ name, packages, isInstalled }: Requirement): Promise<void> {
   if (isInstalled()) return;
 
-  const command = `apt-get install ${packages.join(" ")}`;
+  const command = installCommand(packages);
   if (!existsSync("/usr/bin/apt-get") || process.getuid?.() !== 0) {
     throw new Error(`${name} is not installed, and installing it needs root on Debian; run: ${command}`);
   }
   process.stdout.write(`installing ${name}: ${command}\n`);
   await using _ = await keepServicesFromStarting();
-  aptGet("update", "-qq");
-  aptGet("install", "-y", "-qq", "--no-install-recommends", ...packages);
+  const foreign = foreignArchitecture(packages);
+  if (foreign !== undefined) runAsRoot("dpkg", "--add-architecture", foreign);
+  runAsRoot("apt-get", "update", "-qq");
+  runAsRoot("apt-get", "install", "-y", "-qq", "--no-install-recommends", ...packages);
   if (!isInstalled()) throw new Error(`${name} is not where Debian puts it, although ${command} succeeded`);
 }
 
-function aptGet(...args: readonly string[]): void {
-  const { status } = spawnSync("apt-get", args, {
+function runAsRoot(program: "apt-get" | "dpkg", ...args: readonly string[]): void {
+  const { status } = spawnSync(program, args, {
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
     stdio: ["ignore", "ignore", "inherit"],
   });
-  if (status !== 0) throw new Error(`apt-get ${args.join(" ")} failed with ${status}`);
+  if (status !== 0) throw new Error(`${program} ${args.join(" ")} failed with ${status}`);
 }
 
 /** Debian's own way to say it: a policy that forbids what a package's scripts ask for. */

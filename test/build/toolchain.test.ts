@@ -1,17 +1,18 @@
-import { mkdtempDisposable, writeFile } from "node:fs/promises";
+import { mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Architecture, architectures, ownArchitecture } from "../../build/architecture.ts";
 import { BuilderError } from "../../build/builder-error.ts";
+import { findLibrary } from "../../build/debian-libraries.ts";
 import { runInEmptyRoot } from "../../build/empty-root.ts";
 import { findNode } from "../../build/node-binary.ts";
-import { findEmulator, findLibrary, gzip, runTool, tar } from "../../build/toolchain.ts";
+import { findEmulator, gzip, runTool, tar } from "../../build/toolchain.ts";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import { run } from "./packed-probe.ts";
 
 const { x64, arm64 } = architectures;
-const foreign: Architecture = ownArchitecture === arm64 ? x64 : arm64;
+const [own, foreign]: [Architecture, Architecture] = ownArchitecture === arm64 ? [arm64, x64] : [x64, arm64];
 
 describe("on a machine without any program", () => {
   beforeEach(() => void vi.stubEnv("PATH", "/nonexistent"));
@@ -19,8 +20,8 @@ describe("on a machine without any program", () => {
 
   const inEmptyRoot = { program: "/bin/true", args: [] };
   test.each([
-    { what: "a compiler", use: () => runTool(arm64, "gcc", []), packages: "gcc-aarch64-linux-gnu" },
-    { what: "a library", use: () => findLibrary(x64, "libc.so.6"), packages: "gcc-x86-64-linux-gnu" },
+    { what: "a compiler", use: () => runTool(own, "gcc", []), packages: own.debianPackages.join(" ") },
+    { what: "a library", use: () => findLibrary(own, "libc.so.6"), packages: own.debianPackages.join(" ") },
     { what: "an emulator", use: () => findEmulator(foreign), packages: "qemu-user-static" },
     { what: "tar", use: () => tar("/etc", ["passwd"]), packages: "tar" },
     { what: "gzip", use: () => gzip(Buffer.from("x")), packages: "gzip" },
@@ -34,6 +35,22 @@ describe("on a machine without any program", () => {
     );
   });
 
+  test.each([
+    { what: "a compiler", use: () => runTool(foreign, "gcc", []) },
+    { what: "a library", use: () => findLibrary(foreign, "libc.so.6") },
+  ])(
+    "$what for another kind of machine is said to be missing, and how to get at its packages",
+    async ({ use }) => {
+      const failed = Promise.try<unknown, []>(use);
+
+      await expect(failed).rejects.toBeInstanceOf(BuilderError);
+      await expect(failed).rejects.toThrow(
+        `is missing on this machine; on Debian: dpkg --add-architecture ${foreign.debianName} && apt-get update && ` +
+          `apt-get install ${foreign.debianPackages.join(" ")}`,
+      );
+    },
+  );
+
   test("Node for another kind of machine cannot be fetched, and that is said", async () => {
     await using cache = await mkdtempDisposable(join(tmpdir(), "attune-cache-"));
     vi.stubEnv("XDG_CACHE_HOME", cache.path);
@@ -43,6 +60,23 @@ describe("on a machine without any program", () => {
     await expect(failed).rejects.toBeInstanceOf(BuilderError);
     await expect(failed).rejects.toThrow(/^npm could not fetch node-linux-.*see that npm is installed/);
   });
+});
+
+test("a library that none of the packages has is said to be missing", () => {
+  expect(() => findLibrary(own, "libnone.so.1")).toThrow("is missing on this machine");
+});
+
+// The image's build has them all, so that either executable can be made there.
+test("the image's build installs what the build asks for, and nothing of a cross compiler's libraries", async () => {
+  const dockerfile = await readFile(join(repositoryRoot, "docker/Dockerfile.agent"), "utf8");
+
+  const words = /^RUN dpkg --add-architecture arm64 .*?apt-get install(.*?)&&/ms
+    .exec(dockerfile)?.[1]
+    ?.split(/[\s\\]+/);
+
+  expect(words).toEqual(expect.arrayContaining([...x64.debianPackages, ...arm64.debianPackages]));
+  expect(words).toContain("qemu-user-static");
+  expect(dockerfile).not.toContain("-cross");
 });
 
 test("programs for this kind of machine need no emulator", () => {
