@@ -63,6 +63,8 @@ const hygieneFlags = [
   // The image's openssl.cnf is for the image's programs: one that is broken, or that names a provider of
   // another OpenSSL, would keep us from starting.
   "--openssl-config=/dev/null",
+  // SIGUSR1 would open a debugger's port, to which anybody on this machine may connect.
+  "--disable-sigusr1",
 ];
 
 /** Returns where it is. Of the same parts it is the same byte for byte, wherever it is made. */

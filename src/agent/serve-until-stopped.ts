@@ -1,7 +1,7 @@
 /**
  * Runs a service until it is asked to stop, or until it fails from within.
  *
- *     starting ──▶ serving ──first SIGINT or SIGTERM──▶ stopping ──▶ stopped
+ *     starting ──▶ serving ──first signal to stop ────▶ stopping ──▶ stopped
  *         └──────────────────────────▲                     │
  *              a signal while it starts stops it too        └── second signal: the process ends at once
  *

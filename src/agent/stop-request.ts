@@ -1,13 +1,13 @@
 /**
- * The wish that this process end, told by SIGINT or SIGTERM: heard from when this is made, and kept until
- * somebody asks.
+ * The wish that this process end, told by SIGINT, SIGTERM or, from a terminal that closes, SIGHUP: heard from when
+ * this is made, and kept until somebody asks.
  *
  * What comes sooner after the first signal than a person could is no second one: a terminal signals a whole
  * group of processes, and those in it that watch over others (npm, timeout, an init) hand the signal on as well.
  */
 import { once } from "node:events";
 
-const stopSignals = ["SIGINT", "SIGTERM"] as const;
+const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const echoMs = 50;
 
 export class StopRequest implements Disposable {

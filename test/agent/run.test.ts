@@ -114,6 +114,30 @@ test("64 open files are enough with a PostgreSQL server", async () => {
   expect(await agent.exitCode()).toBe(0);
 });
 
+test("a terminal that closes stops the agent in order", async () => {
+  await using fresh = await freshDatabase();
+  const agent = startAgent(fresh.url, "sensor-hangup");
+  await expect.poll(() => agent.said(), { timeout: 20_000 }).toContain("registered worker");
+
+  agent.child.kill("SIGHUP");
+
+  expect(await agent.exitCode()).toBe(0);
+  expect(await query(fresh.database, "select status from worker")).toEqual([{ status: "inactive" }]);
+});
+
+test("the signal that opens Node's debugger does nothing", async () => {
+  await using fresh = await freshDatabase();
+  const agent = startAgent(fresh.url, "sensor-debugged");
+  await expect.poll(() => agent.said(), { timeout: 20_000 }).toContain("registered worker");
+
+  agent.child.kill("SIGUSR1");
+  await sleep(500);
+  agent.child.kill("SIGTERM");
+
+  expect(await agent.exitCode()).toBe(0);
+  expect(agent.said()).not.toMatch(/debugger/i);
+});
+
 test("256 open files are enough with the embedded database", async () => {
   const agent = startAgent(undefined, "sensor-narrow", undefined, { openFiles: 256 });
 

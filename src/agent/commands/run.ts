@@ -7,8 +7,10 @@ import { keepHeapSmall } from "../small-heap.ts";
 import type { StopRequest } from "../stop-request.ts";
 import { agentVersion } from "../version.ts";
 
-/** Runs the sensor service until SIGINT or SIGTERM. */
+/** Runs the sensor service until it is asked to stop. */
 export async function runService(invocation: Invocation, stop: StopRequest): Promise<ExitCode> {
+  // By itself it would end the process; run from its sources, it would open a debugger to everybody on this machine.
+  process.on("SIGUSR1", () => {});
   // To the end before anything else is loaded, unless the agent is to stop.
   const bootstrap = await bootstrapRuntimes(invocation.environment, { signal: stop.signal });
   if (stop.signal.aborted) return 0;

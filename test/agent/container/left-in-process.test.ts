@@ -58,6 +58,13 @@ test("every mapping with a name is listed, and of the executable's the executabl
   expect(mappings.filter(({ name, mode }) => mode.includes("wx") && name !== "")).toEqual([]);
 });
 
+test("nothing waits to open a debugger", () => {
+  const tasks = readdirSync(`/proc/${pid}/task`);
+  const threads = tasks.map((task) => readFileSync(`/proc/${pid}/task/${task}/comm`, "utf8").trim());
+
+  expect(threads).not.toContain("SignalInspector");
+});
+
 /** But for the standard streams, and what this process itself was started with and passed on. */
 function descriptorsOf(id: number): string[] {
   const inherited = new Set(linksOf("self").filter((link) => /^(pipe|socket):/.test(link)));
