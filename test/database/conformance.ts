@@ -4,7 +4,7 @@
  */
 import { expect, test } from "vitest";
 import type { Database } from "../../src/database/database.ts";
-import { classifyDatabaseError } from "../../src/database/errors.ts";
+import { classifyDatabaseError, violatesUniqueness } from "../../src/database/errors.ts";
 
 export type OpenDatabase = () => Promise<Database>;
 
@@ -172,6 +172,15 @@ export function testConformance(open: OpenDatabase): void {
       code: "22P02",
     });
     expect((await database.query({ text: "select 1 as one" })).rows).toEqual([{ one: 1 }]);
+  });
+
+  test("a duplicate tells the key that it violates", async () => {
+    const database = await open();
+    const duplicate = { text: "insert into pack (id, ref) select id, 'other' from pack limit 1" };
+    const failure: unknown = await database.query(duplicate).catch((error: unknown) => error);
+
+    expect(violatesUniqueness(failure, "pack_pkey")).toBe(true);
+    expect(violatesUniqueness(failure, "pack_ref_key")).toBe(false);
   });
 
   test.each([
