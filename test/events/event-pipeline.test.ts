@@ -288,6 +288,33 @@ test("more ids than a call takes arguments are reserved at once", async () => {
   expect(new Set(ids).size).toBe(200_000);
 });
 
+test("ids that are forgotten are not used, nor those that were under way", async () => {
+  const answers: PromiseWithResolvers<void>[] = [];
+  const database: Queryable = {
+    async query(statement) {
+      const answer = Promise.withResolvers<void>();
+      answers.push(answer);
+      const result = await fresh.database.query(statement);
+      await answer.promise;
+      return result;
+    },
+  };
+  const ids = new ReservedIds(database, "event_id_seq");
+  const early = ids.take(600);
+  await expect.poll(() => answers.length).toBe(1);
+  answers[0]?.resolve();
+  await early; // Asks for the next block.
+  await expect.poll(() => answers.length).toBe(2);
+
+  ids.forget();
+  const late = ids.take(1);
+  answers[1]?.resolve();
+  await expect.poll(() => answers.length).toBe(3);
+  answers[2]?.resolve();
+
+  expect(await late).toEqual(["2001"]);
+});
+
 test("an event that the database cannot hold is refused alone", async () => {
   await query(fresh.database, "alter table event add constraint odd check ((payload->>'n')::int <> 13)");
   await using running = await startPipeline(fresh.database);
