@@ -192,6 +192,14 @@ test("the job that loads the pack and both deployments see the same files of it"
   );
 });
 
+// With `OnFailure`, the controller removes the only pod of a Job that has failed for good, and its log.
+test("a job that has failed keeps its pods, whose logs say why", () => {
+  const jobs = manifests("kubernetes/example-pack.yaml").filter(({ kind }) => kind === "Job");
+
+  expect(jobs.length).toBeGreaterThan(0);
+  for (const job of jobs) expect(job).toHaveProperty("spec.template.spec.restartPolicy", "Never");
+});
+
 test("the settings of compose and Kubernetes are the same", () => {
   expect(settings).toEqual(parse(readFileSync(`${dockerDirectory}/config/agent.yaml`, "utf8")));
 });
