@@ -38,6 +38,18 @@ test("whatever the page asks Kubernetes about is in a manifest", () => {
   }
 });
 
+// Workers watch rows, not files: what only the files say reaches them with their next start.
+test("whoever is told how to load a changed pack is told how to start the workers anew", () => {
+  const sections = page.split(/^## /m);
+  const loads = /docker compose run --rm packs|kubectl delete job/;
+  const telling = sections.filter((section) => loads.test(section));
+
+  expect(telling.length).toBeGreaterThan(1);
+  for (const section of telling) {
+    expect(section).toMatch(/docker compose restart sensor|kubectl rollout restart deployment/);
+  }
+});
+
 test("whatever advises how long to wait for the end leaves more than the end may take", () => {
   const texts = [page, ...deploymentFiles().map(readText)].join("\n");
   const advised = [...texts.matchAll(/(\d+) s\s+above\b/g)].map(([, seconds]) => Number(seconds));
