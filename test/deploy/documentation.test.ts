@@ -38,6 +38,14 @@ test("whatever the page asks Kubernetes about is in a manifest", () => {
   }
 });
 
+test("the page and the manifest name the same versions that image volumes want", () => {
+  const manifest = readText("kubernetes/sensor-image-volume.yaml").replaceAll("\n#", "");
+  const wanted = /Kubernetes ([\d.]+), .*containerd from ([\d.]+) on, CRI-O from ([\d.]+) on/.exec(manifest);
+
+  const [, kubernetes, containerd, crio] = wanted ?? [];
+  expect(page).toContain(`(Kubernetes ${kubernetes}, containerd ${containerd} or CRI-O ${crio})`);
+});
+
 // Workers watch rows, not files: what only the files say reaches them with their next start.
 test("whoever is told how to load a changed pack is told how to start the workers anew", () => {
   const sections = page.split(/^## /m);
