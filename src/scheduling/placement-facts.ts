@@ -9,6 +9,7 @@ import {
   type LiveWorker,
   type SchedulableSensor,
 } from "../database/statements/assignments.ts";
+import type { Id } from "../model/identifiers.ts";
 import { isJsonObject } from "../model/json.ts";
 import { place, type PlaceableSensor, type PlacementWorker } from "../model/placement.ts";
 import { canonicalRuntimeName } from "../model/runtime-names.ts";
@@ -16,6 +17,8 @@ import { canonicalRuntimeName } from "../model/runtime-names.ts";
 export interface PlacementFacts {
   /** Every sensor that should run. */
   readonly sensors: readonly PlaceableSensor[];
+  /** Those that were held by workers whose leases have run out. */
+  readonly lapsed: ReadonlySet<Id>;
   /** Every live sensor worker. */
   readonly workers: readonly PlacementWorker[];
 }
@@ -25,7 +28,11 @@ export async function readPlacementFacts(database: Queryable): Promise<Placement
     rowsOf(database, readWantedSensors, undefined),
     rowsOf(database, readLiveWorkers, undefined),
   ]);
-  return { sensors: sensors.map(placeableSensor), workers: workers.map(placementWorker) };
+  return {
+    sensors: sensors.map(placeableSensor),
+    lapsed: new Set(sensors.filter(({ isLapsed }) => isLapsed).map(({ id }) => id)),
+    workers: workers.map(placementWorker),
+  };
 }
 
 /**

@@ -16,7 +16,9 @@
  * One loop does everything: renew, read, claim, publish the held set, release. It runs every
  * `renewalIntervalMs` and sooner on a hint. While the database is away it changes nothing: nobody else
  * can claim either, and should the database be reachable for others only, the generation refuses our
- * writes; so sensors run on and their events wait.
+ * writes; so sensors run on and their events wait. When it comes back, every lease in it may have lapsed. A worker
+ * that was away itself then leaves lapsed assignments to their holders for the time of a lease: they are as alive as
+ * it is, and what waits there would be refused (model/outage.ts). It takes others, that nobody holds, at once.
  *
  * Invariants: `held` is a subset of what the last successful renewal or claim returned; nothing is
  * released that `isRunning` still reports; a wanted sensor that nobody runs has a reason in `unplaced`.
@@ -29,6 +31,7 @@ import { claimSensors, releaseSensors, renewLeases } from "../database/statement
 import { backoffDelayMs } from "../model/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/incoming-event.ts";
+import { mayHaveLapsedOthers } from "../model/outage.ts";
 import { incapacity, place } from "../model/placement.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
@@ -62,6 +65,9 @@ export class Scheduler {
   #held: ReadonlyMap<Id, AssignmentTerm> = new Map();
   #unplaced: ReadonlyMap<Id, string> = new Map();
   #renewedAtMs: number | undefined;
+  /** Whether a step has failed since. */
+  #hasFailed = false;
+  #leavesLapsedUntilMs = -Infinity;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -72,6 +78,7 @@ export class Scheduler {
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: renewalIntervalMs }, random()),
       onFailure: (error, failures) => {
+        this.#hasFailed = true;
         if (failures === 1) logger.warn({ error }, "could not renew or claim assignments; trying again");
       },
       clock,
@@ -145,6 +152,7 @@ export class Scheduler {
     const askedAtMs = clock.monotonicMs();
     const renewed = await rowsOf(database, renewLeases, { workerId, instance, leaseSeconds });
     if (renewed.length === 0) return false;
+    this.#judgeAbsence();
     // The lease counts from some moment after the question.
     this.#renewedAtMs = askedAtMs;
 
@@ -166,13 +174,28 @@ export class Scheduler {
     return true;
   }
 
+  #judgeAbsence(): void {
+    const { leaseSeconds, renewalIntervalMs, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const absence = {
+      absentMs: nowMs - (this.#renewedAtMs ?? nowMs),
+      hasFailed: this.#hasFailed,
+      leaseMs: leaseSeconds * 1_000,
+      renewalIntervalMs,
+    };
+    this.#hasFailed = false;
+    if (mayHaveLapsedOthers(absence)) this.#leavesLapsedUntilMs = nowMs + absence.leaseMs;
+  }
+
   async #claimOwnShare(facts: PlacementFacts): Promise<void> {
-    const { database, workerId, instance, leaseSeconds } = this.#options;
+    const { database, workerId, instance, leaseSeconds, clock } = this.#options;
     const { chosen, unplaced } = place(facts.sensors, facts.workers);
     this.#reportUnplaced(facts, unplaced);
+    const leavesLapsed = clock.monotonicMs() < this.#leavesLapsedUntilMs;
     const sensorIds = [...chosen]
       .filter(([, chosenId]) => chosenId === workerId)
-      .map(([sensorId]) => sensorId);
+      .map(([sensorId]) => sensorId)
+      .filter((sensorId) => !leavesLapsed || !facts.lapsed.has(sensorId));
     if (sensorIds.length === 0) return;
 
     const claimed = await rowsOf(database, claimSensors, { workerId, instance, leaseSeconds, sensorIds });

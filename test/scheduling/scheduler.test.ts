@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
 import type { Database } from "../../src/database/database.ts";
+import { openPostgresql } from "../../src/database/postgresql.ts";
 import type { Id } from "../../src/model/identifiers.ts";
 import { explainUnplaced } from "../../src/scheduling/placement-facts.ts";
 import { Scheduler } from "../../src/scheduling/scheduler.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";
+import { startFaultProxy, type FaultProxy } from "../support/fault-proxy.ts";
 import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
@@ -109,6 +112,54 @@ test("a sensor of a silent worker is taken over once its lease has expired, unde
   await frozen.stop();
 
   await using heir = await startScheduler(database, "heir");
+  await expect.poll(() => heir.scheduler.held().get(sensorId)?.generation, soon).toBe("2");
+});
+
+/** A worker's own way to the database, which the test can cut and mend. */
+async function cuttableDatabase(
+  url: string,
+): Promise<{ database: Database; proxy: FaultProxy } & AsyncDisposable> {
+  await using made = new AsyncDisposableStack();
+  const { hostname, port } = new URL(url);
+  const proxy = made.use(await startFaultProxy({ targetHost: hostname, targetPort: Number(port) }));
+  const through = new URL(url);
+  through.host = `127.0.0.1:${proxy.port}`;
+  const database = made.use(
+    await openPostgresql({ url: through.href, logger: silentLogger, connectionsMax: 4 }),
+  );
+  const kept = made.move();
+  return { database, proxy, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+function lose(proxy: FaultProxy): void {
+  proxy.refuse();
+  proxy.cut();
+}
+
+test("after an outage for all, a worker leaves what others held to them for a lease's time, and then takes it", async () => {
+  await using fresh = await freshDatabase();
+  const [sensorId = ""] = await insertSensors(fresh.database, 1);
+  await using ownersWay = await cuttableDatabase(fresh.url);
+  await using heirsWay = await cuttableDatabase(fresh.url);
+  await using owner = await startScheduler(ownersWay.database, "owner", { leaseSeconds: 1 });
+  await expect.poll(() => owner.scheduler.held().get(sensorId)?.generation, soon).toBe("1");
+  await using heir = await startScheduler(heirsWay.database, "heir", { leaseSeconds: 1 });
+  await expect.poll(() => heir.scheduler.health().state, soon).toBe("up");
+
+  for (const { proxy } of [ownersWay, heirsWay]) lose(proxy);
+  await sleep(1_500);
+  heirsWay.proxy.resume();
+  await expect.poll(() => heir.scheduler.health().state, soon).toBe("up");
+  await sleep(300);
+  ownersWay.proxy.resume();
+  await expect.poll(() => owner.scheduler.health().state, soon).toBe("up");
+  await sleep(1_500);
+  expect(owner.scheduler.held().get(sensorId)?.generation).toBe("1");
+  expect(heir.scheduler.held().size).toBe(0);
+
+  for (const { proxy } of [ownersWay, heirsWay]) lose(proxy);
+  await sleep(1_500);
+  heirsWay.proxy.resume();
   await expect.poll(() => heir.scheduler.held().get(sensorId)?.generation, soon).toBe("2");
 });
 

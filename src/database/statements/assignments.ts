@@ -69,8 +69,10 @@ export interface SchedulableSensor {
   readonly runtimeName: string | null;
   readonly protocol: string;
   readonly versionConstraint: string | null;
-  /** The live worker that holds it. */
+  /** The worker that holds it and renews in time. */
   readonly holderId: Id | null;
+  /** Held by a worker whose lease on it has run out and that nobody has replaced yet. */
+  readonly isLapsed: boolean;
 }
 
 /** Every sensor that should run: enabled, and serving an enabled trigger with an enabled rule. */
@@ -78,13 +80,14 @@ export const readWantedSensors: Statement<void, SchedulableSensor> = {
   name: "read_wanted_sensors",
   text: `
     select sensor.id, sensor.ref, sensor.runtime_ref, runtime.name as runtime_name,
-           sensor.protocol, sensor.runtime_version_constraint, holder.id as holder
+           sensor.protocol, sensor.runtime_version_constraint,
+           case when assignment.lease_expires_at > clock_timestamp() then holder.id end as holder,
+           holder.id is not null and assignment.lease_expires_at <= clock_timestamp() as is_lapsed
       from sensor
       left join runtime
              on runtime.ref = sensor.runtime_ref
       left join sensor_assignment as assignment
              on assignment.sensor = sensor.id
-            and assignment.lease_expires_at > clock_timestamp()
       left join worker as holder
              on holder.id = assignment.worker
             and holder.instance = assignment.instance
@@ -111,6 +114,7 @@ export const readWantedSensors: Statement<void, SchedulableSensor> = {
     protocol: row.text("protocol"),
     versionConstraint: row.textOrNull("runtime_version_constraint"),
     holderId: row.idOrNull("holder"),
+    isLapsed: row.boolean("is_lapsed"),
   }),
 };
 
