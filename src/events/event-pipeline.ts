@@ -74,8 +74,10 @@ export class EventPipeline implements EventSink {
     const { database, batchRowsMax, batchBytesMax } = options;
     this.#options = options;
     this.#waiting = new WaitingEvents({ rowsMax: batchRowsMax, bytesMax: batchBytesMax });
-    this.#eventIds = new ReservedIds(database, "event_id_seq");
-    this.#enforcementIds = new ReservedIds(database, "enforcement_id_seq");
+    this.#eventIds = new ReservedIds(database, "event_id_seq", () => this.#tellSetBack("event"));
+    this.#enforcementIds = new ReservedIds(database, "enforcement_id_seq", () =>
+      this.#tellSetBack("enforcement"),
+    );
     this.#patience = new Patience(options);
     this.#outcomes = new BatchOutcomes(options, this.#patience);
   }
@@ -193,6 +195,13 @@ export class EventPipeline implements EventSink {
       "the database gave reserved ids to others, as after a failover or a restoration; these events get new ones",
     );
     return this.#identify(events, signal);
+  }
+
+  #tellSetBack(of: "event" | "enforcement"): void {
+    this.#options.logger.warn(
+      { ids: of },
+      "the database gives ids out again, as after a failover or a restoration; they go on far above those given before",
+    );
   }
 
   /** Which events have a trigger that is known and enabled; refuses the others. */

@@ -6,29 +6,39 @@
  *
  * A database that was set back gives ids out again, also those that are held here. Who finds out tells,
  * by `forget`.
+ *
+ * Ids ascend all the same: checkpoints are ordered by them, and an id once used is in a message. So a block
+ * that lies below an earlier one is not used, and the sequence is moved on, far enough for the ids of other
+ * processes too.
  */
 import type { Queryable } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";
-import { reserveIds } from "../database/statements/events.ts";
+import { moveSequenceOn, reserveIds } from "../database/statements/events.ts";
 import type { Id } from "../model/identifiers.ts";
 
 type Sequence = "event_id_seq" | "enforcement_id_seq";
 
 const blockLength = 1_000;
 
+/** More than the processes of one installation are ahead of each other. */
+const leap = 1_000_000n;
+
 export class ReservedIds {
   readonly #database: Queryable;
   readonly #sequence: Sequence;
+  readonly #onSetBack: () => void;
   #ids: Id[] = [];
   #fetching: Promise<void> | undefined;
   #generation = 0;
+  #highest = 0n;
 
-  constructor(database: Queryable, sequence: Sequence) {
+  constructor(database: Queryable, sequence: Sequence, onSetBack: () => void = () => {}) {
     this.#database = database;
     this.#sequence = sequence;
+    this.#onSetBack = onSetBack;
   }
 
-  /** Resolves with `count` ids in ascending order; rejects when the database does not give them. */
+  /** Resolves with `count` ids in ascending order, above all earlier ones; rejects when the database does not give them. */
   async take(count: number): Promise<readonly Id[]> {
     while (this.#ids.length < count) await this.#fetch(count);
     const taken = this.#ids.splice(0, count);
@@ -54,8 +64,20 @@ export class ReservedIds {
 
   async #fetchBlock(count: number): Promise<void> {
     const generation = this.#generation;
-    const block = await rowOf(this.#database, reserveIds, { sequence: this.#sequence, count });
-    if (generation !== this.#generation) return;
-    this.#ids = this.#ids.concat(block?.ids ?? []);
+    const ids = await this.#reserve(count);
+    this.#highest = BigInt(ids.at(-1) ?? this.#highest);
+    if (generation === this.#generation) this.#ids = this.#ids.concat(ids);
+  }
+
+  /** A block above all earlier ones. */
+  async #reserve(count: number): Promise<readonly Id[]> {
+    for (;;) {
+      const block = await rowOf(this.#database, reserveIds, { sequence: this.#sequence, count });
+      const ids = block?.ids ?? [];
+      if (BigInt(ids[0] ?? 0) > this.#highest) return ids;
+      const beyond = String(this.#highest + leap);
+      await rowOf(this.#database, moveSequenceOn, { sequence: this.#sequence, beyond });
+      this.#onSetBack();
+    }
   }
 }

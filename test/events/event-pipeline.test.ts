@@ -527,6 +527,33 @@ test("enforcements whose ids were given to others are stored with new ones", asy
   ).toEqual([{ rule_ref: "demo.rule" }, { rule_ref: "demo.rule" }]);
 });
 
+// Goal: the order of checkpoints, and the difference of message ids, outlive a failover.
+// Method: the sequences are set back behind what the pipeline holds, and it uses up what it holds.
+test("after the database was set back, checkpoints move on and no message id is used again", async () => {
+  await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  await using running = await startPipeline(fresh.database);
+  const acceptUpTo = async (first: number, last: number): Promise<void> => {
+    for (let next = first; next <= last; next += 100) {
+      const numbers = Array.from({ length: 100 }, (_, index) => next + index);
+      await Promise.all(numbers.map((n) => running.pipeline.accept(tick({ payload: { n }, checkpoint: n }))));
+    }
+  };
+  await acceptUpTo(1, 2_000);
+  // What the primary has lost.
+  await query(fresh.database, "delete from enforcement where event > 100");
+  await query(fresh.database, "delete from outbox where event > 100 or enforcement > 100");
+  await query(fresh.database, "delete from event where id > 100");
+  await query(fresh.database, "update sensor_checkpoint set value = '100', event = 100");
+  await query(fresh.database, "select setval('event_id_seq', 200), setval('enforcement_id_seq', 200)");
+
+  await acceptUpTo(2_001, 3_700);
+
+  expect(await query(fresh.database, "select value from sensor_checkpoint")).toEqual([{ value: 3_700 }]);
+  expect(await countOf("event")).toBe(1_800);
+  expect(await countOf("enforcement")).toBe(1_800);
+  expect(new Set(running.sent.map(({ messageId }) => messageId)).size).toBe(running.sent.length);
+});
+
 test("another event of the same id is not taken for one whose answer was lost", async () => {
   const losses: "before"[] = [];
   await using running = await startPipeline(losingAnswers(fresh.database, "store_batch", losses));

@@ -223,6 +223,26 @@ export const reserveIds: Statement<
   decode: (row) => ({ ids: row.texts("ids") }),
 };
 
+/**
+ * Lets a sequence that was set back go on beyond an id. One process at a time, so that nobody moves back what
+ * another has moved on.
+ */
+export const moveSequenceOn: Statement<
+  { readonly sequence: "event_id_seq" | "enforcement_id_seq"; readonly beyond: Id },
+  { readonly last: Id }
+> = {
+  name: "move_sequence_on",
+  text: `
+    with turn as materialized (
+      select pg_advisory_xact_lock(hashtextextended(current_schema() || ' sequences', 0))
+    )
+    select setval($1::regclass, $2::bigint) as last
+      from turn
+     where pg_sequence_last_value($1::regclass) < $2::bigint`,
+  values: ({ sequence, beyond }) => [sequence, beyond],
+  decode: (row) => ({ last: row.id("last") }),
+};
+
 export interface StoredEvent {
   readonly id: Id;
   readonly triggerId: Id | null;
