@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import type { Client } from "pg";
 import { expect, test } from "vitest";
-import type { Database } from "../../src/database/database.ts";
+import type { Database, Queryable } from "../../src/database/database.ts";
 import { Row } from "../../src/database/statement.ts";
 import { messageId } from "../../src/model/identifiers.ts";
 import { freshDatabase } from "../support/postgres.ts";
@@ -19,7 +19,7 @@ test.each([
   { change: "delete from rule where ref = 'kept'" },
   { change: "truncate rule cascade" },
   { change: "update trigger set enabled = false where ref = 'core.kept'" },
-])("the revision rises by one with: $change", async ({ change }) => {
+])("the revision rises with: $change", async ({ change }) => {
   await using fresh = await freshDatabase();
   await fresh.database.query({
     text: `${insertRule} ('kept', 'a', 't', '{}', null); insert into trigger (ref) values ('core.kept')`,
@@ -28,22 +28,44 @@ test.each([
 
   await fresh.database.query({ text: change });
 
-  expect(await revision(fresh.database)).toBe(before + 1n);
+  expect(await revision(fresh.database)).toBeGreaterThan(before);
 });
 
 test("the revision rises once per transaction, however many rows it changes", async () => {
   await using fresh = await freshDatabase();
-  const before = await revision(fresh.database);
 
   await fresh.database.transaction(async (transaction) => {
-    await transaction.query({
-      text: `${insertRule} ('one', 'a', 't', '{}', null), ('two', 'a', 't', '{}', null)`,
-    });
+    await transaction.query({ text: "set constraints all immediate" });
+    await transaction.query({ text: `${insertRule} ('one', 'a', 't', '{}', null)` });
+    const raised = await revision(transaction);
+    await transaction.query({ text: `${insertRule} ('two', 'a', 't', '{}', null)` });
     await transaction.query({ text: "insert into trigger (ref) values ('core.one')" });
     await transaction.query({ text: "update rule set enabled = false" });
+    expect(await revision(transaction)).toBe(raised);
   });
+});
 
-  expect(await revision(fresh.database)).toBe(before + 1n);
+// Agents that ran on know the rules of a revision that the database has forgotten.
+test("after the database was set back, no revision comes again", async () => {
+  await using fresh = await freshDatabase();
+  const before = await revision(fresh.database);
+  await fresh.database.query({ text: `${insertRule} ('one', 'a', 't', '{}', null)` });
+  const forgotten = await revision(fresh.database);
+
+  await fresh.database.query({ text: `update rule_revision set value = ${before}, raised_by = null` });
+  await fresh.database.query({ text: `${insertRule} ('two', 'a', 't', '{}', null)` });
+
+  expect(await revision(fresh.database)).toBeGreaterThan(forgotten);
+});
+
+test("the revision rises although the clock is behind", async () => {
+  await using fresh = await freshDatabase();
+  const ahead = BigInt(Date.now() + 86_400_000) * 1_000n;
+  await fresh.database.query({ text: `update rule_revision set value = ${ahead}` });
+
+  await fresh.database.query({ text: `${insertRule} ('one', 'a', 't', '{}', null)` });
+
+  expect(await revision(fresh.database)).toBe(ahead + 1n);
 });
 
 test("the revision does not rise with a transaction that is rolled back, nor with a change of nothing", async () => {
@@ -78,7 +100,7 @@ test("an open transaction over a rule does not hold up a batch, a commit waits f
 
   await batch.query("commit");
   await commit;
-  expect(await revision(fresh.database)).toBe(BigInt(Object(rows[0]).value) + 1n);
+  expect(await revision(fresh.database)).toBeGreaterThan(BigInt(Object(rows[0]).value));
 });
 
 test("each change of a rule owes the message that says what changed", async () => {
@@ -244,13 +266,13 @@ test("the triggers find their tables whatever search path the writer has", async
   await writer.query("set search_path to decoy");
   await writer.query(`insert into attune.rule (ref, action_ref, trigger_ref) values ('r', 'a', 't')`);
 
-  expect(await revision(fresh.database)).toBe(before + 1n);
+  expect(await revision(fresh.database)).toBeGreaterThan(before);
   expect((await fresh.database.query({ text: "select routing_key from outbox" })).rows).toEqual([
     { routing_key: "rule.created" },
   ]);
 });
 
-async function revision(database: Database): Promise<bigint> {
+async function revision(database: Queryable): Promise<bigint> {
   const { rows } = await database.query({ text: "select value from rule_revision" });
   return BigInt(new Row("revision", Object(rows[0])).id("value"));
 }
