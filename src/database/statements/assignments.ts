@@ -151,6 +151,10 @@ export interface ClaimedAssignment {
  *
  * Concurrent claims of one sensor meet at its row (or at the primary key when it has none): the later
  * one sees the winner's lease and takes nothing. A worker superseded under its name claims nothing.
+ *
+ * A generation is the time in microseconds, or the next number if the clock is behind: one that the database
+ * has forgotten, since it was set back, never comes again. Or events still on their way under the forgotten
+ * claim would be stored under the new one, and those refused in between be missing before them.
  */
 export const claimSensors: Statement<
   WorkerTerm & { readonly leaseSeconds: number; readonly sensorIds: readonly Id[] },
@@ -159,7 +163,7 @@ export const claimSensors: Statement<
   name: "claim_sensors",
   text: `
     insert into sensor_assignment as held (sensor, worker, instance, generation, lease_expires_at, claimed_at)
-    select sensor.id, worker.id, worker.instance, 1,
+    select sensor.id, worker.id, worker.instance, (extract(epoch from clock_timestamp()) * 1000000)::bigint,
            clock_timestamp() + make_interval(secs => $3), clock_timestamp()
       from unnest($4::bigint[]) as wanted (id)
       join sensor on sensor.id = wanted.id
@@ -168,7 +172,7 @@ export const claimSensors: Statement<
     on conflict (sensor) do update
        set worker = excluded.worker,
            instance = excluded.instance,
-           generation = held.generation + 1,
+           generation = greatest(held.generation + 1, excluded.generation),
            lease_expires_at = excluded.lease_expires_at,
            claimed_at = excluded.claimed_at
      where held.lease_expires_at is null
