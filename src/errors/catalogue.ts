@@ -10,7 +10,7 @@ export const errorCatalogue = {
   MIGRATION_FAILED: "a migration could not be applied",
   BROKER_UNREACHABLE: "the message broker does not answer or refuses the login",
   WORKER_NAME_TAKEN: "another live process is registered under this worker name",
-  WORKER_SUPERSEDED: "another process took over this worker's name while it was unreachable",
+  WORKER_SUPERSEDED: "this worker's name is another's now, or the database was set back",
   DATA_DIRECTORY_IN_USE: "another process uses this data directory",
   PACK_INVALID: "a pack has problems; each is listed with file, line and field",
   PORT_IN_USE: "the HTTP address cannot be bound",

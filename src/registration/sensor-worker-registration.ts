@@ -195,9 +195,12 @@ export function superseded(workerName: string): OperatorError {
   return new OperatorError({
     code: "WORKER_SUPERSEDED",
     attempt: `go on as worker ${workerName}`,
-    reason: "another process has taken over this name while this one gave no sign of life",
+    reason:
+      "its row is not this process's any more: another has taken over this name while this one gave no sign of life, " +
+      "or a failover or a restoration set the database back to before its start",
     remedy:
-      "give each process a name of its own with --name or sensor.worker_name, or let the other one go on",
+      "give each process a name of its own with --name or sensor.worker_name, or let the other one go on; " +
+      "if the database was set back, start this one again",
   });
 }
 

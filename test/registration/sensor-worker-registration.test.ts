@@ -7,7 +7,7 @@ import { openPostgresql } from "../../src/database/postgresql.ts";
 import { OperatorError } from "../../src/errors/operator-error.ts";
 import type { JsonObject } from "../../src/model/json.ts";
 import { HeartbeatLoop } from "../../src/registration/heartbeat-loop.ts";
-import { SensorWorkerRegistration } from "../../src/registration/sensor-worker-registration.ts";
+import { SensorWorkerRegistration, superseded } from "../../src/registration/sensor-worker-registration.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";
 import { insertWorker, query } from "../support/platform-rows.ts";
@@ -169,6 +169,24 @@ test("a superseded worker changes nothing in its successor's row", async () => {
   await registration.deregister();
 
   expect(await workerRow(fresh.database)).toEqual(before);
+});
+
+// A backup from before its first start has no row of it.
+test("a worker whose row a restoration took away ends, says that it may be so, and registers when started again", async () => {
+  await using fresh = await freshDatabase();
+  const registration = registrationOn(fresh.database);
+  await registration.register();
+  await query(fresh.database, "delete from worker");
+
+  expect(await registration.heartbeat()).toEqual({ kind: "superseded" });
+  await registration.deregister();
+  expect(superseded(registration.workerName()).message).toMatch(
+    /database was set back.*start this one again/,
+  );
+
+  const again = registrationOn(fresh.database);
+  await again.register();
+  expect(await again.heartbeat()).toEqual({ kind: "alive" });
 });
 
 test("while the database is away a heartbeat says so, and afterwards the name is locked again", async () => {
