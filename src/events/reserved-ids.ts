@@ -31,6 +31,8 @@ export class ReservedIds {
   #fetching: Promise<void> | undefined;
   #generation = 0;
   #highest = 0n;
+  /** Whether the sequence is known to give ids that are used. */
+  #isBehind = false;
 
   constructor(database: Queryable, sequence: Sequence, onSetBack: () => void = () => {}) {
     this.#database = database;
@@ -53,6 +55,7 @@ export class ReservedIds {
   forget(): void {
     this.#ids = [];
     this.#generation += 1;
+    this.#isBehind = true;
   }
 
   async #fetch(count: number): Promise<void> {
@@ -72,12 +75,18 @@ export class ReservedIds {
   /** A block above all earlier ones. */
   async #reserve(count: number): Promise<readonly Id[]> {
     for (;;) {
+      if (this.#isBehind) await this.#moveOn();
       const block = await rowOf(this.#database, reserveIds, { sequence: this.#sequence, count });
       const ids = block?.ids ?? [];
       if (BigInt(ids[0] ?? 0) > this.#highest) return ids;
-      const beyond = String(this.#highest + leap);
-      await rowOf(this.#database, moveSequenceOn, { sequence: this.#sequence, beyond });
+      this.#isBehind = true;
       this.#onSetBack();
     }
+  }
+
+  async #moveOn(): Promise<void> {
+    const beyond = String(this.#highest + leap);
+    await rowOf(this.#database, moveSequenceOn, { sequence: this.#sequence, beyond });
+    this.#isBehind = false;
   }
 }

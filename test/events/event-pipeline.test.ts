@@ -554,6 +554,27 @@ test("after the database was set back, checkpoints move on and no message id is 
   expect(new Set(running.sent.map(({ messageId }) => messageId)).size).toBe(running.sent.length);
 });
 
+test("a sequence that a restoration left far behind is moved on at once", async () => {
+  await query(
+    fresh.database,
+    `insert into event (id, trigger_ref, payload) select id, 'demo.tick', '{}' from generate_series(1, 20000) as id`,
+  );
+  await query(fresh.database, "select setval('event_id_seq', 1, false)");
+  let attempts = 0;
+  const database: Queryable = {
+    query(statement) {
+      if (statement.name === "store_batch") attempts += 1;
+      return fresh.database.query(statement);
+    },
+  };
+  await using running = await startPipeline(database);
+
+  expect(await running.pipeline.accept(tick({ checkpoint: 1 }))).toMatchObject({ kind: "stored" });
+
+  expect(attempts).toBe(2);
+  expect(await countOf("event")).toBe(20_001);
+});
+
 test("another event of the same id is not taken for one whose answer was lost", async () => {
   const losses: "before"[] = [];
   await using running = await startPipeline(losingAnswers(fresh.database, "store_batch", losses));

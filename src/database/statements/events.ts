@@ -224,8 +224,8 @@ export const reserveIds: Statement<
 };
 
 /**
- * Lets a sequence that was set back go on beyond an id. One process at a time, so that nobody moves back what
- * another has moved on.
+ * Lets a sequence that is behind go on beyond an id and whatever its table holds. One process at a time, so that
+ * nobody moves back what another has moved on.
  */
 export const moveSequenceOn: Statement<
   { readonly sequence: "event_id_seq" | "enforcement_id_seq"; readonly beyond: Id },
@@ -235,10 +235,14 @@ export const moveSequenceOn: Statement<
   text: `
     with turn as materialized (
       select pg_advisory_xact_lock(hashtextextended(current_schema() || ' sequences', 0))
+    ), target as materialized (
+      select greatest($2::bigint, case $1::text when 'event_id_seq' then (select max(id) from event)
+                                                else (select max(id) from enforcement) end) as last
+        from turn
     )
-    select setval($1::regclass, $2::bigint) as last
-      from turn
-     where pg_sequence_last_value($1::regclass) < $2::bigint`,
+    select setval($1::text::regclass, last) as last
+      from target
+     where coalesce(pg_sequence_last_value($1::text::regclass), 0) < last`,
   values: ({ sequence, beyond }) => [sequence, beyond],
   decode: (row) => ({ last: row.id("last") }),
 };
