@@ -92,7 +92,7 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
   );
   gauge(
     "outbox_messages",
-    "Messages committed and not yet confirmed by the broker",
+    "Messages committed and not yet confirmed by the broker; above 10,000 estimated",
     ofFleet((facts) => facts.outboxMessages),
   );
   gauge(
