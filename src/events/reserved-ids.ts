@@ -13,10 +13,8 @@
  */
 import type { Queryable } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";
-import { moveSequenceOn, reserveIds } from "../database/statements/events.ts";
+import { moveSequenceOn, reserveIds, type IdSequence } from "../database/statements/id-sequences.ts";
 import type { Id } from "../model/identifiers.ts";
-
-type Sequence = "event_id_seq" | "enforcement_id_seq";
 
 const blockLength = 1_000;
 
@@ -25,7 +23,7 @@ const leap = 1_000_000n;
 
 export class ReservedIds {
   readonly #database: Queryable;
-  readonly #sequence: Sequence;
+  readonly #sequence: IdSequence;
   readonly #onSetBack: () => void;
   #ids: Id[] = [];
   #fetching: Promise<void> | undefined;
@@ -34,7 +32,7 @@ export class ReservedIds {
   /** Whether the sequence is known to give ids that are used. */
   #isBehind = false;
 
-  constructor(database: Queryable, sequence: Sequence, onSetBack: () => void = () => {}) {
+  constructor(database: Queryable, sequence: IdSequence, onSetBack: () => void = () => {}) {
     this.#database = database;
     this.#sequence = sequence;
     this.#onSetBack = onSetBack;

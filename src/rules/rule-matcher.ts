@@ -5,7 +5,8 @@
  */
 import { rowOf, rowsOf } from "../database/statement.ts";
 import type { Queryable } from "../database/database.ts";
-import { getEvent, reserveIds, type StoredEvent } from "../database/statements/events.ts";
+import { getEvent, type StoredEvent } from "../database/statements/events.ts";
+import { reserveIds } from "../database/statements/id-sequences.ts";
 import { findEnforcements, storeEnforcements } from "../database/statements/rules.ts";
 import { compileConditions, holds, type ConditionNode } from "../model/conditions/condition.ts";
 import { nextStamp, PredicateTable } from "../model/conditions/predicate.ts";

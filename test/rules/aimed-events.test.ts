@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { rowOf } from "../../src/database/statement.ts";
-import { getEvent, reserveIds, storeBatch } from "../../src/database/statements/events.ts";
+import { getEvent, storeBatch } from "../../src/database/statements/events.ts";
+import { reserveIds } from "../../src/database/statements/id-sequences.ts";
 import { matchEvent, prepareBatch } from "../../src/events/prepared-batch.ts";
 import { RuleMatcher } from "../../src/rules/rule-matcher.ts";
 import { openRuleSource } from "../../src/rules/rule-source.ts";
