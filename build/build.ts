@@ -25,6 +25,7 @@ import { makeFolderForEverybody, moveFiles, writeForEverybody } from "./results.
 import { makeSelfContained } from "./self-contained.ts";
 import { makeSingleExecutable } from "./single-executable.ts";
 import { compileStub } from "./stub.ts";
+import { findMayRehash } from "./v8-snapshot.ts";
 import { verifyExecutable } from "./verify.ts";
 
 const repository = resolve(import.meta.dirname, "..");
@@ -51,7 +52,8 @@ async function buildExecutable(): Promise<void> {
   const program = await readFile(executable);
   const { loader, libraries } = await findClosure(architecture, program);
   const stub = await compileStub(architecture, work.path);
-  const packed = makeSelfContained({ program, stub, loader, libraries });
+  const mayRehash = findMayRehash(program);
+  const packed = makeSelfContained({ program, mayRehash, stub, loader, libraries });
   // What has not been verified gets no place in the distribution, where an earlier build may be in use.
   const results = join(work.path, "results");
   await mkdir(results);

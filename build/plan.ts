@@ -10,7 +10,7 @@ export const librariesMax = 16;
 const segmentFields = 5;
 const libraryFields = 5;
 
-export const planBytes = 8 * (11 + loaderSegmentsMax * segmentFields + 1 + librariesMax * libraryFields);
+export const planBytes = 8 * (12 + loaderSegmentsMax * segmentFields + 1 + librariesMax * libraryFields);
 
 export interface LoaderSegment {
   readonly offset: number;
@@ -27,6 +27,8 @@ export interface Plan {
   readonly programEntry: number;
   readonly programHeaders: number;
   readonly programHeadersCount: number;
+  /** Of the number in Node that build/stub/hashes.c changes; 0 for a program without. */
+  readonly mayRehash: number;
   readonly payload: number;
   readonly payloadBytes: number;
   readonly loader: {
@@ -58,6 +60,7 @@ export function encodePlan(plan: Plan): Buffer {
     plan.programEntry,
     plan.programHeaders,
     plan.programHeadersCount,
+    plan.mayRehash,
     plan.payload,
     plan.payloadBytes,
     loader.image,

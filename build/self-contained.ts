@@ -43,17 +43,20 @@ export interface Library {
 
 export interface Ingredients {
   readonly program: Buffer;
+  /** See build/v8-snapshot.ts; undefined for a program that is not Node. */
+  readonly mayRehash?: number;
   readonly stub: Buffer;
   readonly loader: Library;
   /** All that the program needs, and all that those need, but the loader. */
   readonly libraries: readonly Library[];
 }
 
-export function makeSelfContained({ program, stub, loader, libraries }: Ingredients): Buffer {
+export function makeSelfContained(ingredients: Ingredients): Buffer {
+  const { program } = ingredients;
   const elf = readElf(program);
   const linking = readDynamicLinking(elf);
   assert(linking !== undefined, "the program is static: it needs no packing");
-  const segment = layOut(elf, stub, loader, libraries);
+  const segment = layOut(elf, ingredients);
 
   const packed = Buffer.concat([program, Buffer.alloc(segment.offset - program.length), segment.bytes]);
   write64(packed, 24, segment.address);
@@ -80,7 +83,7 @@ interface Segment {
   readonly paths: ReadonlyMap<string, number>;
 }
 
-function layOut(elf: Elf, stub: Buffer, loader: Library, libraries: readonly Library[]): Segment {
+function layOut(elf: Elf, { mayRehash = 0, stub, loader, libraries }: Omit<Ingredients, "program">): Segment {
   assert(stub.length <= pageBytes, "the stub has outgrown its page");
   const loads = elf.headers.filter(({ type }) => type === segmentType.load);
   const offset = roundUp(elf.bytes.length);
@@ -119,6 +122,7 @@ function layOut(elf: Elf, stub: Buffer, loader: Library, libraries: readonly Lib
     programEntry: elf.entry,
     programHeaders: secondTable,
     programHeadersCount: loaderHeaders.length,
+    mayRehash,
     payload: payloadAddress,
     payloadBytes: payload.end - payloadAddress,
     loader: { image: loaderImage, bytes: loader.bytes.length, ...readLoader(loader.bytes) },

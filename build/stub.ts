@@ -8,7 +8,7 @@ import type { Architecture } from "./architecture.ts";
 import { runTool } from "./toolchain.ts";
 
 const sourceDirectory = join(import.meta.dirname, "stub");
-const sources = ["stub.c", "init.c", "environment.c", "failure.c"];
+const sources = ["stub.c", "init.c", "environment.c", "hashes.c", "failure.c"];
 
 /**
  * Freestanding, position-independent without relocations, and no call to a function that is not there:

@@ -27,6 +27,7 @@ struct plan {
   u64 link_address; /* of this plan: where it really is minus this is the load bias */
   u64 program_entry;
   u64 program_headers, program_headers_count; /* the second table, the one with PT_INTERP */
+  u64 may_rehash;                             /* of a 32-bit number in Node, see hashes.c; 0: there is none */
   u64 payload, payload_size;                  /* the images below, as one range to be unmapped */
   u64 loader_image, loader_size, loader_entry, loader_extent;
   u64 loader_segments_count;

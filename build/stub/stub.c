@@ -13,6 +13,7 @@
  *                 ├ hide the image's LD_*, NODE_* …                                   (environment.c)
  *                 ├ copy each library from this file into a memfd, and write its number into the
  *                 │ string that DT_NEEDED points to: "/proc/self/fd/17"
+ *                 ├ let a call that ends at once keep the hashes of Node's snapshot        (hashes.c)
  *                 ├ map the loader
  *                 └ tell it about Node, through the auxiliary vector
  *
@@ -39,10 +40,13 @@
  *     may be one of theirs; it is free again before Node, which looks after them, starts.
  * 10. With AT_SECURE (set-user-ID, file capabilities) the loader and Node distrust the environment themselves,
  *     and the loader removes what is dangerous. A variable set aside would survive that, so none is.
+ * 11. V8 hashes the strings of Node's start-up snapshot anew only if a number at its beginning says so, and a
+ *     page of read-only data may be made writable and read-only again.
  */
 #include "architecture.h"
 #include "environment.h"
 #include "failure.h"
+#include "hashes.h"
 #include "init.h"
 #include "plan.h"
 
@@ -52,6 +56,8 @@ extern const char resume[] HIDDEN;
 
 /* What the kernel left on the stack. */
 struct start {
+  u64 argument_count;
+  char **arguments;
   char **environment;
   u64 *auxiliary; /* pairs of key and value */
 };
@@ -61,7 +67,12 @@ static struct start read_stack(u64 *stack) {
   u64 *environment = stack + 1 + argument_count + 1;
   u64 *end = environment;
   while (*end != 0) end++;
-  return (struct start){.environment = (char **)environment, .auxiliary = end + 1};
+  return (struct start){
+      .argument_count = argument_count,
+      .arguments = (char **)stack + 1,
+      .environment = (char **)environment,
+      .auxiliary = end + 1,
+  };
 }
 
 static u64 auxiliary_value(const u64 *auxiliary, u64 key) {
@@ -213,7 +224,10 @@ __attribute__((used)) HIDDEN u64 prepare(u64 *stack) {
   rehearse_descriptors();
   rehearse_opening(&plan.libraries[plan.libraries_count - 1]);
 
-  u64 loader_base = map_loader(auxiliary_value(start.auxiliary, AT_PAGESZ));
+  u64 page = auxiliary_value(start.auxiliary, AT_PAGESZ);
+  if (plan.may_rehash != 0 && is_quick_call(start.argument_count, start.arguments))
+    keep_hashes((u32 *)at_link_address(plan.may_rehash), page);
+  u64 loader_base = map_loader(page);
   syscall6(SYS_munmap, (long)at_link_address(plan.payload), (long)plan.payload_size, 0, 0, 0, 0);
   tell_loader(start.auxiliary, loader_base);
   return loader_base + plan.loader_entry;
