@@ -16,6 +16,7 @@ import { failureText } from "../src/agent/failure-text.ts";
 import { serveUntilStopped } from "../src/agent/serve-until-stopped.ts";
 import { StopRequest } from "../src/agent/stop-request.ts";
 import { agentVersion } from "../src/agent/version.ts";
+import { runVersionCommands } from "../src/runtimes/version-commands.ts";
 import { SensorService } from "../src/service.ts";
 import { createLogger } from "../src/telemetry/pino-logger.ts";
 import { systemClock } from "../src/time/clock.ts";
@@ -62,7 +63,7 @@ async function runQuickstart(): Promise<void> {
     writeBytes,
   });
 
-  const bootstrap = await bootstrapRuntimes({ ...process.env });
+  const bootstrap = await bootstrapRuntimes({ ...process.env }, runVersionCommands());
   const config = quickstartConfig(
     directory,
     bootstrap.detectedInterpreters.map(({ name }) => name),

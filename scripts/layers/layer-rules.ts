@@ -71,6 +71,7 @@ export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
   "fastest-levenshtein": ["config", "model", "packs"],
   fastify: ["api"],
   "node:child_process": ["processes"],
+  "node:ffi": ["processes"],
   "p-map": ["runtimes"],
   pg: ["database"],
   pino: ["telemetry"],

@@ -6,7 +6,7 @@
  */
 import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
 import { runtimesVariable, selectRuntimes } from "../model/runtime-selection.ts";
-import { detectInterpreters, type DetectionOptions } from "../runtimes/interpreter-detection.ts";
+import { detectInterpreters, type RunVersionCommands } from "../runtimes/interpreter-detection.ts";
 import { splitEnvironment, type SplitEnvironment } from "./restored-environment.ts";
 
 export interface Bootstrap {
@@ -19,10 +19,10 @@ export interface Bootstrap {
 
 export async function bootstrapRuntimes(
   environment: NodeJS.ProcessEnv,
-  limits: Omit<DetectionOptions, "environment"> = {},
+  run: RunVersionCommands,
 ): Promise<Bootstrap> {
   const split = splitEnvironment(environment);
-  const detectedInterpreters = await detectInterpreters({ environment: split.restored, ...limits });
+  const detectedInterpreters = await detectInterpreters({ environment: split.restored, run });
   const selection = selectRuntimes(environment[runtimesVariable], undefined);
   if (selection.kind === "override") {
     return { environment: split, detectedInterpreters, runtimesFromEnvironment: selection.names };

@@ -12,19 +12,17 @@
  * - The pipes are then read to their end, however slow the reader is. Should an unknown process still
  *   hold one, it stays open without data: our end is closed after `pipeIdleMs` of that.
  *
- * A group is signalled only while its leader is unreaped, or while the number cannot be another's:
- * the kernel gives a number away only when no process and no group has it, so a group that exists
- * while no process of that number does is still ours.
+ * A group is signalled only while its leader is unreaped, or while the number cannot be another's
+ * (`isGroupLeft`).
  *
  * Processes live in real time, hence no Clock here.
  */
-import { existsSync } from "node:fs";
 import type { ChildProcess } from "node:child_process";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import crossSpawn from "cross-spawn";
 import { killMarked } from "./marked-processes.ts";
-import { isGroupAlive, signalGroup } from "./process-group.ts";
+import { isGroupLeft, signalGroup } from "./process-group.ts";
 import { isGroupRunning } from "./process-table.ts";
 
 export interface ChildCommand {
@@ -164,7 +162,7 @@ export class Child implements AsyncDisposable {
   /** Of a leader that has been reaped. */
   #hasRemains(): boolean {
     // What is gone stays gone; its number may become another's.
-    this.#isGone ||= !isGroupAlive(this.pid) || existsSync(`/proc/${this.pid}`);
+    this.#isGone ||= !isGroupLeft(this.pid);
     return !this.#isGone;
   }
 

@@ -1,4 +1,5 @@
 /** Process groups by the number of their leader. */
+import { existsSync } from "node:fs";
 
 /**
  * Sends a signal to every process of the group. A group that is gone is not an error: that is what
@@ -16,7 +17,7 @@ export function signalGroup(leader: number, signal: NodeJS.Signals): void {
 }
 
 /** Whether any process, also a zombie, is left in the group. */
-export function isGroupAlive(leader: number): boolean {
+function isGroupAlive(leader: number): boolean {
   try {
     process.kill(-leader, 0);
     return true;
@@ -25,6 +26,14 @@ export function isGroupAlive(leader: number): boolean {
     if (hasCode(error, "ESRCH")) return false;
     throw error;
   }
+}
+
+/**
+ * Whether a leader that has been reaped left others behind. The kernel gives a number away only when no process
+ * and no group has it, so a group that exists while no process of that number does is still the leader's.
+ */
+export function isGroupLeft(leader: number): boolean {
+  return isGroupAlive(leader) && !existsSync(`/proc/${leader}`);
 }
 
 function hasCode(error: unknown, code: string): boolean {

@@ -7,13 +7,13 @@
  *
  * Several are asked at once, so that one that hangs holds up no other.
  */
-import pMap from "p-map";
 import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
 import { versionInOutput } from "../model/version-output.ts";
-import type { CommandResult } from "../processes/run-command.ts";
-import { askedAtOnceMax } from "./asked-at-once.ts";
+import type { BoundedCommand, CommandResult } from "../processes/run-command.ts";
 import { findExecutable, ownExecutable, type ExecutableLookup } from "./executable-lookup.ts";
 import { probeEnvironment } from "./probe-environment.ts";
+
+const outputBytesMax = 64 * 1024;
 
 interface Candidate {
   readonly name: string;
@@ -39,54 +39,58 @@ export function probedBinaries(name: string): readonly string[] {
   return candidates.find((candidate) => candidate.name === name)?.binaries ?? [];
 }
 
+/** Runs version commands to their ends, several at a time; the results are in the order of the commands. */
+export type RunVersionCommands = (commands: readonly BoundedCommand[]) => Promise<readonly CommandResult[]>;
+
 export interface DetectionOptions {
   /** The agent's environment; PATH says where to look. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly run: RunVersionCommands;
   readonly ownExecutable?: string | null;
   /** For each version command. */
   readonly timeoutMs?: number;
-  /** Ends the search; what it found is then not all there is. */
-  readonly signal?: AbortSignal;
 }
 
-interface Probe {
-  readonly lookup: ExecutableLookup;
-  readonly env: Readonly<Record<string, string>>;
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
+/** A candidate, and where its binaries are that have not been asked yet. */
+interface Search {
+  readonly candidate: Candidate;
+  readonly paths: readonly string[];
 }
 
 export async function detectInterpreters({
   environment,
+  run,
   ownExecutable: own = ownExecutable(),
   timeoutMs = 3_000,
-  signal,
 }: DetectionOptions): Promise<readonly DetectedInterpreter[]> {
   const lookup = { path: environment["PATH"], ownExecutable: own };
-  const probe = { lookup, env: probeEnvironment(environment), timeoutMs, signal };
-  const found = await pMap(candidates, (candidate) => detect(candidate, probe), {
-    concurrency: askedAtOnceMax,
-  });
-  return found.filter((interpreter) => interpreter !== undefined);
+  const env = probeEnvironment(environment);
+  const found = new Map<string, DetectedInterpreter>();
+  let searches = candidates.map((candidate): Search => ({ candidate, paths: pathsOf(candidate, lookup) }));
+  for (;;) {
+    const asked = searches.flatMap(({ candidate, paths: [path, ...others] }) =>
+      path === undefined ? [] : [{ candidate, path, others }],
+    );
+    if (asked.length === 0) return candidates.flatMap(({ name }) => found.get(name) ?? []);
+
+    const results = await run(
+      asked.map(({ candidate: { args }, path }) => ({ file: path, args, env, timeoutMs, outputBytesMax })),
+    );
+    searches = [];
+    for (const [index, { candidate, path, others }] of asked.entries()) {
+      const result = results[index];
+      const { name } = candidate;
+      if (result === undefined || (result.kind === "unstarted" && !isOwnShortage(result.cause))) {
+        searches.push({ candidate, paths: others });
+      } else {
+        found.set(name, { name, path, version: versionSaid(result) });
+      }
+    }
+  }
 }
 
-async function detect(
-  candidate: Candidate,
-  { lookup, env, timeoutMs, signal }: Probe,
-): Promise<DetectedInterpreter | undefined> {
-  const { args } = candidate;
-  for (const binary of candidate.binaries) {
-    if (signal?.aborted) return undefined;
-    const path = findExecutable(binary, lookup);
-    if (path === undefined) continue;
-    const command = { file: path, args, env, timeoutMs, outputBytesMax: 64 * 1024 };
-    // Only now: an image without interpreters does not pay for what starts programs.
-    const { runCommand } = await import("../processes/run-command.ts");
-    const result = await runCommand(command, signal);
-    if (result.kind === "unstarted" && !isOwnShortage(result.cause)) continue;
-    return { name: candidate.name, path, version: versionSaid(result) };
-  }
-  return undefined;
+function pathsOf({ binaries }: Candidate, lookup: ExecutableLookup): readonly string[] {
+  return binaries.flatMap((binary) => findExecutable(binary, lookup) ?? []);
 }
 
 /** Whether it is we who lack files, processes or memory: the interpreter is there for all we know. */

@@ -1,12 +1,13 @@
 import { expect, test } from "vitest";
 import { bootstrapRuntimes } from "../../src/agent/bootstrap.ts";
 import { selectRuntimes } from "../../src/model/runtime-selection.ts";
+import { runVersionCommands } from "../../src/runtimes/version-commands.ts";
 import { programDirectory } from "../support/program-directory.ts";
 
 test("what was found is put into the environment and not taken for an override", async () => {
   const environment: NodeJS.ProcessEnv = { PATH: imageWithRubyAndPython() };
 
-  const bootstrap = await bootstrapRuntimes(environment);
+  const bootstrap = await bootstrapRuntimes(environment, runVersionCommands());
 
   expect(environment["ATTUNE_SENSOR_RUNTIMES"]).toBe("python,ruby");
   expect(bootstrap.runtimesFromEnvironment).toBeUndefined();
@@ -18,7 +19,7 @@ test("a value from outside stays as it is, its aliases fold, and everything is s
     ATTUNE_SENSOR_RUNTIMES: "Python3, standalone",
   };
 
-  const bootstrap = await bootstrapRuntimes(environment);
+  const bootstrap = await bootstrapRuntimes(environment, runVersionCommands());
 
   expect(environment["ATTUNE_SENSOR_RUNTIMES"]).toBe("Python3, standalone");
   expect(bootstrap.runtimesFromEnvironment).toEqual(["python", "native"]);
@@ -28,7 +29,9 @@ test("a value from outside stays as it is, its aliases fold, and everything is s
 test("an empty variable counts as unset", async () => {
   const environment: NodeJS.ProcessEnv = { PATH: imageWithRubyAndPython(), ATTUNE_SENSOR_RUNTIMES: " ," };
 
-  expect((await bootstrapRuntimes(environment)).runtimesFromEnvironment).toBeUndefined();
+  expect(
+    (await bootstrapRuntimes(environment, runVersionCommands())).runtimesFromEnvironment,
+  ).toBeUndefined();
   expect(environment["ATTUNE_SENSOR_RUNTIMES"]).toBe("python,ruby");
 });
 
@@ -36,7 +39,10 @@ test("what was set aside for the image's programs is given back to them alone", 
   const programs = programDirectory();
   programs.script("ruby", `echo "1.\${#LD_LIBRARY_PATH}.0"`);
 
-  const bootstrap = await bootstrapRuntimes({ PATH: programs.path, "@D_LIBRARY_PATH": "/opt/lib" });
+  const bootstrap = await bootstrapRuntimes(
+    { PATH: programs.path, "@D_LIBRARY_PATH": "/opt/lib" },
+    runVersionCommands(),
+  );
 
   expect(bootstrap.detectedInterpreters[0]?.version).toBe("1.8.0");
   expect(bootstrap.environment.own).not.toHaveProperty("LD_LIBRARY_PATH");

@@ -56,7 +56,7 @@ export async function packProbe(kind: ProgramKind): Promise<PackedProbe> {
   await writeFile(join(root, "probe"), makeSelfContained({ program, stub, ...closure }), { mode: 0o755 });
 
   const confine = join(root, "confine");
-  compile(architecture, "confine.c", confine, ["-static"]);
+  buildConfine(confine);
   return {
     root,
     probe: join(root, "probe"),
@@ -98,6 +98,11 @@ export async function runAsProcess1(packed: PackedProbe, command: readonly strin
 export function process1Arguments({ root }: PackedProbe): string[] {
   const asRoot = process.getuid?.() === 0 ? [] : ["--map-root-user"];
   return [...asRoot, "--mount", "--pid", "--fork", "--kill-child", `--root=${root}`, "--mount-proc"];
+}
+
+/** test/fixtures/native/confine.c as a static program. */
+export function buildConfine(output: string): void {
+  compile(testedArchitecture(), "confine.c", output, ["-static"]);
 }
 
 /** test/fixtures/native/foreign.c as a shared library. */

@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from "vitest";
 import type { JsonObject, JsonValue } from "../../src/model/json.ts";
 import { selectRuntimes } from "../../src/model/runtime-selection.ts";
 import { detectInterpreters } from "../../src/runtimes/interpreter-detection.ts";
+import { runVersionCommands } from "../../src/runtimes/version-commands.ts";
 import { SensorRuntimes, type SensorRuntimesOptions } from "../../src/runtimes/sensor-runtimes.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";
@@ -288,7 +289,9 @@ async function runtimesOn(
   options: Partial<SensorRuntimesOptions> = {},
 ): Promise<SensorRuntimes> {
   const detected =
-    path === process.env["PATH"] ? await detectInterpreters({ environment: { PATH: path } }) : [];
+    path === process.env["PATH"]
+      ? await detectInterpreters({ environment: { PATH: path }, run: runVersionCommands() })
+      : [];
   return new SensorRuntimes({
     database,
     workerName: "sensor-test",

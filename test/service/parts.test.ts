@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { bootstrapRuntimes } from "../../src/agent/bootstrap.ts";
 import { loadConfig } from "../../src/config/load-config.ts";
 import type { Config } from "../../src/config/schema.ts";
+import { runVersionCommands } from "../../src/runtimes/version-commands.ts";
 import { SensorService } from "../../src/service.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { collectMessages } from "../support/message-collector.ts";
@@ -51,7 +52,7 @@ async function serviceOn(config: Config): Promise<SensorService> {
   return new SensorService({
     config,
     logger: silentLogger,
-    ...(await bootstrapRuntimes({})),
+    ...(await bootstrapRuntimes({}, runVersionCommands())),
     agentVersion: "0.0.0",
     secrets: [],
   });

@@ -1,3 +1,4 @@
+import { askedAtOnceMax } from "../../runtimes/asked-at-once.ts";
 import { bootstrapRuntimes } from "../bootstrap.ts";
 import { detectionReportJson, detectionReportText } from "../detection-report.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
@@ -8,7 +9,11 @@ export async function detectOnly({
   format,
   print,
 }: Pick<Invocation, "environment" | "format" | "print">): Promise<ExitCode> {
-  const bootstrap = await bootstrapRuntimes(environment);
+  const bootstrap = await bootstrapRuntimes(environment, async (commands) => {
+    // Only now: an image without interpreters does not pay for what starts programs.
+    const { runTogether } = await import("../../processes/run-together.ts");
+    return runTogether(commands, askedAtOnceMax);
+  });
   print(format === "json" ? detectionReportJson(bootstrap) : detectionReportText(bootstrap));
   return 0;
 }

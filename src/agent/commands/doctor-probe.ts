@@ -3,13 +3,16 @@
  * beside it, over its HTTP API.
  */
 import { askHealth } from "../ask-health.ts";
-import { loadConfiguration } from "../configured.ts";
+import { loadConfiguration } from "../load-configuration.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 
 /** live: should it be restarted? ready: can it do its work? As the paths below /health. */
 export type Probe = "live" | "ready";
 
-export async function probeAgent(invocation: Invocation, probe: Probe): Promise<ExitCode> {
+export async function probeAgent(
+  invocation: Pick<Invocation, "configPath" | "workerName" | "environment" | "print" | "complain">,
+  probe: Probe,
+): Promise<ExitCode> {
   const answer = await askHealth(loadConfiguration(invocation).config, `/health/${probe}`);
   switch (answer.kind) {
     case "unaskable":

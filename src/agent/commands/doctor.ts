@@ -5,10 +5,11 @@ import { databaseFolder } from "../../database/data-directory.ts";
 import type { Database } from "../../database/database.ts";
 import { demandOpenFiles } from "../../database/open-files-limit.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
+import { runVersionCommands } from "../../runtimes/version-commands.ts";
 import { silentLogger } from "../../telemetry/logger.ts";
 import { askHealth, type HealthAnswer } from "../ask-health.ts";
 import { bootstrapRuntimes, type Bootstrap } from "../bootstrap.ts";
-import { loadConfiguration } from "../configured.ts";
+import { loadConfiguration } from "../load-configuration.ts";
 import { checkApi } from "../doctor/api-check.ts";
 import { checkBroker } from "../doctor/broker-check.ts";
 import { checkMigrations } from "../doctor/database-checks.ts";
@@ -35,7 +36,7 @@ export async function doctor(invocation: Invocation): Promise<ExitCode> {
 }
 
 async function examine(invocation: Invocation): Promise<readonly Finding[]> {
-  const bootstrap = await bootstrapRuntimes(invocation.environment);
+  const bootstrap = await bootstrapRuntimes(invocation.environment, runVersionCommands());
   let loaded: LoadedConfig;
   try {
     loaded = loadConfiguration(invocation);

@@ -1,6 +1,7 @@
 import { loadMigrations } from "../../database/embedded-migrations.ts";
 import { migrate as applyMigrations } from "../../database/migrate.ts";
-import { loadConfiguration, openLogger } from "../configured.ts";
+import { loadConfiguration } from "../load-configuration.ts";
+import { openLogger } from "../open-logger.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { openConfiguredDatabase } from "../open-configured-database.ts";
 

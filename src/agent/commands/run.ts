@@ -1,5 +1,7 @@
+import { runVersionCommands } from "../../runtimes/version-commands.ts";
 import { bootstrapRuntimes } from "../bootstrap.ts";
-import { loadConfiguration, openLogger } from "../configured.ts";
+import { loadConfiguration } from "../load-configuration.ts";
+import { openLogger } from "../open-logger.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { endWithLastWords } from "../last-words.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
@@ -12,7 +14,7 @@ export async function runService(invocation: Invocation, stop: StopRequest): Pro
   // By itself it would end the process; run from its sources, it would open a debugger to everybody on this machine.
   process.on("SIGUSR1", () => {});
   // To the end before anything else is loaded, unless the agent is to stop.
-  const bootstrap = await bootstrapRuntimes(invocation.environment, { signal: stop.signal });
+  const bootstrap = await bootstrapRuntimes(invocation.environment, runVersionCommands(stop.signal));
   if (stop.signal.aborted) return 0;
 
   const loaded = loadConfiguration(invocation);

@@ -1,0 +1,164 @@
+/**
+ * Runs commands to completion, some at a time, and returns when all have ended: nothing else happens in this
+ * process meanwhile. Each is bounded in time and output, and what it forked ends with it, as in run-command.ts,
+ * whose results these are; only that nobody is asked to end before being made to, since these commands are asked
+ * for a line of text and have nothing to put in order.
+ *
+ *   waiting ──▶ running ──leader ends──▶ draining ──pipes closed──▶ ended
+ *      │           │                        └─ after drainMs our ends are closed
+ *      │           └─ time is up, or too much output: its group is killed; after killWaitMs it is given up
+ *      └─ cannot be started ──▶ ended
+ *
+ * Bounds: a command lasts timeoutMs + killWaitMs + drainMs at most, all together that times their number, divided
+ * by how many run at a time. Should this process be killed meanwhile, a command that hangs stays behind.
+ */
+import { closeSync, readSync } from "node:fs";
+import type { ChildExit } from "./child.ts";
+import { awaitInput, reapedExit, type StartedProgram, startProgram } from "./posix.ts";
+import { isGroupLeft, signalGroup } from "./process-group.ts";
+import type { BoundedCommand, CommandResult } from "./run-command.ts";
+
+/** How long a pipe may stay open after its program has ended: somebody unknown holds it. */
+const drainMs = 500;
+/** A killed process that the kernel still holds (waiting for a disk) is not waited for beyond this. */
+const killWaitMs = 2_000;
+/** How often to look for ended programs where the kernel does not tell. */
+const lookEveryMs = 20;
+const chunkBytes = 64 * 1024;
+
+/** @param atOnceMax how many run at a time */
+export function runTogether(
+  commands: readonly Omit<BoundedCommand, "cwd">[],
+  atOnceMax: number,
+): readonly CommandResult[] {
+  const results: CommandResult[] = [];
+  const waiting = [...commands.entries()];
+  const running = new Map<number, Run>();
+  for (;;) {
+    while (running.size < atOnceMax) {
+      const [next] = waiting.splice(0, 1);
+      if (next === undefined) break;
+      const [index, command] = next;
+      const start = startProgram(command);
+      if (start.kind === "unstarted") results[index] = start;
+      else running.set(index, new Run(start.program, command));
+    }
+    if (running.size === 0) return results;
+
+    const descriptors = [...running.values()].flatMap((run) => run.descriptors());
+    const ready = awaitInput(descriptors, lookEveryMs);
+    for (const [index, run] of running) {
+      const result = run.advance(ready);
+      if (result === undefined) continue;
+      results[index] = result;
+      running.delete(index);
+    }
+  }
+}
+
+interface Output {
+  readonly descriptor: number;
+  readonly kept: Buffer[];
+  bytes: number;
+  isOpen: boolean;
+}
+
+class Run {
+  readonly #program: StartedProgram;
+  readonly #outputBytesMax: number;
+  readonly #stdout: Output;
+  readonly #stderr: Output;
+  /** When the present state is over, on the clock of nowMs. */
+  #deadlineMs: number;
+  #cut: "timed-out" | "overflowed" | undefined;
+  #exit: ChildExit | undefined;
+
+  constructor(
+    program: StartedProgram,
+    { timeoutMs, outputBytesMax }: Pick<BoundedCommand, "timeoutMs" | "outputBytesMax">,
+  ) {
+    this.#program = program;
+    this.#outputBytesMax = outputBytesMax;
+    this.#stdout = { descriptor: program.stdout, kept: [], bytes: 0, isOpen: true };
+    this.#stderr = { descriptor: program.stderr, kept: [], bytes: 0, isOpen: true };
+    this.#deadlineMs = nowMs() + timeoutMs;
+  }
+
+  /** What to wait for input of. */
+  descriptors(): readonly number[] {
+    const outputs = this.#openOutputs().map(({ descriptor }) => descriptor);
+    const { end } = this.#program;
+    return end === undefined || this.#exit !== undefined ? outputs : [...outputs, end];
+  }
+
+  /** Does what can be done now. Returns the result once the command has ended. */
+  advance(ready: ReadonlySet<number>): CommandResult | undefined {
+    for (const output of this.#openOutputs()) if (ready.has(output.descriptor)) this.#read(output);
+    if (this.#exit === undefined) this.#lookForEnd();
+    if (nowMs() >= this.#deadlineMs) this.#leaveState();
+    return this.#exit !== undefined && this.#openOutputs().length === 0
+      ? this.#resultOf(this.#exit)
+      : undefined;
+  }
+
+  #openOutputs(): readonly Output[] {
+    return [this.#stdout, this.#stderr].filter(({ isOpen }) => isOpen);
+  }
+
+  #read(output: Output): void {
+    const chunk = Buffer.allocUnsafe(chunkBytes);
+    const bytes = readSync(output.descriptor, chunk);
+    if (bytes === 0) return close(output);
+    if (output.bytes < this.#outputBytesMax) {
+      output.kept.push(chunk.subarray(0, Math.min(bytes, this.#outputBytesMax - output.bytes)));
+    }
+    output.bytes += bytes;
+    if (output.bytes > this.#outputBytesMax) this.#cutShort("overflowed");
+  }
+
+  #lookForEnd(): void {
+    const exit = reapedExit(this.#program.pid);
+    if (exit === undefined) return;
+    this.#drain(exit);
+    if (isGroupLeft(this.#program.pid)) signalGroup(this.#program.pid, "SIGKILL");
+  }
+
+  #drain(exit: ChildExit): void {
+    this.#exit = exit;
+    this.#deadlineMs = nowMs() + drainMs;
+    if (this.#program.end !== undefined) closeSync(this.#program.end);
+  }
+
+  #leaveState(): void {
+    if (this.#exit === undefined && this.#cut === undefined) return this.#cutShort("timed-out");
+    // What was killed and has not ended is left to the kernel.
+    if (this.#exit === undefined) this.#drain({ kind: "signalled", signal: "SIGKILL" });
+    for (const output of this.#openOutputs()) close(output);
+  }
+
+  #cutShort(why: "timed-out" | "overflowed"): void {
+    if (this.#exit !== undefined || this.#cut !== undefined) return;
+    this.#cut = why;
+    this.#deadlineMs = nowMs() + killWaitMs;
+    signalGroup(this.#program.pid, "SIGKILL");
+  }
+
+  #resultOf(exit: ChildExit): CommandResult {
+    const output = { stdout: textOf(this.#stdout), stderr: textOf(this.#stderr) };
+    return this.#cut === undefined ? { ...exit, ...output } : { kind: this.#cut, ...output };
+  }
+}
+
+function close(output: Output): void {
+  output.isOpen = false;
+  closeSync(output.descriptor);
+}
+
+function textOf({ kept }: Output): string {
+  return Buffer.concat(kept).toString("utf8");
+}
+
+/** Of a clock that never goes back. Node's `performance` loads ten modules for the same. */
+function nowMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}

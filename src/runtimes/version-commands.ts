@@ -1,0 +1,15 @@
+/** How a service runs version commands: a signal ends them, and much else may happen meanwhile. */
+import pMap from "p-map";
+import { runCommand, type CommandResult } from "../processes/run-command.ts";
+import { askedAtOnceMax } from "./asked-at-once.ts";
+import type { RunVersionCommands } from "./interpreter-detection.ts";
+
+const ended: CommandResult = { kind: "timed-out", stdout: "", stderr: "" };
+
+/** @param signal ends the commands that run, and keeps the others from starting */
+export function runVersionCommands(signal?: AbortSignal): RunVersionCommands {
+  return (commands) =>
+    pMap(commands, (command) => (signal?.aborted ? ended : runCommand(command, signal)), {
+      concurrency: askedAtOnceMax,
+    });
+}
