@@ -1,5 +1,5 @@
 /**
- * All of `src/` and what it imports as three scripts, ready to be put into the executable.
+ * All of `src/` and what it imports as a few scripts, ready to be put into the executable.
  *
  * Node reads the executable's main script whole before it runs a line of it; with everything in it, that took
  * 50 ms. So the main script has only what `--version` needs. All else travels as assets, which are read when a
@@ -7,6 +7,7 @@
  *
  *   main          src/main.ts
  *   detection     --detect-only
+ *   probe         doctor --probe
  *   command-line  the command line
  *   commands      all other commands. Each is evaluated when it is called, with all that only it imports; so
  *                 `migrate` does not pay for an HTTP server
@@ -36,6 +37,7 @@ export async function bundle(repository: string, workDirectory: string): Promise
   const mainScript = join(workDirectory, "main.cjs");
   const called = {
     detection: new Set<string>(),
+    probe: new Set<string>(),
     "command-line": new Set<string>(),
     commands: new Set<string>(),
   };
@@ -48,11 +50,13 @@ export async function bundle(repository: string, workDirectory: string): Promise
 
   const later = {
     detection: join(workDirectory, "detection.cjs"),
+    probe: join(workDirectory, "probe.cjs"),
     "command-line": join(workDirectory, "command-line.cjs"),
     commands: join(workDirectory, "commands.cjs"),
   };
-  const detectionOptions = { repository, outfile: later.detection, plugins: [] };
-  const detectionMetafile = await buildLater(called.detection, detectionOptions);
+  const alone = (script: "detection" | "probe"): Promise<Metafile> =>
+    buildLater(called[script], { repository, outfile: later[script], plugins: [] });
+  const [detectionMetafile, probeMetafile] = [await alone("detection"), await alone("probe")];
 
   const plugin = leaveOut({ repository, importer: commandLine, called });
   const commandLineOptions = { repository, outfile: later["command-line"], plugins: [plugin] };
@@ -64,7 +68,7 @@ export async function bundle(repository: string, workDirectory: string): Promise
     new Set([...called.commands, ...modulesLoadedLater(first)]),
     commandsOptions,
   );
-  const metafiles = [mainMetafile, detectionMetafile, commandLineMetafile, commandsMetafile];
+  const metafiles = [mainMetafile, detectionMetafile, probeMetafile, commandLineMetafile, commandsMetafile];
   return { main: mainScript, later, metafiles };
 }
 

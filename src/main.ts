@@ -1,4 +1,5 @@
 /** argv and environment in, exit code out. */
+import type { Probe } from "./agent/commands/doctor-probe.ts";
 import { failureText } from "./agent/failure-text.ts";
 import type { ExitCode } from "./agent/invocation.ts";
 import { writeToStandardOutput } from "./agent/standard-output.ts";
@@ -11,26 +12,47 @@ const complain = (text: string): void => void process.stderr.write(text);
 void run().then((exitCode) => process.exit(exitCode));
 
 async function run(): Promise<ExitCode> {
-  // What installers and orchestrators ask most is answered before the command line is loaded.
-  const [only] = args.length === 1 ? args : [];
-  if (only === "--version" || only === "-V") return answer(() => writeToStandardOutput(`${versionText}\n`));
-  if (only === "--detect-only") return answer(tellInterpreters);
-
+  const quickly = quickAnswer();
+  if (quickly !== undefined) return orFailure(quickly);
   const { runCommandLine } = await import("./agent/cli.ts");
   return runCommandLine({ args, environment: process.env, print: writeToStandardOutput, complain });
 }
 
-async function answer(tell: () => void | Promise<void>): Promise<ExitCode> {
+/** What installers, orchestrators and health checks ask most is answered before the command line is loaded. */
+function quickAnswer(): (() => ExitCode | Promise<ExitCode>) | undefined {
+  const [first, second, question, ...others] = args;
+  if (second === undefined) {
+    if (first === "--version" || first === "-V") return tellVersion;
+    return first === "--detect-only" ? tellInterpreters : undefined;
+  }
+  const isProbe = first === "doctor" && second === "--probe" && others.length === 0;
+  return isProbe && (question === "live" || question === "ready") ? () => tellHealth(question) : undefined;
+}
+
+async function orFailure(answer: () => ExitCode | Promise<ExitCode>): Promise<ExitCode> {
   try {
-    await tell();
-    return 0;
+    return await answer();
   } catch (error) {
     complain(`attune-sensor-agent: ${failureText(error)}\n`);
     return 1;
   }
 }
 
-async function tellInterpreters(): Promise<void> {
+function tellVersion(): ExitCode {
+  writeToStandardOutput(`${versionText}\n`);
+  return 0;
+}
+
+async function tellInterpreters(): Promise<ExitCode> {
   const { detectOnly } = await import("./agent/commands/detect-only.ts");
-  await detectOnly({ environment: process.env, format: "text", print: writeToStandardOutput });
+  return detectOnly({ environment: process.env, format: "text", print: writeToStandardOutput });
+}
+
+async function tellHealth(question: Probe): Promise<ExitCode> {
+  const { probeAgent } = await import("./agent/commands/doctor-probe.ts");
+  const output = { print: writeToStandardOutput, complain };
+  return probeAgent(
+    { environment: process.env, configPath: undefined, workerName: undefined, ...output },
+    question,
+  );
 }

@@ -5,7 +5,7 @@
 import { getAssetKeys, getRawAsset } from "node:sea";
 import { constants, Script } from "node:vm";
 
-export const laterScripts = ["detection", "command-line", "commands"] as const;
+export const laterScripts = ["detection", "probe", "command-line", "commands"] as const;
 export type LaterScript = (typeof laterScripts)[number];
 
 /** What build/bundle.ts makes of such a script: its modules, by their paths in the repository. */

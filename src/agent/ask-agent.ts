@@ -1,7 +1,10 @@
 /** Asks the agent that runs on this machine, over its HTTP API. */
+import { request } from "node:http";
 import type { Config } from "../config/schema.ts";
 
 const answerTimeoutMs = 5_000;
+/** Metrics are a few hundred lines; what has no end is not the agent's. */
+const answerBytesMax = 16 * 1024 * 1024;
 
 /** Addresses that mean "all of this machine's" to a listener, and where to reach it. */
 const loopbackFor: ReadonlyMap<string, string> = new Map([
@@ -27,12 +30,49 @@ export async function askAgent({ api }: Config, path: string): Promise<AgentAnsw
   const host = loopbackFor.get(api.host) ?? (api.host.includes(":") ? `[${api.host}]` : api.host);
   const url = `http://${host}:${api.port}${path}`;
   try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(answerTimeoutMs) });
-    const { ok: isOk, status, headers } = answer;
-    const contentType = headers.get("content-type");
-    return { kind: "answered", url, isOk, status, contentType, body: await answer.text() };
+    return { kind: "answered", url, ...(await get(url)) };
   } catch (error) {
-    const { cause } = error instanceof Error ? error : { cause: undefined };
-    return { kind: "silent", url, reason: cause instanceof Error ? cause.message : String(error) };
+    return { kind: "silent", url, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+type Answer = Pick<
+  Extract<AgentAnswer, { readonly kind: "answered" }>,
+  "isOk" | "status" | "contentType" | "body"
+>;
+
+/**
+ * Not by `fetch`: that loads encryption, HTTP/2 and compression, and health checks are asked every few seconds.
+ *
+ * @throws Error when there is no answer, or not all of one, within the time, or more than there may be of it
+ */
+async function get(url: string): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const asked = request(url, { agent: false }, (response) => {
+    const { statusCode: status = 0, headers } = response;
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    response.on("data", (chunk: Buffer) => {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > answerBytesMax)
+        asked.destroy(new Error(`it answers with more than ${answerBytesMax} bytes`));
+    });
+    response.once("error", reject);
+    response.once("end", () => {
+      const isOk = status >= 200 && status < 300;
+      const contentType = headers["content-type"] ?? null;
+      resolve({ isOk, status, contentType, body: Buffer.concat(chunks).toString("utf8") });
+    });
+  });
+  asked.once("error", reject);
+  const timer = setTimeout(() => {
+    asked.destroy(new Error(`no answer within ${answerTimeoutMs / 1_000} s`));
+  }, answerTimeoutMs);
+  asked.end();
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -101,20 +101,47 @@ test("until every interpreter has answered nothing else happens", async () => {
 
 // Goal: a bare image pays for nothing that detection does not need.
 // Method: record every module that the process loads, and look for anything beyond the known few.
-test("--detect-only where nothing is found loads p-map and its own few files alone", async () => {
+test("--detect-only where nothing is found loads its own few files alone", async () => {
+  const { packages, folders } = await loadedBy(["--detect-only"], { PATH: "/nonexistent" });
+
+  expect(packages).toEqual([]);
+  expect(folders).toEqual(["agent", "errors", "model", "runtimes"]);
+});
+
+// Goal: what is asked every few seconds in every container pays for nothing but reading its configuration.
+// Method: as above.
+test("a health check loads what a configuration needs, and neither command line nor database nor broker", async () => {
+  const { packages, folders } = await loadedBy(["doctor", "--probe", "live"], {
+    PATH: "",
+    ATTUNE__API__ENABLED: "false",
+  });
+
+  expect(packages).toEqual(["fastest-levenshtein", "typebox", "yaml"]);
+  expect(folders).toEqual(["agent", "config", "errors", "model"]);
+});
+
+interface Loaded {
+  readonly packages: readonly string[];
+  /** Of src. */
+  readonly folders: readonly string[];
+}
+
+async function loadedBy(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): Promise<Loaded> {
   const directory = mkdtempSync(join(tmpdir(), "attune-modules-"));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const recorded = join(directory, "modules");
   const recorder = new URL("../fixtures/agent/record-modules.ts", import.meta.url).pathname;
 
-  await agent(["--detect-only"], { PATH: directory, MODULES_FILE: recorded }, ["--import", recorder]);
+  await agent(args, { ...environment, MODULES_FILE: recorded }, ["--import", recorder]);
 
   const urls = readFileSync(recorded, "utf8").trim().split("\n");
-  const packages = new Set(urls.flatMap((url) => /node_modules\/([^/]+)/.exec(url)?.[1] ?? []));
-  expect(packages).toEqual(new Set(["p-map"]));
-  const folders = new Set(urls.flatMap((url) => /\/src\/([^/.]+)\//.exec(url)?.[1] ?? []));
-  expect([...folders].toSorted()).toEqual(["agent", "errors", "model", "runtimes"]);
-});
+  const found = (part: RegExp): readonly string[] =>
+    [...new Set(urls.flatMap((url) => part.exec(url)?.[1] ?? []))].toSorted();
+  return { packages: found(/node_modules\/([^/]+)/), folders: found(/\/src\/([^/.]+)\//) };
+}
 
 test("a failure a person can act on is one line on stderr, and exit code 1", async () => {
   const { code, stdout, stderr } = await agent(["migrate", "-c", "/nonexistent/config.yaml"]);

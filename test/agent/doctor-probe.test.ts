@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
+import { createServer as createTcpServer, type AddressInfo, type Socket } from "node:net";
 import { expect, test } from "vitest";
 import { startApi } from "../../src/api/start-api.ts";
 import { probeAgent, type Probe } from "../../src/agent/commands/doctor-probe.ts";
@@ -39,7 +39,6 @@ async function probing(probe: Probe, environment: Readonly<Record<string, string
       environment,
       configPath: undefined,
       workerName: undefined,
-      format: "text",
       print: (text) => printed.push(text),
       complain: (text) => complaints.push(text),
     },
@@ -112,3 +111,49 @@ test("no agent, and one that cannot be asked, are failures with a reason", async
   expect(unaskable).toMatchObject({ exitCode: 1 });
   expect(unaskable.complaints).toContain("api.enabled");
 });
+
+/** What a server does with a connection instead of answering it in full. */
+const unfinished: readonly (readonly [string, (socket: Socket) => void, string])[] = [
+  ["nothing", () => {}, "no answer within 5 s"],
+  [
+    "half an answer",
+    (socket) => void socket.write(`${head}content-length: 100\r\n\r\n{`),
+    "no answer within 5 s",
+  ],
+  ["a broken answer", (socket) => void socket.end(`${head}content-length: 100\r\n\r\n{`), "aborted"],
+  ["an answer without end", endlessly, "it answers with more than 16777216 bytes"],
+  ["another protocol", (socket) => void socket.end("SSH-2.0-OpenSSH_9.2\r\n"), "Parse Error: Expected HTTP/"],
+];
+const head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+
+function endlessly(socket: Socket): void {
+  socket.write(`${head}\r\n`);
+  const more = (): void => {
+    while (socket.writable && socket.write(" ".repeat(65_536)));
+  };
+  socket.on("drain", more);
+  more();
+}
+
+test.each(unfinished)(
+  "a program that gives %s is no agent, and one line says so",
+  async (_, give, reason) => {
+    await using scope = new AsyncDisposableStack();
+    const server = createTcpServer((socket) => {
+      scope.defer(() => void socket.destroy());
+      socket.on("error", () => {});
+      socket.once("data", () => give(socket));
+    });
+    scope.defer(() => void server.close());
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    // SAFETY: a server that listens on TCP has an address of this form.
+    const { port } = server.address() as AddressInfo;
+
+    const { exitCode, printed, complaints } = await probing("live", { ATTUNE__API__PORT: `${port}` });
+
+    expect({ exitCode, printed }).toEqual({ exitCode: 1, printed: "" });
+    expect(complaints).toMatch(/^no agent answers at http:\/\/127\.0\.0\.1:\d+\/health\/live: .+\n$/);
+    expect(complaints).toContain(reason);
+  },
+);

@@ -23,6 +23,7 @@ import { versionCommands } from "./rig/version-commands.ts";
 const rounds = 40;
 const starts = 10;
 const ratioMax = 1.15;
+const probeRatioMax = 2.5;
 const extraMiBMax = 8;
 const activeMsMax = 250;
 
@@ -50,6 +51,7 @@ report("The executable", [
   await detection("an image without any", await folderWith("none", [])),
   await detection("bash, Python, Perl", await folderWith("few", ["bash", "python3", "perl"])),
   await detection("all of this machine", process.env["PATH"] ?? ""),
+  await healthCheck(),
   {
     what: "service, peak memory",
     measured: `${packedRun.peakMiB.toFixed(1)} MiB`,
@@ -107,6 +109,31 @@ async function detection(what: string, path: string): Promise<Finding> {
     required: `at most ${ratioMax} × an empty one + the version commands, ${detectMsMax.toFixed(1)} ms`,
     isReached: detectMs <= detectMsMax,
   };
+}
+
+/** `doctor --probe`, as orchestrators call it every few seconds, of a server that answers as an agent does. */
+async function healthCheck(): Promise<Finding> {
+  const script = `
+    const answer = JSON.stringify({ status: "ok", worker: "w1" });
+    const server = require("node:http").createServer((_, response) => response.end(answer));
+    server.listen(0, "127.0.0.1", () => console.log(server.address().port));`;
+  const server = spawn(process.execPath, ["--eval", script], { stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    const [port] = await once(server.stdout, "data");
+    const environment = { ...process.env, ATTUNE__API__PORT: String(port).trim() };
+    const all = [[[empty]], [[packed, "doctor", "--probe", "live"]]];
+    const [emptyMs = NaN, probeMs = NaN] = timeInTurns({ rounds, sequences: all }, environment).map(median);
+    return {
+      what: "doctor --probe, start to end",
+      measured: `${probeMs.toFixed(1)} ms`,
+      floor: `${emptyMs.toFixed(1)} ms`,
+      ratio: probeMs / emptyMs,
+      required: `at most ${probeRatioMax} × an empty single executable`,
+      isReached: probeMs <= probeRatioMax * emptyMs,
+    };
+  } finally {
+    server.kill();
+  }
 }
 
 /** As a stock image has them: Debian's own, whatever else this machine's PATH finds first. */
