@@ -3,8 +3,6 @@ import { request } from "node:http";
 import type { Config } from "../config/schema.ts";
 
 const answerTimeoutMs = 5_000;
-/** Metrics are a few hundred lines; what has no end is not the agent's. */
-const answerBytesMax = 16 * 1024 * 1024;
 
 /** Addresses that mean "all of this machine's" to a listener, and where to reach it. */
 const loopbackFor: ReadonlyMap<string, string> = new Map([
@@ -25,12 +23,13 @@ export type AgentAnswer =
   /** Its configuration says that it answers nobody, or at a port that nobody knows. */
   | { readonly kind: "unaskable" };
 
-export async function askAgent({ api }: Config, path: string): Promise<AgentAnswer> {
+/** @param bytesMax of a longer answer nothing is read: it is not an agent's */
+export async function askAgent({ api }: Config, path: string, bytesMax: number): Promise<AgentAnswer> {
   if (!api.enabled || api.port === 0) return { kind: "unaskable" };
   const host = loopbackFor.get(api.host) ?? (api.host.includes(":") ? `[${api.host}]` : api.host);
   const url = `http://${host}:${api.port}${path}`;
   try {
-    return { kind: "answered", url, ...(await get(url)) };
+    return { kind: "answered", url, ...(await get(url, bytesMax)) };
   } catch (error) {
     return { kind: "silent", url, reason: error instanceof Error ? error.message : String(error) };
   }
@@ -44,9 +43,9 @@ type Answer = Pick<
 /**
  * Not by `fetch`: that loads encryption, HTTP/2 and compression, and health checks are asked every few seconds.
  *
- * @throws Error when there is no answer, or not all of one, within the time, or more than there may be of it
+ * @throws Error when there is no answer, or not all of one, within the time, or too much
  */
-async function get(url: string): Promise<Answer> {
+async function get(url: string, bytesMax: number): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const asked = request(url, { agent: false }, (response) => {
     const { statusCode: status = 0, headers } = response;
@@ -55,8 +54,7 @@ async function get(url: string): Promise<Answer> {
     response.on("data", (chunk: Buffer) => {
       chunks.push(chunk);
       bytes += chunk.length;
-      if (bytes > answerBytesMax)
-        asked.destroy(new Error(`it answers with more than ${answerBytesMax} bytes`));
+      if (bytes > bytesMax) asked.destroy(new Error(`it answers with more than ${bytesMax} bytes`));
     });
     response.once("error", reject);
     response.once("end", () => {

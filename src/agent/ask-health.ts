@@ -3,6 +3,9 @@ import type { Config } from "../config/schema.ts";
 import { isJsonObject, type JsonObject } from "../model/json.ts";
 import { askAgent, type AgentAnswer } from "./ask-agent.ts";
 
+/** A page of the agent's parts is one or two thousand. Also what keeps reading a hostile answer short. */
+const answerBytesMax = 128 * 1024;
+
 export type HealthQuestion = "/health" | "/health/live" | "/health/ready";
 
 export type HealthAnswer =
@@ -12,7 +15,7 @@ export type HealthAnswer =
   | { readonly kind: "foreign"; readonly url: string; readonly description: string };
 
 export async function askHealth(config: Config, question: HealthQuestion): Promise<HealthAnswer> {
-  const answer = await askAgent(config, question);
+  const answer = await askAgent(config, question, answerBytesMax);
   if (answer.kind !== "answered") return answer;
   const { url, status, contentType, isOk, body } = answer;
   const said = parsed(body);

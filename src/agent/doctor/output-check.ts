@@ -7,8 +7,11 @@ import { linesRejectedName, sensorEventsName } from "../../telemetry/metrics.ts"
 import { askAgent } from "../ask-agent.ts";
 import { notice, type Finding } from "./finding.ts";
 
+/** A worker of a thousand sensors has a megabyte of them. */
+const metricsBytesMax = 16 * 1024 * 1024;
+
 export async function checkOutput(config: Config): Promise<readonly Finding[]> {
-  const answer = await askAgent(config, "/metrics");
+  const answer = await askAgent(config, "/metrics", metricsBytesMax);
   if (answer.kind !== "answered" || !answer.isOk) return [];
   const understood = countsBySensor(answer.body, sensorEventsName);
   // Not counted by that agent, or no longer by name: who is among them cannot be told.
