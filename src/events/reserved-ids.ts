@@ -13,13 +13,10 @@
  */
 import type { Queryable } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";
-import { moveSequenceOn, reserveIds, type IdSequence } from "../database/statements/id-sequences.ts";
+import { idLeap, moveSequenceOn, reserveIds, type IdSequence } from "../database/statements/id-sequences.ts";
 import type { Id } from "../model/identifiers.ts";
 
 const blockLength = 1_000;
-
-/** More than the processes of one installation are ahead of each other. */
-const leap = 1_000_000n;
 
 export class ReservedIds {
   readonly #database: Queryable;
@@ -83,7 +80,7 @@ export class ReservedIds {
   }
 
   async #moveOn(): Promise<void> {
-    const beyond = String(this.#highest + leap);
+    const beyond = String(this.#highest + idLeap);
     await rowOf(this.#database, moveSequenceOn, { sequence: this.#sequence, beyond });
     this.#isBehind = false;
   }

@@ -3,6 +3,7 @@ import { MessageQueue } from "../messaging/message-queue.ts";
 import { rowOf } from "../database/statement.ts";
 import { readInstallation } from "../database/statements/installation.ts";
 import type { EventGenerator } from "../events/event-generator.ts";
+import { ServerWatch } from "../events/server-watch.ts";
 import type { SensorWorkerRegistration } from "../registration/sensor-worker-registration.ts";
 import { RuleMatcher } from "../rules/rule-matcher.ts";
 import { openRuleSource, type DatabaseRuleSource } from "../rules/rule-source.ts";
@@ -37,6 +38,8 @@ export async function openWorkingParts(
   const { lifetime, options } = context;
   const { runtimes, registration } = worker;
   const surroundings = await openSurroundings(context, worker);
+  const server = new ServerWatch(surroundings);
+  await server.look();
   const rules = await openRules(context, surroundings);
   const events = openEvents(context, surroundings, rules);
   const { sweeper, generator } = events;
@@ -49,7 +52,7 @@ export async function openWorkingParts(
     }),
   );
 
-  await listenForChanges(context, surroundings, worker.heartbeat, {
+  await listenForChanges(context, surroundings, [worker.heartbeat, server], {
     rule: [rules, scheduler, sensors, sweeper],
     trigger: [rules, scheduler, sensors],
     sensor: [scheduler, sensors],
@@ -108,10 +111,10 @@ async function openRules(
 async function listenForChanges(
   { lifetime }: ServiceContext,
   { database }: Surroundings,
-  heartbeat: Wakeable,
+  others: readonly Wakeable[],
   wokenBy: Readonly<Record<string, readonly Wakeable[]>>,
 ): Promise<void> {
-  const everything = new Set([...Object.values(wokenBy).flat(), heartbeat]);
+  const everything = new Set([...Object.values(wokenBy).flat(), ...others]);
   const listening = await database.listen(`${database.schema}_change`, (table) => {
     // No table: the session is new. Anything may have changed before, and what the old one had locked is free.
     for (const part of table === undefined ? everything : (wokenBy[table] ?? [])) part.wake();

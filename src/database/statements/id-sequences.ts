@@ -1,5 +1,8 @@
 /**
  * The sequences that ids of events and enforcements come from.
+ *
+ * A database that was set back, by a failover or a restoration, gives ids again that were given before. Those of
+ * lost rows are in messages that consumers remember, so that nothing else may have them.
  */
 import type { Id } from "../../model/identifiers.ts";
 import type { Statement } from "../statement.ts";
@@ -44,4 +47,37 @@ export const moveSequenceOn: Statement<
      where coalesce(pg_sequence_last_value($1::text::regclass), 0) < last`,
   values: ({ sequence, beyond }) => [sequence, beyond],
   decode: (row) => ({ last: row.id("last") }),
+};
+
+/** More than the processes of one installation are ahead of a sequence, and than what a failover loses. */
+export const idLeap = 1_000_000n;
+
+/**
+ * Notes which server gives the ids, by its identity and its timeline. If it was another before, all sequences leap.
+ * One process does it: the others wait for it and find nothing left to do. Repeating it changes nothing.
+ *
+ * @see PostgreSQL, "Timelines" and `pg_walfile_name`, whose first eight digits are the timeline
+ */
+export const noteServer: Statement<{ readonly leap: bigint }, { readonly hasLeapt: boolean }> = {
+  name: "note_server",
+  text: `
+    with present as materialized (
+      select (select system_identifier from pg_control_system()) || '/'
+             || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) as server
+    ), known as materialized (
+      select server from installation for update
+    ), leapt as (
+      select count(setval(name::regclass, coalesce(pg_sequence_last_value(name::regclass), 0) + $1)) as sequences
+        from known, present, unnest(array['event_id_seq', 'enforcement_id_seq', 'rule_message_seq']) as name
+       where known.server <> present.server
+    ), noted as (
+      update installation
+         set server = present.server
+        from known, present
+       where known.server is distinct from present.server
+    )
+    select sequences > 0 as has_leapt
+      from leapt`,
+  values: ({ leap }) => [String(leap)],
+  decode: (row) => ({ hasLeapt: row.boolean("has_leapt") }),
 };

@@ -1,0 +1,9 @@
+-- Which server the ids were last taken from: its identity and its timeline, which another has after a failover to
+-- a replica or the restoration of a backup. What was lost had ids, and consumers may know messages by them.
+
+-- The schema is `attune` unless the session says otherwise: set attune.schema, or with psql
+-- PGOPTIONS="-c attune.schema=other" psql "$DATABASE_URL" < this-file
+select set_config('search_path', quote_ident(coalesce(nullif(current_setting('attune.schema', true), ''), 'attune')) || ', public', false);
+
+alter table installation
+  add column if not exists server text;

@@ -1,0 +1,57 @@
+/**
+ * Notices that the database is another server's than before, or the same one's at an earlier time, and lets the
+ * sequences of ids leap, so that nothing new has the number, and the `message_id`, of what was lost.
+ *
+ * It looks before the first id is taken and whenever there is a new session with the server: a failover ends the old
+ * one. Blocks of ids that other processes held before are theirs, as they were.
+ */
+import type { Queryable } from "../database/database.ts";
+import { classifyDatabaseError, sqlState } from "../database/errors.ts";
+import { rowOf } from "../database/statement.ts";
+import { idLeap, noteServer } from "../database/statements/id-sequences.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+export interface ServerWatchOptions {
+  readonly database: Queryable;
+  readonly logger: Logger;
+}
+
+export class ServerWatch {
+  readonly #database: Queryable;
+  readonly #logger: Logger;
+
+  constructor({ database, logger }: ServerWatchOptions) {
+    this.#database = database;
+    this.#logger = logger;
+  }
+
+  /** Rejects when the database does not answer. */
+  async look(): Promise<void> {
+    try {
+      const noted = await rowOf(this.#database, noteServer, { leap: idLeap });
+      if (noted?.hasLeapt !== true) return;
+      this.#logger.warn(
+        {},
+        `the database is another server's than before, after a failover or a restoration: ids go on ${idLeap} ` +
+          "further, so that no message has the id of a lost one",
+      );
+    } catch (error) {
+      // Some services that speak PostgreSQL's protocol know no timelines, or keep them from their users.
+      if (!isRefusal(error)) throw error;
+      this.#logger.debug({ reason: String(error) }, "the server does not tell of failovers");
+    }
+  }
+
+  /** The session is new. A server that does not answer now is looked at in the next one. */
+  wake(): void {
+    this.look().catch((error: unknown) => {
+      this.#logger.debug({ reason: String(error) }, "could not see whether the database is another server's");
+    });
+  }
+}
+
+/** Whether the server answered that it will not, now and ever. */
+function isRefusal(error: unknown): boolean {
+  const kind = classifyDatabaseError(error);
+  return sqlState(error) !== undefined && (kind === "defect" || kind === "rejected-data");
+}
