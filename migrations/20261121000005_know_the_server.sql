@@ -1,5 +1,6 @@
--- Which server the ids were last taken from: its identity and its timeline, which another has after a failover to
--- a replica or the restoration of a backup. What was lost had ids, and consumers may know messages by them.
+-- Which server the ids were last taken from: its identity and its timeline. After a failover to a replica, recovery
+-- from an archive or a restoration into another server one of them is another. What was lost had ids, and
+-- consumers may know messages by them.
 
 -- The schema is `attune` unless the session says otherwise: set attune.schema, or with psql
 -- PGOPTIONS="-c attune.schema=other" psql "$DATABASE_URL" < this-file

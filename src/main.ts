@@ -8,6 +8,8 @@ import { versionText } from "./agent/version.ts";
 const args = process.argv.slice(2);
 const complain = (text: string): void => void process.stderr.write(text);
 
+// Unless somebody says otherwise: what came to no end is no success.
+process.exitCode = 1;
 // Whatever a command left open must not keep a stopped agent alive; nor is it taken down piece by piece.
 void run().then((exitCode) => process.exit(exitCode));
 

@@ -24,7 +24,7 @@
  *     plan, strings  writable for a moment, read-only ever after
  *     payload        the loader's and the libraries' bytes; unmapped once they are copied
  *
- * Assumptions. test/build/assumptions.test.ts has a test of each, by this number.
+ * Assumptions. test/build/assumptions.test.ts has a test of each, by this number; hashes.test.ts of the last.
  *  1. A program without PT_INTERP is entered at e_entry with argc, argv, envp and the auxiliary vector on
  *     the stack, and its auxiliary vector has AT_PHDR, AT_PHNUM, AT_BASE, AT_ENTRY and AT_PAGESZ.
  *  2. The loader learns what to load from AT_PHDR, AT_PHNUM and AT_ENTRY only. It works out the load bias

@@ -64,8 +64,11 @@ async function get(url: string, bytesMax: number): Promise<Answer> {
     });
   });
   asked.once("error", reject);
+  // Of some ends there is no error, as when the other side wants to go on with another protocol.
+  asked.once("close", () => reject(new Error("it gave no whole answer")));
   const timer = setTimeout(() => {
-    asked.destroy(new Error(`no answer within ${answerTimeoutMs / 1_000} s`));
+    reject(new Error(`no answer within ${answerTimeoutMs / 1_000} s`));
+    asked.destroy();
   }, answerTimeoutMs);
   asked.end();
   try {

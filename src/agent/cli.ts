@@ -47,6 +47,10 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     return { environment, configPath: config, workerName: name, format, print, complain };
   };
 
+  root.hook("preAction", (_, command) => {
+    if (command !== root && root.opts<Options>().detectOnly)
+      root.error("error: --detect-only takes no command");
+  });
   root
     .argument("[command]")
     .usage("[options] [command]")

@@ -44,6 +44,7 @@ import {
   type ServedEvent,
 } from "./prepared-batch.ts";
 import { ReservedIds } from "./reserved-ids.ts";
+import { ServerWatch } from "./server-watch.ts";
 import { WaitingEvents, type WaitingEvent } from "./waiting-events.ts";
 
 export interface EventPipelineOptions extends BatchOutcomesOptions, PatienceOptions {
@@ -74,10 +75,14 @@ export class EventPipeline implements EventSink {
     const { database, batchRowsMax, batchBytesMax } = options;
     this.#options = options;
     this.#waiting = new WaitingEvents({ rowsMax: batchRowsMax, bytesMax: batchBytesMax });
-    this.#eventIds = new ReservedIds(database, "event_id_seq", () => this.#tellSetBack("event"));
-    this.#enforcementIds = new ReservedIds(database, "enforcement_id_seq", () =>
-      this.#tellSetBack("enforcement"),
-    );
+    const server = new ServerWatch(options);
+    const idsOf = (kind: "event" | "enforcement"): ReservedIds =>
+      new ReservedIds(database, `${kind}_id_seq`, {
+        look: () => server.look(),
+        onSetBack: () => this.#tellSetBack(kind),
+      });
+    this.#eventIds = idsOf("event");
+    this.#enforcementIds = idsOf("enforcement");
     this.#patience = new Patience(options);
     this.#outcomes = new BatchOutcomes(options, this.#patience);
   }

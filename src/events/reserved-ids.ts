@@ -18,9 +18,17 @@ import type { Id } from "../model/identifiers.ts";
 
 const blockLength = 1_000;
 
+export interface ReservedIdsOptions {
+  /** Before each block: is the database still the same server's? */
+  readonly look?: () => Promise<void>;
+  /** The database gave ids that it had given before. */
+  readonly onSetBack?: () => void;
+}
+
 export class ReservedIds {
   readonly #database: Queryable;
   readonly #sequence: IdSequence;
+  readonly #look: () => Promise<void>;
   readonly #onSetBack: () => void;
   #ids: Id[] = [];
   #fetching: Promise<void> | undefined;
@@ -29,10 +37,11 @@ export class ReservedIds {
   /** Whether the sequence is known to give ids that are used. */
   #isBehind = false;
 
-  constructor(database: Queryable, sequence: IdSequence, onSetBack: () => void = () => {}) {
+  constructor(database: Queryable, sequence: IdSequence, { look, onSetBack }: ReservedIdsOptions = {}) {
     this.#database = database;
     this.#sequence = sequence;
-    this.#onSetBack = onSetBack;
+    this.#look = look ?? (async () => {});
+    this.#onSetBack = onSetBack ?? (() => {});
   }
 
   /** Resolves with `count` ids in ascending order, above all earlier ones; rejects when the database does not give them. */
@@ -70,6 +79,7 @@ export class ReservedIds {
   /** A block above all earlier ones. */
   async #reserve(count: number): Promise<readonly Id[]> {
     for (;;) {
+      await this.#look();
       if (this.#isBehind) await this.#moveOn();
       const block = await rowOf(this.#database, reserveIds, { sequence: this.#sequence, count });
       const ids = block?.ids ?? [];

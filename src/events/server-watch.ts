@@ -2,8 +2,8 @@
  * Notices that the database is another server's than before, or the same one's at an earlier time, and lets the
  * sequences of ids leap, so that nothing new has the number, and the `message_id`, of what was lost.
  *
- * It looks before the first id is taken and whenever there is a new session with the server: a failover ends the old
- * one. Blocks of ids that other processes held before are theirs, as they were.
+ * It looks at the start, before each block of ids, and whenever there is a new session with the server, since a failover
+ * ends the old one. Blocks of ids that processes held before are theirs, as they were.
  */
 import type { Queryable } from "../database/database.ts";
 import { classifyDatabaseError, sqlState } from "../database/errors.ts";
@@ -19,6 +19,7 @@ export interface ServerWatchOptions {
 export class ServerWatch {
   readonly #database: Queryable;
   readonly #logger: Logger;
+  #isRefused = false;
 
   constructor({ database, logger }: ServerWatchOptions) {
     this.#database = database;
@@ -27,6 +28,7 @@ export class ServerWatch {
 
   /** Rejects when the database does not answer. */
   async look(): Promise<void> {
+    if (this.#isRefused) return;
     try {
       const noted = await rowOf(this.#database, noteServer, { leap: idLeap });
       if (noted?.hasLeapt !== true) return;
@@ -38,11 +40,12 @@ export class ServerWatch {
     } catch (error) {
       // Some services that speak PostgreSQL's protocol know no timelines, or keep them from their users.
       if (!isRefusal(error)) throw error;
+      this.#isRefused = true;
       this.#logger.debug({ reason: String(error) }, "the server does not tell of failovers");
     }
   }
 
-  /** The session is new. A server that does not answer now is looked at in the next one. */
+  /** The session is new. If there is no answer now, the next block of ids has to wait for one. */
   wake(): void {
     this.look().catch((error: unknown) => {
       this.#logger.debug({ reason: String(error) }, "could not see whether the database is another server's");
@@ -50,7 +53,7 @@ export class ServerWatch {
   }
 }
 
-/** Whether the server answered that it will not, now and ever. */
+/** Whether the server answered, and that it will not. */
 function isRefusal(error: unknown): boolean {
   const kind = classifyDatabaseError(error);
   return sqlState(error) !== undefined && (kind === "defect" || kind === "rejected-data");

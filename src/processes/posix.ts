@@ -67,7 +67,10 @@ export function startProgram(program: Program): ProgramStart {
     // The only reasons that the kernel has: this process, or the machine, has too many files open.
     if (stdout === undefined || stderr === undefined) return unstarted(constants.errno.EMFILE, "pipe2");
     const started = int32s(1);
-    const error = spawn(started, program, { stdout: stdout.writer, stderr: stderr.writer });
+    const writers = { stdout: stdout.writer, stderr: stderr.writer };
+    let error = spawn(started, program, writers);
+    // A script without `#!` is the shell's, as for child_process and every shell.
+    if (error === constants.errno.ENOEXEC) error = spawn(started, asScript(program), writers);
     if (error !== 0) return unstarted(error, `posix_spawn ${program.file}`);
     [pid = 0] = started;
     const end = c.pidfd_open(pid, 0);
@@ -100,6 +103,10 @@ export function reapedExit(pid: number): ChildExit | undefined {
   const signal = word & 0x7f;
   if (signal === 0) return { kind: "exited", code: (word >> 8) & 0xff };
   return { kind: "signalled", signal: nameOf(signal) };
+}
+
+function asScript({ file, args, env }: Program): Program {
+  return { file: "/bin/sh", args: [file, ...args], env };
 }
 
 interface Pipe {

@@ -137,8 +137,9 @@ class Run {
   }
 
   #cutShort(why: "timed-out" | "overflowed"): void {
-    if (this.#exit !== undefined || this.#cut !== undefined) return;
+    if (this.#cut !== undefined) return;
     this.#cut = why;
+    if (this.#exit !== undefined) return;
     this.#deadlineMs = nowMs() + killWaitMs;
     signalGroup(this.#program.pid, "SIGKILL");
   }

@@ -28,6 +28,8 @@ test.each([
   [["--format", "xml"], "Allowed choices are text, json"],
   [["packs", "load"], "missing required argument 'directories'"],
   [["--config"], "argument missing"],
+  [["--detect-only", "doctor"], "--detect-only takes no command"],
+  [["--detect-only", "install", "/nonexistent"], "--detect-only takes no command"],
 ])("a wrong call (%j) exits with 2 and says what is wrong on stderr alone", async (args, complaint) => {
   const { code, stdout, stderr } = await agent(args);
 

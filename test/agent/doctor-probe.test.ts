@@ -120,10 +120,16 @@ const unfinished: readonly (readonly [string, (socket: Socket) => void, string])
     (socket) => void socket.write(`${head}content-length: 100\r\n\r\n{`),
     "no answer within 5 s",
   ],
-  ["a broken answer", (socket) => void socket.end(`${head}content-length: 100\r\n\r\n{`), "aborted"],
+  [
+    "a broken answer",
+    (socket) => void socket.end(`${head}content-length: 100\r\n\r\n{`),
+    "it gave no whole answer",
+  ],
   ["an answer without end", endlessly, "it answers with more than 131072 bytes"],
+  ["a change of protocol", (socket) => void socket.write(upgrade), "it gave no whole answer"],
   ["another protocol", (socket) => void socket.end("SSH-2.0-OpenSSH_9.2\r\n"), "Parse Error: Expected HTTP/"],
 ];
+const upgrade = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n";
 const head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
 
 function endlessly(socket: Socket): void {

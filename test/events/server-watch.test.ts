@@ -18,7 +18,7 @@ import { asSuperuser, freshDatabase } from "../support/postgres.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 
 const sequences = ["event_id_seq", "enforcement_id_seq", "rule_message_seq"];
-const leapt = "ids go on 1000000 further";
+const leapt = "ids go on 1000000000 further";
 
 async function nextIds(database: Database): Promise<readonly number[]> {
   const { rows } = await database.query({
@@ -59,7 +59,7 @@ test("on another server than before every sequence leaps, once, and one line say
   await watch.look();
   await watch.look();
 
-  expect(await nextIds(scope.database)).toEqual([1_000_002, 1_000_002, 1_000_002]);
+  expect(await nextIds(scope.database)).toEqual([1_000_000_002, 1_000_000_002, 1_000_000_002]);
   expect(lines).toEqual([
     expect.objectContaining({ level: "warn", message: expect.stringContaining(leapt) }),
   ]);
@@ -75,7 +75,7 @@ test("of many that look at the same time one lets the sequences leap", async () 
     Array.from({ length: 8 }, () => new ServerWatch({ database: scope.database, logger }).look()),
   );
 
-  expect(await nextIds(scope.database)).toEqual([1_000_002, 1_000_002, 1_000_002]);
+  expect(await nextIds(scope.database)).toEqual([1_000_000_002, 1_000_000_002, 1_000_000_002]);
   expect(lines).toHaveLength(1);
 });
 
@@ -94,7 +94,24 @@ test("an agent that runs on looks when it has a new session", async () => {
   });
 
   await expect.poll(() => lines.length, { timeout: 10_000 }).toBe(1);
-  expect(Math.min(...(await nextIds(scope.database)))).toBeGreaterThan(1_000_000);
+  expect(Math.min(...(await nextIds(scope.database)))).toBeGreaterThan(1_000_000_000);
+});
+
+test("a process that runs on takes no ids of another server's before the leap", async () => {
+  await using scope = await freshDatabase();
+  const watch = new ServerWatch({ database: scope.database, logger: silentLogger });
+  const ids = new ReservedIds(scope.database, "event_id_seq", { look: () => watch.look() });
+  const [early = "0"] = await ids.take(1);
+  await scope.database.query({ text: "select setval('event_id_seq', 1)" });
+  await sayOtherServer(scope.database);
+
+  const later = await ids.take(3_000);
+
+  const beyond = later.map(Number).filter((id) => id > 1_000_000_000);
+  expect(Number(early)).toBe(1);
+  // The block that it had is its own, as it was.
+  expect(beyond.length).toBeGreaterThanOrEqual(2_000);
+  expect(later.map(Number).filter((id) => id > 1_000 && id < 1_000_000_000)).toEqual([]);
 });
 
 test("a server that does not tell is used as it is", async () => {

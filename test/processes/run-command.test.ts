@@ -1,6 +1,9 @@
 /** Of both ways to run a command within limits what they have in common. */
 import { execFileSync } from "node:child_process";
-import { describe, expect, test } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { type BoundedCommand, type CommandResult, runCommand } from "../../src/processes/run-command.ts";
 import { runTogether } from "../../src/processes/run-together.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
@@ -85,6 +88,22 @@ describe.each(ways)("%s", (_, run) => {
     const result = await sh("while :; do echo line; done", { outputBytesMax: 1_000 });
 
     expect(result.kind === "overflowed" && result.stdout.length).toBe(1_000);
+  });
+
+  test("a command that ends right after it has printed too much has printed too much", async () => {
+    for (let time = 0; time < 20; time += 1) {
+      expect(await sh("head -c 70000 /dev/zero", { outputBytesMax: 65_536 })).toMatchObject({
+        kind: "overflowed",
+      });
+    }
+  });
+
+  test("a script that names no interpreter is the shell's", async () => {
+    const file = join(mkdtempSync(join(tmpdir(), "attune-script-")), "script");
+    onTestFinished(() => rmSync(dirname(file), { recursive: true }));
+    writeFileSync(file, 'echo "$0: $1"\n', { mode: 0o755 });
+
+    expect(await run(shellCommand("", { file, args: ["one"] }))).toMatchObject({ stdout: `${file}: one\n` });
   });
 
   test("a command that prints more than a pipe holds is read to its end", async () => {

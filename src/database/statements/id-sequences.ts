@@ -9,6 +9,9 @@ import type { Statement } from "../statement.ts";
 
 export type IdSequence = "event_id_seq" | "enforcement_id_seq";
 
+/** One process at a time moves sequences, so that nobody moves back what another has moved on. */
+const turnAtSequences = "pg_advisory_xact_lock(hashtextextended(current_schema() || ' sequences', 0))";
+
 /**
  * Takes ids from a sequence before they are needed, so that a statement can be repeated with the same
  * ones. Ids that are never used leave gaps, which a sequence always may.
@@ -25,10 +28,7 @@ export const reserveIds: Statement<
   decode: (row) => ({ ids: row.texts("ids") }),
 };
 
-/**
- * Lets a sequence that is behind go on beyond an id and whatever its table holds. One process at a time, so that
- * nobody moves back what another has moved on.
- */
+/** Lets a sequence that is behind go on beyond an id and whatever its table holds. */
 export const moveSequenceOn: Statement<
   { readonly sequence: IdSequence; readonly beyond: Id },
   { readonly last: Id }
@@ -36,7 +36,7 @@ export const moveSequenceOn: Statement<
   name: "move_sequence_on",
   text: `
     with turn as materialized (
-      select pg_advisory_xact_lock(hashtextextended(current_schema() || ' sequences', 0))
+      select ${turnAtSequences}
     ), target as materialized (
       select greatest($2::bigint, case $1::text when 'event_id_seq' then (select max(id) from event)
                                                 else (select max(id) from enforcement) end) as last
@@ -49,12 +49,13 @@ export const moveSequenceOn: Statement<
   decode: (row) => ({ last: row.id("last") }),
 };
 
-/** More than the processes of one installation are ahead of a sequence, and than what a failover loses. */
-export const idLeap = 1_000_000n;
+/** More than is lost, also by a restoration: at 1,000 events/s, those of eleven days. Of such leaps there is room for millions. */
+export const idLeap = 1_000_000_000n;
 
 /**
  * Notes which server gives the ids, by its identity and its timeline. If it was another before, all sequences leap.
- * One process does it: the others wait for it and find nothing left to do. Repeating it changes nothing.
+ * One process does it: the others wait for it and find nothing left to do. Repeating it changes nothing, and
+ * takes no lock.
  *
  * @see PostgreSQL, "Timelines" and `pg_walfile_name`, whose first eight digits are the timeline
  */
@@ -65,16 +66,19 @@ export const noteServer: Statement<{ readonly leap: bigint }, { readonly hasLeap
       select (select system_identifier from pg_control_system()) || '/'
              || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) as server
     ), known as materialized (
-      select server from installation for update
+      select server
+        from installation
+       where server is distinct from (select server from present)
+         for update
+    ), turn as materialized (
+      select ${turnAtSequences}, server from known where server is not null
     ), leapt as (
       select count(setval(name::regclass, coalesce(pg_sequence_last_value(name::regclass), 0) + $1)) as sequences
-        from known, present, unnest(array['event_id_seq', 'enforcement_id_seq', 'rule_message_seq']) as name
-       where known.server <> present.server
+        from turn, unnest(array['event_id_seq', 'enforcement_id_seq', 'rule_message_seq']) as name
     ), noted as (
       update installation
          set server = present.server
         from known, present
-       where known.server is distinct from present.server
     )
     select sequences > 0 as has_leapt
       from leapt`,
