@@ -44,11 +44,12 @@ import {
   type ServedEvent,
 } from "./prepared-batch.ts";
 import { ReservedIds } from "./reserved-ids.ts";
-import { ServerWatch } from "./server-watch.ts";
+import type { ServerWatch } from "./server-watch.ts";
 import { WaitingEvents, type WaitingEvent } from "./waiting-events.ts";
 
 export interface EventPipelineOptions extends BatchOutcomesOptions, PatienceOptions {
   readonly rules: RuleSource;
+  readonly server: Pick<ServerWatch, "look">;
   readonly batchRowsMax: number;
   readonly batchBytesMax: number;
 }
@@ -72,10 +73,9 @@ export class EventPipeline implements EventSink {
   #isClosed = false;
 
   constructor(options: EventPipelineOptions) {
-    const { database, batchRowsMax, batchBytesMax } = options;
+    const { database, server, batchRowsMax, batchBytesMax } = options;
     this.#options = options;
     this.#waiting = new WaitingEvents({ rowsMax: batchRowsMax, bytesMax: batchBytesMax });
-    const server = new ServerWatch(options);
     const idsOf = (kind: "event" | "enforcement"): ReservedIds =>
       new ReservedIds(database, `${kind}_id_seq`, {
         look: () => server.look(),

@@ -22,7 +22,7 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import crossSpawn from "cross-spawn";
 import { killMarked } from "./marked-processes.ts";
-import { isGroupLeft, signalGroup } from "./process-group.ts";
+import { isGroupLeft, killWaitMs, signalGroup } from "./process-group.ts";
 import { isGroupRunning } from "./process-table.ts";
 
 export interface ChildCommand {
@@ -49,8 +49,6 @@ export type ChildExit =
 const groupPollMsMax = 100;
 const pipeIdleMs = 500;
 const pipeIdleLooks = 10;
-/** A killed process that the kernel still holds (waiting for a disk) is not waited for beyond this. */
-const killWaitMs = 2_000;
 
 /** Starts without a shell and with stdin closed. Never rejects. */
 export async function startChild(command: ChildCommand): Promise<Start> {

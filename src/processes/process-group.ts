@@ -1,6 +1,9 @@
 /** Process groups by the number of their leader. */
 import { existsSync } from "node:fs";
 
+/** A killed process that the kernel still holds (waiting for a disk) is not waited for beyond this. */
+export const killWaitMs = 2_000;
+
 /**
  * Sends a signal to every process of the group. A group that is gone is not an error: that is what
  * the caller wants in the end.

@@ -15,13 +15,11 @@
 import { closeSync, readSync } from "node:fs";
 import type { ChildExit } from "./child.ts";
 import { awaitInput, reapedExit, type StartedProgram, startProgram } from "./posix.ts";
-import { isGroupLeft, signalGroup } from "./process-group.ts";
+import { isGroupLeft, killWaitMs, signalGroup } from "./process-group.ts";
 import type { BoundedCommand, CommandResult } from "./run-command.ts";
 
 /** How long a pipe may stay open after its program has ended: somebody unknown holds it. */
 const drainMs = 500;
-/** A killed process that the kernel still holds (waiting for a disk) is not waited for beyond this. */
-const killWaitMs = 2_000;
 /** How often to look for ended programs where the kernel does not tell. */
 const lookEveryMs = 20;
 const chunkBytes = 64 * 1024;

@@ -38,8 +38,6 @@ export async function openWorkingParts(
   const { lifetime, options } = context;
   const { runtimes, registration } = worker;
   const surroundings = await openSurroundings(context, worker);
-  const server = new ServerWatch(surroundings);
-  await server.look();
   const rules = await openRules(context, surroundings);
   const events = openEvents(context, surroundings, rules);
   const { sweeper, generator } = events;
@@ -52,7 +50,7 @@ export async function openWorkingParts(
     }),
   );
 
-  await listenForChanges(context, surroundings, [worker.heartbeat, server], {
+  await listenForChanges(context, surroundings, [worker.heartbeat, surroundings.server], {
     rule: [rules, scheduler, sensors, sweeper],
     trigger: [rules, scheduler, sensors],
     sensor: [scheduler, sensors],
@@ -85,8 +83,11 @@ async function openSurroundings(
     "messages go to the broker as soon as it answers",
   );
   const installation = await rowOf(database, readInstallation, undefined);
+  const server = new ServerWatch({ database, logger });
+  await server.look();
   return {
     database,
+    server,
     messageQueue,
     transport,
     installationId: installation?.id ?? "",

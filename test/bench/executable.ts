@@ -40,14 +40,7 @@ const [floorMs = NaN, versionMs = NaN] = timeInTurns({ rounds, sequences }, proc
 const [plainRun, packedRun] = await serveInTurns();
 
 report("The executable", [
-  {
-    what: "--version, start to end",
-    measured: `${versionMs.toFixed(1)} ms`,
-    floor: `${floorMs.toFixed(1)} ms`,
-    ratio: versionMs / floorMs,
-    required: `at most ${ratioMax} × an empty single executable`,
-    isReached: versionMs <= ratioMax * floorMs,
-  },
+  againstEmpty("--version", [floorMs, versionMs], ratioMax),
   await detection("an image without any", await folderWith("none", [])),
   await detection("bash, Python, Perl", await folderWith("few", ["bash", "python3", "perl"])),
   await detection("all of this machine", process.env["PATH"] ?? ""),
@@ -111,6 +104,17 @@ async function detection(what: string, path: string): Promise<Finding> {
   };
 }
 
+function againstEmpty(call: string, [emptyMs, callMs]: readonly [number, number], timesMax: number): Finding {
+  return {
+    what: `${call}, start to end`,
+    measured: `${callMs.toFixed(1)} ms`,
+    floor: `${emptyMs.toFixed(1)} ms`,
+    ratio: callMs / emptyMs,
+    required: `at most ${timesMax} × an empty single executable`,
+    isReached: callMs <= timesMax * emptyMs,
+  };
+}
+
 /** `doctor --probe`, as orchestrators call it every few seconds, of a server that answers as an agent does. */
 async function healthCheck(): Promise<Finding> {
   const script = `
@@ -123,14 +127,7 @@ async function healthCheck(): Promise<Finding> {
     const environment = { ...process.env, ATTUNE__API__PORT: String(port).trim() };
     const all = [[[empty]], [[packed, "doctor", "--probe", "live"]]];
     const [emptyMs = NaN, probeMs = NaN] = timeInTurns({ rounds, sequences: all }, environment).map(median);
-    return {
-      what: "doctor --probe, start to end",
-      measured: `${probeMs.toFixed(1)} ms`,
-      floor: `${emptyMs.toFixed(1)} ms`,
-      ratio: probeMs / emptyMs,
-      required: `at most ${probeRatioMax} × an empty single executable`,
-      isReached: probeMs <= probeRatioMax * emptyMs,
-    };
+    return againstEmpty("doctor --probe", [emptyMs, probeMs], probeRatioMax);
   } finally {
     server.kill();
   }

@@ -7,6 +7,7 @@ import { EventGenerator } from "../../src/events/event-generator.ts";
 import type { MessageOutlet } from "../../src/events/batch-outcomes.ts";
 import { EventPipeline } from "../../src/events/event-pipeline.ts";
 import { ReservedIds } from "../../src/events/reserved-ids.ts";
+import { ServerWatch } from "../../src/events/server-watch.ts";
 import type { OutgoingMessage } from "../../src/messaging/message-transport.ts";
 import type { EventSource, IncomingEvent } from "../../src/model/incoming-event.ts";
 import type { RuleSource } from "../../src/model/rule-match.ts";
@@ -61,6 +62,7 @@ async function startPipeline(
   const metrics = createMetrics({ version: "test", withProcess: false });
   const pipeline = new EventPipeline({
     database,
+    server: new ServerWatch({ database, logger: silentLogger }),
     rules: rules ?? (await matchEverything(fresh.database)),
     outlet: {
       room: async () => instance,
