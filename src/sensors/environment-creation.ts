@@ -10,6 +10,7 @@ import { constants } from "node:fs";
 import { access, mkdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { makeDirectory } from "../files/make-directory.ts";
+import { complaintIn } from "../model/command-complaint.ts";
 import { runCommand, type CommandResult } from "../processes/run-command.ts";
 import { inheritedVariables, type AgentEnvironment } from "./environment.ts";
 import { fillIn } from "./execution-config.ts";
@@ -89,7 +90,7 @@ async function lock(folder: string): Promise<string | undefined> {
 function failureOf(result: CommandResult): string | undefined {
   switch (result.kind) {
     case "exited":
-      return result.code === 0 ? undefined : `ended with code ${result.code}: ${lastLine(result.stderr)}`;
+      return result.code === 0 ? undefined : `ended with code ${result.code}: ${complaintIn(result)}`;
     case "signalled":
       return `was ended by ${result.signal}`;
     case "timed-out":
@@ -99,10 +100,6 @@ function failureOf(result: CommandResult): string | undefined {
     case "unstarted":
       return `could not be started: ${result.cause.message}`;
   }
-}
-
-function lastLine(text: string): string {
-  return (text.trim().split("\n").at(-1) ?? "").slice(0, 500);
 }
 
 async function anyIsThere(paths: readonly string[]): Promise<boolean> {

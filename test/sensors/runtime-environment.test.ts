@@ -133,14 +133,18 @@ test("a pack without the manifest needs no environment", async () => {
 test("an environment that could not be made leaves nothing half made, and says why", async () => {
   const install = {
     manifest_file: "needs.txt",
-    install_command: ["/bin/sh", "-c", "echo no network >&2; exit 4"],
+    install_command: [
+      "/bin/sh",
+      "-c",
+      "echo ERROR: no network >&2; echo '[notice] be up to date' >&2; exit 4",
+    ],
   };
   const { question, envs, packDir } = scene("lang", { ...creation, dependencies: install });
   writeFileSync(join(packDir, "needs.txt"), "");
 
   const warnings = await createEnvironment({ ...question, environment, signal });
 
-  expect(warnings).toEqual([expect.stringMatching(/ended with code 4: no network/)]);
+  expect(warnings).toEqual([expect.stringMatching(/ended with code 4: ERROR: no network$/)]);
   expect(existsSync(join(envs, "lang"))).toBe(false);
   expect(existsSync(join(envs, "lang.lock"))).toBe(false);
 });
