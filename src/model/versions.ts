@@ -17,14 +17,19 @@ export function isAtLeast(version: string, minimum: string): boolean | undefined
 
 /**
  * Whether a runtime's version satisfies a sensor's `runtime_version_constraint`, in npm's range
- * syntax (`>=3.9 <3.13`, `^20`, `3.x`). A constraint that is not a range is satisfied by nothing.
+ * syntax (`>=3.9 <3.13`, `^20`, `3.x`); older packs of the platform put commas between the parts. A
+ * constraint that is not a range is satisfied by nothing.
  */
 export function satisfiesVersion(version: string, constraint: string): boolean {
   const actual = coerce(version);
-  return actual !== null && satisfies(actual, constraint);
+  return actual !== null && satisfies(actual, spaced(constraint));
 }
 
 /** Whether that is a range of versions at all. */
 export function isVersionRange(constraint: string): boolean {
-  return validRange(constraint) !== null;
+  return validRange(spaced(constraint)) !== null;
+}
+
+function spaced(constraint: string): string {
+  return constraint.replaceAll(",", " ");
 }

@@ -92,6 +92,7 @@ export const definitionSchemas = {
       Type.String({
         description: "Versions of the runtime it works with, as a range: `>=3.9 <3.14`",
         minLength: 1,
+        expects: "text in quotes",
       }),
     ),
     placement: Mapping("Where it may run; kept for a later version"),
@@ -154,6 +155,7 @@ export const fieldAliases: Readonly<
     trigger_type: "triggers",
     trigger_types: "triggers",
     parameters: "param_schema",
+    runtime_version: "runtime_version_constraint",
   },
   rule: {
     trigger_ref: "trigger",

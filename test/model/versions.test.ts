@@ -56,6 +56,10 @@ test("of two versions, one is at least the other, and numbers are compared as nu
 test.each([
   ["3.11.2", ">=3.9 <3.13", true],
   ["3.8", ">=3.9", false],
+  ["3.11.2", ">=3.9,<4.0", true],
+  ["4.0.0", ">=3.9, <4.0", false],
+  ["18.4.1", "~18.0", false],
+  ["3.12.7", "3.12", true],
   ["20.1", "^20", true],
   ["unknown", "^20", false],
   ["1.0.0", "newest please", false],
