@@ -1,15 +1,15 @@
 /** The report of `packs load`: what was created, updated, removed, and what was already as its file says. */
 import type { LoadReport } from "../packs/load-packs.ts";
-import type { PackProblem } from "../packs/pack-problem.ts";
+import type { PackWarning, WarningKind } from "../packs/pack-problem.ts";
 
 interface ToldLoad extends LoadReport {
-  readonly warnings: readonly PackProblem[];
+  readonly warnings: readonly PackWarning[];
   /** Into which database; without credentials. */
   readonly database: string;
 }
 
-/** A line for each definition, what was touched first, and last the counts. */
-export function loadReportText({ changes, unchanged, database }: ToldLoad): string {
+/** A line for each definition, what was touched first, and last the counts. The warnings themselves are in the log. */
+export function loadReportText({ changes, unchanged, warnings, database }: ToldLoad): string {
   const counts = (["created", "updated", "removed"] as const).map(
     (word) => `${changes.filter(({ change }) => change === word).length} ${word}`,
   );
@@ -17,8 +17,22 @@ export function loadReportText({ changes, unchanged, database }: ToldLoad): stri
     ...changes.map(({ change, kind, ref }) => `${change.padEnd(wordWidth)} ${kind} ${ref}`),
     ...unchanged.map(({ kind, ref }) => `${"unchanged".padEnd(wordWidth)} ${kind} ${ref}`),
     `${[...counts, `${unchanged.length} unchanged`].join(", ")} in ${database}`,
+    ...warningCounts(warnings),
     "",
   ].join("\n");
+}
+
+function warningCounts(warnings: readonly PackWarning[]): readonly string[] {
+  if (warnings.length === 0) return [];
+  const count = (kind: WarningKind): number => warnings.filter((warning) => warning.kind === kind).length;
+  const [failing, ignoring] = [count("sensor-fails"), count("keys-ignored")];
+  const parts = [
+    ...(failing === 0 ? [] : [`${failing} about sensors that will not work`]),
+    ...(ignoring === 0
+      ? []
+      : [`${ignoring === 1 ? "1 file" : `${ignoring} files`} with keys that are ignored`]),
+  ];
+  return [`warnings: ${parts.join(", ")}`];
 }
 
 const wordWidth = "unchanged".length;

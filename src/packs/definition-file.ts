@@ -3,12 +3,12 @@
  * defaults and checked by it. What is wrong is told by file, line and field.
  */
 import { Value } from "typebox/value";
-import { schemaProblems, unknownKeys, type Problem } from "../config/schema-problems.ts";
+import { schemaProblems, unknownKeys, type Problem, type UnknownKey } from "../config/schema-problems.ts";
 import { parseYaml, type Path } from "../config/yaml-source.ts";
 import type { SchemaNode } from "../config/schema-node.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
 import { definitionSchemas, fieldAliases, type FieldsOf } from "./definition-schemas.ts";
-import type { PackProblem } from "./pack-problem.ts";
+import type { PackProblem, PackWarning } from "./pack-problem.ts";
 
 export type SchemaName = keyof FieldsOf;
 
@@ -32,7 +32,7 @@ export type FileReport<Name extends SchemaName> =
   | {
       readonly kind: "accepted";
       readonly definition: DefinitionFile<Name>;
-      readonly warnings: readonly PackProblem[];
+      readonly warnings: readonly PackWarning[];
     }
   | { readonly kind: "rejected"; readonly problems: readonly PackProblem[] };
 
@@ -89,8 +89,23 @@ export function readDefinition<Name extends SchemaName>(name: Name, source: Sour
   return {
     kind: "accepted",
     definition: { fields: completed, says: (field) => written.has(field), problemAt },
-    warnings: unknown.map(tell),
+    warnings: ignoredKeys(unknown).map((problem) => ({
+      ...tell(problem),
+      field: null,
+      kind: "keys-ignored",
+    })),
   };
+}
+
+/** One problem for them all, since the files of other programs have a dozen each. */
+function ignoredKeys(unknown: readonly UnknownKey[]): readonly Problem[] {
+  const [first] = unknown;
+  if (first === undefined) return [];
+  const keys = unknown.map(({ path, nearest }) => {
+    const hint = nearest === undefined ? "" : ` (did you mean ${nearest}?)`;
+    return `${path.join(".")}${hint}`;
+  });
+  return [{ path: first.path, reason: `has keys that are ignored: ${keys.join(", ")}` }];
 }
 
 function isAccepted<Name extends SchemaName>(name: Name, value: unknown): value is FieldsOf[Name] {

@@ -13,10 +13,10 @@ import { compileTemplates } from "../model/templates/template.ts";
 import { isVersionRange } from "../model/versions.ts";
 import type { DefinitionFile } from "./definition-file.ts";
 import type { Kind } from "./definition-schemas.ts";
-import { entrypointProblem } from "./entrypoint.ts";
+import { entrypointProblem, entrypointWarning } from "./entrypoint.ts";
 import { builtinRuntime, ownRef, referredRef, referredRuntime } from "./names.ts";
 import type { Definition, Reference } from "./pack.ts";
-import type { PackProblem } from "./pack-problem.ts";
+import type { PackProblem, PackWarning } from "./pack-problem.ts";
 
 export interface PackContext {
   readonly directory: string;
@@ -28,7 +28,7 @@ export interface DefinitionReport {
   /** Absent when its file was rejected. */
   readonly definition?: Definition;
   readonly problems: readonly PackProblem[];
-  readonly warnings?: readonly PackProblem[];
+  readonly warnings?: readonly PackWarning[];
 }
 
 type AnyFile = { readonly [K in Kind]: DefinitionFile<K> }[Kind];
@@ -140,17 +140,29 @@ async function sensorOf(file: DefinitionFile<"sensor">, context: PackContext): P
   return {
     definition: { kind: "sensor", ref, row, enabled: fields.enabled, references, ifRepeated: repeated(file) },
     problems,
-    warnings: protocolWarnings(file, ref, runtimeRef),
+    warnings: [
+      ...protocolWarnings(file, ref, runtimeRef),
+      ...(misplaced === undefined ? await scriptWarnings(file, context, runtimeRef) : []),
+    ],
   };
 }
 
 /** The default is a protocol that this version does not run. Whoever writes it means it; the others forgot. */
-function protocolWarnings(file: DefinitionFile<"sensor">, ref: string, runtimeRef: string): PackProblem[] {
+function protocolWarnings(file: DefinitionFile<"sensor">, ref: string, runtimeRef: string): PackWarning[] {
   if (file.says("protocol") || runtimeRef === builtinRuntime) return [];
   const obstacle = unsupported(file.fields.protocol, null);
   if (obstacle === undefined) return [];
   const reason = `is missing, so ${ref} does not run: ${obstacle}; write "protocol: stream" if it stays and prints events, "protocol: poll" if it looks and ends`;
-  return [file.problemAt(["protocol"], reason)];
+  return [{ ...file.problemAt(["protocol"], reason), kind: "sensor-fails" }];
+}
+
+async function scriptWarnings(
+  file: DefinitionFile<"sensor">,
+  { directory }: PackContext,
+  runtimeRef: string,
+): Promise<PackWarning[]> {
+  const reason = await entrypointWarning(directory, file.fields.entrypoint, runtimeRef);
+  return reason === undefined ? [] : [{ ...file.problemAt(["entrypoint"], reason), kind: "sensor-fails" }];
 }
 
 function ruleOf(file: DefinitionFile<"rule">, context: PackContext): DefinitionReport {

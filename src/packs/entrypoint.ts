@@ -3,7 +3,8 @@
  */
 import { access, constants, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
-import { builtinRuntime } from "./names.ts";
+import { hasWindowsLineEnds, programProblem, windowsLineEndsRemedy } from "../files/program-form.ts";
+import { builtinRuntime, nativeRuntime, shellRuntime } from "./names.ts";
 
 /** @returns what is wrong with it, or undefined */
 export async function entrypointProblem(
@@ -27,10 +28,28 @@ export async function entrypointProblem(
   } catch (error) {
     return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
   }
-  if (runtimeRef === "core.sensor.native" && !(await isExecutable(script))) {
+  if (runtimeRef !== nativeRuntime) return undefined;
+  if (!(await isExecutable(script))) {
     return `is run as it is and so has to be executable: chmod +x ${script}`;
   }
-  return undefined;
+  const problem = await programProblem(script);
+  return problem === undefined ? undefined : `${problem} (${script})`;
+}
+
+/**
+ * What will probably keep a script that is where it should be from working.
+ *
+ * @returns a clause about the entrypoint, or undefined
+ */
+export async function entrypointWarning(
+  directory: string,
+  entrypoint: string,
+  runtimeRef: string,
+): Promise<string | undefined> {
+  if (runtimeRef !== shellRuntime) return undefined;
+  const script = join(directory, "sensors", entrypoint);
+  if (!(await hasWindowsLineEnds(script))) return undefined;
+  return `has Windows line ends, which a shell takes for parts of its commands: ${windowsLineEndsRemedy(script)}`;
 }
 
 /** By the mode and not by access(): root may do everything, and the agent need not be root. */

@@ -5,12 +5,16 @@ import { canonicalRuntimeName } from "../model/runtime-names.ts";
 
 /** Of sensors inside the agent, which need no script. */
 export const builtinRuntime = "core.sensor.builtin";
+/** Of sensors that are executed as they are. */
+export const nativeRuntime = "core.sensor.native";
+/** Of scripts that a shell reads. */
+export const shellRuntime = "core.sensor.shell";
 
 const coreRuntimes: Readonly<Record<string, string>> = {
   python: "core.sensor.python",
   node: "core.sensor.nodejs",
-  shell: "core.sensor.shell",
-  native: "core.sensor.native",
+  shell: shellRuntime,
+  native: nativeRuntime,
   builtin: builtinRuntime,
 };
 

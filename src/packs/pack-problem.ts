@@ -13,6 +13,16 @@ export interface PackProblem {
   readonly reason: string;
 }
 
+/** Something in a pack that does not keep it from being loaded. */
+export interface PackWarning extends PackProblem {
+  readonly kind: WarningKind;
+}
+
+/** In the order of their importance: a sensor that will not work, and keys that nobody here reads. */
+export const warningKinds = ["sensor-fails", "keys-ignored"] as const;
+
+export type WarningKind = (typeof warningKinds)[number];
+
 /** "packs/logwatch/sensors/lines.yaml:4 entrypoint must be text, not 5" */
 export function describeProblem({ directory, file, line, field, reason }: PackProblem): string {
   const place = file === null ? directory : `${join(directory, file)}:${line}`;

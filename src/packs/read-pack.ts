@@ -10,10 +10,10 @@ import { folderOf, isDefinitionFile, kinds, type Kind } from "./definition-schem
 import { misnamedFolders } from "./misnamed-folders.ts";
 import { ownRef } from "./names.ts";
 import type { Definition, Pack } from "./pack.ts";
-import type { PackProblem } from "./pack-problem.ts";
+import type { PackProblem, PackWarning } from "./pack-problem.ts";
 
 export type PackReport =
-  | { readonly kind: "accepted"; readonly pack: Pack; readonly warnings: readonly PackProblem[] }
+  | { readonly kind: "accepted"; readonly pack: Pack; readonly warnings: readonly PackWarning[] }
   | { readonly kind: "rejected"; readonly problems: readonly PackProblem[] };
 
 export async function readPack(directory: string): Promise<PackReport> {
@@ -83,7 +83,7 @@ interface FileOfKind {
   readonly kind: Kind;
   /** As written; null when the file could not be read that far. */
   readonly ref: string | null;
-  readonly warnings: readonly PackProblem[];
+  readonly warnings: readonly PackWarning[];
   /** Of the file by itself. */
   readonly problems: readonly PackProblem[];
   readonly complete: (context: PackContext) => Promise<DefinitionReport>;

@@ -3,12 +3,13 @@
  * mistake neither waits for a database nor makes one.
  */
 import type { Pack } from "./pack.ts";
-import { packInvalid, type PackProblem } from "./pack-problem.ts";
+import { packInvalid, warningKinds, type PackProblem, type PackWarning } from "./pack-problem.ts";
 import { readPack } from "./read-pack.ts";
 
 export interface ReadPacks {
   readonly packs: readonly Pack[];
-  readonly warnings: readonly PackProblem[];
+  /** The important ones first. */
+  readonly warnings: readonly PackWarning[];
 }
 
 /** @throws OperatorError PACK_INVALID with every problem in every file */
@@ -23,7 +24,9 @@ export async function readPacks(directories: readonly string[]): Promise<ReadPac
   if (problems.length > 0) throw packInvalid(problems);
   return {
     packs,
-    warnings: reports.flatMap((report) => (report.kind === "accepted" ? report.warnings : [])),
+    warnings: reports
+      .flatMap((report) => (report.kind === "accepted" ? report.warnings : []))
+      .toSorted((one, other) => warningKinds.indexOf(one.kind) - warningKinds.indexOf(other.kind)),
   };
 }
 

@@ -5,8 +5,9 @@
  * sensors folder. (The pack's folder itself may be a link; that is how packs are developed.)
  */
 import { constants } from "node:fs";
-import { access, open, realpath, stat } from "node:fs/promises";
+import { access, realpath, stat } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
+import { programProblem } from "../files/program-form.ts";
 
 export type Script =
   | { readonly kind: "found"; readonly path: string; readonly packDir: string }
@@ -50,9 +51,8 @@ export async function findScript({
     if (!(await isPermitted(path, constants.X_OK))) {
       return refuse(`${wanted} may not be executed: give it the execute permission (chmod +x)`);
     }
-    if (!(await hasExecutableForm(path))) {
-      return refuse(`${wanted} is neither a binary nor a script with a first line like #!/bin/sh`);
-    }
+    const problem = await programProblem(path);
+    if (problem !== undefined) return refuse(`${wanted} ${problem}`);
   }
   return { kind: "found", path, packDir };
 }
@@ -67,13 +67,6 @@ async function isPermitted(path: string, mode: number): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** Anything else, execvp(3) would quietly hand to a shell. */
-async function hasExecutableForm(path: string): Promise<boolean> {
-  await using file = await open(path);
-  const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
-  return buffer.toString("latin1").startsWith("#!") || buffer.toString("latin1") === "\x7fELF";
 }
 
 function refuse(reason: string): Script {

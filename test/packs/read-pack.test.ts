@@ -1,8 +1,9 @@
-import { symlink } from "node:fs/promises";
+import { chmod, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Definition, Pack } from "../../src/packs/pack.ts";
 import { readPack } from "../../src/packs/read-pack.ts";
+import { readPacks } from "../../src/packs/read-packs.ts";
 import { demoPack, packFolder } from "../support/pack-folder.ts";
 
 async function accepted(changes: Readonly<Record<string, string>> = {}) {
@@ -55,7 +56,7 @@ test("refs are completed with the pack's, and fields with their defaults", async
 test("the field names of older packs mean the same", async () => {
   const { pack, warnings } = await accepted({
     "sensors/clock.yaml":
-      "ref: demo.clock\nentry_point: clock.rb\nrunner_type: Python3\ntrigger_types: [demo.tick]\nparameters: { a: {} }\n",
+      'ref: demo.clock\nentry_point: clock.rb\nrunner_type: Python3\ntrigger_types: [demo.tick]\nparameters: { a: {} }\nruntime_version: ">=3.9,<4"\n',
     "rules/noted.yaml": "ref: noted\ntrigger_ref: demo.tick\naction_ref: demo.note\n",
   });
 
@@ -66,6 +67,7 @@ test("the field names of older packs mean the same", async () => {
     trigger_ref: "demo.tick",
     param_schema: { a: {} },
     protocol: "standalone",
+    runtime_version_constraint: ">=3.9,<4",
   });
 });
 
@@ -117,7 +119,7 @@ test("a definition cannot claim another pack's name", async () => {
 test("a field for other programs is a warning and not a problem", async () => {
   const { warnings } = await accepted({ "actions/note.yaml": "ref: note\nentry_point: note.py\n" });
 
-  expect(warnings).toEqual(["actions/note.yaml:2 is not a known key"]);
+  expect(warnings).toEqual(["actions/note.yaml:2 has keys that are ignored: entry_point"]);
 });
 
 test("a template without quotes is refused by file, line and field", async () => {
@@ -212,6 +214,79 @@ test.each([
       },
     ],
   });
+});
+
+test.each([
+  ["#!/usr/bin/python3\r\nprint('{}')\r\n", "has Windows line ends: the carriage return"],
+  ["#!/bin/sh\r\n", "convert it, for example with: sed -i"],
+  ["\uFEFF#!/bin/sh\n", "begins with a byte order mark"],
+  ["echo '{}'\n", "is neither a binary nor a script with a first line like #!/bin/sh"],
+  ["", "is neither a binary nor a script"],
+  ["#!\n", "has a first line that names no program"],
+  ["#! python3\n", "names python3 without its path: write #!/usr/bin/env python3"],
+])("the native script %j is refused: %s", async (text, reason) => {
+  await using folder = await packFolder({
+    ...demoPack,
+    "sensors/clock.yaml": "ref: clock\nentrypoint: clock\nruntime: native\nprotocol: stream\ntrigger: tick\n",
+    "sensors/clock": text,
+  });
+  await chmod(join(folder.directory, "sensors/clock"), 0o755);
+
+  const report = await readPack(folder.directory);
+
+  expect(report).toMatchObject({
+    kind: "rejected",
+    problems: [{ line: 2, field: "entrypoint", reason: expect.stringContaining(reason) as unknown }],
+  });
+});
+
+test.each(["#!/bin/sh\necho '{}'\n", "#! /usr/bin/env -S python3 -u\n", "\x7fELF"])(
+  "the native program %j is accepted",
+  async (text) => {
+    await using folder = await packFolder({
+      ...demoPack,
+      "sensors/clock.yaml":
+        "ref: clock\nentrypoint: clock\nruntime: native\nprotocol: stream\ntrigger: tick\n",
+      "sensors/clock": text,
+    });
+    await chmod(join(folder.directory, "sensors/clock"), 0o755);
+
+    expect(await readPack(folder.directory)).toMatchObject({ kind: "accepted", warnings: [] });
+  },
+);
+
+test("a shell script with Windows line ends is warned of; an interpreter that reads them is not", async () => {
+  const sensor = (runtime: string): string =>
+    `ref: clock\nentrypoint: clock.sh\nruntime: ${runtime}\nprotocol: stream\ntrigger: tick\n`;
+  const script = { "sensors/clock.sh": "echo '{}'\r\nexit 0\r\n" };
+
+  const shell = await accepted({ ...script, "sensors/clock.yaml": sensor("shell") });
+  const python = await accepted({ ...script, "sensors/clock.yaml": sensor("python") });
+
+  expect(shell.warnings).toEqual([expect.stringContaining("has Windows line ends")]);
+  expect(python.warnings).toEqual([]);
+});
+
+test("packs of other programs cost one warning a file, sensors that will not work first", async () => {
+  await using folder = await packFolder({
+    ...demoPack,
+    "actions/note.yaml":
+      "ref: note\nrunner_type: python\nentry_point: note.py\nparameters: { a: {} }\nlabels: {}\nlabel: Note\n",
+    "sensors/clock.yaml":
+      "ref: clock\nentrypoint: clock.rb\nruntime: ruby\ntrigger: tick\nlog_retention_limit: 3\n",
+  });
+
+  const { warnings } = await readPacks([folder.directory]);
+
+  expect(warnings.map(({ file, kind, reason }) => [file, kind, reason])).toEqual([
+    ["sensors/clock.yaml", "sensor-fails", expect.stringContaining("demo.clock does not run")],
+    [
+      "actions/note.yaml",
+      "keys-ignored",
+      "has keys that are ignored: runner_type, entry_point, parameters, labels (did you mean label?)",
+    ],
+    ["sensors/clock.yaml", "keys-ignored", "has keys that are ignored: log_retention_limit"],
+  ]);
 });
 
 test("a runtime that could never be verified is refused", async () => {
