@@ -7,16 +7,19 @@ import { rowsOf } from "../database/statement.ts";
 import { findDuplicates, findEvents, type StoredBatch } from "../database/statements/events.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";
 import type { Id } from "../model/identifiers.ts";
-import type { IncomingEvent } from "../model/incoming-event.ts";
+import type { EventSource } from "../model/incoming-event.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Clock } from "../time/clock.ts";
 import type { Patience } from "./patience.ts";
 import {
   messagesOf,
+  type IdentifiedEntry,
   type IdentifiedEvent,
+  type IdentifiedMove,
   type PreparedBatch,
   type PreparedEvent,
 } from "./prepared-batch.ts";
+import { isAssigned, type WaitingEvent, type WaitingMove } from "./waiting-events.ts";
 
 /** Where the messages of stored events go; see publisher.ts. */
 export interface MessageOutlet {
@@ -45,18 +48,43 @@ export class BatchOutcomes {
     this.#patience = patience;
   }
 
-  refuse({ settle }: IdentifiedEvent, reason: string): void {
+  /** Returns what is left of it to be stored: a refused event's checkpoint. */
+  refuse(entry: IdentifiedEntry, reason: string): IdentifiedMove | undefined {
+    if (entry.kind === "move") {
+      entry.settle({ kind: "refused", reason });
+      return undefined;
+    }
+    const left = this.refuseWaiting(entry, reason);
+    return left === undefined ? undefined : { ...left, id: entry.id };
+  }
+
+  /** As `refuse`, for an event that is known to be unstorable before it is taken into a batch. */
+  refuseWaiting({ event, settle, abandon }: WaitingEvent, reason: string): WaitingMove | undefined {
     this.#options.metrics.eventsRefused(1);
-    settle({ kind: "refused", reason });
+    const { checkpoint, source } = event;
+    if (checkpoint === undefined || !isAssigned(source)) {
+      settle({ kind: "refused", reason });
+      return undefined;
+    }
+    return {
+      kind: "move",
+      source,
+      checkpointJson: JSON.stringify(checkpoint),
+      // Whoever lost the assignment must know; whether the checkpoint could be stored changes nothing else.
+      settle: ({ kind }) => settle(kind === "fenced" ? { kind } : { kind: "refused", reason }),
+      abandon,
+    };
   }
 
   /** After the commit of a batch was seen. */
   async settle(
-    { events }: PreparedBatch,
+    { events, moves }: PreparedBatch,
     { storedIds, heldTerms, storedAt }: StoredBatch,
     isPublishedHere: boolean,
     signal: AbortSignal,
   ): Promise<void> {
+    const held = new Set(heldTerms);
+    for (const { source, settle } of moves) settle({ kind: isFenced(source, held) ? "fenced" : "stored" });
     if (storedIds === null) {
       this.#settleStored(events, storedAt, isPublishedHere);
       return;
@@ -67,23 +95,26 @@ export class BatchOutcomes {
       storedAt,
       isPublishedHere,
     );
-    const held = new Set(heldTerms);
     const left = events.map(({ waiting }) => waiting).filter(({ id }) => !stored.has(id));
-    const fenced = left.filter(({ event }) => isFenced(event, held));
+    const fenced = left.filter(({ event }) => isFenced(event.source, held));
     for (const { settle } of fenced) settle({ kind: "fenced" });
     if (fenced.length > 0) this.#options.metrics.eventsFenced(fenced.length);
     await this.#settleDuplicates(
-      left.filter(({ event }) => !isFenced(event, held)),
+      left.filter(({ event }) => !isFenced(event.source, held)),
       signal,
     );
   }
 
-  /** When it is open whether a batch was stored: settles the events that were and returns the others. */
+  /**
+   * When it is open whether a batch was stored: settles the events that were and returns the rest. Moves of
+   * checkpoints are always among it: to repeat one changes nothing.
+   */
   async settleFound(
-    { events }: PreparedBatch,
+    { events, moves }: PreparedBatch,
     isPublishedHere: boolean,
     signal: AbortSignal,
-  ): Promise<readonly IdentifiedEvent[]> {
+  ): Promise<readonly IdentifiedEntry[]> {
+    if (events.length === 0) return moves;
     const sought = soughtText(events);
     const find = () => rowsOf(this.#options.database, findEvents, { events: sought });
     const found = await this.#patience.persist(find, signal);
@@ -91,7 +122,8 @@ export class BatchOutcomes {
     const committed = events.filter(({ waiting }) => createdById.has(waiting.id));
     const storedAt = found[0]?.created;
     if (storedAt !== undefined) this.#settleStored(committed, storedAt, isPublishedHere);
-    return events.flatMap(({ waiting }) => (createdById.has(waiting.id) ? [] : [waiting]));
+    const left = events.flatMap(({ waiting }) => (createdById.has(waiting.id) ? [] : [waiting]));
+    return [...left, ...moves];
   }
 
   #settleStored(events: readonly PreparedEvent[], storedAt: Date, isPublishedHere: boolean): void {
@@ -167,7 +199,6 @@ function soughtText(events: readonly PreparedEvent[]): string {
   return `[${texts.join(",")}]`;
 }
 
-function isFenced(event: IncomingEvent, held: ReadonlySet<string>): boolean {
-  const { source } = event;
+function isFenced(source: EventSource | null, held: ReadonlySet<string>): boolean {
   return source !== null && source.term !== null && !held.has(`${source.sensorId}:${source.term.generation}`);
 }

@@ -1,5 +1,5 @@
 /**
- * The one door for events: accept, match, store, hand over for publishing.
+ * The one door for events and checkpoints: accept, match, store, hand over for publishing.
  *
  * The model. An accepted event is
  *
@@ -8,6 +8,8 @@
  *      │                    │  └─ rules changed: matched again; database away: tried again
  *      │                    └──▶ refused (it alone cannot be stored, whatever is tried)
  *      └──▶ abandoned (the pipeline was stopped before the event was stored)
+ *
+ * A checkpoint without an event takes the same way, and so does that of a refused event, in the event's place.
  *
  * Exactly one batch is under way at a time; while it is, the next one collects. So the order of each
  * source is kept, and a checkpoint committed with an event covers everything before it.
@@ -30,7 +32,13 @@
 import { classifyDatabaseError } from "../database/errors.ts";
 import { rowsOf } from "../database/statement.ts";
 import { isIdTaken, storeBatch, type StoredBatch } from "../database/statements/events.ts";
-import type { AcceptOutcome, EventSink, IncomingEvent } from "../model/incoming-event.ts";
+import type {
+  AcceptOutcome,
+  AdvanceOutcome,
+  CheckpointMove,
+  EventSink,
+  IncomingEvent,
+} from "../model/incoming-event.ts";
 import type { RuleSet, RuleSource } from "../model/rule-match.ts";
 import { isTooMuchText, TextRoom, textCharactersMax } from "../model/text-room.ts";
 import { BatchOutcomes, type BatchOutcomesOptions } from "./batch-outcomes.ts";
@@ -39,13 +47,14 @@ import { storableText } from "./payload-text.ts";
 import {
   matchEvent,
   prepareBatch,
-  type IdentifiedEvent,
+  type IdentifiedEntry,
+  type IdentifiedMove,
   type PreparedBatch,
   type ServedEvent,
 } from "./prepared-batch.ts";
 import { ReservedIds } from "./reserved-ids.ts";
 import type { ServerWatch } from "./server-watch.ts";
-import { WaitingEvents, type WaitingEvent } from "./waiting-events.ts";
+import { isAssigned, WaitingEvents, type WaitingEntry, type WaitingEvent } from "./waiting-events.ts";
 
 export interface EventPipelineOptions extends BatchOutcomesOptions, PatienceOptions {
   readonly rules: RuleSource;
@@ -94,15 +103,31 @@ export class EventPipeline implements EventSink {
 
   accept(event: IncomingEvent): Promise<AcceptOutcome> {
     if (this.#isClosed) return Promise.reject(new PipelineStoppedError("the service is stopping"));
-    const payload = storableText(event.payload);
-    if (payload.kind === "unstorable") return this.#refuse(`its payload is unusable: ${payload.reason}`);
-    const others = storableText([event.checkpoint ?? null, event.dedupKey]);
-    if (others.kind === "unstorable") {
-      return this.#refuse(`its checkpoint or dedup_key is unusable: ${others.reason}`);
+    const checkpoint = storableText(event.checkpoint ?? null);
+    if (checkpoint.kind === "unstorable") {
+      this.#options.metrics.eventsRefused(1);
+      return Promise.resolve({ kind: "refused", reason: `its checkpoint is unusable: ${checkpoint.reason}` });
     }
+    const payload = storableText(event.payload);
+    const problem =
+      payload.kind === "unstorable" ? `its payload is unusable: ${payload.reason}` : keyProblem(event);
     return new Promise((settle, abandon) => {
       const acceptedAtMs = this.#options.clock.monotonicMs();
-      this.#waiting.add({ event, payloadJson: payload.text, acceptedAtMs, settle, abandon });
+      const payloadJson = payload.kind === "text" ? payload.text : "null";
+      const waiting: WaitingEvent = { kind: "event", event, payloadJson, acceptedAtMs, settle, abandon };
+      const entry = problem === undefined ? waiting : this.#outcomes.refuseWaiting(waiting, problem);
+      if (entry !== undefined) this.#waiting.add(entry);
+    });
+  }
+
+  advance({ source, checkpoint }: CheckpointMove): Promise<AdvanceOutcome> {
+    if (this.#isClosed) return Promise.reject(new PipelineStoppedError("the service is stopping"));
+    if (!isAssigned(source))
+      return Promise.resolve({ kind: "refused", reason: "its source has no assignment" });
+    const text = storableText(checkpoint);
+    if (text.kind === "unstorable") return Promise.resolve({ kind: "refused", reason: text.reason });
+    return new Promise((settle, abandon) => {
+      this.#waiting.add({ kind: "move", source, checkpointJson: text.text, settle, abandon });
     });
   }
 
@@ -131,15 +156,15 @@ export class EventPipeline implements EventSink {
       abandon(new PipelineStoppedError("not stored before the service stopped"));
   }
 
-  async #store(batch: readonly IdentifiedEvent[], signal: AbortSignal): Promise<void> {
-    let events = batch;
-    while (events.length > 0) {
-      const { rules, served } = await this.#serve(events, signal);
-      if (served.length === 0) return;
-      events = served.map(({ waiting }) => waiting);
-      const prepared = await this.#prepare(served, rules, signal);
+  async #store(batch: readonly IdentifiedEntry[], signal: AbortSignal): Promise<void> {
+    let entries = batch;
+    while (entries.length > 0) {
+      const { rules, served, moves } = await this.#serve(entries, signal);
+      entries = [...served.map(({ waiting }) => waiting), ...moves];
+      if (entries.length === 0) return;
+      const prepared = await this.#prepare(served, moves, rules, signal);
       if (prepared === "too much") {
-        await this.#halveOrRefuse(events, tooMuchText, signal);
+        await this.#halveOrRefuse(entries, tooMuchText, signal);
         return;
       }
       const publisherInstance = await this.#options.outlet.room(signal);
@@ -153,19 +178,19 @@ export class EventPipeline implements EventSink {
         });
       } catch (error) {
         if (isIdTaken(error)) {
-          events = await this.#outcomes.settleFound(prepared, publisherInstance !== null, signal);
-          events = await this.#identifyAnew(events, signal);
+          entries = await this.#outcomes.settleFound(prepared, publisherInstance !== null, signal);
+          entries = await this.#identifyAnew(entries, signal);
           continue;
         }
         const kind = classifyDatabaseError(error);
         if (kind === "rejected-data") {
           const problem = error instanceof Error ? error.message : String(error);
-          return await this.#halveOrRefuse(events, `the database refuses it: ${problem}`, signal);
+          return await this.#halveOrRefuse(entries, `the database refuses it: ${problem}`, signal);
         }
         if (kind === "conflict") continue;
         await this.#patience.pauseAfter(error, signal);
         if (kind === "ambiguous")
-          events = await this.#outcomes.settleFound(prepared, publisherInstance !== null, signal);
+          entries = await this.#outcomes.settleFound(prepared, publisherInstance !== null, signal);
         continue;
       }
       this.#patience.recovered();
@@ -175,31 +200,31 @@ export class EventPipeline implements EventSink {
         continue;
       }
       const seconds = (this.#options.clock.monotonicMs() - startedAtMs) / 1_000;
-      this.#options.metrics.batchCommitted(events.length, seconds);
+      if (served.length > 0) this.#options.metrics.batchCommitted(served.length, seconds);
       await this.#outcomes.settle(prepared, stored, publisherInstance !== null, signal);
       return;
     }
   }
 
-  async #identify(batch: readonly WaitingEvent[], signal: AbortSignal): Promise<readonly IdentifiedEvent[]> {
+  async #identify(batch: readonly WaitingEntry[], signal: AbortSignal): Promise<readonly IdentifiedEntry[]> {
     const ids = await this.#patience.persist(() => this.#eventIds.take(batch.length), signal);
     return batch.map((waiting, index) => ({ ...waiting, id: ids[index] ?? "" }));
   }
 
   /** None of what was reserved is used any more: where one id is taken, others are. */
   async #identifyAnew(
-    events: readonly IdentifiedEvent[],
+    entries: readonly IdentifiedEntry[],
     signal: AbortSignal,
-  ): Promise<readonly IdentifiedEvent[]> {
-    const [first] = events;
+  ): Promise<readonly IdentifiedEntry[]> {
+    const [first] = entries;
     if (first === undefined) return [];
     this.#eventIds.forget();
     this.#enforcementIds.forget();
     this.#options.logger.warn(
-      { event_id: first.id, events: events.length },
+      { event_id: first.id, events: entries.length },
       "the database gave reserved ids to others, as after a failover or a restoration; these events get new ones",
     );
-    return this.#identify(events, signal);
+    return this.#identify(entries, signal);
   }
 
   #tellSetBack(of: "event" | "enforcement"): void {
@@ -209,33 +234,41 @@ export class EventPipeline implements EventSink {
     );
   }
 
-  /** Which events have a trigger that is known and enabled; refuses the others. */
+  /** Which events have a trigger that is known and enabled; of the others only checkpoints are left. */
   async #serve(
-    events: readonly IdentifiedEvent[],
+    entries: readonly IdentifiedEntry[],
     signal: AbortSignal,
-  ): Promise<{ rules: RuleSet; served: readonly ServedEvent[] }> {
+  ): Promise<{ rules: RuleSet; served: readonly ServedEvent[]; moves: readonly IdentifiedMove[] }> {
     let rules = this.#options.rules.current();
-    const isServed = ({ event }: IdentifiedEvent): boolean =>
-      rules.trigger(event.triggerRef)?.enabled === true;
+    const isServed = (entry: IdentifiedEntry): boolean =>
+      entry.kind === "move" || rules.trigger(entry.event.triggerRef)?.enabled === true;
     // The trigger may be newer than what we know: look before refusing.
-    if (!events.every(isServed))
+    if (!entries.every(isServed))
       rules = await this.#patience.persist(() => this.#options.rules.refresh(), signal);
 
     const served: ServedEvent[] = [];
-    for (const waiting of events) {
-      const trigger = rules.trigger(waiting.event.triggerRef);
+    const moves: IdentifiedMove[] = [];
+    for (const entry of entries) {
+      if (entry.kind === "move") {
+        moves.push(entry);
+        continue;
+      }
+      const { triggerRef } = entry.event;
+      const trigger = rules.trigger(triggerRef);
       if (trigger?.enabled === true) {
-        served.push({ waiting, trigger });
+        served.push({ waiting: entry, trigger });
       } else {
         const state = trigger === undefined ? "does not exist" : "is disabled";
-        this.#outcomes.refuse(waiting, `trigger ${waiting.event.triggerRef} ${state}`);
+        const left = this.#outcomes.refuse(entry, `trigger ${triggerRef} ${state}`);
+        if (left !== undefined) moves.push(left);
       }
     }
-    return { rules, served };
+    return { rules, served, moves };
   }
 
   async #prepare(
     served: readonly ServedEvent[],
+    moves: readonly IdentifiedMove[],
     rules: RuleSet,
     signal: AbortSignal,
   ): Promise<PreparedBatch | "too much"> {
@@ -248,7 +281,7 @@ export class EventPipeline implements EventSink {
       const enforcementIds = matchCount === 0 ? [] : await this.#patience.persist(take, signal);
       const { revision } = rules;
       const { installationId } = this.#options;
-      return prepareBatch(matched, { enforcementIds, revision, installationId });
+      return prepareBatch(matched, { moves, enforcementIds, revision, installationId });
     } catch (error) {
       if (isTooMuchText(error)) return "too much";
       throw error;
@@ -256,22 +289,24 @@ export class EventPipeline implements EventSink {
   }
 
   async #halveOrRefuse(
-    events: readonly IdentifiedEvent[],
+    entries: readonly IdentifiedEntry[],
     reason: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const [only] = events;
-    if (events.length === 1 && only !== undefined) {
-      this.#outcomes.refuse(only, reason);
+    const [only] = entries;
+    if (entries.length === 1 && only !== undefined) {
+      const left = this.#outcomes.refuse(only, reason);
+      if (left !== undefined) await this.#store([left], signal);
       return;
     }
-    const middle = events.length >> 1;
-    await this.#store(events.slice(0, middle), signal);
-    await this.#store(events.slice(middle), signal);
+    const inOrder = entries.toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1));
+    const middle = inOrder.length >> 1;
+    await this.#store(inOrder.slice(0, middle), signal);
+    await this.#store(inOrder.slice(middle), signal);
   }
+}
 
-  #refuse(reason: string): Promise<AcceptOutcome> {
-    this.#options.metrics.eventsRefused(1);
-    return Promise.resolve({ kind: "refused", reason });
-  }
+function keyProblem({ dedupKey }: IncomingEvent): string | undefined {
+  const text = storableText(dedupKey);
+  return text.kind === "unstorable" ? `its dedup_key is unusable: ${text.reason}` : undefined;
 }

@@ -13,11 +13,18 @@ import type { EventSource } from "../model/incoming-event.ts";
 import { aimedRule } from "../model/rule-aim.ts";
 import type { RuleMatch, RuleSet } from "../model/rule-match.ts";
 import { TextRoom } from "../model/text-room.ts";
-import type { WaitingEvent } from "./waiting-events.ts";
+import { isAssigned, type AssignedSource, type WaitingEvent, type WaitingMove } from "./waiting-events.ts";
 
 export interface IdentifiedEvent extends WaitingEvent {
   readonly id: Id;
 }
+
+/** Its id is taken from those of events, and places it among them: checkpoints are ordered by these ids. */
+export interface IdentifiedMove extends WaitingMove {
+  readonly id: Id;
+}
+
+export type IdentifiedEntry = IdentifiedEvent | IdentifiedMove;
 
 /** An event whose trigger is known and enabled. */
 export interface ServedEvent {
@@ -37,6 +44,7 @@ export interface PreparedEvent extends MatchedEvent {
 export interface PreparedBatch {
   readonly toStore: Omit<BatchToStore, "publisherInstance">;
   readonly events: readonly PreparedEvent[];
+  readonly moves: readonly IdentifiedMove[];
 }
 
 /** @throws TooMuchTextError */
@@ -54,6 +62,7 @@ export function matchEvent({ waiting, trigger }: ServedEvent, rules: RuleSet, ro
 }
 
 export interface BatchFacts {
+  readonly moves: readonly IdentifiedMove[];
   /** As many ids as the events have matches. */
   readonly enforcementIds: readonly Id[];
   readonly revision: Id;
@@ -63,7 +72,7 @@ export interface BatchFacts {
 /** @throws TooMuchTextError, or JavaScript's own RangeError for one match alone */
 export function prepareBatch(
   matched: readonly MatchedEvent[],
-  { enforcementIds, revision, installationId }: BatchFacts,
+  { moves, enforcementIds, revision, installationId }: BatchFacts,
 ): PreparedBatch {
   const sources = new Sources();
   const room = new TextRoom();
@@ -89,12 +98,12 @@ export function prepareBatch(
     events: `[${eventTexts.join(",")}]`,
     sources: sources.text(),
     matches: `[${matchTexts.join(",")}]`,
-    checkpoints: checkpointsText(matched),
-    terms: termsText(matched),
+    checkpoints: checkpointsText(matched, moves),
+    terms: termsText(matched, moves),
     eventCount: matched.length,
     revision,
   };
-  return { toStore, events };
+  return { toStore, events, moves };
 }
 
 /** The messages that a stored event owes, the event's own first. */
@@ -208,29 +217,31 @@ function matchText(match: RuleMatch, id: Id, eventId: Id, installationId: string
 }
 
 /** The newest checkpoint of each sensor in the batch. */
-function checkpointsText(matched: readonly MatchedEvent[]): string {
-  const newest = new Map<Id, string>();
+function checkpointsText(matched: readonly MatchedEvent[], moves: readonly IdentifiedMove[]): string {
+  const newest = new Map<Id, { readonly id: Id; readonly text: string }>();
+  const note = ({ sensorId, term }: AssignedSource, id: Id, valueJson: string): void => {
+    const known = newest.get(sensorId);
+    if (known !== undefined && BigInt(known.id) > BigInt(id)) return;
+    const text = `{"sensor":${sensorId},"generation":${term.generation},"event":${id},"value":${valueJson}}`;
+    newest.set(sensorId, { id, text });
+  };
   for (const { waiting } of matched) {
     const { checkpoint, source } = waiting.event;
-    if (checkpoint === undefined || source === null || source.term === null) continue;
-    const { sensorId, term } = source;
-    const value = JSON.stringify(checkpoint);
-    newest.set(
-      sensorId,
-      `{"sensor":${sensorId},"generation":${term.generation},"event":${waiting.id},"value":${value}}`,
-    );
+    if (checkpoint !== undefined && isAssigned(source)) note(source, waiting.id, JSON.stringify(checkpoint));
   }
-  return `[${[...newest.values()].join(",")}]`;
+  for (const { source, id, checkpointJson } of moves) note(source, id, checkpointJson);
+  return `[${Array.from(newest.values(), ({ text }) => text).join(",")}]`;
 }
 
-/** The assignments that the batch's events come from. */
-function termsText(matched: readonly MatchedEvent[]): string {
+/** The assignments that the batch's events and checkpoints come from. */
+function termsText(matched: readonly MatchedEvent[], moves: readonly IdentifiedMove[]): string {
   const texts = new Map<EventSource, string>();
-  for (const { waiting } of matched) {
-    const { source } = waiting.event;
-    if (source === null || source.term === null || texts.has(source)) continue;
+  const note = (source: EventSource | null): void => {
+    if (!isAssigned(source) || texts.has(source)) return;
     const { generation, instance } = source.term;
     texts.set(source, `{"sensor":${source.sensorId},"generation":${generation},"instance":"${instance}"}`);
-  }
+  };
+  for (const { waiting } of matched) note(waiting.event.source);
+  for (const { source } of moves) note(source);
   return `[${[...new Set(texts.values())].join(",")}]`;
 }

@@ -1,12 +1,19 @@
 /**
- * Events that were accepted and wait to be stored, in order.
+ * Events and checkpoints that were accepted and wait to be stored, in order.
  *
  * Batches form by themselves: whoever takes gets all that has collected since, up to a number of rows
  * and bytes, and waits only when there is nothing.
  */
-import type { AcceptOutcome, IncomingEvent } from "../model/incoming-event.ts";
+import type {
+  AcceptOutcome,
+  AdvanceOutcome,
+  AssignmentTerm,
+  EventSource,
+  IncomingEvent,
+} from "../model/incoming-event.ts";
 
 export interface WaitingEvent {
+  readonly kind: "event";
   readonly event: IncomingEvent;
   /** The payload as JSON text that the database can hold. */
   readonly payloadJson: string;
@@ -15,10 +22,31 @@ export interface WaitingEvent {
   readonly abandon: (reason: Error) => void;
 }
 
+/** A source that a worker is assigned to: only such a one has a checkpoint. */
+export interface AssignedSource extends EventSource {
+  readonly term: AssignmentTerm;
+}
+
+/** A checkpoint without an event: given in so, or left of an event that was refused. */
+export interface WaitingMove {
+  readonly kind: "move";
+  readonly source: AssignedSource;
+  /** The checkpoint as JSON text that the database can hold. */
+  readonly checkpointJson: string;
+  readonly settle: (outcome: AdvanceOutcome) => void;
+  readonly abandon: (reason: Error) => void;
+}
+
+export type WaitingEntry = WaitingEvent | WaitingMove;
+
+export function isAssigned(source: EventSource | null): source is AssignedSource {
+  return source !== null && source.term !== null;
+}
+
 export class WaitingEvents {
   readonly #rowsMax: number;
   readonly #bytesMax: number;
-  #events: WaitingEvent[] = [];
+  #entries: WaitingEntry[] = [];
   #isClosed = false;
   #wakeTaker: (() => void) | undefined;
 
@@ -28,11 +56,11 @@ export class WaitingEvents {
   }
 
   get length(): number {
-    return this.#events.length;
+    return this.#entries.length;
   }
 
-  add(event: WaitingEvent): void {
-    this.#events.push(event);
+  add(entry: WaitingEntry): void {
+    this.#entries.push(entry);
     this.#wakeTaker?.();
   }
 
@@ -43,8 +71,8 @@ export class WaitingEvents {
   }
 
   /** The next batch, never empty; undefined once closed and empty. One taker at a time. */
-  async take(): Promise<readonly WaitingEvent[] | undefined> {
-    while (this.#events.length === 0) {
+  async take(): Promise<readonly WaitingEntry[] | undefined> {
+    while (this.#entries.length === 0) {
       if (this.#isClosed) return undefined;
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wakeTaker = resolve;
@@ -55,25 +83,25 @@ export class WaitingEvents {
   }
 
   /** Everything that is left, at once. */
-  takeAll(): readonly WaitingEvent[] {
-    return this.#events.splice(0);
+  takeAll(): readonly WaitingEntry[] {
+    return this.#entries.splice(0);
   }
 
-  #takeUpToBounds(): readonly WaitingEvent[] {
+  #takeUpToBounds(): readonly WaitingEntry[] {
     let count = 0;
     let bytes = 0;
-    for (const { payloadJson } of this.#events) {
+    for (const entry of this.#entries) {
       // Characters, not bytes: close enough for a bound, and free to know.
-      bytes += payloadJson.length;
+      bytes += entry.kind === "event" ? entry.payloadJson.length : entry.checkpointJson.length;
       if (count > 0 && bytes > this.#bytesMax) break;
       count += 1;
       if (count === this.#rowsMax) break;
     }
-    if (count === this.#events.length) {
-      const all = this.#events;
-      this.#events = [];
+    if (count === this.#entries.length) {
+      const all = this.#entries;
+      this.#entries = [];
       return all;
     }
-    return this.#events.splice(0, count);
+    return this.#entries.splice(0, count);
   }
 }

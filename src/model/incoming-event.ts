@@ -42,10 +42,32 @@ export type AcceptOutcome =
   /** It can never be stored: unknown or disabled trigger, or a payload the database cannot hold. */
   | { readonly kind: "refused"; readonly reason: string };
 
+/** A checkpoint that a sensor reached without an event: an empty poll, or a line it skipped. */
+export interface CheckpointMove {
+  readonly source: EventSource;
+  readonly checkpoint: JsonValue;
+}
+
+export type AdvanceOutcome =
+  | { readonly kind: "stored" }
+  /** The sensor is no longer assigned to this worker under this generation. */
+  | { readonly kind: "fenced" }
+  /** It can never be stored: the database cannot hold the value, or the source has no assignment. */
+  | { readonly kind: "refused"; readonly reason: string };
+
 export interface EventSink {
   /**
    * Settles once the event is committed or can never be. Waits as long as the database is away.
    * Rejects only when the pipeline was stopped before the event was stored.
+   *
+   * A refused event is settled as well: the checkpoint that it carries is stored before the refusal is
+   * reported, in order with the sensor's other events.
    */
   accept(event: IncomingEvent): Promise<AcceptOutcome>;
+
+  /**
+   * Stores a checkpoint in order with the sensor's events: never before an event that was accepted earlier
+   * is stored or refused. Settles and rejects as `accept` does.
+   */
+  advance(move: CheckpointMove): Promise<AdvanceOutcome>;
 }

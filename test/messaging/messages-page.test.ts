@@ -83,6 +83,7 @@ test("the example of EventCreated is what an event of such a trigger and sensor 
       occurredAt: null,
       checkpoint: undefined,
     },
+    kind: "event" as const,
     payloadJson: JSON.stringify(payload),
     acceptedAtMs: 0,
     settle: () => {},
@@ -90,7 +91,7 @@ test("the example of EventCreated is what an event of such a trigger and sensor 
   };
   const installationId = "0b5ab3f2-6f7c-4c42-9a53-64b0e0f20c11";
 
-  const facts = { enforcementIds: [], revision: "1", installationId };
+  const facts = { moves: [], enforcementIds: [], revision: "1", installationId };
 
   const { events } = prepareBatch([{ waiting, trigger, matches: [] }], facts);
   const [message] = events.flatMap((event) => messagesOf(event, new Date(0), installationId));

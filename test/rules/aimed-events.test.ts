@@ -47,6 +47,7 @@ test.each([
       checkpoint: undefined,
     };
     const waiting = {
+      kind: "event" as const,
       event,
       payloadJson: JSON.stringify(payload),
       acceptedAtMs: 0,
@@ -61,6 +62,7 @@ test.each([
       count: matched.matches.length,
     });
     const { toStore } = prepareBatch([matched], {
+      moves: [],
       enforcementIds: ids?.ids ?? [],
       revision: set.revision,
       installationId,

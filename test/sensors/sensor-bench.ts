@@ -99,6 +99,7 @@ export async function sensorBench(options: BenchOptions = {}) {
         events.push(event);
         return options.accept?.(event) ?? { kind: "stored", eventId: `${events.length}` };
       },
+      advance: async () => ({ kind: "stored" }),
     },
     limits: {
       ...fixedSensorLimits,
