@@ -37,11 +37,12 @@ export interface StoredBatch {
 /**
  * Stores events, enforcements, owed messages and checkpoints at once, or nothing of what must not be.
  *
- * Correct under concurrency, because it reads what it depends on in share mode: the revision row, so
+ * Correct under concurrency, because it locks what it depends on: the revision row in share mode, so
  * that a change of rules either waits for this commit or is seen by it (a row that changed while we
  * waited for its lock is judged again by its new value, so `is_current` turns false); and the
- * assignments, so that a claim by another worker either waits or is seen. Events whose assignment is
- * not held are left out, with their enforcements, messages and checkpoints.
+ * assignments in key share mode, so that whoever changes a term either waits or is seen, while the
+ * renewal of a lease, which leaves the term as it is, passes by (see statements/assignments.ts). Events whose
+ * assignment is not held are left out, with their enforcements, messages and checkpoints.
  *
  * The assignments come first and in order of sensor. A transaction that deletes a sensor, or a pack with its
  * sensors and rules, has their assignments long before it raises the revision at its commit: waiting
@@ -64,7 +65,7 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
          and held.generation = term.generation
          and held.instance = term.instance
        order by held.sensor
-         for share of held
+         for key share of held
     ), revision_held as materialized (
       select value
         from rule_revision

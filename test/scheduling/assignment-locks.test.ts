@@ -1,0 +1,79 @@
+/**
+ * Goal: while a batch of events is being stored, nobody changes the terms it is stored under, and nothing else has to
+ * wait for it, renewal least of all.
+ * Method: the pipeline's own statement in a transaction left open, and every other statement beside it.
+ */
+import { randomUUID } from "node:crypto";
+import { expect, test } from "vitest";
+import type { Database } from "../../src/database/database.ts";
+import { rowsOf } from "../../src/database/statement.ts";
+import { claimSensors, renewLeases } from "../../src/database/statements/assignments.ts";
+import type { Id } from "../../src/model/identifiers.ts";
+import type { AssignmentTerm } from "../../src/model/incoming-event.ts";
+import { storeUnderTerm } from "../support/batch-being-stored.ts";
+import { insertRule, insertSensor, insertTrigger, insertWorker } from "../support/platform-rows.ts";
+import { freshDatabase } from "../support/postgres.ts";
+
+interface Worker {
+  readonly workerId: Id;
+  readonly instance: string;
+}
+
+async function insertNamedWorker(database: Database, name: string): Promise<Worker> {
+  const instance = randomUUID();
+  return { workerId: await insertWorker(database, { name, instance }), instance };
+}
+
+async function heldSensor(
+  database: Database,
+  holder: Worker,
+): Promise<{ sensorId: Id; term: AssignmentTerm }> {
+  await insertTrigger(database, "demo.tick");
+  await insertRule(database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  const sensorId = await insertSensor(database, { ref: "demo.s", triggerRef: "demo.tick" });
+  const [claimed] = await rowsOf(database, claimSensors, {
+    ...holder,
+    leaseSeconds: 10,
+    sensorIds: [sensorId],
+  });
+  return { sensorId, term: { generation: claimed?.generation ?? "", instance: holder.instance } };
+}
+
+test("a lease is renewed while a batch is being stored under it, and the batch under it while it is renewed", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const holder = await insertNamedWorker(database, "holder");
+  const { sensorId, term } = await heldSensor(database, holder);
+
+  await database.transaction(async (storing) => {
+    expect(await storeUnderTerm(storing, sensorId, term)).toBe(true);
+    const renewed = await rowsOf(database, renewLeases, { ...holder, leaseSeconds: 10 });
+    expect(renewed).toMatchObject([{ sensorId, generation: term.generation }]);
+  });
+  await database.transaction(async (renewing) => {
+    await rowsOf(renewing, renewLeases, { ...holder, leaseSeconds: 10 });
+    expect(await storeUnderTerm(database, sensorId, term)).toBe(true);
+  });
+});
+
+test.each([
+  ["a claim by hand", "update sensor_assignment set generation = generation + 1"],
+  [
+    "a release by hand",
+    "update sensor_assignment set worker = null, instance = null, lease_expires_at = null",
+  ],
+  ["a deletion of the sensor", "delete from sensor"],
+])("%s waits for a batch that is being stored", async (_what, sql) => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const { sensorId, term } = await heldSensor(database, await insertNamedWorker(database, "holder"));
+
+  await database.transaction(async (storing) => {
+    await storeUnderTerm(storing, sensorId, term);
+    const changing = database.transaction(async (transaction) => {
+      await transaction.query({ text: "set local lock_timeout = '50ms'" });
+      await transaction.query({ text: sql });
+    });
+    await expect(changing).rejects.toMatchObject({ code: "55P03" });
+  });
+});
