@@ -14,6 +14,7 @@ import { readConfigFile, type ConfigFile } from "./config-file.ts";
 import { contradictions } from "./consistency.ts";
 import { environmentSettings, variableName, type Environment, type Setting } from "./environment.ts";
 import { deepFreeze, withoutNulls, withoutValueAt, withValueAt } from "./nested-values.ts";
+import { withPlainNumbers } from "./plain-numbers.ts";
 import { configSchema, type Config } from "./schema.ts";
 import { schemaProblems, unknownKeys, type Problem } from "./schema-problems.ts";
 import type { Path } from "./yaml-source.ts";
@@ -44,9 +45,12 @@ export interface LoadedConfig {
 export function loadConfig(input: ConfigInput): LoadedConfig {
   const file = readConfigFile(input);
   const settings = [...environmentSettings(configSchema, input.env), ...flagSettings(input.flags)];
-  const raw = settings.reduce(
-    (value, setting) => withValueAt(value, setting.path, setting.value),
-    withoutNulls(file?.source.value ?? {}),
+  const raw = withPlainNumbers(
+    configSchema,
+    settings.reduce(
+      (value, setting) => withValueAt(value, setting.path, setting.value),
+      withoutNulls(file?.source.value ?? {}),
+    ),
   );
   const tell = narrator(file, settings);
 

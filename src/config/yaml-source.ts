@@ -7,16 +7,19 @@ import {
   isNode,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   parseDocument,
-  type Document,
   type Node,
 } from "yaml";
+import { jsonDepthMax } from "../model/json-text.ts";
+import type { JsonValue } from "../model/json.ts";
+import { keyText, valueOf, type Path } from "./yaml-value.ts";
 
-export type Path = readonly (string | number)[];
+export type { Path } from "./yaml-value.ts";
 
 export interface YamlSource {
-  readonly value: unknown;
+  readonly value: JsonValue;
   /** Whether something is written at that path, if only a key without a value. */
   readonly has: (path: Path) => boolean;
   /** The line (from 1) of the value at that path, or of the nearest enclosing one that exists. */
@@ -35,6 +38,11 @@ export interface YamlProblem {
 }
 
 export function parseYaml(text: string): YamlResult {
+  const tooDeep = lineTooDeep(text);
+  if (tooDeep !== undefined) {
+    const reason = `is nested more than ${jsonDepthMax} levels deep`;
+    return { kind: "broken", problems: [{ line: tooDeep, path: [], reason }] };
+  }
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const lineAt = (offset: number): number => Math.max(lines.linePos(offset).line, 1);
@@ -67,18 +75,46 @@ export function parseYaml(text: string): YamlResult {
       const last = path[length - 1];
       // A key's line, not its value's: a block value begins on the line after its key.
       const pair = isMap(parent)
-        ? parent.items.find(({ key }) => isScalar(key) && key.value === last)
+        ? parent.items.find(({ key }) => isScalar(key) && keyText(key) === last)
         : undefined;
       const node = pair?.key ?? document.getIn(path.slice(0, length), true);
       if (isNode(node) && node.range) return lineAt(node.range[0]);
     }
     return 1;
   };
-  const value = plainValue(document);
-  if (value.kind === "refused")
-    return { kind: "broken", problems: [{ line: 1, path: [], reason: value.reason }] };
-  return { kind: "parsed", source: { value: value.value, lineOf, has: (path) => document.hasIn(path) } };
+  const result = valueOf(document);
+  if (result.kind === "unusable") {
+    const problems = result.problems.map(({ path, offset, reason }) => ({
+      line: lineAt(offset),
+      path,
+      reason,
+    }));
+    return { kind: "broken", problems };
+  }
+  return { kind: "parsed", source: { value: result.value, lineOf, has: (path) => document.hasIn(path) } };
 }
+
+/**
+ * The line on which brackets, or indentation, get deeper than is ever used. The library reads nested
+ * collections by recursion and ends the process over a few thousand of them.
+ */
+function lineTooDeep(text: string): number | undefined {
+  const indented = deepIndentation.exec(text);
+  if (indented !== null) return text.slice(0, indented.index).split("\n").length;
+  // Brackets may stand in texts; only the lexer knows. Few files have that many.
+  if (text.split(/[[{]/, jsonDepthMax + 2).length <= jsonDepthMax + 1) return undefined;
+  let depth = 0;
+  let line = 1;
+  for (const token of new Lexer().lex(text)) {
+    if (token === "[" || token === "{") depth += 1;
+    else if (token === "]" || token === "}") depth -= 1;
+    if (depth > jsonDepthMax) return line;
+    line += token.split("\n").length - 1;
+  }
+  return undefined;
+}
+
+const deepIndentation = new RegExp(String.raw`^(?: |[-?] ){${2 * jsonDepthMax}}`, "m");
 
 const quotes = 'put the template in quotes: "{{ … }}"';
 
@@ -97,19 +133,5 @@ function collectionKeys(node: unknown, path: Path = []): readonly CollectionKey[
   if (!isMap(node)) return [];
   const key = node.items.map((pair) => pair.key).find((each) => isCollection(each));
   if (key !== undefined) return [{ path, key }];
-  return node.items.flatMap((pair) =>
-    collectionKeys(pair.value, [...path, isScalar(pair.key) ? String(pair.key.value) : ""]),
-  );
-}
-
-/** A few lines of aliases can stand for gigabytes; the library refuses that by throwing. */
-function plainValue(
-  document: Document,
-): { kind: "plain"; value: unknown } | { kind: "refused"; reason: string } {
-  try {
-    return { kind: "plain", value: document.toJS({ maxAliasCount: 100 }) };
-  } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error;
-    return { kind: "refused", reason: error.message };
-  }
+  return node.items.flatMap((pair) => collectionKeys(pair.value, [...path, keyText(pair.key)]));
 }

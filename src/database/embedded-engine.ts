@@ -12,6 +12,7 @@ import { existsSync, fsyncSync, mkdirSync, readdirSync, renameSync, rmSync } fro
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import { NodeFS } from "@electric-sql/pglite/nodefs";
+import { parseJson } from "../model/json-text.ts";
 import { databaseFolder } from "./data-directory.ts";
 
 /** What PGlite otherwise reads from its package's folder; carried inside the single executable. */
@@ -71,7 +72,10 @@ async function start(
       ...compiled,
       fs: new DurableNodeFS(place),
       startParams: [...startParameters, ...parameters],
-      parsers: Object.fromEntries(textTypes.map((oid) => [oid, (value: string) => value])),
+      parsers: Object.fromEntries([
+        ...textTypes.map((oid) => [oid, (value: string) => value] as const),
+        ...jsonTypes.map((oid) => [oid, parseJson] as const),
+      ]),
       onStderr(line) {
         if (/FATAL|PANIC/.test(line)) lastWords = line;
         return false; // Not for the console.
@@ -101,6 +105,9 @@ const startParameters = [
  * built-in types are part of PostgreSQL's protocol and never change.)
  */
 const textTypes = [20, 1700, 1082, 1114, 1186];
+
+/** json, jsonb: with every digit of their numbers. */
+const jsonTypes = [114, 3802];
 
 interface NodeStream {
   /** Absent for a directory. */

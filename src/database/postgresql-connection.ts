@@ -8,6 +8,7 @@
 import { Socket } from "node:net";
 import { Client, escapeIdentifier, types, type ClientConfig } from "pg";
 import { OperatorError } from "../errors/operator-error.ts";
+import { parseJson } from "../model/json-text.ts";
 
 export interface ConnectionSettings {
   readonly url: string;
@@ -101,8 +102,12 @@ function withServerSettings(url: string, settings: Readonly<Record<string, strin
 /** Dates and times without a zone mean no instant, and an interval no number: they stay text. */
 const textTypes = new Set<number>([types.builtins.DATE, types.builtins.TIMESTAMP, types.builtins.INTERVAL]);
 
+/** With every digit of their numbers. */
+const jsonTypes = new Set<number>([types.builtins.JSON, types.builtins.JSONB]);
+
 function getTypeParser(oid: number): (value: string) => unknown {
   if (textTypes.has(oid)) return (value) => value;
+  if (jsonTypes.has(oid)) return parseJson;
   // The driver's types list the ids it knows; it takes any and returns text unchanged for the others.
   // oxlint-disable-next-line typescript/no-unsafe-enum-assignment
   const parse: (value: string) => unknown = types.getTypeParser(oid, "text");

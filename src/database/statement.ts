@@ -113,7 +113,7 @@ export class Row {
 
   /** A `json` or `jsonb` column; SQL null and JSON null are both null. */
   json(column: string): JsonValue {
-    // The driver parsed it with JSON.parse, which makes nothing but JSON values.
+    // Both databases parse it with parseJson, which makes nothing but JSON values.
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion
     return this.#value(column) as JsonValue;
   }

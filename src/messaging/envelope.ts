@@ -5,6 +5,7 @@
  * version) and strictly where a consumer would act on a guess.
  */
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
+import { parseJson } from "../model/json-text.ts";
 import {
   count,
   fields,
@@ -61,7 +62,7 @@ function envelopeJson(envelope: Envelope): JsonObject {
 export function decodeMessage(body: Buffer | string): DecodedMessage {
   let json: JsonValue;
   try {
-    json = JSON.parse(body.toString());
+    json = parseJson(body.toString());
   } catch (error) {
     return { ok: false, problem: `the body is not JSON: ${String(error)}` };
   }

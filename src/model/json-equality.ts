@@ -1,9 +1,12 @@
 /** Equality of JSON values: numbers by value, text by its characters, objects whatever the order of their keys. */
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "./json.ts";
+import { canonicalNumber, compareNumbers, ExactNumber, isJsonNumber } from "./exact-number.ts";
+import { isJsonArray, isJsonObject, isJsonScalar, type JsonObject, type JsonValue } from "./json.ts";
 
 /** Recurses as deep as the shallower of the two, so either may be of any depth if the other is bounded. */
 export function areEqual(one: JsonValue, other: JsonValue): boolean {
   if (one === other) return true;
+  if (one instanceof ExactNumber || other instanceof ExactNumber)
+    return isJsonNumber(one) && isJsonNumber(other) && compareNumbers(one, other) === 0;
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false;
   if (isJsonArray(one)) return isJsonArray(other) && areEqualArrays(one, other);
   return isJsonObject(one) && isJsonObject(other) && areEqualObjects(one, other);
@@ -28,7 +31,8 @@ function areEqualObjects(one: JsonObject, other: JsonObject): boolean {
 
 /** The same text for equal values, another for others. */
 export function canonicalText(value: JsonValue): string {
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  if (isJsonNumber(value)) return canonicalNumber(value);
+  if (isJsonScalar(value)) return JSON.stringify(value);
   if (isJsonArray(value)) return `[${value.map(canonicalText).join()}]`;
   const members = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalText(member)}`).join()}}`;
@@ -36,7 +40,7 @@ export function canonicalText(value: JsonValue): string {
 
 /** Whether arrays and objects lie in each other at most `depthMax` deep. */
 export function isAtMostDeep(value: JsonValue, depthMax: number): boolean {
-  if (typeof value !== "object" || value === null) return true;
+  if (isJsonScalar(value)) return true;
   return (
     depthMax > 0 && Object.values(value).every((member: JsonValue) => isAtMostDeep(member, depthMax - 1))
   );

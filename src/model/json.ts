@@ -1,16 +1,34 @@
+import { ExactNumber, numberKey, type JsonNumber } from "./exact-number.ts";
+
 /** A value that JSON can carry. */
-export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
+export type JsonValue = string | JsonNumber | boolean | null | readonly JsonValue[] | JsonObject;
 
 export interface JsonObject {
   readonly [key: string]: JsonValue;
 }
 
 export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber)
+  );
 }
 
 export function isJsonArray(value: unknown): value is readonly JsonValue[] {
   return Array.isArray(value);
+}
+
+/** Neither an array nor an object. */
+export type JsonScalar = string | JsonNumber | boolean | null;
+
+export function isJsonScalar(value: JsonValue | undefined): value is JsonScalar {
+  return value !== undefined && (typeof value !== "object" || value === null || value instanceof ExactNumber);
+}
+
+export type LookupKey = string | number | bigint | boolean | null;
+
+/** What to look a scalar up by in a map: the same for equal scalars, and never the same for others. */
+export function lookupKey(scalar: JsonScalar): LookupKey {
+  return scalar instanceof ExactNumber ? numberKey(scalar) : scalar;
 }
 
 /**
@@ -22,6 +40,10 @@ export function leastLength(value: JsonValue): number {
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     length += typeof next === "string" ? next.length + 2 : 1;
     if (typeof next !== "object" || next === null) continue;
+    if (next instanceof ExactNumber) {
+      length += next.text.length;
+      continue;
+    }
     for (const member of Object.values(next)) waiting.push(member);
     if (isJsonObject(next)) for (const name of Object.keys(next)) length += name.length + 3;
   }

@@ -5,6 +5,7 @@
  */
 import { invalid, valid, type Decoded } from "./decoded.ts";
 import type { RuntimeDefinition } from "./definitions.ts";
+import { nearestDouble } from "./exact-number.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "./json.ts";
 import { compileLinearPattern, type LinearPattern } from "./linear-pattern.ts";
 import { canonicalRuntimeName } from "./runtime-names.ts";
@@ -80,10 +81,10 @@ function planOf({ ref, name, distributions, installation, executionConfig }: Run
 function commandAt(value: JsonValue, index: number): VerificationCommand {
   const path = `distributions.verification.commands[${index}]`;
   const command = objectAt(path, value);
-  const exitCode = command["exit_code"] ?? 0;
-  const priority = command["priority"] ?? Number.MAX_SAFE_INTEGER;
+  const exitCode = nearestDouble(command["exit_code"] ?? 0);
+  const priority = nearestDouble(command["priority"] ?? Number.MAX_SAFE_INTEGER);
   if (!Number.isInteger(exitCode)) throw new Malformed(`${path}.exit_code is not a whole number`);
-  if (typeof priority !== "number") throw new Malformed(`${path}.priority is not a number`);
+  if (priority === undefined) throw new Malformed(`${path}.priority is not a number`);
   return {
     ...programAt(path, command),
     exitCode: Number(exitCode),

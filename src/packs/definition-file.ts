@@ -3,6 +3,7 @@
  * defaults and checked by it. What is wrong is told by file, line and field.
  */
 import { Value } from "typebox/value";
+import { withPlainNumbers } from "../config/plain-numbers.ts";
 import { schemaProblems, unknownKeys, type Problem, type UnknownKey } from "../config/schema-problems.ts";
 import { parseYaml, type Path } from "../config/yaml-source.ts";
 import type { SchemaNode } from "../config/schema-node.ts";
@@ -82,7 +83,7 @@ export function readDefinition<Name extends SchemaName>(name: Name, source: Sour
   const unknown = unknownKeys(schema, folded);
   // Looked for before the defaults fill in what was misspelt.
   const misspelt = unknown.filter(({ nearest }) => nearest !== undefined && !Object.hasOwn(folded, nearest));
-  const completed: unknown = Value.Default(schema, folded);
+  const completed: unknown = Value.Default(schema, withPlainNumbers(schema, folded));
   const problems = [...clashes, ...misspelt, ...schemaProblems(schema, completed)];
   if (problems.length > 0 || !isAccepted(name, completed))
     return { kind: "rejected", problems: problems.map(tell) };

@@ -7,6 +7,7 @@ import type { Path } from "../config/yaml-source.ts";
 import { compileConditions } from "../model/conditions/condition.ts";
 import { PredicateTable } from "../model/conditions/predicate.ts";
 import { isJsonObject, type JsonObject } from "../model/json.ts";
+import { parseJson } from "../model/json-text.ts";
 import { decodeRuntimePlan } from "../model/runtime-plan.ts";
 import { unsupported } from "../model/supported-sensors.ts";
 import { compileTemplates } from "../model/templates/template.ts";
@@ -221,9 +222,9 @@ function reference(file: AnyFile, kind: Kind, ref: string, path: Path): Referenc
   };
 }
 
-/** The fields as JSON: what YAML can say beyond JSON (infinities) becomes null. */
+/** The fields as JSON. */
 export function columns(fields: object): JsonObject {
-  const value: unknown = JSON.parse(JSON.stringify(fields));
+  const value = parseJson(JSON.stringify(fields));
   assert(isJsonObject(value));
   return value;
 }

@@ -10,6 +10,7 @@ import {
   type SchedulableSensor,
 } from "../database/statements/assignments.ts";
 import type { Id } from "../model/identifiers.ts";
+import { nearestDouble } from "../model/exact-number.ts";
 import { isJsonObject } from "../model/json.ts";
 import { place, type PlaceableSensor, type PlacementWorker } from "../model/placement.ts";
 import { canonicalRuntimeName } from "../model/runtime-names.ts";
@@ -71,6 +72,6 @@ function placementWorker({ id, name, capabilities }: LiveWorker): PlacementWorke
         typeof version === "string" ? [[canonicalRuntimeName(runtime), version]] : [],
       ),
     ),
-    sensorCountMax: typeof countMax === "number" ? countMax : 0,
+    sensorCountMax: nearestDouble(countMax) ?? 0,
   };
 }

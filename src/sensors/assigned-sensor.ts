@@ -10,6 +10,7 @@ import type {
   SensorRule,
   TriggerDefinition,
 } from "../model/definitions.ts";
+import { nearestDouble } from "../model/exact-number.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
 import type { OfferedRuntime } from "../model/offered-runtime.ts";
 
@@ -103,7 +104,8 @@ function triggerOf(trigger: JsonObject): TriggerDefinition {
 /** Undefined: neither null nor a usable number. */
 function secondsOrNull(value: JsonValue | undefined): number | null | undefined {
   if (value === undefined || value === null) return null;
-  return typeof value === "number" && value > 0 && Number.isFinite(value) ? value : undefined;
+  const seconds = nearestDouble(value) ?? 0;
+  return seconds > 0 ? seconds : undefined;
 }
 
 function listOf(value: JsonValue): readonly JsonValue[] {

@@ -11,6 +11,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
+import { decodeJson } from "../model/json-text.ts";
 import type { IncomingEvent } from "../model/incoming-event.ts";
 import type { Line } from "../processes/lines.ts";
 
@@ -146,12 +147,8 @@ function instantOf(value: JsonValue): Date | null | undefined {
 }
 
 function parseJson(text: string): JsonValue | undefined {
-  try {
-    const value: JsonValue = JSON.parse(text);
-    return value;
-  } catch {
-    return undefined;
-  }
+  const decoded = decodeJson(text);
+  return decoded.kind === "valid" ? decoded.value : undefined;
 }
 
 function reject(reason: string, text: string): Decoded {

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { decodeMessage, type Envelope } from "../../src/messaging/envelope.ts";
 import { enforcementCreated, eventCreated, ruleChanged } from "../../src/messaging/message-types.ts";
 import type { OutgoingMessage } from "../../src/messaging/message-transport.ts";
+import { ExactNumber } from "../../src/model/exact-number.ts";
 import { messageId } from "../../src/model/identifiers.ts";
 
 const installationId = "0f8fad5b-d9cb-469f-a165-70867728950e";
@@ -51,7 +52,7 @@ test("an event's message says what was stored, and is its own correlation", () =
       trigger_ref: "core.file_line",
       sensor_id: "5",
       sensor_ref: `odd."ref"`,
-      payload: { line: "hello", n: 1.5 },
+      payload: { line: "hello", n: new ExactNumber("1.50") },
       config: { sensor: { path: "/var/log/x" } },
     },
   });

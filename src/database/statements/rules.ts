@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import type { TriggerDefinition } from "../../model/definitions.ts";
 import type { Id } from "../../model/identifiers.ts";
 import { isJsonObject, type JsonValue } from "../../model/json.ts";
+import { parseJson } from "../../model/json-text.ts";
 import type { RuleText } from "../../model/rules/compiled-rule.ts";
 import type { Row, Statement } from "../statement.ts";
 
@@ -86,7 +87,7 @@ export function decodeRule(id: Id, text: string): RuleText {
 }
 
 function parseObject(text: string): Readonly<Record<string, JsonValue>> {
-  const parsed: unknown = JSON.parse(text);
+  const parsed = parseJson(text);
   assert(isJsonObject(parsed), text);
   return parsed;
 }

@@ -6,7 +6,8 @@
  * type than the operator is about makes it false (its negation true), never an error.
  */
 import { invalid, valid, type Decoded } from "../decoded.ts";
-import { isJsonArray, type JsonValue } from "../json.ts";
+import { compareNumbers, isJsonNumber } from "../exact-number.ts";
+import { isJsonArray, isJsonScalar, lookupKey, type JsonValue } from "../json.ts";
 import { areEqual } from "../json-equality.ts";
 import { compileLinearPattern } from "../linear-pattern.ts";
 
@@ -42,10 +43,10 @@ export const operators = {
   contains: whenHeld(3, (operand) => compileValue(operand, (part) => valid(containing(part)))),
   starts_with: whenHeld(1, (operand) => compileText(operand, (text, start) => text.startsWith(start))),
   ends_with: whenHeld(1, (operand) => compileText(operand, (text, end) => text.endsWith(end))),
-  greater_than: whenHeld(1, (operand) => compileNumber(operand, (value, bound) => value > bound)),
-  greater_than_or_equal: whenHeld(1, (operand) => compileNumber(operand, (value, bound) => value >= bound)),
-  less_than: whenHeld(1, (operand) => compileNumber(operand, (value, bound) => value < bound)),
-  less_than_or_equal: whenHeld(1, (operand) => compileNumber(operand, (value, bound) => value <= bound)),
+  greater_than: whenHeld(1, (operand) => compileNumber(operand, (order) => order > 0)),
+  greater_than_or_equal: whenHeld(1, (operand) => compileNumber(operand, (order) => order >= 0)),
+  less_than: whenHeld(1, (operand) => compileNumber(operand, (order) => order < 0)),
+  less_than_or_equal: whenHeld(1, (operand) => compileNumber(operand, (order) => order <= 0)),
   in: oneOf,
   not_in: negated(oneOf),
   matches: whenHeld(10, compileMatches),
@@ -91,12 +92,9 @@ function compileText(
   return valid((value) => typeof value === "string" && test(value, operand));
 }
 
-function compileNumber(
-  operand: JsonValue | undefined,
-  test: (value: number, operand: number) => boolean,
-): Decoded<Test> {
-  if (typeof operand !== "number") return invalid(operand === undefined ? "is missing" : "must be a number");
-  return valid((value) => typeof value === "number" && test(value, operand));
+function compileNumber(operand: JsonValue | undefined, test: (order: number) => boolean): Decoded<Test> {
+  if (!isJsonNumber(operand)) return invalid(operand === undefined ? "is missing" : "must be a number");
+  return valid((value) => isJsonNumber(value) && test(compareNumbers(value, operand)));
 }
 
 function compileMatches(operand: JsonValue | undefined): Decoded<Test> {
@@ -107,16 +105,16 @@ function compileMatches(operand: JsonValue | undefined): Decoded<Test> {
 }
 
 function equalTo(expected: JsonValue): Decoded<Test> {
-  if (typeof expected !== "object" || expected === null) return valid((value) => value === expected);
   return valid((value) => areEqual(value, expected));
 }
 
 function amongst(choices: readonly JsonValue[]): Test {
-  const scalars = new Set<JsonValue>(
-    choices.filter((choice) => typeof choice !== "object" || choice === null),
-  );
-  const structures = choices.filter((choice) => typeof choice === "object" && choice !== null);
-  return (value) => scalars.has(value) || structures.some((choice) => areEqual(choice, value));
+  const scalars = new Set(choices.filter(isJsonScalar).map(lookupKey));
+  const structures = choices.filter((choice) => !isJsonScalar(choice));
+  return (value) =>
+    isJsonScalar(value)
+      ? scalars.has(lookupKey(value))
+      : structures.some((choice) => areEqual(choice, value));
 }
 
 function containing(part: JsonValue): Test {

@@ -9,16 +9,15 @@
 import type { ConditionNode } from "../conditions/condition.ts";
 import { canonicalText } from "../json-equality.ts";
 import type { FieldPath } from "../field-path.ts";
-import { isJsonArray, type JsonValue } from "../json.ts";
-
-export type Scalar = string | number | boolean | null;
+import { isJsonArray, isJsonScalar, lookupKey, type JsonScalar, type LookupKey } from "../json.ts";
 
 /** The field at `path` equals `value`. */
 export interface Equality {
   /** The path as text, to group by. */
   readonly field: string;
   readonly path: FieldPath;
-  readonly value: Scalar;
+  /** The value's lookup key. */
+  readonly value: LookupKey;
 }
 
 export interface Conjunct {
@@ -50,8 +49,9 @@ function equalitiesOf(node: ConditionNode): Told {
   switch (node.kind) {
     case "predicate": {
       const { path, operator, operand } = node.predicate;
-      if (operator === "equals" && isScalar(operand)) return equalTo(path, [operand]);
-      if (operator === "in" && isJsonArray(operand) && operand.every(isScalar)) return equalTo(path, operand);
+      if (operator === "equals" && isJsonScalar(operand)) return equalTo(path, [operand]);
+      if (operator === "in" && isJsonArray(operand) && operand.every(isJsonScalar))
+        return equalTo(path, operand);
       return nothing;
     }
     case "any": {
@@ -74,15 +74,14 @@ function equalitiesOf(node: ConditionNode): Told {
   }
 }
 
-function equalTo(path: FieldPath, values: readonly Scalar[]): Told {
+function equalTo(path: FieldPath, values: readonly JsonScalar[]): Told {
   // None at all (`in` nothing) is no help to an index: nothing leads to the rule, and it never holds.
   if (values.length === 0 || values.length > equalitiesMax) return nothing;
   const field = canonicalText(path);
-  return { equalities: [...new Set(values)].map((value) => ({ field, path, value })), isImplied: true };
-}
-
-function isScalar(value: JsonValue | undefined): value is Scalar {
-  return value === null || (typeof value !== "object" && value !== undefined);
+  return {
+    equalities: [...new Set(values.map(lookupKey))].map((value) => ({ field, path, value })),
+    isImplied: true,
+  };
 }
 
 function costOf(node: ConditionNode): number {

@@ -10,7 +10,7 @@
  */
 import type { Predicate } from "../conditions/predicate.ts";
 import type { FieldPath } from "../field-path.ts";
-import type { JsonValue } from "../json.ts";
+import type { LookupKey } from "../json.ts";
 import type { CompiledRule } from "./compiled-rule.ts";
 import type { Conjunct, Equality } from "./conjunct.ts";
 import type { Drawer, FieldDrawers, FiledRule, RuleIndex } from "./rule-index.ts";
@@ -63,7 +63,7 @@ function* closeDrawers<Key>(
 
 interface OpenField {
   readonly path: FieldPath;
-  readonly byValue: Map<JsonValue, UnfiledRule[]>;
+  readonly byValue: Map<LookupKey, UnfiledRule[]>;
 }
 
 interface FiledByEquality {
@@ -91,16 +91,16 @@ function* fileByEquality(unfiled: readonly UnfiledRule[]): Generator<void, Filed
   return { byField: [...byField.values()], others };
 }
 
-type Sharers = ReadonlyMap<string, ReadonlyMap<JsonValue, number>>;
+type Sharers = ReadonlyMap<string, ReadonlyMap<LookupKey, number>>;
 
 /** How many conjuncts tell each equality, by field and value. */
 function* countSharers(unfiled: readonly UnfiledRule[]): Generator<void, Sharers> {
-  const sharers = new Map<string, Map<JsonValue, number>>();
+  const sharers = new Map<string, Map<LookupKey, number>>();
   for (const [count, { left }] of unfiled.entries()) {
     if (isSliceEnd(count)) yield;
     for (const { equalities } of left) {
       for (const { field, value } of equalities) {
-        const byValue = sharers.getOrInsertComputed(field, () => new Map<JsonValue, number>());
+        const byValue = sharers.getOrInsertComputed(field, () => new Map<LookupKey, number>());
         byValue.set(value, (byValue.get(value) ?? 0) + 1);
       }
     }

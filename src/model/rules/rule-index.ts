@@ -12,7 +12,7 @@
 import { holds, type ConditionNode } from "../conditions/condition.ts";
 import { decide, type Predicate, type Stamp } from "../conditions/predicate.ts";
 import { readPath, type FieldPath } from "../field-path.ts";
-import type { JsonObject, JsonValue } from "../json.ts";
+import { isJsonScalar, lookupKey, type JsonObject, type LookupKey } from "../json.ts";
 import type { CompiledRule } from "./compiled-rule.ts";
 
 export interface RuleIndex {
@@ -23,7 +23,7 @@ export interface RuleIndex {
 
 export interface FieldDrawers {
   readonly path: FieldPath;
-  readonly byValue: ReadonlyMap<JsonValue, Drawer>;
+  readonly byValue: ReadonlyMap<LookupKey, Drawer>;
 }
 
 interface Gate {
@@ -50,7 +50,7 @@ export function findRules(
 ): void {
   for (const { path, byValue } of fields) {
     const value = readPath(payload, path);
-    const drawer = value === undefined ? undefined : byValue.get(value);
+    const drawer = isJsonScalar(value) ? byValue.get(lookupKey(value)) : undefined;
     if (drawer !== undefined) searchDrawer(drawer, payload, stamp, found);
   }
   for (const { predicate, drawer } of gates) {

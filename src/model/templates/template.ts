@@ -9,7 +9,7 @@
  * Compiled once per rule; what holds no template is one constant for all events.
  */
 import { invalid, valid, type Decoded } from "../decoded.ts";
-import { isJsonObject, leastLength, type JsonObject, type JsonValue } from "../json.ts";
+import { isJsonObject, isJsonScalar, leastLength, type JsonObject, type JsonValue } from "../json.ts";
 import { compileExpression, type Expression, type TemplateScope } from "./expression.ts";
 
 export type Template<Value extends JsonValue = JsonValue> =
@@ -36,7 +36,7 @@ interface Reading {
 
 function compileValue(value: JsonValue, path: string, depth: number, reading: Reading): Template {
   if (typeof value === "string") return compileText(value, path, reading);
-  if (typeof value !== "object" || value === null) return { kind: "constant", value };
+  if (isJsonScalar(value)) return { kind: "constant", value };
   if (depth === 0) {
     reading.problems.push(`${path}: is nested more than ${depthMax} levels deep`);
     return { kind: "constant", value };

@@ -4,6 +4,7 @@ import { operators, type Operator } from "../../../src/model/conditions/operator
 import { compileConditions } from "../../../src/model/conditions/condition.ts";
 import { PredicateTable } from "../../../src/model/conditions/predicate.ts";
 import type { JsonValue } from "../../../src/model/json.ts";
+import { parseJson } from "../../../src/model/json-text.ts";
 import { compileTemplates } from "../../../src/model/templates/template.ts";
 import { expressionNames } from "../../../src/model/templates/expression.ts";
 
@@ -80,6 +81,38 @@ const present: readonly (readonly [operator: string, field: JsonValue, value: Js
     ["exists", null, null, true],
     ["not_exists", null, null, false],
   ];
+
+/** As sensors and rules write numbers: the twentieth digit counts, and trailing zeros do not. */
+const numbers: readonly (readonly [operator: string, field: string, value: string, holds: boolean])[] = [
+  ["equals", "2882429806056571124", "2882429806056571124", true],
+  ["equals", "2882429806056571124", "2882429806056571125", false],
+  ["equals", "1.50", "1.5", true],
+  ["equals", "1e400", "1e401", false],
+  ["equals", "[1.0]", "[1]", true],
+  ["not_equals", "9007199254740993", "9007199254740992", true],
+  ["in", "9007199254740993", "[9007199254740992]", false],
+  ["in", "9007199254740993", "[9007199254740993]", true],
+  ["in", "2", "[2.0]", true],
+  ["not_in", "0.1000000000000000001", "[0.1]", true],
+  ["contains", "[1, 9007199254740993]", "9007199254740992", false],
+  ["contains", "[1, 9007199254740993]", "9007199254740993.0", true],
+  ["greater_than", "9007199254740993", "9007199254740992", true],
+  ["greater_than", "1e400", "1e300", true],
+  ["greater_than", "-1e400", "1e-400", false],
+  ["greater_than_or_equal", "1e-400", "0", true],
+  ["less_than", "1e-400", "0.0", false],
+  ["less_than", "0.1", "0.10000000000000000001", true],
+  ["less_than_or_equal", "1.0", "1", true],
+];
+
+test.each(numbers)(
+  "numbers are compared to their last digit: %s, %s against %s, is %s",
+  (operator, field, value, holds) => {
+    const compiled = new PredicateTable().predicate(["x"], operatorNamed(operator), parseJson(value));
+
+    expect(compiled.kind === "valid" && compiled.value.test(parseJson(field))).toBe(holds);
+  },
+);
 
 test.each(present)("%s: %j against %j is %s", (operator, field, value, holds) => {
   const compiled = new PredicateTable().predicate(["x"], operatorNamed(operator), value);

@@ -1,11 +1,22 @@
 /** Payloads, conditions and rules that often meet: few names, few values, every form. */
 import * as fc from "fast-check";
+import { jsonNumber } from "../../../src/model/exact-number.ts";
 import type { EventFacts } from "../../../src/model/rule-match.ts";
 import type { JsonObject, JsonValue } from "../../../src/model/json.ts";
 import type { RuleText } from "../../../src/model/rules/compiled-rule.ts";
 
 const names = fc.constantFrom("a", "b", "c", "length", "constructor", "__proto__", "payload", "0");
-const scalars = fc.constantFrom<JsonValue>(0, 1, 2, -0, 1.5, "", "a", "ab", "abc", "1", true, false, null);
+/** Some equal to each other, to plain numbers, or apart from each other only in their last digit. */
+const exactNumbers = [
+  "1.0",
+  "1.50",
+  "-0",
+  "9007199254740992",
+  "9007199254740993",
+  "1.500000000000000000001",
+].map(jsonNumber);
+const numbers: readonly JsonValue[] = [0, 1, 2, -0, 1.5, ...exactNumbers];
+const scalars = fc.constantFrom<JsonValue>(...numbers, "", "a", "ab", "abc", "1", true, false, null);
 
 const jsonValues: fc.Arbitrary<JsonValue> = fc.letrec<{ value: JsonValue }>((tie) => ({
   value: fc.oneof(
@@ -42,7 +53,7 @@ const comparisons: fc.Arbitrary<JsonValue> = fc.oneof(
   comparison(["starts_with", "ends_with"], texts),
   comparison(
     ["greater_than", "greater_than_or_equal", "less_than", "less_than_or_equal"],
-    fc.constantFrom(0, 1, 1.5, 2),
+    fc.constantFrom<JsonValue>(0, 1, 1.5, 2, ...exactNumbers),
   ),
   comparison(["in", "not_in"], fc.array(jsonValues, { maxLength: 4 })),
   comparison(["in"], fc.array(scalars, { maxLength: 4 })),

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { RE2JS } from "re2js";
+import { isJsonNumber, type JsonNumber } from "../../../src/model/exact-number.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../../src/model/json.ts";
 
 export function naivelyHolds(conditions: JsonValue, payload: JsonObject): boolean {
@@ -34,13 +35,13 @@ function comparisonHolds(field: string, operator: string, value: JsonValue, payl
     case "ends_with":
       return typeof actual === "string" && actual.endsWith(asText(value));
     case "greater_than":
-      return typeof actual === "number" && actual > Number(value);
+      return isJsonNumber(actual) && isJsonNumber(value) && scaled(actual) > scaled(value);
     case "greater_than_or_equal":
-      return typeof actual === "number" && actual >= Number(value);
+      return isJsonNumber(actual) && isJsonNumber(value) && scaled(actual) >= scaled(value);
     case "less_than":
-      return typeof actual === "number" && actual < Number(value);
+      return isJsonNumber(actual) && isJsonNumber(value) && scaled(actual) < scaled(value);
     case "less_than_or_equal":
-      return typeof actual === "number" && actual <= Number(value);
+      return isJsonNumber(actual) && isJsonNumber(value) && scaled(actual) <= scaled(value);
     case "in":
       return isJsonArray(value) && value.some((choice) => sameJson(choice, actual));
     case "not_in":
@@ -77,8 +78,22 @@ function lookUp(field: string, payload: JsonObject): JsonValue | undefined {
 }
 
 function sameJson(one: JsonValue, other: JsonValue): boolean {
-  // Through JSON, which has no -0 and no prototypes.
-  return isDeepStrictEqual(JSON.parse(JSON.stringify(one)), JSON.parse(JSON.stringify(other)));
+  return isDeepStrictEqual(plain(one), plain(other));
+}
+
+/** With every number as an integer, so that it is compared by value. */
+function plain(value: JsonValue): unknown {
+  if (isJsonNumber(value)) return scaled(value);
+  if (isJsonArray(value)) return value.map(plain);
+  return isJsonObject(value)
+    ? new Map(Object.entries(value).map(([name, member]) => [name, plain(member)]))
+    : value;
+}
+
+/** The number times 10^30; what is generated is then whole. */
+function scaled(number: JsonNumber): bigint {
+  const [whole = "", fraction = ""] = JSON.stringify(number).split(".");
+  return BigInt(whole + fraction) * 10n ** BigInt(30 - fraction.length);
 }
 
 function asText(value: JsonValue | undefined): string {
