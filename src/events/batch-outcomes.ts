@@ -23,8 +23,11 @@ import { isAssigned, type WaitingEvent, type WaitingMove } from "./waiting-event
 
 /** Where the messages of stored events go; see publisher.ts. */
 export interface MessageOutlet {
-  /** Waits until there is room. Resolves with the instance that will publish, or null to leave it to a sweeper. */
-  room(signal: AbortSignal): Promise<string | null>;
+  /**
+   * The instance that will publish a batch stored now; null leaves its messages to the sweeper. Answers at once:
+   * storing never waits for the broker.
+   */
+  publisherInstance(): string | null;
   /** @param acceptedAtMs when the events behind the messages were accepted, for the latency measured at confirmation */
   send(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void;
 }

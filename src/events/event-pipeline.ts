@@ -167,8 +167,7 @@ export class EventPipeline implements EventSink {
         await this.#halveOrRefuse(entries, tooMuchText, signal);
         return;
       }
-      const publisherInstance = await this.#options.outlet.room(signal);
-      signal.throwIfAborted();
+      const publisherInstance = this.#options.outlet.publisherInstance();
       const startedAtMs = this.#options.clock.monotonicMs();
       let stored: StoredBatch | undefined;
       try {

@@ -5,9 +5,8 @@
  *
  *   sent ──confirmed──▶ to be forgotten ──deleted──▶ gone
  *
- * At most `inFlightMax` messages are sent and unconfirmed; whoever stores a batch waits for room first.
- * When the broker is away there is no use in waiting: the batch is stored all the same, its rows are
- * left to a sweeper, and nothing piles up in memory.
+ * Storing never waits for the broker. While `inFlightMax` messages are sent and unconfirmed, or the broker is
+ * down, the rows of a batch are left to the sweeper, so that nothing piles up in memory.
  *
  * A row is deleted only after the confirm. A crash in between, or a deletion lost by the database (it
  * commits without waiting for the disk), sends the message again under the same id.
@@ -78,14 +77,10 @@ export class Publisher implements MessageOutlet {
     return this.#inFlight;
   }
 
-  async room(signal: AbortSignal): Promise<string | null> {
-    const { inFlightMax, transport, instance, clock } = this.#options;
-    while (this.#inFlight >= inFlightMax && !signal.aborted) {
-      if (transport.health().state !== "up") return null;
-      // Normally a confirm ends the wait; the limit is for the broker going away meanwhile.
-      await Promise.race([this.#change(), clock.sleep(brokerCheckMs, signal)]);
-    }
-    return transport.health().state === "up" ? instance : null;
+  publisherInstance(): string | null {
+    const { inFlightMax, transport, instance } = this.#options;
+    const hasRoom = this.#inFlight < inFlightMax;
+    return hasRoom && transport.health().state === "up" ? instance : null;
   }
 
   send(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void {

@@ -65,7 +65,7 @@ async function startPipeline(
     server: new ServerWatch({ database, logger: silentLogger }),
     rules: rules ?? (await matchEverything(fresh.database)),
     outlet: {
-      room: async () => instance,
+      publisherInstance: () => instance,
       send: (messages) => sent.push(...messages),
       ...outlet,
     },
@@ -624,7 +624,7 @@ test("an attempt that is committed after it was looked for is stored once", asyn
 });
 
 test("with the broker away, messages are left to a sweeper", async () => {
-  await using running = await startPipeline(fresh.database, { room: async () => null });
+  await using running = await startPipeline(fresh.database, { publisherInstance: () => null });
 
   await running.pipeline.accept(tick());
 

@@ -97,7 +97,7 @@ async function startPipeline(
     server: new ServerWatch({ database, logger: silentLogger }),
     rules: rules ?? (await matchEverything(own)),
     outlet: {
-      room: async () => instance,
+      publisherInstance: () => instance,
       send: (messages) => sent.push(...messages),
       ...outlet,
     },
