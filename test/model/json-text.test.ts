@@ -1,58 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeJson, jsonDepthMax, numberDigitsMax, parseJson } from "../../src/model/json-text.ts";
-
-const digits = fc.stringMatching(/^[0-9]{1,25}$/);
-/** Every form that RFC 8259 gives numbers. */
-const numberTexts = fc
-  .tuple(
-    fc.constantFrom("", "-"),
-    fc.oneof(fc.constant("0"), fc.stringMatching(/^[1-9][0-9]{0,24}$/)),
-    fc.oneof(
-      fc.constant(""),
-      digits.map((text) => `.${text}`),
-    ),
-    fc.oneof(
-      { weight: 3, arbitrary: fc.constant("") },
-      { weight: 1, arbitrary: fc.stringMatching(/^[eE][+-]?[0-9]{1,2}$/) },
-    ),
-  )
-  .map((parts) => parts.join(""));
+import { jsonTexts, numberTexts } from "../support/json-texts.ts";
 
 const spaces = fc.constantFrom("", " ", "\n  ", "\t");
-/** Texts, among them some that look like numbers that have to be kept. */
-const strings = fc.oneof(
-  fc.string({ unit: "grapheme" }),
-  fc.constantFrom("1.0", ": 1e5", '","12345678901234567890', "-0", "\\", '"'),
-);
-
-/** JSON texts without spaces around their parts, and the same texts with some. */
-const { texts } = fc.letrec<{ texts: string; leaf: string }>((tie) => ({
-  leaf: fc.oneof(
-    numberTexts,
-    strings.map((text) => JSON.stringify(text)),
-    fc.constantFrom("true", "null"),
-  ),
-  texts: fc.oneof(
-    { maxDepth: 4 },
-    tie("leaf"),
-    fc.array(tie("texts"), { maxLength: 5 }).map((elements) => `[${elements.join(",")}]`),
-    fc
-      // Names that begin with a letter keep their order in an object.
-      .uniqueArray(fc.tuple(fc.stringMatching(/^[a-z][a-z0-9 _]{0,8}$/), tie("texts")), {
-        maxLength: 5,
-        selector: ([name]) => name,
-      })
-      .map((members) => `{${members.map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(",")}}`),
-  ),
-}));
-
 describe("parseJson", () => {
   // Goal: what is read and written again is the same text, digit for digit.
   // Method: the text itself is the oracle; it has no spaces, and no names that JavaScript would reorder.
   test("a text comes back as it was", () => {
     fc.assert(
-      fc.property(texts, (text) => {
+      fc.property(jsonTexts, (text) => {
         expect(JSON.stringify(parseJson(text))).toBe(text);
       }),
       { numRuns: 2_000 },
