@@ -51,7 +51,11 @@ const describeSchema: Statement<{ readonly schema: string }, Line> = {
         from relation
         join pg_trigger on tgrelid = relation.oid and not tgisinternal
       union all
-      select 4, 'function ' || proname, 0, number, source
+      select 4, 'view ' || relname, 0, number, definition
+        from relation, unnest(string_to_array(pg_get_viewdef(oid), E'\\n')) with ordinality as line (definition, number)
+       where relkind = 'v'
+      union all
+      select 5, 'function ' || proname, 0, number, source
         from pg_proc, unnest(string_to_array(prosrc, E'\\n')) with ordinality as line (source, number)
        where pronamespace = $1::text::regnamespace
     )

@@ -100,7 +100,7 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
         join incoming on incoming.i = match.e
     ), enforced as (
       insert into enforcement (id, rule, rule_ref, trigger_ref, event, config, payload, condition, conditions)
-      select i, rule, rule_ref, trigger_ref, e, config, p, condition, conditions
+      select i, rule, rule_ref, trigger_ref, e, config, ${copiedPayload("p")}, condition, conditions
         from matched
     ), owed as (
       insert into outbox (message_id, routing_key, event, enforcement, instance)
@@ -148,6 +148,14 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
     storedAt: row.instant("stored_at"),
   }),
 };
+
+/**
+ * What an enforcement keeps of its event's payload: all of it if that fits into the row, else null; then readers
+ * take it from the event, as the view enforcement_with_payload does.
+ */
+export function copiedPayload(payload: string): string {
+  return `case when pg_column_size(${payload}) <= 2000 then ${payload} end`;
+}
 
 /** Whether a batch was not stored because a row has one of its ids: that of an earlier attempt, or another's. */
 export function isIdTaken(error: unknown): boolean {

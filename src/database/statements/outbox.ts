@@ -172,12 +172,17 @@ export const readOwedMessages: Statement<{ readonly messageIds: readonly string[
            event.source, event.source_ref, event.created as event_created,
            enforcement.id as enforcement, enforcement.rule, enforcement.rule_ref,
            enforcement.event as enforcement_event, enforcement.trigger_ref as enforcement_trigger_ref,
-           enforcement.payload as enforcement_payload, enforcement.created as enforcement_created
+           coalesce(enforcement.payload, enforced.payload, case when enforced.id is not null then '{}'::jsonb end)
+             as enforcement_payload,
+           enforcement.created as enforcement_created
       from outbox
       left join event
              on event.id = outbox.event
       left join enforcement
              on enforcement.id = outbox.enforcement
+      left join event as enforced
+             on enforced.id = enforcement.event
+            and enforcement.payload is null
      where outbox.message_id = any ($1::uuid[])
      order by outbox.message_id`,
   values: ({ messageIds }) => [messageIds],
@@ -219,7 +224,8 @@ function decodeOwedMessage(messageId: string, row: Row): OwedMessage {
     };
   }
   const enforcementId = row.idOrNull("enforcement");
-  if (enforcementId === null) return { about: "nothing", messageId };
+  const payload = row.jsonObjectOrNull("enforcement_payload");
+  if (enforcementId === null || payload === null) return { about: "nothing", messageId };
   return {
     about: "enforcement",
     messageId,
@@ -228,7 +234,7 @@ function decodeOwedMessage(messageId: string, row: Row): OwedMessage {
     ruleRef: row.text("rule_ref"),
     eventId: row.id("enforcement_event"),
     triggerRef: row.text("enforcement_trigger_ref"),
-    payload: row.jsonObject("enforcement_payload"),
+    payload,
     created: row.instant("enforcement_created"),
   };
 }

@@ -9,6 +9,7 @@ import { isJsonObject, type JsonValue } from "../../model/json.ts";
 import { parseJson } from "../../model/json-text.ts";
 import type { RuleText } from "../../model/rules/compiled-rule.ts";
 import type { Row, Statement } from "../statement.ts";
+import { copiedPayload } from "./events.ts";
 
 export const readRuleRevision: Statement<void, { readonly revision: Id }> = {
   name: "read_rule_revision",
@@ -221,7 +222,7 @@ export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcement
        order by match.rule
     ), enforced as (
       insert into enforcement (id, rule, rule_ref, trigger_ref, event, config, payload, condition, conditions)
-      select id, rule, rule_ref, trigger_ref, event, config, coalesce(payload, '{}'), condition, conditions
+      select id, rule, rule_ref, trigger_ref, event, config, ${copiedPayload("payload")}, condition, conditions
         from matched
       on conflict (event, rule) do nothing
       returning id
