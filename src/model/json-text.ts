@@ -36,27 +36,34 @@ const suspicious = /(?:[:,[\s]|^)-?(?:\d[\d.]{15}|\d+(?:\.\d*)?[eE]|\d+\.(?:\d*0
  * @throws SyntaxError
  */
 export function parseJson(text: string): JsonValue {
-  if (!maybeSuspicious.test(text) || !suspicious.test(text)) return plainValue(text);
-  return exactValue(text, (source) => jsonNumber(source));
+  if (!isSuspicious(text)) return plainValue(text);
+  try {
+    return exactValue(text, jsonNumber);
+  } catch (error) {
+    // Calling back is recursive, and ends at a few thousand levels. Such a value can only have been
+    // written to the database by hand, and wherever it is used its depth is refused.
+    if (error instanceof RangeError) return plainValue(text);
+    throw error;
+  }
 }
 
-/** A value of any depth, or what is wrong with the text, in a clause for people. */
+/** The value, or what is wrong with the text, in a clause for people. */
 export function decodeJson(text: string): Decoded<JsonValue> {
-  let value: JsonValue;
   try {
-    value =
-      maybeSuspicious.test(text) && suspicious.test(text)
-        ? exactValue(text, boundedNumber)
-        : plainValue(text);
+    const value = plainValue(text);
+    // A text that short cannot be too deep.
+    if (text.length > jsonDepthMax && !isAtMostDeep(value, jsonDepthMax))
+      return invalid(`it is nested more than ${jsonDepthMax} levels deep`);
+    return valid(isSuspicious(text) ? exactValue(text, boundedNumber) : value);
   } catch (error) {
     if (error instanceof SyntaxError) return invalid(`it is not JSON: ${error.message}`);
     if (error instanceof NumberTooLongError) return invalid(error.message);
     throw error;
   }
-  // A text that short cannot be too deep.
-  if (text.length > jsonDepthMax && !isAtMostDeep(value, jsonDepthMax))
-    return invalid(`it is nested more than ${jsonDepthMax} levels deep`);
-  return valid(value);
+}
+
+function isSuspicious(text: string): boolean {
+  return maybeSuspicious.test(text) && suspicious.test(text);
 }
 
 class NumberTooLongError extends Error {

@@ -11,6 +11,8 @@ import type {
   TriggerDefinition,
 } from "../model/definitions.ts";
 import { nearestDouble } from "../model/exact-number.ts";
+import { isAtMostDeep } from "../model/json-equality.ts";
+import { jsonDepthMax } from "../model/json-text.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
 import type { OfferedRuntime } from "../model/offered-runtime.ts";
 
@@ -33,6 +35,8 @@ export function decodeAssignedSensor(row: AssignedSensorRow): Decoded<AssignedSe
   }
   const { config } = columns;
   if (!isJsonObject(config)) return invalid("its config is not a JSON object");
+  if (!isAtMostDeep(config, jsonDepthMax))
+    return invalid(`its config is nested more than ${jsonDepthMax} levels deep`);
   const pollIntervalSeconds = secondsOrNull(columns["poll_interval"]);
   if (pollIntervalSeconds === undefined)
     return invalid("its poll_interval is not a positive number of seconds");
@@ -82,6 +86,8 @@ function ruleOf(value: JsonValue): Decoded<SensorRule> {
   const params = rule["trigger_params"] ?? {};
   const ref = textOr(rule["ref"], "");
   if (!isJsonObject(params)) return invalid(`the trigger_params of its rule ${ref} are not a JSON object`);
+  if (!isAtMostDeep(params, jsonDepthMax))
+    return invalid(`the trigger_params of its rule ${ref} are nested more than ${jsonDepthMax} levels deep`);
   return valid({
     id: textOr(rule["id"], ""),
     ref,

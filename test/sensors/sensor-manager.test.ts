@@ -112,6 +112,12 @@ test("a sensor that cannot be understood or is not supported says so and disturb
   const odd = await bench.add("test.odd", { protocol: "telepathy" });
   const listed = await bench.add("test.listed", { script });
   await query(bench.database, "update sensor set config = '[1]' where id = $1", [listed]);
+  const deep = await bench.add("test.deep", { script });
+  await query(
+    bench.database,
+    "update sensor set config = jsonb_build_object('a', (repeat('[', 2000) || repeat(']', 2000))::jsonb) where id = $1",
+    [deep],
+  );
   const later = await bench.add("test.later", { protocol: "standalone" });
   const builtin = await bench.add("test.timer", { runtimeRef: "core.sensor.builtin" });
   const fine = await bench.add("test.fine", { script });
@@ -120,6 +126,8 @@ test("a sensor that cannot be understood or is not supported says so and disturb
   await bench.rowMatching(fine, { status: "running" });
   await bench.rowMatching(odd, { status: "failed", reason: expect.stringContaining("telepathy") });
   await bench.rowMatching(listed, { status: "failed", reason: "its config is not a JSON object" });
+  const tooDeep = "its config is nested more than 500 levels deep";
+  await bench.rowMatching(deep, { status: "failed", reason: tooDeep });
   await bench.rowMatching(later, {
     status: "failed",
     reason: expect.stringContaining("not supported by this version"),
@@ -132,7 +140,7 @@ test("a sensor that cannot be understood or is not supported says so and disturb
     starting: 0,
     running: 1,
     backoff: 0,
-    failed: 4,
+    failed: 5,
     stopped: 0,
   });
 });

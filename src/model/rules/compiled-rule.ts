@@ -4,6 +4,8 @@ import type { Predicate, PredicateTable } from "../conditions/predicate.ts";
 import { invalid, valid, type Decoded } from "../decoded.ts";
 import type { Id } from "../identifiers.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
+import { isAtMostDeep } from "../json-equality.ts";
+import { jsonDepthMax } from "../json-text.ts";
 import type { EventFacts, RuleMatch } from "../rule-match.ts";
 import type { TextRoom } from "../text-room.ts";
 import { compileTemplates, type Template } from "../templates/template.ts";
@@ -34,6 +36,8 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
   const { id, ref, triggerRef, triggerParams, actionParams } = rule;
   if (!isJsonObject(triggerParams)) return invalid("trigger_params: must be an object");
   if (!isJsonObject(actionParams)) return invalid("action_params: must be an object");
+  if (!isAtMostDeep(triggerParams, jsonDepthMax))
+    return invalid(`trigger_params: are nested more than ${jsonDepthMax} levels deep`);
   const conditions = compileConditions(rule.conditions, predicates);
   const config = compileTemplates(actionParams, "action_params");
   if (conditions.kind === "invalid" && config.kind === "invalid") {

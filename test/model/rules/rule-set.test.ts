@@ -77,12 +77,14 @@ test("an invalid rule is named with its problem and disturbs no other", () => {
     ruleText({ id: "2", actionParams: { text: "{{ event.payloat.x }}" } }),
     ruleText({ id: "3", triggerParams: [] }),
     ruleText({ id: "4" }),
+    ruleText({ id: "5", triggerParams: { a: JSON.parse(`${"[".repeat(5_000)}${"]".repeat(5_000)}`) } }),
   ]);
 
   expect(Object.fromEntries(set.problems)).toEqual({
     "1": 'conditions[0].operator: "equal" is not an operator; did you mean "equals"?',
     "2": expect.stringContaining("action_params.text: "),
     "3": "trigger_params: must be an object",
+    "5": "trigger_params: are nested more than 500 levels deep",
   });
   expect(set.refOf("3")).toBe(ruleText({ id: "3" }).ref);
   expect(matchedIds(set, eventFacts({ payload: { a: 1 } }))).toEqual(["4"]);
