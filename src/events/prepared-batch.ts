@@ -55,7 +55,7 @@ export function matchEvent({ waiting, trigger }: ServedEvent, rules: RuleSet, ro
     triggerRef: event.triggerRef,
     payload: event.payload,
     sourceRef: event.source?.sensorRef ?? null,
-    occurredAt: event.occurredAt?.toISOString() ?? null,
+    occurredAt: event.occurredAt,
     triggerInstanceId: event.triggerInstanceId,
   };
   return { waiting, trigger, matches: rules.match(facts, room) };
@@ -198,7 +198,7 @@ function eventText(
 ): string {
   let text = `{"i":${id},"m":"${messageId(installationId, "event", id)}","s":${source},"p":${payloadJson}`;
   if (event.dedupKey !== null) text += `,"k":${JSON.stringify(event.dedupKey)}`;
-  if (event.occurredAt !== null) text += `,"o":"${event.occurredAt.toISOString()}"`;
+  if (event.occurredAt !== null) text += `,"o":"${event.occurredAt}"`;
   const aimedAt = aimedRule(event.triggerInstanceId);
   if (aimedAt !== undefined) {
     // The name stays although the rule did not match: matched again, the event is still for that rule alone.

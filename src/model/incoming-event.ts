@@ -28,7 +28,8 @@ export interface IncomingEvent {
   /** `rule_<id>` or `rule_<ref>`: matched against that rule alone. */
   readonly triggerInstanceId: string | null;
   readonly dedupKey: string | null;
-  readonly occurredAt: Date | null;
+  /** As `instantText` writes it. */
+  readonly occurredAt: string | null;
   /** Undefined: the event does not move the sensor's checkpoint. */
   readonly checkpoint: JsonValue | undefined;
 }

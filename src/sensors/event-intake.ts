@@ -1,17 +1,25 @@
 /**
  * One sensor's events on their way into the pipeline: in order, many at once, but bounded.
  *
- * `offer` does not wait for an event to be stored; it waits for room. While it waits nobody reads the
+ * `admit` does not wait for an event to be stored; it waits for room. While it waits nobody reads the
  * sensor's pipe, the pipe fills, and the sensor itself waits in its write: so nothing is dropped and
  * nothing piles up here.
  */
-import type { AcceptOutcome, EventSink, IncomingEvent } from "../model/incoming-event.ts";
+import type {
+  AcceptOutcome,
+  AdvanceOutcome,
+  CheckpointMove,
+  EventSink,
+  IncomingEvent,
+} from "../model/incoming-event.ts";
 
 export interface EventIntakeOptions {
   readonly sink: EventSink;
   readonly eventsMax: number;
   readonly bytesMax: number;
-  readonly onOutcome: (outcome: AcceptOutcome, event: IncomingEvent) => void;
+  /** @param text that the event was decoded from */
+  readonly onAccepted: (outcome: AcceptOutcome, event: IncomingEvent, text: string) => void;
+  readonly onAdvanced: (outcome: AdvanceOutcome, move: CheckpointMove, text: string) => void;
 }
 
 export class EventIntake {
@@ -32,10 +40,13 @@ export class EventIntake {
   }
 
   /** Must be called only while there is room. */
-  admit(event: IncomingEvent, bytes: number): void {
-    this.#events += 1;
-    this.#bytes += bytes;
-    void this.#accept(event, bytes);
+  admit(event: IncomingEvent, text: string, bytes: number): void {
+    void this.#accept(event, text, bytes);
+  }
+
+  /** As `admit`, for a checkpoint without an event. */
+  advance(move: CheckpointMove, text: string, bytes: number): void {
+    void this.#advance(move, text, bytes);
   }
 
   /** Resolves when there is room, or once abandoned. */
@@ -54,16 +65,37 @@ export class EventIntake {
     this.#noteChange();
   }
 
-  async #accept(event: IncomingEvent, bytes: number): Promise<void> {
+  async #accept(event: IncomingEvent, text: string, bytes: number): Promise<void> {
+    this.#enter(bytes);
     try {
-      this.#options.onOutcome(await this.#options.sink.accept(event), event);
+      this.#options.onAccepted(await this.#options.sink.accept(event), event, text);
     } catch {
       // The pipeline was stopped first: the sensor resumes from a checkpoint before this event.
     } finally {
-      this.#events -= 1;
-      this.#bytes -= bytes;
-      this.#noteChange();
+      this.#leave(bytes);
     }
+  }
+
+  async #advance(move: CheckpointMove, text: string, bytes: number): Promise<void> {
+    this.#enter(bytes);
+    try {
+      this.#options.onAdvanced(await this.#options.sink.advance(move), move, text);
+    } catch {
+      // As above: the sensor resumes from an earlier checkpoint.
+    } finally {
+      this.#leave(bytes);
+    }
+  }
+
+  #enter(bytes: number): void {
+    this.#events += 1;
+    this.#bytes += bytes;
+  }
+
+  #leave(bytes: number): void {
+    this.#events -= 1;
+    this.#bytes -= bytes;
+    this.#noteChange();
   }
 
   #nextChange(): Promise<void> {

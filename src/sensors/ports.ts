@@ -15,7 +15,7 @@ export interface OfferedRuntimes {
 
 /** Satisfied by telemetry/metrics.ts. */
 export interface SensorMetrics {
-  readonly lineRejected: (sensorRef: string) => void;
+  readonly linesRejected: (sensorRef: string, count: number) => void;
   readonly logLinesLost: (count: number) => void;
   readonly sensorRestarted: (sensorRef: string) => void;
 }

@@ -1,25 +1,32 @@
 /**
  * What becomes of output that is no event: counted, written to the sensor's log with its beginning, and
  * warned of, at most once a minute.
+ *
+ * A sensor that prints nothing but such output prints tens of thousands of lines at once. Of those between
+ * two calls of `flush` the log gets the first few and the number of the others.
  */
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
-import type { Rejection } from "./decode-output.ts";
+import type { Rejection } from "./decoded.ts";
 import type { SensorMetrics } from "./ports.ts";
 import type { SensorLog } from "./sensor-log.ts";
 
 export interface RejectedLinesOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly log: SensorLog;
-  readonly metrics: SensorMetrics;
+  readonly log: Pick<SensorLog, "write">;
+  readonly metrics: Pick<SensorMetrics, "linesRejected">;
 }
 
+const loggedMax = 20;
 const warningIntervalMs = 60_000;
 
 export class RejectedLines {
   readonly #sensorRef: string;
   readonly #options: RejectedLinesOptions;
+  /** Not yet in the log. */
+  #first: Rejection[] = [];
+  #count = 0;
   #unwarned = 0;
   #warnedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -28,18 +35,30 @@ export class RejectedLines {
     this.#options = options;
   }
 
-  note(rejections: readonly Rejection[]): void {
-    const { clock, logger, log, metrics } = this.#options;
-    for (const _rejection of rejections) metrics.lineRejected(this.#sensorRef);
-    log.write(rejections.map(({ reason, excerpt }) => `not an event: ${reason}: ${JSON.stringify(excerpt)}`));
+  /** @param count of lines, where more than one shares the reason */
+  note(rejection: Rejection, count = 1): void {
+    this.#count += count;
+    if (this.#first.length < loggedMax) this.#first.push(rejection);
+  }
 
-    this.#unwarned += rejections.length;
+  /** Counts, logs and warns of what was noted since. */
+  flush(): void {
+    const [example] = this.#first;
+    if (example === undefined) return;
+    const { clock, logger, log, metrics } = this.#options;
+    metrics.linesRejected(this.#sensorRef, this.#count);
+    const entries = this.#first.map(
+      ({ reason, excerpt }) => `not an event: ${reason}: ${JSON.stringify(excerpt)}`,
+    );
+    const others = this.#count - this.#first.length;
+    log.write(others === 0 ? entries : [...entries, `not an event: ${others} more lines`]);
+    this.#unwarned += this.#count;
+    this.#first = [];
+    this.#count = 0;
+
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#warnedAtMs < warningIntervalMs) return;
-    logger.warn(
-      { lines: this.#unwarned, ...rejections[0] },
-      "a sensor's output is no event and was rejected",
-    );
+    logger.warn({ lines: this.#unwarned, ...example }, "a sensor's output is no event and was rejected");
     this.#unwarned = 0;
     this.#warnedAtMs = nowMs;
   }

@@ -34,17 +34,15 @@ import type { Clock } from "../time/clock.ts";
 import { sleepUntil } from "../time/sleep-until.ts";
 import type { AssignedSensor } from "./assigned-sensor.ts";
 import { CommittedCheckpoint } from "./committed-checkpoint.ts";
-import type { DecodedEvent } from "./decode-output.ts";
-import { EventIntake } from "./event-intake.ts";
 import type { SensorLimits } from "./limits.ts";
 import type { SensorAlert, SensorMetrics } from "./ports.ts";
 import { ProcessNotes, type StatusListener } from "./process-notes.ts";
 import type { ProcessRecorder } from "./process-recorder.ts";
 import type { Protocol, RunContext } from "./protocols/protocol.ts";
 import { protocolOf } from "./protocols/protocol-of.ts";
-import { RejectedLines } from "./rejected-lines.ts";
 import { launchSensor, type Launch, type LauncherOptions } from "./sensor-launcher.ts";
 import { SensorLog } from "./sensor-log.ts";
+import { SensorOutput } from "./sensor-output.ts";
 
 export interface InstanceOptions extends Omit<LauncherOptions, "graceMs"> {
   readonly database: Database;
@@ -75,10 +73,9 @@ export class SensorInstance {
   readonly #source: EventSource;
   readonly #marker: string;
   readonly #protocol: Protocol;
-  readonly #intake: EventIntake;
   readonly #log: SensorLog;
   readonly #notes: ProcessNotes;
-  readonly #rejected: RejectedLines;
+  readonly #output: SensorOutput;
   readonly #checkpoint: CommittedCheckpoint;
   readonly #stopping = new AbortController();
   readonly #abandoned = new AbortController();
@@ -113,9 +110,13 @@ export class SensorInstance {
     });
     this.#log = log;
     this.#notes = new ProcessNotes(this.#source, assignment.term.instance, { ...options, logger, log });
-    this.#rejected = new RejectedLines(definition.ref, { clock, logger, log, metrics });
     this.#checkpoint = new CommittedCheckpoint(definition.id, { ...options, logger });
-    this.#intake = this.#openIntake();
+    this.#output = new SensorOutput(this.#source, {
+      ...options,
+      logger,
+      log,
+      onCheckpoint: (value) => this.#checkpoint.note(value),
+    });
     // Every run and wait listens and stops listening again; that is no leak.
     setMaxListeners(0, this.#stopping.signal, this.#abandoned.signal);
   }
@@ -148,7 +149,7 @@ export class SensorInstance {
   /** Never rejects for anything the sensor does. */
   async run(): Promise<void> {
     await this.#supervise();
-    await this.#intake.settled();
+    await this.#output.settled();
     await killMarked(this.#marker);
     await this.#log.flushed();
     this.#abandoned.abort();
@@ -195,8 +196,7 @@ export class SensorInstance {
       stopping: this.#stopping.signal,
       abandoned: this.#abandoned.signal,
       launch: () => this.#launch(),
-      submit: (event, bytes) => this.#submit(event, bytes),
-      reject: (rejections) => this.#rejected.note(rejections),
+      output: this.#output,
       logStderr: (lines) => this.#notes.noteStderr(lines),
     };
   }
@@ -205,7 +205,7 @@ export class SensorInstance {
     const { limits } = this.#options;
     const { sensor, runtime } = this.#assignment;
     const { signal } = this.#stopping;
-    await this.#intake.settled();
+    await this.#output.settled();
     const checkpoint = await this.#checkpoint.newest(signal);
     if (signal.aborted) return { kind: "unstarted", reason: "it was stopped first" };
 
@@ -226,43 +226,6 @@ export class SensorInstance {
     return launch;
   }
 
-  #openIntake(): EventIntake {
-    const { sink, limits, onFenced } = this.#options;
-    return new EventIntake({
-      sink,
-      eventsMax: limits.eventsInFlightMax,
-      bytesMax: limits.bytesInFlightMax,
-      onOutcome: (outcome, event) => {
-        switch (outcome.kind) {
-          case "stored":
-            if (event.checkpoint !== undefined) this.#checkpoint.note(event.checkpoint);
-            break;
-          case "refused":
-            this.#rejected.note([{ reason: outcome.reason, excerpt: event.triggerRef }]);
-            break;
-          case "fenced":
-            onFenced();
-            break;
-          case "duplicate":
-            break;
-        }
-      },
-    });
-  }
-
-  #submit(event: DecodedEvent, bytes: number): Promise<boolean> | boolean {
-    if (!this.#intake.hasRoom) return this.#submitLater(event, bytes);
-    this.#intake.admit({ ...event, source: this.#source }, bytes);
-    return true;
-  }
-
-  async #submitLater(event: DecodedEvent, bytes: number): Promise<boolean> {
-    await this.#intake.room();
-    if (this.#abandoned.signal.aborted) return false;
-    this.#intake.admit({ ...event, source: this.#source }, bytes);
-    return true;
-  }
-
   async #waitUntil(targetMs: number): Promise<void> {
     const interrupt = AbortSignal.any([this.#stopping.signal, this.#retry.signal]);
     await sleepUntil(targetMs, this.#options.clock, interrupt);
@@ -274,6 +237,6 @@ export class SensorInstance {
     const { clock, limits } = this.#options;
     await clock.sleep(limits.graceMs + limits.settleMs, this.#abandoned.signal);
     this.#abandoned.abort();
-    this.#intake.abandon();
+    this.#output.abandon();
   }
 }

@@ -29,8 +29,8 @@ export interface Metrics {
   readonly messagesSwept: (count: number) => void;
   readonly eventCommittedAfter: (seconds: number) => void;
   readonly eventConfirmedAfter: (seconds: number) => void;
-  /** A line of a sensor's output was no event. */
-  readonly lineRejected: (sensorRef: string) => void;
+  /** Lines of a sensor's output were no events. */
+  readonly linesRejected: (sensorRef: string, count: number) => void;
   readonly logLinesLost: (count: number) => void;
   readonly sensorRestarted: (sensorRef: string) => void;
   readonly leasesLost: (count: number) => void;
@@ -126,7 +126,7 @@ export function createMetrics({ version, withProcess }: { version: string; withP
       "Time from accepting an event to the confirmation of its last message",
       latencyBuckets,
     ),
-    lineRejected: (sensorRef) => linesRejected(sensorRef, 1),
+    linesRejected,
     logLinesLost: counter("log_lines_lost_total", "Lines of sensors' logs that could not be written"),
     sensorRestarted: (sensorRef) => restarts(sensorRef, 1),
     leasesLost: counter(

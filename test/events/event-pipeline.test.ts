@@ -129,7 +129,7 @@ test("an event is stored with its enforcement, its owed messages, its checkpoint
   await using running = await startPipeline(fresh.database);
 
   const outcome = await running.pipeline.accept(
-    tick({ checkpoint: { offset: 7 }, occurredAt: new Date("2026-01-02T03:04:05Z"), dedupKey: "k" }),
+    tick({ checkpoint: { offset: 7 }, occurredAt: "2026-01-02T03:04:05.123456Z", dedupKey: "k" }),
   );
 
   expect(outcome.kind).toBe("stored");
@@ -139,7 +139,7 @@ test("an event is stored with its enforcement, its owed messages, its checkpoint
     payload: { n: 1 },
     source_ref: "demo.sensor",
     dedup_key: "k",
-    occurred_at: new Date("2026-01-02T03:04:05Z"),
+    occurred_at: new Date("2026-01-02T03:04:05.123Z"),
     config: { trigger: { ref: "demo.tick" }, sensor: { ref: "demo.sensor", config: { path: "/x" } } },
   });
   expect(

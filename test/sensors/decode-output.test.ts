@@ -1,21 +1,49 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import type { Decoded } from "../../src/sensors/decoded.ts";
 import { decodeLine, decodePoll } from "../../src/sensors/decode-output.ts";
 
 const served = { main: "door.opened", all: new Set(["door.opened", "door.closed"]) };
 
+function decode(value: unknown): Decoded {
+  return decodeLine(typeof value === "string" ? value : JSON.stringify(value), served);
+}
+
 function eventOf(value: unknown) {
-  const decoded = decodeLine(typeof value === "string" ? value : JSON.stringify(value), served);
+  const decoded = decode(value);
   if (decoded.kind !== "event") throw new Error(JSON.stringify(decoded));
   return decoded.event;
 }
 
+function remarksOf(value: unknown): readonly string[] {
+  const decoded = decode(value);
+  return decoded.kind === "event" ? decoded.remarks.map(({ topic }) => topic) : [];
+}
+
 function reasonOf(value: unknown): string {
-  const decoded = decodeLine(typeof value === "string" ? value : JSON.stringify(value), served);
+  const decoded = decode(value);
   return decoded.kind === "rejected" ? decoded.rejection.reason : `it is ${decoded.kind}`;
 }
 
-test("an envelope carries everything about its event; what else it carries is ignored", () => {
+/** What a run printed, each piece in short: an event's payload, a checkpoint or a reason. */
+function polled(output: string | Buffer): readonly unknown[] {
+  return decodePoll(Buffer.from(output), served).map(([decoded]) => {
+    switch (decoded.kind) {
+      case "event": {
+        const { payload, checkpoint } = decoded.event;
+        return checkpoint === undefined ? payload : { payload, checkpoint };
+      }
+      case "checkpoint":
+        return { moves: decoded.checkpoint };
+      case "rejected":
+        return decoded.rejection.reason;
+      case "nothing":
+        return "nothing";
+    }
+  });
+}
+
+test("an envelope carries everything about its event", () => {
   const event = eventOf({
     trigger_ref: "door.closed",
     payload: { by: "wind" },
@@ -23,7 +51,6 @@ test("an envelope carries everything about its event; what else it carries is ig
     dedup_key: "k",
     occurred_at: "2026-01-31T12:00:00+01:00",
     checkpoint: { line: 3 },
-    source: "some SDK says this",
   });
 
   expect(event).toEqual({
@@ -31,12 +58,12 @@ test("an envelope carries everything about its event; what else it carries is ig
     payload: { by: "wind" },
     triggerInstanceId: "rule_7",
     dedupKey: "k",
-    occurredAt: new Date("2026-01-31T11:00:00Z"),
+    occurredAt: "2026-01-31T11:00:00.000Z",
     checkpoint: { line: 3 },
   });
 });
 
-test("without an envelope the line is the payload, beside trigger_ref and trigger_instance_id", () => {
+test("an object with any other key is the payload, but for trigger_ref and trigger_instance_id", () => {
   const event = eventOf({
     trigger_ref: "door.closed",
     trigger_instance_id: "rule_x",
@@ -54,10 +81,65 @@ test("without an envelope the line is the payload, beside trigger_ref and trigge
   });
 });
 
-test("a payload that is no object is wrapped in an envelope, and is a field like others elsewhere", () => {
+test("objects of other programs keep every key, whatever lies under payload", () => {
+  for (const value of [
+    { id: "1", type: "PushEvent", repo: { name: "acme/site" }, payload: { ref: "refs/heads/main" } },
+    { tst: "2026-01-31T12:00:00.1+0000", topic: "home/kitchen", qos: 0, payload: { celsius: 31 } },
+    { topic: "lamp", payload: "ON" },
+    { schema: "x", payload: { a: 1 }, event: { replayId: 5 } },
+    { payload: { a: 1 }, checkpoint: 5, source: "some SDK says this" },
+    { payload: { a: 1 }, dedup_key: "", occurred_at: 17, offset: 1 },
+    { checkpoint: 5, "": null },
+  ]) {
+    expect(eventOf(value)).toMatchObject({ payload: value, dedupKey: null, occurredAt: null });
+    expect(remarksOf(value)).toEqual(["envelope"]);
+  }
+});
+
+test("an object that nobody could take for an envelope is no matter for a remark", () => {
+  for (const value of [
+    {},
+    { by: "wind" },
+    { trigger_ref: "door.closed", by: "wind" },
+    { payload: {} },
+    { payload: 5, checkpoint: 1 },
+    { trigger_ref: "door.closed" },
+    { checkpoint: 5 },
+    { payload: { payload: 1, of: "another program" } },
+  ]) {
+    expect(remarksOf(value)).toEqual([]);
+  }
+});
+
+test("an envelope's payload that is no object is wrapped", () => {
   expect(eventOf({ payload: 5 }).payload).toEqual({ value: 5 });
   expect(eventOf({ payload: null, checkpoint: 1 }).payload).toEqual({ value: null });
-  expect(eventOf({ topic: "lamp", payload: "ON" }).payload).toEqual({ topic: "lamp", payload: "ON" });
+  expect(eventOf({ payload: [1], trigger_ref: "door.closed" }).payload).toEqual({ value: [1] });
+});
+
+test("an envelope without a payload is an event with an empty one", () => {
+  for (const value of [
+    { dedup_key: "x", checkpoint: 6 },
+    { occurred_at: "2026-01-31T12:00:00Z" },
+    { trigger_ref: "door.closed", checkpoint: 6 },
+    { trigger_instance_id: "rule_7" },
+    { trigger_ref: "door.closed" },
+    { trigger_ref: null },
+    {},
+  ]) {
+    expect([value, eventOf(value).payload]).toEqual([value, {}]);
+  }
+  expect(eventOf({ dedup_key: "x", checkpoint: 6 })).toMatchObject({ dedupKey: "x", checkpoint: 6 });
+  expect(remarksOf({ dedup_key: "x", checkpoint: 6 })).toEqual(["payload"]);
+});
+
+test("an envelope with nothing but a checkpoint moves it and is no event", () => {
+  const absent = { trigger_ref: null, trigger_instance_id: null, dedup_key: null, occurred_at: null };
+
+  expect(decode({ checkpoint: 5 })).toEqual({ kind: "checkpoint", checkpoint: 5 });
+  expect(decode({ checkpoint: false })).toEqual({ kind: "checkpoint", checkpoint: false });
+  expect(decode({ ...absent, checkpoint: { at: 1 } })).toEqual({ kind: "checkpoint", checkpoint: { at: 1 } });
+  expect(decode({ checkpoint: null })).toEqual({ kind: "nothing" });
 });
 
 test("a checkpoint of null leaves the checkpoint where it is", () => {
@@ -65,8 +147,38 @@ test("a checkpoint of null leaves the checkpoint where it is", () => {
   expect(eventOf({ payload: {}, checkpoint: 0 }).checkpoint).toBe(0);
 });
 
+test("an envelope in an envelope is stored as it is, with a remark", () => {
+  const inner = { payload: { n: 1 }, checkpoint: 5 };
+
+  expect(eventOf({ payload: inner })).toMatchObject({ payload: inner, checkpoint: undefined });
+  expect(remarksOf({ payload: inner })).toEqual(["payload"]);
+});
+
+test("a dedup_key is text that an index can hold", () => {
+  expect(reasonOf({ payload: {}, dedup_key: "" })).toMatch(/^dedup_key is empty/);
+  expect(reasonOf({ dedup_key: "" })).toMatch(/^dedup_key is empty/);
+  expect(reasonOf({ payload: {}, dedup_key: 5 })).toBe("dedup_key is not text");
+  expect(reasonOf({ payload: {}, dedup_key: ["a"] })).toBe("dedup_key is not text");
+  expect(reasonOf({ payload: {}, dedup_key: "x".repeat(2_001) })).toMatch(/has 2001 bytes and may have 2000/);
+  expect(reasonOf({ payload: {}, dedup_key: "ü".repeat(1_001) })).toMatch(/has 2002 bytes/);
+  for (const key of ["x", "x".repeat(2_000), "ü".repeat(1_000), "😀".repeat(500), " "]) {
+    expect(eventOf({ payload: {}, dedup_key: key }).dedupKey).toBe(key);
+  }
+  expect(eventOf({ payload: {}, dedup_key: null }).dedupKey).toBeNull();
+});
+
+test("an occurred_at that is no time costs nothing but itself", () => {
+  for (const time of [1_769_860_800, "1769860800", "yesterday", "2026-02-30T12:00:00Z", "", true, {}, [1]]) {
+    const value = { payload: { n: 1 }, occurred_at: time, checkpoint: 4 };
+    expect(eventOf(value)).toMatchObject({ payload: { n: 1 }, occurredAt: null, checkpoint: 4 });
+    expect(remarksOf(value)).toEqual(["occurred_at"]);
+  }
+  expect(remarksOf({ payload: {}, occurred_at: null })).toEqual([]);
+  expect(remarksOf({ payload: {}, occurred_at: "2026-06-30T23:59:60Z" })).toEqual([]);
+});
+
 test("what is no event is rejected with its reason", () => {
-  expect(reasonOf('{"half": ')).toBe("the line is not JSON");
+  expect(reasonOf('{"half": ')).toMatch(/^it is not JSON: /);
   expect(reasonOf("[1]")).toBe("the line is not a JSON object");
   expect(reasonOf("5")).toBe("the line is not a JSON object");
   expect(reasonOf({ trigger_ref: "other.one", payload: {} })).toBe(
@@ -74,15 +186,25 @@ test("what is no event is rejected with its reason", () => {
   );
   expect(reasonOf({ trigger_ref: 5 })).toBe("trigger_ref is not text");
   expect(reasonOf({ trigger_instance_id: 5 })).toBe("trigger_instance_id is not text");
-  expect(reasonOf({ payload: {}, dedup_key: 5 })).toBe("dedup_key is not text");
-  expect(reasonOf({ payload: {}, occurred_at: "yesterday" })).toMatch(/^occurred_at is not a time/);
-  expect(reasonOf({ payload: {}, occurred_at: "2026-02-99T12:00:00Z" })).toMatch(
-    /^occurred_at is not a time/,
-  );
   expect(reasonOf("  ")).toBe("it is nothing");
   expect(decodeLine({ kind: "too-long", bytes: 2_000_000, excerpt: "xx" }, served)).toEqual({
     kind: "rejected",
     rejection: { reason: "the line of 2000000 bytes is too long", excerpt: "xx" },
+    checkpoint: undefined,
+  });
+});
+
+test("a rejected envelope keeps its checkpoint, a rejected payload has none", () => {
+  for (const value of [
+    { trigger_ref: "other.one", checkpoint: 7 },
+    { trigger_ref: 5, payload: {}, checkpoint: 7 },
+    { payload: {}, dedup_key: "", checkpoint: 7 },
+  ]) {
+    expect(decode(value)).toMatchObject({ kind: "rejected", checkpoint: 7 });
+  }
+  expect(decode({ trigger_ref: "other.one", n: 1, checkpoint: 7 })).toMatchObject({
+    kind: "rejected",
+    checkpoint: undefined,
   });
 });
 
@@ -94,53 +216,100 @@ test("any object as the payload of an envelope arrives unchanged", () => {
   );
 });
 
-test("decoding is total: any text and any JSON is an event, a rejection with a short excerpt, or nothing", () => {
+test("no key of any object is lost: it is the envelope's, addresses the event, or is in the payload", () => {
+  const name = fc.constantFrom(
+    "payload",
+    "checkpoint",
+    "dedup_key",
+    "occurred_at",
+    "type",
+    "__proto__",
+    "events",
+  );
+  const arbitrary = fc.dictionary(fc.oneof(name, fc.string()), fc.jsonValue());
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
-      const decoded = decodeLine(text, served);
-      const polled = decodePoll(Buffer.from(text), served);
+    fc.property(arbitrary, (object) => {
+      const text = JSON.stringify(object);
+      fc.pre(
+        Object.keys(object).some(
+          (key) => !["payload", "checkpoint", "dedup_key", "occurred_at"].includes(key),
+        ),
+      );
+      fc.pre(!("trigger_ref" in object) && !("trigger_instance_id" in object));
 
-      expect(["event", "rejected", "nothing"]).toContain(decoded.kind);
-      if (decoded.kind === "rejected") expect(decoded.rejection.excerpt.length).toBeLessThanOrEqual(200);
-      for (const event of polled.events) expect(served.all.has(event.triggerRef)).toBe(true);
+      expect(JSON.stringify(eventOf(text).payload)).toBe(JSON.stringify(JSON.parse(text)));
     }),
   );
 });
 
-test("a poll's events may be payloads or envelopes, and its checkpoint goes with the last of them", () => {
-  const output = {
-    events: [
-      { n: 1 },
-      { trigger_ref: "door.closed", payload: { n: 2 } },
-      "three",
-      { trigger_ref: "other.one" },
-    ],
-    checkpoint: "here",
-  };
-
-  const { events, rejections } = decodePoll(Buffer.from(JSON.stringify(output, null, 2)), served);
-
-  expect(events.map((event) => event.payload)).toEqual([{ n: 1 }, { n: 2 }, { value: "three" }]);
-  expect(events.map((event) => event.checkpoint)).toEqual([undefined, undefined, "here"]);
-  expect(rejections.length).toBe(1);
+test("decoding is total: any text and any JSON is an event, a rejection with a short excerpt, or nothing", () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+      for (const decoded of [decode(text), ...decodePoll(Buffer.from(text), served).map(([each]) => each)]) {
+        expect(["event", "checkpoint", "rejected", "nothing"]).toContain(decoded.kind);
+        if (decoded.kind === "rejected") expect(decoded.rejection.excerpt.length).toBeLessThanOrEqual(200);
+        if (decoded.kind === "event") expect(served.all.has(decoded.event.triggerRef)).toBe(true);
+      }
+    }),
+  );
 });
 
-test("a poll that has nothing to say says nothing", () => {
-  for (const output of ["", "\n\n", '{"events": []}']) {
-    expect(decodePoll(Buffer.from(output), served)).toEqual({ events: [], rejections: [] });
+test("a poll's events may be payloads or envelopes, and its checkpoint comes after all of them", () => {
+  const events = [{ n: 1 }, { trigger_ref: "door.closed", payload: { n: 2 }, checkpoint: 2 }, "three", null];
+
+  expect(polled(JSON.stringify({ events, checkpoint: "here" }, null, 2))).toEqual([
+    { n: 1 },
+    { payload: { n: 2 }, checkpoint: 2 },
+    { value: "three" },
+    { payload: { value: null }, checkpoint: "here" },
+  ]);
+  expect(polled('{"events": [{"payload": {}, "checkpoint": 1}], "checkpoint": 2}')).toEqual([
+    { payload: {}, checkpoint: 2 },
+  ]);
+  expect(
+    polled('{"checkpoint": 2, "events": [{"n": 1}, {"trigger_ref": "other.one", "checkpoint": 1}]}'),
+  ).toEqual([{ n: 1 }, "the sensor does not serve the trigger other.one", { moves: 2 }]);
+});
+
+test("a poll without events moves its checkpoint", () => {
+  expect(polled('{"events": [], "checkpoint": 5}')).toEqual([{ moves: 5 }]);
+  expect(polled('{"events": null, "checkpoint": 5}')).toEqual([{ moves: 5 }]);
+  expect(polled('{"checkpoint": 5}')).toEqual([{ moves: 5 }]);
+  expect(polled('{"events": [{"checkpoint": 4}], "checkpoint": 5}')).toEqual([{ moves: 4 }, { moves: 5 }]);
+});
+
+test("an object with events beside other keys is an event itself", () => {
+  for (const value of [
+    { events: [{ n: 1 }], next: "page 2" },
+    { events: [], total: 0, checkpoint: 5 },
+    { events: "none", checkpoint: 5 },
+    { events: { n: 1 } },
+  ]) {
+    expect(polled(JSON.stringify(value))).toEqual([value]);
   }
 });
 
-test("a poll's lines are decoded one by one; one that is no event does not spoil the others", () => {
-  const { events, rejections } = decodePoll(Buffer.from('{"n": 1}\noops\n{"events": [{"n": 2}]}\n'), served);
+test("a poll may print an array", () => {
+  expect(polled('[{"id":1},{"payload":{"id":2},"checkpoint":2}]')).toEqual([
+    { id: 1 },
+    { payload: { id: 2 }, checkpoint: 2 },
+  ]);
+  expect(polled(JSON.stringify([{ id: 1 }, 2], null, 2))).toEqual([{ id: 1 }, { value: 2 }]);
+  expect(polled("[]")).toEqual([]);
+});
 
-  expect(events.map((event) => event.payload)).toEqual([{ n: 1 }, { n: 2 }]);
-  expect(rejections).toEqual([{ reason: "the line is not JSON", excerpt: "oops" }]);
+test("a poll that has nothing to say says nothing", () => {
+  for (const output of ["", "\n\n", '{"events": []}', '{"events": null}']) expect(polled(output)).toEqual([]);
+});
+
+test("a poll's lines are decoded one by one; one that is no event does not spoil the others", () => {
+  expect(polled('{"n": 1}\noops\n{"events": [{"n": 2}]}\n')).toEqual([
+    { n: 1 },
+    expect.stringMatching(/^it is not JSON: /),
+    { n: 2 },
+  ]);
 });
 
 test("a poll's output that is not UTF-8 is rejected as a whole", () => {
-  const { events, rejections } = decodePoll(Buffer.from([0x7b, 0xff, 0x7d]), served);
-
-  expect(events).toEqual([]);
-  expect(rejections[0]?.reason).toBe("the output is not UTF-8");
+  expect(polled(Buffer.from([0x7b, 0xff, 0x7d]))).toEqual(["the output is not UTF-8"]);
 });

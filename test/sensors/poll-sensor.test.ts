@@ -30,7 +30,7 @@ test("a run that succeeds makes events of what it printed, in both forms", async
     bench.events.filter((event) => event.source?.sensorRef === ref).map((event) => event.payload);
   expect(payloadsOf("test.batch")).toEqual([{ n: 1 }, { value: 2 }]);
   expect(payloadsOf("test.lines")).toEqual([{ n: 3 }, { n: 4 }]);
-  expect(bench.counts.lineRejected).toBe(1);
+  expect(bench.counts.linesRejected).toBe(1);
 });
 
 test("a run that fails makes no events and is a failure", async () => {

@@ -76,7 +76,7 @@ export async function sensorBench(options: BenchOptions = {}) {
   const alerts: SensorAlert[] = [];
   const stopped: Id[] = [];
   const statuses: string[] = [];
-  const counts = { lineRejected: 0, logLinesLost: 0, sensorRestarted: 0 };
+  const counts = { linesRejected: 0, logLinesLost: 0, sensorRestarted: 0 };
   const runtimes = new Map(
     [
       runtime("core.sensor.shell", "shell", "/bin/sh"),
@@ -120,7 +120,7 @@ export async function sensorBench(options: BenchOptions = {}) {
       ...options.limits,
     },
     metrics: {
-      lineRejected: () => (counts.lineRejected += 1),
+      linesRejected: (_ref, count) => (counts.linesRejected += count),
       logLinesLost: (lost) => (counts.logLinesLost += lost),
       sensorRestarted: () => (counts.sensorRestarted += 1),
     },

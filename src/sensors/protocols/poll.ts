@@ -39,7 +39,7 @@ export function pollProtocol(schedule: PollSchedule, timeoutMs: number): Protoco
 }
 
 async function runOnce(context: RunContext, timeoutMs: number): Promise<Exit> {
-  const { clock, launch, limits, served, stopping, submit, reject } = context;
+  const { clock, launch, limits, served, stopping, output } = context;
   const started = await launch();
   if (started.kind === "unstarted") return started;
 
@@ -61,7 +61,7 @@ async function runOnce(context: RunContext, timeoutMs: number): Promise<Exit> {
 
   const bytesMax = limits.pollOutputBytesMax;
   const stderrRead = readStderr(child, context);
-  const output = await outputOf(child, bytesMax, () => cutShort({ kind: "overflowed", bytesMax }));
+  const printed = await outputOf(child, bytesMax, () => cutShort({ kind: "overflowed", bytesMax }));
   const exit = await child.exit;
   timer.abort();
   await child.closed;
@@ -70,12 +70,10 @@ async function runOnce(context: RunContext, timeoutMs: number): Promise<Exit> {
   if (cut !== undefined) return cut;
   if (exit.kind !== "exited" || exit.code !== 0) return exit;
 
-  const { events, rejections } = decodePoll(output, served);
-  if (rejections.length > 0) reject(rejections);
-  const bytesEach = Math.ceil(output.length / Math.max(events.length, 1));
-  for (const event of events) {
-    if (!(await submit(event, bytesEach))) break;
+  for (const [decoded, text] of decodePoll(printed, served)) {
+    if (!(await output.take(decoded, text, text.length))) break;
   }
+  output.flush();
   return exit;
 }
 

@@ -4,9 +4,10 @@
  */
 import type { EndedRun } from "../../model/restart-policy.ts";
 import type { Clock } from "../../time/clock.ts";
-import type { DecodedEvent, Rejection, ServedTriggers } from "../decode-output.ts";
+import type { ServedTriggers } from "../decoded.ts";
 import type { SensorLimits } from "../limits.ts";
 import type { Launch } from "../sensor-launcher.ts";
+import type { SensorOutput } from "../sensor-output.ts";
 import type { Line } from "../../processes/lines.ts";
 
 export interface RunContext {
@@ -22,9 +23,7 @@ export interface RunContext {
    * checkpoint.
    */
   readonly launch: () => Promise<Launch>;
-  /** Resolves once the event is in the pipeline; false: abandoned before there was room. */
-  readonly submit: (event: DecodedEvent, bytes: number) => Promise<boolean> | boolean;
-  readonly reject: (rejections: readonly Rejection[]) => void;
+  readonly output: Pick<SensorOutput, "take" | "flush">;
   readonly logStderr: (lines: readonly Line[]) => void;
 }
 

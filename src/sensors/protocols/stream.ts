@@ -8,7 +8,7 @@ import { settlesWithin } from "../../concurrency/settles-within.ts";
 import type { EndedRun, Exit } from "../../model/restart-policy.ts";
 import type { Child } from "../../processes/child.ts";
 import { linesOf } from "../../processes/lines.ts";
-import { decodeLine, type Rejection } from "../decode-output.ts";
+import { decodeLine } from "../decode-output.ts";
 import { readStderr } from "./read-stderr.ts";
 import type { Protocol, RunContext } from "./protocol.ts";
 
@@ -44,20 +44,16 @@ export const streamProtocol: Protocol = {
 };
 
 async function readEvents(child: Child, context: RunContext): Promise<void> {
-  const { limits, served, submit, reject } = context;
+  const { limits, served, output } = context;
   for await (const lines of linesOf(child.stdout, limits.lineBytesMax)) {
-    const rejections: Rejection[] = [];
     for (const line of lines) {
-      const decoded = decodeLine(line, served);
-      if (decoded.kind === "rejected") rejections.push(decoded.rejection);
-      if (decoded.kind !== "event") continue;
+      const text = typeof line === "string" ? line : line.excerpt;
       // Characters for bytes: near enough for a bound, and free.
-      const submitted = submit(decoded.event, typeof line === "string" ? line.length : line.bytes);
-      // Not awaited when it need not be: a tick per event is what most of them would cost.
-      const isSubmitted = typeof submitted === "boolean" ? submitted : await submitted;
-      if (!isSubmitted) return;
+      const taken = output.take(decodeLine(line, served), text, text.length);
+      const isTaken = typeof taken === "boolean" ? taken : await taken;
+      if (!isTaken) return;
     }
-    if (rejections.length > 0) reject(rejections);
+    output.flush();
   }
 }
 

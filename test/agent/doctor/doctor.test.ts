@@ -285,7 +285,7 @@ test(
 // What a sensor prints leaves no row when none of it is an event; only the agent that ran it knows.
 test("a sensor none of whose output is an event is named, by what the agent counted", async () => {
   const metrics = createMetrics({ version: "1.2.3", withProcess: false });
-  for (const ref of ["my.garbled", "my.garbled", 'my."odd"', "my.chatty"]) metrics.lineRejected(ref);
+  for (const ref of ["my.garbled", "my.garbled", 'my."odd"', "my.chatty"]) metrics.linesRejected(ref, 1);
   metrics.sensorEvents("my.chatty", 1);
   await using agent = await startApi({
     host: "127.0.0.1",
