@@ -12,8 +12,7 @@ install_packages() {
     exit 1
   fi
   echo "installing $what: apt-get install $*" >&2
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" > /dev/null
+  scripts/services/install-packages.sh "$@"
 }
 
 if ! command -v npm > /dev/null; then install_packages "npm" nodejs npm; fi

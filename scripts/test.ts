@@ -31,7 +31,10 @@ const outcomes: StageOutcome[] = [];
 let counts: TestCounts = { passed: 0, failed: 0, skipped: 0 };
 {
   await using scope = new AsyncDisposableStack();
-  await providePrograms();
+  await providePrograms({
+    isWhole: options.only === undefined,
+    hasContainers: !options["no-containers"],
+  });
   const services = await provideServices(scope);
   if (options.only === undefined) outcomes.push(...(await runChecks({ signal })));
   if (options.only === undefined && !options["no-containers"] && !signal.aborted) {

@@ -10,6 +10,8 @@ export interface Stage {
   readonly env: Readonly<Record<string, string>>;
   /** Stops the program: SIGTERM, and SIGKILL when it has not gone after `graceMs`. */
   readonly signal: AbortSignal;
+  /** Where the stage's beginning and end are told. */
+  readonly output?: Pick<NodeJS.WriteStream, "write">;
 }
 
 export interface StageOutcome {
@@ -21,13 +23,20 @@ export interface StageOutcome {
 const graceMs = 30_000;
 
 /** Never rejects: a program that cannot be started has failed. */
-export async function runStage({ name, file, args, env, signal }: Stage): Promise<StageOutcome> {
-  process.stdout.write(`\n── ${name}\n`);
+export async function runStage({
+  name,
+  file,
+  args,
+  env,
+  signal,
+  output = process.stdout,
+}: Stage): Promise<StageOutcome> {
+  output.write(`\n── ${name}\n`);
   const startedAtMs = performance.now();
   const ending = await endingOf(file, args, env, signal);
   const durationMs = performance.now() - startedAtMs;
 
-  process.stdout.write(`── ${name}: ${ending ?? "passed"} (${(durationMs / 1_000).toFixed(1)} s)\n`);
+  output.write(`── ${name}: ${ending ?? "passed"} (${(durationMs / 1_000).toFixed(1)} s)\n`);
   return { name, passed: ending === undefined, durationMs };
 }
 

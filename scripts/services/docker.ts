@@ -13,7 +13,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { settlesWithin } from "../../src/concurrency/settles-within.ts";
-import { requireInstalled } from "./debian-packages.ts";
+import { requireInstalled, type Requirement } from "./debian-packages.ts";
+import { type DockerClient, findComposeCommand, findDockerClient } from "./docker-client.ts";
 import { hasEnded } from "./has-ended.ts";
 
 const startLimitMs = 60_000;
@@ -22,6 +23,7 @@ const stopLimitMs = 30_000;
 export interface DockerEngine extends AsyncDisposable {
   /** What DOCKER_HOST must be for clients to reach it. */
   readonly host: string;
+  readonly client: DockerClient;
 }
 
 export interface DockerOptions {
@@ -29,25 +31,50 @@ export interface DockerOptions {
   readonly directory: string;
 }
 
+export const dockerCompose: Requirement = {
+  name: "Docker Compose",
+  packages: ["docker-compose"],
+  isInstalled: () => findComposeCommand() !== undefined,
+};
+
+/** In this order. An engine that is not Debian's stays: Debian's package would replace it. */
+export const dockerRequirements: readonly Requirement[] = [
+  { name: "Docker", packages: ["docker.io"], isInstalled: () => engineProgram() !== undefined },
+  {
+    name: "a Docker client that builds with BuildKit",
+    // In some releases of Debian, the engine's package brings one along.
+    packages: ["docker-cli", "docker-buildx"],
+    isInstalled: () => findDockerClient() !== undefined,
+  },
+  dockerCompose,
+];
+
 /** Resolves once the engine answers. Disposing it stops it if this call started it. */
 export async function provideDocker({ directory }: DockerOptions): Promise<DockerEngine> {
-  await requireInstalled({
-    name: "Docker",
-    packages: ["docker.io", "docker-compose"],
-    isInstalled: () => existsSync("/usr/sbin/dockerd") && existsSync("/usr/bin/docker-compose"),
-  });
+  const client = await requireDocker();
   const given = process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock";
-  if (await answers(given)) return alreadyRunning(given);
+  if (await answers(client, given)) return alreadyRunning(client, given);
   const host = `unix://${join(directory, "docker.sock")}`;
-  if (await answers(host)) return alreadyRunning(host);
-  return startPrivate(directory, host);
+  if (await answers(client, host)) return alreadyRunning(client, host);
+  return startPrivate(client, directory, host);
 }
 
-function alreadyRunning(host: string): DockerEngine {
-  return { host, [Symbol.asyncDispose]: async () => {} };
+async function requireDocker(): Promise<DockerClient> {
+  for (const requirement of dockerRequirements) await requireInstalled(requirement);
+  const client = findDockerClient();
+  if (client === undefined) throw new Error("the Docker client is gone, although it was found a moment ago");
+  return client;
 }
 
-async function startPrivate(directory: string, host: string): Promise<DockerEngine> {
+function engineProgram(): string | undefined {
+  return ["/usr/sbin/dockerd", "/usr/bin/dockerd"].find((file) => existsSync(file));
+}
+
+function alreadyRunning(client: DockerClient, host: string): DockerEngine {
+  return { host, client, [Symbol.asyncDispose]: async () => {} };
+}
+
+async function startPrivate(client: DockerClient, directory: string, host: string): Promise<DockerEngine> {
   if (process.getuid?.() !== 0) throw new Error("no Docker engine answers, and starting one needs root");
   await mkdir(directory, { recursive: true });
   const logPath = join(directory, "dockerd.log");
@@ -56,7 +83,7 @@ async function startPrivate(directory: string, host: string): Promise<DockerEngi
   await log.close();
 
   const deadline = performance.now() + startLimitMs;
-  while (!(await answers(host))) {
+  while (!(await answers(client, host))) {
     if (hasEnded(child) || performance.now() > deadline) {
       await stop(child);
       throw new Error(
@@ -65,7 +92,7 @@ async function startPrivate(directory: string, host: string): Promise<DockerEngi
     }
     await delay(200);
   }
-  return { host, [Symbol.asyncDispose]: async () => stop(child) };
+  return { host, client, [Symbol.asyncDispose]: async () => stop(child) };
 }
 
 function launch(directory: string, host: string, log: FileHandle): ChildProcess {
@@ -77,7 +104,7 @@ function launch(directory: string, host: string, log: FileHandle): ChildProcess 
     "--host": host,
     "--bridge": "none",
   };
-  return spawn("/usr/sbin/dockerd", Object.entries(settings).flat(), {
+  return spawn(engineProgram() ?? "dockerd", Object.entries(settings).flat(), {
     // Its own group: Ctrl-C ends the tests, and the tests end the engine.
     detached: true,
     stdio: ["ignore", log.fd, log.fd],
@@ -93,9 +120,9 @@ async function stop(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-async function answers(host: string): Promise<boolean> {
+async function answers({ file, environment }: DockerClient, host: string): Promise<boolean> {
   try {
-    await promisify(execFile)("docker", ["--host", host, "version"], { timeout: 10_000 });
+    await promisify(execFile)(file, ["--host", host, "version"], { env: environment, timeout: 10_000 });
     return true;
   } catch {
     return false;

@@ -3,6 +3,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { requireInstalled } from "../../scripts/services/debian-packages.ts";
+import { dockerCompose } from "../../scripts/services/docker.ts";
+import { findComposeCommand, findDockerClient } from "../../scripts/services/docker-client.ts";
 import { loadConfig, type LoadedConfig } from "../../src/config/load-config.ts";
 import {
   composeFiles,
@@ -192,12 +194,7 @@ test("no file for deployment holds a secret", () => {
 
 describe("as Compose reads them", () => {
   beforeAll(async () => {
-    if (composeCommand() !== undefined) return;
-    await requireInstalled({
-      name: "Docker Compose",
-      packages: ["docker-compose"],
-      isInstalled: () => composeCommand() !== undefined,
-    });
+    await requireInstalled(dockerCompose);
   });
 
   test.each(composeFiles)("%s is valid", (file) => {
@@ -235,21 +232,16 @@ function configurationOf(
   });
 }
 
-/** The plug-in if there is one, else Debian's older program. */
-function composeCommand(): readonly [string, ...string[]] | undefined {
-  const commands = [["docker", "compose"], ["docker-compose"]] as const;
-  return commands.find(([file, ...args]) => spawnSync(file, [...args, "version"]).status === 0);
-}
-
 function composeConfig(
   file: string,
   variables: Readonly<Record<string, string>>,
 ): { readonly status: number | null; readonly stderr: string } {
-  const [program = "docker-compose", ...args] = composeCommand() ?? [];
+  const environment = findDockerClient()?.environment ?? process.env;
+  const [program = "docker-compose", ...args] = findComposeCommand(environment) ?? [];
   const { status, stderr } = spawnSync(program, [...args, "-f", file, "config", "--quiet"], {
     cwd: dockerDirectory,
     // A developer's own docker/.env must neither be used nor shown.
-    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...variables },
+    env: { PATH: environment["PATH"], HOME: process.env["HOME"], ...variables },
     encoding: "utf8",
   });
   return { status, stderr };

@@ -1,10 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import { requireInstalled } from "../../scripts/services/debian-packages.ts";
+import { systemd } from "../../scripts/testing/requirements.ts";
 import { loadConfig } from "../../src/config/load-config.ts";
 import { readText, secondsAfterSensors } from "./deployment-files.ts";
 
@@ -15,7 +16,7 @@ const analyze = "/usr/bin/systemd-analyze";
 const exposureMax = 2;
 
 beforeAll(async () => {
-  await requireInstalled({ name: "systemd", packages: ["systemd"], isInstalled: () => existsSync(analyze) });
+  await requireInstalled(systemd);
 });
 
 test("systemd finds nothing to object to", () => {

@@ -1,22 +1,31 @@
 import { mkdtempDisposable, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { runStage } from "../../scripts/checks/run-stage.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
 
 const { signal } = new AbortController();
-const stage = { name: "stage", env: {}, signal };
+
+/** What a stage tells is kept from the output of the tests, where a failure would be taken for one. */
+let told = "";
+const output = { write: (text: string) => (told += text) !== "" };
+const stage = { name: "stage", env: {}, signal, output };
+
+beforeEach(() => {
+  told = "";
+});
 
 test.each([
-  ["ends with 0", "exit 0", true],
-  ["ends with another code", "exit 3", false],
-  ["is ended by a signal", "kill -9 $$", false],
-])("a program that %s passes or fails accordingly", async (_, script, passed) => {
+  ["ends with 0", "exit 0", true, "passed"],
+  ["ends with another code", "exit 3", false, "failed with 3"],
+  ["is ended by a signal", "kill -9 $$", false, "ended by SIGKILL"],
+])("a program that %s passes or fails accordingly, and that is told", async (_, script, passed, ending) => {
   expect(await runStage({ ...stage, file: "sh", args: ["-c", script] })).toMatchObject({
     name: "stage",
     passed,
   });
+  expect(told).toContain(`── stage: ${ending} (`);
 });
 
 test("a program that cannot be started has failed", async () => {

@@ -1,12 +1,12 @@
 /** One stack of docker/docker-compose.yaml under a name of its own, started by docker/up in a copy of what that needs. */
-import { existsSync } from "node:fs";
 import { cp, mkdtempDisposable, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { layerFiles } from "../../../build/layer.ts";
 import { repositoryRoot } from "../../../scripts/repository.ts";
-import { clientEnvironment, type Docker, runCommand } from "./docker.ts";
+import { findComposeCommand } from "../../../scripts/services/docker-client.ts";
+import { type Docker, runCommand } from "./docker.ts";
 import { provideStandIns } from "./stand-ins.ts";
 
 const executableFiles = layerFiles("attune-sensor-agent").map((name) => join("dist", name));
@@ -40,7 +40,7 @@ export async function startStack(docker: Docker): Promise<ComposeStack> {
   const copy = scope.use(await copyOfRepository());
   const project = `attune-test-${process.pid}`;
   const environment = {
-    ...clientEnvironment,
+    ...docker.environment,
     DOCKER_HOST: docker.host,
     COMPOSE_PROJECT_NAME: project,
     ATTUNE_AGENT_SOURCE: "prebuilt",
@@ -48,7 +48,7 @@ export async function startStack(docker: Docker): Promise<ComposeStack> {
   const composeOf =
     (file: string, variables: Readonly<Record<string, string>> = {}) =>
     async (...args: readonly string[]): Promise<void> => {
-      const [command, ...words] = await composeCommand();
+      const [command, ...words] = composeCommand(docker);
       const path = join(copy.path, "docker", file);
       await runCommand(command, [...words, "--file", path, ...args], { ...environment, ...variables });
     };
@@ -136,13 +136,8 @@ async function copyOfRepository(): Promise<AsyncDisposable & { readonly path: st
   return { path: copy.path, [Symbol.asyncDispose]: async () => copy.remove() };
 }
 
-/** The plug-in, or the program that it succeeds. */
-async function composeCommand(): Promise<readonly [string, ...string[]]> {
-  const found = await runCommand("docker", ["compose", "version"], clientEnvironment).then(
-    () => true,
-    () => false,
-  );
-  if (found) return ["docker", "compose"];
-  if (existsSync("/usr/bin/docker-compose")) return ["docker-compose"];
-  throw new Error("neither `docker compose` nor docker-compose is here; run: apt-get install docker-compose");
+function composeCommand({ environment }: Docker): readonly [string, ...string[]] {
+  const command = findComposeCommand(environment);
+  if (command === undefined) throw new Error("Docker Compose is gone, although it was there with the engine");
+  return command;
 }

@@ -1,7 +1,6 @@
 /** The `docker` command against the engine of these tests. */
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
-import { delimiter, dirname, isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { cacheDirectory } from "../../../build/cache.ts";
 import { type DockerEngine, provideDocker } from "../../../scripts/services/docker.ts";
 
@@ -13,6 +12,8 @@ export interface Ended {
 
 export interface Docker extends AsyncDisposable {
   readonly host: string;
+  /** For programs that call `docker` themselves. */
+  readonly environment: NodeJS.ProcessEnv;
   /** Returns stdout; throws with stderr if the command fails. */
   run(...args: readonly string[]): Promise<string>;
   /** How a command ended, whatever that was. */
@@ -20,25 +21,16 @@ export interface Docker extends AsyncDisposable {
   hasImage(tag: string): Promise<boolean>;
 }
 
-/**
- * Debian's client, where it is: with this variable it speaks to BuildKit by itself, while newer ones want a
- * plug-in for that which may be missing.
- */
-const client = existsSync("/usr/bin/docker") ? "/usr/bin/docker" : "docker";
-export const clientEnvironment = {
-  ...process.env,
-  PATH: [...(isAbsolute(client) ? [dirname(client)] : []), process.env["PATH"] ?? ""].join(delimiter),
-  DOCKER_BUILDKIT: "1",
-};
-
 const timeLimitMs = 600_000;
 
 export async function openDocker(): Promise<Docker> {
   const engine: DockerEngine = await provideDocker({ directory: join(cacheDirectory(), "docker") });
+  const { file, environment } = engine.client;
   const attempt = async (...args: readonly string[]): Promise<Ended> =>
-    attemptCommand(client, ["--host", engine.host, ...args], clientEnvironment);
+    attemptCommand(file, ["--host", engine.host, ...args], environment);
   return {
     host: engine.host,
+    environment,
     attempt,
     run: async (...args) => {
       const { code, stdout, stderr } = await attempt(...args);

@@ -10,7 +10,7 @@ import { copyFile, mkdir, mkdtempDisposable, symlink, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { requireInstalled } from "../../../scripts/services/debian-packages.ts";
-import { existsSync } from "node:fs";
+import { debootstrap, smallImages } from "../../../scripts/testing/requirements.ts";
 import { type Docker, runCommand } from "./docker.ts";
 
 export const imageRepository = "attune-test";
@@ -104,11 +104,7 @@ async function importFiles(
   { files, links = {} }: FilesRecipe,
   directory: string,
 ): Promise<void> {
-  await requireInstalled({
-    name: "what the small images consist of",
-    packages: ["busybox-static", "musl"],
-    isInstalled: () => existsSync("/bin/busybox") && existsSync("/lib/x86_64-linux-musl/libc.so"),
-  });
+  await requireInstalled(smallImages);
   const root = join(directory, "root");
   await mkdir(root);
   for (const [path, source] of Object.entries(files)) {
@@ -120,11 +116,7 @@ async function importFiles(
 }
 
 async function importDebian(docker: Docker, tag: string, directory: string): Promise<void> {
-  await requireInstalled({
-    name: "debootstrap",
-    packages: ["debootstrap"],
-    isInstalled: () => existsSync("/usr/sbin/debootstrap"),
-  });
+  await requireInstalled(debootstrap);
   const root = join(directory, "root");
   await runCommand("debootstrap", ["--variant=minbase", "bookworm", root]);
   await runCommand("chroot", [root, "apt-get", "clean"]);
