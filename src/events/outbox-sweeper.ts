@@ -161,11 +161,12 @@ function outgoingMessage(owed: OwedMessage, installationId: string): OutgoingMes
       return enforcementCreated({
         ...owed,
         installationId,
+        configJson: JSON.stringify(owed.config),
         payloadJson: JSON.stringify(owed.payload),
         timestampMs: owed.created.getTime(),
       });
     case "rule":
-      return ruleChanged(owed.messageId, owed.body);
+      return ruleChanged(installationId, owed.messageId, owed.body);
     case "nothing":
       return undefined;
     case "unreadable":

@@ -39,6 +39,8 @@ export interface MatchedEvent extends ServedEvent {
 export interface PreparedEvent extends MatchedEvent {
   readonly configJson: string;
   readonly enforcementIds: readonly Id[];
+  /** The rendered parameters of each match, as JSON text. */
+  readonly matchConfigs: readonly string[];
 }
 
 export interface PreparedBatch {
@@ -87,12 +89,15 @@ export function prepareBatch(
     eventTexts.push(eventText(waiting, source.number, matches, installationId));
     const ownIds = enforcementIds.slice(enforcementIdsUsed, enforcementIdsUsed + matches.length);
     enforcementIdsUsed += matches.length;
+    const matchConfigs: string[] = [];
     for (const [index, match] of matches.entries()) {
-      const text = matchText(match, ownIds[index] ?? "", waiting.id, installationId);
+      const configText = JSON.stringify(match.config);
+      matchConfigs.push(configText);
+      const text = matchText(match, configText, ownIds[index] ?? "", waiting.id, installationId);
       room.take(text.length);
       matchTexts.push(text);
     }
-    events.push({ ...each, configJson: source.configJson, enforcementIds: ownIds });
+    events.push({ ...each, configJson: source.configJson, enforcementIds: ownIds, matchConfigs });
   }
   const toStore = {
     events: `[${eventTexts.join(",")}]`,
@@ -108,7 +113,7 @@ export function prepareBatch(
 
 /** The messages that a stored event owes, the event's own first. */
 export function messagesOf(
-  { waiting, trigger, matches, configJson, enforcementIds }: PreparedEvent,
+  { waiting, trigger, matches, configJson, enforcementIds, matchConfigs }: PreparedEvent,
   storedAt: Date,
   installationId: string,
 ): readonly OutgoingMessage[] {
@@ -126,12 +131,15 @@ export function messagesOf(
     timestampMs,
   });
   if (matches.length === 0) return [own];
-  const others = matches.map(({ ruleId, ruleRef }, index) =>
+  const others = matches.map(({ ruleId, ruleRef, actionId, actionRef }, index) =>
     enforcementCreated({
       installationId,
       enforcementId: enforcementIds[index] ?? "",
       ruleId,
       ruleRef,
+      actionId,
+      actionRef,
+      configJson: matchConfigs[index] ?? "{}",
       eventId,
       triggerRef: trigger.ref,
       payloadJson,
@@ -208,10 +216,17 @@ function eventText(
   return `${text}}`;
 }
 
-function matchText(match: RuleMatch, id: Id, eventId: Id, installationId: string): string {
+function matchText(
+  match: RuleMatch,
+  configJson: string,
+  id: Id,
+  eventId: Id,
+  installationId: string,
+): string {
   return (
     `{"i":${id},"m":"${messageId(installationId, "enforcement", id)}","e":${eventId},` +
-    `"rule":${match.ruleId},"rule_ref":${JSON.stringify(match.ruleRef)},"config":${JSON.stringify(match.config)},` +
+    `"rule":${match.ruleId},"rule_ref":${JSON.stringify(match.ruleRef)},"a":${match.actionId},` +
+    `"ar":${JSON.stringify(match.actionRef)},"config":${configJson},` +
     `"condition":"${match.condition}","conditions":${JSON.stringify(match.conditions)}}`
   );
 }

@@ -47,7 +47,7 @@ export async function openPublisher(connection: ChannelModel): Promise<AmqpPubli
 }
 
 function send(channel: ConfirmChannel, message: OutgoingMessage, body: Buffer): SendResult {
-  const { exchange, routingKey, messageId, correlationId, type, timestampMs } = message;
+  const { exchange, routingKey, messageId, correlationId, type, timestampMs, headers } = message;
   try {
     channel.publish(exchange, routingKey, body, {
       persistent: true,
@@ -58,6 +58,7 @@ function send(channel: ConfirmChannel, message: OutgoingMessage, body: Buffer): 
       // AMQP counts seconds.
       timestamp: Math.floor(timestampMs / 1000),
       appId: sourceService,
+      ...(headers === undefined ? {} : { headers }),
     });
     return "sent";
   } catch (error) {

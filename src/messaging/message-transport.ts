@@ -12,6 +12,8 @@ export interface OutgoingMessage {
   /** The envelope's message_type; becomes the AMQP property `type`. */
   readonly type: string;
   readonly timestampMs: number;
+  /** Beside the body, for consumers that route or filter without parsing it. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body: Buffer | string;
 }
 

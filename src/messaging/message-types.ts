@@ -44,21 +44,27 @@ export interface EventCreatedInput {
 
 export function eventCreated(event: EventCreatedInput): OutgoingMessage {
   const ownId = messageId(event.installationId, "event", event.eventId);
-  const { triggerId, sensorId, timestampMs } = event;
+  const { installationId, triggerRef } = event;
   const payload =
-    `{"event_id":${idJson(event.eventId)},"trigger_id":${triggerId === null ? "null" : idJson(triggerId)}` +
-    `,"trigger_ref":${JSON.stringify(event.triggerRef)}` +
-    `,"sensor_id":${sensorId === null ? "null" : idJson(sensorId)}` +
+    `{"event_id":${idJson(event.eventId)},"trigger_id":${idOrNull(event.triggerId)}` +
+    `,"trigger_ref":${JSON.stringify(triggerRef)},"sensor_id":${idOrNull(event.sensorId)}` +
     `,"sensor_ref":${JSON.stringify(event.sensorRef)}` +
     `,"payload":${event.payloadJson},"config":${event.configJson}}`;
-  return assemble("EventCreated", ownId, ownId, timestampMs, event.traceId, payload);
+  const headers = messageHeaders({ installationId, triggerRef });
+  return assemble("EventCreated", ownId, ownId, event, headers, payload);
 }
 
 export interface EnforcementCreatedInput {
   readonly installationId: string;
   readonly enforcementId: Id;
-  readonly ruleId: Id;
+  /** Null: the row names none any more. */
+  readonly ruleId: Id | null;
   readonly ruleRef: string;
+  readonly actionId: Id | null;
+  /** Null: the enforcement was stored before it was recorded, and its rule is gone. */
+  readonly actionRef: string | null;
+  /** The rule's action_params, rendered for the event. */
+  readonly configJson: string;
   readonly eventId: Id;
   readonly triggerRef: string;
   readonly payloadJson: string;
@@ -69,22 +75,25 @@ export interface EnforcementCreatedInput {
 
 /** Correlated with its event: the correlation id is the event's message id. */
 export function enforcementCreated(enforcement: EnforcementCreatedInput): OutgoingMessage {
-  const { installationId, timestampMs } = enforcement;
+  const { installationId, ruleId, ruleRef, actionId, actionRef, triggerRef } = enforcement;
   const ownId = messageId(installationId, "enforcement", enforcement.enforcementId);
   const eventMessageId = messageId(installationId, "event", enforcement.eventId);
   const payload =
-    `{"enforcement_id":${idJson(enforcement.enforcementId)},"rule_id":${idJson(enforcement.ruleId)}` +
-    `,"rule_ref":${JSON.stringify(enforcement.ruleRef)},"event_id":${idJson(enforcement.eventId)}` +
-    `,"trigger_ref":${JSON.stringify(enforcement.triggerRef)},"payload":${enforcement.payloadJson}}`;
-  return assemble("EnforcementCreated", ownId, eventMessageId, timestampMs, enforcement.traceId, payload);
+    `{"enforcement_id":${idJson(enforcement.enforcementId)},"rule_id":${idOrNull(ruleId)}` +
+    `,"rule_ref":${JSON.stringify(ruleRef)},"action":${idOrNull(actionId)}` +
+    `,"action_ref":${JSON.stringify(actionRef)},"config":${enforcement.configJson}` +
+    `,"event_id":${idJson(enforcement.eventId)},"trigger_ref":${JSON.stringify(triggerRef)}` +
+    `,"payload":${enforcement.payloadJson}}`;
+  const headers = messageHeaders({ installationId, triggerRef, ruleRef, actionRef });
+  return assemble("EnforcementCreated", ownId, eventMessageId, enforcement, headers, payload);
 }
 
 function assemble(
   type: "EventCreated" | "EnforcementCreated",
   ownId: string,
   correlationId: string,
-  timestampMs: number,
-  traceId: string | undefined,
+  { timestampMs, traceId }: { readonly timestampMs: number; readonly traceId?: string },
+  headers: Readonly<Record<string, string>>,
   payload: string,
 ): OutgoingMessage {
   const trace = traceId === undefined ? "" : `,"trace_id":${JSON.stringify(traceId)}`;
@@ -99,8 +108,33 @@ function assemble(
     correlationId,
     type,
     timestampMs,
+    headers,
     body,
   };
+}
+
+function idOrNull(id: Id | null): string {
+  return id === null ? "null" : idJson(id);
+}
+
+/**
+ * What a consumer may route or filter by without parsing the body. The pack is that of the rule, or of the trigger
+ * where there is none; a ref is the pack's, a dot and a name.
+ */
+function messageHeaders(about: {
+  readonly installationId: string;
+  readonly triggerRef: string;
+  readonly ruleRef?: string;
+  readonly actionRef?: string | null;
+}): Readonly<Record<string, string>> {
+  const { installationId, triggerRef, ruleRef, actionRef } = about;
+  const headers: Record<string, string> = { installation_id: installationId, trigger_ref: triggerRef };
+  if (ruleRef !== undefined) headers["rule_ref"] = ruleRef;
+  if (typeof actionRef === "string") headers["action_ref"] = actionRef;
+  const owner = ruleRef ?? triggerRef;
+  const dot = owner.indexOf(".");
+  if (dot > 0) headers["pack_ref"] = owner.slice(0, dot);
+  return headers;
 }
 
 const owedRuleMessage = fields({
@@ -118,7 +152,7 @@ const owedRuleMessage = fields({
  * @param owed the outbox row's body as the database function owe_rule_message wrote it
  * @throws when the body has another shape: function and code disagree
  */
-export function ruleChanged(ownId: string, owed: JsonObject): OutgoingMessage {
+export function ruleChanged(installationId: string, ownId: string, owed: JsonObject): OutgoingMessage {
   const { message_type: type, timestamp, payload } = owedRuleMessage.decode(owed, "outbox.body");
   if (!isRuleChangeType(type)) throw new Error(`outbox.body.message_type: ${type} is no rule message`);
   const envelope: Envelope = {
@@ -142,6 +176,7 @@ export function ruleChanged(ownId: string, owed: JsonObject): OutgoingMessage {
     correlationId: ownId,
     type,
     timestampMs: Date.parse(timestamp),
+    headers: messageHeaders({ installationId, triggerRef: payload.trigger_ref, ruleRef: payload.rule_ref }),
     body: `{${flat},${encodeEnvelope(envelope).slice(1)}`,
   };
 }

@@ -21,6 +21,9 @@ export interface EventFacts {
 export interface RuleMatch {
   readonly ruleId: Id;
   readonly ruleRef: string;
+  /** Null when the rule names no action that exists. */
+  readonly actionId: Id | null;
+  readonly actionRef: string;
   /** For enforcement.condition: `any` when the rule's outermost combination is `any`. */
   readonly condition: "all" | "any";
   /** The rule's conditions as an array, for enforcement.conditions. */

@@ -30,6 +30,8 @@ export function matchingWorkload(ruleCount: number, eventCount: number): Workloa
       id: `${number + 1}`,
       ref: `bench.rule_${number + 1}`,
       triggerRef: "bench.trigger",
+      actionId: null,
+      actionRef: "bench.action",
       triggerParams: {},
       actionParams: { channel: "operations" },
       conditions: [

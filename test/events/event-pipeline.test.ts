@@ -126,6 +126,11 @@ async function countOf(table: string): Promise<number> {
 
 test("an event is stored with its enforcement, its owed messages, its checkpoint and a snapshot of the configuration", async () => {
   const ruleId = await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  await query(
+    fresh.database,
+    `with noop as (insert into action (ref) values ('core.noop') returning id)
+     update rule set action = noop.id from noop`,
+  );
   await using running = await startPipeline(fresh.database);
 
   const outcome = await running.pipeline.accept(
@@ -143,9 +148,22 @@ test("an event is stored with its enforcement, its owed messages, its checkpoint
     config: { trigger: { ref: "demo.tick" }, sensor: { ref: "demo.sensor", config: { path: "/x" } } },
   });
   expect(
-    await query(fresh.database, "select rule, rule_ref, status, payload, condition from enforcement"),
+    await query(
+      fresh.database,
+      `select rule, rule_ref, enforcement.action = action.id as has_action, action_ref, status, payload, condition
+         from enforcement
+         join action on action.ref = action_ref`,
+    ),
   ).toEqual([
-    { rule: ruleId, rule_ref: "demo.rule", status: "created", payload: { n: 1 }, condition: "all" },
+    {
+      rule: ruleId,
+      rule_ref: "demo.rule",
+      has_action: true,
+      action_ref: "core.noop",
+      status: "created",
+      payload: { n: 1 },
+      condition: "all",
+    },
   ]);
   expect(await query(fresh.database, "select value from sensor_checkpoint")).toEqual([
     { value: { offset: 7 } },

@@ -7,6 +7,8 @@ import { openInProcess } from "../../src/messaging/in-process.ts";
 import { decodeMessage } from "../../src/messaging/envelope.ts";
 import type { MessageTransport, OutgoingMessage } from "../../src/messaging/message-transport.ts";
 import { messageId } from "../../src/model/identifiers.ts";
+import { RuleMatcher } from "../../src/rules/rule-matcher.ts";
+import { openRuleSource } from "../../src/rules/rule-source.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { systemClock } from "../../src/time/clock.ts";
@@ -210,6 +212,51 @@ test("a swept message is the one that its process would have sent", async () => 
     message_type: "EventCreated",
     timestamp: event?.created.toISOString(),
     payload: { trigger_ref: "demo.tick", payload: { n: 1 } },
+  });
+});
+
+// Goal: the consumer of an enforcement knows what to do without reading the database.
+// Method: by the time of the sweep the rule asks for something else.
+test("a swept enforcement names the action and the parameters that its rule asked for when it matched", async () => {
+  const transport = confirmedByHand();
+  const [event] = await owe(1, instance);
+  await insertRule(fresh.database, {
+    ref: "demo.rule",
+    triggerRef: "demo.tick",
+    actionParams: { n: "{{ event.payload.n }}" },
+  });
+  const matcher = new RuleMatcher({
+    database: fresh.database,
+    rules: await openRuleSource({ ...parts(), intervalMs: 60_000 }),
+    installationId,
+  });
+  const [{ id } = { id: "" }] = await query<{ id: string }>(fresh.database, "select id from event");
+  await matcher.matchEvent(id);
+  await query(fresh.database, "update rule set action_ref = 'core.other', action_params = '{}'");
+  await query(fresh.database, "delete from outbox where body is not null or event is not null");
+  const { stopping, run } = startSweeper(transport);
+  await expect.poll(() => transport.published.length, soon).toBe(1);
+  stopping.abort();
+  await run;
+
+  const [message] = transport.published;
+  const decoded = decodeMessage(message?.body ?? "");
+  expect(decoded.ok ? decoded.envelope : decoded).toMatchObject({
+    correlation_id: event?.messageId,
+    payload: {
+      rule_ref: "demo.rule",
+      action: null,
+      action_ref: "core.noop",
+      config: { n: 1 },
+      payload: { n: 1 },
+    },
+  });
+  expect(message?.headers).toEqual({
+    installation_id: installationId,
+    trigger_ref: "demo.tick",
+    rule_ref: "demo.rule",
+    action_ref: "core.noop",
+    pack_ref: "demo",
   });
 });
 

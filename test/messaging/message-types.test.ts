@@ -36,6 +36,7 @@ test("an event's message says what was stored, and is its own correlation", () =
     messageId: id,
     correlationId: id,
     timestampMs,
+    headers: { installation_id: installationId, trigger_ref: "core.file_line", pack_ref: "core" },
   });
   // The payload's text is carried as it is, not parsed and written again.
   expect(message.body).toContain(`"payload":{"line": "hello", "n": 1.50},"config"`);
@@ -90,6 +91,9 @@ test("an enforcement's message is correlated with its event's", () => {
     enforcementId: "90",
     ruleId: "45",
     ruleRef: "github.deploy_on_push",
+    actionId: "6",
+    actionRef: "deploy.start",
+    configJson: `{"branch":"main"}`,
     eventId: "17",
     triggerRef: "github.webhook",
     payloadJson: `{"branch":"main"}`,
@@ -100,11 +104,21 @@ test("an enforcement's message is correlated with its event's", () => {
     routingKey: "enforcement.created",
     messageId: messageId(installationId, "enforcement", "90"),
     correlationId: messageId(installationId, "event", "17"),
+    headers: {
+      installation_id: installationId,
+      trigger_ref: "github.webhook",
+      rule_ref: "github.deploy_on_push",
+      action_ref: "deploy.start",
+      pack_ref: "github",
+    },
   });
   expect(JSON.parse(String(message.body)).payload).toEqual({
     enforcement_id: 90,
     rule_id: 45,
     rule_ref: "github.deploy_on_push",
+    action: 6,
+    action_ref: "deploy.start",
+    config: { branch: "main" },
     event_id: 17,
     trigger_ref: "github.webhook",
     payload: { branch: "main" },
@@ -117,6 +131,9 @@ test("the same facts give the same bytes", () => {
     enforcementId: fc.nat().map(String),
     ruleId: fc.nat().map(String),
     ruleRef: fc.string(),
+    actionId: fc.option(fc.nat().map(String)),
+    actionRef: fc.option(fc.string()),
+    configJson: fc.json(),
     eventId: fc.nat().map(String),
     triggerRef: fc.string(),
     payloadJson: fc.json(),
@@ -145,9 +162,14 @@ const owed = {
 };
 
 test("a rule's message repeats its fields beside the envelope, for sensors that read the flat form", () => {
-  const message = ruleChanged("0f8fad5b-d9cb-8003-8000-000000000001", owed);
+  const message = ruleChanged(installationId, "0f8fad5b-d9cb-8003-8000-000000000001", owed);
 
-  expect(message).toMatchObject({ routingKey: "rule.enabled", type: "RuleEnabled", timestampMs });
+  expect(message).toMatchObject({
+    routingKey: "rule.enabled",
+    type: "RuleEnabled",
+    timestampMs,
+    headers: { rule_ref: "core.every_minute", trigger_ref: "core.intervaltimer", pack_ref: "core" },
+  });
   expect(JSON.parse(String(message.body))).toEqual({
     event_type: "RuleEnabled",
     rule_id: 45,
@@ -168,8 +190,10 @@ test("a rule's message repeats its fields beside the envelope, for sensors that 
 });
 
 test("an outbox body of another shape is a fault that names the field", () => {
-  expect(() => ruleChanged("1", { ...owed, payload: { ...owed.payload, enabled: "yes" } })).toThrow(
-    /outbox.body.payload.enabled: expected true or false/,
+  expect(() =>
+    ruleChanged(installationId, "1", { ...owed, payload: { ...owed.payload, enabled: "yes" } }),
+  ).toThrow(/outbox.body.payload.enabled: expected true or false/);
+  expect(() => ruleChanged(installationId, "1", { ...owed, message_type: "EventCreated" })).toThrow(
+    /no rule message/,
   );
-  expect(() => ruleChanged("1", { ...owed, message_type: "EventCreated" })).toThrow(/no rule message/);
 });

@@ -47,7 +47,7 @@ test("no queue exists that nobody consumes, but the one for dead letters", async
   await expect.poll(() => queueNames(vhost), soon).toEqual(["attune.dead-letters"]);
 });
 
-test("a message carries its id, correlation, type, time and sender as AMQP properties, and is persistent", async () => {
+test("a message carries its id, correlation, type, time, sender and headers as AMQP properties, and is persistent", async () => {
   await using vhost = await freshVhost();
   await using transport = await openRabbitmq({ url: vhost.url, logger });
   await transport.connected(10_000);
@@ -57,7 +57,10 @@ test("a message carries its id, correlation, type, time and sender as AMQP prope
   await channel.bindQueue(queue, "attune.events", "#");
   const received: ConsumeMessage[] = [];
   await channel.consume(queue, (message) => message !== null && received.push(message));
-  const message = outgoing({ correlationId: "the event" });
+  const message = outgoing({
+    correlationId: "the event",
+    headers: { trigger_ref: "demo.tick", pack_ref: "demo" },
+  });
 
   await transport.publish(message);
 
@@ -70,6 +73,7 @@ test("a message carries its id, correlation, type, time and sender as AMQP prope
     contentType: "application/json",
     appId: "attune-sensor-agent",
     deliveryMode: 2,
+    headers: { trigger_ref: "demo.tick", pack_ref: "demo" },
   });
   await connection.close();
 });

@@ -21,7 +21,7 @@ async function readRules(database: Queryable): Promise<RuleSet> {
   const [row] = await query<{
     revision: string;
     triggers: { id: number; ref: string; label: string; enabled: boolean }[];
-    rules: { id: number; ref: string; trigger_ref: string }[];
+    rules: { id: number; ref: string; trigger_ref: string; action: number | null; action_ref: string }[];
   }>(
     database,
     `select value as revision,
@@ -45,6 +45,8 @@ async function readRules(database: Queryable): Promise<RuleSet> {
         .map((rule): RuleMatch => ({
           ruleId: `${rule.id}`,
           ruleRef: rule.ref,
+          actionId: rule.action === null ? null : `${rule.action}`,
+          actionRef: rule.action_ref,
           condition: "all",
           conditions: [],
           config: {},

@@ -11,7 +11,7 @@ export interface BatchToStore {
   readonly events: string;
   /** JSON array of sources: n number, trigger, trigger_ref, config, sensor, sensor_ref, generation (null: unguarded). */
   readonly sources: string;
-  /** JSON array of matches: i enforcement id, m message id, e event id, rule, rule_ref, config, condition, conditions. */
+  /** JSON array of matches: i enforcement id, m message id, e event id, rule, rule_ref, a action, ar action_ref, config, condition, conditions. */
   readonly matches: string;
   /** JSON array of checkpoints: sensor, generation, event that carries it, value. */
   readonly checkpoints: string;
@@ -94,13 +94,15 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
     ), matched as materialized (
       select match.*, incoming.trigger_ref, incoming.p
         from jsonb_to_recordset($3::jsonb)
-             as match (i bigint, m uuid, e bigint, rule bigint, rule_ref text, config jsonb,
-                       condition enforcement_condition_enum, conditions jsonb)
+             as match (i bigint, m uuid, e bigint, rule bigint, rule_ref text, a bigint, ar text,
+                       config jsonb, condition enforcement_condition_enum, conditions jsonb)
         join stored on stored.id = match.e
         join incoming on incoming.i = match.e
     ), enforced as (
-      insert into enforcement (id, rule, rule_ref, trigger_ref, event, config, payload, condition, conditions)
-      select i, rule, rule_ref, trigger_ref, e, config, ${copiedPayload("p")}, condition, conditions
+      insert into enforcement (id, rule, rule_ref, trigger_ref, action, action_ref, event, config, payload,
+                               condition, conditions)
+      select i, rule, rule_ref, trigger_ref, a, ar, e, config, ${copiedPayload("p")},
+             condition, conditions
         from matched
     ), owed as (
       insert into outbox (message_id, routing_key, event, enforcement, instance)

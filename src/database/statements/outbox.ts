@@ -144,8 +144,11 @@ export type OwedMessage =
       readonly about: "enforcement";
       readonly messageId: string;
       readonly enforcementId: Id;
-      readonly ruleId: Id;
+      readonly ruleId: Id | null;
       readonly ruleRef: string;
+      readonly actionId: Id | null;
+      readonly actionRef: string | null;
+      readonly config: JsonObject;
       readonly eventId: Id;
       readonly triggerRef: string;
       readonly payload: JsonObject;
@@ -174,6 +177,9 @@ export const readOwedMessages: Statement<{ readonly messageIds: readonly string[
            enforcement.event as enforcement_event, enforcement.trigger_ref as enforcement_trigger_ref,
            coalesce(enforcement.payload, enforced.payload, case when enforced.id is not null then '{}'::jsonb end)
              as enforcement_payload,
+           enforcement.config as enforcement_config,
+           coalesce(enforcement.action, rule.action) as action,
+           coalesce(enforcement.action_ref, rule.action_ref) as action_ref,
            enforcement.created as enforcement_created
       from outbox
       left join event
@@ -183,6 +189,10 @@ export const readOwedMessages: Statement<{ readonly messageIds: readonly string[
       left join event as enforced
              on enforced.id = enforcement.event
             and enforcement.payload is null
+      -- Enforcements of earlier versions do not name their action.
+      left join rule
+             on rule.id = enforcement.rule
+            and enforcement.action_ref is null
      where outbox.message_id = any ($1::uuid[])
      order by outbox.message_id`,
   values: ({ messageIds }) => [messageIds],
@@ -230,8 +240,11 @@ function decodeOwedMessage(messageId: string, row: Row): OwedMessage {
     about: "enforcement",
     messageId,
     enforcementId,
-    ruleId: row.id("rule"),
+    ruleId: row.idOrNull("rule"),
     ruleRef: row.text("rule_ref"),
+    actionId: row.idOrNull("action"),
+    actionRef: row.textOrNull("action_ref"),
+    config: row.jsonObjectOrNull("enforcement_config") ?? {},
     eventId: row.id("enforcement_event"),
     triggerRef: row.text("enforcement_trigger_ref"),
     payload,

@@ -44,7 +44,8 @@ export const readRules: Statement<void, RuleSnapshotRow> = {
       from trigger
      union all
     select 'rule', id,
-           jsonb_build_object('ref', ref, 'trigger_ref', trigger_ref, 'conditions', conditions,
+           jsonb_build_object('ref', ref, 'trigger_ref', trigger_ref, 'action', action::text,
+                              'action_ref', action_ref, 'conditions', conditions,
                               'trigger_params', trigger_params, 'action_params', action_params)::text
       from rule
      where enabled`,
@@ -75,12 +76,15 @@ function decodeTrigger(id: Id, text: string): TriggerDefinition {
 }
 
 export function decodeRule(id: Id, text: string): RuleText {
-  const { ref, trigger_ref, conditions, trigger_params, action_params } = parseObject(text);
-  assert(typeof ref === "string" && typeof trigger_ref === "string", text);
+  const { ref, trigger_ref, action, action_ref, conditions, trigger_params, action_params } =
+    parseObject(text);
+  assert(typeof ref === "string" && typeof trigger_ref === "string" && typeof action_ref === "string", text);
   return {
     id,
     ref,
     triggerRef: trigger_ref,
+    actionId: typeof action === "string" ? action : null,
+    actionRef: action_ref,
     conditions: conditions ?? null,
     triggerParams: trigger_params ?? {},
     actionParams: action_params ?? {},
@@ -179,6 +183,8 @@ export interface EnforcementToStore {
   readonly messageId: string;
   readonly ruleId: Id;
   readonly ruleRef: string;
+  readonly actionId: Id | null;
+  readonly actionRef: string;
   readonly config: JsonValue;
   readonly condition: "all" | "any";
   readonly conditions: JsonValue;
@@ -215,14 +221,16 @@ export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcement
     ), matched as materialized (
       select match.*, event.trigger_ref, event.payload, event.id as event
         from jsonb_to_recordset($2::jsonb)
-             as match (id bigint, message_id uuid, rule bigint, rule_ref text, config jsonb,
-                       condition enforcement_condition_enum, conditions jsonb)
+             as match (id bigint, message_id uuid, rule bigint, rule_ref text, action bigint,
+                       action_ref text, config jsonb, condition enforcement_condition_enum, conditions jsonb)
         join event on event.id = $1
        where exists (select from revision_held)
        order by match.rule
     ), enforced as (
-      insert into enforcement (id, rule, rule_ref, trigger_ref, event, config, payload, condition, conditions)
-      select id, rule, rule_ref, trigger_ref, event, config, ${copiedPayload("payload")}, condition, conditions
+      insert into enforcement (id, rule, rule_ref, trigger_ref, action, action_ref, event, config, payload,
+                               condition, conditions)
+      select id, rule, rule_ref, trigger_ref, action, action_ref, event, config, ${copiedPayload("payload")},
+             condition, conditions
         from matched
       on conflict (event, rule) do nothing
       returning id
@@ -236,14 +244,13 @@ export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcement
   values: ({ eventId, enforcements, revision }) => [
     eventId,
     JSON.stringify(
-      enforcements.map(({ id, messageId, ruleId, ruleRef, config, condition, conditions }) => ({
-        id,
+      enforcements.map(({ messageId, ruleId, ruleRef, actionId, actionRef, ...match }) => ({
+        ...match,
         message_id: messageId,
         rule: ruleId,
         rule_ref: ruleRef,
-        config,
-        condition,
-        conditions,
+        action: actionId,
+        action_ref: actionRef,
       })),
     ),
     revision,

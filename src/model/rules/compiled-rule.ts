@@ -16,6 +16,8 @@ export interface RuleText {
   readonly id: Id;
   readonly ref: string;
   readonly triggerRef: string;
+  readonly actionId: Id | null;
+  readonly actionRef: string;
   readonly conditions: JsonValue;
   readonly triggerParams: JsonValue;
   readonly actionParams: JsonValue;
@@ -25,6 +27,8 @@ export interface CompiledRule {
   readonly id: Id;
   readonly ref: string;
   readonly triggerRef: string;
+  readonly actionId: Id | null;
+  readonly actionRef: string;
   readonly triggerParams: JsonObject;
   readonly conditions: Conditions;
   readonly conjuncts: readonly Conjunct[];
@@ -33,7 +37,7 @@ export interface CompiledRule {
 }
 
 export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded<CompiledRule> {
-  const { id, ref, triggerRef, triggerParams, actionParams } = rule;
+  const { id, ref, triggerRef, actionId, actionRef, triggerParams, actionParams } = rule;
   if (!isJsonObject(triggerParams)) return invalid("trigger_params: must be an object");
   if (!isJsonObject(actionParams)) return invalid("action_params: must be an object");
   if (!isAtMostDeep(triggerParams, jsonDepthMax))
@@ -51,6 +55,8 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
     id,
     ref,
     triggerRef,
+    actionId,
+    actionRef,
     triggerParams,
     conditions: conditions.value,
     conjuncts: conjunctsOf(root),
@@ -65,10 +71,12 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
  * @throws TooMuchTextError
  */
 export function matchOf(rule: CompiledRule, event: EventFacts, room: TextRoom): RuleMatch {
-  const { id, ref, conditions, config } = rule;
+  const { id, ref, actionId, actionRef, conditions, config } = rule;
   return {
     ruleId: id,
     ruleRef: ref,
+    actionId,
+    actionRef,
     condition: conditions.combination,
     conditions: conditions.listed,
     config: config.kind === "constant" ? config.value : config.render({ event, rule, room }),

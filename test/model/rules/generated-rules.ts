@@ -111,6 +111,8 @@ export function ruleText(parts: Partial<RuleText>): RuleText {
     id,
     ref: `r.${id}`,
     triggerRef: "t.one",
+    actionId: null,
+    actionRef: "a.one",
     conditions: null,
     triggerParams: {},
     actionParams: {},
