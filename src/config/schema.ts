@@ -20,6 +20,10 @@ const Seconds = (description: string, fallback: number) =>
 const Count = (description: string, fallback: number, minimum = 1) =>
   Type.Integer({ description, default: fallback, minimum, maximum: 1_000_000_000 });
 
+/** Of text that is held in memory and stored as one value at most. */
+const Bytes = (description: string, fallback: number) =>
+  Type.Integer({ description, default: fallback, minimum: 1_024, maximum: 268_435_456 });
+
 const Url = (description: string, [scheme, other]: readonly [string, string]) =>
   Type.Optional(
     Type.String({
@@ -164,6 +168,8 @@ export const configSchema = Type.Object({
         description: "Whether standalone sensors are given the broker's URL; this version runs none",
         default: false,
       }),
+      line_bytes_max: Bytes("Longest line that a stream sensor may print, in bytes", 1_048_576),
+      poll_bytes_max: Bytes("Most that one run of a poll sensor may print, in bytes", 16_777_216),
       log_bytes: Count("Size at which a sensor's log is rotated", 10_485_760, 4096),
       log_files: Count("How many rotated logs a sensor keeps", 3, 0),
     },

@@ -31,6 +31,8 @@ export interface SensorDefinition {
   readonly pollIntervalSeconds: number | null;
   /** Seconds; null: the configured default. */
   readonly timeoutSeconds: number | null;
+  /** With which a poll sensor's run succeeds. */
+  readonly successExitCodes: readonly number[];
   readonly runtimeVersionConstraint: string | null;
   /** Every trigger it serves, its main trigger first. */
   readonly triggers: readonly TriggerDefinition[];

@@ -88,6 +88,12 @@ export const definitionSchemas = {
     param_schema: Mapping("JSON Schema of `config`"),
     poll_interval: Seconds("Seconds between two runs of a poll sensor; without it `sensor.poll_interval`"),
     timeout: Seconds("Seconds one run of a poll sensor may take; without it `sensor.sensor_timeout`"),
+    success_exit_codes: Type.Array(Type.Integer({ description: "An exit code", minimum: 0, maximum: 255 }), {
+      description: "Exit codes of a poll sensor's run with which its output counts",
+      default: [0],
+      minItems: 1,
+      expects: "a list of at least one exit code, each from 0 to 255",
+    }),
     runtime_version_constraint: Type.Optional(
       Type.String({
         description: "Versions of the runtime it works with, as a range: `>=3.9 <3.14`",

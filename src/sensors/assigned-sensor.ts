@@ -13,7 +13,7 @@ import type {
 import { nearestDouble } from "../model/exact-number.ts";
 import { isAtMostDeep } from "../model/json-equality.ts";
 import { jsonDepthMax } from "../model/json-text.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
 import type { OfferedRuntime } from "../model/offered-runtime.ts";
 
 export interface AssignedSensor {
@@ -42,6 +42,9 @@ export function decodeAssignedSensor(row: AssignedSensorRow): Decoded<AssignedSe
     return invalid("its poll_interval is not a positive number of seconds");
   const timeoutSeconds = secondsOrNull(columns["timeout"]);
   if (timeoutSeconds === undefined) return invalid("its timeout is not a positive number of seconds");
+  const successExitCodes = exitCodes(columns["success_exit_codes"]);
+  if (successExitCodes === undefined)
+    return invalid("its success_exit_codes are not a list of exit codes from 0 to 255");
   const packRef = columns["pack_ref"];
   if (typeof packRef !== "string" || packRef === "")
     return invalid("it belongs to no pack, so it has no script");
@@ -63,6 +66,7 @@ export function decodeAssignedSensor(row: AssignedSensorRow): Decoded<AssignedSe
       paramSchema: objectOr(columns["param_schema"]),
       pollIntervalSeconds,
       timeoutSeconds,
+      successExitCodes,
       runtimeVersionConstraint: textOr(columns["runtime_version_constraint"], null),
       triggers: listOf(row.triggers).filter(isJsonObject).map(triggerOf),
     },
@@ -112,6 +116,14 @@ function secondsOrNull(value: JsonValue | undefined): number | null | undefined 
   if (value === undefined || value === null) return null;
   const seconds = nearestDouble(value) ?? 0;
   return seconds > 0 ? seconds : undefined;
+}
+
+/** Undefined: not a list of at least one exit code. */
+function exitCodes(value: JsonValue | undefined): readonly number[] | undefined {
+  if (!isJsonArray(value) || value.length === 0) return undefined;
+  const codes = value.filter((code) => typeof code === "number");
+  const areCodes = codes.every((code) => Number.isInteger(code) && code >= 0 && code <= 255);
+  return areCodes && codes.length === value.length ? codes : undefined;
 }
 
 function listOf(value: JsonValue): readonly JsonValue[] {

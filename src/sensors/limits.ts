@@ -14,6 +14,7 @@ export interface SensorLimits {
   /** Events of one sensor that are accepted and not yet stored; beyond either, its pipe is not read. */
   readonly eventsInFlightMax: number;
   readonly bytesInFlightMax: number;
+  /** Of one event's text. */
   readonly lineBytesMax: number;
   /** What one run of a poll sensor may print. */
   readonly pollOutputBytesMax: number;
@@ -25,8 +26,6 @@ export interface SensorLimits {
 /** For those that are not in the configuration. */
 export const fixedSensorLimits = {
   bytesInFlightMax: 4 * 1024 * 1024,
-  lineBytesMax: 1024 * 1024,
-  pollOutputBytesMax: 16 * 1024 * 1024,
 } as const;
 
 /** The limits that the configuration asks for; `settleMs` is the service's own. */
@@ -48,6 +47,8 @@ export function sensorLimits(
     pollIntervalMs: sensor.poll_interval * 1_000,
     pollTimeoutMs: sensor.sensor_timeout * 1_000,
     eventsInFlightMax: events.in_flight,
+    lineBytesMax: sensor.line_bytes_max,
+    pollOutputBytesMax: sensor.poll_bytes_max,
     logBytesMax: sensor.log_bytes,
     logFilesMax: sensor.log_files,
   };

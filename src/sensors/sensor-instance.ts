@@ -197,6 +197,7 @@ export class SensorInstance {
       abandoned: this.#abandoned.signal,
       launch: () => this.#launch(),
       output: this.#output,
+      log: (lines) => this.#log.write(lines),
       logStderr: (lines) => this.#notes.noteStderr(lines),
     };
   }

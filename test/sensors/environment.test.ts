@@ -22,6 +22,7 @@ const sensor: SensorDefinition = {
   paramSchema: {},
   pollIntervalSeconds: null,
   timeoutSeconds: null,
+  successExitCodes: [0],
   runtimeVersionConstraint: null,
   triggers: [
     { ...trigger, ref: "garden.temperature" },

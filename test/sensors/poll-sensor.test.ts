@@ -43,6 +43,55 @@ test("a run that fails makes no events and is a failure", async () => {
   expect(bench.events).toEqual([]);
 });
 
+test("what a failed run printed is in the sensor's log, and not all of it when it is much", async () => {
+  await using bench = await sensorBench({ limits: { restart } });
+  const id = await bench.add("test.check", { ...poll, script: "echo 'DISK CRITICAL - 5% free'; exit 2" });
+  const many = await bench.add("test.much", {
+    ...poll,
+    script: "n=0; while [ $n -lt 2000 ]; do n=$((n + 1)); echo line $n; done; exit 1",
+  });
+  bench.manager.start();
+
+  await bench.rowMatching(id, { status: "backoff", exit_code: 2 });
+  await bench.rowMatching(many, { status: "backoff", exit_code: 1 });
+
+  await expect.poll(() => bench.log("test.check")).toContain("of the failed run: DISK CRITICAL - 5% free\n");
+  await expect.poll(() => bench.log("test.much")).toContain("of the failed run: … (it printed 18893 bytes)");
+  expect((await bench.log("test.much")).match(/of the failed run: line/g)?.length).toBe(50);
+  expect(bench.counts.linesRejected).toBe(0);
+});
+
+test("a run with an exit code that means success makes events, others still fail", async () => {
+  await using bench = await sensorBench({ limits: { restart } });
+  const check = { ...poll, successExitCodes: [1, 2] };
+  const id = await bench.add("test.warns", {
+    ...check,
+    script: `echo '{"events": [{"n": 1}], "checkpoint": 1}'; exit 2`,
+  });
+  const zero = await bench.add("test.zero", { ...check, script: `echo '{"n": 2}'` });
+  const signalled = await bench.add("test.killed", { ...check, script: `echo '{"n": 3}'; kill -INT $$` });
+  bench.manager.start();
+
+  await bench.rowMatching(id, { status: "running", exit_code: 2, pid: null });
+  await bench.rowMatching(zero, { status: "backoff", exit_code: 0 });
+  await bench.rowMatching(signalled, { status: "backoff", signal: "SIGINT" });
+  await expect.poll(bench.payloads).toEqual([{ n: 1 }]);
+});
+
+test("exit codes that a row has no right to make the sensor unable to run", async () => {
+  await using bench = await sensorBench();
+  const ids = [
+    await bench.add("test.none", { ...poll, successExitCodes: [] }),
+    await bench.add("test.large", { ...poll, successExitCodes: [0, 256] }),
+    await bench.add("test.negative", { ...poll, successExitCodes: [-1] }),
+  ];
+  bench.manager.start();
+
+  for (const id of ids) {
+    await bench.rowMatching(id, { status: "failed", reason: expect.stringContaining("success_exit_codes") });
+  }
+});
+
 test("a run that hangs is killed at its time limit, with what it started", async () => {
   await using bench = await sensorBench({ limits: { restart, graceMs: 100 } });
   const pidFile = join(bench.folder, "pid");

@@ -42,6 +42,7 @@ export interface NewSensor {
   readonly config?: JsonObject;
   readonly pollInterval?: number;
   readonly timeout?: number;
+  readonly successExitCodes?: readonly number[];
   readonly withRule?: boolean;
 }
 
@@ -113,6 +114,8 @@ export async function sensorBench(options: BenchOptions = {}) {
       },
       graceMs: 1_000,
       settleMs: 1_000,
+      lineBytesMax: 1024 * 1024,
+      pollOutputBytesMax: 16 * 1024 * 1024,
       pollIntervalMs: 30_000,
       pollTimeoutMs: 30_000,
       logBytesMax: 100_000,
@@ -167,8 +170,8 @@ export async function sensorBench(options: BenchOptions = {}) {
       const [row] = await query<{ id: Id }>(
         database,
         `insert into sensor (ref, pack_ref, entrypoint, runtime_ref, trigger, trigger_ref, protocol, config,
-                             poll_interval, timeout)
-         values ($1, 'test', $2, $3, (select id from trigger where ref = 'test.happened'), 'test.happened', $4, $5, $6, $7)
+                             poll_interval, timeout, success_exit_codes)
+         values ($1, 'test', $2, $3, (select id from trigger where ref = 'test.happened'), 'test.happened', $4, $5, $6, $7, $8)
          returning id`,
         [
           ref,
@@ -178,6 +181,7 @@ export async function sensorBench(options: BenchOptions = {}) {
           JSON.stringify({ script: sensor.script ?? "", ...sensor.config }),
           sensor.pollInterval ?? null,
           sensor.timeout ?? null,
+          sensor.successExitCodes ?? [0],
         ],
       );
       if (row === undefined) throw new Error("no sensor was inserted");

@@ -158,3 +158,11 @@ test("what is refused is in the sensor's log with its reason and its beginning",
       String.raw`the character NUL (\u0000), which the database cannot store: "{\"payload\": {\"n\": 2, `,
     );
 });
+
+test("a check that speaks by its exit code makes events if its pack says so, and else is in the log", async () => {
+  await expect.poll(() => payloads("check"), eventually).toEqual([{ state: "critical", free: "5%" }]);
+  await expect
+    .poll(() => log("plain_check"), eventually)
+    .toContain("of the failed run: DISK CRITICAL - free space: / 3326 MB (5%)");
+  expect(await payloads("plain_check")).toEqual([]);
+});

@@ -174,6 +174,7 @@ export const upsertDefinitions: Readonly<Record<DefinitionTable, Statement<PackR
       config: "jsonb",
       poll_interval: "double precision",
       timeout: "double precision",
+      success_exit_codes: "integer[]",
       runtime_version_constraint: "text",
       placement: "jsonb",
     },

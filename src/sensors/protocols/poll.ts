@@ -1,8 +1,8 @@
 /**
  * The protocol `poll`: the sensor is run at every slot of its schedule and prints what has happened.
  *
- * A run counts as a whole: only when it ended with code 0, in time, does what it printed become events,
- * and only then does its checkpoint count. Runs never overlap, and the next one does not begin before
+ * A run counts as a whole: only when it ended with a code that means success, in time, does what it printed become
+ * events, and only then does its checkpoint count. What a failed run printed goes to the sensor's log. Runs never overlap, and the next one does not begin before
  * the events of the last are stored, so that it always gets the newest checkpoint.
  */
 import type { EndedRun, Exit } from "../../model/restart-policy.ts";
@@ -13,8 +13,19 @@ import { decodePoll } from "../decode-output.ts";
 import { readStderr } from "./read-stderr.ts";
 import type { Protocol, RunContext } from "./protocol.ts";
 
-/** @param timeoutMs of one run */
-export function pollProtocol(schedule: PollSchedule, timeoutMs: number): Protocol {
+export interface PollOptions {
+  readonly schedule: PollSchedule;
+  /** Of one run. */
+  readonly timeoutMs: number;
+  readonly successExitCodes: readonly number[];
+}
+
+/** What the log gets of a failed run's output. */
+const loggedLinesMax = 50;
+const loggedBytesMax = 8 * 1024;
+
+export function pollProtocol(options: PollOptions): Protocol {
+  const { schedule } = options;
   return {
     nextRunMs: (earliestMs) => nextSlotMs(schedule, earliestMs),
 
@@ -23,8 +34,8 @@ export function pollProtocol(schedule: PollSchedule, timeoutMs: number): Protoco
       let hadSuccess = false;
       for (;;) {
         const beganMs = clock.monotonicMs();
-        const exit = await runOnce(context, timeoutMs);
-        const isSuccess = exit.kind === "exited" && exit.code === 0;
+        const exit = await runOnce(context, options);
+        const isSuccess = hasSucceeded(exit, options);
         // How long one run lasted says nothing about the sensor's stability: only success forgives.
         if (!isSuccess || stopping.aborted) return { exit, uptimeMs: 0, hadSuccess };
 
@@ -38,7 +49,11 @@ export function pollProtocol(schedule: PollSchedule, timeoutMs: number): Protoco
   };
 }
 
-async function runOnce(context: RunContext, timeoutMs: number): Promise<Exit> {
+function hasSucceeded(exit: Exit, { successExitCodes }: PollOptions): boolean {
+  return exit.kind === "exited" && successExitCodes.includes(exit.code);
+}
+
+async function runOnce(context: RunContext, options: PollOptions): Promise<Exit> {
   const { clock, launch, limits, served, stopping, output } = context;
   const started = await launch();
   if (started.kind === "unstarted") return started;
@@ -48,6 +63,7 @@ async function runOnce(context: RunContext, timeoutMs: number): Promise<Exit> {
   stopping.addEventListener("abort", stop, { once: true });
   if (stopping.aborted) stop();
 
+  const { timeoutMs } = options;
   let cut: Exit | undefined;
   const cutShort = (why: Exit): void => {
     cut ??= why;
@@ -62,19 +78,30 @@ async function runOnce(context: RunContext, timeoutMs: number): Promise<Exit> {
   const bytesMax = limits.pollOutputBytesMax;
   const stderrRead = readStderr(child, context);
   const printed = await outputOf(child, bytesMax, () => cutShort({ kind: "overflowed", bytesMax }));
-  const exit = await child.exit;
+  const ended = await child.exit;
   timer.abort();
   await child.closed;
   await stderrRead;
   stopping.removeEventListener("abort", stop);
-  if (cut !== undefined) return cut;
-  if (exit.kind !== "exited" || exit.code !== 0) return exit;
+  const exit = cut ?? ended;
+  if (!hasSucceeded(exit, options)) {
+    if (!stopping.aborted) context.log(excerptOfRun(printed));
+    return exit;
+  }
 
   for (const [decoded, text] of decodePoll(printed, served)) {
     if (!(await output.take(decoded, text, text.length))) break;
   }
   output.flush();
   return exit;
+}
+
+function excerptOfRun(printed: Buffer): readonly string[] {
+  const lines = printed.toString("utf8", 0, loggedBytesMax).trimEnd().split("\n");
+  if (lines.length === 1 && lines[0] === "") return [];
+  const isWhole = printed.length <= loggedBytesMax && lines.length <= loggedLinesMax;
+  const shown = lines.slice(0, loggedLinesMax).map((line) => `of the failed run: ${line}`);
+  return isWhole ? shown : [...shown, `of the failed run: … (it printed ${printed.length} bytes)`];
 }
 
 async function endAfter(time: Promise<void>, end: () => void): Promise<void> {

@@ -7,8 +7,8 @@ import { streamProtocol } from "./stream.ts";
 /** @param anchorMs where a poll sensor's schedule begins, on the monotonic clock */
 export function protocolOf(definition: SensorDefinition, limits: SensorLimits, anchorMs: number): Protocol {
   if (definition.protocol !== "poll") return streamProtocol;
-  const { pollIntervalSeconds, timeoutSeconds } = definition;
+  const { pollIntervalSeconds, timeoutSeconds, successExitCodes } = definition;
   const intervalMs = pollIntervalSeconds === null ? limits.pollIntervalMs : pollIntervalSeconds * 1_000;
   const timeoutMs = timeoutSeconds === null ? limits.pollTimeoutMs : timeoutSeconds * 1_000;
-  return pollProtocol({ anchorMs, intervalMs }, timeoutMs);
+  return pollProtocol({ schedule: { anchorMs, intervalMs }, timeoutMs, successExitCodes });
 }

@@ -24,6 +24,7 @@ export interface RunContext {
    */
   readonly launch: () => Promise<Launch>;
   readonly output: Pick<SensorOutput, "take" | "flush">;
+  readonly log: (lines: readonly string[]) => void;
   readonly logStderr: (lines: readonly Line[]) => void;
 }
 
