@@ -80,6 +80,14 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     return engine.transaction((inner) => work({ query: (statement) => run(inner, statement) }));
   };
 
+  const relaxed: Queryable = {
+    query: (statement) =>
+      transaction(async (inner) => {
+        await inner.query({ text: "set local synchronous_commit = off" });
+        return inner.query(statement);
+      }),
+  };
+
   const hints = new Map<string, Set<Hint>>();
   engine.onNotification((channel, payload) => {
     for (const hint of hints.get(channel) ?? []) hint(payload);
@@ -107,13 +115,9 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     address: dataDirectory,
     query,
     transaction,
-    relaxed: {
-      query: (statement) =>
-        transaction(async (inner) => {
-          await inner.query({ text: "set local synchronous_commit = off" });
-          return inner.query(statement);
-        }),
-    },
+    relaxed,
+    // There is one connection, and nobody else who could take a lease over.
+    reserved: relaxed,
     async listen(channel, onHint) {
       const hint: Hint = (payload) => onHint(payload);
       const subscribed = hints.get(channel) ?? new Set();

@@ -1,9 +1,9 @@
 /**
  * The database in a PostgreSQL server.
  *
- * Three kinds of connections: a pool for work, a small pool that commits without waiting for the disk,
- * and one session for subscriptions and locks. They find out about the server each on its own; health
- * is whatever was seen last.
+ * Four kinds of connections: a pool for work, a small pool that commits without waiting for the disk,
+ * one connection reserved for the renewal of leases, and one session for subscriptions and locks. They
+ * find out about the server each on its own; health is whatever was seen last.
  */
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -18,7 +18,7 @@ export interface PostgresqlOptions {
   readonly url: string;
   /** Default `attune`. */
   readonly schema?: string;
-  /** All connections together, at least three. Default 10. */
+  /** All connections together, at least three. With three, nothing commits without waiting for the disk. Default 10. */
   readonly connectionsMax?: number;
   readonly applicationName?: string;
   /** Default 5 s. */
@@ -36,6 +36,9 @@ export interface PostgresqlOptions {
   readonly clock?: Clock;
 }
 
+/** A dead connection is given up in time for another attempt within a lease of the usual length. */
+const reservedQueryTimeoutMs = 4_000;
+
 export async function openPostgresql(options: PostgresqlOptions): Promise<Database> {
   const { url, logger, schema = "attune", connectionsMax = 10, clock = systemClock } = options;
   const { heartbeatMs = 3_000, whenUnreachable = "fail" } = options;
@@ -51,15 +54,26 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
   const health = new ObservedHealth(address, logger, clock, whenUnreachable === "wait");
   const observe = (failure: Error | undefined): void => health.observe(failure);
 
-  const relaxedConnectionsMax = connectionsMax >= 6 ? 2 : 1;
+  const relaxedConnectionsMax = connectionsMax >= 7 ? 2 : connectionsMax >= 4 ? 1 : 0;
   const pool = new PostgresqlPool({
     connection: work,
-    connectionsMax: Math.max(connectionsMax - relaxedConnectionsMax - 1, 1),
+    connectionsMax: Math.max(connectionsMax - relaxedConnectionsMax - 2, 1),
     observe,
   });
-  const relaxed = new PostgresqlPool({
-    connection: prepareConnection(settings, { synchronous_commit: "off" }),
-    connectionsMax: relaxedConnectionsMax,
+  const relaxed =
+    relaxedConnectionsMax === 0
+      ? pool
+      : new PostgresqlPool({
+          connection: prepareConnection(settings, { synchronous_commit: "off" }),
+          connectionsMax: relaxedConnectionsMax,
+          observe,
+        });
+  const reserved = new PostgresqlPool({
+    connection: prepareConnection(
+      { ...settings, queryTimeoutMs: Math.min(settings.queryTimeoutMs, reservedQueryTimeoutMs) },
+      { synchronous_commit: "off", lock_timeout: "1000" },
+    ),
+    connectionsMax: 1,
     observe,
   });
   const session = new PostgresqlSession({
@@ -84,6 +98,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
     schema,
     address,
     relaxed,
+    reserved,
     query: (query) => pool.query(query),
     transaction: (body) => pool.transaction(body),
     listen: (channel, onHint) => session.listen(channel, onHint),
@@ -92,7 +107,8 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
     async [Symbol.asyncDispose]() {
       health.stop();
       stop.abort();
-      await Promise.all([sessionEnd, pool[Symbol.asyncDispose](), relaxed[Symbol.asyncDispose]()]);
+      const pools = [pool, relaxed, reserved].map((each) => each[Symbol.asyncDispose]());
+      await Promise.all([sessionEnd, ...pools]);
     },
   };
 }

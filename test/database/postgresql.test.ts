@@ -48,6 +48,7 @@ describe("PostgreSQL as a database", () => {
     const work = [
       ...Array.from({ length: 12 }, () => fresh.database.query(slow)),
       ...Array.from({ length: 12 }, () => fresh.database.relaxed.query(slow)),
+      ...Array.from({ length: 4 }, () => fresh.database.reserved.query(slow)),
     ];
     const over = new AbortController();
     const done = Promise.all(work).finally(() => over.abort());
@@ -59,6 +60,20 @@ describe("PostgreSQL as a database", () => {
     await done;
 
     expect(Math.max(...counts)).toBe(4);
+  });
+
+  test("the reserved connection waits for no other statement, no commit on the disk, and no lock for long", async () => {
+    await using fresh = await freshDatabase({ connectionsMax: 3 });
+    const { database } = fresh;
+    await database.query({ text: "insert into pack (ref) values ('locked')" });
+
+    await database.transaction(async (busy) => {
+      await busy.query({ text: "select from pack where ref = 'locked' for update" });
+      const text = "select current_setting('synchronous_commit') as wait";
+      expect((await database.reserved.query({ text })).rows).toEqual([{ wait: "off" }]);
+      const locked = database.reserved.query({ text: "update pack set label = '' where ref = 'locked'" });
+      await expect(locked).rejects.toMatchObject({ code: "55P03" });
+    });
   });
 
   test("a refused statement costs no connection", async () => {

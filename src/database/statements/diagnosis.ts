@@ -3,6 +3,7 @@
  * nothing. All ages are by the database's clock.
  */
 import type { Statement } from "../statement.ts";
+import { isLeaseAlive } from "./lease.ts";
 import type { ProcessReport } from "./sensor-process.ts";
 
 export interface SensorStanding {
@@ -42,8 +43,8 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
            process.status, process.pid, coalesce(process.failures, 0) as failures, process.exit_code,
            process.signal, process.reason, process.stderr_excerpt, process.started_at, process.stopped_at,
            process.next_restart_at,
-           extract(epoch from clock_timestamp() - process.started_at)::double precision as since_start,
-           extract(epoch from process.next_restart_at - clock_timestamp())::double precision as to_restart
+           extract(epoch from now() - process.started_at)::double precision as since_start,
+           extract(epoch from process.next_restart_at - now())::double precision as to_restart
       from sensor
      cross join lateral (
            select count(*)::int as triggers,
@@ -63,12 +64,12 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
                             from sensor_trigger
                            where sensor_trigger.sensor = sensor.id
                              and sensor_trigger.trigger = trigger.id)) as served
-      left join sensor_assignment as assignment
+      left join (sensor_assignment as assignment
+                 join worker as holder
+                   on holder.id = assignment.worker
+                  and holder.instance = assignment.instance)
              on assignment.sensor = sensor.id
-            and assignment.lease_expires_at > clock_timestamp()
-      left join worker as holder
-             on holder.id = assignment.worker
-            and holder.instance = assignment.instance
+            and ${isLeaseAlive("assignment", "holder", "now()")}
       left join sensor_process as process
              on process.sensor = sensor.id
       left join worker as reporter
@@ -123,13 +124,13 @@ export const readWorkerStandings: Statement<void, WorkerStanding> = {
   name: "read_worker_standings",
   text: `
     select name, host, status::text as status,
-           coalesce(status = 'active' and lease_expires_at > clock_timestamp(), false) as is_alive,
-           extract(epoch from clock_timestamp() - last_heartbeat)::double precision as since_heartbeat,
+           coalesce(status = 'active', false) and ${isLeaseAlive("worker", "worker", "now()")} as is_alive,
+           extract(epoch from now() - last_heartbeat)::double precision as since_heartbeat,
            (select count(*)::int
               from sensor_assignment as assignment
              where assignment.worker = worker.id
                and assignment.instance = worker.instance
-               and assignment.lease_expires_at > clock_timestamp()) as sensors_held,
+               and ${isLeaseAlive("assignment", "worker", "now()")}) as sensors_held,
            case when jsonb_typeof(capabilities -> 'max_concurrent_sensors') = 'number'
                 then (capabilities ->> 'max_concurrent_sensors')::double precision
             end as sensor_count_max

@@ -1,6 +1,7 @@
 /** What an operator sees of a sensor's process. */
 import type { Id } from "../../model/identifiers.ts";
 import type { Statement } from "../statement.ts";
+import { isLeaseAlive } from "./lease.ts";
 
 export interface ProcessReport {
   readonly status: "starting" | "running" | "backoff" | "failed" | "stopped";
@@ -44,9 +45,12 @@ export const writeSensorReports: Statement<readonly SensorReport[], never> = {
         on sensor.id = report.sensor
       left join worker
         on worker.instance = report.instance
-      left join sensor_assignment as held
+      left join (sensor_assignment as held
+                 join worker as holder
+                   on holder.id = held.worker
+                  and holder.instance = held.instance)
         on held.sensor = report.sensor
-       and held.lease_expires_at > clock_timestamp()
+       and ${isLeaseAlive("held", "holder", "now()")}
      where held.instance is null
         or held.instance = report.instance
      order by report.sensor
