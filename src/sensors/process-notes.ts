@@ -51,6 +51,7 @@ export class ProcessNotes {
   readonly #instance: string;
   readonly #options: ProcessNotesOptions;
   readonly #stderr = new StderrTail();
+  readonly #warnings = new Set<string>();
   #report = unstartedReport;
   #toldStatus: ProcessReport["status"] | undefined;
 
@@ -83,7 +84,10 @@ export class ProcessNotes {
     this.#stderr.push(texts);
   }
 
+  /** Once each: a poll sensor would meet it at every run. */
   noteWarning(warning: string): void {
+    if (this.#warnings.has(warning)) return;
+    this.#warnings.add(warning);
     this.#options.log.write([warning]);
     this.#options.logger.warn({}, warning);
   }

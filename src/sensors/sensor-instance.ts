@@ -219,6 +219,7 @@ export class SensorInstance {
         // A poll sensor's descendants are looked for when it stops: doing so at each run would cost too much.
         isMarkerSought: sensor.definition.protocol !== "poll",
         onWarning: (warning) => this.#notes.noteWarning(warning),
+        log: (lines) => this.#log.write(lines),
         signal,
       },
       { ...this.#options, graceMs: limits.graceMs },

@@ -12,7 +12,7 @@ import type { AssignedSensor } from "./assigned-sensor.ts";
 import { sensorEnvironment, type AgentEnvironment } from "./environment.ts";
 import { decodeExecutionConfig } from "./execution-config.ts";
 import { fitEnvironment } from "./oversized-variables.ts";
-import { createEnvironment } from "./environment-creation.ts";
+import type { EnvironmentMaker } from "./environment-creation.ts";
 import { findRuntimeEnvironment } from "./runtime-environment.ts";
 import { findScript } from "./script-path.ts";
 
@@ -26,6 +26,7 @@ export interface SensorDirectories {
 
 export interface LauncherOptions {
   readonly directories: SensorDirectories;
+  readonly environments: EnvironmentMaker;
   readonly environment: AgentEnvironment;
   readonly passthrough: readonly string[];
   readonly logLevel: string;
@@ -42,6 +43,8 @@ export interface LaunchRequest {
   /** Whether each end of the process also looks for descendants that left its group. */
   readonly isMarkerSought: boolean;
   readonly onWarning: (warning: string) => void;
+  /** Writes to the sensor's own log. */
+  readonly log: (lines: readonly string[]) => void;
   readonly signal: AbortSignal;
 }
 
@@ -50,8 +53,8 @@ export type Launch =
   | { readonly kind: "unstarted"; readonly reason: string };
 
 export async function launchSensor(request: LaunchRequest, options: LauncherOptions): Promise<Launch> {
-  const { sensor, runtime, checkpoint, marker, isMarkerSought, onWarning, signal } = request;
-  const { directories, environment, passthrough, logLevel, guard, graceMs } = options;
+  const { sensor, runtime, checkpoint, marker, isMarkerSought, onWarning, log, signal } = request;
+  const { directories, environments, environment, passthrough, logLevel, guard, graceMs } = options;
   const { definition, rules } = sensor;
   if (runtime === undefined) {
     return unstarted(`this worker does not offer the runtime ${definition.runtimeRef}`);
@@ -63,8 +66,9 @@ export async function launchSensor(request: LaunchRequest, options: LauncherOpti
 
   const config = decodeExecutionConfig(runtime.executionConfig);
   const question = { ...directories, packRef: definition.packRef, packDir: script.packDir, runtime, config };
-  const created = await createEnvironment({ ...question, environment, signal });
-  for (const warning of created) onWarning(warning);
+  const warnings = await environments.prepare({ ...question, environment, passthrough, log, signal });
+  if (signal.aborted) return unstarted("it was stopped first");
+  for (const warning of warnings) onWarning(warning);
   const found = await findRuntimeEnvironment(question);
   for (const warning of found.warnings) onWarning(warning);
 

@@ -26,12 +26,16 @@ import type { AssignmentTerm } from "../model/incoming-event.ts";
 import type { OfferedRuntime } from "../model/offered-runtime.ts";
 import { unsupported } from "../model/supported-sensors.ts";
 import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
+import { EnvironmentMaker } from "./environment-creation.ts";
 import type { OfferedRuntimes, SensorAssignments } from "./ports.ts";
 import { unstartedReport } from "./process-notes.ts";
 import { ProcessRecorder } from "./process-recorder.ts";
 import { SensorInstance, type InstanceOptions } from "./sensor-instance.ts";
 
-export interface SensorManagerOptions extends Omit<InstanceOptions, "recorder" | "onFenced"> {
+export interface SensorManagerOptions extends Omit<
+  InstanceOptions,
+  "recorder" | "environments" | "onFenced"
+> {
   readonly assignments: SensorAssignments;
   readonly runtimes: OfferedRuntimes;
   /** How often desired and actual are compared without a hint. */
@@ -62,6 +66,7 @@ const finalWaitMs = 2_000;
 export class SensorManager {
   readonly #options: SensorManagerOptions;
   readonly #recorder: ProcessRecorder;
+  readonly #environments: EnvironmentMaker;
   readonly #loop: WakeableLoop;
   readonly #entries = new Map<Id, Entry>();
   /** Why sensors of ours are not run, as last reported. */
@@ -73,6 +78,7 @@ export class SensorManager {
   constructor(options: SensorManagerOptions) {
     this.#options = options;
     this.#recorder = new ProcessRecorder(options);
+    this.#environments = new EnvironmentMaker(options.clock);
     this.#loop = new WakeableLoop({
       clock: options.clock,
       intervalMs: options.intervalMs,
@@ -129,6 +135,7 @@ export class SensorManager {
     const instance = new SensorInstance({ sensor, runtime, term }, marker, {
       ...this.#options,
       recorder: this.#recorder,
+      environments: this.#environments,
       onFenced: () => this.wake(),
     });
     this.#resting.delete(id);

@@ -214,6 +214,29 @@ test("an invalid rule, a silent worker, messages that are stuck and a broken env
   expect(report).toMatch(/^✗ environment my python +the environment .+\/my\/python has no interpreter/m);
 });
 
+test("a pack whose dependencies are not installed here is told, until they are", async () => {
+  await using fresh = await freshDatabase();
+  await failingSensor(fresh.database);
+  const directory = madeDirectory();
+  mkdirSync(join(directory, "packs/my/sensors"), { recursive: true });
+  writeFileSync(join(directory, "packs/my/requirements.txt"), "things\n");
+  const settings = {
+    DATABASE_URL: fresh.url,
+    ATTUNE__PACKS_BASE_DIR: join(directory, "packs"),
+    ATTUNE__RUNTIME_ENVS_DIR: join(directory, "envs"),
+  };
+
+  const { report: before } = await examine(settings);
+  mkdirSync(join(directory, "envs/my/python/bin"), { recursive: true });
+  symlinkSync("/bin/true", join(directory, "envs/my/python/bin/python3"));
+  const { report: after } = await examine(settings);
+
+  expect(before).toMatch(
+    /^- environment my python +.+\/envs\/my\/python-3\.11 lacks what the pack asks for/m,
+  );
+  expect(after).not.toMatch(/environment my python/);
+});
+
 test("an enabled rule without its trigger, or with two, is wrong and says which", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
