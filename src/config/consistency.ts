@@ -1,8 +1,9 @@
 /**
- * What no single key shows: values that contradict each other, and defaults that are unsafe where they
- * would take effect.
+ * What the schema does not show: values that contradict each other, defaults that are unsafe where they would
+ * take effect, and URLs whose passwords cut them in two.
  */
 import { isIP } from "node:net";
+import { serviceUrlProblem } from "../model/service-url.ts";
 import type { Config } from "./schema.ts";
 import type { Problem } from "./schema-problems.ts";
 import type { Path } from "./yaml-source.ts";
@@ -15,8 +16,9 @@ export interface Contradiction extends Problem {
   readonly others: readonly Path[];
 }
 
-export function contradictions({ api, security, sensor }: Config): readonly Contradiction[] {
-  const problems: Contradiction[] = [];
+export function contradictions(config: Config): readonly Contradiction[] {
+  const { api, security, sensor } = config;
+  const problems: Contradiction[] = [...urlProblems(config)];
 
   if (sensor.lease_renewal_interval * 2 > sensor.lease_duration) {
     problems.push({
@@ -43,6 +45,14 @@ export function contradictions({ api, security, sensor }: Config): readonly Cont
     });
   }
   return problems;
+}
+
+function urlProblems({ database, message_queue: queue, api }: Config): readonly Contradiction[] {
+  const urls = { database: database.url, message_queue: queue.url, api: api.url };
+  return Object.entries(urls).flatMap(([section, url]) => {
+    const reason = url === undefined ? undefined : serviceUrlProblem(url);
+    return reason === undefined ? [] : [{ path: [section, "url"], reason, others: [] }];
+  });
 }
 
 /** RFC 6890: 127.0.0.0/8 and ::1, and the name that RFC 6761 reserves for them. */

@@ -6,9 +6,9 @@
  * not transactions: LISTEN and session locks live in one.
  */
 import { Socket } from "node:net";
-import { Client, escapeIdentifier, types, type ClientConfig } from "pg";
-import { OperatorError } from "../errors/operator-error.ts";
+import { escapeIdentifier, types, type ClientConfig } from "pg";
 import { parseJson } from "../model/json-text.ts";
+import { postgresqlAddress } from "./database-address.ts";
 
 export interface ConnectionSettings {
   readonly url: string;
@@ -32,7 +32,6 @@ export function prepareConnection(
   extraSettings: Readonly<Record<string, string>> = {},
 ): PreparedConnection {
   const sockets = new Set<Socket>();
-  const { host, port, database } = parseUrl(settings.url);
   const config: ClientConfig = {
     connectionString: withServerSettings(settings.url, {
       search_path: `${escapeIdentifier(settings.schema)}, public`,
@@ -59,26 +58,11 @@ export function prepareConnection(
   };
   return {
     config,
-    address: `${host}:${port}/${database}`,
+    address: postgresqlAddress(settings.url),
     destroyAll() {
       for (const socket of sockets) socket.destroy();
     },
   };
-}
-
-function parseUrl(url: string): { host: string; port: number; database: string } {
-  try {
-    const { host, port, database } = new Client({ connectionString: url });
-    return { host, port, database: database ?? "" };
-  } catch (cause) {
-    throw new OperatorError({
-      code: "CONFIG_INVALID",
-      attempt: "read database.url",
-      reason: "it is not a PostgreSQL URL",
-      remedy: "write it as postgresql://user:password@host:5432/database",
-      cause,
-    });
-  }
 }
 
 /**

@@ -5,6 +5,7 @@
 import type { Logger } from "../telemetry/logger.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import type { Clock } from "../time/clock.ts";
+import { databaseFailureReason } from "./explain-failure.ts";
 
 export class ObservedHealth {
   readonly #address: string;
@@ -38,9 +39,10 @@ export class ObservedHealth {
       this.#detail = `${address} answers`;
       return;
     }
-    this.#detail = `${address} does not answer: ${reasonOf(failure)}`;
+    const reason = databaseFailureReason(failure);
+    this.#detail = `${address} does not answer: ${reason}`;
     if (this.#isTelling && this.#state !== "down") {
-      this.#logger.warn({ address, reason: reasonOf(failure) }, "the database does not answer; trying again");
+      this.#logger.warn({ address, reason }, "the database does not answer; trying again");
     }
     this.#state = "down";
   }
@@ -55,10 +57,4 @@ export class ObservedHealth {
     this.#state = "down";
     this.#detail = "closed";
   }
-}
-
-/** Several addresses tried for one name fail as one error with an empty message. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(reasonOf).join("; ");
-  return error instanceof Error ? error.message : String(error);
 }

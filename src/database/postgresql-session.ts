@@ -85,6 +85,12 @@ export class PostgresqlSession {
     for (const channel of this.#hints.keys()) this.#announce(channel, undefined);
   }
 
+  /** The server's `server_version_num`: 140005 for 14.5. */
+  async serverVersion(): Promise<number> {
+    const { rows } = await this.#run("select current_setting('server_version_num')::int as version");
+    return rows[0] === undefined ? 0 : new Row("server_version", rows[0]).number("version");
+  }
+
   /** Keeps the session established until the signal aborts, then closes it. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, connection } = this.#options;

@@ -9,8 +9,9 @@ import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import type { Database } from "./database.ts";
+import { explainingDatabaseFailures } from "./explain-failure.ts";
 import { prepareConnection } from "./postgresql-connection.ts";
-import { ObservedHealth, reasonOf } from "./postgresql-health.ts";
+import { ObservedHealth } from "./postgresql-health.ts";
 import { PostgresqlPool } from "./postgresql-pool.ts";
 import { PostgresqlSession } from "./postgresql-session.ts";
 
@@ -28,8 +29,8 @@ export interface PostgresqlOptions {
   /** Between two signs of life of the session. Default 3 s. */
   readonly heartbeatMs?: number;
   /**
-   * `fail` throws DATABASE_UNREACHABLE when the first attempt to connect fails; `wait` returns a
-   * database whose queries fail with a ConnectionError, and which connects as soon as it can.
+   * `fail` throws an OperatorError when the first attempt to connect fails, or the server is too old; `wait`
+   * returns a database whose queries fail with a ConnectionError, and which connects as soon as it can.
    */
   readonly whenUnreachable?: "fail" | "wait";
   readonly logger: Logger;
@@ -38,6 +39,9 @@ export interface PostgresqlOptions {
 
 /** A dead connection is given up in time for another attempt within a lease of the usual length. */
 const reservedQueryTimeoutMs = 4_000;
+
+/** PostgreSQL 14: the oldest that the statements and migrations are written for. */
+const serverVersionMin = 140_000;
 
 export async function openPostgresql(options: PostgresqlOptions): Promise<Database> {
   const { url, logger, schema = "attune", connectionsMax = 10, clock = systemClock } = options;
@@ -50,6 +54,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
     queryTimeoutMs: options.queryTimeoutMs ?? 30_000,
   };
   const work = prepareConnection(settings);
+  const alone = prepareConnection(settings);
   const { address } = work;
   const health = new ObservedHealth(address, logger, clock, whenUnreachable === "wait");
   const observe = (failure: Error | undefined): void => health.observe(failure);
@@ -77,19 +82,28 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
     observe,
   });
   const session = new PostgresqlSession({
-    connection: prepareConnection(settings),
+    connection: alone,
     schema,
     heartbeatMs,
     clock,
     observe,
   });
 
-  const connecting = session.connect().catch((error: unknown) => {
-    if (whenUnreachable === "wait") return;
-    work.destroyAll();
-    throw unreachable(address, error);
-  });
-  await Promise.all([connecting, pool.prepare()]);
+  if (whenUnreachable === "wait") {
+    await Promise.all([session.connect().catch(() => {}), pool.prepare()]);
+  } else {
+    try {
+      await explainingDatabaseFailures(`connect to the database at ${address}`, async () => {
+        await Promise.all([session.connect(), pool.prepare()]);
+        await demandVersion(session, address);
+      });
+    } catch (error) {
+      health.stop();
+      // The other pools have not connected yet.
+      for (const connection of [work, alone]) connection.destroyAll();
+      throw error;
+    }
+  }
   const stop = new AbortController();
   const sessionEnd = session.run(stop.signal);
 
@@ -113,12 +127,14 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
   };
 }
 
-function unreachable(address: string, cause: unknown): OperatorError {
-  return new OperatorError({
-    code: "DATABASE_UNREACHABLE",
-    attempt: `connect to the database at ${address}`,
-    reason: reasonOf(cause),
-    remedy: "check that the server runs, and host, port, database, user and password in database.url",
-    cause,
+/** @throws OperatorError DATABASE_OUTDATED */
+async function demandVersion(session: PostgresqlSession, address: string): Promise<void> {
+  const version = await session.serverVersion();
+  if (version >= serverVersionMin) return;
+  throw new OperatorError({
+    code: "DATABASE_OUTDATED",
+    attempt: `use the database at ${address}`,
+    reason: `it is PostgreSQL ${Math.floor(version / 10_000)}`,
+    remedy: `upgrade the server to PostgreSQL ${serverVersionMin / 10_000} or newer, or name another in database.url`,
   });
 }

@@ -1,4 +1,5 @@
 import { loadMigrations } from "../../database/embedded-migrations.ts";
+import { explainingDatabaseFailures } from "../../database/explain-failure.ts";
 import { migrate as applyMigrations } from "../../database/migrate.ts";
 import { loadConfiguration } from "../load-configuration.ts";
 import { openLogger } from "../open-logger.ts";
@@ -12,7 +13,9 @@ export async function migrate(invocation: Invocation): Promise<ExitCode> {
   const logger = await openLogger(loaded, environment);
   await using database = await openConfiguredDatabase(loaded.config, logger);
 
-  const applied = await applyMigrations(database, loadMigrations(), logger);
+  const applied = await explainingDatabaseFailures(`migrate the database at ${database.address}`, () =>
+    applyMigrations(database, loadMigrations(), logger),
+  );
   if (format === "json") {
     print(`${JSON.stringify({ database: database.address, applied }, undefined, 2)}\n`);
   } else if (applied.length === 0) {

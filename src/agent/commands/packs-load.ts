@@ -1,4 +1,5 @@
 import { loadMigrations } from "../../database/embedded-migrations.ts";
+import { explainingDatabaseFailures } from "../../database/explain-failure.ts";
 import { migrate } from "../../database/migrate.ts";
 import { loadPacks as load } from "../../packs/load-packs.ts";
 import { describeProblem } from "../../packs/pack-problem.ts";
@@ -22,8 +23,14 @@ export async function loadPacks(invocation: Invocation, directories: readonly st
   for (const warning of warnings) logger.warn({}, describeProblem(warning));
 
   await using database = await openConfiguredDatabase(loaded.config, logger);
-  await migrate(database, loadMigrations(), logger);
-  const report = { ...(await load(database, packs)), warnings, database: database.address };
+  const loadedPacks = await explainingDatabaseFailures(
+    `load packs into the database at ${database.address}`,
+    async () => {
+      await migrate(database, loadMigrations(), logger);
+      return load(database, packs);
+    },
+  );
+  const report = { ...loadedPacks, warnings, database: database.address };
   print(format === "json" ? loadReportJson(report) : loadReportText(report));
   return 0;
 }

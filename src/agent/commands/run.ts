@@ -1,3 +1,5 @@
+import { databaseAddress } from "../../database/database-address.ts";
+import { explainingDatabaseFailures } from "../../database/explain-failure.ts";
 import { runVersionCommands } from "../../runtimes/version-commands.ts";
 import { bootstrapRuntimes } from "../bootstrap.ts";
 import { loadConfiguration } from "../load-configuration.ts";
@@ -32,6 +34,10 @@ export async function runService(invocation: Invocation, stop: StopRequest): Pro
     await service.start();
     keepHeapSmall();
   };
-  await serveUntilStopped({ start, stop: () => service.stop(), failure: service.failure }, stop);
+  const { database, data_dir, sensor } = loaded.config;
+  const address = databaseAddress(database.url, data_dir);
+  await explainingDatabaseFailures(`run worker ${sensor.worker_name} on the database at ${address}`, () =>
+    serveUntilStopped({ start, stop: () => service.stop(), failure: service.failure }, stop),
+  );
   return 0;
 }

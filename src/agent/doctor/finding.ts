@@ -2,6 +2,7 @@
  * What the doctor found. A finding is good, worth a notice, or wrong; only what is wrong makes the exit
  * code 1. A check gives findings and never stops another check, whatever it meets.
  */
+import { explainDatabaseFailure } from "../../database/explain-failure.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 
 export interface Finding {
@@ -40,10 +41,17 @@ const nothingMore: Required<More> = { remedy: null, lines: [], facts: {} };
 /** A failure that a check, or what it needs, met. */
 export function failed(subject: string, error: unknown): Finding {
   if (error instanceof OperatorError) {
-    const { code, reasons, remedy } = error;
+    const { code, attempt, reasons, remedy } = error;
     const [reason = ""] = reasons;
-    if (reasons.length === 1) return wrong(subject, reason, { remedy, facts: { code } });
-    return wrong(subject, `${reasons.length} problems`, { remedy, lines: reasons, facts: { code } });
+    if (reasons.length === 1)
+      return wrong(subject, `could not ${attempt}: ${reason}`, { remedy, facts: { code } });
+    const count = `could not ${attempt}: ${reasons.length} problems`;
+    return wrong(subject, count, { remedy, lines: reasons, facts: { code } });
+  }
+  const explanation = explainDatabaseFailure(error);
+  if (explanation !== undefined) {
+    const { code, reason, remedy } = explanation;
+    return wrong(subject, `could not be checked: ${reason}`, { remedy, facts: { code } });
   }
   return wrong(subject, `could not be checked: ${error instanceof Error ? error.message : String(error)}`);
 }

@@ -61,7 +61,7 @@ test("a configuration with problems ends the examination, with every problem", a
 
   expect(exitCode).toBe(1);
   expect(report).toMatch(
-    /^✗ configuration +2 problems\n +→ correct it.*\n +│ api\.port .*\n +│ log\.level .*\n1 of 1 findings is wrong\.\n$/,
+    /^✗ configuration +could not use the configuration: 2 problems\n +→ correct it.*\n +│ api\.port .*\n +│ log\.level .*\n1 of 1 findings is wrong\.\n$/,
   );
 });
 
@@ -73,7 +73,9 @@ test("a database and a broker that do not answer are each named, and neither hid
 
   expect(exitCode).toBe(1);
   expect(report).toMatch(/^✗ broker +.*ECONNREFUSED.*\n +→ .*message_queue\.url$/m);
-  expect(report).toMatch(/^✗ database +.*ECONNREFUSED.*\n +→ .*database\.url$/m);
+  expect(report).toMatch(
+    /^✗ database +could not connect to the database at 127\.0\.0\.1:1\/attune: nothing listens on .*\n +→ .*database\.url; /m,
+  );
   expect(report).not.toContain("geheim");
 });
 
