@@ -13,9 +13,10 @@
  * `any` is one too: the first would quietly hold for everything, the second for nothing.
  */
 import { invalid, valid, type Decoded } from "../decoded.ts";
-import { parseConditionField } from "../field-path.ts";
+import type { FieldPath } from "../field-path.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
 import { nearestName } from "../nearest-name.ts";
+import { parsePayloadPath } from "../payload-path.ts";
 import { isOperatorName, operators, type OperatorName } from "./operators.ts";
 import { decide, type Predicate, type PredicateTable, type Stamp } from "./predicate.ts";
 
@@ -139,10 +140,10 @@ function compileComparison(json: JsonObject, path: string, reading: Reading): Co
   return { kind: "predicate", predicate: predicate.value };
 }
 
-function decodeField(field: JsonValue | undefined): ReturnType<typeof parseConditionField> {
+function decodeField(field: JsonValue | undefined): Decoded<FieldPath> {
   if (field === undefined) return invalid("is missing");
   if (typeof field !== "string") return invalid("must be text");
-  return parseConditionField(field);
+  return parsePayloadPath(field);
 }
 
 function decodeOperator(operator: JsonValue | undefined): Decoded<OperatorName> {
