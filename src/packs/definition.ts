@@ -12,6 +12,7 @@ import { decodeRuntimePlan } from "../model/runtime-plan.ts";
 import { unsupported } from "../model/supported-sensors.ts";
 import { compileTemplates } from "../model/templates/template.ts";
 import { isVersionRange } from "../model/versions.ts";
+import { blankValues } from "./blank-values.ts";
 import type { DefinitionFile } from "./definition-file.ts";
 import type { Kind } from "./definition-schemas.ts";
 import { entrypointProblem, entrypointWarning } from "./entrypoint.ts";
@@ -184,6 +185,8 @@ function ruleOf(file: DefinitionFile<"rule">, context: PackContext): DefinitionR
 
   const conditions = compileConditions(row["conditions"] ?? null, new PredicateTable());
   if (conditions.kind === "invalid") problems.push(file.problemAt(["conditions"], conditions.problem));
+  else problems.push(...blankValues(file, row["conditions"] ?? null, ["conditions"]));
+  const doubts = conditions.kind === "valid" ? conditions.value.doubts : [];
   const params = row["action_params"];
   const templates = compileTemplates(isJsonObject(params) ? params : {}, "action_params");
   if (templates.kind === "invalid") problems.push(file.problemAt(["action_params"], templates.problem));
@@ -195,6 +198,7 @@ function ruleOf(file: DefinitionFile<"rule">, context: PackContext): DefinitionR
   return {
     definition: { kind: "rule", ref, row, enabled: fields.enabled, references, ifRepeated: repeated(file) },
     problems,
+    warnings: doubts.map((doubt) => ({ ...file.problemAt(["conditions"], doubt), kind: "rule-doubtful" })),
   };
 }
 

@@ -9,16 +9,19 @@
  * | {"not": c}                             | c does not hold                |
  * | {"field": …, "operator": …, "value": …} | the operator says so          |
  *
- * Whatever is not exactly one of these is a problem, named with its path. An inner `{}` or an empty
- * `any` is one too: the first would quietly hold for everything, the second for nothing.
+ * Anything else is a problem, named with its path, and so is what could never hold: an empty `any`, or
+ * outermost conditions that contradict each other. An inner `{}` is one too, since it would quietly hold
+ * for every event. A condition in the form of another system is a problem that shows it in this form.
  */
 import { invalid, valid, type Decoded } from "../decoded.ts";
 import type { FieldPath } from "../field-path.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
-import { nearestName } from "../nearest-name.ts";
-import { parsePayloadPath } from "../payload-path.ts";
-import { isOperatorName, operators, type OperatorName } from "./operators.ts";
-import { decide, type Predicate, type PredicateTable, type Stamp } from "./predicate.ts";
+import { parsePayloadPath, payloadPathDoubt } from "../payload-path.ts";
+import { contradiction, isInNothing } from "./contradiction.ts";
+import { foreignForm, operatorProblem, suggestion } from "./foreign/hints.ts";
+import { operandProblem } from "./operand.ts";
+import { isOperatorName, type OperatorName } from "./operators.ts";
+import { decide, PredicateTable, type Predicate, type Stamp } from "./predicate.ts";
 
 export type ConditionNode =
   | { readonly kind: "predicate"; readonly predicate: Predicate }
@@ -30,6 +33,8 @@ export interface Conditions {
   /** How the outermost conditions combine, and those conditions, as an enforcement records them. */
   readonly combination: "all" | "any";
   readonly listed: readonly JsonValue[];
+  /** What can be used and is probably not what its author means, each with its path. */
+  readonly doubts: readonly string[];
 }
 
 const nestingMax = 16;
@@ -39,11 +44,36 @@ const problemsMax = 5;
 const always: ConditionNode = { kind: "all", parts: [] };
 
 export function compileConditions(conditions: JsonValue, predicates: PredicateTable): Decoded<Conditions> {
-  const reading: Reading = { predicates, predicateCount: 0, problems: [] };
+  const reading: Reading = { predicates, predicateCount: 0, problems: [], doubts: [], isUsable };
+  const root = compileOutermost(conditions, reading);
+  if (reading.problems.length > 0) return invalid(reading.problems.slice(0, problemsMax).join("; "));
+  return valid({ root, ...outermost(conditions), doubts: reading.doubts });
+}
+
+function isUsable(condition: JsonValue): boolean {
+  const reading: Reading = {
+    predicates: new PredicateTable(),
+    predicateCount: 0,
+    problems: [],
+    doubts: [],
+    // Nothing is suggested for what is only tried.
+    isUsable: () => false,
+  };
+  compileOutermost(condition, reading);
+  return reading.problems.length === 0;
+}
+
+function compileOutermost(conditions: JsonValue, reading: Reading): ConditionNode {
   const isEmpty = conditions === null || (isJsonObject(conditions) && Object.keys(conditions).length === 0);
   const root = isEmpty ? always : compileNode(conditions, "conditions", 1, reading);
-  if (reading.problems.length > 0) return invalid(reading.problems.slice(0, problemsMax).join("; "));
-  return valid({ root, ...outermost(conditions) });
+  const contradicting = reading.problems.length > 0 ? undefined : contradiction(required(root));
+  return contradicting === undefined ? root : refuse(reading, "conditions", contradicting);
+}
+
+/** The predicates that hold whenever the conditions do. */
+function required(node: ConditionNode): readonly Predicate[] {
+  if (node.kind === "predicate") return [node.predicate];
+  return node.kind === "all" ? node.parts.flatMap(required) : [];
 }
 
 /** Whether the conditions hold for this payload. */
@@ -75,25 +105,38 @@ export function predicatesOf(node: ConditionNode): readonly Predicate[] {
 interface Reading {
   readonly predicates: PredicateTable;
   readonly problems: string[];
+  readonly doubts: string[];
+  /** Whether a condition that is about to be suggested can be used itself. */
+  readonly isUsable: (condition: JsonValue) => boolean;
   predicateCount: number;
 }
 
 function compileNode(json: JsonValue, path: string, depth: number, reading: Reading): ConditionNode {
   if (depth > nestingMax) return refuse(reading, path, `is nested more than ${nestingMax} levels deep`);
   if (isJsonArray(json)) return compileParts("all", json, path, depth, reading);
-  if (!isJsonObject(json))
-    return refuse(reading, path, `${JSON.stringify(json).slice(0, 60)} is not a condition`);
+  if (!isJsonObject(json)) {
+    const start = JSON.stringify(json).slice(0, 60);
+    return refuse(reading, path, `${start} is not a condition${suggestion(json, reading.isUsable)}`);
+  }
 
   const names = Object.keys(json);
   if (names.length === 0) return refuse(reading, path, "is empty; leave it out");
-  const combination = (["all", "any", "not"] as const).find((name) => Object.hasOwn(json, name));
-  if (combination === undefined) return compileComparison(json, path, reading);
+  const combination = combinationNames.find((name) => Object.hasOwn(json, name));
+  if (combination === undefined) {
+    const foreign = names.every((name) => comparisonParts.includes(name))
+      ? undefined
+      : foreignForm(json, reading.isUsable);
+    return foreign === undefined
+      ? compileComparison(json, path, reading)
+      : refuse(reading, `${path}${foreign.place}`, foreign.problem);
+  }
   if (names.length > 1) {
-    const others = names.filter((name) => name !== combination).map((name) => `"${name}"`);
+    const others = names.filter((name) => name !== combination);
+    const areOwn = others.every((name) => combinationNames.some((own) => own === name));
     return refuse(
       reading,
       path,
-      `has ${others.join(" and ")} beside "${combination}"; put one inside the other`,
+      `has ${others.map((name) => `"${name}"`).join(" and ")} beside "${combination}"; put one inside the other${areOwn ? "" : suggestion(json, reading.isUsable)}`,
     );
   }
 
@@ -104,6 +147,9 @@ function compileNode(json: JsonValue, path: string, depth: number, reading: Read
   if (!isJsonArray(inner)) return refuse(reading, `${path}.${combination}`, "must be an array of conditions");
   return compileParts(combination, inner, `${path}.${combination}`, depth, reading);
 }
+
+const combinationNames = ["all", "any", "not"] as const;
+const comparisonParts: readonly string[] = ["field", "operator", "value"];
 
 function compileParts(
   kind: "all" | "any",
@@ -129,16 +175,26 @@ function compileComparison(json: JsonObject, path: string, reading: Reading): Co
     }
   }
   const field = decodeField(json["field"]);
-  const operator = decodeOperator(json["operator"]);
+  const operator = decodeOperator(json, reading);
   if (field.kind === "invalid") refuse(reading, `${path}.field`, field.problem);
   if (operator.kind === "invalid") refuse(reading, `${path}.operator`, operator.problem);
-  if (field.kind === "invalid" || operator.kind === "invalid") return always;
-
   const value = Object.hasOwn(json, "value") ? json["value"] : undefined;
+  if (field.kind === "invalid" || operator.kind === "invalid") {
+    const problem = value === undefined ? undefined : operandProblem(value);
+    return problem === undefined ? always : refuse(reading, `${path}.value`, problem);
+  }
   const predicate = reading.predicates.predicate(field.value, operator.value, value);
-  if (predicate.kind === "invalid") return refuse(reading, `${path}.value`, predicate.problem);
+  if (predicate.kind === "invalid")
+    return refuse(reading, `${path}.value`, `${predicate.problem}${suggestion(json, reading.isUsable)}`);
+  const doubt = typeof json["field"] === "string" ? payloadPathDoubt(json["field"]) : undefined;
+  if (doubt !== undefined) reading.doubts.push(`${path}.field: ${doubt}`);
+  if (value === "" && searchingOperators.includes(operator.value))
+    reading.doubts.push(`${path}.value: is empty text, which is found in every text`);
+  if (isInNothing(predicate.value)) reading.doubts.push(`${path}.value: is empty, so nothing is in it`);
   return { kind: "predicate", predicate: predicate.value };
 }
+
+const searchingOperators: readonly OperatorName[] = ["contains", "starts_with", "ends_with", "matches"];
 
 function decodeField(field: JsonValue | undefined): Decoded<FieldPath> {
   if (field === undefined) return invalid("is missing");
@@ -146,14 +202,13 @@ function decodeField(field: JsonValue | undefined): Decoded<FieldPath> {
   return parsePayloadPath(field);
 }
 
-function decodeOperator(operator: JsonValue | undefined): Decoded<OperatorName> {
+function decodeOperator(json: JsonObject, reading: Reading): Decoded<OperatorName> {
+  const { operator } = json;
   if (operator === undefined) return invalid("is missing");
   if (typeof operator !== "string") return invalid("must be text");
-  if (isOperatorName(operator)) return valid(operator);
-  const known = Object.keys(operators);
-  const nearest = nearestName(operator, known);
-  const hint = nearest === undefined ? `use one of ${known.join(", ")}` : `did you mean "${nearest}"?`;
-  return invalid(`"${operator}" is not an operator; ${hint}`);
+  return isOperatorName(operator)
+    ? valid(operator)
+    : invalid(operatorProblem(json, operator, reading.isUsable));
 }
 
 function refuse(reading: Reading, path: string, problem: string): ConditionNode {

@@ -20,7 +20,8 @@ test("decides exactly as the plain evaluator, through any sequence of revisions"
       let set: CompiledRuleSet | undefined;
       for (const [rules, seen] of steps) {
         set = build(rules, set);
-        expect(set.problems.size).toBe(0);
+        // What the plain evaluator ever finds to hold is not refused as never holding: see the events.
+        for (const problem of set.problems.values()) expect(problem).toMatch(/^conditions: never hold, /);
         for (const event of seen) expect(matchedIds(set, event)).toEqual(naiveIds(rules, event));
       }
     }),
@@ -81,7 +82,9 @@ test("an invalid rule is named with its problem and disturbs no other", () => {
   ]);
 
   expect(Object.fromEntries(set.problems)).toEqual({
-    "1": 'conditions[0].operator: "equal" is not an operator; did you mean "equals"?',
+    "1": expect.stringContaining(
+      'conditions[0].operator: "equal" is not an operator; did you mean "equals"?',
+    ),
     "2": expect.stringContaining("action_params.text: "),
     "3": "trigger_params: must be an object",
     "5": "trigger_params: are nested more than 500 levels deep",
