@@ -42,6 +42,7 @@ export const unstartedReport: ProcessReport = {
   reason: null,
   stderrExcerpt: null,
   startedAt: null,
+  firstOutputAt: null,
   stoppedAt: null,
   nextRestartAt: null,
 };
@@ -73,9 +74,21 @@ export class ProcessNotes {
 
   noteStarted({ pid, exit }: Child): void {
     const startedAt = new Date(this.#options.clock.nowMs());
-    const fresh = { reason: null, exitCode: null, signal: null, stoppedAt: null };
+    const fresh = { reason: null, exitCode: null, signal: null, stoppedAt: null, firstOutputAt: null };
     this.#note({ ...fresh, status: "running", pid, startedAt });
     void this.#noteExit(exit);
+  }
+
+  /** It has printed a line. Called with each; only the first says anything. */
+  noteOutput(): void {
+    if (this.#report.firstOutputAt === null)
+      this.#note({ firstOutputAt: new Date(this.#options.clock.nowMs()) });
+  }
+
+  /** Since when it has been running without printing a line. */
+  get silentSince(): Date | null {
+    const { status, startedAt, firstOutputAt } = this.#report;
+    return status === "running" && firstOutputAt === null ? startedAt : null;
   }
 
   noteStderr(lines: readonly Line[]): void {

@@ -121,8 +121,17 @@ export class SensorInstance {
     setMaxListeners(0, this.#stopping.signal, this.#abandoned.signal);
   }
 
+  get ref(): string {
+    return this.#source.sensorRef;
+  }
+
   get status(): ProcessReport["status"] {
     return this.#notes.status;
+  }
+
+  /** Since when a stream sensor has been running without printing a line. */
+  get silentSince(): Date | null {
+    return this.#assignment.sensor.definition.protocol === "stream" ? this.#notes.silentSince : null;
   }
 
   /** Tries a sensor in backoff or failed at once and forgives it everything; no effect otherwise. */
@@ -197,6 +206,7 @@ export class SensorInstance {
       abandoned: this.#abandoned.signal,
       launch: () => this.#launch(),
       output: this.#output,
+      noteOutput: () => this.#notes.noteOutput(),
       log: (lines) => this.#log.write(lines),
       logStderr: (lines) => this.#notes.noteStderr(lines),
     };

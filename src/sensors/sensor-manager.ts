@@ -170,6 +170,18 @@ export class SensorManager {
     return this.countByState().failed;
   }
 
+  /** Stream sensors that run and have printed no line, with the seconds since their start. */
+  silentSeconds(): ReadonlyMap<string, number> {
+    const nowMs = this.#options.clock.nowMs();
+    return new Map(
+      [...this.#entries.values()].flatMap(({ instance }): [string, number][] =>
+        instance.silentSince === null
+          ? []
+          : [[instance.ref, (nowMs - instance.silentSince.getTime()) / 1_000]],
+      ),
+    );
+  }
+
   countByState(): Record<ProcessReport["status"], number> {
     const counts = { starting: 0, running: 0, backoff: 0, failed: 0, stopped: 0 };
     for (const { instance } of this.#entries.values()) counts[instance.status] += 1;

@@ -29,6 +29,7 @@ export async function openObservation(
   metrics.observe({
     parts,
     sensorsByState: () => sensors.countByState(),
+    sensorsSilentSeconds: () => sensors.silentSeconds(),
     eventsInFlight: () => pipeline.waitingCount + publisher.inFlightCount,
     leasesHeld: () => scheduler.held().size,
     rules: () => rules.current().counts,

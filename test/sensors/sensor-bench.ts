@@ -31,6 +31,7 @@ export interface ProcessRow {
   readonly signal: string | null;
   readonly reason: string | null;
   readonly stderr_excerpt: string | null;
+  readonly first_output_at: Date | null;
   readonly next_restart_at: Date | null;
 }
 

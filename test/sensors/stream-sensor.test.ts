@@ -1,4 +1,9 @@
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { JsonObject } from "../../src/model/json.ts";
+import { query } from "../support/platform-rows.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
 import { sensorBench } from "./sensor-bench.ts";
 
@@ -25,4 +30,45 @@ test("50,000 lines at once are all accepted, in their order", async () => {
   await expect.poll(() => bench.events.length, { timeout: 20_000 }).toBe(50_000);
 
   expect(bench.payloads().every((payload, index) => payload["number"] === index)).toBe(true);
+});
+
+test("a sensor that runs and has printed no line is known, until it prints one", async () => {
+  await using bench = await sensorBench();
+  const script = `printf '{"n": '; while [ ! -e "$HERE/told" ]; do sleep 0.05; done; echo '1}'; sleep 300`;
+  const quiet = await bench.add("test.quiet", { script: `HERE=${bench.folder}; ${script}` });
+  const idle = await bench.add("test.idle", { protocol: "poll", script: "sleep 300" });
+  bench.manager.start();
+
+  await bench.rowMatching(idle, { status: "running", first_output_at: null });
+  await bench.rowMatching(quiet, { status: "running", first_output_at: null });
+  expect([...bench.manager.silentSeconds().keys()]).toEqual(["test.quiet"]);
+
+  writeFileSync(join(bench.folder, "told"), "");
+  await bench.rowMatching(quiet, { status: "running", first_output_at: expect.any(Date) });
+  expect(bench.manager.silentSeconds().size).toBe(0);
+});
+
+test("a Python sensor that never flushes is heard line by line, by what its runtime's row says", async () => {
+  await using bench = await sensorBench();
+  const interpreter = execFileSync("python3", ["-c", "import sys; print(sys.executable)"], {
+    encoding: "utf8",
+  });
+  const ref = "core.sensor.python";
+  const [row] = await query<{ execution_config: JsonObject }>(
+    bench.database,
+    "select execution_config from runtime where ref = $1",
+    [ref],
+  );
+  bench.runtimes.set(ref, {
+    ref,
+    name: "python",
+    interpreter: interpreter.trim(),
+    interpreterArgs: [],
+    version: null,
+    executionConfig: row?.execution_config ?? {},
+  });
+  await bench.add("test.python", { entrypoint: "no-flush.py", runtimeRef: ref });
+  bench.manager.start();
+
+  await expect.poll(bench.payloads, { timeout: 20_000 }).toContainEqual({ n: 2 });
 });

@@ -29,6 +29,8 @@ export function sensorFinding(
   if (process === null || !process.isCurrent) {
     return notice(subject, `is assigned to worker ${holder}, which has not reported yet`, { facts });
   }
+  if (standing.protocol === "stream" && isSilent(process))
+    return { ...silentFinding(subject, process, holder), facts };
   return { ...processFinding(subject, sensorRef, process, holder), facts };
 }
 
@@ -63,6 +65,28 @@ function idleFinding(subject: string, standing: SensorStanding): Finding | undef
   }
   const why = rules === 0 ? `no rule has its trigger ${triggerRef}` : `none of its ${rules} rules is enabled`;
   return notice(subject, `does not run: no enabled rule wants its events (${why})`);
+}
+
+/** Sooner, an interpreter may still be loading. */
+export const silentSecondsMin = 60;
+
+export const silentRemedy =
+  "nothing is wrong if nothing has happened yet; otherwise its lines wait in a buffer: " +
+  "have the program flush after each line, or start it with stdbuf -oL";
+
+function isSilent({ status, firstOutputAt, secondsSinceStart }: SensorProcessStanding): boolean {
+  return status === "running" && firstOutputAt === null && (secondsSinceStart ?? 0) >= silentSecondsMin;
+}
+
+function silentFinding(
+  subject: string,
+  { pid, secondsSinceStart }: SensorProcessStanding,
+  holder: string,
+): Finding {
+  const since = durationText(secondsSinceStart ?? 0);
+  return notice(subject, `runs on worker ${holder} for ${since}, pid ${pid}, and has printed nothing yet`, {
+    remedy: silentRemedy,
+  });
 }
 
 function processFinding(

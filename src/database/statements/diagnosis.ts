@@ -9,6 +9,7 @@ import type { ProcessReport } from "./sensor-process.ts";
 export interface SensorStanding {
   readonly sensorRef: string;
   readonly isEnabled: boolean;
+  readonly protocol: string;
   /** Its main one. */
   readonly triggerRef: string;
   /** Of the triggers it serves. */
@@ -36,13 +37,13 @@ export interface SensorProcessStanding extends ProcessReport {
 export const readSensorStandings: Statement<void, SensorStanding> = {
   name: "read_sensor_standings",
   text: `
-    select sensor.ref, sensor.enabled, sensor.trigger_ref,
+    select sensor.ref, sensor.enabled, sensor.protocol, sensor.trigger_ref,
            served.triggers, served.disabled_triggers, served.rules, served.enabled_rules, served.effective_rules,
            holder.name as holder, reporter.name as reporter,
            coalesce(process.worker = holder.id and process.updated >= assignment.claimed_at, false) as is_current,
            process.status, process.pid, coalesce(process.failures, 0) as failures, process.exit_code,
-           process.signal, process.reason, process.stderr_excerpt, process.started_at, process.stopped_at,
-           process.next_restart_at,
+           process.signal, process.reason, process.stderr_excerpt, process.started_at, process.first_output_at,
+           process.stopped_at, process.next_restart_at,
            extract(epoch from now() - process.started_at)::double precision as since_start,
            extract(epoch from process.next_restart_at - now())::double precision as to_restart
       from sensor
@@ -79,6 +80,7 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
   decode: (row) => ({
     sensorRef: row.text("ref"),
     isEnabled: row.boolean("enabled"),
+    protocol: row.text("protocol"),
     triggerRef: row.text("trigger_ref"),
     triggers: row.number("triggers"),
     disabledTriggers: row.texts("disabled_triggers"),
@@ -100,6 +102,7 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
             reason: row.textOrNull("reason"),
             stderrExcerpt: row.textOrNull("stderr_excerpt"),
             startedAt: row.instantOrNull("started_at"),
+            firstOutputAt: row.instantOrNull("first_output_at"),
             stoppedAt: row.instantOrNull("stopped_at"),
             nextRestartAt: row.instantOrNull("next_restart_at"),
             secondsSinceStart: row.numberOrNull("since_start"),

@@ -13,6 +13,8 @@ export interface ProcessReport {
   readonly reason: string | null;
   readonly stderrExcerpt: string | null;
   readonly startedAt: Date | null;
+  /** When it first printed a line since then; only of stream sensors. */
+  readonly firstOutputAt: Date | null;
   readonly stoppedAt: Date | null;
   readonly nextRestartAt: Date | null;
 }
@@ -33,14 +35,16 @@ export const writeSensorReports: Statement<readonly SensorReport[], never> = {
   name: "write_sensor_reports",
   text: `
     insert into sensor_process (sensor, worker, status, pid, failures, exit_code, signal, reason,
-                                stderr_excerpt, started_at, stopped_at, next_restart_at, updated)
+                                stderr_excerpt, started_at, first_output_at, stopped_at,
+                                next_restart_at, updated)
     select report.sensor, worker.id, report.status, report.pid, report.failures, report.exit_code,
-           report.signal, report.reason, report.stderr_excerpt, report.started_at, report.stopped_at,
-           report.next_restart_at, clock_timestamp()
+           report.signal, report.reason, report.stderr_excerpt, report.started_at, report.first_output_at,
+           report.stopped_at, report.next_restart_at, clock_timestamp()
       from jsonb_to_recordset($1::jsonb)
            as report (sensor bigint, instance uuid, status text, pid int, failures int, exit_code int,
                       signal text, reason text, stderr_excerpt text, started_at timestamptz,
-                      stopped_at timestamptz, next_restart_at timestamptz)
+                      first_output_at timestamptz, stopped_at timestamptz,
+                      next_restart_at timestamptz)
       join sensor
         on sensor.id = report.sensor
       left join worker
@@ -64,6 +68,7 @@ export const writeSensorReports: Statement<readonly SensorReport[], never> = {
            reason = excluded.reason,
            stderr_excerpt = excluded.stderr_excerpt,
            started_at = excluded.started_at,
+           first_output_at = excluded.first_output_at,
            stopped_at = excluded.stopped_at,
            next_restart_at = excluded.next_restart_at,
            updated = excluded.updated`,
@@ -85,6 +90,7 @@ function columnsOf(report: SensorReport): object {
     reason: storableText(report.reason),
     stderr_excerpt: storableText(report.stderrExcerpt),
     started_at: report.startedAt,
+    first_output_at: report.firstOutputAt,
     stopped_at: report.stoppedAt,
     next_restart_at: report.nextRestartAt,
   };

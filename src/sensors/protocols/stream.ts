@@ -44,8 +44,9 @@ export const streamProtocol: Protocol = {
 };
 
 async function readEvents(child: Child, context: RunContext): Promise<void> {
-  const { limits, served, output } = context;
+  const { limits, served, output, noteOutput } = context;
   for await (const lines of linesOf(child.stdout, limits.lineBytesMax)) {
+    noteOutput();
     for (const line of lines) {
       const text = typeof line === "string" ? line : line.excerpt;
       // Characters for bytes: near enough for a bound, and free.

@@ -162,6 +162,13 @@ test("a sensor that failed is told with its exit, its last words, and what to do
     sensorId,
   ]);
   expect((await examine({ DATABASE_URL: fresh.url })).report).toMatch(
+    /^- sensor my\.tick +runs on worker w1 for 3 min, pid 42, and has printed nothing yet$/m,
+  );
+
+  await query(database, "update sensor_process set first_output_at = started_at where sensor = $1", [
+    sensorId,
+  ]);
+  expect((await examine({ DATABASE_URL: fresh.url })).report).toMatch(
     /^✓ sensor my\.tick +runs on worker w1 for 3 min, pid 42$/m,
   );
 });
@@ -330,6 +337,40 @@ test("a sensor none of whose output is an event is named, by what the agent coun
   expect(report).toContain(`→ its log in ${join(directory, "logs")} says why`);
   expect(report).not.toContain("output of my.chatty");
   expect(exitCode).toBe(0);
+});
+
+// With an embedded database only the agent itself can look into the table that says so.
+test("a sensor that has printed nothing is named, by what the agent measures", async () => {
+  const metrics = createMetrics({ version: "1.2.3", withProcess: false });
+  metrics.observe({
+    parts: () => ({}),
+    sensorsByState: () => ({ starting: 0, running: 2, backoff: 0, failed: 0, stopped: 0 }),
+    sensorsSilentSeconds: () =>
+      new Map([
+        ["my.quiet", 300.5],
+        ["my.new", 5],
+      ]),
+    eventsInFlight: () => 0,
+    leasesHeld: () => 0,
+    rules: () => ({ valid: 0, invalid: 0 }),
+    runtimesOffered: () => [],
+    sensorCapacity: 10,
+    fleet: async () => undefined,
+  });
+  await using agent = await startApi({
+    host: "127.0.0.1",
+    port: 0,
+    health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
+    metrics,
+    logger: silentLogger,
+  });
+
+  const { report } = await examine({ ATTUNE__API__PORT: new URL(agent.address).port });
+
+  expect(report).toMatch(
+    /^- output of my\.quiet +it runs for 5 min and has printed nothing yet\n +→ .+stdbuf -oL$/m,
+  );
+  expect(report).not.toContain("my.new");
 });
 
 test("a port of the API that another program has is wrong, whatever it answers; a free one is fine", async () => {

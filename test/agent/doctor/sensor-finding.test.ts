@@ -5,6 +5,7 @@ import type { SensorStanding } from "../../../src/database/statements/diagnosis.
 const wanted: SensorStanding = {
   sensorRef: "my.tick",
   isEnabled: true,
+  protocol: "stream",
   triggerRef: "my.ticked",
   triggers: 1,
   disabledTriggers: [],
@@ -41,6 +42,33 @@ test("a sensor that should run and has no worker is told with what is in its way
   expect(told({})).toBe("notice: waits");
 });
 
+test("a stream sensor that runs and has printed nothing for a while is told so, any other is not", () => {
+  const running = {
+    status: "running",
+    worker: "w1",
+    isCurrent: true,
+    pid: 7,
+    failures: 0,
+    exitCode: null,
+    signal: null,
+    reason: null,
+    stderrExcerpt: null,
+    startedAt: new Date(0),
+    firstOutputAt: null,
+    stoppedAt: null,
+    nextRestartAt: null,
+    secondsSinceStart: 300,
+    secondsToRestart: null,
+  } as const;
+  const runs = { holder: "w1", process: running };
+
+  expect(told(runs)).toBe("notice: runs on worker w1 for 5 min, pid 7, and has printed nothing yet");
+  expect(sensorFinding({ ...wanted, ...runs }, undefined, "").remedy).toContain("stdbuf -oL");
+  expect(told({ ...runs, protocol: "poll" })).toBe("good: runs on worker w1 for 5 min, pid 7");
+  expect(told({ ...runs, process: { ...running, firstOutputAt: new Date(1) } })).toMatch(/^good: runs/);
+  expect(told({ ...runs, process: { ...running, secondsSinceStart: 20 } })).toMatch(/^good: runs/);
+});
+
 test("a sensor that nobody runs keeps the last words of its last failure", () => {
   const process = {
     status: "stopped",
@@ -53,6 +81,7 @@ test("a sensor that nobody runs keeps the last words of its last failure", () =>
     reason: "the worker is stopping",
     stderrExcerpt: "no such file",
     startedAt: null,
+    firstOutputAt: null,
     stoppedAt: null,
     nextRestartAt: null,
     secondsSinceStart: null,
