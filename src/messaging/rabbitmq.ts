@@ -12,16 +12,18 @@
  * reached the broker; whoever owes it sends it again under the same id.
  */
 import { settlesWithin } from "../concurrency/settles-within.ts";
+import type { Explanation } from "../errors/connection-failure.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import { backoffDelayMs } from "../model/backoff.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import { openPublisher } from "./amqp-publisher.ts";
-import { openSession, reasonOf, type AmqpSession } from "./amqp-session.ts";
+import { openSession, type AmqpSession } from "./amqp-session.ts";
 import { keepSubscribed } from "./amqp-subscription.ts";
 import { brokerAddress, type BrokerAddress } from "./broker-address.ts";
 import { sourceService } from "./envelope.ts";
+import { explainBrokerFailure, silentBroker } from "./explain-failure.ts";
 import type { MessageTransport, OnMessage, OutgoingMessage, Subscription } from "./message-transport.ts";
 import { outageLog, type OutageLog } from "./outage-log.ts";
 import { PublishWindow } from "./publish-window.ts";
@@ -50,7 +52,7 @@ const stableAfterMs = 5_000;
 type Link =
   | { readonly kind: "starting" }
   | { readonly kind: "up"; readonly session: AmqpSession; readonly sinceMs: number }
-  | { readonly kind: "down"; readonly reason: string };
+  | { readonly kind: "down"; readonly failure: Explanation };
 
 /**
  * Opens the transport. Resolves at once and connects in the background; callers that need the broker
@@ -142,12 +144,8 @@ class RabbitmqTransport implements MessageTransport {
 
   async connected(timeoutMs: number): Promise<void> {
     if (await settlesWithin(this.#up.promise, timeoutMs)) return;
-    throw new OperatorError({
-      code: "BROKER_UNREACHABLE",
-      attempt: `connect to RabbitMQ at ${this.address}`,
-      reason: this.#link.kind === "down" ? this.#link.reason : "it did not answer",
-      remedy: "check that it runs there, and message_queue.url",
-    });
+    const failure = this.#link.kind === "down" ? this.#link.failure : silentBroker;
+    throw new OperatorError({ ...failure, attempt: `connect to RabbitMQ at ${this.address}` });
   }
 
   health(): PartHealth {
@@ -157,7 +155,7 @@ class RabbitmqTransport implements MessageTransport {
       case "starting":
         return { state: "starting", detail: `connecting to RabbitMQ at ${this.address}`, checkedAtMs };
       case "down":
-        return { state: "down", detail: `${link.reason}; ${this.#waiting()}`, checkedAtMs };
+        return { state: "down", detail: `${link.failure.reason}; ${this.#waiting()}`, checkedAtMs };
       case "up": {
         const { blockedReason } = link.session;
         const detail =
@@ -178,19 +176,19 @@ class RabbitmqTransport implements MessageTransport {
     const { clock } = this.#options;
     let failures = 0;
     while (!this.#closing.signal.aborted) {
-      const reason = await this.#live();
+      const failure = await this.#live();
       if (this.#closing.signal.aborted) return;
       const link = this.#link;
       if (link.kind === "up" && clock.monotonicMs() - link.sinceMs >= stableAfterMs) failures = 0;
       failures += 1;
-      this.#link = { kind: "down", reason };
-      this.#outage.failed(reason);
+      this.#link = { kind: "down", failure };
+      this.#outage.failed(failure.reason, failure.remedy);
       await this.#pause(failures);
     }
   }
 
   /** Lives through one session, or fails to open it; resolves with why there is none any more. */
-  async #live(): Promise<string> {
+  async #live(): Promise<Explanation> {
     const { connectTimeoutMs, clock } = this.#options;
     let session: AmqpSession | undefined;
     try {
@@ -207,9 +205,9 @@ class RabbitmqTransport implements MessageTransport {
         this.#window.lose(refusal);
         if (!session.hasEnded) publisher = await openPublisher(session.connection);
       }
-      return reasonOf(await session.ended);
+      return explainBrokerFailure(await session.ended);
     } catch (error) {
-      return reasonOf(session?.hasEnded ? await session.ended : error);
+      return explainBrokerFailure(session?.hasEnded ? await session.ended : error);
     } finally {
       // Those who wait for a session hold this promise: it is replaced only once it was kept.
       if (this.#link.kind === "up") this.#up = Promise.withResolvers();

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { otherRefusal, refusals } from "../../src/database/refusals.ts";
 import { errorCatalogue } from "../../src/errors/catalogue.ts";
+import { brokerRefusals, loginRefusal } from "../../src/messaging/refusals.ts";
 
 test("docs/errors.md lists exactly the errors there are, with their meaning and a remedy for each", () => {
   const documented = rowsOfPage()
@@ -31,6 +32,21 @@ test("docs/errors.md lists exactly the states of PostgreSQL that are told apart,
       meaning,
     ]),
   );
+});
+
+test("docs/errors.md lists exactly the reply codes of RabbitMQ that are told apart, with their codes", () => {
+  const documented = rowsOfPage().filter(
+    ([replies, code]) => /^`BROKER_[A-Z_]+`$/.test(code ?? "") && /\d/.test(replies ?? ""),
+  );
+
+  expect(documented).toEqual([
+    ["403 at the login", `\`${loginRefusal.code}\``, loginRefusal.meaning],
+    ...brokerRefusals.map(({ codes, code, meaning }) => [
+      codes.map((each) => `\`${each}\``).join(", "),
+      `\`${code}\``,
+      meaning,
+    ]),
+  ]);
 });
 
 /** The cells of every row of every table. */

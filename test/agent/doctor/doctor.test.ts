@@ -72,7 +72,9 @@ test("a database and a broker that do not answer are each named, and neither hid
   });
 
   expect(exitCode).toBe(1);
-  expect(report).toMatch(/^✗ broker +.*ECONNREFUSED.*\n +→ .*message_queue\.url$/m);
+  expect(report).toMatch(
+    /^✗ broker +could not connect to RabbitMQ at 127\.0\.0\.1:1\/: nothing listens on .*\n +→ .*message_queue\.url; /m,
+  );
   expect(report).toMatch(
     /^✗ database +could not connect to the database at 127\.0\.0\.1:1\/attune: nothing listens on .*\n +→ .*database\.url; /m,
   );
