@@ -4,13 +4,12 @@
  */
 import assert from "node:assert/strict";
 import type { Path } from "../config/yaml-source.ts";
-import { compileConditions } from "../model/conditions/condition.ts";
-import { PredicateTable } from "../model/conditions/predicate.ts";
+import { reviewConditions } from "../model/conditions/condition.ts";
 import { isJsonObject, type JsonObject } from "../model/json.ts";
 import { parseJson } from "../model/json-text.ts";
 import { decodeRuntimePlan } from "../model/runtime-plan.ts";
 import { unsupported } from "../model/supported-sensors.ts";
-import { compileTemplates } from "../model/templates/template.ts";
+import { templateProblems } from "../model/templates/template.ts";
 import { isVersionRange } from "../model/versions.ts";
 import { blankValues } from "./blank-values.ts";
 import type { DefinitionFile } from "./definition-file.ts";
@@ -183,13 +182,15 @@ function ruleOf(file: DefinitionFile<"rule">, context: PackContext): DefinitionR
     action_ref: actionRef,
   });
 
-  const conditions = compileConditions(row["conditions"] ?? null, new PredicateTable());
-  if (conditions.kind === "invalid") problems.push(file.problemAt(["conditions"], conditions.problem));
-  else problems.push(...blankValues(file, row["conditions"] ?? null, ["conditions"]));
-  const doubts = conditions.kind === "valid" ? conditions.value.doubts : [];
+  const conditions = row["conditions"] ?? null;
+  const review = reviewConditions(conditions);
   const params = row["action_params"];
-  const templates = compileTemplates(isJsonObject(params) ? params : {}, "action_params");
-  if (templates.kind === "invalid") problems.push(file.problemAt(["action_params"], templates.problem));
+  const found = [
+    ...review.problems,
+    ...templateProblems(isJsonObject(params) ? params : {}, "action_params"),
+  ];
+  problems.push(...found.map(({ place, reason }) => file.problemAt(place, reason)));
+  if (review.problems.length === 0) problems.push(...blankValues(file, conditions, ["conditions"]));
 
   const references = [
     reference(file, "trigger", triggerRef, ["trigger"]),
@@ -198,7 +199,10 @@ function ruleOf(file: DefinitionFile<"rule">, context: PackContext): DefinitionR
   return {
     definition: { kind: "rule", ref, row, enabled: fields.enabled, references, ifRepeated: repeated(file) },
     problems,
-    warnings: doubts.map((doubt) => ({ ...file.problemAt(["conditions"], doubt), kind: "rule-doubtful" })),
+    warnings: review.doubts.map(({ place, reason }) => ({
+      ...file.problemAt(place, reason),
+      kind: "rule-doubtful",
+    })),
   };
 }
 

@@ -97,8 +97,8 @@ test("every problem in every file is told at once, by file, line and field", asy
 
   expect(found.map((text) => text.split(" ").slice(0, 2).join(" ")).toSorted()).toEqual([
     "actions/same.yaml:1 ref",
-    "rules/noted.yaml:4 conditions",
-    "rules/noted.yaml:6 action_params",
+    "rules/noted.yaml:5 conditions.0.operator",
+    "rules/noted.yaml:7 action_params.text",
     "sensors/clock.yaml:1 triggers",
     "sensors/clock.yaml:4 poll_interval",
     "triggers/tick.yaml:2 enabeld",
@@ -420,7 +420,7 @@ test("StackStorm's criteria are shown as conditions", async () => {
   const rule = `${noted}criteria:\n  trigger.body.x: { type: eq, pattern: 1 }\n`;
 
   expect(await problems({ "rules/noted.yaml": rule })).toEqual([
-    'rules/noted.yaml:4 criteria conditions: is not in the form of a condition; write { "field": "body.x", "operator": "equals", "value": 1 }',
+    'rules/noted.yaml:4 criteria is not in the form of a condition; write { "field": "body.x", "operator": "equals", "value": 1 }',
   ]);
 });
 
@@ -468,9 +468,7 @@ test("conditions that can be used and look wrong are a warning", async () => {
 
   expect(definition(pack, "rule").ref).toBe("demo.noted");
   expect(warnings).toEqual([
-    expect.stringContaining(
-      'rules/noted.yaml:4 conditions[0].field: "labels.team.corp/name" looks for a key "corp/name"',
-    ),
-    expect.stringContaining("conditions[0].value: is empty text"),
+    expect.stringContaining('rules/noted.yaml:4 "labels.team.corp/name" looks for a key "corp/name"'),
+    expect.stringContaining("rules/noted.yaml:4 is empty text"),
   ]);
 });

@@ -9,12 +9,13 @@
 import { isJsonArray, type JsonValue } from "../json.ts";
 import { canonicalText } from "../json-equality.ts";
 import { writePayloadPath } from "../foreign-path.ts";
+import { isInNothing } from "./operand.ts";
 import type { OperatorName } from "./operators.ts";
 import type { Predicate } from "./predicate.ts";
 
 /** Why these never hold together, or undefined where they may. */
 export function contradiction(required: readonly Predicate[]): string | undefined {
-  const empty = required.find(isInNothing);
+  const empty = required.find(({ operator, operand }) => isInNothing(operator, operand));
   if (empty !== undefined) return `never hold, since nothing is in the empty list of ${written(empty)}`;
   const byField = Map.groupBy(required, ({ path }) => canonicalText(path));
   for (const predicates of byField.values()) {
@@ -24,10 +25,6 @@ export function contradiction(required: readonly Predicate[]): string | undefine
     return `never hold, since ${written(one)} and ${written(other)} exclude each other; where one is enough, put them into "any"`;
   }
   return undefined;
-}
-
-export function isInNothing({ operator, operand }: Pick<Predicate, "operator" | "operand">): boolean {
-  return operator === "in" && isJsonArray(operand) && operand.length === 0;
 }
 
 /** Of conditions on one field; more than these are not looked at. */

@@ -1,6 +1,8 @@
-/** What no condition can be compared with, whatever its operator. */
+/** Values that no condition can be compared with, whatever its operator, and those that look wrong. */
 import { isJsonArray, isJsonObject, type JsonValue } from "../json.ts";
 import { isAtMostDeep } from "../json-equality.ts";
+
+import type { OperatorName } from "./operators.ts";
 
 const depthMax = 32;
 
@@ -29,4 +31,21 @@ function constantProblem(operand: JsonValue): string | undefined {
     if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+const searching: readonly OperatorName[] = ["contains", "starts_with", "ends_with", "matches"];
+
+/** What makes one doubt that a usable value is meant so; undefined if nothing does. */
+export function operandDoubt(operator: OperatorName, operand: JsonValue | undefined): string | undefined {
+  if (operand === "" && searching.includes(operator)) return "is empty text, which is found in every text";
+  if (isInNothing(operator, operand)) return "is empty, so nothing is in it";
+  const hasSlashes =
+    operator === "matches" && typeof operand === "string" && /^\/\^|\$\/[a-z]*$/.test(operand);
+  return hasSlashes
+    ? "has slashes around the pattern, which count as characters of it; leave them out, and write flags as (?i) in front"
+    : undefined;
+}
+
+export function isInNothing(operator: OperatorName, operand: JsonValue | undefined): boolean {
+  return operator === "in" && isJsonArray(operand) && operand.length === 0;
 }

@@ -1,8 +1,9 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { compileConditions, holds } from "../../../src/model/conditions/condition.ts";
+import { compileConditions, holds, reviewConditions } from "../../../src/model/conditions/condition.ts";
 import { decide, nextStamp, PredicateTable } from "../../../src/model/conditions/predicate.ts";
 import type { JsonObject, JsonValue } from "../../../src/model/json.ts";
+import type { PlacedProblem } from "../../../src/model/placed-problem.ts";
 
 const held = { field: "a", operator: "equals", value: 1 };
 
@@ -114,18 +115,33 @@ test.each<[JsonValue]>([
   expect(compileConditions(conditions, new PredicateTable()).kind).toBe("valid");
 });
 
-test.each<[JsonValue, string]>([
+test.each<[JsonValue, PlacedProblem]>([
   [
     compared("equals", 1, "paylod.a"),
-    'conditions.field: "paylod.a" begins with "paylod"; did you mean "payload"?',
+    { place: ["conditions", "field"], reason: '"paylod.a" begins with "paylod"; did you mean "payload"?' },
   ],
-  [[compared("starts_with", "")], "conditions[0].value: is empty text, which is found in every text"],
-  [{ any: [compared("in", [])] }, "conditions.any[0].value: is empty, so nothing is in it"],
+  [
+    [compared("starts_with", "")],
+    { place: ["conditions", 0, "value"], reason: "is empty text, which is found in every text" },
+  ],
+  [
+    { any: [compared("in", [])] },
+    { place: ["conditions", "any", 0, "value"], reason: "is empty, so nothing is in it" },
+  ],
+  [
+    compared("matches", "/^a$/i"),
+    {
+      place: ["conditions", "value"],
+      reason:
+        "has slashes around the pattern, which count as characters of it; leave them out, and write flags as (?i) in front",
+    },
+  ],
 ])("takes %j and says what is doubtful about it", (conditions, doubt) => {
-  expect(compileConditions(conditions, new PredicateTable())).toMatchObject({
-    kind: "valid",
-    value: { doubts: [doubt] },
-  });
+  expect(reviewConditions(conditions)).toMatchObject({ problems: [], doubts: [doubt] });
+});
+
+test("a path in a pattern is no pattern in slashes", () => {
+  expect(reviewConditions(compared("matches", "/var/log/")).doubts).toEqual([]);
 });
 
 test("a missing field is false for all operators but the three that deny, and never an error", () => {

@@ -47,6 +47,7 @@ const operators: readonly (readonly [operator: string, value: JsonValue | undefi
   ["matchregex", "a+", written("matches", "^(?:a+)")],
   ["nmatches", "a", { not: written("matches", "a") }],
   ["matchwildcard", "a*b?", written("matches", "^a.*b.$")],
+  ["matches", "*.log", written("matches", String.raw`^.*\.log$`)],
   ["exists", false, written("not_exists")],
   ["nexists", undefined, written("not_exists")],
   ["DoesNotExist", undefined, written("not_exists")],

@@ -4,6 +4,7 @@
  */
 import type { JsonObject, JsonValue } from "../../json.ts";
 import { nearestName } from "../../nearest-name.ts";
+import type { Place } from "../../placed-problem.ts";
 import { operators } from "../operators.ts";
 import { operatorMeaning, seemsNegative } from "./operators.ts";
 import { combinationNamed, criteriaObstacle, rewriteCondition, type Combination } from "./rewrite.ts";
@@ -51,7 +52,7 @@ const combinationHints: Readonly<Record<Combination, string>> = {
 
 export interface FormProblem {
   /** Behind the condition's own path. */
-  readonly place: string;
+  readonly place: Place;
   readonly problem: string;
 }
 
@@ -61,8 +62,8 @@ export function foreignForm(json: JsonObject, isUsable: IsUsable): FormProblem |
   const [name = "", ...others] = Object.keys(json);
   const combination = others.length === 0 ? combinationNamed(name) : undefined;
   if (combination !== undefined)
-    return { place: `.${name}`, problem: `${combinationHints[combination]}${suggested}` };
-  if (suggested !== "") return { place: "", problem: `is not in the form of a condition${suggested}` };
+    return { place: [name], problem: `${combinationHints[combination]}${suggested}` };
+  if (suggested !== "") return { place: [], problem: `is not in the form of a condition${suggested}` };
   const obstacle = criteriaObstacle(json);
-  return obstacle === undefined ? undefined : { place: "", problem: obstacle };
+  return obstacle === undefined ? undefined : { place: [], problem: obstacle };
 }

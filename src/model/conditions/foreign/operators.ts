@@ -145,6 +145,8 @@ const wildcards = (text: string): string =>
     .split(/([*?])/)
     .map((part) => (part === "*" ? ".*" : part === "?" ? "." : literal(part)))
     .join("")}$`;
+/** What begins with a star is no regular expression; it is meant as a wildcard. */
+const asPattern = (text: string): string => (text.startsWith("*") ? wildcards(text) : text);
 const fromStart = (text: string): string => (text.startsWith("^") ? text : `^(?:${text})`);
 const wholly = (text: string): string => `^(?:${text})$`;
 
@@ -219,7 +221,7 @@ const table: readonly (readonly [names: string, rewrite: Rewrite])[] = [
   ["inside", inside],
   [
     "matches match regex regexp re ~ rlike matchesregex regexmatch matchregexp searchregex",
-    pattern((text) => text),
+    pattern(asPattern),
   ],
   ["matchregex", pattern(fromStart)],
   // As in Alertmanager.
