@@ -6,10 +6,13 @@ import type { EventFacts } from "../../../src/model/rule-match.ts";
 import { eventFacts, events, ruleText, ruleTexts, similarPayloads, similarRules } from "./generated-rules.ts";
 import { naivelyHolds } from "./naive-evaluator.ts";
 
+// Thousands of generated rules cost seconds of processor time, which a busy machine stretches.
+const timeout = 60_000;
+
 // Goal: compiling, sharing, indexing and taking over never change what matches.
 // Method: generated rules and events, in several revisions built upon each other, against the plain
 // evaluator; small alphabets, so that values meet often.
-test("decides exactly as the plain evaluator, through any sequence of revisions", () => {
+test("decides exactly as the plain evaluator, through any sequence of revisions", { timeout }, () => {
   const revisions = fc.array(fc.tuple(ruleTexts, fc.array(events, { minLength: 1, maxLength: 8 })), {
     minLength: 1,
     maxLength: 3,
@@ -31,7 +34,7 @@ test("decides exactly as the plain evaluator, through any sequence of revisions"
 
 // Goal: wherever a rule is filed, what its place does not imply is still decided.
 // Method: up to 150 rules made of eleven conditions, so that drawers and gates fill up and nest.
-test("decides rules that resemble each other exactly as the plain evaluator", () => {
+test("decides rules that resemble each other exactly as the plain evaluator", { timeout }, () => {
   fc.assert(
     fc.property(
       similarRules,
