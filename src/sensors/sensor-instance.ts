@@ -25,9 +25,9 @@ import { setMaxListeners } from "node:events";
 import type { Database } from "../database/database.ts";
 import type { ProcessReport } from "../database/statements/sensor-process.ts";
 import type { AssignmentTerm, EventSink, EventSource } from "../model/incoming-event.ts";
-import type { OfferedRuntime } from "../model/offered-runtime.ts";
 import type { Redact } from "../model/redaction.ts";
 import { judgeExit, type EndedRun } from "../model/restart-policy.ts";
+import type { RuntimeAnswer } from "../model/runtime-offer.ts";
 import { killMarked } from "../processes/marked-processes.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
@@ -62,7 +62,7 @@ export interface InstanceOptions extends Omit<LauncherOptions, "graceMs"> {
 
 export interface Assignment {
   readonly sensor: AssignedSensor;
-  readonly runtime: OfferedRuntime | undefined;
+  readonly runtime: RuntimeAnswer;
   readonly term: AssignmentTerm;
 }
 

@@ -3,8 +3,8 @@
  * then starts it. Whatever is missing is a reason for the operator, not an exception.
  */
 import { isAbsolute, join } from "node:path";
-import type { OfferedRuntime } from "../model/offered-runtime.ts";
 import type { JsonValue } from "../model/json.ts";
+import type { RuntimeAnswer } from "../model/runtime-offer.ts";
 import { startChild, type Child } from "../processes/child.ts";
 import type { ProcessGuard } from "../processes/guard.ts";
 import { explainSpawnFailure } from "../processes/spawn-failure.ts";
@@ -36,7 +36,7 @@ export interface LauncherOptions {
 
 export interface LaunchRequest {
   readonly sensor: AssignedSensor;
-  readonly runtime: OfferedRuntime | undefined;
+  readonly runtime: RuntimeAnswer;
   readonly checkpoint: JsonValue | undefined;
   /** `NAME=value` of an environment entry by which descendants are found. */
   readonly marker: string;
@@ -53,13 +53,14 @@ export type Launch =
   | { readonly kind: "unstarted"; readonly reason: string };
 
 export async function launchSensor(request: LaunchRequest, options: LauncherOptions): Promise<Launch> {
-  const { sensor, runtime, checkpoint, marker, isMarkerSought, onWarning, log, signal } = request;
+  const { sensor, runtime: answer, checkpoint, marker, isMarkerSought, onWarning, log, signal } = request;
   const { directories, environments, environment, passthrough, logLevel, guard, graceMs } = options;
   const { definition, rules } = sensor;
-  if (runtime === undefined) {
-    return unstarted(`this worker does not offer the runtime ${definition.runtimeRef}`);
+  if (answer.kind === "unavailable") {
+    return unstarted(`this worker does not offer the runtime ${definition.runtimeRef}: ${answer.reason}`);
   }
 
+  const { runtime } = answer;
   const isNative = runtime.interpreter === null;
   const script = await findScript({ ...directories, ...definition, isNative });
   if (script.kind === "refused") return unstarted(script.reason);

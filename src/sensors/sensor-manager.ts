@@ -7,7 +7,8 @@
  *               of a protocol this version supports
  *   runs:       has an instance (sensor-instance.ts), which looks after its process by itself
  *
- * - should, does not            → a new instance
+ * - should, does not            → a new instance; but none while its runtime's row has not been verified,
+ *                                 since it would fail for that alone
  * - runs, should not            → told to stop; its entry stays until it has
  * - both, but started otherwise → told to stop; a later step finds it missing and starts it anew
  * - both, and its row was written since → if it is in backoff or failed, it is tried at once
@@ -23,7 +24,7 @@ import type { ProcessReport } from "../database/statements/sensor-process.ts";
 import { backoffDelayMs } from "../model/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/incoming-event.ts";
-import type { OfferedRuntime } from "../model/offered-runtime.ts";
+import type { RuntimeAnswer } from "../model/runtime-offer.ts";
 import { unsupported } from "../model/supported-sensors.ts";
 import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
 import { EnvironmentMaker } from "./environment-creation.ts";
@@ -54,7 +55,9 @@ interface Entry {
 }
 
 type Placement =
-  | { readonly kind: "wanted"; readonly sensor: AssignedSensor; readonly runtime: OfferedRuntime | undefined }
+  | { readonly kind: "wanted"; readonly sensor: AssignedSensor; readonly runtime: RuntimeAnswer }
+  /** Whether it can be run is not known yet; a wake follows. */
+  | { readonly kind: "pending"; readonly ref: string; readonly reason: string }
   /** It rests, as its rows say. */
   | { readonly kind: "unwanted"; readonly ref: string; readonly reason: string }
   /** Its rows ask for it, but it cannot be run as they are. */
@@ -70,7 +73,10 @@ export class SensorManager {
   readonly #loop: WakeableLoop;
   readonly #entries = new Map<Id, Entry>();
   /** Why sensors of ours are not run, as last reported. */
-  readonly #resting = new Map<Id, { readonly kind: "unwanted" | "unable"; readonly reason: string }>();
+  readonly #resting = new Map<
+    Id,
+    { readonly kind: "unwanted" | "pending" | "unable"; readonly reason: string }
+  >();
   readonly #stopping = new AbortController();
   #running: Promise<unknown> | undefined;
   #starts = 0;
@@ -127,7 +133,7 @@ export class SensorManager {
   }
 
   /** Starts a sensor that has no instance here; its failures are its own to deal with. */
-  startSensor(sensor: AssignedSensor, runtime: OfferedRuntime | undefined, term: AssignmentTerm): void {
+  startSensor(sensor: AssignedSensor, runtime: RuntimeAnswer, term: AssignmentTerm): void {
     const { id } = sensor.definition;
     if (this.#entries.has(id) || this.#stopping.signal.aborted) return;
     this.#starts += 1;
@@ -205,6 +211,8 @@ export class SensorManager {
 
   #settle(id: Id, term: AssignmentTerm, placement: Placement): void {
     const entry = this.#entries.get(id);
+    // What runs is not stopped for what may be the case.
+    if (placement.kind === "pending" && entry !== undefined) return;
     if (placement.kind !== "wanted") {
       // Reported when its instance has ended, by the next step.
       if (entry === undefined) this.#reportRest(id, term, placement);
@@ -234,9 +242,12 @@ export class SensorManager {
       return { kind: "unwanted", ref, reason: "no enabled rule wants its events" };
     }
     const runtime = this.#options.runtimes.offered(runtimeRef);
-    const runtimeName = runtimeRef === "core.sensor.builtin" ? "builtin" : (runtime?.name ?? null);
-    const reason = unsupported(protocol, runtimeName);
+    const runtimeName = runtime.kind === "offered" ? runtime.runtime.name : null;
+    const reason = unsupported(protocol, runtimeRef === "core.sensor.builtin" ? "builtin" : runtimeName);
     if (reason !== undefined) return { kind: "unable", ref, reason };
+    if (runtime.kind === "pending") {
+      return { kind: "pending", ref, reason: `its runtime ${runtimeRef} is not verified yet` };
+    }
     return { kind: "wanted", sensor, runtime };
   }
 

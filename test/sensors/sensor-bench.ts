@@ -86,6 +86,7 @@ export async function sensorBench(options: BenchOptions = {}) {
       runtime("core.sensor.native", "native", null),
     ].map((each) => [each.ref, each]),
   );
+  const pendingRuntimes = new Set<string>();
   const { logger, lines } = recordingLogger();
   const guard = startGuard("ATTUNE_SENSOR_INSTANCE", logger);
   const logsDir = options.logsDir ?? join(folder, "logs");
@@ -131,7 +132,15 @@ export async function sensorBench(options: BenchOptions = {}) {
     redact: (text) => text.replaceAll("top-secret", "[redacted]"),
     alert: (alert) => void alerts.push(alert),
     assignments: { held: () => held },
-    runtimes: { offered: (ref) => runtimes.get(ref) },
+    runtimes: {
+      offered: (ref) => {
+        const offered = runtimes.get(ref);
+        if (offered !== undefined) return { kind: "offered", runtime: offered };
+        return pendingRuntimes.has(ref)
+          ? { kind: "pending" }
+          : { kind: "unavailable", reason: "it is missing" };
+      },
+    },
     onStatus: (ref, status) => void statuses.push(`${ref} ${status}`),
     intervalMs: 60_000,
     onStopped: (sensorId) => void stopped.push(sensorId),
@@ -163,6 +172,8 @@ export async function sensorBench(options: BenchOptions = {}) {
     statuses,
     counts,
     runtimes,
+    /** Refs that nobody has looked for yet. */
+    pendingRuntimes,
     term: { generation: "1", instance },
     payloads: () => events.map((event) => event.payload),
 
