@@ -15,8 +15,8 @@ import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import type { Database, HeldLock, Query, Queryable } from "./database.ts";
-import { lockDataDirectory } from "./data-directory.ts";
-import { engineFailureText } from "./engine-failure.ts";
+import { databaseFolder, lockDataDirectory } from "./data-directory.ts";
+import { explainEngineFailure } from "./engine-failure.ts";
 import { startEngine, type EmbeddedAssets } from "./embedded-engine.ts";
 import { maintain } from "./embedded-maintenance.ts";
 import { parameterText } from "./embedded-parameters.ts";
@@ -42,8 +42,8 @@ type Runner = Pick<Transaction, "query" | "exec">;
 
 /**
  * @throws OperatorError DATA_DIRECTORY_IN_USE when another process has the directory open,
- * DATABASE_UNREACHABLE when the directory cannot be used, the database in it does not start, or this process
- * may not open as many files as it needs
+ * DATABASE_UNREACHABLE when the directory cannot be used, or this process may not open as many files as it needs,
+ * DATABASE_DAMAGED when the database in it does not start
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Database> {
   const { dataDirectory, schema = "attune", assets, logger, clock = systemClock } = options;
@@ -159,13 +159,8 @@ async function start(
     return { lock, engine };
   } catch (cause) {
     if (cause instanceof OperatorError) throw cause;
-    throw new OperatorError({
-      code: "DATABASE_UNREACHABLE",
-      attempt: `open the embedded database in ${directory}`,
-      reason: engineFailureText(cause),
-      remedy: "make data_dir a folder that this user can write and that has room, or set database.url",
-      cause,
-    });
+    const attempt = `open the embedded database in ${directory}`;
+    throw new OperatorError({ attempt, ...explainEngineFailure(cause, databaseFolder(directory)), cause });
   }
 }
 

@@ -14,7 +14,7 @@ export const errorCatalogue = {
   DATABASE_EXHAUSTED: "the database server has no connections, disk or memory left",
   DATABASE_POOLER: "a pooler or another service stands in for PostgreSQL, and lacks what the agent needs",
   DATABASE_INCOMPLETE: "tables that the migrations made are missing or changed",
-  DATABASE_DAMAGED: "the database's files are damaged",
+  DATABASE_DAMAGED: "the database's files are damaged, or of another version",
   DATABASE_REFUSED: "the database refused a statement",
   MIGRATION_FAILED: "a migration could not be applied",
   BROKER_UNREACHABLE: "the message broker does not answer",
