@@ -32,6 +32,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** The file that was read, if any. */
   readonly file: string | undefined;
+  /** Nobody has set anything: there is no file, no variable, no flag. */
+  readonly isDefault: boolean;
   /** One sentence for each key that nobody knows. */
   readonly warnings: readonly string[];
   /** Values that no log line may show. */
@@ -70,6 +72,7 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   return {
     config: deepFreeze(config),
     file: file?.path,
+    isDefault: file === undefined && settings.length === 0,
     warnings: unknown.map(tell),
     secrets: secretsOf(config),
   };

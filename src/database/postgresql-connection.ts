@@ -35,6 +35,8 @@ export function prepareConnection(
   const config: ClientConfig = {
     connectionString: withServerSettings(settings.url, {
       search_path: `${escapeIdentifier(settings.schema)}, public`,
+      // Compiling takes seconds where the planner overestimates a statement, and its own answer takes milliseconds.
+      jit: "off",
       // Ended by the server as well, or an abandoned statement would go on and hold its locks.
       statement_timeout: String(settings.queryTimeoutMs),
       // How soon the server notices that this side is gone, and frees its session's locks.

@@ -77,6 +77,7 @@ class RabbitmqTransport implements MessageTransport {
   readonly #running: Promise<void>;
   #link: Link = { kind: "starting" };
   #up = Promise.withResolvers<AmqpSession>();
+  readonly #firstFailure = Promise.withResolvers<void>();
   #heardAtMs: number;
   #closed: Promise<void> | undefined;
 
@@ -142,8 +143,10 @@ class RabbitmqTransport implements MessageTransport {
     return disposable;
   }
 
-  async connected(timeoutMs: number): Promise<void> {
-    if (await settlesWithin(this.#up.promise, timeoutMs)) return;
+  async connected(timeoutMs: number, attempts: "one" | "many" = "many"): Promise<void> {
+    const up = this.#up.promise;
+    await settlesWithin(attempts === "one" ? Promise.race([up, this.#firstFailure.promise]) : up, timeoutMs);
+    if (this.#link.kind === "up") return;
     const failure = this.#link.kind === "down" ? this.#link.failure : silentBroker;
     throw new OperatorError({ ...failure, attempt: `connect to RabbitMQ at ${this.address}` });
   }
@@ -182,6 +185,7 @@ class RabbitmqTransport implements MessageTransport {
       if (link.kind === "up" && clock.monotonicMs() - link.sinceMs >= stableAfterMs) failures = 0;
       failures += 1;
       this.#link = { kind: "down", failure };
+      this.#firstFailure.resolve();
       this.#outage.failed(failure.reason, failure.remedy);
       await this.#pause(failures);
     }

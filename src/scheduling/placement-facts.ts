@@ -28,10 +28,9 @@ export interface PlacementFacts {
 
 /** @param selfId the worker that asks; null: none does */
 export async function readPlacementFacts(database: Queryable, selfId: Id | null): Promise<PlacementFacts> {
-  const [sensors, workers] = await Promise.all([
-    rowsOf(database, readWantedSensors, { selfId }),
-    rowsOf(database, readLiveWorkers, { selfId }),
-  ]);
+  // One after the other: within a transaction there is one connection.
+  const sensors = await rowsOf(database, readWantedSensors, { selfId });
+  const workers = await rowsOf(database, readLiveWorkers, { selfId });
   return {
     databaseMs: sensors[0]?.databaseMs,
     sensors: sensors.map(placeableSensor),

@@ -42,6 +42,18 @@ describe("PostgreSQL as a database", () => {
     expect((await shared.database.relaxed.query({ text })).rows).toEqual([{ wait: "off" }]);
   });
 
+  test("no statement is compiled just in time, whatever the server is told to do", async () => {
+    await using fresh = await freshDatabase();
+    const name = new URL(fresh.url).pathname.slice(1);
+    await asSuperuser((client) => client.query(`alter database ${name} set jit_above_cost = 0`));
+    await using database = await openPostgresql({ url: fresh.url, logger: silentLogger });
+    const text = "select current_setting('jit') as jit, current_setting('jit_above_cost') as cost";
+
+    for (const each of [database, database.relaxed, database.reserved]) {
+      expect((await each.query({ text })).rows).toEqual([{ jit: "off", cost: "0" }]);
+    }
+  });
+
   test("never more connections than allowed", async () => {
     await using fresh = await freshDatabase({ connectionsMax: 4, applicationName: "counted" });
     const slow = { text: "select pg_sleep(0.05)" };

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import type { Config } from "../../config/schema.ts";
-import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readSensorScripts } from "../../database/statements/sensor-scripts.ts";
 import type { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
@@ -8,6 +7,7 @@ import { decodeExecutionConfig } from "../../sensors/execution-config.ts";
 import { pendingEnvironment } from "../../sensors/environment-creation.ts";
 import { findRuntimeEnvironment } from "../../sensors/runtime-environment.ts";
 import { notice, wrong, type Finding } from "./finding.ts";
+import type { Look } from "./look.ts";
 
 /**
  * Environments of packs that cannot be used here, most of all those whose links lead nowhere, and those that
@@ -15,11 +15,11 @@ import { notice, wrong, type Finding } from "./finding.ts";
  */
 export async function checkEnvironments(
   { packs_base_dir: packs, runtime_envs_dir: runtimeEnvsDir }: Config,
-  database: Database,
+  { rows }: Look,
   runtimes: SensorRuntimes,
 ): Promise<readonly Finding[]> {
   const findings = new Map<string, Finding>();
-  for (const { packRef, runtimeRef } of await rowsOf(database, readSensorScripts, undefined)) {
+  for (const { packRef, runtimeRef } of await rowsOf(rows, readSensorScripts, undefined)) {
     const answer = runtimes.offered(runtimeRef);
     if (packRef === null || answer.kind !== "offered") continue;
     const { runtime } = answer;

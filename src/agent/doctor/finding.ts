@@ -56,15 +56,14 @@ export function failed(subject: string, error: unknown): Finding {
   return wrong(subject, `could not be checked: ${error instanceof Error ? error.message : String(error)}`);
 }
 
-/** Runs the checks one after the other, so that the findings stand in their order. */
+/** Runs the checks at once, since each may have to wait for somebody; the findings are in the order of the checks. */
 export async function findingsOf(checks: Readonly<Record<string, Check>>): Promise<readonly Finding[]> {
-  const findings: Finding[] = [];
-  for (const [subject, check] of Object.entries(checks)) {
+  const findings = Object.entries(checks).map(async ([subject, check]) => {
     try {
-      findings.push(...(await check()));
+      return await check();
     } catch (error) {
-      findings.push(failed(subject, error));
+      return [failed(subject, error)];
     }
-  }
-  return findings;
+  });
+  return (await Promise.all(findings)).flat();
 }

@@ -24,14 +24,34 @@ export function sensorFinding(
   if (holder === null) {
     const before = earlierFailure(process);
     if (obstacles !== undefined) return wrong(subject, `runs nowhere: ${obstacles}`, { ...before, facts });
+    if (process?.status === "failed" || process?.status === "backoff") {
+      return { ...abandonedFailure(subject, process, ifPlaced), facts };
+    }
     return notice(subject, ifPlaced, { ...before, facts });
   }
   if (process === null || !process.isCurrent) {
-    return notice(subject, `is assigned to worker ${holder}, which has not reported yet`, { facts });
+    const before = earlierFailure(process);
+    return notice(subject, `is assigned to worker ${holder}, which has not reported yet`, {
+      ...before,
+      facts,
+    });
   }
   if (standing.protocol === "stream" && isSilent(process))
     return { ...silentFinding(subject, process, holder), facts };
   return { ...processFinding(subject, sensorRef, process, holder), facts };
+}
+
+/** It failed, and its worker died or went before it was tried again: nothing says that it would not fail again. */
+function abandonedFailure(subject: string, process: SensorProcessStanding, ifPlaced: string): Finding {
+  const reason = process.reason ?? "for no reason that was noted";
+  const where = process.worker === null ? "on a worker that is gone" : `on worker ${process.worker}`;
+  return wrong(subject, `failed ${where}: ${reason}; ${failuresText(process)}; ${ifPlaced}`, {
+    lines: lastLines(process),
+  });
+}
+
+function failuresText({ failures }: SensorProcessStanding): string {
+  return `${failures} ${failures === 1 ? "failure" : "failures"} in a row`;
 }
 
 /** What a sensor that nobody runs said when it last failed. */
@@ -97,7 +117,7 @@ function processFinding(
 ): Finding {
   const lines = lastLines(process);
   const where = `on worker ${holder}`;
-  const failures = `${process.failures} ${process.failures === 1 ? "failure" : "failures"} in a row`;
+  const failures = failuresText(process);
   const reason = process.reason ?? "for no reason that was noted";
   switch (process.status) {
     case "running": {
