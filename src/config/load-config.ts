@@ -16,7 +16,7 @@ import { environmentSettings, variableName, type Environment, type Setting } fro
 import { deepFreeze, withoutNulls, withoutValueAt, withValueAt } from "./nested-values.ts";
 import { withPlainNumbers } from "./plain-numbers.ts";
 import { configSchema, type Config } from "./schema.ts";
-import { schemaProblems, unknownKeys, type Problem } from "./schema-problems.ts";
+import { keyText, schemaProblems, unknownKeys, type Problem } from "./schema-problems.ts";
 import type { Path } from "./yaml-source.ts";
 
 export interface ConfigInput {
@@ -98,7 +98,7 @@ function flagSettings({ name }: ConfigInput["flags"]): readonly Setting[] {
 /** Tells a problem as a sentence: the key, where its value came from, and what is wrong with it. */
 function narrator(file: ConfigFile | undefined, settings: readonly Setting[]): (problem: Problem) => string {
   return ({ path, reason }) => {
-    const key = path.join(".");
+    const key = keyText(path);
     const setting = settings.findLast((one) => isWithin(path, one.path) || isWithin(one.path, path));
     if (setting !== undefined) return `${key} (${setting.origin}) ${reason}`;
     if (file?.source.has(path) === true)

@@ -26,6 +26,16 @@ function refusal(world: World): OperatorError {
   throw new Error("the configuration was accepted");
 }
 
+/** The refusal, or else the warnings. */
+function toldOf(world: World): string {
+  try {
+    return load(world).warnings.join("\n");
+  } catch (error) {
+    if (error instanceof OperatorError) return error.message;
+    throw error;
+  }
+}
+
 test("without a file, a variable or a flag everything has its default", () => {
   const { config, file, warnings } = load({});
 
@@ -103,6 +113,35 @@ test("every problem is told at once, with its key and where the value came from"
     "sensor.heartbeat_interval (/srv/config.yaml line 3) must be a number above 0 to 1000000, not 0",
     'sensor.poll_interval (/srv/config.yaml line 2) must be a number above 0 to 1000000, not "soon"',
   ]);
+});
+
+// Every way in which a line with a secret was seen broken: what is said names the line, and never repeats it.
+test.each([
+  "security:\n  jwt_secret:hunter22\n",
+  "security:\n  jwt_secret=hunter22\n",
+  "security:\n  jwt_secret hunter22: x\n",
+  "security: [hunter22]\n",
+  "security: hunter22\n",
+  "security: { jwt_secret hunter22: x }\n",
+  "security: { jwt_secret: hunter22\n",
+  "security:\n  jwt_secret: hunter22: x\n",
+  "security:\n  jwt_secret: *hunter22\n",
+  "security:\n  jwt_secret: !hunter22\n  api.x: y: z\n",
+  "security:\n  jwt_secret: @hunter22\n",
+  'security:\n  jwt_secret: "\\hunter22"\n',
+  'security:\n  jwt_secret: "a" hunter22\n',
+  "security:\n  jwt_secret: |hunter22\n",
+  "security:\n  jwt_secret: [hunter22]\n",
+  "security:\n  jwt_secret: {hunter22: 1}\n",
+  "security:\n  jwt_secret: hunter22\n jwt: x\n",
+  "database:\n  url:postgresql://me:hunter22@db/x\n",
+  "database: postgresql://me:hunter22@db/x\n",
+  "postgresql://me:hunter22@db/x: {}\napi: { port: x }\n",
+])("a secret in the broken configuration %j is not shown", (file) => {
+  const told = toldOf({ files: { "/srv/config.yaml": file } });
+
+  expect(told).toMatch(/line \d/);
+  expect(told).not.toContain("unter22");
 });
 
 test("however many problems there are, none is left out", () => {

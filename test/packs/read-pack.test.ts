@@ -472,3 +472,28 @@ test("conditions that can be used and look wrong are a warning", async () => {
     expect.stringContaining("rules/noted.yaml:4 is empty text"),
   ]);
 });
+
+test.each([
+  ["a cycle", "config: &a { again: *a }\n", "contains itself"],
+  ["a list in itself", "config: { list: &a [*a] }\n", "contains itself"],
+  [
+    "depth",
+    `config: { list: ${"[".repeat(2_000)}${"]".repeat(2_000)} }\n`,
+    "nested more than 500 levels deep",
+  ],
+  ["an alias of nothing", "config: { word: *a }\n", "is an alias of nothing"],
+  [
+    "aliases of aliases",
+    `config:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n${[1, 2, 3, 4, 5, 6]
+      .map((n) => `  a${n}: &a${n} [${Array.from({ length: 10 }, () => `*a${n - 1}`).join(", ")}]\n`)
+      .join("")}`,
+    "uses aliases for more than",
+  ],
+])("a sensor whose config has %s is one problem", async (_what, config, reason) => {
+  const found = await problems({
+    "sensors/clock.yaml": `ref: clock\nentrypoint: clock.rb\nruntime: ruby\nprotocol: stream\ntrigger: tick\n${config}`,
+  });
+
+  expect(found).toEqual([expect.stringContaining(reason)]);
+  expect(found[0]).toMatch(/^sensors\/clock\.yaml:\d+ /);
+});
