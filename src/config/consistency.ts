@@ -1,15 +1,10 @@
 /**
- * What the schema does not show: values that contradict each other, defaults that are unsafe where they would
- * take effect, and URLs whose passwords cut them in two.
+ * What the schema does not show: values that contradict each other, and URLs whose passwords cut them in two.
  */
-import { isIP } from "node:net";
 import { serviceUrlProblem } from "../model/service-url.ts";
 import type { Config } from "./schema.ts";
 import type { Problem } from "./schema-problems.ts";
 import type { Path } from "./yaml-source.ts";
-
-/** RFC 7518 section 3.2: a key for HS256 is no shorter than the hash, 256 bits. */
-const jwtSecretLengthMin = 32;
 
 export interface Contradiction extends Problem {
   /** The other keys that it comes from. */
@@ -17,7 +12,7 @@ export interface Contradiction extends Problem {
 }
 
 export function contradictions(config: Config): readonly Contradiction[] {
-  const { api, security, sensor } = config;
+  const { sensor } = config;
   const problems: Contradiction[] = [...urlProblems(config)];
 
   if (sensor.lease_renewal_interval * 2 > sensor.lease_duration) {
@@ -34,16 +29,6 @@ export function contradictions(config: Config): readonly Contradiction[] {
       others: [["sensor", "restart_delay_max"]],
     });
   }
-  if (api.enabled && !isLoopback(api.host) && (security.jwt_secret ?? "").length < jwtSecretLengthMin) {
-    problems.push({
-      path: ["security", "jwt_secret"],
-      reason: `must be set, with at least ${jwtSecretLengthMin} characters, because api.host ${api.host} is reachable from other machines`,
-      others: [
-        ["api", "host"],
-        ["api", "enabled"],
-      ],
-    });
-  }
   return problems;
 }
 
@@ -53,10 +38,4 @@ function urlProblems({ database, message_queue: queue, api }: Config): readonly 
     const reason = url === undefined ? undefined : serviceUrlProblem(url);
     return reason === undefined ? [] : [{ path: [section, "url"], reason, others: [] }];
   });
-}
-
-/** RFC 6890: 127.0.0.0/8 and ::1, and the name that RFC 6761 reserves for them. */
-function isLoopback(host: string): boolean {
-  if (isIP(host) === 4) return host.startsWith("127.");
-  return host === "::1" || host.toLowerCase() === "localhost";
 }

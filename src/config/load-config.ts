@@ -16,7 +16,8 @@ import { environmentSettings, variableName, type Environment, type Setting } fro
 import { deepFreeze, withoutNulls, withoutValueAt, withValueAt } from "./nested-values.ts";
 import { withPlainNumbers } from "./plain-numbers.ts";
 import { configSchema, type Config } from "./schema.ts";
-import { keyText, schemaProblems, unknownKeys, type Problem } from "./schema-problems.ts";
+import { nearestVariable, nearMisses, settablePaths } from "./near-misses.ts";
+import { keyText, schemaProblems, unknownKeys, type Problem, type UnknownKey } from "./schema-problems.ts";
 import type { Path } from "./yaml-source.ts";
 
 export interface ConfigInput {
@@ -56,7 +57,8 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   );
   const tell = narrator(file, settings);
 
-  const unknown = unknownKeys(configSchema, raw);
+  const unknown = unknownKeys(configSchema, raw).map((key) => withVariable(key, settings));
+  const missed = nearMisses(configSchema, input.env);
   const known = unknown.reduce((value, { path }) => withoutValueAt(value, path), raw);
   const malformed = schemaProblems(configSchema, Value.Default(configSchema, known));
   // What is left when defaults stand for the malformed values, so that contradictions are told with them.
@@ -66,16 +68,24 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   const contradictory = config === undefined ? [] : contradictionsApartFrom(malformed, config);
   if (config === undefined || malformed.length + contradictory.length > 0) {
     // Whoever corrects the file wants to correct it once: with the keys that alone would be a warning.
-    throw invalid([...malformed, ...contradictory, ...unknown].map(tell));
+    throw invalid([...[...malformed, ...contradictory, ...unknown].map(tell), ...missed]);
   }
 
   return {
     config: deepFreeze(config),
     file: file?.path,
     isDefault: file === undefined && settings.length === 0,
-    warnings: unknown.map(tell),
+    warnings: [...unknown.map(tell), ...missed],
     secrets: secretsOf(config),
   };
+}
+
+/** An unknown key that came from a variable is corrected by the variable's name. */
+function withVariable(key: UnknownKey, settings: readonly Setting[]): UnknownKey {
+  const setting = settings.findLast((one) => isWithin(one.path, key.path));
+  if (setting?.variable === undefined) return key;
+  const meant = nearestVariable(setting.variable, settablePaths(configSchema).map(variableName));
+  return meant === undefined ? key : { ...key, reason: `is not a known key; did you mean ${meant}?` };
 }
 
 /** A default that stands for a malformed value contradicts nothing that anybody wrote. */

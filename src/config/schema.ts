@@ -58,7 +58,7 @@ export const configSchema = Type.Object({
   api: Type.Object(
     {
       enabled: Type.Boolean({ description: "Whether to answer HTTP at all", default: true }),
-      host: Text("Address to listen on; one that is not loopback needs `security.jwt_secret`", "127.0.0.1"),
+      host: Text("Address to listen on: by default this machine alone", "127.0.0.1"),
       port: Type.Integer({
         description: "Port to listen on; 0 takes a free one",
         default: 8080,
@@ -74,9 +74,7 @@ export const configSchema = Type.Object({
   ),
   security: Type.Object(
     {
-      jwt_secret: Secret(
-        "Signs tokens (HS256); asked for, with at least 32 characters, as soon as `api.host` is not loopback",
-      ),
+      jwt_secret: Secret("Signs tokens (HS256); this version signs none"),
       encryption_key: Secret("Encrypts stored secrets; this version stores none"),
     },
     section,

@@ -192,7 +192,7 @@ test("a variable that sets an unknown key is told by its name", () => {
   const { warnings } = load({ env: { ATTUNE__SENSR__POLL_INTERVAL: "5" } });
 
   expect(warnings).toEqual([
-    "sensr (environment variable ATTUNE__SENSR__POLL_INTERVAL) is not a known key; did you mean sensor?",
+    "sensr (environment variable ATTUNE__SENSR__POLL_INTERVAL) is not a known key; did you mean ATTUNE__SENSOR__POLL_INTERVAL?",
   ]);
 });
 
@@ -207,17 +207,61 @@ test("an unknown key is a warning with its line and the key that was probably me
   expect(config).not.toHaveProperty("server");
 });
 
-test("an API that other machines reach is refused without a secret of 256 bits", () => {
-  const open = { ATTUNE__API__HOST: "0.0.0.0" };
+test("an API that other machines reach needs no secret that nothing uses", () => {
+  expect(load({ env: { ATTUNE__API__HOST: "0.0.0.0" } }).config.api.host).toBe("0.0.0.0");
+});
 
-  expect(refusal({ env: open }).message).toContain(
-    "security.jwt_secret (ATTUNE__SECURITY__JWT_SECRET) must be set",
-  );
-  expect(refusal({ env: { ...open, ATTUNE__SECURITY__JWT_SECRET: "short" } }).message).not.toContain("short");
-  expect(load({ env: { ...open, ATTUNE__SECURITY__JWT_SECRET: "x".repeat(32) } }).config.api.host).toBe(
-    "0.0.0.0",
-  );
-  expect(load({ env: { ATTUNE__API__HOST: "::1" } }).config.api.host).toBe("::1");
+test("a variable whose name is nearly the agent's is told with the right one", () => {
+  const { config, warnings } = load({
+    env: {
+      ATTUNE_DATABASE_URL: "postgres://me:geheim@db/x",
+      ATTUNE__MESSAGE_QUEU__URL: "amqp://mq",
+      ATTUNE__DATABASE_SCHEMA: "other",
+      ATTUNE_LOG_LEVEL: "debug",
+      ATTUNE_PACK_BASE_DIR: "/packs",
+    },
+  });
+
+  expect(warnings.toSorted()).toEqual([
+    "database_schema (environment variable ATTUNE__DATABASE_SCHEMA) is not a known key; did you mean ATTUNE__DATABASE__SCHEMA?",
+    "environment variable ATTUNE_DATABASE_URL sets nothing; did you mean ATTUNE__DATABASE__URL?",
+    "environment variable ATTUNE_LOG_LEVEL sets nothing; did you mean ATTUNE__LOG__LEVEL?",
+    expect.stringMatching(/ATTUNE_PACK_BASE_DIR sets nothing; did you mean ATTUNE_?_PACKS_BASE_DIR\?$/),
+    "message_queu (environment variable ATTUNE__MESSAGE_QUEU__URL) is not a known key; did you mean ATTUNE__MESSAGE_QUEUE__URL?",
+  ]);
+  expect(config.database.url).toBeUndefined();
+});
+
+test("variables of others, of the platform and of Kubernetes are no near misses", () => {
+  const { warnings } = load({
+    env: {
+      ATTUNE_API_URL: "http://api",
+      ATTUNE_CONFIG: "",
+      ATTUNE_SENSOR_RUNTIMES: "python",
+      ATTUNE_API_TOKEN: "t",
+      ATTUNE_API_PORT: "tcp://10.0.0.1:8080",
+      ATTUNE_TEST_DATABASE_URL: "postgres://x",
+      ATTUNE_VERSION: "1",
+      ATTUNE_PACKS: "../packs",
+      ATTUNE_AGENT_SOURCE: "build",
+      DATABASE_URL: "",
+    },
+  });
+
+  expect(warnings).toEqual([]);
+});
+
+test.each([
+  ["amqp://me:50%off@mq", "message_queue.url (environment variable ATTUNE_MQ_URL) has a % that is not"],
+  [
+    "amqp://me:1#2@mq",
+    "message_queue.url (environment variable ATTUNE_MQ_URL) has a # that is not percent-encoded",
+  ],
+])("a URL that its password cuts in two is refused (%s)", (url, reason) => {
+  const error = refusal({ env: { ATTUNE_MQ_URL: url } });
+
+  expect(error.code).toBe("CONFIG_INVALID");
+  expect(error.reason).toContain(reason);
 });
 
 test("leases that could lapse between two renewals are refused", () => {
