@@ -5,6 +5,7 @@ import { loadConfiguration } from "../load-configuration.ts";
 import { openLogger } from "../open-logger.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { openConfiguredDatabase } from "../open-configured-database.ts";
+import { toldDatabase } from "../told-database.ts";
 
 /** Applies the migrations the database lacks and prints which those were. */
 export async function migrate(invocation: Invocation): Promise<ExitCode> {
@@ -19,9 +20,10 @@ export async function migrate(invocation: Invocation): Promise<ExitCode> {
   if (format === "json") {
     print(`${JSON.stringify({ database: database.address, applied }, undefined, 2)}\n`);
   } else if (applied.length === 0) {
-    print(`${database.address} has every migration already\n`);
+    print(`${toldDatabase(database)} has every migration already\n`);
   } else {
-    print(applied.map(({ version, name }) => `applied ${version}_${name}\n`).join(""));
+    const lines = applied.map(({ version, name }) => `applied ${version}_${name}\n`);
+    print(`${lines.join("")}${applied.length} applied to ${toldDatabase(database)}\n`);
   }
   return 0;
 }

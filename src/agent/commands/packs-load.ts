@@ -9,6 +9,7 @@ import { openLogger } from "../open-logger.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { loadReportJson, loadReportText } from "../load-report.ts";
 import { openConfiguredDatabase } from "../open-configured-database.ts";
+import { toldDatabase } from "../told-database.ts";
 
 /**
  * Makes the database's definitions those of the pack folders and prints what changed. As at every start,
@@ -30,7 +31,11 @@ export async function loadPacks(invocation: Invocation, directories: readonly st
       return load(database, packs);
     },
   );
-  const report = { ...loadedPacks, warnings, database: database.address };
-  print(format === "json" ? loadReportJson(report) : loadReportText(report));
+  const report = { ...loadedPacks, warnings };
+  print(
+    format === "json"
+      ? loadReportJson({ ...report, database: database.address })
+      : loadReportText({ ...report, database: toldDatabase(database) }),
+  );
   return 0;
 }
