@@ -25,6 +25,7 @@ export async function openObservation(
     database: database.health(),
     broker: transport.health(),
     leases: scheduler.health(),
+    events: pipeline.health(),
   });
   metrics.observe({
     parts,
