@@ -275,6 +275,22 @@ describe("a connection that fails", () => {
     ]);
   });
 
+  test("a pool whose connections are all busy says so, and says nothing of the server", async () => {
+    const { logger, lines } = recordingLogger();
+    await using fresh = await freshDatabase({ connectionsMax: 3, connectTimeoutMs: 100, logger });
+    const { database } = fresh;
+
+    await database.transaction(async () => {
+      const waiting = Array.from({ length: 3 }, () => database.query({ text: "select 1" }));
+      for (const each of waiting) {
+        await expect(each).rejects.toThrow("no connection: the connection for it is busy");
+      }
+    });
+
+    expect(database.health().state).toBe("up");
+    expect(lines).toEqual([]);
+  });
+
   test("closing is bounded when no connection answers", async () => {
     await using empty = await emptyDatabase();
     await using proxy = await proxyTo(empty.url);
