@@ -21,7 +21,7 @@ import { startEngine, type EmbeddedAssets } from "./embedded-engine.ts";
 import { maintain } from "./embedded-maintenance.ts";
 import { parameterText } from "./embedded-parameters.ts";
 import { ConnectionError } from "./errors.ts";
-import { demandOpenFiles } from "./open-files-limit.ts";
+import { demandResources } from "./resource-limits.ts";
 
 export interface EmbeddedOptions {
   readonly dataDirectory: string;
@@ -150,7 +150,7 @@ async function start(
   schema: string,
   assets: EmbeddedAssets | undefined,
 ): Promise<{ lock: Disposable; engine: PGlite }> {
-  demandOpenFiles(directory);
+  demandResources(directory);
   using undo = new DisposableStack();
   try {
     const lock = undo.use(await lockDataDirectory(directory));

@@ -5,6 +5,7 @@
 export const errorCatalogue = {
   CONFIG_INVALID: "the configuration has problems; each is listed with its path",
   CONFIG_UNREADABLE: "the configuration file cannot be read or is not YAML",
+  WORKING_DIRECTORY_GONE: "the directory that the agent was started in does not exist any more",
   DATABASE_UNREACHABLE: "the database does not answer, or cannot be opened",
   DATABASE_LOGIN_REFUSED: "the database refuses the user, the password or this machine",
   DATABASE_NOT_FOUND: "the server has no database of that name",

@@ -3,7 +3,7 @@ import type { LoadedConfig } from "../../config/load-config.ts";
 import type { Config } from "../../config/schema.ts";
 import { databaseFolder } from "../../database/data-directory.ts";
 import type { Database } from "../../database/database.ts";
-import { demandOpenFiles } from "../../database/open-files-limit.ts";
+import { demandResources } from "../../database/resource-limits.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { runVersionCommands } from "../../runtimes/version-commands.ts";
 import { silentLogger } from "../../telemetry/logger.ts";
@@ -88,7 +88,7 @@ async function examineDatabase(
 ): Promise<readonly Finding[]> {
   // Looking must not create a database.
   if (config.database.url === undefined && !existsSync(databaseFolder(config.data_dir))) {
-    demandOpenFiles(config.data_dir);
+    demandResources(config.data_dir);
     return [notice("database", `embedded, to be made in ${config.data_dir} at the first start`)];
   }
   let opened: Database;
