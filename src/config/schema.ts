@@ -166,8 +166,12 @@ export const configSchema = Type.Object({
         description: "Whether standalone sensors are given the broker's URL; this version runs none",
         default: false,
       }),
-      line_bytes_max: Bytes("Longest line that a stream sensor may print, in bytes", 1_048_576),
+      line_bytes_max: Bytes(
+        "Longest line of a stream sensor, and longest event of a poll sensor, in bytes",
+        1_048_576,
+      ),
       poll_bytes_max: Bytes("Most that one run of a poll sensor may print, in bytes", 16_777_216),
+      poll_events_max: Count("Most events that one run of a poll sensor may print", 100_000),
       log_bytes: Count("Size at which a sensor's log is rotated", 10_485_760, 4096),
       log_files: Count("How many rotated logs a sensor keeps", 3, 0),
     },

@@ -118,6 +118,7 @@ export async function sensorBench(options: BenchOptions = {}) {
       settleMs: 1_000,
       lineBytesMax: 1024 * 1024,
       pollOutputBytesMax: 16 * 1024 * 1024,
+      pollEventsMax: 100_000,
       pollIntervalMs: 30_000,
       pollTimeoutMs: 30_000,
       logBytesMax: 100_000,

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import type { JsonObject } from "../../src/model/json.ts";
 import { query } from "../support/platform-rows.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
+import { watchTurns } from "../support/longest-turn.ts";
 import { sensorBench } from "./sensor-bench.ts";
 
 test("each line of a sensor is an event with its source, and the row shows its process", async () => {
@@ -71,4 +72,31 @@ test("a Python sensor that never flushes is heard line by line, by what its runt
   bench.manager.start();
 
   await expect.poll(bench.payloads, { timeout: 20_000 }).toContainEqual({ n: 2 });
+});
+
+test("a burst of lines that are no events holds up nothing, and those that are events come through", async () => {
+  await using bench = await sensorBench({ limits: { logBytesMax: 1_000_000_000 } });
+  const script = `yes x | head -n 200000; yes '{"half' | head -n 20000; yes '{}' | head -n 50000; sleep 300`;
+  await bench.add("test.burst", { script });
+  using turns = watchTurns();
+  bench.manager.start();
+
+  await expect.poll(() => bench.events.length, { timeout: 25_000 }).toBe(50_000);
+
+  expect(bench.counts.linesRejected).toBe(220_000);
+  expect(turns.longestMs()).toBeLessThan(50);
+  expect((await bench.log("test.burst")).split("\n").length).toBeLessThan(2_000);
+});
+
+test("a line of a megabyte, whatever it holds, holds up nothing", async () => {
+  await using bench = await sensorBench();
+  const script = `printf '{"payload":{"list":['; yes '{},' | head -n 250000 | tr -d '\\n'; printf '{}]}}\\n'; sleep 300`;
+  await bench.add("test.long", { script });
+  using turns = watchTurns();
+  bench.manager.start();
+
+  await expect.poll(() => bench.events.length, { timeout: 25_000 }).toBe(1);
+
+  expect(bench.payloads()[0]?.["list"]).toHaveLength(250_001);
+  expect(turns.longestMs()).toBeLessThan(50);
 });
