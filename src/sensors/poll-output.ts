@@ -71,7 +71,7 @@ class PollReader {
   }
 
   async *#listPieces({ range, entries, checkpoint }: PollList): AsyncGenerator<PollPiece> {
-    const moved = checkpoint === undefined ? valid(null) : (await this.#json(checkpoint)).json;
+    const moved = checkpoint === undefined ? valid(null) : storable((await this.#json(checkpoint)).json);
     if (moved.kind === "invalid") {
       // Its events would be there again at every run.
       const text = this.#textOf(range, excerptBytes);
@@ -150,6 +150,16 @@ class PollReader {
       .trim();
   }
 }
+
+/** The database would refuse such a checkpoint, and with it only the last event of its page. */
+function storable(json: Json): Json {
+  return json.kind === "valid" && unstorableEscape.test(JSON.stringify(json.value))
+    ? invalid("it contains the character NUL or half a surrogate pair, which the database cannot store")
+    : json;
+}
+
+/** Behind an even number of backslashes; `JSON.stringify` writes surrogates as escapes only without their half. */
+const unstorableEscape = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
 
 /** A page's checkpoint comes after all its events: with the last of them, if that is one. */
 function* withCheckpoint(last: PollPiece | undefined, checkpoint: JsonValue): Generator<PollPiece> {

@@ -187,6 +187,19 @@ describe("what is no event", () => {
     ]);
   });
 
+  test("a page whose checkpoint the database cannot hold is rejected whole, and not only its last event", async () => {
+    for (const checkpoint of [String.raw`"a\u0000"`, String.raw`{"\ud800": 1}`, String.raw`["\\\udfff"]`]) {
+      expect(await polled(`{"events": [{"n": 1}, 2], "checkpoint": ${checkpoint}}`)).toEqual([
+        expect.stringMatching(/^none of its events is taken, since its checkpoint is unusable: it contains/),
+      ]);
+    }
+    for (const checkpoint of [String.raw`"\\u0000"`, String.raw`"\ud83d\ude00"`, '"\\\\ud800"']) {
+      expect(await polled(`{"events": [], "checkpoint": ${checkpoint}}`)).toEqual([
+        { moves: JSON.parse(checkpoint) as unknown },
+      ]);
+    }
+  });
+
   test("lines are decoded one by one; one that is no event does not spoil the others", async () => {
     expect(await polled('{"n": 1}\noops\n{"events": [{"n": 2}]}\n42\n"x"\n')).toEqual([
       { n: 1 },
