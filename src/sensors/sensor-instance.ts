@@ -41,6 +41,7 @@ import type { ProcessRecorder } from "./process-recorder.ts";
 import type { Protocol, RunContext } from "./protocols/protocol.ts";
 import { protocolOf } from "./protocols/protocol-of.ts";
 import { launchSensor, type Launch, type LauncherOptions } from "./sensor-launcher.ts";
+import type { StartPacer } from "./start-pacer.ts";
 import { SensorLog } from "./sensor-log.ts";
 import { SensorOutput } from "./sensor-output.ts";
 
@@ -53,6 +54,7 @@ export interface InstanceOptions extends Omit<LauncherOptions, "graceMs"> {
   readonly limits: SensorLimits;
   readonly metrics: SensorMetrics;
   readonly recorder: ProcessRecorder;
+  readonly starts: StartPacer;
   readonly redact: Redact;
   readonly alert: (alert: SensorAlert) => void;
   readonly onStatus: StatusListener;
@@ -64,6 +66,8 @@ export interface Assignment {
   readonly sensor: AssignedSensor;
   readonly runtime: RuntimeAnswer;
   readonly term: AssignmentTerm;
+  /** See model/poll-schedule.ts. */
+  readonly pollPhase: number;
 }
 
 export class SensorInstance {
@@ -98,7 +102,7 @@ export class SensorInstance {
       sensorConfig: definition.config,
       term: assignment.term,
     };
-    this.#protocol = protocolOf(definition, limits, clock.monotonicMs());
+    this.#protocol = protocolOf(definition, limits, clock.monotonicMs(), assignment.pollPhase);
     const log = new SensorLog({
       logsDir: directories.logsDir,
       sensorRef: definition.ref,
@@ -218,6 +222,7 @@ export class SensorInstance {
     const { signal } = this.#stopping;
     await this.#output.settled();
     const checkpoint = await this.#checkpoint.newest(signal);
+    await this.#options.starts.turn(signal);
     if (signal.aborted) return { kind: "unstarted", reason: "it was stopped first" };
 
     const launch = await launchSensor(

@@ -25,17 +25,19 @@ import { backoffDelayMs } from "../model/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/incoming-event.ts";
 import type { RuntimeAnswer } from "../model/runtime-offer.ts";
+import { phaseOf } from "../model/poll-schedule.ts";
 import { unsupported } from "../model/supported-sensors.ts";
 import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
 import { EnvironmentMaker } from "./environment-creation.ts";
 import type { OfferedRuntimes, SensorAssignments } from "./ports.ts";
 import { unstartedReport } from "./process-notes.ts";
 import { ProcessRecorder } from "./process-recorder.ts";
+import { StartPacer } from "./start-pacer.ts";
 import { SensorInstance, type InstanceOptions } from "./sensor-instance.ts";
 
 export interface SensorManagerOptions extends Omit<
   InstanceOptions,
-  "recorder" | "environments" | "onFenced"
+  "recorder" | "environments" | "starts" | "onFenced"
 > {
   readonly assignments: SensorAssignments;
   readonly runtimes: OfferedRuntimes;
@@ -65,11 +67,14 @@ type Placement =
 
 const retry = { delayMsFirst: 250, delayMsMax: 10_000 };
 const finalWaitMs = 2_000;
+/** More than a hundred a second keep the event loop busy with nothing else. */
+const startPace = { burst: 10, intervalMs: 10 };
 
 export class SensorManager {
   readonly #options: SensorManagerOptions;
   readonly #recorder: ProcessRecorder;
   readonly #environments: EnvironmentMaker;
+  readonly #pacer: StartPacer;
   readonly #loop: WakeableLoop;
   readonly #entries = new Map<Id, Entry>();
   /** Why sensors of ours are not run, as last reported. */
@@ -80,9 +85,11 @@ export class SensorManager {
   readonly #stopping = new AbortController();
   #running: Promise<unknown> | undefined;
   #starts = 0;
+  #pollStarts = 0;
 
   constructor(options: SensorManagerOptions) {
     this.#options = options;
+    this.#pacer = new StartPacer(options.clock, startPace);
     this.#recorder = new ProcessRecorder(options);
     this.#environments = new EnvironmentMaker(options.clock);
     this.#loop = new WakeableLoop({
@@ -138,8 +145,11 @@ export class SensorManager {
     if (this.#entries.has(id) || this.#stopping.signal.aborted) return;
     this.#starts += 1;
     const marker = `${this.#options.guard.markerPrefix}${this.#starts}`;
-    const instance = new SensorInstance({ sensor, runtime, term }, marker, {
+    const isPoll = sensor.definition.protocol === "poll";
+    const pollPhase = isPoll ? phaseOf(this.#pollStarts++) : 0;
+    const instance = new SensorInstance({ sensor, runtime, term, pollPhase }, marker, {
       ...this.#options,
+      starts: this.#pacer,
       recorder: this.#recorder,
       environments: this.#environments,
       onFenced: () => this.wake(),

@@ -7,7 +7,7 @@
  */
 import { WorkSlices } from "../../concurrency/work-slices.ts";
 import type { EndedRun, Exit } from "../../model/restart-policy.ts";
-import { nextSlotMs, type PollSchedule } from "../../model/poll-schedule.ts";
+import { nextSlotMs, slotAfterRunMs, type PollSchedule } from "../../model/poll-schedule.ts";
 import type { Child } from "../../processes/child.ts";
 import { sleepUntil } from "../../time/sleep-until.ts";
 import { readPollOutput } from "../poll-output.ts";
@@ -42,8 +42,7 @@ export function pollProtocol(options: PollOptions): Protocol {
         if (!isSuccess || stopping.aborted) return { exit, uptimeMs: 0, hadSuccess };
 
         hadSuccess = true;
-        // Strictly after the slot that this run began in, also if a timer was early or the run took no time.
-        const nextMs = nextSlotMs(schedule, Math.max(clock.monotonicMs(), beganMs + 1));
+        const nextMs = slotAfterRunMs(schedule, beganMs, clock.monotonicMs());
         await sleepUntil(nextMs, clock, stopping);
         if (stopping.aborted) return { exit, uptimeMs: 0, hadSuccess };
       }
