@@ -25,7 +25,9 @@ export const environmentPrefix = "ATTUNE__";
 /** Variables that the platform's other programs read too; ATTUNE__… is more specific and wins. */
 const sharedVariables: Readonly<Record<string, Path>> = {
   DATABASE_URL: ["database", "url"],
+  DATABASE_URL_FILE: ["database", "url_file"],
   ATTUNE_MQ_URL: ["message_queue", "url"],
+  ATTUNE_MQ_URL_FILE: ["message_queue", "url_file"],
   ATTUNE_API_URL: ["api", "url"],
   ATTUNE_PACKS_BASE_DIR: ["packs_base_dir"],
 };

@@ -18,6 +18,7 @@ import { withPlainNumbers } from "./plain-numbers.ts";
 import { configSchema, type Config } from "./schema.ts";
 import { nearestVariable, nearMisses, settablePaths } from "./near-misses.ts";
 import { keyText, schemaProblems, unknownKeys, type Problem, type UnknownKey } from "./schema-problems.ts";
+import { secretFiles, withSettings } from "./secret-files.ts";
 import type { Path } from "./yaml-source.ts";
 
 export interface ConfigInput {
@@ -47,20 +48,23 @@ export interface LoadedConfig {
  */
 export function loadConfig(input: ConfigInput): LoadedConfig {
   const file = readConfigFile(input);
-  const settings = [...environmentSettings(configSchema, input.env), ...flagSettings(input.flags)];
+  const given = [...environmentSettings(configSchema, input.env), ...flagSettings(input.flags)];
+  const set = withSettings(withoutNulls(file?.source.value ?? {}), given);
+  const secrets = secretFiles(set, file, given, input);
+  const settings = [...given, ...secrets.settings];
   const raw = withPlainNumbers(
     configSchema,
-    settings.reduce(
-      (value, setting) => withValueAt(value, setting.path, setting.value),
-      withoutNulls(file?.source.value ?? {}),
-    ),
+    secrets.settings.reduce((value, each) => withValueAt(value, each.path, each.value), set),
   );
   const tell = narrator(file, settings);
 
   const unknown = unknownKeys(configSchema, raw).map((key) => withVariable(key, settings));
   const missed = nearMisses(configSchema, input.env);
   const known = unknown.reduce((value, { path }) => withoutValueAt(value, path), raw);
-  const malformed = schemaProblems(configSchema, Value.Default(configSchema, known));
+  const malformed = [
+    ...secrets.problems,
+    ...schemaProblems(configSchema, Value.Default(configSchema, known)),
+  ];
   // What is left when defaults stand for the malformed values, so that contradictions are told with them.
   const usable = malformed.reduce((value, { path }) => withoutValueAt(value, mappingKeys(path)), known);
   const completed: unknown = Value.Default(configSchema, usable);
@@ -74,7 +78,7 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   return {
     config: deepFreeze(config),
     file: file?.path,
-    isDefault: file === undefined && settings.length === 0,
+    isDefault: file === undefined && given.length === 0,
     warnings: [...unknown.map(tell), ...missed],
     secrets: secretsOf(config),
   };
@@ -140,12 +144,18 @@ function inPlace(config: Static<typeof configSchema>, { cwd, hostname }: ConfigI
     artifacts_dir: resolve(cwd, config.artifacts_dir),
     data_dir: resolve(cwd, config.data_dir),
     logs_dir: resolve(cwd, config.logs_dir),
+    database: withAbsoluteFile(cwd, config.database),
+    message_queue: withAbsoluteFile(cwd, config.message_queue),
     sensor: {
       ...config.sensor,
       worker_name: named(config.sensor.worker_name),
       host: named(config.sensor.host),
     },
   };
+}
+
+function withAbsoluteFile<T extends { readonly url_file?: string | undefined }>(cwd: string, section: T): T {
+  return section.url_file === undefined ? section : { ...section, url_file: resolve(cwd, section.url_file) };
 }
 
 function secretsOf({ database, message_queue: queue, security }: Config): readonly string[] {

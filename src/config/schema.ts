@@ -37,10 +37,14 @@ const Url = (description: string, [scheme, other]: readonly [string, string]) =>
 const Secret = (description: string) =>
   Type.Optional(Type.String({ description, minLength: 1, writeOnly: true }));
 
+const FileOf = (what: string) =>
+  Type.Optional(Type.String({ description: `File that holds ${what}`, minLength: 1 }));
+
 export const configSchema = Type.Object({
   database: Type.Object(
     {
       url: Url("PostgreSQL to use; without it an embedded one in `data_dir`", ["postgres", "postgresql"]),
+      url_file: FileOf("`database.url`; read again at each connection"),
       schema: Type.String({
         description: "Schema that holds the platform's tables",
         default: "attune",
@@ -52,7 +56,10 @@ export const configSchema = Type.Object({
     section,
   ),
   message_queue: Type.Object(
-    { url: Url("RabbitMQ to use; without it a queue inside the process", ["amqp", "amqps"]) },
+    {
+      url: Url("RabbitMQ to use; without it a queue inside the process", ["amqp", "amqps"]),
+      url_file: FileOf("`message_queue.url`; read again at each connection"),
+    },
     section,
   ),
   api: Type.Object(
@@ -75,7 +82,9 @@ export const configSchema = Type.Object({
   security: Type.Object(
     {
       jwt_secret: Secret("Signs tokens (HS256); this version signs none"),
+      jwt_secret_file: FileOf("`security.jwt_secret`"),
       encryption_key: Secret("Encrypts stored secrets; this version stores none"),
+      encryption_key_file: FileOf("`security.encryption_key`"),
     },
     section,
   ),

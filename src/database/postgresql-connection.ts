@@ -11,7 +11,8 @@ import { parseJson } from "../model/json-text.ts";
 import { postgresqlAddress } from "./database-address.ts";
 
 export interface ConnectionSettings {
-  readonly url: string;
+  /** Asked at each connection, since a password may have been rotated. */
+  readonly url: () => string;
   readonly schema: string;
   readonly applicationName: string;
   readonly connectTimeoutMs: number;
@@ -19,7 +20,8 @@ export interface ConnectionSettings {
 }
 
 export interface PreparedConnection {
-  readonly config: ClientConfig;
+  /** Of the next connection. */
+  config(): ClientConfig;
   /** host:port/database, without credentials. */
   readonly address: string;
   /** Ends, at once and without ceremony, every connection made from this config. */
@@ -32,8 +34,8 @@ export function prepareConnection(
   extraSettings: Readonly<Record<string, string>> = {},
 ): PreparedConnection {
   const sockets = new Set<Socket>();
-  const config: ClientConfig = {
-    connectionString: withServerSettings(settings.url, {
+  const config = (): ClientConfig => ({
+    connectionString: withServerSettings(settings.url(), {
       search_path: `${escapeIdentifier(settings.schema)}, public`,
       // Compiling takes seconds where the planner overestimates a statement, and its own answer takes milliseconds.
       jit: "off",
@@ -57,10 +59,10 @@ export function prepareConnection(
       socket.once("close", () => sockets.delete(socket));
       return socket;
     },
-  };
+  });
   return {
     config,
-    address: postgresqlAddress(settings.url),
+    address: postgresqlAddress(settings.url()),
     destroyAll() {
       for (const socket of sockets) socket.destroy();
     },

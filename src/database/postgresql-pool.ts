@@ -5,7 +5,7 @@
  * statements. One that failed in any other way, a timeout included, is destroyed: its answer may still
  * be on the way, and would be taken for the next statement's.
  */
-import { Pool, type PoolClient, type QueryResult } from "pg";
+import { Client, Pool, type PoolClient, type QueryResult } from "pg";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import type { Query, Queryable } from "./database.ts";
 import { classifyDatabaseError, ConnectionError, endsConnection, type ConnectionOutcome } from "./errors.ts";
@@ -31,7 +31,18 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
     this.#connection = connection;
     this.#connectionsMax = connectionsMax;
     this.#observe = observe;
-    this.#pool = new Pool({ ...connection.config, max: connectionsMax, idleTimeoutMillis: 60_000 });
+    // Each connection asks anew: the pool itself keeps what it was made with.
+    class PreparedClient extends Client {
+      constructor() {
+        super(connection.config());
+      }
+    }
+    this.#pool = new Pool({
+      ...connection.config(),
+      Client: PreparedClient,
+      max: connectionsMax,
+      idleTimeoutMillis: 60_000,
+    });
     this.#pool.on("acquire", () => (this.#busyCount += 1));
     this.#pool.on("release", () => (this.#busyCount -= 1));
     // An idle connection that breaks is replaced at the next query, which reports what it finds.

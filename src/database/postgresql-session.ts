@@ -58,7 +58,7 @@ export class PostgresqlSession {
   /** One attempt to connect. */
   async connect(): Promise<void> {
     const { connection, observe, heartbeatMs } = this.#options;
-    const client = new Client({ ...connection.config, query_timeout: heartbeatMs });
+    const client = new Client({ ...connection.config(), query_timeout: heartbeatMs });
     const loss = Promise.withResolvers<Error>();
     const life = { isAlive: true };
     const lose = (reason: Error): void => {

@@ -6,6 +6,8 @@
  * find out about the server each on its own; health is whatever was seen last.
  */
 import { OperatorError } from "../errors/operator-error.ts";
+import { rereadText } from "../files/reread-text.ts";
+import { serviceUrlProblem } from "../model/service-url.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import type { Database } from "./database.ts";
@@ -17,6 +19,8 @@ import { PostgresqlSession } from "./postgresql-session.ts";
 
 export interface PostgresqlOptions {
   readonly url: string;
+  /** Where the URL came from, to be read again at each connection; undefined: it does not change. */
+  readonly urlFile?: string | undefined;
   /** Default `attune`. */
   readonly schema?: string;
   /** All connections together, at least three. With three, nothing commits without waiting for the disk. Default 10. */
@@ -47,7 +51,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
   const { url, logger, schema = "attune", connectionsMax = 10, clock = systemClock } = options;
   const { heartbeatMs = 3_000, whenUnreachable = "fail" } = options;
   const settings = {
-    url,
+    url: rereadText(options.urlFile, url, (text) => serviceUrlProblem(text) === undefined),
     schema,
     applicationName: options.applicationName ?? "attune-sensor-agent",
     connectTimeoutMs: options.connectTimeoutMs ?? 5_000,

@@ -47,3 +47,7 @@ export function brokerAddress(url: string): BrokerAddress {
     vhost,
   };
 }
+
+export function isBrokerUrl(text: string): boolean {
+  return /^amqps?:\/\/./.test(text) && serviceUrlProblem(text) === undefined;
+}

@@ -14,6 +14,7 @@
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import type { Explanation } from "../errors/connection-failure.ts";
 import { OperatorError } from "../errors/operator-error.ts";
+import { rereadText } from "../files/reread-text.ts";
 import { backoffDelayMs } from "../model/backoff.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
@@ -21,7 +22,7 @@ import { systemClock, type Clock } from "../time/clock.ts";
 import { openPublisher } from "./amqp-publisher.ts";
 import { openSession, type AmqpSession } from "./amqp-session.ts";
 import { keepSubscribed } from "./amqp-subscription.ts";
-import { brokerAddress, type BrokerAddress } from "./broker-address.ts";
+import { brokerAddress, isBrokerUrl, type BrokerAddress } from "./broker-address.ts";
 import { sourceService } from "./envelope.ts";
 import { explainBrokerFailure, silentBroker } from "./explain-failure.ts";
 import type { MessageTransport, OnMessage, OutgoingMessage, Subscription } from "./message-transport.ts";
@@ -31,6 +32,8 @@ import { PublishWindow } from "./publish-window.ts";
 export interface RabbitmqOptions {
   /** amqp://user:password@host:port/vhost, or amqps:// */
   readonly url: string;
+  /** Where the URL came from, to be read again at each connection; undefined: it does not change. */
+  readonly urlFile?: string | undefined;
   readonly logger: Logger;
   readonly clock?: Clock;
   /** Shown in the broker's list of connections. */
@@ -67,8 +70,9 @@ export async function openRabbitmq(options: RabbitmqOptions): Promise<MessageTra
 class RabbitmqTransport implements MessageTransport {
   readonly kind = "rabbitmq";
   readonly address: string;
-  readonly #options: Required<Omit<RabbitmqOptions, "url">>;
-  readonly #broker: BrokerAddress;
+  readonly #options: Required<Omit<RabbitmqOptions, "url" | "urlFile">>;
+  /** A password may have been rotated since the last connection. */
+  readonly #url: () => string;
   readonly #outage: OutageLog;
   readonly #window: PublishWindow;
   readonly #subscriptions = new Set<AsyncDisposable>();
@@ -90,7 +94,7 @@ class RabbitmqTransport implements MessageTransport {
       closeLimitMs: 5_000,
       ...options,
     };
-    this.#broker = broker;
+    this.#url = rereadText(options.urlFile, options.url, isBrokerUrl);
     this.address = broker.shown;
     this.#heardAtMs = this.#options.clock.monotonicMs();
     this.#outage = outageLog(
@@ -198,7 +202,7 @@ class RabbitmqTransport implements MessageTransport {
     try {
       session = await openSession({
         ...this.#options,
-        address: this.#broker,
+        address: brokerAddress(this.#url()),
         onHeard: () => (this.#heardAtMs = clock.monotonicMs()),
       });
       let publisher = await within(connectTimeoutMs, openPublisher(session.connection));

@@ -270,6 +270,60 @@ test("leases that could lapse between two renewals are refused", () => {
   );
 });
 
+test("a secret may come from a file that its key or a variable names, without the line's end", () => {
+  const files = {
+    "/srv/config.yaml": "database:\n  url_file: secrets/db\n",
+    "/srv/secrets/db": "postgres://me:geheim-word@db/x\n",
+    "/run/secrets/mq": "amqp://me:other-word@mq\r\n",
+    "/run/secrets/jwt": "signing-word",
+  };
+  const env = {
+    ATTUNE_MQ_URL_FILE: "/run/secrets/mq",
+    ATTUNE__SECURITY__JWT_SECRET_FILE: "/run/secrets/jwt",
+  };
+
+  const { config, secrets, warnings } = load({ files, env });
+
+  expect(config.database).toMatchObject({
+    url: "postgres://me:geheim-word@db/x",
+    url_file: "/srv/secrets/db",
+  });
+  expect(config.message_queue.url).toBe("amqp://me:other-word@mq");
+  expect(config.security.jwt_secret).toBe("signing-word");
+  expect(secrets).toEqual(expect.arrayContaining(["geheim-word", "other-word", "signing-word"]));
+  expect(warnings).toEqual([]);
+});
+
+test("of a secret and its file the one from the later source wins", () => {
+  const files = { "/srv/config.yaml": "database:\n  url_file: /gone\n", "/db": "postgres://file/x" };
+
+  expect(load({ files, env: { DATABASE_URL: "postgres://env/x" } }).config.database).toMatchObject({
+    url: "postgres://env/x",
+  });
+  expect(
+    load({ files, env: { DATABASE_URL: "postgres://env/x", ATTUNE__DATABASE__URL_FILE: "/db" } }).config
+      .database.url,
+  ).toBe("postgres://file/x");
+});
+
+test("a secret's file that is missing, empty, wrong or beside the secret itself is a problem with its name", () => {
+  const files = { "/empty": "\n", "/wrong": "mysql://me:geheim@db\n", "/db": "postgres://file/x" };
+  const reasons = (env: Record<string, string>): readonly string[] => refusal({ files, env }).reasons;
+
+  expect(reasons({ ATTUNE__DATABASE__URL_FILE: "/gone" })).toEqual([
+    "database.url_file (environment variable ATTUNE__DATABASE__URL_FILE) names /gone, which is not there or empty",
+  ]);
+  expect(reasons({ ATTUNE_MQ_URL_FILE: "/empty" })).toEqual([
+    "message_queue.url_file (environment variable ATTUNE_MQ_URL_FILE) names /empty, which is not there or empty",
+  ]);
+  expect(reasons({ DATABASE_URL_FILE: "/wrong" })).toEqual([
+    "database.url (file /wrong) must be a URL that begins with postgres:// or postgresql://",
+  ]);
+  expect(reasons({ ATTUNE__DATABASE__URL: "postgres://env/x", ATTUNE__DATABASE__URL_FILE: "/db" })).toEqual([
+    "database.url_file (environment variable ATTUNE__DATABASE__URL_FILE) and database.url are both set: leave one of them out",
+  ]);
+});
+
 test("a file that somebody named has to be there", () => {
   expect(refusal({ flags: { config: "here.yaml" } }).message).toBe(
     "could not read the configuration /srv/here.yaml: there is no such file; correct the file, or name another with --config or ATTUNE_CONFIG",
