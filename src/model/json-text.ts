@@ -29,7 +29,7 @@ export const numberDigitsMax = 1_000;
  * zeros behind the point, with more digits than a double has, or with a minus before a zero. The first is
  * fast and also finds what looks alike in texts; the second knows where a number may begin.
  */
-const suspicious = /\d[eE]|\d[\d.]{16}|9\d{15}|\.(?:\d*0\b|0{6})|-0/;
+const suspicious = /\d[eE]|\d[\d.]{16}|9\d{15}|\.(?:\d*0\b|0{6})|(?:[:,[\s]|^)-0/;
 const moreSuspicious = /(?:[:,[\s]|^)-?(?:\d[\d.]{16}|9\d{15}|\d[\d.]*[eE]|\d+\.(?:\d*0\b|0{6})|(?<=-)0)/;
 
 /**
@@ -82,6 +82,7 @@ function isSuspicious(text: string): boolean {
 
 /** Whether enough arrays or objects end in the text: cheaper to know than how deep its value is. */
 function mayBeTooDeep(text: string): boolean {
+  if (text.length <= 2 * jsonDepthMax) return false;
   let ends = 0;
   for (const bracket of "]}") {
     for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
