@@ -138,6 +138,11 @@ export class SensorInstance {
     return this.#assignment.sensor.definition.protocol === "stream" ? this.#notes.silentSince : null;
   }
 
+  /** As ProcessNotes says; for a poll sensor always undefined. */
+  outputAgeSeconds(): number | undefined {
+    return this.#notes.outputAgeSeconds();
+  }
+
   /** Tries a sensor in backoff or failed at once and forgives it everything; no effect otherwise. */
   retryNow(): void {
     if (this.status === "backoff" || this.status === "failed") this.#retry.abort();

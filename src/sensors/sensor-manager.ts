@@ -198,6 +198,16 @@ export class SensorManager {
     );
   }
 
+  /** How long ago the stream sensors that run last printed; without those that have not printed yet. */
+  outputAgeSeconds(): ReadonlyMap<string, number> {
+    const ages = new Map<string, number>();
+    for (const { instance } of this.#entries.values()) {
+      const age = instance.outputAgeSeconds();
+      if (age !== undefined) ages.set(instance.ref, age);
+    }
+    return ages;
+  }
+
   countByState(): Record<ProcessReport["status"], number> {
     const counts = { starting: 0, running: 0, backoff: 0, failed: 0, stopped: 0 };
     for (const { instance } of this.#entries.values()) counts[instance.status] += 1;

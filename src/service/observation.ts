@@ -31,6 +31,7 @@ export async function openObservation(
     parts,
     sensorsByState: () => sensors.countByState(),
     sensorsSilentSeconds: () => sensors.silentSeconds(),
+    sensorsOutputAgeSeconds: () => sensors.outputAgeSeconds(),
     eventsInFlight: () => pipeline.waitingCount + publisher.inFlightCount,
     leasesHeld: () => scheduler.held().size,
     rules: () => rules.current().counts,

@@ -13,6 +13,8 @@ export interface GaugeSources {
   readonly sensorsByState: () => Readonly<Record<SensorState, number>>;
   /** By sensor_ref. */
   readonly sensorsSilentSeconds: () => ReadonlyMap<string, number>;
+  /** By sensor_ref. */
+  readonly sensorsOutputAgeSeconds: () => ReadonlyMap<string, number>;
   readonly eventsInFlight: () => number;
   readonly leasesHeld: () => number;
   readonly rules: () => { readonly valid: number; readonly invalid: number };
@@ -62,6 +64,12 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     sensorSilentName,
     "Time since the start of a stream sensor that has printed no line yet",
     sources.sensorsSilentSeconds,
+    "sensor_ref",
+  );
+  gauge(
+    "sensor_output_age_seconds",
+    "Time since a stream sensor that runs last printed",
+    sources.sensorsOutputAgeSeconds,
     "sensor_ref",
   );
   gauge("events_in_flight", "Events accepted whose messages are not yet confirmed", sources.eventsInFlight);

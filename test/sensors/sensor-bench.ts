@@ -32,6 +32,9 @@ export interface ProcessRow {
   readonly reason: string | null;
   readonly stderr_excerpt: string | null;
   readonly first_output_at: Date | null;
+  readonly last_output_at: Date | null;
+  readonly output_interval: number | null;
+  readonly longest_silence: number | null;
   readonly next_restart_at: Date | null;
 }
 

@@ -49,6 +49,25 @@ test("a sensor that runs and has printed no line is known, until it prints one",
   expect(bench.manager.silentSeconds().size).toBe(0);
 });
 
+test("a sensor's row keeps when it printed last and how regularly, also after it was started anew", async () => {
+  await using bench = await sensorBench();
+  const lines = `for n in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "{\\"n\\": $n}"; sleep 0.05; done`;
+  const script = `[ -e "$HERE/told" ] || { ${lines}; : > "$HERE/told"; }; sleep 300`;
+  const id = await bench.add("test.regular", { script: `HERE=${bench.folder}; ${script}` });
+  bench.manager.start();
+  await expect.poll(() => bench.events.length, { timeout: 20_000 }).toBe(12);
+  expect([...bench.manager.outputAgeSeconds().keys()]).toEqual(["test.regular"]);
+
+  await query(bench.database, "update sensor set enabled = false");
+  bench.manager.wake();
+  const known = { output_interval: expect.any(Number), longest_silence: expect.any(Number) };
+  const { last_output_at: last } = await bench.rowMatching(id, { status: "stopped", ...known });
+  await query(bench.database, "update sensor set enabled = true");
+  bench.manager.wake();
+
+  await bench.rowMatching(id, { status: "running", first_output_at: null, last_output_at: last, ...known });
+});
+
 test("a Python sensor that never flushes is heard line by line, by what its runtime's row says", async () => {
   await using bench = await sensorBench();
   const interpreter = execFileSync("python3", ["-c", "import sys; print(sys.executable)"], {

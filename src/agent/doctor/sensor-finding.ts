@@ -1,5 +1,6 @@
 /** How one sensor stands, as a finding: a pure function of its rows and of what placement says of it. */
 import type { SensorProcessStanding, SensorStanding } from "../../database/statements/diagnosis.ts";
+import { isUnusualSilence } from "../../model/output-rhythm.ts";
 import { durationText } from "../../model/duration-text.ts";
 import { good, notice, wrong, type Finding } from "./finding.ts";
 
@@ -36,6 +37,8 @@ export function sensorFinding(
       facts,
     });
   }
+  const fallenSilent = fallenSilentFinding(subject, process, holder);
+  if (fallenSilent !== undefined) return { ...fallenSilent, facts };
   if (standing.protocol === "stream" && isSilent(process))
     return { ...silentFinding(subject, process, holder), facts };
   return { ...processFinding(subject, sensorRef, process, holder), facts };
@@ -107,6 +110,29 @@ function silentFinding(
   return notice(subject, `runs on worker ${holder} for ${since}, pid ${pid}, and has printed nothing yet`, {
     remedy: silentRemedy,
   });
+}
+
+/** It printed regularly and does so no longer: it hangs, or has lost what it listens to. */
+function fallenSilentFinding(
+  subject: string,
+  process: SensorProcessStanding,
+  holder: string,
+): Finding | undefined {
+  const { status, pid, secondsSinceStart, secondsSinceOutput, longestSilenceSeconds } = process;
+  if (status !== "running" || secondsSinceOutput === null || longestSilenceSeconds === null) return undefined;
+  // While it was stopped it had nothing to print with.
+  const silence = Math.min(secondsSinceOutput, secondsSinceStart ?? secondsSinceOutput);
+  if (!isUnusualSilence(silence, longestSilenceSeconds)) return undefined;
+  const usual = durationText(Math.max(1, process.outputIntervalSeconds ?? longestSilenceSeconds));
+  return wrong(
+    subject,
+    `runs on worker ${holder}, pid ${pid}, and has printed nothing for ${durationText(silence)}; ` +
+      `usually it prints every ${usual}, and after ${durationText(Math.max(1, longestSilenceSeconds))} at the latest`,
+    {
+      remedy:
+        "look whether it hangs, or no longer hears what it listens to; disabling and enabling it starts it anew",
+    },
+  );
 }
 
 function processFinding(

@@ -31,6 +31,7 @@ export interface SensorProcessStanding extends ProcessReport {
   /** Whether the present holder reported it, since it holds the sensor. */
   readonly isCurrent: boolean;
   readonly secondsSinceStart: number | null;
+  readonly secondsSinceOutput: number | null;
   readonly secondsToRestart: number | null;
 }
 
@@ -43,6 +44,8 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
            coalesce(process.worker = holder.id and process.updated >= assignment.claimed_at, false) as is_current,
            process.status, process.pid, coalesce(process.failures, 0) as failures, process.exit_code,
            process.signal, process.reason, process.stderr_excerpt, process.started_at, process.first_output_at,
+           process.last_output_at, process.output_interval, process.longest_silence,
+           extract(epoch from now() - process.last_output_at)::double precision as since_output,
            process.stopped_at, process.next_restart_at,
            extract(epoch from now() - process.started_at)::double precision as since_start,
            extract(epoch from process.next_restart_at - now())::double precision as to_restart
@@ -103,6 +106,10 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
             stderrExcerpt: row.textOrNull("stderr_excerpt"),
             startedAt: row.instantOrNull("started_at"),
             firstOutputAt: row.instantOrNull("first_output_at"),
+            lastOutputAt: row.instantOrNull("last_output_at"),
+            outputIntervalSeconds: row.numberOrNull("output_interval"),
+            longestSilenceSeconds: row.numberOrNull("longest_silence"),
+            secondsSinceOutput: row.numberOrNull("since_output"),
             stoppedAt: row.instantOrNull("stopped_at"),
             nextRestartAt: row.instantOrNull("next_restart_at"),
             secondsSinceStart: row.numberOrNull("since_start"),
