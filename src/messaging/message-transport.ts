@@ -63,9 +63,8 @@ export interface MessageTransport extends AsyncDisposable {
   /**
    * Resolves once the broker is connected.
    *
-   * @param attempts `one` gives up as soon as the first attempt fails
    * @throws OperatorError BROKER_UNREACHABLE with the last reason after `timeoutMs`
    */
-  connected(timeoutMs: number, attempts?: "one" | "many"): Promise<void>;
+  connected(timeoutMs: number): Promise<void>;
   health(): PartHealth;
 }

@@ -17,8 +17,7 @@ interface Outage {
 }
 
 export interface OutageLog {
-  /** @param remedy what an operator can do about it */
-  failed(reason: string, remedy?: string): void;
+  failed(reason: string): void;
   recovered(): void;
 }
 
@@ -26,7 +25,7 @@ export interface OutageLog {
 export function outageLog(subject: string, logger: Logger, clock: Clock): OutageLog {
   let outage: Outage | undefined;
   return {
-    failed(reason, remedy) {
+    failed(reason) {
       const nowMs = clock.monotonicMs();
       outage ??= { startedAtMs: nowMs, failures: 0, intervalMs: intervalMsFirst, nextLineAtMs: nowMs };
       outage.failures += 1;
@@ -35,10 +34,7 @@ export function outageLog(subject: string, logger: Logger, clock: Clock): Outage
       outage.intervalMs = Math.min(outage.intervalMs * 2, intervalMsMax);
       const { failures } = outage;
       const forSeconds = Math.round((nowMs - outage.startedAtMs) / 1000);
-      logger.warn(
-        { reason, remedy, failures, for_seconds: forSeconds },
-        `the ${subject} is down; trying again`,
-      );
+      logger.warn({ reason, failures, for_seconds: forSeconds }, `the ${subject} is down; trying again`);
     },
     recovered() {
       if (outage === undefined) return;

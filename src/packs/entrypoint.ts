@@ -32,7 +32,8 @@ export async function entrypointProblem(
   if (!(await isExecutable(script))) {
     return `is run as it is and so has to be executable: chmod +x ${script}`;
   }
-  return programProblem(script);
+  const problem = await programProblem(script);
+  return problem === undefined ? undefined : `${problem} (${script})`;
 }
 
 /**

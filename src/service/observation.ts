@@ -25,13 +25,10 @@ export async function openObservation(
     database: database.health(),
     broker: transport.health(),
     leases: scheduler.health(),
-    events: pipeline.health(),
   });
   metrics.observe({
     parts,
     sensorsByState: () => sensors.countByState(),
-    sensorsSilentSeconds: () => sensors.silentSeconds(),
-    sensorsOutputAgeSeconds: () => sensors.outputAgeSeconds(),
     eventsInFlight: () => pipeline.waitingCount + publisher.inFlightCount,
     leasesHeld: () => scheduler.held().size,
     rules: () => rules.current().counts,

@@ -14,6 +14,8 @@ export interface SensorStart {
   readonly entrypoint: string;
   readonly config: JsonObject;
   readonly checkpoint?: JsonValue;
+  /** The triggers that it serves, as it is told. */
+  readonly triggers?: readonly string[];
   readonly path?: string;
 }
 
@@ -33,6 +35,7 @@ export function startSensor({
   entrypoint,
   config,
   checkpoint,
+  triggers,
   path,
 }: SensorStart): SensorProgram {
   const cwd = `${packs}${pack}`;
@@ -47,6 +50,7 @@ export function startSensor({
       PATH: path ?? process.env["PATH"],
       ATTUNE_SENSOR_CONFIG_JSON: JSON.stringify(config),
       ...Object.fromEntries(settings),
+      ...(triggers === undefined ? {} : { ATTUNE_SENSOR_TRIGGER_TYPES: JSON.stringify(triggers) }),
       ...(checkpoint === undefined ? {} : { ATTUNE_SENSOR_CHECKPOINT: JSON.stringify(checkpoint) }),
     },
   });

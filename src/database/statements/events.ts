@@ -245,7 +245,6 @@ export const getEvent: Statement<{ readonly id: Id }, StoredEvent> = {
   decode: decodeEvent,
 };
 
-/** Newest first, by the time of storing: ids are drawn in blocks, by several agents. */
 export const getRecentEvents: Statement<
   { readonly triggerRef: string; readonly countMax: number },
   StoredEvent
@@ -255,7 +254,7 @@ export const getRecentEvents: Statement<
     select ${eventColumns}
       from event
      where trigger_ref = $1
-     order by created desc, id desc
+     order by id desc
      limit $2`,
   values: ({ triggerRef, countMax }) => [triggerRef, countMax],
   decode: decodeEvent,

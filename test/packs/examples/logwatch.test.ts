@@ -1,36 +1,8 @@
 import { randomInt } from "node:crypto";
-import { appendFile, mkdtemp, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
-import type { JsonObject, JsonValue } from "../../../src/model/json.ts";
-import { startSensor, type SensorProgram } from "../../support/sensor-program.ts";
-
-async function logFile(text?: string): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), "attune-logwatch-"));
-  onTestFinished(() => rm(directory, { recursive: true }));
-  const path = join(directory, "app.log");
-  if (text !== undefined) await writeFile(path, text);
-  return path;
-}
-
-function follow(path: string, checkpoint?: JsonValue, config: JsonObject = {}): SensorProgram {
-  return startSensor({
-    pack: "logwatch",
-    interpreter: ["python3"],
-    entrypoint: "lines.py",
-    config: { path, ...config },
-    ...(checkpoint === undefined ? {} : { checkpoint }),
-  });
-}
-
-function linesOf({ printed }: SensorProgram): readonly unknown[] {
-  return printed.map(({ payload }) => (payload as JsonObject)["line"]);
-}
-
-function expectLines(sensor: SensorProgram, lines: readonly string[]): Promise<void> {
-  return expect.poll(() => linesOf(sensor), { timeout: 10_000 }).toEqual(lines);
-}
+import { appendFile, rename, stat, truncate, writeFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import type { JsonValue } from "../../../src/model/json.ts";
+import { expectLines, follow, lastCheckpoint, linesOf, logFile } from "./logwatch.ts";
 
 test("at the very first start the last lines are told, then every new one, with its level", async () => {
   const path = await logFile("1\n2\n3\n");
@@ -42,7 +14,13 @@ test("at the very first start the last lines are told, then every new one, with 
   await expectLines(sensor, ["2", "3", "disk ERROR now"]);
   expect(sensor.printed.at(-1)).toEqual({
     payload: { path, line: "disk ERROR now", level: "error" },
-    checkpoint: { inode: (await stat(path)).ino, offset: 21 },
+    checkpoint: {
+      path,
+      inode: (await stat(path)).ino,
+      offset: 21,
+      fingerprint: expect.stringMatching(/^[0-9a-f]{16}$/),
+      modified_us: expect.any(Number),
+    },
   });
 });
 
@@ -132,10 +110,10 @@ test("killed at any point it goes on where its last event was read", async () =>
     const batch = Array.from({ length: 60 }, (_, index) => `round ${round} line ${index}`);
     written.push(...batch);
     await appendFile(path, `${batch.join("\n")}\n`);
-    await expect.poll(() => sensor.printed.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(wanted);
+    await expect.poll(() => linesOf(sensor).length, { timeout: 10_000 }).toBeGreaterThanOrEqual(wanted);
     await sensor[Symbol.asyncDispose]();
     told.push(...linesOf(sensor));
-    checkpoint = sensor.printed.at(-1)?.["checkpoint"] ?? checkpoint;
+    checkpoint = lastCheckpoint(sensor) ?? checkpoint;
   }
 
   await using last = follow(path, checkpoint);

@@ -1,0 +1,192 @@
+"""An open log, read line by line.
+
+It is read in binary, and its offset is always where a line begins that was not reported. A block counts only if
+the file is still the same after it was read: of a file that is truncated meanwhile, the block may be half
+old and half new.
+
+NULs are no text. A writer that keeps its offset while its log is truncated (as by copytruncate) leaves a hole of
+them in front of its next line, and a crash of the machine may put some behind half a line. So a run of them ends
+a line and is skipped, once something follows it: until then it may be room that the writer has reserved.
+"""
+
+import os
+import re
+
+from contents import Decompressed, Plain
+from position import Position, fingerprint_of, head_bytes, tail_bytes
+
+BLOCK_BYTES = 256 * 1024
+# A longer line is reported in pieces.
+LINE_BYTES_MAX = 64 * 1024
+# Fewer of them are part of a line, as in UTF-16.
+NUL_RUN = b"\0" * 16
+NOT_NUL = re.compile(rb"[^\0]")
+
+
+class LogFile:
+    def __init__(self, path, compression=None):
+        self.path = path
+        self.compression = compression
+        self._file = open(path, "rb", buffering=0)
+        self.inode = self._status().st_ino
+        self._contents = Decompressed(self._file, compression) if compression else Plain(self._file)
+        self.go_to(0)
+
+    def close(self):
+        self._file.close()
+
+    def go_to(self, offset):
+        """`offset`: where a line begins."""
+        self.offset = offset
+        self._modified_us = self._status().st_mtime_ns // 1000
+        # More than the offset asks for once a block was read.
+        self._head = self._contents.read(0, head_bytes(offset))
+        self._recent = self._contents.read(offset - tail_bytes(offset), tail_bytes(offset))
+        self._recent_end = offset
+
+    def go_to_last_lines(self, count):
+        position, newlines = self._status().st_size, 0
+        # One more: the newline before the first of those lines.
+        while position > 0 and newlines <= count:
+            step = min(8192, position)
+            position -= step
+            block = self._contents.read(position, step)
+            for index in range(len(block) - 1, -1, -1):
+                newlines += block[index] == 0x0A
+                if newlines > count:
+                    return self.go_to(position + index + 1)
+        return self.go_to(0)
+
+    def position(self):
+        fingerprint = fingerprint_of(self.head(), self._tail_read())
+        return Position(self.inode, self.offset, fingerprint, self._modified_us)
+
+    def is_at(self, position):
+        """Whether this is the log that was read up to `position`."""
+        offset = position.offset
+        if position.fingerprint is None:
+            return self.inode == position.inode and self._status().st_size >= offset
+        head = self._contents.read(0, head_bytes(offset))
+        tail = self._contents.read(offset - tail_bytes(offset), tail_bytes(offset))
+        return len(tail) == tail_bytes(offset) and fingerprint_of(head, tail) == position.fingerprint
+
+    def offset_of(self, position, known_head):
+        """
+        How much of this file was read before `position`; None: nothing is known to be, so it is another log.
+
+        That is its end if it is a copy made a moment before the last lines were read. That shows if the
+        beginning is known, `known_head`, or was long enough for its checksum.
+        """
+        if self.is_at(position):
+            return position.offset
+        size = self._status().st_size
+        if self.compression or not 0 < size < position.offset:
+            return None
+        head = self._contents.read(0, head_bytes(size))
+        is_same = known_head.startswith(head) if known_head else position.has_head(head)
+        return size if is_same else None
+
+    def head(self):
+        """The first bytes, as far as they were read."""
+        return self._head[: head_bytes(self.offset)]
+
+    def is_rewritten(self):
+        """Whether what was read is no longer there: it was truncated, and perhaps written to again."""
+        if self.compression:
+            return False
+        head, tail = self.head(), self._tail_read()
+        return (
+            self._contents.read(0, len(head)) != head
+            or self._contents.read(self.offset - len(tail), len(tail)) != tail
+        )
+
+    def lines(self, is_complete):
+        """
+        Yields each line from here on: its bytes without newline, and whether it goes on in the next one.
+
+        An unfinished one at the end is yielded only if the file `is_complete`, so nobody will finish it.
+        """
+        while True:
+            begin = self.offset
+            modified_us = self._status().st_mtime_ns // 1000
+            block = self._contents.read(begin, BLOCK_BYTES)
+            text, after_nuls = self._text_of(block)
+            if self.is_rewritten():
+                return
+            self._remember(block, modified_us)
+            is_at_end = len(block) < BLOCK_BYTES or (after_nuls is None and len(text) < len(block))
+            is_ended = after_nuls is not None or (is_complete and is_at_end)
+            for start, end, after, goes_on in pieces(text, is_ended):
+                self.offset = begin + after
+                yield text[start:end], goes_on
+            if after_nuls is not None:
+                self._skip_to(after_nuls)
+            elif self.offset == begin:
+                return
+
+    def _text_of(self, block):
+        """The block without a run of NULs at its end, and where the text behind that run begins, if there is such."""
+        text = block.rstrip(b"\0")
+        if len(text) == len(block):
+            return block, None
+        after = self._contents.after_nuls(self.offset + len(block))
+        if after is not None and after - self.offset - len(text) < len(NUL_RUN):
+            return block, None
+        return text, after
+
+    def _remember(self, block, modified_us):
+        self._modified_us = modified_us
+        self._head = (self.head() + block)[: head_bytes(self.offset + len(block))]
+        self._recent = self._tail_read() + block
+        self._recent_end = self.offset + len(block)
+
+    def _skip_to(self, offset):
+        skipped = b"\0" * tail_bytes(offset - self.offset)
+        self._recent = self._tail_read() + skipped
+        self._head = (self.head() + b"\0" * head_bytes(offset - self.offset))[: head_bytes(offset)]
+        self._recent_end = self.offset = offset
+
+    def _tail_read(self):
+        end = len(self._recent) - (self._recent_end - self.offset)
+        return self._recent[end - tail_bytes(self.offset) : end]
+
+    def _status(self):
+        return os.fstat(self._file.fileno())
+
+
+def pieces(text, is_ended):
+    """
+    Yields of each line where it begins and ends, where the next one begins, and whether it goes on there.
+
+    `is_ended`: what follows the last newline is a line, too.
+    """
+    at = 0
+    has_nul_runs = NUL_RUN in text
+    while True:
+        if text[at : at + 1] == b"\0":
+            following = NOT_NUL.search(text, at)
+            at = following.start() if following else len(text)
+        newline = text.find(b"\n", at, at + LINE_BYTES_MAX + 1)
+        run = text.find(NUL_RUN, at, newline if newline >= 0 else at + LINE_BYTES_MAX) if has_nul_runs else -1
+        if run >= 0:
+            yield at, run, run, False
+            at = run
+        elif newline >= 0:
+            yield at, newline, newline + 1, False
+            at = newline + 1
+        elif len(text) - at > LINE_BYTES_MAX:
+            cut = character_boundary(text, at + LINE_BYTES_MAX)
+            yield at, cut, cut, True
+            at = cut
+        else:
+            if is_ended and at < len(text):
+                yield at, len(text), len(text), False
+            return
+
+
+def character_boundary(text, index):
+    """That index, or the one up to three bytes before it at which a character of UTF-8 begins."""
+    for begin in range(index, index - 4, -1):
+        if text[begin] & 0xC0 != 0x80:
+            return begin
+    return index

@@ -1,0 +1,188 @@
+"""Which file to read next: the one that was being read, then what was rotated after it, then the log itself.
+
+What cannot be found or read is reported as a gap. A file that is moved between being seen and being opened ends the
+search with FileNotFoundError; the next one sees it at its new place.
+"""
+
+from contents import Unreadable
+from log_file import LogFile
+from position import Position
+from surroundings import surroundings_of
+
+# So much of a file of another inode has to be the same for it to be a copy that somebody put in the log's place, and
+# not a new log that begins alike.
+COPY_BYTES_MIN = 256
+SECOND_US = 1_000_000
+
+
+class Trail:
+    def __init__(self, path, archive, report_gap):
+        """`report_gap` is called with a sentence, a path, and the position from which on lines are lost."""
+        self._path = path
+        self._archive = archive
+        self._report_gap = report_gap
+        self._nothing_after = None
+
+    def resume(self, position, passed, head=b""):
+        """
+        The file to go on with after `position`; None: there is none yet.
+
+        `passed`: inodes of older files. `head`: the beginning of the file that was being read, if it is known.
+        """
+        near = self._look()
+        log = self._find(position, near, head) if position.offset > 0 else None
+        if log:
+            return log
+        newer = newer_than(position, near.rotated, passed)
+        if position.offset > 0 or is_gone(position, near, newer):
+            self._report_gap(what_is_lost(self._path, position, near), self._path, position)
+        return self._first_with_lines(newer) or self._open_current(near)
+
+    def find_rotated(self, position):
+        """The file that was read up to `position`, opened there; None: it is gone."""
+        return self._find(position, self._look()._replace(current=None), b"")
+
+    def after(self, log, passed):
+        """The next file that has lines; None: `log` is the last, or its writer has not turned to another yet."""
+        near = self._look()
+        if near.current and near.current.inode == log.inode:
+            return None
+        seen = (near.current, near.rotated, log.inode)
+        if seen == self._nothing_after:
+            return None
+        following = self._after(log, near, passed)
+        # Looking for a log that was compressed meanwhile is costly, so not at each look.
+        self._nothing_after = None if following else seen
+        return following
+
+    def _look(self):
+        return surroundings_of(self._path, self._archive)
+
+    def _after(self, log, near, passed):
+        position = log.position()
+        index = next((index for index, file in enumerate(near.rotated) if file.inode == log.inode), None)
+        if index is None:
+            index, copy = search(position, near.rotated, b"")
+            if copy:
+                copy.close()
+        if index is None:
+            files = newer_than(position, near.rotated, passed)
+        else:
+            kinds = ("date", "number", near.rotated[index].name.kind)
+            files = [file for file in near.rotated[index + 1 :] if file.name.kind in kinds]
+        following = self._first_with_lines(files)
+        if following or not near.current or near.current.size == 0:
+            return following
+        following = self._open_current(near)
+        if position.offset >= COPY_BYTES_MIN and following.is_at(position):
+            following.go_to(position.offset)
+        return following
+
+    def _find(self, position, near, head):
+        log = None
+        if near.current and near.current.inode == position.inode:
+            log = opened_at(position, self._open_current(near))
+        if log is None:
+            _, log = search(position, near.rotated, head)
+        if log is None and position.inode in near.others:
+            log = other_at(position, near.others[position.inode])
+        if log is None and near.current and position.fingerprint and position.offset >= COPY_BYTES_MIN:
+            log = opened_at(position, self._open_current(near))
+        return log
+
+    def _first_with_lines(self, files):
+        for file in files:
+            if file.size == 0:
+                continue
+            try:
+                return open_rotated(file)
+            except Unreadable as error:
+                beginning = Position(file.inode, 0, None, file.modified_us)
+                self._report_gap("all lines of %s are lost: %s" % (file.path, error), file.path, beginning)
+        return None
+
+    def _open_current(self, near):
+        return near.current and opened(self._path, near.current.inode)
+
+
+def search(position, files, head):
+    """The index of the rotated file that was read up to `position`, and that file, opened there; or None twice."""
+    indexes = [index for index, file in enumerate(files) if file.inode == position.inode]
+    if position.fingerprint is not None:
+        # Copied or compressed, which changes the inode and may cut the time to seconds. The newest is the likeliest.
+        since_us = position.modified_us // SECOND_US * SECOND_US
+        indexes += [index for index in reversed(range(len(files))) if files[index].modified_us >= since_us]
+    for index in indexes:
+        try:
+            log = opened_at(position, open_rotated(files[index]), head)
+        except Unreadable:
+            continue
+        if log:
+            return index, log
+    return None, None
+
+
+def other_at(position, path):
+    """A file with a name of its own, by an inode that on some filesystems is another one in the folder than in the file."""
+    try:
+        return opened_at(position, LogFile(path))
+    except PermissionError:
+        return None
+
+
+def opened_at(position, log, head=b""):
+    """`log` there, or if it is a copy of what was read before, at its end; None, and it is closed: it is another one."""
+    try:
+        offset = log.offset_of(position, head)
+        if offset is not None:
+            log.go_to(offset)
+            return log
+    except Unreadable:
+        pass
+    log.close()
+    return None
+
+
+def newer_than(position, files, passed):
+    """What was rotated later, if the place of the file itself is not known."""
+    if position.modified_us is None:
+        return []
+    return [
+        file
+        for file in files
+        if file.inode not in passed
+        and file.name.kind != "inner number"
+        and (file.modified_us > position.modified_us or file.inode == position.inode)
+    ]
+
+
+def is_gone(position, near, newer):
+    """Whether a file of which nothing was read yet, so that it is known by its inode alone, is not there any more."""
+    inodes = [file.inode for file in near.rotated] + list(near.others)
+    if near.current:
+        inodes.append(near.current.inode)
+    is_compressed = any(file.name.compression for file in newer)
+    return position.inode != 0 and position.inode not in inodes and not is_compressed
+
+
+def open_rotated(file):
+    try:
+        return opened(file.path, file.inode, file.name.compression)
+    except PermissionError as error:
+        raise Unreadable(error.strerror) from error
+
+
+def opened(path, inode, compression=None):
+    log = LogFile(path, compression)
+    if log.inode == inode:
+        return log
+    log.close()
+    raise FileNotFoundError("%s was moved" % path)
+
+
+def what_is_lost(path, position, near):
+    if near.current and near.current.inode == position.inode:
+        event = "was truncated, overwritten or replaced, and there is no copy of what it was"
+    else:
+        event = "was rotated, and the file it was is not there any more"
+    return "%s %s: lines behind byte %d, if there were any, are lost" % (path, event, position.offset)
