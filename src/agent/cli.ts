@@ -6,6 +6,7 @@
  * anything else that gets here is a bug and shows its stack.
  */
 import { Command, CommanderError, Option } from "commander";
+import { checkFormats, type CheckFormat } from "./check-formats.ts";
 import type { ExitCode, Invocation } from "./invocation.ts";
 import { StopRequest } from "./stop-request.ts";
 import { versionText } from "./version.ts";
@@ -16,7 +17,7 @@ interface Options {
   readonly config?: string;
   readonly name?: string;
   readonly detectOnly?: true;
-  readonly format: "text" | "json";
+  readonly format: CheckFormat;
 }
 
 export interface CommandLine {
@@ -37,19 +38,28 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     .option("-c, --config <path>", "configuration file (else $ATTUNE_CONFIG, else ./config.yaml if present)")
     .option("-n, --name <name>", "worker name of this process")
     .option("--detect-only", "print which interpreters this image has, and end")
-    .addOption(new Option("--format <format>", "of reports").choices(["text", "json"]).default("text"))
+    .addOption(new Option("--format <format>", "of reports").choices(checkFormats).default("text"))
     .showHelpAfterError(`(${program} --help lists what there is)`)
     .configureOutput({ writeOut: print, writeErr: complain })
     .exitOverride();
 
   const invocation = (): Invocation => {
     const { config, name, format } = root.opts<Options>();
-    return { environment, configPath: config, workerName: name, format, print, complain };
+    return {
+      environment,
+      configPath: config,
+      workerName: name,
+      format: format === "json" ? "json" : "text",
+      print,
+      complain,
+    };
   };
 
   root.hook("preAction", (_, command) => {
     if (command !== root && root.opts<Options>().detectOnly)
       root.error("error: --detect-only takes no command");
+    if (command.name() !== "check" && root.opts<Options>().format === "github")
+      root.error("error: --format github is for packs check");
   });
   root
     .argument("[command]")
@@ -84,9 +94,16 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
       exitCode = await migrate(invocation());
     });
 
-  root
-    .command("packs")
-    .description("work with pack folders")
+  const packs = root.command("packs").description("work with pack folders");
+  packs
+    .command("check")
+    .argument("<directories...>", "pack folders")
+    .description("check pack folders without a database; exit 1 if anything is wrong")
+    .action(async (directories: string[]) => {
+      const { checkPacks } = await import("./commands/packs-check.ts");
+      exitCode = await checkPacks(invocation(), directories, root.opts<Options>().format);
+    });
+  packs
     .command("load")
     .argument("<directories...>", "pack folders")
     .description("validate pack folders and put their definitions into the database")

@@ -19,11 +19,11 @@ import {
   upsertDefinitions,
   upsertPack,
 } from "../database/statements/packs.ts";
-import { nearestName } from "../model/nearest-name.ts";
 import { kinds, type Kind } from "./definition-schemas.ts";
 import { lastLoadMeta, lastLoadOf, type LastLoad } from "./last-load.ts";
 import type { Pack } from "./pack.ts";
 import { packInvalid, type PackProblem } from "./pack-problem.ts";
+import { unresolvedReferences, type Named } from "./references.ts";
 
 export interface LoadReport {
   readonly changes: readonly DefinitionChange[];
@@ -76,10 +76,6 @@ async function readLastLoads(transaction: Queryable, packs: readonly Pack[]): Pr
   return new Map(rows.map(({ packRef, meta }) => [packRef, lastLoadOf(meta)]));
 }
 
-interface Named extends DefinitionName {
-  readonly kind: Kind;
-}
-
 function vanishedSince(lastLoad: LastLoad | undefined, pack: Pack): readonly Named[] {
   const present = new Set(pack.definitions.map(keyOf));
   return (lastLoad ?? []).filter((definition) => !present.has(keyOf(definition)));
@@ -91,30 +87,12 @@ async function missingReferences(
   packs: readonly Pack[],
   vanished: readonly Named[],
 ): Promise<readonly PackProblem[]> {
-  const existing = new Map(
-    (await rowsOf(transaction, readDefinitionRefs, undefined)).map((each) => [keyOf(each), each]),
-  );
-  for (const definition of vanished) existing.delete(keyOf(definition));
-  const definitions = packs.flatMap((pack) => pack.definitions);
-  for (const definition of definitions) existing.set(keyOf(definition), definition);
-  return definitions
-    .flatMap(({ references }) => references)
-    .filter((reference) => !existing.has(keyOf(reference)))
-    .map(({ kind, ref, ifMissing }) => {
-      const nearest = nearestRef(kind, ref, existing.values());
-      const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
-      return { ...ifMissing, reason: `${ifMissing.reason}${hint}` };
-    });
-}
-
-/** Only names under the same prefix are compared: refs of one pack would resemble each other by that alone. */
-function nearestRef(kind: Kind, ref: string, existing: Iterable<Named>): string | undefined {
-  const prefix = ref.slice(0, ref.lastIndexOf(".") + 1);
-  const names = [...existing]
-    .filter((each) => each.kind === kind && each.ref.startsWith(prefix))
-    .map((each) => each.ref.slice(prefix.length));
-  const nearest = nearestName(ref.slice(prefix.length), names);
-  return nearest === undefined ? undefined : `${prefix}${nearest}`;
+  const removed = new Set(vanished.map(keyOf));
+  const existing = await rowsOf(transaction, readDefinitionRefs, undefined);
+  return unresolvedReferences(
+    packs,
+    existing.filter((definition) => !removed.has(keyOf(definition))),
+  ).map(({ problem }) => problem);
 }
 
 async function upsertAll(

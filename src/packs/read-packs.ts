@@ -12,18 +12,29 @@ export interface ReadPacks {
   readonly warnings: readonly PackWarning[];
 }
 
+export interface CheckedPacks extends ReadPacks {
+  readonly problems: readonly PackProblem[];
+}
+
 /** @throws OperatorError PACK_INVALID with every problem in every file */
 export async function readPacks(directories: readonly string[]): Promise<ReadPacks> {
+  const { packs, problems, warnings } = await checkPacks(directories);
+  // References are looked at only when all packs are readable: else what a broken file defines would be missed.
+  if (problems.length > 0) throw packInvalid(problems);
+  return { packs, warnings };
+}
+
+/** The packs that can be read, and everything that is wrong with any of them. */
+export async function checkPacks(directories: readonly string[]): Promise<CheckedPacks> {
   const reports = await Promise.all(directories.map(readPack));
   const packs = reports.flatMap((report) => (report.kind === "accepted" ? [report.pack] : []));
   const problems = [
     ...reports.flatMap((report) => (report.kind === "rejected" ? report.problems : [])),
     ...samePacks(packs),
   ];
-  // References are looked at only when all packs are readable: else what a broken file defines would be missed.
-  if (problems.length > 0) throw packInvalid(problems);
   return {
     packs,
+    problems,
     warnings: reports
       .flatMap((report) => (report.kind === "accepted" ? report.warnings : []))
       .toSorted((one, other) => warningKinds.indexOf(one.kind) - warningKinds.indexOf(other.kind)),

@@ -1,0 +1,32 @@
+import { checkPacks as check } from "../../packs/read-packs.ts";
+import { unresolvedReferences } from "../../packs/references.ts";
+import type { CheckFormat } from "../check-formats.ts";
+import { checkReport } from "../check-report.ts";
+import type { ExitCode, Invocation } from "../invocation.ts";
+
+/**
+ * Checks pack folders as `packs load` does, as far as files alone allow: without a configuration and
+ * without a database, so that it can run wherever packs are written.
+ */
+export async function checkPacks(
+  { print }: Invocation,
+  directories: readonly string[],
+  format: CheckFormat,
+): Promise<ExitCode> {
+  const { packs, problems, warnings } = await check(directories);
+  // What a broken file defines would seem to be missing.
+  const unresolved = problems.length > 0 ? [] : unresolvedReferences(packs, []);
+  const checkedRefs = new Set(packs.map(({ ref }) => ref));
+  const isOwn = (ref: string): boolean => checkedRefs.has(ref.split(".")[0] ?? "");
+  const report = {
+    packs: packs.map(({ ref }) => ref),
+    problems: [
+      ...problems,
+      ...unresolved.filter(({ reference }) => isOwn(reference.ref)).map(({ problem }) => problem),
+    ],
+    warnings,
+    needed: unresolved.flatMap(({ reference: { kind, ref } }) => (isOwn(ref) ? [] : [{ kind, ref }])),
+  };
+  print(checkReport(report, format));
+  return report.problems.length === 0 ? 0 : 1;
+}
