@@ -24,7 +24,7 @@ const retry = process.env["CI"] === undefined ? 0 : 1;
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: pure, sequence: { groupOrder: 0 } } },
+      { test: { name: "unit", include: pure, testTimeout: 30_000, sequence: { groupOrder: 0 } } },
       {
         test: {
           name: "parts",

@@ -27,6 +27,8 @@ export interface PostgresOptions {
   /** Holds data and log; created if it is not there. */
   readonly directory: string;
   readonly port: number;
+  /** Further settings of the server, "name=value"; they win over those of every private cluster. */
+  readonly settings?: readonly string[];
 }
 
 /** smart waits for clients to leave, fast disconnects them, immediate leaves recovery to the next start. */
@@ -46,7 +48,11 @@ export interface PostgresServer extends AsyncDisposable {
 }
 
 /** Starts a cluster and resolves once it accepts connections; throws with the end of its log otherwise. */
-export async function startPostgres({ directory, port }: PostgresOptions): Promise<PostgresServer> {
+export async function startPostgres({
+  directory,
+  port,
+  settings = [],
+}: PostgresOptions): Promise<PostgresServer> {
   const cluster = await prepareCluster(resolve(directory));
   let postmaster: ChildProcess | undefined;
 
@@ -69,7 +75,7 @@ export async function startPostgres({ directory, port }: PostgresOptions): Promi
     async start() {
       if (postmaster !== undefined) throw new Error(`the cluster in ${cluster.data} is running`);
       await stopForgotten(cluster);
-      const started = await launch(cluster, port);
+      const started = await launch(cluster, port, settings);
       postmaster = started;
       if (await acceptsConnections(cluster, port, started)) return;
       await end("SIGQUIT");
@@ -104,7 +110,11 @@ async function stopForgotten({ programs, data, identity }: Cluster): Promise<voi
   await promisify(execFile)(join(programs, "pg_ctl"), args, { ...identity, cwd: "/" }).catch(() => undefined);
 }
 
-async function launch({ programs, data, log, identity }: Cluster, port: number): Promise<ChildProcess> {
+async function launch(
+  { programs, data, log, identity }: Cluster,
+  port: number,
+  further: readonly string[],
+): Promise<ChildProcess> {
   await using output = await open(log, "a");
   const settings = [
     "listen_addresses=127.0.0.1",
@@ -113,6 +123,7 @@ async function launch({ programs, data, log, identity }: Cluster, port: number):
     "max_connections=200",
     "fsync=on",
     "synchronous_commit=on",
+    ...further,
   ];
   const child = spawn(join(programs, "postgres"), ["-D", data, ...settings.flatMap((each) => ["-c", each])], {
     ...identity,

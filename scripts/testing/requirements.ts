@@ -1,4 +1,5 @@
 /** What the build and the tests call, beside the services: each of them asks for its own; a whole run has them all at the start. */
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { architectures, ownArchitecture } from "../../build/architecture.ts";
@@ -58,6 +59,11 @@ export const usual: readonly Requirement[] = [
   postgresql,
   rabbitmq,
   program("Python", ["python3"], "python3"),
+  {
+    name: "Python's virtual environments",
+    packages: ["python3-venv"],
+    isInstalled: () => spawnSync("python3", ["-c", "import ensurepip"]).status === 0,
+  },
   program("Ruby", ["ruby"], "ruby"),
   program("busybox", ["busybox-static"], "busybox"),
 ];

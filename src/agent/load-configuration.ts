@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { loadConfig, type LoadedConfig } from "../config/load-config.ts";
+import { OperatorError } from "../errors/operator-error.ts";
 import type { Invocation } from "./invocation.ts";
 
 export function loadConfiguration({
@@ -12,10 +13,28 @@ export function loadConfiguration({
   return loadConfig({
     flags: { config: configPath, name: workerName },
     env: environment,
-    cwd: process.cwd(),
+    cwd: workingDirectory(),
     hostname: hostname(),
     readFile: readFileIfPresent,
   });
+}
+
+/** A shell may stay in a folder that somebody has removed, and starts its commands there. */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    throw new OperatorError({
+      code: "WORKING_DIRECTORY_GONE",
+      attempt: "find the working directory",
+      reason:
+        error instanceof Error && "code" in error && error.code === "ENOENT"
+          ? "it was removed"
+          : String(error),
+      remedy: "change to a directory that exists, as with: cd /",
+      cause: error,
+    });
+  }
 }
 
 function readFileIfPresent(path: string): string | undefined {

@@ -25,9 +25,14 @@ export function loadReportText({ changes, unchanged, warnings, database }: ToldL
 function warningCounts(warnings: readonly PackWarning[]): readonly string[] {
   if (warnings.length === 0) return [];
   const count = (kind: WarningKind): number => warnings.filter((warning) => warning.kind === kind).length;
-  const [failing, ignoring] = [count("sensor-fails"), count("keys-ignored")];
+  const [failing, doubtful, ignoring] = [
+    count("sensor-fails"),
+    count("rule-doubtful"),
+    count("keys-ignored"),
+  ];
   const parts = [
     ...(failing === 0 ? [] : [`${failing} about sensors that will not work`]),
+    ...(doubtful === 0 ? [] : [`${doubtful} about conditions that look wrong`]),
     ...(ignoring === 0
       ? []
       : [`${ignoring === 1 ? "1 file" : `${ignoring} files`} with keys that are ignored`]),

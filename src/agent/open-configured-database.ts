@@ -13,6 +13,7 @@ export async function openConfiguredDatabase(
 ): Promise<Database> {
   return await openDatabase({
     url: database.url,
+    urlFile: database.url_file,
     dataDirectory: data_dir,
     schema: database.schema,
     connectionsMax: database.max_connections,

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { ConfigInput } from "./load-config.ts";
+import { keyText } from "./schema-problems.ts";
 import { parseYaml, type YamlSource } from "./yaml-source.ts";
 
 export interface ConfigFile {
@@ -28,9 +29,16 @@ export function readConfigFile({ flags, env, cwd, readFile }: ConfigInput): Conf
   throw unreadable(
     path,
     result.problems.map(({ line, path: place, reason }) =>
-      [`line ${line}:`, place.join("."), reason].filter((part) => part !== "").join(" "),
+      [`line ${line}:`, keyText(place), place.length === 0 ? withoutSource(reason) : reason]
+        .filter((part) => part !== "")
+        .join(" "),
     ),
   );
+}
+
+/** Of the parser, which quotes at the end: whatever a broken line has may be a secret. */
+function withoutSource(reason: string): string {
+  return reason.replace(/(?<=\S): .*$|(?<=Invalid escape sequence) .*$/s, "");
 }
 
 /** A list or a bare text would otherwise pass for a file without settings. */

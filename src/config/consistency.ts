@@ -1,22 +1,19 @@
 /**
- * What no single key shows: values that contradict each other, and defaults that are unsafe where they
- * would take effect.
+ * What the schema does not show: values that contradict each other, and URLs whose passwords cut them in two.
  */
-import { isIP } from "node:net";
+import { serviceUrlProblem } from "../model/service-url.ts";
 import type { Config } from "./schema.ts";
 import type { Problem } from "./schema-problems.ts";
 import type { Path } from "./yaml-source.ts";
-
-/** RFC 7518 section 3.2: a key for HS256 is no shorter than the hash, 256 bits. */
-const jwtSecretLengthMin = 32;
 
 export interface Contradiction extends Problem {
   /** The other keys that it comes from. */
   readonly others: readonly Path[];
 }
 
-export function contradictions({ api, security, sensor }: Config): readonly Contradiction[] {
-  const problems: Contradiction[] = [];
+export function contradictions(config: Config): readonly Contradiction[] {
+  const { sensor } = config;
+  const problems: Contradiction[] = [...urlProblems(config)];
 
   if (sensor.lease_renewal_interval * 2 > sensor.lease_duration) {
     problems.push({
@@ -32,21 +29,13 @@ export function contradictions({ api, security, sensor }: Config): readonly Cont
       others: [["sensor", "restart_delay_max"]],
     });
   }
-  if (api.enabled && !isLoopback(api.host) && (security.jwt_secret ?? "").length < jwtSecretLengthMin) {
-    problems.push({
-      path: ["security", "jwt_secret"],
-      reason: `must be set, with at least ${jwtSecretLengthMin} characters, because api.host ${api.host} is reachable from other machines`,
-      others: [
-        ["api", "host"],
-        ["api", "enabled"],
-      ],
-    });
-  }
   return problems;
 }
 
-/** RFC 6890: 127.0.0.0/8 and ::1, and the name that RFC 6761 reserves for them. */
-function isLoopback(host: string): boolean {
-  if (isIP(host) === 4) return host.startsWith("127.");
-  return host === "::1" || host.toLowerCase() === "localhost";
+function urlProblems({ database, message_queue: queue, api }: Config): readonly Contradiction[] {
+  const urls = { database: database.url, message_queue: queue.url, api: api.url };
+  return Object.entries(urls).flatMap(([section, url]) => {
+    const reason = url === undefined ? undefined : serviceUrlProblem(url);
+    return reason === undefined ? [] : [{ path: [section, "url"], reason, others: [] }];
+  });
 }

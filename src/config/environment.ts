@@ -12,42 +12,53 @@ import { childNode, type SchemaNode } from "./schema-node.ts";
 export interface Setting {
   readonly path: Path;
   readonly value: unknown;
+  /** Its name, when an environment variable sets it. */
+  readonly variable?: string;
   /** For people: "environment variable DATABASE_URL". */
   readonly origin: string;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-const prefix = "ATTUNE__";
+export const environmentPrefix = "ATTUNE__";
 
 /** Variables that the platform's other programs read too; ATTUNE__… is more specific and wins. */
 const sharedVariables: Readonly<Record<string, Path>> = {
   DATABASE_URL: ["database", "url"],
+  DATABASE_URL_FILE: ["database", "url_file"],
   ATTUNE_MQ_URL: ["message_queue", "url"],
+  ATTUNE_MQ_URL_FILE: ["message_queue", "url_file"],
   ATTUNE_API_URL: ["api", "url"],
   ATTUNE_PACKS_BASE_DIR: ["packs_base_dir"],
 };
+
+export const sharedVariableNames: readonly string[] = Object.keys(sharedVariables);
 
 /** What the environment sets, least specific first, so that a later setting replaces an earlier one. */
 export function environmentSettings(schema: SchemaNode, environment: Environment): readonly Setting[] {
   const shared = Object.entries(sharedVariables).map(([name, path]) => ({ name, path }));
   const own = Object.keys(environment)
-    .filter((name) => name.startsWith(prefix))
+    .filter((name) => name.startsWith(environmentPrefix))
     .toSorted() // A section before the keys inside it, so that the keys win.
-    .map((name) => ({ name, path: name.slice(prefix.length).toLowerCase().split("__") }));
+    .map((name) => ({ name, path: name.slice(environmentPrefix.length).toLowerCase().split("__") }));
 
   return [...shared, ...own].flatMap(({ name, path }) => {
     const text = environment[name];
     if (text === undefined || text === "") return [];
     return [
-      { path, value: read(path.reduce(childNode, schema), text), origin: `environment variable ${name}` },
+      {
+        path,
+        value: read(path.reduce(childNode, schema), text),
+        variable: name,
+        origin: `environment variable ${name}`,
+      },
     ];
   });
 }
 
 /** The variable that sets the key at that path. */
 export function variableName(path: Path): string {
-  return prefix + path.join("__").toUpperCase();
+  return environmentPrefix + path.join("__").toUpperCase();
 }
 
 function read({ type, enum: choices }: SchemaNode, text: string): unknown {

@@ -16,7 +16,9 @@ import { environmentSettings, variableName, type Environment, type Setting } fro
 import { deepFreeze, withoutNulls, withoutValueAt, withValueAt } from "./nested-values.ts";
 import { withPlainNumbers } from "./plain-numbers.ts";
 import { configSchema, type Config } from "./schema.ts";
-import { schemaProblems, unknownKeys, type Problem } from "./schema-problems.ts";
+import { nearestVariable, nearMisses, settablePaths } from "./near-misses.ts";
+import { keyText, schemaProblems, unknownKeys, type Problem, type UnknownKey } from "./schema-problems.ts";
+import { secretFiles, withSettings } from "./secret-files.ts";
 import type { Path } from "./yaml-source.ts";
 
 export interface ConfigInput {
@@ -32,6 +34,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** The file that was read, if any. */
   readonly file: string | undefined;
+  /** Nobody has set anything: there is no file, no variable, no flag. */
+  readonly isDefault: boolean;
   /** One sentence for each key that nobody knows. */
   readonly warnings: readonly string[];
   /** Values that no log line may show. */
@@ -44,19 +48,23 @@ export interface LoadedConfig {
  */
 export function loadConfig(input: ConfigInput): LoadedConfig {
   const file = readConfigFile(input);
-  const settings = [...environmentSettings(configSchema, input.env), ...flagSettings(input.flags)];
+  const given = [...environmentSettings(configSchema, input.env), ...flagSettings(input.flags)];
+  const set = withSettings(withoutNulls(file?.source.value ?? {}), given);
+  const secrets = secretFiles(set, file, given, input);
+  const settings = [...given, ...secrets.settings];
   const raw = withPlainNumbers(
     configSchema,
-    settings.reduce(
-      (value, setting) => withValueAt(value, setting.path, setting.value),
-      withoutNulls(file?.source.value ?? {}),
-    ),
+    secrets.settings.reduce((value, each) => withValueAt(value, each.path, each.value), set),
   );
   const tell = narrator(file, settings);
 
-  const unknown = unknownKeys(configSchema, raw);
+  const unknown = unknownKeys(configSchema, raw).map((key) => withVariable(key, settings));
+  const missed = nearMisses(configSchema, input.env);
   const known = unknown.reduce((value, { path }) => withoutValueAt(value, path), raw);
-  const malformed = schemaProblems(configSchema, Value.Default(configSchema, known));
+  const malformed = [
+    ...secrets.problems,
+    ...schemaProblems(configSchema, Value.Default(configSchema, known)),
+  ];
   // What is left when defaults stand for the malformed values, so that contradictions are told with them.
   const usable = malformed.reduce((value, { path }) => withoutValueAt(value, mappingKeys(path)), known);
   const completed: unknown = Value.Default(configSchema, usable);
@@ -64,15 +72,24 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   const contradictory = config === undefined ? [] : contradictionsApartFrom(malformed, config);
   if (config === undefined || malformed.length + contradictory.length > 0) {
     // Whoever corrects the file wants to correct it once: with the keys that alone would be a warning.
-    throw invalid([...malformed, ...contradictory, ...unknown].map(tell));
+    throw invalid([...[...malformed, ...contradictory, ...unknown].map(tell), ...missed]);
   }
 
   return {
     config: deepFreeze(config),
     file: file?.path,
-    warnings: unknown.map(tell),
+    isDefault: file === undefined && given.length === 0,
+    warnings: [...unknown.map(tell), ...missed],
     secrets: secretsOf(config),
   };
+}
+
+/** An unknown key that came from a variable is corrected by the variable's name. */
+function withVariable(key: UnknownKey, settings: readonly Setting[]): UnknownKey {
+  const setting = settings.findLast((one) => isWithin(one.path, key.path));
+  if (setting?.variable === undefined) return key;
+  const meant = nearestVariable(setting.variable, settablePaths(configSchema).map(variableName));
+  return meant === undefined ? key : { ...key, reason: `is not a known key; did you mean ${meant}?` };
 }
 
 /** A default that stands for a malformed value contradicts nothing that anybody wrote. */
@@ -95,7 +112,7 @@ function flagSettings({ name }: ConfigInput["flags"]): readonly Setting[] {
 /** Tells a problem as a sentence: the key, where its value came from, and what is wrong with it. */
 function narrator(file: ConfigFile | undefined, settings: readonly Setting[]): (problem: Problem) => string {
   return ({ path, reason }) => {
-    const key = path.join(".");
+    const key = keyText(path);
     const setting = settings.findLast((one) => isWithin(path, one.path) || isWithin(one.path, path));
     if (setting !== undefined) return `${key} (${setting.origin}) ${reason}`;
     if (file?.source.has(path) === true)
@@ -127,12 +144,18 @@ function inPlace(config: Static<typeof configSchema>, { cwd, hostname }: ConfigI
     artifacts_dir: resolve(cwd, config.artifacts_dir),
     data_dir: resolve(cwd, config.data_dir),
     logs_dir: resolve(cwd, config.logs_dir),
+    database: withAbsoluteFile(cwd, config.database),
+    message_queue: withAbsoluteFile(cwd, config.message_queue),
     sensor: {
       ...config.sensor,
       worker_name: named(config.sensor.worker_name),
       host: named(config.sensor.host),
     },
   };
+}
+
+function withAbsoluteFile<T extends { readonly url_file?: string | undefined }>(cwd: string, section: T): T {
+  return section.url_file === undefined ? section : { ...section, url_file: resolve(cwd, section.url_file) };
 }
 
 function secretsOf({ database, message_queue: queue, security }: Config): readonly string[] {

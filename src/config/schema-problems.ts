@@ -55,11 +55,25 @@ export function unknownKeys(node: SchemaNode, value: unknown, path: Path = []): 
   });
 }
 
+/**
+ * The key for people. `jwt_secret=…` is a key, too, to whoever reads YAML: only what looks like a name is shown.
+ */
+export function keyText(path: Path): string {
+  return path
+    .map((part) => (/^[\w./-]{1,64}$/.test(String(part)) ? part : "(a key that is no name)"))
+    .join(".");
+}
+
 function complaint(node: SchemaNode, found: unknown): string {
   const wanted = `must be ${expectation(node)}`;
-  if (node.writeOnly === true || found === undefined) return wanted;
+  if (mayBeSecret(node) || found === undefined) return wanted;
   const shown = redactUrls(JSON.stringify(found));
   return `${wanted}, not ${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown}`;
+}
+
+/** Where a mapping has a secret, a text in its place may hold it: `jwt_secret:…` without a space is one text. */
+function mayBeSecret(node: SchemaNode): boolean {
+  return node.writeOnly === true || Object.values(node.properties ?? {}).some(mayBeSecret);
 }
 
 function resolve(schema: TSchema, value: unknown, pointer: string) {

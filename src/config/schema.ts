@@ -37,10 +37,14 @@ const Url = (description: string, [scheme, other]: readonly [string, string]) =>
 const Secret = (description: string) =>
   Type.Optional(Type.String({ description, minLength: 1, writeOnly: true }));
 
+const FileOf = (what: string) =>
+  Type.Optional(Type.String({ description: `File that holds ${what}`, minLength: 1 }));
+
 export const configSchema = Type.Object({
   database: Type.Object(
     {
       url: Url("PostgreSQL to use; without it an embedded one in `data_dir`", ["postgres", "postgresql"]),
+      url_file: FileOf("`database.url`; read again at each connection"),
       schema: Type.String({
         description: "Schema that holds the platform's tables",
         default: "attune",
@@ -52,13 +56,16 @@ export const configSchema = Type.Object({
     section,
   ),
   message_queue: Type.Object(
-    { url: Url("RabbitMQ to use; without it a queue inside the process", ["amqp", "amqps"]) },
+    {
+      url: Url("RabbitMQ to use; without it a queue inside the process", ["amqp", "amqps"]),
+      url_file: FileOf("`message_queue.url`; read again at each connection"),
+    },
     section,
   ),
   api: Type.Object(
     {
       enabled: Type.Boolean({ description: "Whether to answer HTTP at all", default: true }),
-      host: Text("Address to listen on; one that is not loopback needs `security.jwt_secret`", "127.0.0.1"),
+      host: Text("Address to listen on: by default this machine alone", "127.0.0.1"),
       port: Type.Integer({
         description: "Port to listen on; 0 takes a free one",
         default: 8080,
@@ -74,10 +81,10 @@ export const configSchema = Type.Object({
   ),
   security: Type.Object(
     {
-      jwt_secret: Secret(
-        "Signs tokens (HS256); asked for, with at least 32 characters, as soon as `api.host` is not loopback",
-      ),
+      jwt_secret: Secret("Signs tokens (HS256); this version signs none"),
+      jwt_secret_file: FileOf("`security.jwt_secret`"),
       encryption_key: Secret("Encrypts stored secrets; this version stores none"),
+      encryption_key_file: FileOf("`security.encryption_key`"),
     },
     section,
   ),
@@ -168,8 +175,12 @@ export const configSchema = Type.Object({
         description: "Whether standalone sensors are given the broker's URL; this version runs none",
         default: false,
       }),
-      line_bytes_max: Bytes("Longest line that a stream sensor may print, in bytes", 1_048_576),
+      line_bytes_max: Bytes(
+        "Longest line of a stream sensor, and longest event of a poll sensor, in bytes",
+        1_048_576,
+      ),
       poll_bytes_max: Bytes("Most that one run of a poll sensor may print, in bytes", 16_777_216),
+      poll_events_max: Count("Most events that one run of a poll sensor may print", 100_000),
       log_bytes: Count("Size at which a sensor's log is rotated", 10_485_760, 4096),
       log_files: Count("How many rotated logs a sensor keeps", 3, 0),
     },

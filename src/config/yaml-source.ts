@@ -22,6 +22,8 @@ export interface YamlSource {
   readonly value: JsonValue;
   /** Whether something is written at that path, if only a key without a value. */
   readonly has: (path: Path) => boolean;
+  /** Whether nothing is written where the value at that path belongs: `value:`, which reads as null. */
+  readonly isBlank: (path: Path) => boolean;
   /** The line (from 1) of the value at that path, or of the nearest enclosing one that exists. */
   readonly lineOf: (path: Path) => number;
 }
@@ -82,6 +84,11 @@ export function parseYaml(text: string): YamlResult {
     }
     return 1;
   };
+  const isBlank = (path: Path): boolean => {
+    const node = document.getIn(path, true);
+    if (node === undefined) return document.hasIn(path); // The `value` of `{ value }`.
+    return isScalar(node) && node.value === null && node.source === "" && node.tag === undefined;
+  };
   const result = valueOf(document);
   if (result.kind === "unusable") {
     const problems = result.problems.map(({ path, offset, reason }) => ({
@@ -91,7 +98,10 @@ export function parseYaml(text: string): YamlResult {
     }));
     return { kind: "broken", problems };
   }
-  return { kind: "parsed", source: { value: result.value, lineOf, has: (path) => document.hasIn(path) } };
+  return {
+    kind: "parsed",
+    source: { value: result.value, lineOf, has: (path) => document.hasIn(path), isBlank },
+  };
 }
 
 /**

@@ -77,6 +77,9 @@ function read(node: unknown, path: Path, reading: Reading): JsonValue {
 
 function readAlias(node: unknown, path: Path, reading: Reading): JsonValue {
   const source = isAlias(node) ? node.resolve(reading.document) : undefined;
+  if (source === undefined) {
+    return refuse(node, path, "is an alias of nothing; put a text that begins with * in quotes", reading);
+  }
   if (reading.ancestors.has(source)) return refuse(node, path, "contains itself", reading);
   const wasAliased = reading.isAliased;
   reading.isAliased = true;

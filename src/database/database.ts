@@ -44,6 +44,12 @@ export interface Database extends Queryable, AsyncDisposable {
   readonly relaxed: Queryable;
 
   /**
+   * For the renewal of leases alone, so that it waits for no other statement of this process: as `relaxed`, on a
+   * connection of its own, and with little patience for the server and for locks.
+   */
+  readonly reserved: Queryable;
+
+  /**
    * Calls back for every notification on `channel`, and once whenever the subscription is (again)
    * established, since anything may have been missed before. Survives reconnection. A notification
    * is a hint: payloads may repeat, merge or be lost.

@@ -14,6 +14,7 @@ import { PGlite } from "@electric-sql/pglite";
 import { NodeFS } from "@electric-sql/pglite/nodefs";
 import { parseJson } from "../model/json-text.ts";
 import { databaseFolder } from "./data-directory.ts";
+import { DamagedDatabase } from "./engine-failure.ts";
 
 /** What PGlite otherwise reads from its package's folder; carried inside the single executable. */
 export interface EmbeddedAssets {
@@ -35,6 +36,9 @@ export interface EngineOptions {
 export async function startEngine({ directory, schema, assets }: EngineOptions): Promise<PGlite> {
   const place = databaseFolder(directory);
   if (!existsSync(place)) await create(directory, place, assets);
+  // The engine would make a new database of what is left, or wait for ever.
+  else if (!existsSync(join(place, "PG_VERSION")))
+    throw new DamagedDatabase("its file PG_VERSION is missing");
   return start(place, assets, ["-c", `search_path="${schema.replaceAll('"', '""')}", public`]);
 }
 
@@ -82,8 +86,10 @@ async function start(
       },
     });
   } catch (cause) {
-    // PGlite itself says only that it failed.
-    throw lastWords === undefined ? cause : new Error(lastWords.trim(), { cause });
+    // PGlite itself says only that it failed. The server's words follow a time and a process id.
+    if (lastWords !== undefined)
+      throw new DamagedDatabase(lastWords.replace(/^.*?(FATAL|PANIC):\s*/, ""), cause);
+    throw cause;
   }
 }
 

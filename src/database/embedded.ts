@@ -15,13 +15,13 @@ import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import type { Database, HeldLock, Query, Queryable } from "./database.ts";
-import { lockDataDirectory } from "./data-directory.ts";
-import { engineFailureText } from "./engine-failure.ts";
+import { databaseFolder, lockDataDirectory } from "./data-directory.ts";
+import { explainEngineFailure } from "./engine-failure.ts";
 import { startEngine, type EmbeddedAssets } from "./embedded-engine.ts";
 import { maintain } from "./embedded-maintenance.ts";
 import { parameterText } from "./embedded-parameters.ts";
 import { ConnectionError } from "./errors.ts";
-import { demandOpenFiles } from "./open-files-limit.ts";
+import { demandResources } from "./resource-limits.ts";
 
 export interface EmbeddedOptions {
   readonly dataDirectory: string;
@@ -42,8 +42,8 @@ type Runner = Pick<Transaction, "query" | "exec">;
 
 /**
  * @throws OperatorError DATA_DIRECTORY_IN_USE when another process has the directory open,
- * DATABASE_UNREACHABLE when the directory cannot be used, the database in it does not start, or this process
- * may not open as many files as it needs
+ * DATABASE_UNREACHABLE when the directory cannot be used, or this process may not open as many files as it needs,
+ * DATABASE_DAMAGED when the database in it does not start
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Database> {
   const { dataDirectory, schema = "attune", assets, logger, clock = systemClock } = options;
@@ -80,6 +80,14 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     return engine.transaction((inner) => work({ query: (statement) => run(inner, statement) }));
   };
 
+  const relaxed: Queryable = {
+    query: (statement) =>
+      transaction(async (inner) => {
+        await inner.query({ text: "set local synchronous_commit = off" });
+        return inner.query(statement);
+      }),
+  };
+
   const hints = new Map<string, Set<Hint>>();
   engine.onNotification((channel, payload) => {
     for (const hint of hints.get(channel) ?? []) hint(payload);
@@ -107,13 +115,9 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     address: dataDirectory,
     query,
     transaction,
-    relaxed: {
-      query: (statement) =>
-        transaction(async (inner) => {
-          await inner.query({ text: "set local synchronous_commit = off" });
-          return inner.query(statement);
-        }),
-    },
+    relaxed,
+    // There is one connection, and nobody else who could take a lease over.
+    reserved: relaxed,
     async listen(channel, onHint) {
       const hint: Hint = (payload) => onHint(payload);
       const subscribed = hints.get(channel) ?? new Set();
@@ -146,7 +150,7 @@ async function start(
   schema: string,
   assets: EmbeddedAssets | undefined,
 ): Promise<{ lock: Disposable; engine: PGlite }> {
-  demandOpenFiles(directory);
+  demandResources(directory);
   using undo = new DisposableStack();
   try {
     const lock = undo.use(await lockDataDirectory(directory));
@@ -155,13 +159,8 @@ async function start(
     return { lock, engine };
   } catch (cause) {
     if (cause instanceof OperatorError) throw cause;
-    throw new OperatorError({
-      code: "DATABASE_UNREACHABLE",
-      attempt: `open the embedded database in ${directory}`,
-      reason: engineFailureText(cause),
-      remedy: "make data_dir a folder that this user can write and that has room, or set database.url",
-      cause,
-    });
+    const attempt = `open the embedded database in ${directory}`;
+    throw new OperatorError({ attempt, ...explainEngineFailure(cause, databaseFolder(directory)), cause });
   }
 }
 

@@ -7,10 +7,11 @@
  * on from there. Files tolerate that their work is done, so that one which `psql < file` applied
  * before, unrecorded, is applied again and recorded.
  */
-import { OperatorError } from "../errors/operator-error.ts";
+import type { ErrorCode } from "../errors/catalogue.ts";
+import { OperatorError, type OperatorErrorParts } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Database, Queryable } from "./database.ts";
-import { sqlState } from "./errors.ts";
+import { explainDatabaseFailure } from "./explain-failure.ts";
 import type { Migration } from "./embedded-migrations.ts";
 import { rowsOf } from "./statement.ts";
 import {
@@ -33,7 +34,7 @@ const timeoutMs = 3_600_000;
  * Applies what is missing.
  *
  * @returns the migrations that this call applied, oldest first
- * @throws OperatorError MIGRATION_FAILED when the server refuses one; those before it stay applied
+ * @throws OperatorError when the server refuses one, of its content MIGRATION_FAILED; those before it stay applied
  */
 export async function migrate(
   database: Database,
@@ -47,7 +48,7 @@ export async function migrate(
     try {
       if (!(await applyOnce(database, migration))) continue;
     } catch (error) {
-      throw sqlState(error) === undefined ? error : migrationFailed(database, migration, error);
+      throw migrationFailed(database, migration, error) ?? error;
     }
     const { version, name } = migration;
     const title = `${version}_${name}`;
@@ -132,15 +133,40 @@ function warnOfDifferences(
   }
 }
 
-function migrationFailed(database: Database, migration: Migration, cause: unknown): OperatorError {
-  const isRight = sqlState(cause) === "42501";
+/** @returns undefined for what is no failure of the database */
+function migrationFailed(
+  { address, schema }: Database,
+  { version, name }: Migration,
+  cause: unknown,
+): OperatorError | undefined {
+  const explanation = explainDatabaseFailure(cause);
+  if (explanation === undefined) return undefined;
   return new OperatorError({
-    code: "MIGRATION_FAILED",
-    attempt: `apply migration ${migration.version}_${migration.name} to ${database.address}`,
-    reason: cause instanceof Error ? cause.message : String(cause),
-    remedy: isRight
-      ? `let the role create in the database and own the schema ${database.schema}, or run "attune-sensor-agent migrate" as a role that does`
-      : "nothing of this migration was kept; correct the cause and start again",
+    ...explanation,
+    ...migrationRemedy(explanation.code, schema),
+    attempt: `apply migration ${version}_${name} to the database at ${address}`,
     cause,
   });
+}
+
+/** What another remedy helps against than in other work: the state of the server is the same for all. */
+function migrationRemedy(
+  code: ErrorCode,
+  schema: string,
+): Partial<Pick<OperatorErrorParts, "code" | "remedy">> {
+  switch (code) {
+    case "DATABASE_RIGHTS_MISSING":
+      return {
+        remedy: `let the role create in the database and own the schema ${schema}, or run "attune-sensor-agent migrate" as a role that does`,
+      };
+    case "DATABASE_REFUSED":
+    case "DATABASE_INCOMPLETE":
+    case "DATABASE_POOLER":
+      return {
+        code: "MIGRATION_FAILED",
+        remedy: "nothing of this migration was kept; correct the cause and start again",
+      };
+    default:
+      return {};
+  }
 }

@@ -5,6 +5,8 @@ import type { Database } from "./database.ts";
 export interface DatabaseOptions {
   /** Without one the database is embedded in `dataDirectory`. */
   readonly url: string | undefined;
+  /** Where the URL is read again at each connection. */
+  readonly urlFile?: string | undefined;
   readonly dataDirectory: string;
   readonly schema: string;
   readonly connectionsMax: number;
@@ -13,10 +15,10 @@ export interface DatabaseOptions {
 }
 
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const { url, dataDirectory, schema, connectionsMax, whenUnreachable, logger } = options;
+  const { url, urlFile, dataDirectory, schema, connectionsMax, whenUnreachable, logger } = options;
   if (url !== undefined) {
     const { openPostgresql } = await import("./postgresql.ts");
-    return openPostgresql({ url, schema, connectionsMax, whenUnreachable, logger });
+    return openPostgresql({ url, urlFile, schema, connectionsMax, whenUnreachable, logger });
   }
   const { openEmbedded } = await import("./embedded.ts");
   const { loadEmbeddedAssets } = await import("./embedded-assets.ts");

@@ -6,12 +6,13 @@
  * not transactions: LISTEN and session locks live in one.
  */
 import { Socket } from "node:net";
-import { Client, escapeIdentifier, types, type ClientConfig } from "pg";
-import { OperatorError } from "../errors/operator-error.ts";
+import { escapeIdentifier, types, type ClientConfig } from "pg";
 import { parseJson } from "../model/json-text.ts";
+import { postgresqlAddress } from "./database-address.ts";
 
 export interface ConnectionSettings {
-  readonly url: string;
+  /** Asked at each connection, since a password may have been rotated. */
+  readonly url: () => string;
   readonly schema: string;
   readonly applicationName: string;
   readonly connectTimeoutMs: number;
@@ -19,7 +20,8 @@ export interface ConnectionSettings {
 }
 
 export interface PreparedConnection {
-  readonly config: ClientConfig;
+  /** Of the next connection. */
+  config(): ClientConfig;
   /** host:port/database, without credentials. */
   readonly address: string;
   /** Ends, at once and without ceremony, every connection made from this config. */
@@ -32,10 +34,11 @@ export function prepareConnection(
   extraSettings: Readonly<Record<string, string>> = {},
 ): PreparedConnection {
   const sockets = new Set<Socket>();
-  const { host, port, database } = parseUrl(settings.url);
-  const config: ClientConfig = {
-    connectionString: withServerSettings(settings.url, {
+  const config = (): ClientConfig => ({
+    connectionString: withServerSettings(settings.url(), {
       search_path: `${escapeIdentifier(settings.schema)}, public`,
+      // Compiling takes seconds where the planner overestimates a statement, and its own answer takes milliseconds.
+      jit: "off",
       // Ended by the server as well, or an abandoned statement would go on and hold its locks.
       statement_timeout: String(settings.queryTimeoutMs),
       // How soon the server notices that this side is gone, and frees its session's locks.
@@ -56,29 +59,14 @@ export function prepareConnection(
       socket.once("close", () => sockets.delete(socket));
       return socket;
     },
-  };
+  });
   return {
     config,
-    address: `${host}:${port}/${database}`,
+    address: postgresqlAddress(settings.url()),
     destroyAll() {
       for (const socket of sockets) socket.destroy();
     },
   };
-}
-
-function parseUrl(url: string): { host: string; port: number; database: string } {
-  try {
-    const { host, port, database } = new Client({ connectionString: url });
-    return { host, port, database: database ?? "" };
-  } catch (cause) {
-    throw new OperatorError({
-      code: "CONFIG_INVALID",
-      attempt: "read database.url",
-      reason: "it is not a PostgreSQL URL",
-      remedy: "write it as postgresql://user:password@host:5432/database",
-      cause,
-    });
-  }
 }
 
 /**

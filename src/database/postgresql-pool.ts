@@ -5,7 +5,7 @@
  * statements. One that failed in any other way, a timeout included, is destroyed: its answer may still
  * be on the way, and would be taken for the next statement's.
  */
-import { Pool, type PoolClient, type QueryResult } from "pg";
+import { Client, Pool, type PoolClient, type QueryResult } from "pg";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import type { Query, Queryable } from "./database.ts";
 import { classifyDatabaseError, ConnectionError, endsConnection, type ConnectionOutcome } from "./errors.ts";
@@ -24,11 +24,27 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
   readonly #pool: Pool;
   readonly #connection: PreparedConnection;
   readonly #observe: (failure: Error | undefined) => void;
+  readonly #connectionsMax: number;
+  #busyCount = 0;
 
   constructor({ connection, connectionsMax, observe }: PoolOptions) {
     this.#connection = connection;
+    this.#connectionsMax = connectionsMax;
     this.#observe = observe;
-    this.#pool = new Pool({ ...connection.config, max: connectionsMax, idleTimeoutMillis: 60_000 });
+    // Each connection asks anew: the pool itself keeps what it was made with.
+    class PreparedClient extends Client {
+      constructor() {
+        super(connection.config());
+      }
+    }
+    this.#pool = new Pool({
+      ...connection.config(),
+      Client: PreparedClient,
+      max: connectionsMax,
+      idleTimeoutMillis: 60_000,
+    });
+    this.#pool.on("acquire", () => (this.#busyCount += 1));
+    this.#pool.on("release", () => (this.#busyCount -= 1));
     // An idle connection that breaks is replaced at the next query, which reports what it finds.
     this.#pool.on("error", () => {});
     // The pool listens only while a connection is idle; one that breaks between two statements of a
@@ -91,6 +107,14 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
       return await this.#pool.connect();
     } catch (error) {
       const failure = asError(error);
+      if (this.#busyCount >= this.#connectionsMax) {
+        // That says nothing about the server: it is this process that keeps its own connections busy.
+        const all =
+          this.#connectionsMax === 1
+            ? "the connection for it is"
+            : `all ${this.#connectionsMax} connections are`;
+        throw new ConnectionError(`no connection: ${all} busy`, "nothing-done");
+      }
       const unavailable =
         classifyDatabaseError(failure) === "defect" || endsConnection(failure)
           ? new ConnectionError(`no connection: ${failure.message}`, "nothing-done", failure)

@@ -58,7 +58,7 @@ export class PostgresqlSession {
   /** One attempt to connect. */
   async connect(): Promise<void> {
     const { connection, observe, heartbeatMs } = this.#options;
-    const client = new Client({ ...connection.config, query_timeout: heartbeatMs });
+    const client = new Client({ ...connection.config(), query_timeout: heartbeatMs });
     const loss = Promise.withResolvers<Error>();
     const life = { isAlive: true };
     const lose = (reason: Error): void => {
@@ -83,6 +83,12 @@ export class PostgresqlSession {
     }
     observe(undefined);
     for (const channel of this.#hints.keys()) this.#announce(channel, undefined);
+  }
+
+  /** The server's `server_version_num`: 140005 for 14.5. */
+  async serverVersion(): Promise<number> {
+    const { rows } = await this.#run("select current_setting('server_version_num')::int as version");
+    return rows[0] === undefined ? 0 : new Row("server_version", rows[0]).number("version");
   }
 
   /** Keeps the session established until the signal aborts, then closes it. */

@@ -1,24 +1,29 @@
 /**
  * The database in a PostgreSQL server.
  *
- * Three kinds of connections: a pool for work, a small pool that commits without waiting for the disk,
- * and one session for subscriptions and locks. They find out about the server each on its own; health
- * is whatever was seen last.
+ * Four kinds of connections: a pool for work, a small pool that commits without waiting for the disk,
+ * one connection reserved for the renewal of leases, and one session for subscriptions and locks. They
+ * find out about the server each on its own; health is whatever was seen last.
  */
 import { OperatorError } from "../errors/operator-error.ts";
+import { rereadText } from "../files/reread-text.ts";
+import { serviceUrlProblem } from "../model/service-url.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import type { Database } from "./database.ts";
+import { explainingDatabaseFailures } from "./explain-failure.ts";
 import { prepareConnection } from "./postgresql-connection.ts";
-import { ObservedHealth, reasonOf } from "./postgresql-health.ts";
+import { ObservedHealth } from "./postgresql-health.ts";
 import { PostgresqlPool } from "./postgresql-pool.ts";
 import { PostgresqlSession } from "./postgresql-session.ts";
 
 export interface PostgresqlOptions {
   readonly url: string;
+  /** Where the URL came from, to be read again at each connection; undefined: it does not change. */
+  readonly urlFile?: string | undefined;
   /** Default `attune`. */
   readonly schema?: string;
-  /** All connections together, at least three. Default 10. */
+  /** All connections together, at least three. With three, nothing commits without waiting for the disk. Default 10. */
   readonly connectionsMax?: number;
   readonly applicationName?: string;
   /** Default 5 s. */
@@ -28,54 +33,81 @@ export interface PostgresqlOptions {
   /** Between two signs of life of the session. Default 3 s. */
   readonly heartbeatMs?: number;
   /**
-   * `fail` throws DATABASE_UNREACHABLE when the first attempt to connect fails; `wait` returns a
-   * database whose queries fail with a ConnectionError, and which connects as soon as it can.
+   * `fail` throws an OperatorError when the first attempt to connect fails, or the server is too old; `wait`
+   * returns a database whose queries fail with a ConnectionError, and which connects as soon as it can.
    */
   readonly whenUnreachable?: "fail" | "wait";
   readonly logger: Logger;
   readonly clock?: Clock;
 }
 
+/** A dead connection is given up in time for another attempt within a lease of the usual length. */
+const reservedQueryTimeoutMs = 4_000;
+
+/** PostgreSQL 14: the oldest that the statements and migrations are written for. */
+const serverVersionMin = 140_000;
+
 export async function openPostgresql(options: PostgresqlOptions): Promise<Database> {
   const { url, logger, schema = "attune", connectionsMax = 10, clock = systemClock } = options;
   const { heartbeatMs = 3_000, whenUnreachable = "fail" } = options;
   const settings = {
-    url,
+    url: rereadText(options.urlFile, url, (text) => serviceUrlProblem(text) === undefined),
     schema,
     applicationName: options.applicationName ?? "attune-sensor-agent",
     connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
     queryTimeoutMs: options.queryTimeoutMs ?? 30_000,
   };
   const work = prepareConnection(settings);
+  const alone = prepareConnection(settings);
   const { address } = work;
   const health = new ObservedHealth(address, logger, clock, whenUnreachable === "wait");
   const observe = (failure: Error | undefined): void => health.observe(failure);
 
-  const relaxedConnectionsMax = connectionsMax >= 6 ? 2 : 1;
+  const relaxedConnectionsMax = connectionsMax >= 7 ? 2 : connectionsMax >= 4 ? 1 : 0;
   const pool = new PostgresqlPool({
     connection: work,
-    connectionsMax: Math.max(connectionsMax - relaxedConnectionsMax - 1, 1),
+    connectionsMax: Math.max(connectionsMax - relaxedConnectionsMax - 2, 1),
     observe,
   });
-  const relaxed = new PostgresqlPool({
-    connection: prepareConnection(settings, { synchronous_commit: "off" }),
-    connectionsMax: relaxedConnectionsMax,
+  const relaxed =
+    relaxedConnectionsMax === 0
+      ? pool
+      : new PostgresqlPool({
+          connection: prepareConnection(settings, { synchronous_commit: "off" }),
+          connectionsMax: relaxedConnectionsMax,
+          observe,
+        });
+  const reserved = new PostgresqlPool({
+    connection: prepareConnection(
+      { ...settings, queryTimeoutMs: Math.min(settings.queryTimeoutMs, reservedQueryTimeoutMs) },
+      { synchronous_commit: "off", lock_timeout: "1000" },
+    ),
+    connectionsMax: 1,
     observe,
   });
   const session = new PostgresqlSession({
-    connection: prepareConnection(settings),
+    connection: alone,
     schema,
     heartbeatMs,
     clock,
     observe,
   });
 
-  const connecting = session.connect().catch((error: unknown) => {
-    if (whenUnreachable === "wait") return;
-    work.destroyAll();
-    throw unreachable(address, error);
-  });
-  await Promise.all([connecting, pool.prepare()]);
+  if (whenUnreachable === "wait") {
+    await Promise.all([session.connect().catch(() => {}), pool.prepare()]);
+  } else {
+    try {
+      await explainingDatabaseFailures(`connect to the database at ${address}`, async () => {
+        await Promise.all([session.connect(), pool.prepare()]);
+        await demandVersion(session, address);
+      });
+    } catch (error) {
+      health.stop();
+      // The other pools have not connected yet.
+      for (const connection of [work, alone]) connection.destroyAll();
+      throw error;
+    }
+  }
   const stop = new AbortController();
   const sessionEnd = session.run(stop.signal);
 
@@ -84,6 +116,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
     schema,
     address,
     relaxed,
+    reserved,
     query: (query) => pool.query(query),
     transaction: (body) => pool.transaction(body),
     listen: (channel, onHint) => session.listen(channel, onHint),
@@ -92,17 +125,20 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
     async [Symbol.asyncDispose]() {
       health.stop();
       stop.abort();
-      await Promise.all([sessionEnd, pool[Symbol.asyncDispose](), relaxed[Symbol.asyncDispose]()]);
+      const pools = [pool, relaxed, reserved].map((each) => each[Symbol.asyncDispose]());
+      await Promise.all([sessionEnd, ...pools]);
     },
   };
 }
 
-function unreachable(address: string, cause: unknown): OperatorError {
-  return new OperatorError({
-    code: "DATABASE_UNREACHABLE",
-    attempt: `connect to the database at ${address}`,
-    reason: reasonOf(cause),
-    remedy: "check that the server runs, and host, port, database, user and password in database.url",
-    cause,
+/** @throws OperatorError DATABASE_OUTDATED */
+async function demandVersion(session: PostgresqlSession, address: string): Promise<void> {
+  const version = await session.serverVersion();
+  if (version >= serverVersionMin) return;
+  throw new OperatorError({
+    code: "DATABASE_OUTDATED",
+    attempt: `use the database at ${address}`,
+    reason: `it is PostgreSQL ${Math.floor(version / 10_000)}`,
+    remedy: `upgrade the server to PostgreSQL ${serverVersionMin / 10_000} or newer, or name another in database.url`,
   });
 }

@@ -40,6 +40,7 @@ import type {
   IncomingEvent,
 } from "../model/incoming-event.ts";
 import type { RuleSet, RuleSource } from "../model/rule-match.ts";
+import type { PartHealth } from "../telemetry/part-health.ts";
 import { isTooMuchText, TextRoom, textCharactersMax } from "../model/text-room.ts";
 import { BatchOutcomes, type BatchOutcomesOptions } from "./batch-outcomes.ts";
 import { Patience, type PatienceOptions } from "./patience.ts";
@@ -63,6 +64,9 @@ export interface EventPipelineOptions extends BatchOutcomesOptions, PatienceOpti
   readonly batchBytesMax: number;
 }
 
+/** A batch of ordinary events takes milliseconds. Beyond this, something is in its way. */
+const slowBatchMs = 10_000;
+
 /** Enforcements of one statement: more would keep it longer than a statement may take, and memory full of messages. */
 const matchesMax = 20_000;
 
@@ -80,6 +84,8 @@ export class EventPipeline implements EventSink {
   readonly #patience: Patience;
   readonly #outcomes: BatchOutcomes;
   #isClosed = false;
+  /** Of the batch under way. */
+  #takenAtMs: number | undefined;
 
   constructor(options: EventPipelineOptions) {
     const { database, server, batchRowsMax, batchBytesMax } = options;
@@ -99,6 +105,16 @@ export class EventPipeline implements EventSink {
   /** Events accepted and not yet taken into a batch. */
   get waitingCount(): number {
     return this.#waiting.length;
+  }
+
+  /** Whether an event that came now would be stored, as far as the last batch tells. */
+  health(): PartHealth {
+    const { clock } = this.#options;
+    const takenMs = this.#takenAtMs === undefined ? 0 : clock.monotonicMs() - this.#takenAtMs;
+    const known = this.#patience.health();
+    if (known.state === "down" || takenMs < slowBatchMs) return known;
+    const detail = `a batch of events has been under way for ${Math.floor(takenMs / 1_000)} s; later events wait for it`;
+    return { state: "down", detail, checkedAtMs: clock.monotonicMs() };
   }
 
   accept(event: IncomingEvent): Promise<AcceptOutcome> {
@@ -143,6 +159,7 @@ export class EventPipeline implements EventSink {
     while (!signal.aborted) {
       const batch = await this.#waiting.take();
       if (batch === undefined) return;
+      this.#takenAtMs = this.#options.clock.monotonicMs();
       try {
         await this.#store(await this.#identify(batch, signal), signal);
       } catch (error) {
@@ -150,6 +167,7 @@ export class EventPipeline implements EventSink {
         for (const { abandon } of batch)
           abandon(new PipelineStoppedError("not stored before the service stopped"));
       }
+      this.#takenAtMs = undefined;
     }
     const left = this.#waiting.takeAll();
     for (const { abandon } of left)

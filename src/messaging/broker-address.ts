@@ -2,6 +2,7 @@
  * The broker's URL, taken apart once: what may be shown, and what is needed to connect.
  */
 import { OperatorError } from "../errors/operator-error.ts";
+import { serviceUrlProblem } from "../model/service-url.ts";
 
 export interface BrokerAddress {
   /** For people: host:port/vhost, never credentials. */
@@ -17,13 +18,19 @@ export interface BrokerAddress {
 
 /** @throws OperatorError when the text is no amqp:// or amqps:// URL; the text itself is not repeated */
 export function brokerAddress(url: string): BrokerAddress {
+  const problem = serviceUrlProblem(url);
   const parsed = URL.parse(url);
   const protocol = parsed?.protocol.slice(0, -1);
-  if (parsed === null || parsed.hostname === "" || (protocol !== "amqp" && protocol !== "amqps")) {
+  if (
+    problem !== undefined ||
+    parsed === null ||
+    parsed.hostname === "" ||
+    (protocol !== "amqp" && protocol !== "amqps")
+  ) {
     throw new OperatorError({
-      code: "BROKER_UNREACHABLE",
+      code: "CONFIG_INVALID",
       attempt: "connect to the message broker",
-      reason: "its URL is not of the form amqp://user:password@host:port/vhost",
+      reason: `its URL ${problem ?? "is not of the form amqp://user@host:port/vhost"}`,
       remedy: "correct message_queue.url",
     });
   }
@@ -39,4 +46,8 @@ export function brokerAddress(url: string): BrokerAddress {
     password: parsed.username === "" ? "guest" : decodeURIComponent(parsed.password),
     vhost,
   };
+}
+
+export function isBrokerUrl(text: string): boolean {
+  return /^amqps?:\/\/./.test(text) && serviceUrlProblem(text) === undefined;
 }

@@ -63,8 +63,9 @@ export interface MessageTransport extends AsyncDisposable {
   /**
    * Resolves once the broker is connected.
    *
+   * @param attempts `one` gives up as soon as the first attempt fails
    * @throws OperatorError BROKER_UNREACHABLE with the last reason after `timeoutMs`
    */
-  connected(timeoutMs: number): Promise<void>;
+  connected(timeoutMs: number, attempts?: "one" | "many"): Promise<void>;
   health(): PartHealth;
 }

@@ -7,6 +7,8 @@ import type { MessageTransport } from "./message-transport.ts";
 
 export interface TransportOptions {
   readonly logger: Logger;
+  /** Where the URL is read again at each connection. */
+  readonly urlFile?: string | undefined;
   readonly clock?: Clock;
   /** Shown in the broker's list of connections. */
   readonly connectionName?: string;

@@ -17,7 +17,8 @@ interface Outage {
 }
 
 export interface OutageLog {
-  failed(reason: string): void;
+  /** @param remedy what an operator can do about it */
+  failed(reason: string, remedy?: string): void;
   recovered(): void;
 }
 
@@ -25,7 +26,7 @@ export interface OutageLog {
 export function outageLog(subject: string, logger: Logger, clock: Clock): OutageLog {
   let outage: Outage | undefined;
   return {
-    failed(reason) {
+    failed(reason, remedy) {
       const nowMs = clock.monotonicMs();
       outage ??= { startedAtMs: nowMs, failures: 0, intervalMs: intervalMsFirst, nextLineAtMs: nowMs };
       outage.failures += 1;
@@ -34,7 +35,10 @@ export function outageLog(subject: string, logger: Logger, clock: Clock): Outage
       outage.intervalMs = Math.min(outage.intervalMs * 2, intervalMsMax);
       const { failures } = outage;
       const forSeconds = Math.round((nowMs - outage.startedAtMs) / 1000);
-      logger.warn({ reason, failures, for_seconds: forSeconds }, `the ${subject} is down; trying again`);
+      logger.warn(
+        { reason, remedy, failures, for_seconds: forSeconds },
+        `the ${subject} is down; trying again`,
+      );
     },
     recovered() {
       if (outage === undefined) return;

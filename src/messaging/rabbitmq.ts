@@ -12,16 +12,19 @@
  * reached the broker; whoever owes it sends it again under the same id.
  */
 import { settlesWithin } from "../concurrency/settles-within.ts";
+import type { Explanation } from "../errors/connection-failure.ts";
 import { OperatorError } from "../errors/operator-error.ts";
+import { rereadText } from "../files/reread-text.ts";
 import { backoffDelayMs } from "../model/backoff.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import { openPublisher } from "./amqp-publisher.ts";
-import { openSession, reasonOf, type AmqpSession } from "./amqp-session.ts";
+import { openSession, type AmqpSession } from "./amqp-session.ts";
 import { keepSubscribed } from "./amqp-subscription.ts";
-import { brokerAddress, type BrokerAddress } from "./broker-address.ts";
+import { brokerAddress, isBrokerUrl, type BrokerAddress } from "./broker-address.ts";
 import { sourceService } from "./envelope.ts";
+import { explainBrokerFailure, silentBroker } from "./explain-failure.ts";
 import type { MessageTransport, OnMessage, OutgoingMessage, Subscription } from "./message-transport.ts";
 import { outageLog, type OutageLog } from "./outage-log.ts";
 import { PublishWindow } from "./publish-window.ts";
@@ -29,6 +32,8 @@ import { PublishWindow } from "./publish-window.ts";
 export interface RabbitmqOptions {
   /** amqp://user:password@host:port/vhost, or amqps:// */
   readonly url: string;
+  /** Where the URL came from, to be read again at each connection; undefined: it does not change. */
+  readonly urlFile?: string | undefined;
   readonly logger: Logger;
   readonly clock?: Clock;
   /** Shown in the broker's list of connections. */
@@ -50,7 +55,7 @@ const stableAfterMs = 5_000;
 type Link =
   | { readonly kind: "starting" }
   | { readonly kind: "up"; readonly session: AmqpSession; readonly sinceMs: number }
-  | { readonly kind: "down"; readonly reason: string };
+  | { readonly kind: "down"; readonly failure: Explanation };
 
 /**
  * Opens the transport. Resolves at once and connects in the background; callers that need the broker
@@ -65,8 +70,9 @@ export async function openRabbitmq(options: RabbitmqOptions): Promise<MessageTra
 class RabbitmqTransport implements MessageTransport {
   readonly kind = "rabbitmq";
   readonly address: string;
-  readonly #options: Required<Omit<RabbitmqOptions, "url">>;
-  readonly #broker: BrokerAddress;
+  readonly #options: Required<Omit<RabbitmqOptions, "url" | "urlFile">>;
+  /** A password may have been rotated since the last connection. */
+  readonly #url: () => string;
   readonly #outage: OutageLog;
   readonly #window: PublishWindow;
   readonly #subscriptions = new Set<AsyncDisposable>();
@@ -75,6 +81,7 @@ class RabbitmqTransport implements MessageTransport {
   readonly #running: Promise<void>;
   #link: Link = { kind: "starting" };
   #up = Promise.withResolvers<AmqpSession>();
+  readonly #firstFailure = Promise.withResolvers<void>();
   #heardAtMs: number;
   #closed: Promise<void> | undefined;
 
@@ -87,7 +94,7 @@ class RabbitmqTransport implements MessageTransport {
       closeLimitMs: 5_000,
       ...options,
     };
-    this.#broker = broker;
+    this.#url = rereadText(options.urlFile, options.url, isBrokerUrl);
     this.address = broker.shown;
     this.#heardAtMs = this.#options.clock.monotonicMs();
     this.#outage = outageLog(
@@ -140,14 +147,12 @@ class RabbitmqTransport implements MessageTransport {
     return disposable;
   }
 
-  async connected(timeoutMs: number): Promise<void> {
-    if (await settlesWithin(this.#up.promise, timeoutMs)) return;
-    throw new OperatorError({
-      code: "BROKER_UNREACHABLE",
-      attempt: `connect to RabbitMQ at ${this.address}`,
-      reason: this.#link.kind === "down" ? this.#link.reason : "it did not answer",
-      remedy: "check that it runs there, and message_queue.url",
-    });
+  async connected(timeoutMs: number, attempts: "one" | "many" = "many"): Promise<void> {
+    const up = this.#up.promise;
+    await settlesWithin(attempts === "one" ? Promise.race([up, this.#firstFailure.promise]) : up, timeoutMs);
+    if (this.#link.kind === "up") return;
+    const failure = this.#link.kind === "down" ? this.#link.failure : silentBroker;
+    throw new OperatorError({ ...failure, attempt: `connect to RabbitMQ at ${this.address}` });
   }
 
   health(): PartHealth {
@@ -157,7 +162,7 @@ class RabbitmqTransport implements MessageTransport {
       case "starting":
         return { state: "starting", detail: `connecting to RabbitMQ at ${this.address}`, checkedAtMs };
       case "down":
-        return { state: "down", detail: `${link.reason}; ${this.#waiting()}`, checkedAtMs };
+        return { state: "down", detail: `${link.failure.reason}; ${this.#waiting()}`, checkedAtMs };
       case "up": {
         const { blockedReason } = link.session;
         const detail =
@@ -178,25 +183,26 @@ class RabbitmqTransport implements MessageTransport {
     const { clock } = this.#options;
     let failures = 0;
     while (!this.#closing.signal.aborted) {
-      const reason = await this.#live();
+      const failure = await this.#live();
       if (this.#closing.signal.aborted) return;
       const link = this.#link;
       if (link.kind === "up" && clock.monotonicMs() - link.sinceMs >= stableAfterMs) failures = 0;
       failures += 1;
-      this.#link = { kind: "down", reason };
-      this.#outage.failed(reason);
+      this.#link = { kind: "down", failure };
+      this.#firstFailure.resolve();
+      this.#outage.failed(failure.reason, failure.remedy);
       await this.#pause(failures);
     }
   }
 
   /** Lives through one session, or fails to open it; resolves with why there is none any more. */
-  async #live(): Promise<string> {
+  async #live(): Promise<Explanation> {
     const { connectTimeoutMs, clock } = this.#options;
     let session: AmqpSession | undefined;
     try {
       session = await openSession({
         ...this.#options,
-        address: this.#broker,
+        address: brokerAddress(this.#url()),
         onHeard: () => (this.#heardAtMs = clock.monotonicMs()),
       });
       let publisher = await within(connectTimeoutMs, openPublisher(session.connection));
@@ -207,9 +213,9 @@ class RabbitmqTransport implements MessageTransport {
         this.#window.lose(refusal);
         if (!session.hasEnded) publisher = await openPublisher(session.connection);
       }
-      return reasonOf(await session.ended);
+      return explainBrokerFailure(await session.ended);
     } catch (error) {
-      return reasonOf(session?.hasEnded ? await session.ended : error);
+      return explainBrokerFailure(session?.hasEnded ? await session.ended : error);
     } finally {
       // Those who wait for a session hold this promise: it is replaced only once it was kept.
       if (this.#link.kind === "up") this.#up = Promise.withResolvers();

@@ -1,5 +1,5 @@
 /**
- * Paths into JSON, as conditions and templates write them: `pull_request.labels[0].name`.
+ * Paths into JSON: `pull_request.labels[0].name`. Conditions and templates write them as payload-path.ts says.
  *
  * A path is a list of names. A name finds an object's own property or an array's element by its index;
  * `items.0.name` and `items[0].name` are the same path. A name that holds a dot, a bracket or a quote
@@ -11,7 +11,13 @@ import { isJsonArray, isJsonObject, type JsonValue } from "./json.ts";
 
 export type FieldPath = readonly string[];
 
-const pathLengthMax = 1_024;
+/** One name of a path, and how it is written: `bare`, `[0]` or `["quoted"]`. */
+export interface Segment {
+  readonly name: string;
+  readonly form: "bare" | "index" | "quoted";
+}
+
+export const pathLengthMax = 1_024;
 const namesMax = 32;
 
 // A bare name stands at the start or after a dot; the other three forms are bracketed.
@@ -19,30 +25,38 @@ const segment =
   /(?:^|(?<!^)\.)(?<bare>[^.[\]]+)|\[(?<index>\d+)\]|\["(?<double>[^"]*)"\]|\['(?<single>[^']*)'\]/y;
 
 export function parseFieldPath(text: string): Decoded<FieldPath> {
+  const segments = parseSegments(text);
+  return segments.kind === "invalid" ? segments : valid(segments.value.map(({ name }) => name));
+}
+
+export function parseSegments(text: string): Decoded<readonly Segment[]> {
   if (text === "") return invalid("is empty");
   if (text.length > pathLengthMax) return invalid(`is longer than ${pathLengthMax} characters`);
 
-  const names: string[] = [];
+  const segments: Segment[] = [];
   segment.lastIndex = 0;
   for (let at = 0; at < text.length; at = segment.lastIndex) {
     const groups = segment.exec(text)?.groups;
-    const name = groups?.["bare"] ?? groups?.["index"] ?? groups?.["double"] ?? groups?.["single"];
-    if (name === undefined)
+    if (groups === undefined)
       return invalid(`"${text}" is not a path: no name can be read at character ${at + 1}`);
-    names.push(name);
-    if (names.length > namesMax) return invalid(`"${text}" goes more than ${namesMax} names deep`);
+    const { bare, index, double, single } = groups;
+    if (bare !== undefined) segments.push({ name: bare, form: "bare" });
+    else if (index !== undefined) segments.push({ name: index, form: "index" });
+    else segments.push({ name: double ?? single ?? "", form: "quoted" });
+    if (segments.length > namesMax) return invalid(`"${text}" goes more than ${namesMax} names deep`);
   }
-  return valid(names);
+  return valid(segments);
 }
 
-/**
- * A condition's field: a path into the payload, with or without the word `payload` before it.
- * `payload` alone is the payload itself; a key of that name is `payload.payload`.
- */
-export function parseConditionField(text: string): Decoded<FieldPath> {
-  const path = parseFieldPath(text);
-  if (path.kind === "invalid" || !/^payload(?:[.[]|$)/.test(text)) return path;
-  return valid(path.value.slice(1));
+/** The path as text, for people to paste; undefined when a name cannot be written. */
+export function writeFieldPath(path: FieldPath): string | undefined {
+  const written = path.map((name, index) => {
+    if (/^(?:0|[1-9]\d*)$/.test(name)) return `[${name}]`;
+    if (/^[\p{L}\p{N}_-]+$/u.test(name)) return index === 0 ? name : `.${name}`;
+    if (!name.includes('"')) return `["${name}"]`;
+    return name.includes("'") ? undefined : `['${name}']`;
+  });
+  return written.includes(undefined) ? undefined : written.join("");
 }
 
 /** The value at the path, or undefined when some name of it is missing. */

@@ -10,6 +10,7 @@ import { invalid, valid, type Decoded } from "./decoded.ts";
 import { ExactNumber, jsonNumber, type JsonNumber } from "./exact-number.ts";
 import type { JsonValue } from "./json.ts";
 import { isAtMostDeep } from "./json-equality.ts";
+import { JsonReader } from "./json-reader.ts";
 
 /**
  * How deep arrays and objects may lie in each other in payloads, checkpoints, configs and YAML files.
@@ -28,7 +29,7 @@ export const numberDigitsMax = 1_000;
  * zeros behind the point, with more digits than a double has, or with a minus before a zero. The first is
  * fast and also finds what looks alike in texts; the second knows where a number may begin.
  */
-const suspicious = /\d[eE]|\d[\d.]{16}|9\d{15}|\.(?:\d*0\b|0{6})|-0/;
+const suspicious = /\d[eE]|\d[\d.]{16}|9\d{15}|\.(?:\d*0\b|0{6})|(?:[:,[\s]|^)-0/;
 const moreSuspicious = /(?:[:,[\s]|^)-?(?:\d[\d.]{16}|9\d{15}|\d[\d.]*[eE]|\d+\.(?:\d*0\b|0{6})|(?<=-)0)/;
 
 /**
@@ -56,10 +57,23 @@ export function decodeJson(text: string): Decoded<JsonValue> {
       return invalid(`it is nested more than ${jsonDepthMax} levels deep`);
     return valid(isSuspicious(text) ? withExactNumbers(value, text, boundedNumber) : value);
   } catch (error) {
-    if (error instanceof SyntaxError) return invalid(`it is not JSON: ${error.message}`);
+    if (error instanceof SyntaxError)
+      return invalid(syntaxProblem(text) ?? `it is not JSON: ${error.message}`);
     if (error instanceof NumberTooLongError) return invalid(error.message);
     throw error;
   }
+}
+
+/** As `decodeJson`, for a text too large to be read in one go. */
+export function jsonReader(text: string): JsonReader {
+  return new JsonReader(text, { depthMax: jsonDepthMax, number: decodeNumber });
+}
+
+/** Where a text is not JSON, and why. The parser names the place of some faults only. */
+function syntaxProblem(text: string): string | undefined {
+  const reader = new JsonReader(text, { depthMax: Number.POSITIVE_INFINITY, number: () => valid(0) });
+  const read = reader.read(Number.POSITIVE_INFINITY);
+  return read?.kind === "invalid" ? read.problem : undefined;
 }
 
 function isSuspicious(text: string): boolean {
@@ -68,6 +82,7 @@ function isSuspicious(text: string): boolean {
 
 /** Whether enough arrays or objects end in the text: cheaper to know than how deep its value is. */
 function mayBeTooDeep(text: string): boolean {
+  if (text.length <= 2 * jsonDepthMax) return false;
   let ends = 0;
   for (const bracket of "]}") {
     for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
@@ -78,18 +93,25 @@ function mayBeTooDeep(text: string): boolean {
   return false;
 }
 
+function decodeNumber(source: string): Decoded<JsonNumber> {
+  const problem = digitsProblem(source);
+  return problem === undefined ? valid(jsonNumber(source)) : invalid(problem);
+}
+
 class NumberTooLongError extends Error {
   override readonly name = "NumberTooLongError";
 }
 
 function boundedNumber(source: string): JsonNumber {
-  if (!isWithinDigits(source)) {
-    const shown = source.length > 40 ? `${source.slice(0, 40)}…` : source;
-    throw new NumberTooLongError(
-      `the number ${shown} has more than ${numberDigitsMax} digits before or behind the point`,
-    );
-  }
+  const problem = digitsProblem(source);
+  if (problem !== undefined) throw new NumberTooLongError(problem);
   return jsonNumber(source);
+}
+
+function digitsProblem(source: string): string | undefined {
+  if (isWithinDigits(source)) return undefined;
+  const shown = source.length > 40 ? `${source.slice(0, 40)}…` : source;
+  return `the number ${shown} has more than ${numberDigitsMax} digits before or behind the point`;
 }
 
 /** Whether a JSON number, written out without an exponent, stays within `numberDigitsMax` on either side of the point. */

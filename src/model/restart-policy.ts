@@ -20,6 +20,8 @@ export type Exit =
   | { readonly kind: "timed-out"; readonly timeoutMs: number }
   /** Killed because a poll run printed more than it may. */
   | { readonly kind: "overflowed"; readonly bytesMax: number }
+  /** Its output counts for nothing, since a poll run may have no more events than that. */
+  | { readonly kind: "too-many-events"; readonly eventsMax: number }
   /** Ended because it closed its output and went on running: it could never say anything again. */
   | { readonly kind: "closed-output" }
   /** There was no process: the reason is a sentence for the operator. */
@@ -78,6 +80,8 @@ export function describeExit(exit: Exit): string {
       return `it ran longer than its time limit of ${exit.timeoutMs / 1_000} s and was killed`;
     case "overflowed":
       return `one run printed more than ${exit.bytesMax} bytes and was killed`;
+    case "too-many-events":
+      return `one run printed more than ${exit.eventsMax} events (sensor.poll_events_max), and none was taken`;
     case "closed-output":
       return "it closed its output but went on running, and was ended";
     case "unstarted":

@@ -25,6 +25,8 @@ export interface DefinitionFile<Name extends SchemaName> {
   readonly fields: FieldsOf[Name];
   /** Whether the file says it, under whichever name; else the field has its default. */
   readonly says: (field: string & keyof FieldsOf[Name]) => boolean;
+  /** Whether nothing is written where the value at that path belongs. */
+  readonly isBlank: (path: Path) => boolean;
   /** A problem with one of its fields, at the line where that field stands. */
   readonly problemAt: (path: Path, reason: string) => PackProblem;
 }
@@ -57,7 +59,7 @@ export function readDefinition<Name extends SchemaName>(name: Name, source: Sour
       })),
     };
   }
-  const { value, lineOf } = parsed.source;
+  const { value, lineOf, isBlank } = parsed.source;
   if (!isJsonObject(value)) {
     return {
       kind: "rejected",
@@ -66,9 +68,10 @@ export function readDefinition<Name extends SchemaName>(name: Name, source: Sour
   }
 
   const { folded, written, clashes } = foldAliases(name, value);
+  const placeOf = ([field, ...rest]: Path): Path =>
+    field === undefined ? [] : [written.get(String(field)) ?? field, ...rest];
   const problemAt = (path: Path, reason: string): PackProblem => {
-    const [field, ...rest] = path;
-    const place = field === undefined ? [] : [written.get(String(field)) ?? field, ...rest];
+    const place = placeOf(path);
     return {
       directory,
       file,
@@ -89,7 +92,12 @@ export function readDefinition<Name extends SchemaName>(name: Name, source: Sour
     return { kind: "rejected", problems: problems.map(tell) };
   return {
     kind: "accepted",
-    definition: { fields: completed, says: (field) => written.has(field), problemAt },
+    definition: {
+      fields: completed,
+      says: (field) => written.has(field),
+      isBlank: (path) => isBlank(placeOf(path)),
+      problemAt,
+    },
     warnings: ignoredKeys(unknown).map((problem) => ({
       ...tell(problem),
       field: null,

@@ -4,14 +4,14 @@
  */
 import assert from "node:assert/strict";
 import type { Path } from "../config/yaml-source.ts";
-import { compileConditions } from "../model/conditions/condition.ts";
-import { PredicateTable } from "../model/conditions/predicate.ts";
+import { reviewConditions } from "../model/conditions/condition.ts";
 import { isJsonObject, type JsonObject } from "../model/json.ts";
 import { parseJson } from "../model/json-text.ts";
 import { decodeRuntimePlan } from "../model/runtime-plan.ts";
 import { unsupported } from "../model/supported-sensors.ts";
-import { compileTemplates } from "../model/templates/template.ts";
+import { templateProblems } from "../model/templates/template.ts";
 import { isVersionRange } from "../model/versions.ts";
+import { blankValues } from "./blank-values.ts";
 import type { DefinitionFile } from "./definition-file.ts";
 import type { Kind } from "./definition-schemas.ts";
 import { entrypointProblem, entrypointWarning } from "./entrypoint.ts";
@@ -182,11 +182,15 @@ function ruleOf(file: DefinitionFile<"rule">, context: PackContext): DefinitionR
     action_ref: actionRef,
   });
 
-  const conditions = compileConditions(row["conditions"] ?? null, new PredicateTable());
-  if (conditions.kind === "invalid") problems.push(file.problemAt(["conditions"], conditions.problem));
+  const conditions = row["conditions"] ?? null;
+  const review = reviewConditions(conditions);
   const params = row["action_params"];
-  const templates = compileTemplates(isJsonObject(params) ? params : {}, "action_params");
-  if (templates.kind === "invalid") problems.push(file.problemAt(["action_params"], templates.problem));
+  const found = [
+    ...review.problems,
+    ...templateProblems(isJsonObject(params) ? params : {}, "action_params"),
+  ];
+  problems.push(...found.map(({ place, reason }) => file.problemAt(place, reason)));
+  if (review.problems.length === 0) problems.push(...blankValues(file, conditions, ["conditions"]));
 
   const references = [
     reference(file, "trigger", triggerRef, ["trigger"]),
@@ -195,6 +199,10 @@ function ruleOf(file: DefinitionFile<"rule">, context: PackContext): DefinitionR
   return {
     definition: { kind: "rule", ref, row, enabled: fields.enabled, references, ifRepeated: repeated(file) },
     problems,
+    warnings: review.doubts.map(({ place, reason }) => ({
+      ...file.problemAt(place, reason),
+      kind: "rule-doubtful",
+    })),
   };
 }
 

@@ -32,8 +32,7 @@ export async function entrypointProblem(
   if (!(await isExecutable(script))) {
     return `is run as it is and so has to be executable: chmod +x ${script}`;
   }
-  const problem = await programProblem(script);
-  return problem === undefined ? undefined : `${problem} (${script})`;
+  return programProblem(script);
 }
 
 /**

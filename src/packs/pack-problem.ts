@@ -18,8 +18,11 @@ export interface PackWarning extends PackProblem {
   readonly kind: WarningKind;
 }
 
-/** In the order of their importance: a sensor that will not work, and keys that nobody here reads. */
-export const warningKinds = ["sensor-fails", "keys-ignored"] as const;
+/**
+ * In the order of their importance: a sensor that will not work, conditions that can be used and are
+ * probably not meant so, and keys that nobody here reads.
+ */
+export const warningKinds = ["sensor-fails", "rule-doubtful", "keys-ignored"] as const;
 
 export type WarningKind = (typeof warningKinds)[number];
 

@@ -7,6 +7,7 @@
  * Then the shell kills the groups it was told of and leaves.
  *
  *   told: agent alive ──read fails──▶ kill groups, kill what carries the marker, exit
+ *              └──"done"──▶ exit (the agent has ended all of them itself)
  *
  * A leader whose start time is another's is left alone. A leader that is gone does not protect its
  * group: the number is given away only when the group is empty as well.
@@ -34,6 +35,7 @@ trap '' HUP INT TERM PIPE
 groups=
 while read -r change; do
   case $change in
+    done) exit 0 ;;
     +*) change=\${change#+}; groups="$groups \${change% *}:\${change#* }" ;;
     -*) kept=
         for group in $groups; do
@@ -122,6 +124,8 @@ class ShellGuard implements ProcessGuard {
     const guard = this.#shell;
     if (guard === undefined) return;
     const exited = once(guard, "exit");
+    // With nothing left to end it does not read all of /proc, which takes seconds where there are many processes.
+    if (this.#watched.size === 0) this.#tell("done");
     guard.stdin?.end();
     if (!(await settlesWithin(exited, exitWaitMs))) guard.kill("SIGKILL");
   }

@@ -4,24 +4,53 @@
  * A descendant can leave its group and session and lose its parent; what it was started with stays
  * readable in /proc/<pid>/environ. One that clears its environment and leaves its session is out of
  * reach, as is one of another user: both are deliberate.
+ *
+ * Looking means to read all of /proc. So everybody who asks while one look is under way shares the next: however many
+ * sensors end at once, the machine's processes are read a few times.
  */
 import { readFile } from "node:fs/promises";
 import { processesWhere } from "./process-table.ts";
 
+interface Look {
+  readonly markers: Set<string>;
+  readonly done: Promise<void>;
+}
+
 const roundsMax = 5;
+
+/** It has not begun, and can take further markers. */
+let nextLook: Look | undefined;
+/** The end of the last one that was asked for; never rejects. */
+let lastLook: Promise<unknown> = Promise.resolve();
 
 /**
  * Kills every process whose environment has the entry, and those they fork meanwhile.
  *
  * @param marker `NAME=value`
  */
-export async function killMarked(marker: string): Promise<void> {
+export function killMarked(marker: string): Promise<void> {
+  nextLook ??= planLook();
+  nextLook.markers.add(marker);
+  return nextLook.done;
+}
+
+function planLook(): Look {
+  const markers = new Set<string>();
+  const done = lastLook.then(() => {
+    nextLook = undefined;
+    return killAll(markers);
+  });
+  lastLook = done.catch(() => {});
+  return { markers, done };
+}
+
+async function killAll(markers: ReadonlySet<string>): Promise<void> {
   const killed = new Set<number>();
   // Killing takes a moment and a process may fork in it: look again until nothing new is found.
   for (let round = 0; round < roundsMax; round += 1) {
     const marked = await processesWhere(async (pid) => {
       const environment = await readFile(`/proc/${pid}/environ`, "latin1");
-      return environment.split("\0").includes(marker);
+      return environment.split("\0").some((entry) => markers.has(entry));
     });
     const found = marked.filter((pid) => !killed.has(pid));
     if (found.length === 0) return;

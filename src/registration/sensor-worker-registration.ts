@@ -110,7 +110,7 @@ export class SensorWorkerRegistration {
   /** Says that this worker is alive and active. Rejects only for bugs. */
   async heartbeat(): Promise<HeartbeatOutcome> {
     try {
-      const refreshed = await rowOf(this.#options.database, refreshWorker, this.#owner());
+      const refreshed = await rowOf(this.#options.database.relaxed, refreshWorker, this.#owner());
       if (refreshed === undefined) return { kind: "superseded" };
       if (this.#lock?.isHeld !== true) await this.#takeLock();
       return { kind: "alive" };

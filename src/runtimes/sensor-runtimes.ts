@@ -74,6 +74,11 @@ export class SensorRuntimes {
   #offer: RuntimeOffer;
   #judged: readonly JudgedRuntime[] = [];
   #announced: RuntimeCapabilities | undefined;
+  /** Steps begun, and the last of them that read the rows to its end. */
+  #steps = 0;
+  #stepRead = 0;
+  /** Refs without an answer that somebody asked for, with the steps begun until then. */
+  readonly #sought = new Map<string, number>();
   #listeners: RuntimeListeners = { makeKnown: async () => {}, onAnswersChanged: () => {} };
 
   constructor(options: SensorRuntimesOptions) {
@@ -106,6 +111,7 @@ export class SensorRuntimes {
 
   /** A runtime row may have changed. */
   wake(): void {
+    this.#sought.clear();
     this.#loop.wake();
   }
 
@@ -126,11 +132,32 @@ export class SensorRuntimes {
     );
   }
 
+  /**
+   * Whether `offered` is the last word on a runtime until something changes. It is not while its row may have
+   * been inserted a moment ago: then a look at the rows that begins from now on has to end first.
+   * `onAnswersChanged` tells when one has.
+   */
+  hasLookedFor(runtimeRef: string): boolean {
+    if (this.#offer.answers.has(runtimeRef)) {
+      this.#sought.delete(runtimeRef);
+      return true;
+    }
+    const soughtAt = this.#sought.get(runtimeRef);
+    if (soughtAt !== undefined) return this.#stepRead > soughtAt;
+    this.#sought.set(runtimeRef, this.#steps);
+    this.#loop.wake();
+    return false;
+  }
+
   async #reconcile(signal: AbortSignal): Promise<void> {
     const { makeKnown, onAnswersChanged } = this.#listeners;
     const { answers } = this.#offer;
+    const stepRead = this.#stepRead;
     await this.#refresh(signal);
-    if (!isDeepStrictEqual(answers, this.#offer.answers)) onAnswersChanged();
+    const isNewlyKnown = [...this.#sought.values()].some(
+      (soughtAt) => soughtAt >= stepRead && soughtAt < this.#stepRead,
+    );
+    if (isNewlyKnown || !isDeepStrictEqual(answers, this.#offer.answers)) onAnswersChanged();
     const before = this.#announced ?? this.#offer.capabilities;
     const after = this.#offer.capabilities;
     if (!isDeepStrictEqual(before, after)) await makeKnown({ before, after });
@@ -139,6 +166,8 @@ export class SensorRuntimes {
 
   async #refresh(signal: AbortSignal): Promise<void> {
     const { database, workerName, cacheTtlMs, selection, machine } = this.#options;
+    this.#steps += 1;
+    const step = this.#steps;
     const definitions = await rowsOf(database, readSensorRuntimes, undefined);
     const kept = new Map(
       (await rowsOf(database, readVerifications, { workerName, ttlSeconds: cacheTtlMs / 1000 })).map(
@@ -156,6 +185,7 @@ export class SensorRuntimes {
     }
     if (signal.aborted) return;
 
+    this.#stepRead = step;
     this.#judged = judged;
     this.#offer = offerRuntimes(selection, judged, machine.detected);
     this.#tell(judged);

@@ -20,16 +20,19 @@ export interface PlacementFacts {
   readonly sensors: readonly PlaceableSensor[];
   /** Those that were held by workers whose leases have run out. */
   readonly lapsed: ReadonlySet<Id>;
-  /** Every live sensor worker. */
+  /** Every live sensor worker, and the one that asks. */
   readonly workers: readonly PlacementWorker[];
+  /** Milliseconds of the database's clock by which leases were judged; undefined when no sensor should run. */
+  readonly databaseMs: number | undefined;
 }
 
-export async function readPlacementFacts(database: Queryable): Promise<PlacementFacts> {
-  const [sensors, workers] = await Promise.all([
-    rowsOf(database, readWantedSensors, undefined),
-    rowsOf(database, readLiveWorkers, undefined),
-  ]);
+/** @param selfId the worker that asks; null: none does */
+export async function readPlacementFacts(database: Queryable, selfId: Id | null): Promise<PlacementFacts> {
+  // One after the other: within a transaction there is one connection.
+  const sensors = await rowsOf(database, readWantedSensors, { selfId });
+  const workers = await rowsOf(database, readLiveWorkers, { selfId });
   return {
+    databaseMs: sensors[0]?.databaseMs,
     sensors: sensors.map(placeableSensor),
     lapsed: new Set(sensors.filter(({ isLapsed }) => isLapsed).map(({ id }) => id)),
     workers: workers.map(placementWorker),
@@ -45,7 +48,7 @@ export async function explainUnplaced(
   database: Queryable,
   supposed?: readonly PlacementWorker[],
 ): Promise<readonly { readonly sensorRef: string; readonly reason: string }[]> {
-  const facts = await readPlacementFacts(database);
+  const facts = await readPlacementFacts(database, null);
   const { unplaced } = place(facts.sensors, supposed ?? facts.workers);
   return facts.sensors.flatMap(({ id, ref }) => {
     const obstacles = unplaced.get(id);

@@ -10,76 +10,77 @@
  *   held     ours, wanted, and this worker can run it: the sensors feature runs it
  *   leaving  ours, but disabled, without rules, or of a runtime no longer offered: the sensor is being
  *            stopped; the assignment is kept until it has, so that nobody starts a second one meanwhile
- *   lost     another instance claimed it after our lease expired: stop at once; its events are refused
- *            by the store anyway, since the generation has moved
+ *   lost     another instance claimed it after our lease expired, or it was deleted: stop at once; its events are
+ *            refused by the store anyway, since the generation has moved
  *
- * One loop does everything: renew, read, claim, publish the held set, release. It runs every
- * `renewalIntervalMs` and sooner on a hint. While the database is away it changes nothing: nobody else
- * can claim either, and should the database be reachable for others only, the generation refuses our
- * writes; so sensors run on and their events wait. When it comes back, every lease in it may have lapsed. A worker
- * that was away itself then leaves lapsed assignments to their holders for the time of a lease: they are as alive as
- * it is, and what waits there would be refused (model/outage.ts). It takes others, that nobody holds, at once.
+ * Two loops, which never wait for each other. Renewal (lease-renewal.ts) keeps the leases alive and learns what was
+ * lost. Placement, here, reads what should run, claims this worker's share, publishes the held set and releases what has
+ * stopped. It may wait for the database as long as that takes: the leases live on. Each runs every
+ * `renewalIntervalMs`, placement sooner on a hint.
  *
- * Invariants: `held` is a subset of what the last successful renewal or claim returned; nothing is
+ * When a sensor is stopped. Only if the rows say that it is not to run here, or that somebody else has it. A lease that has
+ * run out is no reason: as long as nobody has claimed the sensor, renewal makes its lease live again, and the
+ * database, not this worker, knows whether somebody has. So this worker counts itself among the live ones,
+ * whatever its row says of its lease, and goes on while the database does not answer: nobody else can
+ * claim then either, and should the database be reachable for others only, the generation refuses our
+ * writes; sensors run on and their events wait. By its own clock it only judges whether others may have taken over:
+ * health says so from one lease after the last renewal on.
+ *
+ * When a lapsed assignment is claimed. Not while its holder may be as alive as this worker, after an outage for all or a
+ * change of the database's clock (LeaseRenewal.sparesLapsed). What nobody holds is claimed at once.
+ *
+ * Invariants: `held` is a subset of what renewals and claims returned and no renewal has missed since; nothing is
  * released that `isRunning` still reports; a wanted sensor that nobody runs has a reason in `unplaced`.
  */
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
-import type { Database } from "../database/database.ts";
 import { classifyDatabaseError } from "../database/errors.ts";
 import { rowsOf } from "../database/statement.ts";
-import { claimSensors, releaseSensors, renewLeases } from "../database/statements/assignments.ts";
+import { claimSensors, releaseSensors } from "../database/statements/assignments.ts";
 import { backoffDelayMs } from "../model/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/incoming-event.ts";
-import { mayHaveLapsedOthers } from "../model/outage.ts";
 import { incapacity, place } from "../model/placement.ts";
-import type { Logger } from "../telemetry/logger.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import type { Clock } from "../time/clock.ts";
+import { LeaseRenewal, type LeaseRenewalOptions } from "./lease-renewal.ts";
+import { OwnedAssignments } from "./owned-assignments.ts";
 import { readPlacementFacts, type PlacementFacts } from "./placement-facts.ts";
 
-export interface SchedulerOptions {
-  readonly database: Database;
-  readonly workerId: Id;
-  readonly instance: string;
-  readonly leaseSeconds: number;
-  readonly renewalIntervalMs: number;
+export interface SchedulerOptions extends LeaseRenewalOptions {
   /** Whether a sensor's process may still be there or its events still be on their way. */
   readonly isRunning: (sensorId: Id) => boolean;
   /** The held set or a term in it has changed. */
   readonly onHeldChanged: () => void;
-  /** The worker's row belongs to another process: this one must end. */
-  readonly onSuperseded: () => void;
   readonly metrics: Pick<Metrics, "leasesLost">;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly random: () => number;
 }
 
 export class Scheduler {
   readonly #options: SchedulerOptions;
-  readonly #loop: WakeableLoop;
-  /** What is ours in the database, by sensor; held and leaving alike. */
-  #owned: ReadonlyMap<Id, AssignmentTerm> = new Map();
+  readonly #renewal: LeaseRenewal;
+  readonly #placement: WakeableLoop;
+  /** What is ours in the database; held and leaving alike. */
+  readonly #owned = new OwnedAssignments();
   #held: ReadonlyMap<Id, AssignmentTerm> = new Map();
   #unplaced: ReadonlyMap<Id, string> = new Map();
-  #renewedAtMs: number | undefined;
-  /** Whether a step has failed since. */
-  #hasFailed = false;
-  #leavesLapsedUntilMs = -Infinity;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    const { renewalIntervalMs, clock, random, logger } = options;
-    this.#loop = new WakeableLoop({
-      step: () => this.#step(),
+    const { renewalIntervalMs, onSuperseded, clock, random, logger } = options;
+    this.#renewal = new LeaseRenewal(options, this.#owned, {
+      onLost: (sensorIds) => this.#lose(sensorIds),
+      onFound: () => this.wake(),
+      onSuperseded: () => {
+        this.#setHeld(new Map());
+        onSuperseded();
+      },
+    });
+    this.#placement = new WakeableLoop({
+      step: () => this.#place(),
       intervalMs: renewalIntervalMs,
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: renewalIntervalMs }, random()),
       onFailure: (error, failures) => {
-        this.#hasFailed = true;
-        if (failures === 1) logger.warn({ error }, "could not renew or claim assignments; trying again");
+        if (failures === 1) logger.warn({ error }, "could not claim or release assignments; trying again");
       },
       clock,
     });
@@ -92,128 +93,100 @@ export class Scheduler {
 
   /** Whether this worker's leases are alive, as far as it knows. */
   health(): PartHealth {
-    const { clock, leaseSeconds } = this.#options;
-    const renewedAtMs = this.#renewedAtMs;
-    if (renewedAtMs === undefined) {
-      return { state: "starting", detail: "no lease has been renewed yet", checkedAtMs: clock.monotonicMs() };
-    }
-    const isAlive = clock.monotonicMs() - renewedAtMs <= leaseSeconds * 1_000;
-    const detail = isAlive
-      ? `${this.#owned.size} assignments held`
-      : "the leases could not be renewed in time; others may take the sensors over";
-    return { state: isAlive ? "up" : "down", detail, checkedAtMs: renewedAtMs };
+    return this.#renewal.health();
   }
 
   wake(): void {
-    this.#loop.wake();
+    this.#placement.wake();
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await this.#loop.run(signal);
+    await Promise.all([this.#renewal.run(signal), this.#placement.run(signal)]);
   }
 
   /** For the end of the service, after `run` has ended and every sensor has stopped. */
   async releaseAll(): Promise<void> {
-    const sensorIds = [...this.#owned.keys()];
-    this.#owned = new Map();
+    const sensorIds = [...this.#owned.all().keys()];
     this.#setHeld(new Map());
     if (sensorIds.length === 0) return;
     try {
       await this.#release(sensorIds);
     } catch (error) {
       if (classifyDatabaseError(error) === "defect") throw error;
-      this.#options.logger.warn(
-        { error },
-        "could not release the assignments; their leases run out by themselves",
-      );
+      this.#options.logger.warn({ error }, "could not release the assignments; their leases will expire");
     }
   }
 
-  async #step(): Promise<void> {
-    if (!(await this.#renew())) {
-      this.#owned = new Map();
-      this.#setHeld(new Map());
-      this.#options.onSuperseded();
-      return;
+  async #place(): Promise<void> {
+    const { database, workerId, clock } = this.#options;
+    const askedAtMs = clock.monotonicMs();
+    const facts = await readPlacementFacts(database, workerId);
+    const answeredAtMs = clock.monotonicMs();
+    if (facts.databaseMs !== undefined) {
+      this.#renewal.observeClock({ databaseMs: facts.databaseMs, askedAtMs, answeredAtMs });
     }
-    const facts = await readPlacementFacts(this.#options.database);
     await this.#claimOwnShare(facts);
 
-    const heldNow = new Map([...this.#owned].filter(([sensorId]) => this.#canRun(sensorId, facts)));
+    const owned = this.#owned.all();
+    const runnable = this.#runnable(facts);
+    const heldNow = new Map(
+      [...owned]
+        .filter(([sensorId]) => runnable.has(sensorId))
+        .map(([sensorId, generation]) => [sensorId, { generation, instance: this.#options.instance }]),
+    );
     this.#setHeld(heldNow);
-    const leaving = [...this.#owned.keys()].filter(
+    const leaving = [...owned.keys()].filter(
       (sensorId) => !heldNow.has(sensorId) && !this.#options.isRunning(sensorId),
     );
     if (leaving.length > 0) await this.#release(leaving);
   }
 
-  async #renew(): Promise<boolean> {
-    const { database, workerId, instance, leaseSeconds, metrics, logger, clock } = this.#options;
-    const askedAtMs = clock.monotonicMs();
-    const renewed = await rowsOf(database, renewLeases, { workerId, instance, leaseSeconds });
-    if (renewed.length === 0) return false;
-    this.#judgeAbsence();
-    // The lease counts from some moment after the question.
-    this.#renewedAtMs = askedAtMs;
-
-    const owned = new Map<Id, AssignmentTerm>();
-    for (const { sensorId, generation } of renewed) {
-      if (sensorId !== null && generation !== null) owned.set(sensorId, { generation, instance });
-    }
-    const lost = [...this.#owned.keys()].filter((sensorId) => !owned.has(sensorId));
-    if (lost.length > 0) {
-      metrics.leasesLost(lost.length);
-      logger.warn(
-        { sensor_ids: lost },
-        "lost assignments: their leases expired and they were claimed or deleted",
-      );
-    }
-    this.#owned = owned;
-    // A lost sensor is stopped now, not after the reads that follow.
+  #lose(sensorIds: readonly Id[]): void {
+    const { metrics, logger } = this.#options;
+    metrics.leasesLost(sensorIds.length);
+    logger.warn(
+      { sensor_ids: sensorIds },
+      "lost assignments: their leases expired and other workers claimed them, or their sensors were deleted",
+    );
+    // Stopped now, not after the reads of the next step.
+    const owned = this.#owned.all();
     this.#setHeld(new Map([...this.#held].filter(([sensorId]) => owned.has(sensorId))));
-    return true;
-  }
-
-  #judgeAbsence(): void {
-    const { leaseSeconds, renewalIntervalMs, clock } = this.#options;
-    const nowMs = clock.monotonicMs();
-    const absence = {
-      absentMs: nowMs - (this.#renewedAtMs ?? nowMs),
-      hasFailed: this.#hasFailed,
-      leaseMs: leaseSeconds * 1_000,
-      renewalIntervalMs,
-    };
-    this.#hasFailed = false;
-    if (mayHaveLapsedOthers(absence)) this.#leavesLapsedUntilMs = nowMs + absence.leaseMs;
   }
 
   async #claimOwnShare(facts: PlacementFacts): Promise<void> {
-    const { database, workerId, instance, leaseSeconds, clock } = this.#options;
+    const { database, workerId, instance, leaseSeconds } = this.#options;
     const { chosen, unplaced } = place(facts.sensors, facts.workers);
     this.#reportUnplaced(facts, unplaced);
-    const leavesLapsed = clock.monotonicMs() < this.#leavesLapsedUntilMs;
+    const sparesLapsed = this.#renewal.sparesLapsed();
     const sensorIds = [...chosen]
       .filter(([, chosenId]) => chosenId === workerId)
       .map(([sensorId]) => sensorId)
-      .filter((sensorId) => !leavesLapsed || !facts.lapsed.has(sensorId));
+      .filter((sensorId) => !sparesLapsed || !facts.lapsed.has(sensorId));
     if (sensorIds.length === 0) return;
 
-    const claimed = await rowsOf(database, claimSensors, { workerId, instance, leaseSeconds, sensorIds });
-    const owned = new Map(this.#owned);
-    for (const { sensorId, generation } of claimed) owned.set(sensorId, { generation, instance });
-    this.#owned = owned;
+    const claimed = await database.transaction(async (transaction) => {
+      // Its rows it passes over when they are locked; a sensor that is being deleted it would wait for.
+      await transaction.query({ text: "set local lock_timeout = '1s'" });
+      return rowsOf(transaction, claimSensors, { workerId, instance, leaseSeconds, sensorIds });
+    });
+    this.#owned.claimed(claimed);
   }
 
-  #canRun(sensorId: Id, facts: PlacementFacts): boolean {
-    const sensor = facts.sensors.find(({ id }) => id === sensorId);
-    const self = facts.workers.find(({ id }) => id === this.#options.workerId);
-    return sensor !== undefined && self !== undefined && incapacity(sensor, self) === undefined;
+  /** The sensors that should run and that this worker can run. */
+  #runnable({ sensors, workers }: PlacementFacts): ReadonlySet<Id> {
+    const self = workers.find(({ id }) => id === this.#options.workerId);
+    if (self === undefined) return new Set();
+    return new Set(sensors.filter((sensor) => incapacity(sensor, self) === undefined).map(({ id }) => id));
   }
 
   async #release(sensorIds: readonly Id[]): Promise<void> {
     const { database, instance } = this.#options;
-    await rowsOf(database, releaseSensors, { instance, sensorIds });
-    this.#owned = new Map([...this.#owned].filter(([sensorId]) => !sensorIds.includes(sensorId)));
+    this.#owned.startRelease(sensorIds);
+    try {
+      await rowsOf(database, releaseSensors, { instance, sensorIds });
+    } finally {
+      this.#owned.endRelease(sensorIds);
+    }
   }
 
   #setHeld(held: ReadonlyMap<Id, AssignmentTerm>): void {

@@ -14,7 +14,7 @@ import { nearestDouble } from "../model/exact-number.ts";
 import { isAtMostDeep } from "../model/json-equality.ts";
 import { jsonDepthMax } from "../model/json-text.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
-import type { OfferedRuntime } from "../model/offered-runtime.ts";
+import type { RuntimeAnswer } from "../model/runtime-offer.ts";
 
 export interface AssignedSensor {
   readonly definition: SensorDefinition;
@@ -79,10 +79,10 @@ export function decodeAssignedSensor(row: AssignedSensorRow): Decoded<AssignedSe
  * Everything that a running process was started with. While this stays the same, a change of the rows
  * does not concern it: a new label, say, or a rule that was disabled already.
  */
-export function launchFingerprint(sensor: AssignedSensor, runtime: OfferedRuntime | undefined): string {
+export function launchFingerprint(sensor: AssignedSensor, runtime: RuntimeAnswer): string {
   const { definition, rules } = sensor;
   const { label: _label, paramSchema: _schema, enabled: _enabled, triggers, ...rest } = definition;
-  return JSON.stringify([rest, triggers.map((trigger) => trigger.ref), rules, runtime ?? null]);
+  return JSON.stringify([rest, triggers.map((trigger) => trigger.ref), rules, runtime]);
 }
 
 function ruleOf(value: JsonValue): Decoded<SensorRule> {

@@ -32,8 +32,8 @@ const dedupKeyBytesMax = 2_000;
 
 /** @param text the object as it was printed, for people to recognise it */
 export function decodeValue(value: JsonObject, served: ServedTriggers, text: string): Decoded {
-  const isEnvelope = hasOnlyEnvelopeKeys(value);
-  const checkpoint = isEnvelope ? (value["checkpoint"] ?? undefined) : undefined;
+  const hasEnvelope = isEnvelope(value);
+  const checkpoint = hasEnvelope ? (value["checkpoint"] ?? undefined) : undefined;
 
   const triggerRef = value["trigger_ref"] ?? served.main;
   if (typeof triggerRef !== "string") return rejected("trigger_ref is not text", text, checkpoint);
@@ -45,7 +45,7 @@ export function decodeValue(value: JsonObject, served: ServedTriggers, text: str
     return rejected("trigger_instance_id is not text", text, checkpoint);
   }
 
-  if (!isEnvelope) {
+  if (!hasEnvelope) {
     const { trigger_ref: _trigger, trigger_instance_id: _instance, ...payload } = value;
     const event = { triggerRef, payload, triggerInstanceId, dedupKey: null, occurredAt: null, checkpoint };
     return { kind: "event", event, remarks: remarksOnBare(payload) };
@@ -76,7 +76,7 @@ export function decodeValue(value: JsonObject, served: ServedTriggers, text: str
   return { kind: "event", event, remarks: remarksOnEnvelope(event, payload, time) };
 }
 
-function hasOnlyEnvelopeKeys(value: JsonObject): boolean {
+export function isEnvelope(value: JsonObject): boolean {
   for (const key in value) if (!envelopeKeys.has(key)) return false;
   return true;
 }
@@ -131,7 +131,7 @@ function remarksOnEnvelope(
 ): readonly Remark[] {
   const onTime = time === null || occurredAt !== null ? noRemarks : [unusableTime(time)];
   const isEmpty = printed === undefined && (dedupKey !== null || time !== null);
-  const isNested = payload["payload"] !== undefined && hasOnlyEnvelopeKeys(payload);
+  const isNested = payload["payload"] !== undefined && isEnvelope(payload);
   if (!isEmpty && !isNested) return onTime;
   return [...onTime, ...(isEmpty ? emptyPayload : nestedEnvelope)];
 }

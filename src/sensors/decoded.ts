@@ -9,6 +9,8 @@ export interface Rejection {
   readonly reason: string;
   /** The beginning of what was printed. */
   readonly excerpt: string;
+  /** How many lines it stands for. */
+  readonly lines: number;
 }
 
 /** Something the author of a sensor should know about output that was accepted. */
@@ -40,8 +42,8 @@ export interface ServedTriggers {
 
 const excerptLengthMax = 200;
 
-export function rejected(reason: string, text: string, checkpoint?: JsonValue): Decoded {
-  return { kind: "rejected", rejection: { reason, excerpt: excerptOf(text) }, checkpoint };
+export function rejected(reason: string, text: string, checkpoint?: JsonValue, lines = 1): Decoded {
+  return { kind: "rejected", rejection: { reason, excerpt: excerptOf(text), lines }, checkpoint };
 }
 
 export function excerptOf(text: string): string {

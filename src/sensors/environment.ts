@@ -5,12 +5,12 @@
  * secret can reach a sensor by accident; names that carry those are refused even when the
  * configuration passes them through. Later entries win:
  *
- *     allow-list of the agent's → what the executable set aside → the runtime's env_vars → ATTUNE_*
+ *     allow-list of the agent's, or LANG=C.UTF-8 → what the executable set aside → the runtime's env_vars → ATTUNE_*
  */
 import type { SensorDefinition, SensorRule } from "../model/definitions.ts";
 import { isInherited } from "../model/inherited-variables.ts";
 import type { JsonObject, JsonValue } from "../model/json.ts";
-import type { VariableChange } from "./execution-config.ts";
+import type { NamedChange, VariableChange } from "./execution-config.ts";
 
 export type Variables = Readonly<Record<string, string>>;
 
@@ -29,7 +29,7 @@ export interface EnvironmentFacts {
   readonly rules: readonly SensorRule[];
   readonly checkpoint: JsonValue | undefined;
   /** The runtime's, with everything filled in; applied in order. */
-  readonly changes: ReadonlyMap<string, VariableChange>;
+  readonly changes: readonly NamedChange[];
 }
 
 const secretNames = /^(DATABASE_URL|ATTUNE_MQ_URL|ATTUNE_API_TOKEN|ATTUNE__.*)$/;
@@ -40,14 +40,19 @@ export function sensorEnvironment(facts: EnvironmentFacts): Record<string, strin
   return { ...variables, ...ownVariables(facts) };
 }
 
-/** What any program that the agent starts inherits. */
+/**
+ * What any program that the agent starts inherits. Where nothing says which characters are meant, as in most
+ * containers, it is UTF-8: in the locale C some interpreters refuse all others, or read them as something else.
+ */
 export function inheritedVariables(
   agent: AgentEnvironment,
   passthrough: readonly string[],
 ): Record<string, string> {
   const isKept = (name: string): boolean =>
     (isInherited(name) || passthrough.includes(name) || !(name in agent.own)) && !secretNames.test(name);
-  return Object.fromEntries(Object.entries(agent.restored).filter(([name]) => isKept(name)));
+  const kept = Object.fromEntries(Object.entries(agent.restored).filter(([name]) => isKept(name)));
+  const hasLocale = ["LC_ALL", "LC_CTYPE", "LANG"].some((name) => (kept[name] ?? "") !== "");
+  return hasLocale ? kept : { ...kept, LANG: "C.UTF-8" };
 }
 
 function applyChange(present: string | undefined, { operation, value, separator }: VariableChange): string {

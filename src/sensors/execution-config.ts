@@ -2,8 +2,10 @@
  * A runtime's `execution_config`, as far as starting a sensor needs it:
  *
  *     {"environment":  {"interpreter_path": "{env_dir}/bin/python3",
- *                       "create_command": ["python3", "-m", "venv", "{env_dir}"]},
+ *                       "create_command": ["{interpreter}", "-m", "venv", "{env_dir}"],
+ *                       "copy_files": ["constraints.txt"]},
  *      "dependencies": {"manifest_file": "requirements.txt",
+ *                       "bundled_in": "vendor",
  *                       "install_command": ["{interpreter}", "-m", "pip", "install", "-r", "{manifest_path}"]},
  *      "env_vars":     {"NAME": "value",
  *                       "PYTHONPATH": {"operation": "prepend", "value": "{pack_dir}/lib", "separator": ":"}}}
@@ -15,7 +17,11 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts"
 export interface ExecutionConfig {
   readonly interpreterPath: string | null;
   readonly createCommand: readonly string[] | null;
+  /** Of the pack's folder, copied into the environment if they are there. */
+  readonly copyFiles: readonly string[];
   readonly manifestFile: string | null;
+  /** A folder of the pack: if it is there, the pack brings its dependencies along. */
+  readonly bundledIn: string | null;
   readonly installCommand: readonly string[] | null;
   readonly variables: ReadonlyMap<string, VariableChange>;
   /** One clause per part that could not be understood. */
@@ -27,6 +33,9 @@ export interface VariableChange {
   readonly value: string;
   readonly separator: string;
 }
+
+/** The variable's name, and what becomes of it. */
+export type NamedChange = readonly [name: string, change: VariableChange];
 
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
@@ -66,7 +75,9 @@ export function decodeExecutionConfig(config: JsonObject): ExecutionConfig {
   return {
     interpreterPath: text("environment.interpreter_path", environment["interpreter_path"]),
     createCommand: words("environment.create_command", environment["create_command"]),
+    copyFiles: words("environment.copy_files", environment["copy_files"]) ?? [],
     manifestFile: text("dependencies.manifest_file", dependencies["manifest_file"]),
+    bundledIn: text("dependencies.bundled_in", dependencies["bundled_in"]),
     installCommand: words("dependencies.install_command", dependencies["install_command"]),
     variables,
     problems,

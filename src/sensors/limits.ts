@@ -18,6 +18,7 @@ export interface SensorLimits {
   readonly lineBytesMax: number;
   /** What one run of a poll sensor may print. */
   readonly pollOutputBytesMax: number;
+  readonly pollEventsMax: number;
   readonly logBytesMax: number;
   /** Rotated logs kept beside the one written to. */
   readonly logFilesMax: number;
@@ -49,6 +50,7 @@ export function sensorLimits(
     eventsInFlightMax: events.in_flight,
     lineBytesMax: sensor.line_bytes_max,
     pollOutputBytesMax: sensor.poll_bytes_max,
+    pollEventsMax: sensor.poll_events_max,
     logBytesMax: sensor.log_bytes,
     logFilesMax: sensor.log_files,
   };

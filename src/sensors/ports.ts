@@ -2,7 +2,7 @@
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/incoming-event.ts";
 import type { JsonObject } from "../model/json.ts";
-import type { OfferedRuntime } from "../model/offered-runtime.ts";
+import type { RuntimeAnswer } from "../model/runtime-offer.ts";
 
 export interface SensorAssignments {
   /** The sensors this worker is to run, and under which right. A new map whenever it changes. */
@@ -10,7 +10,8 @@ export interface SensorAssignments {
 }
 
 export interface OfferedRuntimes {
-  offered(runtimeRef: string): OfferedRuntime | undefined;
+  /** Pending: its row may have been inserted a moment ago, and has not been looked at; a wake follows. */
+  offered(runtimeRef: string): RuntimeAnswer | { readonly kind: "pending" };
 }
 
 /** Satisfied by telemetry/metrics.ts. */

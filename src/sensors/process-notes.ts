@@ -5,6 +5,7 @@
 import type { ProcessReport } from "../database/statements/sensor-process.ts";
 import type { EventSource } from "../model/incoming-event.ts";
 import type { Redact } from "../model/redaction.ts";
+import { isRhythmKnown, withOutput, type OutputRhythm } from "../model/output-rhythm.ts";
 import { describeExit, type Exit, type Verdict } from "../model/restart-policy.ts";
 import type { Line } from "../processes/lines.ts";
 import type { Child } from "../processes/child.ts";
@@ -42,17 +43,26 @@ export const unstartedReport: ProcessReport = {
   reason: null,
   stderrExcerpt: null,
   startedAt: null,
+  firstOutputAt: null,
+  lastOutputAt: null,
+  outputIntervalSeconds: null,
+  longestSilenceSeconds: null,
   stoppedAt: null,
   nextRestartAt: null,
 };
+
+const rhythmNotedEveryMs = 60_000;
 
 export class ProcessNotes {
   readonly #source: EventSource;
   readonly #instance: string;
   readonly #options: ProcessNotesOptions;
   readonly #stderr = new StderrTail();
+  readonly #warnings = new Set<string>();
   #report = unstartedReport;
   #toldStatus: ProcessReport["status"] | undefined;
+  #rhythm: OutputRhythm | undefined;
+  #rhythmNotedAtMs = -Infinity;
 
   /** @param instance of the worker's process that runs the sensor */
   constructor(source: EventSource, instance: string, options: ProcessNotesOptions) {
@@ -72,9 +82,31 @@ export class ProcessNotes {
 
   noteStarted({ pid, exit }: Child): void {
     const startedAt = new Date(this.#options.clock.nowMs());
-    const fresh = { reason: null, exitCode: null, signal: null, stoppedAt: null };
+    const fresh = { reason: null, exitCode: null, signal: null, stoppedAt: null, firstOutputAt: null };
     this.#note({ ...fresh, status: "running", pid, startedAt });
     void this.#noteExit(exit);
+  }
+
+  /** It has printed a line. Called with each; the first is reported at once, and then one a minute. */
+  noteOutput(): void {
+    const { clock } = this.#options;
+    const monotonicMs = clock.monotonicMs();
+    this.#rhythm = withOutput(this.#rhythm, monotonicMs);
+    const isFirst = this.#report.firstOutputAt === null;
+    if (!isFirst && monotonicMs - this.#rhythmNotedAtMs < rhythmNotedEveryMs) return;
+    this.#note(isFirst ? { firstOutputAt: new Date(clock.nowMs()) } : {});
+  }
+
+  /** Seconds since it last printed; undefined while it is not running or has not printed yet. */
+  outputAgeSeconds(): number | undefined {
+    if (this.#rhythm === undefined || this.status !== "running") return undefined;
+    return (this.#options.clock.monotonicMs() - this.#rhythm.lastAtMs) / 1_000;
+  }
+
+  /** Since when it has been running without printing a line. */
+  get silentSince(): Date | null {
+    const { status, startedAt, firstOutputAt } = this.#report;
+    return status === "running" && firstOutputAt === null ? startedAt : null;
   }
 
   noteStderr(lines: readonly Line[]): void {
@@ -83,7 +115,10 @@ export class ProcessNotes {
     this.#stderr.push(texts);
   }
 
+  /** Once each: a poll sensor would meet it at every run. */
   noteWarning(warning: string): void {
+    if (this.#warnings.has(warning)) return;
+    this.#warnings.add(warning);
     this.#options.log.write([warning]);
     this.#options.logger.warn({}, warning);
   }
@@ -132,8 +167,24 @@ export class ProcessNotes {
     });
   }
 
+  #rhythmReport(): Pick<ProcessReport, "lastOutputAt" | "outputIntervalSeconds" | "longestSilenceSeconds"> {
+    const { clock } = this.#options;
+    const rhythm = this.#rhythm;
+    if (rhythm === undefined) {
+      return { lastOutputAt: null, outputIntervalSeconds: null, longestSilenceSeconds: null };
+    }
+    const monotonicMs = clock.monotonicMs();
+    this.#rhythmNotedAtMs = monotonicMs;
+    const isKnown = isRhythmKnown(rhythm);
+    return {
+      lastOutputAt: new Date(clock.nowMs() - (monotonicMs - rhythm.lastAtMs)),
+      outputIntervalSeconds: isKnown ? rhythm.usualMs / 1_000 : null,
+      longestSilenceSeconds: isKnown ? rhythm.longestMs / 1_000 : null,
+    };
+  }
+
   #note(change: Partial<ProcessReport>): void {
-    this.#report = { ...this.#report, ...change };
+    this.#report = { ...this.#report, ...change, ...this.#rhythmReport() };
     this.#options.recorder.record(this.#source.sensorId, this.#instance, this.#report);
     const { status, reason } = this.#report;
     if (status === this.#toldStatus) return;

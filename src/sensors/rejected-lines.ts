@@ -35,9 +35,8 @@ export class RejectedLines {
     this.#options = options;
   }
 
-  /** @param count of lines, where more than one shares the reason */
-  note(rejection: Rejection, count = 1): void {
-    this.#count += count;
+  note(rejection: Rejection): void {
+    this.#count += rejection.lines;
     if (this.#first.length < loggedMax) this.#first.push(rejection);
   }
 
@@ -58,7 +57,8 @@ export class RejectedLines {
 
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#warnedAtMs < warningIntervalMs) return;
-    logger.warn({ lines: this.#unwarned, ...example }, "a sensor's output is no event and was rejected");
+    const { reason, excerpt } = example;
+    logger.warn({ lines: this.#unwarned, reason, excerpt }, "a sensor's output is no event and was rejected");
     this.#unwarned = 0;
     this.#warnedAtMs = nowMs;
   }

@@ -9,13 +9,16 @@ import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { OfferedRuntime } from "../model/offered-runtime.ts";
-import { fillIn, type ExecutionConfig, type VariableChange } from "./execution-config.ts";
+import { lockOf } from "./environment-lock.ts";
+import { fillIn, type ExecutionConfig, type NamedChange, type VariableChange } from "./execution-config.ts";
+import { importOption } from "./module-lookup.ts";
 
 export interface RuntimeEnvironment {
   readonly interpreter: string | null;
   /** The folder, if there is one. */
   readonly folder: string | null;
-  readonly changes: ReadonlyMap<string, VariableChange>;
+  /** Of variables, in the order in which they are applied. */
+  readonly changes: readonly NamedChange[];
   /** Sentences for the operator. */
   readonly warnings: readonly string[];
 }
@@ -33,7 +36,7 @@ export async function findRuntimeEnvironment(
 ): Promise<RuntimeEnvironment> {
   const { packDir, runtime, config } = question;
   const warnings = config.problems.map((problem) => `${runtime.ref}: ${problem}`);
-  const folder = await firstFolder(environmentFolders(question));
+  const folder = await firstFolder(environmentFolders(question), null);
   let interpreter = runtime.interpreter;
   let isOwn = true;
 
@@ -53,18 +56,29 @@ export async function findRuntimeEnvironment(
   }
 
   const words = { pack_dir: packDir, env_dir: folder ?? "", interpreter: interpreter ?? "" };
-  const changes = new Map<string, VariableChange>(
-    folder === undefined ? [] : folderChanges(folder, runtime.name, isOwn ? null : interpreter),
-  );
-  for (const [name, change] of config.variables) {
-    changes.set(name, { ...change, value: fillIn(change.value, words) });
-  }
+  const changes: NamedChange[] = [
+    ...(folder === undefined ? [] : folderChanges(folder, runtime, isOwn ? null : interpreter)),
+    ...[...config.variables].map(([name, change]): NamedChange => [
+      name,
+      { ...change, value: fillIn(change.value, words) },
+    ]),
+  ];
   return { interpreter, folder: folder ?? null, changes, warnings };
 }
 
-/** Exists while the environment is being made. */
-export function lockOf(folder: string): string {
-  return `${folder}.lock`;
+/**
+ * The folder that counts, if what is in it works here.
+ *
+ * @param lockedByUs a folder whose lock is the caller's own; any other lock means that it is being made
+ */
+export async function usableFolder(
+  question: RuntimeEnvironmentQuestion,
+  lockedByUs: string | null,
+): Promise<string | undefined> {
+  const folder = await firstFolder(environmentFolders(question), lockedByUs);
+  if (folder === undefined) return undefined;
+  const candidates = interpreterCandidates(folder, question);
+  return candidates.length === 0 || (await firstExecutable(candidates)) !== undefined ? folder : undefined;
 }
 
 /** With the version first: the most particular one that is there counts. */
@@ -91,13 +105,19 @@ function interpreterCandidates(
 
 function folderChanges(
   folder: string,
-  runtimeName: string,
+  { name, version }: OfferedRuntime,
   interpreter: string | null,
-): [string, VariableChange][] {
-  const changes: [string, VariableChange][] = [];
-  if (runtimeName === "node") changes.push(["NODE_PATH", prepend(join(folder, "node_modules"))]);
+): NamedChange[] {
+  const changes: NamedChange[] = [];
+  if (name === "node") {
+    changes.push(["NODE_PATH", prepend(join(folder, "node_modules"))]);
+    const option = importOption(folder, version);
+    if (option !== undefined) {
+      changes.push(["NODE_OPTIONS", { operation: "append", value: option, separator: " " }]);
+    }
+  }
   // What activating a virtual environment does.
-  if (interpreter !== null && runtimeName === "python") {
+  if (interpreter !== null && name === "python") {
     changes.push(["VIRTUAL_ENV", { operation: "set", value: folder, separator: ":" }]);
   }
   if (interpreter !== null) changes.push(["PATH", prepend(dirname(interpreter))]);
@@ -108,10 +128,10 @@ function prepend(value: string): VariableChange {
   return { operation: "prepend", value, separator: ":" };
 }
 
-async function firstFolder(paths: readonly string[]): Promise<string | undefined> {
+async function firstFolder(paths: readonly string[], lockedByUs: string | null): Promise<string | undefined> {
   for (const path of paths) {
     const isLocked = await stat(lockOf(path)).then(
-      () => true,
+      () => path !== lockedByUs,
       () => false,
     );
     const isFolder = await stat(path).then(

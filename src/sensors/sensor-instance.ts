@@ -25,9 +25,9 @@ import { setMaxListeners } from "node:events";
 import type { Database } from "../database/database.ts";
 import type { ProcessReport } from "../database/statements/sensor-process.ts";
 import type { AssignmentTerm, EventSink, EventSource } from "../model/incoming-event.ts";
-import type { OfferedRuntime } from "../model/offered-runtime.ts";
 import type { Redact } from "../model/redaction.ts";
 import { judgeExit, type EndedRun } from "../model/restart-policy.ts";
+import type { RuntimeAnswer } from "../model/runtime-offer.ts";
 import { killMarked } from "../processes/marked-processes.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
@@ -41,6 +41,7 @@ import type { ProcessRecorder } from "./process-recorder.ts";
 import type { Protocol, RunContext } from "./protocols/protocol.ts";
 import { protocolOf } from "./protocols/protocol-of.ts";
 import { launchSensor, type Launch, type LauncherOptions } from "./sensor-launcher.ts";
+import type { StartPacer } from "./start-pacer.ts";
 import { SensorLog } from "./sensor-log.ts";
 import { SensorOutput } from "./sensor-output.ts";
 
@@ -53,6 +54,7 @@ export interface InstanceOptions extends Omit<LauncherOptions, "graceMs"> {
   readonly limits: SensorLimits;
   readonly metrics: SensorMetrics;
   readonly recorder: ProcessRecorder;
+  readonly starts: StartPacer;
   readonly redact: Redact;
   readonly alert: (alert: SensorAlert) => void;
   readonly onStatus: StatusListener;
@@ -62,8 +64,10 @@ export interface InstanceOptions extends Omit<LauncherOptions, "graceMs"> {
 
 export interface Assignment {
   readonly sensor: AssignedSensor;
-  readonly runtime: OfferedRuntime | undefined;
+  readonly runtime: RuntimeAnswer;
   readonly term: AssignmentTerm;
+  /** See model/poll-schedule.ts. */
+  readonly pollPhase: number;
 }
 
 export class SensorInstance {
@@ -98,7 +102,7 @@ export class SensorInstance {
       sensorConfig: definition.config,
       term: assignment.term,
     };
-    this.#protocol = protocolOf(definition, limits, clock.monotonicMs());
+    this.#protocol = protocolOf(definition, limits, clock.monotonicMs(), assignment.pollPhase);
     const log = new SensorLog({
       logsDir: directories.logsDir,
       sensorRef: definition.ref,
@@ -121,8 +125,22 @@ export class SensorInstance {
     setMaxListeners(0, this.#stopping.signal, this.#abandoned.signal);
   }
 
+  get ref(): string {
+    return this.#source.sensorRef;
+  }
+
   get status(): ProcessReport["status"] {
     return this.#notes.status;
+  }
+
+  /** Since when a stream sensor has been running without printing a line. */
+  get silentSince(): Date | null {
+    return this.#assignment.sensor.definition.protocol === "stream" ? this.#notes.silentSince : null;
+  }
+
+  /** As ProcessNotes says; for a poll sensor always undefined. */
+  outputAgeSeconds(): number | undefined {
+    return this.#notes.outputAgeSeconds();
   }
 
   /** Tries a sensor in backoff or failed at once and forgives it everything; no effect otherwise. */
@@ -197,6 +215,7 @@ export class SensorInstance {
       abandoned: this.#abandoned.signal,
       launch: () => this.#launch(),
       output: this.#output,
+      noteOutput: () => this.#notes.noteOutput(),
       log: (lines) => this.#log.write(lines),
       logStderr: (lines) => this.#notes.noteStderr(lines),
     };
@@ -208,6 +227,7 @@ export class SensorInstance {
     const { signal } = this.#stopping;
     await this.#output.settled();
     const checkpoint = await this.#checkpoint.newest(signal);
+    await this.#options.starts.turn(signal);
     if (signal.aborted) return { kind: "unstarted", reason: "it was stopped first" };
 
     const launch = await launchSensor(
@@ -219,6 +239,7 @@ export class SensorInstance {
         // A poll sensor's descendants are looked for when it stops: doing so at each run would cost too much.
         isMarkerSought: sensor.definition.protocol !== "poll",
         onWarning: (warning) => this.#notes.noteWarning(warning),
+        log: (lines) => this.#log.write(lines),
         signal,
       },
       { ...this.#options, graceMs: limits.graceMs },

@@ -3,8 +3,8 @@
  * then starts it. Whatever is missing is a reason for the operator, not an exception.
  */
 import { isAbsolute, join } from "node:path";
-import type { OfferedRuntime } from "../model/offered-runtime.ts";
 import type { JsonValue } from "../model/json.ts";
+import type { RuntimeAnswer } from "../model/runtime-offer.ts";
 import { startChild, type Child } from "../processes/child.ts";
 import type { ProcessGuard } from "../processes/guard.ts";
 import { explainSpawnFailure } from "../processes/spawn-failure.ts";
@@ -12,7 +12,7 @@ import type { AssignedSensor } from "./assigned-sensor.ts";
 import { sensorEnvironment, type AgentEnvironment } from "./environment.ts";
 import { decodeExecutionConfig } from "./execution-config.ts";
 import { fitEnvironment } from "./oversized-variables.ts";
-import { createEnvironment } from "./environment-creation.ts";
+import type { EnvironmentMaker } from "./environment-creation.ts";
 import { findRuntimeEnvironment } from "./runtime-environment.ts";
 import { findScript } from "./script-path.ts";
 
@@ -26,6 +26,7 @@ export interface SensorDirectories {
 
 export interface LauncherOptions {
   readonly directories: SensorDirectories;
+  readonly environments: EnvironmentMaker;
   readonly environment: AgentEnvironment;
   readonly passthrough: readonly string[];
   readonly logLevel: string;
@@ -35,13 +36,15 @@ export interface LauncherOptions {
 
 export interface LaunchRequest {
   readonly sensor: AssignedSensor;
-  readonly runtime: OfferedRuntime | undefined;
+  readonly runtime: RuntimeAnswer;
   readonly checkpoint: JsonValue | undefined;
   /** `NAME=value` of an environment entry by which descendants are found. */
   readonly marker: string;
   /** Whether each end of the process also looks for descendants that left its group. */
   readonly isMarkerSought: boolean;
   readonly onWarning: (warning: string) => void;
+  /** Writes to the sensor's own log. */
+  readonly log: (lines: readonly string[]) => void;
   readonly signal: AbortSignal;
 }
 
@@ -50,21 +53,23 @@ export type Launch =
   | { readonly kind: "unstarted"; readonly reason: string };
 
 export async function launchSensor(request: LaunchRequest, options: LauncherOptions): Promise<Launch> {
-  const { sensor, runtime, checkpoint, marker, isMarkerSought, onWarning, signal } = request;
-  const { directories, environment, passthrough, logLevel, guard, graceMs } = options;
+  const { sensor, runtime: answer, checkpoint, marker, isMarkerSought, onWarning, log, signal } = request;
+  const { directories, environments, environment, passthrough, logLevel, guard, graceMs } = options;
   const { definition, rules } = sensor;
-  if (runtime === undefined) {
-    return unstarted(`this worker does not offer the runtime ${definition.runtimeRef}`);
+  if (answer.kind === "unavailable") {
+    return unstarted(`this worker does not offer the runtime ${definition.runtimeRef}: ${answer.reason}`);
   }
 
+  const { runtime } = answer;
   const isNative = runtime.interpreter === null;
   const script = await findScript({ ...directories, ...definition, isNative });
   if (script.kind === "refused") return unstarted(script.reason);
 
   const config = decodeExecutionConfig(runtime.executionConfig);
   const question = { ...directories, packRef: definition.packRef, packDir: script.packDir, runtime, config };
-  const created = await createEnvironment({ ...question, environment, signal });
-  for (const warning of created) onWarning(warning);
+  const warnings = await environments.prepare({ ...question, environment, passthrough, log, signal });
+  if (signal.aborted) return unstarted("it was stopped first");
+  for (const warning of warnings) onWarning(warning);
   const found = await findRuntimeEnvironment(question);
   for (const warning of found.warnings) onWarning(warning);
 

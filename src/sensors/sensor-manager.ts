@@ -7,7 +7,8 @@
  *               of a protocol this version supports
  *   runs:       has an instance (sensor-instance.ts), which looks after its process by itself
  *
- * - should, does not            → a new instance
+ * - should, does not            → a new instance; but none while its runtime's row has not been verified,
+ *                                 since it would fail for that alone
  * - runs, should not            → told to stop; its entry stays until it has
  * - both, but started otherwise → told to stop; a later step finds it missing and starts it anew
  * - both, and its row was written since → if it is in backoff or failed, it is tried at once
@@ -23,15 +24,21 @@ import type { ProcessReport } from "../database/statements/sensor-process.ts";
 import { backoffDelayMs } from "../model/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/incoming-event.ts";
-import type { OfferedRuntime } from "../model/offered-runtime.ts";
+import type { RuntimeAnswer } from "../model/runtime-offer.ts";
+import { phaseOf } from "../model/poll-schedule.ts";
 import { unsupported } from "../model/supported-sensors.ts";
 import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
+import { EnvironmentMaker } from "./environment-creation.ts";
 import type { OfferedRuntimes, SensorAssignments } from "./ports.ts";
 import { unstartedReport } from "./process-notes.ts";
 import { ProcessRecorder } from "./process-recorder.ts";
+import { StartPacer } from "./start-pacer.ts";
 import { SensorInstance, type InstanceOptions } from "./sensor-instance.ts";
 
-export interface SensorManagerOptions extends Omit<InstanceOptions, "recorder" | "onFenced"> {
+export interface SensorManagerOptions extends Omit<
+  InstanceOptions,
+  "recorder" | "environments" | "starts" | "onFenced"
+> {
   readonly assignments: SensorAssignments;
   readonly runtimes: OfferedRuntimes;
   /** How often desired and actual are compared without a hint. */
@@ -50,7 +57,9 @@ interface Entry {
 }
 
 type Placement =
-  | { readonly kind: "wanted"; readonly sensor: AssignedSensor; readonly runtime: OfferedRuntime | undefined }
+  | { readonly kind: "wanted"; readonly sensor: AssignedSensor; readonly runtime: RuntimeAnswer }
+  /** Whether it can be run is not known yet; a wake follows. */
+  | { readonly kind: "pending"; readonly ref: string; readonly reason: string }
   /** It rests, as its rows say. */
   | { readonly kind: "unwanted"; readonly ref: string; readonly reason: string }
   /** Its rows ask for it, but it cannot be run as they are. */
@@ -58,21 +67,31 @@ type Placement =
 
 const retry = { delayMsFirst: 250, delayMsMax: 10_000 };
 const finalWaitMs = 2_000;
+/** More than a hundred a second keep the event loop busy with nothing else. */
+const startPace = { burst: 10, intervalMs: 10 };
 
 export class SensorManager {
   readonly #options: SensorManagerOptions;
   readonly #recorder: ProcessRecorder;
+  readonly #environments: EnvironmentMaker;
+  readonly #pacer: StartPacer;
   readonly #loop: WakeableLoop;
   readonly #entries = new Map<Id, Entry>();
   /** Why sensors of ours are not run, as last reported. */
-  readonly #resting = new Map<Id, { readonly kind: "unwanted" | "unable"; readonly reason: string }>();
+  readonly #resting = new Map<
+    Id,
+    { readonly kind: "unwanted" | "pending" | "unable"; readonly reason: string }
+  >();
   readonly #stopping = new AbortController();
   #running: Promise<unknown> | undefined;
   #starts = 0;
+  #pollStarts = 0;
 
   constructor(options: SensorManagerOptions) {
     this.#options = options;
+    this.#pacer = new StartPacer(options.clock, startPace);
     this.#recorder = new ProcessRecorder(options);
+    this.#environments = new EnvironmentMaker(options.clock);
     this.#loop = new WakeableLoop({
       clock: options.clock,
       intervalMs: options.intervalMs,
@@ -121,14 +140,18 @@ export class SensorManager {
   }
 
   /** Starts a sensor that has no instance here; its failures are its own to deal with. */
-  startSensor(sensor: AssignedSensor, runtime: OfferedRuntime | undefined, term: AssignmentTerm): void {
+  startSensor(sensor: AssignedSensor, runtime: RuntimeAnswer, term: AssignmentTerm): void {
     const { id } = sensor.definition;
     if (this.#entries.has(id) || this.#stopping.signal.aborted) return;
     this.#starts += 1;
     const marker = `${this.#options.guard.markerPrefix}${this.#starts}`;
-    const instance = new SensorInstance({ sensor, runtime, term }, marker, {
+    const isPoll = sensor.definition.protocol === "poll";
+    const pollPhase = isPoll ? phaseOf(this.#pollStarts++) : 0;
+    const instance = new SensorInstance({ sensor, runtime, term, pollPhase }, marker, {
       ...this.#options,
+      starts: this.#pacer,
       recorder: this.#recorder,
+      environments: this.#environments,
       onFenced: () => this.wake(),
     });
     this.#resting.delete(id);
@@ -163,6 +186,28 @@ export class SensorManager {
     return this.countByState().failed;
   }
 
+  /** Stream sensors that run and have printed no line, with the seconds since their start. */
+  silentSeconds(): ReadonlyMap<string, number> {
+    const nowMs = this.#options.clock.nowMs();
+    return new Map(
+      [...this.#entries.values()].flatMap(({ instance }): [string, number][] =>
+        instance.silentSince === null
+          ? []
+          : [[instance.ref, (nowMs - instance.silentSince.getTime()) / 1_000]],
+      ),
+    );
+  }
+
+  /** How long ago the stream sensors that run last printed; without those that have not printed yet. */
+  outputAgeSeconds(): ReadonlyMap<string, number> {
+    const ages = new Map<string, number>();
+    for (const { instance } of this.#entries.values()) {
+      const age = instance.outputAgeSeconds();
+      if (age !== undefined) ages.set(instance.ref, age);
+    }
+    return ages;
+  }
+
   countByState(): Record<ProcessReport["status"], number> {
     const counts = { starting: 0, running: 0, backoff: 0, failed: 0, stopped: 0 };
     for (const { instance } of this.#entries.values()) counts[instance.status] += 1;
@@ -186,6 +231,8 @@ export class SensorManager {
 
   #settle(id: Id, term: AssignmentTerm, placement: Placement): void {
     const entry = this.#entries.get(id);
+    // What runs is not stopped for what may be the case.
+    if (placement.kind === "pending" && entry !== undefined) return;
     if (placement.kind !== "wanted") {
       // Reported when its instance has ended, by the next step.
       if (entry === undefined) this.#reportRest(id, term, placement);
@@ -215,9 +262,12 @@ export class SensorManager {
       return { kind: "unwanted", ref, reason: "no enabled rule wants its events" };
     }
     const runtime = this.#options.runtimes.offered(runtimeRef);
-    const runtimeName = runtimeRef === "core.sensor.builtin" ? "builtin" : (runtime?.name ?? null);
-    const reason = unsupported(protocol, runtimeName);
+    const runtimeName = runtime.kind === "offered" ? runtime.runtime.name : null;
+    const reason = unsupported(protocol, runtimeRef === "core.sensor.builtin" ? "builtin" : runtimeName);
     if (reason !== undefined) return { kind: "unable", ref, reason };
+    if (runtime.kind === "pending") {
+      return { kind: "pending", ref, reason: `its runtime ${runtimeRef} is not verified yet` };
+    }
     return { kind: "wanted", sensor, runtime };
   }
 

@@ -127,7 +127,7 @@ export class SensorOutput {
         if (checkpoint !== undefined) this.#options.onCheckpoint(checkpoint);
         break;
       case "refused":
-        this.#rejected.note({ reason: outcome.reason, excerpt: excerptOf(text) });
+        this.#rejected.note({ reason: outcome.reason, excerpt: excerptOf(text), lines: 1 });
         // A batch settles its events one by one; together they are one matter.
         this.#flushing ??= setImmediate(() => this.flush());
         break;

@@ -25,10 +25,13 @@ export async function openObservation(
     database: database.health(),
     broker: transport.health(),
     leases: scheduler.health(),
+    events: pipeline.health(),
   });
   metrics.observe({
     parts,
     sensorsByState: () => sensors.countByState(),
+    sensorsSilentSeconds: () => sensors.silentSeconds(),
+    sensorsOutputAgeSeconds: () => sensors.outputAgeSeconds(),
     eventsInFlight: () => pipeline.waitingCount + publisher.inFlightCount,
     leasesHeld: () => scheduler.held().size,
     rules: () => rules.current().counts,

@@ -52,6 +52,7 @@ async function openMigratedDatabase({ options, lifetime }: ServiceContext): Prom
   const database = await lifetime.use(
     await openDatabase({
       url: config.database.url,
+      urlFile: config.database.url_file,
       dataDirectory: config.data_dir,
       schema: config.database.schema,
       connectionsMax: config.database.max_connections,

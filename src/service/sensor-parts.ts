@@ -1,11 +1,9 @@
 /** Who runs which sensor, and running those that are this worker's. */
 import { tmpdir } from "node:os";
 import { settlesWithin } from "../concurrency/settles-within.ts";
-import type { OfferedRuntime } from "../model/offered-runtime.ts";
 import { createRedactor } from "../model/redaction.ts";
 import { startGuard } from "../processes/guard.ts";
 import { superseded } from "../registration/sensor-worker-registration.ts";
-import type { SensorRuntimes } from "../runtimes/sensor-runtimes.ts";
 import { Scheduler } from "../scheduling/scheduler.ts";
 import { sensorLimits } from "../sensors/limits.ts";
 import { SensorManager } from "../sensors/sensor-manager.ts";
@@ -44,7 +42,10 @@ export async function openSensors(
   const sensors = new SensorManager({
     ...surroundings,
     assignments: scheduler,
-    runtimes: { offered: (runtimeRef) => offeredRuntime(worker.runtimes, runtimeRef) },
+    runtimes: {
+      offered: (runtimeRef) =>
+        worker.runtimes.hasLookedFor(runtimeRef) ? worker.runtimes.offered(runtimeRef) : { kind: "pending" },
+    },
     sink: pipeline,
     guard,
     environment,
@@ -90,9 +91,4 @@ export async function openSensors(
 async function withdrawRoom({ registration }: RegisteredWorker): Promise<void> {
   registration.addCapability("max_concurrent_sensors", 0);
   await registration.updateCapabilities();
-}
-
-function offeredRuntime(runtimes: SensorRuntimes, runtimeRef: string): OfferedRuntime | undefined {
-  const answer = runtimes.offered(runtimeRef);
-  return answer.kind === "offered" ? answer.runtime : undefined;
 }

@@ -75,7 +75,12 @@ async function openSurroundings(
   const { config, logger, agentVersion } = options;
   const connectionName = config.sensor.worker_name;
   const messageQueue = await lifetime.use(
-    await MessageQueue.connect(config.message_queue.url, { logger, clock, connectionName }),
+    await MessageQueue.connect(config.message_queue.url, {
+      urlFile: config.message_queue.url_file,
+      logger,
+      clock,
+      connectionName,
+    }),
   );
   const { transport } = messageQueue;
   logger.info(

@@ -11,6 +11,10 @@ export type SensorState = "starting" | "running" | "backoff" | "failed" | "stopp
 export interface GaugeSources {
   readonly parts: () => Readonly<Record<string, PartHealth>>;
   readonly sensorsByState: () => Readonly<Record<SensorState, number>>;
+  /** By sensor_ref. */
+  readonly sensorsSilentSeconds: () => ReadonlyMap<string, number>;
+  /** By sensor_ref. */
+  readonly sensorsOutputAgeSeconds: () => ReadonlyMap<string, number>;
   readonly eventsInFlight: () => number;
   readonly leasesHeld: () => number;
   readonly rules: () => { readonly valid: number; readonly invalid: number };
@@ -35,6 +39,9 @@ export interface FleetFacts {
   readonly outboxAgeSeconds: number;
 }
 
+/** The doctor reads it at a running agent. */
+export const sensorSilentName = "sensor_silent_seconds";
+
 const factsFreshMs = 5_000;
 const factsWaitMs = 2_000;
 
@@ -53,6 +60,18 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     "state",
   );
   gauge("sensor_capacity", "Most sensors this worker runs", () => sources.sensorCapacity);
+  gauge(
+    sensorSilentName,
+    "Time since the start of a stream sensor that has printed no line yet",
+    sources.sensorsSilentSeconds,
+    "sensor_ref",
+  );
+  gauge(
+    "sensor_output_age_seconds",
+    "Time since a stream sensor that runs last printed",
+    sources.sensorsOutputAgeSeconds,
+    "sensor_ref",
+  );
   gauge("events_in_flight", "Events accepted whose messages are not yet confirmed", sources.eventsInFlight);
   gauge("leases_held", "Assignments this worker holds", sources.leasesHeld);
   gauge("rules_loaded", "Enabled rules that are matched", () => sources.rules().valid);

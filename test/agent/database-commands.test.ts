@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { expect, onTestFinished, test } from "vitest";
@@ -15,7 +15,9 @@ test("migrate applies what is missing and says what, then that nothing is", asyn
   expect(await migrate(first)).toBe(0);
   expect(await migrate(second)).toBe(0);
 
-  expect(first.printed()).toMatch(/^applied 20260101000001_create_platform\n(applied .+\n)+$/);
+  expect(first.printed()).toMatch(
+    /^applied 20260101000001_create_platform\n(applied .+\n)+\d+ applied to 127\.0\.0\.1:\d+\/\w+\n$/,
+  );
   expect(second.printed()).toMatch(/ has every migration already\n$/);
 });
 
@@ -71,6 +73,17 @@ test("a pack with a mistake makes no embedded database", async () => {
     reason: `${pack}/triggers/tick.yaml:1 ref is required`,
   });
   expect(existsSync(dataDirectory)).toBe(false);
+});
+
+test("packs that go into an embedded database are said to, with its folder", async () => {
+  const pack = packWithOneTrigger();
+  const { environment, ...rest } = invocation("");
+  const dataDirectory = join(pack, "..", `${basename(pack)}-data`);
+  onTestFinished(() => rmSync(dataDirectory, { recursive: true, force: true }));
+
+  await loadPacks({ ...rest, environment: { ...environment, ATTUNE__DATA_DIR: dataDirectory } }, [pack]);
+
+  expect(rest.printed()).toMatch(/ 0 unchanged in the embedded database in \S+-data\n$/);
 });
 
 function invocation(url: string, format: "text" | "json" = "text"): Invocation & { printed(): string } {

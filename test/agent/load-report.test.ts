@@ -16,8 +16,8 @@ test.each<readonly [readonly PackWarning[], string]>([
   [[], ""],
   [[warning], "warnings: 1 file with keys that are ignored\n"],
   [
-    [{ ...warning, kind: "sensor-fails" }, warning, warning],
-    "warnings: 1 about sensors that will not work, 2 files with keys that are ignored\n",
+    [{ ...warning, kind: "sensor-fails" }, { ...warning, kind: "rule-doubtful" }, warning, warning],
+    "warnings: 1 about sensors that will not work, 1 about conditions that look wrong, 2 files with keys that are ignored\n",
   ],
 ])("the report ends with how many warnings the log has: %#", (warnings, expected) => {
   expect(loadReportText({ ...nothing, warnings })).toBe(

@@ -1,5 +1,5 @@
 /** The agent as a process of its own, against a real database. */
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -107,7 +107,7 @@ test.each([0, 30, 60, 100, 150, 200, 300])(
 test("64 open files are enough with a PostgreSQL server", async () => {
   await using fresh = await freshDatabase();
 
-  const agent = startAgent(fresh.url, "sensor-narrow", undefined, { openFiles: 64 });
+  const agent = startAgent(fresh.url, "sensor-narrow", undefined, { limit: "-n 64" });
 
   await expect.poll(() => agent.said(), { timeout: 20_000 }).toContain("registered worker");
   agent.child.kill("SIGTERM");
@@ -139,7 +139,7 @@ test("the signal that opens Node's debugger does nothing", async () => {
 });
 
 test("256 open files are enough with the embedded database", async () => {
-  const agent = startAgent(undefined, "sensor-narrow", undefined, { openFiles: 256 });
+  const agent = startAgent(undefined, "sensor-narrow", undefined, { limit: "-n 256" });
 
   await expect.poll(() => agent.said(), { timeout: 20_000 }).toContain("registered worker");
   agent.child.kill("SIGTERM");
@@ -147,13 +147,50 @@ test("256 open files are enough with the embedded database", async () => {
 });
 
 test("with fewer the embedded database is refused in one line, before anything of it is made", async () => {
-  const agent = startAgent(undefined, "sensor-narrow", undefined, { openFiles: 255 });
+  const agent = startAgent(undefined, "sensor-narrow", undefined, { limit: "-n 255" });
 
   expect(await agent.exitCode()).toBe(1);
   expect(agent.said()).toMatch(
     /^attune-sensor-agent: could not open the embedded database in \S+: it needs a limit of 256 open files, and this process has one of 255; raise the limit \(ulimit -n, .*\), or set database\.url \[DATABASE_UNREACHABLE\]\n$/,
   );
   expect(readdirSync(agent.directory)).toEqual([]);
+});
+
+test("files that may not grow are told in one line, before the embedded database looks damaged for it", async () => {
+  const agent = startAgent(undefined, "sensor-narrow", undefined, { limit: "-f 8" });
+
+  expect(await agent.exitCode()).toBe(1);
+  expect(agent.said()).toMatch(
+    /^attune-sensor-agent: could not open the embedded database in \S+: it needs files of up to 1 GiB, .*; raise the limit \(ulimit -f, .*\), or set database\.url \[DATABASE_UNREACHABLE\]\n$/,
+  );
+});
+
+test("with PostgreSQL, too few open files are told at the start and not only as a database that does not answer", async () => {
+  await using fresh = await freshDatabase();
+  const agent = startAgent(fresh.url, "sensor-narrow", undefined, { limit: "-n 32" });
+
+  await expect
+    .poll(() => agent.said(), { timeout: 20_000 })
+    .toMatch(/this process may have 32 files open at once, and may need 80 .+ raise the limit \(ulimit -n/);
+  agent.child.kill("SIGTERM");
+  expect(await agent.exitCode()).toBe(0);
+});
+
+test("a working directory that was removed is told in one line", async () => {
+  const main = new URL("../../src/main.ts", import.meta.url).pathname;
+  const directory = mkdtempSync(join(tmpdir(), "attune-gone-"));
+
+  const { status, stderr } = spawnSync(
+    "/bin/sh",
+    ["-c", 'rmdir "$PWD"; exec "$@"', "sh", process.execPath, main, "migrate"],
+    { cwd: directory, encoding: "utf8" },
+  );
+
+  expect(status).toBe(1);
+  expect(stderr).toBe(
+    "attune-sensor-agent: could not find the working directory: it was removed; " +
+      "change to a directory that exists, as with: cd / [WORKING_DIRECTORY_GONE]\n",
+  );
 });
 
 test("a second agent of one name ends with one clear line, and the first goes on", async () => {
@@ -208,14 +245,14 @@ function startAgent(
   databaseUrl: string | undefined,
   name: string,
   path?: string,
-  { openFiles }: { readonly openFiles?: number } = {},
+  { limit }: { readonly limit?: string } = {},
 ): Agent {
   const directory = mkdtempSync(join(tmpdir(), "attune-agent-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const programs = programDirectory();
   programs.script("ruby", "echo ruby 3.1.2");
   const main = new URL("../../src/main.ts", import.meta.url).pathname;
-  const limited = openFiles === undefined ? [] : ["/bin/sh", "-c", `ulimit -n ${openFiles}; exec "$@"`, "sh"];
+  const limited = limit === undefined ? [] : ["/bin/sh", "-c", `ulimit ${limit}; exec "$@"`, "sh"];
   const [file, ...args] = [...limited, process.execPath, main, "--name", name];
   const child = spawn(file, args, {
     cwd: directory,

@@ -26,6 +26,16 @@ function refusal(world: World): OperatorError {
   throw new Error("the configuration was accepted");
 }
 
+/** The refusal, or else the warnings. */
+function toldOf(world: World): string {
+  try {
+    return load(world).warnings.join("\n");
+  } catch (error) {
+    if (error instanceof OperatorError) return error.message;
+    throw error;
+  }
+}
+
 test("without a file, a variable or a flag everything has its default", () => {
   const { config, file, warnings } = load({});
 
@@ -105,6 +115,35 @@ test("every problem is told at once, with its key and where the value came from"
   ]);
 });
 
+// Every way in which a line with a secret was seen broken: what is said names the line, and never repeats it.
+test.each([
+  "security:\n  jwt_secret:hunter22\n",
+  "security:\n  jwt_secret=hunter22\n",
+  "security:\n  jwt_secret hunter22: x\n",
+  "security: [hunter22]\n",
+  "security: hunter22\n",
+  "security: { jwt_secret hunter22: x }\n",
+  "security: { jwt_secret: hunter22\n",
+  "security:\n  jwt_secret: hunter22: x\n",
+  "security:\n  jwt_secret: *hunter22\n",
+  "security:\n  jwt_secret: !hunter22\n  api.x: y: z\n",
+  "security:\n  jwt_secret: @hunter22\n",
+  'security:\n  jwt_secret: "\\hunter22"\n',
+  'security:\n  jwt_secret: "a" hunter22\n',
+  "security:\n  jwt_secret: |hunter22\n",
+  "security:\n  jwt_secret: [hunter22]\n",
+  "security:\n  jwt_secret: {hunter22: 1}\n",
+  "security:\n  jwt_secret: hunter22\n jwt: x\n",
+  "database:\n  url:postgresql://me:hunter22@db/x\n",
+  "database: postgresql://me:hunter22@db/x\n",
+  "postgresql://me:hunter22@db/x: {}\napi: { port: x }\n",
+])("a secret in the broken configuration %j is not shown", (file) => {
+  const told = toldOf({ files: { "/srv/config.yaml": file } });
+
+  expect(told).toMatch(/line \d/);
+  expect(told).not.toContain("unter22");
+});
+
 test("however many problems there are, none is left out", () => {
   const keys = ["poll_interval", "sensor_timeout", "heartbeat_interval", "lease_duration", "stable_after"];
   const more = [
@@ -153,7 +192,7 @@ test("a variable that sets an unknown key is told by its name", () => {
   const { warnings } = load({ env: { ATTUNE__SENSR__POLL_INTERVAL: "5" } });
 
   expect(warnings).toEqual([
-    "sensr (environment variable ATTUNE__SENSR__POLL_INTERVAL) is not a known key; did you mean sensor?",
+    "sensr (environment variable ATTUNE__SENSR__POLL_INTERVAL) is not a known key; did you mean ATTUNE__SENSOR__POLL_INTERVAL?",
   ]);
 });
 
@@ -168,23 +207,121 @@ test("an unknown key is a warning with its line and the key that was probably me
   expect(config).not.toHaveProperty("server");
 });
 
-test("an API that other machines reach is refused without a secret of 256 bits", () => {
-  const open = { ATTUNE__API__HOST: "0.0.0.0" };
+test("an API that other machines reach needs no secret that nothing uses", () => {
+  expect(load({ env: { ATTUNE__API__HOST: "0.0.0.0" } }).config.api.host).toBe("0.0.0.0");
+});
 
-  expect(refusal({ env: open }).message).toContain(
-    "security.jwt_secret (ATTUNE__SECURITY__JWT_SECRET) must be set",
-  );
-  expect(refusal({ env: { ...open, ATTUNE__SECURITY__JWT_SECRET: "short" } }).message).not.toContain("short");
-  expect(load({ env: { ...open, ATTUNE__SECURITY__JWT_SECRET: "x".repeat(32) } }).config.api.host).toBe(
-    "0.0.0.0",
-  );
-  expect(load({ env: { ATTUNE__API__HOST: "::1" } }).config.api.host).toBe("::1");
+test("a variable whose name is nearly the agent's is told with the right one", () => {
+  const { config, warnings } = load({
+    env: {
+      ATTUNE_DATABASE_URL: "postgres://me:geheim@db/x",
+      ATTUNE__MESSAGE_QUEU__URL: "amqp://mq",
+      ATTUNE__DATABASE_SCHEMA: "other",
+      ATTUNE_LOG_LEVEL: "debug",
+      ATTUNE_PACK_BASE_DIR: "/packs",
+    },
+  });
+
+  expect(warnings.toSorted()).toEqual([
+    "database_schema (environment variable ATTUNE__DATABASE_SCHEMA) is not a known key; did you mean ATTUNE__DATABASE__SCHEMA?",
+    "environment variable ATTUNE_DATABASE_URL sets nothing; did you mean ATTUNE__DATABASE__URL?",
+    "environment variable ATTUNE_LOG_LEVEL sets nothing; did you mean ATTUNE__LOG__LEVEL?",
+    expect.stringMatching(/ATTUNE_PACK_BASE_DIR sets nothing; did you mean ATTUNE_?_PACKS_BASE_DIR\?$/),
+    "message_queu (environment variable ATTUNE__MESSAGE_QUEU__URL) is not a known key; did you mean ATTUNE__MESSAGE_QUEUE__URL?",
+  ]);
+  expect(config.database.url).toBeUndefined();
+});
+
+test("variables of others, of the platform and of Kubernetes are no near misses", () => {
+  const { warnings } = load({
+    env: {
+      ATTUNE_API_URL: "http://api",
+      ATTUNE_CONFIG: "",
+      ATTUNE_SENSOR_RUNTIMES: "python",
+      ATTUNE_API_TOKEN: "t",
+      ATTUNE_API_PORT: "tcp://10.0.0.1:8080",
+      ATTUNE_TEST_DATABASE_URL: "postgres://x",
+      ATTUNE_VERSION: "1",
+      ATTUNE_PACKS: "../packs",
+      ATTUNE_AGENT_SOURCE: "build",
+      DATABASE_URL: "",
+    },
+  });
+
+  expect(warnings).toEqual([]);
+});
+
+test.each([
+  ["amqp://me:50%off@mq", "message_queue.url (environment variable ATTUNE_MQ_URL) has a % that is not"],
+  [
+    "amqp://me:1#2@mq",
+    "message_queue.url (environment variable ATTUNE_MQ_URL) has a # that is not percent-encoded",
+  ],
+])("a URL that its password cuts in two is refused (%s)", (url, reason) => {
+  const error = refusal({ env: { ATTUNE_MQ_URL: url } });
+
+  expect(error.code).toBe("CONFIG_INVALID");
+  expect(error.reason).toContain(reason);
 });
 
 test("leases that could lapse between two renewals are refused", () => {
   expect(refusal({ env: { ATTUNE__SENSOR__LEASE_DURATION: "5" } }).reason).toContain(
     "must be at most half of sensor.lease_duration (5)",
   );
+});
+
+test("a secret may come from a file that its key or a variable names, without the line's end", () => {
+  const files = {
+    "/srv/config.yaml": "database:\n  url_file: secrets/db\n",
+    "/srv/secrets/db": "postgres://me:geheim-word@db/x\n",
+    "/run/secrets/mq": "amqp://me:other-word@mq\r\n",
+    "/run/secrets/jwt": "signing-word",
+  };
+  const env = {
+    ATTUNE_MQ_URL_FILE: "/run/secrets/mq",
+    ATTUNE__SECURITY__JWT_SECRET_FILE: "/run/secrets/jwt",
+  };
+
+  const { config, secrets, warnings } = load({ files, env });
+
+  expect(config.database).toMatchObject({
+    url: "postgres://me:geheim-word@db/x",
+    url_file: "/srv/secrets/db",
+  });
+  expect(config.message_queue.url).toBe("amqp://me:other-word@mq");
+  expect(config.security.jwt_secret).toBe("signing-word");
+  expect(secrets).toEqual(expect.arrayContaining(["geheim-word", "other-word", "signing-word"]));
+  expect(warnings).toEqual([]);
+});
+
+test("of a secret and its file the one from the later source wins", () => {
+  const files = { "/srv/config.yaml": "database:\n  url_file: /gone\n", "/db": "postgres://file/x" };
+
+  expect(load({ files, env: { DATABASE_URL: "postgres://env/x" } }).config.database).toMatchObject({
+    url: "postgres://env/x",
+  });
+  expect(
+    load({ files, env: { DATABASE_URL: "postgres://env/x", ATTUNE__DATABASE__URL_FILE: "/db" } }).config
+      .database.url,
+  ).toBe("postgres://file/x");
+});
+
+test("a secret's file that is missing, empty, wrong or beside the secret itself is a problem with its name", () => {
+  const files = { "/empty": "\n", "/wrong": "mysql://me:geheim@db\n", "/db": "postgres://file/x" };
+  const reasons = (env: Record<string, string>): readonly string[] => refusal({ files, env }).reasons;
+
+  expect(reasons({ ATTUNE__DATABASE__URL_FILE: "/gone" })).toEqual([
+    "database.url_file (environment variable ATTUNE__DATABASE__URL_FILE) names /gone, which is not there or empty",
+  ]);
+  expect(reasons({ ATTUNE_MQ_URL_FILE: "/empty" })).toEqual([
+    "message_queue.url_file (environment variable ATTUNE_MQ_URL_FILE) names /empty, which is not there or empty",
+  ]);
+  expect(reasons({ DATABASE_URL_FILE: "/wrong" })).toEqual([
+    "database.url (file /wrong) must be a URL that begins with postgres:// or postgresql://",
+  ]);
+  expect(reasons({ ATTUNE__DATABASE__URL: "postgres://env/x", ATTUNE__DATABASE__URL_FILE: "/db" })).toEqual([
+    "database.url_file (environment variable ATTUNE__DATABASE__URL_FILE) and database.url are both set: leave one of them out",
+  ]);
 });
 
 test("a file that somebody named has to be there", () => {

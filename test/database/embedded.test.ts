@@ -200,14 +200,54 @@ describe("the data directory", () => {
     await expect(openEmbedded({ dataDirectory: file, logger: silentLogger })).rejects.toMatchObject({
       code: "DATABASE_UNREACHABLE",
     });
+  });
 
-    writeFileSync(file, "12\n");
+  // Goal: whatever is wrong with the folder, it is told, and nothing in it is made anew.
+  // Method: damage a copy in every way that the engine reacts to differently.
+  test.each<[string, (folder: string) => void, string | RegExp]>([
+    [
+      "of another version",
+      (folder) => writeFileSync(join(folder, "PG_VERSION"), "12\n"),
+      "database files are incompatible with server",
+    ],
+    ["without its version", (folder) => rmSync(join(folder, "PG_VERSION")), "its file PG_VERSION is missing"],
+    [
+      "without its control file",
+      (folder) => rmSync(join(folder, "global/pg_control")),
+      'could not open file "global/pg_control": No such file or directory',
+    ],
+    [
+      "without its log",
+      (folder) => rmSync(join(folder, "pg_wal"), { recursive: true }),
+      /^(could not locate a valid checkpoint record|required WAL directory)/,
+    ],
+    [
+      "without its configuration",
+      (folder) => rmSync(join(folder, "postgresql.conf")),
+      /^the server does not start on the files in .*\/postgresql$/,
+    ],
+    [
+      "with a catalogue of noise",
+      (folder) => writeFileSync(join(folder, "base/5/1259"), Buffer.alloc(65_536, 0xab)),
+      /^invalid page in block 0 of relation "base\/5\/1259"/,
+    ],
+  ])("a database %s is damaged, is told with the folder, and is left unlocked", async (_, damage, reason) => {
+    const directory = madeDirectory();
+    const folder = join(directory, "postgresql");
+    damage(folder);
+    const left = readdirSync(folder);
+
     const failure: unknown = await openEmbedded({ dataDirectory: directory, logger: silentLogger }).catch(
       (error: unknown) => error,
     );
-    expect(failure).toMatchObject({ code: "DATABASE_UNREACHABLE" });
-    expect(String(failure)).toContain(`open the embedded database in ${directory}`);
-    expect(String(failure)).toContain("database files are incompatible with server");
+
+    expect(failure).toMatchObject({
+      code: "DATABASE_DAMAGED",
+      attempt: `open the embedded database in ${directory}`,
+      reason: typeof reason === "string" ? reason : expect.stringMatching(reason),
+      remedy: expect.stringContaining(`put a copy in the place of ${folder}, or move it away`),
+    });
+    expect(readdirSync(folder).filter((name) => name !== "postmaster.pid")).toEqual(left);
     expect(readdirSync(directory)).toEqual(["postgresql"]);
   });
 

@@ -1,8 +1,28 @@
 import { expect, test } from "vitest";
-import { engineFailureText } from "../../src/database/engine-failure.ts";
+import { DamagedDatabase, explainEngineFailure } from "../../src/database/engine-failure.ts";
 
-test("a failure of the engine's file system is told in words, not as an object", () => {
-  expect(engineFailureText({ name: "ErrnoError", errno: 51 })).toBe("ENOSPC: no space left on device");
-  expect(engineFailureText({ errno: 22 })).toBe("its file system answers with the error 22 of WASI");
-  expect(engineFailureText(new Error("it broke"))).toBe("it broke");
+test.each([
+  [{ errno: 51 }, "ENOSPC: no space left on device"],
+  [{ errno: 4711 }, "its file system answers with the error 4711 of WASI"],
+  [new Error("EACCES: permission denied"), "EACCES: permission denied"],
+  ["odd", "odd"],
+  // The server says so when it writes its first file on a full disk.
+  [
+    new DamagedDatabase("could not write: No space left on device"),
+    "could not write: No space left on device",
+  ],
+])("%j is told as %j, and the folder is not blamed", (cause, reason) => {
+  expect(explainEngineFailure(cause, "/data/postgresql")).toMatchObject({
+    code: "DATABASE_UNREACHABLE",
+    reason,
+  });
+});
+
+test("files that the server does not start on are damaged, and what is there is not touched", () => {
+  expect(explainEngineFailure(new DamagedDatabase("invalid page"), "/data/postgresql")).toEqual({
+    code: "DATABASE_DAMAGED",
+    reason: "invalid page",
+    remedy:
+      "put a copy in the place of /data/postgresql, or move it away to begin with an empty database; or set database.url",
+  });
 });

@@ -146,7 +146,7 @@ test("a role that may not create is told what it lacks, and nothing is left half
 
   const failure: unknown = await migrate(database, migrations, silentLogger).catch((error: unknown) => error);
 
-  expect(failure).toMatchObject({ code: "MIGRATION_FAILED" });
+  expect(failure).toMatchObject({ code: "DATABASE_RIGHTS_MISSING" });
   expect(String(failure)).toMatch(
     /apply migration 20260101000001_create_platform to .*permission denied for database/,
   );
@@ -166,7 +166,7 @@ test("a migration that fails leaves those before it applied and nothing of its o
 
   await expect(migrate(fresh.database, [...migrations, good, bad], silentLogger)).rejects.toMatchObject({
     code: "MIGRATION_FAILED",
-    reason: "division by zero",
+    reason: "division by zero (SQLSTATE 22012)",
   });
 
   expect(await pendingMigrations(fresh.database, [good, bad])).toEqual([bad]);

@@ -42,12 +42,25 @@ describe("PostgreSQL as a database", () => {
     expect((await shared.database.relaxed.query({ text })).rows).toEqual([{ wait: "off" }]);
   });
 
+  test("no statement is compiled just in time, whatever the server is told to do", async () => {
+    await using fresh = await freshDatabase();
+    const name = new URL(fresh.url).pathname.slice(1);
+    await asSuperuser((client) => client.query(`alter database ${name} set jit_above_cost = 0`));
+    await using database = await openPostgresql({ url: fresh.url, logger: silentLogger });
+    const text = "select current_setting('jit') as jit, current_setting('jit_above_cost') as cost";
+
+    for (const each of [database, database.relaxed, database.reserved]) {
+      expect((await each.query({ text })).rows).toEqual([{ jit: "off", cost: "0" }]);
+    }
+  });
+
   test("never more connections than allowed", async () => {
     await using fresh = await freshDatabase({ connectionsMax: 4, applicationName: "counted" });
     const slow = { text: "select pg_sleep(0.05)" };
     const work = [
       ...Array.from({ length: 12 }, () => fresh.database.query(slow)),
       ...Array.from({ length: 12 }, () => fresh.database.relaxed.query(slow)),
+      ...Array.from({ length: 4 }, () => fresh.database.reserved.query(slow)),
     ];
     const over = new AbortController();
     const done = Promise.all(work).finally(() => over.abort());
@@ -59,6 +72,20 @@ describe("PostgreSQL as a database", () => {
     await done;
 
     expect(Math.max(...counts)).toBe(4);
+  });
+
+  test("the reserved connection waits for no other statement, no commit on the disk, and no lock for long", async () => {
+    await using fresh = await freshDatabase({ connectionsMax: 3 });
+    const { database } = fresh;
+    await database.query({ text: "insert into pack (ref) values ('locked')" });
+
+    await database.transaction(async (busy) => {
+      await busy.query({ text: "select from pack where ref = 'locked' for update" });
+      const text = "select current_setting('synchronous_commit') as wait";
+      expect((await database.reserved.query({ text })).rows).toEqual([{ wait: "off" }]);
+      const locked = database.reserved.query({ text: "update pack set label = '' where ref = 'locked'" });
+      await expect(locked).rejects.toMatchObject({ code: "55P03" });
+    });
   });
 
   test("a refused statement costs no connection", async () => {
@@ -246,6 +273,22 @@ describe("a connection that fails", () => {
       "warn the database does not answer; trying again",
       "info the database answers again",
     ]);
+  });
+
+  test("a pool whose connections are all busy says so, and says nothing of the server", async () => {
+    const { logger, lines } = recordingLogger();
+    await using fresh = await freshDatabase({ connectionsMax: 3, connectTimeoutMs: 100, logger });
+    const { database } = fresh;
+
+    await database.transaction(async () => {
+      const waiting = Array.from({ length: 3 }, () => database.query({ text: "select 1" }));
+      for (const each of waiting) {
+        await expect(each).rejects.toThrow("no connection: the connection for it is busy");
+      }
+    });
+
+    expect(database.health().state).toBe("up");
+    expect(lines).toEqual([]);
   });
 
   test("closing is bounded when no connection answers", async () => {

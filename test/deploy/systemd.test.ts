@@ -70,6 +70,22 @@ test("it runs as nobody who exists before, with its own folders, and passwords a
   expect(values("CapabilityBoundingSet")).toEqual([""]);
 });
 
+test("a shell reads the same addresses from the environment file as systemd", () => {
+  const url = "postgresql://me:p%26q@db/attune?sslmode=verify-full&application_name=a";
+  const filled = readText("systemd/agent.env.example").replace("DATABASE__URL=''", `DATABASE__URL='${url}'`);
+  const directory = mkdtempSync(join(tmpdir(), "attune-env-"));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  writeFileSync(join(directory, "agent.env"), filled);
+
+  const { stdout, stderr } = spawnSync(
+    "/bin/sh",
+    ["-c", "set -a; . ./agent.env; exec printenv ATTUNE__DATABASE__URL"],
+    { cwd: directory, encoding: "utf8" },
+  );
+
+  expect({ stdout, stderr }).toEqual({ stdout: `${url}\n`, stderr: "" });
+});
+
 test("the settings that come along keep everything in the folders that the unit makes", () => {
   const { config, warnings } = loadConfig({
     flags: { config: "/etc/attune/agent.yaml" },

@@ -1,14 +1,13 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { otherRefusal, refusals } from "../../src/database/refusals.ts";
 import { errorCatalogue } from "../../src/errors/catalogue.ts";
+import { brokerRefusals, loginRefusal } from "../../src/messaging/refusals.ts";
 
 test("docs/errors.md lists exactly the errors there are, with their meaning and a remedy for each", () => {
-  const page = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
-  const documented = page
-    .split("\n")
-    .map((line) => line.split("|").map((cell) => cell.trim()))
-    .filter(([, code]) => /^`[A-Z_]+`$/.test(code ?? ""))
-    .map(([, code = "", meaning, remedy = ""]) => ({
+  const documented = rowsOfPage()
+    .filter(([code]) => /^`[A-Z]{2,}_[A-Z_]+`$/.test(code ?? ""))
+    .map(([code = "", meaning, remedy = ""]) => ({
       code: code.slice(1, -1),
       meaning,
       hasRemedy: remedy !== "",
@@ -22,3 +21,44 @@ test("docs/errors.md lists exactly the errors there are, with their meaning and 
 
   expect(documented).toEqual(existing);
 });
+
+test("docs/errors.md lists exactly the states of PostgreSQL that are told apart, with their codes", () => {
+  const documented = rowsOfPage().filter(([, code]) => /^`DATABASE_[A-Z_]+`$/.test(code ?? ""));
+
+  expect(documented).toEqual(
+    [...refusals, otherRefusal].map(({ states, code, meaning }) => [
+      states.length === 0 ? "others" : states.map((state) => `\`${state}\``).join(", "),
+      `\`${code}\``,
+      meaning,
+    ]),
+  );
+});
+
+test("docs/errors.md lists exactly the reply codes of RabbitMQ that are told apart, with their codes", () => {
+  const documented = rowsOfPage().filter(
+    ([replies, code]) => /^`BROKER_[A-Z_]+`$/.test(code ?? "") && /\d/.test(replies ?? ""),
+  );
+
+  expect(documented).toEqual([
+    ["403 at the login", `\`${loginRefusal.code}\``, loginRefusal.meaning],
+    ...brokerRefusals.map(({ codes, code, meaning }) => [
+      codes.map((each) => `\`${each}\``).join(", "),
+      `\`${code}\``,
+      meaning,
+    ]),
+  ]);
+});
+
+/** The cells of every row of every table. */
+function rowsOfPage(): readonly (readonly string[])[] {
+  const page = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
+  return page
+    .split("\n")
+    .filter((line) => line.startsWith("|"))
+    .map((line) =>
+      line
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+}

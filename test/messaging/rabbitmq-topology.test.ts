@@ -86,7 +86,7 @@ test("an exchange that exists with other properties is a clear error without sec
   const connecting = transport.connected(1_000);
 
   await expect(connecting).rejects.toMatchObject({
-    code: "BROKER_UNREACHABLE",
+    code: "BROKER_CONFLICT",
     reason: expect.stringMatching(
       /could not declare the exchange attune\.executions: .*PRECONDITION_FAILED.*delete it/,
     ),
@@ -116,7 +116,7 @@ test.each(["", "nonsense", "http://user:s3cret@host/", "amqp://"])(
   "%j is no URL of a broker",
   async (url) => {
     await expect(openRabbitmq({ url, logger })).rejects.toMatchObject({
-      code: "BROKER_UNREACHABLE",
+      code: "CONFIG_INVALID",
       message: expect.not.stringContaining("s3cret"),
     });
   },

@@ -1,5 +1,6 @@
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseConditionField, parseFieldPath, readPath } from "../../src/model/field-path.ts";
+import { parseFieldPath, readPath, writeFieldPath } from "../../src/model/field-path.ts";
 
 test.each([
   ["a", ["a"]],
@@ -28,15 +29,24 @@ test.each([
 });
 
 test.each([
-  ["payload.a", ["a"]],
-  ["a", ["a"]],
-  ["payload", []],
-  ["payload[0]", ["0"]],
-  ["payload.payload", ["payload"]],
-  ['["payload"].a', ["payload", "a"]],
-  ["payloads.a", ["payloads", "a"]],
-])("the field %s is %j of the payload", (text, path) => {
-  expect(parseConditionField(text)).toEqual({ kind: "valid", value: path });
+  [["a", "b-c", "ünïcode"], "a.b-c.ünïcode"],
+  [["items", "0", "name"], "items[0].name"],
+  [["a", "b.c", "d e", "", "01"], 'a["b.c"]["d e"][""].01'],
+  [['say "hi"'], `['say "hi"']`],
+  [[`both ' and "`], undefined],
+])("%j is written %s", (path, text) => {
+  expect(writeFieldPath(path)).toBe(text);
+});
+
+test("a path that is written is read as the same path", () => {
+  const characters = fc.constantFrom(...Array.from("ab0_- .[]'\"\\$#é😀"));
+  const names = fc.array(fc.string({ unit: characters, maxLength: 6 }), { minLength: 1, maxLength: 6 });
+  fc.assert(
+    fc.property(names, (path) => {
+      const text = writeFieldPath(path);
+      if (text !== undefined) expect(parseFieldPath(text)).toEqual({ kind: "valid", value: path });
+    }),
+  );
 });
 
 test("finds own properties and elements, and nothing else", () => {

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { nextSlotMs } from "../../src/model/poll-schedule.ts";
+import { nextSlotMs, phaseOf, slotAfterRunMs } from "../../src/model/poll-schedule.ts";
 
 test("the next slot is on the schedule, not before it is wanted, and less than an interval after", () => {
   const milliseconds = fc.nat(10_000_000);
@@ -19,5 +19,40 @@ test("the next slot is on the schedule, not before it is wanted, and less than a
         expect(slotMs - Math.max(earliestMs, anchorMs)).toBeLessThan(intervalMs);
       },
     ),
+  );
+});
+
+test("after a run comes a slot, at least half an interval later and at most one and a half", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 2, max: 1_000_000 }),
+      fc.nat(10_000),
+      fc.nat(10_000_000),
+      (intervalMs, n, startMs) => {
+        const schedule = { anchorMs: startMs + phaseOf(n) * intervalMs, intervalMs };
+        const gapMs = slotAfterRunMs(schedule, startMs, startMs) - startMs;
+        expect(gapMs).toBeGreaterThanOrEqual(intervalMs / 2);
+        expect(gapMs).toBeLessThanOrEqual(intervalMs * 1.5 + 1);
+        // And from then on the slots themselves.
+        const slotMs = startMs + gapMs;
+        expect(slotAfterRunMs(schedule, slotMs, slotMs) - slotMs).toBeCloseTo(intervalMs, 3);
+      },
+    ),
+  );
+});
+
+test("sensors that start together run spread over the interval, however many they are; one alone is anchored to its start", () => {
+  expect(phaseOf(0)).toBe(0);
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 3_000 }), (count) => {
+      const phases = Array.from({ length: count }, (_, n) => phaseOf(n));
+      const tenths = Array.from(
+        { length: 10 },
+        (_, tenth) => phases.filter((phase) => Math.floor(phase * 10) === tenth).length,
+      );
+      // Never far more than its share in any tenth of the interval.
+      expect(Math.max(...tenths)).toBeLessThanOrEqual(count / 10 + Math.log2(count) + 2);
+    }),
+    { numRuns: 200 },
   );
 });

@@ -97,8 +97,8 @@ test("every problem in every file is told at once, by file, line and field", asy
 
   expect(found.map((text) => text.split(" ").slice(0, 2).join(" ")).toSorted()).toEqual([
     "actions/same.yaml:1 ref",
-    "rules/noted.yaml:4 conditions",
-    "rules/noted.yaml:6 action_params",
+    "rules/noted.yaml:5 conditions.0.operator",
+    "rules/noted.yaml:7 action_params.text",
     "sensors/clock.yaml:1 triggers",
     "sensors/clock.yaml:4 poll_interval",
     "triggers/tick.yaml:2 enabeld",
@@ -376,4 +376,124 @@ test("folders for other purposes may lie in a pack, and files with any name", as
   });
 
   expect(warnings).toEqual([]);
+});
+
+const noted = "ref: noted\ntrigger: tick\naction: note\n";
+
+test.each([
+  ["{ field: '$.alerts[0]', operator: exists }", '"$.alerts[0]" begins with "$"; write alerts[0]'],
+  [
+    "{ field: 'alerts.#.labels.severity', operator: equals, value: critical }",
+    "such as alerts[0].labels.severity",
+  ],
+  ["{ field: trigger.body.x, operator: equals, value: 1 }", '"trigger.body.x" begins with "trigger."'],
+  [
+    "{ field: labels.app.kubernetes.io/name, operator: equals, value: web }",
+    'write labels["app.kubernetes.io/name"]',
+  ],
+  [
+    "{ field: host, operator: equals, value: '{{ event.payload.master }}' }",
+    "has the template {{ event.payload.master }} in it",
+  ],
+  [
+    "{ field: host, operator: nin, value: [a] }",
+    'did you mean "not_in"? Write { "field": "host", "operator": "not_in", "value": [ "a" ] }',
+  ],
+  [
+    "{ field: host, operator: not_contains, value: a }",
+    'write { "not": { "field": "host", "operator": "contains", "value": "a" } }',
+  ],
+  ["{ and: [{ field: host, operator: equals, value: a }] }", 'is called "all" here; write { "all": ['],
+  ["{ field: host, operator: equals, value: .inf }", "JSON"],
+  ["{ field: host, operator: equals, value: .nan }", "JSON"],
+  ["{ field: host, operator: equals, value: !!binary aGk= }", "JSON"],
+])("a rule that can never match is refused: %s", async (condition, reason) => {
+  expect(await problems({ "rules/noted.yaml": `${noted}conditions: [${condition}]\n` })).toEqual([
+    expect.stringMatching(/^rules\/noted\.yaml:4 conditions/),
+  ]);
+  expect(await problems({ "rules/noted.yaml": `${noted}conditions: [${condition}]\n` })).toEqual([
+    expect.stringContaining(reason),
+  ]);
+});
+
+test("StackStorm's criteria are shown as conditions", async () => {
+  const rule = `${noted}criteria:\n  trigger.body.x: { type: eq, pattern: 1 }\n`;
+
+  expect(await problems({ "rules/noted.yaml": rule })).toEqual([
+    'rules/noted.yaml:4 criteria is not in the form of a condition; write { "field": "body.x", "operator": "equals", "value": 1 }',
+  ]);
+});
+
+test("a suggestion can be pasted into the file", async () => {
+  const [problem = ""] = await problems({
+    "rules/noted.yaml": `${noted}criteria: { trigger.x: { type: nin, pattern: ["a: #b", 'it''s "c"'] } }\n`,
+  });
+  const suggested = problem.split("; write ")[1] ?? "";
+
+  const { pack } = await accepted({ "rules/noted.yaml": `${noted}conditions:\n  - ${suggested}\n` });
+  expect(definition(pack, "rule").row["conditions"]).toEqual([
+    { field: "x", operator: "not_in", value: ["a: #b", `it's "c"`] },
+  ]);
+});
+
+test.each([
+  ["- { field: a, operator: equals, value: }", "rules/noted.yaml:5 conditions.0.value is empty"],
+  ["- { field: a, operator: not_equals, value }", "rules/noted.yaml:5 conditions.0.value is empty"],
+  [
+    "- not:\n      field: a\n      operator: contains\n      value:",
+    "rules/noted.yaml:8 conditions.0.not.value is empty",
+  ],
+  [
+    "- field: a\n    operator: in\n    value:\n      - 1\n      -",
+    "rules/noted.yaml:9 conditions.0.value.1 is empty",
+  ],
+])("a value that is left empty is no null: %s", async (conditions, problem) => {
+  expect(await problems({ "rules/noted.yaml": `${noted}conditions:\n  ${conditions}\n` })).toEqual([
+    `${problem}; write null if that is meant, or "" for empty text`,
+  ]);
+});
+
+test.each(["null", "~", "Null"])("a value that is written as %s is null", async (value) => {
+  const { pack } = await accepted({
+    "rules/noted.yaml": `${noted}conditions:\n  - { field: a, operator: equals, value: ${value} }\n  - { field: b, operator: exists, value: }\n`,
+  });
+
+  expect(definition(pack, "rule").row["conditions"]).toMatchObject([{ value: null }, { operator: "exists" }]);
+});
+
+test("conditions that can be used and look wrong are a warning", async () => {
+  const { pack, warnings } = await accepted({
+    "rules/noted.yaml": `${noted}conditions: [{ field: labels.team.corp/name, operator: starts_with, value: "" }]\n`,
+  });
+
+  expect(definition(pack, "rule").ref).toBe("demo.noted");
+  expect(warnings).toEqual([
+    expect.stringContaining('rules/noted.yaml:4 "labels.team.corp/name" looks for a key "corp/name"'),
+    expect.stringContaining("rules/noted.yaml:4 is empty text"),
+  ]);
+});
+
+test.each([
+  ["a cycle", "config: &a { again: *a }\n", "contains itself"],
+  ["a list in itself", "config: { list: &a [*a] }\n", "contains itself"],
+  [
+    "depth",
+    `config: { list: ${"[".repeat(2_000)}${"]".repeat(2_000)} }\n`,
+    "nested more than 500 levels deep",
+  ],
+  ["an alias of nothing", "config: { word: *a }\n", "is an alias of nothing"],
+  [
+    "aliases of aliases",
+    `config:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n${[1, 2, 3, 4, 5, 6]
+      .map((n) => `  a${n}: &a${n} [${Array.from({ length: 10 }, () => `*a${n - 1}`).join(", ")}]\n`)
+      .join("")}`,
+    "uses aliases for more than",
+  ],
+])("a sensor whose config has %s is one problem", async (_what, config, reason) => {
+  const found = await problems({
+    "sensors/clock.yaml": `ref: clock\nentrypoint: clock.rb\nruntime: ruby\nprotocol: stream\ntrigger: tick\n${config}`,
+  });
+
+  expect(found).toEqual([expect.stringContaining(reason)]);
+  expect(found[0]).toMatch(/^sensors\/clock\.yaml:\d+ /);
 });

@@ -81,8 +81,19 @@ test("a guard leaves alone what it was told has ended, and ends with its scope",
   expect(isRunning(unwatched.pid)).toBe(true);
 });
 
-async function startSleep() {
-  const start = await startChild({ file: "/bin/sleep", args: ["300"], env: {}, graceMs: 100 });
+test("a guard that was told of the end of everything ends without looking at every process of the machine", async () => {
+  const guard = startGuard("ATTUNE_TEST_INSTANCE", silentLogger);
+  const [name = "", value = ""] = guard.markerPrefix.split("=");
+  // Looking would find this one: the agent itself has to end what it starts.
+  await using marked = await startSleep({ [name]: `${value}1` });
+
+  await guard[Symbol.asyncDispose]();
+
+  expect(isRunning(marked.pid)).toBe(true);
+});
+
+async function startSleep(env: Readonly<Record<string, string>> = {}) {
+  const start = await startChild({ file: "/bin/sleep", args: ["300"], env, graceMs: 100 });
   if (start.kind === "unstarted") throw start.cause;
   return start.child;
 }

@@ -92,6 +92,40 @@ test("one unusable rule is recorded and logged once, and the others match on", a
   ]);
 });
 
+test("rules written by SQL that can never match have their problems in rule_problem, and the others match", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  const conditions: readonly (readonly [conditions: object, problem: string])[] = [
+    [[{ ...hostIs("a"), field: "trigger.host" }], "write host"],
+    [[hostIs("{{ event.payload.master }}")], "has the template"],
+    [[{ ...hostIs("a"), operator: "neq" }], 'did you mean "not_equals"?'],
+    [{ "trigger.host": { type: "eq", pattern: "a" } }, 'write { "field": "host", "operator": "equals"'],
+    [[hostIs("a"), hostIs("b")], "never hold"],
+  ];
+  const bad: Id[] = [];
+  for (const [index, [written]] of conditions.entries())
+    bad.push(await insertRule(database, { ref: `r.bad${index}`, triggerRef: "t.one", conditions: written }));
+  const good: Id[] = [];
+  for (const field of ["host", "payload.host", "event.payload.host"]) {
+    const written = [{ ...hostIs("a"), field }];
+    good.push(await insertRule(database, { ref: `r.${field}`, triggerRef: "t.one", conditions: written }));
+  }
+  const rules = await open(database);
+  await using parts = new AsyncDisposableStack();
+  parts.use(running(rules));
+
+  await expect
+    .poll(() => problems(database), { timeout: 5_000 })
+    .toEqual(
+      conditions.map(([, problem], index) => ({
+        rule: bad[index],
+        problem: expect.stringContaining(problem) as unknown,
+      })),
+    );
+  expect(matched(rules, onHost("a"))).toEqual(good);
+});
+
 test("problems judged at an older revision are not written", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;

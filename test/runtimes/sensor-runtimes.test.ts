@@ -259,6 +259,39 @@ test("a row of an interpreter detected before is told of, though no capability c
   expect(answers).toHaveLength(1);
 });
 
+test("a row that was not looked at yet is told from one that does not exist", async () => {
+  await using fresh = await freshDatabase();
+  const programs = programDirectory();
+  const runtimes = await runtimesOn(fresh.database, programs);
+  await runtimes.verify(never);
+  expect(runtimes.hasLookedFor("core.sensor.python")).toBe(true);
+  let looks = 0;
+  const stop = new AbortController();
+  onTestFinished(() => stop.abort());
+  programs.script("ruby", "echo ruby 3.1.2");
+  await query(fresh.database, addRuby.text);
+
+  // Nothing tells of the new row but the question itself.
+  expect(runtimes.hasLookedFor("core.sensor.ruby")).toBe(false);
+  expect(runtimes.hasLookedFor("core.sensor.cobol")).toBe(false);
+  const ended = runtimes.run(stop.signal, {
+    makeKnown: async () => {},
+    onAnswersChanged: () => (looks += 1),
+  });
+  await expect.poll(() => looks, { timeout: 10_000 }).toBe(1);
+  expect(runtimes.offered("core.sensor.ruby").kind).toBe("offered");
+  expect(runtimes.hasLookedFor("core.sensor.cobol")).toBe(true);
+
+  // A changed row may be the one that was missing. When the look has ended, whoever asked is told, though no answer changed.
+  runtimes.wake();
+  expect(runtimes.hasLookedFor("core.sensor.cobol")).toBe(false);
+  await expect.poll(() => looks, { timeout: 10_000 }).toBe(2);
+  expect(runtimes.hasLookedFor("core.sensor.cobol")).toBe(true);
+
+  stop.abort();
+  await ended;
+});
+
 test("an override runs no command and still finds the interpreter to start scripts with", async () => {
   await using fresh = await freshDatabase();
   const programs = programDirectory();

@@ -7,11 +7,11 @@ import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import type { Database } from "../../src/database/database.ts";
 import { rowsOf } from "../../src/database/statement.ts";
-import { claimSensors, renewLeases } from "../../src/database/statements/assignments.ts";
+import { claimSensors, releaseSensors, renewLeases } from "../../src/database/statements/assignments.ts";
 import type { Id } from "../../src/model/identifiers.ts";
 import type { AssignmentTerm } from "../../src/model/incoming-event.ts";
 import { storeUnderTerm } from "../support/batch-being-stored.ts";
-import { insertRule, insertSensor, insertTrigger, insertWorker } from "../support/platform-rows.ts";
+import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
 interface Worker {
@@ -76,4 +76,86 @@ test.each([
     });
     await expect(changing).rejects.toMatchObject({ code: "55P03" });
   });
+});
+
+test("a claim and a release pass over a sensor whose events are being stored, and take it afterwards", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const holder = await insertNamedWorker(database, "holder");
+  const heir = await insertNamedWorker(database, "heir");
+  const { sensorId, term } = await heldSensor(database, holder);
+  const sensorIds = [sensorId];
+  const claim = (): Promise<object[]> =>
+    rowsOf(database, claimSensors, { ...heir, leaseSeconds: 10, sensorIds });
+  const release = (): Promise<object[]> =>
+    rowsOf(database, releaseSensors, { instance: holder.instance, sensorIds });
+
+  await database.transaction(async (storing) => {
+    await storeUnderTerm(storing, sensorId, term);
+    await query(database, "update sensor_assignment set lease_expires_at = now() - interval '1 s'");
+    expect(await claim()).toEqual([]);
+    expect(await release()).toEqual([]);
+  });
+
+  expect(await claim()).toMatchObject([{ sensorId }]);
+  expect(await storeUnderTerm(database, sensorId, term)).toBe(false);
+});
+
+test("a batch waits for a claim of its sensor, and then finds its term ended", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const heir = await insertNamedWorker(database, "heir");
+  const { sensorId, term } = await heldSensor(database, await insertNamedWorker(database, "holder"));
+  await query(database, "update sensor_assignment set lease_expires_at = now() - interval '1 s'");
+
+  const storing = await database.transaction(async (claiming) => {
+    await rowsOf(claiming, claimSensors, { ...heir, leaseSeconds: 10, sensorIds: [sensorId] });
+    const isStored = storeUnderTerm(database, sensorId, term);
+    await expect
+      .poll(() =>
+        query(
+          database,
+          "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+        ),
+      )
+      .toHaveLength(1);
+    return { isStored };
+  });
+
+  expect(await storing.isStored).toBe(false);
+});
+
+test("renewal passes over rows that others have locked, says so, and renews the rest", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const holder = await insertNamedWorker(database, "holder");
+  const { sensorId } = await heldSensor(database, holder);
+  const otherId = await insertSensor(database, { ref: "demo.other", triggerRef: "demo.tick" });
+  await rowsOf(database, claimSensors, { ...holder, leaseSeconds: 10, sensorIds: [otherId] });
+
+  await database.transaction(async (other) => {
+    await query(other, "select from sensor_assignment where sensor = $1 for update", [sensorId]);
+    await query(other, "select from worker for update");
+    const renewed = await rowsOf(database, renewLeases, { ...holder, leaseSeconds: 3_600 });
+    const toCompare = renewed.toSorted((one, two) => Number(one.sensorId) - Number(two.sensorId));
+    expect(toCompare).toMatchObject([
+      { sensorId, isRenewed: false, isWorkerRenewed: false },
+      { sensorId: otherId, isRenewed: true, isWorkerRenewed: false },
+    ]);
+  });
+});
+
+test("a claim that gets nothing notifies nobody: the notified would try again at once, for ever", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const heir = await insertNamedWorker(database, "heir");
+  const { sensorId } = await heldSensor(database, await insertNamedWorker(database, "holder"));
+  const hints: unknown[] = [];
+  await using _listening = await database.listen("attune_change", (table) => void hints.push(table));
+  hints.length = 0;
+
+  await rowsOf(database, claimSensors, { ...heir, leaseSeconds: 10, sensorIds: [sensorId] });
+  await query(database, "select pg_notify('attune_change', 'end')");
+
+  await expect.poll(() => hints).toEqual(["end"]);
 });

@@ -8,6 +8,7 @@ import { explainUnplaced } from "../../src/scheduling/placement-facts.ts";
 import { Scheduler } from "../../src/scheduling/scheduler.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";
+import { storeUnderTerm } from "../support/batch-being-stored.ts";
 import { startFaultProxy, type FaultProxy } from "../support/fault-proxy.ts";
 import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
@@ -20,6 +21,8 @@ interface RunningScheduler extends AsyncDisposable {
   readonly instance: string;
   readonly running: Set<Id>;
   readonly onSuperseded: () => void;
+  /** Sensors that it has ceased to hold. */
+  readonly letGo: () => ReadonlySet<Id>;
   readonly stop: () => Promise<void>;
 }
 
@@ -33,14 +36,20 @@ async function startScheduler(
   const workerId = await insertWorker(database, { name, instance, ...options });
   const running = new Set<Id>();
   const onSuperseded = vi.fn<() => void>();
-  const scheduler = new Scheduler({
+  const everHeld = new Set<Id>();
+  const letGo = new Set<Id>();
+  const scheduler: Scheduler = new Scheduler({
     database,
     workerId,
     instance,
     leaseSeconds: options.leaseSeconds ?? 10,
     renewalIntervalMs: 50,
     isRunning: (sensorId) => running.has(sensorId),
-    onHeldChanged: () => {},
+    onHeldChanged: () => {
+      const held = scheduler.held();
+      for (const id of everHeld) if (!held.has(id)) letGo.add(id);
+      for (const id of held.keys()) everHeld.add(id);
+    },
     onSuperseded,
     metrics: { leasesLost: () => {} },
     logger: silentLogger,
@@ -53,7 +62,16 @@ async function startScheduler(
     ending.abort();
     await run;
   };
-  return { scheduler, workerId, instance, running, onSuperseded, stop, [Symbol.asyncDispose]: stop };
+  return {
+    scheduler,
+    workerId,
+    instance,
+    running,
+    onSuperseded,
+    letGo: () => letGo,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
 }
 
 function generationOf({ scheduler }: RunningScheduler, sensorId: Id): bigint {
@@ -309,4 +327,100 @@ test("a worker that was taken for dead counts as alive from its next renewal, an
 
   await expect.poll(() => query(database, "select status from worker"), soon).toEqual([{ status: "active" }]);
   expect(only.scheduler.held().size).toBe(1);
+});
+
+const shortLeaseSeconds = 0.6;
+const severalLeasesMs = 2_500;
+
+/** Two workers, each with a sensor and connections of its own. */
+async function startPair(
+  url: string,
+): Promise<{ one: RunningScheduler; two: RunningScheduler } & AsyncDisposable> {
+  await using made = new AsyncDisposableStack();
+  const start = async (name: string): Promise<RunningScheduler> => {
+    const database = made.use(await openPostgresql({ url, logger: silentLogger, connectionsMax: 4 }));
+    return made.use(
+      await startScheduler(database, name, { leaseSeconds: shortLeaseSeconds, sensorCountMax: 1 }),
+    );
+  };
+  const one = await start("one");
+  const two = await start("two");
+  await expect.poll(() => one.scheduler.held().size + two.scheduler.held().size, soon).toBe(2);
+  const kept = made.move();
+  return { one, two, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+function expectNothingLetGo({ one, two }: { one: RunningScheduler; two: RunningScheduler }): void {
+  expect([...one.letGo(), ...two.letGo()]).toEqual([]);
+  expect(one.scheduler.health().state).toBe("up");
+  expect(two.scheduler.health().state).toBe("up");
+}
+
+// Goal: whatever a batch holds, and however long, costs neither its worker nor the neighbour a sensor.
+test("while a batch takes several leases to store, neither its worker nor the neighbour lets a sensor go", async () => {
+  await using fresh = await freshDatabase();
+  await insertSensors(fresh.database, 2);
+  await using pair = await startPair(fresh.url);
+  const [[sensorId, term] = ["", { generation: "", instance: "" }]] = pair.one.scheduler.held();
+
+  await fresh.database.transaction(async (storing) => {
+    expect(await storeUnderTerm(storing, sensorId, term)).toBe(true);
+    await sleep(severalLeasesMs);
+  });
+
+  expectNothingLetGo(pair);
+});
+
+test("a claim that waits several leases for somebody's transaction keeps no lease from being renewed", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertSensors(database, 2);
+  await using pair = await startPair(fresh.url);
+
+  await database.transaction(async (other) => {
+    // A sensor that is wanted, free, and about to be deleted: claiming it waits for the end of that.
+    const doomed = await insertSensor(database, { ref: "demo.doomed", triggerRef: "demo.tick" });
+    await query(other, "delete from sensor where id = $1", [doomed]);
+    await query(
+      database,
+      "update worker set capabilities = capabilities || '{\"max_concurrent_sensors\": 10}'",
+    );
+    pair.one.scheduler.wake();
+    pair.two.scheduler.wake();
+    await sleep(severalLeasesMs);
+  });
+
+  expectNothingLetGo(pair);
+});
+
+test("a worker whose connections are all busy for several leases keeps its sensors", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertSensors(database, 1);
+  await using busy = await openPostgresql({ url: fresh.url, logger: silentLogger, connectionsMax: 4 });
+  await using worker = await startScheduler(busy, "busy", { leaseSeconds: shortLeaseSeconds });
+  await using neighbour = await startScheduler(database, "neighbour", { leaseSeconds: shortLeaseSeconds });
+  await expect.poll(() => worker.scheduler.held().size, soon).toBe(1);
+
+  const slow = { text: `select pg_sleep(${severalLeasesMs / 1_000})` };
+  await Promise.all([busy.query(slow), busy.query(slow), busy.relaxed.query(slow)]);
+
+  expectNothingLetGo({ one: worker, two: neighbour });
+});
+
+test("a worker goes on with its sensors after its lease has run out unnoticed, as long as nobody has claimed them", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertSensors(database, 1);
+  await using only = await startScheduler(database, "only");
+  await expect.poll(() => only.scheduler.held().size, soon).toBe(1);
+
+  const lapse = "lease_expires_at = now() - interval '1 s'";
+  await query(database, `with w as (update worker set ${lapse}) update sensor_assignment set ${lapse}`);
+  only.scheduler.wake();
+
+  await expect
+    .poll(() => query(database, "select from sensor_assignment where lease_expires_at > now()"), soon)
+    .toHaveLength(1);
+  expect([...only.letGo()]).toEqual([]);
 });

@@ -1,7 +1,8 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import { ExactNumber } from "../../src/model/exact-number.ts";
 import type { Decoded } from "../../src/sensors/decoded.ts";
-import { decodeLine, decodePoll } from "../../src/sensors/decode-output.ts";
+import { decodeLine } from "../../src/sensors/decode-output.ts";
 
 const served = { main: "door.opened", all: new Set(["door.opened", "door.closed"]) };
 
@@ -23,24 +24,6 @@ function remarksOf(value: unknown): readonly string[] {
 function reasonOf(value: unknown): string {
   const decoded = decode(value);
   return decoded.kind === "rejected" ? decoded.rejection.reason : `it is ${decoded.kind}`;
-}
-
-/** What a run printed, each piece in short: an event's payload, a checkpoint or a reason. */
-function polled(output: string | Buffer): readonly unknown[] {
-  return decodePoll(Buffer.from(output), served).map(([decoded]) => {
-    switch (decoded.kind) {
-      case "event": {
-        const { payload, checkpoint } = decoded.event;
-        return checkpoint === undefined ? payload : { payload, checkpoint };
-      }
-      case "checkpoint":
-        return { moves: decoded.checkpoint };
-      case "rejected":
-        return decoded.rejection.reason;
-      case "nothing":
-        return "nothing";
-    }
-  });
 }
 
 test("an envelope carries everything about its event", () => {
@@ -179,7 +162,7 @@ test("an occurred_at that is no time costs nothing but itself", () => {
 
 test("what is no event is rejected with its reason", () => {
   expect(reasonOf('{"half": ')).toMatch(/^it is not JSON: /);
-  expect(reasonOf("[1]")).toBe("the line is not a JSON object");
+  expect(reasonOf("[1]")).toMatch(/^the line is not a JSON object but an array; print one object a line/);
   expect(reasonOf("5")).toBe("the line is not a JSON object");
   expect(reasonOf({ trigger_ref: "other.one", payload: {} })).toBe(
     "the sensor does not serve the trigger other.one",
@@ -189,9 +172,32 @@ test("what is no event is rejected with its reason", () => {
   expect(reasonOf("  ")).toBe("it is nothing");
   expect(decodeLine({ kind: "too-long", bytes: 2_000_000, excerpt: "xx" }, served)).toEqual({
     kind: "rejected",
-    rejection: { reason: "the line of 2000000 bytes is too long", excerpt: "xx" },
+    rejection: {
+      reason: "the line of 2000000 bytes is too long (sensor.line_bytes_max)",
+      excerpt: "xx",
+      lines: 1,
+    },
     checkpoint: undefined,
   });
+});
+
+test("an envelope that is JSON but too deep or too precise keeps its checkpoint as well", () => {
+  const deep = `${"[".repeat(600)}${"]".repeat(600)}`;
+  const long = "9".repeat(2_000);
+
+  expect(decode(`{"payload": {"a": ${deep}}, "checkpoint": 1.50}`)).toMatchObject({
+    kind: "rejected",
+    checkpoint: new ExactNumber("1.50"),
+  });
+  expect(decode(`{"checkpoint": {"at": 7}, "payload": ${long}}`)).toMatchObject({ checkpoint: { at: 7 } });
+  for (const text of [
+    `{"payload": {}, "checkpoint": ${deep}}`,
+    `{"payload": {}, "checkpoint": ${long}}`,
+    `{"payload": ${long}, "checkpoint": 1, "other": 2}`,
+    `{"payload": NaN, "checkpoint": 1}`,
+  ]) {
+    expect(decode(text)).toMatchObject({ kind: "rejected", checkpoint: undefined });
+  }
 });
 
 test("a rejected envelope keeps its checkpoint, a rejected payload has none", () => {
@@ -245,71 +251,10 @@ test("no key of any object is lost: it is the envelope's, addresses the event, o
 test("decoding is total: any text and any JSON is an event, a rejection with a short excerpt, or nothing", () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
-      for (const decoded of [decode(text), ...decodePoll(Buffer.from(text), served).map(([each]) => each)]) {
-        expect(["event", "checkpoint", "rejected", "nothing"]).toContain(decoded.kind);
-        if (decoded.kind === "rejected") expect(decoded.rejection.excerpt.length).toBeLessThanOrEqual(200);
-        if (decoded.kind === "event") expect(served.all.has(decoded.event.triggerRef)).toBe(true);
-      }
+      const decoded = decode(text);
+      expect(["event", "checkpoint", "rejected", "nothing"]).toContain(decoded.kind);
+      if (decoded.kind === "rejected") expect(decoded.rejection.excerpt.length).toBeLessThanOrEqual(200);
+      if (decoded.kind === "event") expect(served.all.has(decoded.event.triggerRef)).toBe(true);
     }),
   );
-});
-
-test("a poll's events may be payloads or envelopes, and its checkpoint comes after all of them", () => {
-  const events = [{ n: 1 }, { trigger_ref: "door.closed", payload: { n: 2 }, checkpoint: 2 }, "three", null];
-
-  expect(polled(JSON.stringify({ events, checkpoint: "here" }, null, 2))).toEqual([
-    { n: 1 },
-    { payload: { n: 2 }, checkpoint: 2 },
-    { value: "three" },
-    { payload: { value: null }, checkpoint: "here" },
-  ]);
-  expect(polled('{"events": [{"payload": {}, "checkpoint": 1}], "checkpoint": 2}')).toEqual([
-    { payload: {}, checkpoint: 2 },
-  ]);
-  expect(
-    polled('{"checkpoint": 2, "events": [{"n": 1}, {"trigger_ref": "other.one", "checkpoint": 1}]}'),
-  ).toEqual([{ n: 1 }, "the sensor does not serve the trigger other.one", { moves: 2 }]);
-});
-
-test("a poll without events moves its checkpoint", () => {
-  expect(polled('{"events": [], "checkpoint": 5}')).toEqual([{ moves: 5 }]);
-  expect(polled('{"events": null, "checkpoint": 5}')).toEqual([{ moves: 5 }]);
-  expect(polled('{"checkpoint": 5}')).toEqual([{ moves: 5 }]);
-  expect(polled('{"events": [{"checkpoint": 4}], "checkpoint": 5}')).toEqual([{ moves: 4 }, { moves: 5 }]);
-});
-
-test("an object with events beside other keys is an event itself", () => {
-  for (const value of [
-    { events: [{ n: 1 }], next: "page 2" },
-    { events: [], total: 0, checkpoint: 5 },
-    { events: "none", checkpoint: 5 },
-    { events: { n: 1 } },
-  ]) {
-    expect(polled(JSON.stringify(value))).toEqual([value]);
-  }
-});
-
-test("a poll may print an array", () => {
-  expect(polled('[{"id":1},{"payload":{"id":2},"checkpoint":2}]')).toEqual([
-    { id: 1 },
-    { payload: { id: 2 }, checkpoint: 2 },
-  ]);
-  expect(polled(JSON.stringify([{ id: 1 }, 2], null, 2))).toEqual([{ id: 1 }, { value: 2 }]);
-  expect(polled("[]")).toEqual([]);
-});
-
-test("a poll that has nothing to say says nothing", () => {
-  for (const output of ["", "\n\n", '{"events": []}', '{"events": null}']) expect(polled(output)).toEqual([]);
-});
-
-test("a poll's lines are decoded one by one; one that is no event does not spoil the others", () => {
-  expect(polled('{"n": 1}\noops\n{"events": [{"n": 2}]}\n')).toEqual([
-    { n: 1 },
-    expect.stringMatching(/^it is not JSON: /),
-    { n: 2 },
-  ]);
-});
-
-test("a poll's output that is not UTF-8 is rejected as a whole", () => {
-  expect(polled(Buffer.from([0x7b, 0xff, 0x7d]))).toEqual(["the output is not UTF-8"]);
 });

@@ -36,7 +36,7 @@ const facts: EnvironmentFacts = {
   sensor,
   rules: [{ id: "7", ref: "garden.hot", triggerRef: "garden.temperature", triggerParams: { above: 30 } }],
   checkpoint: undefined,
-  changes: new Map(),
+  changes: [],
 };
 
 test("of the agent's environment only what is allowed reaches a sensor", () => {
@@ -60,6 +60,23 @@ test("of the agent's environment only what is allowed reaches a sensor", () => {
   expect(inherited).toEqual(["PATH", "HOME", "LC_TIME", "TZ", "HTTP_PROXY"]);
 });
 
+test.each([
+  [{}, { LANG: "C.UTF-8" }],
+  [{ LANG: "" }, { LANG: "C.UTF-8" }],
+  [{ LC_TIME: "C" }, { LC_TIME: "C", LANG: "C.UTF-8" }],
+  [{ LANG: "POSIX" }, { LANG: "POSIX" }],
+  [{ LC_ALL: "de_DE.UTF-8" }, { LC_ALL: "de_DE.UTF-8" }],
+  [{ LC_CTYPE: "C" }, { LC_CTYPE: "C" }],
+])("of the locale %j a sensor gets %j", (locale, expected) => {
+  const own = { PATH: "/bin", ...locale };
+
+  const variables = sensorEnvironment({ ...facts, agent: { own, restored: own } });
+
+  expect(Object.fromEntries(Object.entries(variables).filter(([name]) => /^(LANG|LC_)/.test(name)))).toEqual(
+    expected,
+  );
+});
+
 test("what the executable set aside is handed back", () => {
   const own = { PATH: "/bin" };
   const restored = { PATH: "/bin", LD_LIBRARY_PATH: "/opt/lib", NODE_OPTIONS: "--max-old-space-size=64" };
@@ -74,6 +91,7 @@ test("a sensor is told who it is, what it serves and how it is configured", () =
 
   expect(variables).toEqual({
     PATH: "/bin",
+    LANG: "C.UTF-8",
     ATTUNE_SENSOR_ID: "12",
     ATTUNE_SENSOR_REF: "garden.thermometer",
     ATTUNE_SENSOR_TRIGGERS: JSON.stringify([
@@ -127,7 +145,7 @@ test("a runtime's variables are set, prepended and appended, but cannot pose as 
     },
   });
 
-  const variables = sensorEnvironment({ ...facts, changes });
+  const variables = sensorEnvironment({ ...facts, changes: [...changes] });
 
   expect(variables).toMatchObject({
     PLAIN: "p",

@@ -23,7 +23,7 @@ test("a burst of rejected lines is logged by its first twenty and the number of 
   const { logged, counted, lines, options } = bench();
   const rejected = new RejectedLines("test.one", options);
 
-  for (let n = 1; n <= 1_000; n += 1) rejected.note({ reason: `reason ${n}`, excerpt: "x" });
+  for (let n = 1; n <= 1_000; n += 1) rejected.note({ reason: `reason ${n}`, excerpt: "x", lines: 1 });
   rejected.flush();
   rejected.flush();
 
@@ -40,7 +40,7 @@ test("rejected lines are warned of once a minute, with all since the last time",
   const { clock, lines, options } = bench();
   const rejected = new RejectedLines("test.one", options);
   const reject = (): void => {
-    rejected.note({ reason: "r", excerpt: "x" });
+    rejected.note({ reason: "r", excerpt: "x", lines: 1 });
     rejected.flush();
   };
 

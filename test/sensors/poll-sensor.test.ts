@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { fakeClock } from "../support/fake-clock.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
+import { watchTurns } from "../support/longest-turn.ts";
 import { query } from "../support/platform-rows.ts";
 import { sensorBench } from "./sensor-bench.ts";
 
@@ -203,4 +204,26 @@ test("what a run left behind outside its group ends when the sensor stops", asyn
   await bench.manager.stop();
 
   await expect.poll(() => isRunning(pid)).toBe(false);
+});
+
+// Goal: a run with far more events than allowed costs its sensor a failure, and the agent neither its time nor memory.
+// Method: 16 MB of [1,1,…] from a real process, as a list API might print by mistake.
+test("a run of eight million events is refused with one reason, and holds up nothing", async () => {
+  await using bench = await sensorBench({ limits: { restart } });
+  const script = `printf '['; yes '1,' | head -n 5500000; printf '1]'`;
+  const id = await bench.add("test.ones", { ...poll, script });
+  const other = await bench.add("test.other", { script: `while :; do echo '{}'; sleep 0.05; done` });
+  const memoryBefore = process.memoryUsage().rss;
+  using turns = watchTurns();
+  bench.manager.start();
+  await bench.rowMatching(other, { status: "running" });
+
+  const row = await bench.rowMatching(id, { status: "backoff" });
+
+  expect(row.reason).toBe(
+    "one run printed more than 100000 events (sensor.poll_events_max), and none was taken",
+  );
+  expect(bench.payloads().every((payload) => Object.keys(payload).length === 0)).toBe(true);
+  expect(turns.longestMs()).toBeLessThan(50);
+  expect(process.memoryUsage().rss - memoryBefore).toBeLessThan(200 * 1024 * 1024);
 });

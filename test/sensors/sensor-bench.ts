@@ -31,6 +31,10 @@ export interface ProcessRow {
   readonly signal: string | null;
   readonly reason: string | null;
   readonly stderr_excerpt: string | null;
+  readonly first_output_at: Date | null;
+  readonly last_output_at: Date | null;
+  readonly output_interval: number | null;
+  readonly longest_silence: number | null;
   readonly next_restart_at: Date | null;
 }
 
@@ -85,6 +89,7 @@ export async function sensorBench(options: BenchOptions = {}) {
       runtime("core.sensor.native", "native", null),
     ].map((each) => [each.ref, each]),
   );
+  const pendingRuntimes = new Set<string>();
   const { logger, lines } = recordingLogger();
   const guard = startGuard("ATTUNE_SENSOR_INSTANCE", logger);
   const logsDir = options.logsDir ?? join(folder, "logs");
@@ -116,6 +121,7 @@ export async function sensorBench(options: BenchOptions = {}) {
       settleMs: 1_000,
       lineBytesMax: 1024 * 1024,
       pollOutputBytesMax: 16 * 1024 * 1024,
+      pollEventsMax: 100_000,
       pollIntervalMs: 30_000,
       pollTimeoutMs: 30_000,
       logBytesMax: 100_000,
@@ -130,7 +136,15 @@ export async function sensorBench(options: BenchOptions = {}) {
     redact: (text) => text.replaceAll("top-secret", "[redacted]"),
     alert: (alert) => void alerts.push(alert),
     assignments: { held: () => held },
-    runtimes: { offered: (ref) => runtimes.get(ref) },
+    runtimes: {
+      offered: (ref) => {
+        const offered = runtimes.get(ref);
+        if (offered !== undefined) return { kind: "offered", runtime: offered };
+        return pendingRuntimes.has(ref)
+          ? { kind: "pending" }
+          : { kind: "unavailable", reason: "it is missing" };
+      },
+    },
     onStatus: (ref, status) => void statuses.push(`${ref} ${status}`),
     intervalMs: 60_000,
     onStopped: (sensorId) => void stopped.push(sensorId),
@@ -162,6 +176,8 @@ export async function sensorBench(options: BenchOptions = {}) {
     statuses,
     counts,
     runtimes,
+    /** Refs that nobody has looked for yet. */
+    pendingRuntimes,
     term: { generation: "1", instance },
     payloads: () => events.map((event) => event.payload),
 

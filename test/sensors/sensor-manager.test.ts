@@ -1,12 +1,13 @@
 /**
  * Which sensors run, as their rows and assignments change.
  */
+import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { AcceptOutcome } from "../../src/model/incoming-event.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
-import { insertTrigger, query } from "../support/platform-rows.ts";
+import { insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { sensorBench } from "./sensor-bench.ts";
 
 const wait = "while :; do sleep 0.02; done";
@@ -215,11 +216,13 @@ test("a late report does not overwrite that of the worker which holds the sensor
   const id = await bench.add("test.one", { script });
   bench.manager.start();
   await bench.rowMatching(id, { status: "running" });
+  const instance = randomUUID();
+  const holder = await insertWorker(bench.database, { name: "other", instance, leaseSeconds: 600 });
   await query(
     bench.database,
-    `insert into sensor_assignment (sensor, instance, generation, lease_expires_at)
-     values ($1, gen_random_uuid(), 2, now() + interval '1 hour')`,
-    [id],
+    `insert into sensor_assignment (sensor, worker, instance, generation, lease_expires_at)
+     values ($1, $2, $3, 2, now() + interval '10 minutes')`,
+    [id, holder, instance],
   );
   await query(bench.database, "update sensor_process set reason = 'of the new holder'");
 
@@ -291,4 +294,23 @@ test("a changed sensor starts again only once its last events are stored, howeve
   gate.resolve();
 
   await expect.poll(bench.payloads).toEqual([{}, { resumed: true }]);
+});
+
+test("a sensor waits for the verification of its runtime's row, without a failure and an alert", async () => {
+  await using bench = await sensorBench({ limits: { restart: { ...restart, isRestartEnabled: false } } });
+  bench.pendingRuntimes.add("test.other");
+  const id = await bench.add("test.one", { runtimeRef: "test.other", script: "echo '{}'; sleep 300" });
+  bench.manager.start();
+  await bench.rowMatching(id, {
+    status: "stopped",
+    failures: 0,
+    reason: "its runtime test.other is not verified yet",
+  });
+
+  const shell = bench.runtimes.get("core.sensor.shell");
+  if (shell !== undefined) bench.runtimes.set("test.other", { ...shell, ref: "test.other" });
+  bench.manager.wake();
+
+  await bench.rowMatching(id, { status: "running", failures: 0 });
+  expect(bench.alerts).toEqual([]);
 });

@@ -1,5 +1,11 @@
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { JsonObject } from "../../src/model/json.ts";
+import { query } from "../support/platform-rows.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
+import { watchTurns } from "../support/longest-turn.ts";
 import { sensorBench } from "./sensor-bench.ts";
 
 test("each line of a sensor is an event with its source, and the row shows its process", async () => {
@@ -25,4 +31,91 @@ test("50,000 lines at once are all accepted, in their order", async () => {
   await expect.poll(() => bench.events.length, { timeout: 20_000 }).toBe(50_000);
 
   expect(bench.payloads().every((payload, index) => payload["number"] === index)).toBe(true);
+});
+
+test("a sensor that runs and has printed no line is known, until it prints one", async () => {
+  await using bench = await sensorBench();
+  const script = `printf '{"n": '; while [ ! -e "$HERE/told" ]; do sleep 0.05; done; echo '1}'; sleep 300`;
+  const quiet = await bench.add("test.quiet", { script: `HERE=${bench.folder}; ${script}` });
+  const idle = await bench.add("test.idle", { protocol: "poll", script: "sleep 300" });
+  bench.manager.start();
+
+  await bench.rowMatching(idle, { status: "running", first_output_at: null });
+  await bench.rowMatching(quiet, { status: "running", first_output_at: null });
+  expect([...bench.manager.silentSeconds().keys()]).toEqual(["test.quiet"]);
+
+  writeFileSync(join(bench.folder, "told"), "");
+  await bench.rowMatching(quiet, { status: "running", first_output_at: expect.any(Date) });
+  expect(bench.manager.silentSeconds().size).toBe(0);
+});
+
+test("a sensor's row keeps when it printed last and how regularly, also after it was started anew", async () => {
+  await using bench = await sensorBench();
+  const lines = `for n in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "{\\"n\\": $n}"; sleep 0.05; done`;
+  const script = `[ -e "$HERE/told" ] || { ${lines}; : > "$HERE/told"; }; sleep 300`;
+  const id = await bench.add("test.regular", { script: `HERE=${bench.folder}; ${script}` });
+  bench.manager.start();
+  await expect.poll(() => bench.events.length, { timeout: 20_000 }).toBe(12);
+  expect([...bench.manager.outputAgeSeconds().keys()]).toEqual(["test.regular"]);
+
+  await query(bench.database, "update sensor set enabled = false");
+  bench.manager.wake();
+  const known = { output_interval: expect.any(Number), longest_silence: expect.any(Number) };
+  const { last_output_at: last } = await bench.rowMatching(id, { status: "stopped", ...known });
+  await query(bench.database, "update sensor set enabled = true");
+  bench.manager.wake();
+
+  await bench.rowMatching(id, { status: "running", first_output_at: null, last_output_at: last, ...known });
+});
+
+test("a Python sensor that never flushes is heard line by line, by what its runtime's row says", async () => {
+  await using bench = await sensorBench();
+  const interpreter = execFileSync("python3", ["-c", "import sys; print(sys.executable)"], {
+    encoding: "utf8",
+  });
+  const ref = "core.sensor.python";
+  const [row] = await query<{ execution_config: JsonObject }>(
+    bench.database,
+    "select execution_config from runtime where ref = $1",
+    [ref],
+  );
+  bench.runtimes.set(ref, {
+    ref,
+    name: "python",
+    interpreter: interpreter.trim(),
+    interpreterArgs: [],
+    version: null,
+    executionConfig: row?.execution_config ?? {},
+  });
+  await bench.add("test.python", { entrypoint: "no-flush.py", runtimeRef: ref });
+  bench.manager.start();
+
+  await expect.poll(bench.payloads, { timeout: 20_000 }).toContainEqual({ n: 2 });
+});
+
+test("a burst of lines that are no events holds up nothing, and those that are events come through", async () => {
+  await using bench = await sensorBench({ limits: { logBytesMax: 1_000_000_000 } });
+  const script = `yes x | head -n 200000; yes '{"half' | head -n 20000; yes '{}' | head -n 50000; sleep 300`;
+  await bench.add("test.burst", { script });
+  using turns = watchTurns();
+  bench.manager.start();
+
+  await expect.poll(() => bench.events.length, { timeout: 25_000 }).toBe(50_000);
+
+  expect(bench.counts.linesRejected).toBe(220_000);
+  expect(turns.longestMs()).toBeLessThan(50);
+  expect((await bench.log("test.burst")).split("\n").length).toBeLessThan(2_000);
+});
+
+test("a line of a megabyte, whatever it holds, holds up nothing", async () => {
+  await using bench = await sensorBench();
+  const script = `printf '{"payload":{"list":['; yes '{},' | head -n 250000 | tr -d '\\n'; printf '{}]}}\\n'; sleep 300`;
+  await bench.add("test.long", { script });
+  using turns = watchTurns();
+  bench.manager.start();
+
+  await expect.poll(() => bench.events.length, { timeout: 25_000 }).toBe(1);
+
+  expect(bench.payloads()[0]?.["list"]).toHaveLength(250_001);
+  expect(turns.longestMs()).toBeLessThan(50);
 });

@@ -79,6 +79,50 @@ test(
 );
 
 test(
+  "a sensor that comes together with its runtime waits for the row's verification, without an alert",
+  { timeout: 60_000 },
+  async () => {
+    await using fresh = await freshDatabase();
+    const { database } = fresh;
+    await using vhost = await freshVhost();
+    await using folder = await agentFolder({
+      databaseUrl: fresh.url,
+      brokerUrl: vhost.url,
+      packsDirectory,
+      workerName: "together",
+      sensor: { restart_on_error: false },
+    });
+    await using agent = await startAgent(folder);
+    await ready(agent, folder);
+    await insertTrigger(database, "fault.told");
+    await insertRule(database, { ref: "fault.one", triggerRef: "fault.told" });
+
+    // The worker offers ruby by detection, so it claims the sensor before it knows this row.
+    await database.transaction(async (transaction) => {
+      await insertSensor(transaction, {
+        ref: "fault.teller",
+        triggerRef: "fault.told",
+        runtimeRef: "fault.sensor.ruby",
+        entrypoint: "teller.rb",
+      });
+      await query(
+        transaction,
+        `insert into runtime (ref, runtime_type, name, distributions, execution_config)
+         values ('fault.sensor.ruby', 'sensor', 'Ruby',
+                 '{"verification": {"commands": [{"binary": "sh", "args": ["-c", "sleep 2; ruby --version"]}]}}',
+                 '{"interpreter": {"binary": "ruby"}}')`,
+      );
+    });
+
+    await expect.poll(() => payloads(database, "fault.told"), { timeout: 20_000 }).toHaveLength(1);
+    expect(await payloads(database, "core.alert")).toEqual([]);
+    expect(await query(database, "select status, failures from sensor_process")).toEqual([
+      { status: "running", failures: 0 },
+    ]);
+  },
+);
+
+test(
   "a sensor that keeps failing becomes visible: its row, its last words, and an alert that a rule can match",
   { timeout: 60_000 },
   async () => {

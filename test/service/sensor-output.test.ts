@@ -166,3 +166,29 @@ test("a check that speaks by its exit code makes events if its pack says so, and
     .toContain("of the failed run: DISK CRITICAL - free space: / 3326 MB (5%)");
   expect(await payloads("plain_check")).toEqual([]);
 });
+
+test("a poll may print an array, and pretty-printed documents one after the other", async () => {
+  await expect.poll(() => payloads("array"), eventually).toEqual([{ id: 1 }, { id: 2 }]);
+  await expect
+    .poll(() => payloads("pretty_poll"), eventually)
+    .toEqual([
+      { id: 1, tags: [] },
+      { id: 2, tags: [{}] },
+    ]);
+});
+
+test("pretty-printed JSON of a stream is told as such, and no part of it becomes an event", async () => {
+  await expect.poll(() => payloads("pretty_stream"), eventually).toEqual([{ id: 5 }]);
+  await expect
+    .poll(() => log("pretty_stream"), eventually)
+    .toContain("JSON over several lines; print one object a line, for example with jq -c");
+});
+
+test("an entry of a page that is not JSON is refused alone, and the page's checkpoint moves", async () => {
+  await expect.poll(() => checkpoint("bad_entry"), eventually).toBe(2);
+  await expect.poll(() => log("bad_entry"), eventually).toContain("asked again");
+  expect(await payloads("bad_entry")).toEqual([{ celsius: 20.5 }, { celsius: 21 }]);
+  expect(await log("bad_entry")).toContain(
+    "entry 2 of its list: it is not JSON: NaN is not a number of JSON",
+  );
+});

@@ -3,6 +3,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import { agentFolder, metric, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
@@ -70,6 +71,39 @@ test(
       .toContain("lost assignments");
     await counting.progress();
     expect(await owner(counting)).toBe("heir");
+    await counting.finish();
+    await counting.expectNothingLostOrDoubled();
+  },
+);
+
+test(
+  "a transaction that holds an agent's assignment for several leases costs it nothing, and no neighbour takes over",
+  { timeout: 90_000 },
+  async () => {
+    await using counting = await startCountingAfresh();
+    const folders = [
+      await counting.folder("one", shortLease),
+      await counting.folder("two", shortLease),
+    ] as const;
+    await using one = await startAgent(folders[0]);
+    await counting.progress();
+    await using two = await startAgent(folders[1]);
+    await ready(two, folders[1]);
+    const started = "select pid, started_at from sensor_process";
+    const before = await query(counting.database, started);
+
+    // As a batch of events that takes long to store.
+    await counting.database.transaction(async (storing) => {
+      await query(storing, "select from sensor_assignment for key share");
+      await sleep(4_000 * shortLease.lease_duration);
+    });
+
+    await counting.progress();
+    expect(await owner(counting)).toBe("one");
+    expect(await query(counting.database, started)).toEqual(before);
+    for (const { logPath } of folders)
+      expect(await readFile(logPath, "utf8")).not.toContain("lost assignments");
+    await one.assertRunning();
     await counting.finish();
     await counting.expectNothingLostOrDoubled();
   },

@@ -62,9 +62,9 @@ export async function emptyDatabase(): Promise<{ readonly url: string } & AsyncD
 }
 
 /** A server of the test's own, to be stopped, killed and restarted; gone with its files on disposal. */
-export async function privatePostgres(): Promise<PostgresServer> {
+export async function privatePostgres(settings: readonly string[] = []): Promise<PostgresServer> {
   const directory = await mkdtemp(join(tmpdir(), "attune-postgres-"));
-  const server = await startPostgres({ directory, port: await freePort() });
+  const server = await startPostgres({ directory, port: await freePort(), settings });
   const stop = server[Symbol.asyncDispose].bind(server);
   server[Symbol.asyncDispose] = async () => {
     await stop();

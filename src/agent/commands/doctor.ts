@@ -3,7 +3,7 @@ import type { LoadedConfig } from "../../config/load-config.ts";
 import type { Config } from "../../config/schema.ts";
 import { databaseFolder } from "../../database/data-directory.ts";
 import type { Database } from "../../database/database.ts";
-import { demandOpenFiles } from "../../database/open-files-limit.ts";
+import { demandResources } from "../../database/resource-limits.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { runVersionCommands } from "../../runtimes/version-commands.ts";
 import { silentLogger } from "../../telemetry/logger.ts";
@@ -14,16 +14,19 @@ import { checkApi } from "../doctor/api-check.ts";
 import { checkBroker } from "../doctor/broker-check.ts";
 import { checkMigrations } from "../doctor/database-checks.ts";
 import { checkEnvironments } from "../doctor/environment-check.ts";
-import { failed, findingsOf, good, notice, type Finding } from "../doctor/finding.ts";
+import { failed, findingsOf, good, notice, wrong, type Finding } from "../doctor/finding.ts";
 import { findingsJson, findingsText } from "../doctor/findings-report.ts";
 import { checkFolders } from "../doctor/folders-check.ts";
+import { lookOnce } from "../doctor/look.ts";
 import { checkOutbox } from "../doctor/outbox-check.ts";
 import { checkOutput } from "../doctor/output-check.ts";
 import { checkPackFiles } from "../doctor/pack-file-check.ts";
+import { checkRights } from "../doctor/rights-check.ts";
 import { checkRules } from "../doctor/rule-check.ts";
 import { checkRunningAgent } from "../doctor/running-agent-check.ts";
 import { runtimeFindings, verifyRuntimes } from "../doctor/runtime-checks.ts";
 import { checkSensors } from "../doctor/sensor-checks.ts";
+import { checkStorage } from "../doctor/storage-check.ts";
 import { checkWorkers } from "../doctor/worker-check.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { openConfiguredDatabase } from "../open-configured-database.ts";
@@ -47,6 +50,7 @@ async function examine(invocation: Invocation): Promise<readonly Finding[]> {
   const health = await askHealth(config, "/health");
   return [
     good("configuration", file ?? "no file, defaults and environment only"),
+    ...installationFindings(loaded, health),
     ...warnings.map((warning) => notice("configuration", warning)),
     ...(await findingsOf({
       folders: () => checkFolders(config),
@@ -58,6 +62,25 @@ async function examine(invocation: Invocation): Promise<readonly Finding[]> {
   ];
 }
 
+/** A doctor called where nothing is configured has examined nothing that anybody runs. */
+function installationFindings({ config, isDefault }: LoadedConfig, health: HealthAnswer): readonly Finding[] {
+  if (!isDefault || existsSync(databaseFolder(config.data_dir))) return [];
+  const agent =
+    health.kind === "agent"
+      ? `; an agent answers at ${health.url}, but nothing here says what it works with`
+      : "";
+  return [
+    wrong(
+      "installation",
+      `none found: there is neither a configuration file, nor a setting in the environment, nor a database in ${config.data_dir}${agent}`,
+      {
+        remedy:
+          "call it with the agent's configuration: --config FILE, or the agent's environment and folder; or start an agent here",
+      },
+    ),
+  ];
+}
+
 async function examineDatabase(
   config: Config,
   bootstrap: Bootstrap,
@@ -65,7 +88,7 @@ async function examineDatabase(
 ): Promise<readonly Finding[]> {
   // Looking must not create a database.
   if (config.database.url === undefined && !existsSync(databaseFolder(config.data_dir))) {
-    demandOpenFiles(config.data_dir);
+    demandResources(config.data_dir);
     return [notice("database", `embedded, to be made in ${config.data_dir} at the first start`)];
   }
   let opened: Database;
@@ -77,9 +100,11 @@ async function examineDatabase(
   }
   await using database = opened;
   const connected = good("database", describeDatabase(database));
-  const migrations = await findingsOf({ migrations: () => checkMigrations(database) });
-  if (migrations.some(({ state }) => state === "wrong")) return [connected, ...migrations];
-  return [connected, ...migrations, ...(await examineRows(config, bootstrap, database))];
+  const before = await findingsOf({
+    migrations: () => checkMigrations(database),
+  });
+  if (before.some(({ state }) => state === "wrong")) return [connected, ...before];
+  return [connected, ...before, ...(await examineRows(config, bootstrap, database))];
 }
 
 async function examineRows(
@@ -87,18 +112,21 @@ async function examineRows(
   bootstrap: Bootstrap,
   database: Database,
 ): Promise<readonly Finding[]> {
+  const storage = await findingsOf({ storage: () => checkStorage(database) });
   const verified = verifyRuntimes(config, bootstrap, database);
   // Each check that needs it meets its failure.
-  verified.catch(() => {});
-  return findingsOf({
-    workers: () => checkWorkers(database),
+  await verified.catch(() => {});
+  const rows = await lookOnce(database, {
+    rights: checkRights,
+    workers: checkWorkers,
     runtimes: async () => runtimeFindings(await verified),
-    environments: async () => checkEnvironments(config, database, (await verified).runtimes),
-    "pack files": () => checkPackFiles(config, database),
-    sensors: async () => checkSensors(config, database, (await verified).runtimes),
-    rules: () => checkRules(database),
-    messages: () => checkOutbox(database),
+    environments: async (look) => checkEnvironments(config, look, (await verified).runtimes),
+    "pack files": (look) => checkPackFiles(config, look),
+    sensors: async (look) => checkSensors(config, look, (await verified).runtimes),
+    rules: checkRules,
+    messages: checkOutbox,
   });
+  return [...storage, ...rows];
 }
 
 function describeDatabase({ kind, address, schema }: Database): string {

@@ -1,4 +1,5 @@
 import { loadMigrations } from "../../database/embedded-migrations.ts";
+import { explainingDatabaseFailures } from "../../database/explain-failure.ts";
 import { migrate } from "../../database/migrate.ts";
 import { loadPacks as load } from "../../packs/load-packs.ts";
 import { describeProblem } from "../../packs/pack-problem.ts";
@@ -8,6 +9,7 @@ import { openLogger } from "../open-logger.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { loadReportJson, loadReportText } from "../load-report.ts";
 import { openConfiguredDatabase } from "../open-configured-database.ts";
+import { toldDatabase } from "../told-database.ts";
 
 /**
  * Makes the database's definitions those of the pack folders and prints what changed. As at every start,
@@ -22,8 +24,18 @@ export async function loadPacks(invocation: Invocation, directories: readonly st
   for (const warning of warnings) logger.warn({}, describeProblem(warning));
 
   await using database = await openConfiguredDatabase(loaded.config, logger);
-  await migrate(database, loadMigrations(), logger);
-  const report = { ...(await load(database, packs)), warnings, database: database.address };
-  print(format === "json" ? loadReportJson(report) : loadReportText(report));
+  const loadedPacks = await explainingDatabaseFailures(
+    `load packs into the database at ${database.address}`,
+    async () => {
+      await migrate(database, loadMigrations(), logger);
+      return load(database, packs);
+    },
+  );
+  const report = { ...loadedPacks, warnings };
+  print(
+    format === "json"
+      ? loadReportJson({ ...report, database: database.address })
+      : loadReportText({ ...report, database: toldDatabase(database) }),
+  );
   return 0;
 }

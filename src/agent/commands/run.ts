@@ -1,6 +1,9 @@
+import { databaseAddress } from "../../database/database-address.ts";
+import { explainingDatabaseFailures } from "../../database/explain-failure.ts";
 import { runVersionCommands } from "../../runtimes/version-commands.ts";
 import { bootstrapRuntimes } from "../bootstrap.ts";
 import { loadConfiguration } from "../load-configuration.ts";
+import { openFilesShortage } from "../open-files-shortage.ts";
 import { openLogger } from "../open-logger.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { endWithLastWords } from "../last-words.ts";
@@ -20,6 +23,8 @@ export async function runService(invocation: Invocation, stop: StopRequest): Pro
   const loaded = loadConfiguration(invocation);
   const logger = await openLogger(loaded, invocation.environment);
   endWithLastWords(logger);
+  const shortage = openFilesShortage(loaded.config);
+  if (shortage !== undefined) logger.warn({}, shortage);
   const { SensorService } = await import("../../service.ts");
   const service = new SensorService({
     config: loaded.config,
@@ -32,6 +37,10 @@ export async function runService(invocation: Invocation, stop: StopRequest): Pro
     await service.start();
     keepHeapSmall();
   };
-  await serveUntilStopped({ start, stop: () => service.stop(), failure: service.failure }, stop);
+  const { database, data_dir, sensor } = loaded.config;
+  const address = databaseAddress(database.url, data_dir);
+  await explainingDatabaseFailures(`run worker ${sensor.worker_name} on the database at ${address}`, () =>
+    serveUntilStopped({ start, stop: () => service.stop(), failure: service.failure }, stop),
+  );
   return 0;
 }

@@ -10,6 +10,6 @@ export async function checkBroker({ message_queue: queue }: Config): Promise<rea
   if (queue.url === undefined) return [good("broker", "in this process (message_queue.url is not set)")];
 
   await using transport = await openTransport(queue.url, { logger: silentLogger });
-  await transport.connected(connectTimeoutMs);
+  await transport.connected(connectTimeoutMs, "one");
   return [good("broker", transport.address)];
 }

@@ -1,31 +1,48 @@
 import { join } from "node:path";
 import type { Config } from "../../config/schema.ts";
-import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readSensorScripts } from "../../database/statements/sensor-scripts.ts";
 import type { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
 import { decodeExecutionConfig } from "../../sensors/execution-config.ts";
+import { pendingEnvironment } from "../../sensors/environment-creation.ts";
 import { findRuntimeEnvironment } from "../../sensors/runtime-environment.ts";
-import { wrong, type Finding } from "./finding.ts";
+import { notice, wrong, type Finding } from "./finding.ts";
+import type { Look } from "./look.ts";
 
-/** Environments of packs that cannot be used here, most of all those whose links lead nowhere. */
+/**
+ * Environments of packs that cannot be used here, most of all those whose links lead nowhere, and those that
+ * lack what the pack asks for.
+ */
 export async function checkEnvironments(
   { packs_base_dir: packs, runtime_envs_dir: runtimeEnvsDir }: Config,
-  database: Database,
+  { rows }: Look,
   runtimes: SensorRuntimes,
 ): Promise<readonly Finding[]> {
   const findings = new Map<string, Finding>();
-  for (const { packRef, runtimeRef } of await rowsOf(database, readSensorScripts, undefined)) {
+  for (const { packRef, runtimeRef } of await rowsOf(rows, readSensorScripts, undefined)) {
     const answer = runtimes.offered(runtimeRef);
     if (packRef === null || answer.kind !== "offered") continue;
     const { runtime } = answer;
     const config = decodeExecutionConfig(runtime.executionConfig);
     const packDir = join(packs, packRef);
-    const { warnings } = await findRuntimeEnvironment({ runtimeEnvsDir, packRef, packDir, runtime, config });
+    const question = { runtimeEnvsDir, packRef, packDir, runtime, config };
+    const { warnings } = await findRuntimeEnvironment(question);
     // Sensors of one pack and runtime share the environment, and its fault.
-    for (const warning of warnings) {
-      findings.set(`${packRef} ${warning}`, wrong(`environment ${packRef} ${runtime.name}`, warning));
-    }
+    const subject = `environment ${packRef} ${runtime.name}`;
+    for (const warning of warnings) findings.set(`${packRef} ${warning}`, wrong(subject, warning));
+    const pending = await pendingEnvironment(question);
+    if (pending !== undefined && warnings.length === 0)
+      findings.set(pending, pendingFinding(subject, pending));
   }
   return [...findings.values()];
+}
+
+function pendingFinding(subject: string, folder: string): Finding {
+  return notice(
+    subject,
+    `${folder} lacks what the pack asks for; a sensor of the pack installs it when it starts`,
+    {
+      remedy: "if one has started since, its log says why that failed",
+    },
+  );
 }

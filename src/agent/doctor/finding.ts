@@ -2,6 +2,7 @@
  * What the doctor found. A finding is good, worth a notice, or wrong; only what is wrong makes the exit
  * code 1. A check gives findings and never stops another check, whatever it meets.
  */
+import { explainDatabaseFailure } from "../../database/explain-failure.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 
 export interface Finding {
@@ -40,23 +41,29 @@ const nothingMore: Required<More> = { remedy: null, lines: [], facts: {} };
 /** A failure that a check, or what it needs, met. */
 export function failed(subject: string, error: unknown): Finding {
   if (error instanceof OperatorError) {
-    const { code, reasons, remedy } = error;
+    const { code, attempt, reasons, remedy } = error;
     const [reason = ""] = reasons;
-    if (reasons.length === 1) return wrong(subject, reason, { remedy, facts: { code } });
-    return wrong(subject, `${reasons.length} problems`, { remedy, lines: reasons, facts: { code } });
+    if (reasons.length === 1)
+      return wrong(subject, `could not ${attempt}: ${reason}`, { remedy, facts: { code } });
+    const count = `could not ${attempt}: ${reasons.length} problems`;
+    return wrong(subject, count, { remedy, lines: reasons, facts: { code } });
+  }
+  const explanation = explainDatabaseFailure(error);
+  if (explanation !== undefined) {
+    const { code, reason, remedy } = explanation;
+    return wrong(subject, `could not be checked: ${reason}`, { remedy, facts: { code } });
   }
   return wrong(subject, `could not be checked: ${error instanceof Error ? error.message : String(error)}`);
 }
 
-/** Runs the checks one after the other, so that the findings stand in their order. */
+/** Runs the checks at once, since each may have to wait for somebody; the findings are in the order of the checks. */
 export async function findingsOf(checks: Readonly<Record<string, Check>>): Promise<readonly Finding[]> {
-  const findings: Finding[] = [];
-  for (const [subject, check] of Object.entries(checks)) {
+  const findings = Object.entries(checks).map(async ([subject, check]) => {
     try {
-      findings.push(...(await check()));
+      return await check();
     } catch (error) {
-      findings.push(failed(subject, error));
+      return [failed(subject, error)];
     }
-  }
-  return findings;
+  });
+  return (await Promise.all(findings)).flat();
 }

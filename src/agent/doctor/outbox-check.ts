@@ -1,16 +1,16 @@
-import type { Database } from "../../database/database.ts";
 import { rowOf, rowsOf } from "../../database/statement.ts";
 import { readWorkerStandings } from "../../database/statements/diagnosis.ts";
 import { countedMessagesMax, measureOutbox } from "../../database/statements/outbox.ts";
 import { durationText } from "../../model/duration-text.ts";
 import { good, notice, wrong, type Finding } from "./finding.ts";
+import type { Look } from "./look.ts";
 
 /** Longer than a sweep and a reconnection take, so a message as old as this is stuck. */
 const stuckAfterSeconds = 60;
 
 /** Whether messages that are owed get out. */
-export async function checkOutbox(database: Database): Promise<readonly Finding[]> {
-  const backlog = await rowOf(database, measureOutbox, undefined);
+export async function checkOutbox({ rows }: Look): Promise<readonly Finding[]> {
+  const backlog = await rowOf(rows, measureOutbox, undefined);
   const { depth, oldestSeconds } = backlog ?? { depth: 0, oldestSeconds: 0 };
   if (depth === 0)
     return [good("messages", "none waits to be published", { facts: { depth, oldestSeconds } })];
@@ -19,7 +19,7 @@ export async function checkOutbox(database: Database): Promise<readonly Finding[
   const detail = `${count} ${depth === 1 ? "waits" : "wait"} to be published, the oldest for ${durationText(oldestSeconds)}`;
   const facts = { depth, oldestSeconds };
   if (oldestSeconds < stuckAfterSeconds) return [good("messages", detail, { facts })];
-  const workers = await rowsOf(database, readWorkerStandings, undefined);
+  const workers = await rowsOf(rows, readWorkerStandings, undefined);
   if (!workers.some(({ isAlive }) => isAlive)) {
     return [notice("messages", detail, { facts, remedy: "start an agent: it publishes them" })];
   }

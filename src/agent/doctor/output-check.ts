@@ -1,11 +1,15 @@
 /**
  * Sensors that run and say nothing that is an event. No table holds that, so the agent that runs here is
- * asked for its counters.
+ * asked for its metrics. Sensors that have printed nothing at all are in a table, but only one process can
+ * look into an embedded database.
  */
 import type { Config } from "../../config/schema.ts";
 import { linesRejectedName, sensorEventsName } from "../../telemetry/metrics.ts";
+import { durationText } from "../../model/duration-text.ts";
+import { sensorSilentName } from "../../telemetry/gauges.ts";
 import { askAgent } from "../ask-agent.ts";
 import { notice, type Finding } from "./finding.ts";
+import { silentRemedy, silentSecondsMin } from "./sensor-finding.ts";
 
 /** A worker of a thousand sensors has a megabyte of them. */
 const metricsBytesMax = 16 * 1024 * 1024;
@@ -13,10 +17,27 @@ const metricsBytesMax = 16 * 1024 * 1024;
 export async function checkOutput(config: Config): Promise<readonly Finding[]> {
   const answer = await askAgent(config, "/metrics", metricsBytesMax);
   if (answer.kind !== "answered" || !answer.isOk) return [];
-  const understood = countsBySensor(answer.body, sensorEventsName);
+  const silent = config.database.url === undefined ? silentFindings(answer.body) : [];
+  return [...rejectedFindings(answer.body, config), ...silent];
+}
+
+function silentFindings(exposition: string): readonly Finding[] {
+  const silent = valuesBySensor(exposition, sensorSilentName, "gauge") ?? new Map<string, number>();
+  return [...silent]
+    .filter(([, seconds]) => seconds >= silentSecondsMin)
+    .map(([sensorRef, seconds]) =>
+      notice(`output of ${sensorRef}`, `it runs for ${durationText(seconds)} and has printed nothing yet`, {
+        remedy: silentRemedy,
+        facts: { sensor: sensorRef, silent_seconds: Math.round(seconds) },
+      }),
+    );
+}
+
+function rejectedFindings(exposition: string, config: Config): readonly Finding[] {
+  const understood = valuesBySensor(exposition, sensorEventsName, "counter");
   // Not counted by that agent, or no longer by name: who is among them cannot be told.
   if (understood === undefined || understood.has("other")) return [];
-  const rejected = countsBySensor(answer.body, linesRejectedName) ?? new Map<string, number>();
+  const rejected = valuesBySensor(exposition, linesRejectedName, "counter") ?? new Map<string, number>();
   return [...rejected]
     .filter(([sensorRef]) => sensorRef !== "other" && !understood.has(sensorRef))
     .map(([sensorRef, count]) =>
@@ -35,11 +56,15 @@ function rejectedText(count: number): string {
   return count === 1 ? "1 line was rejected" : `${count} lines were rejected`;
 }
 
-/** Undefined when there is no such counter. */
-function countsBySensor(exposition: string, name: string): ReadonlyMap<string, number> | undefined {
-  if (!new RegExp(`^# TYPE attune_sensor_agent_${name} counter$`, "m").test(exposition)) return undefined;
+/** Undefined when there is no such metric. */
+function valuesBySensor(
+  exposition: string,
+  name: string,
+  type: "counter" | "gauge",
+): ReadonlyMap<string, number> | undefined {
+  if (!new RegExp(`^# TYPE attune_sensor_agent_${name} ${type}$`, "m").test(exposition)) return undefined;
   const series = new RegExp(
-    String.raw`^attune_sensor_agent_${name}\{sensor_ref="((?:[^"\\]|\\.)*)"\} (\d+)$`,
+    String.raw`^attune_sensor_agent_${name}\{sensor_ref="((?:[^"\\]|\\.)*)"\} ([\d.]+)$`,
     "gm",
   );
   return new Map(

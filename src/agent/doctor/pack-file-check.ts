@@ -1,18 +1,18 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../config/schema.ts";
-import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readSensorScripts, type SensorScript } from "../../database/statements/sensor-scripts.ts";
 import { entrypointProblem } from "../../packs/entrypoint.ts";
 import { good, wrong, type Finding } from "./finding.ts";
+import type { Look } from "./look.ts";
 
 /** Whether the script of every enabled sensor is where this machine would start it. */
 export async function checkPackFiles(
   { packs_base_dir: packs }: Config,
-  database: Database,
+  { rows }: Look,
 ): Promise<readonly Finding[]> {
-  const scripts = await rowsOf(database, readSensorScripts, undefined);
+  const scripts = await rowsOf(rows, readSensorScripts, undefined);
   if (scripts.length === 0) return [good("pack files", "no enabled sensor has a script")];
   if (!existsSync(packs)) {
     const remedy = "mount the packs there, or set packs_base_dir";

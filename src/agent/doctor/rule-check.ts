@@ -1,12 +1,12 @@
-import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readRuleProblems, readStrayRules, type StrayRule } from "../../database/statements/diagnosis.ts";
 import { good, wrong, type Finding } from "./finding.ts";
+import type { Look } from "./look.ts";
 
 /** Which enabled rules agents could not compile, and which ask for a trigger that is not there, or is another. */
-export async function checkRules(database: Database): Promise<readonly Finding[]> {
-  const problems = await rowsOf(database, readRuleProblems, undefined);
-  const stray = await rowsOf(database, readStrayRules, undefined);
+export async function checkRules({ rows }: Look): Promise<readonly Finding[]> {
+  const problems = await rowsOf(rows, readRuleProblems, undefined);
+  const stray = await rowsOf(rows, readStrayRules, undefined);
   if (problems.length === 0 && stray.length === 0) {
     return [good("rules", "no agent has found an enabled one unusable, and each has its trigger")];
   }

@@ -1,11 +1,11 @@
 import type { Config } from "../../config/schema.ts";
-import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readSensorStandings } from "../../database/statements/diagnosis.ts";
 import type { PlacementWorker } from "../../model/placement.ts";
 import type { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
 import { explainUnplaced } from "../../scheduling/placement-facts.ts";
 import { notice, type Finding } from "./finding.ts";
+import type { Look } from "./look.ts";
 import { sensorFinding } from "./sensor-finding.ts";
 
 /**
@@ -14,7 +14,7 @@ import { sensorFinding } from "./sensor-finding.ts";
  */
 export async function checkSensors(
   { sensor }: Config,
-  database: Database,
+  { kind, rows }: Look,
   runtimes: SensorRuntimes,
 ): Promise<readonly Finding[]> {
   const { runtimes: offered, runtimeVersions } = runtimes.capabilities;
@@ -25,11 +25,9 @@ export async function checkSensors(
     runtimeVersions: new Map(Object.entries(runtimeVersions)),
     sensorCountMax: sensor.enabled ? sensor.max_concurrent_sensors : 0,
   };
-  const isSupposed = database.kind === "embedded";
-  const [standings, unplaced] = await Promise.all([
-    rowsOf(database, readSensorStandings, undefined),
-    explainUnplaced(database, isSupposed ? [worker] : undefined),
-  ]);
+  const isSupposed = kind === "embedded";
+  const standings = await rowsOf(rows, readSensorStandings, undefined);
+  const unplaced = await explainUnplaced(rows, isSupposed ? [worker] : undefined);
   if (standings.length === 0) {
     return [notice("sensors", "there are none", { remedy: "attune-sensor-agent packs load DIRECTORY" })];
   }

@@ -1,5 +1,6 @@
 /** How one sensor stands, as a finding: a pure function of its rows and of what placement says of it. */
 import type { SensorProcessStanding, SensorStanding } from "../../database/statements/diagnosis.ts";
+import { isUnusualSilence } from "../../model/output-rhythm.ts";
 import { durationText } from "../../model/duration-text.ts";
 import { good, notice, wrong, type Finding } from "./finding.ts";
 
@@ -24,12 +25,36 @@ export function sensorFinding(
   if (holder === null) {
     const before = earlierFailure(process);
     if (obstacles !== undefined) return wrong(subject, `runs nowhere: ${obstacles}`, { ...before, facts });
+    if (process?.status === "failed" || process?.status === "backoff") {
+      return { ...abandonedFailure(subject, process, ifPlaced), facts };
+    }
     return notice(subject, ifPlaced, { ...before, facts });
   }
   if (process === null || !process.isCurrent) {
-    return notice(subject, `is assigned to worker ${holder}, which has not reported yet`, { facts });
+    const before = earlierFailure(process);
+    return notice(subject, `is assigned to worker ${holder}, which has not reported yet`, {
+      ...before,
+      facts,
+    });
   }
+  const fallenSilent = fallenSilentFinding(subject, process, holder);
+  if (fallenSilent !== undefined) return { ...fallenSilent, facts };
+  if (standing.protocol === "stream" && isSilent(process))
+    return { ...silentFinding(subject, process, holder), facts };
   return { ...processFinding(subject, sensorRef, process, holder), facts };
+}
+
+/** It failed, and its worker died or went before it was tried again: nothing says that it would not fail again. */
+function abandonedFailure(subject: string, process: SensorProcessStanding, ifPlaced: string): Finding {
+  const reason = process.reason ?? "for no reason that was noted";
+  const where = process.worker === null ? "on a worker that is gone" : `on worker ${process.worker}`;
+  return wrong(subject, `failed ${where}: ${reason}; ${failuresText(process)}; ${ifPlaced}`, {
+    lines: lastLines(process),
+  });
+}
+
+function failuresText({ failures }: SensorProcessStanding): string {
+  return `${failures} ${failures === 1 ? "failure" : "failures"} in a row`;
 }
 
 /** What a sensor that nobody runs said when it last failed. */
@@ -65,6 +90,51 @@ function idleFinding(subject: string, standing: SensorStanding): Finding | undef
   return notice(subject, `does not run: no enabled rule wants its events (${why})`);
 }
 
+/** Sooner, an interpreter may still be loading. */
+export const silentSecondsMin = 60;
+
+export const silentRemedy =
+  "nothing is wrong if nothing has happened yet; otherwise its lines wait in a buffer: " +
+  "have the program flush after each line, or start it with stdbuf -oL";
+
+function isSilent({ status, firstOutputAt, secondsSinceStart }: SensorProcessStanding): boolean {
+  return status === "running" && firstOutputAt === null && (secondsSinceStart ?? 0) >= silentSecondsMin;
+}
+
+function silentFinding(
+  subject: string,
+  { pid, secondsSinceStart }: SensorProcessStanding,
+  holder: string,
+): Finding {
+  const since = durationText(secondsSinceStart ?? 0);
+  return notice(subject, `runs on worker ${holder} for ${since}, pid ${pid}, and has printed nothing yet`, {
+    remedy: silentRemedy,
+  });
+}
+
+/** It printed regularly and does so no longer: it hangs, or has lost what it listens to. */
+function fallenSilentFinding(
+  subject: string,
+  process: SensorProcessStanding,
+  holder: string,
+): Finding | undefined {
+  const { status, pid, secondsSinceStart, secondsSinceOutput, longestSilenceSeconds } = process;
+  if (status !== "running" || secondsSinceOutput === null || longestSilenceSeconds === null) return undefined;
+  // While it was stopped it had nothing to print with.
+  const silence = Math.min(secondsSinceOutput, secondsSinceStart ?? secondsSinceOutput);
+  if (!isUnusualSilence(silence, longestSilenceSeconds)) return undefined;
+  const usual = durationText(Math.max(1, process.outputIntervalSeconds ?? longestSilenceSeconds));
+  return wrong(
+    subject,
+    `runs on worker ${holder}, pid ${pid}, and has printed nothing for ${durationText(silence)}; ` +
+      `usually it prints every ${usual}, and after ${durationText(Math.max(1, longestSilenceSeconds))} at the latest`,
+    {
+      remedy:
+        "look whether it hangs, or no longer hears what it listens to; disabling and enabling it starts it anew",
+    },
+  );
+}
+
 function processFinding(
   subject: string,
   sensorRef: string,
@@ -73,7 +143,7 @@ function processFinding(
 ): Finding {
   const lines = lastLines(process);
   const where = `on worker ${holder}`;
-  const failures = `${process.failures} ${process.failures === 1 ? "failure" : "failures"} in a row`;
+  const failures = failuresText(process);
   const reason = process.reason ?? "for no reason that was noted";
   switch (process.status) {
     case "running": {

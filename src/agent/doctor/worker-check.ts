@@ -1,15 +1,15 @@
-import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readWorkerStandings, type WorkerStanding } from "../../database/statements/diagnosis.ts";
 import { durationText } from "../../model/duration-text.ts";
 import { good, notice, wrong, type Finding } from "./finding.ts";
+import type { Look } from "./look.ts";
 
 /** Containers come and go under names of their own; the latest of those that went say enough. */
 const goneShown = 5;
 
 /** Which workers live, which gave no sign of life without having said goodbye, and which are gone. */
-export async function checkWorkers(database: Database): Promise<readonly Finding[]> {
-  const workers = await rowsOf(database, readWorkerStandings, undefined);
+export async function checkWorkers({ kind, rows }: Look): Promise<readonly Finding[]> {
+  const workers = await rowsOf(rows, readWorkerStandings, undefined);
   const living = workers.filter(({ isAlive }) => isAlive);
   const silent = workers.filter(({ isAlive, status }) => !isAlive && status !== "inactive");
   const gone = workers.filter(({ status }) => status === "inactive");
@@ -19,7 +19,7 @@ export async function checkWorkers(database: Database): Promise<readonly Finding
       wrong(`worker ${worker.name}`, silentText(worker), { facts: { worker }, remedy }),
     ),
     // Whoever looks into an embedded database keeps every worker out of it.
-    ...(living.length === 0 && database.kind === "postgresql"
+    ...(living.length === 0 && kind === "postgresql"
       ? [notice("workers", "none is alive, so no sensor runs")]
       : []),
     ...goneFindings(gone),

@@ -3,11 +3,13 @@
  * nothing. All ages are by the database's clock.
  */
 import type { Statement } from "../statement.ts";
+import { isLeaseAlive } from "./lease.ts";
 import type { ProcessReport } from "./sensor-process.ts";
 
 export interface SensorStanding {
   readonly sensorRef: string;
   readonly isEnabled: boolean;
+  readonly protocol: string;
   /** Its main one. */
   readonly triggerRef: string;
   /** Of the triggers it serves. */
@@ -29,21 +31,24 @@ export interface SensorProcessStanding extends ProcessReport {
   /** Whether the present holder reported it, since it holds the sensor. */
   readonly isCurrent: boolean;
   readonly secondsSinceStart: number | null;
+  readonly secondsSinceOutput: number | null;
   readonly secondsToRestart: number | null;
 }
 
 export const readSensorStandings: Statement<void, SensorStanding> = {
   name: "read_sensor_standings",
   text: `
-    select sensor.ref, sensor.enabled, sensor.trigger_ref,
+    select sensor.ref, sensor.enabled, sensor.protocol, sensor.trigger_ref,
            served.triggers, served.disabled_triggers, served.rules, served.enabled_rules, served.effective_rules,
            holder.name as holder, reporter.name as reporter,
            coalesce(process.worker = holder.id and process.updated >= assignment.claimed_at, false) as is_current,
            process.status, process.pid, coalesce(process.failures, 0) as failures, process.exit_code,
-           process.signal, process.reason, process.stderr_excerpt, process.started_at, process.stopped_at,
-           process.next_restart_at,
-           extract(epoch from clock_timestamp() - process.started_at)::double precision as since_start,
-           extract(epoch from process.next_restart_at - clock_timestamp())::double precision as to_restart
+           process.signal, process.reason, process.stderr_excerpt, process.started_at, process.first_output_at,
+           process.last_output_at, process.output_interval, process.longest_silence,
+           extract(epoch from now() - process.last_output_at)::double precision as since_output,
+           process.stopped_at, process.next_restart_at,
+           extract(epoch from now() - process.started_at)::double precision as since_start,
+           extract(epoch from process.next_restart_at - now())::double precision as to_restart
       from sensor
      cross join lateral (
            select count(*)::int as triggers,
@@ -63,12 +68,12 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
                             from sensor_trigger
                            where sensor_trigger.sensor = sensor.id
                              and sensor_trigger.trigger = trigger.id)) as served
-      left join sensor_assignment as assignment
+      left join (sensor_assignment as assignment
+                 join worker as holder
+                   on holder.id = assignment.worker
+                  and holder.instance = assignment.instance)
              on assignment.sensor = sensor.id
-            and assignment.lease_expires_at > clock_timestamp()
-      left join worker as holder
-             on holder.id = assignment.worker
-            and holder.instance = assignment.instance
+            and ${isLeaseAlive("assignment", "holder", "now()")}
       left join sensor_process as process
              on process.sensor = sensor.id
       left join worker as reporter
@@ -78,6 +83,7 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
   decode: (row) => ({
     sensorRef: row.text("ref"),
     isEnabled: row.boolean("enabled"),
+    protocol: row.text("protocol"),
     triggerRef: row.text("trigger_ref"),
     triggers: row.number("triggers"),
     disabledTriggers: row.texts("disabled_triggers"),
@@ -99,6 +105,11 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
             reason: row.textOrNull("reason"),
             stderrExcerpt: row.textOrNull("stderr_excerpt"),
             startedAt: row.instantOrNull("started_at"),
+            firstOutputAt: row.instantOrNull("first_output_at"),
+            lastOutputAt: row.instantOrNull("last_output_at"),
+            outputIntervalSeconds: row.numberOrNull("output_interval"),
+            longestSilenceSeconds: row.numberOrNull("longest_silence"),
+            secondsSinceOutput: row.numberOrNull("since_output"),
             stoppedAt: row.instantOrNull("stopped_at"),
             nextRestartAt: row.instantOrNull("next_restart_at"),
             secondsSinceStart: row.numberOrNull("since_start"),
@@ -123,13 +134,13 @@ export const readWorkerStandings: Statement<void, WorkerStanding> = {
   name: "read_worker_standings",
   text: `
     select name, host, status::text as status,
-           coalesce(status = 'active' and lease_expires_at > clock_timestamp(), false) as is_alive,
-           extract(epoch from clock_timestamp() - last_heartbeat)::double precision as since_heartbeat,
+           coalesce(status = 'active', false) and ${isLeaseAlive("worker", "worker", "now()")} as is_alive,
+           extract(epoch from now() - last_heartbeat)::double precision as since_heartbeat,
            (select count(*)::int
               from sensor_assignment as assignment
              where assignment.worker = worker.id
                and assignment.instance = worker.instance
-               and assignment.lease_expires_at > clock_timestamp()) as sensors_held,
+               and ${isLeaseAlive("assignment", "worker", "now()")}) as sensors_held,
            case when jsonb_typeof(capabilities -> 'max_concurrent_sensors') = 'number'
                 then (capabilities ->> 'max_concurrent_sensors')::double precision
             end as sensor_count_max

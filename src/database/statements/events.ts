@@ -245,6 +245,7 @@ export const getEvent: Statement<{ readonly id: Id }, StoredEvent> = {
   decode: decodeEvent,
 };
 
+/** Newest first, by the time of storing: ids are drawn in blocks, by several agents. */
 export const getRecentEvents: Statement<
   { readonly triggerRef: string; readonly countMax: number },
   StoredEvent
@@ -254,7 +255,7 @@ export const getRecentEvents: Statement<
     select ${eventColumns}
       from event
      where trigger_ref = $1
-     order by id desc
+     order by created desc, id desc
      limit $2`,
   values: ({ triggerRef, countMax }) => [triggerRef, countMax],
   decode: decodeEvent,

@@ -4,6 +4,7 @@
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { Row, Statement } from "../statement.ts";
+import { isLeaseAlive } from "./lease.ts";
 
 export const forgetMessages: Statement<{ readonly messageIds: readonly string[] }, never> = {
   name: "forget_messages",
@@ -74,7 +75,7 @@ export const claimMessages: Statement<
     with live as materialized (
       select instance
         from worker
-       where lease_expires_at > clock_timestamp()
+       where ${isLeaseAlive("worker", "worker", "now()")}
          and instance is not null
     ), rules_are_owed as materialized (
       select

@@ -1,6 +1,7 @@
 /** What an operator sees of a sensor's process. */
 import type { Id } from "../../model/identifiers.ts";
 import type { Statement } from "../statement.ts";
+import { isLeaseAlive } from "./lease.ts";
 
 export interface ProcessReport {
   readonly status: "starting" | "running" | "backoff" | "failed" | "stopped";
@@ -12,6 +13,13 @@ export interface ProcessReport {
   readonly reason: string | null;
   readonly stderrExcerpt: string | null;
   readonly startedAt: Date | null;
+  /** When it first printed a line since then; only of stream sensors. */
+  readonly firstOutputAt: Date | null;
+  readonly lastOutputAt: Date | null;
+  /** A moving average; null while too little was printed to tell. */
+  readonly outputIntervalSeconds: number | null;
+  /** The longest time without output, fading; see model/output-rhythm.ts. */
+  readonly longestSilenceSeconds: number | null;
   readonly stoppedAt: Date | null;
   readonly nextRestartAt: Date | null;
 }
@@ -32,21 +40,27 @@ export const writeSensorReports: Statement<readonly SensorReport[], never> = {
   name: "write_sensor_reports",
   text: `
     insert into sensor_process (sensor, worker, status, pid, failures, exit_code, signal, reason,
-                                stderr_excerpt, started_at, stopped_at, next_restart_at, updated)
+                                stderr_excerpt, started_at, first_output_at, last_output_at,
+                                output_interval, longest_silence, stopped_at, next_restart_at, updated)
     select report.sensor, worker.id, report.status, report.pid, report.failures, report.exit_code,
-           report.signal, report.reason, report.stderr_excerpt, report.started_at, report.stopped_at,
-           report.next_restart_at, clock_timestamp()
+           report.signal, report.reason, report.stderr_excerpt, report.started_at, report.first_output_at,
+           report.last_output_at, report.output_interval, report.longest_silence, report.stopped_at, report.next_restart_at, clock_timestamp()
       from jsonb_to_recordset($1::jsonb)
            as report (sensor bigint, instance uuid, status text, pid int, failures int, exit_code int,
                       signal text, reason text, stderr_excerpt text, started_at timestamptz,
-                      stopped_at timestamptz, next_restart_at timestamptz)
+                      first_output_at timestamptz, last_output_at timestamptz,
+                      output_interval double precision, longest_silence double precision, stopped_at timestamptz,
+                      next_restart_at timestamptz)
       join sensor
         on sensor.id = report.sensor
       left join worker
         on worker.instance = report.instance
-      left join sensor_assignment as held
+      left join (sensor_assignment as held
+                 join worker as holder
+                   on holder.id = held.worker
+                  and holder.instance = held.instance)
         on held.sensor = report.sensor
-       and held.lease_expires_at > clock_timestamp()
+       and ${isLeaseAlive("held", "holder", "now()")}
      where held.instance is null
         or held.instance = report.instance
      order by report.sensor
@@ -60,6 +74,11 @@ export const writeSensorReports: Statement<readonly SensorReport[], never> = {
            reason = excluded.reason,
            stderr_excerpt = excluded.stderr_excerpt,
            started_at = excluded.started_at,
+           first_output_at = excluded.first_output_at,
+           -- What was usual before a restart or on another worker is still what is usual.
+           last_output_at = coalesce(excluded.last_output_at, sensor_process.last_output_at),
+           output_interval = coalesce(excluded.output_interval, sensor_process.output_interval),
+           longest_silence = coalesce(excluded.longest_silence, sensor_process.longest_silence),
            stopped_at = excluded.stopped_at,
            next_restart_at = excluded.next_restart_at,
            updated = excluded.updated`,
@@ -81,6 +100,10 @@ function columnsOf(report: SensorReport): object {
     reason: storableText(report.reason),
     stderr_excerpt: storableText(report.stderrExcerpt),
     started_at: report.startedAt,
+    first_output_at: report.firstOutputAt,
+    last_output_at: report.lastOutputAt,
+    output_interval: report.outputIntervalSeconds,
+    longest_silence: report.longestSilenceSeconds,
     stopped_at: report.stoppedAt,
     next_restart_at: report.nextRestartAt,
   };

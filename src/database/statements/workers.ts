@@ -7,6 +7,7 @@
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json.ts";
 import type { Statement } from "../statement.ts";
+import { isLeaseAlive } from "./lease.ts";
 
 export interface NameHolder {
   /** Another process holds a lease on the row, or an action worker refreshed it a moment ago. */
@@ -31,8 +32,10 @@ export const lockNameHolder: Statement<
     select worker_role::text as role, host, meta ->> 'pid' as pid, meta ->> 'started' as started,
            case when worker_role = 'action'
                 then status in ('active', 'busy')
-                     and coalesce(last_heartbeat, updated) > clock_timestamp() - make_interval(secs => $2)
-                else coalesce(lease_expires_at > clock_timestamp(), false)
+                     and coalesce(last_heartbeat, updated)
+                         between clock_timestamp() - make_interval(secs => $2)
+                             and clock_timestamp() + make_interval(secs => $2)
+                else ${isLeaseAlive("worker", "worker", "clock_timestamp()")}
                      and instance is distinct from $3
            end as is_alive
       from worker
@@ -64,9 +67,9 @@ export const registerWorker: Statement<WorkerRegistration, { readonly id: Id }> 
   name: "register_worker",
   text: `
     insert into worker (name, worker_type, worker_role, host, port, status, capabilities, meta,
-                        last_heartbeat, instance, lease_expires_at)
+                        last_heartbeat, instance, lease_expires_at, lease_seconds)
     values ($1, $2::text::worker_type_enum, 'sensor', $3, $4, 'active', $5::jsonb, $6::jsonb,
-            clock_timestamp(), $7, clock_timestamp() + make_interval(secs => $8))
+            clock_timestamp(), $7, clock_timestamp() + make_interval(secs => $8), $8)
     on conflict (name) do update
        set worker_type = excluded.worker_type,
            worker_role = excluded.worker_role,
@@ -77,7 +80,8 @@ export const registerWorker: Statement<WorkerRegistration, { readonly id: Id }> 
            meta = excluded.meta,
            last_heartbeat = excluded.last_heartbeat,
            instance = excluded.instance,
-           lease_expires_at = excluded.lease_expires_at
+           lease_expires_at = excluded.lease_expires_at,
+           lease_seconds = excluded.lease_seconds
     returning id`,
   values: ({ name, type, host, port, capabilities, meta, instance, leaseSeconds }) => [
     name,
@@ -147,7 +151,8 @@ export interface StaleWorker {
 
 /**
  * Marks sensor workers inactive that have neither a live lease nor a recent heartbeat. Both, because a
- * worker of another version may have only one of them. Action workers are not ours to judge.
+ * worker of another version may have only one of them. A heartbeat far in the future is one from before the clock was set
+ * back. Action workers are not ours to judge.
  *
  * `skip locked`: a row that someone is writing is not stale, or is being marked by another.
  */
@@ -159,8 +164,10 @@ export const markStaleWorkers: Statement<{ readonly staleAfterSeconds: number },
         from worker
        where worker_role in ('sensor', 'hybrid')
          and status in ('active', 'busy')
-         and coalesce(lease_expires_at <= clock_timestamp(), true)
-         and coalesce(last_heartbeat, updated) < clock_timestamp() - make_interval(secs => $1)
+         and not ${isLeaseAlive("worker", "worker", "clock_timestamp()")}
+         and coalesce(last_heartbeat, updated)
+             not between clock_timestamp() - make_interval(secs => $1)
+                     and clock_timestamp() + make_interval(secs => $1)
        order by id
          for update skip locked
     )

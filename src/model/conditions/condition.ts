@@ -9,15 +9,20 @@
  * | {"not": c}                             | c does not hold                |
  * | {"field": …, "operator": …, "value": …} | the operator says so          |
  *
- * Whatever is not exactly one of these is a problem, named with its path. An inner `{}` or an empty
- * `any` is one too: the first would quietly hold for everything, the second for nothing.
+ * Anything else is a problem, named with its path, and so is what could never hold: an empty `any`, or
+ * outermost conditions that contradict each other. An inner `{}` is one too, since it would quietly hold
+ * for every event. A condition in the form of another system is a problem that shows it in this form.
  */
 import { invalid, valid, type Decoded } from "../decoded.ts";
-import { parseConditionField } from "../field-path.ts";
+import type { FieldPath } from "../field-path.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
-import { nearestName } from "../nearest-name.ts";
-import { isOperatorName, operators, type OperatorName } from "./operators.ts";
-import { decide, type Predicate, type PredicateTable, type Stamp } from "./predicate.ts";
+import { describePlaced, type Place, type PlacedProblem } from "../placed-problem.ts";
+import { parsePayloadPath, payloadPathDoubt } from "../payload-path.ts";
+import { contradiction } from "./contradiction.ts";
+import { foreignForm, operatorProblem, suggestion } from "./foreign/hints.ts";
+import { operandDoubt, operandProblem } from "./operand.ts";
+import { isOperatorName, type OperatorName } from "./operators.ts";
+import { decide, PredicateTable, type Predicate, type Stamp } from "./predicate.ts";
 
 export type ConditionNode =
   | { readonly kind: "predicate"; readonly predicate: Predicate }
@@ -33,16 +38,47 @@ export interface Conditions {
 
 const nestingMax = 16;
 const predicatesMax = 256;
-const problemsMax = 5;
 
 const always: ConditionNode = { kind: "all", parts: [] };
 
 export function compileConditions(conditions: JsonValue, predicates: PredicateTable): Decoded<Conditions> {
-  const reading: Reading = { predicates, predicateCount: 0, problems: [] };
+  const { root, problems } = readConditions(conditions, predicates, isUsable);
+  return problems.length > 0 ? invalid(describePlaced(problems)) : valid({ root, ...outermost(conditions) });
+}
+
+export interface ConditionReview {
+  readonly problems: readonly PlacedProblem[];
+  /** What can be used and is probably not what its author means. */
+  readonly doubts: readonly PlacedProblem[];
+}
+
+/** All that is wrong with conditions, and all that is doubtful about them. */
+export function reviewConditions(conditions: JsonValue): ConditionReview {
+  return readConditions(conditions, new PredicateTable(), isUsable);
+}
+
+function isUsable(condition: JsonValue): boolean {
+  // Nothing is suggested for what is only tried.
+  return readConditions(condition, new PredicateTable(), () => false).problems.length === 0;
+}
+
+function readConditions(
+  conditions: JsonValue,
+  predicates: PredicateTable,
+  isSuggestible: Reading["isSuggestible"],
+): Reading & { readonly root: ConditionNode } {
+  const reading: Reading = { predicates, predicateCount: 0, problems: [], doubts: [], isSuggestible };
   const isEmpty = conditions === null || (isJsonObject(conditions) && Object.keys(conditions).length === 0);
-  const root = isEmpty ? always : compileNode(conditions, "conditions", 1, reading);
-  if (reading.problems.length > 0) return invalid(reading.problems.slice(0, problemsMax).join("; "));
-  return valid({ root, ...outermost(conditions) });
+  const root = isEmpty ? always : compileNode(conditions, ["conditions"], 1, reading);
+  const contradicting = reading.problems.length > 0 ? undefined : contradiction(required(root));
+  if (contradicting !== undefined) refuse(reading, ["conditions"], contradicting);
+  return { ...reading, root };
+}
+
+/** The predicates that hold whenever the conditions do. */
+function required(node: ConditionNode): readonly Predicate[] {
+  if (node.kind === "predicate") return [node.predicate];
+  return node.kind === "all" ? node.parts.flatMap(required) : [];
 }
 
 /** Whether the conditions hold for this payload. */
@@ -73,90 +109,116 @@ export function predicatesOf(node: ConditionNode): readonly Predicate[] {
 
 interface Reading {
   readonly predicates: PredicateTable;
-  readonly problems: string[];
+  readonly problems: PlacedProblem[];
+  readonly doubts: PlacedProblem[];
+  /** Whether a condition that is about to be suggested can be used itself. */
+  readonly isSuggestible: (condition: JsonValue) => boolean;
   predicateCount: number;
 }
 
-function compileNode(json: JsonValue, path: string, depth: number, reading: Reading): ConditionNode {
+function compileNode(json: JsonValue, path: Place, depth: number, reading: Reading): ConditionNode {
   if (depth > nestingMax) return refuse(reading, path, `is nested more than ${nestingMax} levels deep`);
   if (isJsonArray(json)) return compileParts("all", json, path, depth, reading);
-  if (!isJsonObject(json))
-    return refuse(reading, path, `${JSON.stringify(json).slice(0, 60)} is not a condition`);
+  if (!isJsonObject(json)) {
+    const start = JSON.stringify(json).slice(0, 60);
+    return refuse(reading, path, `${start} is not a condition${suggestion(json, reading.isSuggestible)}`);
+  }
 
   const names = Object.keys(json);
   if (names.length === 0) return refuse(reading, path, "is empty; leave it out");
-  const combination = (["all", "any", "not"] as const).find((name) => Object.hasOwn(json, name));
-  if (combination === undefined) return compileComparison(json, path, reading);
+  const combination = combinationNames.find((name) => Object.hasOwn(json, name));
+  if (combination === undefined) {
+    const foreign = names.every((name) => comparisonParts.includes(name))
+      ? undefined
+      : foreignForm(json, reading.isSuggestible);
+    return foreign === undefined
+      ? compileComparison(json, path, reading)
+      : refuse(reading, [...path, ...foreign.place], foreign.problem);
+  }
   if (names.length > 1) {
-    const others = names.filter((name) => name !== combination).map((name) => `"${name}"`);
+    const others = names.filter((name) => name !== combination);
+    const areOwn = others.every((name) => combinationNames.some((own) => own === name));
     return refuse(
       reading,
       path,
-      `has ${others.join(" and ")} beside "${combination}"; put one inside the other`,
+      `has ${others.map((name) => `"${name}"`).join(" and ")} beside "${combination}"; put one inside the other${areOwn ? "" : suggestion(json, reading.isSuggestible)}`,
     );
   }
 
   const inner = json[combination] ?? null;
   if (combination === "not") {
-    return { kind: "not", part: compileNode(inner, `${path}.not`, depth + 1, reading) };
+    return { kind: "not", part: compileNode(inner, [...path, "not"], depth + 1, reading) };
   }
-  if (!isJsonArray(inner)) return refuse(reading, `${path}.${combination}`, "must be an array of conditions");
-  return compileParts(combination, inner, `${path}.${combination}`, depth, reading);
+  if (!isJsonArray(inner)) return refuse(reading, [...path, combination], "must be an array of conditions");
+  return compileParts(combination, inner, [...path, combination], depth, reading);
 }
+
+const combinationNames = ["all", "any", "not"] as const;
+const comparisonParts: readonly string[] = ["field", "operator", "value"];
 
 function compileParts(
   kind: "all" | "any",
   parts: readonly JsonValue[],
-  path: string,
+  path: Place,
   depth: number,
   reading: Reading,
 ): ConditionNode {
   if (kind === "any" && parts.length === 0) return refuse(reading, path, "is empty and so never holds");
   return {
     kind,
-    parts: parts.map((part, index) => compileNode(part, `${path}[${index}]`, depth + 1, reading)),
+    parts: parts.map((part, index) => compileNode(part, [...path, index], depth + 1, reading)),
   };
 }
 
-function compileComparison(json: JsonObject, path: string, reading: Reading): ConditionNode {
+function compileComparison(json: JsonObject, path: Place, reading: Reading): ConditionNode {
   reading.predicateCount += 1;
   if (reading.predicateCount > predicatesMax)
     return refuse(reading, path, `is one more than ${predicatesMax}`);
   for (const name of Object.keys(json)) {
     if (!["field", "operator", "value"].includes(name)) {
-      refuse(reading, `${path}.${name}`, "is not part of a condition, which has field, operator and value");
+      refuse(reading, [...path, name], "is not part of a condition, which has field, operator and value");
     }
   }
   const field = decodeField(json["field"]);
-  const operator = decodeOperator(json["operator"]);
-  if (field.kind === "invalid") refuse(reading, `${path}.field`, field.problem);
-  if (operator.kind === "invalid") refuse(reading, `${path}.operator`, operator.problem);
-  if (field.kind === "invalid" || operator.kind === "invalid") return always;
-
+  const operator = decodeOperator(json, reading);
+  if (field.kind === "invalid") refuse(reading, [...path, "field"], field.problem);
+  if (operator.kind === "invalid") refuse(reading, [...path, "operator"], operator.problem);
   const value = Object.hasOwn(json, "value") ? json["value"] : undefined;
+  if (field.kind === "invalid" || operator.kind === "invalid") {
+    const problem = value === undefined ? undefined : operandProblem(value);
+    return problem === undefined ? always : refuse(reading, [...path, "value"], problem);
+  }
   const predicate = reading.predicates.predicate(field.value, operator.value, value);
-  if (predicate.kind === "invalid") return refuse(reading, `${path}.value`, predicate.problem);
+  if (predicate.kind === "invalid")
+    return refuse(
+      reading,
+      [...path, "value"],
+      `${predicate.problem}${suggestion(json, reading.isSuggestible)}`,
+    );
+  const fieldDoubt = typeof json["field"] === "string" ? payloadPathDoubt(json["field"]) : undefined;
+  if (fieldDoubt !== undefined) reading.doubts.push({ place: [...path, "field"], reason: fieldDoubt });
+  const doubt = operandDoubt(operator.value, value);
+  if (doubt !== undefined) reading.doubts.push({ place: [...path, "value"], reason: doubt });
   return { kind: "predicate", predicate: predicate.value };
 }
 
-function decodeField(field: JsonValue | undefined): ReturnType<typeof parseConditionField> {
+function decodeField(field: JsonValue | undefined): Decoded<FieldPath> {
   if (field === undefined) return invalid("is missing");
   if (typeof field !== "string") return invalid("must be text");
-  return parseConditionField(field);
+  return parsePayloadPath(field);
 }
 
-function decodeOperator(operator: JsonValue | undefined): Decoded<OperatorName> {
+function decodeOperator(json: JsonObject, reading: Reading): Decoded<OperatorName> {
+  const { operator } = json;
   if (operator === undefined) return invalid("is missing");
   if (typeof operator !== "string") return invalid("must be text");
-  if (isOperatorName(operator)) return valid(operator);
-  const known = Object.keys(operators);
-  const nearest = nearestName(operator, known);
-  const hint = nearest === undefined ? `use one of ${known.join(", ")}` : `did you mean "${nearest}"?`;
-  return invalid(`"${operator}" is not an operator; ${hint}`);
+  return isOperatorName(operator)
+    ? valid(operator)
+    : invalid(operatorProblem(json, operator, reading.isSuggestible));
 }
 
-function refuse(reading: Reading, path: string, problem: string): ConditionNode {
-  reading.problems.push(`${path}: ${problem}`);
+function refuse(reading: Reading, path: Place, problem: string): ConditionNode {
+  reading.problems.push({ place: path, reason: problem });
   return always;
 }
 

@@ -10,7 +10,8 @@
 import { invalid, valid, type Decoded } from "../decoded.ts";
 import { readPath, type FieldPath } from "../field-path.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
-import { canonicalText, isAtMostDeep } from "../json-equality.ts";
+import { canonicalText } from "../json-equality.ts";
+import { operandProblem } from "./operand.ts";
 import { operators, type OperatorName, type Test } from "./operators.ts";
 
 export interface Predicate {
@@ -26,8 +27,6 @@ export interface Predicate {
   decidedAt: Stamp;
   isHeld: boolean;
 }
-
-const operandDepthMax = 32;
 
 /** Names one event while it is matched. */
 export type Stamp = number;
@@ -60,9 +59,8 @@ export class PredicateTable {
 
   /** The predicate that says this, compiled if it is new; or what is wrong with the operand. */
   predicate(path: FieldPath, name: OperatorName, operand: JsonValue | undefined): Decoded<Predicate> {
-    if (operand !== undefined && !isAtMostDeep(operand, operandDepthMax)) {
-      return invalid(`is nested more than ${operandDepthMax} levels deep`);
-    }
+    const problem = operand === undefined ? undefined : operandProblem(operand);
+    if (problem !== undefined) return invalid(problem);
     const key = `${canonicalText(path)} ${name} ${operand === undefined ? "" : canonicalText(operand)}`;
     const known = this.#byKey.get(key);
     if (known !== undefined) return valid(known);

@@ -1,13 +1,16 @@
 /**
- * What may stand between `{{` and `}}`: one name of a fixed list, with a path behind it where the name
- * stands for JSON; or a quoted text, which stands for itself. There is nothing to call and nothing to
- * compute. docs/rules.md has the same list, compared in a test.
+ * What may be between `{{` and `}}`: a name of a fixed list, with a path behind it where the name stands
+ * for JSON; a path into the payload, as conditions have it; or quoted text, which stands for itself. The
+ * names of the list come first: a key `rule` of the payload is `payload.rule`. There is nothing to call
+ * and nothing to compute. docs/rules.md has the same list, compared in a test.
  */
 import { invalid, valid, type Decoded } from "../decoded.ts";
-import { parseFieldPath, readPath, type FieldPath } from "../field-path.ts";
+import { parseSegments, readPath, writeFieldPath, type FieldPath, type Segment } from "../field-path.ts";
+import { withoutQuoted, writePayloadPath } from "../foreign-path.ts";
 import type { Id } from "../identifiers.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 import { nearestName } from "../nearest-name.ts";
+import { foreignPathProblem, isMisspeltPayload, parsePayloadPath } from "../payload-path.ts";
 import type { EventFacts } from "../rule-match.ts";
 import type { TextRoom } from "../text-room.ts";
 
@@ -32,6 +35,7 @@ const scalars: Readonly<Record<string, Expression>> = {
 
 const documents: Readonly<Record<string, (scope: TemplateScope) => JsonValue>> = {
   "event.payload": ({ event }) => event.payload,
+  payload: ({ event }) => event.payload,
   trigger_params: ({ rule }) => rule.triggerParams,
 };
 
@@ -46,20 +50,30 @@ export function compileExpression(source: string): Decoded<Expression> {
     return valid(() => literal);
   }
 
-  const path = parseFieldPath(source);
-  if (path.kind === "invalid") return path;
-  for (const [name, document] of Object.entries(documents)) {
-    const rest = pathBehind(name, path.value);
-    if (rest !== undefined) return valid((scope) => readPath(document(scope), rest));
-  }
-  const whole = path.value.join(".");
-  const scalar = Object.hasOwn(scalars, whole) ? scalars[whole] : undefined;
-  if (scalar !== undefined) return valid(scalar);
+  const problem = foreignPathProblem(source) ?? computation(source);
+  if (problem !== undefined) return invalid(problem);
+  const segments = parseSegments(source);
+  if (segments.kind === "invalid") return segments;
+  const known = knownName(segments.value);
+  if (known !== undefined) return valid(known);
+  const unknown = unknownName(segments.value, source);
+  if (unknown !== undefined) return invalid(unknown);
 
-  const nearest = nearestName(whole, expressionNames);
-  const hint =
-    nearest === undefined ? `use one of ${expressionNames.join(", ")}` : `did you mean "${nearest}"?`;
-  return invalid(`"${source}" is not known to templates; ${hint}`);
+  const path = parsePayloadPath(source);
+  if (path.kind === "invalid") return path;
+  return valid(({ event }) => readPath(event.payload, path.value));
+}
+
+function knownName(segments: readonly Segment[]): Expression | undefined {
+  // What begins in brackets is a key of the payload.
+  if (segments[0]?.form !== "bare") return undefined;
+  const path = segments.map(({ name }) => name);
+  for (const [name, document] of Object.entries(documents)) {
+    const rest = pathBehind(name, path);
+    if (rest !== undefined) return (scope) => readPath(document(scope), rest);
+  }
+  const whole = path.join(".");
+  return Object.hasOwn(scalars, whole) ? scalars[whole] : undefined;
 }
 
 function pathBehind(name: string, path: FieldPath): FieldPath | undefined {
@@ -67,6 +81,69 @@ function pathBehind(name: string, path: FieldPath): FieldPath | undefined {
   return names.every((part, index) => part === path[index]) ? path.slice(names.length) : undefined;
 }
 
+/**
+ * Why this is no path into the payload: what is unknown below a known name, and names that resemble known
+ * ones. Any other name may be a key of the payload.
+ */
+function unknownName(segments: readonly Segment[], source: string): string | undefined {
+  const [first, second] = segments;
+  if (first?.form !== "bare" || second?.form === "index") return undefined;
+  const path = segments.map(({ name }) => name);
+  const isScope = first.name === "event" || first.name === "rule";
+  const nearest = isScope ? nearestInScope(path) : nearestScope(path);
+  if (!isScope && nearest === undefined) return constantProblem(first.name, path.length);
+
+  const known = expressionNames.filter((name) => name.startsWith(`${first.name}.`));
+  const hint = nearest === undefined ? `use one of ${known.join(", ")}, or` : `did you mean "${nearest}"? Or`;
+  const literally = writeFieldPath(["payload", ...path]) ?? `payload["${first.name}"]`;
+  return `"${source}" is not known to templates; ${hint} write ${literally} for a key "${first.name}" of the payload`;
+}
+
+function constantProblem(name: string, length: number): string | undefined {
+  if (length > 1 || !/^(?:-?\d+|true|false|null|none)$/i.test(name)) return undefined;
+  return `"${name}" is a constant; write it without braces, or payload.${name} for a key of that name`;
+}
+
+/** `event.paylod.x` is `event.payload.x`. */
+function nearestInScope(path: FieldPath): string | undefined {
+  const [scope = "", name = "", ...rest] = path;
+  if (scope === "event" && isMisspeltPayload(name)) return ["event.payload", ...rest].join(".");
+  return nearestName(path.join("."), expressionNames);
+}
+
+/** `paylod.x`, `evnt.payload.x` and `trigger_param.x` are near to what is known; a plural is another word. */
+function nearestScope([first = "", ...rest]: FieldPath): string | undefined {
+  const [second = ""] = rest;
+  const isOfEvent = expressionNames.includes(`event.${second}`) && second !== "id";
+  if (rest.length > 0 && isMisspeltPayload(first)) return ["payload", ...rest].join(".");
+  if (isOfEvent && nearestName(first, ["event"]) !== undefined) return ["event", ...rest].join(".");
+  return nearestName(first, ["trigger_params"]) === undefined
+    ? undefined
+    : ["trigger_params", ...rest].join(".");
+}
+
+/** Operators with something behind them that is no part of a name. */
+const operations =
+  /\s(?:[=!]=|[<>]=?|&&|\|\||\?\?|\+|~|-|\/|and|or|if|in|is|not)\s*(?:["']|(?:event|payload|rule|trigger_params)[.[])|\s(?:[=!]=|\+)\s*-?\d+$/;
+
+/** Why this is more than a path. Only behind `payload` or in brackets may a name have any characters. */
+function computation(source: string): string | undefined {
+  if (operations.test(withoutQuoted(source))) return describeComputation(source);
+  const segments = parseSegments(source);
+  if (segments.kind === "invalid") return undefined;
+  const path = segments.value.map(({ name }) => name);
+  const isExplicit =
+    source.startsWith("[") || Object.keys(documents).some((name) => pathBehind(name, path) !== undefined);
+  const isPlain = segments.value.every(
+    ({ name, form }) => form !== "bare" || /^[\p{L}\p{N}_$@:/-]+$/u.test(name),
+  );
+  return isPlain || isExplicit ? undefined : describeComputation(source, writePayloadPath(path));
+}
+
+function describeComputation(source: string, literally?: string): string {
+  const advice = literally === undefined ? "" : `; write ${literally} for a key of that name`;
+  return `"${source}" is more than a path, and templates do not compute${advice}`;
+}
 /** Ids are numbers in what consumers read, as in messages; one that a number cannot hold stays text. */
 function idNumber(id: Id): JsonValue {
   const number = Number(id);

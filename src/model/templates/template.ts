@@ -10,6 +10,7 @@
  */
 import { invalid, valid, type Decoded } from "../decoded.ts";
 import { isJsonObject, isJsonScalar, leastLength, type JsonObject, type JsonValue } from "../json.ts";
+import { describePlaced, type Place, type PlacedProblem } from "../placed-problem.ts";
 import { compileExpression, type Expression, type TemplateScope } from "./expression.ts";
 
 export type Template<Value extends JsonValue = JsonValue> =
@@ -18,45 +19,59 @@ export type Template<Value extends JsonValue = JsonValue> =
 
 const depthMax = 32;
 const expressionsMax = 256;
-const problemsMax = 5;
 
-export function compileTemplates(params: JsonObject, path: string): Decoded<Template<JsonObject>> {
+/** @param name of the parameters, for problems */
+export function compileTemplates(params: JsonObject, name: string): Decoded<Template<JsonObject>> {
+  const { template, problems } = readTemplates(params, name);
+  return problems.length > 0 ? invalid(describePlaced(problems)) : valid(template);
+}
+
+/** All that is wrong with the templates. */
+export function templateProblems(params: JsonObject, name: string): readonly PlacedProblem[] {
+  return readTemplates(params, name).problems;
+}
+
+function readTemplates(
+  params: JsonObject,
+  name: string,
+): Reading & { readonly template: Template<JsonObject> } {
   const reading: Reading = { problems: [], expressionCount: 0 };
-  const template = compileObject(params, path, depthMax, reading);
-  if (reading.problems.length > 0) return invalid(reading.problems.slice(0, problemsMax).join("; "));
-  if (reading.expressionCount > expressionsMax)
-    return invalid(`${path}: has more than ${expressionsMax} templates`);
-  return valid(template);
+  const template = compileObject(params, [name], depthMax, reading);
+  if (reading.problems.length === 0 && reading.expressionCount > expressionsMax)
+    refuse(reading, [name], `has more than ${expressionsMax} templates`);
+  return { ...reading, template };
 }
 
 interface Reading {
-  readonly problems: string[];
+  readonly problems: PlacedProblem[];
   expressionCount: number;
 }
 
-function compileValue(value: JsonValue, path: string, depth: number, reading: Reading): Template {
+function refuse(reading: Reading, place: Place, reason: string): void {
+  reading.problems.push({ place, reason });
+}
+
+function compileValue(value: JsonValue, path: Place, depth: number, reading: Reading): Template {
   if (typeof value === "string") return compileText(value, path, reading);
   if (isJsonScalar(value)) return { kind: "constant", value };
   if (depth === 0) {
-    reading.problems.push(`${path}: is nested more than ${depthMax} levels deep`);
+    refuse(reading, path, `is nested more than ${depthMax} levels deep`);
     return { kind: "constant", value };
   }
   if (isJsonObject(value)) return compileObject(value, path, depth, reading);
-  const elements = value.map((element, index) =>
-    compileValue(element, `${path}[${index}]`, depth - 1, reading),
-  );
+  const elements = value.map((element, index) => compileValue(element, [...path, index], depth - 1, reading));
   if (elements.every((element) => element.kind === "constant")) return { kind: "constant", value };
   return { kind: "rendered", render: (scope) => elements.map((element) => render(element, scope)) };
 }
 
 function compileObject(
   object: JsonObject,
-  path: string,
+  path: Place,
   depth: number,
   reading: Reading,
 ): Template<JsonObject> {
   const members = Object.entries(object).map(
-    ([name, value]) => [name, compileValue(value, `${path}.${name}`, depth - 1, reading)] as const,
+    ([name, value]) => [name, compileValue(value, [...path, name], depth - 1, reading)] as const,
   );
   if (members.every(([, member]) => member.kind === "constant")) return { kind: "constant", value: object };
   return {
@@ -66,18 +81,18 @@ function compileObject(
   };
 }
 
-function compileText(text: string, path: string, reading: Reading): Template {
+function compileText(text: string, path: Place, reading: Reading): Template {
   const pieces: (string | Expression)[] = [];
   let at = 0;
   for (let open = text.indexOf("{{"); open !== -1; open = text.indexOf("{{", at)) {
     const close = closingBraces(text, open + 2);
     if (close === -1) {
-      reading.problems.push(`${path}: "{{" is not closed; write {{ "{{" }} for the braces themselves`);
+      refuse(reading, path, '"{{" is not closed; write {{ "{{" }} for the braces themselves');
       return { kind: "constant", value: text };
     }
     const expression = compileExpression(text.slice(open + 2, close).trim());
     if (expression.kind === "invalid") {
-      reading.problems.push(`${path}: ${expression.problem}`);
+      refuse(reading, path, expression.problem);
       return { kind: "constant", value: text };
     }
     if (open > at) pieces.push(text.slice(at, open));

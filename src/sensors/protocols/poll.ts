@@ -5,11 +5,13 @@
  * events, and only then does its checkpoint count. What a failed run printed goes to the sensor's log. Runs never overlap, and the next one does not begin before
  * the events of the last are stored, so that it always gets the newest checkpoint.
  */
+import { WorkSlices } from "../../concurrency/work-slices.ts";
 import type { EndedRun, Exit } from "../../model/restart-policy.ts";
-import { nextSlotMs, type PollSchedule } from "../../model/poll-schedule.ts";
+import { nextSlotMs, slotAfterRunMs, type PollSchedule } from "../../model/poll-schedule.ts";
 import type { Child } from "../../processes/child.ts";
 import { sleepUntil } from "../../time/sleep-until.ts";
-import { decodePoll } from "../decode-output.ts";
+import { readPollOutput } from "../poll-output.ts";
+import { PrintedBytes } from "../printed-bytes.ts";
 import { readStderr } from "./read-stderr.ts";
 import type { Protocol, RunContext } from "./protocol.ts";
 
@@ -40,8 +42,7 @@ export function pollProtocol(options: PollOptions): Protocol {
         if (!isSuccess || stopping.aborted) return { exit, uptimeMs: 0, hadSuccess };
 
         hadSuccess = true;
-        // Strictly after the slot that this run began in, also if a timer was early or the run took no time.
-        const nextMs = nextSlotMs(schedule, Math.max(clock.monotonicMs(), beganMs + 1));
+        const nextMs = slotAfterRunMs(schedule, beganMs, clock.monotonicMs());
         await sleepUntil(nextMs, clock, stopping);
         if (stopping.aborted) return { exit, uptimeMs: 0, hadSuccess };
       }
@@ -89,15 +90,22 @@ async function runOnce(context: RunContext, options: PollOptions): Promise<Exit>
     return exit;
   }
 
-  for (const [decoded, text] of decodePoll(printed, served)) {
+  const pieces = await readPollOutput(printed, {
+    served,
+    slices: new WorkSlices(),
+    eventsMax: limits.pollEventsMax,
+    eventBytesMax: limits.lineBytesMax,
+  });
+  if (pieces === undefined) return { kind: "too-many-events", eventsMax: limits.pollEventsMax };
+  for await (const { decoded, text } of pieces) {
     if (!(await output.take(decoded, text, text.length))) break;
   }
   output.flush();
   return exit;
 }
 
-function excerptOfRun(printed: Buffer): readonly string[] {
-  const lines = printed.toString("utf8", 0, loggedBytesMax).trimEnd().split("\n");
+function excerptOfRun(printed: PrintedBytes): readonly string[] {
+  const lines = printed.slice(0, Math.min(printed.length, loggedBytesMax)).toString().trimEnd().split("\n");
   if (lines.length === 1 && lines[0] === "") return [];
   const isWhole = printed.length <= loggedBytesMax && lines.length <= loggedLinesMax;
   const shown = lines.slice(0, loggedLinesMax).map((line) => `of the failed run: ${line}`);
@@ -109,15 +117,13 @@ async function endAfter(time: Promise<void>, end: () => void): Promise<void> {
   end();
 }
 
-async function outputOf(child: Child, bytesMax: number, onOverflow: () => void): Promise<Buffer> {
-  const { promise, resolve } = Promise.withResolvers<Buffer>();
-  const kept: Buffer[] = [];
-  let bytes = 0;
+async function outputOf(child: Child, bytesMax: number, onOverflow: () => void): Promise<PrintedBytes> {
+  const { promise, resolve } = Promise.withResolvers<PrintedBytes>();
+  const kept = new PrintedBytes();
   child.stdout.on("data", (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes <= bytesMax) kept.push(chunk);
+    if (kept.length + chunk.length <= bytesMax) kept.append(chunk);
     else onOverflow();
   });
-  child.stdout.once("close", () => resolve(Buffer.concat(kept)));
+  child.stdout.once("close", () => resolve(kept));
   return promise;
 }

@@ -24,6 +24,8 @@ export interface RunContext {
    */
   readonly launch: () => Promise<Launch>;
   readonly output: Pick<SensorOutput, "take" | "flush">;
+  /** It has printed a line; called as often as it pleases. */
+  readonly noteOutput: () => void;
   readonly log: (lines: readonly string[]) => void;
   readonly logStderr: (lines: readonly Line[]) => void;
 }

@@ -5,10 +5,12 @@
  * has its grace while its output is still read, so that what it says last is not lost.
  */
 import { settlesWithin } from "../../concurrency/settles-within.ts";
+import { WorkSlices } from "../../concurrency/work-slices.ts";
 import type { EndedRun, Exit } from "../../model/restart-policy.ts";
 import type { Child } from "../../processes/child.ts";
-import { linesOf } from "../../processes/lines.ts";
-import { decodeLine } from "../decode-output.ts";
+import { linesOf, type Line } from "../../processes/lines.ts";
+import type { Decoded } from "../decoded.ts";
+import { StreamOutput, type DecodedLine } from "../stream-output.ts";
 import { readStderr } from "./read-stderr.ts";
 import type { Protocol, RunContext } from "./protocol.ts";
 
@@ -44,17 +46,42 @@ export const streamProtocol: Protocol = {
 };
 
 async function readEvents(child: Child, context: RunContext): Promise<void> {
-  const { limits, served, output } = context;
+  const { limits, served, output, noteOutput } = context;
+  const stream = new StreamOutput(served);
+  const slices = new WorkSlices();
+  const take = ({ line, decoded }: DecodedLine): Promise<boolean> | boolean => {
+    const text = typeof line === "string" ? line : line.excerpt;
+    // Characters for bytes: near enough for a bound, and free.
+    return output.take(decoded, text, text.length);
+  };
   for await (const lines of linesOf(child.stdout, limits.lineBytesMax)) {
+    noteOutput();
     for (const line of lines) {
-      const text = typeof line === "string" ? line : line.excerpt;
-      // Characters for bytes: near enough for a bound, and free.
-      const taken = output.take(decodeLine(line, served), text, text.length);
-      const isTaken = typeof taken === "boolean" ? taken : await taken;
-      if (!isTaken) return;
+      // Nothing is awaited that need not be: a tick per event is what most of them would cost.
+      if (stream.canDecode(line)) {
+        const decoded = stream.decode(line);
+        const taken = take({ line, decoded });
+        if (typeof taken === "boolean" ? !taken : !(await taken)) return;
+        const pause = slices.spend(workOf(line, decoded));
+        if (pause !== undefined) await pause;
+        continue;
+      }
+      for (const each of await stream.decodeAny(line, slices)) if (!(await take(each))) return;
+      await slices.spend(lineWork);
     }
     output.flush();
   }
+  for (const each of stream.end()) await take(each);
+  output.flush();
+}
+
+/** What decoding and taking a line costs beside its characters, and what being told why it is no event does. */
+const lineWork = 512;
+const rejectionWork = 4_096;
+
+function workOf(line: Line, { kind }: Decoded): number {
+  const characters = typeof line === "string" ? line.length : 0;
+  return characters + (kind === "rejected" ? rejectionWork : lineWork);
 }
 
 async function exitOf(child: Child, stopping: AbortSignal): Promise<Exit> {

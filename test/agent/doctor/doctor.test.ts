@@ -1,10 +1,12 @@
 import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { startApi } from "../../../src/api/start-api.ts";
 import { doctor } from "../../../src/agent/commands/doctor.ts";
@@ -14,7 +16,8 @@ import { openEmbedded } from "../../../src/database/embedded.ts";
 import type { Id } from "../../../src/model/identifiers.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
-import { emptyDatabase, freshDatabase } from "../../support/postgres.ts";
+import { startFaultProxy } from "../../support/fault-proxy.ts";
+import { asSuperuser, emptyDatabase, freshDatabase } from "../../support/postgres.ts";
 import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../../support/platform-rows.ts";
 import { freshVhost } from "../../support/rabbitmq.ts";
 import { programDirectory } from "../../support/program-directory.ts";
@@ -61,7 +64,7 @@ test("a configuration with problems ends the examination, with every problem", a
 
   expect(exitCode).toBe(1);
   expect(report).toMatch(
-    /^✗ configuration +2 problems\n +→ correct it.*\n +│ api\.port .*\n +│ log\.level .*\n1 of 1 findings is wrong\.\n$/,
+    /^✗ configuration +could not use the configuration: 2 problems\n +→ correct it.*\n +│ api\.port .*\n +│ log\.level .*\n1 of 1 findings is wrong\.\n$/,
   );
 });
 
@@ -72,8 +75,12 @@ test("a database and a broker that do not answer are each named, and neither hid
   });
 
   expect(exitCode).toBe(1);
-  expect(report).toMatch(/^✗ broker +.*ECONNREFUSED.*\n +→ .*message_queue\.url$/m);
-  expect(report).toMatch(/^✗ database +.*ECONNREFUSED.*\n +→ .*database\.url$/m);
+  expect(report).toMatch(
+    /^✗ broker +could not connect to RabbitMQ at 127\.0\.0\.1:1\/: nothing listens on .*\n +→ .*message_queue\.url; /m,
+  );
+  expect(report).toMatch(
+    /^✗ database +could not connect to the database at 127\.0\.0\.1:1\/attune: nothing listens on .*\n +→ .*database\.url; /m,
+  );
   expect(report).not.toContain("geheim");
 });
 
@@ -160,6 +167,13 @@ test("a sensor that failed is told with its exit, its last words, and what to do
     sensorId,
   ]);
   expect((await examine({ DATABASE_URL: fresh.url })).report).toMatch(
+    /^- sensor my\.tick +runs on worker w1 for 3 min, pid 42, and has printed nothing yet$/m,
+  );
+
+  await query(database, "update sensor_process set first_output_at = started_at where sensor = $1", [
+    sensorId,
+  ]);
+  expect((await examine({ DATABASE_URL: fresh.url })).report).toMatch(
     /^✓ sensor my\.tick +runs on worker w1 for 3 min, pid 42$/m,
   );
 });
@@ -192,6 +206,136 @@ test("what a worker said that is gone is no word on the sensor's present", async
   );
 });
 
+test("a sensor that failed is wrong also when nobody holds it any more", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await failingSensor(database);
+  await query(
+    database,
+    "update sensor_assignment set worker = null, instance = null, lease_expires_at = null",
+  );
+
+  const { exitCode, report } = await examine({ DATABASE_URL: fresh.url });
+
+  expect(report).toMatch(
+    /^✗ sensor my\.tick +failed on worker w1: it ended with code 3; 4 failures in a row; waits for a worker to claim it\n +│ Traceback\n +│ ValueError: no$/m,
+  );
+  expect(exitCode).toBe(1);
+});
+
+// Goal: a look at a busy database finds no sensor adrift that a live worker holds.
+// Method: a statement of it takes longer than the leases it saw have left; meanwhile they would have been renewed.
+test("a look that is slower than leases last judges them as they were when it began", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await failingSensor(database);
+  await query(database, "update sensor_process set status = 'running', pid = 42, first_output_at = now()");
+  const inTwoSeconds = "lease_expires_at = clock_timestamp() + interval '2 s'";
+  const locker = await fresh.connect();
+  await locker.query("begin; lock table rule in access exclusive mode");
+
+  const examined = examine({ DATABASE_URL: fresh.url });
+  const waiting = `select from pg_stat_activity
+                    where wait_event_type = 'Lock' and datname = current_database() and query like '%from sensor%'`;
+  // Renewed again and again until the look waits.
+  await expect
+    .poll(
+      async () => {
+        await query(
+          database,
+          `with w as (update worker set ${inTwoSeconds}) update sensor_assignment set ${inTwoSeconds}`,
+        );
+        return query(database, waiting);
+      },
+      { timeout: 20_000 },
+    )
+    .toHaveLength(1);
+  await sleep(2_500);
+  await locker.query("commit");
+
+  const { report } = await examined;
+  expect(report).toMatch(/^✓ worker w1 +is alive/m);
+  expect(report).toMatch(/^✓ sensor my\.tick +runs on worker w1/m);
+});
+
+test("a database that takes in nothing is wrong, though it answers every question", async () => {
+  await using fresh = await freshDatabase();
+  await query(
+    fresh.database,
+    `create function refuse_for_want_of_room() returns trigger language plpgsql as
+       'begin raise exception ''could not extend file'' using errcode = ''53100''; end'`,
+  );
+  await query(
+    fresh.database,
+    `create trigger full_disk before insert on runtime_verification
+        for each row execute function refuse_for_want_of_room()`,
+  );
+
+  const { exitCode, report } = await examine({ DATABASE_URL: fresh.url });
+
+  expect(report).toMatch(
+    /^✗ storage +the database takes in no new rows: could not extend file \(SQLSTATE 53100\)\n +→ .*; until then events wait/m,
+  );
+  expect(exitCode).toBe(1);
+});
+
+test("looking whether the database takes in rows leaves none", async () => {
+  await using fresh = await freshDatabase();
+
+  const { report } = await examine({ DATABASE_URL: fresh.url });
+
+  expect(report).toMatch(/^✓ storage +the database takes in new rows$/m);
+  expect(await query(fresh.database, "select from runtime_verification where runtime_ref = 'trial'")).toEqual(
+    [],
+  );
+});
+
+test("a role without the rights of an agent is told which it lacks, and how to get them", async () => {
+  await using fresh = await freshDatabase();
+  const role = `attune_test_${randomBytes(4).toString("hex")}`;
+  await asSuperuser((client) => client.query(`create role ${role} login password 'secret'`));
+  onTestFinished(() => asSuperuser(async (client) => void (await client.query(`drop role ${role}`))));
+  await query(fresh.database, `grant usage on schema attune to ${role}`);
+  await query(fresh.database, `grant select on all tables in schema attune to ${role}`);
+  const url = new URL(fresh.url);
+  url.username = role;
+  url.password = "secret";
+
+  const { exitCode, report } = await examine({ DATABASE_URL: url.href });
+
+  expect(report).toMatch(
+    /^✗ rights +the role attune_test_\w+ lacks .*insert on event, .*\n +→ as the owner of the schema:$/m,
+  );
+  expect(report).toContain(`│ grant insert on table attune.event to ${role};`);
+  expect(exitCode).toBe(1);
+});
+
+test("a port of the broker that refuses is told after one attempt", async () => {
+  await using proxy = await startFaultProxy({ targetHost: "127.0.0.1", targetPort: 1 });
+  proxy.refuse();
+
+  const { report } = await examine({ ATTUNE_MQ_URL: `amqp://127.0.0.1:${proxy.port}` });
+
+  expect(report).toMatch(/^✗ broker /m);
+  expect(proxy.connectionsAccepted).toBe(1);
+});
+
+test("called where nothing is configured, it says that it found no installation", () => {
+  const directory = madeDirectory();
+  const main = new URL("../../../src/main.ts", import.meta.url).pathname;
+
+  const { status, stdout } = spawnSync(process.execPath, [main, "doctor"], {
+    cwd: directory,
+    env: { PATH: "/nowhere" },
+    encoding: "utf8",
+  });
+
+  expect(stdout).toMatch(
+    /^✗ installation +none found: there is neither a configuration file, nor a setting in the environment, nor a database in .*\n +→ call it with the agent's configuration: --config FILE/m,
+  );
+  expect(status).toBe(1);
+});
+
 test("an invalid rule, a silent worker, messages that are stuck and a broken environment are wrong", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
@@ -212,6 +356,29 @@ test("an invalid rule, a silent worker, messages that are stuck and a broken env
   expect(report).toMatch(/^✗ worker silent +gives no sign of life from .*last heartbeat 4 h ago$/m);
   expect(report).toMatch(/^✗ messages +\d+ waits? to be published, the oldest for 3 min$/m);
   expect(report).toMatch(/^✗ environment my python +the environment .+\/my\/python has no interpreter/m);
+});
+
+test("a pack whose dependencies are not installed here is told, until they are", async () => {
+  await using fresh = await freshDatabase();
+  await failingSensor(fresh.database);
+  const directory = madeDirectory();
+  mkdirSync(join(directory, "packs/my/sensors"), { recursive: true });
+  writeFileSync(join(directory, "packs/my/requirements.txt"), "things\n");
+  const settings = {
+    DATABASE_URL: fresh.url,
+    ATTUNE__PACKS_BASE_DIR: join(directory, "packs"),
+    ATTUNE__RUNTIME_ENVS_DIR: join(directory, "envs"),
+  };
+
+  const { report: before } = await examine(settings);
+  mkdirSync(join(directory, "envs/my/python/bin"), { recursive: true });
+  symlinkSync("/bin/true", join(directory, "envs/my/python/bin/python3"));
+  const { report: after } = await examine(settings);
+
+  expect(before).toMatch(
+    /^- environment my python +.+\/envs\/my\/python-3\.11 lacks what the pack asks for/m,
+  );
+  expect(after).not.toMatch(/environment my python/);
 });
 
 test("an enabled rule without its trigger, or with two, is wrong and says which", async () => {
@@ -305,6 +472,41 @@ test("a sensor none of whose output is an event is named, by what the agent coun
   expect(report).toContain(`→ its log in ${join(directory, "logs")} says why`);
   expect(report).not.toContain("output of my.chatty");
   expect(exitCode).toBe(0);
+});
+
+// With an embedded database only the agent itself can look into the table that says so.
+test("a sensor that has printed nothing is named, by what the agent measures", async () => {
+  const metrics = createMetrics({ version: "1.2.3", withProcess: false });
+  metrics.observe({
+    parts: () => ({}),
+    sensorsByState: () => ({ starting: 0, running: 2, backoff: 0, failed: 0, stopped: 0 }),
+    sensorsOutputAgeSeconds: () => new Map(),
+    sensorsSilentSeconds: () =>
+      new Map([
+        ["my.quiet", 300.5],
+        ["my.new", 5],
+      ]),
+    eventsInFlight: () => 0,
+    leasesHeld: () => 0,
+    rules: () => ({ valid: 0, invalid: 0 }),
+    runtimesOffered: () => [],
+    sensorCapacity: 10,
+    fleet: async () => undefined,
+  });
+  await using agent = await startApi({
+    host: "127.0.0.1",
+    port: 0,
+    health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
+    metrics,
+    logger: silentLogger,
+  });
+
+  const { report } = await examine({ ATTUNE__API__PORT: new URL(agent.address).port });
+
+  expect(report).toMatch(
+    /^- output of my\.quiet +it runs for 5 min and has printed nothing yet\n +→ .+stdbuf -oL$/m,
+  );
+  expect(report).not.toContain("my.new");
 });
 
 test("a port of the API that another program has is wrong, whatever it answers; a free one is fine", async () => {

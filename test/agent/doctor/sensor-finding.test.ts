@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
 import { sensorFinding } from "../../../src/agent/doctor/sensor-finding.ts";
-import type { SensorStanding } from "../../../src/database/statements/diagnosis.ts";
+import type { SensorProcessStanding, SensorStanding } from "../../../src/database/statements/diagnosis.ts";
 
 const wanted: SensorStanding = {
   sensorRef: "my.tick",
   isEnabled: true,
+  protocol: "stream",
   triggerRef: "my.ticked",
   triggers: 1,
   disabledTriggers: [],
@@ -41,6 +42,77 @@ test("a sensor that should run and has no worker is told with what is in its way
   expect(told({})).toBe("notice: waits");
 });
 
+const noOutput = {
+  lastOutputAt: null,
+  outputIntervalSeconds: null,
+  longestSilenceSeconds: null,
+  secondsSinceOutput: null,
+} as const;
+
+test("a stream sensor that printed regularly and has long been silent is wrong, until it is usual again", () => {
+  const printed = {
+    status: "running",
+    worker: "w1",
+    isCurrent: true,
+    pid: 7,
+    failures: 0,
+    exitCode: null,
+    signal: null,
+    reason: null,
+    stderrExcerpt: null,
+    startedAt: new Date(0),
+    firstOutputAt: new Date(1),
+    lastOutputAt: new Date(2),
+    outputIntervalSeconds: 2,
+    longestSilenceSeconds: 15,
+    secondsSinceOutput: 3 * 3_600,
+    stoppedAt: null,
+    nextRestartAt: null,
+    secondsSinceStart: 8 * 3_600,
+    secondsToRestart: null,
+  } as const;
+  const telling = (change: Partial<SensorProcessStanding>): string =>
+    told({ holder: "w1", process: { ...printed, ...change } });
+
+  expect(telling({})).toBe(
+    "wrong: runs on worker w1, pid 7, and has printed nothing for 3 h; usually it prints every 2 s, and after 15 s at the latest",
+  );
+  expect(telling({ secondsSinceOutput: 299 })).toMatch(/^good: runs/);
+  expect(telling({ longestSilenceSeconds: 1_200 })).toMatch(/^good: runs/);
+  expect(telling({ longestSilenceSeconds: null })).toMatch(/^good: runs/);
+  // Started anew a moment ago, after days without an agent.
+  expect(telling({ secondsSinceStart: 20 })).toMatch(/^good: runs/);
+  expect(telling({ firstOutputAt: null })).toMatch(/^wrong: .* has printed nothing for 3 h/);
+});
+
+test("a stream sensor that runs and has printed nothing for a while is told so, any other is not", () => {
+  const running = {
+    status: "running",
+    worker: "w1",
+    isCurrent: true,
+    pid: 7,
+    failures: 0,
+    exitCode: null,
+    signal: null,
+    reason: null,
+    stderrExcerpt: null,
+    startedAt: new Date(0),
+    firstOutputAt: null,
+    ...noOutput,
+    stoppedAt: null,
+    nextRestartAt: null,
+    secondsSinceStart: 300,
+    secondsToRestart: null,
+  } as const;
+  const runs = { holder: "w1", process: running };
+
+  expect(told(runs)).toBe("notice: runs on worker w1 for 5 min, pid 7, and has printed nothing yet");
+  expect(sensorFinding({ ...wanted, ...runs }, undefined, "").remedy).toContain("stdbuf -oL");
+  expect(told({ ...runs, protocol: "poll" })).toBe("good: runs on worker w1 for 5 min, pid 7");
+  expect(told({ ...runs, process: { ...running, firstOutputAt: new Date(1) } })).toMatch(/^good: runs/);
+  expect(told({ ...runs, process: { ...running, secondsSinceStart: 20 } })).toMatch(/^good: runs/);
+});
+
 test("a sensor that nobody runs keeps the last words of its last failure", () => {
   const process = {
     status: "stopped",
@@ -53,6 +125,8 @@ test("a sensor that nobody runs keeps the last words of its last failure", () =>
     reason: "the worker is stopping",
     stderrExcerpt: "no such file",
     startedAt: null,
+    firstOutputAt: null,
+    ...noOutput,
     stoppedAt: null,
     nextRestartAt: null,
     secondsSinceStart: null,

@@ -5,6 +5,7 @@ import { compileConditions } from "../../../src/model/conditions/condition.ts";
 import { PredicateTable } from "../../../src/model/conditions/predicate.ts";
 import type { JsonValue } from "../../../src/model/json.ts";
 import { parseJson } from "../../../src/model/json-text.ts";
+import { parsePayloadPath } from "../../../src/model/payload-path.ts";
 import { compileTemplates } from "../../../src/model/templates/template.ts";
 import { expressionNames } from "../../../src/model/templates/expression.ts";
 
@@ -25,6 +26,35 @@ test("docs/rules.md lists exactly the names that templates know", () => {
   const documented = tableRows("name").map(([name]) => name?.replaceAll("`", ""));
 
   expect(new Set(documented)).toEqual(new Set(expressionNames));
+});
+
+test("docs/rules.md shows conditions of other systems as their problems do", () => {
+  const rows = tableRows("system").map((cells) => cells.map((cell) => cell.replaceAll("`", "")));
+  const problems = rows.map(([, there = ""]) => compileConditions(JSON.parse(there), new PredicateTable()));
+
+  expect(rows.length).toBeGreaterThan(5);
+  expect(problems).toEqual(
+    rows.map(([, , here = ""]) => ({
+      kind: "invalid",
+      problem: expect.stringMatching(new RegExp(`[wW]rite ${RegExp.escape(here)}$`)) as unknown,
+    })),
+  );
+});
+
+test("docs/rules.md lists paths that are refused and how the same characters are taken literally", () => {
+  const paths = (cell = ""): readonly string[] =>
+    [...cell.matchAll(/`([^`]+)`/g)].map(([, path = ""]) => path);
+  const rows = tableRows("path begins with or contains");
+  const refused = rows.map(([cell = ""]) => /\((.*)\)$/.exec(cell)?.[1] ?? "`{{ x }}`").flatMap(paths);
+  const literal = rows.flatMap(([, , cell]) => paths(cell));
+
+  expect(refused.map((path) => [path, parsePayloadPath(path).kind])).toEqual(
+    refused.map((path) => [path, "invalid"]),
+  );
+  expect(literal.map((path) => [path, parsePayloadPath(path).kind])).toEqual(
+    literal.map((path) => [path, "valid"]),
+  );
+  expect(Math.min(refused.length, literal.length)).toBeGreaterThan(5);
 });
 
 test("the examples in docs/rules.md can be used as they stand", () => {
@@ -168,8 +198,8 @@ function tableRows(heading: string): readonly (readonly string[])[] {
   const length = lines.slice(start).findIndex((line) => !line.startsWith("|"));
   return lines.slice(start + 2, start + length).map((line) =>
     line
-      .split("|")
+      .split(/(?<!\\)\|/)
       .slice(1, -1)
-      .map((cell) => cell.trim()),
+      .map((cell) => cell.trim().replaceAll(String.raw`\|`, "|")),
   );
 }

@@ -6,10 +6,13 @@ import type { EventFacts } from "../../../src/model/rule-match.ts";
 import { eventFacts, events, ruleText, ruleTexts, similarPayloads, similarRules } from "./generated-rules.ts";
 import { naivelyHolds } from "./naive-evaluator.ts";
 
+// Thousands of generated rules cost seconds of processor time, which a busy machine stretches.
+const timeout = 60_000;
+
 // Goal: compiling, sharing, indexing and taking over never change what matches.
 // Method: generated rules and events, in several revisions built upon each other, against the plain
 // evaluator; small alphabets, so that values meet often.
-test("decides exactly as the plain evaluator, through any sequence of revisions", () => {
+test("decides exactly as the plain evaluator, through any sequence of revisions", { timeout }, () => {
   const revisions = fc.array(fc.tuple(ruleTexts, fc.array(events, { minLength: 1, maxLength: 8 })), {
     minLength: 1,
     maxLength: 3,
@@ -20,7 +23,8 @@ test("decides exactly as the plain evaluator, through any sequence of revisions"
       let set: CompiledRuleSet | undefined;
       for (const [rules, seen] of steps) {
         set = build(rules, set);
-        expect(set.problems.size).toBe(0);
+        // What the plain evaluator ever finds to hold is not refused as never holding: see the events.
+        for (const problem of set.problems.values()) expect(problem).toMatch(/^conditions: never hold, /);
         for (const event of seen) expect(matchedIds(set, event)).toEqual(naiveIds(rules, event));
       }
     }),
@@ -30,7 +34,7 @@ test("decides exactly as the plain evaluator, through any sequence of revisions"
 
 // Goal: wherever a rule is filed, what its place does not imply is still decided.
 // Method: up to 150 rules made of eleven conditions, so that drawers and gates fill up and nest.
-test("decides rules that resemble each other exactly as the plain evaluator", () => {
+test("decides rules that resemble each other exactly as the plain evaluator", { timeout }, () => {
   fc.assert(
     fc.property(
       similarRules,
@@ -81,7 +85,9 @@ test("an invalid rule is named with its problem and disturbs no other", () => {
   ]);
 
   expect(Object.fromEntries(set.problems)).toEqual({
-    "1": 'conditions[0].operator: "equal" is not an operator; did you mean "equals"?',
+    "1": expect.stringContaining(
+      'conditions[0].operator: "equal" is not an operator; did you mean "equals"?',
+    ),
     "2": expect.stringContaining("action_params.text: "),
     "3": "trigger_params: must be an object",
     "5": "trigger_params: are nested more than 500 levels deep",

@@ -15,7 +15,7 @@ const directories = globSync(`${root}*/pack.yaml`)
 test("the packs that are shipped load without a warning, and describe the core's rows as migrations make them", async () => {
   await using fresh = await freshDatabase();
   const seeded =
-    "select ref, name, distributions, installation from runtime where pack_ref = 'core' order by ref";
+    "select ref, name, distributions, installation, execution_config from runtime where pack_ref = 'core' order by ref";
   const before = await fresh.database.query({ text: seeded });
 
   const { packs, warnings } = await readPacks(directories);

@@ -1,0 +1,20 @@
+import { neededRights } from "../../database/needed-rights.ts";
+import { rowsOf } from "../../database/statement.ts";
+import { readMissingRights } from "../../database/statements/rights.ts";
+import { good, wrong, type Finding } from "./finding.ts";
+import type { Look } from "./look.ts";
+
+/** Whether the role of the configuration may do everything that a running agent does. */
+export async function checkRights({ rows }: Look): Promise<readonly Finding[]> {
+  const missing = await rowsOf(rows, readMissingRights, neededRights);
+  const [first] = missing;
+  if (first === undefined) return [good("rights", "suffice for a running agent")];
+  const names = missing.map(({ privilege, name }) => `${privilege} on ${name}`).join(", ");
+  return [
+    wrong("rights", `the role ${first.role} lacks ${names}`, {
+      remedy: "as the owner of the schema:",
+      lines: missing.map(({ grant }) => `${grant};`),
+      facts: { missing },
+    }),
+  ];
+}

@@ -1,0 +1,35 @@
+import { randomUUID } from "node:crypto";
+import type { Database } from "../../database/database.ts";
+import { sqlState } from "../../database/errors.ts";
+import { explainDatabaseFailure } from "../../database/explain-failure.ts";
+import { rowsOf } from "../../database/statement.ts";
+import { tryToWrite } from "../../database/statements/rights.ts";
+import { good, wrong, type Finding } from "./finding.ts";
+
+class TrialOverError extends Error {
+  override readonly name = "TrialOverError";
+}
+
+/** Whether the database can take anything in: it may answer every question while its disk is full. */
+export async function checkStorage(database: Database): Promise<readonly Finding[]> {
+  try {
+    await database.transaction(async (transaction) => {
+      await rowsOf(transaction, tryToWrite, { marker: `doctor ${randomUUID()}` });
+      throw new TrialOverError("rolled back: nothing is to stay");
+    });
+    return [];
+  } catch (error) {
+    if (error instanceof TrialOverError) return [good("storage", "the database takes in new rows")];
+    // Without the right to write there, the check of rights says so.
+    if (sqlState(error) === "42501") return [];
+    const explanation = explainDatabaseFailure(error);
+    if (explanation === undefined) throw error;
+    const { code, reason, remedy } = explanation;
+    return [
+      wrong("storage", `the database takes in no new rows: ${reason}`, {
+        remedy: `${remedy}; until then events wait, and sensors with them`,
+        facts: { code },
+      }),
+    ];
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Variables that were meant for the agent and set nothing: `ATTUNE_DATABASE_URL` has one underscore too few, and
+ * without a word the agent would open an embedded database instead of the one that was named.
+ */
+import { nearestName } from "../model/nearest-name.ts";
+import { environmentPrefix, sharedVariableNames, variableName, type Environment } from "./environment.ts";
+import type { SchemaNode } from "./schema-node.ts";
+import type { Path } from "./yaml-source.ts";
+
+/** Other names that begin with ATTUNE_ and mean something, here or to the platform's other programs. */
+const otherVariables = new Set(["ATTUNE_CONFIG", "ATTUNE_SENSOR_RUNTIMES", "ATTUNE_API_TOKEN"]);
+
+/** A Kubernetes service called "attune-api" sets ATTUNE_API_PORT=tcp://10.0.0.1:8080 in every pod beside it. */
+const serviceLink = /^(tcp|udp|sctp):\/\//;
+
+/** One sentence for each variable that nearly has the name of one that the agent reads. */
+export function nearMisses(schema: SchemaNode, environment: Environment): readonly string[] {
+  const known = [...sharedVariableNames, ...settablePaths(schema).map(variableName)];
+  return Object.entries(environment).flatMap(([name, value]) => {
+    const isOther = known.includes(name) || otherVariables.has(name) || !/^ATTUNE_/i.test(name);
+    // Those with the prefix are told as the keys that they would set.
+    if (
+      isOther ||
+      name.startsWith(environmentPrefix) ||
+      (value ?? "") === "" ||
+      serviceLink.test(value ?? "")
+    )
+      return [];
+    const meant = nearestVariable(name, known);
+    return meant === undefined ? [] : [`environment variable ${name} sets nothing; did you mean ${meant}?`];
+  });
+}
+
+/** The variable that somebody who wrote this name probably meant: underscores and case count for nothing. */
+export function nearestVariable(name: string, known: readonly string[]): string | undefined {
+  const byLetters = new Map(known.map((each) => [letters(each), each]));
+  const written = letters(name);
+  const exact = byLetters.get(written);
+  if (exact !== undefined) return exact;
+  const nearest = nearestName(written, [...byLetters.keys()]);
+  // Names share words, so what nearestName allows for one word would be too much here.
+  return nearest !== undefined && Math.abs(nearest.length - written.length) <= 1 && isClose(written, nearest)
+    ? byLetters.get(nearest)
+    : undefined;
+}
+
+/** Every key that a variable can set. */
+export function settablePaths(node: SchemaNode, path: Path = []): readonly Path[] {
+  return Object.entries(node.properties ?? {}).flatMap(([key, child]) => {
+    const here = [...path, key];
+    return child.properties === undefined ? [here] : settablePaths(child, here);
+  });
+}
+
+function letters(name: string): string {
+  return name.toUpperCase().replaceAll("_", "");
+}
+
+/** Whether one letter too many, too few or wrong, or two that changed places, is all that differs. */
+function isClose(one: string, other: string): boolean {
+  let start = 0;
+  while (start < one.length && one[start] === other[start]) start += 1;
+  let end = 0;
+  while (end < one.length - start && end < other.length - start && one.at(-1 - end) === other.at(-1 - end))
+    end += 1;
+  return one.length - start - end <= 2 && other.length - start - end <= 2;
+}

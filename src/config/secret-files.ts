@@ -1,0 +1,88 @@
+/**
+ * Secrets that come in files, as orchestrators mount them: `database.url_file`, or the variable
+ * `ATTUNE__DATABASE__URL_FILE`, names a file that holds the value of `database.url`. Every secret has such a key.
+ *
+ * A key and its file say the same thing twice, so whichever comes later in the order of sources wins; both in one
+ * source is a problem.
+ */
+import { resolve } from "node:path";
+import { withoutLineEnd } from "../files/reread-text.ts";
+import type { ConfigFile } from "./config-file.ts";
+import { environmentPrefix, type Setting } from "./environment.ts";
+import { childOf, withoutValueAt, withValueAt } from "./nested-values.ts";
+import type { Problem } from "./schema-problems.ts";
+
+const secretKeys = [
+  ["database", "url"],
+  ["message_queue", "url"],
+  ["security", "jwt_secret"],
+  ["security", "encryption_key"],
+] as const;
+
+interface FileWorld {
+  readonly cwd: string;
+  /** Undefined when there is no such file. */
+  readonly readFile: (path: string) => string | undefined;
+}
+
+/** Applies settings in their order; one of a secret takes its other form away. */
+export function withSettings(value: unknown, settings: readonly Setting[]): unknown {
+  return settings.reduce((current, { path, value: set }) => {
+    const other = otherForm(path.map(String));
+    return withValueAt(other === undefined ? current : withoutValueAt(current, other), path, set);
+  }, value);
+}
+
+/** What the files that are named hold, and what is wrong with them. */
+export function secretFiles(
+  value: unknown,
+  file: ConfigFile | undefined,
+  settings: readonly Setting[],
+  { cwd, readFile }: FileWorld,
+): { readonly settings: readonly Setting[]; readonly problems: readonly Problem[] } {
+  const found: Setting[] = [];
+  const problems: Problem[] = [];
+  for (const key of secretKeys) {
+    const path = [key[0], `${key[1]}_file`];
+    const named = path.reduce<unknown>(childOf, value);
+    if (isSetTwice(key, path, file, settings))
+      problems.push({ path, reason: `and ${key.join(".")} are both set: leave one of them out` });
+    if (typeof named !== "string" || named === "") continue;
+    const place = resolve(cwd, named);
+    try {
+      const text = withoutLineEnd(readFile(place) ?? "");
+      if (text === "") problems.push({ path, reason: `names ${place}, which is not there or empty` });
+      else found.push({ path: key, value: text, origin: `file ${place}` });
+    } catch (error) {
+      problems.push({
+        path,
+        reason: `names a file that cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      });
+    }
+  }
+  return { settings: found, problems };
+}
+
+/** `database.url_file` for `database.url`, and the other way round. */
+function otherForm(path: readonly string[]): readonly string[] | undefined {
+  for (const [section, key] of secretKeys) {
+    if (path[0] !== section || path.length !== 2) continue;
+    if (path[1] === key) return [section, `${key}_file`];
+    if (path[1] === `${key}_file`) return [section, key];
+  }
+  return undefined;
+}
+
+function isSetTwice(
+  key: readonly string[],
+  fileKey: readonly string[],
+  file: ConfigFile | undefined,
+  settings: readonly Setting[],
+): boolean {
+  const isInFile = (path: readonly string[]): boolean => file?.source.has(path) === true;
+  const isOwn = (path: readonly string[]): boolean =>
+    settings.some(
+      (one) => one.variable?.startsWith(environmentPrefix) === true && one.path.join(".") === path.join("."),
+    );
+  return (isInFile(key) && isInFile(fileKey)) || (isOwn(key) && isOwn(fileKey));
+}

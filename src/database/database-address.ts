@@ -1,0 +1,18 @@
+/**
+ * Where a database is, for people: host:port/name of a server, or the folder of the embedded one. Never
+ * credentials.
+ */
+
+/** @param url of a server; undefined: the embedded database in `dataDirectory` */
+export function databaseAddress(url: string | undefined, dataDirectory: string): string {
+  return url === undefined ? dataDirectory : postgresqlAddress(url);
+}
+
+export function postgresqlAddress(url: string): string {
+  // A socket's folder may be the parameter `host`, and then there is no host before the path.
+  const parsed = URL.parse(url.replace("@/", "@localhost/"));
+  const host = parsed?.searchParams.get("host") ?? (parsed?.hostname || "localhost");
+  const port = parsed?.searchParams.get("port") ?? (parsed?.port || "5432");
+  const name = parsed?.pathname.slice(1) || (parsed?.username ?? "");
+  return `${decodeURIComponent(host)}:${port}/${decodeURIComponent(name)}`;
+}

@@ -1,0 +1,94 @@
+/**
+ * What a failure of the database means for an operator: the reason in words and what to do. Code that can react
+ * to a failure uses errors.ts instead and needs the error as it is; this is for the moment when it goes to a
+ * person.
+ */
+import {
+  closedEarly,
+  explainConnectionFailure,
+  timedOut,
+  type Explanation,
+  type ServerSettings,
+} from "../errors/connection-failure.ts";
+import { OperatorError } from "../errors/operator-error.ts";
+import { ConnectionError, sqlState } from "./errors.ts";
+import { refusalOf } from "./refusals.ts";
+
+const settings: ServerSettings = {
+  server: "PostgreSQL",
+  url: "database.url",
+  tls: "database.tls",
+  unreachable: "DATABASE_UNREACHABLE",
+};
+
+/** @returns undefined for what is no failure of the database: a bug */
+export function explainDatabaseFailure(error: unknown): Explanation | undefined {
+  if (error instanceof OperatorError || !(error instanceof Error)) return undefined;
+  if (error instanceof ConnectionError) {
+    return explainDatabaseFailure(error.cause) ?? unreachable(error.message);
+  }
+  const state = sqlState(error);
+  if (state !== undefined) {
+    const { message } = error;
+    return { ...refusalOf(state, message), reason: `${message} (SQLSTATE ${state})` };
+  }
+  return explainConnectionFailure(error, settings) ?? explainDriver(error.message);
+}
+
+/** As explained, or else in the error's own words. */
+export function databaseFailureReason(error: unknown): string {
+  return explainDatabaseFailure(error)?.reason ?? (error instanceof Error ? error.message : String(error));
+}
+
+/**
+ * Does the work; a failure of the database becomes the operator's line.
+ *
+ * @param attempt what the work does, and to which database: "load packs into the database at db:5432/attune"
+ * @throws OperatorError for a failure of the database; anything else as it is
+ */
+export async function explainingDatabaseFailures<T>(attempt: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const explanation = explainDatabaseFailure(cause);
+    throw explanation === undefined ? cause : new OperatorError({ attempt, ...explanation, cause });
+  }
+}
+
+/** The driver's own failures have no code. */
+function explainDriver(message: string): Explanation | undefined {
+  if (/client password must be a/.test(message)) {
+    return {
+      code: "DATABASE_LOGIN_REFUSED",
+      reason: "it asks for a password, and database.url has none",
+      remedy: "write it as postgresql://user:PASSWORD@host:5432/database, percent-encoded",
+    };
+  }
+  if (message.startsWith("SASL:")) {
+    return {
+      code: "DATABASE_LOGIN_REFUSED",
+      reason: `the login failed: ${message}`,
+      remedy: "check that host and port in database.url are PostgreSQL's own, and user and password",
+    };
+  }
+  if (message === "The server does not support SSL connections") {
+    return {
+      code: "TLS_FAILED",
+      reason: "it does not speak TLS",
+      remedy:
+        "turn ssl on in the server's configuration, or do without TLS: database.url (sslmode), database.tls",
+    };
+  }
+  if (message === "There was an error establishing an SSL connection") return closedEarly(settings);
+  if (/^timeout e|^Query read timeout|due to connection timeout/.test(message)) return timedOut(settings);
+  if (/^Connection terminated|closed the connection/.test(message)) return closedEarly(settings);
+  return undefined;
+}
+
+function unreachable(reason: string): Explanation {
+  return {
+    code: "DATABASE_UNREACHABLE",
+    reason,
+    remedy: "check that PostgreSQL runs, and database.url",
+  };
+}

@@ -1,0 +1,45 @@
+/**
+ * What the role of a running agent must be granted, beside `usage` on the schema, where it does not own the schema. Applying
+ * migrations and loading packs takes more.
+ *
+ * A test (test/database/needed-rights.test.ts) runs every statement of an agent as a role with these rights and no others.
+ */
+export interface NeededRight {
+  readonly kind: "table" | "sequence";
+  readonly name: string;
+  readonly privileges: readonly ("select" | "insert" | "update" | "delete" | "usage")[];
+}
+
+const tables = {
+  schema_migration: ["select"],
+  trigger: ["select"],
+  sensor: ["select"],
+  sensor_trigger: ["select"],
+  runtime: ["select"],
+  // Locking a row takes the right to update it.
+  rule: ["select", "update"],
+  rule_revision: ["select", "update"],
+  rule_problem: ["select", "insert", "update", "delete"],
+  worker: ["select", "insert", "update"],
+  sensor_assignment: ["select", "insert", "update"],
+  sensor_process: ["select", "insert", "update"],
+  sensor_checkpoint: ["select", "insert", "update"],
+  runtime_verification: ["select", "insert", "update", "delete"],
+  installation: ["select", "update"],
+  event: ["select", "insert"],
+  enforcement: ["select", "insert"],
+  outbox: ["select", "insert", "update", "delete"],
+} as const satisfies Readonly<Record<string, NeededRight["privileges"]>>;
+
+const sequences = {
+  worker_id_seq: ["usage"],
+  // Moved on after a failover or a restoration.
+  event_id_seq: ["usage", "update"],
+  enforcement_id_seq: ["usage", "update"],
+  rule_message_seq: ["usage", "update"],
+} as const satisfies Readonly<Record<string, NeededRight["privileges"]>>;
+
+export const neededRights: readonly NeededRight[] = [
+  ...Object.entries(tables).map(([name, privileges]) => ({ kind: "table", name, privileges }) as const),
+  ...Object.entries(sequences).map(([name, privileges]) => ({ kind: "sequence", name, privileges }) as const),
+];

@@ -1,0 +1,53 @@
+/** Whether this session's role may do what an agent does. */
+import type { NeededRight } from "../needed-rights.ts";
+import type { Statement } from "../statement.ts";
+
+export interface MissingRight {
+  readonly role: string;
+  readonly name: string;
+  readonly privilege: string;
+  /** The statement that gives it. */
+  readonly grant: string;
+}
+
+/** A table or sequence that is not there is passed over: its migration is missing. */
+export const readMissingRights: Statement<readonly NeededRight[], MissingRight> = {
+  name: "read_missing_rights",
+  text: `
+    select current_user::text as role, needed.name, privilege.value as privilege,
+           format('grant %s on %s %I.%I to %I', privilege.value, needed.kind, current_schema(), needed.name,
+                  current_user) as statement
+      from jsonb_to_recordset($1::jsonb) as needed (kind text, name text, privileges jsonb)
+     cross join jsonb_array_elements_text(needed.privileges) as privilege (value)
+     where to_regclass(format('%I.%I', current_schema(), needed.name)) is not null
+       and not case needed.kind
+               when 'table'
+               then has_table_privilege(format('%I.%I', current_schema(), needed.name), privilege.value)
+               else has_sequence_privilege(format('%I.%I', current_schema(), needed.name), privilege.value)
+                end
+     order by needed.name, privilege.value`,
+  values: (needed) => [JSON.stringify(needed)],
+  decode: (row) => ({
+    role: row.text("role"),
+    name: row.text("name"),
+    privilege: row.text("privilege"),
+    grant: row.text("statement"),
+  }),
+};
+
+/**
+ * Writes as much as takes new room on the database's disk. To be rolled back.
+ *
+ * Text that cannot be compressed, in a table that every agent may write to.
+ */
+export const tryToWrite: Statement<{ readonly marker: string }, never> = {
+  name: "try_to_write",
+  text: `
+    insert into runtime_verification (worker_name, runtime_ref, fingerprint, outcome)
+    select $1, 'trial', string_agg(md5(random()::text), ''), '{}'
+      from generate_series(1, 4096)`,
+  values: ({ marker }) => [marker],
+  decode: () => {
+    throw new Error("try_to_write returns no rows");
+  },
+};

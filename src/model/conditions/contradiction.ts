@@ -1,0 +1,96 @@
+/**
+ * Conditions that never hold together. Whoever writes that a branch is main and is dev means one or the
+ * other.
+ *
+ * Only what is certain is found, and only between conditions on one field: all that are required are
+ * tried on each value the field may have, if some condition names those values; else bounds of numbers,
+ * beginnings and ends of texts are compared, and types that exclude each other.
+ */
+import { isJsonArray, type JsonValue } from "../json.ts";
+import { canonicalText } from "../json-equality.ts";
+import { writePayloadPath } from "../foreign-path.ts";
+import { isInNothing } from "./operand.ts";
+import type { OperatorName } from "./operators.ts";
+import type { Predicate } from "./predicate.ts";
+
+/** Why these never hold together, or undefined where they may. */
+export function contradiction(required: readonly Predicate[]): string | undefined {
+  const empty = required.find(({ operator, operand }) => isInNothing(operator, operand));
+  if (empty !== undefined) return `never hold, since nothing is in the empty list of ${written(empty)}`;
+  const byField = Map.groupBy(required, ({ path }) => canonicalText(path));
+  for (const predicates of byField.values()) {
+    const pair = contradictingPair(predicates);
+    if (pair === undefined) continue;
+    const [one, other] = pair;
+    return `never hold, since ${written(one)} and ${written(other)} exclude each other; where one is enough, put them into "any"`;
+  }
+  return undefined;
+}
+
+/** Of conditions on one field; more than these are not looked at. */
+const comparedMax = 32;
+
+function contradictingPair(predicates: readonly Predicate[]): readonly [Predicate, Predicate] | undefined {
+  const compared = predicates.slice(0, comparedMax);
+  for (const [index, one] of compared.entries()) {
+    const other = compared.slice(index + 1).find((each) => exclude(one, each));
+    if (other !== undefined) return [one, other];
+  }
+  return undefined;
+}
+
+function exclude(one: Predicate, other: Predicate): boolean {
+  if (one.operator === "not_exists") return !other.holdsIfMissing;
+  if (other.operator === "not_exists") return !one.holdsIfMissing;
+  const values = valuesOf(one);
+  if (values !== undefined) return !values.some((value) => other.test(value));
+  const others = valuesOf(other);
+  if (others !== undefined) return !others.some((value) => one.test(value));
+  return areApart(one, other) || areApart(other, one);
+}
+
+/** All the values with which it holds, if they are that few. */
+function valuesOf({ operator, operand }: Predicate): readonly JsonValue[] | undefined {
+  if (operand === undefined) return undefined;
+  if (operator === "equals") return [operand];
+  return operator === "in" && isJsonArray(operand) ? operand : undefined;
+}
+
+type Family = "lower bound" | "upper bound" | "text" | "list or text";
+
+const families: Partial<Record<OperatorName, Family>> = {
+  greater_than: "lower bound",
+  greater_than_or_equal: "lower bound",
+  less_than: "upper bound",
+  less_than_or_equal: "upper bound",
+  starts_with: "text",
+  ends_with: "text",
+  matches: "text",
+  contains: "list or text",
+};
+
+function areApart(one: Predicate, other: Predicate): boolean {
+  const [mine, theirs] = [families[one.operator], families[other.operator]];
+  if (mine === "lower bound" && theirs === "upper bound") {
+    // A number between the bounds exists exactly if each bound meets the other condition.
+    return !meets(one.operand, other) || !meets(other.operand, one);
+  }
+  if (mine === "lower bound" || mine === "upper bound") return theirs === "text" || theirs === "list or text";
+  if (one.operator !== other.operator || typeof one.operand !== "string" || typeof other.operand !== "string")
+    return false;
+  if (one.operator === "starts_with")
+    return !one.operand.startsWith(other.operand) && !other.operand.startsWith(one.operand);
+  if (one.operator === "ends_with")
+    return !one.operand.endsWith(other.operand) && !other.operand.endsWith(one.operand);
+  return false;
+}
+
+function meets(value: JsonValue | undefined, predicate: Predicate): boolean {
+  return value !== undefined && predicate.test(value);
+}
+
+function written({ path, operator, operand }: Predicate): string {
+  const field = path.length === 0 ? "payload" : (writePayloadPath(path) ?? "the field");
+  const hasValue = operand !== undefined && operator !== "exists" && operator !== "not_exists";
+  return `${field} ${operator}${hasValue ? ` ${JSON.stringify(operand).slice(0, 60)}` : ""}`;
+}

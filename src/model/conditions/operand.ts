@@ -1,0 +1,51 @@
+/** Values that no condition can be compared with, whatever its operator, and those that look wrong. */
+import { isJsonArray, isJsonObject, type JsonValue } from "../json.ts";
+import { isAtMostDeep } from "../json-equality.ts";
+
+import type { OperatorName } from "./operators.ts";
+
+const depthMax = 32;
+
+/** Braces of a regular expression are escaped, so `\{\{ x \}\}` is none of these. */
+const template = /\{\{.*?\}\}|\{%.*?%\}/s;
+
+/** Why it cannot be compared with; undefined if nothing is wrong with it. */
+export function operandProblem(operand: JsonValue): string | undefined {
+  return isAtMostDeep(operand, depthMax)
+    ? constantProblem(operand)
+    : `is nested more than ${depthMax} levels deep`;
+}
+
+function constantProblem(operand: JsonValue): string | undefined {
+  if (typeof operand === "string") {
+    const [written] = template.exec(operand) ?? [];
+    return written === undefined
+      ? undefined
+      : `has the template ${written} in it; a condition compares with a constant, and templates belong in action_params`;
+  }
+  if (typeof operand === "number" && !Number.isFinite(operand))
+    return `is ${operand}, which no payload contains`;
+  if (!isJsonArray(operand) && !isJsonObject(operand)) return undefined;
+  for (const member of Object.values<JsonValue>(operand)) {
+    const problem = constantProblem(member);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+const searching: readonly OperatorName[] = ["contains", "starts_with", "ends_with", "matches"];
+
+/** What makes one doubt that a usable value is meant so; undefined if nothing does. */
+export function operandDoubt(operator: OperatorName, operand: JsonValue | undefined): string | undefined {
+  if (operand === "" && searching.includes(operator)) return "is empty text, which is found in every text";
+  if (isInNothing(operator, operand)) return "is empty, so nothing is in it";
+  const hasSlashes =
+    operator === "matches" && typeof operand === "string" && /^\/\^|\$\/[a-z]*$/.test(operand);
+  return hasSlashes
+    ? "has slashes around the pattern, which count as characters of it; leave them out, and write flags as (?i) in front"
+    : undefined;
+}
+
+export function isInNothing(operator: OperatorName, operand: JsonValue | undefined): boolean {
+  return operator === "in" && isJsonArray(operand) && operand.length === 0;
+}

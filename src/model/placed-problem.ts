@@ -1,0 +1,24 @@
+/** Something wrong in a document, and where: `["conditions", "all", 1, "operator"]`. */
+export interface PlacedProblem {
+  readonly place: Place;
+  /** A clause that follows the place. */
+  readonly reason: string;
+}
+
+export type Place = readonly (string | number)[];
+
+/** In one line of text, `conditions.all[1].operator: is missing`, more than these are left out. */
+const describedMax = 5;
+
+export function describePlaced(problems: readonly PlacedProblem[]): string {
+  return problems
+    .slice(0, describedMax)
+    .map(({ place, reason }) => `${placeText(place)}: ${reason}`)
+    .join("; ");
+}
+
+function placeText(place: Place): string {
+  return place
+    .map((part, index) => (typeof part === "number" ? `[${part}]` : index === 0 ? part : `.${part}`))
+    .join("");
+}

@@ -1,0 +1,129 @@
+/**
+ * Goal: the rights that are written down are those that a running agent needs, all of them and no more.
+ * Method: PostgreSQL checks rights when it explains a statement, so every statement of an agent is explained as a role
+ * with these rights, and again without each one of them.
+ */
+import { randomBytes } from "node:crypto";
+import type { Client } from "pg";
+import { expect, onTestFinished, test } from "vitest";
+import { neededRights } from "../../src/database/needed-rights.ts";
+import * as assignedSensors from "../../src/database/statements/assigned-sensors.ts";
+import * as assignments from "../../src/database/statements/assignments.ts";
+import * as diagnosis from "../../src/database/statements/diagnosis.ts";
+import * as events from "../../src/database/statements/events.ts";
+import * as idSequences from "../../src/database/statements/id-sequences.ts";
+import * as installation from "../../src/database/statements/installation.ts";
+import { listAppliedVersions } from "../../src/database/statements/migrations.ts";
+import * as outbox from "../../src/database/statements/outbox.ts";
+import { readMissingRights } from "../../src/database/statements/rights.ts";
+import * as rules from "../../src/database/statements/rules.ts";
+import * as runtimes from "../../src/database/statements/runtimes.ts";
+import * as sensorProcess from "../../src/database/statements/sensor-process.ts";
+import * as sensorScripts from "../../src/database/statements/sensor-scripts.ts";
+import * as workers from "../../src/database/statements/workers.ts";
+import { rowsOf } from "../../src/database/statement.ts";
+import { asSuperuser, freshDatabase } from "../support/postgres.ts";
+
+interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+const modules: readonly object[] = [
+  assignedSensors,
+  assignments,
+  diagnosis,
+  events,
+  idSequences,
+  installation,
+  { listAppliedVersions },
+  outbox,
+  rules,
+  runtimes,
+  sensorProcess,
+  sensorScripts,
+  workers,
+];
+const statements = modules.flatMap((module) => Object.values(module).filter(isStatement));
+
+function isStatement(value: unknown): value is Statement {
+  return typeof value === "object" && value !== null && "name" in value && "text" in value;
+}
+
+/** A role of the test's own; a connection that is this role with `set role`. */
+async function makeRole(client: Client): Promise<string> {
+  const role = `attune_test_${randomBytes(4).toString("hex")}`;
+  await asSuperuser((superuser) => superuser.query(`create role ${role}`));
+  onTestFinished(() => asSuperuser(async (superuser) => void (await superuser.query(`drop role ${role}`))));
+  await client.query(`grant usage on schema attune to ${role}`);
+  for (const { kind, name, privileges } of neededRights) {
+    await client.query(`grant ${privileges.join(", ")} on ${kind} attune.${name} to ${role}`);
+  }
+  return role;
+}
+
+async function deniedStatements(client: Client): Promise<string[]> {
+  const denied: string[] = [];
+  for (const { name, text } of statements) {
+    const parameters = Math.max(0, ...[...text.matchAll(/\$(\d+)/g)].map(([, number]) => Number(number)));
+    try {
+      await client.query(
+        `explain ${text}`,
+        Array.from({ length: parameters }, () => null),
+      );
+    } catch (error) {
+      if (!(error instanceof Error) || !("code" in error) || error.code !== "42501") throw error;
+      denied.push(`${name}: ${error.message}`);
+    }
+  }
+  return denied;
+}
+
+test("with these rights a role may run every statement of an agent, and without any of them it may not", async () => {
+  await using fresh = await freshDatabase();
+  const owner = await fresh.connect();
+  const client = await fresh.connect();
+  const role = await makeRole(owner);
+  await client.query(`set role ${role}`);
+
+  expect(statements.length).toBeGreaterThan(30);
+  expect(await deniedStatements(client)).toEqual([]);
+
+  const superfluous: string[] = [];
+  for (const { kind, name, privileges } of neededRights) {
+    // What functions do with sequences is not explained.
+    if (kind === "sequence") continue;
+    for (const privilege of privileges) {
+      await owner.query(`revoke ${privilege} on attune.${name} from ${role}`);
+      if ((await deniedStatements(client)).length === 0) superfluous.push(`${privilege} on ${name}`);
+      await owner.query(`grant ${privilege} on attune.${name} to ${role}`);
+    }
+  }
+  expect(superfluous).toEqual([]);
+});
+
+test("a right that is missing is named, with the statement that gives it", async () => {
+  await using fresh = await freshDatabase();
+  const owner = await fresh.connect();
+  const client = await fresh.connect();
+  const role = await makeRole(owner);
+  await owner.query(`revoke insert on attune.event from ${role}`);
+  await owner.query(`revoke update on sequence attune.event_id_seq from ${role}`);
+  await client.query(`set role ${role}`);
+
+  const missing = await rowsOf({ query: (query) => client.query(query) }, readMissingRights, neededRights);
+
+  expect(missing).toEqual([
+    { role, name: "event", privilege: "insert", grant: `grant insert on table attune.event to ${role}` },
+    {
+      role,
+      name: "event_id_seq",
+      privilege: "update",
+      grant: `grant update on sequence attune.event_id_seq to ${role}`,
+    },
+  ]);
+  for (const { grant } of missing) await owner.query(grant);
+  expect(await rowsOf({ query: (query) => client.query(query) }, readMissingRights, neededRights)).toEqual(
+    [],
+  );
+});
