@@ -65,6 +65,11 @@ export const usual: readonly Requirement[] = [
     isInstalled: () => spawnSync("python3", ["-c", "import ensurepip"]).status === 0,
   },
   program("Ruby", ["ruby"], "ruby"),
+  {
+    name: "PgBouncer",
+    packages: ["pgbouncer"],
+    isInstalled: () => existsSync("/usr/sbin/pgbouncer"),
+  },
   program("busybox", ["busybox-static"], "busybox"),
 ];
 

@@ -91,6 +91,12 @@ export class PostgresqlSession {
     return rows[0] === undefined ? 0 : new Row("server_version", rows[0]).number("version");
   }
 
+  /** Which process of the server serves this session. */
+  async backendPid(): Promise<number> {
+    const { rows } = await this.#run("select pg_backend_pid() as pid");
+    return rows[0] === undefined ? 0 : new Row("backend_pid", rows[0]).number("pid");
+  }
+
   /** Keeps the session established until the signal aborts, then closes it. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, connection } = this.#options;

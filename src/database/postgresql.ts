@@ -16,6 +16,7 @@ import { prepareConnection } from "./postgresql-connection.ts";
 import { ObservedHealth } from "./postgresql-health.ts";
 import { PostgresqlPool } from "./postgresql-pool.ts";
 import { PostgresqlSession } from "./postgresql-session.ts";
+import { Row } from "./statement.ts";
 
 export interface PostgresqlOptions {
   readonly url: string;
@@ -100,6 +101,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
       await explainingDatabaseFailures(`connect to the database at ${address}`, async () => {
         await Promise.all([session.connect(), pool.prepare()]);
         await demandVersion(session, address);
+        await demandOwnSession(session, pool, address);
       });
     } catch (error) {
       health.stop();
@@ -132,6 +134,28 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
 }
 
 /** @throws OperatorError DATABASE_OUTDATED */
+/**
+ * A pooler that shares sessions (PgBouncer's transaction and statement modes) serves connections that take turns by one
+ * process of the server. What the session keeps, subscriptions and locks, would be another's at the next statement.
+ */
+async function demandOwnSession(
+  session: PostgresqlSession,
+  pool: PostgresqlPool,
+  address: string,
+): Promise<void> {
+  const own = await session.backendPid();
+  const { rows } = await pool.query({ text: "select pg_backend_pid() as pid" });
+  if (rows[0] === undefined || new Row("backend_pid", rows[0]).number("pid") !== own) return;
+  throw new OperatorError({
+    code: "DATABASE_POOLER",
+    attempt: `use the database at ${address}`,
+    reason:
+      "a pooler answers there that shares sessions between connections, as PgBouncer does with pool_mode = transaction or statement",
+    remedy:
+      "let database.url lead to PostgreSQL itself: notifications, session locks and prepared statements need a session of their own",
+  });
+}
+
 async function demandVersion(session: PostgresqlSession, address: string): Promise<void> {
   const version = await session.serverVersion();
   if (version >= serverVersionMin) return;
