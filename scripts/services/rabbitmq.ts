@@ -28,6 +28,8 @@ export interface RabbitmqOptions {
   readonly directory: string;
   readonly port: number;
   readonly managementPort: number;
+  /** Further lines of rabbitmq.conf. */
+  readonly configuration?: readonly string[];
 }
 
 export interface RabbitmqServer extends AsyncDisposable {
@@ -57,7 +59,7 @@ export async function startRabbitmq(options: RabbitmqOptions): Promise<RabbitmqS
   const { port, managementPort } = options;
   const directory = resolve(options.directory);
   const managementUrl = `http://${credentials}@127.0.0.1:${managementPort}`;
-  const environment = await prepare({ directory, port, managementPort });
+  const environment = await prepare({ ...options, directory });
   let child: ChildProcess | undefined;
 
   async function end(signal: NodeJS.Signals): Promise<void> {
@@ -101,7 +103,12 @@ export async function startRabbitmq(options: RabbitmqOptions): Promise<RabbitmqS
   return server;
 }
 
-async function prepare({ directory, port, managementPort }: RabbitmqOptions): Promise<NodeJS.ProcessEnv> {
+async function prepare({
+  directory,
+  port,
+  managementPort,
+  configuration = [],
+}: RabbitmqOptions): Promise<NodeJS.ProcessEnv> {
   await mkdir(join(directory, "data"), { recursive: true });
   await mkdir(join(directory, "log"), { recursive: true });
   await writeFile(join(directory, "enabled_plugins"), "[rabbitmq_management].\n");
@@ -115,6 +122,7 @@ async function prepare({ directory, port, managementPort }: RabbitmqOptions): Pr
       "default_pass = attune",
       "default_user_tags.administrator = true",
       "disk_free_limit.absolute = 50MB",
+      ...configuration,
       "",
     ].join("\n"),
   );

@@ -70,6 +70,7 @@ export const usual: readonly Requirement[] = [
     packages: ["pgbouncer"],
     isInstalled: () => existsSync("/usr/sbin/pgbouncer"),
   },
+  program("OpenSSL", ["openssl"], "openssl"),
   program("busybox", ["busybox-static"], "busybox"),
 ];
 

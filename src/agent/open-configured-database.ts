@@ -14,6 +14,7 @@ export async function openConfiguredDatabase(
   return await openDatabase({
     url: database.url,
     urlFile: database.url_file,
+    tls: database.tls,
     dataDirectory: data_dir,
     schema: database.schema,
     connectionsMax: database.max_connections,

@@ -1,6 +1,7 @@
 /**
  * What the schema does not show: values that contradict each other, and URLs whose passwords cut them in two.
  */
+import { isTlsSet } from "../files/tls-options.ts";
 import { serviceUrlProblem } from "../model/service-url.ts";
 import type { Config } from "./schema.ts";
 import type { Problem } from "./schema-problems.ts";
@@ -13,7 +14,7 @@ export interface Contradiction extends Problem {
 
 export function contradictions(config: Config): readonly Contradiction[] {
   const { sensor } = config;
-  const problems: Contradiction[] = [...urlProblems(config)];
+  const problems: Contradiction[] = [...urlProblems(config), ...tlsProblems(config)];
 
   if (sensor.lease_renewal_interval * 2 > sensor.lease_duration) {
     problems.push({
@@ -27,6 +28,37 @@ export function contradictions(config: Config): readonly Contradiction[] {
       path: ["sensor", "restart_delay"],
       reason: `must be at most sensor.restart_delay_max (${sensor.restart_delay_max}), not ${sensor.restart_delay}`,
       others: [["sensor", "restart_delay_max"]],
+    });
+  }
+  return problems;
+}
+
+function tlsProblems({ database, message_queue: queue }: Config): readonly Contradiction[] {
+  const problems: Contradiction[] = [];
+  for (const [section, { tls }] of [
+    ["database", database],
+    ["message_queue", queue],
+  ] as const) {
+    if ((tls.cert === undefined) === (tls.key === undefined)) continue;
+    const [present, missing] = tls.cert === undefined ? ["key", "cert"] : ["cert", "key"];
+    problems.push({
+      path: [section, "tls", present],
+      reason: `needs ${section}.tls.${missing} beside it`,
+      others: [[section, "tls", missing]],
+    });
+  }
+  if (isTlsSet(database.tls) && /[?&](ssl|sslmode|sslrootcert|sslcert|sslkey)=/.test(database.url ?? "")) {
+    problems.push({
+      path: ["database", "tls"],
+      reason: "and the TLS parameters (sslmode, …) of database.url are both set: leave those out",
+      others: [["database", "url"]],
+    });
+  }
+  if (isTlsSet(queue.tls) && queue.url?.startsWith("amqp:") === true) {
+    problems.push({
+      path: ["message_queue", "tls"],
+      reason: "needs a message_queue.url that begins with amqps://",
+      others: [["message_queue", "url"]],
     });
   }
   return problems;

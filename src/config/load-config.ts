@@ -18,7 +18,7 @@ import { withPlainNumbers } from "./plain-numbers.ts";
 import { configSchema, type Config } from "./schema.ts";
 import { nearestVariable, nearMisses, settablePaths } from "./near-misses.ts";
 import { keyText, schemaProblems, unknownKeys, type Problem, type UnknownKey } from "./schema-problems.ts";
-import { secretFiles, withSettings } from "./secret-files.ts";
+import { pemProblems, secretFiles, withSettings } from "./secret-files.ts";
 import type { Path } from "./yaml-source.ts";
 
 export interface ConfigInput {
@@ -63,6 +63,7 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   const known = unknown.reduce((value, { path }) => withoutValueAt(value, path), raw);
   const malformed = [
     ...secrets.problems,
+    ...pemProblems(set, input),
     ...schemaProblems(configSchema, Value.Default(configSchema, known)),
   ];
   // What is left when defaults stand for the malformed values, so that contradictions are told with them.
@@ -144,8 +145,8 @@ function inPlace(config: Static<typeof configSchema>, { cwd, hostname }: ConfigI
     artifacts_dir: resolve(cwd, config.artifacts_dir),
     data_dir: resolve(cwd, config.data_dir),
     logs_dir: resolve(cwd, config.logs_dir),
-    database: withAbsoluteFile(cwd, config.database),
-    message_queue: withAbsoluteFile(cwd, config.message_queue),
+    database: withAbsoluteFiles(cwd, config.database),
+    message_queue: withAbsoluteFiles(cwd, config.message_queue),
     sensor: {
       ...config.sensor,
       worker_name: named(config.sensor.worker_name),
@@ -154,8 +155,18 @@ function inPlace(config: Static<typeof configSchema>, { cwd, hostname }: ConfigI
   };
 }
 
-function withAbsoluteFile<T extends { readonly url_file?: string | undefined }>(cwd: string, section: T): T {
-  return section.url_file === undefined ? section : { ...section, url_file: resolve(cwd, section.url_file) };
+type ServerSection = Pick<Static<typeof configSchema>["database"], "url_file" | "tls">;
+
+function withAbsoluteFiles<T extends ServerSection>(cwd: string, section: T): T {
+  const { url_file, tls } = section;
+  const paths = (["ca", "cert", "key"] as const).flatMap((key) =>
+    tls[key] === undefined ? [] : [[key, resolve(cwd, tls[key])]],
+  );
+  return {
+    ...section,
+    ...(url_file === undefined ? {} : { url_file: resolve(cwd, url_file) }),
+    tls: { ...tls, ...Object.fromEntries(paths) },
+  };
 }
 
 function secretsOf({ database, message_queue: queue, security }: Config): readonly string[] {

@@ -37,6 +37,27 @@ const Url = (description: string, [scheme, other]: readonly [string, string]) =>
 const Secret = (description: string) =>
   Type.Optional(Type.String({ description, minLength: 1, writeOnly: true }));
 
+const Tls = (server: string) =>
+  Type.Object(
+    {
+      ca: PemFile(`File with the certificate of the authority that signs ${server}'s, in PEM`),
+      cert: PemFile("File with this client's certificate, in PEM"),
+      key: PemFile("File with the key of this client's certificate, in PEM"),
+      server_name: Type.Optional(
+        Type.String({ description: "Name in the certificate, where it is not the URL's host", minLength: 1 }),
+      ),
+      verify: Type.Optional(
+        Type.Enum(["full", "ca", "none"], {
+          description:
+            "What of the certificate is checked: all, any name (`ca`), or nothing; `full` unless set",
+        }),
+      ),
+    },
+    section,
+  );
+
+const PemFile = (description: string) => Type.Optional(Type.String({ description, minLength: 1 }));
+
 const FileOf = (what: string) =>
   Type.Optional(Type.String({ description: `File that holds ${what}`, minLength: 1 }));
 
@@ -45,6 +66,7 @@ export const configSchema = Type.Object({
     {
       url: Url("PostgreSQL to use; without it an embedded one in `data_dir`", ["postgres", "postgresql"]),
       url_file: FileOf("`database.url`; read again at each connection"),
+      tls: Tls("PostgreSQL"),
       schema: Type.String({
         description: "Schema that holds the platform's tables",
         default: "attune",
@@ -59,6 +81,7 @@ export const configSchema = Type.Object({
     {
       url: Url("RabbitMQ to use; without it a queue inside the process", ["amqp", "amqps"]),
       url_file: FileOf("`message_queue.url`; read again at each connection"),
+      tls: Tls("RabbitMQ"),
     },
     section,
   ),

@@ -63,6 +63,26 @@ export function secretFiles(
   return { settings: found, problems };
 }
 
+/** Files of TLS that are not there, or are no PEM: told at the start, rather than at each connection. */
+export function pemProblems(value: unknown, { cwd, readFile }: FileWorld): readonly Problem[] {
+  const paths = ["database", "message_queue"].flatMap((section) =>
+    ["ca", "cert", "key"].map((key) => [section, "tls", key]),
+  );
+  return paths.flatMap((path) => {
+    const named = path.reduce<unknown>(childOf, value);
+    if (typeof named !== "string" || named === "") return [];
+    const place = resolve(cwd, named);
+    try {
+      const text = readFile(place);
+      if (text === undefined) return [{ path, reason: `names ${place}, which is not there` }];
+      return text.includes("-----BEGIN ") ? [] : [{ path, reason: `names ${place}, which holds no PEM` }];
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return [{ path, reason: `names a file that cannot be read: ${reason}` }];
+    }
+  });
+}
+
 /** `database.url_file` for `database.url`, and the other way round. */
 function otherForm(path: readonly string[]): readonly string[] | undefined {
   for (const [section, key] of secretKeys) {

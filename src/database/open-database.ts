@@ -1,4 +1,5 @@
 /** Chooses the database by configuration; only the chosen driver is loaded. */
+import type { TlsSettings } from "../files/tls-options.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Database } from "./database.ts";
 
@@ -7,6 +8,7 @@ export interface DatabaseOptions {
   readonly url: string | undefined;
   /** Where the URL is read again at each connection. */
   readonly urlFile?: string | undefined;
+  readonly tls?: TlsSettings;
   readonly dataDirectory: string;
   readonly schema: string;
   readonly connectionsMax: number;
@@ -15,10 +17,10 @@ export interface DatabaseOptions {
 }
 
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const { url, urlFile, dataDirectory, schema, connectionsMax, whenUnreachable, logger } = options;
+  const { url, urlFile, tls = {}, dataDirectory, schema, connectionsMax, whenUnreachable, logger } = options;
   if (url !== undefined) {
     const { openPostgresql } = await import("./postgresql.ts");
-    return openPostgresql({ url, urlFile, schema, connectionsMax, whenUnreachable, logger });
+    return openPostgresql({ url, urlFile, tls, schema, connectionsMax, whenUnreachable, logger });
   }
   const { openEmbedded } = await import("./embedded.ts");
   const { loadEmbeddedAssets } = await import("./embedded-assets.ts");

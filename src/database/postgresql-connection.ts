@@ -7,12 +7,15 @@
  */
 import { Socket } from "node:net";
 import { escapeIdentifier, types, type ClientConfig } from "pg";
+import type { TlsOptions } from "../files/tls-options.ts";
 import { parseJson } from "../model/json-text.ts";
 import { postgresqlAddress } from "./database-address.ts";
 
 export interface ConnectionSettings {
   /** Asked at each connection, since a password may have been rotated. */
   readonly url: () => string;
+  /** Of the next connection; undefined: as the URL says. */
+  readonly tls: (() => TlsOptions) | undefined;
   readonly schema: string;
   readonly applicationName: string;
   readonly connectTimeoutMs: number;
@@ -48,6 +51,7 @@ export function prepareConnection(
       ...extraSettings,
     }),
     application_name: settings.applicationName,
+    ...(settings.tls === undefined ? {} : { ssl: settings.tls() }),
     connectionTimeoutMillis: settings.connectTimeoutMs,
     query_timeout: settings.queryTimeoutMs,
     keepAlive: true,
@@ -82,9 +86,17 @@ function withServerSettings(url: string, settings: Readonly<Record<string, strin
   );
   const theirs = parameters.get("options") ?? "";
   parameters.delete("options");
+  // The driver checks these as the last, and warns of it on stderr; postgresql.ts says so in the log.
+  if (parameters.get("uselibpqcompat") !== "true" && isLaxMode(parameters.get("sslmode")))
+    parameters.set("sslmode", "verify-full");
   // Not URLSearchParams' own form: it writes a space as "+", which a PostgreSQL URL takes literally.
   const rest = [...parameters].map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
   return `${base}?${[...rest, `options=${encodeURIComponent(`${ours.join(" ")} ${theirs}`.trim())}`].join("&")}`;
+}
+
+/** Modes of libpq that check less than `verify-full`; here they check as much. */
+export function isLaxMode(mode: string | null): boolean {
+  return mode === "prefer" || mode === "require" || mode === "verify-ca";
 }
 
 /** Dates and times without a zone mean no instant, and an interval no number: they stay text. */

@@ -7,12 +7,13 @@
  */
 import { OperatorError } from "../errors/operator-error.ts";
 import { rereadText } from "../files/reread-text.ts";
+import { isTlsSet, tlsOptions, type TlsSettings } from "../files/tls-options.ts";
 import { serviceUrlProblem } from "../model/service-url.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import type { Database } from "./database.ts";
 import { explainingDatabaseFailures } from "./explain-failure.ts";
-import { prepareConnection } from "./postgresql-connection.ts";
+import { isLaxMode, prepareConnection } from "./postgresql-connection.ts";
 import { ObservedHealth } from "./postgresql-health.ts";
 import { PostgresqlPool } from "./postgresql-pool.ts";
 import { PostgresqlSession } from "./postgresql-session.ts";
@@ -22,6 +23,8 @@ export interface PostgresqlOptions {
   readonly url: string;
   /** Where the URL came from, to be read again at each connection; undefined: it does not change. */
   readonly urlFile?: string | undefined;
+  /** With any of them set, the connection is encrypted or refused. */
+  readonly tls?: TlsSettings;
   /** Default `attune`. */
   readonly schema?: string;
   /** All connections together, at least three. With three, nothing commits without waiting for the disk. Default 10. */
@@ -52,12 +55,19 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
   const { url, logger, schema = "attune", connectionsMax = 10, clock = systemClock } = options;
   const { heartbeatMs = 3_000, whenUnreachable = "fail" } = options;
   const settings = {
+    tls: options.tls !== undefined && isTlsSet(options.tls) ? tlsOptions(options.tls) : undefined,
     url: rereadText(options.urlFile, url, (text) => serviceUrlProblem(text) === undefined),
     schema,
     applicationName: options.applicationName ?? "attune-sensor-agent",
     connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
     queryTimeoutMs: options.queryTimeoutMs ?? 30_000,
   };
+  const mode = URL.parse(url)?.searchParams.get("sslmode") ?? null;
+  if (isLaxMode(mode))
+    logger.warn(
+      { sslmode: mode },
+      `sslmode=${mode} checks the server's certificate as verify-full does; write verify-full, or set database.tls`,
+    );
   const work = prepareConnection(settings);
   const alone = prepareConnection(settings);
   const { address } = work;

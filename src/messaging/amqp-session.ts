@@ -8,10 +8,12 @@
 import { Duplex } from "node:stream";
 import { connect, type ChannelModel } from "amqplib";
 import { settlesWithin } from "../concurrency/settles-within.ts";
+import type { TlsOptions } from "../files/tls-options.ts";
 import type { BrokerAddress } from "./broker-address.ts";
 
 export interface SessionOptions {
   readonly address: BrokerAddress;
+  readonly tls: TlsOptions;
   /** Shown in the broker's list of connections. */
   readonly connectionName: string;
   /** A connection from which nothing was heard for two to three of these is given up. */
@@ -35,11 +37,16 @@ export interface AmqpSession {
 
 /** Rejects within about `connectTimeoutMs` when it cannot. */
 export async function openSession(options: SessionOptions): Promise<AmqpSession> {
-  const { address, connectionName, heartbeatSeconds, connectTimeoutMs } = options;
+  const { address, tls, connectionName, heartbeatSeconds, connectTimeoutMs } = options;
   const { protocol, hostname, port, username, password, vhost } = address;
   const connection = await connect(
     { protocol, hostname, port, username, password, vhost, heartbeat: heartbeatSeconds },
-    { timeout: connectTimeoutMs, noDelay: true, clientProperties: { connection_name: connectionName } },
+    {
+      timeout: connectTimeoutMs,
+      noDelay: true,
+      clientProperties: { connection_name: connectionName },
+      ...tls,
+    },
   );
   const socket = socketOf(connection);
   const ended = Promise.withResolvers<Error>();

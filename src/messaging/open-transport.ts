@@ -1,6 +1,7 @@
 /**
  * The one place that knows there are two transports.
  */
+import type { TlsSettings } from "../files/tls-options.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
 import type { MessageTransport } from "./message-transport.ts";
@@ -9,6 +10,7 @@ export interface TransportOptions {
   readonly logger: Logger;
   /** Where the URL is read again at each connection. */
   readonly urlFile?: string | undefined;
+  readonly tls?: TlsSettings;
   readonly clock?: Clock;
   /** Shown in the broker's list of connections. */
   readonly connectionName?: string;

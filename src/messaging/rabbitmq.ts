@@ -15,6 +15,7 @@ import { settlesWithin } from "../concurrency/settles-within.ts";
 import type { Explanation } from "../errors/connection-failure.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import { rereadText } from "../files/reread-text.ts";
+import { tlsOptions, type TlsOptions, type TlsSettings } from "../files/tls-options.ts";
 import { backoffDelayMs } from "../model/backoff.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
@@ -34,6 +35,8 @@ export interface RabbitmqOptions {
   readonly url: string;
   /** Where the URL came from, to be read again at each connection; undefined: it does not change. */
   readonly urlFile?: string | undefined;
+  /** Of a URL that begins with amqps:// */
+  readonly tls?: TlsSettings;
   readonly logger: Logger;
   readonly clock?: Clock;
   /** Shown in the broker's list of connections. */
@@ -70,9 +73,10 @@ export async function openRabbitmq(options: RabbitmqOptions): Promise<MessageTra
 class RabbitmqTransport implements MessageTransport {
   readonly kind = "rabbitmq";
   readonly address: string;
-  readonly #options: Required<Omit<RabbitmqOptions, "url" | "urlFile">>;
+  readonly #options: Required<Omit<RabbitmqOptions, "url" | "urlFile" | "tls">>;
   /** A password may have been rotated since the last connection. */
   readonly #url: () => string;
+  readonly #tls: () => TlsOptions;
   readonly #outage: OutageLog;
   readonly #window: PublishWindow;
   readonly #subscriptions = new Set<AsyncDisposable>();
@@ -94,6 +98,7 @@ class RabbitmqTransport implements MessageTransport {
       closeLimitMs: 5_000,
       ...options,
     };
+    this.#tls = tlsOptions(options.tls ?? {});
     this.#url = rereadText(options.urlFile, options.url, isBrokerUrl);
     this.address = broker.shown;
     this.#heardAtMs = this.#options.clock.monotonicMs();
@@ -203,6 +208,7 @@ class RabbitmqTransport implements MessageTransport {
       session = await openSession({
         ...this.#options,
         address: brokerAddress(this.#url()),
+        tls: this.#tls(),
         onHeard: () => (this.#heardAtMs = clock.monotonicMs()),
       });
       let publisher = await within(connectTimeoutMs, openPublisher(session.connection));

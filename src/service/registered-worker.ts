@@ -53,6 +53,7 @@ async function openMigratedDatabase({ options, lifetime }: ServiceContext): Prom
     await openDatabase({
       url: config.database.url,
       urlFile: config.database.url_file,
+      tls: config.database.tls,
       dataDirectory: config.data_dir,
       schema: config.database.schema,
       connectionsMax: config.database.max_connections,

@@ -77,6 +77,7 @@ async function openSurroundings(
   const messageQueue = await lifetime.use(
     await MessageQueue.connect(config.message_queue.url, {
       urlFile: config.message_queue.url_file,
+      tls: config.message_queue.tls,
       logger,
       clock,
       connectionName,

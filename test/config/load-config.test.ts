@@ -41,7 +41,7 @@ test("without a file, a variable or a flag everything has its default", () => {
 
   expect(file).toBeUndefined();
   expect(warnings).toEqual([]);
-  expect(config.database).toEqual({ schema: "attune", max_connections: 10 });
+  expect(config.database).toEqual({ schema: "attune", max_connections: 10, tls: {} });
   expect(config.api.host).toBe("127.0.0.1");
   expect(config.sensor.worker_name).toBe("sensor-web-7");
   expect(config.sensor.host).toBe("web-7");
@@ -321,6 +321,34 @@ test("a secret's file that is missing, empty, wrong or beside the secret itself 
   ]);
   expect(reasons({ ATTUNE__DATABASE__URL: "postgres://env/x", ATTUNE__DATABASE__URL_FILE: "/db" })).toEqual([
     "database.url_file (environment variable ATTUNE__DATABASE__URL_FILE) and database.url are both set: leave one of them out",
+  ]);
+});
+
+test("files of TLS have to be there, hold PEM and come in pairs, and TLS is set in one place", () => {
+  const files = {
+    "/srv/config.yaml":
+      "database:\n  url: postgres://db/x?sslmode=require\n  tls:\n    ca: gone.pem\nmessage_queue:\n  url: amqp://mq\n  tls:\n    cert: /agent.pem\n    ca: /empty.pem\n",
+    "/agent.pem": "-----BEGIN CERTIFICATE-----\n",
+    "/empty.pem": "",
+  };
+
+  expect(refusal({ files }).reasons.toSorted()).toEqual([
+    "database.tls.ca (/srv/config.yaml line 4) names /srv/gone.pem, which is not there",
+    "message_queue.tls (/srv/config.yaml line 7) needs a message_queue.url that begins with amqps://",
+    "message_queue.tls.ca (/srv/config.yaml line 9) names /empty.pem, which holds no PEM",
+    "message_queue.tls.cert (/srv/config.yaml line 8) needs message_queue.tls.key beside it",
+  ]);
+  const paired = {
+    ...files,
+    "/srv/gone.pem": "-----BEGIN CERTIFICATE-----",
+    "/empty.pem": "-----BEGIN CERTIFICATE-----",
+  };
+  expect(refusal({ files: paired }).reasons).toEqual([
+    "message_queue.tls.cert (/srv/config.yaml line 8) needs message_queue.tls.key beside it",
+    expect.stringMatching(
+      /^database\.tls .* and the TLS parameters \(sslmode, …\) of database\.url are both set/,
+    ),
+    expect.stringMatching(/^message_queue\.tls .* needs a message_queue\.url that begins with amqps:/),
   ]);
 });
 

@@ -45,11 +45,11 @@ export async function freshVhost(): Promise<FreshVhost> {
 }
 
 /** A broker of the test's own, to be stopped, killed and starved; gone with its files on disposal. */
-export async function privateBroker(): Promise<RabbitmqServer> {
+export async function privateBroker(configuration: readonly string[] = []): Promise<RabbitmqServer> {
   const directory = await mkdtemp(join(tmpdir(), "attune-rabbitmq-"));
   const port = await freePort();
   const managementPort = await freePort();
-  const server = await startRabbitmq({ directory, port, managementPort });
+  const server = await startRabbitmq({ directory, port, managementPort, configuration });
   const stop = server[Symbol.asyncDispose].bind(server);
   server[Symbol.asyncDispose] = async () => {
     await stop();

@@ -9,7 +9,7 @@ const connectTimeoutMs = 5_000;
 export async function checkBroker({ message_queue: queue }: Config): Promise<readonly Finding[]> {
   if (queue.url === undefined) return [good("broker", "in this process (message_queue.url is not set)")];
 
-  await using transport = await openTransport(queue.url, { logger: silentLogger });
+  await using transport = await openTransport(queue.url, { tls: queue.tls, logger: silentLogger });
   await transport.connected(connectTimeoutMs, "one");
   return [good("broker", transport.address)];
 }
