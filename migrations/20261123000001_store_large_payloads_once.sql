@@ -10,10 +10,17 @@ select set_config('search_path', quote_ident(coalesce(nullif(current_setting('at
 alter table enforcement
   alter column payload drop not null;
 
-create or replace view enforcement_with_payload as
-select enforcement.id, enforcement.rule, enforcement.rule_ref, enforcement.trigger_ref, enforcement.event,
-       enforcement.config, enforcement.status, coalesce(enforcement.payload, event.payload) as payload,
-       enforcement.condition, enforcement.conditions, enforcement.created, enforcement.updated
-  from enforcement
-  left join event
-         on event.id = enforcement.event;
+-- Not replaced: a later migration gives it more columns.
+do $$
+begin
+  if to_regclass(format('%I.enforcement_with_payload', current_schema())) is null then
+    create view enforcement_with_payload as
+    select enforcement.id, enforcement.rule, enforcement.rule_ref, enforcement.trigger_ref, enforcement.event,
+           enforcement.config, enforcement.status, coalesce(enforcement.payload, event.payload) as payload,
+           enforcement.condition, enforcement.conditions, enforcement.created, enforcement.updated
+      from enforcement
+      left join event
+             on event.id = enforcement.event;
+  end if;
+end
+$$;
