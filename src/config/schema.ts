@@ -134,8 +134,11 @@ export const configSchema = Type.Object({
   logs_dir: Text("Folder of the sensors' own logs", "./logs"),
   events: Type.Object(
     {
-      batch_rows: Count("Most events committed by one statement", 500),
-      batch_bytes: Count("Most bytes of payload committed by one statement", 4_194_304),
+      batch_rows: Count("Most events stored by one statement", 500),
+      batch_bytes: Count(
+        "Most bytes of payload read into one statement, which writes at most four times as much",
+        4_194_304,
+      ),
       in_flight: Count(
         "Most events of one sensor not yet stored, and most messages not yet confirmed; beyond either sensors wait",
         1000,

@@ -60,6 +60,18 @@ export function endsConnection(error: unknown): boolean {
   return state === undefined || state.startsWith("08") || connectionEndingStates.has(state);
 }
 
+/** Whether the server ended the statement over what it takes to carry it out; less of it may go through. */
+export function isTooMuchForOneStatement(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && tooMuchStates.has(state);
+}
+
+const tooMuchStates = new Set([
+  "57014", // query_canceled: the statement timeout
+  "53200", // out_of_memory
+  "53400", // configuration_limit_exceeded, as of temporary files
+]);
+
 const connectionEndingStates = new Set([
   "57P01", // admin_shutdown
   "57P02", // crash_shutdown

@@ -1,25 +1,29 @@
 /**
- * What became of each event of a batch is told here, once: to whoever gave it in, to the outlet of its
- * messages, to the metrics.
+ * What became of each entry of a batch is told here, once: to the source that gave it in, to the outlet of
+ * its messages, to the metrics.
+ *
+ * Messages are handed over from memory only by the attempt whose commit was seen, and only for the events that
+ * this very attempt stored: so what is announced is what is stored. An event that is found stored by another
+ * attempt may have been matched under other rules there; the sweeper makes its messages from the rows.
  */
 import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
-import { findDuplicates, findEvents, type StoredBatch } from "../database/statements/events.ts";
+import {
+  findDuplicates,
+  findEvents,
+  type FoundEvent,
+  type StoredBatch,
+} from "../database/statements/events.ts";
+import { releaseMessages } from "../database/statements/outbox.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";
-import type { Id } from "../model/identifiers.ts";
+import { messageId, type Id } from "../model/identifiers.ts";
 import type { EventSource } from "../model/incoming-event.ts";
+import type { RuleMatch } from "../model/rule-match.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Clock } from "../time/clock.ts";
+import { idOf, moveLeftOf, soughtText, type Entry, type EventEntry, type MoveEntry } from "./entries.ts";
 import type { Patience } from "./patience.ts";
-import {
-  messagesOf,
-  type IdentifiedEntry,
-  type IdentifiedEvent,
-  type IdentifiedMove,
-  type PreparedBatch,
-  type PreparedEvent,
-} from "./prepared-batch.ts";
-import { isAssigned, type WaitingEvent, type WaitingMove } from "./waiting-events.ts";
+import { messagesOf, type PreparedBatch, type PreparedEvent } from "./prepared-batch.ts";
 
 /** Where the messages of stored events go; see publisher.ts. */
 export interface MessageOutlet {
@@ -32,13 +36,21 @@ export interface MessageOutlet {
   send(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void;
 }
 
+/** An enforcement as people see it. */
+export interface ToldEnforcement {
+  readonly id: Id;
+  readonly match: Pick<RuleMatch, "ruleRef" | "config">;
+}
+
 export interface BatchOutcomesOptions {
   readonly database: Queryable;
   readonly outlet: MessageOutlet;
   readonly installationId: string;
   readonly metrics: Metrics;
-  /** Called for every stored event with its matches; for people who watch. */
-  readonly onStored?: (event: PreparedEvent) => void;
+  /** Called for every stored event with its enforcements; for people who watch. */
+  readonly onStored?: (entry: EventEntry, enforcements: readonly ToldEnforcement[]) => void;
+  /** Messages were left to the sweeper that it would otherwise find only at its next look. */
+  readonly onReleased?: () => void;
   readonly clock: Clock;
 }
 
@@ -52,116 +64,125 @@ export class BatchOutcomes {
   }
 
   /** Returns what is left of it to be stored: a refused event's checkpoint. */
-  refuse(entry: IdentifiedEntry, reason: string): IdentifiedMove | undefined {
+  refuse(entry: Entry, reason: string): MoveEntry | undefined {
     if (entry.kind === "move") {
       entry.settle({ kind: "refused", reason });
       return undefined;
     }
-    const left = this.refuseWaiting(entry, reason);
-    return left === undefined ? undefined : { ...left, id: entry.id };
-  }
-
-  /** As `refuse`, for an event that is known to be unstorable before it is taken into a batch. */
-  refuseWaiting({ event, settle, abandon }: WaitingEvent, reason: string): WaitingMove | undefined {
     this.#options.metrics.eventsRefused(1);
-    const { checkpoint, source } = event;
-    if (checkpoint === undefined || !isAssigned(source)) {
-      settle({ kind: "refused", reason });
-      return undefined;
-    }
-    return {
-      kind: "move",
-      source,
-      checkpointJson: JSON.stringify(checkpoint),
-      // Whoever lost the assignment must know; whether the checkpoint could be stored changes nothing else.
-      settle: ({ kind }) => settle(kind === "fenced" ? { kind } : { kind: "refused", reason }),
-      abandon,
-    };
+    const left = moveLeftOf(entry, reason);
+    if (left === undefined) entry.settle({ kind: "refused", reason });
+    return left;
   }
 
   /** After the commit of a batch was seen. */
   async settle(
-    { events, moves }: PreparedBatch,
-    { storedIds, heldTerms, storedAt }: StoredBatch,
+    batch: PreparedBatch,
+    stored: StoredBatch,
     isPublishedHere: boolean,
     signal: AbortSignal,
   ): Promise<void> {
-    const held = new Set(heldTerms);
-    for (const { source, settle } of moves) settle({ kind: isFenced(source, held) ? "fenced" : "stored" });
-    if (storedIds === null) {
-      this.#settleStored(events, storedAt, isPublishedHere);
-      return;
-    }
-    const stored = new Set(storedIds);
+    const { storedIds, heldTerms, storedAt } = stored;
+    const ids = storedIds === null ? undefined : new Set(storedIds);
+    const isStored = ({ entry }: PreparedEvent): boolean => ids === undefined || ids.has(idOf(entry));
     this.#settleStored(
-      events.filter(({ waiting }) => stored.has(waiting.id)),
+      ids === undefined ? batch.events : batch.events.filter(isStored),
       storedAt,
       isPublishedHere,
     );
-    const left = events.map(({ waiting }) => waiting).filter(({ id }) => !stored.has(id));
-    const fenced = left.filter(({ event }) => isFenced(event.source, held));
+    const held = new Set(heldTerms);
+    for (const entry of batch.entries)
+      if (entry.kind === "move") entry.settle({ kind: isFenced(entry.source, held) ? "fenced" : "stored" });
+    if (ids === undefined) return;
+
+    const others = batch.events.filter((event) => !isStored(event)).map(({ entry }) => entry);
+    const left = await this.settleFound(others, signal);
+    const fenced = left.filter(({ source }) => isFenced(source, held));
     for (const { settle } of fenced) settle({ kind: "fenced" });
     if (fenced.length > 0) this.#options.metrics.eventsFenced(fenced.length);
     await this.#settleDuplicates(
-      left.filter(({ event }) => !isFenced(event.source, held)),
+      left.filter(({ source }) => !isFenced(source, held)),
       signal,
     );
   }
 
   /**
-   * When it is open whether a batch was stored: settles the events that were and returns the rest. Moves of
-   * checkpoints are always among it: to repeat one changes nothing.
+   * Looks for those of the entries that an earlier attempt may have stored, settles what it finds and returns the others.
+   * To repeat a move changes nothing, so that moves are never looked for.
    */
-  async settleFound(
-    { events, moves }: PreparedBatch,
-    isPublishedHere: boolean,
+  async settleFound<Each extends Entry>(
+    entries: readonly Each[],
     signal: AbortSignal,
-  ): Promise<readonly IdentifiedEntry[]> {
-    if (events.length === 0) return moves;
-    const sought = soughtText(events);
-    const find = () => rowsOf(this.#options.database, findEvents, { events: sought });
-    const found = await this.#patience.persist(find, signal);
-    const createdById = new Map(found.map(({ id, created }) => [id, created]));
-    const committed = events.filter(({ waiting }) => createdById.has(waiting.id));
-    const storedAt = found[0]?.created;
-    if (storedAt !== undefined) this.#settleStored(committed, storedAt, isPublishedHere);
-    const left = events.flatMap(({ waiting }) => (createdById.has(waiting.id) ? [] : [waiting]));
-    return [...left, ...moves];
+  ): Promise<readonly Each[]> {
+    const doubtful = entries.filter(
+      (entry): entry is Each & EventEntry => entry.kind === "event" && entry.isInDoubt,
+    );
+    if (doubtful.length === 0) return entries;
+    const { database, installationId } = this.#options;
+    const find = () => rowsOf(database, findEvents, { events: soughtText(doubtful, installationId) });
+    const found = new Map((await this.#patience.persist(find, signal)).map((event) => [event.id, event]));
+    if (found.size === 0) return entries;
+    const isFound = (entry: Entry): boolean =>
+      entry.kind === "event" && entry.isInDoubt && found.has(idOf(entry));
+    await this.#release([...found.values()], signal);
+    this.#patience.recovered();
+    this.#settleEarlier(doubtful.filter(isFound), found);
+    return entries.filter((entry) => !isFound(entry));
   }
 
   #settleStored(events: readonly PreparedEvent[], storedAt: Date, isPublishedHere: boolean): void {
-    const { metrics, clock, installationId, outlet, onStored } = this.#options;
-    const nowMs = clock.monotonicMs();
-    const countByTrigger = new Map<string, number>();
+    const { installationId, outlet, onStored } = this.#options;
     const messages: OutgoingMessage[] = [];
     const acceptedAtMs: number[] = [];
-    let matchCount = 0;
-    for (const prepared of events) {
-      const { waiting, trigger, matches } = prepared;
-      countByTrigger.set(trigger.ref, (countByTrigger.get(trigger.ref) ?? 0) + 1);
-      matchCount += matches.length;
+    let enforcementCount = 0;
+    for (const event of events) {
+      const { entry, enforcements } = event;
+      enforcementCount += enforcements.length;
       if (isPublishedHere) {
-        for (const message of messagesOf(prepared, storedAt, installationId)) {
+        for (const message of messagesOf(event, storedAt, installationId)) {
           messages.push(message);
-          acceptedAtMs.push(waiting.acceptedAtMs);
+          acceptedAtMs.push(entry.acceptedAtMs);
         }
       }
-      metrics.eventCommittedAfter((nowMs - waiting.acceptedAtMs) / 1_000);
-      waiting.settle({ kind: "stored", eventId: waiting.id });
-      onStored?.(prepared);
+      entry.settle({ kind: "stored", eventId: idOf(entry) });
+      onStored?.(entry, enforcements);
     }
-    for (const [triggerRef, count] of countByTrigger) metrics.eventsStored(triggerRef, count);
-    this.#countBySensor(events.map(({ waiting }) => waiting));
-    if (matchCount > 0) {
-      metrics.rulesMatched(matchCount);
-      metrics.enforcementsCreated(matchCount);
-    }
+    this.#count(
+      events.map(({ entry }) => entry),
+      enforcementCount,
+    );
     if (messages.length > 0) outlet.send(messages, acceptedAtMs);
   }
 
-  async #settleDuplicates(events: readonly IdentifiedEvent[], signal: AbortSignal): Promise<void> {
-    if (events.length === 0) return;
-    const keys = events.flatMap(({ event }, n) =>
+  #settleEarlier(entries: readonly EventEntry[], found: ReadonlyMap<Id, FoundEvent>): void {
+    const { onStored } = this.#options;
+    let enforcementCount = 0;
+    for (const entry of entries) {
+      const enforcements = found.get(idOf(entry))?.enforcements ?? [];
+      enforcementCount += enforcements.length;
+      entry.settle({ kind: "stored", eventId: idOf(entry) });
+      onStored?.(
+        entry,
+        enforcements.map(({ id, ruleRef, config }) => ({ id, match: { ruleRef, config } })),
+      );
+    }
+    this.#count(entries, enforcementCount);
+  }
+
+  /** Leaves the messages of events that an earlier attempt stored to the sweeper; nobody else would send them. */
+  async #release(events: readonly FoundEvent[], signal: AbortSignal): Promise<void> {
+    const { database, installationId, onReleased } = this.#options;
+    const messageIds = events.flatMap(({ id, enforcements }) => [
+      messageId(installationId, "event", id),
+      ...enforcements.map((enforcement) => messageId(installationId, "enforcement", enforcement.id)),
+    ]);
+    await this.#patience.persist(() => rowsOf(database, releaseMessages, { messageIds }), signal);
+    onReleased?.();
+  }
+
+  async #settleDuplicates(entries: readonly EventEntry[], signal: AbortSignal): Promise<void> {
+    if (entries.length === 0) return;
+    const keys = entries.flatMap(({ event }, n) =>
       event.dedupKey === null
         ? []
         : [
@@ -176,30 +197,36 @@ export class BatchOutcomes {
     const find = () => rowsOf(this.#options.database, findDuplicates, { keys });
     const found = await this.#patience.persist(find, signal);
     const idByNumber = new Map<number, Id>(found.map(({ n, id }) => [n, id]));
-    this.#options.metrics.eventsDuplicate(events.length);
-    this.#countBySensor(events);
-    for (const [n, { id, settle }] of events.entries()) {
-      settle({ kind: "duplicate", eventId: idByNumber.get(n) ?? id });
+    this.#options.metrics.eventsDuplicate(entries.length);
+    this.#countBySensor(entries);
+    for (const [n, entry] of entries.entries()) {
+      entry.settle({ kind: "duplicate", eventId: idByNumber.get(n) ?? idOf(entry) });
     }
   }
 
-  #countBySensor(events: readonly IdentifiedEvent[]): void {
+  #count(entries: readonly EventEntry[], enforcementCount: number): void {
+    const { metrics, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const countByTrigger = new Map<string, number>();
+    for (const { event, acceptedAtMs } of entries) {
+      countByTrigger.set(event.triggerRef, (countByTrigger.get(event.triggerRef) ?? 0) + 1);
+      metrics.eventCommittedAfter((nowMs - acceptedAtMs) / 1_000);
+    }
+    for (const [triggerRef, count] of countByTrigger) metrics.eventsStored(triggerRef, count);
+    this.#countBySensor(entries);
+    if (enforcementCount === 0) return;
+    metrics.rulesMatched(enforcementCount);
+    metrics.enforcementsCreated(enforcementCount);
+  }
+
+  #countBySensor(entries: readonly EventEntry[]): void {
     const countBySensor = new Map<string, number>();
-    for (const { event } of events) {
-      const sensorRef = event.source?.sensorRef;
-      if (sensorRef !== undefined) countBySensor.set(sensorRef, (countBySensor.get(sensorRef) ?? 0) + 1);
+    for (const { source } of entries) {
+      if (source !== null)
+        countBySensor.set(source.sensorRef, (countBySensor.get(source.sensorRef) ?? 0) + 1);
     }
     for (const [sensorRef, count] of countBySensor) this.#options.metrics.sensorEvents(sensorRef, count);
   }
-}
-
-/** As findEvents wants them. */
-function soughtText(events: readonly PreparedEvent[]): string {
-  const texts = events.map(({ waiting: { id, event, payloadJson } }) => {
-    const [trigger, source, key] = [event.triggerRef, event.source?.sensorRef ?? null, event.dedupKey];
-    return `{"i":${id},"t":${JSON.stringify(trigger)},"s":${JSON.stringify(source)},"p":${payloadJson},"k":${JSON.stringify(key)}}`;
-  });
-  return `[${texts.join(",")}]`;
 }
 
 function isFenced(source: EventSource | null, held: ReadonlySet<string>): boolean {

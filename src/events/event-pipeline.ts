@@ -1,37 +1,39 @@
 /**
  * The one door for events and checkpoints: accept, match, store, hand over for publishing.
  *
- * The model. An accepted event is
+ * The model. An accepted entry, an event or a checkpoint without one, is
  *
- *   waiting ──taken──▶ in the batch ──committed──▶ stored | duplicate | fenced
- *      │                    │  ▲
- *      │                    │  └─ rules changed: matched again; database away: tried again
- *      │                    └──▶ refused (it alone cannot be stored, whatever is tried)
- *      └──▶ abandoned (the pipeline was stopped before the event was stored)
+ *   waiting ──taken──▶ in a batch ──committed──▶ stored | duplicate | fenced
+ *    ▲ │                 │   │
+ *    │ │                 │   └─refused──▶ its checkpoint takes its place; then refused
+ *    │ └─▶ abandoned ◀───┤ (the pipeline was stopped first)
+ *    └───────put back────┘ (the batch came apart)
  *
- * A checkpoint without an event takes the same way, and so does that of a refused event, in the event's place.
+ * Entries wait in lanes, one a source (lanes.ts). A lane is in one batch at a time, so the order of each source is
+ * kept, and a checkpoint covers everything before it. Several batches are under way at once, each of other
+ * lanes; what comes meanwhile collects for the next ones. batch-work.ts works a batch through: it matches the events,
+ * stores them, and says in one switch what follows each end of an attempt.
  *
- * Exactly one batch is under way at a time; while it is, the next one collects. So the order of each
- * source is kept, and a checkpoint committed with an event covers everything before it.
+ * Invariants:
  *
- * Ends of an attempt to store a batch, and what follows:
- *   too much            of matches, or of text in them: the batch is halved before it is tried; an event whose
- *                       text alone is too much is refused
- *   stored              the outcomes are settled and the messages handed over
- *   rules have changed  the rules are read again, the batch is matched again
- *   rejected data       the batch is halved until the culprit stands alone; it is refused, the rest go on
- *   conflict            tried again at once
- *   an id is taken      by an earlier attempt, whose events are settled, or by another event, since the database
- *                       was set back (a failover, a restoration): the rest get new ids and are tried again
- *   no answer           after a pause: whatever is found stored is settled as such, the rest tried again
- *   any other failure   after a pause, tried again; said once when it begins and once when it ends
+ * - An entry's ids, and those of its enforcements and messages, are drawn once (entry-ids.ts). Every attempt to store
+ *   it, in whatever batch and under whatever rules, uses the same ones, and the database holds each at most
+ *   once: so of several attempts at most one is stored, however late a lost one arrives.
+ * - What is announced is stored. Only the attempt whose commit was seen hands messages over, only for events that it
+ *   stored itself, with the matches it stored. An event that an earlier attempt turns out to have stored is announced
+ *   by the sweeper, from its rows. (Rebuilding that attempt's messages here would need its matches, its revision and
+ *   its time: all are in the rows, and the sweeper reads those anyway.)
+ * - An entry is settled once, and reported stored only after its commit was seen. An event in doubt, with an attempt
+ *   whose end is unknown, is looked for before it is said to be anything else.
+ * - No source waits for another's trouble. A batch that fails comes apart by source; a source with failures is
+ *   stored on its own, in batches of its own (trouble.ts), until it has succeeded often enough.
+ * - Every batch is bounded in what it reads (rows, bytes) and in what it writes (payloads, configuration, enforcements).
  *
- * Invariants: an event is settled once; its id changes only when it is known that it was not stored under it,
- * so no attempt can store it twice; an event is reported stored only after its commit was seen.
+ * Fairness. Of `batchesMax` batches at once at least half, and at least one, are of sources without trouble. So an event of
+ * such a source is in the next batch but one at the latest: it waits for the end of one batch, since its lane or all the
+ * places may be taken, and every batch takes an equal share of each waiting lane first. The first time that a source fails,
+ * those in the same batch wait for that attempt, and then are stored without it.
  */
-import { classifyDatabaseError } from "../database/errors.ts";
-import { rowsOf } from "../database/statement.ts";
-import { isIdTaken, storeBatch, type StoredBatch } from "../database/statements/events.ts";
 import type {
   AcceptOutcome,
   AdvanceOutcome,
@@ -39,82 +41,91 @@ import type {
   EventSink,
   IncomingEvent,
 } from "../model/incoming-event.ts";
-import type { RuleSet, RuleSource } from "../model/rule-match.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
-import { isTooMuchText, TextRoom, textCharactersMax } from "../model/text-room.ts";
-import { BatchOutcomes, type BatchOutcomesOptions } from "./batch-outcomes.ts";
+import { BatchOutcomes } from "./batch-outcomes.ts";
+import { BatchWork, type BatchWorkOptions } from "./batch-work.ts";
+import { isAssigned, type Entry, type EventEntry } from "./entries.ts";
+import { EntryIds, type EntryIdsOptions } from "./entry-ids.ts";
+import { Lanes, type TroubleChange } from "./lanes.ts";
 import { Patience, type PatienceOptions } from "./patience.ts";
 import { storableText } from "./payload-text.ts";
-import {
-  matchEvent,
-  prepareBatch,
-  type IdentifiedEntry,
-  type IdentifiedMove,
-  type PreparedBatch,
-  type ServedEvent,
-} from "./prepared-batch.ts";
-import { ReservedIds } from "./reserved-ids.ts";
-import type { ServerWatch } from "./server-watch.ts";
-import { isAssigned, WaitingEvents, type WaitingEntry, type WaitingEvent } from "./waiting-events.ts";
 
-export interface EventPipelineOptions extends BatchOutcomesOptions, PatienceOptions {
-  readonly rules: RuleSource;
-  readonly server: Pick<ServerWatch, "look">;
+export interface EventPipelineOptions extends BatchWorkOptions, EntryIdsOptions, PatienceOptions {
   readonly batchRowsMax: number;
+  /** Of payloads and checkpoints; a statement writes at most four times as much, unless one event alone is more. */
   readonly batchBytesMax: number;
+  /** Batches at once; each takes a connection of the database. */
+  readonly batchesMax: number;
 }
 
 /** A batch of ordinary events takes milliseconds. Beyond this, something is in its way. */
 const slowBatchMs = 10_000;
 
-/** Enforcements of one statement: more would keep it longer than a statement may take, and memory full of messages. */
+/** Enforcements of one statement: more would make it last long, and fill memory with messages. */
 const matchesMax = 20_000;
 
-const tooMuchText = `its rules make more than ${textCharactersMax} characters of it in their action_params`;
+/** Enforcements, snapshots and rows beside the payloads. */
+const writtenPerRead = 4;
 
 class PipelineStoppedError extends Error {
   override readonly name = "PipelineStoppedError";
 }
 
+type BatchKind = "together" | "alone";
+
+interface TakenBatch {
+  readonly kind: BatchKind;
+  readonly entries: readonly Entry[];
+}
+
 export class EventPipeline implements EventSink {
   readonly #options: EventPipelineOptions;
-  readonly #waiting: WaitingEvents;
-  readonly #eventIds: ReservedIds;
-  readonly #enforcementIds: ReservedIds;
-  readonly #patience: Patience;
+  readonly #lanes: Lanes;
   readonly #outcomes: BatchOutcomes;
+  readonly #work: BatchWork;
+  readonly #patience: Patience;
+  readonly #places: Readonly<Record<BatchKind, number>>;
+  readonly #underWay: Record<BatchKind, number> = { together: 0, alone: 0 };
+  /** When each batch under way was taken, the oldest first. */
+  readonly #takenAtMs = new Map<TakenBatch, number>();
+  /** Who comes first when there is one place for both. */
+  #isAloneNext = false;
   #isClosed = false;
-  /** Of the batch under way. */
-  #takenAtMs: number | undefined;
+  #change = Promise.withResolvers<void>();
 
   constructor(options: EventPipelineOptions) {
-    const { database, server, batchRowsMax, batchBytesMax } = options;
+    const { batchRowsMax, batchBytesMax, batchesMax } = options;
+    const patience = new Patience(options);
+    this.#patience = patience;
+    const alone = Math.max(batchesMax >> 1, 1);
     this.#options = options;
-    this.#waiting = new WaitingEvents({ rowsMax: batchRowsMax, bytesMax: batchBytesMax });
-    const idsOf = (kind: "event" | "enforcement"): ReservedIds =>
-      new ReservedIds(database, `${kind}_id_seq`, {
-        look: () => server.look(),
-        onSetBack: () => this.#tellSetBack(kind),
-      });
-    this.#eventIds = idsOf("event");
-    this.#enforcementIds = idsOf("enforcement");
-    this.#patience = new Patience(options);
-    this.#outcomes = new BatchOutcomes(options, this.#patience);
+    this.#lanes = new Lanes({ rowsMax: batchRowsMax, bytesMax: batchBytesMax });
+    this.#outcomes = new BatchOutcomes(options, patience);
+    this.#work = new BatchWork(options, {
+      ids: new EntryIds(options, patience),
+      outcomes: this.#outcomes,
+      patience,
+      bounds: { matchesMax, charactersMax: writtenPerRead * batchBytesMax },
+    });
+    this.#places = { together: Math.max(batchesMax - alone, 1), alone };
   }
 
-  /** Events accepted and not yet taken into a batch. */
+  /** Events and checkpoints accepted and not yet taken into a batch. */
   get waitingCount(): number {
-    return this.#waiting.length;
+    return this.#lanes.length;
   }
 
-  /** Whether an event that came now would be stored, as far as the last batch tells. */
+  /** Whether an event that came now would be stored, as far as the last attempts tell. */
   health(): PartHealth {
-    const { clock } = this.#options;
-    const takenMs = this.#takenAtMs === undefined ? 0 : clock.monotonicMs() - this.#takenAtMs;
     const known = this.#patience.health();
-    if (known.state === "down" || takenMs < slowBatchMs) return known;
-    const detail = `a batch of events has been under way for ${Math.floor(takenMs / 1_000)} s; later events wait for it`;
-    return { state: "down", detail, checkedAtMs: clock.monotonicMs() };
+    const [takenAtMs] = this.#takenAtMs.values();
+    if (known.state === "down" || takenAtMs === undefined) return known;
+    const nowMs = this.#options.clock.monotonicMs();
+    // While others are stored, it is one source's own trouble.
+    if (nowMs - takenAtMs < slowBatchMs || this.#patience.storedAtMs > takenAtMs) return known;
+    const seconds = Math.floor((nowMs - takenAtMs) / 1_000);
+    const detail = `a batch of events has been under way for ${seconds} s, and no other has been stored since`;
+    return { state: "down", detail, checkedAtMs: nowMs };
   }
 
   accept(event: IncomingEvent): Promise<AcceptOutcome> {
@@ -127,12 +138,23 @@ export class EventPipeline implements EventSink {
     const payload = storableText(event.payload);
     const problem =
       payload.kind === "unstorable" ? `its payload is unusable: ${payload.reason}` : keyProblem(event);
+    const hasCheckpoint = event.checkpoint !== undefined && isAssigned(event.source);
     return new Promise((settle, abandon) => {
-      const acceptedAtMs = this.#options.clock.monotonicMs();
-      const payloadJson = payload.kind === "text" ? payload.text : "null";
-      const waiting: WaitingEvent = { kind: "event", event, payloadJson, acceptedAtMs, settle, abandon };
-      const entry = problem === undefined ? waiting : this.#outcomes.refuseWaiting(waiting, problem);
-      if (entry !== undefined) this.#waiting.add(entry);
+      const entry: EventEntry = {
+        kind: "event",
+        source: event.source,
+        event,
+        payloadJson: payload.kind === "text" ? payload.text : "null",
+        checkpointJson: hasCheckpoint ? checkpoint.text : undefined,
+        acceptedAtMs: this.#options.clock.monotonicMs(),
+        settle,
+        abandon,
+        id: undefined,
+        enforcementIds: undefined,
+        isInDoubt: false,
+      };
+      const waiting = problem === undefined ? entry : this.#outcomes.refuse(entry, problem);
+      if (waiting !== undefined) this.#add(waiting);
     });
   }
 
@@ -143,184 +165,113 @@ export class EventPipeline implements EventSink {
     const text = storableText(checkpoint);
     if (text.kind === "unstorable") return Promise.resolve({ kind: "refused", reason: text.reason });
     return new Promise((settle, abandon) => {
-      this.#waiting.add({ kind: "move", source, checkpointJson: text.text, settle, abandon });
+      this.#add({ kind: "move", source, checkpointJson: text.text, settle, abandon, id: undefined });
     });
   }
 
   /** Accepts no more; `run` ends once what was accepted is stored. */
   close(): void {
     this.#isClosed = true;
-    this.#waiting.close();
+    this.#change.resolve();
   }
 
   /** Stores until closed and empty. The signal abandons what is not stored by then. */
   async run(signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", () => this.close(), { once: true });
-    while (!signal.aborted) {
-      const batch = await this.#waiting.take();
-      if (batch === undefined) return;
-      this.#takenAtMs = this.#options.clock.monotonicMs();
-      try {
-        await this.#store(await this.#identify(batch, signal), signal);
-      } catch (error) {
-        if (!signal.aborted) throw error;
-        for (const { abandon } of batch)
-          abandon(new PipelineStoppedError("not stored before the service stopped"));
+    const underWay = new Set<Promise<void>>();
+    const failures: unknown[] = [];
+    while (!signal.aborted && failures.length === 0) {
+      for (let batch = this.#take(); batch !== undefined; batch = this.#take()) {
+        const storing: Promise<void> = this.#store(batch, signal)
+          .catch((error: unknown) => void failures.push(error))
+          .finally(() => {
+            underWay.delete(storing);
+            this.#change.resolve();
+          });
+        underWay.add(storing);
       }
-      this.#takenAtMs = undefined;
+      if (this.#isClosed && this.#lanes.length === 0 && underWay.size === 0) return;
+      await this.#nextChange();
     }
-    const left = this.#waiting.takeAll();
-    for (const { abandon } of left)
-      abandon(new PipelineStoppedError("not stored before the service stopped"));
+    await Promise.all(underWay);
+    abandonAll(this.#lanes.takeAll());
+    if (failures.length > 0) throw failures[0];
   }
 
-  async #store(batch: readonly IdentifiedEntry[], signal: AbortSignal): Promise<void> {
-    let entries = batch;
-    while (entries.length > 0) {
-      const { rules, served, moves } = await this.#serve(entries, signal);
-      entries = [...served.map(({ waiting }) => waiting), ...moves];
-      if (entries.length === 0) return;
-      const prepared = await this.#prepare(served, moves, rules, signal);
-      if (prepared === "too much") {
-        await this.#halveOrRefuse(entries, tooMuchText, signal);
-        return;
-      }
-      const publisherInstance = this.#options.outlet.publisherInstance();
-      const startedAtMs = this.#options.clock.monotonicMs();
-      let stored: StoredBatch | undefined;
-      try {
-        [stored] = await rowsOf(this.#options.database, storeBatch, {
-          ...prepared.toStore,
-          publisherInstance,
-        });
-      } catch (error) {
-        if (isIdTaken(error)) {
-          entries = await this.#outcomes.settleFound(prepared, publisherInstance !== null, signal);
-          entries = await this.#identifyAnew(entries, signal);
-          continue;
-        }
-        const kind = classifyDatabaseError(error);
-        if (kind === "rejected-data") {
-          const problem = error instanceof Error ? error.message : String(error);
-          return await this.#halveOrRefuse(entries, `the database refuses it: ${problem}`, signal);
-        }
-        if (kind === "conflict") continue;
-        await this.#patience.pauseAfter(error, signal);
-        if (kind === "ambiguous")
-          entries = await this.#outcomes.settleFound(prepared, publisherInstance !== null, signal);
-        continue;
-      }
-      this.#patience.recovered();
-      if (stored === undefined || !stored.isCurrent) {
-        this.#options.metrics.batchRematched(1);
-        await this.#patience.persist(() => this.#options.rules.refresh(), signal);
-        continue;
-      }
-      const seconds = (this.#options.clock.monotonicMs() - startedAtMs) / 1_000;
-      if (served.length > 0) this.#options.metrics.batchCommitted(served.length, seconds);
-      await this.#outcomes.settle(prepared, stored, publisherInstance !== null, signal);
-      return;
+  #add(entry: Entry): void {
+    this.#lanes.add(entry);
+    this.#change.resolve();
+  }
+
+  #take(): TakenBatch | undefined {
+    const kinds: readonly BatchKind[] = this.#isAloneNext ? ["alone", "together"] : ["together", "alone"];
+    for (const kind of kinds) {
+      if (!this.#hasPlace(kind)) continue;
+      const nowMs = this.#options.clock.monotonicMs();
+      const entries = kind === "together" ? this.#lanes.takeTogether() : this.#lanes.takeAlone(nowMs);
+      if (entries === undefined) continue;
+      this.#isAloneNext = kind === "together";
+      return { kind, entries };
     }
+    return undefined;
   }
 
-  async #identify(batch: readonly WaitingEntry[], signal: AbortSignal): Promise<readonly IdentifiedEntry[]> {
-    const ids = await this.#patience.persist(() => this.#eventIds.take(batch.length), signal);
-    return batch.map((waiting, index) => ({ ...waiting, id: ids[index] ?? "" }));
+  #hasPlace(kind: BatchKind): boolean {
+    const { together, alone } = this.#underWay;
+    return this.#underWay[kind] < this.#places[kind] && together + alone < this.#options.batchesMax;
   }
 
-  /** None of what was reserved is used any more: where one id is taken, others are. */
-  async #identifyAnew(
-    entries: readonly IdentifiedEntry[],
-    signal: AbortSignal,
-  ): Promise<readonly IdentifiedEntry[]> {
-    const [first] = entries;
-    if (first === undefined) return [];
-    this.#eventIds.forget();
-    this.#enforcementIds.forget();
-    this.#options.logger.warn(
-      { event_id: first.id, events: entries.length },
-      "the database gave reserved ids to others, as after a failover or a restoration; these events get new ones",
-    );
-    return this.#identify(entries, signal);
-  }
-
-  #tellSetBack(of: "event" | "enforcement"): void {
-    this.#options.logger.warn(
-      { ids: of },
-      "the database gives ids out again, as after a failover or a restoration; they go on far above those given before",
-    );
-  }
-
-  /** Which events have a trigger that is known and enabled; of the others only checkpoints are left. */
-  async #serve(
-    entries: readonly IdentifiedEntry[],
-    signal: AbortSignal,
-  ): Promise<{ rules: RuleSet; served: readonly ServedEvent[]; moves: readonly IdentifiedMove[] }> {
-    let rules = this.#options.rules.current();
-    const isServed = (entry: IdentifiedEntry): boolean =>
-      entry.kind === "move" || rules.trigger(entry.event.triggerRef)?.enabled === true;
-    // The trigger may be newer than what we know: look before refusing.
-    if (!entries.every(isServed))
-      rules = await this.#patience.persist(() => this.#options.rules.refresh(), signal);
-
-    const served: ServedEvent[] = [];
-    const moves: IdentifiedMove[] = [];
-    for (const entry of entries) {
-      if (entry.kind === "move") {
-        moves.push(entry);
-        continue;
-      }
-      const { triggerRef } = entry.event;
-      const trigger = rules.trigger(triggerRef);
-      if (trigger?.enabled === true) {
-        served.push({ waiting: entry, trigger });
-      } else {
-        const state = trigger === undefined ? "does not exist" : "is disabled";
-        const left = this.#outcomes.refuse(entry, `trigger ${triggerRef} ${state}`);
-        if (left !== undefined) moves.push(left);
-      }
-    }
-    return { rules, served, moves };
-  }
-
-  async #prepare(
-    served: readonly ServedEvent[],
-    moves: readonly IdentifiedMove[],
-    rules: RuleSet,
-    signal: AbortSignal,
-  ): Promise<PreparedBatch | "too much"> {
-    const room = new TextRoom();
+  async #store(batch: TakenBatch, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options;
+    const { kind, entries } = batch;
+    this.#underWay[kind] += 1;
+    this.#takenAtMs.set(batch, clock.monotonicMs());
     try {
-      const matched = served.map((event) => matchEvent(event, rules, room));
-      const matchCount = matched.reduce((count, { matches }) => count + matches.length, 0);
-      if (matchCount > matchesMax && matched.length > 1) return "too much";
-      const take = () => this.#enforcementIds.take(matchCount);
-      const enforcementIds = matchCount === 0 ? [] : await this.#patience.persist(take, signal);
-      const { revision } = rules;
-      const { installationId } = this.#options;
-      return prepareBatch(matched, { moves, enforcementIds, revision, installationId });
+      const end = await this.#work.run(entries, signal);
+      const changes = this.#lanes.finish(entries, end, { nowMs: clock.monotonicMs(), random: random() });
+      for (const change of changes) this.#tell(change, end.error);
     } catch (error) {
-      if (isTooMuchText(error)) return "too much";
-      throw error;
+      abandonAll(entries);
+      if (!signal.aborted) throw error;
+    } finally {
+      this.#underWay[kind] -= 1;
+      this.#takenAtMs.delete(batch);
     }
   }
 
-  async #halveOrRefuse(
-    entries: readonly IdentifiedEntry[],
-    reason: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const [only] = entries;
-    if (entries.length === 1 && only !== undefined) {
-      const left = this.#outcomes.refuse(only, reason);
-      if (left !== undefined) await this.#store([left], signal);
-      return;
-    }
-    const inOrder = entries.toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1));
-    const middle = inOrder.length >> 1;
-    await this.#store(inOrder.slice(0, middle), signal);
-    await this.#store(inOrder.slice(middle), signal);
+  /** Says once that a source is in trouble, and once that it is over. */
+  #tell({ sensorRef, before, after }: TroubleChange, error: unknown): void {
+    const { logger } = this.#options;
+    const fields = sensorRef === null ? {} : { sensor_ref: sensorRef };
+    const hasFailed = (before?.failures ?? 0) > 0;
+    if (after !== undefined && after.failures === 1 && !hasFailed)
+      logger.warn(
+        { ...fields, error },
+        "an event could not be stored; it is tried again after growing pauses, and only its own source waits",
+      );
+    if (hasFailed && (after?.failures ?? 0) === 0)
+      logger.info(fields, "the event that could not be stored has been stored or refused");
   }
+
+  /** Until something was added or ended, or a lane has rested. */
+  async #nextChange(): Promise<void> {
+    const dueMs = this.#hasPlace("alone") ? this.#lanes.nextDueMs() : undefined;
+    if (dueMs === undefined) {
+      await this.#change.promise;
+    } else {
+      const waiting = new AbortController();
+      const { clock } = this.#options;
+      const rested = clock.sleep(Math.max(dueMs - clock.monotonicMs(), 1), waiting.signal);
+      await Promise.race([this.#change.promise, rested]);
+      waiting.abort("changed");
+    }
+    this.#change = Promise.withResolvers();
+  }
+}
+
+function abandonAll(entries: readonly Entry[]): void {
+  const reason = new PipelineStoppedError("not stored before the service stopped");
+  for (const entry of entries) entry.abandon(reason);
 }
 
 function keyProblem({ dedupKey }: IncomingEvent): string | undefined {

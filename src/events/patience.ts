@@ -20,10 +20,12 @@ const failuresTold = 2;
 
 export class Patience {
   readonly #options: PatienceOptions;
-  /** Attempts in a row that failed for want of a database. */
+  /** Attempts in a row that failed, with nothing stored in between. */
   #failures = 0;
   #reason = "";
+  #isTold = false;
   #changedAtMs: number;
+  #storedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: PatienceOptions) {
     this.#options = options;
@@ -49,13 +51,24 @@ export class Patience {
     }
   }
 
+  /** When a batch was last stored, on the monotonic clock. */
+  get storedAtMs(): number {
+    return this.#storedAtMs;
+  }
+
+  /** An attempt to store a batch failed, and is not repeated as it was. */
+  note(error: unknown): void {
+    this.#failures += 1;
+    this.#reason = databaseFailureReason(error);
+    this.#changedAtMs = this.#options.clock.monotonicMs();
+  }
+
   /** @throws once the signal aborts */
   async pauseAfter(error: unknown, signal: AbortSignal): Promise<void> {
     const { clock, random, logger } = this.#options;
-    this.#failures += 1;
-    this.#reason = databaseFailureReason(error);
-    this.#changedAtMs = clock.monotonicMs();
-    if (this.#failures === 1) {
+    this.note(error);
+    if (!this.#isTold) {
+      this.#isTold = true;
       logger.warn(
         { error },
         "could not store events; they wait, and sensors with them, until the database answers",
@@ -68,8 +81,10 @@ export class Patience {
   /** Events were stored. */
   recovered(): void {
     this.#changedAtMs = this.#options.clock.monotonicMs();
-    if (this.#failures === 0) return;
-    this.#options.logger.info({ failures: this.#failures }, "events are being stored again");
+    this.#storedAtMs = this.#changedAtMs;
+    if (this.#isTold)
+      this.#options.logger.info({ failures: this.#failures }, "events are being stored again");
+    this.#isTold = false;
     this.#failures = 0;
   }
 }

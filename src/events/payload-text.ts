@@ -1,11 +1,13 @@
 /**
- * JSON text that PostgreSQL's jsonb can hold.
+ * JSON text that PostgreSQL's jsonb can hold, and that is no deeper than consumers can read.
  *
  * JSON allows two things that jsonb refuses (PostgreSQL manual, section 8.14): the character NUL and
  * surrogates without their other half. One such value would fail the whole batch it is stored with,
  * so it is found here, where it can be refused by itself. `JSON.stringify` writes both as \uXXXX
  * escapes, hence a look for escapes in the text suffices; only a text that has one is looked at closely.
  */
+import { isAtMostDeep } from "../model/json-equality.ts";
+import { jsonDepthMax } from "../model/json-text.ts";
 import type { JsonValue } from "../model/json.ts";
 
 const suspiciousEscape = /\\u(?:0000|d[89a-f])/;
@@ -16,6 +18,8 @@ export type JsonText =
   { readonly kind: "text"; readonly text: string } | { readonly kind: "unstorable"; readonly reason: string };
 
 export function storableText(value: JsonValue): JsonText {
+  if (!isAtMostDeep(value, jsonDepthMax))
+    return { kind: "unstorable", reason: `it is nested more than ${jsonDepthMax} levels deep` };
   const text = JSON.stringify(value);
   if (!suspiciousEscape.test(text)) return { kind: "text", text };
   for (const [escape] of text.matchAll(forbiddenEscape)) {

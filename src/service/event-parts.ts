@@ -1,5 +1,6 @@
 /** An event's way in and its messages' way out. */
 import { settlesWithin } from "../concurrency/settles-within.ts";
+import type { Database } from "../database/database.ts";
 import { EventGenerator } from "../events/event-generator.ts";
 import { EventPipeline } from "../events/event-pipeline.ts";
 import { OutboxSweeper } from "../events/outbox-sweeper.ts";
@@ -39,7 +40,9 @@ export function openEvents(
     outlet: publisher,
     batchRowsMax: events.batch_rows,
     batchBytesMax: events.batch_bytes,
-    onStored: (event) => tellStored(activity, event),
+    batchesMax: batchesMax(surroundings.database.kind, options.config.database.max_connections),
+    onStored: (entry, enforcements) => tellStored(activity, entry, enforcements),
+    onReleased: () => sweeper.wake(),
   });
   const abandon = new AbortController();
   const run = pipeline.run(abandon.signal).catch(fail);
@@ -49,4 +52,9 @@ export function openEvents(
     await run;
   });
   return { publisher, sweeper, pipeline, generator: new EventGenerator(surroundings.database, pipeline) };
+}
+
+/** Leaves connections to everything else; the embedded database has only one. */
+function batchesMax(kind: Database["kind"], connectionsMax: number): number {
+  return kind === "embedded" ? 1 : Math.min(Math.max((connectionsMax - 2) >> 1, 1), 4);
 }

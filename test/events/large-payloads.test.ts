@@ -1,12 +1,9 @@
 /** A payload is written once, whatever the rules make of its event. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { OutboxSweeper } from "../../src/events/outbox-sweeper.ts";
 import { decodeMessage } from "../../src/messaging/envelope.ts";
-import { openInProcess } from "../../src/messaging/in-process.ts";
-import { silentLogger } from "../../src/telemetry/logger.ts";
-import { systemClock } from "../../src/time/clock.ts";
 import { insertRule, query } from "../support/platform-rows.ts";
 import { openRig, type PipelineRig } from "./pipeline-rig.ts";
+import { sweptMessages } from "./swept-messages.ts";
 
 let rig: PipelineRig;
 
@@ -55,6 +52,20 @@ test("an event of 1 MB that 200 rules match is stored once, and every enforcemen
   ).toEqual([{ same: 200 }]);
 }, 30_000);
 
+// The messages of such an event are 200 MB together: the sweeper makes a few at a time.
+test("messages that are very large together are left to the sweeper", async () => {
+  for (let n = 0; n < 10; n += 1)
+    await insertRule(rig.database, { ref: `demo.r${n}`, triggerRef: "demo.tick" });
+  await using running = await rig.start();
+
+  await running.pipeline.accept(rig.tick({ payload: { text: "x".repeat(4_000_000) } }));
+
+  expect(running.sent).toEqual([]);
+  expect(await query(rig.database, "select distinct instance from outbox where body is null")).toEqual([
+    { instance: null },
+  ]);
+});
+
 test("an enforcement keeps a copy of a small payload, for readers of its row alone", async () => {
   await insertRule(rig.database, { ref: "demo.rule", triggerRef: "demo.tick" });
   await using running = await rig.start();
@@ -80,31 +91,8 @@ test("a swept enforcement's message has its event's large payload", async () => 
   await running.pipeline.accept(rig.tick({ payload }));
   await query(rig.database, "delete from outbox where enforcement is null");
 
-  await using transport = await openInProcess({ logger: silentLogger });
-  const bodies: string[] = [];
-  const subscription = { exchange: "attune.events", bindings: ["enforcement.#"], prefetch: 100 };
-  await transport.subscribe(subscription, async ({ body }) => {
-    bodies.push(String(body));
-    return "done";
-  });
-  const sweeper = new OutboxSweeper({
-    database: rig.database,
-    transport,
-    instance: rig.instance,
-    installationId: "0b5ab3f2-6f7c-4c42-9a53-64b0e0f20c11",
-    intervalMs: 50,
-    metrics: running.metrics,
-    logger: silentLogger,
-    clock: systemClock,
-    random: () => 0,
-  });
-  const stopping = new AbortController();
-  const run = sweeper.run(stopping.signal);
+  const [message] = await sweptMessages(rig);
 
-  await expect.poll(() => bodies.length, { timeout: 5_000 }).toBe(1);
-
-  stopping.abort();
-  await run;
-  const decoded = decodeMessage(bodies[0] ?? "");
+  const decoded = decodeMessage(message?.body ?? "");
   expect(decoded.ok ? decoded.envelope.payload : decoded).toMatchObject({ payload });
 });

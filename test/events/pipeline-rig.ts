@@ -1,6 +1,7 @@
 /** A pipeline on a database of its own, with a trigger and a sensor that is assigned to this instance. */
 import { randomUUID } from "node:crypto";
 import type { Database, Queryable } from "../../src/database/database.ts";
+import type { PostgresqlOptions } from "../../src/database/postgresql.ts";
 import { ConnectionError } from "../../src/database/errors.ts";
 import type { MessageOutlet } from "../../src/events/batch-outcomes.ts";
 import { EventPipeline } from "../../src/events/event-pipeline.ts";
@@ -8,17 +9,21 @@ import { ServerWatch } from "../../src/events/server-watch.ts";
 import type { OutgoingMessage } from "../../src/messaging/message-transport.ts";
 import type { EventSource, IncomingEvent } from "../../src/model/incoming-event.ts";
 import type { RuleSource } from "../../src/model/rule-match.ts";
-import { silentLogger } from "../../src/telemetry/logger.ts";
+import { silentLogger, type Logger } from "../../src/telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { systemClock } from "../../src/time/clock.ts";
 import { matchEverything } from "../support/match-everything.ts";
 import { insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
 
+/** What a rig needs of a database of its own. */
+export type RigDatabase = Pick<FreshDatabase, "url" | "database" | "connect"> & AsyncDisposable;
+
 export interface PipelineRig extends AsyncDisposable {
-  readonly fresh: FreshDatabase;
+  readonly fresh: RigDatabase;
   readonly database: Database;
   readonly instance: string;
+  readonly installationId: string;
   readonly source: EventSource;
   /** Another sensor on the same trigger, assigned to this instance. */
   addSensor(ref: string): Promise<EventSource>;
@@ -31,6 +36,7 @@ export interface PipelineOptions {
   readonly database?: Queryable;
   readonly outlet?: Partial<MessageOutlet>;
   readonly rules?: RuleSource;
+  readonly logger?: Logger;
 }
 
 export interface RunningPipeline extends AsyncDisposable {
@@ -39,8 +45,13 @@ export interface RunningPipeline extends AsyncDisposable {
   readonly metrics: Metrics;
 }
 
-export async function openRig(): Promise<PipelineRig> {
-  const fresh = await freshDatabase();
+/** @param options of its connections; batches need four of them at once */
+export async function openRig(options: Partial<PostgresqlOptions> = {}): Promise<PipelineRig> {
+  return await openRigOn(await freshDatabase(options));
+}
+
+/** The rig closes the database with itself. */
+export async function openRigOn(fresh: RigDatabase): Promise<PipelineRig> {
   const { database } = fresh;
   const instance = randomUUID();
   await insertTrigger(database, "demo.tick");
@@ -58,14 +69,17 @@ export async function openRig(): Promise<PipelineRig> {
     return { sensorId, sensorRef: ref, sensorConfig, term: { generation: "1", instance } };
   };
   const source = await addSensor("demo.sensor");
+  const [installation] = await query<{ id: string }>(database, "select id from installation");
+  const installationId = installation?.id ?? "";
 
   return {
     fresh,
     database,
     instance,
+    installationId,
     source,
     addSensor,
-    start: (options = {}) => startPipeline(database, instance, options),
+    start: (options = {}) => startPipeline(database, { instance, installationId }, options),
     tick: (change = {}) => ({
       triggerRef: "demo.tick",
       payload: { n: 1 },
@@ -87,8 +101,8 @@ export async function openRig(): Promise<PipelineRig> {
 
 async function startPipeline(
   own: Database,
-  instance: string,
-  { database = own, outlet, rules }: PipelineOptions,
+  { instance, installationId }: { readonly instance: string; readonly installationId: string },
+  { database = own, outlet, rules, logger = silentLogger }: PipelineOptions,
 ): Promise<RunningPipeline> {
   const sent: OutgoingMessage[] = [];
   const metrics = createMetrics({ version: "test", withProcess: false });
@@ -101,11 +115,12 @@ async function startPipeline(
       send: (messages) => sent.push(...messages),
       ...outlet,
     },
-    installationId: randomUUID(),
+    installationId,
     batchRowsMax: 100,
     batchBytesMax: 1_000_000,
+    batchesMax: 4,
     metrics,
-    logger: silentLogger,
+    logger,
     clock: systemClock,
     random: () => 0,
   });

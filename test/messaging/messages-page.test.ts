@@ -3,11 +3,12 @@
  */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { messagesOf, prepareBatch } from "../../src/events/prepared-batch.ts";
+import { messagesOf } from "../../src/events/prepared-batch.ts";
 import { decodeMessage } from "../../src/messaging/envelope.ts";
 import { routingKeys } from "../../src/messaging/message-types.ts";
 import { payloadShapes } from "../../src/messaging/payload-shapes.ts";
 import { deadLetterQueue, exchanges } from "../../src/messaging/topology.ts";
+import { eventEntry, unmatchedBatch } from "../support/event-entry.ts";
 
 const page = readFileSync(new URL("../../docs/messages.md", import.meta.url), "utf8");
 
@@ -67,38 +68,21 @@ test("the example of EventCreated is what an event of such a trigger and sensor 
     outSchema: { properties: { branch: { type: "string" } } },
   };
   const payload = { branch: "main" };
-  const waiting = {
-    id: "17",
-    event: {
-      triggerRef: trigger.ref,
-      payload,
-      source: {
-        sensorId: "5",
-        sensorRef: "github.poller",
-        sensorConfig: { repository: "acme/site" },
-        term: null,
-      },
-      triggerInstanceId: null,
-      dedupKey: null,
-      occurredAt: null,
-      checkpoint: undefined,
-    },
-    kind: "event" as const,
-    payloadJson: JSON.stringify(payload),
-    acceptedAtMs: 0,
-    settle: () => {},
-    abandon: () => {},
+  const source = {
+    sensorId: "5",
+    sensorRef: "github.poller",
+    sensorConfig: { repository: "acme/site" },
+    term: null,
   };
+  const event = { triggerRef: trigger.ref, payload };
+  const rules = { revision: "1", trigger: () => trigger };
   const installationId = "0b5ab3f2-6f7c-4c42-9a53-64b0e0f20c11";
 
-  const facts = { moves: [], enforcementIds: [], revision: "1", installationId };
-
-  const { events } = prepareBatch([{ waiting, trigger, matches: [] }], facts);
-  const [message] = events.flatMap((event) => messagesOf(event, new Date(0), installationId));
+  const { events } = unmatchedBatch([eventEntry("17", { ...event, source })], rules, installationId);
+  const [message] = events.flatMap((each) => messagesOf(each, new Date(0), installationId));
 
   expect(JSON.parse(String(message?.body))).toMatchObject({ payload: example });
-  const withoutSensor = { ...waiting, event: { ...waiting.event, source: null } };
-  const [bare] = prepareBatch([{ waiting: withoutSensor, trigger, matches: [] }], facts).events;
+  const [bare] = unmatchedBatch([eventEntry("17", event)], rules, installationId).events;
   expect(JSON.parse(bare?.configJson ?? "null")).toMatchObject({ sensor: null });
 });
 

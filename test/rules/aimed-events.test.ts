@@ -2,12 +2,13 @@ import { expect, test } from "vitest";
 import { rowOf } from "../../src/database/statement.ts";
 import { getEvent, storeBatch } from "../../src/database/statements/events.ts";
 import { reserveIds } from "../../src/database/statements/id-sequences.ts";
-import { matchEvent, prepareBatch } from "../../src/events/prepared-batch.ts";
+import { assignIds, missingIdCount } from "../../src/events/matched-piece.ts";
+import { prepareBatch } from "../../src/events/prepared-batch.ts";
 import { RuleMatcher } from "../../src/rules/rule-matcher.ts";
 import { openRuleSource } from "../../src/rules/rule-source.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";
-import { TextRoom } from "../../src/model/text-room.ts";
+import { eventEntry, matchedPiece } from "../support/event-entry.ts";
 import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
@@ -35,38 +36,15 @@ test.each([
       random: Math.random,
     });
     const set = rules.current();
-    const trigger = set.trigger("t.one");
-    if (trigger === undefined) throw new Error("the trigger is not in the set");
-    const event = {
-      triggerRef: "t.one",
-      payload,
-      source: null,
-      triggerInstanceId,
-      dedupKey: null,
-      occurredAt: null,
-      checkpoint: undefined,
-    };
-    const waiting = {
-      kind: "event" as const,
-      event,
-      payloadJson: JSON.stringify(payload),
-      acceptedAtMs: 0,
-      settle: () => {},
-      abandon: () => {},
-      id: "1",
-    };
+    const entry = eventEntry("1", { triggerRef: "t.one", payload, triggerInstanceId });
 
-    const matched = matchEvent({ waiting, trigger }, set, new TextRoom());
+    const piece = matchedPiece([entry], set);
     const ids = await rowOf(database, reserveIds, {
       sequence: "enforcement_id_seq",
-      count: matched.matches.length,
+      count: missingIdCount(piece),
     });
-    const { toStore } = prepareBatch([matched], {
-      moves: [],
-      enforcementIds: ids?.ids ?? [],
-      revision: set.revision,
-      installationId,
-    });
+    assignIds(piece, ids?.ids ?? []);
+    const { toStore } = prepareBatch(piece, installationId);
     await rowOf(database, storeBatch, { ...toStore, publisherInstance: null });
 
     const stored = await rowOf(database, getEvent, { id: "1" });

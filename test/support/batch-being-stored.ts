@@ -1,9 +1,9 @@
 import type { Queryable } from "../../src/database/database.ts";
 import { rowOf } from "../../src/database/statement.ts";
 import { storeBatch } from "../../src/database/statements/events.ts";
-import { prepareBatch } from "../../src/events/prepared-batch.ts";
 import type { Id } from "../../src/model/identifiers.ts";
 import type { AssignmentTerm } from "../../src/model/incoming-event.ts";
+import { unmatchedBatch } from "./event-entry.ts";
 
 /**
  * Runs the pipeline's statement for events of one sensor. Within a transaction left open it holds what a batch holds
@@ -16,7 +16,7 @@ export async function storeUnderTerm(
   sensorId: Id,
   { generation, instance }: AssignmentTerm,
 ): Promise<boolean> {
-  const { toStore } = prepareBatch([], { enforcementIds: [], revision: "1", moves: [], installationId: "" });
+  const { toStore } = unmatchedBatch([], { revision: "1", trigger: () => undefined }, "");
   const terms = `[{"sensor":${sensorId},"generation":${generation},"instance":"${instance}"}]`;
   const stored = await rowOf(database, storeBatch, { ...toStore, terms, publisherInstance: null });
   return stored?.heldTerms.includes(`${sensorId}:${generation}`) ?? false;

@@ -1,8 +1,9 @@
 /**
  * Storing a batch of events, and reading events back.
  */
+import assert from "node:assert/strict";
 import type { Id } from "../../model/identifiers.ts";
-import type { JsonObject } from "../../model/json.ts";
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../model/json.ts";
 import { violatesUniqueness } from "../errors.ts";
 import type { Row, Statement } from "../statement.ts";
 
@@ -164,34 +165,92 @@ export function isIdTaken(error: unknown): boolean {
   return ["event_pkey", "enforcement_pkey", "outbox_pkey"].some((key) => violatesUniqueness(error, key));
 }
 
-export interface ExistingEvent {
+/**
+ * What tells a stored event from another with its id. The id alone does not: a database that was set back by a
+ * failover or a restoration gives numbers out again.
+ */
+const isSoughtEvent = `event.trigger_ref = sought.t
+       and event.source_ref is not distinct from sought.s
+       and event.payload = sought.p
+       and event.dedup_key is not distinct from sought.k`;
+
+/** JSON array: i id, m message id, t trigger_ref, s source_ref, p payload, k dedup_key. */
+const sought = "jsonb_to_recordset($1::jsonb) as sought (i bigint, m uuid, t text, s text, p jsonb, k text)";
+
+export interface FoundEvent {
   readonly id: Id;
-  readonly created: Date;
+  /** As they were stored, in order of rule. */
+  readonly enforcements: readonly FoundEnforcement[];
+}
+
+export interface FoundEnforcement {
+  readonly id: Id;
+  readonly ruleRef: string;
+  readonly config: JsonObject;
+}
+
+/** Which of these events are stored, and with which enforcements: settles a commit whose answer was lost. */
+export const findEvents: Statement<{ readonly events: string }, FoundEvent> = {
+  name: "find_events",
+  text: `
+    select event.id,
+           (select coalesce(jsonb_agg(jsonb_build_object('id', id::text, 'rule_ref', rule_ref,
+                                                         'config', coalesce(config, '{}')) order by rule), '[]')
+              from enforcement
+             where enforcement.event = event.id) as enforcements
+      from ${sought}
+      join event
+        on event.id = sought.i
+       and ${isSoughtEvent}`,
+  values: ({ events }) => [events],
+  decode: (row) => {
+    const enforcements = row.json("enforcements");
+    assert(isJsonArray(enforcements), "find_events: enforcements is not an array");
+    return { id: row.id("id"), enforcements: enforcements.map(decodeFoundEnforcement) };
+  },
+};
+
+function decodeFoundEnforcement(value: JsonValue): FoundEnforcement {
+  assert(isJsonObject(value), "find_events: an enforcement is not an object");
+  const { id, rule_ref: ruleRef, config = null } = value;
+  assert(
+    typeof id === "string" && typeof ruleRef === "string" && isJsonObject(config),
+    "find_events: an enforcement has other fields",
+  );
+  return { id, ruleRef, config };
+}
+
+export interface ForeignId {
+  readonly kind: "event" | "enforcement";
+  readonly id: Id;
 }
 
 /**
- * Which of these events are stored: settles a commit whose answer was lost. The id alone does not tell: a
- * database that was set back by a failover or a restoration gives numbers out again.
+ * Which of these ids belong to rows of others, in the tables or in what is owed.
+ *
+ * `enforcements` is a JSON array: i id, m message id, e event, r rule.
  */
-export const findEvents: Statement<
-  {
-    /** JSON array: i id, t trigger_ref, s source_ref, p payload, k dedup_key. */
-    readonly events: string;
-  },
-  ExistingEvent
+export const findForeignIds: Statement<
+  { readonly events: string; readonly enforcements: string },
+  ForeignId
 > = {
-  name: "find_events",
+  name: "find_foreign_ids",
   text: `
-    select event.id, event.created
-      from jsonb_to_recordset($1::jsonb) as sought (i bigint, t text, s text, p jsonb, k text)
-      join event
-        on event.id = sought.i
-       and event.trigger_ref = sought.t
-       and event.source_ref is not distinct from sought.s
-       and event.payload = sought.p
-       and event.dedup_key is not distinct from sought.k`,
-  values: ({ events }) => [events],
-  decode: (row) => ({ id: row.id("id"), created: row.instant("created") }),
+    select 'event' as kind, sought.i as id
+      from ${sought}
+      left join event
+             on event.id = sought.i
+     where case when event.id is null then exists (select from outbox where message_id = sought.m)
+                else not (${isSoughtEvent}) end
+     union all
+    select 'enforcement', enforcing.i
+      from jsonb_to_recordset($2::jsonb) as enforcing (i bigint, m uuid, e bigint, r bigint)
+      left join enforcement
+             on enforcement.id = enforcing.i
+     where case when enforcement.id is null then exists (select from outbox where message_id = enforcing.m)
+                else (enforcement.event, enforcement.rule) is distinct from (enforcing.e, enforcing.r) end`,
+  values: ({ events, enforcements }) => [events, enforcements],
+  decode: (row) => ({ kind: row.word("kind", ["event", "enforcement"]), id: row.id("id") }),
 };
 
 export interface DedupKey {

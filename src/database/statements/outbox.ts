@@ -30,6 +30,22 @@ export const disownMessages: Statement<{ readonly instance: string }, never> = {
   },
 };
 
+/**
+ * Leaves these messages to whoever sweeps next: they were stored under the name of an instance that does not know it and
+ * will not send them.
+ */
+export const releaseMessages: Statement<{ readonly messageIds: readonly string[] }, never> = {
+  name: "release_messages",
+  text: `
+    update outbox
+       set instance = null
+     where message_id = any ($1::uuid[])`,
+  values: ({ messageIds }) => [messageIds],
+  decode: () => {
+    throw new Error("this update returns no rows");
+  },
+};
+
 /** One sweep at a time among all agents, so that messages about one rule are claimed in their order. */
 export const trySweepLock: Statement<void, { readonly isTaken: boolean }> = {
   name: "try_sweep_lock",

@@ -1,0 +1,113 @@
+/** What the statement that stores a batch reads: JSON texts, put together from texts that are known already. */
+import type { TriggerDefinition } from "../model/definitions.ts";
+import { messageId, type Id } from "../model/identifiers.ts";
+import type { EventSource } from "../model/incoming-event.ts";
+import { aimedRule } from "../model/rule-aim.ts";
+import type { RuleMatch } from "../model/rule-match.ts";
+import { idOf, isAssigned, type AssignedSource, type Entry, type EventEntry } from "./entries.ts";
+
+export interface KnownSource {
+  readonly number: number;
+  readonly configJson: string;
+}
+
+/** The distinct (trigger, source) pairs of a batch; most batches have one or few. */
+export class Sources {
+  readonly #byTrigger = new Map<TriggerDefinition, Map<EventSource | null, KnownSource>>();
+  readonly #texts: string[] = [];
+
+  of(trigger: TriggerDefinition, source: EventSource | null): KnownSource {
+    let bySource = this.#byTrigger.get(trigger);
+    if (bySource === undefined) this.#byTrigger.set(trigger, (bySource = new Map()));
+    let known = bySource.get(source);
+    if (known === undefined) {
+      known = { number: this.#texts.length, configJson: configSnapshot(trigger, source) };
+      bySource.set(source, known);
+      this.#texts.push(sourceText(known.number, trigger, source, known.configJson));
+    }
+    return known;
+  }
+
+  text(): string {
+    return `[${this.#texts.join(",")}]`;
+  }
+}
+
+/** What trigger and sensor were configured to be when the event happened; contract section 2. */
+function configSnapshot(trigger: TriggerDefinition, source: EventSource | null): string {
+  const { ref, label, paramSchema, outSchema } = trigger;
+  return JSON.stringify({
+    trigger: { ref, label, param_schema: paramSchema, out_schema: outSchema },
+    sensor: source === null ? null : { ref: source.sensorRef, config: source.sensorConfig },
+  });
+}
+
+function sourceText(
+  number: number,
+  trigger: TriggerDefinition,
+  source: EventSource | null,
+  configJson: string,
+): string {
+  const sensor = source === null ? "null" : source.sensorId;
+  const sensorRef = JSON.stringify(source?.sensorRef ?? null);
+  const generation = source?.term?.generation ?? "null";
+  return (
+    `{"n":${number},"trigger":${trigger.id},"trigger_ref":${JSON.stringify(trigger.ref)},` +
+    `"config":${configJson},"sensor":${sensor},"sensor_ref":${sensorRef},"generation":${generation}}`
+  );
+}
+
+export function eventText(
+  entry: EventEntry,
+  source: KnownSource,
+  firstMatch: RuleMatch | undefined,
+  installationId: string,
+): string {
+  const { event, payloadJson } = entry;
+  const id = idOf(entry);
+  const ownId = messageId(installationId, "event", id);
+  let text = `{"i":${id},"m":"${ownId}","s":${source.number},"p":${payloadJson}`;
+  if (event.dedupKey !== null) text += `,"k":${JSON.stringify(event.dedupKey)}`;
+  if (event.occurredAt !== null) text += `,"o":"${event.occurredAt}"`;
+  const aimedAt = aimedRule(event.triggerInstanceId);
+  if (aimedAt !== undefined) {
+    // Kept even without a match, so that a later match of the stored event considers only that rule.
+    text += `,"r":${firstMatch?.ruleId ?? "null"},"rr":${JSON.stringify(firstMatch?.ruleRef ?? aimedAt)}`;
+  }
+  return `${text}}`;
+}
+
+/** What the statement says of a match, but for the ids. */
+export function matchText(match: RuleMatch, configJson: string): string {
+  return (
+    `"rule":${match.ruleId},"rule_ref":${JSON.stringify(match.ruleRef)},"a":${match.actionId},` +
+    `"ar":${JSON.stringify(match.actionRef)},"config":${configJson},` +
+    `"condition":"${match.condition}","conditions":${JSON.stringify(match.conditions)}`
+  );
+}
+
+/** The newest checkpoint of each sensor in the batch: the last one, since ids ascend within a sensor. */
+export function checkpointsText(entries: readonly Entry[]): string {
+  const newest = new Map<Id, string>();
+  for (const entry of entries) {
+    const { source, checkpointJson } = entry;
+    if (checkpointJson === undefined || !isAssigned(source)) continue;
+    const { sensorId, term } = source;
+    newest.set(
+      sensorId,
+      `{"sensor":${sensorId},"generation":${term.generation},"event":${idOf(entry)},"value":${checkpointJson}}`,
+    );
+  }
+  return `[${[...newest.values()].join(",")}]`;
+}
+
+/** The assignments that the batch's entries come from. */
+export function termsText(entries: readonly Entry[]): string {
+  const texts = new Map<AssignedSource, string>();
+  for (const { source } of entries) {
+    if (!isAssigned(source) || texts.has(source)) continue;
+    const { generation, instance } = source.term;
+    texts.set(source, `{"sensor":${source.sensorId},"generation":${generation},"instance":"${instance}"}`);
+  }
+  return `[${[...new Set(texts.values())].join(",")}]`;
+}

@@ -1,0 +1,167 @@
+/**
+ * Works one batch through: matches it, stores it piece by piece, settles what became of each entry.
+ *
+ * An attempt (attempt.ts) has one of seven ends. What follows is the one switch below:
+ *
+ *   committed      what it stored is settled, and its messages are handed over
+ *   rules changed  the rules are read again, the same entries matched again
+ *   id taken       what an earlier attempt stored is settled, ids that others' rows have are drawn anew; again
+ *   conflict       again at once; from the third time on after a pause
+ *   unavailable    again after a pause, for as long as it takes
+ *   rejected       an entry alone is refused, and its checkpoint stored in its place; more than one come apart
+ *   failed         an entry alone is put back to rest; more than one come apart
+ *
+ * Entries that come apart are put back, and their lanes are in trouble (trouble.ts): several sources are separated, one
+ * source's entries halved. So nothing is repeated unchanged but what failed for reasons outside the batch.
+ *
+ * Before every attempt, and before an event is refused or called fenced or a duplicate, those in doubt are looked for.
+ */
+import type { RuleSet, RuleSource } from "../model/rule-match.ts";
+import { textCharactersMax } from "../model/text-room.ts";
+import { attempt, type AttemptEnd } from "./attempt.ts";
+import type { BatchOutcomes, BatchOutcomesOptions } from "./batch-outcomes.ts";
+import type { Entry, EventEntry } from "./entries.ts";
+import type { EntryIds } from "./entry-ids.ts";
+import type { BatchEnd } from "./lanes.ts";
+import type { Patience } from "./patience.ts";
+import { matchPiece, type PieceBounds } from "./matched-piece.ts";
+import { prepareBatch, type PreparedBatch } from "./prepared-batch.ts";
+
+export interface BatchWorkOptions extends BatchOutcomesOptions {
+  readonly rules: RuleSource;
+}
+
+export interface BatchWorkParts {
+  readonly ids: EntryIds;
+  readonly outcomes: BatchOutcomes;
+  readonly patience: Patience;
+  readonly bounds: PieceBounds;
+}
+
+/** Above it, a batch's messages are not made from memory but left to the sweeper, which makes few at a time. */
+const messageCharactersMax = 32 * 1_024 * 1_024;
+
+const conflictsAtOnceMax = 2;
+
+const tooMuchText = `it and what its rules make of it in their action_params are more than ${textCharactersMax} characters`;
+
+export class BatchWork {
+  readonly #options: BatchWorkOptions;
+  readonly #parts: BatchWorkParts;
+
+  constructor(options: BatchWorkOptions, parts: BatchWorkParts) {
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  /** @throws once the signal aborts */
+  async run(batch: readonly Entry[], signal: AbortSignal): Promise<BatchEnd> {
+    const { ids, outcomes, patience, bounds } = this.#parts;
+    const { rules, metrics, installationId } = this.#options;
+    const refused: Entry[] = [];
+    let conflicts = 0;
+    let left = batch;
+    await ids.identify(left, signal);
+    for (;;) {
+      signal.throwIfAborted();
+      const { set, entries } = await this.#serve(await outcomes.settleFound(left, signal), signal);
+      left = entries;
+      if (left.length === 0) return { left, failed: [], refused, error: undefined };
+      const matched = matchPiece(left, set, bounds);
+      if (matched.kind === "too much") {
+        left = [...(await this.#refuse(matched.event, tooMuchText, signal)), ...matched.later];
+        continue;
+      }
+      const { piece } = matched;
+      await ids.identifyEnforcements(piece, signal);
+      const prepared = prepareBatch(piece, installationId);
+      const end = await this.#attempt(prepared, signal);
+      switch (end.kind) {
+        case "committed":
+          patience.recovered();
+          conflicts = 0;
+          left = piece.later;
+          break;
+        case "rules changed":
+          metrics.batchRematched(1);
+          await patience.persist(() => rules.refresh(), signal);
+          break;
+        case "id taken":
+          await ids.replaceForeign(prepared, left, signal);
+          conflicts = await this.#pauseAfterConflict(conflicts + 1, end.error, signal);
+          break;
+        case "conflict":
+          conflicts = await this.#pauseAfterConflict(conflicts + 1, end.error, signal);
+          break;
+        case "unavailable":
+          await patience.pauseAfter(end.error, signal);
+          break;
+        case "rejected": {
+          const [only, ...others] = piece.entries;
+          if (only === undefined || others.length > 0)
+            return { left, failed: piece.entries, refused, error: undefined };
+          refused.push(only);
+          left = [...(await this.#refuse(only, end.reason, signal)), ...piece.later];
+          break;
+        }
+        case "failed":
+          patience.note(end.error);
+          return { left, failed: piece.entries, refused, error: end.error };
+      }
+    }
+  }
+
+  /** One attempt, and after a commit what became of each entry. */
+  async #attempt(prepared: PreparedBatch, signal: AbortSignal): Promise<AttemptEnd> {
+    const { outlet, database, clock, metrics } = this.#options;
+    const { entries, events, toStore, messageCharacters } = prepared;
+    const publisherInstance = messageCharacters > messageCharactersMax ? null : outlet.publisherInstance();
+    const startedAtMs = clock.monotonicMs();
+    const end = await attempt(database, { ...toStore, publisherInstance });
+    if (end.kind === "committed") {
+      const seconds = (clock.monotonicMs() - startedAtMs) / 1_000;
+      if (events.length > 0) metrics.batchCommitted(events.length, seconds);
+      await this.#parts.outcomes.settle(prepared, end.stored, publisherInstance !== null, signal);
+    } else if ("isInDoubt" in end && end.isInDoubt) {
+      for (const entry of entries) if (entry.kind === "event") entry.isInDoubt = true;
+    }
+    return end;
+  }
+
+  /** The entries, but for events without a trigger that is known and enabled: of these, only checkpoints are left. */
+  async #serve(
+    entries: readonly Entry[],
+    signal: AbortSignal,
+  ): Promise<{ readonly set: RuleSet; readonly entries: readonly Entry[] }> {
+    const { rules } = this.#options;
+    const unserved = (of: RuleSet): readonly EventEntry[] =>
+      entries.filter(
+        (entry): entry is EventEntry =>
+          entry.kind === "event" && of.trigger(entry.event.triggerRef)?.enabled !== true,
+      );
+    const current = rules.current();
+    if (unserved(current).length === 0) return { set: current, entries };
+    // The trigger may be newer than what we know: look before refusing.
+    const set = await this.#parts.patience.persist(() => rules.refresh(), signal);
+    const served = new Map<Entry, readonly Entry[]>();
+    for (const entry of unserved(set)) {
+      const { triggerRef } = entry.event;
+      const state = set.trigger(triggerRef) === undefined ? "does not exist" : "is disabled";
+      served.set(entry, await this.#refuse(entry, `trigger ${triggerRef} ${state}`, signal));
+    }
+    return { set, entries: entries.flatMap((entry) => served.get(entry) ?? [entry]) };
+  }
+
+  /** Refuses an entry, unless an earlier attempt stored it. Returns what is left of it: its checkpoint, if it has one. */
+  async #refuse(entry: Entry, reason: string, signal: AbortSignal): Promise<readonly Entry[]> {
+    const [unstored] = await this.#parts.outcomes.settleFound([entry], signal);
+    const left = unstored === undefined ? undefined : this.#parts.outcomes.refuse(unstored, reason);
+    return left === undefined ? [] : [left];
+  }
+
+  async #pauseAfterConflict(conflicts: number, error: unknown, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted();
+    if (conflicts > conflictsAtOnceMax) await this.#parts.patience.pauseAfter(error, signal);
+    return conflicts;
+  }
+}

@@ -1,0 +1,126 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Query, Queryable } from "../../src/database/database.ts";
+import { ConnectionError } from "../../src/database/errors.ts";
+import { insertRule, query } from "../support/platform-rows.ts";
+import { losingAnswers, openRig, type PipelineRig } from "./pipeline-rig.ts";
+
+let rig: PipelineRig;
+
+beforeEach(async () => {
+  rig = await openRig();
+});
+
+afterEach(async () => {
+  await rig[Symbol.asyncDispose]();
+});
+
+/** Every message that is owed or was handed over from memory, by who sends it. */
+async function messageIds(sent: readonly { readonly messageId: string }[]): Promise<{
+  readonly owed: ReadonlySet<string>;
+  readonly sent: ReadonlySet<string>;
+  readonly swept: ReadonlySet<string>;
+}> {
+  const rows = await query<{ message_id: string; instance: string | null }>(
+    rig.database,
+    "select message_id, instance from outbox where body is null",
+  );
+  const idsOf = (of: typeof rows): ReadonlySet<string> => new Set(of.map((row) => row.message_id));
+  return {
+    owed: idsOf(rows),
+    sent: new Set(sent.map(({ messageId }) => messageId)),
+    swept: idsOf(rows.filter(({ instance }) => instance === null)),
+  };
+}
+
+test.each(["before", "after"] as const)(
+  "an answer lost %s the commit neither loses nor doubles, and every message has one sender",
+  async (when) => {
+    await insertRule(rig.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+    const database = losingAnswers(rig.database, "store_batch", [when, when]);
+    await using running = await rig.start({ database });
+
+    const outcomes = await Promise.all(
+      Array.from({ length: 10 }, (_, n) => running.pipeline.accept(rig.tick({ payload: { n } }))),
+    );
+
+    expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(["stored"]));
+    expect(await rig.countOf("event")).toBe(10);
+    expect(await rig.countOf("enforcement")).toBe(10);
+    const { owed, sent, swept } = await messageIds(running.sent);
+    expect(owed.size).toBe(20);
+    expect(sent.union(swept)).toEqual(owed);
+    expect(sent.intersection(swept).size).toBe(0);
+  },
+);
+
+test("an answer lost with a duplicate in the batch does not move the checkpoint back", async () => {
+  {
+    await using before = await rig.start();
+    await before.pipeline.accept(rig.tick({ dedupKey: "known" }));
+  }
+  await using running = await rig.start({ database: losingAnswers(rig.database, "store_batch", ["after"]) });
+
+  const outcomes = await Promise.all([
+    running.pipeline.accept(rig.tick({ dedupKey: "known", checkpoint: 1 })),
+    running.pipeline.accept(rig.tick({ checkpoint: 2 })),
+  ]);
+
+  expect(outcomes.map(({ kind }) => kind)).toEqual(["duplicate", "stored"]);
+  expect(await query(rig.database, "select value from sensor_checkpoint")).toEqual([{ value: 2 }]);
+});
+
+// Goal: no statement that was given up moves a checkpoint back when the network delivers it after all.
+// Method: the first batch's statement is lost on the way, and carried out again after a later batch.
+test("a statement that arrives after later ones moves no checkpoint back", async () => {
+  const late: Query[] = [];
+  const database: Queryable = {
+    async query(statement) {
+      if (statement.name !== "store_batch" || late.length > 0) return rig.database.query(statement);
+      late.push(statement);
+      throw new ConnectionError("cut", "unknown");
+    },
+  };
+  await using running = await rig.start({ database });
+  await running.pipeline.accept(rig.tick({ checkpoint: 1 }));
+  await running.pipeline.accept(rig.tick({ checkpoint: 2 }));
+
+  for (const statement of late) {
+    await expect(rig.database.query(statement)).rejects.toMatchObject({ constraint: "event_pkey" });
+  }
+
+  expect(await query(rig.database, "select value from sensor_checkpoint")).toEqual([{ value: 2 }]);
+  expect(await rig.countOf("event")).toBe(2);
+});
+
+// Goal: a commit that comes about after it was looked for is still recognised.
+// Method: the first statement is carried out between the look and its repetition.
+test("an attempt that is committed after it was looked for is stored once", async () => {
+  await insertRule(rig.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+  const late: Query[] = [];
+  let isLost = false;
+  const database: Queryable = {
+    async query(statement) {
+      if (statement.name === "store_batch" && !isLost) {
+        isLost = true;
+        late.push(statement);
+        throw new ConnectionError("cut", "unknown");
+      }
+      const result = await rig.database.query(statement);
+      if (statement.name === "find_events") for (const each of late.splice(0)) await rig.database.query(each);
+      return result;
+    },
+  };
+  await using running = await rig.start({ database });
+
+  const outcomes = await Promise.all(
+    [1, 2].map((n) => running.pipeline.accept(rig.tick({ payload: { n } }))),
+  );
+
+  expect(outcomes.map(({ kind }) => kind)).toEqual(["stored", "stored"]);
+  expect(await rig.countOf("event")).toBe(2);
+  expect(await rig.countOf("enforcement")).toBe(2);
+  const { owed, sent, swept } = await messageIds(running.sent);
+  expect(owed.size).toBe(4);
+  expect(sent.size).toBe(0);
+  expect(swept).toEqual(owed);
+});
