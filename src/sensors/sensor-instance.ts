@@ -143,6 +143,11 @@ export class SensorInstance {
     return this.#notes.outputAgeSeconds();
   }
 
+  /** As SensorOutput says. */
+  stalledSeconds(): number | undefined {
+    return this.#output.stalledSeconds();
+  }
+
   /** Tries a sensor in backoff or failed at once and forgives it everything; no effect otherwise. */
   retryNow(): void {
     if (this.status === "backoff" || this.status === "failed") this.#retry.abort();

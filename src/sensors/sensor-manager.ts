@@ -200,12 +200,12 @@ export class SensorManager {
 
   /** How long ago the stream sensors that run last printed; without those that have not printed yet. */
   outputAgeSeconds(): ReadonlyMap<string, number> {
-    const ages = new Map<string, number>();
-    for (const { instance } of this.#entries.values()) {
-      const age = instance.outputAgeSeconds();
-      if (age !== undefined) ages.set(instance.ref, age);
-    }
-    return ages;
+    return this.#secondsBySensor((instance) => instance.outputAgeSeconds());
+  }
+
+  /** For how long the output of those sensors has not been read whose events find no room in the pipeline. */
+  stalledSeconds(): ReadonlyMap<string, number> {
+    return this.#secondsBySensor((instance) => instance.stalledSeconds());
   }
 
   countByState(): Record<ProcessReport["status"], number> {
@@ -213,6 +213,15 @@ export class SensorManager {
     for (const { instance } of this.#entries.values()) counts[instance.status] += 1;
     for (const { kind } of this.#resting.values()) counts[kind === "unable" ? "failed" : "stopped"] += 1;
     return counts;
+  }
+
+  #secondsBySensor(of: (instance: SensorInstance) => number | undefined): ReadonlyMap<string, number> {
+    const seconds = new Map<string, number>();
+    for (const { instance } of this.#entries.values()) {
+      const value = of(instance);
+      if (value !== undefined) seconds.set(instance.ref, value);
+    }
+    return seconds;
   }
 
   async #reconcile(): Promise<void> {

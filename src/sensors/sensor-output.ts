@@ -37,6 +37,7 @@ export class SensorOutput {
   readonly #rejected: RejectedLines;
   readonly #remarks: OutputRemarks;
   #isAbandoned = false;
+  #stalledSinceMs: number | undefined;
   #flushing: NodeJS.Immediate | undefined;
 
   constructor(source: EventSource, options: SensorOutputOptions) {
@@ -81,6 +82,12 @@ export class SensorOutput {
     }
   }
 
+  /** For how long its output has not been read, since its events find no room; undefined while it is read. */
+  stalledSeconds(): number | undefined {
+    if (this.#stalledSinceMs === undefined) return undefined;
+    return (this.#options.clock.monotonicMs() - this.#stalledSinceMs) / 1_000;
+  }
+
   /** Tells what was rejected since it was last called. */
   flush(): void {
     clearImmediate(this.#flushing);
@@ -105,7 +112,9 @@ export class SensorOutput {
     text: string,
     bytes: number,
   ): Promise<boolean> {
+    this.#stalledSinceMs ??= this.#options.clock.monotonicMs();
     await this.#intake.room();
+    this.#stalledSinceMs = undefined;
     if (this.#isAbandoned) return false;
     if (decoded.kind === "event") this.#admit(decoded.event, text, bytes);
     else this.#advance(decoded.checkpoint, text, bytes);

@@ -32,6 +32,7 @@ export async function openObservation(
     sensorsByState: () => sensors.countByState(),
     sensorsSilentSeconds: () => sensors.silentSeconds(),
     sensorsOutputAgeSeconds: () => sensors.outputAgeSeconds(),
+    sensorsStalledSeconds: () => sensors.stalledSeconds(),
     eventsInFlight: () => pipeline.waitingCount + publisher.inFlightCount,
     leasesHeld: () => scheduler.held().size,
     rules: () => rules.current().counts,

@@ -15,6 +15,8 @@ export interface GaugeSources {
   readonly sensorsSilentSeconds: () => ReadonlyMap<string, number>;
   /** By sensor_ref. */
   readonly sensorsOutputAgeSeconds: () => ReadonlyMap<string, number>;
+  /** By sensor_ref. */
+  readonly sensorsStalledSeconds: () => ReadonlyMap<string, number>;
   readonly eventsInFlight: () => number;
   readonly leasesHeld: () => number;
   readonly rules: () => { readonly valid: number; readonly invalid: number };
@@ -70,6 +72,12 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     "sensor_output_age_seconds",
     "Time since a stream sensor that runs last printed",
     sources.sensorsOutputAgeSeconds,
+    "sensor_ref",
+  );
+  gauge(
+    "sensor_stalled_seconds",
+    "Time for which a sensor's output has not been read, because its events wait to be stored",
+    sources.sensorsStalledSeconds,
     "sensor_ref",
   );
   gauge("events_in_flight", "Events accepted whose messages are not yet confirmed", sources.eventsInFlight);

@@ -3,7 +3,7 @@
  * Method: a real agent with a sensor that counts, and a table that takes nothing in.
  */
 import { expect, test } from "vitest";
-import { ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
+import { metric, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
 import { query } from "../support/platform-rows.ts";
 import { startCountingAfresh } from "./counting.ts";
 
@@ -19,7 +19,7 @@ async function readiness({ apiUrl }: AgentFolder): Promise<Readiness> {
 }
 
 test("an agent whose database has a full disk is not ready and says why, until it has room again", async () => {
-  await using counting = await startCountingAfresh({ pace: { burst: 1, pauseMs: 10 } });
+  await using counting = await startCountingAfresh();
   const { database } = counting;
   const folder = await counting.folder("full");
   await using agent = await startAgent(folder);
@@ -46,6 +46,10 @@ test("an agent whose database has a full disk is not ready and says why, until i
       },
     });
   expect((await fetch(`${folder.apiUrl}/health/live`)).status).toBe(200);
+  // The sensor waits, and that is told from a sensor that hangs.
+  await expect
+    .poll(() => metric(folder, "attune_sensor_agent_sensor_stalled_seconds"), { timeout: 30_000 })
+    .toBeGreaterThan(0);
 
   await query(database, "drop trigger full_disk on event");
 

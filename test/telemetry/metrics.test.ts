@@ -7,6 +7,7 @@ const sources: GaugeSources = {
   parts: () => ({ database: { state: "up", detail: "", checkedAtMs: 0 } }),
   sensorsSilentSeconds: () => new Map([["my.quiet", 90.5]]),
   sensorsOutputAgeSeconds: () => new Map([["my.hung", 10_800]]),
+  sensorsStalledSeconds: () => new Map([["my.waiting", 12]]),
   sensorsByState: () => ({ starting: 0, running: 3, backoff: 1, failed: 0, stopped: 0 }),
   eventsInFlight: () => 7,
   leasesHeld: () => 4,
@@ -41,6 +42,7 @@ test("a scrape tells what was counted, measured and asked for", async () => {
   expect(text).toContain('attune_sensor_agent_sensors{state="running"} 3');
   expect(text).toContain('attune_sensor_agent_sensor_silent_seconds{sensor_ref="my.quiet"} 90.5');
   expect(text).toContain('attune_sensor_agent_sensor_output_age_seconds{sensor_ref="my.hung"} 10800');
+  expect(text).toContain('attune_sensor_agent_sensor_stalled_seconds{sensor_ref="my.waiting"} 12');
   expect(text).toContain('attune_sensor_agent_heartbeat_lag_seconds{worker="sensor-a"} 1.5');
   expect(text).toContain('attune_sensor_agent_build_info{version="1.2.3"} 1');
 });

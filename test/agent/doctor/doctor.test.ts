@@ -481,6 +481,7 @@ test("a sensor that has printed nothing is named, by what the agent measures", a
     parts: () => ({}),
     sensorsByState: () => ({ starting: 0, running: 2, backoff: 0, failed: 0, stopped: 0 }),
     sensorsOutputAgeSeconds: () => new Map(),
+    sensorsStalledSeconds: () => new Map(),
     sensorsSilentSeconds: () =>
       new Map([
         ["my.quiet", 300.5],
