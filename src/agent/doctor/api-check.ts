@@ -4,10 +4,11 @@ import { createServer } from "node:net";
 import type { Config } from "../../config/schema.ts";
 import type { HealthAnswer } from "../ask-health.ts";
 import { good, wrong, type Finding } from "./finding.ts";
+import { portHolder } from "./port-holder.ts";
 
 /** @param health what answered at the address of the API */
 export async function checkApi(
-  { api }: Pick<Config, "api">,
+  { api, sensor }: Pick<Config, "api"> & { readonly sensor: Pick<Config["sensor"], "worker_name"> },
   health: HealthAnswer,
 ): Promise<readonly Finding[]> {
   const address = `${api.host}:${api.port}`;
@@ -17,12 +18,13 @@ export async function checkApi(
     case "agent":
       return [good("api", `an agent answers on ${address}`)];
     case "foreign":
-      return [taken(address, `${health.url} answers ${health.description}`)];
+      return [taken(api, sensor.worker_name, `${health.url} answers ${health.description}`)];
     case "silent": {
       const failure = await listeningFailure(api);
       if (failure === undefined)
         return [good("api", `no agent answers on ${address}, which is free for one`)];
-      if (failure.code === "EADDRINUSE") return [taken(address, `${health.url}: ${health.reason}`)];
+      if (failure.code === "EADDRINUSE")
+        return [taken(api, sensor.worker_name, `${health.url}: ${health.reason}`)];
       return [
         wrong("api", `cannot listen on ${address}: ${failure.message}`, {
           remedy: "set api.host to an address of this machine and api.port to a port this user may use",
@@ -33,10 +35,28 @@ export async function checkApi(
   }
 }
 
-function taken(address: string, sign: string): Finding {
-  return wrong("api", `${address} is taken by a program that does not answer as an agent (${sign})`, {
+function taken({ host, port }: Config["api"], ownWorker: string, sign: string): Finding {
+  const holder = portHolder(port);
+  const facts = { code: "EADDRINUSE", holder: holder ?? null };
+  const address = `${host}:${port}`;
+  if (holder?.isAgent === true) {
+    const worker =
+      holder.worker === undefined
+        ? `an agent (by this configuration worker ${ownWorker})`
+        : `worker ${holder.worker}`;
+    return wrong(
+      "api",
+      `${address} is held by ${worker}, pid ${holder.pid}, and it does not answer (${sign})`,
+      {
+        remedy: `look at its log and at what it waits for; if it hangs, end it (kill -9 ${holder.pid}) and start it again: other workers take over its sensors`,
+        facts,
+      },
+    );
+  }
+  const program = holder === undefined ? "a program" : `${holder.program}, pid ${holder.pid},`;
+  return wrong("api", `${address} is taken by ${program} that does not answer as an agent (${sign})`, {
     remedy: "end that program, or set api.port to a free port; no agent starts while it listens there",
-    facts: { code: "EADDRINUSE" },
+    facts,
   });
 }
 

@@ -16,6 +16,7 @@ import { openEmbedded } from "../../../src/database/embedded.ts";
 import type { Id } from "../../../src/model/identifiers.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
+import { agentFolder, ready, startAgent } from "../../support/agent-process.ts";
 import { startFaultProxy } from "../../support/fault-proxy.ts";
 import { asSuperuser, emptyDatabase, freshDatabase } from "../../support/postgres.ts";
 import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../../support/platform-rows.ts";
@@ -510,6 +511,32 @@ test("a sensor that has printed nothing is named, by what the agent measures", a
   expect(report).not.toContain("my.new");
 });
 
+test("an agent that hangs is named with its worker and its process, not taken for another program", async () => {
+  await using fresh = await freshDatabase();
+  await using folder = await agentFolder({
+    databaseUrl: fresh.url,
+    brokerUrl: undefined,
+    packsDirectory: "/nonexistent",
+    workerName: "sensor-hung",
+  });
+  await using agent = await startAgent(folder);
+  await ready(agent, folder);
+  agent.kill("SIGSTOP");
+
+  const { exitCode, report } = await examine({
+    ATTUNE_CONFIG: folder.configPath,
+    ATTUNE__API__PORT: new URL(folder.apiUrl).port,
+  });
+
+  expect(exitCode).toBe(1);
+  expect(report).toMatch(
+    new RegExp(
+      `^✗ api +127\\.0\\.0\\.1:\\d+ is held by an agent \\(by this configuration worker sensor-doctor\\), pid ${agent.pid}, and it does not answer \\(.*\\)\\n +→ look at its log .*kill -9 ${agent.pid}`,
+      "m",
+    ),
+  );
+});
+
 test("a port of the API that another program has is wrong, whatever it answers; a free one is fine", async () => {
   const page = "<html><body>Welcome</body></html>";
   await using website = await listener(
@@ -523,12 +550,12 @@ test("a port of the API that another program has is wrong, whatever it answers; 
 
   const byWebsite = await examine({ ATTUNE__API__PORT: `${website.port}` });
   expect(byWebsite.report).toMatch(
-    /^✗ api +127\.0\.0\.1:\d+ is taken by a program that does not answer as an agent \(http.*\/health answers status 200, text\/html\)\n +→ end that program, or set api\.port/m,
+    /^✗ api +127\.0\.0\.1:\d+ is taken by .+, pid \d+, that does not answer as an agent \(http.*\/health answers status 200, text\/html\)\n +→ end that program, or set api\.port/m,
   );
   expect(byWebsite.exitCode).toBe(1);
   for (const { port } of [service, store]) {
     const { exitCode, report } = await examine({ ATTUNE__API__PORT: `${port}` });
-    expect(report).toMatch(/^✗ api +127\.0\.0\.1:\d+ is taken by a program/m);
+    expect(report).toMatch(/^✗ api +127\.0\.0\.1:\d+ is taken by .+, pid \d+, that does not answer/m);
     expect(exitCode).toBe(1);
   }
 
@@ -543,7 +570,7 @@ test("an address of the API that is none of this machine's is wrong", async () =
   const api = { enabled: true, host: "192.0.2.1", port: 8080 };
   const silence = { kind: "silent", url: "http://192.0.2.1:8080/health", reason: "timeout" } as const;
 
-  expect(await checkApi({ api }, silence)).toMatchObject([
+  expect(await checkApi({ api, sensor: { worker_name: "w1" } }, silence)).toMatchObject([
     { state: "wrong", subject: "api", detail: expect.stringMatching(/^cannot listen on .*EADDRNOTAVAIL/) },
   ]);
 });
