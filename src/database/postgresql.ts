@@ -143,7 +143,6 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
   };
 }
 
-/** @throws OperatorError DATABASE_OUTDATED */
 /**
  * A pooler that shares sessions (PgBouncer's transaction and statement modes) serves connections that take turns by one
  * process of the server. What the session keeps, subscriptions and locks, would be another's at the next statement.
@@ -166,6 +165,7 @@ async function demandOwnSession(
   });
 }
 
+/** @throws OperatorError DATABASE_OUTDATED */
 async function demandVersion(session: PostgresqlSession, address: string): Promise<void> {
   const version = await session.serverVersion();
   if (version >= serverVersionMin) return;

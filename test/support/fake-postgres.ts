@@ -26,8 +26,11 @@ export interface FakePostgres extends AsyncDisposable {
 
 export async function fakePostgres(script: FakePostgresScript): Promise<FakePostgres> {
   const sockets = new Set<Socket>();
+  let connections = 0;
   const server = createServer((socket) => {
     sockets.add(socket);
+    connections += 1;
+    const backendPid = connections;
     socket.on("error", () => {}).on("close", () => sockets.delete(socket));
     let received = Buffer.alloc(0);
     let isLoggedIn = false;
@@ -43,7 +46,7 @@ export async function fakePostgres(script: FakePostgresScript): Promise<FakePost
         const body = received.subarray(typeBytes + 4, length);
         received = received.subarray(length);
         isLoggedIn = true;
-        answer(socket, script, type, body);
+        answer(socket, { ...script, backendPid }, type, body);
       }
     });
   });
@@ -63,7 +66,7 @@ export async function fakePostgres(script: FakePostgresScript): Promise<FakePost
 
 function answer(
   socket: Socket,
-  { login, statement, version = 170_004 }: FakePostgresScript,
+  { login, statement, version = 170_004, backendPid }: FakePostgresScript & { readonly backendPid: number },
   type: string,
   body: Buffer,
 ): void {
@@ -78,7 +81,13 @@ function answer(
       if (statement?.text.test(text)) socket.write(Buffer.concat([refusal(statement.refusal), ready]));
       else
         socket.write(
-          Buffer.concat([row("version", String(version)), message("C", cString("SELECT 1")), ready]),
+          Buffer.concat([
+            text.includes("pg_backend_pid")
+              ? row("pid", String(backendPid))
+              : row("version", String(version)),
+            message("C", cString("SELECT 1")),
+            ready,
+          ]),
         );
       break;
     }
