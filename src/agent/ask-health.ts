@@ -33,7 +33,7 @@ function isHealth(question: HealthQuestion, { status, worker, parts }: JsonObjec
 const statuses: Readonly<Record<HealthQuestion, readonly unknown[]>> = {
   "/health": ["ok", "degraded"],
   "/health/live": ["ok"],
-  "/health/ready": ["ready", "not ready"],
+  "/health/ready": ["ready", "degraded", "not ready"],
 };
 
 /** As an agent answers that is ending, or has failed at this. */

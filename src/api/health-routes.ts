@@ -2,7 +2,7 @@
  * Three questions of health, of which orchestrators ask the last two:
  * - `/health`: what is the whole picture? Always 200 while the process can answer at all.
  * - `/health/live`: should this process be restarted? Never because of something outside it.
- * - `/health/ready`: can it do its work now? 503 while a part is not up.
+ * - `/health/ready`: can it do its work now? 503 while a part is down or starting.
  */
 import type { FastifyInstance } from "fastify";
 import type { PartHealth } from "../telemetry/part-health.ts";
@@ -27,7 +27,7 @@ export function addHealthRoutes(server: FastifyInstance, source: HealthSource): 
   server.get("/health", async () => {
     const parts = describe(source);
     return {
-      status: isReady(parts) ? "ok" : "degraded",
+      status: isWell(parts) ? "ok" : "degraded",
       version: source.version,
       worker: source.workerName,
       parts,
@@ -39,7 +39,7 @@ export function addHealthRoutes(server: FastifyInstance, source: HealthSource): 
 
   server.get("/health/ready", async (_request, reply) => {
     const parts = describe(source);
-    if (isReady(parts)) return { status: "ready", parts };
+    if (isReady(parts)) return { status: isWell(parts) ? "ready" : "degraded", parts };
     return reply.code(503).send({ status: "not ready", parts });
   });
 }
@@ -55,5 +55,9 @@ function describe({ parts, monotonicMs }: HealthSource): Readonly<Record<string,
 }
 
 function isReady(parts: Readonly<Record<string, PartAnswer>>): boolean {
+  return Object.values(parts).every(({ state }) => state === "up" || state === "degraded");
+}
+
+function isWell(parts: Readonly<Record<string, PartAnswer>>): boolean {
   return Object.values(parts).every(({ state }) => state === "up");
 }

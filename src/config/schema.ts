@@ -14,6 +14,14 @@ const section = { default: {} };
 const Text = (description: string, fallback: string) =>
   Type.String({ description, default: fallback, minLength: 1 });
 
+const BrokerName = (description: string, fallback: string) =>
+  Type.String({
+    description,
+    default: fallback,
+    pattern: "^(?!amq\\.)[A-Za-z0-9_.:-]{1,127}$",
+    expects: "up to 127 letters, digits and `_.:-`, not beginning with `amq.`",
+  });
+
 const Seconds = (description: string, fallback: number) =>
   Type.Number({ description, default: fallback, exclusiveMinimum: 0, maximum: 1_000_000 });
 
@@ -81,6 +89,10 @@ export const configSchema = Type.Object({
     {
       url: Url("RabbitMQ to use; without it a queue inside the process", ["amqp", "amqps"]),
       url_file: FileOf("`message_queue.url`; read again at each connection"),
+      exchange: BrokerName("Exchange that everything is published to", "attune.events"),
+      executions_exchange: BrokerName("Exchange that enforcements are carried on to", "attune.executions"),
+      dead_letter_exchange: BrokerName("Exchange for what consumers reject", "attune.dlx"),
+      dead_letter_queue: BrokerName("Queue that collects what consumers reject", "attune.dead-letters"),
       tls: Tls("RabbitMQ"),
     },
     section,
@@ -140,10 +152,10 @@ export const configSchema = Type.Object({
         4_194_304,
       ),
       in_flight: Count(
-        "Most events of one sensor not yet stored, and most messages not yet confirmed; beyond either sensors wait",
+        "Most events of one sensor not yet stored; beyond it the sensor waits. Also how many unconfirmed messages are enough",
         1000,
       ),
-      sweep_interval: Seconds("How often to look for messages that a dead process still owes", 5),
+      sweep_interval: Seconds("How often to look for messages that nobody publishes", 5),
     },
     section,
   ),

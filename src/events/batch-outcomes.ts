@@ -14,7 +14,6 @@ import {
   type FoundEvent,
   type StoredBatch,
 } from "../database/statements/events.ts";
-import { releaseMessages } from "../database/statements/outbox.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { EventSource } from "../model/incoming-event.ts";
@@ -27,13 +26,16 @@ import { messagesOf, type PreparedBatch, type PreparedEvent } from "./prepared-b
 
 /** Where the messages of stored events go; see publisher.ts. */
 export interface MessageOutlet {
+  /** The instance that publishes, and under whose name messages are stored. */
+  readonly instance: string;
   /**
-   * The instance that will publish a batch stored now; null leaves its messages to the sweeper. Answers at once:
-   * storing never waits for the broker.
+   * Takes the messages of events whose commit was seen. Never waits for the broker.
+   *
+   * @param acceptedAtMs when the events behind the messages were accepted, for the latency measured at confirmation
    */
-  publisherInstance(): string | null;
-  /** @param acceptedAtMs when the events behind the messages were accepted, for the latency measured at confirmation */
   send(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void;
+  /** Takes messages that are stored and not at hand: the outlet reads them from their rows. */
+  leave(messageIds: readonly string[]): void;
 }
 
 /** An enforcement as people see it. */
@@ -49,8 +51,6 @@ export interface BatchOutcomesOptions {
   readonly metrics: Metrics;
   /** Called for every stored event with its enforcements; for people who watch. */
   readonly onStored?: (entry: EventEntry, enforcements: readonly ToldEnforcement[]) => void;
-  /** Messages were left to the sweeper that it would otherwise find only at its next look. */
-  readonly onReleased?: () => void;
   readonly clock: Clock;
 }
 
@@ -79,17 +79,13 @@ export class BatchOutcomes {
   async settle(
     batch: PreparedBatch,
     stored: StoredBatch,
-    isPublishedHere: boolean,
+    isAtHand: boolean,
     signal: AbortSignal,
   ): Promise<void> {
     const { storedIds, heldTerms, storedAt } = stored;
     const ids = storedIds === null ? undefined : new Set(storedIds);
     const isStored = ({ entry }: PreparedEvent): boolean => ids === undefined || ids.has(idOf(entry));
-    this.#settleStored(
-      ids === undefined ? batch.events : batch.events.filter(isStored),
-      storedAt,
-      isPublishedHere,
-    );
+    this.#settleStored(ids === undefined ? batch.events : batch.events.filter(isStored), storedAt, isAtHand);
     const held = new Set(heldTerms);
     for (const entry of batch.entries)
       if (entry.kind === "move") entry.settle({ kind: isFenced(entry.source, held) ? "fenced" : "stored" });
@@ -124,13 +120,13 @@ export class BatchOutcomes {
     if (found.size === 0) return entries;
     const isFound = (entry: Entry): boolean =>
       entry.kind === "event" && entry.isInDoubt && found.has(idOf(entry));
-    await this.#release([...found.values()], signal);
+    this.#leave([...found.values()]);
     this.#patience.recovered();
     this.#settleEarlier(doubtful.filter(isFound), found);
     return entries.filter((entry) => !isFound(entry));
   }
 
-  #settleStored(events: readonly PreparedEvent[], storedAt: Date, isPublishedHere: boolean): void {
+  #settleStored(events: readonly PreparedEvent[], storedAt: Date, isAtHand: boolean): void {
     const { installationId, outlet, onStored } = this.#options;
     const messages: OutgoingMessage[] = [];
     const acceptedAtMs: number[] = [];
@@ -138,7 +134,7 @@ export class BatchOutcomes {
     for (const event of events) {
       const { entry, enforcements } = event;
       enforcementCount += enforcements.length;
-      if (isPublishedHere) {
+      if (isAtHand) {
         for (const message of messagesOf(event, storedAt, installationId)) {
           messages.push(message);
           acceptedAtMs.push(entry.acceptedAtMs);
@@ -152,6 +148,9 @@ export class BatchOutcomes {
       enforcementCount,
     );
     if (messages.length > 0) outlet.send(messages, acceptedAtMs);
+    if (!isAtHand) {
+      this.#leave(events.map(({ entry, enforcements }) => ({ id: idOf(entry), enforcements })));
+    }
   }
 
   #settleEarlier(entries: readonly EventEntry[], found: ReadonlyMap<Id, FoundEvent>): void {
@@ -169,15 +168,16 @@ export class BatchOutcomes {
     this.#count(entries, enforcementCount);
   }
 
-  /** Leaves the messages of events that an earlier attempt stored to the sweeper; nobody else would send them. */
-  async #release(events: readonly FoundEvent[], signal: AbortSignal): Promise<void> {
-    const { database, installationId, onReleased } = this.#options;
+  /** The messages of stored events, by the ids of events and enforcements. */
+  #leave(
+    events: readonly { readonly id: Id; readonly enforcements: readonly { readonly id: Id }[] }[],
+  ): void {
+    const { installationId, outlet } = this.#options;
     const messageIds = events.flatMap(({ id, enforcements }) => [
       messageId(installationId, "event", id),
       ...enforcements.map((enforcement) => messageId(installationId, "enforcement", enforcement.id)),
     ]);
-    await this.#patience.persist(() => rowsOf(database, releaseMessages, { messageIds }), signal);
-    onReleased?.();
+    if (messageIds.length > 0) outlet.leave(messageIds);
   }
 
   async #settleDuplicates(entries: readonly EventEntry[], signal: AbortSignal): Promise<void> {

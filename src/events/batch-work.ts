@@ -115,13 +115,13 @@ export class BatchWork {
   async #attempt(prepared: PreparedBatch, signal: AbortSignal): Promise<AttemptEnd> {
     const { outlet, database, clock, metrics } = this.#options;
     const { entries, events, toStore, messageCharacters } = prepared;
-    const publisherInstance = messageCharacters > messageCharactersMax ? null : outlet.publisherInstance();
+    const isAtHand = messageCharacters <= messageCharactersMax;
     const startedAtMs = clock.monotonicMs();
-    const end = await attempt(database, { ...toStore, publisherInstance });
+    const end = await attempt(database, { ...toStore, publisherInstance: outlet.instance });
     if (end.kind === "committed") {
       const seconds = (clock.monotonicMs() - startedAtMs) / 1_000;
       if (events.length > 0) metrics.batchCommitted(events.length, seconds);
-      await this.#parts.outcomes.settle(prepared, end.stored, publisherInstance !== null, signal);
+      await this.#parts.outcomes.settle(prepared, end.stored, isAtHand, signal);
     } else if ("isInDoubt" in end && end.isInDoubt) {
       for (const entry of entries) if (entry.kind === "event") entry.isInDoubt = true;
     }

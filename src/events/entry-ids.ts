@@ -50,6 +50,12 @@ export class EntryIds {
     this.#enforcements = reserved("enforcement");
   }
 
+  /** From now on ids are above all that any worker has reserved so far. */
+  renew(): void {
+    this.#events.renew();
+    this.#enforcements.renew();
+  }
+
   /** Gives an id to each entry that has none. */
   async identify(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
     const waiting = entries.filter((entry) => entry.id === undefined || this.#isOutdated(entry, entry.id));

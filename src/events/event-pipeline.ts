@@ -84,6 +84,7 @@ export class EventPipeline implements EventSink {
   readonly #outcomes: BatchOutcomes;
   readonly #work: BatchWork;
   readonly #patience: Patience;
+  readonly #ids: EntryIds;
   readonly #places: Readonly<Record<BatchKind, number>>;
   readonly #underWay: Record<BatchKind, number> = { together: 0, alone: 0 };
   /** When each batch under way was taken, the oldest first. */
@@ -101,8 +102,9 @@ export class EventPipeline implements EventSink {
     this.#options = options;
     this.#lanes = new Lanes({ rowsMax: batchRowsMax, bytesMax: batchBytesMax });
     this.#outcomes = new BatchOutcomes(options, patience);
+    this.#ids = new EntryIds(options, patience);
     this.#work = new BatchWork(options, {
-      ids: new EntryIds(options, patience),
+      ids: this.#ids,
       outcomes: this.#outcomes,
       patience,
       bounds: { matchesMax, charactersMax: writtenPerRead * batchBytesMax },
@@ -167,6 +169,11 @@ export class EventPipeline implements EventSink {
     return new Promise((settle, abandon) => {
       this.#add({ kind: "move", source, checkpointJson: text.text, settle, abandon, id: undefined });
     });
+  }
+
+  /** Events accepted from now on get ids above those that any worker has given so far: their sensor may have come from it. */
+  renewIds(): void {
+    this.#ids.renew();
   }
 
   /** Accepts no more; `run` ends once what was accepted is stored. */

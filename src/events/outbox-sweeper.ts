@@ -1,175 +1,263 @@
 /**
- * Publishes what nobody else will: messages of processes that died, of times without a broker, and
- * about rules changed by plain SQL.
+ * Publishes what the outbox alone knows: messages that this process left there (publisher.ts), those of processes that
+ * died, and those about rules changed by plain SQL.
  *
- * A row is claimed by writing this instance into it; from then on it is ours like those we stored
- * ourselves. Claims are taken by one process at a time (see claimMessages), a page at a time, and the
- * next page only after the broker has answered for the last, so that memory stays bounded. A sweep goes
- * once from the lowest id to the highest. So a message that the broker refuses for good, or that cannot be
- * made of its row, stays, holds up none behind it, and is tried again at the next sweep, not at once.
+ * The model. One loop:
+ *
+ *   look    takes over what no live worker publishes, and starts reading from the lowest id; every `intervalMs`, and
+ *           sooner on a hint
+ *   round   reads one page of each kind that is not exhausted and hands it to the publisher
+ *   …       rounds follow until one exhausts every kind; then the publisher has caught up
+ *
+ * Reading is ahead of confirming: a page is read as soon as there is room in flight, not when the last one is
+ * confirmed. Pages and what is in flight are bounded in number and bytes.
+ *
+ * Order. A kind is read in order of id, from the lowest id that was left. A message of a lower id may be left later, by
+ * a batch that was committed later: reading then goes back to it, and a page that was read meanwhile is not used.
+ * While there is something to read of another worker's that died, what this process stores comes after it.
+ *
+ * A worker that does not reach the broker gives up what it owns after a while, its own messages included, and others
+ * publish it until it is back.
  */
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
-import { rowOf, rowsOf } from "../database/statement.ts";
+import { rowsOf } from "../database/statement.ts";
 import {
-  claimMessages,
-  forgetMessages,
+  lowestMessageId,
+  ownMessages,
   readOwedMessages,
-  sweepStart,
-  trySweepLock,
-  type ClaimedMessage,
-  type OwedMessage,
-  type SweepPosition,
+  releaseMessages,
+  reviewOwners,
+  type MessageKind,
+  type OwedRow,
 } from "../database/statements/outbox.ts";
-import { enforcementCreated, eventCreated, ruleChanged } from "../messaging/message-types.ts";
-import type { MessageTransport, OutgoingMessage } from "../messaging/message-transport.ts";
+import type { MessageTransport } from "../messaging/message-transport.ts";
 import { backoffDelayMs } from "../model/backoff.ts";
+import { nextMessageId } from "../model/identifiers.ts";
+import { mayHaveLapsedOthers } from "../model/outage.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Clock } from "../time/clock.ts";
+import { messageOf } from "./owed-message.ts";
+import type { LeftMessages, Publisher } from "./publisher.ts";
 
 export interface OutboxSweeperOptions {
   readonly database: Database;
   readonly transport: MessageTransport;
+  readonly publisher: Publisher;
   readonly instance: string;
   readonly installationId: string;
   readonly intervalMs: number;
-  readonly metrics: Metrics;
+  /** How long a worker counts as alive after it was last heard. */
+  readonly leaseMs: number;
+  /** Messages read at once. */
+  readonly pageLength?: number;
+  readonly metrics: Pick<Metrics, "messagesSwept">;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
 }
 
-const pageLength = 500;
+/** Those about rules first: they are few, and matter to how the others are understood. */
+const kinds = ["rule", "event", "enforcement"] as const satisfies readonly MessageKind[];
+const pageLengthUsual = 500;
+const pageBytesMax = 4 * 1024 * 1024;
+const brokerCheckMs = 250;
+/** A broker that restarts is back by then. */
+const releaseAfterMs = 30_000;
+const restartIntervalMs = 60_000;
+const reviewIntervalMs = 600_000;
 
 export class OutboxSweeper {
   readonly #options: OutboxSweeperOptions;
   readonly #loop: WakeableLoop;
-  #isRefusalTold = false;
+  /** Where each kind that is not exhausted is read next. */
+  readonly #from = new Map<MessageKind, string>();
+  /** Raised when reading goes back, or has to look again. */
+  #turns = 0;
+  #isLookDue = true;
+  #lookedAtMs = -Infinity;
+  /** When reading began at the lowest ids. */
+  #startedAtMs = -Infinity;
+  #inherited: ReadonlySet<string> = new Set();
+  #reviewedAtMs = -Infinity;
+  #hasFailed = false;
+  #inheritsFromMs = -Infinity;
+  #brokerUpAtMs: number;
+  #hasReleased = false;
 
   constructor(options: OutboxSweeperOptions) {
     this.#options = options;
     const { intervalMs, clock, random, logger } = options;
+    this.#brokerUpAtMs = clock.monotonicMs();
     this.#loop = new WakeableLoop({
-      step: (signal) => this.#sweep(signal),
+      step: (signal) => this.#step(signal),
       intervalMs,
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: intervalMs }, random()),
       onFailure: (error, failures) => {
-        if (failures === 1) logger.warn({ error }, "could not sweep the outbox; trying again");
+        this.#hasFailed = true;
+        this.#isLookDue = true;
+        if (failures === 1) logger.warn({ error }, "could not read owed messages; trying again");
       },
       clock,
     });
   }
 
+  /** A hint that there are messages which nobody has in memory. */
   wake(): void {
+    this.#isLookDue = true;
     this.#loop.wake();
+  }
+
+  /** Messages of this process were left. */
+  readLeft({ kind, fromId, isKept }: LeftMessages): void {
+    const from = this.#from.get(kind);
+    if (!isKept || (from !== undefined && fromId < from)) this.#turns += 1;
+    if (from !== undefined && from <= fromId) return;
+    this.#from.set(kind, fromId);
+    this.#loop.wake();
+  }
+
+  /** What is stored from now on comes after what others may have left: this worker has taken over sensors. */
+  putOthersFirst(): void {
+    this.#options.publisher.fallBehind();
+    this.wake();
+  }
+
+  /** Before the first message is stored, so that an heir can find all of them. */
+  async open(): Promise<void> {
+    const { database, instance } = this.#options;
+    await rowsOf(database, ownMessages, { instance, publishes: true, inherits: false });
   }
 
   async run(signal: AbortSignal): Promise<void> {
     await this.#loop.run(signal);
   }
 
-  async #sweep(signal: AbortSignal): Promise<void> {
-    const { database, transport, metrics, logger } = this.#options;
-    // Claiming without a broker would only move rows into a process that may die with them.
-    let position = sweepStart;
-    let refusal: PromiseRejectedResult | undefined;
-    let refusedCount = 0;
-    while (!signal.aborted && transport.health().state === "up") {
-      const claimed = await this.#claim(position);
-      if (claimed.length === 0) break;
-      position = beyond(position, claimed);
-      const messageIdsClaimed = claimed.map(({ messageId }) => messageId);
-      const owed = await rowsOf(database, readOwedMessages, { messageIds: messageIdsClaimed });
-      const publishing = Promise.allSettled(owed.map((message) => this.#publish(message)));
-      // Without a broker the confirms may never come; those who stop leave the rows to others.
-      const answers = await unlessAborted(publishing, signal);
-      if (answers === undefined) return;
-      const messageIds = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
-      await rowsOf(database, forgetMessages, { messageIds });
-      metrics.messagesSwept(messageIds.length);
-      logger.debug(
-        { published: messageIds.length, refused: owed.length - messageIds.length },
-        "published messages that nobody else would have",
-      );
-      refusal ??= answers.find((answer) => answer.status === "rejected");
-      refusedCount += owed.length - messageIds.length;
+  async #step(signal: AbortSignal): Promise<void> {
+    if (!this.#isBrokerUp()) {
+      await this.#releaseIfCutOff();
+      await this.#options.clock.sleep(brokerCheckMs, signal);
+      this.#loop.wake();
+      return;
     }
-    this.#tellRefusal(refusal, refusedCount);
-  }
-
-  /** Says once that messages cannot be published, and again after it had ceased. */
-  #tellRefusal(refusal: PromiseRejectedResult | undefined, messages: number): void {
-    if (refusal !== undefined && !this.#isRefusalTold) {
-      this.#options.logger.warn(
-        { error: refusal.reason, messages },
-        "messages cannot be published; they stay in the outbox and are tried again",
-      );
+    while (!signal.aborted && this.#isBrokerUp()) {
+      const { clock, intervalMs, publisher } = this.#options;
+      if (this.#isLookDue || clock.monotonicMs() - this.#lookedAtMs >= intervalMs) await this.#look();
+      const isExhausted = await this.#round(signal);
+      if (!isExhausted || this.#isLookDue || !publisher.catchUp()) continue;
+      this.#from.clear();
+      return;
     }
-    this.#isRefusalTold = refusal !== undefined;
   }
 
-  async #publish(owed: OwedMessage): Promise<string> {
-    const message = outgoingMessage(owed, this.#options.installationId);
-    if (message !== undefined) await this.#options.transport.publish(message);
-    return owed.messageId;
+  async #look(): Promise<void> {
+    const { database, instance, clock } = this.#options;
+    this.#isLookDue = false;
+    const nowMs = clock.monotonicMs();
+    this.#judgeAbsence(nowMs);
+    if (nowMs - this.#reviewedAtMs >= reviewIntervalMs) {
+      await rowsOf(database, reviewOwners, { instance });
+      this.#reviewedAtMs = nowMs;
+    }
+    const inherits = nowMs >= this.#inheritsFromMs;
+    const inherited = await rowsOf(database, ownMessages, { instance, publishes: true, inherits });
+    this.#hasReleased = false;
+    this.#lookedAtMs = nowMs;
+    this.#startReading(nowMs, new Set(inherited.map((row) => row.instance)));
   }
 
-  #claim(after: SweepPosition): Promise<readonly ClaimedMessage[]> {
-    const { database, instance } = this.#options;
-    return database.transaction(async (transaction) => {
-      const lock = await rowOf(transaction, trySweepLock, undefined);
-      if (lock?.isTaken !== true) return [];
-      return await rowsOf(transaction, claimMessages, { instance, countMax: pageLength, after });
+  /**
+   * A kind that is being read goes on where it is, or a look that comes before the next page would begin it again for
+   * ever. But what was inherited may lie before, and so may, now and then, a row that nobody told of.
+   */
+  #startReading(nowMs: number, inherited: ReadonlySet<string>): void {
+    const isNew = [...inherited].some((instance) => !this.#inherited.has(instance));
+    const startsAnew = isNew || nowMs - this.#startedAtMs >= restartIntervalMs;
+    this.#inherited = inherited;
+    if (startsAnew || this.#from.size === 0) this.#startedAtMs = nowMs;
+    for (const kind of kinds) {
+      if (startsAnew || kind === "rule" || !this.#from.has(kind)) this.#from.set(kind, lowestMessageId);
+    }
+  }
+
+  /** After the database was down, leases of workers that live may have run out: their messages are theirs. */
+  #judgeAbsence(nowMs: number): void {
+    const { leaseMs, intervalMs } = this.#options;
+    const absentMs = this.#lookedAtMs === -Infinity ? 0 : nowMs - this.#lookedAtMs;
+    const absence = { absentMs, hasFailed: this.#hasFailed, leaseMs, renewalIntervalMs: intervalMs };
+    if (this.#hasFailed && mayHaveLapsedOthers(absence)) this.#inheritsFromMs = nowMs + leaseMs;
+    this.#hasFailed = false;
+  }
+
+  /** @returns whether everything was read that was owed when the round began */
+  async #round(signal: AbortSignal): Promise<boolean> {
+    const { publisher } = this.#options;
+    publisher.beginRound();
+    const turns = this.#turns;
+    let isExhausted = true;
+    for (const kind of kinds) {
+      if (!this.#from.has(kind)) continue;
+      if (!(await publisher.room(signal))) return false;
+      if (!(await this.#readPage(kind))) isExhausted = false;
+    }
+    return isExhausted && turns === this.#turns;
+  }
+
+  /** @returns whether it was the last page */
+  async #readPage(kind: MessageKind): Promise<boolean> {
+    const { database, publisher, instance, pageLength: countMax = pageLengthUsual } = this.#options;
+    const page = {
+      instance,
+      countMax,
+      bytesMax: pageBytesMax,
+      from: this.#from.get(kind) ?? lowestMessageId,
+      ownFrom: publisher.ownFrom(kind),
+    };
+    const turns = this.#turns;
+    return await publisher.whileReading(async () => {
+      const rows = await rowsOf(database, readOwedMessages[kind], page);
+      if (turns !== this.#turns) return false;
+      const last = rows.at(-1);
+      if (last === undefined) return true;
+      if (rows.some(({ message: { instance: by } }) => by !== null && by !== instance)) {
+        publisher.fallBehind();
+      }
+      this.#publish(rows);
+      this.#from.set(kind, nextMessageId(last.message.messageId));
+      const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+      return rows.length < countMax && bytes < pageBytesMax;
     });
   }
-}
 
-function beyond(position: SweepPosition, claimed: readonly ClaimedMessage[]): SweepPosition {
-  let { rule, other } = position;
-  for (const { about, messageId } of claimed) {
-    if (about === "rule") rule = messageId > rule ? messageId : rule;
-    else other = messageId > other ? messageId : other;
+  #publish(rows: readonly OwedRow[]): void {
+    const { publisher, installationId, metrics, logger } = this.#options;
+    const unheld = rows.filter(({ message }) => !publisher.holds(message.messageId));
+    for (const { message } of unheld) {
+      const { messageId } = message;
+      const made = messageOf(message, installationId);
+      if (made.kind === "nothing") publisher.settleRow(messageId);
+      else if (made.kind === "unreadable") publisher.settleRow(messageId, { messageId, reason: made.reason });
+      else void publisher.sendBack(messageId, made.message);
+    }
+    metrics.messagesSwept(unheld.length);
+    if (unheld.length > 0) logger.debug({ messages: unheld.length }, "publishing messages from the outbox");
   }
-  return { rule, other };
-}
 
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-  const aborted = Promise.withResolvers<undefined>();
-  const end = (): void => aborted.resolve(undefined);
-  signal.addEventListener("abort", end, { once: true });
-  if (signal.aborted) end();
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", end);
+  #isBrokerUp(): boolean {
+    const { transport, clock } = this.#options;
+    const isUp = transport.health().state === "up";
+    if (isUp) this.#brokerUpAtMs = clock.monotonicMs();
+    return isUp;
   }
-}
 
-function outgoingMessage(owed: OwedMessage, installationId: string): OutgoingMessage | undefined {
-  switch (owed.about) {
-    case "event":
-      return eventCreated({
-        ...owed,
-        installationId,
-        payloadJson: JSON.stringify(owed.payload),
-        configJson: JSON.stringify(owed.config),
-        timestampMs: owed.created.getTime(),
-      });
-    case "enforcement":
-      return enforcementCreated({
-        ...owed,
-        installationId,
-        configJson: JSON.stringify(owed.config),
-        payloadJson: JSON.stringify(owed.payload),
-        timestampMs: owed.created.getTime(),
-      });
-    case "rule":
-      return ruleChanged(installationId, owed.messageId, owed.body);
-    case "nothing":
-      return undefined;
-    case "unreadable":
-      throw new Error(`the row of message ${owed.messageId} cannot be read`, { cause: owed.error });
+  async #releaseIfCutOff(): Promise<void> {
+    const { database, instance, clock, logger } = this.#options;
+    if (this.#hasReleased || clock.monotonicMs() - this.#brokerUpAtMs < releaseAfterMs) return;
+    this.#options.publisher.fallBehind();
+    await rowsOf(database, releaseMessages, { instance });
+    this.#hasReleased = true;
+    logger.info({}, "left owed messages to workers that reach the broker, until this one does");
   }
 }

@@ -55,6 +55,12 @@ export class ReservedIds {
     return taken;
   }
 
+  /** From now on ids are above all that anybody has reserved so far. */
+  renew(): void {
+    this.#ids = [];
+    this.#generation += 1;
+  }
+
   /** What is held may be others' by now. */
   forget(): void {
     this.#ids = [];

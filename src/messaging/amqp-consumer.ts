@@ -10,7 +10,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import { reasonOf } from "./amqp-session.ts";
 import { declaring } from "./amqp-topology.ts";
 import type { IncomingMessage, OnMessage, Subscription, Verdict } from "./message-transport.ts";
-import { deadLetterExchange, deadLetterQueue } from "./topology.ts";
+import type { Topology } from "./topology.ts";
 
 export interface AmqpConsumer {
   /** Why it ended without being asked to; settles once and never rejects. */
@@ -21,6 +21,7 @@ export interface AmqpConsumer {
 
 export async function startConsumer(
   connection: ChannelModel,
+  topology: Topology,
   subscription: Subscription,
   onMessage: OnMessage,
   logger: Logger,
@@ -42,7 +43,7 @@ export async function startConsumer(
     }
   };
 
-  const queue = await declareQueue(channel, subscription);
+  const queue = await declareQueue(channel, subscription, topology);
   await channel.prefetch(subscription.prefetch);
   const { consumerTag } = await channel.consume(queue, (delivery) => {
     if (delivery === null) {
@@ -66,7 +67,11 @@ export async function startConsumer(
   };
 }
 
-async function declareQueue(channel: Channel, { exchange, bindings, queue }: Subscription): Promise<string> {
+async function declareQueue(
+  channel: Channel,
+  { exchange, bindings, queue }: Subscription,
+  { names, deadLetterQueue }: Topology,
+): Promise<string> {
   const isShared = queue !== undefined;
   const declared = await declaring(
     `the queue ${queue ?? "of a subscription"}`,
@@ -74,7 +79,9 @@ async function declareQueue(channel: Channel, { exchange, bindings, queue }: Sub
       durable: isShared,
       exclusive: !isShared,
       autoDelete: !isShared,
-      ...(queue === deadLetterQueue.name ? { maxLength: deadLetterQueue.lengthMax } : { deadLetterExchange }),
+      ...(queue === deadLetterQueue.name
+        ? { maxLength: deadLetterQueue.lengthMax }
+        : { deadLetterExchange: names.deadLetters }),
     }),
   );
   for (const pattern of bindings) {

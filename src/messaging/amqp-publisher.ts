@@ -2,7 +2,6 @@
  * The channel that messages are published on, with confirms.
  */
 import { IllegalOperationError, type ChannelModel, type ConfirmChannel } from "amqplib";
-import { declareTopology } from "./amqp-topology.ts";
 import { sourceService } from "./envelope.ts";
 import type { OutgoingMessage } from "./message-transport.ts";
 import type { PublishWindow, SendResult } from "./publish-window.ts";
@@ -13,12 +12,12 @@ export interface AmqpPublisher {
    * Without: the connection ended.
    */
   readonly ended: Promise<Error | undefined>;
-  /** Lets the window send here and hear the confirms, until the channel ends. */
+  /** Lets the window send here and hear the broker's answers, until the channel ends. */
   feedFrom(window: PublishWindow): void;
 }
 
-/** Opens the channel and declares the topology on it. */
-export async function openPublisher(connection: ChannelModel): Promise<AmqpPublisher> {
+/** @param exchange of messages that name none */
+export async function openPublisher(connection: ChannelModel, exchange: string): Promise<AmqpPublisher> {
   const channel = await connection.createConfirmChannel();
   const ended = Promise.withResolvers<Error | undefined>();
   channel.on("error", (error: Error & { readonly code?: number }) => {
@@ -27,13 +26,16 @@ export async function openPublisher(connection: ChannelModel): Promise<AmqpPubli
     ended.resolve(code !== undefined && code >= 300 && code < 500 ? error : undefined);
   });
   channel.on("close", () => ended.resolve(undefined));
-  await declareTopology(channel);
   return {
     ended: ended.promise,
     feedFrom(window) {
       // What a socket held at its end is delivered after the end too; those tags mean nothing any more.
       let hasEnded = false;
       void ended.promise.then(() => (hasEnded = true));
+      channel.on("return", ({ properties }) => {
+        const messageId: unknown = properties.messageId;
+        if (!hasEnded && typeof messageId === "string") window.markReturned(messageId);
+      });
       // By tag rather than by callback: one listener instead of a closure for every message.
       channel.on("ack", ({ deliveryTag, multiple }) => {
         if (!hasEnded) window.confirm(deliveryTag, multiple);
@@ -41,16 +43,31 @@ export async function openPublisher(connection: ChannelModel): Promise<AmqpPubli
       channel.on("nack", ({ deliveryTag, multiple }) => {
         if (!hasEnded) window.refuse(deliveryTag, multiple);
       });
-      window.open((message, body) => send(channel, message, body));
+      window.open((message, body) => send(channel, exchange, message, body));
     },
   };
 }
 
-function send(channel: ConfirmChannel, message: OutgoingMessage, body: Buffer): SendResult {
-  const { exchange, routingKey, messageId, correlationId, type, timestampMs, headers } = message;
+function send(
+  channel: ConfirmChannel,
+  usualExchange: string,
+  message: OutgoingMessage,
+  body: Buffer,
+): SendResult {
+  const {
+    exchange = usualExchange,
+    routingKey,
+    messageId,
+    correlationId,
+    type,
+    timestampMs,
+    headers,
+  } = message;
   try {
     channel.publish(exchange, routingKey, body, {
       persistent: true,
+      // The broker returns what no queue is bound for, and confirms it as well.
+      mandatory: true,
       contentType: "application/json",
       messageId,
       correlationId,

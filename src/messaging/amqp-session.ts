@@ -21,6 +21,8 @@ export interface SessionOptions {
   readonly connectTimeoutMs: number;
   /** Called whenever the broker was heard. */
   readonly onHeard: () => void;
+  /** Called when the broker stops accepting messages, with why, and without when it accepts them again. */
+  readonly onBlocked: (reason: string | undefined) => void;
 }
 
 export interface AmqpSession {
@@ -29,8 +31,6 @@ export interface AmqpSession {
   readonly ended: Promise<Error>;
   /** Already true when other promises learn of the end. */
   readonly hasEnded: boolean;
-  /** Why the broker accepts no messages at present; undefined when it does. */
-  readonly blockedReason: string | undefined;
   /** Says goodbye if the broker listens, for at most `limitMs`; then the socket is gone in any case. */
   close(limitMs: number): Promise<void>;
 }
@@ -58,18 +58,14 @@ export async function openSession(options: SessionOptions): Promise<AmqpSession>
   connection.on("error", end);
   connection.on("close", (reason) => end(reason ?? new Error("the connection was closed")));
   socket.on("readable", options.onHeard);
-  let blockedReason: string | undefined;
-  connection.on("blocked", (reason) => (blockedReason = reason));
-  connection.on("unblocked", () => (blockedReason = undefined));
+  connection.on("blocked", (reason) => options.onBlocked(reason));
+  connection.on("unblocked", () => options.onBlocked(undefined));
 
   return {
     connection,
     ended: ended.promise,
     get hasEnded() {
       return hasEnded;
-    },
-    get blockedReason() {
-      return blockedReason;
     },
     async close(limitMs) {
       if (!hasEnded) await settlesWithin(connection.close(), limitMs);

@@ -10,12 +10,15 @@ import { startConsumer } from "./amqp-consumer.ts";
 import { reasonOf, type AmqpSession } from "./amqp-session.ts";
 import type { OnMessage, Subscription } from "./message-transport.ts";
 import { outageLog } from "./outage-log.ts";
+import type { Topology } from "./topology.ts";
 
 export interface SubscriptionOptions {
   readonly subscription: Subscription;
   readonly onMessage: OnMessage;
   /** Resolves with the session that is up, as soon as there is one. */
   readonly session: () => Promise<AmqpSession>;
+  /** As it was last declared. */
+  readonly topology: () => Topology;
   /** Called whenever the consumer is in place. */
   readonly onEstablished: () => void;
   /** Called whenever the broker refused it; it is tried again after a while. */
@@ -36,7 +39,13 @@ export async function keepSubscribed(options: SubscriptionOptions, signal: Abort
     const session = await Promise.race([options.session(), ending]);
     if (session === undefined) return;
     try {
-      const consumer = await startConsumer(session.connection, subscription, onMessage, logger);
+      const consumer = await startConsumer(
+        session.connection,
+        options.topology(),
+        subscription,
+        onMessage,
+        logger,
+      );
       options.onEstablished();
       outage.recovered();
       failures = 0;

@@ -11,12 +11,14 @@
 import type { Logger } from "../telemetry/logger.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import { MemoryQueue, type QueuedMessage } from "./memory-queue.ts";
-import type { MessageTransport, OnMessage, OutgoingMessage, Subscription } from "./message-transport.ts";
+import { MessageRefusedError, type MessageTransport, type OnMessage } from "./message-transport.ts";
+import type { Delivery, OutgoingMessage, Subscription } from "./message-transport.ts";
 import { topicMatches } from "./topic-pattern.ts";
-import { deadLetterExchange, deadLetterQueue, exchanges } from "./topology.ts";
+import { topologyOf, usualNames, type TopologyNames } from "./topology.ts";
 
 export interface InProcessOptions {
   readonly logger: Logger;
+  readonly names?: TopologyNames;
   readonly clock?: Clock;
   /** Messages a subscription's queue holds. */
   readonly queueLengthMax?: number;
@@ -31,7 +33,8 @@ interface Binding {
 const closeLimitMs = 5_000;
 
 export async function openInProcess(options: InProcessOptions): Promise<MessageTransport> {
-  const { logger, clock = systemClock, queueLengthMax = 10_000 } = options;
+  const { logger, clock = systemClock, queueLengthMax = 10_000, names = usualNames } = options;
+  const { exchanges, deadLetterQueue } = topologyOf(names);
   const address = "this process";
   const queues = new Map<string, MemoryQueue>();
   let bindings: readonly Binding[] = [];
@@ -39,8 +42,8 @@ export async function openInProcess(options: InProcessOptions): Promise<MessageT
   let isClosed = false;
 
   const deadLetter = (message: QueuedMessage): void => {
-    for (const queue of queuesFor(deadLetterExchange, message.routingKey)) {
-      queue.push({ ...message, exchange: deadLetterExchange, isRedelivered: false });
+    for (const queue of queuesFor(names.deadLetters, message.routingKey)) {
+      queue.push({ ...message, exchange: names.deadLetters, isRedelivered: false });
     }
   };
 
@@ -81,7 +84,7 @@ export async function openInProcess(options: InProcessOptions): Promise<MessageT
   function refusal(exchange: string): Error | undefined {
     if (isClosed) return new Error("the in-process message transport is closed");
     if (exchanges.some(({ name }) => name === exchange)) return undefined;
-    return new Error(`no exchange '${exchange}'`);
+    return new MessageRefusedError(`no exchange '${exchange}'`, { isFinal: true });
   }
 
   const lettersQueue = declareQueue(deadLetterQueue.name, deadLetterQueue.lengthMax);
@@ -91,16 +94,22 @@ export async function openInProcess(options: InProcessOptions): Promise<MessageT
     kind: "in-process",
     address,
 
-    async publish(message: OutgoingMessage) {
-      const refused = refusal(message.exchange);
+    async publish({
+      exchange = names.events,
+      routingKey,
+      messageId,
+      body,
+    }: OutgoingMessage): Promise<Delivery> {
+      const refused = refusal(exchange);
       if (refused !== undefined) throw refused;
-      const { exchange, routingKey, messageId, body } = message;
       const reached = queuesFor(exchange, routingKey);
-      if (reached.size === 0) return;
+      // Nobody outside this process could receive it, so that nobody does is not worth telling.
+      if (reached.size === 0) return "routed";
       const bytes = typeof body === "string" ? Buffer.from(body) : body;
       const queued = { exchange, routingKey, messageId, isRedelivered: false, body: bytes };
       for (const queue of reached) queue.push(queued);
       for (const queue of reached) if (queue.isFull) await queue.room();
+      return "routed";
     },
 
     async subscribe(
@@ -126,6 +135,7 @@ export async function openInProcess(options: InProcessOptions): Promise<MessageT
     connected: async () => {},
     health: () => ({
       state: "up",
+      condition: "up",
       detail: "messages stay in this process",
       checkedAtMs: clock.monotonicMs(),
     }),

@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { encodeEnvelope, type EnvelopeOf } from "./envelope.ts";
 import type { MessageTransport } from "./message-transport.ts";
-import { eventsExchange, routingKeys, type PublishedType } from "./message-types.ts";
+import { routingKeys, type PublishedType } from "./message-types.ts";
 import { openTransport, type TransportOptions } from "./open-transport.ts";
 
 export class MessageQueue implements AsyncDisposable {
@@ -26,10 +26,13 @@ export class MessageQueue implements AsyncDisposable {
     return new MessageQueue(await openTransport(url, options));
   }
 
-  /** Publishes to the exchange and under the routing key of its type; resolves at the confirm. */
-  publishEnvelope(envelope: EnvelopeOf<PublishedType>): Promise<void> {
-    return this.transport.publish({
-      exchange: eventsExchange,
+  /**
+   * Publishes to the exchange for events under the routing key of its type; resolves at the confirm.
+   *
+   * @throws MessageRefusedError
+   */
+  async publishEnvelope(envelope: EnvelopeOf<PublishedType>): Promise<void> {
+    await this.transport.publish({
       routingKey: routingKeys[envelope.message_type],
       messageId: envelope.message_id,
       correlationId: envelope.correlation_id,
@@ -40,9 +43,9 @@ export class MessageQueue implements AsyncDisposable {
   }
 
   /** Publishes a body as it is, under a new message id and with its routing key as type. */
-  publish(exchange: string, routingKey: string, payload: Buffer | string): Promise<void> {
+  async publish(exchange: string, routingKey: string, payload: Buffer | string): Promise<void> {
     const messageId = randomUUID();
-    return this.transport.publish({
+    await this.transport.publish({
       exchange,
       routingKey,
       messageId,

@@ -5,7 +5,8 @@
 import type { PartHealth } from "../telemetry/part-health.ts";
 
 export interface OutgoingMessage {
-  readonly exchange: string;
+  /** The exchange for events, unless named. */
+  readonly exchange?: string;
   readonly routingKey: string;
   readonly messageId: string;
   readonly correlationId: string;
@@ -25,6 +26,21 @@ export interface IncomingMessage {
   readonly body: Buffer;
 }
 
+/** Whether a confirmed message reached a queue. */
+export type Delivery = "routed" | "unroutable";
+
+/** The broker did not take the message. Queues beside the one that refused it may have it all the same. */
+export class MessageRefusedError extends Error {
+  override readonly name = "MessageRefusedError";
+  /** Whether the broker can never take it; else a queue has no room for it now. */
+  readonly isFinal: boolean;
+
+  constructor(reason: string, { isFinal, cause }: { isFinal: boolean; cause?: unknown }) {
+    super(reason, { cause });
+    this.isFinal = isFinal;
+  }
+}
+
 /** What becomes of a delivered message; only the transport acknowledges. */
 export type Verdict = "done" | "requeue" | "dead-letter";
 
@@ -42,18 +58,31 @@ export interface Subscription {
   readonly prefetch: number;
 }
 
+/** Why a broker that is not up takes no messages. */
+export type BrokerCondition =
+  | "up"
+  | "connecting"
+  | "disconnected"
+  /** It has raised an alarm (memory, disk) and accepts nothing until that is over. */
+  | "blocked"
+  /** The connection is open, and messages on it have no answer for longer than usual. */
+  | "silent";
+
+export interface BrokerHealth extends PartHealth {
+  readonly condition: BrokerCondition;
+}
+
 export interface MessageTransport extends AsyncDisposable {
   readonly kind: "rabbitmq" | "in-process";
   /** For people: host, port and vhost; never credentials. */
   readonly address: string;
   /**
-   * Resolves once the broker has taken responsibility for the message. While the broker is away the
-   * message waits here and is sent, possibly again, after reconnection. Rejects only when the
-   * transport is closed or the broker refuses the message for good.
+   * Resolves once the broker has taken responsibility for the message. While the broker is down or accepts
+   * nothing the message waits here, and is sent, possibly again, afterwards. What waits is bounded by the caller.
    *
-   * What waits is bounded by the caller, who awaits it.
+   * @throws MessageRefusedError when a queue or the broker refuses it; Error when the transport is closed
    */
-  publish(message: OutgoingMessage): Promise<void>;
+  publish(message: OutgoingMessage): Promise<Delivery>;
   /**
    * Delivers until disposed; re-established after reconnection. A handler that throws requeues once,
    * then dead-letters. Resolves once the subscription is in place, however long the broker is away;
@@ -67,5 +96,5 @@ export interface MessageTransport extends AsyncDisposable {
    * @throws OperatorError BROKER_UNREACHABLE with the last reason after `timeoutMs`
    */
   connected(timeoutMs: number, attempts?: "one" | "many"): Promise<void>;
-  health(): PartHealth;
+  health(): BrokerHealth;
 }

@@ -12,9 +12,6 @@ import { fields, idJson, instant, text } from "./json-shape.ts";
 import type { OutgoingMessage } from "./message-transport.ts";
 import { payloadShapes } from "./payload-shapes.ts";
 
-/** The exchange that everything this service publishes goes to. */
-export const eventsExchange = "attune.events";
-
 export const routingKeys = {
   EventCreated: "event.created",
   EnforcementCreated: "enforcement.created",
@@ -102,7 +99,6 @@ function assemble(
     `,"version":"${envelopeVersion}","timestamp":"${new Date(timestampMs).toISOString()}"` +
     `,"headers":{"retry_count":0,"source_service":"${sourceService}"${trace}},"payload":${payload}}`;
   return {
-    exchange: eventsExchange,
     routingKey: routingKeys[type],
     messageId: ownId,
     correlationId,
@@ -170,7 +166,6 @@ export function ruleChanged(installationId: string, ownId: string, owed: JsonObj
     `,"trigger_type":${JSON.stringify(payload.trigger_ref)}` +
     `,"trigger_params":${JSON.stringify(payload.trigger_params)},"active":${payload.enabled}`;
   return {
-    exchange: eventsExchange,
     routingKey: routingKeys[type],
     messageId: ownId,
     correlationId: ownId,

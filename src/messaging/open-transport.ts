@@ -5,12 +5,15 @@ import type { TlsSettings } from "../files/tls-options.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
 import type { MessageTransport } from "./message-transport.ts";
+import type { TopologyNames } from "./topology.ts";
 
 export interface TransportOptions {
   readonly logger: Logger;
   /** Where the URL is read again at each connection. */
   readonly urlFile?: string | undefined;
   readonly tls?: TlsSettings;
+  /** Of exchanges and queues; the usual ones unless given. */
+  readonly names?: TopologyNames;
   readonly clock?: Clock;
   /** Shown in the broker's list of connections. */
   readonly connectionName?: string;

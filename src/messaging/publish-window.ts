@@ -14,9 +14,12 @@
  * Those in flight then become suspects and are sent one by one; the one that gets the channel closed
  * again is rejected, the others pass.
  *
+ * A message that the broker refuses (a queue has no room) is rejected and not sent again: when to repeat it, and to
+ * the queues beside that one, is for the caller to decide. While the broker accepts nothing, nothing more is sent.
+ *
  * The window knows nothing of AMQP: the transport gives it a `send`, and the broker's answers by tag.
  */
-import type { OutgoingMessage } from "./message-transport.ts";
+import { MessageRefusedError, type Delivery, type OutgoingMessage } from "./message-transport.ts";
 
 export interface WindowLimits {
   readonly countMax: number;
@@ -35,14 +38,14 @@ export type Send = (message: OutgoingMessage, body: Buffer) => SendResult;
 
 interface Entry {
   readonly message: OutgoingMessage;
-  readonly resolve: () => void;
+  readonly resolve: (delivery: Delivery) => void;
   readonly reject: (error: Error) => void;
   bytes: number;
 }
 
 export class PublishWindow {
   readonly #limits: WindowLimits;
-  readonly #onRefusal: (refusalsInARow: number) => void;
+  readonly #monotonicMs: () => number;
   /** Undefined: confirmed, refused or rejected. */
   #entries: (Entry | undefined)[] = [];
   #head = 0;
@@ -52,16 +55,18 @@ export class PublishWindow {
   #inFlight = 0;
   #bytesInFlight = 0;
   #suspects = 0;
-  #refused: Entry[] = [];
-  #refusalsInARow = 0;
+  /** Returned by the broker because no queue was bound for them; their confirms follow. */
+  readonly #returned = new Set<string>();
+  #isPaused = false;
+  /** When the broker last answered, or the first message since was sent. */
+  #progressAtMs = 0;
   #send: Send | undefined;
   #ending: Error | undefined;
   #onEmpty: (() => void) | undefined;
 
-  /** @param onRefusal called when the broker refused (nack) messages; one `retryRefused` is due some time after */
-  constructor(limits: WindowLimits, onRefusal: (refusalsInARow: number) => void) {
+  constructor(limits: WindowLimits, monotonicMs: () => number) {
     this.#limits = limits;
-    this.#onRefusal = onRefusal;
+    this.#monotonicMs = monotonicMs;
   }
 
   get inFlight(): number {
@@ -70,11 +75,16 @@ export class PublishWindow {
 
   /** All that is not confirmed, in flight or not. */
   get unconfirmed(): number {
-    return this.#inFlight + this.#entries.length - this.#next + this.#refused.length;
+    return this.#inFlight + this.#entries.length - this.#next;
+  }
+
+  /** How long messages have been in flight without any answer to one. */
+  get unansweredMs(): number {
+    return this.#inFlight === 0 ? 0 : this.#monotonicMs() - this.#progressAtMs;
   }
 
   /** Resolves at the confirm. */
-  publish(message: OutgoingMessage): Promise<void> {
+  publish(message: OutgoingMessage): Promise<Delivery> {
     if (this.#ending !== undefined) return Promise.reject(this.#ending);
     return new Promise((resolve, reject) => {
       this.#entries.push({ message, resolve, reject, bytes: 0 });
@@ -86,6 +96,17 @@ export class PublishWindow {
   open(send: Send): void {
     this.#tagBase = 1 - this.#next;
     this.#send = send;
+    this.#isPaused = false;
+    this.#pump();
+  }
+
+  /** The broker accepts nothing until `resume` or the next channel. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
     this.#pump();
   }
 
@@ -96,12 +117,12 @@ export class PublishWindow {
     if (refusal !== undefined && this.#suspects > 0) {
       // It was alone, and the topology was declared anew before: it is this message.
       if (sent.length > 0) this.#suspects -= 1;
-      sent.pop()?.reject(refusal);
+      sent.pop()?.reject(new MessageRefusedError(refusal.message, { isFinal: true, cause: refusal }));
     } else if (refusal !== undefined) {
       this.#suspects = sent.length;
     }
-    this.#entries = [...sent, ...this.#refused, ...this.#entries.slice(this.#next)];
-    this.#refused = [];
+    this.#entries = [...sent, ...this.#entries.slice(this.#next)];
+    this.#returned.clear();
     this.#head = 0;
     this.#next = 0;
     this.#inFlight = 0;
@@ -109,24 +130,23 @@ export class PublishWindow {
     this.#reportEmpty();
   }
 
+  /** No queue is bound for a message in flight; its confirm follows. */
+  markReturned(messageId: string): void {
+    this.#returned.add(messageId);
+  }
+
   confirm(tag: number, isMultiple: boolean): void {
-    this.#refusalsInARow = 0;
-    this.#settle(tag, isMultiple, (entry) => entry.resolve());
+    this.#settle(tag, isMultiple, (entry) => {
+      const isReturned = this.#returned.size > 0 && this.#returned.delete(entry.message.messageId);
+      entry.resolve(isReturned ? "unroutable" : "routed");
+    });
   }
 
-  /** The broker could not take responsibility; the message is sent again after `retryRefused`. */
+  /** A queue would not take it. */
   refuse(tag: number, isMultiple: boolean): void {
-    const isFirst = this.#refused.length === 0;
-    this.#settle(tag, isMultiple, (entry) => this.#refused.push(entry));
-    if (!isFirst || this.#refused.length === 0) return;
-    this.#refusalsInARow += 1;
-    this.#onRefusal(this.#refusalsInARow);
-  }
-
-  retryRefused(): void {
-    this.#entries.splice(this.#next, 0, ...this.#refused);
-    this.#refused = [];
-    this.#pump();
+    this.#settle(tag, isMultiple, (entry) =>
+      entry.reject(new MessageRefusedError("a queue refuses it", { isFinal: false })),
+    );
   }
 
   /** Resolves once nothing is unconfirmed. For one caller, while nobody publishes. */
@@ -146,6 +166,7 @@ export class PublishWindow {
     const last = tag - this.#tagBase;
     // A tag that was not given out on this channel is another channel's: it settles nothing here.
     if (last >= this.#next) return;
+    this.#progressAtMs = this.#monotonicMs();
     for (let index = isMultiple ? this.#head : last; index <= last; index += 1) {
       const entry = this.#entries[index];
       if (entry === undefined) continue;
@@ -162,7 +183,7 @@ export class PublishWindow {
 
   #pump(): void {
     const { bytesMax } = this.#limits;
-    while (this.#next < this.#entries.length && this.#send !== undefined) {
+    while (this.#next < this.#entries.length && this.#send !== undefined && !this.#isPaused) {
       const countMax = this.#suspects > 0 ? 1 : this.#limits.countMax;
       if (this.#inFlight >= countMax || (this.#inFlight > 0 && this.#bytesInFlight >= bytesMax)) return;
       this.#sendNext(this.#send);
@@ -179,6 +200,7 @@ export class PublishWindow {
     if (result === "closing") {
       this.#send = undefined;
     } else if (result === "sent") {
+      if (this.#inFlight === 0) this.#progressAtMs = this.#monotonicMs();
       entry.bytes = bytes.length;
       this.#bytesInFlight += bytes.length;
       this.#inFlight += 1;
@@ -186,7 +208,7 @@ export class PublishWindow {
     } else {
       // It took no tag, so it leaves no gap.
       this.#entries.splice(this.#next, 1);
-      entry.reject(result);
+      entry.reject(new MessageRefusedError(result.message, { isFinal: true, cause: result }));
     }
   }
 

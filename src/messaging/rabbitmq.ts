@@ -3,7 +3,8 @@
  *
  *     starting ──▶ up ──▶ down ──▶ up ──▶ …      closed from any of them
  *
- * - up: the publish window feeds the session's confirm channel, each subscription has its consumer.
+ * - up: the publish window feeds the session's confirm channel, each subscription has its consumer. While the
+ *   broker blocks the connection (an alarm of memory or disk), or leaves messages without an answer, health says so.
  * - down: messages and subscriptions wait. The next attempt comes after a delay that doubles from
  *   0.1 s to 5 s, so that a broker which returns after minutes is found within seconds.
  *
@@ -18,17 +19,25 @@ import { rereadText } from "../files/reread-text.ts";
 import { tlsOptions, type TlsOptions, type TlsSettings } from "../files/tls-options.ts";
 import { backoffDelayMs } from "../model/backoff.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { PartHealth } from "../telemetry/part-health.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
-import { openPublisher } from "./amqp-publisher.ts";
+import { openPublisher, type AmqpPublisher } from "./amqp-publisher.ts";
 import { openSession, type AmqpSession } from "./amqp-session.ts";
 import { keepSubscribed } from "./amqp-subscription.ts";
+import { declareTopology } from "./amqp-topology.ts";
 import { brokerAddress, isBrokerUrl, type BrokerAddress } from "./broker-address.ts";
 import { sourceService } from "./envelope.ts";
 import { explainBrokerFailure, silentBroker } from "./explain-failure.ts";
-import type { MessageTransport, OnMessage, OutgoingMessage, Subscription } from "./message-transport.ts";
+import type {
+  BrokerHealth,
+  Delivery,
+  MessageTransport,
+  OnMessage,
+  OutgoingMessage,
+  Subscription,
+} from "./message-transport.ts";
 import { outageLog, type OutageLog } from "./outage-log.ts";
 import { PublishWindow } from "./publish-window.ts";
+import { topologyOf, usualNames, type Topology, type TopologyNames } from "./topology.ts";
 
 export interface RabbitmqOptions {
   /** amqp://user:password@host:port/vhost, or amqps:// */
@@ -37,6 +46,8 @@ export interface RabbitmqOptions {
   readonly urlFile?: string | undefined;
   /** Of a URL that begins with amqps:// */
   readonly tls?: TlsSettings;
+  /** Of exchanges and queues on the broker. */
+  readonly names?: TopologyNames;
   readonly logger: Logger;
   readonly clock?: Clock;
   /** Shown in the broker's list of connections. */
@@ -52,6 +63,8 @@ export interface RabbitmqOptions {
 const windowLimits = { countMax: 1_000, bytesMax: 16 * 1024 * 1024 };
 const delays = { delayMsFirst: 100, delayMsMax: 5_000 };
 const goodbyeLimitMs = 1_000;
+/** A broker under load may take a second or two to answer; longer is worth telling. */
+const silentAfterMs = 5_000;
 /** A session that lived this long forgives the failures before it. */
 const stableAfterMs = 5_000;
 
@@ -84,6 +97,9 @@ class RabbitmqTransport implements MessageTransport {
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
   #link: Link = { kind: "starting" };
+  #blockedReason: string | undefined;
+  #topology: Topology;
+  readonly #deviationsTold = new Set<string>();
   #up = Promise.withResolvers<AmqpSession>();
   readonly #firstFailure = Promise.withResolvers<void>();
   #heardAtMs: number;
@@ -91,6 +107,7 @@ class RabbitmqTransport implements MessageTransport {
 
   constructor(options: RabbitmqOptions, broker: BrokerAddress) {
     this.#options = {
+      names: usualNames,
       clock: systemClock,
       connectionName: sourceService,
       heartbeatSeconds: 10,
@@ -100,6 +117,7 @@ class RabbitmqTransport implements MessageTransport {
     };
     this.#tls = tlsOptions(options.tls ?? {});
     this.#url = rereadText(options.urlFile, options.url, isBrokerUrl);
+    this.#topology = topologyOf(this.#options.names);
     this.address = broker.shown;
     this.#heardAtMs = this.#options.clock.monotonicMs();
     this.#outage = outageLog(
@@ -107,13 +125,11 @@ class RabbitmqTransport implements MessageTransport {
       this.#options.logger,
       this.#options.clock,
     );
-    this.#window = new PublishWindow(windowLimits, (refusalsInARow) => {
-      void this.#pause(refusalsInARow).then(() => this.#window.retryRefused());
-    });
+    this.#window = new PublishWindow(windowLimits, () => this.#options.clock.monotonicMs());
     this.#running = this.#run();
   }
 
-  publish(message: OutgoingMessage): Promise<void> {
+  publish(message: OutgoingMessage): Promise<Delivery> {
     if (this.#closing.signal.aborted) return Promise.reject(this.#closedError());
     return this.#window.publish(message);
   }
@@ -126,6 +142,7 @@ class RabbitmqTransport implements MessageTransport {
       subscription,
       onMessage,
       session: () => this.#up.promise,
+      topology: () => this.#topology,
       onEstablished: established.resolve,
       onRefused: established.reject,
       retryDelays: delays,
@@ -160,21 +177,28 @@ class RabbitmqTransport implements MessageTransport {
     throw new OperatorError({ ...failure, attempt: `connect to RabbitMQ at ${this.address}` });
   }
 
-  health(): PartHealth {
+  health(): BrokerHealth {
     const checkedAtMs = this.#heardAtMs;
     const link = this.#link;
+    const broker = `RabbitMQ at ${this.address}`;
     switch (link.kind) {
       case "starting":
-        return { state: "starting", detail: `connecting to RabbitMQ at ${this.address}`, checkedAtMs };
-      case "down":
-        return { state: "down", detail: `${link.failure.reason}; ${this.#waiting()}`, checkedAtMs };
+        return { state: "starting", condition: "connecting", detail: `connecting to ${broker}`, checkedAtMs };
+      case "down": {
+        const detail = `${link.failure.reason}; ${this.#waiting()}`;
+        return { state: "down", condition: "disconnected", detail, checkedAtMs };
+      }
       case "up": {
-        const { blockedReason } = link.session;
-        const detail =
-          blockedReason === undefined
-            ? `connected to RabbitMQ at ${this.address}`
-            : `RabbitMQ at ${this.address} accepts no messages (${blockedReason}); ${this.#waiting()}`;
-        return { state: "up", detail, checkedAtMs };
+        if (this.#blockedReason !== undefined) {
+          const detail = `${broker} accepts no messages (${this.#blockedReason}); ${this.#waiting()}`;
+          return { state: "down", condition: "blocked", detail, checkedAtMs };
+        }
+        const { unansweredMs } = this.#window;
+        if (unansweredMs > silentAfterMs) {
+          const detail = `${broker} has confirmed nothing for ${Math.round(unansweredMs / 1_000)} s; ${this.#waiting()}`;
+          return { state: "down", condition: "silent", detail, checkedAtMs };
+        }
+        return { state: "up", condition: "up", detail: `connected to ${broker}`, checkedAtMs };
       }
     }
   }
@@ -210,14 +234,15 @@ class RabbitmqTransport implements MessageTransport {
         address: brokerAddress(this.#url()),
         tls: this.#tls(),
         onHeard: () => (this.#heardAtMs = clock.monotonicMs()),
+        onBlocked: (reason) => this.#setBlocked(reason),
       });
-      let publisher = await within(connectTimeoutMs, openPublisher(session.connection));
+      let publisher = await within(connectTimeoutMs, this.#openPublisher(session));
       this.#begin(session);
       while (!session.hasEnded) {
         publisher.feedFrom(this.#window);
         const refusal = await publisher.ended;
         this.#window.lose(refusal);
-        if (!session.hasEnded) publisher = await openPublisher(session.connection);
+        if (!session.hasEnded) publisher = await this.#openPublisher(session);
       }
       return explainBrokerFailure(await session.ended);
     } catch (error) {
@@ -229,8 +254,27 @@ class RabbitmqTransport implements MessageTransport {
     }
   }
 
+  async #openPublisher({ connection }: AmqpSession): Promise<AmqpPublisher> {
+    const { names, logger } = this.#options;
+    const { topology, deviations } = await declareTopology(connection, names);
+    this.#topology = topology;
+    for (const deviation of deviations) {
+      if (this.#deviationsTold.has(deviation)) continue;
+      this.#deviationsTold.add(deviation);
+      logger.warn({ dead_letter_exchange: topology.names.deadLetters }, `${deviation}; using it as it is`);
+    }
+    return await openPublisher(connection, names.events);
+  }
+
+  #setBlocked(reason: string | undefined): void {
+    this.#blockedReason = reason;
+    if (reason === undefined) this.#window.resume();
+    else this.#window.pause();
+  }
+
   #begin(session: AmqpSession): void {
     if (this.#closing.signal.aborted) throw this.#closedError();
+    this.#blockedReason = undefined;
     this.#link = { kind: "up", session, sinceMs: this.#options.clock.monotonicMs() };
     this.#outage.recovered();
     this.#up.resolve(session);

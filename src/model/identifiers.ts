@@ -30,3 +30,17 @@ export function messageId(installationId: string, kind: MessageKind, number: Id)
   const high = (0x8000n + BigInt(`0x${hex.slice(0, 4)}`)).toString(16);
   return `${installationId.slice(0, 13)}-8${messageKinds[kind]}-${high}-${hex.slice(4)}`;
 }
+
+/** What a message with this id is about; undefined: not made by `messageId`. */
+export function messageKindOf(id: string): MessageKind | undefined {
+  const digits = id.slice(15, 18);
+  if (digits === messageKinds.event) return "event";
+  if (digits === messageKinds.enforcement) return "enforcement";
+  return digits === messageKinds.ruleChange ? "ruleChange" : undefined;
+}
+
+/** The id that follows this one in the order of the database. */
+export function nextMessageId(id: string): string {
+  const hex = (BigInt(`0x${id.replaceAll("-", "")}`) + 1n).toString(16).padStart(32, "0");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}

@@ -3,8 +3,11 @@ import { settlesWithin } from "../concurrency/settles-within.ts";
 import type { Database } from "../database/database.ts";
 import { EventGenerator } from "../events/event-generator.ts";
 import { EventPipeline } from "../events/event-pipeline.ts";
+import { DeliveryRecord } from "../events/delivery-record.ts";
+import { DeliveryWatch } from "../events/delivery-watch.ts";
 import { OutboxSweeper } from "../events/outbox-sweeper.ts";
 import { Publisher } from "../events/publisher.ts";
+import { RefusedMessages } from "../events/refused-messages.ts";
 import { tellStored } from "../events/tell-stored.ts";
 import type { DatabaseRuleSource } from "../rules/rule-source.ts";
 import type { ServiceContext } from "./service-context.ts";
@@ -18,21 +21,44 @@ export interface EventParts {
   readonly pipeline: EventPipeline;
   readonly publisher: Publisher;
   readonly sweeper: OutboxSweeper;
+  readonly deliveries: DeliveryRecord;
+  readonly refused: RefusedMessages;
   readonly generator: EventGenerator;
 }
 
-export function openEvents(
+export async function openEvents(
   { options, lifetime, activity, fail }: ServiceContext,
   surroundings: Surroundings,
   rules: DatabaseRuleSource,
-): EventParts {
-  const { events } = options.config;
-  const publisher = new Publisher({ ...surroundings, inFlightMax: events.in_flight });
+): Promise<EventParts> {
+  const { events, sensor } = options.config;
+  // They know each other, and use that only once all are there.
+  const deliveries = new DeliveryRecord({
+    ...surroundings,
+    onRefused: (routingKey, reason) => refused.note(routingKey, reason),
+  });
+  const publisher: Publisher = new Publisher({
+    ...surroundings,
+    inFlightMax: events.in_flight,
+    deliveries,
+    onLeft: (left) => sweeper.readLeft(left),
+  });
+  const refused: RefusedMessages = new RefusedMessages({ ...surroundings, publisher });
+  const sweeper: OutboxSweeper = new OutboxSweeper({
+    ...surroundings,
+    publisher,
+    intervalMs: events.sweep_interval * 1_000,
+    leaseMs: sensor.lease_duration * 1_000,
+  });
+  await sweeper.open();
+  // A process of this worker may have died and left messages, which come first.
+  sweeper.putOthersFirst();
   lifetime.run((signal) => publisher.run(signal));
   lifetime.onClose(() => publisher.drain(AbortSignal.timeout(confirmLimitMs)));
-
-  const sweeper = new OutboxSweeper({ ...surroundings, intervalMs: events.sweep_interval * 1_000 });
   lifetime.run((signal) => sweeper.run(signal));
+  lifetime.run((signal) => refused.run(signal));
+  const watch = new DeliveryWatch({ ...surroundings, deliveries, refused });
+  lifetime.run((signal) => watch.run(signal));
 
   const pipeline = new EventPipeline({
     ...surroundings,
@@ -42,7 +68,6 @@ export function openEvents(
     batchBytesMax: events.batch_bytes,
     batchesMax: batchesMax(surroundings.database.kind, options.config.database.max_connections),
     onStored: (entry, enforcements) => tellStored(activity, entry, enforcements),
-    onReleased: () => sweeper.wake(),
   });
   const abandon = new AbortController();
   const run = pipeline.run(abandon.signal).catch(fail);
@@ -51,7 +76,14 @@ export function openEvents(
     if (!(await settlesWithin(run, storeLimitMs))) abandon.abort();
     await run;
   });
-  return { publisher, sweeper, pipeline, generator: new EventGenerator(surroundings.database, pipeline) };
+  return {
+    publisher,
+    sweeper,
+    deliveries,
+    refused,
+    pipeline,
+    generator: new EventGenerator(surroundings.database, pipeline),
+  };
 }
 
 /** Leaves connections to everything else; the embedded database has only one. */

@@ -1,5 +1,6 @@
 /** What operators can see from outside: gauges, health, metrics. */
 import { startApi } from "../api/start-api.ts";
+import { deliveryHealth } from "../events/delivery-health.ts";
 import { readFleetFacts } from "../registration/fleet-facts.ts";
 import type { DatabaseRuleSource } from "../rules/rule-source.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
@@ -9,7 +10,8 @@ import type { SensorParts } from "./sensor-parts.ts";
 import { sensorCountMax, type ServiceContext } from "./service-context.ts";
 import type { Surroundings } from "./surroundings.ts";
 
-export interface ObservedParts extends Pick<EventParts, "pipeline" | "publisher">, SensorParts {
+export interface ObservedParts
+  extends Pick<EventParts, "pipeline" | "publisher" | "deliveries" | "refused">, SensorParts {
   readonly rules: DatabaseRuleSource;
 }
 
@@ -17,13 +19,13 @@ export async function openObservation(
   { options, lifetime, clock }: ServiceContext,
   { runtimes }: RegisteredWorker,
   { database, transport, metrics, logger }: Surroundings,
-  { scheduler, sensors, rules, pipeline, publisher }: ObservedParts,
+  { scheduler, sensors, rules, pipeline, publisher, deliveries, refused }: ObservedParts,
 ): Promise<void> {
   const { config, agentVersion } = options;
   const { api, sensor } = config;
   const parts = (): Readonly<Record<string, PartHealth>> => ({
     database: database.health(),
-    broker: transport.health(),
+    broker: deliveryHealth(transport.health(), refused.counts(), [...deliveries.unroutable().keys()]),
     leases: scheduler.health(),
     events: pipeline.health(),
   });
@@ -34,6 +36,10 @@ export async function openObservation(
     sensorsOutputAgeSeconds: () => sensors.outputAgeSeconds(),
     sensorsStalledSeconds: () => sensors.stalledSeconds(),
     eventsInFlight: () => pipeline.waitingCount + publisher.inFlightCount,
+    brokerCondition: () => transport.health().condition,
+    isBehind: () => publisher.isBehind,
+    messagesRefused: () => new Map(Array.from(refused.counts(), ([key, { count }]) => [key, count])),
+    unroutableKeys: () => [...deliveries.unroutable().keys()],
     leasesHeld: () => scheduler.held().size,
     rules: () => rules.current().counts,
     runtimesOffered: () => runtimes.capabilities.runtimes,

@@ -24,7 +24,7 @@ export async function openSensors(
   { options, lifetime, activity, fail }: ServiceContext,
   worker: RegisteredWorker,
   surroundings: Surroundings,
-  { pipeline, generator }: EventParts,
+  { pipeline, sweeper, generator }: EventParts,
 ): Promise<SensorParts> {
   const { config, environment, secrets, logger } = options;
   const { sensor } = config;
@@ -36,7 +36,11 @@ export async function openSensors(
     leaseSeconds: sensor.lease_duration,
     renewalIntervalMs: sensor.lease_renewal_interval * 1_000,
     isRunning: (sensorId) => sensors.isRunning(sensorId),
-    onHeldChanged: () => sensors.wake(),
+    onHeldChanged: () => {
+      pipeline.renewIds();
+      sweeper.putOthersFirst();
+      sensors.wake();
+    },
     onSuperseded: () => fail(superseded(sensor.worker_name)),
   });
   const sensors = new SensorManager({

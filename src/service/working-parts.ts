@@ -1,5 +1,6 @@
 /** The second half of a start: all that a registered worker works with. */
 import { MessageQueue } from "../messaging/message-queue.ts";
+import { namesOf } from "../messaging/topology.ts";
 import { rowOf } from "../database/statement.ts";
 import { readInstallation } from "../database/statements/installation.ts";
 import type { EventGenerator } from "../events/event-generator.ts";
@@ -39,7 +40,7 @@ export async function openWorkingParts(
   const { runtimes, registration } = worker;
   const surroundings = await openSurroundings(context, worker);
   const rules = await openRules(context, surroundings);
-  const events = openEvents(context, surroundings, rules);
+  const events = await openEvents(context, surroundings, rules);
   const { sweeper, generator } = events;
   const { scheduler, sensors } = await openSensors(context, worker, surroundings, events);
   lifetime.run((signal) =>
@@ -78,6 +79,7 @@ async function openSurroundings(
     await MessageQueue.connect(config.message_queue.url, {
       urlFile: config.message_queue.url_file,
       tls: config.message_queue.tls,
+      names: namesOf(config.message_queue),
       logger,
       clock,
       connectionName,

@@ -18,6 +18,14 @@ export interface GaugeSources {
   /** By sensor_ref. */
   readonly sensorsStalledSeconds: () => ReadonlyMap<string, number>;
   readonly eventsInFlight: () => number;
+  /** Why the broker takes no messages, or `up`. */
+  readonly brokerCondition: () => string;
+  /** Whether what is stored is left in the outbox for now. */
+  readonly isBehind: () => boolean;
+  /** Messages that the broker refused and that wait to be tried again, by routing key. */
+  readonly messagesRefused: () => ReadonlyMap<string, number>;
+  /** Routing keys under which nobody receives messages at present. */
+  readonly unroutableKeys: () => readonly string[];
   readonly leasesHeld: () => number;
   readonly rules: () => { readonly valid: number; readonly invalid: number };
   /** Canonical names of the runtimes this worker offers. */
@@ -81,6 +89,29 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     "sensor_ref",
   );
   gauge("events_in_flight", "Events accepted whose messages are not yet confirmed", sources.eventsInFlight);
+  gauge(
+    "broker_condition",
+    "1 for the condition the broker is in: up, connecting, disconnected, blocked or silent",
+    () => new Map([[sources.brokerCondition(), 1]]),
+    "condition",
+  );
+  gauge(
+    "publishing_behind",
+    "1 while messages are read back from the outbox instead of sent from memory",
+    () => (sources.isBehind() ? 1 : 0),
+  );
+  gauge(
+    "messages_refused",
+    "Messages the broker refused that wait to be tried again; up to 10,000 are counted",
+    sources.messagesRefused,
+    "routing_key",
+  );
+  gauge(
+    "routing_key_unroutable",
+    "1 for a routing key under which nobody receives messages at present",
+    () => new Map(sources.unroutableKeys().map((key) => [key, 1])),
+    "routing_key",
+  );
   gauge("leases_held", "Assignments this worker holds", sources.leasesHeld);
   gauge("rules_loaded", "Enabled rules that are matched", () => sources.rules().valid);
   gauge(
@@ -130,5 +161,6 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
 }
 
 function partsUp(parts: Readonly<Record<string, PartHealth>>): ReadonlyMap<string, number> {
-  return new Map(Object.entries(parts).map(([part, { state }]) => [part, state === "up" ? 1 : 0]));
+  const states = Object.entries(parts);
+  return new Map(states.map(([part, { state }]) => [part, state === "up" || state === "degraded" ? 1 : 0]));
 }

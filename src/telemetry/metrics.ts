@@ -25,8 +25,12 @@ export interface Metrics {
   readonly batchRematched: (count: number) => void;
   /** The messages of one batch were confirmed, that long after they were given to the broker. */
   readonly messagesConfirmed: (count: number, seconds: number) => void;
-  /** Messages owed by a dead process were published by this one. */
+  /** Messages were read back from the outbox to be published. */
   readonly messagesSwept: (count: number) => void;
+  /** The broker did not take a message. */
+  readonly messageRefused: (routingKey: string) => void;
+  /** The broker confirmed a message that no queue was bound for. */
+  readonly messageUnroutable: (routingKey: string) => void;
   readonly eventCommittedAfter: (seconds: number) => void;
   readonly eventConfirmedAfter: (seconds: number) => void;
   /** Lines of a sensor's output were no events. */
@@ -68,6 +72,16 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     "confirm_seconds",
     "Time from giving a batch's messages to the broker to the last confirmation",
     latencyBuckets,
+  );
+  const refused = counterBy(
+    "messages_refused_total",
+    "routing_key",
+    "Times the broker did not take a message, repetitions included",
+  );
+  const unroutable = counterBy(
+    "messages_unroutable_total",
+    "routing_key",
+    "Messages confirmed that no queue was bound for: nobody received them",
   );
   const linesRejected = counterBy(
     linesRejectedName,
@@ -115,7 +129,9 @@ export function createMetrics({ version, withProcess }: { version: string; withP
       confirmed(count);
       confirmSeconds(seconds);
     },
-    messagesSwept: counter("messages_swept_total", "Messages published on behalf of a process that died"),
+    messagesSwept: counter("messages_swept_total", "Messages read back from the outbox to be published"),
+    messageRefused: (routingKey) => refused(routingKey, 1),
+    messageUnroutable: (routingKey) => unroutable(routingKey, 1),
     eventCommittedAfter: histogram(
       "event_accepted_to_committed_seconds",
       "Time from accepting an event to its commit",

@@ -119,17 +119,6 @@ test("an event that the database cannot hold is refused alone", async () => {
   expect((await running.pipeline.accept(rig.tick({ checkpoint: "\ud800" }))).kind).toBe("refused");
 });
 
-test("with the broker away, messages are left to a sweeper", async () => {
-  await using running = await rig.start({ outlet: { publisherInstance: () => null } });
-
-  await running.pipeline.accept(rig.tick());
-
-  expect(running.sent).toEqual([]);
-  expect(await query(rig.database, "select routing_key, instance from outbox")).toEqual([
-    { routing_key: "event.created", instance: null },
-  ]);
-});
-
 test("closing stores what was accepted and accepts no more", async () => {
   const running = await rig.start();
   const accepted = running.pipeline.accept(rig.tick());

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Query, Queryable } from "../../src/database/database.ts";
 import { ConnectionError } from "../../src/database/errors.ts";
 import { insertRule, query } from "../support/platform-rows.ts";
-import { losingAnswers, openRig, type PipelineRig } from "./pipeline-rig.ts";
+import { losingAnswers, openRig, type PipelineRig, type RunningPipeline } from "./pipeline-rig.ts";
 
 let rig: PipelineRig;
 
@@ -15,20 +15,19 @@ afterEach(async () => {
 });
 
 /** Every message that is owed or was handed over from memory, by who sends it. */
-async function messageIds(sent: readonly { readonly messageId: string }[]): Promise<{
+async function messageIds(running: Pick<RunningPipeline, "sent" | "left">): Promise<{
   readonly owed: ReadonlySet<string>;
   readonly sent: ReadonlySet<string>;
-  readonly swept: ReadonlySet<string>;
+  readonly left: ReadonlySet<string>;
 }> {
-  const rows = await query<{ message_id: string; instance: string | null }>(
+  const rows = await query<{ message_id: string }>(
     rig.database,
-    "select message_id, instance from outbox where body is null",
+    "select message_id from outbox where body is null",
   );
-  const idsOf = (of: typeof rows): ReadonlySet<string> => new Set(of.map((row) => row.message_id));
   return {
-    owed: idsOf(rows),
-    sent: new Set(sent.map(({ messageId }) => messageId)),
-    swept: idsOf(rows.filter(({ instance }) => instance === null)),
+    owed: new Set(rows.map((row) => row.message_id)),
+    sent: new Set(running.sent.map(({ messageId }) => messageId)),
+    left: running.left,
   };
 }
 
@@ -46,10 +45,10 @@ test.each(["before", "after"] as const)(
     expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(["stored"]));
     expect(await rig.countOf("event")).toBe(10);
     expect(await rig.countOf("enforcement")).toBe(10);
-    const { owed, sent, swept } = await messageIds(running.sent);
+    const { owed, sent, left } = await messageIds(running);
     expect(owed.size).toBe(20);
-    expect(sent.union(swept)).toEqual(owed);
-    expect(sent.intersection(swept).size).toBe(0);
+    expect(sent.union(left)).toEqual(owed);
+    expect(sent.intersection(left).size).toBe(0);
   },
 );
 
@@ -119,8 +118,8 @@ test("an attempt that is committed after it was looked for is stored once", asyn
   expect(outcomes.map(({ kind }) => kind)).toEqual(["stored", "stored"]);
   expect(await rig.countOf("event")).toBe(2);
   expect(await rig.countOf("enforcement")).toBe(2);
-  const { owed, sent, swept } = await messageIds(running.sent);
+  const { owed, sent, left } = await messageIds(running);
   expect(owed.size).toBe(4);
   expect(sent.size).toBe(0);
-  expect(swept).toEqual(owed);
+  expect(left).toEqual(owed);
 });

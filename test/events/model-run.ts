@@ -213,9 +213,12 @@ class World {
         refresh: () => Promise.resolve((current = rulesOf(this.#database.revision))),
       },
       outlet: {
-        publisherInstance: () => own.instance,
+        instance: own.instance,
         send: (messages) => {
           if (own.isAlive) for (const message of messages) this.#sent.push({ by: own.instance, message });
+        },
+        leave: (messageIds) => {
+          if (own.isAlive) this.#database.release([...messageIds]);
         },
       },
       installationId: this.#database.installationId,
@@ -286,9 +289,6 @@ class World {
         return { rows: this.#database.find(JSON.parse(String(first))) };
       case "find_duplicates":
         return { rows: this.#database.findDuplicates(JSON.parse(String(first))) };
-      case "release_messages":
-        this.#database.release(Array.isArray(first) ? first.map(String) : []);
-        return { rows: [] };
       case "find_foreign_ids":
         return { rows: [] };
       default:

@@ -1,20 +1,31 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { OutboxSweeper } from "../../src/events/outbox-sweeper.ts";
-import { Publisher } from "../../src/events/publisher.ts";
+import type { Database, Query } from "../../src/database/database.ts";
+import { DeliveryWatch } from "../../src/events/delivery-watch.ts";
 import { openInProcess } from "../../src/messaging/in-process.ts";
 import { decodeMessage } from "../../src/messaging/envelope.ts";
-import type { MessageTransport, OutgoingMessage } from "../../src/messaging/message-transport.ts";
+import { eventCreated } from "../../src/messaging/message-types.ts";
+import {
+  MessageRefusedError,
+  type MessageTransport,
+  type OutgoingMessage,
+} from "../../src/messaging/message-transport.ts";
 import { messageId } from "../../src/model/identifiers.ts";
 import { RuleMatcher } from "../../src/rules/rule-matcher.ts";
 import { openRuleSource } from "../../src/rules/rule-source.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
-import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { systemClock } from "../../src/time/clock.ts";
 import { insertRule, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
+import {
+  preparePublishing,
+  scriptedTransport,
+  type Publishing,
+  type PublishingOptions,
+} from "../support/publishing.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
+import { seededRandom } from "../support/seeded-random.ts";
 
 const soon = { timeout: 5_000, interval: 10 };
 
@@ -33,125 +44,146 @@ afterEach(async () => {
   await fresh[Symbol.asyncDispose]();
 });
 
-function parts(): Omit<ConstructorParameters<typeof OutboxSweeper>[0], "transport" | "intervalMs"> {
-  const metrics = createMetrics({ version: "test", withProcess: false });
-  const { database } = fresh;
-  return {
-    database,
-    instance,
-    installationId,
-    metrics,
-    logger: silentLogger,
-    clock: systemClock,
-    random: () => 0,
-  };
+function prepare(
+  transport: MessageTransport,
+  options: Partial<Omit<PublishingOptions, "transport">> = {},
+): Publishing {
+  return preparePublishing({ database: fresh.database, instance, installationId, transport, ...options });
 }
 
-/** Sweeps until told to stop. */
-function startSweeper(transport: MessageTransport): { stopping: AbortController; run: Promise<void> } {
-  const sweeper = new OutboxSweeper({ ...parts(), transport, intervalMs: 50 });
-  const stopping = new AbortController();
-  return { stopping, run: sweeper.run(stopping.signal) };
-}
-
-/** A transport whose confirms the test gives. */
-interface HandConfirmedTransport extends MessageTransport {
-  confirmAll(): void;
-  readonly published: OutgoingMessage[];
-  state: "up" | "down";
-}
-
-function confirmedByHand(): HandConfirmedTransport {
-  const waiting: (() => void)[] = [];
-  return {
-    kind: "in-process",
-    address: "test",
-    state: "up",
-    published: [],
-    publish(message) {
-      this.published.push(message);
-      return new Promise((resolve) => waiting.push(resolve));
-    },
-    confirmAll() {
-      for (const confirm of waiting.splice(0)) confirm();
-    },
-    connected: async () => {},
-    subscribe: () => Promise.reject(new Error("nobody subscribes")),
-    health() {
-      return { state: this.state, detail: "", checkedAtMs: 0 };
-    },
-    [Symbol.asyncDispose]: async () => {},
-  };
+async function start(...args: Parameters<typeof prepare>): Promise<Publishing> {
+  const publishing = prepare(...args);
+  await publishing.start();
+  return publishing;
 }
 
 async function owe(count: number, owner: string | null): Promise<OutgoingMessage[]> {
   await insertTrigger(fresh.database, "demo.tick").catch(() => {});
-  const rows = await query<{ id: string }>(
+  const rows = await query<{ id: string; created: Date }>(
     fresh.database,
-    "insert into event (trigger_ref, payload) select 'demo.tick', '{\"n\": 1}' from generate_series(1, $1) returning id",
+    "insert into event (trigger_ref, payload) select 'demo.tick', '{\"n\": 1}' from generate_series(1, $1) returning id, created",
     [count],
   );
-  return await Promise.all(
-    rows.map(async ({ id }) => {
-      const ownId = messageId(installationId, "event", id);
-      await query(
-        fresh.database,
-        "insert into outbox (message_id, routing_key, event, instance) values ($1, 'event.created', $2, $3)",
-        [ownId, id, owner],
-      );
-      return {
-        exchange: "attune.events",
-        routingKey: "event.created",
-        messageId: ownId,
-        correlationId: ownId,
-        type: "EventCreated",
-        timestampMs: 0,
-        body: "{}",
-      };
+  const messages = rows.map(({ id, created }) =>
+    eventCreated({
+      installationId,
+      eventId: id,
+      triggerId: null,
+      triggerRef: "demo.tick",
+      sensorId: null,
+      sensorRef: null,
+      payloadJson: '{"n": 1}',
+      configJson: "{}",
+      timestampMs: created.getTime(),
     }),
   );
+  await query(
+    fresh.database,
+    "insert into outbox (message_id, routing_key, event, instance) select m, 'event.created', e, $3 from unnest($1::uuid[], $2::bigint[]) as owed (m, e)",
+    [messages.map((message) => message.messageId), rows.map(({ id }) => id), owner],
+  );
+  return messages;
 }
 
-const outboxIsEmpty = (): Promise<object[]> => query(fresh.database, "select * from outbox");
+function idsOf(messages: readonly OutgoingMessage[]): string[] {
+  return messages.map((message) => message.messageId);
+}
+
+const owed = (): Promise<object[]> => query(fresh.database, "select * from outbox");
+
+const owners = (): Promise<object[]> =>
+  query(
+    fresh.database,
+    "select instance, owner from outbox_owner where instance <> '00000000-0000-0000-0000-000000000000'",
+  );
 
 test("a message is forgotten only after its confirm", async () => {
-  const transport = confirmedByHand();
-  const publisher = new Publisher({ ...parts(), transport, inFlightMax: 10 });
-  const stopping = new AbortController();
-  const run = publisher.run(stopping.signal);
+  const transport = scriptedTransport();
+  await using publishing = await start(transport);
   const messages = await owe(3, instance);
 
-  publisher.send(messages, [0, 0, 0]);
-  await sleep(50);
-  expect(await outboxIsEmpty()).toHaveLength(3);
+  publishing.publisher.send(messages, [0, 0, 0]);
+  await expect.poll(() => transport.published.length, soon).toBe(3);
+  await sleep(100);
+  expect(await owed()).toHaveLength(3);
   transport.confirmAll();
 
-  await expect.poll(outboxIsEmpty, soon).toEqual([]);
-  stopping.abort();
-  await run;
+  await expect.poll(owed, soon).toEqual([]);
+  expect(transport.published).toHaveLength(3);
 });
 
-test("a batch is left to the sweeper while too many messages are unconfirmed or the broker is down", async () => {
-  const transport = confirmedByHand();
-  const publisher = new Publisher({ ...parts(), transport, inFlightMax: 2 });
-  publisher.send(await owe(2, instance), [0, 0]);
-  expect(publisher.publisherInstance()).toBeNull();
+test("what is stored while too much is in flight is left, read back in order, and then sent from memory again", async () => {
+  const transport = scriptedTransport();
+  await using publishing = await start(transport, { inFlightMax: 2 });
+  const { publisher, metrics } = publishing;
+  const messages: OutgoingMessage[] = [];
+  async function storeAndSend(count: number): Promise<void> {
+    const stored = await owe(count, instance);
+    messages.push(...stored);
+    publisher.send(stored, []);
+  }
 
-  transport.confirmAll();
-  await expect.poll(() => publisher.publisherInstance(), soon).toBe(instance);
+  await storeAndSend(8);
+  await storeAndSend(30);
+  expect(publisher.isBehind).toBe(true);
+  expect(transport.published).toHaveLength(8);
+  await storeAndSend(1);
+  await expect
+    .poll(() => {
+      transport.confirmAll();
+      return [publisher.isBehind, transport.published.length];
+    }, soon)
+    .toEqual([false, 39]);
+  await storeAndSend(1);
+  await expect
+    .poll(() => {
+      transport.confirmAll();
+      return owed();
+    }, soon)
+    .toEqual([]);
 
+  expect(transport.ids()).toEqual(idsOf(messages));
+  const swept = /^attune_sensor_agent_messages_swept_total (\d+)$/m.exec(await metrics.text())?.[1];
+  expect(Number(swept)).toBeGreaterThanOrEqual(30);
+  expect(Number(swept)).toBeLessThan(40);
+});
+
+test("storing never waits: with the broker down memory stays bounded, and all goes out in order when it is back", async () => {
+  const transport = scriptedTransport();
   transport.state = "down";
-  expect(publisher.publisherInstance()).toBeNull();
+  await using publishing = await start(transport, { inFlightMax: 10 });
+  const { publisher } = publishing;
+  const messages: OutgoingMessage[] = [];
+  for (let batch = 0; batch < 20; batch += 1) {
+    const stored = await owe(10, instance);
+    messages.push(...stored);
+    publisher.send(stored, []);
+  }
+  expect(publisher.inFlightCount).toBe(40);
+
+  transport.state = "up";
+  await expect
+    .poll(() => {
+      transport.confirmAll();
+      return owed();
+    }, soon)
+    .toEqual([]);
+
+  expect(transport.ids()).toEqual(idsOf(messages));
 });
 
-test("what is not confirmed at the end of the process is left to others", async () => {
-  const transport = confirmedByHand();
-  const publisher = new Publisher({ ...parts(), transport, inFlightMax: 10 });
-  publisher.send(await owe(1, instance), [0]);
+test("what is not confirmed at the end of the process is left to others at once", async () => {
+  const transport = scriptedTransport();
+  await insertWorker(fresh.database, { name: "self", instance });
+  const publishing = await start(transport);
+  publishing.publisher.send(await owe(1, instance), [0]);
 
-  await publisher.drain(AbortSignal.timeout(50));
+  await publishing.publisher.drain(AbortSignal.timeout(50));
+  await publishing.stop();
 
-  expect(await query(fresh.database, "select instance from outbox")).toEqual([{ instance: null }]);
+  const heir = scriptedTransport();
+  await using _ = await start(heir, { instance: randomUUID() });
+  await expect.poll(() => heir.published.length, soon).toBe(1);
 });
 
 interface Received {
@@ -183,7 +215,7 @@ test("messages without an owner and of a dead owner are published and forgotten;
   await insertWorker(fresh.database, { name: "self", instance });
   const orphans = [...(await owe(2, null)), ...(await owe(2, randomUUID()))];
   const theirs = await owe(1, alive);
-  const { stopping, run } = startSweeper(transport);
+  await using _ = await start(transport);
 
   await expect
     .poll(() => new Set(received.map(({ id }) => id)), soon)
@@ -191,18 +223,14 @@ test("messages without an owner and of a dead owner are published and forgotten;
   await expect
     .poll(() => query(fresh.database, "select message_id from outbox"), soon)
     .toEqual([{ message_id: theirs[0]?.messageId }]);
-  stopping.abort();
-  await run;
 });
 
 test("a swept message is the one that its process would have sent", async () => {
-  const transport = confirmedByHand();
+  const transport = scriptedTransport();
   await owe(1, null);
-  const { stopping, run } = startSweeper(transport);
+  await using _ = await start(transport);
   await expect.poll(() => transport.published.length, soon).toBe(1);
   transport.confirmAll();
-  stopping.abort();
-  await run;
 
   const [message] = transport.published;
   const decoded = decodeMessage(message?.body ?? "");
@@ -218,7 +246,7 @@ test("a swept message is the one that its process would have sent", async () => 
 // Goal: the consumer of an enforcement knows what to do without reading the database.
 // Method: by the time of the sweep the rule asks for something else.
 test("a swept enforcement names the action and the parameters that its rule asked for when it matched", async () => {
-  const transport = confirmedByHand();
+  const transport = scriptedTransport();
   const [event] = await owe(1, instance);
   await insertRule(fresh.database, {
     ref: "demo.rule",
@@ -227,17 +255,21 @@ test("a swept enforcement names the action and the parameters that its rule aske
   });
   const matcher = new RuleMatcher({
     database: fresh.database,
-    rules: await openRuleSource({ ...parts(), intervalMs: 60_000 }),
+    rules: await openRuleSource({
+      database: fresh.database,
+      intervalMs: 60_000,
+      logger: silentLogger,
+      clock: systemClock,
+      random: () => 0,
+    }),
     installationId,
   });
   const [{ id } = { id: "" }] = await query<{ id: string }>(fresh.database, "select id from event");
   await matcher.matchEvent(id);
   await query(fresh.database, "update rule set action_ref = 'core.other', action_params = '{}'");
   await query(fresh.database, "delete from outbox where body is not null or event is not null");
-  const { stopping, run } = startSweeper(transport);
+  await using _ = await start(transport);
   await expect.poll(() => transport.published.length, soon).toBe(1);
-  stopping.abort();
-  await run;
 
   const [message] = transport.published;
   const decoded = decodeMessage(message?.body ?? "");
@@ -266,11 +298,8 @@ test("changes of rules by plain SQL become messages in their order, from two age
   await insertTrigger(fresh.database, "demo.tick");
   const instances = [instance, randomUUID()];
   for (const each of instances) await insertWorker(fresh.database, { name: each, instance: each });
-  const sweepers = instances.map(
-    (each) => new OutboxSweeper({ ...parts(), instance: each, transport, intervalMs: 5 }),
-  );
-  const stopping = new AbortController();
-  const runs = sweepers.map((sweeper) => sweeper.run(stopping.signal));
+  await using _first = await start(transport, { intervalMs: 5 });
+  await using _second = await start(transport, { intervalMs: 5, instance: instances[1] ?? "" });
 
   await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
   for (let n = 0; n < 20; n += 1) {
@@ -282,11 +311,9 @@ test("changes of rules by plain SQL become messages in their order, from two age
   await expect
     .poll(() => received.map(({ type }) => type), soon)
     .toEqual(["RuleCreated", ...flips, "RuleDeleted"]);
-  stopping.abort();
-  await Promise.all(runs);
 });
 
-test("an own message so old that an answer must have been lost is swept again", async () => {
+test("an own message so old that an answer must have been lost is read back", async () => {
   await using transport = await openInProcess({ logger: silentLogger });
   const received = await collect(transport);
   await insertWorker(fresh.database, { name: "self", instance });
@@ -295,71 +322,158 @@ test("an own message so old that an answer must have been lost is swept again", 
     fresh.database,
     "update outbox set created = now() - interval '2 minutes' where event = (select min(event) from outbox)",
   );
-  const { stopping, run } = startSweeper(transport);
+  await using _ = await start(transport);
 
-  await expect.poll(outboxIsEmpty, soon).toHaveLength(1);
+  await expect.poll(owed, soon).toHaveLength(1);
   expect(received).toHaveLength(1);
-  stopping.abort();
-  await run;
 });
 
-test("a sweep that waits for a broker that went away does not hold up the end of the process", async () => {
-  const transport = confirmedByHand();
+test("waiting for confirms does not hold up the end of the process", async () => {
+  const transport = scriptedTransport();
   await owe(1, null);
-  const { stopping, run } = startSweeper(transport);
+  await using publishing = await start(transport);
   await expect.poll(() => transport.published.length, soon).toBe(1);
 
-  stopping.abort();
-  await run;
+  await publishing.stop();
 
-  expect(await outboxIsEmpty()).toHaveLength(1);
+  expect(await owed()).toHaveLength(1);
 });
 
-test("a message that the broker refuses for good is told of once, and does not make the sweeper spin", async () => {
-  const transport = confirmedByHand();
-  let refusals = 0;
-  transport.publish = () => {
-    refusals += 1;
-    return Promise.reject(new Error("larger than the broker takes"));
+test("all that a dead worker owes passes to one heir, in order, and before what the heir stores", async () => {
+  const dead = randomUUID();
+  await insertWorker(fresh.database, { name: "dead", instance: dead, leaseSeconds: 60 });
+  const dying = await start(scriptedTransport(), { instance: dead });
+  await expect.poll(owners, soon).toEqual([{ instance: dead, owner: dead }]);
+  await dying.stop();
+  const theirs = await owe(50, dead);
+  await query(fresh.database, "update worker set lease_expires_at = now() - interval '1 second'");
+  await insertWorker(fresh.database, { name: "self", instance, leaseSeconds: 60 });
+
+  const transport = scriptedTransport();
+  const publishing = prepare(transport, { pageLength: 10 });
+  publishing.sweeper.putOthersFirst();
+  const own = await owe(1, instance);
+  publishing.publisher.send(own, []);
+  await using _heir = publishing;
+  await publishing.start();
+
+  await expect
+    .poll(() => {
+      transport.confirmAll();
+      return transport.ids();
+    }, soon)
+    .toEqual(idsOf([...theirs, ...own]));
+  expect(await owners()).toContainEqual({ instance: dead, owner: instance });
+});
+
+test("a worker that does not reach the broker leaves what it owes to others, and takes it back when it does", async () => {
+  const other = randomUUID();
+  await insertWorker(fresh.database, { name: "self", instance, leaseSeconds: 60 });
+  await insertWorker(fresh.database, { name: "other", instance: other, leaseSeconds: 60 });
+  const cutOff = scriptedTransport();
+  let aheadMs = 0;
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
+  await using publishing = await start(cutOff, { clock });
+  await expect.poll(owners, soon).toEqual([{ instance, owner: instance }]);
+  const reaching = scriptedTransport();
+  reaching.answer = async () => "routed";
+  await using _other = await start(reaching, { instance: other });
+  cutOff.state = "down";
+  const first = await owe(1, instance);
+  await sleep(200);
+  expect(reaching.published).toEqual([]);
+
+  aheadMs = 31_000;
+  await expect.poll(() => reaching.ids(), soon).toEqual(idsOf(first));
+  const second = await owe(1, instance);
+  publishing.publisher.send(second, []);
+  await expect.poll(() => reaching.ids(), soon).toEqual(idsOf([...first, ...second]));
+  expect(cutOff.published).toEqual([]);
+
+  cutOff.state = "up";
+  await expect.poll(owners, soon).toContainEqual({ instance, owner: instance });
+  await expect.poll(() => publishing.publisher.isBehind, soon).toBe(false);
+  const third = await owe(1, instance);
+  publishing.publisher.send(third, []);
+  await expect.poll(() => cutOff.ids(), soon).toEqual(idsOf(third));
+});
+
+// Goal: a queue that has no room costs the queues beside it few repetitions, and loses nothing.
+// Method: count how often each message is given to a broker that refuses all for a while.
+test("refused messages are tried again one at a time and ever later, and all go out once they are taken", async () => {
+  const transport = scriptedTransport();
+  let isFull = true;
+  transport.answer = async () => {
+    if (isFull) throw new MessageRefusedError("a queue refuses it", { isFinal: false });
+    return "routed";
   };
   await insertWorker(fresh.database, { name: "self", instance });
-  await owe(1, null);
-  // From now on it is its claimant's own and old.
-  await query(fresh.database, "update outbox set created = now() - interval '2 minutes'");
-  const { logger, lines } = recordingLogger();
-  const sweeper = new OutboxSweeper({ ...parts(), logger, transport, intervalMs: 200 });
-  const stopping = new AbortController();
-  const run = sweeper.run(stopping.signal);
-  const startMs = performance.now();
+  await using publishing = await start(transport, {
+    delays: { delayMsFirst: 100, delayMsMax: 400 },
+  });
+  const messages = await owe(600, instance);
+  publishing.publisher.send(messages, []);
+  await expect
+    .poll(() => query(fresh.database, "select from outbox where refused is null"), soon)
+    .toEqual([]);
+  expect(transport.published).toHaveLength(600);
+  await expect.poll(() => publishing.refused.counts().get("event.created")?.count, soon).toBe(600);
+  await sleep(1_500);
+  const repetitions = transport.published.length - 600;
+  expect(repetitions).toBeGreaterThanOrEqual(1);
+  // After 0.1, 0.2, 0.4 and then every 0.4 s.
+  expect(repetitions).toBeLessThanOrEqual(6);
 
-  await expect.poll(() => refusals, soon).toBeGreaterThanOrEqual(3);
+  isFull = false;
+  await expect.poll(owed, soon).toEqual([]);
+  expect(transport.published.length).toBe(600 + repetitions + 600);
+  await expect.poll(() => publishing.refused.counts().size, { timeout: 15_000 }).toBe(0);
+  expect(await publishing.metrics.text()).toContain(
+    `attune_sensor_agent_messages_refused_total{routing_key="event.created"} ${600 + repetitions}`,
+  );
+});
 
-  expect(performance.now() - startMs).toBeGreaterThan(300);
-  expect(lines.filter(({ level }) => level === "warn")).toHaveLength(1);
-  stopping.abort();
-  await run;
+test("a message that the broker can never take is not tried again soon, and holds up no other", async () => {
+  const transport = scriptedTransport();
+  await insertWorker(fresh.database, { name: "self", instance });
+  const [tooLarge, ...others] = await owe(3, null);
+  transport.answer = async (message) => {
+    if (message.messageId !== tooLarge?.messageId) return "routed";
+    throw new MessageRefusedError("larger than the broker takes", { isFinal: true });
+  };
+  await using publishing = await start(transport, { delays: { delayMsFirst: 10, delayMsMax: 20 } });
+
+  await expect.poll(owed, soon).toMatchObject([{ refusals: 1, refusal: "larger than the broker takes" }]);
+  await expect
+    .poll(() => [...publishing.refused.counts()], soon)
+    .toEqual([["event.created", { count: 1, finalCount: 1, reason: "larger than the broker takes" }]]);
+  await sleep(300);
+  expect(transport.ids().toSorted()).toEqual(
+    idsOf([...(tooLarge === undefined ? [] : [tooLarge]), ...others]),
+  );
+  await query(fresh.database, "update outbox set refused = now() - interval '2 hours'");
+  publishing.refused.note("event.created", "another one");
+  await expect.poll(() => transport.published.length, soon).toBe(4);
 });
 
 test("more refused messages than one page holds do not hold up those behind them", async () => {
-  const transport = confirmedByHand();
+  const transport = scriptedTransport();
   await insertWorker(fresh.database, { name: "self", instance });
-  const ids = (await owe(501, instance)).map(({ messageId: id }) => id).toSorted();
-  await query(fresh.database, "update outbox set created = now() - interval '2 minutes'");
+  const last = (await owe(501, null)).at(-1)?.messageId;
   const accepted: string[] = [];
-  transport.publish = async ({ messageId: id }) => {
-    if (id !== ids.at(-1)) throw new Error("the queue is full");
+  transport.answer = async ({ messageId: id }) => {
+    if (id !== last) throw new MessageRefusedError("the queue is full", { isFinal: false });
     accepted.push(id);
-    return Promise.resolve();
+    return "routed";
   };
-  const { stopping, run } = startSweeper(transport);
+  await using _ = await start(transport);
 
-  await expect.poll(() => accepted, soon).toEqual([ids.at(-1)]);
-  stopping.abort();
-  await run;
+  await expect.poll(() => accepted, soon).toEqual([last]);
 });
 
-test("an outbox row that nobody can read holds up none of the others", async () => {
-  const transport = confirmedByHand();
+test("an outbox row that nobody can read holds up none of the others, and is told of", async () => {
+  const transport = scriptedTransport();
+  transport.answer = async () => "routed";
   const [good] = await owe(1, null);
   // Enforcements of which event and rule are gone, a body that is no object, a body of another kind.
   await query(
@@ -372,27 +486,110 @@ test("an outbox row that nobody can read holds up none of the others", async () 
      union all select gen_random_uuid(), 'rule.created', null, '17'
      union all select gen_random_uuid(), 'rule.created', null, '{"odd": true}'`,
   );
-  const published: string[] = [];
-  transport.publish = ({ messageId: id }) => {
-    published.push(id);
-    return Promise.resolve();
-  };
   const { logger, lines } = recordingLogger();
-  const sweeper = new OutboxSweeper({ ...parts(), logger, transport, intervalMs: 50 });
-  const stopping = new AbortController();
-  const run = sweeper.run(stopping.signal);
+  await using publishing = await start(transport);
+  const watch = new DeliveryWatch({ ...publishing, transport, logger, clock: systemClock });
 
-  await expect.poll(outboxIsEmpty, soon).toHaveLength(3);
-  expect(published).toEqual([good?.messageId]);
-  await expect.poll(() => lines, soon).toMatchObject([{ level: "warn", fields: { messages: 3 } }]);
-  stopping.abort();
-  await run;
+  await expect
+    .poll(() => query(fresh.database, "select from outbox where refused is not null"), soon)
+    .toHaveLength(3);
+  expect(transport.ids()).toEqual([good?.messageId]);
+  await expect.poll(() => publishing.refused.counts().size, { timeout: 15_000 }).toBe(2);
+  watch.look();
+  expect(lines).toMatchObject([
+    {
+      level: "warn",
+      message: expect.stringMatching(/enforcement\.created are refused: its row cannot be read/),
+    },
+    { level: "warn", message: expect.stringMatching(/rule\.created are refused: its row cannot be read/) },
+  ]);
+});
+
+// Goal: a backlog of large messages does not take more memory than there is.
+// Method: a broker that confirms slowly; look at what is in flight and at each page.
+test("however large owed messages are, what is read and in flight is bounded in bytes", async () => {
+  const transport = scriptedTransport();
+  await insertTrigger(fresh.database, "demo.tick");
+  await query(
+    fresh.database,
+    `with stored as (
+       insert into event (trigger_ref, payload)
+       select 'demo.tick', jsonb_build_object('text', repeat('x', 1000000)) from generate_series(1, 60)
+       returning id
+     )
+     insert into outbox (message_id, routing_key, event, bytes)
+     select gen_random_uuid(), 'event.created', id, 1000000 from stored`,
+  );
+  await using publishing = await start(transport);
+  let bytesMax = 0;
+
+  // Nothing is confirmed at first: as much is read as is to be in memory at most.
+  await expect.poll(() => publishing.publisher.bytesInFlight, soon).toBeGreaterThan(16_000_000);
+  await expect
+    .poll(
+      async () => {
+        bytesMax = Math.max(bytesMax, publishing.publisher.bytesInFlight);
+        transport.confirmAll();
+        return await owed();
+      },
+      { timeout: 20_000, interval: 10 },
+    )
+    .toEqual([]);
+
+  expect(transport.published).toHaveLength(60);
+  // 16 MiB, and the page that began below that.
+  expect(bytesMax).toBeLessThan(22_000_000);
+});
+
+// Goal: whatever is stored when, and however slowly the database and the broker answer, the messages of a kind go out
+// in order of id, none is missing and none twice.
+// Method: statements and confirms take random times; batches are stored in bursts, from memory and left, across outages.
+test.each([1, 2, 3])("first deliveries are in order of id under random delays (%i)", async () => {
+  const choices = seededRandom();
+  const random = (): number => choices.next();
+  const transport = scriptedTransport();
+  transport.answer = async () => {
+    await sleep(random() * 20);
+    return "routed";
+  };
+  const { database } = fresh;
+  const slow = <Q extends Pick<Database, "query">>(queryable: Q): Q => ({
+    ...queryable,
+    query: async (statement: Query) => {
+      await sleep(random() * 10);
+      const answer = await queryable.query(statement);
+      await sleep(random() * 10);
+      return answer;
+    },
+  });
+  await insertWorker(database, { name: "self", instance, leaseSeconds: 120 });
+  await using publishing = await start(transport, {
+    database: { ...slow(database), relaxed: slow(database.relaxed) },
+    inFlightMax: 20,
+    pageLength: 15,
+    intervalMs: 200,
+  });
+  const messages: OutgoingMessage[] = [];
+  for (let batch = 0; batch < 120; batch += 1) {
+    const stored = await owe(1 + Math.floor(random() * 12), instance);
+    messages.push(...stored);
+    if (random() < 0.3) await sleep(random() * 10);
+    publishing.publisher.send(stored, []);
+    if (random() < 0.1) transport.state = transport.state === "up" ? "down" : "up";
+    if (random() < 0.05) publishing.sweeper.putOthersFirst();
+    if (random() < 0.3) await sleep(random() * 40);
+  }
+  transport.state = "up";
+
+  await expect.poll(owed, { timeout: 20_000 }).toEqual([]);
+
+  expect(transport.ids()).toEqual(idsOf(messages));
 });
 
 // Goal: whoever keeps only the last message about a rule knows how it is.
 // Method: the transaction that began first changes the rule last.
 test("messages about a rule come in the order of its changes, whenever their transactions began", async () => {
-  const transport = confirmedByHand();
+  const transport = scriptedTransport();
   await insertTrigger(fresh.database, "demo.tick");
   await insertRule(fresh.database, { ref: "demo.rule", triggerRef: "demo.tick" });
   await query(fresh.database, "delete from outbox");
@@ -400,11 +597,9 @@ test("messages about a rule come in the order of its changes, whenever their tra
   await early.query("begin; select now()");
   await query(fresh.database, "update rule set enabled = false");
   await early.query("update rule set enabled = true; commit");
-  const { stopping, run } = startSweeper(transport);
+  await using _ = await start(transport);
 
   await expect
     .poll(() => transport.published.map(({ type }) => type), soon)
     .toEqual(["RuleDisabled", "RuleEnabled"]);
-  stopping.abort();
-  await run;
 });

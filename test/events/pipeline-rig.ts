@@ -42,6 +42,8 @@ export interface PipelineOptions {
 export interface RunningPipeline extends AsyncDisposable {
   readonly pipeline: EventPipeline;
   readonly sent: OutgoingMessage[];
+  /** Ids of messages that were left to be read from the outbox. */
+  readonly left: ReadonlySet<string>;
   readonly metrics: Metrics;
 }
 
@@ -105,14 +107,16 @@ async function startPipeline(
   { database = own, outlet, rules, logger = silentLogger }: PipelineOptions,
 ): Promise<RunningPipeline> {
   const sent: OutgoingMessage[] = [];
+  const left = new Set<string>();
   const metrics = createMetrics({ version: "test", withProcess: false });
   const pipeline = new EventPipeline({
     database,
     server: new ServerWatch({ database, logger: silentLogger }),
     rules: rules ?? (await matchEverything(own)),
     outlet: {
-      publisherInstance: () => instance,
+      instance,
       send: (messages) => sent.push(...messages),
+      leave: (messageIds) => messageIds.forEach((id) => left.add(id)),
       ...outlet,
     },
     installationId,
@@ -129,6 +133,7 @@ async function startPipeline(
   return {
     pipeline,
     sent,
+    left,
     metrics,
     async [Symbol.asyncDispose]() {
       pipeline.close();

@@ -1,43 +1,35 @@
-/** What a sweeper publishes of the messages that nobody else will send. */
+/** What a sweeper publishes of the messages that were left in the outbox. */
 import { expect } from "vitest";
-import { OutboxSweeper } from "../../src/events/outbox-sweeper.ts";
-import { openInProcess } from "../../src/messaging/in-process.ts";
-import type { MessageTransport, OutgoingMessage } from "../../src/messaging/message-transport.ts";
-import { silentLogger } from "../../src/telemetry/logger.ts";
-import { createMetrics } from "../../src/telemetry/metrics.ts";
-import { systemClock } from "../../src/time/clock.ts";
+import type { OutgoingMessage } from "../../src/messaging/message-transport.ts";
 import { query } from "../support/platform-rows.ts";
+import { preparePublishing, scriptedTransport } from "../support/publishing.ts";
 import type { PipelineRig } from "./pipeline-rig.ts";
 
-/** Sweeps until no message is left without an owner; those about rules are not among the result. */
-export async function sweptMessages(rig: PipelineRig): Promise<readonly OutgoingMessage[]> {
-  const published: OutgoingMessage[] = [];
-  await using inProcess = await openInProcess({ logger: silentLogger });
-  const transport: MessageTransport = {
-    ...inProcess,
-    publish(message) {
-      if (!message.type.startsWith("Rule")) published.push(message);
-      return Promise.resolve();
-    },
+/**
+ * Reads messages back until none of those that were left is owed any more.
+ *
+ * @param left undefined: all that the outbox has
+ */
+export async function sweptMessages(
+  rig: PipelineRig,
+  left?: ReadonlySet<string>,
+): Promise<readonly OutgoingMessage[]> {
+  const transport = scriptedTransport();
+  transport.answer = async () => "routed";
+  await using publishing = preparePublishing({ ...rig, transport, intervalMs: 20 });
+  const owed = async (): Promise<readonly string[]> => {
+    const rows = await query<{ id: string }>(
+      rig.database,
+      "select message_id as id from outbox where body is null",
+    );
+    return rows.map(({ id }) => id).filter((id) => left?.has(id) ?? true);
   };
-  const sweeper = new OutboxSweeper({
-    database: rig.database,
-    transport,
-    instance: rig.instance,
-    installationId: rig.installationId,
-    intervalMs: 20,
-    metrics: createMetrics({ version: "test", withProcess: false }),
-    logger: silentLogger,
-    clock: systemClock,
-    random: () => 0,
-  });
-  const stopping = new AbortController();
-  const run = sweeper.run(stopping.signal);
-  const left = "select message_id from outbox where instance is null";
-  await expect.poll(() => query(rig.database, left), { timeout: 10_000, interval: 20 }).toEqual([]);
-  stopping.abort();
-  await run;
-  return published;
+  publishing.publisher.leave(await owed());
+  await publishing.start();
+  await expect.poll(owed, { timeout: 10_000, interval: 20 }).toEqual([]);
+  return transport.published.filter(
+    ({ type, messageId }) => !type.startsWith("Rule") && (left?.has(messageId) ?? true),
+  );
 }
 
 /** Every message, by whoever it is sent, must be of a row, and every row have one message. */

@@ -30,7 +30,6 @@ test("an event's message says what was stored, and is its own correlation", () =
 
   const id = messageId(installationId, "event", "17");
   expect(message).toMatchObject({
-    exchange: "attune.events",
     routingKey: "event.created",
     type: "EventCreated",
     messageId: id,

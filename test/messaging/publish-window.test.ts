@@ -58,7 +58,7 @@ async function turn(): Promise<void> {
 }
 
 test("no more than the window is in flight, and each confirm lets the next one go", () => {
-  const window = new PublishWindow(limits, () => {});
+  const window = new PublishWindow(limits, () => 0);
   const broker = fakeBroker(window);
   broker.connect();
 
@@ -71,7 +71,7 @@ test("no more than the window is in flight, and each confirm lets the next one g
 });
 
 test("large bodies fill the window too, but one always goes", () => {
-  const window = new PublishWindow({ countMax: 100, bytesMax: 30 }, () => {});
+  const window = new PublishWindow({ countMax: 100, bytesMax: 30 }, () => 0);
   const broker = fakeBroker(window);
   broker.connect();
 
@@ -89,7 +89,7 @@ test("large bodies fill the window too, but one always goes", () => {
 });
 
 test("tags stay right over thousands of messages, and over the channels they come on", async () => {
-  const window = new PublishWindow({ countMax: 100, bytesMax: 1_000_000 }, () => {});
+  const window = new PublishWindow({ countMax: 100, bytesMax: 1_000_000 }, () => 0);
   const broker = fakeBroker(window);
   broker.connect();
   const ids = Array.from({ length: 20_000 }, (_, index) => String(index));
@@ -109,7 +109,7 @@ test("tags stay right over thousands of messages, and over the channels they com
 });
 
 test("once the suspects have passed, the window is wide again", () => {
-  const window = new PublishWindow(limits, () => {});
+  const window = new PublishWindow(limits, () => 0);
   const broker = fakeBroker(window);
   broker.connect();
   publishAll(window, ["1", "2", "3", "4", "5", "6", "7"]);
@@ -124,26 +124,75 @@ test("once the suspects have passed, the window is wide again", () => {
   expect(window.inFlight).toBe(3);
 });
 
-test("a refused message is sent again when its time comes, and once", async () => {
-  let refusals = 0;
-  const window = new PublishWindow(limits, () => (refusals += 1));
+test("a refused message is rejected and not sent again, whatever becomes of those beside it", async () => {
+  const window = new PublishWindow(limits, () => 0);
   const broker = fakeBroker(window);
   broker.connect();
   const settled = publishAll(window, ["1", "2", "3"]);
 
   window.refuse(2, true);
-  window.confirm(3, false);
-  window.retryRefused();
-  window.confirm(5, true);
+  broker.lose();
+  broker.connect();
+  window.confirm(1, false);
   await turn();
 
-  expect(refusals).toBe(1);
-  expect(broker.taken()).toEqual(["1", "2", "3", "1", "2"]);
-  expect(settled).toEqual(["3", "1", "2"]);
+  expect(broker.channels).toEqual([["1", "2", "3"], ["3"]]);
+  expect(settled).toEqual([
+    "1: MessageRefusedError: a queue refuses it",
+    "2: MessageRefusedError: a queue refuses it",
+    "3",
+  ]);
+});
+
+test("a confirmed message that was returned before reached nobody", async () => {
+  const window = new PublishWindow(limits, () => 0);
+  fakeBroker(window).connect();
+  const deliveries = ["1", "2", "1"].map((messageId) => window.publish(outgoing({ messageId })));
+
+  window.markReturned("1");
+  window.confirm(1, false);
+  window.confirm(3, true);
+
+  expect(await Promise.all(deliveries)).toEqual(["unroutable", "routed", "routed"]);
+});
+
+test("a broker that accepts nothing is sent nothing more, until it does or the channel is another", () => {
+  const window = new PublishWindow(limits, () => 0);
+  const broker = fakeBroker(window);
+  broker.connect();
+  publishAll(window, ["1"]);
+
+  window.pause();
+  publishAll(window, ["2"]);
+  const whileBlocked = [...broker.taken()];
+  window.resume();
+  const resumed = [...broker.taken()];
+  window.pause();
+  broker.lose();
+  broker.connect();
+  publishAll(window, ["3"]);
+
+  expect([whileBlocked, resumed]).toEqual([["1"], ["1", "2"]]);
+  expect(broker.channels[1]).toEqual(["1", "2", "3"]);
+});
+
+test("how long the broker has answered nothing counts from the first message it owes an answer", () => {
+  let nowMs = 0;
+  const window = new PublishWindow(limits, () => nowMs);
+  fakeBroker(window).connect();
+  nowMs = 1_000;
+  const idleMs = window.unansweredMs;
+  publishAll(window, ["1", "2"]);
+  nowMs = 4_000;
+  const waitingMs = window.unansweredMs;
+  window.confirm(1, false);
+  nowMs = 5_000;
+
+  expect([idleMs, waitingMs, window.unansweredMs]).toEqual([0, 3_000, 1_000]);
 });
 
 test("a message that cannot be encoded is rejected and takes no delivery tag", async () => {
-  const window = new PublishWindow(limits, () => {});
+  const window = new PublishWindow(limits, () => 0);
   const sent: string[] = [];
   window.open(({ messageId }) => {
     if (messageId === "bad") return new RangeError("a routing key has at most 255 bytes");
@@ -156,13 +205,13 @@ test("a message that cannot be encoded is rejected and takes no delivery tag", a
   await turn();
 
   expect(sent).toEqual(["1", "2"]);
-  expect(settled).toEqual(["bad: RangeError: a routing key has at most 255 bytes", "1", "2"]);
+  expect(settled).toEqual(["bad: MessageRefusedError: a routing key has at most 255 bytes", "1", "2"]);
 });
 
 test.each([true, false])(
   "an answer to a tag that was never given out settles nothing (multiple: %s)",
   async (isMultiple) => {
-    const window = new PublishWindow({ ...limits, countMax: 1 }, () => {});
+    const window = new PublishWindow({ ...limits, countMax: 1 }, () => 0);
     const broker = fakeBroker(window);
     broker.connect();
     const settled = publishAll(window, ["one", "two", "three"]);
@@ -176,7 +225,7 @@ test.each([true, false])(
 );
 
 test("ending rejects what is unconfirmed, and what comes after", async () => {
-  const window = new PublishWindow(limits, () => {});
+  const window = new PublishWindow(limits, () => 0);
   const broker = fakeBroker(window);
   broker.connect();
   const settled = publishAll(window, ["1", "2", "3", "4", "5"]);
@@ -220,7 +269,7 @@ test("every message is confirmed in the end, first arrivals are in order, and re
 
   await fc.assert(
     fc.asyncProperty(steps, async (chosen) => {
-      const window = new PublishWindow(limits, () => {});
+      const window = new PublishWindow(limits, () => 0);
       const broker = fakeBroker(window);
       const published: string[] = [];
       const settled: string[] = [];
@@ -264,7 +313,7 @@ test("poisonous messages are rejected and no other", async () => {
 
   await fc.assert(
     fc.asyncProperty(cases, async ({ count, poison }) => {
-      const window = new PublishWindow(limits, () => {});
+      const window = new PublishWindow(limits, () => 0);
       const ids = Array.from({ length: count }, (_, index) => String(index));
       const poisonous = ids.filter((_, index) => poison.includes(index));
       const settled = publishAll(window, ids);
@@ -280,7 +329,7 @@ test("poisonous messages are rejected and no other", async () => {
       await turn();
 
       expect(settled.filter((entry) => entry.endsWith("Error: refused"))).toEqual(
-        poisonous.map((messageId) => `${messageId}: Error: refused`),
+        poisonous.map((messageId) => `${messageId}: MessageRefusedError: refused`),
       );
       expect(settled.length).toBe(count);
     }),

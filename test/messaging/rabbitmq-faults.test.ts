@@ -203,7 +203,7 @@ test("a broker that is frozen or away does not hold up closing", { timeout: 60_0
 });
 
 test(
-  "a broker out of memory is a detail of health, and messages go when it recovers",
+  "a broker out of memory is a condition of its own, told with why, and messages go when it recovers",
   { timeout: 60_000 },
   async () => {
     await using transport = await open();
@@ -214,12 +214,38 @@ test(
     await expect
       .poll(() => transport.health(), soon)
       .toMatchObject({
-        state: "up",
-        detail: expect.stringMatching(/accepts no messages \(low on memory\)/),
+        state: "down",
+        condition: "blocked",
+        detail: expect.stringMatching(/accepts no messages \(low on memory\); messages waiting: 1/),
       });
     await broker.control("set_vm_memory_high_watermark", "0.4");
     await sending;
 
-    await expect.poll(() => transport.health().detail, soon).toMatch(/^connected to/);
+    await expect.poll(() => transport.health(), soon).toMatchObject({ state: "up", condition: "up" });
+  },
+);
+
+test(
+  "a broker that answers nothing is told long before its connection is given up",
+  { timeout: 60_000 },
+  async () => {
+    const { proxy, url } = await proxied();
+    await using _ = proxy;
+    await using transport = await open({ url, heartbeatSeconds: 60, closeLimitMs: 100 });
+    await transport.connected(10_000);
+
+    proxy.freeze();
+    const sending = transport.publish(outgoing());
+    await expect
+      .poll(() => transport.health(), soon)
+      .toMatchObject({
+        state: "down",
+        condition: "silent",
+        detail: expect.stringMatching(/has confirmed nothing for \d+ s; messages waiting: 1/),
+      });
+    proxy.resume();
+    await sending;
+
+    expect(transport.health()).toMatchObject({ state: "up", condition: "up" });
   },
 );

@@ -2,16 +2,26 @@
  * What is declared on a real broker, what a message looks like there, and what happens when someone
  * else has declared or deleted things.
  */
-import { connect, type ConsumeMessage } from "amqplib";
+import { randomUUID } from "node:crypto";
+import { connect, type Channel, type ConsumeMessage } from "amqplib";
 import { expect, test } from "vitest";
 import { openRabbitmq } from "../../src/messaging/rabbitmq.ts";
+import { namesOf } from "../../src/messaging/topology.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { freshVhost, type FreshVhost } from "../support/rabbitmq.ts";
+import { recordingLogger } from "../support/recording-logger.ts";
 import { outgoing, recorder } from "./conformance.ts";
 
 const soon = { timeout: 15_000, interval: 20 };
 const events = { exchange: "attune.events", bindings: ["#"], prefetch: 10 };
 const logger = silentLogger;
+
+/** Without this project's own code. */
+async function connectTo({ url }: FreshVhost): Promise<{ readonly channel: Channel } & AsyncDisposable> {
+  const connection = await connect(url);
+  const channel = await connection.createChannel();
+  return { channel, [Symbol.asyncDispose]: () => connection.close() };
+}
 
 async function queueNames(vhost: FreshVhost): Promise<string[]> {
   const queues = await vhost.manage("GET", "/api/queues/{vhost}");
@@ -78,20 +88,121 @@ test("a message carries its id, correlation, type, time, sender and headers as A
   await connection.close();
 });
 
-test("an exchange that exists with other properties is a clear error without secrets", async () => {
+// Goal: this service works beside another system in one virtual host, whatever that has declared there.
+// Method: declare by hand what the other system does, a direct exchange for dead letters and a queue of its own kind.
+test("an exchange for dead letters of another type is left alone, and one of our own takes its place", async () => {
   await using vhost = await freshVhost();
-  await vhost.manage("PUT", "/api/exchanges/{vhost}/attune.executions", { type: "direct", durable: true });
-  await using transport = await openRabbitmq({ url: vhost.url, logger });
-
-  const connecting = transport.connected(1_000);
-
-  await expect(connecting).rejects.toMatchObject({
-    code: "BROKER_CONFLICT",
-    reason: expect.stringMatching(
-      /could not declare the exchange attune\.executions: .*PRECONDITION_FAILED.*delete it/,
-    ),
+  await vhost.manage("PUT", "/api/exchanges/{vhost}/attune.dlx", { type: "direct", durable: true });
+  await vhost.manage("PUT", "/api/queues/{vhost}/attune.dead-letters", {
+    durable: true,
+    arguments: { "x-queue-type": "quorum" },
   });
-  await expect(connecting).rejects.not.toThrow(/attune:attune/);
+  const { logger: recording, lines } = recordingLogger();
+  await using transport = await openRabbitmq({ url: vhost.url, logger: recording });
+  await transport.subscribe(events, async () => "dead-letter");
+  await using raw = await connectTo(vhost);
+  const letters: unknown[] = [];
+  await raw.channel.consume("attune.dead-letters", (message) => {
+    if (message !== null) letters.push(message.properties.messageId);
+  });
+
+  await transport.publish(outgoing({ messageId: "rejected" }));
+
+  await expect.poll(() => letters, soon).toEqual(["rejected"]);
+  const untouched = await vhost.manage("GET", "/api/exchanges/{vhost}/attune.dlx");
+  expect(untouched).toMatchObject({ type: "direct" });
+  expect(lines).toMatchObject([
+    {
+      level: "warn",
+      message: expect.stringMatching(/exchange attune\.dlx cannot be declared: .*'direct'.*as it is/),
+      fields: { dead_letter_exchange: "attune.dlx.topic" },
+    },
+    {
+      level: "warn",
+      message: expect.stringMatching(/queue attune\.dead-letters cannot be declared/),
+    },
+  ]);
+});
+
+test.each(["direct", "fanout"])(
+  "exchanges of the type %s are used as they are: enforcements still reach attune.executions",
+  async (type) => {
+    await using vhost = await freshVhost();
+    for (const name of ["attune.events", "attune.executions"]) {
+      await vhost.manage("PUT", `/api/exchanges/{vhost}/${name}`, { type, durable: true });
+    }
+    await using transport = await openRabbitmq({ url: vhost.url, logger });
+    const seen = recorder();
+    const executions = { exchange: "attune.executions", bindings: ["enforcement.created"], prefetch: 1 };
+    await transport.subscribe(executions, seen.onMessage);
+
+    await transport.publish(outgoing({ routingKey: "enforcement.created", messageId: "enforced" }));
+
+    await expect.poll(seen.ids, soon).toEqual(["enforced"]);
+  },
+);
+
+test("a login that may declare nothing uses what is there, and is told of what is not", async () => {
+  await using vhost = await freshVhost();
+  const login = new URL(vhost.url);
+  [login.username, login.password] = [`limited-${randomUUID()}`, "limited"];
+  await vhost.manage("PUT", `/api/users/${login.username}`, { password: "limited", tags: "" });
+  await vhost.manage("PUT", `/api/permissions/{vhost}/${login.username}`, {
+    configure: "^$",
+    write: "^attune\\.",
+    read: "^attune\\.",
+  });
+  try {
+    await using early = await openRabbitmq({ url: login.href, logger });
+    const refused = early.connected(1_000);
+    await expect(refused).rejects.toMatchObject({
+      reason: expect.stringMatching(/could not declare the exchange attune\.events: .*ACCESS_REFUSED/),
+    });
+    await expect(refused).rejects.not.toThrow(/attune:attune/);
+    await using owner = await openRabbitmq({ url: vhost.url, logger });
+    await owner.connected(10_000);
+
+    await using transport = await openRabbitmq({ url: login.href, logger });
+    await transport.connected(10_000);
+    expect(await transport.publish(outgoing())).toBe("unroutable");
+  } finally {
+    await vhost.manage("DELETE", `/api/users/${login.username}`);
+  }
+});
+
+test("two installations with exchanges of their own do not meet in one virtual host", async () => {
+  await using vhost = await freshVhost();
+  const names = namesOf({
+    exchange: "acme.events",
+    executions_exchange: "acme.executions",
+    dead_letter_exchange: "acme.dlx",
+    dead_letter_queue: "acme.dead-letters",
+  });
+  await using ours = await openRabbitmq({ url: vhost.url, logger });
+  await using theirs = await openRabbitmq({ url: vhost.url, logger, names });
+  const [atOurs, atTheirs] = [recorder(), recorder()];
+  await ours.subscribe({ ...events, exchange: "attune.executions" }, atOurs.onMessage);
+  await theirs.subscribe({ ...events, exchange: "acme.executions" }, atTheirs.onMessage);
+
+  await ours.publish(outgoing({ routingKey: "enforcement.created", messageId: "ours" }));
+  const { exchange: _, ...unaddressed } = outgoing({
+    routingKey: "enforcement.created",
+    messageId: "theirs",
+  });
+  await theirs.publish(unaddressed);
+
+  await expect.poll(() => [atOurs.ids(), atTheirs.ids()], soon).toEqual([["ours"], ["theirs"]]);
+});
+
+test("a message that no queue is bound for is confirmed and known to be unroutable", async () => {
+  await using vhost = await freshVhost();
+  await using transport = await openRabbitmq({ url: vhost.url, logger });
+  await transport.subscribe({ ...events, bindings: ["rule.*"] }, recorder().onMessage);
+  const keys = ["event.created", "rule.created", "enforcement.created", "rule.created"];
+
+  const deliveries = await Promise.all(keys.map((routingKey) => transport.publish(outgoing({ routingKey }))));
+
+  expect(deliveries).toEqual(["unroutable", "routed", "unroutable", "routed"]);
 });
 
 test("a login that is refused, and a virtual host that is not there, are told without the password", async () => {
@@ -139,24 +250,24 @@ test("a subscription whose queue was deleted is put in place again", async () =>
     .toBe("after");
 });
 
-test("a message that the broker refuses for now is offered again until it is taken", async () => {
+test("a message that a queue has no room for is refused, alone, and reaches the queues beside it once", async () => {
   await using vhost = await freshVhost();
   await using transport = await openRabbitmq({ url: vhost.url, logger });
   await transport.connected(10_000);
   const full = { durable: true, arguments: { "x-max-length": 1, "x-overflow": "reject-publish" } };
   await vhost.manage("PUT", "/api/queues/{vhost}/full", full);
-  await vhost.manage("POST", "/api/bindings/{vhost}/e/attune.events/q/full", { routing_key: "#" });
-  await transport.publish(outgoing());
-  let isTaken = false;
+  await vhost.manage("POST", "/api/bindings/{vhost}/e/attune.events/q/full", { routing_key: "event.#" });
+  const seen = recorder();
+  await transport.subscribe(events, seen.onMessage);
+  await transport.publish(outgoing({ messageId: "taken" }));
 
-  const refused = transport.publish(outgoing()).then(() => (isTaken = true));
-  const later = Promise.race([refused, transport.publish(outgoing({ exchange: "attune.dlx" }))]);
-  await later;
-  const wasTakenWhileFull = isTaken;
-  await vhost.manage("DELETE", "/api/queues/{vhost}/full/contents");
-  await refused;
+  const refused = transport.publish(outgoing({ messageId: "refused" })).catch((error: unknown) => error);
+  const passed = await transport.publish(outgoing({ messageId: "passed", routingKey: "rule.created" }));
 
-  expect([wasTakenWhileFull, isTaken]).toEqual([false, true]);
+  expect(await refused).toMatchObject({ name: "MessageRefusedError", isFinal: false });
+  expect(passed).toBe("routed");
+  await expect.poll(() => new Set(seen.ids()), soon).toEqual(new Set(["taken", "refused", "passed"]));
+  expect(seen.messages).toHaveLength(3);
 });
 
 test("an exchange that was deleted is declared again, and the message that missed it arrives", async () => {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { rowOf } from "../../src/database/statement.ts";
 import { getEvent, storeBatch } from "../../src/database/statements/events.ts";
@@ -45,7 +46,7 @@ test.each([
     });
     assignIds(piece, ids?.ids ?? []);
     const { toStore } = prepareBatch(piece, installationId);
-    await rowOf(database, storeBatch, { ...toStore, publisherInstance: null });
+    await rowOf(database, storeBatch, { ...toStore, publisherInstance: randomUUID() });
 
     const stored = await rowOf(database, getEvent, { id: "1" });
     expect(stored?.ruleRef).toBe(ruleRef);

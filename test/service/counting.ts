@@ -2,12 +2,13 @@
  * A sensor that counts, a rule on every tenth number, and a consumer: so that after any fault one look
  * tells whether something was lost or doubled.
  */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import type { Database } from "../../src/database/database.ts";
 import { agentFolder, type AgentFolder } from "../support/agent-process.ts";
+import type { Envelope } from "../../src/messaging/envelope.ts";
 import { collectMessages, type MessageCollector } from "../support/message-collector.ts";
 import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
@@ -37,6 +38,8 @@ export interface Counting extends AsyncDisposable {
   progress(limitMs?: number): Promise<void>;
   /** Tells the sensor to stop counting and waits until no message is owed any more. */
   finish(): Promise<void>;
+  /** Messages that arrived for the first time after one of a later event under the same routing key. */
+  inversions(): number;
   /** Events and messages are exactly 1 … the last number, once each. */
   expectNothingLostOrDoubled(): Promise<void>;
 }
@@ -91,10 +94,16 @@ export async function startCounting(options: CountingOptions): Promise<Counting>
     },
     async finish() {
       await writeFile(enoughFile, "");
+      const isAllStored = async (): Promise<boolean> => {
+        const last = await readFile(`${enoughFile}.last`, "utf8").catch(() => "");
+        return last.split("\n").includes(`${await lastNumber()}`);
+      };
+      await expect.poll(isAllStored, { timeout: 60_000 }).toBe(true);
       const owed = (): Promise<object[]> => query(database, "select message_id from outbox limit 1");
       // A database that crashed may have lost a deletion; the row is swept again when it is a minute old.
       await expect.poll(owed, { timeout: 120_000 }).toEqual([]);
     },
+    inversions: () => inversionsAmong(collector.messages.values()),
     expectNothingLostOrDoubled: () => expectExactly(database, collector, lastNumber),
     [Symbol.asyncDispose]: () => folders.disposeAsync(),
   };
@@ -139,4 +148,19 @@ async function expectExactly(
   expect(new Set(eventIds)).toEqual(new Set(events.map(({ id }) => id)));
   expect(enforcementIds).toHaveLength(enforcements.length);
   expect(new Set(enforcementIds)).toEqual(new Set(enforcements.map(({ id }) => id)));
+}
+
+function inversionsAmong(messages: Iterable<Envelope>): number {
+  const highest = new Map<string, bigint>();
+  let inversions = 0;
+  for (const message of messages) {
+    const { message_type: type } = message;
+    if (type !== "EventCreated" && type !== "EnforcementCreated") continue;
+    if (message.payload.trigger_ref !== "fault.number" || message.payload.event_id === null) continue;
+    const id = BigInt(message.payload.event_id);
+    const known = highest.get(type) ?? 0n;
+    if (id < known) inversions += 1;
+    else highest.set(type, id);
+  }
+  return inversions;
 }

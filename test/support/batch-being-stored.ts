@@ -18,6 +18,6 @@ export async function storeUnderTerm(
 ): Promise<boolean> {
   const { toStore } = unmatchedBatch([], { revision: "1", trigger: () => undefined }, "");
   const terms = `[{"sensor":${sensorId},"generation":${generation},"instance":"${instance}"}]`;
-  const stored = await rowOf(database, storeBatch, { ...toStore, terms, publisherInstance: null });
+  const stored = await rowOf(database, storeBatch, { ...toStore, terms, publisherInstance: instance });
   return stored?.heldTerms.includes(`${sensorId}:${generation}`) ?? false;
 }

@@ -13,6 +13,7 @@ import { loadConfiguration } from "../load-configuration.ts";
 import { checkApi } from "../doctor/api-check.ts";
 import { checkBroker } from "../doctor/broker-check.ts";
 import { checkMigrations } from "../doctor/database-checks.ts";
+import { checkDeliveries } from "../doctor/delivery-check.ts";
 import { checkEnvironments } from "../doctor/environment-check.ts";
 import { failed, findingsOf, good, notice, wrong, type Finding } from "../doctor/finding.ts";
 import { findingsJson, findingsText } from "../doctor/findings-report.ts";
@@ -57,6 +58,7 @@ async function examine(invocation: Invocation): Promise<readonly Finding[]> {
       api: () => checkApi(config, health),
       broker: () => checkBroker(config),
       database: () => examineDatabase(config, bootstrap, health),
+      deliveries: async () => (health.kind === "agent" ? checkDeliveries(config) : []),
       output: async () => (health.kind === "agent" ? checkOutput(config) : []),
     })),
   ];

@@ -1,5 +1,6 @@
 import type { Config } from "../../config/schema.ts";
 import { openTransport } from "../../messaging/open-transport.ts";
+import { namesOf } from "../../messaging/topology.ts";
 import { silentLogger } from "../../telemetry/logger.ts";
 import { good, type Finding } from "./finding.ts";
 
@@ -9,7 +10,11 @@ const connectTimeoutMs = 5_000;
 export async function checkBroker({ message_queue: queue }: Config): Promise<readonly Finding[]> {
   if (queue.url === undefined) return [good("broker", "in this process (message_queue.url is not set)")];
 
-  await using transport = await openTransport(queue.url, { tls: queue.tls, logger: silentLogger });
+  await using transport = await openTransport(queue.url, {
+    tls: queue.tls,
+    names: namesOf(queue),
+    logger: silentLogger,
+  });
   await transport.connected(connectTimeoutMs, "one");
   return [good("broker", transport.address)];
 }

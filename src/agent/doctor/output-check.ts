@@ -9,6 +9,7 @@ import { durationText } from "../../model/duration-text.ts";
 import { sensorSilentName } from "../../telemetry/gauges.ts";
 import { askAgent } from "../ask-agent.ts";
 import { notice, type Finding } from "./finding.ts";
+import { seriesOf } from "./metric-series.ts";
 import { silentRemedy, silentSecondsMin } from "./sensor-finding.ts";
 
 /** A worker of a thousand sensors has a megabyte of them. */
@@ -22,7 +23,7 @@ export async function checkOutput(config: Config): Promise<readonly Finding[]> {
 }
 
 function silentFindings(exposition: string): readonly Finding[] {
-  const silent = valuesBySensor(exposition, sensorSilentName, "gauge") ?? new Map<string, number>();
+  const silent = seriesOf(exposition, sensorSilentName, "gauge", "sensor_ref") ?? new Map<string, number>();
   return [...silent]
     .filter(([, seconds]) => seconds >= silentSecondsMin)
     .map(([sensorRef, seconds]) =>
@@ -34,10 +35,11 @@ function silentFindings(exposition: string): readonly Finding[] {
 }
 
 function rejectedFindings(exposition: string, config: Config): readonly Finding[] {
-  const understood = valuesBySensor(exposition, sensorEventsName, "counter");
+  const understood = seriesOf(exposition, sensorEventsName, "counter", "sensor_ref");
   // Not counted by that agent, or no longer by name: who is among them cannot be told.
   if (understood === undefined || understood.has("other")) return [];
-  const rejected = valuesBySensor(exposition, linesRejectedName, "counter") ?? new Map<string, number>();
+  const rejected =
+    seriesOf(exposition, linesRejectedName, "counter", "sensor_ref") ?? new Map<string, number>();
   return [...rejected]
     .filter(([sensorRef]) => sensorRef !== "other" && !understood.has(sensorRef))
     .map(([sensorRef, count]) =>
@@ -54,24 +56,4 @@ function rejectedFindings(exposition: string, config: Config): readonly Finding[
 
 function rejectedText(count: number): string {
   return count === 1 ? "1 line was rejected" : `${count} lines were rejected`;
-}
-
-/** Undefined when there is no such metric. */
-function valuesBySensor(
-  exposition: string,
-  name: string,
-  type: "counter" | "gauge",
-): ReadonlyMap<string, number> | undefined {
-  if (!new RegExp(`^# TYPE attune_sensor_agent_${name} ${type}$`, "m").test(exposition)) return undefined;
-  const series = new RegExp(
-    String.raw`^attune_sensor_agent_${name}\{sensor_ref="((?:[^"\\]|\\.)*)"\} ([\d.]+)$`,
-    "gm",
-  );
-  return new Map(
-    [...exposition.matchAll(series)].map(([, ref = "", count]) => [unescaped(ref), Number(count)]),
-  );
-}
-
-function unescaped(label: string): string {
-  return label.replaceAll(/\\(.)/g, (_, character: string) => (character === "n" ? "\n" : character));
 }

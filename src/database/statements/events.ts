@@ -21,8 +21,8 @@ export interface BatchToStore {
   readonly eventCount: number;
   /** The rule revision the batch was matched against. */
   readonly revision: Id;
-  /** The instance that will publish the messages; null leaves them to a sweeper. */
-  readonly publisherInstance: string | null;
+  /** The instance that publishes the messages. */
+  readonly publisherInstance: string;
 }
 
 export interface StoredBatch {
@@ -106,12 +106,14 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
              condition, conditions
         from matched
     ), owed as (
-      insert into outbox (message_id, routing_key, event, enforcement, instance)
-      select incoming.m, 'event.created', incoming.i, null::bigint, $8::uuid
+      -- As the values are here, not yet compressed, their size costs nothing to know.
+      insert into outbox (message_id, routing_key, event, enforcement, instance, bytes)
+      select incoming.m, 'event.created', incoming.i, null::bigint, $8::uuid,
+             pg_column_size(incoming.p) + pg_column_size(incoming.config)
         from incoming
         join stored on stored.id = incoming.i
        union all
-      select m, 'enforcement.created', null, i, $8::uuid
+      select m, 'enforcement.created', null, i, $8::uuid, pg_column_size(p) + pg_column_size(config)
         from matched
     ), saved as (
       insert into sensor_checkpoint (sensor, value, instance, event)

@@ -1,5 +1,10 @@
 /**
  * Messages that committed facts still owe to the broker.
+ *
+ * Who publishes what. A row names the instance that stored it. The table outbox_owner says, for each such instance,
+ * which live worker's instance publishes what it owes: itself while it lives, an heir once it is dead. Rows without an
+ * instance, as those about rules changed by plain SQL, belong to the instance of zeros. An instance passes to its
+ * heir as a whole and in one row, so that its messages keep their order and none is touched.
  */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json.ts";
@@ -17,13 +22,96 @@ export const forgetMessages: Statement<{ readonly messageIds: readonly string[] 
   },
 };
 
-/** Hands what this instance has not published to whoever sweeps next. */
-export const disownMessages: Statement<{ readonly instance: string }, never> = {
-  name: "disown_messages",
+export interface Refusal {
+  readonly messageId: string;
+  /** Why it can never be taken; null: a queue has no room for it now. */
+  readonly reason: string | null;
+}
+
+/** Sets messages apart that the broker refused, so that they are tried again by themselves. */
+export const markRefused: Statement<{ readonly refusals: readonly Refusal[] }, never> = {
+  name: "mark_refused",
   text: `
     update outbox
-       set instance = null
-     where instance = $1`,
+       set refused = clock_timestamp(),
+           refusals = refusals + 1,
+           refusal = refusing.reason
+      from jsonb_to_recordset($1::jsonb) as refusing ("messageId" uuid, reason text)
+     where outbox.message_id = refusing."messageId"`,
+  values: ({ refusals }) => [JSON.stringify(refusals)],
+  decode: () => {
+    throw new Error("this update returns no rows");
+  },
+};
+
+/** Of messages that no instance stored. */
+const nobody = "00000000-0000-0000-0000-000000000000";
+
+export interface Ownership {
+  readonly instance: string;
+  /** Whether this worker publishes at all; else its own messages are left to others, too. */
+  readonly publishes: boolean;
+  /** Whether to take what belongs to nobody alive. */
+  readonly inherits: boolean;
+}
+
+/**
+ * Makes this worker the owner of its own messages and, if it inherits, of those that no live worker owns.
+ * Returns whose it owns beside its own.
+ *
+ * `skip locked`: another worker is taking it this moment.
+ */
+export const ownMessages: Statement<Ownership, { readonly instance: string }> = {
+  name: "own_messages",
+  text: `
+    with live as materialized (
+      select instance
+        from worker
+       where ${isLeaseAlive("worker", "worker", "now()")}
+         and instance is not null
+    ), own as (
+      insert into outbox_owner (instance, owner)
+      values ($1, case when $2 then $1::uuid end)
+      on conflict (instance) do update
+         set owner = excluded.owner,
+             since = now()
+       where outbox_owner.owner is distinct from excluded.owner
+         and $2
+    ), free as materialized (
+      select instance
+        from outbox_owner
+       where $3
+         and instance <> $1
+         and owner is distinct from $1
+         and (owner is null or owner not in (select instance from live))
+       order by instance
+         for update skip locked
+    ), inherited as (
+      update outbox_owner
+         set owner = $1,
+             since = now()
+        from free
+       where outbox_owner.instance = free.instance
+    )
+    select instance
+      from outbox_owner
+     where owner = $1
+       and instance <> $1
+     union
+    select instance
+      from free`,
+  values: ({ instance, publishes, inherits }) => [instance, publishes, inherits],
+  decode: (row) => ({ instance: row.text("instance") }),
+};
+
+/** Leaves everything this worker owns to others: it cannot publish, or ends. */
+export const releaseMessages: Statement<{ readonly instance: string }, never> = {
+  name: "release_messages",
+  text: `
+    update outbox_owner
+       set owner = null,
+           since = now()
+     where owner = $1`,
   values: ({ instance }) => [instance],
   decode: () => {
     throw new Error("this update returns no rows");
@@ -31,178 +119,119 @@ export const disownMessages: Statement<{ readonly instance: string }, never> = {
 };
 
 /**
- * Leaves these messages to whoever sweeps next: they were stored under the name of an instance that does not know it and
- * will not send them.
+ * Finds instances that owe messages and are not known, as those of agents of an earlier version, and forgets those
+ * of which no message is left. Statements of a dead agent may still arrive minutes later, hence the hour.
+ *
+ * Reads the whole outbox: for now and then.
  */
-export const releaseMessages: Statement<{ readonly messageIds: readonly string[] }, never> = {
-  name: "release_messages",
+export const reviewOwners: Statement<{ readonly instance: string }, never> = {
+  name: "review_owners",
   text: `
-    update outbox
-       set instance = null
-     where message_id = any ($1::uuid[])`,
-  values: ({ messageIds }) => [messageIds],
+    with found as (
+      insert into outbox_owner (instance, owner)
+      select distinct instance, instance
+        from outbox
+       where instance is not null
+      on conflict (instance) do nothing
+    )
+    delete from outbox_owner
+     where owner = $1
+       and instance not in ($1, '${nobody}')
+       and since < now() - interval '1 hour'
+       and not exists (select from outbox where outbox.instance = outbox_owner.instance)`,
+  values: ({ instance }) => [instance],
   decode: () => {
-    throw new Error("this update returns no rows");
+    throw new Error("this delete returns no rows");
   },
 };
 
-/** One sweep at a time among all agents, so that messages about one rule are claimed in their order. */
-export const trySweepLock: Statement<void, { readonly isTaken: boolean }> = {
-  name: "try_sweep_lock",
-  text: `select pg_try_advisory_xact_lock(hashtextextended(current_schema() || ' outbox sweep', 0)) as taken`,
-  values: () => [],
-  decode: (row) => ({ isTaken: row.boolean("taken") }),
-};
-
-/** How far a sweep has come: the highest ids it has claimed. */
-export interface SweepPosition {
-  readonly rule: string;
-  readonly other: string;
-}
+/** What a message is about. Ids of the same kind are in order; each kind is read by itself. */
+export type MessageKind = "rule" | "event" | "enforcement";
 
 /** Below every id. */
-export const sweepStart: SweepPosition = {
-  rule: "00000000-0000-0000-0000-000000000000",
-  other: "00000000-0000-0000-0000-000000000000",
-};
+export const lowestMessageId = nobody;
 
-export interface ClaimedMessage {
+export type OwedMessage = {
   readonly messageId: string;
-  readonly about: "event" | "enforcement" | "rule";
-}
-
-/**
- * Takes over messages beyond a position that nobody publishes: without an instance, of an instance whose worker is dead,
- * or our own that are so old that the answer to claiming them, or the broker's, must have been lost.
- * Messages about rules are left while another live instance still owes some, so that they
- * keep their order. `skip locked` passes over rows that are being deleted this moment.
- *
- * In order of id, not of time. The ids of messages about rules count the changes as they were made; the
- * times are those at which their transactions began. And the primary key finds the next page at once,
- * however many messages hours without a broker have left. Those about rules come first: their ids are
- * the highest, so a long backlog would keep them to the end.
- */
-export const claimMessages: Statement<
-  { readonly instance: string; readonly countMax: number; readonly after: SweepPosition },
-  ClaimedMessage
-> = {
-  name: "claim_messages",
-  text: `
-    with live as materialized (
-      select instance
-        from worker
-       where ${isLeaseAlive("worker", "worker", "now()")}
-         and instance is not null
-    ), rules_are_owed as materialized (
-      select
-        from outbox
-        join live using (instance)
-       where outbox.body is not null
-         and outbox.instance <> $1
-       limit 1
-    ), about_rules as (
-      select message_id
-        from outbox
-       where body is not null
-         and (instance is null
-              or instance not in (select instance from live)
-              or (instance = $1 and created < clock_timestamp() - interval '60 seconds'))
-         and not exists (select from rules_are_owed)
-         and message_id > $3
-       order by message_id
-       limit $2
-         for update skip locked
-    ), about_others as (
-      select message_id
-        from outbox
-       where body is null
-         and (instance is null
-              or instance not in (select instance from live)
-              or (instance = $1 and created < clock_timestamp() - interval '60 seconds'))
-         and message_id > $4
-       order by message_id
-       limit $2
-         for update skip locked
-    ), orphaned as (
-      select message_id from about_rules
-       union all
-      select message_id from about_others
-       limit $2
-    )
-    update outbox
-       set instance = $1
-      from orphaned
-     where outbox.message_id = orphaned.message_id
-    returning outbox.message_id,
-              case when outbox.event is not null then 'event'
-                   when outbox.enforcement is not null then 'enforcement'
-                   else 'rule' end as about`,
-  values: ({ instance, countMax, after }) => [instance, countMax, after.rule, after.other],
-  decode: (row) => ({
-    messageId: row.text("message_id"),
-    about: row.word("about", ["event", "enforcement", "rule"]),
-  }),
-};
-
-export type OwedMessage =
+  readonly routingKey: string;
+  /** The instance that stored it, if any. */
+  readonly instance: string | null;
+} & (
   | {
       readonly about: "event";
-      readonly messageId: string;
       readonly eventId: Id;
       readonly triggerId: Id | null;
       readonly triggerRef: string;
       readonly sensorId: Id | null;
       readonly sensorRef: string | null;
-      readonly payload: JsonObject;
-      readonly config: JsonObject;
+      readonly payloadJson: string;
+      readonly configJson: string;
       readonly created: Date;
     }
   | {
       readonly about: "enforcement";
-      readonly messageId: string;
       readonly enforcementId: Id;
       readonly ruleId: Id | null;
       readonly ruleRef: string;
       readonly actionId: Id | null;
       readonly actionRef: string | null;
-      readonly config: JsonObject;
+      readonly configJson: string;
       readonly eventId: Id;
       readonly triggerRef: string;
-      readonly payload: JsonObject;
+      readonly payloadJson: string;
       readonly created: Date;
     }
-  | {
-      readonly about: "rule";
-      readonly messageId: string;
-      readonly routingKey: string;
-      readonly body: JsonObject;
-      readonly created: Date;
-    }
+  | { readonly about: "rule"; readonly body: JsonObject }
   /** Its event or enforcement has been deleted since: there is nothing left to tell. */
-  | { readonly about: "nothing"; readonly messageId: string }
+  | { readonly about: "nothing" }
   /** Not as we write them: somebody changed the row, or what it is about, by hand. */
-  | { readonly about: "unreadable"; readonly messageId: string; readonly error: unknown };
+  | { readonly about: "unreadable"; readonly error: unknown }
+);
 
-/** What claimed messages say, read from the rows they are about, in order of id. */
-export const readOwedMessages: Statement<{ readonly messageIds: readonly string[] }, OwedMessage> = {
-  name: "read_owed_messages",
-  text: `
-    select outbox.message_id, outbox.routing_key, outbox.body, outbox.created as owed_at,
-           event.id as event, event.trigger, event.trigger_ref, event.config, event.payload,
-           event.source, event.source_ref, event.created as event_created,
+export interface OwedRow {
+  readonly message: OwedMessage;
+  /** About what its body takes. */
+  readonly bytes: number;
+}
+
+export interface PageLimits {
+  readonly countMax: number;
+  /** One message is read however large it is. */
+  readonly bytesMax: number;
+}
+
+export interface OwedPage extends PageLimits {
+  /** Of the owner. */
+  readonly instance: string;
+  readonly from: string;
+  /** From here on the owner's own messages are left to be read; null: it has them in memory. */
+  readonly ownFrom: string | null;
+}
+
+/** Of rows that plain SQL wrote. */
+const bytesUsual = 2_000;
+
+const isOwned = `coalesce(instance, '${nobody}') = any (array(select instance from outbox_owner where owner = $1))`;
+
+/** The messages among `candidates` that fit, with all that they say. Payloads stay text, with every digit. */
+function messagesAmong(candidates: string, order: string): string {
+  return `
+    select page.message_id, page.routing_key, page.instance, page.body, page.bytes::double precision as bytes,
+           event.id as event, event.trigger, event.trigger_ref, event.config::text as event_config,
+           event.payload::text as event_payload, event.source, event.source_ref, event.created as event_created,
            enforcement.id as enforcement, enforcement.rule, enforcement.rule_ref,
            enforcement.event as enforcement_event, enforcement.trigger_ref as enforcement_trigger_ref,
-           coalesce(enforcement.payload, enforced.payload, case when enforced.id is not null then '{}'::jsonb end)
-             as enforcement_payload,
-           enforcement.config as enforcement_config,
+           coalesce(enforcement.payload, enforced.payload)::text as enforcement_payload,
+           enforcement.config::text as enforcement_config,
            coalesce(enforcement.action, rule.action) as action,
            coalesce(enforcement.action_ref, rule.action_ref) as action_ref,
            enforcement.created as enforcement_created
-      from outbox
+      from (select candidate.*, sum(bytes) over (order by ${order}) - bytes as bytes_before
+              from (${candidates}) as candidate) as page
       left join event
-             on event.id = outbox.event
+             on event.id = page.event
       left join enforcement
-             on enforcement.id = outbox.enforcement
+             on enforcement.id = page.enforcement
       left join event as enforced
              on enforced.id = enforcement.event
             and enforcement.payload is null
@@ -210,61 +239,176 @@ export const readOwedMessages: Statement<{ readonly messageIds: readonly string[
       left join rule
              on rule.id = enforcement.rule
             and enforcement.action_ref is null
-     where outbox.message_id = any ($1::uuid[])
-     order by outbox.message_id`,
-  values: ({ messageIds }) => [messageIds],
-  decode: (row) => {
-    const messageId = row.text("message_id");
-    try {
-      return decodeOwedMessage(messageId, row);
-    } catch (error) {
-      // One bad row must not keep the others from being told.
-      return { about: "unreadable", messageId, error };
-    }
-  },
+     where page.bytes_before < $3
+     order by ${order.replaceAll(/\w+/g, (column) => `page.${column}`)}`;
+}
+
+const columns = `message_id, routing_key, instance, event, enforcement, body, refused,
+                   coalesce(bytes, ${bytesUsual})::bigint as bytes`;
+
+/**
+ * The next owed messages of one kind, in order of id; those that were refused are apart.
+ *
+ * Own messages are read where they were left to be read, and when they are so old that the answer to storing them, or
+ * the broker's, must have been lost. The primary key finds the next page at once, however many
+ * messages hours without a broker have left.
+ */
+export const readOwedMessages: Readonly<Record<MessageKind, Statement<OwedPage, OwedRow>>> = {
+  rule: owedMessagesOf("rule", "body"),
+  event: owedMessagesOf("event", "event"),
+  enforcement: owedMessagesOf("enforcement", "enforcement"),
 };
 
-function decodeOwedMessage(messageId: string, row: Row): OwedMessage {
-  const body = row.jsonObjectOrNull("body");
-  if (body !== null) {
-    return {
-      about: "rule",
-      messageId,
-      routingKey: row.text("routing_key"),
-      body,
-      created: row.instant("owed_at"),
-    };
+function owedMessagesOf(kind: MessageKind, column: string): Statement<OwedPage, OwedRow> {
+  return {
+    name: `read_owed_messages_about_${kind}s`,
+    text: messagesAmong(
+      `
+            select ${columns}
+              from outbox
+             where ${column} is not null
+               and message_id >= $4
+               and refused is null
+               and ${isOwned}
+               and (instance is distinct from $1
+                    or message_id >= $5
+                    or created < clock_timestamp() - interval '60 seconds')
+             order by message_id
+             limit $2`,
+      "message_id",
+    ),
+    values: ({ instance, countMax, bytesMax, from, ownFrom }) => [
+      instance,
+      countMax,
+      bytesMax,
+      from,
+      ownFrom,
+    ],
+    decode: decodeOwedRow,
+  };
+}
+
+export interface RefusedPage extends PageLimits {
+  readonly instance: string;
+  readonly routingKey: string;
+}
+
+/** Messages under one key that were refused, the one that was tried longest ago first. Those that can never be taken are tried once an hour. */
+export const readRefusedMessages: Statement<RefusedPage, OwedRow> = {
+  name: "read_refused_messages",
+  text: messagesAmong(
+    `
+            select ${columns}
+              from outbox
+             where refused is not null
+               and routing_key = $4
+               and ${isOwned}
+               and (refusal is null or refused < clock_timestamp() - interval '1 hour')
+             order by refused, message_id
+             limit $2`,
+    "refused, message_id",
+  ),
+  values: ({ instance, countMax, bytesMax, routingKey }) => [instance, countMax, bytesMax, routingKey],
+  decode: decodeOwedRow,
+};
+
+export interface RefusedCount {
+  readonly routingKey: string;
+  /** Up to countedMessagesMax. */
+  readonly count: number;
+  /** How many of them can never be taken. */
+  readonly finalCount: number;
+  /** Why one of those cannot; null: there is none. */
+  readonly reason: string | null;
+}
+
+/** Counting the millions of messages that a long outage of the broker leaves would itself be a burden. */
+export const countedMessagesMax = 10_000;
+
+/** The routing keys under which this owner's messages were refused. */
+export const countRefusedMessages: Statement<{ readonly instance: string }, RefusedCount> = {
+  name: "count_refused_messages",
+  text: `
+    with recursive known (routing_key) as (
+      (select routing_key from outbox where refused is not null order by routing_key limit 1)
+       union all
+      select (select routing_key
+                from outbox
+               where refused is not null
+                 and outbox.routing_key > known.routing_key
+               order by routing_key
+               limit 1)
+        from known
+       where routing_key is not null
+    )
+    select known.routing_key, counted.total::double precision as total,
+           counted.final::double precision as final, counted.reason
+      from known
+     cross join lateral (
+       select count(*) as total, count(refusal) as final, max(refusal) as reason
+         from (select refusal
+                 from outbox
+                where refused is not null
+                  and outbox.routing_key = known.routing_key
+                  and ${isOwned}
+                limit ${countedMessagesMax}) as refused
+     ) as counted
+     where counted.total > 0`,
+  values: ({ instance }) => [instance],
+  decode: (row) => ({
+    routingKey: row.text("routing_key"),
+    count: row.number("total"),
+    finalCount: row.number("final"),
+    reason: row.textOrNull("reason"),
+  }),
+};
+
+function decodeOwedRow(row: Row): OwedRow {
+  const messageId = row.text("message_id");
+  const common = { messageId, routingKey: row.text("routing_key"), instance: row.textOrNull("instance") };
+  const bytes = row.number("bytes");
+  try {
+    return { bytes, message: { ...common, ...decodeSubject(row) } };
+  } catch (error) {
+    // One bad row must not keep the others from being told.
+    return { bytes, message: { ...common, about: "unreadable", error } };
   }
+}
+
+type Subject<Message = OwedMessage> = Message extends OwedMessage
+  ? Omit<Message, "messageId" | "routingKey" | "instance">
+  : never;
+
+function decodeSubject(row: Row): Subject {
+  const body = row.jsonObjectOrNull("body");
+  if (body !== null) return { about: "rule", body };
   const eventId = row.idOrNull("event");
   if (eventId !== null) {
     return {
       about: "event",
-      messageId,
       eventId,
       triggerId: row.idOrNull("trigger"),
       triggerRef: row.text("trigger_ref"),
       sensorId: row.idOrNull("source"),
       sensorRef: row.textOrNull("source_ref"),
-      payload: row.jsonObjectOrNull("payload") ?? {},
-      config: row.jsonObjectOrNull("config") ?? {},
+      payloadJson: row.textOrNull("event_payload") ?? "{}",
+      configJson: row.textOrNull("event_config") ?? "{}",
       created: row.instant("event_created"),
     };
   }
   const enforcementId = row.idOrNull("enforcement");
-  const payload = row.jsonObjectOrNull("enforcement_payload");
-  if (enforcementId === null || payload === null) return { about: "nothing", messageId };
+  if (enforcementId === null) return { about: "nothing" };
   return {
     about: "enforcement",
-    messageId,
     enforcementId,
     ruleId: row.idOrNull("rule"),
     ruleRef: row.text("rule_ref"),
     actionId: row.idOrNull("action"),
     actionRef: row.textOrNull("action_ref"),
-    config: row.jsonObjectOrNull("enforcement_config") ?? {},
+    configJson: row.textOrNull("enforcement_config") ?? "{}",
     eventId: row.id("enforcement_event"),
     triggerRef: row.text("enforcement_trigger_ref"),
-    payload,
+    payloadJson: row.textOrNull("enforcement_payload") ?? "{}",
     created: row.instant("enforcement_created"),
   };
 }
@@ -274,9 +418,6 @@ export interface OutboxBacklog {
   readonly depth: number;
   readonly oldestSeconds: number;
 }
-
-/** Counting the millions of messages that a long outage of the broker leaves would itself be a burden. */
-export const countedMessagesMax = 10_000;
 
 export const measureOutbox: Statement<void, OutboxBacklog> = {
   name: "measure_outbox",

@@ -235,8 +235,9 @@ export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcement
       on conflict (event, rule) do nothing
       returning id
     ), owed as (
-      insert into outbox (message_id, routing_key, enforcement)
-      select matched.message_id, 'enforcement.created', matched.id
+      insert into outbox (message_id, routing_key, enforcement, bytes)
+      select matched.message_id, 'enforcement.created', matched.id,
+             octet_length(matched.payload::text) + octet_length(matched.config::text)
         from matched
         join enforced using (id)
     )

@@ -15,6 +15,7 @@ import type { Queryable } from "../../../src/database/database.ts";
 import { openEmbedded } from "../../../src/database/embedded.ts";
 import type { Id } from "../../../src/model/identifiers.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
+import type { GaugeSources } from "../../../src/telemetry/gauges.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
 import { agentFolder, ready, startAgent } from "../../support/agent-process.ts";
 import { startFaultProxy } from "../../support/fault-proxy.ts";
@@ -475,25 +476,34 @@ test("a sensor none of whose output is an event is named, by what the agent coun
   expect(exitCode).toBe(0);
 });
 
+const idle: GaugeSources = {
+  parts: () => ({}),
+  sensorsByState: () => ({ starting: 0, running: 2, backoff: 0, failed: 0, stopped: 0 }),
+  sensorsSilentSeconds: () => new Map(),
+  sensorsOutputAgeSeconds: () => new Map(),
+  sensorsStalledSeconds: () => new Map(),
+  eventsInFlight: () => 0,
+  brokerCondition: () => "up",
+  isBehind: () => false,
+  messagesRefused: () => new Map(),
+  unroutableKeys: () => [],
+  leasesHeld: () => 0,
+  rules: () => ({ valid: 0, invalid: 0 }),
+  runtimesOffered: () => [],
+  sensorCapacity: 10,
+  fleet: async () => undefined,
+};
+
 // With an embedded database only the agent itself can look into the table that says so.
 test("a sensor that has printed nothing is named, by what the agent measures", async () => {
   const metrics = createMetrics({ version: "1.2.3", withProcess: false });
   metrics.observe({
-    parts: () => ({}),
-    sensorsByState: () => ({ starting: 0, running: 2, backoff: 0, failed: 0, stopped: 0 }),
-    sensorsOutputAgeSeconds: () => new Map(),
-    sensorsStalledSeconds: () => new Map(),
+    ...idle,
     sensorsSilentSeconds: () =>
       new Map([
         ["my.quiet", 300.5],
         ["my.new", 5],
       ]),
-    eventsInFlight: () => 0,
-    leasesHeld: () => 0,
-    rules: () => ({ valid: 0, invalid: 0 }),
-    runtimesOffered: () => [],
-    sensorCapacity: 10,
-    fleet: async () => undefined,
   });
   await using agent = await startApi({
     host: "127.0.0.1",
@@ -535,6 +545,35 @@ test("an agent that hangs is named with its worker and its process, not taken fo
       "m",
     ),
   );
+});
+
+test("messages that a queue refuses, and those that nobody receives, are named by routing key", async () => {
+  const metrics = createMetrics({ version: "1.2.3", withProcess: false });
+  metrics.observe({
+    ...idle,
+    messagesRefused: () => new Map([["event.created", 12]]),
+    unroutableKeys: () => ["enforcement.created", "rule.updated"],
+  });
+  await using agent = await startApi({
+    host: "127.0.0.1",
+    port: 0,
+    health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
+    metrics,
+    logger: silentLogger,
+  });
+
+  const { exitCode, report } = await examine({
+    ATTUNE__API__PORT: new URL(agent.address).port,
+    ATTUNE__MESSAGE_QUEUE__EXCHANGE: "acme.events",
+  });
+
+  expect(report).toMatch(/^✗ messages event\.created +are refused by a queue; 12 wait to be tried again$/m);
+  expect(report).toMatch(
+    /^✗ messages enforcement\.created +are received by nobody: no queue is bound for them$/m,
+  );
+  expect(report).toMatch(/^- messages rule\.updated +are received by nobody/m);
+  expect(report).toContain("bind a queue to acme.events with rule.updated");
+  expect(exitCode).toBe(1);
 });
 
 test("a port of the API that another program has is wrong, whatever it answers; a free one is fine", async () => {

@@ -1,0 +1,35 @@
+/**
+ * Messages that the broker refuses, or that nobody receives. Only the agent that publishes knows, so the one that runs here is
+ * asked.
+ */
+import type { Config } from "../../config/schema.ts";
+import { routingKeys } from "../../messaging/message-types.ts";
+import { askAgent } from "../ask-agent.ts";
+import { notice, wrong, type Finding } from "./finding.ts";
+import { seriesOf } from "./metric-series.ts";
+
+const metricsBytesMax = 16 * 1024 * 1024;
+
+export async function checkDeliveries(config: Config): Promise<readonly Finding[]> {
+  const answer = await askAgent(config, "/metrics", metricsBytesMax);
+  if (answer.kind !== "answered" || !answer.isOk) return [];
+  const refused = seriesOf(answer.body, "messages_refused", "gauge", "routing_key") ?? new Map();
+  const unroutable = seriesOf(answer.body, "routing_key_unroutable", "gauge", "routing_key") ?? new Map();
+  const exchange = config.message_queue.exchange;
+  return [
+    ...Array.from(refused, ([routingKey, count]) =>
+      wrong(`messages ${routingKey}`, `are refused by a queue; ${count} wait to be tried again`, {
+        remedy: `find the queue bound to ${exchange} with ${routingKey} that is full and rejects (x-overflow), and consume from it or unbind it`,
+        facts: { routingKey, count },
+      }),
+    ),
+    ...Array.from(unroutable.keys(), (routingKey) => {
+      // Nobody then does what rules ask for. Of other messages that may be meant.
+      const say = routingKey === routingKeys.EnforcementCreated ? wrong : notice;
+      return say(`messages ${routingKey}`, "are received by nobody: no queue is bound for them", {
+        remedy: `bind a queue to ${exchange} with ${routingKey}, if somebody is to receive them`,
+        facts: { routingKey },
+      });
+    }),
+  ];
+}
