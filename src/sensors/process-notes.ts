@@ -5,6 +5,7 @@
 import type { ProcessReport } from "../database/statements/sensor-process.ts";
 import type { EventSource } from "../model/incoming-event.ts";
 import type { Redact } from "../model/redaction.ts";
+import { failuresAmong, withFailure, withRun, type RecentRuns } from "../model/recent-runs.ts";
 import { isRhythmKnown, withOutput, type OutputRhythm } from "../model/output-rhythm.ts";
 import { describeExit, type Exit, type Verdict } from "../model/restart-policy.ts";
 import type { Line } from "../processes/lines.ts";
@@ -38,6 +39,8 @@ export const unstartedReport: ProcessReport = {
   status: "starting",
   pid: null,
   failures: 0,
+  recentRuns: 0,
+  recentFailures: 0,
   exitCode: null,
   signal: null,
   reason: null,
@@ -63,6 +66,8 @@ export class ProcessNotes {
   #toldStatus: ProcessReport["status"] | undefined;
   #rhythm: OutputRhythm | undefined;
   #rhythmNotedAtMs = -Infinity;
+  #runs: RecentRuns = [];
+  #isRunUnderWay = false;
 
   /** @param instance of the worker's process that runs the sensor */
   constructor(source: EventSource, instance: string, options: ProcessNotesOptions) {
@@ -83,7 +88,9 @@ export class ProcessNotes {
   noteStarted({ pid, exit }: Child): void {
     const startedAt = new Date(this.#options.clock.nowMs());
     const fresh = { reason: null, exitCode: null, signal: null, stoppedAt: null, firstOutputAt: null };
-    this.#note({ ...fresh, status: "running", pid, startedAt });
+    this.#runs = withRun(this.#runs, false);
+    this.#isRunUnderWay = true;
+    this.#note({ ...fresh, status: "running", pid, startedAt, ...this.#runsReport() });
     void this.#noteExit(exit);
   }
 
@@ -129,7 +136,11 @@ export class ProcessNotes {
     const { failures } = verdict;
     const reason = describeExit(exit);
     const stderr = this.#stderr.lines().map(redact);
+    // A run that could not be started is one, too.
+    this.#runs = this.#isRunUnderWay ? withFailure(this.#runs) : withRun(this.#runs, true);
+    this.#isRunUnderWay = false;
     this.#note({
+      ...this.#runsReport(),
       status: verdict.kind === "failed" ? "failed" : "backoff",
       failures,
       reason,
@@ -165,6 +176,10 @@ export class ProcessNotes {
       exitCode: ended.kind === "exited" ? ended.code : null,
       signal: ended.kind === "signalled" ? ended.signal : null,
     });
+  }
+
+  #runsReport(): Pick<ProcessReport, "recentRuns" | "recentFailures"> {
+    return { recentRuns: this.#runs.length, recentFailures: failuresAmong(this.#runs) };
   }
 
   #rhythmReport(): Pick<ProcessReport, "lastOutputAt" | "outputIntervalSeconds" | "longestSilenceSeconds"> {

@@ -44,6 +44,20 @@ test("a run that fails makes no events and is a failure", async () => {
   expect(bench.events).toEqual([]);
 });
 
+test("a sensor that fails every other time is seen to, although it never fails twice in a row", async () => {
+  const quick = { ...restart, delayMsFirst: 10, delayMsMax: 10 };
+  await using bench = await sensorBench({ limits: { restart: quick, pollIntervalMs: 20 } });
+  const file = join(bench.folder, "odd");
+  const id = await bench.add("test.flaky", {
+    ...poll,
+    script: `if [ -e ${file} ]; then rm ${file}; exit 1; fi; touch ${file}; echo '{"n": 1}'`,
+  });
+  bench.manager.start();
+
+  await bench.rowMatching(id, { recent_runs: 10, recent_failures: 5 });
+  expect(bench.statuses).not.toContain("test.flaky failed");
+});
+
 test("what a failed run printed is in the sensor's log, and not all of it when it is much", async () => {
   await using bench = await sensorBench({ limits: { restart } });
   const id = await bench.add("test.check", { ...poll, script: "echo 'DISK CRITICAL - 5% free'; exit 2" });

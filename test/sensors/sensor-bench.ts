@@ -27,6 +27,8 @@ export interface ProcessRow {
   readonly status: string;
   readonly pid: number | null;
   readonly failures: number;
+  readonly recent_runs: number;
+  readonly recent_failures: number;
   readonly exit_code: number | null;
   readonly signal: string | null;
   readonly reason: string | null;

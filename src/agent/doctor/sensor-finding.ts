@@ -1,5 +1,6 @@
 /** How one sensor stands, as a finding: a pure function of its rows and of what placement says of it. */
 import type { SensorProcessStanding, SensorStanding } from "../../database/statements/diagnosis.ts";
+import { isUnsteady } from "../../model/recent-runs.ts";
 import { isUnusualSilence } from "../../model/output-rhythm.ts";
 import { durationText } from "../../model/duration-text.ts";
 import { good, notice, wrong, type Finding } from "./finding.ts";
@@ -41,6 +42,8 @@ export function sensorFinding(
   if (fallenSilent !== undefined) return { ...fallenSilent, facts };
   if (standing.protocol === "stream" && isSilent(process))
     return { ...silentFinding(subject, process, holder), facts };
+  const unsteady = standing.protocol === "poll" ? unsteadyFinding(subject, process, holder) : undefined;
+  if (unsteady !== undefined) return { ...unsteady, facts };
   return { ...processFinding(subject, sensorRef, process, holder), facts };
 }
 
@@ -133,6 +136,20 @@ function fallenSilentFinding(
         "look whether it hangs, or no longer hears what it listens to; disabling and enabling it starts it anew",
     },
   );
+}
+
+/** Each success forgives the failures before it, so such a sensor is never failed, and loses what it did not see. */
+function unsteadyFinding(
+  subject: string,
+  { status, recentRuns, recentFailures }: SensorProcessStanding,
+  holder: string,
+): Finding | undefined {
+  if (status !== "running" && status !== "starting") return undefined;
+  if (!isUnsteady(recentRuns, recentFailures)) return undefined;
+  const share = `${recentFailures} of its last ${recentRuns} runs failed`;
+  return wrong(subject, `runs on worker ${holder}, but ${share}`, {
+    remedy: "its log says why each failed; a longer timeout or poll_interval may help",
+  });
 }
 
 function processFinding(

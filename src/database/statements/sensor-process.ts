@@ -8,6 +8,9 @@ export interface ProcessReport {
   readonly pid: number | null;
   /** In a row. */
   readonly failures: number;
+  /** Up to ten, and how many of them failed; see model/recent-runs.ts. */
+  readonly recentRuns: number;
+  readonly recentFailures: number;
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly reason: string | null;
@@ -39,14 +42,15 @@ export interface SensorReport extends ProcessReport {
 export const writeSensorReports: Statement<readonly SensorReport[], never> = {
   name: "write_sensor_reports",
   text: `
-    insert into sensor_process (sensor, worker, status, pid, failures, exit_code, signal, reason,
-                                stderr_excerpt, started_at, first_output_at, last_output_at,
+    insert into sensor_process (sensor, worker, status, pid, failures, recent_runs, recent_failures,
+                                exit_code, signal, reason, stderr_excerpt, started_at, first_output_at, last_output_at,
                                 output_interval, longest_silence, stopped_at, next_restart_at, updated)
-    select report.sensor, worker.id, report.status, report.pid, report.failures, report.exit_code,
-           report.signal, report.reason, report.stderr_excerpt, report.started_at, report.first_output_at,
+    select report.sensor, worker.id, report.status, report.pid, report.failures, report.recent_runs,
+           report.recent_failures, report.exit_code, report.signal, report.reason, report.stderr_excerpt, report.started_at, report.first_output_at,
            report.last_output_at, report.output_interval, report.longest_silence, report.stopped_at, report.next_restart_at, clock_timestamp()
       from jsonb_to_recordset($1::jsonb)
-           as report (sensor bigint, instance uuid, status text, pid int, failures int, exit_code int,
+           as report (sensor bigint, instance uuid, status text, pid int, failures int,
+                      recent_runs int, recent_failures int, exit_code int,
                       signal text, reason text, stderr_excerpt text, started_at timestamptz,
                       first_output_at timestamptz, last_output_at timestamptz,
                       output_interval double precision, longest_silence double precision, stopped_at timestamptz,
@@ -69,6 +73,8 @@ export const writeSensorReports: Statement<readonly SensorReport[], never> = {
            status = excluded.status,
            pid = excluded.pid,
            failures = excluded.failures,
+           recent_runs = excluded.recent_runs,
+           recent_failures = excluded.recent_failures,
            exit_code = excluded.exit_code,
            signal = excluded.signal,
            reason = excluded.reason,
@@ -95,6 +101,8 @@ function columnsOf(report: SensorReport): object {
     status: report.status,
     pid: report.pid,
     failures: report.failures,
+    recent_runs: report.recentRuns,
+    recent_failures: report.recentFailures,
     exit_code: report.exitCode,
     signal: report.signal,
     reason: storableText(report.reason),

@@ -45,6 +45,8 @@ test("a sensor that should run and has no worker is told with what is in its way
 const noOutput = {
   lastOutputAt: null,
   outputIntervalSeconds: null,
+  recentRuns: 0,
+  recentFailures: 0,
   longestSilenceSeconds: null,
   secondsSinceOutput: null,
 } as const;
@@ -64,6 +66,8 @@ test("a stream sensor that printed regularly and has long been silent is wrong, 
     firstOutputAt: new Date(1),
     lastOutputAt: new Date(2),
     outputIntervalSeconds: 2,
+    recentRuns: 0,
+    recentFailures: 0,
     longestSilenceSeconds: 15,
     secondsSinceOutput: 3 * 3_600,
     stoppedAt: null,
@@ -83,6 +87,37 @@ test("a stream sensor that printed regularly and has long been silent is wrong, 
   // Started anew a moment ago, after days without an agent.
   expect(telling({ secondsSinceStart: 20 })).toMatch(/^good: runs/);
   expect(telling({ firstOutputAt: null })).toMatch(/^wrong: .* has printed nothing for 3 h/);
+});
+
+test("a poll sensor that fails every other time is wrong while it runs, and a stream sensor is not told so", () => {
+  const polled = {
+    status: "running",
+    worker: "w1",
+    isCurrent: true,
+    pid: null,
+    failures: 0,
+    exitCode: null,
+    signal: null,
+    reason: null,
+    stderrExcerpt: null,
+    startedAt: new Date(0),
+    firstOutputAt: null,
+    ...noOutput,
+    recentRuns: 10,
+    recentFailures: 5,
+    stoppedAt: null,
+    nextRestartAt: null,
+    secondsSinceStart: 8,
+    secondsToRestart: null,
+  } as const;
+  const telling = (protocol: string, change: Partial<SensorProcessStanding> = {}): string =>
+    told({ holder: "w1", protocol, process: { ...polled, ...change } });
+
+  expect(telling("poll")).toBe("wrong: runs on worker w1, but 5 of its last 10 runs failed");
+  expect(telling("poll", { status: "starting" })).toMatch(/^wrong: /);
+  expect(telling("poll", { recentFailures: 1 })).toMatch(/^good: runs/);
+  expect(telling("poll", { recentRuns: 2, recentFailures: 1 })).toMatch(/^good: runs/);
+  expect(telling("stream")).not.toContain("of its last");
 });
 
 test("a stream sensor that runs and has printed nothing for a while is told so, any other is not", () => {
