@@ -238,7 +238,7 @@ test("a look that is slower than leases last judges them as they were when it be
 
   const examined = examine({ DATABASE_URL: fresh.url });
   const waiting = `select from pg_stat_activity
-                    where wait_event_type = 'Lock' and datname = current_database() and query like '%from sensor%'`;
+                    where wait_event_type = 'Lock' and datname = current_database() and query like '%select sensor.ref%'`;
   // Renewed again and again until the look waits.
   await expect
     .poll(
