@@ -25,6 +25,12 @@ test("every file of the folder is a migration, in the order of its timestamp", (
   );
 });
 
+test("no two migrations have the same version, of which only one would ever be applied", () => {
+  const versions = migrations.map(({ version }) => version);
+
+  expect(versions).toEqual([...new Set(versions)]);
+});
+
 test("an empty database is migrated once", async () => {
   await using empty = await emptyDatabase();
   await using database = await openPostgresql({ url: empty.url, logger: silentLogger });
