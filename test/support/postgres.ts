@@ -2,7 +2,7 @@
  * PostgreSQL for tests: a database of one's own on the shared server, in tens of milliseconds, or a whole
  * private server.
  *
- * Such a database is a clone of a template with all migrations. The template is named after the migrations' content and made once per server, by whichever test
+ * Such a database is a clone of a template with all migrations. The template is named after the migrations and made once per server, by whichever test
  * process comes first; the others wait for it under an advisory lock.
  */
 import { createHash, randomBytes } from "node:crypto";
@@ -97,7 +97,8 @@ function template(): Promise<string> {
 async function ensureTemplate(): Promise<string> {
   const migrations = loadMigrations();
   const hash = createHash("sha256");
-  for (const { checksum } of migrations) hash.update(checksum);
+  // With their versions: two that have the same one are not both applied.
+  for (const { version, checksum } of migrations) hash.update(version + checksum);
   const name = `attune_test_template_${hash.digest("hex").slice(0, 12)}`;
 
   await asSuperuser(async (client) => {
