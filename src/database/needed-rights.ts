@@ -29,6 +29,7 @@ const tables = {
   event: ["select", "insert"],
   enforcement: ["select", "insert"],
   outbox: ["select", "insert", "update", "delete"],
+  outbox_owner: ["select", "insert", "update", "delete"],
 } as const satisfies Readonly<Record<string, NeededRight["privileges"]>>;
 
 const sequences = {

@@ -52,7 +52,7 @@ test("a sensor that runs and has printed no line is known, until it prints one",
 test("a sensor's row keeps when it printed last and how regularly, also after it was started anew", async () => {
   await using bench = await sensorBench();
   const lines = `for n in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "{\\"n\\": $n}"; sleep 0.05; done`;
-  const script = `[ -e "$HERE/told" ] || { ${lines}; : > "$HERE/told"; }; sleep 300`;
+  const script = `[ -e "$HERE/told" ] || { : > "$HERE/told"; ${lines}; }; sleep 300`;
   const id = await bench.add("test.regular", { script: `HERE=${bench.folder}; ${script}` });
   bench.manager.start();
   await expect.poll(() => bench.events.length, { timeout: 20_000 }).toBe(12);
