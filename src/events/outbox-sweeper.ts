@@ -23,17 +23,15 @@ import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
 import {
-  lowestMessageId,
   ownMessages,
   readOwedMessages,
   releaseMessages,
   reviewOwners,
-  type MessageKind,
   type OwedRow,
 } from "../database/statements/outbox.ts";
 import type { MessageTransport } from "../messaging/message-transport.ts";
 import { backoffDelayMs } from "../model/backoff.ts";
-import { nextMessageId } from "../model/identifiers.ts";
+import { messageIdRanges, nextMessageId, type MessageIdRange } from "../model/identifiers.ts";
 import { mayHaveLapsedOthers } from "../model/outage.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -59,8 +57,9 @@ export interface OutboxSweeperOptions {
 }
 
 /** Those about rules first: they are few, and matter to how the others are understood. */
-const kinds = ["rule", "event", "enforcement"] as const satisfies readonly MessageKind[];
-const pageLengthUsual = 500;
+const kinds = ["ruleChange", "below", "above", "event", "enforcement"] as const;
+type Kind = (typeof kinds)[number];
+const pageLengthUsual = 1_000;
 const pageBytesMax = 4 * 1024 * 1024;
 const brokerCheckMs = 250;
 /** A broker that restarts is back by then. */
@@ -71,8 +70,9 @@ const reviewIntervalMs = 600_000;
 export class OutboxSweeper {
   readonly #options: OutboxSweeperOptions;
   readonly #loop: WakeableLoop;
+  readonly #ranges: Readonly<Record<Kind, MessageIdRange>>;
   /** Where each kind that is not exhausted is read next. */
-  readonly #from = new Map<MessageKind, string>();
+  readonly #from = new Map<Kind, string>();
   /** Raised when reading goes back, or has to look again. */
   #turns = 0;
   #isLookDue = true;
@@ -89,6 +89,7 @@ export class OutboxSweeper {
   constructor(options: OutboxSweeperOptions) {
     this.#options = options;
     const { intervalMs, clock, random, logger } = options;
+    this.#ranges = messageIdRanges(options.installationId);
     this.#brokerUpAtMs = clock.monotonicMs();
     this.#loop = new WakeableLoop({
       step: (signal) => this.#step(signal),
@@ -178,7 +179,8 @@ export class OutboxSweeper {
     this.#inherited = inherited;
     if (startsAnew || this.#from.size === 0) this.#startedAtMs = nowMs;
     for (const kind of kinds) {
-      if (startsAnew || kind === "rule" || !this.#from.has(kind)) this.#from.set(kind, lowestMessageId);
+      if (startsAnew || kind === "ruleChange" || !this.#from.has(kind))
+        this.#from.set(kind, this.#ranges[kind].from);
     }
   }
 
@@ -201,23 +203,26 @@ export class OutboxSweeper {
       if (!this.#from.has(kind)) continue;
       if (!(await publisher.room(signal))) return false;
       if (!(await this.#readPage(kind))) isExhausted = false;
+      // Of the others nothing is left by this process: the next look finds what is new.
+      else if (!isOwnKind(kind)) this.#from.delete(kind);
     }
     return isExhausted && turns === this.#turns;
   }
 
   /** @returns whether it was the last page */
-  async #readPage(kind: MessageKind): Promise<boolean> {
+  async #readPage(kind: Kind): Promise<boolean> {
     const { database, publisher, instance, pageLength: countMax = pageLengthUsual } = this.#options;
     const page = {
       instance,
       countMax,
       bytesMax: pageBytesMax,
-      from: this.#from.get(kind) ?? lowestMessageId,
-      ownFrom: publisher.ownFrom(kind),
+      from: this.#from.get(kind) ?? this.#ranges[kind].from,
+      to: this.#ranges[kind].to,
+      ownFrom: isOwnKind(kind) ? publisher.ownFrom(kind) : null,
     };
     const turns = this.#turns;
     return await publisher.whileReading(async () => {
-      const rows = await rowsOf(database, readOwedMessages[kind], page);
+      const rows = await rowsOf(database, readOwedMessages, page);
       if (turns !== this.#turns) return false;
       const last = rows.at(-1);
       if (last === undefined) return true;
@@ -260,4 +265,9 @@ export class OutboxSweeper {
     this.#hasReleased = true;
     logger.info({}, "left owed messages to workers that reach the broker, until this one does");
   }
+}
+
+/** Whether this process stores messages of that kind. */
+function isOwnKind(kind: Kind): kind is "event" | "enforcement" {
+  return kind === "event" || kind === "enforcement";
 }

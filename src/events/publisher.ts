@@ -27,26 +27,20 @@ import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
 import { classifyDatabaseError } from "../database/errors.ts";
 import { rowsOf } from "../database/statement.ts";
-import {
-  forgetMessages,
-  markRefused,
-  releaseMessages,
-  type MessageKind,
-  type Refusal,
-} from "../database/statements/outbox.ts";
+import { forgetMessages, markRefused, releaseMessages, type Refusal } from "../database/statements/outbox.ts";
 import {
   MessageRefusedError,
   type MessageTransport,
   type OutgoingMessage,
 } from "../messaging/message-transport.ts";
 import { backoffDelayMs } from "../model/backoff.ts";
-import { messageKindOf } from "../model/identifiers.ts";
+import { messageKindOf, type MessageKind } from "../model/identifiers.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Clock } from "../time/clock.ts";
 import type { MessageOutlet } from "./batch-outcomes.ts";
 import type { DeliveryRecord } from "./delivery-record.ts";
-import { RecentMessages, type RecentMessage } from "./recent-messages.ts";
+import { RecentMessages } from "./recent-messages.ts";
 
 export interface PublisherOptions {
   readonly database: Database;
@@ -74,7 +68,12 @@ export interface LeftMessages {
 interface SentBatch {
   unsettled: number;
   confirmed: number;
-  readonly sentAtMs: number;
+  readonly atMs: number;
+}
+
+interface DirectMessage {
+  readonly batch: SentBatch;
+  readonly acceptedAtMs: number;
 }
 
 type Outcome = "confirmed" | "refused" | "left";
@@ -87,12 +86,17 @@ interface Behind {
 }
 
 /** Enough to smooth what database and broker do at different moments; beyond it the outbox is the better place. */
-const directCountFactor = 4;
+const directCountFactor = 16;
 const heldBytesMax = 16 * 1024 * 1024;
 const unforgottenMax = 20_000;
 const forgetCountMax = 2_000;
 const forgetPauseMs = 50;
 const brokerCheckMs = 250;
+/** A broker that takes messages confirms some in this time. */
+const confirmingWithinMs = 500;
+/** A source waits no longer than this for each of the events it may have under way. */
+const easeMsMax = 1_000;
+const easeCheckMs = 100;
 
 export class Publisher implements MessageOutlet {
   readonly #options: PublisherOptions;
@@ -108,6 +112,8 @@ export class Publisher implements MessageOutlet {
   #readings = 0;
   readonly #settledMeanwhile = new Set<string>();
   #waitForChange: PromiseWithResolvers<void> | undefined;
+  #confirmedAtMs = -Infinity;
+  #easing: Promise<void> | undefined;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -148,16 +154,15 @@ export class Publisher implements MessageOutlet {
   }
 
   send(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void {
-    const recent = messages.map((message, index) => ({ message, acceptedAtMs: acceptedAtMs[index] ?? 0 }));
     if (this.#behind === undefined && this.#hasRoomFor(messages)) {
-      this.#sendAll(recent);
+      this.#sendAll(messages, acceptedAtMs);
       return;
     }
     this.#leave(
       messages.map(({ messageId }) => messageId),
       { isKept: true },
     );
-    this.#behind?.recent.add(recent);
+    this.#behind?.recent.add(messages, acceptedAtMs);
   }
 
   leave(messageIds: readonly string[]): void {
@@ -187,10 +192,10 @@ export class Publisher implements MessageOutlet {
    */
   catchUp(): boolean {
     if (this.#behind === undefined) return true;
-    const messages = this.#behind.recent.all();
-    if (messages === undefined) return false;
+    const kept = this.#behind.recent.all();
+    if (kept === undefined) return false;
     this.#behind = undefined;
-    this.#sendAll(messages.filter(({ message }) => !this.#readBack.has(message.messageId)));
+    this.#sendAll(kept.messages, kept.acceptedAtMs);
     return true;
   }
 
@@ -223,6 +228,17 @@ export class Publisher implements MessageOutlet {
     return !signal.aborted;
   }
 
+  /**
+   * For sources that can wait (paced-sink.ts): undefined when there is room, else resolves once there is, when the broker
+   * confirms nothing, or after a moment.
+   */
+  ease(): Promise<void> | undefined {
+    if (this.#easing === undefined && this.#isCrowded()) {
+      this.#easing = this.#untilEased().finally(() => (this.#easing = undefined));
+    }
+    return this.#easing;
+  }
+
   /** Sends the message of a row that was read back from the outbox. Settles once it is known what became of it. */
   async sendBack(rowId: string, message: OutgoingMessage): Promise<Outcome> {
     this.#readBack.add(rowId);
@@ -233,9 +249,9 @@ export class Publisher implements MessageOutlet {
   /** The message of a row is sent or cannot be made: deletes the row, or sets it apart. */
   settleRow(messageId: string, refusal?: Refusal): void {
     this.#held.add(messageId);
-    if (refusal === undefined) this.#toForget.push(messageId);
-    else this.#toSetApart.push(refusal);
-    this.#forgetting.wake();
+    const length = refusal === undefined ? this.#toForget.push(messageId) : this.#toSetApart.push(refusal);
+    // Those behind the first are found with it.
+    if (length === 1) this.#forgetting.wake();
   }
 
   /** Deletes what is confirmed, until the signal aborts. */
@@ -269,6 +285,20 @@ export class Publisher implements MessageOutlet {
     );
   }
 
+  #isCrowded(): boolean {
+    const { inFlightMax, clock } = this.#options;
+    const isConfirming = clock.monotonicMs() - this.#confirmedAtMs < confirmingWithinMs;
+    return isConfirming && (this.isBehind || this.#inFlight >= inFlightMax / 2);
+  }
+
+  async #untilEased(): Promise<void> {
+    const { clock } = this.#options;
+    const untilMs = clock.monotonicMs() + easeMsMax;
+    while (this.#isCrowded() && clock.monotonicMs() < untilMs) {
+      await Promise.race([this.#change(), clock.sleep(easeCheckMs)]);
+    }
+  }
+
   #nothingRecent(): RecentMessages {
     return new RecentMessages({
       countMax: this.#options.inFlightMax * directCountFactor,
@@ -292,23 +322,14 @@ export class Publisher implements MessageOutlet {
     }
   }
 
-  #sendAll(messages: readonly RecentMessage[]): void {
-    const unheld = messages.filter(({ message }) => !this.#held.has(message.messageId));
-    const batch = { unsettled: unheld.length, confirmed: 0, sentAtMs: this.#options.clock.monotonicMs() };
-    // Before the first is sent: a transport may settle at once.
-    for (const { message } of unheld) this.#hold(message.messageId, message);
-    for (const recent of unheld) void this.#sendOne(recent, batch);
-  }
-
-  async #sendOne({ message, acceptedAtMs }: RecentMessage, batch: SentBatch): Promise<void> {
-    const { metrics, clock } = this.#options;
-    if ((await this.#deliver(message.messageId, message)) === "confirmed") {
-      metrics.eventConfirmedAfter((clock.monotonicMs() - acceptedAtMs) / 1_000);
-      batch.confirmed += 1;
-    }
-    batch.unsettled -= 1;
-    if (batch.unsettled === 0) {
-      metrics.messagesConfirmed(batch.confirmed, (clock.monotonicMs() - batch.sentAtMs) / 1_000);
+  #sendAll(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void {
+    const sent = { unsettled: 0, confirmed: 0, atMs: this.#options.clock.monotonicMs() };
+    for (const [index, message] of messages.entries()) {
+      const { messageId } = message;
+      if (this.#held.has(messageId) || this.#readBack.has(messageId)) continue;
+      sent.unsettled += 1;
+      this.#hold(messageId, message);
+      void this.#deliver(messageId, message, { batch: sent, acceptedAtMs: acceptedAtMs[index] ?? 0 });
     }
   }
 
@@ -318,28 +339,47 @@ export class Publisher implements MessageOutlet {
     this.#bytesInFlight += body.length;
   }
 
-  async #deliver(rowId: string, message: OutgoingMessage): Promise<Outcome> {
-    const { transport, deliveries } = this.#options;
+  /** @param direct how it is measured when it was sent from memory */
+  async #deliver(rowId: string, message: OutgoingMessage, direct?: DirectMessage): Promise<Outcome> {
+    const { transport, deliveries, clock } = this.#options;
     const { routingKey, body } = message;
+    let outcome: Outcome;
     try {
       deliveries.confirmed(routingKey, await transport.publish(message));
+      this.#confirmedAtMs = clock.monotonicMs();
       this.settleRow(rowId);
-      return "confirmed";
+      outcome = "confirmed";
     } catch (error) {
-      if (!(error instanceof MessageRefusedError)) {
-        // The transport is closed.
-        this.#held.delete(rowId);
-        return "left";
-      }
-      deliveries.refused(routingKey, error.message);
-      this.settleRow(rowId, { messageId: rowId, reason: error.isFinal ? error.message : null });
-      return "refused";
-    } finally {
-      this.#inFlight -= 1;
-      this.#bytesInFlight -= body.length;
-      this.#waitForChange?.resolve();
-      this.#waitForChange = undefined;
+      outcome = this.#judgeFailure(rowId, routingKey, error);
     }
+    if (direct !== undefined) this.#measure(direct, outcome);
+    this.#inFlight -= 1;
+    this.#bytesInFlight -= body.length;
+    this.#waitForChange?.resolve();
+    this.#waitForChange = undefined;
+    return outcome;
+  }
+
+  #judgeFailure(rowId: string, routingKey: string, error: unknown): Outcome {
+    if (!(error instanceof MessageRefusedError)) {
+      // The transport is closed.
+      this.#held.delete(rowId);
+      return "left";
+    }
+    this.#options.deliveries.refused(routingKey, error.message);
+    this.settleRow(rowId, { messageId: rowId, reason: error.isFinal ? error.message : null });
+    return "refused";
+  }
+
+  #measure({ batch, acceptedAtMs }: DirectMessage, outcome: Outcome): void {
+    const { metrics, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (outcome === "confirmed") {
+      metrics.eventConfirmedAfter((nowMs - acceptedAtMs) / 1_000);
+      batch.confirmed += 1;
+    }
+    batch.unsettled -= 1;
+    if (batch.unsettled === 0) metrics.messagesConfirmed(batch.confirmed, (nowMs - batch.atMs) / 1_000);
   }
 
   #change(): Promise<void> {

@@ -47,7 +47,7 @@ export function eventCreated(event: EventCreatedInput): OutgoingMessage {
     `,"trigger_ref":${JSON.stringify(triggerRef)},"sensor_id":${idOrNull(event.sensorId)}` +
     `,"sensor_ref":${JSON.stringify(event.sensorRef)}` +
     `,"payload":${event.payloadJson},"config":${event.configJson}}`;
-  const headers = messageHeaders({ installationId, triggerRef });
+  const headers = eventHeaders(installationId, triggerRef);
   return assemble("EventCreated", ownId, ownId, event, headers, payload);
 }
 
@@ -111,6 +111,16 @@ function assemble(
 
 function idOrNull(id: Id | null): string {
   return id === null ? "null" : idJson(id);
+}
+
+/** Those of the last event: most events of a batch have the same. */
+let lastEventHeaders = messageHeaders({ installationId: "", triggerRef: "" });
+
+function eventHeaders(installationId: string, triggerRef: string): Readonly<Record<string, string>> {
+  const { installation_id, trigger_ref } = lastEventHeaders;
+  if (installation_id !== installationId || trigger_ref !== triggerRef)
+    lastEventHeaders = messageHeaders({ installationId, triggerRef });
+  return lastEventHeaders;
 }
 
 /**

@@ -58,6 +58,7 @@ export class PublishWindow {
   /** Returned by the broker because no queue was bound for them; their confirms follow. */
   readonly #returned = new Set<string>();
   #isPaused = false;
+  #isFull = false;
   /** When the broker last answered, or the first message since was sent. */
   #progressAtMs = 0;
   #send: Send | undefined;
@@ -182,10 +183,16 @@ export class PublishWindow {
   }
 
   #pump(): void {
-    const { bytesMax } = this.#limits;
     while (this.#next < this.#entries.length && this.#send !== undefined && !this.#isPaused) {
       const countMax = this.#suspects > 0 ? 1 : this.#limits.countMax;
-      if (this.#inFlight >= countMax || (this.#inFlight > 0 && this.#bytesInFlight >= bytesMax)) return;
+      const { bytesMax } = this.#limits;
+      if (this.#inFlight >= countMax || (this.#inFlight > 0 && this.#bytesInFlight >= bytesMax)) {
+        this.#isFull = true;
+        return;
+      }
+      // A full window is filled again when half of it is free: many small writes cost more than few large ones.
+      if (this.#isFull && (this.#inFlight > countMax / 2 || this.#bytesInFlight > bytesMax / 2)) return;
+      this.#isFull = false;
       this.#sendNext(this.#send);
     }
   }

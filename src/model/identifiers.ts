@@ -31,6 +31,26 @@ export function messageId(installationId: string, kind: MessageKind, number: Id)
   return `${installationId.slice(0, 13)}-8${messageKinds[kind]}-${high}-${hex.slice(4)}`;
 }
 
+/** Ids from `from` up to and without `to`. */
+export interface MessageIdRange {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The ids of each kind, and those below and above them, which nobody made in this way. */
+export function messageIdRanges(
+  installationId: string,
+): Readonly<Record<MessageKind | "below" | "above", MessageIdRange>> {
+  const at = (kind: number): string => `${installationId.slice(0, 13)}-800${kind}-0000-000000000000`;
+  return {
+    below: { from: "00000000-0000-0000-0000-000000000000", to: at(1) },
+    event: { from: at(1), to: at(2) },
+    enforcement: { from: at(2), to: at(3) },
+    ruleChange: { from: at(3), to: at(4) },
+    above: { from: at(4), to: "ffffffff-ffff-ffff-ffff-ffffffffffff" },
+  };
+}
+
 /** What a message with this id is about; undefined: not made by `messageId`. */
 export function messageKindOf(id: string): MessageKind | undefined {
   const digits = id.slice(15, 18);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import { createRedactor } from "../model/redaction.ts";
 import { startGuard } from "../processes/guard.ts";
+import { pacedSink } from "../events/paced-sink.ts";
 import { superseded } from "../registration/sensor-worker-registration.ts";
 import { Scheduler } from "../scheduling/scheduler.ts";
 import { sensorLimits } from "../sensors/limits.ts";
@@ -24,7 +25,7 @@ export async function openSensors(
   { options, lifetime, activity, fail }: ServiceContext,
   worker: RegisteredWorker,
   surroundings: Surroundings,
-  { pipeline, sweeper, generator }: EventParts,
+  { pipeline, publisher, sweeper, generator }: EventParts,
 ): Promise<SensorParts> {
   const { config, environment, secrets, logger } = options;
   const { sensor } = config;
@@ -50,7 +51,7 @@ export async function openSensors(
       offered: (runtimeRef) =>
         worker.runtimes.hasLookedFor(runtimeRef) ? worker.runtimes.offered(runtimeRef) : { kind: "pending" },
     },
-    sink: pipeline,
+    sink: pacedSink(pipeline, publisher),
     guard,
     environment,
     passthrough: sensor.passthrough_env,

@@ -151,7 +151,7 @@ test("what is stored while too much is in flight is left, read back in order, an
 test("storing never waits: with the broker down memory stays bounded, and all goes out in order when it is back", async () => {
   const transport = scriptedTransport();
   transport.state = "down";
-  await using publishing = await start(transport, { inFlightMax: 10 });
+  await using publishing = await start(transport, { inFlightMax: 2 });
   const { publisher } = publishing;
   const messages: OutgoingMessage[] = [];
   for (let batch = 0; batch < 20; batch += 1) {
@@ -159,7 +159,7 @@ test("storing never waits: with the broker down memory stays bounded, and all go
     messages.push(...stored);
     publisher.send(stored, []);
   }
-  expect(publisher.inFlightCount).toBe(40);
+  expect(publisher.inFlightCount).toBe(30);
 
   transport.state = "up";
   await expect
@@ -170,6 +170,32 @@ test("storing never waits: with the broker down memory stays bounded, and all go
     .toEqual([]);
 
   expect(transport.ids()).toEqual(idsOf(messages));
+});
+
+test("a source that can wait is slowed down while the broker confirms, and never for one that does not", async () => {
+  const transport = scriptedTransport();
+  await using publishing = await start(transport, { inFlightMax: 4 });
+  const { publisher } = publishing;
+  await expect.poll(() => publisher.isBehind, soon).toBe(false);
+  publisher.send(await owe(3, instance), []);
+  expect(publisher.ease()).toBeUndefined();
+
+  transport.confirmAll();
+  await expect.poll(owed, soon).toEqual([]);
+  publisher.send(await owe(3, instance), []);
+  const easing = publisher.ease();
+  expect(easing).toBeDefined();
+  let isEased = false;
+  void easing?.then(() => (isEased = true));
+  await sleep(50);
+  expect(isEased).toBe(false);
+  transport.confirmAll();
+  await expect.poll(() => isEased, soon).toBe(true);
+
+  publisher.send(await owe(3, instance), []);
+  // It confirms nothing any more.
+  await expect.poll(() => publisher.ease(), soon).toBeUndefined();
+  expect(publisher.inFlightCount).toBe(3);
 });
 
 test("what is not confirmed at the end of the process is left to others at once", async () => {

@@ -57,17 +57,20 @@ async function turn(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-test("no more than the window is in flight, and each confirm lets the next one go", () => {
+test("no more than the window is in flight, and it is filled again when half of it is free", () => {
   const window = new PublishWindow(limits, () => 0);
   const broker = fakeBroker(window);
   broker.connect();
 
-  publishAll(window, ["1", "2", "3", "4", "5", "6"]);
+  publishAll(window, ["1", "2", "3", "4", "5", "6", "7"]);
   const atFirst = [...broker.taken()];
   window.confirm(2, false);
+  const afterOne = [...broker.taken()];
+  window.confirm(1, false);
 
   expect(atFirst).toEqual(["1", "2", "3", "4"]);
-  expect(broker.taken()).toEqual(["1", "2", "3", "4", "5"]);
+  expect(afterOne).toEqual(atFirst);
+  expect(broker.taken()).toEqual(["1", "2", "3", "4", "5", "6"]);
 });
 
 test("large bodies fill the window too, but one always goes", () => {
@@ -82,9 +85,12 @@ test("large bodies fill the window too, but one always goes", () => {
   window.confirm(1, false);
   const then = broker.taken();
   window.confirm(2, false);
+  const half = broker.taken();
+  window.confirm(3, false);
 
   expect(atFirst).toEqual(["1"]);
   expect(then).toEqual(["1", "2", "3"]);
+  expect(half).toEqual(then);
   expect(broker.taken()).toEqual(["1", "2", "3", "4"]);
 });
 

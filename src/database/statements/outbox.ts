@@ -145,12 +145,6 @@ export const reviewOwners: Statement<{ readonly instance: string }, never> = {
   },
 };
 
-/** What a message is about. Ids of the same kind are in order; each kind is read by itself. */
-export type MessageKind = "rule" | "event" | "enforcement";
-
-/** Below every id. */
-export const lowestMessageId = nobody;
-
 export type OwedMessage = {
   readonly messageId: string;
   readonly routingKey: string;
@@ -204,6 +198,8 @@ export interface OwedPage extends PageLimits {
   /** Of the owner. */
   readonly instance: string;
   readonly from: string;
+  /** Ids lie below it. */
+  readonly to: string;
   /** From here on the owner's own messages are left to be read; null: it has them in memory. */
   readonly ownFrom: string | null;
 }
@@ -216,77 +212,68 @@ const isOwned = `coalesce(instance, '${nobody}') = any (array(select instance fr
 /** The messages among `candidates` that fit, with all that they say. Payloads stay text, with every digit. */
 function messagesAmong(candidates: string, order: string): string {
   return `
-    select page.message_id, page.routing_key, page.instance, page.body, page.bytes::double precision as bytes,
+    select page.message_id, page.routing_key, page.instance, page.body, page.bytes,
            event.id as event, event.trigger, event.trigger_ref, event.config::text as event_config,
            event.payload::text as event_payload, event.source, event.source_ref, event.created as event_created,
            enforcement.id as enforcement, enforcement.rule, enforcement.rule_ref,
            enforcement.event as enforcement_event, enforcement.trigger_ref as enforcement_trigger_ref,
-           coalesce(enforcement.payload, enforced.payload)::text as enforcement_payload,
+           coalesce(enforcement.payload,
+                    (select payload from event where id = enforcement.event))::text as enforcement_payload,
            enforcement.config::text as enforcement_config,
-           coalesce(enforcement.action, rule.action) as action,
-           coalesce(enforcement.action_ref, rule.action_ref) as action_ref,
-           enforcement.created as enforcement_created
+           enforcement.created as enforcement_created,
+           -- Enforcements of earlier versions do not name their action.
+           coalesce(enforcement.action,
+                    case when enforcement.action_ref is null
+                         then (select action from rule where id = enforcement.rule) end) as action,
+           coalesce(enforcement.action_ref,
+                    (select action_ref from rule where id = enforcement.rule)) as action_ref
       from (select candidate.*, sum(bytes) over (order by ${order}) - bytes as bytes_before
               from (${candidates}) as candidate) as page
       left join event
              on event.id = page.event
       left join enforcement
              on enforcement.id = page.enforcement
-      left join event as enforced
-             on enforced.id = enforcement.event
-            and enforcement.payload is null
-      -- Enforcements of earlier versions do not name their action.
-      left join rule
-             on rule.id = enforcement.rule
-            and enforcement.action_ref is null
      where page.bytes_before < $3
      order by ${order.replaceAll(/\w+/g, (column) => `page.${column}`)}`;
 }
 
 const columns = `message_id, routing_key, instance, event, enforcement, body, refused,
-                   coalesce(bytes, ${bytesUsual})::bigint as bytes`;
+                   coalesce(bytes, ${bytesUsual})::double precision as bytes`;
 
 /**
- * The next owed messages of one kind, in order of id; those that were refused are apart.
+ * The next owed messages of a range of ids, in order; those that were refused are apart.
  *
  * Own messages are read where they were left to be read, and when they are so old that the answer to storing them, or
  * the broker's, must have been lost. The primary key finds the next page at once, however many
- * messages hours without a broker have left.
+ * messages hours without a broker have left; with both ends of the range the planner knows that, too.
  */
-export const readOwedMessages: Readonly<Record<MessageKind, Statement<OwedPage, OwedRow>>> = {
-  rule: owedMessagesOf("rule", "body"),
-  event: owedMessagesOf("event", "event"),
-  enforcement: owedMessagesOf("enforcement", "enforcement"),
-};
-
-function owedMessagesOf(kind: MessageKind, column: string): Statement<OwedPage, OwedRow> {
-  return {
-    name: `read_owed_messages_about_${kind}s`,
-    text: messagesAmong(
-      `
+export const readOwedMessages: Statement<OwedPage, OwedRow> = {
+  name: "read_owed_messages",
+  text: messagesAmong(
+    `
             select ${columns}
               from outbox
-             where ${column} is not null
-               and message_id >= $4
+             where message_id >= $4
+               and message_id < $5
                and refused is null
                and ${isOwned}
                and (instance is distinct from $1
-                    or message_id >= $5
+                    or message_id >= $6
                     or created < clock_timestamp() - interval '60 seconds')
              order by message_id
              limit $2`,
-      "message_id",
-    ),
-    values: ({ instance, countMax, bytesMax, from, ownFrom }) => [
-      instance,
-      countMax,
-      bytesMax,
-      from,
-      ownFrom,
-    ],
-    decode: decodeOwedRow,
-  };
-}
+    "message_id",
+  ),
+  values: ({ instance, countMax, bytesMax, from, to, ownFrom }) => [
+    instance,
+    countMax,
+    bytesMax,
+    from,
+    to,
+    ownFrom,
+  ],
+  decode: decodeOwedRow,
+};
 
 export interface RefusedPage extends PageLimits {
   readonly instance: string;
