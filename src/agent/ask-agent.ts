@@ -1,5 +1,6 @@
-/** Asks the agent that runs on this machine, over its HTTP API. */
+/** Asks the agent that runs on this machine, over HTTP. */
 import { request } from "node:http";
+import { listeners, type Listener } from "../config/listeners.ts";
 import type { Config } from "../config/schema.ts";
 
 const answerTimeoutMs = 5_000;
@@ -23,11 +24,24 @@ export type AgentAnswer =
   /** Its configuration says that it answers nobody, or at a port that nobody knows. */
   | { readonly kind: "unaskable" };
 
-/** @param bytesMax of a longer answer nothing is read: it is not an agent's */
-export async function askAgent({ api }: Config, path: string, bytesMax: number): Promise<AgentAnswer> {
-  if (!api.enabled || api.port === 0) return { kind: "unaskable" };
-  const host = loopbackFor.get(api.host) ?? (api.host.includes(":") ? `[${api.host}]` : api.host);
-  const url = `http://${host}:${api.port}${path}`;
+/** The listeners of this configuration's agent whose ports are known; the one to ask comes first. */
+export function askableListeners(config: Pick<Config, "api" | "metrics">): readonly Listener[] {
+  return listeners(config).filter(({ port }) => port !== 0);
+}
+
+/**
+ * @param listener undefined: none of the agent's can be asked
+ * @param bytesMax of a longer answer nothing is read: it is not an agent's
+ */
+export async function askAgent(
+  listener: Listener | undefined,
+  path: string,
+  bytesMax: number,
+): Promise<AgentAnswer> {
+  if (listener === undefined) return { kind: "unaskable" };
+  const { host: bound, port } = listener;
+  const host = loopbackFor.get(bound) ?? (bound.includes(":") ? `[${bound}]` : bound);
+  const url = `http://${host}:${port}${path}`;
   try {
     return { kind: "answered", url, ...(await get(url, bytesMax)) };
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Asks the agent on this machine how it is, and tells an agent's answer from that of any other program. */
-import type { Config } from "../config/schema.ts";
+import type { Listener } from "../config/listeners.ts";
 import { isJsonObject, type JsonObject } from "../model/json.ts";
 import { askAgent, type AgentAnswer } from "./ask-agent.ts";
 
@@ -14,8 +14,12 @@ export type HealthAnswer =
   /** Something else has that port. */
   | { readonly kind: "foreign"; readonly url: string; readonly description: string };
 
-export async function askHealth(config: Config, question: HealthQuestion): Promise<HealthAnswer> {
-  const answer = await askAgent(config, question, answerBytesMax);
+/** @param listener undefined: none of the agent's can be asked */
+export async function askHealth(
+  listener: Listener | undefined,
+  question: HealthQuestion,
+): Promise<HealthAnswer> {
+  const answer = await askAgent(listener, question, answerBytesMax);
   if (answer.kind !== "answered") return answer;
   const { url, status, contentType, isOk, body } = answer;
   const said = parsed(body);

@@ -2,19 +2,20 @@
  * The HTTP API of this version: what this process knows of itself, for people, orchestrators and
  * Prometheus. Every answer comes from memory and is given also while database and broker are away.
  *
+ * Health and metrics can have a listener of their own, on an address that probes and Prometheus reach from outside while
+ * the API stays on loopback. It never serves more than these.
+ *
  * Fastify is loaded only when the API is started.
  */
 import type { FastifyInstance } from "fastify";
+import type { Listener } from "../config/listeners.ts";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { addErrorAnswers } from "./error-answers.ts";
 import { addHealthRoutes, type HealthSource } from "./health-routes.ts";
 
-export interface ApiOptions {
-  readonly host: string;
-  /** 0 takes a free port. */
-  readonly port: number;
+export interface ApiOptions extends Listener {
   readonly health: HealthSource;
   readonly metrics: { readonly contentType: string; readonly text: () => Promise<string> };
   readonly logger: Logger;
@@ -30,7 +31,7 @@ const requestMsMax = 10_000;
 const closeMsMax = 2_000;
 
 /** @throws OperatorError PORT_IN_USE when the address cannot be bound */
-export async function startApi({ host, port, health, metrics, logger }: ApiOptions): Promise<Api> {
+export async function startApi({ section, host, port, health, metrics, logger }: ApiOptions): Promise<Api> {
   const { fastify } = await import("fastify");
   const server = fastify({
     bodyLimit: bodyBytesMax,
@@ -46,7 +47,7 @@ export async function startApi({ host, port, health, metrics, logger }: ApiOptio
     reply.type(metrics.contentType).send(await metrics.text()),
   );
 
-  const address = await listen(server, host, port);
+  const address = await listen(server, { section, host, port });
   return {
     address,
     async [Symbol.asyncDispose]() {
@@ -58,7 +59,7 @@ export async function startApi({ host, port, health, metrics, logger }: ApiOptio
   };
 }
 
-async function listen(server: FastifyInstance, host: string, port: number): Promise<string> {
+async function listen(server: FastifyInstance, { section, host, port }: Listener): Promise<string> {
   try {
     return await server.listen({ host, port });
   } catch (cause) {
@@ -66,7 +67,7 @@ async function listen(server: FastifyInstance, host: string, port: number): Prom
       code: "PORT_IN_USE",
       attempt: `listen for HTTP on ${host}:${port}`,
       reason: cause instanceof Error ? cause.message : String(cause),
-      remedy: "set api.port to a free port, or api.host to an address of this machine",
+      remedy: `set ${section}.port to a free port, or ${section}.host to an address of this machine`,
       cause,
     });
   }

@@ -3,7 +3,7 @@
  */
 import { isTlsSet } from "../files/tls-options.ts";
 import { serviceUrlProblem } from "../model/service-url.ts";
-import type { Config } from "./schema.ts";
+import { metricsHostDefault, type Config } from "./schema.ts";
 import type { Problem } from "./schema-problems.ts";
 import type { Path } from "./yaml-source.ts";
 
@@ -14,7 +14,11 @@ export interface Contradiction extends Problem {
 
 export function contradictions(config: Config): readonly Contradiction[] {
   const { sensor } = config;
-  const problems: Contradiction[] = [...urlProblems(config), ...tlsProblems(config)];
+  const problems: Contradiction[] = [
+    ...urlProblems(config),
+    ...tlsProblems(config),
+    ...metricsProblems(config),
+  ];
 
   if (sensor.lease_renewal_interval * 2 > sensor.lease_duration) {
     problems.push({
@@ -31,6 +35,27 @@ export function contradictions(config: Config): readonly Contradiction[] {
     });
   }
   return problems;
+}
+
+function metricsProblems({ api, metrics }: Config): readonly Contradiction[] {
+  if (metrics.port === undefined) {
+    if (metrics.host === metricsHostDefault) return [];
+    return [
+      {
+        path: ["metrics", "host"],
+        reason: "needs metrics.port beside it: without one, only the API serves metrics, on api.host",
+        others: [],
+      },
+    ];
+  }
+  if (!api.enabled || metrics.port !== api.port) return [];
+  return [
+    {
+      path: ["metrics", "port"],
+      reason: `must be another port than api.port (${api.port}), where the API serves metrics already`,
+      others: [["api", "port"]],
+    },
+  ];
 }
 
 function tlsProblems({ database, message_queue: queue }: Config): readonly Contradiction[] {

@@ -69,6 +69,8 @@ const PemFile = (description: string) => Type.Optional(Type.String({ description
 const FileOf = (what: string) =>
   Type.Optional(Type.String({ description: `File that holds ${what}`, minLength: 1 }));
 
+export const metricsHostDefault = "127.0.0.1";
+
 export const configSchema = Type.Object({
   database: Type.Object(
     {
@@ -111,6 +113,22 @@ export const configSchema = Type.Object({
         "http",
         "https",
       ]),
+    },
+    section,
+  ),
+  metrics: Type.Object(
+    {
+      host: Text(
+        "Address that `metrics.port` is opened on: by default this machine alone",
+        metricsHostDefault,
+      ),
+      port: Type.Optional(
+        Type.Integer({
+          description: "Port for metrics and health alone; without it only the API serves them",
+          minimum: 1,
+          maximum: 65_535,
+        }),
+      ),
     },
     section,
   ),

@@ -1,5 +1,6 @@
 /** What operators can see from outside: gauges, health, metrics. */
 import { startApi } from "../api/start-api.ts";
+import { listeners } from "../config/listeners.ts";
 import { deliveryHealth } from "../events/delivery-health.ts";
 import { readFleetFacts } from "../registration/fleet-facts.ts";
 import type { DatabaseRuleSource } from "../rules/rule-source.ts";
@@ -22,7 +23,7 @@ export async function openObservation(
   { scheduler, sensors, rules, pipeline, publisher, deliveries, refused }: ObservedParts,
 ): Promise<void> {
   const { config, agentVersion } = options;
-  const { api, sensor } = config;
+  const { sensor } = config;
   const parts = (): Readonly<Record<string, PartHealth>> => ({
     database: database.health(),
     broker: deliveryHealth(transport.health(), refused.counts(), [...deliveries.unroutable().keys()]),
@@ -46,15 +47,14 @@ export async function openObservation(
     sensorCapacity: sensorCountMax(config),
     fleet: () => readFleetFacts(database).catch(() => undefined),
   });
-  if (!api.enabled) return;
   const health = {
     version: agentVersion,
     workerName: sensor.worker_name,
     parts,
     monotonicMs: () => clock.monotonicMs(),
   };
-  const server = await lifetime.use(
-    await startApi({ host: api.host, port: api.port, health, metrics, logger }),
-  );
-  logger.info({ address: server.address }, `answering health and metrics at ${server.address}`);
+  for (const listener of listeners(config)) {
+    const { address } = await lifetime.use(await startApi({ ...listener, health, metrics, logger }));
+    logger.info({ address }, `answering health and metrics at ${address}`);
+  }
 }

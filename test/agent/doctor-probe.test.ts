@@ -11,6 +11,7 @@ import type { PartHealth } from "../../src/telemetry/part-health.ts";
 async function agentBeing(state: PartHealth["state"]) {
   const parts = () => ({ database: { state, detail: "", checkedAtMs: 0 } });
   const api = await startApi({
+    section: "api",
     host: "127.0.0.1",
     port: 0,
     health: { version: "1.2.3", workerName: "w1", parts, monotonicMs: () => 0 },
@@ -67,6 +68,16 @@ test("an agent that listens on all addresses is asked over loopback", async () =
 
   expect(exitCode).toBe(0);
   expect(JSON.parse(printed)).toEqual({ status: "ok", worker: "w1" });
+});
+
+test("an agent without API is asked where it serves its metrics", async () => {
+  await using agent = await agentBeing("up");
+  const environment = { ATTUNE__API__ENABLED: "false", ATTUNE__METRICS__PORT: agent.port };
+
+  const { exitCode, printed } = await probing("ready", environment);
+
+  expect(exitCode).toBe(0);
+  expect(JSON.parse(printed)).toMatchObject({ status: "ready" });
 });
 
 test("an agent that says it is not ready is not", async () => {

@@ -8,6 +8,7 @@ const down: PartHealth = { state: "down", detail: "connection refused", checkedA
 
 function start(parts: Record<string, PartHealth>, changes: Partial<ApiOptions> = {}) {
   return startApi({
+    section: "api",
     host: "127.0.0.1",
     port: 0,
     health: { version: "1.2.3", workerName: "w1", parts: () => parts, monotonicMs: () => 10_000 },
@@ -92,6 +93,16 @@ test("an address in use is an error that says what to do", async () => {
   await expect(start({}, { port })).rejects.toMatchObject({
     code: "PORT_IN_USE",
     message: expect.stringContaining("set api.port to a free port") as unknown,
+  });
+});
+
+test("an address in use that metrics were to have is told by the settings of metrics", async () => {
+  await using first = await start({});
+  const port = Number(new URL(first.address).port);
+
+  await expect(start({}, { section: "metrics", port })).rejects.toMatchObject({
+    code: "PORT_IN_USE",
+    message: expect.stringContaining("set metrics.port to a free port, or metrics.host to an") as unknown,
   });
 });
 

@@ -270,6 +270,29 @@ test("leases that could lapse between two renewals are refused", () => {
   );
 });
 
+test("metrics get a port of their own, by default on this machine alone", () => {
+  expect(load({}).config.metrics).toEqual({ host: "127.0.0.1" });
+  expect(load({ env: { ATTUNE__METRICS__PORT: "9464" } }).config.metrics).toEqual({
+    host: "127.0.0.1",
+    port: 9464,
+  });
+  const withoutApi = { ATTUNE__API__ENABLED: "false", ATTUNE__METRICS__PORT: "8080" };
+  expect(load({ env: withoutApi }).config.metrics.port).toBe(8080);
+});
+
+test.each([
+  [
+    { ATTUNE__METRICS__PORT: "8080", ATTUNE__METRICS__HOST: "0.0.0.0" },
+    "metrics.port (environment variable ATTUNE__METRICS__PORT) must be another port than api.port (8080)",
+  ],
+  [
+    { ATTUNE__METRICS__HOST: "0.0.0.0" },
+    "metrics.host (environment variable ATTUNE__METRICS__HOST) needs metrics.port beside it",
+  ],
+])("an address for metrics that cannot be meant is refused (%j)", (env, reason) => {
+  expect(refusal({ env }).reason).toContain(reason);
+});
+
 test("a secret may come from a file that its key or a variable names, without the line's end", () => {
   const files = {
     "/srv/config.yaml": "database:\n  url_file: secrets/db\n",

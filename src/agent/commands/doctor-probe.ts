@@ -2,6 +2,7 @@
  * A health check for images without shell or HTTP client: the executable itself asks the agent that runs
  * beside it, over its HTTP API.
  */
+import { askableListeners } from "../ask-agent.ts";
 import { askHealth } from "../ask-health.ts";
 import { loadConfiguration } from "../load-configuration.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
@@ -13,11 +14,12 @@ export async function probeAgent(
   invocation: Pick<Invocation, "configPath" | "workerName" | "environment" | "print" | "complain">,
   probe: Probe,
 ): Promise<ExitCode> {
-  const answer = await askHealth(loadConfiguration(invocation).config, `/health/${probe}`);
+  const [listener] = askableListeners(loadConfiguration(invocation).config);
+  const answer = await askHealth(listener, `/health/${probe}`);
   switch (answer.kind) {
     case "unaskable":
       invocation.complain(
-        "the agent cannot be asked: set api.enabled, and api.port to a port other than 0\n",
+        "the agent cannot be asked: set api.enabled, and api.port to a port other than 0; or metrics.port\n",
       );
       return 1;
     case "silent":
@@ -25,7 +27,7 @@ export async function probeAgent(
       return 1;
     case "foreign":
       invocation.complain(
-        `what answers at ${answer.url} is not the agent (${answer.description}): set api.port to the agent's, or end what has taken it\n`,
+        `what answers at ${answer.url} is not the agent (${answer.description}): set ${listener?.section ?? "api"}.port to the agent's, or end what has taken it\n`,
       );
       return 1;
     case "agent":

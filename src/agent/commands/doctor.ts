@@ -7,10 +7,10 @@ import { demandResources } from "../../database/resource-limits.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { runVersionCommands } from "../../runtimes/version-commands.ts";
 import { silentLogger } from "../../telemetry/logger.ts";
+import { askableListeners } from "../ask-agent.ts";
 import { askHealth, type HealthAnswer } from "../ask-health.ts";
 import { bootstrapRuntimes, type Bootstrap } from "../bootstrap.ts";
 import { loadConfiguration } from "../load-configuration.ts";
-import { checkApi } from "../doctor/api-check.ts";
 import { checkBroker } from "../doctor/broker-check.ts";
 import { checkMigrations } from "../doctor/database-checks.ts";
 import { checkDeliveries } from "../doctor/delivery-check.ts";
@@ -18,6 +18,7 @@ import { checkEnvironments } from "../doctor/environment-check.ts";
 import { failed, findingsOf, good, notice, wrong, type Finding } from "../doctor/finding.ts";
 import { findingsJson, findingsText } from "../doctor/findings-report.ts";
 import { checkFolders } from "../doctor/folders-check.ts";
+import { checkListeners } from "../doctor/listener-check.ts";
 import { lookOnce } from "../doctor/look.ts";
 import { checkOutbox } from "../doctor/outbox-check.ts";
 import { checkOutput } from "../doctor/output-check.ts";
@@ -48,14 +49,15 @@ async function examine(invocation: Invocation): Promise<readonly Finding[]> {
     return [failed("configuration", error)]; // Everything else hangs on it.
   }
   const { config, file, warnings } = loaded;
-  const health = await askHealth(config, "/health");
+  const listeners = askableListeners(config);
+  const health = await askHealth(listeners[0], "/health");
   return [
     good("configuration", file ?? "no file, defaults and environment only"),
     ...installationFindings(loaded, health),
     ...warnings.map((warning) => notice("configuration", warning)),
     ...(await findingsOf({
       folders: () => checkFolders(config),
-      api: () => checkApi(config, health),
+      api: () => checkListeners(listeners, config.sensor.worker_name, health),
       broker: () => checkBroker(config),
       database: () => examineDatabase(config, bootstrap, health),
       deliveries: async () => (health.kind === "agent" ? checkDeliveries(config) : []),

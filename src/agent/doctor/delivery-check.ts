@@ -4,14 +4,14 @@
  */
 import type { Config } from "../../config/schema.ts";
 import { routingKeys } from "../../messaging/message-types.ts";
-import { askAgent } from "../ask-agent.ts";
+import { askableListeners, askAgent } from "../ask-agent.ts";
 import { notice, wrong, type Finding } from "./finding.ts";
 import { seriesOf } from "./metric-series.ts";
 
 const metricsBytesMax = 16 * 1024 * 1024;
 
 export async function checkDeliveries(config: Config): Promise<readonly Finding[]> {
-  const answer = await askAgent(config, "/metrics", metricsBytesMax);
+  const answer = await askAgent(askableListeners(config)[0], "/metrics", metricsBytesMax);
   if (answer.kind !== "answered" || !answer.isOk) return [];
   const refused = seriesOf(answer.body, "messages_refused", "gauge", "routing_key") ?? new Map();
   const unroutable = seriesOf(answer.body, "routing_key_unroutable", "gauge", "routing_key") ?? new Map();

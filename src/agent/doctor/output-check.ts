@@ -7,7 +7,7 @@ import type { Config } from "../../config/schema.ts";
 import { linesRejectedName, sensorEventsName } from "../../telemetry/metrics.ts";
 import { durationText } from "../../model/duration-text.ts";
 import { sensorSilentName } from "../../telemetry/gauges.ts";
-import { askAgent } from "../ask-agent.ts";
+import { askableListeners, askAgent } from "../ask-agent.ts";
 import { notice, type Finding } from "./finding.ts";
 import { seriesOf } from "./metric-series.ts";
 import { silentRemedy, silentSecondsMin } from "./sensor-finding.ts";
@@ -16,7 +16,7 @@ import { silentRemedy, silentSecondsMin } from "./sensor-finding.ts";
 const metricsBytesMax = 16 * 1024 * 1024;
 
 export async function checkOutput(config: Config): Promise<readonly Finding[]> {
-  const answer = await askAgent(config, "/metrics", metricsBytesMax);
+  const answer = await askAgent(askableListeners(config)[0], "/metrics", metricsBytesMax);
   if (answer.kind !== "answered" || !answer.isOk) return [];
   const silent = config.database.url === undefined ? silentFindings(answer.body) : [];
   return [...rejectedFindings(answer.body, config), ...silent];

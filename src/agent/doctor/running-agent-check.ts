@@ -29,7 +29,7 @@ function agentFindings(health: HealthAnswer): readonly Finding[] {
     case "unaskable":
       return [
         notice("agent", "cannot be asked for its health", {
-          remedy: "set api.enabled, and api.port to a port other than 0",
+          remedy: "set api.enabled, and api.port to a port other than 0; or metrics.port",
         }),
       ];
     case "silent":

@@ -10,10 +10,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { startApi } from "../../../src/api/start-api.ts";
 import { doctor } from "../../../src/agent/commands/doctor.ts";
-import { checkApi } from "../../../src/agent/doctor/api-check.ts";
+import { checkListeners } from "../../../src/agent/doctor/listener-check.ts";
 import type { Queryable } from "../../../src/database/database.ts";
 import { openEmbedded } from "../../../src/database/embedded.ts";
 import type { Id } from "../../../src/model/identifiers.ts";
+import { freePort } from "../../../scripts/services/free-port.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import type { GaugeSources } from "../../../src/telemetry/gauges.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
@@ -457,6 +458,7 @@ test("a sensor none of whose output is an event is named, by what the agent coun
   for (const ref of ["my.garbled", "my.garbled", 'my."odd"', "my.chatty"]) metrics.linesRejected(ref, 1);
   metrics.sensorEvents("my.chatty", 1);
   await using agent = await startApi({
+    section: "api",
     host: "127.0.0.1",
     port: 0,
     health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
@@ -506,6 +508,7 @@ test("a sensor that has printed nothing is named, by what the agent measures", a
       ]),
   });
   await using agent = await startApi({
+    section: "api",
     host: "127.0.0.1",
     port: 0,
     health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
@@ -555,6 +558,7 @@ test("messages that a queue refuses, and those that nobody receives, are named b
     unroutableKeys: () => ["enforcement.created", "rule.updated"],
   });
   await using agent = await startApi({
+    section: "api",
     host: "127.0.0.1",
     port: 0,
     health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
@@ -605,11 +609,26 @@ test("a port of the API that another program has is wrong, whatever it answers; 
   expect(free.exitCode).toBe(0);
 });
 
+test("the port of the metrics is looked at beside the API's, and what has taken it is named", async () => {
+  await using website = await listener(
+    "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n",
+  );
+  const environment = { ATTUNE__API__PORT: `${await freePort()}`, ATTUNE__METRICS__PORT: `${website.port}` };
+
+  const { exitCode, report } = await examine(environment);
+
+  expect(report).toMatch(/^✓ api +no agent answers on 127\.0\.0\.1:\d+, which is free for one$/m);
+  expect(report).toMatch(
+    /^✗ metrics +127\.0\.0\.1:\d+ is taken by .+ that does not answer as an agent .+\n +→ end that program, or set metrics\.port/m,
+  );
+  expect(exitCode).toBe(1);
+});
+
 test("an address of the API that is none of this machine's is wrong", async () => {
-  const api = { enabled: true, host: "192.0.2.1", port: 8080 };
+  const api = { section: "api", host: "192.0.2.1", port: 8080 } as const;
   const silence = { kind: "silent", url: "http://192.0.2.1:8080/health", reason: "timeout" } as const;
 
-  expect(await checkApi({ api, sensor: { worker_name: "w1" } }, silence)).toMatchObject([
+  expect(await checkListeners([api], "w1", silence)).toMatchObject([
     { state: "wrong", subject: "api", detail: expect.stringMatching(/^cannot listen on .*EADDRNOTAVAIL/) },
   ]);
 });

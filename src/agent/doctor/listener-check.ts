@@ -1,0 +1,89 @@
+/** Whether the agent answers at its addresses, or could: another program may have one, and then no agent starts. */
+import { once } from "node:events";
+import { createServer } from "node:net";
+import type { Listener } from "../../config/listeners.ts";
+import { askHealth, type HealthAnswer } from "../ask-health.ts";
+import { good, wrong, type Finding } from "./finding.ts";
+import { portHolder } from "./port-holder.ts";
+
+/** @param health what answered at the first of them */
+export async function checkListeners(
+  listeners: readonly Listener[],
+  ownWorker: string,
+  health: HealthAnswer,
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const [index, listener] of listeners.entries()) {
+    const answer = index === 0 ? health : await askHealth(listener, "/health");
+    findings.push(...(await checkListener(listener, ownWorker, answer)));
+  }
+  return findings;
+}
+
+async function checkListener(
+  listener: Listener,
+  ownWorker: string,
+  health: HealthAnswer,
+): Promise<readonly Finding[]> {
+  const { section, host, port } = listener;
+  const address = `${host}:${port}`;
+  switch (health.kind) {
+    case "unaskable":
+      return []; // It is off, or takes whatever port is free.
+    case "agent":
+      return [good(section, `an agent answers on ${address}`)];
+    case "foreign":
+      return [taken(listener, ownWorker, `${health.url} answers ${health.description}`)];
+    case "silent": {
+      const failure = await listeningFailure(listener);
+      if (failure === undefined)
+        return [good(section, `no agent answers on ${address}, which is free for one`)];
+      if (failure.code === "EADDRINUSE")
+        return [taken(listener, ownWorker, `${health.url}: ${health.reason}`)];
+      return [
+        wrong(section, `cannot listen on ${address}: ${failure.message}`, {
+          remedy: `set ${section}.host to an address of this machine and ${section}.port to a port this user may use`,
+          facts: { code: failure.code },
+        }),
+      ];
+    }
+  }
+}
+
+function taken({ section, host, port }: Listener, ownWorker: string, sign: string): Finding {
+  const holder = portHolder(port);
+  const facts = { code: "EADDRINUSE", holder: holder ?? null };
+  const address = `${host}:${port}`;
+  if (holder?.isAgent === true) {
+    const worker =
+      holder.worker === undefined
+        ? `an agent (by this configuration worker ${ownWorker})`
+        : `worker ${holder.worker}`;
+    return wrong(
+      section,
+      `${address} is held by ${worker}, pid ${holder.pid}, and it does not answer (${sign})`,
+      {
+        remedy: `look at its log and at what it waits for; if it hangs, end it (kill -9 ${holder.pid}) and start it again: other workers take over its sensors`,
+        facts,
+      },
+    );
+  }
+  const program = holder === undefined ? "a program" : `${holder.program}, pid ${holder.pid},`;
+  return wrong(section, `${address} is taken by ${program} that does not answer as an agent (${sign})`, {
+    remedy: `end that program, or set ${section}.port to a free port; no agent starts while it listens there`,
+    facts,
+  });
+}
+
+async function listeningFailure({ host, port }: Listener): Promise<NodeJS.ErrnoException | undefined> {
+  const server = createServer();
+  try {
+    server.listen({ host, port, exclusive: true });
+    await once(server, "listening");
+    server.close();
+    await once(server, "close");
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
