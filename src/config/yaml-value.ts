@@ -99,7 +99,7 @@ function readScalar(node: Scalar, path: Path, reading: Reading): JsonValue {
     case "number": {
       const text = numberText(source ?? "");
       if (text === undefined && !Number.isFinite(value))
-        return refuse(node, path, `is ${source}, which is not a number that JSON can carry`, reading);
+        return refuse(node, path, `is ${nameOf(value)}, which JSON cannot carry`, reading);
       if (text === undefined) return value;
       if (isWithinDigits(text)) return jsonNumber(text);
       return refuse(
@@ -118,6 +118,11 @@ function readScalar(node: Scalar, path: Path, reading: Reading): JsonValue {
         reading,
       );
   }
+}
+
+/** Not as it is written: that may be a secret that only looks like a number. */
+function nameOf(value: number): string {
+  return Number.isNaN(value) ? "not a number (.nan)" : "an infinite number (.inf)";
 }
 
 function refuse(node: unknown, path: Path, reason: string, { problems }: Reading): null {

@@ -144,6 +144,20 @@ test.each([
   expect(told).not.toContain("unter22");
 });
 
+// Such a secret is read as a number, some of them as one that cannot be used.
+test.each(["71e400", "71e4000", "-71e400", "%YAML 1.1\n---\n7_1e400", "7100000000000000000000.0"])(
+  "a secret %j that looks like a number is not shown",
+  (written) => {
+    const [secret = "", ...directives] = written.split("\n").toReversed();
+    const places = ["security: { jwt_secret: * }", "security: *", "database: { url: * }", "message_queue: *"];
+
+    for (const place of places) {
+      const text = [...directives.toReversed(), place.replace("*", secret), ""].join("\n");
+      expect(toldOf({ files: { "/srv/config.yaml": text } }), text).not.toMatch(/7_?1|e400/);
+    }
+  },
+);
+
 test("however many problems there are, none is left out", () => {
   const keys = ["poll_interval", "sensor_timeout", "heartbeat_interval", "lease_duration", "stable_after"];
   const more = [
