@@ -158,6 +158,39 @@ test("when the manifest changes, what it asks for now is installed into the same
   expect(installed(environment).match(/things|more/g)).toEqual(["things", "more"]);
 });
 
+test("when a file that the manifest includes changes, appears or vanishes, everything is installed again", async () => {
+  const { request, environment, packDir, writePack } = scene({}, noting);
+  const maker = new EnvironmentMaker(systemClock);
+  const installations = async (): Promise<number> => {
+    await maker.prepare(request);
+    return installed(environment).match(/things/g)?.length ?? 0;
+  };
+  const includes = [
+    "-r more/base.txt # as always",
+    "  -cpinned.txt",
+    '--constraint="named with blanks.txt"',
+    "--requirement \\\n  continued.txt",
+    "-r needs.txt",
+    "-r https://example.org/far.txt",
+    "# -r commented.txt",
+  ];
+  writePack("needs.txt", `things\n${includes.join("\n")}\n`);
+  writePack("more/base.txt", "-r nested.txt\n-r ../needs.txt\n");
+  expect(await installations()).toBe(1);
+  expect(await installations()).toBe(1);
+
+  const files = ["more/base.txt", "more/nested.txt", "pinned.txt", "named with blanks.txt", "continued.txt"];
+  for (const [index, file] of files.entries()) {
+    writePack(file, "-r nested.txt\nchanged\n");
+    expect(await installations(), file).toBe(index + 2);
+  }
+  rmSync(join(packDir, "more/nested.txt"));
+  expect(await installations()).toBe(7);
+  writePack("commented.txt", "changed\n");
+  writePack("nested.txt/none", "");
+  expect(await installations()).toBe(7);
+});
+
 test("an environment that others made is used and never changed", async () => {
   const { request, environment, writePack } = scene({}, noting);
   writePack("needs.txt", "things\n");
