@@ -41,6 +41,7 @@ import type {
   EventSink,
   IncomingEvent,
 } from "../model/incoming-event.ts";
+import { storableText } from "../model/storable-text.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import { BatchOutcomes } from "./batch-outcomes.ts";
 import { BatchWork, type BatchWorkOptions } from "./batch-work.ts";
@@ -48,7 +49,6 @@ import { isAssigned, type Entry, type EventEntry } from "./entries.ts";
 import { EntryIds, type EntryIdsOptions } from "./entry-ids.ts";
 import { Lanes, type TroubleChange } from "./lanes.ts";
 import { Patience, type PatienceOptions } from "./patience.ts";
-import { storableText } from "./payload-text.ts";
 
 export interface EventPipelineOptions extends BatchWorkOptions, EntryIdsOptions, PatienceOptions {
   readonly batchRowsMax: number;

@@ -10,6 +10,7 @@ import type { WorkSlices } from "../concurrency/work-slices.ts";
 import { invalid, valid, type Decoded as Outcome } from "../model/decoded.ts";
 import { isJsonObject, type JsonValue } from "../model/json.ts";
 import { decodeJson } from "../model/json-text.ts";
+import { storableText } from "../model/storable-text.ts";
 import { checkpointBeside, checkpointBesideLong, decodeLongJson, quickLengthMax } from "./decode-text.ts";
 import { decodeValue } from "./decode-value.ts";
 import { excerptOf, rejected, type Decoded, type ServedTriggers } from "./decoded.ts";
@@ -151,15 +152,12 @@ class PollReader {
   }
 }
 
-/** The database would refuse such a checkpoint, and with it only the last event of its page. */
+/** The database would refuse another one, and with it only the last event of its page. */
 function storable(json: Json): Json {
-  return json.kind === "valid" && unstorableEscape.test(JSON.stringify(json.value))
-    ? invalid("it contains the character NUL or half a surrogate pair, which the database cannot store")
-    : json;
+  if (json.kind === "invalid") return json;
+  const text = storableText(json.value);
+  return text.kind === "unstorable" ? invalid(text.reason) : json;
 }
-
-/** Behind an even number of backslashes; `JSON.stringify` writes surrogates as escapes only without their half. */
-const unstorableEscape = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
 
 /** A page's checkpoint comes after all its events: with the last of them, if that is one. */
 function* withCheckpoint(last: PollPiece | undefined, checkpoint: JsonValue): Generator<PollPiece> {

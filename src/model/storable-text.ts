@@ -3,12 +3,12 @@
  *
  * JSON allows two things that jsonb refuses (PostgreSQL manual, section 8.14): the character NUL and
  * surrogates without their other half. One such value would fail the whole batch it is stored with,
- * so it is found here, where it can be refused by itself. `JSON.stringify` writes both as \uXXXX
+ * so it is found before, where it can be refused by itself. `JSON.stringify` writes both as \uXXXX
  * escapes, hence a look for escapes in the text suffices; only a text that has one is looked at closely.
  */
-import { isAtMostDeep } from "../model/json-equality.ts";
-import { jsonDepthMax } from "../model/json-text.ts";
-import type { JsonValue } from "../model/json.ts";
+import { isAtMostDeep } from "./json-equality.ts";
+import { jsonDepthMax } from "./json-text.ts";
+import type { JsonValue } from "./json.ts";
 
 const suspiciousEscape = /\\u(?:0000|d[89a-f])/;
 // A backslash escape, consumed whole, so that the text `\\u0000` (a backslash and letters) is none.

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { storableText } from "../../src/events/payload-text.ts";
+import { storableText } from "../../src/model/storable-text.ts";
 import type { JsonValue } from "../../src/model/json.ts";
 
 test.each([
