@@ -24,12 +24,11 @@ export function loadReportText({ changes, unchanged, warnings, database }: ToldL
 
 function warningCounts(warnings: readonly PackWarning[]): readonly string[] {
   if (warnings.length === 0) return [];
-  const count = (kind: WarningKind): number => warnings.filter((warning) => warning.kind === kind).length;
-  const [failing, doubtful, ignoring] = [
-    count("sensor-fails"),
-    count("rule-doubtful"),
-    count("keys-ignored"),
-  ];
+  const of = (kind: WarningKind): readonly PackWarning[] =>
+    warnings.filter((warning) => warning.kind === kind);
+  const [failing, doubtful] = [of("sensor-fails").length, of("rule-doubtful").length];
+  // One file may have several.
+  const ignoring = new Set(of("keys-ignored").map(({ directory, file }) => `${directory}/${file}`)).size;
   const parts = [
     ...(failing === 0 ? [] : [`${failing} about sensors that will not work`]),
     ...(doubtful === 0 ? [] : [`${doubtful} about conditions that look wrong`]),

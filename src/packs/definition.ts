@@ -143,6 +143,7 @@ async function sensorOf(file: DefinitionFile<"sensor">, context: PackContext): P
     problems,
     warnings: [
       ...protocolWarnings(file, ref, runtimeRef),
+      ...idleFieldWarnings(file),
       ...(misplaced === undefined ? await scriptWarnings(file, context, runtimeRef) : []),
     ],
   };
@@ -155,6 +156,15 @@ function protocolWarnings(file: DefinitionFile<"sensor">, ref: string, runtimeRe
   if (obstacle === undefined) return [];
   const reason = `is missing, so ${ref} does not run: ${obstacle}; write "protocol: stream" if it stays and prints events, "protocol: poll" if it looks and ends`;
   return [{ ...file.problemAt(["protocol"], reason), kind: "sensor-fails" }];
+}
+
+/** Fields with which the author expects something that a stream sensor does not do. */
+function idleFieldWarnings(file: DefinitionFile<"sensor">): PackWarning[] {
+  if (file.fields.protocol !== "stream") return [];
+  const reason = "has no effect: only poll sensors use it, and this one's protocol is stream";
+  return (["poll_interval", "timeout", "success_exit_codes"] as const)
+    .filter((field) => file.says(field))
+    .map((field) => ({ ...file.problemAt([field], reason), kind: "keys-ignored" }));
 }
 
 async function scriptWarnings(

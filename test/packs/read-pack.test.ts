@@ -267,6 +267,24 @@ test("a shell script with Windows line ends is warned of; an interpreter that re
   expect(python.warnings).toEqual([]);
 });
 
+test("settings of poll sensors are warned of where the protocol is stream", async () => {
+  const sensor = (protocol: string): string =>
+    `ref: clock\nentrypoint: clock.py\nruntime: python\nprotocol: ${protocol}\ntrigger: tick\n` +
+    "poll_interval: 5\ntimeout: 5\nsuccess_exit_codes: [0, 1]\n";
+  const script = { "sensors/clock.py": "" };
+
+  const stream = await accepted({ ...script, "sensors/clock.yaml": sensor("stream") });
+  const poll = await accepted({ ...script, "sensors/clock.yaml": sensor("poll") });
+
+  const reason = "has no effect: only poll sensors use it, and this one's protocol is stream";
+  expect(stream.warnings).toEqual([
+    `sensors/clock.yaml:6 ${reason}`,
+    `sensors/clock.yaml:7 ${reason}`,
+    `sensors/clock.yaml:8 ${reason}`,
+  ]);
+  expect(poll.warnings).toEqual([]);
+});
+
 test("packs of other programs cost one warning a file, sensors that will not work first", async () => {
   await using folder = await packFolder({
     ...demoPack,
