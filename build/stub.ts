@@ -3,12 +3,13 @@
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { hangupVariable } from "../src/agent/hangup.ts";
 import { kept, setAside } from "../src/agent/restored-environment.ts";
 import type { Architecture } from "./architecture.ts";
 import { runTool } from "./toolchain.ts";
 
 const sourceDirectory = join(import.meta.dirname, "stub");
-const sources = ["stub.c", "init.c", "environment.c", "hashes.c", "failure.c"];
+const sources = ["stub.c", "init.c", "environment.c", "hangup.c", "hashes.c", "failure.c"];
 
 /**
  * Freestanding, position-independent without relocations, and no call to a function that is not there:
@@ -45,7 +46,8 @@ export async function compileStub(architecture: Architecture, workDirectory: str
   );
   await writeFile(
     join(generated, "environment-names.h"),
-    `#define SET_ASIDE ${stringsInC(setAside)}\n#define KEPT ${stringsInC(kept)}\n`,
+    `#define SET_ASIDE ${stringsInC(setAside)}\n#define KEPT ${stringsInC(kept)}\n` +
+      `#define IGNORES_HANGUP "${hangupVariable}=1"\n`,
   );
 
   const linked = join(generated, "stub.elf");

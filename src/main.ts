@@ -1,11 +1,13 @@
 /** argv and environment in, exit code out. */
 import type { Probe } from "./agent/commands/doctor-probe.ts";
 import { failureText } from "./agent/failure-text.ts";
+import { keepHangupIgnored } from "./agent/hangup.ts";
 import type { ExitCode } from "./agent/invocation.ts";
 import { writeToStandardOutput } from "./agent/standard-output.ts";
 import { versionText } from "./agent/version.ts";
 
 const args = process.argv.slice(2);
+const ignoresHangup = keepHangupIgnored(process.env);
 const complain = (text: string): void => void process.stderr.write(text);
 
 // Unless somebody says otherwise: what came to no end is no success.
@@ -17,7 +19,13 @@ async function run(): Promise<ExitCode> {
   const quickly = quickAnswer();
   if (quickly !== undefined) return orFailure(quickly);
   const { runCommandLine } = await import("./agent/cli.ts");
-  return runCommandLine({ args, environment: process.env, print: writeToStandardOutput, complain });
+  return runCommandLine({
+    args,
+    environment: process.env,
+    ignoresHangup,
+    print: writeToStandardOutput,
+    complain,
+  });
 }
 
 /** What installers, orchestrators and health checks ask most is answered before the command line is loaded. */

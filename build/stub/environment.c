@@ -29,3 +29,16 @@ void set_aside(char **environment) {
   for (; *environment != 0; environment++)
     if (is_listed(*environment, SET_ASIDE) && !is_listed(*environment, KEPT)) (*environment)[0] = '@';
 }
+
+/*
+ * The environment, the NULL that ends it and the auxiliary vector follow each other without a gap. So the vector moves
+ * up by one word. There is room: the value beside its last key, AT_NULL, has no meaning.
+ */
+u64 *tell_of_ignored_hangup(u64 *auxiliary) {
+  u64 *last = auxiliary;
+  while (last[0] != AT_NULL) last += 2;
+  for (u64 *word = last; word >= auxiliary; word--) word[1] = word[0];
+  auxiliary[-1] = (u64)IGNORES_HANGUP;
+  auxiliary[0] = 0;
+  return auxiliary + 1;
+}

@@ -41,7 +41,9 @@ typedef unsigned int u32;
 
 #define SIG_BLOCK 0
 #define SIG_SETMASK 2
+#define SIGHUP 1
 #define SIGCHLD 17
+#define SIG_IGN 1
 #define SIGNAL_SET_BYTES 8
 #define WNOHANG 1
 #define WALL 0x40000000 /* also children that announce their end by another signal than SIGCHLD */

@@ -11,6 +11,7 @@
  *                 │                   └ maps the libraries from those descriptors, relocates, initialises
  *                 ├ as process 1: fork, stay behind as init                                  (init.c)
  *                 ├ hide the image's LD_*, NODE_* …                                   (environment.c)
+ *                 ├ say in a variable if SIGHUP is ignored                                 (hangup.c)
  *                 ├ copy each library from this file into a memfd, and write its number into the
  *                 │ string that DT_NEEDED points to: "/proc/self/fd/17"
  *                 ├ let a call that ends at once keep the hashes of Node's snapshot        (hashes.c)
@@ -42,10 +43,13 @@
  *     and the loader removes what is dangerous. A variable set aside would survive that, so none is.
  * 11. V8 hashes the strings of Node's start-up snapshot anew only if a number at its beginning says so, and a
  *     page of read-only data may be made writable and read-only again.
+ * 12. The auxiliary vector begins right behind the environment's NULL and ends with the key AT_NULL, whose value
+ *     nobody reads.
  */
 #include "architecture.h"
 #include "environment.h"
 #include "failure.h"
+#include "hangup.h"
 #include "hashes.h"
 #include "init.h"
 #include "plan.h"
@@ -217,6 +221,7 @@ __attribute__((used)) HIDDEN u64 prepare(u64 *stack) {
   struct start start = read_stack(stack);
   leave_process_1();
   if (auxiliary_value(start.auxiliary, AT_SECURE) == 0) set_aside(start.environment);
+  if (ignores_hangup()) start.auxiliary = tell_of_ignored_hangup(start.auxiliary);
 
   protect_plan(PROT_READ | PROT_WRITE);
   provide_libraries();

@@ -24,12 +24,14 @@ export interface CommandLine {
   /** Without the executable and the script. */
   readonly args: readonly string[];
   readonly environment: NodeJS.ProcessEnv;
+  /** See hangup.ts. */
+  readonly ignoresHangup: boolean;
   readonly print: (text: string) => void;
   readonly complain: (text: string) => void;
 }
 
 export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode> {
-  const { args, environment, print, complain } = commandLine;
+  const { args, environment, ignoresHangup, print, complain } = commandLine;
   let exitCode: ExitCode = 0;
 
   const root = new Command(program)
@@ -71,7 +73,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
         exitCode = await detectOnly(invocation());
       } else {
         // Before anything else is loaded: a stop may be asked for as soon as the container is there.
-        using stop = new StopRequest(complain);
+        using stop = new StopRequest(complain, { ignoresHangup });
         const { runService } = await import("./commands/run.ts");
         exitCode = await runService(invocation(), stop);
       }

@@ -1,13 +1,13 @@
 /**
  * The wish that this process end, told by SIGINT, SIGTERM or, from a terminal that closes, SIGHUP: heard from when
- * this is made, and kept until somebody asks.
+ * this is made, and kept until somebody asks. Under nohup a terminal that closes is none of our business.
  *
  * What comes sooner after the first signal than a person could is no second one: a terminal signals a whole
  * group of processes, and those in it that watch over others (npm, timeout, an init) hand the signal on as well.
  */
 import { once } from "node:events";
 
-const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const stopSignals = ["SIGINT", "SIGTERM"] as const;
 const echoMs = 50;
 
 export class StopRequest implements Disposable {
@@ -15,12 +15,14 @@ export class StopRequest implements Disposable {
   /** Resolves with the first signal. */
   readonly made: Promise<unknown> = once(this.#controller.signal, "abort");
   readonly #complain: (text: string) => void;
+  readonly #signals: readonly NodeJS.Signals[];
   #madeAtMs: number | undefined;
 
   /** @param complain is told when a second signal ends the process */
-  constructor(complain: (text: string) => void) {
+  constructor(complain: (text: string) => void, { ignoresHangup = false } = {}) {
     this.#complain = complain;
-    for (const signal of stopSignals) process.on(signal, this.#hear);
+    this.#signals = ignoresHangup ? stopSignals : [...stopSignals, "SIGHUP"];
+    for (const signal of this.#signals) process.on(signal, this.#hear);
   }
 
   /** Aborted by the first signal. */
@@ -29,7 +31,7 @@ export class StopRequest implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const signal of stopSignals) process.off(signal, this.#hear);
+    for (const signal of this.#signals) process.off(signal, this.#hear);
   }
 
   readonly #hear = (signal: NodeJS.Signals): void => {

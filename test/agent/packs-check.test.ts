@@ -12,6 +12,7 @@ async function check(
   const code = await runCommandLine({
     args: ["packs", "check", ...args],
     environment,
+    ignoresHangup: false,
     print,
     complain: print,
   });

@@ -141,6 +141,15 @@ describe("a packed program", () => {
     );
   });
 
+  test("12: learns from a variable that it was started with SIGHUP ignored, and finds its auxiliary vector", async () => {
+    const nohup = (...args: readonly string[]) => run("/usr/bin/nohup", [packed.probe, ...args]);
+
+    expect(await nohup("environment")).toMatchObject({ code: 0, stdout: "ATTUNE_IGNORES_HANGUP=1\n" });
+    expect((await nohup("auxiliary")).stdout).toMatch(/^page \d+$/m);
+    expect(await nohup("root", "2")).toMatchObject({ code: 0, stdout: "1.414\n" });
+    expect((await run(packed.probe, ["environment"])).stdout).toBe("");
+  });
+
   test.runIf(process.getuid?.() === 0)(
     "10: when set-user-ID, leaves the environment to the loader, which removes what is dangerous",
     async () => {
