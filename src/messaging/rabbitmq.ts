@@ -185,17 +185,17 @@ class RabbitmqTransport implements MessageTransport {
       case "starting":
         return { state: "starting", condition: "connecting", detail: `connecting to ${broker}`, checkedAtMs };
       case "down": {
-        const detail = `${link.failure.reason}; ${this.#waiting()}`;
+        const detail = `${link.failure.reason}; ${this.#unanswered()}`;
         return { state: "down", condition: "disconnected", detail, checkedAtMs };
       }
       case "up": {
         if (this.#blockedReason !== undefined) {
-          const detail = `${broker} accepts no messages (${this.#blockedReason}); ${this.#waiting()}`;
+          const detail = `${broker} accepts no messages (${this.#blockedReason}); ${this.#unanswered()}`;
           return { state: "down", condition: "blocked", detail, checkedAtMs };
         }
         const { unansweredMs } = this.#window;
         if (unansweredMs > silentAfterMs) {
-          const detail = `${broker} has confirmed nothing for ${Math.round(unansweredMs / 1_000)} s; ${this.#waiting()}`;
+          const detail = `${broker} has confirmed nothing for ${Math.round(unansweredMs / 1_000)} s; ${this.#unanswered()}`;
           return { state: "down", condition: "silent", detail, checkedAtMs };
         }
         return { state: "up", condition: "up", detail: `connected to ${broker}`, checkedAtMs };
@@ -301,8 +301,8 @@ class RabbitmqTransport implements MessageTransport {
     return this.#options.clock.sleep(delayMs, this.#closing.signal);
   }
 
-  #waiting(): string {
-    return `messages waiting: ${this.#window.unconfirmed}`;
+  #unanswered(): string {
+    return `messages sent and not confirmed: ${this.#window.unconfirmed}`;
   }
 
   #closedError(): Error {

@@ -2,6 +2,7 @@
 import { startApi } from "../api/start-api.ts";
 import { listeners } from "../config/listeners.ts";
 import { deliveryHealth } from "../events/delivery-health.ts";
+import { OwedMessages } from "../events/owed-messages.ts";
 import { readFleetFacts } from "../registration/fleet-facts.ts";
 import type { DatabaseRuleSource } from "../rules/rule-source.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
@@ -24,9 +25,16 @@ export async function openObservation(
 ): Promise<void> {
   const { config, agentVersion } = options;
   const { sensor } = config;
+  const owed = new OwedMessages({ database, clock });
   const parts = (): Readonly<Record<string, PartHealth>> => ({
     database: database.health(),
-    broker: deliveryHealth(transport.health(), refused.counts(), [...deliveries.unroutable().keys()]),
+    broker: deliveryHealth({
+      broker: transport.health(),
+      refused: refused.counts(),
+      unroutable: [...deliveries.unroutable().keys()],
+      owed: owed.count,
+      nowMs: clock.monotonicMs(),
+    }),
     leases: scheduler.health(),
     events: pipeline.health(),
   });
@@ -47,13 +55,15 @@ export async function openObservation(
     sensorCapacity: sensorCountMax(config),
     fleet: () => readFleetFacts(database).catch(() => undefined),
   });
+  const answering = listeners(config);
+  if (answering.length > 0) lifetime.run((signal) => owed.run(signal));
   const health = {
     version: agentVersion,
     workerName: sensor.worker_name,
     parts,
     monotonicMs: () => clock.monotonicMs(),
   };
-  for (const listener of listeners(config)) {
+  for (const listener of answering) {
     const { address } = await lifetime.use(await startApi({ ...listener, health, metrics, logger }));
     logger.info({ address }, `answering health and metrics at ${address}`);
   }

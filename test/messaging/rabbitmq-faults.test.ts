@@ -103,7 +103,7 @@ test(
     await sending;
     await expect.poll(() => transport.health().state, soon).toBe("up");
 
-    expect(detail).toMatch(/nothing listens on .*; messages waiting: 1/);
+    expect(detail).toMatch(/nothing listens on .*; messages sent and not confirmed: 1/);
     await expect
       .poll(async () => {
         await transport.publish(outgoing({ messageId: "after it" }));
@@ -216,7 +216,9 @@ test(
       .toMatchObject({
         state: "down",
         condition: "blocked",
-        detail: expect.stringMatching(/accepts no messages \(low on memory\); messages waiting: 1/),
+        detail: expect.stringMatching(
+          /accepts no messages \(low on memory\); messages sent and not confirmed: 1/,
+        ),
       });
     await broker.control("set_vm_memory_high_watermark", "0.4");
     await sending;
@@ -241,7 +243,7 @@ test(
       .toMatchObject({
         state: "down",
         condition: "silent",
-        detail: expect.stringMatching(/has confirmed nothing for \d+ s; messages waiting: 1/),
+        detail: expect.stringMatching(/has confirmed nothing for \d+ s; messages sent and not confirmed: 1/),
       });
     proxy.resume();
     await sending;
