@@ -20,7 +20,7 @@ const inTerminal =
 export async function expectToSurviveItsTerminal(agent: string): Promise<void> {
   await using fresh = await freshDatabase();
   await using directory = await mkdtempDisposable(join(tmpdir(), "attune-nohup-"));
-  const terminal = spawn("script", ["--quiet", "--return", "--command", inTerminal, "/dev/null"], {
+  const terminal = spawn("/usr/bin/script", ["--quiet", "--return", "--command", inTerminal, "/dev/null"], {
     cwd: directory.path,
     env: {
       ...process.env,
