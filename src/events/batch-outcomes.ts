@@ -130,10 +130,10 @@ export class BatchOutcomes {
     const { installationId, outlet, onStored } = this.#options;
     const messages: OutgoingMessage[] = [];
     const acceptedAtMs: number[] = [];
-    let enforcementCount = 0;
+    const ruleRefs: string[] = [];
     for (const event of events) {
       const { entry, enforcements } = event;
-      enforcementCount += enforcements.length;
+      for (const { match } of enforcements) ruleRefs.push(match.ruleRef);
       if (isAtHand) {
         for (const message of messagesOf(event, storedAt, installationId)) {
           messages.push(message);
@@ -145,7 +145,7 @@ export class BatchOutcomes {
     }
     this.#count(
       events.map(({ entry }) => entry),
-      enforcementCount,
+      ruleRefs,
     );
     if (messages.length > 0) outlet.send(messages, acceptedAtMs);
     if (!isAtHand) {
@@ -155,17 +155,17 @@ export class BatchOutcomes {
 
   #settleEarlier(entries: readonly EventEntry[], found: ReadonlyMap<Id, FoundEvent>): void {
     const { onStored } = this.#options;
-    let enforcementCount = 0;
+    const ruleRefs: string[] = [];
     for (const entry of entries) {
       const enforcements = found.get(idOf(entry))?.enforcements ?? [];
-      enforcementCount += enforcements.length;
+      for (const { ruleRef } of enforcements) ruleRefs.push(ruleRef);
       entry.settle({ kind: "stored", eventId: idOf(entry) });
       onStored?.(
         entry,
         enforcements.map(({ id, ruleRef, config }) => ({ id, match: { ruleRef, config } })),
       );
     }
-    this.#count(entries, enforcementCount);
+    this.#count(entries, ruleRefs);
   }
 
   /** The messages of stored events, by the ids of events and enforcements. */
@@ -204,29 +204,30 @@ export class BatchOutcomes {
     }
   }
 
-  #count(entries: readonly EventEntry[], enforcementCount: number): void {
+  /** @param ruleRefs of the enforcements that were stored with them */
+  #count(entries: readonly EventEntry[], ruleRefs: readonly string[]): void {
     const { metrics, clock } = this.#options;
     const nowMs = clock.monotonicMs();
-    const countByTrigger = new Map<string, number>();
-    for (const { event, acceptedAtMs } of entries) {
-      countByTrigger.set(event.triggerRef, (countByTrigger.get(event.triggerRef) ?? 0) + 1);
-      metrics.eventCommittedAfter((nowMs - acceptedAtMs) / 1_000);
-    }
-    for (const [triggerRef, count] of countByTrigger) metrics.eventsStored(triggerRef, count);
+    for (const { acceptedAtMs } of entries) metrics.eventCommittedAfter((nowMs - acceptedAtMs) / 1_000);
+    const triggerRefs = entries.map(({ event }) => event.triggerRef);
+    for (const [triggerRef, count] of tally(triggerRefs)) metrics.eventsStored(triggerRef, count);
     this.#countBySensor(entries);
-    if (enforcementCount === 0) return;
-    metrics.rulesMatched(enforcementCount);
-    metrics.enforcementsCreated(enforcementCount);
+    if (ruleRefs.length === 0) return;
+    for (const [ruleRef, count] of tally(ruleRefs)) metrics.rulesMatched(ruleRef, count);
+    metrics.enforcementsCreated(ruleRefs.length);
   }
 
   #countBySensor(entries: readonly EventEntry[]): void {
-    const countBySensor = new Map<string, number>();
-    for (const { source } of entries) {
-      if (source !== null)
-        countBySensor.set(source.sensorRef, (countBySensor.get(source.sensorRef) ?? 0) + 1);
-    }
-    for (const [sensorRef, count] of countBySensor) this.#options.metrics.sensorEvents(sensorRef, count);
+    const sensorRefs = entries.flatMap(({ source }) => (source === null ? [] : [source.sensorRef]));
+    for (const [sensorRef, count] of tally(sensorRefs)) this.#options.metrics.sensorEvents(sensorRef, count);
   }
+}
+
+/** How often each of them occurs. */
+function tally(refs: readonly string[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const ref of refs) counts.set(ref, (counts.get(ref) ?? 0) + 1);
+  return counts;
 }
 
 function isFenced(source: EventSource | null, held: ReadonlySet<string>): boolean {

@@ -6,7 +6,7 @@ import type { ProcessReport } from "../database/statements/sensor-process.ts";
 import type { EventSource } from "../model/incoming-event.ts";
 import type { Redact } from "../model/redaction.ts";
 import { failuresAmong, withFailure, withRun, type RecentRuns } from "../model/recent-runs.ts";
-import { isRhythmKnown, withOutput, type OutputRhythm } from "../model/output-rhythm.ts";
+import { isRhythmKnown, isUnusualSilence, withOutput, type OutputRhythm } from "../model/output-rhythm.ts";
 import { describeExit, type Exit, type Verdict } from "../model/restart-policy.ts";
 import type { Line } from "../processes/lines.ts";
 import type { Child } from "../processes/child.ts";
@@ -108,6 +108,13 @@ export class ProcessNotes {
   outputAgeSeconds(): number | undefined {
     if (this.#rhythm === undefined || this.status !== "running") return undefined;
     return (this.#options.clock.monotonicMs() - this.#rhythm.lastAtMs) / 1_000;
+  }
+
+  /** Whether it runs and has been silent for much longer than it ever is, as the doctor judges it. */
+  get isUnusuallySilent(): boolean {
+    const seconds = this.outputAgeSeconds();
+    if (seconds === undefined || this.#rhythm === undefined || !isRhythmKnown(this.#rhythm)) return false;
+    return isUnusualSilence(seconds, this.#rhythm.longestMs / 1_000);
   }
 
   /** Since when it has been running without printing a line. */

@@ -143,6 +143,16 @@ export class SensorInstance {
     return this.#notes.outputAgeSeconds();
   }
 
+  /** As ProcessNotes says; for a poll sensor never. */
+  get isUnusuallySilent(): boolean {
+    return this.#notes.isUnusuallySilent;
+  }
+
+  /** As SensorOutput says. */
+  get lastEventSeconds(): number | undefined {
+    return this.#output.lastEventSeconds;
+  }
+
   /** As SensorOutput says. */
   stalledSeconds(): number | undefined {
     return this.#output.stalledSeconds();

@@ -200,12 +200,22 @@ export class SensorManager {
 
   /** How long ago the stream sensors that run last printed; without those that have not printed yet. */
   outputAgeSeconds(): ReadonlyMap<string, number> {
-    return this.#secondsBySensor((instance) => instance.outputAgeSeconds());
+    return this.#numberBySensor((instance) => instance.outputAgeSeconds());
+  }
+
+  /** Stream sensors that have been silent for much longer than they ever are: 1 each. */
+  unusuallySilent(): ReadonlyMap<string, number> {
+    return this.#numberBySensor((instance) => (instance.isUnusuallySilent ? 1 : undefined));
+  }
+
+  /** When an event of a sensor was last stored, in seconds of Unix time; without those that have none yet. */
+  lastEventSeconds(): ReadonlyMap<string, number> {
+    return this.#numberBySensor((instance) => instance.lastEventSeconds);
   }
 
   /** For how long the output of those sensors has not been read whose events find no room in the pipeline. */
   stalledSeconds(): ReadonlyMap<string, number> {
-    return this.#secondsBySensor((instance) => instance.stalledSeconds());
+    return this.#numberBySensor((instance) => instance.stalledSeconds());
   }
 
   countByState(): Record<ProcessReport["status"], number> {
@@ -215,13 +225,13 @@ export class SensorManager {
     return counts;
   }
 
-  #secondsBySensor(of: (instance: SensorInstance) => number | undefined): ReadonlyMap<string, number> {
-    const seconds = new Map<string, number>();
+  #numberBySensor(of: (instance: SensorInstance) => number | undefined): ReadonlyMap<string, number> {
+    const numbers = new Map<string, number>();
     for (const { instance } of this.#entries.values()) {
       const value = of(instance);
-      if (value !== undefined) seconds.set(instance.ref, value);
+      if (value !== undefined) numbers.set(instance.ref, value);
     }
-    return seconds;
+    return numbers;
   }
 
   async #reconcile(): Promise<void> {

@@ -37,6 +37,7 @@ export class SensorOutput {
   readonly #rejected: RejectedLines;
   readonly #remarks: OutputRemarks;
   #isAbandoned = false;
+  #lastEventAtMs: number | undefined;
   #stalledSinceMs: number | undefined;
   #flushing: NodeJS.Immediate | undefined;
 
@@ -50,7 +51,10 @@ export class SensorOutput {
       sink,
       eventsMax: limits.eventsInFlightMax,
       bytesMax: limits.bytesInFlightMax,
-      onAccepted: (outcome, event, text) => this.#settle(outcome, event.checkpoint, text),
+      onAccepted: (outcome, event, text) => {
+        if (outcome.kind === "stored") this.#lastEventAtMs = options.clock.nowMs();
+        this.#settle(outcome, event.checkpoint, text);
+      },
       onAdvanced: (outcome, move, text) => this.#settle(outcome, move.checkpoint, text),
     });
   }
@@ -80,6 +84,11 @@ export class SensorOutput {
       case "nothing":
         return true;
     }
+  }
+
+  /** When an event of it was last stored, in seconds of Unix time; undefined: none was, yet. */
+  get lastEventSeconds(): number | undefined {
+    return this.#lastEventAtMs === undefined ? undefined : this.#lastEventAtMs / 1_000;
   }
 
   /** For how long its output has not been read, since its events find no room; undefined while it is read. */

@@ -43,6 +43,8 @@ export async function openObservation(
     sensorsByState: () => sensors.countByState(),
     sensorsSilentSeconds: () => sensors.silentSeconds(),
     sensorsOutputAgeSeconds: () => sensors.outputAgeSeconds(),
+    sensorsUnusuallySilent: () => sensors.unusuallySilent(),
+    sensorsLastEventSeconds: () => sensors.lastEventSeconds(),
     sensorsStalledSeconds: () => sensors.stalledSeconds(),
     eventsInFlight: () => pipeline.waitingCount + publisher.inFlightCount,
     brokerCondition: () => transport.health().condition,

@@ -15,6 +15,10 @@ export interface GaugeSources {
   readonly sensorsSilentSeconds: () => ReadonlyMap<string, number>;
   /** By sensor_ref. */
   readonly sensorsOutputAgeSeconds: () => ReadonlyMap<string, number>;
+  /** By sensor_ref: 1 for those that have been silent for much longer than they ever are. */
+  readonly sensorsUnusuallySilent: () => ReadonlyMap<string, number>;
+  /** By sensor_ref, in Unix time. */
+  readonly sensorsLastEventSeconds: () => ReadonlyMap<string, number>;
   /** By sensor_ref. */
   readonly sensorsStalledSeconds: () => ReadonlyMap<string, number>;
   readonly eventsInFlight: () => number;
@@ -80,6 +84,18 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     "sensor_output_age_seconds",
     "Time since a stream sensor that runs last printed",
     sources.sensorsOutputAgeSeconds,
+    "sensor_ref",
+  );
+  gauge(
+    "sensor_unusually_silent",
+    "1 for a stream sensor that has been silent for ten times as long as ever before, and five minutes",
+    sources.sensorsUnusuallySilent,
+    "sensor_ref",
+  );
+  gauge(
+    "sensor_last_event_timestamp_seconds",
+    "Unix time at which an event of a sensor was last stored, since it runs on this worker",
+    sources.sensorsLastEventSeconds,
     "sensor_ref",
   );
   gauge(

@@ -5,6 +5,7 @@
  * A registry belongs to one service, not to the process, so that tests may have many.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { LabelPlaces } from "./label-places.ts";
 
 export interface MetricDescription {
   readonly name: string;
@@ -18,7 +19,7 @@ export type GaugeReading = number | ReadonlyMap<string, number> | undefined;
 
 export interface MetricRegistry {
   readonly counter: (name: string, help: string) => (count: number) => void;
-  /** Values of the label beyond the first thousand are counted as `other`, so that memory stays bounded. */
+  /** So that memory stays bounded, only some values have a series of their own; see label-places.ts. */
   readonly counterBy: (name: string, label: string, help: string) => (value: string, count: number) => void;
   readonly histogram: (name: string, help: string, buckets: readonly number[]) => (value: number) => void;
   /** @param label names the keys when the reading is a map */
@@ -36,7 +37,6 @@ export interface MetricRegistry {
 }
 
 const prefix = "attune_sensor_agent_";
-const labelValuesMax = 1_000;
 
 export function createMetricRegistry(): MetricRegistry {
   const registry = new Registry();
@@ -56,11 +56,8 @@ export function createMetricRegistry(): MetricRegistry {
 
     counterBy(name, label, help) {
       const counter = new Counter(named("counter", name, help, [label]));
-      const known = new Set<string>();
-      return (value, count) => {
-        if (known.size < labelValuesMax) known.add(value);
-        counter.inc({ [label]: known.has(value) ? value : "other" }, count);
-      };
+      const places = new LabelPlaces();
+      return (value, count) => counter.inc({ [label]: places.labelFor(value, count) }, count);
     },
 
     histogram(name, help, buckets) {

@@ -17,7 +17,8 @@ export interface Metrics {
   readonly sensorEvents: (sensorRef: string, count: number) => void;
   readonly eventsRefused: (count: number) => void;
   readonly eventsFenced: (count: number) => void;
-  readonly rulesMatched: (count: number) => void;
+  /** Events of a committed batch matched one rule. */
+  readonly rulesMatched: (ruleRef: string, count: number) => void;
   readonly enforcementsCreated: (count: number) => void;
   /** One batch was committed by one statement. */
   readonly batchCommitted: (rows: number, seconds: number) => void;
@@ -115,7 +116,7 @@ export function createMetrics({ version, withProcess }: { version: string; withP
       "events_fenced_total",
       "Events refused because the sensor had passed to another worker",
     ),
-    rulesMatched: counter("rules_matched_total", "Matches of a rule with an event"),
+    rulesMatched: counterBy("rules_matched_total", "rule_ref", "Matches of a rule with an event, by rule"),
     enforcementsCreated: counter("enforcements_created_total", "Enforcements stored"),
     batchCommitted(rows, seconds) {
       batchRows(rows);

@@ -6,6 +6,7 @@ import type { JsonObject } from "../../src/model/json.ts";
 import { query } from "../support/platform-rows.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
 import { watchTurns } from "../support/longest-turn.ts";
+import { systemClock } from "../../src/time/clock.ts";
 import { sensorBench } from "./sensor-bench.ts";
 
 test("each line of a sensor is an event with its source, and the row shows its process", async () => {
@@ -49,6 +50,39 @@ test("a sensor that runs and has printed no line is known, until it prints one",
   expect(bench.manager.silentSeconds().size).toBe(0);
 });
 
+test("a sensor tells when its last event was stored, and one without events tells nothing", async () => {
+  await using bench = await sensorBench();
+  const beforeSeconds = Date.now() / 1_000;
+  await bench.add("test.lively", { script: `echo '{"n": 1}'; sleep 300` });
+  await bench.add("test.garbled", { script: "echo no event; sleep 300" });
+  bench.manager.start();
+
+  await expect.poll(() => [...bench.manager.lastEventSeconds().keys()]).toEqual(["test.lively"]);
+  await expect.poll(() => bench.manager.outputAgeSeconds().has("test.garbled")).toBe(true);
+
+  const last = bench.manager.lastEventSeconds().get("test.lively");
+  expect(last).toBeGreaterThanOrEqual(beforeSeconds);
+  expect(last).toBeLessThanOrEqual(Date.now() / 1_000);
+  expect(bench.manager.lastEventSeconds().size).toBe(1);
+});
+
+test("a sensor that printed regularly and then hangs becomes unusually silent after a while", async () => {
+  let leapMs = 0;
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + leapMs };
+  await using bench = await sensorBench({ clock });
+  const lines = `for n in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "{\\"n\\": $n}"; sleep 0.05; done`;
+  await bench.add("test.hanging", { script: `${lines}; sleep 300` });
+  await bench.add("test.rare", { script: `echo '{"n": 1}'; sleep 300` });
+  bench.manager.start();
+  await expect.poll(() => bench.events.length, { timeout: 20_000 }).toBe(13);
+
+  leapMs = 200_000;
+  expect(bench.manager.unusuallySilent().size).toBe(0);
+  leapMs = 400_000;
+
+  expect([...bench.manager.unusuallySilent()]).toEqual([["test.hanging", 1]]);
+});
+
 test("a sensor's row keeps when it printed last and how regularly, also after it was started anew", async () => {
   await using bench = await sensorBench();
   const lines = `for n in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "{\\"n\\": $n}"; sleep 0.05; done`;
@@ -57,6 +91,7 @@ test("a sensor's row keeps when it printed last and how regularly, also after it
   bench.manager.start();
   await expect.poll(() => bench.events.length, { timeout: 20_000 }).toBe(12);
   expect([...bench.manager.outputAgeSeconds().keys()]).toEqual(["test.regular"]);
+  expect(bench.manager.unusuallySilent().size).toBe(0);
 
   await query(bench.database, "update sensor set enabled = false");
   bench.manager.wake();

@@ -7,6 +7,8 @@ const sources: GaugeSources = {
   parts: () => ({ database: { state: "up", detail: "", checkedAtMs: 0 } }),
   sensorsSilentSeconds: () => new Map([["my.quiet", 90.5]]),
   sensorsOutputAgeSeconds: () => new Map([["my.hung", 10_800]]),
+  sensorsUnusuallySilent: () => new Map([["my.hung", 1]]),
+  sensorsLastEventSeconds: () => new Map([["my.hung", 1_796_000_000.25]]),
   sensorsStalledSeconds: () => new Map([["my.waiting", 12]]),
   sensorsByState: () => ({ starting: 0, running: 3, backoff: 1, failed: 0, stopped: 0 }),
   eventsInFlight: () => 7,
@@ -37,11 +39,19 @@ function observed(changes: Partial<GaugeSources> = {}) {
 test("a scrape tells what was counted, measured and asked for", async () => {
   const metrics = observed();
   metrics.eventsStored("demo.line", 500);
+  metrics.rulesMatched("demo.every", 500);
+  metrics.rulesMatched("demo.tenth", 50);
   metrics.batchCommitted(500, 0.003);
 
   const text = await metrics.text();
 
   expect(text).toContain('attune_sensor_agent_events_stored_total{trigger_ref="demo.line"} 500');
+  expect(text).toContain('attune_sensor_agent_rules_matched_total{rule_ref="demo.every"} 500');
+  expect(text).toContain('attune_sensor_agent_rules_matched_total{rule_ref="demo.tenth"} 50');
+  expect(text).toContain(
+    'attune_sensor_agent_sensor_last_event_timestamp_seconds{sensor_ref="my.hung"} 1796000000.25',
+  );
+  expect(text).toContain('attune_sensor_agent_sensor_unusually_silent{sensor_ref="my.hung"} 1');
   expect(text).toContain('attune_sensor_agent_batch_rows_bucket{le="500"} 1');
   expect(text).toContain('attune_sensor_agent_sensors{state="running"} 3');
   expect(text).toContain('attune_sensor_agent_sensor_silent_seconds{sensor_ref="my.quiet"} 90.5');
