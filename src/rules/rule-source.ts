@@ -11,7 +11,7 @@
  * since the one that runs may have read before the change that the asker knows of.
  *
  * After each new set the loop makes the table rule_problem say which enabled rules are unusable. Each
- * problem is logged once, by each agent.
+ * problem is logged once, by each agent, and so are conditions that can be used and look wrong.
  */
 import { setImmediate as letOthersRun } from "node:timers/promises";
 import assert from "node:assert/strict";
@@ -50,6 +50,7 @@ export class DatabaseRuleSource implements RuleSource {
   #recorded: ReadonlyMap<Id, string> | undefined;
   /** What the log was last told. */
   #told: ReadonlyMap<Id, string> = new Map();
+  #toldDoubts: ReadonlyMap<Id, string> = new Map();
 
   constructor(options: RuleSourceOptions, first: CompiledRuleSet) {
     this.#options = options;
@@ -90,6 +91,7 @@ export class DatabaseRuleSource implements RuleSource {
 
   async #step(): Promise<void> {
     await this.refresh();
+    this.#tellDoubts(this.#current);
     await this.#recordProblems();
   }
 
@@ -150,6 +152,19 @@ export class DatabaseRuleSource implements RuleSource {
         );
     }
     this.#told = problems;
+  }
+
+  #tellDoubts(current: CompiledRuleSet): void {
+    const { doubts } = current;
+    if (doubts === this.#toldDoubts) return;
+    for (const [rule, doubt] of doubts) {
+      if (this.#toldDoubts.get(rule) !== doubt)
+        this.#options.logger.warn(
+          { rule_id: rule, rule_ref: current.refOf(rule), reason: doubt },
+          "a rule's conditions are used and may not mean what their author wants",
+        );
+    }
+    this.#toldDoubts = doubts;
   }
 }
 

@@ -126,6 +126,46 @@ test("rules written by SQL that can never match have their problems in rule_prob
   expect(matched(rules, onHost("a"))).toEqual(good);
 });
 
+test("conditions written by SQL that look wrong are used, and logged once until they look wrong in another way", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  const contains = (value: string): string =>
+    JSON.stringify([{ field: "host", operator: "contains", value }]);
+  const id = await insertRule(database, {
+    ref: "r.doubtful",
+    triggerRef: "t.one",
+    conditions: JSON.parse(contains("")),
+  });
+  const log = recordingLogger();
+  const rules = await open(database, log.logger);
+  await using parts = new AsyncDisposableStack();
+  parts.use(running(rules));
+  const told = (): readonly unknown[] =>
+    log.lines.filter(({ message }) => message.startsWith("a rule's conditions")).map(({ fields }) => fields);
+  const first = {
+    rule_id: id,
+    rule_ref: "r.doubtful",
+    reason: expect.stringMatching(/^conditions\[0\]\.value: /),
+  };
+
+  await expect.poll(told, { timeout: 5_000 }).toEqual([first]);
+  expect(matched(rules, onHost("a"))).toEqual([id]);
+  const other = await insertRule(database, { ref: "r.fine", triggerRef: "t.one" });
+  rules.wake();
+  await expect.poll(() => matched(rules, onHost("a")), { timeout: 5_000 }).toEqual([id, other]);
+
+  await query(database, "update rule set conditions = $1 where id = $2", [
+    JSON.stringify([{ field: "paylod.host", operator: "exists" }]),
+    id,
+  ]);
+  rules.wake();
+
+  const second = { ...first, reason: expect.stringMatching(/^conditions\[0\]\.field: /) };
+  await expect.poll(told, { timeout: 5_000 }).toEqual([first, second]);
+  expect(await problems(database)).toEqual([]);
+});
+
 test("problems judged at an older revision are not written", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;

@@ -1,16 +1,29 @@
 import { rowsOf } from "../../database/statement.ts";
-import { readRuleProblems, readStrayRules, type StrayRule } from "../../database/statements/diagnosis.ts";
-import { good, wrong, type Finding } from "./finding.ts";
+import {
+  readRuleConditions,
+  readRuleProblems,
+  readStrayRules,
+  type RuleConditions,
+  type StrayRule,
+} from "../../database/statements/diagnosis.ts";
+import { reviewConditions } from "../../model/conditions/condition.ts";
+import { describePlaced } from "../../model/placed-problem.ts";
+import { good, notice, wrong, type Finding } from "./finding.ts";
 import type { Look } from "./look.ts";
 
-/** Which enabled rules agents could not compile, and which ask for a trigger that is not there, or is another. */
+/**
+ * Which enabled rules agents could not compile, which ask for a trigger that is not there, or is another, and whose
+ * conditions look wrong.
+ */
 export async function checkRules({ rows }: Look): Promise<readonly Finding[]> {
   const problems = await rowsOf(rows, readRuleProblems, undefined);
   const stray = await rowsOf(rows, readStrayRules, undefined);
-  if (problems.length === 0 && stray.length === 0) {
-    return [good("rules", "no agent has found an enabled one unusable, and each has its trigger")];
-  }
+  const doubtful = (await rowsOf(rows, readRuleConditions, undefined)).flatMap(doubtFindings);
+  const isWell = problems.length === 0 && stray.length === 0;
   return [
+    ...(isWell
+      ? [good("rules", "no agent has found an enabled one unusable, and each has its trigger")]
+      : []),
     ...problems.map(({ ruleRef, problem, since }) =>
       wrong(`rule ${ruleRef}`, `is invalid and matches nothing: ${problem}`, {
         remedy: "correct its conditions or action_params; it is used within a second",
@@ -18,6 +31,18 @@ export async function checkRules({ rows }: Look): Promise<readonly Finding[]> {
       }),
     ),
     ...stray.map(strayFinding),
+    ...doubtful,
+  ];
+}
+
+function doubtFindings({ ruleRef, conditions }: RuleConditions): readonly Finding[] {
+  const { problems, doubts } = reviewConditions(conditions);
+  if (problems.length > 0 || doubts.length === 0) return [];
+  const reason = describePlaced(doubts);
+  return [
+    notice(`rule ${ruleRef}`, `has conditions that look wrong: ${reason}`, {
+      facts: { rule: ruleRef, reason },
+    }),
   ];
 }
 

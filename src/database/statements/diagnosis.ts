@@ -2,6 +2,8 @@
  * What a person asks who looks at an installation: how every sensor stands, who is alive, which rules match
  * nothing. All ages are by the database's clock.
  */
+import type { JsonValue } from "../../model/json.ts";
+import { parseJson } from "../../model/json-text.ts";
 import type { Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
 import type { ProcessReport } from "./sensor-process.ts";
@@ -184,6 +186,24 @@ export const readRuleProblems: Statement<void, RuleProblem> = {
     problem: row.text("problem"),
     since: row.instant("since"),
   }),
+};
+
+export interface RuleConditions {
+  readonly ruleRef: string;
+  readonly conditions: JsonValue;
+}
+
+/** The conditions of the enabled rules that have some. */
+export const readRuleConditions: Statement<void, RuleConditions> = {
+  name: "read_rule_conditions",
+  text: `
+    select ref, conditions::text as conditions
+      from rule
+     where enabled
+       and conditions not in ('null', '{}', '[]')
+     order by ref`,
+  values: () => [],
+  decode: (row) => ({ ruleRef: row.text("ref"), conditions: parseJson(row.text("conditions")) }),
 };
 
 export interface StrayRule {

@@ -34,6 +34,8 @@ export interface Conditions {
   /** How the outermost conditions combine, and those conditions, as an enforcement records them. */
   readonly combination: "all" | "any";
   readonly listed: readonly JsonValue[];
+  /** What can be used and is probably not what its author means. */
+  readonly doubts: readonly PlacedProblem[];
 }
 
 const nestingMax = 16;
@@ -42,14 +44,14 @@ const predicatesMax = 256;
 const always: ConditionNode = { kind: "all", parts: [] };
 
 export function compileConditions(conditions: JsonValue, predicates: PredicateTable): Decoded<Conditions> {
-  const { root, problems } = readConditions(conditions, predicates, isUsable);
-  return problems.length > 0 ? invalid(describePlaced(problems)) : valid({ root, ...outermost(conditions) });
+  const { root, problems, doubts } = readConditions(conditions, predicates, isUsable);
+  return problems.length > 0
+    ? invalid(describePlaced(problems))
+    : valid({ root, doubts, ...outermost(conditions) });
 }
 
-export interface ConditionReview {
+export interface ConditionReview extends Pick<Conditions, "doubts"> {
   readonly problems: readonly PlacedProblem[];
-  /** What can be used and is probably not what its author means. */
-  readonly doubts: readonly PlacedProblem[];
 }
 
 /** All that is wrong with conditions, and all that is doubtful about them. */

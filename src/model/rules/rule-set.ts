@@ -11,6 +11,7 @@ import { holds } from "../conditions/condition.ts";
 import type { Decoded } from "../decoded.ts";
 import type { TriggerDefinition } from "../definitions.ts";
 import type { Id } from "../identifiers.ts";
+import { describePlaced } from "../placed-problem.ts";
 import { aimedRule } from "../rule-aim.ts";
 import type { EventFacts, RuleMatch, RuleSet } from "../rule-match.ts";
 import { TextRoom } from "../text-room.ts";
@@ -59,6 +60,9 @@ export class CompiledRuleSet implements RuleSet {
   /** Rules that could not be compiled, by id, and why. */
   readonly problems: ReadonlyMap<Id, string>;
 
+  /** Rules that are matched and whose conditions look wrong, by id, and why. */
+  readonly doubts: ReadonlyMap<Id, string>;
+
   private constructor(
     snapshot: RuleSnapshot,
     outcomes: ReadonlyMap<Id, Outcome>,
@@ -72,6 +76,12 @@ export class CompiledRuleSet implements RuleSet {
       [...outcomes].flatMap(([id, { compiled }]) =>
         compiled.kind === "invalid" ? [[id, compiled.problem] as const] : [],
       ),
+    );
+    this.doubts = new Map(
+      [...outcomes].flatMap(([id, { compiled }]) => {
+        const doubts = compiled.kind === "valid" ? compiled.value.conditions.doubts : [];
+        return doubts.length === 0 ? [] : [[id, describePlaced(doubts)] as const];
+      }),
     );
   }
 

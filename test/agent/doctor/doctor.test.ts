@@ -361,6 +361,26 @@ test("an invalid rule, a silent worker, messages that are stuck and a broken env
   expect(report).toMatch(/^✗ environment my python +the environment .+\/my\/python has no interpreter/m);
 });
 
+test("an enabled rule whose conditions look wrong is told, and nothing is wrong for that", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "my.tick");
+  const conditions = [{ field: "paylod.host", operator: "exists" }];
+  await insertRule(database, { ref: "my.doubtful", triggerRef: "my.tick", conditions });
+  await insertRule(database, { ref: "my.off", triggerRef: "my.tick", conditions, enabled: false });
+  await insertRule(database, {
+    ref: "my.broken",
+    triggerRef: "my.tick",
+    conditions: [{ field: "paylod.host" }],
+  });
+
+  const { report } = await examine({ DATABASE_URL: fresh.url });
+
+  expect(report).toMatch(/^✓ rules /m);
+  expect(report).toMatch(/^- rule my\.doubtful +has conditions that look wrong: conditions\[0\]\.field: /m);
+  expect(report).not.toMatch(/rule my\.(off|broken)/);
+});
+
 test("a pack whose dependencies are not installed here is told, until they are", async () => {
   await using fresh = await freshDatabase();
   await failingSensor(fresh.database);
