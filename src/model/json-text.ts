@@ -3,14 +3,15 @@
  *
  * `JSON.parse` turns numbers into doubles and so changes some of them. It can hand each number's source
  * to a callback, which takes ten times as long. So the text is first searched for numbers that might not
- * survive. If there are some, each is replaced by a mark, the text is parsed again, and the marks give
- * way to the exact numbers; that takes three times as long.
+ * survive (number-search.ts). If there are some, each is replaced by a mark, the text is parsed again, and the
+ * marks give way to the exact numbers; that takes three times as long.
  */
 import { invalid, valid, type Decoded } from "./decoded.ts";
 import { ExactNumber, jsonNumber, type JsonNumber } from "./exact-number.ts";
 import type { JsonValue } from "./json.ts";
 import { isAtMostDeep } from "./json-equality.ts";
 import { JsonReader } from "./json-reader.ts";
+import { hasDelicateNumber } from "./number-search.ts";
 
 /**
  * How deep arrays and objects may lie in each other in payloads, checkpoints, configs and YAML files.
@@ -25,14 +26,6 @@ export const jsonDepthMax = 500;
 export const numberDigitsMax = 1_000;
 
 /**
- * Both find every number that JavaScript may write otherwise: with an exponent, with a trailing zero or many
- * zeros behind the point, with more digits than a double has, or with a minus before a zero. The first is
- * fast and also finds what looks alike in texts; the second knows where a number may begin.
- */
-const suspicious = /\d[eE]|\d[\d.]{16}|9\d{15}|\.(?:\d*0\b|0{6})|(?:[:,[\s]|^)-0/;
-const moreSuspicious = /(?:[:,[\s]|^)-?(?:\d[\d.]{16}|9\d{15}|\d[\d.]*[eE]|\d+\.(?:\d*0\b|0{6})|(?<=-)0)/;
-
-/**
  * As `JSON.parse`, but a number that JavaScript cannot write back is an ExactNumber.
  *
  * @throws SyntaxError
@@ -40,7 +33,7 @@ const moreSuspicious = /(?:[:,[\s]|^)-?(?:\d[\d.]{16}|9\d{15}|\d[\d.]*[eE]|\d+\.
 export function parseJson(text: string): JsonValue {
   const value = plainValue(text);
   try {
-    return isSuspicious(text) ? withExactNumbers(value, text, jsonNumber) : value;
+    return hasDelicateNumber(text) ? withExactNumbers(value, text, jsonNumber) : value;
   } catch (error) {
     // The stack ends at a few thousand levels. Such a value can only have been written to the database by
     // hand, and wherever it is used its depth is refused.
@@ -55,7 +48,7 @@ export function decodeJson(text: string): Decoded<JsonValue> {
     const value = plainValue(text);
     if (mayBeTooDeep(text) && !isAtMostDeep(value, jsonDepthMax))
       return invalid(`it is nested more than ${jsonDepthMax} levels deep`);
-    return valid(isSuspicious(text) ? withExactNumbers(value, text, boundedNumber) : value);
+    return valid(hasDelicateNumber(text) ? withExactNumbers(value, text, boundedNumber) : value);
   } catch (error) {
     if (error instanceof SyntaxError)
       return invalid(syntaxProblem(text) ?? `it is not JSON: ${error.message}`);
@@ -74,10 +67,6 @@ function syntaxProblem(text: string): string | undefined {
   const reader = new JsonReader(text, { depthMax: Number.POSITIVE_INFINITY, number: () => valid(0) });
   const read = reader.read(Number.POSITIVE_INFINITY);
   return read?.kind === "invalid" ? read.problem : undefined;
-}
-
-function isSuspicious(text: string): boolean {
-  return suspicious.test(text) && moreSuspicious.test(text);
 }
 
 /** Whether enough arrays or objects end in the text: cheaper to know than how deep its value is. */
