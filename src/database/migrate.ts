@@ -1,6 +1,9 @@
 /**
- * Brings a database's schema up to this program's version: forward only, each file in its own
- * transaction together with the record that it was applied.
+ * Brings a database's schema up to this program's version: forward only, each file together with the record that it
+ * was applied.
+ *
+ * A first installation is one transaction: all of it or nothing. In an upgrade each file has a transaction of its own,
+ * so that the locks of one are not held while the next rewrites rows that running agents need.
  *
  * Any number of processes may do this at once. Every transaction first takes the lock and then looks
  * again what is still to do; so each file is applied once, by whoever comes first, and the others go
@@ -13,6 +16,8 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Database, Queryable } from "./database.ts";
 import { explainDatabaseFailure } from "./explain-failure.ts";
 import type { Migration } from "./embedded-migrations.ts";
+import { demandOwnSchema } from "./foreign-schema.ts";
+import { keepingSearchPath } from "./role-search-path.ts";
 import { rowsOf } from "./statement.ts";
 import {
   findMigrationTable,
@@ -34,7 +39,8 @@ const timeoutMs = 3_600_000;
  * Applies what is missing.
  *
  * @returns the migrations that this call applied, oldest first
- * @throws OperatorError when the server refuses one, of its content MIGRATION_FAILED; those before it stay applied
+ * @throws OperatorError DATABASE_FOREIGN, with nothing changed, when the schema is another program's; when the server refuses
+ *   a migration of its content, MIGRATION_FAILED: of an upgrade, those before it stay applied
  */
 export async function migrate(
   database: Database,
@@ -44,27 +50,37 @@ export async function migrate(
   const before = await appliedVersions(database);
   const pending = pendingOf(migrations, before);
   const applied: AppliedMigration[] = [];
-  for (const migration of pending) {
-    try {
-      if (!(await applyOnce(database, migration))) continue;
-    } catch (error) {
-      throw migrationFailed(database, migration, error) ?? error;
+  for (const batch of await batchesOf(database, pending)) {
+    for (const migration of await applyOnce(database, batch)) {
+      const { version, name } = migration;
+      const title = `${version}_${name}`;
+      logger.info({ migration: title, database: database.address }, `applied migration ${title}`);
+      applied.push({ version, name });
     }
-    const { version, name } = migration;
-    const title = `${version}_${name}`;
-    logger.info({ migration: title, database: database.address }, `applied migration ${title}`);
-    applied.push({ version, name });
   }
   warnOfDifferences(pending.length === 0 ? before : await appliedVersions(database), migrations, logger);
   return applied;
 }
 
-/** Those of `migrations` that the database has no record of. Changes nothing. */
+/** What is applied in one transaction, each. */
+async function batchesOf(database: Database, pending: readonly Migration[]): Promise<readonly Migration[][]> {
+  if (pending.length === 0) return [];
+  const state = await demandOwnSchema(database);
+  return state === "free" ? [[...pending]] : pending.map((migration) => [migration]);
+}
+
+/**
+ * Those of `migrations` that the database has no record of. Changes nothing.
+ *
+ * @throws OperatorError DATABASE_FOREIGN when they could not be applied, since the schema is another program's
+ */
 export async function pendingMigrations(
   database: Database,
   migrations: readonly Migration[],
 ): Promise<Migration[]> {
-  return pendingOf(migrations, await appliedVersions(database));
+  const pending = pendingOf(migrations, await appliedVersions(database));
+  if (pending.length > 0) await demandOwnSchema(database);
+  return pending;
 }
 
 function pendingOf(migrations: readonly Migration[], applied: readonly AppliedVersion[]): Migration[] {
@@ -77,22 +93,30 @@ async function appliedVersions(database: Database): Promise<AppliedVersion[]> {
   return isFound === true ? rowsOf(database, listAppliedVersions, undefined) : [];
 }
 
-/** False when another process was first. */
-async function applyOnce(database: Database, migration: Migration): Promise<boolean> {
+/** In one transaction; without those that another process was first to apply. */
+async function applyOnce(database: Database, batch: readonly Migration[]): Promise<readonly Migration[]> {
   const { schema } = database;
-  return database.transaction(async (transaction) => {
-    await transaction.query({ text: "set local statement_timeout = 0" });
-    const patient: Queryable = { query: (query) => transaction.query({ ...query, timeoutMs }) };
-    await rowsOf(patient, waitToMigrate, { schema });
-    await patient.query({ text: "select set_config('attune.schema', $1, true)", values: [schema] });
-    await patient.query({ text: createMigrationTable });
-    const applied = await rowsOf(patient, listAppliedVersions, undefined);
-    if (applied.some(({ version }) => version === migration.version)) return false;
-
-    await patient.query({ text: migration.text });
-    await rowsOf(patient, recordMigration, migration);
-    return true;
-  });
+  let current = batch[0];
+  try {
+    return await database.transaction(async (transaction) => {
+      await transaction.query({ text: "set local statement_timeout = 0" });
+      const patient: Queryable = { query: (query) => transaction.query({ ...query, timeoutMs }) };
+      await rowsOf(patient, waitToMigrate, { schema });
+      await patient.query({ text: "select set_config('attune.schema', $1, true)", values: [schema] });
+      await patient.query({ text: createMigrationTable });
+      const missing = pendingOf(batch, await rowsOf(patient, listAppliedVersions, undefined));
+      await keepingSearchPath(patient, schema, async () => {
+        for (const migration of missing) {
+          current = migration;
+          await patient.query({ text: migration.text });
+          await rowsOf(patient, recordMigration, migration);
+        }
+      });
+      return missing;
+    });
+  } catch (error) {
+    throw (current && migrationFailed(database, current, error)) ?? error;
+  }
 }
 
 /**

@@ -14,6 +14,7 @@ export const errorCatalogue = {
   DATABASE_RIGHTS_MISSING: "the database role lacks a right",
   DATABASE_EXHAUSTED: "the database server has no connections, disk or memory left",
   DATABASE_POOLER: "a pooler or another service stands in for PostgreSQL, and lacks what the agent needs",
+  DATABASE_FOREIGN: "the schema holds another program's tables under names of the agent's",
   DATABASE_INCOMPLETE: "tables that the migrations made are missing or changed",
   DATABASE_DAMAGED: "the database's files are damaged, or of another version",
   DATABASE_REFUSED: "the database refused a statement",

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import type { Database } from "../../src/database/database.ts";
-import { agentFolder, type AgentFolder } from "../support/agent-process.ts";
+import { agentFolder, type AgentFolder, type AgentSettings } from "../support/agent-process.ts";
+import type { TopologyNames } from "../../src/messaging/topology.ts";
 import type { Envelope } from "../../src/messaging/envelope.ts";
 import { collectMessages, type MessageCollector } from "../support/message-collector.ts";
 import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
@@ -23,6 +24,10 @@ export interface CountingOptions {
   readonly brokerUrl: string;
   /** The agent's way, if it is another. */
   readonly agentBrokerUrl?: string;
+  /** Of the agents, beside the URLs: settings of these sections. */
+  readonly settings?: Pick<AgentSettings, "database" | "messageQueue">;
+  /** Of the exchanges, where the settings name others than the usual ones. */
+  readonly names?: TopologyNames;
   /** How fast the sensor counts; default: 20 lines every 5 ms. */
   readonly pace?: { readonly burst: number; readonly pauseMs: number };
 }
@@ -50,10 +55,12 @@ export async function startCounting(options: CountingOptions): Promise<Counting>
     databaseUrl,
     brokerUrl,
     agentBrokerUrl = brokerUrl,
+    settings,
+    names,
     pace = { burst: 20, pauseMs: 5 },
   } = options;
   const folders = new AsyncDisposableStack();
-  const collector = folders.use(await collectMessages(brokerUrl, ["event.#", "enforcement.#"]));
+  const collector = folders.use(await collectMessages(brokerUrl, ["event.#", "enforcement.#"], names));
   await insertTrigger(database, "fault.number");
   await insertSensor(database, {
     ref: "fault.counter",
@@ -69,6 +76,7 @@ export async function startCounting(options: CountingOptions): Promise<Counting>
         packsDirectory: join(repositoryRoot, "test/fixtures/packs"),
         workerName,
         sensor,
+        ...settings,
       }),
     );
   const enoughFile = join((await folder("unused")).path, "enough");

@@ -25,8 +25,10 @@ export interface AgentSettings {
   readonly brokerUrl: string | undefined;
   readonly packsDirectory: string;
   readonly workerName: string;
-  /** Merged into the `sensor` section. */
+  /** Merged into the sections of these names. */
   readonly sensor?: Readonly<Record<string, unknown>>;
+  readonly database?: Readonly<Record<string, unknown>>;
+  readonly messageQueue?: Readonly<Record<string, unknown>>;
 }
 
 /** A folder with a configuration; several processes may be started in it, one after the other. */
@@ -36,8 +38,9 @@ export async function agentFolder(settings: AgentSettings): Promise<AgentFolder>
   const configPath = join(path, "config.yaml");
   const port = await freePort();
   const config = {
-    database: settings.databaseUrl === undefined ? {} : { url: settings.databaseUrl },
-    message_queue: settings.brokerUrl === undefined ? {} : { url: settings.brokerUrl },
+    database: settings.databaseUrl === undefined ? {} : { url: settings.databaseUrl, ...settings.database },
+    message_queue:
+      settings.brokerUrl === undefined ? {} : { url: settings.brokerUrl, ...settings.messageQueue },
     api: { port },
     packs_base_dir: settings.packsDirectory,
     runtime_envs_dir: join(path, "runtime_envs"),

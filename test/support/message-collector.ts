@@ -3,6 +3,7 @@
  */
 import { decodeMessage, type Envelope } from "../../src/messaging/envelope.ts";
 import { openRabbitmq } from "../../src/messaging/rabbitmq.ts";
+import { usualNames } from "../../src/messaging/topology.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 
 export interface MessageCollector extends AsyncDisposable {
@@ -15,11 +16,12 @@ export interface MessageCollector extends AsyncDisposable {
 export async function collectMessages(
   brokerUrl: string,
   bindings: readonly string[],
+  names = usualNames,
 ): Promise<MessageCollector> {
-  const transport = await openRabbitmq({ url: brokerUrl, logger: silentLogger });
+  const transport = await openRabbitmq({ url: brokerUrl, names, logger: silentLogger });
   const messages = new Map<string, Envelope>();
   let repetitions = 0;
-  const subscription = { exchange: "attune.events", bindings, queue: "collected", prefetch: 1_000 };
+  const subscription = { exchange: names.events, bindings, queue: "collected", prefetch: 1_000 };
   await transport.subscribe(subscription, async ({ body }) => {
     const decoded = decodeMessage(body);
     if (!decoded.ok) return "dead-letter";

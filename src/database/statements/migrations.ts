@@ -6,11 +6,15 @@ export interface AppliedVersion {
   readonly checksum: string;
 }
 
-/** Whether the table of applied migrations is there yet. */
+/** Whether the table of applied migrations is there yet, and not another program's of that name. */
 export const findMigrationTable: Statement<{ readonly schema: string }, boolean> = {
   name: "find_migration_table",
   text: `
-    select to_regclass(format('%I.schema_migration', $1::text)) is not null as is_found`,
+    select count(*) = 3 as is_found
+      from pg_attribute
+     where attrelid = to_regclass(format('%I.schema_migration', $1::text))
+       and attname in ('version', 'name', 'checksum')
+       and not attisdropped`,
   values: ({ schema }) => [schema],
   decode: (row) => row.boolean("is_found"),
 };

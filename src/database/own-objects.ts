@@ -1,0 +1,59 @@
+/**
+ * What the migrations create, to be told apart from another program's objects of the same names.
+ *
+ * Tables have the columns that they are created with, and no later ones: a schema that `psql < file` brought halfway
+ * has these already. A test compares the lists with what the migrations make.
+ */
+
+/** Each column with its type as `pg_type.typname` spells it. */
+export const ownTables: Readonly<Record<string, string>> = {
+  schema_migration: "version text, name text, checksum text, applied_at timestamptz",
+  pack: "id int8, ref text, label text, description text, version text, config jsonb, meta jsonb, created timestamptz, updated timestamptz",
+  runtime:
+    "id int8, ref text, pack int8, pack_ref text, description text, runtime_type text, name text, distributions jsonb, installation jsonb, execution_config jsonb, created timestamptz, updated timestamptz",
+  worker:
+    "id int8, name text, worker_type worker_type_enum, runtime int8, host text, port int4, status worker_status_enum, capabilities jsonb, meta jsonb, last_heartbeat timestamptz, created timestamptz, updated timestamptz",
+  trigger:
+    "id int8, ref text, pack int8, pack_ref text, label text, description text, enabled bool, param_schema jsonb, out_schema jsonb, created timestamptz, updated timestamptz",
+  sensor:
+    "id int8, ref text, pack int8, pack_ref text, label text, description text, entrypoint text, runtime int8, runtime_ref text, trigger int8, trigger_ref text, enabled bool, param_schema jsonb, created timestamptz, updated timestamptz",
+  action:
+    "id int8, ref text, pack int8, pack_ref text, label text, description text, created timestamptz, updated timestamptz",
+  rule: "id int8, ref text, pack int8, pack_ref text, label text, description text, action int8, action_ref text, trigger int8, trigger_ref text, conditions jsonb, enabled bool, created timestamptz, updated timestamptz",
+  event:
+    "id int8, trigger int8, trigger_ref text, config jsonb, payload jsonb, source int8, source_ref text, created timestamptz",
+  enforcement:
+    "id int8, rule int8, rule_ref text, trigger_ref text, event int8, config jsonb, status enforcement_status_enum, payload jsonb, condition enforcement_condition_enum, conditions jsonb, created timestamptz, updated timestamptz",
+  installation: "singleton bool, id uuid, created timestamptz",
+  outbox:
+    "message_id uuid, routing_key text, event int8, enforcement int8, body jsonb, instance uuid, created timestamptz",
+  rule_problem: "rule int8, problem text, since timestamptz",
+  runtime_verification:
+    "worker_name text, runtime_ref text, fingerprint text, outcome jsonb, verified_at timestamptz",
+  sensor_assignment:
+    "sensor int8, worker int8, instance uuid, generation int8, lease_expires_at timestamptz, claimed_at timestamptz",
+  sensor_checkpoint: "sensor int8, value jsonb, updated timestamptz",
+  sensor_process:
+    "sensor int8, worker int8, status text, pid int4, failures int4, exit_code int4, signal text, reason text, stderr_excerpt text, started_at timestamptz, stopped_at timestamptz, next_restart_at timestamptz, updated timestamptz",
+  sensor_trigger: "sensor int8, trigger int8",
+  rule_revision: "singleton bool, value int8, raised_by xid8",
+  outbox_owner: "instance uuid, owner uuid, since timestamptz",
+};
+
+export const ownViews: readonly string[] = ["enforcement_with_payload"];
+
+export const ownFunctions: readonly string[] = [
+  "notify_change",
+  "owe_rule_message",
+  "raise_rule_revision",
+  "refuse_change",
+  "touch_updated",
+];
+
+export const ownEnums: Readonly<Record<string, readonly string[]>> = {
+  enforcement_condition_enum: ["any", "all"],
+  enforcement_status_enum: ["created", "processed", "disabled"],
+  worker_role_enum: ["action", "sensor", "hybrid"],
+  worker_status_enum: ["active", "inactive", "busy", "error"],
+  worker_type_enum: ["local", "remote", "container"],
+};
