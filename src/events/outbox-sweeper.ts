@@ -13,7 +13,8 @@
  * confirmed. Pages and what is in flight are bounded in number and bytes.
  *
  * Order. A kind is read in order of id, from the lowest id that was left. A message of a lower id may be left later, by
- * a batch that was committed later: reading then goes back to it, and a page that was read meanwhile is not used.
+ * a batch that was committed later: the next round then goes back to it. If it is not in memory, as after a lost answer,
+ * a page that was read meanwhile is not used.
  * While there is something to read of another worker's that died, what this process stores comes after it.
  *
  * A worker that does not reach the broker gives up what it owns after a while, its own messages included, and others
@@ -111,11 +112,11 @@ export class OutboxSweeper {
     this.#loop.wake();
   }
 
-  /** Messages of this process were left. */
+  /** Messages of this process were left. Those that are kept are read by the next round, if this one is not the last. */
   readLeft({ kind, fromId, isKept }: LeftMessages): void {
+    if (!isKept) this.#turns += 1;
     const from = this.#from.get(kind);
-    if (!isKept || (from !== undefined && fromId < from)) this.#turns += 1;
-    if (from !== undefined && from <= fromId) return;
+    if (from !== undefined && (isKept || from <= fromId)) return;
     this.#from.set(kind, fromId);
     this.#loop.wake();
   }
@@ -143,14 +144,12 @@ export class OutboxSweeper {
       this.#loop.wake();
       return;
     }
-    while (!signal.aborted && this.#isBrokerUp()) {
-      const { clock, intervalMs, publisher } = this.#options;
-      if (this.#isLookDue || clock.monotonicMs() - this.#lookedAtMs >= intervalMs) await this.#look();
-      const isExhausted = await this.#round(signal);
-      if (!isExhausted || this.#isLookDue || !publisher.catchUp()) continue;
-      this.#from.clear();
-      return;
-    }
+    const { clock, intervalMs, publisher } = this.#options;
+    if (this.#isLookDue || clock.monotonicMs() - this.#lookedAtMs >= intervalMs) await this.#look();
+    const isExhausted = await this.#round(signal);
+    // One round a step: pauses after failures grow only while no round succeeds.
+    if (!isExhausted || this.#isLookDue || !publisher.catchUp()) this.#loop.wake();
+    else this.#from.clear();
   }
 
   async #look(): Promise<void> {
@@ -196,7 +195,10 @@ export class OutboxSweeper {
   /** @returns whether everything was read that was owed when the round began */
   async #round(signal: AbortSignal): Promise<boolean> {
     const { publisher } = this.#options;
-    publisher.beginRound();
+    for (const [kind, fromId] of publisher.beginRound()) {
+      const from = this.#from.get(kind);
+      if (from === undefined || fromId < from) this.#from.set(kind, fromId);
+    }
     const turns = this.#turns;
     let isExhausted = true;
     for (const kind of kinds) {

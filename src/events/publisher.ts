@@ -83,6 +83,8 @@ interface Behind {
   readonly ownFrom: Map<MessageKind, string>;
   /** What was left since the round of reading began. */
   recent: RecentMessages;
+  /** The lowest id of each kind among it. */
+  recentFrom: Map<MessageKind, string>;
 }
 
 /** Enough to smooth what database and broker do at different moments; beyond it the outbox is the better place. */
@@ -171,7 +173,7 @@ export class Publisher implements MessageOutlet {
 
   /** Leaves what is stored from now on to the sweeper, until it has caught up. */
   fallBehind(): void {
-    this.#behind ??= { ownFrom: new Map(), recent: this.#nothingRecent() };
+    this.#behind ??= { ownFrom: new Map(), recent: this.#nothingRecent(), recentFrom: new Map() };
   }
 
   /** From which id on messages of this process were left; null: none of them. */
@@ -179,10 +181,19 @@ export class Publisher implements MessageOutlet {
     return this.#behind?.ownFrom.get(kind) ?? null;
   }
 
-  /** A round begins, and reads everything that was left before this moment. */
-  beginRound(): void {
+  /**
+   * A round begins, and reads everything that was left before this moment.
+   *
+   * @returns the lowest id of each kind that was left since the last round began: batches are not committed in the order
+   *   of their ids, so that the last round may have read past it
+   */
+  beginRound(): ReadonlyMap<MessageKind, string> {
     this.#readBack.clear();
-    if (this.#behind !== undefined) this.#behind.recent = this.#nothingRecent();
+    if (this.#behind === undefined) return new Map();
+    const { recentFrom } = this.#behind;
+    this.#behind.recent = this.#nothingRecent();
+    this.#behind.recentFrom = new Map();
+    return recentFrom;
   }
 
   /**
@@ -310,14 +321,13 @@ export class Publisher implements MessageOutlet {
     this.fallBehind();
     const lowest = new Map<MessageKind, string>();
     for (const messageId of messageIds) {
-      const kind = messageKindOf(messageId) === "event" ? "event" : "enforcement";
-      const known = lowest.get(kind);
-      if (known === undefined || messageId < known) lowest.set(kind, messageId);
+      lower(lowest, messageKindOf(messageId) === "event" ? "event" : "enforcement", messageId);
     }
     for (const [kind, messageId] of lowest) {
-      const known = this.#behind?.ownFrom.get(kind);
-      if (known === undefined || messageId < known) this.#behind?.ownFrom.set(kind, messageId);
-      else if (isKept) continue;
+      if (this.#behind !== undefined) {
+        lower(this.#behind.ownFrom, kind, messageId);
+        lower(this.#behind.recentFrom, kind, messageId);
+      }
       this.#options.onLeft({ kind, fromId: messageId, isKept });
     }
   }
@@ -409,4 +419,9 @@ export class Publisher implements MessageOutlet {
       if (this.#readings > 0) this.#settledMeanwhile.add(messageId);
     }
   }
+}
+
+function lower(lowest: Map<MessageKind, string>, kind: MessageKind, messageId: string): void {
+  const known = lowest.get(kind);
+  if (known === undefined || messageId < known) lowest.set(kind, messageId);
 }

@@ -612,6 +612,82 @@ test.each([1, 2, 3])("first deliveries are in order of id under random delays (%
   expect(transport.ids()).toEqual(idsOf(messages));
 });
 
+// Goal: batches of several sources are committed in another order than that of their ids, also while a backlog is read;
+// still no message waits until it is found by its age.
+// Method: ids are drawn for two sources in turns; one is stored long before the other, so that reading is often past the
+// ids of what is stored next.
+test.each([1, 2])("a message of a lower id than those read before is read as well (%i)", async () => {
+  const choices = seededRandom();
+  const random = (): number => choices.next();
+  const transport = scriptedTransport();
+  transport.answer = async () => {
+    await sleep(20 + random() * 20);
+    return "routed";
+  };
+  await insertWorker(fresh.database, { name: "self", instance, leaseSeconds: 120 });
+  await using publishing = await start(transport, { inFlightMax: 1, pageLength: 4 });
+  const sent: OutgoingMessage[][] = [[], []];
+  const drawn: OutgoingMessage[][][] = [[], []];
+  for (let batch = 0; batch < 60; batch += 1) drawn[batch % 2]?.push(await drawIds(6));
+  while (drawn.some((batches) => batches.length > 0)) {
+    const isAhead = (drawn[1]?.length ?? 0) > 0;
+    const source = random() < (isAhead ? 0.05 : 1) ? 0 : 1;
+    const batch = drawn[source]?.shift() ?? [];
+    await oweAgain(batch);
+    publishing.publisher.send(batch, []);
+    sent[source]?.push(...batch);
+    await sleep(random() * (isAhead ? 5 : 40));
+  }
+
+  await expect.poll(owed, { timeout: 20_000 }).toEqual([]);
+
+  for (const messages of sent) {
+    const ids = new Set(idsOf(messages));
+    expect(transport.ids().filter((id) => ids.has(id))).toEqual(idsOf(messages));
+  }
+
+  /** Messages whose ids are drawn, and which are not owed yet. */
+  async function drawIds(count: number): Promise<OutgoingMessage[]> {
+    const messages = await owe(count, instance);
+    await query(fresh.database, "delete from outbox");
+    return messages;
+  }
+
+  async function oweAgain(messages: readonly OutgoingMessage[]): Promise<void> {
+    await query(
+      fresh.database,
+      `insert into outbox (message_id, routing_key, event, instance)
+       select m, 'event.created', ('x' || right(m::text, 12))::bit(48)::bigint, $2 from unnest($1::uuid[]) as m`,
+      [idsOf(messages), instance],
+    );
+  }
+});
+
+// Goal: a database that fails now and then while a backlog is read costs a short pause each time, no growing one.
+// Method: every other page cannot be read.
+test("pauses after failures do not grow while pages are read in between", async () => {
+  const transport = scriptedTransport();
+  transport.answer = async () => "routed";
+  const { database } = fresh;
+  let reads = 0;
+  const failing = {
+    ...database,
+    query: async (statement: Query) => {
+      const isOfEvents =
+        statement.name === "read_owed_messages" && String(statement.values?.[3]).slice(14, 18) === "8001";
+      if (isOfEvents && (reads += 1) % 2 === 0) throw new Error("cut");
+      return await database.query(statement);
+    },
+  };
+  const messages = await owe(8, null);
+  await using _ = await start(transport, { database: failing, pageLength: 1, intervalMs: 60_000 });
+
+  await expect.poll(owed, { timeout: 10_000 }).toEqual([]);
+
+  expect(transport.ids()).toEqual(idsOf(messages));
+  expect(reads).toBeGreaterThan(10);
+});
+
 // Goal: whoever keeps only the last message about a rule knows how it is.
 // Method: the transaction that began first changes the rule last.
 test("messages about a rule come in the order of its changes, whenever their transactions began", async () => {
