@@ -14,6 +14,12 @@ export const systemd: Requirement = {
   isInstalled: () => existsSync("/usr/bin/systemd-analyze"),
 };
 
+export const prometheus: Requirement = {
+  name: "Prometheus",
+  packages: ["prometheus"],
+  isInstalled: () => existsSync("/usr/bin/promtool") && existsSync("/usr/bin/prometheus"),
+};
+
 export const smallImages: Requirement = {
   name: "what the small images consist of",
   packages: ["busybox-static", "musl"],
@@ -75,7 +81,7 @@ export const usual: readonly Requirement[] = [
 ];
 
 /** Of those on how it is deployed. */
-export const deployment: readonly Requirement[] = [systemd, dockerCompose];
+export const deployment: readonly Requirement[] = [systemd, dockerCompose, prometheus];
 
 /** Of those in containers. */
 export const containers: readonly Requirement[] = [

@@ -21,9 +21,9 @@ const Metadata = Strict({ name: Text });
 const Quantities = Strict({ cpu: Type.Optional(Text), memory: Text });
 
 const Probe = Strict({
-  exec: Strict({ command: Texts }),
+  httpGet: Strict({ path: Text, port: Text }),
   periodSeconds: Count,
-  timeoutSeconds: Count,
+  timeoutSeconds: Type.Optional(Count),
   failureThreshold: Type.Optional(Count),
 });
 
@@ -44,6 +44,7 @@ const Container = Strict({
   command: Texts,
   args: Type.Optional(Texts),
   env: Type.Optional(Type.Array(Variable)),
+  ports: Type.Optional(Type.Array(Strict({ name: Text, containerPort: Count }))),
   volumeMounts: Type.Array(Strict({ name: Text, mountPath: Text, readOnly: Type.Optional(Type.Boolean()) })),
   securityContext: Strict({
     allowPrivilegeEscalation: Type.Boolean(),
@@ -116,13 +117,24 @@ const schemas = {
       template: PodTemplate,
     }),
   }),
+  PodMonitor: Strict({
+    apiVersion: Type.Literal("monitoring.coreos.com/v1"),
+    kind: Type.Literal("PodMonitor"),
+    metadata: Metadata,
+    spec: Strict({
+      selector: Strict({
+        matchExpressions: Type.Array(Strict({ key: Text, operator: Type.Literal("In"), values: Texts })),
+      }),
+      podMetricsEndpoints: Type.Array(Strict({ port: Text, path: Text, interval: Text })),
+    }),
+  }),
 };
 
 type Manifest = {
   readonly [Kind in keyof typeof schemas]: Static<(typeof schemas)[Kind]>;
 }[keyof typeof schemas];
 
-const AnyKind = Type.Object({ kind: Type.Enum(["ConfigMap", "Secret", "Job", "Deployment"]) });
+const AnyKind = Type.Object({ kind: Type.Enum(["ConfigMap", "Secret", "Job", "Deployment", "PodMonitor"]) });
 
 export const kubernetesFiles = deploymentFiles().filter((file) => file.startsWith("kubernetes/"));
 
@@ -138,7 +150,9 @@ export function decodeManifest(document: unknown): Manifest {
 
 /** The pods that a file's Deployments and Jobs make. */
 export function pods(file: string): readonly Pod[] {
-  return manifests(file).flatMap((manifest) => ("spec" in manifest ? [manifest.spec.template.spec] : []));
+  return manifests(file).flatMap((manifest) =>
+    manifest.kind === "Job" || manifest.kind === "Deployment" ? [manifest.spec.template.spec] : [],
+  );
 }
 
 /** The data of the ConfigMap of that name in the file. */

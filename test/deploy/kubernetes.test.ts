@@ -89,20 +89,29 @@ describe.each(deployments)("the workers of %s", (file) => {
       if (name.endsWith("_URL") && name !== "ATTUNE_API_URL") expect(value, name).toBeUndefined();
   });
 
-  test("are probed by themselves, without a shell, in more time than a probe takes at most", () => {
-    const probes = { live: [sensor?.startupProbe, sensor?.livenessProbe], ready: [sensor?.readinessProbe] };
+  test("are probed over HTTP where the settings open a port for that, which the API does not share", () => {
+    const { metrics } = settings as { metrics: { host: string; port: number } };
+    const probes = {
+      "/health/live": [sensor?.startupProbe, sensor?.livenessProbe],
+      "/health/ready": [sensor?.readinessProbe],
+    };
 
-    for (const [question, asked] of Object.entries(probes)) {
-      for (const probe of asked) {
-        expect(probe?.exec.command).toEqual([
-          "/opt/attune/agent/attune-sensor-agent",
-          "doctor",
-          "--probe",
-          question,
-        ]);
-        expect(probe?.timeoutSeconds).toBeGreaterThan(5);
-      }
+    expect(metrics.host).toBe("0.0.0.0");
+    expect(settings).not.toHaveProperty("api");
+    expect(sensor?.ports).toEqual([{ name: "metrics", containerPort: metrics.port }]);
+    for (const [path, asked] of Object.entries(probes)) {
+      for (const probe of asked) expect(probe?.httpGet).toEqual({ path, port: "metrics" });
     }
+  });
+
+  test("are scraped by the PodMonitor, at the port of that name", () => {
+    const [monitor] = manifests("kubernetes/pod-monitor.yaml");
+    const [deployment] = manifests(file);
+    const { selector, podMetricsEndpoints } = monitor?.kind === "PodMonitor" ? monitor.spec : fail(monitor);
+    const labels = deployment?.kind === "Deployment" ? deployment.spec.template.metadata.labels : {};
+
+    for (const { key, values } of selector.matchExpressions) expect(values).toContain(labels[key]);
+    expect(podMetricsEndpoints.map(({ port }) => port)).toEqual(sensor?.ports?.map(({ name }) => name));
   });
 
   test("are given longer to stop than they take at most", () => {
@@ -203,6 +212,10 @@ test("a job that has failed keeps its pods, whose logs say why", () => {
 test("the settings of compose and Kubernetes are the same", () => {
   expect(settings).toEqual(parse(readFileSync(`${dockerDirectory}/config/agent.yaml`, "utf8")));
 });
+
+function fail(found: unknown): never {
+  throw new Error(`not what was looked for: ${JSON.stringify(found)}`);
+}
 
 function mountConfigMap(mount: string): void {
   const version = join(mount, "..2026_01_01_00_00_00.1");

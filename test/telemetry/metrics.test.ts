@@ -2,24 +2,17 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { GaugeSources } from "../../src/telemetry/gauges.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { idleSources } from "../support/gauge-sources.ts";
 
 const sources: GaugeSources = {
-  parts: () => ({ database: { state: "up", detail: "", checkedAtMs: 0 } }),
+  ...idleSources,
   sensorsSilentSeconds: () => new Map([["my.quiet", 90.5]]),
   sensorsOutputAgeSeconds: () => new Map([["my.hung", 10_800]]),
   sensorsUnusuallySilent: () => new Map([["my.hung", 1]]),
   sensorsLastEventSeconds: () => new Map([["my.hung", 1_796_000_000.25]]),
   sensorsStalledSeconds: () => new Map([["my.waiting", 12]]),
   sensorsByState: () => ({ starting: 0, running: 3, backoff: 1, failed: 0, stopped: 0 }),
-  eventsInFlight: () => 7,
-  brokerCondition: () => "blocked",
-  isBehind: () => true,
-  messagesRefused: () => new Map([["event.created", 12]]),
-  unroutableKeys: () => ["rule.updated"],
-  leasesHeld: () => 4,
-  rules: () => ({ valid: 10, invalid: 2 }),
   runtimesOffered: () => ["python"],
-  sensorCapacity: 10,
   fleet: async () => ({
     activeWorkers: 2,
     capacitySensors: 20,

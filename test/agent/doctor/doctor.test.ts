@@ -14,9 +14,9 @@ import { checkListeners } from "../../../src/agent/doctor/listener-check.ts";
 import type { Queryable } from "../../../src/database/database.ts";
 import { openEmbedded } from "../../../src/database/embedded.ts";
 import type { Id } from "../../../src/model/identifiers.ts";
+import { idleSources } from "../../support/gauge-sources.ts";
 import { freePort } from "../../../scripts/services/free-port.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
-import type { GaugeSources } from "../../../src/telemetry/gauges.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
 import { agentFolder, ready, startAgent } from "../../support/agent-process.ts";
 import { startFaultProxy } from "../../support/fault-proxy.ts";
@@ -498,31 +498,11 @@ test("a sensor none of whose output is an event is named, by what the agent coun
   expect(exitCode).toBe(0);
 });
 
-const idle: GaugeSources = {
-  parts: () => ({}),
-  sensorsByState: () => ({ starting: 0, running: 2, backoff: 0, failed: 0, stopped: 0 }),
-  sensorsSilentSeconds: () => new Map(),
-  sensorsOutputAgeSeconds: () => new Map(),
-  sensorsUnusuallySilent: () => new Map(),
-  sensorsLastEventSeconds: () => new Map(),
-  sensorsStalledSeconds: () => new Map(),
-  eventsInFlight: () => 0,
-  brokerCondition: () => "up",
-  isBehind: () => false,
-  messagesRefused: () => new Map(),
-  unroutableKeys: () => [],
-  leasesHeld: () => 0,
-  rules: () => ({ valid: 0, invalid: 0 }),
-  runtimesOffered: () => [],
-  sensorCapacity: 10,
-  fleet: async () => undefined,
-};
-
 // With an embedded database only the agent itself can look into the table that says so.
 test("a sensor that has printed nothing is named, by what the agent measures", async () => {
   const metrics = createMetrics({ version: "1.2.3", withProcess: false });
   metrics.observe({
-    ...idle,
+    ...idleSources,
     sensorsSilentSeconds: () =>
       new Map([
         ["my.quiet", 300.5],
@@ -575,7 +555,7 @@ test("an agent that hangs is named with its worker and its process, not taken fo
 test("messages that a queue refuses, and those that nobody receives, are named by routing key", async () => {
   const metrics = createMetrics({ version: "1.2.3", withProcess: false });
   metrics.observe({
-    ...idle,
+    ...idleSources,
     messagesRefused: () => new Map([["event.created", 12]]),
     unroutableKeys: () => ["enforcement.created", "rule.updated"],
   });

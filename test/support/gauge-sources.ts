@@ -1,0 +1,22 @@
+import type { GaugeSources } from "../../src/telemetry/gauges.ts";
+
+/** A worker that has nothing to do and nothing to complain of. */
+export const idleSources: GaugeSources = {
+  parts: () => ({}),
+  sensorsByState: () => ({ starting: 0, running: 2, backoff: 0, failed: 0, stopped: 0 }),
+  sensorsSilentSeconds: () => new Map(),
+  sensorsOutputAgeSeconds: () => new Map(),
+  sensorsUnusuallySilent: () => new Map(),
+  sensorsLastEventSeconds: () => new Map(),
+  sensorsStalledSeconds: () => new Map(),
+  eventsInFlight: () => 0,
+  brokerCondition: () => "up",
+  isBehind: () => false,
+  messagesRefused: () => new Map(),
+  unroutableKeys: () => [],
+  leasesHeld: () => 0,
+  rules: () => ({ valid: 0, invalid: 0 }),
+  runtimesOffered: () => [],
+  sensorCapacity: 10,
+  fleet: async () => undefined,
+};
