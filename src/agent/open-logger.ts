@@ -1,13 +1,13 @@
 /** The logger of a command, as its configuration wants it. */
 import type { LoadedConfig } from "../config/load-config.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import type { AdjustableLogger } from "../telemetry/logger.ts";
 import { createLogger, wantsColour } from "../telemetry/pino-logger.ts";
 
 /** Writes to stderr; says first what is odd in the configuration. */
 export async function openLogger(
   { config, file, warnings, secrets }: LoadedConfig,
   environment: NodeJS.ProcessEnv,
-): Promise<Logger> {
+): Promise<AdjustableLogger> {
   const { level, format } = config.log;
   const colour = wantsColour(process.stderr.isTTY, environment["NO_COLOR"]);
   const logger = await createLogger({ level, format, secrets, colour });

@@ -51,6 +51,8 @@ export interface BatchOutcomesOptions {
   readonly metrics: Metrics;
   /** Called for every stored event with its enforcements; for people who watch. */
   readonly onStored?: (entry: EventEntry, enforcements: readonly ToldEnforcement[]) => void;
+  /** Called for every event that is left out, since it is stored already. */
+  readonly onDuplicate?: (entry: EventEntry) => void;
   readonly clock: Clock;
 }
 
@@ -201,6 +203,7 @@ export class BatchOutcomes {
     this.#countBySensor(entries);
     for (const [n, entry] of entries.entries()) {
       entry.settle({ kind: "duplicate", eventId: idByNumber.get(n) ?? idOf(entry) });
+      this.#options.onDuplicate?.(entry);
     }
   }
 

@@ -1,14 +1,42 @@
-/** Tells whoever watches of a stored event and of the enforcements it led to. */
+/** Tells of a stored event and of the enforcements it led to: in the log, and whoever watches. */
 import type { Activity } from "../telemetry/activity.ts";
+import type { ActivitySummary } from "../telemetry/activity-summary.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import type { ToldEnforcement } from "./batch-outcomes.ts";
 import { idOf, type EventEntry } from "./entries.ts";
 
+export interface Audience {
+  readonly logger: Logger;
+  readonly summary: Pick<ActivitySummary, "noteStored">;
+  readonly activity: Activity;
+}
+
+/** Called for every event: what nobody reads is not made. */
 export function tellStored(
-  activity: Activity,
+  { logger, summary, activity }: Audience,
   entry: EventEntry,
   enforcements: readonly ToldEnforcement[],
 ): void {
-  if (!activity.isWatched) return;
+  summary.noteStored(entry.source?.sensorRef ?? null, enforcements.length);
+  if (enforcements.length > 0 && logger.isDebugEnabled()) logMatches(logger, entry, enforcements);
+  if (activity.isWatched) showStored(activity, entry, enforcements);
+}
+
+function logMatches(logger: Logger, entry: EventEntry, enforcements: readonly ToldEnforcement[]): void {
+  const eventId = idOf(entry);
+  for (const { id, match } of enforcements) {
+    const fields = {
+      rule_ref: match.ruleRef,
+      event_id: eventId,
+      enforcement_id: id,
+      trigger_ref: entry.event.triggerRef,
+      sensor_ref: entry.source?.sensorRef ?? null,
+    };
+    logger.debug(fields, `rule ${match.ruleRef} matched event ${eventId}: enforcement ${id}`);
+  }
+}
+
+function showStored(activity: Activity, entry: EventEntry, enforcements: readonly ToldEnforcement[]): void {
   const { event, source } = entry;
   const eventId = idOf(entry);
   activity.tell({

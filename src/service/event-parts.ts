@@ -10,6 +10,7 @@ import { Publisher } from "../events/publisher.ts";
 import { RefusedMessages } from "../events/refused-messages.ts";
 import { tellStored } from "../events/tell-stored.ts";
 import type { DatabaseRuleSource } from "../rules/rule-source.ts";
+import { ActivitySummary } from "../telemetry/activity-summary.ts";
 import type { ServiceContext } from "./service-context.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -24,6 +25,7 @@ export interface EventParts {
   readonly deliveries: DeliveryRecord;
   readonly refused: RefusedMessages;
   readonly generator: EventGenerator;
+  readonly summary: ActivitySummary;
 }
 
 export async function openEvents(
@@ -60,6 +62,11 @@ export async function openEvents(
   const watch = new DeliveryWatch({ ...surroundings, deliveries, refused });
   lifetime.run((signal) => watch.run(signal));
 
+  const { logger } = surroundings;
+  const summary = new ActivitySummary(surroundings);
+  // Ends after the pipeline, so that its last lines have everything.
+  lifetime.run((signal) => summary.run(signal));
+  const audience = { logger, summary, activity };
   const pipeline = new EventPipeline({
     ...surroundings,
     rules,
@@ -67,7 +74,8 @@ export async function openEvents(
     batchRowsMax: events.batch_rows,
     batchBytesMax: events.batch_bytes,
     batchesMax: batchesMax(surroundings.database.kind, options.config.database.max_connections),
-    onStored: (entry, enforcements) => tellStored(activity, entry, enforcements),
+    onStored: (entry, enforcements) => tellStored(audience, entry, enforcements),
+    onDuplicate: ({ source }) => summary.noteDuplicate(source?.sensorRef ?? null),
   });
   const abandon = new AbortController();
   const run = pipeline.run(abandon.signal).catch(fail);
@@ -82,6 +90,7 @@ export async function openEvents(
     deliveries,
     refused,
     pipeline,
+    summary,
     generator: new EventGenerator(surroundings.database, pipeline),
   };
 }

@@ -25,10 +25,11 @@ export async function openSensors(
   { options, lifetime, activity, fail }: ServiceContext,
   worker: RegisteredWorker,
   surroundings: Surroundings,
-  { pipeline, publisher, sweeper, generator }: EventParts,
+  { pipeline, publisher, sweeper, generator, summary }: EventParts,
 ): Promise<SensorParts> {
   const { config, environment, secrets, logger } = options;
   const { sensor } = config;
+  const { metrics } = surroundings;
   const guard = await lifetime.use(startGuard("ATTUNE_SENSOR_INSTANCE", logger));
   // The two ask each other, and do so only once both are there.
   const scheduler: Scheduler = new Scheduler({
@@ -52,6 +53,13 @@ export async function openSensors(
         worker.runtimes.hasLookedFor(runtimeRef) ? worker.runtimes.offered(runtimeRef) : { kind: "pending" },
     },
     sink: pacedSink(pipeline, publisher),
+    metrics: {
+      ...metrics,
+      linesRejected: (sensorRef, lines) => {
+        metrics.linesRejected(sensorRef, lines);
+        summary.noteRejectedLines(sensorRef, lines);
+      },
+    },
     guard,
     environment,
     passthrough: sensor.passthrough_env,

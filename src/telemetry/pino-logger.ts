@@ -4,10 +4,10 @@
 import { pino, stdSerializers, stdTimeFunctions } from "pino";
 import { createRedactor } from "../model/redaction.ts";
 import { createLogSink, type WriteBytes } from "./log-sink.ts";
-import type { Logger } from "./logger.ts";
+import type { AdjustableLogger, Logger, LogLevel } from "./logger.ts";
 
 export interface LoggerOptions {
-  readonly level: "debug" | "info" | "warn" | "error";
+  readonly level: LogLevel;
   readonly format: "json" | "pretty";
   /** Values that no line may show, in messages, fields and stacks alike. */
   readonly secrets: readonly string[];
@@ -17,7 +17,7 @@ export interface LoggerOptions {
   readonly writeBytes?: WriteBytes;
 }
 
-export async function createLogger(options: LoggerOptions): Promise<Logger> {
+export async function createLogger(options: LoggerOptions): Promise<AdjustableLogger> {
   const { level, format, secrets, colour } = options;
   const present = format === "pretty" ? await prettyPrinter(colour) : (line: string) => line;
   // A secret with quotes or backslashes stands in a JSON line as JSON writes it.
@@ -27,9 +27,10 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
     describeLost: (lines) => present(lostLine(lines)),
   });
 
-  const logger: Logger = pino(
+  const logger = pino(
     {
-      level,
+      // What is written is decided before: pino's children keep the level that they were made with.
+      level: "debug",
       // The worker's name is bound by whoever knows it; a pid and a host name say less in a container.
       base: null,
       timestamp: stdTimeFunctions.isoTime,
@@ -39,7 +40,62 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
     },
     { write: (line) => sink.write(present(redact(line))) },
   );
-  return logger;
+  return new LevelledLogger(logger, { level });
+}
+
+const ranks: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+
+type Written = Omit<Logger, "isDebugEnabled" | "child"> & { child(fields: object): Written };
+
+interface Threshold {
+  level: LogLevel;
+}
+
+/** Hands on what is severe enough. It and its children share one threshold. */
+class LevelledLogger implements AdjustableLogger {
+  readonly #written: Written;
+  readonly #threshold: Threshold;
+
+  constructor(written: Written, threshold: Threshold) {
+    this.#written = written;
+    this.#threshold = threshold;
+  }
+
+  get level(): LogLevel {
+    return this.#threshold.level;
+  }
+
+  set level(level: LogLevel) {
+    this.#threshold.level = level;
+  }
+
+  isDebugEnabled(): boolean {
+    return this.#isWritten("debug");
+  }
+
+  debug(fields: object, message: string): void {
+    if (this.#isWritten("debug")) this.#written.debug(fields, message);
+  }
+
+  info(fields: object, message: string): void {
+    if (this.#isWritten("info")) this.#written.info(fields, message);
+  }
+
+  warn(fields: object, message: string): void {
+    if (this.#isWritten("warn")) this.#written.warn(fields, message);
+  }
+
+  error(fields: object, message: string): void {
+    this.#written.error(fields, message);
+  }
+
+  child(fields: object): Logger {
+    return new LevelledLogger(this.#written.child(fields), this.#threshold);
+  }
+
+  #isWritten(level: LogLevel): boolean {
+    return ranks[level] >= ranks[this.#threshold.level];
+  }
 }
 
 /** Colour is for a terminal, and not for people who have said NO_COLOR (no-color.org). */

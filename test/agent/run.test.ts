@@ -138,6 +138,28 @@ test("the signal that opens Node's debugger does nothing", async () => {
   expect(agent.said()).not.toMatch(/debugger/i);
 });
 
+test("SIGUSR2 turns debug lines on and off again, and says so at any level", async () => {
+  await using fresh = await freshDatabase();
+  const agent = startAgent(fresh.url, "sensor-watched", undefined, { level: "warn" });
+  const isActive = "select name from worker where status = 'active'";
+  await expect
+    .poll(() => query(fresh.database, isActive), { timeout: 20_000 })
+    .toEqual([{ name: "sensor-watched" }]);
+  expect(agent.said()).not.toContain("SIGUSR2");
+
+  agent.child.kill("SIGUSR2");
+  await expect
+    .poll(() => agent.said(), { timeout: 20_000 })
+    .toContain("SIGUSR2: the log's level is now debug; the same signal makes it warn again");
+  agent.child.kill("SIGUSR2");
+  await expect
+    .poll(() => agent.said(), { timeout: 20_000 })
+    .toContain("SIGUSR2: the log's level is now warn; the same signal makes it debug again");
+  agent.child.kill("SIGTERM");
+
+  expect(await agent.exitCode()).toBe(0);
+});
+
 test("256 open files are enough with the embedded database", async () => {
   const agent = startAgent(undefined, "sensor-narrow", undefined, { limit: "-n 256" });
 
@@ -245,7 +267,7 @@ function startAgent(
   databaseUrl: string | undefined,
   name: string,
   path?: string,
-  { limit }: { readonly limit?: string } = {},
+  { limit, level }: { readonly limit?: string; readonly level?: string } = {},
 ): Agent {
   const directory = mkdtempSync(join(tmpdir(), "attune-agent-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
@@ -259,6 +281,7 @@ function startAgent(
     env: {
       PATH: path ?? programs.path,
       ATTUNE__API__PORT: "0",
+      ...(level === undefined ? {} : { ATTUNE__LOG__LEVEL: level }),
       ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
     },
     stdio: ["ignore", "ignore", "pipe"],

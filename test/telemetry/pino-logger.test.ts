@@ -41,6 +41,21 @@ test("what is below the level is not written", async () => {
   expect(text()).toBe("");
 });
 
+test("a level that changes holds for loggers that were made before, too", async () => {
+  const { logger, text } = await recorded();
+  const child = logger.child({ sensor_ref: "a.b" });
+  expect(child.isDebugEnabled()).toBe(false);
+
+  child.debug({}, "before");
+  logger.level = "debug";
+  child.debug({}, "meanwhile");
+  expect(child.isDebugEnabled()).toBe(true);
+  logger.level = "error";
+  child.warn({}, "after");
+
+  expect(text().trim().split("\n")).toEqual([expect.stringContaining("meanwhile")]);
+});
+
 test("secrets are in no message, no field, no error and no cause", async () => {
   const { logger, text } = await recorded();
   const secret = 'top"secret\\value';

@@ -2,6 +2,7 @@ import { databaseAddress } from "../../database/database-address.ts";
 import { explainingDatabaseFailures } from "../../database/explain-failure.ts";
 import { runVersionCommands } from "../../runtimes/version-commands.ts";
 import { bootstrapRuntimes } from "../bootstrap.ts";
+import { DebugSwitch } from "../debug-switch.ts";
 import { loadConfiguration } from "../load-configuration.ts";
 import { openFilesShortage } from "../open-files-shortage.ts";
 import { openLogger } from "../open-logger.ts";
@@ -16,12 +17,14 @@ import { agentVersion } from "../version.ts";
 export async function runService(invocation: Invocation, stop: StopRequest): Promise<ExitCode> {
   // By itself it would end the process; run from its sources, it would open a debugger to everybody on this machine.
   process.on("SIGUSR1", () => {});
+  const debugSwitch = new DebugSwitch();
   // To the end before anything else is loaded, unless the agent is to stop.
   const bootstrap = await bootstrapRuntimes(invocation.environment, runVersionCommands(stop.signal));
   if (stop.signal.aborted) return 0;
 
   const loaded = loadConfiguration(invocation);
   const logger = await openLogger(loaded, invocation.environment);
+  debugSwitch.control(logger);
   endWithLastWords(logger);
   const shortage = openFilesShortage(loaded.config);
   if (shortage !== undefined) logger.warn({}, shortage);

@@ -1,0 +1,129 @@
+/**
+ * What happened, in the log at its usual level: a line for each sensor, at most once a minute, and none when nothing
+ * happened.
+ *
+ * The first line comes a second after the first event, for those who wait for it; the next after a minute. Of many
+ * sensors those with the most to tell have a line, and the others one together, so that the log stays readable
+ * with thousands of them.
+ */
+import type { Clock } from "../time/clock.ts";
+import type { Logger } from "./logger.ts";
+
+export interface SummaryOptions {
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+interface Counts {
+  stored: number;
+  matches: number;
+  duplicates: number;
+  rejectedLines: number;
+}
+
+const intervalMs = 60_000;
+const gatherMs = 1_000;
+const linesMax = 20;
+
+export class ActivitySummary {
+  readonly #options: SummaryOptions;
+  /** By sensor_ref; null: the platform's own events. */
+  readonly #counts = new Map<string | null, Counts>();
+  #sinceMs = 0;
+  #somethingHappened = Promise.withResolvers<void>();
+
+  constructor(options: SummaryOptions) {
+    this.#options = options;
+  }
+
+  noteStored(sensorRef: string | null, matches: number): void {
+    const counts = this.#of(sensorRef);
+    counts.stored += 1;
+    counts.matches += matches;
+  }
+
+  noteDuplicate(sensorRef: string | null): void {
+    this.#of(sensorRef).duplicates += 1;
+  }
+
+  noteRejectedLines(sensorRef: string, lines: number): void {
+    this.#of(sensorRef).rejectedLines += lines;
+  }
+
+  /** Writes the last summary when the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    signal.addEventListener("abort", () => this.#somethingHappened.resolve(), { once: true });
+    while (!signal.aborted) {
+      await this.#somethingHappened.promise;
+      await clock.sleep(gatherMs, signal);
+      this.#write();
+      await clock.sleep(intervalMs - gatherMs, signal);
+    }
+    this.#write();
+  }
+
+  #of(sensorRef: string | null): Counts {
+    const known = this.#counts.get(sensorRef);
+    if (known !== undefined) return known;
+    if (this.#counts.size === 0) {
+      this.#sinceMs = this.#options.clock.monotonicMs();
+      this.#somethingHappened.resolve();
+    }
+    const counts = { stored: 0, matches: 0, duplicates: 0, rejectedLines: 0 };
+    this.#counts.set(sensorRef, counts);
+    return counts;
+  }
+
+  #write(): void {
+    if (this.#counts.size === 0) return;
+    const { logger, clock } = this.#options;
+    const seconds = Math.max(Math.round((clock.monotonicMs() - this.#sinceMs) / 1_000), 1);
+    const all = [...this.#counts].toSorted(([, one], [, other]) => weightOf(other) - weightOf(one));
+    // A line for the others instead of the last sensor's own.
+    const shown = all.length > linesMax ? all.slice(0, linesMax - 1) : all;
+    for (const [sensorRef, counts] of shown) {
+      const fields = {
+        ...(sensorRef === null ? {} : { sensor_ref: sensorRef }),
+        ...fieldsOf(counts),
+        seconds,
+      };
+      const who = sensorRef === null ? "the platform itself" : `sensor ${sensorRef}`;
+      logger.info(fields, `${who}: ${textOf(counts)} in ${seconds} s`);
+    }
+    const others = all.slice(shown.length);
+    if (others.length > 0) {
+      const sum = others.map(([, counts]) => counts).reduce(sumOf);
+      const fields = { sensors: others.length, ...fieldsOf(sum), seconds };
+      logger.info(fields, `${others.length} other sensors: ${textOf(sum)} in ${seconds} s`);
+    }
+    this.#counts.clear();
+    this.#somethingHappened = Promise.withResolvers();
+  }
+}
+
+function weightOf({ stored, duplicates, rejectedLines }: Counts): number {
+  return stored + duplicates + rejectedLines;
+}
+
+function sumOf(one: Counts, other: Counts): Counts {
+  return {
+    stored: one.stored + other.stored,
+    matches: one.matches + other.matches,
+    duplicates: one.duplicates + other.duplicates,
+    rejectedLines: one.rejectedLines + other.rejectedLines,
+  };
+}
+
+function fieldsOf({ stored, matches, duplicates, rejectedLines }: Counts): object {
+  return { events_stored: stored, matches, duplicates, lines_rejected: rejectedLines };
+}
+
+function textOf({ stored, matches, duplicates, rejectedLines }: Counts): string {
+  const rest = [
+    matches === 0 ? [] : `${matches} ${matches === 1 ? "match" : "matches"}`,
+    duplicates === 0 ? [] : `${duplicates} ${duplicates === 1 ? "duplicate" : "duplicates"}`,
+    rejectedLines === 0 ? [] : `${rejectedLines} ${rejectedLines === 1 ? "line" : "lines"} rejected`,
+  ].flat();
+  return [`${stored} ${stored === 1 ? "event" : "events"} stored`, ...rest].join(", ");
+}
