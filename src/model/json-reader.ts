@@ -67,10 +67,16 @@ export class JsonReader {
   #expected: Expectation = "a value";
   #root: JsonValue = null;
   #problem: string | undefined;
+  #repeatedKey: string | undefined;
 
   constructor(text: string, options: JsonReaderOptions) {
     this.#text = text;
     this.#options = options;
+  }
+
+  /** The first key so far that its object has twice. The value read has the last of the two values, as from `JSON.parse`. */
+  get repeatedKey(): string | undefined {
+    return this.#repeatedKey;
   }
 
   /**
@@ -214,6 +220,7 @@ export class JsonReader {
       return;
     }
     const key = this.#keys.at(-1) ?? "";
+    if (Object.hasOwn(container, key)) this.#repeatedKey ??= key;
     if (key === "__proto__") {
       Object.defineProperty(container, key, { value, enumerable: true, configurable: true, writable: true });
     } else {

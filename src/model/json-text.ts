@@ -62,11 +62,22 @@ export function jsonReader(text: string): JsonReader {
   return new JsonReader(text, { depthMax: jsonDepthMax, number: decodeNumber });
 }
 
+/** The first key that one of the text's objects has twice: `JSON.parse` keeps the last value and says nothing. */
+export function repeatedKey(text: string): string | undefined {
+  const reader = lenientReader(text);
+  reader.read(Number.POSITIVE_INFINITY);
+  return reader.repeatedKey;
+}
+
 /** Where a text is not JSON, and why. The parser names the place of some faults only. */
 function syntaxProblem(text: string): string | undefined {
-  const reader = new JsonReader(text, { depthMax: Number.POSITIVE_INFINITY, number: () => valid(0) });
-  const read = reader.read(Number.POSITIVE_INFINITY);
+  const read = lenientReader(text).read(Number.POSITIVE_INFINITY);
   return read?.kind === "invalid" ? read.problem : undefined;
+}
+
+/** Reads whatever JSON allows, and no numbers. */
+function lenientReader(text: string): JsonReader {
+  return new JsonReader(text, { depthMax: Number.POSITIVE_INFINITY, number: () => valid(0) });
 }
 
 /** Whether enough arrays or objects end in the text: cheaper to know than how deep its value is. */

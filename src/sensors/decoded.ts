@@ -16,7 +16,7 @@ export interface Rejection {
 /** Something the author of a sensor should know about output that was accepted. */
 export interface Remark {
   /** Remarks of one topic say the same of different output. */
-  readonly topic: "envelope" | "page" | "payload" | "occurred_at";
+  readonly topic: "envelope" | "page" | "payload" | "occurred_at" | "keys";
   /** A clause for people. */
   readonly text: string;
 }

@@ -12,6 +12,7 @@ import type { SensorLimits } from "./limits.ts";
 import { OutputRemarks } from "./output-remarks.ts";
 import type { SensorMetrics } from "./ports.ts";
 import { RejectedLines } from "./rejected-lines.ts";
+import { RepeatedKeys } from "./repeated-keys.ts";
 import type { SensorLog } from "./sensor-log.ts";
 
 export interface SensorOutputOptions {
@@ -36,6 +37,7 @@ export class SensorOutput {
   readonly #intake: EventIntake;
   readonly #rejected: RejectedLines;
   readonly #remarks: OutputRemarks;
+  readonly #repeatedKeys = new RepeatedKeys();
   #isAbandoned = false;
   #lastEventAtMs: number | undefined;
   #stalledSinceMs: number | undefined;
@@ -70,6 +72,7 @@ export class SensorOutput {
     switch (decoded.kind) {
       case "event":
         if (decoded.remarks.length > 0) this.#remarks.note(decoded.remarks, text);
+        this.#remarks.note(this.#repeatedKeys.remarksOn(text), text);
         if (!this.#intake.hasRoom) return this.#takeLater(decoded, text, bytes);
         this.#admit(decoded.event, text, bytes);
         return true;

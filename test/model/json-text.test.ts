@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeJson, jsonDepthMax, numberDigitsMax, parseJson } from "../../src/model/json-text.ts";
+import {
+  decodeJson,
+  jsonDepthMax,
+  numberDigitsMax,
+  parseJson,
+  repeatedKey,
+} from "../../src/model/json-text.ts";
 import { jsonTexts, numberTexts } from "../support/json-texts.ts";
 
 const spaces = fc.constantFrom("", " ", "\n  ", "\t");
@@ -84,4 +90,16 @@ describe("decodeJson", () => {
         });
     },
   );
+});
+
+test("a key that its object has twice is found, however it is written, and one in another object is not", () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      const text = JSON.stringify(value);
+      expect(repeatedKey(`{"a": {"b": 1, "a": 2}, "b": ${text}, "c": [{"b": 1}, {"b": 1}]}`)).toBeUndefined();
+      expect(repeatedKey(`{"x": [${text}, {"a": ${text}, "b": 1, "\\u0061": ${text}}]}`)).toBe("a");
+      expect(repeatedKey(`{"__proto__": 1, "__proto__": ${text}}`)).toBe("__proto__");
+    }),
+  );
+  expect(repeatedKey("{")).toBeUndefined();
 });

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { OutputRemarks } from "../../src/sensors/output-remarks.ts";
 import { RejectedLines } from "../../src/sensors/rejected-lines.ts";
+import { RepeatedKeys } from "../../src/sensors/repeated-keys.ts";
 import { fakeClock } from "../support/fake-clock.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 
@@ -68,4 +69,13 @@ test("a remark is told once a topic, and an hour later with how often it came me
     'accepted, but is mixed (and so were 99 events before it): "{}"',
   ]);
   expect(lines.length).toBe(3);
+});
+
+test("keys that an object has twice are looked for in the first hundred events, and then in every hundredth", () => {
+  const keys = new RepeatedKeys();
+  const found: number[] = [];
+  for (let n = 0; n < 350; n += 1) if (keys.remarksOn('{"a": {"b": 1, "b": 2}}').length > 0) found.push(n);
+
+  expect(found).toEqual([...Array(100).keys(), 100, 200, 300]);
+  expect(new RepeatedKeys().remarksOn('{"a": {"b": 1}, "b": 2}')).toEqual([]);
 });

@@ -128,6 +128,20 @@ test("a Python sensor that never flushes is heard line by line, by what its runt
   await expect.poll(bench.payloads, { timeout: 20_000 }).toContainEqual({ n: 2 });
 });
 
+test("a sensor that prints a key twice is told once that its last value is kept", async () => {
+  await using bench = await sensorBench();
+  const line = '{"payload": {"disk": "/", "disk": "/home"}}';
+  await bench.add("test.twice", { script: `echo '${line}'; echo '${line}'; sleep 300` });
+  bench.manager.start();
+
+  await expect.poll(bench.payloads, { timeout: 20_000 }).toEqual([{ disk: "/home" }, { disk: "/home" }]);
+
+  const told = (await bench.log("test.twice")).match(
+    /accepted, but it has the key "disk" twice in one object/g,
+  );
+  expect(told).toHaveLength(1);
+});
+
 test("a burst of lines that are no events holds up nothing, and those that are events come through", async () => {
   await using bench = await sensorBench({ limits: { logBytesMax: 1_000_000_000 } });
   const script = `yes x | head -n 200000; yes '{"half' | head -n 20000; yes '{}' | head -n 50000; sleep 300`;
