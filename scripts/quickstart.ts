@@ -16,13 +16,13 @@ import { failureText } from "../src/agent/failure-text.ts";
 import { serveUntilStopped } from "../src/agent/serve-until-stopped.ts";
 import { StopRequest } from "../src/agent/stop-request.ts";
 import { agentVersion } from "../src/agent/version.ts";
+import { feedLine } from "../src/agent/watch/feed-line.ts";
+import { feedStyleOf, painted } from "../src/agent/watch/feed-style.ts";
 import { runVersionCommands } from "../src/runtimes/version-commands.ts";
 import { SensorService } from "../src/service.ts";
 import { createLogger } from "../src/telemetry/pino-logger.ts";
 import { systemClock } from "../src/time/clock.ts";
 import { startDemoWorld } from "./demo/demo-world.ts";
-import { feedLine } from "./demo/feed-line.ts";
-import { isColourWanted, painted, type FeedStyle } from "./demo/feed-style.ts";
 import { loadExamplePacks } from "./demo/load-example-packs.ts";
 import { quickstartConfig } from "./demo/quickstart-config.ts";
 import { addTo, emptyTally, summaryLines } from "./demo/tally.ts";
@@ -37,11 +37,7 @@ const logPath = join(directory, "agent.log");
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const complain = (text: string): void => void process.stderr.write(text);
 
-/** Asked for every line: a terminal may change its width. */
-const style = (): FeedStyle => ({
-  isColoured: isColourWanted(process.env, process.stdout.isTTY),
-  columns: process.stdout.isTTY ? process.stdout.columns : 200,
-});
+const style = () => feedStyleOf(process.stdout, process.env);
 
 try {
   await runQuickstart();

@@ -1,7 +1,7 @@
 /** What has happened so far, by sensor and by rule: the summary at the end of a quickstart. */
 import type { ActivityEntry } from "../../src/telemetry/activity.ts";
-import { statusPaint } from "./feed-line.ts";
-import { painted, type FeedStyle } from "./feed-style.ts";
+import { statusPaint } from "../../src/agent/watch/feed-line.ts";
+import { painted, type FeedStyle } from "../../src/agent/watch/feed-style.ts";
 
 export interface Tally {
   readonly statuses: Map<string, string>;

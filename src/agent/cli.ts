@@ -17,6 +17,7 @@ interface Options {
   readonly config?: string;
   readonly name?: string;
   readonly detectOnly?: true;
+  readonly watch?: true;
   readonly format: CheckFormat;
 }
 
@@ -40,6 +41,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     .option("-c, --config <path>", "configuration file (else $ATTUNE_CONFIG, else ./config.yaml if present)")
     .option("-n, --name <name>", "worker name of this process")
     .option("--detect-only", "print which interpreters this image has, and end")
+    .option("--watch", "print a line for each event, match and change of a sensor")
     .addOption(new Option("--format <format>", "of reports").choices(checkFormats).default("text"))
     .showHelpAfterError(`(${program} --help lists what there is)`)
     .configureOutput({ writeOut: print, writeErr: complain })
@@ -60,6 +62,8 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
   root.hook("preAction", (_, command) => {
     if (command !== root && root.opts<Options>().detectOnly)
       root.error("error: --detect-only takes no command");
+    if (root.opts<Options>().watch && (command !== root || root.opts<Options>().detectOnly))
+      root.error("error: --watch is for running the agent");
     if (command.name() !== "check" && root.opts<Options>().format === "github")
       root.error("error: --format github is for packs check");
   });
@@ -75,7 +79,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
         // Before anything else is loaded: a stop may be asked for as soon as the container is there.
         using stop = new StopRequest(complain, { ignoresHangup });
         const { runService } = await import("./commands/run.ts");
-        exitCode = await runService(invocation(), stop);
+        exitCode = await runService(invocation(), stop, { isWatched: root.opts<Options>().watch === true });
       }
     });
 

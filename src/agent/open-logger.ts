@@ -7,8 +7,11 @@ import { createLogger, wantsColour } from "../telemetry/pino-logger.ts";
 export async function openLogger(
   { config, file, warnings, secrets }: LoadedConfig,
   environment: NodeJS.ProcessEnv,
+  { isAmongWatchedLines = false } = {},
 ): Promise<AdjustableLogger> {
-  const { level, format } = config.log;
+  const { level } = config.log;
+  // On a terminal, JSON among the lines of --watch would hide them.
+  const format = isAmongWatchedLines && process.stderr.isTTY ? "pretty" : config.log.format;
   const colour = wantsColour(process.stderr.isTTY, environment["NO_COLOR"]);
   const logger = await createLogger({ level, format, secrets, colour });
   for (const warning of warnings) logger.warn({ file }, warning);

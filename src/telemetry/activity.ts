@@ -1,5 +1,5 @@
 /**
- * What is happening, for whoever watches this process: the quickstart's display and tests.
+ * What is happening, for whoever watches this process: `--watch`, the quickstart's display and tests.
  *
  * Watching is not part of the work: without a listener telling costs nothing, a listener's failure is
  * its own, and nothing is kept.

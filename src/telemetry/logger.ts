@@ -1,5 +1,5 @@
 /**
- * The logger as the rest of the code sees it; pino satisfies it. Fields first, then a sentence.
+ * The logger as the rest of the code sees it. Fields first, then a sentence.
  */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 

@@ -8,13 +8,23 @@ import { openFilesShortage } from "../open-files-shortage.ts";
 import { openLogger } from "../open-logger.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { endWithLastWords } from "../last-words.ts";
+import type { Activity } from "../../telemetry/activity.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
 import { keepHeapSmall } from "../small-heap.ts";
 import type { StopRequest } from "../stop-request.ts";
 import { agentVersion } from "../version.ts";
 
+export interface RunOptions {
+  /** `--watch`. */
+  readonly isWatched: boolean;
+}
+
 /** Runs the sensor service until it is asked to stop. */
-export async function runService(invocation: Invocation, stop: StopRequest): Promise<ExitCode> {
+export async function runService(
+  invocation: Invocation,
+  stop: StopRequest,
+  { isWatched }: RunOptions,
+): Promise<ExitCode> {
   // By itself it would end the process; run from its sources, it would open a debugger to everybody on this machine.
   process.on("SIGUSR1", () => {});
   const debugSwitch = new DebugSwitch();
@@ -23,7 +33,7 @@ export async function runService(invocation: Invocation, stop: StopRequest): Pro
   if (stop.signal.aborted) return 0;
 
   const loaded = loadConfiguration(invocation);
-  const logger = await openLogger(loaded, invocation.environment);
+  const logger = await openLogger(loaded, invocation.environment, { isAmongWatchedLines: isWatched });
   debugSwitch.control(logger);
   endWithLastWords(logger);
   const shortage = openFilesShortage(loaded.config);
@@ -36,6 +46,9 @@ export async function runService(invocation: Invocation, stop: StopRequest): Pro
     agentVersion,
     secrets: loaded.secrets,
   });
+  using _ = isWatched
+    ? await watching(service.activity, loaded.config.sensor.worker_name, invocation)
+    : undefined;
   const start = async (): Promise<void> => {
     await service.start();
     keepHeapSmall();
@@ -46,4 +59,13 @@ export async function runService(invocation: Invocation, stop: StopRequest): Pro
     serveUntilStopped({ start, stop: () => service.stop(), failure: service.failure }, stop),
   );
   return 0;
+}
+
+async function watching(
+  activity: Activity,
+  workerName: string,
+  { environment }: Invocation,
+): Promise<Disposable> {
+  const { watch } = await import("../watch/watch.ts");
+  return watch(activity, workerName, environment);
 }

@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { feedLine } from "../../../scripts/demo/feed-line.ts";
-import { isColourWanted } from "../../../scripts/demo/feed-style.ts";
+import { feedLine } from "../../../src/agent/watch/feed-line.ts";
+import { isColourWanted } from "../../../src/agent/watch/feed-style.ts";
 import type { ActivityEntry } from "../../../src/telemetry/activity.ts";
 
 const at = new Date(2026, 0, 2, 12, 0, 1);

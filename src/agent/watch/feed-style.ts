@@ -21,6 +21,14 @@ export function painted(paint: Paint, text: string, { isColoured }: FeedStyle): 
   return isColoured ? styleText(formats[paint], text, { validateStream: false }) : text;
 }
 
+/** As wide as the terminal is now; it may change. */
+export function feedStyleOf(stdout: NodeJS.WriteStream, environment: NodeJS.ProcessEnv): FeedStyle {
+  return {
+    isColoured: isColourWanted(environment, stdout.isTTY),
+    columns: stdout.isTTY ? stdout.columns : 200,
+  };
+}
+
 /** Colour on a terminal, unless NO_COLOR (no-color.org) or a terminal that cannot; FORCE_COLOR anywhere. */
 export function isColourWanted(environment: NodeJS.ProcessEnv, isTerminal: boolean): boolean {
   const isSet = (name: string): boolean => (environment[name] ?? "") !== "";

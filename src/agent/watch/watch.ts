@@ -1,0 +1,24 @@
+/** `--watch`: shows on stdout what a service does, as long as it is not disposed of. */
+import { createLogSink } from "../../telemetry/log-sink.ts";
+import type { Activity } from "../../telemetry/activity.ts";
+import { systemClock } from "../../time/clock.ts";
+import { feedStyleOf, painted } from "./feed-style.ts";
+import { unhurriedOutput } from "./unhurried-output.ts";
+import { WatchFeed } from "./watch-feed.ts";
+
+export function watch(activity: Activity, workerName: string, environment: NodeJS.ProcessEnv): Disposable {
+  const style = () => feedStyleOf(process.stdout, environment);
+  const { write } = createLogSink({
+    writeBytes: unhurriedOutput(),
+    describeLost: (lines) => `          … ${lines} lines were lost, since nobody read them\n`,
+  });
+  write(`${painted("strong", `events and matches of worker ${workerName}; Ctrl-C stops it`, style())}\n`);
+  const feed = new WatchFeed({ write, style, clock: systemClock });
+  const subscription = activity.subscribe((entry) => feed.show(entry));
+  return {
+    [Symbol.dispose]: () => {
+      subscription[Symbol.dispose]();
+      feed[Symbol.dispose]();
+    },
+  };
+}
