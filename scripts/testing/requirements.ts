@@ -78,6 +78,8 @@ export const usual: readonly Requirement[] = [
   },
   program("OpenSSL", ["openssl"], "openssl"),
   program("busybox", ["busybox-static"], "busybox"),
+  // Also for `docker top`. Debian's RabbitMQ brings it along, another one does not.
+  program("ps", ["procps"], "ps"),
 ];
 
 /** Of those on how it is deployed. */
