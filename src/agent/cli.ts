@@ -95,10 +95,23 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
   root
     .command("migrate")
     .description("apply the migrations this version needs, and end")
-    .action(async () => {
-      const { migrate } = await import("./commands/migrate.ts");
-      exitCode = await migrate(invocation());
-    });
+    .option(
+      "--print-grants",
+      "only print the rights that an agent needs which does not own the schema, as SQL",
+    )
+    .option("--role <name>", "role to grant them to (default: the user of database.url)")
+    .action(
+      async ({ printGrants: isPrinting, role }: { readonly printGrants?: true; readonly role?: string }) => {
+        if (isPrinting) {
+          const { printGrants } = await import("./commands/print-grants.ts");
+          exitCode = printGrants(invocation(), role);
+          return;
+        }
+        if (role !== undefined) root.error("error: --role is for migrate --print-grants");
+        const { migrate } = await import("./commands/migrate.ts");
+        exitCode = await migrate(invocation());
+      },
+    );
 
   const packs = root.command("packs").description("work with pack folders");
   packs

@@ -9,10 +9,25 @@ export function databaseAddress(url: string | undefined, dataDirectory: string):
 }
 
 export function postgresqlAddress(url: string): string {
-  // A socket's folder may be the parameter `host`, and then there is no host before the path.
-  const parsed = URL.parse(url.replace("@/", "@localhost/"));
+  const parsed = parsedUrl(url);
   const host = parsed?.searchParams.get("host") ?? (parsed?.hostname || "localhost");
   const port = parsed?.searchParams.get("port") ?? (parsed?.port || "5432");
   const name = parsed?.pathname.slice(1) || (parsed?.username ?? "");
   return `${decodeURIComponent(host)}:${port}/${decodeURIComponent(name)}`;
+}
+
+/** Who logs in where; undefined: the URL leaves it to the server and the machine. */
+export function databaseLogin(url: string): {
+  readonly role: string | undefined;
+  readonly database: string | undefined;
+} {
+  const parsed = parsedUrl(url);
+  const role = parsed?.searchParams.get("user") ?? decodeURIComponent(parsed?.username ?? "");
+  const database = parsed?.searchParams.get("dbname") ?? decodeURIComponent(parsed?.pathname.slice(1) ?? "");
+  return { role: role || undefined, database: database || role || undefined };
+}
+
+/** A socket's folder may be the parameter `host`, and then there is no host before the path. */
+function parsedUrl(url: string): URL | null {
+  return URL.parse(url.replace("@/", "@localhost/"));
 }

@@ -1,6 +1,7 @@
 /**
- * What the role of a running agent must be granted, beside `usage` on the schema, where it does not own the schema. Applying
- * migrations and loading packs takes more.
+ * What the role of a running agent must be granted, beside `connect` on the database and `usage` on the schema, where it does
+ * not own the schema. Applying migrations and loading packs takes more. No statement of an agent reads a view or calls a
+ * function of the schema, and triggers run their functions without a right.
  *
  * A test (test/database/needed-rights.test.ts) runs every statement of an agent as a role with these rights and no others.
  */

@@ -110,7 +110,8 @@ export const refusals: readonly Refusal[] = [
     states: ["42501"],
     code: "DATABASE_RIGHTS_MISSING",
     meaning: "the role lacks a right",
-    remedy: "let the role own the schema, see docs/database.md",
+    remedy:
+      'grant the role what "attune-sensor-agent migrate --print-grants" prints, or let it own the schema, see docs/database.md',
     variants: [
       {
         words: /for database/,

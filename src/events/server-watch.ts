@@ -41,7 +41,10 @@ export class ServerWatch {
       // Some services that speak PostgreSQL's protocol know no timelines, or keep them from their users.
       if (!isRefusal(error)) throw error;
       this.#isRefused = true;
-      this.#logger.debug({ reason: String(error) }, "the server does not tell of failovers");
+      this.#logger.warn(
+        { reason: String(error) },
+        "the server does not say which one it is: after a failover or a restoration, new events may have the ids of lost ones",
+      );
     }
   }
 

@@ -4,6 +4,7 @@
  * Others can see the worker from here on; it takes on no sensor before the second half is there.
  */
 import type { Database } from "../database/database.ts";
+import { demandRights } from "../database/demand-rights.ts";
 import { loadMigrations } from "../database/embedded-migrations.ts";
 import { migrate } from "../database/migrate.ts";
 import { openDatabase } from "../database/open-database.ts";
@@ -66,6 +67,7 @@ async function openMigratedDatabase({ options, lifetime }: ServiceContext): Prom
     database.kind === "embedded" ? "opened the embedded database" : "opened the database",
   );
   await migrate(database, loadMigrations(), logger);
+  await demandRights(database);
   return database;
 }
 

@@ -19,7 +19,7 @@ test.each([[["migrate"]], [[]]])("a role without rights on the schema (%j)", asy
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
   expect(lastLine(stderr)).toMatch(
     new RegExp(
-      `^attune-sensor-agent: could not (migrate|run worker w1 on) the database at ${host}${pathname}: permission denied for (schema attune|table schema_migration) \\(SQLSTATE 42501\\); let the role own the schema, see docs/database\\.md \\[DATABASE_RIGHTS_MISSING\\]$`,
+      `^attune-sensor-agent: could not (migrate|run worker w1 on) the database at ${host}${pathname}: permission denied for (schema attune|table schema_migration) \\(SQLSTATE 42501\\); grant the role what "attune-sensor-agent migrate --print-grants" prints, or let it own the schema, see docs/database\\.md \\[DATABASE_RIGHTS_MISSING\\]$`,
     ),
   );
   expect(stderr).not.toMatch(/please report|secret-word|^ +at /m);

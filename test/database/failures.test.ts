@@ -257,7 +257,7 @@ describe("work that a server refuses", () => {
 
     expect(failure.code).toBe("DATABASE_RIGHTS_MISSING");
     expect(failure.line).toMatch(
-      /permission denied for schema other \(SQLSTATE 42501\); let the role own the schema/,
+      /permission denied for schema other \(SQLSTATE 42501\); grant the role what .*--print-grants/,
     );
   });
 

@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import type { Client } from "pg";
 import { expect, onTestFinished, test } from "vitest";
+import { grantStatements } from "../../src/database/grants.ts";
 import { neededRights } from "../../src/database/needed-rights.ts";
 import * as assignedSensors from "../../src/database/statements/assigned-sensors.ts";
 import * as assignments from "../../src/database/statements/assignments.ts";
@@ -55,10 +56,8 @@ async function makeRole(client: Client): Promise<string> {
   const role = `attune_test_${randomBytes(4).toString("hex")}`;
   await asSuperuser((superuser) => superuser.query(`create role ${role}`));
   onTestFinished(() => asSuperuser(async (superuser) => void (await superuser.query(`drop role ${role}`))));
-  await client.query(`grant usage on schema attune to ${role}`);
-  for (const { kind, name, privileges } of neededRights) {
-    await client.query(`grant ${privileges.join(", ")} on ${kind} attune.${name} to ${role}`);
-  }
+  const { database = "" } = client;
+  for (const grant of grantStatements({ database, schema: "attune", role })) await client.query(grant);
   return role;
 }
 
@@ -100,6 +99,24 @@ test("with these rights a role may run every statement of an agent, and without 
     }
   }
   expect(superfluous).toEqual([]);
+});
+
+test("each right is named when it alone is missing", async () => {
+  await using fresh = await freshDatabase();
+  const owner = await fresh.connect();
+  const client = await fresh.connect();
+  const role = await makeRole(owner);
+  await client.query(`set role ${role}`);
+
+  for (const { kind, name, privileges } of neededRights) {
+    for (const privilege of privileges) {
+      await owner.query(`revoke ${privilege} on ${kind} attune.${name} from ${role}`);
+      expect(
+        await rowsOf({ query: (query) => client.query(query) }, readMissingRights, neededRights),
+      ).toMatchObject([{ name, privilege }]);
+      await owner.query(`grant ${privilege} on ${kind} attune.${name} to ${role}`);
+    }
+  }
 });
 
 test("a right that is missing is named, with the statement that gives it", async () => {

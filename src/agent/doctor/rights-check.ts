@@ -1,3 +1,4 @@
+import { describeRights } from "../../database/demand-rights.ts";
 import { neededRights } from "../../database/needed-rights.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readMissingRights } from "../../database/statements/rights.ts";
@@ -9,9 +10,8 @@ export async function checkRights({ rows }: Look): Promise<readonly Finding[]> {
   const missing = await rowsOf(rows, readMissingRights, neededRights);
   const [first] = missing;
   if (first === undefined) return [good("rights", "suffice for a running agent")];
-  const names = missing.map(({ privilege, name }) => `${privilege} on ${name}`).join(", ");
   return [
-    wrong("rights", `the role ${first.role} lacks ${names}`, {
+    wrong("rights", `the role ${first.role} lacks ${describeRights(missing)}`, {
       remedy: "as the owner of the schema:",
       lines: missing.map(({ grant }) => `${grant};`),
       facts: { missing },

@@ -1,0 +1,88 @@
+import type { Config } from "../../config/schema.ts";
+import { databaseLogin } from "../../database/database-address.ts";
+import { grantStatements } from "../../database/grants.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { brokerAddress } from "../../messaging/broker-address.ts";
+import { permissionCommand } from "../../messaging/permissions.ts";
+import { namesOf } from "../../messaging/topology.ts";
+import type { ExitCode, Invocation } from "../invocation.ts";
+import { loadConfiguration } from "../load-configuration.ts";
+
+/**
+ * Prints what an agent that does not own the schema must be granted, as SQL; what is not for PostgreSQL is a comment.
+ * Connects to nothing.
+ *
+ * @param role default: the one that the configuration logs in with
+ */
+export function printGrants(invocation: Invocation, role: string | undefined): ExitCode {
+  const { format, print } = invocation;
+  const { config } = loadConfiguration(invocation);
+  const database = databaseGrants(config, role);
+  const broker = brokerGrant(config);
+  if (format === "json") print(`${JSON.stringify({ database, broker }, undefined, 2)}\n`);
+  else print([...databaseLines(database), "", ...brokerLines(broker), ""].join("\n"));
+  return 0;
+}
+
+interface DatabaseGrants {
+  readonly role: string;
+  readonly statements: readonly string[];
+}
+
+/** Null for the embedded database, which has one role alone. */
+function databaseGrants(
+  { database: { url, schema } }: Config,
+  role: string | undefined,
+): DatabaseGrants | null {
+  if (url === undefined) return null;
+  const login = databaseLogin(url);
+  const grantee = role ?? login.role;
+  if (grantee === undefined) {
+    throw new OperatorError({
+      code: "CONFIG_INVALID",
+      attempt: "print the rights of an agent",
+      reason: "database.url names no user",
+      remedy: "name the role with --role",
+    });
+  }
+  return {
+    role: grantee,
+    statements: grantStatements({ database: login.database ?? grantee, schema, role: grantee }),
+  };
+}
+
+function databaseLines(grants: DatabaseGrants | null): readonly string[] {
+  if (grants === null)
+    return comment("The embedded database has one role, which owns everything: nothing to grant.");
+  return [
+    ...comment(
+      "The rights of an agent that does not own the schema. Apply them as the owner, again after each upgrade.",
+    ),
+    ...grants.statements.map((statement) => `${statement};`),
+  ];
+}
+
+interface BrokerGrant {
+  readonly user: string;
+  readonly vhost: string;
+  readonly command: string;
+}
+
+/** Null for the queue inside the process. */
+function brokerGrant({ message_queue: queue }: Config): BrokerGrant | null {
+  if (queue.url === undefined) return null;
+  const { username, vhost: encoded } = brokerAddress(queue.url);
+  const vhost = encoded === "" ? "/" : decodeURIComponent(encoded);
+  return { user: username, vhost, command: permissionCommand(namesOf(queue), { username, vhost }) };
+}
+
+function brokerLines(grant: BrokerGrant | null): readonly string[] {
+  if (grant === null)
+    return comment("Messages stay in the process (message_queue.url is not set): nothing to grant.");
+  return [...comment("RabbitMQ, in a shell on the broker's machine:"), ...comment(grant.command)];
+}
+
+/** A line break in a name must not end the comment. */
+function comment(text: string): readonly string[] {
+  return text.split(/[\r\n]+/).map((line) => `-- ${line}`);
+}

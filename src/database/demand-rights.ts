@@ -1,0 +1,31 @@
+import { OperatorError } from "../errors/operator-error.ts";
+import type { Database } from "./database.ts";
+import { neededRights } from "./needed-rights.ts";
+import { rowsOf } from "./statement.ts";
+import { readMissingRights } from "./statements/rights.ts";
+
+/**
+ * Ends the start of an agent whose role lacks a right. Without it, one of its parts would fail later and again and
+ * again, or protect nothing: as with sequences that it may not move on after a failover.
+ *
+ * @throws OperatorError DATABASE_RIGHTS_MISSING that names every right
+ */
+export async function demandRights(database: Database): Promise<void> {
+  // Its only role owns everything.
+  if (database.kind === "embedded") return;
+  const missing = await rowsOf(database, readMissingRights, neededRights);
+  const [first] = missing;
+  if (first === undefined) return;
+  throw new OperatorError({
+    code: "DATABASE_RIGHTS_MISSING",
+    attempt: `use the schema ${database.schema} of the database at ${database.address}`,
+    reason: `the role ${first.role} lacks ${describeRights(missing)}`,
+    remedy: `as the owner of the schema, grant what "attune-sensor-agent migrate --print-grants --role ${first.role}" prints`,
+  });
+}
+
+export function describeRights(
+  rights: readonly { readonly name: string; readonly privilege: string }[],
+): string {
+  return rights.map(({ privilege, name }) => `${privilege} on ${name}`).join(", ");
+}
