@@ -45,8 +45,17 @@ export interface Counting extends AsyncDisposable {
   finish(): Promise<void>;
   /** Messages that arrived for the first time after one of a later event under the same routing key. */
   inversions(): number;
-  /** Events and messages are exactly 1 … the last number, once each. */
-  expectNothingLostOrDoubled(): Promise<void>;
+  /** Events and messages are exactly 1 … the last number, once each. Returns how many there are. */
+  expectNothingLostOrDoubled(): Promise<Counted>;
+}
+
+export interface Counted {
+  readonly events: number;
+  readonly enforcements: number;
+  /** Messages that were delivered more than once, under the same id. */
+  readonly repetitions: number;
+  /** The longest time from the commit of an event to the first delivery of one of its messages. */
+  readonly delayMsMax: number;
 }
 
 export async function startCounting(options: CountingOptions): Promise<Counting> {
@@ -131,7 +140,7 @@ async function expectExactly(
   database: Database,
   collector: MessageCollector,
   lastNumber: () => Promise<number>,
-): Promise<void> {
+): Promise<Counted> {
   const last = await lastNumber();
   const events = await query<{ id: string; n: number }>(
     database,
@@ -152,10 +161,29 @@ async function expectExactly(
   const enforcementIds = messages.flatMap((message) =>
     message.message_type === "EnforcementCreated" ? [message.payload.enforcement_id] : [],
   );
-  expect(eventIds).toHaveLength(events.length);
-  expect(new Set(eventIds)).toEqual(new Set(events.map(({ id }) => id)));
-  expect(enforcementIds).toHaveLength(enforcements.length);
-  expect(new Set(enforcementIds)).toEqual(new Set(enforcements.map(({ id }) => id)));
+  const none = { missing: 0, phantom: 0, doubled: 0 };
+  expect(differences(events, eventIds)).toEqual(none);
+  expect(differences(enforcements, enforcementIds)).toEqual(none);
+  return {
+    events: events.length,
+    enforcements: enforcements.length,
+    repetitions: collector.repetitions(),
+    delayMsMax: collector.delayMsMax(),
+  };
+}
+
+/** Rows without a message, messages without a row, and messages under another id about the same row. */
+function differences(
+  rows: readonly { readonly id: string }[],
+  announced: readonly (string | null)[],
+): { readonly missing: number; readonly phantom: number; readonly doubled: number } {
+  const stored = new Set(rows.map(({ id }) => id));
+  const told = new Set(announced);
+  return {
+    missing: rows.filter(({ id }) => !told.has(id)).length,
+    phantom: [...told].filter((id) => id === null || !stored.has(id)).length,
+    doubled: announced.length - told.size,
+  };
 }
 
 function inversionsAmong(messages: Iterable<Envelope>): number {

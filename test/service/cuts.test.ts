@@ -47,6 +47,7 @@ test(
     await counting.progress();
     await counting.finish();
     expect(await counting.lastNumber()).toBeGreaterThan(cuts);
-    await counting.expectNothingLostOrDoubled();
+    const counted = await counting.expectNothingLostOrDoubled();
+    console.info(`after ${cuts} cuts`, counted);
   },
 );

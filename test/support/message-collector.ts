@@ -11,6 +11,8 @@ export interface MessageCollector extends AsyncDisposable {
   readonly messages: ReadonlyMap<string, Envelope>;
   /** Deliveries of a message that was there already. */
   readonly repetitions: () => number;
+  /** The longest time from a message's timestamp to its first delivery. */
+  readonly delayMsMax: () => number;
 }
 
 export async function collectMessages(
@@ -21,18 +23,21 @@ export async function collectMessages(
   const transport = await openRabbitmq({ url: brokerUrl, names, logger: silentLogger });
   const messages = new Map<string, Envelope>();
   let repetitions = 0;
+  let delayMsMax = 0;
   const subscription = { exchange: names.events, bindings, queue: "collected", prefetch: 1_000 };
   await transport.subscribe(subscription, async ({ body }) => {
     const decoded = decodeMessage(body);
     if (!decoded.ok) return "dead-letter";
     const { envelope } = decoded;
     if (messages.has(envelope.message_id)) repetitions += 1;
+    else delayMsMax = Math.max(delayMsMax, Date.now() - Date.parse(envelope.timestamp));
     messages.set(envelope.message_id, envelope);
     return "done";
   });
   return {
     messages,
     repetitions: () => repetitions,
+    delayMsMax: () => delayMsMax,
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
 }
