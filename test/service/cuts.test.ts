@@ -48,6 +48,6 @@ test(
     await counting.finish();
     expect(await counting.lastNumber()).toBeGreaterThan(cuts);
     const counted = await counting.expectNothingLostOrDoubled();
-    console.info(`after ${cuts} cuts`, counted);
+    process.stdout.write(`after ${cuts} cuts: ${JSON.stringify(counted)}\n`);
   },
 );
