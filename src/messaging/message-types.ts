@@ -96,7 +96,7 @@ function assemble(
   const trace = traceId === undefined ? "" : `,"trace_id":${JSON.stringify(traceId)}`;
   const body =
     `{"message_id":"${ownId}","correlation_id":"${correlationId}","message_type":"${type}"` +
-    `,"version":"${envelopeVersion}","timestamp":"${new Date(timestampMs).toISOString()}"` +
+    `,"version":"${envelopeVersion}","timestamp":"${isoTimestamp(timestampMs)}"` +
     `,"headers":{"retry_count":0,"source_service":"${sourceService}"${trace}},"payload":${payload}}`;
   return {
     routingKey: routingKeys[type],
@@ -107,6 +107,14 @@ function assemble(
     headers,
     body,
   };
+}
+
+/** The last one: all messages of a batch have the same time. */
+let lastTimestamp = { ms: 0, text: new Date(0).toISOString() };
+
+function isoTimestamp(ms: number): string {
+  if (lastTimestamp.ms !== ms) lastTimestamp = { ms, text: new Date(ms).toISOString() };
+  return lastTimestamp.text;
 }
 
 function idOrNull(id: Id | null): string {

@@ -20,14 +20,20 @@ const messageKinds = { event: "001", enforcement: "002", ruleChange: "003" } as 
 
 export type MessageKind = keyof typeof messageKinds;
 
+/** Integers with so many decimal digits are below 2^53. */
+const safeDigits = 15;
+const zero = 0x30;
+/** The variant's bits before the two highest of the 62. */
+const variants = "89ab";
+
 /**
  * @param installationId the installation's UUID
  * @param number the bigint id of the row that the message reports, below 2^62
  */
 export function messageId(installationId: string, kind: MessageKind, number: Id): string {
-  // Below 2^48 the bits beside the variant are zero; the long way is for the numbers nobody reaches.
-  const hex = BigInt(number).toString(16).padStart(16, "0");
-  const high = (0x8000n + BigInt(`0x${hex.slice(0, 4)}`)).toString(16);
+  // BigInt is ten times slower, and only for numbers that nobody reaches.
+  const hex = (number.length <= safeDigits ? Number(number) : BigInt(number)).toString(16).padStart(16, "0");
+  const high = variants.charAt(hex.charCodeAt(0) - zero) + hex.slice(1, 4);
   return `${installationId.slice(0, 13)}-8${messageKinds[kind]}-${high}-${hex.slice(4)}`;
 }
 
