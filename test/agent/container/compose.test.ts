@@ -23,13 +23,20 @@ describe("the stack", () => {
     stack = scope.use(await startStack(docker));
     const containers = await Promise.all(sensorServices.map(async (service) => stack.containerOf(service)));
     zombies = scope.use(new ZombieWatch(docker, containers));
-    database = new Client({ connectionString: stack.databaseUrl });
-    // It is stopped before the client is.
-    database.on("error", () => {});
-    await database.connect();
-    collector = await collectMessages(stack.brokerUrl, ["event.created", "enforcement.created"]);
+    database = await connect();
+    collector = await collectMessages(await stack.brokerUrl(), bindings);
   }, 900_000);
   afterAll(async () => scope.disposeAsync());
+
+  const bindings = ["event.created", "enforcement.created"];
+
+  const connect = async (): Promise<Client> => {
+    const client = new Client({ connectionString: await stack.databaseUrl() });
+    // It is stopped before the client is.
+    client.on("error", () => {});
+    await client.connect();
+    return client;
+  };
 
   const inspect = async (service: string, format: string): Promise<string> =>
     (await docker.run("inspect", `--format={{${format}}}`, await stack.containerOf(service))).trim();
@@ -121,6 +128,35 @@ describe("the stack", () => {
 
     await expect.poll(() => [...zombies.found], waiting).toEqual([expect.stringContaining("(sleep) Z")]);
     await zombies[Symbol.asyncDispose]();
+  });
+
+  // Servers read the passwords of their environment only when their volumes are new.
+  test("after a change of the passwords in docker/.env, docker/up brings the same data and workers up", async () => {
+    await collector[Symbol.asyncDispose]();
+    const [last] = (await eventsOf("diskwatch.usage")).slice(-1);
+    const before = [await stack.databaseUrl(), await stack.brokerUrl()];
+    await database.end();
+
+    await stack.changePasswords();
+
+    const after = [await stack.databaseUrl(), await stack.brokerUrl()];
+    for (const [index, url] of before.entries())
+      expect(new URL(after[index] ?? "").password).not.toBe(new URL(url).password);
+    database = await connect();
+    collector = await collectMessages(await stack.brokerUrl(), bindings);
+    for (const service of sensorServices) {
+      await expect.poll(async () => inspect(service, ".State.Health.Status"), waiting).toBe("healthy");
+    }
+    expect((await eventsOf("diskwatch.usage")).map(({ id }) => id)).toContain(last?.id);
+    await expect
+      .poll(async () => (await eventsOf("diskwatch.usage", last?.id)).length, waiting)
+      .toBeGreaterThan(0);
+    await expect.poll(() => collector.messages.size, waiting).toBeGreaterThan(0);
+
+    const old = new URL(await stack.databaseUrl());
+    old.password = new URL(before[0] ?? "").password;
+    const outdated = new Client({ connectionString: old.href });
+    await expect(outdated.connect()).rejects.toMatchObject({ code: "28P01" });
   });
 
   test("down ends the agents before what they need, each by itself within its grace period", async () => {

@@ -1,5 +1,6 @@
 /** One stack of docker/docker-compose.yaml under a name of its own, started by docker/up in a copy of what that needs. */
-import { cp, mkdtempDisposable, readFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { cp, mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
@@ -20,8 +21,11 @@ export interface Ending {
 }
 
 export interface ComposeStack extends AsyncDisposable {
-  readonly databaseUrl: string;
-  readonly brokerUrl: string;
+  /** Where its servers are at present, with the passwords of docker/.env. */
+  databaseUrl(): Promise<string>;
+  brokerUrl(): Promise<string>;
+  /** Gives docker/.env other passwords and calls docker/up once more. */
+  changePasswords(): Promise<void>;
   /** Its container's id. The engine is asked: Compose's own names differ between its versions. */
   containerOf(service: string): Promise<string>;
   /** Brings docker-compose.agent.yaml up in the same project, as it is beside the stack's docker/.env. */
@@ -45,10 +49,10 @@ export async function startStack(docker: Docker): Promise<ComposeStack> {
     COMPOSE_PROJECT_NAME: project,
     ATTUNE_AGENT_SOURCE: "prebuilt",
   };
+  const [command, ...words] = composeCommand(docker);
   const composeOf =
     (file: string, variables: Readonly<Record<string, string>> = {}) =>
     async (...args: readonly string[]): Promise<void> => {
-      const [command, ...words] = composeCommand(docker);
       const path = join(copy.path, "docker", file);
       await runCommand(command, [...words, "--file", path, ...args], { ...environment, ...variables });
     };
@@ -72,20 +76,29 @@ export async function startStack(docker: Docker): Promise<ComposeStack> {
 
   await provideStandIns(docker);
   scope.defer(async () => compose("down", "--volumes", "--remove-orphans"));
-  await runCommand(join(copy.path, "docker/up"), ["--detach"], environment);
-  const made = parseEnv(await readFile(join(copy.path, "docker/.env"), "utf8"));
-  const databaseAt = (host: string) => `postgresql://attune:${made["POSTGRES_PASSWORD"]}@${host}:5432/attune`;
-  const brokerAt = (host: string) => `amqp://attune:${made["RABBITMQ_PASSWORD"]}@${host}:5672`;
+  const up = async (): Promise<void> =>
+    void (await runCommand(join(copy.path, "docker/up"), ["--detach"], environment));
+  await up();
+  const settingsFile = join(copy.path, "docker/.env");
+  const settings = async () => parseEnv(await readFile(settingsFile, "utf8"));
+  const databaseAt = async (host: string): Promise<string> =>
+    `postgresql://attune:${(await settings())["POSTGRES_PASSWORD"]}@${host}:5432/attune`;
+  const brokerAt = async (host: string): Promise<string> =>
+    `amqp://attune:${(await settings())["RABBITMQ_PASSWORD"]}@${host}:5672`;
   const composeBeside = composeOf("docker-compose.agent.yaml", {
-    DATABASE_URL: databaseAt("postgres"),
-    BROKER_URL: brokerAt("rabbitmq"),
+    DATABASE_URL: await databaseAt("postgres"),
+    BROKER_URL: await brokerAt("rabbitmq"),
   });
-  const databaseUrl = databaseAt(await addressOf("postgres"));
-  const brokerUrl = brokerAt(await addressOf("rabbitmq"));
   const owned = scope.move();
   return {
-    databaseUrl,
-    brokerUrl,
+    databaseUrl: async () => databaseAt(await addressOf("postgres")),
+    brokerUrl: async () => brokerAt(await addressOf("rabbitmq")),
+    changePasswords: async () => {
+      const before = await readFile(settingsFile, "utf8");
+      const changed = before.replaceAll(/(?<=_PASSWORD=).+/g, () => randomBytes(12).toString("hex"));
+      await writeFile(settingsFile, changed);
+      await up();
+    },
     containerOf,
     containers,
     upBeside: async () => composeBeside("up", "--detach"),
