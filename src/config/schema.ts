@@ -237,6 +237,12 @@ export const configSchema = Type.Object({
       ),
       poll_bytes_max: Bytes("Most that one run of a poll sensor may print, in bytes", 16_777_216),
       poll_events_max: Count("Most events that one run of a poll sensor may print", 100_000),
+      log_to: Type.Optional(
+        Type.Enum(["files", "stderr", "both"], {
+          description:
+            "Where sensors' stderr goes: files in `logs_dir`, the agent's own log, or both; `files` unless set, in a container `both`",
+        }),
+      ),
       log_bytes: Count("Size at which a sensor's log is rotated", 10_485_760, 4096),
       log_files: Count("How many rotated logs a sensor keeps", 3, 0),
     },

@@ -125,7 +125,7 @@ export class ProcessNotes {
 
   noteStderr(lines: readonly Line[]): void {
     const texts = lines.map(logText);
-    this.#options.log.write(texts);
+    this.#options.log.writeOutput(texts);
     this.#stderr.push(texts);
   }
 

@@ -35,6 +35,7 @@ import { sleepUntil } from "../time/sleep-until.ts";
 import type { AssignedSensor } from "./assigned-sensor.ts";
 import { CommittedCheckpoint } from "./committed-checkpoint.ts";
 import type { SensorLimits } from "./limits.ts";
+import type { LogEcho } from "./log-echo.ts";
 import type { SensorAlert, SensorMetrics } from "./ports.ts";
 import { ProcessNotes, type StatusListener } from "./process-notes.ts";
 import type { ProcessRecorder } from "./process-recorder.ts";
@@ -56,6 +57,8 @@ export interface InstanceOptions extends Omit<LauncherOptions, "graceMs"> {
   readonly recorder: ProcessRecorder;
   readonly starts: StartPacer;
   readonly redact: Redact;
+  /** Where sensors' logs go; at least one of the two. */
+  readonly logTo: { readonly files: boolean; readonly echo: LogEcho | undefined };
   readonly alert: (alert: SensorAlert) => void;
   readonly onStatus: StatusListener;
   /** An event was refused because the sensor is assigned elsewhere now. */
@@ -108,6 +111,8 @@ export class SensorInstance {
       sensorRef: definition.ref,
       bytesMax: limits.logBytesMax,
       filesMax: limits.logFilesMax,
+      hasFile: options.logTo.files,
+      echo: options.logTo.echo?.ofSensor(logger),
       clock,
       logger,
       onLost: metrics.logLinesLost,
@@ -231,7 +236,7 @@ export class SensorInstance {
       launch: () => this.#launch(),
       output: this.#output,
       noteOutput: () => this.#notes.noteOutput(),
-      log: (lines) => this.#log.write(lines),
+      log: (lines) => this.#log.writeOutput(lines),
       logStderr: (lines) => this.#notes.noteStderr(lines),
     };
   }
@@ -254,7 +259,7 @@ export class SensorInstance {
         // A poll sensor's descendants are looked for when it stops: doing so at each run would cost too much.
         isMarkerSought: sensor.definition.protocol !== "poll",
         onWarning: (warning) => this.#notes.noteWarning(warning),
-        log: (lines) => this.#log.write(lines),
+        log: (lines) => this.#log.writeOutput(lines),
         signal,
       },
       { ...this.#options, graceMs: limits.graceMs },

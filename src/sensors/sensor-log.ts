@@ -1,5 +1,7 @@
 /**
- * A sensor's own log: `{logs_dir}/{sensor_ref}.log`, each line with its time, rotated by size.
+ * A sensor's own log: `{logs_dir}/{sensor_ref}.log`, each line with its time, rotated by size. What the sensor wrote, or a
+ * program that works for it, goes to the agent's log as well, or instead, where the configuration says so; what the
+ * agent remarks is in its log anyway.
  *
  * Writing never waits and never fails: lines are queued (bounded) and appended by one write at a time.
  * A disk that is full, slow or read-only costs lines, visibly: they are counted, warned of once until it
@@ -10,12 +12,17 @@ import { join } from "node:path";
 import { makeDirectory } from "../files/make-directory.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
+import type { SensorEcho } from "./log-echo.ts";
 
 export interface SensorLogOptions {
   readonly logsDir: string;
   readonly sensorRef: string;
   readonly bytesMax: number;
   readonly filesMax: number;
+  /** Whether there is a file at all. */
+  readonly hasFile: boolean;
+  /** To the agent's log; undefined: not there. */
+  readonly echo: SensorEcho | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onLost: (lines: number) => void;
@@ -39,7 +46,15 @@ export class SensorLog {
     this.#file = join(options.logsDir, `${fileNameOf(options.sensorRef)}.log`);
   }
 
+  /** What the sensor wrote to stderr, or a program that works for it. */
+  writeOutput(lines: readonly string[]): void {
+    this.write(lines);
+    this.#options.echo?.write(lines);
+  }
+
+  /** What the agent has to say. */
   write(lines: readonly string[]): void {
+    if (!this.#options.hasFile) return;
     const time = new Date(this.#options.clock.nowMs()).toISOString();
     let lost = 0;
     for (const line of lines) {
@@ -57,6 +72,7 @@ export class SensorLog {
 
   /** Resolves once everything written before has been appended or lost. */
   async flushed(): Promise<void> {
+    this.#options.echo?.tellLeftOut();
     await this.#writing;
   }
 

@@ -5,8 +5,10 @@ import { createRedactor } from "../model/redaction.ts";
 import { startGuard } from "../processes/guard.ts";
 import { pacedSink } from "../events/paced-sink.ts";
 import { superseded } from "../registration/sensor-worker-registration.ts";
+import { signsOfThisMachine, workerType } from "../registration/worker-type.ts";
 import { Scheduler } from "../scheduling/scheduler.ts";
 import { sensorLimits } from "../sensors/limits.ts";
+import { LogEcho } from "../sensors/log-echo.ts";
 import { SensorManager } from "../sensors/sensor-manager.ts";
 import { storeLimitMs, type EventParts } from "./event-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
@@ -30,6 +32,9 @@ export async function openSensors(
   const { config, environment, secrets, logger } = options;
   const { sensor } = config;
   const { metrics } = surroundings;
+  // Whoever looks after containers collects what they print, and may have no way to files in them.
+  const isContainer = workerType(signsOfThisMachine(environment.own)) === "container";
+  const logTo = sensor.log_to ?? (isContainer ? "both" : "files");
   const guard = await lifetime.use(startGuard("ATTUNE_SENSOR_INSTANCE", logger));
   // The two ask each other, and do so only once both are there.
   const scheduler: Scheduler = new Scheduler({
@@ -73,6 +78,10 @@ export async function openSensors(
     limits: sensorLimits(config, storeLimitMs),
     intervalMs: sensor.reconcile_interval * 1_000,
     redact: createRedactor(secrets),
+    logTo: {
+      files: logTo !== "stderr",
+      echo: logTo === "files" ? undefined : new LogEcho(surroundings.clock),
+    },
     alert: ({ sensorRef, payload }) => {
       generator.generateSystemEvent({ ref: "core.alert" }, payload).catch((error: unknown) => {
         logger.warn({ error, sensor_ref: sensorRef }, "could not announce that a sensor has failed");

@@ -15,7 +15,7 @@ import type { OfferedRuntime } from "../../src/model/offered-runtime.ts";
 import { startGuard } from "../../src/processes/guard.ts";
 import { fixedSensorLimits, type SensorLimits } from "../../src/sensors/limits.ts";
 import type { SensorAlert } from "../../src/sensors/ports.ts";
-import { SensorManager } from "../../src/sensors/sensor-manager.ts";
+import { SensorManager, type SensorManagerOptions } from "../../src/sensors/sensor-manager.ts";
 import { systemClock, type Clock } from "../../src/time/clock.ts";
 import { insertRule, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
@@ -57,6 +57,7 @@ export interface BenchOptions {
   readonly limits?: Partial<SensorLimits>;
   readonly accept?: (event: IncomingEvent) => Promise<AcceptOutcome>;
   readonly logsDir?: string;
+  readonly logTo?: SensorManagerOptions["logTo"];
 }
 
 const runtime = (ref: string, name: string, interpreter: string | null): OfferedRuntime => ({
@@ -159,6 +160,7 @@ export async function sensorBench(options: BenchOptions = {}) {
     environment: { own: environment, restored: environment },
     passthrough: [],
     logLevel: "info",
+    logTo: options.logTo ?? { files: true, echo: undefined },
     guard,
   });
 
@@ -174,6 +176,7 @@ export async function sensorBench(options: BenchOptions = {}) {
     events,
     alerts,
     stopped,
+    lines,
     warnings: () => lines.flatMap(({ level, message }) => (level === "info" ? [] : [message])),
     statuses,
     counts,

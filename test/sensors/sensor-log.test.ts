@@ -15,6 +15,8 @@ function logIn(options: Partial<SensorLogOptions> = {}) {
     sensorRef: "garden.thermometer",
     bytesMax: 1_000,
     filesMax: 2,
+    hasFile: true,
+    echo: undefined,
     clock: fakeClock(),
     logger: silentLogger,
     onLost: (lines) => (lost += lines),

@@ -32,7 +32,7 @@ const logs: WrittenFolder = {
 export async function checkFolders(config: Config): Promise<readonly Finding[]> {
   const written = [
     ...(config.database.url === undefined ? [data] : []),
-    ...(config.sensor.enabled ? [logs] : []),
+    ...(config.sensor.enabled && config.sensor.log_to !== "stderr" ? [logs] : []),
   ];
   return Promise.all(written.map((folder) => folderFinding(folder, config[folder.field])));
 }
