@@ -136,10 +136,10 @@ test("a sensor that prints a key twice is told once that its last value is kept"
 
   await expect.poll(bench.payloads, { timeout: 20_000 }).toEqual([{ disk: "/home" }, { disk: "/home" }]);
 
-  const told = (await bench.log("test.twice")).match(
-    /accepted, but it has the key "disk" twice in one object/g,
-  );
-  expect(told).toHaveLength(1);
+  const told = async (): Promise<number> =>
+    (await bench.log("test.twice")).split('accepted, but it has the key "disk" twice in one object').length -
+    1;
+  await expect.poll(told, { timeout: 20_000 }).toBe(1);
 });
 
 test("a burst of lines that are no events holds up nothing, and those that are events come through", async () => {
