@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import {
   existsSync,
   mkdirSync,
@@ -10,6 +11,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -413,7 +415,7 @@ async function printed(request: EnvironmentRequest, script: string): Promise<str
   expect([...warnings, ...found.warnings]).toEqual([]);
   const env = sensorEnvironment({
     agent: request.environment,
-    passthrough: [],
+    passthrough: request.passthrough,
     logLevel: "info",
     sensor,
     rules: [],
@@ -445,6 +447,53 @@ test("Python sensors print unbuffered and import from lib and from what requirem
   writePack("requirements.txt", "--no-index\nno-such-package-anywhere-xyz==1\n");
   expect(await new EnvironmentMaker(systemClock).prepare(request)).toEqual([
     expect.stringContaining("No matching distribution found for no-such-package-anywhere-xyz==1"),
+  ]);
+}, 120_000);
+
+// Goal: a pack's environment is made behind a proxy, from a mirror, with nothing but passthrough_env.
+// Method: the index has a host that nobody can reach; only the proxy, a server of this test, knows it.
+test("pip reaches its index through the proxy that passthrough_env names", async () => {
+  const interpreter = execFileSync("python3", ["-c", "import sys; print(sys.executable)"], {
+    encoding: "utf8",
+  });
+  const { request, folder, packDir, writePack } = scene(
+    { name: "python", interpreter: interpreter.trim(), version: "3.11.7" },
+    seeded("python"),
+  );
+  const wheel = join(folder, "far-1.0-py3-none-any.whl");
+  execFileSync("python3", ["-c", wheelMaker, wheel]);
+  const asked: string[] = [];
+  const proxy = createServer(({ url = "" }, response) => {
+    asked.push(url);
+    if (url.endsWith(".whl")) response.end(readFileSync(wheel));
+    else response.setHeader("content-type", "text/html").end('<a href="/far-1.0-py3-none-any.whl">far</a>');
+  }).listen(0, "127.0.0.1");
+  await once(proxy, "listening");
+  onTestFinished(() => void proxy.close());
+  const address = proxy.address();
+  const port = typeof address === "object" ? address?.port : undefined;
+  writePack("requirements.txt", "far==1.0\n");
+  writePack("sensors/s.py", "import os, far\nprint(far.word, os.environ.get('HTTP_PROXY'))\n");
+  const own = {
+    PATH: path,
+    HTTP_PROXY: `http://127.0.0.1:${port}`,
+    PIP_INDEX_URL: "http://packages.invalid/simple/",
+    PIP_TRUSTED_HOST: "packages.invalid",
+  };
+
+  const output = await printed(
+    {
+      ...request,
+      environment: { own, restored: own },
+      passthrough: ["HTTP_PROXY", "PIP_INDEX_URL", "PIP_TRUSTED_HOST"],
+    },
+    join(packDir, "sensors/s.py"),
+  );
+
+  expect(output).toBe(`far ${own.HTTP_PROXY}\n`);
+  expect(asked).toEqual([
+    "http://packages.invalid/simple/far/",
+    "http://packages.invalid/far-1.0-py3-none-any.whl",
   ]);
 }, 120_000);
 
