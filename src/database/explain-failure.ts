@@ -3,6 +3,7 @@
  * to a failure uses errors.ts instead and needs the error as it is; this is for the moment when it goes to a
  * person.
  */
+import type { ErrorCode } from "../errors/catalogue.ts";
 import {
   closedEarly,
   explainConnectionFailure,
@@ -44,14 +45,21 @@ export function databaseFailureReason(error: unknown): string {
  * Does the work; a failure of the database becomes the operator's line.
  *
  * @param attempt what the work does, and to which database: "load packs into the database at db:5432/attune"
+ * @param remedies by code, where this work needs another than usual
  * @throws OperatorError for a failure of the database; anything else as it is
  */
-export async function explainingDatabaseFailures<T>(attempt: string, work: () => Promise<T>): Promise<T> {
+export async function explainingDatabaseFailures<T>(
+  attempt: string,
+  work: () => Promise<T>,
+  remedies: Partial<Record<ErrorCode, string>> = {},
+): Promise<T> {
   try {
     return await work();
   } catch (cause) {
     const explanation = explainDatabaseFailure(cause);
-    throw explanation === undefined ? cause : new OperatorError({ attempt, ...explanation, cause });
+    if (explanation === undefined) throw cause;
+    const remedy = remedies[explanation.code] ?? explanation.remedy;
+    throw new OperatorError({ attempt, ...explanation, remedy, cause });
   }
 }
 

@@ -31,7 +31,7 @@ export const brokerRefusals: readonly BrokerRefusal[] = [
     codes: [403],
     code: "BROKER_RIGHTS_MISSING",
     meaning: "the user lacks a right in the virtual host",
-    remedy: String.raw`grant it (rabbitmqctl set_permissions): '^attune\.' to configure, write and read suffices`,
+    remedy: String.raw`grant it: "attune-sensor-agent migrate --print-grants" prints the command; with the usual names, '^attune\.' to configure, write and read suffices`,
   },
   {
     codes: [404],

@@ -9,6 +9,7 @@ import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { printGrants } from "../../src/agent/commands/print-grants.ts";
+import { loadPacks } from "../../src/agent/commands/packs-load.ts";
 import { doctor } from "../../src/agent/commands/doctor.ts";
 import type { Invocation } from "../../src/agent/invocation.ts";
 import { agentFolder, ready, startAgent } from "../support/agent-process.ts";
@@ -66,9 +67,11 @@ async function applyWithPsql(ownerUrl: string, text: string): Promise<void> {
 }
 
 /** A user of the broker with the permissions of the printed command. */
-async function limitedUser(
-  vhost: FreshVhost,
-): Promise<{ readonly url: string; allow(grants: string): Promise<void> }> {
+async function limitedUser(vhost: FreshVhost): Promise<{
+  readonly url: string;
+  /** The others replace printed ones. */
+  allow(grants: string, others?: Readonly<Record<string, string>>): Promise<void>;
+}> {
   const user = `attune_test_${randomBytes(4).toString("hex")}`;
   await vhost.manage("PUT", `/api/users/${user}`, { password: "secret", tags: "" });
   onTestFinished(async () => void (await vhost.manage("DELETE", `/api/users/${user}`)));
@@ -77,11 +80,11 @@ async function limitedUser(
   url.password = "secret";
   return {
     url: url.href,
-    async allow(grants) {
+    async allow(grants, others = {}) {
       const [, name, configure, write, read] =
         /set_permissions -p '\S+' '(\S+)' '(\S+)' '(\S+)' '(\S+)'$/m.exec(grants) ?? [];
       expect(name).toBe(user);
-      await vhost.manage("PUT", `/api/permissions/{vhost}/${user}`, { configure, write, read });
+      await vhost.manage("PUT", `/api/permissions/{vhost}/${user}`, { configure, write, read, ...others });
     },
   };
 }
@@ -162,4 +165,51 @@ test.each([
   expect(line).toMatch(words);
   expect(line).toMatch(/--print-grants.* \[DATABASE_RIGHTS_MISSING\]$/);
   expect(await diagnosisOf(stranger.url)).toMatch(words);
+});
+
+test("packs are loaded by the owner alone, and the line says so", async () => {
+  await using fresh = await freshDatabase();
+  const stranger = await strangerTo(fresh);
+  await applyWithPsql(fresh.url, await grantsFor(stranger.url));
+
+  const load = printed((invocation) => loadPacks(invocation, ["packs/core"]))(stranger.url);
+
+  await expect(load).rejects.toMatchObject({
+    code: "DATABASE_RIGHTS_MISSING",
+    reason: expect.stringMatching(/permission denied for table \w+/) as unknown,
+    remedy: expect.stringContaining("the role that owns the schema") as unknown,
+  });
+});
+
+test.each(["configure", "write", "read"])(
+  "a broker's user without the right to %s is told what is refused, and which command grants it",
+  async (right) => {
+    await using vhost = await freshVhost();
+    await using fresh = await freshDatabase();
+    const user = await limitedUser(vhost);
+    await user.allow(await grantsFor(fresh.url, user.url), { [right]: "^$" });
+
+    expect(await diagnosisOf(fresh.url, user.url)).toMatch(
+      /^✗ broker +could not connect to .*refused for user .*\n +→ grant it: .*--print-grants/m,
+    );
+  },
+);
+
+test("an agent whose broker's user lacks a right says so in its log", { timeout: 60_000 }, async () => {
+  await using vhost = await freshVhost();
+  await using fresh = await freshDatabase();
+  const user = await limitedUser(vhost);
+  await user.allow(await grantsFor(fresh.url, user.url), { write: "^$" });
+  await using folder = await agentFolder({
+    databaseUrl: fresh.url,
+    brokerUrl: user.url,
+    packsDirectory: "packs",
+    workerName: "one",
+  });
+
+  await using _agent = await startAgent(folder);
+
+  await expect
+    .poll(() => readFile(folder.logPath, "utf8"), { timeout: 40_000 })
+    .toMatch(/"level":"(warn|error)".*refused for user.*--print-grants/);
 });
