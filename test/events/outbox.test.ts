@@ -424,6 +424,93 @@ test("a worker that does not reach the broker leaves what it owes to others, and
   await expect.poll(() => cutOff.ids(), soon).toEqual(idsOf(third));
 });
 
+// Goal: after an outage of the database for all, what a worker owes that is as alive as this one is left to it.
+// Method: this worker's statements fail for longer than a lease, by its clock; by the time they succeed again the other's
+// lease has run out, and is renewed or is not.
+test.each([true, false])(
+  "after an outage of the database an heir waits for a lease's time (the other renews its lease: %s)",
+  async (isRenewed) => {
+    const other = randomUUID();
+    await insertWorker(fresh.database, { name: "self", instance, leaseSeconds: 600 });
+    await insertWorker(fresh.database, { name: "other", instance: other, leaseSeconds: 600 });
+    await query(fresh.database, "insert into outbox_owner (instance, owner) values ($1, $1)", [other]);
+    const [theirs] = await owe(1, other);
+    const leaseMs = 2_000;
+    const seen = { aheadMs: 0, isCut: false, failures: 0, looks: 0 };
+    const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + seen.aheadMs };
+    const database = {
+      ...fresh.database,
+      query: async (statement: Query) => {
+        if (seen.isCut) {
+          seen.failures += 1;
+          throw new Error("cut");
+        }
+        if (statement.name === "own_messages") seen.looks += 1;
+        return await fresh.database.query(statement);
+      },
+    };
+    const transport = scriptedTransport();
+    await using _ = await start(transport, { database, clock, leaseMs });
+    const looked = async (): Promise<void> => {
+      const before = seen.looks;
+      await expect.poll(() => seen.looks, soon).toBeGreaterThan(before + 2);
+    };
+    await looked();
+    expect(transport.published).toEqual([]);
+
+    seen.isCut = true;
+    await expect.poll(() => seen.failures, soon).toBeGreaterThan(1);
+    seen.aheadMs += 2 * leaseMs;
+    await query(
+      fresh.database,
+      "update worker set lease_expires_at = now() - interval '1 second' where name = 'other'",
+    );
+    seen.isCut = false;
+    await looked();
+    expect(transport.published).toEqual([]);
+
+    const renewed = "update worker set lease_expires_at = now() + interval '1 minute' where name = 'other'";
+    if (isRenewed) await query(fresh.database, renewed);
+    seen.aheadMs += leaseMs;
+    await looked();
+    if (!isRenewed) await expect.poll(() => transport.published.length, soon).toBe(1);
+    expect(transport.ids()).toEqual(isRenewed ? [] : [theirs?.messageId]);
+  },
+);
+
+// Goal: messages of an instance that no row knows, as of an agent of an earlier version, are found; rows of instances that
+// owe nothing any more do not pile up.
+// Method: ten minutes pass by the clock, an hour in the rows.
+test("the review finds messages of unknown instances, and forgets old owners of none", async () => {
+  const [done, recent, owing, late] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()] as const;
+  await insertWorker(fresh.database, { name: "self", instance, leaseSeconds: 600 });
+  await query(
+    fresh.database,
+    `insert into outbox_owner (instance, owner, since)
+     select i, $1, now() - a from unnest($2::uuid[], $3::interval[]) as given (i, a)`,
+    [instance, [instance, done, recent, owing], ["2 hours", "2 hours", "50 minutes", "2 hours"]],
+  );
+  const owned = await owe(1, owing);
+  const transport = scriptedTransport();
+  let aheadMs = 0;
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
+  await using _ = await start(transport, { clock });
+
+  await expect.poll(() => transport.ids(), soon).toEqual(idsOf(owned));
+  const known = async (): Promise<string[]> =>
+    (await query<{ instance: string }>(fresh.database, "select instance from outbox_owner")).map(
+      (row) => row.instance,
+    );
+  const nobody = "00000000-0000-0000-0000-000000000000";
+  expect((await known()).toSorted()).toEqual([nobody, instance, recent, owing].toSorted());
+
+  const found = await owe(1, late);
+  await sleep(200);
+  expect(transport.ids()).toEqual(idsOf(owned));
+  aheadMs = 601_000;
+  await expect.poll(() => transport.ids(), soon).toEqual(idsOf([...owned, ...found]));
+});
+
 // Goal: a queue that has no room costs the queues beside it few repetitions, and loses nothing.
 // Method: count how often each message is given to a broker that refuses all for a while.
 test("refused messages are tried again one at a time and ever later, and all go out once they are taken", async () => {
