@@ -65,6 +65,8 @@ const pageBytesMax = 4 * 1024 * 1024;
 const brokerCheckMs = 250;
 /** A broker that restarts is back by then. */
 const releaseAfterMs = 30_000;
+/** While the database fails, messages wait: look for it more often than for messages. */
+const retryMsMax = 1_000;
 const restartIntervalMs = 60_000;
 const reviewIntervalMs = 600_000;
 
@@ -96,7 +98,11 @@ export class OutboxSweeper {
       step: (signal) => this.#step(signal),
       intervalMs,
       retryDelayMs: (failures) =>
-        backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: intervalMs }, random()),
+        backoffDelayMs(
+          failures,
+          { delayMsFirst: 100, delayMsMax: Math.min(intervalMs, retryMsMax) },
+          random(),
+        ),
       onFailure: (error, failures) => {
         this.#hasFailed = true;
         this.#isLookDue = true;
