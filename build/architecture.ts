@@ -1,7 +1,7 @@
 /**
  * The two kinds of machine the agent is built for, and what each needs on the machine that builds it.
  */
-import { machine } from "./elf.ts";
+import { machine } from "./packing/elf.ts";
 
 export interface Architecture {
   readonly name: "x64" | "arm64";

@@ -2,7 +2,7 @@
  * What whoever builds can mend: the call, or the machine. It is told in one line: what, why, and what to do.
  * Any other error is a bug of the build, and shows its stack.
  */
-import { foreignArchitecture, installCommand } from "./install-command.ts";
+import { foreignArchitecture, installCommand } from "./packing/install-command.ts";
 
 export class BuilderError extends Error {
   override readonly name = "BuilderError";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import manifest from "../package.json" with { type: "json" };
-import type { Component } from "./components.ts";
+import type { Component } from "./papers/components.ts";
 
 /**
  * The bill of materials in CycloneDX 1.5, without time or serial number: the same build, the same text. It tells by

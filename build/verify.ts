@@ -6,8 +6,15 @@ import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import manifest from "../package.json" with { type: "json" };
 import type { Architecture } from "./architecture.ts";
-import { type Elf, readDynamicLinking, readElf, readInterpreter, segmentFlag, segmentType } from "./elf.ts";
-import { type EmptyRootRun, runInEmptyRoot } from "./empty-root.ts";
+import {
+  type Elf,
+  readDynamicLinking,
+  readElf,
+  readInterpreter,
+  segmentFlag,
+  segmentType,
+} from "./packing/elf.ts";
+import { type EmptyRootRun, runInEmptyRoot } from "./packing/empty-root.ts";
 import { findEmulator } from "./toolchain.ts";
 
 export interface Verification {

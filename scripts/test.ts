@@ -11,7 +11,7 @@ import { mkdtempDisposable, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { JsonValue } from "../src/model/json.ts";
+import type { JsonValue } from "../src/model/json/json.ts";
 import { runChecks } from "./checks/run-checks.ts";
 import { runStage, type StageOutcome } from "./checks/run-stage.ts";
 import { provideServices, type ServiceEnvironment } from "./testing/provide-services.ts";

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { foreignArchitecture, installCommand } from "../../build/install-command.ts";
+import { foreignArchitecture, installCommand } from "../../build/packing/install-command.ts";
 
 const installer = join(import.meta.dirname, "install-packages.sh");
 

@@ -5,7 +5,7 @@
  * threw) is one failure, and so is an unhappy ending that the report does not explain (a crash, an
  * error outside of any test, no report at all, or no test).
  */
-import { isJsonObject, type JsonValue } from "../../src/model/json.ts";
+import { isJsonObject, type JsonValue } from "../../src/model/json/json.ts";
 
 export interface TestCounts {
   readonly passed: number;

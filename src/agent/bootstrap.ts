@@ -4,8 +4,8 @@
  * was is remembered, since only a value from outside overrides the configuration.
  * Whoever calls this waits for it before going on: the contract has detection come first, and alone.
  */
-import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
-import { runtimesVariable, selectRuntimes } from "../model/runtime-selection.ts";
+import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter.ts";
+import { runtimesVariable, selectRuntimes } from "../model/runtimes/runtime-selection.ts";
 import { detectInterpreters, type RunVersionCommands } from "../runtimes/interpreter-detection.ts";
 import { splitEnvironment, type SplitEnvironment } from "./restored-environment.ts";
 

@@ -1,7 +1,7 @@
 /** The report of `--detect-only`: what was found, and what an override makes of it. */
-import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
-import { builtinRuntime, nativeRuntime } from "../model/runtime-names.ts";
-import { runtimesVariable } from "../model/runtime-selection.ts";
+import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter.ts";
+import { builtinRuntime, nativeRuntime } from "../model/runtimes/runtime-names.ts";
+import { runtimesVariable } from "../model/runtimes/runtime-selection.ts";
 import { probedBinaries } from "../runtimes/interpreter-detection.ts";
 
 /** What the report is about; a Bootstrap satisfies it. */

@@ -1,4 +1,4 @@
-import { redactUrls } from "../model/redaction.ts";
+import { redactUrls } from "../model/texts/redaction.ts";
 
 /**
  * What stderr says of a failure: one line for one that a person can act on, which ends with its code, and one

@@ -2,7 +2,7 @@
  * An agent that was started with SIGHUP ignored goes on ignoring it: `nohup attune-sensor-agent &` survives its terminal.
  *
  * Node sets every signal to its default before any JavaScript runs, so this process cannot ask. Whoever comes before
- * Node looks, and sets the variable: in the executable build/stub/hangup.c, in a clone scripts/attune-sensor-agent.
+ * Node looks, and sets the variable: in the executable build/packing/stub/hangup.c, in a clone scripts/attune-sensor-agent.
  */
 export const hangupVariable = "ATTUNE_IGNORES_HANGUP";
 

@@ -1,5 +1,5 @@
 import type { Config } from "../config/schema.ts";
-import { openFilesLimit } from "../database/resource-limits.ts";
+import { openFilesLimit } from "../database/embedded/resource-limits.ts";
 
 /** What Node has open by itself, the log, the broker's connection, a few clients of the API, and files while they are read. */
 const ownFiles = 40;

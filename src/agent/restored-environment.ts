@@ -2,7 +2,7 @@
  * The image's environment, before and after the executable's first code set some of it aside.
  *
  * Variables like LD_PRELOAD and NODE_OPTIONS are meant for the image's own programs; this process must not
- * obey them, the programs that it starts must. So build/stub/environment.c changes their first letter to
+ * obey them, the programs that it starts must. So build/packing/stub/environment.c changes their first letter to
  * '@' before anything reads them, and this is how they come back. The lists below are the only ones: the
  * build writes them into the executable. Run from source, nothing is set aside and nothing comes back.
  */

@@ -2,7 +2,7 @@
  * What the schema does not show: values that contradict each other, and URLs whose passwords cut them in two.
  */
 import { isTlsSet } from "../files/tls-options.ts";
-import { serviceUrlProblem } from "../model/service-url.ts";
+import { serviceUrlProblem } from "../model/texts/service-url.ts";
 import { metricsHostDefault, type Config } from "./schema.ts";
 import type { Problem } from "./schema-problems.ts";
 import type { Path } from "./yaml-source.ts";

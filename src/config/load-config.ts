@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import type { Static } from "typebox";
 import { Value } from "typebox/value";
 import { OperatorError } from "../errors/operator-error.ts";
-import { urlPasswords } from "../model/redaction.ts";
+import { urlPasswords } from "../model/texts/redaction.ts";
 import { readConfigFile, type ConfigFile } from "./config-file.ts";
 import { contradictions } from "./consistency.ts";
 import { environmentSettings, variableName, type Environment, type Setting } from "./environment.ts";

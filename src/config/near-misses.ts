@@ -2,7 +2,7 @@
  * Variables that were meant for the agent and set nothing: `ATTUNE_DATABASE_URL` has one underscore too few, and
  * without a word the agent would open an embedded database instead of the one that was named.
  */
-import { nearestName } from "../model/nearest-name.ts";
+import { nearestName } from "../model/texts/nearest-name.ts";
 import { environmentPrefix, sharedVariableNames, variableName, type Environment } from "./environment.ts";
 import type { SchemaNode } from "./schema-node.ts";
 import type { Path } from "./yaml-source.ts";

@@ -1,7 +1,7 @@
 /**
  * Nested plain values, changed by path without touching the original.
  */
-import { isJsonObject } from "../model/json.ts";
+import { isJsonObject } from "../model/json/json.ts";
 import type { Path } from "./yaml-source.ts";
 
 type Nested = Readonly<Record<string | number, unknown>>;

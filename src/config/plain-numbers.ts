@@ -2,8 +2,8 @@
  * Numbers that this program itself reckons with, such as intervals and counts. A file may write them in
  * ways that JavaScript does not (`30.0`, `1e3`); everywhere else such a number keeps its text.
  */
-import { ExactNumber } from "../model/exact-number.ts";
-import { isJsonObject } from "../model/json.ts";
+import { ExactNumber } from "../model/json/exact-number.ts";
+import { isJsonObject } from "../model/json/json.ts";
 import { childNode, type SchemaNode } from "./schema-node.ts";
 
 /** The value, with a JavaScript number wherever the schema wants a number. */

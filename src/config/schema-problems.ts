@@ -5,9 +5,9 @@
 import type { TSchema } from "typebox";
 import { Settings } from "typebox/system";
 import { Value } from "typebox/value";
-import { isJsonObject } from "../model/json.ts";
-import { nearestName } from "../model/nearest-name.ts";
-import { redactUrls } from "../model/redaction.ts";
+import { isJsonObject } from "../model/json/json.ts";
+import { nearestName } from "../model/texts/nearest-name.ts";
+import { redactUrls } from "../model/texts/redaction.ts";
 import { childOf } from "./nested-values.ts";
 import { childNode, expectation, isOpen, type SchemaNode } from "./schema-node.ts";
 import type { Path } from "./yaml-source.ts";

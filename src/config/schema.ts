@@ -6,7 +6,7 @@
  * fractions allowed. Whoever takes a duration in milliseconds converts where it is wired up.
  */
 import { Type, type Static } from "typebox";
-import type { JsonObject } from "../model/json.ts";
+import type { JsonObject } from "../model/json/json.ts";
 
 /** Sections and free maps may be left out; they are completed from their own defaults. */
 const section = { default: {} };

@@ -12,8 +12,8 @@ import {
   parseDocument,
   type Node,
 } from "yaml";
-import { jsonDepthMax } from "../model/json-text.ts";
-import type { JsonValue } from "../model/json.ts";
+import { jsonDepthMax } from "../model/json/json-text.ts";
+import type { JsonValue } from "../model/json/json.ts";
 import { keyText, valueOf, type Path } from "./yaml-value.ts";
 
 export type { Path } from "./yaml-value.ts";

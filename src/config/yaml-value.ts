@@ -5,9 +5,9 @@
  * become null in JSON, `!!binary` an object of bytes, and an alias of its own ancestor a cycle.
  */
 import { isAlias, isMap, isPair, isScalar, isSeq, type Document, type Scalar } from "yaml";
-import { jsonNumber } from "../model/exact-number.ts";
-import { isWithinDigits, jsonDepthMax, numberDigitsMax } from "../model/json-text.ts";
-import type { JsonValue } from "../model/json.ts";
+import { jsonNumber } from "../model/json/exact-number.ts";
+import { isWithinDigits, jsonDepthMax, numberDigitsMax } from "../model/json/json-text.ts";
+import type { JsonValue } from "../model/json/json.ts";
 
 export type Path = readonly (string | number)[];
 

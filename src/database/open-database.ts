@@ -19,11 +19,11 @@ export interface DatabaseOptions {
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const { url, urlFile, tls = {}, dataDirectory, schema, connectionsMax, whenUnreachable, logger } = options;
   if (url !== undefined) {
-    const { openPostgresql } = await import("./postgresql.ts");
+    const { openPostgresql } = await import("./postgresql/postgresql.ts");
     return openPostgresql({ url, urlFile, tls, schema, connectionsMax, whenUnreachable, logger });
   }
-  const { openEmbedded } = await import("./embedded.ts");
-  const { loadEmbeddedAssets } = await import("./embedded-assets.ts");
+  const { openEmbedded } = await import("./embedded/embedded.ts");
+  const { loadEmbeddedAssets } = await import("./embedded/assets.ts");
   const assets = loadEmbeddedAssets();
   return openEmbedded({ dataDirectory, schema, logger, ...(assets && { assets }) });
 }

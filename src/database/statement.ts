@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import type { Id } from "../model/identifiers.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
 import type { Queryable } from "./database.ts";
 
 export interface Statement<Input, Output> {

@@ -16,8 +16,8 @@ import {
 } from "../database/statements/events.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
-import type { EventSource } from "../model/incoming-event.ts";
-import type { RuleMatch } from "../model/rule-match.ts";
+import type { EventSource } from "../model/sensors/incoming-event.ts";
+import type { RuleMatch } from "../model/rules/rule-match.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Clock } from "../time/clock.ts";
 import { idOf, moveLeftOf, soughtText, type Entry, type EventEntry, type MoveEntry } from "./entries.ts";

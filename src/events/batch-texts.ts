@@ -1,9 +1,9 @@
 /** What the statement that stores a batch reads: JSON texts, put together from texts that are known already. */
 import type { TriggerDefinition } from "../model/definitions.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
-import type { EventSource } from "../model/incoming-event.ts";
-import { aimedRule } from "../model/rule-aim.ts";
-import type { RuleMatch } from "../model/rule-match.ts";
+import type { EventSource } from "../model/sensors/incoming-event.ts";
+import { aimedRule } from "../model/rules/rule-aim.ts";
+import type { RuleMatch } from "../model/rules/rule-match.ts";
 import { idOf, isAssigned, type AssignedSource, type Entry, type EventEntry } from "./entries.ts";
 
 export interface KnownSource {

@@ -11,7 +11,7 @@ import type {
   AssignmentTerm,
   EventSource,
   IncomingEvent,
-} from "../model/incoming-event.ts";
+} from "../model/sensors/incoming-event.ts";
 
 /** A source that a worker is assigned to. Only such a source has a checkpoint. */
 export interface AssignedSource extends EventSource {

@@ -7,8 +7,8 @@ import { rowOf, rowsOf } from "../database/statement.ts";
 import { getEvent, getRecentEvents, type StoredEvent } from "../database/statements/events.ts";
 import type { SensorDefinition, TriggerDefinition } from "../model/definitions.ts";
 import type { Id } from "../model/identifiers.ts";
-import type { EventSink, EventSource } from "../model/incoming-event.ts";
-import type { JsonObject } from "../model/json.ts";
+import type { EventSink, EventSource } from "../model/sensors/incoming-event.ts";
+import type { JsonObject } from "../model/json/json.ts";
 
 export class EventGenerator {
   readonly #database: Queryable;

@@ -40,8 +40,8 @@ import type {
   CheckpointMove,
   EventSink,
   IncomingEvent,
-} from "../model/incoming-event.ts";
-import { storableText } from "../model/storable-text.ts";
+} from "../model/sensors/incoming-event.ts";
+import { storableText } from "../model/json/storable-text.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import { BatchOutcomes } from "./batch-outcomes.ts";
 import { BatchWork, type BatchWorkOptions } from "./batch-work.ts";

@@ -6,8 +6,8 @@
  */
 import type { TriggerDefinition } from "../model/definitions.ts";
 import type { Id } from "../model/identifiers.ts";
-import type { RuleMatch, RuleSet } from "../model/rule-match.ts";
-import { isTooMuchText, TextRoom, textCharactersMax } from "../model/text-room.ts";
+import type { RuleMatch, RuleSet } from "../model/rules/rule-match.ts";
+import { isTooMuchText, TextRoom, textCharactersMax } from "../model/texts/byte-budget.ts";
 import { matchText, Sources, type KnownSource } from "./batch-texts.ts";
 import { idOf, type Entry, type EventEntry } from "./entries.ts";
 

@@ -3,7 +3,7 @@
  * growing pauses between, bounded only by whoever stops the service.
  */
 import { databaseFailureReason } from "../database/explain-failure.ts";
-import { backoffDelayMs } from "../model/backoff.ts";
+import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import type { Clock } from "../time/clock.ts";

@@ -5,11 +5,11 @@
  * stay.
  */
 import type { BatchToStore } from "../database/statements/events.ts";
-import { enforcementCreated, eventCreated } from "../messaging/message-types.ts";
+import { enforcementCreated, eventCreated } from "../messaging/messages/message-types.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";
 import type { TriggerDefinition } from "../model/definitions.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
-import type { RuleMatch } from "../model/rule-match.ts";
+import type { RuleMatch } from "../model/rules/rule-match.ts";
 import { checkpointsText, eventText, termsText } from "./batch-texts.ts";
 import { idOf, type Entry, type EventEntry } from "./entries.ts";
 import type { Piece } from "./matched-piece.ts";

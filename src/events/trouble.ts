@@ -14,7 +14,7 @@
  * A single event that the database rejects is refused, which is no failure: the source goes on with one at a time. So a
  * source that sends nothing but such events costs one statement each, and never a batch of others.
  */
-import { backoffDelayMs } from "../model/backoff.ts";
+import { backoffDelayMs } from "../model/sensors/backoff.ts";
 
 export interface Trouble {
   /** Entries in one statement. */

@@ -3,9 +3,9 @@
  * isHealthy, close. What is behind it, a broker or this process, is the transport's matter.
  */
 import { randomUUID } from "node:crypto";
-import { encodeEnvelope, type EnvelopeOf } from "./envelope.ts";
+import { encodeEnvelope, type EnvelopeOf } from "./messages/envelope.ts";
 import type { MessageTransport } from "./message-transport.ts";
-import { routingKeys, type PublishedType } from "./message-types.ts";
+import { routingKeys, type PublishedType } from "./messages/message-types.ts";
 import { openTransport, type TransportOptions } from "./open-transport.ts";
 
 export class MessageQueue implements AsyncDisposable {

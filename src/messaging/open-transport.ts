@@ -30,9 +30,9 @@ export async function openTransport(
   options: TransportOptions,
 ): Promise<MessageTransport> {
   if (url === undefined) {
-    const { openInProcess } = await import("./in-process.ts");
+    const { openInProcess } = await import("./in-process/in-process.ts");
     return openInProcess(options);
   }
-  const { openRabbitmq } = await import("./rabbitmq.ts");
+  const { openRabbitmq } = await import("./rabbitmq/rabbitmq.ts");
   return openRabbitmq({ url, ...options });
 }

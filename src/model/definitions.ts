@@ -3,7 +3,7 @@
  * Definitions meet by ref, the name their authors gave them; ids are carried for rows and messages.
  */
 import type { Id } from "./identifiers.ts";
-import type { JsonObject, JsonValue } from "./json.ts";
+import type { JsonObject, JsonValue } from "./json/json.ts";
 
 export interface TriggerDefinition {
   readonly id: Id;

@@ -3,7 +3,7 @@
  * means null writes it. Only the file tells the two apart.
  */
 import type { Path } from "../config/yaml-source.ts";
-import { isJsonArray, isJsonObject, type JsonValue } from "../model/json.ts";
+import { isJsonArray, isJsonObject, type JsonValue } from "../model/json/json.ts";
 import type { DefinitionFile } from "./definition-file.ts";
 import type { PackProblem } from "./pack-problem.ts";
 

@@ -7,7 +7,7 @@ import { withPlainNumbers } from "../config/plain-numbers.ts";
 import { schemaProblems, unknownKeys, type Problem, type UnknownKey } from "../config/schema-problems.ts";
 import { parseYaml, type Path } from "../config/yaml-source.ts";
 import type { SchemaNode } from "../config/schema-node.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
 import { definitionSchemas, fieldAliases, type FieldsOf } from "./definition-schemas.ts";
 import type { PackProblem, PackWarning } from "./pack-problem.ts";
 

@@ -5,12 +5,12 @@
 import assert from "node:assert/strict";
 import type { Path } from "../config/yaml-source.ts";
 import { reviewConditions } from "../model/conditions/condition.ts";
-import { isJsonObject, type JsonObject } from "../model/json.ts";
-import { parseJson } from "../model/json-text.ts";
-import { decodeRuntimePlan } from "../model/runtime-plan.ts";
-import { unsupported } from "../model/supported-sensors.ts";
+import { isJsonObject, type JsonObject } from "../model/json/json.ts";
+import { parseJson } from "../model/json/json-text.ts";
+import { decodeRuntimePlan } from "../model/runtimes/runtime-plan.ts";
+import { unsupported } from "../model/sensors/supported-sensors.ts";
 import { templateProblems } from "../model/templates/template.ts";
-import { isVersionRange } from "../model/versions.ts";
+import { isVersionRange } from "../model/runtimes/versions.ts";
 import { blankValues } from "./blank-values.ts";
 import type { DefinitionFile } from "./definition-file.ts";
 import type { Kind } from "./definition-schemas.ts";

@@ -2,7 +2,7 @@
  * The memory of a pack's last load, kept in its row under `meta.definitions`: which definitions it made,
  * and what the files said of `enabled`. `{"rule": {"logwatch.errors": true}, "action": {"logwatch.note": null}}`
  */
-import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
 import { kinds, type Kind } from "./definition-schemas.ts";
 import type { Pack } from "./pack.ts";
 

@@ -1,7 +1,7 @@
 /**
  * How the refs that people write become the refs that rows carry.
  */
-import { canonicalRuntimeName } from "../model/runtime-names.ts";
+import { canonicalRuntimeName } from "../model/runtimes/runtime-names.ts";
 
 /** Of sensors inside the agent, which need no script. */
 export const builtinRuntime = "core.sensor.builtin";

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../model/json.ts";
+import type { JsonObject } from "../model/json/json.ts";
 import type { Kind } from "./definition-schemas.ts";
 import type { PackProblem } from "./pack-problem.ts";
 

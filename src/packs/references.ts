@@ -1,5 +1,5 @@
 /** What definitions refer to: found among the packs that come together, or to be found elsewhere. */
-import { nearestName } from "../model/nearest-name.ts";
+import { nearestName } from "../model/texts/nearest-name.ts";
 import type { Kind } from "./definition-schemas.ts";
 import type { Pack, Reference } from "./pack.ts";
 import type { PackProblem } from "./pack-problem.ts";

@@ -31,7 +31,7 @@ import {
 } from "../database/statements/workers.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Id } from "../model/identifiers.ts";
-import type { JsonValue } from "../model/json.ts";
+import type { JsonValue } from "../model/json/json.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
 

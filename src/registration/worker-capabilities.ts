@@ -1,8 +1,8 @@
 /**
  * What a worker says of itself in its row; contract section 2, `worker.capabilities`.
  */
-import type { JsonObject } from "../model/json.ts";
-import type { RuntimeCapabilities } from "../model/runtime-offer.ts";
+import type { JsonObject } from "../model/json/json.ts";
+import type { RuntimeCapabilities } from "../model/runtimes/runtime-offer.ts";
 
 export interface WorkerDescription {
   readonly runtimes: RuntimeCapabilities;

@@ -10,12 +10,12 @@ import { reserveIds } from "../database/statements/id-sequences.ts";
 import { findEnforcements, storeEnforcements } from "../database/statements/rules.ts";
 import { compileConditions, holds, type ConditionNode } from "../model/conditions/condition.ts";
 import { nextStamp, PredicateTable } from "../model/conditions/predicate.ts";
-import type { Decoded } from "../model/decoded.ts";
+import type { Decoded } from "../model/json/decoded.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
-import type { JsonObject, JsonValue } from "../model/json.ts";
-import { aimAt } from "../model/rule-aim.ts";
-import type { EventFacts, RuleMatch, RuleSource } from "../model/rule-match.ts";
-import { TextRoom } from "../model/text-room.ts";
+import type { JsonObject, JsonValue } from "../model/json/json.ts";
+import { aimAt } from "../model/rules/rule-aim.ts";
+import type { EventFacts, RuleMatch, RuleSource } from "../model/rules/rule-match.ts";
+import { TextRoom } from "../model/texts/byte-budget.ts";
 import { compileRule, matchOf, type RuleText } from "../model/rules/compiled-rule.ts";
 
 export interface RuleMatcherOptions {

@@ -7,8 +7,8 @@
  *
  * Several are asked at once, so that one that hangs holds up no other.
  */
-import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
-import { versionInOutput } from "../model/version-output.ts";
+import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter.ts";
+import { versionInOutput } from "../model/runtimes/version-output.ts";
 import type { BoundedCommand, CommandResult } from "../processes/run-command.ts";
 import { findExecutable, ownExecutable, type ExecutableLookup } from "./executable-lookup.ts";
 import { probeEnvironment } from "./probe-environment.ts";

@@ -1,4 +1,4 @@
-import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
+import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter.ts";
 import { ownExecutable } from "./executable-lookup.ts";
 import { probeEnvironment } from "./probe-environment.ts";
 import type { RuntimeMachine } from "./runtime-verification.ts";

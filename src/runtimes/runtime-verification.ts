@@ -5,12 +5,12 @@
  * with the row, and whose version is new enough, wins. The script's interpreter is then the one the row
  * names, else the binary that answered.
  */
-import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
-import type { RuntimeOutcome } from "../model/runtime-outcome.ts";
-import { builtinRuntime, nativeRuntime } from "../model/runtime-names.ts";
-import type { Interpreter, RuntimePlan, VerificationCommand } from "../model/runtime-plan.ts";
-import { versionInOutput } from "../model/version-output.ts";
-import { isAtLeast } from "../model/versions.ts";
+import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter.ts";
+import type { RuntimeOutcome } from "../model/runtimes/runtime-outcome.ts";
+import { builtinRuntime, nativeRuntime } from "../model/runtimes/runtime-names.ts";
+import type { Interpreter, RuntimePlan, VerificationCommand } from "../model/runtimes/runtime-plan.ts";
+import { versionInOutput } from "../model/runtimes/version-output.ts";
+import { isAtLeast } from "../model/runtimes/versions.ts";
 import { runCommand, type CommandResult } from "../processes/run-command.ts";
 import { findExecutable, type ExecutableLookup } from "./executable-lookup.ts";
 import { probedBinaries } from "./interpreter-detection.ts";

@@ -11,7 +11,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import pMap from "p-map";
-import { backoffDelayMs } from "../model/backoff.ts";
+import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { RuntimeDefinition } from "../model/definitions.ts";
 import {
   offerRuntimes,
@@ -19,12 +19,12 @@ import {
   type RuntimeAnswer,
   type RuntimeCapabilities,
   type RuntimeOffer,
-} from "../model/runtime-offer.ts";
-import { canonicalRuntimeName } from "../model/runtime-names.ts";
-import { decodeOutcome, describeOutcome, type RuntimeOutcome } from "../model/runtime-outcome.ts";
-import { decodeRuntimePlan } from "../model/runtime-plan.ts";
-import type { RuntimeSelection } from "../model/runtime-selection.ts";
-import { isJsonObject } from "../model/json.ts";
+} from "../model/runtimes/runtime-offer.ts";
+import { canonicalRuntimeName } from "../model/runtimes/runtime-names.ts";
+import { decodeOutcome, describeOutcome, type RuntimeOutcome } from "../model/runtimes/runtime-outcome.ts";
+import { decodeRuntimePlan } from "../model/runtimes/runtime-plan.ts";
+import type { RuntimeSelection } from "../model/runtimes/runtime-selection.ts";
+import { isJsonObject } from "../model/json/json.ts";
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";

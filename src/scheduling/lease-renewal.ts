@@ -10,7 +10,7 @@ import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
 import { renewLeases, type RenewedAssignment } from "../database/statements/assignments.ts";
-import { backoffDelayMs } from "../model/backoff.ts";
+import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import { clockJumpMs, mayHaveLapsedOthers, mayHaveMovedLeases, type ClockReading } from "../model/outage.ts";
 import type { Logger } from "../telemetry/logger.ts";

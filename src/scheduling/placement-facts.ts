@@ -10,10 +10,10 @@ import {
   type SchedulableSensor,
 } from "../database/statements/assignments.ts";
 import type { Id } from "../model/identifiers.ts";
-import { nearestDouble } from "../model/exact-number.ts";
-import { isJsonObject } from "../model/json.ts";
-import { place, type PlaceableSensor, type PlacementWorker } from "../model/placement.ts";
-import { canonicalRuntimeName } from "../model/runtime-names.ts";
+import { nearestDouble } from "../model/json/exact-number.ts";
+import { isJsonObject } from "../model/json/json.ts";
+import { place, type PlaceableSensor, type PlacementWorker } from "../model/sensors/placement.ts";
+import { canonicalRuntimeName } from "../model/runtimes/runtime-names.ts";
 
 export interface PlacementFacts {
   /** Every sensor that should run. */

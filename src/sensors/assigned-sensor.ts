@@ -3,18 +3,18 @@
  * understood is a problem of that sensor alone.
  */
 import type { AssignedSensorRow } from "../database/statements/assigned-sensors.ts";
-import { invalid, valid, type Decoded } from "../model/decoded.ts";
+import { invalid, valid, type Decoded } from "../model/json/decoded.ts";
 import type {
   SensorDefinition,
   SensorProtocol,
   SensorRule,
   TriggerDefinition,
 } from "../model/definitions.ts";
-import { nearestDouble } from "../model/exact-number.ts";
-import { isAtMostDeep } from "../model/json-equality.ts";
-import { jsonDepthMax } from "../model/json-text.ts";
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
-import type { RuntimeAnswer } from "../model/runtime-offer.ts";
+import { nearestDouble } from "../model/json/exact-number.ts";
+import { isAtMostDeep } from "../model/json/equality.ts";
+import { jsonDepthMax } from "../model/json/json-text.ts";
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
+import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 
 export interface AssignedSensor {
   readonly definition: SensorDefinition;

@@ -9,7 +9,7 @@ import type { Database } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";
 import { readCheckpoint } from "../database/statements/assigned-sensors.ts";
 import type { Id } from "../model/identifiers.ts";
-import type { JsonValue } from "../model/json.ts";
+import type { JsonValue } from "../model/json/json.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
 

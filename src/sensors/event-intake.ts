@@ -11,7 +11,7 @@ import type {
   CheckpointMove,
   EventSink,
   IncomingEvent,
-} from "../model/incoming-event.ts";
+} from "../model/sensors/incoming-event.ts";
 
 export interface EventIntakeOptions {
   readonly sink: EventSink;

@@ -1,6 +1,6 @@
 /** The bounds within which sensors run; docs/sensors.md explains them. */
 import type { Config } from "../config/schema.ts";
-import type { RestartLimits } from "../model/restart-policy.ts";
+import type { RestartLimits } from "../model/sensors/restart-policy.ts";
 
 export interface SensorLimits {
   readonly restart: RestartLimits;

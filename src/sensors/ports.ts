@@ -1,8 +1,8 @@
 /** What running sensors needs of the other features; the service wires it. */
 import type { Id } from "../model/identifiers.ts";
-import type { AssignmentTerm } from "../model/incoming-event.ts";
-import type { JsonObject } from "../model/json.ts";
-import type { RuntimeAnswer } from "../model/runtime-offer.ts";
+import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
+import type { JsonObject } from "../model/json/json.ts";
+import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 
 export interface SensorAssignments {
   /** The sensors this worker is to run, and under which right. A new map whenever it changes. */

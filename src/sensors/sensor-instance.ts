@@ -24,10 +24,10 @@
 import { setMaxListeners } from "node:events";
 import type { Database } from "../database/database.ts";
 import type { ProcessReport } from "../database/statements/sensor-process.ts";
-import type { AssignmentTerm, EventSink, EventSource } from "../model/incoming-event.ts";
-import type { Redact } from "../model/redaction.ts";
-import { judgeExit, type EndedRun } from "../model/restart-policy.ts";
-import type { RuntimeAnswer } from "../model/runtime-offer.ts";
+import type { AssignmentTerm, EventSink, EventSource } from "../model/sensors/incoming-event.ts";
+import type { Redact } from "../model/texts/redaction.ts";
+import { judgeExit, type EndedRun } from "../model/sensors/restart-policy.ts";
+import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 import { killMarked } from "../processes/marked-processes.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
@@ -35,16 +35,16 @@ import { sleepUntil } from "../time/sleep-until.ts";
 import type { AssignedSensor } from "./assigned-sensor.ts";
 import { CommittedCheckpoint } from "./committed-checkpoint.ts";
 import type { SensorLimits } from "./limits.ts";
-import type { LogEcho } from "./log-echo.ts";
+import type { LogEcho } from "./report/log-echo.ts";
 import type { SensorAlert, SensorMetrics } from "./ports.ts";
-import { ProcessNotes, type StatusListener } from "./process-notes.ts";
-import type { ProcessRecorder } from "./process-recorder.ts";
+import { ProcessNotes, type StatusListener } from "./report/process-notes.ts";
+import type { ProcessRecorder } from "./report/process-recorder.ts";
 import type { Protocol, RunContext } from "./protocols/protocol.ts";
 import { protocolOf } from "./protocols/protocol-of.ts";
-import { launchSensor, type Launch, type LauncherOptions } from "./sensor-launcher.ts";
-import type { StartPacer } from "./start-pacer.ts";
-import { SensorLog } from "./sensor-log.ts";
-import { SensorOutput } from "./sensor-output.ts";
+import { launchSensor, type Launch, type LauncherOptions } from "./launch/sensor-launcher.ts";
+import type { StartPacer } from "./launch/start-pacer.ts";
+import { SensorLog } from "./report/sensor-log.ts";
+import { SensorOutput } from "./output/sensor-output.ts";
 
 export interface InstanceOptions extends Omit<LauncherOptions, "graceMs"> {
   readonly database: Database;

@@ -21,18 +21,18 @@ import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import { rowsOf } from "../database/statement.ts";
 import { readAssignedSensors, type AssignedSensorRow } from "../database/statements/assigned-sensors.ts";
 import type { ProcessReport } from "../database/statements/sensor-process.ts";
-import { backoffDelayMs } from "../model/backoff.ts";
+import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
-import type { AssignmentTerm } from "../model/incoming-event.ts";
-import type { RuntimeAnswer } from "../model/runtime-offer.ts";
-import { phaseOf } from "../model/poll-schedule.ts";
-import { unsupported } from "../model/supported-sensors.ts";
+import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
+import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
+import { phaseOf } from "../model/sensors/poll-schedule.ts";
+import { unsupported } from "../model/sensors/supported-sensors.ts";
 import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
-import { EnvironmentMaker } from "./environment-creation.ts";
+import { EnvironmentMaker } from "./launch/environment-creation.ts";
 import type { OfferedRuntimes, SensorAssignments } from "./ports.ts";
-import { unstartedReport } from "./process-notes.ts";
-import { ProcessRecorder } from "./process-recorder.ts";
-import { StartPacer } from "./start-pacer.ts";
+import { unstartedReport } from "./report/process-notes.ts";
+import { ProcessRecorder } from "./report/process-recorder.ts";
+import { StartPacer } from "./launch/start-pacer.ts";
 import { SensorInstance, type InstanceOptions } from "./sensor-instance.ts";
 
 export interface SensorManagerOptions extends Omit<

@@ -1,8 +1,8 @@
 /** What operators can see from outside: gauges, health, metrics. */
 import { startApi } from "../api/start-api.ts";
 import { listeners } from "../config/listeners.ts";
-import { deliveryHealth } from "../events/delivery-health.ts";
-import { OwedMessages } from "../events/owed-messages.ts";
+import { deliveryHealth } from "../events/delivery/delivery-health.ts";
+import { OwedMessages } from "../events/delivery/owed-messages.ts";
 import { readFleetFacts } from "../registration/fleet-facts.ts";
 import type { DatabaseRuleSource } from "../rules/rule-source.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";

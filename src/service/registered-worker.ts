@@ -5,11 +5,11 @@
  */
 import type { Database } from "../database/database.ts";
 import { demandRights } from "../database/demand-rights.ts";
-import { loadMigrations } from "../database/embedded-migrations.ts";
-import { migrate } from "../database/migrate.ts";
+import { loadMigrations } from "../database/migrations/bundled-migrations.ts";
+import { migrate } from "../database/migrations/migrate.ts";
 import { openDatabase } from "../database/open-database.ts";
 import type { Id } from "../model/identifiers.ts";
-import { selectRuntimes } from "../model/runtime-selection.ts";
+import { selectRuntimes } from "../model/runtimes/runtime-selection.ts";
 import { HeartbeatLoop } from "../registration/heartbeat-loop.ts";
 import { SensorWorkerRegistration, superseded } from "../registration/sensor-worker-registration.ts";
 import { workerCapabilities } from "../registration/worker-capabilities.ts";

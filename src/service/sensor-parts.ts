@@ -1,14 +1,14 @@
 /** Who runs which sensor, and running those that are this worker's. */
 import { tmpdir } from "node:os";
 import { settlesWithin } from "../concurrency/settles-within.ts";
-import { createRedactor } from "../model/redaction.ts";
+import { createRedactor } from "../model/texts/redaction.ts";
 import { startGuard } from "../processes/guard.ts";
-import { pacedSink } from "../events/paced-sink.ts";
+import { pacedSink } from "../events/delivery/paced-sink.ts";
 import { superseded } from "../registration/sensor-worker-registration.ts";
 import { signsOfThisMachine, workerType } from "../registration/worker-type.ts";
 import { Scheduler } from "../scheduling/scheduler.ts";
 import { sensorLimits } from "../sensors/limits.ts";
-import { LogEcho } from "../sensors/log-echo.ts";
+import { LogEcho } from "../sensors/report/log-echo.ts";
 import { SensorManager } from "../sensors/sensor-manager.ts";
 import { storeLimitMs, type EventParts } from "./event-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";

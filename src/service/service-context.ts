@@ -1,8 +1,8 @@
 /** What every step of a start is given: how the service is to run, and where an opened part belongs. */
 import type { Lifetime } from "../concurrency/lifetime.ts";
 import type { Config } from "../config/schema.ts";
-import type { DetectedInterpreter } from "../model/detected-interpreter.ts";
-import type { AgentEnvironment } from "../sensors/environment.ts";
+import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter.ts";
+import type { AgentEnvironment } from "../sensors/launch/sensor-variables.ts";
 import type { Activity } from "../telemetry/activity.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";

@@ -5,7 +5,7 @@
  * its own, and nothing is kept.
  */
 import type { Id } from "../model/identifiers.ts";
-import type { JsonObject } from "../model/json.ts";
+import type { JsonObject } from "../model/json/json.ts";
 
 export type ActivityEntry =
   | {

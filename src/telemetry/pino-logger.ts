@@ -2,7 +2,7 @@
  * The logger: pino writing synchronously to stderr, every line stripped of secrets on its way out.
  */
 import { pino, stdSerializers, stdTimeFunctions } from "pino";
-import { createRedactor } from "../model/redaction.ts";
+import { createRedactor } from "../model/texts/redaction.ts";
 import { createLogSink, type WriteBytes } from "./log-sink.ts";
 import type { AdjustableLogger, Logger, LogLevel } from "./logger.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { bootstrapRuntimes } from "../../src/agent/bootstrap.ts";
-import { selectRuntimes } from "../../src/model/runtime-selection.ts";
+import { selectRuntimes } from "../../src/model/runtimes/runtime-selection.ts";
 import { runVersionCommands } from "../../src/runtimes/version-commands.ts";
 import { programDirectory } from "../support/program-directory.ts";
 

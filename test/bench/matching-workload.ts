@@ -4,8 +4,8 @@
  * four match an event.
  */
 import jsonLogic from "json-logic-js";
-import { compileLinearPattern, type LinearPattern } from "../../src/model/linear-pattern.ts";
-import type { EventFacts } from "../../src/model/rule-match.ts";
+import { compileLinearPattern, type LinearPattern } from "../../src/model/texts/linear-pattern.ts";
+import type { EventFacts } from "../../src/model/rules/rule-match.ts";
 import type { RuleText } from "../../src/model/rules/compiled-rule.ts";
 import { CompiledRuleSet, type RuleRow } from "../../src/model/rules/rule-set.ts";
 

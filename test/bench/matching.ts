@@ -2,8 +2,8 @@
  * How fast events are matched against 10,000 rules on one trigger, against json-logic-js doing the same
  * job on the same rules in the same process. `node test/bench/matching.ts`
  */
-import { isJsonArray } from "../../src/model/json.ts";
-import type { RuleSet } from "../../src/model/rule-match.ts";
+import { isJsonArray } from "../../src/model/json/json.ts";
+import type { RuleSet } from "../../src/model/rules/rule-match.ts";
 import { buildRuleSet, jsonLogicMatcher, matchingWorkload } from "./matching-workload.ts";
 
 const ruleCount = 10_000;

@@ -1,7 +1,7 @@
-/** The numbers are those of the list in build/stub/stub.c. */
+/** The numbers are those of the list in build/packing/stub/stub.c. */
 import { chmod } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { segmentType } from "../../build/elf.ts";
+import { segmentType } from "../../build/packing/elf.ts";
 import { copyProbe, packProbe, type PackedProbe, run, runAsProcess1 } from "./packed-probe.ts";
 
 const nobody = 65_534;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { writeChecksums } from "../../build/checksums.ts";
+import { writeChecksums } from "../../build/papers/checksums.ts";
 
 test("sha256sum checks what was written, every file of it", async () => {
   await using workspace = await mkdtempDisposable(join(tmpdir(), "attune-build-"));

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { architectures } from "../../build/architecture.ts";
-import { collectComponents } from "../../build/components.ts";
-import { databaseComponents } from "../../build/database-components.ts";
-import { licenceText } from "../../build/licences.ts";
+import { collectComponents } from "../../build/papers/components.ts";
+import { databaseComponents } from "../../build/papers/database-components.ts";
+import { licenceText } from "../../build/papers/licences.ts";
 import { repositoryRoot } from "../../scripts/repository.ts";
 
 const pglite = join(repositoryRoot, "node_modules/@electric-sql/pglite");

@@ -53,7 +53,7 @@ describe("what the machine refuses is said in one line, with an exit code of its
 });
 
 test("every exit code of the stub is in the documentation, and no other", async () => {
-  const header = await readFile(join(repositoryRoot, "build/stub/failure.h"), "utf8");
+  const header = await readFile(join(repositoryRoot, "build/packing/stub/failure.h"), "utf8");
   const page = await readFile(join(repositoryRoot, "docs/portable-executable.md"), "utf8");
 
   const codes = [...header.matchAll(/= (\d+),/g)].map((match) => match[1]);

@@ -1,16 +1,16 @@
-/** What build/stub/hashes.c says of quick calls, asked of Node itself, packed with a script of these tests. */
+/** What build/packing/stub/hashes.c says of quick calls, asked of Node itself, packed with a script of these tests. */
 import { readFileSync } from "node:fs";
 import { chmod, mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ownArchitecture } from "../../build/architecture.ts";
-import { findClosure } from "../../build/closure.ts";
-import { findNode } from "../../build/node-binary.ts";
-import { makeSelfContained } from "../../build/self-contained.ts";
-import { makeSingleExecutable } from "../../build/single-executable.ts";
-import { compileStub } from "../../build/stub.ts";
-import { findMayRehash } from "../../build/v8-snapshot.ts";
+import { findClosure } from "../../build/packing/closure.ts";
+import { findNode } from "../../build/node/node-binary.ts";
+import { makeSelfContained } from "../../build/packing/self-contained.ts";
+import { makeSingleExecutable } from "../../build/packing/single-executable.ts";
+import { compileStub } from "../../build/packing/stub.ts";
+import { findMayRehash } from "../../build/node/v8-snapshot.ts";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import { run } from "./packed-probe.ts";
 

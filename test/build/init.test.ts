@@ -1,4 +1,4 @@
-/** The duties of process 1, see build/stub/init.c. */
+/** The duties of process 1, see build/packing/stub/init.c. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";

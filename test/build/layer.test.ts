@@ -3,7 +3,7 @@ import { mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { expect, test } from "vitest";
-import { layerFiles, verifyLayer } from "../../build/layer.ts";
+import { layerFiles, verifyLayer } from "../../build/packing/layer.ts";
 import { repositoryRoot } from "../../scripts/repository.ts";
 
 // Goal: the bound holds for what is shipped, not for the executable alone.

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { architectures } from "../../build/architecture.ts";
-import { libraryComponents } from "../../build/library-components.ts";
+import { libraryComponents } from "../../build/papers/library-components.ts";
 
 test("the libraries are named by their sources, as apt-get source takes them", async () => {
   const components = await libraryComponents(architectures.x64);

@@ -6,9 +6,9 @@ import { chmod, copyFile, mkdir, mkdtempDisposable, readFile, writeFile } from "
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type Architecture, ownArchitecture } from "../../build/architecture.ts";
-import { findClosure } from "../../build/closure.ts";
-import { makeSelfContained } from "../../build/self-contained.ts";
-import { compileStub } from "../../build/stub.ts";
+import { findClosure } from "../../build/packing/closure.ts";
+import { makeSelfContained } from "../../build/packing/self-contained.ts";
+import { compileStub } from "../../build/packing/stub.ts";
 import { runTool } from "../../build/toolchain.ts";
 import { repositoryRoot } from "../../scripts/repository.ts";
 

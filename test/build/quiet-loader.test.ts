@@ -1,8 +1,8 @@
-/** Nothing of the image's gets into the process, see build/quiet-loader.ts. */
+/** Nothing of the image's gets into the process, see build/packing/quiet-loader.ts. */
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { quietLoader } from "../../build/quiet-loader.ts";
+import { quietLoader } from "../../build/packing/quiet-loader.ts";
 import {
   buildForeignLibrary,
   type Ended,

@@ -2,10 +2,10 @@ import { mkdtempDisposable, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { bundle } from "../../build/bundle.ts";
-import { makeCodeCache } from "../../build/code-cache.ts";
-import { compileScript } from "../../build/runtime/later-script.ts";
-import { makeBlob } from "../../build/single-executable.ts";
+import { bundle } from "../../build/bundle/bundle.ts";
+import { makeCodeCache } from "../../build/bundle/code-cache.ts";
+import { compileScript } from "../../build/bundle/runtime/later-script.ts";
+import { makeBlob } from "../../build/packing/single-executable.ts";
 import { repositoryRoot } from "../../scripts/repository.ts";
 
 const ownNode = { builder: process.execPath, target: process.execPath };

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { writeChecksums } from "../../build/checksums.ts";
+import { writeChecksums } from "../../build/papers/checksums.ts";
 import { makeFolderForEverybody, moveFiles, writeForEverybody } from "../../build/results.ts";
 
 test("everybody may use what is built under any umask, in place of whatever was there", async () => {

@@ -4,7 +4,7 @@ import { mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { slimNode } from "../../build/slim-node.ts";
+import { slimNode } from "../../build/node/slim-node.ts";
 
 const scope = new AsyncDisposableStack();
 let slim: string;

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Architecture, architectures, ownArchitecture } from "../../build/architecture.ts";
 import { BuilderError } from "../../build/builder-error.ts";
-import { findLibrary } from "../../build/debian-libraries.ts";
-import { runInEmptyRoot } from "../../build/empty-root.ts";
-import { findNode } from "../../build/node-binary.ts";
+import { findLibrary } from "../../build/node/debian-libraries.ts";
+import { runInEmptyRoot } from "../../build/packing/empty-root.ts";
+import { findNode } from "../../build/node/node-binary.ts";
 import { findEmulator, gzip, runTool, tar } from "../../build/toolchain.ts";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import { run } from "./packed-probe.ts";
@@ -86,7 +86,7 @@ test("programs for this kind of machine need no emulator", () => {
 // In a process of its own, whose kernel allows it no mount namespaces.
 test("where namespaces are forbidden, what to do is said", async () => {
   const script = `
-    import { runInEmptyRoot } from ${JSON.stringify(join(repositoryRoot, "build/empty-root.ts"))};
+    import { runInEmptyRoot } from ${JSON.stringify(join(repositoryRoot, "build/packing/empty-root.ts"))};
     await runInEmptyRoot({ program: "/bin/true", args: [] }).catch(({ name, message }) => console.log(name, message));`;
   const forbid = 'echo 0 > /proc/sys/user/max_mnt_namespaces && exec "$0" "$@"';
   const node = [process.execPath, "--input-type=module", "--eval", script];

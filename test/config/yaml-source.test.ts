@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseYaml, type YamlProblem } from "../../src/config/yaml-source.ts";
-import { jsonDepthMax } from "../../src/model/json-text.ts";
+import { jsonDepthMax } from "../../src/model/json/json-text.ts";
 
 function valueOf(text: string): string {
   const result = parseYaml(text);

@@ -3,9 +3,9 @@
 // about a schema, and the statements word for word.
 import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { loadMigrations } from "../../src/database/embedded-migrations.ts";
-import { migrate } from "../../src/database/migrate.ts";
-import { openPostgresql } from "../../src/database/postgresql.ts";
+import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
+import { migrate } from "../../src/database/migrations/migrate.ts";
+import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { emptyDatabase } from "../support/postgres.ts";
 import {

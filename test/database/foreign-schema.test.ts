@@ -4,10 +4,10 @@
  */
 import { expect, test } from "vitest";
 import { checkMigrations } from "../../src/agent/doctor/database-checks.ts";
-import { loadMigrations } from "../../src/database/embedded-migrations.ts";
-import { migrate } from "../../src/database/migrate.ts";
+import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
+import { migrate } from "../../src/database/migrations/migrate.ts";
 import { ownEnums, ownFunctions, ownTables, ownViews } from "../../src/database/own-objects.ts";
-import { openPostgresql } from "../../src/database/postgresql.ts";
+import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import { rowsOf } from "../../src/database/statement.ts";
 import { readSchemaContent } from "../../src/database/statements/schema-content.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";

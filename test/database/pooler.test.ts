@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { openPostgresql } from "../../src/database/postgresql.ts";
+import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { startPgbouncer } from "../support/pgbouncer.ts";
 import { freshDatabase } from "../support/postgres.ts";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { openPostgresql } from "../../src/database/postgresql.ts";
+import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { asSuperuser, emptyDatabase } from "../support/postgres.ts";
 

@@ -3,7 +3,7 @@ import { chownSync, copyFileSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { PostgresServer } from "../../scripts/services/postgres.ts";
-import { openPostgresql } from "../../src/database/postgresql.ts";
+import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import type { TlsSettings } from "../../src/files/tls-options.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { openAuthority, type Authority, type Certificate } from "../support/certificates.ts";

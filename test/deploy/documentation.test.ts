@@ -74,7 +74,9 @@ test("whatever advises how long to wait for the end leaves more than the end may
 // Goal: who searches the page for what the agent said finds it.
 // Method: whatever the first column of the table quotes as code must stand in a source, word for word.
 test("what the table of troubles quotes is what is really said", () => {
-  const sources = globSync(["src/**/*.ts", "build/stub/*.c", "docker/*.yaml"], { cwd: repositoryRoot })
+  const sources = globSync(["src/**/*.ts", "build/packing/stub/*.c", "docker/*.yaml"], {
+    cwd: repositoryRoot,
+  })
     .map((file) => readFileSync(join(repositoryRoot, file), "utf8"))
     .join("\n");
   // Sentences are put together: `could not ${attempt}`.

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import { loadConfig } from "../../src/config/load-config.ts";
 import { readPack } from "../../src/packs/read-pack.ts";
-import { findScript } from "../../src/sensors/script-path.ts";
+import { findScript } from "../../src/sensors/launch/script-path.ts";
 import { dockerDirectory, readYaml, secondsAfterSensors } from "./deployment-files.ts";
 import {
   configMap,

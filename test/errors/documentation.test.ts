@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { otherRefusal, refusals } from "../../src/database/refusals.ts";
 import { errorCatalogue } from "../../src/errors/catalogue.ts";
-import { brokerRefusals, loginRefusal } from "../../src/messaging/refusals.ts";
+import { brokerRefusals, loginRefusal } from "../../src/messaging/rabbitmq/refusals.ts";
 
 test("docs/errors.md lists exactly the errors there are, with their meaning and a remedy for each", () => {
   const documented = rowsOfPage()

@@ -4,10 +4,10 @@
  */
 import { expect, test } from "vitest";
 import type { Query, Queryable } from "../../src/database/database.ts";
-import { loadMigrations } from "../../src/database/embedded-migrations.ts";
+import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
 import { ConnectionError } from "../../src/database/errors.ts";
-import { migrate } from "../../src/database/migrate.ts";
-import { openPostgresql } from "../../src/database/postgresql.ts";
+import { migrate } from "../../src/database/migrations/migrate.ts";
+import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import { openRuleSource } from "../../src/rules/rule-source.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";

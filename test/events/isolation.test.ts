@@ -1,7 +1,7 @@
 /** What a source's trouble costs the others: batches of its own, not theirs. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Queryable } from "../../src/database/database.ts";
-import type { EventSource } from "../../src/model/incoming-event.ts";
+import type { EventSource } from "../../src/model/sensors/incoming-event.ts";
 import { query } from "../support/platform-rows.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 import { openRig, type PipelineRig, type RunningPipeline } from "./pipeline-rig.ts";

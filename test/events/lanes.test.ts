@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Entry, EventEntry } from "../../src/events/entries.ts";
 import { Lanes } from "../../src/events/lanes.ts";
 import { troubleAfter } from "../../src/events/trouble.ts";
-import type { EventSource } from "../../src/model/incoming-event.ts";
+import type { EventSource } from "../../src/model/sensors/incoming-event.ts";
 import { eventEntry } from "../support/event-entry.ts";
 
 const bounds = { rowsMax: 8, bytesMax: 1_000 };

@@ -1,6 +1,6 @@
 /** A payload is written once, whatever the rules make of its event. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { decodeMessage } from "../../src/messaging/envelope.ts";
+import { decodeMessage } from "../../src/messaging/messages/envelope.ts";
 import { insertRule, query } from "../support/platform-rows.ts";
 import { openRig, type PipelineRig } from "./pipeline-rig.ts";
 import { sweptMessages } from "./swept-messages.ts";

@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Database, Query } from "../../src/database/database.ts";
-import { DeliveryWatch } from "../../src/events/delivery-watch.ts";
-import { openInProcess } from "../../src/messaging/in-process.ts";
-import { decodeMessage } from "../../src/messaging/envelope.ts";
-import { eventCreated } from "../../src/messaging/message-types.ts";
+import { DeliveryWatch } from "../../src/events/delivery/delivery-watch.ts";
+import { openInProcess } from "../../src/messaging/in-process/in-process.ts";
+import { decodeMessage } from "../../src/messaging/messages/envelope.ts";
+import { eventCreated } from "../../src/messaging/messages/message-types.ts";
 import {
   MessageRefusedError,
   type MessageTransport,

@@ -1,14 +1,14 @@
 /** A pipeline on a database of its own, with a trigger and a sensor that is assigned to this instance. */
 import { randomUUID } from "node:crypto";
 import type { Database, Queryable } from "../../src/database/database.ts";
-import type { PostgresqlOptions } from "../../src/database/postgresql.ts";
+import type { PostgresqlOptions } from "../../src/database/postgresql/postgresql.ts";
 import { ConnectionError } from "../../src/database/errors.ts";
 import type { MessageOutlet } from "../../src/events/batch-outcomes.ts";
 import { EventPipeline } from "../../src/events/event-pipeline.ts";
 import { ServerWatch } from "../../src/events/server-watch.ts";
 import type { OutgoingMessage } from "../../src/messaging/message-transport.ts";
-import type { EventSource, IncomingEvent } from "../../src/model/incoming-event.ts";
-import type { RuleSource } from "../../src/model/rule-match.ts";
+import type { EventSource, IncomingEvent } from "../../src/model/sensors/incoming-event.ts";
+import type { RuleSource } from "../../src/model/rules/rule-match.ts";
 import { silentLogger, type Logger } from "../../src/telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { systemClock } from "../../src/time/clock.ts";

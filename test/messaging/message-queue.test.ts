@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { decodeMessage, type EnvelopeOf } from "../../src/messaging/envelope.ts";
+import { decodeMessage, type EnvelopeOf } from "../../src/messaging/messages/envelope.ts";
 import { MessageQueue } from "../../src/messaging/message-queue.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { freshVhost } from "../support/rabbitmq.ts";

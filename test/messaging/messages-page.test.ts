@@ -4,9 +4,9 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { messagesOf } from "../../src/events/prepared-batch.ts";
-import { decodeMessage } from "../../src/messaging/envelope.ts";
-import { routingKeys } from "../../src/messaging/message-types.ts";
-import { payloadShapes } from "../../src/messaging/payload-shapes.ts";
+import { decodeMessage } from "../../src/messaging/messages/envelope.ts";
+import { routingKeys } from "../../src/messaging/messages/message-types.ts";
+import { payloadShapes } from "../../src/messaging/messages/payload-shapes.ts";
 import { topologyOf, usualNames } from "../../src/messaging/topology.ts";
 import { eventEntry, unmatchedBatch } from "../support/event-entry.ts";
 

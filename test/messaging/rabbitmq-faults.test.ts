@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RabbitmqServer } from "../../scripts/services/rabbitmq.ts";
 import type { MessageTransport } from "../../src/messaging/message-transport.ts";
-import { openRabbitmq, type RabbitmqOptions } from "../../src/messaging/rabbitmq.ts";
+import { openRabbitmq, type RabbitmqOptions } from "../../src/messaging/rabbitmq/rabbitmq.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { startFaultProxy, type FaultProxy } from "../support/fault-proxy.ts";
 import { privateBroker } from "../support/rabbitmq.ts";

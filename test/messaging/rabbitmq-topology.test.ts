@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { connect, type Channel, type ConsumeMessage } from "amqplib";
 import { expect, test } from "vitest";
-import { openRabbitmq } from "../../src/messaging/rabbitmq.ts";
+import { openRabbitmq } from "../../src/messaging/rabbitmq/rabbitmq.ts";
 import { namesOf } from "../../src/messaging/topology.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { freshVhost, type FreshVhost } from "../support/rabbitmq.ts";

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { openRabbitmq } from "../../src/messaging/rabbitmq.ts";
+import { openRabbitmq } from "../../src/messaging/rabbitmq/rabbitmq.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
 import { outgoing } from "./conformance.ts";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePort } from "../../scripts/services/free-port.ts";
 import type { RabbitmqServer } from "../../scripts/services/rabbitmq.ts";
 import type { TlsSettings } from "../../src/files/tls-options.ts";
-import { openRabbitmq } from "../../src/messaging/rabbitmq.ts";
+import { openRabbitmq } from "../../src/messaging/rabbitmq/rabbitmq.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { openAuthority, type Authority, type Certificate } from "../support/certificates.ts";
 import { privateBroker } from "../support/rabbitmq.ts";

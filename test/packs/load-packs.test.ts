@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Database } from "../../src/database/database.ts";
-import { loadMigrations } from "../../src/database/embedded-migrations.ts";
-import { openEmbedded } from "../../src/database/embedded.ts";
-import { migrate } from "../../src/database/migrate.ts";
+import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
+import { openEmbedded } from "../../src/database/embedded/embedded.ts";
+import { migrate } from "../../src/database/migrations/migrate.ts";
 import { loadPacks, type LoadReport } from "../../src/packs/load-packs.ts";
 import { readPacks } from "../../src/packs/read-packs.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";

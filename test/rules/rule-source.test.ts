@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Database, Queryable } from "../../src/database/database.ts";
 import type { Id } from "../../src/model/identifiers.ts";
-import type { EventFacts } from "../../src/model/rule-match.ts";
+import type { EventFacts } from "../../src/model/rules/rule-match.ts";
 import { openRuleSource, type DatabaseRuleSource } from "../../src/rules/rule-source.ts";
 import { silentLogger, type Logger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import type { JsonObject, JsonValue } from "../../src/model/json.ts";
-import { selectRuntimes } from "../../src/model/runtime-selection.ts";
+import type { JsonObject, JsonValue } from "../../src/model/json/json.ts";
+import { selectRuntimes } from "../../src/model/runtimes/runtime-selection.ts";
 import { detectInterpreters } from "../../src/runtimes/interpreter-detection.ts";
 import { runVersionCommands } from "../../src/runtimes/version-commands.ts";
 import { SensorRuntimes, type SensorRuntimesOptions } from "../../src/runtimes/sensor-runtimes.ts";

@@ -9,7 +9,7 @@ import type { Database } from "../../src/database/database.ts";
 import { rowsOf } from "../../src/database/statement.ts";
 import { claimSensors, releaseSensors, renewLeases } from "../../src/database/statements/assignments.ts";
 import type { Id } from "../../src/model/identifiers.ts";
-import type { AssignmentTerm } from "../../src/model/incoming-event.ts";
+import type { AssignmentTerm } from "../../src/model/sensors/incoming-event.ts";
 import { storeUnderTerm } from "../support/batch-being-stored.ts";
 import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";

@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { openPostgresql } from "../../src/database/postgresql.ts";
+import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import type { Database } from "../../src/database/database.ts";
 import { rowsOf } from "../../src/database/statement.ts";
 import { markStaleWorkers } from "../../src/database/statements/workers.ts";

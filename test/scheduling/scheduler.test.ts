@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
 import type { Database } from "../../src/database/database.ts";
-import { openPostgresql } from "../../src/database/postgresql.ts";
+import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import type { Id } from "../../src/model/identifiers.ts";
 import { explainUnplaced } from "../../src/scheduling/placement-facts.ts";
 import { Scheduler } from "../../src/scheduling/scheduler.ts";

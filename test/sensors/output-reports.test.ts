@@ -1,8 +1,8 @@
 /** What a sensor's log says of its output, however much of it there is. */
 import { expect, test } from "vitest";
-import { OutputRemarks } from "../../src/sensors/output-remarks.ts";
-import { RejectedLines } from "../../src/sensors/rejected-lines.ts";
-import { RepeatedKeys } from "../../src/sensors/repeated-keys.ts";
+import { OutputRemarks } from "../../src/sensors/output/output-remarks.ts";
+import { RejectedLines } from "../../src/sensors/output/rejected-lines.ts";
+import { RepeatedKeys } from "../../src/sensors/output/repeated-keys.ts";
 import { fakeClock } from "../support/fake-clock.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 

@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { AcceptOutcome } from "../../src/model/incoming-event.ts";
+import type { AcceptOutcome } from "../../src/model/sensors/incoming-event.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
 import { insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { sensorBench } from "./sensor-bench.ts";

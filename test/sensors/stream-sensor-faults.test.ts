@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { AcceptOutcome } from "../../src/model/incoming-event.ts";
+import type { AcceptOutcome } from "../../src/model/sensors/incoming-event.ts";
 import { fakeClock } from "../support/fake-clock.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
 import { sensorBench } from "./sensor-bench.ts";

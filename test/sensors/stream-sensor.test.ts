@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { JsonObject } from "../../src/model/json.ts";
+import type { JsonObject } from "../../src/model/json/json.ts";
 import { query } from "../support/platform-rows.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
 import { watchTurns } from "../support/longest-turn.ts";

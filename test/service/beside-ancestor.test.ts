@@ -6,9 +6,9 @@
  */
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { loadMigrations } from "../../src/database/embedded-migrations.ts";
-import { migrate } from "../../src/database/migrate.ts";
-import { openPostgresql } from "../../src/database/postgresql.ts";
+import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
+import { migrate } from "../../src/database/migrations/migrate.ts";
+import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import { usualNames } from "../../src/messaging/topology.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { agentFolder, startAgent } from "../support/agent-process.ts";

@@ -9,7 +9,7 @@ import { repositoryRoot } from "../../scripts/repository.ts";
 import type { Database } from "../../src/database/database.ts";
 import { agentFolder, type AgentFolder, type AgentSettings } from "../support/agent-process.ts";
 import type { TopologyNames } from "../../src/messaging/topology.ts";
-import type { Envelope } from "../../src/messaging/envelope.ts";
+import type { Envelope } from "../../src/messaging/messages/envelope.ts";
 import { collectMessages, type MessageCollector } from "../support/message-collector.ts";
 import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";

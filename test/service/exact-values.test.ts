@@ -10,7 +10,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import type { Database } from "../../src/database/database.ts";
-import { openRabbitmq } from "../../src/messaging/rabbitmq.ts";
+import { openRabbitmq } from "../../src/messaging/rabbitmq/rabbitmq.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { agentFolder, ready, startAgent } from "../support/agent-process.ts";
 import { jsonTexts } from "../support/json-texts.ts";

@@ -3,8 +3,8 @@ import type { EventEntry } from "../../src/events/entries.ts";
 import { matchPiece, type Piece } from "../../src/events/matched-piece.ts";
 import { prepareBatch, type PreparedBatch } from "../../src/events/prepared-batch.ts";
 import type { Id } from "../../src/model/identifiers.ts";
-import type { IncomingEvent } from "../../src/model/incoming-event.ts";
-import type { RuleSet } from "../../src/model/rule-match.ts";
+import type { IncomingEvent } from "../../src/model/sensors/incoming-event.ts";
+import type { RuleSet } from "../../src/model/rules/rule-match.ts";
 
 export function eventEntry(id: Id, event: Partial<IncomingEvent> = {}): EventEntry {
   const whole: IncomingEvent = {

@@ -3,7 +3,7 @@
  */
 import type { Queryable } from "../../src/database/database.ts";
 import type { TriggerDefinition } from "../../src/model/definitions.ts";
-import type { RuleMatch, RuleSet, RuleSource } from "../../src/model/rule-match.ts";
+import type { RuleMatch, RuleSet, RuleSource } from "../../src/model/rules/rule-match.ts";
 import { query } from "./platform-rows.ts";
 
 export async function matchEverything(database: Queryable): Promise<RuleSource> {

@@ -1,8 +1,8 @@
 /**
  * A consumer as the platform's services are: a durable queue, messages recognised by their id.
  */
-import { decodeMessage, type Envelope } from "../../src/messaging/envelope.ts";
-import { openRabbitmq } from "../../src/messaging/rabbitmq.ts";
+import { decodeMessage, type Envelope } from "../../src/messaging/messages/envelope.ts";
+import { openRabbitmq } from "../../src/messaging/rabbitmq/rabbitmq.ts";
 import { usualNames } from "../../src/messaging/topology.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 

@@ -13,9 +13,9 @@ import { Client } from "pg";
 import { freePort } from "../../scripts/services/free-port.ts";
 import { startPostgres, type PostgresServer } from "../../scripts/services/postgres.ts";
 import type { Database } from "../../src/database/database.ts";
-import { loadMigrations } from "../../src/database/embedded-migrations.ts";
-import { migrate } from "../../src/database/migrate.ts";
-import { openPostgresql, type PostgresqlOptions } from "../../src/database/postgresql.ts";
+import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
+import { migrate } from "../../src/database/migrations/migrate.ts";
+import { openPostgresql, type PostgresqlOptions } from "../../src/database/postgresql/postgresql.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
 

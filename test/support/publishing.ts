@@ -1,9 +1,9 @@
 /** What publishes a worker's messages, wired as the service does it, over a transport of the test's own. */
 import type { Database } from "../../src/database/database.ts";
-import { DeliveryRecord } from "../../src/events/delivery-record.ts";
-import { OutboxSweeper, type OutboxSweeperOptions } from "../../src/events/outbox-sweeper.ts";
-import { Publisher } from "../../src/events/publisher.ts";
-import { RefusedMessages, type RefusedMessagesOptions } from "../../src/events/refused-messages.ts";
+import { DeliveryRecord } from "../../src/events/delivery/delivery-record.ts";
+import { OutboxSweeper, type OutboxSweeperOptions } from "../../src/events/delivery/outbox-sweeper.ts";
+import { Publisher } from "../../src/events/delivery/publisher.ts";
+import { RefusedMessages, type RefusedMessagesOptions } from "../../src/events/delivery/refused-messages.ts";
 import type { Delivery, MessageTransport, OutgoingMessage } from "../../src/messaging/message-transport.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { JsonObject, JsonValue } from "../../src/model/json.ts";
+import type { JsonObject, JsonValue } from "../../src/model/json/json.ts";
 
 const packs = fileURLToPath(new URL("../../packs/", import.meta.url));
 

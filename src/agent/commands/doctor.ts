@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import type { LoadedConfig } from "../../config/load-config.ts";
 import type { Config } from "../../config/schema.ts";
-import { databaseFolder } from "../../database/data-directory.ts";
+import { databaseFolder } from "../../database/embedded/data-directory.ts";
 import type { Database } from "../../database/database.ts";
-import { demandResources } from "../../database/resource-limits.ts";
+import { demandResources } from "../../database/embedded/resource-limits.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { runVersionCommands } from "../../runtimes/version-commands.ts";
 import { silentLogger } from "../../telemetry/logger.ts";

@@ -1,6 +1,6 @@
-import { loadMigrations } from "../../database/embedded-migrations.ts";
+import { loadMigrations } from "../../database/migrations/bundled-migrations.ts";
 import { explainingDatabaseFailures } from "../../database/explain-failure.ts";
-import { migrate as applyMigrations } from "../../database/migrate.ts";
+import { migrate as applyMigrations } from "../../database/migrations/migrate.ts";
 import { loadConfiguration } from "../load-configuration.ts";
 import { openLogger } from "../open-logger.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";

@@ -1,6 +1,6 @@
-import { loadMigrations } from "../../database/embedded-migrations.ts";
+import { loadMigrations } from "../../database/migrations/bundled-migrations.ts";
 import { explainingDatabaseFailures } from "../../database/explain-failure.ts";
-import { migrate } from "../../database/migrate.ts";
+import { migrate } from "../../database/migrations/migrate.ts";
 import { loadPacks as load } from "../../packs/load-packs.ts";
 import { describeProblem } from "../../packs/pack-problem.ts";
 import { readPacks } from "../../packs/read-packs.ts";

@@ -1,9 +1,9 @@
 import type { Config } from "../../config/schema.ts";
-import { databaseLogin } from "../../database/database-address.ts";
+import { databaseLogin } from "../../database/postgresql/address.ts";
 import { grantStatements } from "../../database/grants.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
-import { brokerAddress } from "../../messaging/broker-address.ts";
-import { permissionCommand } from "../../messaging/permissions.ts";
+import { brokerAddress } from "../../messaging/rabbitmq/address.ts";
+import { permissionCommand } from "../../messaging/rabbitmq/permissions.ts";
 import { namesOf } from "../../messaging/topology.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { loadConfiguration } from "../load-configuration.ts";

@@ -1,4 +1,4 @@
-import { databaseAddress } from "../../database/database-address.ts";
+import { databaseAddress } from "../../database/postgresql/address.ts";
 import { explainingDatabaseFailures } from "../../database/explain-failure.ts";
 import { runVersionCommands } from "../../runtimes/version-commands.ts";
 import { bootstrapRuntimes } from "../bootstrap.ts";

@@ -3,7 +3,7 @@
  * asked.
  */
 import type { Config } from "../../config/schema.ts";
-import { routingKeys } from "../../messaging/message-types.ts";
+import { routingKeys } from "../../messaging/messages/message-types.ts";
 import { askableListeners, askAgent } from "../ask-agent.ts";
 import { notice, wrong, type Finding } from "./finding.ts";
 import { seriesOf } from "./metric-series.ts";

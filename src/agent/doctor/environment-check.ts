@@ -3,9 +3,9 @@ import type { Config } from "../../config/schema.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readSensorScripts } from "../../database/statements/sensor-scripts.ts";
 import type { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
-import { decodeExecutionConfig } from "../../sensors/execution-config.ts";
-import { pendingEnvironment } from "../../sensors/environment-creation.ts";
-import { findRuntimeEnvironment } from "../../sensors/runtime-environment.ts";
+import { decodeExecutionConfig } from "../../sensors/launch/execution-config.ts";
+import { pendingEnvironment } from "../../sensors/launch/environment-creation.ts";
+import { findRuntimeEnvironment } from "../../sensors/launch/runtime-environment.ts";
 import { notice, wrong, type Finding } from "./finding.ts";
 import type { Look } from "./look.ts";
 

@@ -1,5 +1,5 @@
 /** The doctor's findings on the screen: a column of subjects, what to do below, what was said below that. */
-import { redactUrls } from "../../model/redaction.ts";
+import { redactUrls } from "../../model/texts/redaction.ts";
 import type { Finding } from "./finding.ts";
 
 const marks = { good: "✓", notice: "-", wrong: "✗" } as const;

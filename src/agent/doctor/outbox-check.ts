@@ -1,7 +1,7 @@
 import { rowOf, rowsOf } from "../../database/statement.ts";
 import { readWorkerStandings } from "../../database/statements/diagnosis.ts";
 import { countedMessagesMax, measureOutbox } from "../../database/statements/outbox.ts";
-import { durationText } from "../../model/duration-text.ts";
+import { durationText } from "../../model/texts/duration-text.ts";
 import { good, notice, wrong, type Finding } from "./finding.ts";
 import type { Look } from "./look.ts";
 

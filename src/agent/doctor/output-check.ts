@@ -5,7 +5,7 @@
  */
 import type { Config } from "../../config/schema.ts";
 import { linesRejectedName, sensorEventsName } from "../../telemetry/metrics.ts";
-import { durationText } from "../../model/duration-text.ts";
+import { durationText } from "../../model/texts/duration-text.ts";
 import { sensorSilentName } from "../../telemetry/gauges.ts";
 import { askableListeners, askAgent } from "../ask-agent.ts";
 import { notice, type Finding } from "./finding.ts";

@@ -4,7 +4,7 @@
  */
 import type { Config } from "../../config/schema.ts";
 import type { OperatorError } from "../../errors/operator-error.ts";
-import { isJsonObject, type JsonValue } from "../../model/json.ts";
+import { isJsonObject, type JsonValue } from "../../model/json/json.ts";
 import type { HealthAnswer } from "../ask-health.ts";
 import { good, notice, wrong, type Finding } from "./finding.ts";
 

@@ -1,9 +1,9 @@
 import type { Config } from "../../config/schema.ts";
 import type { Database } from "../../database/database.ts";
-import { selectRuntimes, type RuntimeSelection } from "../../model/runtime-selection.ts";
-import { builtinRuntime, nativeRuntime } from "../../model/runtime-names.ts";
-import type { RuntimeAnswer } from "../../model/runtime-offer.ts";
-import { describeOutcome, type RuntimeOutcome } from "../../model/runtime-outcome.ts";
+import { selectRuntimes, type RuntimeSelection } from "../../model/runtimes/runtime-selection.ts";
+import { builtinRuntime, nativeRuntime } from "../../model/runtimes/runtime-names.ts";
+import type { RuntimeAnswer } from "../../model/runtimes/runtime-offer.ts";
+import { describeOutcome, type RuntimeOutcome } from "../../model/runtimes/runtime-outcome.ts";
 import { probeMachine } from "../../runtimes/probe-machine.ts";
 import { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
 import { silentLogger } from "../../telemetry/logger.ts";

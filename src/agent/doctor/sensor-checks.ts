@@ -1,7 +1,7 @@
 import type { Config } from "../../config/schema.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readSensorStandings } from "../../database/statements/diagnosis.ts";
-import type { PlacementWorker } from "../../model/placement.ts";
+import type { PlacementWorker } from "../../model/sensors/placement.ts";
 import type { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
 import { explainUnplaced } from "../../scheduling/placement-facts.ts";
 import { notice, type Finding } from "./finding.ts";

@@ -1,8 +1,8 @@
 /** How one sensor stands, as a finding: a pure function of its rows and of what placement says of it. */
 import type { SensorProcessStanding, SensorStanding } from "../../database/statements/diagnosis.ts";
-import { isUnsteady } from "../../model/recent-runs.ts";
-import { isUnusualSilence } from "../../model/output-rhythm.ts";
-import { durationText } from "../../model/duration-text.ts";
+import { isUnsteady } from "../../model/sensors/recent-runs.ts";
+import { isUnusualSilence } from "../../model/sensors/output-rhythm.ts";
+import { durationText } from "../../model/texts/duration-text.ts";
 import { good, notice, wrong, type Finding } from "./finding.ts";
 
 /** The end of what it said is what tells; all of it is in its log and in the JSON report. */

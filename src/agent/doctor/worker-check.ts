@@ -1,6 +1,6 @@
 import { rowsOf } from "../../database/statement.ts";
 import { readWorkerStandings, type WorkerStanding } from "../../database/statements/diagnosis.ts";
-import { durationText } from "../../model/duration-text.ts";
+import { durationText } from "../../model/texts/duration-text.ts";
 import { good, notice, wrong, type Finding } from "./finding.ts";
 import type { Look } from "./look.ts";
 

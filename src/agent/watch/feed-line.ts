@@ -5,7 +5,7 @@
  *     12:00:02  event    examples.log_line  from examples.log_follower  level=error line=out of memory
  *     12:00:02  match    examples.report_errors  enforcement 7 of event 12  out of memory
  */
-import type { JsonObject } from "../../model/json.ts";
+import type { JsonObject } from "../../model/json/json.ts";
 import type { ActivityEntry } from "../../telemetry/activity.ts";
 import { painted, type FeedStyle, type Paint } from "./feed-style.ts";
 

@@ -1,6 +1,6 @@
 /** What running a sensor takes, read for those a worker holds. */
 import type { Id } from "../../model/identifiers.ts";
-import type { JsonValue } from "../../model/json.ts";
+import type { JsonValue } from "../../model/json/json.ts";
 import type { Row, Statement } from "../statement.ts";
 
 /** As stored; decoded by the sensors feature, one by one, so that a bad row harms no other. */

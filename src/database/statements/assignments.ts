@@ -18,7 +18,7 @@
  * So no statement here waits for a row of an assignment, and renewal waits for no row at all.
  */
 import type { Id } from "../../model/identifiers.ts";
-import type { JsonObject } from "../../model/json.ts";
+import type { JsonObject } from "../../model/json/json.ts";
 import type { Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
 

@@ -2,8 +2,8 @@
  * What a person asks who looks at an installation: how every sensor stands, who is alive, which rules match
  * nothing. All ages are by the database's clock.
  */
-import type { JsonValue } from "../../model/json.ts";
-import { parseJson } from "../../model/json-text.ts";
+import type { JsonValue } from "../../model/json/json.ts";
+import { parseJson } from "../../model/json/json-text.ts";
 import type { Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
 import type { ProcessReport } from "./sensor-process.ts";

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import type { Id } from "../../model/identifiers.ts";
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../model/json.ts";
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
 import { violatesUniqueness } from "../errors.ts";
 import type { Row, Statement } from "../statement.ts";
 

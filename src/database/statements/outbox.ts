@@ -7,7 +7,7 @@
  * heir as a whole and in one row, so that its messages keep their order and none is touched.
  */
 import type { Id } from "../../model/identifiers.ts";
-import type { JsonObject } from "../../model/json.ts";
+import type { JsonObject } from "../../model/json/json.ts";
 import type { Row, Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
 

@@ -6,7 +6,7 @@
  * no message. Rows refer to each other by ref; the ids beside the refs are looked up here, after the
  * rows that they belong to have been written.
  */
-import type { JsonObject } from "../../model/json.ts";
+import type { JsonObject } from "../../model/json/json.ts";
 import type { Statement } from "../statement.ts";
 
 const tables = ["runtime", "trigger", "action", "sensor", "rule"] as const;

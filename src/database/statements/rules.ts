@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import type { TriggerDefinition } from "../../model/definitions.ts";
 import type { Id } from "../../model/identifiers.ts";
-import { isJsonObject, type JsonValue } from "../../model/json.ts";
-import { parseJson } from "../../model/json-text.ts";
+import { isJsonObject, type JsonValue } from "../../model/json/json.ts";
+import { parseJson } from "../../model/json/json-text.ts";
 import type { RuleText } from "../../model/rules/compiled-rule.ts";
 import type { Row, Statement } from "../statement.ts";
 import { copiedPayload } from "./events.ts";

@@ -1,5 +1,5 @@
 import type { RuntimeDefinition } from "../../model/definitions.ts";
-import type { JsonValue } from "../../model/json.ts";
+import type { JsonValue } from "../../model/json/json.ts";
 import type { Statement } from "../statement.ts";
 
 /** Every runtime for sensors. Its JSON is handed on as it is, so that one malformed row hides no other. */

@@ -5,7 +5,7 @@
  * changes nothing.
  */
 import type { Id } from "../../model/identifiers.ts";
-import type { JsonObject } from "../../model/json.ts";
+import type { JsonObject } from "../../model/json/json.ts";
 import type { Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
 

@@ -13,11 +13,11 @@
  * outermost conditions that contradict each other. An inner `{}` is one too, since it would quietly hold
  * for every event. A condition in the form of another system is a problem that shows it in this form.
  */
-import { invalid, valid, type Decoded } from "../decoded.ts";
-import type { FieldPath } from "../field-path.ts";
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
+import { invalid, valid, type Decoded } from "../json/decoded.ts";
+import type { FieldPath } from "../paths/field-path.ts";
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
 import { describePlaced, type Place, type PlacedProblem } from "../placed-problem.ts";
-import { parsePayloadPath, payloadPathDoubt } from "../payload-path.ts";
+import { parsePayloadPath, payloadPathDoubt } from "../paths/payload-path.ts";
 import { contradiction } from "./contradiction.ts";
 import { foreignForm, operatorProblem, suggestion } from "./foreign/hints.ts";
 import { operandDoubt, operandProblem } from "./operand.ts";

@@ -6,9 +6,9 @@
  * tried on each value the field may have, if some condition names those values; else bounds of numbers,
  * beginnings and ends of texts are compared, and types that exclude each other.
  */
-import { isJsonArray, type JsonValue } from "../json.ts";
-import { canonicalText } from "../json-equality.ts";
-import { writePayloadPath } from "../foreign-path.ts";
+import { isJsonArray, type JsonValue } from "../json/json.ts";
+import { canonicalText } from "../json/equality.ts";
+import { writePayloadPath } from "../paths/foreign-path.ts";
 import { isInNothing } from "./operand.ts";
 import type { OperatorName } from "./operators.ts";
 import type { Predicate } from "./predicate.ts";

@@ -1,6 +1,6 @@
 /** Values that no condition can be compared with, whatever its operator, and those that look wrong. */
-import { isJsonArray, isJsonObject, type JsonValue } from "../json.ts";
-import { isAtMostDeep } from "../json-equality.ts";
+import { isJsonArray, isJsonObject, type JsonValue } from "../json/json.ts";
+import { isAtMostDeep } from "../json/equality.ts";
 
 import type { OperatorName } from "./operators.ts";
 

@@ -5,11 +5,11 @@
  * Nothing is converted: text is never a number, `"5"` is not greater than 4, and a field of another
  * type than the operator is about makes it false (its negation true), never an error.
  */
-import { invalid, valid, type Decoded } from "../decoded.ts";
-import { compareNumbers, isJsonNumber } from "../exact-number.ts";
-import { isJsonArray, isJsonScalar, lookupKey, type JsonValue } from "../json.ts";
-import { areEqual } from "../json-equality.ts";
-import { compileLinearPattern } from "../linear-pattern.ts";
+import { invalid, valid, type Decoded } from "../json/decoded.ts";
+import { compareNumbers, isJsonNumber } from "../json/exact-number.ts";
+import { isJsonArray, isJsonScalar, lookupKey, type JsonValue } from "../json/json.ts";
+import { areEqual } from "../json/equality.ts";
+import { compileLinearPattern } from "../texts/linear-pattern.ts";
 
 export type Test = (value: JsonValue) => boolean;
 

@@ -7,10 +7,10 @@
  * synchronous and a stamp is never given twice. It holds an answer, not the event, so nothing of an
  * event is kept alive by it.
  */
-import { invalid, valid, type Decoded } from "../decoded.ts";
-import { readPath, type FieldPath } from "../field-path.ts";
-import type { JsonObject, JsonValue } from "../json.ts";
-import { canonicalText } from "../json-equality.ts";
+import { invalid, valid, type Decoded } from "../json/decoded.ts";
+import { readPath, type FieldPath } from "../paths/field-path.ts";
+import type { JsonObject, JsonValue } from "../json/json.ts";
+import { canonicalText } from "../json/equality.ts";
 import { operandProblem } from "./operand.ts";
 import { operators, type OperatorName, type Test } from "./operators.ts";
 

@@ -1,13 +1,13 @@
 /** One rule, compiled: what deciding and rendering it needs, shared by all revisions that hold it unchanged. */
 import { compileConditions, predicatesOf, type Conditions } from "../conditions/condition.ts";
 import type { Predicate, PredicateTable } from "../conditions/predicate.ts";
-import { invalid, valid, type Decoded } from "../decoded.ts";
+import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import type { Id } from "../identifiers.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
-import { isAtMostDeep } from "../json-equality.ts";
-import { jsonDepthMax } from "../json-text.ts";
-import type { EventFacts, RuleMatch } from "../rule-match.ts";
-import type { TextRoom } from "../text-room.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
+import { isAtMostDeep } from "../json/equality.ts";
+import { jsonDepthMax } from "../json/json-text.ts";
+import type { EventFacts, RuleMatch } from "./rule-match.ts";
+import type { TextRoom } from "../texts/byte-budget.ts";
 import { compileTemplates, type Template } from "../templates/template.ts";
 import { conjunctsOf, type Conjunct } from "./conjunct.ts";
 

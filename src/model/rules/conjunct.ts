@@ -7,9 +7,9 @@
  * when one of them does; an index that looked them up need not decide it again.
  */
 import type { ConditionNode } from "../conditions/condition.ts";
-import { canonicalText } from "../json-equality.ts";
-import type { FieldPath } from "../field-path.ts";
-import { isJsonArray, isJsonScalar, lookupKey, type JsonScalar, type LookupKey } from "../json.ts";
+import { canonicalText } from "../json/equality.ts";
+import type { FieldPath } from "../paths/field-path.ts";
+import { isJsonArray, isJsonScalar, lookupKey, type JsonScalar, type LookupKey } from "../json/json.ts";
 
 /** The field at `path` equals `value`. */
 export interface Equality {

@@ -9,8 +9,8 @@
  * Everything here yields between slices of work, since a trigger may have ten thousand rules.
  */
 import type { Predicate } from "../conditions/predicate.ts";
-import type { FieldPath } from "../field-path.ts";
-import type { LookupKey } from "../json.ts";
+import type { FieldPath } from "../paths/field-path.ts";
+import type { LookupKey } from "../json/json.ts";
 import type { CompiledRule } from "./compiled-rule.ts";
 import type { Conjunct, Equality } from "./conjunct.ts";
 import type { Drawer, FieldDrawers, FiledRule, RuleIndex } from "./rule-index.ts";

@@ -11,8 +11,8 @@
  */
 import { holds, type ConditionNode } from "../conditions/condition.ts";
 import { decide, type Predicate, type Stamp } from "../conditions/predicate.ts";
-import { readPath, type FieldPath } from "../field-path.ts";
-import { isJsonScalar, lookupKey, type JsonObject, type LookupKey } from "../json.ts";
+import { readPath, type FieldPath } from "../paths/field-path.ts";
+import { isJsonScalar, lookupKey, type JsonObject, type LookupKey } from "../json/json.ts";
 import type { CompiledRule } from "./compiled-rule.ts";
 
 export interface RuleIndex {

@@ -8,13 +8,13 @@
  */
 import { nextStamp, PredicateTable } from "../conditions/predicate.ts";
 import { holds } from "../conditions/condition.ts";
-import type { Decoded } from "../decoded.ts";
+import type { Decoded } from "../json/decoded.ts";
 import type { TriggerDefinition } from "../definitions.ts";
 import type { Id } from "../identifiers.ts";
 import { describePlaced } from "../placed-problem.ts";
-import { aimedRule } from "../rule-aim.ts";
-import type { EventFacts, RuleMatch, RuleSet } from "../rule-match.ts";
-import { TextRoom } from "../text-room.ts";
+import { aimedRule } from "./rule-aim.ts";
+import type { EventFacts, RuleMatch, RuleSet } from "./rule-match.ts";
+import { TextRoom } from "../texts/byte-budget.ts";
 import { compileRule, matchOf, type CompiledRule, type RuleText } from "./compiled-rule.ts";
 import { indexRules } from "./rule-filing.ts";
 import { findRules, type RuleIndex } from "./rule-index.ts";

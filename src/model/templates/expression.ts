@@ -4,15 +4,21 @@
  * names of the list come first: a key `rule` of the payload is `payload.rule`. There is nothing to call
  * and nothing to compute. docs/rules.md has the same list, compared in a test.
  */
-import { invalid, valid, type Decoded } from "../decoded.ts";
-import { parseSegments, readPath, writeFieldPath, type FieldPath, type Segment } from "../field-path.ts";
-import { withoutQuoted, writePayloadPath } from "../foreign-path.ts";
+import { invalid, valid, type Decoded } from "../json/decoded.ts";
+import {
+  parseSegments,
+  readPath,
+  writeFieldPath,
+  type FieldPath,
+  type Segment,
+} from "../paths/field-path.ts";
+import { withoutQuoted, writePayloadPath } from "../paths/foreign-path.ts";
 import type { Id } from "../identifiers.ts";
-import type { JsonObject, JsonValue } from "../json.ts";
-import { nearestName } from "../nearest-name.ts";
-import { foreignPathProblem, isMisspeltPayload, parsePayloadPath } from "../payload-path.ts";
-import type { EventFacts } from "../rule-match.ts";
-import type { TextRoom } from "../text-room.ts";
+import type { JsonObject, JsonValue } from "../json/json.ts";
+import { nearestName } from "../texts/nearest-name.ts";
+import { foreignPathProblem, isMisspeltPayload, parsePayloadPath } from "../paths/payload-path.ts";
+import type { EventFacts } from "../rules/rule-match.ts";
+import type { TextRoom } from "../texts/byte-budget.ts";
 
 /** What a rule's templates look at while one event is matched. */
 export interface TemplateScope {

@@ -8,8 +8,8 @@
  *
  * Compiled once per rule; what holds no template is one constant for all events.
  */
-import { invalid, valid, type Decoded } from "../decoded.ts";
-import { isJsonObject, isJsonScalar, leastLength, type JsonObject, type JsonValue } from "../json.ts";
+import { invalid, valid, type Decoded } from "../json/decoded.ts";
+import { isJsonObject, isJsonScalar, leastLength, type JsonObject, type JsonValue } from "../json/json.ts";
 import { describePlaced, type Place, type PlacedProblem } from "../placed-problem.ts";
 import { compileExpression, type Expression, type TemplateScope } from "./expression.ts";
 

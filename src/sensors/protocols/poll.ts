@@ -6,12 +6,12 @@
  * the events of the last are stored, so that it always gets the newest checkpoint.
  */
 import { WorkSlices } from "../../concurrency/work-slices.ts";
-import type { EndedRun, Exit } from "../../model/restart-policy.ts";
-import { nextSlotMs, slotAfterRunMs, type PollSchedule } from "../../model/poll-schedule.ts";
+import type { EndedRun, Exit } from "../../model/sensors/restart-policy.ts";
+import { nextSlotMs, slotAfterRunMs, type PollSchedule } from "../../model/sensors/poll-schedule.ts";
 import type { Child } from "../../processes/child.ts";
 import { sleepUntil } from "../../time/sleep-until.ts";
-import { readPollOutput } from "../poll-output.ts";
-import { PrintedBytes } from "../printed-bytes.ts";
+import { readPollOutput } from "../output/poll-output.ts";
+import { PrintedBytes } from "../output/printed-bytes.ts";
 import { readStderr } from "./read-stderr.ts";
 import type { Protocol, RunContext } from "./protocol.ts";
 

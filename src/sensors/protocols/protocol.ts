@@ -2,12 +2,12 @@
  * What the protocols share: a protocol turns one sensor's processes into events until something goes
  * wrong, and says how it ended. What to do then is not its matter.
  */
-import type { EndedRun } from "../../model/restart-policy.ts";
+import type { EndedRun } from "../../model/sensors/restart-policy.ts";
 import type { Clock } from "../../time/clock.ts";
-import type { ServedTriggers } from "../decoded.ts";
+import type { ServedTriggers } from "../output/decoded.ts";
 import type { SensorLimits } from "../limits.ts";
-import type { Launch } from "../sensor-launcher.ts";
-import type { SensorOutput } from "../sensor-output.ts";
+import type { Launch } from "../launch/sensor-launcher.ts";
+import type { SensorOutput } from "../output/sensor-output.ts";
 import type { Line } from "../../processes/lines.ts";
 
 export interface RunContext {

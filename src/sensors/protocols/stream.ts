@@ -6,11 +6,11 @@
  */
 import { settlesWithin } from "../../concurrency/settles-within.ts";
 import { WorkSlices } from "../../concurrency/work-slices.ts";
-import type { EndedRun, Exit } from "../../model/restart-policy.ts";
+import type { EndedRun, Exit } from "../../model/sensors/restart-policy.ts";
 import type { Child } from "../../processes/child.ts";
 import { linesOf, type Line } from "../../processes/lines.ts";
-import type { Decoded } from "../decoded.ts";
-import { StreamOutput, type DecodedLine } from "../stream-output.ts";
+import type { Decoded } from "../output/decoded.ts";
+import { StreamOutput, type DecodedLine } from "../output/stream-output.ts";
 import { readStderr } from "./read-stderr.ts";
 import type { Protocol, RunContext } from "./protocol.ts";
 

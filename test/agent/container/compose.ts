@@ -4,7 +4,7 @@ import { cp, mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { layerFiles } from "../../../build/layer.ts";
+import { layerFiles } from "../../../build/packing/layer.ts";
 import { repositoryRoot } from "../../../scripts/repository.ts";
 import { findComposeCommand } from "../../../scripts/services/docker-client.ts";
 import { type Docker, runCommand } from "./docker.ts";

@@ -12,7 +12,7 @@ import { startApi } from "../../../src/api/start-api.ts";
 import { doctor } from "../../../src/agent/commands/doctor.ts";
 import { checkListeners } from "../../../src/agent/doctor/listener-check.ts";
 import type { Queryable } from "../../../src/database/database.ts";
-import { openEmbedded } from "../../../src/database/embedded.ts";
+import { openEmbedded } from "../../../src/database/embedded/embedded.ts";
 import type { Id } from "../../../src/model/identifiers.ts";
 import { idleSources } from "../../support/gauge-sources.ts";
 import { freePort } from "../../../scripts/services/free-port.ts";

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { compileConditions, holds, reviewConditions } from "../../../src/model/conditions/condition.ts";
 import { decide, nextStamp, PredicateTable } from "../../../src/model/conditions/predicate.ts";
-import type { JsonObject, JsonValue } from "../../../src/model/json.ts";
+import type { JsonObject, JsonValue } from "../../../src/model/json/json.ts";
 import type { PlacedProblem } from "../../../src/model/placed-problem.ts";
 
 const held = { field: "a", operator: "equals", value: 1 };

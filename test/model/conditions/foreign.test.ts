@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { compileConditions, holds } from "../../../src/model/conditions/condition.ts";
 import { nextStamp, PredicateTable } from "../../../src/model/conditions/predicate.ts";
-import type { JsonObject, JsonValue } from "../../../src/model/json.ts";
+import type { JsonObject, JsonValue } from "../../../src/model/json/json.ts";
 
 const written = (operator: string, value?: JsonValue): JsonObject =>
   value === undefined ? { field: "x", operator } : { field: "x", operator, value };

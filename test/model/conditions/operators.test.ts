@@ -3,9 +3,9 @@ import { expect, test } from "vitest";
 import { operators, type Operator } from "../../../src/model/conditions/operators.ts";
 import { compileConditions } from "../../../src/model/conditions/condition.ts";
 import { PredicateTable } from "../../../src/model/conditions/predicate.ts";
-import type { JsonValue } from "../../../src/model/json.ts";
-import { parseJson } from "../../../src/model/json-text.ts";
-import { parsePayloadPath } from "../../../src/model/payload-path.ts";
+import type { JsonValue } from "../../../src/model/json/json.ts";
+import { parseJson } from "../../../src/model/json/json-text.ts";
+import { parsePayloadPath } from "../../../src/model/paths/payload-path.ts";
 import { compileTemplates } from "../../../src/model/templates/template.ts";
 import { expressionNames } from "../../../src/model/templates/expression.ts";
 

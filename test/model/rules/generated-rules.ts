@@ -1,8 +1,8 @@
 /** Payloads, conditions and rules that often meet: few names, few values, every form. */
 import * as fc from "fast-check";
-import { jsonNumber } from "../../../src/model/exact-number.ts";
-import type { EventFacts } from "../../../src/model/rule-match.ts";
-import type { JsonObject, JsonValue } from "../../../src/model/json.ts";
+import { jsonNumber } from "../../../src/model/json/exact-number.ts";
+import type { EventFacts } from "../../../src/model/rules/rule-match.ts";
+import type { JsonObject, JsonValue } from "../../../src/model/json/json.ts";
 import type { RuleText } from "../../../src/model/rules/compiled-rule.ts";
 
 const names = fc.constantFrom("a", "b", "c", "length", "constructor", "__proto__", "payload", "0");

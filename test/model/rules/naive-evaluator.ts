@@ -4,8 +4,8 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { RE2JS } from "re2js";
-import { isJsonNumber, type JsonNumber } from "../../../src/model/exact-number.ts";
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../../src/model/json.ts";
+import { isJsonNumber, type JsonNumber } from "../../../src/model/json/exact-number.ts";
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../../src/model/json/json.ts";
 
 export function naivelyHolds(conditions: JsonValue, payload: JsonObject): boolean {
   if (conditions === null) return true;

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { CompiledRuleSet, type RuleRow } from "../../../src/model/rules/rule-set.ts";
 import type { RuleText } from "../../../src/model/rules/compiled-rule.ts";
-import type { EventFacts } from "../../../src/model/rule-match.ts";
+import type { EventFacts } from "../../../src/model/rules/rule-match.ts";
 import { eventFacts, events, ruleText, ruleTexts, similarPayloads, similarRules } from "./generated-rules.ts";
 import { naivelyHolds } from "./naive-evaluator.ts";
 

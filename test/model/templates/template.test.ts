@@ -1,8 +1,8 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import type { JsonObject, JsonValue } from "../../../src/model/json.ts";
+import type { JsonObject, JsonValue } from "../../../src/model/json/json.ts";
 import { compileTemplates, render } from "../../../src/model/templates/template.ts";
-import { TextRoom, TooMuchTextError } from "../../../src/model/text-room.ts";
+import { TextRoom, TooMuchTextError } from "../../../src/model/texts/byte-budget.ts";
 import { eventFacts } from "../rules/generated-rules.ts";
 
 const scope = {

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener } from "node:http";
 import { expect, onTestFinished, test } from "vitest";
-import type { JsonValue } from "../../../src/model/json.ts";
+import type { JsonValue } from "../../../src/model/json/json.ts";
 import { startSensor } from "../../support/sensor-program.ts";
 
 async function serve(listener: RequestListener): Promise<string> {

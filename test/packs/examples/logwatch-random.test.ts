@@ -8,7 +8,7 @@
  */
 import { stat, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import type { JsonObject, JsonValue } from "../../../src/model/json.ts";
+import type { JsonObject, JsonValue } from "../../../src/model/json/json.ts";
 import { seededRandom, type SeededRandom } from "../../support/seeded-random.ts";
 import type { SensorProgram } from "../../support/sensor-program.ts";
 import { LogWorld } from "./log-world.ts";

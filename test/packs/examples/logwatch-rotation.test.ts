@@ -17,7 +17,7 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { JsonObject } from "../../../src/model/json.ts";
+import type { JsonObject } from "../../../src/model/json/json.ts";
 import { expectLines, follow, followUntil, gapsOf, linesOf, logFile, waiting } from "./logwatch.ts";
 
 const lost = /: lines behind byte (\d+), if there were any, are lost$/;

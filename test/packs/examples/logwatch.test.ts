@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { appendFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import type { JsonValue } from "../../../src/model/json.ts";
+import type { JsonValue } from "../../../src/model/json/json.ts";
 import { expectLines, follow, lastCheckpoint, linesOf, logFile } from "./logwatch.ts";
 
 test("at the very first start the last lines are told, then every new one, with its level", async () => {

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
-import type { JsonObject, JsonValue } from "../../../src/model/json.ts";
+import type { JsonObject, JsonValue } from "../../../src/model/json/json.ts";
 import { startSensor, type SensorProgram } from "../../support/sensor-program.ts";
 
 export const waiting = { timeout: 20_000, interval: 20 };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { JsonObject } from "../../../src/model/json.ts";
+import type { JsonObject } from "../../../src/model/json/json.ts";
 import { isRunning } from "../../../scripts/services/is-running.ts";
 import { programDirectory } from "../../support/program-directory.ts";
 import { startSensor, type SensorProgram } from "../../support/sensor-program.ts";

@@ -2,8 +2,8 @@
  * What to say of a condition in the form of another system: the same condition as it is written here, to
  * be pasted. What is suggested has been tried, so a suggestion never leads to the next problem.
  */
-import type { JsonObject, JsonValue } from "../../json.ts";
-import { nearestName } from "../../nearest-name.ts";
+import type { JsonObject, JsonValue } from "../../json/json.ts";
+import { nearestName } from "../../texts/nearest-name.ts";
 import type { Place } from "../../placed-problem.ts";
 import { operators } from "../operators.ts";
 import { operatorMeaning, seemsNegative } from "./operators.ts";

@@ -6,9 +6,9 @@
  * looked up as it is, or without its `not`, `n`, `does not` …, and then denied; so what is suggested
  * never says the opposite.
  */
-import { isJsonNumber, jsonNumber } from "../../exact-number.ts";
-import { isJsonArray, isJsonObject, type JsonValue } from "../../json.ts";
-import { isWithinDigits } from "../../json-text.ts";
+import { isJsonNumber, jsonNumber } from "../../json/exact-number.ts";
+import { isJsonArray, isJsonObject, type JsonValue } from "../../json/json.ts";
+import { isWithinDigits } from "../../json/json-text.ts";
 import { isOperatorName, type OperatorName } from "../operators.ts";
 
 /** The condition that says this; undefined where the value fits no such condition. */

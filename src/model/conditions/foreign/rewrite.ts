@@ -2,9 +2,9 @@
  * Conditions in the forms of other systems, written as they are written here. What comes out is meant
  * to be shown and pasted; whether it can be used is for the caller to try.
  */
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../json.ts";
-import { nearestName } from "../../nearest-name.ts";
-import { ownPath } from "../../payload-path.ts";
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../json/json.ts";
+import { nearestName } from "../../texts/nearest-name.ts";
+import { ownPath } from "../../paths/payload-path.ts";
 import { operandProblem } from "../operand.ts";
 import { isOperatorName, operators } from "../operators.ts";
 import { operatorMeaning } from "./operators.ts";

@@ -5,8 +5,8 @@
  * `or` binds weaker than `and`, which binds weaker than `not`; parentheses group. Whatever else there is
  * to such languages is not understood.
  */
-import { jsonNumber } from "../../exact-number.ts";
-import { isJsonArray, type JsonValue } from "../../json.ts";
+import { jsonNumber } from "../../json/exact-number.ts";
+import { isJsonArray, type JsonValue } from "../../json/json.ts";
 
 /** Makes the condition of one comparison; undefined when there is none. */
 export type Compare = (

@@ -1,0 +1,163 @@
+/**
+ * All of `src/` and what it imports as a few scripts, ready to be put into the executable.
+ *
+ * Node reads the executable's main script whole before it runs a line of it; with everything in it, that took
+ * 50 ms. So the main script has only what `--version` needs. All else travels as assets, which are read when a
+ * module of theirs is first called for (build/bundle/runtime/later-script.ts):
+ *
+ *   main          src/main.ts
+ *   detection     --detect-only
+ *   probe         doctor --probe
+ *   command-line  the command line
+ *   commands      all other commands. Each is evaluated when it is called, with all that only it imports; so
+ *                 `migrate` does not pay for an HTTP server
+ *
+ * They are CommonJS and not minified, which starts faster: Node keeps no code cache of ES modules in
+ * executables, and stack traces stay readable.
+ */
+import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
+import { access } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
+import { commandLine, main, scriptWith } from "./entries.ts";
+import type { LaterScript } from "./runtime/later-script.ts";
+
+export interface Bundle {
+  /** Paths of the scripts. */
+  readonly main: string;
+  readonly later: Readonly<Record<LaterScript, string>>;
+  /** Which files of which packages went into them. */
+  readonly metafiles: readonly Metafile[];
+}
+
+const loader = "build/bundle/runtime/later-script.ts";
+
+export async function bundle(repository: string, workDirectory: string): Promise<Bundle> {
+  // esbuild looks for it beside the sources, and says nothing if it is missing; then our code would not be strict.
+  await access(join(repository, "tsconfig.json"));
+  const mainScript = join(workDirectory, "main.cjs");
+  const called = {
+    detection: new Set<string>(),
+    probe: new Set<string>(),
+    "command-line": new Set<string>(),
+    commands: new Set<string>(),
+  };
+  const { metafile: mainMetafile } = await build({
+    ...common(repository),
+    entryPoints: [main],
+    outfile: mainScript,
+    plugins: [leaveOut({ repository, importer: main, called })],
+  });
+
+  const later = {
+    detection: join(workDirectory, "detection.cjs"),
+    probe: join(workDirectory, "probe.cjs"),
+    "command-line": join(workDirectory, "command-line.cjs"),
+    commands: join(workDirectory, "commands.cjs"),
+  };
+  const alone = (script: "detection" | "probe"): Promise<Metafile> =>
+    buildLater(called[script], { repository, outfile: later[script], plugins: [] });
+  const [detectionMetafile, probeMetafile] = [await alone("detection"), await alone("probe")];
+
+  const plugin = leaveOut({ repository, importer: commandLine, called });
+  const commandLineOptions = { repository, outfile: later["command-line"], plugins: [plugin] };
+  const commandLineMetafile = await buildLater(called["command-line"], commandLineOptions);
+
+  const commandsOptions = { repository, outfile: later.commands, plugins: [] };
+  const first = await buildLater(called.commands, commandsOptions);
+  const commandsMetafile = await buildLater(
+    new Set([...called.commands, ...modulesLoadedLater(first)]),
+    commandsOptions,
+  );
+  const metafiles = [mainMetafile, detectionMetafile, probeMetafile, commandLineMetafile, commandsMetafile];
+  return { main: mainScript, later, metafiles };
+}
+
+function common(repository: string) {
+  return {
+    absWorkingDir: repository,
+    bundle: true,
+    metafile: true,
+    platform: "node",
+    format: "cjs",
+    target: "node26",
+    // Node 26 has it; without this, esbuild would lower it to functions of its own.
+    supported: { using: true },
+    // One byte per character: what is read as latin1 needs no decoding.
+    charset: "ascii",
+    logLevel: "warning",
+    logOverride: { "empty-import-meta": "silent" },
+    legalComments: "none",
+  } satisfies BuildOptions;
+}
+
+interface LaterOptions {
+  readonly repository: string;
+  readonly outfile: string;
+  readonly plugins: Plugin[];
+}
+
+async function buildLater(
+  paths: ReadonlySet<string>,
+  { repository, outfile, plugins }: LaterOptions,
+): Promise<Metafile> {
+  const { metafile } = await build({
+    ...common(repository),
+    stdin: { contents: modulesByPath(paths), resolveDir: repository, sourcefile: "modules.js" },
+    outfile,
+    plugins,
+    // A library's way to its own files leads beside the executable, where they are not: what we need of
+    // them is among the assets.
+    banner: { js: 'const ownUrl = require("node:url").pathToFileURL(process.execPath).href;' },
+    define: { "import.meta.url": "ownUrl" },
+  });
+  return metafile;
+}
+
+/** A function for each module, by its path, that evaluates it. */
+function modulesByPath(paths: ReadonlySet<string>): string {
+  const entries = [...paths]
+    .toSorted()
+    .map((path) => `${JSON.stringify(path)}: () => require(${JSON.stringify(`./${path}`)}),`);
+  return `module.exports = {\n${entries.join("\n")}\n};`;
+}
+
+interface LeftOut {
+  readonly repository: string;
+  /** Whose imports by `import()` are left out. */
+  readonly importer: string;
+  /** Is given their paths, by the script that they are in instead. */
+  readonly called: Readonly<Record<LaterScript, Set<string>>>;
+}
+
+/** Puts in the place of each module that is left out one that takes it from its later script. */
+function leaveOut({ repository, importer, called }: LeftOut): Plugin {
+  const namespace = "later";
+  return {
+    name: "leave-out",
+    setup(hooks) {
+      hooks.onResolve({ filter: /^\.\// }, (args) => {
+        const isLater = args.kind === "dynamic-import" && args.importer === join(repository, importer);
+        const path = relative(repository, resolve(dirname(args.importer), args.path));
+        return isLater ? { namespace, path } : undefined;
+      });
+      hooks.onLoad({ filter: /./, namespace }, ({ path }) => {
+        const script = scriptWith(path);
+        called[script].add(path);
+        const contents = `
+          const { loadModule } = require(${JSON.stringify(`./${loader}`)});
+          module.exports = loadModule(${JSON.stringify(script)}, ${JSON.stringify(path)});`;
+        return { contents, resolveDir: repository };
+      });
+    },
+  };
+}
+
+/** Modules of src that others import by `import()`: evaluated too when the code cache is made, it has them. */
+function modulesLoadedLater({ inputs }: Metafile): readonly string[] {
+  const imports = Object.entries(inputs).flatMap(([importer, input]) =>
+    importer.startsWith("src/") ? input.imports : [],
+  );
+  return imports
+    .filter(({ kind, external, path }) => kind === "dynamic-import" && !external && path.startsWith("src/"))
+    .map(({ path }) => path);
+}

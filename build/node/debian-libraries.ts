@@ -1,0 +1,47 @@
+/**
+ * The C libraries that go into the executable: Debian's, of the architecture that is built for, as installed
+ * on the machine that builds.
+ *
+ * Debian installs the libraries of several architectures side by side, and insists that they are of one
+ * version. So an upgrade of the machine brings the security updates for each of them. The libraries that come
+ * with a cross compiler (libc6-arm64-cross) get none, and the compiler would find them first: it is not asked.
+ */
+import { execFileSync } from "node:child_process";
+import { realpathSync } from "node:fs";
+import { basename } from "node:path";
+import { type Architecture, libraryPackages } from "../architecture.ts";
+import { type BuilderError, missingFromMachine } from "../builder-error.ts";
+
+/** The real file of a library. */
+export function findLibrary(architecture: Architecture, name: string): string {
+  const files = queryDebian(architecture, ["--listfiles", ...libraryPackages(architecture)]).split("\n");
+  const file = files.find((path) => basename(path) === name);
+  if (file === undefined) throw missingLibraries(architecture);
+  return realpathSync(file);
+}
+
+export interface DebianPackage {
+  readonly version: string;
+  /** The package of the sources that it was built from. */
+  readonly source: { readonly name: string; readonly version: string };
+}
+
+export function findLibraryPackage(architecture: Architecture, name: "libc6" | "libstdc++6"): DebianPackage {
+  const format = "${Version}\n${source:Package}\n${source:Version}";
+  const args = ["--show", `--showformat=${format}`, `${name}:${architecture.debianName}`];
+  const [version = "", sourceName = "", sourceVersion = ""] = queryDebian(architecture, args).split("\n");
+  return { version, source: { name: sourceName, version: sourceVersion } };
+}
+
+function queryDebian(architecture: Architecture, args: readonly string[]): string {
+  try {
+    return execFileSync("dpkg-query", args, { encoding: "utf8", stdio: "pipe" });
+  } catch {
+    // It knows no such package, or is itself unknown here.
+    throw missingLibraries(architecture);
+  }
+}
+
+function missingLibraries({ name, debianPackages }: Architecture): BuilderError {
+  return missingFromMachine(`Debian's C library for ${name}`, debianPackages);
+}

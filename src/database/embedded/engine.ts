@@ -1,0 +1,141 @@
+/**
+ * Starts the embedded PostgreSQL (PGlite: the server compiled to WebAssembly, in this process) on a
+ * directory, such that a commit survives what it survives in a PostgreSQL server.
+ *
+ * PGlite by itself promises less: it starts with fsync off, and its file system ignores the call.
+ * Here fsync is on and reaches the disk; `fdatasync`, which PGlite's C library swallows, is not used.
+ *
+ * A new database is made beside its final place and moved there when it is complete, so that a process
+ * killed meanwhile leaves nothing that looks like a database.
+ */
+import { existsSync, fsyncSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { PGlite } from "@electric-sql/pglite";
+import { NodeFS } from "@electric-sql/pglite/nodefs";
+import { parseJson } from "../../model/json/json-text.ts";
+import { databaseFolder } from "./data-directory.ts";
+import { DamagedDatabase } from "./engine-failure.ts";
+
+/** What PGlite otherwise reads from its package's folder; carried inside the single executable. */
+export interface EmbeddedAssets {
+  /** pglite.wasm */
+  readonly server: Uint8Array<ArrayBuffer>;
+  /** initdb.wasm */
+  readonly initdb: Uint8Array<ArrayBuffer>;
+  /** pglite.data: the files of the server's installation */
+  readonly files: Uint8Array<ArrayBuffer>;
+}
+
+export interface EngineOptions {
+  /** Locked for this process; the database lies in its folder `postgresql`. */
+  readonly directory: string;
+  readonly schema: string;
+  readonly assets: EmbeddedAssets | undefined;
+}
+
+export async function startEngine({ directory, schema, assets }: EngineOptions): Promise<PGlite> {
+  const place = databaseFolder(directory);
+  if (!existsSync(place)) await create(directory, place, assets);
+  // The engine would make a new database of what is left, or wait for ever.
+  else if (!existsSync(join(place, "PG_VERSION")))
+    throw new DamagedDatabase("its file PG_VERSION is missing");
+  return start(place, assets, ["-c", `search_path="${schema.replaceAll('"', '""')}", public`]);
+}
+
+async function create(directory: string, place: string, assets: EmbeddedAssets | undefined): Promise<void> {
+  const prefix = "postgresql.creating-";
+  for (const entry of readdirSync(directory)) {
+    if (entry.startsWith(prefix)) rmSync(join(directory, entry), { recursive: true });
+  }
+  const building = join(directory, `${prefix}${process.pid}`);
+  mkdirSync(building, { mode: 0o700 });
+  const engine = await start(building, assets, []);
+  await engine.close();
+  renameSync(building, place);
+}
+
+// The compiler's library for Node has the types of WebAssembly, but not its functions.
+declare const WebAssembly: { compile(bytes: Uint8Array): Promise<WebAssembly.Module> };
+
+async function start(
+  place: string,
+  assets: EmbeddedAssets | undefined,
+  parameters: readonly string[],
+): Promise<PGlite> {
+  const compiled =
+    assets === undefined
+      ? {}
+      : {
+          pgliteWasmModule: await WebAssembly.compile(assets.server),
+          initdbWasmModule: await WebAssembly.compile(assets.initdb),
+          fsBundle: new Blob([assets.files]),
+        };
+  let lastWords: string | undefined;
+  try {
+    return await PGlite.create({
+      ...compiled,
+      fs: new DurableNodeFS(place),
+      startParams: [...startParameters, ...parameters],
+      parsers: Object.fromEntries([
+        ...textTypes.map((oid) => [oid, (value: string) => value] as const),
+        ...jsonTypes.map((oid) => [oid, parseJson] as const),
+      ]),
+      onStderr(line) {
+        if (/FATAL|PANIC/.test(line)) lastWords = line;
+        return false; // Not for the console.
+      },
+    });
+  } catch (cause) {
+    // PGlite itself says only that it failed. The server's words follow a time and a process id.
+    if (lastWords !== undefined)
+      throw new DamagedDatabase(lastWords.replace(/^.*?(FATAL|PANIC):\s*/, ""), cause);
+    throw cause;
+  }
+}
+
+/** PGlite's own, but for `-F` (no fsync), and with settings of ours. */
+const startParameters = [
+  ...PGlite.defaultStartParams.filter((parameter) => parameter !== "-F"),
+  "-c",
+  "wal_sync_method=fsync",
+  "-c",
+  "max_wal_size=128MB",
+  // The server cannot see this process's limit. Were it reached, a new table's file would be made and not
+  // opened, and the server, having closed another, would fail over the file that it made itself.
+  "-c",
+  "max_files_per_process=192",
+];
+
+/**
+ * bigint, numeric, date, timestamp, interval: text here, as in postgresql-connection.ts. (Object ids of
+ * built-in types are part of PostgreSQL's protocol and never change.)
+ */
+const textTypes = [20, 1700, 1082, 1114, 1186];
+
+/** json, jsonb: with every digit of their numbers. */
+const jsonTypes = [114, 3802];
+
+interface NodeStream {
+  /** Absent for a directory. */
+  readonly nfd?: number;
+}
+
+interface EngineModule {
+  readonly NODEFS: { readonly stream_ops: { fsync?: (stream: NodeStream) => number } };
+}
+
+type Init = NodeFS["init"];
+
+class DurableNodeFS extends NodeFS {
+  override async init(...[engine, options]: Parameters<Init>): ReturnType<Init> {
+    const { emscriptenOpts } = await super.init(engine, options);
+    return { emscriptenOpts: { ...emscriptenOpts, preRun: [...(emscriptenOpts.preRun ?? []), makeDurable] } };
+  }
+}
+
+function makeDurable(module: EngineModule): void {
+  module.NODEFS.stream_ops.fsync = ({ nfd }) => {
+    if (nfd !== undefined) fsyncSync(nfd);
+    return 0;
+  };
+}

@@ -1,0 +1,196 @@
+/**
+ * Brings a database's schema up to this program's version: forward only, each file together with the record that it
+ * was applied.
+ *
+ * A first installation is one transaction: all of it or nothing. In an upgrade each file has a transaction of its own,
+ * so that the locks of one are not held while the next rewrites rows that running agents need.
+ *
+ * Any number of processes may do this at once. Every transaction first takes the lock and then looks
+ * again what is still to do; so each file is applied once, by whoever comes first, and the others go
+ * on from there. Files tolerate that their work is done, so that one which `psql < file` applied
+ * before, unrecorded, is applied again and recorded.
+ */
+import type { ErrorCode } from "../../errors/catalogue.ts";
+import { OperatorError, type OperatorErrorParts } from "../../errors/operator-error.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { Database, Queryable } from "../database.ts";
+import { explainDatabaseFailure } from "../explain-failure.ts";
+import type { Migration } from "./bundled-migrations.ts";
+import { demandOwnSchema } from "../foreign-schema.ts";
+import { keepingSearchPath } from "../role-search-path.ts";
+import { rowsOf } from "../statement.ts";
+import {
+  findMigrationTable,
+  listAppliedVersions,
+  recordMigration,
+  waitToMigrate,
+  type AppliedVersion,
+} from "../statements/migrations.ts";
+
+export interface AppliedMigration {
+  readonly version: string;
+  readonly name: string;
+}
+
+/** Long enough for any file on any table, and for waiting until others have applied theirs. */
+const timeoutMs = 3_600_000;
+
+/**
+ * Applies what is missing.
+ *
+ * @returns the migrations that this call applied, oldest first
+ * @throws OperatorError DATABASE_FOREIGN, with nothing changed, when the schema is another program's; when the server refuses
+ *   a migration of its content, MIGRATION_FAILED: of an upgrade, those before it stay applied
+ */
+export async function migrate(
+  database: Database,
+  migrations: readonly Migration[],
+  logger: Logger,
+): Promise<AppliedMigration[]> {
+  const before = await appliedVersions(database);
+  const pending = pendingOf(migrations, before);
+  const applied: AppliedMigration[] = [];
+  for (const batch of await batchesOf(database, pending)) {
+    for (const migration of await applyOnce(database, batch)) {
+      const { version, name } = migration;
+      const title = `${version}_${name}`;
+      logger.info({ migration: title, database: database.address }, `applied migration ${title}`);
+      applied.push({ version, name });
+    }
+  }
+  warnOfDifferences(pending.length === 0 ? before : await appliedVersions(database), migrations, logger);
+  return applied;
+}
+
+/** What is applied in one transaction, each. */
+async function batchesOf(database: Database, pending: readonly Migration[]): Promise<readonly Migration[][]> {
+  if (pending.length === 0) return [];
+  const state = await demandOwnSchema(database);
+  return state === "free" ? [[...pending]] : pending.map((migration) => [migration]);
+}
+
+/**
+ * Those of `migrations` that the database has no record of. Changes nothing.
+ *
+ * @throws OperatorError DATABASE_FOREIGN when they could not be applied, since the schema is another program's
+ */
+export async function pendingMigrations(
+  database: Database,
+  migrations: readonly Migration[],
+): Promise<Migration[]> {
+  const pending = pendingOf(migrations, await appliedVersions(database));
+  if (pending.length > 0) await demandOwnSchema(database);
+  return pending;
+}
+
+function pendingOf(migrations: readonly Migration[], applied: readonly AppliedVersion[]): Migration[] {
+  const versions = new Set(applied.map(({ version }) => version));
+  return migrations.filter(({ version }) => !versions.has(version));
+}
+
+async function appliedVersions(database: Database): Promise<AppliedVersion[]> {
+  const [isFound] = await rowsOf(database, findMigrationTable, { schema: database.schema });
+  return isFound === true ? rowsOf(database, listAppliedVersions, undefined) : [];
+}
+
+/** In one transaction; without those that another process was first to apply. */
+async function applyOnce(database: Database, batch: readonly Migration[]): Promise<readonly Migration[]> {
+  const { schema } = database;
+  let current = batch[0];
+  try {
+    return await database.transaction(async (transaction) => {
+      await transaction.query({ text: "set local statement_timeout = 0" });
+      const patient: Queryable = { query: (query) => transaction.query({ ...query, timeoutMs }) };
+      await rowsOf(patient, waitToMigrate, { schema });
+      await patient.query({ text: "select set_config('attune.schema', $1, true)", values: [schema] });
+      await patient.query({ text: createMigrationTable });
+      const missing = pendingOf(batch, await rowsOf(patient, listAppliedVersions, undefined));
+      await keepingSearchPath(patient, schema, async () => {
+        for (const migration of missing) {
+          current = migration;
+          await patient.query({ text: migration.text });
+          await rowsOf(patient, recordMigration, migration);
+        }
+      });
+      return missing;
+    });
+  } catch (error) {
+    throw (current && migrationFailed(database, current, error)) ?? error;
+  }
+}
+
+/**
+ * Not `create … if not exists` alone, which asks for the right to create even where nothing is to be
+ * created.
+ */
+const createMigrationTable = `
+  do $$
+  declare
+    target text := current_setting('attune.schema');
+  begin
+    if to_regnamespace(quote_ident(target)) is null then
+      execute format('create schema %I', target);
+    end if;
+    if to_regclass(format('%I.schema_migration', target)) is null then
+      execute format('create table %I.schema_migration (
+                        version    text primary key,
+                        name       text not null,
+                        checksum   text not null,
+                        applied_at timestamptz not null default now())', target);
+    end if;
+  end
+  $$`;
+
+function warnOfDifferences(
+  applied: readonly AppliedVersion[],
+  migrations: readonly Migration[],
+  logger: Logger,
+): void {
+  const known = new Map(migrations.map((migration) => [migration.version, migration]));
+  for (const { version, name, checksum } of applied) {
+    const migration = known.get(version);
+    if (migration === undefined) {
+      logger.warn({ version, name }, "the database has a migration of a newer version of this program");
+    } else if (migration.checksum !== checksum) {
+      logger.warn({ version, name }, "a migration was changed after this database applied it");
+    }
+  }
+}
+
+/** @returns undefined for what is no failure of the database */
+function migrationFailed(
+  { address, schema }: Database,
+  { version, name }: Migration,
+  cause: unknown,
+): OperatorError | undefined {
+  const explanation = explainDatabaseFailure(cause);
+  if (explanation === undefined) return undefined;
+  return new OperatorError({
+    ...explanation,
+    ...migrationRemedy(explanation.code, schema),
+    attempt: `apply migration ${version}_${name} to the database at ${address}`,
+    cause,
+  });
+}
+
+/** What another remedy helps against than in other work: the state of the server is the same for all. */
+function migrationRemedy(
+  code: ErrorCode,
+  schema: string,
+): Partial<Pick<OperatorErrorParts, "code" | "remedy">> {
+  switch (code) {
+    case "DATABASE_RIGHTS_MISSING":
+      return {
+        remedy: `let the role create in the database and own the schema ${schema}, or run "attune-sensor-agent migrate" as a role that does`,
+      };
+    case "DATABASE_REFUSED":
+    case "DATABASE_INCOMPLETE":
+    case "DATABASE_POOLER":
+      return {
+        code: "MIGRATION_FAILED",
+        remedy: "nothing of this migration was kept; correct the cause and start again",
+      };
+    default:
+      return {};
+  }
+}

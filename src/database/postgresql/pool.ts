@@ -1,0 +1,161 @@
+/**
+ * A bounded pool of connections, and the rules by which one is reused or thrown away.
+ *
+ * A connection whose statement the server refused is as good as before and keeps its prepared
+ * statements. One that failed in any other way, a timeout included, is destroyed: its answer may still
+ * be on the way, and would be taken for the next statement's.
+ */
+import { Client, Pool, type PoolClient, type QueryResult } from "pg";
+import { settlesWithin } from "../../concurrency/settles-within.ts";
+import type { Query, Queryable } from "../database.ts";
+import { classifyDatabaseError, ConnectionError, endsConnection, type ConnectionOutcome } from "../errors.ts";
+import type { PreparedConnection } from "./connection.ts";
+
+export interface PoolOptions {
+  readonly connection: PreparedConnection;
+  readonly connectionsMax: number;
+  /** Told of every answer (undefined) and of every failure that says something about the server. */
+  readonly observe: (failure: Error | undefined) => void;
+}
+
+const closeTimeoutMs = 2_000;
+
+export class PostgresqlPool implements Queryable, AsyncDisposable {
+  readonly #pool: Pool;
+  readonly #connection: PreparedConnection;
+  readonly #observe: (failure: Error | undefined) => void;
+  readonly #connectionsMax: number;
+  #busyCount = 0;
+
+  constructor({ connection, connectionsMax, observe }: PoolOptions) {
+    this.#connection = connection;
+    this.#connectionsMax = connectionsMax;
+    this.#observe = observe;
+    // Each connection asks anew: the pool itself keeps what it was made with.
+    class PreparedClient extends Client {
+      constructor() {
+        super(connection.config());
+      }
+    }
+    this.#pool = new Pool({
+      ...connection.config(),
+      Client: PreparedClient,
+      max: connectionsMax,
+      idleTimeoutMillis: 60_000,
+    });
+    this.#pool.on("acquire", () => (this.#busyCount += 1));
+    this.#pool.on("release", () => (this.#busyCount -= 1));
+    // An idle connection that breaks is replaced at the next query, which reports what it finds.
+    this.#pool.on("error", () => {});
+    // The pool listens only while a connection is idle; one that breaks between two statements of a
+    // transaction would otherwise end the process. The next statement fails and tells.
+    this.#pool.on("connect", (client) => client.on("error", () => {}));
+  }
+
+  /** Has a first connection ready. One that cannot be made is told by the next query. */
+  async prepare(): Promise<void> {
+    const client = await this.#pool.connect().catch(() => undefined);
+    client?.release();
+  }
+
+  async query(query: Query): Promise<{ rows: object[] }> {
+    const client = await this.#checkOut();
+    let failure: Error | undefined;
+    try {
+      return await this.#run(client, query, "unknown");
+    } catch (error) {
+      failure = asError(error);
+      throw failure;
+    } finally {
+      client.release(failure !== undefined && endsConnection(failure));
+    }
+  }
+
+  async transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T> {
+    const client = await this.#checkOut();
+    let isReusable = true;
+    const run = async (query: Query, outcomeIfLost: ConnectionOutcome): Promise<{ rows: object[] }> => {
+      try {
+        return await this.#run(client, query, outcomeIfLost);
+      } catch (error) {
+        if (error instanceof ConnectionError) isReusable = false;
+        throw error;
+      }
+    };
+    try {
+      await run({ text: "begin" }, "nothing-done");
+      // Until the commit is sent, a lost connection means for certain that nothing was done.
+      const result = await work({ query: (query) => run(query, "nothing-done") });
+      refuseRolledBack(await run({ text: "commit" }, "unknown"));
+      return result;
+    } catch (error) {
+      // Not on a lost connection: a silent one would cost a second timeout before anybody is told.
+      if (isReusable) await run({ text: "rollback" }, "nothing-done").catch(() => {});
+      throw error;
+    } finally {
+      client.release(!isReusable);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#pool.ending) return;
+    if (!(await settlesWithin(this.#pool.end(), closeTimeoutMs))) this.#connection.destroyAll();
+  }
+
+  async #checkOut(): Promise<PoolClient> {
+    try {
+      return await this.#pool.connect();
+    } catch (error) {
+      const failure = asError(error);
+      if (this.#busyCount >= this.#connectionsMax) {
+        // That says nothing about the server: it is this process that keeps its own connections busy.
+        const all =
+          this.#connectionsMax === 1
+            ? "the connection for it is"
+            : `all ${this.#connectionsMax} connections are`;
+        throw new ConnectionError(`no connection: ${all} busy`, "nothing-done");
+      }
+      const unavailable =
+        classifyDatabaseError(failure) === "defect" || endsConnection(failure)
+          ? new ConnectionError(`no connection: ${failure.message}`, "nothing-done", failure)
+          : failure;
+      this.#observe(unavailable);
+      throw unavailable;
+    }
+  }
+
+  async #run(
+    client: PoolClient,
+    query: Query,
+    outcomeIfLost: ConnectionOutcome,
+  ): Promise<{ rows: object[] }> {
+    try {
+      const { timeoutMs, ...rest } = query;
+      const config = timeoutMs === undefined ? rest : { ...rest, query_timeout: timeoutMs };
+      const answer: QueryResult<object> | QueryResult<object>[] = await client.query<object>(config);
+      this.#observe(undefined);
+      // Several statements in one text give several results.
+      return Array.isArray(answer) ? (answer.at(-1) ?? { rows: [] }) : answer;
+    } catch (error) {
+      const failure = asError(error);
+      if (!endsConnection(failure)) {
+        this.#observe(undefined);
+        throw failure;
+      }
+      const lost = new ConnectionError(`the connection was lost: ${failure.message}`, outcomeIfLost, failure);
+      this.#observe(lost);
+      throw lost;
+    }
+  }
+}
+
+/** The server answers a commit of a failed transaction with "ROLLBACK" instead of an error. */
+function refuseRolledBack(result: { rows: object[]; command?: string }): void {
+  if (result.command !== "ROLLBACK") return;
+  const message = "the transaction was rolled back, because a statement in it had failed";
+  throw Object.assign(new Error(message), { code: "25P02" });
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

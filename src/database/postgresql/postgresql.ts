@@ -1,0 +1,178 @@
+/**
+ * The database in a PostgreSQL server.
+ *
+ * Four kinds of connections: a pool for work, a small pool that commits without waiting for the disk,
+ * one connection reserved for the renewal of leases, and one session for subscriptions and locks. They
+ * find out about the server each on its own; health is whatever was seen last.
+ */
+import { OperatorError } from "../../errors/operator-error.ts";
+import { rereadText } from "../../files/reread-text.ts";
+import { isTlsSet, tlsOptions, type TlsSettings } from "../../files/tls-options.ts";
+import { serviceUrlProblem } from "../../model/texts/service-url.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import { systemClock, type Clock } from "../../time/clock.ts";
+import type { Database } from "../database.ts";
+import { explainingDatabaseFailures } from "../explain-failure.ts";
+import { isLaxMode, prepareConnection } from "./connection.ts";
+import { ObservedHealth } from "./health.ts";
+import { PostgresqlPool } from "./pool.ts";
+import { PostgresqlSession } from "./session.ts";
+import { Row } from "../statement.ts";
+
+export interface PostgresqlOptions {
+  readonly url: string;
+  /** Where the URL came from, to be read again at each connection; undefined: it does not change. */
+  readonly urlFile?: string | undefined;
+  /** With any of them set, the connection is encrypted or refused. */
+  readonly tls?: TlsSettings;
+  /** Default `attune`. */
+  readonly schema?: string;
+  /** All connections together, at least three. With three, nothing commits without waiting for the disk. Default 10. */
+  readonly connectionsMax?: number;
+  readonly applicationName?: string;
+  /** Default 5 s. */
+  readonly connectTimeoutMs?: number;
+  /** After which a statement is given up and its connection destroyed. Default 30 s. */
+  readonly queryTimeoutMs?: number;
+  /** Between two signs of life of the session. Default 3 s. */
+  readonly heartbeatMs?: number;
+  /**
+   * `fail` throws an OperatorError when the first attempt to connect fails, or the server is too old; `wait`
+   * returns a database whose queries fail with a ConnectionError, and which connects as soon as it can.
+   */
+  readonly whenUnreachable?: "fail" | "wait";
+  readonly logger: Logger;
+  readonly clock?: Clock;
+}
+
+/** A dead connection is given up in time for another attempt within a lease of the usual length. */
+const reservedQueryTimeoutMs = 4_000;
+
+/** PostgreSQL 14: the oldest that the statements and migrations are written for. */
+const serverVersionMin = 140_000;
+
+export async function openPostgresql(options: PostgresqlOptions): Promise<Database> {
+  const { url, logger, schema = "attune", connectionsMax = 10, clock = systemClock } = options;
+  const { heartbeatMs = 3_000, whenUnreachable = "fail" } = options;
+  const settings = {
+    tls: options.tls !== undefined && isTlsSet(options.tls) ? tlsOptions(options.tls) : undefined,
+    url: rereadText(options.urlFile, url, (text) => serviceUrlProblem(text) === undefined),
+    schema,
+    applicationName: options.applicationName ?? "attune-sensor-agent",
+    connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
+    queryTimeoutMs: options.queryTimeoutMs ?? 30_000,
+  };
+  const mode = URL.parse(url)?.searchParams.get("sslmode") ?? null;
+  if (isLaxMode(mode))
+    logger.warn(
+      { sslmode: mode },
+      `sslmode=${mode} checks the server's certificate as verify-full does; write verify-full, or set database.tls`,
+    );
+  const work = prepareConnection(settings);
+  const alone = prepareConnection(settings);
+  const { address } = work;
+  const health = new ObservedHealth(address, logger, clock, whenUnreachable === "wait");
+  const observe = (failure: Error | undefined): void => health.observe(failure);
+
+  const relaxedConnectionsMax = connectionsMax >= 7 ? 2 : connectionsMax >= 4 ? 1 : 0;
+  const pool = new PostgresqlPool({
+    connection: work,
+    connectionsMax: Math.max(connectionsMax - relaxedConnectionsMax - 2, 1),
+    observe,
+  });
+  const relaxed =
+    relaxedConnectionsMax === 0
+      ? pool
+      : new PostgresqlPool({
+          connection: prepareConnection(settings, { synchronous_commit: "off" }),
+          connectionsMax: relaxedConnectionsMax,
+          observe,
+        });
+  const reserved = new PostgresqlPool({
+    connection: prepareConnection(
+      { ...settings, queryTimeoutMs: Math.min(settings.queryTimeoutMs, reservedQueryTimeoutMs) },
+      { synchronous_commit: "off", lock_timeout: "1000" },
+    ),
+    connectionsMax: 1,
+    observe,
+  });
+  const session = new PostgresqlSession({
+    connection: alone,
+    schema,
+    heartbeatMs,
+    clock,
+    observe,
+  });
+
+  if (whenUnreachable === "wait") {
+    await Promise.all([session.connect().catch(() => {}), pool.prepare()]);
+  } else {
+    try {
+      await explainingDatabaseFailures(`connect to the database at ${address}`, async () => {
+        await Promise.all([session.connect(), pool.prepare()]);
+        await demandVersion(session, address);
+        await demandOwnSession(session, pool, address);
+      });
+    } catch (error) {
+      health.stop();
+      // The other pools have not connected yet.
+      for (const connection of [work, alone]) connection.destroyAll();
+      throw error;
+    }
+  }
+  const stop = new AbortController();
+  const sessionEnd = session.run(stop.signal);
+
+  return {
+    kind: "postgresql",
+    schema,
+    address,
+    relaxed,
+    reserved,
+    query: (query) => pool.query(query),
+    transaction: (body) => pool.transaction(body),
+    listen: (channel, onHint) => session.listen(channel, onHint),
+    tryLock: (name) => session.tryLock(name),
+    health: () => health.current(),
+    async [Symbol.asyncDispose]() {
+      health.stop();
+      stop.abort();
+      const pools = [pool, relaxed, reserved].map((each) => each[Symbol.asyncDispose]());
+      await Promise.all([sessionEnd, ...pools]);
+    },
+  };
+}
+
+/**
+ * A pooler that shares sessions (PgBouncer's transaction and statement modes) serves connections that take turns by one
+ * process of the server. What the session keeps, subscriptions and locks, would be another's at the next statement.
+ */
+async function demandOwnSession(
+  session: PostgresqlSession,
+  pool: PostgresqlPool,
+  address: string,
+): Promise<void> {
+  const own = await session.backendPid();
+  const { rows } = await pool.query({ text: "select pg_backend_pid() as pid" });
+  if (rows[0] === undefined || new Row("backend_pid", rows[0]).number("pid") !== own) return;
+  throw new OperatorError({
+    code: "DATABASE_POOLER",
+    attempt: `use the database at ${address}`,
+    reason:
+      "a pooler answers there that shares sessions between connections, as PgBouncer does with pool_mode = transaction or statement",
+    remedy:
+      "let database.url lead to PostgreSQL itself: notifications, session locks and prepared statements need a session of their own",
+  });
+}
+
+/** @throws OperatorError DATABASE_OUTDATED */
+async function demandVersion(session: PostgresqlSession, address: string): Promise<void> {
+  const version = await session.serverVersion();
+  if (version >= serverVersionMin) return;
+  throw new OperatorError({
+    code: "DATABASE_OUTDATED",
+    attempt: `use the database at ${address}`,
+    reason: `it is PostgreSQL ${Math.floor(version / 10_000)}`,
+    remedy: `upgrade the server to PostgreSQL ${serverVersionMin / 10_000} or newer, or name another in database.url`,
+  });
+}

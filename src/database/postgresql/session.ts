@@ -1,0 +1,228 @@
+/**
+ * The one connection that must not be shared or replaced unnoticed: subscriptions and session locks
+ * live and die with it.
+ *
+ *     connecting ──answered──▶ established ──lost──▶ waiting ──backoff over──▶ connecting
+ *          └──────────failed──────────────────────────▲
+ *
+ * Established: every channel has been listened to again and every listener called once, since anything
+ * may have been announced meanwhile. Lost: every lock is gone, whether or not the server has noticed
+ * yet, and its HeldLock says so before anything else happens.
+ *
+ * A socket can be dead without a word. So the session asks for a sign of life every `heartbeatMs`,
+ * and counts silence for as long again as loss: a lost lock is known after two heartbeats at most.
+ */
+import { Client, escapeIdentifier, escapeLiteral } from "pg";
+import { settlesWithin } from "../../concurrency/settles-within.ts";
+import { backoffDelayMs } from "../../model/sensors/backoff.ts";
+import type { Clock } from "../../time/clock.ts";
+import type { HeldLock } from "../database.ts";
+import { ConnectionError, endsConnection } from "../errors.ts";
+import type { PreparedConnection } from "./connection.ts";
+import { Row } from "../statement.ts";
+
+export interface SessionOptions {
+  readonly connection: PreparedConnection;
+  readonly schema: string;
+  readonly heartbeatMs: number;
+  readonly clock: Clock;
+  /** Told of every sign of life (undefined) and of every loss and failed attempt. */
+  readonly observe: (failure: Error | undefined) => void;
+}
+
+type Hint = (payload: string | undefined) => void;
+
+interface Established {
+  readonly client: Client;
+  readonly isLost: Promise<Error>;
+  readonly lose: (reason: Error) => void;
+  /** Turned false for all locks of this connection at once. */
+  readonly life: { isAlive: boolean };
+}
+
+const backoffLimits = { delayMsFirst: 100, delayMsMax: 5_000 };
+const closeTimeoutMs = 2_000;
+
+export class PostgresqlSession {
+  readonly #options: SessionOptions;
+  readonly #hints = new Map<string, Set<Hint>>();
+  readonly #lockNames = new Set<string>();
+  #established: Established | undefined;
+  /** The statement under way; the next one waits for it. Never rejects. */
+  #previous: Promise<unknown> = Promise.resolve();
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  /** One attempt to connect. */
+  async connect(): Promise<void> {
+    const { connection, observe, heartbeatMs } = this.#options;
+    const client = new Client({ ...connection.config(), query_timeout: heartbeatMs });
+    const loss = Promise.withResolvers<Error>();
+    const life = { isAlive: true };
+    const lose = (reason: Error): void => {
+      if (!life.isAlive) return;
+      life.isAlive = false;
+      this.#lockNames.clear();
+      if (this.#established?.client === client) this.#established = undefined;
+      observe(reason);
+      loss.resolve(reason);
+      connection.destroyAll();
+    };
+    client.on("error", lose);
+    client.on("end", () => lose(new Error("the server closed the connection")));
+    client.on("notification", ({ channel, payload }) => this.#announce(channel, payload ?? ""));
+    try {
+      await client.connect();
+      this.#established = { client, isLost: loss.promise, lose, life };
+      for (const channel of this.#hints.keys()) await this.#run(`listen ${escapeIdentifier(channel)}`);
+    } catch (error) {
+      lose(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    }
+    observe(undefined);
+    for (const channel of this.#hints.keys()) this.#announce(channel, undefined);
+  }
+
+  /** The server's `server_version_num`: 140005 for 14.5. */
+  async serverVersion(): Promise<number> {
+    const { rows } = await this.#run("select current_setting('server_version_num')::int as version");
+    return rows[0] === undefined ? 0 : new Row("server_version", rows[0]).number("version");
+  }
+
+  /** Which process of the server serves this session. */
+  async backendPid(): Promise<number> {
+    const { rows } = await this.#run("select pg_backend_pid() as pid");
+    return rows[0] === undefined ? 0 : new Row("backend_pid", rows[0]).number("pid");
+  }
+
+  /** Keeps the session established until the signal aborts, then closes it. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, connection } = this.#options;
+    let failures = 0;
+    signal.addEventListener("abort", () => {
+      if (this.#established === undefined) connection.destroyAll(); // An attempt under way ends now.
+    });
+    while (!signal.aborted) {
+      const established = this.#established;
+      if (established !== undefined) {
+        await this.#watch(established, signal);
+        continue;
+      }
+      if (failures > 0) {
+        await clock.sleep(backoffDelayMs(failures, backoffLimits, Math.random()), signal);
+        if (signal.aborted) break;
+      }
+      try {
+        await this.connect();
+        failures = 0;
+      } catch {
+        failures += 1; // connect has told the observer why.
+      }
+    }
+    await this.#close();
+  }
+
+  async listen(channel: string, onHint: Hint): Promise<AsyncDisposable> {
+    const hints = this.#hints.get(channel) ?? new Set();
+    this.#hints.set(channel, hints);
+    // Wrapped, so that one function subscribed twice is two subscriptions.
+    const hint: Hint = (payload) => onHint(payload);
+    hints.add(hint);
+    try {
+      await this.#run(`listen ${escapeIdentifier(channel)}`);
+      hint(undefined);
+    } catch (error) {
+      // Without a connection the subscription comes with the next one.
+      if (!(error instanceof ConnectionError)) {
+        hints.delete(hint);
+        throw error;
+      }
+    }
+    return {
+      [Symbol.asyncDispose]: async () => {
+        if (!hints.delete(hint) || hints.size > 0) return;
+        this.#hints.delete(channel);
+        await this.#run(`unlisten ${escapeIdentifier(channel)}`).catch(() => {}); // A lost session listens to nothing.
+      },
+    };
+  }
+
+  async tryLock(name: string): Promise<HeldLock | undefined> {
+    // The server lets a session take its own lock again; two holders here must exclude each other too.
+    if (this.#lockNames.has(name)) return undefined;
+    this.#lockNames.add(name);
+    const key = `hashtextextended(${escapeLiteral(`${this.#options.schema}:${name}`)}, 0)`;
+    let isTaken = false;
+    try {
+      const life = this.#established?.life;
+      const { rows } = await this.#run(`select pg_try_advisory_lock(${key}) as is_taken`);
+      isTaken = rows[0] !== undefined && new Row("try_lock", rows[0]).boolean("is_taken");
+      if (!isTaken || life === undefined) return undefined;
+
+      let isReleased = false;
+      return {
+        get isHeld() {
+          return life.isAlive && !isReleased;
+        },
+        [Symbol.asyncDispose]: async () => {
+          if (isReleased) return;
+          isReleased = true;
+          if (!life.isAlive) return;
+          await this.#run(`select pg_advisory_unlock(${key})`).catch(() => {}); // Lost: released by the loss.
+          if (life.isAlive) this.#lockNames.delete(name);
+        },
+      };
+    } finally {
+      if (!isTaken) this.#lockNames.delete(name);
+    }
+  }
+
+  async #watch({ isLost, life }: Established, signal: AbortSignal): Promise<void> {
+    const { clock, heartbeatMs, observe } = this.#options;
+    const rest = new AbortController();
+    void isLost.then(() => rest.abort());
+    const ended = AbortSignal.any([signal, rest.signal]);
+    while (life.isAlive && !signal.aborted) {
+      await clock.sleep(heartbeatMs, ended);
+      if (ended.aborted) return;
+      await this.#run("select 1").then(
+        () => observe(undefined),
+        () => {}, // The loss has been told.
+      );
+    }
+  }
+
+  /** One statement at a time; any failure but a refusal by the server is the loss of the session. */
+  #run(text: string): Promise<{ rows: object[] }> {
+    const result = this.#previous.then(async () => {
+      const established = this.#established;
+      if (established === undefined)
+        throw new ConnectionError("the session is not connected", "nothing-done");
+      try {
+        return await established.client.query<object>(text);
+      } catch (error) {
+        if (!(error instanceof Error) || !endsConnection(error)) throw error;
+        established.lose(error);
+        throw new ConnectionError(`the session was lost: ${error.message}`, "unknown", error);
+      }
+    });
+    this.#previous = result.catch(() => {});
+    return result;
+  }
+
+  #announce(channel: string, payload: string | undefined): void {
+    for (const hint of this.#hints.get(channel) ?? []) hint(payload);
+  }
+
+  async #close(): Promise<void> {
+    const established = this.#established;
+    this.#established = undefined;
+    if (established === undefined) return;
+    established.life.isAlive = false;
+    this.#lockNames.clear();
+    if (!(await settlesWithin(established.client.end(), closeTimeoutMs)))
+      this.#options.connection.destroyAll();
+  }
+}

@@ -1,0 +1,39 @@
+/** The message that a row of the outbox owes. */
+import type { OwedMessage } from "../../database/statements/outbox.ts";
+import { enforcementCreated, eventCreated, ruleChanged } from "../../messaging/messages/message-types.ts";
+import type { OutgoingMessage } from "../../messaging/message-transport.ts";
+
+export type MadeMessage =
+  | { readonly kind: "message"; readonly message: OutgoingMessage }
+  /** What it was about is gone. */
+  | { readonly kind: "nothing" }
+  | { readonly kind: "unreadable"; readonly reason: string };
+
+export function messageOf(owed: OwedMessage, installationId: string): MadeMessage {
+  switch (owed.about) {
+    case "event":
+      return {
+        kind: "message",
+        message: eventCreated({ ...owed, installationId, timestampMs: owed.created.getTime() }),
+      };
+    case "enforcement":
+      return {
+        kind: "message",
+        message: enforcementCreated({ ...owed, installationId, timestampMs: owed.created.getTime() }),
+      };
+    case "rule":
+      try {
+        return { kind: "message", message: ruleChanged(installationId, owed.messageId, owed.body) };
+      } catch (error) {
+        return { kind: "unreadable", reason: reasonOf(error) };
+      }
+    case "nothing":
+      return { kind: "nothing" };
+    case "unreadable":
+      return { kind: "unreadable", reason: reasonOf(owed.error) };
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return `its row cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+}

@@ -1,0 +1,437 @@
+/**
+ * Sends the messages of committed events, forgets their outbox rows once the broker has them, and sets those apart
+ * that it refuses.
+ *
+ * The model. A message is, seen from this process, left or held:
+ *
+ *   left   only the outbox has it; the sweeper reads it back
+ *   held   in flight ──confirmed──▶ to be deleted ──deleted──▶ gone
+ *             │  └────refused────▶ to be set apart ──set apart──▶ RefusedMessages tries it again
+ *             └──transport closed─▶ left
+ *
+ * Storing never waits for the broker, and memory is bounded. So there are two modes:
+ *
+ *   direct   what was just stored is sent from memory
+ *   behind   what is stored is left: because too much is in flight, or because others come first. The sweeper reads
+ *            and sends what is left, in order of id, until it has caught up
+ *
+ * The way back. Messages are stored faster than one reads, so that the last page would never be the last. Hence the
+ * messages left during a round of reading are kept, if they are not too many: when the round found everything that was
+ * stored before it began, these are all that remains, and they are sent from memory (`catchUp`).
+ *
+ * Invariants: the messages of one kind that this process stored reach the transport in order of id, those that are sent
+ * again apart; a row is deleted only after the confirm. A crash in between, or a deletion lost by the database (it
+ * commits without waiting for the disk), sends the message again under the same id.
+ */
+import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
+import type { Database } from "../../database/database.ts";
+import { classifyDatabaseError } from "../../database/errors.ts";
+import { rowsOf } from "../../database/statement.ts";
+import {
+  forgetMessages,
+  markRefused,
+  releaseMessages,
+  type Refusal,
+} from "../../database/statements/outbox.ts";
+import {
+  MessageRefusedError,
+  type MessageTransport,
+  type OutgoingMessage,
+} from "../../messaging/message-transport.ts";
+import { backoffDelayMs } from "../../model/sensors/backoff.ts";
+import { messageKindOf, type MessageKind } from "../../model/identifiers.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import type { Clock } from "../../time/clock.ts";
+import type { MessageOutlet } from "../batch-outcomes.ts";
+import type { DeliveryRecord } from "./delivery-record.ts";
+import { RecentMessages } from "./recent-messages.ts";
+
+export interface PublisherOptions {
+  readonly database: Database;
+  readonly transport: MessageTransport;
+  /** This process's instance, the owner of the rows it stores. */
+  readonly instance: string;
+  /** Messages sent and not yet confirmed, beyond which no more are read back. */
+  readonly inFlightMax: number;
+  readonly deliveries: DeliveryRecord;
+  readonly onLeft: (left: LeftMessages) => void;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** Messages of this process that were left to be read from the outbox, from this id on. */
+export interface LeftMessages {
+  readonly kind: MessageKind;
+  readonly fromId: string;
+  /** Whether they are in memory as well, in case that reading catches up now. */
+  readonly isKept: boolean;
+}
+
+interface SentBatch {
+  unsettled: number;
+  confirmed: number;
+  readonly atMs: number;
+}
+
+interface DirectMessage {
+  readonly batch: SentBatch;
+  readonly acceptedAtMs: number;
+}
+
+type Outcome = "confirmed" | "refused" | "left";
+
+interface Behind {
+  /** The lowest id of each kind that was left. */
+  readonly ownFrom: Map<MessageKind, string>;
+  /** What was left since the round of reading began. */
+  recent: RecentMessages;
+  /** The lowest id of each kind among it. */
+  recentFrom: Map<MessageKind, string>;
+}
+
+/** Enough to smooth what database and broker do at different moments; beyond it the outbox is the better place. */
+const directCountFactor = 16;
+const heldBytesMax = 16 * 1024 * 1024;
+const unforgottenMax = 20_000;
+const forgetCountMax = 2_000;
+const forgetPauseMs = 50;
+const brokerCheckMs = 250;
+/** A broker that takes messages confirms some in this time. */
+const confirmingWithinMs = 500;
+/** A source waits no longer than this for each of the events it may have under way. */
+const easeMsMax = 1_000;
+const easeCheckMs = 100;
+
+export class Publisher implements MessageOutlet {
+  readonly #options: PublisherOptions;
+  readonly #forgetting: WakeableLoop;
+  readonly #held = new Set<string>();
+  #inFlight = 0;
+  #bytesInFlight = 0;
+  #toForget: string[] = [];
+  #toSetApart: Refusal[] = [];
+  #behind: Behind | undefined;
+  /** Of the round of reading under way. */
+  readonly #readBack = new Set<string>();
+  #readings = 0;
+  readonly #settledMeanwhile = new Set<string>();
+  #waitForChange: PromiseWithResolvers<void> | undefined;
+  #confirmedAtMs = -Infinity;
+  #easing: Promise<void> | undefined;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+    const { clock, random, logger } = options;
+    this.#forgetting = new WakeableLoop({
+      step: async (signal) => {
+        await this.#forget();
+        // Nobody waits for a deletion; one statement for many costs the database far less than many.
+        await clock.sleep(forgetPauseMs, signal);
+      },
+      intervalMs: 60_000,
+      retryDelayMs: (failures) =>
+        backoffDelayMs(failures, { delayMsFirst: 100, delayMsMax: 5_000 }, random()),
+      onFailure: (error, failures) => {
+        if (failures === 1)
+          logger.warn({ error }, "could not delete confirmed messages from the outbox; trying again");
+      },
+      clock,
+    });
+  }
+
+  /** Messages sent and not yet confirmed. */
+  get inFlightCount(): number {
+    return this.#inFlight;
+  }
+
+  /** About the memory that the bodies of messages in flight take. */
+  get bytesInFlight(): number {
+    return this.#bytesInFlight;
+  }
+
+  get isBehind(): boolean {
+    return this.#behind !== undefined;
+  }
+
+  get instance(): string {
+    return this.#options.instance;
+  }
+
+  send(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void {
+    if (this.#behind === undefined && this.#hasRoomFor(messages)) {
+      this.#sendAll(messages, acceptedAtMs);
+      return;
+    }
+    this.#leave(
+      messages.map(({ messageId }) => messageId),
+      { isKept: true },
+    );
+    this.#behind?.recent.add(messages, acceptedAtMs);
+  }
+
+  leave(messageIds: readonly string[]): void {
+    this.#leave(messageIds, { isKept: false });
+  }
+
+  /** Leaves what is stored from now on to the sweeper, until it has caught up. */
+  fallBehind(): void {
+    this.#behind ??= { ownFrom: new Map(), recent: this.#nothingRecent(), recentFrom: new Map() };
+  }
+
+  /** From which id on messages of this process were left; null: none of them. */
+  ownFrom(kind: MessageKind): string | null {
+    return this.#behind?.ownFrom.get(kind) ?? null;
+  }
+
+  /**
+   * A round begins, and reads everything that was left before this moment.
+   *
+   * @returns the lowest id of each kind that was left since the last round began: batches are not committed in the order
+   *   of their ids, so that the last round may have read past it
+   */
+  beginRound(): ReadonlyMap<MessageKind, string> {
+    this.#readBack.clear();
+    if (this.#behind === undefined) return new Map();
+    const { recentFrom } = this.#behind;
+    this.#behind.recent = this.#nothingRecent();
+    this.#behind.recentFrom = new Map();
+    return recentFrom;
+  }
+
+  /**
+   * The round that was begun last has found everything. Sends what was left meanwhile, and is direct again.
+   *
+   * @returns false when that was too much to be kept; another round is due
+   */
+  catchUp(): boolean {
+    if (this.#behind === undefined) return true;
+    const kept = this.#behind.recent.all();
+    if (kept === undefined) return false;
+    this.#behind = undefined;
+    this.#sendAll(kept.messages, kept.acceptedAtMs);
+    return true;
+  }
+
+  /** Whether the message is on its way already, or was settled during the reading under way. */
+  holds(messageId: string): boolean {
+    return this.#held.has(messageId) || this.#settledMeanwhile.has(messageId);
+  }
+
+  /** Reads rows of the outbox: one that is deleted meanwhile may still be among them, and `holds` knows it. */
+  async whileReading<T>(read: () => Promise<T>): Promise<T> {
+    this.#readings += 1;
+    try {
+      return await read();
+    } finally {
+      this.#readings -= 1;
+      if (this.#readings === 0) this.#settledMeanwhile.clear();
+    }
+  }
+
+  /** Waits until few enough messages are in flight to read more of them; false: the signal aborted. */
+  async room(signal: AbortSignal): Promise<boolean> {
+    const { inFlightMax, clock } = this.#options;
+    const isFull = (): boolean =>
+      this.#inFlight >= inFlightMax ||
+      this.#bytesInFlight >= heldBytesMax ||
+      this.#toForget.length >= unforgottenMax;
+    while (isFull() && !signal.aborted) {
+      await Promise.race([this.#change(), clock.sleep(brokerCheckMs, signal)]);
+    }
+    return !signal.aborted;
+  }
+
+  /**
+   * For sources that can wait (paced-sink.ts): undefined when there is room, else resolves once there is, when the broker
+   * confirms nothing, or after a moment.
+   */
+  ease(): Promise<void> | undefined {
+    if (this.#easing === undefined && this.#isCrowded()) {
+      this.#easing = this.#untilEased().finally(() => (this.#easing = undefined));
+    }
+    return this.#easing;
+  }
+
+  /** Sends the message of a row that was read back from the outbox. Settles once it is known what became of it. */
+  async sendBack(rowId: string, message: OutgoingMessage): Promise<Outcome> {
+    this.#readBack.add(rowId);
+    this.#hold(rowId, message);
+    return await this.#deliver(rowId, message);
+  }
+
+  /** The message of a row is sent or cannot be made: deletes the row, or sets it apart. */
+  settleRow(messageId: string, refusal?: Refusal): void {
+    this.#held.add(messageId);
+    const length = refusal === undefined ? this.#toForget.push(messageId) : this.#toSetApart.push(refusal);
+    // Those behind the first are found with it.
+    if (length === 1) this.#forgetting.wake();
+  }
+
+  /** Deletes what is confirmed, until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#forgetting.run(signal);
+  }
+
+  /** Waits for the confirms under way, while the broker gives any and until the signal aborts; leaves the rest to others. */
+  async drain(signal: AbortSignal): Promise<void> {
+    const { database, transport, instance, logger, clock } = this.#options;
+    while (this.#inFlight > 0 && transport.health().state === "up" && !signal.aborted) {
+      await Promise.race([this.#change(), clock.sleep(brokerCheckMs, signal)]);
+    }
+    try {
+      await this.#forget();
+      await rowsOf(database, releaseMessages, { instance });
+    } catch (error) {
+      if (classifyDatabaseError(error) === "defect") throw error;
+      // Found by the instance once its lease has run out.
+      logger.warn({ error }, "could not hand over owed messages; other workers find them a little later");
+    }
+  }
+
+  #hasRoomFor(messages: readonly OutgoingMessage[]): boolean {
+    // What alone is too much is in memory already.
+    if (this.#inFlight === 0) return true;
+    const bytes = messages.reduce((sum, { body }) => sum + body.length, this.#bytesInFlight);
+    return (
+      this.#inFlight + messages.length <= this.#options.inFlightMax * directCountFactor &&
+      bytes <= heldBytesMax
+    );
+  }
+
+  #isCrowded(): boolean {
+    const { inFlightMax, clock } = this.#options;
+    const isConfirming = clock.monotonicMs() - this.#confirmedAtMs < confirmingWithinMs;
+    return isConfirming && (this.isBehind || this.#inFlight >= inFlightMax / 2);
+  }
+
+  async #untilEased(): Promise<void> {
+    const { clock } = this.#options;
+    const untilMs = clock.monotonicMs() + easeMsMax;
+    while (this.#isCrowded() && clock.monotonicMs() < untilMs) {
+      await Promise.race([this.#change(), clock.sleep(easeCheckMs)]);
+    }
+  }
+
+  #nothingRecent(): RecentMessages {
+    return new RecentMessages({
+      countMax: this.#options.inFlightMax * directCountFactor,
+      bytesMax: heldBytesMax,
+    });
+  }
+
+  #leave(messageIds: readonly string[], { isKept }: { isKept: boolean }): void {
+    this.fallBehind();
+    const lowest = new Map<MessageKind, string>();
+    for (const messageId of messageIds) {
+      lower(lowest, messageKindOf(messageId) === "event" ? "event" : "enforcement", messageId);
+    }
+    for (const [kind, messageId] of lowest) {
+      if (this.#behind !== undefined) {
+        lower(this.#behind.ownFrom, kind, messageId);
+        lower(this.#behind.recentFrom, kind, messageId);
+      }
+      this.#options.onLeft({ kind, fromId: messageId, isKept });
+    }
+  }
+
+  #sendAll(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void {
+    const sent = { unsettled: 0, confirmed: 0, atMs: this.#options.clock.monotonicMs() };
+    // By index: this is the hot path, and pairs for each message cost more than all else here.
+    for (let index = 0; index < messages.length; index += 1) {
+      const message = messages[index];
+      if (message === undefined || this.#isKnown(message.messageId)) continue;
+      sent.unsettled += 1;
+      this.#hold(message.messageId, message);
+      void this.#deliver(message.messageId, message, { batch: sent, acceptedAtMs: acceptedAtMs[index] ?? 0 });
+    }
+  }
+
+  #isKnown(messageId: string): boolean {
+    return this.#held.has(messageId) || (this.#readBack.size > 0 && this.#readBack.has(messageId));
+  }
+
+  #hold(rowId: string, { body }: OutgoingMessage): void {
+    this.#held.add(rowId);
+    this.#inFlight += 1;
+    this.#bytesInFlight += body.length;
+  }
+
+  /** @param direct how it is measured when it was sent from memory */
+  async #deliver(rowId: string, message: OutgoingMessage, direct?: DirectMessage): Promise<Outcome> {
+    const { transport, deliveries, clock } = this.#options;
+    const { routingKey, body } = message;
+    let outcome: Outcome;
+    try {
+      deliveries.confirmed(routingKey, await transport.publish(message));
+      this.#confirmedAtMs = clock.monotonicMs();
+      this.settleRow(rowId);
+      outcome = "confirmed";
+    } catch (error) {
+      outcome = this.#judgeFailure(rowId, routingKey, error);
+    }
+    if (direct !== undefined) this.#measure(direct, outcome);
+    this.#inFlight -= 1;
+    this.#bytesInFlight -= body.length;
+    this.#waitForChange?.resolve();
+    this.#waitForChange = undefined;
+    return outcome;
+  }
+
+  #judgeFailure(rowId: string, routingKey: string, error: unknown): Outcome {
+    if (!(error instanceof MessageRefusedError)) {
+      // The transport is closed.
+      this.#held.delete(rowId);
+      return "left";
+    }
+    this.#options.deliveries.refused(routingKey, error.message);
+    this.settleRow(rowId, { messageId: rowId, reason: error.isFinal ? error.message : null });
+    return "refused";
+  }
+
+  #measure({ batch, acceptedAtMs }: DirectMessage, outcome: Outcome): void {
+    const { metrics, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (outcome === "confirmed") {
+      metrics.eventConfirmedAfter((nowMs - acceptedAtMs) / 1_000);
+      batch.confirmed += 1;
+    }
+    batch.unsettled -= 1;
+    if (batch.unsettled === 0) metrics.messagesConfirmed(batch.confirmed, (nowMs - batch.atMs) / 1_000);
+  }
+
+  #change(): Promise<void> {
+    this.#waitForChange ??= Promise.withResolvers<void>();
+    return this.#waitForChange.promise;
+  }
+
+  async #forget(): Promise<void> {
+    const { relaxed } = this.#options.database;
+    while (this.#toForget.length > 0) {
+      const messageIds = this.#toForget.slice(0, forgetCountMax);
+      await rowsOf(relaxed, forgetMessages, { messageIds });
+      this.#toForget.splice(0, messageIds.length);
+      this.#letGo(messageIds);
+    }
+    while (this.#toSetApart.length > 0) {
+      const refusals = this.#toSetApart.slice(0, forgetCountMax);
+      await rowsOf(relaxed, markRefused, { refusals });
+      this.#toSetApart.splice(0, refusals.length);
+      this.#letGo(refusals.map(({ messageId }) => messageId));
+    }
+  }
+
+  #letGo(messageIds: readonly string[]): void {
+    for (const messageId of messageIds) {
+      this.#held.delete(messageId);
+      if (this.#readings > 0) this.#settledMeanwhile.add(messageId);
+    }
+  }
+}
+
+function lower(lowest: Map<MessageKind, string>, kind: MessageKind, messageId: string): void {
+  const known = lowest.get(kind);
+  if (known === undefined || messageId < known) lowest.set(kind, messageId);
+}

@@ -1,0 +1,195 @@
+/**
+ * Tries refused messages again: by themselves, ever later, and no more of them than are taken.
+ *
+ * A queue that has no room refuses a message, and the broker says so without naming the queue: others may have the
+ * message already and get it again with every attempt. So, for each routing key under which messages were refused:
+ *
+ *   waiting ──the delay is over──▶ one message is tried ──refused──▶ waiting, twice as long
+ *                                        │ taken
+ *                                        ▼
+ *                            two are tried, four, … until one is refused, or none is left
+ *
+ * The one that was tried longest ago comes first. Messages that are new are sent once all the same, since the other
+ * queues are waiting for them.
+ *
+ * A message that the broker can never take (too large for it, say) is tried once an hour: the broker's limits may have
+ * been changed, and each attempt costs a channel.
+ */
+import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
+import type { Database } from "../../database/database.ts";
+import { rowsOf } from "../../database/statement.ts";
+import { countRefusedMessages, readRefusedMessages } from "../../database/statements/outbox.ts";
+import type { MessageTransport } from "../../messaging/message-transport.ts";
+import { backoffDelayMs, type BackoffLimits } from "../../model/sensors/backoff.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { Clock } from "../../time/clock.ts";
+import { messageOf } from "./owed-message.ts";
+import type { Publisher } from "./publisher.ts";
+
+export interface RefusedMessagesOptions {
+  readonly database: Database;
+  readonly transport: MessageTransport;
+  readonly publisher: Publisher;
+  readonly instance: string;
+  readonly installationId: string;
+  readonly delays?: BackoffLimits;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+export interface RefusedKey {
+  /** Messages that wait to be tried again; at most countedMessagesMax are counted. */
+  readonly count: number;
+  /** How many of them the broker can never take. */
+  readonly finalCount: number;
+  readonly reason: string;
+}
+
+interface Attempts {
+  failures: number;
+  /** Messages of the next attempt. */
+  length: number;
+  dueAtMs: number;
+  /** Whether only such are left as can never be taken. */
+  isHopeless: boolean;
+}
+
+const usualDelays: BackoffLimits = { delayMsFirst: 1_000, delayMsMax: 300_000 };
+const refusedText = "a queue refuses them";
+const lengthMax = 500;
+const bytesMax = 4 * 1024 * 1024;
+const stepMs = 1_000;
+const countIntervalMs = 10_000;
+const hopelessIntervalMs = 600_000;
+
+export class RefusedMessages {
+  readonly #options: RefusedMessagesOptions;
+  readonly #loop: WakeableLoop;
+  readonly #attempts = new Map<string, Attempts>();
+  readonly #reasons = new Map<string, string>();
+  #counts: ReadonlyMap<string, RefusedKey> = new Map();
+  #countedAtMs = -Infinity;
+
+  constructor(options: RefusedMessagesOptions) {
+    this.#options = options;
+    const { clock, random, logger } = options;
+    this.#loop = new WakeableLoop({
+      step: (signal) => this.#step(signal),
+      intervalMs: stepMs,
+      retryDelayMs: (failures) =>
+        backoffDelayMs(failures, { delayMsFirst: 1_000, delayMsMax: 10_000 }, random()),
+      onFailure: (error, failures) => {
+        if (failures === 1) logger.warn({ error }, "could not read refused messages; trying again");
+      },
+      clock,
+    });
+  }
+
+  /** By routing key, as last counted. */
+  counts(): ReadonlyMap<string, RefusedKey> {
+    return this.#counts;
+  }
+
+  /** A message was refused. */
+  note(routingKey: string, reason: string): void {
+    this.#reasons.set(routingKey, reason);
+    if (this.#attempts.get(routingKey)?.isHopeless === false) return;
+    this.#attempts.set(routingKey, this.#later(1));
+    this.#countedAtMs = -Infinity;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#loop.run(signal);
+  }
+
+  async #step(signal: AbortSignal): Promise<void> {
+    const { clock, transport } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#countedAtMs >= countIntervalMs) await this.#count();
+    if (transport.health().state !== "up") return;
+    for (const [routingKey, attempts] of this.#attempts) {
+      if (attempts.dueAtMs <= nowMs) await this.#attempt(routingKey, attempts, signal);
+    }
+  }
+
+  async #count(): Promise<void> {
+    const { database, instance, clock } = this.#options;
+    const rows = await rowsOf(database, countRefusedMessages, { instance });
+    this.#countedAtMs = clock.monotonicMs();
+    this.#counts = new Map(
+      rows.map(({ routingKey, count, finalCount, reason }) => [
+        routingKey,
+        { count, finalCount, reason: reason ?? this.#reasons.get(routingKey) ?? refusedText },
+      ]),
+    );
+    for (const { routingKey } of rows) {
+      if (!this.#attempts.has(routingKey)) this.#attempts.set(routingKey, this.#later(1));
+    }
+    for (const [routingKey, { isHopeless }] of this.#attempts) {
+      if (isHopeless && !this.#counts.has(routingKey)) this.#attempts.delete(routingKey);
+    }
+  }
+
+  /** Attempt follows attempt for as long as every message is taken. */
+  async #attempt(routingKey: string, attempts: Attempts, signal: AbortSignal): Promise<void> {
+    const { database, publisher, instance, clock } = this.#options;
+    while (await publisher.room(signal)) {
+      const page = { instance, routingKey, countMax: attempts.length, bytesMax };
+      const { rows, unheld } = await publisher.whileReading(async () => {
+        const found = await rowsOf(database, readRefusedMessages, page);
+        return { rows: found, unheld: found.filter(({ message }) => !publisher.holds(message.messageId)) };
+      });
+      if (rows.length === 0) {
+        const dueAtMs = clock.monotonicMs() + hopelessIntervalMs;
+        this.#attempts.set(routingKey, { failures: 0, length: 1, dueAtMs, isHopeless: true });
+        this.#countedAtMs = -Infinity;
+        return;
+      }
+      const outcomes = await unlessAborted(
+        Promise.all(unheld.map(({ message }) => this.#sendAgain(message))),
+        signal,
+      );
+      if (outcomes === undefined) return;
+      if (unheld.length === 0 || outcomes.includes(false)) {
+        this.#attempts.set(routingKey, this.#later(attempts.failures + 1));
+        return;
+      }
+      attempts.failures = 0;
+      attempts.length = Math.min(attempts.length * 2, lengthMax);
+    }
+  }
+
+  /** @returns whether it was taken, or there is nothing to take */
+  async #sendAgain(owed: Parameters<typeof messageOf>[0]): Promise<boolean> {
+    const { publisher, installationId } = this.#options;
+    const { messageId } = owed;
+    const made = messageOf(owed, installationId);
+    if (made.kind === "message") return (await publisher.sendBack(messageId, made.message)) === "confirmed";
+    publisher.settleRow(messageId, made.kind === "nothing" ? undefined : { messageId, reason: made.reason });
+    return made.kind === "nothing";
+  }
+
+  #later(failures: number): Attempts {
+    const { clock, random, delays = usualDelays } = this.#options;
+    return {
+      failures,
+      length: 1,
+      isHopeless: false,
+      dueAtMs: clock.monotonicMs() + backoffDelayMs(failures, delays, random()),
+    };
+  }
+}
+
+/** Without a broker answers may never come; those who stop do not wait for them. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  const aborted = Promise.withResolvers<undefined>();
+  const end = (): void => aborted.resolve(undefined);
+  signal.addEventListener("abort", end, { once: true });
+  if (signal.aborted) end();
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", end);
+  }
+}

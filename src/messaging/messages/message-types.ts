@@ -1,0 +1,199 @@
+/**
+ * The messages this service publishes, ready to send.
+ *
+ * Events and enforcements are the hot path: their bodies are put together from JSON texts that are
+ * known already, so that a payload is serialised once, for the database. A message depends only on
+ * its committed row; publishing it again gives the same bytes under the same id.
+ */
+import { messageId, type Id } from "../../model/identifiers.ts";
+import type { JsonObject } from "../../model/json/json.ts";
+import { encodeEnvelope, envelopeVersion, sourceService, type Envelope } from "./envelope.ts";
+import { fields, idJson, instant, text } from "./json-shape.ts";
+import type { OutgoingMessage } from "../message-transport.ts";
+import { payloadShapes } from "./payload-shapes.ts";
+
+export const routingKeys = {
+  EventCreated: "event.created",
+  EnforcementCreated: "enforcement.created",
+  RuleCreated: "rule.created",
+  RuleEnabled: "rule.enabled",
+  RuleDisabled: "rule.disabled",
+  RuleUpdated: "rule.updated",
+  RuleDeleted: "rule.deleted",
+} as const;
+
+export type PublishedType = keyof typeof routingKeys;
+type RuleChangeType = Exclude<PublishedType, "EventCreated" | "EnforcementCreated">;
+
+export interface EventCreatedInput {
+  readonly installationId: string;
+  readonly eventId: Id;
+  readonly triggerId: Id | null;
+  readonly triggerRef: string;
+  readonly sensorId: Id | null;
+  readonly sensorRef: string | null;
+  readonly payloadJson: string;
+  readonly configJson: string;
+  /** The row's created time. */
+  readonly timestampMs: number;
+  readonly traceId?: string;
+}
+
+export function eventCreated(event: EventCreatedInput): OutgoingMessage {
+  const ownId = messageId(event.installationId, "event", event.eventId);
+  const { installationId, triggerRef } = event;
+  const payload =
+    `{"event_id":${idJson(event.eventId)},"trigger_id":${idOrNull(event.triggerId)}` +
+    `,"trigger_ref":${JSON.stringify(triggerRef)},"sensor_id":${idOrNull(event.sensorId)}` +
+    `,"sensor_ref":${JSON.stringify(event.sensorRef)}` +
+    `,"payload":${event.payloadJson},"config":${event.configJson}}`;
+  const headers = eventHeaders(installationId, triggerRef);
+  return assemble("EventCreated", ownId, ownId, event, headers, payload);
+}
+
+export interface EnforcementCreatedInput {
+  readonly installationId: string;
+  readonly enforcementId: Id;
+  /** Null: the row names none any more. */
+  readonly ruleId: Id | null;
+  readonly ruleRef: string;
+  readonly actionId: Id | null;
+  /** Null: the enforcement was stored before it was recorded, and its rule is gone. */
+  readonly actionRef: string | null;
+  /** The rule's action_params, rendered for the event. */
+  readonly configJson: string;
+  readonly eventId: Id;
+  readonly triggerRef: string;
+  readonly payloadJson: string;
+  /** The row's created time. */
+  readonly timestampMs: number;
+  readonly traceId?: string;
+}
+
+/** Correlated with its event: the correlation id is the event's message id. */
+export function enforcementCreated(enforcement: EnforcementCreatedInput): OutgoingMessage {
+  const { installationId, ruleId, ruleRef, actionId, actionRef, triggerRef } = enforcement;
+  const ownId = messageId(installationId, "enforcement", enforcement.enforcementId);
+  const eventMessageId = messageId(installationId, "event", enforcement.eventId);
+  const payload =
+    `{"enforcement_id":${idJson(enforcement.enforcementId)},"rule_id":${idOrNull(ruleId)}` +
+    `,"rule_ref":${JSON.stringify(ruleRef)},"action":${idOrNull(actionId)}` +
+    `,"action_ref":${JSON.stringify(actionRef)},"config":${enforcement.configJson}` +
+    `,"event_id":${idJson(enforcement.eventId)},"trigger_ref":${JSON.stringify(triggerRef)}` +
+    `,"payload":${enforcement.payloadJson}}`;
+  const headers = messageHeaders({ installationId, triggerRef, ruleRef, actionRef });
+  return assemble("EnforcementCreated", ownId, eventMessageId, enforcement, headers, payload);
+}
+
+function assemble(
+  type: "EventCreated" | "EnforcementCreated",
+  ownId: string,
+  correlationId: string,
+  { timestampMs, traceId }: { readonly timestampMs: number; readonly traceId?: string },
+  headers: Readonly<Record<string, string>>,
+  payload: string,
+): OutgoingMessage {
+  const trace = traceId === undefined ? "" : `,"trace_id":${JSON.stringify(traceId)}`;
+  const body =
+    `{"message_id":"${ownId}","correlation_id":"${correlationId}","message_type":"${type}"` +
+    `,"version":"${envelopeVersion}","timestamp":"${isoTimestamp(timestampMs)}"` +
+    `,"headers":{"retry_count":0,"source_service":"${sourceService}"${trace}},"payload":${payload}}`;
+  return {
+    routingKey: routingKeys[type],
+    messageId: ownId,
+    correlationId,
+    type,
+    timestampMs,
+    headers,
+    body,
+  };
+}
+
+/** The last one: all messages of a batch have the same time. */
+let lastTimestamp = { ms: 0, text: new Date(0).toISOString() };
+
+function isoTimestamp(ms: number): string {
+  if (lastTimestamp.ms !== ms) lastTimestamp = { ms, text: new Date(ms).toISOString() };
+  return lastTimestamp.text;
+}
+
+function idOrNull(id: Id | null): string {
+  return id === null ? "null" : idJson(id);
+}
+
+/** Those of the last event: most events of a batch have the same. */
+let lastEventHeaders = messageHeaders({ installationId: "", triggerRef: "" });
+
+function eventHeaders(installationId: string, triggerRef: string): Readonly<Record<string, string>> {
+  const { installation_id, trigger_ref } = lastEventHeaders;
+  if (installation_id !== installationId || trigger_ref !== triggerRef)
+    lastEventHeaders = messageHeaders({ installationId, triggerRef });
+  return lastEventHeaders;
+}
+
+/**
+ * What a consumer may route or filter by without parsing the body. The pack is that of the rule, or of the trigger
+ * where there is none; a ref is the pack's, a dot and a name.
+ */
+function messageHeaders(about: {
+  readonly installationId: string;
+  readonly triggerRef: string;
+  readonly ruleRef?: string;
+  readonly actionRef?: string | null;
+}): Readonly<Record<string, string>> {
+  const { installationId, triggerRef, ruleRef, actionRef } = about;
+  const headers: Record<string, string> = { installation_id: installationId, trigger_ref: triggerRef };
+  if (ruleRef !== undefined) headers["rule_ref"] = ruleRef;
+  if (typeof actionRef === "string") headers["action_ref"] = actionRef;
+  const owner = ruleRef ?? triggerRef;
+  const dot = owner.indexOf(".");
+  if (dot > 0) headers["pack_ref"] = owner.slice(0, dot);
+  return headers;
+}
+
+const owedRuleMessage = fields({
+  message_type: text,
+  timestamp: instant,
+  payload: payloadShapes.RuleCreated,
+});
+
+/**
+ * The message that a rule's change owes, from its outbox row.
+ *
+ * Sensors of the platform read rule changes in a flat form; so the body repeats the rule's fields
+ * beside the envelope, under the names they expect.
+ *
+ * @param owed the outbox row's body as the database function owe_rule_message wrote it
+ * @throws when the body has another shape: function and code disagree
+ */
+export function ruleChanged(installationId: string, ownId: string, owed: JsonObject): OutgoingMessage {
+  const { message_type: type, timestamp, payload } = owedRuleMessage.decode(owed, "outbox.body");
+  if (!isRuleChangeType(type)) throw new Error(`outbox.body.message_type: ${type} is no rule message`);
+  const envelope: Envelope = {
+    message_id: ownId,
+    correlation_id: ownId,
+    message_type: type,
+    version: envelopeVersion,
+    timestamp,
+    headers: { retry_count: 0, source_service: sourceService, trace_id: undefined },
+    payload,
+  };
+  const flat =
+    `"event_type":"${type}","rule_id":${idJson(payload.rule_id)}` +
+    `,"rule_ref":${JSON.stringify(payload.rule_ref)},"trigger_ref":${JSON.stringify(payload.trigger_ref)}` +
+    `,"trigger_type":${JSON.stringify(payload.trigger_ref)}` +
+    `,"trigger_params":${JSON.stringify(payload.trigger_params)},"active":${payload.enabled}`;
+  return {
+    routingKey: routingKeys[type],
+    messageId: ownId,
+    correlationId: ownId,
+    type,
+    timestampMs: Date.parse(timestamp),
+    headers: messageHeaders({ installationId, triggerRef: payload.trigger_ref, ruleRef: payload.rule_ref }),
+    body: `{${flat},${encodeEnvelope(envelope).slice(1)}`,
+  };
+}
+
+function isRuleChangeType(type: string): type is RuleChangeType {
+  return type.startsWith("Rule") && Object.hasOwn(routingKeys, type);
+}

@@ -1,0 +1,67 @@
+/** What a failure of the broker means for an operator: the reason in words and what to do. */
+import {
+  closedEarly,
+  explainConnectionFailure,
+  timedOut,
+  type Explanation,
+  type ServerSettings,
+} from "../../errors/connection-failure.ts";
+import { reasonOf } from "./session.ts";
+import { brokerRefusals, loginRefusal } from "./refusals.ts";
+
+const settings: ServerSettings = {
+  server: "RabbitMQ",
+  url: "message_queue.url",
+  tls: "message_queue.tls",
+  unreachable: "BROKER_UNREACHABLE",
+};
+
+/** What is said of a broker that neither answers nor refuses. */
+export const silentBroker: Explanation = timedOut(settings);
+
+/** `Operation failed: ExchangeDeclare; 403 (ACCESS-REFUSED) with message "ACCESS_REFUSED - …"`, as amqplib writes it. */
+const reply =
+  /(?:Operation failed: \w+; |Channel closed by server: |Connection closed: |Handshake terminated by server: )?(\d{3}) \([A-Z-]+\) with message "(.*)"/s;
+
+export function explainBrokerFailure(error: unknown): Explanation {
+  const reason = reasonOf(error);
+  const [, code, words = ""] = reply.exec(reason) ?? [];
+  if (code !== undefined) {
+    const refusal = reason.includes("Handshake terminated")
+      ? loginRefusal
+      : brokerRefusals.find(({ codes }) => codes.includes(Number(code)));
+    return {
+      code: refusal?.code ?? "BROKER_REFUSED",
+      reason: `${reason.replace(reply, words)} (AMQP ${code})`,
+      remedy: refusal?.remedy ?? "look into the broker's log",
+    };
+  }
+  return explainConnectionFailure(error, settings) ?? explainClient(reason);
+}
+
+/** The client's own failures have no code. */
+function explainClient(reason: string): Explanation {
+  if (reason.startsWith("the broker refused the virtual host")) {
+    const refusal = brokerRefusals.find(({ codes }) => codes.includes(530));
+    return { code: "BROKER_VHOST_REFUSED", reason, remedy: refusal?.remedy ?? "" };
+  }
+  if (reason === "connect ETIMEDOUT" || /did not answer within/.test(reason)) return timedOut(settings);
+  if (/abruptly|^Unexpected close/.test(reason)) return closedEarly(settings);
+  if (/^Invalid frame|^Frame size|^Expected ConnectionStart/.test(reason)) {
+    return {
+      code: "BROKER_UNREACHABLE",
+      reason: "what answers does not speak AMQP",
+      remedy:
+        "check that host and port in message_queue.url are RabbitMQ's, and whether that port wants TLS (message_queue.tls)",
+    };
+  }
+  if (reason.startsWith("SASL mechanism")) {
+    const remedy = "let the broker offer the mechanism PLAIN (auth_mechanisms)";
+    return { code: "BROKER_LOGIN_REFUSED", reason, remedy };
+  }
+  return {
+    code: "BROKER_UNREACHABLE",
+    reason,
+    remedy: "check that RabbitMQ runs, and message_queue.url; see the broker's log",
+  };
+}

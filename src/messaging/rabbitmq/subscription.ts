@@ -1,0 +1,69 @@
+/**
+ * A subscription that outlives connections: on every session that is up it has its consumer, until
+ * its signal aborts.
+ */
+import { once } from "node:events";
+import { backoffDelayMs, type BackoffLimits } from "../../model/sensors/backoff.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { Clock } from "../../time/clock.ts";
+import { startConsumer } from "./consumer.ts";
+import { reasonOf, type AmqpSession } from "./session.ts";
+import type { OnMessage, Subscription } from "../message-transport.ts";
+import { outageLog } from "./outage-log.ts";
+import type { Topology } from "../topology.ts";
+
+export interface SubscriptionOptions {
+  readonly subscription: Subscription;
+  readonly onMessage: OnMessage;
+  /** Resolves with the session that is up, as soon as there is one. */
+  readonly session: () => Promise<AmqpSession>;
+  /** As it was last declared. */
+  readonly topology: () => Topology;
+  /** Called whenever the consumer is in place. */
+  readonly onEstablished: () => void;
+  /** Called whenever the broker refused it; it is tried again after a while. */
+  readonly onRefused: (error: unknown) => void;
+  readonly retryDelays: BackoffLimits;
+  readonly stopLimitMs: number;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+export async function keepSubscribed(options: SubscriptionOptions, signal: AbortSignal): Promise<void> {
+  const { subscription, onMessage, retryDelays, logger, clock } = options;
+  const subject = `subscription of ${subscription.queue ?? subscription.bindings.join(", ")}`;
+  const outage = outageLog(subject, logger, clock);
+  const ending = abortOf(signal);
+  let failures = 0;
+  while (!signal.aborted) {
+    const session = await Promise.race([options.session(), ending]);
+    if (session === undefined) return;
+    try {
+      const consumer = await startConsumer(
+        session.connection,
+        options.topology(),
+        subscription,
+        onMessage,
+        logger,
+      );
+      options.onEstablished();
+      outage.recovered();
+      failures = 0;
+      const reason = await Promise.race([consumer.ended, ending]);
+      await consumer.stop(options.stopLimitMs);
+      if (reason !== undefined) throw reason;
+    } catch (error) {
+      // With the session gone the error says nothing of the subscription.
+      if (!session.hasEnded) {
+        options.onRefused(error);
+        outage.failed(reasonOf(error));
+      }
+      failures += 1;
+      await clock.sleep(backoffDelayMs(failures, retryDelays, Math.random()), signal);
+    }
+  }
+}
+
+async function abortOf(signal: AbortSignal): Promise<undefined> {
+  if (!signal.aborted) await once(signal, "abort");
+}

@@ -1,0 +1,184 @@
+/**
+ * JSON text into values, with every digit of its numbers.
+ *
+ * `JSON.parse` turns numbers into doubles and so changes some of them. It can hand each number's source
+ * to a callback, which takes ten times as long. So the text is first searched for numbers that might not
+ * survive (number-search.ts). If there are some, each is replaced by a mark, the text is parsed again, and the
+ * marks give way to the exact numbers; that takes three times as long.
+ */
+import { invalid, valid, type Decoded } from "./decoded.ts";
+import { ExactNumber, jsonNumber, type JsonNumber } from "./exact-number.ts";
+import type { JsonValue } from "./json.ts";
+import { isAtMostDeep } from "./equality.ts";
+import { JsonReader } from "./json-reader.ts";
+import { hasDelicateNumber } from "./number-search.ts";
+
+/**
+ * How deep arrays and objects may lie in each other in payloads, checkpoints, configs and YAML files.
+ * Consumers in other languages fail at about a thousand, and a message adds levels of its own.
+ */
+export const jsonDepthMax = 500;
+
+/**
+ * Digits of a number that is written out without an exponent, before and behind the point. The database
+ * writes numbers out, and other languages stop reading integers at some 4,000 digits.
+ */
+export const numberDigitsMax = 1_000;
+
+/**
+ * As `JSON.parse`, but a number that JavaScript cannot write back is an ExactNumber.
+ *
+ * @throws SyntaxError
+ */
+export function parseJson(text: string): JsonValue {
+  const value = plainValue(text);
+  try {
+    return hasDelicateNumber(text) ? withExactNumbers(value, text, jsonNumber) : value;
+  } catch (error) {
+    // The stack ends at a few thousand levels. Such a value can only have been written to the database by
+    // hand, and wherever it is used its depth is refused.
+    if (error instanceof RangeError) return value;
+    throw error;
+  }
+}
+
+/** The value, or what is wrong with the text, in a clause for people. */
+export function decodeJson(text: string): Decoded<JsonValue> {
+  try {
+    const value = plainValue(text);
+    if (mayBeTooDeep(text) && !isAtMostDeep(value, jsonDepthMax))
+      return invalid(`it is nested more than ${jsonDepthMax} levels deep`);
+    return valid(hasDelicateNumber(text) ? withExactNumbers(value, text, boundedNumber) : value);
+  } catch (error) {
+    if (error instanceof SyntaxError)
+      return invalid(syntaxProblem(text) ?? `it is not JSON: ${error.message}`);
+    if (error instanceof NumberTooLongError) return invalid(error.message);
+    throw error;
+  }
+}
+
+/** As `decodeJson`, for a text too large to be read in one go. */
+export function jsonReader(text: string): JsonReader {
+  return new JsonReader(text, { depthMax: jsonDepthMax, number: decodeNumber });
+}
+
+/** The first key that one of the text's objects has twice: `JSON.parse` keeps the last value and says nothing. */
+export function repeatedKey(text: string): string | undefined {
+  const reader = lenientReader(text);
+  reader.read(Number.POSITIVE_INFINITY);
+  return reader.repeatedKey;
+}
+
+/** Where a text is not JSON, and why. The parser names the place of some faults only. */
+function syntaxProblem(text: string): string | undefined {
+  const read = lenientReader(text).read(Number.POSITIVE_INFINITY);
+  return read?.kind === "invalid" ? read.problem : undefined;
+}
+
+/** Reads whatever JSON allows, and no numbers. */
+function lenientReader(text: string): JsonReader {
+  return new JsonReader(text, { depthMax: Number.POSITIVE_INFINITY, number: () => valid(0) });
+}
+
+/** Whether enough arrays or objects end in the text: cheaper to know than how deep its value is. */
+function mayBeTooDeep(text: string): boolean {
+  if (text.length <= 2 * jsonDepthMax) return false;
+  let ends = 0;
+  for (const bracket of "]}") {
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
+      ends += 1;
+      if (ends > jsonDepthMax) return true;
+    }
+  }
+  return false;
+}
+
+function decodeNumber(source: string): Decoded<JsonNumber> {
+  const problem = digitsProblem(source);
+  return problem === undefined ? valid(jsonNumber(source)) : invalid(problem);
+}
+
+class NumberTooLongError extends Error {
+  override readonly name = "NumberTooLongError";
+}
+
+function boundedNumber(source: string): JsonNumber {
+  const problem = digitsProblem(source);
+  if (problem !== undefined) throw new NumberTooLongError(problem);
+  return jsonNumber(source);
+}
+
+function digitsProblem(source: string): string | undefined {
+  if (isWithinDigits(source)) return undefined;
+  const shown = source.length > 40 ? `${source.slice(0, 40)}…` : source;
+  return `the number ${shown} has more than ${numberDigitsMax} digits before or behind the point`;
+}
+
+/** Whether a JSON number, written out without an exponent, stays within `numberDigitsMax` on either side of the point. */
+export function isWithinDigits(source: string): boolean {
+  if (source.length < numberDigitsMax && !/[eE]/.test(source)) return true;
+  const [mantissa = "", exponentText = "0"] = source.split(/[eE]/);
+  const [whole = "", fraction = ""] = mantissa.replace("-", "").split(".");
+  const exponent = Number(exponentText);
+  return whole.length + exponent <= numberDigitsMax && fraction.length - exponent <= numberDigitsMax;
+}
+
+function plainValue(text: string): JsonValue {
+  const value: JsonValue = JSON.parse(text);
+  return value;
+}
+
+type NumberOf = (source: string) => JsonNumber;
+
+// A text from quote to quote, or a number. In valid JSON a digit outside of texts belongs to a number.
+const textOrNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
+
+/**
+ * @param value the text, parsed
+ * @returns the same value, with an exact number for each that is not written as it came
+ */
+function withExactNumbers(value: JsonValue, text: string, numberOf: NumberOf): JsonValue {
+  // The mark for a number's place begins with NUL; where texts may, the parser has to call back.
+  if (text.includes(String.raw`\u0000`)) return reparsed(text, numberOf);
+  const kept: JsonNumber[] = [];
+  let marked = "";
+  let end = 0;
+  textOrNumber.lastIndex = 0;
+  for (let found = textOrNumber.exec(text); found !== null; found = textOrNumber.exec(text)) {
+    const [token] = found;
+    if (token.startsWith('"') || String(Number(token)) === token) continue;
+    marked += `${text.slice(end, found.index)}"\\u0000${kept.length}"`;
+    kept.push(numberOf(token));
+    end = textOrNumber.lastIndex;
+  }
+  return kept.length === 0 ? value : withKept(JSON.parse(marked + text.slice(end)), kept);
+}
+
+/** As JSON.parse makes it, so it may be changed. */
+type Parsed = string | number | boolean | null | Parsed[] | { [name: string]: Parsed } | ExactNumber;
+
+function withKept(value: Parsed, kept: readonly JsonNumber[]): Parsed {
+  if (typeof value === "string") {
+    return value.startsWith("\0") ? (kept[Number(value.slice(1))] ?? value) : value;
+  }
+  if (typeof value !== "object" || value === null || value instanceof ExactNumber) return value;
+  if (Array.isArray(value)) {
+    for (const [index, element] of value.entries()) value[index] = withKept(element, kept);
+    return value;
+  }
+  // Each name is the object's own, also one called __proto__, so it can simply be assigned to.
+  for (const name of Object.keys(value)) value[name] = withKept(value[name] ?? null, kept);
+  return value;
+}
+
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
+
+/** By a callback for each value, which is slow. */
+function reparsed(text: string, numberOf: NumberOf): JsonValue {
+  const revive: Reviver = (_key, value, { source }) =>
+    typeof value === "number" && source !== undefined && String(value) !== source ? numberOf(source) : value;
+  // The compiler's library does not know the third argument of a reviver yet.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  const value: JsonValue = JSON.parse(text, revive as (key: string, value: unknown) => unknown);
+  return value;
+}

@@ -1,0 +1,53 @@
+/**
+ * The rules and triggers of one revision, compiled: what the event pipeline asks of the rules feature.
+ */
+import type { TriggerDefinition } from "../definitions.ts";
+import type { Id } from "../identifiers.ts";
+import type { JsonObject, JsonValue } from "../json/json.ts";
+import type { TextRoom } from "../texts/byte-budget.ts";
+
+/** What conditions and templates may look at. */
+export interface EventFacts {
+  readonly id: Id;
+  readonly triggerRef: string;
+  readonly payload: JsonObject;
+  readonly sourceRef: string | null;
+  /** RFC 3339, or null when the source gave none. */
+  readonly occurredAt: string | null;
+  /** `rule_<id>` or `rule_<ref>`: only that rule is considered. */
+  readonly triggerInstanceId: string | null;
+}
+
+export interface RuleMatch {
+  readonly ruleId: Id;
+  readonly ruleRef: string;
+  /** Null when the rule names no action that exists. */
+  readonly actionId: Id | null;
+  readonly actionRef: string;
+  /** For enforcement.condition: `any` when the rule's outermost combination is `any`. */
+  readonly condition: "all" | "any";
+  /** The rule's conditions as an array, for enforcement.conditions. */
+  readonly conditions: JsonValue;
+  /** The rule's action_params with its templates rendered for this event. */
+  readonly config: JsonObject;
+}
+
+export interface RuleSet {
+  /** The value of rule_revision these were read at. */
+  readonly revision: Id;
+  trigger(ref: string): TriggerDefinition | undefined;
+  /**
+   * Every enabled, valid rule that matches, in order of rule id.
+   *
+   * @param room for the texts that their templates make; some of its own unless told
+   * @throws TooMuchTextError
+   */
+  match(event: EventFacts, room?: TextRoom): readonly RuleMatch[];
+}
+
+export interface RuleSource {
+  /** The newest compiled set. */
+  current(): RuleSet;
+  /** Reads the rules again if the database's revision is another, and resolves with the newest set. */
+  refresh(): Promise<RuleSet>;
+}

@@ -1,0 +1,117 @@
+/**
+ * Which worker runs a sensor that nobody runs.
+ *
+ * Every worker computes this from the same rows and claims only what falls to itself, so the result
+ * must depend on nothing but the arguments: sensors are considered in order of id, each goes to the
+ * least loaded worker that offers its runtime and has room, ties to the larger worker, then to the
+ * older one (smaller id). Workers that saw slightly different rows may both claim a sensor; the
+ * claim's own condition lets one win.
+ *
+ * The same function says why a sensor is placed nowhere, so that explanation and behaviour agree.
+ */
+import type { Id } from "../identifiers.ts";
+import { unsupported } from "./supported-sensors.ts";
+import { satisfiesVersion } from "../runtimes/versions.ts";
+
+export interface PlaceableSensor {
+  readonly id: Id;
+  readonly ref: string;
+  /** Null: the sensor names a runtime that has no row. */
+  readonly runtimeName: string | null;
+  readonly runtimeRef: string;
+  readonly protocol: string;
+  readonly versionConstraint: string | null;
+  /** The live worker that runs it now; null when it waits for one. */
+  readonly holderId: Id | null;
+}
+
+export interface PlacementWorker {
+  readonly id: Id;
+  readonly name: string;
+  readonly runtimes: ReadonlySet<string>;
+  readonly runtimeVersions: ReadonlyMap<string, string>;
+  readonly sensorCountMax: number;
+}
+
+export interface Placement {
+  /** Sensor id → worker id, for the sensors that waited and found a worker. */
+  readonly chosen: ReadonlyMap<Id, Id>;
+  /** Sensor id → one sentence per obstacle, for the sensors that waited and found none. */
+  readonly unplaced: ReadonlyMap<Id, readonly string[]>;
+}
+
+export function place(sensors: readonly PlaceableSensor[], workers: readonly PlacementWorker[]): Placement {
+  const loads = new Map(workers.map((worker) => [worker.id, 0]));
+  for (const { holderId } of sensors) {
+    if (holderId !== null && loads.has(holderId)) addLoad(loads, holderId);
+  }
+
+  const chosen = new Map<Id, Id>();
+  const unplaced = new Map<Id, readonly string[]>();
+  const waiting = sensors.filter((sensor) => sensor.holderId === null).toSorted(byId);
+  for (const sensor of waiting) {
+    const obstacles: string[] = [];
+    const candidates: PlacementWorker[] = [];
+    const generalObstacle = obstacleEverywhere(sensor, workers);
+    if (generalObstacle !== undefined) {
+      unplaced.set(sensor.id, [generalObstacle]);
+      continue;
+    }
+    for (const worker of workers) {
+      const obstacle = obstacleOn(sensor, worker, loads.get(worker.id) ?? 0);
+      if (obstacle === undefined) candidates.push(worker);
+      else obstacles.push(obstacle);
+    }
+    const [best] = candidates.toSorted(
+      (a, b) =>
+        (loads.get(a.id) ?? 0) - (loads.get(b.id) ?? 0) || b.sensorCountMax - a.sensorCountMax || byId(a, b),
+    );
+    if (best === undefined) {
+      unplaced.set(sensor.id, obstacles);
+    } else {
+      chosen.set(sensor.id, best.id);
+      addLoad(loads, best.id);
+    }
+  }
+  return { chosen, unplaced };
+}
+
+/** Why this worker cannot run this sensor, whatever its load; undefined when it can. */
+export function incapacity(sensor: PlaceableSensor, worker: PlacementWorker): string | undefined {
+  const { runtimeName, versionConstraint } = sensor;
+  if (runtimeName === null || !worker.runtimes.has(runtimeName)) {
+    return `worker ${worker.name} does not offer the runtime ${runtimeName ?? sensor.runtimeRef}`;
+  }
+  if (versionConstraint === null) return undefined;
+  const version = worker.runtimeVersions.get(runtimeName);
+  if (version !== undefined && satisfiesVersion(version, versionConstraint)) return undefined;
+  const offered = `${runtimeName} ${version ?? "of unknown version"}`;
+  return `worker ${worker.name} offers ${offered}, the sensor needs ${versionConstraint}`;
+}
+
+function obstacleEverywhere(
+  sensor: PlaceableSensor,
+  workers: readonly PlacementWorker[],
+): string | undefined {
+  const reason = unsupported(sensor.protocol, sensor.runtimeName);
+  if (reason !== undefined) return reason;
+  if (sensor.runtimeName === null) return `there is no runtime ${sensor.runtimeRef}`;
+  if (workers.length === 0) return "no sensor worker is alive";
+  return undefined;
+}
+
+function obstacleOn(sensor: PlaceableSensor, worker: PlacementWorker, load: number): string | undefined {
+  const inability = incapacity(sensor, worker);
+  if (inability !== undefined) return inability;
+  if (load < worker.sensorCountMax) return undefined;
+  return `worker ${worker.name} is full (${load} of ${worker.sensorCountMax} sensors)`;
+}
+
+function addLoad(loads: Map<Id, number>, workerId: Id): void {
+  loads.set(workerId, (loads.get(workerId) ?? 0) + 1);
+}
+
+function byId(a: { readonly id: Id }, b: { readonly id: Id }): number {
+  // Decimal ids without leading zeros: the longer one is the larger one.
+  return a.id.length - b.id.length || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+}

@@ -1,0 +1,36 @@
+/**
+ * Regular expressions that take time linear in the text, whatever pattern and text: RE2's engine, in
+ * re2js. JavaScript's own backtracks, and one rule with `(a+)+$` would stop the whole agent.
+ *
+ * The engine brings its own prefilter (the literals a text must contain) and a lazy automaton, so
+ * nothing is put before it here. A compiled pattern takes 3 to 20 kB.
+ */
+import { RE2JS, RE2JSException } from "re2js";
+import { invalid, valid, type Decoded } from "../json/decoded.ts";
+
+export interface LinearPattern {
+  readonly source: string;
+  /** Whether the pattern is found anywhere in the text; `^` and `$` tie it to the ends. */
+  test(text: string): boolean;
+}
+
+const sourceLengthMax = 1_000;
+/** Instructions of the compiled program; what a match costs per character grows with it. */
+const programSizeMax = 5_000;
+
+/** @param source RE2 syntax (https://github.com/google/re2/wiki/Syntax): no backreferences, no lookaround */
+export function compileLinearPattern(source: string): Decoded<LinearPattern> {
+  if (source.length > sourceLengthMax) return invalid(`is longer than ${sourceLengthMax} characters`);
+  try {
+    const pattern = RE2JS.compile(source);
+    if (pattern.programSize() > programSizeMax) return invalid("repeats too much; make its {n,m} smaller");
+    return valid({ source, test: (text) => pattern.test(text) });
+  } catch (error) {
+    if (error instanceof RE2JSException) return invalid(`is not a regular expression: ${reasonOf(error)}`);
+    throw error;
+  }
+}
+
+function reasonOf(error: Error): string {
+  return error.message.replace("error parsing regexp: ", "");
+}

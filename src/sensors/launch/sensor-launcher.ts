@@ -1,0 +1,123 @@
+/**
+ * From a sensor's definition to its process: finds the script, the interpreter and the environment,
+ * then starts it. Whatever is missing is a reason for the operator, not an exception.
+ */
+import { isAbsolute, join } from "node:path";
+import type { JsonValue } from "../../model/json/json.ts";
+import type { RuntimeAnswer } from "../../model/runtimes/runtime-offer.ts";
+import { startChild, type Child } from "../../processes/child.ts";
+import type { ProcessGuard } from "../../processes/guard.ts";
+import { explainSpawnFailure } from "../../processes/spawn-failure.ts";
+import type { AssignedSensor } from "../assigned-sensor.ts";
+import { sensorEnvironment, type AgentEnvironment } from "./sensor-variables.ts";
+import { decodeExecutionConfig } from "./execution-config.ts";
+import { fitEnvironment } from "./oversized-variables.ts";
+import type { EnvironmentMaker } from "./environment-creation.ts";
+import { findRuntimeEnvironment } from "./runtime-environment.ts";
+import { findScript } from "./script-path.ts";
+
+export interface SensorDirectories {
+  readonly packsBaseDir: string;
+  readonly runtimeEnvsDir: string;
+  readonly logsDir: string;
+  /** For what is too large for the environment. */
+  readonly temporaryDir: string;
+}
+
+export interface LauncherOptions {
+  readonly directories: SensorDirectories;
+  readonly environments: EnvironmentMaker;
+  readonly environment: AgentEnvironment;
+  readonly passthrough: readonly string[];
+  readonly logLevel: string;
+  readonly guard: ProcessGuard;
+  readonly graceMs: number;
+}
+
+export interface LaunchRequest {
+  readonly sensor: AssignedSensor;
+  readonly runtime: RuntimeAnswer;
+  readonly checkpoint: JsonValue | undefined;
+  /** `NAME=value` of an environment entry by which descendants are found. */
+  readonly marker: string;
+  /** Whether each end of the process also looks for descendants that left its group. */
+  readonly isMarkerSought: boolean;
+  readonly onWarning: (warning: string) => void;
+  /** Writes to the sensor's own log. */
+  readonly log: (lines: readonly string[]) => void;
+  readonly signal: AbortSignal;
+}
+
+export type Launch =
+  | { readonly kind: "started"; readonly child: Child }
+  | { readonly kind: "unstarted"; readonly reason: string };
+
+export async function launchSensor(request: LaunchRequest, options: LauncherOptions): Promise<Launch> {
+  const { sensor, runtime: answer, checkpoint, marker, isMarkerSought, onWarning, log, signal } = request;
+  const { directories, environments, environment, passthrough, logLevel, guard, graceMs } = options;
+  const { definition, rules } = sensor;
+  if (answer.kind === "unavailable") {
+    return unstarted(`this worker does not offer the runtime ${definition.runtimeRef}: ${answer.reason}`);
+  }
+
+  const { runtime } = answer;
+  const isNative = runtime.interpreter === null;
+  const script = await findScript({ ...directories, ...definition, isNative });
+  if (script.kind === "refused") return unstarted(script.reason);
+
+  const config = decodeExecutionConfig(runtime.executionConfig);
+  const question = { ...directories, packRef: definition.packRef, packDir: script.packDir, runtime, config };
+  const warnings = await environments.prepare({ ...question, environment, passthrough, log, signal });
+  if (signal.aborted) return unstarted("it was stopped first");
+  for (const warning of warnings) onWarning(warning);
+  const found = await findRuntimeEnvironment(question);
+  for (const warning of found.warnings) onWarning(warning);
+
+  const [markerName = "", markerValue = ""] = marker.split("=");
+  const facts = { agent: environment, passthrough, logLevel, sensor: definition, rules, checkpoint };
+  const variables = { ...sensorEnvironment({ ...facts, changes: found.changes }), [markerName]: markerValue };
+  const fitted = await fitEnvironment(variables, directories.temporaryDir).catch((error: unknown) =>
+    error instanceof Error ? error : new Error(String(error)),
+  );
+  if (fitted instanceof Error) {
+    return unstarted(
+      `a value over 100 KiB for its environment cannot be put into a file: ${fitted.message}; ` +
+        `give the agent a writable TMPDIR`,
+    );
+  }
+
+  const command = {
+    file: found.interpreter ?? script.path,
+    args: found.interpreter === null ? [] : [...runtime.interpreterArgs, script.path],
+    cwd: script.packDir,
+    env: fitted.variables,
+    graceMs,
+    ...(isMarkerSought ? { marker } : {}),
+  };
+  const start = await startChild({ ...command, file: absolute(command.file) });
+  if (start.kind === "unstarted") {
+    await fitted[Symbol.asyncDispose]();
+    return unstarted(explainSpawnFailure(command, start.cause));
+  }
+  guard.watch(start.child);
+  void removeAfter(start.child, fitted);
+  return start;
+}
+
+async function removeAfter(child: Child, files: AsyncDisposable): Promise<void> {
+  await child.closed;
+  try {
+    await files[Symbol.asyncDispose]();
+  } catch {
+    // A leftover in the temporary folder harms nobody.
+  }
+}
+
+/** The child runs elsewhere: a relative path would mean another file there. */
+function absolute(file: string): string {
+  return isAbsolute(file) || !file.includes("/") ? file : join(process.cwd(), file);
+}
+
+function unstarted(reason: string): Launch {
+  return { kind: "unstarted", reason };
+}

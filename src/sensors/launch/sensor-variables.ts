@@ -1,0 +1,113 @@
+/**
+ * The environment a sensor is started with: a pure function of what is known.
+ *
+ * Nothing of the agent's own is inherited but an allow-list, so that neither the database's URL nor a
+ * secret can reach a sensor by accident; names that carry those are refused even when the
+ * configuration passes them through. Later entries win:
+ *
+ *     allow-list of the agent's, or LANG=C.UTF-8 → what the executable set aside → the runtime's env_vars → ATTUNE_*
+ */
+import type { SensorDefinition, SensorRule } from "../../model/definitions.ts";
+import { isInherited } from "../../model/inherited-variables.ts";
+import type { JsonObject, JsonValue } from "../../model/json/json.ts";
+import type { NamedChange, VariableChange } from "./execution-config.ts";
+
+export type Variables = Readonly<Record<string, string>>;
+
+/** The agent's environment; see agent/restored-environment.ts. */
+export interface AgentEnvironment {
+  readonly own: Variables;
+  /** With what was set aside because it is meant for the image's programs, such as LD_LIBRARY_PATH. */
+  readonly restored: Variables;
+}
+
+export interface EnvironmentFacts {
+  readonly agent: AgentEnvironment;
+  readonly passthrough: readonly string[];
+  readonly logLevel: string;
+  readonly sensor: SensorDefinition;
+  readonly rules: readonly SensorRule[];
+  readonly checkpoint: JsonValue | undefined;
+  /** The runtime's, with everything filled in; applied in order. */
+  readonly changes: readonly NamedChange[];
+}
+
+const secretNames = /^(DATABASE_URL|ATTUNE_MQ_URL|ATTUNE_API_TOKEN|ATTUNE__.*)$/;
+
+export function sensorEnvironment(facts: EnvironmentFacts): Record<string, string> {
+  const variables = inheritedVariables(facts.agent, facts.passthrough);
+  for (const [name, change] of facts.changes) variables[name] = applyChange(variables[name], change);
+  return { ...variables, ...ownVariables(facts) };
+}
+
+/**
+ * What any program that the agent starts inherits. Where nothing says which characters are meant, as in most
+ * containers, it is UTF-8: in the locale C some interpreters refuse all others, or read them as something else.
+ */
+export function inheritedVariables(
+  agent: AgentEnvironment,
+  passthrough: readonly string[],
+): Record<string, string> {
+  const isKept = (name: string): boolean =>
+    (isInherited(name) || passthrough.includes(name) || !(name in agent.own)) && !secretNames.test(name);
+  const kept = Object.fromEntries(Object.entries(agent.restored).filter(([name]) => isKept(name)));
+  const hasLocale = ["LC_ALL", "LC_CTYPE", "LANG"].some((name) => (kept[name] ?? "") !== "");
+  return hasLocale ? kept : { ...kept, LANG: "C.UTF-8" };
+}
+
+function applyChange(present: string | undefined, { operation, value, separator }: VariableChange): string {
+  // An empty entry in a path means the current folder: never made by joining with nothing.
+  if (operation === "set" || present === undefined || present === "") return value;
+  return operation === "prepend" ? value + separator + present : present + separator + value;
+}
+
+function ownVariables({ logLevel, sensor, rules, checkpoint }: EnvironmentFacts): Record<string, string> {
+  const config = JSON.stringify(sensor.config);
+  const common = {
+    ...configVariables(sensor.config),
+    ATTUNE_SENSOR_ID: sensor.id,
+    ATTUNE_SENSOR_REF: sensor.ref,
+    ATTUNE_SENSOR_TRIGGERS: JSON.stringify(rules.map(describeRule)),
+    ATTUNE_SENSOR_TRIGGER_TYPES: JSON.stringify(sensor.triggers.map((trigger) => trigger.ref)),
+    ATTUNE_SENSOR_CONFIG_JSON: config,
+    ATTUNE_PACK_REF: sensor.packRef,
+    ATTUNE_LOG_LEVEL: logLevel,
+    ...(checkpoint === undefined ? {} : { ATTUNE_SENSOR_CHECKPOINT: textOf(checkpoint) }),
+  };
+  if (sensor.protocol !== "poll") return common;
+  return {
+    ...common,
+    SENSOR_REF: sensor.ref,
+    TRIGGER_REF: sensor.triggers[0]?.ref ?? "",
+    SENSOR_CONFIG: config,
+  };
+}
+
+/**
+ * Each fact under both names that sensors of the platform look for. They expect ids as numbers; those of
+ * rules stay far below 2^53.
+ */
+function describeRule({ id, ref, triggerRef, triggerParams }: SensorRule): JsonObject {
+  return {
+    id: Number(id),
+    rule_id: Number(id),
+    ref,
+    rule_ref: ref,
+    trigger_ref: triggerRef,
+    config: triggerParams,
+    trigger_params: triggerParams,
+  };
+}
+
+function configVariables(config: JsonObject): Record<string, string> {
+  const entries = Object.entries(config).map(([key, value]): [string, string] => [
+    `ATTUNE_SENSOR_CONFIG_${key.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_")}`,
+    textOf(value),
+  ]);
+  return Object.fromEntries(entries);
+}
+
+/** Text as it is, everything else as JSON. */
+function textOf(value: JsonValue): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

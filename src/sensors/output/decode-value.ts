@@ -1,0 +1,146 @@
+/**
+ * One JSON object that a sensor printed, as an event; docs/sensors.md is the reference for authors.
+ *
+ * An object is an envelope if all its keys are an envelope's. Any other object is the payload itself, but for
+ * `trigger_ref` and `trigger_instance_id`. So no key is ever dropped: a foreign object that happens to have a
+ * `payload` keeps what lies beside it.
+ *
+ * An envelope without `payload` is an event with an empty one, except that an envelope with nothing but a
+ * checkpoint moves the checkpoint and is no event. In an envelope null means absent, but for `payload`.
+ *
+ * What cannot be an event is a rejection with a reason, never an exception. It keeps the checkpoint beside it, so
+ * that a sensor which skips bad input does not come back to it for ever.
+ */
+import { instantText } from "../../model/texts/instants.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
+import { rejected, type Decoded, type DecodedEvent, type Remark, type ServedTriggers } from "./decoded.ts";
+
+const envelopeKeys: ReadonlySet<string> = new Set([
+  "payload",
+  "checkpoint",
+  "trigger_ref",
+  "trigger_instance_id",
+  "dedup_key",
+  "occurred_at",
+]);
+
+/**
+ * An entry of PostgreSQL's B-tree holds 2,704 bytes; the key shares it with the refs of the trigger and the
+ * sensor, each of 255 characters at most.
+ */
+const dedupKeyBytesMax = 2_000;
+
+/** @param text the object as it was printed, for people to recognise it */
+export function decodeValue(value: JsonObject, served: ServedTriggers, text: string): Decoded {
+  const hasEnvelope = isEnvelope(value);
+  const checkpoint = hasEnvelope ? (value["checkpoint"] ?? undefined) : undefined;
+
+  const triggerRef = value["trigger_ref"] ?? served.main;
+  if (typeof triggerRef !== "string") return rejected("trigger_ref is not text", text, checkpoint);
+  if (!served.all.has(triggerRef)) {
+    return rejected(`the sensor does not serve the trigger ${triggerRef}`, text, checkpoint);
+  }
+  const triggerInstanceId = value["trigger_instance_id"] ?? null;
+  if (triggerInstanceId !== null && typeof triggerInstanceId !== "string") {
+    return rejected("trigger_instance_id is not text", text, checkpoint);
+  }
+
+  if (!hasEnvelope) {
+    const { trigger_ref: _trigger, trigger_instance_id: _instance, ...payload } = value;
+    const event = { triggerRef, payload, triggerInstanceId, dedupKey: null, occurredAt: null, checkpoint };
+    return { kind: "event", event, remarks: remarksOnBare(payload) };
+  }
+
+  const dedupKey = value["dedup_key"] ?? null;
+  if (dedupKey !== null) {
+    if (typeof dedupKey !== "string") return rejected("dedup_key is not text", text, checkpoint);
+    const problem = dedupKeyProblem(dedupKey);
+    if (problem !== undefined) return rejected(problem, text, checkpoint);
+  }
+  const time = value["occurred_at"] ?? null;
+  const occurredAt = typeof time === "string" ? (instantText(time) ?? null) : null;
+
+  const { payload } = value;
+  if (payload === undefined && dedupKey === null && time === null && triggerInstanceId === null) {
+    const hasOnlyCheckpoint = "checkpoint" in value && (value["trigger_ref"] ?? null) === null;
+    if (hasOnlyCheckpoint) return checkpoint === undefined ? nothing : { kind: "checkpoint", checkpoint };
+  }
+  const event = {
+    triggerRef,
+    payload: isJsonObject(payload) ? payload : payload === undefined ? {} : { value: payload },
+    triggerInstanceId,
+    dedupKey,
+    occurredAt,
+    checkpoint,
+  };
+  return { kind: "event", event, remarks: remarksOnEnvelope(event, payload, time) };
+}
+
+export function isEnvelope(value: JsonObject): boolean {
+  for (const key in value) if (!envelopeKeys.has(key)) return false;
+  return true;
+}
+
+function dedupKeyProblem(key: string): string | undefined {
+  if (key === "") return "dedup_key is empty, so all such events would be the same one";
+  // No character takes more than three bytes of UTF-8 per unit of UTF-16.
+  if (key.length * 3 <= dedupKeyBytesMax) return undefined;
+  const bytes = Buffer.byteLength(key);
+  return bytes <= dedupKeyBytesMax
+    ? undefined
+    : `dedup_key has ${bytes} bytes and may have ${dedupKeyBytesMax}; a hash of it would do`;
+}
+
+const nothing: Decoded = { kind: "nothing" };
+const noRemarks: readonly Remark[] = [];
+
+const mixedKeys = (key: string): readonly Remark[] => [
+  {
+    topic: "envelope",
+    text: `it has "${key}" beside keys that no envelope has, so all of it is the payload`,
+  },
+];
+const mixedPayload = mixedKeys("payload");
+const mixedCheckpoint = mixedKeys("checkpoint");
+const mixedDedupKey = mixedKeys("dedup_key");
+const mixedOccurredAt = mixedKeys("occurred_at");
+
+const emptyPayload: readonly Remark[] = [
+  {
+    topic: "payload",
+    text: "it has keys of an envelope alone and no payload, so its event has an empty payload",
+  },
+];
+
+const nestedEnvelope: readonly Remark[] = [
+  { topic: "payload", text: "its payload looks like an envelope, too, and is stored as it is" },
+];
+
+/** For a payload in which its author may have meant an envelope. */
+function remarksOnBare(payload: JsonObject): readonly Remark[] {
+  if (payload["checkpoint"] !== undefined) return mixedCheckpoint;
+  if (payload["payload"] !== undefined) return mixedPayload;
+  if (payload["dedup_key"] !== undefined) return mixedDedupKey;
+  return payload["occurred_at"] === undefined ? noRemarks : mixedOccurredAt;
+}
+
+function remarksOnEnvelope(
+  { payload, dedupKey, occurredAt }: DecodedEvent,
+  printed: JsonValue | undefined,
+  time: JsonValue,
+): readonly Remark[] {
+  const onTime = time === null || occurredAt !== null ? noRemarks : [unusableTime(time)];
+  const isEmpty = printed === undefined && (dedupKey !== null || time !== null);
+  const isNested = payload["payload"] !== undefined && isEnvelope(payload);
+  if (!isEmpty && !isNested) return onTime;
+  return [...onTime, ...(isEmpty ? emptyPayload : nestedEnvelope)];
+}
+
+function unusableTime(time: JsonValue): Remark {
+  const text = JSON.stringify(time);
+  const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  return {
+    topic: "occurred_at",
+    text: `its occurred_at is left out, since ${shown} is not a time like "2026-01-31T12:00:00Z"`,
+  };
+}

@@ -1,0 +1,65 @@
+/**
+ * What becomes of output that is no event: counted, written to the sensor's log with its beginning, and
+ * warned of, at most once a minute.
+ *
+ * A sensor that prints nothing but such output prints tens of thousands of lines at once. Of those between
+ * two calls of `flush` the log gets the first few and the number of the others.
+ */
+import type { Logger } from "../../telemetry/logger.ts";
+import type { Clock } from "../../time/clock.ts";
+import type { Rejection } from "./decoded.ts";
+import type { SensorMetrics } from "../ports.ts";
+import type { SensorLog } from "../report/sensor-log.ts";
+
+export interface RejectedLinesOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly log: Pick<SensorLog, "write">;
+  readonly metrics: Pick<SensorMetrics, "linesRejected">;
+}
+
+const loggedMax = 20;
+const warningIntervalMs = 60_000;
+
+export class RejectedLines {
+  readonly #sensorRef: string;
+  readonly #options: RejectedLinesOptions;
+  /** Not yet in the log. */
+  #first: Rejection[] = [];
+  #count = 0;
+  #unwarned = 0;
+  #warnedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(sensorRef: string, options: RejectedLinesOptions) {
+    this.#sensorRef = sensorRef;
+    this.#options = options;
+  }
+
+  note(rejection: Rejection): void {
+    this.#count += rejection.lines;
+    if (this.#first.length < loggedMax) this.#first.push(rejection);
+  }
+
+  /** Counts, logs and warns of what was noted since. */
+  flush(): void {
+    const [example] = this.#first;
+    if (example === undefined) return;
+    const { clock, logger, log, metrics } = this.#options;
+    metrics.linesRejected(this.#sensorRef, this.#count);
+    const entries = this.#first.map(
+      ({ reason, excerpt }) => `not an event: ${reason}: ${JSON.stringify(excerpt)}`,
+    );
+    const others = this.#count - this.#first.length;
+    log.write(others === 0 ? entries : [...entries, `not an event: ${others} more lines`]);
+    this.#unwarned += this.#count;
+    this.#first = [];
+    this.#count = 0;
+
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#warnedAtMs < warningIntervalMs) return;
+    const { reason, excerpt } = example;
+    logger.warn({ lines: this.#unwarned, reason, excerpt }, "a sensor's output is no event and was rejected");
+    this.#unwarned = 0;
+    this.#warnedAtMs = nowMs;
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * What is said of one sensor's process, and to whom: its row, its log, the agent's log, and, when it has
+ * failed, everybody.
+ */
+import type { ProcessReport } from "../../database/statements/sensor-process.ts";
+import type { EventSource } from "../../model/sensors/incoming-event.ts";
+import type { Redact } from "../../model/texts/redaction.ts";
+import { failuresAmong, withFailure, withRun, type RecentRuns } from "../../model/sensors/recent-runs.ts";
+import {
+  isRhythmKnown,
+  isUnusualSilence,
+  withOutput,
+  type OutputRhythm,
+} from "../../model/sensors/output-rhythm.ts";
+import { describeExit, type Exit, type Verdict } from "../../model/sensors/restart-policy.ts";
+import type { Line } from "../../processes/lines.ts";
+import type { Child } from "../../processes/child.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { Clock } from "../../time/clock.ts";
+import type { SensorAlert } from "../ports.ts";
+import type { ProcessRecorder } from "./process-recorder.ts";
+import type { SensorLog } from "./sensor-log.ts";
+import { StderrTail, logText } from "./stderr-tail.ts";
+
+export interface ProcessNotesOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly log: SensorLog;
+  readonly recorder: ProcessRecorder;
+  readonly redact: Redact;
+  readonly alert: (alert: SensorAlert) => void;
+  /** Its status is another now. */
+  readonly onStatus: StatusListener;
+}
+
+export type StatusListener = (
+  sensorRef: string,
+  status: ProcessReport["status"],
+  reason: string | null,
+) => void;
+
+/** Of a sensor that has no process. */
+export const unstartedReport: ProcessReport = {
+  status: "starting",
+  pid: null,
+  failures: 0,
+  recentRuns: 0,
+  recentFailures: 0,
+  exitCode: null,
+  signal: null,
+  reason: null,
+  stderrExcerpt: null,
+  startedAt: null,
+  firstOutputAt: null,
+  lastOutputAt: null,
+  outputIntervalSeconds: null,
+  longestSilenceSeconds: null,
+  stoppedAt: null,
+  nextRestartAt: null,
+};
+
+const rhythmNotedEveryMs = 60_000;
+
+export class ProcessNotes {
+  readonly #source: EventSource;
+  readonly #instance: string;
+  readonly #options: ProcessNotesOptions;
+  readonly #stderr = new StderrTail();
+  readonly #warnings = new Set<string>();
+  #report = unstartedReport;
+  #toldStatus: ProcessReport["status"] | undefined;
+  #rhythm: OutputRhythm | undefined;
+  #rhythmNotedAtMs = -Infinity;
+  #runs: RecentRuns = [];
+  #isRunUnderWay = false;
+
+  /** @param instance of the worker's process that runs the sensor */
+  constructor(source: EventSource, instance: string, options: ProcessNotesOptions) {
+    this.#source = source;
+    this.#instance = instance;
+    this.#options = options;
+  }
+
+  get status(): ProcessReport["status"] {
+    return this.#report.status;
+  }
+
+  noteStarting(failures: number): void {
+    this.#note({ status: "starting", failures, nextRestartAt: null });
+    this.#stderr.clear();
+  }
+
+  noteStarted({ pid, exit }: Child): void {
+    const startedAt = new Date(this.#options.clock.nowMs());
+    const fresh = { reason: null, exitCode: null, signal: null, stoppedAt: null, firstOutputAt: null };
+    this.#runs = withRun(this.#runs, false);
+    this.#isRunUnderWay = true;
+    this.#note({ ...fresh, status: "running", pid, startedAt, ...this.#runsReport() });
+    void this.#noteExit(exit);
+  }
+
+  /** It has printed a line. Called with each; the first is reported at once, and then one a minute. */
+  noteOutput(): void {
+    const { clock } = this.#options;
+    const monotonicMs = clock.monotonicMs();
+    this.#rhythm = withOutput(this.#rhythm, monotonicMs);
+    const isFirst = this.#report.firstOutputAt === null;
+    if (!isFirst && monotonicMs - this.#rhythmNotedAtMs < rhythmNotedEveryMs) return;
+    this.#note(isFirst ? { firstOutputAt: new Date(clock.nowMs()) } : {});
+  }
+
+  /** Seconds since it last printed; undefined while it is not running or has not printed yet. */
+  outputAgeSeconds(): number | undefined {
+    if (this.#rhythm === undefined || this.status !== "running") return undefined;
+    return (this.#options.clock.monotonicMs() - this.#rhythm.lastAtMs) / 1_000;
+  }
+
+  /** Whether it runs and has been silent for much longer than it ever is, as the doctor judges it. */
+  get isUnusuallySilent(): boolean {
+    const seconds = this.outputAgeSeconds();
+    if (seconds === undefined || this.#rhythm === undefined || !isRhythmKnown(this.#rhythm)) return false;
+    return isUnusualSilence(seconds, this.#rhythm.longestMs / 1_000);
+  }
+
+  /** Since when it has been running without printing a line. */
+  get silentSince(): Date | null {
+    const { status, startedAt, firstOutputAt } = this.#report;
+    return status === "running" && firstOutputAt === null ? startedAt : null;
+  }
+
+  noteStderr(lines: readonly Line[]): void {
+    const texts = lines.map(logText);
+    this.#options.log.writeOutput(texts);
+    this.#stderr.push(texts);
+  }
+
+  /** Once each: a poll sensor would meet it at every run. */
+  noteWarning(warning: string): void {
+    if (this.#warnings.has(warning)) return;
+    this.#warnings.add(warning);
+    this.#options.log.write([warning]);
+    this.#options.logger.warn({}, warning);
+  }
+
+  /** It ended by itself. @param waitMs until it is started again; null: it is not */
+  noteVerdict(verdict: Verdict, exit: Exit, waitMs: number | null): void {
+    const { clock, log, logger, redact } = this.#options;
+    const { failures } = verdict;
+    const reason = describeExit(exit);
+    const stderr = this.#stderr.lines().map(redact);
+    // A run that could not be started is one, too.
+    this.#runs = this.#isRunUnderWay ? withFailure(this.#runs) : withRun(this.#runs, true);
+    this.#isRunUnderWay = false;
+    this.#note({
+      ...this.#runsReport(),
+      status: verdict.kind === "failed" ? "failed" : "backoff",
+      failures,
+      reason,
+      stderrExcerpt: stderr.length === 0 ? null : stderr.join("\n"),
+      nextRestartAt: waitMs === null ? null : new Date(clock.nowMs() + waitMs),
+    });
+    log.write([`${reason}; ${waitMs === null ? "not started again" : `next start in ${waitMs / 1_000} s`}`]);
+
+    const fields = { reason, failures, next_start_ms: waitMs, stderr: stderr.slice(-3) };
+    if (verdict.kind === "restart") logger.warn(fields, "the sensor ended unexpectedly and is started again");
+    if (verdict.kind === "failed" && verdict.isNew) {
+      logger.error(fields, "the sensor has failed");
+      this.#announce(reason, failures, stderr);
+    }
+  }
+
+  noteStopped(reason: string): void {
+    this.#note({ status: "stopped", pid: null, reason, nextRestartAt: null });
+  }
+
+  #announce(reason: string, failures: number, stderr: readonly string[]): void {
+    const { sensorId, sensorRef } = this.#source;
+    const { exitCode, signal } = this.#report;
+    const payload = { sensor_ref: sensorRef, reason, failures, exit_code: exitCode, signal, stderr };
+    this.#options.alert({ sensorId, sensorRef, payload });
+  }
+
+  async #noteExit(exit: Child["exit"]): Promise<void> {
+    const ended = await exit;
+    this.#note({
+      pid: null,
+      stoppedAt: new Date(this.#options.clock.nowMs()),
+      exitCode: ended.kind === "exited" ? ended.code : null,
+      signal: ended.kind === "signalled" ? ended.signal : null,
+    });
+  }
+
+  #runsReport(): Pick<ProcessReport, "recentRuns" | "recentFailures"> {
+    return { recentRuns: this.#runs.length, recentFailures: failuresAmong(this.#runs) };
+  }
+
+  #rhythmReport(): Pick<ProcessReport, "lastOutputAt" | "outputIntervalSeconds" | "longestSilenceSeconds"> {
+    const { clock } = this.#options;
+    const rhythm = this.#rhythm;
+    if (rhythm === undefined) {
+      return { lastOutputAt: null, outputIntervalSeconds: null, longestSilenceSeconds: null };
+    }
+    const monotonicMs = clock.monotonicMs();
+    this.#rhythmNotedAtMs = monotonicMs;
+    const isKnown = isRhythmKnown(rhythm);
+    return {
+      lastOutputAt: new Date(clock.nowMs() - (monotonicMs - rhythm.lastAtMs)),
+      outputIntervalSeconds: isKnown ? rhythm.usualMs / 1_000 : null,
+      longestSilenceSeconds: isKnown ? rhythm.longestMs / 1_000 : null,
+    };
+  }
+
+  #note(change: Partial<ProcessReport>): void {
+    this.#report = { ...this.#report, ...change, ...this.#rhythmReport() };
+    this.#options.recorder.record(this.#source.sensorId, this.#instance, this.#report);
+    const { status, reason } = this.#report;
+    if (status === this.#toldStatus) return;
+    this.#toldStatus = status;
+    this.#options.onStatus(this.#source.sensorRef, status, reason);
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Writes what becomes of sensors to the table sensor_process.
+ *
+ * Only the latest report of each sensor is kept until it is written, and one statement writes them all.
+ * So neither a slow database nor one that is away holds up a sensor, and memory stays bounded.
+ */
+import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
+import type { Database } from "../../database/database.ts";
+import { rowsOf } from "../../database/statement.ts";
+import {
+  writeSensorReports,
+  type ProcessReport,
+  type SensorReport,
+} from "../../database/statements/sensor-process.ts";
+import { backoffDelayMs } from "../../model/sensors/backoff.ts";
+import type { Id } from "../../model/identifiers.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { Clock } from "../../time/clock.ts";
+
+export interface ProcessRecorderOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+}
+
+const idleMs = 60_000;
+/** So that sensors that poll every second or crash in a row cost one small write, not many. */
+const pauseMs = 100;
+const retry = { delayMsFirst: 500, delayMsMax: 10_000 };
+
+export class ProcessRecorder {
+  readonly #database: Database;
+  readonly #loop: WakeableLoop;
+  readonly #unwritten = new Map<Id, SensorReport>();
+
+  constructor({ database, clock, logger, random }: ProcessRecorderOptions) {
+    this.#database = database;
+    this.#loop = new WakeableLoop({
+      clock,
+      intervalMs: idleMs,
+      step: async (signal) => {
+        await this.flush();
+        await clock.sleep(pauseMs, signal);
+      },
+      retryDelayMs: (failures) => backoffDelayMs(failures, retry, random()),
+      onFailure: (error, failures) => {
+        if (failures === 1) logger.warn({ error }, "could not write the state of sensors; trying again");
+      },
+    });
+  }
+
+  /** @param instance of the worker's process that runs the sensor */
+  record(sensorId: Id, instance: string, report: ProcessReport): void {
+    this.#unwritten.set(sensorId, { ...report, sensorId, instance });
+    this.#loop.wake();
+  }
+
+  /** Writes what is unwritten; what cannot be written stays. */
+  async flush(): Promise<void> {
+    const reports = [...this.#unwritten.values()];
+    if (reports.length === 0) return;
+    this.#unwritten.clear();
+    try {
+      await rowsOf(this.#database.relaxed, writeSensorReports, reports);
+    } catch (error) {
+      for (const report of reports) {
+        if (!this.#unwritten.has(report.sensorId)) this.#unwritten.set(report.sensorId, report);
+      }
+      throw error;
+    }
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#loop.run(signal);
+  }
+}

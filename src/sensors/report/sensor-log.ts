@@ -1,0 +1,151 @@
+/**
+ * A sensor's own log: `{logs_dir}/{sensor_ref}.log`, each line with its time, rotated by size. What the sensor wrote, or a
+ * program that works for it, goes to the agent's log as well, or instead, where the configuration says so; what the
+ * agent remarks is in its log anyway.
+ *
+ * Writing never waits and never fails: lines are queued (bounded) and appended by one write at a time.
+ * A disk that is full, slow or read-only costs lines, visibly: they are counted, warned of once until it
+ * works again, and then the log itself says how many are missing.
+ */
+import { appendFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { makeDirectory } from "../../files/make-directory.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { Clock } from "../../time/clock.ts";
+import type { SensorEcho } from "./log-echo.ts";
+
+export interface SensorLogOptions {
+  readonly logsDir: string;
+  readonly sensorRef: string;
+  readonly bytesMax: number;
+  readonly filesMax: number;
+  /** Whether there is a file at all. */
+  readonly hasFile: boolean;
+  /** To the agent's log; undefined: not there. */
+  readonly echo: SensorEcho | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onLost: (lines: number) => void;
+}
+
+const queueBytesMax = 1024 * 1024;
+
+export class SensorLog {
+  readonly #options: SensorLogOptions;
+  readonly #file: string;
+  #queue: string[] = [];
+  #queueBytes = 0;
+  /** Not yet told in the log itself. */
+  #linesLost = 0;
+  #isFailing = false;
+  #writing: Promise<void> | undefined;
+  #sizeBytes: number | undefined;
+
+  constructor(options: SensorLogOptions) {
+    this.#options = options;
+    this.#file = join(options.logsDir, `${fileNameOf(options.sensorRef)}.log`);
+  }
+
+  /** What the sensor wrote to stderr, or a program that works for it. */
+  writeOutput(lines: readonly string[]): void {
+    this.write(lines);
+    this.#options.echo?.write(lines);
+  }
+
+  /** What the agent has to say. */
+  write(lines: readonly string[]): void {
+    if (!this.#options.hasFile) return;
+    const time = new Date(this.#options.clock.nowMs()).toISOString();
+    let lost = 0;
+    for (const line of lines) {
+      const entry = `${time} ${line}\n`;
+      if (this.#queueBytes + entry.length > queueBytesMax) {
+        lost += 1;
+        continue;
+      }
+      this.#queue.push(entry);
+      this.#queueBytes += entry.length;
+    }
+    if (lost > 0) this.#lose(lost, "it cannot be written as fast as the sensor writes");
+    this.#writing ??= this.#writeAll();
+  }
+
+  /** Resolves once everything written before has been appended or lost. */
+  async flushed(): Promise<void> {
+    this.#options.echo?.tellLeftOut();
+    await this.#writing;
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const entries = this.#queue;
+      this.#queue = [];
+      this.#queueBytes = 0;
+      try {
+        await this.#append(entries.join(""));
+        this.#isFailing = false;
+      } catch (error) {
+        this.#sizeBytes = undefined;
+        this.#lose(entries.length, error instanceof Error ? error.message : String(error));
+      }
+    }
+    this.#writing = undefined;
+  }
+
+  async #append(text: string): Promise<void> {
+    const { logsDir, bytesMax } = this.#options;
+    if (this.#sizeBytes === undefined) {
+      await makeDirectory(logsDir);
+      this.#sizeBytes = await stat(this.#file).then(
+        ({ size }) => size,
+        () => 0,
+      );
+    }
+    const missing = this.#linesLost;
+    const whole = missing === 0 ? text : `(${missing} lines are missing here)\n${text}`;
+    const bytes = Buffer.byteLength(whole);
+    if (this.#sizeBytes > 0 && this.#sizeBytes + bytes > bytesMax) {
+      await this.#rotate();
+      this.#sizeBytes = 0;
+    }
+    await appendFile(this.#file, whole, { mode: 0o640 });
+    this.#sizeBytes += bytes;
+    this.#linesLost -= missing;
+  }
+
+  /** sensor.log → sensor.log.1 → … ; the oldest goes. */
+  async #rotate(): Promise<void> {
+    const { filesMax } = this.#options;
+    if (filesMax === 0) return rm(this.#file, { force: true });
+    for (let number = filesMax - 1; number >= 1; number -= 1) {
+      await renameIfThere(`${this.#file}.${number}`, `${this.#file}.${number + 1}`);
+    }
+    await renameIfThere(this.#file, `${this.#file}.1`);
+  }
+
+  #lose(lines: number, reason: string): void {
+    const { logger, onLost } = this.#options;
+    this.#linesLost += lines;
+    onLost(lines);
+    if (this.#isFailing) return;
+    this.#isFailing = true;
+    logger.warn(
+      { file: this.#file, reason },
+      "lines of a sensor's log are being lost; the sensor itself goes on",
+    );
+  }
+}
+
+async function renameIfThere(from: string, to: string): Promise<void> {
+  await rename(from, to).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+}
+
+/** A ref comes from a row: it must not name a place elsewhere. */
+function fileNameOf(sensorRef: string): string {
+  return sensorRef
+    .replaceAll(/[^A-Za-z0-9._-]/g, "_")
+    .replace(/^\.+/, "_")
+    .slice(0, 200);
+}

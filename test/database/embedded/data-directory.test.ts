@@ -1,0 +1,61 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { lockDataDirectory } from "../../../src/database/embedded/data-directory.ts";
+
+const elsewhere = { pid: 1, startedAt: "12", place: "another boot pid:[1]", token: "another" };
+
+test("the lock has one holder, and is free once disposed", async () => {
+  const directory = freshDirectory();
+  const lock = await lockDataDirectory(directory);
+  await expect(lockDataDirectory(directory)).rejects.toMatchObject({ code: "DATA_DIRECTORY_IN_USE" });
+
+  lock[Symbol.dispose]();
+
+  (await lockDataDirectory(directory))[Symbol.dispose]();
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+test("of many who find a dead holder's file at once, one gets the lock", async () => {
+  const directory = freshDirectory();
+  writeFileSync(join(directory, "lock"), "{");
+  const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => lockDataDirectory(directory)));
+  const locks = outcomes.filter((outcome) => outcome.status === "fulfilled");
+
+  expect(locks).toHaveLength(1);
+  locks[0]?.value[Symbol.dispose]();
+});
+
+test("a process of the same id that started later is not the holder", async () => {
+  const directory = freshDirectory();
+  const lock = await lockDataDirectory(directory);
+  const own = readFileSync(join(directory, "lock"), "utf8");
+  lock[Symbol.dispose]();
+  writeFileSync(join(directory, "lock"), own.replace(/"startedAt":"/, "$&1"));
+
+  (await lockDataDirectory(directory))[Symbol.dispose]();
+});
+
+test("a holder in another container keeps the lock while it renews it", async () => {
+  const directory = freshDirectory();
+  const file = join(directory, "lock");
+  writeFileSync(file, JSON.stringify(elsewhere));
+  const renewal = setInterval(() => utimesSync(file, new Date(), new Date()), 100);
+  onTestFinished(() => clearInterval(renewal));
+
+  await expect(lockDataDirectory(directory)).rejects.toMatchObject({ code: "DATA_DIRECTORY_IN_USE" });
+});
+
+test("a holder in a container that is gone loses the lock", async () => {
+  const directory = freshDirectory();
+  writeFileSync(join(directory, "lock"), JSON.stringify(elsewhere));
+
+  (await lockDataDirectory(directory))[Symbol.dispose]();
+});
+
+function freshDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "attune-lock-"));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  return directory;
+}

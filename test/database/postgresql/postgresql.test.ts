@@ -1,0 +1,365 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import type { Database } from "../../../src/database/database.ts";
+import { classifyDatabaseError } from "../../../src/database/errors.ts";
+import { openPostgresql, type PostgresqlOptions } from "../../../src/database/postgresql/postgresql.ts";
+import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { startFaultProxy, type FaultProxy } from "../../support/fault-proxy.ts";
+import {
+  asSuperuser,
+  emptyDatabase,
+  freshDatabase,
+  privatePostgres,
+  type FreshDatabase,
+} from "../../support/postgres.ts";
+import { recordingLogger } from "../../support/recording-logger.ts";
+import { testConformance } from "../conformance.ts";
+
+/** Far beyond what it takes, for a busy machine. */
+const soon = { timeout: 10_000 };
+
+describe("PostgreSQL as a database", () => {
+  let shared: FreshDatabase;
+  beforeAll(async () => {
+    shared = await freshDatabase();
+  });
+  afterAll(() => shared[Symbol.asyncDispose]());
+
+  testConformance(async () => shared.database);
+
+  test("a lock excludes another process's connection", async () => {
+    await using other = await openPostgresql({ url: shared.url, logger: silentLogger });
+    const lock = await shared.database.tryLock("shared");
+    expect(await other.tryLock("shared")).toBeUndefined();
+
+    await lock?.[Symbol.asyncDispose]();
+
+    expect((await other.tryLock("shared"))?.isHeld).toBe(true);
+  });
+
+  test("relaxed statements commit without waiting for the disk, others wait", async () => {
+    const text = "select current_setting('synchronous_commit') as wait";
+    expect((await shared.database.query({ text })).rows).toEqual([{ wait: "on" }]);
+    expect((await shared.database.relaxed.query({ text })).rows).toEqual([{ wait: "off" }]);
+  });
+
+  test("no statement is compiled just in time, whatever the server is told to do", async () => {
+    await using fresh = await freshDatabase();
+    const name = new URL(fresh.url).pathname.slice(1);
+    await asSuperuser((client) => client.query(`alter database ${name} set jit_above_cost = 0`));
+    await using database = await openPostgresql({ url: fresh.url, logger: silentLogger });
+    const text = "select current_setting('jit') as jit, current_setting('jit_above_cost') as cost";
+
+    for (const each of [database, database.relaxed, database.reserved]) {
+      expect((await each.query({ text })).rows).toEqual([{ jit: "off", cost: "0" }]);
+    }
+  });
+
+  test("never more connections than allowed", async () => {
+    await using fresh = await freshDatabase({ connectionsMax: 4, applicationName: "counted" });
+    const slow = { text: "select pg_sleep(0.05)" };
+    const work = [
+      ...Array.from({ length: 12 }, () => fresh.database.query(slow)),
+      ...Array.from({ length: 12 }, () => fresh.database.relaxed.query(slow)),
+      ...Array.from({ length: 4 }, () => fresh.database.reserved.query(slow)),
+    ];
+    const over = new AbortController();
+    const done = Promise.all(work).finally(() => over.abort());
+    const text = "select count(*)::int as n from pg_stat_activity where application_name = 'counted'";
+    const counts: number[] = [];
+    await asSuperuser(async (client) => {
+      while (!over.signal.aborted) counts.push((await client.query<{ n: number }>(text)).rows[0]?.n ?? 0);
+    });
+    await done;
+
+    expect(Math.max(...counts)).toBe(4);
+  });
+
+  test("the reserved connection waits for no other statement, no commit on the disk, and no lock for long", async () => {
+    await using fresh = await freshDatabase({ connectionsMax: 3 });
+    const { database } = fresh;
+    await database.query({ text: "insert into pack (ref) values ('locked')" });
+
+    await database.transaction(async (busy) => {
+      await busy.query({ text: "select from pack where ref = 'locked' for update" });
+      const text = "select current_setting('synchronous_commit') as wait";
+      expect((await database.reserved.query({ text })).rows).toEqual([{ wait: "off" }]);
+      const locked = database.reserved.query({ text: "update pack set label = '' where ref = 'locked'" });
+      await expect(locked).rejects.toMatchObject({ code: "55P03" });
+    });
+  });
+
+  test("a refused statement costs no connection", async () => {
+    await using fresh = await freshDatabase({ connectionsMax: 3 });
+    const backend = { text: "select pg_backend_pid() as pid" };
+    const before = await fresh.database.query(backend);
+    await fresh.database.query({ text: "select 1 / 0" }).catch(() => {});
+
+    expect((await fresh.database.query(backend)).rows).toEqual(before.rows);
+  });
+});
+
+describe("opening", () => {
+  test("an address where nothing answers is an error for people, without the password", async () => {
+    const failure: unknown = await openPostgresql({
+      url: "postgresql://attune:secret@127.0.0.1:1/attune",
+      logger: silentLogger,
+    }).catch((error: unknown) => error);
+
+    expect(failure).toMatchObject({ code: "DATABASE_UNREACHABLE" });
+    expect(String(failure)).toContain("127.0.0.1:1/attune");
+    expect(String(failure)).not.toContain("secret");
+  });
+
+  test("a refused login says why", async () => {
+    await using empty = await emptyDatabase();
+    const url = new URL(empty.url);
+    url.password = "wrong";
+
+    await expect(openPostgresql({ url: url.href, logger: silentLogger })).rejects.toThrow(
+      /password authentication failed/,
+    );
+  });
+
+  test("one who waits gets a database that says it is down and answers as soon as it can", async () => {
+    await using empty = await emptyDatabase();
+    await using proxy = await proxyTo(empty.url);
+    proxy.refuse();
+    await using database = await open(proxy, empty.url, { whenUnreachable: "wait" });
+    expect(database.health().state).toBe("down");
+    await expect(database.query({ text: "select 1" })).rejects.toMatchObject({ outcome: "nothing-done" });
+    const heard: unknown[] = [];
+    await database.listen("late", (payload) => heard.push(payload));
+
+    proxy.resume();
+
+    await expect.poll(() => database.health().state, soon).toBe("up");
+    await expect.poll(() => heard, soon).toEqual([undefined]);
+    expect((await database.query({ text: "select 1 as one" })).rows).toEqual([{ one: 1 }]);
+  });
+
+  test("settings in the URL are kept, and win", async () => {
+    await using empty = await emptyDatabase();
+    const url = `${empty.url}?application_name=mine&options=-c%20work_mem%3D7MB%20-c%20statement_timeout%3D1234`;
+    await using database = await openPostgresql({ url, logger: silentLogger, schema: 'odd "name' });
+    const { rows } = await database.query({
+      text: `select name, setting from pg_settings
+              where name in ('application_name', 'search_path', 'statement_timeout', 'tcp_keepalives_idle', 'work_mem')
+              order by name`,
+    });
+
+    expect(rows).toEqual([
+      { name: "application_name", setting: "mine" },
+      { name: "search_path", setting: '"odd ""name", public' },
+      { name: "statement_timeout", setting: "1234" },
+      { name: "tcp_keepalives_idle", setting: "10" },
+      { name: "work_mem", setting: "7168" },
+    ]);
+  });
+});
+
+describe("a connection that fails", () => {
+  test("a half-dead socket fails the query in time, is told by health, and is replaced", async () => {
+    await using empty = await emptyDatabase();
+    await using proxy = await proxyTo(empty.url);
+    await using database = await open(proxy, empty.url, { queryTimeoutMs: 300, connectTimeoutMs: 300 });
+    await database.query({ text: "select 1" });
+    const lock = await database.tryLock("mine");
+
+    proxy.freeze();
+    const failure: unknown = await database.query({ text: "select 1" }).catch((error: unknown) => error);
+    expect(classifyDatabaseError(failure)).toBe("ambiguous");
+    await expect.poll(() => database.health().state, soon).toBe("down");
+    await expect.poll(() => lock?.isHeld, soon).toBe(false);
+
+    proxy.resume();
+    await expect.poll(() => database.health().state, soon).toBe("up");
+    expect((await database.query({ text: "select 1 as one" })).rows).toEqual([{ one: 1 }]);
+  });
+
+  test("a connection that went silent is given up after one query, not used again", async () => {
+    await using empty = await emptyDatabase();
+    await using proxy = await proxyTo(empty.url);
+    await using database = await open(proxy, empty.url, { queryTimeoutMs: 300 });
+    await database.query({ text: "select 1" });
+
+    proxy.abandon();
+    await expect(database.query({ text: "select 1" })).rejects.toMatchObject({ outcome: "unknown" });
+
+    expect((await database.query({ text: "select 1 as one" })).rows).toEqual([{ one: 1 }]);
+  });
+
+  test("an idle connection that breaks is nobody's error", async () => {
+    await using empty = await emptyDatabase();
+    await using database = await openPostgresql({ url: empty.url, logger: silentLogger });
+    await database.query({ text: "select 1" });
+
+    await asSuperuser((client) =>
+      client.query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", [
+        new URL(empty.url).pathname.slice(1),
+      ]),
+    );
+
+    await expect.poll(async () => answers(database), soon).toBe(true);
+  });
+
+  test("a connection cut in the middle of a transaction means that nothing was done", async () => {
+    await using empty = await emptyDatabase();
+    await using proxy = await proxyTo(empty.url);
+    await using database = await open(proxy, empty.url);
+    const failure: unknown = await database
+      .transaction(async (transaction) => {
+        await transaction.query({ text: "select 1" });
+        proxy.cut();
+        await expect.poll(() => proxy.connectionsOpen, soon).toBe(0);
+        await transaction.query({ text: "select 2" });
+      })
+      .catch((error: unknown) => error);
+
+    expect(failure).toMatchObject({ name: "ConnectionError", outcome: "nothing-done" });
+    expect(classifyDatabaseError(failure)).toBe("unavailable");
+    await expect.poll(async () => answers(database), soon).toBe(true);
+  });
+
+  test("a connection cut while the commit is under way leaves the outcome unknown", async () => {
+    await using empty = await emptyDatabase();
+    await using proxy = await proxyTo(empty.url);
+    await using database = await open(proxy, empty.url, { queryTimeoutMs: 1_500 });
+    let frozenAtMs = 0;
+    const work = database.transaction(async (transaction) => {
+      await transaction.query({ text: "create table t (a int)" });
+      proxy.freeze();
+      frozenAtMs = performance.now();
+    });
+
+    await expect(work).rejects.toMatchObject({ name: "ConnectionError", outcome: "unknown" });
+    expect(performance.now() - frozenAtMs).toBeLessThan(2_900); // One timeout, not a second one to roll back.
+  });
+
+  test("a lost session is established again: listeners are called, its locks are gone", async () => {
+    await using fresh = await freshDatabase();
+    await using proxy = await proxyTo(fresh.url);
+    await using database = await open(proxy, fresh.url);
+    const heard: (string | undefined)[] = [];
+    await database.listen("again", (payload) => heard.push(payload));
+    const lock = await database.tryLock("lost");
+
+    proxy.cut();
+    await expect.poll(() => lock?.isHeld, soon).toBe(false);
+    await expect.poll(() => heard, soon).toEqual([undefined, undefined]);
+    await fresh.database.query({ text: "select pg_notify('again', 'after')" });
+
+    await expect.poll(() => heard, soon).toEqual([undefined, undefined, "after"]);
+    await expect.poll(async () => (await database.tryLock("lost"))?.isHeld, soon).toBe(true);
+    await lock?.[Symbol.asyncDispose]();
+    expect(await fresh.database.tryLock("lost")).toBeUndefined(); // The old holder cannot release the new one's.
+  });
+
+  test("an outage is two log lines, however long it lasts and however much is tried", async () => {
+    await using empty = await emptyDatabase();
+    await using proxy = await proxyTo(empty.url);
+    const { logger, lines } = recordingLogger();
+    await using database = await open(proxy, empty.url, { logger });
+    await database.query({ text: "select 1" });
+
+    proxy.refuse();
+    for (let attempt = 0; attempt < 20; attempt += 1)
+      await database.query({ text: "select 1" }).catch(() => {});
+    const attempts = proxy.connectionsAccepted;
+    await expect.poll(() => proxy.connectionsAccepted, soon).toBeGreaterThan(attempts + 2);
+    proxy.resume();
+    await expect.poll(() => database.health().state, soon).toBe("up");
+
+    expect(lines.map(({ level, message }) => `${level} ${message}`)).toEqual([
+      "warn the database does not answer; trying again",
+      "info the database answers again",
+    ]);
+  });
+
+  test("a pool whose connections are all busy says so, and says nothing of the server", async () => {
+    const { logger, lines } = recordingLogger();
+    await using fresh = await freshDatabase({ connectionsMax: 3, connectTimeoutMs: 100, logger });
+    const { database } = fresh;
+
+    await database.transaction(async () => {
+      const waiting = Array.from({ length: 3 }, () => database.query({ text: "select 1" }));
+      for (const each of waiting) {
+        await expect(each).rejects.toThrow("no connection: the connection for it is busy");
+      }
+    });
+
+    expect(database.health().state).toBe("up");
+    expect(lines).toEqual([]);
+  });
+
+  test("closing is bounded when no connection answers", async () => {
+    await using empty = await emptyDatabase();
+    await using proxy = await proxyTo(empty.url);
+    const database = await open(proxy, empty.url);
+    void database.query({ text: "select pg_sleep(60)" }).catch(() => {});
+    await database.query({ text: "select 1" });
+    proxy.freeze();
+
+    const startMs = performance.now();
+    await database[Symbol.asyncDispose]();
+
+    expect(performance.now() - startMs).toBeLessThan(5_000);
+    expect(database.health().state).toBe("down");
+    await database[Symbol.asyncDispose]();
+  });
+});
+
+// Goal: a restart of the server, orderly or not, costs the queries under way and nothing else.
+test.each(["stop", "kill"] as const)(
+  "after a %s and start of the server everything works again",
+  async (end) => {
+    await using server = await privatePostgres();
+    await using database = await openPostgresql({ url: server.url, logger: silentLogger, heartbeatMs: 200 });
+    const heard: (string | undefined)[] = [];
+    await database.listen("restart", (payload) => heard.push(payload));
+    const lock = await database.tryLock("restart");
+    await database.query({ text: "create table kept (a int); insert into kept values (1)" });
+    const underWay = database.query({ text: "select pg_sleep(60)" }).catch(classifyDatabaseError);
+
+    await server[end]();
+    expect(await underWay).toBe("ambiguous");
+    await expect.poll(() => database.health().state, soon).toBe("down");
+    expect(lock?.isHeld).toBe(false);
+    await server.start();
+
+    await expect.poll(() => database.health().state, soon).toBe("up");
+    expect((await database.query({ text: "select a from kept" })).rows).toEqual([{ a: 1 }]);
+    await database.query({ text: "select pg_notify('restart', 'after')" });
+    await expect.poll(() => heard.at(-1), soon).toBe("after");
+    expect((await database.tryLock("restart"))?.isHeld).toBe(true);
+  },
+);
+
+async function proxyTo(url: string): Promise<FaultProxy> {
+  const { hostname, port } = new URL(url);
+  return startFaultProxy({ targetHost: hostname, targetPort: Number(port || "5432") });
+}
+
+async function open(
+  proxy: FaultProxy,
+  url: string,
+  options: Partial<PostgresqlOptions> = {},
+): Promise<Database> {
+  const proxied = new URL(url);
+  proxied.hostname = "127.0.0.1";
+  proxied.port = String(proxy.port);
+  const database = await openPostgresql({
+    url: proxied.href,
+    logger: silentLogger,
+    heartbeatMs: 200,
+    ...options,
+  });
+  onTestFinished(() => database[Symbol.asyncDispose]());
+  return database;
+}
+
+async function answers(database: Database): Promise<boolean> {
+  return database.query({ text: "select 1" }).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { deliveryHealth, type DeliveryFacts } from "../../../src/events/delivery/delivery-health.ts";
+
+const well: DeliveryFacts = {
+  broker: { state: "up", condition: "up", detail: "connected to mq:5672", checkedAtMs: 1_000 },
+  refused: new Map(),
+  unroutable: [],
+  owed: { messages: 3, countedAtMs: 1_000 },
+  nowMs: 4_000,
+};
+
+test("the part says how many messages are owed, whatever the broker does", () => {
+  const broker = { state: "down", condition: "blocked", detail: "it accepts none", checkedAtMs: 1 } as const;
+
+  expect(deliveryHealth(well)).toMatchObject({
+    state: "up",
+    detail: "connected to mq:5672; messages owed: 3",
+  });
+  expect(deliveryHealth({ ...well, broker })).toMatchObject({
+    state: "down",
+    detail: "it accepts none; messages owed: 3",
+  });
+});
+
+test("a number that could not be counted again says how old it is, and an unknown one is left out", () => {
+  expect(deliveryHealth({ ...well, nowMs: 61_000 }).detail).toBe(
+    "connected to mq:5672; messages owed: 3 (counted 60 s ago)",
+  );
+  expect(deliveryHealth({ ...well, owed: undefined }).detail).toBe("connected to mq:5672");
+});

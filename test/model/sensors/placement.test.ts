@@ -1,0 +1,111 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  incapacity,
+  place,
+  type PlaceableSensor,
+  type PlacementWorker,
+} from "../../../src/model/sensors/placement.ts";
+
+const python: PlaceableSensor = {
+  id: "1",
+  ref: "demo.sensor",
+  runtimeName: "python",
+  runtimeRef: "core.sensor.python",
+  protocol: "stream",
+  versionConstraint: null,
+  holderId: null,
+};
+const roomy: PlacementWorker = {
+  id: "1",
+  name: "w1",
+  runtimes: new Set(["python", "shell"]),
+  runtimeVersions: new Map([["python", "3.9.2"]]),
+  sensorCountMax: 10,
+};
+
+describe("placement", () => {
+  test("a sensor goes to the least loaded worker that offers its runtime", () => {
+    const held = { ...python, id: "7", holderId: "1" };
+
+    const { chosen } = place([python, held], [roomy, { ...roomy, id: "2", name: "w2" }]);
+
+    expect([...chosen]).toEqual([["1", "2"]]);
+  });
+
+  test("equally loaded workers are taken in order of size, then of age", () => {
+    const larger = { ...roomy, id: "9", sensorCountMax: 20 };
+    const younger = { ...roomy, id: "10" };
+
+    expect(place([python], [younger, roomy, larger]).chosen.get("1")).toBe("9");
+    expect(place([python], [younger, roomy]).chosen.get("1")).toBe("1");
+  });
+
+  test.each([
+    [{ runtimeName: null }, [roomy], ["there is no runtime core.sensor.python"]],
+    [{ protocol: "standalone" }, [roomy], ["protocol standalone is not supported by this version"]],
+    [{ runtimeName: "builtin" }, [roomy], ["built-in sensors are not supported by this version"]],
+    [{}, [], ["no sensor worker is alive"]],
+    [{ runtimeName: "ruby" }, [roomy], ["worker w1 does not offer the runtime ruby"]],
+    [{ versionConstraint: ">=3.11" }, [roomy], ["worker w1 offers python 3.9.2, the sensor needs >=3.11"]],
+    [{}, [{ ...roomy, sensorCountMax: 0 }], ["worker w1 is full (0 of 0 sensors)"]],
+  ])("a sensor placed nowhere says why: %j", (change, workers, reasons) => {
+    const { unplaced } = place([{ ...python, ...change }], workers);
+
+    expect(unplaced.get("1")).toEqual(reasons);
+  });
+
+  // Goal: whatever the rows say, placement keeps its promises.
+  // Method: let the machine choose sensors and workers, and hold the result against each promise.
+  test("every waiting sensor is placed within the rules or has a reason, and the order of rows does not matter", () => {
+    const runtimes = fc.uniqueArray(fc.constantFrom("python", "ruby", "shell"));
+    const workers = fc.uniqueArray(
+      fc.record({ id: fc.integer({ min: 1, max: 12 }), runtimes, sensorCountMax: fc.nat(4) }),
+      { selector: ({ id }) => id, maxLength: 5 },
+    );
+    const sensors = fc.uniqueArray(
+      fc.record({
+        id: fc.integer({ min: 1, max: 120 }),
+        runtimeName: fc.constantFrom("python", "ruby", "shell", null),
+        holder: fc.option(fc.integer({ min: 1, max: 12 })),
+      }),
+      { selector: ({ id }) => id, maxLength: 25 },
+    );
+
+    fc.assert(
+      fc.property(sensors, workers, fc.nat(), (sensorRows, workerRows, seed) => {
+        const theWorkers = workerRows.map((row): PlacementWorker => ({
+          ...roomy,
+          id: `${row.id}`,
+          name: `w${row.id}`,
+          runtimes: new Set(row.runtimes),
+          sensorCountMax: row.sensorCountMax,
+        }));
+        const theSensors = sensorRows.map(({ id, runtimeName, holder }): PlaceableSensor => ({
+          ...python,
+          id: `${id}`,
+          runtimeName,
+          holderId: holder === null ? null : `${holder}`,
+        }));
+
+        const placement = place(theSensors, theWorkers);
+
+        for (const sensor of theSensors) {
+          const isDecided = placement.chosen.has(sensor.id) || placement.unplaced.has(sensor.id);
+          expect(isDecided).toBe(sensor.holderId === null);
+          expect(placement.unplaced.get(sensor.id)).not.toEqual([]);
+        }
+        for (const worker of theWorkers) {
+          const before = theSensors.filter(({ holderId }) => holderId === worker.id).length;
+          const given = theSensors.filter(({ id }) => placement.chosen.get(id) === worker.id);
+          expect(before + given.length).toBeLessThanOrEqual(Math.max(before, worker.sensorCountMax));
+          expect(given.map((sensor) => incapacity(sensor, worker))).toEqual(given.map(() => undefined));
+        }
+        const shuffled = theSensors.toSorted(
+          (a, b) => ((Number(a.id) * seed) % 7) - ((Number(b.id) * seed) % 7),
+        );
+        expect(place(shuffled, theWorkers.toReversed()).chosen).toEqual(placement.chosen);
+      }),
+    );
+  });
+});

@@ -1,0 +1,173 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import type { SensorDefinition } from "../../../src/model/definitions.ts";
+import { sensorEnvironment, type EnvironmentFacts } from "../../../src/sensors/launch/sensor-variables.ts";
+import { decodeExecutionConfig } from "../../../src/sensors/launch/execution-config.ts";
+import { fitEnvironment } from "../../../src/sensors/launch/oversized-variables.ts";
+
+const trigger = { id: "1", label: "", enabled: true, paramSchema: {}, outSchema: {} };
+const sensor: SensorDefinition = {
+  id: "12",
+  ref: "garden.thermometer",
+  packRef: "garden",
+  label: "Thermometer",
+  entrypoint: "t.py",
+  runtimeRef: "core.sensor.python",
+  protocol: "stream",
+  enabled: true,
+  config: { seconds: 2, "api-key.name": "x y", list: [1, null], nested: { a: true }, none: null },
+  paramSchema: {},
+  pollIntervalSeconds: null,
+  timeoutSeconds: null,
+  successExitCodes: [0],
+  runtimeVersionConstraint: null,
+  triggers: [
+    { ...trigger, ref: "garden.temperature" },
+    { ...trigger, ref: "garden.frost" },
+  ],
+};
+const facts: EnvironmentFacts = {
+  agent: { own: { PATH: "/bin" }, restored: { PATH: "/bin" } },
+  passthrough: [],
+  logLevel: "info",
+  sensor,
+  rules: [{ id: "7", ref: "garden.hot", triggerRef: "garden.temperature", triggerParams: { above: 30 } }],
+  checkpoint: undefined,
+  changes: [],
+};
+
+test("of the agent's environment only what is allowed reaches a sensor", () => {
+  const own = {
+    PATH: "/bin",
+    HOME: "/root",
+    LC_TIME: "C",
+    TZ: "UTC",
+    HTTP_PROXY: "http://proxy",
+    DATABASE_URL: "postgresql://u:p@h/d",
+    ATTUNE__DATABASE__URL: "postgresql://u:p@h/d",
+    ATTUNE__SECURITY__JWT_SECRET: "s",
+    ATTUNE_MQ_URL: "amqp://u:p@h",
+    OTHER: "x",
+  };
+  const passthrough = ["HTTP_PROXY", "DATABASE_URL", "ATTUNE__SECURITY__JWT_SECRET", "ATTUNE_MQ_URL"];
+
+  const variables = sensorEnvironment({ ...facts, agent: { own, restored: own }, passthrough });
+
+  const inherited = Object.keys(variables).filter((name) => name in own);
+  expect(inherited).toEqual(["PATH", "HOME", "LC_TIME", "TZ", "HTTP_PROXY"]);
+});
+
+test.each([
+  [{}, { LANG: "C.UTF-8" }],
+  [{ LANG: "" }, { LANG: "C.UTF-8" }],
+  [{ LC_TIME: "C" }, { LC_TIME: "C", LANG: "C.UTF-8" }],
+  [{ LANG: "POSIX" }, { LANG: "POSIX" }],
+  [{ LC_ALL: "de_DE.UTF-8" }, { LC_ALL: "de_DE.UTF-8" }],
+  [{ LC_CTYPE: "C" }, { LC_CTYPE: "C" }],
+])("of the locale %j a sensor gets %j", (locale, expected) => {
+  const own = { PATH: "/bin", ...locale };
+
+  const variables = sensorEnvironment({ ...facts, agent: { own, restored: own } });
+
+  expect(Object.fromEntries(Object.entries(variables).filter(([name]) => /^(LANG|LC_)/.test(name)))).toEqual(
+    expected,
+  );
+});
+
+test("what the executable set aside is handed back", () => {
+  const own = { PATH: "/bin" };
+  const restored = { PATH: "/bin", LD_LIBRARY_PATH: "/opt/lib", NODE_OPTIONS: "--max-old-space-size=64" };
+
+  const variables = sensorEnvironment({ ...facts, agent: { own, restored } });
+
+  expect(variables).toMatchObject({ LD_LIBRARY_PATH: "/opt/lib", NODE_OPTIONS: "--max-old-space-size=64" });
+});
+
+test("a sensor is told who it is, what it serves and how it is configured", () => {
+  const variables = sensorEnvironment({ ...facts, checkpoint: { line: 3 } });
+
+  expect(variables).toEqual({
+    PATH: "/bin",
+    LANG: "C.UTF-8",
+    ATTUNE_SENSOR_ID: "12",
+    ATTUNE_SENSOR_REF: "garden.thermometer",
+    ATTUNE_SENSOR_TRIGGERS: JSON.stringify([
+      {
+        id: 7,
+        rule_id: 7,
+        ref: "garden.hot",
+        rule_ref: "garden.hot",
+        trigger_ref: "garden.temperature",
+        config: { above: 30 },
+        trigger_params: { above: 30 },
+      },
+    ]),
+    ATTUNE_SENSOR_TRIGGER_TYPES: '["garden.temperature","garden.frost"]',
+    ATTUNE_SENSOR_CONFIG_JSON: JSON.stringify(sensor.config),
+    ATTUNE_SENSOR_CONFIG_SECONDS: "2",
+    ATTUNE_SENSOR_CONFIG_API_KEY_NAME: "x y",
+    ATTUNE_SENSOR_CONFIG_LIST: "[1,null]",
+    ATTUNE_SENSOR_CONFIG_NESTED: '{"a":true}',
+    ATTUNE_SENSOR_CONFIG_NONE: "null",
+    ATTUNE_PACK_REF: "garden",
+    ATTUNE_LOG_LEVEL: "info",
+    ATTUNE_SENSOR_CHECKPOINT: '{"line":3}',
+  });
+});
+
+test("a poll sensor is told under its further names too; text checkpoints are given as they are", () => {
+  const variables = sensorEnvironment({
+    ...facts,
+    sensor: { ...sensor, protocol: "poll" },
+    checkpoint: "line 3",
+  });
+
+  expect(variables).toMatchObject({
+    SENSOR_REF: "garden.thermometer",
+    TRIGGER_REF: "garden.temperature",
+    SENSOR_CONFIG: JSON.stringify(sensor.config),
+    ATTUNE_SENSOR_CHECKPOINT: "line 3",
+  });
+});
+
+test("a runtime's variables are set, prepended and appended, but cannot pose as the agent's", () => {
+  const { variables: changes, problems } = decodeExecutionConfig({
+    env_vars: {
+      PLAIN: "p",
+      PATH: { operation: "prepend", value: "/env/bin" },
+      FRESH: { operation: "append", value: "only", separator: ";" },
+      ATTUNE_SENSOR_ID: "99",
+      "not a name": "x",
+      WRONG: { operation: "shout", value: "x" },
+    },
+  });
+
+  const variables = sensorEnvironment({ ...facts, changes: [...changes] });
+
+  expect(variables).toMatchObject({
+    PLAIN: "p",
+    PATH: "/env/bin:/bin",
+    FRESH: "only",
+    ATTUNE_SENSOR_ID: "12",
+  });
+  expect(problems.length).toBe(2);
+});
+
+test("a value too large for the kernel is put into a file that goes with its process", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "attune-fit-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const large = "x".repeat(200_000);
+  let file: string;
+  {
+    await using fitted = await fitEnvironment({ SMALL: "a\0b", LARGE: large }, folder);
+    expect(fitted.variables).toEqual({ SMALL: "ab", LARGE_FILE: expect.any(String) });
+    file = fitted.variables["LARGE_FILE"] ?? "";
+    expect(readFileSync(file, "utf8")).toBe(large);
+    expect((await stat(file)).mode & 0o077).toBe(0);
+  }
+
+  await expect(stat(file)).rejects.toThrow("ENOENT");
+});
