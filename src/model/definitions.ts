@@ -1,6 +1,6 @@
 /**
  * The platform's definitions as the rest of the code sees them: rows decoded once, readonly.
- * Definitions meet by ref, the name their authors gave them; ids are carried for rows and messages.
+ * Definitions refer to each other by ref, the name their authors gave them; ids are for rows and messages.
  */
 import type { Id } from "./identifiers.ts";
 import type { JsonObject, JsonValue } from "./json/json.ts";
@@ -31,14 +31,14 @@ export interface SensorDefinition {
   readonly pollIntervalSeconds: number | null;
   /** Seconds; null: the configured default. */
   readonly timeoutSeconds: number | null;
-  /** With which a poll sensor's run succeeds. */
+  /** Exit codes that count as success for a poll sensor's run. */
   readonly successExitCodes: readonly number[];
   readonly runtimeVersionConstraint: string | null;
   /** Every trigger it serves, its main trigger first. */
   readonly triggers: readonly TriggerDefinition[];
 }
 
-/** What a sensor is told of one enabled rule on one of its triggers. */
+/** What a sensor is told about an enabled rule on one of its triggers. */
 export interface SensorRule {
   readonly id: Id;
   readonly ref: string;
@@ -52,7 +52,7 @@ export interface RuntimeDefinition {
   readonly packRef: string | null;
   readonly name: string;
   readonly description: string | null;
-  /** As stored, by whoever inserted the row; decoded by runtime-plan.ts. */
+  /** As stored, unvalidated; decoded by runtime-plan.ts. */
   readonly distributions: JsonValue;
   readonly installation: JsonValue;
   readonly executionConfig: JsonValue;

@@ -1,26 +1,26 @@
 /**
- * Identifiers: rows by their bigint as decimal text, messages by a UUID that follows from the row.
+ * Identifiers: a row's bigint as decimal text, and message UUIDs derived from the row.
  *
  * A message's id is a version 8 UUID (RFC 9562 section 5.8) built from the installation, the kind of
- * message and the number of the row it reports, so that publishing the same fact again, by whatever
- * process, gives the same id and a consumer recognises the repetition:
+ * message and the id of the row it reports. Whichever process publishes the same fact again uses the same
+ * id, so consumers can recognise duplicates:
  *
  *     iiiiiiii-iiii-8kkk-vnnn-nnnnnnnnnnnn
  *     i  first 48 bits of the installation's id
  *     k  kind of message
  *     v  variant bits (10), then the 62 low bits of the number
  *
- * The function owe_rule_message in migrations/ builds those of kind 3 alike.
+ * The function owe_rule_message in migrations/ builds ids of kind 3 the same way.
  */
 
-/** A bigint column's value as decimal text: an identifier never becomes a lossy number. */
+/** A bigint column's value as decimal text, since a number could lose digits. */
 export type Id = string;
 
 const messageKinds = { event: "001", enforcement: "002", ruleChange: "003" } as const;
 
 export type MessageKind = keyof typeof messageKinds;
 
-/** Integers with so many decimal digits are below 2^53. */
+/** Integers with this many decimal digits are below 2^53. */
 const safeDigits = 15;
 const zero = 0x30;
 /** The variant's bits before the two highest of the 62. */
@@ -31,19 +31,19 @@ const variants = "89ab";
  * @param number the bigint id of the row that the message reports, below 2^62
  */
 export function messageId(installationId: string, kind: MessageKind, number: Id): string {
-  // BigInt is ten times slower, and only for numbers that nobody reaches.
+  // BigInt is ten times slower, and needed only for ids that are never reached in practice.
   const hex = (number.length <= safeDigits ? Number(number) : BigInt(number)).toString(16).padStart(16, "0");
   const high = variants.charAt(hex.charCodeAt(0) - zero) + hex.slice(1, 4);
   return `${installationId.slice(0, 13)}-8${messageKinds[kind]}-${high}-${hex.slice(4)}`;
 }
 
-/** Ids from `from` up to and without `to`. */
+/** Ids from `from` (inclusive) to `to` (exclusive). */
 export interface MessageIdRange {
   readonly from: string;
   readonly to: string;
 }
 
-/** The ids of each kind, and those below and above them, which nobody made in this way. */
+/** The id range of each kind, and the ranges below and above, which contain no ids made by `messageId`. */
 export function messageIdRanges(
   installationId: string,
 ): Readonly<Record<MessageKind | "below" | "above", MessageIdRange>> {
@@ -57,7 +57,7 @@ export function messageIdRanges(
   };
 }
 
-/** What a message with this id is about; undefined: not made by `messageId`. */
+/** The kind of message with this id; undefined if `messageId` did not make it. */
 export function messageKindOf(id: string): MessageKind | undefined {
   const digits = id.slice(15, 18);
   if (digits === messageKinds.event) return "event";
@@ -65,7 +65,7 @@ export function messageKindOf(id: string): MessageKind | undefined {
   return digits === messageKinds.ruleChange ? "ruleChange" : undefined;
 }
 
-/** The id that follows this one in the order of the database. */
+/** The id that follows this one in the database's order. */
 export function nextMessageId(id: string): string {
   const hex = (BigInt(`0x${id.replaceAll("-", "")}`) + 1n).toString(16).padStart(32, "0");
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");

@@ -1,4 +1,4 @@
-/** The agent's own variables that every program it starts may see; nothing else of its own reaches one. */
+/** The agent's only environment variables that the programs it starts inherit. */
 const inherited: ReadonlySet<string> = new Set(["PATH", "HOME", "LANG", "TZ", "TMPDIR"]);
 
 export function isInherited(name: string): boolean {

@@ -1,4 +1,4 @@
-/** Something wrong in a document, and where: `["conditions", "all", 1, "operator"]`. */
+/** A problem in a document and its place, such as `["conditions", "all", 1, "operator"]`. */
 export interface PlacedProblem {
   readonly place: Place;
   /** A clause that follows the place. */
@@ -7,7 +7,7 @@ export interface PlacedProblem {
 
 export type Place = readonly (string | number)[];
 
-/** In one line of text, `conditions.all[1].operator: is missing`, more than these are left out. */
+/** How many problems a line lists, each like `conditions.all[1].operator: is missing`. */
 const describedMax = 5;
 
 export function describePlaced(problems: readonly PlacedProblem[]): string {

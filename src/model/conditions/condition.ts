@@ -7,11 +7,11 @@
  * | [c, …] or {"all": [c, …]}              | every one of them holds        |
  * | {"any": [c, …]}                        | at least one of them holds     |
  * | {"not": c}                             | c does not hold                |
- * | {"field": …, "operator": …, "value": …} | the operator says so          |
+ * | {"field": …, "operator": …, "value": …} | the field passes the operator's test |
  *
- * Anything else is a problem, named with its path, and so is what could never hold: an empty `any`, or
- * outermost conditions that contradict each other. An inner `{}` is one too, since it would quietly hold
- * for every event. A condition in the form of another system is a problem that shows it in this form.
+ * Anything else is reported as a problem with its path, as are conditions that can never hold (an empty
+ * `any`, outermost conditions that contradict each other) and an inner `{}`, which would silently hold for
+ * every event. For a condition in another system's syntax, the problem suggests the equivalent here.
  */
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import type { FieldPath } from "../paths/field-path.ts";
@@ -34,7 +34,7 @@ export interface Conditions {
   /** How the outermost conditions combine, and those conditions, as an enforcement records them. */
   readonly combination: "all" | "any";
   readonly listed: readonly JsonValue[];
-  /** What can be used and is probably not what its author means. */
+  /** Valid conditions that are probably not what their author meant. */
   readonly doubts: readonly PlacedProblem[];
 }
 
@@ -54,13 +54,13 @@ export interface ConditionReview extends Pick<Conditions, "doubts"> {
   readonly problems: readonly PlacedProblem[];
 }
 
-/** All that is wrong with conditions, and all that is doubtful about them. */
+/** Every problem in the conditions, and everything doubtful about them. */
 export function reviewConditions(conditions: JsonValue): ConditionReview {
   return readConditions(conditions, new PredicateTable(), isUsable);
 }
 
 function isUsable(condition: JsonValue): boolean {
-  // Nothing is suggested for what is only tried.
+  // A trial read must not produce suggestions of its own.
   return readConditions(condition, new PredicateTable(), () => false).problems.length === 0;
 }
 
@@ -113,7 +113,7 @@ interface Reading {
   readonly predicates: PredicateTable;
   readonly problems: PlacedProblem[];
   readonly doubts: PlacedProblem[];
-  /** Whether a condition that is about to be suggested can be used itself. */
+  /** Whether a condition is itself valid, and so may be suggested. */
   readonly isSuggestible: (condition: JsonValue) => boolean;
   predicateCount: number;
 }

@@ -1,10 +1,10 @@
 /**
- * Conditions that never hold together. Whoever writes that a branch is main and is dev means one or the
- * other.
+ * Finds conditions that can never hold together: an author who requires that a branch equals main and
+ * equals dev means either one.
  *
- * Only what is certain is found, and only between conditions on one field: all that are required are
- * tried on each value the field may have, if some condition names those values; else bounds of numbers,
- * beginnings and ends of texts are compared, and types that exclude each other.
+ * Reports only certain contradictions, and only between conditions on the same field. If one condition
+ * lists the field's possible values, each value is tested against the other; otherwise numeric bounds,
+ * prefixes, suffixes and incompatible types are compared.
  */
 import { isJsonArray, type JsonValue } from "../json/json.ts";
 import { canonicalText } from "../json/equality.ts";
@@ -13,7 +13,7 @@ import { isInNothing } from "./operand.ts";
 import type { OperatorName } from "./operators.ts";
 import type { Predicate } from "./predicate.ts";
 
-/** Why these never hold together, or undefined where they may. */
+/** Why these can never hold together; undefined if they can. */
 export function contradiction(required: readonly Predicate[]): string | undefined {
   const empty = required.find(({ operator, operand }) => isInNothing(operator, operand));
   if (empty !== undefined) return `never hold, since nothing is in the empty list of ${written(empty)}`;
@@ -27,7 +27,7 @@ export function contradiction(required: readonly Predicate[]): string | undefine
   return undefined;
 }
 
-/** Of conditions on one field; more than these are not looked at. */
+/** Conditions on one field that are compared; any beyond are ignored. */
 const comparedMax = 32;
 
 function contradictingPair(predicates: readonly Predicate[]): readonly [Predicate, Predicate] | undefined {
@@ -49,7 +49,7 @@ function exclude(one: Predicate, other: Predicate): boolean {
   return areApart(one, other) || areApart(other, one);
 }
 
-/** All the values with which it holds, if they are that few. */
+/** Every value for which the predicate holds, if it lists them. */
 function valuesOf({ operator, operand }: Predicate): readonly JsonValue[] | undefined {
   if (operand === undefined) return undefined;
   if (operator === "equals") return [operand];

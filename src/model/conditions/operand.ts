@@ -1,4 +1,4 @@
-/** Values that no condition can be compared with, whatever its operator, and those that look wrong. */
+/** Values that no operator can compare with, and values that look wrong. */
 import { isJsonArray, isJsonObject, type JsonValue } from "../json/json.ts";
 import { isAtMostDeep } from "../json/equality.ts";
 
@@ -6,10 +6,10 @@ import type { OperatorName } from "./operators.ts";
 
 const depthMax = 32;
 
-/** Braces of a regular expression are escaped, so `\{\{ x \}\}` is none of these. */
+/** A regular expression escapes its braces, so `\{\{ x \}\}` does not match. */
 const template = /\{\{.*?\}\}|\{%.*?%\}/s;
 
-/** Why it cannot be compared with; undefined if nothing is wrong with it. */
+/** Why a value cannot be compared with; undefined if it can. */
 export function operandProblem(operand: JsonValue): string | undefined {
   return isAtMostDeep(operand, depthMax)
     ? constantProblem(operand)
@@ -35,7 +35,7 @@ function constantProblem(operand: JsonValue): string | undefined {
 
 const searching: readonly OperatorName[] = ["contains", "starts_with", "ends_with", "matches"];
 
-/** What makes one doubt that a usable value is meant so; undefined if nothing does. */
+/** Why a valid value is probably not what its author meant; undefined if nothing looks wrong. */
 export function operandDoubt(operator: OperatorName, operand: JsonValue | undefined): string | undefined {
   if (operand === "" && searching.includes(operator)) return "is empty text, which is found in every text";
   if (isInNothing(operator, operand)) return "is empty, so nothing is in it";

@@ -1,9 +1,9 @@
 /**
- * The operators of conditions: what each takes as its value, when it holds, and what it says of a
- * missing field. docs/rules.md has the same table, compared in a test.
+ * The operators of conditions: what value each takes, when it holds, and its result for a missing field.
+ * A test compares the table in docs/rules.md with this file.
  *
- * Nothing is converted: text is never a number, `"5"` is not greater than 4, and a field of another
- * type than the operator is about makes it false (its negation true), never an error.
+ * No types are converted: `"5"` is not greater than 4. If the field has a type that the operator does not
+ * apply to, the operator is false (its negation true), never an error.
  */
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import { compareNumbers, isJsonNumber } from "../json/exact-number.ts";
@@ -14,7 +14,7 @@ import { compileLinearPattern } from "../texts/linear-pattern.ts";
 export type Test = (value: JsonValue) => boolean;
 
 export interface Operator {
-  /** Makes the test of a present field, or says what is wrong with the condition's value. */
+  /** Builds the test for a present field, or returns what is wrong with the condition's value. */
   readonly compile: (operand: JsonValue | undefined) => Decoded<Test>;
   readonly holdsIfMissing: boolean;
   /** Relative cost of a test: among conditions that must all hold, cheap ones go first. */

@@ -1,11 +1,10 @@
 /**
- * A predicate is one condition without its surroundings: a field, an operator and a value. Rules that
- * say the same thing share one predicate, and while an event is matched each predicate is decided at
- * most once: it remembers its answer together with the stamp of the event.
+ * A predicate is a single comparison: a field, an operator and a value. Rules with the same comparison
+ * share one predicate, which is evaluated at most once per event: it caches its result together with the
+ * event's stamp.
  *
- * That memory is why matching allocates nothing per rule. It is sound because matching one event is
- * synchronous and a stamp is never given twice. It holds an answer, not the event, so nothing of an
- * event is kept alive by it.
+ * Thanks to this cache, matching allocates nothing per rule. It is sound because an event is matched
+ * synchronously and stamps are never reused. Only the result is cached, so no event is kept alive.
  */
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import { readPath, type FieldPath } from "../paths/field-path.ts";
@@ -15,7 +14,7 @@ import { operandProblem } from "./operand.ts";
 import { operators, type OperatorName, type Test } from "./operators.ts";
 
 export interface Predicate {
-  /** Equal for predicates that say the same. */
+  /** Equal for predicates with the same meaning. */
   readonly key: string;
   readonly path: FieldPath;
   readonly operator: OperatorName;
@@ -23,15 +22,15 @@ export interface Predicate {
   readonly test: Test;
   readonly holdsIfMissing: boolean;
   readonly cost: number;
-  /** The last event it was decided for, and how. */
+  /** The last event it was evaluated for, and the result. */
   decidedAt: Stamp;
   isHeld: boolean;
 }
 
-/** Names one event while it is matched. */
+/** Identifies an event while it is matched. */
 export type Stamp = number;
 
-// One counter for the process: rule sets of different revisions share predicates.
+// One counter per process, because rule sets of different revisions share predicates.
 let stampLast: Stamp = 0;
 
 export function nextStamp(): Stamp {
@@ -48,16 +47,16 @@ export function decide(predicate: Predicate, payload: JsonObject, stamp: Stamp):
   return isHeld;
 }
 
-/** The predicates of the rules compiled together, each there once. */
+/** The distinct predicates of the rules that are compiled together. */
 export class PredicateTable {
   readonly #byKey = new Map<string, Predicate>();
 
-  /** Takes over a predicate that was compiled for an earlier revision. */
+  /** Reuses a predicate that was compiled for an earlier revision. */
   adopt(predicate: Predicate): void {
     this.#byKey.set(predicate.key, predicate);
   }
 
-  /** The predicate that says this, compiled if it is new; or what is wrong with the operand. */
+  /** The predicate for this comparison, compiled if new; or what is wrong with the operand. */
   predicate(path: FieldPath, name: OperatorName, operand: JsonValue | undefined): Decoded<Predicate> {
     const problem = operand === undefined ? undefined : operandProblem(operand);
     if (problem !== undefined) return invalid(problem);

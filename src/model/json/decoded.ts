@@ -1,4 +1,4 @@
-/** What became of something foreign: the value it stands for, or why it stands for none. */
+/** The result of decoding external input: the value, or what is wrong with the input. */
 export type Decoded<Value> =
   { readonly kind: "valid"; readonly value: Value } | { readonly kind: "invalid"; readonly problem: string };
 

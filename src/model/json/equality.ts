@@ -1,8 +1,8 @@
-/** Equality of JSON values: numbers by value, text by its characters, objects whatever the order of their keys. */
+/** Equality of JSON values: numbers by value, strings by characters, objects regardless of key order. */
 import { canonicalNumber, compareNumbers, ExactNumber, isJsonNumber } from "./exact-number.ts";
 import { isJsonArray, isJsonObject, isJsonScalar, type JsonObject, type JsonValue } from "./json.ts";
 
-/** Recurses as deep as the shallower of the two, so either may be of any depth if the other is bounded. */
+/** Recurses only as deep as the shallower value, so one of the two may be arbitrarily deep. */
 export function areEqual(one: JsonValue, other: JsonValue): boolean {
   if (one === other) return true;
   if (one instanceof ExactNumber || other instanceof ExactNumber)
@@ -29,7 +29,7 @@ function areEqualObjects(one: JsonObject, other: JsonObject): boolean {
   });
 }
 
-/** The same text for equal values, another for others. */
+/** The same text for equal values, different text for different ones. */
 export function canonicalText(value: JsonValue): string {
   if (isJsonNumber(value)) return canonicalNumber(value);
   if (isJsonScalar(value)) return JSON.stringify(value);
@@ -38,7 +38,7 @@ export function canonicalText(value: JsonValue): string {
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalText(member)}`).join()}}`;
 }
 
-/** Whether arrays and objects lie in each other at most `depthMax` deep. */
+/** Whether arrays and objects are nested at most `depthMax` deep. */
 export function isAtMostDeep(value: JsonValue, depthMax: number): boolean {
   if (isJsonScalar(value)) return true;
   return (

@@ -1,12 +1,12 @@
 /**
  * Numbers that JavaScript would change: integers above 2^53, long decimals, exponents, trailing zeros.
  *
- * A JSON number becomes a JavaScript number only if JavaScript writes it back with the same characters.
- * Every other one is kept as its text. So `1` is a number, while `1.50`, `1e400` and
- * `2882429806056571124` are exact numbers, and what is written out again has the digits that came in.
+ * A JSON number becomes a JavaScript number only if JavaScript writes it back with the same characters;
+ * any other is kept as text. So `1` becomes a number, while `1.50`, `1e400` and `2882429806056571124`
+ * become exact numbers, and every number is written out with the digits it came with.
  *
- * Comparison is by value, on decimal digits: `1.50` equals `1.5`, and two integers that differ in their
- * twentieth digit differ. A JavaScript number stands for the decimal number that it is written as.
+ * Comparison is by decimal value: `1.50` equals `1.5`, and two integers that differ in their twentieth
+ * digit differ. A JavaScript number stands for the decimal number that it is written as.
  */
 
 // The compiler's library does not have it yet: https://tc39.es/proposal-json-parse-with-source/
@@ -38,16 +38,16 @@ export function isJsonNumber(value: unknown): value is JsonNumber {
   return typeof value === "number" || value instanceof ExactNumber;
 }
 
-/** The nearest double, for a number that is only reckoned with; undefined for anything that has none. */
+/** The nearest double, for arithmetic; undefined if there is none. */
 export function nearestDouble(value: unknown): number | undefined {
   if (!isJsonNumber(value)) return undefined;
   const number = typeof value === "number" ? value : Number(value.text);
   return Number.isFinite(number) ? number : undefined;
 }
 
-/** Negative, zero or positive, as the first is below, equal to or above the second. */
+/** Negative, zero or positive if the first is below, equal to or above the second. */
 export function compareNumbers(one: JsonNumber, other: JsonNumber): number {
-  // The shortest text that means a double grows with it, so doubles can be compared as they are.
+  // Doubles have the same order as the shortest decimals that denote them, so they can be compared directly.
   if (typeof one === "number" && typeof other === "number") return one === other ? 0 : one < other ? -1 : 1;
   const [mine, theirs] = [decimalOf(one), decimalOf(other)];
   if (mine.sign !== theirs.sign) return mine.sign - theirs.sign;
@@ -55,8 +55,8 @@ export function compareNumbers(one: JsonNumber, other: JsonNumber): number {
 }
 
 /**
- * A key under which a number can be looked up: the same for numbers of the same value, and never the
- * same for others. A number that JavaScript can hold is its own key.
+ * A map key for a number: equal exactly for numbers of equal value. A number that JavaScript can represent
+ * is its own key.
  */
 export function numberKey(number: JsonNumber): number | bigint {
   if (typeof number === "number") return number;
@@ -98,7 +98,7 @@ function decimalOf(number: JsonNumber): Decimal {
   };
 }
 
-// Not a pattern for trailing zeros: it would try again at each of many zeros within.
+// A pattern for trailing zeros would backtrack at every run of zeros within the digits.
 function lastDigitOtherThanZero(digits: string): number {
   let last = digits.length - 1;
   while (digits.charCodeAt(last) === 0x30) last -= 1;
@@ -107,7 +107,7 @@ function lastDigitOtherThanZero(digits: string): number {
 
 function compareMagnitudes(one: Decimal, other: Decimal): number {
   if (one.magnitude !== other.magnitude) return one.magnitude - other.magnitude;
-  // Digits behind the point compare like text: the missing ones are zeros.
+  // Digits after the decimal point compare like text, because missing ones are zeros.
   return one.digits === other.digits ? 0 : one.digits < other.digits ? -1 : 1;
 }
 

@@ -1,26 +1,26 @@
 /**
- * JSON text into a value, a piece at a time.
+ * An incremental JSON parser.
  *
- * `JSON.parse` takes a text in one go: a megabyte of `[{},{},…` holds the event loop for a tenth of a second. This
- * reader stops when its work for now is done and goes on from there. It also says where a text stops being JSON,
- * and in what way, which `JSON.parse` does only for some faults. It is slower, so it is for large texts and bad ones.
+ * `JSON.parse` reads a text in one go: a megabyte of `[{},{},…` blocks the event loop for a tenth of a second. This
+ * reader stops after a given amount of work and resumes from there. It also reports where and why a text is not
+ * JSON, which `JSON.parse` does only for some errors. It is slower, so it is used only for large and invalid texts.
  */
 import { invalid, valid, type Decoded } from "./decoded.ts";
 import type { JsonValue } from "./json.ts";
 
 export interface JsonReaderOptions {
-  /** How deep arrays and objects may lie in each other. */
+  /** How deep arrays and objects may be nested. */
   readonly depthMax: number;
-  /** @param source a JSON number; refuses by a problem */
+  /** @param source a JSON number */
   readonly number: (source: string) => Decoded<JsonValue>;
 }
 
 type Expectation =
   | "a value"
-  /** Right behind "[". */
+  /** Right after "[". */
   | "a value or the end"
   | "a key"
-  /** Right behind "{". */
+  /** Right after "{". */
   | "a key or the end"
   | "a colon"
   | "a comma or the end"
@@ -29,14 +29,14 @@ type Expectation =
 
 type Container = JsonValue[] | { [key: string]: JsonValue };
 
-/** What a token costs beside its characters: a `{}` is as much work as a dozen letters. */
+/** The cost of a token on top of its characters: a `{}` takes as much work as a dozen letters. */
 const workPerToken = 12;
 
 const numberPattern = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const quote = 0x22;
 const backslash = 0x5c;
 const space = 0x20;
-/** What ends a word: blanks, a comma, a colon, brackets and the quote. */
+/** Characters that end a word: blanks, a comma, a colon, brackets and the quote. */
 const delimiters: ReadonlySet<number> = new Set([
   0x09,
   0x0a,
@@ -61,7 +61,7 @@ export class JsonReader {
   readonly #text: string;
   readonly #options: JsonReaderOptions;
   readonly #open: Container[] = [];
-  /** The key at which the value under way will be, for each open object. */
+  /** For each open object, the key of the value being read. */
   readonly #keys: string[] = [];
   #at = 0;
   #expected: Expectation = "a value";
@@ -74,16 +74,16 @@ export class JsonReader {
     this.#options = options;
   }
 
-  /** The first key so far that its object has twice. The value read has the last of the two values, as from `JSON.parse`. */
+  /** The first duplicate key so far. As with `JSON.parse`, the last value wins. */
   get repeatedKey(): string | undefined {
     return this.#repeatedKey;
   }
 
   /**
-   * Reads on.
+   * Resumes reading.
    *
-   * @param work about as many characters
-   * @returns undefined: there is more to read
+   * @param work how much to read, roughly in characters
+   * @returns undefined if there is more to read
    */
   read(work: number): Decoded<JsonValue> | undefined {
     for (let left = work; left > 0; left -= workPerToken) {
@@ -108,7 +108,7 @@ export class JsonReader {
     }
   }
 
-  /** Reads the token that begins here. */
+  /** Reads one token. */
   #step(): void {
     const character = this.#text.charAt(this.#at);
     switch (this.#expected) {
@@ -228,14 +228,14 @@ export class JsonReader {
     }
   }
 
-  /** Undefined: it is no text, and that has been said. */
+  /** Undefined if it is not a valid string; the problem is then set. */
   #readText(): string | undefined {
     const text = this.#text;
     const start = this.#at + 1;
     let hasEscape = false;
     let at = start;
     let code = text.charCodeAt(at);
-    // NaN at the end, so that every comparison is false.
+    // The code is NaN at the end of the text, which makes every comparison false.
     while (code !== quote && code >= space) {
       const length = code === backslash ? escapeLength(text, at) : 1;
       if (length === 0) break;
@@ -265,7 +265,7 @@ export class JsonReader {
   }
 }
 
-/** Of the escape that begins there; 0: it is none. */
+/** The length of the escape at this position; 0 if it is invalid. */
 function escapeLength(text: string, at: number): number {
   const kind = text.charAt(at + 1);
   if (kind === "u") return /^[\da-fA-F]{4}$/.test(text.slice(at + 2, at + 6)) ? 6 : 0;

@@ -1,10 +1,10 @@
 /**
- * JSON text into values, with every digit of its numbers.
+ * Parses JSON without losing digits of its numbers.
  *
- * `JSON.parse` turns numbers into doubles and so changes some of them. It can hand each number's source
- * to a callback, which takes ten times as long. So the text is first searched for numbers that might not
- * survive (number-search.ts). If there are some, each is replaced by a mark, the text is parsed again, and the
- * marks give way to the exact numbers; that takes three times as long.
+ * `JSON.parse` turns numbers into doubles and so changes some of them. It can pass each number's source to
+ * a callback, but that takes ten times as long. So the text is first searched for numbers that might change
+ * (number-search.ts). If there are any, each is replaced by a placeholder, the text is parsed again, and the
+ * exact numbers are put in place of the placeholders; that takes three times as long.
  */
 import { invalid, valid, type Decoded } from "./decoded.ts";
 import { ExactNumber, jsonNumber, type JsonNumber } from "./exact-number.ts";
@@ -14,19 +14,19 @@ import { JsonReader } from "./json-reader.ts";
 import { hasDelicateNumber } from "./number-search.ts";
 
 /**
- * How deep arrays and objects may lie in each other in payloads, checkpoints, configs and YAML files.
- * Consumers in other languages fail at about a thousand, and a message adds levels of its own.
+ * How deep arrays and objects may be nested in payloads, checkpoints, configs and YAML files. Consumers in
+ * other languages fail at about a thousand levels, and a message adds levels of its own.
  */
 export const jsonDepthMax = 500;
 
 /**
- * Digits of a number that is written out without an exponent, before and behind the point. The database
- * writes numbers out, and other languages stop reading integers at some 4,000 digits.
+ * Digits before and after the decimal point of a number written without an exponent. The database writes
+ * numbers out in full, and other languages refuse integers of more than about 4,000 digits.
  */
 export const numberDigitsMax = 1_000;
 
 /**
- * As `JSON.parse`, but a number that JavaScript cannot write back is an ExactNumber.
+ * Like `JSON.parse`, but a number that JavaScript would write differently becomes an ExactNumber.
  *
  * @throws SyntaxError
  */
@@ -35,14 +35,14 @@ export function parseJson(text: string): JsonValue {
   try {
     return hasDelicateNumber(text) ? withExactNumbers(value, text, jsonNumber) : value;
   } catch (error) {
-    // The stack ends at a few thousand levels. Such a value can only have been written to the database by
-    // hand, and wherever it is used its depth is refused.
+    // The stack overflows at a few thousand levels. Such a value can only have been written to the database
+    // by hand, and is refused for its depth wherever it is used.
     if (error instanceof RangeError) return value;
     throw error;
   }
 }
 
-/** The value, or what is wrong with the text, in a clause for people. */
+/** The value, or a clause for people about what is wrong with the text. */
 export function decodeJson(text: string): Decoded<JsonValue> {
   try {
     const value = plainValue(text);
@@ -57,30 +57,30 @@ export function decodeJson(text: string): Decoded<JsonValue> {
   }
 }
 
-/** As `decodeJson`, for a text too large to be read in one go. */
+/** Like `decodeJson`, for a text too large to read in one go. */
 export function jsonReader(text: string): JsonReader {
   return new JsonReader(text, { depthMax: jsonDepthMax, number: decodeNumber });
 }
 
-/** The first key that one of the text's objects has twice: `JSON.parse` keeps the last value and says nothing. */
+/** The first duplicate key in the text; `JSON.parse` silently keeps the last value. */
 export function repeatedKey(text: string): string | undefined {
   const reader = lenientReader(text);
   reader.read(Number.POSITIVE_INFINITY);
   return reader.repeatedKey;
 }
 
-/** Where a text is not JSON, and why. The parser names the place of some faults only. */
+/** Where and why a text is not JSON; the errors of `JSON.parse` give the position only sometimes. */
 function syntaxProblem(text: string): string | undefined {
   const read = lenientReader(text).read(Number.POSITIVE_INFINITY);
   return read?.kind === "invalid" ? read.problem : undefined;
 }
 
-/** Reads whatever JSON allows, and no numbers. */
+/** Without limits, and without decoding numbers. */
 function lenientReader(text: string): JsonReader {
   return new JsonReader(text, { depthMax: Number.POSITIVE_INFINITY, number: () => valid(0) });
 }
 
-/** Whether enough arrays or objects end in the text: cheaper to know than how deep its value is. */
+/** Whether the text has enough closing brackets to be too deep, which is cheaper than measuring the depth. */
 function mayBeTooDeep(text: string): boolean {
   if (text.length <= 2 * jsonDepthMax) return false;
   let ends = 0;
@@ -130,15 +130,15 @@ function plainValue(text: string): JsonValue {
 
 type NumberOf = (source: string) => JsonNumber;
 
-// A text from quote to quote, or a number. In valid JSON a digit outside of texts belongs to a number.
+// A string including its quotes, or a number. In valid JSON, a digit outside of strings belongs to a number.
 const textOrNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
 
 /**
- * @param value the text, parsed
- * @returns the same value, with an exact number for each that is not written as it came
+ * @param value the parsed text
+ * @returns the same value, with an exact number for each number that JavaScript would write differently
  */
 function withExactNumbers(value: JsonValue, text: string, numberOf: NumberOf): JsonValue {
-  // The mark for a number's place begins with NUL; where texts may, the parser has to call back.
+  // Placeholders begin with NUL. If the text's own strings may contain NUL, use the slow callback instead.
   if (text.includes(String.raw`\u0000`)) return reparsed(text, numberOf);
   const kept: JsonNumber[] = [];
   let marked = "";
@@ -154,7 +154,7 @@ function withExactNumbers(value: JsonValue, text: string, numberOf: NumberOf): J
   return kept.length === 0 ? value : withKept(JSON.parse(marked + text.slice(end)), kept);
 }
 
-/** As JSON.parse makes it, so it may be changed. */
+/** Mutable, since JSON.parse has just created it. */
 type Parsed = string | number | boolean | null | Parsed[] | { [name: string]: Parsed } | ExactNumber;
 
 function withKept(value: Parsed, kept: readonly JsonNumber[]): Parsed {
@@ -166,18 +166,18 @@ function withKept(value: Parsed, kept: readonly JsonNumber[]): Parsed {
     for (const [index, element] of value.entries()) value[index] = withKept(element, kept);
     return value;
   }
-  // Each name is the object's own, also one called __proto__, so it can simply be assigned to.
+  // Every name is an own property, even __proto__, so plain assignment is safe.
   for (const name of Object.keys(value)) value[name] = withKept(value[name] ?? null, kept);
   return value;
 }
 
 type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
 
-/** By a callback for each value, which is slow. */
+/** Calls back for each value, which is slow. */
 function reparsed(text: string, numberOf: NumberOf): JsonValue {
   const revive: Reviver = (_key, value, { source }) =>
     typeof value === "number" && source !== undefined && String(value) !== source ? numberOf(source) : value;
-  // The compiler's library does not know the third argument of a reviver yet.
+  // TypeScript's library lacks a reviver's third argument.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   const value: JsonValue = JSON.parse(text, revive as (key: string, value: unknown) => unknown);
   return value;

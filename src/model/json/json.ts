@@ -26,13 +26,13 @@ export function isJsonScalar(value: JsonValue | undefined): value is JsonScalar 
 
 export type LookupKey = string | number | bigint | boolean | null;
 
-/** What to look a scalar up by in a map: the same for equal scalars, and never the same for others. */
+/** A map key for a scalar: equal exactly for equal scalars. */
 export function lookupKey(scalar: JsonScalar): LookupKey {
   return scalar instanceof ExactNumber ? numberKey(scalar) : scalar;
 }
 
 /**
- * As many characters as the value has at least when it is written as JSON, told without writing it; of any depth.
+ * A lower bound for the length of the value as JSON text, computed without writing it, for any depth.
  */
 export function leastLength(value: JsonValue): number {
   let length = 0;

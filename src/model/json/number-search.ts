@@ -1,9 +1,8 @@
 /**
- * Looks through a JSON text for numbers that JavaScript may write in another way than they came.
+ * Searches a JSON text for numbers that JavaScript might write differently.
  *
- * Every line of a sensor passes here, so strings are skipped by their quotes, at the speed of the
- * engine's own search, and only the characters outside of them are looked at one by one. The work
- * grows with the length of the text, whatever is in it.
+ * Every line of every sensor is searched, so strings are skipped with the engine's fast `indexOf`, and only
+ * characters outside of them are examined one by one. The work is linear in the length of the text.
  */
 
 const quote = 0x22;
@@ -13,12 +12,12 @@ const zero = 0x30;
 const nine = 0x39;
 /** Any decimal number of fifteen digits survives a double (IEEE 754), and so do integers below 9 × 10^15. */
 const safeLength = 16;
-/** From so many zeros behind the point on, JavaScript writes an exponent. */
+/** With this many zeros after the decimal point, JavaScript writes an exponent. */
 const zerosToExponent = "000000";
 
 /**
- * Whether some number has an exponent, a trailing zero or many zeros behind the point, more digits
- * than a double holds, or a minus before a zero. Never false where a number would be changed.
+ * Whether some number has an exponent, a trailing zero or many zeros after the decimal point, more digits
+ * than a double holds, or a minus before a zero. Never false if a number would change.
  *
  * @param text valid JSON
  */
@@ -28,8 +27,7 @@ export function hasDelicateNumber(text: string): boolean {
     const code = text.charCodeAt(at);
     if (code === quote) {
       at = indexOrEnd(text, '"', at + 1);
-      // Both characters of an escape belong to the string, and one that begins in this string before its quote
-      // may have taken that quote.
+      // If the quote found is part of an escape (\"), the string goes on.
       while (escapeAt < at) {
         if (escapeAt + 1 === at) at = indexOrEnd(text, '"', at + 1);
         escapeAt = indexOrEnd(text, "\\", escapeAt + 2);
@@ -43,7 +41,7 @@ export function hasDelicateNumber(text: string): boolean {
   return false;
 }
 
-/** Where the number ends that begins at the index; undefined when JavaScript may change it. */
+/** The end of the number that begins at the index; undefined if JavaScript may change the number. */
 function endOfSafeNumber(text: string, start: number): number | undefined {
   const begin = text.charCodeAt(start) === minus ? start + 1 : start;
   const first = text.charCodeAt(begin);

@@ -1,17 +1,17 @@
 /**
- * JSON text that PostgreSQL's jsonb can hold, and that is no deeper than consumers can read.
+ * JSON text that PostgreSQL's jsonb can store and that is not nested too deeply for consumers.
  *
- * JSON allows two things that jsonb refuses (PostgreSQL manual, section 8.14): the character NUL and
- * surrogates without their other half. One such value would fail the whole batch it is stored with,
- * so it is found before, where it can be refused by itself. `JSON.stringify` writes both as \uXXXX
- * escapes, hence a look for escapes in the text suffices; only a text that has one is looked at closely.
+ * JSON allows two things that jsonb refuses (PostgreSQL manual, section 8.14): the character NUL and unpaired
+ * surrogates. One such value would fail the whole batch it is stored with, so it is found first and refused
+ * on its own. `JSON.stringify` writes both as \uXXXX escapes, so only texts with such an escape are examined
+ * closely.
  */
 import { isAtMostDeep } from "./equality.ts";
 import { jsonDepthMax } from "./json-text.ts";
 import type { JsonValue } from "./json.ts";
 
 const suspiciousEscape = /\\u(?:0000|d[89a-f])/;
-// A backslash escape, consumed whole, so that the text `\\u0000` (a backslash and letters) is none.
+// Consumes whole escapes, so that the text `\\u0000` (a backslash and letters) does not match.
 const forbiddenEscape = /\\(?:u0000|ud[89a-f][0-9a-f]{2}|.)/g;
 
 export type JsonText =

@@ -1,9 +1,10 @@
 /**
- * Paths into JSON: `pull_request.labels[0].name`. Conditions and templates write them as payload-path.ts says.
+ * Paths into JSON, such as `pull_request.labels[0].name`. payload-path.ts describes the form that conditions
+ * and templates use.
  *
- * A path is a list of names. A name finds an object's own property or an array's element by its index;
- * `items.0.name` and `items[0].name` are the same path. A name that holds a dot, a bracket or a quote
- * is written in brackets and quotes: `headers["content.type"]`. Nothing inherited is ever found:
+ * A path is a list of names. A name selects an object's own property or an array's element by index;
+ * `items.0.name` and `items[0].name` are the same path. A name that contains a dot, a bracket or a quote
+ * is written in brackets and quotes: `headers["content.type"]`. Inherited properties are never found:
  * `constructor`, `__proto__` and an array's `length` are missing unless the JSON itself has that key.
  */
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
@@ -20,7 +21,7 @@ export interface Segment {
 export const pathLengthMax = 1_024;
 const namesMax = 32;
 
-// A bare name stands at the start or after a dot; the other three forms are bracketed.
+// A bare name comes first or after a dot; the other three forms are bracketed.
 const segment =
   /(?:^|(?<!^)\.)(?<bare>[^.[\]]+)|\[(?<index>\d+)\]|\["(?<double>[^"]*)"\]|\['(?<single>[^']*)'\]/y;
 
@@ -48,7 +49,7 @@ export function parseSegments(text: string): Decoded<readonly Segment[]> {
   return valid(segments);
 }
 
-/** The path as text, for people to paste; undefined when a name cannot be written. */
+/** The path as text, ready to paste; undefined if a name cannot be written. */
 export function writeFieldPath(path: FieldPath): string | undefined {
   const written = path.map((name, index) => {
     if (/^(?:0|[1-9]\d*)$/.test(name)) return `[${name}]`;
@@ -59,7 +60,7 @@ export function writeFieldPath(path: FieldPath): string | undefined {
   return written.includes(undefined) ? undefined : written.join("");
 }
 
-/** The value at the path, or undefined when some name of it is missing. */
+/** The value at the path; undefined if it is missing. */
 export function readPath(root: JsonValue, path: FieldPath): JsonValue | undefined {
   let value: JsonValue = root;
   for (const name of path) {
@@ -72,7 +73,7 @@ export function readPath(root: JsonValue, path: FieldPath): JsonValue | undefine
 
 function elementOf(array: readonly JsonValue[], name: string): JsonValue | undefined {
   const index = Number(name);
-  // As an index is written: not 01, not 1.0, not "length".
+  // Accepts only the canonical form of an index: not 01, not 1.0, not "length".
   return String(index) === name ? array[index] : undefined;
 }
 

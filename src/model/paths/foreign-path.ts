@@ -1,9 +1,9 @@
 /**
- * Paths as other systems write them: JSONPath, JSON Pointer, jq, gjson, templates and the like.
+ * Paths in other systems' syntax: JSONPath, JSON Pointer, jq, gjson, templates and the like.
  *
- * Most of them are also a list of names here, and no payload has such names: `$.a` would look for a key
- * called `$`, and never find one. So they are recognised by their text and refused with the path to write
- * instead. Names in brackets and quotes are taken literally and never recognised: `["$.a"]` is a key.
+ * Most of them would also parse here, but as names that no payload has: `$.a` would look for a key called
+ * `$` and never find one. So they are recognised and refused with the path to write instead. Names in
+ * brackets and quotes are always taken literally: `["$.a"]` is a key.
  */
 import { pathLengthMax, writeFieldPath, type FieldPath } from "./field-path.ts";
 
@@ -12,28 +12,28 @@ export interface ForeignPath {
   readonly reason: string;
   /** A path to write instead. It may be foreign itself: `$.a[*]` becomes `a[*]`. */
   readonly instead?: string;
-  /** Whether that path leads to the same place, so that a condition keeps its meaning. */
+  /** Whether that path leads to the same value, so that a condition keeps its meaning. */
   readonly isSame?: boolean;
-  /** What to say of that path; "write …" unless given. */
+  /** How to recommend that path; "write …" by default. */
   readonly advice?: (path: string) => string;
-  /** How to write the path if these characters really are the names of keys. */
+  /** How to write the path if the characters really are part of key names. */
   readonly literally?: string;
-  /** What that is for; "a key of that name" unless given. */
+  /** What the literal path is for; "a key of that name" by default. */
   readonly literalKey?: string;
 }
 
-/** Names that a path begins with in another sense than a key of the payload, here or in templates. */
+/** First names that mean something other than a key of the payload, here or in templates. */
 const firstNames = new Set(["event", "payload", "rule", "trigger", "trigger_params"]);
 
-/** A path to this place in the payload, for people to paste; undefined when a name cannot be written. */
+/** A path to this place in the payload, ready to paste; undefined if a name cannot be written. */
 export function writePayloadPath(names: FieldPath): string | undefined {
   return writeFieldPath(firstNames.has(names[0] ?? "") ? ["payload", ...names] : names);
 }
 
-/** Almost all paths; none of them has a character that means something elsewhere. */
+/** Matches almost all paths: those without a character that has a meaning in other systems. */
 const plainPath = /^\w[\w-]*(?:\.[\w-]+|\[\d+\])*$/;
 
-/** What is foreign about the path, or undefined if nothing is. */
+/** What is foreign about the path; undefined if nothing is. */
 export function foreignPath(text: string): ForeignPath | undefined {
   if (text.length > pathLengthMax || plainPath.test(text)) return undefined;
   const path: Written = { text, unquoted: withoutQuoted(text) };
@@ -86,7 +86,7 @@ function template({ text, unquoted }: Written): ForeignPath | undefined {
   return /\{\{.*\}\}/s.test(unquoted) ? { reason: "has a template in it; a path is constant" } : undefined;
 }
 
-/** Filters of templates and modifiers of Sigma. A key may have a bar in it: `cpu|usage` is none of these. */
+/** Template filters and Sigma modifiers. A key may contain a bar, so `cpu|usage` does not match. */
 const filters =
   /\s\|\s|\|\s*(?:@|(?:all|base64|capitalize|cidr|contains|default|endswith|exists|first|float|gte?|int|join|last|length|list|lower|lte?|re|replace|round|sort|startswith|string|title|to_?json|trim|unique|upper|urlencode)\b)/;
 
@@ -117,7 +117,7 @@ function dollar({ text }: Written): ForeignPath | undefined {
   return variable === "" ? { reason } : { reason, literally: `["$${variable}"]${rest}` };
 }
 
-/** JSONPath's current element. A key like `@timestamp` is a name as any other. */
+/** JSONPath's current element. A key like `@timestamp` is an ordinary name. */
 function currentElement({ text }: Written): ForeignPath | undefined {
   if (!/^@(?:$|[.[])/.test(text)) return undefined;
   return { reason: 'begins with "@"', instead: behindRoot(text), isSame: true };

@@ -1,10 +1,10 @@
 /**
  * Paths into an event's payload, in the three forms that conditions and templates share: `event.payload.x`,
- * `payload.x` and `x`. `payload` alone is the payload itself. A path that begins with a name in brackets
- * and quotes is always a key of the payload: `["event"].type`, as is what follows `payload.`.
+ * `payload.x` and `x`. `payload` alone is the whole payload. A first name in brackets and quotes is always a
+ * key of the payload, as in `["event"].type`, and so is the name after `payload.`.
  *
- * A path that cannot be meant so is refused with what to write instead: the forms of other systems, and
- * names of the platform that are no part of a payload, such as `event.id`.
+ * A path that is probably a mistake is refused with a correction: other systems' syntax, and platform names
+ * that are not part of a payload, such as `event.id`.
  */
 import { distance } from "fastest-levenshtein";
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
@@ -20,13 +20,13 @@ export function parsePayloadPath(text: string): Decoded<FieldPath> {
   return other === undefined ? valid(pathInPayload(segments.value)) : invalid(described(text, other));
 }
 
-/** What to write instead of a path in the form of another system; undefined for any other path. */
+/** Refuses a path in another system's syntax, with the path to write instead; undefined for any other path. */
 export function foreignPathProblem(text: string): string | undefined {
   const foreign = foreignPath(text);
   return foreign === undefined ? undefined : described(text, foreign);
 }
 
-/** The path as written here, if it is one or surely means one. */
+/** The path in the syntax used here, if it is valid or its meaning is certain. */
 export function ownPath(text: string): string | undefined {
   const foreign = recognise(text);
   if (foreign === undefined) return isOwn(text) ? text : undefined;
@@ -34,7 +34,7 @@ export function ownPath(text: string): string | undefined {
   return advised?.isSame === true ? advised.path : undefined;
 }
 
-/** What makes one doubt that a usable path finds what its author means; undefined if nothing does. */
+/** Why a valid path is probably not what its author meant; undefined if nothing looks wrong. */
 export function payloadPathDoubt(text: string): string | undefined {
   const segments = parseSegments(text);
   if (segments.kind === "invalid") return undefined;
@@ -47,7 +47,7 @@ export function payloadPathDoubt(text: string): string | undefined {
   return split === undefined ? undefined : described(text, split);
 }
 
-/** One letter wrong, or two neighbours swapped; a plural is another word. */
+/** One letter wrong or two letters swapped; the plural is another word. */
 export function isMisspeltPayload(name: string): boolean {
   if (name === "payload" || name === "payloads" || name.toLowerCase() === "payload") return false;
   return sorted(name) === sorted("payload") || distance(name, "payload") <= 1;
@@ -63,13 +63,13 @@ function pathInPayload(segments: readonly Segment[]): FieldPath {
   return isBare(segments[0], "event") && names[1] === "payload" ? names.slice(2) : names;
 }
 
-/** What templates know of an event beside its payload. */
+/** What templates can read of an event besides its payload. */
 const eventNames: readonly string[] = ["id", "trigger_ref", "source_ref", "occurred_at"];
 
 function outsidePath(segments: readonly Segment[]): ForeignPath | undefined {
   const [first, second] = segments;
   const names = segments.map(({ name }) => name);
-  // With an index behind it, it is a list in the payload.
+  // A name followed by an index is a list in the payload.
   if (first?.form !== "bare" || second === undefined || second.form === "index") return undefined;
   if (!["event", "trigger", "trigger_params"].includes(first.name)) return undefined;
   if (first.name === "event" && second.name === "payload") return undefined;
@@ -90,8 +90,8 @@ function outsidePath(segments: readonly Segment[]): ForeignPath | undefined {
 }
 
 /**
- * `labels.app.kubernetes.io/name` is one key, `app.kubernetes.io/name`, cut at its dots. Only the end of
- * a domain's name before the slash is proof enough.
+ * Detects a key split at its dots: `labels.app.kubernetes.io/name` means the key `app.kubernetes.io/name`.
+ * Only a known top-level domain before the slash is proof enough.
  */
 function cutKey(segments: readonly Segment[]): ForeignPath | undefined {
   return segments.some(({ name }) => /^(?:app|cloud|com|dev|io|local|net|org|sh)\//.test(name))
@@ -130,7 +130,7 @@ interface Advised {
 /** `{{ $.a[*] }}` takes three steps. */
 const stepsMax = 6;
 
-/** Follows what to write instead until it can be used; undefined when it leads to nothing usable. */
+/** Follows corrections until one is valid; undefined if none is. */
 function follow(foreign: ForeignPath): Advised | undefined {
   let next: ForeignPath = foreign;
   let isSame = true;

@@ -1,4 +1,4 @@
-/** One rule, compiled: what deciding and rendering it needs, shared by all revisions that hold it unchanged. */
+/** A compiled rule, with all that matching and rendering need; shared by all revisions in which it is unchanged. */
 import { compileConditions, predicatesOf, type Conditions } from "../conditions/condition.ts";
 import type { Predicate, PredicateTable } from "../conditions/predicate.ts";
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
@@ -66,7 +66,7 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
 }
 
 /**
- * What a match of this rule with this event is recorded as. Does not ask whether the conditions hold.
+ * The record of this rule matching this event. Does not check the conditions.
  *
  * @throws TooMuchTextError
  */

@@ -1,10 +1,10 @@
 /**
- * The top-level conditions that must all hold for a rule to match, and what each tells an index: the
- * equalities one of which must hold with it.
+ * The conjuncts of a rule are the top-level conditions that must all hold for it to match. Each provides an
+ * index with equalities, at least one of which is true whenever the conjunct holds.
  *
- * `equals` tells one, `in` one per choice, `any` those of its parts if every part tells some, `all` the
- * fewest that one of its parts tells. A conjunct is *implied* by its equalities when it holds exactly
- * when one of them does; an index that looked them up need not decide it again.
+ * `equals` provides one equality, `in` one per choice, `any` those of its parts if every part provides some,
+ * `all` the smallest set that any of its parts provides. A conjunct is *implied* by its equalities if it
+ * holds exactly when one of them does; an index that has looked them up need not evaluate it again.
  */
 import type { ConditionNode } from "../conditions/condition.ts";
 import { canonicalText } from "../json/equality.ts";
@@ -13,7 +13,7 @@ import { isJsonArray, isJsonScalar, lookupKey, type JsonScalar, type LookupKey }
 
 /** The field at `path` equals `value`. */
 export interface Equality {
-  /** The path as text, to group by. */
+  /** The path as text, for grouping. */
   readonly field: string;
   readonly path: FieldPath;
   /** The value's lookup key. */
@@ -22,7 +22,7 @@ export interface Equality {
 
 export interface Conjunct {
   readonly node: ConditionNode;
-  /** Empty: it tells an index nothing. */
+  /** Empty if it is of no use to an index. */
   readonly equalities: readonly Equality[];
   readonly isImplied: boolean;
   readonly cost: number;
@@ -75,7 +75,7 @@ function equalitiesOf(node: ConditionNode): Told {
 }
 
 function equalTo(path: FieldPath, values: readonly JsonScalar[]): Told {
-  // None at all (`in` nothing) is no help to an index: nothing leads to the rule, and it never holds.
+  // An empty `in` never holds, so there is nothing to index.
   if (values.length === 0 || values.length > equalitiesMax) return nothing;
   const field = canonicalText(path);
   return {

@@ -1,10 +1,10 @@
 /**
- * Chooses the place of each rule in its trigger's index.
+ * Builds a trigger's index by choosing a place for each rule.
  *
- * A rule goes under the equalities of the conjunct whose equalities the fewest rules share; without
- * any, under the predicate that most rules share; else into the rest. A drawer that comes out large is
- * indexed again by what is left of its rules, so an equality that all of them share does no harm. Each
- * step takes from a rule what it was filed by, so this ends.
+ * A rule is filed under the equalities of the conjunct whose equalities the fewest rules share; without
+ * any, under its predicate that the most rules share; otherwise in the rest. A large drawer is indexed again
+ * by the remaining conditions of its rules, so an equality that all rules share does no harm. Each step
+ * removes the condition that a rule was filed by, so the recursion ends.
  *
  * Everything here yields between slices of work, since a trigger may have ten thousand rules.
  */
@@ -15,7 +15,7 @@ import type { CompiledRule } from "./compiled-rule.ts";
 import type { Conjunct, Equality } from "./conjunct.ts";
 import type { Drawer, FieldDrawers, FiledRule, RuleIndex } from "./rule-index.ts";
 
-/** A rule with the conjuncts that its place so far does not imply. */
+/** A rule and its conjuncts that its place so far does not imply. */
 interface UnfiledRule {
   readonly rule: CompiledRule;
   readonly left: readonly Conjunct[];
@@ -23,7 +23,7 @@ interface UnfiledRule {
 
 /** A drawer above this many rules is indexed again. */
 const drawerMax = 24;
-/** Fewer rules than this behind a predicate are as well decided one by one. */
+/** A predicate shared by fewer rules than this is not worth a drawer. */
 const sharersMin = 4;
 const rulesPerSlice = 500;
 
@@ -93,7 +93,7 @@ function* fileByEquality(unfiled: readonly UnfiledRule[]): Generator<void, Filed
 
 type Sharers = ReadonlyMap<string, ReadonlyMap<LookupKey, number>>;
 
-/** How many conjuncts tell each equality, by field and value. */
+/** How many conjuncts provide each equality, by field and value. */
 function* countSharers(unfiled: readonly UnfiledRule[]): Generator<void, Sharers> {
   const sharers = new Map<string, Map<LookupKey, number>>();
   for (const [count, { left }] of unfiled.entries()) {
@@ -108,7 +108,7 @@ function* countSharers(unfiled: readonly UnfiledRule[]): Generator<void, Sharers
   return sharers;
 }
 
-/** The conjunct whose equalities the fewest rules share; undefined when none tells any. */
+/** The conjunct whose equalities the fewest rules share; undefined if none provides any. */
 function rarest(conjuncts: readonly Conjunct[], sharers: Sharers): Conjunct | undefined {
   const countOf = ({ field, value }: Equality): number => sharers.get(field)?.get(value) ?? 0;
   let chosen: Conjunct | undefined;
@@ -121,7 +121,7 @@ function rarest(conjuncts: readonly Conjunct[], sharers: Sharers): Conjunct | un
   return chosen;
 }
 
-/** An implied conjunct is done with; another is still to be decided, but no longer to be filed by. */
+/** Drops an implied conjunct; any other must still be evaluated but is no longer used for filing. */
 function withoutEqualities(left: readonly Conjunct[], chosen: Conjunct): readonly Conjunct[] {
   if (chosen.isImplied) return left.filter((conjunct) => conjunct !== chosen);
   return left.map((conjunct) => (conjunct === chosen ? { ...conjunct, equalities: [] } : conjunct));

@@ -1,13 +1,13 @@
 /**
- * Finds the rules of one trigger that hold for a payload without looking at most of the others.
+ * Finds the rules of a trigger that match a payload without examining most of the others.
  *
- * Each rule is filed in a drawer: that of the equalities of one of its conjuncts, so that a payload
- * leads, with one look per field, to the rules filed under its values; or that of a predicate which
- * many rules share, so that one decision rules out the whole drawer. What is left over is decided rule
- * by rule. Large drawers are indexed again. rule-filing.ts says how the places are chosen.
+ * Each rule is filed in a drawer. Most are filed under the equalities of one of their conjuncts, so that one
+ * lookup per field leads from a payload to the rules filed under its values. Others are filed under a
+ * predicate that many rules share, so that one evaluation excludes the whole drawer. The rest are evaluated
+ * one by one. Large drawers are indexed again. rule-filing.ts chooses the places.
  *
- * Filing never changes what is found: a rule is filed only under what must hold for it to hold, and
- * each rule reached is decided by everything that its place does not already imply.
+ * Filing never changes the result: a rule is filed only under a condition that it requires, and each rule
+ * found is checked against everything that its place does not already imply.
  */
 import { holds, type ConditionNode } from "../conditions/condition.ts";
 import { decide, type Predicate, type Stamp } from "../conditions/predicate.ts";
@@ -35,13 +35,13 @@ export type Drawer =
   | { readonly kind: "list"; readonly rules: readonly FiledRule[] }
   | { readonly kind: "index"; readonly index: RuleIndex };
 
-/** A rule in its place, with what remains to be decided there. */
+/** A rule in its drawer, with the conditions that must still be evaluated. */
 export interface FiledRule {
   readonly rule: CompiledRule;
   readonly nodes: readonly ConditionNode[];
 }
 
-/** Adds to `found` the rules that hold; in no order, and perhaps one of them twice. */
+/** Adds the rules that match to `found`, in no particular order and possibly with duplicates. */
 export function findRules(
   { fields, gates, rest }: RuleIndex,
   payload: JsonObject,
@@ -75,7 +75,7 @@ function decideEach(
   }
 }
 
-// A loop rather than every(): this is where matching spends its time, and a closure per rule shows.
+// A loop rather than every(): matching spends its time here, and a closure per rule is measurable.
 function allHold(nodes: readonly ConditionNode[], payload: JsonObject, stamp: Stamp): boolean {
   for (const node of nodes) {
     if (!holds(node, payload, stamp)) return false;

@@ -1,12 +1,12 @@
 /**
- * The rules and triggers of one revision, compiled: what the event pipeline asks of the rules feature.
+ * The interface of compiled rules and triggers that the event pipeline uses.
  */
 import type { TriggerDefinition } from "../definitions.ts";
 import type { Id } from "../identifiers.ts";
 import type { JsonObject, JsonValue } from "../json/json.ts";
 import type { TextRoom } from "../texts/byte-budget.ts";
 
-/** What conditions and templates may look at. */
+/** What conditions and templates can read. */
 export interface EventFacts {
   readonly id: Id;
   readonly triggerRef: string;
@@ -21,7 +21,7 @@ export interface EventFacts {
 export interface RuleMatch {
   readonly ruleId: Id;
   readonly ruleRef: string;
-  /** Null when the rule names no action that exists. */
+  /** Null if the rule's action does not exist. */
   readonly actionId: Id | null;
   readonly actionRef: string;
   /** For enforcement.condition: `any` when the rule's outermost combination is `any`. */
@@ -33,7 +33,7 @@ export interface RuleMatch {
 }
 
 export interface RuleSet {
-  /** The value of rule_revision these were read at. */
+  /** The value of rule_revision at which the rules were read. */
   readonly revision: Id;
   trigger(ref: string): TriggerDefinition | undefined;
   /**
@@ -48,6 +48,6 @@ export interface RuleSet {
 export interface RuleSource {
   /** The newest compiled set. */
   current(): RuleSet;
-  /** Reads the rules again if the database's revision is another, and resolves with the newest set. */
+  /** Rereads the rules if the database's revision has changed, and resolves to the newest set. */
   refresh(): Promise<RuleSet>;
 }

@@ -1,10 +1,10 @@
 /**
  * The enabled rules and the triggers of one revision, compiled.
  *
- * A set is built from the rows of one snapshot and from the set before it: rules whose row is unchanged
- * are taken over as they are, with their predicates and regular expressions, and triggers none of whose
- * rules changed keep their index. Building is a generator that yields between slices of work, so that
- * whoever drives it can let events through; a set once built never changes.
+ * A set is built from the rows of one snapshot and the previous set. Rules with unchanged rows are reused
+ * together with their predicates and regular expressions, and triggers with unchanged rules keep their
+ * index. Building is a generator that yields between slices of work, so that its caller can process events
+ * in between. A finished set never changes.
  */
 import { nextStamp, PredicateTable } from "../conditions/predicate.ts";
 import { holds } from "../conditions/condition.ts";
@@ -19,7 +19,7 @@ import { compileRule, matchOf, type CompiledRule, type RuleText } from "./compil
 import { indexRules } from "./rule-filing.ts";
 import { findRules, type RuleIndex } from "./rule-index.ts";
 
-/** A rule's row as read: its identity, and a text that changes with whatever the rule is compiled from. */
+/** A rule's row: its id, and a text that changes whenever anything the rule is compiled from does. */
 export interface RuleRow {
   readonly id: Id;
   readonly text: string;
@@ -30,7 +30,7 @@ export interface RuleSnapshot {
   readonly triggers: readonly TriggerDefinition[];
   /** Enabled rules, each id once. */
   readonly rules: readonly RuleRow[];
-  /** Asked only for rows that are new or changed. */
+  /** Called only for rows that are new or changed. */
   readonly decode: (row: RuleRow) => RuleText;
 }
 
@@ -57,10 +57,10 @@ export class CompiledRuleSet implements RuleSet {
   readonly #outcomes: ReadonlyMap<Id, Outcome>;
   readonly #byTrigger: ReadonlyMap<string, TriggerRules>;
 
-  /** Rules that could not be compiled, by id, and why. */
+  /** Why rules could not be compiled, by rule id. */
   readonly problems: ReadonlyMap<Id, string>;
 
-  /** Rules that are matched and whose conditions look wrong, by id, and why. */
+  /** Why the conditions of valid rules look wrong, by rule id. */
   readonly doubts: ReadonlyMap<Id, string>;
 
   private constructor(
@@ -85,7 +85,7 @@ export class CompiledRuleSet implements RuleSet {
     );
   }
 
-  /** Yields between slices of a few milliseconds; returns the set. */
+  /** Yields between slices of a few milliseconds. */
   static *build(snapshot: RuleSnapshot, previous?: CompiledRuleSet): Generator<void, CompiledRuleSet> {
     const outcomes = yield* compileRows(snapshot, previous === undefined ? new Map() : previous.#outcomes);
     const byTrigger = yield* indexByTrigger(
@@ -95,12 +95,12 @@ export class CompiledRuleSet implements RuleSet {
     return new CompiledRuleSet(snapshot, outcomes, byTrigger);
   }
 
-  /** How many enabled rules are matched, and how many cannot be. */
+  /** How many enabled rules compiled, and how many did not. */
   get counts(): { readonly valid: number; readonly invalid: number } {
     return { valid: this.#outcomes.size - this.problems.size, invalid: this.problems.size };
   }
 
-  /** Of an enabled rule, also of one that could not be compiled. */
+  /** The ref of an enabled rule, even if it could not be compiled. */
   refOf(rule: Id): string | undefined {
     return this.#outcomes.get(rule)?.ref;
   }
@@ -178,7 +178,7 @@ function* triggerRules(rules: readonly CompiledRule[]): Generator<void, TriggerR
   return {
     rules,
     index: yield* indexRules(rules),
-    // Ids last: where a ref reads like an id, `rule_7` is the rule whose id is 7.
+    // Ids come last and win: if a ref looks like an id, `rule_7` still means the rule with id 7.
     byName: new Map([
       ...rules.map((rule) => [rule.ref, rule] as const),
       ...rules.map((rule) => [rule.id, rule] as const),
@@ -186,7 +186,7 @@ function* triggerRules(rules: readonly CompiledRule[]): Generator<void, TriggerR
   };
 }
 
-/** Whether they are in order already, each once: so they are when they come from one drawer. */
+/** Whether they are already in order and distinct, as they are when they come from one drawer. */
 function areAscending(rules: readonly CompiledRule[]): boolean {
   let previous: CompiledRule | undefined;
   for (const rule of rules) {
@@ -196,7 +196,7 @@ function areAscending(rules: readonly CompiledRule[]): boolean {
   return true;
 }
 
-/** Ids are decimal text without leading zeros, so the longer one is the greater. */
+/** Ids are decimal text without leading zeros, so the longer one is greater. */
 function byId(one: CompiledRule, other: CompiledRule): number {
   if (one.id === other.id) return 0;
   return one.id.length - other.id.length || (one.id < other.id ? -1 : 1);

@@ -2,8 +2,8 @@
 export interface DetectedInterpreter {
   /** Canonical name; see runtime-names.ts. */
   readonly name: string;
-  /** Absolute, as found: links are not resolved, since a link's name may matter to what it starts. */
+  /** Absolute path as found. Links are not resolved, because some programs depend on the name they are run as. */
   readonly path: string;
-  /** Null when it did not say. */
+  /** Null when it reported none. */
   readonly version: string | null;
 }

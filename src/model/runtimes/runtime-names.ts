@@ -1,12 +1,12 @@
 /**
- * One name per runtime. People, images and older rows call the same interpreter by several names;
- * everything inside (capabilities, placement, overrides) uses the canonical one.
+ * One canonical name per runtime. People, images and older rows use several names for the same interpreter;
+ * capabilities, placement and overrides use the canonical one.
  */
 
 /** Runs inside the agent; always offered. */
 export const builtinRuntime = "builtin";
 
-/** A script that is itself executable; never probed, offered only when named. */
+/** An executable script; never probed, offered only if an override names it. */
 export const nativeRuntime = "native";
 
 const canonicalNames: ReadonlyMap<string, string> = new Map([
@@ -23,15 +23,15 @@ const canonicalNames: ReadonlyMap<string, string> = new Map([
   ["rb", "ruby"],
 ]);
 
-/** The canonical name for any spelling; a name nobody listed is itself, lower-cased and trimmed. */
+/** The canonical name for any spelling; an unknown name is only lower-cased and trimmed. */
 export function canonicalRuntimeName(name: string): string {
   const plain = name.trim().toLowerCase();
   return canonicalNames.get(plain) ?? plain;
 }
 
 /**
- * The names in a list like `ATTUNE_SENSOR_RUNTIMES=python3, shell,shell`: canonical, each once, in the
- * order given. Empty entries are nothing.
+ * The canonical names in a list like `ATTUNE_SENSOR_RUNTIMES=python3, shell,shell`, without duplicates and
+ * in the order given. Empty entries are ignored.
  */
 export function canonicalRuntimeNames(names: readonly string[]): readonly string[] {
   return [...new Set(names.map(canonicalRuntimeName).filter((name) => name !== ""))];

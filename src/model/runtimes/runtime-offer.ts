@@ -1,12 +1,12 @@
 /**
- * What a worker offers: the verified rows, the interpreters that were detected, and an override brought
- * together into names for others to place sensors by, and into interpreters to start them with.
+ * What a worker offers. Combines the verified rows, the detected interpreters and an override into the
+ * runtime names by which sensors are placed, and the interpreters that run them.
  *
- *   - An override is exact: what it names is offered, found or not, and nothing else.
- *   - Without one, where rows define a runtime of that name they alone decide: a Python that is too old
- *     for its row is not offered for having been detected. Detection speaks for names without a row.
- *   - `builtin` is always offered. `native` is offered only by an override, whatever its row says, since
- *     running any executable file is for whoever runs the worker to allow.
+ *   - An override is exact: everything it names is offered, found or not, and nothing else.
+ *   - Without an override, rows decide about the names they define: a Python that is too old for its row is
+ *     not offered although it was detected. Detection decides only about names without a row.
+ *   - `builtin` is always offered. `native` is offered only by an override, whatever its row says, since the
+ *     worker's operator must decide whether any executable file may run.
  */
 import type { DetectedInterpreter } from "./detected-interpreter.ts";
 import type { OfferedRuntime } from "./offered-runtime.ts";
@@ -28,7 +28,7 @@ export type RuntimeAnswer =
   /** Why a sensor of that runtime cannot run here, and what to do. */
   | { readonly kind: "unavailable"; readonly reason: string };
 
-/** The part of a worker's capabilities that runtimes make. */
+/** The part of a worker's capabilities that concerns runtimes. */
 export interface RuntimeCapabilities {
   /** Canonical names. */
   readonly runtimes: readonly string[];
@@ -39,7 +39,7 @@ export interface RuntimeCapabilities {
 
 export interface RuntimeOffer {
   readonly capabilities: RuntimeCapabilities;
-  /** By the row's ref; a ref that is not among them has no row. */
+  /** By the row's ref; a ref without an answer has no row. */
   readonly answers: ReadonlyMap<string, RuntimeAnswer>;
 }
 
@@ -103,7 +103,7 @@ function overrideSource(by: "environment" | "config"): string {
   return by === "environment" ? "override ATTUNE_SENSOR_RUNTIMES" : "setting sensor.capabilities.runtimes";
 }
 
-/** What was detected, and what rows found beyond it. Of two with one name the row's counts: it is what runs. */
+/** The detected interpreters and those the rows found. If both have the same name, the row's is used to run sensors. */
 function interpretersOf(
   judged: readonly JudgedRuntime[],
   detected: readonly DetectedInterpreter[],

@@ -1,14 +1,14 @@
-/** What verifying a runtime found, and how it is told and kept. */
+/** The outcome of verifying a runtime, as a description and as stored. */
 import { isJsonObject, type JsonValue } from "../json/json.ts";
 
 export type RuntimeOutcome =
   | {
       readonly kind: "available";
-      /** Absolute path; null: a script is executed itself, or runs inside the agent. */
+      /** Absolute path; null if the script itself is executed or runs inside the agent. */
       readonly interpreter: string | null;
       readonly interpreterArgs: readonly string[];
       readonly version: string | null;
-      /** What is worth knowing although it works: older than recommended, version unknown. */
+      /** A note although it works, for example that it is older than recommended. */
       readonly remark: string | null;
     }
   | {
@@ -19,7 +19,7 @@ export type RuntimeOutcome =
       readonly hint: string | null;
     }
   | { readonly kind: "missing"; readonly reason: string; readonly hint: string | null }
-  /** The row, not the machine, is at fault. */
+  /** The row is at fault, not the machine. */
   | { readonly kind: "malformed"; readonly problem: string };
 
 /** One line for people, without the runtime's name. */
@@ -48,9 +48,9 @@ function withHint(reason: string, hint: string | null): string {
 }
 
 /**
- * An outcome as it was kept by this or another version of the agent.
+ * Decodes an outcome that this or another version of the agent stored.
  *
- * @returns undefined for anything else, so that the runtime is verified again
+ * @returns undefined if it is not one; the runtime is then verified again
  */
 export function decodeOutcome(value: JsonValue): RuntimeOutcome | undefined {
   if (!isJsonObject(value)) return undefined;

@@ -1,7 +1,7 @@
 /**
- * What a runtime row says about itself, decoded: how to find out whether the runtime is there, how a
- * script is started, and what to tell someone who lacks it. Rows are written by people in SQL, so any
- * of it may be malformed; a malformed row is a value here and never an error.
+ * Decodes a runtime row: how to check whether the runtime is installed, how to start a script with it, and
+ * how to install it. Rows are written by people in SQL, so any part may be malformed; a malformed row is a
+ * value here, never an exception.
  */
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import type { RuntimeDefinition } from "../definitions.ts";
@@ -15,9 +15,9 @@ export interface VerificationCommand {
   readonly binary: string;
   readonly args: readonly string[];
   readonly exitCode: number;
-  /** Must be found in stdout or stderr; null: the exit code says enough. */
+  /** Must match stdout or stderr; null if the exit code suffices. */
   readonly pattern: LinearPattern | null;
-  /** Small ones are tried first; those without one come last, in their own order. */
+  /** Lower ones are tried first; commands without one come last, in the order given. */
   readonly priority: number;
 }
 
@@ -31,11 +31,11 @@ export interface RuntimePlan {
   /** Canonical. */
   readonly name: string;
   readonly isAlwaysAvailable: boolean;
-  /** In the order in which they are tried. */
+  /** In the order they are tried. */
   readonly commands: readonly VerificationCommand[];
   readonly minVersion: string | null;
   readonly recommendedVersion: string | null;
-  /** Null: the binary whose verification succeeded. */
+  /** Null means the binary whose verification succeeded. */
   readonly interpreter: Interpreter | null;
   readonly executionConfig: JsonObject;
   readonly installationHint: string | null;
@@ -50,7 +50,7 @@ export function decodeRuntimePlan(definition: RuntimeDefinition): Decoded<Runtim
   }
 }
 
-/** Thrown and caught in this file alone, so that decoding reads as what is expected. */
+/** Thrown and caught only in this file. */
 class Malformed extends Error {}
 
 function planOf({ ref, name, distributions, installation, executionConfig }: RuntimeDefinition): RuntimePlan {
@@ -139,7 +139,7 @@ function listAt(path: string, value: JsonValue): readonly JsonValue[] {
   return value;
 }
 
-/** `{"hint": "…"}`, or one text per kind of system: `{"apt": "apt-get install ruby", "docs": "https://…"}`. */
+/** `{"hint": "…"}`, or one hint per system: `{"apt": "apt-get install ruby", "docs": "https://…"}`. */
 function hintIn(installation: JsonValue): string | null {
   if (!isJsonObject(installation)) return null;
   const { hint } = installation;

@@ -1,9 +1,9 @@
 /**
- * Who says which runtimes a worker offers: the environment it was started with, else its
- * configuration, else what is found.
+ * Which runtimes a worker offers, as set by its environment variable, else by its configuration, else by
+ * detection.
  *
- * The first two are hard overrides. They name runtimes and are not verified: whoever names one is
- * believed, and a sensor that then finds no interpreter says so.
+ * The first two are hard overrides: the runtimes they name are offered without verification. If an
+ * interpreter turns out to be missing, its sensors fail with that reason.
  */
 import { canonicalRuntimeNames } from "./runtime-names.ts";
 
@@ -19,8 +19,8 @@ export type RuntimeSelection =
 export const runtimesVariable = "ATTUNE_SENSOR_RUNTIMES";
 
 /**
- * @param fromEnvironment the value of ATTUNE_SENSOR_RUNTIMES as it came from outside, not as the agent
- *   set it for itself. Empty means unset: a compose file cannot leave a variable out conditionally.
+ * @param fromEnvironment the value of ATTUNE_SENSOR_RUNTIMES at start, not as the agent later set it itself.
+ *   Empty means unset, because a Compose file cannot omit a variable conditionally.
  */
 export function selectRuntimes(
   fromEnvironment: string | undefined,

@@ -4,9 +4,9 @@ export interface BackoffLimits {
 }
 
 /**
- * Milliseconds to wait after the n-th failure in a row (n from 1): doubling from the first delay up to
- * the ceiling, then spread by up to a quarter downwards so that many who failed together do not
- * return together.
+ * Milliseconds to wait after the n-th consecutive failure (n from 1). The delay doubles up to the ceiling,
+ * then is reduced by a random amount of up to a quarter, so that clients that failed together do not
+ * retry together.
  *
  * @param random a number in [0, 1), passed in so that the decision stays a pure function
  */

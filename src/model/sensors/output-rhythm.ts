@@ -1,13 +1,13 @@
 /**
- * How regularly a sensor prints, in four numbers, and whether its present silence is out of the ordinary.
+ * How regularly a sensor prints, in four numbers, and whether its current silence is unusual.
  *
- * What is usual differs by sensor and by hour: one prints a hundred lines at a time and then nothing for a minute. So silence
- * is measured by the longest one before, not by an average, which bursts make tiny; and the longest one fades, so that
- * a single quiet night is forgotten after some days.
+ * What is usual differs by sensor and by hour: some print a hundred lines at once and then nothing for a minute. So a
+ * silence is compared with the longest one before, not with the average interval, which bursts make tiny. The longest
+ * silence decays, so that a single quiet night is forgotten after some days.
  */
 export interface OutputRhythm {
   readonly lastAtMs: number;
-  /** How many intervals were seen. */
+  /** Number of intervals observed. */
   readonly intervals: number;
   /** A moving average, for people. */
   readonly usualMs: number;
@@ -16,12 +16,12 @@ export interface OutputRhythm {
 
 const averagedOver = 16;
 const halfLifeMs = 24 * 3_600_000;
-/** Fewer say nothing about what is usual. */
+/** With fewer, it is unknown what is usual. */
 const intervalsMin = 10;
 const unusualFactor = 10;
 const unusualSecondsMin = 300;
 
-/** @param before undefined: this is its first output */
+/** @param before undefined for the first output */
 export function withOutput(before: OutputRhythm | undefined, atMs: number): OutputRhythm {
   if (before === undefined) return { lastAtMs: atMs, intervals: 0, usualMs: 0, longestMs: 0 };
   const intervalMs = Math.max(0, atMs - before.lastAtMs);

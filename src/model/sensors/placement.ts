@@ -1,13 +1,13 @@
 /**
- * Which worker runs a sensor that nobody runs.
+ * Chooses a worker for each unassigned sensor.
  *
- * Every worker computes this from the same rows and claims only what falls to itself, so the result
- * must depend on nothing but the arguments: sensors are considered in order of id, each goes to the
- * least loaded worker that offers its runtime and has room, ties to the larger worker, then to the
- * older one (smaller id). Workers that saw slightly different rows may both claim a sensor; the
- * claim's own condition lets one win.
+ * Every worker computes this from the same rows and claims only the sensors it chose for itself, so the
+ * result must depend only on the arguments. Sensors are considered in order of id; each goes to the least
+ * loaded worker that offers its runtime and has capacity. Ties go to the larger worker, then to the older
+ * one (smaller id). Workers that read slightly different rows may both try to claim a sensor; the claim
+ * statement lets only one succeed.
  *
- * The same function says why a sensor is placed nowhere, so that explanation and behaviour agree.
+ * The same function explains why a sensor cannot be placed, so that explanation and behaviour agree.
  */
 import type { Id } from "../identifiers.ts";
 import { unsupported } from "./supported-sensors.ts";
@@ -16,12 +16,12 @@ import { satisfiesVersion } from "../runtimes/versions.ts";
 export interface PlaceableSensor {
   readonly id: Id;
   readonly ref: string;
-  /** Null: the sensor names a runtime that has no row. */
+  /** Null if the sensor names a runtime that has no row. */
   readonly runtimeName: string | null;
   readonly runtimeRef: string;
   readonly protocol: string;
   readonly versionConstraint: string | null;
-  /** The live worker that runs it now; null when it waits for one. */
+  /** The live worker that runs it; null if it waits for one. */
   readonly holderId: Id | null;
 }
 
@@ -76,7 +76,7 @@ export function place(sensors: readonly PlaceableSensor[], workers: readonly Pla
   return { chosen, unplaced };
 }
 
-/** Why this worker cannot run this sensor, whatever its load; undefined when it can. */
+/** Why this worker cannot run this sensor, regardless of load; undefined if it can. */
 export function incapacity(sensor: PlaceableSensor, worker: PlacementWorker): string | undefined {
   const { runtimeName, versionConstraint } = sensor;
   if (runtimeName === null || !worker.runtimes.has(runtimeName)) {
@@ -112,6 +112,6 @@ function addLoad(loads: Map<Id, number>, workerId: Id): void {
 }
 
 function byId(a: { readonly id: Id }, b: { readonly id: Id }): number {
-  // Decimal ids without leading zeros: the longer one is the larger one.
+  // Decimal ids have no leading zeros, so the longer one is larger.
   return a.id.length - b.id.length || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }

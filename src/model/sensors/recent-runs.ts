@@ -1,13 +1,13 @@
 /**
- * How a sensor's last runs ended. Failures in a row do not tell a sensor that fails every other time:
- * each success in between forgives it.
+ * How a sensor's last runs ended. Consecutive failures alone do not reveal a sensor that fails every other
+ * time, because each success resets their count.
  */
 
-/** The oldest first; true: it failed. A run that has not ended counts as one that has not failed. */
+/** Oldest first; true if the run failed. A run in progress counts as not failed. */
 export type RecentRuns = readonly boolean[];
 
 const runsMax = 10;
-/** Fewer tell nothing: the first failure of a new sensor would be all of its runs. */
+/** With fewer runs there is no verdict: a new sensor's first failure would be 100% of its runs. */
 const runsToJudge = 4;
 const failedShare = 0.25;
 
@@ -15,7 +15,7 @@ export function withRun(runs: RecentRuns, hasFailed: boolean): RecentRuns {
   return [...runs, hasFailed].slice(-runsMax);
 }
 
-/** The last run, which was still under way, has failed. */
+/** Marks the run in progress as failed. */
 export function withFailure(runs: RecentRuns): RecentRuns {
   return [...runs.slice(0, -1), true];
 }
@@ -24,7 +24,7 @@ export function failuresAmong(runs: RecentRuns): number {
   return runs.filter((hasFailed) => hasFailed).length;
 }
 
-/** Whether so many of them failed that it is more than an accident. */
+/** Whether too many of the runs failed to be chance. */
 export function isUnsteady(runs: number, failures: number): boolean {
   return runs >= runsToJudge && failures >= 2 && failures >= runs * failedShare;
 }

@@ -1,14 +1,14 @@
 /**
- * What to do when a sensor has ended without being asked to.
+ * What to do when a sensor ends without being asked to.
  *
- * - A stream sensor runs for ever; so every end is unexpected, one with code 0 included. A run that
- *   lasted `stableAfterMs` forgives the failures before it.
- * - A poll sensor's run fails if it does not end with code 0 in time. A run that succeeded forgives.
+ * - A stream sensor is meant to run for ever, so every end is unexpected, even with code 0. A run of at
+ *   least `stableAfterMs` resets the failure count.
+ * - A poll sensor's run fails if it does not succeed in time. A successful run resets the failure count.
  *
- * Delays double from the first to the ceiling. After `restartsMax` restarts in a row that failed too,
- * the sensor has failed: from then on it is tried only at the ceiling.
+ * Delays double up to the ceiling. After `restartsMax` consecutive restarts that also failed, the sensor
+ * counts as failed and is retried only at the ceiling.
  *
- * A pure function of the exit and the history, so that whoever supervises holds no arithmetic and this
+ * This is a pure function of the exit and the history, so the supervisor contains no arithmetic and this
  * file no timers.
  */
 import { backoffDelayMs } from "./backoff.ts";
@@ -18,13 +18,13 @@ export type Exit =
   | { readonly kind: "signalled"; readonly signal: NodeJS.Signals }
   /** Killed because a poll run exceeded its time limit. */
   | { readonly kind: "timed-out"; readonly timeoutMs: number }
-  /** Killed because a poll run printed more than it may. */
+  /** Killed because a poll run printed more than allowed. */
   | { readonly kind: "overflowed"; readonly bytesMax: number }
-  /** Its output counts for nothing, since a poll run may have no more events than that. */
+  /** A poll run printed more events than allowed, so all its output was discarded. */
   | { readonly kind: "too-many-events"; readonly eventsMax: number }
-  /** Ended because it closed its output and went on running: it could never say anything again. */
+  /** Stopped because it closed its output but kept running, and so could not report anything any more. */
   | { readonly kind: "closed-output" }
-  /** There was no process: the reason is a sentence for the operator. */
+  /** The process could not be started; the reason is a sentence for the operator. */
   | { readonly kind: "unstarted"; readonly reason: string };
 
 export interface EndedRun {
@@ -47,14 +47,14 @@ export type Verdict =
   | {
       readonly kind: "failed";
       readonly failures: number;
-      /** Null: never by itself. */
+      /** Null if it is never restarted automatically. */
       readonly delayMs: number | null;
-      /** It was not failed before: to be announced. */
+      /** True for the failure that should be announced. */
       readonly isNew: boolean;
     };
 
 /**
- * @param failures in a row before this one
+ * @param failures consecutive failures before this one
  * @param random a number in [0, 1)
  */
 export function judgeExit(run: EndedRun, failures: number, limits: RestartLimits, random: number): Verdict {
@@ -69,7 +69,7 @@ export function judgeExit(run: EndedRun, failures: number, limits: RestartLimits
   return { kind: "restart", failures: failuresNow, delayMs: backoffDelayMs(failuresNow, limits, random) };
 }
 
-/** How it ended, for people. */
+/** How the run ended, for people. */
 export function describeExit(exit: Exit): string {
   switch (exit.kind) {
     case "exited":

@@ -1,8 +1,8 @@
 /**
- * What may be between `{{` and `}}`: a name of a fixed list, with a path behind it where the name stands
- * for JSON; a path into the payload, as conditions have it; or quoted text, which stands for itself. The
- * names of the list come first: a key `rule` of the payload is `payload.rule`. There is nothing to call
- * and nothing to compute. docs/rules.md has the same list, compared in a test.
+ * What may be between `{{` and `}}`: a name from a fixed list, followed by a path if it denotes JSON; a path
+ * into the payload, as in conditions; or a quoted literal. Names from the list take precedence: a payload key
+ * `rule` is written `payload.rule`. There are no functions and no computations. A test compares the list with
+ * docs/rules.md.
  */
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import {
@@ -20,14 +20,14 @@ import { foreignPathProblem, isMisspeltPayload, parsePayloadPath } from "../path
 import type { EventFacts } from "../rules/rule-match.ts";
 import type { TextRoom } from "../texts/byte-budget.ts";
 
-/** What a rule's templates look at while one event is matched. */
+/** What a rule's templates can read while an event is matched. */
 export interface TemplateScope {
   readonly event: EventFacts;
   readonly rule: { readonly id: Id; readonly ref: string; readonly triggerParams: JsonObject };
   readonly room: TextRoom;
 }
 
-/** The value in this scope; undefined when there is none. */
+/** The value in this scope; undefined if there is none. */
 export type Expression = (scope: TemplateScope) => JsonValue | undefined;
 
 const scalars: Readonly<Record<string, Expression>> = {
@@ -71,7 +71,7 @@ export function compileExpression(source: string): Decoded<Expression> {
 }
 
 function knownName(segments: readonly Segment[]): Expression | undefined {
-  // What begins in brackets is a key of the payload.
+  // A path that begins with a bracket is a key of the payload.
   if (segments[0]?.form !== "bare") return undefined;
   const path = segments.map(({ name }) => name);
   for (const [name, document] of Object.entries(documents)) {
@@ -88,8 +88,8 @@ function pathBehind(name: string, path: FieldPath): FieldPath | undefined {
 }
 
 /**
- * Why this is no path into the payload: what is unknown below a known name, and names that resemble known
- * ones. Any other name may be a key of the payload.
+ * Refuses unknown names below a known one, and names that resemble known ones. Any other name may be a key
+ * of the payload.
  */
 function unknownName(segments: readonly Segment[], source: string): string | undefined {
   const [first, second] = segments;
@@ -110,14 +110,14 @@ function constantProblem(name: string, length: number): string | undefined {
   return `"${name}" is a constant; write it without braces, or payload.${name} for a key of that name`;
 }
 
-/** `event.paylod.x` is `event.payload.x`. */
+/** `event.paylod.x` means `event.payload.x`. */
 function nearestInScope(path: FieldPath): string | undefined {
   const [scope = "", name = "", ...rest] = path;
   if (scope === "event" && isMisspeltPayload(name)) return ["event.payload", ...rest].join(".");
   return nearestName(path.join("."), expressionNames);
 }
 
-/** `paylod.x`, `evnt.payload.x` and `trigger_param.x` are near to what is known; a plural is another word. */
+/** `paylod.x`, `evnt.payload.x` and `trigger_param.x` resemble known names; a plural is another word. */
 function nearestScope([first = "", ...rest]: FieldPath): string | undefined {
   const [second = ""] = rest;
   const isOfEvent = expressionNames.includes(`event.${second}`) && second !== "id";
@@ -128,11 +128,11 @@ function nearestScope([first = "", ...rest]: FieldPath): string | undefined {
     : ["trigger_params", ...rest].join(".");
 }
 
-/** Operators with something behind them that is no part of a name. */
+/** Operators followed by something that cannot be part of a name. */
 const operations =
   /\s(?:[=!]=|[<>]=?|&&|\|\||\?\?|\+|~|-|\/|and|or|if|in|is|not)\s*(?:["']|(?:event|payload|rule|trigger_params)[.[])|\s(?:[=!]=|\+)\s*-?\d+$/;
 
-/** Why this is more than a path. Only behind `payload` or in brackets may a name have any characters. */
+/** Why this is more than a path. Only after `payload` or in brackets may a name contain any character. */
 function computation(source: string): string | undefined {
   if (operations.test(withoutQuoted(source))) return describeComputation(source);
   const segments = parseSegments(source);
@@ -150,7 +150,7 @@ function describeComputation(source: string, literally?: string): string {
   const advice = literally === undefined ? "" : `; write ${literally} for a key of that name`;
   return `"${source}" is more than a path, and templates do not compute${advice}`;
 }
-/** Ids are numbers in what consumers read, as in messages; one that a number cannot hold stays text. */
+/** Consumers get ids as numbers, as in messages; an id too large for a number stays text. */
 function idNumber(id: Id): JsonValue {
   const number = Number(id);
   return Number.isSafeInteger(number) ? number : id;

@@ -1,12 +1,11 @@
 /**
- * Templates in a rule's action_params: `{{ event.payload.branch }}` inside any text of any depth.
+ * Templates in a rule's action_params: `{{ event.payload.branch }}` inside any string at any depth.
  *
- * A text that is one template and nothing else takes the value with its JSON type, null when it is
- * missing. A template among other text is written into it: text as it is, numbers and booleans as
- * JSON writes them, arrays and objects as JSON, and a missing value or null as nothing. Keys are never
- * templates. `{{ "{{" }}` stands for two braces.
+ * A string that consists of one template takes the value with its JSON type, or null if it is missing. A
+ * template among other text is inserted as text: strings as they are, everything else as JSON, and null or a
+ * missing value as nothing. Keys are never templates. `{{ "{{" }}` yields two braces.
  *
- * Compiled once per rule; what holds no template is one constant for all events.
+ * Templates are compiled once per rule; a value without templates is a constant shared by all events.
  */
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import { isJsonObject, isJsonScalar, leastLength, type JsonObject, type JsonValue } from "../json/json.ts";
@@ -20,13 +19,13 @@ export type Template<Value extends JsonValue = JsonValue> =
 const depthMax = 32;
 const expressionsMax = 256;
 
-/** @param name of the parameters, for problems */
+/** @param name what to call the parameters in problems */
 export function compileTemplates(params: JsonObject, name: string): Decoded<Template<JsonObject>> {
   const { template, problems } = readTemplates(params, name);
   return problems.length > 0 ? invalid(describePlaced(problems)) : valid(template);
 }
 
-/** All that is wrong with the templates. */
+/** Every problem in the templates. */
 export function templateProblems(params: JsonObject, name: string): readonly PlacedProblem[] {
   return readTemplates(params, name).problems;
 }
@@ -76,7 +75,7 @@ function compileObject(
   if (members.every(([, member]) => member.kind === "constant")) return { kind: "constant", value: object };
   return {
     kind: "rendered",
-    // fromEntries defines each key, also one called __proto__, where assignment would set the prototype.
+    // fromEntries defines even a key called __proto__; assignment would set the prototype instead.
     render: (scope) => Object.fromEntries(members.map(([name, member]) => [name, render(member, scope)])),
   };
 }
@@ -127,7 +126,7 @@ function compileText(text: string, path: Place, reading: Reading): Template {
   };
 }
 
-/** Where the template that began ends: the first `}}` that is not within quotes. */
+/** The position of the first `}}` outside of quotes. */
 function closingBraces(text: string, from: number): number {
   let quote = "";
   for (let at = from; at < text.length; at += 1) {

@@ -1,9 +1,9 @@
-/** What rules may make of the events of one batch; a batch that becomes more is stored in pieces. */
+/** How much text the rules may render for one batch of events; a batch that exceeds it is stored in pieces. */
 export const textCharactersMax = 64 * 1_024 * 1_024;
 
 /**
- * How much text may still be made of the events at hand. Rules can write any payload into any number of texts:
- * nothing else bounds what becomes of one event.
+ * Limits the text rendered for the events at hand. Rules can insert any payload into any number of strings, and
+ * nothing else limits the result.
  */
 export class TextRoom {
   readonly #charactersMax: number;
@@ -13,7 +13,7 @@ export class TextRoom {
     this.#charactersMax = charactersMax;
   }
 
-  /** @throws TooMuchTextError when there is no room for that many more */
+  /** @throws TooMuchTextError if that exceeds the limit */
   take(characters: number): void {
     this.#characters += characters;
     if (this.#characters > this.#charactersMax) throw new TooMuchTextError(this.#charactersMax);
@@ -28,7 +28,7 @@ export class TooMuchTextError extends Error {
   }
 }
 
-/** Also V8's own word for a text that is longer than a text can be. */
+/** Includes V8's error for a string that exceeds its maximum length. */
 export function isTooMuchText(error: unknown): boolean {
   return (
     error instanceof TooMuchTextError ||

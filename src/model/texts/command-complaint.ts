@@ -1,26 +1,25 @@
 /**
- * Why a command failed, from what it printed: the few lines that say so. Tools end with anything but the
- * reason: pip with a notice that there is a newer pip, npm with where its log lies, a compiler with
- * "see above".
+ * Extracts the reason a command failed from its output. The last lines rarely contain it: pip ends with a
+ * notice about a newer pip, npm with the path of its log, a compiler with "see above".
  */
 import { stripVTControlCharacters } from "node:util";
 
 const errorsMax = 3;
-/** Without marks, so many lines are one sentence in pieces; of more, the last few tell. */
+/** Up to this many lines without error markers are joined; of longer output, only the last lines are kept. */
 const sentenceLinesMax = 10;
 const lastLines = 4;
 const lineLengthMax = 300;
 const lengthMax = 700;
 
-/** Remarks that never say why: pip's and npm's notices, npm's pointer to its log, pip's note to bug reporters. */
+/** Lines that never contain the reason: pip's and npm's notices, npm's log path, pip's note to bug reporters. */
 const notice =
   /^(\[notice\]|npm notice\b|npm (error|ERR!) A complete log of this run\b|npm (error|ERR!)( [A-Z0-9]+)?$|note: This (error|is an issue)\b)/;
 
-/** Lines that tools mark as errors, and the last line of a traceback: `npm error code E404`, `ImportError: no …`. */
+/** Lines that tools mark as errors, and the last line of a traceback, such as `npm error code E404` or `ImportError: no …`. */
 const marked =
   /^(npm )?(err(or)?|fatal|failed|E)\b[!:]|^npm error\b|\b[A-Za-z]*(Error|Exception)\b[:(]|\berror:/i;
 
-/** @returns one line; empty if it printed nothing */
+/** @returns one line; empty if the command printed nothing */
 export function complaintIn({
   stdout,
   stderr,
@@ -47,7 +46,7 @@ function linesOf(output: string): readonly string[] {
     .filter((line) => line !== "" && !notice.test(line));
 }
 
-/** Retries differ in a number or an address only. */
+/** Drops repeated lines; those of retries differ only in a number or an address. */
 function distinct(lines: readonly string[]): readonly string[] {
   const byPattern = new Map(
     lines.toReversed().map((line) => [line.replaceAll(/0x[0-9a-f]+|\d+/g, ""), line]),

@@ -4,7 +4,7 @@ const units = [
   ["min", 60],
 ] as const;
 
-/** A duration for people, in the largest unit of which it is at least two: "90 s", "4 h". */
+/** A duration for people, in the largest unit that gives at least 2: "90 s", "4 h". */
 export function durationText(seconds: number): string {
   const [unit, unitSeconds] = units.find(([, length]) => seconds >= 2 * length) ?? ["s", 1];
   return `${Math.max(0, Math.round(seconds / unitSeconds))} ${unit}`;

@@ -1,9 +1,9 @@
 /**
- * Times as programs write them, RFC 3339 and its near relatives, as one kind of text.
+ * Normalises timestamps in RFC 3339 and common variants of it.
  *
- * Also understood: an offset without a colon or minutes (`+0000`, `+01`: strftime's `%z`, many loggers), a space
- * instead of `T` and before the offset, lower-case `t` and `z`. A date or a time of day that does not exist is no
- * instant, and neither is a time without an offset: nobody can tell which zone it means.
+ * Also accepted: an offset without a colon or minutes (`+0000`, `+01`, as from strftime's `%z` and many loggers),
+ * a space instead of `T` or before the offset, lower-case `t` and `z`. Rejected: dates and times of day that do not
+ * exist, and times without an offset, since their zone is unknown.
  */
 
 const pattern =
@@ -15,10 +15,10 @@ const earliestMs = Date.parse("0001-01-01T00:00:00Z");
 const latestMs = Date.parse("9999-12-31T23:59:59.999Z");
 
 /**
- * The same instant in UTC, `2026-01-31T12:00:00.000Z`, with as many digits of a second as were written, from three
- * to PostgreSQL's six. A leap second becomes the second after it, as in PostgreSQL and in POSIX time.
+ * The same instant in UTC, like `2026-01-31T12:00:00.000Z`, with as many fractional digits as were written, but at
+ * least three and at most PostgreSQL's six. A leap second becomes the next second, as in PostgreSQL and POSIX time.
  *
- * @returns undefined for a text that is no instant
+ * @returns undefined if the text is not an instant
  */
 export function instantText(text: string): string | undefined {
   const match = pattern.exec(text);
@@ -30,7 +30,7 @@ export function instantText(text: string): string | undefined {
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return undefined;
 
   const dayMs = Date.parse(`${year}-${month}-${day}T00:00:00Z`);
-  // Date.parse takes 30 February for 2 March.
+  // Date.parse reads 30 February as 2 March.
   if (Number.isNaN(dayMs) || new Date(dayMs).getUTCDate() !== Number(day)) return undefined;
 
   const localMinutes = Number(hour) * 60 + Number(minute);

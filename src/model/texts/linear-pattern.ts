@@ -1,21 +1,21 @@
 /**
- * Regular expressions that take time linear in the text, whatever pattern and text: RE2's engine, in
- * re2js. JavaScript's own backtracks, and one rule with `(a+)+$` would stop the whole agent.
+ * Regular expressions that always match in time linear in the text, using re2js, a port of RE2. JavaScript's
+ * own engine backtracks, and one rule with `(a+)+$` would block the whole agent.
  *
- * The engine brings its own prefilter (the literals a text must contain) and a lazy automaton, so
- * nothing is put before it here. A compiled pattern takes 3 to 20 kB.
+ * The engine has its own prefilter (the literals a text must contain) and a lazy automaton, so none is
+ * needed here. A compiled pattern takes 3 to 20 kB.
  */
 import { RE2JS, RE2JSException } from "re2js";
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 
 export interface LinearPattern {
   readonly source: string;
-  /** Whether the pattern is found anywhere in the text; `^` and `$` tie it to the ends. */
+  /** Whether the pattern is found anywhere in the text; `^` and `$` anchor it. */
   test(text: string): boolean;
 }
 
 const sourceLengthMax = 1_000;
-/** Instructions of the compiled program; what a match costs per character grows with it. */
+/** Instructions of the compiled program; the cost of a match per character grows with it. */
 const programSizeMax = 5_000;
 
 /** @param source RE2 syntax (https://github.com/google/re2/wiki/Syntax): no backreferences, no lookaround */

@@ -1,11 +1,11 @@
 /**
- * What is wrong with the URL of a database or a broker, by RFC 3986 and by what passwords do to it.
+ * Finds what is wrong with the URL of a database or a broker, by RFC 3986.
  *
- * A password with a delimiter in it that is not percent-encoded does not make the URL invalid, but another one:
- * in `amqp://user:1#x@mq` the host is `user`. So the delimiters are looked for, before anything is parsed.
+ * An unencoded delimiter in a password does not make the URL invalid but changes its meaning: in
+ * `amqp://user:1#x@mq` the host is `user`. So delimiters are searched for before the URL is parsed.
  */
 
-/** A phrase that follows the setting's name and never repeats the URL; undefined when nothing is wrong. */
+/** A phrase that follows the setting's name and never contains the URL; undefined if nothing is wrong. */
 export function serviceUrlProblem(url: string): string | undefined {
   if (/\s/.test(url)) return "has a space or a line break in it: write a space as %20";
   if (/%(?![0-9a-f]{2})/i.test(url))
@@ -26,12 +26,11 @@ export function serviceUrlProblem(url: string): string | undefined {
   return portProblem(place) ?? (isUrl(url) ? undefined : "is not of the form scheme://user@host:port/name");
 }
 
-/** A PostgreSQL URL may name a user and no host. */
+/** A PostgreSQL URL may name a user without a host. */
 function isUrl(text: string): boolean {
   return URL.canParse(text.replace("@/", "@localhost/"));
 }
 
-/** @returns "host:port" as written, without a port where there is none */
 function portProblem(place: string): string | undefined {
   const isIpv6 = place.startsWith("[");
   if (!isIpv6 && place.split(":").length > 2)
@@ -47,7 +46,7 @@ function unescaped(delimiter: string): string {
   return `has a ${delimiter} that is not percent-encoded: in a user name or password write it as %${code}`;
 }
 
-/** In two at the first separator; without one, all is before it. */
+/** Splits at the first separator. */
 function split(text: string, separator: string): readonly [string, string?] {
   const at = text.indexOf(separator);
   return at === -1 ? [text] : [text.slice(0, at), text.slice(at + separator.length)];

@@ -1,6 +1,6 @@
 /**
- * What to say of a condition in the form of another system: the same condition as it is written here, to
- * be pasted. What is suggested has been tried, so a suggestion never leads to the next problem.
+ * Suggests, for a condition in another system's syntax, the equivalent condition here, ready to paste.
+ * Suggestions are validated first, so following one never leads to another problem.
  */
 import type { JsonObject, JsonValue } from "../../json/json.ts";
 import { nearestName } from "../../texts/nearest-name.ts";
@@ -17,12 +17,12 @@ const lengthMax = 1_000;
 export function suggestion(json: JsonValue, isUsable: IsUsable): string {
   const condition = rewriteCondition(json);
   if (condition === undefined || !isUsable(condition)) return "";
-  // On one line, which is YAML as well.
+  // On one line, so that it is also valid YAML.
   const text = JSON.stringify(condition, undefined, 1).replaceAll(/\n\s*/g, " ");
   return text.length > lengthMax ? "" : `; write ${text}`;
 }
 
-/** What is wrong with an operator that this system does not have. */
+/** Describes the problem with an unknown operator. */
 export function operatorProblem(json: JsonObject, operator: string, isUsable: IsUsable): string {
   const name = `"${operator}" is not an operator`;
   const meaning = operatorMeaning(operator);
@@ -35,7 +35,7 @@ export function operatorProblem(json: JsonObject, operator: string, isUsable: Is
   return `${name}${suggested === "" ? `; use one of ${Object.keys(operators).join(", ")}` : suggested}`;
 }
 
-/** Never one that says the opposite. */
+/** Never suggests an operator of the opposite meaning. */
 function nearestOperator(operator: string): string | undefined {
   const isNegative = seemsNegative(operator);
   const known = Object.keys(operators).filter((name) => seemsNegative(name) === isNegative);
@@ -51,12 +51,12 @@ const combinationHints: Readonly<Record<Combination, string>> = {
 };
 
 export interface FormProblem {
-  /** Behind the condition's own path. */
+  /** Relative to the condition's own path. */
   readonly place: Place;
   readonly problem: string;
 }
 
-/** A combination with another name, or a comparison whose parts have other names; undefined for what is neither. */
+/** A combination or comparison that uses other names than here; undefined if it is neither. */
 export function foreignForm(json: JsonObject, isUsable: IsUsable): FormProblem | undefined {
   const suggested = suggestion(json, isUsable);
   const [name = "", ...others] = Object.keys(json);

@@ -1,30 +1,30 @@
 /**
- * Operators of other systems, each with the condition that says the same here: StackStorm, event-driven
- * Ansible, Argo Events, json-rules-engine, Sigma, Alertmanager, Kubernetes' selectors, MongoDB.
+ * Operators of other systems and their equivalents here: StackStorm, Event-Driven Ansible, Argo Events,
+ * json-rules-engine, Sigma, Alertmanager, Kubernetes selectors, MongoDB.
  *
- * A name is looked up without capitals, spaces, dashes and underscores. A name that denies something is
- * looked up as it is, or without its `not`, `n`, `does not` …, and then denied; so what is suggested
- * never says the opposite.
+ * Names are looked up in lower case, without spaces, dashes and underscores. A negative name is looked up
+ * as it is, then without its `not`, `n`, `does not` … and the result negated, so that a suggestion never
+ * means the opposite.
  */
 import { isJsonNumber, jsonNumber } from "../../json/exact-number.ts";
 import { isJsonArray, isJsonObject, type JsonValue } from "../../json/json.ts";
 import { isWithinDigits } from "../../json/json-text.ts";
 import { isOperatorName, type OperatorName } from "../operators.ts";
 
-/** The condition that says this; undefined where the value fits no such condition. */
+/** Builds the equivalent condition; undefined if the value does not fit. */
 export type Rewrite = (field: string, value: JsonValue | undefined) => JsonValue | undefined;
 
 export type OperatorMeaning =
   | {
       readonly kind: "known";
       readonly rewrite: Rewrite;
-      /** The operator that takes the same value and means the same, if one does. */
+      /** The operator here that takes the same value and means the same, if there is one. */
       readonly own: OperatorName | undefined;
     }
-  /** Nothing here says the same. */
+  /** There is no equivalent here. */
   | { readonly kind: "none"; readonly reason: string };
 
-/** What an operator of this name means, here or elsewhere; undefined for a name nobody knows. */
+/** What an operator of this name means, here or in another system; undefined for an unknown name. */
 export function operatorMeaning(operator: string): OperatorMeaning | undefined {
   const name = operator.toLowerCase().replaceAll(/[\s_$-]/g, "");
   const known = rewrites.get(name);
@@ -51,12 +51,12 @@ function meaningOf(rewrite: Rewrite): OperatorMeaning {
   return { kind: "known", rewrite, own: undefined };
 }
 
-/** A name that seems to deny something is no misspelling of a name that does not. */
+/** A name that looks negative is not treated as a misspelling of one that does not. */
 export function seemsNegative(operator: string): boolean {
   return /^(?:n|un|!|ineq|dis|ex(?!is)|abs|miss|without)|not|n't|none|never/i.test(operator);
 }
 
-/** `isnot`, `doesnot`, `not`, `non`, `no`, `n`, `un` and `!` deny; `is` and `does` say nothing. */
+/** `isnot`, `doesnot`, `not`, `non`, `no`, `n`, `un` and `!` negate; `is` and `does` mean nothing. */
 const prefixes = /^(?:((?:is|does|do)?(?:not|n't|nt)|non|no|un|n|!)|is|does)(.*)$/;
 
 const withoutCounterpart: readonly (readonly [names: RegExp, reason: string])[] = [
@@ -98,7 +98,7 @@ function own(operator: OperatorName): Rewrite {
   return (field, value) => (value === undefined ? undefined : { field, operator, value: lone(value) });
 }
 
-/** Where one value is wanted, Argo Events and Kubernetes write a list of one. */
+/** Argo Events and Kubernetes write a single value as a list of one. */
 function lone(value: JsonValue): JsonValue {
   return isJsonArray(value) && value.length === 1 && value[0] !== undefined ? value[0] : value;
 }
@@ -116,7 +116,7 @@ function number(operator: OperatorName): Rewrite {
   };
 }
 
-/** A number, also one in quotes. */
+/** Also accepts a number in quotes. */
 function asNumber(value: JsonValue): JsonValue | undefined {
   if (isJsonNumber(value)) return value;
   const isNumber =
@@ -127,7 +127,7 @@ function asNumber(value: JsonValue): JsonValue | undefined {
 const oneOf: Rewrite = (field, value) =>
   value === undefined ? undefined : { field, operator: "in", value: isJsonArray(value) ? value : [value] };
 
-/** StackStorm's `inside` also looks for the field within a constant text; nothing here does. */
+/** StackStorm's `inside` also looks for the field within a constant string, which has no equivalent here. */
 const inside: Rewrite = (field, value) => (isJsonArray(value) ? oneOf(field, value) : undefined);
 
 const exists: Rewrite = (field, value) => ({ field, operator: value === false ? "not_exists" : "exists" });
@@ -145,7 +145,7 @@ const wildcards = (text: string): string =>
     .split(/([*?])/)
     .map((part) => (part === "*" ? ".*" : part === "?" ? "." : literal(part)))
     .join("")}$`;
-/** What begins with a star is no regular expression; it is meant as a wildcard. */
+/** A pattern that begins with a star is not a regular expression but a wildcard. */
 const asPattern = (text: string): string => (text.startsWith("*") ? wildcards(text) : text);
 const fromStart = (text: string): string => (text.startsWith("^") ? text : `^(?:${text})`);
 const wholly = (text: string): string => `^(?:${text})$`;

@@ -1,6 +1,6 @@
 /**
- * Conditions in the forms of other systems, written as they are written here. What comes out is meant
- * to be shown and pasted; whether it can be used is for the caller to try.
+ * Translates conditions from other systems' syntax into the one used here. The result is meant to be shown
+ * and pasted; the caller checks whether it is valid.
  */
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../json/json.ts";
 import { nearestName } from "../../texts/nearest-name.ts";
@@ -12,7 +12,7 @@ import { rewriteText } from "./text.ts";
 
 const depthMax = 16;
 
-/** The same condition as it is written here; undefined when some part of it cannot be said or understood. */
+/** The equivalent condition; undefined if some part of it is not understood or has no equivalent. */
 export function rewriteCondition(json: JsonValue, depth = depthMax): JsonValue | undefined {
   if (depth === 0) return undefined;
   if (typeof json === "string") return rewriteText(json, comparison);
@@ -35,7 +35,7 @@ function isOwnComparison(json: JsonObject): boolean {
 
 export type Combination = "all" | "any" | "not" | "none" | "not all";
 
-/** Names of combinations, without capitals and marks. */
+/** Names of combinations, in lower case and without punctuation. */
 const combinations: ReadonlyMap<string, Combination> = new Map(
   (
     [
@@ -48,12 +48,12 @@ const combinations: ReadonlyMap<string, Combination> = new Map(
   ).flatMap(([combination, names]) => names.split(" ").map((name) => [name, combination] as const)),
 );
 
-/** What a combination of that name is here; undefined if it is none. */
+/** The combination that a name stands for; undefined if it stands for none. */
 export function combinationNamed(name: string): Combination | undefined {
   return combinations.get(name.toLowerCase().replaceAll(/[\s_$-]/g, ""));
 }
 
-/** Where other systems name the combination beside its parts: `{"combinator": "and", "rules": […]}`. */
+/** Keys under which other systems name the combination next to its parts: `{"combinator": "and", "rules": […]}`. */
 const combinators = ["combinator", "operator", "op", "condition", "logic", "type", "match"];
 const partLists = ["rules", "conditions", "criteria", "filters", "operands", "children", "tests"];
 
@@ -104,7 +104,7 @@ function negation(condition: JsonValue | undefined): JsonValue | undefined {
   return condition === undefined ? undefined : { not: condition };
 }
 
-/** A single part stays itself. */
+/** A single part is returned unchanged. */
 function allOf(parts: readonly (JsonValue | undefined)[]): JsonValue | undefined {
   const [first] = parts;
   if (!parts.every((part) => part !== undefined)) return undefined;
@@ -120,7 +120,7 @@ function comparison(field: string, operator: string, value: JsonValue | undefine
 }
 
 function isUsable(value: JsonValue): boolean {
-  // json-rules-engine compares with another fact so.
+  // How json-rules-engine compares with another fact.
   const isFact = isJsonObject(value) && Object.hasOwn(value, "fact");
   return !isFact && operandProblem(value) === undefined;
 }
@@ -140,12 +140,12 @@ const fieldNames = [
 ];
 const operatorNames = ["operator", "op", "comparator", "comparison", "test", "type"];
 const valueNames = ["value", "values", "pattern", "val", "expected", "threshold", "rhs", "right"];
-/** What Argo Events and query builders call the type of a value. */
+/** Names that Argo Events and query builders give to a value's type. */
 const valueTypes = new Set(["string", "number", "integer", "double", "bool", "boolean"]);
-/** Members that say nothing of what has to hold. */
+/** Members that do not affect the condition. */
 const comments = new Set(["id", "label", "description", "comment", "priority", "params", "enabled", "input"]);
 
-/** A comparison whose parts have names, be they others than here. */
+/** A comparison whose parts are named, possibly with other names than here. */
 function rewriteComparison(json: JsonObject): JsonValue | undefined {
   const given = new Map(Object.entries(json).filter(([name]) => !comments.has(name)));
   const take = (names: readonly string[], fits: (value: JsonValue) => boolean): JsonValue | undefined => {
@@ -157,7 +157,7 @@ function rewriteComparison(json: JsonObject): JsonValue | undefined {
 
   const fact = take(fieldNames, isText);
   if (typeof fact !== "string") return undefined;
-  // json-rules-engine has a path into its fact beside it.
+  // json-rules-engine puts a path into the fact next to it.
   const inner = take(["path"], isText);
   const field = typeof inner === "string" ? `${fact}.${inner.replace(/^\$?\.?/, "")}` : fact;
   const operator = take(operatorNames, (name) => isText(name) && operatorMeaning(name) !== undefined);
@@ -179,13 +179,13 @@ function isText(value: JsonValue): value is string {
   return typeof value === "string";
 }
 
-/** To Argo Events each text is a regular expression, and one of them has to be found. */
+/** In Argo Events each string is a regular expression, and one of them must match. */
 function alternatives(value: JsonValue | undefined): JsonValue | undefined {
   return isJsonArray(value) && value.every(isText) ? value.join("|") : value;
 }
 
 /**
- * Fields with what each has to be: `{"branch": "main"}`, StackStorm's `{"trigger.x": {"type": "eq",
+ * Fields mapped to their required values: `{"branch": "main"}`, StackStorm's `{"trigger.x": {"type": "eq",
  * "pattern": 1}}`, Sigma's `{"x|contains": "a"}`, MongoDB's `{"x": {"$gt": 5}}`.
  */
 function rewriteMapping(json: JsonObject): JsonValue | undefined {
@@ -194,7 +194,7 @@ function rewriteMapping(json: JsonObject): JsonValue | undefined {
   return allOf(entries.map(([name, wanted]) => rewriteMember(name, wanted)));
 }
 
-/** Parts of comparisons and combinations, also misspelt ones, are no fields. */
+/** Names of parts of comparisons and combinations, even misspelt, are not fields. */
 function isPart(name: string): boolean {
   if (combinationNamed(name) !== undefined || partLists.includes(name)) return true;
   return nearestName(name, ["field", "operator", "value"]) !== undefined;
@@ -217,7 +217,7 @@ function sigma(field: string, modifier: string, wanted: JsonValue): JsonValue | 
   return parts.every((part) => part !== undefined) ? { any: parts } : undefined;
 }
 
-/** Why something in StackStorm's criteria has no counterpart here, or undefined. */
+/** Why StackStorm criteria have no equivalent here; undefined if they do. */
 export function criteriaObstacle(json: JsonObject): string | undefined {
   for (const [name, criterion] of Object.entries(json)) {
     if (!isJsonObject(criterion) || typeof criterion["type"] !== "string") continue;

@@ -1,14 +1,14 @@
 /**
- * Conditions written as text, as in event-driven Ansible (`event.i == 1 and event.x is defined`) and in
+ * Conditions written as expressions, as in Event-Driven Ansible (`event.i == 1 and event.x is defined`) and
  * Alertmanager (`severity=~"critical|page"`).
  *
- * `or` binds weaker than `and`, which binds weaker than `not`; parentheses group. Whatever else there is
- * to such languages is not understood.
+ * `not` binds tighter than `and`, which binds tighter than `or`; parentheses group. Other features of these
+ * languages are not understood.
  */
 import { jsonNumber } from "../../json/exact-number.ts";
 import { isJsonArray, type JsonValue } from "../../json/json.ts";
 
-/** Makes the condition of one comparison; undefined when there is none. */
+/** Builds the condition for one comparison; undefined if there is no equivalent. */
 export type Compare = (
   field: string,
   operator: string,
@@ -31,7 +31,7 @@ interface Token {
   readonly text: string;
 }
 
-// A word is a path or the name of an operator; a path may have quotes in brackets.
+// A word is a path or the name of an operator; a path may contain quoted names in brackets.
 const token =
   /\s*(?:(?<text>"(?:[^"\\]|\\.)*"|'[^']*')|(?<number>-?(?:0|[1-9]\d*)(?:\.\d+)?(?![\w.]))|(?<word>[\p{L}_@$.][\p{L}\p{N}_@$.:/-]*(?:\[(?:\d+|"[^"]*"|'[^']*')\][\p{L}\p{N}_@$.:/-]*)*)|(?<sign>===?|!==?|=~|!~|>=|<=|&&|\|\||[=<>!()[\],{}]))\s*/uy;
 
@@ -121,7 +121,7 @@ class Reader {
     return value === undefined ? undefined : this.#compare(left.text, operator, value);
   }
 
-  /** One sign, or words: `is not defined`, `not in`. */
+  /** One sign, or several words such as `is not defined` or `not in`. */
   #operator(): string | undefined {
     const first = this.#next();
     if (first?.kind === "sign") return /^[=<>!]/.test(first.text) ? first.text : undefined;
@@ -135,7 +135,7 @@ class Reader {
     return words;
   }
 
-  /** A constant; as in Alertmanager, text may be without quotes where a single = or ~ is before it. */
+  /** A constant. As in Alertmanager, a string after =, !=, =~ or !~ may be unquoted. */
   #value(mayBeBare: boolean): JsonValue | undefined {
     if (this.#take("(")) {
       const inner = this.#value(false);
@@ -176,7 +176,7 @@ class Reader {
   }
 }
 
-/** Ansible's tests of a text, as operators elsewhere are called. */
+/** Ansible's string tests, under the names that other systems use. */
 const tests: ReadonlyMap<string, string> = new Map([
   ["match", "matchregex"],
   ["search", "regex"],
@@ -207,7 +207,7 @@ function unescaped(quoted: string): string | undefined {
     const text: unknown = JSON.parse(quoted);
     return typeof text === "string" ? text : undefined;
   } catch {
-    // An escape that JSON does not know, such as the \d of a pattern.
+    // An escape that JSON lacks, such as \d in a pattern.
     return undefined;
   }
 }
