@@ -105,7 +105,7 @@ function readScalar(node: Scalar, path: Path, reading: Reading): JsonValue {
       return refuse(
         node,
         path,
-        `has more than ${numberDigitsMax} digits before or behind the point; put it in quotes if it is text`,
+        `has more than ${numberDigitsMax} digits before or after the decimal point; put it in quotes if it is text`,
         reading,
       );
     }

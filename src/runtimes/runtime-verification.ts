@@ -161,7 +161,7 @@ function disagreementOf(command: VerificationCommand, result: CommandResult): st
     case "overflowed":
       return `printed more than ${outputBytesMax} bytes`;
     case "signalled":
-      return `was ended by ${result.signal}`;
+      return `was killed by ${result.signal}`;
     case "exited":
       if (result.code !== command.exitCode)
         return `exited with ${result.code} instead of ${command.exitCode}`;

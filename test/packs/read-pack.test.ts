@@ -411,7 +411,7 @@ test.each([
   ],
   [
     "{ field: host, operator: equals, value: '{{ event.payload.master }}' }",
-    "has the template {{ event.payload.master }} in it",
+    "contains the template {{ event.payload.master }}",
   ],
   [
     "{ field: host, operator: nin, value: [a] }",
@@ -487,7 +487,7 @@ test("conditions that can be used and look wrong are a warning", async () => {
   expect(definition(pack, "rule").ref).toBe("demo.noted");
   expect(warnings).toEqual([
     expect.stringContaining('rules/noted.yaml:4 "labels.team.corp/name" looks for a key "corp/name"'),
-    expect.stringContaining("rules/noted.yaml:4 is empty text"),
+    expect.stringContaining("rules/noted.yaml:4 is an empty string"),
   ]);
 });
 

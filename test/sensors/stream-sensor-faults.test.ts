@@ -26,7 +26,7 @@ test("a sensor that keeps crashing at once is restarted ever later, then failed 
 
   const row = await bench.rowMatching(id, { status: "failed" });
 
-  expect(row).toMatchObject({ failures: 4, exit_code: 3, pid: null, reason: "it ended with code 3" });
+  expect(row).toMatchObject({ failures: 4, exit_code: 3, pid: null, reason: "it exited with code 3" });
   expect(row.stderr_excerpt).toBe("no disk, [redacted]");
   expect(row.next_restart_at).toBeInstanceOf(Date);
   expect(bench.counts.sensorRestarted).toBe(3);
@@ -40,7 +40,7 @@ test("a sensor that keeps crashing at once is restarted ever later, then failed 
   expect(bench.alerts.map((alert) => alert.payload)).toEqual([
     {
       sensor_ref: "test.crash",
-      reason: "it ended with code 3",
+      reason: "it exited with code 3",
       failures: 4,
       exit_code: 3,
       signal: null,
@@ -54,7 +54,11 @@ test("a stream sensor that exits with 0 has ended unexpectedly all the same", as
   const id = await bench.add("test.done", { script: `echo '{"n": 1}'` });
   bench.manager.start();
 
-  await bench.rowMatching(id, { status: "backoff", exit_code: 0, reason: "it ended by itself with code 0" });
+  await bench.rowMatching(id, {
+    status: "backoff",
+    exit_code: 0,
+    reason: "it exited on its own with code 0",
+  });
 
   expect(bench.payloads()).toEqual([{ n: 1 }]);
 });

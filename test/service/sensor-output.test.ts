@@ -155,7 +155,7 @@ test("what is refused is in the sensor's log with its reason and its beginning",
   await expect
     .poll(() => log("refused"), eventually)
     .toContain(
-      String.raw`the character NUL (\u0000), which the database cannot store: "{\"payload\": {\"n\": 2, `,
+      String.raw`the character NUL (\u0000), which PostgreSQL cannot store: "{\"payload\": {\"n\": 2, `,
     );
 });
 
@@ -188,7 +188,5 @@ test("an entry of a page that is not JSON is refused alone, and the page's check
   await expect.poll(() => checkpoint("bad_entry"), eventually).toBe(2);
   await expect.poll(() => log("bad_entry"), eventually).toContain("asked again");
   expect(await payloads("bad_entry")).toEqual([{ celsius: 20.5 }, { celsius: 21 }]);
-  expect(await log("bad_entry")).toContain(
-    "entry 2 of its list: it is not JSON: NaN is not a number of JSON",
-  );
+  expect(await log("bad_entry")).toContain("entry 2 of its list: it is not JSON: NaN is not a JSON number");
 });

@@ -143,7 +143,7 @@ function compileNode(json: JsonValue, path: Place, depth: number, reading: Readi
     return refuse(
       reading,
       path,
-      `has ${others.map((name) => `"${name}"`).join(" and ")} beside "${combination}"; put one inside the other${areOwn ? "" : suggestion(json, reading.isSuggestible)}`,
+      `has ${others.map((name) => `"${name}"`).join(" and ")} next to "${combination}"; put one inside the other${areOwn ? "" : suggestion(json, reading.isSuggestible)}`,
     );
   }
 
@@ -165,7 +165,7 @@ function compileParts(
   depth: number,
   reading: Reading,
 ): ConditionNode {
-  if (kind === "any" && parts.length === 0) return refuse(reading, path, "is empty and so never holds");
+  if (kind === "any" && parts.length === 0) return refuse(reading, path, "is empty, so it can never hold");
   return {
     kind,
     parts: parts.map((part, index) => compileNode(part, [...path, index], depth + 1, reading)),
@@ -175,10 +175,10 @@ function compileParts(
 function compileComparison(json: JsonObject, path: Place, reading: Reading): ConditionNode {
   reading.predicateCount += 1;
   if (reading.predicateCount > predicatesMax)
-    return refuse(reading, path, `is one more than ${predicatesMax}`);
+    return refuse(reading, path, `exceeds the limit of ${predicatesMax} comparisons`);
   for (const name of Object.keys(json)) {
     if (!["field", "operator", "value"].includes(name)) {
-      refuse(reading, [...path, name], "is not part of a condition, which has field, operator and value");
+      refuse(reading, [...path, name], "is not part of a condition; its parts are field, operator and value");
     }
   }
   const field = decodeField(json["field"]);

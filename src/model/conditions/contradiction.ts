@@ -16,13 +16,13 @@ import type { Predicate } from "./predicate.ts";
 /** Why these can never hold together; undefined if they can. */
 export function contradiction(required: readonly Predicate[]): string | undefined {
   const empty = required.find(({ operator, operand }) => isInNothing(operator, operand));
-  if (empty !== undefined) return `never hold, since nothing is in the empty list of ${written(empty)}`;
+  if (empty !== undefined) return `can never hold: nothing is in the empty list of ${written(empty)}`;
   const byField = Map.groupBy(required, ({ path }) => canonicalText(path));
   for (const predicates of byField.values()) {
     const pair = contradictingPair(predicates);
     if (pair === undefined) continue;
     const [one, other] = pair;
-    return `never hold, since ${written(one)} and ${written(other)} exclude each other; where one is enough, put them into "any"`;
+    return `can never hold: ${written(one)} and ${written(other)} exclude each other; if either is enough, put them into "any"`;
   }
   return undefined;
 }

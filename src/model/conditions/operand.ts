@@ -21,7 +21,7 @@ function constantProblem(operand: JsonValue): string | undefined {
     const [written] = template.exec(operand) ?? [];
     return written === undefined
       ? undefined
-      : `has the template ${written} in it; a condition compares with a constant, and templates belong in action_params`;
+      : `contains the template ${written}; conditions compare with constants, and templates belong in action_params`;
   }
   if (typeof operand === "number" && !Number.isFinite(operand))
     return `is ${operand}, which no payload contains`;
@@ -37,12 +37,13 @@ const searching: readonly OperatorName[] = ["contains", "starts_with", "ends_wit
 
 /** Why a valid value is probably not what its author meant; undefined if nothing looks wrong. */
 export function operandDoubt(operator: OperatorName, operand: JsonValue | undefined): string | undefined {
-  if (operand === "" && searching.includes(operator)) return "is empty text, which is found in every text";
-  if (isInNothing(operator, operand)) return "is empty, so nothing is in it";
+  if (operand === "" && searching.includes(operator))
+    return "is an empty string, which every string contains";
+  if (isInNothing(operator, operand)) return "is empty, so no value is in it";
   const hasSlashes =
     operator === "matches" && typeof operand === "string" && /^\/\^|\$\/[a-z]*$/.test(operand);
   return hasSlashes
-    ? "has slashes around the pattern, which count as characters of it; leave them out, and write flags as (?i) in front"
+    ? "has slashes around the pattern, which match literally; remove them, and put flags in front, like (?i)"
     : undefined;
 }
 

@@ -121,14 +121,14 @@ export class JsonReader {
       case "a key or the end":
         return character === "}" ? this.#close() : this.#readKey(character);
       case "a colon":
-        if (character !== ":") return this.#fail('a ":" is missing behind a key');
+        if (character !== ":") return this.#fail('a ":" is missing after a key');
         this.#at += 1;
         this.#expected = "a value";
         return;
       case "a comma or the end":
         return this.#readBehindValue(character);
       case "nothing":
-        return this.#fail("there is more behind its end");
+        return this.#fail("there is more text after its end");
     }
   }
 
@@ -162,7 +162,7 @@ export class JsonReader {
 
   #readKey(character: string): void {
     if (character !== '"') {
-      const before = this.#expected === "a key" && character === "}" ? ', and a "," is before "}"' : "";
+      const before = this.#expected === "a key" && character === "}" ? ' after the last ","' : "";
       return this.#fail(`a key in double quotes is missing${before}`);
     }
     const key = this.#readText();
@@ -281,15 +281,15 @@ function earlyEnd(open: readonly Container[]): string {
 
 function unexpected(word: string): string {
   const shown = word.length > 20 ? `${word.slice(0, 20)}…` : word;
-  if (/^[+-]?(?:nan|inf(?:inity)?)$/i.test(word)) return `${shown} is not a number of JSON`;
+  if (/^[+-]?(?:nan|inf(?:inity)?)$/i.test(word)) return `${shown} is not a JSON number`;
   if (/^(?:None|True|False)$/.test(word)) return `${shown} is Python, not JSON (json.dumps writes JSON),`;
-  if (word.startsWith("'")) return `a single quote, where JSON has double quotes,`;
+  if (word.startsWith("'")) return `a single quote where JSON needs a double quote,`;
   return /^[,:\]}]$/.test(word) ? `a value is missing before "${word}"` : `unexpected ${shown}`;
 }
 
 function textFault(character: string): string {
-  if (character === "") return "it ends inside a text";
-  if (character === "\\") return "a backslash that begins no escape";
+  if (character === "") return "it ends inside a string";
+  if (character === "\\") return "an invalid escape";
   const code = character.charCodeAt(0).toString(16).padStart(4, "0");
   return `a control character (\\u${code}) that must be written as an escape`;
 }

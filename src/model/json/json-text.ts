@@ -111,7 +111,7 @@ function boundedNumber(source: string): JsonNumber {
 function digitsProblem(source: string): string | undefined {
   if (isWithinDigits(source)) return undefined;
   const shown = source.length > 40 ? `${source.slice(0, 40)}…` : source;
-  return `the number ${shown} has more than ${numberDigitsMax} digits before or behind the point`;
+  return `the number ${shown} has more than ${numberDigitsMax} digits before or after the decimal point`;
 }
 
 /** Whether a JSON number, written out without an exponent, stays within `numberDigitsMax` on either side of the point. */

@@ -30,5 +30,5 @@ export function storableText(value: JsonValue): JsonText {
 }
 
 function unstorable(what: string): JsonText {
-  return { kind: "unstorable", reason: `it contains ${what}, which the database cannot store` };
+  return { kind: "unstorable", reason: `it contains ${what}, which PostgreSQL cannot store` };
 }

@@ -81,9 +81,9 @@ const wholeTemplates = [
 function template({ text, unquoted }: Written): ForeignPath | undefined {
   for (const whole of wholeTemplates) {
     const inner = whole.exec(text)?.groups?.["inner"];
-    if (inner !== undefined) return { reason: "is in braces; a path has none", instead: inner, isSame: true };
+    if (inner !== undefined) return { reason: "is in braces; paths have none", instead: inner, isSame: true };
   }
-  return /\{\{.*\}\}/s.test(unquoted) ? { reason: "has a template in it; a path is constant" } : undefined;
+  return /\{\{.*\}\}/s.test(unquoted) ? { reason: "contains a template; a path is constant" } : undefined;
 }
 
 /** Template filters and Sigma modifiers. A key may contain a bar, so `cpu|usage` does not match. */
@@ -148,7 +148,7 @@ function leadingDot({ text }: Written): ForeignPath | undefined {
 function looseQuotes({ text, unquoted }: Written): ForeignPath | undefined {
   if (!/(?:^|\.)(?:"[^"]*"|'[^']*')(?:$|[.[])/.test(unquoted)) return undefined;
   return {
-    reason: "has quotes without brackets",
+    reason: "has quotes outside of brackets",
     instead: text.replaceAll(/(?:^|\.)("[^"]*"|'[^']*')(?=$|[.[])/g, "[$1]"),
     isSame: true,
   };
@@ -170,7 +170,7 @@ const several =
   /\[(?:\*|\?\(.*?\)|\?[^\]]*|\(.*?\)|\d*:-?\d*(?::\d*)?|\d+(?:\s*,\s*\d+)+|)\]|\.(?:\*\*?|#(?:\([^)]*\)#?)?)(?=$|[.[])/g;
 
 function severalPlaces({ text, unquoted }: Written): ForeignPath | undefined {
-  const reason = "leads to several places, and a path leads to one";
+  const reason = "selects several values, but a path selects one";
   const [first, ...others] = [...unquoted.matchAll(several)];
   if (first === undefined) return /^(?:\*|#)(?=$|[.[])/.test(unquoted) ? { reason } : undefined;
   // The payload is an object, so it has no first element.
@@ -198,7 +198,7 @@ function severalPlaces({ text, unquoted }: Written): ForeignPath | undefined {
 function negativeIndex({ text, unquoted }: Written): ForeignPath | undefined {
   if (!/\[-\d+\]/.test(unquoted)) return undefined;
   return {
-    reason: "counts from the end, and an index counts from the beginning",
+    reason: "counts from the end, but indexes count from the beginning",
     instead: text.replaceAll(/\[-\d+\]/g, "[0]"),
     advice: (path) => `the first element is ${path}`,
   };
@@ -219,7 +219,7 @@ function bracketedWord({ text, unquoted }: Written): ForeignPath | undefined {
 function arrow({ text, unquoted }: Written): ForeignPath | undefined {
   if (!/\?\.|->/.test(unquoted)) return undefined;
   return {
-    reason: "has an operator between two names, where a dot is written",
+    reason: "has an operator instead of a dot between two names",
     instead: text
       .replaceAll(/\?\.(?=\[)/g, "")
       .replaceAll(/\?\.|\s*->>?\s*('?)([^'.\s>-]+)\1/g, (_, __, name?: string) =>
@@ -233,7 +233,7 @@ const modifiers =
   /(?:^|[.|])@(?:this|reverse|ugly|pretty|valid|flatten|join|keys|values|tostr|fromstr|group|dig)(?=$|[.|:[])/;
 
 function modifier({ unquoted }: Written): ForeignPath | undefined {
-  return modifiers.test(unquoted) ? { reason: "has a modifier of gjson; paths have none" } : undefined;
+  return modifiers.test(unquoted) ? { reason: "has a gjson modifier; paths have none" } : undefined;
 }
 
 function wildcardInName({ text, unquoted }: Written): ForeignPath | undefined {

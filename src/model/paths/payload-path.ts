@@ -40,7 +40,7 @@ export function payloadPathDoubt(text: string): string | undefined {
   if (segments.kind === "invalid") return undefined;
   const [first, ...rest] = segments.value;
   const padded = segments.value.find(({ name, form }) => form === "bare" && name !== name.trim());
-  if (padded !== undefined) return `"${text}" has a space at the beginning or end of a name`;
+  if (padded !== undefined) return `"${text}" has a name that begins or ends with a space`;
   if (first?.form === "bare" && rest.length > 0 && isMisspeltPayload(first.name))
     return `"${text}" begins with "${first.name}"; did you mean "payload"?`;
   const split = cutAt(segments.value);
@@ -82,8 +82,8 @@ function outsidePath(segments: readonly Segment[]): ForeignPath | undefined {
   const literally = writePayloadPath(names);
   return {
     reason: isTemplateName
-      ? "is known to templates only; the path of a condition begins inside the payload"
-      : `begins with "${first.name}.", and a path begins inside the payload`,
+      ? "is available only in templates; paths of conditions begin inside the payload"
+      : `begins with "${first.name}.", but paths begin inside the payload`,
     ...(instead === undefined || first.name === "trigger_params" ? {} : { instead, isSame: true }),
     ...(literally === undefined ? {} : { literally, literalKey: `a key "${first.name}" of the payload` }),
   };

@@ -83,7 +83,7 @@ function answer(
   selection: RuntimeSelection,
 ): RuntimeAnswer {
   if (!isOffered && selection.kind === "override") {
-    return { kind: "unavailable", reason: `${name} is left out by the ${overrideSource(selection.by)}` };
+    return { kind: "unavailable", reason: `${name} is excluded by the ${overrideSource(selection.by)}` };
   }
   if (name === nativeRuntime && !isOffered) {
     return {

@@ -95,7 +95,7 @@ function obstacleEverywhere(
 ): string | undefined {
   const reason = unsupported(sensor.protocol, sensor.runtimeName);
   if (reason !== undefined) return reason;
-  if (sensor.runtimeName === null) return `there is no runtime ${sensor.runtimeRef}`;
+  if (sensor.runtimeName === null) return `runtime ${sensor.runtimeRef} does not exist`;
   if (workers.length === 0) return "no sensor worker is alive";
   return undefined;
 }

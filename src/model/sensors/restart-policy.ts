@@ -73,17 +73,17 @@ export function judgeExit(run: EndedRun, failures: number, limits: RestartLimits
 export function describeExit(exit: Exit): string {
   switch (exit.kind) {
     case "exited":
-      return exit.code === 0 ? "it ended by itself with code 0" : `it ended with code ${exit.code}`;
+      return exit.code === 0 ? "it exited on its own with code 0" : `it exited with code ${exit.code}`;
     case "signalled":
-      return `it was ended by ${exit.signal}`;
+      return `it was killed by ${exit.signal}`;
     case "timed-out":
       return `it ran longer than its time limit of ${exit.timeoutMs / 1_000} s and was killed`;
     case "overflowed":
       return `one run printed more than ${exit.bytesMax} bytes and was killed`;
     case "too-many-events":
-      return `one run printed more than ${exit.eventsMax} events (sensor.poll_events_max), and none was taken`;
+      return `one run printed more than ${exit.eventsMax} events (sensor.poll_events_max), so all were discarded`;
     case "closed-output":
-      return "it closed its output but went on running, and was ended";
+      return "it closed its output but kept running, and was stopped";
     case "unstarted":
       return exit.reason;
   }

@@ -102,7 +102,7 @@ function unknownName(segments: readonly Segment[], source: string): string | und
   const known = expressionNames.filter((name) => name.startsWith(`${first.name}.`));
   const hint = nearest === undefined ? `use one of ${known.join(", ")}, or` : `did you mean "${nearest}"? Or`;
   const literally = writeFieldPath(["payload", ...path]) ?? `payload["${first.name}"]`;
-  return `"${source}" is not known to templates; ${hint} write ${literally} for a key "${first.name}" of the payload`;
+  return `"${source}" is unknown to templates; ${hint} write ${literally} for a key "${first.name}" of the payload`;
 }
 
 function constantProblem(name: string, length: number): string | undefined {
@@ -148,7 +148,7 @@ function computation(source: string): string | undefined {
 
 function describeComputation(source: string, literally?: string): string {
   const advice = literally === undefined ? "" : `; write ${literally} for a key of that name`;
-  return `"${source}" is more than a path, and templates do not compute${advice}`;
+  return `"${source}" is more than a path, but templates cannot compute${advice}`;
 }
 /** Consumers get ids as numbers, as in messages; an id too large for a number stays text. */
 function idNumber(id: Id): JsonValue {

@@ -22,7 +22,7 @@ export function serviceUrlProblem(url: string): string | undefined {
   if (path.includes("@")) return `has an @ after a /: write an @ as %40, and a / in a password as %2F`;
 
   const place = authority.slice(authority.lastIndexOf("@") + 1);
-  if (place.includes(",")) return "names several hosts: name one, the address that leads to the primary";
+  if (place.includes(",")) return "names several hosts: name only the address of the primary";
   return portProblem(place) ?? (isUrl(url) ? undefined : "is not of the form scheme://user@host:port/name");
 }
 
@@ -38,7 +38,7 @@ function portProblem(place: string): string | undefined {
   const port = isIpv6 ? split(place, "]:")[1] : split(place, ":")[1];
   if (port === undefined || port === "") return undefined;
   const isPort = /^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535;
-  return isPort ? undefined : "has a port that is no number from 1 to 65535";
+  return isPort ? undefined : "has a port that is not a number from 1 to 65535";
 }
 
 function unescaped(delimiter: string): string {

@@ -147,7 +147,7 @@ test("malformed rows, names without a row, missing scripts and sensors without a
     /^✗ runtime core\.sensor\.nodejs +named by an override, but none of node, nodejs is on PATH/m,
   );
   expect(report).toMatch(/^✗ runtime haskell +named by an override, but no row/m);
-  expect(report).toMatch(/^- runtime core\.sensor\.shell +shell is left out by the override/m);
+  expect(report).toMatch(/^- runtime core\.sensor\.shell +shell is excluded by the override/m);
   expect(report).toMatch(/^✗ script of my\.gone +its entrypoint cannot be read: .*gone\.py/m);
   expect(report).not.toMatch(/script of my\.here/);
   expect(report).toMatch(/^✗ sensor my\.here +runs nowhere: no sensor worker is alive$/m);
@@ -163,7 +163,7 @@ test("a sensor that failed is told with its exit, its last words, and what to do
   expect(exitCode).toBe(1);
   expect(report).toMatch(/^✓ worker w1 +is alive on .*runs 1 of at most 10 sensors$/m);
   expect(report).toMatch(
-    /^✗ sensor my\.tick +has failed on worker w1: it ended with code 3; 4 failures in a row\n +→ mend it; it is started again in 5 min, .*where ref = 'my\.tick'\n +│ Traceback\n +│ ValueError: no$/m,
+    /^✗ sensor my\.tick +has failed on worker w1: it exited with code 3; 4 failures in a row\n +→ mend it; it is started again in 5 min, .*where ref = 'my\.tick'\n +│ Traceback\n +│ ValueError: no$/m,
   );
 
   await query(database, "update sensor_process set status = 'running', pid = 42 where sensor = $1", [
@@ -221,7 +221,7 @@ test("a sensor that failed is wrong also when nobody holds it any more", async (
   const { exitCode, report } = await examine({ DATABASE_URL: fresh.url });
 
   expect(report).toMatch(
-    /^✗ sensor my\.tick +failed on worker w1: it ended with code 3; 4 failures in a row; waits for a worker to claim it\n +│ Traceback\n +│ ValueError: no$/m,
+    /^✗ sensor my\.tick +failed on worker w1: it exited with code 3; 4 failures in a row; waits for a worker to claim it\n +│ Traceback\n +│ ValueError: no$/m,
   );
   expect(exitCode).toBe(1);
 });
@@ -676,7 +676,7 @@ async function failingSensor(database: Queryable): Promise<Id> {
     database,
     `insert into sensor_process (sensor, worker, status, failures, exit_code, reason, stderr_excerpt, started_at,
                                  next_restart_at, updated)
-     values ($1, $2, 'failed', 4, 3, 'it ended with code 3', E'Traceback\\nValueError: no',
+     values ($1, $2, 'failed', 4, 3, 'it exited with code 3', E'Traceback\\nValueError: no',
              clock_timestamp() - interval '3 minutes', clock_timestamp() + interval '5 minutes', clock_timestamp())`,
     [sensorId, workerId],
   );

@@ -20,16 +20,16 @@ const unusable: readonly (readonly [conditions: JsonValue, problem: string])[] =
   [[1], "conditions[0]: 1 is not a condition"],
   [[null], "conditions[0]: null is not a condition"],
   [[{}], "conditions[0]: is empty; leave it out"],
-  [{ any: [] }, "conditions.any: is empty and so never holds"],
+  [{ any: [] }, "conditions.any: is empty, so it can never hold"],
   [{ any: held }, "conditions.any: must be an array of conditions"],
-  [{ all: [held], any: [held] }, 'conditions: has "any" beside "all"; put one inside the other'],
+  [{ all: [held], any: [held] }, 'conditions: has "any" next to "all"; put one inside the other'],
   [{ not: [{ any: [{ operator: "exists" }] }] }, "conditions.not[0].any[0].field: is missing"],
   [{ field: "a", value: 1 }, "conditions.operator: is missing"],
   [{ field: "a", operator: "equals" }, "conditions.value: is missing"],
   [{ field: 1, operator: 2 }, "conditions.field: must be text; conditions.operator: must be text"],
   [
     { ...held, vaule: 2 },
-    "conditions.vaule: is not part of a condition, which has field, operator and value",
+    "conditions.vaule: is not part of a condition; its parts are field, operator and value",
   ],
   [{ ...held, field: "a..b" }, 'conditions.field: "a..b" is not a path: no name can be read at character 2'],
   [
@@ -38,17 +38,17 @@ const unusable: readonly (readonly [conditions: JsonValue, problem: string])[] =
   ],
   [
     { ...held, value: "{{ event.payload.b }}" },
-    "conditions.value: has the template {{ event.payload.b }} in it; a condition compares with a constant, and templates belong in action_params",
+    "conditions.value: contains the template {{ event.payload.b }}; conditions compare with constants, and templates belong in action_params",
   ],
   [
     { ...held, operator: "in", value: ["a", { deep: "{% if a %}" }] },
-    expect.stringContaining("conditions.value: has the template {% if a %} in it"),
+    expect.stringContaining("conditions.value: contains the template {% if a %};"),
   ],
   [{ ...held, operator: "matches", value: "^{{ a }}$" }, expect.stringContaining("the template {{ a }}")],
   [{ ...held, value: Infinity }, "conditions.value: is Infinity, which no payload contains"],
   [{ ...held, value: [Number.NaN] }, "conditions.value: is NaN, which no payload contains"],
   [{ ...held, field: "$.a" }, 'conditions.field: "$.a" begins with "$"; write a'],
-  [Array.from({ length: 257 }, () => held), "conditions[256]: is one more than 256"],
+  [Array.from({ length: 257 }, () => held), "conditions[256]: exceeds the limit of 256 comparisons"],
 ];
 
 test.each(unusable)("says what is wrong with %j", (conditions, problem) => {
@@ -89,14 +89,14 @@ const contradicting: readonly (readonly [conditions: JsonValue, pair: string])[]
 test.each(contradicting)("refuses %j, which never hold together", (conditions, pair) => {
   expect(compileConditions(conditions, new PredicateTable())).toEqual({
     kind: "invalid",
-    problem: `conditions: never hold, since ${pair} exclude each other; where one is enough, put them into "any"`,
+    problem: `conditions: can never hold: ${pair} exclude each other; if either is enough, put them into "any"`,
   });
 });
 
 test("refuses a required choice from nothing", () => {
   expect(compileConditions([compared("in", [])], new PredicateTable())).toEqual({
     kind: "invalid",
-    problem: "conditions: never hold, since nothing is in the empty list of a in []",
+    problem: "conditions: can never hold: nothing is in the empty list of a in []",
   });
 });
 
@@ -122,18 +122,18 @@ test.each<[JsonValue, PlacedProblem]>([
   ],
   [
     [compared("starts_with", "")],
-    { place: ["conditions", 0, "value"], reason: "is empty text, which is found in every text" },
+    { place: ["conditions", 0, "value"], reason: "is an empty string, which every string contains" },
   ],
   [
     { any: [compared("in", [])] },
-    { place: ["conditions", "any", 0, "value"], reason: "is empty, so nothing is in it" },
+    { place: ["conditions", "any", 0, "value"], reason: "is empty, so no value is in it" },
   ],
   [
     compared("matches", "/^a$/i"),
     {
       place: ["conditions", "value"],
       reason:
-        "has slashes around the pattern, which count as characters of it; leave them out, and write flags as (?i) in front",
+        "has slashes around the pattern, which match literally; remove them, and put flags in front, like (?i)",
     },
   ],
 ])("takes %j and says what is doubtful about it", (conditions, doubt) => {

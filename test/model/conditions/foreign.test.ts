@@ -155,18 +155,18 @@ test("a number keeps its digits in what is suggested", () => {
 });
 
 test.each<[JsonValue, string]>([
-  [written("timediff_lt", 5), '"timediff_lt" is not an operator: conditions do not know the time'],
-  [written("search", {}), '"search" is not an operator: no condition searches a list'],
-  [written("length", 3), '"length" is not an operator: no condition counts'],
+  [written("timediff_lt", 5), '"timediff_lt" is not an operator: conditions cannot use the current time'],
+  [written("search", {}), '"search" is not an operator: no operator searches a list'],
+  [written("length", 3), '"length" is not an operator: no operator counts elements'],
   [
     { "trigger.x": { type: "timediff_gt", pattern: 5 } },
-    '"trigger.x" has the operator "timediff_gt": conditions do not know the time',
+    '"trigger.x" has the operator "timediff_gt": conditions cannot use the current time',
   ],
   [
     { "trigger.x": { type: "eq", pattern: "{{ system.y }}" } },
-    '"trigger.x" has the template {{ system.y }} in it',
+    '"trigger.x" contains the template {{ system.y }}',
   ],
-  [written("nin", "{{ event.payload.y }}"), "conditions.value: has the template {{ event.payload.y }} in it"],
+  [written("nin", "{{ event.payload.y }}"), "conditions.value: contains the template {{ event.payload.y }}"],
 ])("%j is refused with the reason that nothing here says the same", (conditions, reason) => {
   expect(problemOf(conditions)).toContain(reason);
   expect(problemOf(conditions)).not.toContain("rite {");

@@ -75,23 +75,23 @@ test("keys that mean something to JavaScript are keys like others", () => {
 });
 
 test.for([
-  ['{"celsius": NaN}', 'NaN is not a number of JSON at position 12, near {"celsius": NaN}'],
-  ['{"c": -Infinity}', "-Infinity is not a number of JSON at position 6"],
+  ['{"celsius": NaN}', 'NaN is not a JSON number at position 12, near {"celsius": NaN}'],
+  ['{"c": -Infinity}', "-Infinity is not a JSON number at position 6"],
   ['{"ok": True}', "True is Python, not JSON (json.dumps writes JSON), at position 7"],
   ["{'a': 1}", "a key in double quotes is missing at position 1"],
-  ["{\"a\": 'x'}", "a single quote, where JSON has double quotes, at position 6"],
+  ["{\"a\": 'x'}", "a single quote where JSON needs a double quote, at position 6"],
   ["{a: 1}", "a key in double quotes is missing at position 1"],
-  ['{"a": 1,}', 'a key in double quotes is missing, and a "," is before "}" at position 8'],
+  ['{"a": 1,}', 'a key in double quotes is missing after the last "," at position 8'],
   ["[1,]", 'a value is missing before "]" at position 3'],
   ["[1 2]", 'a "," or "]" is missing at position 3'],
-  ['{"a" 1}', 'a ":" is missing behind a key at position 5'],
-  ['{"a":1}{"b":2}', "there is more behind its end at position 7"],
-  ['{"a":"b', "it ends inside a text at position 7"],
+  ['{"a" 1}', 'a ":" is missing after a key at position 5'],
+  ['{"a":1}{"b":2}', "there is more text after its end at position 7"],
+  ['{"a":"b', "it ends inside a string at position 7"],
   ['{"a":1', 'it ends before its "}" at position 6'],
   ['[{"a":1', "it ends with 2 brackets open at position 7"],
   ["", "it is empty at position 0"],
   ['{"a":"x\ty"}', String.raw`a control character (\u0009) that must be written as an escape at position 7`],
-  [String.raw`{"a":"\d"}`, "a backslash that begins no escape at position 6"],
+  [String.raw`{"a":"\d"}`, "an invalid escape at position 6"],
   ['{"a": 01}', "unexpected 01 at position 6"],
   ['{"a": 1.}', "unexpected 1. at position 6"],
   ['{"a": undefined}', "unexpected undefined at position 6"],
@@ -103,7 +103,7 @@ test("the place is shown by what lies around it, on one line", () => {
   const text = `{"payload": {${'"key": "xxxxxxxxxxxxxxxxxxxxxxxxxx",\n'.repeat(40)}"celsius": NaN, "more": "yyyyyyyyyyyyy"}}`;
 
   expect(problemOf(text)).toBe(
-    `it is not JSON: NaN is not a number of JSON at position ${text.indexOf("NaN")}, ` +
+    `it is not JSON: NaN is not a JSON number at position ${text.indexOf("NaN")}, ` +
       'near …xxxxxxxxxx", "celsius": NaN, "more": "yyyyyyyyyy…',
   );
 });

@@ -71,7 +71,9 @@ describe("decodeJson", () => {
       const decoded = decodeJson(`[${text}]`);
       expect(decoded).toMatchObject({ kind: "invalid" });
       if (decoded.kind === "invalid")
-        expect(decoded.problem).toContain(`more than ${numberDigitsMax} digits before or behind the point`);
+        expect(decoded.problem).toContain(
+          `more than ${numberDigitsMax} digits before or after the decimal point`,
+        );
     }
   });
 

@@ -48,27 +48,27 @@ test.each([
   // Names of the platform.
   [
     "event.type",
-    'begins with "event.", and a path begins inside the payload; write type, or payload.event.type for a key "event" of the payload',
+    'begins with "event.", but paths begin inside the payload; write type, or payload.event.type for a key "event" of the payload',
   ],
   [
     "event.id",
-    'is known to templates only; the path of a condition begins inside the payload; write id, or payload.event.id for a key "event" of the payload',
+    'is available only in templates; paths of conditions begin inside the payload; write id, or payload.event.id for a key "event" of the payload',
   ],
   [
     "event.paylod.a",
-    'begins with "event.", and a path begins inside the payload; write event.payload.a, or payload.event.paylod.a for a key "event" of the payload',
+    'begins with "event.", but paths begin inside the payload; write event.payload.a, or payload.event.paylod.a for a key "event" of the payload',
   ],
   [
     "trigger.body.x",
-    'begins with "trigger.", and a path begins inside the payload; write body.x, or payload.trigger.body.x for a key "trigger" of the payload',
+    'begins with "trigger.", but paths begin inside the payload; write body.x, or payload.trigger.body.x for a key "trigger" of the payload',
   ],
   [
     "trigger.event.type",
-    'begins with "trigger.", and a path begins inside the payload; write payload.event.type, or payload.trigger.event.type for a key "trigger" of the payload',
+    'begins with "trigger.", but paths begin inside the payload; write payload.event.type, or payload.trigger.event.type for a key "trigger" of the payload',
   ],
   [
     "trigger_params.x",
-    'begins with "trigger_params.", and a path begins inside the payload; write payload.trigger_params.x for a key "trigger_params" of the payload',
+    'begins with "trigger_params.", but paths begin inside the payload; write payload.trigger_params.x for a key "trigger_params" of the payload',
   ],
   // JSONPath, and variables of other templates.
   ["$.alerts[0]", 'begins with "$"; write alerts[0]'],
@@ -89,45 +89,39 @@ test.each([
   [".", "begins with a dot; write payload"],
   ['."a.b".c', 'begins with a dot; write ["a.b"].c'],
   [".tags[]", "begins with a dot; use tags with the operator contains, or one element, such as tags[0]"],
-  ['labels."a.b/c"', 'has quotes without brackets; write labels["a.b/c"]'],
+  ['labels."a.b/c"', 'has quotes outside of brackets; write labels["a.b/c"]'],
   // gjson.
   [
     "alerts.#.labels.severity",
-    "leads to several places, and a path leads to one; name one element, such as alerts[0].labels.severity",
+    "selects several values, but a path selects one; name one element, such as alerts[0].labels.severity",
   ],
   [
     "alerts.#",
-    "leads to several places, and a path leads to one; use alerts with the operator contains, or one element, such as alerts[0]",
+    "selects several values, but a path selects one; use alerts with the operator contains, or one element, such as alerts[0]",
   ],
-  [
-    'tags.#(k=="a").v',
-    "leads to several places, and a path leads to one; name one element, such as tags[0].v",
-  ],
+  ['tags.#(k=="a").v', "selects several values, but a path selects one; name one element, such as tags[0].v"],
   [String.raw`labels.app\.kubernetes\.io/name`, 'has an escaped dot; write labels["app.kubernetes.io/name"]'],
-  ["a.@reverse.0", "has a modifier of gjson; paths have none"],
+  ["a.@reverse.0", "has a gjson modifier; paths have none"],
   // Several places.
-  ["*", "leads to several places, and a path leads to one"],
-  ["a.*.b", "leads to several places, and a path leads to one; name one element, such as a[0].b"],
-  ["a[*].b", "leads to several places, and a path leads to one; name one element, such as a[0].b"],
-  [
-    "a[?(@.b[0] == 1)].c",
-    "leads to several places, and a path leads to one; name one element, such as a[0].c",
-  ],
+  ["*", "selects several values, but a path selects one"],
+  ["a.*.b", "selects several values, but a path selects one; name one element, such as a[0].b"],
+  ["a[*].b", "selects several values, but a path selects one; name one element, such as a[0].b"],
+  ["a[?(@.b[0] == 1)].c", "selects several values, but a path selects one; name one element, such as a[0].c"],
   [
     "a[1:3]",
-    "leads to several places, and a path leads to one; use a with the operator contains, or one element, such as a[0]",
+    "selects several values, but a path selects one; use a with the operator contains, or one element, such as a[0]",
   ],
-  ["a[-1].b", "counts from the end, and an index counts from the beginning; the first element is a[0].b"],
+  ["a[-1].b", "counts from the end, but indexes count from the beginning; the first element is a[0].b"],
   // Templates.
-  ["{{ event.payload.x }}", "is in braces; a path has none; write event.payload.x"],
-  ["${x}", "is in braces; a path has none; write x"],
-  ["<% $.x %>", "is in braces; a path has none; write x"],
-  ["a.{{ b }}", "has a template in it; a path is constant"],
-  ["{{ trigger.a.#.b }}", "is in braces; a path has none; name one element, such as a[0].b"],
+  ["{{ event.payload.x }}", "is in braces; paths have none; write event.payload.x"],
+  ["${x}", "is in braces; paths have none; write x"],
+  ["<% $.x %>", "is in braces; paths have none; write x"],
+  ["a.{{ b }}", "contains a template; a path is constant"],
+  ["{{ trigger.a.#.b }}", "is in braces; paths have none; name one element, such as a[0].b"],
   // Others.
   ["a[b].c", "has a name in brackets without quotes; write a.b.c"],
-  ["a?.b", "has an operator between two names, where a dot is written; write a.b"],
-  ["data->'a'->>'b'", "has an operator between two names, where a dot is written; write data.a.b"],
+  ["a?.b", "has an operator instead of a dot between two names; write a.b"],
+  ["data->'a'->>'b'", "has an operator instead of a dot between two names; write data.a.b"],
   ["x | upper", "has a filter; paths have none; x is the value itself"],
   ["User|contains", "has a filter; paths have none; User is the value itself"],
   ["now()", "calls a function; paths have none"],
@@ -152,8 +146,8 @@ test.each([
 });
 
 test.each([
-  [" branch", "has a space at the beginning or end of a name"],
-  ["a .b", "has a space at the beginning or end of a name"],
+  [" branch", "has a name that begins or ends with a space"],
+  ["a .b", "has a name that begins or ends with a space"],
   ["paylaod.x", 'begins with "paylaod"; did you mean "payload"?'],
   [
     "labels.team.corp/name",

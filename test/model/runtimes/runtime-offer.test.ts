@@ -91,7 +91,7 @@ test("an override offers what it names and nothing else, and a missing interpret
   expect(offer.capabilities.runtimeVersions).toEqual({ python: "3.11.2" });
   expect(offer.answers.get("core.sensor.nodejs")).toEqual({
     kind: "unavailable",
-    reason: "node is left out by the override ATTUNE_SENSOR_RUNTIMES",
+    reason: "node is excluded by the override ATTUNE_SENSOR_RUNTIMES",
   });
   expect(offer.answers.get("my.haskell")).toEqual({
     kind: "unavailable",

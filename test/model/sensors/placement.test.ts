@@ -42,7 +42,7 @@ describe("placement", () => {
   });
 
   test.each([
-    [{ runtimeName: null }, [roomy], ["there is no runtime core.sensor.python"]],
+    [{ runtimeName: null }, [roomy], ["runtime core.sensor.python does not exist"]],
     [{ protocol: "standalone" }, [roomy], ["protocol standalone is not supported by this version"]],
     [{ runtimeName: "builtin" }, [roomy], ["built-in sensors are not supported by this version"]],
     [{}, [], ["no sensor worker is alive"]],

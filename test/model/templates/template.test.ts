@@ -82,20 +82,20 @@ const unusable: readonly (readonly [params: JsonObject, problem: string])[] = [
   ],
   [
     { a: "{{ event.trigger_reff }}" },
-    'action_params.a: "event.trigger_reff" is not known to templates; did you mean "event.trigger_ref"? Or write payload.event.trigger_reff for a key "event" of the payload',
+    'action_params.a: "event.trigger_reff" is unknown to templates; did you mean "event.trigger_ref"? Or write payload.event.trigger_reff for a key "event" of the payload',
   ],
   [
     { a: "{{ event.payload.x | upper }}", b: "{{ f() }}" },
     'action_params.a: "event.payload.x | upper" has a filter; paths have none; event.payload.x is the value itself; action_params.b: "f()" calls a function; paths have none',
   ],
-  [{ a: "{{ event.id.x }}" }, expect.stringContaining('"event.id.x" is not known')],
+  [{ a: "{{ event.id.x }}" }, expect.stringContaining('"event.id.x" is unknown')],
   [
     { a: "{{ event }}" },
-    'action_params.a: "event" is not known to templates; use one of event.id, event.trigger_ref, event.source_ref, event.occurred_at, event.payload, or write payload.event for a key "event" of the payload',
+    'action_params.a: "event" is unknown to templates; use one of event.id, event.trigger_ref, event.source_ref, event.occurred_at, event.payload, or write payload.event for a key "event" of the payload',
   ],
   [
     { a: "{{ rule.level }}" },
-    'action_params.a: "rule.level" is not known to templates; use one of rule.id, rule.ref, or write payload.rule.level for a key "rule" of the payload',
+    'action_params.a: "rule.level" is unknown to templates; use one of rule.id, rule.ref, or write payload.rule.level for a key "rule" of the payload',
   ],
   [{ a: "{{ event.payloat.x }}" }, expect.stringContaining('did you mean "event.payload.x"?')],
   [{ a: "{{ evnt.payload.x }}" }, expect.stringContaining('did you mean "event.payload.x"?')],
@@ -108,18 +108,18 @@ const unusable: readonly (readonly [params: JsonObject, problem: string])[] = [
     { a: "{{ event.payload.items[*].id }}" },
     expect.stringContaining("name one element, such as event.payload.items[0].id"),
   ],
-  [{ a: "{{ x == 1 }}" }, 'action_params.a: "x == 1" is more than a path, and templates do not compute'],
+  [{ a: "{{ x == 1 }}" }, 'action_params.a: "x == 1" is more than a path, but templates cannot compute'],
   [
     { a: "{{ event.payload.x or 'none' }}" },
-    `action_params.a: "event.payload.x or 'none'" is more than a path, and templates do not compute`,
+    `action_params.a: "event.payload.x or 'none'" is more than a path, but templates cannot compute`,
   ],
   [
     { a: "{{ event.payload.x + payload.y }}" },
-    expect.stringContaining("is more than a path, and templates do not compute"),
+    expect.stringContaining("is more than a path, but templates cannot compute"),
   ],
   [
     { a: "{{ if x }}" },
-    'action_params.a: "if x" is more than a path, and templates do not compute; write ["if x"] for a key of that name',
+    'action_params.a: "if x" is more than a path, but templates cannot compute; write ["if x"] for a key of that name',
   ],
   [
     { a: "{{ true }}" },

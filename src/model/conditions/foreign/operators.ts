@@ -62,20 +62,23 @@ const prefixes = /^(?:((?:is|does|do)?(?:not|n't|nt)|non|no|un|n|!)|is|does)(.*)
 const withoutCounterpart: readonly (readonly [names: RegExp, reason: string])[] = [
   [
     /^(?:timediff|td)(?:lt|gt)$|^(?:before|after|older|newer)/,
-    "conditions do not know the time; let the sensor put the age into the payload, as a number",
+    "conditions cannot use the current time; have the sensor put the age into the payload as a number",
   ],
   [
     /^(?:search|elemmatch|select|selectattr)$/,
-    "no condition searches a list for an element by conditions on it",
+    "no operator searches a list for elements that match conditions",
   ],
   [
     /^(?:len|length|size|count|cardinality|minlength|maxlength)/,
-    "no condition counts; let the sensor put the number into the payload",
+    "no operator counts elements; have the sensor put the number into the payload",
   ],
-  [/^(?:cidr|inrange|insubnet|ipin)/, "no condition knows addresses; use starts_with or matches"],
+  [
+    /^(?:cidr|inrange|insubnet|ipin)/,
+    "no operator understands network addresses; use starts_with or matches",
+  ],
   [
     /^(?:changed?|haschanged|changedto|changedfrom)$/,
-    "conditions see one event alone; let the sensor tell the change",
+    "conditions see one event at a time; have the sensor report the change",
   ],
 ];
 
