@@ -21,16 +21,23 @@ export const layers: readonly Layer[] = [
   {
     name: "entry",
     parts: ["main.ts", "agent"],
-    mayImport: ["composition", ...everythingBelow],
+    mayImport: ["composition", "findings", ...everythingBelow],
     mayAlsoImport: [],
     isOpenWithin: true,
   },
   {
     name: "composition",
     parts: ["service.ts", "service"],
-    mayImport: everythingBelow,
+    mayImport: ["findings", ...everythingBelow],
     mayAlsoImport: [],
     isOpenWithin: true,
+  },
+  {
+    name: "findings",
+    parts: ["diagnosis"],
+    mayImport: everythingBelow,
+    mayAlsoImport: [],
+    isOpenWithin: false,
   },
   {
     name: "features",

@@ -3,7 +3,7 @@
  * Method: the platform's Rust services' tables, and other neighbours, are made by hand; a dump before and after is the same.
  */
 import { expect, test } from "vitest";
-import { checkMigrations } from "../../src/agent/doctor/database-checks.ts";
+import { checkMigrations } from "../../src/diagnosis/checks/database-checks.ts";
 import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
 import { migrate } from "../../src/database/migrations/migrate.ts";
 import { ownEnums, ownFunctions, ownTables, ownViews } from "../../src/database/own-objects.ts";

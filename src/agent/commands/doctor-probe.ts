@@ -2,8 +2,8 @@
  * A health check for images without shell or HTTP client: the executable itself asks the agent that runs
  * beside it, over its HTTP API.
  */
-import { askableListeners } from "../ask-agent.ts";
-import { askHealth } from "../ask-health.ts";
+import { askableListeners } from "../../diagnosis/running-agent/ask-agent.ts";
+import { askHealth } from "../../diagnosis/running-agent/ask-health.ts";
 import { loadConfiguration } from "../load-configuration.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 

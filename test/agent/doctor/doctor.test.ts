@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { startApi } from "../../../src/api/start-api.ts";
 import { doctor } from "../../../src/agent/commands/doctor.ts";
-import { checkListeners } from "../../../src/agent/doctor/listener-check.ts";
+import { checkListeners } from "../../../src/diagnosis/checks/listener-check.ts";
 import type { Queryable } from "../../../src/database/database.ts";
 import { openEmbedded } from "../../../src/database/embedded/embedded.ts";
 import type { Id } from "../../../src/model/identifiers.ts";

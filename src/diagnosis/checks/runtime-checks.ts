@@ -1,5 +1,6 @@
 import type { Config } from "../../config/schema.ts";
 import type { Database } from "../../database/database.ts";
+import type { DetectedInterpreter } from "../../model/runtimes/detected-interpreter.ts";
 import { selectRuntimes, type RuntimeSelection } from "../../model/runtimes/runtime-selection.ts";
 import { builtinRuntime, nativeRuntime } from "../../model/runtimes/runtime-names.ts";
 import type { RuntimeAnswer } from "../../model/runtimes/runtime-offer.ts";
@@ -8,8 +9,16 @@ import { probeMachine } from "../../runtimes/probe-machine.ts";
 import { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
 import { silentLogger } from "../../telemetry/logger.ts";
 import { systemClock } from "../../time/clock.ts";
-import type { Bootstrap } from "../bootstrap.ts";
-import { good, notice, wrong, type Finding } from "./finding.ts";
+import { good, notice, wrong, type Finding } from "../finding.ts";
+
+/** The machine as the agent finds it at its start. */
+export interface ExaminedMachine {
+  /** Environment variables as the image's programs get them. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly detectedInterpreters: readonly DetectedInterpreter[];
+  /** ATTUNE_SENSOR_RUNTIMES as set from outside; undefined when it was not. */
+  readonly runtimesFromEnvironment: readonly string[] | undefined;
+}
 
 export interface VerifiedRuntimes {
   readonly runtimes: SensorRuntimes;
@@ -19,7 +28,7 @@ export interface VerifiedRuntimes {
 /** What this machine offers, verified anew. */
 export async function verifyRuntimes(
   { sensor }: Config,
-  { environment, detectedInterpreters, runtimesFromEnvironment }: Bootstrap,
+  { variables, detectedInterpreters, runtimesFromEnvironment }: ExaminedMachine,
   database: Database,
 ): Promise<VerifiedRuntimes> {
   const selection = selectRuntimes(runtimesFromEnvironment?.join(","), sensor.capabilities.runtimes);
@@ -27,7 +36,7 @@ export async function verifyRuntimes(
     database,
     workerName: sensor.worker_name,
     selection,
-    machine: probeMachine(environment.restored, detectedInterpreters),
+    machine: probeMachine(variables, detectedInterpreters),
     cacheTtlMs: 0,
     intervalMs: 0,
     clock: systemClock,

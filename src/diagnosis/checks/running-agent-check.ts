@@ -5,8 +5,8 @@
 import type { Config } from "../../config/schema.ts";
 import type { OperatorError } from "../../errors/operator-error.ts";
 import { isJsonObject, type JsonValue } from "../../model/json/json.ts";
-import type { HealthAnswer } from "../ask-health.ts";
-import { good, notice, wrong, type Finding } from "./finding.ts";
+import type { HealthAnswer } from "../running-agent/ask-health.ts";
+import { good, notice, wrong, type Finding } from "../finding.ts";
 
 export function checkRunningAgent(
   config: Config,

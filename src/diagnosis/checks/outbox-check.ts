@@ -2,8 +2,8 @@ import { rowOf, rowsOf } from "../../database/statement.ts";
 import { readWorkerStandings } from "../../database/statements/diagnosis.ts";
 import { countedMessagesMax, measureOutbox } from "../../database/statements/outbox.ts";
 import { durationText } from "../../model/texts/duration-text.ts";
-import { good, notice, wrong, type Finding } from "./finding.ts";
-import type { Look } from "./look.ts";
+import { good, notice, wrong, type Finding } from "../finding.ts";
+import type { Look } from "../look.ts";
 
 /** Longer than a sweep and a reconnection take, so a message as old as this is stuck. */
 const stuckAfterSeconds = 60;

@@ -4,8 +4,8 @@ import type { Config } from "../../config/schema.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readSensorScripts, type SensorScript } from "../../database/statements/sensor-scripts.ts";
 import { entrypointProblem } from "../../packs/entrypoint.ts";
-import { good, wrong, type Finding } from "./finding.ts";
-import type { Look } from "./look.ts";
+import { good, wrong, type Finding } from "../finding.ts";
+import type { Look } from "../look.ts";
 
 /** Whether the script of every enabled sensor is where this machine would start it. */
 export async function checkPackFiles(

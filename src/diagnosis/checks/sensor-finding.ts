@@ -3,7 +3,7 @@ import type { SensorProcessStanding, SensorStanding } from "../../database/state
 import { isUnsteady } from "../../model/sensors/recent-runs.ts";
 import { isUnusualSilence } from "../../model/sensors/output-rhythm.ts";
 import { durationText } from "../../model/texts/duration-text.ts";
-import { good, notice, wrong, type Finding } from "./finding.ts";
+import { good, notice, wrong, type Finding } from "../finding.ts";
 
 /** The end of what it said is what tells; all of it is in its log and in the JSON report. */
 const linesShown = 10;

@@ -2,8 +2,8 @@
  * What the doctor found. A finding is good, worth a notice, or wrong; only what is wrong makes the exit
  * code 1. A check gives findings and never stops another check, whatever it meets.
  */
-import { explainDatabaseFailure } from "../../database/explain-failure.ts";
-import { OperatorError } from "../../errors/operator-error.ts";
+import { explainDatabaseFailure } from "../database/explain-failure.ts";
+import { OperatorError } from "../errors/operator-error.ts";
 
 export interface Finding {
   readonly state: "good" | "notice" | "wrong";

@@ -1,6 +1,6 @@
 /** Asks the agent on this machine how it is, and tells an agent's answer from that of any other program. */
-import type { Listener } from "../config/listeners.ts";
-import { isJsonObject, type JsonObject } from "../model/json/json.ts";
+import type { Listener } from "../../config/listeners.ts";
+import { isJsonObject, type JsonObject } from "../../model/json/json.ts";
 import { askAgent, type AgentAnswer } from "./ask-agent.ts";
 
 /** A page of the agent's parts is one or two thousand. Also what keeps reading a hostile answer short. */

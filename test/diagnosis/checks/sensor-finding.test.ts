@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { sensorFinding } from "../../../src/agent/doctor/sensor-finding.ts";
+import { sensorFinding } from "../../../src/diagnosis/checks/sensor-finding.ts";
 import type { SensorProcessStanding, SensorStanding } from "../../../src/database/statements/diagnosis.ts";
 
 const wanted: SensorStanding = {

@@ -1,8 +1,8 @@
 import { rowsOf } from "../../database/statement.ts";
 import { readWorkerStandings, type WorkerStanding } from "../../database/statements/diagnosis.ts";
 import { durationText } from "../../model/texts/duration-text.ts";
-import { good, notice, wrong, type Finding } from "./finding.ts";
-import type { Look } from "./look.ts";
+import { good, notice, wrong, type Finding } from "../finding.ts";
+import type { Look } from "../look.ts";
 
 /** Containers come and go under names of their own; the latest of those that went say enough. */
 const goneShown = 5;

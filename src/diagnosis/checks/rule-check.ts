@@ -8,8 +8,8 @@ import {
 } from "../../database/statements/diagnosis.ts";
 import { reviewConditions } from "../../model/conditions/condition.ts";
 import { describePlaced } from "../../model/placed-problem.ts";
-import { good, notice, wrong, type Finding } from "./finding.ts";
-import type { Look } from "./look.ts";
+import { good, notice, wrong, type Finding } from "../finding.ts";
+import type { Look } from "../look.ts";
 
 /**
  * Which enabled rules agents could not compile, which ask for a trigger that is not there, or is another, and whose

@@ -4,7 +4,7 @@ import { sqlState } from "../../database/errors.ts";
 import { explainDatabaseFailure } from "../../database/explain-failure.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { tryToWrite } from "../../database/statements/rights.ts";
-import { good, wrong, type Finding } from "./finding.ts";
+import { good, wrong, type Finding } from "../finding.ts";
 
 class TrialOverError extends Error {
   override readonly name = "TrialOverError";

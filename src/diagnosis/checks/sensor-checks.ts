@@ -4,8 +4,8 @@ import { readSensorStandings } from "../../database/statements/diagnosis.ts";
 import type { PlacementWorker } from "../../model/sensors/placement.ts";
 import type { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
 import { explainUnplaced } from "../../scheduling/placement-facts.ts";
-import { notice, type Finding } from "./finding.ts";
-import type { Look } from "./look.ts";
+import { notice, type Finding } from "../finding.ts";
+import type { Look } from "../look.ts";
 import { sensorFinding } from "./sensor-finding.ts";
 
 /**

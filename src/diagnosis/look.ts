@@ -3,7 +3,7 @@
  * same instant, however slow it is. Or a statement that takes longer than a lease would find every lease it saw
  * at its start run out, and two statements would contradict each other about what changed between them.
  */
-import type { Database, Queryable } from "../../database/database.ts";
+import type { Database, Queryable } from "../database/database.ts";
 import { failed, type Finding } from "./finding.ts";
 
 export interface Look {

@@ -7,9 +7,9 @@ import type { Config } from "../../config/schema.ts";
 import { linesRejectedName, sensorEventsName } from "../../telemetry/metrics.ts";
 import { durationText } from "../../model/texts/duration-text.ts";
 import { sensorSilentName } from "../../telemetry/gauges.ts";
-import { askableListeners, askAgent } from "../ask-agent.ts";
-import { notice, type Finding } from "./finding.ts";
-import { seriesOf } from "./metric-series.ts";
+import { askableListeners, askAgent } from "../running-agent/ask-agent.ts";
+import { notice, type Finding } from "../finding.ts";
+import { seriesOf } from "../running-agent/metric-series.ts";
 import { silentRemedy, silentSecondsMin } from "./sensor-finding.ts";
 
 /** A worker of a thousand sensors has a megabyte of them. */

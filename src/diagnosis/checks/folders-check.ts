@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { lstat, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Config } from "../../config/schema.ts";
-import { good, wrong, type Finding } from "./finding.ts";
+import { good, wrong, type Finding } from "../finding.ts";
 
 interface WrittenFolder {
   readonly subject: string;

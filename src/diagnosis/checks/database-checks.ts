@@ -1,7 +1,7 @@
 import type { Database } from "../../database/database.ts";
 import { loadMigrations } from "../../database/migrations/bundled-migrations.ts";
 import { pendingMigrations } from "../../database/migrations/migrate.ts";
-import { good, wrong, type Finding } from "./finding.ts";
+import { good, wrong, type Finding } from "../finding.ts";
 
 /** Whether the database has every migration this version needs; the other checks read its tables. */
 export async function checkMigrations(database: Database): Promise<readonly Finding[]> {

@@ -1,7 +1,7 @@
 /** Asks the agent that runs on this machine, over HTTP. */
 import { request } from "node:http";
-import { listeners, type Listener } from "../config/listeners.ts";
-import type { Config } from "../config/schema.ts";
+import { listeners, type Listener } from "../../config/listeners.ts";
+import type { Config } from "../../config/schema.ts";
 
 const answerTimeoutMs = 5_000;
 

@@ -4,9 +4,9 @@
  */
 import type { Config } from "../../config/schema.ts";
 import { routingKeys } from "../../messaging/messages/message-types.ts";
-import { askableListeners, askAgent } from "../ask-agent.ts";
-import { notice, wrong, type Finding } from "./finding.ts";
-import { seriesOf } from "./metric-series.ts";
+import { askableListeners, askAgent } from "../running-agent/ask-agent.ts";
+import { notice, wrong, type Finding } from "../finding.ts";
+import { seriesOf } from "../running-agent/metric-series.ts";
 
 const metricsBytesMax = 16 * 1024 * 1024;
 

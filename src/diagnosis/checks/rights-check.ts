@@ -2,8 +2,8 @@ import { describeRights } from "../../database/demand-rights.ts";
 import { neededRights } from "../../database/needed-rights.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readMissingRights } from "../../database/statements/rights.ts";
-import { good, wrong, type Finding } from "./finding.ts";
-import type { Look } from "./look.ts";
+import { good, wrong, type Finding } from "../finding.ts";
+import type { Look } from "../look.ts";
 
 /** Whether the role of the configuration may do everything that a running agent does. */
 export async function checkRights({ rows }: Look): Promise<readonly Finding[]> {

@@ -6,8 +6,8 @@ import type { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
 import { decodeExecutionConfig } from "../../sensors/launch/execution-config.ts";
 import { pendingEnvironment } from "../../sensors/launch/environment-creation.ts";
 import { findRuntimeEnvironment } from "../../sensors/launch/runtime-environment.ts";
-import { notice, wrong, type Finding } from "./finding.ts";
-import type { Look } from "./look.ts";
+import { notice, wrong, type Finding } from "../finding.ts";
+import type { Look } from "../look.ts";
 
 /**
  * Environments of packs that cannot be used here, most of all those whose links lead nowhere, and those that

@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { Listener } from "../../config/listeners.ts";
-import { askHealth, type HealthAnswer } from "../ask-health.ts";
-import { good, wrong, type Finding } from "./finding.ts";
+import { askHealth, type HealthAnswer } from "../running-agent/ask-health.ts";
+import { good, wrong, type Finding } from "../finding.ts";
 import { portHolder } from "./port-holder.ts";
 
 /** @param health what answered at the first of them */

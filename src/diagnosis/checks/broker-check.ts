@@ -2,7 +2,7 @@ import type { Config } from "../../config/schema.ts";
 import { openTransport } from "../../messaging/open-transport.ts";
 import { namesOf } from "../../messaging/topology.ts";
 import { silentLogger } from "../../telemetry/logger.ts";
-import { good, type Finding } from "./finding.ts";
+import { good, type Finding } from "../finding.ts";
 
 const connectTimeoutMs = 5_000;
 

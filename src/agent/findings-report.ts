@@ -1,6 +1,6 @@
 /** The doctor's findings on the screen: a column of subjects, what to do below, what was said below that. */
-import { redactUrls } from "../../model/texts/redaction.ts";
-import type { Finding } from "./finding.ts";
+import { redactUrls } from "../model/texts/redaction.ts";
+import type { Finding } from "../diagnosis/finding.ts";
 
 const marks = { good: "✓", notice: "-", wrong: "✗" } as const;
 

@@ -1,0 +1,126 @@
+/**
+ * Examines everything that a sensor needs and returns what it found. The caller prints or serves the findings.
+ */
+import { existsSync } from "node:fs";
+import type { LoadedConfig } from "../config/load-config.ts";
+import type { Config } from "../config/schema.ts";
+import type { Database } from "../database/database.ts";
+import { databaseFolder } from "../database/embedded/data-directory.ts";
+import { demandResources } from "../database/embedded/resource-limits.ts";
+import { OperatorError } from "../errors/operator-error.ts";
+import { checkBroker } from "./checks/broker-check.ts";
+import { checkMigrations } from "./checks/database-checks.ts";
+import { checkDeliveries } from "./checks/delivery-check.ts";
+import { checkEnvironments } from "./checks/environment-check.ts";
+import { checkFolders } from "./checks/folders-check.ts";
+import { checkListeners } from "./checks/listener-check.ts";
+import { checkOutbox } from "./checks/outbox-check.ts";
+import { checkOutput } from "./checks/output-check.ts";
+import { checkPackFiles } from "./checks/pack-file-check.ts";
+import { checkRights } from "./checks/rights-check.ts";
+import { checkRules } from "./checks/rule-check.ts";
+import { checkRunningAgent } from "./checks/running-agent-check.ts";
+import { runtimeFindings, verifyRuntimes, type ExaminedMachine } from "./checks/runtime-checks.ts";
+import { checkSensors } from "./checks/sensor-checks.ts";
+import { checkStorage } from "./checks/storage-check.ts";
+import { checkWorkers } from "./checks/worker-check.ts";
+import { findingsOf, good, notice, wrong, type Finding } from "./finding.ts";
+import { lookOnce } from "./look.ts";
+import { askableListeners } from "./running-agent/ask-agent.ts";
+import { askHealth, type HealthAnswer } from "./running-agent/ask-health.ts";
+
+export interface Subject {
+  readonly loaded: LoadedConfig;
+  readonly machine: ExaminedMachine;
+  /** Opens the configured database without waiting for one that is unreachable. */
+  readonly openDatabase: () => Promise<Database>;
+}
+
+export async function examine(subject: Subject): Promise<readonly Finding[]> {
+  const { config, file, warnings } = subject.loaded;
+  const listeners = askableListeners(config);
+  const health = await askHealth(listeners[0], "/health");
+  return [
+    good("configuration", file ?? "no file, defaults and environment only"),
+    ...installationFindings(subject.loaded, health),
+    ...warnings.map((warning) => notice("configuration", warning)),
+    ...(await findingsOf({
+      folders: () => checkFolders(config),
+      api: () => checkListeners(listeners, config.sensor.worker_name, health),
+      broker: () => checkBroker(config),
+      database: () => examineDatabase(subject, health),
+      deliveries: async () => (health.kind === "agent" ? checkDeliveries(config) : []),
+      output: async () => (health.kind === "agent" ? checkOutput(config) : []),
+    })),
+  ];
+}
+
+/** Where nothing is configured, the examination covers nothing that anybody runs. */
+function installationFindings({ config, isDefault }: LoadedConfig, health: HealthAnswer): readonly Finding[] {
+  if (!isDefault || existsSync(databaseFolder(config.data_dir))) return [];
+  const agent =
+    health.kind === "agent"
+      ? `; an agent answers at ${health.url}, but nothing here says what it works with`
+      : "";
+  return [
+    wrong(
+      "installation",
+      `none found: there is neither a configuration file, nor a setting in the environment, nor a database in ${config.data_dir}${agent}`,
+      {
+        remedy:
+          "call it with the agent's configuration: --config FILE, or the agent's environment and folder; or start an agent here",
+      },
+    ),
+  ];
+}
+
+async function examineDatabase(
+  { loaded: { config }, machine, openDatabase }: Subject,
+  health: HealthAnswer,
+): Promise<readonly Finding[]> {
+  // Looking must not create a database.
+  if (config.database.url === undefined && !existsSync(databaseFolder(config.data_dir))) {
+    demandResources(config.data_dir);
+    return [notice("database", `embedded, to be made in ${config.data_dir} at the first start`)];
+  }
+  let opened: Database;
+  try {
+    opened = await openDatabase();
+  } catch (error) {
+    if (!(error instanceof OperatorError && error.code === "DATA_DIRECTORY_IN_USE")) throw error;
+    return checkRunningAgent(config, error, health);
+  }
+  await using database = opened;
+  const connected = good("database", describeDatabase(database));
+  const before = await findingsOf({
+    migrations: () => checkMigrations(database),
+  });
+  if (before.some(({ state }) => state === "wrong")) return [connected, ...before];
+  return [connected, ...before, ...(await examineRows(config, machine, database))];
+}
+
+async function examineRows(
+  config: Config,
+  machine: ExaminedMachine,
+  database: Database,
+): Promise<readonly Finding[]> {
+  const storage = await findingsOf({ storage: () => checkStorage(database) });
+  const verified = verifyRuntimes(config, machine, database);
+  // Each check that needs it meets its failure.
+  await verified.catch(() => {});
+  const rows = await lookOnce(database, {
+    rights: checkRights,
+    workers: checkWorkers,
+    runtimes: async () => runtimeFindings(await verified),
+    environments: async (look) => checkEnvironments(config, look, (await verified).runtimes),
+    "pack files": (look) => checkPackFiles(config, look),
+    sensors: async (look) => checkSensors(config, look, (await verified).runtimes),
+    rules: checkRules,
+    messages: checkOutbox,
+  });
+  return [...storage, ...rows];
+}
+
+function describeDatabase({ kind, address, schema }: Database): string {
+  return `${kind === "embedded" ? "embedded in " : ""}${address}, schema ${schema}`;
+}
