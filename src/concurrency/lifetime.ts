@@ -1,9 +1,8 @@
 /**
- * The parts of something long-lived, closed in the reverse of the order they were opened in.
+ * Owns the parts of something long-lived and closes them in reverse order.
  *
- * A loop is a part too: closing it aborts its signal and waits for its end. A loop that ends with an
- * error by itself is a bug in it, or the end of the whole; whoever owns the lifetime learns of it
- * through `onFailure` and decides.
+ * A loop is a part too: closing it aborts its signal and waits until it ends. If a loop fails, `onFailure`
+ * tells the owner of the lifetime, who decides what follows.
  */
 export class Lifetime implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
@@ -14,9 +13,9 @@ export class Lifetime implements AsyncDisposable {
   }
 
   /**
-   * Adopts a part that was just opened.
+   * Takes ownership of a part that was just opened.
    *
-   * @throws when everything has been closed meanwhile; the part is then closed too
+   * @throws if the lifetime was closed meanwhile; the part is then closed too
    */
   async use<Part extends AsyncDisposable>(part: Part): Promise<Part> {
     if (this.#stack.disposed) {
@@ -26,7 +25,7 @@ export class Lifetime implements AsyncDisposable {
     return this.#stack.use(part);
   }
 
-  /** @throws when everything has been closed meanwhile; as `run` */
+  /** @throws if the lifetime was closed meanwhile, like `run` */
   onClose(close: () => Promise<void>): void {
     this.#refuseWhenClosed();
     this.#stack.defer(close);
@@ -42,12 +41,12 @@ export class Lifetime implements AsyncDisposable {
     });
   }
 
-  /** Before anything is begun that nobody would end. */
+  /** Prevents starting anything that would never be stopped. */
   #refuseWhenClosed(): void {
     if (this.#stack.disposed) throw new Error("stopped while starting");
   }
 
-  /** Closes everything, also when closing some of it fails; then throws those failures. */
+  /** Closes everything even if closing some parts fails, then throws those failures. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }

@@ -1,15 +1,15 @@
-/** Work that several wait for. It is stopped only when nobody waits for it any more. */
+/** Work shared by several callers. It is stopped only when the last of them stops waiting. */
 export class SharedTask<Result> {
   readonly ended: Promise<Result>;
   readonly #stop = new AbortController();
   #waiting = 0;
 
-  /** @param work has to end soon after its signal aborts */
+  /** @param work must end soon after its signal aborts */
   constructor(work: (signal: AbortSignal) => Promise<Result>) {
     this.ended = work(this.#stop.signal);
   }
 
-  /** Whether it is being stopped, so that its result is worth nothing to a newcomer. */
+  /** Whether it is being stopped, so that new callers should not join. */
   get isAbandoned(): boolean {
     return this.#stop.signal.aborted;
   }
@@ -17,8 +17,8 @@ export class SharedTask<Result> {
   /**
    * Waits for the result.
    *
-   * @param signal stops waiting; whoever is the last to do so sees the work end
-   * @returns undefined after the signal
+   * @param signal stops waiting; the last caller to stop also waits for the work to end
+   * @returns undefined if the signal aborted
    */
   async join(signal: AbortSignal): Promise<Result | undefined> {
     const { promise: left, resolve } = Promise.withResolvers<undefined>();

@@ -1,18 +1,16 @@
 /**
- * A loop that compares desired with actual: it runs a step at once, after each wake, and after
- * `intervalMs` without one.
+ * A reconciliation loop: it runs a step at once, after each wake, and after `intervalMs` without one.
  *
- * Truth is in what the step reads; a wake is only a hint to look sooner. Hence wakes coalesce: any
- * number of them during a step cause exactly one further step, which starts after they were given.
- * A step that fails is reported and tried again after `retryDelayMs`, so the loop ends by its signal
- * alone. At most one step runs at a time.
+ * Truth is in what the step reads; a wake is only a hint to look sooner. So wakes coalesce: any number of
+ * wakes during a step cause exactly one further step. A step that fails is reported and retried after
+ * `retryDelayMs`, so only its signal ends the loop. At most one step runs at a time.
  */
 import type { Clock } from "../time/clock.ts";
 
 export interface WakeableLoopOptions {
   readonly step: (signal: AbortSignal) => Promise<void>;
   readonly intervalMs: number;
-  /** Milliseconds to wait after the n-th failure in a row, n from 1. */
+  /** Milliseconds to wait after the n-th consecutive failure, n from 1. */
   readonly retryDelayMs: (failures: number) => number;
   readonly onFailure: (error: unknown, failures: number) => void;
   readonly clock: Clock;
@@ -27,13 +25,13 @@ export class WakeableLoop {
     this.#options = options;
   }
 
-  /** Asks for a step as soon as the present one, if any, has ended. Does not interrupt a retry delay. */
+  /** Requests a step as soon as the current one, if any, has ended. Does not interrupt a retry delay. */
   wake(): void {
     this.#isWoken = true;
     this.#interruptWait?.();
   }
 
-  /** Runs until the signal aborts; then resolves once the step under way has ended. */
+  /** Runs until the signal aborts, then resolves once the current step has ended. */
   async run(signal: AbortSignal): Promise<void> {
     const { step, intervalMs, retryDelayMs, onFailure, clock } = this.#options;
     let failures = 0;
@@ -55,7 +53,7 @@ export class WakeableLoop {
 
   async #waitForWake(ms: number, signal: AbortSignal): Promise<void> {
     const wait = new AbortController();
-    // With a reason of our own, or each wake would make an exception with its stack.
+    // An explicit reason avoids creating an exception with a stack trace at each wake.
     this.#interruptWait = () => wait.abort("woken");
     await this.#options.clock.sleep(ms, AbortSignal.any([signal, wait.signal]));
     this.#interruptWait = undefined;

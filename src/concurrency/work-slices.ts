@@ -1,8 +1,8 @@
 /**
- * Long work on the event loop, done in slices: after each, everything else gets its turn.
+ * Splits long work on the event loop into slices, after each of which everything else gets a turn.
  *
- * Work is counted, not timed, so that a slice is the same on every machine. A unit is about what parsing one
- * character costs.
+ * Work is counted rather than timed, so that slices are the same on every machine. One unit costs about as much as
+ * parsing one character.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 
@@ -13,15 +13,15 @@ export class WorkSlices {
   readonly #pause: () => Promise<unknown>;
   #left = sliceWork;
 
-  /** @param pause ends a slice; resolves when the next may begin */
+  /** @param pause called after each slice; resolves when the next may begin */
   constructor(pause: () => Promise<unknown> = nextTurn) {
     this.#pause = pause;
   }
 
   /**
-   * Notes work that was done.
+   * Records work that was done.
    *
-   * @returns what to wait for before any more is done, if the slice is used up
+   * @returns a promise to await before doing more, if the slice is used up
    */
   spend(work: number): Promise<unknown> | undefined {
     this.#left -= work;

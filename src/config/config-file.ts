@@ -10,8 +10,8 @@ export interface ConfigFile {
 }
 
 /**
- * The file that --config names, else $ATTUNE_CONFIG, else ./config.yaml if there is one. A file that
- * somebody named has to be there; otherwise the agent would start with defaults nobody meant.
+ * Reads the file named by --config, else by $ATTUNE_CONFIG, else ./config.yaml if it exists. A file that is
+ * named explicitly must exist; otherwise the agent would start with unintended defaults.
  */
 export function readConfigFile({ flags, env, cwd, readFile }: ConfigInput): ConfigFile | undefined {
   const named = flags.config ?? (env["ATTUNE_CONFIG"] || undefined);
@@ -19,12 +19,12 @@ export function readConfigFile({ flags, env, cwd, readFile }: ConfigInput): Conf
   const text = attempt(path, () => readFile(path));
   if (text === undefined) {
     if (named === undefined) return undefined;
-    throw unreadable(path, "there is no such file");
+    throw unreadable(path, "the file does not exist");
   }
   const result = parseYaml(text);
   if (result.kind === "parsed") {
     if (isMappingOrEmpty(result.source.value)) return { path, source: result.source };
-    throw unreadable(path, "line 1: must be keys with values, as in `log: { level: info }`");
+    throw unreadable(path, "line 1: must be a mapping of keys to values, like `log: { level: info }`");
   }
   throw unreadable(
     path,
@@ -36,12 +36,12 @@ export function readConfigFile({ flags, env, cwd, readFile }: ConfigInput): Conf
   );
 }
 
-/** Of the parser, which quotes at the end: whatever a broken line has may be a secret. */
+/** Drops the source that the parser quotes at the end, because a broken line may contain a secret. */
 function withoutSource(reason: string): string {
   return reason.replace(/(?<=\S): .*$|(?<=Invalid escape sequence) .*$/s, "");
 }
 
-/** A list or a bare text would otherwise pass for a file without settings. */
+/** Without this check, a list or a bare string would pass for a file without settings. */
 function isMappingOrEmpty(value: unknown): boolean {
   return value === null || value === undefined || (typeof value === "object" && !Array.isArray(value));
 }

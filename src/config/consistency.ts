@@ -1,5 +1,5 @@
 /**
- * What the schema does not show: values that contradict each other, and URLs whose passwords cut them in two.
+ * Checks that a schema cannot express: values that contradict each other, and URLs broken by unencoded passwords.
  */
 import { isTlsSet } from "../files/tls-options.ts";
 import { serviceUrlProblem } from "../model/texts/service-url.ts";
@@ -8,7 +8,7 @@ import type { Problem } from "./schema-problems.ts";
 import type { Path } from "./yaml-source.ts";
 
 export interface Contradiction extends Problem {
-  /** The other keys that it comes from. */
+  /** The other keys involved. */
   readonly others: readonly Path[];
 }
 
@@ -23,7 +23,7 @@ export function contradictions(config: Config): readonly Contradiction[] {
   if (sensor.lease_renewal_interval * 2 > sensor.lease_duration) {
     problems.push({
       path: ["sensor", "lease_renewal_interval"],
-      reason: `must be at most half of sensor.lease_duration (${sensor.lease_duration}), so that one late renewal loses nothing, not ${sensor.lease_renewal_interval}`,
+      reason: `must be at most half of sensor.lease_duration (${sensor.lease_duration}), so that one late renewal does not lose the lease, not ${sensor.lease_renewal_interval}`,
       others: [["sensor", "lease_duration"]],
     });
   }
@@ -43,7 +43,7 @@ function metricsProblems({ api, metrics }: Config): readonly Contradiction[] {
     return [
       {
         path: ["metrics", "host"],
-        reason: "needs metrics.port beside it: without one, only the API serves metrics, on api.host",
+        reason: "requires metrics.port: without it, only the API serves metrics, on api.host",
         others: [],
       },
     ];
@@ -52,7 +52,7 @@ function metricsProblems({ api, metrics }: Config): readonly Contradiction[] {
   return [
     {
       path: ["metrics", "port"],
-      reason: `must be another port than api.port (${api.port}), where the API serves metrics already`,
+      reason: `must differ from api.port (${api.port}), where the API already serves metrics`,
       others: [["api", "port"]],
     },
   ];
@@ -68,21 +68,21 @@ function tlsProblems({ database, message_queue: queue }: Config): readonly Contr
     const [present, missing] = tls.cert === undefined ? ["key", "cert"] : ["cert", "key"];
     problems.push({
       path: [section, "tls", present],
-      reason: `needs ${section}.tls.${missing} beside it`,
+      reason: `requires ${section}.tls.${missing}`,
       others: [[section, "tls", missing]],
     });
   }
   if (isTlsSet(database.tls) && /[?&](ssl|sslmode|sslrootcert|sslcert|sslkey)=/.test(database.url ?? "")) {
     problems.push({
       path: ["database", "tls"],
-      reason: "and the TLS parameters (sslmode, …) of database.url are both set: leave those out",
+      reason: "and TLS parameters (sslmode, …) in database.url are both set: remove the latter",
       others: [["database", "url"]],
     });
   }
   if (isTlsSet(queue.tls) && queue.url?.startsWith("amqp:") === true) {
     problems.push({
       path: ["message_queue", "tls"],
-      reason: "needs a message_queue.url that begins with amqps://",
+      reason: "requires a message_queue.url that begins with amqps://",
       others: [["message_queue", "url"]],
     });
   }

@@ -1,10 +1,10 @@
 /**
- * The configuration that the environment carries.
+ * Configuration from environment variables.
  *
- * `ATTUNE__SENSOR__POLL_INTERVAL=5` sets `sensor.poll_interval`. A value is read as its key's type asks:
- * text stays as it is (so a password of digits is no number), lists may be written `a,b` or as YAML,
- * everything else is YAML, of which JSON is a part. An empty variable counts as unset, since Compose
- * files pass on variables that nobody set as empty ones.
+ * `ATTUNE__SENSOR__POLL_INTERVAL=5` sets `sensor.poll_interval`. A value is read according to its key's type:
+ * strings are taken literally (so a numeric password stays a string), lists may be written `a,b` or as YAML,
+ * everything else is YAML, which includes JSON. An empty variable counts as unset, because Compose files
+ * pass unset variables on as empty.
  */
 import { parseYaml, type Path } from "./yaml-source.ts";
 import { childNode, type SchemaNode } from "./schema-node.ts";
@@ -12,9 +12,9 @@ import { childNode, type SchemaNode } from "./schema-node.ts";
 export interface Setting {
   readonly path: Path;
   readonly value: unknown;
-  /** Its name, when an environment variable sets it. */
+  /** The environment variable that sets it, if one does. */
   readonly variable?: string;
-  /** For people: "environment variable DATABASE_URL". */
+  /** For people, such as "environment variable DATABASE_URL". */
   readonly origin: string;
 }
 
@@ -22,7 +22,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 export const environmentPrefix = "ATTUNE__";
 
-/** Variables that the platform's other programs read too; ATTUNE__… is more specific and wins. */
+/** Variables shared with the platform's other programs; ATTUNE__… is more specific and wins. */
 const sharedVariables: Readonly<Record<string, Path>> = {
   DATABASE_URL: ["database", "url"],
   DATABASE_URL_FILE: ["database", "url_file"],
@@ -34,12 +34,12 @@ const sharedVariables: Readonly<Record<string, Path>> = {
 
 export const sharedVariableNames: readonly string[] = Object.keys(sharedVariables);
 
-/** What the environment sets, least specific first, so that a later setting replaces an earlier one. */
+/** The settings from the environment, least specific first, so that later ones replace earlier ones. */
 export function environmentSettings(schema: SchemaNode, environment: Environment): readonly Setting[] {
   const shared = Object.entries(sharedVariables).map(([name, path]) => ({ name, path }));
   const own = Object.keys(environment)
     .filter((name) => name.startsWith(environmentPrefix))
-    .toSorted() // A section before the keys inside it, so that the keys win.
+    .toSorted() // Puts a section before its keys, so that the keys win.
     .map((name) => ({ name, path: name.slice(environmentPrefix.length).toLowerCase().split("__") }));
 
   return [...shared, ...own].flatMap(({ name, path }) => {

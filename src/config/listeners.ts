@@ -1,15 +1,15 @@
-/** The addresses at which an agent of a configuration answers HTTP. */
+/** The addresses on which an agent with this configuration serves HTTP. */
 import type { Config } from "./schema.ts";
 
 export interface Listener {
-  /** The section that sets it. */
+  /** The section that configures it. */
   readonly section: "api" | "metrics";
   readonly host: string;
-  /** 0 takes a free port; only the API's may be. */
+  /** 0 means any free port, which is allowed only for the API. */
   readonly port: number;
 }
 
-/** The API first. All of them answer for health and metrics. */
+/** The API comes first. All listeners serve health and metrics. */
 export function listeners({ api, metrics }: Pick<Config, "api" | "metrics">): readonly Listener[] {
   const all: Listener[] = [];
   if (api.enabled) all.push({ section: "api", host: api.host, port: api.port });

@@ -1,9 +1,9 @@
 /**
- * The configuration: the file, over it the environment, over it the flags; completed from the schema's
- * defaults, checked as a whole, and frozen.
+ * Loads the configuration. The environment overrides the file, and flags override both; the result is
+ * completed with the schema's defaults, validated as a whole, and frozen.
  *
- * Nothing here reads the world: the environment, the folder and the file come in as arguments, once, from
- * main. Every problem is reported at once, with its key and where the value came from.
+ * The environment, the folder and the file are passed in by main. All problems are reported together, each
+ * with its key and the source of the value.
  */
 import { resolve } from "node:path";
 import type { Static } from "typebox";
@@ -26,7 +26,7 @@ export interface ConfigInput {
   readonly env: Environment;
   readonly cwd: string;
   readonly hostname: string;
-  /** The file's text; undefined when there is no such file. May throw for any other reason. */
+  /** The file's text; undefined if it does not exist. Throws for any other failure. */
   readonly readFile: (path: string) => string | undefined;
 }
 
@@ -34,17 +34,17 @@ export interface LoadedConfig {
   readonly config: Config;
   /** The file that was read, if any. */
   readonly file: string | undefined;
-  /** Nobody has set anything: there is no file, no variable, no flag. */
+  /** Whether there is no file, no variable and no flag. */
   readonly isDefault: boolean;
-  /** One sentence for each key that nobody knows. */
+  /** One sentence for each unknown key. */
   readonly warnings: readonly string[];
-  /** Values that no log line may show. */
+  /** Values that must not appear in any log line. */
   readonly secrets: readonly string[];
 }
 
 /**
- * @throws OperatorError CONFIG_UNREADABLE when the file is named and missing, or is not YAML
- * @throws OperatorError CONFIG_INVALID with every problem there is
+ * @throws OperatorError CONFIG_UNREADABLE if a named file is missing or the file is not YAML
+ * @throws OperatorError CONFIG_INVALID with all problems
  */
 export function loadConfig(input: ConfigInput): LoadedConfig {
   const file = readConfigFile(input);
@@ -66,13 +66,13 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
     ...pemProblems(set, input),
     ...schemaProblems(configSchema, Value.Default(configSchema, known)),
   ];
-  // What is left when defaults stand for the malformed values, so that contradictions are told with them.
+  // Replace malformed values by defaults, so that contradictions can be reported together with them.
   const usable = malformed.reduce((value, { path }) => withoutValueAt(value, mappingKeys(path)), known);
   const completed: unknown = Value.Default(configSchema, usable);
   const config = Value.Check(configSchema, completed) ? inPlace(completed, input) : undefined;
   const contradictory = config === undefined ? [] : contradictionsApartFrom(malformed, config);
   if (config === undefined || malformed.length + contradictory.length > 0) {
-    // Whoever corrects the file wants to correct it once: with the keys that alone would be a warning.
+    // Include unknown keys, which alone would only be warnings, so that the file can be corrected in one go.
     throw invalid([...[...malformed, ...contradictory, ...unknown].map(tell), ...missed]);
   }
 
@@ -85,7 +85,7 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   };
 }
 
-/** An unknown key that came from a variable is corrected by the variable's name. */
+/** For an unknown key set by a variable, suggests another variable. */
 function withVariable(key: UnknownKey, settings: readonly Setting[]): UnknownKey {
   const setting = settings.findLast((one) => isWithin(one.path, key.path));
   if (setting?.variable === undefined) return key;
@@ -93,13 +93,13 @@ function withVariable(key: UnknownKey, settings: readonly Setting[]): UnknownKey
   return meant === undefined ? key : { ...key, reason: `is not a known key; did you mean ${meant}?` };
 }
 
-/** A default that stands for a malformed value contradicts nothing that anybody wrote. */
+/** Leaves out contradictions with defaults that replace malformed values. */
 function contradictionsApartFrom(malformed: readonly Problem[], config: Config): readonly Problem[] {
   const isMalformed = (path: Path): boolean => malformed.some((problem) => isWithin(path, problem.path));
   return contradictions(config).filter(({ path, others }) => ![path, ...others].some(isMalformed));
 }
 
-/** The path as far as it leads through mappings: a list with one malformed item is malformed. */
+/** The path up to the first list, because a list with one malformed item is malformed. */
 function mappingKeys(path: Path): Path {
   const index = path.findIndex((part) => typeof part === "number");
   return index === -1 ? path : path.slice(0, index);
@@ -110,7 +110,7 @@ function flagSettings({ name }: ConfigInput["flags"]): readonly Setting[] {
   return [{ path: ["sensor", "worker_name"], value: name, origin: "flag --name" }];
 }
 
-/** Tells a problem as a sentence: the key, where its value came from, and what is wrong with it. */
+/** Describes a problem in a sentence: the key, the source of its value, and what is wrong with it. */
 function narrator(file: ConfigFile | undefined, settings: readonly Setting[]): (problem: Problem) => string {
   return ({ path, reason }) => {
     const key = keyText(path);
@@ -135,7 +135,7 @@ function invalid(problems: readonly string[]): OperatorError {
   });
 }
 
-/** The configuration on this machine: names filled in, folders absolute. */
+/** Resolves the configuration for this machine: fills in the host name and makes folders absolute. */
 function inPlace(config: Static<typeof configSchema>, { cwd, hostname }: ConfigInput): Config {
   const named = (text: string): string => text.replaceAll("{hostname}", hostname);
   return {

@@ -1,24 +1,24 @@
 /**
- * Variables that were meant for the agent and set nothing: `ATTUNE_DATABASE_URL` has one underscore too few, and
- * without a word the agent would open an embedded database instead of the one that was named.
+ * Finds misnamed variables. `ATTUNE_DATABASE_URL` lacks an underscore; if it were ignored silently, the agent would
+ * open an embedded database instead of the intended one.
  */
 import { nearestName } from "../model/texts/nearest-name.ts";
 import { environmentPrefix, sharedVariableNames, variableName, type Environment } from "./environment.ts";
 import type { SchemaNode } from "./schema-node.ts";
 import type { Path } from "./yaml-source.ts";
 
-/** Other names that begin with ATTUNE_ and mean something, here or to the platform's other programs. */
+/** Other valid names that begin with ATTUNE_, used here or by the platform's other programs. */
 const otherVariables = new Set(["ATTUNE_CONFIG", "ATTUNE_SENSOR_RUNTIMES", "ATTUNE_API_TOKEN"]);
 
-/** A Kubernetes service called "attune-api" sets ATTUNE_API_PORT=tcp://10.0.0.1:8080 in every pod beside it. */
+/** A Kubernetes service named "attune-api" sets ATTUNE_API_PORT=tcp://10.0.0.1:8080 in every pod of its namespace. */
 const serviceLink = /^(tcp|udp|sctp):\/\//;
 
-/** One sentence for each variable that nearly has the name of one that the agent reads. */
+/** One sentence for each variable whose name resembles one that the agent reads. */
 export function nearMisses(schema: SchemaNode, environment: Environment): readonly string[] {
   const known = [...sharedVariableNames, ...settablePaths(schema).map(variableName)];
   return Object.entries(environment).flatMap(([name, value]) => {
     const isOther = known.includes(name) || otherVariables.has(name) || !/^ATTUNE_/i.test(name);
-    // Those with the prefix are told as the keys that they would set.
+    // Variables with the prefix are reported as unknown keys.
     if (
       isOther ||
       name.startsWith(environmentPrefix) ||
@@ -31,14 +31,14 @@ export function nearMisses(schema: SchemaNode, environment: Environment): readon
   });
 }
 
-/** The variable that somebody who wrote this name probably meant: underscores and case count for nothing. */
+/** The variable that was probably meant, ignoring underscores and case. */
 export function nearestVariable(name: string, known: readonly string[]): string | undefined {
   const byLetters = new Map(known.map((each) => [letters(each), each]));
   const written = letters(name);
   const exact = byLetters.get(written);
   if (exact !== undefined) return exact;
   const nearest = nearestName(written, [...byLetters.keys()]);
-  // Names share words, so what nearestName allows for one word would be too much here.
+  // Names share words, so the tolerance of nearestName would be too wide here.
   return nearest !== undefined && Math.abs(nearest.length - written.length) <= 1 && isClose(written, nearest)
     ? byLetters.get(nearest)
     : undefined;
@@ -56,7 +56,7 @@ function letters(name: string): string {
   return name.toUpperCase().replaceAll("_", "");
 }
 
-/** Whether one letter too many, too few or wrong, or two that changed places, is all that differs. */
+/** Whether the names differ only by one extra, missing or wrong letter, or by two swapped letters. */
 function isClose(one: string, other: string): boolean {
   let start = 0;
   while (start < one.length && one[start] === other[start]) start += 1;

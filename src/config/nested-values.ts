@@ -1,5 +1,5 @@
 /**
- * Nested plain values, changed by path without touching the original.
+ * Changes nested plain values by path, without modifying the original.
  */
 import { isJsonObject } from "../model/json/json.ts";
 import type { Path } from "./yaml-source.ts";
@@ -11,7 +11,7 @@ export function childOf(value: unknown, key: string | number): unknown {
   return isJsonObject(value) ? value[key] : undefined;
 }
 
-/** A value with another at `path`, where mappings are created as needed. */
+/** The value with `replacement` at `path`; mappings are created as needed. */
 export function withValueAt(value: unknown, path: Path, replacement: unknown): unknown {
   const [key, ...rest] = path;
   if (key === undefined) return replacement;
@@ -19,7 +19,7 @@ export function withValueAt(value: unknown, path: Path, replacement: unknown): u
   return { ...nested, [key]: withValueAt(nested[key], rest, replacement) };
 }
 
-/** A value without the key at `path`; other keys and list items stay where they are. */
+/** The value without the key at `path`; other keys and list items keep their places. */
 export function withoutValueAt(value: unknown, path: Path): unknown {
   const [key, ...rest] = path;
   if (key === undefined || !(isJsonObject(value) || Array.isArray(value))) return value;
@@ -28,7 +28,7 @@ export function withoutValueAt(value: unknown, path: Path): unknown {
   return rest.length === 0 ? others : { ...others, [key]: withoutValueAt(child, rest) };
 }
 
-/** A value whose keys without a value are gone: `sensor:` with nothing under it is no section at all. */
+/** Removes keys without a value: `sensor:` with nothing below it counts as absent. */
 export function withoutNulls(value: unknown): unknown {
   if (!isJsonObject(value)) return value;
   const kept = Object.entries(value).filter(([, child]) => child !== null);

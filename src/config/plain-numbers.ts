@@ -1,12 +1,12 @@
 /**
- * Numbers that this program itself reckons with, such as intervals and counts. A file may write them in
- * ways that JavaScript does not (`30.0`, `1e3`); everywhere else such a number keeps its text.
+ * Converts numbers that the agent computes with, such as intervals and counts, to JavaScript numbers. A file
+ * may write them as `30.0` or `1e3`; elsewhere such numbers keep their exact text.
  */
 import { ExactNumber } from "../model/json/exact-number.ts";
 import { isJsonObject } from "../model/json/json.ts";
 import { childNode, type SchemaNode } from "./schema-node.ts";
 
-/** The value, with a JavaScript number wherever the schema wants a number. */
+/** The value, with a JavaScript number wherever the schema requires a number. */
 export function withPlainNumbers(node: SchemaNode, value: unknown): unknown {
   if (value instanceof ExactNumber) {
     const number = Number(value.text);

@@ -1,14 +1,13 @@
 /**
- * A schema as the walks over it see it: the few keywords of JSON Schema that this project writes, and
- * what a value has to be, in words.
+ * The keywords of JSON Schema that this project uses, and descriptions of what a value must be.
  */
 export interface SchemaNode {
   readonly type?: string;
   readonly description?: string;
   readonly default?: unknown;
-  /** What a value has to be, where the keywords alone would not tell a person. */
+  /** What a value must be, if the keywords do not describe it well enough. */
   readonly expects?: string;
-  /** The value is a secret: no message may repeat it. */
+  /** The value is a secret that must not appear in messages. */
   readonly writeOnly?: boolean;
   readonly enum?: readonly unknown[];
   readonly pattern?: string;
@@ -19,20 +18,20 @@ export interface SchemaNode {
   readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
   readonly additionalProperties?: SchemaNode;
   readonly items?: SchemaNode;
-  /** typebox's own mark, which is all that a schema without keywords has. */
+  /** typebox's marker, the only property of a schema without keywords. */
   readonly "~kind"?: string;
 }
 
 const anything: SchemaNode = {};
 
-/** The schema of the value under that key. */
+/** The schema of the value at the key. */
 export function childNode(node: SchemaNode, key: string | number): SchemaNode {
   if (typeof key === "number") return node.items ?? anything;
   const known = Object.hasOwn(node.properties ?? {}, key) ? node.properties?.[key] : undefined;
   return known ?? Object.values(node.patternProperties ?? {})[0] ?? node.additionalProperties ?? anything;
 }
 
-/** Whether the schema takes keys that it does not name. */
+/** Whether the schema accepts keys that it does not name. */
 export function isOpen(node: SchemaNode): boolean {
   return (
     node.patternProperties !== undefined ||
@@ -41,7 +40,7 @@ export function isOpen(node: SchemaNode): boolean {
   );
 }
 
-/** What a value has to be: "a whole number from 0 to 65535". */
+/** What a value must be, such as "a whole number from 0 to 65535". */
 export function expectation(node: SchemaNode): string {
   if (node.expects !== undefined) return node.expects;
   if (node.enum !== undefined) return `one of ${node.enum.join(", ")}`;

@@ -1,6 +1,5 @@
 /**
- * What is wrong with a value by its schema, in words for whoever wrote it. Everything wrong is found at
- * once, each place once.
+ * Describes, for its author, how a value violates its schema. Finds all problems at once, one per place.
  */
 import type { TSchema } from "typebox";
 import { Settings } from "typebox/system";
@@ -12,7 +11,7 @@ import { childOf } from "./nested-values.ts";
 import { childNode, expectation, isOpen, type SchemaNode } from "./schema-node.ts";
 import type { Path } from "./yaml-source.ts";
 
-// The library stops at eight by itself; whoever corrects a file wants to correct it once.
+// The library stops at eight by default, but all errors should be correctable in one go.
 Settings.Set({ maxErrors: 10_000 });
 
 export interface Problem {
@@ -21,14 +20,14 @@ export interface Problem {
 }
 
 export interface UnknownKey extends Problem {
-  /** The known key beside it that was probably meant. */
+  /** The known key that was probably meant. */
   readonly nearest: string | undefined;
 }
 
 export function schemaProblems(schema: TSchema, value: unknown): readonly Problem[] {
   const problems = new Map<string, Problem>();
   const add = (problem: Problem): void => {
-    // Several keywords may complain of one place; one sentence tells all it should be.
+    // Several keywords may fail at one place; one sentence describes everything expected there.
     const place = JSON.stringify(problem.path);
     if (!problems.has(place)) problems.set(place, problem);
   };
@@ -56,11 +55,11 @@ export function unknownKeys(node: SchemaNode, value: unknown, path: Path = []): 
 }
 
 /**
- * The key for people. `jwt_secret=…` is a key, too, to whoever reads YAML: only what looks like a name is shown.
+ * The key for people. Only parts that look like names are shown, because YAML also reads `jwt_secret=…` as a key.
  */
 export function keyText(path: Path): string {
   return path
-    .map((part) => (/^[\w./-]{1,64}$/.test(String(part)) ? part : "(a key that is no name)"))
+    .map((part) => (/^[\w./-]{1,64}$/.test(String(part)) ? part : "(a key that is not a name)"))
     .join(".");
 }
 
@@ -71,7 +70,7 @@ function complaint(node: SchemaNode, found: unknown): string {
   return `${wanted}, not ${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown}`;
 }
 
-/** Where a mapping has a secret, a text in its place may hold it: `jwt_secret:…` without a space is one text. */
+/** A string in place of a mapping with a secret may contain it: without a space, `jwt_secret:…` is a string. */
 function mayBeSecret(node: SchemaNode): boolean {
   return node.writeOnly === true || Object.values(node.properties ?? {}).some(mayBeSecret);
 }

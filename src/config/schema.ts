@@ -1,14 +1,14 @@
 /**
- * The configuration's schema: every key with its type, default and meaning, written once.
+ * The configuration's schema: the only definition of every key's type, default and meaning.
  *
- * Keys are spelled in the code exactly as in the file, so that one search finds a key in the file, the
- * code and docs/configuration.md (a test compares the page with this schema). Durations are seconds,
- * fractions allowed. Whoever takes a duration in milliseconds converts where it is wired up.
+ * Keys are spelled in the code exactly as in the file, so that one search finds a key in the file, the code
+ * and docs/configuration.md (a test compares that page with this schema). Durations are in seconds and may be
+ * fractional; the wiring code converts them to milliseconds.
  */
 import { Type, type Static } from "typebox";
 import type { JsonObject } from "../model/json/json.ts";
 
-/** Sections and free maps may be left out; they are completed from their own defaults. */
+/** Sections and free-form maps are optional; they are completed with their own defaults. */
 const section = { default: {} };
 
 const Text = (description: string, fallback: string) =>
@@ -28,7 +28,7 @@ const Seconds = (description: string, fallback: number) =>
 const Count = (description: string, fallback: number, minimum = 1) =>
   Type.Integer({ description, default: fallback, minimum, maximum: 1_000_000_000 });
 
-/** Of text that is held in memory and stored as one value at most. */
+/** A limit for text that is held in memory or stored as one value. */
 const Bytes = (description: string, fallback: number) =>
   Type.Integer({ description, default: fallback, minimum: 1_024, maximum: 268_435_456 });
 
@@ -38,7 +38,7 @@ const Url = (description: string, [scheme, other]: readonly [string, string]) =>
       description,
       pattern: `^(${scheme}|${other})://.`,
       expects: `a URL that begins with ${scheme}:// or ${other}://`,
-      writeOnly: true, // It may hold a password, and where, in a URL that is none, nobody can tell.
+      writeOnly: true, // It may contain a password, whose position in an invalid URL is unknown.
     }),
   );
 
@@ -252,7 +252,7 @@ export const configSchema = Type.Object({
 
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
-/** The configuration in force: complete, validated, frozen; its folders are absolute paths. */
+/** The effective configuration: complete, validated and frozen, with absolute paths. */
 export type Config = DeepReadonly<Static<typeof configSchema>> & {
   readonly sensor: { readonly capabilities: JsonObject };
 };

@@ -1,9 +1,9 @@
 /**
- * Secrets that come in files, as orchestrators mount them: `database.url_file`, or the variable
- * `ATTUNE__DATABASE__URL_FILE`, names a file that holds the value of `database.url`. Every secret has such a key.
+ * Secrets in files, as orchestrators mount them: `database.url_file`, or the variable
+ * `ATTUNE__DATABASE__URL_FILE`, names a file that contains the value of `database.url`. Every secret has such a key.
  *
- * A key and its file say the same thing twice, so whichever comes later in the order of sources wins; both in one
- * source is a problem.
+ * If both a key and its file key are set, the one from the source with higher precedence wins; setting both in
+ * one source is a problem.
  */
 import { resolve } from "node:path";
 import { withoutLineEnd } from "../files/reread-text.ts";
@@ -21,11 +21,11 @@ const secretKeys = [
 
 interface FileWorld {
   readonly cwd: string;
-  /** Undefined when there is no such file. */
+  /** Undefined if the file does not exist. */
   readonly readFile: (path: string) => string | undefined;
 }
 
-/** Applies settings in their order; one of a secret takes its other form away. */
+/** Applies settings in order; setting one form of a secret removes the other. */
 export function withSettings(value: unknown, settings: readonly Setting[]): unknown {
   return settings.reduce((current, { path, value: set }) => {
     const other = otherForm(path.map(String));
@@ -33,7 +33,7 @@ export function withSettings(value: unknown, settings: readonly Setting[]): unkn
   }, value);
 }
 
-/** What the files that are named hold, and what is wrong with them. */
+/** The contents of the named files, and what is wrong with them. */
 export function secretFiles(
   value: unknown,
   file: ConfigFile | undefined,
@@ -46,12 +46,12 @@ export function secretFiles(
     const path = [key[0], `${key[1]}_file`];
     const named = path.reduce<unknown>(childOf, value);
     if (isSetTwice(key, path, file, settings))
-      problems.push({ path, reason: `and ${key.join(".")} are both set: leave one of them out` });
+      problems.push({ path, reason: `and ${key.join(".")} are both set: remove one of them` });
     if (typeof named !== "string" || named === "") continue;
     const place = resolve(cwd, named);
     try {
       const text = withoutLineEnd(readFile(place) ?? "");
-      if (text === "") problems.push({ path, reason: `names ${place}, which is not there or empty` });
+      if (text === "") problems.push({ path, reason: `names ${place}, which is missing or empty` });
       else found.push({ path: key, value: text, origin: `file ${place}` });
     } catch (error) {
       problems.push({
@@ -63,7 +63,7 @@ export function secretFiles(
   return { settings: found, problems };
 }
 
-/** Files of TLS that are not there, or are no PEM: told at the start, rather than at each connection. */
+/** Finds TLS files that are missing or not in PEM format, at start rather than at each connection. */
 export function pemProblems(value: unknown, { cwd, readFile }: FileWorld): readonly Problem[] {
   const paths = ["database", "message_queue"].flatMap((section) =>
     ["ca", "cert", "key"].map((key) => [section, "tls", key]),
@@ -74,8 +74,10 @@ export function pemProblems(value: unknown, { cwd, readFile }: FileWorld): reado
     const place = resolve(cwd, named);
     try {
       const text = readFile(place);
-      if (text === undefined) return [{ path, reason: `names ${place}, which is not there` }];
-      return text.includes("-----BEGIN ") ? [] : [{ path, reason: `names ${place}, which holds no PEM` }];
+      if (text === undefined) return [{ path, reason: `names ${place}, which does not exist` }];
+      return text.includes("-----BEGIN ")
+        ? []
+        : [{ path, reason: `names ${place}, which is not in PEM format` }];
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       return [{ path, reason: `names a file that cannot be read: ${reason}` }];

@@ -1,5 +1,5 @@
 /**
- * YAML that remembers where everything stands, so that a problem found later can name its line.
+ * Parses YAML and keeps the position of every value, so that a problem found later can name its line.
  */
 import {
   isCollection,
@@ -20,11 +20,11 @@ export type { Path } from "./yaml-value.ts";
 
 export interface YamlSource {
   readonly value: JsonValue;
-  /** Whether something is written at that path, if only a key without a value. */
+  /** Whether the path exists in the file, even as a key without a value. */
   readonly has: (path: Path) => boolean;
-  /** Whether nothing is written where the value at that path belongs: `value:`, which reads as null. */
+  /** Whether the key at the path has no value: `value:`, which reads as null. */
   readonly isBlank: (path: Path) => boolean;
-  /** The line (from 1) of the value at that path, or of the nearest enclosing one that exists. */
+  /** The line (from 1) of the path, or of its nearest existing ancestor. */
   readonly lineOf: (path: Path) => number;
 }
 
@@ -34,7 +34,7 @@ export type YamlResult =
 
 export interface YamlProblem {
   readonly line: number;
-  /** Empty where the text cannot be read so far that it has places. */
+  /** Empty if the text could not be parsed far enough to have paths. */
   readonly path: Path;
   readonly reason: string;
 }
@@ -53,7 +53,7 @@ export function parseYaml(text: string): YamlResult {
     const written = text.split("\n");
     const problems = document.errors.map(({ pos, message }): YamlProblem => {
       const line = lineAt(pos[0]);
-      // `{{ a }} and more` is a mapping with a text behind it, of which the library complains.
+      // `{{ a }} and more` reads as a mapping followed by text, which the library rejects.
       const hint = written[line - 1]?.includes("{{") === true ? `; if this is a template, ${quotes}` : "";
       return { line, path: [], reason: `${message}${hint}` };
     });
@@ -63,9 +63,11 @@ export function parseYaml(text: string): YamlResult {
   if (keys.length > 0) {
     const problems = keys.map(({ path, key }): YamlProblem => {
       const [start] = key.range ?? [0];
-      // The key of `{{ a }}` begins at its second brace, and where the template is itself a key, at its first.
+      // The key of `{{ a }}` begins at the second brace, or at the first if the template is itself a key.
       const isTemplate = text.slice(Math.max(start - 1, 0), start + 2).includes("{{");
-      const reason = isTemplate ? `is a template without quotes; ${quotes}` : "has a key that is no text";
+      const reason = isTemplate
+        ? `is a template without quotes; ${quotes}`
+        : "has a key that is not a string";
       return { line: lineAt(start), path, reason };
     });
     return { kind: "broken", problems };
@@ -75,7 +77,7 @@ export function parseYaml(text: string): YamlResult {
     for (let length = path.length; length > 0; length -= 1) {
       const parent = document.getIn(path.slice(0, length - 1), true);
       const last = path[length - 1];
-      // A key's line, not its value's: a block value begins on the line after its key.
+      // Use the key's line, because a block value begins on the line after its key.
       const pair = isMap(parent)
         ? parent.items.find(({ key }) => isScalar(key) && keyText(key) === last)
         : undefined;
@@ -105,13 +107,13 @@ export function parseYaml(text: string): YamlResult {
 }
 
 /**
- * The line on which brackets, or indentation, get deeper than is ever used. The library reads nested
- * collections by recursion and ends the process over a few thousand of them.
+ * The line on which brackets or indentation exceed the depth limit. The library reads nested collections
+ * recursively and crashes the process at a few thousand levels.
  */
 function lineTooDeep(text: string): number | undefined {
   const indented = deepIndentation.exec(text);
   if (indented !== null) return text.slice(0, indented.index).split("\n").length;
-  // Brackets may stand in texts; only the lexer knows. Few files have that many.
+  // Brackets may be inside strings, which only the lexer can tell. Few files have this many.
   if (text.split(/[[{]/, jsonDepthMax + 2).length <= jsonDepthMax + 1) return undefined;
   let depth = 0;
   let line = 1;
@@ -129,14 +131,15 @@ const deepIndentation = new RegExp(String.raw`^(?: |[-?] ){${2 * jsonDepthMax}}`
 const quotes = 'put the template in quotes: "{{ … }}"';
 
 interface CollectionKey {
-  /** Of the mapping that has it. */
+  /** Path of the mapping with that key. */
   readonly path: Path;
   readonly key: Node;
 }
 
 /**
- * Mappings whose key is a mapping or a list, one key of each. YAML allows them and JavaScript does not; and
- * hardly anybody means one: `{{ event.x }}` without quotes is a mapping whose only key is `{ event.x }`.
+ * Finds mappings with a mapping or a list as key, and returns one such key of each. YAML allows them but JSON
+ * does not, and they are rarely intended: `{{ event.x }}` without quotes is a mapping whose only key is
+ * `{ event.x }`.
  */
 function collectionKeys(node: unknown, path: Path = []): readonly CollectionKey[] {
   if (isSeq(node)) return node.items.flatMap((item, index) => collectionKeys(item, [...path, index]));

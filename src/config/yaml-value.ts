@@ -1,8 +1,8 @@
 /**
- * What a YAML document says, as JSON: with every digit of its numbers, and nothing that JSON cannot carry.
+ * Converts a YAML document to JSON, keeping all digits of numbers and refusing what JSON cannot represent.
  *
- * The library's own conversion changes values without a word: long numbers lose digits, `.inf` and `.nan`
- * become null in JSON, `!!binary` an object of bytes, and an alias of its own ancestor a cycle.
+ * The library's own conversion silently changes values: long numbers lose digits, `.inf` and `.nan` become
+ * null in JSON, `!!binary` becomes an object of bytes, and an alias of its own ancestor a cycle.
  */
 import { isAlias, isMap, isPair, isScalar, isSeq, type Document, type Scalar } from "yaml";
 import { jsonNumber } from "../model/json/exact-number.ts";
@@ -13,7 +13,7 @@ export type Path = readonly (string | number)[];
 
 export interface ValueProblem {
   readonly path: Path;
-  /** Of the node that cannot be used, in characters from the text's start. */
+  /** Position of the unusable node, in characters from the start of the text. */
   readonly offset: number;
   readonly reason: string;
 }
@@ -22,7 +22,7 @@ export type YamlValue =
   | { readonly kind: "value"; readonly value: JsonValue }
   | { readonly kind: "unusable"; readonly problems: readonly ValueProblem[] };
 
-/** A few lines of aliases can stand for gigabytes. */
+/** A few lines of aliases can expand to gigabytes. */
 const aliasedValuesMax = 10_000;
 const problemsMax = 20;
 
@@ -38,7 +38,7 @@ interface Reading {
   readonly document: Document;
   readonly ancestors: Set<unknown>;
   readonly problems: ValueProblem[];
-  /** Values read so far that stand elsewhere in the text. */
+  /** Number of values read so far through aliases. */
   aliased: number;
   isAliased: boolean;
 }
@@ -55,7 +55,7 @@ function read(node: unknown, path: Path, reading: Reading): JsonValue {
     return refuse(
       node,
       path,
-      `is a !!${node.tag.slice("tag:yaml.org,2002:".length)}, which JSON does not have`,
+      `is a !!${node.tag.slice("tag:yaml.org,2002:".length)}, which JSON does not support`,
       reading,
     );
   if (path.length >= jsonDepthMax)
@@ -64,7 +64,7 @@ function read(node: unknown, path: Path, reading: Reading): JsonValue {
   reading.ancestors.add(node);
   const value = isSeq(node)
     ? node.items.map((item, index) => read(item, [...path, index], reading))
-    : // fromEntries defines each key, also one called __proto__, where assignment would set the prototype.
+    : // fromEntries defines even a key called __proto__; assignment would set the prototype instead.
       Object.fromEntries(
         node.items.map((pair) => {
           const key = keyText(pair.key);
@@ -78,7 +78,7 @@ function read(node: unknown, path: Path, reading: Reading): JsonValue {
 function readAlias(node: unknown, path: Path, reading: Reading): JsonValue {
   const source = isAlias(node) ? node.resolve(reading.document) : undefined;
   if (source === undefined) {
-    return refuse(node, path, "is an alias of nothing; put a text that begins with * in quotes", reading);
+    return refuse(node, path, "is an undefined alias; put a string that begins with * in quotes", reading);
   }
   if (reading.ancestors.has(source)) return refuse(node, path, "contains itself", reading);
   const wasAliased = reading.isAliased;
@@ -99,7 +99,7 @@ function readScalar(node: Scalar, path: Path, reading: Reading): JsonValue {
     case "number": {
       const text = numberText(source ?? "");
       if (text === undefined && !Number.isFinite(value))
-        return refuse(node, path, `is ${nameOf(value)}, which JSON cannot carry`, reading);
+        return refuse(node, path, `is ${nameOf(value)}, which JSON cannot represent`, reading);
       if (text === undefined) return value;
       if (isWithinDigits(text)) return jsonNumber(text);
       return refuse(
@@ -114,13 +114,13 @@ function readScalar(node: Scalar, path: Path, reading: Reading): JsonValue {
       return refuse(
         node,
         path,
-        "is bytes or a time, which JSON does not have; write it as text in quotes",
+        "is binary or a timestamp, which JSON does not support; write it as a string in quotes",
         reading,
       );
   }
 }
 
-/** Not as it is written: that may be a secret that only looks like a number. */
+/** Does not quote the source, which may be a secret that only looks like a number. */
 function nameOf(value: number): string {
   return Number.isNaN(value) ? "not a number (.nan)" : "an infinite number (.inf)";
 }
@@ -141,8 +141,8 @@ const decimal = /^([+-]?)0*(\d*)(?:\.(\d*))?([eE][+-]?\d+)?$/;
 const otherBase = /^0[xo][0-9a-fA-F]+$/;
 
 /**
- * A number as YAML 1.2 writes it (section 10.3.2), as JSON writes it; undefined for all others, such as
- * infinities and what an older version of YAML calls a number.
+ * Converts a YAML 1.2 number (section 10.3.2) to JSON; undefined for anything else, such as infinities and
+ * numbers of older YAML versions.
  */
 function numberText(source: string): string | undefined {
   if (otherBase.test(source)) return String(BigInt(source));

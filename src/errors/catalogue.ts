@@ -1,6 +1,6 @@
 /**
- * Every failure that can reach a person, by code. docs/errors.md lists the same codes with what to do;
- * a test compares the two.
+ * All failures that users can see, by code. docs/errors.md lists the same codes with remedies; a test
+ * compares the two.
  */
 export const errorCatalogue = {
   CONFIG_INVALID: "the configuration has problems; each is listed with its path",

@@ -1,18 +1,17 @@
 /**
- * Why no connection to a server came about, in words for an operator. The network fails, and TLS fails, in the
- * same ways for the database and the broker; what the servers themselves answer is explained where each is
- * spoken to.
+ * Explains to an operator why a connection to a server failed. Network and TLS failures are the same for the
+ * database and the broker; the servers' own errors are explained in their client code.
  */
 import type { ErrorCode } from "./catalogue.ts";
 
-/** What an operator needs to know of a failure, apart from what was attempted and on what. */
+/** What an operator needs to know about a failure, besides what was attempted and on what. */
 export interface Explanation {
   readonly code: ErrorCode;
   readonly reason: string;
   readonly remedy: string;
 }
 
-/** The server, and the settings that lead to it. */
+/** A server and the settings for connecting to it. */
 export interface ServerSettings {
   readonly server: "PostgreSQL" | "RabbitMQ";
   readonly url: "database.url" | "message_queue.url";
@@ -20,9 +19,9 @@ export interface ServerSettings {
   readonly unreachable: "DATABASE_UNREACHABLE" | "BROKER_UNREACHABLE";
 }
 
-/** @returns undefined for a failure that neither the network nor TLS caused */
+/** @returns undefined if neither the network nor TLS caused the failure */
 export function explainConnectionFailure(error: unknown, settings: ServerSettings): Explanation | undefined {
-  // One error for each address of the name; they differ in the address only, or the first says enough.
+  // One error for each address of the host name. They differ only in the address, or the first is enough.
   if (error instanceof AggregateError) {
     const explanations = error.errors.map((each) => explainConnectionFailure(each, settings));
     const [first] = explanations;
@@ -40,20 +39,20 @@ function explainNetwork(error: NetworkError, settings: ServerSettings): Explanat
     case "ENOTFOUND":
       return {
         code,
-        reason: `no DNS server knows the name ${error.hostname ?? ""}`.trimEnd(),
-        remedy: `correct the host in ${url}; a name may be known in another container or cluster only`,
+        reason: `DNS has no such name: ${error.hostname ?? ""}`.replace(/: $/, ""),
+        remedy: `correct the host in ${url}; some names exist only in another container or cluster`,
       };
     case "EAI_AGAIN":
       return {
         code,
-        reason: `the name ${error.hostname ?? ""} could not be looked up: no DNS server answers`,
+        reason: `the name ${error.hostname ?? ""} could not be resolved: no DNS server answered`,
         remedy: `check this machine's network and DNS, and the host in ${url}`,
       };
     case "ECONNREFUSED":
       return {
         code,
         reason: `nothing listens on ${placeOf(error)}`,
-        remedy: `check that ${server} runs there, and the host and port in ${url}; in a container localhost is the container itself`,
+        remedy: `check that ${server} is running there, and the host and port in ${url}; in a container, localhost is the container itself`,
       };
     case "ENOENT":
     case "EACCES":
@@ -62,9 +61,9 @@ function explainNetwork(error: NetworkError, settings: ServerSettings): Explanat
         code,
         reason:
           error.code === "ENOENT"
-            ? `there is no socket ${placeOf(error)}`
+            ? `the socket ${placeOf(error)} does not exist`
             : `this user may not connect to ${placeOf(error)}`,
-        remedy: `check that ${server} runs there, and the host in ${url}`,
+        remedy: `check that ${server} is running there, and the host in ${url}`,
       };
     case "ETIMEDOUT":
       return timedOut(settings);
@@ -83,21 +82,21 @@ function explainNetwork(error: NetworkError, settings: ServerSettings): Explanat
   }
 }
 
-/** The other side accepted the connection, or nobody refused it, and then there was no answer. */
+/** The connection was accepted, or at least not refused, but no answer came. */
 export function timedOut({ server, url, unreachable: code }: ServerSettings): Explanation {
   return {
     code,
     reason: "it did not answer in time",
-    remedy: `check that ${server} runs there, firewalls, and the host and port in ${url}`,
+    remedy: `check that ${server} is running there, any firewalls, and the host and port in ${url}`,
   };
 }
 
-/** The other side closed the connection instead of answering. */
+/** The server closed the connection instead of answering. */
 export function closedEarly({ server, url, tls, unreachable: code }: ServerSettings): Explanation {
   return {
     code,
-    reason: "it closed the connection without an answer",
-    remedy: `check that host and port in ${url} are ${server}'s, and whether that port wants TLS (${tls})`,
+    reason: "it closed the connection without answering",
+    remedy: `check that the host and port in ${url} are ${server}'s, and whether that port requires TLS (${tls})`,
   };
 }
 
@@ -115,9 +114,9 @@ function explainTls(error: NetworkError, settings: ServerSettings): Explanation 
 }
 
 interface TlsFailure {
-  /** Of Node and OpenSSL. */
+  /** Error codes of Node and OpenSSL. */
   readonly codes: RegExp;
-  /** In messages of OpenSSL that come under no code of their own. */
+  /** Matches OpenSSL messages that have no code of their own. */
   readonly text?: RegExp;
   readonly reason: (error: NetworkError) => string;
   readonly remedy: string;
@@ -128,16 +127,16 @@ const tlsFailures: readonly TlsFailure[] = [
     codes: /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|RECORD_LAYER_FAILURE)$/,
     text: /wrong version number|packet length too long/,
     reason: () => "that port does not speak TLS",
-    remedy: "name the port that does, or do without TLS: {url}, {tls}",
+    remedy: "use the port that does, or connect without TLS: {url}, {tls}",
   },
   {
     codes:
       /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|CERT_UNTRUSTED|INVALID_CA)$/,
     reason: ({ code }) =>
       code === "DEPTH_ZERO_SELF_SIGNED_CERT"
-        ? "its certificate is signed by itself, and not trusted here"
+        ? "its certificate is self-signed and not trusted here"
         : "its certificate is signed by an authority that is not trusted here",
-    remedy: "name the file with the authority's certificate in {tls}.ca",
+    remedy: "set {tls}.ca to the file with the authority's certificate",
   },
   {
     codes: /^CERT_HAS_EXPIRED$/,
@@ -158,8 +157,7 @@ const tlsFailures: readonly TlsFailure[] = [
     codes: /^ERR_TLS_CERT_ALTNAME_INVALID$/,
     reason: ({ host, reason }) =>
       `its certificate is not for ${host ?? "this host"}: ${reason ?? "other names"}`,
-    remedy:
-      "write the host in {url} as the certificate does, or name what the certificate says in {tls}.server_name",
+    remedy: "use a host name from the certificate in {url}, or set {tls}.server_name to one",
   },
   {
     codes:
@@ -172,8 +170,8 @@ const tlsFailures: readonly TlsFailure[] = [
   {
     codes:
       /^ERR_SSL_(UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|TLSV1_ALERT_PROTOCOL_VERSION|VERSION_TOO_LOW|NO_SHARED_CIPHER)$/,
-    reason: () => "it speaks only versions or ciphers of TLS that are no longer accepted here",
-    remedy: "let the server offer TLS 1.2 or 1.3",
+    reason: () => "it supports only TLS versions or ciphers that are no longer accepted here",
+    remedy: "enable TLS 1.2 or 1.3 on the server",
   },
   {
     codes: /^(ERR_SSL_|ERR_TLS_|ERR_OSSL_)|^EPROTO$/,
@@ -188,19 +186,19 @@ function alertOf(code: string | undefined, message: string): string {
   return text.toLowerCase().replaceAll("_", " ").trim();
 }
 
-/** "40BE0CCA007F0000:error:0A00010B:SSL routines:function:wrong version number:../file.c:78:" without its frame. */
+/** Extracts the reason from "40BE0CCA007F0000:error:0A00010B:SSL routines:function:wrong version number:../file.c:78:". */
 function opensslWords(message: string): string {
   return /:error:[0-9A-F]{8}:[^:]*:[^:]*:([^:]+)/.exec(message)?.[1] ?? message;
 }
 
-/** What Node adds to errors of sockets, names and certificates. */
+/** Properties that Node adds to errors of sockets, DNS and certificates. */
 interface NetworkError extends Error {
   readonly code?: string;
   readonly syscall?: string;
   readonly hostname?: string;
   readonly address?: string;
   readonly port?: number;
-  /** Of a certificate: the name that was asked for, and what it is for instead. */
+  /** For certificates: the expected name, and the names that the certificate is for. */
   readonly host?: string;
   readonly reason?: string;
 }

@@ -1,16 +1,15 @@
 /**
- * A failure that a person has to act on, told in one line: what was attempted, on what, why it failed,
- * and what to do. Where several things are wrong at once, each has a line of its own below it.
- * Everything that reaches the screen as a failure is one of these; any other error that gets there is
- * a bug and shows its stack.
+ * A failure that a person must act on, described in one line: what was attempted, on what, why it failed, and
+ * what to do. If there are several reasons, each gets a line of its own below it. Every failure that is
+ * shown to users is one of these; any other error is a bug and is shown with its stack.
  */
 import type { ErrorCode } from "./catalogue.ts";
 
 export interface OperatorErrorParts {
   readonly code: ErrorCode;
-  /** What was attempted and on what: "connect to the database at db:5432". Without secrets. */
+  /** What was attempted and on what, such as "connect to the database at db:5432". Without secrets. */
   readonly attempt: string;
-  /** Why it failed, in the words of whoever refused; several reasons where a person mends them at once. */
+  /** Why it failed; several reasons if they should be corrected together. */
   readonly reason: string | readonly string[];
   /** What the reader can do about it. */
   readonly remedy: string;
@@ -42,7 +41,7 @@ export class OperatorError extends Error {
   }
 }
 
-/** Servers and libraries answer with several lines now and then. */
+/** Error messages of servers and libraries may have several lines. */
 function onOneLine(text: string): string {
   return text.replaceAll(/\s*\n\s*/g, " ");
 }

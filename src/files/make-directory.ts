@@ -2,22 +2,22 @@ import { chmod, mkdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /**
- * Makes a folder, and those above it that are missing, from the nearest that exists downwards. Node's own
- * recursive mkdir asks upwards: in /proc, where no folder can be made, it never ends, and of a read-only
- * volume it says ENOENT.
+ * Creates a folder and its missing parents, starting from the nearest that exists. Node's recursive mkdir works
+ * upwards instead: in /proc, where no folder can be created, it never ends, and on a read-only volume it
+ * reports ENOENT.
  *
- * @param mode of each folder that is made, whatever the umask; by default as the umask has it
- * @throws the system's refusal
+ * @param mode of each folder created, regardless of the umask; by default the umask decides
+ * @throws the system's error
  */
 export async function makeDirectory(path: string, mode?: number): Promise<void> {
   if (await isDirectory(path)) return;
   if (dirname(path) !== path) await makeDirectory(dirname(path), mode);
   try {
-    // Narrow from the first moment; the umask may have taken more than the mode says.
+    // mkdir applies the mode from the start; chmod restores bits that the umask removed.
     await mkdir(path, { mode });
     if (mode !== undefined) await chmod(path, mode);
   } catch (error) {
-    // Somebody else may have made it meanwhile.
+    // Another process may have created it meanwhile.
     if (!(await isDirectory(path))) throw error;
   }
 }

@@ -1,16 +1,16 @@
 /**
- * Whether the kernel can execute a file as it is: a binary, or a script that names its interpreter in its
- * first line. What it cannot execute, execvp(3) would quietly hand to a shell; and of a script with Windows
- * line ends the kernel says only that something does not exist.
+ * Checks whether the kernel can execute a file: a binary, or a script with a shebang line. execvp(3) silently
+ * passes other files to a shell, and for a script with Windows line endings the kernel reports only that
+ * something does not exist.
  */
 import { open } from "node:fs/promises";
 
-/** As much of a first line as the kernel reads (BINPRM_BUF_SIZE). */
+/** How much of the first line the kernel reads (BINPRM_BUF_SIZE). */
 const headBytesMax = 256;
 
 const byteOrderMark = "\xef\xbb\xbf";
 
-/** @returns what keeps the file from being executed and what to do, as a clause about the file; undefined: nothing */
+/** @returns a clause about why the file cannot be executed and what to do; undefined if it can */
 export async function programProblem(path: string): Promise<string | undefined> {
   const head = await headOf(path);
   if (head.startsWith("\x7fELF")) return undefined;
@@ -24,18 +24,18 @@ export async function programProblem(path: string): Promise<string | undefined> 
   const [interpreter = ""] = line.trim().split(/\s/);
   if (line.endsWith("\r")) {
     return (
-      `has Windows line ends: the carriage return at the end of its first line becomes part of ` +
-      `the interpreter's name, and there is no program of that name; ${windowsLineEndsRemedy(path)}`
+      `has Windows line endings: the carriage return at the end of its first line becomes part of ` +
+      `the interpreter's name, and no such program exists; ${windowsLineEndsRemedy(path)}`
     );
   }
   if (!interpreter.startsWith("/")) {
     const named = interpreter === "" ? "names no program" : `names ${interpreter} without its path`;
-    return `has a first line that ${named}: write #!/usr/bin/env ${interpreter === "" ? "python3" : interpreter}, or the like`;
+    return `has a first line that ${named}: write for example #!/usr/bin/env ${interpreter === "" ? "python3" : interpreter}`;
   }
   return undefined;
 }
 
-/** Judged by the first line: editors and version control convert whole files. */
+/** Checks only the first line, because editors and version control convert whole files. */
 export async function hasWindowsLineEnds(path: string): Promise<boolean> {
   return /^[^\n]*\r\n/.test(await headOf(path));
 }

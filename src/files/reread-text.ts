@@ -1,11 +1,10 @@
 import { readFileSync } from "node:fs";
 
 /**
- * A text that somebody may replace in its file while this process runs, as a rotated password: read at each
- * call. While the file cannot be read, or what it holds is of no use (it may be half written), the last useful
- * text stays.
+ * Rereads a file at each call, because its text may change while this process runs, like a rotated password. If
+ * the file cannot be read or its text is not usable (it may be half written), the last usable text is kept.
  *
- * @param path undefined: the text never changes
+ * @param path undefined if the text never changes
  */
 export function rereadText(
   path: string | undefined,
@@ -19,13 +18,13 @@ export function rereadText(
       const text = withoutLineEnd(readFileSync(path, "utf8"));
       if (isUseful(text)) latest = text;
     } catch {
-      // Whoever uses the last text meets the server's refusal, if it is of no use any more.
+      // If the last text is no longer valid, the server refuses it.
     }
     return latest;
   };
 }
 
-/** Editors and `echo` end a file with one; a secret has none. */
+/** Editors and `echo` add a newline, which is not part of a secret. */
 export function withoutLineEnd(text: string): string {
   return text.replace(/[\r\n]+$/, "");
 }

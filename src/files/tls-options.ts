@@ -1,19 +1,19 @@
 /**
- * The TLS settings of a connection as Node wants them. The files are read again at each connection, since
- * certificates are renewed while the agent runs.
+ * Converts TLS settings to Node's options. The files are reread for each connection, because certificates are
+ * renewed while the agent runs.
  */
 import { readFileSync } from "node:fs";
 import { checkServerIdentity, type ConnectionOptions } from "node:tls";
 import { rereadText } from "./reread-text.ts";
 
 export interface TlsSettings {
-  /** Files in PEM: of the authority that is trusted instead of the usual ones, and of the client's certificate. */
+  /** PEM files: the authority to trust instead of the default ones, and the client's certificate and key. */
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
-  /** Name that the certificate must have, where it is not the URL's host. */
+  /** Name that the certificate must have, if it is not the URL's host. */
   readonly server_name?: string | undefined;
-  /** `ca`: any name is accepted; `none`: any certificate. By default all is checked. */
+  /** `ca` accepts any name, `none` any certificate. By default everything is verified. */
   readonly verify?: "full" | "ca" | "none" | undefined;
 }
 
@@ -26,7 +26,7 @@ export function isTlsSet(settings: TlsSettings): boolean {
   return Object.values(settings).some((value) => value !== undefined);
 }
 
-/** @throws Error when a file cannot be read now; later, what it held last stays */
+/** @throws Error if a file cannot be read now; if that happens later, its last contents are kept */
 export function tlsOptions(settings: TlsSettings): () => TlsOptions {
   const files = (["ca", "cert", "key"] as const).flatMap((name) => {
     const path = settings[name];

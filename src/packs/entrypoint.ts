@@ -48,7 +48,7 @@ export async function entrypointWarning(
   if (runtimeRef !== shellRuntime) return undefined;
   const script = join(directory, "sensors", entrypoint);
   if (!(await hasWindowsLineEnds(script))) return undefined;
-  return `has Windows line ends, which a shell takes for parts of its commands: ${windowsLineEndsRemedy(script)}`;
+  return `has Windows line endings, which a shell reads as parts of its commands: ${windowsLineEndsRemedy(script)}`;
 }
 
 /** By the mode and not by access(): root may do everything, and the agent need not be root. */

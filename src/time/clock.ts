@@ -1,21 +1,21 @@
 /**
- * Time as a dependency: whoever waits or measures takes a Clock, so that tests move it by hand.
+ * Time as a dependency: code that waits or measures takes a Clock, which tests can advance manually.
  *
- * `nowMs` is the wall clock and may jump; durations are differences of `monotonicMs` only.
+ * `nowMs` is the wall clock and may jump; measure durations with `monotonicMs` only.
  */
 export interface Clock {
   /** Milliseconds since 1970. */
   nowMs(): number;
   /** Milliseconds from an arbitrary start; never goes back. */
   monotonicMs(): number;
-  /** Resolves after `ms`, or at once (without an error) when the signal aborts. */
+  /** Resolves after `ms`, or at once and without an error when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  // Not by timers/promises: there an interrupted sleep costs an exception, and loops are woken often.
+  // Not with timers/promises, where each interrupted sleep costs an exception; loops are woken often.
   sleep(ms, signal) {
     if (signal?.aborted) return Promise.resolve();
     return new Promise((resolve) => {

@@ -1,9 +1,9 @@
 import type { Clock } from "./clock.ts";
 
-/** A timer holds at most 2^31 - 1 milliseconds; longer waits are made of several. */
+/** A timer lasts at most 2^31 - 1 milliseconds; longer waits use several. */
 const sleepMsMax = 86_400_000;
 
-/** Resolves at that time of the monotonic clock, or at once when the signal aborts; infinity is allowed. */
+/** Resolves at that time on the monotonic clock, or at once when the signal aborts; infinity is allowed. */
 export async function sleepUntil(targetMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
   for (;;) {
     const waitMs = targetMs - clock.monotonicMs();

@@ -154,7 +154,7 @@ test("a failure a person can act on is one line on stderr, and exit code 1", asy
   expect(code).toBe(1);
   expect(stdout).toBe("");
   expect(stderr).toMatch(
-    /^attune-sensor-agent: could not read the configuration \/nonexistent\/config\.yaml: there is no such file; .* \[CONFIG_UNREADABLE\]\n$/,
+    /^attune-sensor-agent: could not read the configuration \/nonexistent\/config\.yaml: the file does not exist; .* \[CONFIG_UNREADABLE\]\n$/,
   );
 });
 

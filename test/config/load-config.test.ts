@@ -187,7 +187,7 @@ test("contradictions and unknown keys are told in one message with malformed val
     "could not use the configuration: 4 problems; correct it, see docs/configuration.md",
     '  sensor.poll_interval (/srv/config.yaml line 3) must be a number above 0 to 1000000, not "soon"',
     "  sensor.passthrough_env.1 (/srv/config.yaml line 4) must be text, not 7",
-    "  sensor.lease_renewal_interval (/srv/config.yaml line 2) must be at most half of sensor.lease_duration (10), so that one late renewal loses nothing, not 8",
+    "  sensor.lease_renewal_interval (/srv/config.yaml line 2) must be at most half of sensor.lease_duration (10), so that one late renewal does not lose the lease, not 8",
     "  sensor.worker_nam (/srv/config.yaml line 5) is not a known key; did you mean sensor.worker_name?",
   ]);
 });
@@ -297,11 +297,11 @@ test("metrics get a port of their own, by default on this machine alone", () => 
 test.each([
   [
     { ATTUNE__METRICS__PORT: "8080", ATTUNE__METRICS__HOST: "0.0.0.0" },
-    "metrics.port (environment variable ATTUNE__METRICS__PORT) must be another port than api.port (8080)",
+    "metrics.port (environment variable ATTUNE__METRICS__PORT) must differ from api.port (8080)",
   ],
   [
     { ATTUNE__METRICS__HOST: "0.0.0.0" },
-    "metrics.host (environment variable ATTUNE__METRICS__HOST) needs metrics.port beside it",
+    "metrics.host (environment variable ATTUNE__METRICS__HOST) requires metrics.port",
   ],
 ])("an address for metrics that cannot be meant is refused (%j)", (env, reason) => {
   expect(refusal({ env }).reason).toContain(reason);
@@ -348,16 +348,16 @@ test("a secret's file that is missing, empty, wrong or beside the secret itself 
   const reasons = (env: Record<string, string>): readonly string[] => refusal({ files, env }).reasons;
 
   expect(reasons({ ATTUNE__DATABASE__URL_FILE: "/gone" })).toEqual([
-    "database.url_file (environment variable ATTUNE__DATABASE__URL_FILE) names /gone, which is not there or empty",
+    "database.url_file (environment variable ATTUNE__DATABASE__URL_FILE) names /gone, which is missing or empty",
   ]);
   expect(reasons({ ATTUNE_MQ_URL_FILE: "/empty" })).toEqual([
-    "message_queue.url_file (environment variable ATTUNE_MQ_URL_FILE) names /empty, which is not there or empty",
+    "message_queue.url_file (environment variable ATTUNE_MQ_URL_FILE) names /empty, which is missing or empty",
   ]);
   expect(reasons({ DATABASE_URL_FILE: "/wrong" })).toEqual([
     "database.url (file /wrong) must be a URL that begins with postgres:// or postgresql://",
   ]);
   expect(reasons({ ATTUNE__DATABASE__URL: "postgres://env/x", ATTUNE__DATABASE__URL_FILE: "/db" })).toEqual([
-    "database.url_file (environment variable ATTUNE__DATABASE__URL_FILE) and database.url are both set: leave one of them out",
+    "database.url_file (environment variable ATTUNE__DATABASE__URL_FILE) and database.url are both set: remove one of them",
   ]);
 });
 
@@ -370,10 +370,10 @@ test("files of TLS have to be there, hold PEM and come in pairs, and TLS is set 
   };
 
   expect(refusal({ files }).reasons.toSorted()).toEqual([
-    "database.tls.ca (/srv/config.yaml line 4) names /srv/gone.pem, which is not there",
-    "message_queue.tls (/srv/config.yaml line 7) needs a message_queue.url that begins with amqps://",
-    "message_queue.tls.ca (/srv/config.yaml line 9) names /empty.pem, which holds no PEM",
-    "message_queue.tls.cert (/srv/config.yaml line 8) needs message_queue.tls.key beside it",
+    "database.tls.ca (/srv/config.yaml line 4) names /srv/gone.pem, which does not exist",
+    "message_queue.tls (/srv/config.yaml line 7) requires a message_queue.url that begins with amqps://",
+    "message_queue.tls.ca (/srv/config.yaml line 9) names /empty.pem, which is not in PEM format",
+    "message_queue.tls.cert (/srv/config.yaml line 8) requires message_queue.tls.key",
   ]);
   const paired = {
     ...files,
@@ -381,7 +381,7 @@ test("files of TLS have to be there, hold PEM and come in pairs, and TLS is set 
     "/empty.pem": "-----BEGIN CERTIFICATE-----",
   };
   expect(refusal({ files: paired }).reasons).toEqual([
-    "message_queue.tls.cert (/srv/config.yaml line 8) needs message_queue.tls.key beside it",
+    "message_queue.tls.cert (/srv/config.yaml line 8) requires message_queue.tls.key",
     expect.stringMatching(
       /^database\.tls .* and the TLS parameters \(sslmode, …\) of database\.url are both set/,
     ),
@@ -391,7 +391,7 @@ test("files of TLS have to be there, hold PEM and come in pairs, and TLS is set 
 
 test("a file that somebody named has to be there", () => {
   expect(refusal({ flags: { config: "here.yaml" } }).message).toBe(
-    "could not read the configuration /srv/here.yaml: there is no such file; correct the file, or name another with --config or ATTUNE_CONFIG",
+    "could not read the configuration /srv/here.yaml: the file does not exist; correct the file, or name another with --config or ATTUNE_CONFIG",
   );
   expect(refusal({ env: { ATTUNE_CONFIG: "/etc/a.yaml" } }).code).toBe("CONFIG_UNREADABLE");
 });
@@ -402,7 +402,7 @@ test.each(["- a\n- b\n", "just text\n", "7\n"])(
     const error = refusal({ files: { "/srv/config.yaml": text } });
 
     expect(error.code).toBe("CONFIG_UNREADABLE");
-    expect(error.reason).toContain("must be keys with values");
+    expect(error.reason).toContain("must be a mapping of keys to values");
   },
 );
 

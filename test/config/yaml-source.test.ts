@@ -56,14 +56,14 @@ test("a key called __proto__ is a key like any other", () => {
 });
 
 test.each([
-  [".inf", /is an infinite number \(\.inf\), which JSON cannot carry/],
-  ["-.INF", /is an infinite number \(\.inf\), which JSON cannot carry/],
-  [".nan", /is not a number \(\.nan\), which JSON cannot carry/],
+  [".inf", /is an infinite number \(\.inf\), which JSON cannot represent/],
+  ["-.INF", /is an infinite number \(\.inf\), which JSON cannot represent/],
+  [".nan", /is not a number \(\.nan\), which JSON cannot represent/],
   ["1e1001", /more than 1000 digits/],
-  ["!!binary aGk=", /bytes or a time/],
-  ["!!timestamp 2026-01-01", /bytes or a time/],
-  ["!!set {a, b}", /is a !!set, which JSON does not have/],
-  ["!!omap [a: 1]", /is a !!omap, which JSON does not have/],
+  ["!!binary aGk=", /binary or a timestamp/],
+  ["!!timestamp 2026-01-01", /binary or a timestamp/],
+  ["!!set {a, b}", /is a !!set, which JSON does not support/],
+  ["!!omap [a: 1]", /is a !!omap, which JSON does not support/],
 ])("%s is refused at its line and path", (written, reason) => {
   expect(problemsOf(`x: 1\nconditions:\n  - value: ${written}\n`)).toEqual([
     { line: 3, path: ["conditions", 0, "value"], reason: expect.stringMatching(reason) },

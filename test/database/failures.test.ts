@@ -195,7 +195,7 @@ describe("an address without a database says what is there", () => {
 
     expect(await failureOf(`postgresql://me:secret-word@127.0.0.1:${port}/x`)).toEqual({
       code: "DATABASE_UNREACHABLE",
-      line: `could not connect to the database at 127.0.0.1:${port}/x: nothing listens on 127.0.0.1:${port}; check that PostgreSQL runs there, and the host and port in database.url; in a container localhost is the container itself`,
+      line: `could not connect to the database at 127.0.0.1:${port}/x: nothing listens on 127.0.0.1:${port}; check that PostgreSQL is running there, and the host and port in database.url; in a container, localhost is the container itself`,
     });
   });
 
@@ -205,7 +205,7 @@ describe("an address without a database says what is there", () => {
     expect(failure.code).toBe("DATABASE_UNREACHABLE");
     // Without a network no DNS server answers.
     expect(failure.line).toMatch(
-      /database\.invalid:5432\/x: (no DNS server knows the name database\.invalid|the name database\.invalid could not be looked up)/,
+      /database\.invalid:5432\/x: (DNS has no such name: database\.invalid|the name database\.invalid could not be resolved)/,
     );
   });
 
@@ -213,7 +213,7 @@ describe("an address without a database says what is there", () => {
     const failure = await failureOf("postgresql://me:secret-word@/x?host=/nonexistent");
 
     expect(failure.line).toMatch(
-      /at \/nonexistent:5432\/x: there is no socket \/nonexistent\/\.s\.PGSQL\.5432; /,
+      /at \/nonexistent:5432\/x: the socket \/nonexistent\/\.s\.PGSQL\.5432 does not exist; /,
     );
   });
 
@@ -223,14 +223,16 @@ describe("an address without a database says what is there", () => {
     const failure = await failureOf(silent.url, undefined, { connectTimeoutMs: 300 });
 
     expect(failure).toMatchObject({ code: "DATABASE_UNREACHABLE" });
-    expect(failure.line).toMatch(/: it did not answer in time; check that PostgreSQL runs there, firewalls,/);
+    expect(failure.line).toMatch(
+      /: it did not answer in time; check that PostgreSQL is running there, any firewalls,/,
+    );
   });
 
   test("a program that hangs up", async () => {
     await using rude = await listener((socket) => socket.end());
 
     expect((await failureOf(rude.url)).line).toMatch(
-      /: it closed the connection without an answer; check that host and port in database\.url are PostgreSQL's/,
+      /: it closed the connection without answering; check that the host and port in database\.url are PostgreSQL's/,
     );
   });
 });

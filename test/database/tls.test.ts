@@ -65,7 +65,7 @@ test.each<[string, () => TlsSettings, RegExp]>([
   [
     "an authority that is not trusted",
     () => ({ server_name: "db.test" }),
-    /signed by an authority that is not trusted here; name the file .* in database\.tls\.ca/,
+    /signed by an authority that is not trusted here; set database\.tls\.ca /,
   ],
   [
     "another authority than the one named",
@@ -75,7 +75,7 @@ test.each<[string, () => TlsSettings, RegExp]>([
   [
     "a certificate for another name",
     () => ({ ca: authority.ca }),
-    /its certificate is not for .*; write the host in database\.url as the certificate does, or .* database\.tls\.server_name/,
+    /its certificate is not for .*; use a host name from the certificate in database\.url, or .* database\.tls\.server_name/,
   ],
   [
     "a name that it has not",

@@ -42,15 +42,11 @@ test("with the authority, the certificate's name and a client certificate messag
 });
 
 test.each<[string, () => TlsSettings, RegExp]>([
-  [
-    "an authority that is not trusted",
-    () => client,
-    /not trusted here; name the file .* in message_queue\.tls\.ca/,
-  ],
+  ["an authority that is not trusted", () => client, /not trusted here; set message_queue\.tls\.ca /],
   [
     "a certificate for another name",
     () => ({ ca: authority.ca, ...client }),
-    /its certificate is not for .*; write the host in message_queue\.url as the certificate does/,
+    /its certificate is not for .*; use a host name from the certificate in message_queue\.url/,
   ],
   [
     "a broker that wants a client certificate",
@@ -73,7 +69,7 @@ test("a port that wants TLS is told to a client without it", async () => {
   });
 
   await expect(transport.connected(3_000)).rejects.toThrow(
-    /whether that port wants TLS \(message_queue\.tls\)/,
+    /whether that port requires TLS \(message_queue\.tls\)/,
   );
 });
 

@@ -154,11 +154,11 @@ test.each([["{{ event.payload.x }} degrees"], ['{{ event.payload["x"] }}']])(
   },
 );
 
-test("a key that is no text is refused", async () => {
+test("a key that is not a string is refused", async () => {
   const rule = "ref: noted\ntrigger: tick\naction: note\naction_params:\n  ? [a, b]\n  : 1\n";
 
   expect(await problems({ "rules/noted.yaml": rule })).toEqual([
-    "rules/noted.yaml:5 action_params has a key that is no text",
+    "rules/noted.yaml:5 action_params has a key that is not a string",
   ]);
 });
 
@@ -217,13 +217,13 @@ test.each([
 });
 
 test.each([
-  ["#!/usr/bin/python3\r\nprint('{}')\r\n", "has Windows line ends: the carriage return"],
+  ["#!/usr/bin/python3\r\nprint('{}')\r\n", "has Windows line endings: the carriage return"],
   ["#!/bin/sh\r\n", "convert it, for example with: sed -i"],
   ["\uFEFF#!/bin/sh\n", "begins with a byte order mark"],
   ["echo '{}'\n", "is neither a binary nor a script with a first line like #!/bin/sh"],
   ["", "is neither a binary nor a script"],
   ["#!\n", "has a first line that names no program"],
-  ["#! python3\n", "names python3 without its path: write #!/usr/bin/env python3"],
+  ["#! python3\n", "names python3 without its path: write for example #!/usr/bin/env python3"],
 ])("the native script %j is refused: %s", async (text, reason) => {
   await using folder = await packFolder({
     ...demoPack,
@@ -255,7 +255,7 @@ test.each(["#!/bin/sh\necho '{}'\n", "#! /usr/bin/env -S python3 -u\n", "\x7fELF
   },
 );
 
-test("a shell script with Windows line ends is warned of; an interpreter that reads them is not", async () => {
+test("a shell script with Windows line endings is warned of; an interpreter that reads them is not", async () => {
   const sensor = (runtime: string): string =>
     `ref: clock\nentrypoint: clock.sh\nruntime: ${runtime}\nprotocol: stream\ntrigger: tick\n`;
   const script = { "sensors/clock.sh": "echo '{}'\r\nexit 0\r\n" };
@@ -263,7 +263,7 @@ test("a shell script with Windows line ends is warned of; an interpreter that re
   const shell = await accepted({ ...script, "sensors/clock.yaml": sensor("shell") });
   const python = await accepted({ ...script, "sensors/clock.yaml": sensor("python") });
 
-  expect(shell.warnings).toEqual([expect.stringContaining("has Windows line ends")]);
+  expect(shell.warnings).toEqual([expect.stringContaining("has Windows line endings")]);
   expect(python.warnings).toEqual([]);
 });
 
@@ -499,7 +499,7 @@ test.each([
     `config: { list: ${"[".repeat(2_000)}${"]".repeat(2_000)} }\n`,
     "nested more than 500 levels deep",
   ],
-  ["an alias of nothing", "config: { word: *a }\n", "is an alias of nothing"],
+  ["an alias of nothing", "config: { word: *a }\n", "is an undefined alias"],
   [
     "aliases of aliases",
     `config:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n${[1, 2, 3, 4, 5, 6]
