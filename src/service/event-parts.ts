@@ -11,71 +11,59 @@ import { RefusedMessages } from "../events/delivery/refused-messages.ts";
 import { tellStored } from "../events/tell-stored.ts";
 import type { DatabaseRuleSource } from "../rules/rule-source.ts";
 import { ActivitySummary } from "../telemetry/activity-summary.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Connections } from "./connections.ts";
 import type { ServiceContext } from "./service-context.ts";
-import type { Surroundings } from "./surroundings.ts";
 
 /** How long storing, and then publishing, may take at the end, each beyond `sensor.shutdown_timeout`. */
 export const storeLimitMs = 5_000;
 const confirmLimitMs = 5_000;
 
-export interface EventParts {
-  readonly pipeline: EventPipeline;
+/** The messages' way out. */
+export interface DeliveryParts {
   readonly publisher: Publisher;
   readonly sweeper: OutboxSweeper;
   readonly deliveries: DeliveryRecord;
   readonly refused: RefusedMessages;
+}
+
+export interface EventParts extends DeliveryParts {
+  readonly pipeline: EventPipeline;
   readonly generator: EventGenerator;
   readonly summary: ActivitySummary;
 }
 
 export async function openEvents(
-  { options, lifetime, activity, fail }: ServiceContext,
-  surroundings: Surroundings,
+  context: ServiceContext,
+  connections: Connections,
+  metrics: Metrics,
   rules: DatabaseRuleSource,
 ): Promise<EventParts> {
-  const { events, sensor } = options.config;
-  // They know each other, and use that only once all are there.
-  const deliveries = new DeliveryRecord({
-    ...surroundings,
-    onRefused: (routingKey, reason) => refused.note(routingKey, reason),
-  });
-  const publisher: Publisher = new Publisher({
-    ...surroundings,
-    inFlightMax: events.in_flight,
-    deliveries,
-    onLeft: (left) => sweeper.readLeft(left),
-  });
-  const refused: RefusedMessages = new RefusedMessages({ ...surroundings, publisher });
-  const sweeper: OutboxSweeper = new OutboxSweeper({
-    ...surroundings,
-    publisher,
-    intervalMs: events.sweep_interval * 1_000,
-    leaseMs: sensor.lease_duration * 1_000,
-  });
-  await sweeper.open();
-  // A process of this worker may have died and left messages, which come first.
-  sweeper.putOthersFirst();
-  lifetime.run((signal) => publisher.run(signal));
-  lifetime.onClose(() => publisher.drain(AbortSignal.timeout(confirmLimitMs)));
-  lifetime.run((signal) => sweeper.run(signal));
-  lifetime.run((signal) => refused.run(signal));
-  const watch = new DeliveryWatch({ ...surroundings, deliveries, refused });
-  lifetime.run((signal) => watch.run(signal));
-
-  const { logger } = surroundings;
-  const summary = new ActivitySummary(surroundings);
+  const { options, lifetime, activity, fail, clock, random } = context;
+  const { database, serverWatch, installationId } = connections;
+  const { logger, config } = options;
+  const { events } = config;
+  const delivery = await openDelivery(context, connections, metrics);
+  const { publisher } = delivery;
+  const summary = new ActivitySummary({ logger, clock });
   // Ends after the pipeline, so that its last lines have everything.
   lifetime.run((signal) => summary.run(signal));
   const audience = { logger, summary, activity };
   const pipeline = new EventPipeline({
-    ...surroundings,
+    database,
+    server: serverWatch,
+    installationId,
     rules,
     outlet: publisher,
     batchRowsMax: events.batch_rows,
     batchBytesMax: events.batch_bytes,
-    batchesMax: batchesMax(surroundings.database.kind, options.config.database.max_connections),
+    batchesMax: batchesMax(database.kind, config.database.max_connections),
     onStored: (entry, enforcements) => tellStored(audience, entry, enforcements),
     onDuplicate: ({ source }) => summary.noteDuplicate(source?.sensorRef ?? null),
+    metrics,
+    logger,
+    clock,
+    random,
   });
   const abandon = new AbortController();
   const run = pipeline.run(abandon.signal).catch(fail);
@@ -84,15 +72,67 @@ export async function openEvents(
     if (!(await settlesWithin(run, storeLimitMs))) abandon.abort();
     await run;
   });
-  return {
-    publisher,
-    sweeper,
+  return { ...delivery, pipeline, summary, generator: new EventGenerator(database, pipeline) };
+}
+
+async function openDelivery(
+  { options, lifetime, instance, clock, random }: ServiceContext,
+  { database, installationId, messageQueue }: Connections,
+  metrics: Metrics,
+): Promise<DeliveryParts> {
+  const { config, logger } = options;
+  const { transport } = messageQueue;
+  // They know each other, and use that only once all are there.
+  const deliveries = new DeliveryRecord({
+    onRefused: (routingKey, reason) => refused.note(routingKey, reason),
+    metrics,
+    clock,
+  });
+  const publisher: Publisher = new Publisher({
+    database,
+    transport,
+    instance,
+    inFlightMax: config.events.in_flight,
     deliveries,
-    refused,
-    pipeline,
-    summary,
-    generator: new EventGenerator(surroundings.database, pipeline),
-  };
+    onLeft: (left) => sweeper.readLeft(left),
+    metrics,
+    logger,
+    clock,
+    random,
+  });
+  const refused: RefusedMessages = new RefusedMessages({
+    database,
+    transport,
+    publisher,
+    instance,
+    installationId,
+    logger,
+    clock,
+    random,
+  });
+  const sweeper: OutboxSweeper = new OutboxSweeper({
+    database,
+    transport,
+    publisher,
+    instance,
+    installationId,
+    intervalMs: config.events.sweep_interval * 1_000,
+    leaseMs: config.sensor.lease_duration * 1_000,
+    metrics,
+    logger,
+    clock,
+    random,
+  });
+  await sweeper.open();
+  // A process of this worker may have died and left messages, which come first.
+  sweeper.putOthersFirst();
+  lifetime.run((signal) => publisher.run(signal));
+  lifetime.onClose(() => publisher.drain(AbortSignal.timeout(confirmLimitMs)));
+  lifetime.run((signal) => sweeper.run(signal));
+  lifetime.run((signal) => refused.run(signal));
+  const watch = new DeliveryWatch({ transport, deliveries, refused, logger, clock });
+  lifetime.run((signal) => watch.run(signal));
+  return { publisher, sweeper, deliveries, refused };
 }
 
 /** Leaves connections to everything else; the embedded database has only one. */

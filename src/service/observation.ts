@@ -5,25 +5,29 @@ import { deliveryHealth } from "../events/delivery/delivery-health.ts";
 import { OwedMessages } from "../events/delivery/owed-messages.ts";
 import { readFleetFacts } from "../registration/fleet-facts.ts";
 import type { DatabaseRuleSource } from "../rules/rule-source.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
+import type { Connections } from "./connections.ts";
 import type { EventParts } from "./event-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
 import type { SensorParts } from "./sensor-parts.ts";
 import { sensorCountMax, type ServiceContext } from "./service-context.ts";
-import type { Surroundings } from "./surroundings.ts";
 
-export interface ObservedParts
-  extends Pick<EventParts, "pipeline" | "publisher" | "deliveries" | "refused">, SensorParts {
+export interface ObservedParts extends SensorParts {
+  readonly events: Pick<EventParts, "pipeline" | "publisher" | "deliveries" | "refused">;
   readonly rules: DatabaseRuleSource;
 }
 
 export async function openObservation(
   { options, lifetime, clock }: ServiceContext,
   { runtimes }: RegisteredWorker,
-  { database, transport, metrics, logger }: Surroundings,
-  { scheduler, sensors, rules, pipeline, publisher, deliveries, refused }: ObservedParts,
+  { database, messageQueue }: Connections,
+  metrics: Metrics,
+  { events, scheduler, sensors, rules }: ObservedParts,
 ): Promise<void> {
-  const { config, agentVersion } = options;
+  const { config, agentVersion, logger } = options;
+  const { transport } = messageQueue;
+  const { pipeline, publisher, deliveries, refused } = events;
   const { sensor } = config;
   const owed = new OwedMessages({ database, clock });
   const parts = (): Readonly<Record<string, PartHealth>> => ({

@@ -10,10 +10,10 @@ import { Scheduler } from "../scheduling/scheduler.ts";
 import { sensorLimits } from "../sensors/limits.ts";
 import { LogEcho } from "../sensors/report/log-echo.ts";
 import { SensorManager } from "../sensors/sensor-manager.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import { storeLimitMs, type EventParts } from "./event-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
 import type { ServiceContext } from "./service-context.ts";
-import type { Surroundings } from "./surroundings.ts";
 
 /** A worker whose database is away stops all the same. */
 const withdrawalLimitMs = 1_000;
@@ -24,22 +24,23 @@ export interface SensorParts {
 }
 
 export async function openSensors(
-  { options, lifetime, activity, fail }: ServiceContext,
+  { options, lifetime, activity, fail, instance, clock, random }: ServiceContext,
   worker: RegisteredWorker,
-  surroundings: Surroundings,
+  metrics: Metrics,
   { pipeline, publisher, sweeper, generator, summary }: EventParts,
 ): Promise<SensorParts> {
   const { config, environment, secrets, logger } = options;
   const { sensor } = config;
-  const { metrics } = surroundings;
+  const { database } = worker;
   // Whoever looks after containers collects what they print, and may have no way to files in them.
   const isContainer = workerType(signsOfThisMachine(environment.own)) === "container";
   const logTo = sensor.log_to ?? (isContainer ? "both" : "files");
   const guard = await lifetime.use(startGuard("ATTUNE_SENSOR_INSTANCE", logger));
   // The two ask each other, and do so only once both are there.
   const scheduler: Scheduler = new Scheduler({
-    ...surroundings,
-    ...worker,
+    database,
+    workerId: worker.workerId,
+    instance,
     leaseSeconds: sensor.lease_duration,
     renewalIntervalMs: sensor.lease_renewal_interval * 1_000,
     isRunning: (sensorId) => sensors.isRunning(sensorId),
@@ -49,9 +50,16 @@ export async function openSensors(
       sensors.wake();
     },
     onSuperseded: () => fail(superseded(sensor.worker_name)),
+    metrics,
+    logger,
+    clock,
+    random,
   });
   const sensors = new SensorManager({
-    ...surroundings,
+    database,
+    clock,
+    logger,
+    random,
     assignments: scheduler,
     runtimes: {
       offered: (runtimeRef) =>
@@ -80,7 +88,7 @@ export async function openSensors(
     redact: createRedactor(secrets),
     logTo: {
       files: logTo !== "stderr",
-      echo: logTo === "files" ? undefined : new LogEcho(surroundings.clock),
+      echo: logTo === "files" ? undefined : new LogEcho(clock),
     },
     alert: ({ sensorRef, payload }) => {
       generator.generateSystemEvent({ ref: "core.alert" }, payload).catch((error: unknown) => {

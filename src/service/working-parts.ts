@@ -1,22 +1,19 @@
 /** The second half of a start: all that a registered worker works with. */
-import { MessageQueue } from "../messaging/message-queue.ts";
-import { namesOf } from "../messaging/topology.ts";
-import { rowOf } from "../database/statement.ts";
-import { readInstallation } from "../database/statements/installation.ts";
+import type { Database } from "../database/database.ts";
 import type { EventGenerator } from "../events/event-generator.ts";
-import { ServerWatch } from "../events/server-watch.ts";
+import type { MessageQueue } from "../messaging/message-queue.ts";
 import type { SensorWorkerRegistration } from "../registration/sensor-worker-registration.ts";
 import { RuleMatcher } from "../rules/rule-matcher.ts";
 import { openRuleSource, type DatabaseRuleSource } from "../rules/rule-source.ts";
 import type { SensorManager } from "../sensors/sensor-manager.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { makeKnown } from "./capability-changes.ts";
+import { openConnections } from "./connections.ts";
 import { openEvents } from "./event-parts.ts";
 import { openObservation } from "./observation.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
 import { openSensors } from "./sensor-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
-import type { Surroundings } from "./surroundings.ts";
 
 /** What other code may use from `start` until `stop`. */
 export interface SensorServiceParts {
@@ -37,12 +34,13 @@ export async function openWorkingParts(
   worker: RegisteredWorker,
 ): Promise<SensorServiceParts> {
   const { lifetime, options } = context;
-  const { runtimes, registration } = worker;
-  const surroundings = await openSurroundings(context, worker);
-  const rules = await openRules(context, surroundings);
-  const events = await openEvents(context, surroundings, rules);
+  const { database, runtimes, registration } = worker;
+  const connections = await openConnections(context, database);
+  const metrics = createMetrics({ version: options.agentVersion, withProcess: true });
+  const rules = await openRules(context, database);
+  const events = await openEvents(context, connections, metrics, rules);
   const { sweeper, generator } = events;
-  const { scheduler, sensors } = await openSensors(context, worker, surroundings, events);
+  const { scheduler, sensors } = await openSensors(context, worker, metrics, events);
   lifetime.run((signal) =>
     runtimes.run(signal, {
       makeKnown: (change) => makeKnown(change, worker, scheduler, generator, options.logger),
@@ -51,7 +49,7 @@ export async function openWorkingParts(
     }),
   );
 
-  await listenForChanges(context, surroundings, [worker.heartbeat, surroundings.server], {
+  await listenForChanges(context, database, [worker.heartbeat, connections.serverWatch], {
     rule: [rules, scheduler, sensors, sweeper],
     trigger: [rules, scheduler, sensors],
     sensor: [scheduler, sensors],
@@ -59,67 +57,30 @@ export async function openWorkingParts(
     sensor_assignment: [scheduler],
     runtime: [runtimes, scheduler, sensors],
   });
-  await openObservation(context, worker, surroundings, { ...events, scheduler, sensors, rules });
+  await openObservation(context, worker, connections, metrics, { events, scheduler, sensors, rules });
   return {
     registration,
     sensorManager: sensors,
     eventGenerator: generator,
-    ruleMatcher: new RuleMatcher({ ...surroundings, rules }),
-    messageQueue: surroundings.messageQueue,
-  };
-}
-
-async function openSurroundings(
-  { options, lifetime, instance, clock, random }: ServiceContext,
-  { database }: RegisteredWorker,
-): Promise<Surroundings> {
-  const { config, logger, agentVersion } = options;
-  const connectionName = config.sensor.worker_name;
-  const messageQueue = await lifetime.use(
-    await MessageQueue.connect(config.message_queue.url, {
-      urlFile: config.message_queue.url_file,
-      tls: config.message_queue.tls,
-      names: namesOf(config.message_queue),
-      logger,
-      clock,
-      connectionName,
-    }),
-  );
-  const { transport } = messageQueue;
-  logger.info(
-    { broker: transport.address, broker_kind: transport.kind },
-    "messages go to the broker as soon as it answers",
-  );
-  const installation = await rowOf(database, readInstallation, undefined);
-  const server = new ServerWatch({ database, logger });
-  await server.look();
-  return {
-    database,
-    server,
-    messageQueue,
-    transport,
-    installationId: installation?.id ?? "",
-    instance,
-    metrics: createMetrics({ version: agentVersion, withProcess: true }),
-    logger,
-    clock,
-    random,
+    ruleMatcher: new RuleMatcher({ database, rules, installationId: connections.installationId }),
+    messageQueue: connections.messageQueue,
   };
 }
 
 async function openRules(
-  { options, lifetime }: ServiceContext,
-  surroundings: Surroundings,
+  { options, lifetime, clock, random }: ServiceContext,
+  database: Database,
 ): Promise<DatabaseRuleSource> {
-  const intervalMs = options.config.sensor.reconcile_interval * 1_000;
-  const rules = await openRuleSource({ ...surroundings, intervalMs });
+  const { config, logger } = options;
+  const intervalMs = config.sensor.reconcile_interval * 1_000;
+  const rules = await openRuleSource({ database, intervalMs, logger, clock, random });
   lifetime.run((signal) => rules.run(signal));
   return rules;
 }
 
 async function listenForChanges(
   { lifetime }: ServiceContext,
-  { database }: Surroundings,
+  database: Database,
   others: readonly Wakeable[],
   wokenBy: Readonly<Record<string, readonly Wakeable[]>>,
 ): Promise<void> {
