@@ -4,6 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { hasCode } from "../src/errors/caught.ts";
 import { type Architecture, ownArchitecture } from "./architecture.ts";
 import { BuilderError, missingFromMachine } from "./builder-error.ts";
 
@@ -51,7 +52,7 @@ function layerTool(tool: "tar" | "gzip", args: readonly string[], input?: Buffer
 }
 
 export function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
+  return hasCode(error, "ENOENT");
 }
 
 /** What a program that failed said, else how it ended. */

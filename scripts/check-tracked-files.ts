@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { hasCode } from "../src/errors/caught.ts";
 import { repositoryRoot } from "./repository.ts";
 import { trackedFileComplaints } from "./tracked-files/tracked-file-complaints.ts";
 
@@ -26,7 +27,7 @@ function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (hasCode(error, "ENOENT")) return undefined;
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 /** One program of a longer run: its output goes through, its duration and outcome are told at its end. */
 import { spawn } from "node:child_process";
+import { hasCode } from "../../src/errors/caught.ts";
 import { repositoryRoot } from "../repository.ts";
 
 export interface Stage {
@@ -80,6 +81,6 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    if (!hasCode(error, "ESRCH")) throw error;
   }
 }

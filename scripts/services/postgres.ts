@@ -15,6 +15,7 @@ import { open, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { hasCode } from "../../src/errors/caught.ts";
 import { isRunning } from "./is-running.ts";
 import { settlesWithin } from "../../src/concurrency/settles-within.ts";
 import { hasEnded } from "./has-ended.ts";
@@ -182,7 +183,7 @@ function killIfThere(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    if (!hasCode(error, "ESRCH")) throw error;
   }
 }
 

@@ -9,6 +9,7 @@
 import { constants } from "node:fs";
 import { access, copyFile, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { codeOf, hasCode, messageOf } from "../errors/caught.ts";
 import { OperatorError, type OperatorErrorParts } from "../errors/operator-error.ts";
 import { makeDirectory } from "../files/make-directory.ts";
 import { type CommandResult, runCommand } from "../processes/run-command.ts";
@@ -57,7 +58,7 @@ async function requireReadable(source: string, directory: string): Promise<void>
   try {
     await access(source, constants.R_OK);
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EACCES")) throw error;
+    if (!hasCode(error, "EACCES")) throw error;
     throw new OperatorError({
       code: "INSTALL_FAILED",
       attempt: `copy the executable into ${directory}`,
@@ -170,13 +171,11 @@ function whyFailed(result: { readonly kind: string; readonly stderr: string }): 
 }
 
 function installFailure(directory: string, error: unknown): OperatorError {
-  const { code, message } =
-    error instanceof Error && "code" in error ? error : { code: "", message: String(error) };
   return new OperatorError({
     code: "INSTALL_FAILED",
     attempt: `copy the executable into ${directory}`,
-    reason: message,
-    remedy: remedies.get(String(code)) ?? "look at the folder and at who may write to it",
+    reason: messageOf(error),
+    remedy: remedies.get(codeOf(error) ?? "") ?? "look at the folder and at who may write to it",
     cause: error,
   });
 }

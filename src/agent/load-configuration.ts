@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { loadConfig, type LoadedConfig } from "../config/load-config.ts";
+import { hasCode } from "../errors/caught.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Invocation } from "./invocation.ts";
 
@@ -27,10 +28,7 @@ function workingDirectory(): string {
     throw new OperatorError({
       code: "WORKING_DIRECTORY_GONE",
       attempt: "find the working directory",
-      reason:
-        error instanceof Error && "code" in error && error.code === "ENOENT"
-          ? "it was removed"
-          : String(error),
+      reason: hasCode(error, "ENOENT") ? "it was removed" : String(error),
       remedy: "change to a directory that exists, as with: cd /",
       cause: error,
     });
@@ -41,7 +39,7 @@ function readFileIfPresent(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (hasCode(error, "ENOENT")) return undefined;
     throw error;
   }
 }

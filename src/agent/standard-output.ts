@@ -3,6 +3,7 @@
  * it silently where stdout is a device, and lose what is queued when the process exits.
  */
 import { writeSync } from "node:fs";
+import { hasCode, messageOf } from "../errors/caught.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 
 const busyPauseMs = 10;
@@ -18,12 +19,10 @@ export function writeToStandardOutput(text: string): void {
     try {
       rest = rest.subarray(writeSync(1, rest));
     } catch (error) {
-      const { code, message } =
-        error instanceof Error ? (error as NodeJS.ErrnoException) : { code: "", message: String(error) };
-      if (code === "EPIPE") return;
+      if (hasCode(error, "EPIPE")) return;
       // Somebody made the pipe non-blocking, and its reader is slow.
-      if (code === "EAGAIN") pause(busyPauseMs);
-      else throw unwritable(message, error);
+      if (hasCode(error, "EAGAIN")) pause(busyPauseMs);
+      else throw unwritable(error);
     }
   }
 }
@@ -32,11 +31,11 @@ function pause(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-function unwritable(reason: string, cause: unknown): OperatorError {
+function unwritable(cause: unknown): OperatorError {
   return new OperatorError({
     code: "OUTPUT_FAILED",
     attempt: "write to standard output",
-    reason,
+    reason: messageOf(cause),
     remedy: "free space where it goes, or send it elsewhere",
     cause,
   });

@@ -10,6 +10,7 @@
 import type { FastifyInstance } from "fastify";
 import type { Listener } from "../config/listeners.ts";
 import { settlesWithin } from "../concurrency/settles-within.ts";
+import { messageOf } from "../errors/caught.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { addErrorAnswers } from "./error-answers.ts";
@@ -66,7 +67,7 @@ async function listen(server: FastifyInstance, { section, host, port }: Listener
     throw new OperatorError({
       code: "PORT_IN_USE",
       attempt: `listen for HTTP on ${host}:${port}`,
-      reason: cause instanceof Error ? cause.message : String(cause),
+      reason: messageOf(cause),
       remedy: `set ${section}.port to a free port, or ${section}.host to an address of this machine`,
       cause,
     });

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { messageOf } from "../errors/caught.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { ConfigInput } from "./load-config.ts";
 import { keyText } from "./schema-problems.ts";
@@ -50,7 +51,7 @@ function attempt<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw unreadable(path, error instanceof Error ? error.message : String(error), error);
+    throw unreadable(path, messageOf(error), error);
   }
 }
 

@@ -6,6 +6,7 @@
  * one source is a problem.
  */
 import { resolve } from "node:path";
+import { messageOf } from "../errors/caught.ts";
 import { withoutLineEnd } from "../files/reread-text.ts";
 import type { ConfigFile } from "./config-file.ts";
 import { environmentPrefix, type Setting } from "./environment.ts";
@@ -56,7 +57,7 @@ export function secretFiles(
     } catch (error) {
       problems.push({
         path,
-        reason: `names a file that cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+        reason: `names a file that cannot be read: ${messageOf(error)}`,
       });
     }
   }
@@ -79,7 +80,7 @@ export function pemProblems(value: unknown, { cwd, readFile }: FileWorld): reado
         ? []
         : [{ path, reason: `names ${place}, which is not in PEM format` }];
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       return [{ path, reason: `names a file that cannot be read: ${reason}` }];
     }
   });

@@ -4,6 +4,7 @@
  * Both implementations throw the server's own errors unchanged (an Error whose `code` is a SQLSTATE)
  * and a ConnectionError for everything that went wrong between here and the server.
  */
+import { codeOf } from "../errors/caught.ts";
 
 /** What is known of a statement or transaction whose connection failed. */
 export type ConnectionOutcome = "nothing-done" | "unknown";
@@ -39,9 +40,9 @@ export function classifyDatabaseError(error: unknown): DatabaseErrorKind {
 
 /** The five characters of SQL:2016 part 2 section 24, when the server said this error. */
 export function sqlState(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return undefined;
+  const code = codeOf(error);
   // No SQLSTATE of PostgreSQL begins with E, and every code of libuv does (EPIPE, EPERM, …).
-  return /^(?!E)[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
+  return code !== undefined && /^(?!E)[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
 /** Whether the row was refused since another one has its value of that key. */

@@ -4,6 +4,7 @@
  * person.
  */
 import type { ErrorCode } from "../errors/catalogue.ts";
+import { messageOf } from "../errors/caught.ts";
 import {
   closedEarly,
   explainConnectionFailure,
@@ -38,7 +39,7 @@ export function explainDatabaseFailure(error: unknown): Explanation | undefined 
 
 /** As explained, or else in the error's own words. */
 export function databaseFailureReason(error: unknown): string {
-  return explainDatabaseFailure(error)?.reason ?? (error instanceof Error ? error.message : String(error));
+  return explainDatabaseFailure(error)?.reason ?? messageOf(error);
 }
 
 /**

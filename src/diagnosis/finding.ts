@@ -3,6 +3,7 @@
  * code 1. A check gives findings and never stops another check, whatever it meets.
  */
 import { explainDatabaseFailure } from "../database/explain-failure.ts";
+import { messageOf } from "../errors/caught.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 
 export interface Finding {
@@ -53,7 +54,7 @@ export function failed(subject: string, error: unknown): Finding {
     const { code, reason, remedy } = explanation;
     return wrong(subject, `could not be checked: ${reason}`, { remedy, facts: { code } });
   }
-  return wrong(subject, `could not be checked: ${error instanceof Error ? error.message : String(error)}`);
+  return wrong(subject, `could not be checked: ${messageOf(error)}`);
 }
 
 /** Runs the checks at once, since each may have to wait for somebody; the findings are in the order of the checks. */

@@ -7,6 +7,7 @@ import type { Queryable } from "../database/database.ts";
 import { classifyDatabaseError, isTooMuchForOneStatement, sqlState } from "../database/errors.ts";
 import { rowsOf } from "../database/statement.ts";
 import { isIdTaken, storeBatch, type BatchToStore, type StoredBatch } from "../database/statements/events.ts";
+import { messageOf } from "../errors/caught.ts";
 
 export type AttemptEnd =
   /** The commit was seen. What it left out is fenced, or there already. */
@@ -46,7 +47,7 @@ function endOf(error: unknown): AttemptEnd {
     case "unavailable":
       return { kind, error };
     case "rejected-data": {
-      const reason = `the database refuses it: ${error instanceof Error ? error.message : String(error)}`;
+      const reason = `the database refuses it: ${messageOf(error)}`;
       return { kind: "rejected", reason, isInDoubt: false };
     }
     case "ambiguous":

@@ -3,6 +3,7 @@
  */
 import { access, constants, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
+import { messageOf } from "../errors/caught.ts";
 import { hasWindowsLineEnds, programProblem, windowsLineEndsRemedy } from "../files/program-form.ts";
 import { builtinRuntime, nativeRuntime, shellRuntime } from "./names.ts";
 
@@ -26,7 +27,7 @@ export async function entrypointProblem(
     if (!(await stat(realScript)).isFile()) return `is not a file: ${script}`;
     await access(realScript, constants.R_OK);
   } catch (error) {
-    return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    return `cannot be read: ${messageOf(error)}`;
   }
   if (runtimeRef !== nativeRuntime) return undefined;
   if (!(await isExecutable(script))) {

@@ -9,6 +9,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { distance } from "fastest-levenshtein";
+import { messageOf } from "../errors/caught.ts";
 import { folderOf, isDefinitionFile, kinds } from "./definition-schemas.ts";
 import type { PackProblem } from "./pack-problem.ts";
 
@@ -26,7 +27,7 @@ export async function misnamedFolders(directory: string): Promise<readonly PackP
   try {
     names = await readdir(directory);
   } catch (error) {
-    return [problemOf(`cannot be read: ${error instanceof Error ? error.message : String(error)}`)];
+    return [problemOf(`cannot be read: ${messageOf(error)}`)];
   }
 
   const problems: PackProblem[] = [];

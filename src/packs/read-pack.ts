@@ -4,6 +4,7 @@
  */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { hasCode, messageOf } from "../errors/caught.ts";
 import { columns, completeDefinition, type DefinitionReport, type PackContext } from "./definition.ts";
 import { readDefinition, type FileReport } from "./definition-file.ts";
 import { folderOf, isDefinitionFile, kinds, type Kind } from "./definition-schemas.ts";
@@ -75,7 +76,7 @@ async function folderProblem(directory: string): Promise<string | undefined> {
     return (await stat(directory)).isDirectory() ? undefined : "is no folder; name the folder of a pack";
   } catch (error) {
     if (isMissing(error)) return "does not exist";
-    return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    return `cannot be read: ${messageOf(error)}`;
   }
 }
 
@@ -96,7 +97,7 @@ async function readKind(directory: string, kind: Kind): Promise<FileOfKind[]> {
     const names = await yamlNames(join(directory, folder));
     return await Promise.all(names.map((name) => readFileOfKind(directory, kind, join(folder, name))));
   } catch (error) {
-    const reason = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    const reason = `cannot be read: ${messageOf(error)}`;
     return [
       rejectedFile(kind, [{ directory: join(directory, folder), file: null, line: 1, field: null, reason }]),
     ];
@@ -127,7 +128,7 @@ async function readText(directory: string, file: string): Promise<Text> {
   try {
     return { kind: "read", text: await readFile(join(directory, file), "utf8") };
   } catch (error) {
-    const reason = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    const reason = `cannot be read: ${messageOf(error)}`;
     return {
       kind: "unread",
       isMissing: isMissing(error),
@@ -146,7 +147,7 @@ async function yamlNames(folder: string): Promise<readonly string[]> {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
+  return hasCode(error, "ENOENT");
 }
 
 /** Two files that define the same thing: which one would count is nobody's intention. */

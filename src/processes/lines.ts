@@ -10,6 +10,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import type { Readable } from "node:stream";
+import { hasCode } from "../errors/caught.ts";
 
 export type Line = string | UnreadableLine;
 
@@ -122,5 +123,5 @@ function excerptOf(held: Buffer): string {
 }
 
 function isPrematureClose(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE";
+  return hasCode(error, "ERR_STREAM_PREMATURE_CLOSE");
 }

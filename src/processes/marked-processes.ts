@@ -9,6 +9,7 @@
  * sensors end at once, the machine's processes are read a few times.
  */
 import { readFile } from "node:fs/promises";
+import { hasCode } from "../errors/caught.ts";
 import { processesWhere } from "./process-table.ts";
 
 interface Look {
@@ -66,7 +67,6 @@ function kill(pid: number): void {
     process.kill(pid, "SIGKILL");
   } catch (error) {
     // ESRCH: it has ended. EPERM: it changed its user (setuid) and is not ours to end.
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code !== "ESRCH" && code !== "EPERM") throw error;
+    if (!hasCode(error, "ESRCH", "EPERM")) throw error;
   }
 }

@@ -1,5 +1,6 @@
 /** Process groups by the number of their leader. */
 import { existsSync } from "node:fs";
+import { hasCode } from "../errors/caught.ts";
 
 /** A killed process that the kernel still holds (waiting for a disk) is not waited for beyond this. */
 export const killWaitMs = 2_000;
@@ -15,7 +16,7 @@ export function signalGroup(leader: number, signal: NodeJS.Signals): void {
     process.kill(-leader, signal);
   } catch (error) {
     // EPERM: the group holds only processes that changed their user (setuid), which are not ours to end.
-    if (!hasCode(error, "ESRCH") && !hasCode(error, "EPERM")) throw error;
+    if (!hasCode(error, "ESRCH", "EPERM")) throw error;
   }
 }
 
@@ -37,8 +38,4 @@ function isGroupAlive(leader: number): boolean {
  */
 export function isGroupLeft(leader: number): boolean {
   return isGroupAlive(leader) && !existsSync(`/proc/${leader}`);
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

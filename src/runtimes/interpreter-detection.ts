@@ -7,6 +7,7 @@
  *
  * Several are asked at once, so that one that hangs holds up no other.
  */
+import { hasCode } from "../errors/caught.ts";
 import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter.ts";
 import { versionInOutput } from "../model/runtimes/version-output.ts";
 import type { BoundedCommand, CommandResult } from "../processes/run-command.ts";
@@ -94,8 +95,8 @@ function pathsOf({ binaries }: Candidate, lookup: ExecutableLookup): readonly st
 }
 
 /** Whether it is we who lack files, processes or memory: the interpreter is there for all we know. */
-function isOwnShortage({ code }: NodeJS.ErrnoException): boolean {
-  return code === "EMFILE" || code === "ENFILE" || code === "EAGAIN" || code === "ENOMEM";
+function isOwnShortage(cause: Error): boolean {
+  return hasCode(cause, "EMFILE", "ENFILE", "EAGAIN", "ENOMEM");
 }
 
 function versionSaid(result: CommandResult): string | null {

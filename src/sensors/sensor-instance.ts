@@ -24,6 +24,7 @@
 import { setMaxListeners } from "node:events";
 import type { Database } from "../database/database.ts";
 import type { ProcessReport } from "../database/statements/sensor-process.ts";
+import { messageOf } from "../errors/caught.ts";
 import type { AssignmentTerm, EventSink, EventSource } from "../model/sensors/incoming-event.ts";
 import type { Redact } from "../model/texts/redaction.ts";
 import { judgeExit, type EndedRun } from "../model/sensors/restart-policy.ts";
@@ -219,7 +220,7 @@ export class SensorInstance {
     } catch (error) {
       // A failure of the agent, not of the sensor; it must not take the other sensors with it.
       this.#logger.error({ error }, "could not run the sensor, for a fault of the agent");
-      const reason = `the agent failed to run it: ${error instanceof Error ? error.message : String(error)}`;
+      const reason = `the agent failed to run it: ${messageOf(error)}`;
       return { exit: { kind: "unstarted", reason }, uptimeMs: 0, hadSuccess: false };
     }
   }

@@ -9,6 +9,7 @@
  * gets through again.
  */
 import { writeSync } from "node:fs";
+import { hasCode } from "../errors/caught.ts";
 
 const queueBytesMax = 1_048_576;
 const retryMs = 100;
@@ -89,5 +90,5 @@ function countLines(bytes: Buffer = Buffer.alloc(0)): number {
 }
 
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EAGAIN";
+  return hasCode(error, "EAGAIN");
 }

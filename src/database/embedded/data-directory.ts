@@ -26,6 +26,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { hasCode } from "../../errors/caught.ts";
 import { isJsonObject } from "../../model/json/json.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { makeDirectory } from "../../files/make-directory.ts";
@@ -191,8 +192,4 @@ function inUse(directory: string, { pid }: Holder): OperatorError {
     reason: `process ${pid} uses it`,
     remedy: "stop that process, or give this one a data directory of its own or a database.url",
   });
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

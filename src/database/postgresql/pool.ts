@@ -7,6 +7,7 @@
  */
 import { Client, Pool, type PoolClient, type QueryResult } from "pg";
 import { settlesWithin } from "../../concurrency/settles-within.ts";
+import { errorOf } from "../../errors/caught.ts";
 import type { Query, Queryable } from "../database.ts";
 import { classifyDatabaseError, ConnectionError, endsConnection, type ConnectionOutcome } from "../errors.ts";
 import type { PreparedConnection } from "./connection.ts";
@@ -157,5 +158,5 @@ function refuseRolledBack(result: { rows: object[]; command?: string }): void {
 }
 
 function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
+  return errorOf(error);
 }

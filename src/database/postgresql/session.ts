@@ -14,6 +14,7 @@
  */
 import { Client, escapeIdentifier, escapeLiteral } from "pg";
 import { settlesWithin } from "../../concurrency/settles-within.ts";
+import { errorOf } from "../../errors/caught.ts";
 import { backoffDelayMs } from "../../model/sensors/backoff.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { HeldLock } from "../database.ts";
@@ -78,7 +79,7 @@ export class PostgresqlSession {
       this.#established = { client, isLost: loss.promise, lose, life };
       for (const channel of this.#hints.keys()) await this.#run(`listen ${escapeIdentifier(channel)}`);
     } catch (error) {
-      lose(error instanceof Error ? error : new Error(String(error)));
+      lose(errorOf(error));
       throw error;
     }
     observe(undefined);

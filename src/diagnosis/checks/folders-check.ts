@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { lstat, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Config } from "../../config/schema.ts";
+import { codeOf, hasCode, messageOf } from "../../errors/caught.ts";
 import { good, wrong, type Finding } from "../finding.ts";
 
 interface WrittenFolder {
@@ -45,7 +46,8 @@ async function folderFinding(folder: WrittenFolder, path: string): Promise<Findi
     await writeBriefly(place);
     return good(subject, `${purpose} to ${path}`);
   } catch (error) {
-    const { code, message } = systemFailure(error);
+    const code = codeOf(error) ?? "";
+    const message = messageOf(error);
     const { meaning, remedy } = refusals.get(code) ?? { meaning: message, remedy: "look at that folder" };
     const attempt = place === path ? `${path} cannot be written` : `${path} cannot be made in ${place}`;
     return wrong(subject, `${attempt}: ${meaning}${meaning === message ? "" : ` (${code})`}`, {
@@ -61,7 +63,7 @@ async function nearestExisting(path: string): Promise<string> {
     await lstat(path); // A link that leads nowhere is there: no folder can be made in its place.
     return path;
   } catch (error) {
-    if (systemFailure(error).code !== "ENOENT" || dirname(path) === path) throw error;
+    if (!hasCode(error, "ENOENT") || dirname(path) === path) throw error;
     return nearestExisting(dirname(path));
   }
 }
@@ -77,11 +79,6 @@ async function writeBriefly(folder: string): Promise<void> {
   } finally {
     await rm(path, { force: true });
   }
-}
-
-function systemFailure(error: unknown): { readonly code: string; readonly message: string } {
-  if (!(error instanceof Error)) return { code: "", message: String(error) };
-  return { code: "code" in error ? String(error.code) : "", message: error.message };
 }
 
 const denied = "let the user who runs the agent write there";

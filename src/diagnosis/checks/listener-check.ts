@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { Listener } from "../../config/listeners.ts";
+import { errorOf } from "../../errors/caught.ts";
 import { askHealth, type HealthAnswer } from "../running-agent/ask-health.ts";
 import { good, wrong, type Finding } from "../finding.ts";
 import { portHolder } from "./port-holder.ts";
@@ -84,6 +85,6 @@ async function listeningFailure({ host, port }: Listener): Promise<NodeJS.ErrnoE
     await once(server, "close");
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
+    return errorOf(error);
   }
 }

@@ -2,6 +2,7 @@
 import { request } from "node:http";
 import { listeners, type Listener } from "../../config/listeners.ts";
 import type { Config } from "../../config/schema.ts";
+import { messageOf } from "../../errors/caught.ts";
 
 const answerTimeoutMs = 5_000;
 
@@ -45,7 +46,7 @@ export async function askAgent(
   try {
     return { kind: "answered", url, ...(await get(url, bytesMax)) };
   } catch (error) {
-    return { kind: "silent", url, reason: error instanceof Error ? error.message : String(error) };
+    return { kind: "silent", url, reason: messageOf(error) };
   }
 }
 

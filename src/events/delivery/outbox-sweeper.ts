@@ -37,7 +37,7 @@ import { mayHaveLapsedOthers } from "../../model/outage.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Clock } from "../../time/clock.ts";
-import { messageOf } from "./owed-message.ts";
+import { makeOwedMessage } from "./owed-message.ts";
 import type { LeftMessages, Publisher } from "./publisher.ts";
 
 export interface OutboxSweeperOptions {
@@ -249,7 +249,7 @@ export class OutboxSweeper {
     const unheld = rows.filter(({ message }) => !publisher.holds(message.messageId));
     for (const { message } of unheld) {
       const { messageId } = message;
-      const made = messageOf(message, installationId);
+      const made = makeOwedMessage(message, installationId);
       if (made.kind === "nothing") publisher.settleRow(messageId);
       else if (made.kind === "unreadable") publisher.settleRow(messageId, { messageId, reason: made.reason });
       else void publisher.sendBack(messageId, made.message);

@@ -1,5 +1,6 @@
 /** The message that a row of the outbox owes. */
 import type { OwedMessage } from "../../database/statements/outbox.ts";
+import { messageOf } from "../../errors/caught.ts";
 import { enforcementCreated, eventCreated, ruleChanged } from "../../messaging/messages/message-types.ts";
 import type { OutgoingMessage } from "../../messaging/message-transport.ts";
 
@@ -9,7 +10,7 @@ export type MadeMessage =
   | { readonly kind: "nothing" }
   | { readonly kind: "unreadable"; readonly reason: string };
 
-export function messageOf(owed: OwedMessage, installationId: string): MadeMessage {
+export function makeOwedMessage(owed: OwedMessage, installationId: string): MadeMessage {
   switch (owed.about) {
     case "event":
       return {
@@ -35,5 +36,5 @@ export function messageOf(owed: OwedMessage, installationId: string): MadeMessag
 }
 
 function reasonOf(error: unknown): string {
-  return `its row cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  return `its row cannot be read: ${messageOf(error)}`;
 }

@@ -23,7 +23,7 @@ import type { MessageTransport } from "../../messaging/message-transport.ts";
 import { backoffDelayMs, type BackoffLimits } from "../../model/sensors/backoff.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
-import { messageOf } from "./owed-message.ts";
+import { makeOwedMessage } from "./owed-message.ts";
 import type { Publisher } from "./publisher.ts";
 
 export interface RefusedMessagesOptions {
@@ -161,10 +161,10 @@ export class RefusedMessages {
   }
 
   /** @returns whether it was taken, or there is nothing to take */
-  async #sendAgain(owed: Parameters<typeof messageOf>[0]): Promise<boolean> {
+  async #sendAgain(owed: Parameters<typeof makeOwedMessage>[0]): Promise<boolean> {
     const { publisher, installationId } = this.#options;
     const { messageId } = owed;
-    const made = messageOf(owed, installationId);
+    const made = makeOwedMessage(owed, installationId);
     if (made.kind === "message") return (await publisher.sendBack(messageId, made.message)) === "confirmed";
     publisher.settleRow(messageId, made.kind === "nothing" ? undefined : { messageId, reason: made.reason });
     return made.kind === "nothing";

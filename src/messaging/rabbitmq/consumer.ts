@@ -6,6 +6,7 @@
  */
 import type { Channel, ChannelModel, ConsumeMessage } from "amqplib";
 import { settlesWithin } from "../../concurrency/settles-within.ts";
+import { errorOf } from "../../errors/caught.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { reasonOf } from "./session.ts";
 import { declaring } from "./declare-topology.ts";
@@ -39,7 +40,7 @@ export async function startConsumer(
       settle(channel, delivery, verdict);
     } catch (error) {
       // The channel ended meanwhile; the broker delivers the message again.
-      end.resolve(error instanceof Error ? error : new Error(String(error)));
+      end.resolve(errorOf(error));
     }
   };
 

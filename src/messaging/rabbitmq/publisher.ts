@@ -2,6 +2,7 @@
  * The channel that messages are published on, with confirms.
  */
 import { IllegalOperationError, type ChannelModel, type ConfirmChannel } from "amqplib";
+import { errorOf } from "../../errors/caught.ts";
 import { sourceService } from "../messages/envelope.ts";
 import type { OutgoingMessage } from "../message-transport.ts";
 import type { PublishWindow, SendResult } from "./publish-window.ts";
@@ -81,6 +82,6 @@ function send(
   } catch (error) {
     if (error instanceof IllegalOperationError) return "closing";
     // It cannot be written in AMQP at all, for example a routing key above 255 bytes.
-    return error instanceof Error ? error : new Error(String(error));
+    return errorOf(error);
   }
 }

@@ -8,6 +8,7 @@
 import { Duplex } from "node:stream";
 import { connect, type ChannelModel } from "amqplib";
 import { settlesWithin } from "../../concurrency/settles-within.ts";
+import { messageOf } from "../../errors/caught.ts";
 import type { TlsOptions } from "../../files/tls-options.ts";
 import type { BrokerAddress } from "./address.ts";
 
@@ -78,7 +79,7 @@ export async function openSession(options: SessionOptions): Promise<AmqpSession>
 /** Why something failed, in one line; of several attempts at once (IPv4 and IPv6) the first. */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   // What amqplib makes of the broker's refusal of a virtual host; the broker's words are lost to us.
   if (!reason.startsWith("Expected ConnectionOpenOk; got <ConnectionClose")) return reason;
   return "the broker refused the virtual host: there is none of that name, or the user may not use it";

@@ -15,6 +15,7 @@ import { constants } from "node:fs";
 import { access, copyFile, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SharedTask } from "../../concurrency/shared-task.ts";
+import { messageOf } from "../../errors/caught.ts";
 import { complaintIn } from "../../model/texts/command-complaint.ts";
 import { runCommand, type CommandResult } from "../../processes/run-command.ts";
 import { explainSpawnFailure } from "../../processes/spawn-failure.ts";
@@ -160,7 +161,7 @@ async function makeLocked(
     failure = await runCommands(plan, request, standing);
     if (failure === undefined) await writeFile(markOf(folder), fingerprint);
   } catch (error) {
-    failure = error instanceof Error ? error.message : String(error);
+    failure = messageOf(error);
   }
   if (failure === undefined) return undefined;
   if (standing === "outdated") {

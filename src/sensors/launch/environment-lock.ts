@@ -11,6 +11,7 @@
 import { constants } from "node:fs";
 import { access, mkdir, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { hasCode, messageOf } from "../../errors/caught.ts";
 import { makeDirectory } from "../../files/make-directory.ts";
 import type { Clock } from "../../time/clock.ts";
 
@@ -59,7 +60,7 @@ export async function lockEnvironment(
     }
     return { kind: "given-up" };
   } catch (error) {
-    return { kind: "refused", reason: error instanceof Error ? error.message : String(error) };
+    return { kind: "refused", reason: messageOf(error) };
   }
 }
 
@@ -69,7 +70,7 @@ async function isMade(path: string): Promise<boolean> {
     await mkdir(path);
     return true;
   } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "EEXIST" || error.code === "ENOENT")) {
+    if (hasCode(error, "EEXIST", "ENOENT")) {
       return false;
     }
     throw error;

@@ -3,6 +3,7 @@
  * then starts it. Whatever is missing is a reason for the operator, not an exception.
  */
 import { isAbsolute, join } from "node:path";
+import { errorOf } from "../../errors/caught.ts";
 import type { JsonValue } from "../../model/json/json.ts";
 import type { RuntimeAnswer } from "../../model/runtimes/runtime-offer.ts";
 import { startChild, type Child } from "../../processes/child.ts";
@@ -77,7 +78,7 @@ export async function launchSensor(request: LaunchRequest, options: LauncherOpti
   const facts = { agent: environment, passthrough, logLevel, sensor: definition, rules, checkpoint };
   const variables = { ...sensorEnvironment({ ...facts, changes: found.changes }), [markerName]: markerValue };
   const fitted = await fitEnvironment(variables, directories.temporaryDir).catch((error: unknown) =>
-    error instanceof Error ? error : new Error(String(error)),
+    errorOf(error),
   );
   if (fitted instanceof Error) {
     return unstarted(

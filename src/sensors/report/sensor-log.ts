@@ -9,6 +9,7 @@
  */
 import { appendFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { hasCode, messageOf } from "../../errors/caught.ts";
 import { makeDirectory } from "../../files/make-directory.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
@@ -86,7 +87,7 @@ export class SensorLog {
         this.#isFailing = false;
       } catch (error) {
         this.#sizeBytes = undefined;
-        this.#lose(entries.length, error instanceof Error ? error.message : String(error));
+        this.#lose(entries.length, messageOf(error));
       }
     }
     this.#writing = undefined;
@@ -137,8 +138,8 @@ export class SensorLog {
 }
 
 async function renameIfThere(from: string, to: string): Promise<void> {
-  await rename(from, to).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
+  await rename(from, to).catch((error: unknown) => {
+    if (!hasCode(error, "ENOENT")) throw error;
   });
 }
 
