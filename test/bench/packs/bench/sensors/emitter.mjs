@@ -1,13 +1,16 @@
 /**
  * A stream sensor that writes 1 kB lines, `count` of them: at `perSecond`, or as fast as the pipe takes
  * them when that is 0. Every line says when it was written, on the machine's monotonic clock in
- * microseconds; one line in ten has `isTenth`. Afterwards it stays, so that it is not started again.
+ * microseconds; one line in ten has `isTenth`, and all have what the config's `payload` adds. Afterwards it
+ * stays, so that it is not started again.
  */
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 
-const { count, perSecond } = JSON.parse(process.env["ATTUNE_SENSOR_CONFIG_JSON"] ?? "{}");
+const { count, perSecond, payload = {} } = JSON.parse(process.env["ATTUNE_SENSOR_CONFIG_JSON"] ?? "{}");
 const filler = "x".repeat(920);
+const added = JSON.stringify(payload).slice(1, -1);
+const rest = `${added === "" ? "" : `,${added}`},"filler":"${filler}"}}\n`;
 const linesPerWrite = 16;
 
 if (perSecond > 0) await emitAtRate();
@@ -34,5 +37,5 @@ async function emitUnbounded() {
 
 function lineOf(sequence) {
   const writtenAtUs = Number(process.hrtime.bigint() / 1_000n);
-  return `{"payload":{"sequence":${sequence},"isTenth":${sequence % 10 === 0},"writtenAtUs":${writtenAtUs},"filler":"${filler}"}}\n`;
+  return `{"payload":{"sequence":${sequence},"isTenth":${sequence % 10 === 0},"writtenAtUs":${writtenAtUs}${rest}`;
 }
