@@ -34,6 +34,7 @@
  * places may be taken, and every batch takes an equal share of each waiting lane first. The first time that a source fails,
  * those in the same batch wait for that attempt, and then are stored without it.
  */
+import { Changes } from "../concurrency/changes.ts";
 import type {
   AcceptOutcome,
   AdvanceOutcome,
@@ -92,7 +93,7 @@ export class EventPipeline implements EventSink {
   /** Who comes first when there is one place for both. */
   #isAloneNext = false;
   #isClosed = false;
-  #change = Promise.withResolvers<void>();
+  readonly #changes = new Changes();
 
   constructor(options: EventPipelineOptions) {
     const { batchRowsMax, batchBytesMax, batchesMax } = options;
@@ -179,7 +180,7 @@ export class EventPipeline implements EventSink {
   /** Accepts no more; `run` ends once what was accepted is stored. */
   close(): void {
     this.#isClosed = true;
-    this.#change.resolve();
+    this.#changes.note();
   }
 
   /** Stores until closed and empty. The signal abandons what is not stored by then. */
@@ -193,7 +194,7 @@ export class EventPipeline implements EventSink {
           .catch((error: unknown) => void failures.push(error))
           .finally(() => {
             underWay.delete(storing);
-            this.#change.resolve();
+            this.#changes.note();
           });
         underWay.add(storing);
       }
@@ -207,7 +208,7 @@ export class EventPipeline implements EventSink {
 
   #add(entry: Entry): void {
     this.#lanes.add(entry);
-    this.#change.resolve();
+    this.#changes.note();
   }
 
   #take(): TakenBatch | undefined {
@@ -264,15 +265,14 @@ export class EventPipeline implements EventSink {
   async #nextChange(): Promise<void> {
     const dueMs = this.#hasPlace("alone") ? this.#lanes.nextDueMs() : undefined;
     if (dueMs === undefined) {
-      await this.#change.promise;
+      await this.#changes.next();
     } else {
       const waiting = new AbortController();
       const { clock } = this.#options;
       const rested = clock.sleep(Math.max(dueMs - clock.monotonicMs(), 1), waiting.signal);
-      await Promise.race([this.#change.promise, rested]);
+      await Promise.race([this.#changes.next(), rested]);
       waiting.abort("changed");
     }
-    this.#change = Promise.withResolvers();
   }
 }
 

@@ -5,6 +5,7 @@
  * sensor's pipe, the pipe fills, and the sensor itself waits in its write: so nothing is dropped and
  * nothing piles up here.
  */
+import { Changes } from "../concurrency/changes.ts";
 import type {
   AcceptOutcome,
   AdvanceOutcome,
@@ -26,7 +27,7 @@ export class EventIntake {
   readonly #options: EventIntakeOptions;
   #events = 0;
   #bytes = 0;
-  #change: PromiseWithResolvers<void> | undefined;
+  readonly #changes = new Changes();
   #isAbandoned = false;
 
   constructor(options: EventIntakeOptions) {
@@ -51,18 +52,18 @@ export class EventIntake {
 
   /** Resolves when there is room, or once abandoned. */
   async room(): Promise<void> {
-    while (!this.hasRoom && !this.#isAbandoned) await this.#nextChange();
+    while (!this.hasRoom && !this.#isAbandoned) await this.#changes.next();
   }
 
   /** Resolves when everything admitted is settled, or once abandoned. */
   async settled(): Promise<void> {
-    while (this.#events > 0 && !this.#isAbandoned) await this.#nextChange();
+    while (this.#events > 0 && !this.#isAbandoned) await this.#changes.next();
   }
 
   /** Ends all waiting, now and later: nobody has the time any more. */
   abandon(): void {
     this.#isAbandoned = true;
-    this.#noteChange();
+    this.#changes.note();
   }
 
   async #accept(event: IncomingEvent, text: string, bytes: number): Promise<void> {
@@ -95,16 +96,6 @@ export class EventIntake {
   #leave(bytes: number): void {
     this.#events -= 1;
     this.#bytes -= bytes;
-    this.#noteChange();
-  }
-
-  #nextChange(): Promise<void> {
-    this.#change ??= Promise.withResolvers<void>();
-    return this.#change.promise;
-  }
-
-  #noteChange(): void {
-    this.#change?.resolve();
-    this.#change = undefined;
+    this.#changes.note();
   }
 }

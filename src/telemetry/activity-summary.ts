@@ -6,6 +6,7 @@
  * sensors those with the most to tell have a line, and the others one together, so that the log stays readable
  * with thousands of them.
  */
+import { Changes } from "../concurrency/changes.ts";
 import type { Clock } from "../time/clock.ts";
 import type { Logger } from "./logger.ts";
 
@@ -30,7 +31,7 @@ export class ActivitySummary {
   /** By sensor_ref; null: the platform's own events. */
   readonly #counts = new Map<string | null, Counts>();
   #sinceMs = 0;
-  #somethingHappened = Promise.withResolvers<void>();
+  readonly #changes = new Changes();
 
   constructor(options: SummaryOptions) {
     this.#options = options;
@@ -53,9 +54,9 @@ export class ActivitySummary {
   /** Writes the last summary when the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
-    signal.addEventListener("abort", () => this.#somethingHappened.resolve(), { once: true });
+    signal.addEventListener("abort", () => this.#changes.note(), { once: true });
     while (!signal.aborted) {
-      await this.#somethingHappened.promise;
+      while (this.#counts.size === 0 && !signal.aborted) await this.#changes.next();
       await clock.sleep(gatherMs, signal);
       this.#write();
       await clock.sleep(intervalMs - gatherMs, signal);
@@ -68,7 +69,7 @@ export class ActivitySummary {
     if (known !== undefined) return known;
     if (this.#counts.size === 0) {
       this.#sinceMs = this.#options.clock.monotonicMs();
-      this.#somethingHappened.resolve();
+      this.#changes.note();
     }
     const counts = { stored: 0, matches: 0, duplicates: 0, rejectedLines: 0 };
     this.#counts.set(sensorRef, counts);
@@ -98,7 +99,6 @@ export class ActivitySummary {
       logger.info(fields, `${others.length} other sensors: ${textOf(sum)} in ${seconds} s`);
     }
     this.#counts.clear();
-    this.#somethingHappened = Promise.withResolvers();
   }
 }
 

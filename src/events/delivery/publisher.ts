@@ -23,6 +23,7 @@
  * again apart; a row is deleted only after the confirm. A crash in between, or a deletion lost by the database (it
  * commits without waiting for the disk), sends the message again under the same id.
  */
+import { Changes } from "../../concurrency/changes.ts";
 import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
 import { classifyDatabaseError } from "../../database/errors.ts";
@@ -118,7 +119,7 @@ export class Publisher implements MessageOutlet {
   readonly #readBack = new Set<string>();
   #readings = 0;
   readonly #settledMeanwhile = new Set<string>();
-  #waitForChange: PromiseWithResolvers<void> | undefined;
+  readonly #changes = new Changes();
   #confirmedAtMs = -Infinity;
   #easing: Promise<void> | undefined;
 
@@ -239,7 +240,7 @@ export class Publisher implements MessageOutlet {
       this.#bytesInFlight >= heldBytesMax ||
       this.#toForget.length >= unforgottenMax;
     while (isFull() && !signal.aborted) {
-      await Promise.race([this.#change(), clock.sleep(brokerCheckMs, signal)]);
+      await Promise.race([this.#changes.next(), clock.sleep(brokerCheckMs, signal)]);
     }
     return !signal.aborted;
   }
@@ -279,7 +280,7 @@ export class Publisher implements MessageOutlet {
   async drain(signal: AbortSignal): Promise<void> {
     const { database, transport, instance, logger, clock } = this.#options;
     while (this.#inFlight > 0 && transport.health().state === "up" && !signal.aborted) {
-      await Promise.race([this.#change(), clock.sleep(brokerCheckMs, signal)]);
+      await Promise.race([this.#changes.next(), clock.sleep(brokerCheckMs, signal)]);
     }
     try {
       await this.#forget();
@@ -311,7 +312,7 @@ export class Publisher implements MessageOutlet {
     const { clock } = this.#options;
     const untilMs = clock.monotonicMs() + easeMsMax;
     while (this.#isCrowded() && clock.monotonicMs() < untilMs) {
-      await Promise.race([this.#change(), clock.sleep(easeCheckMs)]);
+      await Promise.race([this.#changes.next(), clock.sleep(easeCheckMs)]);
     }
   }
 
@@ -375,8 +376,7 @@ export class Publisher implements MessageOutlet {
     if (direct !== undefined) this.#measure(direct, outcome);
     this.#inFlight -= 1;
     this.#bytesInFlight -= body.length;
-    this.#waitForChange?.resolve();
-    this.#waitForChange = undefined;
+    this.#changes.note();
     return outcome;
   }
 
@@ -400,11 +400,6 @@ export class Publisher implements MessageOutlet {
     }
     batch.unsettled -= 1;
     if (batch.unsettled === 0) metrics.messagesConfirmed(batch.confirmed, (nowMs - batch.atMs) / 1_000);
-  }
-
-  #change(): Promise<void> {
-    this.#waitForChange ??= Promise.withResolvers<void>();
-    return this.#waitForChange.promise;
   }
 
   async #forget(): Promise<void> {

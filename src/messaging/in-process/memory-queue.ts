@@ -7,6 +7,7 @@
  *
  * Consumers take turns. Delivery starts in a later turn of the event loop, never inside `push`.
  */
+import { Changes } from "../../concurrency/changes.ts";
 import { settlesWithin } from "../../concurrency/settles-within.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { IncomingMessage, OnMessage, Verdict } from "../message-transport.ts";
@@ -33,7 +34,7 @@ export class MemoryQueue {
   #head = 0;
   #consumers: Consumer[] = [];
   #isDeliveryDue = false;
-  #room: PromiseWithResolvers<void> | undefined;
+  readonly #room = new Changes();
 
   constructor(lengthMax: number, deadLetter: (message: QueuedMessage) => void, logger: Logger) {
     this.#lengthMax = lengthMax;
@@ -58,9 +59,7 @@ export class MemoryQueue {
 
   /** Resolves once it is not full any more. */
   async room(): Promise<void> {
-    if (!this.isFull) return;
-    this.#room ??= Promise.withResolvers();
-    await this.#room.promise;
+    if (this.isFull) await this.#room.next();
   }
 
   consume(prefetch: number, onMessage: OnMessage): QueueConsumer {
@@ -147,8 +146,6 @@ export class MemoryQueue {
   }
 
   #reportRoom(): void {
-    if (this.isFull) return;
-    this.#room?.resolve();
-    this.#room = undefined;
+    if (!this.isFull) this.#room.note();
   }
 }
