@@ -1,13 +1,8 @@
 import { defineConfig } from "vitest/config";
+import { unitTests } from "./scripts/testing/unit-tests.ts";
 
-/** Decisions and texts alone: neither services nor processes, so these take seconds. */
-const pure = [
-  "test/architecture/**/*.test.ts",
-  "test/concurrency/**/*.test.ts",
-  "test/errors/**/*.test.ts",
-  "test/model/**/*.test.ts",
-  "test/time/**/*.test.ts",
-];
+/** Neither services nor processes, so these take seconds. */
+const pure = unitTests(import.meta.dirname);
 
 /** The whole service with its faults: one file at a time, since each fills the machine. */
 const whole = ["test/service/**/*.test.ts"];

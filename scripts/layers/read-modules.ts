@@ -20,42 +20,46 @@ export function readModules(root: string): SourceModule[] {
     });
 }
 
-interface Request {
+export interface ModuleRequest {
   readonly offset: number;
   /** Undefined: computed at run time. */
   readonly specifier: string | undefined;
+  /** Whether only types are asked for, which is nothing at run time. */
+  readonly isType: boolean;
 }
 
 function importsOf(root: string, file: string, text: string): SourceImport[] {
-  const requests = requestsOf(file, text).toSorted((one, other) => one.offset - other.offset);
+  const requests = moduleRequests(file, text).toSorted((one, other) => one.offset - other.offset);
   return requests.map(({ offset, specifier }) => {
     const line = text.slice(0, offset).split("\n").length;
     return specifier === undefined ? { kind: "computed", line } : resolved(root, file, line, specifier);
   });
 }
 
-function requestsOf(file: string, text: string): Request[] {
+/** Every module that a file names, in whatever way. */
+export function moduleRequests(file: string, text: string): ModuleRequest[] {
   const { module, program, errors } = parseSync(file, text);
   const [first] = errors;
   if (first !== undefined) throw new Error(`could not parse ${file}: ${first.message}`);
 
-  const requests: Request[] = [];
-  for (const { moduleRequest } of module.staticImports) {
-    requests.push({ offset: moduleRequest.start, specifier: moduleRequest.value });
+  const requests: ModuleRequest[] = [];
+  for (const { moduleRequest, entries } of module.staticImports) {
+    const isType = entries.length > 0 && entries.every((entry) => entry.isType);
+    requests.push({ offset: moduleRequest.start, specifier: moduleRequest.value, isType });
   }
   for (const { entries } of module.staticExports) {
-    for (const { moduleRequest } of entries) {
+    for (const { moduleRequest, isType } of entries) {
       if (moduleRequest === null) continue;
-      requests.push({ offset: moduleRequest.start, specifier: moduleRequest.value });
+      requests.push({ offset: moduleRequest.start, specifier: moduleRequest.value, isType });
     }
   }
   new Visitor({
     ImportExpression({ start, source }) {
       const isLiteral = source.type === "Literal" && typeof source.value === "string";
-      requests.push({ offset: start, specifier: isLiteral ? source.value : undefined });
+      requests.push({ offset: start, specifier: isLiteral ? source.value : undefined, isType: false });
     },
     TSImportType({ start, source }) {
-      requests.push({ offset: start, specifier: source.value });
+      requests.push({ offset: start, specifier: source.value, isType: true });
     },
   }).visit(program);
   return requests;

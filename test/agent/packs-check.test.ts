@@ -56,7 +56,9 @@ test("every problem and warning is told, in each format", async () => {
 
   const text = await check(directory);
   expect(text.code).toBe(1);
-  expect(text.output).toContain(`problem: ${directory}/rules/noted.yaml:4 conditions.0.value is .inf`);
+  expect(text.output).toContain(
+    `problem: ${directory}/rules/noted.yaml:4 conditions.0.value is an infinite number (.inf)`,
+  );
   expect(text.output).toContain(`problem: ${directory}/actions/note.yaml:1 ref must be`);
   expect(text.output).toContain("2 problems");
 

@@ -3,14 +3,14 @@
  */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { messagesOf } from "../../src/events/prepared-batch.ts";
-import { decodeMessage } from "../../src/messaging/messages/envelope.ts";
-import { routingKeys } from "../../src/messaging/messages/message-types.ts";
-import { payloadShapes } from "../../src/messaging/messages/payload-shapes.ts";
-import { topologyOf, usualNames } from "../../src/messaging/topology.ts";
-import { eventEntry, unmatchedBatch } from "../support/event-entry.ts";
+import { messagesOf } from "../../../src/events/prepared-batch.ts";
+import { decodeMessage } from "../../../src/messaging/messages/envelope.ts";
+import { routingKeys } from "../../../src/messaging/messages/message-types.ts";
+import { payloadShapes } from "../../../src/messaging/messages/payload-shapes.ts";
+import { topologyOf, usualNames } from "../../../src/messaging/topology.ts";
+import { eventEntry, unmatchedBatch } from "../../support/event-entry.ts";
 
-const page = readFileSync(new URL("../../docs/messages.md", import.meta.url), "utf8");
+const page = readFileSync(new URL("../../../docs/messages.md", import.meta.url), "utf8");
 
 interface Section {
   readonly types: readonly string[];
