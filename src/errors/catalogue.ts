@@ -1,41 +1,92 @@
 /**
- * All failures that users can see, by code. docs/errors.md lists the same codes with remedies; a test
- * compares the two.
+ * All failures that users and HTTP clients can see, by code. docs/errors.md lists the same codes with remedies; a
+ * test compares the two.
  */
-export const errorCatalogue = {
-  CONFIG_INVALID: "the configuration has problems; each is listed with its path",
-  CONFIG_UNREADABLE: "the configuration file cannot be read or is not YAML",
-  WORKING_DIRECTORY_GONE: "the directory that the agent was started in does not exist any more",
-  DATABASE_UNREACHABLE: "the database does not answer, or cannot be opened",
-  DATABASE_LOGIN_REFUSED: "the database refuses the user, the password or this machine",
-  DATABASE_NOT_FOUND: "the server has no database of that name",
-  DATABASE_OUTDATED: "the server's PostgreSQL is older than version 14",
-  DATABASE_READ_ONLY: "the database takes no writes",
-  DATABASE_RIGHTS_MISSING: "the database role lacks a right",
-  DATABASE_EXHAUSTED: "the database server has no connections, disk or memory left",
-  DATABASE_POOLER: "a pooler or another service stands in for PostgreSQL, and lacks what the agent needs",
-  DATABASE_FOREIGN: "the schema holds another program's tables under names of the agent's",
-  DATABASE_INCOMPLETE: "tables that the migrations made are missing or changed",
-  DATABASE_DAMAGED: "the database's files are damaged, or of another version",
-  DATABASE_REFUSED: "the database refused a statement",
-  MIGRATION_FAILED: "a migration could not be applied",
-  BROKER_UNREACHABLE: "the message broker does not answer",
-  BROKER_LOGIN_REFUSED: "the message broker refuses the user, the password or this machine",
-  BROKER_VHOST_REFUSED: "the virtual host does not exist, or is not this user's",
-  BROKER_RIGHTS_MISSING: "the broker's user lacks a right in the virtual host",
-  BROKER_CONFLICT: "an exchange or a queue exists with other properties, or is in use",
-  BROKER_REFUSED: "the message broker refused an operation",
-  TLS_FAILED: "no trusted TLS connection to the database or the broker came about",
-  WORKER_NAME_TAKEN: "another live process is registered under this worker name",
-  WORKER_SUPERSEDED: "this worker's name is another's now, or the database was set back",
-  DATA_DIRECTORY_IN_USE: "another process uses this data directory",
-  PACK_INVALID: "a pack has problems; each is listed with file, line and field",
-  PORT_IN_USE: "the HTTP address cannot be bound",
-  INSTALL_FAILED: "the executable could not be copied into that folder",
-  INSTALL_NOEXEC: "programs in that folder may not be run",
-  INSTALL_WRONG_MACHINE: "the executable is for another kind of machine",
-  INSTALL_NOT_EXECUTABLE: "the copied executable was started there and failed",
-  OUTPUT_FAILED: "a report could not be written to standard output",
-} as const;
+export interface CatalogueEntry {
+  readonly meaning: string;
+  /** HTTP status of a request that fails this way; null if no request can. */
+  readonly status: number | null;
+}
+
+/** Failures of the agent and of the services it uses. */
+const operatorErrors = {
+  CONFIG_INVALID: { meaning: "the configuration has problems; each is listed with its path", status: null },
+  CONFIG_UNREADABLE: { meaning: "the configuration file cannot be read or is not YAML", status: null },
+  WORKING_DIRECTORY_GONE: {
+    meaning: "the directory that the agent was started in does not exist any more",
+    status: null,
+  },
+  DATABASE_UNREACHABLE: { meaning: "the database does not answer, or cannot be opened", status: 503 },
+  DATABASE_LOGIN_REFUSED: {
+    meaning: "the database refuses the user, the password or this machine",
+    status: 503,
+  },
+  DATABASE_NOT_FOUND: { meaning: "the server has no database of that name", status: 503 },
+  DATABASE_OUTDATED: { meaning: "the server's PostgreSQL is older than version 14", status: 503 },
+  DATABASE_READ_ONLY: { meaning: "the database takes no writes", status: 503 },
+  DATABASE_RIGHTS_MISSING: { meaning: "the database role lacks a right", status: 503 },
+  DATABASE_EXHAUSTED: { meaning: "the database server has no connections, disk or memory left", status: 503 },
+  DATABASE_POOLER: {
+    meaning: "a pooler or another service stands in for PostgreSQL, and lacks what the agent needs",
+    status: 503,
+  },
+  DATABASE_FOREIGN: {
+    meaning: "the schema holds another program's tables under names of the agent's",
+    status: 503,
+  },
+  DATABASE_INCOMPLETE: { meaning: "tables that the migrations made are missing or changed", status: 503 },
+  DATABASE_DAMAGED: { meaning: "the database's files are damaged, or of another version", status: 503 },
+  DATABASE_REFUSED: { meaning: "the database refused a statement", status: 500 },
+  MIGRATION_FAILED: { meaning: "a migration could not be applied", status: null },
+  BROKER_UNREACHABLE: { meaning: "the message broker does not answer", status: null },
+  BROKER_LOGIN_REFUSED: {
+    meaning: "the message broker refuses the user, the password or this machine",
+    status: null,
+  },
+  BROKER_VHOST_REFUSED: { meaning: "the virtual host does not exist, or is not this user's", status: null },
+  BROKER_RIGHTS_MISSING: { meaning: "the broker's user lacks a right in the virtual host", status: null },
+  BROKER_CONFLICT: {
+    meaning: "an exchange or a queue exists with other properties, or is in use",
+    status: null,
+  },
+  BROKER_REFUSED: { meaning: "the message broker refused an operation", status: null },
+  TLS_FAILED: { meaning: "no trusted TLS connection to the database or the broker came about", status: 503 },
+  WORKER_NAME_TAKEN: { meaning: "another live process is registered under this worker name", status: null },
+  WORKER_SUPERSEDED: {
+    meaning: "this worker's name is another's now, or the database was set back",
+    status: null,
+  },
+  DATA_DIRECTORY_IN_USE: { meaning: "another process uses this data directory", status: null },
+  PACK_INVALID: { meaning: "a pack has problems; each is listed with file, line and field", status: null },
+  PORT_IN_USE: { meaning: "the HTTP address cannot be bound", status: null },
+  INSTALL_FAILED: { meaning: "the executable could not be copied into that folder", status: null },
+  INSTALL_NOEXEC: { meaning: "programs in that folder may not be run", status: null },
+  INSTALL_WRONG_MACHINE: { meaning: "the executable is for another kind of machine", status: null },
+  INSTALL_NOT_EXECUTABLE: { meaning: "the copied executable was started there and failed", status: null },
+  OUTPUT_FAILED: { meaning: "a report could not be written to standard output", status: null },
+} as const satisfies Readonly<Record<string, CatalogueEntry>>;
+
+/** Failures of a single HTTP request. No two share a status. */
+export const requestErrors = {
+  BAD_REQUEST: { meaning: "the request is not valid HTTP, or its body is not valid JSON", status: 400 },
+  FORBIDDEN: { meaning: "the caller may not use this path", status: 403 },
+  NOT_FOUND: { meaning: "the path, or what it names, does not exist", status: 404 },
+  METHOD_NOT_ALLOWED: { meaning: "the path does not support this method", status: 405 },
+  REQUEST_TIMEOUT: { meaning: "the request did not arrive completely in time", status: 408 },
+  PAYLOAD_TOO_LARGE: { meaning: "the body of the request is too large", status: 413 },
+  URI_TOO_LONG: { meaning: "a part of the path is too long", status: 414 },
+  UNSUPPORTED_MEDIA_TYPE: { meaning: "the body is of a type that the path does not accept", status: 415 },
+  EXPECTATION_FAILED: {
+    meaning: "the Expect header asks for something other than 100-continue",
+    status: 417,
+  },
+  VALIDATION_FAILED: { meaning: "parameters of the request have problems; details lists each", status: 422 },
+  HEADERS_TOO_LARGE: { meaning: "the headers of the request are too large", status: 431 },
+  INTERNAL_ERROR: { meaning: "the request failed because of a bug", status: 500 },
+  UNAVAILABLE: { meaning: "the agent is stopping, or is serving too many requests", status: 503 },
+} as const satisfies Readonly<Record<string, CatalogueEntry>>;
+
+export const errorCatalogue = { ...operatorErrors, ...requestErrors };
 
 export type ErrorCode = keyof typeof errorCatalogue;
+export type RequestErrorCode = keyof typeof requestErrors;

@@ -1,5 +1,5 @@
-/** What operators can see from outside: gauges, health, metrics. */
-import { startApi } from "../api/start-api.ts";
+/** What operators can see from outside: gauges and the health of each part. */
+import type { HealthSource } from "../api/ports.ts";
 import { listeners } from "../config/listeners.ts";
 import { deliveryHealth } from "../events/delivery/delivery-health.ts";
 import { OwedMessages } from "../events/delivery/owed-messages.ts";
@@ -18,14 +18,14 @@ export interface ObservedParts extends SensorParts {
   readonly rules: DatabaseRuleSource;
 }
 
-export async function openObservation(
+export function openObservation(
   { options, lifetime, clock }: ServiceContext,
   { runtimes }: RegisteredWorker,
   { database, messageQueue }: Connections,
   metrics: Metrics,
   { events, scheduler, sensors, rules }: ObservedParts,
-): Promise<void> {
-  const { config, agentVersion, logger } = options;
+): HealthSource {
+  const { config, agentVersion } = options;
   const { transport } = messageQueue;
   const { pipeline, publisher, deliveries, refused } = events;
   const { sensor } = config;
@@ -61,16 +61,11 @@ export async function openObservation(
     sensorCapacity: sensorCountMax(config),
     fleet: () => readFleetFacts(database).catch(() => undefined),
   });
-  const answering = listeners(config);
-  if (answering.length > 0) lifetime.run((signal) => owed.run(signal));
-  const health = {
+  if (listeners(config).length > 0) lifetime.run((signal) => owed.run(signal));
+  return {
     version: agentVersion,
     workerName: sensor.worker_name,
     parts,
     monotonicMs: () => clock.monotonicMs(),
   };
-  for (const listener of answering) {
-    const { address } = await lifetime.use(await startApi({ ...listener, health, metrics, logger }));
-    logger.info({ address }, `answering health and metrics at ${address}`);
-  }
 }

@@ -7,6 +7,7 @@ import { RuleMatcher } from "../rules/rule-matcher.ts";
 import { openRuleSource, type DatabaseRuleSource } from "../rules/rule-source.ts";
 import type { SensorManager } from "../sensors/sensor-manager.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
+import { openApi } from "./api-parts.ts";
 import { makeKnown } from "./capability-changes.ts";
 import { openConnections } from "./connections.ts";
 import { openEvents } from "./event-parts.ts";
@@ -57,7 +58,9 @@ export async function openWorkingParts(
     sensor_assignment: [scheduler],
     runtime: [runtimes, scheduler, sensors],
   });
-  await openObservation(context, worker, connections, metrics, { events, scheduler, sensors, rules });
+  const observed = { events, scheduler, sensors, rules };
+  const health = openObservation(context, worker, connections, metrics, observed);
+  await openApi(context, metrics, health);
   return {
     registration,
     sensorManager: sensors,

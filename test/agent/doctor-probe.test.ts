@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import { once } from "node:events";
 import { createServer as createTcpServer, type AddressInfo, type Socket } from "node:net";
 import { expect, test } from "vitest";
-import { startApi } from "../../src/api/start-api.ts";
+import { startApi } from "../../src/api/server.ts";
 import { probeAgent, type Probe } from "../../src/agent/commands/doctor-probe.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import type { PartHealth } from "../../src/telemetry/part-health.ts";

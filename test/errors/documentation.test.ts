@@ -1,25 +1,33 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { otherRefusal, refusals } from "../../src/database/refusals.ts";
-import { errorCatalogue } from "../../src/errors/catalogue.ts";
+import { errorCatalogue, requestErrors } from "../../src/errors/catalogue.ts";
 import { brokerRefusals, loginRefusal } from "../../src/messaging/rabbitmq/refusals.ts";
 
-test("docs/errors.md lists exactly the errors there are, with their meaning and a remedy for each", () => {
+test("docs/errors.md lists exactly the errors there are, with their HTTP status, meaning and a remedy for each", () => {
   const documented = rowsOfPage()
-    .filter(([code]) => /^`[A-Z]{2,}_[A-Z_]+`$/.test(code ?? ""))
-    .map(([code = "", meaning, remedy = ""]) => ({
+    .filter((cells) => cells.length === 4 && /^`[A-Z_]+`$/.test(cells[0] ?? ""))
+    .map(([code = "", status, meaning, remedy = ""]) => ({
       code: code.slice(1, -1),
+      status,
       meaning,
       hasRemedy: remedy !== "",
     }));
 
-  const existing = Object.entries(errorCatalogue).map(([code, meaning]) => ({
+  const existing = Object.entries(errorCatalogue).map(([code, { status, meaning }]) => ({
     code,
+    status: String(status ?? ""),
     meaning,
     hasRemedy: true,
   }));
 
   expect(documented).toEqual(existing);
+});
+
+test("each failure of a request has a status of its own, which names its code", () => {
+  const statuses = Object.values(requestErrors).map(({ status }) => status);
+
+  expect(new Set(statuses).size).toBe(statuses.length);
 });
 
 test("docs/errors.md lists exactly the states of PostgreSQL that are told apart, with their codes", () => {

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
-import { startApi } from "../../../src/api/start-api.ts";
+import { startApi } from "../../../src/api/server.ts";
 import { doctor } from "../../../src/agent/commands/doctor.ts";
 import { checkListeners } from "../../../src/diagnosis/checks/listener-check.ts";
 import type { Queryable } from "../../../src/database/database.ts";

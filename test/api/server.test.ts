@@ -1,5 +1,7 @@
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
-import { startApi, type ApiOptions } from "../../src/api/start-api.ts";
+import { startApi, type ApiOptions } from "../../src/api/server.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import type { PartHealth } from "../../src/telemetry/part-health.ts";
 
@@ -16,6 +18,17 @@ function start(parts: Record<string, PartHealth>, changes: Partial<ApiOptions> =
     logger: silentLogger,
     ...changes,
   });
+}
+
+/** Sends the bytes as they are and reads until the server closes the connection. */
+async function sendRaw(address: string, sent: string) {
+  const { hostname, port } = new URL(address);
+  const socket = connect(Number(port), hostname);
+  socket.write(sent);
+  const answer = await text(socket);
+  const [, status] = /^HTTP\/1\.1 (\d+) /.exec(answer) ?? [];
+  const body = JSON.parse(answer.slice(answer.indexOf("\r\n\r\n"))) as { error: string; code: string };
+  return { status: Number(status), body };
 }
 
 async function get(
@@ -84,6 +97,60 @@ test("every failure has one shape: an unknown path, a wrong method, a broken ans
   const failed = await get(`${api.address}/metrics`);
   expect(failed).toMatchObject({ status: 500, body: { code: "INTERNAL_ERROR" } });
   expect(JSON.stringify(failed.body)).not.toContain("secret cause");
+});
+
+test("a request that the router cannot take has the same shape", async () => {
+  await using api = await start({});
+
+  expect(await get(`${api.address}/%zz`)).toMatchObject({
+    status: 400,
+    body: { error: expect.stringContaining("/%zz") as unknown, code: "BAD_REQUEST" },
+  });
+  expect(await get(`${api.address}/${"x".repeat(2_000)}`)).toMatchObject({
+    status: 404,
+    body: { code: "NOT_FOUND" },
+  });
+});
+
+test.each([
+  {
+    what: "a request that is no HTTP",
+    sent: "NONSENSE\r\n\r\n",
+    answered: { status: 400, code: "BAD_REQUEST" },
+  },
+  {
+    what: "headers beyond the limit",
+    sent: `GET /health HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(20_000)}\r\n\r\n`,
+    answered: { status: 431, code: "HEADERS_TOO_LARGE" },
+  },
+  {
+    what: "an expectation that cannot be met",
+    sent: "GET /health HTTP/1.1\r\nhost: a\r\nexpect: tea\r\n\r\n",
+    answered: { status: 417, code: "EXPECTATION_FAILED" },
+  },
+  {
+    what: "a body beyond the limit",
+    sent: "DELETE /nothing HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9999999\r\n\r\n",
+    answered: { status: 413, code: "PAYLOAD_TOO_LARGE" },
+  },
+  {
+    what: "a body that is no JSON",
+    sent: "DELETE /nothing HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 1\r\n\r\n{",
+    answered: { status: 400, code: "BAD_REQUEST" },
+  },
+  {
+    what: "a request that does not arrive in time",
+    sent: "GET /health HTTP/1.1\r\nhost: a\r\nx",
+    answered: { status: 408, code: "REQUEST_TIMEOUT" },
+  },
+])("$what is answered in the same shape, and the connection is closed", async ({ sent, answered }) => {
+  await using api = await start({});
+
+  const { status, body } = await sendRaw(api.address, sent);
+
+  expect({ status, code: body.code }).toEqual(answered);
+  expect(Object.keys(body)).toEqual(["error", "code"]);
+  expect(body.error).toMatch(/^[A-Z].*\.$/);
 });
 
 test("an address in use is an error that says what to do", async () => {

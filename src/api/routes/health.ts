@@ -5,16 +5,8 @@
  * - `/health/ready`: can it do its work now? 503 while a part is down or starting.
  */
 import type { FastifyInstance } from "fastify";
-import type { PartHealth } from "../telemetry/part-health.ts";
-
-export interface HealthSource {
-  readonly version: string;
-  readonly workerName: string;
-  /** Database, broker, registration …, by name. Answers from memory and at once. */
-  readonly parts: () => Readonly<Record<string, PartHealth>>;
-  /** Milliseconds on the clock that `checkedAtMs` of the parts is read from. */
-  readonly monotonicMs: () => number;
-}
+import type { PartHealth } from "../../telemetry/part-health.ts";
+import type { HealthSource } from "../ports.ts";
 
 interface PartAnswer {
   readonly state: PartHealth["state"];

@@ -1,0 +1,156 @@
+/**
+ * Every request that fails is answered `{"error": "<sentence>", "code": "<CODE>", "details"?}`, whatever the
+ * reason, so that clients need one way to read a failure. Codes and statuses come from the error catalogue.
+ *
+ * A request passes three places that can refuse it, each with an answer of its own here:
+ *
+ *     Node's HTTP parser ──▶ Fastify's router ──▶ hooks and handlers
+ *      answerClientError       answerFailure          addErrorAnswers
+ *      answerExpectation
+ */
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { errorCatalogue, requestErrors, type ErrorCode, type RequestErrorCode } from "../errors/catalogue.ts";
+import { OperatorError } from "../errors/operator-error.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { RouteList } from "./route-list.ts";
+
+/** What is wrong with one parameter of a request. */
+export interface ParameterProblem {
+  readonly parameter: string;
+  readonly problem: string;
+}
+
+/** Thrown by hooks and handlers to refuse a request. */
+export class RequestError extends Error {
+  override readonly name = "RequestError";
+  readonly code: RequestErrorCode;
+  readonly details: readonly ParameterProblem[] | undefined;
+
+  /** @param message a sentence for the client */
+  constructor(code: RequestErrorCode, message: string, details?: readonly ParameterProblem[]) {
+    super(message);
+    this.code = code;
+    this.details = details;
+  }
+}
+
+interface Failure {
+  readonly status: number;
+  readonly body: {
+    readonly error: string;
+    readonly code: ErrorCode;
+    readonly details?: readonly ParameterProblem[];
+  };
+}
+
+/** When to ask again after a 503. The database is tried again at least this often. */
+const retryAfterSeconds = 5;
+
+export function addErrorAnswers(server: FastifyInstance, routes: RouteList, logger: Logger): void {
+  server.setNotFoundHandler(async (request, reply) => {
+    const [path = ""] = request.url.split("?");
+    const known = routes.methodsOf(path);
+    const allowed = server.supportedMethods.filter((method) => known.has(method));
+    if (allowed.length === 0) throw new RequestError("NOT_FOUND", `There is nothing at ${path}.`);
+    reply.header("allow", allowed.join(", "));
+    throw new RequestError("METHOD_NOT_ALLOWED", `${path} answers ${allowed.join(", ")} only.`);
+  });
+  server.setErrorHandler(async (error, request, reply) => answerFailure(error, request, reply, logger));
+}
+
+/** Also for what fails before a route is found. */
+export function answerFailure(
+  error: unknown,
+  { method, url }: FastifyRequest,
+  reply: FastifyReply,
+  logger: Logger,
+): FastifyReply {
+  const { status, body } = failureOf(error);
+  // The cause may hold anything, so it goes to the log, which hides secrets, and not to the client.
+  if (status === 500) logger.error({ error, method, url }, "could not answer a request");
+  if (status === 503) reply.header("retry-after", retryAfterSeconds);
+  return reply.code(status).send(body);
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof RequestError) {
+    const { code, message, details } = error;
+    const body = { error: message, code, ...(details === undefined ? {} : { details }) };
+    return { status: requestErrors[code].status, body };
+  }
+  if (error instanceof OperatorError) {
+    // Its own words name servers and users, which clients need not know.
+    const { meaning, status } = errorCatalogue[error.code];
+    if (status !== null && status !== 500)
+      return { status, body: { error: asSentence(meaning), code: error.code } };
+  }
+  return frameworkFailure(error) ?? internal;
+}
+
+/** Fastify's own refusals carry a status and a sentence for the client. */
+function frameworkFailure(error: unknown): Failure | undefined {
+  if (!(error instanceof Error) || !("statusCode" in error)) return undefined;
+  const { statusCode: status, message } = error;
+  if (typeof status !== "number" || status < 400 || status >= 500) return undefined;
+  return { status, body: { error: asSentence(message), code: requestCodeOf(status) } };
+}
+
+const internal: Failure = {
+  status: requestErrors.INTERNAL_ERROR.status,
+  body: { error: "The request failed; the agent's log says why.", code: "INTERNAL_ERROR" },
+};
+
+function requestCodeOf(status: number): RequestErrorCode {
+  const codes = Object.keys(requestErrors).filter(isRequestErrorCode);
+  return codes.find((code) => requestErrors[code].status === status) ?? "BAD_REQUEST";
+}
+
+function isRequestErrorCode(code: string): code is RequestErrorCode {
+  return Object.hasOwn(requestErrors, code);
+}
+
+/** Answers what Node's parser refuses, and closes the connection: where the next request begins is unknown. */
+export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const code = clientErrorCodes[error.code ?? ""] ?? "BAD_REQUEST";
+  const { meaning, status } = requestErrors[code];
+  const body = JSON.stringify({ error: asSentence(meaning), code });
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
+      "content-type: application/json; charset=utf-8",
+      `content-length: ${Buffer.byteLength(body)}`,
+      "connection: close",
+      "",
+      body,
+    ].join("\r\n"),
+    () => socket.destroy(),
+  );
+}
+
+const clientErrorCodes: Readonly<Record<string, RequestErrorCode>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: "REQUEST_TIMEOUT",
+  HPE_HEADER_OVERFLOW: "HEADERS_TOO_LARGE",
+};
+
+/** Without it Node answers an unknown Expect header with an empty body. */
+export function answerExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const { meaning, status } = requestErrors.EXPECTATION_FAILED;
+  const body = JSON.stringify({ error: asSentence(meaning), code: "EXPECTATION_FAILED" });
+  response.writeHead(status, {
+    "content-type": "application/json; charset=utf-8",
+    "content-length": Buffer.byteLength(body),
+    connection: "close",
+  });
+  response.end(body);
+}
+
+function asSentence(clause: string): string {
+  const end = clause.endsWith(".") ? "" : ".";
+  return `${clause.charAt(0).toUpperCase()}${clause.slice(1)}${end}`;
+}
