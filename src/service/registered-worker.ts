@@ -4,7 +4,7 @@
  * Others can see the worker from here on; it takes on no sensor before the second half is there.
  */
 import type { Database } from "../database/database.ts";
-import { demandRights } from "../database/demand-rights.ts";
+import { demandRights } from "../database/rights/demand-rights.ts";
 import { loadMigrations } from "../database/migrations/bundled-migrations.ts";
 import { migrate } from "../database/migrations/migrate.ts";
 import { openDatabase } from "../database/open-database.ts";

@@ -1,6 +1,6 @@
 import type { Config } from "../../config/schema.ts";
 import { databaseLogin } from "../../database/postgresql/address.ts";
-import { grantStatements } from "../../database/grants.ts";
+import { grantStatements } from "../../database/rights/grants.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { brokerAddress } from "../../messaging/rabbitmq/address.ts";
 import { permissionCommand } from "../../messaging/rabbitmq/permissions.ts";

@@ -16,8 +16,8 @@ import type { Logger } from "../../telemetry/logger.ts";
 import type { Database, Queryable } from "../database.ts";
 import { explainDatabaseFailure } from "../explain-failure.ts";
 import type { Migration } from "./bundled-migrations.ts";
-import { demandOwnSchema } from "../foreign-schema.ts";
-import { keepingSearchPath } from "../role-search-path.ts";
+import { demandOwnSchema } from "./foreign-schema.ts";
+import { keepingSearchPath } from "./role-search-path.ts";
 import { rowsOf } from "../statement.ts";
 import {
   findMigrationTable,

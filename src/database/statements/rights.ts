@@ -1,5 +1,5 @@
 /** Whether this session's role may do what an agent does. */
-import type { NeededRight } from "../needed-rights.ts";
+import type { NeededRight } from "../rights/needed-rights.ts";
 import type { Statement } from "../statement.ts";
 
 export interface MissingRight {

@@ -1,5 +1,5 @@
-import { describeRights } from "../../database/demand-rights.ts";
-import { neededRights } from "../../database/needed-rights.ts";
+import { describeRights } from "../../database/rights/demand-rights.ts";
+import { neededRights } from "../../database/rights/needed-rights.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readMissingRights } from "../../database/statements/rights.ts";
 import { good, wrong, type Finding } from "../finding.ts";

@@ -3,7 +3,7 @@
  * not own the schema. Applying migrations and loading packs takes more. No statement of an agent reads a view or calls a
  * function of the schema, and triggers run their functions without a right.
  *
- * A test (test/database/needed-rights.test.ts) runs every statement of an agent as a role with these rights and no others.
+ * A test (test/database/rights/needed-rights.test.ts) runs every statement of an agent as a role with these rights and no others.
  */
 export interface NeededRight {
   readonly kind: "table" | "sequence";

@@ -1,8 +1,8 @@
-import { OperatorError } from "../errors/operator-error.ts";
-import type { Database } from "./database.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import type { Database } from "../database.ts";
 import { neededRights } from "./needed-rights.ts";
-import { rowsOf } from "./statement.ts";
-import { readMissingRights } from "./statements/rights.ts";
+import { rowsOf } from "../statement.ts";
+import { readMissingRights } from "../statements/rights.ts";
 
 /**
  * Ends the start of an agent whose role lacks a right. Without it, one of its parts would fail later and again and

@@ -8,11 +8,11 @@
  * A schema without a record of migrations may still be ours: `psql < file` keeps none, and a database from before
  * workers had roles is upgraded. Its tables have all our columns.
  */
-import { OperatorError } from "../errors/operator-error.ts";
-import type { Database } from "./database.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import type { Database } from "../database.ts";
 import { ownEnums, ownFunctions, ownTables, ownViews } from "./own-objects.ts";
-import { rowsOf } from "./statement.ts";
-import { readSchemaContent, type SchemaObject } from "./statements/schema-content.ts";
+import { rowsOf } from "../statement.ts";
+import { readSchemaContent, type SchemaObject } from "../statements/schema-content.ts";
 
 /** Where sqlx, and so the platform's Rust services, record their migrations. */
 const sqlxRecord = "_sqlx_migrations";

@@ -3,15 +3,15 @@
  * to the agent's schema. Where it means something already, to the person or to another program that logs in with the
  * same role, it is left as it is: the agent's own sessions say which schema they use.
  */
-import type { Queryable } from "./database.ts";
+import type { Queryable } from "../database.ts";
 import { ownTables } from "./own-objects.ts";
-import { rowOf } from "./statement.ts";
+import { rowOf } from "../statement.ts";
 import {
   chooseSearchPath,
   keepSearchPath,
   readRoleSearchPath,
   resetSearchPath,
-} from "./statements/search-path.ts";
+} from "../statements/search-path.ts";
 
 /** Does the work of a transaction, and undoes what it did to a search path that meant something. */
 export async function keepingSearchPath(

@@ -3,18 +3,18 @@
  * Method: the platform's Rust services' tables, and other neighbours, are made by hand; a dump before and after is the same.
  */
 import { expect, test } from "vitest";
-import { checkMigrations } from "../../src/diagnosis/checks/database-checks.ts";
-import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
-import { migrate } from "../../src/database/migrations/migrate.ts";
-import { ownEnums, ownFunctions, ownTables, ownViews } from "../../src/database/own-objects.ts";
-import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
-import { rowsOf } from "../../src/database/statement.ts";
-import { readSchemaContent } from "../../src/database/statements/schema-content.ts";
-import { silentLogger } from "../../src/telemetry/logger.ts";
-import { dumpOf, makeAncestor } from "../support/ancestor.ts";
-import { query } from "../support/platform-rows.ts";
-import { asSuperuser, emptyDatabase, freshDatabase } from "../support/postgres.ts";
-import { schemaText } from "./schema-text.ts";
+import { checkMigrations } from "../../../src/diagnosis/checks/database-checks.ts";
+import { loadMigrations } from "../../../src/database/migrations/bundled-migrations.ts";
+import { migrate } from "../../../src/database/migrations/migrate.ts";
+import { ownEnums, ownFunctions, ownTables, ownViews } from "../../../src/database/migrations/own-objects.ts";
+import { openPostgresql } from "../../../src/database/postgresql/postgresql.ts";
+import { rowsOf } from "../../../src/database/statement.ts";
+import { readSchemaContent } from "../../../src/database/statements/schema-content.ts";
+import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { dumpOf, makeAncestor } from "../../support/ancestor.ts";
+import { query } from "../../support/platform-rows.ts";
+import { asSuperuser, emptyDatabase, freshDatabase } from "../../support/postgres.ts";
+import { schemaText } from "../schema-text.ts";
 
 const migrations = loadMigrations();
 
