@@ -1,63 +1,92 @@
 /**
- * One sensor's events on their way into the pipeline: in order, many at once, but bounded.
+ * The way of one source's events and checkpoints into the pipeline: in the order they were submitted, many at
+ * once, but bounded.
  *
- * `admit` does not wait for an event to be stored; it waits for room. While it waits nobody reads the
- * sensor's pipe, the pipe fills, and the sensor itself waits in its write: so nothing is dropped and
- * nothing piles up here.
+ *   submitted ──there is room──▶ under way ──stored, a duplicate, refused or fenced──▶ settled
+ *        └──no room──▶ waits, with everything submitted later behind it
+ *
+ * `submit` does not wait for an event to be stored; it waits for room. Whoever submits waits with it: nobody reads
+ * the sensor's pipe meanwhile, the pipe fills, and the sensor blocks in its write. So nothing is dropped and nothing
+ * piles up here.
  */
 import { Changes } from "../concurrency/changes.ts";
+import type { JsonValue } from "../model/json/json.ts";
 import type {
   AcceptOutcome,
   AdvanceOutcome,
-  CheckpointMove,
   EventSink,
+  EventSource,
   IncomingEvent,
 } from "../model/sensors/incoming-event.ts";
+import type { Clock } from "../time/clock.ts";
+import { excerptOf, type DecodedEvent } from "./output/decoded.ts";
 
 export interface EventIntakeOptions {
+  readonly source: EventSource;
   readonly sink: EventSink;
+  readonly clock: Clock;
+  /** Submissions under way at once. */
   readonly eventsMax: number;
   readonly bytesMax: number;
-  /** @param text that the event was decoded from */
-  readonly onAccepted: (outcome: AcceptOutcome, event: IncomingEvent, text: string) => void;
-  readonly onAdvanced: (outcome: AdvanceOutcome, move: CheckpointMove, text: string) => void;
+  /** This checkpoint has been stored. */
+  readonly onCheckpoint: (value: JsonValue) => void;
+  /** @param text the beginning of what was submitted */
+  readonly onRefused: (reason: string, text: string) => void;
+  /** Something was refused because the sensor is assigned elsewhere now. */
+  readonly onFenced: () => void;
 }
+
+export type Submission =
+  | { readonly kind: "event"; readonly event: DecodedEvent }
+  /** A checkpoint without an event. */
+  | { readonly kind: "checkpoint"; readonly checkpoint: JsonValue };
+
+/** A longer text is copied for its excerpt, rather than kept until its event is stored. */
+const textLengthKept = 4_096;
 
 export class EventIntake {
   readonly #options: EventIntakeOptions;
-  #events = 0;
-  #bytes = 0;
+  #underWay = 0;
+  #bytesUnderWay = 0;
+  #waiting = 0;
+  /** Settles when the last of those that wait for room no longer waits. */
+  #lastInLine: Promise<unknown> | undefined;
+  #stalledSinceMs: number | undefined;
   readonly #changes = new Changes();
   #isAbandoned = false;
+  #lastEventAtMs: number | undefined;
 
   constructor(options: EventIntakeOptions) {
     this.#options = options;
   }
 
-  /** Whether an event is let in at once. One alone always is, however large. */
-  get hasRoom(): boolean {
-    const { eventsMax, bytesMax } = this.#options;
-    return this.#events === 0 || (this.#events < eventsMax && this.#bytes < bytesMax);
+  /**
+   * Submits an event or a checkpoint, behind everything submitted before.
+   *
+   * @param text what it was decoded from, to quote should it be refused
+   * @returns once it is under way; false: abandoned before there was room. A promise only if it has to wait: a tick
+   *   per event is what most events would cost
+   */
+  submit(submission: Submission, text: string, bytes: number): Promise<boolean> | boolean {
+    if (this.#waiting > 0 || !this.#hasRoom) return this.#submitInTurn(submission, text, bytes);
+    void this.#store(submission, keptText(text), bytes);
+    return true;
   }
 
-  /** Must be called only while there is room. */
-  admit(event: IncomingEvent, text: string, bytes: number): void {
-    void this.#accept(event, text, bytes);
+  /** When an event was last stored, in seconds of Unix time; undefined: none was, yet. */
+  get lastEventSeconds(): number | undefined {
+    return this.#lastEventAtMs === undefined ? undefined : this.#lastEventAtMs / 1_000;
   }
 
-  /** As `admit`, for a checkpoint without an event. */
-  advance(move: CheckpointMove, text: string, bytes: number): void {
-    void this.#advance(move, text, bytes);
+  /** How long nothing has found room although something waits for it; undefined while nothing waits. */
+  stalledSeconds(): number | undefined {
+    if (this.#stalledSinceMs === undefined) return undefined;
+    return (this.#options.clock.monotonicMs() - this.#stalledSinceMs) / 1_000;
   }
 
-  /** Resolves when there is room, or once abandoned. */
-  async room(): Promise<void> {
-    while (!this.hasRoom && !this.#isAbandoned) await this.#changes.next();
-  }
-
-  /** Resolves when everything admitted is settled, or once abandoned. */
+  /** Resolves when nothing is under way, or once abandoned. */
   async settled(): Promise<void> {
-    while (this.#events > 0 && !this.#isAbandoned) await this.#changes.next();
+    while (this.#underWay > 0 && !this.#isAbandoned) await this.#changes.next();
   }
 
   /** Ends all waiting, now and later: nobody has the time any more. */
@@ -66,36 +95,76 @@ export class EventIntake {
     this.#changes.note();
   }
 
-  async #accept(event: IncomingEvent, text: string, bytes: number): Promise<void> {
-    this.#enter(bytes);
+  /** One submission alone always has room, however large. */
+  get #hasRoom(): boolean {
+    const { eventsMax, bytesMax } = this.#options;
+    return this.#underWay === 0 || (this.#underWay < eventsMax && this.#bytesUnderWay < bytesMax);
+  }
+
+  #submitInTurn(submission: Submission, text: string, bytes: number): Promise<boolean> {
+    this.#waiting += 1;
+    this.#stalledSinceMs ??= this.#options.clock.monotonicMs();
+    const submitted = this.#submitAfter(this.#lastInLine, submission, text, bytes);
+    this.#lastInLine = submitted;
+    return submitted;
+  }
+
+  async #submitAfter(
+    before: Promise<unknown> | undefined,
+    submission: Submission,
+    text: string,
+    bytes: number,
+  ): Promise<boolean> {
+    if (before !== undefined) await before;
+    while (!this.#hasRoom && !this.#isAbandoned) await this.#changes.next();
+    this.#waiting -= 1;
+    if (this.#waiting === 0) this.#lastInLine = undefined;
+    this.#stalledSinceMs = this.#waiting === 0 ? undefined : this.#options.clock.monotonicMs();
+    if (this.#isAbandoned) return false;
+    void this.#store(submission, keptText(text), bytes);
+    return true;
+  }
+
+  async #store(submission: Submission, text: string, bytes: number): Promise<void> {
+    const { source, sink } = this.#options;
+    this.#underWay += 1;
+    this.#bytesUnderWay += bytes;
     try {
-      this.#options.onAccepted(await this.#options.sink.accept(event), event, text);
+      if (submission.kind === "event") {
+        const event: IncomingEvent = { ...submission.event, source };
+        const outcome = await sink.accept(event);
+        if (outcome.kind === "stored") this.#lastEventAtMs = this.#options.clock.nowMs();
+        this.#settle(outcome, event.checkpoint, text);
+      } else {
+        const { checkpoint } = submission;
+        this.#settle(await sink.advance({ source, checkpoint }), checkpoint, text);
+      }
     } catch {
-      // The pipeline was stopped first: the sensor resumes from a checkpoint before this event.
+      // The pipeline was stopped first: the sensor resumes from an earlier checkpoint.
     } finally {
-      this.#leave(bytes);
+      this.#underWay -= 1;
+      this.#bytesUnderWay -= bytes;
+      this.#changes.note();
     }
   }
 
-  async #advance(move: CheckpointMove, text: string, bytes: number): Promise<void> {
-    this.#enter(bytes);
-    try {
-      this.#options.onAdvanced(await this.#options.sink.advance(move), move, text);
-    } catch {
-      // As above: the sensor resumes from an earlier checkpoint.
-    } finally {
-      this.#leave(bytes);
+  #settle(outcome: AcceptOutcome | AdvanceOutcome, checkpoint: JsonValue | undefined, text: string): void {
+    switch (outcome.kind) {
+      case "stored":
+      case "duplicate":
+        if (checkpoint !== undefined) this.#options.onCheckpoint(checkpoint);
+        break;
+      case "refused":
+        this.#options.onRefused(outcome.reason, text);
+        break;
+      case "fenced":
+        this.#options.onFenced();
+        break;
     }
   }
+}
 
-  #enter(bytes: number): void {
-    this.#events += 1;
-    this.#bytes += bytes;
-  }
-
-  #leave(bytes: number): void {
-    this.#events -= 1;
-    this.#bytes -= bytes;
-    this.#changes.note();
-  }
+function keptText(text: string): string {
+  // Through bytes, since a slice would keep the whole text in memory.
+  return text.length <= textLengthKept ? text : Buffer.from(excerptOf(text)).toString();
 }

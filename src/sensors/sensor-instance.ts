@@ -45,6 +45,9 @@ import { protocolOf } from "./protocols/protocol-of.ts";
 import { launchSensor, type Launch, type LauncherOptions } from "./launch/sensor-launcher.ts";
 import type { StartPacer } from "./launch/start-pacer.ts";
 import { SensorLog } from "./report/sensor-log.ts";
+import { EventIntake } from "./event-intake.ts";
+import { OutputRemarks } from "./output/output-remarks.ts";
+import { RejectedLines } from "./output/rejected-lines.ts";
 import { SensorOutput } from "./output/sensor-output.ts";
 
 export interface InstanceOptions extends Omit<LauncherOptions, "graceMs"> {
@@ -83,6 +86,7 @@ export class SensorInstance {
   readonly #protocol: Protocol;
   readonly #log: SensorLog;
   readonly #notes: ProcessNotes;
+  readonly #intake: EventIntake;
   readonly #output: SensorOutput;
   readonly #checkpoint: CommittedCheckpoint;
   readonly #stopping = new AbortController();
@@ -121,12 +125,19 @@ export class SensorInstance {
     this.#log = log;
     this.#notes = new ProcessNotes(this.#source, assignment.term.instance, { ...options, logger, log });
     this.#checkpoint = new CommittedCheckpoint(definition.id, { ...options, logger });
-    this.#output = new SensorOutput(this.#source, {
-      ...options,
-      logger,
-      log,
+    const rejected = new RejectedLines(definition.ref, { clock, logger, log, metrics });
+    this.#intake = new EventIntake({
+      source: this.#source,
+      sink: options.sink,
+      clock,
+      eventsMax: limits.eventsInFlightMax,
+      bytesMax: limits.bytesInFlightMax,
       onCheckpoint: (value) => this.#checkpoint.note(value),
+      onRefused: (reason, text) => rejected.noteRefused(reason, text),
+      onFenced: options.onFenced,
     });
+    const remarks = new OutputRemarks({ clock, logger, log });
+    this.#output = new SensorOutput({ intake: this.#intake, rejected, remarks });
     // Every run and wait listens and stops listening again; that is no leak.
     setMaxListeners(0, this.#stopping.signal, this.#abandoned.signal);
   }
@@ -154,14 +165,14 @@ export class SensorInstance {
     return this.#notes.isUnusuallySilent;
   }
 
-  /** As SensorOutput says. */
+  /** As EventIntake says. */
   get lastEventSeconds(): number | undefined {
-    return this.#output.lastEventSeconds;
+    return this.#intake.lastEventSeconds;
   }
 
-  /** As SensorOutput says. */
+  /** As EventIntake says. */
   stalledSeconds(): number | undefined {
-    return this.#output.stalledSeconds();
+    return this.#intake.stalledSeconds();
   }
 
   /** Tries a sensor in backoff or failed at once and forgives it everything; no effect otherwise. */
@@ -188,7 +199,7 @@ export class SensorInstance {
   /** Never rejects for anything the sensor does. */
   async run(): Promise<void> {
     await this.#supervise();
-    await this.#output.settled();
+    await this.#settled();
     await killMarked(this.#marker);
     await this.#log.flushed();
     this.#abandoned.abort();
@@ -246,7 +257,7 @@ export class SensorInstance {
     const { limits } = this.#options;
     const { sensor, runtime } = this.#assignment;
     const { signal } = this.#stopping;
-    await this.#output.settled();
+    await this.#settled();
     const checkpoint = await this.#checkpoint.newest(signal);
     await this.#options.starts.turn(signal);
     if (signal.aborted) return { kind: "unstarted", reason: "it was stopped first" };
@@ -269,6 +280,12 @@ export class SensorInstance {
     return launch;
   }
 
+  /** Resolves when everything submitted is stored or refused, and reported, or once abandoned. */
+  async #settled(): Promise<void> {
+    await this.#intake.settled();
+    this.#output.flush();
+  }
+
   async #waitUntil(targetMs: number): Promise<void> {
     const interrupt = AbortSignal.any([this.#stopping.signal, this.#retry.signal]);
     await sleepUntil(targetMs, this.#options.clock, interrupt);
@@ -280,6 +297,6 @@ export class SensorInstance {
     const { clock, limits } = this.#options;
     await clock.sleep(limits.graceMs + limits.settleMs, this.#abandoned.signal);
     this.#abandoned.abort();
-    this.#output.abandon();
+    this.#intake.abandon();
   }
 }

@@ -7,7 +7,7 @@
  */
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
-import type { Rejection } from "./decoded.ts";
+import { excerptOf, type Rejection } from "./decoded.ts";
 import type { SensorMetrics } from "../ports.ts";
 import type { SensorLog } from "../report/sensor-log.ts";
 
@@ -29,6 +29,7 @@ export class RejectedLines {
   #count = 0;
   #unwarned = 0;
   #warnedAtMs = Number.NEGATIVE_INFINITY;
+  #flushing: NodeJS.Immediate | undefined;
 
   constructor(sensorRef: string, options: RejectedLinesOptions) {
     this.#sensorRef = sensorRef;
@@ -40,8 +41,19 @@ export class RejectedLines {
     if (this.#first.length < loggedMax) this.#first.push(rejection);
   }
 
+  /**
+   * Notes an event that the pipeline refused, and flushes soon: a batch settles its events one by one, and together
+   * they are one matter.
+   */
+  noteRefused(reason: string, text: string): void {
+    this.note({ reason, excerpt: excerptOf(text), lines: 1 });
+    this.#flushing ??= setImmediate(() => this.flush());
+  }
+
   /** Counts, logs and warns of what was noted since. */
   flush(): void {
+    clearImmediate(this.#flushing);
+    this.#flushing = undefined;
     const [example] = this.#first;
     if (example === undefined) return;
     const { clock, logger, log, metrics } = this.#options;

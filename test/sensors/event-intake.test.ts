@@ -1,0 +1,135 @@
+import { expect, test } from "vitest";
+import type { AcceptOutcome } from "../../src/model/sensors/incoming-event.ts";
+import type { JsonValue } from "../../src/model/json/json.ts";
+import { EventIntake, type EventIntakeOptions, type Submission } from "../../src/sensors/event-intake.ts";
+import { fakeClock } from "../support/fake-clock.ts";
+
+const source = { sensorId: "1", sensorRef: "test.one", sensorConfig: {}, term: null };
+
+const event = (line: number): Submission => ({
+  kind: "event",
+  event: {
+    triggerRef: "test.happened",
+    payload: { line },
+    triggerInstanceId: null,
+    dedupKey: null,
+    occurredAt: null,
+    checkpoint: line,
+  },
+});
+
+/** Stored with an id: good for an event and for a checkpoint. */
+type Outcome = Extract<AcceptOutcome, { kind: "stored" | "refused" | "fenced" }>;
+
+/** An intake whose sink keeps what it is given until the test settles it. */
+function scene(bounds: Partial<EventIntakeOptions> = {}) {
+  const taken: JsonValue[] = [];
+  const settle: ((outcome: Outcome) => void)[] = [];
+  const checkpoints: JsonValue[] = [];
+  const refusals: string[] = [];
+  const clock = fakeClock();
+  const give = (what: JsonValue): Promise<Outcome> => {
+    taken.push(what);
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    settle.push(resolve);
+    return promise;
+  };
+  const intake = new EventIntake({
+    source,
+    sink: {
+      accept: ({ payload }) => give(payload["line"] ?? null),
+      advance: ({ checkpoint }) => give(checkpoint),
+    },
+    clock,
+    eventsMax: 2,
+    bytesMax: 1_000,
+    onCheckpoint: (value) => void checkpoints.push(value),
+    onRefused: (reason, text) => void refusals.push(`${reason}: ${text}`),
+    onFenced: () => {},
+    ...bounds,
+  });
+  return { intake, taken, settle, checkpoints, refusals, clock };
+}
+
+const stored = { kind: "stored", eventId: "1" } as const;
+
+// Goal: what several callers submit at once keeps its order, and no later one overtakes those that wait.
+// Method: fill the intake and let three wait. Make room for two at once, and submit another one at the very moment when
+// the first of the three has gone in and the second has not yet.
+test("what finds no room waits and is submitted in order, and later submissions wait behind it", async () => {
+  const { intake, taken, settle } = scene();
+  expect([intake.submit(event(1), "1", 1), intake.submit(event(2), "2", 1)]).toEqual([true, true]);
+  const third = intake.submit(event(3), "3", 1);
+  const last = Promise.resolve(third).then(() => intake.submit(event(6), "6", 1));
+  const fourth = intake.submit(event(4), "4", 1);
+  const fifth = intake.submit({ kind: "checkpoint", checkpoint: "five" }, "five", 4);
+
+  settle[0]?.(stored);
+  settle[1]?.(stored);
+  expect([await third, await fourth]).toEqual([true, true]);
+  expect(taken).toEqual([1, 2, 3, 4]);
+
+  settle[2]?.(stored);
+  settle[3]?.(stored);
+  expect([await fifth, await last]).toEqual([true, true]);
+  expect(taken).toEqual([1, 2, 3, 4, "five", 6]);
+});
+
+test("a submission of any size has room alone, and the next waits for its bytes", async () => {
+  const { intake, settle } = scene({ bytesMax: 10, eventsMax: 100 });
+
+  expect(intake.submit(event(1), "1", 1_000)).toBe(true);
+  const second = intake.submit(event(2), "2", 1);
+  expect(second).toBeInstanceOf(Promise);
+  settle[0]?.(stored);
+  expect(await second).toBe(true);
+});
+
+test("it says how long nothing has found room, from the last time that something did", async () => {
+  const { intake, settle, clock } = scene({ eventsMax: 1 });
+  void intake.submit(event(1), "1", 1);
+  expect(intake.stalledSeconds()).toBeUndefined();
+
+  const [second, third] = [intake.submit(event(2), "2", 1), intake.submit(event(3), "3", 1)];
+  await clock.advance(3_000);
+  expect(intake.stalledSeconds()).toBe(3);
+
+  settle[0]?.(stored);
+  await second;
+  expect(intake.stalledSeconds()).toBe(0);
+  settle[1]?.(stored);
+  await third;
+  expect(intake.stalledSeconds()).toBeUndefined();
+});
+
+test("once abandoned, nobody waits any more, and what waited is not submitted", async () => {
+  const { intake, taken } = scene({ eventsMax: 1 });
+  void intake.submit(event(1), "1", 1);
+  const [second, third] = [intake.submit(event(2), "2", 1), intake.submit(event(3), "3", 1)];
+  const settled = intake.settled();
+
+  intake.abandon();
+
+  expect([await second, await third]).toEqual([false, false]);
+  await settled;
+  expect(taken).toEqual([1]);
+});
+
+test("a stored event moves the checkpoint; of a refused one the beginning is quoted", async () => {
+  const { intake, settle, checkpoints, refusals } = scene({ eventsMax: 4, bytesMax: 10_000 });
+  const long = "x".repeat(5_000);
+  void intake.submit(event(1), "1", 1);
+  void intake.submit(event(2), "2", 1);
+  void intake.submit(event(3), long, long.length);
+  void intake.submit({ kind: "checkpoint", checkpoint: "four" }, "", 4);
+
+  settle[0]?.(stored);
+  settle[1]?.(stored);
+  settle[2]?.({ kind: "refused", reason: "too odd" });
+  settle[3]?.(stored);
+  await intake.settled();
+
+  expect(checkpoints).toEqual([1, 2, "four"]);
+  expect(refusals).toEqual([`too odd: ${long.slice(0, 200)}`]);
+  expect(intake.lastEventSeconds).toBeDefined();
+});
