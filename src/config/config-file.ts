@@ -1,9 +1,19 @@
 import { resolve } from "node:path";
 import { messageOf } from "../errors/caught.ts";
 import { OperatorError } from "../errors/operator-error.ts";
-import type { ConfigInput } from "./load-config.ts";
+import type { Environment } from "./environment.ts";
 import { keyText } from "./schema-problems.ts";
 import { parseYaml, type YamlSource } from "./yaml-source.ts";
+
+/** What the configuration depends on, apart from the file itself. */
+export interface ConfigInput {
+  readonly flags: { readonly config?: string | undefined; readonly name?: string | undefined };
+  readonly env: Environment;
+  readonly cwd: string;
+  readonly hostname: string;
+  /** The file's text; undefined if it does not exist. Throws for any other failure. */
+  readonly readFile: (path: string) => string | undefined;
+}
 
 export interface ConfigFile {
   readonly path: string;

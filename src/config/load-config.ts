@@ -10,9 +10,9 @@ import type { Static } from "typebox";
 import { Value } from "typebox/value";
 import { OperatorError } from "../errors/operator-error.ts";
 import { urlPasswords } from "../model/texts/redaction.ts";
-import { readConfigFile, type ConfigFile } from "./config-file.ts";
+import { readConfigFile, type ConfigFile, type ConfigInput } from "./config-file.ts";
 import { contradictions } from "./consistency.ts";
-import { environmentSettings, variableName, type Environment, type Setting } from "./environment.ts";
+import { environmentSettings, variableName, type Setting } from "./environment.ts";
 import { deepFreeze, withoutNulls, withoutValueAt, withValueAt } from "./nested-values.ts";
 import { withPlainNumbers } from "./plain-numbers.ts";
 import { configSchema, type Config } from "./schema.ts";
@@ -20,15 +20,6 @@ import { nearestVariable, nearMisses, settablePaths } from "./near-misses.ts";
 import { keyText, schemaProblems, unknownKeys, type Problem, type UnknownKey } from "./schema-problems.ts";
 import { pemProblems, secretFiles, withSettings } from "./secret-files.ts";
 import type { Path } from "./yaml-source.ts";
-
-export interface ConfigInput {
-  readonly flags: { readonly config?: string | undefined; readonly name?: string | undefined };
-  readonly env: Environment;
-  readonly cwd: string;
-  readonly hostname: string;
-  /** The file's text; undefined if it does not exist. Throws for any other failure. */
-  readonly readFile: (path: string) => string | undefined;
-}
 
 export interface LoadedConfig {
   readonly config: Config;
