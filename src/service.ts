@@ -17,7 +17,7 @@ import { Activity } from "./telemetry/activity.ts";
 import { systemClock } from "./time/clock.ts";
 import { openRegisteredWorker } from "./service/registered-worker.ts";
 import type { ServiceContext, SensorServiceOptions } from "./service/service-context.ts";
-import type { SensorServiceParts } from "./service/working-parts.ts";
+import type { RunningService } from "./service/running-service.ts";
 
 /** How long all of the end may take beyond `sensor.shutdown_timeout`: enough for its steps, not for a dead socket at each. */
 export const stopLimitMs = 20_000;
@@ -28,7 +28,7 @@ export class SensorService {
   readonly failure: Promise<never>;
   readonly #context: ServiceContext;
   readonly #stopping = new AbortController();
-  #starting: Promise<SensorServiceParts> | undefined;
+  #starting: Promise<RunningService> | undefined;
 
   constructor(options: SensorServiceOptions) {
     const { promise, reject } = Promise.withResolvers<never>();
@@ -52,15 +52,15 @@ export class SensorService {
    *
    * @throws OperatorError for what an operator can mend; `stop` is still due
    */
-  async start(): Promise<SensorServiceParts> {
+  async start(): Promise<RunningService> {
     this.#starting = this.#open();
     return await this.#starting;
   }
 
-  async #open(): Promise<SensorServiceParts> {
+  async #open(): Promise<RunningService> {
     const worker = await openRegisteredWorker(this.#context);
-    const { openWorkingParts } = await import("./service/working-parts.ts");
-    return openWorkingParts(this.#context, worker);
+    const { openRunningService } = await import("./service/running-service.ts");
+    return openRunningService(this.#context, worker);
   }
 
   /** Stops sensors, stores and publishes what is left, deregisters and closes. Bounded in time. */

@@ -10,7 +10,7 @@ import { constants } from "node:fs";
 import { access, copyFile, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { codeOf, hasCode, messageOf } from "../errors/caught.ts";
-import { OperatorError, type OperatorErrorParts } from "../errors/operator-error.ts";
+import { OperatorError, type OperatorErrorFields } from "../errors/operator-error.ts";
 import { makeDirectory } from "../files/make-directory.ts";
 import { type CommandResult, runCommand } from "../processes/run-command.ts";
 import { programMachine } from "./program-machine.ts";
@@ -126,7 +126,7 @@ async function tryOut(path: string, directory: string, version: string): Promise
 function whyNotRun(
   result: CommandResult,
   machine: string | undefined,
-): Pick<OperatorErrorParts, "code" | "reason" | "remedy"> {
+): Pick<OperatorErrorFields, "code" | "reason" | "remedy"> {
   if (result.kind === "unstarted" && result.cause.code === "EACCES") {
     return {
       code: "INSTALL_NOEXEC",

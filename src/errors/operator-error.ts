@@ -5,7 +5,7 @@
  */
 import type { ErrorCode } from "./catalogue.ts";
 
-export interface OperatorErrorParts {
+export interface OperatorErrorFields {
   readonly code: ErrorCode;
   /** What was attempted and on what, such as "connect to the database at db:5432". Without secrets. */
   readonly attempt: string;
@@ -24,7 +24,7 @@ export class OperatorError extends Error {
   readonly reasons: readonly string[];
   readonly remedy: string;
 
-  constructor({ code, attempt, reason, remedy, cause }: OperatorErrorParts) {
+  constructor({ code, attempt, reason, remedy, cause }: OperatorErrorFields) {
     const reasons = [reason].flat().map(onOneLine);
     const told = reasons.length > 1 ? `${reasons.length} problems` : (reasons[0] ?? "");
     const list = reasons.length > 1 ? reasons.map((each) => `\n  ${each}`).join("") : "";

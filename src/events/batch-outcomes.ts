@@ -21,7 +21,7 @@ import type { RuleMatch } from "../model/rules/rule-match.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Clock } from "../time/clock.ts";
 import { idOf, moveLeftOf, soughtText, type Entry, type EventEntry, type MoveEntry } from "./entries.ts";
-import type { Patience } from "./patience.ts";
+import type { StorageRetry } from "./storage-retry.ts";
 import { messagesOf, type PreparedBatch, type PreparedEvent } from "./prepared-batch.ts";
 
 /** Where the messages of stored events go; see publisher.ts. */
@@ -39,7 +39,7 @@ export interface MessageOutlet {
 }
 
 /** An enforcement as people see it. */
-export interface ToldEnforcement {
+export interface MatchedEnforcement {
   readonly id: Id;
   readonly match: Pick<RuleMatch, "ruleRef" | "config">;
 }
@@ -50,7 +50,7 @@ export interface BatchOutcomesOptions {
   readonly installationId: string;
   readonly metrics: Metrics;
   /** Called for every stored event with its enforcements; for people who watch. */
-  readonly onStored?: (entry: EventEntry, enforcements: readonly ToldEnforcement[]) => void;
+  readonly onStored?: (entry: EventEntry, enforcements: readonly MatchedEnforcement[]) => void;
   /** Called for every event that is left out, since it is stored already. */
   readonly onDuplicate?: (entry: EventEntry) => void;
   readonly clock: Clock;
@@ -58,11 +58,11 @@ export interface BatchOutcomesOptions {
 
 export class BatchOutcomes {
   readonly #options: BatchOutcomesOptions;
-  readonly #patience: Patience;
+  readonly #retry: StorageRetry;
 
-  constructor(options: BatchOutcomesOptions, patience: Patience) {
+  constructor(options: BatchOutcomesOptions, retry: StorageRetry) {
     this.#options = options;
-    this.#patience = patience;
+    this.#retry = retry;
   }
 
   /** Returns what is left of it to be stored: a refused event's checkpoint. */
@@ -118,12 +118,12 @@ export class BatchOutcomes {
     if (doubtful.length === 0) return entries;
     const { database, installationId } = this.#options;
     const find = () => rowsOf(database, findEvents, { events: soughtText(doubtful, installationId) });
-    const found = new Map((await this.#patience.persist(find, signal)).map((event) => [event.id, event]));
+    const found = new Map((await this.#retry.untilAnswered(find, signal)).map((event) => [event.id, event]));
     if (found.size === 0) return entries;
     const isFound = (entry: Entry): boolean =>
       entry.kind === "event" && entry.isInDoubt && found.has(idOf(entry));
     this.#leave([...found.values()]);
-    this.#patience.recovered();
+    this.#retry.recovered();
     this.#settleEarlier(doubtful.filter(isFound), found);
     return entries.filter((entry) => !isFound(entry));
   }
@@ -197,7 +197,7 @@ export class BatchOutcomes {
           ],
     );
     const find = () => rowsOf(this.#options.database, findDuplicates, { keys });
-    const found = await this.#patience.persist(find, signal);
+    const found = await this.#retry.untilAnswered(find, signal);
     const idByNumber = new Map<number, Id>(found.map(({ n, id }) => [n, id]));
     this.#options.metrics.eventsDuplicate(entries.length);
     this.#countBySensor(entries);

@@ -23,7 +23,7 @@ import type { BatchOutcomes, BatchOutcomesOptions } from "./batch-outcomes.ts";
 import type { Entry, EventEntry } from "./entries.ts";
 import type { EntryIds } from "./entry-ids.ts";
 import type { BatchEnd } from "./lanes.ts";
-import type { Patience } from "./patience.ts";
+import type { StorageRetry } from "./storage-retry.ts";
 import { matchPiece, type PieceBounds } from "./matched-piece.ts";
 import { prepareBatch, type PreparedBatch } from "./prepared-batch.ts";
 
@@ -31,10 +31,10 @@ export interface BatchWorkOptions extends BatchOutcomesOptions {
   readonly rules: RuleSource;
 }
 
-export interface BatchWorkParts {
+export interface BatchWorkDependencies {
   readonly ids: EntryIds;
   readonly outcomes: BatchOutcomes;
-  readonly patience: Patience;
+  readonly retry: StorageRetry;
   readonly bounds: PieceBounds;
 }
 
@@ -47,16 +47,16 @@ const tooMuchText = `it and what its rules make of it in their action_params are
 
 export class BatchWork {
   readonly #options: BatchWorkOptions;
-  readonly #parts: BatchWorkParts;
+  readonly #dependencies: BatchWorkDependencies;
 
-  constructor(options: BatchWorkOptions, parts: BatchWorkParts) {
+  constructor(options: BatchWorkOptions, dependencies: BatchWorkDependencies) {
     this.#options = options;
-    this.#parts = parts;
+    this.#dependencies = dependencies;
   }
 
   /** @throws once the signal aborts */
   async run(batch: readonly Entry[], signal: AbortSignal): Promise<BatchEnd> {
-    const { ids, outcomes, patience, bounds } = this.#parts;
+    const { ids, outcomes, retry, bounds } = this.#dependencies;
     const { rules, metrics, installationId } = this.#options;
     const refused: Entry[] = [];
     let conflicts = 0;
@@ -78,13 +78,13 @@ export class BatchWork {
       const end = await this.#attempt(prepared, signal);
       switch (end.kind) {
         case "committed":
-          patience.recovered();
+          retry.recovered();
           conflicts = 0;
           left = piece.later;
           break;
         case "rules changed":
           metrics.batchRematched(1);
-          await patience.persist(() => rules.refresh(), signal);
+          await retry.untilAnswered(() => rules.refresh(), signal);
           break;
         case "id taken":
           await ids.replaceForeign(prepared, left, signal);
@@ -94,7 +94,7 @@ export class BatchWork {
           conflicts = await this.#pauseAfterConflict(conflicts + 1, end.error, signal);
           break;
         case "unavailable":
-          await patience.pauseAfter(end.error, signal);
+          await retry.pauseAfter(end.error, signal);
           break;
         case "rejected": {
           const [only, ...others] = piece.entries;
@@ -105,7 +105,7 @@ export class BatchWork {
           break;
         }
         case "failed":
-          patience.note(end.error);
+          retry.note(end.error);
           return { left, failed: piece.entries, refused, error: end.error };
       }
     }
@@ -121,7 +121,7 @@ export class BatchWork {
     if (end.kind === "committed") {
       const seconds = (clock.monotonicMs() - startedAtMs) / 1_000;
       if (events.length > 0) metrics.batchCommitted(events.length, seconds);
-      await this.#parts.outcomes.settle(prepared, end.stored, isAtHand, signal);
+      await this.#dependencies.outcomes.settle(prepared, end.stored, isAtHand, signal);
     } else if ("isInDoubt" in end && end.isInDoubt) {
       for (const entry of entries) if (entry.kind === "event") entry.isInDoubt = true;
     }
@@ -142,7 +142,7 @@ export class BatchWork {
     const current = rules.current();
     if (unserved(current).length === 0) return { set: current, entries };
     // The trigger may be newer than what we know: look before refusing.
-    const set = await this.#parts.patience.persist(() => rules.refresh(), signal);
+    const set = await this.#dependencies.retry.untilAnswered(() => rules.refresh(), signal);
     const served = new Map<Entry, readonly Entry[]>();
     for (const entry of unserved(set)) {
       const { triggerRef } = entry.event;
@@ -154,14 +154,14 @@ export class BatchWork {
 
   /** Refuses an entry, unless an earlier attempt stored it. Returns what is left of it: its checkpoint, if it has one. */
   async #refuse(entry: Entry, reason: string, signal: AbortSignal): Promise<readonly Entry[]> {
-    const [unstored] = await this.#parts.outcomes.settleFound([entry], signal);
-    const left = unstored === undefined ? undefined : this.#parts.outcomes.refuse(unstored, reason);
+    const [unstored] = await this.#dependencies.outcomes.settleFound([entry], signal);
+    const left = unstored === undefined ? undefined : this.#dependencies.outcomes.refuse(unstored, reason);
     return left === undefined ? [] : [left];
   }
 
   async #pauseAfterConflict(conflicts: number, error: unknown, signal: AbortSignal): Promise<number> {
     signal.throwIfAborted();
-    if (conflicts > conflictsAtOnceMax) await this.#parts.patience.pauseAfter(error, signal);
+    if (conflicts > conflictsAtOnceMax) await this.#dependencies.retry.pauseAfter(error, signal);
     return conflicts;
   }
 }

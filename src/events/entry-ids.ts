@@ -12,7 +12,7 @@ import { findForeignIds } from "../database/statements/events.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { idOf, soughtText, type Entry } from "./entries.ts";
-import type { Patience } from "./patience.ts";
+import type { StorageRetry } from "./storage-retry.ts";
 import { assignIds, missingIdCount, type Piece } from "./matched-piece.ts";
 import type { PreparedBatch } from "./prepared-batch.ts";
 import { ReservedIds } from "./reserved-ids.ts";
@@ -27,16 +27,16 @@ export interface EntryIdsOptions {
 
 export class EntryIds {
   readonly #options: EntryIdsOptions;
-  readonly #patience: Patience;
+  readonly #retry: StorageRetry;
   readonly #events: ReservedIds;
   readonly #enforcements: ReservedIds;
   /** By sensor: entries with a lower id come after one that got this new id. */
   readonly #renumberedFrom = new Map<Id | null, bigint>();
 
-  constructor(options: EntryIdsOptions, patience: Patience) {
+  constructor(options: EntryIdsOptions, retry: StorageRetry) {
     const { database, server, logger } = options;
     this.#options = options;
-    this.#patience = patience;
+    this.#retry = retry;
     const reserved = (kind: "event" | "enforcement"): ReservedIds =>
       new ReservedIds(database, `${kind}_id_seq`, {
         look: () => server.look(),
@@ -60,7 +60,7 @@ export class EntryIds {
   async identify(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
     const waiting = entries.filter((entry) => entry.id === undefined || this.#isOutdated(entry, entry.id));
     if (waiting.length === 0) return;
-    const ids = await this.#patience.persist(() => this.#events.take(waiting.length), signal);
+    const ids = await this.#retry.untilAnswered(() => this.#events.take(waiting.length), signal);
     for (const [index, entry] of waiting.entries()) {
       entry.id = ids[index];
       if (entry.kind === "event") entry.isInDoubt = false;
@@ -71,7 +71,7 @@ export class EntryIds {
   async identifyEnforcements(piece: Piece, signal: AbortSignal): Promise<void> {
     const count = missingIdCount(piece);
     if (count === 0) return;
-    assignIds(piece, await this.#patience.persist(() => this.#enforcements.take(count), signal));
+    assignIds(piece, await this.#retry.untilAnswered(() => this.#enforcements.take(count), signal));
   }
 
   /**
@@ -92,7 +92,7 @@ export class EntryIds {
       events: soughtText(events, installationId),
       enforcements: enforcingText(attempted, installationId),
     };
-    const foreign = await this.#patience.persist(() => rowsOf(database, findForeignIds, sought), signal);
+    const foreign = await this.#retry.untilAnswered(() => rowsOf(database, findForeignIds, sought), signal);
     if (foreign.length === 0) return;
 
     const of = (kind: "event" | "enforcement"): ReadonlySet<Id> =>

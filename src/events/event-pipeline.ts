@@ -49,9 +49,9 @@ import { BatchWork, type BatchWorkOptions } from "./batch-work.ts";
 import { isAssigned, type Entry, type EventEntry } from "./entries.ts";
 import { EntryIds, type EntryIdsOptions } from "./entry-ids.ts";
 import { Lanes, type TroubleChange } from "./lanes.ts";
-import { Patience, type PatienceOptions } from "./patience.ts";
+import { StorageRetry, type StorageRetryOptions } from "./storage-retry.ts";
 
-export interface EventPipelineOptions extends BatchWorkOptions, EntryIdsOptions, PatienceOptions {
+export interface EventPipelineOptions extends BatchWorkOptions, EntryIdsOptions, StorageRetryOptions {
   readonly batchRowsMax: number;
   /** Of payloads and checkpoints; a statement writes at most four times as much, unless one event alone is more. */
   readonly batchBytesMax: number;
@@ -84,7 +84,7 @@ export class EventPipeline implements EventSink {
   readonly #lanes: Lanes;
   readonly #outcomes: BatchOutcomes;
   readonly #work: BatchWork;
-  readonly #patience: Patience;
+  readonly #retry: StorageRetry;
   readonly #ids: EntryIds;
   readonly #places: Readonly<Record<BatchKind, number>>;
   readonly #underWay: Record<BatchKind, number> = { together: 0, alone: 0 };
@@ -97,17 +97,17 @@ export class EventPipeline implements EventSink {
 
   constructor(options: EventPipelineOptions) {
     const { batchRowsMax, batchBytesMax, batchesMax } = options;
-    const patience = new Patience(options);
-    this.#patience = patience;
+    const retry = new StorageRetry(options);
+    this.#retry = retry;
     const alone = Math.max(batchesMax >> 1, 1);
     this.#options = options;
     this.#lanes = new Lanes({ rowsMax: batchRowsMax, bytesMax: batchBytesMax });
-    this.#outcomes = new BatchOutcomes(options, patience);
-    this.#ids = new EntryIds(options, patience);
+    this.#outcomes = new BatchOutcomes(options, retry);
+    this.#ids = new EntryIds(options, retry);
     this.#work = new BatchWork(options, {
       ids: this.#ids,
       outcomes: this.#outcomes,
-      patience,
+      retry,
       bounds: { matchesMax, charactersMax: writtenPerRead * batchBytesMax },
     });
     this.#places = { together: Math.max(batchesMax - alone, 1), alone };
@@ -120,12 +120,12 @@ export class EventPipeline implements EventSink {
 
   /** Whether an event that came now would be stored, as far as the last attempts tell. */
   health(): PartHealth {
-    const known = this.#patience.health();
+    const known = this.#retry.health();
     const [takenAtMs] = this.#takenAtMs.values();
     if (known.state === "down" || takenAtMs === undefined) return known;
     const nowMs = this.#options.clock.monotonicMs();
     // While others are stored, it is one source's own trouble.
-    if (nowMs - takenAtMs < slowBatchMs || this.#patience.storedAtMs > takenAtMs) return known;
+    if (nowMs - takenAtMs < slowBatchMs || this.#retry.storedAtMs > takenAtMs) return known;
     const seconds = Math.floor((nowMs - takenAtMs) / 1_000);
     const detail = `a batch of events has been under way for ${seconds} s, and no other has been stored since`;
     return { state: "down", detail, checkedAtMs: nowMs };

@@ -75,7 +75,7 @@ export async function startChild(command: ChildCommand): Promise<Start> {
   return { kind: "started", child: new Child(spawned, { pid, stdout, stderr }, command) };
 }
 
-interface Parts {
+interface StartedProcess {
   readonly pid: number;
   readonly stdout: Readable;
   readonly stderr: Readable;
@@ -96,7 +96,7 @@ export class Child implements AsyncDisposable {
   #killTimer: NodeJS.Timeout | undefined;
   #isAsked = false;
 
-  constructor(spawned: ChildProcess, { pid, stdout, stderr }: Parts, command: ChildCommand) {
+  constructor(spawned: ChildProcess, { pid, stdout, stderr }: StartedProcess, command: ChildCommand) {
     this.pid = pid;
     this.stdout = stdout;
     this.stderr = stderr;

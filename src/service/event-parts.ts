@@ -8,7 +8,7 @@ import { DeliveryWatch } from "../events/delivery/delivery-watch.ts";
 import { OutboxSweeper } from "../events/delivery/outbox-sweeper.ts";
 import { Publisher } from "../events/delivery/publisher.ts";
 import { RefusedMessages } from "../events/delivery/refused-messages.ts";
-import { tellStored } from "../events/tell-stored.ts";
+import { reportStored } from "../events/report-stored.ts";
 import type { DatabaseRuleSource } from "../rules/rule-source.ts";
 import { ActivitySummary } from "../telemetry/activity-summary.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -20,14 +20,14 @@ export const storeLimitMs = 5_000;
 const confirmLimitMs = 5_000;
 
 /** The messages' way out. */
-export interface DeliveryParts {
+export interface OpenedDelivery {
   readonly publisher: Publisher;
   readonly sweeper: OutboxSweeper;
   readonly deliveries: DeliveryRecord;
   readonly refused: RefusedMessages;
 }
 
-export interface EventParts extends DeliveryParts {
+export interface OpenedEvents extends OpenedDelivery {
   readonly pipeline: EventPipeline;
   readonly generator: EventGenerator;
   readonly summary: ActivitySummary;
@@ -38,7 +38,7 @@ export async function openEvents(
   connections: Connections,
   metrics: Metrics,
   rules: DatabaseRuleSource,
-): Promise<EventParts> {
+): Promise<OpenedEvents> {
   const { options, lifetime, activity, fail, clock, random } = context;
   const { database, serverWatch, installationId } = connections;
   const { logger, config } = options;
@@ -48,7 +48,7 @@ export async function openEvents(
   const summary = new ActivitySummary({ logger, clock });
   // Ends after the pipeline, so that its last lines have everything.
   lifetime.run((signal) => summary.run(signal));
-  const audience = { logger, summary, activity };
+  const reporters = { logger, summary, activity };
   const pipeline = new EventPipeline({
     database,
     server: serverWatch,
@@ -58,7 +58,7 @@ export async function openEvents(
     batchRowsMax: events.batch_rows,
     batchBytesMax: events.batch_bytes,
     batchesMax: batchesMax(database.kind, config.database.max_connections),
-    onStored: (entry, enforcements) => tellStored(audience, entry, enforcements),
+    onStored: (entry, enforcements) => reportStored(reporters, entry, enforcements),
     onDuplicate: ({ source }) => summary.noteDuplicate(source?.sensorRef ?? null),
     metrics,
     logger,
@@ -79,7 +79,7 @@ async function openDelivery(
   { options, lifetime, instance, clock, random }: ServiceContext,
   { database, installationId, messageQueue }: Connections,
   metrics: Metrics,
-): Promise<DeliveryParts> {
+): Promise<OpenedDelivery> {
   const { config, logger } = options;
   const { transport } = messageQueue;
   // They know each other, and use that only once all are there.

@@ -8,13 +8,13 @@ import type { DatabaseRuleSource } from "../rules/rule-source.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import type { Connections } from "./connections.ts";
-import type { EventParts } from "./event-parts.ts";
+import type { OpenedEvents } from "./event-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
-import type { SensorParts } from "./sensor-parts.ts";
+import type { OpenedSensors } from "./sensor-parts.ts";
 import { sensorCountMax, type ServiceContext } from "./service-context.ts";
 
-export interface ObservedParts extends SensorParts {
-  readonly events: Pick<EventParts, "pipeline" | "publisher" | "deliveries" | "refused">;
+export interface ObservedWork extends OpenedSensors {
+  readonly events: Pick<OpenedEvents, "pipeline" | "publisher" | "deliveries" | "refused">;
   readonly rules: DatabaseRuleSource;
 }
 
@@ -23,7 +23,7 @@ export function openObservation(
   { runtimes }: RegisteredWorker,
   { database, messageQueue }: Connections,
   metrics: Metrics,
-  { events, scheduler, sensors, rules }: ObservedParts,
+  { events, scheduler, sensors, rules }: ObservedWork,
 ): HealthSource {
   const { config, agentVersion } = options;
   const { transport } = messageQueue;

@@ -11,14 +11,14 @@ import { sensorLimits } from "../sensors/limits.ts";
 import { LogEcho } from "../sensors/report/log-echo.ts";
 import { SensorManager } from "../sensors/sensor-manager.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { storeLimitMs, type EventParts } from "./event-parts.ts";
+import { storeLimitMs, type OpenedEvents } from "./event-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** A worker whose database is away stops all the same. */
 const withdrawalLimitMs = 1_000;
 
-export interface SensorParts {
+export interface OpenedSensors {
   readonly scheduler: Scheduler;
   readonly sensors: SensorManager;
 }
@@ -27,8 +27,8 @@ export async function openSensors(
   { options, lifetime, activity, fail, instance, clock, random }: ServiceContext,
   worker: RegisteredWorker,
   metrics: Metrics,
-  { pipeline, publisher, sweeper, generator, summary }: EventParts,
-): Promise<SensorParts> {
+  { pipeline, publisher, sweeper, generator, summary }: OpenedEvents,
+): Promise<OpenedSensors> {
   const { config, environment, secrets, logger } = options;
   const { sensor } = config;
   const { database } = worker;

@@ -11,7 +11,7 @@
  * before, unrecorded, is applied again and recorded.
  */
 import type { ErrorCode } from "../../errors/catalogue.ts";
-import { OperatorError, type OperatorErrorParts } from "../../errors/operator-error.ts";
+import { OperatorError, type OperatorErrorFields } from "../../errors/operator-error.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Database, Queryable } from "../database.ts";
 import { explainDatabaseFailure } from "../explain-failure.ts";
@@ -177,7 +177,7 @@ function migrationFailed(
 function migrationRemedy(
   code: ErrorCode,
   schema: string,
-): Partial<Pick<OperatorErrorParts, "code" | "remedy">> {
+): Partial<Pick<OperatorErrorFields, "code" | "remedy">> {
   switch (code) {
     case "DATABASE_RIGHTS_MISSING":
       return {

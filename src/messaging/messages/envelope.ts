@@ -13,7 +13,7 @@ import {
   optional,
   ShapeProblem,
   text,
-  type Decoded,
+  type ValueOf,
   type Shape,
 } from "./json-shape.ts";
 import { payloadShapes, type MessageType, type PayloadOf } from "./payload-shapes.ts";
@@ -34,7 +34,7 @@ const envelopeShape = fields({
 });
 
 /** What every message says beside its payload, by the names on the wire. */
-type EnvelopeFields = Omit<Decoded<typeof envelopeShape>, "message_type">;
+type EnvelopeFields = Omit<ValueOf<typeof envelopeShape>, "message_type">;
 
 /** One message type's envelope; of several types, one of theirs, told apart by message_type. */
 export type EnvelopeOf<T extends MessageType> = T extends MessageType

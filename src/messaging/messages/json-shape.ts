@@ -14,7 +14,7 @@ export interface Shape<T> {
   encode(value: T): JsonValue | undefined;
 }
 
-export type Decoded<S> = S extends Shape<infer T> ? T : never;
+export type ValueOf<S> = S extends Shape<infer T> ? T : never;
 
 export class ShapeProblem extends Error {
   override readonly name = "ShapeProblem";
@@ -84,7 +84,7 @@ export interface Fields<T> extends Shape<T> {
 
 export function fields<S extends Record<string, Shape<unknown>>>(
   shapes: S,
-): Fields<{ readonly [K in keyof S]: Decoded<S[K]> }>;
+): Fields<{ readonly [K in keyof S]: ValueOf<S[K]> }>;
 export function fields(shapes: Record<string, Shape<unknown>>): Fields<Readonly<Record<string, unknown>>> {
   const entries = Object.entries(shapes);
   return {

@@ -5,7 +5,7 @@
  * This service publishes the first seven. The others belong to the platform's other services and are
  * here so that their messages can be read and written the same way.
  */
-import { anything, fields, flag, id, instant, nullable, record, text, type Decoded } from "./json-shape.ts";
+import { anything, fields, flag, id, instant, nullable, record, text, type ValueOf } from "./json-shape.ts";
 
 const ruleChange = fields({
   rule_id: id,
@@ -91,4 +91,4 @@ export const payloadShapes = {
 } as const;
 
 export type MessageType = keyof typeof payloadShapes;
-export type PayloadOf<T extends MessageType> = Decoded<(typeof payloadShapes)[T]>;
+export type PayloadOf<T extends MessageType> = ValueOf<(typeof payloadShapes)[T]>;

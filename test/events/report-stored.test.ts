@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { tellStored } from "../../src/events/tell-stored.ts";
+import { reportStored } from "../../src/events/report-stored.ts";
 import { Activity } from "../../src/telemetry/activity.ts";
 import { silentLogger, type Logger } from "../../src/telemetry/logger.ts";
 import { eventEntry } from "../support/event-entry.ts";
@@ -16,14 +16,14 @@ function told(isDebugEnabled: boolean) {
   };
   const counts: unknown[] = [];
   const summary = { noteStored: (ref: string | null, matches: number) => void counts.push([ref, matches]) };
-  return { audience: { logger, summary, activity: new Activity() }, lines, counts };
+  return { reporters: { logger, summary, activity: new Activity() }, lines, counts };
 }
 
 test("a match is one debug line that names rule, event, enforcement and sensor", () => {
-  const { audience, lines, counts } = told(true);
+  const { reporters, lines, counts } = told(true);
   const entry = eventEntry("12", { source });
 
-  tellStored(audience, entry, enforcements);
+  reportStored(reporters, entry, enforcements);
 
   expect(lines).toEqual([
     [
@@ -41,14 +41,14 @@ test("a match is one debug line that names rule, event, enforcement and sensor",
 });
 
 test("without debug lines none is made", () => {
-  const { audience, lines } = told(false);
+  const { reporters, lines } = told(false);
   const entry = eventEntry("12", { source });
   const untouchable = { id: "7", match: { config: {} } } as unknown as (typeof enforcements)[number];
   Object.defineProperty(untouchable.match, "ruleRef", {
     get: () => expect.unreachable("the match was looked at for a line that nobody reads"),
   });
 
-  tellStored(audience, entry, [untouchable]);
+  reportStored(reporters, entry, [untouchable]);
 
   expect(lines).toEqual([]);
 });

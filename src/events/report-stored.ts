@@ -2,27 +2,27 @@
 import type { Activity } from "../telemetry/activity.ts";
 import type { ActivitySummary } from "../telemetry/activity-summary.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { ToldEnforcement } from "./batch-outcomes.ts";
+import type { MatchedEnforcement } from "./batch-outcomes.ts";
 import { idOf, type EventEntry } from "./entries.ts";
 
-export interface Audience {
+export interface Reporters {
   readonly logger: Logger;
   readonly summary: Pick<ActivitySummary, "noteStored">;
   readonly activity: Activity;
 }
 
 /** Called for every event: what nobody reads is not made. */
-export function tellStored(
-  { logger, summary, activity }: Audience,
+export function reportStored(
+  { logger, summary, activity }: Reporters,
   entry: EventEntry,
-  enforcements: readonly ToldEnforcement[],
+  enforcements: readonly MatchedEnforcement[],
 ): void {
   summary.noteStored(entry.source?.sensorRef ?? null, enforcements.length);
   if (enforcements.length > 0 && logger.isDebugEnabled()) logMatches(logger, entry, enforcements);
-  if (activity.isWatched) showStored(activity, entry, enforcements);
+  if (activity.isWatched) showToWatchers(activity, entry, enforcements);
 }
 
-function logMatches(logger: Logger, entry: EventEntry, enforcements: readonly ToldEnforcement[]): void {
+function logMatches(logger: Logger, entry: EventEntry, enforcements: readonly MatchedEnforcement[]): void {
   const eventId = idOf(entry);
   for (const { id, match } of enforcements) {
     const fields = {
@@ -36,7 +36,11 @@ function logMatches(logger: Logger, entry: EventEntry, enforcements: readonly To
   }
 }
 
-function showStored(activity: Activity, entry: EventEntry, enforcements: readonly ToldEnforcement[]): void {
+function showToWatchers(
+  activity: Activity,
+  entry: EventEntry,
+  enforcements: readonly MatchedEnforcement[],
+): void {
   const { event, source } = entry;
   const eventId = idOf(entry);
   activity.tell({

@@ -16,8 +16,8 @@ import type { RegisteredWorker } from "./registered-worker.ts";
 import { openSensors } from "./sensor-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-/** What other code may use from `start` until `stop`. */
-export interface SensorServiceParts {
+/** What other code may use of a service from `start` until `stop`. */
+export interface RunningService {
   readonly registration: SensorWorkerRegistration;
   readonly sensorManager: SensorManager;
   readonly eventGenerator: EventGenerator;
@@ -30,10 +30,10 @@ interface Wakeable {
 }
 
 /** @throws OperatorError for what an operator can mend */
-export async function openWorkingParts(
+export async function openRunningService(
   context: ServiceContext,
   worker: RegisteredWorker,
-): Promise<SensorServiceParts> {
+): Promise<RunningService> {
   const { lifetime, options } = context;
   const { database, runtimes, registration } = worker;
   const connections = await openConnections(context, database);

@@ -8,18 +8,18 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import type { Clock } from "../time/clock.ts";
 
-export interface PatienceOptions {
+export interface StorageRetryOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
 }
 
-const retryLimits = { delayMsFirst: 100, delayMsMax: 5_000 };
+const backoffLimits = { delayMsFirst: 100, delayMsMax: 5_000 };
 /** One failure that the next attempt makes good is no state worth telling. */
 const failuresTold = 2;
 
-export class Patience {
-  readonly #options: PatienceOptions;
+export class StorageRetry {
+  readonly #options: StorageRetryOptions;
   /** Attempts in a row that failed, with nothing stored in between. */
   #failures = 0;
   #reason = "";
@@ -27,7 +27,7 @@ export class Patience {
   #changedAtMs: number;
   #storedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: PatienceOptions) {
+  constructor(options: StorageRetryOptions) {
     this.#options = options;
     this.#changedAtMs = options.clock.monotonicMs();
   }
@@ -41,7 +41,7 @@ export class Patience {
   }
 
   /** Repeats something that reads or reserves until the database answers; throws only once the signal aborts. */
-  async persist<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+  async untilAnswered<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
     for (;;) {
       try {
         return await work();
@@ -74,7 +74,7 @@ export class Patience {
         "could not store events; they wait, and sensors with them, until the database answers",
       );
     }
-    await clock.sleep(backoffDelayMs(this.#failures, retryLimits, random()), signal);
+    await clock.sleep(backoffDelayMs(this.#failures, backoffLimits, random()), signal);
     signal.throwIfAborted();
   }
 
