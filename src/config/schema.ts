@@ -48,16 +48,16 @@ const Secret = (description: string) =>
 const Tls = (server: string) =>
   Type.Object(
     {
-      ca: PemFile(`File with the certificate of the authority that signs ${server}'s, in PEM`),
-      cert: PemFile("File with this client's certificate, in PEM"),
-      key: PemFile("File with the key of this client's certificate, in PEM"),
+      ca: PemFile(`PEM file with the certificate of the authority that signed ${server}'s`),
+      cert: PemFile("PEM file with this client's certificate"),
+      key: PemFile("PEM file with the key of this client's certificate"),
       server_name: Type.Optional(
-        Type.String({ description: "Name in the certificate, where it is not the URL's host", minLength: 1 }),
+        Type.String({ description: "Name in the certificate, if it is not the URL's host", minLength: 1 }),
       ),
       verify: Type.Optional(
         Type.Enum(["full", "ca", "none"], {
           description:
-            "What of the certificate is checked: all, any name (`ca`), or nothing; `full` unless set",
+            "How to verify the certificate: fully, with any name (`ca`), or not at all; `full` by default",
         }),
       ),
     },
@@ -67,64 +67,64 @@ const Tls = (server: string) =>
 const PemFile = (description: string) => Type.Optional(Type.String({ description, minLength: 1 }));
 
 const FileOf = (what: string) =>
-  Type.Optional(Type.String({ description: `File that holds ${what}`, minLength: 1 }));
+  Type.Optional(Type.String({ description: `File that contains ${what}`, minLength: 1 }));
 
 export const metricsHostDefault = "127.0.0.1";
 
 export const configSchema = Type.Object({
   database: Type.Object(
     {
-      url: Url("PostgreSQL to use; without it an embedded one in `data_dir`", ["postgres", "postgresql"]),
-      url_file: FileOf("`database.url`; read again at each connection"),
+      url: Url("PostgreSQL to use; without it, an embedded one in `data_dir`", ["postgres", "postgresql"]),
+      url_file: FileOf("`database.url`; reread for each connection"),
       tls: Tls("PostgreSQL"),
       schema: Type.String({
-        description: "Schema that holds the platform's tables",
+        description: "Schema of the platform's tables",
         default: "attune",
         pattern: "^[a-z_][a-z0-9_]{0,55}$",
         expects: "a name of up to 56 lower-case letters, digits and underscores",
       }),
-      max_connections: Count("Most connections to PostgreSQL", 10, 3),
+      max_connections: Count("Maximum number of connections to PostgreSQL", 10, 3),
     },
     section,
   ),
   message_queue: Type.Object(
     {
-      url: Url("RabbitMQ to use; without it a queue inside the process", ["amqp", "amqps"]),
-      url_file: FileOf("`message_queue.url`; read again at each connection"),
-      exchange: BrokerName("Exchange that everything is published to", "attune.events"),
-      executions_exchange: BrokerName("Exchange that enforcements are carried on to", "attune.executions"),
-      dead_letter_exchange: BrokerName("Exchange for what consumers reject", "attune.dlx"),
-      dead_letter_queue: BrokerName("Queue that collects what consumers reject", "attune.dead-letters"),
+      url: Url("RabbitMQ to use; without it, an in-process queue", ["amqp", "amqps"]),
+      url_file: FileOf("`message_queue.url`; reread for each connection"),
+      exchange: BrokerName("Exchange to publish everything to", "attune.events"),
+      executions_exchange: BrokerName("Exchange to which enforcements are forwarded", "attune.executions"),
+      dead_letter_exchange: BrokerName("Exchange for messages that consumers reject", "attune.dlx"),
+      dead_letter_queue: BrokerName(
+        "Queue that collects messages that consumers reject",
+        "attune.dead-letters",
+      ),
       tls: Tls("RabbitMQ"),
     },
     section,
   ),
   api: Type.Object(
     {
-      enabled: Type.Boolean({ description: "Whether to answer HTTP at all", default: true }),
-      host: Text("Address to listen on: by default this machine alone", "127.0.0.1"),
+      enabled: Type.Boolean({ description: "Whether to serve HTTP", default: true }),
+      host: Text("Address to listen on; by default only this machine can connect", "127.0.0.1"),
       port: Type.Integer({
-        description: "Port to listen on; 0 takes a free one",
+        description: "Port to listen on; 0 means any free port",
         default: 8080,
         minimum: 0,
         maximum: 65_535,
       }),
-      url: Url("Address of the API as standalone sensors reach it; this version runs none", [
-        "http",
-        "https",
-      ]),
+      url: Url("URL at which standalone sensors reach the API; this version runs none", ["http", "https"]),
     },
     section,
   ),
   metrics: Type.Object(
     {
       host: Text(
-        "Address that `metrics.port` is opened on: by default this machine alone",
+        "Address to listen on at `metrics.port`; by default only this machine can connect",
         metricsHostDefault,
       ),
       port: Type.Optional(
         Type.Integer({
-          description: "Port for metrics and health alone; without it only the API serves them",
+          description: "Port for metrics and health only; without it, only the API serves them",
           minimum: 1,
           maximum: 65_535,
         }),
@@ -144,11 +144,11 @@ export const configSchema = Type.Object({
   log: Type.Object(
     {
       level: Type.Enum(["debug", "info", "warn", "error"], {
-        description: "Least severity that is written",
+        description: "Minimum severity to log",
         default: "info",
       }),
       format: Type.Enum(["json", "pretty"], {
-        description: "One JSON object per line, or lines for people",
+        description: "One JSON object per line, or human-readable lines",
         default: "json",
       }),
     },
@@ -164,16 +164,16 @@ export const configSchema = Type.Object({
   logs_dir: Text("Folder of the sensors' own logs", "./logs"),
   events: Type.Object(
     {
-      batch_rows: Count("Most events stored by one statement", 500),
+      batch_rows: Count("Maximum number of events stored by one statement", 500),
       batch_bytes: Count(
-        "Most bytes of payload read into one statement, which writes at most four times as much",
+        "Maximum bytes of payload per statement, which writes at most four times as much",
         4_194_304,
       ),
       in_flight: Count(
-        "Most events of one sensor not yet stored; beyond it the sensor waits. Also how many unconfirmed messages are enough",
+        "Maximum number of a sensor's events not yet stored; at the limit the sensor waits. Also the target number of unconfirmed messages",
         1000,
       ),
-      sweep_interval: Seconds("How often to look for messages that nobody publishes", 5),
+      sweep_interval: Seconds("How often to look for messages that no worker publishes", 5),
     },
     section,
   ),
@@ -186,45 +186,45 @@ export const configSchema = Type.Object({
         maxLength: 255,
         default: "sensor-{hostname}",
       }),
-      host: Text("Host that the worker's row names; `{hostname}` is filled in", "{hostname}"),
-      heartbeat_interval: Seconds("How often the worker's row is refreshed", 30),
-      poll_interval: Seconds("How often a poll sensor runs that does not say", 30),
-      sensor_timeout: Seconds("How long one run of a poll sensor may take that does not say", 30),
-      max_concurrent_sensors: Count("Most sensors this worker runs", 10),
+      host: Text("Host name in the worker's row; `{hostname}` is filled in", "{hostname}"),
+      heartbeat_interval: Seconds("How often to refresh the worker's row", 30),
+      poll_interval: Seconds("Poll interval for sensors that set none", 30),
+      sensor_timeout: Seconds("Time limit for a run of a poll sensor that sets none", 30),
+      max_concurrent_sensors: Count("Maximum number of sensors on this worker", 10),
       restart_on_error: Type.Boolean({
-        description: "Whether a sensor that fails is started again",
+        description: "Whether to restart a sensor that fails",
         default: true,
       }),
-      max_restart_attempts: Count("Failures in a row after which a sensor is failed", 3, 0),
-      restart_delay: Seconds("Wait after the first failure; doubles with each further one", 1),
-      restart_delay_max: Seconds("Longest wait between two starts", 300),
-      stable_after: Seconds("A sensor that ran this long is forgiven its failures", 60),
-      shutdown_timeout: Seconds("How long sensors may take to stop before they are killed", 30),
+      max_restart_attempts: Count("Consecutive restarts after which a sensor counts as failed", 3, 0),
+      restart_delay: Seconds("Delay before the first restart; doubles with each further failure", 1),
+      restart_delay_max: Seconds("Maximum delay between two starts", 300),
+      stable_after: Seconds("A run of this length resets a sensor's failure count", 60),
+      shutdown_timeout: Seconds("How long to wait for sensors to stop before killing them", 30),
       lease_duration: Seconds("How long an assignment outlives its last renewal", 10),
-      lease_renewal_interval: Seconds("How often leases are renewed; at most half their duration", 3),
-      reconcile_interval: Seconds("How often desired and actual are compared without a hint", 10),
-      runtime_cache_ttl: Seconds("How long the verification of a runtime is believed after a restart", 600),
-      runtime_verification_interval: Seconds("How often runtimes are verified again while running", 300),
+      lease_renewal_interval: Seconds("How often to renew leases; at most half their duration", 3),
+      reconcile_interval: Seconds("How often to reconcile sensors when no change was announced", 10),
+      runtime_cache_ttl: Seconds("How long a runtime's verification stays valid across restarts", 600),
+      runtime_verification_interval: Seconds("How often to verify runtimes again while running", 300),
       capabilities: Type.Object(
         {
           runtimes: Type.Optional(
             Type.Array(Type.String({ minLength: 1 }), {
-              description: "Runtimes to offer instead of those detected",
+              description: "Runtimes to offer instead of the detected ones",
             }),
           ),
         },
         {
-          description: "Reported in the worker's row; any further key is allowed",
+          description: "Reported in the worker's row; other keys are allowed",
           default: {},
           additionalProperties: Type.Unknown(),
         },
       ),
       labels: Type.Record(Type.String(), Type.String(), {
-        description: "Labels of this worker, reported among its capabilities",
+        description: "Labels of this worker, reported in its capabilities",
         default: {},
       }),
       passthrough_env: Type.Array(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), {
-        description: "Names of further environment variables that sensors inherit",
+        description: "Names of additional environment variables that sensors inherit",
         default: [],
       }),
       share_broker: Type.Boolean({
@@ -232,19 +232,19 @@ export const configSchema = Type.Object({
         default: false,
       }),
       line_bytes_max: Bytes(
-        "Longest line of a stream sensor, and longest event of a poll sensor, in bytes",
+        "Maximum bytes of a stream sensor's line, and of a poll sensor's event",
         1_048_576,
       ),
-      poll_bytes_max: Bytes("Most that one run of a poll sensor may print, in bytes", 16_777_216),
-      poll_events_max: Count("Most events that one run of a poll sensor may print", 100_000),
+      poll_bytes_max: Bytes("Maximum bytes that one run of a poll sensor may print", 16_777_216),
+      poll_events_max: Count("Maximum number of events that one run of a poll sensor may print", 100_000),
       log_to: Type.Optional(
         Type.Enum(["files", "stderr", "both"], {
           description:
-            "Where sensors' stderr goes: files in `logs_dir`, the agent's own log, or both; `files` unless set, in a container `both`",
+            "Where sensors' stderr goes: files in `logs_dir`, the agent's own log, or both; `files` by default, `both` in a container",
         }),
       ),
-      log_bytes: Count("Size at which a sensor's log is rotated", 10_485_760, 4096),
-      log_files: Count("How many rotated logs a sensor keeps", 3, 0),
+      log_bytes: Count("Size in bytes at which a sensor's log is rotated", 10_485_760, 4096),
+      log_files: Count("Number of rotated logs to keep per sensor", 3, 0),
     },
     section,
   ),

@@ -383,9 +383,9 @@ test("files of TLS have to be there, hold PEM and come in pairs, and TLS is set 
   expect(refusal({ files: paired }).reasons).toEqual([
     "message_queue.tls.cert (/srv/config.yaml line 8) requires message_queue.tls.key",
     expect.stringMatching(
-      /^database\.tls .* and the TLS parameters \(sslmode, …\) of database\.url are both set/,
+      /^database\.tls .* and TLS parameters \(sslmode, …\) in database\.url are both set/,
     ),
-    expect.stringMatching(/^message_queue\.tls .* needs a message_queue\.url that begins with amqps:/),
+    expect.stringMatching(/^message_queue\.tls .* requires a message_queue\.url that begins with amqps:/),
   ]);
 });
 
