@@ -1,6 +1,6 @@
 /**
- * One YAML file of a pack: parsed, older field names folded into today's, completed from the schema's
- * defaults and checked by it. What is wrong is told by file, line and field.
+ * Reads one YAML file of a pack: parses it, translates older field names into current ones, fills in the
+ * schema's defaults and validates it. Problems name the file, line and field.
  */
 import { Value } from "typebox/value";
 import { withPlainNumbers } from "../config/plain-numbers.ts";
@@ -20,14 +20,14 @@ export interface SourceFile {
   readonly text: string;
 }
 
-/** A file that its schema accepts. */
+/** A valid file. */
 export interface DefinitionFile<Name extends SchemaName> {
   readonly fields: FieldsOf[Name];
-  /** Whether the file says it, under whichever name; else the field has its default. */
+  /** Whether the file sets the field, under any of its names; otherwise the field has its default. */
   readonly says: (field: string & keyof FieldsOf[Name]) => boolean;
-  /** Whether nothing is written where the value at that path belongs. */
+  /** Whether the key at the path has no value. */
   readonly isBlank: (path: Path) => boolean;
-  /** A problem with one of its fields, at the line where that field stands. */
+  /** A problem with a field, at that field's line. */
   readonly problemAt: (path: Path, reason: string) => PackProblem;
 }
 
@@ -40,9 +40,8 @@ export type FileReport<Name extends SchemaName> =
   | { readonly kind: "rejected"; readonly problems: readonly PackProblem[] };
 
 /**
- * A field that no one knows is a warning, since packs carry fields for other programs too; unless it
- * resembles a known field that is missing: then it is a misspelling, and loading it would ignore what its
- * author meant.
+ * An unknown field is a warning, because packs may contain fields for other programs. If it resembles a known
+ * field that is missing, it is a problem: loading the pack would ignore what its author meant.
  */
 export function readDefinition<Name extends SchemaName>(name: Name, source: SourceFile): FileReport<Name> {
   const { directory, file, text } = source;
@@ -84,7 +83,7 @@ export function readDefinition<Name extends SchemaName>(name: Name, source: Sour
 
   const schema = definitionSchemas[name];
   const unknown = unknownKeys(schema, folded);
-  // Looked for before the defaults fill in what was misspelt.
+  // Check this before the defaults fill in the misspelt fields.
   const misspelt = unknown.filter(({ nearest }) => nearest !== undefined && !Object.hasOwn(folded, nearest));
   const completed: unknown = Value.Default(schema, withPlainNumbers(schema, folded));
   const problems = [...clashes, ...misspelt, ...schemaProblems(schema, completed)];
@@ -106,7 +105,7 @@ export function readDefinition<Name extends SchemaName>(name: Name, source: Sour
   };
 }
 
-/** One problem for them all, since the files of other programs have a dozen each. */
+/** One problem for all of them, because files for other programs may have a dozen each. */
 function ignoredKeys(unknown: readonly UnknownKey[]): readonly Problem[] {
   const [first] = unknown;
   if (first === undefined) return [];
@@ -121,7 +120,7 @@ function isAccepted<Name extends SchemaName>(name: Name, value: unknown): value 
   return Value.Check(definitionSchemas[name], value);
 }
 
-/** The fields under today's names; `written` tells under which name each stands in the file. */
+/** The fields under their current names; `written` has the name that the file uses for each. */
 function foldAliases(name: SchemaName, value: JsonObject) {
   const node: SchemaNode = definitionSchemas[name];
   const aliases = fieldAliases[name];
@@ -131,7 +130,7 @@ function foldAliases(name: SchemaName, value: JsonObject) {
   for (const [key, given] of Object.entries(value)) {
     const field = Object.hasOwn(aliases, key) ? (aliases[key] ?? key) : key;
     const earlier = written.get(field);
-    // A field without a value says as little as its absence.
+    // A field without a value counts as absent.
     if (given === null) continue;
     if (earlier !== undefined)
       clashes.push({ path: [field], reason: `is also given as ${earlier}; keep one` });

@@ -1,20 +1,20 @@
 /**
- * What a pack's files may say: each field with its type, default and meaning, written once. Fields are
- * spelled like the columns they become; docs/packs.md is compared with this in a test.
+ * The schemas of a pack's files: the only definition of each field's type, default and meaning. Fields are
+ * spelled like the columns they become. A test compares docs/packs.md with this file.
  */
 import { Type, type Static } from "typebox";
 
 const Ref = Type.String({
-  description: "Its name, unique in the installation; the pack's own ref in front may be left out",
+  description: "Its name, unique in the installation; the pack's own ref in front is optional",
   pattern: "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$",
   expects: "letters, digits, - and _, in parts separated by dots",
   maxLength: 255,
 });
 
-const Label = Type.Optional(Type.String({ description: "A short name for people; without it the ref" }));
-const Description = Type.Optional(Type.String({ description: "A sentence or more for people" }));
+const Label = Type.Optional(Type.String({ description: "A short name for people; by default the ref" }));
+const Description = Type.Optional(Type.String({ description: "A description for people" }));
 const Enabled = Type.Boolean({
-  description: "Whether it takes part; an operator's later choice stands until this line changes",
+  description: "Whether it is active; an operator's later change lasts until this line changes",
   default: true,
 });
 
@@ -32,7 +32,7 @@ const Seconds = (description: string) =>
 export const definitionSchemas = {
   pack: Type.Object({
     ref: Type.String({
-      description: "The pack's name, which is also its folder's and begins the ref of all that it defines",
+      description: "The pack's name, which is also its folder's name and the prefix of all its refs",
       pattern: "^[A-Za-z0-9_-]+$",
       expects: "letters, digits, - and _",
       maxLength: 100,
@@ -45,24 +45,24 @@ export const definitionSchemas = {
       expects: "text in quotes",
     }),
     config: Mapping("Settings of the pack"),
-    meta: Mapping("Anything worth keeping about the pack: author, licence, links"),
+    meta: Mapping("Other information about the pack: author, licence, links"),
   }),
   runtime: Type.Object({
     ref: Ref,
-    name: Type.String({ description: "The runtime's name: Python, Ruby", minLength: 1 }),
+    name: Type.String({ description: "The runtime's name, such as Python or Ruby", minLength: 1 }),
     description: Description,
     runtime_type: Type.Enum(["sensor", "action"], { description: "What it runs", default: "sensor" }),
-    distributions: Mapping("How its presence is verified, and which versions are wanted"),
-    installation: OptionalMapping("What to tell somebody who lacks it, as `hint`"),
-    execution_config: Mapping("How a script is started, if not with the binary that was verified"),
+    distributions: Mapping("How to verify it, and which versions are required"),
+    installation: OptionalMapping("How to install it, as `hint`"),
+    execution_config: Mapping("How to start a script, if not with the verified binary"),
   }),
   trigger: Type.Object({
     ref: Ref,
     label: Label,
     description: Description,
     enabled: Enabled,
-    param_schema: Mapping("JSON Schema of the `trigger_params` that rules give"),
-    out_schema: Mapping("JSON Schema of its events' payload"),
+    param_schema: Mapping("JSON Schema of the rules' `trigger_params`"),
+    out_schema: Mapping("JSON Schema of its events' payloads"),
   }),
   action: Type.Object({ ref: Ref, label: Label, description: Description }),
   sensor: Type.Object({
@@ -71,7 +71,7 @@ export const definitionSchemas = {
     description: Description,
     enabled: Enabled,
     entrypoint: Type.String({
-      description: "The script, relative to the pack's folder `sensors`; nothing for `builtin`",
+      description: "The script, relative to the pack's folder `sensors`; empty for `builtin`",
       default: "",
     }),
     runtime: Reference("What runs it: python, node, shell, native, builtin, or the ref of a runtime"),
@@ -84,38 +84,38 @@ export const definitionSchemas = {
       minItems: 1,
       expects: "a list of at least one trigger",
     }),
-    config: Mapping("Settings that the sensor is given"),
+    config: Mapping("Settings passed to the sensor"),
     param_schema: Mapping("JSON Schema of `config`"),
-    poll_interval: Seconds("Seconds between two runs of a poll sensor; without it `sensor.poll_interval`"),
-    timeout: Seconds("Seconds one run of a poll sensor may take; without it `sensor.sensor_timeout`"),
+    poll_interval: Seconds("Seconds between two runs of a poll sensor; by default `sensor.poll_interval`"),
+    timeout: Seconds("Time limit in seconds for a run of a poll sensor; by default `sensor.sensor_timeout`"),
     success_exit_codes: Type.Array(Type.Integer({ description: "An exit code", minimum: 0, maximum: 255 }), {
-      description: "Exit codes of a poll sensor's run with which its output counts",
+      description: "Exit codes that count as success for a poll sensor's run",
       default: [0],
       minItems: 1,
       expects: "a list of at least one exit code, each from 0 to 255",
     }),
     runtime_version_constraint: Type.Optional(
       Type.String({
-        description: "Versions of the runtime it works with, as a range: `>=3.9 <3.14`",
+        description: "Range of runtime versions that it works with: `>=3.9 <3.14`",
         minLength: 1,
         expects: "text in quotes",
       }),
     ),
-    placement: Mapping("Where it may run; kept for a later version"),
+    placement: Mapping("Where it may run; stored for a later version"),
   }),
   rule: Type.Object({
     ref: Ref,
     label: Label,
     description: Description,
     enabled: Enabled,
-    trigger: Reference("The trigger whose events it looks at"),
+    trigger: Reference("The trigger whose events it matches"),
     conditions: Type.Unknown({
-      description: "Which events it matches, see [rules](rules.md); without it all",
+      description: "Which events it matches, see [rules](rules.md); by default all",
       default: null,
     }),
     action: Reference("The action to run for each match"),
-    trigger_params: Mapping("What the sensor is to know of this rule"),
-    action_params: Mapping("What the action is given; templates are filled in from the event"),
+    trigger_params: Mapping("Parameters of this rule for the sensor"),
+    action_params: Mapping("Parameters for the action; templates are filled in from the event"),
   }),
 } as const;
 
@@ -123,22 +123,22 @@ export type FieldsOf = {
   readonly [Name in keyof typeof definitionSchemas]: Static<(typeof definitionSchemas)[Name]>;
 };
 
-/** What a pack defines, in the order in which it is loaded: what refers comes after what it refers to. */
+/** What a pack defines, in loading order: definitions come after those they refer to. */
 export const kinds = ["runtime", "trigger", "action", "sensor", "rule"] as const;
 
 export type Kind = (typeof kinds)[number];
 
-/** The folder of a pack that holds its definitions of this kind. */
+/** The folder in a pack for definitions of this kind. */
 export function folderOf(kind: Kind): string {
   return `${kind}s`;
 }
 
-/** Whether a file of that name is read, in a folder that is. */
+/** Whether a file with this name contains a definition. */
 export function isDefinitionFile(name: string): boolean {
   return /\.ya?ml$/.test(name);
 }
 
-/** Other names for a field, from older packs and from the columns' own names. */
+/** Alternative field names, from older packs and from column names. */
 export const fieldAliases: Readonly<
   Record<keyof typeof definitionSchemas, Readonly<Record<string, string>>>
 > = {

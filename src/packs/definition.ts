@@ -1,6 +1,6 @@
 /**
- * From a file's fields to a row: refs in full, columns by their names, and what beyond the schema has to
- * be so: conditions that compile, a runtime that can be verified, a script that is there.
+ * Converts a file's fields to a row with full refs and column names, and checks what a schema cannot:
+ * conditions compile, a runtime can be verified, a script exists.
  */
 import assert from "node:assert/strict";
 import type { Path } from "../config/yaml-source.ts";
@@ -26,7 +26,7 @@ export interface PackContext {
 }
 
 export interface DefinitionReport {
-  /** Absent when its file was rejected. */
+  /** Absent if its file was rejected. */
   readonly definition?: Definition;
   readonly problems: readonly PackProblem[];
   readonly warnings?: readonly PackWarning[];
@@ -149,16 +149,16 @@ async function sensorOf(file: DefinitionFile<"sensor">, context: PackContext): P
   };
 }
 
-/** The default is a protocol that this version does not run. Whoever writes it means it; the others forgot. */
+/** Warns if the protocol was probably forgotten: its default is one that this version does not run. */
 function protocolWarnings(file: DefinitionFile<"sensor">, ref: string, runtimeRef: string): PackWarning[] {
   if (file.says("protocol") || runtimeRef === builtinRuntime) return [];
   const obstacle = unsupported(file.fields.protocol, null);
   if (obstacle === undefined) return [];
-  const reason = `is missing, so ${ref} does not run: ${obstacle}; write "protocol: stream" if it stays and prints events, "protocol: poll" if it looks and ends`;
+  const reason = `is missing, so ${ref} does not run: ${obstacle}; write "protocol: stream" if it keeps running and prints events, or "protocol: poll" if it checks once and exits`;
   return [{ ...file.problemAt(["protocol"], reason), kind: "sensor-fails" }];
 }
 
-/** Fields with which the author expects something that a stream sensor does not do. */
+/** Warns about fields that have no effect on stream sensors. */
 function idleFieldWarnings(file: DefinitionFile<"sensor">): PackWarning[] {
   if (file.fields.protocol !== "stream") return [];
   const reason = "has no effect: only poll sensors use it, and this one's protocol is stream";
@@ -220,16 +220,16 @@ function refOf(file: AnyFile, { packRef }: PackContext): { ref: string; problems
   const written = file.fields.ref;
   const ref = ownRef(packRef, written);
   if (ref !== undefined) return { ref, problems: [] };
-  const reason = `must begin with this pack's ref, as ${packRef}.${written.split(".").at(-1)}`;
+  const reason = `must begin with this pack's ref, like ${packRef}.${written.split(".").at(-1)}`;
   return { ref: written, problems: [file.problemAt(["ref"], reason)] };
 }
 
 function repeated(file: AnyFile): PackProblem {
-  return file.problemAt(["ref"], "is defined by another file of this pack too");
+  return file.problemAt(["ref"], "is also defined by another file of this pack");
 }
 
 function reference(file: AnyFile, kind: Kind, ref: string, path: Path): Reference {
-  const remedy = kind === "runtime" ? "; the pack may define it itself, in its folder runtimes" : "";
+  const remedy = kind === "runtime" ? "; the pack can define it in its folder runtimes" : "";
   return {
     kind,
     ref,
@@ -240,7 +240,6 @@ function reference(file: AnyFile, kind: Kind, ref: string, path: Path): Referenc
   };
 }
 
-/** The fields as JSON. */
 export function columns(fields: object): JsonObject {
   const value = parseJson(JSON.stringify(fields));
   assert(isJsonObject(value));

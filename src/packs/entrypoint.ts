@@ -1,5 +1,5 @@
 /**
- * Whether a sensor's script is there, inside the pack's folder `sensors`, and may be started.
+ * Checks that a sensor's script exists inside the pack's folder `sensors` and can be started.
  */
 import { access, constants, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
@@ -7,7 +7,7 @@ import { messageOf } from "../errors/caught.ts";
 import { hasWindowsLineEnds, programProblem, windowsLineEndsRemedy } from "../files/program-form.ts";
 import { builtinRuntime, nativeRuntime, shellRuntime } from "./names.ts";
 
-/** @returns what is wrong with it, or undefined */
+/** @returns what is wrong with the entrypoint; undefined if nothing is */
 export async function entrypointProblem(
   directory: string,
   entrypoint: string,
@@ -20,7 +20,7 @@ export async function entrypointProblem(
   const script = join(folder, entrypoint);
   if (!script.startsWith(folder + sep)) return `leads out of the pack's folder sensors: ${entrypoint}`;
   try {
-    // Links are followed: one that leads out of the pack would not be there in another container.
+    // Follow links, because the target of one that leads out of the pack may be missing in another container.
     const [realFolder, realScript] = [await realpath(directory), await realpath(script)];
     if (!realScript.startsWith(realFolder + sep))
       return `is a link that leads out of the pack, to ${realScript}`;
@@ -31,15 +31,15 @@ export async function entrypointProblem(
   }
   if (runtimeRef !== nativeRuntime) return undefined;
   if (!(await isExecutable(script))) {
-    return `is run as it is and so has to be executable: chmod +x ${script}`;
+    return `is executed directly and must be executable: chmod +x ${script}`;
   }
   return programProblem(script);
 }
 
 /**
- * What will probably keep a script that is where it should be from working.
+ * Why an existing script will probably not work.
  *
- * @returns a clause about the entrypoint, or undefined
+ * @returns a clause about the entrypoint; undefined if nothing looks wrong
  */
 export async function entrypointWarning(
   directory: string,
@@ -52,7 +52,7 @@ export async function entrypointWarning(
   return `has Windows line endings, which a shell reads as parts of its commands: ${windowsLineEndsRemedy(script)}`;
 }
 
-/** By the mode and not by access(): root may do everything, and the agent need not be root. */
+/** Checks the mode instead of access(), because root may execute everything but the agent need not be root. */
 async function isExecutable(file: string): Promise<boolean> {
   return ((await stat(file)).mode & 0o111) !== 0;
 }

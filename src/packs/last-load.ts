@@ -1,6 +1,6 @@
 /**
- * The memory of a pack's last load, kept in its row under `meta.definitions`: which definitions it made,
- * and what the files said of `enabled`. `{"rule": {"logwatch.errors": true}, "action": {"logwatch.note": null}}`
+ * The record of a pack's last load, stored in its row under `meta.definitions`: which definitions it created
+ * and their `enabled` values, such as `{"rule": {"logwatch.errors": true}, "action": {"logwatch.note": null}}`.
  */
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
 import { kinds, type Kind } from "./definition-schemas.ts";
@@ -12,7 +12,7 @@ export type LastLoad = readonly {
   readonly enabled: JsonValue;
 }[];
 
-/** Empty for a pack that was never loaded from files, or whose row somebody edited beyond recognition. */
+/** Empty if the pack was never loaded from files or the record in its row is not usable. */
 export function lastLoadOf(meta: JsonObject): LastLoad {
   const { definitions } = meta;
   if (!isJsonObject(definitions)) return [];
@@ -23,7 +23,7 @@ export function lastLoadOf(meta: JsonObject): LastLoad {
   });
 }
 
-/** The pack's `meta` with the memory of this load. */
+/** The pack's `meta` with the record of this load. */
 export function lastLoadMeta({ row, definitions }: Pack): JsonObject {
   const ofKind = (kind: Kind): JsonObject =>
     Object.fromEntries(

@@ -1,12 +1,11 @@
 /**
- * Loads packs: makes the rows say what the files say, in one transaction. Either everything is loaded or
- * nothing. Files are read and checked before, and without a database; only whether what they refer to
- * exists needs one.
+ * Loads packs: makes the rows match the files in one transaction, all or nothing. Files are read and checked
+ * beforehand without a database; only references are checked against it.
  *
- * The files win over the rows, with one exception: `enabled`. An operator who disables a rule in the
- * database means it, so the row's value stays until the file's own value changes. And a definition that
- * has vanished from the files is removed, if an earlier load made it; rows that somebody inserted under
- * the pack's name stay. Both need the memory of the last load, which is kept in the pack's row.
+ * The files override the rows, except for `enabled`: if an operator disables a rule in the database, the
+ * row's value stays until the file's value changes. A definition that was removed from the files is removed
+ * from the database if an earlier load created it; rows that were inserted by other means under the pack's
+ * name stay. Both need the record of the last load, which is stored in the pack's row.
  */
 import type { Database, Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
@@ -27,7 +26,7 @@ import { unresolvedReferences, type Named } from "./references.ts";
 
 export interface LoadReport {
   readonly changes: readonly DefinitionChange[];
-  /** What was already as its file says. */
+  /** Definitions that already matched their files. */
   readonly unchanged: readonly DefinitionName[];
 }
 
@@ -40,7 +39,7 @@ export interface DefinitionChange extends DefinitionName {
   readonly change: "created" | "updated" | "removed";
 }
 
-/** @throws OperatorError PACK_INVALID with every reference to what does not exist; then nothing was loaded */
+/** @throws OperatorError PACK_INVALID with all unresolved references; nothing is loaded then */
 export async function loadPacks(database: Database, packs: readonly Pack[]): Promise<LoadReport> {
   return database.transaction(async (transaction) => {
     await rowsOf(transaction, lockPacks, undefined);
@@ -81,7 +80,7 @@ function vanishedSince(lastLoad: LastLoad | undefined, pack: Pack): readonly Nam
   return (lastLoad ?? []).filter((definition) => !present.has(keyOf(definition)));
 }
 
-/** References to what is neither in these packs nor in the database, or is about to be removed from it. */
+/** References to definitions that are neither in these packs nor in the database, or are about to be removed. */
 async function missingReferences(
   transaction: Queryable,
   packs: readonly Pack[],
@@ -108,7 +107,7 @@ async function upsertAll(
   for (const pack of packs) {
     record("pack", await rowsOf(transaction, upsertPack, { ...pack.row, meta: lastLoadMeta(pack) }));
   }
-  // Kind by kind over all packs, so that what is referred to is there, whichever pack it is in.
+  // Kind by kind over all packs, so that referenced definitions exist, whichever pack they are in.
   for (const kind of kinds) {
     for (const pack of packs) {
       const rows = rowsOfKind(pack, kind, lastLoads.get(pack.ref));

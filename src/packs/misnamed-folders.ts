@@ -1,10 +1,10 @@
 /**
- * Folders of a pack whose names resemble those of its definitions: `sensor` or `Sensors` for `sensors`.
+ * Finds folders whose names resemble a pack's definition folders, such as `sensor` or `Sensors`.
  *
- * Nobody reads such a folder, so what it defines would be missing, and what an earlier load made of it
- * would be removed, checkpoints and all. One edit is the limit: at two, innocent words such as `options`
- * resemble `actions`. At one there is still `roles`, so a folder that holds nothing to read is left alone.
- * The same letters in another order resemble too: `sensros`.
+ * Such a folder is not read, so its definitions would be missing, and those of an earlier load would be
+ * removed together with their checkpoints. Names may differ by one edit, or have the same letters in another
+ * order (`sensros`); with two edits, `options` would resemble `actions`. Because `roles` is still one edit
+ * from `rules`, folders without YAML files are ignored.
  */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -36,7 +36,7 @@ export async function misnamedFolders(directory: string): Promise<readonly PackP
     if (meant === undefined || meant === name || !(await mayDefine(join(directory, name)))) continue;
     problems.push(
       problemOf(
-        `has a folder ${name}, whose YAML files nobody reads; call it ${meant}, or something that does not resemble it`,
+        `has a folder ${name}, whose YAML files are not read; rename it to ${meant}, or to something less similar`,
       ),
     );
   }
@@ -51,9 +51,9 @@ function lettersOf(name: string): string {
   return name.split("").toSorted().join("");
 }
 
-/** Whether it is a folder with files that would be read; one that cannot be looked into counts as such. */
+/** Whether it is a folder with files that would be read; an unreadable folder counts as one. */
 async function mayDefine(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined); // A link to nothing is no folder either.
+  const found = await stat(path).catch(() => undefined); // Also covers broken links.
   if (found === undefined || !found.isDirectory()) return false;
   const names = await readdir(path).catch(() => undefined);
   return names === undefined || names.some(isDefinitionFile);

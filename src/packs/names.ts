@@ -1,13 +1,13 @@
 /**
- * How the refs that people write become the refs that rows carry.
+ * Converts refs as written in packs to the full refs in rows.
  */
 import { canonicalRuntimeName } from "../model/runtimes/runtime-names.ts";
 
-/** Of sensors inside the agent, which need no script. */
+/** For sensors inside the agent, which need no script. */
 export const builtinRuntime = "core.sensor.builtin";
-/** Of sensors that are executed as they are. */
+/** For sensors that are executed directly. */
 export const nativeRuntime = "core.sensor.native";
-/** Of scripts that a shell reads. */
+/** For shell scripts. */
 export const shellRuntime = "core.sensor.shell";
 
 const coreRuntimes: Readonly<Record<string, string>> = {
@@ -19,22 +19,21 @@ const coreRuntimes: Readonly<Record<string, string>> = {
 };
 
 /**
- * A definition's own ref. Everything that a pack defines lies under the pack's ref, so that two packs
- * never define the same thing; undefined when it claims another's name.
+ * A definition's own ref. Everything that a pack defines is below the pack's ref, so that two packs never
+ * define the same thing. Undefined if the ref is below another pack's.
  */
 export function ownRef(packRef: string, written: string): string | undefined {
   if (written.startsWith(`${packRef}.`)) return written;
   return written.includes(".") ? undefined : `${packRef}.${written}`;
 }
 
-/** A trigger or action that is referred to: of this pack, unless another is named. */
+/** The full ref of a trigger or action, of this pack unless another is named. */
 export function referredRef(packRef: string, written: string): string {
   return written.includes(".") ? written : `${packRef}.${written}`;
 }
 
 /**
- * The runtime that is referred to: one of this pack, or by any of its names one of the core pack, or by
- * its full ref.
+ * The full ref of a runtime: one of this pack, one of the core pack under any of its names, or a full ref.
  */
 export function referredRuntime(packRef: string, written: string, ownRuntimes: ReadonlySet<string>): string {
   const own = `${packRef}.${written}`;

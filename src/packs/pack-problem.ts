@@ -1,26 +1,26 @@
 import { join } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 
-/** Something wrong in a pack, and where. */
+/** A problem in a pack, and its place. */
 export interface PackProblem {
-  /** The folder as it was given. */
+  /** The folder as given. */
   readonly directory: string;
-  /** Relative to the folder; null for the folder itself, which then has no line. */
+  /** Relative to the folder; null for a problem with the folder itself, which has no line. */
   readonly file: string | null;
   readonly line: number;
-  /** The field, for example `poll_interval` or `distributions.verification`; none for the file as a whole. */
+  /** The field, such as `poll_interval` or `distributions.verification`; null for the whole file. */
   readonly field: string | null;
   readonly reason: string;
 }
 
-/** Something in a pack that does not keep it from being loaded. */
+/** A problem that does not prevent a pack from being loaded. */
 export interface PackWarning extends PackProblem {
   readonly kind: WarningKind;
 }
 
 /**
- * In the order of their importance: a sensor that will not work, conditions that can be used and are
- * probably not meant so, and keys that nobody here reads.
+ * In order of importance: a sensor that will not work, valid conditions that are probably not meant so, and
+ * keys that are not read.
  */
 export const warningKinds = ["sensor-fails", "rule-doubtful", "keys-ignored"] as const;
 

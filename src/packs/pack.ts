@@ -2,33 +2,33 @@ import type { JsonObject } from "../model/json/json.ts";
 import type { Kind } from "./definition-schemas.ts";
 import type { PackProblem } from "./pack-problem.ts";
 
-/** A pack whose files are all as they should be; what its references point to is not yet looked at. */
+/** A pack whose files are all valid; its references are not yet checked. */
 export interface Pack {
   readonly directory: string;
   readonly ref: string;
   /** The columns of its row. */
   readonly row: JsonObject;
-  /** In the order in which they are loaded. */
+  /** In loading order. */
   readonly definitions: readonly Definition[];
 }
 
 export interface Definition {
   readonly kind: Kind;
-  /** With the pack's ref in front. */
+  /** Begins with the pack's ref. */
   readonly ref: string;
   /** The columns of its row, and for a sensor `further_triggers`. */
   readonly row: JsonObject;
-  /** As the file says; null for what cannot be disabled. */
+  /** As in the file; null for kinds that cannot be disabled. */
   readonly enabled: boolean | null;
   readonly references: readonly Reference[];
-  /** The problem that this is, where another file defines the same. */
+  /** The problem to report if another file defines the same ref. */
   readonly ifRepeated: PackProblem;
 }
 
-/** A definition's mention of another one. */
+/** A reference from one definition to another. */
 export interface Reference {
   readonly kind: Kind;
   readonly ref: string;
-  /** The problem that this is, where nothing of that name exists. */
+  /** The problem to report if the target does not exist. */
   readonly ifMissing: PackProblem;
 }

@@ -1,6 +1,6 @@
 /**
- * A pack's folder, read as a whole: `pack.yaml` and the definitions in `runtimes/`, `triggers/`, `actions/`,
- * `sensors/` and `rules/`. Every problem in every file is told at once.
+ * Reads a pack's folder: `pack.yaml` and the definitions in `runtimes/`, `triggers/`, `actions/`, `sensors/`
+ * and `rules/`. Reports all problems in all files at once.
  */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ export async function readPack(directory: string): Promise<PackReport> {
   const manifest = await readManifest(directory);
   const files = (await Promise.all(kinds.map((kind) => readKind(directory, kind)))).flat();
   if (manifest.kind === "rejected") {
-    // Without the pack's ref, no more can be said of its files than what each says by itself.
+    // Without the pack's ref, its files can only be checked one by one.
     return {
       kind: "rejected",
       problems: [...misnamed, ...manifest.problems, ...files.flatMap(({ problems }) => problems)],
@@ -67,13 +67,13 @@ async function readManifest(directory: string): Promise<FileReport<"pack">> {
     if (text.kind === "read") return readDefinition("pack", { directory, file, text: text.text });
     if (!text.isMissing) return { kind: "rejected", problems: [text.problem] };
   }
-  const reason = "is missing; it makes a folder a pack";
+  const reason = "is missing; every pack needs one";
   return { kind: "rejected", problems: [{ directory, file: "pack.yaml", line: 1, field: null, reason }] };
 }
 
 async function folderProblem(directory: string): Promise<string | undefined> {
   try {
-    return (await stat(directory)).isDirectory() ? undefined : "is no folder; name the folder of a pack";
+    return (await stat(directory)).isDirectory() ? undefined : "is not a folder; give the folder of a pack";
   } catch (error) {
     if (isMissing(error)) return "does not exist";
     return `cannot be read: ${messageOf(error)}`;
@@ -82,15 +82,15 @@ async function folderProblem(directory: string): Promise<string | undefined> {
 
 interface FileOfKind {
   readonly kind: Kind;
-  /** As written; null when the file could not be read that far. */
+  /** As written; null if the file was rejected. */
   readonly ref: string | null;
   readonly warnings: readonly PackWarning[];
-  /** Of the file by itself. */
+  /** Problems of the file on its own. */
   readonly problems: readonly PackProblem[];
   readonly complete: (context: PackContext) => Promise<DefinitionReport>;
 }
 
-/** All files of one kind, in the order of their names. */
+/** All files of one kind, in order of name. */
 async function readKind(directory: string, kind: Kind): Promise<FileOfKind[]> {
   const folder = folderOf(kind);
   try {
@@ -150,7 +150,7 @@ function isMissing(error: unknown): boolean {
   return hasCode(error, "ENOENT");
 }
 
-/** Two files that define the same thing: which one would count is nobody's intention. */
+/** Finds refs defined by two files, since it is unclear which one is meant. */
 function repetitions(definitions: readonly Definition[]): readonly PackProblem[] {
   const seen = new Set<string>();
   return definitions.flatMap(({ kind, ref, ifRepeated }) => {

@@ -1,6 +1,6 @@
 /**
- * The packs that are to be loaded together, read and checked as far as files alone allow: a pack with a
- * mistake neither waits for a database nor makes one.
+ * Reads the packs to load together and checks them as far as possible without a database, so that a mistake
+ * is found before a database is opened or created.
  */
 import type { Pack } from "./pack.ts";
 import { packInvalid, warningKinds, type PackProblem, type PackWarning } from "./pack-problem.ts";
@@ -8,7 +8,7 @@ import { readPack } from "./read-pack.ts";
 
 export interface ReadPacks {
   readonly packs: readonly Pack[];
-  /** The important ones first. */
+  /** Most important first. */
   readonly warnings: readonly PackWarning[];
 }
 
@@ -19,12 +19,12 @@ export interface CheckedPacks extends ReadPacks {
 /** @throws OperatorError PACK_INVALID with every problem in every file */
 export async function readPacks(directories: readonly string[]): Promise<ReadPacks> {
   const { packs, problems, warnings } = await checkPacks(directories);
-  // References are looked at only when all packs are readable: else what a broken file defines would be missed.
+  // References are checked only if all packs are valid; otherwise definitions in broken files would seem missing.
   if (problems.length > 0) throw packInvalid(problems);
   return { packs, warnings };
 }
 
-/** The packs that can be read, and everything that is wrong with any of them. */
+/** The valid packs, and all problems in all packs. */
 export async function checkPacks(directories: readonly string[]): Promise<CheckedPacks> {
   const reports = await Promise.all(directories.map(readPack));
   const packs = reports.flatMap((report) => (report.kind === "accepted" ? [report.pack] : []));
@@ -44,7 +44,7 @@ export async function checkPacks(directories: readonly string[]): Promise<Checke
 function samePacks(packs: readonly Pack[]): readonly PackProblem[] {
   return packs.flatMap(({ directory, ref }, index) => {
     const first = packs.findIndex((other) => other.ref === ref);
-    const reason = `is the ref of the pack in ${packs[first]?.directory ?? ""} too`;
+    const reason = `is also the ref of the pack in ${packs[first]?.directory ?? ""}`;
     return first === index ? [] : [{ directory, file: "pack.yaml", line: 1, field: "ref", reason }];
   });
 }

@@ -1,4 +1,4 @@
-/** What definitions refer to: found among the packs that come together, or to be found elsewhere. */
+/** Resolves references between definitions, in the packs loaded together and in the database. */
 import { nearestName } from "../model/texts/nearest-name.ts";
 import type { Kind } from "./definition-schemas.ts";
 import type { Pack, Reference } from "./pack.ts";
@@ -11,11 +11,11 @@ export interface Named {
 
 export interface UnresolvedReference {
   readonly reference: Reference;
-  /** With the name that was probably meant. */
+  /** Suggests the name that was probably meant. */
   readonly problem: PackProblem;
 }
 
-/** References to what is neither in these packs nor among `existing`. */
+/** References to definitions that are neither in these packs nor in `existing`. */
 export function unresolvedReferences(
   packs: readonly Pack[],
   existing: readonly Named[],
@@ -33,7 +33,7 @@ export function unresolvedReferences(
     });
 }
 
-/** Only names under the same prefix are compared: refs of one pack would resemble each other by that alone. */
+/** Compares only the last parts of refs with the same prefix, because a shared prefix alone makes refs similar. */
 function nearestRef({ kind, ref }: Named, known: Iterable<Named>): string | undefined {
   const prefix = ref.slice(0, ref.lastIndexOf(".") + 1);
   const names = [...known]

@@ -4,7 +4,7 @@ import { readActiveWorkers } from "../database/statements/installation.ts";
 import { measureOutbox } from "../database/statements/outbox.ts";
 import type { FleetFacts } from "../telemetry/gauges.ts";
 
-/** All workers and all owed messages, for the metrics; rejects while the database is away. */
+/** All workers and all pending messages, for the metrics. Rejects while the database is unreachable. */
 export async function readFleetFacts(database: Queryable): Promise<FleetFacts> {
   const [workers, outbox] = await Promise.all([
     rowsOf(database, readActiveWorkers, undefined),

@@ -1,9 +1,9 @@
 /**
- * Keeps a worker's heartbeat going, and marks the dead among the others.
+ * Sends a worker's heartbeats and marks dead workers inactive.
  *
- * A database that is away is reported when it goes and when it comes back, not at every beat. Being
- * superseded ends the loop: what then is for the service to decide. It is woken when the database has a new
- * session, since the lock on the worker's name went with the old one and a beat takes it again.
+ * Losing and regaining the database are each logged once, not at every heartbeat. If the worker is
+ * superseded, the loop ends and the service decides what follows. A new database session wakes the loop,
+ * because the lock on the worker's name was lost with the old one and the next heartbeat takes it again.
  */
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -36,7 +36,7 @@ export class HeartbeatLoop {
     });
   }
 
-  /** Asks for a beat now. */
+  /** Requests a heartbeat now. */
   wake(): void {
     this.#loop.wake();
   }
@@ -70,10 +70,10 @@ export class HeartbeatLoop {
 async function markStale(registration: SensorWorkerRegistration, logger: Logger): Promise<void> {
   try {
     for (const { name, host } of await registration.markStaleWorkers()) {
-      logger.warn({ worker: name, host }, "marked a worker inactive that gave no sign of life");
+      logger.warn({ worker: name, host }, "marked a worker inactive that sent no heartbeat");
     }
   } catch (error) {
-    // The next beat tries again, and says so if the database is away.
+    // The next heartbeat retries, and logs if the database is unreachable.
     logger.debug({ error }, "could not look for stale workers");
   }
 }

@@ -5,13 +5,13 @@
  *                                    │
  *                                    └─ a heartbeat finds another instance in the row ─▶ superseded
  *
- * A name is taken if, and only if, a session holds its lock *and* its row has a live lease. A killed
- * process loses the lock with its connection, so its successor need not wait for the lease. A frozen
- * process keeps the lock and loses the lease; its successor supersedes it, and it finds out at its
- * next write, since every write names the instance it believes to be.
+ * A name is taken if and only if a session holds its lock *and* its row has a live lease. A killed process
+ * loses the lock with its connection, so its successor need not wait for the lease. A frozen process keeps the
+ * lock but loses the lease; its successor supersedes it, and it finds out at its next write, because every
+ * write is conditional on its instance.
  *
- * A lost database is an outcome of a heartbeat, not an error: the lock went with the connection, and is
- * taken again at the first heartbeat that gets through.
+ * An unreachable database is an outcome of a heartbeat, not an error. The lock is lost with the connection
+ * and taken again by the first heartbeat that succeeds.
  */
 import assert from "node:assert/strict";
 import { classifyDatabaseError } from "../database/errors.ts";
@@ -38,7 +38,7 @@ import type { Clock } from "../time/clock.ts";
 export interface SensorWorkerRegistrationOptions {
   readonly database: Database;
   readonly worker: WorkerRegistration;
-  /** A worker is taken for dead by the others once its heartbeat is older. */
+  /** Other workers consider this one dead once its heartbeat is older. */
   readonly staleAfterMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -46,13 +46,13 @@ export interface SensorWorkerRegistrationOptions {
 
 export type HeartbeatOutcome =
   | { readonly kind: "alive" }
-  /** Another process has the row now, or it was deleted: this one must stop working under the name. */
+  /** Another process owns the row now, or it was deleted. This process must stop working under the name. */
   | { readonly kind: "superseded" }
   | { readonly kind: "unreachable"; readonly error: unknown };
 
 /**
- * How long to wait for the name's lock when somebody has it: one that was killed a moment ago, whose
- * connection the server is still closing, or one that starts now and is about to write its lease.
+ * How long to wait for the name's lock if it is held. Its holder may have just been killed while the server is
+ * still closing its connection, or may be starting and about to write its lease.
  */
 const lockPatienceMs = 1_000;
 const lockRetryMs = 100;
@@ -77,15 +77,15 @@ export class SensorWorkerRegistration {
     return this.#options.worker.name;
   }
 
-  /** The process's mark in its row; see worker.instance. */
+  /** Identifies this process in its row; see worker.instance. */
   instance(): string {
     return this.#options.worker.instance;
   }
 
   /**
-   * Takes the name: updates its row or inserts it, active, with a lease and this process's instance.
+   * Takes the name: updates or inserts its row as active, with a lease and this process's instance.
    *
-   * @throws OperatorError WORKER_NAME_TAKEN when a live process has it
+   * @throws OperatorError WORKER_NAME_TAKEN if a live process has the name
    */
   async register(): Promise<Id> {
     const { clock } = this.#options;
@@ -107,7 +107,7 @@ export class SensorWorkerRegistration {
     }
   }
 
-  /** Says that this worker is alive and active. Rejects only for bugs. */
+  /** Reports that this worker is alive and active. Rejects only because of bugs. */
   async heartbeat(): Promise<HeartbeatOutcome> {
     try {
       const refreshed = await rowOf(this.#options.database.relaxed, refreshWorker, this.#owner());
@@ -120,7 +120,7 @@ export class SensorWorkerRegistration {
     }
   }
 
-  /** Marks this worker inactive and frees its name. Does nothing when it was never registered or was superseded. */
+  /** Marks this worker inactive and frees its name. Does nothing if it never registered or was superseded. */
   async deregister(): Promise<void> {
     if (this.#workerId === undefined) return;
     const { database, logger } = this.#options;
@@ -128,30 +128,30 @@ export class SensorWorkerRegistration {
       await rowOf(database, retireWorker, this.#owner());
     } catch (error) {
       if (classifyDatabaseError(error) === "defect") throw error;
-      logger.warn({ error }, "could not deregister; the worker's lease will run out by itself");
+      logger.warn({ error }, "could not deregister; the worker's lease will expire");
     }
     await this.#dropLock();
     this.#workerId = undefined;
   }
 
-  /** Adds or replaces a capability; `updateCapabilities` makes it known. */
+  /** Adds or replaces a capability; `updateCapabilities` publishes it. */
   addCapability(key: string, value: JsonValue): void {
     this.#capabilities = { ...this.#capabilities, [key]: value };
   }
 
-  /** @returns false when the row is another process's by now */
+  /** @returns false if another process owns the row now */
   async updateCapabilities(): Promise<boolean> {
     const input = { ...this.#owner(), capabilities: this.#capabilities };
     return (await rowOf(this.#options.database, updateWorkerCapabilities, input)) !== undefined;
   }
 
-  /** Marks those inactive that died without deregistering, and says which. */
+  /** Marks workers inactive that died without deregistering, and returns them. */
   async markStaleWorkers(): Promise<readonly StaleWorker[]> {
     const { database, staleAfterMs } = this.#options;
     return await rowsOf(database, markStaleWorkers, { staleAfterSeconds: staleAfterMs / 1000 });
   }
 
-  /** @returns undefined when it is worth waiting: somebody has the lock, perhaps for a moment only */
+  /** @returns undefined if it is worth waiting, because the lock may be held for a moment only */
   async #registerOnce(isPatient: boolean): Promise<Id | undefined> {
     const { database, worker, staleAfterMs } = this.#options;
     return await database.transaction(async (transaction) => {
@@ -160,7 +160,7 @@ export class SensorWorkerRegistration {
         instance: worker.instance,
         staleAfterSeconds: staleAfterMs / 1000,
       });
-      // Holding the lock ourselves, whatever lease is left is a dead sensor worker's. Action workers hold no lock.
+      // If this process holds the lock, any remaining lease belongs to a dead sensor worker. Action workers hold no lock.
       const isDead = this.#lock !== undefined && holder?.role !== "action";
       if (isPatient) return undefined;
       if (holder?.isAlive === true && !isDead) throw nameTaken(worker.name, holder);
@@ -178,7 +178,7 @@ export class SensorWorkerRegistration {
   }
 
   async #takeLock(): Promise<void> {
-    // A lock that was lost with its connection has to be let go before its name can be asked for again.
+    // A lock lost with its connection must be released before it can be requested again.
     if (this.#lock?.isHeld !== true) await this.#dropLock();
     this.#lock ??= await this.#options.database.tryLock(`worker:${this.workerName()}`);
   }
@@ -190,17 +190,17 @@ export class SensorWorkerRegistration {
   }
 }
 
-/** Why a process ends whose name belongs to another one by now. */
+/** The error that ends a process after another one has taken over its name. */
 export function superseded(workerName: string): OperatorError {
   return new OperatorError({
     code: "WORKER_SUPERSEDED",
-    attempt: `go on as worker ${workerName}`,
+    attempt: `continue as worker ${workerName}`,
     reason:
-      "its row is not this process's any more: another has taken over this name while this one gave no sign of life, " +
-      "or a failover or a restoration set the database back to before its start",
+      "this process no longer owns its row: another process took over the name while this one sent no heartbeat, " +
+      "or a failover or restore returned the database to a state before its start",
     remedy:
-      "give each process a name of its own with --name or sensor.worker_name, or let the other one go on; " +
-      "if the database was set back, start this one again",
+      "give each process its own name with --name or sensor.worker_name, or leave the name to the other process; " +
+      "after a failover or restore, start this process again",
   });
 }
 
@@ -210,6 +210,6 @@ function nameTaken(name: string, { role, host, pid, startedAt }: NameHolder): Op
     code: "WORKER_NAME_TAKEN",
     attempt: `register as worker ${name}`,
     reason: `the name is held by ${whose}, pid ${pid ?? "unknown"} on ${host ?? "an unknown host"}, since ${startedAt ?? "an unknown time"}`,
-    remedy: "stop that one, or give this one another name with --name or sensor.worker_name",
+    remedy: "stop that process, or give this one another name with --name or sensor.worker_name",
   });
 }

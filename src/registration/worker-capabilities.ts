@@ -1,5 +1,5 @@
 /**
- * What a worker says of itself in its row; contract section 2, `worker.capabilities`.
+ * The capabilities in a worker's row (contract section 2, `worker.capabilities`).
  */
 import type { JsonObject } from "../model/json/json.ts";
 import type { RuntimeCapabilities } from "../model/runtimes/runtime-offer.ts";
@@ -9,7 +9,7 @@ export interface WorkerDescription {
   readonly sensorCountMax: number;
   readonly agentVersion: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** `sensor.capabilities` of the configuration: its keys are reported as they are. */
+  /** `sensor.capabilities` from the configuration, whose keys are reported unchanged. */
   readonly configured: JsonObject;
 }
 
@@ -24,7 +24,7 @@ export function workerCapabilities(worker: WorkerDescription): JsonObject {
   };
 }
 
-/** The part that changes while a worker lives. */
+/** The part that changes while a worker runs. */
 export function runtimeCapabilities(runtimes: RuntimeCapabilities): JsonObject {
   return {
     runtimes: runtimes.runtimes,

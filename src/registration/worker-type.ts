@@ -1,4 +1,4 @@
-/** Whether this process runs in a container, as far as one can tell from inside. */
+/** Detects, as far as possible from inside, whether this process runs in a container. */
 import { existsSync, readFileSync } from "node:fs";
 
 export interface ContainerSigns {
@@ -12,7 +12,7 @@ export function workerType({ environment, exists, read }: ContainerSigns): "cont
   if (exists("/.dockerenv") || exists("/run/.containerenv")) return "container";
   // Kubernetes' own variable; `container` is what systemd-nspawn, podman and LXC set for PID 1.
   if (environment["KUBERNETES_SERVICE_HOST"] || environment["container"]) return "container";
-  // Under cgroup v1 the groups name the container's engine.
+  // With cgroup v1, the groups name the container engine.
   const groups = read("/proc/self/cgroup") ?? "";
   return /\/(docker|kubepods|libpod|lxc|containerd|cri-containerd|ecs)\b/.test(groups)
     ? "container"
@@ -27,7 +27,7 @@ export function signsOfThisMachine(environment: ContainerSigns["environment"]): 
       try {
         return readFileSync(path, "utf8");
       } catch {
-        return undefined; // No /proc, or not for us: then it tells nothing.
+        return undefined; // There is no /proc, or it is not readable.
       }
     },
   };

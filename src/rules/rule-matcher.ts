@@ -1,7 +1,7 @@
 /**
- * Rules applied to one event at a time: to an event that is stored already (matched again after a
- * repair, say), and to conditions that someone wants to try. New events are matched in batches by the
- * pipeline; both use the same compiled rules, and what is stored here is what the pipeline stores.
+ * Applies rules to one event at a time: to an event that is already stored (for example to match it again
+ * after a repair), or to try out conditions. The pipeline matches new events in batches. Both use the same
+ * compiled rules and store the same rows.
  */
 import { rowOf, rowsOf } from "../database/statement.ts";
 import type { Queryable } from "../database/database.ts";
@@ -24,12 +24,12 @@ export interface RuleMatcherOptions {
   readonly installationId: string;
 }
 
-/** The conditions, templates or parameters of a rule cannot be used; the message says where and why. */
+/** A rule's conditions, templates or parameters are invalid; the message says where and why. */
 export class InvalidRuleError extends Error {
   override readonly name = "InvalidRuleError";
 }
 
-/** How often an event is matched again because the rules changed while its enforcements were stored. */
+/** How often matching is retried because the rules changed before its enforcements were stored. */
 const attemptsMax = 10;
 
 export class RuleMatcher {
@@ -40,10 +40,10 @@ export class RuleMatcher {
   }
 
   /**
-   * Matches a stored event with all rules and stores the enforcements that it lacks.
+   * Matches a stored event against all rules and stores the missing enforcements.
    *
-   * @returns the ids of its enforcements by the rules that match now, in order of rule; undefined when
-   *   there is no such event
+   * @returns the ids of its enforcements for the rules that match now, in order of rule; undefined if the event
+   *   does not exist
    * @throws TooMuchTextError
    */
   async matchEvent(eventId: Id): Promise<readonly Id[] | undefined> {
@@ -70,10 +70,10 @@ export class RuleMatcher {
   }
 
   /**
-   * Stores an enforcement of this rule for a stored event, whatever the rule's conditions say, unless
-   * there is one.
+   * Stores an enforcement of this rule for a stored event, unless there is one, regardless of the rule's
+   * conditions.
    *
-   * @returns its id; undefined when there is no such event
+   * @returns its id; undefined if the event does not exist
    * @throws InvalidRuleError, TooMuchTextError
    */
   async createEnforcement(rule: RuleText, eventId: Id): Promise<Id | undefined> {
@@ -87,7 +87,7 @@ export class RuleMatcher {
     return id;
   }
 
-  /** Whether the revision was still the newest; if not, nothing was stored. */
+  /** @returns false if the revision is no longer the newest; nothing is stored then */
   async #store(eventId: Id, matches: readonly RuleMatch[], revision: Id | null): Promise<boolean> {
     const { database, installationId } = this.#options;
     const reserved = await rowOf(database, reserveIds, {
@@ -119,7 +119,7 @@ function usable<Value>(compiled: Decoded<Value>): Value {
   return compiled.value;
 }
 
-/** An event that was aimed at a rule is stored with the name it was aimed by. */
+/** An event for a single rule is stored with that rule's ref. */
 function aimOf({ ruleRef }: StoredEvent): string | null {
   return ruleRef === null ? null : aimAt(ruleRef);
 }

@@ -1,17 +1,17 @@
 /**
- * The rules of the database, compiled and kept up to date.
+ * Compiles the rules in the database and keeps them up to date.
  *
- * The model. There is always one current set; it is replaced as a whole, between two events, by a set
- * built from one snapshot. A refresh reads the revision and, if it is another than the current set's,
- * the rules; then it compiles, in slices between which events pass. It never serves half a change and
- * keeps the last good set while the database is away: events wait anyway until they can be stored, and
- * they are stored only if the revision they were matched at is still the newest.
+ * There is always one current set. It is replaced as a whole, between two events, by a set built from one
+ * snapshot. A refresh reads the revision and, if it differs from the current set's, the rules; it compiles
+ * them in slices, between which events are processed. It never exposes half a change, and keeps the last
+ * valid set while the database is unreachable. Events wait then anyway, and are stored only if the revision
+ * they were matched at is still the newest.
  *
- * At most one refresh runs and at most one waits. Who asks while one runs joins the one that waits,
- * since the one that runs may have read before the change that the asker knows of.
+ * At most one refresh runs and at most one waits. A caller that asks while one runs joins the waiting one,
+ * because the running one may have read the rules before the change that the caller knows about.
  *
- * After each new set the loop makes the table rule_problem say which enabled rules are unusable. Each
- * problem is logged once, by each agent, and so are conditions that can be used and look wrong.
+ * After each new set the loop records the enabled rules that are invalid in the table rule_problem. Each
+ * agent logs each problem once, and also valid conditions that look wrong.
  */
 import { setImmediate as letOthersRun } from "node:timers/promises";
 import assert from "node:assert/strict";
@@ -28,14 +28,14 @@ import type { Clock } from "../time/clock.ts";
 
 export interface RuleSourceOptions {
   readonly database: Queryable;
-  /** How often the revision is looked at without any hint. */
+  /** How often to check the revision without a wake. */
   readonly intervalMs: number;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
 }
 
-/** Reads and compiles the rules for the first time; rejects when the database does not answer. */
+/** Reads and compiles the rules for the first time. Rejects if the database does not answer. */
 export async function openRuleSource(options: RuleSourceOptions): Promise<DatabaseRuleSource> {
   return new DatabaseRuleSource(options, await compile(await readSnapshot(options.database)));
 }
@@ -46,9 +46,9 @@ export class DatabaseRuleSource implements RuleSource {
   #current: CompiledRuleSet;
   #running: Promise<CompiledRuleSet> | undefined;
   #waiting: Promise<CompiledRuleSet> | undefined;
-  /** What rule_problem was last made to say by this process; undefined: nothing yet. */
+  /** The problems this process last wrote to rule_problem; undefined if none yet. */
   #recorded: ReadonlyMap<Id, string> | undefined;
-  /** What the log was last told. */
+  /** The problems and doubts last logged. */
   #told: ReadonlyMap<Id, string> = new Map();
   #toldDoubts: ReadonlyMap<Id, string> = new Map();
 
@@ -63,7 +63,7 @@ export class DatabaseRuleSource implements RuleSource {
         backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: intervalMs }, random()),
       onFailure: (error, failures) => {
         if (failures === 1)
-          logger.warn({ error }, "could not look for changed rules; matching by the last ones read");
+          logger.warn({ error }, "could not check for changed rules; continuing with the last ones read");
       },
       clock,
     });
@@ -96,7 +96,7 @@ export class DatabaseRuleSource implements RuleSource {
   }
 
   async #startAfter(running: Promise<CompiledRuleSet> | undefined): Promise<CompiledRuleSet> {
-    // How that one ends is for those who asked for it.
+    // Its failure concerns only the callers that asked for it.
     await running?.catch(() => undefined);
     this.#waiting = undefined;
     return await this.#start();
@@ -130,7 +130,7 @@ export class DatabaseRuleSource implements RuleSource {
       this.#loop.wake();
       return;
     }
-    // Whoever holds the rest announces a change when done; else the next look completes it.
+    // If other rows were locked, their holder announces a change when done; otherwise the next step completes this.
     this.#recorded = answer.isWhole ? problems : undefined;
   }
 
@@ -141,14 +141,14 @@ export class DatabaseRuleSource implements RuleSource {
       if (this.#told.get(rule) !== problem)
         logger.warn(
           { rule_id: rule, rule_ref: current.refOf(rule), problem },
-          "a rule cannot be used; it matches nothing",
+          "a rule is invalid and matches nothing",
         );
     }
     for (const rule of this.#told.keys()) {
       if (!problems.has(rule))
         logger.info(
           { rule_id: rule, rule_ref: current.refOf(rule) },
-          "a rule that could not be used has been corrected, disabled or deleted",
+          "an invalid rule has been corrected, disabled or deleted",
         );
     }
     this.#told = problems;
@@ -161,7 +161,7 @@ export class DatabaseRuleSource implements RuleSource {
       if (this.#toldDoubts.get(rule) !== doubt)
         this.#options.logger.warn(
           { rule_id: rule, rule_ref: current.refOf(rule), reason: doubt },
-          "a rule's conditions are used and may not mean what their author wants",
+          "a rule's conditions are valid but may not mean what their author intended",
         );
     }
     this.#toldDoubts = doubts;

@@ -225,7 +225,7 @@ test("a second agent of one name ends with one clear line, and the first goes on
   expect(await second.exitCode()).toBe(1);
   expect(second.said()).toMatch(
     new RegExp(
-      `^attune-sensor-agent: could not register as worker sensor-twin: the name is held by another process, pid ${first.child.pid} on \\S+, since .+; stop that one, .*$`,
+      `^attune-sensor-agent: could not register as worker sensor-twin: the name is held by another process, pid ${first.child.pid} on \\S+, since .+; stop that process, .*$`,
       "m",
     ),
   );

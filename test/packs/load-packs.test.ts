@@ -205,7 +205,7 @@ test("two folders of one name are refused", async () => {
   await using two = await packFolder(demoPack);
 
   await expect(load(fresh.database, [one.directory, two.directory])).rejects.toThrow(
-    "is the ref of the pack in",
+    "is also the ref of the pack in",
   );
 });
 

@@ -112,7 +112,7 @@ test("every problem in every file is told at once, by file, line and field", asy
 
 test("a definition cannot claim another pack's name", async () => {
   expect(await problems({ "triggers/tick.yaml": "ref: core.tick\n" })).toContain(
-    "triggers/tick.yaml:1 ref must begin with this pack's ref, as demo.tick",
+    "triggers/tick.yaml:1 ref must begin with this pack's ref, like demo.tick",
   );
 });
 
@@ -163,7 +163,7 @@ test("a key that is not a string is refused", async () => {
 });
 
 const protocolMissing =
-  'is missing, so demo.clock does not run: protocol standalone is not supported by this version; write "protocol: stream" if it stays and prints events, "protocol: poll" if it looks and ends';
+  'is missing, so demo.clock does not run: protocol standalone is not supported by this version; write "protocol: stream" if it keeps running and prints events, or "protocol: poll" if it checks once and exits';
 
 test.each([
   ["", "python", [`sensors/clock.yaml:1 ${protocolMissing}`]],
@@ -192,7 +192,7 @@ test.each([
   ["missing.rb", "ruby", "cannot be read"],
   ["../pack.yaml", "ruby", "leads out of the pack's folder sensors"],
   ["link.rb", "ruby", "is a link that leads out of the pack"],
-  ["clock.rb", "native", "has to be executable"],
+  ["clock.rb", "native", "must be executable"],
   ['""', "ruby", "is required"],
 ])("the entrypoint %s for %s is refused: %s", async (entrypoint, runtime, reason) => {
   await using folder = await packFolder({
@@ -330,7 +330,7 @@ test("what is no folder, and a folder of definitions that cannot be read, are to
   });
 
   expect(await readPack(`${folder.directory}/pack.yaml`)).toMatchObject({
-    problems: [{ file: null, reason: "is no folder; name the folder of a pack" }],
+    problems: [{ file: null, reason: "is not a folder; give the folder of a pack" }],
   });
   expect(await readPack(folder.directory)).toMatchObject({
     problems: [
@@ -360,7 +360,7 @@ test.each([
   ["sensros", "sensors"],
 ])("a folder %s is refused, since %s is read", async (name, meant) => {
   expect(await problems({ [`${name}/clock.yaml`]: "ref: clock\n" })).toEqual([
-    `null:1 - has a folder ${name}, whose YAML files nobody reads; call it ${meant}, or something that does not resemble it`,
+    `null:1 - has a folder ${name}, whose YAML files are not read; rename it to ${meant}, or to something less similar`,
   ]);
 });
 
@@ -370,7 +370,7 @@ test("a link to a misnamed folder is refused too, and a mistake in pack.yaml doe
 
   expect(await readPack(folder.directory)).toMatchObject({
     problems: [
-      { file: null, reason: expect.stringContaining("call it sensors") as unknown },
+      { file: null, reason: expect.stringContaining("rename it to sensors") as unknown },
       { file: "pack.yaml", field: "ref" },
     ],
   });
@@ -467,7 +467,7 @@ test.each([
   ],
 ])("a value that is left empty is no null: %s", async (conditions, problem) => {
   expect(await problems({ "rules/noted.yaml": `${noted}conditions:\n  ${conditions}\n` })).toEqual([
-    `${problem}; write null if that is meant, or "" for empty text`,
+    `${problem}; write null if you mean null, or "" for an empty string`,
   ]);
 });
 

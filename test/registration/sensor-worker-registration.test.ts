@@ -181,7 +181,7 @@ test("a worker whose row a restoration took away ends, says that it may be so, a
   expect(await registration.heartbeat()).toEqual({ kind: "superseded" });
   await registration.deregister();
   expect(superseded(registration.workerName()).message).toMatch(
-    /database was set back.*start this one again/,
+    /restore returned the database.*start this process again/,
   );
 
   const again = registrationOn(fresh.database);

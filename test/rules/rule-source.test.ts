@@ -86,9 +86,9 @@ test("one unusable rule is recorded and logged once, and the others match on", a
   expect(matched(rules, onHost("a"))).toEqual([good, bad]);
   expect(await query(database, "select min(since) as since from rule_problem")).toEqual([since]);
   expect(messagesOf(log)).toEqual([
-    "a rule cannot be used; it matches nothing",
-    "a rule cannot be used; it matches nothing",
-    "a rule that could not be used has been corrected, disabled or deleted",
+    "a rule is invalid and matches nothing",
+    "a rule is invalid and matches nothing",
+    "an invalid rule has been corrected, disabled or deleted",
   ]);
 });
 
@@ -98,7 +98,7 @@ test("rules written by SQL that can never match have their problems in rule_prob
   await insertTrigger(database, "t.one");
   const conditions: readonly (readonly [conditions: object, problem: string])[] = [
     [[{ ...hostIs("a"), field: "trigger.host" }], "write host"],
-    [[hostIs("{{ event.payload.master }}")], "has the template"],
+    [[hostIs("{{ event.payload.master }}")], "contains the template"],
     [[{ ...hostIs("a"), operator: "neq" }], 'did you mean "not_equals"?'],
     [{ "trigger.host": { type: "eq", pattern: "a" } }, 'write { "field": "host", "operator": "equals"'],
     [[hostIs("a"), hostIs("b")], "never hold"],
