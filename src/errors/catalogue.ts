@@ -27,7 +27,8 @@ const operatorErrors = {
   DATABASE_RIGHTS_MISSING: { meaning: "the database role lacks a right", status: 503 },
   DATABASE_EXHAUSTED: { meaning: "the database server has no connections, disk or memory left", status: 503 },
   DATABASE_POOLER: {
-    meaning: "a connection pooler or another service answers in place of PostgreSQL and lacks a feature the agent needs",
+    meaning:
+      "a connection pooler or another service answers in place of PostgreSQL and lacks a feature the agent needs",
     status: 503,
   },
   DATABASE_FOREIGN: {
@@ -43,14 +44,20 @@ const operatorErrors = {
     meaning: "the message broker refuses the user, the password or this machine",
     status: null,
   },
-  BROKER_VHOST_REFUSED: { meaning: "the virtual host does not exist, or this user has no access to it", status: null },
+  BROKER_VHOST_REFUSED: {
+    meaning: "the virtual host does not exist, or this user has no access to it",
+    status: null,
+  },
   BROKER_RIGHTS_MISSING: { meaning: "the broker's user lacks a right in the virtual host", status: null },
   BROKER_CONFLICT: {
     meaning: "an exchange or queue exists with other properties or is in use",
     status: null,
   },
   BROKER_REFUSED: { meaning: "the message broker refused an operation", status: null },
-  TLS_FAILED: { meaning: "no trusted TLS connection to the database or the broker could be established", status: 503 },
+  TLS_FAILED: {
+    meaning: "no trusted TLS connection to the database or the broker could be established",
+    status: 503,
+  },
   WORKER_NAME_TAKEN: { meaning: "another live process is registered under this worker name", status: null },
   WORKER_SUPERSEDED: {
     meaning: "another process took over this worker's name, or the database was restored to an earlier state",
