@@ -1,21 +1,21 @@
 /**
- * One child process and everything it spawned, owned by the scope that started it.
+ * A child process and everything it spawned, owned by the scope that started it.
  *
- * The child leads its own session and process group. Its end has three steps:
+ * The child leads its own session and process group. It ends in three steps:
  *
- *   running ──leader exits──▶ remains asked to end ──nothing runs──▶ pipes drained ──▶ closed
+ *   running ──leader exits──▶ rest of group told to stop ──none running──▶ pipes drained ──▶ closed
  *
- * - The leader may exit by itself or because of `stop`. Either way what is left of its group is sent
- *   SIGTERM and, `graceMs` after the first SIGTERM, SIGKILL. A wrapper script that dies at once so
- *   leaves the program inside it the same time to finish.
- * - What left the group (setsid) is found by the marker in its environment and killed.
- * - The pipes are then read to their end, however slow the reader is. Should an unknown process still
- *   hold one, it stays open without data: our end is closed after `pipeIdleMs` of that.
+ * - The leader exits on its own or because of `stop`. Either way the rest of its group gets SIGTERM and,
+ *   `graceMs` after the first SIGTERM, SIGKILL. So if a wrapper script dies at once, the program it started
+ *   still has the full time to finish.
+ * - Processes that left the group (setsid) are found by the marker in their environment and killed.
+ * - The pipes are then read to their end, however slow the reader is. If an unknown process still holds one
+ *   open, our end is closed after `pipeIdleMs` without data.
  *
- * A group is signalled only while its leader is unreaped, or while the number cannot be another's
+ * A group is signalled only while its leader is unreaped, or while its number cannot have been reused
  * (`isGroupLeft`).
  *
- * Processes live in real time, hence no Clock here.
+ * Processes live in real time, so no Clock is used here.
  */
 import type { ChildProcess } from "node:child_process";
 import type { Readable } from "node:stream";
@@ -31,9 +31,9 @@ export interface ChildCommand {
   readonly cwd?: string;
   /** Exactly this environment, nothing inherited. */
   readonly env: Readonly<Record<string, string>>;
-  /** Between SIGTERM and SIGKILL. */
+  /** Time between SIGTERM and SIGKILL. */
   readonly graceMs: number;
-  /** `NAME=value` of an entry of `env` that no other process has: finds what left the group. */
+  /** `NAME=value` of an entry of `env` unique to this child, used to find processes that left the group. */
   readonly marker?: string;
 }
 
@@ -41,7 +41,7 @@ export type Start =
   | { readonly kind: "started"; readonly child: Child }
   | { readonly kind: "unstarted"; readonly cause: NodeJS.ErrnoException };
 
-/** How the leader of the group ended. */
+/** How the group's leader ended. */
 export type ChildExit =
   | { readonly kind: "exited"; readonly code: number }
   | { readonly kind: "signalled"; readonly signal: NodeJS.Signals };
@@ -62,7 +62,7 @@ export async function startChild(command: ChildCommand): Promise<Start> {
       stdio: ["ignore", "pipe", "pipe"],
     });
   } catch (error) {
-    // Node emits some errors of starting (ENOENT, EACCES) and throws the others (E2BIG, ENOEXEC).
+    // Node emits some start errors (ENOENT, EACCES) and throws others (E2BIG, ENOEXEC).
     if (error instanceof Error) return { kind: "unstarted", cause: error };
     throw error;
   }
@@ -102,14 +102,14 @@ export class Child implements AsyncDisposable {
     this.stderr = stderr;
     this.#graceMs = command.graceMs;
     this.#marker = command.marker;
-    // A signal that could not be sent is told by its return, not by this event.
+    // Node also emits this event if a signal cannot be sent; process.kill reports that already.
     spawned.on("error", () => {});
     const pipesClosed = Promise.all([closeOf(stdout), closeOf(stderr)]);
     this.exit = this.#watch(spawned);
     this.closed = this.#close(pipesClosed);
   }
 
-  /** Begins the end: SIGTERM to the group now, SIGKILL after the grace. Repeating it changes nothing. */
+  /** Sends SIGTERM to the group now, and SIGKILL after the grace period. Idempotent. */
   stop(): void {
     if (this.#isAsked) return;
     this.#isAsked = true;
@@ -117,7 +117,7 @@ export class Child implements AsyncDisposable {
     this.#killTimer = setTimeout(() => this.kill(), this.#graceMs);
   }
 
-  /** SIGKILL to the group, without asking. */
+  /** Sends SIGKILL to the group at once. */
   kill(): void {
     this.#isAsked = true;
     this.#signal("SIGKILL");
@@ -145,7 +145,7 @@ export class Child implements AsyncDisposable {
       if (!this.#hasRemains() || !(await isGroupRunning(this.pid))) break;
       await sleep(pauseMs);
     }
-    // Nothing is left to stop: asking from now on must not start a timer.
+    // Nothing is left to stop, so later calls of `stop` must not start a timer.
     this.#isAsked = true;
     clearTimeout(this.#killTimer);
     if (this.#marker !== undefined) await killMarked(this.#marker);
@@ -157,9 +157,9 @@ export class Child implements AsyncDisposable {
     idle.abort();
   }
 
-  /** Of a leader that has been reaped. */
+  /** Whether the reaped leader left others behind in its group. */
   #hasRemains(): boolean {
-    // What is gone stays gone; its number may become another's.
+    // Remember that the group is gone, because its number may be reused.
     this.#isGone ||= !isGroupLeft(this.pid);
     return !this.#isGone;
   }
@@ -170,8 +170,8 @@ export class Child implements AsyncDisposable {
 }
 
 /**
- * An empty buffer means that the pipe holds nothing: were only the reader slow, the buffer would be
- * full. Looking a few times is enough, since nobody but the reader empties it.
+ * Closes a pipe that delivers no data. An empty buffer means that the pipe is empty, because with a slow
+ * reader the buffer would be full. A few checks are enough, since only the reader empties it.
  */
 async function closeWhenIdle(pipe: Readable, signal: AbortSignal): Promise<void> {
   let idleLooks = 0;
@@ -185,7 +185,7 @@ async function closeWhenIdle(pipe: Readable, signal: AbortSignal): Promise<void>
 
 function closeOf(stream: Readable): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  // A broken pipe ends reading like any other end; the exit says what happened.
+  // A broken pipe ends reading like any other end; the exit status tells what happened.
   stream.on("error", () => {});
   stream.once("close", resolve);
   return promise;

@@ -1,21 +1,21 @@
 /**
- * Ends the children of an agent that can no longer do it itself.
+ * Kills the children of an agent that was itself killed.
  *
- * An agent killed with SIGKILL leaves its children behind, alive and writing into closed pipes. So
- * one tiny shell process outlives it: it is told of every group (`+<leader> <start time>`) and of its
- * end (`-<leader>`) over a pipe. The pipe's other end closes when the agent dies, however it dies.
- * Then the shell kills the groups it was told of and leaves.
+ * An agent killed with SIGKILL leaves its children behind, alive and writing into closed pipes. So a small
+ * shell process outlives it. Over a pipe, the agent reports every group (`+<leader> <start time>`) and its
+ * end (`-<leader>`). The pipe closes when the agent dies for any reason; the shell then kills the reported
+ * groups and exits.
  *
- *   told: agent alive ──read fails──▶ kill groups, kill what carries the marker, exit
- *              └──"done"──▶ exit (the agent has ended all of them itself)
+ *   agent alive ──read fails──▶ kill groups, kill processes with the marker, exit
+ *        └──"done"──▶ exit (the agent has stopped all of them itself)
  *
- * A leader whose start time is another's is left alone. A leader that is gone does not protect its
- * group: the number is given away only when the group is empty as well.
+ * If a leader's start time differs, its number was reused and the group is left alone. If the leader is
+ * gone, the group is still killed, because a number is reused only once its group is empty too.
  *
- * It leads its own session and ignores the polite signals, since those that end the agent (Ctrl-C, a
- * service manager's SIGTERM to everybody) reach it too, and it must be last. If it dies it is
- * replaced and told everything again. Without /bin/sh there is no guard: images without a shell are
- * containers, where the end of the first process ends all others.
+ * The guard leads its own session and ignores HUP, INT and TERM, because signals meant for the agent (Ctrl-C,
+ * a service manager's SIGTERM to all processes) reach it too and it must end last. If it dies, it is replaced
+ * and gets all reports again. Without /bin/sh there is no guard: images without a shell are containers, where
+ * the end of the first process ends all others.
  */
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -27,8 +27,8 @@ import type { Logger } from "../telemetry/logger.ts";
 import { startTimeOf } from "./process-table.ts";
 
 /**
- * Builtins only, but for the last part: tr and grep are wherever a shell is, and if not, little is lost.
- * (grep alone would do, were it not that BusyBox' stops at the first NUL.)
+ * Uses only builtins, except for tr and grep in the last part; where a shell exists they usually do too, and
+ * without them little is lost. (grep alone does not suffice, because BusyBox grep stops at the first NUL.)
  */
 const script = `
 trap '' HUP INT TERM PIPE
@@ -72,13 +72,13 @@ interface Watched {
 
 export interface ProcessGuard extends AsyncDisposable {
   /**
-   * The beginning of this agent's markers. A child whose environment has an entry that starts with
-   * this is ended even after it left its group.
+   * The prefix of this agent's markers. A child with an environment entry that starts with it is killed even
+   * after it left its group.
    */
   readonly markerPrefix: string;
-  /** Undefined while there is none. */
+  /** Undefined while there is no guard. */
   readonly pid: number | undefined;
-  /** Ends the child's group should this process die before the child is closed. */
+  /** Kills the child's group if this process dies before the child is closed. */
   watch(child: Watched): void;
 }
 
@@ -102,7 +102,7 @@ class ShellGuard implements ProcessGuard {
     else
       logger.debug(
         { shell },
-        "no shell: should the agent be killed, only the end of its container ends sensors",
+        "there is no shell: if the agent is killed, sensors end only with its container",
       );
   }
 
@@ -124,7 +124,7 @@ class ShellGuard implements ProcessGuard {
     const guard = this.#shell;
     if (guard === undefined) return;
     const exited = once(guard, "exit");
-    // With nothing left to end it does not read all of /proc, which takes seconds where there are many processes.
+    // If nothing is left to kill, skip reading all of /proc, which takes seconds with many processes.
     if (this.#watched.size === 0) this.#tell("done");
     guard.stdin?.end();
     if (!(await settlesWithin(exited, exitWaitMs))) guard.kill("SIGKILL");
@@ -145,8 +145,8 @@ class ShellGuard implements ProcessGuard {
     });
     this.#shell = guard;
     guard.once("error", (error) => this.#replace(error.message));
-    guard.once("exit", (code, signal) => this.#replace(`ended with ${signal ?? `code ${code}`}`));
-    guard.stdin?.on("error", () => {}); // It is gone; its exit says so.
+    guard.once("exit", (code, signal) => this.#replace(`exited with ${signal ?? `code ${code}`}`));
+    guard.stdin?.on("error", () => {}); // The exit event reports that it is gone.
     // The guard must not keep the agent's event loop alive.
     guard.unref();
     for (const [pid, startTime] of this.#watched) this.#tell(`+${pid} ${startTime}`);
@@ -155,7 +155,7 @@ class ShellGuard implements ProcessGuard {
   #replace(reason: string): void {
     this.#shell = undefined;
     if (this.#isDisposed) return;
-    this.#logger.warn({ reason }, "the process that ends sensors after a crash of the agent is replaced");
+    this.#logger.warn({ reason }, "replacing the guard process, which kills sensors if the agent crashes");
     this.#replaceTimer = setTimeout(() => this.#start(), replaceDelayMs).unref();
   }
 

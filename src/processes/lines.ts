@@ -1,12 +1,11 @@
 /**
- * Bytes of a pipe into lines, with memory bounded whatever is written.
+ * Splits the bytes of a pipe into lines with bounded memory.
  *
- * A line ends with "\n" or with the stream. One longer than `lineBytesMax` is skipped to its end and
- * reported by its length; one that is not UTF-8 is reported likewise; both keep their beginning for
- * people to recognise them. At most one line and one chunk are held.
+ * A line ends with "\n" or with the stream. A line longer than `lineBytesMax` is skipped, and it or a line
+ * that is not UTF-8 is reported by its length and its beginning. At most one line and one chunk are held.
  *
- * The way of the many: a chunk's complete lines are checked and decoded in one go, which is several
- * times faster than line by line. A line is then a bare string.
+ * Fast path: a chunk's complete lines are checked and decoded together, which is several times faster than
+ * line by line. Such lines are plain strings.
  */
 import { isUtf8 } from "node:buffer";
 import type { Readable } from "node:stream";
@@ -18,7 +17,7 @@ export interface UnreadableLine {
   readonly kind: "too-long" | "not-utf8";
   /** The whole line's length, without its newline. */
   readonly bytes: number;
-  /** Its beginning, undecodable bytes replaced. */
+  /** Its beginning, with undecodable bytes replaced. */
   readonly excerpt: string;
 }
 
@@ -27,7 +26,7 @@ const excerptBytesMax = 200;
 
 export class LineSplitter {
   readonly #lineBytesMax: number;
-  /** The beginning of a line whose end has not come yet; only an excerpt once it is too long. */
+  /** The beginning of an unfinished line; only an excerpt once it is too long. */
   #pending: Buffer[] = [];
   #pendingBytes = 0;
 
@@ -79,7 +78,7 @@ export class LineSplitter {
       this.#pending.push(part);
       return;
     }
-    // Copied, so that the excerpt does not keep whole chunks alive.
+    // Copy, so that the excerpt does not keep whole chunks alive.
     const beginning = Buffer.concat([...this.#pending, part].slice(0, excerptBytesMax));
     this.#pending = [Buffer.from(beginning.subarray(0, excerptBytesMax))];
   }
@@ -99,9 +98,9 @@ export class LineSplitter {
 }
 
 /**
- * The stream's lines in batches, as they arrive. The stream is read no further than the consumer has
- * asked for. Destroying the stream ends the batches; an unfinished last line is then left out, since
- * nobody knows whether it was complete.
+ * The stream's lines in batches, as they arrive. The stream is read only as far as the consumer asks.
+ * Destroying the stream ends the batches; an unfinished last line is then dropped, since it may be
+ * incomplete.
  */
 export async function* linesOf(stream: Readable, lineBytesMax: number): AsyncGenerator<Line[]> {
   const splitter = new LineSplitter(lineBytesMax);

@@ -1,12 +1,12 @@
 /**
- * Processes found by an entry of their environment.
+ * Finds processes by an entry of their environment.
  *
- * A descendant can leave its group and session and lose its parent; what it was started with stays
- * readable in /proc/<pid>/environ. One that clears its environment and leaves its session is out of
- * reach, as is one of another user: both are deliberate.
+ * A descendant can leave its group and session and lose its parent, but its initial environment stays readable
+ * in /proc/<pid>/environ. One that clears its environment and leaves its session cannot be found, nor can one of
+ * another user; both do so deliberately.
  *
- * Looking means to read all of /proc. So everybody who asks while one look is under way shares the next: however many
- * sensors end at once, the machine's processes are read a few times.
+ * A search reads all of /proc. Callers that ask during a search share the next one, so /proc is read only a few
+ * times however many sensors end at once.
  */
 import { readFile } from "node:fs/promises";
 import { hasCode } from "../errors/caught.ts";
@@ -19,13 +19,13 @@ interface Look {
 
 const roundsMax = 5;
 
-/** It has not begun, and can take further markers. */
+/** A search that has not begun and can take more markers. */
 let nextLook: Look | undefined;
-/** The end of the last one that was asked for; never rejects. */
+/** Settles with the last requested search; never rejects. */
 let lastLook: Promise<unknown> = Promise.resolve();
 
 /**
- * Kills every process whose environment has the entry, and those they fork meanwhile.
+ * Kills every process whose environment has the entry, and any they fork meanwhile.
  *
  * @param marker `NAME=value`
  */
@@ -47,7 +47,7 @@ function planLook(): Look {
 
 async function killAll(markers: ReadonlySet<string>): Promise<void> {
   const killed = new Set<number>();
-  // Killing takes a moment and a process may fork in it: look again until nothing new is found.
+  // A process may fork before it is killed, so search again until nothing new is found.
   for (let round = 0; round < roundsMax; round += 1) {
     const marked = await processesWhere(async (pid) => {
       const environment = await readFile(`/proc/${pid}/environ`, "latin1");
@@ -66,7 +66,7 @@ function kill(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch (error) {
-    // ESRCH: it has ended. EPERM: it changed its user (setuid) and is not ours to end.
+    // ESRCH: it has ended. EPERM: it changed its user (setuid) and must not be killed.
     if (!hasCode(error, "ESRCH", "EPERM")) throw error;
   }
 }

@@ -1,11 +1,11 @@
 /**
- * What POSIX has for starting a program and waiting for it, called in the C library that Node itself uses,
- * by Node's foreign function interface. It is for who does nothing else meanwhile: Node's own child_process
- * brings its event loop, sockets and streams along, and loading those takes longer than most version commands.
+ * Starts programs and waits for them with the C library's functions, through Node's foreign function interface.
+ * For callers with nothing else to do while they wait: child_process needs the event loop, sockets and streams,
+ * and loading those takes longer than most version commands.
  *
- * The layouts are those of glibc on 64-bit Linux, for x86-64 and arm64 alike; what is opaque is given more room
- * than it takes there (80 bytes for the file actions, 336 for the attributes, 128 for a set of signals).
- * Memory that is handed over is never V8's own, which moves it: an ArrayBuffer's does not.
+ * The layouts are glibc's on 64-bit Linux, the same for x86-64 and arm64. Opaque structures get more space than
+ * they need (80 bytes for the file actions, 336 for the attributes, 128 for a set of signals). Memory passed to C
+ * is always an ArrayBuffer's, which V8 does not move.
  *
  * @see posix_spawn(3), pipe(2), poll(2), pidfd_open(2), waitpid(2)
  */
@@ -47,10 +47,10 @@ export interface Program {
 
 export interface StartedProgram {
   readonly pid: number;
-  /** Descriptors to read from; the caller's to close. */
+  /** Descriptors to read from; the caller closes them. */
   readonly stdout: number;
   readonly stderr: number;
-  /** A descriptor that has input once the program has ended; the caller's to close. None on Linux before 5.3. */
+  /** A descriptor that has input once the program has ended; the caller closes it. Undefined on Linux before 5.3. */
   readonly end: number | undefined;
 }
 
@@ -58,18 +58,18 @@ export type ProgramStart =
   | { readonly kind: "started"; readonly program: StartedProgram }
   | { readonly kind: "unstarted"; readonly cause: NodeJS.ErrnoException };
 
-/** As the leader of a session of its own, with no input, no signal blocked and none ignored. */
+/** Starts the program in its own session, without input, and with no signals blocked or ignored. */
 export function startProgram(program: Program): ProgramStart {
   const pipes: Pipe[] = [];
   let pid: number | undefined;
   try {
     const [stdout, stderr] = [openPipe(pipes), openPipe(pipes)];
-    // The only reasons that the kernel has: this process, or the machine, has too many files open.
+    // pipe2 fails only if this process or the machine has too many open files.
     if (stdout === undefined || stderr === undefined) return unstarted(constants.errno.EMFILE, "pipe2");
     const started = int32s(1);
     const writers = { stdout: stdout.writer, stderr: stderr.writer };
     let error = spawn(started, program, writers);
-    // A script without `#!` is the shell's, as for child_process and every shell.
+    // Run a script without `#!` with the shell, as child_process and shells do.
     if (error === constants.errno.ENOEXEC) error = spawn(started, asScript(program), writers);
     if (error !== 0) return unstarted(error, `posix_spawn ${program.file}`);
     [pid = 0] = started;
@@ -84,9 +84,9 @@ export function startProgram(program: Program): ProgramStart {
   }
 }
 
-/** Those of the descriptors that have input or have come to their end, after at most so many milliseconds. */
+/** Waits at most `timeoutMs` and returns the descriptors that have input or are at their end. */
 export function awaitInput(descriptors: readonly number[], timeoutMs: number): ReadonlySet<number> {
-  // An entry is a descriptor, 16 bits of what is asked and 16 of what is answered.
+  // A struct pollfd: a descriptor, 16 bits of requested events and 16 bits of returned events.
   const entries = int32s(2 * descriptors.length);
   descriptors.forEach((descriptor, index) => entries.set([descriptor, pollInput], 2 * index));
   const ready = c.poll(asBytes(entries), BigInt(descriptors.length), timeoutMs);
@@ -95,7 +95,7 @@ export function awaitInput(descriptors: readonly number[], timeoutMs: number): R
   return new Set(descriptors.filter((_, index) => (entries[2 * index + 1] ?? 0) >>> 16 !== 0));
 }
 
-/** How the child ended, and undefined while it runs. Who has been told is not told again. */
+/** How the child ended; undefined while it runs. Reaps it, so its exit is returned only once. */
 export function reapedExit(pid: number): ChildExit | undefined {
   const status = int32s(1);
   if (c.waitpid(pid, asBytes(status), waitNoHang) !== pid) return undefined;
@@ -114,7 +114,7 @@ interface Pipe {
   readonly writer: number;
 }
 
-/** Adds it to the pipes; undefined when there is none to be had. */
+/** Opens a pipe and adds it to `pipes`; undefined if that fails. */
 function openPipe(pipes: Pipe[]): Pipe | undefined {
   const ends = int32s(2);
   if (c.pipe2(asBytes(ends), closeOnExec) !== 0) return undefined;
@@ -124,7 +124,7 @@ function openPipe(pipes: Pipe[]): Pipe | undefined {
   return pipe;
 }
 
-/** Returns an error number, 0 for none. */
+/** Returns an error number, or 0. */
 function spawn(
   pid: Int32Array,
   { file, args, env }: Program,
@@ -156,7 +156,7 @@ function spawn(
   }
 }
 
-/** As argv and envp are: pointers to strings, ended by a null pointer, and after them the strings. */
+/** The layout of argv and envp: pointers to strings and a null pointer, followed by the strings. */
 function asVector(strings: readonly string[]): Uint8Array<ArrayBuffer> {
   const texts = strings.map((text) => Buffer.from(`${text}\0`));
   const pointersBytes = 8 * (texts.length + 1);
@@ -193,7 +193,7 @@ function unstarted(errorNumber: number, attempt: string): ProgramStart {
 function nameOf(signal: number): NodeJS.Signals {
   const { signals } = constants;
   const isName = (name: string): name is NodeJS.Signals => name in signals;
-  // Those without a name are the real-time ones, which Node has no type for either.
+  // Real-time signals have no name, nor does Node have a type for them.
   return (
     Object.keys(signals)
       .filter(isName)

@@ -1,26 +1,25 @@
-/** Process groups by the number of their leader. */
+/** Process groups, identified by their leader's process id. */
 import { existsSync } from "node:fs";
 import { hasCode } from "../errors/caught.ts";
 
-/** A killed process that the kernel still holds (waiting for a disk) is not waited for beyond this. */
+/** The longest time to wait for a killed process that the kernel still holds, for example because of a slow disk. */
 export const killWaitMs = 2_000;
 
 /**
- * Sends a signal to every process of the group. A group that is gone is not an error: that is what
- * the caller wants in the end.
+ * Sends a signal to every process of the group. It is not an error if the group is gone.
  *
- * @param leader its process id; must not have been reaped long ago, or the number may be another's
+ * @param leader its process id; must not have been reaped long ago, or the id may have been reused
  */
 export function signalGroup(leader: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-leader, signal);
   } catch (error) {
-    // EPERM: the group holds only processes that changed their user (setuid), which are not ours to end.
+    // EPERM: the group contains only processes that changed their user (setuid), which must not be killed.
     if (!hasCode(error, "ESRCH", "EPERM")) throw error;
   }
 }
 
-/** Whether any process, also a zombie, is left in the group. */
+/** Whether any process, even a zombie, is left in the group. */
 function isGroupAlive(leader: number): boolean {
   try {
     process.kill(-leader, 0);
@@ -33,8 +32,8 @@ function isGroupAlive(leader: number): boolean {
 }
 
 /**
- * Whether a leader that has been reaped left others behind. The kernel gives a number away only when no process
- * and no group has it, so a group that exists while no process of that number does is still the leader's.
+ * Whether a reaped leader left others behind. The kernel reuses an id only when no process and no group has it, so
+ * a group that exists without a process of the same id is still the leader's.
  */
 export function isGroupLeft(leader: number): boolean {
   return isGroupAlive(leader) && !existsSync(`/proc/${leader}`);

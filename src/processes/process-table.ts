@@ -1,5 +1,5 @@
 /**
- * The kernel's table of processes, as far as ending them needs it.
+ * Reads the kernel's process table.
  *
  * @see proc_pid_stat(5)
  */
@@ -9,7 +9,7 @@ import { readFile, readdir } from "node:fs/promises";
 const readsAtOnceMax = 64;
 
 interface ProcessStat {
-  /** Z: a zombie, X: dead; anything else lives. */
+  /** Z is a zombie, X is dead; anything else is alive. */
   readonly state: string;
   readonly group: number;
   /** Clock ticks since boot. */
@@ -17,8 +17,8 @@ interface ProcessStat {
 }
 
 /**
- * When a process started: with its number this names a process for good, since numbers are given
- * again but not at the same tick. Undefined when there is no such process.
+ * When a process started. Together with its id this identifies a process uniquely, because ids are reused but
+ * not within the same tick. Undefined if the process does not exist.
  */
 export function startTimeOf(pid: number): string | undefined {
   try {
@@ -28,7 +28,7 @@ export function startTimeOf(pid: number): string | undefined {
   }
 }
 
-/** Whether a process of the group still runs; those that only wait to be reaped do not count. */
+/** Whether a process of the group is still running; zombies do not count. */
 export async function isGroupRunning(group: number): Promise<boolean> {
   const members = await processesWhere(async (pid) => {
     const stat = parseStat(await readFile(`/proc/${pid}/stat`, "latin1"));
@@ -37,7 +37,7 @@ export async function isGroupRunning(group: number): Promise<boolean> {
   return members.length > 0;
 }
 
-/** The numbers of all processes for which `matches` holds; those that end meanwhile or are hidden do not. */
+/** The ids of all processes for which `matches` holds, except those that end meanwhile or are hidden. */
 export async function processesWhere(matches: (pid: number) => Promise<boolean>): Promise<number[]> {
   const names = await readdir("/proc").catch(() => []);
   const pids = names.filter((name) => /^\d+$/.test(name)).map(Number);

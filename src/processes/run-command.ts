@@ -1,13 +1,13 @@
 /**
  * Runs a command to completion, bounded in time and output.
  *
- * Never a shell, never the caller's stdin. The command leads its own session, so that what it forked
- * ends with it. How it ended is a value; nothing is thrown.
+ * Uses no shell and no stdin. The command leads its own session, so that everything it forks ends with it.
+ * How it ended is a value; nothing is thrown.
  */
 import type { Readable } from "node:stream";
 import { startChild } from "./child.ts";
 
-/** How long a command that was told to stop may take to obey. */
+/** How long a command may take to stop before it is killed. */
 const graceMs = 500;
 
 export interface BoundedCommand {
@@ -17,7 +17,7 @@ export interface BoundedCommand {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly timeoutMs: number;
-  /** Bytes kept of stdout and of stderr, each. */
+  /** Bytes kept of each of stdout and stderr. */
   readonly outputBytesMax: number;
 }
 
@@ -29,13 +29,13 @@ interface Output {
 export type CommandResult =
   | ({ readonly kind: "exited"; readonly code: number } & Output)
   | ({ readonly kind: "signalled"; readonly signal: NodeJS.Signals } & Output)
-  /** Stopped because its time was up. */
+  /** Stopped because it ran out of time. */
   | ({ readonly kind: "timed-out" } & Output)
-  /** Stopped because it printed more than allowed; what came first is kept. */
+  /** Stopped because it printed more than allowed; the first part is kept. */
   | ({ readonly kind: "overflowed" } & Output)
   | { readonly kind: "unstarted"; readonly cause: NodeJS.ErrnoException };
 
-/** @param signal stops the command; its result is then that of a command whose time was up */
+/** @param signal stops the command; the result is then `timed-out` */
 export async function runCommand(command: BoundedCommand, signal?: AbortSignal): Promise<CommandResult> {
   const { timeoutMs, outputBytesMax, ...rest } = command;
   const start = await startChild({ ...rest, graceMs });
@@ -63,7 +63,7 @@ export async function runCommand(command: BoundedCommand, signal?: AbortSignal):
   return cut === undefined ? { ...exit, ...output } : { kind: cut, ...output };
 }
 
-/** What the pipe gave, up to `bytesMax`; what comes after is read and forgotten, so that the writer never blocks. */
+/** The pipe's output up to `bytesMax`; the rest is read and discarded, so that the writer never blocks. */
 async function textOf(pipe: Readable, bytesMax: number, onOverflow: () => void): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const kept: Buffer[] = [];

@@ -1,16 +1,15 @@
 /**
- * Runs commands to completion, some at a time, and returns when all have ended: nothing else happens in this
- * process meanwhile. Each is bounded in time and output, and what it forked ends with it, as in run-command.ts,
- * whose results these are; only that nobody is asked to end before being made to, since these commands are asked
- * for a line of text and have nothing to put in order.
+ * Runs several commands at a time, blocking this process until all have ended. As in run-command.ts, each is
+ * bounded in time and output, and everything it forks ends with it. Unlike there, commands are killed without
+ * SIGTERM first, since they only print a line and have nothing to clean up.
  *
  *   waiting ──▶ running ──leader ends──▶ draining ──pipes closed──▶ ended
  *      │           │                        └─ after drainMs our ends are closed
- *      │           └─ time is up, or too much output: its group is killed; after killWaitMs it is given up
+ *      │           └─ out of time, or too much output: its group is killed, and abandoned after killWaitMs
  *      └─ cannot be started ──▶ ended
  *
- * Bounds: a command lasts timeoutMs + killWaitMs + drainMs at most, all together that times their number, divided
- * by how many run at a time. Should this process be killed meanwhile, a command that hangs stays behind.
+ * A command takes at most timeoutMs + killWaitMs + drainMs; all together take that times their number, divided by
+ * how many run at a time. If this process is killed meanwhile, a hanging command is left behind.
  */
 import { closeSync, readSync } from "node:fs";
 import type { ChildExit } from "./child.ts";
@@ -18,13 +17,13 @@ import { awaitInput, reapedExit, type StartedProgram, startProgram } from "./pos
 import { isGroupLeft, killWaitMs, signalGroup } from "./process-group.ts";
 import type { BoundedCommand, CommandResult } from "./run-command.ts";
 
-/** How long a pipe may stay open after its program has ended: somebody unknown holds it. */
+/** How long an unknown process may hold a pipe open after its program has ended. */
 const drainMs = 500;
-/** How often to look for ended programs where the kernel does not tell. */
+/** How often to check for ended programs if the kernel has no pidfd_open. */
 const lookEveryMs = 20;
 const chunkBytes = 64 * 1024;
 
-/** @param atOnceMax how many run at a time */
+/** @param atOnceMax maximum number of commands running at a time */
 export function runTogether(
   commands: readonly Omit<BoundedCommand, "cwd">[],
   atOnceMax: number,
@@ -66,7 +65,7 @@ class Run {
   readonly #outputBytesMax: number;
   readonly #stdout: Output;
   readonly #stderr: Output;
-  /** When the present state is over, on the clock of nowMs. */
+  /** When the current state ends, on the clock of nowMs. */
   #deadlineMs: number;
   #cut: "timed-out" | "overflowed" | undefined;
   #exit: ChildExit | undefined;
@@ -82,14 +81,14 @@ class Run {
     this.#deadlineMs = nowMs() + timeoutMs;
   }
 
-  /** What to wait for input of. */
+  /** The descriptors to wait for. */
   descriptors(): readonly number[] {
     const outputs = this.#openOutputs().map(({ descriptor }) => descriptor);
     const { end } = this.#program;
     return end === undefined || this.#exit !== undefined ? outputs : [...outputs, end];
   }
 
-  /** Does what can be done now. Returns the result once the command has ended. */
+  /** Makes progress without blocking. Returns the result once the command has ended. */
   advance(ready: ReadonlySet<number>): CommandResult | undefined {
     for (const output of this.#openOutputs()) if (ready.has(output.descriptor)) this.#read(output);
     if (this.#exit === undefined) this.#lookForEnd();
@@ -129,7 +128,7 @@ class Run {
 
   #leaveState(): void {
     if (this.#exit === undefined && this.#cut === undefined) return this.#cutShort("timed-out");
-    // What was killed and has not ended is left to the kernel.
+    // A killed process that has not ended is left to the kernel.
     if (this.#exit === undefined) this.#drain({ kind: "signalled", signal: "SIGKILL" });
     for (const output of this.#openOutputs()) close(output);
   }
@@ -157,7 +156,7 @@ function textOf({ kept }: Output): string {
   return Buffer.concat(kept).toString("utf8");
 }
 
-/** Of a clock that never goes back. Node's `performance` loads ten modules for the same. */
+/** A monotonic clock. Node's `performance` would load ten modules for the same. */
 function nowMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }

@@ -1,4 +1,4 @@
-/** Why a process could not be started, told to the person who can change it. */
+/** Explains to an operator why a process could not be started. */
 import { existsSync } from "node:fs";
 
 export interface Attempt {
@@ -14,38 +14,38 @@ export function explainSpawnFailure({ file, cwd }: Attempt, cause: NodeJS.ErrnoE
     case "EACCES":
       return (
         `${file} may not be executed: give it the execute permission (chmod +x), ` +
-        `and see that the folders above it can be entered and its file system is not mounted noexec`
+        `and check that its parent folders are accessible and its file system is not mounted noexec`
       );
     case "ENOEXEC":
       return (
         `${file} is not a program this machine can execute: ` +
-        `give a script a first line like #!/usr/bin/env python3, or a binary the right architecture`
+        `a script needs a first line like #!/usr/bin/env python3, a binary the right architecture`
       );
     case "E2BIG":
       return (
-        `the environment handed to ${file} is larger than the kernel accepts: ` +
+        `the environment of ${file} is larger than the kernel allows: ` +
         `shorten the sensor's config and the trigger_params of its rules`
       );
     case "ETXTBSY":
       return `${file} is still being written: wait until the copy is complete`;
     case "EAGAIN":
     case "ENOMEM":
-      return `${file} could not be started for want of processes or memory: raise the limits (ulimit -u, cgroup)`;
+      return `${file} could not be started because processes or memory ran out: raise the limits (ulimit -u, cgroup)`;
     case "EMFILE":
     case "ENFILE":
-      return `${file} could not be started for want of file descriptors: raise the limit (ulimit -n)`;
+      return `${file} could not be started because file descriptors ran out: raise the limit (ulimit -n)`;
     default:
       return `${file} could not be started: ${cause.message}`;
   }
 }
 
-/** ENOENT says only that something is missing, not what. */
+/** ENOENT does not tell what is missing. */
 function explainMissing(file: string, cwd: string | undefined): string {
   if (cwd !== undefined && !existsSync(cwd))
     return `${file} cannot run in ${cwd}: that folder does not exist`;
   if (!existsSync(file)) return `${file} does not exist: install it or correct the path`;
   return (
-    `${file} exists, but the interpreter in its first line (#!) or the loader it was linked for does not: ` +
+    `${file} exists, but the interpreter in its first line (#!) or the loader it was linked with does not: ` +
     `install that, or use an image that has it`
   );
 }

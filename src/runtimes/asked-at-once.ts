@@ -1,5 +1,5 @@
 /**
- * How many programs are asked at once what they are: enough that one that hangs holds up no other, and two
- * slow ones no third; few enough for an agent that may open 28 files.
+ * How many version commands run at once: enough that two slow ones do not delay a third, and few enough for an
+ * agent limited to 28 open files.
  */
 export const askedAtOnceMax = 3;

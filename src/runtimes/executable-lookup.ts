@@ -1,39 +1,38 @@
 /**
- * Finding an executable the way a shell would, without a shell and without `which`: an image may have
- * neither.
+ * Finds an executable as a shell would, without a shell or `which`, since an image may have neither.
  */
 import { accessSync, constants, statSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { isSea } from "node:sea";
 
-/** What a lookup must never find, and where it looks. */
+/** Where a lookup searches, and what it must never find. */
 export interface ExecutableLookup {
-  /** The value of PATH; undefined: nothing is found by name. */
+  /** The value of PATH; if undefined, nothing is found by name. */
   readonly path: string | undefined;
-  /** The agent's own executable, which is Node but no interpreter for sensors; null when it is not one. */
+  /** The agent's own executable, which contains Node but is not an interpreter for sensors; null in development. */
   readonly ownExecutable: string | null;
 }
 
-/** The agent's executable when it is a single file; in development the running Node is an interpreter like any other. */
+/** The agent's single-file executable; null in development, where the running Node is an ordinary interpreter. */
 export function ownExecutable(): string | null {
   return isSea() ? process.execPath : null;
 }
 
 /**
- * The first executable regular file of that name on PATH, or the binary itself when it is an absolute path.
+ * The first executable regular file of that name on PATH, or the binary itself if it is an absolute path.
  *
- * Relative directories in PATH are passed over: what they hold changes with the current directory, and
- * sensors run in another one.
+ * Relative directories in PATH are skipped, because they depend on the current directory and sensors run in
+ * another one.
  */
 export function findExecutable(binary: string, lookup: ExecutableLookup): string | undefined {
   if (isAbsolute(binary)) return isRunnable(binary, lookup) ? binary : undefined;
-  // A name with a slash is a path relative to nothing in particular.
+  // A relative path has no defined base.
   if (binary === "" || binary.includes("/")) return undefined;
   return (
     (lookup.path ?? "")
       .split(":")
       .filter((directory) => isAbsolute(directory))
-      // Not `join`: it costs more than the look.
+      // Not `join`, which costs more than the check.
       .map((directory) => `${directory}${directory.endsWith("/") ? "" : "/"}${binary}`)
       .find((path) => isRunnable(path, lookup))
   );
@@ -41,8 +40,8 @@ export function findExecutable(binary: string, lookup: ExecutableLookup): string
 
 function isRunnable(path: string, { ownExecutable: own }: ExecutableLookup): boolean {
   try {
-    // The stat follows links, so a link to the agent, hard or symbolic, is seen as the agent. Most are absent,
-    // and an error for each would cost more than all else.
+    // stat follows links, so that a hard or symbolic link to the agent is recognised. Most files do not exist,
+    // and an exception for each would cost more than everything else.
     const found = statSync(path, { bigint: true, throwIfNoEntry: false });
     if (found === undefined || !found.isFile()) return false;
     accessSync(path, constants.X_OK);
@@ -50,7 +49,7 @@ function isRunnable(path: string, { ownExecutable: own }: ExecutableLookup): boo
     const agent = statSync(own, { bigint: true });
     return found.dev !== agent.dev || found.ino !== agent.ino;
   } catch {
-    // A directory we may not enter, a loop of links: it cannot be run.
+    // An inaccessible directory or a loop of links, for example.
     return false;
   }
 }

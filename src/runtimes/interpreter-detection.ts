@@ -1,11 +1,10 @@
 /**
  * Finds the interpreters of the image that the agent was put into, before anything else is done.
  *
- * An interpreter is there if its file is there and the system can start it. Its version command only
- * adds the version: one that hangs, fails or says nothing is reported all the same, since what a
- * sensor needs is the interpreter and not its version command.
+ * An interpreter is available if its file exists and can be started. Its version command only adds the
+ * version: if that hangs, fails or prints nothing, the interpreter is reported all the same.
  *
- * Several are asked at once, so that one that hangs holds up no other.
+ * Several version commands run at once, so that one that hangs does not delay the others.
  */
 import { hasCode } from "../errors/caught.ts";
 import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter.ts";
@@ -18,12 +17,12 @@ const outputBytesMax = 64 * 1024;
 
 interface Candidate {
   readonly name: string;
-  /** The first that exists and starts is taken. */
+  /** The first one that exists and starts is used. */
   readonly binaries: readonly string[];
   readonly args: readonly string[];
 }
 
-/** In the order in which they are reported. */
+/** In reporting order. */
 const candidates: readonly Candidate[] = [
   { name: "shell", binaries: ["bash", "sh"], args: ["--version"] },
   { name: "python", binaries: ["python3", "python"], args: ["--version"] },
@@ -35,24 +34,24 @@ const candidates: readonly Candidate[] = [
   { name: "perl", binaries: ["perl"], args: ["--version"] },
 ];
 
-/** The binaries that detection looks for under that canonical name; none for names it does not know. */
+/** The binaries that detection looks for under a canonical name; empty for unknown names. */
 export function probedBinaries(name: string): readonly string[] {
   return candidates.find((candidate) => candidate.name === name)?.binaries ?? [];
 }
 
-/** Runs version commands to their ends, several at a time; the results are in the order of the commands. */
+/** Runs version commands to completion, several at a time; the results are in the order of the commands. */
 export type RunVersionCommands = (commands: readonly BoundedCommand[]) => Promise<readonly CommandResult[]>;
 
 export interface DetectionOptions {
-  /** The agent's environment; PATH says where to look. */
+  /** The agent's environment, including PATH. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly run: RunVersionCommands;
   readonly ownExecutable?: string | null;
-  /** For each version command. */
+  /** Time limit for each version command. */
   readonly timeoutMs?: number;
 }
 
-/** A candidate, and where its binaries are that have not been asked yet. */
+/** A candidate, and the paths of its binaries not yet tried. */
 interface Search {
   readonly candidate: Candidate;
   readonly paths: readonly string[];
@@ -94,13 +93,13 @@ function pathsOf({ binaries }: Candidate, lookup: ExecutableLookup): readonly st
   return binaries.flatMap((binary) => findExecutable(binary, lookup) ?? []);
 }
 
-/** Whether it is we who lack files, processes or memory: the interpreter is there for all we know. */
+/** Whether this process lacked files, processes or memory, which says nothing about the interpreter. */
 function isOwnShortage(cause: Error): boolean {
   return hasCode(cause, "EMFILE", "ENFILE", "EAGAIN", "ENOMEM");
 }
 
 function versionSaid(result: CommandResult): string | null {
-  // Numbers in a complaint are not a version: a shell that knows no --version exits with 2.
+  // Numbers in an error message are not a version; a shell without --version exits with 2.
   if (result.kind !== "exited" || result.code !== 0) return null;
   return versionInOutput(result.stdout) ?? versionInOutput(result.stderr);
 }

@@ -1,11 +1,10 @@
 import { isInherited } from "../model/inherited-variables.ts";
 
 /**
- * What a version command is given of the environment: what it needs to find itself and its libraries and
- * to speak, as sensors are given it too, and nothing secret. LD_*: some images start their interpreters
- * only with LD_LIBRARY_PATH.
+ * The environment variables for version commands: those that sensors inherit too, and nothing secret. LD_* is
+ * included because in some images interpreters start only with LD_LIBRARY_PATH.
  *
- * @param environment with what the executable set aside for the image's programs restored
+ * @param environment with the variables restored that the executable set aside for the image's programs
  */
 export function probeEnvironment(
   environment: Readonly<Record<string, string | undefined>>,

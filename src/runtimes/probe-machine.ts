@@ -3,13 +3,13 @@ import { ownExecutable } from "./executable-lookup.ts";
 import { probeEnvironment } from "./probe-environment.ts";
 import type { RuntimeMachine } from "./runtime-verification.ts";
 
-/** Long enough for an interpreter on a slow volume, short enough for a row that hangs. */
+/** Long enough for an interpreter on a slow volume, short enough for a command that hangs. */
 const verificationTimeoutMs = 5_000;
 
 /**
- * This machine as the agent was started on it.
+ * This machine, as seen when the agent started.
  *
- * @param environment with what the executable set aside for the image's programs restored
+ * @param environment with the variables restored that the executable set aside for the image's programs
  */
 export function probeMachine(
   environment: Readonly<Record<string, string | undefined>>,

@@ -1,13 +1,13 @@
 /**
- * Tells whether a kept verification still speaks of the same row and the same files. It does not run
- * anything: looking at a dozen files takes well under a millisecond.
+ * Determines whether a stored verification still applies to the same row and files. Checking a dozen files
+ * takes well under a millisecond; nothing is run.
  */
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import type { RuntimeDefinition } from "../model/definitions.ts";
 import { findExecutable, type ExecutableLookup } from "./executable-lookup.ts";
 
-/** @param binaries those whose presence or change may change the outcome */
+/** @param binaries those that may affect the outcome */
 export function runtimeFingerprint(
   definition: RuntimeDefinition,
   binaries: readonly string[],
@@ -23,6 +23,6 @@ export function runtimeFingerprint(
 function fileIdentity(path: string | undefined): readonly string[] {
   if (path === undefined) return [];
   const file = statSync(path, { bigint: true, throwIfNoEntry: false });
-  // It may vanish between the search and here: then it is as good as never found.
+  // The file may have been removed since it was found.
   return file === undefined ? [] : [path, `${file.size}`, `${file.mtimeNs}`, `${file.ino}`];
 }

@@ -1,9 +1,9 @@
 /**
- * Finds out whether this machine has the runtime that a row defines.
+ * Verifies whether this machine has the runtime that a row defines.
  *
- * Commands are tried in order of priority, without a shell; the first whose exit code and output agree
- * with the row, and whose version is new enough, wins. The script's interpreter is then the one the row
- * names, else the binary that answered.
+ * Commands are tried in order of priority, without a shell. The first one whose exit code and output match the
+ * row, and whose version is new enough, wins. Scripts then run with the interpreter that the row names, or
+ * else with the verified binary.
  */
 import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter.ts";
 import type { RuntimeOutcome } from "../model/runtimes/runtime-outcome.ts";
@@ -15,19 +15,19 @@ import { runCommand, type CommandResult } from "../processes/run-command.ts";
 import { findExecutable, type ExecutableLookup } from "./executable-lookup.ts";
 import { probedBinaries } from "./interpreter-detection.ts";
 
-/** This machine, as far as runtimes are concerned. */
+/** What verification needs to know about this machine. */
 export interface RuntimeMachine {
   readonly lookup: ExecutableLookup;
-  /** What a version command is given; see probe-environment.ts. */
+  /** Environment for version commands; see probe-environment.ts. */
   readonly probeEnvironment: Readonly<Record<string, string>>;
   readonly detected: readonly DetectedInterpreter[];
-  /** For each verification command. */
+  /** Time limit for each verification command. */
   readonly timeoutMs: number;
 }
 
 const outputBytesMax = 64 * 1024;
 
-/** @param signal stops the command under way; the outcome is then worthless */
+/** @param signal stops the running command; the outcome must then be ignored */
 export async function verifyRuntime(
   plan: RuntimePlan,
   machine: RuntimeMachine,
@@ -66,8 +66,8 @@ export async function verifyRuntime(
 }
 
 /**
- * The runtime as someone claims it to be, by an override or by `always_available`: nothing is run, but an
- * interpreter has to be there to start scripts with.
+ * Accepts a runtime without verification because of an override or `always_available`. Nothing is run, but the
+ * interpreter must exist.
  */
 export function assumeRuntime(plan: RuntimePlan, machine: RuntimeMachine): RuntimeOutcome {
   if (plan.name === nativeRuntime || plan.name === builtinRuntime) return withoutInterpreter;
@@ -90,7 +90,7 @@ export function assumeRuntime(plan: RuntimePlan, machine: RuntimeMachine): Runti
   return available(path, [], versionDetected(path, machine), null);
 }
 
-/** Every binary whose presence or change may change the outcome. */
+/** Every binary that may affect the outcome. */
 export function binariesOf(plan: RuntimePlan): readonly string[] {
   const named = [...(plan.interpreter === null ? [] : [plan.interpreter]), ...plan.commands];
   return named.length === 0 ? probedBinaries(plan.name) : [...new Set(named.map(({ binary }) => binary))];
@@ -146,7 +146,9 @@ function remarkOn(
   recommended: string | null,
 ): string | null {
   if (version === null) {
-    return minVersion === null ? null : `it did not say its version, so ${minVersion} could not be required`;
+    return minVersion === null
+      ? null
+      : `it reported no version, so the required ${minVersion} could not be checked`;
   }
   if (recommended === null || isAtLeast(version, recommended) !== false) return null;
   return `older than the recommended ${recommended}`;

@@ -1,13 +1,13 @@
 /**
- * The runtimes this worker offers, kept true while it runs.
+ * Keeps the runtimes that this worker offers up to date.
  *
- * Each step reads the rows, verifies those whose kept verification no longer speaks of them, and forms
- * the offer. So a runtime that was installed or removed, and a row that was inserted or changed, is
- * noticed at the next step, at once after a change of a row (wake). A capability that changed is
- * announced until the announcement has succeeded, since what others know of this worker hangs on it.
+ * Each step reads the rows, verifies those whose stored verification no longer applies, and builds the offer.
+ * So the next step notices runtimes that were installed or removed and rows that were inserted or changed; a
+ * changed row wakes the loop at once. Announcing a changed capability is retried until it succeeds, because
+ * other workers rely on it.
  *
- * A verification that was interrupted, and a picture half read, are never made known: the offer changes
- * only at the end of a step, as a whole.
+ * The offer changes only at the end of a step, as a whole, so interrupted verifications and partial reads are
+ * never published.
  */
 import { isDeepStrictEqual } from "node:util";
 import pMap from "p-map";
@@ -46,11 +46,11 @@ export interface CapabilityChange {
 }
 
 export interface RuntimeListeners {
-  /** Makes a change known; called again after the next step when it rejects. */
+  /** Announces a change; called again after the next step if it rejects. */
   readonly makeKnown: (change: CapabilityChange) => Promise<void>;
   /**
-   * What `offered` says has changed. The capabilities may be the same as before: a new row of an interpreter
-   * that was detected at start changes the one and not the others.
+   * The answers of `offered` have changed, though perhaps not the capabilities: a new row for an interpreter
+   * that was detected at start changes only the former.
    */
   readonly onAnswersChanged: () => void;
 }
@@ -60,7 +60,7 @@ export interface SensorRuntimesOptions {
   readonly workerName: string;
   readonly selection: RuntimeSelection;
   readonly machine: RuntimeMachine;
-  /** How long a verification is believed while the row and the files stay as they are. */
+  /** How long a verification stays valid while the row and the files are unchanged. */
   readonly cacheTtlMs: number;
   readonly intervalMs: number;
   readonly clock: Clock;
@@ -74,10 +74,10 @@ export class SensorRuntimes {
   #offer: RuntimeOffer;
   #judged: readonly JudgedRuntime[] = [];
   #announced: RuntimeCapabilities | undefined;
-  /** Steps begun, and the last of them that read the rows to its end. */
+  /** The number of steps begun, and the last one that completed reading the rows. */
   #steps = 0;
   #stepRead = 0;
-  /** Refs without an answer that somebody asked for, with the steps begun until then. */
+  /** Requested refs without an answer, with the number of steps begun at that time. */
   readonly #sought = new Map<string, number>();
   #listeners: RuntimeListeners = { makeKnown: async () => {}, onAnswersChanged: () => {} };
 
@@ -97,13 +97,13 @@ export class SensorRuntimes {
     });
   }
 
-  /** Verifies for the first time, so that the worker can register with what it has. */
+  /** Verifies for the first time, so that the worker can register with its capabilities. */
   async verify(signal: AbortSignal): Promise<void> {
     await this.#refresh(signal);
     this.#announced = this.#offer.capabilities;
   }
 
-  /** Verifies again whenever woken and every interval, until the signal aborts. */
+  /** Verifies again when woken and at every interval, until the signal aborts. */
   async run(signal: AbortSignal, listeners: RuntimeListeners): Promise<void> {
     this.#listeners = listeners;
     await this.#loop.run(signal);
@@ -119,23 +119,26 @@ export class SensorRuntimes {
     return this.#offer.capabilities;
   }
 
-  /** How each row stands on this machine, in order of the rows. */
+  /** The outcome for each row on this machine, in order of the rows. */
   get judged(): readonly JudgedRuntime[] {
     return this.#judged;
   }
 
-  /** The runtime a sensor of that runtime_ref runs with here, or why it cannot. */
+  /** The runtime that sensors with this runtime_ref run with here, or why they cannot. */
   offered(runtimeRef: string): RuntimeAnswer {
     const { answers } = this.#offer;
     return (
-      answers.get(runtimeRef) ?? { kind: "unavailable", reason: `there is no sensor runtime ${runtimeRef}` }
+      answers.get(runtimeRef) ?? {
+        kind: "unavailable",
+        reason: `sensor runtime ${runtimeRef} does not exist`,
+      }
     );
   }
 
   /**
-   * Whether `offered` is the last word on a runtime until something changes. It is not while its row may have
-   * been inserted a moment ago: then a look at the rows that begins from now on has to end first.
-   * `onAnswersChanged` tells when one has.
+   * Whether the answer of `offered` is final until something changes. It is not while the runtime's row may have
+   * just been inserted: then a read of the rows that begins from now on must complete first, after which
+   * `onAnswersChanged` is called.
    */
   hasLookedFor(runtimeRef: string): boolean {
     if (this.#offer.answers.has(runtimeRef)) {
@@ -192,7 +195,7 @@ export class SensorRuntimes {
     if (found.length > 0) await rowsOf(database.relaxed, keepVerifications, { workerName, found });
   }
 
-  /** Never rejects for what a row says or a command does. */
+  /** Never rejects because of a row's contents or a command's behaviour. */
   async #judge(
     definition: RuntimeDefinition,
     kept: KeptVerification | undefined,
@@ -221,7 +224,7 @@ export class SensorRuntimes {
     return { runtime: judged(outcome), fresh: { runtimeRef: ref, fingerprint, outcome } };
   }
 
-  /** Says of each runtime how it stands, once and again when that changes. */
+  /** Logs each runtime's outcome once, and again when it changes. */
   #tell(judged: readonly JudgedRuntime[]): void {
     const { logger } = this.#options;
     for (const { ref, name, outcome } of judged) {
@@ -233,7 +236,7 @@ export class SensorRuntimes {
       const fields = { runtime_ref: ref, outcome: outcome.kind };
       const runtime = `${name} (${ref}): ${description}`;
       if (answer.kind === "offered") logger.info(fields, `✓ Runtime available: ${runtime}`);
-      // There, but left out on purpose: nothing an operator has to know.
+      // Available but excluded on purpose, so not worth an operator's attention.
       else if (outcome.kind === "available") logger.debug(fields, `- Runtime not offered: ${runtime}`);
       else if (outcome.kind === "missing") logger.info(fields, `✗ Runtime not available: ${runtime}`);
       else logger.warn(fields, `✗ Runtime not available: ${runtime}`);

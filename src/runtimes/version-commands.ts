@@ -1,4 +1,4 @@
-/** How a service runs version commands: a signal ends them, and much else may happen meanwhile. */
+/** Runs version commands for a service, without blocking it; a signal stops them. */
 import pMap from "p-map";
 import { runCommand, type CommandResult } from "../processes/run-command.ts";
 import { askedAtOnceMax } from "./asked-at-once.ts";
@@ -6,7 +6,7 @@ import type { RunVersionCommands } from "./interpreter-detection.ts";
 
 const ended: CommandResult = { kind: "timed-out", stdout: "", stderr: "" };
 
-/** @param signal ends the commands that run, and keeps the others from starting */
+/** @param signal stops running commands and prevents the others from starting */
 export function runVersionCommands(signal?: AbortSignal): RunVersionCommands {
   return (commands) =>
     pMap(commands, (command) => (signal?.aborted ? ended : runCommand(command, signal)), {

@@ -1,10 +1,9 @@
 /**
- * What happened, in the log at its usual level: a line for each sensor, at most once a minute, and none when nothing
- * happened.
+ * Logs a summary line per active sensor, at most once a minute.
  *
- * The first line comes a second after the first event, for those who wait for it; the next after a minute. Of many
- * sensors those with the most to tell have a line, and the others one together, so that the log stays readable
- * with thousands of them.
+ * The first summary comes one second after the first event, because a user may be waiting for it; the next after a
+ * minute. If there are many sensors, the busiest ones get a line each and the others share one, so that the log
+ * stays readable with thousands of sensors.
  */
 import { Changes } from "../concurrency/changes.ts";
 import type { Clock } from "../time/clock.ts";
@@ -28,7 +27,7 @@ const linesMax = 20;
 
 export class ActivitySummary {
   readonly #options: SummaryOptions;
-  /** By sensor_ref; null: the platform's own events. */
+  /** By sensor_ref; null for the platform's own events. */
   readonly #counts = new Map<string | null, Counts>();
   #sinceMs = 0;
   readonly #changes = new Changes();
@@ -81,7 +80,7 @@ export class ActivitySummary {
     const { logger, clock } = this.#options;
     const seconds = Math.max(Math.round((clock.monotonicMs() - this.#sinceMs) / 1_000), 1);
     const all = [...this.#counts].toSorted(([, one], [, other]) => weightOf(other) - weightOf(one));
-    // A line for the others instead of the last sensor's own.
+    // The shared line for the others takes the place of one sensor's line.
     const shown = all.length > linesMax ? all.slice(0, linesMax - 1) : all;
     for (const [sensorRef, counts] of shown) {
       const fields = {

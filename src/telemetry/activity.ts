@@ -1,8 +1,7 @@
 /**
- * What is happening, for whoever watches this process: `--watch`, the quickstart's display and tests.
+ * Notifies listeners of what this process does: `--watch`, the quickstart's display and tests.
  *
- * Watching is not part of the work: without a listener telling costs nothing, a listener's failure is
- * its own, and nothing is kept.
+ * Without a listener this costs nothing, and nothing is kept.
  */
 import type { Id } from "../model/identifiers.ts";
 import type { JsonObject } from "../model/json/json.ts";

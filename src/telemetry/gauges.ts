@@ -1,5 +1,5 @@
 /**
- * The gauges: what is so at this moment, asked for when somebody scrapes.
+ * The gauges, read at each scrape.
  */
 import type { GaugeReading, MetricRegistry } from "./metric-registry.ts";
 import type { PartHealth } from "./part-health.ts";
@@ -7,7 +7,7 @@ import { recentFacts } from "./recent-facts.ts";
 
 export type SensorState = "starting" | "running" | "backoff" | "failed" | "stopped";
 
-/** Where the gauges look when somebody scrapes. All but `fleet` answer from memory. */
+/** Where the gauges get their values at a scrape. All but `fleet` answer from memory. */
 export interface GaugeSources {
   readonly parts: () => Readonly<Record<string, PartHealth>>;
   readonly sensorsByState: () => Readonly<Record<SensorState, number>>;
@@ -15,31 +15,31 @@ export interface GaugeSources {
   readonly sensorsSilentSeconds: () => ReadonlyMap<string, number>;
   /** By sensor_ref. */
   readonly sensorsOutputAgeSeconds: () => ReadonlyMap<string, number>;
-  /** By sensor_ref: 1 for those that have been silent for much longer than they ever are. */
+  /** By sensor_ref; 1 for those that have been silent for much longer than usual. */
   readonly sensorsUnusuallySilent: () => ReadonlyMap<string, number>;
   /** By sensor_ref, in Unix time. */
   readonly sensorsLastEventSeconds: () => ReadonlyMap<string, number>;
   /** By sensor_ref. */
   readonly sensorsStalledSeconds: () => ReadonlyMap<string, number>;
   readonly eventsInFlight: () => number;
-  /** Why the broker takes no messages, or `up`. */
+  /** Why the broker accepts no messages, or `up`. */
   readonly brokerCondition: () => string;
-  /** Whether what is stored is left in the outbox for now. */
+  /** Whether messages are currently left in the outbox. */
   readonly isBehind: () => boolean;
-  /** Messages that the broker refused and that wait to be tried again, by routing key. */
+  /** Messages that the broker refused and that wait for a retry, by routing key. */
   readonly messagesRefused: () => ReadonlyMap<string, number>;
-  /** Routing keys under which nobody receives messages at present. */
+  /** Routing keys whose messages currently reach no queue. */
   readonly unroutableKeys: () => readonly string[];
   readonly leasesHeld: () => number;
   readonly rules: () => { readonly valid: number; readonly invalid: number };
   /** Canonical names of the runtimes this worker offers. */
   readonly runtimesOffered: () => readonly string[];
   readonly sensorCapacity: number;
-  /** What only the database knows; undefined while it cannot be asked. */
+  /** Facts that only the database knows; undefined while it is unreachable. */
   readonly fleet: () => Promise<FleetFacts | undefined>;
 }
 
-/** All workers and all owed messages, as one statement reads them. */
+/** Facts about all workers and all pending messages. */
 export interface FleetFacts {
   readonly activeWorkers: number;
   /** Sum of max_concurrent_sensors over the active workers. */
@@ -49,11 +49,11 @@ export interface FleetFacts {
   /** Worker name → seconds since its row was refreshed, for active workers. */
   readonly heartbeatLagSeconds: ReadonlyMap<string, number>;
   readonly outboxMessages: number;
-  /** Age of the oldest owed message; 0 when there is none. */
+  /** Age of the oldest pending message; 0 if there is none. */
   readonly outboxAgeSeconds: number;
 }
 
-/** The doctor reads it at a running agent. */
+/** Read by doctor from a running agent. */
 export const sensorSilentName = "sensor_silent_seconds";
 
 const factsFreshMs = 5_000;
@@ -66,48 +66,48 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     return facts === undefined ? undefined : pick(facts);
   };
 
-  gauge("part_up", "1 while the part works, else 0", () => partsUp(sources.parts()), "part");
+  gauge("part_up", "1 if the part works, 0 otherwise", () => partsUp(sources.parts()), "part");
   gauge(
     "sensors",
     "Sensors on this worker by state",
     () => new Map(Object.entries(sources.sensorsByState())),
     "state",
   );
-  gauge("sensor_capacity", "Most sensors this worker runs", () => sources.sensorCapacity);
+  gauge("sensor_capacity", "Maximum number of sensors on this worker", () => sources.sensorCapacity);
   gauge(
     sensorSilentName,
-    "Time since the start of a stream sensor that has printed no line yet",
+    "Time since the start of a stream sensor that has not printed a line yet",
     sources.sensorsSilentSeconds,
     "sensor_ref",
   );
   gauge(
     "sensor_output_age_seconds",
-    "Time since a stream sensor that runs last printed",
+    "Time since a running stream sensor last printed a line",
     sources.sensorsOutputAgeSeconds,
     "sensor_ref",
   );
   gauge(
     "sensor_unusually_silent",
-    "1 for a stream sensor that has been silent for ten times as long as ever before, and five minutes",
+    "1 for a stream sensor that has been silent for five minutes and ten times as long as ever before",
     sources.sensorsUnusuallySilent,
     "sensor_ref",
   );
   gauge(
     "sensor_last_event_timestamp_seconds",
-    "Unix time at which an event of a sensor was last stored, since it runs on this worker",
+    "Unix time at which a sensor's last event was stored since it started on this worker",
     sources.sensorsLastEventSeconds,
     "sensor_ref",
   );
   gauge(
     "sensor_stalled_seconds",
-    "Time for which a sensor's output has not been read, because its events wait to be stored",
+    "How long a sensor's output has not been read because its events wait to be stored",
     sources.sensorsStalledSeconds,
     "sensor_ref",
   );
   gauge("events_in_flight", "Events accepted whose messages are not yet confirmed", sources.eventsInFlight);
   gauge(
     "broker_condition",
-    "1 for the condition the broker is in: up, connecting, disconnected, blocked or silent",
+    "1 for the broker's current condition: up, connecting, disconnected, blocked or silent",
     () => new Map([[sources.brokerCondition(), 1]]),
     "condition",
   );
@@ -118,23 +118,19 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
   );
   gauge(
     "messages_refused",
-    "Messages the broker refused that wait to be tried again; up to 10,000 are counted",
+    "Messages that the broker refused and that wait for a retry; at most 10,000 are counted",
     sources.messagesRefused,
     "routing_key",
   );
   gauge(
     "routing_key_unroutable",
-    "1 for a routing key under which nobody receives messages at present",
+    "1 for a routing key whose messages currently reach no queue",
     () => new Map(sources.unroutableKeys().map((key) => [key, 1])),
     "routing_key",
   );
   gauge("leases_held", "Assignments this worker holds", sources.leasesHeld);
   gauge("rules_loaded", "Enabled rules that are matched", () => sources.rules().valid);
-  gauge(
-    "rules_invalid",
-    "Enabled rules that cannot be compiled and match nothing",
-    () => sources.rules().invalid,
-  );
+  gauge("rules_invalid", "Enabled rules that are invalid and match nothing", () => sources.rules().invalid);
   gauge(
     "runtime_offered",
     "1 for each runtime this worker offers",
@@ -144,7 +140,7 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
 
   gauge(
     "active_workers",
-    "Sensor workers that are active, in the whole installation",
+    "Active sensor workers in the whole installation",
     ofFleet((facts) => facts.activeWorkers),
   );
   gauge(
@@ -166,7 +162,7 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
   );
   gauge(
     "outbox_messages",
-    "Messages committed and not yet confirmed by the broker; above 10,000 estimated",
+    "Messages committed and not yet confirmed by the broker; estimated above 10,000",
     ofFleet((facts) => facts.outboxMessages),
   );
   gauge(

@@ -1,18 +1,18 @@
 /**
- * Which values of a counter's label get a series of their own, where there may be more of them than a scrape can bear.
+ * Limits how many values of a counter's label get a series of their own, to keep scrapes small.
  *
- * The first thousand do. A hundred places are kept for values that matter later: one that makes up a hundredth of what was
- * counted recently gets such a place. Everything else is counted as `other`. A place is never taken back, and what was
- * counted as `other` stays there, so each series only grows, and their sum is all that was counted.
+ * The first thousand values get one. A hundred more are reserved for values that become important later, that is,
+ * account for at least a hundredth of the recent count. All others are counted as `other`. A series is never taken
+ * away, and counts in `other` stay there, so every series only grows and their sum is the total.
  */
 export interface LabelLimits {
   readonly firstMax: number;
   readonly laterMax: number;
-  /** The part of what was counted recently that earns one of the later places. */
+  /** The share of the recent count that earns one of the reserved series. */
   readonly shareMin: number;
-  /** What recently means: at this count, all that is remembered of the past counts half. */
+  /** Defines "recent": at this total, all remembered counts are halved. */
   readonly recentMax: number;
-  /** How many values without a place are remembered. */
+  /** How many values without a series are remembered. */
   readonly candidatesMax: number;
 }
 
@@ -27,7 +27,7 @@ const usualLimits: LabelLimits = {
 export class LabelPlaces {
   readonly #limits: LabelLimits;
   readonly #places = new Set<string>();
-  /** Value without a place → what was counted of it recently. */
+  /** Value without a series → its recent count. */
   readonly #candidates = new Map<string, number>();
   #recent = 0;
 
@@ -35,7 +35,7 @@ export class LabelPlaces {
     this.#limits = limits;
   }
 
-  /** The label under which this much of the value is to be counted. */
+  /** The label under which to add this count for the value. */
   labelFor(value: string, count: number): string {
     const { firstMax, recentMax } = this.#limits;
     this.#recent += count;

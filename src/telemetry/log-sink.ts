@@ -1,12 +1,10 @@
 /**
- * Where log lines go: a file descriptor, written synchronously, whose failure costs lines and never the
- * process.
+ * Writes log lines synchronously to a file descriptor. Failures lose lines but never stop the process.
  *
- * A line has left when the call returns, so the last words of a process that crashes are there. If the
- * reader is slow and somebody made the pipe non-blocking (EAGAIN), the service does not wait for it: up
- * to `queueBytesMax` are kept for later, and what comes beyond is dropped. If the reader is gone (EPIPE)
- * or the disk is full (ENOSPC), lines are dropped. How many were dropped is told in the first line that
- * gets through again.
+ * A line is written when the call returns, so a crashing process's last lines are not lost. If the reader is
+ * slow and the pipe is non-blocking (EAGAIN), the service does not wait: up to `queueBytesMax` are queued and
+ * the rest is dropped. If the reader is gone (EPIPE) or the disk is full (ENOSPC), lines are dropped. The next
+ * line written reports how many were lost.
  */
 import { writeSync } from "node:fs";
 import { hasCode } from "../errors/caught.ts";
@@ -14,17 +12,17 @@ import { hasCode } from "../errors/caught.ts";
 const queueBytesMax = 1_048_576;
 const retryMs = 100;
 
-/** Writes some of the bytes and says how many; throws as `fs.writeSync` does. */
+/** Writes some of the bytes and returns how many; throws like `fs.writeSync`. */
 export type WriteBytes = (bytes: Uint8Array) => number;
 
 export interface LogSink {
-  /** @param line with its line feed */
+  /** @param line including its line feed */
   readonly write: (line: string) => void;
 }
 
 export interface LogSinkOptions {
   readonly writeBytes?: WriteBytes;
-  /** The line that tells how many are missing, in the log's own format. */
+  /** Makes the line that reports lost lines, in the log's format. */
   readonly describeLost: (lines: number) => string;
 }
 
@@ -36,7 +34,7 @@ export function createLogSink({ writeBytes = toStderr, describeLost }: LogSinkOp
   let linesLost = 0;
   let retry: NodeJS.Timeout | undefined;
 
-  /** Writes what it can of the queue; says whether nothing is left. */
+  /** Writes as much of the queue as possible; returns whether it is empty. */
   function flush(): boolean {
     retry = undefined;
     let rest = queue.length === 1 ? queue[0] : Buffer.concat(queue);
@@ -47,7 +45,7 @@ export function createLogSink({ writeBytes = toStderr, describeLost }: LogSinkOp
     } catch (error) {
       if (isBusy(error)) {
         keep(rest === undefined ? [] : [rest]);
-        // Unreferenced: a log that nobody reads must not keep the process alive.
+        // Unreferenced, because a stalled log must not keep the process alive.
         retry = setTimeout(flush, retryMs).unref();
       } else {
         linesLost += countLines(rest);
@@ -75,7 +73,7 @@ export function createLogSink({ writeBytes = toStderr, describeLost }: LogSinkOp
   return {
     write(line) {
       enqueue(line);
-      // While a retry is due, trying at every line would cost a system call each for nothing.
+      // While a retry is due, trying at every line would waste a system call each.
       if (retry !== undefined || !flush() || linesLost === 0) return;
       const gap = linesLost;
       linesLost = 0;

@@ -1,10 +1,10 @@
 /**
- * The logger as the rest of the code sees it. Fields first, then a sentence.
+ * The logger interface: fields first, then a message.
  */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 export interface Logger {
-  /** For those who would have to build many lines, or costly ones. */
+  /** For callers whose debug lines are many or costly to build. */
   isDebugEnabled(): boolean;
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -13,7 +13,7 @@ export interface Logger {
   child(fields: object): Logger;
 }
 
-/** The whole log's, children included, may change while it is written. */
+/** A logger whose level can be changed at run time, for its children too. */
 export interface AdjustableLogger extends Logger {
   level: LogLevel;
 }

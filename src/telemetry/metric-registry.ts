@@ -1,8 +1,8 @@
 /**
- * The registry of one service's metrics: prom-client, with the project's prefix, and a list of what
- * exists for the documentation.
+ * The registry of a service's metrics: prom-client with the project's prefix, and a list of all metrics for
+ * the documentation.
  *
- * A registry belongs to one service, not to the process, so that tests may have many.
+ * A registry belongs to a service, not to the process, so that tests can have several.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import { LabelPlaces } from "./label-places.ts";
@@ -14,15 +14,15 @@ export interface MetricDescription {
   readonly help: string;
 }
 
-/** A gauge whose value is asked for at each scrape; it has no series while there is nothing to tell. */
+/** A gauge's value at a scrape; undefined means that it has no series then. */
 export type GaugeReading = number | ReadonlyMap<string, number> | undefined;
 
 export interface MetricRegistry {
   readonly counter: (name: string, help: string) => (count: number) => void;
-  /** So that memory stays bounded, only some values have a series of their own; see label-places.ts. */
+  /** To bound memory, only some values get a series of their own; see label-places.ts. */
   readonly counterBy: (name: string, label: string, help: string) => (value: string, count: number) => void;
   readonly histogram: (name: string, help: string, buckets: readonly number[]) => (value: number) => void;
-  /** @param label names the keys when the reading is a map */
+  /** @param label the label for the keys of a map reading */
   readonly gauge: (
     name: string,
     help: string,
@@ -70,7 +70,7 @@ export function createMetricRegistry(): MetricRegistry {
         ...named("gauge", name, help, label === undefined ? [] : [label]),
         async collect() {
           const reading = await read();
-          // A series that stayed at an old value, or fell to zero, would lie: what is unknown is absent.
+          // An unknown value must be absent, because an old value or zero would be wrong.
           gauge.reset();
           if (label === undefined) gauge.remove();
           if (typeof reading === "number") gauge.set(reading);

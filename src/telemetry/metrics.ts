@@ -1,10 +1,10 @@
 /**
- * What the service counts and measures, as functions named for what happened; docs/metrics.md lists
- * them for operators, and a test compares the two.
+ * The service's metrics, as functions named after what happened. docs/metrics.md lists them for operators, and
+ * a test compares the two.
  *
- * Features call these once per batch or per occurrence. Only `eventCommittedAfter` and
- * `eventConfirmedAfter` are per event, at about 0.2 µs each. Gauges are not set but asked for when
- * somebody scrapes, so that they can never be left behind by what they describe.
+ * Features call these once per batch or occurrence. Only `eventCommittedAfter` and `eventConfirmedAfter` are
+ * called per event, at about 0.2 µs each. Gauges are not set but read at each scrape, so that they are never
+ * stale.
  */
 import { addGauges, type GaugeSources } from "./gauges.ts";
 import { createMetricRegistry, type MetricDescription } from "./metric-registry.ts";
@@ -13,7 +13,7 @@ export interface Metrics {
   /** Events of one trigger that a committed batch stored. */
   readonly eventsStored: (triggerRef: string, count: number) => void;
   readonly eventsDuplicate: (count: number) => void;
-  /** Events of one sensor that a batch stored or found to be stored already: its output is understood. */
+  /** Events of one sensor that a batch stored or found already stored, which shows that its output is valid. */
   readonly sensorEvents: (sensorRef: string, count: number) => void;
   readonly eventsRefused: (count: number) => void;
   readonly eventsFenced: (count: number) => void;
@@ -22,34 +22,34 @@ export interface Metrics {
   readonly enforcementsCreated: (count: number) => void;
   /** One batch was committed by one statement. */
   readonly batchCommitted: (rows: number, seconds: number) => void;
-  /** A batch met rules that had changed by its commit, and was matched again. */
+  /** A batch was matched again because rules changed before its commit. */
   readonly batchRematched: (count: number) => void;
-  /** The messages of one batch were confirmed, that long after they were given to the broker. */
+  /** The messages of one batch were confirmed this long after they were sent to the broker. */
   readonly messagesConfirmed: (count: number, seconds: number) => void;
   /** Messages were read back from the outbox to be published. */
   readonly messagesSwept: (count: number) => void;
-  /** The broker did not take a message. */
+  /** The broker refused a message. */
   readonly messageRefused: (routingKey: string) => void;
-  /** The broker confirmed a message that no queue was bound for. */
+  /** The broker confirmed a message that matched no queue. */
   readonly messageUnroutable: (routingKey: string) => void;
   readonly eventCommittedAfter: (seconds: number) => void;
   readonly eventConfirmedAfter: (seconds: number) => void;
-  /** Lines of a sensor's output were no events. */
+  /** Lines of a sensor's output were rejected. */
   readonly linesRejected: (sensorRef: string, count: number) => void;
   readonly logLinesLost: (count: number) => void;
   readonly sensorRestarted: (sensorRef: string) => void;
   readonly leasesLost: (count: number) => void;
 
-  /** Wires the gauges of this process to what they describe; called once, by the service. */
+  /** Connects the gauges to their sources; called once, by the service. */
   readonly observe: (sources: GaugeSources) => void;
 
   readonly descriptions: readonly MetricDescription[];
   readonly contentType: string;
-  /** The exposition of everything, for a scrape. */
+  /** All metrics in the exposition format. */
   readonly text: () => Promise<string>;
 }
 
-/** Of the two that the doctor reads at a running agent: what a sensor said, understood or not. */
+/** The two counters doctor reads from a running agent: events and rejected lines per sensor. */
 export const sensorEventsName = "sensor_events_total";
 export const linesRejectedName = "lines_rejected_total";
 
@@ -68,28 +68,28 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     "Time from sending a batch's statement to its commit",
     latencyBuckets,
   );
-  const confirmed = counter("messages_confirmed_total", "Messages the broker took responsibility for");
+  const confirmed = counter("messages_confirmed_total", "Messages that the broker confirmed");
   const confirmSeconds = histogram(
     "confirm_seconds",
-    "Time from giving a batch's messages to the broker to the last confirmation",
+    "Time from sending a batch's messages to the broker to the last confirmation",
     latencyBuckets,
   );
   const refused = counterBy(
     "messages_refused_total",
     "routing_key",
-    "Times the broker did not take a message, repetitions included",
+    "Refusals of messages by the broker, including repeated ones",
   );
   const unroutable = counterBy(
     "messages_unroutable_total",
     "routing_key",
-    "Messages confirmed that no queue was bound for: nobody received them",
+    "Confirmed messages that reached no queue, so that nobody received them",
   );
   const linesRejected = counterBy(
     linesRejectedName,
     "sensor_ref",
-    "Lines of a sensor's output that are no event",
+    "Lines of a sensor's output that were rejected",
   );
-  const restarts = counterBy("sensor_restarts_total", "sensor_ref", "Starts of a sensor after it failed");
+  const restarts = counterBy("sensor_restarts_total", "sensor_ref", "Restarts of a sensor after it failed");
   registry.gauge(
     "build_info",
     "1, labelled with the running version",
@@ -101,16 +101,16 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     eventsStored: counterBy("events_stored_total", "trigger_ref", "Events stored, by trigger"),
     eventsDuplicate: counter(
       "events_duplicate_total",
-      "Events left out because their dedup_key was stored already",
+      "Events skipped because their dedup_key was already stored",
     ),
     sensorEvents: counterBy(
       sensorEventsName,
       "sensor_ref",
-      "Events of a sensor that were stored, or were already",
+      "Events of a sensor that were stored or already stored",
     ),
     eventsRefused: counter(
       "events_refused_total",
-      "Events that can never be stored: unknown or disabled trigger, impossible payload",
+      "Events that can never be stored: unknown or disabled trigger, unstorable payload",
     ),
     eventsFenced: counter(
       "events_fenced_total",
@@ -144,7 +144,7 @@ export function createMetrics({ version, withProcess }: { version: string; withP
       latencyBuckets,
     ),
     linesRejected,
-    logLinesLost: counter("log_lines_lost_total", "Lines of sensors' logs that could not be written"),
+    logLinesLost: counter("log_lines_lost_total", "Lines of sensor logs that could not be written"),
     sensorRestarted: (sensorRef) => restarts(sensorRef, 1),
     leasesLost: counter(
       "leases_lost_total",

@@ -1,9 +1,9 @@
-/** What is known of one part of the service (database, broker, …) and since when. */
+/** The health of one part of the service (database, broker, …) and when it was checked. */
 export interface PartHealth {
-  /** Degraded: it does its work, and something about it needs an operator. */
+  /** Degraded means that it works but needs an operator's attention. */
   readonly state: "up" | "degraded" | "down" | "starting";
-  /** One sentence for people; why it is not up. No secrets. */
+  /** One sentence for people about why it is not up. Contains no secrets. */
   readonly detail: string;
-  /** Monotonic milliseconds at which this was last confirmed, for the age of the knowledge. */
+  /** Monotonic milliseconds at which this was last confirmed. */
   readonly checkedAtMs: number;
 }

@@ -1,5 +1,5 @@
 /**
- * The logger: pino writing synchronously to stderr, every line stripped of secrets on its way out.
+ * The logger: pino writing synchronously to stderr, with secrets removed from every line.
  */
 import { pino, stdSerializers, stdTimeFunctions } from "pino";
 import { createRedactor } from "../model/texts/redaction.ts";
@@ -9,7 +9,7 @@ import type { AdjustableLogger, Logger, LogLevel } from "./logger.ts";
 export interface LoggerOptions {
   readonly level: LogLevel;
   readonly format: "json" | "pretty";
-  /** Values that no line may show, in messages, fields and stacks alike. */
+  /** Values that must not appear in any line, whether in messages, fields or stacks. */
   readonly secrets: readonly string[];
   /** Whether pretty lines are coloured; see `wantsColour`. */
   readonly colour: boolean;
@@ -20,7 +20,7 @@ export interface LoggerOptions {
 export async function createLogger(options: LoggerOptions): Promise<AdjustableLogger> {
   const { level, format, secrets, colour } = options;
   const present = format === "pretty" ? await prettyPrinter(colour) : (line: string) => line;
-  // A secret with quotes or backslashes stands in a JSON line as JSON writes it.
+  // In a JSON line, a secret's quotes and backslashes are escaped.
   const redact = createRedactor(secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]));
   const sink = createLogSink({
     ...(options.writeBytes === undefined ? {} : { writeBytes: options.writeBytes }),
@@ -29,9 +29,9 @@ export async function createLogger(options: LoggerOptions): Promise<AdjustableLo
 
   const logger = pino(
     {
-      // What is written is decided before: pino's children keep the level that they were made with.
+      // LevelledLogger filters instead, because pino's children keep the level they were created with.
       level: "debug",
-      // The worker's name is bound by whoever knows it; a pid and a host name say less in a container.
+      // The service binds the worker's name; pid and host name are less useful in a container.
       base: null,
       timestamp: stdTimeFunctions.isoTime,
       messageKey: "message",
@@ -51,7 +51,7 @@ interface Threshold {
   level: LogLevel;
 }
 
-/** Hands on what is severe enough. It and its children share one threshold. */
+/** Passes on lines that are severe enough. It shares one threshold with its children. */
 class LevelledLogger implements AdjustableLogger {
   readonly #written: Written;
   readonly #threshold: Threshold;
@@ -98,12 +98,12 @@ class LevelledLogger implements AdjustableLogger {
   }
 }
 
-/** Colour is for a terminal, and not for people who have said NO_COLOR (no-color.org). */
+/** Colour is used on a terminal, unless NO_COLOR is set (no-color.org). */
 export function wantsColour(isTerminal: boolean, noColour: string | undefined): boolean {
   return isTerminal && (noColour ?? "") === "";
 }
 
-/** Loaded only when asked for: in production lines are JSON. */
+/** Loaded only on demand, because production logs are JSON. */
 async function prettyPrinter(colorize: boolean): Promise<(line: string) => string> {
   const { prettyFactory } = await import("pino-pretty");
   return prettyFactory({

@@ -1,8 +1,8 @@
 /**
- * Facts that cost a query: asked at most every `freshMs`, however many ask, and one query at a time.
+ * Caches facts that cost a query: queries at most once every `freshMs`, one query at a time, for all callers.
  *
- * A failure, or an answer later than `waitMs`, is undefined: whoever asks goes on without, rather than
- * hang with the database. A query that is late goes on, and is not asked again beside itself.
+ * If the query fails or takes longer than `waitMs`, callers get undefined instead of hanging with the
+ * database. A late query continues, and no second one is started meanwhile.
  */
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import { systemClock, type Clock } from "../time/clock.ts";

@@ -193,5 +193,5 @@ test("an environment too large for the kernel is a value, not an exception", asy
   const [code, sentence] = await failureOf("/bin/true", { env: { HUGE: "x".repeat(3_000_000) } });
 
   expect(code).toBe("E2BIG");
-  expect(sentence).toContain("larger than the kernel accepts");
+  expect(sentence).toContain("larger than the kernel allows");
 });

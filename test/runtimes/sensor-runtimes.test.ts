@@ -40,7 +40,7 @@ test("a real Ruby is offered by INSERT alone, and Haskell that is not installed 
   });
   expect(runtimes.offered("my.sensor.cobol")).toEqual({
     kind: "unavailable",
-    reason: "there is no sensor runtime my.sensor.cobol",
+    reason: "sensor runtime my.sensor.cobol does not exist",
   });
 });
 
@@ -124,7 +124,7 @@ test("rows that are malformed, hang or print without end stop no other", async (
   expect(reasonFor("my.hangs")).toContain("did not end in time");
   expect(reasonFor("my.endless")).toContain("printed more than");
   expect(reasonFor("my.good")).toBe("offered");
-  expect(reasonFor("my.action")).toBe("there is no sensor runtime my.action");
+  expect(reasonFor("my.action")).toBe("sensor runtime my.action does not exist");
 });
 
 test("execution_config names the interpreter, which has to be there", async () => {
