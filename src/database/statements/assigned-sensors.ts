@@ -2,6 +2,7 @@
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonValue } from "../../model/json/json.ts";
 import type { Row, Statement } from "../statement.ts";
+import { servesTrigger } from "./served-triggers.ts";
 
 /** As stored; decoded by the sensors feature, one by one, so that a bad row harms no other. */
 export interface AssignedSensorRow {
@@ -23,11 +24,7 @@ export const readAssignedSensors: Statement<readonly Id[], AssignedSensorRow> = 
            coalesce((select jsonb_agg(to_jsonb(served) || jsonb_build_object('id', served.id::text)
                                       order by served.ref <> sensor.trigger_ref, served.ref)
                        from trigger as served
-                      where served.ref = sensor.trigger_ref
-                         or exists (select
-                                      from sensor_trigger
-                                     where sensor_trigger.sensor = sensor.id
-                                       and sensor_trigger.trigger = served.id)), '[]') as triggers,
+                      where ${servesTrigger("sensor", "served")}), '[]') as triggers,
            coalesce((select jsonb_agg(jsonb_build_object('id', rule.id::text, 'ref', rule.ref,
                                                          'trigger_ref', rule.trigger_ref,
                                                          'trigger_params', rule.trigger_params)
@@ -37,11 +34,7 @@ export const readAssignedSensors: Statement<readonly Id[], AssignedSensorRow> = 
                          on served.ref = rule.trigger_ref
                         and served.enabled
                       where rule.enabled
-                        and (served.ref = sensor.trigger_ref
-                             or exists (select
-                                          from sensor_trigger
-                                         where sensor_trigger.sensor = sensor.id
-                                           and sensor_trigger.trigger = served.id))), '[]') as rules
+                        and ${servesTrigger("sensor", "served")}), '[]') as rules
       from sensor
      where sensor.id = any ($1::bigint[])
      order by sensor.id`,

@@ -21,6 +21,7 @@ import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json/json.ts";
 import type { Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
+import { servesTrigger } from "./served-triggers.ts";
 
 export interface WorkerTerm {
   readonly workerId: Id;
@@ -155,11 +156,7 @@ export const readWantedSensors: Statement<AskingWorker, SchedulableSensor> = {
                  on rule.trigger_ref = trigger.ref
                 and rule.enabled
               where trigger.enabled
-                and (trigger.ref = sensor.trigger_ref
-                     or exists (select
-                                  from sensor_trigger
-                                 where sensor_trigger.sensor = sensor.id
-                                   and sensor_trigger.trigger = trigger.id)))
+                and ${servesTrigger("sensor", "trigger")})
      order by sensor.id`,
   values: ({ selfId }) => [selfId],
   decode: (row) => ({

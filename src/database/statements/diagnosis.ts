@@ -6,6 +6,7 @@ import type { JsonValue } from "../../model/json/json.ts";
 import { parseJson } from "../../model/json/json-text.ts";
 import type { Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
+import { servesTrigger } from "./served-triggers.ts";
 import type { ProcessReport } from "./sensor-process.ts";
 
 export interface SensorStanding {
@@ -66,11 +67,7 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
                          count(*) filter (where rule.enabled) as enabled_rules
                     from rule
                    where rule.trigger_ref = trigger.ref) as counted
-            where trigger.ref = sensor.trigger_ref
-               or exists (select
-                            from sensor_trigger
-                           where sensor_trigger.sensor = sensor.id
-                             and sensor_trigger.trigger = trigger.id)) as served
+            where ${servesTrigger("sensor", "trigger")}) as served
       left join (sensor_assignment as assignment
                  join worker as holder
                    on holder.id = assignment.worker
