@@ -1,11 +1,10 @@
 /**
  * The gauges, read at each scrape.
  */
+import type { SensorState } from "../model/sensors/sensor-state.ts";
 import type { GaugeReading, MetricRegistry } from "./metric-registry.ts";
 import type { PartHealth } from "./part-health.ts";
 import { recentFacts } from "./recent-facts.ts";
-
-export type SensorState = "starting" | "running" | "backoff" | "failed" | "stopped";
 
 /** Where the gauges get their values at a scrape. All but `fleet` answer from memory. */
 export interface GaugeSources {

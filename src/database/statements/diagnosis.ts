@@ -4,6 +4,7 @@
  */
 import type { JsonValue } from "../../model/json/json.ts";
 import { parseJson } from "../../model/json/json-text.ts";
+import { sensorStates } from "../../model/sensors/sensor-state.ts";
 import type { Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
 import { servesTrigger } from "./served-triggers.ts";
@@ -95,7 +96,7 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
       row.textOrNull("status") === null
         ? null
         : {
-            status: row.word("status", ["starting", "running", "backoff", "failed", "stopped"]),
+            status: row.word("status", sensorStates),
             worker: row.textOrNull("reporter"),
             isCurrent: row.boolean("is_current"),
             pid: row.numberOrNull("pid"),

@@ -1,10 +1,11 @@
 /** What an operator sees of a sensor's process. */
 import type { Id } from "../../model/identifiers.ts";
+import type { SensorState } from "../../model/sensors/sensor-state.ts";
 import type { Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
 
 export interface ProcessReport {
-  readonly status: "starting" | "running" | "backoff" | "failed" | "stopped";
+  readonly status: SensorState;
   readonly pid: number | null;
   /** In a row. */
   readonly failures: number;
