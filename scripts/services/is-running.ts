@@ -1,11 +1,6 @@
-import { readFileSync } from "node:fs";
+import { processStat } from "../../src/files/process-stat.ts";
 
 /** Whether a process of that number exists and is more than a zombie. */
 export function isRunning(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
-  } catch {
-    return false;
-  }
+  return processStat(pid)?.isAlive ?? false;
 }

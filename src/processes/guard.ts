@@ -23,8 +23,8 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import crossSpawn from "cross-spawn";
 import { settlesWithin } from "../concurrency/settles-within.ts";
+import { processStat } from "../files/process-stat.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { startTimeOf } from "./process-table.ts";
 
 /**
  * Uses only builtins, except for tr and grep in the last part; where a shell exists they usually do too, and
@@ -111,7 +111,7 @@ class ShellGuard implements ProcessGuard {
   }
 
   watch({ pid, closed }: Watched): void {
-    const startTime = startTimeOf(pid);
+    const startTime = processStat(pid)?.startTime;
     if (startTime === undefined) return;
     this.#watched.set(pid, startTime);
     this.#tell(`+${pid} ${startTime}`);

@@ -1,38 +1,14 @@
-/**
- * Reads the kernel's process table.
- *
- * @see proc_pid_stat(5)
- */
-import { readFileSync } from "node:fs";
-import { readFile, readdir } from "node:fs/promises";
+/** Reads the kernel's process table. */
+import { readdir } from "node:fs/promises";
+import { readProcessStat } from "../files/process-stat.ts";
 
 const readsAtOnceMax = 64;
-
-interface ProcessStat {
-  /** Z is a zombie, X is dead; anything else is alive. */
-  readonly state: string;
-  readonly group: number;
-  /** Clock ticks since boot. */
-  readonly startTime: string;
-}
-
-/**
- * When a process started. Together with its id this identifies a process uniquely, because ids are reused but
- * not within the same tick. Undefined if the process does not exist.
- */
-export function startTimeOf(pid: number): string | undefined {
-  try {
-    return parseStat(readFileSync(`/proc/${pid}/stat`, "latin1")).startTime;
-  } catch {
-    return undefined;
-  }
-}
 
 /** Whether a process of the group is still running; zombies do not count. */
 export async function isGroupRunning(group: number): Promise<boolean> {
   const members = await processesWhere(async (pid) => {
-    const stat = parseStat(await readFile(`/proc/${pid}/stat`, "latin1"));
-    return stat.group === group && stat.state !== "Z" && stat.state !== "X";
+    const stat = await readProcessStat(pid);
+    return stat !== undefined && stat.group === group && stat.isAlive;
   });
   return members.length > 0;
 }
@@ -48,11 +24,4 @@ export async function processesWhere(matches: (pid: number) => Promise<boolean>)
     found.push(...some.filter((_, index) => areMatches[index]));
   }
   return found;
-}
-
-function parseStat(line: string): ProcessStat {
-  // The second field is the program's name in parentheses and may itself contain spaces and parentheses.
-  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
-  const [state = "", , group = ""] = fields;
-  return { state, group: Number(group), startTime: fields[22 - 3] ?? "" };
 }

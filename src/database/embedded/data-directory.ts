@@ -29,6 +29,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { hasCode } from "../../errors/caught.ts";
 import { isJsonObject } from "../../model/json/json.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
+import { processStat } from "../../files/process-stat.ts";
 import { makeDirectory } from "../../files/make-directory.ts";
 
 interface Holder {
@@ -57,7 +58,7 @@ export async function lockDataDirectory(directory: string): Promise<Disposable> 
   const path = join(directory, "lock");
   const own: Holder = {
     pid: process.pid,
-    startedAt: startOf(process.pid) ?? "",
+    startedAt: processStat(process.pid)?.startTime ?? "",
     place: presentPlace(),
     token: randomUUID(),
   };
@@ -120,7 +121,7 @@ function readHolder(path: string): Holder | "gone" | "unreadable" {
 
 async function isAlive(holder: Holder, path: string): Promise<boolean> {
   if (holder.place === presentPlace()) {
-    return isRunning(holder.pid) && (startOf(holder.pid) ?? "") === holder.startedAt;
+    return isRunning(holder.pid) && (processStat(holder.pid)?.startTime ?? "") === holder.startedAt;
   }
   const seenMs = renewedAtMs(path);
   await delay(2 * renewalMs + 500);
@@ -160,12 +161,6 @@ function isRunning(pid: number): boolean {
   } catch (error) {
     return hasCode(error, "EPERM"); // Running, as somebody else.
   }
-}
-
-/** Field 22 of proc(5) `stat`; the second field may itself contain spaces and parentheses. */
-function startOf(pid: number): string | undefined {
-  const stat = readIfThere(`/proc/${pid}/stat`);
-  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
 }
 
 function presentPlace(): string {
