@@ -17,7 +17,7 @@
  * Before every attempt, and before an event is refused or called fenced or a duplicate, those in doubt are looked for.
  */
 import type { RuleSet, RuleSource } from "../model/rules/rule-match.ts";
-import { textCharactersMax } from "../model/texts/byte-budget.ts";
+import { textCharactersMax } from "../model/texts/text-budget.ts";
 import { attempt, type AttemptEnd } from "./attempt.ts";
 import type { BatchOutcomes, BatchOutcomesOptions } from "./batch-outcomes.ts";
 import type { Entry, EventEntry } from "./entries.ts";

@@ -7,7 +7,7 @@
 import type { TriggerDefinition } from "../model/definitions.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { RuleMatch, RuleSet } from "../model/rules/rule-match.ts";
-import { isTooMuchText, TextRoom, textCharactersMax } from "../model/texts/byte-budget.ts";
+import { isTextTooLarge, TextBudget, textCharactersMax } from "../model/texts/text-budget.ts";
 import { matchText, Sources, type KnownSource } from "./batch-texts.ts";
 import { idOf, type Entry, type EventEntry } from "./entries.ts";
 
@@ -94,11 +94,11 @@ function matchedEvent(entry: EventEntry, rules: RuleSet, sources: Sources): Matc
     triggerInstanceId: event.triggerInstanceId,
   };
   try {
-    const matches = rules.match(facts, new TextRoom()).map(matchedRule);
+    const matches = rules.match(facts, new TextBudget()).map(matchedRule);
     const matched = { entry, trigger, source: sources.of(trigger, event.source), matches };
     return writtenCharacters(matched) > textCharactersMax ? "too much" : matched;
   } catch (error) {
-    if (isTooMuchText(error)) return "too much";
+    if (isTextTooLarge(error)) return "too much";
     throw error;
   }
 }

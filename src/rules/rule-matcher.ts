@@ -15,7 +15,7 @@ import { messageId, type Id } from "../model/identifiers.ts";
 import type { JsonObject, JsonValue } from "../model/json/json.ts";
 import { aimAt } from "../model/rules/rule-aim.ts";
 import type { EventFacts, RuleMatch, RuleSource } from "../model/rules/rule-match.ts";
-import { TextRoom } from "../model/texts/byte-budget.ts";
+import { TextBudget } from "../model/texts/text-budget.ts";
 import { compileRule, matchOf, type RuleText } from "../model/rules/compiled-rule.ts";
 
 export interface RuleMatcherOptions {
@@ -44,7 +44,7 @@ export class RuleMatcher {
    *
    * @returns the ids of its enforcements for the rules that match now, in order of rule; undefined if the event
    *   does not exist
-   * @throws TooMuchTextError
+   * @throws TextBudgetError
    */
   async matchEvent(eventId: Id): Promise<readonly Id[] | undefined> {
     const { database, rules } = this.#options;
@@ -74,13 +74,13 @@ export class RuleMatcher {
    * conditions.
    *
    * @returns its id; undefined if the event does not exist
-   * @throws InvalidRuleError, TooMuchTextError
+   * @throws InvalidRuleError, TextBudgetError
    */
   async createEnforcement(rule: RuleText, eventId: Id): Promise<Id | undefined> {
     const event = await rowOf(this.#options.database, getEvent, { id: eventId });
     if (event === undefined) return undefined;
     const matches = [
-      matchOf(usable(compileRule(rule, new PredicateTable())), factsOf(event, null), new TextRoom()),
+      matchOf(usable(compileRule(rule, new PredicateTable())), factsOf(event, null), new TextBudget()),
     ];
     await this.#store(eventId, matches, null);
     const [id] = await this.#storedIds(eventId, matches);

@@ -7,7 +7,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
 import { isAtMostDeep } from "../json/equality.ts";
 import { jsonDepthMax } from "../json/json-text.ts";
 import type { EventFacts, RuleMatch } from "./rule-match.ts";
-import type { TextRoom } from "../texts/byte-budget.ts";
+import type { TextBudget } from "../texts/text-budget.ts";
 import { compileTemplates, type Template } from "../templates/template.ts";
 import { conjunctsOf, type Conjunct } from "./conjunct.ts";
 
@@ -68,9 +68,9 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
 /**
  * The record of this rule matching this event. Does not check the conditions.
  *
- * @throws TooMuchTextError
+ * @throws TextBudgetError
  */
-export function matchOf(rule: CompiledRule, event: EventFacts, room: TextRoom): RuleMatch {
+export function matchOf(rule: CompiledRule, event: EventFacts, budget: TextBudget): RuleMatch {
   const { id, ref, actionId, actionRef, conditions, config } = rule;
   return {
     ruleId: id,
@@ -79,6 +79,6 @@ export function matchOf(rule: CompiledRule, event: EventFacts, room: TextRoom): 
     actionRef,
     condition: conditions.combination,
     conditions: conditions.listed,
-    config: config.kind === "constant" ? config.value : config.render({ event, rule, room }),
+    config: config.kind === "constant" ? config.value : config.render({ event, rule, budget }),
   };
 }

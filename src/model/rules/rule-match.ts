@@ -4,7 +4,7 @@
 import type { TriggerDefinition } from "../definitions.ts";
 import type { Id } from "../identifiers.ts";
 import type { JsonObject, JsonValue } from "../json/json.ts";
-import type { TextRoom } from "../texts/byte-budget.ts";
+import type { TextBudget } from "../texts/text-budget.ts";
 
 /** What conditions and templates can read. */
 export interface EventFacts {
@@ -39,10 +39,10 @@ export interface RuleSet {
   /**
    * Every enabled, valid rule that matches, in order of rule id.
    *
-   * @param room for the texts that their templates make; some of its own unless told
-   * @throws TooMuchTextError
+   * @param budget for the text that templates render; a fresh one by default
+   * @throws TextBudgetError
    */
-  match(event: EventFacts, room?: TextRoom): readonly RuleMatch[];
+  match(event: EventFacts, budget?: TextBudget): readonly RuleMatch[];
 }
 
 export interface RuleSource {

@@ -14,7 +14,7 @@ import type { Id } from "../identifiers.ts";
 import { describePlaced } from "../placed-problem.ts";
 import { aimedRule } from "./rule-aim.ts";
 import type { EventFacts, RuleMatch, RuleSet } from "./rule-match.ts";
-import { TextRoom } from "../texts/byte-budget.ts";
+import { TextBudget } from "../texts/text-budget.ts";
 import { compileRule, matchOf, type CompiledRule, type RuleText } from "./compiled-rule.ts";
 import { indexRules } from "./rule-filing.ts";
 import { findRules, type RuleIndex } from "./rule-index.ts";
@@ -109,9 +109,9 @@ export class CompiledRuleSet implements RuleSet {
     return this.#triggers.get(ref);
   }
 
-  match(event: EventFacts, room: TextRoom = new TextRoom()): readonly RuleMatch[] {
+  match(event: EventFacts, budget: TextBudget = new TextBudget()): readonly RuleMatch[] {
     const rules = this.#byTrigger.get(event.triggerRef);
-    return rules === undefined ? [] : found(rules, event).map((rule) => matchOf(rule, event, room));
+    return rules === undefined ? [] : found(rules, event).map((rule) => matchOf(rule, event, budget));
   }
 }
 

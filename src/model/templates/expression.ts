@@ -18,13 +18,13 @@ import type { JsonObject, JsonValue } from "../json/json.ts";
 import { nearestName } from "../texts/nearest-name.ts";
 import { foreignPathProblem, isMisspeltPayload, parsePayloadPath } from "../paths/payload-path.ts";
 import type { EventFacts } from "../rules/rule-match.ts";
-import type { TextRoom } from "../texts/byte-budget.ts";
+import type { TextBudget } from "../texts/text-budget.ts";
 
 /** What a rule's templates can read while an event is matched. */
 export interface TemplateScope {
   readonly event: EventFacts;
   readonly rule: { readonly id: Id; readonly ref: string; readonly triggerParams: JsonObject };
-  readonly room: TextRoom;
+  readonly budget: TextBudget;
 }
 
 /** The value in this scope; undefined if there is none. */

@@ -108,7 +108,7 @@ function compileText(text: string, path: Place, reading: Reading): Template {
       kind: "rendered",
       render(scope) {
         const value = only(scope) ?? null;
-        scope.room.take(leastLength(value));
+        scope.budget.take(leastLength(value));
         return value;
       },
     };
@@ -118,7 +118,7 @@ function compileText(text: string, path: Place, reading: Reading): Template {
     render(scope) {
       const texts = pieces.map((piece) => {
         const each = typeof piece === "string" ? piece : written(piece(scope));
-        scope.room.take(each.length);
+        scope.budget.take(each.length);
         return each;
       });
       return texts.join("");

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { JsonObject, JsonValue } from "../../../src/model/json/json.ts";
 import { compileTemplates, render } from "../../../src/model/templates/template.ts";
-import { TextRoom, TooMuchTextError } from "../../../src/model/texts/byte-budget.ts";
+import { TextBudget, TextBudgetError } from "../../../src/model/texts/text-budget.ts";
 import { eventFacts } from "../rules/generated-rules.ts";
 
 const scope = {
@@ -178,7 +178,7 @@ test("never throws, whatever the parameters and the payload", () => {
         return;
       }
       const event = eventFacts({ payload: JSON.parse(JSON.stringify({ x })) });
-      const rendered = render(compiled.value, { ...scope, event, room: new TextRoom() });
+      const rendered = render(compiled.value, { ...scope, event, budget: new TextBudget() });
       if (!text.includes("{{")) expect(rendered).toEqual({ text });
     }),
     { numRuns: 2_000 },
@@ -193,8 +193,8 @@ test("what is too much is not even written: neither into one text, nor taken who
     if (compiled.kind === "invalid") throw new Error(compiled.problem);
     const event = eventFacts({ payload: { x } });
 
-    expect(() => render(compiled.value, { ...scope, event, room: new TextRoom(20) })).toThrow(
-      TooMuchTextError,
+    expect(() => render(compiled.value, { ...scope, event, budget: new TextBudget(20) })).toThrow(
+      TextBudgetError,
     );
   }
   expect(written).toBeLessThan(10);
@@ -205,14 +205,14 @@ test("texts are bounded all together", () => {
   if (twice.kind === "invalid") throw new Error(twice.problem);
   const event = eventFacts({ payload: { x: "12345" } });
   const within = (characters: number): unknown =>
-    render(twice.value, { ...scope, event, room: new TextRoom(characters) });
+    render(twice.value, { ...scope, event, budget: new TextBudget(characters) });
 
   expect(within(12)).toEqual({ a: "12345!", b: "12345!" });
-  expect(() => within(11)).toThrow(TooMuchTextError);
+  expect(() => within(11)).toThrow(TextBudgetError);
 });
 
 function renderAll(params: JsonObject): JsonObject {
   const compiled = compileTemplates(params, "action_params");
   if (compiled.kind === "invalid") throw new Error(compiled.problem);
-  return render(compiled.value, { ...scope, room: new TextRoom() });
+  return render(compiled.value, { ...scope, budget: new TextBudget() });
 }

@@ -5,7 +5,7 @@ export const textCharactersMax = 64 * 1_024 * 1_024;
  * Limits the text rendered for the events at hand. Rules can insert any payload into any number of strings, and
  * nothing else limits the result.
  */
-export class TextRoom {
+export class TextBudget {
   readonly #charactersMax: number;
   #characters = 0;
 
@@ -13,15 +13,15 @@ export class TextRoom {
     this.#charactersMax = charactersMax;
   }
 
-  /** @throws TooMuchTextError if that exceeds the limit */
+  /** @throws TextBudgetError if that exceeds the limit */
   take(characters: number): void {
     this.#characters += characters;
-    if (this.#characters > this.#charactersMax) throw new TooMuchTextError(this.#charactersMax);
+    if (this.#characters > this.#charactersMax) throw new TextBudgetError(this.#charactersMax);
   }
 }
 
-export class TooMuchTextError extends Error {
-  override readonly name = "TooMuchTextError";
+export class TextBudgetError extends Error {
+  override readonly name = "TextBudgetError";
 
   constructor(charactersMax: number) {
     super(`more than ${charactersMax} characters`);
@@ -29,9 +29,9 @@ export class TooMuchTextError extends Error {
 }
 
 /** Includes V8's error for a string that exceeds its maximum length. */
-export function isTooMuchText(error: unknown): boolean {
+export function isTextTooLarge(error: unknown): boolean {
   return (
-    error instanceof TooMuchTextError ||
+    error instanceof TextBudgetError ||
     (error instanceof RangeError && error.message === "Invalid string length")
   );
 }
