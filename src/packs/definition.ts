@@ -8,14 +8,15 @@ import { reviewConditions } from "../model/conditions/condition.ts";
 import { isJsonObject, type JsonObject } from "../model/json/json.ts";
 import { parseJson } from "../model/json/json-text.ts";
 import { decodeRuntimePlan } from "../model/runtimes/runtime-plan.ts";
-import { unsupported } from "../model/sensors/supported-sensors.ts";
+import { builtinRuntimeRef } from "../model/runtimes/runtime-names.ts";
+import { kindFacts, kindOfProtocol } from "../model/sensors/sensor-kind.ts";
 import { templateProblems } from "../model/templates/template.ts";
 import { isVersionRange } from "../model/runtimes/versions.ts";
 import { blankValues } from "./blank-values.ts";
 import type { DefinitionFile } from "./definition-file.ts";
 import type { Kind } from "./definition-schemas.ts";
 import { entrypointProblem, entrypointWarning } from "./entrypoint.ts";
-import { builtinRuntime, ownRef, referredRef, referredRuntime } from "./names.ts";
+import { ownRef, referredRef, referredRuntime } from "./names.ts";
 import type { Definition, Reference } from "./pack.ts";
 import type { PackProblem, PackWarning } from "./pack-problem.ts";
 
@@ -151,18 +152,20 @@ async function sensorOf(file: DefinitionFile<"sensor">, context: PackContext): P
 
 /** Warns if the protocol was probably forgotten: its default is one that this version does not run. */
 function protocolWarnings(file: DefinitionFile<"sensor">, ref: string, runtimeRef: string): PackWarning[] {
-  if (file.says("protocol") || runtimeRef === builtinRuntime) return [];
-  const obstacle = unsupported(file.fields.protocol, null);
-  if (obstacle === undefined) return [];
-  const reason = `is missing, so ${ref} does not run: ${obstacle}; write "protocol: stream" if it keeps running and prints events, or "protocol: poll" if it checks once and exits`;
+  if (file.says("protocol") || runtimeRef === builtinRuntimeRef) return [];
+  const kind = kindOfProtocol(file.fields.protocol);
+  if (kind.kind === "valid") return [];
+  const reason = `is missing, so ${ref} does not run: ${kind.problem}; write "protocol: stream" if it keeps running and prints events, or "protocol: poll" if it checks once and exits`;
   return [{ ...file.problemAt(["protocol"], reason), kind: "sensor-fails" }];
 }
 
-/** Warns about fields that have no effect on stream sensors. */
+/** Warns about fields that have no effect on sensors of this kind. */
 function idleFieldWarnings(file: DefinitionFile<"sensor">): PackWarning[] {
-  if (file.fields.protocol !== "stream") return [];
-  const reason = "has no effect: only poll sensors use it, and this one's protocol is stream";
-  return (["poll_interval", "timeout", "success_exit_codes"] as const)
+  const { protocol } = file.fields;
+  const kind = kindOfProtocol(protocol);
+  if (kind.kind === "invalid") return [];
+  const reason = `has no effect: only poll sensors use it, and this one's protocol is ${protocol}`;
+  return kindFacts[kind.value].idleFields
     .filter((field) => file.says(field))
     .map((field) => ({ ...file.problemAt([field], reason), kind: "keys-ignored" }));
 }

@@ -5,7 +5,8 @@ import { access, constants, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { messageOf } from "../errors/caught.ts";
 import { hasWindowsLineEnds, programProblem, windowsLineEndsRemedy } from "../files/program-form.ts";
-import { builtinRuntime, nativeRuntime, shellRuntime } from "./names.ts";
+import { builtinRuntimeRef } from "../model/runtimes/runtime-names.ts";
+import { nativeRuntime, shellRuntime } from "./names.ts";
 
 /** @returns what is wrong with the entrypoint; undefined if nothing is */
 export async function entrypointProblem(
@@ -13,7 +14,8 @@ export async function entrypointProblem(
   entrypoint: string,
   runtimeRef: string,
 ): Promise<string | undefined> {
-  if (runtimeRef === builtinRuntime) return undefined;
+  // It runs inside the agent and needs no script.
+  if (runtimeRef === builtinRuntimeRef) return undefined;
   if (entrypoint === "") return "is required: the script, relative to the folder sensors";
 
   const folder = join(directory, "sensors");

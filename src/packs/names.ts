@@ -1,10 +1,8 @@
 /**
  * Converts refs as written in packs to the full refs in rows.
  */
-import { canonicalRuntimeName } from "../model/runtimes/runtime-names.ts";
+import { builtinRuntimeRef, canonicalRuntimeName } from "../model/runtimes/runtime-names.ts";
 
-/** For sensors inside the agent, which need no script. */
-export const builtinRuntime = "core.sensor.builtin";
 /** For sensors that are executed directly. */
 export const nativeRuntime = "core.sensor.native";
 /** For shell scripts. */
@@ -15,7 +13,7 @@ const coreRuntimes: Readonly<Record<string, string>> = {
   node: "core.sensor.nodejs",
   shell: shellRuntime,
   native: nativeRuntime,
-  builtin: builtinRuntime,
+  builtin: builtinRuntimeRef,
 };
 
 /**

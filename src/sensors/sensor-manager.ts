@@ -26,7 +26,7 @@ import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
 import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 import { phaseOf } from "../model/sensors/poll-schedule.ts";
-import { unsupported } from "../model/sensors/supported-sensors.ts";
+import { sensorKindOf, type SensorKind } from "../model/sensors/sensor-kind.ts";
 import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
 import { EnvironmentMaker } from "./launch/environment-creation.ts";
 import type { OfferedRuntimes, SensorAssignments } from "./ports.ts";
@@ -57,7 +57,12 @@ interface Entry {
 }
 
 type Placement =
-  | { readonly kind: "wanted"; readonly sensor: AssignedSensor; readonly runtime: RuntimeAnswer }
+  | {
+      readonly kind: "wanted";
+      readonly sensor: AssignedSensor;
+      readonly sensorKind: SensorKind;
+      readonly runtime: RuntimeAnswer;
+    }
   /** Whether it can be run is not known yet; a wake follows. */
   | { readonly kind: "pending"; readonly ref: string; readonly reason: string }
   /** It rests, as its rows say. */
@@ -282,12 +287,12 @@ export class SensorManager {
     }
     const runtime = this.#options.runtimes.offered(runtimeRef);
     const runtimeName = runtime.kind === "offered" ? runtime.runtime.name : null;
-    const reason = unsupported(protocol, runtimeRef === "core.sensor.builtin" ? "builtin" : runtimeName);
-    if (reason !== undefined) return { kind: "unable", ref, reason };
+    const kind = sensorKindOf({ protocol, runtimeRef, runtimeName });
+    if (kind.kind === "invalid") return { kind: "unable", ref, reason: kind.problem };
     if (runtime.kind === "pending") {
       return { kind: "pending", ref, reason: `its runtime ${runtimeRef} is not verified yet` };
     }
-    return { kind: "wanted", sensor, runtime };
+    return { kind: "wanted", sensor, sensorKind: kind.value, runtime };
   }
 
   #reportRest(

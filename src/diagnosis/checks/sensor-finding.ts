@@ -1,5 +1,6 @@
 /** How one sensor stands, as a finding: a pure function of its rows and of what placement says of it. */
 import type { SensorProcessStanding, SensorStanding } from "../../database/statements/diagnosis.ts";
+import { kindFacts, kindOfProtocol } from "../../model/sensors/sensor-kind.ts";
 import { isUnsteady } from "../../model/sensors/recent-runs.ts";
 import { isUnusualSilence } from "../../model/sensors/output-rhythm.ts";
 import { durationText } from "../../model/texts/duration-text.ts";
@@ -40,9 +41,11 @@ export function sensorFinding(
   }
   const fallenSilent = fallenSilentFinding(subject, process, holder);
   if (fallenSilent !== undefined) return { ...fallenSilent, facts };
-  if (standing.protocol === "stream" && isSilent(process))
+  const kind = kindOfProtocol(standing.protocol);
+  const ofKind = kind.kind === "valid" ? kindFacts[kind.value] : undefined;
+  if (ofKind?.isSilenceTelling === true && isSilent(process))
     return { ...silentFinding(subject, process, holder), facts };
-  const unsteady = standing.protocol === "poll" ? unsteadyFinding(subject, process, holder) : undefined;
+  const unsteady = ofKind?.hasCountedRuns === true ? unsteadyFinding(subject, process, holder) : undefined;
   if (unsteady !== undefined) return { ...unsteady, facts };
   return { ...processFinding(subject, sensorRef, process, holder), facts };
 }

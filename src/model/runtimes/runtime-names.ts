@@ -5,6 +5,8 @@
 
 /** Runs inside the agent; always offered. */
 export const builtinRuntime = "builtin";
+/** The ref of its row. */
+export const builtinRuntimeRef = "core.sensor.builtin";
 
 /** An executable script; never probed, offered only if an override names it. */
 export const nativeRuntime = "native";

@@ -10,7 +10,7 @@
  * The same function explains why a sensor cannot be placed, so that explanation and behaviour agree.
  */
 import type { Id } from "../identifiers.ts";
-import { unsupported } from "./supported-sensors.ts";
+import { sensorKindOf } from "./sensor-kind.ts";
 import { satisfiesVersion } from "../runtimes/versions.ts";
 
 export interface PlaceableSensor {
@@ -93,8 +93,8 @@ function obstacleEverywhere(
   sensor: PlaceableSensor,
   workers: readonly PlacementWorker[],
 ): string | undefined {
-  const reason = unsupported(sensor.protocol, sensor.runtimeName);
-  if (reason !== undefined) return reason;
+  const kind = sensorKindOf(sensor);
+  if (kind.kind === "invalid") return kind.problem;
   if (sensor.runtimeName === null) return `runtime ${sensor.runtimeRef} does not exist`;
   if (workers.length === 0) return "no sensor worker is alive";
   return undefined;

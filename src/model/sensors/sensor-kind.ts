@@ -1,0 +1,56 @@
+/**
+ * The kinds of sensors that this version runs. A sensor's kind follows from its protocol and its runtime.
+ *
+ * To add a kind, name it here, decode it below and follow the compile errors: each place where kinds differ has an entry
+ * or a case for every kind. Its source goes into a file of its own in sensors/sources/.
+ */
+import { invalid, valid, type Decoded } from "../json/decoded.ts";
+import { builtinRuntime, builtinRuntimeRef } from "../runtimes/runtime-names.ts";
+
+export type SensorKind = "poll" | "stream";
+
+export interface KindFacts {
+  /** Whether a sensor that runs and prints nothing may be broken, rather than waiting for its next run. */
+  readonly isSilenceTelling: boolean;
+  /** Whether its runs succeed or fail one by one, so that the last ones are worth counting. */
+  readonly hasCountedRuns: boolean;
+  /** Fields of its definition that have no effect. */
+  readonly idleFields: readonly ("poll_interval" | "timeout" | "success_exit_codes")[];
+}
+
+export const kindFacts: Readonly<Record<SensorKind, KindFacts>> = {
+  poll: { isSilenceTelling: false, hasCountedRuns: true, idleFields: [] },
+  stream: {
+    isSilenceTelling: true,
+    hasCountedRuns: false,
+    idleFields: ["poll_interval", "timeout", "success_exit_codes"],
+  },
+};
+
+export interface SensorTraits {
+  readonly protocol: string;
+  readonly runtimeRef: string;
+  /** Canonical; null: not known. */
+  readonly runtimeName: string | null;
+}
+
+/** Invalid: this version cannot run such a sensor on any worker. */
+export function sensorKindOf({ protocol, runtimeRef, runtimeName }: SensorTraits): Decoded<SensorKind> {
+  const kind = kindOfProtocol(protocol);
+  if (kind.kind === "invalid") return kind;
+  if (runtimeRef === builtinRuntimeRef || runtimeName === builtinRuntime) {
+    return invalid("built-in sensors are not supported by this version");
+  }
+  return kind;
+}
+
+/** The kind of a sensor whose runtime is a program's. */
+export function kindOfProtocol(protocol: string): Decoded<SensorKind> {
+  switch (protocol) {
+    case "poll":
+    case "stream":
+      return valid(protocol);
+    default:
+      return invalid(`protocol ${protocol} is not supported by this version`);
+  }
+}

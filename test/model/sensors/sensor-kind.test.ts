@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { sensorKindOf } from "../../../src/model/sensors/sensor-kind.ts";
+
+const script = { runtimeRef: "core.sensor.python", runtimeName: "python" };
+const unsupported = (what: string) => ({
+  kind: "invalid",
+  problem: `${what} not supported by this version`,
+});
+
+test.each([
+  [
+    { ...script, protocol: "poll" },
+    { kind: "valid", value: "poll" },
+  ],
+  [
+    { ...script, protocol: "stream" },
+    { kind: "valid", value: "stream" },
+  ],
+  [{ ...script, protocol: "standalone" }, unsupported("protocol standalone is")],
+  [
+    { protocol: "poll", runtimeRef: "core.sensor.builtin", runtimeName: null },
+    unsupported("built-in sensors are"),
+  ],
+  [
+    { protocol: "stream", runtimeRef: "own.sensor.inside", runtimeName: "builtin" },
+    unsupported("built-in sensors are"),
+  ],
+  [
+    { protocol: "standalone", runtimeRef: "core.sensor.builtin", runtimeName: "builtin" },
+    unsupported("protocol standalone is"),
+  ],
+])("a sensor with %j is of a kind that this version runs, or it is said why not", (traits, expected) => {
+  expect(sensorKindOf(traits)).toEqual(expected);
+});
