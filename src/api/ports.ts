@@ -1,4 +1,7 @@
 /** What the API needs from the rest of the agent; service/api-parts.ts provides it. */
+import type { Page, PageRequest } from "../database/page.ts";
+import type { SensorEntry, SensorFilter, SensorOrder } from "../database/statements/sensor-list.ts";
+import type { WorkerEntry, WorkerFilter, WorkerOrder } from "../database/statements/worker-list.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 
 export interface HealthSource {
@@ -13,4 +16,20 @@ export interface HealthSource {
 export interface MetricsSource {
   readonly contentType: string;
   readonly text: () => Promise<string>;
+}
+
+/**
+ * The platform's resources. All of them reject with an OperatorError whose code says why the database cannot be read.
+ */
+export interface Resources {
+  readonly listWorkers: (
+    order: WorkerOrder,
+    request: WorkerFilter & PageRequest,
+  ) => Promise<Page<WorkerEntry>>;
+  readonly listSensors: (
+    order: SensorOrder,
+    request: SensorFilter & PageRequest,
+  ) => Promise<Page<SensorEntry>>;
+  /** Undefined: no sensor has that ref. */
+  readonly readSensor: (ref: string) => Promise<SensorEntry | undefined>;
 }

@@ -17,6 +17,7 @@ import type { Listener } from "../config/listeners.ts";
 import { messageOf } from "../errors/caught.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { requireCaller } from "./authentication.ts";
 import {
   addErrorAnswers,
   answerClientError,
@@ -24,14 +25,19 @@ import {
   answerFailure,
   RequestError,
 } from "./errors.ts";
-import type { HealthSource, MetricsSource } from "./ports.ts";
+import type { HealthSource, MetricsSource, Resources } from "./ports.ts";
 import { RouteList } from "./route-list.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
+import { addSensorRoutes } from "./routes/sensors.ts";
+import { addWorkerRoutes } from "./routes/workers.ts";
+import { validateRequests } from "./validation.ts";
 
 export interface ApiOptions extends Listener {
   readonly health: HealthSource;
   readonly metrics: MetricsSource;
+  /** Left out: this listener serves health and metrics alone. */
+  readonly resources?: Resources;
   readonly logger: Logger;
 }
 
@@ -63,7 +69,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   };
 }
 
-async function createServer({ health, metrics, logger }: ApiOptions): Promise<FastifyInstance> {
+async function createServer({ health, metrics, resources, logger }: ApiOptions): Promise<FastifyInstance> {
   const { fastify } = await import("fastify");
   const server = fastify({
     bodyLimit: bodyBytesMax,
@@ -91,7 +97,22 @@ async function createServer({ health, metrics, logger }: ApiOptions): Promise<Fa
   addErrorAnswers(server, routes, logger);
   addHealthRoutes(server, health);
   addMetricsRoute(server, metrics);
+  if (resources !== undefined) await addResourceRoutes(server, resources);
   return server;
+}
+
+async function addResourceRoutes(server: FastifyInstance, resources: Resources): Promise<void> {
+  await server.register(
+    async (scope) => {
+      requireCaller(scope);
+      validateRequests(scope);
+      // Schemas of answers describe them; what is not in them is not taken out.
+      scope.setSerializerCompiler(() => JSON.stringify);
+      addWorkerRoutes(scope, resources);
+      addSensorRoutes(scope, resources);
+    },
+    { prefix: "/api/v1" },
+  );
 }
 
 /** Requests can still arrive over connections that are open. */

@@ -1,18 +1,43 @@
 /** The HTTP listeners, and what the API is given to answer with. */
-import type { HealthSource } from "../api/ports.ts";
+import type { HealthSource, Resources } from "../api/ports.ts";
 import { startApi } from "../api/server.ts";
 import { listeners } from "../config/listeners.ts";
+import type { Database, Queryable } from "../database/database.ts";
+import { explainingDatabaseFailures } from "../database/explain-failure.ts";
+import { readPage } from "../database/page.ts";
+import { SnapshotReads } from "../database/snapshot-reads.ts";
+import { rowOf } from "../database/statement.ts";
+import { listSensors, readSensor } from "../database/statements/sensor-list.ts";
+import { listWorkers } from "../database/statements/worker-list.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 export async function openApi(
   { options, lifetime }: ServiceContext,
+  database: Database,
   metrics: Metrics,
   health: HealthSource,
 ): Promise<void> {
   const { config, logger } = options;
+  const resources = databaseResources(database);
   for (const listener of listeners(config)) {
-    const { address } = await lifetime.use(await startApi({ ...listener, health, metrics, logger }));
+    const parts = { health, metrics, logger };
+    const { address } = await lifetime.use(
+      await startApi({ ...listener, ...parts, ...(listener.section === "api" ? { resources } : {}) }),
+    );
     logger.info({ address }, `answering health and metrics at ${address}`);
   }
+}
+
+export function databaseResources(database: Database): Resources {
+  const reads = new SnapshotReads(database);
+  const read = <T>(what: string, work: (rows: Queryable) => Promise<T>): Promise<T> =>
+    explainingDatabaseFailures(`read ${what} from the database at ${database.address}`, () =>
+      reads.read(work),
+    );
+  return {
+    listWorkers: (order, request) => read("workers", (rows) => readPage(rows, listWorkers(order), request)),
+    listSensors: (order, request) => read("sensors", (rows) => readPage(rows, listSensors(order), request)),
+    readSensor: (ref) => read("a sensor", (rows) => rowOf(rows, readSensor, ref)),
+  };
 }

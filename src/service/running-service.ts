@@ -60,7 +60,7 @@ export async function openRunningService(
   });
   const observed = { events, scheduler, sensors, rules };
   const health = openObservation(context, worker, connections, metrics, observed);
-  await openApi(context, metrics, health);
+  await openApi(context, connections.database, metrics, health);
   return {
     registration,
     sensorManager: sensors,

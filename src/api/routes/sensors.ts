@@ -1,0 +1,156 @@
+/**
+ * `/sensors`: what they are, which worker runs each, and how their processes do.
+ *
+ * `config` is left out: it may hold a sensor's secrets, and callers have no roles yet.
+ */
+import type { FastifyInstance } from "fastify";
+import { Type, type Static } from "typebox";
+import {
+  sensorOrders,
+  sensorStates,
+  type SensorEntry,
+  type SensorProcessEntry,
+} from "../../database/statements/sensor-list.ts";
+import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
+import { RequestError } from "../errors.ts";
+import { ListAnswer, listAnswer, pageParameters, pageRequest } from "../paging.ts";
+import type { Resources } from "../ports.ts";
+import { Text } from "../validation.ts";
+
+export const SensorListParameters = Type.Object({
+  ...pageParameters,
+  sort: Type.Optional(
+    Type.Enum(sensorOrders, { description: "Key to sort by, with `-` in descending order" }),
+  ),
+  enabled: Type.Optional(Type.Boolean()),
+  trigger_ref: Type.Optional(Text("One of the triggers it serves")),
+  trigger_type: Type.Optional(Text("Another name of `trigger_ref`")),
+  pack_ref: Type.Optional(Text("Pack that defines it")),
+  state: Type.Optional(Type.Enum(sensorStates)),
+  worker: Type.Optional(Text("Name of the worker that owns it")),
+});
+
+const RefParameters = Type.Object({ ref: Text("Ref of the sensor") });
+
+export const ProcessAnswer = Type.Object({
+  status: Type.Enum(sensorStates),
+  worker: orNull(IdAnswer),
+  worker_name: orNull(Type.String()),
+  current: Type.Boolean({ description: "Reported by the present owner, since it owns the sensor" }),
+  pid: orNull(Type.Integer()),
+  failures: Type.Integer({ description: "In a row" }),
+  exit_code: orNull(Type.Integer()),
+  signal: orNull(Type.String()),
+  reason: orNull(Type.String()),
+  stderr_excerpt: orNull(Type.String()),
+  started_at: orNull(InstantAnswer),
+  last_output_at: orNull(InstantAnswer),
+  stopped_at: orNull(InstantAnswer),
+  next_restart_at: orNull(InstantAnswer),
+  updated: InstantAnswer,
+});
+
+export const SensorAnswer = Type.Object({
+  id: IdAnswer,
+  ref: Type.String(),
+  label: Type.String(),
+  description: orNull(Type.String()),
+  pack: orNull(IdAnswer),
+  pack_ref: orNull(Type.String()),
+  entrypoint: Type.String(),
+  runtime: orNull(IdAnswer),
+  runtime_ref: Type.String(),
+  trigger: orNull(IdAnswer),
+  trigger_ref: Type.String(),
+  trigger_refs: Type.Array(Type.String(), { description: "All triggers it serves, the main one first" }),
+  enabled: Type.Boolean(),
+  protocol: Type.String(),
+  poll_interval: orNull(Type.Number({ description: "Seconds" })),
+  timeout: orNull(Type.Number({ description: "Seconds" })),
+  param_schema: Type.Unknown(),
+  state: Type.Enum(sensorStates),
+  worker: orNull(IdAnswer),
+  worker_name: orNull(Type.String()),
+  process: orNull(ProcessAnswer),
+  created: InstantAnswer,
+  updated: InstantAnswer,
+});
+
+export function addSensorRoutes(
+  scope: FastifyInstance,
+  { listSensors, readSensor }: Pick<Resources, "listSensors" | "readSensor">,
+): void {
+  scope.get<{ Querystring: Static<typeof SensorListParameters> }>(
+    "/sensors",
+    { schema: { querystring: SensorListParameters, response: { 200: ListAnswer(SensorAnswer) } } },
+    async ({ query }) => {
+      const page = await listSensors(query.sort ?? "id", {
+        isEnabled: query.enabled ?? null,
+        triggerRef: query.trigger_ref ?? query.trigger_type ?? null,
+        packRef: query.pack_ref ?? null,
+        state: query.state ?? null,
+        workerName: query.worker ?? null,
+        ...pageRequest(query),
+      });
+      return listAnswer(query, page, sensorAnswer);
+    },
+  );
+
+  scope.get<{ Params: Static<typeof RefParameters> }>(
+    "/sensors/:ref",
+    { schema: { params: RefParameters, response: { 200: Type.Object({ data: SensorAnswer }) } } },
+    async ({ params }) => {
+      const sensor = await readSensor(params.ref);
+      if (sensor === undefined) throw new RequestError("NOT_FOUND", `There is no sensor ${params.ref}.`);
+      return { data: sensorAnswer(sensor) };
+    },
+  );
+}
+
+function sensorAnswer(sensor: SensorEntry): Static<typeof SensorAnswer> {
+  return {
+    id: idAnswer(sensor.id),
+    ref: sensor.ref,
+    label: sensor.label,
+    description: sensor.description,
+    pack: idAnswer(sensor.pack),
+    pack_ref: sensor.packRef,
+    entrypoint: sensor.entrypoint,
+    runtime: idAnswer(sensor.runtime),
+    runtime_ref: sensor.runtimeRef,
+    trigger: idAnswer(sensor.trigger),
+    trigger_ref: sensor.triggerRef,
+    trigger_refs: [...sensor.triggerRefs],
+    enabled: sensor.isEnabled,
+    protocol: sensor.protocol,
+    poll_interval: sensor.pollIntervalSeconds,
+    timeout: sensor.timeoutSeconds,
+    param_schema: sensor.paramSchema,
+    state: sensor.state,
+    worker: idAnswer(sensor.worker),
+    worker_name: sensor.workerName,
+    process: sensor.process === null ? null : processAnswer(sensor.process),
+    created: instantAnswer(sensor.createdAt),
+    updated: instantAnswer(sensor.updatedAt),
+  };
+}
+
+function processAnswer(process: SensorProcessEntry): Static<typeof ProcessAnswer> {
+  return {
+    status: process.status,
+    worker: idAnswer(process.worker),
+    worker_name: process.workerName,
+    current: process.isCurrent,
+    pid: process.pid,
+    failures: process.failures,
+    exit_code: process.exitCode,
+    signal: process.signal,
+    reason: process.reason,
+    stderr_excerpt: process.stderrExcerpt,
+    started_at: instantAnswer(process.startedAt),
+    last_output_at: instantAnswer(process.lastOutputAt),
+    stopped_at: instantAnswer(process.stoppedAt),
+    next_restart_at: instantAnswer(process.nextRestartAt),
+    updated: instantAnswer(process.reportedAt),
+  };
+}

@@ -1,0 +1,79 @@
+/** `/workers`: the running agents, and those that ran before. */
+import type { FastifyInstance } from "fastify";
+import { Type, type Static } from "typebox";
+import {
+  workerOrders,
+  workerRoles,
+  workerStatuses,
+  type WorkerEntry,
+} from "../../database/statements/worker-list.ts";
+import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
+import { ListAnswer, listAnswer, pageParameters, pageRequest } from "../paging.ts";
+import type { Resources } from "../ports.ts";
+
+export const WorkerListParameters = Type.Object({
+  ...pageParameters,
+  sort: Type.Optional(
+    Type.Enum(workerOrders, { description: "Key to sort by, with `-` in descending order" }),
+  ),
+  role: Type.Optional(Type.Enum(workerRoles)),
+  status: Type.Optional(Type.Enum(workerStatuses)),
+  alive: Type.Optional(Type.Boolean({ description: "Whether its lease is live" })),
+});
+
+export const WorkerAnswer = Type.Object({
+  id: IdAnswer,
+  name: Type.String(),
+  worker_type: Type.Enum(["local", "remote", "container"]),
+  worker_role: Type.Enum(workerRoles),
+  status: orNull(Type.Enum(workerStatuses)),
+  alive: Type.Boolean({ description: "Its lease has not run out, by the database's clock" }),
+  sensors_held: Type.Integer({ description: "Sensors it owns" }),
+  runtime: orNull(IdAnswer),
+  host: orNull(Type.String()),
+  port: orNull(Type.Integer()),
+  capabilities: Type.Unknown(),
+  meta: Type.Unknown(),
+  last_heartbeat: orNull(InstantAnswer),
+  created: InstantAnswer,
+  updated: InstantAnswer,
+});
+
+export function addWorkerRoutes(
+  scope: FastifyInstance,
+  { listWorkers }: Pick<Resources, "listWorkers">,
+): void {
+  scope.get<{ Querystring: Static<typeof WorkerListParameters> }>(
+    "/workers",
+    { schema: { querystring: WorkerListParameters, response: { 200: ListAnswer(WorkerAnswer) } } },
+    async ({ query }) => {
+      const page = await listWorkers(query.sort ?? "id", {
+        role: query.role ?? null,
+        status: query.status ?? null,
+        isAlive: query.alive ?? null,
+        ...pageRequest(query),
+      });
+      return listAnswer(query, page, workerAnswer);
+    },
+  );
+}
+
+function workerAnswer(worker: WorkerEntry): Static<typeof WorkerAnswer> {
+  return {
+    id: idAnswer(worker.id),
+    name: worker.name,
+    worker_type: worker.type,
+    worker_role: worker.role,
+    status: worker.status,
+    alive: worker.isAlive,
+    sensors_held: worker.sensorsHeld,
+    runtime: idAnswer(worker.runtime),
+    host: worker.host,
+    port: worker.port,
+    capabilities: worker.capabilities,
+    meta: worker.meta,
+    last_heartbeat: instantAnswer(worker.lastHeartbeatAt),
+    created: instantAnswer(worker.createdAt),
+    updated: instantAnswer(worker.updatedAt),
+  };
+}

@@ -1,0 +1,28 @@
+/** Checks the parameters of requests against the schemas of their routes, and names everything that is wrong. */
+import type { FastifyInstance } from "fastify";
+import { Type, type TSchema } from "typebox";
+import { Value } from "typebox/value";
+import { RequestError, type ParameterProblem } from "./errors.ts";
+
+/** A filter's value. PostgreSQL has no text with NUL. */
+export const Text = (description: string) =>
+  Type.String({ description, minLength: 1, maxLength: 256, pattern: String.raw`^[^\u0000]*$` });
+
+/** For all routes added to `scope`. */
+export function validateRequests(scope: FastifyInstance): void {
+  scope.setValidatorCompiler<TSchema>(({ schema, httpPart }) => (given: unknown) => {
+    // Parameters of a URL are texts; a body says itself what it holds.
+    const value = httpPart === "body" ? given : Value.Convert(schema, given);
+    const details = problemsOf(schema, value);
+    if (details.length === 0) return { value };
+    const names = [...new Set(details.map(({ parameter }) => parameter))];
+    return { error: new RequestError("VALIDATION_FAILED", `Not valid: ${names.join(", ")}.`, details) };
+  });
+}
+
+function problemsOf(schema: TSchema, value: unknown): readonly ParameterProblem[] {
+  return Value.Errors(schema, value).map(({ instancePath, keyword, params, message }) => ({
+    parameter: instancePath.slice(1).replaceAll("/", "."),
+    problem: keyword === "enum" ? `must be one of ${params.allowedValues.join(", ")}` : message,
+  }));
+}

@@ -1,0 +1,233 @@
+/** Sensors with their state, as the API lists and shows them. */
+import type { Id } from "../../model/identifiers.ts";
+import type { JsonValue } from "../../model/json/json.ts";
+import type { ListStatements } from "../page.ts";
+import type { Row, Statement } from "../statement.ts";
+import { isLeaseAlive } from "./lease.ts";
+
+export const sensorStates = ["starting", "running", "backoff", "failed", "stopped"] as const;
+
+export type SensorState = (typeof sensorStates)[number];
+
+export interface SensorEntry {
+  readonly id: Id;
+  readonly ref: string;
+  readonly label: string;
+  readonly description: string | null;
+  readonly pack: Id | null;
+  readonly packRef: string | null;
+  readonly entrypoint: string;
+  readonly runtime: Id | null;
+  readonly runtimeRef: string;
+  readonly trigger: Id | null;
+  readonly triggerRef: string;
+  /** All triggers it serves, the main one first. */
+  readonly triggerRefs: readonly string[];
+  readonly isEnabled: boolean;
+  readonly protocol: string;
+  readonly pollIntervalSeconds: number | null;
+  readonly timeoutSeconds: number | null;
+  readonly paramSchema: JsonValue;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly state: SensorState;
+  /** The live worker it is assigned to. */
+  readonly worker: Id | null;
+  readonly workerName: string | null;
+  /** The latest report of its process; null if there never was one. */
+  readonly process: SensorProcessEntry | null;
+}
+
+export interface SensorProcessEntry {
+  readonly status: SensorState;
+  /** The worker that reported. */
+  readonly worker: Id | null;
+  readonly workerName: string | null;
+  /** The present owner reported it, since it owns the sensor. */
+  readonly isCurrent: boolean;
+  readonly pid: number | null;
+  /** In a row. */
+  readonly failures: number;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly reason: string | null;
+  readonly stderrExcerpt: string | null;
+  readonly startedAt: Date | null;
+  readonly lastOutputAt: Date | null;
+  readonly stoppedAt: Date | null;
+  readonly nextRestartAt: Date | null;
+  readonly reportedAt: Date;
+}
+
+/** Null: any. */
+export interface SensorFilter {
+  readonly isEnabled: boolean | null;
+  /** One of the triggers it serves. */
+  readonly triggerRef: string | null;
+  readonly packRef: string | null;
+  readonly state: SensorState | null;
+  /** Name of the owner. */
+  readonly workerName: string | null;
+}
+
+const isCurrent = "coalesce(process.worker = holder.id and process.updated >= assignment.claimed_at, false)";
+
+// A subquery, so that filters and orders can name what it computes. The state is the owner's report. Without one, an
+// owner is about to start the sensor, and without an owner no process runs, whatever a worker that died last said.
+const sensors = `(
+      select sensor.id, sensor.ref, sensor.label, sensor.description, sensor.pack, sensor.pack_ref,
+             sensor.entrypoint, sensor.runtime, sensor.runtime_ref, sensor.trigger, sensor.trigger_ref,
+             array_prepend(sensor.trigger_ref,
+                           array(select served.ref
+                                   from sensor_trigger
+                                   join trigger as served
+                                     on served.id = sensor_trigger.trigger
+                                  where sensor_trigger.sensor = sensor.id
+                                    and served.ref <> sensor.trigger_ref
+                                  order by served.ref)) as trigger_refs,
+             sensor.enabled, sensor.protocol, sensor.poll_interval, sensor.timeout, sensor.param_schema,
+             sensor.created, sensor.updated,
+             case when ${isCurrent} then process.status
+                  when holder.id is not null then 'starting'
+                  when process.status = 'failed' then 'failed'
+                  else 'stopped'
+              end as state,
+             holder.id as holder, holder.name as holder_name,
+             process.status, process.worker as reporter, reporter.name as reporter_name, ${isCurrent} as is_current,
+             process.pid, process.failures, process.exit_code, process.signal, process.reason,
+             process.stderr_excerpt, process.started_at, process.last_output_at, process.stopped_at,
+             process.next_restart_at, process.updated as reported_at
+        from sensor
+        left join (sensor_assignment as assignment
+                   join worker as holder
+                     on holder.id = assignment.worker
+                    and holder.instance = assignment.instance)
+               on assignment.sensor = sensor.id
+              and ${isLeaseAlive("assignment", "holder", "now()")}
+        left join sensor_process as process
+               on process.sensor = sensor.id
+        left join worker as reporter
+               on reporter.id = process.worker) as entry`;
+
+const matching = `
+     where ($1::boolean is null or enabled = $1)
+       and ($2::text is null or $2 = any (trigger_refs))
+       and ($3::text is null or pack_ref = $3)
+       and ($4::text is null or state = $4)
+       and ($5::text is null or holder_name = $5)`;
+
+const filterValues = (filter: SensorFilter): unknown[] => [
+  filter.isEnabled,
+  filter.triggerRef,
+  filter.packRef,
+  filter.state,
+  filter.workerName,
+];
+
+export const sensorOrders = [
+  "id",
+  "-id",
+  "ref",
+  "-ref",
+  "created",
+  "-created",
+  "updated",
+  "-updated",
+] as const;
+
+export type SensorOrder = (typeof sensorOrders)[number];
+
+/** Each with the id as the last key, so that pages neither overlap nor leave gaps. */
+const orders: Readonly<Record<SensorOrder, string>> = {
+  id: "id",
+  "-id": "id desc",
+  ref: "ref, id",
+  "-ref": "ref desc, id desc",
+  created: "created, id",
+  "-created": "created desc, id desc",
+  updated: "updated, id",
+  "-updated": "updated desc, id desc",
+};
+
+export function listSensors(order: SensorOrder): ListStatements<SensorFilter, SensorEntry> {
+  return {
+    total: {
+      name: "count_sensors",
+      text: `
+    select count(*)::int as total
+      from ${sensors}${matching}`,
+      values: filterValues,
+      decode: (row) => row.number("total"),
+    },
+    entries: {
+      name: `list_sensors_by_${order}`,
+      text: `
+    select *
+      from ${sensors}${matching}
+     order by ${orders[order]}
+     limit $6
+    offset $7`,
+      values: (request) => [...filterValues(request), request.limit, request.offset],
+      decode: sensorEntry,
+    },
+  };
+}
+
+/** No row: no sensor has that ref. */
+export const readSensor: Statement<string, SensorEntry> = {
+  name: "read_sensor",
+  text: `
+    select *
+      from ${sensors}
+     where ref = $1`,
+  values: (ref) => [ref],
+  decode: sensorEntry,
+};
+
+function sensorEntry(row: Row): SensorEntry {
+  return {
+    id: row.id("id"),
+    ref: row.text("ref"),
+    label: row.text("label"),
+    description: row.textOrNull("description"),
+    pack: row.idOrNull("pack"),
+    packRef: row.textOrNull("pack_ref"),
+    entrypoint: row.text("entrypoint"),
+    runtime: row.idOrNull("runtime"),
+    runtimeRef: row.text("runtime_ref"),
+    trigger: row.idOrNull("trigger"),
+    triggerRef: row.text("trigger_ref"),
+    triggerRefs: row.texts("trigger_refs"),
+    isEnabled: row.boolean("enabled"),
+    protocol: row.text("protocol"),
+    pollIntervalSeconds: row.numberOrNull("poll_interval"),
+    timeoutSeconds: row.numberOrNull("timeout"),
+    paramSchema: row.json("param_schema"),
+    createdAt: row.instant("created"),
+    updatedAt: row.instant("updated"),
+    state: row.word("state", sensorStates),
+    worker: row.idOrNull("holder"),
+    workerName: row.textOrNull("holder_name"),
+    process: row.textOrNull("status") === null ? null : processEntry(row),
+  };
+}
+
+function processEntry(row: Row): SensorProcessEntry {
+  return {
+    status: row.word("status", sensorStates),
+    worker: row.idOrNull("reporter"),
+    workerName: row.textOrNull("reporter_name"),
+    isCurrent: row.boolean("is_current"),
+    pid: row.numberOrNull("pid"),
+    failures: row.number("failures"),
+    exitCode: row.numberOrNull("exit_code"),
+    signal: row.textOrNull("signal"),
+    reason: row.textOrNull("reason"),
+    stderrExcerpt: row.textOrNull("stderr_excerpt"),
+    startedAt: row.instantOrNull("started_at"),
+    lastOutputAt: row.instantOrNull("last_output_at"),
+    stoppedAt: row.instantOrNull("stopped_at"),
+    nextRestartAt: row.instantOrNull("next_restart_at"),
+    reportedAt: row.instant("reported_at"),
+  };
+}

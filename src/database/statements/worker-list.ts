@@ -1,0 +1,124 @@
+/** Workers, as the API lists them. */
+import type { Id } from "../../model/identifiers.ts";
+import type { JsonValue } from "../../model/json/json.ts";
+import type { ListStatements } from "../page.ts";
+import type { Row } from "../statement.ts";
+import { isLeaseAlive } from "./lease.ts";
+
+export const workerRoles = ["action", "sensor", "hybrid"] as const;
+export const workerStatuses = ["active", "inactive", "busy", "error"] as const;
+
+export interface WorkerEntry {
+  readonly id: Id;
+  readonly name: string;
+  readonly type: "local" | "remote" | "container";
+  readonly role: (typeof workerRoles)[number];
+  readonly status: (typeof workerStatuses)[number] | null;
+  /** Its lease has not run out, by the database's clock. */
+  readonly isAlive: boolean;
+  readonly sensorsHeld: number;
+  readonly runtime: Id | null;
+  readonly host: string | null;
+  readonly port: number | null;
+  readonly capabilities: JsonValue;
+  readonly meta: JsonValue;
+  readonly lastHeartbeatAt: Date | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+/** Null: any. */
+export interface WorkerFilter {
+  readonly role: WorkerEntry["role"] | null;
+  readonly status: WorkerEntry["status"];
+  readonly isAlive: boolean | null;
+}
+
+// A subquery, so that filters and orders can name what it computes.
+const workers = `(
+      select worker.id, worker.name, worker.worker_type::text, worker.worker_role::text, worker.status::text,
+             coalesce(worker.status = 'active', false) and ${isLeaseAlive("worker", "worker", "now()")} as alive,
+             (select count(*)::int
+                from sensor_assignment as assignment
+               where assignment.worker = worker.id
+                 and assignment.instance = worker.instance
+                 and ${isLeaseAlive("assignment", "worker", "now()")}) as sensors_held,
+             worker.runtime, worker.host, worker.port, worker.capabilities, worker.meta, worker.last_heartbeat,
+             worker.created, worker.updated
+        from worker) as entry`;
+
+const matching = `
+     where ($1::text is null or worker_role = $1)
+       and ($2::text is null or status = $2)
+       and ($3::boolean is null or alive = $3)`;
+
+const filterValues = ({ role, status, isAlive }: WorkerFilter): unknown[] => [role, status, isAlive];
+
+export const workerOrders = [
+  "id",
+  "-id",
+  "name",
+  "-name",
+  "created",
+  "-created",
+  "updated",
+  "-updated",
+] as const;
+
+export type WorkerOrder = (typeof workerOrders)[number];
+
+/** Each with the id as the last key, so that pages neither overlap nor leave gaps. */
+const orders: Readonly<Record<WorkerOrder, string>> = {
+  id: "id",
+  "-id": "id desc",
+  name: "name, id",
+  "-name": "name desc, id desc",
+  created: "created, id",
+  "-created": "created desc, id desc",
+  updated: "updated, id",
+  "-updated": "updated desc, id desc",
+};
+
+export function listWorkers(order: WorkerOrder): ListStatements<WorkerFilter, WorkerEntry> {
+  return {
+    total: {
+      name: "count_workers",
+      text: `
+    select count(*)::int as total
+      from ${workers}${matching}`,
+      values: filterValues,
+      decode: (row) => row.number("total"),
+    },
+    entries: {
+      name: `list_workers_by_${order}`,
+      text: `
+    select *
+      from ${workers}${matching}
+     order by ${orders[order]}
+     limit $4
+    offset $5`,
+      values: (request) => [...filterValues(request), request.limit, request.offset],
+      decode: workerEntry,
+    },
+  };
+}
+
+function workerEntry(row: Row): WorkerEntry {
+  return {
+    id: row.id("id"),
+    name: row.text("name"),
+    type: row.word("worker_type", ["local", "remote", "container"]),
+    role: row.word("worker_role", workerRoles),
+    status: row.textOrNull("status") === null ? null : row.word("status", workerStatuses),
+    isAlive: row.boolean("alive"),
+    sensorsHeld: row.number("sensors_held"),
+    runtime: row.idOrNull("runtime"),
+    host: row.textOrNull("host"),
+    port: row.numberOrNull("port"),
+    capabilities: row.json("capabilities"),
+    meta: row.json("meta"),
+    lastHeartbeatAt: row.instantOrNull("last_heartbeat"),
+    createdAt: row.instant("created"),
+    updatedAt: row.instant("updated"),
+  };
+}

@@ -1,0 +1,77 @@
+/** docs/api.md and the schemas of the routes list the same parameters and keys. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { repositoryRoot } from "../../scripts/repository.ts";
+import { pageParameters } from "../../src/api/paging.ts";
+import { ProcessAnswer, SensorAnswer, SensorListParameters } from "../../src/api/routes/sensors.ts";
+import { WorkerAnswer, WorkerListParameters } from "../../src/api/routes/workers.ts";
+import { errorCatalogue } from "../../src/errors/catalogue.ts";
+import { sensorOrders, sensorStates } from "../../src/database/statements/sensor-list.ts";
+import { workerOrders } from "../../src/database/statements/worker-list.ts";
+
+const page = readFileSync(join(repositoryRoot, "docs/api.md"), "utf8");
+
+/** The names in the first column of a section's table, by the heading of that column. */
+function listed(section: string, column: string, after = "\n"): readonly string[] {
+  const from = page.indexOf(after, page.indexOf(`\n## ${section}\n`) + 1);
+  const [text = ""] = page.slice(from).split("\n## ");
+  const table = new RegExp(String.raw`^\| ${column} +\|.*\n((?:\|.*\n)+)`, "m").exec(text)?.[1] ?? "";
+  return table
+    .split("\n")
+    .slice(1)
+    .flatMap((row) => [...(row.split("|")[1] ?? "").matchAll(/`(\w+)`/g)].map(([, name = ""]) => name));
+}
+
+const shared = new Set(["sort", ...Object.keys(pageParameters)]);
+const filtersOf = (schema: { readonly properties: object }): readonly string[] =>
+  Object.keys(schema.properties).filter((name) => !shared.has(name));
+
+test.each([
+  { what: "parameters of lists", listed: listed("Lists", "parameter"), existing: [...shared] },
+  {
+    what: "filters of workers",
+    listed: listed("Workers", "parameter"),
+    existing: filtersOf(WorkerListParameters),
+  },
+  {
+    what: "filters of sensors",
+    listed: listed("Sensors", "parameter"),
+    existing: filtersOf(SensorListParameters),
+  },
+  {
+    what: "keys of a worker",
+    listed: listed("Workers", "key"),
+    existing: Object.keys(WorkerAnswer.properties),
+  },
+  {
+    what: "keys of a sensor",
+    listed: listed("Sensors", "key"),
+    existing: Object.keys(SensorAnswer.properties),
+  },
+  {
+    what: "keys of a process",
+    listed: listed("Sensors", "key", "under `process`"),
+    existing: Object.keys(ProcessAnswer.properties),
+  },
+  { what: "states of a sensor", listed: listed("Sensors", "state"), existing: sensorStates },
+])("docs/api.md lists exactly the $what", ({ listed: names, existing }) => {
+  expect(names.toSorted()).toEqual([...existing].toSorted());
+});
+
+test.each([
+  { section: "Workers", orders: workerOrders },
+  { section: "Sensors", orders: sensorOrders },
+])("docs/api.md lists exactly the keys to sort $section by", ({ section, orders }) => {
+  const [, line = ""] = new RegExp(String.raw`\n## ${section}\n[^]*?\nSort keys: (.*)\.\n`).exec(page) ?? [];
+
+  const keys = orders.filter((order) => !order.startsWith("-"));
+  expect(line).toBe(keys.map((key) => `\`${key}\``).join(", "));
+});
+
+test("the codes that docs/api.md mentions exist", () => {
+  const mentioned = [...page.matchAll(/`([A-Z]+_[A-Z_]+)`/g)].map(([, code]) => code);
+
+  expect(mentioned.length).toBeGreaterThan(1);
+  expect(mentioned.filter((code) => !Object.hasOwn(errorCatalogue, code ?? ""))).toEqual([]);
+});

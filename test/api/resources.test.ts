@@ -1,0 +1,378 @@
+/** The platform's resources over HTTP, read from a real PostgreSQL. */
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { request, type IncomingMessage } from "node:http";
+import { json } from "node:stream/consumers";
+import { Value } from "typebox/value";
+import type { TSchema } from "typebox";
+import { expect, test } from "vitest";
+import { SensorAnswer } from "../../src/api/routes/sensors.ts";
+import { WorkerAnswer } from "../../src/api/routes/workers.ts";
+import { ListAnswer } from "../../src/api/paging.ts";
+import { startApi, type Api, type ApiOptions } from "../../src/api/server.ts";
+import type { Database } from "../../src/database/database.ts";
+import { databaseResources } from "../../src/service/api-parts.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+import { insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
+import { freshDatabase } from "../support/postgres.ts";
+
+interface Item {
+  readonly id: number;
+  readonly [key: string]: unknown;
+}
+
+interface List {
+  readonly items: readonly Item[];
+  readonly pagination: Readonly<Record<string, unknown>>;
+}
+
+const withoutResources: ApiOptions = {
+  section: "api",
+  host: "127.0.0.1",
+  port: 0,
+  health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
+  metrics: { contentType: "text/plain", text: async () => "" },
+  logger: silentLogger,
+};
+
+function serve(database: Database, changes: Partial<ApiOptions> = {}): Promise<Api> {
+  return startApi({ ...withoutResources, resources: databaseResources(database), ...changes });
+}
+
+async function ask(api: Api, path: string, init?: RequestInit) {
+  const response = await fetch(`${api.address}${path}`, init);
+  return { status: response.status, headers: response.headers, body: await response.json() };
+}
+
+async function list(api: Api, path: string): Promise<List> {
+  const { status, body } = await ask(api, path);
+  expect(status).toBe(200);
+  return body as List;
+}
+
+function expectShape(schema: TSchema, value: unknown): void {
+  expect(Value.Errors(schema, value)).toEqual([]);
+}
+
+/** Makes the worker own the sensor, as a claim leaves it. */
+async function assign(database: Database, sensor: string, worker: string, leaseSeconds = 10): Promise<void> {
+  await query(
+    database,
+    `insert into sensor_assignment (sensor, worker, instance, generation, lease_expires_at, claimed_at)
+     select sensor.id, worker.id, worker.instance, 1, now() + make_interval(secs => $3), now() - interval '1 s'
+       from sensor, worker where sensor.ref = $1 and worker.name = $2`,
+    [sensor, worker, leaseSeconds],
+  );
+}
+
+async function report(database: Database, sensor: string, worker: string, status: string): Promise<void> {
+  await query(
+    database,
+    `insert into sensor_process (sensor, worker, status, pid, failures, exit_code, reason, stderr_excerpt, started_at)
+     select sensor.id, worker.id, $3, 4711, 2, 1, 'it exited with code 1', 'KeyError', now()
+       from sensor, worker where sensor.ref = $1 and worker.name = $2`,
+    [sensor, worker, status],
+  );
+}
+
+test("workers are listed with their role, lease and the number of sensors they own", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const id = await insertWorker(database, { name: "w-alive", instance: randomUUID() });
+  await insertWorker(database, { name: "w-dead", instance: randomUUID(), leaseSeconds: -1 });
+  await insertTrigger(database, "t.one");
+  await insertSensor(database, { ref: "p.owned", triggerRef: "t.one" });
+  await assign(database, "p.owned", "w-alive");
+  await using api = await serve(database);
+
+  const answer = await list(api, "/api/v1/workers");
+
+  expectShape(ListAnswer(WorkerAnswer), answer);
+  expect(answer.items).toMatchObject([
+    {
+      id: Number(id),
+      name: "w-alive",
+      worker_type: "local",
+      worker_role: "sensor",
+      status: "active",
+      alive: true,
+      sensors_held: 1,
+      capabilities: { runtimes: ["python", "shell"], max_concurrent_sensors: 10 },
+    },
+    { name: "w-dead", alive: false, sensors_held: 0 },
+  ]);
+  expect((await list(api, "/api/v1/workers?alive=false")).items).toMatchObject([{ name: "w-dead" }]);
+  expect((await list(api, "/api/v1/workers?role=action")).items).toEqual([]);
+  expect((await list(api, "/api/v1/workers?status=active&sort=-name")).items).toMatchObject([
+    { name: "w-dead" },
+    { name: "w-alive" },
+  ]);
+});
+
+test("a sensor is shown with its owner and how its process last ended", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const worker = await insertWorker(database, { name: "w1", instance: randomUUID() });
+  const trigger = await insertTrigger(database, "t.one");
+  const second = await insertTrigger(database, "t.two");
+  const id = await insertSensor(database, { ref: "p.failing", triggerRef: "t.one" });
+  await query(database, "insert into sensor_trigger (sensor, trigger) values ($1, $2)", [id, second]);
+  await query(database, `update sensor set config = '{"password": "hunter2"}'`);
+  await assign(database, "p.failing", "w1");
+  await report(database, "p.failing", "w1", "backoff");
+  await using api = await serve(database);
+
+  const { status, body } = await ask(api, "/api/v1/sensors/p.failing");
+
+  expect(status).toBe(200);
+  const { data } = body as { data: Item };
+  expectShape(SensorAnswer, data);
+  expect(data).toMatchObject({
+    id: Number(id),
+    ref: "p.failing",
+    pack_ref: "p",
+    runtime_ref: "core.sensor.python",
+    trigger: Number(trigger),
+    trigger_ref: "t.one",
+    trigger_refs: ["t.one", "t.two"],
+    enabled: true,
+    protocol: "stream",
+    param_schema: {},
+    state: "backoff",
+    worker: Number(worker),
+    worker_name: "w1",
+    process: {
+      status: "backoff",
+      worker_name: "w1",
+      current: true,
+      pid: 4711,
+      failures: 2,
+      exit_code: 1,
+      signal: null,
+      reason: "it exited with code 1",
+      stderr_excerpt: "KeyError",
+    },
+  });
+  expect(JSON.stringify(data)).not.toContain("hunter2");
+});
+
+test("the state is the owner's report, and never that of a worker that died", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertWorker(database, { name: "w-new", instance: randomUUID() });
+  await insertWorker(database, { name: "w-dead", instance: randomUUID(), leaseSeconds: -60 });
+  await insertTrigger(database, "t.one");
+  const cases = [
+    { ref: "p.current", owner: "w-new", reporter: "w-new", status: "running", state: "running" },
+    { ref: "p.claimed", owner: "w-new", reporter: "w-dead", status: "running", state: "starting" },
+    { ref: "p.lost", owner: null, reporter: "w-dead", status: "running", state: "stopped" },
+    { ref: "p.given-up", owner: null, reporter: "w-dead", status: "failed", state: "failed" },
+    { ref: "p.never", owner: null, reporter: null, status: null, state: "stopped" },
+  ];
+  for (const { ref, owner, reporter, status } of cases) {
+    await insertSensor(database, { ref, triggerRef: "t.one" });
+    if (owner !== null) await assign(database, ref, owner);
+    if (reporter !== null) await report(database, ref, reporter, status);
+  }
+  await using api = await serve(database);
+
+  const { items } = await list(api, "/api/v1/sensors");
+
+  expectShape(ListAnswer(SensorAnswer), await list(api, "/api/v1/sensors"));
+  expect(items.map(({ ref, state, worker_name }) => ({ ref, state, owner: worker_name }))).toEqual(
+    cases.map(({ ref, state, owner }) => ({ ref, state, owner })),
+  );
+  for (const { ref, state } of cases) {
+    const found = await list(api, `/api/v1/sensors?state=${state}`);
+    expect(found.items.map((item) => item["ref"])).toContain(ref);
+    expect(found.items.every((item) => item["state"] === state)).toBe(true);
+  }
+});
+
+test("sensors are filtered by trigger, pack, owner and whether they are enabled", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertWorker(database, { name: "w1", instance: randomUUID() });
+  await insertTrigger(database, "t.one");
+  const second = await insertTrigger(database, "t.two");
+  const both = await insertSensor(database, { ref: "p.both", triggerRef: "t.one" });
+  await query(database, "insert into sensor_trigger (sensor, trigger) values ($1, $2)", [both, second]);
+  await insertSensor(database, { ref: "q.two", triggerRef: "t.two" });
+  await insertSensor(database, { ref: "q.unknown", triggerRef: "t.nowhere" });
+  await query(database, "update sensor set enabled = false where ref = 'q.two'");
+  await assign(database, "q.unknown", "w1");
+  await using api = await serve(database);
+  const refs = async (filter: string) =>
+    (await list(api, `/api/v1/sensors?${filter}`)).items.map(({ ref }) => ref);
+
+  expect(await refs("trigger_ref=t.two")).toEqual(["p.both", "q.two"]);
+  expect(await refs("trigger_type=t.two")).toEqual(["p.both", "q.two"]);
+  expect(await refs("trigger_ref=t.nowhere")).toEqual(["q.unknown"]);
+  expect(await refs("pack_ref=q&enabled=true")).toEqual(["q.unknown"]);
+  expect(await refs("worker=w1")).toEqual(["q.unknown"]);
+  expect(await refs("worker=nobody")).toEqual([]);
+  expect(await refs("unknown=1")).toHaveLength(3);
+});
+
+// Goal: whoever walks the pages sees each row once. Method: rows with the same key to sort by, and new ones meanwhile.
+test("pages neither overlap nor leave gaps, also while sensors are added", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await query(
+    database,
+    `insert into sensor (ref, runtime_ref, trigger_ref, created)
+     select 'p.s' || n, 'core.sensor.python', 't.one', '2026-01-01' from generate_series(1, 25) as n`,
+  );
+  await using api = await serve(database);
+
+  const seen: unknown[] = [];
+  for (let page = 1, hasNext = true; hasNext; page += 1) {
+    const { items, pagination } = await list(api, `/api/v1/sensors?page=${page}&page_size=10&sort=created`);
+    seen.push(...items.map(({ ref }) => ref));
+    hasNext = pagination["has_next"] === true;
+    if (page === 1) {
+      expect(pagination).toEqual({
+        page: 1,
+        page_size: 10,
+        total_items: 25,
+        total_pages: 3,
+        has_next: true,
+        has_previous: false,
+      });
+      await insertSensor(database, { ref: "p.later", triggerRef: "t.one" });
+    }
+  }
+
+  expect(seen).toEqual([...Array.from({ length: 25 }, (_, index) => `p.s${index + 1}`), "p.later"]);
+});
+
+test.each([
+  { asked: "", page: 1, page_size: 50, shown: 50 },
+  { asked: "?page_size=1000", page: 1, page_size: 100, shown: 100 },
+  { asked: "?per_page=7", page: 1, page_size: 7, shown: 7 },
+  { asked: "?limit=8&page=2", page: 2, page_size: 8, shown: 8 },
+  { asked: "?page_size=0&page=0", page: 1, page_size: 1, shown: 1 },
+  { asked: "?page=-4&limit=-1", page: 1, page_size: 1, shown: 1 },
+  { asked: "?page=99", page: 99, page_size: 50, shown: 0 },
+  { asked: "?page=99999999999999999999", page: 1_000_000_000, page_size: 50, shown: 0 },
+])("a page of $asked has $shown entries", async ({ asked, page, page_size, shown }) => {
+  await using fresh = await freshDatabase();
+  await query(
+    fresh.database,
+    `insert into sensor (ref, runtime_ref, trigger_ref)
+     select 'p.s' || n, 'core.sensor.python', 't.one' from generate_series(1, 120) as n`,
+  );
+  await using api = await serve(fresh.database);
+
+  const { items, pagination } = await list(api, `/api/v1/sensors${asked}`);
+
+  expect(items).toHaveLength(shown);
+  expect(pagination).toMatchObject({ page, page_size, total_items: 120 });
+});
+
+test("an id beyond 2^53 - 1 is decimal text, and numbers of a JSON column keep their digits", async () => {
+  await using fresh = await freshDatabase();
+  await query(
+    fresh.database,
+    `insert into sensor (id, ref, runtime_ref, trigger_ref, param_schema)
+     values (9007199254740993, 'p.big', 'core.sensor.python', 't.one', '{"maximum": 9007199254740993, "step": 1.50}')`,
+  );
+  await using api = await serve(fresh.database);
+
+  const text = await (await fetch(`${api.address}/api/v1/sensors/p.big`)).text();
+
+  expect(text).toContain('"id":"9007199254740993"');
+  expect(text).toContain('"param_schema":{"step":1.50,"maximum":9007199254740993}');
+});
+
+test("parameters that are not valid are all named at once", async () => {
+  await using fresh = await freshDatabase();
+  await using api = await serve(fresh.database);
+
+  const { status, body } = await ask(api, "/api/v1/sensors?page=two&enabled=maybe&state=asleep&pack_ref=%00");
+
+  expect(status).toBe(422);
+  expect(body).toMatchObject({
+    code: "VALIDATION_FAILED",
+    error: expect.stringMatching(/^Not valid: /),
+    details: expect.arrayContaining([
+      { parameter: "page", problem: "must be integer" },
+      { parameter: "enabled", problem: "must be boolean" },
+      { parameter: "state", problem: "must be one of starting, running, backoff, failed, stopped" },
+      { parameter: "pack_ref", problem: expect.stringContaining("pattern") },
+    ]),
+  });
+  expect(await ask(api, "/api/v1/sensors?state=failed&state=stopped")).toMatchObject({ status: 422 });
+});
+
+test.each([
+  { path: "/api/v1/sensors/no.such", status: 404, code: "NOT_FOUND" },
+  { path: "/api/v1/sensors/%00", status: 422, code: "VALIDATION_FAILED" },
+  { path: `/api/v1/sensors/${"x".repeat(300)}`, status: 414, code: "URI_TOO_LONG" },
+  { path: "/api/v1/sensors/..%2f..%2fetc%2fpasswd", status: 404, code: "NOT_FOUND" },
+  { path: "/api/v1/nothing", status: 404, code: "NOT_FOUND" },
+  { path: "/api/v1", status: 404, code: "NOT_FOUND" },
+])("$path is answered $status", async ({ path, status, code }) => {
+  await using fresh = await freshDatabase();
+  await using api = await serve(fresh.database);
+
+  expect(await ask(api, path)).toMatchObject({ status, body: { code } });
+});
+
+test("a method that a path with a ref in it does not support is 405 and names those it does", async () => {
+  await using fresh = await freshDatabase();
+  await using api = await serve(fresh.database);
+
+  const { status, headers, body } = await ask(api, "/api/v1/sensors/a.b", { method: "DELETE" });
+
+  expect(status).toBe(405);
+  expect(headers.get("allow")).toBe("GET, HEAD");
+  expect(body).toMatchObject({ code: "METHOD_NOT_ALLOWED" });
+});
+
+test("on an address that is not loopback the resources are refused, and health is answered", async () => {
+  await using fresh = await freshDatabase();
+  await using api = await serve(fresh.database, { host: "0.0.0.0" });
+
+  expect(await ask(api, "/api/v1/sensors")).toMatchObject({
+    status: 403,
+    body: { code: "FORBIDDEN", error: expect.stringContaining("set api.host to 127.0.0.1") },
+  });
+  expect((await ask(api, "/health")).status).toBe(200);
+});
+
+test.each([
+  { what: "a web page's own name (DNS rebinding)", headers: { host: "evil.example:8080" } },
+  { what: "a name that looks like loopback", headers: { host: "127.0.0.1.evil.example" } },
+  { what: "a proxy's header", headers: { "x-forwarded-for": "203.0.113.7" } },
+  { what: "the standard proxy header", headers: { forwarded: "for=203.0.113.7" } },
+])("a request with $what is refused", async ({ headers }) => {
+  await using fresh = await freshDatabase();
+  await using api = await serve(fresh.database);
+
+  // fetch does not let its caller set Host.
+  expect(await askWith(api, headers)).toMatchObject({ status: 403, body: { code: "FORBIDDEN" } });
+});
+
+test.each(["localhost:8080", "127.0.0.1", "127.1.2.3:80", "[::1]:8080"])(
+  "the host %s is this machine",
+  async (host) => {
+    await using fresh = await freshDatabase();
+    await using api = await serve(fresh.database);
+
+    expect(await askWith(api, { host })).toMatchObject({ status: 200 });
+  },
+);
+
+async function askWith(api: Api, headers: Readonly<Record<string, string>>) {
+  const asking = request(`${api.address}/api/v1/workers`, { headers }).end();
+  const [response] = (await once(asking, "response")) as [IncomingMessage];
+  return { status: response.statusCode, body: await json(response) };
+}
+
+test("a listener without resources serves none", async () => {
+  await using api = await startApi(withoutResources);
+
+  expect(await ask(api, "/api/v1/sensors")).toMatchObject({ status: 404, body: { code: "NOT_FOUND" } });
+  expect((await ask(api, "/health")).status).toBe(200);
+});
