@@ -17,7 +17,6 @@ export interface OfferedRuntimes {
 /** Satisfied by telemetry/metrics.ts. */
 export interface SensorMetrics {
   readonly linesRejected: (sensorRef: string, count: number) => void;
-  readonly logLinesLost: (count: number) => void;
   readonly sensorRestarted: (sensorRef: string) => void;
 }
 

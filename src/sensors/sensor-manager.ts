@@ -5,7 +5,7 @@
  *
  *   should run: assigned to this worker, enabled, with an enabled rule on an enabled trigger, decodable,
  *               of a protocol this version supports
- *   runs:       has an instance (sensor-instance.ts), which looks after its process by itself
+ *   runs:       has an instance (sensor-instance.ts), which supervises its source by itself
  *
  * - should, does not            → a new instance; but none while its runtime's row has not been verified,
  *                                 since it would fail for that alone
@@ -25,20 +25,16 @@ import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
 import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
-import { phaseOf } from "../model/sensors/poll-schedule.ts";
 import { sensorKindOf, type SensorKind } from "../model/sensors/sensor-kind.ts";
+import { assembleInstance, type Assignment, type SensorPorts } from "./assemble-instance.ts";
 import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
-import { EnvironmentMaker } from "./launch/environment-creation.ts";
 import type { OfferedRuntimes, SensorAssignments } from "./ports.ts";
-import { unstartedReport } from "./report/process-notes.ts";
-import { ProcessRecorder } from "./report/process-recorder.ts";
-import { StartPacer } from "./launch/start-pacer.ts";
-import { SensorInstance, type InstanceOptions } from "./sensor-instance.ts";
+import { unstartedReport } from "./report/sensor-notes.ts";
+import type { SensorInstance } from "./sensor-instance.ts";
 
-export interface SensorManagerOptions extends Omit<
-  InstanceOptions,
-  "recorder" | "environments" | "starts" | "onFenced"
-> {
+export interface SensorManagerOptions {
+  /** What each sensor is run with. The manager runs and flushes the recorder. */
+  readonly ports: SensorPorts;
   readonly assignments: SensorAssignments;
   readonly runtimes: OfferedRuntimes;
   /** How often desired and actual are compared without a hint. */
@@ -72,14 +68,9 @@ type Placement =
 
 const retry = { delayMsFirst: 250, delayMsMax: 10_000 };
 const finalWaitMs = 2_000;
-/** More than a hundred a second keep the event loop busy with nothing else. */
-const startPace = { burst: 10, intervalMs: 10 };
 
 export class SensorManager {
   readonly #options: SensorManagerOptions;
-  readonly #recorder: ProcessRecorder;
-  readonly #environments: EnvironmentMaker;
-  readonly #pacer: StartPacer;
   readonly #loop: WakeableLoop;
   readonly #entries = new Map<Id, Entry>();
   /** Why sensors of ours are not run, as last reported. */
@@ -89,23 +80,18 @@ export class SensorManager {
   >();
   readonly #stopping = new AbortController();
   #running: Promise<unknown> | undefined;
-  #starts = 0;
-  #pollStarts = 0;
 
   constructor(options: SensorManagerOptions) {
     this.#options = options;
-    this.#pacer = new StartPacer(options.clock, startPace);
-    this.#recorder = new ProcessRecorder(options);
-    this.#environments = new EnvironmentMaker(options.clock);
+    const { clock, logger, random } = options.ports;
     this.#loop = new WakeableLoop({
-      clock: options.clock,
+      clock,
       intervalMs: options.intervalMs,
       step: () => this.#reconcile(),
-      retryDelayMs: (failures) => backoffDelayMs(failures, retry, options.random()),
+      retryDelayMs: (failures) => backoffDelayMs(failures, retry, random()),
       onFailure: (error, failures) => {
         const fields = { error, failures };
-        if (failures === 1)
-          options.logger.warn(fields, "could not compare sensors with their rows; trying again");
+        if (failures === 1) logger.warn(fields, "could not compare sensors with their rows; trying again");
       },
     });
   }
@@ -114,7 +100,7 @@ export class SensorManager {
   start(): void {
     this.#running ??= Promise.all([
       this.monitoringLoop(this.#stopping.signal),
-      this.#recorder.run(this.#stopping.signal),
+      this.#options.ports.recorder.run(this.#stopping.signal),
     ]);
   }
 
@@ -141,24 +127,15 @@ export class SensorManager {
   /** The rows of the sensors assigned to this worker. */
   async loadEnabledSensors(): Promise<readonly AssignedSensorRow[]> {
     const ids = [...this.#options.assignments.held().keys()];
-    return ids.length === 0 ? [] : rowsOf(this.#options.database, readAssignedSensors, ids);
+    return ids.length === 0 ? [] : rowsOf(this.#options.ports.database, readAssignedSensors, ids);
   }
 
   /** Starts a sensor that has no instance here; its failures are its own to deal with. */
-  startSensor(sensor: AssignedSensor, runtime: RuntimeAnswer, term: AssignmentTerm): void {
+  startSensor(assignment: Assignment): void {
+    const { sensor, runtime, term } = assignment;
     const { id } = sensor.definition;
     if (this.#entries.has(id) || this.#stopping.signal.aborted) return;
-    this.#starts += 1;
-    const marker = `${this.#options.guard.markerPrefix}${this.#starts}`;
-    const isPoll = sensor.definition.protocol === "poll";
-    const pollPhase = isPoll ? phaseOf(this.#pollStarts++) : 0;
-    const instance = new SensorInstance({ sensor, runtime, term, pollPhase }, marker, {
-      ...this.#options,
-      starts: this.#pacer,
-      recorder: this.#recorder,
-      environments: this.#environments,
-      onFenced: () => this.wake(),
-    });
+    const instance = assembleInstance(assignment, this.#options.ports, () => this.wake());
     this.#resting.delete(id);
     this.#entries.set(id, {
       instance,
@@ -193,7 +170,7 @@ export class SensorManager {
 
   /** Stream sensors that run and have printed no line, with the seconds since their start. */
   silentSeconds(): ReadonlyMap<string, number> {
-    const nowMs = this.#options.clock.nowMs();
+    const nowMs = this.#options.ports.clock.nowMs();
     return new Map(
       [...this.#entries.values()].flatMap(({ instance }): [string, number][] =>
         instance.silentSince === null
@@ -264,9 +241,9 @@ export class SensorManager {
       return;
     }
 
-    const { sensor, runtime } = placement;
+    const { sensor, sensorKind: kind, runtime } = placement;
     if (entry === undefined) {
-      this.startSensor(sensor, runtime, term);
+      this.startSensor({ sensor, kind, runtime, term });
     } else if (entry.fingerprint !== launchFingerprint(sensor, runtime)) {
       entry.instance.stop("its definition changed");
     } else if (entry.updated !== sensor.updated) {
@@ -304,13 +281,11 @@ export class SensorManager {
     if (known?.kind === kind && known.reason === reason) return;
     this.#resting.set(id, { kind, reason });
     const status = kind === "unable" ? "failed" : "stopped";
-    this.#recorder.record(id, term.instance, { ...unstartedReport, status, reason });
-    this.#options.onStatus(ref, status, reason);
+    const { recorder, onStatus, logger } = this.#options.ports;
+    recorder.record(id, term.instance, { ...unstartedReport, status, reason });
+    onStatus(ref, status, reason);
     if (kind === "unable") {
-      this.#options.logger.warn(
-        { sensor_ref: ref, reason },
-        "a sensor assigned to this worker cannot be run",
-      );
+      logger.warn({ sensor_ref: ref, reason }, "a sensor assigned to this worker cannot be run");
     }
   }
 
@@ -323,8 +298,9 @@ export class SensorManager {
 
   /** A last attempt: the rows should not go on saying that sensors run. */
   async #flushReports(): Promise<void> {
-    const flushed = this.#recorder.flush().catch((error: unknown) => {
-      this.#options.logger.warn({ error }, "could not write that the sensors have ended");
+    const { recorder, logger } = this.#options.ports;
+    const flushed = recorder.flush().catch((error: unknown) => {
+      logger.warn({ error }, "could not write that the sensors have ended");
     });
     await settlesWithin(flushed, finalWaitMs);
   }

@@ -7,9 +7,13 @@ import { pacedSink } from "../events/delivery/paced-sink.ts";
 import { superseded } from "../registration/sensor-worker-registration.ts";
 import { signsOfThisMachine, workerType } from "../registration/worker-type.ts";
 import { Scheduler } from "../scheduling/scheduler.ts";
+import { SensorLauncher } from "../sensors/launch/sensor-launcher.ts";
 import { sensorLimits } from "../sensors/limits.ts";
 import { LogEcho } from "../sensors/report/log-echo.ts";
+import { ProcessRecorder } from "../sensors/report/process-recorder.ts";
+import { SensorLogs } from "../sensors/report/sensor-logs.ts";
 import { SensorManager } from "../sensors/sensor-manager.ts";
+import { PollPhases } from "../sensors/sources/poll.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { storeLimitMs, type OpenedEvents } from "./event-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
@@ -35,7 +39,29 @@ export async function openSensors(
   // Whoever looks after containers collects what they print, and may have no way to files in them.
   const isContainer = workerType(signsOfThisMachine(environment.own)) === "container";
   const logTo = sensor.log_to ?? (isContainer ? "both" : "files");
-  const guard = await lifetime.use(startGuard("ATTUNE_SENSOR_INSTANCE", logger));
+  const limits = sensorLimits(config, storeLimitMs);
+  const launcher = new SensorLauncher({
+    directories: {
+      packsBaseDir: config.packs_base_dir,
+      runtimeEnvsDir: config.runtime_envs_dir,
+      temporaryDir: tmpdir(),
+    },
+    environment,
+    passthrough: sensor.passthrough_env,
+    logLevel: config.log.level,
+    guard: await lifetime.use(startGuard("ATTUNE_SENSOR_INSTANCE", logger)),
+    graceMs: limits.graceMs,
+    clock,
+  });
+  const logs = new SensorLogs({
+    logsDir: config.logs_dir,
+    bytesMax: limits.logBytesMax,
+    filesMax: limits.logFilesMax,
+    hasFiles: logTo !== "stderr",
+    echo: logTo === "files" ? undefined : new LogEcho(clock),
+    clock,
+    onLost: metrics.logLinesLost,
+  });
   // The two ask each other, and do so only once both are there.
   const scheduler: Scheduler = new Scheduler({
     database,
@@ -56,53 +82,45 @@ export async function openSensors(
     random,
   });
   const sensors = new SensorManager({
-    database,
-    clock,
-    logger,
-    random,
+    ports: {
+      database,
+      sink: pacedSink(pipeline, publisher),
+      launcher,
+      pollPhases: new PollPhases(),
+      logs,
+      recorder: new ProcessRecorder({ database, clock, logger, random }),
+      metrics: {
+        sensorRestarted: metrics.sensorRestarted,
+        linesRejected: (sensorRef, lines) => {
+          metrics.linesRejected(sensorRef, lines);
+          summary.noteRejectedLines(sensorRef, lines);
+        },
+      },
+      limits,
+      redact: createRedactor(secrets),
+      alert: ({ sensorRef, payload }) => {
+        generator.generateSystemEvent({ ref: "core.alert" }, payload).catch((error: unknown) => {
+          logger.warn({ error, sensor_ref: sensorRef }, "could not announce that a sensor has failed");
+        });
+      },
+      onStatus: (sensorRef, status, reason) => {
+        activity.tell({ kind: "sensor", sensorRef, status, reason });
+        // How it failed has been said already, with more than fits here.
+        if (status === "running") logger.info({ sensor_ref: sensorRef }, `sensor ${sensorRef} is running`);
+        if (status === "stopped")
+          logger.info({ sensor_ref: sensorRef }, `sensor ${sensorRef} is stopped: ${reason ?? "no reason"}`);
+      },
+      clock,
+      logger,
+      random,
+    },
     assignments: scheduler,
     runtimes: {
       offered: (runtimeRef) =>
         worker.runtimes.hasLookedFor(runtimeRef) ? worker.runtimes.offered(runtimeRef) : { kind: "pending" },
     },
-    sink: pacedSink(pipeline, publisher),
-    metrics: {
-      ...metrics,
-      linesRejected: (sensorRef, lines) => {
-        metrics.linesRejected(sensorRef, lines);
-        summary.noteRejectedLines(sensorRef, lines);
-      },
-    },
-    guard,
-    environment,
-    passthrough: sensor.passthrough_env,
-    logLevel: config.log.level,
-    directories: {
-      packsBaseDir: config.packs_base_dir,
-      runtimeEnvsDir: config.runtime_envs_dir,
-      logsDir: config.logs_dir,
-      temporaryDir: tmpdir(),
-    },
-    limits: sensorLimits(config, storeLimitMs),
     intervalMs: sensor.reconcile_interval * 1_000,
-    redact: createRedactor(secrets),
-    logTo: {
-      files: logTo !== "stderr",
-      echo: logTo === "files" ? undefined : new LogEcho(clock),
-    },
-    alert: ({ sensorRef, payload }) => {
-      generator.generateSystemEvent({ ref: "core.alert" }, payload).catch((error: unknown) => {
-        logger.warn({ error, sensor_ref: sensorRef }, "could not announce that a sensor has failed");
-      });
-    },
     onStopped: () => scheduler.wake(),
-    onStatus: (sensorRef, status, reason) => {
-      activity.tell({ kind: "sensor", sensorRef, status, reason });
-      // How it failed has been said already, with more than fits here.
-      if (status === "running") logger.info({ sensor_ref: sensorRef }, `sensor ${sensorRef} is running`);
-      if (status === "stopped")
-        logger.info({ sensor_ref: sensorRef }, `sensor ${sensorRef} is stopped: ${reason ?? "no reason"}`);
-    },
   });
   lifetime.onClose(() => scheduler.releaseAll());
   lifetime.run((signal) => scheduler.run(signal));

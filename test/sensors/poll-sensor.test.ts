@@ -16,6 +16,19 @@ const restart = {
 };
 const poll = { protocol: "poll" } as const;
 
+test("a poll sensor finds its ref, its main trigger and its config under their further names too", async () => {
+  await using bench = await sensorBench();
+  const script =
+    `printf '{"events":[{"ref":"%s","trigger":"%s","config":%s}]}' ` +
+    `"$SENSOR_REF" "$TRIGGER_REF" "$SENSOR_CONFIG"`;
+  await bench.add("test.named", { protocol: "poll", script, config: { city: "Bern" }, pollInterval: 60 });
+  bench.manager.start();
+
+  await expect
+    .poll(() => bench.payloads(), { timeout: 10_000 })
+    .toEqual([{ ref: "test.named", trigger: "test.happened", config: { script, city: "Bern" } }]);
+});
+
 test("a run that succeeds makes events of what it printed, in both forms", async () => {
   await using bench = await sensorBench();
   await bench.add("test.batch", { ...poll, script: `printf '{\\n"events": [{"n": 1}, 2]}\\n'` });

@@ -15,7 +15,12 @@ import type { OfferedRuntime } from "../../src/model/runtimes/offered-runtime.ts
 import { startGuard } from "../../src/processes/guard.ts";
 import { fixedSensorLimits, type SensorLimits } from "../../src/sensors/limits.ts";
 import type { SensorAlert } from "../../src/sensors/ports.ts";
-import { SensorManager, type SensorManagerOptions } from "../../src/sensors/sensor-manager.ts";
+import { SensorLauncher } from "../../src/sensors/launch/sensor-launcher.ts";
+import type { LogEcho } from "../../src/sensors/report/log-echo.ts";
+import { ProcessRecorder } from "../../src/sensors/report/process-recorder.ts";
+import { SensorLogs } from "../../src/sensors/report/sensor-logs.ts";
+import { SensorManager } from "../../src/sensors/sensor-manager.ts";
+import { PollPhases } from "../../src/sensors/sources/poll.ts";
 import { systemClock, type Clock } from "../../src/time/clock.ts";
 import { insertRule, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
@@ -57,7 +62,7 @@ export interface BenchOptions {
   readonly limits?: Partial<SensorLimits>;
   readonly accept?: (event: IncomingEvent) => Promise<AcceptOutcome>;
   readonly logsDir?: string;
-  readonly logTo?: SensorManagerOptions["logTo"];
+  readonly logTo?: { readonly files: boolean; readonly echo: LogEcho | undefined };
 }
 
 const runtime = (ref: string, name: string, interpreter: string | null): OfferedRuntime => ({
@@ -98,46 +103,75 @@ export async function sensorBench(options: BenchOptions = {}) {
   const logsDir = options.logsDir ?? join(folder, "logs");
   const environment = { PATH: process.env["PATH"] ?? "", HOME: "/root" };
 
+  const clock = options.clock ?? systemClock;
+  const random = (): number => 0;
+  const limits: SensorLimits = {
+    ...fixedSensorLimits,
+    eventsInFlightMax: 1_000,
+    restart: {
+      isRestartEnabled: true,
+      delayMsFirst: 20,
+      delayMsMax: 60_000,
+      restartsMax: 3,
+      stableAfterMs: 60_000,
+    },
+    graceMs: 1_000,
+    settleMs: 1_000,
+    lineBytesMax: 1024 * 1024,
+    pollOutputBytesMax: 16 * 1024 * 1024,
+    pollEventsMax: 100_000,
+    pollIntervalMs: 30_000,
+    pollTimeoutMs: 30_000,
+    logBytesMax: 100_000,
+    logFilesMax: 2,
+    ...options.limits,
+  };
   const manager = new SensorManager({
-    database,
-    clock: options.clock ?? systemClock,
-    logger,
-    random: () => 0,
-    sink: {
-      accept: async (event) => {
-        events.push(event);
-        return options.accept?.(event) ?? { kind: "stored", eventId: `${events.length}` };
+    ports: {
+      database,
+      sink: {
+        accept: async (event) => {
+          events.push(event);
+          return options.accept?.(event) ?? { kind: "stored", eventId: `${events.length}` };
+        },
+        advance: async () => ({ kind: "stored" }),
       },
-      advance: async () => ({ kind: "stored" }),
-    },
-    limits: {
-      ...fixedSensorLimits,
-      eventsInFlightMax: 1_000,
-      restart: {
-        isRestartEnabled: true,
-        delayMsFirst: 20,
-        delayMsMax: 60_000,
-        restartsMax: 3,
-        stableAfterMs: 60_000,
+      launcher: new SensorLauncher({
+        directories: {
+          packsBaseDir: join(folder, "packs"),
+          runtimeEnvsDir: join(folder, "runtime_envs"),
+          temporaryDir: folder,
+        },
+        environment: { own: environment, restored: environment },
+        passthrough: [],
+        logLevel: "info",
+        guard,
+        graceMs: limits.graceMs,
+        clock,
+      }),
+      pollPhases: new PollPhases(),
+      logs: new SensorLogs({
+        logsDir,
+        bytesMax: limits.logBytesMax,
+        filesMax: limits.logFilesMax,
+        hasFiles: options.logTo?.files ?? true,
+        echo: options.logTo?.echo,
+        clock,
+        onLost: (lost) => (counts.logLinesLost += lost),
+      }),
+      recorder: new ProcessRecorder({ database, clock, logger, random }),
+      metrics: {
+        linesRejected: (_ref, count) => (counts.linesRejected += count),
+        sensorRestarted: () => (counts.sensorRestarted += 1),
       },
-      graceMs: 1_000,
-      settleMs: 1_000,
-      lineBytesMax: 1024 * 1024,
-      pollOutputBytesMax: 16 * 1024 * 1024,
-      pollEventsMax: 100_000,
-      pollIntervalMs: 30_000,
-      pollTimeoutMs: 30_000,
-      logBytesMax: 100_000,
-      logFilesMax: 2,
-      ...options.limits,
+      limits,
+      redact: (text) => text.replaceAll("top-secret", "[redacted]"),
+      alert: (alert) => void alerts.push(alert),
+      onStatus: (ref, status) => void statuses.push(`${ref} ${status}`),
+      clock,
+      logger,
+      random,
     },
-    metrics: {
-      linesRejected: (_ref, count) => (counts.linesRejected += count),
-      logLinesLost: (lost) => (counts.logLinesLost += lost),
-      sensorRestarted: () => (counts.sensorRestarted += 1),
-    },
-    redact: (text) => text.replaceAll("top-secret", "[redacted]"),
-    alert: (alert) => void alerts.push(alert),
     assignments: { held: () => held },
     runtimes: {
       offered: (ref) => {
@@ -148,20 +182,8 @@ export async function sensorBench(options: BenchOptions = {}) {
           : { kind: "unavailable", reason: "it is missing" };
       },
     },
-    onStatus: (ref, status) => void statuses.push(`${ref} ${status}`),
     intervalMs: 60_000,
     onStopped: (sensorId) => void stopped.push(sensorId),
-    directories: {
-      packsBaseDir: join(folder, "packs"),
-      runtimeEnvsDir: join(folder, "runtime_envs"),
-      logsDir,
-      temporaryDir: folder,
-    },
-    environment: { own: environment, restored: environment },
-    passthrough: [],
-    logLevel: "info",
-    logTo: options.logTo ?? { files: true, echo: undefined },
-    guard,
   });
 
   const rowOf = async (sensorId: Id): Promise<ProcessRow | undefined> =>

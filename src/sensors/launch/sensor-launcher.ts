@@ -9,30 +9,32 @@ import type { RuntimeAnswer } from "../../model/runtimes/runtime-offer.ts";
 import { startChild, type Child } from "../../processes/child.ts";
 import type { ProcessGuard } from "../../processes/guard.ts";
 import { explainSpawnFailure } from "../../processes/spawn-failure.ts";
+import type { Clock } from "../../time/clock.ts";
 import type { AssignedSensor } from "../assigned-sensor.ts";
-import { sensorEnvironment, type AgentEnvironment } from "./sensor-variables.ts";
+import { sensorEnvironment, type AgentEnvironment, type Variables } from "./sensor-variables.ts";
 import { decodeExecutionConfig } from "./execution-config.ts";
 import { fitEnvironment } from "./oversized-variables.ts";
-import type { EnvironmentMaker } from "./environment-creation.ts";
+import { EnvironmentMaker } from "./environment-creation.ts";
 import { findRuntimeEnvironment } from "./runtime-environment.ts";
 import { findScript } from "./script-path.ts";
+import { StartPacer } from "./start-pacer.ts";
 
 export interface SensorDirectories {
   readonly packsBaseDir: string;
   readonly runtimeEnvsDir: string;
-  readonly logsDir: string;
   /** For what is too large for the environment. */
   readonly temporaryDir: string;
 }
 
 export interface LauncherOptions {
   readonly directories: SensorDirectories;
-  readonly environments: EnvironmentMaker;
   readonly environment: AgentEnvironment;
   readonly passthrough: readonly string[];
   readonly logLevel: string;
   readonly guard: ProcessGuard;
+  /** Between SIGTERM and SIGKILL. */
   readonly graceMs: number;
+  readonly clock: Clock;
 }
 
 export interface LaunchRequest {
@@ -43,6 +45,8 @@ export interface LaunchRequest {
   readonly marker: string;
   /** Whether each end of the process also looks for descendants that left its group. */
   readonly isMarkerSought: boolean;
+  /** Variables beside those that every sensor gets. */
+  readonly variables: Variables;
   readonly onWarning: (warning: string) => void;
   /** Writes to the sensor's own log. */
   readonly log: (lines: readonly string[]) => void;
@@ -53,56 +57,90 @@ export type Launch =
   | { readonly kind: "started"; readonly child: Child }
   | { readonly kind: "unstarted"; readonly reason: string };
 
-export async function launchSensor(request: LaunchRequest, options: LauncherOptions): Promise<Launch> {
-  const { sensor, runtime: answer, checkpoint, marker, isMarkerSought, onWarning, log, signal } = request;
-  const { directories, environments, environment, passthrough, logLevel, guard, graceMs } = options;
-  const { definition, rules } = sensor;
-  if (answer.kind === "unavailable") {
-    return unstarted(`this worker does not offer the runtime ${definition.runtimeRef}: ${answer.reason}`);
+/** More than a hundred a second keep the event loop busy with nothing else. */
+const startPace = { burst: 10, intervalMs: 10 };
+
+export class SensorLauncher {
+  readonly #options: LauncherOptions;
+  readonly #environments: EnvironmentMaker;
+  readonly #pacer: StartPacer;
+  #markers = 0;
+
+  constructor(options: LauncherOptions) {
+    this.#options = options;
+    this.#environments = new EnvironmentMaker(options.clock);
+    this.#pacer = new StartPacer(options.clock, startPace);
   }
 
-  const { runtime } = answer;
-  const isNative = runtime.interpreter === null;
-  const script = await findScript({ ...directories, ...definition, isNative });
-  if (script.kind === "refused") return unstarted(script.reason);
+  /** `NAME=value` of an environment entry that no other process has. */
+  newMarker(): string {
+    this.#markers += 1;
+    return `${this.#options.guard.markerPrefix}${this.#markers}`;
+  }
 
-  const config = decodeExecutionConfig(runtime.executionConfig);
-  const question = { ...directories, packRef: definition.packRef, packDir: script.packDir, runtime, config };
-  const warnings = await environments.prepare({ ...question, environment, passthrough, log, signal });
-  if (signal.aborted) return unstarted("it was stopped first");
-  for (const warning of warnings) onWarning(warning);
-  const found = await findRuntimeEnvironment(question);
-  for (const warning of found.warnings) onWarning(warning);
+  async launch(request: LaunchRequest): Promise<Launch> {
+    const { signal } = request;
+    await this.#pacer.turn(signal);
+    if (signal.aborted) return unstarted("it was stopped first");
+    const { sensor, runtime: answer, checkpoint, marker, isMarkerSought, onWarning, log } = request;
+    const { directories, environment, passthrough, logLevel, guard, graceMs } = this.#options;
+    const { definition, rules } = sensor;
+    if (answer.kind === "unavailable") {
+      return unstarted(`this worker does not offer the runtime ${definition.runtimeRef}: ${answer.reason}`);
+    }
 
-  const [markerName = "", markerValue = ""] = marker.split("=");
-  const facts = { agent: environment, passthrough, logLevel, sensor: definition, rules, checkpoint };
-  const variables = { ...sensorEnvironment({ ...facts, changes: found.changes }), [markerName]: markerValue };
-  const fitted = await fitEnvironment(variables, directories.temporaryDir).catch((error: unknown) =>
-    errorOf(error),
-  );
-  if (fitted instanceof Error) {
-    return unstarted(
-      `a value over 100 KiB for its environment cannot be put into a file: ${fitted.message}; ` +
-        `give the agent a writable TMPDIR`,
+    const { runtime } = answer;
+    const isNative = runtime.interpreter === null;
+    const script = await findScript({ ...directories, ...definition, isNative });
+    if (script.kind === "refused") return unstarted(script.reason);
+
+    const config = decodeExecutionConfig(runtime.executionConfig);
+    const question = {
+      ...directories,
+      packRef: definition.packRef,
+      packDir: script.packDir,
+      runtime,
+      config,
+    };
+    const warnings = await this.#environments.prepare({ ...question, environment, passthrough, log, signal });
+    if (signal.aborted) return unstarted("it was stopped first");
+    for (const warning of warnings) onWarning(warning);
+    const found = await findRuntimeEnvironment(question);
+    for (const warning of found.warnings) onWarning(warning);
+
+    const [markerName = "", markerValue = ""] = marker.split("=");
+    const facts = { agent: environment, passthrough, logLevel, sensor: definition, rules, checkpoint };
+    const variables = {
+      ...sensorEnvironment({ ...facts, changes: found.changes, ofKind: request.variables }),
+      [markerName]: markerValue,
+    };
+    const fitted = await fitEnvironment(variables, directories.temporaryDir).catch((error: unknown) =>
+      errorOf(error),
     );
-  }
+    if (fitted instanceof Error) {
+      return unstarted(
+        `a value over 100 KiB for its environment cannot be put into a file: ${fitted.message}; ` +
+          `give the agent a writable TMPDIR`,
+      );
+    }
 
-  const command = {
-    file: found.interpreter ?? script.path,
-    args: found.interpreter === null ? [] : [...runtime.interpreterArgs, script.path],
-    cwd: script.packDir,
-    env: fitted.variables,
-    graceMs,
-    ...(isMarkerSought ? { marker } : {}),
-  };
-  const start = await startChild({ ...command, file: absolute(command.file) });
-  if (start.kind === "unstarted") {
-    await fitted[Symbol.asyncDispose]();
-    return unstarted(explainSpawnFailure(command, start.cause));
+    const command = {
+      file: found.interpreter ?? script.path,
+      args: found.interpreter === null ? [] : [...runtime.interpreterArgs, script.path],
+      cwd: script.packDir,
+      env: fitted.variables,
+      graceMs,
+      ...(isMarkerSought ? { marker } : {}),
+    };
+    const start = await startChild({ ...command, file: absolute(command.file) });
+    if (start.kind === "unstarted") {
+      await fitted[Symbol.asyncDispose]();
+      return unstarted(explainSpawnFailure(command, start.cause));
+    }
+    guard.watch(start.child);
+    void removeAfter(start.child, fitted);
+    return start;
   }
-  guard.watch(start.child);
-  void removeAfter(start.child, fitted);
-  return start;
 }
 
 async function removeAfter(child: Child, files: AsyncDisposable): Promise<void> {

@@ -30,6 +30,8 @@ export interface EnvironmentFacts {
   readonly checkpoint: JsonValue | undefined;
   /** The runtime's, with everything filled in; applied in order. */
   readonly changes: readonly NamedChange[];
+  /** What only sensors of its kind get. */
+  readonly ofKind: Variables;
 }
 
 const secretNames = /^(DATABASE_URL|ATTUNE_MQ_URL|ATTUNE_API_TOKEN|ATTUNE__.*)$/;
@@ -61,25 +63,24 @@ function applyChange(present: string | undefined, { operation, value, separator 
   return operation === "prepend" ? value + separator + present : present + separator + value;
 }
 
-function ownVariables({ logLevel, sensor, rules, checkpoint }: EnvironmentFacts): Record<string, string> {
-  const config = JSON.stringify(sensor.config);
-  const common = {
+function ownVariables({
+  logLevel,
+  sensor,
+  rules,
+  checkpoint,
+  ofKind,
+}: EnvironmentFacts): Record<string, string> {
+  return {
     ...configVariables(sensor.config),
     ATTUNE_SENSOR_ID: sensor.id,
     ATTUNE_SENSOR_REF: sensor.ref,
     ATTUNE_SENSOR_TRIGGERS: JSON.stringify(rules.map(describeRule)),
     ATTUNE_SENSOR_TRIGGER_TYPES: JSON.stringify(sensor.triggers.map((trigger) => trigger.ref)),
-    ATTUNE_SENSOR_CONFIG_JSON: config,
+    ATTUNE_SENSOR_CONFIG_JSON: JSON.stringify(sensor.config),
     ATTUNE_PACK_REF: sensor.packRef,
     ATTUNE_LOG_LEVEL: logLevel,
     ...(checkpoint === undefined ? {} : { ATTUNE_SENSOR_CHECKPOINT: textOf(checkpoint) }),
-  };
-  if (sensor.protocol !== "poll") return common;
-  return {
-    ...common,
-    SENSOR_REF: sensor.ref,
-    TRIGGER_REF: sensor.triggers[0]?.ref ?? "",
-    SENSOR_CONFIG: config,
+    ...ofKind,
   };
 }
 

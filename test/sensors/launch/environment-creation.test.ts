@@ -424,6 +424,7 @@ async function printed(request: EnvironmentRequest, script: string): Promise<str
     rules: [],
     checkpoint: undefined,
     changes: found.changes,
+    ofKind: {},
   });
   return execFileSync(found.interpreter ?? "", [script], { env, cwd: request.packDir, encoding: "utf8" });
 }

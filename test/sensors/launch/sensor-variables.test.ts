@@ -37,6 +37,7 @@ const facts: EnvironmentFacts = {
   rules: [{ id: "7", ref: "garden.hot", triggerRef: "garden.temperature", triggerParams: { above: 30 } }],
   checkpoint: undefined,
   changes: [],
+  ofKind: {},
 };
 
 test("of the agent's environment only what is allowed reaches a sensor", () => {
@@ -118,17 +119,15 @@ test("a sensor is told who it is, what it serves and how it is configured", () =
   });
 });
 
-test("a poll sensor is told under its further names too; text checkpoints are given as they are", () => {
+test("a sensor is told what only its kind is told; text checkpoints are given as they are", () => {
   const variables = sensorEnvironment({
     ...facts,
-    sensor: { ...sensor, protocol: "poll" },
+    ofKind: { SENSOR_REF: "garden.thermometer" },
     checkpoint: "line 3",
   });
 
   expect(variables).toMatchObject({
     SENSOR_REF: "garden.thermometer",
-    TRIGGER_REF: "garden.temperature",
-    SENSOR_CONFIG: JSON.stringify(sensor.config),
     ATTUNE_SENSOR_CHECKPOINT: "line 3",
   });
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { ProcessRecorder } from "../../../src/sensors/report/process-recorder.ts";
-import { unstartedReport } from "../../../src/sensors/report/process-notes.ts";
+import { unstartedReport } from "../../../src/sensors/report/sensor-notes.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
 import { insertSensor, insertTrigger, query } from "../../support/platform-rows.ts";

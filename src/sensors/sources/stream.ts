@@ -9,44 +9,54 @@ import { WorkSlices } from "../../concurrency/work-slices.ts";
 import type { EndedRun, Exit } from "../../model/sensors/restart-policy.ts";
 import type { Child } from "../../processes/child.ts";
 import { linesOf, type Line } from "../../processes/lines.ts";
-import type { Decoded } from "../output/decoded.ts";
+import type { Decoded, ServedTriggers } from "../output/decoded.ts";
 import { StreamOutput, type DecodedLine } from "../output/stream-output.ts";
-import { readStderr } from "./read-stderr.ts";
-import type { Protocol, RunContext } from "./protocol.ts";
+import { ProcessSource, type Program } from "./process-source.ts";
+import type { SourceContext } from "./source.ts";
+
+export interface StreamOptions {
+  readonly lineBytesMax: number;
+}
 
 /** Between closing stdout and exiting; beyond it the sensor can say nothing more and is ended. */
 const exitAfterOutputMs = 1_000;
 
-export const streamProtocol: Protocol = {
-  nextRunMs: (earliestMs) => earliestMs,
+export class StreamSource extends ProcessSource {
+  readonly #options: StreamOptions;
 
-  async run(context) {
-    const { clock, launch, stopping, abandoned } = context;
-    const started = await launch();
-    if (started.kind === "unstarted") return { exit: started, uptimeMs: 0, hadSuccess: false };
+  constructor(program: Program, options: StreamOptions) {
+    super(program, { variables: {}, isMarkerSought: true });
+    this.#options = options;
+  }
 
-    await using child = started.child;
-    const startedMs = clock.monotonicMs();
-    const endedMs = child.exit.then(() => clock.monotonicMs());
-    const stop = (): void => child.stop();
-    const abandon = (): void => void child.stdout.destroy();
-    stopping.addEventListener("abort", stop, { once: true });
-    abandoned.addEventListener("abort", abandon, { once: true });
-    if (stopping.aborted) stop();
+  override nextRunMs(earliestMs: number): number {
+    return earliestMs;
+  }
 
-    const stderrRead = readStderr(child, context);
-    await readEvents(child, context);
-    const exit = await exitOf(child, stopping);
-    await child.closed;
-    await stderrRead;
-    stopping.removeEventListener("abort", stop);
-    abandoned.removeEventListener("abort", abandon);
-    return { exit, uptimeMs: (await endedMs) - startedMs, hadSuccess: false } satisfies EndedRun;
-  },
-};
+  override async run(context: SourceContext): Promise<EndedRun> {
+    const { clock, stopping, abandoned } = context;
+    const listening = new AbortController();
+    const run = await this.runProcess(context, async (child) => {
+      const startedMs = clock.monotonicMs();
+      const endedMs = child.exit.then(() => clock.monotonicMs());
+      const abandon = (): void => void child.stdout.destroy();
+      abandoned.addEventListener("abort", abandon, { once: true, signal: listening.signal });
+      await readEvents(child, context, this.served, this.#options);
+      const exit = await exitOf(child, stopping);
+      return { exit, uptimeMs: (await endedMs) - startedMs };
+    });
+    listening.abort();
+    if (run.kind === "unstarted") return { exit: run, uptimeMs: 0, hadSuccess: false };
+    return { ...run.result, hadSuccess: false };
+  }
+}
 
-async function readEvents(child: Child, context: RunContext): Promise<void> {
-  const { limits, served, output, noteOutput } = context;
+async function readEvents(
+  child: Child,
+  { output, noteOutput }: SourceContext,
+  served: ServedTriggers,
+  { lineBytesMax }: StreamOptions,
+): Promise<void> {
   const stream = new StreamOutput(served);
   const slices = new WorkSlices();
   const take = ({ line, decoded }: DecodedLine): Promise<boolean> | boolean => {
@@ -54,7 +64,7 @@ async function readEvents(child: Child, context: RunContext): Promise<void> {
     // Characters for bytes: near enough for a bound, and free.
     return output.take(decoded, text, text.length);
   };
-  for await (const lines of linesOf(child.stdout, limits.lineBytesMax)) {
+  for await (const lines of linesOf(child.stdout, lineBytesMax)) {
     noteOutput();
     for (const line of lines) {
       // Nothing is awaited that need not be: a tick per event is what most of them would cost.

@@ -1,6 +1,5 @@
 /**
- * What is said of one sensor's process, and to whom: its row, its log, the agent's log, and, when it has
- * failed, everybody.
+ * What is reported of one sensor, and where: in its row, its log, the agent's log and, when it has failed, in an alert.
  */
 import type { ProcessReport } from "../../database/statements/sensor-process.ts";
 import type { EventSource } from "../../model/sensors/incoming-event.ts";
@@ -13,16 +12,17 @@ import {
   type OutputRhythm,
 } from "../../model/sensors/output-rhythm.ts";
 import { describeExit, type Exit, type Verdict } from "../../model/sensors/restart-policy.ts";
-import type { Line } from "../../processes/lines.ts";
-import type { Child } from "../../processes/child.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { SensorAlert } from "../ports.ts";
 import type { ProcessRecorder } from "./process-recorder.ts";
 import type { SensorLog } from "./sensor-log.ts";
-import { StderrTail, logText } from "./stderr-tail.ts";
+import { StderrTail } from "./stderr-tail.ts";
 
-export interface ProcessNotesOptions {
+export interface SensorNotesOptions {
+  readonly source: EventSource;
+  /** Of the worker's process that runs the sensor. */
+  readonly instance: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly log: SensorLog;
@@ -39,7 +39,10 @@ export type StatusListener = (
   reason: string | null,
 ) => void;
 
-/** Of a sensor that has no process. */
+/** What is known of a run beside its status; all of it is about processes. */
+export type RunFacts = Partial<Pick<ProcessReport, "pid" | "stoppedAt" | "exitCode" | "signal">>;
+
+/** Of a sensor that has not been started. */
 export const unstartedReport: ProcessReport = {
   status: "starting",
   pid: null,
@@ -61,10 +64,8 @@ export const unstartedReport: ProcessReport = {
 
 const rhythmNotedEveryMs = 60_000;
 
-export class ProcessNotes {
-  readonly #source: EventSource;
-  readonly #instance: string;
-  readonly #options: ProcessNotesOptions;
+export class SensorNotes {
+  readonly #options: SensorNotesOptions;
   readonly #stderr = new StderrTail();
   readonly #warnings = new Set<string>();
   #report = unstartedReport;
@@ -74,10 +75,7 @@ export class ProcessNotes {
   #runs: RecentRuns = [];
   #isRunUnderWay = false;
 
-  /** @param instance of the worker's process that runs the sensor */
-  constructor(source: EventSource, instance: string, options: ProcessNotesOptions) {
-    this.#source = source;
-    this.#instance = instance;
+  constructor(options: SensorNotesOptions) {
     this.#options = options;
   }
 
@@ -90,13 +88,18 @@ export class ProcessNotes {
     this.#stderr.clear();
   }
 
-  noteStarted({ pid, exit }: Child): void {
+  /** A run has begun and is at work. */
+  noteRunning(facts: RunFacts): void {
     const startedAt = new Date(this.#options.clock.nowMs());
     const fresh = { reason: null, exitCode: null, signal: null, stoppedAt: null, firstOutputAt: null };
     this.#runs = withRun(this.#runs, false);
     this.#isRunUnderWay = true;
-    this.#note({ ...fresh, status: "running", pid, startedAt, ...this.#runsReport() });
-    void this.#noteExit(exit);
+    this.#note({ ...fresh, status: "running", startedAt, ...facts, ...this.#runsReport() });
+  }
+
+  /** Changes the row only. */
+  noteFacts(facts: RunFacts): void {
+    this.#note(facts);
   }
 
   /** It has printed a line. Called with each; the first is reported at once, and then one a minute. */
@@ -128,10 +131,10 @@ export class ProcessNotes {
     return status === "running" && firstOutputAt === null ? startedAt : null;
   }
 
-  noteStderr(lines: readonly Line[]): void {
-    const texts = lines.map(logText);
-    this.#options.log.writeOutput(texts);
-    this.#stderr.push(texts);
+  /** Writes to the sensor's log; the last lines are quoted when it fails. */
+  noteLog(lines: readonly string[]): void {
+    this.#options.log.writeOutput(lines);
+    this.#stderr.push(lines);
   }
 
   /** Once each: a poll sensor would meet it at every run. */
@@ -174,20 +177,10 @@ export class ProcessNotes {
   }
 
   #announce(reason: string, failures: number, stderr: readonly string[]): void {
-    const { sensorId, sensorRef } = this.#source;
+    const { sensorId, sensorRef } = this.#options.source;
     const { exitCode, signal } = this.#report;
     const payload = { sensor_ref: sensorRef, reason, failures, exit_code: exitCode, signal, stderr };
     this.#options.alert({ sensorId, sensorRef, payload });
-  }
-
-  async #noteExit(exit: Child["exit"]): Promise<void> {
-    const ended = await exit;
-    this.#note({
-      pid: null,
-      stoppedAt: new Date(this.#options.clock.nowMs()),
-      exitCode: ended.kind === "exited" ? ended.code : null,
-      signal: ended.kind === "signalled" ? ended.signal : null,
-    });
   }
 
   #runsReport(): Pick<ProcessReport, "recentRuns" | "recentFailures"> {
@@ -212,10 +205,11 @@ export class ProcessNotes {
 
   #note(change: Partial<ProcessReport>): void {
     this.#report = { ...this.#report, ...change, ...this.#rhythmReport() };
-    this.#options.recorder.record(this.#source.sensorId, this.#instance, this.#report);
+    const { source, instance, recorder, onStatus } = this.#options;
+    recorder.record(source.sensorId, instance, this.#report);
     const { status, reason } = this.#report;
     if (status === this.#toldStatus) return;
     this.#toldStatus = status;
-    this.#options.onStatus(this.#source.sensorRef, status, reason);
+    onStatus(source.sensorRef, status, reason);
   }
 }

@@ -1,0 +1,124 @@
+/**
+ * A source whose events come from a program: what all protocols between the agent and its programs have in common.
+ *
+ * A process is launched with the newest checkpoint, and its number, its exit and its stderr are reported. It has ended
+ * when it has been reaped, nothing of its group is left and both pipes are closed. What left the group is found by the
+ * marker in its environment: at the end of each process where that is worth its cost, and at the last in any case.
+ */
+import type { EndedRun, Exit } from "../../model/sensors/restart-policy.ts";
+import type { RuntimeAnswer } from "../../model/runtimes/runtime-offer.ts";
+import type { Child } from "../../processes/child.ts";
+import { linesOf } from "../../processes/lines.ts";
+import { killMarked } from "../../processes/marked-processes.ts";
+import type { AssignedSensor } from "../assigned-sensor.ts";
+import type { Launch, SensorLauncher } from "../launch/sensor-launcher.ts";
+import type { Variables } from "../launch/sensor-variables.ts";
+import type { ServedTriggers } from "../output/decoded.ts";
+import type { SensorLog } from "../report/sensor-log.ts";
+import { logText } from "../report/stderr-tail.ts";
+import type { Source, SourceContext } from "./source.ts";
+
+export interface Program {
+  readonly sensor: AssignedSensor;
+  readonly runtime: RuntimeAnswer;
+  readonly launcher: SensorLauncher;
+  /** The sensor's own. */
+  readonly log: Pick<SensorLog, "writeOutput">;
+}
+
+/** What a protocol asks of the launch. */
+export interface LaunchTraits {
+  /** Variables beside those that every sensor gets. */
+  readonly variables: Variables;
+  /** Whether each end of a process also looks for descendants that left its group. */
+  readonly isMarkerSought: boolean;
+}
+
+export type EndedProcess<Result> =
+  Extract<Exit, { kind: "unstarted" }> | { readonly kind: "ended"; readonly result: Result };
+
+const stderrLineBytesMax = 64 * 1024;
+
+export abstract class ProcessSource implements Source {
+  protected readonly program: Program;
+  readonly #traits: LaunchTraits;
+  /** `NAME=value` by which its processes are found; no other source's. */
+  readonly #marker: string;
+
+  constructor(program: Program, traits: LaunchTraits) {
+    this.program = program;
+    this.#traits = traits;
+    this.#marker = program.launcher.newMarker();
+  }
+
+  abstract nextRunMs(earliestMs: number): number;
+  abstract run(context: SourceContext): Promise<EndedRun>;
+
+  async close(): Promise<void> {
+    await killMarked(this.#marker);
+  }
+
+  protected get served(): ServedTriggers {
+    const refs = this.program.sensor.definition.triggers.map((trigger) => trigger.ref);
+    return { main: refs[0] ?? "", all: new Set(refs) };
+  }
+
+  /**
+   * One process from its launch to its end. It is told to stop when the sensor is to stop.
+   *
+   * @param read reads its stdout; resolves once it has exited
+   */
+  protected async runProcess<Result>(
+    context: SourceContext,
+    read: (child: Child) => Promise<Result>,
+  ): Promise<EndedProcess<Result>> {
+    const launched = await this.#launch(context);
+    if (launched.kind === "unstarted") return launched;
+
+    const { stopping } = context;
+    await using child = launched.child;
+    const stop = (): void => child.stop();
+    stopping.addEventListener("abort", stop, { once: true });
+    if (stopping.aborted) stop();
+    const stderrRead = logStderr(child, context);
+    const result = await read(child);
+    await child.closed;
+    await stderrRead;
+    stopping.removeEventListener("abort", stop);
+    return { kind: "ended", result };
+  }
+
+  async #launch(context: SourceContext): Promise<Launch> {
+    const { sensor, runtime, launcher, log } = this.program;
+    const launch = await launcher.launch({
+      sensor,
+      runtime,
+      checkpoint: await context.checkpoint(),
+      marker: this.#marker,
+      ...this.#traits,
+      onWarning: context.warn,
+      log: (lines) => log.writeOutput(lines),
+      signal: context.stopping,
+    });
+    if (launch.kind === "started") {
+      context.noteRunning({ pid: launch.child.pid });
+      void noteExit(launch.child, context);
+    }
+    return launch;
+  }
+}
+
+async function noteExit({ exit }: Child, { clock, noteFacts }: SourceContext): Promise<void> {
+  const ended = await exit;
+  noteFacts({
+    pid: null,
+    stoppedAt: new Date(clock.nowMs()),
+    exitCode: ended.kind === "exited" ? ended.code : null,
+    signal: ended.kind === "signalled" ? ended.signal : null,
+  });
+}
+
+/** Reads a child's stderr into its log until the pipe closes. Never waits for anything else. */
+async function logStderr(child: Child, { log }: SourceContext): Promise<void> {
+  for await (const lines of linesOf(child.stderr, stderrLineBytesMax)) log(lines.map(logText));
+}

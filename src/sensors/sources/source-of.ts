@@ -1,0 +1,24 @@
+import type { SensorKind } from "../../model/sensors/sensor-kind.ts";
+import type { Clock } from "../../time/clock.ts";
+import type { SensorLimits } from "../limits.ts";
+import { PollSource, type PollPhases } from "./poll.ts";
+import type { Program } from "./process-source.ts";
+import type { Source } from "./source.ts";
+import { StreamSource } from "./stream.ts";
+
+export interface SourceOptions {
+  readonly limits: SensorLimits;
+  readonly pollPhases: PollPhases;
+  readonly clock: Clock;
+}
+
+/** The source of a sensor of this kind; each kind has a file beside this one. */
+export function sourceOf(kind: SensorKind, program: Program, options: SourceOptions): Source {
+  const { limits, pollPhases, clock } = options;
+  switch (kind) {
+    case "poll":
+      return new PollSource(program, { limits, nowMs: clock.monotonicMs(), phase: pollPhases.next() });
+    case "stream":
+      return new StreamSource(program, { lineBytesMax: limits.lineBytesMax });
+  }
+}
