@@ -1,5 +1,5 @@
 /**
- * The two kinds of machine the agent is built for, and what each needs on the machine that builds it.
+ * The two architectures that the agent is built for, and what each requires on the build machine.
  */
 import { machine } from "./packing/elf.ts";
 
@@ -10,18 +10,18 @@ export interface Architecture {
   /** As Debian names it. */
   readonly debianName: "amd64" | "arm64";
   readonly machine: number;
-  /** Its tools are called `<prefix>gcc`, `<prefix>strip`, `<prefix>objcopy`. */
+  /** Its tools are named `<prefix>gcc`, `<prefix>strip`, `<prefix>objcopy`. */
   readonly toolPrefix: string;
   readonly stubHeader: string;
   readonly loader: string;
-  /** Runs its programs on another kind of machine; static, so that it runs in an empty root, too. */
+  /** Runs its programs on another architecture; static, so that it also runs in an empty root. */
   readonly emulator: string;
   readonly nodePackage: string;
-  /** Debian's packages with the tools, and with the libraries. */
+  /** Debian packages with the tools and the libraries. */
   readonly debianPackages: readonly string[];
 }
 
-/** Debian's packages with the libraries, as it tells them from those for other machines: "libc6:arm64". */
+/** Debian packages with the libraries, qualified by architecture, like "libc6:arm64". */
 export function libraryPackages({ debianName }: Pick<Architecture, "debianName">): string[] {
   return ["libc6", "libstdc++6", "libgcc-s1", "libatomic1"].map((name) => `${name}:${debianName}`);
 }
@@ -58,6 +58,6 @@ const arm64: Architecture = {
 
 export const architectures = { x64, arm64 } as const;
 
-/** The kind of machine that this build runs on. */
+/** The architecture of the build machine. */
 export const ownArchitecture: Architecture | undefined =
   process.arch === "x64" || process.arch === "arm64" ? architectures[process.arch] : undefined;

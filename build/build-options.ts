@@ -4,7 +4,7 @@ import { BuilderError } from "./builder-error.ts";
 
 export interface BuildOptions {
   readonly architecture: Architecture;
-  /** Where to, if not to the usual place. */
+  /** Output folder, if not the default. */
   readonly out: string | undefined;
   readonly inEmptyRoot: boolean;
 }
@@ -28,7 +28,7 @@ function parse(args: readonly string[]) {
     return values;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    // Of several sentences the first says what is wrong.
+    // The first sentence says what is wrong.
     throw wrongCall(error.message.replace(/\. .*/s, ""), error);
   }
 }

@@ -1,10 +1,11 @@
 /**
- * `npm run build`: makes dist/attune-sensor-agent, with the licences of what is in it, a bill of materials
+ * `npm run build`: builds dist/attune-sensor-agent, with the licences of its components, a bill of materials
  * and checksums.
  *
- *     --arch x64|arm64       for which kind of machine; for another than this one's the file's name ends in it
- *     --out FOLDER           where to, instead of dist; the names then have no such ending
- *     --without-empty-root   try the result out right here: where namespaces may not be made, as in an image build
+ *     --arch x64|arm64       target architecture; if it is not this machine's, it is appended to the file names
+ *     --out FOLDER           output folder instead of dist; nothing is appended to the file names then
+ *     --without-empty-root   verify the result without an empty root, for example in an image build, where
+ *                            namespaces cannot be created
  */
 import { mkdir, mkdtempDisposable, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -54,7 +55,7 @@ async function buildExecutable(): Promise<void> {
   const stub = await compileStub(architecture, work.path);
   const mayRehash = findMayRehash(program);
   const packed = makeSelfContained({ program, mayRehash, stub, loader, libraries });
-  // What has not been verified gets no place in the distribution, where an earlier build may be in use.
+  // Move the files to the distribution only when verified, because an earlier build there may be in use.
   const results = join(work.path, "results");
   await mkdir(results);
   const result = join(results, fileName);

@@ -1,12 +1,12 @@
 /**
- * What whoever builds can mend: the call, or the machine. It is told in one line: what, why, and what to do.
- * Any other error is a bug of the build, and shows its stack.
+ * A failure that the user of the build can fix: wrong arguments, or something missing on the machine. Printed
+ * in one line: what, why, and what to do. Any other error is a bug of the build and is printed with its stack.
  */
 import { foreignArchitecture, installCommand } from "./packing/install-command.ts";
 
 export class BuilderError extends Error {
   override readonly name = "BuilderError";
-  /** 2 for a wrong call, as of the agent itself. */
+  /** 2 for wrong arguments, as for the agent itself. */
   readonly exitCode: 1 | 2;
 
   constructor(
@@ -18,9 +18,9 @@ export class BuilderError extends Error {
   }
 }
 
-/** Says what this machine lacks and how to get it. */
+/** Reports what this machine lacks and how to install it. */
 export function missingFromMachine(what: string, packages: readonly string[]): BuilderError {
-  // Ubuntu has packages for other machines elsewhere, and has to be told where.
+  // Ubuntu's packages for other architectures are on another server, which must be configured first.
   const systems = foreignArchitecture(packages) === undefined ? "Debian or Ubuntu" : "Debian";
   return new BuilderError(`${what} is missing on this machine; on ${systems}: ${installCommand(packages)}`);
 }

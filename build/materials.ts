@@ -3,8 +3,8 @@ import manifest from "../package.json" with { type: "json" };
 import type { Component } from "./papers/components.ts";
 
 /**
- * The bill of materials in CycloneDX 1.5, without time or serial number: the same build, the same text. It tells by
- * its checksum which executable it is of.
+ * The bill of materials in CycloneDX 1.5. It has no time or serial number, so that the same build gives the same text,
+ * and identifies its executable by checksum.
  */
 export function billOfMaterials(executable: Buffer, components: readonly Component[]): string {
   const sha256 = createHash("sha256").update(executable).digest("hex");

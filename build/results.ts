@@ -1,14 +1,14 @@
 /**
- * What a build leaves behind is for everybody, whatever the builder's umask: an image takes over the modes of
- * the files that it is made from, and runs as another user.
+ * Makes the build's results readable for everybody, regardless of the umask, because an image keeps the modes of the
+ * files it is built from and runs as another user.
  */
 import { chmod, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDirectory } from "../src/files/make-directory.ts";
 
 /**
- * With the missing ones above it, or nobody else would reach it. One that is there already keeps its mode: it
- * may be anybody's.
+ * Also creates missing parents, or others could not reach the folder. Existing folders keep their modes, since they
+ * may belong to somebody else.
  */
 export async function makeFolderForEverybody(path: string): Promise<void> {
   await makeDirectory(path, 0o755);
@@ -16,13 +16,13 @@ export async function makeFolderForEverybody(path: string): Promise<void> {
 
 export async function writeForEverybody(path: string, content: string | Buffer, mode = 0o644): Promise<void> {
   await writeFile(path, content);
-  // After the fact: the umask has no say then, nor has the mode of a file that an earlier build left.
+  // Set the mode afterwards, so that neither the umask nor the mode of an existing file matters.
   await chmod(path, mode);
 }
 
 /**
- * Moves the files of a folder into another one of the same file system. Each takes an earlier one's place
- * at once: nobody sees half a file, and a program that runs just now goes on with the old one.
+ * Moves the files of a folder to another one on the same file system. Each replaces an earlier file atomically, so
+ * nobody sees half a file, and a running program continues with the old one.
  */
 export async function moveFiles(from: string, to: string): Promise<void> {
   for (const name of await readdir(from)) await rename(join(from, name), join(to, name));

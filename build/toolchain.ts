@@ -1,5 +1,5 @@
 /**
- * The programs that the build runs, and what it says when one is missing.
+ * Runs the programs that the build needs, and reports missing ones.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -22,7 +22,7 @@ export function runTool(
   }
 }
 
-/** The path of a program that runs those of that architecture here; undefined if they run by themselves. */
+/** The path of an emulator for the architecture's programs; undefined if they run natively. */
 export function findEmulator(architecture: Architecture): string | undefined {
   if (architecture === ownArchitecture) return undefined;
   const folders = (process.env["PATH"] ?? "").split(":");
@@ -31,13 +31,13 @@ export function findEmulator(architecture: Architecture): string | undefined {
   return found;
 }
 
-/** The files of a folder, as root's. */
+/** An archive of files in a folder, owned by root. */
 export function tar(directory: string, files: readonly string[]): Buffer {
   const owner = ["--owner=0", "--group=0", "--numeric-owner"];
   return layerTool("tar", ["--create", ...owner, "--directory", directory, ...files]);
 }
 
-/** The bytes as gzip compresses them. */
+/** The bytes compressed with gzip. */
 export function gzip(bytes: Buffer): Buffer {
   return layerTool("gzip", ["-6"], bytes);
 }
@@ -55,7 +55,7 @@ export function isMissing(error: unknown): boolean {
   return hasCode(error, "ENOENT");
 }
 
-/** What a program that failed said, else how it ended. */
+/** What a failed program printed, or else how it ended. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const words = "stderr" in error ? String(error.stderr).trim() : "";

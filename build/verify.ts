@@ -1,5 +1,5 @@
 /**
- * Is the executable what it should be? Asked of the file itself, at the end of every build.
+ * Verifies the finished executable at the end of every build.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -22,7 +22,7 @@ export interface Verification {
   readonly architecture: Architecture;
   /** The executable before it was made self-contained. */
   readonly before: Buffer;
-  /** Whether to start it in an empty root, or simply here. */
+  /** Whether to start it in an empty root instead of directly. */
   readonly inEmptyRoot: boolean;
 }
 

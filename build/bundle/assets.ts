@@ -1,9 +1,9 @@
 /**
- * The files that travel inside the executable beside the script: migrations, the core pack, and the
- * embedded database. `node:sea` gives them out by the keys made here.
+ * The files embedded in the executable next to the script: migrations, the core pack, and the embedded
+ * database. `node:sea` returns them by the keys defined here.
  *
- * The embedded database's files are large, and few agents open them: they are compressed, better than an
- * image layer's compression would do it.
+ * The embedded database's files are large and few agents use them, so they are compressed, more strongly than
+ * an image layer would be.
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -37,7 +37,7 @@ export async function collectAssets(repository: string): Promise<Assets> {
   return assets;
 }
 
-/** Takes seconds, so the result is kept under the hash of what it was made from. */
+/** Compressing takes seconds, so the result is cached by the hash of the input. */
 async function compressed(path: string): Promise<string> {
   const bytes = await readFile(path);
   const digest = createHash("sha256").update(bytes).digest("hex");

@@ -1,19 +1,19 @@
 /**
- * All of `src/` and what it imports as a few scripts, ready to be put into the executable.
+ * Bundles `src/` and its imports into a few scripts for the executable.
  *
- * Node reads the executable's main script whole before it runs a line of it; with everything in it, that took
- * 50 ms. So the main script has only what `--version` needs. All else travels as assets, which are read when a
- * module of theirs is first called for (build/bundle/runtime/later-script.ts):
+ * Node reads the executable's whole main script before running it; with everything in it, that took 50 ms. So the
+ * main script contains only what `--version` needs. The other scripts are assets, read when one of their modules is
+ * first needed (build/bundle/runtime/later-script.ts):
  *
  *   main          src/main.ts
  *   detection     --detect-only
  *   probe         doctor --probe
  *   command-line  the command line
- *   commands      all other commands. Each is evaluated when it is called, with all that only it imports; so
+ *   commands      all other commands. Each is evaluated when called, together with its own imports, so that
  *                 `migrate` does not pay for an HTTP server
  *
- * They are CommonJS and not minified, which starts faster: Node keeps no code cache of ES modules in
- * executables, and stack traces stay readable.
+ * They are CommonJS, which starts faster because Node has no code cache for ES modules in executables, and not
+ * minified, so that stack traces stay readable.
  */
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { access } from "node:fs/promises";
@@ -25,14 +25,14 @@ export interface Bundle {
   /** Paths of the scripts. */
   readonly main: string;
   readonly later: Readonly<Record<LaterScript, string>>;
-  /** Which files of which packages went into them. */
+  /** Which files of which packages they contain. */
   readonly metafiles: readonly Metafile[];
 }
 
 const loader = "build/bundle/runtime/later-script.ts";
 
 export async function bundle(repository: string, workDirectory: string): Promise<Bundle> {
-  // esbuild looks for it beside the sources, and says nothing if it is missing; then our code would not be strict.
+  // esbuild silently ignores a missing tsconfig.json, and our code would then not be strict.
   await access(join(repository, "tsconfig.json"));
   const mainScript = join(workDirectory, "main.cjs");
   const called = {
@@ -80,9 +80,9 @@ function common(repository: string) {
     platform: "node",
     format: "cjs",
     target: "node26",
-    // Node 26 has it; without this, esbuild would lower it to functions of its own.
+    // Node 26 supports it; without this setting, esbuild would lower it.
     supported: { using: true },
-    // One byte per character: what is read as latin1 needs no decoding.
+    // One byte per character, so that the script can be read as latin1 without decoding.
     charset: "ascii",
     logLevel: "warning",
     logOverride: { "empty-import-meta": "silent" },
@@ -105,15 +105,15 @@ async function buildLater(
     stdin: { contents: modulesByPath(paths), resolveDir: repository, sourcefile: "modules.js" },
     outfile,
     plugins,
-    // A library's way to its own files leads beside the executable, where they are not: what we need of
-    // them is among the assets.
+    // Libraries that look for their own files look next to the executable and find none; the ones needed are
+    // among the assets.
     banner: { js: 'const ownUrl = require("node:url").pathToFileURL(process.execPath).href;' },
     define: { "import.meta.url": "ownUrl" },
   });
   return metafile;
 }
 
-/** A function for each module, by its path, that evaluates it. */
+/** An object with a function for each module path that evaluates the module. */
 function modulesByPath(paths: ReadonlySet<string>): string {
   const entries = [...paths]
     .toSorted()
@@ -123,13 +123,13 @@ function modulesByPath(paths: ReadonlySet<string>): string {
 
 interface LeftOut {
   readonly repository: string;
-  /** Whose imports by `import()` are left out. */
+  /** The module whose dynamic imports are left out. */
   readonly importer: string;
-  /** Is given their paths, by the script that they are in instead. */
+  /** Receives their paths, by the script that contains them instead. */
   readonly called: Readonly<Record<LaterScript, Set<string>>>;
 }
 
-/** Puts in the place of each module that is left out one that takes it from its later script. */
+/** Replaces each module that is left out by one that loads it from its later script. */
 function leaveOut({ repository, importer, called }: LeftOut): Plugin {
   const namespace = "later";
   return {
@@ -152,7 +152,7 @@ function leaveOut({ repository, importer, called }: LeftOut): Plugin {
   };
 }
 
-/** Modules of src that others import by `import()`: evaluated too when the code cache is made, it has them. */
+/** Dynamically imported modules of src, which must be evaluated too when the code cache is made. */
 function modulesLoadedLater({ inputs }: Metafile): readonly string[] {
   const imports = Object.entries(inputs).flatMap(([importer, input]) =>
     importer.startsWith("src/") ? input.imports : [],

@@ -1,18 +1,17 @@
 /**
- * What V8 keeps of a script after compiling it, so that it need not do so at every start.
+ * V8's code cache for a script, which saves compiling it at every start.
  *
- * It is of use to the same version of V8 with the same flags only, so the Node that goes into the
- * executable makes it. Node itself does this for the main script, by `useCodeCache`.
+ * It is valid only for the same version of V8 with the same flags, so it is made by the Node that goes into the
+ * executable. For the main script Node does this itself, with `useCodeCache`.
  */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import type { LaterScript } from "./runtime/later-script.ts";
 
 /**
- * For the processes that make a code cache, and no others: what the cache looks like depends on the hashes of
- * strings, and those on chance, and in a bit here and there on what other threads had done by then. Of these
- * flags V8 takes no notice when it judges whether a cache is of its own settings; the executable goes on with
- * chance and threads of its own.
+ * Only for processes that make a code cache: without these flags, the cache would depend on randomly seeded
+ * string hashes and on the timing of threads. V8 ignores them when it checks whether a cache matches its flags,
+ * so the executable keeps its random seed and its threads.
  */
 export const reproducibleFlags = ["--random-seed=1", "--predictable"];
 
@@ -22,7 +21,7 @@ export interface CodeCacheOptions {
   readonly node: string;
   readonly flags: readonly string[];
   readonly script: LaterScript;
-  /** Where the script is, and where its cache is to be. */
+  /** Paths of the script and of the cache to write. */
   readonly source: string;
   readonly output: string;
 }

@@ -1,14 +1,14 @@
-/** The modules at which the executable's scripts are divided, by their paths in the repository. */
+/** The modules at which the executable's scripts are split, by their paths in the repository. */
 import type { LaterScript } from "./runtime/later-script.ts";
 
 export const main = "src/main.ts";
 export const commandLine = "src/agent/cli.ts";
-/** The command that waits for nothing: it has a script of its own, without the command line. */
+/** A command that must start fast, so it has its own script without the command line. */
 export const detection = "src/agent/commands/detect-only.ts";
-/** The command that is called every few seconds: it has one, too. */
+/** A command that is called every few seconds, with its own script for the same reason. */
 export const probe = "src/agent/commands/doctor-probe.ts";
 
-/** Which script has a module that another script calls for. */
+/** The script that contains a module loaded by another script. */
 export function scriptWith(path: string): LaterScript {
   if (path === detection) return "detection";
   if (path === probe) return "probe";

@@ -1,10 +1,9 @@
 /**
- * The C libraries that go into the executable: Debian's, of the architecture that is built for, as installed
- * on the machine that builds.
+ * The C libraries for the executable: Debian's, for the target architecture, as installed on the build machine.
  *
- * Debian installs the libraries of several architectures side by side, and insists that they are of one
- * version. So an upgrade of the machine brings the security updates for each of them. The libraries that come
- * with a cross compiler (libc6-arm64-cross) get none, and the compiler would find them first: it is not asked.
+ * Debian installs the libraries of several architectures side by side and keeps them at one version, so upgrading
+ * the machine brings the security updates for all of them. The libraries of a cross compiler (libc6-arm64-cross)
+ * get none, and the compiler would find those first, so it is not asked for library paths.
  */
 import { execFileSync } from "node:child_process";
 import { realpathSync } from "node:fs";
@@ -12,7 +11,7 @@ import { basename } from "node:path";
 import { type Architecture, libraryPackages } from "../architecture.ts";
 import { type BuilderError, missingFromMachine } from "../builder-error.ts";
 
-/** The real file of a library. */
+/** The path of a library, with links resolved. */
 export function findLibrary(architecture: Architecture, name: string): string {
   const files = queryDebian(architecture, ["--listfiles", ...libraryPackages(architecture)]).split("\n");
   const file = files.find((path) => basename(path) === name);
@@ -22,7 +21,7 @@ export function findLibrary(architecture: Architecture, name: string): string {
 
 export interface DebianPackage {
   readonly version: string;
-  /** The package of the sources that it was built from. */
+  /** The source package that it was built from. */
   readonly source: { readonly name: string; readonly version: string };
 }
 
@@ -37,7 +36,7 @@ function queryDebian(architecture: Architecture, args: readonly string[]): strin
   try {
     return execFileSync("dpkg-query", args, { encoding: "utf8", stdio: "pipe" });
   } catch {
-    // It knows no such package, or is itself unknown here.
+    // The package, or dpkg-query itself, is not installed.
     throw missingLibraries(architecture);
   }
 }

@@ -1,16 +1,16 @@
 /**
- * The data of ICU inside Node: what languages call and how they write everything, in one block of named items.
+ * Reads ICU's locale data inside Node, a block of named items.
  *
- * It begins with a header that says its own size and that it is a package ("CmnD"). Then comes the table of
- * contents, the number of items and for each the offsets of its name and of its content from the table; the
- * items are in the order of their names, without gaps. See the format of ICU's data packages, `icupkg`.
+ * It begins with a header that contains its own size and marks it as a package ("CmnD"). The table of contents
+ * follows: the number of items, and for each the offsets of its name and content from the table. Items are in order
+ * of name, without gaps. See the format of ICU's data packages, `icupkg`.
  */
 import assert from "node:assert/strict";
 
 export interface IcuItem {
-  /** As in `coll/de.res`, without the package's own name. */
+  /** Like `coll/de.res`, without the package's own name. */
   readonly name: string;
-  /** Where its content is in the file. */
+  /** The range of its content in the file. */
   readonly start: number;
   readonly end: number;
 }
@@ -18,7 +18,7 @@ export interface IcuItem {
 const magic = 0x27da;
 const formatOffset = 12;
 
-/** All items but the last, whose end nothing tells. */
+/** All items but the last, whose end is unknown. */
 export function readIcuItems(node: Buffer): readonly IcuItem[] {
   const table = tableOffset(node);
   const items = Array.from({ length: node.readUInt32LE(table) }, (_, index) => {

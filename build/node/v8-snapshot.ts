@@ -1,11 +1,10 @@
 /**
- * Where Node's start-up snapshot says whether V8 may hash its strings anew. build/packing/stub/hashes.c tells why one
- * would want to know.
+ * Finds the number in Node's start-up snapshot that tells V8 whether to rehash its strings;
+ * build/packing/stub/hashes.c explains what for.
  *
- * A snapshot of V8 begins with 32-bit numbers: how many contexts it has, whether it may be hashed anew, and two
- * checksums of what comes later. Then comes V8's version, filled up with zeros to 64 bytes. V8's own snapshot,
- * which Node does not use, has one context; Node's has several. See `SnapshotImpl` in V8's
- * src/snapshot/snapshot.cc.
+ * A V8 snapshot begins with 32-bit numbers: the number of contexts, whether it may be rehashed, and two checksums of
+ * the rest. V8's version follows, padded with zeros to 64 bytes. V8's own snapshot, which Node does not use, has one
+ * context; Node's has several. See `SnapshotImpl` in V8's src/snapshot/snapshot.cc.
  */
 import assert from "node:assert/strict";
 import { readElf, segmentFlag, segmentType } from "../packing/elf.ts";
@@ -17,7 +16,7 @@ const version = String.raw`\d+\.\d+\.\d+\.\d+-node\.\d+\0{32}`;
 const header = new RegExp(severalContexts + mayRehash + checksums + version, "g");
 const mayRehashOffset = 4;
 
-/** The link address of that number. */
+/** The link address of the number. */
 export function findMayRehash(program: Buffer): number {
   // latin1 maps every byte to one character, so that offsets are the same.
   const headers = [...program.toString("latin1").matchAll(header)];
@@ -27,7 +26,7 @@ export function findMayRehash(program: Buffer): number {
     ({ type, offset: start, fileSize }) =>
       type === segmentType.load && start <= offset && offset < start + fileSize,
   );
-  // The stub makes its page writable for a moment, and then this again.
+  // The stub makes its page writable for a moment, then read-only again.
   assert.equal(segment?.flags, segmentFlag.read, "Node's start-up snapshot is not in read-only memory");
   return segment.address + offset - segment.offset;
 }

@@ -1,5 +1,5 @@
 /**
- * Which libraries a program needs, with those that they need in turn, and the loader.
+ * Finds the libraries that a program needs, directly and indirectly, and the loader.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -22,7 +22,7 @@ export async function findClosure(architecture: Architecture, program: Buffer): 
   const known = new Set([...names, architecture.loader]);
   for (const { name, bytes } of libraries) {
     const { needed, soname } = linkingOf(bytes);
-    // The others find it by this name among what is loaded.
+    // The other libraries find it by this name among the loaded ones.
     assert.equal(soname, name, `${name} calls itself ${soname}`);
     const unknown = needed.find((need) => !known.has(need.name));
     assert(unknown === undefined, `${name} needs ${unknown?.name}, which the program does not name itself`);

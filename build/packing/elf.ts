@@ -1,9 +1,9 @@
 /**
- * Reading a 64-bit little-endian ELF file: what the packing needs to know of one, and no more.
+ * Reads from a 64-bit little-endian ELF file what the packing needs to know.
  *
- * Values are numbers; every offset and address of a program is far below 2^53. The layouts are those of
- * the System V ABI (gABI, "Object Files" and "Dynamic Linking") and, for DT_VERNEED, of the Linux Standard
- * Base.
+ * Values are JavaScript numbers, since a program's offsets and addresses are far below 2^53. The layouts are
+ * defined by the System V ABI (gABI, "Object Files" and "Dynamic Linking") and, for DT_VERNEED, by the Linux
+ * Standard Base.
  */
 import assert from "node:assert/strict";
 
@@ -26,7 +26,7 @@ export interface ProgramHeader {
   readonly alignment: number;
 }
 
-/** A name that the loader looks up, and where in the file the reference to it stands. */
+/** A name that the loader looks up, and the position of the reference to it in the file. */
 export interface NameReference {
   readonly name: string;
   readonly at: number;
@@ -63,7 +63,7 @@ export function readElf(bytes: Buffer): Elf {
   return { bytes, machine: bytes.readUInt16LE(18), entry: read64(bytes, 24), headersOffset, headers };
 }
 
-/** Undefined for a program without dynamic section, that is, a static one. */
+/** Undefined for a program without a dynamic section, that is, a static one. */
 export function readDynamicLinking(elf: Elf): DynamicLinking | undefined {
   const dynamic = elf.headers.find(({ type }) => type === segmentType.dynamic);
   if (dynamic === undefined) return undefined;
@@ -96,7 +96,7 @@ export function readInterpreter(elf: Elf): string | undefined {
   return header === undefined ? undefined : readString(elf.bytes, header.offset);
 }
 
-/** The file offset of what the program finds at `address`. */
+/** The file offset of the byte that is loaded at `address`. */
 export function offsetOf(elf: Elf, address: number): number {
   const header = elf.headers.find(
     ({ type, address: start, fileSize }) =>

@@ -1,5 +1,5 @@
 /**
- * What the stub is told, as bytes: the `struct plan` of build/packing/stub/plan.h, field by field.
+ * Encodes the plan for the stub: the `struct plan` of build/packing/stub/plan.h, field by field.
  */
 import assert from "node:assert/strict";
 import { write64 } from "./elf.ts";
@@ -17,24 +17,24 @@ export interface LoaderSegment {
   readonly address: number;
   readonly fileSize: number;
   readonly memorySize: number;
-  /** As mmap takes it. */
+  /** In mmap's encoding. */
   readonly protection: number;
 }
 
-/** All but the sizes are link addresses: as the program's headers have them, before any load bias. */
+/** All values but sizes are link addresses, as in the program's headers, without any load bias. */
 export interface Plan {
   readonly address: number;
   readonly programEntry: number;
   readonly programHeaders: number;
   readonly programHeadersCount: number;
-  /** Of the number in Node that build/packing/stub/hashes.c changes; 0 for a program without. */
+  /** Of the number in Node that build/packing/stub/hashes.c changes; 0 if the program has none. */
   readonly mayRehash: number;
   readonly payload: number;
   readonly payloadBytes: number;
   readonly loader: {
     readonly image: number;
     readonly bytes: number;
-    /** Relative to where the loader is mapped, as are its segments' addresses. */
+    /** Relative to the loader's base address, like its segments' addresses. */
     readonly entry: number;
     readonly extent: number;
     readonly segments: readonly LoaderSegment[];
@@ -89,7 +89,7 @@ export function encodePlan(plan: Plan): Buffer {
   return encoded;
 }
 
-/** The stub overwrites it with the descriptor's number. */
+/** Placeholder that the stub overwrites with the descriptor's number. */
 const descriptorToBe = 0;
 
 function padded(fields: readonly number[], length: number): number[] {

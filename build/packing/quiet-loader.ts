@@ -1,19 +1,18 @@
 /**
- * A loader that looks for nothing in the file system.
+ * Patches the loader so that it searches nothing in the file system.
  *
- * The loader's only work here is to map libraries that the stub hands it as descriptors. But it has habits
- * that no variable turns off: it preloads what /etc/ld.so.preload names, and when the C library asks for a
- * plug-in (a name service from nsswitch.conf, a character set) it searches /etc/ld.so.cache and the
- * system's library folders, where it would find the image's: built for another C library, or by somebody
- * else. So in our copy the files' names are empty and the folders' names are such as nobody has. What is
- * then asked for by a bare name is not found, which the C library takes for a plug-in that is not
- * installed; names and addresses are resolved by what it has built in, hosts file and DNS.
+ * The loader only has to map the libraries that the stub passes as descriptors. But no variable stops it from
+ * preloading the libraries in /etc/ld.so.preload, and when the C library needs a plug-in (a name service from
+ * nsswitch.conf, a character set) the loader searches /etc/ld.so.cache and the system's library folders. There it
+ * would find the image's libraries, built for another C library or by an unknown party. So in our copy the files'
+ * names are empty and the folders' names do not exist. A library requested by name is then not found, which the C
+ * library treats as a plug-in that is not installed; it resolves host names with its built-in hosts file and DNS.
  */
 import assert from "node:assert/strict";
 
 const files = ["/etc/ld.so.preload", "/etc/ld.so.cache"];
 
-/** The search path: folders of libraries, each ended by "/" and NUL, in one run; stored more than once. */
+/** The search path: consecutive library folders, each ending with "/" and NUL. It occurs more than once. */
 const folders = /(?:\/(?:usr\/)?lib[\w/-]*\/\0){2,}/g;
 
 export function quietLoader(loader: Buffer): Buffer {
@@ -31,7 +30,7 @@ export function quietLoader(loader: Buffer): Buffer {
   return quiet;
 }
 
-/** "/lib/" becomes "/@ib/". Not empty: the loader asserts that they begin with a slash. */
+/** "/lib/" becomes "/@ib/". It cannot be empty, because the loader asserts that folders begin with a slash. */
 function renameEach(bytes: Buffer, start: number, run: string): void {
   let at = start;
   for (const folder of run.split("\0").slice(0, -1)) {

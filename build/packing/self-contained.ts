@@ -1,9 +1,8 @@
 /**
- * Makes a dynamically linked program independent of the file system that it starts in: the loader and the
- * libraries that it needs go into its own file, and the stub (build/packing/stub/stub.c, which tells the whole
- * story) takes over what the kernel did with them.
+ * Makes a dynamically linked program independent of the file system that it starts in. Its loader and libraries are
+ * added to its own file, and the stub loads them in place of the kernel (build/packing/stub/stub.c has the details).
  *
- * The file before and after, in the order of its bytes:
+ * The file before and after, in byte order:
  *
  *     program                     program, changed in four places:
  *       entry                       entry → the stub
@@ -15,8 +14,8 @@
  *                                   plan, second header table, strings      64 KiB later
  *                                   payload: loader, libraries              64 KiB later
  *
- * PT_INTERP's slot is used because the table of program headers cannot grow: code follows it. The second
- * table is for the loader, which wants a PT_INTERP, and whose PT_PHDR must be where the table is.
+ * PT_INTERP's slot is reused because the table of program headers is followed by code and cannot grow. The second
+ * table is for the loader, which requires a PT_INTERP and a PT_PHDR that points to the table itself.
  */
 import assert from "node:assert/strict";
 import {
@@ -32,11 +31,11 @@ import {
 } from "./elf.ts";
 import { encodePlan, type LoaderSegment, planBytes } from "./plan.ts";
 
-/** The largest page that Linux uses; nothing with another protection may share one. */
+/** The largest page size that Linux uses; ranges with different protections must not share a page. */
 const pageBytes = 0x10000;
 
 export interface Library {
-  /** As DT_NEEDED names it. */
+  /** The name in DT_NEEDED. */
   readonly name: string;
   readonly bytes: Buffer;
 }
@@ -47,7 +46,7 @@ export interface Ingredients {
   readonly mayRehash?: number;
   readonly stub: Buffer;
   readonly loader: Library;
-  /** All that the program needs, and all that those need, but the loader. */
+  /** All direct and indirect dependencies of the program except the loader. */
   readonly libraries: readonly Library[];
 }
 
@@ -79,7 +78,7 @@ interface Segment {
   readonly address: number;
   readonly bytes: Buffer;
   readonly kernelHeaders: readonly ProgramHeader[];
-  /** Link addresses of the strings that stand for the libraries' names. */
+  /** Link addresses of the strings that replace the libraries' names. */
   readonly paths: ReadonlyMap<string, number>;
 }
 
@@ -145,7 +144,7 @@ function layOut(elf: Elf, { mayRehash = 0, stub, loader, libraries }: Omit<Ingre
 /** "/proc/self/fd/", ten digits, NUL. */
 const descriptorPathBytes = 25;
 
-/** The same count: PT_INTERP leaves, the new segment comes after the last PT_LOAD, in order of address. */
+/** As many headers as before: without PT_INTERP, and with the new segment after the last PT_LOAD, in address order. */
 function headersForKernel(elf: Elf, segment: ProgramHeader): ProgramHeader[] {
   const headers = elf.headers.filter(({ type }) => type !== segmentType.interpreter);
   const last = headers.findLastIndex(({ type }) => type === segmentType.load);
@@ -158,7 +157,7 @@ function headersForKernel(elf: Elf, segment: ProgramHeader): ProgramHeader[] {
   return headers;
 }
 
-/** One more: PT_INTERP stays, and PT_PHDR says where this table is. */
+/** One header more than before: PT_INTERP stays, and PT_PHDR points to this table. */
 function headersForLoader(
   elf: Elf,
   segment: ProgramHeader,
@@ -197,7 +196,7 @@ function readLoader(bytes: Buffer): {
   };
 }
 
-/** ELF counts execute 1, write 2, read 4; mmap counts read 1, write 2, execute 4. */
+/** In ELF, execute is 1, write 2, read 4; in mmap, read is 1, write 2, execute 4. */
 function protectionOf(flags: number): number {
   const read = flags & segmentFlag.read ? 1 : 0;
   const write = flags & segmentFlag.write ? 2 : 0;
@@ -209,7 +208,7 @@ function roundUp(value: number): number {
   return Math.ceil(value / pageBytes) * pageBytes;
 }
 
-/** Bytes one after the other from a given address on. */
+/** Concatenated bytes that start at a given address. */
 class Concatenation {
   readonly #start: number;
   readonly #parts: Buffer[] = [];

@@ -1,8 +1,8 @@
 /**
- * Node with the script inside: what Node calls a single executable application.
+ * Node with the script inside, which Node calls a single executable application.
  *
- * The order matters. Stripping moves sections, so it comes first: stripping what has been injected
- * leaves a file that crashes. The blob must be read by the very version of Node that wrote it.
+ * The order matters. Stripping moves sections, so it comes before injecting; the other way round, the file would
+ * crash. The blob must be read by the exact version of Node that wrote it.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -18,7 +18,7 @@ import { slimNode } from "../node/slim-node.ts";
 import { assetKeys, laterScripts } from "../bundle/runtime/later-script.ts";
 import { runTool } from "../toolchain.ts";
 
-/** Node looks for the blob under this name, and only if this mark in itself says that there is one. */
+/** Node looks for the blob under this name, but only if the fuse in its own binary is set. */
 const resource = "NODE_SEA_BLOB";
 const sentinelFuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
@@ -30,7 +30,7 @@ export interface SingleExecutableParts {
   readonly workDirectory: string;
 }
 
-/** Returns where the executable is. */
+/** Returns the path of the executable. */
 export async function makeSingleExecutable(parts: SingleExecutableParts): Promise<string> {
   const { architecture, node, workDirectory } = parts;
   const executable = join(workDirectory, "node-with-script");
@@ -45,29 +45,29 @@ export async function makeSingleExecutable(parts: SingleExecutableParts): Promis
   const strippedBytes = (await stat(executable)).size;
   inject(node, executable, blob);
   const grownBytes = (await stat(executable)).size - strippedBytes;
-  // A program without room for the note is left as it was, without a word.
+  // postject silently leaves a program unchanged if it has no space for the note.
   assert(grownBytes >= blobBytes, "nothing was injected into Node");
   return executable;
 }
 
 /**
- * Of V8's settings for a small heap those that it wants to know from the beginning; the other one is in
- * src/agent/small-heap.ts. At 1,000 events/s all together made 115 MiB resident, flat, of 190 and rising;
- * half of the rest is the executable's own pages.
+ * V8's settings for a small heap that must be set at start; the remaining one is in src/agent/small-heap.ts. At
+ * 1,000 events/s, all together reduced resident memory from 190 MiB and rising to a constant 115 MiB, half of which
+ * is the executable's own pages.
  */
 const heapFlags = ["--max-semi-space-size=4", "--v8-pool-size=1"];
 
 const hygieneFlags = [
-  // What build/bundle/runtime/later-script.ts uses to let scripts import() is said to be experimental.
+  // build/bundle/runtime/later-script.ts uses an experimental option for dynamic imports.
   "--disable-warning=ExperimentalWarning",
-  // The image's openssl.cnf is for the image's programs: one that is broken, or that names a provider of
-  // another OpenSSL, would keep us from starting.
+  // The image's openssl.cnf is for the image's programs. If it is broken or names a provider of another OpenSSL,
+  // the agent could not start.
   "--openssl-config=/dev/null",
-  // SIGUSR1 would open a debugger's port, to which anybody on this machine may connect.
+  // SIGUSR1 would open a debugger port to which anyone on this machine can connect.
   "--disable-sigusr1",
 ];
 
-/** Returns where it is. Of the same parts it is the same byte for byte, wherever it is made. */
+/** Returns the path of the blob. The same parts give the same bytes, wherever it is made. */
 export async function makeBlob({
   node,
   scripts,
@@ -76,7 +76,7 @@ export async function makeBlob({
 }: Omit<SingleExecutableParts, "architecture">): Promise<string> {
   const output = join(workDirectory, "agent.blob");
   const configuration = join(workDirectory, "sea.json");
-  // What V8 keeps of compiled code is of use to the same kind of machine only.
+  // V8's code cache is valid only on the same architecture.
   const isForThisMachine = node.builder === node.target;
   const later: Record<string, string> = {};
   for (const script of laterScripts) {
@@ -92,18 +92,18 @@ export async function makeBlob({
   await writeFile(
     configuration,
     JSON.stringify({
-      // As a path from the folder of this build, whose own is another each time: it gets into the executable.
+      // Relative, because the path gets into the executable and the build's folder differs each time.
       main: relative(workDirectory, scripts.main),
       output,
       assets: { ...assets, ...later },
       disableExperimentalSEAWarning: true,
-      // The image's NODE_OPTIONS are not for us; the stub hides them, and this holds where it does not run.
+      // Ignore the image's NODE_OPTIONS. The stub hides them, but it does not always run.
       execArgvExtension: "none",
       execArgv: [...heapFlags, ...hygieneFlags],
       useCodeCache: isForThisMachine,
     }),
   );
-  // V8 takes its code cache only from a process of the same flags.
+  // V8 accepts a code cache only from a process with the same flags.
   const flags = [...heapFlags, ...reproducibleFlags];
   execFileSync(node.builder, [...flags, "--experimental-sea-config", configuration], {
     cwd: workDirectory,
@@ -112,7 +112,7 @@ export async function makeBlob({
   return output;
 }
 
-/** In a process of its own: it takes most of a gigabyte, and complains about the names of Node's notes. */
+/** Runs in a separate process, because it needs almost a gigabyte and prints warnings about Node's notes. */
 function inject({ builder }: NodeBinaries, executable: string, blob: string): void {
   const postject = fileURLToPath(new URL("cli.js", import.meta.resolve("postject")));
   execFileSync(builder, [postject, executable, resource, blob, "--sentinel-fuse", sentinelFuse], {

@@ -1,5 +1,5 @@
 /**
- * Compiles the stub to a blob of machine code that runs wherever it is mapped.
+ * Compiles the stub to a blob of machine code that runs at any address.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,8 +12,8 @@ const sourceDirectory = join(import.meta.dirname, "stub");
 const sources = ["stub.c", "init.c", "environment.c", "hangup.c", "hashes.c", "failure.c"];
 
 /**
- * Freestanding, position-independent without relocations, and no call to a function that is not there:
- * gcc would make a memset of a loop, and would check the stack by means of the C library.
+ * Freestanding and position-independent without relocations. Calls to missing functions are prevented: gcc would
+ * otherwise turn loops into memset, and call the C library to check the stack.
  */
 const compilerFlags = [
   "-std=c11",
@@ -66,7 +66,7 @@ export async function compileStub(architecture: Architecture, workDirectory: str
   return readFile(blob);
 }
 
-/** "LD_" "\0" "NODE_" "\0": C adds the last NUL, which ends the list. */
+/** "LD_" "\0" "NODE_" "\0", where the NUL that C appends ends the list. */
 function stringsInC(strings: readonly string[]): string {
   return strings.map((string) => `"${string}" "\\0"`).join(" ");
 }

@@ -10,8 +10,8 @@ const locked = new Map(
 );
 
 /**
- * sha512 of the archive that the registry has of an npm package, in hexadecimal digits: from the lockfile, or
- * pinned in build/node/node-binary.ts for the one that npm does not install.
+ * sha512 of an npm package's archive in the registry, in hexadecimal: from the lockfile, or from
+ * build/node/node-binary.ts for the package that npm does not install.
  */
 export function archiveHash(folder: string, id: string): string {
   const [, digest] = /^sha512-(\S+)$/.exec(locked.get(folder) ?? pinned[id] ?? "") ?? [];

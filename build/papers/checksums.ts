@@ -5,7 +5,7 @@ import { writeForEverybody } from "../results.ts";
 
 const fileName = "SHA256SUMS";
 
-/** Writes the checksums of all files in the directory, as `sha256sum --check` reads them. */
+/** Writes the checksums of all files in the directory in the format of `sha256sum --check`. */
 export async function writeChecksums(directory: string): Promise<void> {
   const entries = await readdir(directory, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isFile() && entry.name !== fileName).map(({ name }) => name);

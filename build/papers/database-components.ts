@@ -1,10 +1,10 @@
 /**
- * What is linked into the embedded database, which npm knows as one package under one licence.
+ * The libraries linked into the embedded database, which npm treats as one package with one licence.
  *
- * WebAssembly names no libraries, so each was looked for in its texts and is found there again by one of them,
- * with its release if it carries one. What PostgreSQL was configured with stands there, too: a package that is
- * configured otherwise may contain more than is listed here, and fails the build until somebody has looked.
- * Of those named there, OpenSSL (off), libxslt and uuid (for extensions that we leave out) are not in it.
+ * WebAssembly does not list its libraries, so each is recognised by a string in the program, with its version if
+ * there is one. The program also contains PostgreSQL's configure options. If these change, there may be more
+ * libraries than listed here, so the build fails until somebody has checked. Of the options' libraries, OpenSSL
+ * (off), libxslt and uuid (for extensions that are left out) are not linked.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -14,11 +14,11 @@ import type { Component } from "./components.ts";
 interface Part {
   readonly name: string;
   readonly licence: string;
-  /** What betrays it; its first group is its release. */
+  /** Matches a string of the library; the first group is its version. */
   readonly trace: RegExp;
-  /** A file in build/papers/notices; without one, its notice is among the package's files. */
+  /** A file in build/papers/notices; if undefined, the notice is among the package's files. */
   readonly notice?: string;
-  /** A package URL without release. */
+  /** A package URL without version. */
   readonly purl: string;
   readonly remark: string;
 }
@@ -95,7 +95,7 @@ const configuredWith = [
   "--with-zlib",
 ];
 
-/** From the package's folder. */
+/** @param directory the package's folder */
 export async function databaseComponents(directory: string): Promise<Component[]> {
   const files = join(directory, "dist");
   const program = await readFile(join(files, "pglite.wasm"), "latin1");
@@ -133,11 +133,11 @@ function verifyConfiguration(program: string): void {
   assert.deepEqual(
     names.toSorted(),
     configuredWith,
-    "the embedded database is configured with other libraries: look what is in it, and see to build/papers/database-components.ts",
+    "the embedded database is configured with other libraries: check what it contains, and update build/papers/database-components.ts",
   );
 }
 
-/** ICU's licence is one of the files that the database finds in its file system, which is one file with a table. */
+/** ICU's licence is in the database's virtual file system, a single file with a table of contents in the script. */
 async function icuNotice(files: string): Promise<string> {
   const script = await readFile(join(files, "pglite.js"), "utf8");
   const place = /filename:"\/pglite\/icu\/LICENSE",start:([\de]+),end:([\de]+)/.exec(script);

@@ -1,10 +1,10 @@
 /**
- * The C libraries inside the executable: whose they are, which release, and on what terms.
+ * The C libraries inside the executable, with their versions and licences.
  *
- * They are Debian's builds of two sources. glibc is under the LGPL, of which the executable is a "work that
- * uses the library" with a changed copy in it; so the notice says what is changed and where the source is,
- * and build/ is how anybody makes the executable anew with libraries of their own. GCC's are under the GPL
- * with the runtime library exception.
+ * They are Debian's builds of two sources. glibc is under the LGPL; in its terms, the executable is a "work that uses
+ * the library" and contains a changed copy. So the notice describes the change and the location of the source, and
+ * with build/ anyone can rebuild the executable with their own libraries. GCC's libraries are under the GPL with the
+ * runtime library exception.
  */
 import { readFile } from "node:fs/promises";
 import type { Architecture } from "../architecture.ts";

@@ -2,7 +2,7 @@ import type { Component } from "./components.ts";
 
 const rule = "=".repeat(100);
 
-/** The notices of everything in the executable, in one text to be shipped beside it. */
+/** The notices of all components of the executable, in one text to ship with it. */
 export function licenceText(components: readonly Component[]): string {
   const sections = components.map(({ name, version, licence, notice, remark }) =>
     [

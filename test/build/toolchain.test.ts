@@ -58,7 +58,7 @@ describe("on a machine without any program", () => {
     const failed = findNode(repositoryRoot, foreign);
 
     await expect(failed).rejects.toBeInstanceOf(BuilderError);
-    await expect(failed).rejects.toThrow(/^npm could not fetch node-linux-.*see that npm is installed/);
+    await expect(failed).rejects.toThrow(/^npm could not fetch node-linux-.*check that npm is installed/);
   });
 });
 
@@ -101,7 +101,7 @@ test("where namespaces are forbidden, what to do is said", async () => {
   ]);
 
   expect(stdout).toMatch(
-    /^BuilderError no program can be tried out in an empty root here: unshare: unshare failed: /,
+    /^BuilderError programs cannot be run in an empty root here: unshare: unshare failed: /,
   );
   expect(stdout).toContain("--without-empty-root");
 });

@@ -1,6 +1,6 @@
 /**
- * Part of the executable: reads a script that travels as an asset until one of its modules is called for,
- * see build/bundle/bundle.ts.
+ * Part of the executable: reads a script from an asset when one of its modules is first needed, see
+ * build/bundle/bundle.ts.
  */
 import { getAssetKeys, getRawAsset } from "node:sea";
 import { constants, Script } from "node:vm";
@@ -8,7 +8,7 @@ import { constants, Script } from "node:vm";
 export const laterScripts = ["detection", "probe", "command-line", "commands"] as const;
 export type LaterScript = (typeof laterScripts)[number];
 
-/** What build/bundle/bundle.ts makes of such a script: its modules, by their paths in the repository. */
+/** The modules of such a script, by their paths in the repository, as build/bundle/bundle.ts exports them. */
 export type Modules = Readonly<Record<string, () => object>>;
 
 export function assetKeys(script: LaterScript): { readonly script: string; readonly codeCache: string } {
@@ -17,7 +17,7 @@ export function assetKeys(script: LaterScript): { readonly script: string; reado
 
 const evaluated = new Map<LaterScript, Modules>();
 
-/** The module of that path, evaluated. */
+/** Evaluates a module and returns it. */
 export function loadModule(script: LaterScript, path: string): object {
   const modules = evaluated.get(script) ?? evaluateScript(readScript(script));
   evaluated.set(script, modules);
@@ -33,18 +33,18 @@ function readScript(script: LaterScript): Script {
   return compileScript(script, source, hasCache ? Buffer.from(getRawAsset(keys.codeCache)) : undefined);
 }
 
-/** @param cachedData made from the same source, by this function's Script */
+/** @param cachedData made from the same source by a Script of this function */
 export function compileScript(script: LaterScript, source: string, cachedData: Buffer | undefined): Script {
   return new Script(`(function (module, require) { ${source}\n})`, {
     filename: assetKeys(script).script,
-    // Libraries import() some of Node's own modules.
+    // Libraries dynamically import some of Node's own modules.
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
 }
 
 export function evaluateScript(script: Script): Modules {
-  // The script is the one function that compileScript makes.
+  // The script evaluates to the function that compileScript wraps around it.
   const evaluate: (module: { exports: Modules }, require: (id: string) => unknown) => void =
     script.runInThisContext();
   const module: { exports: Modules } = { exports: {} };

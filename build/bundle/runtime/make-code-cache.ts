@@ -1,10 +1,10 @@
 /**
  * Run by build/bundle/code-cache.ts in a process of its own: node make-code-cache.ts NAME SCRIPT OUTPUT
  *
- * All modules are evaluated first, and what is in a hurry does its work. V8 compiles a function when it is first
- * called, and the cache has what was compiled when it is made. Detection finds one program, and not those
- * of the machine: which of several ends first is chance, and the cache would depend on it. A probe reads its
- * configuration, and asks nobody.
+ * V8 compiles a function when it is first called, and the cache contains everything compiled so far. So all modules
+ * are evaluated first, and the commands that must start fast are run. Detection is given a single program, because
+ * which of several ends first is random and would affect the cache. A probe reads its configuration but makes no
+ * request.
  */
 import assert from "node:assert/strict";
 import { mkdtempDisposableSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";

@@ -40,8 +40,8 @@ static inline long syscall6(long number, long a, long b, long c, long d, long e,
 /*
  * enter: the kernel jumps here with the stack pointer at argc. The loader expects exactly that stack.
  * resume: the loader jumps here as if it were the program's entry, with the address of a function to be
- * run at exit in x0, which is the program's and must survive. `hint #34` is `bti c`: a landing pad where
- * the kernel enforces them. A jump through x16 is allowed to reach one.
+ * run at exit in x0, which belongs to the program and must be preserved. `hint #34` is `bti c`, a landing pad,
+ * which some kernels enforce. A jump through x16 may reach one.
  */
 #define ENTRY_POINTS                                                                                  \
   __asm__(".section .text.entry, \"ax\"\n"                                                            \

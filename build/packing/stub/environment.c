@@ -1,12 +1,12 @@
 /*
- * An image's LD_PRELOAD, NODE_OPTIONS and the like are meant for the image's programs. Here they would
- * pull a foreign C library into the process, or make Node run a foreign file, or exit.
+ * An image's LD_PRELOAD, NODE_OPTIONS and the like are meant for the image's programs. Here they would load
+ * a foreign C library into the process, or make Node run a foreign file or exit.
  *
- * They are not removed, because the programs that the agent starts shall have them. Their first letter
- * becomes '@', in place: `@D_PRELOAD=…` has the same length, no program looks for it, and the rest of the
- * name says what the letter was. src/agent/restored-environment.ts undoes it; the list of names is
- * generated from that file (`SET_ASIDE`: strings one after the other, each ended by NUL; `KEPT` likewise).
- * An entry that ends in '=' is a whole name, any other a prefix.
+ * They are not removed, because the programs that the agent starts need them. Instead their first letter is
+ * replaced by '@' in place: `@D_PRELOAD=…` has the same length, no program looks for it, and the rest of the
+ * name determines the letter. src/agent/restored-environment.ts undoes this; the lists of names are generated
+ * from that file (`SET_ASIDE` and `KEPT`: strings, each ended by NUL). An entry that ends with '=' is a whole
+ * name, any other a prefix.
  */
 #include "environment.h"
 #include "environment-names.h"
@@ -31,8 +31,8 @@ void set_aside(char **environment) {
 }
 
 /*
- * The environment, the NULL that ends it and the auxiliary vector follow each other without a gap. So the vector moves
- * up by one word. There is room: the value beside its last key, AT_NULL, has no meaning.
+ * The environment, its final NULL and the auxiliary vector are adjacent, so the vector moves up by one word. There is
+ * space for that, because the value of its last key, AT_NULL, has no meaning.
  */
 u64 *tell_of_ignored_hangup(u64 *auxiliary) {
   u64 *last = auxiliary;

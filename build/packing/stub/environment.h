@@ -3,12 +3,12 @@
 
 #include "linux.h"
 
-/* Hides from this process the variables that the image means for its own programs. */
+/* Hides variables from this process that the image means for its own programs. */
 void set_aside(char **environment) HIDDEN;
 
 /*
- * Adds IGNORES_HANGUP at the end of the environment. Takes where the auxiliary vector begins, right behind it, and
- * returns where it begins afterwards.
+ * Appends IGNORES_HANGUP to the environment. Takes the address of the auxiliary vector, which follows the
+ * environment, and returns its new address.
  */
 u64 *tell_of_ignored_hangup(u64 *auxiliary) HIDDEN;
 

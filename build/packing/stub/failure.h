@@ -1,6 +1,6 @@
 /*
- * How the stub gives up: one line on stderr, and an exit code that tells the reasons apart.
- * docs/portable-executable.md lists the codes with what to do; a test compares the two.
+ * How the stub fails: one line on stderr, and an exit code for each reason. docs/portable-executable.md lists
+ * the codes with remedies; a test compares the two.
  */
 #ifndef FAILURE_H
 #define FAILURE_H

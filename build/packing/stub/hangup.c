@@ -1,7 +1,6 @@
 /*
- * `nohup` starts a program with SIGHUP ignored, so that it survives the terminal. Node sets all signals to their
- * defaults before it runs any JavaScript, which therefore cannot find out. So the stub looks first, and tells it with a
- * variable (src/agent/hangup.ts).
+ * `nohup` starts a program with SIGHUP ignored, so that it survives the terminal. Node resets all signals to their
+ * defaults before it runs any JavaScript, so the stub checks first and sets a variable (src/agent/hangup.ts).
  */
 #include "hangup.h"
 #include "architecture.h"

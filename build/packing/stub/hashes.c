@@ -1,16 +1,15 @@
 /*
- * V8 finds strings in its tables by their hashes, and mixes a secret into these that it draws at every start,
- * so that nobody can send it names that all have the same hash and keep it busy with them. For that it hashes
- * everything in Node's start-up snapshot anew, which takes a quarter of the time in which Node starts.
+ * V8 mixes a random secret, chosen at every start, into its string hashes, so that an attacker cannot send names
+ * with colliding hashes. For that it rehashes all of Node's start-up snapshot, which takes a quarter of Node's
+ * start-up time.
  *
- * A call that reads nothing but what its operator put there, and ends at once, does not need the secret. These
- * calls are made again and again: by installers, by orchestrators, and by whoever asks for the agent's health
- * every few seconds. They keep the hashes that the snapshot has. The service and all other commands draw a
- * secret.
+ * A short-lived call that reads only its operator's input does not need the secret. Installers, orchestrators and
+ * health checks make such calls frequently. They keep the snapshot's hashes; the service and all other commands use
+ * a secret.
  *
- * A snapshot begins with two 32-bit numbers: how many contexts it has, and whether it may be hashed anew. V8 asks
- * the second before it does. It is a 1 in the file, found by build/node/v8-snapshot.ts; here it becomes a 0, in
- * this process's copy of a page that is read-only before and after.
+ * A snapshot begins with two 32-bit numbers: the number of contexts, and whether it may be rehashed. V8 checks the
+ * second. It is 1 in the file, where build/node/v8-snapshot.ts finds it, and becomes 0 here, in this process's copy
+ * of a page that is read-only before and after.
  */
 #include "hashes.h"
 #include "architecture.h"
@@ -29,7 +28,7 @@ int is_quick_call(u64 argument_count, char **arguments) {
 
 void keep_hashes(u32 *may_rehash, u64 page) {
   long start = (long)((u64)may_rehash & ~(page - 1));
-  /* Where this is forbidden the call is slower, and that is all. */
+  /* If this is forbidden, the call is merely slower. */
   if (syscall6(SYS_mprotect, start, (long)page, PROT_READ | PROT_WRITE, 0, 0, 0) != 0) return;
   *(volatile u32 *)may_rehash = 0;
   syscall6(SYS_mprotect, start, (long)page, PROT_READ, 0, 0, 0);

@@ -1,6 +1,6 @@
 /*
- * The part of Linux that the stub speaks to. These numbers and layouts are the kernel's stable ABI and
- * are the same on x86-64 and arm64; what differs is in x86-64.h and arm64.h.
+ * The part of the Linux ABI that the stub uses. These numbers and layouts are stable and the same on x86-64 and
+ * arm64; differences are in x86-64.h and arm64.h.
  */
 #ifndef LINUX_H
 #define LINUX_H
@@ -46,7 +46,7 @@ typedef unsigned int u32;
 #define SIG_IGN 1
 #define SIGNAL_SET_BYTES 8
 #define WNOHANG 1
-#define WALL 0x40000000 /* also children that announce their end by another signal than SIGCHLD */
+#define WALL 0x40000000 /* includes children that announce their end with a signal other than SIGCHLD */
 #define TIOCSPGRP 0x5410
 #define PR_SET_NAME 15
 

@@ -1,8 +1,8 @@
 /*
- * What the build tells the stub: build/packing/plan.ts writes it, in this order, every field eight bytes wide.
+ * The build's data for the stub, written by build/packing/plan.ts in this order, with eight bytes per field.
  *
- * A "link address" is an address as the file's headers have it. If the program is position-independent,
- * the kernel adds a load bias to all of them, and so must the stub.
+ * A "link address" is an address as in the file's headers. If the program is position-independent, the kernel
+ * adds a load bias to all addresses, and so must the stub.
  */
 #ifndef PLAN_H
 #define PLAN_H
@@ -18,17 +18,17 @@ struct segment {
 
 struct library {
   u64 image, size; /* link address and length of its bytes */
-  u64 name;        /* link address of "libc.so.6", for whoever reads /proc/<pid>/maps */
+  u64 name;        /* link address of "libc.so.6", shown in /proc/<pid>/maps */
   u64 path;        /* link address of "/proc/self/fd/", to be completed with the descriptor's number */
   long descriptor; /* filled in by the stub */
 };
 
 struct plan {
-  u64 link_address; /* of this plan: where it really is minus this is the load bias */
+  u64 link_address; /* of this plan; its actual address minus this is the load bias */
   u64 program_entry;
   u64 program_headers, program_headers_count; /* the second table, the one with PT_INTERP */
-  u64 may_rehash;                             /* of a 32-bit number in Node, see hashes.c; 0: there is none */
-  u64 payload, payload_size;                  /* the images below, as one range to be unmapped */
+  u64 may_rehash;                             /* of a 32-bit number in Node, see hashes.c; 0 if there is none */
+  u64 payload, payload_size;                  /* the images below, unmapped as one range */
   u64 loader_image, loader_size, loader_entry, loader_extent;
   u64 loader_segments_count;
   struct segment loader_segments[LOADER_SEGMENTS_MAX];

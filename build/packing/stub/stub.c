@@ -1,8 +1,8 @@
 /*
- * The first code that runs in the agent's process, in place of what the kernel does for an ordinary program.
+ * The first code that runs in the agent's process. It does what the kernel does for an ordinary program.
  *
- * An ordinary program names a dynamic loader (PT_INTERP) and libraries (DT_NEEDED), and the kernel and the
- * loader find them in the image's file system. Our image may have none, or others. So the file carries its
+ * An ordinary program names a dynamic loader (PT_INTERP) and libraries (DT_NEEDED), which the kernel and the
+ * loader find in the image's file system. An image may have none, or different ones. So the file contains its
  * own, names no loader, and starts here:
  *
  *     kernel ──▶ enter ─ prepare ──▶ loader ──▶ resume ─ finish ──▶ Node
@@ -11,40 +11,40 @@
  *                 │                   └ maps the libraries from those descriptors, relocates, initialises
  *                 ├ as process 1: fork, stay behind as init                                  (init.c)
  *                 ├ hide the image's LD_*, NODE_* …                                   (environment.c)
- *                 ├ say in a variable if SIGHUP is ignored                                 (hangup.c)
+ *                 ├ set a variable if SIGHUP is ignored                                    (hangup.c)
  *                 ├ copy each library from this file into a memfd, and write its number into the
  *                 │ string that DT_NEEDED points to: "/proc/self/fd/17"
- *                 ├ let a call that ends at once keep the hashes of Node's snapshot        (hashes.c)
+ *                 ├ let short-lived calls keep the hashes of Node's snapshot               (hashes.c)
  *                 ├ map the loader
  *                 └ tell it about Node, through the auxiliary vector
  *
- * The segment that holds the stub, made by build/packing/self-contained.ts, is mapped by the kernel as one PT_LOAD,
- * readable and executable, each part on pages of its own (pages are up to 64 KiB):
+ * The kernel maps the stub's segment, made by build/packing/self-contained.ts, as one readable and executable
+ * PT_LOAD, with each part on its own pages (of up to 64 KiB):
  *
- *     stub           code and constants; stays as it is
- *     plan, strings  writable for a moment, read-only ever after
- *     payload        the loader's and the libraries' bytes; unmapped once they are copied
+ *     stub           code and constants; unchanged
+ *     plan, strings  writable for a moment, then read-only
+ *     payload        the bytes of the loader and the libraries; unmapped once copied
  *
- * Assumptions. test/build/assumptions.test.ts has a test of each, by this number; hashes.test.ts of the last.
+ * Assumptions. test/build/assumptions.test.ts tests each by number; hashes.test.ts tests the last.
  *  1. A program without PT_INTERP is entered at e_entry with argc, argv, envp and the auxiliary vector on
  *     the stack, and its auxiliary vector has AT_PHDR, AT_PHNUM, AT_BASE, AT_ENTRY and AT_PAGESZ.
- *  2. The loader learns what to load from AT_PHDR, AT_PHNUM and AT_ENTRY only. It works out the load bias
- *     from PT_PHDR, and wants a PT_INTERP to call itself by: the second program header table has both.
- *  3. A DT_NEEDED with a slash in it is opened as a path. A value beyond the string table's end works.
- *  4. The libraries' own needs ("libc.so.6") are found among those loaded by their SONAME.
+ *  2. The loader learns what to load only from AT_PHDR, AT_PHNUM and AT_ENTRY. It computes the load bias from
+ *     PT_PHDR, and takes its own name from PT_INTERP; the second program header table has both.
+ *  3. A DT_NEEDED that contains a slash is opened as a path. A value beyond the string table's end works.
+ *  4. The libraries' own dependencies ("libc.so.6") are found among the loaded libraries by SONAME.
  *  5. The name in DT_VERNEED is compared with the name in DT_NEEDED, so both point to the same string.
- *  6. /proc/self/fd/N opens the memfd anew, and it may be mapped executable, whatever its mode bits say.
- *  7. The loader's writable memory ends with a page whose rest it takes for its own use and expects to be zero.
+ *  6. /proc/self/fd/N reopens the memfd, and it may be mapped executable regardless of its mode bits.
+ *  7. The loader uses the rest of the last page of its writable memory and expects it to be zero.
  *  8. When all libraries are mapped and initialised, the loader jumps to AT_ENTRY, and reads no library
  *     through its descriptor again.
- *  9. The lowest free descriptor is below the limit and nobody's. Where the standard streams are closed that
- *     may be one of theirs; it is free again before Node, which looks after them, starts.
+ *  9. The lowest free descriptor is below the limit and unused. If a standard stream is closed, that may be its
+ *     descriptor; it is free again before Node, which reopens standard streams, starts.
  * 10. With AT_SECURE (set-user-ID, file capabilities) the loader and Node distrust the environment themselves,
- *     and the loader removes what is dangerous. A variable set aside would survive that, so none is.
- * 11. V8 hashes the strings of Node's start-up snapshot anew only if a number at its beginning says so, and a
- *     page of read-only data may be made writable and read-only again.
- * 12. The auxiliary vector begins right behind the environment's NULL and ends with the key AT_NULL, whose value
- *     nobody reads.
+ *     and the loader removes dangerous variables. It would miss variables set aside, so none are.
+ * 11. V8 rehashes the strings of Node's start-up snapshot only if a number at its beginning allows it, and a page
+ *     of read-only data can be made writable and read-only again.
+ * 12. The auxiliary vector directly follows the environment's NULL and ends with the key AT_NULL, whose value is
+ *     never read.
  */
 #include "architecture.h"
 #include "environment.h"
@@ -58,7 +58,7 @@ ENTRY_POINTS;
 
 extern const char resume[] HIDDEN;
 
-/* What the kernel left on the stack. */
+/* The initial stack. */
 struct start {
   u64 argument_count;
   char **arguments;
@@ -92,8 +92,8 @@ static u64 load_bias(void) { return (u64)&plan - plan.link_address; }
 static const char *at_link_address(u64 address) { return (const char *)(address + load_bias()); }
 
 static _Noreturn void give_up_on_descriptors(long error) {
-  give_up(FEW_DESCRIPTORS, "it may open too few files; raise the limit to 64 or more (ulimit -n), or start it with "
-                           "fewer open", error);
+  give_up(FEW_DESCRIPTORS, "the limit on open files is too low; raise it to 64 or more (ulimit -n), or start with fewer "
+                           "files open", error);
 }
 
 static _Noreturn void give_up_on_memory_file(long error) {
@@ -104,8 +104,8 @@ static _Noreturn void give_up_on_memory_file(long error) {
 }
 
 /*
- * An in-memory file with these bytes. It need not be executable as a file, only mappable as code; kernels
- * before 6.3 do not know the flag that says so.
+ * Creates an in-memory file with these bytes. It must be mappable as code but not executable as a file; kernels
+ * before 6.3 lack the flag for that.
  */
 static long memory_file(const char *name, const char *bytes, u64 size) {
   long file = syscall6(SYS_memfd_create, (long)name, MFD_CLOEXEC | MFD_NOEXEC_SEAL, 0, 0, 0, 0);
@@ -121,7 +121,7 @@ static long memory_file(const char *name, const char *bytes, u64 size) {
   return file;
 }
 
-/* Completes "/proc/self/fd/" with the number. The build left room for ten digits and the NUL. */
+/* Completes "/proc/self/fd/" with the number. The build left space for ten digits and the NUL. */
 static void complete_path(char *path, long number) {
   while (*path != 0) path++;
   long power = 1;
@@ -139,10 +139,10 @@ static void provide_libraries(void) {
   }
 }
 
-/* With fewer, Node aborts or crashes while it starts, or the agent takes an interpreter for missing. */
+/* With fewer, Node aborts or crashes at start, or the agent reports an interpreter as missing. */
 #define DESCRIPTORS_MIN 28
 
-/* Takes what the libraries leave of them, and gives it back: the limit does not say how many are in use. */
+/* Opens and closes that many to check, because the limit does not tell how many are in use. */
 static void rehearse_descriptors(void) {
   long taken[DESCRIPTORS_MIN];
   u64 count = 0;
@@ -153,7 +153,7 @@ static void rehearse_descriptors(void) {
   while (count > 0) syscall6(SYS_close, taken[--count], 0, 0, 0, 0, 0);
 }
 
-/* Tries what the loader is about to do, because the loader's own words about a failure help nobody. */
+/* Tries what the loader is about to do, because the loader's own error messages are not helpful. */
 static void rehearse_opening(const struct library *library) {
   long again = syscall6(SYS_openat, AT_FDCWD, (long)at_link_address(library->path), O_CLOEXEC, 0, 0, 0);
   if (again == -ENFILE) give_up_on_descriptors(again);
@@ -165,7 +165,7 @@ static void rehearse_opening(const struct library *library) {
 
 static _Noreturn void give_up_on_memory(long error) {
   if (error == -EPERM || error == -EACCES)
-    give_up(NO_EXECUTABLE_MEMORY, "a security policy forbids to run code from memory or to change what memory is for, "
+    give_up(NO_EXECUTABLE_MEMORY, "a security policy forbids executing code from memory or changing memory protection, "
                                   "and the libraries inside this file need both", error);
   give_up(LITTLE_MEMORY, "the loader does not fit into memory; raise the container's limit", error);
 }
@@ -181,7 +181,7 @@ static long map_or_give_up(u64 address, u64 size, u64 protection, u64 flags, lon
   return mapped;
 }
 
-/* Maps one segment of the loader, and zeroes what the file does not fill, to the end of its page. */
+/* Maps one segment of the loader and zeroes the rest of its last page after the file's bytes. */
 static void map_segment(const struct segment *segment, u64 base, long file, u64 page) {
   u64 start = base + segment->address;
   u64 below = start & (page - 1);

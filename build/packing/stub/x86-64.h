@@ -37,7 +37,7 @@ static inline long syscall6(long number, long a, long b, long c, long d, long e,
 /*
  * enter: the kernel jumps here with the stack pointer at argc. The loader expects exactly that stack.
  * resume: the loader jumps here as if it were the program's entry, with the address of a function to be
- * run at exit in rdx, which is the program's and must survive.
+ * run at exit in rdx, which belongs to the program and must be preserved.
  */
 #define ENTRY_POINTS                                                                                  \
   __asm__(".section .text.entry, \"ax\"\n"                                                            \
