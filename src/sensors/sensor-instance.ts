@@ -45,9 +45,9 @@ export interface InstanceParts {
   readonly source: Source;
   readonly intake: EventIntake;
   readonly output: SensorOutput;
-  readonly checkpoint: CommittedCheckpoint;
+  readonly checkpoint: Pick<CommittedCheckpoint, "newest">;
   readonly notes: SensorNotes;
-  readonly log: SensorLog;
+  readonly log: Pick<SensorLog, "flushed">;
   readonly limits: Pick<SensorLimits, "restart" | "graceMs" | "settleMs">;
   readonly metrics: Pick<SensorMetrics, "sensorRestarted">;
   readonly clock: Clock;

@@ -4,7 +4,7 @@
  * One loop compares what should run with what runs:
  *
  *   should run: assigned to this worker, enabled, with an enabled rule on an enabled trigger, decodable,
- *               of a protocol this version supports
+ *               of a kind that this version runs
  *   runs:       has an instance (sensor-instance.ts), which supervises its source by itself
  *
  * - should, does not            → a new instance; but none while its runtime's row has not been verified,

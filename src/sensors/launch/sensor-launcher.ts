@@ -84,25 +84,28 @@ export class SensorLauncher {
     if (signal.aborted) return unstarted("it was stopped first");
     const { sensor, runtime: answer, checkpoint, marker, isMarkerSought, onWarning, log } = request;
     const { directories, environment, passthrough, logLevel, guard, graceMs } = this.#options;
+    const { packsBaseDir, runtimeEnvsDir, temporaryDir } = directories;
     const { definition, rules } = sensor;
+    const { packRef, entrypoint } = definition;
     if (answer.kind === "unavailable") {
       return unstarted(`this worker does not offer the runtime ${definition.runtimeRef}: ${answer.reason}`);
     }
 
     const { runtime } = answer;
     const isNative = runtime.interpreter === null;
-    const script = await findScript({ ...directories, ...definition, isNative });
+    const script = await findScript({ packsBaseDir, packRef, entrypoint, isNative });
     if (script.kind === "refused") return unstarted(script.reason);
 
     const config = decodeExecutionConfig(runtime.executionConfig);
-    const question = {
-      ...directories,
-      packRef: definition.packRef,
-      packDir: script.packDir,
-      runtime,
-      config,
-    };
-    const warnings = await this.#environments.prepare({ ...question, environment, passthrough, log, signal });
+    const question = { runtimeEnvsDir, packRef, packDir: script.packDir, runtime, config };
+    const warnings = await this.#environments.prepare({
+      ...question,
+      environment,
+      passthrough,
+      temporaryDir,
+      log,
+      signal,
+    });
     if (signal.aborted) return unstarted("it was stopped first");
     for (const warning of warnings) onWarning(warning);
     const found = await findRuntimeEnvironment(question);
@@ -114,9 +117,7 @@ export class SensorLauncher {
       ...sensorEnvironment({ ...facts, changes: found.changes, ofKind: request.variables }),
       [markerName]: markerValue,
     };
-    const fitted = await fitEnvironment(variables, directories.temporaryDir).catch((error: unknown) =>
-      errorOf(error),
-    );
+    const fitted = await fitEnvironment(variables, temporaryDir).catch((error: unknown) => errorOf(error));
     if (fitted instanceof Error) {
       return unstarted(
         `a value over 100 KiB for its environment cannot be put into a file: ${fitted.message}; ` +

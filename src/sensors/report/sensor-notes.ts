@@ -25,8 +25,8 @@ export interface SensorNotesOptions {
   readonly instance: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly log: SensorLog;
-  readonly recorder: ProcessRecorder;
+  readonly log: Pick<SensorLog, "write" | "writeOutput">;
+  readonly recorder: Pick<ProcessRecorder, "record">;
   readonly redact: Redact;
   readonly alert: (alert: SensorAlert) => void;
   /** Its status is another now. */
