@@ -1,6 +1,6 @@
 /**
- * Runs the benchmarks, test/bench/*.ts, one after the other; each prints a table with ratios against
- * floors of the same run.
+ * Runs the benchmarks, test/bench/*.ts, one after the other. Each prints a table with ratios to floors measured
+ * in the same run.
  *
  *     npm run bench [-- NAME…]
  */
@@ -11,7 +11,7 @@ import { repositoryRoot } from "./repository.ts";
 import { provideServices } from "./testing/provide-services.ts";
 
 const wanted = process.argv.slice(2);
-// What a benchmark works on may lie beside it, and have tests.
+// Leave out the benchmarks' workloads and their tests.
 const exclude = ["**/*.test.ts", "**/*-workload.ts"];
 const files = globSync("test/bench/*.ts", { cwd: repositoryRoot, exclude }).toSorted();
 const chosen = files.filter((file) => wanted.length === 0 || wanted.includes(basename(file, ".ts")));

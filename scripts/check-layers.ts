@@ -1,4 +1,4 @@
-/** Fails when a module of src imports what docs/architecture.md forbids. */
+/** Fails if a module of src has an import that docs/architecture.md forbids. */
 import { layerViolations } from "./layers/layer-violations.ts";
 import { readModules } from "./layers/read-modules.ts";
 import { repositoryRoot } from "./repository.ts";

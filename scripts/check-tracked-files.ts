@@ -1,4 +1,4 @@
-/** Fails when a tracked file names a package registry or a path of one machine. */
+/** Fails if a tracked file contains the address of a package registry or a path on one machine. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,14 +15,14 @@ for (const complaint of complaints) process.stderr.write(`${complaint}\n`);
 process.exitCode = complaints.length === 0 ? 0 : 1;
 
 function trackedPaths(): string[] {
-  // safe.directory: the checkout may belong to another user than the one who runs the checks.
+  // safe.directory, because the checkout may belong to another user.
   const args = ["-c", "safe.directory=*", "ls-files", "-z"];
   const { status, stdout, stderr, error } = spawnSync("git", args, { cwd: repositoryRoot, encoding: "utf8" });
   if (status !== 0) throw new Error(`could not list the tracked files: ${error?.message ?? stderr}`);
   return stdout.split("\0").filter((path) => path !== "");
 }
 
-/** A tracked file that was deleted and not committed yet has nothing to complain about. */
+/** Undefined for a tracked file whose deletion is not committed yet. */
 function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");

@@ -1,4 +1,4 @@
-/** Runs every check, the scripts `check:*` of package.json, and says which failed. */
+/** Runs all checks, the scripts `check:*` of package.json, and reports which failed. */
 import { runChecks } from "./checks/run-checks.ts";
 
 const outcomes = await runChecks({ signal: new AbortController().signal });

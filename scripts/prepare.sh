@@ -1,9 +1,8 @@
-# Sourced by the scripts that a person starts: afterwards `node` is the one this repository pins, and
-# the dependencies are those of the lockfile.
+# Sourced by the scripts that people run. Installs the dependencies of the lockfile and puts the pinned `node` on PATH.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-# install_packages WHAT PACKAGE... : or says that somebody must.
+# install_packages WHAT PACKAGE... : installs packages, or prints how to.
 install_packages() {
   local what=$1
   shift
@@ -18,8 +17,8 @@ install_packages() {
 if ! command -v npm > /dev/null; then install_packages "npm" nodejs npm; fi
 
 install_dependencies() {
-  # An npm older than the Node it runs on warns about itself. The lockfile says exactly what a package must be,
-  # so one that is in npm's cache need not be asked for again.
+  # An npm older than its Node prints warnings. The lockfile pins every package exactly, so packages in npm's cache
+  # need not be fetched again.
   NODE_NO_WARNINGS=1 npm ci --prefer-offline --no-progress --loglevel=error
 }
 
@@ -38,10 +37,10 @@ if ! [ node_modules/.package-lock.json -nt package-lock.json ]; then
     install_packages "a library that Node.js needs" libatomic1 libstdc++6
   fi
 
-  # npm silently leaves out optional packages whose least Node is above the one it runs on.
+  # npm silently skips optional packages that require a newer Node than the one it runs on.
   if [ "$(node --version)" != "$machines_node" ]; then
     rm -f node_modules/.package-lock.json
-    echo "installing the dependencies again, by the Node that they are for: $(node --version)" >&2
+    echo "installing the dependencies again with the pinned Node: $(node --version)" >&2
     install_dependencies
     hash -r
   fi

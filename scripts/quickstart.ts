@@ -1,11 +1,11 @@
 /**
- * The agent at work, for people who have just cloned it: example sensors, an embedded database and a
- * little world to watch, and a line for everything that happens.
+ * Demonstrates the agent after cloning: runs example sensors on an embedded database, gives them something to
+ * observe, and prints a line for everything that happens.
  *
  *     scripts/quickstart [--seconds N] [--directory DIRECTORY]
  *
- * Everything it makes lies in .local/quickstart, or in the directory given; the database there outlives
- * it, so a second start goes on where the first one ended. Ctrl-C, or N seconds, end it with a summary.
+ * All its files are in .local/quickstart, or in the given directory. The database there is kept, so the next start
+ * continues where the last one ended. It ends with a summary after Ctrl-C or N seconds.
  */
 import { openSync, writeSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
@@ -65,8 +65,8 @@ async function runQuickstart(): Promise<void> {
     bootstrap.detectedInterpreters.map(({ name }) => name),
   );
   print(painted("strong", "attune-sensor-agent: example sensors on an embedded PostgreSQL", style()));
-  print(painted("dim", `its log is ${relative(process.cwd(), logPath)}; Ctrl-C ends it`, style()));
-  print(painted("dim", "preparing the database; the first time this takes a few seconds", style()));
+  print(painted("dim", `log: ${relative(process.cwd(), logPath)}; stop with Ctrl-C`, style()));
+  print(painted("dim", "preparing the database; this takes a few seconds the first time", style()));
   await using world = await startDemoWorld(join(directory, "shop.log"), systemClock);
   await loadExamplePacks(config, world, logger);
 
@@ -87,7 +87,7 @@ async function runQuickstart(): Promise<void> {
   for (const line of summaryLines(tally, seconds, style())) print(line);
 }
 
-/** As if somebody had pressed Ctrl-C by then. */
+/** Simulates Ctrl-C after this time. */
 function endAfter(seconds: string | undefined): NodeJS.Timeout | undefined {
   if (seconds === undefined) return undefined;
   return setTimeout(() => process.kill(process.pid, "SIGINT"), Number(seconds) * 1_000);

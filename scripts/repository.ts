@@ -1,4 +1,4 @@
 import { resolve } from "node:path";
 
-/** The folder this repository is checked out in. */
+/** The root folder of this checkout. */
 export const repositoryRoot = resolve(import.meta.dirname, "..");

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts PostgreSQL, RabbitMQ and the agent in the background; what runs already is left as it is.
+# Starts PostgreSQL, RabbitMQ and the agent in the background, unless they are already running.
 #
 # Ports: ATTUNE_POSTGRESQL_PORT, ATTUNE_RABBITMQ_PORT, ATTUNE_RABBITMQ_MANAGEMENT_PORT, ATTUNE_API_PORT.
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Says which services run, with their pids; exits with 1 unless all of them do.
+# Prints which services are running, with their pids; exits with 1 unless all are.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/services/background.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stops what start-all-services.sh started, in reverse order: the agent first, so that it can sign off.
+# Stops what start-all-services.sh started, in reverse order: the agent first, so that it can deregister.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/services/background.sh

@@ -1,11 +1,11 @@
 /**
- * Every check and every test, with the services they need, in one run that ends in one line:
- * `N passed, N failed`. A check counts as a test. Nothing that ended badly goes uncounted.
+ * Runs all checks and tests with the services they need, and ends with one line: `N passed, N failed`. A check counts
+ * as a test, and every failure is counted.
  *
  *     scripts/test [--only PATTERN] [--no-containers]
  *
- * --only runs the test files whose path contains the pattern, without checks and build.
- * --no-containers leaves out what needs the built executable and a container engine.
+ * --only runs only the test files whose path contains the pattern, without checks and build.
+ * --no-containers skips tests that need the built executable and a container engine.
  */
 import { mkdtempDisposable, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -54,7 +54,7 @@ for (const { name, passed: hasPassed, durationMs } of outcomes) {
   );
 }
 if (counts.skipped > 0) process.stdout.write(`${counts.skipped} tests were skipped\n`);
-if (signal.aborted) process.stdout.write("interrupted: not everything was run\n");
+if (signal.aborted) process.stdout.write("interrupted: some tests did not run\n");
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 ? 0 : 1;
 

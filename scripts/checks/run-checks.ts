@@ -1,6 +1,6 @@
 /**
- * The checks are the scripts `check:*` of package.json. All of them run, one after the other, whatever
- * the earlier ones said: a person wants to see everything that is wrong at once.
+ * Runs all checks, the scripts `check:*` of package.json, one after the other. All run even if earlier ones fail,
+ * so that every problem is visible at once.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** One program of a longer run: its output goes through, its duration and outcome are told at its end. */
+/** Runs one program of a longer run: passes its output through, and prints its outcome and duration at the end. */
 import { spawn } from "node:child_process";
 import { hasCode } from "../../src/errors/caught.ts";
 import { repositoryRoot } from "../repository.ts";
@@ -9,9 +9,9 @@ export interface Stage {
   readonly args: readonly string[];
   /** Added to this process's environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** Stops the program: SIGTERM, and SIGKILL when it has not gone after `graceMs`. */
+  /** Stops the program with SIGTERM, and with SIGKILL after `graceMs`. */
   readonly signal: AbortSignal;
-  /** Where the stage's beginning and end are told. */
+  /** Where to print the stage's start and end. */
   readonly output?: Pick<NodeJS.WriteStream, "write">;
 }
 
@@ -41,7 +41,7 @@ export async function runStage({
   return { name, passed: ending === undefined, durationMs };
 }
 
-/** Undefined: the program ended with 0. */
+/** How the program failed; undefined if it exited with 0. */
 async function endingOf(
   file: string,
   args: readonly string[],
@@ -49,7 +49,7 @@ async function endingOf(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  // A group of its own: a Ctrl-C reaches this process alone, which then stops the stage in order.
+  // Its own process group, so that Ctrl-C reaches only this process, which then stops the stage in order.
   const child = spawn(file, args, {
     cwd: repositoryRoot,
     env: { ...process.env, ...env },

@@ -1,6 +1,6 @@
 /**
- * Something for the example sensors to see: a log file that grows, now and then by an error, and a web
- * server on loopback whose /health turns bad for a while.
+ * Something for the example sensors to observe: a growing log file with an occasional error, and a web server on
+ * loopback whose /health fails from time to time.
  */
 import { once } from "node:events";
 import { appendFile, mkdir } from "node:fs/promises";
@@ -56,7 +56,7 @@ export async function startDemoWorld(logPath: string, clock: Clock): Promise<Dem
   };
 }
 
-/** @param elapsedMs since the server was first asked: first healthy, then not, and over again */
+/** Alternates between healthy and unhealthy. @param elapsedMs since the first request */
 export function isHealthyAfter(elapsedMs: number): boolean {
   return elapsedMs % (healthyMs + unhealthyMs) < healthyMs;
 }

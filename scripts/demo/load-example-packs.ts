@@ -1,4 +1,4 @@
-/** Puts the packs of this repository into the quickstart's database and points them at the demo world. */
+/** Loads this repository's packs into the quickstart's database and points them at the demo world. */
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { openConfiguredDatabase } from "../../src/agent/open-configured-database.ts";

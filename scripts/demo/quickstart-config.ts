@@ -5,10 +5,10 @@ import type { Config } from "../../src/config/schema.ts";
 import { repositoryRoot } from "../repository.ts";
 
 /**
- * The defaults, with every folder below `directory` and none of this machine's own settings.
+ * The default configuration, with all folders below `directory` and without this machine's settings.
  *
- * @param runtimes names of the interpreters that were found; native is offered beside them, since one of
- *   the example sensors is executed as it is
+ * @param runtimes names of the detected interpreters; native is offered too, because one of the example sensors is
+ *   executed directly
  */
 export function quickstartConfig(directory: string, runtimes: readonly string[]): Config {
   const settings = {

@@ -1,4 +1,4 @@
-/** What has happened so far, by sensor and by rule: the summary at the end of a quickstart. */
+/** Counts what happened, by sensor and by rule, for the summary at the end of a quickstart. */
 import type { ActivityEntry } from "../../src/telemetry/activity.ts";
 import { statusPaint } from "../../src/agent/watch/feed-line.ts";
 import { painted, type FeedStyle } from "../../src/agent/watch/feed-style.ts";

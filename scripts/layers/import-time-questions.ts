@@ -1,14 +1,14 @@
 /**
- * Finds what a module asks of the machine while it is imported: whether a file exists, or what a program answers.
+ * Finds calls that inspect the machine while a module is imported, such as checking for a file or running a program.
  *
- * Scripts and tests install what they need as they run, so such an answer may be wrong by the time it is used. What is
- * asked in a function is asked when it is called; a call of that function at the module's top level is found, too.
+ * Scripts and tests install what they need as they run, so such an answer may be outdated when it is used. Calls inside
+ * functions are fine, unless the function is called at the module's top level.
  */
 import { type CallExpression, type IfStatement, parseSync, Visitor } from "oxc-parser";
 
 export interface ImportTimeQuestion {
   readonly line: number;
-  /** The function that asks, or that leads to it. */
+  /** The function that inspects the machine, or that calls one that does. */
   readonly call: string;
 }
 
@@ -19,7 +19,7 @@ const questions: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
-/** What is given to these runs after the import; what is given to any other function may run at once. */
+/** Functions passed to these run after the import; functions passed to others may run at once. */
 const deferring: ReadonlySet<string> = new Set("test it beforeAll beforeEach afterAll afterEach".split(" "));
 
 interface Call {
@@ -27,7 +27,7 @@ interface Call {
   readonly offset: number;
 }
 
-/** A function and the calls in it; the module itself is the outermost. */
+/** A function, or the module itself, with the calls in it. */
 interface Frame {
   readonly name: string | undefined;
   readonly calls: Call[];
@@ -55,7 +55,7 @@ function framesOf(file: string, text: string): Frame[] {
   const module: Frame = { name: undefined, calls: [] };
   const frames = [module];
   const stack = [module];
-  /** Where functions begin that run at once, and those that have a name, which is it. */
+  /** Offsets of functions that run at once, and names of named functions by offset. */
   const immediate = new Set<number>();
   const names = new Map<number, string>();
   const enter = ({ start }: { readonly start: number }, name = names.get(start)): void => {
@@ -77,7 +77,7 @@ function framesOf(file: string, text: string): Frame[] {
         for (const { start } of [call.callee, ...call.arguments]) immediate.add(start);
       }
     },
-    // What runs only when the module is the program counts as a function of its own.
+    // Code that runs only if the module is the main program counts as a function.
     IfStatement: (node) => {
       if (isMain(node)) enter(node);
     },

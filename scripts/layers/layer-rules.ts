@@ -1,17 +1,17 @@
 /**
- * The layers of docs/architecture.md as data. A folder or library that is not named here is a
- * violation: whoever adds one says where it belongs.
+ * The layers of docs/architecture.md as data. A folder or library that is missing here is a violation, so that
+ * every new one must be assigned.
  */
 
 export interface Layer {
   readonly name: string;
-  /** Folders of src, and modules that lie in src itself. */
+  /** Folders of src, and modules directly in src. */
   readonly parts: readonly string[];
   /** Layers whose parts it may import. */
   readonly mayImport: readonly string[];
-  /** Modules it may import beside those. */
+  /** Other modules it may import. */
   readonly mayAlsoImport: readonly string[];
-  /** Whether its parts may import each other, and not only themselves. */
+  /** Whether its parts may import each other. */
   readonly isOpenWithin: boolean;
 }
 
@@ -69,7 +69,7 @@ export const layers: readonly Layer[] = [
   },
 ];
 
-/** Who may import an outside library: parts of src. */
+/** The parts of src that may import a library. */
 export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
   "@electric-sql/pglite": ["database"],
   amqplib: ["messaging"],
@@ -90,7 +90,7 @@ export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
   yaml: ["config", "packs"],
 };
 
-/** What the model may use of Node: nothing that reads, waits or chooses at random. */
+/** Node modules that the model may use: none with input, waiting or randomness. */
 export const builtinsOfModel: readonly string[] = [
   "node:assert/strict",
   "node:buffer",

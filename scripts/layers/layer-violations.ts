@@ -8,7 +8,7 @@ export interface LayerViolation {
   readonly complaint: string;
 }
 
-/** Every import that breaks a rule of docs/architecture.md, in the order of the modules. Total. */
+/** Every import that breaks a rule of docs/architecture.md, in the order of the modules. */
 export function layerViolations(modules: readonly SourceModule[]): LayerViolation[] {
   return modules.flatMap(({ path, imports }) => {
     const part = partOf(path);
@@ -31,7 +31,7 @@ function complaintAbout(part: string, layer: Layer, imported: SourceImport): str
     case "outside":
       return imported.path.endsWith(".ts") ? `src may not import ${imported.path}` : undefined;
     case "computed":
-      return "a dynamic import must name its module literally, or its layer cannot be told";
+      return "a dynamic import must name its module literally, so that its layer is known";
   }
 }
 
@@ -59,7 +59,7 @@ function complaintAboutLibrary(part: string, layer: Layer, name: string): string
   return `the model is pure and may not import ${name}`;
 }
 
-/** The folder of src a module lies in, or the module itself when it lies in src. */
+/** A module's folder in src, or the module itself if it is directly in src. */
 function partOf(path: string): string {
   return path.split("/")[0] ?? path;
 }

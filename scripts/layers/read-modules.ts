@@ -1,6 +1,6 @@
 /**
- * Reads a folder's modules and what they import, in every way TypeScript has of naming a module:
- * static and type-only imports, re-exports, dynamic imports, and types written `import("…").Name`.
+ * Reads a folder's modules and their imports of every kind: static and type-only imports, re-exports, dynamic
+ * imports, and types written `import("…").Name`.
  */
 import { globSync, readFileSync } from "node:fs";
 import { isBuiltin } from "node:module";
@@ -22,9 +22,9 @@ export function readModules(root: string): SourceModule[] {
 
 export interface ModuleRequest {
   readonly offset: number;
-  /** Undefined: computed at run time. */
+  /** Undefined if computed at run time. */
   readonly specifier: string | undefined;
-  /** Whether only types are asked for, which is nothing at run time. */
+  /** Whether only types are imported, which has no effect at run time. */
   readonly isType: boolean;
 }
 
@@ -36,7 +36,7 @@ function importsOf(root: string, file: string, text: string): SourceImport[] {
   });
 }
 
-/** Every module that a file names, in whatever way. */
+/** Every module that a file refers to. */
 export function moduleRequests(file: string, text: string): ModuleRequest[] {
   const { module, program, errors } = parseSync(file, text);
   const [first] = errors;

@@ -10,7 +10,7 @@ export type SourceImport =
   | { readonly kind: "module"; readonly line: number; readonly path: string }
   /** Resolves to a file outside src; the path is relative to the repository. */
   | { readonly kind: "outside"; readonly line: number; readonly path: string }
-  /** The library's name, without a path into it; builtins carry `node:`. */
+  /** The library's name without a path; builtins begin with `node:`. */
   | { readonly kind: "library"; readonly line: number; readonly name: string }
-  /** A dynamic import of something computed: nobody can tell what it reaches. */
+  /** A dynamic import of a computed, and so unknown, module. */
   | { readonly kind: "computed"; readonly line: number };

@@ -1,9 +1,8 @@
-# Sourced by start-all-services.sh, stop-all-services.sh and status-all-services.sh: services in the
-# background, each with logs/<service>.log (of this start; the former one is logs/<service>.log.1)
-# and, while it runs, logs/<service>.pid.
+# Background services, for start-all-services.sh, stop-all-services.sh and status-all-services.sh. Each has
+# logs/<service>.log (with the previous start's in logs/<service>.log.1) and, while it runs, logs/<service>.pid.
 #
-# A pid file is believed only when that process is the service: after a crash or a reboot the number
-# may be another program's.
+# A pid file counts only if that process is the service, because after a crash or a reboot the pid may belong to
+# another program.
 
 services=(postgresql rabbitmq agent)
 
@@ -13,7 +12,7 @@ declare -A program=(
   [agent]=src/main.ts
 )
 
-# Echoes the pid when the service runs; fails otherwise.
+# Prints the pid if the service is running; fails otherwise.
 running_pid() {
   local pid
   pid=$(cat "logs/$1.pid" 2> /dev/null) || return 1
@@ -22,7 +21,7 @@ running_pid() {
   echo "$pid"
 }
 
-# start_service NAME ARGUMENT... : starts the service's program, once.
+# start_service NAME ARGUMENT... : starts the service unless it is running.
 start_service() {
   local name=$1 pid
   shift
@@ -32,13 +31,13 @@ start_service() {
   fi
   mkdir -p logs
   if [ -e "logs/$name.log" ]; then mv "logs/$name.log" "logs/$name.log.1"; fi
-  # A session of its own: the terminal's Ctrl-C is not for it.
+  # Its own session, so that Ctrl-C in the terminal does not reach it.
   setsid node "${program[$name]}" "$@" > "logs/$name.log" 2>&1 < /dev/null &
   echo $! > "logs/$name.pid"
   echo "$name: started (pid $!), log in logs/$name.log"
 }
 
-# wait_until_ready NAME CHECK... : until the check succeeds; fails when the service ends before, or after 120 s.
+# wait_until_ready NAME CHECK... : waits until the check succeeds; fails if the service ends first, or after 120 s.
 wait_until_ready() {
   local name=$1 deadline=$((SECONDS + 120))
   shift
@@ -58,7 +57,7 @@ wait_until_ready() {
   echo "$name: ready"
 }
 
-# stop_service NAME : asks, waits, insists.
+# stop_service NAME : stops the service with SIGTERM, and with SIGKILL after 60 s.
 stop_service() {
   local name=$1 pid deadline=$((SECONDS + 60))
   if ! pid=$(running_pid "$name"); then
@@ -69,7 +68,7 @@ stop_service() {
   kill -TERM "$pid" 2> /dev/null || true
   while running_pid "$name" > /dev/null; do
     if [ $SECONDS -ge $deadline ]; then
-      echo "$name: still there after 60 s, killed (pid $pid)" >&2
+      echo "$name: still running after 60 s, killed (pid $pid)" >&2
       kill -KILL "$pid" 2> /dev/null || true
       break
     fi
@@ -79,7 +78,7 @@ stop_service() {
   echo "$name: stopped"
 }
 
-# answers PORT PATH : whether an HTTP server on loopback answers with 200; bare Debian has no curl.
+# answers PORT PATH : whether an HTTP server on loopback answers with 200; a minimal Debian has no curl.
 answers() {
   local status
   { exec 3<> "/dev/tcp/127.0.0.1/$1"; } 2> /dev/null || return 1
@@ -89,7 +88,7 @@ answers() {
   [[ $status == *" 200 "* ]]
 }
 
-# says_ready NAME : whether the service has said so in its log; for those that scripts/services/ keeps.
+# says_ready NAME : whether the log of a service run by scripts/services/ says that it is ready.
 says_ready() {
   grep -q " is ready at " "logs/$1.log"
 }

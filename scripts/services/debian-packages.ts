@@ -1,4 +1,4 @@
-/** Installs what a script needs where that is possible without asking: on Debian, as root. */
+/** Installs what a script needs, if that is possible without asking: on Debian, as root. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -7,13 +7,13 @@ import { foreignArchitecture, installCommand } from "../../build/packing/install
 const installer = join(import.meta.dirname, "install-packages.sh");
 
 export interface Requirement {
-  /** For people: "PostgreSQL". */
+  /** For people, such as "PostgreSQL". */
   readonly name: string;
   readonly packages: readonly string[];
   readonly isInstalled: () => boolean;
 }
 
-/** Resolves once the requirement is installed; throws with what to do when it cannot be. */
+/** Resolves once the requirement is installed; throws with a remedy if it cannot be. */
 export async function requireInstalled({ name, packages, isInstalled }: Requirement): Promise<void> {
   if (isInstalled()) return;
 
@@ -26,5 +26,6 @@ export async function requireInstalled({ name, packages, isInstalled }: Requirem
   const architecture = foreign === undefined ? [] : ["--architecture", foreign];
   const { status, stderr } = spawnSync(installer, [...architecture, ...packages], { encoding: "utf8" });
   if (status !== 0) throw new Error(`${name} could not be installed: ${stderr.trim()}`);
-  if (!isInstalled()) throw new Error(`${name} is not where Debian puts it, although ${command} succeeded`);
+  if (!isInstalled())
+    throw new Error(`${name} was not found where Debian installs it, although ${command} succeeded`);
 }

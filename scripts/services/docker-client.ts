@@ -1,26 +1,26 @@
 /**
- * Which `docker` command, and which Compose, the tests use. Both are looked for at each call: what is asked for
- * before an installation is another question than what is asked for after it.
+ * Finds the `docker` command and Compose for the tests. Both are searched for at each call, because they may have been
+ * installed since the last one.
  */
 import { spawnSync } from "node:child_process";
 import { delimiter, dirname, isAbsolute } from "node:path";
 
 export interface DockerClient {
-  /** A path, or a name to be found on PATH. */
+  /** A path, or a name to look up on PATH. */
   readonly file: string;
-  /** For it and for programs that call `docker` themselves, such as Compose: they find this client, and use BuildKit. */
+  /** Makes programs that call `docker` themselves, such as Compose, find this client and use BuildKit. */
   readonly environment: NodeJS.ProcessEnv;
 }
 
-/** Debian's own before one that somebody put in front of it on PATH. */
+/** Debian's client takes precedence over others earlier on PATH. */
 const usualFiles = ["/usr/bin/docker", "docker"] as const;
 
-/** The first client that builds images with BuildKit; undefined if there is none. */
+/** The first client that can build images with BuildKit; undefined if there is none. */
 export function findDockerClient(files: readonly string[] = usualFiles): DockerClient | undefined {
   return files.map(clientOf).find(buildsWithBuildKit);
 }
 
-/** The client's plug-in if it has one, else the program that it succeeds; undefined if there is neither. */
+/** The client's Compose plug-in, or else the older standalone program; undefined if there is neither. */
 export function findComposeCommand(
   environment: NodeJS.ProcessEnv = findDockerClient()?.environment ?? process.env,
 ): readonly [string, ...string[]] | undefined {
@@ -33,14 +33,14 @@ function clientOf(file: string): DockerClient {
   return { file, environment: { ...process.env, PATH: folders.join(delimiter), DOCKER_BUILDKIT: "1" } };
 }
 
-/** Before version 23 a client speaks to BuildKit by itself; later ones do so by a plug-in, which may be missing. */
+/** Before version 23, clients have BuildKit support built in; later ones need a plug-in, which may be missing. */
 function buildsWithBuildKit({ file, environment }: DockerClient): boolean {
   const version = answer(file, ["--version"], environment)?.match(/version (\d+)\./)?.[1];
   if (version === undefined) return false;
   return Number(version) < 23 || answer(file, ["buildx", "version"], environment) !== undefined;
 }
 
-/** Undefined: it is not there, or it failed. */
+/** Undefined if the program is missing or failed. */
 function answer(file: string, args: readonly string[], env: NodeJS.ProcessEnv): string | undefined {
   const { status, stdout } = spawnSync(file, args, { env, encoding: "utf8", timeout: 10_000 });
   return status === 0 ? stdout : undefined;

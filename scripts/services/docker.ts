@@ -1,9 +1,8 @@
 /**
- * A container engine for tests: the one that this machine runs already, else a private one.
+ * Provides a container engine for tests: the one that already runs on this machine, or else a private one.
  *
- * The private engine has its own data, sockets and containerd, and no default bridge, so that it touches
- * the machine's network only for the networks that it is asked to make. Its data outlive it: images
- * are expensive, and are found again by the next run.
+ * The private engine has its own data, sockets and containerd, and no default bridge, so it affects the machine's
+ * network only through networks created explicitly. Its data are kept, because images are expensive to fetch.
  */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -21,13 +20,13 @@ const startLimitMs = 60_000;
 const stopLimitMs = 30_000;
 
 export interface DockerEngine extends AsyncDisposable {
-  /** What DOCKER_HOST must be for clients to reach it. */
+  /** The value of DOCKER_HOST for its clients. */
   readonly host: string;
   readonly client: DockerClient;
 }
 
 export interface DockerOptions {
-  /** For the private engine: holds images, sockets and log; created if it is not there. */
+  /** For the private engine's images, sockets and log; created if missing. */
   readonly directory: string;
 }
 
@@ -37,12 +36,12 @@ export const dockerCompose: Requirement = {
   isInstalled: () => findComposeCommand() !== undefined,
 };
 
-/** In this order. An engine that is not Debian's stays: Debian's package would replace it. */
+/** In this order. An engine from elsewhere is kept; Debian's package would replace it. */
 export const dockerRequirements: readonly Requirement[] = [
   { name: "Docker", packages: ["docker.io"], isInstalled: () => engineProgram() !== undefined },
   {
     name: "a Docker client that builds with BuildKit",
-    // In some releases of Debian, the engine's package brings one along.
+    // In some Debian releases, the engine's package includes one.
     packages: ["docker-cli", "docker-buildx"],
     isInstalled: () => findDockerClient() !== undefined,
   },
@@ -98,14 +97,14 @@ async function startPrivate(client: DockerClient, directory: string, host: strin
 function launch(directory: string, host: string, log: FileHandle): ChildProcess {
   const settings = {
     "--data-root": join(directory, "data"),
-    // Short, because the sockets below it have long names and a socket's path is at most 107 bytes.
+    // A short path, because sockets below it have long names and a socket's path is limited to 107 bytes.
     "--exec-root": join(directory, "run"),
     "--pidfile": join(directory, "dockerd.pid"),
     "--host": host,
     "--bridge": "none",
   };
   return spawn(engineProgram() ?? "dockerd", Object.entries(settings).flat(), {
-    // Its own group: Ctrl-C ends the tests, and the tests end the engine.
+    // Its own process group, so that Ctrl-C stops only the tests, which then stop the engine.
     detached: true,
     stdio: ["ignore", log.fd, log.fd],
   });

@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 
-/** Whether the process has ended, by itself or by a signal. */
+/** Whether the process has exited or was killed by a signal. */
 export function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
 }

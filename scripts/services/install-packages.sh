@@ -1,6 +1,6 @@
 #!/bin/sh
-# install-packages.sh [--architecture NAME] PACKAGE... : by apt-get, one caller after the other, as tests in two
-# processes may both find something missing. Says nothing unless it fails.
+# install-packages.sh [--architecture NAME] PACKAGE... : installs packages with apt-get. Concurrent calls, for
+# example from two test processes, wait for each other. Prints nothing unless it fails.
 set -eu
 
 if [ "${ATTUNE_INSTALLS:-}" != alone ]; then
@@ -8,7 +8,7 @@ if [ "${ATTUNE_INSTALLS:-}" != alone ]; then
 fi
 
 run() {
-  # Of what succeeds, the packages' remarks on the machine only puzzle.
+  # Hide the packages' messages unless the command fails, because they are confusing.
   if ! remarks=$("$@" 2>&1 > /dev/null); then
     echo "$* failed:" >&2
     echo "$remarks" >&2
@@ -21,7 +21,7 @@ if [ "$1" = --architecture ]; then
   shift 2
 fi
 
-# Services that come with a package must not start; the scripts run their own. This is Debian's way to say so.
+# Debian's policy file keeps packages from starting their services; the scripts run their own.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   trap 'rm -f "$policy"' EXIT

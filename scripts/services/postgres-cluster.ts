@@ -1,4 +1,4 @@
-/** A PostgreSQL cluster on disk: where its programs and files are, who owns them, how it is created. */
+/** A PostgreSQL cluster on disk: the location of its programs and files, their owner, and its creation. */
 import { execFile, execFileSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { chown, mkdir, rm, writeFile } from "node:fs/promises";
@@ -19,11 +19,11 @@ export interface Cluster {
   readonly programs: string;
   readonly data: string;
   readonly log: string;
-  /** Who runs it: nothing to change unless this process is root. */
+  /** The user to run it as; empty unless this process is root. */
   readonly identity: { readonly uid?: number; readonly gid?: number };
 }
 
-/** The newest version Debian has installed: /usr/lib/postgresql/<version>/bin. */
+/** The programs of the newest installed version: /usr/lib/postgresql/<version>/bin. */
 function programFolder(): string | undefined {
   const root = "/usr/lib/postgresql";
   const versions = existsSync(root) ? readdirSync(root) : [];
@@ -33,7 +33,7 @@ function programFolder(): string | undefined {
     .find((folder) => existsSync(join(folder, "initdb")));
 }
 
-/** Finds PostgreSQL's programs and creates the cluster unless it is there. */
+/** Finds PostgreSQL's programs and creates the cluster unless it exists. */
 export async function prepareCluster(directory: string): Promise<Cluster> {
   const programs = programFolder();
   if (programs === undefined) throw new Error("PostgreSQL is not installed; run: apt-get install postgresql");
@@ -52,7 +52,7 @@ export async function prepareCluster(directory: string): Promise<Cluster> {
 }
 
 async function initialize({ programs, data, identity }: Cluster, directory: string): Promise<void> {
-  // A directory without PG_VERSION is what an interrupted initdb left.
+  // A directory without PG_VERSION was left by an interrupted initdb.
   await rm(data, { recursive: true, force: true });
   const password = join(directory, "password");
   await writeFile(password, `${superuser}\n`, { mode: 0o644 });

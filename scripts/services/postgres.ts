@@ -1,12 +1,12 @@
 /**
- * A private PostgreSQL cluster: its own data directory and port, reachable over loopback only, as
- * durable as a real one (fsync and synchronous commit stay on, since tests are about what survives).
+ * A private PostgreSQL cluster with its own data directory and port, reachable only over loopback and as durable as
+ * a real one (fsync and synchronous commit stay on, because tests check what survives).
  *
- * The postmaster is this process's direct child and leads its own process group. As root it runs as
- * the user `postgres`, since PostgreSQL refuses to be root; the data directory must then lie where
- * that user can reach it.
+ * The postmaster is a direct child of this process and leads its own process group. If this process is root, it runs
+ * as the user `postgres`, because PostgreSQL refuses to run as root; that user must be able to reach the data
+ * directory.
  *
- * The data directory outlives stop and kill; a later start finds the databases there.
+ * The data directory survives stop and kill, so a later start finds its databases.
  */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -25,26 +25,26 @@ const startLimitMs = 60_000;
 const stopLimitMs = 30_000;
 
 export interface PostgresOptions {
-  /** Holds data and log; created if it is not there. */
+  /** For data and log; created if missing. */
   readonly directory: string;
   readonly port: number;
-  /** Further settings of the server, "name=value"; they win over those of every private cluster. */
+  /** Additional server settings, "name=value"; they override those of every private cluster. */
   readonly settings?: readonly string[];
 }
 
-/** smart waits for clients to leave, fast disconnects them, immediate leaves recovery to the next start. */
+/** smart waits for clients to disconnect, fast disconnects them, immediate leaves recovery to the next start. */
 export type StopMode = "smart" | "fast" | "immediate";
 
 export interface PostgresServer extends AsyncDisposable {
-  /** Login of the superuser role, to the database `postgres`. */
+  /** Connects as the superuser to the database `postgres`. */
   readonly url: string;
   /** The postmaster's process id; undefined while stopped. */
   readonly pid: number | undefined;
-  /** Starts it again after stop or kill; resolves once it accepts connections. */
+  /** Restarts it after stop or kill; resolves once it accepts connections. */
   start(): Promise<void>;
-  /** Asks it to shut down and waits for its end. */
+  /** Shuts it down and waits until it has ended. */
   stop(mode?: StopMode): Promise<void>;
-  /** Ends the postmaster and every backend without warning, as a power cut would. */
+  /** Kills the postmaster and every backend, as in a power failure. */
   kill(): Promise<void>;
 }
 
@@ -103,11 +103,11 @@ const stopSignals: Readonly<Record<StopMode, NodeJS.Signals>> = {
   immediate: "SIGQUIT",
 };
 
-/** A postmaster whose starter was killed still holds the data directory: end it, or nothing starts. */
+/** Stops a postmaster left behind by a killed process, which still locks the data directory. */
 async function stopForgotten({ programs, data, identity }: Cluster): Promise<void> {
   if (!existsSync(join(data, "postmaster.pid"))) return;
   const args = ["stop", "--pgdata", data, "--mode", "fast", "--wait", "--timeout", `${stopLimitMs / 1_000}`];
-  // Fails when nobody is there any more: then the pid file is stale and PostgreSQL replaces it.
+  // Fails if the pid file is stale; PostgreSQL then replaces it.
   await promisify(execFile)(join(programs, "pg_ctl"), args, { ...identity, cwd: "/" }).catch(() => undefined);
 }
 
@@ -163,7 +163,7 @@ async function acceptsConnections(
   return false;
 }
 
-/** Backends notice a dead postmaster only when they next wait; a power cut takes all at once. */
+/** Kills backends too, because they notice a dead postmaster only when they next wait. */
 async function killAll(postmaster: ChildProcess): Promise<void> {
   const { pid } = postmaster;
   if (pid === undefined || hasEnded(postmaster)) return;
@@ -174,7 +174,7 @@ async function killAll(postmaster: ChildProcess): Promise<void> {
     .map(Number);
   postmaster.kill("SIGKILL");
   for (const backend of backends) killIfThere(backend);
-  // Until the last of them is gone the shared memory is in use and no new postmaster starts.
+  // While any backend is alive, the shared memory is in use and no new postmaster starts.
   const deadline = performance.now() + stopLimitMs;
   while (backends.some((backend) => isRunning(backend)) && performance.now() < deadline) await delay(10);
 }

@@ -1,12 +1,11 @@
 /**
- * A private RabbitMQ server: its own node name, data, log, ports and epmd, reachable over loopback only.
+ * A private RabbitMQ server with its own node name, data, log, ports and epmd, reachable only over loopback.
  *
- * It runs Debian's server program itself rather than the service wrapper, so it needs no particular
- * user and touches nothing of a broker that the machine runs already. The Erlang machine is this
- * process's direct child and leads its own process group: it survives its starter unless stopped,
- * which lets a script start it and leave.
+ * It runs Debian's server program directly instead of the service wrapper, so it needs no particular user and does
+ * not affect a broker that already runs on the machine. The Erlang VM is a direct child of this process and leads its
+ * own process group, so it keeps running after this process ends unless stopped.
  *
- * The data directory outlives stop and kill; a later start finds its durable queues there.
+ * The data directory survives stop and kill, so a later start finds its durable queues.
  */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -24,11 +23,11 @@ const startLimitMs = 120_000;
 const stopLimitMs = 30_000;
 
 export interface RabbitmqOptions {
-  /** Holds configuration, data and log; created if it is not there. */
+  /** For configuration, data and log; created if missing. */
   readonly directory: string;
   readonly port: number;
   readonly managementPort: number;
-  /** Further lines of rabbitmq.conf. */
+  /** Additional lines for rabbitmq.conf. */
   readonly configuration?: readonly string[];
 }
 
@@ -36,15 +35,15 @@ export interface RabbitmqServer extends AsyncDisposable {
   /** amqp://attune:attune@127.0.0.1:port */
   readonly url: string;
   readonly managementUrl: string;
-  /** The Erlang machine's process id, also in `rabbitmq.pid` in the directory; undefined while stopped. */
+  /** The Erlang VM's process id, also in `rabbitmq.pid` in the directory; undefined while stopped. */
   readonly pid: number | undefined;
-  /** Starts it again after stop or kill; resolves once it accepts connections. */
+  /** Restarts it after stop or kill; resolves once it accepts connections. */
   start(): Promise<void>;
-  /** Asks it to shut down and waits for its end. */
+  /** Shuts it down and waits until it has ended. */
   stop(): Promise<void>;
-  /** Ends it without warning, as a power cut would. */
+  /** Kills it, as in a power failure. */
   kill(): Promise<void>;
-  /** Runs rabbitmqctl against it and resolves with what that printed. */
+  /** Runs rabbitmqctl against it and resolves to its output. */
   control(...args: readonly string[]): Promise<string>;
 }
 
@@ -142,7 +141,7 @@ async function prepare({
     RABBITMQ_PID_FILE: join(directory, "rabbitmq.pid"),
     RABBITMQ_DIST_PORT: String(await freePort()),
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "-kernel inet_dist_use_interface {127,0,0,1}",
-    // The start script replaces itself by the Erlang machine instead of waiting beside it.
+    // Makes the start script exec the Erlang VM instead of waiting for it.
     RABBITMQ_ALLOW_INPUT: "true",
   };
 }
@@ -162,7 +161,7 @@ async function launch(directory: string, env: NodeJS.ProcessEnv): Promise<ChildP
   return child;
 }
 
-/** Nobody else uses this epmd. It refuses to end until it has noticed that its last node is gone. */
+/** This epmd is private. It refuses to end until it has noticed that its last node is gone. */
 async function endEpmd(env: NodeJS.ProcessEnv): Promise<void> {
   const isGone = async (): Promise<boolean> => {
     await promisify(execFile)("epmd", ["-kill"], { env }).catch(() => undefined);
@@ -179,7 +178,7 @@ async function isReady(managementUrl: string, child: ChildProcess): Promise<bool
   const { origin, username, password } = new URL(managementUrl);
   const authorization = `Basic ${btoa(`${username}:${password}`)}`;
   try {
-    // The listeners open last; this check is green once all of them have.
+    // The listeners open last; this check passes once all of them are open.
     const response = await fetch(`${origin}/api/health/checks/protocol-listener/amqp091`, {
       headers: { authorization },
       signal: AbortSignal.timeout(5_000),

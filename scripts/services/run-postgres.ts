@@ -1,4 +1,4 @@
-/** Holds a private PostgreSQL until it is told to stop; what start-all-services.sh runs. */
+/** Runs a private PostgreSQL until stopped; used by start-all-services.sh. */
 import { join } from "node:path";
 import { runUntilStopped } from "./run-until-stopped.ts";
 import { requireInstalled } from "./debian-packages.ts";

@@ -1,4 +1,4 @@
-/** Holds a private RabbitMQ until it is told to stop; what start-all-services.sh runs. */
+/** Runs a private RabbitMQ until stopped; used by start-all-services.sh. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -20,7 +20,7 @@ await runUntilStopped("RabbitMQ", async () => {
   });
 });
 
-/** A server whose keeper was killed still holds the ports: end it, or nothing starts. */
+/** Stops a server left behind by a killed process, which still occupies the ports. */
 async function stopForgotten(): Promise<void> {
   const pid = (await readFile(join(directory, "rabbitmq.pid"), "utf8").catch(() => "")).trim();
   const commandLine = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");

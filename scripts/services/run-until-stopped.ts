@@ -1,7 +1,6 @@
 /**
- * A server in the background: start it, say `<name> is ready` once it answers, and keep it until
- * SIGTERM or SIGINT. When the server ends by itself this process ends too, with 1, so that its pid
- * tells the truth.
+ * Runs a background server: starts it, prints `<name> is ready` once it answers, and keeps it running until SIGTERM
+ * or SIGINT. If the server ends on its own, this process exits with 1, so that its pid stays meaningful.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { isRunning } from "./is-running.ts";
@@ -23,10 +22,10 @@ export async function runUntilStopped(name: string, start: () => Promise<Backgro
     await delay(watchIntervalMs, undefined, { signal: stopping.signal }).catch(() => undefined);
   }
   if (!stopping.signal.aborted) {
-    say(`${name} ended by itself`);
+    say(`${name} ended unexpectedly`);
     process.exitCode = 1;
   }
-  say(`${name} stops`);
+  say(`${name} is stopping`);
 }
 
 function say(text: string): void {

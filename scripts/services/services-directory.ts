@@ -1,4 +1,4 @@
-/** Where the private services keep their data between runs. */
+/** Where the private services store their data. */
 import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { repositoryRoot } from "../repository.ts";
@@ -6,8 +6,8 @@ import { repositoryRoot } from "../repository.ts";
 const otherUsersMayEnter = 0o001;
 
 /**
- * `.local/services` in the checkout; but when root's checkout lies where the user `postgres` may not
- * enter (such as below /root), a folder of the system instead.
+ * `.local/services` in the checkout, or a system folder if this process is root and the user `postgres` cannot reach
+ * the checkout (for example below /root).
  */
 export function servicesDirectory(): string {
   const isReachable = process.getuid?.() !== 0 || everyoneMayEnter(repositoryRoot);

@@ -1,9 +1,9 @@
-/** Installs what a run of tests needs, where that is possible; else says what is missing, and leaves the tests to fail. */
+/** Installs what a test run needs, if possible; otherwise prints what is missing, and the tests will fail. */
 import { requireInstalled } from "../services/debian-packages.ts";
 import { containers, deployment, usual } from "./requirements.ts";
 
 export interface Extent {
-  /** All tests rather than some: those that are run alone ask for what only they need. */
+  /** Whether all tests run; tests that run alone request what only they need. */
   readonly isWhole: boolean;
   readonly hasContainers: boolean;
 }

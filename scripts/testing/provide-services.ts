@@ -1,6 +1,6 @@
 /**
- * PostgreSQL and RabbitMQ for the tests: those given by URL, else those that run on this machine and
- * accept the login of tests, else private ones, installed if need be and gone at the end.
+ * Provides PostgreSQL and RabbitMQ for the tests: servers given by URL, or else running on this machine and
+ * accepting the tests' login, or else private ones, installed if necessary and stopped at the end.
  */
 import { mkdtempDisposable } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,10 +16,10 @@ const localDatabaseUrl = "postgresql://attune:attune@127.0.0.1:5432/postgres";
 const localBrokerUrl = "amqp://attune:attune@127.0.0.1:5672";
 const localManagementUrl = "http://attune:attune@127.0.0.1:15672";
 
-/** The environment that tells the tests where their services are. */
+/** Environment variables with the addresses of the tests' services. */
 export type ServiceEnvironment = Readonly<Record<string, string>>;
 
-/** @param scope disposes what had to be started */
+/** @param scope disposes of services that had to be started */
 export async function provideServices(scope: AsyncDisposableStack): Promise<ServiceEnvironment> {
   return { ...(await provideDatabase(scope)), ...(await provideBroker(scope)) };
 }
@@ -41,7 +41,7 @@ async function provideBroker(scope: AsyncDisposableStack): Promise<ServiceEnviro
   const givenManagement = process.env["ATTUNE_TEST_RABBITMQ_MANAGEMENT_URL"];
   if ((given === undefined) !== (givenManagement === undefined)) {
     throw new Error(
-      "ATTUNE_TEST_RABBITMQ_URL and ATTUNE_TEST_RABBITMQ_MANAGEMENT_URL belong together; give both",
+      "ATTUNE_TEST_RABBITMQ_URL and ATTUNE_TEST_RABBITMQ_MANAGEMENT_URL belong together; set both",
     );
   }
   if (given !== undefined && givenManagement !== undefined) {
@@ -69,7 +69,7 @@ function told(name: string, origin: string, environment: ServiceEnvironment): Se
 
 async function acceptsLogin(connectionString: string): Promise<boolean> {
   const client = new Client({ connectionString, connectionTimeoutMillis: 3_000 });
-  // A connection that fails later, too, must not end this process.
+  // A later failure of the connection must not end this process.
   client.on("error", () => {});
   try {
     await client.connect();

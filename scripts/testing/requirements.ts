@@ -1,4 +1,4 @@
-/** What the build and the tests call, beside the services: each of them asks for its own; a whole run has them all at the start. */
+/** Programs that the build and the tests need besides the services. Each test requests its own; a full run installs all at the start. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -21,7 +21,7 @@ export const prometheus: Requirement = {
 };
 
 export const smallImages: Requirement = {
-  name: "what the small images consist of",
+  name: "the contents of the small test images",
   packages: ["busybox-static", "musl"],
   isInstalled: () => existsSync("/bin/busybox") && existsSync("/lib/x86_64-linux-musl/libc.so"),
 };
@@ -38,7 +38,7 @@ export const arm64Build: Requirement = {
   name: "what the build for arm64 needs",
   packages: [...architectures.arm64.debianPackages, "qemu-user-static"],
   isInstalled: () =>
-    // One file of each package that no other one asks for.
+    // One file of each package that no other package depends on.
     [
       "/usr/bin/aarch64-linux-gnu-gcc",
       arm64Emulator,
@@ -58,10 +58,10 @@ const compilers: readonly Requirement[] = [
   },
 ];
 
-/** Of nearly every test. */
+/** Needed by nearly every test. */
 export const usual: readonly Requirement[] = [
   ...compilers,
-  // Also beside servers given by URL: tests stop and crash servers of their own.
+  // Needed even if servers are given by URL, because some tests stop and crash their own.
   postgresql,
   rabbitmq,
   program("Python", ["python3"], "python3"),
@@ -78,14 +78,14 @@ export const usual: readonly Requirement[] = [
   },
   program("OpenSSL", ["openssl"], "openssl"),
   program("busybox", ["busybox-static"], "busybox"),
-  // Also for `docker top`. Debian's RabbitMQ brings it along, another one does not.
+  // Also needed for `docker top`. Debian's RabbitMQ depends on it, but others do not.
   program("ps", ["procps"], "ps"),
 ];
 
-/** Of those on how it is deployed. */
+/** Needed by tests of deployments. */
 export const deployment: readonly Requirement[] = [systemd, dockerCompose, prometheus];
 
-/** Of those in containers. */
+/** Needed by tests in containers. */
 export const containers: readonly Requirement[] = [
   ...dockerRequirements,
   smallImages,

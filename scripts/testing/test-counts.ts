@@ -1,9 +1,9 @@
 /**
- * How many tests passed and failed, from vitest's JSON report and how vitest ended.
+ * Counts passed and failed tests from vitest's JSON report and exit status.
  *
- * The counts never flatter: a file that failed without a failed test (it could not be loaded, a hook
- * threw) is one failure, and so is an unhappy ending that the report does not explain (a crash, an
- * error outside of any test, no report at all, or no test).
+ * No failure is missed: a file that failed without a failed test (it could not be loaded, or a hook threw) counts as
+ * one failure, and so does an exit status that the report does not explain (a crash, an error outside of any test, a
+ * missing report, or no tests).
  */
 import { isJsonObject, type JsonValue } from "../../src/model/json/json.ts";
 
@@ -13,7 +13,7 @@ export interface TestCounts {
   readonly skipped: number;
 }
 
-/** @param report what vitest's reporter `json` wrote; undefined when there is nothing to read */
+/** @param report the output of vitest's reporter `json`; undefined if there is none */
 export function testCounts(report: JsonValue | undefined, endedWell: boolean): TestCounts {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (const file of listIn(report, "testResults")) {

@@ -1,18 +1,18 @@
 /**
- * Tells unit tests from all others by what they import: a unit test needs neither a service nor a process.
+ * Finds the unit tests, which need neither a service nor a process, by their imports.
  *
- * A test needs one when it, or a helper of the tests that it imports, starts programs, reads the address of a test
- * service, or uses a part of the product that does.
+ * A test needs one if it, or a test helper that it imports, starts programs, reads the address of a test service, or
+ * uses a part of the product that does.
  */
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { moduleRequests } from "../layers/read-modules.ts";
 
 const needyLibraries: ReadonlySet<string> = new Set(["node:child_process", "node:worker_threads"]);
-/** Parts of `src` that start programs, or a database inside the process. */
+/** Parts of `src` that start programs or an embedded database. */
 const needyParts =
   /^src\/(?:main\.ts|service\.ts|service\/|agent\/commands\/|processes\/|database\/embedded\/|database\/open-database\.ts)/;
-/** How tests learn where their services are. */
+/** Variables with the addresses of test services. */
 const serviceVariables = "ATTUNE_TEST_";
 
 /** @param root the repository's folder @returns the files, relative to it */
@@ -26,7 +26,7 @@ export function unitTests(root: string): string[] {
 function isNeedy(root: string, file: string, known: Map<string, boolean>): boolean {
   const answer = known.get(file);
   if (answer !== undefined) return answer;
-  // A cycle of helpers needs what its members need; this one is still being looked at.
+  // Ends recursion in a cycle of helpers; the other members of the cycle decide.
   known.set(file, false);
   const text = readFileSync(join(root, file), "utf8");
   const found =

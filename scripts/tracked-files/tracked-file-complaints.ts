@@ -1,6 +1,6 @@
 /**
- * What no tracked file may hold: where packages come from (that is each machine's own setting) and
- * where somebody's checkout or home lies.
+ * Finds what tracked files must not contain: addresses of package registries (a setting of each machine), and paths
+ * of checkouts and home folders.
  */
 
 export interface TrackedFile {
@@ -24,9 +24,9 @@ export function trackedFileComplaints(file: TrackedFile, checkout: string): stri
   if (registry !== null) complain(registry.index, "names a package registry");
 
   const home = homeFolder.exec(file.text);
-  if (home !== null) complain(home.index, "names somebody's home folder");
+  if (home !== null) complain(home.index, "names a home folder");
 
-  // A checkout at /src or /app would find its own name everywhere.
+  // The path of a checkout at /src or /app would match too often.
   const isTelling = checkout.split("/").length > 2;
   const machinePath = isTelling ? file.text.indexOf(checkout) : -1;
   if (machinePath !== -1) complain(machinePath, "names the folder of this checkout");

@@ -8,7 +8,7 @@ const home = ["", "home", "ada", "attune", ""].join("/");
 
 test.each([
   ["a registry", "docs/a.md", `see\n<${registry}>`, "docs/a.md:2 names a package registry"],
-  ["a home folder", "a.ts", `"${home}x"`, "a.ts:1 names somebody's home folder"],
+  ["a home folder", "a.ts", `"${home}x"`, "a.ts:1 names a home folder"],
   ["this checkout", "a.ts", `${checkout}/src`, "a.ts:1 names the folder of this checkout"],
   [
     "a download",
