@@ -1,8 +1,12 @@
 /** The platform's resources over HTTP, read from a real PostgreSQL. */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { mkdtempDisposable } from "node:fs/promises";
 import { request, type IncomingMessage } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { json } from "node:stream/consumers";
+import fc from "fast-check";
 import { Value } from "typebox/value";
 import type { TSchema } from "typebox";
 import { expect, test } from "vitest";
@@ -11,6 +15,9 @@ import { WorkerAnswer } from "../../src/api/routes/workers.ts";
 import { ListAnswer } from "../../src/api/paging.ts";
 import { startApi, type Api, type ApiOptions } from "../../src/api/server.ts";
 import type { Database } from "../../src/database/database.ts";
+import { openEmbedded } from "../../src/database/embedded/embedded.ts";
+import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
+import { migrate } from "../../src/database/migrations/migrate.ts";
 import { databaseResources } from "../../src/service/api-parts.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
@@ -369,6 +376,68 @@ async function askWith(api: Api, headers: Readonly<Record<string, string>>) {
   const [response] = (await once(asking, "response")) as [IncomingMessage];
   return { status: response.statusCode, body: await json(response) };
 }
+
+test("the embedded database gives the same answers", async () => {
+  await using directory = await mkdtempDisposable(join(tmpdir(), "attune-embedded-"));
+  await using database = await openEmbedded({ dataDirectory: directory.path, logger: silentLogger });
+  await migrate(database, loadMigrations(), silentLogger);
+  await insertWorker(database, { name: "w1", instance: randomUUID() });
+  await insertTrigger(database, "t.one");
+  await insertSensor(database, { ref: "p.one", triggerRef: "t.one" });
+  await assign(database, "p.one", "w1");
+  await report(database, "p.one", "w1", "running");
+  await using api = await serve(database);
+
+  const sensors = await list(api, "/api/v1/sensors?state=running&sort=-updated");
+  const workers = await list(api, "/api/v1/workers?alive=true");
+
+  expectShape(ListAnswer(SensorAnswer), sensors);
+  expectShape(ListAnswer(WorkerAnswer), workers);
+  expect(sensors.items).toMatchObject([{ ref: "p.one", worker_name: "w1" }]);
+  expect(workers.items).toMatchObject([{ name: "w1", sensors_held: 1 }]);
+}, 120_000);
+
+// Goal: nothing that a client writes into a URL is a fault of the agent.
+test("whatever a URL holds, the answer is a list, a sensor or a refusal in one shape", async () => {
+  await using fresh = await freshDatabase();
+  await using api = await serve(fresh.database);
+  const value = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.constantFrom("\u0000", "1e999", "-0", "NaN", "null", "9".repeat(40), "'; drop table sensor; --", "%"),
+    fc.integer().map(String),
+  );
+  const name = fc.constantFrom(
+    "page",
+    "page_size",
+    "limit",
+    "sort",
+    "enabled",
+    "alive",
+    "state",
+    "trigger_ref",
+    "worker",
+    "__proto__",
+  );
+  const path = fc.oneof(
+    fc.constantFrom("sensors", "workers"),
+    value.map((ref) => `sensors/${encodeURIComponent(ref.toWellFormed())}`),
+  );
+  const encoded = value.map((text) => encodeURIComponent(text.toWellFormed()));
+  const parameters = fc.array(fc.tuple(name, fc.oneof(encoded, fc.constant("%zz"))), { maxLength: 4 });
+
+  await fc.assert(
+    fc.asyncProperty(path, parameters, async (asked, given) => {
+      const queryText = given.map(([key, text]) => `${key}=${text}`).join("&");
+      const { status, body } = await ask(api, `/api/v1/${asked}?${queryText}`);
+
+      expect(status).toBeLessThan(500);
+      if (status === 200) return;
+      expect(body).toMatchObject({ error: expect.any(String) as string, code: expect.any(String) as string });
+      expect(JSON.stringify(body)).not.toMatch(/\bat .*\.ts:\d+/);
+    }),
+    { numRuns: 300 },
+  );
+}, 120_000);
 
 test("a listener without resources serves none", async () => {
   await using api = await startApi(withoutResources);

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
@@ -192,4 +193,37 @@ test("stopping is bounded although an answer is never finished", async () => {
 
   expect(performance.now() - startedAt).toBeLessThan(4_000);
   expect(await answer).toBe("cut off");
+});
+
+test("a request that arrives during the stop is refused in the same shape", async () => {
+  const asked = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<string>();
+  const slow = {
+    contentType: "text/plain",
+    text: () => {
+      asked.resolve();
+      return held.promise;
+    },
+  };
+  const api = await start({}, { metrics: slow });
+  const { hostname, port } = new URL(api.address);
+  const health = "GET /health HTTP/1.1\r\nhost: a\r\n\r\n";
+  const answer = fetch(`${api.address}/metrics`);
+  await asked.promise;
+  const socket = connect(Number(port), hostname);
+  // The second request has begun to arrive when the first is answered.
+  socket.write(health + health.slice(0, -2));
+  await once(socket, "data");
+
+  const stopped = api[Symbol.asyncDispose]();
+  // Nobody else can connect any more once the server has closed its port.
+  await expect.poll(() => fetch(api.address).catch(() => "refused")).toBe("refused");
+  socket.write("\r\n");
+
+  expect(await text(socket)).toMatch(
+    /^HTTP\/1\.1 503 [^]*{"error":"The agent is stopping\.","code":"UNAVAILABLE"}$/,
+  );
+  held.resolve("attune_x 1\n");
+  expect(await (await answer).text()).toBe("attune_x 1\n");
+  await stopped;
 });
