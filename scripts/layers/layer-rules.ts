@@ -50,7 +50,7 @@ export const layers: readonly Layer[] = [
     name: "adapters",
     parts: ["config", "database", "messaging", "processes", "telemetry"],
     mayImport: ["model", "foundation"],
-    mayAlsoImport: ["telemetry/logger.ts", "telemetry/part-health.ts"],
+    mayAlsoImport: ["telemetry/logger.ts", "telemetry/outage-log.ts", "telemetry/part-health.ts"],
     isOpenWithin: false,
   },
   {

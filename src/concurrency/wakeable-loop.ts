@@ -12,7 +12,10 @@ export interface WakeableLoopOptions {
   readonly intervalMs: number;
   /** Milliseconds to wait after the n-th consecutive failure, n from 1. */
   readonly retryDelayMs: (failures: number) => number;
-  readonly onFailure: (error: unknown, failures: number) => void;
+  /** Called after each step that fails. */
+  readonly onFailure: (error: unknown) => void;
+  /** Called after the first step that succeeds again. */
+  readonly onRecovery?: () => void;
   readonly clock: Clock;
 }
 
@@ -33,17 +36,18 @@ export class WakeableLoop {
 
   /** Runs until the signal aborts, then resolves once the current step has ended. */
   async run(signal: AbortSignal): Promise<void> {
-    const { step, intervalMs, retryDelayMs, onFailure, clock } = this.#options;
+    const { step, intervalMs, retryDelayMs, onFailure, onRecovery, clock } = this.#options;
     let failures = 0;
     while (!signal.aborted) {
       this.#isWoken = false;
       try {
         await step(signal);
+        if (failures > 0) onRecovery?.();
         failures = 0;
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
-        onFailure(error, failures);
+        onFailure(error);
         await clock.sleep(retryDelayMs(failures), signal);
         continue;
       }

@@ -1,10 +1,11 @@
 /**
- * Waiting for a database that does not answer: said once when it begins and once when it ends, with
- * growing pauses between, bounded only by whoever stops the service.
+ * Waiting for a database that does not answer, with growing pauses, until it does or the service is stopped. The outage is
+ * logged when it begins and when it ends.
  */
 import { databaseFailureReason } from "../database/explain-failure.ts";
 import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { OutageLog } from "../telemetry/outage-log.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import type { Clock } from "../time/clock.ts";
 
@@ -15,27 +16,34 @@ export interface StorageRetryOptions {
 }
 
 const backoffLimits = { delayMsFirst: 100, delayMsMax: 5_000 };
-/** One failure that the next attempt makes good is no state worth telling. */
-const failuresTold = 2;
+/** A single failure that the next attempt makes good does not make the part unhealthy. */
+const failuresOfOutage = 2;
 
 export class StorageRetry {
   readonly #options: StorageRetryOptions;
   /** Attempts in a row that failed, with nothing stored in between. */
   #failures = 0;
   #reason = "";
-  #isTold = false;
+  readonly #outage: OutageLog;
   #changedAtMs: number;
   #storedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: StorageRetryOptions) {
     this.#options = options;
+    this.#outage = new OutageLog(
+      {
+        begins: "could not store events; they wait, and sensors with them, until the database answers",
+        ends: "events are being stored again",
+      },
+      options,
+    );
     this.#changedAtMs = options.clock.monotonicMs();
   }
 
   /** Whether an event that came now would be stored, as far as the last attempt tells. */
   health(): PartHealth {
     const checkedAtMs = this.#changedAtMs;
-    if (this.#failures < failuresTold) return { state: "up", detail: "events are stored", checkedAtMs };
+    if (this.#failures < failuresOfOutage) return { state: "up", detail: "events are stored", checkedAtMs };
     const detail = `${this.#failures} attempts in a row to store events failed, the last because: ${this.#reason}; events wait`;
     return { state: "down", detail, checkedAtMs };
   }
@@ -65,15 +73,9 @@ export class StorageRetry {
 
   /** @throws once the signal aborts */
   async pauseAfter(error: unknown, signal: AbortSignal): Promise<void> {
-    const { clock, random, logger } = this.#options;
+    const { clock, random } = this.#options;
     this.note(error);
-    if (!this.#isTold) {
-      this.#isTold = true;
-      logger.warn(
-        { error },
-        "could not store events; they wait, and sensors with them, until the database answers",
-      );
-    }
+    this.#outage.failed({ error });
     await clock.sleep(backoffDelayMs(this.#failures, backoffLimits, random()), signal);
     signal.throwIfAborted();
   }
@@ -82,9 +84,7 @@ export class StorageRetry {
   recovered(): void {
     this.#changedAtMs = this.#options.clock.monotonicMs();
     this.#storedAtMs = this.#changedAtMs;
-    if (this.#isTold)
-      this.#options.logger.info({ failures: this.#failures }, "events are being stored again");
-    this.#isTold = false;
+    this.#outage.recovered();
     this.#failures = 0;
   }
 }

@@ -7,6 +7,7 @@
  */
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { OutageLog } from "../telemetry/outage-log.ts";
 import type { Clock } from "../time/clock.ts";
 import type { SensorWorkerRegistration } from "./sensor-worker-registration.ts";
 
@@ -22,11 +23,15 @@ export class HeartbeatLoop {
   readonly #options: HeartbeatLoopOptions;
   readonly #loop: WakeableLoop;
   readonly #superseded = new AbortController();
-  #isReachable = true;
+  readonly #outage: OutageLog;
 
   constructor(options: HeartbeatLoopOptions) {
     this.#options = options;
     const { intervalMs, clock, logger } = options;
+    this.#outage = new OutageLog(
+      { begins: "could not send the heartbeat; trying again", ends: "the heartbeat works again" },
+      options,
+    );
     this.#loop = new WakeableLoop({
       step: () => this.#beat(),
       intervalMs,
@@ -55,13 +60,10 @@ export class HeartbeatLoop {
         onSuperseded();
         break;
       case "unreachable":
-        if (this.#isReachable)
-          logger.warn({ error: outcome.error }, "could not send the heartbeat; trying again");
-        this.#isReachable = false;
+        this.#outage.failed({ error: outcome.error });
         break;
       case "alive":
-        if (!this.#isReachable) logger.info({}, "the heartbeat works again");
-        this.#isReachable = true;
+        this.#outage.recovered();
         await markStale(registration, logger);
     }
   }

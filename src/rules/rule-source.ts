@@ -24,6 +24,7 @@ import type { Id } from "../model/identifiers.ts";
 import type { RuleSource } from "../model/rules/rule-match.ts";
 import { CompiledRuleSet, type RuleSnapshot } from "../model/rules/rule-set.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { OutageLog } from "../telemetry/outage-log.ts";
 import type { Clock } from "../time/clock.ts";
 
 export interface RuleSourceOptions {
@@ -55,16 +56,21 @@ export class DatabaseRuleSource implements RuleSource {
   constructor(options: RuleSourceOptions, first: CompiledRuleSet) {
     this.#options = options;
     this.#current = first;
-    const { intervalMs, clock, random, logger } = options;
+    const { intervalMs, clock, random } = options;
+    const outage = new OutageLog(
+      {
+        begins: "could not check for changed rules; continuing with the last ones read",
+        ends: "rules are read again",
+      },
+      options,
+    );
     this.#loop = new WakeableLoop({
       step: () => this.#step(),
       intervalMs,
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: intervalMs }, random()),
-      onFailure: (error, failures) => {
-        if (failures === 1)
-          logger.warn({ error }, "could not check for changed rules; continuing with the last ones read");
-      },
+      onFailure: (error) => outage.failed({ error }),
+      onRecovery: () => outage.recovered(),
       clock,
     });
   }

@@ -35,6 +35,7 @@ import {
   type KeptVerification,
 } from "../database/statements/runtimes.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { OutageLog } from "../telemetry/outage-log.ts";
 import type { Clock } from "../time/clock.ts";
 import { askedAtOnceMax } from "./asked-at-once.ts";
 import { runtimeFingerprint } from "./runtime-fingerprint.ts";
@@ -82,17 +83,20 @@ export class SensorRuntimes {
   #listeners: RuntimeListeners = { makeKnown: async () => {}, onAnswersChanged: () => {} };
 
   constructor(options: SensorRuntimesOptions) {
-    const { selection, machine, intervalMs, clock, logger } = options;
+    const { selection, machine, intervalMs, clock } = options;
     this.#options = options;
     this.#offer = offerRuntimes(selection, [], machine.detected);
+    const outage = new OutageLog(
+      { begins: "could not verify runtimes; trying again", ends: "runtimes are verified again" },
+      options,
+    );
     this.#loop = new WakeableLoop({
       step: (signal) => this.#reconcile(signal),
       intervalMs,
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 1_000, delayMsMax: 60_000 }, Math.random()),
-      onFailure: (error, failures) => {
-        if (failures === 1) logger.warn({ error }, "could not verify runtimes; trying again");
-      },
+      onFailure: (error) => outage.failed({ error }),
+      onRecovery: () => outage.recovered(),
       clock,
     });
   }

@@ -14,6 +14,7 @@ import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import { clockJumpMs, mayHaveLapsedOthers, mayHaveMovedLeases, type ClockReading } from "../model/outage.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { OutageLog } from "../telemetry/outage-log.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import type { Clock } from "../time/clock.ts";
 import type { OwnedAssignments } from "./owned-assignments.ts";
@@ -61,7 +62,11 @@ export class LeaseRenewal {
     this.#options = options;
     this.#owned = owned;
     this.#observer = observer;
-    const { renewalIntervalMs, clock, random, logger } = options;
+    const { renewalIntervalMs, clock, random } = options;
+    const outage = new OutageLog(
+      { begins: "could not renew the leases; trying again", ends: "leases are renewed again" },
+      options,
+    );
     this.#loop = new WakeableLoop({
       step: () => this.#renew(),
       intervalMs: renewalIntervalMs,
@@ -69,11 +74,12 @@ export class LeaseRenewal {
         this.#wereRowsLocked
           ? Math.min(lockedRetryMs, renewalIntervalMs)
           : backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: renewalIntervalMs }, random()),
-      onFailure: (error, failures) => {
+      onFailure: (error) => {
         this.#wereRowsLocked = error instanceof LockedRowsError;
         this.#hasFailed ||= !this.#wereRowsLocked;
-        if (failures === 1) logger.warn({ error }, "could not renew the leases; trying again");
+        outage.failed({ error });
       },
+      onRecovery: () => outage.recovered(),
       clock,
     });
   }

@@ -40,6 +40,7 @@ import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
 import { incapacity, place } from "../model/sensors/placement.ts";
+import { OutageLog } from "../telemetry/outage-log.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { LeaseRenewal, type LeaseRenewalOptions } from "./lease-renewal.ts";
@@ -65,7 +66,7 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    const { renewalIntervalMs, onSuperseded, clock, random, logger } = options;
+    const { renewalIntervalMs, onSuperseded, clock, random } = options;
     this.#renewal = new LeaseRenewal(options, this.#owned, {
       onLost: (sensorIds) => this.#lose(sensorIds),
       onFound: () => this.wake(),
@@ -74,14 +75,20 @@ export class Scheduler {
         onSuperseded();
       },
     });
+    const outage = new OutageLog(
+      {
+        begins: "could not claim or release assignments; trying again",
+        ends: "assignments are claimed and released again",
+      },
+      options,
+    );
     this.#placement = new WakeableLoop({
       step: () => this.#place(),
       intervalMs: renewalIntervalMs,
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: renewalIntervalMs }, random()),
-      onFailure: (error, failures) => {
-        if (failures === 1) logger.warn({ error }, "could not claim or release assignments; trying again");
-      },
+      onFailure: (error) => outage.failed({ error }),
+      onRecovery: () => outage.recovered(),
       clock,
     });
   }

@@ -26,6 +26,7 @@ import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
 import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 import { sensorKindOf, type SensorKind } from "../model/sensors/sensor-kind.ts";
+import { OutageLog } from "../telemetry/outage-log.ts";
 import { assembleInstance, type Assignment, type SensorPorts } from "./assemble-instance.ts";
 import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
 import type { OfferedRuntimes, SensorAssignments } from "./ports.ts";
@@ -83,16 +84,21 @@ export class SensorManager {
 
   constructor(options: SensorManagerOptions) {
     this.#options = options;
-    const { clock, logger, random } = options.ports;
+    const { clock, random } = options.ports;
+    const outage = new OutageLog(
+      {
+        begins: "could not compare sensors with their rows; trying again",
+        ends: "sensors are compared with their rows again",
+      },
+      options.ports,
+    );
     this.#loop = new WakeableLoop({
       clock,
       intervalMs: options.intervalMs,
       step: () => this.#reconcile(),
       retryDelayMs: (failures) => backoffDelayMs(failures, retry, random()),
-      onFailure: (error, failures) => {
-        const fields = { error, failures };
-        if (failures === 1) logger.warn(fields, "could not compare sensors with their rows; trying again");
-      },
+      onFailure: (error) => outage.failed({ error }),
+      onRecovery: () => outage.recovered(),
     });
   }
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { WakeableLoop } from "../../src/concurrency/wakeable-loop.ts";
+import { messageOf } from "../../src/errors/caught.ts";
 import { systemClock, type Clock } from "../../src/time/clock.ts";
 
 /** Time that passes when the test says so; sleeps are listed. */
@@ -32,16 +33,17 @@ async function settle(): Promise<void> {
 function start(step: () => Promise<void>): {
   loop: WakeableLoop;
   clock: ReturnType<typeof clockByHand>;
-  failures: number[];
+  reports: string[];
   stop: () => Promise<void>;
 } {
   const clock = clockByHand();
-  const failures: number[] = [];
+  const reports: string[] = [];
   const loop = new WakeableLoop({
     step,
     intervalMs: 1_000,
     retryDelayMs: (count) => count * 10,
-    onFailure: (_error, count) => failures.push(count),
+    onFailure: (error) => void reports.push(messageOf(error)),
+    onRecovery: () => void reports.push("recovered"),
     clock,
   });
   const ending = new AbortController();
@@ -49,7 +51,7 @@ function start(step: () => Promise<void>): {
   return {
     loop,
     clock,
-    failures,
+    reports,
     async stop() {
       ending.abort();
       await run;
@@ -100,7 +102,7 @@ test("a wake ends the wait", async () => {
 
 test("a step that fails is tried again after a delay that grows, and a wake does not shorten it", async () => {
   let steps = 0;
-  const { loop, clock, failures, stop } = start(async () => {
+  const { loop, clock, reports, stop } = start(async () => {
     steps += 1;
     if (steps <= 2) throw new Error("away");
   });
@@ -113,7 +115,7 @@ test("a step that fails is tried again after a delay that grows, and a wake does
   await clock.pass();
 
   expect(steps).toBe(3);
-  expect(failures).toEqual([1, 2]);
+  expect(reports).toEqual(["away", "away", "recovered"]);
   expect(clock.sleeps).toEqual([10, 20, 1_000]);
   await stop();
 });

@@ -13,6 +13,7 @@ import type { PGlite, Transaction } from "@electric-sql/pglite";
 import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { OutageLog } from "../../telemetry/outage-log.ts";
 import { systemClock, type Clock } from "../../time/clock.ts";
 import type { Database, HeldLock, Query, Queryable } from "../database.ts";
 import { databaseFolder, lockDataDirectory } from "./data-directory.ts";
@@ -93,11 +94,19 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     for (const hint of hints.get(channel) ?? []) hint(payload);
   });
 
+  const outage = new OutageLog(
+    {
+      begins: "could not maintain the embedded database; trying again",
+      ends: "the embedded database is maintained again",
+    },
+    { logger, clock },
+  );
   const maintenance = new WakeableLoop({
     step: () => maintain(query, schema),
     intervalMs: 5_000,
     retryDelayMs: () => 60_000,
-    onFailure: (error) => logger.warn({ error }, "could not maintain the embedded database; trying again"),
+    onFailure: (error) => outage.failed({ error }),
+    onRecovery: () => outage.recovered(),
     clock,
   });
   const lockNames = new Set<string>();

@@ -36,6 +36,7 @@ import { messageIdRanges, nextMessageId, type MessageIdRange } from "../../model
 import { mayHaveLapsedOthers } from "../../model/outage.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import { OutageLog } from "../../telemetry/outage-log.ts";
 import type { Clock } from "../../time/clock.ts";
 import { makeOwedMessage } from "./owed-message.ts";
 import type { LeftMessages, Publisher } from "./publisher.ts";
@@ -91,9 +92,13 @@ export class OutboxSweeper {
 
   constructor(options: OutboxSweeperOptions) {
     this.#options = options;
-    const { intervalMs, clock, random, logger } = options;
+    const { intervalMs, clock, random } = options;
     this.#ranges = messageIdRanges(options.installationId);
     this.#brokerUpAtMs = clock.monotonicMs();
+    const outage = new OutageLog(
+      { begins: "could not read owed messages; trying again", ends: "owed messages are read again" },
+      options,
+    );
     this.#loop = new WakeableLoop({
       step: (signal) => this.#step(signal),
       intervalMs,
@@ -103,11 +108,12 @@ export class OutboxSweeper {
           { delayMsFirst: 100, delayMsMax: Math.min(intervalMs, retryMsMax) },
           random(),
         ),
-      onFailure: (error, failures) => {
+      onFailure: (error) => {
         this.#hasFailed = true;
         this.#isLookDue = true;
-        if (failures === 1) logger.warn({ error }, "could not read owed messages; trying again");
+        outage.failed({ error });
       },
+      onRecovery: () => outage.recovered(),
       clock,
     });
   }

@@ -43,6 +43,7 @@ import { backoffDelayMs } from "../../model/sensors/backoff.ts";
 import { messageKindOf, type MessageKind } from "../../model/identifiers.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import { OutageLog } from "../../telemetry/outage-log.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { MessageOutlet } from "../batch-outcomes.ts";
 import type { DeliveryRecord } from "./delivery-record.ts";
@@ -125,7 +126,14 @@ export class Publisher implements MessageOutlet {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
-    const { clock, random, logger } = options;
+    const { clock, random } = options;
+    const outage = new OutageLog(
+      {
+        begins: "could not delete confirmed messages from the outbox; trying again",
+        ends: "confirmed messages are deleted from the outbox again",
+      },
+      options,
+    );
     this.#forgetting = new WakeableLoop({
       step: async (signal) => {
         await this.#forget();
@@ -135,10 +143,8 @@ export class Publisher implements MessageOutlet {
       intervalMs: 60_000,
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 100, delayMsMax: 5_000 }, random()),
-      onFailure: (error, failures) => {
-        if (failures === 1)
-          logger.warn({ error }, "could not delete confirmed messages from the outbox; trying again");
-      },
+      onFailure: (error) => outage.failed({ error }),
+      onRecovery: () => outage.recovered(),
       clock,
     });
   }

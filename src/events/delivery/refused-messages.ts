@@ -22,6 +22,7 @@ import { countRefusedMessages, readRefusedMessages } from "../../database/statem
 import type { MessageTransport } from "../../messaging/message-transport.ts";
 import { backoffDelayMs, type BackoffLimits } from "../../model/sensors/backoff.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { OutageLog } from "../../telemetry/outage-log.ts";
 import type { Clock } from "../../time/clock.ts";
 import { makeOwedMessage } from "./owed-message.ts";
 import type { Publisher } from "./publisher.ts";
@@ -73,15 +74,18 @@ export class RefusedMessages {
 
   constructor(options: RefusedMessagesOptions) {
     this.#options = options;
-    const { clock, random, logger } = options;
+    const { clock, random } = options;
+    const outage = new OutageLog(
+      { begins: "could not read refused messages; trying again", ends: "refused messages are read again" },
+      options,
+    );
     this.#loop = new WakeableLoop({
       step: (signal) => this.#step(signal),
       intervalMs: stepMs,
       retryDelayMs: (failures) =>
         backoffDelayMs(failures, { delayMsFirst: 1_000, delayMsMax: 10_000 }, random()),
-      onFailure: (error, failures) => {
-        if (failures === 1) logger.warn({ error }, "could not read refused messages; trying again");
-      },
+      onFailure: (error) => outage.failed({ error }),
+      onRecovery: () => outage.recovered(),
       clock,
     });
   }

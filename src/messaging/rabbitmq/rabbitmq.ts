@@ -19,6 +19,7 @@ import { rereadText } from "../../files/reread-text.ts";
 import { tlsOptions, type TlsOptions, type TlsSettings } from "../../files/tls-options.ts";
 import { backoffDelayMs } from "../../model/sensors/backoff.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { OutageLog } from "../../telemetry/outage-log.ts";
 import { systemClock, type Clock } from "../../time/clock.ts";
 import { openPublisher, type AmqpPublisher } from "./publisher.ts";
 import { openSession, type AmqpSession } from "./session.ts";
@@ -35,7 +36,6 @@ import type {
   OutgoingMessage,
   Subscription,
 } from "../message-transport.ts";
-import { outageLog, type OutageLog } from "./outage-log.ts";
 import { PublishWindow } from "./publish-window.ts";
 import { topologyOf, usualNames, type Topology, type TopologyNames } from "../topology.ts";
 
@@ -120,11 +120,9 @@ class RabbitmqTransport implements MessageTransport {
     this.#topology = topologyOf(this.#options.names);
     this.address = broker.shown;
     this.#heardAtMs = this.#options.clock.monotonicMs();
-    this.#outage = outageLog(
-      `connection to RabbitMQ at ${this.address}`,
-      this.#options.logger,
-      this.#options.clock,
-    );
+    const connection = `the connection to RabbitMQ at ${this.address}`;
+    const texts = { begins: `${connection} is down; trying again`, ends: `${connection} is up again` };
+    this.#outage = new OutageLog(texts, this.#options);
     this.#window = new PublishWindow(windowLimits, () => this.#options.clock.monotonicMs());
     this.#running = this.#run();
   }
@@ -219,7 +217,7 @@ class RabbitmqTransport implements MessageTransport {
       failures += 1;
       this.#link = { kind: "down", failure };
       this.#firstFailure.resolve();
-      this.#outage.failed(failure.reason, failure.remedy);
+      this.#outage.failed({ reason: failure.reason, remedy: failure.remedy });
       await this.#pause(failures);
     }
   }

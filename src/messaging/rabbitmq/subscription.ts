@@ -5,11 +5,11 @@
 import { once } from "node:events";
 import { backoffDelayMs, type BackoffLimits } from "../../model/sensors/backoff.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { OutageLog } from "../../telemetry/outage-log.ts";
 import type { Clock } from "../../time/clock.ts";
 import { startConsumer } from "./consumer.ts";
 import { reasonOf, type AmqpSession } from "./session.ts";
 import type { OnMessage, Subscription } from "../message-transport.ts";
-import { outageLog } from "./outage-log.ts";
 import type { Topology } from "../topology.ts";
 
 export interface SubscriptionOptions {
@@ -31,8 +31,9 @@ export interface SubscriptionOptions {
 
 export async function keepSubscribed(options: SubscriptionOptions, signal: AbortSignal): Promise<void> {
   const { subscription, onMessage, retryDelays, logger, clock } = options;
-  const subject = `subscription of ${subscription.queue ?? subscription.bindings.join(", ")}`;
-  const outage = outageLog(subject, logger, clock);
+  const subject = `the subscription of ${subscription.queue ?? subscription.bindings.join(", ")}`;
+  const texts = { begins: `${subject} is down; trying again`, ends: `${subject} is up again` };
+  const outage = new OutageLog(texts, options);
   const ending = abortOf(signal);
   let failures = 0;
   while (!signal.aborted) {
@@ -56,7 +57,7 @@ export async function keepSubscribed(options: SubscriptionOptions, signal: Abort
       // With the session gone the error says nothing of the subscription.
       if (!session.hasEnded) {
         options.onRefused(error);
-        outage.failed(reasonOf(error));
+        outage.failed({ reason: reasonOf(error) });
       }
       failures += 1;
       await clock.sleep(backoffDelayMs(failures, retryDelays, Math.random()), signal);

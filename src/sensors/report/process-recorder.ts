@@ -15,6 +15,7 @@ import {
 import { backoffDelayMs } from "../../model/sensors/backoff.ts";
 import type { Id } from "../../model/identifiers.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { OutageLog } from "../../telemetry/outage-log.ts";
 import type { Clock } from "../../time/clock.ts";
 
 export interface ProcessRecorderOptions {
@@ -36,6 +37,13 @@ export class ProcessRecorder {
 
   constructor({ database, clock, logger, random }: ProcessRecorderOptions) {
     this.#database = database;
+    const outage = new OutageLog(
+      {
+        begins: "could not write the state of sensors; trying again",
+        ends: "the state of sensors is written again",
+      },
+      { logger, clock },
+    );
     this.#loop = new WakeableLoop({
       clock,
       intervalMs: idleMs,
@@ -44,9 +52,8 @@ export class ProcessRecorder {
         await clock.sleep(pauseMs, signal);
       },
       retryDelayMs: (failures) => backoffDelayMs(failures, retry, random()),
-      onFailure: (error, failures) => {
-        if (failures === 1) logger.warn({ error }, "could not write the state of sensors; trying again");
-      },
+      onFailure: (error) => outage.failed({ error }),
+      onRecovery: () => outage.recovered(),
     });
   }
 

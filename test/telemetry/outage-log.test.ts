@@ -1,0 +1,86 @@
+import { expect, test } from "vitest";
+import { OutageLog } from "../../src/telemetry/outage-log.ts";
+import { fakeClock } from "../support/fake-clock.ts";
+import { recordingLogger } from "../support/recording-logger.ts";
+
+function fixture() {
+  const { logger, lines } = recordingLogger();
+  const clock = fakeClock();
+  const texts = { begins: "it is down; trying again", ends: "it is up again" };
+  return { log: new OutageLog(texts, { logger, clock }), lines, clock };
+}
+
+test("an outage of an hour with a failure every five seconds is two lines", async () => {
+  const { log, lines, clock } = fixture();
+
+  for (let failure = 0; failure < 720; failure += 1) {
+    log.failed({ reason: "connection refused" });
+    await clock.advance(5_000);
+  }
+  log.recovered();
+
+  expect(lines).toEqual([
+    { level: "warn", message: "it is down; trying again", fields: { reason: "connection refused" } },
+    { level: "info", message: "it is up again", fields: { failures: 720, for_seconds: 3600 } },
+  ]);
+});
+
+test("what never failed is not reported as recovered", () => {
+  const { log, lines } = fixture();
+
+  log.recovered();
+
+  expect(lines).toEqual([]);
+});
+
+test("a short relapse costs no line", async () => {
+  const { log, lines, clock } = fixture();
+  log.failed({});
+  log.recovered();
+  await clock.advance(1_000);
+
+  log.failed({});
+  await clock.advance(4_000);
+  log.failed({});
+  log.recovered();
+
+  expect(lines).toHaveLength(2);
+});
+
+test("a relapse that lasts is reported, with its whole duration", async () => {
+  const { log, lines, clock } = fixture();
+  log.failed({});
+  log.recovered();
+  await clock.advance(1_000);
+
+  log.failed({ reason: "refused" });
+  await clock.advance(5_000);
+  log.failed({ reason: "refused again" });
+  log.recovered();
+
+  expect(lines.slice(2)).toMatchObject([
+    { level: "warn", fields: { reason: "refused again" } },
+    { level: "info", fields: { failures: 2, for_seconds: 5 } },
+  ]);
+});
+
+test("an outage long after the last one is reported at once", async () => {
+  const { log, lines, clock } = fixture();
+  log.failed({});
+  log.recovered();
+  await clock.advance(60_000);
+
+  log.failed({ reason: "refused" });
+
+  expect(lines.at(-1)).toMatchObject({ level: "warn", fields: { reason: "refused" } });
+});
+
+test("a failure that the caller learns of is not logged, but its end is", () => {
+  const { log, lines } = fixture();
+
+  log.failedAloud();
+  log.failed({});
+  log.recovered({ address: "db:5432" });
+
+  expect(lines).toMatchObject([{ level: "info", fields: { address: "db:5432", failures: 2 } }]);
+});
