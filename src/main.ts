@@ -10,9 +10,9 @@ const args = process.argv.slice(2);
 const ignoresHangup = keepHangupIgnored(process.env);
 const complain = (text: string): void => void process.stderr.write(text);
 
-// Unless somebody says otherwise: what came to no end is no success.
+// A run that never finishes is a failure.
 process.exitCode = 1;
-// Whatever a command left open must not keep a stopped agent alive; nor is it taken down piece by piece.
+// Exit explicitly: a handle that a command left open must not keep a stopped agent alive.
 void run().then((exitCode) => process.exit(exitCode));
 
 async function run(): Promise<ExitCode> {
@@ -28,15 +28,15 @@ async function run(): Promise<ExitCode> {
   });
 }
 
-/** What installers, orchestrators and health checks ask most is answered before the command line is loaded. */
+/** Answers the most frequent calls (installers, orchestrators, health checks) without loading the command line. */
 function quickAnswer(): (() => ExitCode | Promise<ExitCode>) | undefined {
   const [first, second, question, ...others] = args;
   if (second === undefined) {
-    if (first === "--version" || first === "-V") return tellVersion;
-    return first === "--detect-only" ? tellInterpreters : undefined;
+    if (first === "--version" || first === "-V") return printVersion;
+    return first === "--detect-only" ? printInterpreters : undefined;
   }
   const isProbe = first === "doctor" && second === "--probe" && others.length === 0;
-  return isProbe && (question === "live" || question === "ready") ? () => tellHealth(question) : undefined;
+  return isProbe && (question === "live" || question === "ready") ? () => printHealth(question) : undefined;
 }
 
 async function orFailure(answer: () => ExitCode | Promise<ExitCode>): Promise<ExitCode> {
@@ -48,17 +48,17 @@ async function orFailure(answer: () => ExitCode | Promise<ExitCode>): Promise<Ex
   }
 }
 
-function tellVersion(): ExitCode {
+function printVersion(): ExitCode {
   writeToStandardOutput(`${versionText}\n`);
   return 0;
 }
 
-async function tellInterpreters(): Promise<ExitCode> {
+async function printInterpreters(): Promise<ExitCode> {
   const { detectOnly } = await import("./agent/commands/detect-only.ts");
   return detectOnly({ environment: process.env, format: "text", print: writeToStandardOutput });
 }
 
-async function tellHealth(question: Probe): Promise<ExitCode> {
+async function printHealth(question: Probe): Promise<ExitCode> {
   const { probeAgent } = await import("./agent/commands/doctor-probe.ts");
   const output = { print: writeToStandardOutput, complain };
   return probeAgent(

@@ -1,8 +1,8 @@
 /**
- * What happens before anything else is loaded: the image's interpreters are probed, and
- * ATTUNE_SENSOR_RUNTIMES is set to what was found unless it came set from outside. Which of the two it
- * was is remembered, since only a value from outside overrides the configuration.
- * Whoever calls this waits for it before going on: the contract has detection come first, and alone.
+ * Runs before anything else is loaded: probes the image's interpreters and sets ATTUNE_SENSOR_RUNTIMES to
+ * the result, unless the variable was already set from outside. The origin is recorded, because only a
+ * value from outside overrides the configuration.
+ * The caller waits for it: the contract requires detection to finish before anything else starts.
  */
 import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter.ts";
 import { runtimesVariable, selectRuntimes } from "../model/runtimes/runtime-selection.ts";
@@ -10,10 +10,10 @@ import { detectInterpreters, type RunVersionCommands } from "../runtimes/interpr
 import { splitEnvironment, type SplitEnvironment } from "./restored-environment.ts";
 
 export interface Bootstrap {
-  /** The environment, with what is meant for the image's programs apart. */
+  /** The environment, for this process and for the image's programs. */
   readonly environment: SplitEnvironment;
   readonly detectedInterpreters: readonly DetectedInterpreter[];
-  /** The override that came from outside, canonical; undefined when there was none. */
+  /** The override from outside, in canonical form; undefined if there was none. */
   readonly runtimesFromEnvironment: readonly string[] | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** The report of `packs check`: for a person, for a program, or as annotations of a GitHub workflow. */
+/** The report of `packs check` as text, as JSON, or as GitHub workflow annotations. */
 import { join } from "node:path";
 import { describeProblem, type PackProblem, type PackWarning } from "../packs/pack-problem.ts";
 import type { CheckFormat } from "./check-formats.ts";
@@ -8,7 +8,7 @@ export interface PackCheckReport {
   readonly packs: readonly string[];
   readonly problems: readonly PackProblem[];
   readonly warnings: readonly PackWarning[];
-  /** What the packs refer to and do not define: it has to be in the database when they are loaded. */
+  /** What the packs refer to but do not define. It must be in the database when they are loaded. */
   readonly needed: readonly Named[];
 }
 
@@ -28,7 +28,7 @@ function text({ packs, problems, warnings, needed }: PackCheckReport): string {
   return [
     ...problems.map((problem) => `problem: ${describeProblem(problem)}`),
     ...warnings.map((warning) => `warning: ${describeProblem(warning)}`),
-    ...(names.length === 0 ? [] : [`needed from the database: ${names.join(", ")}`]),
+    ...(names.length === 0 ? [] : [`must be in the database: ${names.join(", ")}`]),
     `${counted(packs.length, "pack")} read, ${counted(problems.length, "problem")}, ${counted(warnings.length, "warning")}`,
     "",
   ].join("\n");
@@ -60,7 +60,7 @@ function annotation(
   return `::${level} file=${property(place)},line=${Math.max(line, 1)}::${data(message)}`;
 }
 
-/** Percent signs and line ends would end a command, or change it. */
+/** Unescaped percent signs and line ends would end a command or change it. */
 function data(value: string): string {
   return value.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
 }

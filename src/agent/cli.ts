@@ -1,9 +1,9 @@
 /**
- * The command line: which command, with what options, and what became of it as an exit code.
+ * The command line: parses the arguments, runs the command and returns its exit code.
  *
  * Each command is imported only when it is called, so that `--detect-only` in a bare image does not
- * pay for a database driver. Expected failures are OperatorErrors and become one line on stderr;
- * anything else that gets here is a bug and shows its stack.
+ * load a database driver. Expected failures are OperatorErrors and become one line on stderr.
+ * Any other error is a bug and shows its stack.
  */
 import { Command, CommanderError, Option } from "commander";
 import { checkFormats, type CheckFormat } from "./check-formats.ts";
@@ -36,14 +36,16 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
   let exitCode: ExitCode = 0;
 
   const root = new Command(program)
-    .description("Runs sensors in any container image: events in, matched rules and enforcements out.")
+    .description(
+      "Runs sensors in any container image, stores their events and delivers the enforcements of matching rules.",
+    )
     .version(versionText, "-V, --version")
     .option("-c, --config <path>", "configuration file (else $ATTUNE_CONFIG, else ./config.yaml if present)")
     .option("-n, --name <name>", "worker name of this process")
-    .option("--detect-only", "print which interpreters this image has, and end")
-    .option("--watch", "print a line for each event, match and change of a sensor")
-    .addOption(new Option("--format <format>", "of reports").choices(checkFormats).default("text"))
-    .showHelpAfterError(`(${program} --help lists what there is)`)
+    .option("--detect-only", "print the interpreters found in this image and exit")
+    .option("--watch", "print a line for each event, match and sensor state change")
+    .addOption(new Option("--format <format>", "report format").choices(checkFormats).default("text"))
+    .showHelpAfterError(`(${program} --help lists commands and options)`)
     .configureOutput({ writeOut: print, writeErr: complain })
     .exitOverride();
 
@@ -63,9 +65,9 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     if (command !== root && root.opts<Options>().detectOnly)
       root.error("error: --detect-only takes no command");
     if (root.opts<Options>().watch && (command !== root || root.opts<Options>().detectOnly))
-      root.error("error: --watch is for running the agent");
+      root.error("error: --watch only works when running the agent");
     if (command.name() !== "check" && root.opts<Options>().format === "github")
-      root.error("error: --format github is for packs check");
+      root.error("error: --format github only works with packs check");
   });
   root
     .argument("[command]")
@@ -76,7 +78,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
         const { detectOnly } = await import("./commands/detect-only.ts");
         exitCode = await detectOnly(invocation());
       } else {
-        // Before anything else is loaded: a stop may be asked for as soon as the container is there.
+        // Before anything else is loaded: a stop signal may arrive as soon as the container runs.
         using stop = new StopRequest(complain, { ignoresHangup });
         const { runService } = await import("./commands/run.ts");
         exitCode = await runService(invocation(), stop, { isWatched: root.opts<Options>().watch === true });
@@ -86,7 +88,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
   root
     .command("install")
     .argument("<directory>")
-    .description("copy this executable into a folder, for other containers to start it from")
+    .description("copy this executable into a folder from which other containers can start it")
     .action(async (directory: string) => {
       const { install } = await import("./commands/install.ts");
       exitCode = await install(invocation(), directory);
@@ -94,11 +96,8 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
 
   root
     .command("migrate")
-    .description("apply the migrations this version needs, and end")
-    .option(
-      "--print-grants",
-      "only print the rights that an agent needs which does not own the schema, as SQL",
-    )
+    .description("apply pending migrations and exit")
+    .option("--print-grants", "only print the SQL grants for an agent that does not own the schema")
     .option("--role <name>", "role to grant them to (default: the user of database.url)")
     .action(
       async ({ printGrants: isPrinting, role }: { readonly printGrants?: true; readonly role?: string }) => {
@@ -107,7 +106,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
           exitCode = printGrants(invocation(), role);
           return;
         }
-        if (role !== undefined) root.error("error: --role is for migrate --print-grants");
+        if (role !== undefined) root.error("error: --role only works with migrate --print-grants");
         const { migrate } = await import("./commands/migrate.ts");
         exitCode = await migrate(invocation());
       },
@@ -125,7 +124,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
   packs
     .command("load")
     .argument("<directories...>", "pack folders")
-    .description("validate pack folders and put their definitions into the database")
+    .description("validate pack folders and load their definitions into the database")
     .action(async (directories: string[]) => {
       const { loadPacks } = await import("./commands/packs-load.ts");
       exitCode = await loadPacks(invocation(), directories);
@@ -135,7 +134,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     .command("doctor")
     .description("check everything a sensor needs; exit 1 if anything is wrong")
     .addOption(
-      new Option("--probe <question>", "only ask the agent that runs here").choices(["live", "ready"]),
+      new Option("--probe <question>", "only query the local agent's health").choices(["live", "ready"]),
     )
     .action(async ({ probe }: { readonly probe?: "live" | "ready" }) => {
       if (probe !== undefined) {

@@ -1,9 +1,9 @@
 /**
- * SIGUSR2 turns the log's debug lines on, and off again: an agent in trouble can be looked into without a restart,
- * which might end the trouble.
+ * SIGUSR2 toggles debug logging, so that an agent in trouble can be inspected without a restart, which might
+ * hide the trouble.
  *
- * The signal is heard from when this is made, since by itself it would end the process; before there is a log it
- * does nothing.
+ * The handler is installed on construction, because the signal's default action ends the process. Until a logger
+ * exists the signal does nothing.
  */
 import type { AdjustableLogger, LogLevel } from "../telemetry/logger.ts";
 
@@ -19,9 +19,9 @@ export class DebugSwitch {
     const other: LogLevel = usual === "debug" ? "info" : "debug";
     this.#flip = () => {
       const [next, later] = logger.level === usual ? [other, usual] : [usual, other];
-      // Whatever the two levels are, somebody waits for an answer.
+      // Log the answer even if neither level would show it.
       logger.level = "debug";
-      logger.info({}, `SIGUSR2: the log's level is now ${next}; the same signal makes it ${later} again`);
+      logger.info({}, `SIGUSR2: log level is now ${next}; send the signal again to return to ${later}`);
       logger.level = next;
     };
   }

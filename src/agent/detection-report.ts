@@ -1,10 +1,10 @@
-/** The report of `--detect-only`: what was found, and what an override makes of it. */
+/** The report of `--detect-only`: the interpreters found, and the effect of an override. */
 import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter.ts";
 import { builtinRuntime, nativeRuntime } from "../model/runtimes/runtime-names.ts";
 import { runtimesVariable } from "../model/runtimes/runtime-selection.ts";
 import { probedBinaries } from "../runtimes/interpreter-detection.ts";
 
-/** What the report is about; a Bootstrap satisfies it. */
+/** The input of the report; a Bootstrap satisfies it. */
 interface Detection {
   readonly detectedInterpreters: readonly DetectedInterpreter[];
   readonly runtimesFromEnvironment: readonly string[] | undefined;
@@ -53,9 +53,9 @@ function overrideLines(
       const found = detected.find((interpreter) => interpreter.name === name);
       if (found !== undefined) return `✓ ${described(found)}`;
       if (name === builtinRuntime) return `✓ ${name} (inside the agent)`;
-      if (name === nativeRuntime) return `✓ ${name} (scripts run as they are)`;
+      if (name === nativeRuntime) return `✓ ${name} (executables run directly)`;
       if (isProbed(name)) return `✗ ${name} (named, but not found on PATH)`;
-      return `? ${name} (named; only its row in the database says how to find it)`;
+      return `? ${name} (named; only its row in the database defines how to find it)`;
     }),
     ...leftOut(override, detected).map((found) => `- ${described(found)} was found but is left out`),
   ];

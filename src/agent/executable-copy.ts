@@ -1,10 +1,9 @@
 /**
- * A copy of the executable in another folder, which is either whole and proven, or not there.
+ * Copies the executable into another folder. The copy is either complete and tested, or absent.
  *
- * It is written under a temporary name, executed once, and only then given its own name. So whoever
- * starts the agent from that folder, at any moment and from any number of containers, finds the old
- * file or the new one; and a folder where nothing can be executed, or a file for another kind of machine, is
- * an error here and not in the container that wants to run sensors.
+ * It is written under a temporary name, executed once and then renamed. Containers that start the agent from
+ * that folder therefore always find the old file or the new one. A folder without execute permission, or an
+ * executable for another architecture, fails here and not in the container that is to run sensors.
  */
 import { constants } from "node:fs";
 import { access, copyFile, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
@@ -19,10 +18,10 @@ const fileName = "attune-sensor-agent";
 const versionFileName = `${fileName}.version`;
 const temporaryPrefix = `.${fileName}.`;
 
-/** A temporary file that nobody has written to for so long was left behind by somebody who was killed. */
+/** A temporary file this old was left behind by an installation that was killed. */
 const abandonedAfterMs = 600_000;
 
-/** Under an emulator, and with a cold page cache, a start takes seconds. */
+/** Under an emulator and with a cold page cache, a start takes seconds. */
 const trialTimeoutMs = 60_000;
 
 export interface ExecutableCopy {
@@ -31,12 +30,16 @@ export interface ExecutableCopy {
   readonly version: string;
 }
 
-/** Returns the path of the copy. Throws an OperatorError, and then leaves nothing behind. */
+/**
+ * Returns the path of the copy. On failure it leaves nothing behind.
+ *
+ * @throws OperatorError
+ */
 export async function copyExecutable({ source, directory, version }: ExecutableCopy): Promise<string> {
   const target = join(directory, fileName);
   try {
     await requireReadable(source, directory);
-    // As with the files in it: the umask has no say.
+    // The mode must not depend on the umask.
     await makeDirectory(directory, 0o755);
     await removeAbandoned(directory);
     await using temporary = temporaryFile(directory);
@@ -53,7 +56,7 @@ export async function copyExecutable({ source, directory, version }: ExecutableC
   }
 }
 
-/** To be started, a file need not be readable, so this is no matter of course. */
+/** A file can be executable without being readable. */
 async function requireReadable(source: string, directory: string): Promise<void> {
   try {
     await access(source, constants.R_OK);
@@ -62,8 +65,8 @@ async function requireReadable(source: string, directory: string): Promise<void>
     throw new OperatorError({
       code: "INSTALL_FAILED",
       attempt: `copy the executable into ${directory}`,
-      reason: "this user may run the executable, and not read it",
-      remedy: "allow that (chmod a+r), or install as a user who may",
+      reason: "this user may run the executable but not read it",
+      remedy: "make it readable (chmod a+r), or install as a user who may read it",
       cause: error,
     });
   }
@@ -76,12 +79,12 @@ function temporaryFile(directory: string): AsyncDisposable & { readonly path: st
 
 async function makeDurable(path: string, mode: number): Promise<void> {
   await using file = await open(path, "r+");
-  // After the fact, since the umask is not asked by chmod.
+  // The umask does not apply to chmod.
   await file.chmod(mode);
   await file.sync();
 }
 
-/** A reader never sees half a version, and finds it only beside an executable that is complete. */
+/** A reader never sees a partial version file, nor one without a complete executable. */
 async function writeVersion(directory: string, version: string): Promise<void> {
   await using temporary = temporaryFile(directory);
   await writeFile(temporary.path, `${version}\n`, { flag: "wx" });
@@ -98,7 +101,7 @@ async function removeAbandoned(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!name.startsWith(temporaryPrefix)) continue;
     const path = join(directory, name);
-    // It may be gone by now: another installation is at work, too.
+    // Another installation may have removed it already.
     const found = await stat(path).catch(() => undefined);
     if (found !== undefined && found.mtimeMs < Date.now() - abandonedAfterMs) await rm(path, { force: true });
   }
@@ -106,7 +109,7 @@ async function removeAbandoned(directory: string): Promise<void> {
 
 async function tryOut(path: string, directory: string, version: string): Promise<void> {
   const result = await runCommand({
-    // In full: a name without a folder would be looked for on PATH.
+    // An absolute path: a bare name would be looked up on PATH.
     file: resolve(path),
     args: ["--version"],
     env: {},
@@ -122,7 +125,7 @@ async function tryOut(path: string, directory: string, version: string): Promise
   });
 }
 
-/** Asked only after the trial: with an emulator that the kernel knows, programs for other machines run, too. */
+/** The architecture is examined only after the trial: with a registered emulator, foreign programs run too. */
 function whyNotRun(
   result: CommandResult,
   machine: string | undefined,
@@ -130,28 +133,28 @@ function whyNotRun(
   if (result.kind === "unstarted" && result.cause.code === "EACCES") {
     return {
       code: "INSTALL_NOEXEC",
-      reason: "the kernel denies it, as it does on a file system mounted noexec",
+      reason: "the kernel refuses to execute it; the file system may be mounted noexec",
       remedy: "mount a volume there that allows execution",
     };
   }
   if (machine !== undefined && (machine !== process.arch || isUnknownToKernel(result))) {
     return {
       code: "INSTALL_WRONG_MACHINE",
-      reason: `it is a program for ${machine}, which this machine does not run`,
+      reason: `it is a program for ${machine}, which this machine cannot run`,
       remedy: "use the image for this kind of machine",
     };
   }
   return {
     code: "INSTALL_NOT_EXECUTABLE",
     reason: result.kind === "unstarted" ? result.cause.message : whyFailed(result),
-    remedy: "mend what it complains of; nothing was installed",
+    remedy: "fix that and try again; nothing was installed",
   };
 }
 
 /**
- * Whether the kernel did not take a file for a program. The C library then gives it to a shell to read as a
- * script, so the failure is the shell's, if there is one. This happens also to an agent that itself runs under
- * an emulator: to it, this machine is of the kind that it is for.
+ * Whether the kernel did not recognize the file as a program. The C library then has a shell read it as a
+ * script, so the error comes from the shell, if one exists. This also happens when the agent itself runs under
+ * an emulator, where `process.arch` is the emulated architecture.
  */
 function isUnknownToKernel(result: CommandResult): boolean {
   if (result.kind === "unstarted") return ["ENOENT", "ENOEXEC"].includes(result.cause.code ?? "");
@@ -159,15 +162,15 @@ function isUnknownToKernel(result: CommandResult): boolean {
   return exitCodesOfShell.has(result.code);
 }
 
-/** It ends with 127, too, and has understood the file. */
+/** The dynamic loader exits with 127 too, but the kernel has recognized the file. */
 const loadersWords = "error while loading shared libraries";
 
-/** Of a syntax error, of what cannot be executed, of what is not found; `--version` never ends with them. */
+/** Syntax error, cannot execute, not found. `--version` never exits with these. */
 const exitCodesOfShell: ReadonlySet<number> = new Set([2, 126, 127]);
 
 function whyFailed(result: { readonly kind: string; readonly stderr: string }): string {
   const lastWords = result.stderr.trim().split("\n").at(-1);
-  return lastWords === undefined || lastWords === "" ? `it ${result.kind} without a word` : lastWords;
+  return lastWords === undefined || lastWords === "" ? `it ${result.kind} without output` : lastWords;
 }
 
 function installFailure(directory: string, error: unknown): OperatorError {
@@ -175,18 +178,21 @@ function installFailure(directory: string, error: unknown): OperatorError {
     code: "INSTALL_FAILED",
     attempt: `copy the executable into ${directory}`,
     reason: messageOf(error),
-    remedy: remedies.get(codeOf(error) ?? "") ?? "look at the folder and at who may write to it",
+    remedy: remedies.get(codeOf(error) ?? "") ?? "check the folder and its permissions",
     cause: error,
   });
 }
 
 const remedies: ReadonlyMap<string, string> = new Map([
-  ["ENOSPC", "make room for 130 MB on that volume"],
-  ["EDQUOT", "make room for 130 MB in that quota"],
-  ["EROFS", "mount the volume writable for this container; those that use the agent get it read-only"],
+  ["ENOSPC", "free 130 MB on that volume"],
+  ["EDQUOT", "free 130 MB of that quota"],
+  [
+    "EROFS",
+    "mount the volume writable in this container; the containers that use the agent can mount it read-only",
+  ],
   ["EACCES", "run this container as a user who may write there"],
   ["EPERM", "run this container as a user who may write there"],
-  ["ENOENT", "name a folder on a volume; no file can be made in this one, as in /proc"],
+  ["ENOENT", "name a folder on a volume; this one takes no files (like /proc)"],
   ["EEXIST", "name a folder; this is a file"],
   ["ENOTDIR", "name a folder; part of this path is a file"],
 ]);

@@ -1,11 +1,11 @@
 import { redactUrls } from "../model/texts/redaction.ts";
 
 /**
- * What stderr says of a failure: one line for one that a person can act on, which ends with its code, and one
- * for each of its reasons where it has several; a stack for a bug. Never a password in a URL, whoever quoted it.
+ * The text of a failure on stderr. An OperatorError is one line that ends with its code; several reasons follow
+ * on a line each. A bug shows its stack. Passwords in URLs are redacted.
  */
 export function failureText(error: unknown): string {
-  // By name: the executable's scripts have a class of that name each.
+  // Compared by name: each script bundled in the executable has its own copy of the class.
   if (error instanceof Error && error.name === "OperatorError" && "code" in error) {
     const [first, ...reasons] = redactUrls(error.message).split("\n");
     return [`${first} [${String(error.code)}]`, ...reasons].join("\n");

@@ -1,10 +1,10 @@
-/** The doctor's findings on the screen: a column of subjects, what to do below, what was said below that. */
+/** Prints doctor's findings: a column of subjects, with remedy and output lines below each. */
 import { redactUrls } from "../model/texts/redaction.ts";
 import type { Finding } from "../diagnosis/finding.ts";
 
 const marks = { good: "✓", notice: "-", wrong: "✗" } as const;
 
-/** A longer subject pushes its own detail aside instead of everybody's. */
+/** A longer subject shifts its own detail only. */
 const subjectWidthMax = 36;
 
 export function findingsText(findings: readonly Finding[]): string {

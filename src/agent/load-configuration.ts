@@ -1,4 +1,4 @@
-/** The configuration of a command, from this process's world. */
+/** Loads a command's configuration from this process's arguments, environment and files. */
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { loadConfig, type LoadedConfig } from "../config/load-config.ts";
@@ -20,7 +20,7 @@ export function loadConfiguration({
   });
 }
 
-/** A shell may stay in a folder that somebody has removed, and starts its commands there. */
+/** A shell can stay in a deleted folder and start commands there. */
 function workingDirectory(): string {
   try {
     return process.cwd();
@@ -29,7 +29,7 @@ function workingDirectory(): string {
       code: "WORKING_DIRECTORY_GONE",
       attempt: "find the working directory",
       reason: hasCode(error, "ENOENT") ? "it was removed" : String(error),
-      remedy: "change to a directory that exists, as with: cd /",
+      remedy: "change to a directory that exists, for example: cd /",
       cause: error,
     });
   }

@@ -1,15 +1,15 @@
-/** The report of `packs load`: what was created, updated, removed, and what was already as its file says. */
+/** The report of `packs load`: definitions created, updated, removed and unchanged. */
 import type { LoadReport } from "../packs/load-packs.ts";
 import type { PackWarning, WarningKind } from "../packs/pack-problem.ts";
 
-interface ToldLoad extends LoadReport {
+interface DatabaseLoad extends LoadReport {
   readonly warnings: readonly PackWarning[];
-  /** Into which database; without credentials. */
+  /** The database loaded into, without credentials. */
   readonly database: string;
 }
 
-/** A line for each definition, what was touched first, and last the counts. The warnings themselves are in the log. */
-export function loadReportText({ changes, unchanged, warnings, database }: ToldLoad): string {
+/** A line for each definition, changed ones first, then the counts. The warnings themselves are in the log. */
+export function loadReportText({ changes, unchanged, warnings, database }: DatabaseLoad): string {
   const counts = (["created", "updated", "removed"] as const).map(
     (word) => `${changes.filter(({ change }) => change === word).length} ${word}`,
   );
@@ -27,7 +27,7 @@ function warningCounts(warnings: readonly PackWarning[]): readonly string[] {
   const of = (kind: WarningKind): readonly PackWarning[] =>
     warnings.filter((warning) => warning.kind === kind);
   const [failing, doubtful] = [of("sensor-fails").length, of("rule-doubtful").length];
-  // One file may have several.
+  // One file may have several warnings.
   const ignoring = new Set(of("keys-ignored").map(({ directory, file }) => `${directory}/${file}`)).size;
   const parts = [
     ...(failing === 0 ? [] : [`${failing} about sensors that will not work`]),
@@ -41,7 +41,7 @@ function warningCounts(warnings: readonly PackWarning[]): readonly string[] {
 
 const wordWidth = "unchanged".length;
 
-export function loadReportJson(report: ToldLoad): string {
+export function loadReportJson(report: DatabaseLoad): string {
   const { database, changes, unchanged, warnings } = report;
   return `${JSON.stringify({ database, changes, unchanged, warnings }, undefined, 2)}\n`;
 }

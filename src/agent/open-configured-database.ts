@@ -4,8 +4,8 @@ import { openDatabase } from "../database/open-database.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 /**
- * The configured database for a command that does one thing and ends: it does not wait for a database
- * that is away.
+ * Opens the configured database for a one-shot command, which fails instead of waiting for an unreachable
+ * database.
  */
 export async function openConfiguredDatabase(
   { database, data_dir }: Config,

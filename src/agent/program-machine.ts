@@ -1,12 +1,12 @@
 import { open } from "node:fs/promises";
 
-/** As Node names them (`process.arch`), by `e_machine` of ELF (gABI, "ELF Header"). */
+/** ELF's `e_machine` (gABI, "ELF Header") to Node's `process.arch`. */
 const machines: ReadonlyMap<number, string> = new Map([
   [62, "x64"],
   [183, "arm64"],
 ]);
 
-/** For which kind of machine a program is compiled; undefined for what is no ELF file, such as a script. */
+/** The architecture a program is compiled for; undefined if it is not an ELF file, such as a script. */
 export async function programMachine(path: string): Promise<string | undefined> {
   await using file = await open(path, "r");
   const { buffer, bytesRead } = await file.read(Buffer.alloc(20), 0, 20, 0);

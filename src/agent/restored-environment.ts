@@ -1,15 +1,15 @@
 /**
- * The image's environment, before and after the executable's first code set some of it aside.
+ * Restores the image's environment after the executable's stub set some variables aside.
  *
- * Variables like LD_PRELOAD and NODE_OPTIONS are meant for the image's own programs; this process must not
- * obey them, the programs that it starts must. So build/packing/stub/environment.c changes their first letter to
- * '@' before anything reads them, and this is how they come back. The lists below are the only ones: the
- * build writes them into the executable. Run from source, nothing is set aside and nothing comes back.
+ * Variables like LD_PRELOAD and NODE_OPTIONS are meant for the image's own programs. This process must not
+ * obey them; the programs it starts must. So build/packing/stub/environment.c changes their first letter to
+ * '@' before anything reads them, and this file changes it back for child processes. The lists below are the
+ * single source: the build writes them into the executable. Running from source sets nothing aside.
  */
 
 /**
- * What is set aside. An entry that ends in "=" is a whole name, any other is a prefix. All are settings
- * of what this process consists of: the dynamic loader and the C library, Node, libuv, OpenSSL, ICU.
+ * Variables set aside. An entry that ends in "=" is a whole name, any other is a prefix. They configure the
+ * components of this process: the dynamic loader, the C library, Node, libuv, OpenSSL and ICU.
  */
 export const setAside = [
   "LD_",
@@ -23,15 +23,15 @@ export const setAside = [
   "ICU_DATA=",
 ] as const;
 
-/** What is not, though it looks like it: whom to trust is the operator's word to every program. */
+/** Exceptions, which stay: the operator's trusted certificates apply to every program. */
 export const kept = ["NODE_EXTRA_CA_CERTS="] as const;
 
 const mark = "@";
 
 export interface SplitEnvironment {
-  /** What this process goes by: nothing that was set aside, under any name. */
+  /** For this process: without the variables set aside, under either name. */
   readonly own: Readonly<Record<string, string>>;
-  /** What its children get: the image's environment as it was. */
+  /** For its children: the image's original environment. */
   readonly restored: Readonly<Record<string, string>>;
 }
 
@@ -47,7 +47,7 @@ export function splitEnvironment(environment: NodeJS.ProcessEnv): SplitEnvironme
   return { own, restored };
 }
 
-/** Undefined for a name that nobody changed. */
+/** Undefined for an unchanged name. */
 function originalName(name: string): string | undefined {
   if (!name.startsWith(mark)) return undefined;
   const rest = name.slice(mark.length);

@@ -1,22 +1,22 @@
 /**
  * Runs a service until it is asked to stop, or until it fails from within.
  *
- *     starting ──▶ serving ──first signal to stop ────▶ stopping ──▶ stopped
+ *     starting ──▶ serving ──first stop signal ───────▶ stopping ──▶ stopped
  *         └──────────────────────────▲                     │
- *              a signal while it starts stops it too        └── second signal: the process ends at once
+ *              a signal during start-up stops it too        └── second signal: the process ends at once
  *
- * Stopping is the service's to bound; whoever cannot wait for it sends the second signal.
+ * The service bounds the time its stop takes. An operator who cannot wait sends a second signal.
  */
 import type { StopRequest } from "./stop-request.ts";
 
 export interface Service {
   start(): Promise<unknown>;
   stop(): Promise<void>;
-  /** Rejects when the service can no longer do its work, for example when it was superseded. Never resolves. */
+  /** Rejects when the service can no longer work, for example because it was superseded. Never resolves. */
   readonly failure: Promise<never>;
 }
 
-/** @throws whatever start, stop or the service's own failure threw, after it was stopped */
+/** @throws the error of start, stop or the service's own failure, after stopping the service */
 export async function serveUntilStopped(
   service: Service,
   { made: askedToStop }: Pick<StopRequest, "made">,

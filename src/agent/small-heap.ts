@@ -1,12 +1,12 @@
 /**
- * V8 plans its heap by the machine's memory and lets a service of 25 MB grow to 100 before it collects. On
- * a worker that shares its machine with sensors memory is worth more than the collections. While the
- * service starts they would only cost time (20 ms of 165), so this is said once it has started; the
- * flags that V8 wants to know from the beginning are in build/packing/single-executable.ts.
+ * V8 sizes its heap by the machine's memory and lets a 25 MB service grow to 100 MB before it collects. On a
+ * worker that shares its machine with sensors, memory is worth more than the collections cost. During start-up
+ * they would only cost time (20 ms of 165), so the flag is set afterwards. The flags that V8 needs from the
+ * beginning are in build/packing/single-executable.ts.
  */
 import { setFlagsFromString } from "node:v8";
 
-/** From now on the heap grows by two fifths of what lives before it is collected. */
+/** From now on the heap grows by 40% of its live size between collections. */
 export function keepHeapSmall(): void {
   setFlagsFromString("--heap-growing-percent=40");
 }

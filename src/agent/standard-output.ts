@@ -1,6 +1,6 @@
 /**
- * What was asked for goes to stdout in one piece, before the call returns: Node's own stream would drop
- * it silently where stdout is a device, and lose what is queued when the process exits.
+ * Writes a command's output to stdout completely before returning. Node's own stream silently drops output if
+ * stdout is a device, and loses queued output when the process exits.
  */
 import { writeSync } from "node:fs";
 import { hasCode, messageOf } from "../errors/caught.ts";
@@ -9,7 +9,7 @@ import { OperatorError } from "../errors/operator-error.ts";
 const busyPauseMs = 10;
 
 /**
- * A reader that has seen enough (`… --detect-only | head -1`) is no failure.
+ * A reader that closes the pipe early (`… --detect-only | head -1`) is not a failure.
  *
  * @throws OperatorError OUTPUT_FAILED when it cannot be written, as on a full disk
  */
@@ -20,7 +20,7 @@ export function writeToStandardOutput(text: string): void {
       rest = rest.subarray(writeSync(1, rest));
     } catch (error) {
       if (hasCode(error, "EPIPE")) return;
-      // Somebody made the pipe non-blocking, and its reader is slow.
+      // The pipe is non-blocking and its reader is slow.
       if (hasCode(error, "EAGAIN")) pause(busyPauseMs);
       else throw unwritable(error);
     }
@@ -36,7 +36,7 @@ function unwritable(cause: unknown): OperatorError {
     code: "OUTPUT_FAILED",
     attempt: "write to standard output",
     reason: messageOf(cause),
-    remedy: "free space where it goes, or send it elsewhere",
+    remedy: "free space on its volume, or redirect it elsewhere",
     cause,
   });
 }

@@ -1,9 +1,9 @@
 /**
- * The wish that this process end, told by SIGINT, SIGTERM or, from a terminal that closes, SIGHUP: heard from when
- * this is made, and kept until somebody asks. Under nohup a terminal that closes is none of our business.
+ * A request to stop this process by SIGINT, SIGTERM or SIGHUP (the terminal closed). The handlers are installed on
+ * construction, so no early signal is missed. Under nohup, SIGHUP is ignored.
  *
- * What comes sooner after the first signal than a person could is no second one: a terminal signals a whole
- * group of processes, and those in it that watch over others (npm, timeout, an init) hand the signal on as well.
+ * A signal within 50 ms of the first is an echo, not a second request: a terminal signals a whole process group,
+ * and supervisors in that group (npm, timeout, an init) forward the signal as well.
  */
 import { once } from "node:events";
 
@@ -18,7 +18,7 @@ export class StopRequest implements Disposable {
   readonly #signals: readonly NodeJS.Signals[];
   #madeAtMs: number | undefined;
 
-  /** @param complain is told when a second signal ends the process */
+  /** @param complain called when a second signal ends the process */
   constructor(complain: (text: string) => void, { ignoresHangup = false } = {}) {
     this.#complain = complain;
     this.#signals = ignoresHangup ? stopSignals : [...stopSignals, "SIGHUP"];
@@ -40,7 +40,7 @@ export class StopRequest implements Disposable {
       this.#madeAtMs = nowMs;
       this.#controller.abort();
     } else if (nowMs - this.#madeAtMs >= echoMs) {
-      this.#complain(`ended at once by a second signal (${signal}); sensors were not waited for\n`);
+      this.#complain(`ended at once by a second signal (${signal}), without waiting for sensors to stop\n`);
       process.exit(1);
     }
   };

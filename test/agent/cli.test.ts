@@ -28,8 +28,8 @@ test.each([
   [["--format", "xml"], "Allowed choices are text, json"],
   [["packs", "load"], "missing required argument 'directories'"],
   [["packs", "check"], "missing required argument 'directories'"],
-  [["packs", "load", "x", "--format", "github"], "--format github is for packs check"],
-  [["--format", "github"], "--format github is for packs check"],
+  [["packs", "load", "x", "--format", "github"], "--format github only works with packs check"],
+  [["--format", "github"], "--format github only works with packs check"],
   [["--config"], "argument missing"],
   [["--detect-only", "doctor"], "--detect-only takes no command"],
   [["--detect-only", "install", "/nonexistent"], "--detect-only takes no command"],
@@ -122,7 +122,7 @@ test("a health check loads what a configuration needs, and neither command line 
   });
 
   expect(packages).toEqual(["fastest-levenshtein", "typebox", "yaml"]);
-  expect(folders).toEqual(["agent", "config", "errors", "files", "model"]);
+  expect(folders).toEqual(["agent", "config", "diagnosis", "errors", "files", "model"]);
 });
 
 interface Loaded {

@@ -123,7 +123,7 @@ test("a program for another kind of machine is said to be one, whatever a shell 
   await expect(failed).rejects.toMatchObject({
     code: "INSTALL_WRONG_MACHINE",
     message:
-      `could not run the copy in ${space.target}: it is a program for ${machine}, which this machine does not run; ` +
+      `could not run the copy in ${space.target}: it is a program for ${machine}, which this machine cannot run; ` +
       "use the image for this kind of machine",
   });
   expect(await readdir(space.target)).toEqual([]);
@@ -142,7 +142,7 @@ test("a program that the kernel does not take for one is said to be of its kind"
 
   await expect(failed).rejects.toMatchObject({
     code: "INSTALL_WRONG_MACHINE",
-    reason: `it is a program for ${process.arch}, which this machine does not run`,
+    reason: `it is a program for ${process.arch}, which this machine cannot run`,
   });
 });
 
@@ -179,7 +179,7 @@ test("a folder in which none can be made is an error, not an endless attempt", (
     status: 0,
     stdout:
       "could not copy the executable into /proc/attune/agent: ENOENT: no such file or directory, mkdir '/proc/attune'; " +
-      "name a folder on a volume; no file can be made in this one, as in /proc\n",
+      "name a folder on a volume; this one takes no files (like /proc)\n",
   });
 });
 
@@ -213,7 +213,7 @@ test("a volume that forbids execution is said to do so", async () => {
   ]);
 
   expect(stdout).toBe(
-    `could not run the copy in ${volume.path}: the kernel denies it, as it does on a file system mounted noexec; ` +
+    `could not run the copy in ${volume.path}: the kernel refuses to execute it; the file system may be mounted noexec; ` +
       "mount a volume there that allows execution\n",
   );
 });

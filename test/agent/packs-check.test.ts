@@ -33,7 +33,7 @@ test("what other packs have to define is named, and what this one should have de
   });
 
   expect((await check(pack.directory)).output).toBe(
-    "needed from the database: trigger other.happened, action other.act\n1 pack read, 0 problems, 0 warnings\n",
+    "must be in the database: trigger other.happened, action other.act\n1 pack read, 0 problems, 0 warnings\n",
   );
   await pack.write("rules/noted.yaml", "ref: noted\ntrigger: tik\naction: note\n");
   const { code, output } = await check(pack.directory);

@@ -59,7 +59,7 @@ test("without a server there is nothing to grant, and it says so", async () => {
 
   expect(exitCode).toBe(0);
   expect(text).toBe(
-    "-- The embedded database has one role, which owns everything: nothing to grant.\n" +
+    "-- The embedded database has a single role that owns everything: nothing to grant.\n" +
       "\n-- Messages stay in the process (message_queue.url is not set): nothing to grant.\n",
   );
 });
@@ -103,6 +103,6 @@ test("a URL without a user needs --role, and --role alone is a wrong call", asyn
   });
   expect({ exitCode, complaint }).toMatchObject({
     exitCode: 2,
-    complaint: expect.stringContaining("--role is for migrate --print-grants") as unknown,
+    complaint: expect.stringContaining("--role only works with migrate --print-grants") as unknown,
   });
 });

@@ -150,11 +150,11 @@ test("SIGUSR2 turns debug lines on and off again, and says so at any level", asy
   agent.child.kill("SIGUSR2");
   await expect
     .poll(() => agent.said(), { timeout: 20_000 })
-    .toContain("SIGUSR2: the log's level is now debug; the same signal makes it warn again");
+    .toContain("SIGUSR2: log level is now debug; send the signal again to return to warn");
   agent.child.kill("SIGUSR2");
   await expect
     .poll(() => agent.said(), { timeout: 20_000 })
-    .toContain("SIGUSR2: the log's level is now warn; the same signal makes it debug again");
+    .toContain("SIGUSR2: log level is now warn; send the signal again to return to debug");
   agent.child.kill("SIGTERM");
 
   expect(await agent.exitCode()).toBe(0);
@@ -193,7 +193,7 @@ test("with PostgreSQL, too few open files are told at the start and not only as 
 
   await expect
     .poll(() => agent.said(), { timeout: 20_000 })
-    .toMatch(/this process may have 32 files open at once, and may need 80 .+ raise the limit \(ulimit -n/);
+    .toMatch(/this process is limited to 32 open files but may need 80 .+ raise the limit \(ulimit -n/);
   agent.child.kill("SIGTERM");
   expect(await agent.exitCode()).toBe(0);
 });
@@ -211,7 +211,7 @@ test("a working directory that was removed is told in one line", async () => {
   expect(status).toBe(1);
   expect(stderr).toBe(
     "attune-sensor-agent: could not find the working directory: it was removed; " +
-      "change to a directory that exists, as with: cd / [WORKING_DIRECTORY_GONE]\n",
+      "change to a directory that exists, for example: cd / [WORKING_DIRECTORY_GONE]\n",
   );
 });
 

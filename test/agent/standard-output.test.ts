@@ -10,7 +10,7 @@ test.each([["--version"], ["--help"], ["--detect-only"]])("%s on a full disk fai
   const { status, stderr } = shell(`"$0" "$1" ${call} > /dev/full`);
 
   expect(stderr).toMatch(
-    /^attune-sensor-agent: could not write to standard output: ENOSPC.*; free space where it goes, or send it elsewhere \[OUTPUT_FAILED\]\n$/,
+    /^attune-sensor-agent: could not write to standard output: ENOSPC.*; free space on its volume, or redirect it elsewhere \[OUTPUT_FAILED\]\n$/,
   );
   expect(status).toBe(1);
 });

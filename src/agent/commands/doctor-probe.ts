@@ -1,13 +1,13 @@
 /**
- * A health check for images without shell or HTTP client: the executable itself asks the agent that runs
- * beside it, over its HTTP API.
+ * A health check for images without a shell or HTTP client: the executable itself queries the agent that
+ * runs beside it over HTTP.
  */
 import { askableListeners } from "../../diagnosis/running-agent/ask-agent.ts";
 import { askHealth } from "../../diagnosis/running-agent/ask-health.ts";
 import { loadConfiguration } from "../load-configuration.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 
-/** live: should it be restarted? ready: can it do its work? As the paths below /health. */
+/** live: does it need no restart? ready: can it do its work? Same as the paths below /health. */
 export type Probe = "live" | "ready";
 
 export async function probeAgent(
@@ -19,7 +19,7 @@ export async function probeAgent(
   switch (answer.kind) {
     case "unaskable":
       invocation.complain(
-        "the agent cannot be asked: set api.enabled, and api.port to a port other than 0; or metrics.port\n",
+        "the agent has no known listener: set api.enabled, and api.port to a port other than 0; or metrics.port\n",
       );
       return 1;
     case "silent":

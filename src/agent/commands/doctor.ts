@@ -9,7 +9,7 @@ import type { ExitCode, Invocation } from "../invocation.ts";
 import { loadConfiguration } from "../load-configuration.ts";
 import { openConfiguredDatabase } from "../open-configured-database.ts";
 
-/** Checks everything that a sensor needs, prints the findings, and fails if anything is wrong. */
+/** Checks everything a sensor needs, prints the findings, and fails if anything is wrong. */
 export async function doctor(invocation: Invocation): Promise<ExitCode> {
   const findings = await diagnose(invocation);
   invocation.print(invocation.format === "json" ? findingsJson(findings) : findingsText(findings));
@@ -22,7 +22,7 @@ async function diagnose(invocation: Invocation): Promise<readonly Finding[]> {
   try {
     loaded = loadConfiguration(invocation);
   } catch (error) {
-    // Everything else depends on it.
+    // Every other check depends on the configuration.
     return [failed("configuration", error)];
   }
   return await examine({

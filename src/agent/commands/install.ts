@@ -4,16 +4,16 @@ import { copyExecutable } from "../executable-copy.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { agentVersion } from "../version.ts";
 
-/** The running file itself, also after somebody has replaced or deleted it. */
+/** The running executable, even after its file was replaced or deleted. */
 const runningExecutable = "/proc/self/exe";
 
-/** Copies this executable into the directory, where other containers start it from, and writes its version beside. */
+/** Copies this executable into a directory for other containers, and writes its version next to it. */
 export async function install({ print }: Pick<Invocation, "print">, directory: string): Promise<ExitCode> {
   if (!isSea()) {
     throw new OperatorError({
       code: "INSTALL_FAILED",
       attempt: `copy the executable into ${directory}`,
-      reason: "this is not the executable, it runs from source",
+      reason: "the agent runs from source, not as the executable",
       remedy: "build it with `npm run build` and call dist/attune-sensor-agent install",
     });
   }

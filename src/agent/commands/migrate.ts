@@ -5,9 +5,9 @@ import { loadConfiguration } from "../load-configuration.ts";
 import { openLogger } from "../open-logger.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { openConfiguredDatabase } from "../open-configured-database.ts";
-import { toldDatabase } from "../told-database.ts";
+import { describeDatabase } from "../describe-database.ts";
 
-/** Applies the migrations the database lacks and prints which those were. */
+/** Applies pending migrations and prints them. */
 export async function migrate(invocation: Invocation): Promise<ExitCode> {
   const { environment, format, print } = invocation;
   const loaded = loadConfiguration(invocation);
@@ -20,10 +20,10 @@ export async function migrate(invocation: Invocation): Promise<ExitCode> {
   if (format === "json") {
     print(`${JSON.stringify({ database: database.address, applied }, undefined, 2)}\n`);
   } else if (applied.length === 0) {
-    print(`${toldDatabase(database)} has every migration already\n`);
+    print(`${describeDatabase(database)} already has every migration\n`);
   } else {
     const lines = applied.map(({ version, name }) => `applied ${version}_${name}\n`);
-    print(`${lines.join("")}${applied.length} applied to ${toldDatabase(database)}\n`);
+    print(`${lines.join("")}${applied.length} applied to ${describeDatabase(database)}\n`);
   }
   return 0;
 }

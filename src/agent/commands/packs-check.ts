@@ -5,8 +5,8 @@ import { checkReport } from "../check-report.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 
 /**
- * Checks pack folders as `packs load` does, as far as files alone allow: without a configuration and
- * without a database, so that it can run wherever packs are written.
+ * Checks pack folders as `packs load` does, as far as the files alone allow. It needs no configuration and
+ * no database, so it can run wherever packs are written.
  */
 export async function checkPacks(
   { print }: Invocation,
@@ -14,7 +14,7 @@ export async function checkPacks(
   format: CheckFormat,
 ): Promise<ExitCode> {
   const { packs, problems, warnings } = await check(directories);
-  // What a broken file defines would seem to be missing.
+  // The definitions in a broken file would be reported as missing.
   const unresolved = problems.length > 0 ? [] : unresolvedReferences(packs, []);
   const checkedRefs = new Set(packs.map(({ ref }) => ref));
   const isOwn = (ref: string): boolean => checkedRefs.has(ref.split(".")[0] ?? "");

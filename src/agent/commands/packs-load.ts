@@ -9,12 +9,12 @@ import { openLogger } from "../open-logger.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { loadReportJson, loadReportText } from "../load-report.ts";
 import { openConfiguredDatabase } from "../open-configured-database.ts";
-import { toldDatabase } from "../told-database.ts";
+import { describeDatabase } from "../describe-database.ts";
 
 /**
- * Makes the database's definitions those of the pack folders and prints what changed. As at every start,
- * missing migrations are applied first, so that packs can be loaded before the agent has ever run. Nothing
- * is opened, made or migrated for a pack that has mistakes.
+ * Makes the definitions in the database match the pack folders and prints the changes. Pending migrations
+ * are applied first, as at every start, so packs can be loaded before the agent has ever run. An invalid
+ * pack stops the command before it opens, creates or migrates a database.
  */
 export async function loadPacks(invocation: Invocation, directories: readonly string[]): Promise<ExitCode> {
   const { environment, format, print } = invocation;
@@ -36,7 +36,7 @@ export async function loadPacks(invocation: Invocation, directories: readonly st
   print(
     format === "json"
       ? loadReportJson({ ...report, database: database.address })
-      : loadReportText({ ...report, database: toldDatabase(database) }),
+      : loadReportText({ ...report, database: describeDatabase(database) }),
   );
   return 0;
 }

@@ -9,10 +9,10 @@ import type { ExitCode, Invocation } from "../invocation.ts";
 import { loadConfiguration } from "../load-configuration.ts";
 
 /**
- * Prints what an agent that does not own the schema must be granted, as SQL; what is not for PostgreSQL is a comment.
+ * Prints the grants for an agent that does not own the schema, as SQL. The RabbitMQ command is an SQL comment.
  * Connects to nothing.
  *
- * @param role default: the one that the configuration logs in with
+ * @param role default: the user in the configured database URL
  */
 export function printGrants(invocation: Invocation, role: string | undefined): ExitCode {
   const { format, print } = invocation;
@@ -29,7 +29,7 @@ interface DatabaseGrants {
   readonly statements: readonly string[];
 }
 
-/** Null for the embedded database, which has one role alone. */
+/** Null for the embedded database, which has only one role. */
 function databaseGrants(
   { database: { url, schema } }: Config,
   role: string | undefined,
@@ -53,10 +53,10 @@ function databaseGrants(
 
 function databaseLines(grants: DatabaseGrants | null): readonly string[] {
   if (grants === null)
-    return comment("The embedded database has one role, which owns everything: nothing to grant.");
+    return comment("The embedded database has a single role that owns everything: nothing to grant.");
   return [
     ...comment(
-      "The rights of an agent that does not own the schema. Apply them as the owner, again after each upgrade.",
+      "Grants for an agent that does not own the schema. Apply them as the owner, and again after each upgrade.",
     ),
     ...grants.statements.map((statement) => `${statement};`),
   ];
@@ -68,7 +68,7 @@ interface BrokerGrant {
   readonly command: string;
 }
 
-/** Null for the queue inside the process. */
+/** Null for the in-process queue. */
 function brokerGrant({ message_queue: queue }: Config): BrokerGrant | null {
   if (queue.url === undefined) return null;
   const { username, vhost: encoded } = brokerAddress(queue.url);
@@ -79,10 +79,10 @@ function brokerGrant({ message_queue: queue }: Config): BrokerGrant | null {
 function brokerLines(grant: BrokerGrant | null): readonly string[] {
   if (grant === null)
     return comment("Messages stay in the process (message_queue.url is not set): nothing to grant.");
-  return [...comment("RabbitMQ, in a shell on the broker's machine:"), ...comment(grant.command)];
+  return [...comment("RabbitMQ, in a shell on the broker host:"), ...comment(grant.command)];
 }
 
-/** A line break in a name must not end the comment. */
+/** A line break in a name must not end the SQL comment. */
 function comment(text: string): readonly string[] {
   return text.split(/[\r\n]+/).map((line) => `-- ${line}`);
 }

@@ -25,10 +25,10 @@ export async function runService(
   stop: StopRequest,
   { isWatched }: RunOptions,
 ): Promise<ExitCode> {
-  // By itself it would end the process; run from its sources, it would open a debugger to everybody on this machine.
+  // The default action would end the executable, and would open a debugger port when running from source.
   process.on("SIGUSR1", () => {});
   const debugSwitch = new DebugSwitch();
-  // To the end before anything else is loaded, unless the agent is to stop.
+  // Detection finishes before anything else is loaded, unless the agent is asked to stop.
   const bootstrap = await bootstrapRuntimes(invocation.environment, runVersionCommands(stop.signal));
   if (stop.signal.aborted) return 0;
 

@@ -1,5 +1,5 @@
 /**
- * One activity as one line for people: when, what, who, and as much of the content as fits.
+ * Formats an activity as one line for a person: time, kind, source, and as much of the content as fits.
  *
  *     12:00:01  sensor   examples.log_follower  running
  *     12:00:02  event    examples.log_line  from examples.log_follower  level=error line=out of memory
@@ -41,7 +41,6 @@ export function feedLine(entry: ActivityEntry, at: Date, style: FeedStyle): stri
   }
 }
 
-/** How well a sensor in that status is. */
 export function statusPaint(status: string): Paint {
   if (status === "running") return "good";
   if (status === "backoff") return "warning";
@@ -66,7 +65,7 @@ function fitting(text: string, columns: number): string {
   return columns <= 0 ? "" : `${text.slice(0, columns - 1)}…`;
 }
 
-/** `name=value` for each field: what is nested stays JSON, and so does text in which the next name would drown. */
+/** `name=value` for each field. Nested values and text that contains "=" are JSON. */
 function contentText(content: JsonObject): string {
   const fields = Object.entries(content).map(([name, value]) => {
     const isPlain = typeof value === "string" && !value.includes("=");
@@ -75,7 +74,7 @@ function contentText(content: JsonObject): string {
   return fields.join(" ");
 }
 
-/** What a sensor says may be the end of a log, and must neither break the line nor steer the terminal. */
+/** A sensor's text may contain line breaks and terminal control sequences. */
 function oneLine(text: string): string {
   // oxlint-disable-next-line no-control-regex
   return text.replaceAll(/\s*[\u0000-\u001f\u007f-\u009f]+\s*/g, " ");

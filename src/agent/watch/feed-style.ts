@@ -21,7 +21,7 @@ export function painted(paint: Paint, text: string, { isColoured }: FeedStyle): 
   return isColoured ? styleText(formats[paint], text, { validateStream: false }) : text;
 }
 
-/** As wide as the terminal is now; it may change. */
+/** Reads the terminal's current width, which may change. */
 export function feedStyleOf(stdout: NodeJS.WriteStream, environment: NodeJS.ProcessEnv): FeedStyle {
   return {
     isColoured: isColourWanted(environment, stdout.isTTY),
@@ -29,7 +29,7 @@ export function feedStyleOf(stdout: NodeJS.WriteStream, environment: NodeJS.Proc
   };
 }
 
-/** Colour on a terminal, unless NO_COLOR (no-color.org) or a terminal that cannot; FORCE_COLOR anywhere. */
+/** Colour on a capable terminal unless NO_COLOR is set (no-color.org); FORCE_COLOR enables it anywhere. */
 export function isColourWanted(environment: NodeJS.ProcessEnv, isTerminal: boolean): boolean {
   const isSet = (name: string): boolean => (environment[name] ?? "") !== "";
   if (isSet("NO_COLOR")) return false;

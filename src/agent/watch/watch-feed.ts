@@ -1,6 +1,6 @@
 /**
- * What `--watch` shows: a line for each event, match and change of a sensor, at most so many a second as a person
- * may still see; of the others the numbers. So a worker at full speed is not slowed down by its own display.
+ * The display of `--watch`: a line for each event, match and sensor state change, up to a readable number a second.
+ * The rest are only counted, so that the display does not slow down a worker at full speed.
  */
 import type { ActivityEntry } from "../../telemetry/activity.ts";
 import type { Clock } from "../../time/clock.ts";
@@ -8,9 +8,9 @@ import { feedLine } from "./feed-line.ts";
 import type { FeedStyle } from "./feed-style.ts";
 
 export interface WatchFeedOptions {
-  /** Takes one line with its line feed. */
+  /** Writes one line, including its line feed. */
   readonly write: (line: string) => void;
-  /** Asked for every line. */
+  /** Called for every line. */
   readonly style: () => FeedStyle;
   readonly clock: Clock;
 }
@@ -27,7 +27,7 @@ export class WatchFeed implements Disposable {
   #windowStartMs = Number.NEGATIVE_INFINITY;
   #linesShown = 0;
   #left: Left = { ...nothingLeft };
-  /** Tells what was left out where nothing comes after it. */
+  /** Reports the omitted lines even if no activity follows. */
   #windowEnd: NodeJS.Timeout | undefined;
 
   constructor(options: WatchFeedOptions) {
@@ -64,7 +64,7 @@ export class WatchFeed implements Disposable {
     const numbers = [
       event === 0 ? [] : `events: ${event}`,
       enforcement === 0 ? [] : `matches: ${enforcement}`,
-      sensor === 0 ? [] : `changes of sensors: ${sensor}`,
+      sensor === 0 ? [] : `sensor changes: ${sensor}`,
     ].flat();
     this.#options.write(`          … not shown, ${numbers.join(", ")}\n`);
   }

@@ -1,16 +1,16 @@
-/** `--watch`: shows on stdout what a service does, as long as it is not disposed of. */
+/** `--watch`: shows a service's activity on stdout until disposed. */
 import { createLogSink } from "../../telemetry/log-sink.ts";
 import type { Activity } from "../../telemetry/activity.ts";
 import { systemClock } from "../../time/clock.ts";
 import { feedStyleOf, painted } from "./feed-style.ts";
-import { unhurriedOutput } from "./unhurried-output.ts";
+import { nonBlockingOutput } from "./non-blocking-output.ts";
 import { WatchFeed } from "./watch-feed.ts";
 
 export function watch(activity: Activity, workerName: string, environment: NodeJS.ProcessEnv): Disposable {
   const style = () => feedStyleOf(process.stdout, environment);
   const { write } = createLogSink({
-    writeBytes: unhurriedOutput(),
-    describeLost: (lines) => `          … ${lines} lines were lost, since nobody read them\n`,
+    writeBytes: nonBlockingOutput(),
+    describeLost: (lines) => `          … ${lines} lines were lost because nobody read them\n`,
   });
   write(`${painted("strong", `events and matches of worker ${workerName}; Ctrl-C stops it`, style())}\n`);
   const feed = new WatchFeed({ write, style, clock: systemClock });

@@ -35,7 +35,7 @@ test("it does not install itself where the kernel cannot run it", async (context
   const installed = runCommand(emulator, [program, "install", volume.path]);
 
   await expect(installed).rejects.toThrow(
-    "it is a program for arm64, which this machine does not run; use the image for this kind of machine " +
+    "it is a program for arm64, which this machine cannot run; use the image for this kind of machine " +
       "[INSTALL_WRONG_MACHINE]",
   );
   expect(await readdir(volume.path)).toEqual([]);

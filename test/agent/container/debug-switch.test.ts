@@ -33,7 +33,7 @@ test("SIGUSR2 to process 1 of a container turns debug lines on", async () => {
   );
 
   process.kill(process1, "SIGUSR2");
-  await expect.poll(() => said, { timeout: 20_000 }).toContain("SIGUSR2: the log's level is now debug");
+  await expect.poll(() => said, { timeout: 20_000 }).toContain("SIGUSR2: log level is now debug");
   process.kill(process1, "SIGTERM");
 
   expect(await ended).toEqual([0, null]);

@@ -97,6 +97,6 @@ test("to be started the file need only be executable; to be installed, readable"
     stdout: "",
     stderr:
       "attune-sensor-agent: could not copy the executable into /target: this user may run the executable, " +
-      "and not read it; allow that (chmod a+r), or install as a user who may [INSTALL_FAILED]\n",
+      "and not read it; make it readable (chmod a+r), or install as a user who may read it [INSTALL_FAILED]\n",
   });
 });

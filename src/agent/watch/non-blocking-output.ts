@@ -1,21 +1,21 @@
 /**
- * Standard output that never makes the agent wait: a terminal that is held with Ctrl-S, or a pager that nobody
- * scrolls, costs lines and not leases.
+ * Non-blocking standard output: a terminal paused with Ctrl-S, or a pager that nobody scrolls, costs lines and
+ * not leases.
  *
- * A pipe or a terminal is opened once more, without blocking, so that other programs that write there are not concerned.
+ * A pipe or terminal is reopened non-blocking, because setting the flag on stdout itself would affect other programs.
  */
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import type { WriteBytes } from "../../telemetry/log-sink.ts";
 
 const standardOutput = 1;
 
-export function unhurriedOutput(): WriteBytes {
-  const descriptor = openedAgain() ?? standardOutput;
+export function nonBlockingOutput(): WriteBytes {
+  const descriptor = reopened() ?? standardOutput;
   return (bytes) => writeSync(descriptor, bytes);
 }
 
-/** Undefined for what takes everything at once, as a file, and where it is not allowed. */
-function openedAgain(): number | undefined {
+/** Undefined if stdout never blocks, such as a file, or cannot be reopened. */
+function reopened(): number | undefined {
   try {
     const stat = fstatSync(standardOutput);
     if (!stat.isFIFO() && !stat.isCharacterDevice()) return undefined;
