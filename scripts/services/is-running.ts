@@ -1,6 +1,6 @@
 import { processStat } from "../../src/files/process-stat.ts";
 
-/** Whether a process of that number exists and is more than a zombie. */
+/** Whether the process exists and is not a zombie. */
 export function isRunning(pid: number): boolean {
   return processStat(pid)?.isAlive ?? false;
 }

@@ -1,10 +1,10 @@
 /**
- * Changes of some state, for those who wait until it is as they want:
+ * Signals changes of some state to callers that wait for a condition:
  *
  *     while (!isAsWanted()) await changes.next();
  *
- * Nothing is missed: between the check and the wait nobody else runs, and after each change the state is checked
- * again. Noting a change that nobody waits for costs nothing.
+ * No change is missed, because nothing else runs between the check and the wait, and the condition is checked again
+ * after each change. Without waiters, noting a change costs nothing.
  */
 export class Changes {
   #next: PromiseWithResolvers<void> | undefined;
@@ -15,7 +15,7 @@ export class Changes {
     return this.#next.promise;
   }
 
-  /** Wakes everybody who waits. */
+  /** Wakes all waiters. */
   note(): void {
     this.#next?.resolve();
     this.#next = undefined;

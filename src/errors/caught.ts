@@ -1,19 +1,18 @@
 /**
- * What a `catch` caught, read without trusting it: JavaScript may throw anything, and errors of the system carry
- * a code that their type does not show.
+ * Safe access to caught values: JavaScript may throw anything, and system errors have a code that their type lacks.
  */
 
-/** The message of an error, or what else was thrown as text. */
+/** The message of an error; any other value as text. */
 export function messageOf(caught: unknown): string {
   return caught instanceof Error ? caught.message : String(caught);
 }
 
-/** An error as it is; anything else as the message of one. */
+/** An error unchanged; any other value as an error's message. */
 export function errorOf(caught: unknown): Error {
   return caught instanceof Error ? caught : new Error(String(caught));
 }
 
-/** The code that Node, PostgreSQL and others put on their errors: "ENOENT", "23505". */
+/** The code of an error from Node, PostgreSQL and others, such as "ENOENT" or "23505". */
 export function codeOf(caught: unknown): string | undefined {
   return caught instanceof Error && "code" in caught && typeof caught.code === "string"
     ? caught.code

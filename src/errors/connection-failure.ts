@@ -39,7 +39,7 @@ function explainNetwork(error: NetworkError, settings: ServerSettings): Explanat
     case "ENOTFOUND":
       return {
         code,
-        reason: `DNS has no such name: ${error.hostname ?? ""}`.replace(/: $/, ""),
+        reason: `DNS has no such name: ${error.hostname ?? "unknown"}`,
         remedy: `correct the host in ${url}; some names exist only in another container or cluster`,
       };
     case "EAI_AGAIN":

@@ -1,5 +1,5 @@
 /**
- * What the kernel says of a process in /proc/<pid>/stat.
+ * Reads /proc/<pid>/stat.
  *
  * @see proc_pid_stat(5)
  */
@@ -7,14 +7,14 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 
 export interface ProcessStat {
-  /** Whether it runs or sleeps; a zombie, which has ended and waits to be reaped, does not. */
+  /** False for a zombie, which has ended but is not reaped yet. */
   readonly isAlive: boolean;
   readonly group: number;
-  /** Clock ticks since boot. With its number this names a process for good: a number is reused, but not at the same tick. */
+  /** Clock ticks since boot. With the pid it identifies a process uniquely, since pids are not reused within a tick. */
   readonly startTime: string;
 }
 
-/** Undefined when there is no such process. */
+/** Undefined if the process does not exist. */
 export function processStat(pid: number): ProcessStat | undefined {
   try {
     return parse(readFileSync(pathOf(pid), "latin1"));
@@ -23,7 +23,7 @@ export function processStat(pid: number): ProcessStat | undefined {
   }
 }
 
-/** As `processStat`, for many processes: the event loop runs on meanwhile. */
+/** Like `processStat`, without blocking the event loop, for many processes. */
 export async function readProcessStat(pid: number): Promise<ProcessStat | undefined> {
   return await readFile(pathOf(pid), "latin1").then(parse, () => undefined);
 }

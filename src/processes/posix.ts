@@ -95,7 +95,7 @@ export function awaitInput(descriptors: readonly number[], timeoutMs: number): R
   return new Set(descriptors.filter((_, index) => (entries[2 * index + 1] ?? 0) >>> 16 !== 0));
 }
 
-/** How the child ended; undefined while it runs. Reaps it, so its exit is returned only once. */
+/** Reaps the child and returns how it ended; undefined while it runs. Returns each exit only once. */
 export function reapedExit(pid: number): ChildExit | undefined {
   const status = int32s(1);
   if (c.waitpid(pid, asBytes(status), waitNoHang) !== pid) return undefined;

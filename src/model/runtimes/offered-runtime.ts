@@ -4,7 +4,7 @@ import type { JsonObject } from "../json/json.ts";
 export interface OfferedRuntime {
   /** The runtime row's ref, for example core.sensor.python. */
   readonly ref: string;
-  /** Canonical name, for example python; see model/runtime-names.ts. */
+  /** Canonical name, for example python; see runtime-names.ts. */
   readonly name: string;
   /** Absolute path of the interpreter; null if the script itself is executed (native) or runs inside the agent (builtin). */
   readonly interpreter: string | null;

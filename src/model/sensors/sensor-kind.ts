@@ -1,8 +1,8 @@
 /**
- * The kinds of sensors that this version runs. A sensor's kind follows from its protocol and its runtime.
+ * The kinds of sensors that this version runs. A sensor's protocol and runtime determine its kind.
  *
  * To add a kind, name it here, decode it below and follow the compile errors: each place where kinds differ has an entry
- * or a case for every kind. Its source goes into a file of its own in sensors/sources/.
+ * or a case for every kind. Put its source into a new file in sensors/sources/.
  */
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import { builtinRuntime, builtinRuntimeRef } from "../runtimes/runtime-names.ts";
@@ -10,7 +10,7 @@ import { builtinRuntime, builtinRuntimeRef } from "../runtimes/runtime-names.ts"
 export type SensorKind = "poll" | "stream";
 
 export interface KindFacts {
-  /** Whether a sensor that runs and prints nothing may be broken, rather than waiting for its next run. */
+  /** Whether a running sensor that prints nothing may be broken instead of waiting for its next run. */
   readonly isSilenceTelling: boolean;
   /** Whether its runs succeed or fail one by one, so that the last ones are worth counting. */
   readonly hasCountedRuns: boolean;
@@ -30,11 +30,11 @@ export const kindFacts: Readonly<Record<SensorKind, KindFacts>> = {
 export interface SensorTraits {
   readonly protocol: string;
   readonly runtimeRef: string;
-  /** Canonical; null: not known. */
+  /** Canonical; null if unknown. */
   readonly runtimeName: string | null;
 }
 
-/** Invalid: this version cannot run such a sensor on any worker. */
+/** Invalid if this version cannot run such a sensor on any worker. */
 export function sensorKindOf({ protocol, runtimeRef, runtimeName }: SensorTraits): Decoded<SensorKind> {
   const kind = kindOfProtocol(protocol);
   if (kind.kind === "invalid") return kind;
@@ -44,7 +44,7 @@ export function sensorKindOf({ protocol, runtimeRef, runtimeName }: SensorTraits
   return kind;
 }
 
-/** The kind of a sensor whose runtime is a program's. */
+/** The kind of a sensor that is not built in. */
 export function kindOfProtocol(protocol: string): Decoded<SensorKind> {
   switch (protocol) {
     case "poll":
