@@ -108,12 +108,14 @@ export async function startAgent(
   };
 }
 
-/** Waits until the agent says that it is ready; throws with its log when it ends before. */
+/** Waits until the agent is ready. Throws with its log if it ends first, and with its health if it takes too long. */
 export async function ready(agent: AgentProcess, { apiUrl }: AgentFolder, limitMs = 20_000): Promise<void> {
   const deadline = AbortSignal.timeout(limitMs);
-  while (!(await answers(`${apiUrl}/health/ready`))) {
+  for (;;) {
+    const answer = await readiness(apiUrl);
+    if (answer === "ready") return;
     await agent.assertRunning();
-    deadline.throwIfAborted();
+    if (deadline.aborted) throw new Error(`the agent was not ready within ${limitMs} ms: ${answer}`);
     await settlesWithin(agent.ended, 10);
   }
 }
@@ -125,9 +127,13 @@ export async function metric({ apiUrl }: AgentFolder, name: string): Promise<num
   return Number(line?.split(" ").at(-1) ?? Number.NaN);
 }
 
-async function answers(url: string): Promise<boolean> {
-  return await fetch(url).then(
-    (response) => response.ok,
-    () => false,
-  );
+/** @returns "ready", or why the agent is not */
+async function readiness(apiUrl: string): Promise<string> {
+  try {
+    const response = await fetch(`${apiUrl}/health/ready`);
+    const text = await response.text();
+    return response.ok ? "ready" : text;
+  } catch (error) {
+    return `its API does not answer (${String(error)})`;
+  }
 }
