@@ -55,7 +55,7 @@ export async function examine(subject: Subject): Promise<readonly Finding[]> {
   ];
 }
 
-/** Where nothing is configured, the examination covers nothing that anybody runs. */
+/** Without any configuration, the examination would cover an installation that nobody runs. */
 function installationFindings({ config, isDefault }: LoadedConfig, health: HealthAnswer): readonly Finding[] {
   if (!isDefault || existsSync(databaseFolder(config.data_dir))) return [];
   const agent =
@@ -106,7 +106,7 @@ async function examineRows(
 ): Promise<readonly Finding[]> {
   const storage = await findingsOf({ storage: () => checkStorage(database) });
   const verified = verifyRuntimes(config, machine, database);
-  // Each check that needs it meets its failure.
+  // Every check that awaits it reports the failure.
   await verified.catch(() => {});
   const rows = await lookOnce(database, {
     rights: checkRights,

@@ -1,6 +1,6 @@
 /**
- * What the doctor found. A finding is good, worth a notice, or wrong; only what is wrong makes the exit
- * code 1. A check gives findings and never stops another check, whatever it meets.
+ * A finding of doctor is good, a notice, or wrong. Only a wrong finding makes the exit code 1. A check that
+ * fails becomes a finding and never stops another check.
  */
 import { explainDatabaseFailure } from "../database/explain-failure.ts";
 import { messageOf } from "../errors/caught.ts";
@@ -8,19 +8,19 @@ import { OperatorError } from "../errors/operator-error.ts";
 
 export interface Finding {
   readonly state: "good" | "notice" | "wrong";
-  /** What was looked at: "database", "runtime core.sensor.python". */
+  /** What was checked: "database", "runtime core.sensor.python". */
   readonly subject: string;
-  /** How it stands. */
+  /** Its state. */
   readonly detail: string;
   /** What to do about it. */
   readonly remedy: string | null;
-  /** What belongs to it line by line, as a sensor's last words. */
+  /** Related output, such as the last stderr lines of a sensor. */
   readonly lines: readonly string[];
-  /** All that is known of it, for programs. */
+  /** Machine-readable details. */
   readonly facts: object;
 }
 
-/** What not every finding has. */
+/** Optional parts of a finding. */
 type More = Partial<Pick<Finding, "remedy" | "lines" | "facts">>;
 
 export type Check = () => Promise<readonly Finding[]>;
@@ -39,7 +39,7 @@ export function wrong(subject: string, detail: string, more: More = {}): Finding
 
 const nothingMore: Required<More> = { remedy: null, lines: [], facts: {} };
 
-/** A failure that a check, or what it needs, met. */
+/** The finding for a check that failed. */
 export function failed(subject: string, error: unknown): Finding {
   if (error instanceof OperatorError) {
     const { code, attempt, reasons, remedy } = error;
@@ -57,7 +57,7 @@ export function failed(subject: string, error: unknown): Finding {
   return wrong(subject, `could not be checked: ${messageOf(error)}`);
 }
 
-/** Runs the checks at once, since each may have to wait for somebody; the findings are in the order of the checks. */
+/** Runs the checks concurrently, because each may wait for a peer. The findings keep the order of the checks. */
 export async function findingsOf(checks: Readonly<Record<string, Check>>): Promise<readonly Finding[]> {
   const findings = Object.entries(checks).map(async ([subject, check]) => {
     try {

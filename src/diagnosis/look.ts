@@ -1,7 +1,7 @@
 /**
- * One look at the rows of the database: every statement of it sees the same snapshot, and judges ages and leases by the
- * same instant, however slow it is. Or a statement that takes longer than a lease would find every lease it saw
- * at its start run out, and two statements would contradict each other about what changed between them.
+ * Reads the database in one snapshot, and judges ages and leases by one instant, however slow the statements are.
+ * Otherwise a statement slower than a lease would find every lease in its snapshot expired, and two statements
+ * could contradict each other about a change between them.
  */
 import type { Database, Queryable } from "../database/database.ts";
 import { failed, type Finding } from "./finding.ts";
@@ -19,7 +19,7 @@ export async function lookOnce(
     await rows.query({ text: "set transaction isolation level repeatable read, read only" });
     const findings: Finding[] = [];
     for (const [subject, check] of Object.entries(checks)) {
-      // A statement that fails must not take the others with it.
+      // A failed statement must not abort the other checks.
       await rows.query({ text: "savepoint before_check" });
       try {
         findings.push(...(await check({ kind: database.kind, rows })));

@@ -3,7 +3,7 @@ import { loadMigrations } from "../../database/migrations/bundled-migrations.ts"
 import { pendingMigrations } from "../../database/migrations/migrate.ts";
 import { good, wrong, type Finding } from "../finding.ts";
 
-/** Whether the database has every migration this version needs; the other checks read its tables. */
+/** Checks that the database has every migration this version needs. The other checks read its tables. */
 export async function checkMigrations(database: Database): Promise<readonly Finding[]> {
   const pending = await pendingMigrations(database, loadMigrations());
   if (pending.length === 0) return [good("migrations", "all applied")];

@@ -1,7 +1,4 @@
-/**
- * Messages that the broker refuses, or that nobody receives. Only the agent that publishes knows, so the one that runs here is
- * asked.
- */
+/** Messages that the broker refuses or cannot route. Only the publishing agent knows, so the local agent is asked. */
 import type { Config } from "../../config/schema.ts";
 import { routingKeys } from "../../messaging/messages/message-types.ts";
 import { askableListeners, askAgent } from "../running-agent/ask-agent.ts";
@@ -24,7 +21,7 @@ export async function checkDeliveries(config: Config): Promise<readonly Finding[
       }),
     ),
     ...Array.from(unroutable.keys(), (routingKey) => {
-      // Nobody then does what rules ask for. Of other messages that may be meant.
+      // Unrouted enforcements mean that rules have no effect. Other messages may have no receiver on purpose.
       const say = routingKey === routingKeys.EnforcementCreated ? wrong : notice;
       return say(`messages ${routingKey}`, "are received by nobody: no queue is bound for them", {
         remedy: `bind a queue to ${exchange} with ${routingKey}, if somebody is to receive them`,

@@ -10,8 +10,8 @@ import { notice, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
 
 /**
- * Environments of packs that cannot be used here, most of all those whose links lead nowhere, and those that
- * lack what the pack asks for.
+ * Finds pack environments that cannot be used here, usually because of dangling links, and those that lack the
+ * pack's dependencies.
  */
 export async function checkEnvironments(
   { packs_base_dir: packs, runtime_envs_dir: runtimeEnvsDir }: Config,
@@ -27,7 +27,7 @@ export async function checkEnvironments(
     const packDir = join(packs, packRef);
     const question = { runtimeEnvsDir, packRef, packDir, runtime, config };
     const { warnings } = await findRuntimeEnvironment(question);
-    // Sensors of one pack and runtime share the environment, and its fault.
+    // Sensors of one pack and runtime share an environment, so its problem is reported once.
     const subject = `environment ${packRef} ${runtime.name}`;
     for (const warning of warnings) findings.set(`${packRef} ${warning}`, wrong(subject, warning));
     const pending = await pendingEnvironment(question);

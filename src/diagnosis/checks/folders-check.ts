@@ -1,6 +1,6 @@
 /**
- * Whether the agent can write where its configuration makes it write. Permissions alone do not tell: root
- * has them on a read-only volume, and everybody has them on a full one. So a file is written and removed.
+ * Checks that the agent can write to its configured folders. Permissions alone do not show that: root has them
+ * on a read-only volume, and everybody has them on a full one. So a file is written and removed.
  */
 import { randomUUID } from "node:crypto";
 import { lstat, rm, writeFile } from "node:fs/promises";
@@ -13,7 +13,7 @@ interface WrittenFolder {
   readonly subject: string;
   readonly field: "data_dir" | "logs_dir";
   readonly purpose: string;
-  /** What comes of it when it cannot be written. */
+  /** The effect if it cannot be written. */
   readonly consequence: string;
 }
 
@@ -57,10 +57,10 @@ async function folderFinding(folder: WrittenFolder, path: string): Promise<Findi
   }
 }
 
-/** Itself, or where the first of its folders that are missing is to be made. */
+/** The path itself, or its nearest existing ancestor. */
 async function nearestExisting(path: string): Promise<string> {
   try {
-    await lstat(path); // A link that leads nowhere is there: no folder can be made in its place.
+    await lstat(path); // A dangling link counts as existing: no folder can be created in its place.
     return path;
   } catch (error) {
     if (!hasCode(error, "ENOENT") || dirname(path) === path) throw error;
@@ -68,13 +68,13 @@ async function nearestExisting(path: string): Promise<string> {
   }
 }
 
-/** More than a file system hides in a file's own entry, and little enough not to matter. */
+/** Too large to be stored inside an inode, small enough not to matter. */
 const trialBytes = 65_536;
 
 async function writeBriefly(folder: string): Promise<void> {
   const path = join(folder, `.attune-doctor-${randomUUID()}`);
   try {
-    // Flushed, since a quota may be told only then.
+    // Flushed, because a quota may be enforced only then.
     await writeFile(path, Buffer.alloc(trialBytes, 1), { flag: "wx", mode: 0o600, flush: true });
   } finally {
     await rm(path, { force: true });

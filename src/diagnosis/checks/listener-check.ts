@@ -1,4 +1,4 @@
-/** Whether the agent answers at its addresses, or could: another program may have one, and then no agent starts. */
+/** Checks that the agent answers at its addresses or could: if another program holds one, no agent can start. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { Listener } from "../../config/listeners.ts";
@@ -7,7 +7,7 @@ import { askHealth, type HealthAnswer } from "../running-agent/ask-health.ts";
 import { good, wrong, type Finding } from "../finding.ts";
 import { portHolder } from "./port-holder.ts";
 
-/** @param health what answered at the first of them */
+/** @param health the answer of the first listener */
 export async function checkListeners(
   listeners: readonly Listener[],
   ownWorker: string,
@@ -30,7 +30,7 @@ async function checkListener(
   const address = `${host}:${port}`;
   switch (health.kind) {
     case "unaskable":
-      return []; // It is off, or takes whatever port is free.
+      return []; // Disabled, or on a random free port.
     case "agent":
       return [good(section, `an agent answers on ${address}`)];
     case "foreign":

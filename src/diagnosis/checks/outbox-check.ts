@@ -5,10 +5,10 @@ import { durationText } from "../../model/texts/duration-text.ts";
 import { good, notice, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
 
-/** Longer than a sweep and a reconnection take, so a message as old as this is stuck. */
+/** Longer than a sweep and a reconnection take, so an older message is stuck. */
 const stuckAfterSeconds = 60;
 
-/** Whether messages that are owed get out. */
+/** Checks that stored messages are being published. */
 export async function checkOutbox({ rows }: Look): Promise<readonly Finding[]> {
   const backlog = await rowOf(rows, measureOutbox, undefined);
   const { depth, oldestSeconds } = backlog ?? { depth: 0, oldestSeconds: 0 };

@@ -1,7 +1,7 @@
 /**
- * Sensors that run and say nothing that is an event. No table holds that, so the agent that runs here is
- * asked for its metrics. Sensors that have printed nothing at all are in a table, but only one process can
- * look into an embedded database.
+ * Finds running sensors whose output contains no event. No table records that, so the local agent is asked for
+ * its metrics. Sensors that have printed nothing are in a table, but only one process can open an embedded
+ * database.
  */
 import type { Config } from "../../config/schema.ts";
 import { linesRejectedName, sensorEventsName } from "../../telemetry/metrics.ts";
@@ -12,7 +12,7 @@ import { notice, type Finding } from "../finding.ts";
 import { seriesOf } from "../running-agent/metric-series.ts";
 import { silentRemedy, silentSecondsMin } from "./sensor-finding.ts";
 
-/** A worker of a thousand sensors has a megabyte of them. */
+/** A worker with a thousand sensors exposes one megabyte. */
 const metricsBytesMax = 16 * 1024 * 1024;
 
 export async function checkOutput(config: Config): Promise<readonly Finding[]> {
@@ -36,7 +36,7 @@ function silentFindings(exposition: string): readonly Finding[] {
 
 function rejectedFindings(exposition: string, config: Config): readonly Finding[] {
   const understood = seriesOf(exposition, sensorEventsName, "counter", "sensor_ref");
-  // Not counted by that agent, or no longer by name: who is among them cannot be told.
+  // That agent has no such metric, or counts further sensors together as "other".
   if (understood === undefined || understood.has("other")) return [];
   const rejected =
     seriesOf(exposition, linesRejectedName, "counter", "sensor_ref") ?? new Map<string, number>();

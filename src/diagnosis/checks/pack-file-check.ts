@@ -7,7 +7,7 @@ import { entrypointProblem } from "../../packs/entrypoint.ts";
 import { good, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
 
-/** Whether the script of every enabled sensor is where this machine would start it. */
+/** Checks that the script of every enabled sensor exists where this machine would start it. */
 export async function checkPackFiles(
   { packs_base_dir: packs }: Config,
   { rows }: Look,

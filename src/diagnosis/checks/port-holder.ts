@@ -1,14 +1,13 @@
-/** Which process of this machine listens on a port, as far as this user may see. */
+/** Finds the local process that listens on a port, as far as this user may see. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
 
 export interface PortHolder {
   readonly pid: number;
-  /** The name of its program. */
   readonly program: string;
-  /** Whether it is an agent, run as the executable or from its sources. */
+  /** Whether it is an agent, run as the executable or from source. */
   readonly isAgent: boolean;
-  /** As its command line says it. */
+  /** The name in its command line. */
   readonly worker: string | undefined;
 }
 
@@ -26,7 +25,7 @@ export function portHolder(port: number): PortHolder | undefined {
   };
 }
 
-/** Of proc(5) `net/tcp`: the second column ends in the port, the fourth is 0A for LISTEN, the tenth the inode. */
+/** proc(5) `net/tcp`: the second column ends in the port, the fourth is 0A for LISTEN, the tenth the inode. */
 function listeningSockets(port: number): ReadonlySet<string> {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const rows = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((path) => readText(path).split("\n").slice(1));
@@ -48,7 +47,7 @@ function holdsOneOf(folder: string, sockets: ReadonlySet<string>): boolean {
   });
 }
 
-/** Nothing of a process that has ended, or is another user's. */
+/** Empty for a process that has ended or belongs to another user. */
 function readList(path: string): readonly string[] {
   try {
     return readdirSync(path);

@@ -5,7 +5,7 @@ import { readMissingRights } from "../../database/statements/rights.ts";
 import { good, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
 
-/** Whether the role of the configuration may do everything that a running agent does. */
+/** Checks that the configured role has all rights a running agent needs. */
 export async function checkRights({ rows }: Look): Promise<readonly Finding[]> {
   const missing = await rowsOf(rows, readMissingRights, neededRights);
   const [first] = missing;

@@ -12,7 +12,7 @@ import { good, notice, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
 
 /**
- * Which enabled rules agents could not compile, which ask for a trigger that is not there, or is another, and whose
+ * Finds enabled rules that agents could not compile, that refer to a missing or mismatched trigger, or whose
  * conditions look wrong.
  */
 export async function checkRules({ rows }: Look): Promise<readonly Finding[]> {

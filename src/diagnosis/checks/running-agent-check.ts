@@ -1,6 +1,6 @@
 /**
- * What can be said while the embedded database is in use: a second process cannot look into it, so the
- * one that can is asked.
+ * Findings while the embedded database is in use. A second process cannot open it, so the running agent is
+ * asked.
  */
 import type { Config } from "../../config/schema.ts";
 import type { OperatorError } from "../../errors/operator-error.ts";
@@ -39,7 +39,7 @@ function agentFindings(health: HealthAnswer): readonly Finding[] {
         }),
       ];
     case "foreign":
-      return []; // The check of the API says so.
+      return []; // The listener check reports it.
     case "agent": {
       const { url, health: answer } = health;
       const facts = { health: answer };

@@ -11,9 +11,9 @@ import { silentLogger } from "../../telemetry/logger.ts";
 import { systemClock } from "../../time/clock.ts";
 import { good, notice, wrong, type Finding } from "../finding.ts";
 
-/** The machine as the agent finds it at its start. */
+/** The machine as the agent sees it at start-up. */
 export interface ExaminedMachine {
-  /** Environment variables as the image's programs get them. */
+  /** Environment variables for the image's programs. */
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly detectedInterpreters: readonly DetectedInterpreter[];
   /** ATTUNE_SENSOR_RUNTIMES as set from outside; undefined when it was not. */
@@ -25,7 +25,7 @@ export interface VerifiedRuntimes {
   readonly selection: RuntimeSelection;
 }
 
-/** What this machine offers, verified anew. */
+/** The runtimes this machine offers, verified without the cache. */
 export async function verifyRuntimes(
   { sensor }: Config,
   { variables, detectedInterpreters, runtimesFromEnvironment }: ExaminedMachine,
@@ -47,8 +47,8 @@ export async function verifyRuntimes(
 }
 
 /**
- * A runtime that is missing is no fault by itself: the images differ, and a sensor that finds no worker
- * for its runtime is named by itself.
+ * A missing runtime alone is not wrong: images differ, and a sensor without a worker for its runtime gets a
+ * finding of its own.
  */
 export function runtimeFindings({ runtimes, selection }: VerifiedRuntimes): readonly Finding[] {
   const { runtimes: offered } = runtimes.capabilities;
@@ -77,7 +77,7 @@ function findingOf(
     : notice(subject, answer.reason);
 }
 
-/** An override is believed, so a name that nothing stands behind is offered, and no sensor will start with it. */
+/** An override is trusted, so an undefined runtime in it is offered although no sensor can start with it. */
 function unknownNames(named: readonly string[], { judged }: SensorRuntimes): readonly Finding[] {
   return named
     .filter((name) => name !== nativeRuntime && name !== builtinRuntime)

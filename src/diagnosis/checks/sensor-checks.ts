@@ -9,8 +9,8 @@ import type { Look } from "../look.ts";
 import { sensorFinding } from "./sensor-finding.ts";
 
 /**
- * Every sensor: whether and where it runs, and if not, why. Whoever looks into an embedded database keeps
- * every worker out of it; there, the question is which sensors an agent started here would run.
+ * Reports for every sensor where it runs, or why it does not. No worker can run while doctor has an embedded
+ * database open, so there the finding says which sensors an agent started here would run.
  */
 export async function checkSensors(
   { sensor }: Config,

@@ -1,4 +1,4 @@
-/** How one sensor stands, as a finding: a pure function of its rows and of what placement says of it. */
+/** The state of one sensor as a finding: a pure function of its rows and its placement. */
 import type { SensorProcessStanding, SensorStanding } from "../../database/statements/diagnosis.ts";
 import { kindFacts, kindOfProtocol } from "../../model/sensors/sensor-kind.ts";
 import { isUnsteady } from "../../model/sensors/recent-runs.ts";
@@ -6,12 +6,12 @@ import { isUnusualSilence } from "../../model/sensors/output-rhythm.ts";
 import { durationText } from "../../model/texts/duration-text.ts";
 import { good, notice, wrong, type Finding } from "../finding.ts";
 
-/** The end of what it said is what tells; all of it is in its log and in the JSON report. */
+/** The last lines matter most. The sensor's log and the JSON report have all of them. */
 const linesShown = 10;
 
 /**
- * @param obstacles why no worker runs it, if it should run and none can
- * @param ifPlaced what is said of it if one can, and does not yet
+ * @param obstacles why no worker can run a sensor that should run
+ * @param ifPlaced the text for a sensor that a worker can run but does not run yet
  */
 export function sensorFinding(
   standing: SensorStanding,
@@ -50,7 +50,7 @@ export function sensorFinding(
   return { ...processFinding(subject, sensorRef, process, holder), facts };
 }
 
-/** It failed, and its worker died or went before it was tried again: nothing says that it would not fail again. */
+/** It failed, and its worker ended before retrying, so it may well fail again. */
 function abandonedFailure(subject: string, process: SensorProcessStanding, ifPlaced: string): Finding {
   const reason = process.reason ?? "for no reason that was noted";
   const where = process.worker === null ? "on a worker that is gone" : `on worker ${process.worker}`;
@@ -63,7 +63,7 @@ function failuresText({ failures }: SensorProcessStanding): string {
   return `${failures} ${failures === 1 ? "failure" : "failures"} in a row`;
 }
 
-/** What a sensor that nobody runs said when it last failed. */
+/** The last failure and output of a sensor that no worker runs now. */
 function earlierFailure(process: SensorProcessStanding | null): { readonly lines?: readonly string[] } {
   if (process === null || process.failures === 0) return {};
   const failures = process.failures === 1 ? "it failed" : `it failed ${process.failures} times in a row`;
@@ -76,7 +76,7 @@ function lastLines({ stderrExcerpt }: SensorProcessStanding): readonly string[] 
   return stderrExcerpt?.split("\n").slice(-linesShown) ?? [];
 }
 
-/** For a sensor that is not meant to run. */
+/** For a sensor that should not run. */
 function idleFinding(subject: string, standing: SensorStanding): Finding | undefined {
   const { isEnabled, triggerRef, triggers, disabledTriggers, rules, enabledRules, effectiveRules } = standing;
   if (!isEnabled) return notice(subject, "does not run: it is disabled");
@@ -96,7 +96,7 @@ function idleFinding(subject: string, standing: SensorStanding): Finding | undef
   return notice(subject, `does not run: no enabled rule wants its events (${why})`);
 }
 
-/** Sooner, an interpreter may still be loading. */
+/** Before that, an interpreter may still be loading. */
 export const silentSecondsMin = 60;
 
 export const silentRemedy =
@@ -118,7 +118,7 @@ function silentFinding(
   });
 }
 
-/** It printed regularly and does so no longer: it hangs, or has lost what it listens to. */
+/** It printed regularly and has stopped: it hangs or has lost its source. */
 function fallenSilentFinding(
   subject: string,
   process: SensorProcessStanding,
@@ -126,7 +126,7 @@ function fallenSilentFinding(
 ): Finding | undefined {
   const { status, pid, secondsSinceStart, secondsSinceOutput, longestSilenceSeconds } = process;
   if (status !== "running" || secondsSinceOutput === null || longestSilenceSeconds === null) return undefined;
-  // While it was stopped it had nothing to print with.
+  // The time before its current start does not count as silence.
   const silence = Math.min(secondsSinceOutput, secondsSinceStart ?? secondsSinceOutput);
   if (!isUnusualSilence(silence, longestSilenceSeconds)) return undefined;
   const usual = durationText(Math.max(1, process.outputIntervalSeconds ?? longestSilenceSeconds));
@@ -141,7 +141,7 @@ function fallenSilentFinding(
   );
 }
 
-/** Each success forgives the failures before it, so such a sensor is never failed, and loses what it did not see. */
+/** Each success resets the failure count, so such a sensor never becomes failed, but misses events. */
 function unsteadyFinding(
   subject: string,
   { status, recentRuns, recentFailures }: SensorProcessStanding,

@@ -10,7 +10,7 @@ class TrialOverError extends Error {
   override readonly name = "TrialOverError";
 }
 
-/** Whether the database can take anything in: it may answer every question while its disk is full. */
+/** Checks that the database accepts writes: it may answer every query while its disk is full. */
 export async function checkStorage(database: Database): Promise<readonly Finding[]> {
   try {
     await database.transaction(async (transaction) => {
@@ -20,7 +20,7 @@ export async function checkStorage(database: Database): Promise<readonly Finding
     return [];
   } catch (error) {
     if (error instanceof TrialOverError) return [good("storage", "the database takes in new rows")];
-    // Without the right to write there, the check of rights says so.
+    // The rights check reports a missing right.
     if (sqlState(error) === "42501") return [];
     const explanation = explainDatabaseFailure(error);
     if (explanation === undefined) throw error;

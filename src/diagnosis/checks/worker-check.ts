@@ -4,10 +4,10 @@ import { durationText } from "../../model/texts/duration-text.ts";
 import { good, notice, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
 
-/** Containers come and go under names of their own; the latest of those that went say enough. */
+/** Each container may use a new name, so only the most recent inactive workers are listed. */
 const goneShown = 5;
 
-/** Which workers live, which gave no sign of life without having said goodbye, and which are gone. */
+/** Lists workers that are alive, silent without having deregistered, and inactive. */
 export async function checkWorkers({ kind, rows }: Look): Promise<readonly Finding[]> {
   const workers = await rowsOf(rows, readWorkerStandings, undefined);
   const living = workers.filter(({ isAlive }) => isAlive);
@@ -18,7 +18,7 @@ export async function checkWorkers({ kind, rows }: Look): Promise<readonly Findi
     ...silent.map((worker) =>
       wrong(`worker ${worker.name}`, silentText(worker), { facts: { worker }, remedy }),
     ),
-    // Whoever looks into an embedded database keeps every worker out of it.
+    // No worker can run while doctor has an embedded database open.
     ...(living.length === 0 && kind === "postgresql"
       ? [notice("workers", "none is alive, so no sensor runs")]
       : []),

@@ -1,4 +1,4 @@
-/** Asks the agent that runs on this machine, over HTTP. */
+/** Queries the local agent over HTTP. */
 import { request } from "node:http";
 import { listeners, type Listener } from "../../config/listeners.ts";
 import type { Config } from "../../config/schema.ts";
@@ -6,7 +6,7 @@ import { messageOf } from "../../errors/caught.ts";
 
 const answerTimeoutMs = 5_000;
 
-/** Addresses that mean "all of this machine's" to a listener, and where to reach it. */
+/** Wildcard listen addresses, and the loopback address to reach each by. */
 const loopbackFor: ReadonlyMap<string, string> = new Map([
   ["0.0.0.0", "127.0.0.1"],
   ["::", "[::1]"],
@@ -22,17 +22,17 @@ export type AgentAnswer =
       readonly body: string;
     }
   | { readonly kind: "silent"; readonly url: string; readonly reason: string }
-  /** Its configuration says that it answers nobody, or at a port that nobody knows. */
+  /** Its listeners are disabled or use a random port. */
   | { readonly kind: "unaskable" };
 
-/** The listeners of this configuration's agent whose ports are known; the one to ask comes first. */
+/** The configured listeners with a fixed port; the first is the one to query. */
 export function askableListeners(config: Pick<Config, "api" | "metrics">): readonly Listener[] {
   return listeners(config).filter(({ port }) => port !== 0);
 }
 
 /**
- * @param listener undefined: none of the agent's can be asked
- * @param bytesMax of a longer answer nothing is read: it is not an agent's
+ * @param listener undefined if no listener has a fixed port
+ * @param bytesMax a longer answer is rejected, because it is not an agent's
  */
 export async function askAgent(
   listener: Listener | undefined,
@@ -56,9 +56,9 @@ type Answer = Pick<
 >;
 
 /**
- * Not by `fetch`: that loads encryption, HTTP/2 and compression, and health checks are asked every few seconds.
+ * Avoids `fetch`, which loads encryption, HTTP/2 and compression: health checks run every few seconds.
  *
- * @throws Error when there is no answer, or not all of one, within the time, or too much
+ * @throws Error if the answer is missing, incomplete, late or too long
  */
 async function get(url: string, bytesMax: number): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
@@ -79,7 +79,7 @@ async function get(url: string, bytesMax: number): Promise<Answer> {
     });
   });
   asked.once("error", reject);
-  // Of some ends there is no error, as when the other side wants to go on with another protocol.
+  // Some endings emit no error, such as a protocol upgrade by the server.
   asked.once("close", () => reject(new Error("it gave no whole answer")));
   const timer = setTimeout(() => {
     reject(new Error(`no answer within ${answerTimeoutMs / 1_000} s`));

@@ -1,9 +1,9 @@
-/** Asks the agent on this machine how it is, and tells an agent's answer from that of any other program. */
+/** Queries the local agent's health, and distinguishes an agent's answer from any other program's. */
 import type { Listener } from "../../config/listeners.ts";
 import { isJsonObject, type JsonObject } from "../../model/json/json.ts";
 import { askAgent, type AgentAnswer } from "./ask-agent.ts";
 
-/** A page of the agent's parts is one or two thousand. Also what keeps reading a hostile answer short. */
+/** An agent's health page has one or two thousand bytes. The limit also bounds a hostile answer. */
 const answerBytesMax = 128 * 1024;
 
 export type HealthQuestion = "/health" | "/health/live" | "/health/ready";
@@ -11,10 +11,10 @@ export type HealthQuestion = "/health" | "/health/live" | "/health/ready";
 export type HealthAnswer =
   | Exclude<AgentAnswer, { readonly kind: "answered" }>
   | { readonly kind: "agent"; readonly url: string; readonly isOk: boolean; readonly health: JsonObject }
-  /** Something else has that port. */
+  /** Another program holds the port. */
   | { readonly kind: "foreign"; readonly url: string; readonly description: string };
 
-/** @param listener undefined: none of the agent's can be asked */
+/** @param listener undefined if no listener has a fixed port */
 export async function askHealth(
   listener: Listener | undefined,
   question: HealthQuestion,
@@ -28,7 +28,7 @@ export async function askHealth(
   return { kind: "foreign", url, description: `status ${status}, ${contentType ?? "no content type"}` };
 }
 
-/** Many programs answer `{"status": "ok"}`; the worker's name and the parts are an agent's own. */
+/** Many programs answer `{"status": "ok"}`; only an agent adds its worker name or parts. */
 function isHealth(question: HealthQuestion, { status, worker, parts }: JsonObject): boolean {
   if (!statuses[question].includes(status)) return false;
   return question === "/health/live" ? typeof worker === "string" : isJsonObject(parts);
@@ -40,7 +40,7 @@ const statuses: Readonly<Record<HealthQuestion, readonly unknown[]>> = {
   "/health/ready": ["ready", "degraded", "not ready"],
 };
 
-/** As an agent answers that is ending, or has failed at this. */
+/** The answer of an agent that is stopping or failed to answer. */
 function isError({ error, code }: JsonObject): boolean {
   return typeof error === "string" && typeof code === "string";
 }

@@ -1,7 +1,7 @@
-/** Reads one family out of an agent's metrics. */
+/** Reads one metric family from an agent's metrics. */
 import type { MetricDescription } from "../../telemetry/metric-registry.ts";
 
-/** Label value → number; undefined when that agent has no such metric. */
+/** Label value → number; undefined if the agent has no such metric. */
 export function seriesOf(
   exposition: string,
   name: string,
