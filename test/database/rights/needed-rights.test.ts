@@ -19,8 +19,10 @@ import * as outbox from "../../../src/database/statements/outbox.ts";
 import { readMissingRights } from "../../../src/database/statements/rights.ts";
 import * as rules from "../../../src/database/statements/rules.ts";
 import * as runtimes from "../../../src/database/statements/runtimes.ts";
+import { listSensors, readSensor } from "../../../src/database/statements/sensor-list.ts";
 import * as sensorProcess from "../../../src/database/statements/sensor-process.ts";
 import * as sensorScripts from "../../../src/database/statements/sensor-scripts.ts";
+import { listWorkers } from "../../../src/database/statements/worker-list.ts";
 import * as workers from "../../../src/database/statements/workers.ts";
 import { rowsOf } from "../../../src/database/statement.ts";
 import { asSuperuser, freshDatabase } from "../../support/postgres.ts";
@@ -38,6 +40,9 @@ const modules: readonly object[] = [
   idSequences,
   installation,
   { listAppliedVersions },
+  listSensors("id"),
+  { readSensor },
+  listWorkers("id"),
   outbox,
   rules,
   runtimes,
