@@ -53,6 +53,8 @@ const requestMsMax = 10_000;
 /** How often connections are checked for requests that take too long to arrive. */
 const requestCheckMs = 5_000;
 const closeMsMax = 2_000;
+/** Longer than clients and load balancers keep a connection for reuse, so that they close it and no request meets its end. */
+const idleMsMax = 100_000;
 
 /** @throws OperatorError PORT_IN_USE when the address cannot be bound */
 export async function startApi(options: ApiOptions): Promise<Api> {
@@ -74,7 +76,7 @@ async function createServer({ health, metrics, resources, logger }: ApiOptions):
   const server = fastify({
     bodyLimit: bodyBytesMax,
     requestTimeout: requestMsMax,
-    keepAliveTimeout: requestMsMax,
+    keepAliveTimeout: idleMsMax,
     http: {
       maxHeaderSize: headerBytesMax,
       headersTimeout: requestMsMax,
