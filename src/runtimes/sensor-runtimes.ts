@@ -37,7 +37,7 @@ import {
 import type { Logger } from "../telemetry/logger.ts";
 import { OutageLog } from "../telemetry/outage-log.ts";
 import type { Clock } from "../time/clock.ts";
-import { askedAtOnceMax } from "./asked-at-once.ts";
+import { concurrentCommandsMax } from "./concurrent-commands.ts";
 import { runtimeFingerprint } from "./runtime-fingerprint.ts";
 import { assumeRuntime, binariesOf, verifyRuntime, type RuntimeMachine } from "./runtime-verification.ts";
 
@@ -186,7 +186,7 @@ export class SensorRuntimes {
     const judged: JudgedRuntime[] = [];
     const judge = (definition: RuntimeDefinition) =>
       this.#judge(definition, kept.get(definition.ref), signal);
-    for (const { runtime, fresh } of await pMap(definitions, judge, { concurrency: askedAtOnceMax })) {
+    for (const { runtime, fresh } of await pMap(definitions, judge, { concurrency: concurrentCommandsMax })) {
       judged.push(runtime);
       if (fresh !== undefined) found.push(fresh);
     }

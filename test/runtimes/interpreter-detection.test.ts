@@ -3,14 +3,14 @@ import { join, relative } from "node:path";
 import { cwd } from "node:process";
 import { describe, expect, test } from "vitest";
 import { runTogether } from "../../src/processes/run-together.ts";
-import { askedAtOnceMax } from "../../src/runtimes/asked-at-once.ts";
+import { concurrentCommandsMax } from "../../src/runtimes/concurrent-commands.ts";
 import { detectInterpreters, type RunVersionCommands } from "../../src/runtimes/interpreter-detection.ts";
 import { runVersionCommands } from "../../src/runtimes/version-commands.ts";
 import { programDirectory, type ProgramDirectory } from "../support/program-directory.ts";
 
 const runners: readonly (readonly [string, RunVersionCommands])[] = [
   ["in a service", runVersionCommands()],
-  ["for nothing but the report", async (commands) => runTogether(commands, askedAtOnceMax)],
+  ["for nothing but the report", async (commands) => runTogether(commands, concurrentCommandsMax)],
 ];
 
 describe.each(runners)("%s", (_, run) => {
@@ -170,10 +170,10 @@ test("a search that is ended waits for no answer and asks nobody else", async ()
   });
   const asking = (): readonly string[] =>
     readFileSync(join(programs.path, "asked"), { encoding: "utf8", flag: "a+" }).split("\n").filter(Boolean);
-  await expect.poll(asking).toHaveLength(askedAtOnceMax);
+  await expect.poll(asking).toHaveLength(concurrentCommandsMax);
 
   stop.abort();
 
   await search;
-  expect(asking()).toHaveLength(askedAtOnceMax);
+  expect(asking()).toHaveLength(concurrentCommandsMax);
 });

@@ -1,4 +1,4 @@
-import { askedAtOnceMax } from "../../runtimes/asked-at-once.ts";
+import { concurrentCommandsMax } from "../../runtimes/concurrent-commands.ts";
 import { bootstrapRuntimes } from "../bootstrap.ts";
 import { detectionReportJson, detectionReportText } from "../detection-report.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
@@ -12,7 +12,7 @@ export async function detectOnly({
   const bootstrap = await bootstrapRuntimes(environment, async (commands) => {
     // Imported late: an image without interpreters never needs to start a program.
     const { runTogether } = await import("../../processes/run-together.ts");
-    return runTogether(commands, askedAtOnceMax);
+    return runTogether(commands, concurrentCommandsMax);
   });
   print(format === "json" ? detectionReportJson(bootstrap) : detectionReportText(bootstrap));
   return 0;
