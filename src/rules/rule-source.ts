@@ -25,6 +25,7 @@ import type { RuleSource } from "../model/rules/rule-match.ts";
 import { CompiledRuleSet, type RuleSnapshot } from "../model/rules/rule-set.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { OutageLog } from "../telemetry/outage-log.ts";
+import { Reported } from "../telemetry/reported.ts";
 import type { Clock } from "../time/clock.ts";
 
 export interface RuleSourceOptions {
@@ -50,8 +51,8 @@ export class DatabaseRuleSource implements RuleSource {
   /** The problems this process last wrote to rule_problem; undefined if none yet. */
   #recorded: ReadonlyMap<Id, string> | undefined;
   /** The problems and doubts last logged. */
-  #told: ReadonlyMap<Id, string> = new Map();
-  #toldDoubts: ReadonlyMap<Id, string> = new Map();
+  readonly #reportedProblems = new Reported<Id>();
+  readonly #reportedDoubts = new Reported<Id>();
 
   constructor(options: RuleSourceOptions, first: CompiledRuleSet) {
     this.#options = options;
@@ -97,7 +98,7 @@ export class DatabaseRuleSource implements RuleSource {
 
   async #step(): Promise<void> {
     await this.refresh();
-    this.#tellDoubts(this.#current);
+    this.#reportDoubts(this.#current);
     await this.#recordProblems();
   }
 
@@ -129,7 +130,7 @@ export class DatabaseRuleSource implements RuleSource {
     const { revision, problems } = current;
     if (this.#recorded !== undefined && areSame(this.#recorded, problems)) return;
 
-    this.#tellProblems(current);
+    this.#reportProblems(current);
     const rows = [...problems].map(([rule, problem]) => ({ rule, problem }));
     const answer = await rowOf(this.#options.database, recordRuleProblems, { revision, problems: rows });
     if (answer?.isCurrent !== true) {
@@ -140,37 +141,34 @@ export class DatabaseRuleSource implements RuleSource {
     this.#recorded = answer.isWhole ? problems : undefined;
   }
 
-  #tellProblems(current: CompiledRuleSet): void {
+  #reportProblems(current: CompiledRuleSet): void {
     const { logger } = this.#options;
     const { problems } = current;
     for (const [rule, problem] of problems) {
-      if (this.#told.get(rule) !== problem)
+      if (this.#reportedProblems.isNew(rule, problem))
         logger.warn(
           { rule_id: rule, rule_ref: current.refOf(rule), problem },
           "a rule is invalid and matches nothing",
         );
     }
-    for (const rule of this.#told.keys()) {
-      if (!problems.has(rule))
-        logger.info(
-          { rule_id: rule, rule_ref: current.refOf(rule) },
-          "an invalid rule has been corrected, disabled or deleted",
-        );
+    for (const rule of this.#reportedProblems.keepOnly(problems)) {
+      logger.info(
+        { rule_id: rule, rule_ref: current.refOf(rule) },
+        "an invalid rule has been corrected, disabled or deleted",
+      );
     }
-    this.#told = problems;
   }
 
-  #tellDoubts(current: CompiledRuleSet): void {
+  #reportDoubts(current: CompiledRuleSet): void {
     const { doubts } = current;
-    if (doubts === this.#toldDoubts) return;
     for (const [rule, doubt] of doubts) {
-      if (this.#toldDoubts.get(rule) !== doubt)
+      if (this.#reportedDoubts.isNew(rule, doubt))
         this.#options.logger.warn(
           { rule_id: rule, rule_ref: current.refOf(rule), reason: doubt },
           "a rule's conditions are valid but may not mean what their author intended",
         );
     }
-    this.#toldDoubts = doubts;
+    this.#reportedDoubts.keepOnly(doubts);
   }
 }
 

@@ -36,6 +36,7 @@ import {
 } from "../database/statements/runtimes.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { OutageLog } from "../telemetry/outage-log.ts";
+import { Reported } from "../telemetry/reported.ts";
 import type { Clock } from "../time/clock.ts";
 import { concurrentCommandsMax } from "./concurrent-commands.ts";
 import { runtimeFingerprint } from "./runtime-fingerprint.ts";
@@ -71,7 +72,8 @@ export interface SensorRuntimesOptions {
 export class SensorRuntimes {
   readonly #options: SensorRuntimesOptions;
   readonly #loop: WakeableLoop;
-  readonly #told = new Map<string, string>();
+  /** By runtime ref, as last logged. */
+  readonly #reported = new Reported<string>();
   #offer: RuntimeOffer;
   #judged: readonly JudgedRuntime[] = [];
   #announced: RuntimeCapabilities | undefined;
@@ -195,7 +197,7 @@ export class SensorRuntimes {
     this.#stepRead = step;
     this.#judged = judged;
     this.#offer = offerRuntimes(selection, judged, machine.detected);
-    this.#tell(judged);
+    this.#report(judged);
     if (found.length > 0) await rowsOf(database.relaxed, keepVerifications, { workerName, found });
   }
 
@@ -229,13 +231,12 @@ export class SensorRuntimes {
   }
 
   /** Logs each runtime's outcome once, and again when it changes. */
-  #tell(judged: readonly JudgedRuntime[]): void {
+  #report(judged: readonly JudgedRuntime[]): void {
     const { logger } = this.#options;
     for (const { ref, name, outcome } of judged) {
       const answer = this.offered(ref);
       const description = answer.kind === "offered" ? describeOutcome(outcome) : answer.reason;
-      if (this.#told.get(ref) === description) continue;
-      this.#told.set(ref, description);
+      if (!this.#reported.isNew(ref, description)) continue;
 
       const fields = { runtime_ref: ref, outcome: outcome.kind };
       const runtime = `${name} (${ref}): ${description}`;
