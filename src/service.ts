@@ -1,11 +1,10 @@
 /**
- * The sensor service: opens its parts, wires them, and closes them in reverse.
+ * The sensor service. It opens its parts, wires them, and closes them in reverse order.
  *
  *   created ──start()──▶ registered ──▶ at work ──stop()──▶ stopped
  *                └────────────┴── stop() ends a start half done, too, and waits for its end
  *
- * What a part is and does stands at the top of its own file; here, and in `service/`, is only who is given
- * to whom, and in which order they come and go. Sensors stop first, their last events are stored, the assignments
+ * Each part is described in its own file; this file and `service/` only wire the parts and order their start and stop. Sensors stop first, their last events are stored, the assignments
  * are released, the messages are confirmed, the worker is deregistered, and the database closes last.
  *
  * The second half is loaded only when the first is done, so that the worker is known sooner.
@@ -24,7 +23,7 @@ export const stopLimitMs = 20_000;
 
 export class SensorService {
   readonly activity = new Activity();
-  /** Rejects when the service cannot go on; whoever started it then stops it. */
+  /** Rejects when the service cannot go on; the caller then stops it. */
   readonly failure: Promise<never>;
   readonly #context: ServiceContext;
   readonly #stopping = new AbortController();
@@ -73,7 +72,7 @@ export class SensorService {
     }
     logger.warn(
       {},
-      "could not end everything in time, and leave it: the leases run out by themselves, and others send the messages",
+      "could not stop everything in time; leases will expire and other workers will send the remaining messages",
     );
   }
 
@@ -82,7 +81,7 @@ export class SensorService {
     try {
       await this.#context.lifetime[Symbol.asyncDispose]();
     } finally {
-      // What it was just opening it closes again itself. Whoever started it is told of its failure.
+      // A start that is interrupted closes what it was opening, and reports its failure to the caller.
       await this.#starting?.catch(() => {});
     }
   }

@@ -1,5 +1,5 @@
 /**
- * What a failure of the database means for whoever asked, whichever implementation it came from.
+ * What a failure of the database means for the caller, whichever implementation it came from.
  *
  * Both implementations throw the server's own errors unchanged (an Error whose `code` is a SQLSTATE)
  * and a ConnectionError for everything that went wrong between here and the server.

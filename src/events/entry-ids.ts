@@ -43,7 +43,7 @@ export class EntryIds {
         onSetBack: () =>
           logger.warn(
             { ids: kind },
-            "the database gives out ids again, as after a failover or a restoration; new ids start far above those given before",
+            "the database hands out ids a second time, as after a failover or a restore; new ids start far above the earlier ones",
           ),
       });
     this.#events = reserved("event");
@@ -100,7 +100,7 @@ export class EntryIds {
     const [foreignEvents, foreignEnforcements] = [of("event"), of("enforcement")];
     logger.warn(
       { events: foreignEvents.size, enforcements: foreignEnforcements.size },
-      "the database gave reserved ids to others, as after a failover or a restoration; drawing new ones",
+      "the database gave reserved ids to others, as after a failover or a restore; reserving new ones",
     );
     this.#events.forget();
     this.#enforcements.forget();

@@ -255,10 +255,10 @@ export class EventPipeline implements EventSink {
     if (after !== undefined && after.failures === 1 && !hasFailed)
       logger.warn(
         { ...fields, error },
-        "an event could not be stored; it is tried again after growing pauses, and only its own source waits",
+        "could not store an event; it will be retried after growing pauses, and only its own source waits",
       );
     if (hasFailed && (after?.failures ?? 0) === 0)
-      logger.info(fields, "the event that could not be stored has been stored or refused");
+      logger.info(fields, "the event that could not be stored was then stored or refused");
   }
 
   /** Until something was added or ended, or a lane has rested. */

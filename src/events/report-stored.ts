@@ -1,4 +1,4 @@
-/** Tells of a stored event and of the enforcements it led to: in the log, and whoever watches. */
+/** Reports a stored event and its enforcements to the log and to those who watch. */
 import type { Activity } from "../telemetry/activity.ts";
 import type { ActivitySummary } from "../telemetry/activity-summary.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -11,7 +11,7 @@ export interface Reporters {
   readonly activity: Activity;
 }
 
-/** Called for every event: what nobody reads is not made. */
+/** Called for every event, so it builds only what somebody reads. */
 export function reportStored(
   { logger, summary, activity }: Reporters,
   entry: EventEntry,

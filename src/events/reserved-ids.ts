@@ -49,7 +49,7 @@ export class ReservedIds {
     while (this.#ids.length < count) await this.#fetch(count);
     const taken = this.#ids.splice(0, count);
     if (this.#ids.length < blockLength / 2) {
-      // A failure here is not lost: whoever needs the ids then asks again and sees it.
+      // A failure here is not lost: the next caller that needs ids asks again and sees it.
       this.#fetch(blockLength).catch(() => {});
     }
     return taken;

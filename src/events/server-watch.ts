@@ -1,9 +1,8 @@
 /**
- * Notices that the database is another server's than before, or the same one's at an earlier time, and lets the
- * sequences of ids leap, so that nothing new has the number, and the `message_id`, of what was lost.
+ * Detects a failover or a restore and advances the id sequences, so that no new event or message reuses a lost id.
  *
- * It looks at the start, before each block of ids, and whenever there is a new session with the server, since a failover
- * ends the old one. Blocks of ids that processes held before are theirs, as they were.
+ * It checks at the start, before each block of ids, and in each new session with the server, because a failover ends the
+ * old one. Blocks of ids that processes already hold stay theirs.
  */
 import type { Queryable } from "../database/database.ts";
 import { classifyDatabaseError, sqlState } from "../database/errors.ts";
@@ -34,8 +33,8 @@ export class ServerWatch {
       if (noted?.hasLeapt !== true) return;
       this.#logger.warn(
         {},
-        `the database is another server's than before, after a failover or a restoration: ids go on ${idLeap} ` +
-          "further, so that no message has the id of a lost one",
+        `the database server has changed after a failover or a restore; skipped ${idLeap} ids, ` +
+          "so that no message reuses the id of a lost one",
       );
     } catch (error) {
       // Some services that speak PostgreSQL's protocol know no timelines, or keep them from their users.
@@ -43,7 +42,7 @@ export class ServerWatch {
       this.#isRefused = true;
       this.#logger.warn(
         { reason: String(error) },
-        "the server does not say which one it is: after a failover or a restoration, new events may have the ids of lost ones",
+        "the server does not identify itself; after a failover or a restore, new events may reuse the ids of lost ones",
       );
     }
   }
@@ -51,7 +50,10 @@ export class ServerWatch {
   /** The session is new. If there is no answer now, the next block of ids has to wait for one. */
   wake(): void {
     this.look().catch((error: unknown) => {
-      this.#logger.debug({ reason: String(error) }, "could not see whether the database is another server's");
+      this.#logger.debug(
+        { reason: String(error) },
+        "could not check whether the database server has changed",
+      );
     });
   }
 }

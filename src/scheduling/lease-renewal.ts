@@ -32,7 +32,7 @@ export interface LeaseRenewalOptions {
   readonly random: () => number;
 }
 
-/** Told of what a renewal brought to light. */
+/** Called with what a renewal found. */
 export interface RenewalObserver {
   readonly onLost: (sensorIds: readonly Id[]) => void;
   readonly onFound: (sensorIds: readonly Id[]) => void;

@@ -61,7 +61,7 @@ function placeableSensor(sensor: SchedulableSensor): PlaceableSensor {
   return { ...sensor, runtimeName: runtimeName === null ? null : canonicalRuntimeName(runtimeName) };
 }
 
-/** Capabilities are what another process says of itself: anything malformed counts as absent. */
+/** Other processes report their own capabilities: anything malformed counts as absent. */
 function placementWorker({ id, name, capabilities }: LiveWorker): PlacementWorker {
   const { runtimes, runtime_versions: versions, max_concurrent_sensors: countMax } = capabilities;
   const names = Array.isArray(runtimes) ? runtimes.filter((each) => typeof each === "string") : [];

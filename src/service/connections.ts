@@ -31,7 +31,10 @@ export async function openConnections(
     }),
   );
   const { address, kind } = messageQueue.transport;
-  logger.info({ broker: address, broker_kind: kind }, "messages go to the broker as soon as it answers");
+  logger.info(
+    { broker: address, broker_kind: kind },
+    "messages will be published once the broker is reachable",
+  );
   const installation = await rowOf(database, readInstallation, undefined);
   const serverWatch = new ServerWatch({ database, logger });
   await serverWatch.look();

@@ -1,7 +1,7 @@
 /**
  * The first half of a start: the database, the runtimes found here, the worker's row with its heartbeat.
  *
- * Others can see the worker from here on; it takes on no sensor before the second half is there.
+ * Others can see the worker from here on; it takes on no sensor before the second half is done.
  */
 import type { Database } from "../database/database.ts";
 import { demandRights } from "../database/rights/demand-rights.ts";
@@ -33,7 +33,8 @@ export async function openRegisteredWorker(context: ServiceContext): Promise<Reg
   const runtimes = await verifiedRuntimes(context, database);
   const registration = registrationOf(context, database, runtimes);
   const registering = Promise.withResolvers<void>();
-  // Before it is there: a stop meanwhile waits for it, with the database still open, and takes it back.
+  // Set up before registering, so that a stop during start-up waits for the registration, with the database still open, and
+  // then undoes it.
   context.lifetime.onClose(async () => {
     await registering.promise;
     await registration.deregister();

@@ -19,7 +19,7 @@ import { storeLimitMs, type OpenedEvents } from "./event-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-/** A worker whose database is away stops all the same. */
+/** A worker stops even if its database does not answer. */
 const withdrawalLimitMs = 1_000;
 
 export interface OpenedSensors {
@@ -36,7 +36,7 @@ export async function openSensors(
   const { config, environment, secrets, logger } = options;
   const { sensor } = config;
   const { database } = worker;
-  // Whoever looks after containers collects what they print, and may have no way to files in them.
+  // Container platforms collect what is printed, and files inside a container may be out of reach.
   const isContainer = workerType(signsOfThisMachine(environment.own)) === "container";
   const logTo = sensor.log_to ?? (isContainer ? "both" : "files");
   const limits = sensorLimits(config, storeLimitMs);

@@ -18,7 +18,7 @@ import { asSuperuser, freshDatabase } from "../support/postgres.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 
 const sequences = ["event_id_seq", "enforcement_id_seq", "rule_message_seq"];
-const leapt = "ids go on 1000000000 further";
+const leapt = "skipped 1000000000 ids";
 
 async function nextIds(database: Database): Promise<readonly number[]> {
   const { rows } = await database.query({

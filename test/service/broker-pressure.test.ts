@@ -66,7 +66,7 @@ test(
     await counting.expectNothingLostOrDoubled();
     expect(counting.inversions()).toBe(0);
     expect(await linesWith(folder, "accepts no messages")).toHaveLength(1);
-    expect(await linesWith(folder, "the broker takes messages again")).toHaveLength(1);
+    expect(await linesWith(folder, "the broker accepts messages again")).toHaveLength(1);
   },
 );
 
@@ -114,7 +114,7 @@ test(
     await expect.poll(() => readiness(folder), { timeout: 30_000 }).toMatchObject({ status: "ready" });
     expect(await linesWith(folder, "messages under event.created are refused")).toHaveLength(1);
     await expect
-      .poll(() => linesWith(folder, "under event.created that were refused have been taken"), {
+      .poll(() => linesWith(folder, "under event.created that were refused have been accepted"), {
         timeout: 10_000,
       })
       .toHaveLength(1);

@@ -136,7 +136,7 @@ test(
     expect(Number(event?.id)).toBeGreaterThan(1_000_000_000);
     for (const { logPath } of folders) {
       const log = await readFile(logPath, "utf8");
-      expect(log).not.toMatch(/permission denied|ACCESS_REFUSED|does not say which one it is/);
+      expect(log).not.toMatch(/permission denied|ACCESS_REFUSED|does not identify itself/);
     }
   },
 );

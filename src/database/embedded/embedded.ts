@@ -70,7 +70,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     } catch (error) {
       // A fault of the server itself, which does not come back while this process lives.
       if (error instanceof Error && error.name === "RuntimeError") broken = error;
-      // The engine hangs the parameters on its errors; they are no business of whoever logs one.
+      // The engine attaches the parameters to its errors; they must not reach a log.
       if (error instanceof Error) Reflect.deleteProperty(error, "params");
       throw error;
     }

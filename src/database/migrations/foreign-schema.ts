@@ -17,7 +17,7 @@ import { readSchemaContent, type SchemaObject } from "../statements/schema-conte
 /** Where sqlx, and so the platform's Rust services, record their migrations. */
 const sqlxRecord = "_sqlx_migrations";
 
-/** How many are told; the first says enough. */
+/** How many are listed; the first says enough. */
 const signsMax = 3;
 
 /** What the migrations would meet. */
@@ -38,11 +38,11 @@ export async function demandOwnSchema(database: Database): Promise<SchemaState> 
   if (signs.length === 0) return hasOwnTable(content) ? "own" : "free";
 
   const others = signs.length - signsMax;
-  const told = [...signs.slice(0, signsMax), ...(others > 0 ? [`and ${others} more`] : [])];
+  const listed = [...signs.slice(0, signsMax), ...(others > 0 ? [`and ${others} more`] : [])];
   throw new OperatorError({
     code: "DATABASE_FOREIGN",
     attempt: `use the schema ${schema} of the database at ${address}`,
-    reason: `another program's tables are there (${told.join("; ")}), and nothing was changed`,
+    reason: `another program's tables are there (${listed.join("; ")}), and nothing was changed`,
     remedy:
       "set database.schema to a schema of the agent's own, such as attune_sensors, which the agent creates; " +
       "see docs/database.md#beside-another-system",

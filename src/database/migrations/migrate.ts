@@ -150,7 +150,7 @@ function warnOfDifferences(
   for (const { version, name, checksum } of applied) {
     const migration = known.get(version);
     if (migration === undefined) {
-      logger.warn({ version, name }, "the database has a migration of a newer version of this program");
+      logger.warn({ version, name }, "the database has a migration from a newer version of this program");
     } else if (migration.checksum !== checksum) {
       logger.warn({ version, name }, "a migration was changed after this database applied it");
     }

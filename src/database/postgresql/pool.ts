@@ -15,7 +15,7 @@ import type { PreparedConnection } from "./connection.ts";
 export interface PoolOptions {
   readonly connection: PreparedConnection;
   readonly connectionsMax: number;
-  /** Told of every answer (undefined) and of every failure that says something about the server. */
+  /** Called with undefined at every answer, and with every failure that says something about the server. */
   readonly observe: (failure: Error | undefined) => void;
 }
 
@@ -53,7 +53,7 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
     this.#pool.on("connect", (client) => client.on("error", () => {}));
   }
 
-  /** Has a first connection ready. One that cannot be made is told by the next query. */
+  /** Has a first connection ready. A failure to connect is reported by the next query. */
   async prepare(): Promise<void> {
     const client = await this.#pool.connect().catch(() => undefined);
     client?.release();
@@ -90,7 +90,7 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
       refuseRolledBack(await run({ text: "commit" }, "unknown"));
       return result;
     } catch (error) {
-      // Not on a lost connection: a silent one would cost a second timeout before anybody is told.
+      // Not on a lost connection: a silent one would cost a second timeout before the failure is reported.
       if (isReusable) await run({ text: "rollback" }, "nothing-done").catch(() => {});
       throw error;
     } finally {

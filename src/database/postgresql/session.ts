@@ -27,7 +27,7 @@ export interface SessionOptions {
   readonly schema: string;
   readonly heartbeatMs: number;
   readonly clock: Clock;
-  /** Told of every sign of life (undefined) and of every loss and failed attempt. */
+  /** Called with undefined at every answer, and with the error at every loss and failed attempt. */
   readonly observe: (failure: Error | undefined) => void;
 }
 
@@ -119,7 +119,7 @@ export class PostgresqlSession {
         await this.connect();
         failures = 0;
       } catch {
-        failures += 1; // connect has told the observer why.
+        failures += 1; // connect has reported the reason to the observer.
       }
     }
     await this.#close();
@@ -190,7 +190,7 @@ export class PostgresqlSession {
       if (ended.aborted) return;
       await this.#run("select 1").then(
         () => observe(undefined),
-        () => {}, // The loss has been told.
+        () => {}, // The loss has been reported.
       );
     }
   }

@@ -1,5 +1,5 @@
 /**
- * What a person asks who looks at an installation: how every sensor stands, who is alive, which rules match
+ * What an operator asks about an installation: the state of every sensor, which workers are alive, which rules match
  * nothing. All ages are by the database's clock.
  */
 import type { JsonValue } from "../../model/json/json.ts";

@@ -6,7 +6,7 @@ export interface AppliedVersion {
   readonly checksum: string;
 }
 
-/** Whether the table of applied migrations is there yet, and not another program's of that name. */
+/** Whether the table of applied migrations exists and is not another program's of that name. */
 export const findMigrationTable: Statement<{ readonly schema: string }, boolean> = {
   name: "find_migration_table",
   text: `

@@ -357,7 +357,7 @@ function decodeOwedRow(row: Row): OwedRow {
   try {
     return { bytes, message: { ...common, ...decodeSubject(row) } };
   } catch (error) {
-    // One bad row must not keep the others from being told.
+    // One bad row must not hold up the others.
     return { bytes, message: { ...common, about: "unreadable", error } };
   }
 }

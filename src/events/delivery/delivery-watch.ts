@@ -1,8 +1,6 @@
 /**
- * Says in the log when the broker takes no messages, refuses some, or when nobody receives them, and when that is over:
- * one line each, however often it is looked.
- *
- * Connections that are lost and made again are told by the transport itself.
+ * Logs when the broker accepts no messages, refuses some, or has no queue for them, and when that is over, with one line
+ * each. The transport itself logs lost connections.
  */
 import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { BrokerHealth, MessageTransport } from "../../messaging/message-transport.ts";
@@ -34,7 +32,7 @@ export class DeliveryWatch {
       step: async () => this.look(),
       intervalMs,
       retryDelayMs: () => intervalMs,
-      onFailure: (error) => options.logger.error({ error }, "could not tell how messages are delivered"),
+      onFailure: (error) => options.logger.error({ error }, "could not check how messages are delivered"),
       clock: options.clock,
     });
   }
@@ -59,7 +57,7 @@ export class DeliveryWatch {
     } else if (condition === "up" && this.#stalledSinceMs !== undefined) {
       logger.info(
         { for_seconds: this.#secondsSince(this.#stalledSinceMs) },
-        "the broker takes messages again",
+        "the broker accepts messages again",
       );
       this.#stalledSinceMs = undefined;
     }
@@ -72,7 +70,7 @@ export class DeliveryWatch {
       this.#refusedSinceMs.set(key, clock.monotonicMs());
       logger.warn(
         { routing_key: key, reason },
-        `messages under ${key} are refused: ${reason}; they stay in the outbox and are tried again, ever later`,
+        `messages under ${key} are refused: ${reason}; they stay in the outbox and are retried at growing intervals`,
       );
     }
     for (const [key, sinceMs] of this.#refusedSinceMs) {
@@ -80,7 +78,7 @@ export class DeliveryWatch {
       this.#refusedSinceMs.delete(key);
       logger.info(
         { routing_key: key, for_seconds: this.#secondsSince(sinceMs) },
-        `all messages under ${key} that were refused have been taken`,
+        `all messages under ${key} that were refused have been accepted`,
       );
     }
   }

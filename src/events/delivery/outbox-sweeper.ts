@@ -96,7 +96,10 @@ export class OutboxSweeper {
     this.#ranges = messageIdRanges(options.installationId);
     this.#brokerUpAtMs = clock.monotonicMs();
     const outage = new OutageLog(
-      { begins: "could not read owed messages; trying again", ends: "owed messages are read again" },
+      {
+        begins: "could not read unsent messages from the outbox; trying again",
+        ends: "unsent messages are read from the outbox again",
+      },
       options,
     );
     this.#loop = new WakeableLoop({
@@ -277,7 +280,7 @@ export class OutboxSweeper {
     this.#options.publisher.fallBehind();
     await rowsOf(database, releaseMessages, { instance });
     this.#hasReleased = true;
-    logger.info({}, "left owed messages to workers that reach the broker, until this one does");
+    logger.info({}, "leaving unsent messages to workers that can reach the broker, until this one can");
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * How many messages the outbox holds, kept in memory for whoever asks for the agent's health.
+ * How many messages the outbox holds, kept in memory for the agent's health report.
  *
  * The same statement as for the metrics and the doctor: bounded, and asked every few seconds however often the
  * health is. It is the whole installation's number, since any worker may publish what another has stored.
@@ -35,7 +35,7 @@ export class OwedMessages {
       },
       intervalMs,
       retryDelayMs: () => intervalMs,
-      // The database's own part of the health says that it is away, and the count how old it is.
+      // The health of the database reports the outage, and the count carries its age.
       onFailure: () => {},
       clock,
     });

@@ -294,7 +294,10 @@ export class Publisher implements MessageOutlet {
     } catch (error) {
       if (classifyDatabaseError(error) === "defect") throw error;
       // Found by the instance once its lease has run out.
-      logger.warn({ error }, "could not hand over owed messages; other workers find them a little later");
+      logger.warn(
+        { error },
+        "could not hand over unsent messages; other workers will find them a little later",
+      );
     }
   }
 

@@ -103,7 +103,7 @@ export async function openInProcess(options: InProcessOptions): Promise<MessageT
       const refused = refusal(exchange);
       if (refused !== undefined) throw refused;
       const reached = queuesFor(exchange, routingKey);
-      // Nobody outside this process could receive it, so that nobody does is not worth telling.
+      // Nobody outside this process could receive it, so an unroutable message is not worth logging.
       if (reached.size === 0) return "routed";
       const bytes = typeof body === "string" ? Buffer.from(body) : body;
       const queued = { exchange, routingKey, messageId, isRedelivered: false, body: bytes };

@@ -97,7 +97,7 @@ export class MemoryQueue {
       const consumer = this.#consumers.find(({ underWay, prefetch }) => underWay.size < prefetch);
       const message = this.#messages[this.#head];
       if (consumer === undefined || message === undefined) break;
-      // Whoever was served goes to the end of the line.
+      // A consumer that was served goes to the end of the line.
       this.#consumers = [...this.#consumers.filter((other) => other !== consumer), consumer];
       this.#head += 1;
       const serving = this.#serve(consumer, message).finally(() => {

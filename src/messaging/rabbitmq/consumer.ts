@@ -39,7 +39,7 @@ export async function startConsumer(
     try {
       settle(channel, delivery, verdict);
     } catch (error) {
-      // The channel ended meanwhile; the broker delivers the message again.
+      // The channel has closed; the broker delivers the message again.
       end.resolve(errorOf(error));
     }
   };

@@ -93,7 +93,7 @@ export class PublishWindow {
     });
   }
 
-  /** A new channel is there; its delivery tags start at 1. */
+  /** A new channel is open; its delivery tags start at 1. */
   open(send: Send): void {
     this.#tagBase = 1 - this.#next;
     this.#send = send;

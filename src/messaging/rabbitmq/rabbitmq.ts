@@ -10,7 +10,7 @@
  *
  * Closing goes from the edge inwards: refuse new work, let handlers finish, let confirms arrive, say
  * goodbye, reject what is left. Each step is bounded. A message that is rejected there may have
- * reached the broker; whoever owes it sends it again under the same id.
+ * reached the broker; its owner sends it again under the same id.
  */
 import { settlesWithin } from "../../concurrency/settles-within.ts";
 import type { Explanation } from "../../errors/connection-failure.ts";

@@ -193,7 +193,7 @@ test("a changed file and a newer database are warned of, and do not stop a start
 
   expect(warnings).toEqual([
     "a migration was changed after this database applied it",
-    "the database has a migration of a newer version of this program",
+    "the database has a migration from a newer version of this program",
   ]);
 });
 
