@@ -103,9 +103,13 @@ function isSetTwice(
   settings: readonly Setting[],
 ): boolean {
   const isInFile = (path: readonly string[]): boolean => file?.source.has(path) === true;
-  const isOwn = (path: readonly string[]): boolean =>
+  const isVariable = (path: readonly string[], isOwn: boolean): boolean =>
     settings.some(
-      (one) => one.variable?.startsWith(environmentPrefix) === true && one.path.join(".") === path.join("."),
+      ({ variable, path: set }) =>
+        variable !== undefined &&
+        variable.startsWith(environmentPrefix) === isOwn &&
+        set.join(".") === path.join("."),
     );
-  return (isInFile(key) && isInFile(fileKey)) || (isOwn(key) && isOwn(fileKey));
+  const areVariables = (isOwn: boolean): boolean => isVariable(key, isOwn) && isVariable(fileKey, isOwn);
+  return (isInFile(key) && isInFile(fileKey)) || areVariables(true) || areVariables(false);
 }

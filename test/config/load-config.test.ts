@@ -359,6 +359,9 @@ test("a secret's file that is missing, empty, wrong or beside the secret itself 
   expect(reasons({ ATTUNE__DATABASE__URL: "postgres://env/x", ATTUNE__DATABASE__URL_FILE: "/db" })).toEqual([
     "database.url_file (environment variable ATTUNE__DATABASE__URL_FILE) and database.url are both set: remove one of them",
   ]);
+  expect(reasons({ DATABASE_URL: "postgres://env/x", DATABASE_URL_FILE: "/db" })).toEqual([
+    "database.url_file (environment variable DATABASE_URL_FILE) and database.url are both set: remove one of them",
+  ]);
 });
 
 test("files of TLS have to be there, hold PEM and come in pairs, and TLS is set in one place", () => {
