@@ -3,7 +3,7 @@
  */
 import { access, constants, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
-import { messageOf } from "../errors/caught.ts";
+import { hasCode, messageOf } from "../errors/caught.ts";
 import { hasWindowsLineEnds, programProblem, windowsLineEndsRemedy } from "../files/program-form.ts";
 import { builtinRuntimeRef } from "../model/runtimes/runtime-names.ts";
 import { nativeRuntime, shellRuntime } from "./names.ts";
@@ -29,6 +29,7 @@ export async function entrypointProblem(
     if (!(await stat(realScript)).isFile()) return `is not a file: ${script}`;
     await access(realScript, constants.R_OK);
   } catch (error) {
+    if (hasCode(error, "ENOENT")) return `names ${script}, which does not exist`;
     return `cannot be read: ${messageOf(error)}`;
   }
   if (runtimeRef !== nativeRuntime) return undefined;

@@ -67,8 +67,18 @@ async function readManifest(directory: string): Promise<FileReport<"pack">> {
     if (text.kind === "read") return readDefinition("pack", { directory, file, text: text.text });
     if (!text.isMissing) return { kind: "rejected", problems: [text.problem] };
   }
-  const reason = "is missing; every pack needs one";
+  const packs = await packsInside(directory);
+  const hint =
+    packs.length === 0 ? "" : `; did you mean ${packs.map((pack) => join(directory, pack)).join(" ")}?`;
+  const reason = `is missing; every pack needs one${hint}`;
   return { kind: "rejected", problems: [{ directory, file: "pack.yaml", line: 1, field: null, reason }] };
+}
+
+/** The packs in a folder of packs, which is easily given in place of theirs. */
+async function packsInside(directory: string): Promise<readonly string[]> {
+  const names = (await readdir(directory)).toSorted();
+  const files = await Promise.all(names.map((name) => readText(join(directory, name), "pack.yaml")));
+  return names.filter((_, index) => files[index]?.kind === "read");
 }
 
 async function folderProblem(directory: string): Promise<string | undefined> {

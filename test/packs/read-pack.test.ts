@@ -189,7 +189,7 @@ test("a field given under two names is a problem", async () => {
 });
 
 test.each([
-  ["missing.rb", "ruby", "cannot be read"],
+  ["missing.rb", "ruby", "missing.rb, which does not exist"],
   ["../pack.yaml", "ruby", "leads out of the pack's folder sensors"],
   ["link.rb", "ruby", "is a link that leads out of the pack"],
   ["clock.rb", "native", "must be executable"],
@@ -338,6 +338,25 @@ test("what is no folder, and a folder of definitions that cannot be read, are to
         directory: `${folder.directory}/triggers`,
         file: null,
         reason: expect.stringContaining("ENOTDIR") as unknown,
+      },
+    ],
+  });
+});
+
+test("a folder of packs given in place of a pack is told as such", async () => {
+  await using folder = await packFolder({
+    "garden/pack.yaml": "ref: garden\n",
+    "house/pack.yaml": "ref: house\n",
+    "house/sensors/README.md": "hello",
+    "notes/README.md": "hello",
+  });
+  const { directory } = folder;
+
+  expect(await readPack(directory)).toMatchObject({
+    problems: [
+      {
+        file: "pack.yaml",
+        reason: `is missing; every pack needs one; did you mean ${directory}/garden ${directory}/house?`,
       },
     ],
   });
