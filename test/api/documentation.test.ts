@@ -7,7 +7,8 @@ import { pageParameters } from "../../src/api/paging.ts";
 import { ProcessAnswer, SensorAnswer, SensorListParameters } from "../../src/api/routes/sensors.ts";
 import { WorkerAnswer, WorkerListParameters } from "../../src/api/routes/workers.ts";
 import { errorCatalogue } from "../../src/errors/catalogue.ts";
-import { sensorOrders, sensorStates } from "../../src/database/statements/sensor-list.ts";
+import { sensorOrders } from "../../src/database/statements/sensor-list.ts";
+import { sensorStates } from "../../src/model/sensors/sensor-state.ts";
 import { workerOrders } from "../../src/database/statements/worker-list.ts";
 
 const page = readFileSync(join(repositoryRoot, "docs/api.md"), "utf8");

@@ -7,10 +7,10 @@ import type { FastifyInstance } from "fastify";
 import { Type, type Static } from "typebox";
 import {
   sensorOrders,
-  sensorStates,
   type SensorEntry,
   type SensorProcessEntry,
 } from "../../database/statements/sensor-list.ts";
+import { sensorStates } from "../../model/sensors/sensor-state.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
 import { RequestError } from "../errors.ts";
 import { ListAnswer, listAnswer, pageParameters, pageRequest } from "../paging.ts";

@@ -1,13 +1,10 @@
 /** Sensors with their state, as the API lists and shows them. */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonValue } from "../../model/json/json.ts";
+import { sensorStates, type SensorState } from "../../model/sensors/sensor-state.ts";
 import type { ListStatements } from "../page.ts";
 import type { Row, Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
-
-export const sensorStates = ["starting", "running", "backoff", "failed", "stopped"] as const;
-
-export type SensorState = (typeof sensorStates)[number];
 
 export interface SensorEntry {
   readonly id: Id;
