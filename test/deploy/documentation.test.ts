@@ -61,7 +61,7 @@ test("whoever is told how to load a changed pack is told how to start the worker
 test("whatever advises how long to wait for the end leaves more than the end may take", () => {
   const texts = [page, ...deploymentFiles().map(readText)].join("\n");
   const advised = [...texts.matchAll(/(\d+) s\s+above\b/g)].map(([, seconds]) => Number(seconds));
-  const explained = [...texts.matchAll(/may take after it \((\d+) s\)/g)].map(([, seconds]) =>
+  const explained = [...texts.matchAll(/storing, confirming and closing \((\d+) s\)/g)].map(([, seconds]) =>
     Number(seconds),
   );
 

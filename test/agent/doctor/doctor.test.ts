@@ -148,7 +148,7 @@ test("malformed rows, names without a row, missing scripts and sensors without a
   );
   expect(report).toMatch(/^✗ runtime haskell +named by an override, but no row/m);
   expect(report).toMatch(/^- runtime core\.sensor\.shell +shell is excluded by the override/m);
-  expect(report).toMatch(/^✗ script of my\.gone +its entrypoint cannot be read: .*gone\.py/m);
+  expect(report).toMatch(/^✗ script of my\.gone +its entrypoint names .*gone\.py, which does not exist/m);
   expect(report).not.toMatch(/script of my\.here/);
   expect(report).toMatch(/^✗ sensor my\.here +runs nowhere: no sensor worker is alive$/m);
 });
