@@ -63,7 +63,7 @@ test("a full volume is named as such", async () => {
 
   expect(code).toBe(1);
   expect(stderr).toContain("ENOSPC");
-  expect(stderr).toContain("make room");
+  expect(stderr).toContain("free 130 MB on that volume");
 });
 
 test("a read-only volume is named as such", async () => {
@@ -96,7 +96,7 @@ test("to be started the file need only be executable; to be installed, readable"
     code: 1,
     stdout: "",
     stderr:
-      "attune-sensor-agent: could not copy the executable into /target: this user may run the executable, " +
-      "and not read it; make it readable (chmod a+r), or install as a user who may read it [INSTALL_FAILED]\n",
+      "attune-sensor-agent: could not copy the executable into /target: this user may run the executable " +
+      "but not read it; make it readable (chmod a+r), or install as a user who may read it [INSTALL_FAILED]\n",
   });
 });
