@@ -1,20 +1,20 @@
 /**
- * Works one batch through: matches it, stores it piece by piece, settles what became of each entry.
+ * Processes one batch: matches it, stores it piece by piece, and settles every entry.
  *
- * An attempt (attempt.ts) has one of seven ends. What follows is the one switch below:
+ * An attempt (attempt.ts) has one of seven ends, handled in one switch below:
  *
- *   committed      what it stored is settled, and its messages are handed over
- *   rules changed  the rules are read again, the same entries matched again
- *   id taken       what an earlier attempt stored is settled, ids that others' rows have are drawn anew; again
- *   conflict       again at once; from the third time on after a pause
- *   unavailable    again after a pause, for as long as it takes
- *   rejected       an entry alone is refused, and its checkpoint stored in its place; more than one come apart
- *   failed         an entry alone is put back to rest; more than one come apart
+ *   committed      settle what it stored and hand over its messages
+ *   rules changed  read the rules again and match the same entries again
+ *   id taken       settle what an earlier attempt stored, draw new ids where other rows have them, try again
+ *   conflict       try again at once; from the third time on after a pause
+ *   unavailable    try again after a pause, for as long as it takes
+ *   rejected       a single entry is refused, and its checkpoint stored in its place; several entries are split
+ *   failed         a single entry is put back to rest; several entries are split
  *
- * Entries that come apart are put back, and their lanes are in trouble (trouble.ts): several sources are separated, one
- * source's entries halved. So nothing is repeated unchanged but what failed for reasons outside the batch.
+ * Entries of a split batch are put back, and their lanes are in trouble (trouble.ts): several sources are separated, the
+ * entries of one source are halved. Only a failure with a cause outside the batch leads to an unchanged repetition.
  *
- * Before every attempt, and before an event is refused or called fenced or a duplicate, those in doubt are looked for.
+ * Events in doubt are looked for before every attempt, and before an event is refused or reported as fenced or duplicate.
  */
 import type { RuleSet, RuleSource } from "../model/rules/rule-match.ts";
 import { textCharactersMax } from "../model/texts/text-budget.ts";

@@ -1,38 +1,37 @@
 /**
- * The one door for events and checkpoints: accept, match, store, hand over for publishing.
+ * The single entry point for events and checkpoints: accept, match, store, hand over for publishing.
  *
- * The model. An accepted entry, an event or a checkpoint without one, is
+ * An accepted entry is an event, or a checkpoint without one. Its states:
  *
  *   waiting ──taken──▶ in a batch ──committed──▶ stored | duplicate | fenced
  *    ▲ │                 │   │
  *    │ │                 │   └─refused──▶ its checkpoint takes its place; then refused
- *    │ └─▶ abandoned ◀───┤ (the pipeline was stopped first)
- *    └───────put back────┘ (the batch came apart)
+ *    │ └─▶ abandoned ◀───┤ (the pipeline stopped first)
+ *    └───────put back────┘ (the batch was split)
  *
- * Entries wait in lanes, one a source (lanes.ts). A lane is in one batch at a time, so the order of each source is
- * kept, and a checkpoint covers everything before it. Several batches are under way at once, each of other
- * lanes; what comes meanwhile collects for the next ones. batch-work.ts works a batch through: it matches the events,
- * stores them, and says in one switch what follows each end of an attempt.
+ * Entries wait in lanes, one per source (lanes.ts). A lane is in at most one batch at a time. This keeps the order of each
+ * source, and a checkpoint covers everything before it. Several batches run at once, each with entries of other lanes, while
+ * new entries collect for the next ones. batch-work.ts processes one batch: it matches the events, stores them, and handles
+ * every possible end of an attempt in one switch.
  *
  * Invariants:
  *
- * - An entry's ids, and those of its enforcements and messages, are drawn once (entry-ids.ts). Every attempt to store
- *   it, in whatever batch and under whatever rules, uses the same ones, and the database holds each at most
- *   once: so of several attempts at most one is stored, however late a lost one arrives.
- * - What is announced is stored. Only the attempt whose commit was seen hands messages over, only for events that it
- *   stored itself, with the matches it stored. An event that an earlier attempt turns out to have stored is announced
- *   by the sweeper, from its rows. (Rebuilding that attempt's messages here would need its matches, its revision and
- *   its time: all are in the rows, and the sweeper reads those anyway.)
- * - An entry is settled once, and reported stored only after its commit was seen. An event in doubt, with an attempt
- *   whose end is unknown, is looked for before it is said to be anything else.
- * - No source waits for another's trouble. A batch that fails comes apart by source; a source with failures is
- *   stored on its own, in batches of its own (trouble.ts), until it has succeeded often enough.
+ * - The ids of an entry, its enforcements and its messages are drawn once (entry-ids.ts). Every attempt to store the entry
+ *   uses them, in whatever batch and under whatever rules. The database holds each id at most once, so at most one attempt
+ *   succeeds, however late a lost one arrives.
+ * - What is announced is stored. Only an attempt whose commit was seen hands over messages, and only for the events and
+ *   matches that it stored itself. If an earlier attempt turns out to have stored an event, the sweeper publishes the
+ *   messages from the rows, which hold that attempt's matches, revision and time.
+ * - An entry is settled once, and reported as stored only after its commit was seen. An event is in doubt while the result
+ *   of an attempt is unknown; the pipeline looks for it in the database before it reports anything else.
+ * - No source waits for another one's trouble. A batch that fails is split by source. A source with failures is stored in
+ *   batches of its own (trouble.ts) until it has succeeded often enough.
  * - Every batch is bounded in what it reads (rows, bytes) and in what it writes (payloads, configuration, enforcements).
  *
- * Fairness. Of `batchesMax` batches at once at least half, and at least one, are of sources without trouble. So an event of
- * such a source is in the next batch but one at the latest: it waits for the end of one batch, since its lane or all the
- * places may be taken, and every batch takes an equal share of each waiting lane first. The first time that a source fails,
- * those in the same batch wait for that attempt, and then are stored without it.
+ * Fairness: at least half of the `batchesMax` concurrent batches, and at least one, are for sources without trouble. Every
+ * batch first takes an equal share from each waiting lane. An event of such a source therefore waits for at most one batch
+ * to end, because its lane or all places may be taken. When a source fails for the first time, the other sources in that
+ * batch wait for the attempt to end, and are then stored without it.
  */
 import { Changes } from "../concurrency/changes.ts";
 import type {

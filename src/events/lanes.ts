@@ -1,15 +1,14 @@
 /**
- * Entries that were accepted and wait to be stored: one lane a source, so that each keeps its own order and
- * none waits for another.
+ * Accepted entries that wait to be stored, in one lane per source. Each source keeps its order, and none waits for another.
  *
- * Batches form by themselves: a batch takes what has collected since, up to a number of rows and bytes.
+ * Batches form by themselves: a batch takes what has collected since the last one, up to a number of rows and bytes.
  *
- *   takeTogether  from all lanes without trouble. Each first gets an equal share of the batch, in turn; what some
- *                 leave unused the others get. So a lane waits for at most one batch before its own next one,
+ *   takeTogether  takes from all lanes without trouble. Each lane first gets an equal share of the batch, in turn; what
+ *                 some leave unused goes to the others. A lane thus waits for at most one batch before its own next one,
  *                 however much the others hold.
- *   takeAlone     from one lane in trouble (see trouble.ts), in turn.
+ *   takeAlone     takes from one lane in trouble (trouble.ts), in turn.
  *
- * A lane is in at most one batch at a time: what follows waits until everything before it is stored or refused.
+ * A lane is in at most one batch at a time. Later entries wait until everything before them is stored or refused.
  */
 import { sizeOf, type Entry } from "./entries.ts";
 import { troubleAfter, type SourceEnd, type Trouble } from "./trouble.ts";

@@ -1,6 +1,6 @@
 /**
- * How events of one source are stored after an attempt with them failed: apart from all others, and in batches
- * that grow again with success.
+ * How the events of one source are stored after a failed attempt: in batches of their own, which grow again with each
+ * success.
  *
  *   none ──a batch of several sources failed──▶ suspected: alone, any number at once
  *    ▲                                              │
@@ -11,8 +11,8 @@
  *                        │    └─────────────────────────────┤
  *                        └──one alone failed──▶ resting ────┘ tried again after a growing pause
  *
- * A single event that the database rejects is refused, which is no failure: the source goes on with one at a time. So a
- * source that sends nothing but such events costs one statement each, and never a batch of others.
+ * A single event that the database rejects is refused. This is not a failure: the source goes on with one event at a time.
+ * A source that sends only such events costs one statement for each of them, and never a batch of other sources.
  */
 import { backoffDelayMs } from "../model/sensors/backoff.ts";
 

@@ -1,24 +1,23 @@
 /**
- * Publishes what the outbox alone knows: messages that this process left there (publisher.ts), those of processes that
- * died, and those about rules changed by plain SQL.
+ * Publishes messages that exist only in the outbox: those that this process left there (publisher.ts), those of dead
+ * processes, and those about rules changed with SQL.
  *
- * The model. One loop:
+ * One loop:
  *
- *   look    takes over what no live worker publishes, and starts reading from the lowest id; every `intervalMs`, and
+ *   look    claims messages that no live worker publishes, and starts reading at the lowest id; every `intervalMs`, and
  *           sooner on a hint
- *   round   reads one page of each kind that is not exhausted and hands it to the publisher
+ *   round   reads one page of each kind that is not exhausted, and hands it to the publisher
  *   …       rounds follow until one exhausts every kind; then the publisher has caught up
  *
- * Reading is ahead of confirming: a page is read as soon as there is room in flight, not when the last one is
- * confirmed. Pages and what is in flight are bounded in number and bytes.
+ * Reading runs ahead of confirms: the next page is read as soon as there is room in flight. Pages and messages in flight
+ * are bounded in number and bytes.
  *
- * Order. A kind is read in order of id, from the lowest id that was left. A message of a lower id may be left later, by
- * a batch that was committed later: the next round then goes back to it. If it is not in memory, as after a lost answer,
- * a page that was read meanwhile is not used.
- * While there is something to read of another worker's that died, what this process stores comes after it.
+ * Order: each kind is read in order of id, starting at the lowest id that was left. A batch that commits later can leave a
+ * message with a lower id; the next round then goes back to it. If that message is not in memory, as after a lost answer, a
+ * page read in the meantime is discarded. Messages of a dead worker go before those that this process stores.
  *
- * A worker that does not reach the broker gives up what it owns after a while, its own messages included, and others
- * publish it until it is back.
+ * A worker that cannot reach the broker for a while releases all messages it owns, its own included, and other workers
+ * publish them.
  */
 import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";

@@ -1,27 +1,27 @@
 /**
- * Sends the messages of committed events, forgets their outbox rows once the broker has them, and sets those apart
- * that it refuses.
+ * Publishes the messages of committed events, deletes their outbox rows after the broker's confirm, and sets aside the
+ * messages that the broker refuses.
  *
- * The model. A message is, seen from this process, left or held:
+ * For this process a message is either left or held:
  *
- *   left   only the outbox has it; the sweeper reads it back
+ *   left   it exists only in the outbox; the sweeper reads it back
  *   held   in flight ──confirmed──▶ to be deleted ──deleted──▶ gone
- *             │  └────refused────▶ to be set apart ──set apart──▶ RefusedMessages tries it again
+ *             │  └────refused────▶ to be set aside ──set aside──▶ RefusedMessages retries it
  *             └──transport closed─▶ left
  *
- * Storing never waits for the broker, and memory is bounded. So there are two modes:
+ * Storing never waits for the broker, and memory is bounded. This takes two modes:
  *
- *   direct   what was just stored is sent from memory
- *   behind   what is stored is left: because too much is in flight, or because others come first. The sweeper reads
- *            and sends what is left, in order of id, until it has caught up
+ *   direct   new messages are sent from memory
+ *   behind   new messages are left in the outbox, because too many are in flight or because older ones come first. The
+ *            sweeper reads and sends them in order of id until it has caught up
  *
- * The way back. Messages are stored faster than one reads, so that the last page would never be the last. Hence the
- * messages left during a round of reading are kept, if they are not too many: when the round found everything that was
- * stored before it began, these are all that remains, and they are sent from memory (`catchUp`).
+ * Catching up: storing is faster than reading, so reading alone would never reach the end. Messages that are left during a
+ * round of reading are therefore also kept in memory, up to a limit. When the round has read everything stored before it
+ * began, the kept messages are all that remains, and they are sent from memory (`catchUp`).
  *
- * Invariants: the messages of one kind that this process stored reach the transport in order of id, those that are sent
- * again apart; a row is deleted only after the confirm. A crash in between, or a deletion lost by the database (it
- * commits without waiting for the disk), sends the message again under the same id.
+ * Invariants: messages of one kind stored by this process reach the transport in order of id, except repetitions. A row is
+ * deleted only after the confirm. A crash in between, or a deletion that the database loses (it commits without waiting for
+ * the disk), publishes the message again under the same id.
  */
 import { Changes } from "../../concurrency/changes.ts";
 import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
