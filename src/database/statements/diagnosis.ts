@@ -7,6 +7,7 @@ import { parseJson } from "../../model/json/json-text.ts";
 import { sensorStates } from "../../model/sensors/sensor-state.ts";
 import type { Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
+import { isReportCurrent, ownerAndReport } from "./owner-and-report.ts";
 import { servesTrigger } from "./served-triggers.ts";
 import type { ProcessReport } from "./sensor-process.ts";
 
@@ -45,7 +46,7 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
     select sensor.ref, sensor.enabled, sensor.protocol, sensor.trigger_ref,
            served.triggers, served.disabled_triggers, served.rules, served.enabled_rules, served.effective_rules,
            holder.name as holder, reporter.name as reporter,
-           coalesce(process.worker = holder.id and process.updated >= assignment.claimed_at, false) as is_current,
+           ${isReportCurrent} as is_current,
            process.status, process.pid, coalesce(process.failures, 0) as failures, process.recent_runs,
            process.recent_failures, process.exit_code,
            process.signal, process.reason, process.stderr_excerpt, process.started_at, process.first_output_at,
@@ -69,16 +70,7 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
                     from rule
                    where rule.trigger_ref = trigger.ref) as counted
             where ${servesTrigger("sensor", "trigger")}) as served
-      left join (sensor_assignment as assignment
-                 join worker as holder
-                   on holder.id = assignment.worker
-                  and holder.instance = assignment.instance)
-             on assignment.sensor = sensor.id
-            and ${isLeaseAlive("assignment", "holder", "now()")}
-      left join sensor_process as process
-             on process.sensor = sensor.id
-      left join worker as reporter
-             on reporter.id = process.worker
+      ${ownerAndReport}
      order by sensor.ref`,
   values: () => [],
   decode: (row) => ({

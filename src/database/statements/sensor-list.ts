@@ -4,7 +4,7 @@ import type { JsonValue } from "../../model/json/json.ts";
 import { sensorStates, type SensorState } from "../../model/sensors/sensor-state.ts";
 import type { ListStatements } from "../page.ts";
 import type { Row, Statement } from "../statement.ts";
-import { isLeaseAlive } from "./lease.ts";
+import { isReportCurrent, ownerAndReport } from "./owner-and-report.ts";
 
 export interface SensorEntry {
   readonly id: Id;
@@ -67,8 +67,6 @@ export interface SensorFilter {
   readonly workerName: string | null;
 }
 
-const isCurrent = "coalesce(process.worker = holder.id and process.updated >= assignment.claimed_at, false)";
-
 // A subquery, so that filters and orders can name what it computes. The state is the owner's report. Without one, an
 // owner is about to start the sensor, and without an owner no process runs, whatever a worker that died last said.
 const sensors = `(
@@ -84,27 +82,18 @@ const sensors = `(
                                   order by served.ref)) as trigger_refs,
              sensor.enabled, sensor.protocol, sensor.poll_interval, sensor.timeout, sensor.param_schema,
              sensor.created, sensor.updated,
-             case when ${isCurrent} then process.status
+             case when ${isReportCurrent} then process.status
                   when holder.id is not null then 'starting'
                   when process.status = 'failed' then 'failed'
                   else 'stopped'
               end as state,
              holder.id as holder, holder.name as holder_name,
-             process.status, process.worker as reporter, reporter.name as reporter_name, ${isCurrent} as is_current,
+             process.status, process.worker as reporter, reporter.name as reporter_name, ${isReportCurrent} as is_current,
              process.pid, process.failures, process.exit_code, process.signal, process.reason,
              process.stderr_excerpt, process.started_at, process.last_output_at, process.stopped_at,
              process.next_restart_at, process.updated as reported_at
         from sensor
-        left join (sensor_assignment as assignment
-                   join worker as holder
-                     on holder.id = assignment.worker
-                    and holder.instance = assignment.instance)
-               on assignment.sensor = sensor.id
-              and ${isLeaseAlive("assignment", "holder", "now()")}
-        left join sensor_process as process
-               on process.sensor = sensor.id
-        left join worker as reporter
-               on reporter.id = process.worker) as entry`;
+        ${ownerAndReport}) as entry`;
 
 const matching = `
      where ($1::boolean is null or enabled = $1)
