@@ -33,7 +33,9 @@ export async function openConnections(
   const { address, kind } = messageQueue.transport;
   logger.info(
     { broker: address, broker_kind: kind },
-    "messages will be published once the broker is reachable",
+    kind === "rabbitmq"
+      ? "messages will be published once the broker is reachable"
+      : "messages stay in this process, because message_queue.url is not set",
   );
   const installation = await rowOf(database, readInstallation, undefined);
   const serverWatch = new ServerWatch({ database, logger });
