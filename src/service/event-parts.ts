@@ -126,7 +126,7 @@ async function openDelivery(
   await sweeper.open();
   // A process of this worker may have died and left messages, which come first.
   sweeper.putOthersFirst();
-  lifetime.run((signal) => publisher.run(signal));
+  lifetime.run((signal) => publisher.rows.run(signal));
   lifetime.onClose(() => publisher.drain(AbortSignal.timeout(confirmLimitMs)));
   lifetime.run((signal) => sweeper.run(signal));
   lifetime.run((signal) => refused.run(signal));

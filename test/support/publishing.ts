@@ -72,7 +72,7 @@ export function preparePublishing(options: PublishingOptions): Publishing {
     metrics,
     async start() {
       await sweeper.open();
-      for (const part of [publisher, sweeper, refused]) runs.push(part.run(stopping.signal));
+      for (const part of [publisher.rows, sweeper, refused]) runs.push(part.run(stopping.signal));
     },
     stop,
     [Symbol.asyncDispose]: stop,

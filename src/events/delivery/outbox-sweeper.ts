@@ -237,7 +237,7 @@ export class OutboxSweeper {
       ownFrom: isOwnKind(kind) ? publisher.ownFrom(kind) : null,
     };
     const turns = this.#turns;
-    return await publisher.whileReading(async () => {
+    return await publisher.rows.whileReading(async () => {
       const rows = await rowsOf(database, readOwedMessages, page);
       if (turns !== this.#turns) return false;
       const last = rows.at(-1);
@@ -254,12 +254,13 @@ export class OutboxSweeper {
 
   #publish(rows: readonly OwedRow[]): void {
     const { publisher, installationId, metrics, logger } = this.#options;
-    const unheld = rows.filter(({ message }) => !publisher.holds(message.messageId));
+    const unheld = rows.filter(({ message }) => !publisher.rows.hasOrHad(message.messageId));
     for (const { message } of unheld) {
       const { messageId } = message;
       const made = makeOwedMessage(message, installationId);
-      if (made.kind === "nothing") publisher.settleRow(messageId);
-      else if (made.kind === "unreadable") publisher.settleRow(messageId, { messageId, reason: made.reason });
+      if (made.kind === "nothing") publisher.rows.settle(messageId);
+      else if (made.kind === "unreadable")
+        publisher.rows.settle(messageId, { messageId, reason: made.reason });
       else void publisher.sendBack(messageId, made.message);
     }
     metrics.messagesSwept(unheld.length);

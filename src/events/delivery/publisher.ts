@@ -1,6 +1,6 @@
 /**
- * Publishes the messages of committed events, deletes their outbox rows after the broker's confirm, and sets aside the
- * messages that the broker refuses.
+ * Publishes the messages of committed events. Their outbox rows are deleted after the broker's confirm, or set aside when
+ * the broker refuses the message (held-rows.ts).
  *
  * For this process a message is either left or held:
  *
@@ -24,29 +24,22 @@
  * the disk), publishes the message again under the same id.
  */
 import { Changes } from "../../concurrency/changes.ts";
-import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
 import { classifyDatabaseError } from "../../database/errors.ts";
 import { rowsOf } from "../../database/statement.ts";
-import {
-  forgetMessages,
-  markRefused,
-  releaseMessages,
-  type Refusal,
-} from "../../database/statements/outbox.ts";
+import { releaseMessages } from "../../database/statements/outbox.ts";
 import {
   MessageRefusedError,
   type MessageTransport,
   type OutgoingMessage,
 } from "../../messaging/message-transport.ts";
-import { backoffDelayMs } from "../../model/sensors/backoff.ts";
 import { messageKindOf, type MessageKind } from "../../model/identifiers.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
-import { OutageLog } from "../../telemetry/outage-log.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { MessageOutlet } from "../batch-outcomes.ts";
 import type { DeliveryRecord } from "./delivery-record.ts";
+import { HeldRows } from "./held-rows.ts";
 import { RecentMessages } from "./recent-messages.ts";
 
 export interface PublisherOptions {
@@ -98,8 +91,6 @@ interface Behind {
 const directCountFactor = 16;
 const heldBytesMax = 16 * 1024 * 1024;
 const unforgottenMax = 20_000;
-const forgetCountMax = 2_000;
-const forgetPauseMs = 50;
 const brokerCheckMs = 250;
 /** A broker that takes messages confirms some in this time. */
 const confirmingWithinMs = 500;
@@ -108,45 +99,21 @@ const easeMsMax = 1_000;
 const easeCheckMs = 100;
 
 export class Publisher implements MessageOutlet {
+  /** Those whose messages this process sends. */
+  readonly rows: HeldRows;
   readonly #options: PublisherOptions;
-  readonly #forgetting: WakeableLoop;
-  readonly #held = new Set<string>();
   #inFlight = 0;
   #bytesInFlight = 0;
-  #toForget: string[] = [];
-  #toSetApart: Refusal[] = [];
   #behind: Behind | undefined;
   /** Of the round of reading under way. */
   readonly #readBack = new Set<string>();
-  #readings = 0;
-  readonly #settledMeanwhile = new Set<string>();
   readonly #changes = new Changes();
   #confirmedAtMs = -Infinity;
   #easing: Promise<void> | undefined;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
-    const { clock, random } = options;
-    const outage = new OutageLog(
-      {
-        begins: "could not delete confirmed messages from the outbox; trying again",
-        ends: "confirmed messages are deleted from the outbox again",
-      },
-      options,
-    );
-    this.#forgetting = new WakeableLoop({
-      step: async (signal) => {
-        await this.#forget();
-        // Nobody waits for a deletion; one statement for many costs the database far less than many.
-        await clock.sleep(forgetPauseMs, signal);
-      },
-      intervalMs: 60_000,
-      retryDelayMs: (failures) =>
-        backoffDelayMs(failures, { delayMsFirst: 100, delayMsMax: 5_000 }, random()),
-      onFailure: (error) => outage.failed({ error }),
-      onRecovery: () => outage.recovered(),
-      clock,
-    });
+    this.rows = new HeldRows(options);
   }
 
   /** Messages sent and not yet confirmed. */
@@ -222,29 +189,13 @@ export class Publisher implements MessageOutlet {
     return true;
   }
 
-  /** Whether the message is on its way already, or was settled during the reading under way. */
-  holds(messageId: string): boolean {
-    return this.#held.has(messageId) || this.#settledMeanwhile.has(messageId);
-  }
-
-  /** Reads rows of the outbox: one that is deleted meanwhile may still be among them, and `holds` knows it. */
-  async whileReading<T>(read: () => Promise<T>): Promise<T> {
-    this.#readings += 1;
-    try {
-      return await read();
-    } finally {
-      this.#readings -= 1;
-      if (this.#readings === 0) this.#settledMeanwhile.clear();
-    }
-  }
-
   /** Waits until few enough messages are in flight to read more of them; false: the signal aborted. */
   async room(signal: AbortSignal): Promise<boolean> {
     const { inFlightMax, clock } = this.#options;
     const isFull = (): boolean =>
       this.#inFlight >= inFlightMax ||
       this.#bytesInFlight >= heldBytesMax ||
-      this.#toForget.length >= unforgottenMax;
+      this.rows.toDeleteCount >= unforgottenMax;
     while (isFull() && !signal.aborted) {
       await Promise.race([this.#changes.next(), clock.sleep(brokerCheckMs, signal)]);
     }
@@ -269,19 +220,6 @@ export class Publisher implements MessageOutlet {
     return await this.#deliver(rowId, message);
   }
 
-  /** The message of a row is sent or cannot be made: deletes the row, or sets it apart. */
-  settleRow(messageId: string, refusal?: Refusal): void {
-    this.#held.add(messageId);
-    const length = refusal === undefined ? this.#toForget.push(messageId) : this.#toSetApart.push(refusal);
-    // Those behind the first are found with it.
-    if (length === 1) this.#forgetting.wake();
-  }
-
-  /** Deletes what is confirmed, until the signal aborts. */
-  async run(signal: AbortSignal): Promise<void> {
-    await this.#forgetting.run(signal);
-  }
-
   /** Waits for the confirms under way, while the broker gives any and until the signal aborts; leaves the rest to others. */
   async drain(signal: AbortSignal): Promise<void> {
     const { database, transport, instance, logger, clock } = this.#options;
@@ -289,7 +227,7 @@ export class Publisher implements MessageOutlet {
       await Promise.race([this.#changes.next(), clock.sleep(brokerCheckMs, signal)]);
     }
     try {
-      await this.#forget();
+      await this.rows.flush();
       await rowsOf(database, releaseMessages, { instance });
     } catch (error) {
       if (classifyDatabaseError(error) === "defect") throw error;
@@ -360,11 +298,11 @@ export class Publisher implements MessageOutlet {
   }
 
   #isKnown(messageId: string): boolean {
-    return this.#held.has(messageId) || (this.#readBack.size > 0 && this.#readBack.has(messageId));
+    return this.rows.has(messageId) || (this.#readBack.size > 0 && this.#readBack.has(messageId));
   }
 
   #hold(rowId: string, { body }: OutgoingMessage): void {
-    this.#held.add(rowId);
+    this.rows.hold(rowId);
     this.#inFlight += 1;
     this.#bytesInFlight += body.length;
   }
@@ -377,7 +315,7 @@ export class Publisher implements MessageOutlet {
     try {
       deliveries.confirmed(routingKey, await transport.publish(message));
       this.#confirmedAtMs = clock.monotonicMs();
-      this.settleRow(rowId);
+      this.rows.settle(rowId);
       outcome = "confirmed";
     } catch (error) {
       outcome = this.#judgeFailure(rowId, routingKey, error);
@@ -392,11 +330,11 @@ export class Publisher implements MessageOutlet {
   #judgeFailure(rowId: string, routingKey: string, error: unknown): Outcome {
     if (!(error instanceof MessageRefusedError)) {
       // The transport is closed.
-      this.#held.delete(rowId);
+      this.rows.release(rowId);
       return "left";
     }
     this.#options.deliveries.refused(routingKey, error.message);
-    this.settleRow(rowId, { messageId: rowId, reason: error.isFinal ? error.message : null });
+    this.rows.settle(rowId, { messageId: rowId, reason: error.isFinal ? error.message : null });
     return "refused";
   }
 
@@ -409,29 +347,6 @@ export class Publisher implements MessageOutlet {
     }
     batch.unsettled -= 1;
     if (batch.unsettled === 0) metrics.messagesConfirmed(batch.confirmed, (nowMs - batch.atMs) / 1_000);
-  }
-
-  async #forget(): Promise<void> {
-    const { relaxed } = this.#options.database;
-    while (this.#toForget.length > 0) {
-      const messageIds = this.#toForget.slice(0, forgetCountMax);
-      await rowsOf(relaxed, forgetMessages, { messageIds });
-      this.#toForget.splice(0, messageIds.length);
-      this.#letGo(messageIds);
-    }
-    while (this.#toSetApart.length > 0) {
-      const refusals = this.#toSetApart.slice(0, forgetCountMax);
-      await rowsOf(relaxed, markRefused, { refusals });
-      this.#toSetApart.splice(0, refusals.length);
-      this.#letGo(refusals.map(({ messageId }) => messageId));
-    }
-  }
-
-  #letGo(messageIds: readonly string[]): void {
-    for (const messageId of messageIds) {
-      this.#held.delete(messageId);
-      if (this.#readings > 0) this.#settledMeanwhile.add(messageId);
-    }
   }
 }
 

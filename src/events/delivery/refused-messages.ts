@@ -140,9 +140,12 @@ export class RefusedMessages {
     const { database, publisher, instance, clock } = this.#options;
     while (await publisher.room(signal)) {
       const page = { instance, routingKey, countMax: attempts.length, bytesMax };
-      const { rows, unheld } = await publisher.whileReading(async () => {
+      const { rows, unheld } = await publisher.rows.whileReading(async () => {
         const found = await rowsOf(database, readRefusedMessages, page);
-        return { rows: found, unheld: found.filter(({ message }) => !publisher.holds(message.messageId)) };
+        return {
+          rows: found,
+          unheld: found.filter(({ message }) => !publisher.rows.hasOrHad(message.messageId)),
+        };
       });
       if (rows.length === 0) {
         const dueAtMs = clock.monotonicMs() + hopelessIntervalMs;
@@ -170,7 +173,10 @@ export class RefusedMessages {
     const { messageId } = owed;
     const made = makeOwedMessage(owed, installationId);
     if (made.kind === "message") return (await publisher.sendBack(messageId, made.message)) === "confirmed";
-    publisher.settleRow(messageId, made.kind === "nothing" ? undefined : { messageId, reason: made.reason });
+    publisher.rows.settle(
+      messageId,
+      made.kind === "nothing" ? undefined : { messageId, reason: made.reason },
+    );
     return made.kind === "nothing";
   }
 
