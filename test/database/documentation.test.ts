@@ -87,7 +87,7 @@ test.each(readingStatements)("$from: $what", async (statement) => {
   expectation?.(rows);
 });
 
-// An SQL string keeps both backslashes of the document; model/runtime-plan.ts reads them as one.
+// An SQL string keeps both backslashes of the document; model/runtimes/runtime-plan.ts reads them as one.
 test("a runtime is added by the INSERT of the document", async () => {
   await run(addRuby);
   const [ruby] = await run({

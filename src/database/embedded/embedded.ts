@@ -28,7 +28,7 @@ export interface EmbeddedOptions {
   readonly dataDirectory: string;
   /** Default `attune`. */
   readonly schema?: string;
-  /** Only in the single executable, which has no package folders; see embedded-assets.ts. */
+  /** Only in the single executable, which has no package folders; see assets.ts. */
   readonly assets?: EmbeddedAssets;
   readonly logger: Logger;
   readonly clock?: Clock;

@@ -107,7 +107,7 @@ const startParameters = [
 ];
 
 /**
- * bigint, numeric, date, timestamp, interval: text here, as in postgresql-connection.ts. (Object ids of
+ * bigint, numeric, date, timestamp, interval: text here, as in postgresql/connection.ts. (Object ids of
  * built-in types are part of PostgreSQL's protocol and never change.)
  */
 const textTypes = [20, 1700, 1082, 1114, 1186];

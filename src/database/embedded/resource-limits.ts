@@ -13,7 +13,7 @@ interface Resource {
 
 const resources: readonly Resource[] = [
   {
-    // The engine's own, which embedded-engine.ts bounds, and room for Node, the API and a few sensors. Without
+    // The engine's own, which engine.ts bounds, and room for Node, the API and a few sensors. Without
     // them it would fail later and in other words: "could not create file: File exists".
     limitName: "Max open files",
     needed: 256,

@@ -9,7 +9,7 @@ export interface ProcessReport {
   readonly pid: number | null;
   /** In a row. */
   readonly failures: number;
-  /** Up to ten, and how many of them failed; see model/recent-runs.ts. */
+  /** Up to ten, and how many of them failed; see model/sensors/recent-runs.ts. */
   readonly recentRuns: number;
   readonly recentFailures: number;
   readonly exitCode: number | null;
@@ -22,7 +22,7 @@ export interface ProcessReport {
   readonly lastOutputAt: Date | null;
   /** A moving average; null while too little was printed to tell. */
   readonly outputIntervalSeconds: number | null;
-  /** The longest time without output, fading; see model/output-rhythm.ts. */
+  /** The longest time without output, fading; see model/sensors/output-rhythm.ts. */
   readonly longestSilenceSeconds: number | null;
   readonly stoppedAt: Date | null;
   readonly nextRestartAt: Date | null;

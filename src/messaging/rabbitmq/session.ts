@@ -2,7 +2,7 @@
  * One connection to RabbitMQ, from its opening until its end.
  *
  * A session does not heal: whatever goes wrong ends it, with the reason as a value, and the transport
- * opens another. Channels on it (amqp-publisher.ts, amqp-consumer.ts) may end and be opened again
+ * opens another. Channels on it (publisher.ts, consumer.ts) may end and be opened again
  * without it.
  */
 import { Duplex } from "node:stream";

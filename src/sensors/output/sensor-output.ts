@@ -1,6 +1,6 @@
 /**
- * What one sensor printed, once decoded: events and checkpoints are submitted in their order, and the rest is told to
- * whoever reads the sensor's log.
+ * Sorts the decoded output of one sensor: events and checkpoints are submitted in order, and everything else goes to the
+ * sensor's log.
  */
 import type { EventIntake } from "../event-intake.ts";
 import type { Decoded } from "./decoded.ts";

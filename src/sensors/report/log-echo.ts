@@ -1,10 +1,10 @@
 /**
- * What sensors write to stderr, in the agent's own log (`sensor.log_to`): where whoever collects a container's output
+ * Copies the stderr of sensors into the agent's own log (`sensor.log_to`), where the collector of a container's output
  * finds it.
  *
- * A sensor that says too much is cut short for the rest of a while, and so are all together, so that neither
- * drowns the agent's own lines nor makes it wait for a log that is written synchronously. How many lines were left
- * out is told with the sensor's next one.
+ * Each sensor and all of them together have a limit per time window. A chatty sensor therefore neither drowns the agent's
+ * own lines nor blocks the agent, whose log is written synchronously. The sensor's next line reports how many were
+ * dropped.
  */
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
