@@ -1,27 +1,70 @@
 /**
- * Who may use the platform's resources.
+ * Who asks, and whether this route is for them.
  *
- * There are no tokens yet, so the API trusts the machine it runs on: it must listen on loopback only, and the
- * request must have been meant for this machine. A connection alone proves too little. A web page can point a name of its
- * own at 127.0.0.1 and have the browser of someone on this machine ask (DNS rebinding), which the Host header
- * shows; and a proxy on this machine asks for others, which its headers show unless it removes them.
+ * Every route of the platform's resources declares the roles it is for in its `config.roles`; one that declares none
+ * does not start. A request without a valid token is 401, one whose role is not among them 403. What a role may do with
+ * which row is decided by the handler, from `request.caller`.
  *
- * A hook of every route that needs a caller. With tokens, `authenticate` also accepts a valid one and returns its
- * caller, whose role the routes check.
+ * Without `authenticate` (no tokens are set up) the API trusts the machine it runs on: it must listen on loopback only, and
+ * the request must have been meant for this machine; the caller is then an admin. A connection alone proves too little. A web
+ * page can point a name of its own at 127.0.0.1 and have the browser of someone on this machine ask (DNS rebinding), which
+ * the Host header shows; and a proxy on this machine asks for others, which its headers show unless it removes them.
  */
 import { BlockList, isIPv6 } from "node:net";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { Caller, Role } from "../model/identity/caller.ts";
 import { RequestError } from "./errors.ts";
 
-/** Refuses requests whose caller is unknown, for all routes added to `scope`. */
-export function requireCaller(scope: FastifyInstance): void {
-  scope.addHook("onRequest", async (request) => authenticate(request));
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Set before any handler of a route with `config.roles` runs. */
+    caller: Caller;
+  }
+  interface FastifyContextConfig {
+    /** Who may use the route. */
+    readonly roles?: readonly Role[];
+  }
+}
+
+/** Undefined if the token is not valid: forged, expired, revoked, or of another installation. */
+export type Authenticate = (token: string) => Promise<Caller | undefined>;
+
+/** For all routes added to `scope` after this call. */
+export function requireCaller(scope: FastifyInstance, authenticate: Authenticate | undefined): void {
+  scope.decorateRequest("caller");
+  scope.addHook("onRoute", ({ method, url, config }) => {
+    if (config?.roles === undefined) throw new Error(`${String(method)} ${url} does not say whom it is for`);
+  });
+  scope.addHook("onRequest", async (request) => {
+    const caller =
+      authenticate === undefined ? callerOnLoopback(request) : await callerOf(request, authenticate);
+    const roles = request.routeOptions.config.roles ?? [];
+    if (!roles.includes(caller.role)) {
+      throw new RequestError("FORBIDDEN", `This is not for callers with the role ${caller.role}.`);
+    }
+    request.caller = caller;
+  });
+}
+
+/** @throws RequestError UNAUTHORIZED */
+async function callerOf({ headers }: FastifyRequest, authenticate: Authenticate): Promise<Caller> {
+  const token = bearerToken(headers.authorization);
+  if (token === undefined) throw new RequestError("UNAUTHORIZED", "Send a token: Authorization: Bearer …");
+  const caller = await authenticate(token);
+  if (caller === undefined)
+    throw new RequestError("UNAUTHORIZED", "The token is not valid, or not any more.");
+  return caller;
+}
+
+function bearerToken(authorization: string | undefined): string | undefined {
+  return /^bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
 }
 
 /** @throws RequestError FORBIDDEN */
-function authenticate(request: FastifyRequest): void {
+function callerOnLoopback(request: FastifyRequest): Caller {
   const refusal = refusalOf(request);
   if (refusal !== undefined) throw new RequestError("FORBIDDEN", refusal);
+  return { identityId: "0", login: "local", role: "admin", jti: null, expiresAtMs: Number.POSITIVE_INFINITY };
 }
 
 function refusalOf({ server, socket, headers }: FastifyRequest): string | undefined {

@@ -17,7 +17,6 @@ import type { Listener } from "../config/listeners.ts";
 import { messageOf } from "../errors/caught.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { requireCaller } from "./authentication.ts";
 import {
   addErrorAnswers,
   answerClientError,
@@ -25,19 +24,17 @@ import {
   answerFailure,
   RequestError,
 } from "./errors.ts";
-import type { HealthSource, MetricsSource, Resources } from "./ports.ts";
+import type { HealthSource, MetricsSource } from "./ports.ts";
+import { addResourceRoutes, type Platform } from "./resource-routes.ts";
 import { RouteList } from "./route-list.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
-import { addSensorRoutes } from "./routes/sensors.ts";
-import { addWorkerRoutes } from "./routes/workers.ts";
-import { validateRequests } from "./validation.ts";
 
 export interface ApiOptions extends Listener {
   readonly health: HealthSource;
   readonly metrics: MetricsSource;
   /** Left out: this listener serves health and metrics alone. */
-  readonly resources?: Resources;
+  readonly platform?: Platform;
   readonly logger: Logger;
 }
 
@@ -71,7 +68,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   };
 }
 
-async function createServer({ health, metrics, resources, logger }: ApiOptions): Promise<FastifyInstance> {
+async function createServer({ health, metrics, platform, logger }: ApiOptions): Promise<FastifyInstance> {
   const { fastify } = await import("fastify");
   const server = fastify({
     bodyLimit: bodyBytesMax,
@@ -99,22 +96,8 @@ async function createServer({ health, metrics, resources, logger }: ApiOptions):
   addErrorAnswers(server, routes, logger);
   addHealthRoutes(server, health);
   addMetricsRoute(server, metrics);
-  if (resources !== undefined) await addResourceRoutes(server, resources);
+  if (platform !== undefined) await addResourceRoutes(server, platform);
   return server;
-}
-
-async function addResourceRoutes(server: FastifyInstance, resources: Resources): Promise<void> {
-  await server.register(
-    async (scope) => {
-      requireCaller(scope);
-      validateRequests(scope);
-      // Schemas of answers describe them; what is not in them is not taken out.
-      scope.setSerializerCompiler(() => JSON.stringify);
-      addWorkerRoutes(scope, resources);
-      addSensorRoutes(scope, resources);
-    },
-    { prefix: "/api/v1" },
-  );
 }
 
 /** Requests can still arrive over connections that are open. */

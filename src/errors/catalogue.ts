@@ -76,10 +76,13 @@ const operatorErrors = {
 /** Failures of a single HTTP request. No two share a status. */
 export const requestErrors = {
   BAD_REQUEST: { meaning: "the request is not valid HTTP, or its body is not valid JSON", status: 400 },
+  UNAUTHORIZED: { meaning: "the request has no valid token", status: 401 },
   FORBIDDEN: { meaning: "the caller may not use this path", status: 403 },
   NOT_FOUND: { meaning: "the path, or what it names, does not exist", status: 404 },
   METHOD_NOT_ALLOWED: { meaning: "the path does not support this method", status: 405 },
   REQUEST_TIMEOUT: { meaning: "the request did not arrive completely in time", status: 408 },
+  CONFLICT: { meaning: "it exists already, or is not as the request assumes", status: 409 },
+  PRECONDITION_FAILED: { meaning: "it has changed since the version that If-Match names", status: 412 },
   PAYLOAD_TOO_LARGE: { meaning: "the body of the request is too large", status: 413 },
   URI_TOO_LONG: { meaning: "a part of the path is too long", status: 414 },
   UNSUPPORTED_MEDIA_TYPE: { meaning: "the body is of a type that the path does not accept", status: 415 },
@@ -88,6 +91,10 @@ export const requestErrors = {
     status: 417,
   },
   VALIDATION_FAILED: { meaning: "parameters of the request have problems; details lists each", status: 422 },
+  TOO_MANY_REQUESTS: {
+    meaning: "too many requests of this kind; Retry-After says when to try again",
+    status: 429,
+  },
   HEADERS_TOO_LARGE: { meaning: "the headers of the request are too large", status: 431 },
   INTERNAL_ERROR: { meaning: "the request failed because of a bug", status: 500 },
   UNAVAILABLE: { meaning: "the agent is stopping, or is serving too many requests", status: 503 },

@@ -23,7 +23,11 @@ export async function openApi(
   for (const listener of listeners(config)) {
     const parts = { health, metrics, logger };
     const { address } = await lifetime.use(
-      await startApi({ ...listener, ...parts, ...(listener.section === "api" ? { resources } : {}) }),
+      await startApi({
+        ...listener,
+        ...parts,
+        ...(listener.section === "api" ? { platform: { resources } } : {}),
+      }),
     );
     logger.info({ address }, `answering health and metrics at ${address}`);
   }

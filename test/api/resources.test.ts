@@ -43,7 +43,7 @@ const withoutResources: ApiOptions = {
 };
 
 function serve(database: Database, changes: Partial<ApiOptions> = {}): Promise<Api> {
-  return startApi({ ...withoutResources, resources: databaseResources(database), ...changes });
+  return startApi({ ...withoutResources, platform: { resources: databaseResources(database) }, ...changes });
 }
 
 async function ask(api: Api, path: string, init?: RequestInit) {

@@ -82,7 +82,10 @@ export function addSensorRoutes(
 ): void {
   scope.get<{ Querystring: Static<typeof SensorListParameters> }>(
     "/sensors",
-    { schema: { querystring: SensorListParameters, response: { 200: ListAnswer(SensorAnswer) } } },
+    {
+      config: { roles: ["admin", "viewer"] },
+      schema: { querystring: SensorListParameters, response: { 200: ListAnswer(SensorAnswer) } },
+    },
     async ({ query }) => {
       const page = await listSensors(query.sort ?? "id", {
         isEnabled: query.enabled ?? null,
@@ -98,7 +101,10 @@ export function addSensorRoutes(
 
   scope.get<{ Params: Static<typeof RefParameters> }>(
     "/sensors/:ref",
-    { schema: { params: RefParameters, response: { 200: Type.Object({ data: SensorAnswer }) } } },
+    {
+      config: { roles: ["admin", "viewer"] },
+      schema: { params: RefParameters, response: { 200: Type.Object({ data: SensorAnswer }) } },
+    },
     async ({ params }) => {
       const sensor = await readSensor(params.ref);
       if (sensor === undefined) throw new RequestError("NOT_FOUND", `There is no sensor ${params.ref}.`);

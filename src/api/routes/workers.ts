@@ -45,7 +45,10 @@ export function addWorkerRoutes(
 ): void {
   scope.get<{ Querystring: Static<typeof WorkerListParameters> }>(
     "/workers",
-    { schema: { querystring: WorkerListParameters, response: { 200: ListAnswer(WorkerAnswer) } } },
+    {
+      config: { roles: ["admin", "viewer"] },
+      schema: { querystring: WorkerListParameters, response: { 200: ListAnswer(WorkerAnswer) } },
+    },
     async ({ query }) => {
       const page = await listWorkers(query.sort ?? "id", {
         role: query.role ?? null,

@@ -38,6 +38,11 @@ export const ownTables: Readonly<Record<string, string>> = {
   sensor_trigger: "sensor int8, trigger int8",
   rule_revision: "singleton bool, value int8, raised_by xid8",
   outbox_owner: "instance uuid, owner uuid, since timestamptz",
+  identity:
+    "id int8, login text, display_name text, password_hash text, role text, attributes jsonb, created timestamptz, updated timestamptz",
+  revoked_token: "jti text, expires_at timestamptz, created timestamptz",
+  signing_key: "id int8, secret text, created timestamptz",
+  key: "id int8, ref text, local_ref text, owner_type text, owner_pack int8, owner_pack_ref text, owner_sensor int8, owner_sensor_ref text, name text, encrypted bool, value bytea, encryption_key text, created timestamptz, updated timestamptz",
 };
 
 export const ownViews: readonly string[] = ["enforcement_with_payload"];

@@ -1,0 +1,39 @@
+/**
+ * The platform's resources: everything below `/api/v1`, and some of it without that prefix, where older clients look
+ * for it.
+ *
+ * To add a resource: a file in routes/ with its schemas, the ports it needs and its `add…Routes`; one line here; and one in
+ * service/api-parts.ts, which provides the ports.
+ */
+import type { FastifyInstance } from "fastify";
+import { requireCaller, type Authenticate } from "./authentication.ts";
+import { readJsonBodies } from "./json-body.ts";
+import type { Resources } from "./ports.ts";
+import { addSensorRoutes } from "./routes/sensors.ts";
+import { addWorkerRoutes } from "./routes/workers.ts";
+import { validateRequests } from "./validation.ts";
+
+export interface Platform {
+  /** Undefined: callers on this machine are trusted; see authentication.ts. */
+  readonly authenticate?: Authenticate;
+  readonly resources: Resources;
+}
+
+export async function addResourceRoutes(server: FastifyInstance, platform: Platform): Promise<void> {
+  await server.register(
+    async (scope) => {
+      prepareScope(scope, platform);
+      addWorkerRoutes(scope, platform.resources);
+      addSensorRoutes(scope, platform.resources);
+    },
+    { prefix: "/api/v1" },
+  );
+}
+
+function prepareScope(scope: FastifyInstance, { authenticate }: Platform): void {
+  requireCaller(scope, authenticate);
+  readJsonBodies(scope);
+  validateRequests(scope);
+  // Schemas of answers describe them; what is not in them is not taken out.
+  scope.setSerializerCompiler(() => JSON.stringify);
+}
