@@ -60,15 +60,15 @@ function installationFindings({ config, isDefault }: LoadedConfig, health: Healt
   if (!isDefault || existsSync(databaseFolder(config.data_dir))) return [];
   const agent =
     health.kind === "agent"
-      ? `; an agent answers at ${health.url}, but nothing here says what it works with`
+      ? `; an agent answers at ${health.url}, but doctor does not know its configuration`
       : "";
   return [
     wrong(
       "installation",
-      `none found: there is neither a configuration file, nor a setting in the environment, nor a database in ${config.data_dir}${agent}`,
+      `none found: no configuration file, no setting in the environment and no database in ${config.data_dir}${agent}`,
       {
         remedy:
-          "call it with the agent's configuration: --config FILE, or the agent's environment and folder; or start an agent here",
+          "run doctor with the agent's configuration (--config FILE, or the agent's environment and folder), or start an agent here",
       },
     ),
   ];
@@ -81,7 +81,7 @@ async function examineDatabase(
   // Looking must not create a database.
   if (config.database.url === undefined && !existsSync(databaseFolder(config.data_dir))) {
     demandResources(config.data_dir);
-    return [notice("database", `embedded, to be made in ${config.data_dir} at the first start`)];
+    return [notice("database", `embedded; the first start creates it in ${config.data_dir}`)];
   }
   let opened: Database;
   try {

@@ -266,7 +266,7 @@ export class SensorManager {
     const { enabled, protocol, runtimeRef } = sensor.definition;
     if (!enabled) return { kind: "unwanted", ref, reason: "it is disabled" };
     if (sensor.rules.length === 0) {
-      return { kind: "unwanted", ref, reason: "no enabled rule wants its events" };
+      return { kind: "unwanted", ref, reason: "no enabled rule needs its events" };
     }
     const runtime = this.#options.runtimes.offered(runtimeRef);
     const runtimeName = runtime.kind === "offered" ? runtime.runtime.name : null;

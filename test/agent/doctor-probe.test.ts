@@ -95,7 +95,7 @@ test.each([
   [200, "application/json", '{"status":"UP"}'],
   [200, "application/json", '{"status":"ok"}'],
   [404, "application/json", '{"error":"no such page","code":"NOT_FOUND"}'],
-])("what answers %j %j %j is not the agent, and one line says so", async (status, type, body) => {
+])("an answer of %j %j %j is not the agent's, and one line says so", async (status, type, body) => {
   await using server = await serverAnswering(status, type, body);
 
   for (const probe of ["live", "ready"] as const) {
@@ -108,7 +108,7 @@ test.each([
   }
 });
 
-test("no agent, and one that cannot be asked, are failures with a reason", async () => {
+test("a missing agent and one without an API are failures with a reason", async () => {
   const { port } = await agentBeing("up").then(async (agent) => {
     await agent[Symbol.asyncDispose]();
     return agent;
@@ -134,10 +134,10 @@ const unfinished: readonly (readonly [string, (socket: Socket) => void, string])
   [
     "a broken answer",
     (socket) => void socket.end(`${head}content-length: 100\r\n\r\n{`),
-    "it gave no whole answer",
+    "the answer is incomplete",
   ],
-  ["an answer without end", endlessly, "it answers with more than 131072 bytes"],
-  ["a change of protocol", (socket) => void socket.write(upgrade), "it gave no whole answer"],
+  ["an endless answer", endlessly, "the answer is longer than 131072 bytes"],
+  ["a change of protocol", (socket) => void socket.write(upgrade), "the answer is incomplete"],
   ["another protocol", (socket) => void socket.end("SSH-2.0-OpenSSH_9.2\r\n"), "Parse Error: Expected HTTP/"],
 ];
 const upgrade = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n";
@@ -153,7 +153,7 @@ function endlessly(socket: Socket): void {
 }
 
 test.each(unfinished)(
-  "a program that gives %s is no agent, and one line says so",
+  "a program that gives %s is not an agent, and one line says so",
   async (_, give, reason) => {
     await using scope = new AsyncDisposableStack();
     const server = createTcpServer((socket) => {

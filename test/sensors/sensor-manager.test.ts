@@ -81,7 +81,7 @@ test("a sensor without an enabled rule is stopped, and runs again when it has on
 
   await query(bench.database, "update rule set enabled = false");
   bench.manager.wake();
-  await bench.rowMatching(id, { status: "stopped", reason: "no enabled rule wants its events" });
+  await bench.rowMatching(id, { status: "stopped", reason: "no enabled rule needs its events" });
   expect(bench.manager.isRunning(id)).toBe(false);
   expect(bench.stopped).toEqual([id]);
   await query(bench.database, "update rule set enabled = true");

@@ -124,7 +124,7 @@ test(
     await counting.progress();
     await using two = await startAgent(folders[1]);
     await ready(two, folders[1], 60_000);
-    expect(await diagnosisOf(stranger.url, user.url)).toMatch(/^✓ rights +suffice for a running agent$/m);
+    expect(await diagnosisOf(stranger.url, user.url)).toMatch(/^✓ rights +sufficient for a running agent$/m);
     one.kill("SIGKILL");
     await one.ended;
     await expect.poll(owner, { timeout: 30_000 }).toEqual([{ name: "two" }]);

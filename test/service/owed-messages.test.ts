@@ -40,5 +40,5 @@ test("messages left in the outbox are counted by /health as by the metrics and t
     [join(repositoryRoot, "src/main.ts"), "--config", folder.configPath, "doctor"],
     { encoding: "utf8" },
   );
-  expect(stdout).toMatch(/messages +7 wait to be published/);
+  expect(stdout).toMatch(/messages +7 waiting to be published/);
 });

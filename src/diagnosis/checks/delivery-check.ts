@@ -15,16 +15,16 @@ export async function checkDeliveries(config: Config): Promise<readonly Finding[
   const exchange = config.message_queue.exchange;
   return [
     ...Array.from(refused, ([routingKey, count]) =>
-      wrong(`messages ${routingKey}`, `are refused by a queue; ${count} wait to be tried again`, {
-        remedy: `find the queue bound to ${exchange} with ${routingKey} that is full and rejects (x-overflow), and consume from it or unbind it`,
+      wrong(`messages ${routingKey}`, `are refused by a queue; ${count} will be retried`, {
+        remedy: `find the full queue bound to ${exchange} with ${routingKey} that rejects messages (x-overflow), and consume from it or unbind it`,
         facts: { routingKey, count },
       }),
     ),
     ...Array.from(unroutable.keys(), (routingKey) => {
       // Unrouted enforcements mean that rules have no effect. Other messages may have no receiver on purpose.
-      const say = routingKey === routingKeys.EnforcementCreated ? wrong : notice;
-      return say(`messages ${routingKey}`, "are received by nobody: no queue is bound for them", {
-        remedy: `bind a queue to ${exchange} with ${routingKey}, if somebody is to receive them`,
+      const finding = routingKey === routingKeys.EnforcementCreated ? wrong : notice;
+      return finding(`messages ${routingKey}`, "are dropped: no queue is bound for them", {
+        remedy: `bind a queue to ${exchange} with ${routingKey} if a program should receive them`,
         facts: { routingKey },
       });
     }),

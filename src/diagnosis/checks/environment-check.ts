@@ -40,9 +40,9 @@ export async function checkEnvironments(
 function pendingFinding(subject: string, folder: string): Finding {
   return notice(
     subject,
-    `${folder} lacks what the pack asks for; a sensor of the pack installs it when it starts`,
+    `${folder} lacks the pack's dependencies, which are installed when one of its sensors starts`,
     {
-      remedy: "if one has started since, its log says why that failed",
+      remedy: "if one has started already, its log says why the installation failed",
     },
   );
 }

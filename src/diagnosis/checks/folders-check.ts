@@ -20,14 +20,14 @@ interface WrittenFolder {
 const data: WrittenFolder = {
   subject: "data",
   field: "data_dir",
-  purpose: "the embedded database goes",
-  consequence: "the agent does not start without it",
+  purpose: "the embedded database is in",
+  consequence: "the agent cannot start without it",
 };
 const logs: WrittenFolder = {
   subject: "logs",
   field: "logs_dir",
-  purpose: "go",
-  consequence: "sensors run on, but what they log is lost",
+  purpose: "are written to",
+  consequence: "sensors keep running, but their logs are lost",
 };
 
 export async function checkFolders(config: Config): Promise<readonly Finding[]> {
@@ -44,12 +44,12 @@ async function folderFinding(folder: WrittenFolder, path: string): Promise<Findi
   try {
     place = await nearestExisting(path);
     await writeBriefly(place);
-    return good(subject, `${purpose} to ${path}`);
+    return good(subject, `${purpose} ${path}`);
   } catch (error) {
     const code = codeOf(error) ?? "";
     const message = messageOf(error);
-    const { meaning, remedy } = refusals.get(code) ?? { meaning: message, remedy: "look at that folder" };
-    const attempt = place === path ? `${path} cannot be written` : `${path} cannot be made in ${place}`;
+    const { meaning, remedy } = refusals.get(code) ?? { meaning: message, remedy: "check that folder" };
+    const attempt = place === path ? `${path} is not writable` : `${path} cannot be created in ${place}`;
     return wrong(subject, `${attempt}: ${meaning}${meaning === message ? "" : ` (${code})`}`, {
       remedy: `${remedy}, or set ${field} to another folder; ${consequence}`,
       facts: { code },
@@ -81,15 +81,15 @@ async function writeBriefly(folder: string): Promise<void> {
   }
 }
 
-const denied = "let the user who runs the agent write there";
+const denied = "give the agent's user write permission there";
 
 const refusals: ReadonlyMap<string, { readonly meaning: string; readonly remedy: string }> = new Map([
-  ["ENOSPC", { meaning: "no space is left on that volume", remedy: "make room there" }],
-  ["EDQUOT", { meaning: "the quota is used up", remedy: "make room there" }],
-  ["EROFS", { meaning: "that volume is read-only", remedy: "mount it writable" }],
+  ["ENOSPC", { meaning: "no space is left on that volume", remedy: "free space there" }],
+  ["EDQUOT", { meaning: "the quota is used up", remedy: "free space there, or raise the quota" }],
+  ["EROFS", { meaning: "that volume is read-only", remedy: "remount it read-write" }],
   ["EACCES", { meaning: "permission is denied", remedy: denied }],
   ["EPERM", { meaning: "permission is denied", remedy: denied }],
   ["ENOTDIR", { meaning: "it, or part of its path, is a file", remedy: "move that file away" }],
-  ["ENOENT", { meaning: "it is a link to where nothing is", remedy: "correct the link" }],
-  ["EIO", { meaning: "the device failed", remedy: "look at the disk and the system's log" }],
+  ["ENOENT", { meaning: "it is a dangling link", remedy: "correct the link" }],
+  ["EIO", { meaning: "the device failed", remedy: "check the disk and the system log" }],
 ]);

@@ -38,7 +38,7 @@ async function checkListener(
     case "silent": {
       const failure = await listeningFailure(listener);
       if (failure === undefined)
-        return [good(section, `no agent answers on ${address}, which is free for one`)];
+        return [good(section, `no agent answers on ${address}, and the port is free`)];
       if (failure.code === "EADDRINUSE")
         return [taken(listener, ownWorker, `${health.url}: ${health.reason}`)];
       return [
@@ -58,20 +58,20 @@ function taken({ section, host, port }: Listener, ownWorker: string, sign: strin
   if (holder?.isAgent === true) {
     const worker =
       holder.worker === undefined
-        ? `an agent (by this configuration worker ${ownWorker})`
+        ? `an agent (worker ${ownWorker} in this configuration)`
         : `worker ${holder.worker}`;
     return wrong(
       section,
-      `${address} is held by ${worker}, pid ${holder.pid}, and it does not answer (${sign})`,
+      `${address} is held by ${worker}, pid ${holder.pid}, which does not answer (${sign})`,
       {
-        remedy: `look at its log and at what it waits for; if it hangs, end it (kill -9 ${holder.pid}) and start it again: other workers take over its sensors`,
+        remedy: `check its log; if it hangs, kill it (kill -9 ${holder.pid}) and start it again; other workers take over its sensors meanwhile`,
         facts,
       },
     );
   }
-  const program = holder === undefined ? "a program" : `${holder.program}, pid ${holder.pid},`;
-  return wrong(section, `${address} is taken by ${program} that does not answer as an agent (${sign})`, {
-    remedy: `end that program, or set ${section}.port to a free port; no agent starts while it listens there`,
+  const program = holder === undefined ? "another program" : `${holder.program} (pid ${holder.pid})`;
+  return wrong(section, `${address} is taken by ${program}, which is not an agent (${sign})`, {
+    remedy: `stop that program, or set ${section}.port to a free port; no agent can start while it listens there`,
     facts,
   });
 }

@@ -13,15 +13,15 @@ export async function checkOutbox({ rows }: Look): Promise<readonly Finding[]> {
   const backlog = await rowOf(rows, measureOutbox, undefined);
   const { depth, oldestSeconds } = backlog ?? { depth: 0, oldestSeconds: 0 };
   if (depth === 0)
-    return [good("messages", "none waits to be published", { facts: { depth, oldestSeconds } })];
+    return [good("messages", "none waiting to be published", { facts: { depth, oldestSeconds } })];
 
   const count = depth > countedMessagesMax ? `about ${depth}` : depth;
-  const detail = `${count} ${depth === 1 ? "waits" : "wait"} to be published, the oldest for ${durationText(oldestSeconds)}`;
+  const detail = `${count} waiting to be published, the oldest for ${durationText(oldestSeconds)}`;
   const facts = { depth, oldestSeconds };
   if (oldestSeconds < stuckAfterSeconds) return [good("messages", detail, { facts })];
   const workers = await rowsOf(rows, readWorkerStandings, undefined);
   if (!workers.some(({ isAlive }) => isAlive)) {
-    return [notice("messages", detail, { facts, remedy: "start an agent: it publishes them" })];
+    return [notice("messages", detail, { facts, remedy: "start an agent to publish them" })];
   }
-  return [wrong("messages", detail, { facts, remedy: "look whether the agents reach the broker" })];
+  return [wrong("messages", detail, { facts, remedy: "check that the agents can reach the broker" })];
 }

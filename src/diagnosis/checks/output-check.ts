@@ -27,7 +27,7 @@ function silentFindings(exposition: string): readonly Finding[] {
   return [...silent]
     .filter(([, seconds]) => seconds >= silentSecondsMin)
     .map(([sensorRef, seconds]) =>
-      notice(`output of ${sensorRef}`, `it runs for ${durationText(seconds)} and has printed nothing yet`, {
+      notice(`output of ${sensorRef}`, `nothing printed since it started ${durationText(seconds)} ago`, {
         remedy: silentRemedy,
         facts: { sensor: sensorRef, silent_seconds: Math.round(seconds) },
       }),
@@ -36,24 +36,20 @@ function silentFindings(exposition: string): readonly Finding[] {
 
 function rejectedFindings(exposition: string, config: Config): readonly Finding[] {
   const understood = seriesOf(exposition, sensorEventsName, "counter", "sensor_ref");
-  // That agent has no such metric, or counts further sensors together as "other".
+  // That agent has no such metric, or has so many sensors that it counts some together as "other".
   if (understood === undefined || understood.has("other")) return [];
   const rejected =
     seriesOf(exposition, linesRejectedName, "counter", "sensor_ref") ?? new Map<string, number>();
   return [...rejected]
     .filter(([sensorRef]) => sensorRef !== "other" && !understood.has(sensorRef))
     .map(([sensorRef, count]) =>
-      notice(
-        `output of ${sensorRef}`,
-        `${rejectedText(count)}, and none was accepted, since the agent started`,
-        {
-          remedy: `its log in ${config.logs_dir} says why: look there for "not an event"`,
-          facts: { sensor: sensorRef, rejected: count },
-        },
-      ),
+      notice(`output of ${sensorRef}`, `${rejectedText(count)} and none accepted since the agent started`, {
+        remedy: `search its log in ${config.logs_dir} for "not an event" to see why`,
+        facts: { sensor: sensorRef, rejected: count },
+      }),
     );
 }
 
 function rejectedText(count: number): string {
-  return count === 1 ? "1 line was rejected" : `${count} lines were rejected`;
+  return count === 1 ? "1 line rejected" : `${count} lines rejected`;
 }

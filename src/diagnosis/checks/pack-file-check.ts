@@ -17,7 +17,9 @@ export async function checkPackFiles(
   if (!existsSync(packs)) {
     const remedy = "mount the packs there, or set packs_base_dir";
     return [
-      wrong("pack files", `${packs} does not exist, and should hold ${counted(scripts.length)}`, { remedy }),
+      wrong("pack files", `${packs} does not exist, but should contain ${counted(scripts.length)}`, {
+        remedy,
+      }),
     ];
   }
   const problems = (await Promise.all(scripts.map((script) => scriptProblem(packs, script)))).flat();
@@ -32,13 +34,12 @@ async function scriptProblem(
   packs: string,
   { sensorRef, packRef, entrypoint, runtimeRef }: SensorScript,
 ): Promise<readonly Finding[]> {
-  if (packRef === null)
-    return [wrong(`script of ${sensorRef}`, "the sensor belongs to no pack, so it has none")];
+  if (packRef === null) return [wrong(`script of ${sensorRef}`, "is missing: the sensor belongs to no pack")];
   const subject = `script of ${sensorRef}`;
   const folder = join(packs, packRef);
   if (!existsSync(folder)) {
     const remedy = "mount or copy the pack there, or set packs_base_dir";
-    return [wrong(subject, `its pack is not here: ${folder} does not exist`, { remedy })];
+    return [wrong(subject, `its pack is missing: ${folder} does not exist`, { remedy })];
   }
   const problem = await entrypointProblem(folder, entrypoint, runtimeRef);
   return problem === undefined ? [] : [wrong(subject, `its entrypoint ${problem}`)];

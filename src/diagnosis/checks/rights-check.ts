@@ -9,10 +9,10 @@ import type { Look } from "../look.ts";
 export async function checkRights({ rows }: Look): Promise<readonly Finding[]> {
   const missing = await rowsOf(rows, readMissingRights, neededRights);
   const [first] = missing;
-  if (first === undefined) return [good("rights", "suffice for a running agent")];
+  if (first === undefined) return [good("rights", "sufficient for a running agent")];
   return [
     wrong("rights", `the role ${first.role} lacks ${describeRights(missing)}`, {
-      remedy: "as the owner of the schema:",
+      remedy: "run as the owner of the schema:",
       lines: missing.map(({ grant }) => `${grant};`),
       facts: { missing },
     }),

@@ -21,12 +21,10 @@ export async function checkRules({ rows }: Look): Promise<readonly Finding[]> {
   const doubtful = (await rowsOf(rows, readRuleConditions, undefined)).flatMap(doubtFindings);
   const isWell = problems.length === 0 && stray.length === 0;
   return [
-    ...(isWell
-      ? [good("rules", "no agent has found an enabled one unusable, and each has its trigger")]
-      : []),
+    ...(isWell ? [good("rules", "no enabled rule is invalid or without its trigger")] : []),
     ...problems.map(({ ruleRef, problem, since }) =>
       wrong(`rule ${ruleRef}`, `is invalid and matches nothing: ${problem}`, {
-        remedy: "correct its conditions or action_params; it is used within a second",
+        remedy: "correct its conditions or action_params; agents pick up the change within a second",
         facts: { rule: ruleRef, problem, since },
       }),
     ),
@@ -52,10 +50,10 @@ function strayFinding(rule: StrayRule): Finding {
   const facts = { rule };
   if (!isTriggerKnown) {
     const pointed =
-      pointedRef === null ? "" : ` (its trigger id points to ${pointedRef}, which does not count)`;
+      pointedRef === null ? "" : ` (its trigger id points to ${pointedRef}, but only trigger_ref counts)`;
     return wrong(
       subject,
-      `matches nothing: its trigger_ref names ${triggerRef}, and there is none${pointed}`,
+      `matches nothing: its trigger_ref names ${triggerRef}, which does not exist${pointed}`,
       {
         remedy:
           "load the pack that defines the trigger, or correct the rule's trigger_ref, or disable the rule",

@@ -14,10 +14,10 @@ export function checkRunningAgent(
   health: HealthAnswer,
 ): readonly Finding[] {
   return [
-    notice("database", `embedded in ${config.data_dir}; ${inUse.reason}, and only one can`, {
+    notice("database", `embedded in ${config.data_dir}; ${inUse.reason}, and only one process can`, {
       remedy:
-        "stop that process and ask again to have migrations, workers, runtimes, sensors, rules, messages and pack files checked; " +
-        `its own log, and those of the sensors in ${config.logs_dir}, tell what failed`,
+        "to check migrations, workers, runtimes, sensors, rules, messages and pack files, stop that process and run doctor again; " +
+        `failures are in its log and in the sensor logs in ${config.logs_dir}`,
       facts: { code: inUse.code },
     }),
     ...agentFindings(health),
@@ -28,14 +28,14 @@ function agentFindings(health: HealthAnswer): readonly Finding[] {
   switch (health.kind) {
     case "unaskable":
       return [
-        notice("agent", "cannot be asked for its health", {
-          remedy: "set api.enabled, and api.port to a port other than 0; or metrics.port",
+        notice("agent", "its health cannot be queried", {
+          remedy: "set api.enabled and a fixed api.port, or set metrics.port",
         }),
       ];
     case "silent":
       return [
         wrong("agent", `does not answer at ${health.url}: ${health.reason}`, {
-          remedy: "look whether that process is an agent with this configuration, and at its log",
+          remedy: "check that the process is an agent with this configuration, and read its log",
         }),
       ];
     case "foreign":
@@ -45,9 +45,9 @@ function agentFindings(health: HealthAnswer): readonly Finding[] {
       const facts = { health: answer };
       const parts = Object.entries(isJsonObject(answer["parts"]) ? answer["parts"] : {}).map(partText);
       if (answer["status"] === "ok") {
-        return [good("agent", `runs and is well, by ${url}`, { facts, lines: parts })];
+        return [good("agent", `is healthy according to ${url}`, { facts, lines: parts })];
       }
-      return [wrong("agent", `runs and is not well, by ${url}`, { facts, lines: parts })];
+      return [wrong("agent", `is running but not healthy according to ${url}`, { facts, lines: parts })];
     }
   }
 }

@@ -32,6 +32,6 @@ export async function checkSensors(
     return [notice("sensors", "there are none", { remedy: "attune-sensor-agent packs load DIRECTORY" })];
   }
   const obstacles = new Map(unplaced.map(({ sensorRef, reason }) => [sensorRef, reason]));
-  const ifPlaced = isSupposed ? "runs as soon as the agent does" : "waits for a worker to claim it";
+  const ifPlaced = isSupposed ? "will run once the agent is started" : "is waiting for a worker to claim it";
   return standings.map((standing) => sensorFinding(standing, obstacles.get(standing.sensorRef), ifPlaced));
 }

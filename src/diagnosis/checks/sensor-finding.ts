@@ -26,7 +26,7 @@ export function sensorFinding(
 
   if (holder === null) {
     const before = earlierFailure(process);
-    if (obstacles !== undefined) return wrong(subject, `runs nowhere: ${obstacles}`, { ...before, facts });
+    if (obstacles !== undefined) return wrong(subject, `cannot run: ${obstacles}`, { ...before, facts });
     if (process?.status === "failed" || process?.status === "backoff") {
       return { ...abandonedFailure(subject, process, ifPlaced), facts };
     }
@@ -52,8 +52,8 @@ export function sensorFinding(
 
 /** It failed, and its worker ended before retrying, so it may well fail again. */
 function abandonedFailure(subject: string, process: SensorProcessStanding, ifPlaced: string): Finding {
-  const reason = process.reason ?? "for no reason that was noted";
-  const where = process.worker === null ? "on a worker that is gone" : `on worker ${process.worker}`;
+  const reason = process.reason ?? "no reason was recorded";
+  const where = process.worker === null ? "on a deleted worker" : `on worker ${process.worker}`;
   return wrong(subject, `failed ${where}: ${reason}; ${failuresText(process)}; ${ifPlaced}`, {
     lines: lastLines(process),
   });
@@ -68,7 +68,10 @@ function earlierFailure(process: SensorProcessStanding | null): { readonly lines
   if (process === null || process.failures === 0) return {};
   const failures = process.failures === 1 ? "it failed" : `it failed ${process.failures} times in a row`;
   return {
-    lines: [`before, ${failures} on worker ${process.worker ?? "that is gone"}`, ...lastLines(process)],
+    lines: [
+      `previously, ${failures} on ${process.worker === null ? "a deleted worker" : `worker ${process.worker}`}`,
+      ...lastLines(process),
+    ],
   };
 }
 
@@ -82,7 +85,7 @@ function idleFinding(subject: string, standing: SensorStanding): Finding | undef
   if (!isEnabled) return notice(subject, "does not run: it is disabled");
   if (triggers === 0) {
     const remedy = "load the pack that defines it, or correct the sensor's trigger_ref";
-    return wrong(subject, `does not run: there is no trigger ${triggerRef}`, { remedy });
+    return wrong(subject, `does not run: its trigger ${triggerRef} does not exist`, { remedy });
   }
   if (effectiveRules > 0) return undefined;
   if (enabledRules > 0 || disabledTriggers.length === triggers) {
@@ -92,15 +95,16 @@ function idleFinding(subject: string, standing: SensorStanding): Finding | undef
       `does not run: its ${disabledTriggers.length === 1 ? `trigger ${names} is` : `triggers ${names} are`} disabled`,
     );
   }
-  const why = rules === 0 ? `no rule has its trigger ${triggerRef}` : `none of its ${rules} rules is enabled`;
-  return notice(subject, `does not run: no enabled rule wants its events (${why})`);
+  const why =
+    rules === 0 ? `no rule uses its trigger ${triggerRef}` : `none of its ${rules} rules is enabled`;
+  return notice(subject, `does not run: no enabled rule needs its events (${why})`);
 }
 
 /** Before that, an interpreter may still be loading. */
 export const silentSecondsMin = 60;
 
 export const silentRemedy =
-  "nothing is wrong if nothing has happened yet; otherwise its lines wait in a buffer: " +
+  "this is fine if it has had nothing to report; otherwise its output is probably buffered: " +
   "have the program flush after each line, or start it with stdbuf -oL";
 
 function isSilent({ status, firstOutputAt, secondsSinceStart }: SensorProcessStanding): boolean {
@@ -113,9 +117,13 @@ function silentFinding(
   holder: string,
 ): Finding {
   const since = durationText(secondsSinceStart ?? 0);
-  return notice(subject, `runs on worker ${holder} for ${since}, pid ${pid}, and has printed nothing yet`, {
-    remedy: silentRemedy,
-  });
+  return notice(
+    subject,
+    `is running on worker ${holder}, pid ${pid}, but has printed nothing since it started ${since} ago`,
+    {
+      remedy: silentRemedy,
+    },
+  );
 }
 
 /** It printed regularly and has stopped: it hangs or has lost its source. */
@@ -132,11 +140,10 @@ function fallenSilentFinding(
   const usual = durationText(Math.max(1, process.outputIntervalSeconds ?? longestSilenceSeconds));
   return wrong(
     subject,
-    `runs on worker ${holder}, pid ${pid}, and has printed nothing for ${durationText(silence)}; ` +
-      `usually it prints every ${usual}, and after ${durationText(Math.max(1, longestSilenceSeconds))} at the latest`,
+    `is running on worker ${holder}, pid ${pid}, but has printed nothing for ${durationText(silence)}; ` +
+      `it usually prints every ${usual}, and was never silent for more than ${durationText(Math.max(1, longestSilenceSeconds))}`,
     {
-      remedy:
-        "look whether it hangs, or no longer hears what it listens to; disabling and enabling it starts it anew",
+      remedy: "check whether it hangs or has lost its source; to restart it, disable and enable it",
     },
   );
 }
@@ -150,7 +157,7 @@ function unsteadyFinding(
   if (status !== "running" && status !== "starting") return undefined;
   if (!isUnsteady(recentRuns, recentFailures)) return undefined;
   const share = `${recentFailures} of its last ${recentRuns} runs failed`;
-  return wrong(subject, `runs on worker ${holder}, but ${share}`, {
+  return wrong(subject, `is running on worker ${holder}, but ${share}`, {
     remedy: "its log says why each failed; a longer timeout or poll_interval may help",
   });
 }
@@ -164,28 +171,28 @@ function processFinding(
   const lines = lastLines(process);
   const where = `on worker ${holder}`;
   const failures = failuresText(process);
-  const reason = process.reason ?? "for no reason that was noted";
+  const reason = process.reason ?? "no reason was recorded";
   switch (process.status) {
     case "running": {
-      const pid = process.pid === null ? "between two runs" : `pid ${process.pid}`;
-      const since =
-        process.secondsSinceStart === null ? "" : ` for ${durationText(process.secondsSinceStart)}`;
-      return good(subject, `runs ${where}${process.pid === null ? "" : since}, ${pid}`);
+      if (process.pid === null) return good(subject, `is running ${where}, between two runs`);
+      const seconds = process.secondsSinceStart;
+      const started = seconds === null ? "" : `, started ${durationText(seconds)} ago`;
+      return good(subject, `is running ${where}, pid ${process.pid}${started}`);
     }
     case "starting":
-      return notice(subject, `is being started ${where}`);
+      return notice(subject, `is starting ${where}`);
     case "backoff":
       return wrong(subject, `failed ${where}: ${reason}; ${failures}, ${nextStart(process)}`, { lines });
     case "failed": {
-      const remedy = `mend it; ${nextStart(process)}, and at once after: update sensor set enabled = enabled where ref = '${sensorRef}'`;
+      const remedy = `fix it; ${nextStart(process)}, or at once after: update sensor set enabled = enabled where ref = '${sensorRef}'`;
       return wrong(subject, `has failed ${where}: ${reason}; ${failures}`, { lines, remedy });
     }
     case "stopped":
-      return notice(subject, `has been stopped ${where}: ${reason}`);
+      return notice(subject, `was stopped ${where}: ${reason}`);
   }
 }
 
 function nextStart({ secondsToRestart }: SensorProcessStanding): string {
-  if (secondsToRestart === null) return "it is not started again by itself";
-  return `it is started again in ${durationText(secondsToRestart)}`;
+  if (secondsToRestart === null) return "it will not be restarted automatically";
+  return `it will be restarted in ${durationText(secondsToRestart)}`;
 }

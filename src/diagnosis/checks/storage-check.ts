@@ -15,19 +15,19 @@ export async function checkStorage(database: Database): Promise<readonly Finding
   try {
     await database.transaction(async (transaction) => {
       await rowsOf(transaction, tryToWrite, { marker: `doctor ${randomUUID()}` });
-      throw new TrialOverError("rolled back: nothing is to stay");
+      throw new TrialOverError("rolled back on purpose");
     });
     return [];
   } catch (error) {
-    if (error instanceof TrialOverError) return [good("storage", "the database takes in new rows")];
+    if (error instanceof TrialOverError) return [good("storage", "the database accepts new rows")];
     // The rights check reports a missing right.
     if (sqlState(error) === "42501") return [];
     const explanation = explainDatabaseFailure(error);
     if (explanation === undefined) throw error;
     const { code, reason, remedy } = explanation;
     return [
-      wrong("storage", `the database takes in no new rows: ${reason}`, {
-        remedy: `${remedy}; until then events wait, and sensors with them`,
+      wrong("storage", `the database accepts no new rows: ${reason}`, {
+        remedy: `${remedy}; until then, sensors wait and store no events`,
         facts: { code },
       }),
     ];

@@ -27,7 +27,7 @@ export async function checkWorkers({ kind, rows }: Look): Promise<readonly Findi
 }
 
 const remedy =
-  "look whether its process lives and reaches this database; its sensors have gone to other workers, if any offers their runtime";
+  "check that its process is running and can reach this database; other workers have taken over its sensors where they can run them";
 
 function livingText({ host, secondsSinceHeartbeat, sensorsHeld, sensorCountMax }: WorkerStanding): string {
   const heartbeat = `last heartbeat ${ago(secondsSinceHeartbeat)}`;
@@ -35,7 +35,7 @@ function livingText({ host, secondsSinceHeartbeat, sensorsHeld, sensorCountMax }
 }
 
 function silentText({ host, secondsSinceHeartbeat }: WorkerStanding): string {
-  return `gives no sign of life from ${host ?? "an unknown host"}: last heartbeat ${ago(secondsSinceHeartbeat)}`;
+  return `is not responding on ${host ?? "an unknown host"}: last heartbeat ${ago(secondsSinceHeartbeat)}`;
 }
 
 function goneFindings(gone: readonly WorkerStanding[]): readonly Finding[] {

@@ -69,7 +69,7 @@ async function get(url: string, bytesMax: number): Promise<Answer> {
     response.on("data", (chunk: Buffer) => {
       chunks.push(chunk);
       bytes += chunk.length;
-      if (bytes > bytesMax) asked.destroy(new Error(`it answers with more than ${bytesMax} bytes`));
+      if (bytes > bytesMax) asked.destroy(new Error(`the answer is longer than ${bytesMax} bytes`));
     });
     response.once("error", reject);
     response.once("end", () => {
@@ -80,7 +80,7 @@ async function get(url: string, bytesMax: number): Promise<Answer> {
   });
   asked.once("error", reject);
   // Some endings emit no error, such as a protocol upgrade by the server.
-  asked.once("close", () => reject(new Error("it gave no whole answer")));
+  asked.once("close", () => reject(new Error("the answer is incomplete")));
   const timer = setTimeout(() => {
     reject(new Error(`no answer within ${answerTimeoutMs / 1_000} s`));
     asked.destroy();

@@ -25,14 +25,14 @@ import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "..
 import { freshVhost } from "../../support/rabbitmq.ts";
 import { programDirectory } from "../../support/program-directory.ts";
 
-test("a healthy installation is told part by part, and nothing is wrong", async () => {
+test("a healthy installation is reported part by part, and nothing is wrong", async () => {
   await using fresh = await freshDatabase();
   await using vhost = await freshVhost();
 
   const { exitCode, report } = await examine({ DATABASE_URL: fresh.url, ATTUNE_MQ_URL: vhost.url });
 
   expect(report).toMatch(/^✓ configuration +no file/);
-  expect(report).toMatch(/^✓ logs +go to .+\/logs$/m);
+  expect(report).toMatch(/^✓ logs +are written to .+\/logs$/m);
   expect(report).toMatch(/^✓ broker +.+\/attune-test-/m);
   expect(report).toContain(`${new URL(fresh.url).host}${new URL(fresh.url).pathname}, schema attune\n`);
   expect(report).toMatch(/^✓ database /m);
@@ -43,12 +43,12 @@ test("a healthy installation is told part by part, and nothing is wrong", async 
   expect(report).toMatch(/^- runtime core\.sensor\.native +native is offered only when/m);
   expect(report).toMatch(/^- sensors +there are none\n +→ attune-sensor-agent packs load/m);
   expect(report).toMatch(/^✓ rules /m);
-  expect(report).toMatch(/^✓ messages +none waits/m);
+  expect(report).toMatch(/^✓ messages +none waiting/m);
   expect(report).toMatch(/\nNothing is wrong\.\n$/);
   expect(exitCode).toBe(0);
 });
 
-test("the JSON report says the same", async () => {
+test("the JSON report has the same findings", async () => {
   await using fresh = await freshDatabase();
 
   const { exitCode, report } = await examine({ DATABASE_URL: fresh.url }, "json");
@@ -62,7 +62,7 @@ test("the JSON report says the same", async () => {
   });
 });
 
-test("a configuration with problems ends the examination, with every problem", async () => {
+test("a configuration with problems ends the examination and lists every problem", async () => {
   const { exitCode, report } = await examine({ ATTUNE__API__PORT: "x", ATTUNE__LOG__LEVEL: "loud" });
 
   expect(exitCode).toBe(1);
@@ -71,7 +71,7 @@ test("a configuration with problems ends the examination, with every problem", a
   );
 });
 
-test("a database and a broker that do not answer are each named, and neither hides the other", async () => {
+test("an unreachable database and an unreachable broker are both reported", async () => {
   const { exitCode, report } = await examine({
     DATABASE_URL: "postgresql://attune:geheim@127.0.0.1:1/attune",
     ATTUNE_MQ_URL: "amqp://attune:geheim@127.0.0.1:1",
@@ -87,7 +87,7 @@ test("a database and a broker that do not answer are each named, and neither hid
   expect(report).not.toContain("geheim");
 });
 
-test("a database without migrations is told how to get them, and what needs tables is not looked for", async () => {
+test("a database without migrations gets the command to apply them, and checks that need tables are skipped", async () => {
   await using empty = await emptyDatabase();
 
   const { exitCode, report } = await examine({ DATABASE_URL: empty.url });
@@ -99,16 +99,16 @@ test("a database without migrations is told how to get them, and what needs tabl
   expect(report).not.toContain("sensors");
 });
 
-test("looking at an installation that was never started creates nothing", async () => {
+test("examining an installation that was never started creates nothing", async () => {
   const { exitCode, report, directory } = await examine({});
 
   expect(exitCode).toBe(0);
   expect(report).toContain(
-    `- database       embedded, to be made in ${join(directory, "data")} at the first start`,
+    `- database       embedded; the first start creates it in ${join(directory, "data")}`,
   );
 });
 
-test("a limit on open files below what a start would need for its database is wrong, before there is one", () => {
+test("a limit on open files too low for the embedded database is wrong before the first start", () => {
   const directory = madeDirectory();
   const main = new URL("../../../src/main.ts", import.meta.url).pathname;
 
@@ -125,7 +125,7 @@ test("a limit on open files below what a start would need for its database is wr
   expect(readdirSync(directory)).toEqual([]);
 });
 
-test("malformed rows, names without a row, missing scripts and sensors without a worker are wrong", async () => {
+test("malformed rows, unknown runtimes, missing scripts and sensors without a worker are wrong", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await query(database, "insert into runtime (ref, runtime_type, name) values ('my.odd', 'sensor', 'Odd')");
@@ -150,10 +150,10 @@ test("malformed rows, names without a row, missing scripts and sensors without a
   expect(report).toMatch(/^- runtime core\.sensor\.shell +shell is excluded by the override/m);
   expect(report).toMatch(/^✗ script of my\.gone +its entrypoint names .*gone\.py, which does not exist/m);
   expect(report).not.toMatch(/script of my\.here/);
-  expect(report).toMatch(/^✗ sensor my\.here +runs nowhere: no sensor worker is alive$/m);
+  expect(report).toMatch(/^✗ sensor my\.here +cannot run: no sensor worker is alive$/m);
 });
 
-test("a sensor that failed is told with its exit, its last words, and what to do", async () => {
+test("a failed sensor is reported with its exit code, its last output and a remedy", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   const sensorId = await failingSensor(database);
@@ -163,25 +163,25 @@ test("a sensor that failed is told with its exit, its last words, and what to do
   expect(exitCode).toBe(1);
   expect(report).toMatch(/^✓ worker w1 +is alive on .*runs 1 of at most 10 sensors$/m);
   expect(report).toMatch(
-    /^✗ sensor my\.tick +has failed on worker w1: it exited with code 3; 4 failures in a row\n +→ mend it; it is started again in 5 min, .*where ref = 'my\.tick'\n +│ Traceback\n +│ ValueError: no$/m,
+    /^✗ sensor my\.tick +has failed on worker w1: it exited with code 3; 4 failures in a row\n +→ fix it; it will be restarted in 5 min, .*where ref = 'my\.tick'\n +│ Traceback\n +│ ValueError: no$/m,
   );
 
   await query(database, "update sensor_process set status = 'running', pid = 42 where sensor = $1", [
     sensorId,
   ]);
   expect((await examine({ DATABASE_URL: fresh.url })).report).toMatch(
-    /^- sensor my\.tick +runs on worker w1 for 3 min, pid 42, and has printed nothing yet$/m,
+    /^- sensor my\.tick +is running on worker w1, pid 42, but has printed nothing since it started 3 min ago$/m,
   );
 
   await query(database, "update sensor_process set first_output_at = started_at where sensor = $1", [
     sensorId,
   ]);
   expect((await examine({ DATABASE_URL: fresh.url })).report).toMatch(
-    /^✓ sensor my\.tick +runs on worker w1 for 3 min, pid 42$/m,
+    /^✓ sensor my\.tick +is running on worker w1, pid 42, started 3 min ago$/m,
   );
 });
 
-test("what a worker said that is gone is no word on the sensor's present", async () => {
+test("the report of a former worker is not taken for the sensor's current state", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await failingSensor(database);
@@ -209,7 +209,7 @@ test("what a worker said that is gone is no word on the sensor's present", async
   );
 });
 
-test("a sensor that failed is wrong also when nobody holds it any more", async () => {
+test("a failed sensor is wrong even when no worker holds it any more", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await failingSensor(database);
@@ -221,14 +221,14 @@ test("a sensor that failed is wrong also when nobody holds it any more", async (
   const { exitCode, report } = await examine({ DATABASE_URL: fresh.url });
 
   expect(report).toMatch(
-    /^✗ sensor my\.tick +failed on worker w1: it exited with code 3; 4 failures in a row; waits for a worker to claim it\n +│ Traceback\n +│ ValueError: no$/m,
+    /^✗ sensor my\.tick +failed on worker w1: it exited with code 3; 4 failures in a row; is waiting for a worker to claim it\n +│ Traceback\n +│ ValueError: no$/m,
   );
   expect(exitCode).toBe(1);
 });
 
-// Goal: a look at a busy database finds no sensor adrift that a live worker holds.
-// Method: a statement of it takes longer than the leases it saw have left; meanwhile they would have been renewed.
-test("a look that is slower than leases last judges them as they were when it began", async () => {
+// Goal: on a busy database, doctor does not report a sensor as unheld while a live worker holds it.
+// Method: one of its statements takes longer than the remaining leases; meanwhile they would have been renewed.
+test("leases are judged as of the start of the examination, even if it takes longer than they last", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await failingSensor(database);
@@ -240,7 +240,7 @@ test("a look that is slower than leases last judges them as they were when it be
   const examined = examine({ DATABASE_URL: fresh.url });
   const waiting = `select from pg_stat_activity
                     where wait_event_type = 'Lock' and datname = current_database() and query like '%select sensor.ref%'`;
-  // Renewed again and again until the look waits.
+  // Renews until the examination waits for the lock.
   await expect
     .poll(
       async () => {
@@ -258,10 +258,10 @@ test("a look that is slower than leases last judges them as they were when it be
 
   const { report } = await examined;
   expect(report).toMatch(/^✓ worker w1 +is alive/m);
-  expect(report).toMatch(/^✓ sensor my\.tick +runs on worker w1/m);
+  expect(report).toMatch(/^✓ sensor my\.tick +is running on worker w1/m);
 });
 
-test("a database that takes in nothing is wrong, though it answers every question", async () => {
+test("a database that accepts no writes is wrong although it answers every query", async () => {
   await using fresh = await freshDatabase();
   await query(
     fresh.database,
@@ -277,23 +277,23 @@ test("a database that takes in nothing is wrong, though it answers every questio
   const { exitCode, report } = await examine({ DATABASE_URL: fresh.url });
 
   expect(report).toMatch(
-    /^✗ storage +the database takes in no new rows: could not extend file \(SQLSTATE 53100\)\n +→ .*; until then events wait/m,
+    /^✗ storage +the database accepts no new rows: could not extend file \(SQLSTATE 53100\)\n +→ .*; until then, sensors wait/m,
   );
   expect(exitCode).toBe(1);
 });
 
-test("looking whether the database takes in rows leaves none", async () => {
+test("the trial write leaves no row behind", async () => {
   await using fresh = await freshDatabase();
 
   const { report } = await examine({ DATABASE_URL: fresh.url });
 
-  expect(report).toMatch(/^✓ storage +the database takes in new rows$/m);
+  expect(report).toMatch(/^✓ storage +the database accepts new rows$/m);
   expect(await query(fresh.database, "select from runtime_verification where runtime_ref = 'trial'")).toEqual(
     [],
   );
 });
 
-test("a role without the rights of an agent is told which it lacks, and how to get them", async () => {
+test("missing rights are listed with the statements that grant them", async () => {
   await using fresh = await freshDatabase();
   const role = `attune_test_${randomBytes(4).toString("hex")}`;
   await asSuperuser((client) => client.query(`create role ${role} login password 'secret'`));
@@ -307,13 +307,13 @@ test("a role without the rights of an agent is told which it lacks, and how to g
   const { exitCode, report } = await examine({ DATABASE_URL: url.href });
 
   expect(report).toMatch(
-    /^✗ rights +the role attune_test_\w+ lacks .*insert on event, .*\n +→ as the owner of the schema:$/m,
+    /^✗ rights +the role attune_test_\w+ lacks .*insert on event, .*\n +→ run as the owner of the schema:$/m,
   );
   expect(report).toContain(`│ grant insert on table attune.event to ${role};`);
   expect(exitCode).toBe(1);
 });
 
-test("a port of the broker that refuses is told after one attempt", async () => {
+test("a refused connection to the broker is reported after one attempt", async () => {
   await using proxy = await startFaultProxy({ targetHost: "127.0.0.1", targetPort: 1 });
   proxy.refuse();
 
@@ -323,7 +323,7 @@ test("a port of the broker that refuses is told after one attempt", async () => 
   expect(proxy.connectionsAccepted).toBe(1);
 });
 
-test("called where nothing is configured, it says that it found no installation", () => {
+test("without any configuration, doctor reports that it found no installation", () => {
   const directory = madeDirectory();
   const main = new URL("../../../src/main.ts", import.meta.url).pathname;
 
@@ -334,12 +334,12 @@ test("called where nothing is configured, it says that it found no installation"
   });
 
   expect(stdout).toMatch(
-    /^✗ installation +none found: there is neither a configuration file, nor a setting in the environment, nor a database in .*\n +→ call it with the agent's configuration: --config FILE/m,
+    /^✗ installation +none found: no configuration file, no setting in the environment and no database in .*\n +→ run doctor with the agent's configuration \(--config FILE/m,
   );
   expect(status).toBe(1);
 });
 
-test("an invalid rule, a silent worker, messages that are stuck and a broken environment are wrong", async () => {
+test("an invalid rule, an unresponsive worker, stuck messages and a broken environment are wrong", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await failingSensor(database);
@@ -356,12 +356,12 @@ test("an invalid rule, a silent worker, messages that are stuck and a broken env
 
   expect(exitCode).toBe(1);
   expect(report).toMatch(/^✗ rule my\.odd +is invalid and matches nothing: field is missing$/m);
-  expect(report).toMatch(/^✗ worker silent +gives no sign of life from .*last heartbeat 4 h ago$/m);
-  expect(report).toMatch(/^✗ messages +\d+ waits? to be published, the oldest for 3 min$/m);
+  expect(report).toMatch(/^✗ worker silent +is not responding on .*last heartbeat 4 h ago$/m);
+  expect(report).toMatch(/^✗ messages +\d+ waiting to be published, the oldest for 3 min$/m);
   expect(report).toMatch(/^✗ environment my python +the environment .+\/my\/python has no interpreter/m);
 });
 
-test("an enabled rule whose conditions look wrong is told, and nothing is wrong for that", async () => {
+test("an enabled rule whose conditions look wrong is a notice, not an error", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await insertTrigger(database, "my.tick");
@@ -381,7 +381,7 @@ test("an enabled rule whose conditions look wrong is told, and nothing is wrong 
   expect(report).not.toMatch(/rule my\.(off|broken)/);
 });
 
-test("a pack whose dependencies are not installed here is told, until they are", async () => {
+test("a pack is reported until its dependencies are installed here", async () => {
   await using fresh = await freshDatabase();
   await failingSensor(fresh.database);
   const directory = madeDirectory();
@@ -399,12 +399,12 @@ test("a pack whose dependencies are not installed here is told, until they are",
   const { report: after } = await examine(settings);
 
   expect(before).toMatch(
-    /^- environment my python +.+\/envs\/my\/python-3\.11 lacks what the pack asks for/m,
+    /^- environment my python +.+\/envs\/my\/python-3\.11 lacks the pack's dependencies/m,
   );
   expect(after).not.toMatch(/environment my python/);
 });
 
-test("an enabled rule without its trigger, or with two, is wrong and says which", async () => {
+test("an enabled rule with a missing or ambiguous trigger is wrong, and the finding names the triggers", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await insertTrigger(database, "my.tick");
@@ -416,41 +416,41 @@ test("an enabled rule without its trigger, or with two, is wrong and says which"
   await insertRule(database, { ref: "my.off", triggerRef: "my.tik", enabled: false });
   const point = "update rule set trigger = (select id from trigger where ref = 'my.tock') where ref = $1";
   for (const ref of ["my.split", "my.renamed"]) await query(database, point, [ref]);
-  // A trigger that was deleted and loaded again: matched by its ref, as before.
+  // A trigger that was deleted and loaded again is matched by its ref, as before.
   await query(database, "update rule set trigger = null where ref = 'my.fine'");
 
   const { exitCode, report } = await examine({ DATABASE_URL: fresh.url });
 
   expect(exitCode).toBe(1);
   expect(report).toMatch(
-    /^✗ rule my\.lost +matches nothing: its trigger_ref names my\.tik, and there is none\n +→ load the pack .* correct the rule's trigger_ref, or disable the rule$/m,
+    /^✗ rule my\.lost +matches nothing: its trigger_ref names my\.tik, which does not exist\n +→ load the pack .* correct the rule's trigger_ref, or disable the rule$/m,
   );
   expect(report).toMatch(
-    /^✗ rule my\.renamed +matches nothing: its trigger_ref names my\.old, and there is none \(its trigger id points to my\.tock, .*\)$/m,
+    /^✗ rule my\.renamed +matches nothing: its trigger_ref names my\.old, which does not exist \(its trigger id points to my\.tock, .*\)$/m,
   );
   expect(report).toMatch(
     /^✗ rule my\.split +its trigger_ref names my\.tick, .*but its trigger id points to my\.tock$/m,
   );
   expect(report).not.toMatch(/rule my\.(fine|off)/);
 
-  // What it says to do helps.
+  // The remedy works.
   await query(database, /update rule set .*where ref = 'my\.split'$/m.exec(report)?.[0] ?? "");
   await query(database, "update rule set enabled = false where ref in ('my.lost', 'my.renamed')");
   expect((await examine({ DATABASE_URL: fresh.url })).report).toMatch(/^✓ rules /m);
 });
 
-test("a packs folder that is not there is one finding, not one for each sensor", async () => {
+test("a missing packs folder is one finding, not one for each sensor", async () => {
   await using fresh = await freshDatabase();
   await failingSensor(fresh.database);
 
   const { report } = await examine({ DATABASE_URL: fresh.url, ATTUNE__PACKS_BASE_DIR: "/nonexistent/packs" });
 
-  expect(report).toMatch(/^✗ pack files +\/nonexistent\/packs does not exist, and should hold 1 script$/m);
+  expect(report).toMatch(/^✗ pack files +\/nonexistent\/packs does not exist, but should contain 1 script$/m);
 });
 
-// Opening an embedded database costs seconds of processor time, which a busy machine stretches.
+// Opening an embedded database takes seconds of CPU time, and longer on a busy machine.
 test(
-  "an embedded database that is in use is told by whom, and its agent is asked",
+  "for an embedded database in use, the process using it is named and its agent is asked",
   { timeout: 60_000 },
   async () => {
     const directory = mkdtempSync(join(tmpdir(), "attune-doctor-data-"));
@@ -466,14 +466,18 @@ test(
       ATTUNE__API__PORT: `${agent.port}`,
     });
 
-    expect(report).toContain(`embedded in ${directory}; process ${process.pid} uses it, and only one can`);
-    expect(report).toMatch(/^✗ agent +runs and is not well, by http.*\n +│ broker down refused$/m);
+    expect(report).toContain(
+      `embedded in ${directory}; process ${process.pid} uses it, and only one process can`,
+    );
+    expect(report).toMatch(
+      /^✗ agent +is running but not healthy according to http.*\n +│ broker down refused$/m,
+    );
     expect(exitCode).toBe(1);
   },
 );
 
-// What a sensor prints leaves no row when none of it is an event; only the agent that ran it knows.
-test("a sensor none of whose output is an event is named, by what the agent counted", async () => {
+// Output without events leaves no row in the database; only the agent that runs the sensor knows.
+test("a sensor whose output contains no event is named, from the metrics of the agent", async () => {
   const metrics = createMetrics({ version: "1.2.3", withProcess: false });
   for (const ref of ["my.garbled", "my.garbled", 'my."odd"', "my.chatty"]) metrics.linesRejected(ref, 1);
   metrics.sensorEvents("my.chatty", 1);
@@ -490,16 +494,16 @@ test("a sensor none of whose output is an event is named, by what the agent coun
     ATTUNE__API__PORT: new URL(agent.address).port,
   });
 
-  expect(report).toMatch(/^- output of my\.garbled +2 lines were rejected, and none was accepted/m);
-  expect(report).toMatch(/^- output of my\."odd" +1 line was rejected, and none was accepted/m);
+  expect(report).toMatch(/^- output of my\.garbled +2 lines rejected and none accepted/m);
+  expect(report).toMatch(/^- output of my\."odd" +1 line rejected and none accepted/m);
   expect(report).toMatch(/^✓ api +an agent answers on 127\.0\.0\.1:\d+$/m);
-  expect(report).toContain(`→ its log in ${join(directory, "logs")} says why`);
+  expect(report).toContain(`→ search its log in ${join(directory, "logs")} for`);
   expect(report).not.toContain("output of my.chatty");
   expect(exitCode).toBe(0);
 });
 
-// With an embedded database only the agent itself can look into the table that says so.
-test("a sensor that has printed nothing is named, by what the agent measures", async () => {
+// Only the agent can read the tables of an embedded database.
+test("a sensor that has printed nothing is named, from the metrics of the agent", async () => {
   const metrics = createMetrics({ version: "1.2.3", withProcess: false });
   metrics.observe({
     ...idleSources,
@@ -521,12 +525,12 @@ test("a sensor that has printed nothing is named, by what the agent measures", a
   const { report } = await examine({ ATTUNE__API__PORT: new URL(agent.address).port });
 
   expect(report).toMatch(
-    /^- output of my\.quiet +it runs for 5 min and has printed nothing yet\n +→ .+stdbuf -oL$/m,
+    /^- output of my\.quiet +nothing printed since it started 5 min ago\n +→ .+stdbuf -oL$/m,
   );
   expect(report).not.toContain("my.new");
 });
 
-test("an agent that hangs is named with its worker and its process, not taken for another program", async () => {
+test("a hung agent is named with its worker and process, and not taken for another program", async () => {
   await using fresh = await freshDatabase();
   await using folder = await agentFolder({
     databaseUrl: fresh.url,
@@ -546,13 +550,13 @@ test("an agent that hangs is named with its worker and its process, not taken fo
   expect(exitCode).toBe(1);
   expect(report).toMatch(
     new RegExp(
-      `^✗ api +127\\.0\\.0\\.1:\\d+ is held by an agent \\(by this configuration worker sensor-doctor\\), pid ${agent.pid}, and it does not answer \\(.*\\)\\n +→ look at its log .*kill -9 ${agent.pid}`,
+      `^✗ api +127\\.0\\.0\\.1:\\d+ is held by an agent \\(worker sensor-doctor in this configuration\\), pid ${agent.pid}, which does not answer \\(.*\\)\\n +→ check its log.*kill -9 ${agent.pid}`,
       "m",
     ),
   );
 });
 
-test("messages that a queue refuses, and those that nobody receives, are named by routing key", async () => {
+test("messages that a queue refuses or that reach no queue are named by routing key", async () => {
   const metrics = createMetrics({ version: "1.2.3", withProcess: false });
   metrics.observe({
     ...idleSources,
@@ -573,16 +577,14 @@ test("messages that a queue refuses, and those that nobody receives, are named b
     ATTUNE__MESSAGE_QUEUE__EXCHANGE: "acme.events",
   });
 
-  expect(report).toMatch(/^✗ messages event\.created +are refused by a queue; 12 wait to be tried again$/m);
-  expect(report).toMatch(
-    /^✗ messages enforcement\.created +are received by nobody: no queue is bound for them$/m,
-  );
-  expect(report).toMatch(/^- messages rule\.updated +are received by nobody/m);
+  expect(report).toMatch(/^✗ messages event\.created +are refused by a queue; 12 will be retried$/m);
+  expect(report).toMatch(/^✗ messages enforcement\.created +are dropped: no queue is bound for them$/m);
+  expect(report).toMatch(/^- messages rule\.updated +are dropped/m);
   expect(report).toContain("bind a queue to acme.events with rule.updated");
   expect(exitCode).toBe(1);
 });
 
-test("a port of the API that another program has is wrong, whatever it answers; a free one is fine", async () => {
+test("another program on the API's port is wrong, whatever it answers; a free port is fine", async () => {
   const page = "<html><body>Welcome</body></html>";
   await using website = await listener(
     `HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: ${page.length}\r\n\r\n${page}`,
@@ -595,23 +597,23 @@ test("a port of the API that another program has is wrong, whatever it answers; 
 
   const byWebsite = await examine({ ATTUNE__API__PORT: `${website.port}` });
   expect(byWebsite.report).toMatch(
-    /^✗ api +127\.0\.0\.1:\d+ is taken by .+, pid \d+, that does not answer as an agent \(http.*\/health answers status 200, text\/html\)\n +→ end that program, or set api\.port/m,
+    /^✗ api +127\.0\.0\.1:\d+ is taken by .+ \(pid \d+\), which is not an agent \(http.*\/health answers status 200, text\/html\)\n +→ stop that program, or set api\.port/m,
   );
   expect(byWebsite.exitCode).toBe(1);
   for (const { port } of [service, store]) {
     const { exitCode, report } = await examine({ ATTUNE__API__PORT: `${port}` });
-    expect(report).toMatch(/^✗ api +127\.0\.0\.1:\d+ is taken by .+, pid \d+, that does not answer/m);
+    expect(report).toMatch(/^✗ api +127\.0\.0\.1:\d+ is taken by .+ \(pid \d+\), which is not an agent/m);
     expect(exitCode).toBe(1);
   }
 
   const { port } = store;
   await store[Symbol.asyncDispose]();
   const free = await examine({ ATTUNE__API__PORT: `${port}` });
-  expect(free.report).toMatch(/^✓ api +no agent answers on 127\.0\.0\.1:\d+, which is free for one$/m);
+  expect(free.report).toMatch(/^✓ api +no agent answers on 127\.0\.0\.1:\d+, and the port is free$/m);
   expect(free.exitCode).toBe(0);
 });
 
-test("the port of the metrics is looked at beside the API's, and what has taken it is named", async () => {
+test("the metrics port is checked too, and the program that occupies it is named", async () => {
   await using website = await listener(
     "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n",
   );
@@ -619,14 +621,14 @@ test("the port of the metrics is looked at beside the API's, and what has taken 
 
   const { exitCode, report } = await examine(environment);
 
-  expect(report).toMatch(/^✓ api +no agent answers on 127\.0\.0\.1:\d+, which is free for one$/m);
+  expect(report).toMatch(/^✓ api +no agent answers on 127\.0\.0\.1:\d+, and the port is free$/m);
   expect(report).toMatch(
-    /^✗ metrics +127\.0\.0\.1:\d+ is taken by .+ that does not answer as an agent .+\n +→ end that program, or set metrics\.port/m,
+    /^✗ metrics +127\.0\.0\.1:\d+ is taken by .+, which is not an agent .+\n +→ stop that program, or set metrics\.port/m,
   );
   expect(exitCode).toBe(1);
 });
 
-test("an address of the API that is none of this machine's is wrong", async () => {
+test("an API address that does not belong to this machine is wrong", async () => {
   const api = { section: "api", host: "192.0.2.1", port: 8080 } as const;
   const silence = { kind: "silent", url: "http://192.0.2.1:8080/health", reason: "timeout" } as const;
 
@@ -635,7 +637,7 @@ test("an address of the API that is none of this machine's is wrong", async () =
   ]);
 });
 
-/** A program that says this to whoever connects. */
+/** A program that gives this answer to every connection. */
 async function listener(answer: string) {
   const server = createTcpServer((socket) => {
     socket.on("error", () => {});
@@ -655,7 +657,7 @@ async function listener(answer: string) {
   };
 }
 
-/** A sensor of the live worker w1 that has failed for good. */
+/** A failed sensor of the live worker w1. */
 async function failingSensor(database: Queryable): Promise<Id> {
   const instance = "00000000-0000-4000-8000-000000000001";
   const workerId = await insertWorker(database, { name: "w1", instance, leaseSeconds: 600 });
@@ -683,7 +685,7 @@ async function failingSensor(database: Queryable): Promise<Id> {
   return sensorId;
 }
 
-/** Something that answers like an agent's API. */
+/** A server that answers like an agent's API. */
 async function agentSaying(health: object) {
   const server = createServer((_, response) => response.end(JSON.stringify(health)));
   server.listen(0, "127.0.0.1");
@@ -700,9 +702,9 @@ function madeDirectory(): string {
 }
 
 /**
- * Examines from inside a directory of its own, with a Python, no Node and one pack.
+ * Runs doctor in a new directory with Python, without Node, and with one pack.
  *
- * @param brokenEnvironments folders in runtime_envs_dir whose interpreter is a link to nowhere
+ * @param brokenEnvironments folders in runtime_envs_dir whose interpreter is a dangling link
  */
 async function examine(
   settings: Record<string, string>,
@@ -732,7 +734,7 @@ async function examine(
       ATTUNE__DATA_DIR: join(directory, "data"),
       ATTUNE__RUNTIME_ENVS_DIR: join(directory, "envs"),
       ATTUNE__LOGS_DIR: join(directory, "logs"),
-      ATTUNE__API__PORT: "0", // The machine may run an agent of its own.
+      ATTUNE__API__PORT: "0", // The machine may be running an agent.
       ...settings,
     },
     configPath: undefined,

@@ -1,4 +1,4 @@
-/** Folders that the kernel really refuses, each in namespaces of its own. */
+/** Folders that the kernel really refuses, each in its own namespaces. */
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +16,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const asRoot = process.getuid?.() === 0 ? [] : ["--map-root-user"];
 const ownMounts = [...asRoot, "--mount"];
-/** Neither root nor anybody with rights beyond the files' own. */
+/** A user with no rights beyond the files' permissions. */
 const noRights = ["--user"];
 
 const full = "mount -t tmpfs -o size=64k none volume; head -c 70000 /dev/zero >volume/filler 2>&-";
@@ -52,10 +52,10 @@ test("a full volume is wrong, for the database and for the logs", () => {
   });
 
   expect(report).toMatch(
-    /^✗ data +\/.*\/volume cannot be written: no space is left on that volume \(ENOSPC\)\n +→ make room there, or set data_dir to another folder; the agent does not start without it$/m,
+    /^✗ data +\/.*\/volume is not writable: no space is left on that volume \(ENOSPC\)\n +→ free space there, or set data_dir to another folder; the agent cannot start without it$/m,
   );
   expect(report).toMatch(
-    /^✗ logs +\/.*\/volume\/logs cannot be made in \/.*\/volume: no space .*\n +→ make room there, or set logs_dir .*; sensors run on, but what they log is lost$/m,
+    /^✗ logs +\/.*\/volume\/logs cannot be created in \/.*\/volume: no space .*\n +→ free space there, or set logs_dir .*; sensors keep running, but their logs are lost$/m,
   );
   expect(exitCode).toBe(1);
 });
@@ -64,30 +64,30 @@ test("a read-only volume is wrong, also for root", () => {
   const { exitCode, report } = doctorAfter(readOnly, ownMounts, { ATTUNE__DATA_DIR: "volume/a/b" });
 
   expect(report).toMatch(
-    /^✗ data +\/.*\/volume\/a\/b cannot be made in \/.*\/volume: that volume is read-only \(EROFS\)\n +→ mount it writable/m,
+    /^✗ data +\/.*\/volume\/a\/b cannot be created in \/.*\/volume: that volume is read-only \(EROFS\)\n +→ remount it read-write/m,
   );
   expect(exitCode).toBe(1);
 });
 
-test("a folder of somebody else's, a file in its place and a link to nowhere are wrong", () => {
+test("a folder of another user, a file in its place and a dangling link are wrong", () => {
   chmodSync(join(folder, "volume"), 0o555);
   const denied = doctorAfter("true", noRights, { ATTUNE__LOGS_DIR: "volume" });
-  expect(denied.report).toMatch(/^✗ logs +\/.*: permission is denied \(EACCES\)\n +→ let the user/m);
+  expect(denied.report).toMatch(/^✗ logs +\/.*: permission is denied \(EACCES\)\n +→ give the agent's user/m);
 
   writeFileSync(join(folder, "file"), "");
   symlinkSync("nowhere", join(folder, "link"));
   const odd = doctorAfter("true", [], { ATTUNE__DATA_DIR: "file", ATTUNE__LOGS_DIR: "link" });
   expect(odd.report).toMatch(
-    /^✗ data +\/.*\/file cannot be written: it, or part of its path, is a file \(ENOTDIR\)$/m,
+    /^✗ data +\/.*\/file is not writable: it, or part of its path, is a file \(ENOTDIR\)$/m,
   );
-  expect(odd.report).toMatch(/^✗ logs +\/.*\/link cannot be written: it is a link to .*\(ENOENT\)$/m);
+  expect(odd.report).toMatch(/^✗ logs +\/.*\/link is not writable: it is a dangling link \(ENOENT\)$/m);
   expect(odd.exitCode).toBe(1);
 });
 
-test("what can be written is left as it was, and what is not used is not looked at", () => {
+test("a writable folder is left unchanged, and an unused one is not checked", () => {
   const fine = doctorAfter("true", [], { ATTUNE__DATA_DIR: "volume", ATTUNE__LOGS_DIR: "logs/deep" });
-  expect(fine.report).toMatch(/^✓ data +the embedded database goes to \/.*\/volume$/m);
-  expect(fine.report).toMatch(/^✓ logs +go to \/.*\/logs\/deep$/m);
+  expect(fine.report).toMatch(/^✓ data +the embedded database is in \/.*\/volume$/m);
+  expect(fine.report).toMatch(/^✓ logs +are written to \/.*\/logs\/deep$/m);
   expect(readdirSync(folder, { recursive: true })).toEqual(["volume"]);
 
   const unused = doctorAfter(readOnly, ownMounts, {

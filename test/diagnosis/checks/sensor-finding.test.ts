@@ -21,24 +21,26 @@ function told(standing: Partial<SensorStanding>, obstacles?: string): string {
   return `${state}: ${detail}`;
 }
 
-test("why a sensor is not to run is told by its first cause", () => {
+test("a sensor that should not run is reported with the first reason", () => {
   const idle = { enabledRules: 0, effectiveRules: 0 };
 
   expect(told({ ...idle, isEnabled: false })).toBe("notice: does not run: it is disabled");
-  expect(told({ ...idle, triggers: 0, rules: 0 })).toBe("wrong: does not run: there is no trigger my.ticked");
+  expect(told({ ...idle, triggers: 0, rules: 0 })).toBe(
+    "wrong: does not run: its trigger my.ticked does not exist",
+  );
   expect(told({ effectiveRules: 0, disabledTriggers: ["my.ticked"] })).toBe(
     "notice: does not run: its trigger my.ticked is disabled",
   );
   expect(told({ ...idle, rules: 0 })).toBe(
-    "notice: does not run: no enabled rule wants its events (no rule has its trigger my.ticked)",
+    "notice: does not run: no enabled rule needs its events (no rule uses its trigger my.ticked)",
   );
   expect(told({ ...idle, rules: 2 })).toBe(
-    "notice: does not run: no enabled rule wants its events (none of its 2 rules is enabled)",
+    "notice: does not run: no enabled rule needs its events (none of its 2 rules is enabled)",
   );
 });
 
-test("a sensor that should run and has no worker is told with what is in its way", () => {
-  expect(told({}, "no sensor worker is alive")).toBe("wrong: runs nowhere: no sensor worker is alive");
+test("a sensor that should run but has no worker is reported with the obstacle", () => {
+  expect(told({}, "no sensor worker is alive")).toBe("wrong: cannot run: no sensor worker is alive");
   expect(told({})).toBe("notice: waits");
 });
 
@@ -51,7 +53,7 @@ const noOutput = {
   secondsSinceOutput: null,
 } as const;
 
-test("a stream sensor that printed regularly and has long been silent is wrong, until it is usual again", () => {
+test("a stream sensor that printed regularly and then falls silent is wrong, until the silence is usual for it", () => {
   const printed = {
     status: "running",
     worker: "w1",
@@ -79,17 +81,17 @@ test("a stream sensor that printed regularly and has long been silent is wrong, 
     told({ holder: "w1", process: { ...printed, ...change } });
 
   expect(telling({})).toBe(
-    "wrong: runs on worker w1, pid 7, and has printed nothing for 3 h; usually it prints every 2 s, and after 15 s at the latest",
+    "wrong: is running on worker w1, pid 7, but has printed nothing for 3 h; it usually prints every 2 s, and was never silent for more than 15 s",
   );
-  expect(telling({ secondsSinceOutput: 299 })).toMatch(/^good: runs/);
-  expect(telling({ longestSilenceSeconds: 1_200 })).toMatch(/^good: runs/);
-  expect(telling({ longestSilenceSeconds: null })).toMatch(/^good: runs/);
-  // Started anew a moment ago, after days without an agent.
-  expect(telling({ secondsSinceStart: 20 })).toMatch(/^good: runs/);
+  expect(telling({ secondsSinceOutput: 299 })).toMatch(/^good: is running/);
+  expect(telling({ longestSilenceSeconds: 1_200 })).toMatch(/^good: is running/);
+  expect(telling({ longestSilenceSeconds: null })).toMatch(/^good: is running/);
+  // Restarted a moment ago, after days without an agent.
+  expect(telling({ secondsSinceStart: 20 })).toMatch(/^good: is running/);
   expect(telling({ firstOutputAt: null })).toMatch(/^wrong: .* has printed nothing for 3 h/);
 });
 
-test("a poll sensor that fails every other time is wrong while it runs, and a stream sensor is not told so", () => {
+test("a poll sensor that fails every other time is wrong while it runs; a stream sensor is not judged by its runs", () => {
   const polled = {
     status: "running",
     worker: "w1",
@@ -113,14 +115,14 @@ test("a poll sensor that fails every other time is wrong while it runs, and a st
   const telling = (protocol: string, change: Partial<SensorProcessStanding> = {}): string =>
     told({ holder: "w1", protocol, process: { ...polled, ...change } });
 
-  expect(telling("poll")).toBe("wrong: runs on worker w1, but 5 of its last 10 runs failed");
+  expect(telling("poll")).toBe("wrong: is running on worker w1, but 5 of its last 10 runs failed");
   expect(telling("poll", { status: "starting" })).toMatch(/^wrong: /);
-  expect(telling("poll", { recentFailures: 1 })).toMatch(/^good: runs/);
-  expect(telling("poll", { recentRuns: 2, recentFailures: 1 })).toMatch(/^good: runs/);
+  expect(telling("poll", { recentFailures: 1 })).toMatch(/^good: is running/);
+  expect(telling("poll", { recentRuns: 2, recentFailures: 1 })).toMatch(/^good: is running/);
   expect(telling("stream")).not.toContain("of its last");
 });
 
-test("a stream sensor that runs and has printed nothing for a while is told so, any other is not", () => {
+test("only a stream sensor is reported for having printed nothing for a while", () => {
   const running = {
     status: "running",
     worker: "w1",
@@ -141,14 +143,16 @@ test("a stream sensor that runs and has printed nothing for a while is told so, 
   } as const;
   const runs = { holder: "w1", process: running };
 
-  expect(told(runs)).toBe("notice: runs on worker w1 for 5 min, pid 7, and has printed nothing yet");
+  expect(told(runs)).toBe(
+    "notice: is running on worker w1, pid 7, but has printed nothing since it started 5 min ago",
+  );
   expect(sensorFinding({ ...wanted, ...runs }, undefined, "").remedy).toContain("stdbuf -oL");
-  expect(told({ ...runs, protocol: "poll" })).toBe("good: runs on worker w1 for 5 min, pid 7");
-  expect(told({ ...runs, process: { ...running, firstOutputAt: new Date(1) } })).toMatch(/^good: runs/);
-  expect(told({ ...runs, process: { ...running, secondsSinceStart: 20 } })).toMatch(/^good: runs/);
+  expect(told({ ...runs, protocol: "poll" })).toBe("good: is running on worker w1, pid 7, started 5 min ago");
+  expect(told({ ...runs, process: { ...running, firstOutputAt: new Date(1) } })).toMatch(/^good: is running/);
+  expect(told({ ...runs, process: { ...running, secondsSinceStart: 20 } })).toMatch(/^good: is running/);
 });
 
-test("a sensor that nobody runs keeps the last words of its last failure", () => {
+test("a sensor that no worker runs is reported with the output of its last failure", () => {
   const process = {
     status: "stopped",
     worker: "w1",
@@ -169,7 +173,7 @@ test("a sensor that nobody runs keeps the last words of its last failure", () =>
   } as const;
 
   expect(sensorFinding({ ...wanted, process }, undefined, "waits").lines).toEqual([
-    "before, it failed 2 times in a row on worker w1",
+    "previously, it failed 2 times in a row on worker w1",
     "no such file",
   ]);
 });
