@@ -1,6 +1,6 @@
 /**
- * What PostgreSQL's answers mean for an operator, by SQLSTATE: the table that docs/errors.md shows (a test
- * compares them). A state of five characters wins over its class of two; the classes are those of
+ * What PostgreSQL's errors mean for an operator, by SQLSTATE. docs/errors.md shows the same table; a test compares
+ * the two. A five-character state takes precedence over its two-character class. The classes are listed in
  * https://www.postgresql.org/docs/current/errcodes-appendix.html.
  */
 import type { ErrorCode } from "../errors/catalogue.ts";
@@ -9,10 +9,10 @@ export interface Refusal {
   /** States, or classes of states. */
   readonly states: readonly string[];
   readonly code: ErrorCode;
-  /** What the server's own words are about. */
+  /** What the server's message is about. */
   readonly meaning: string;
   readonly remedy: string;
-  /** Where the state alone does not say enough: by the server's words. */
+  /** Cases that only the server's message distinguishes. */
   readonly variants?: readonly {
     readonly words: RegExp;
     readonly code?: ErrorCode;
@@ -20,22 +20,22 @@ export interface Refusal {
   }[];
 }
 
-const report = "this is a bug of the agent, unless somebody changed the tables; please report this line";
+const report = "this is a bug in the agent, unless the tables were changed by hand; please report this line";
 const directly =
-  "connect to the server itself: notifications, session locks and prepared statements need a session of their own";
+  "connect directly to the server: notifications, session locks and prepared statements need a dedicated session";
 
 export const refusals: readonly Refusal[] = [
   {
     states: ["08"],
     code: "DATABASE_UNREACHABLE",
-    meaning: "the connection broke, or a pooler has none",
-    remedy: "check that PostgreSQL runs and what is between here and there; see its log",
+    meaning: "the connection broke, or a pooler has no free connection",
+    remedy: "check that PostgreSQL is running, its log, and the network in between",
     variants: [
       { words: /startup parameter/, code: "DATABASE_POOLER", remedy: directly },
       {
         words: /no such user|password/,
         code: "DATABASE_LOGIN_REFUSED",
-        remedy: "correct user and password in database.url",
+        remedy: "correct the user and password in database.url",
       },
       { words: /no such database/, code: "DATABASE_NOT_FOUND", remedy: "correct the name in database.url" },
     ],
@@ -43,20 +43,21 @@ export const refusals: readonly Refusal[] = [
   {
     states: ["0A"],
     code: "DATABASE_POOLER",
-    meaning: "what answers lacks a feature of PostgreSQL, as poolers do and services that speak its protocol",
-    remedy: "connect to PostgreSQL itself, version 14 or newer",
+    meaning:
+      "the service lacks a feature of PostgreSQL; it may be a pooler or another service that speaks its protocol",
+    remedy: "connect directly to PostgreSQL, version 14 or newer",
   },
   {
     states: ["26", "42P05"],
     code: "DATABASE_POOLER",
-    meaning: "prepared statements disappear or meet others: a pooler shares sessions",
+    meaning: "prepared statements disappear or clash, because a pooler shares sessions",
     remedy: directly,
   },
   {
     states: ["25006"],
     code: "DATABASE_READ_ONLY",
-    meaning: "the server is a standby, or takes no writes by default_transaction_read_only",
-    remedy: "name the primary in database.url, or let it take writes",
+    meaning: "the server is a standby, or default_transaction_read_only is on",
+    remedy: "name the primary in database.url, or allow writes",
   },
   {
     states: ["25P03", "25P04", "57P05"],
@@ -68,17 +69,17 @@ export const refusals: readonly Refusal[] = [
   {
     states: ["28"],
     code: "DATABASE_LOGIN_REFUSED",
-    meaning: "user, password, client address or certificate are refused",
-    remedy: "correct user and password in database.url",
+    meaning: "the user, password, client address or certificate is refused",
+    remedy: "correct the user and password in database.url",
     variants: [
       {
         words: /no encryption/,
-        remedy: "let the server's pg_hba.conf accept this client, or connect with TLS: set database.tls",
+        remedy: "allow this client in the server's pg_hba.conf, or connect with TLS: set database.tls",
       },
-      { words: /pg_hba\.conf/, remedy: "let the server's pg_hba.conf accept this user from this address" },
+      { words: /pg_hba\.conf/, remedy: "allow this user from this address in the server's pg_hba.conf" },
       {
         words: /not permitted to log in/,
-        remedy: "name another role in database.url, or alter role … login",
+        remedy: "name another role in database.url, or run alter role … login",
       },
       {
         words: /certificate/,
@@ -97,7 +98,7 @@ export const refusals: readonly Refusal[] = [
     code: "DATABASE_INCOMPLETE",
     meaning: "a schema, table, column, type or function of the migrations is missing",
     remedy:
-      "run attune-sensor-agent migrate; if it has nothing to apply, somebody changed the schema: restore it from a backup",
+      "run attune-sensor-agent migrate; if it has nothing to apply, the schema was changed by hand: restore it from a backup",
     variants: [
       {
         words: /configuration parameter/,
@@ -111,7 +112,7 @@ export const refusals: readonly Refusal[] = [
     code: "DATABASE_RIGHTS_MISSING",
     meaning: "the role lacks a right",
     remedy:
-      'grant the role what "attune-sensor-agent migrate --print-grants" prints, or let it own the schema, see docs/database.md',
+      'grant the role what "attune-sensor-agent migrate --print-grants" prints, or make it the owner of the schema; see docs/database.md',
     variants: [
       {
         words: /for database/,
@@ -122,7 +123,7 @@ export const refusals: readonly Refusal[] = [
   {
     states: ["53300"],
     code: "DATABASE_EXHAUSTED",
-    meaning: "no connection is free",
+    meaning: "the server has no free connection",
     remedy: "raise the server's max_connections, or lower database.max_connections of the agents",
     variants: [
       {
@@ -140,49 +141,49 @@ export const refusals: readonly Refusal[] = [
     states: ["53"],
     code: "DATABASE_EXHAUSTED",
     meaning: "the server's disk or memory is full, or a configured limit is reached",
-    remedy: "make room on the server; see its log",
+    remedy: "free space on the server; see its log",
   },
   {
     states: ["57014"],
     code: "DATABASE_UNREACHABLE",
-    meaning: "a statement was cancelled: it took too long, or somebody cancelled it",
-    remedy: "look at the load and the locks of the server (pg_stat_activity), and start again",
+    meaning: "a statement was cancelled by a timeout or by a user",
+    remedy: "check the server's load and locks (pg_stat_activity), then try again",
   },
   {
     states: ["57", "58"],
     code: "DATABASE_UNREACHABLE",
-    meaning: "the server starts, stops, crashed, or its system failed",
-    remedy: "look into the server's log; start again once it accepts connections",
+    meaning: "the server is starting, is stopping, crashed, or had a system failure",
+    remedy: "check the server's log; try again once it accepts connections",
   },
   {
     states: ["40", "55"],
     code: "DATABASE_REFUSED",
-    meaning: "another transaction, or the state of an object, is in the way",
-    remedy: "try again; if it goes on, look at the server's locks (pg_stat_activity)",
+    meaning: "another transaction or the state of an object prevents it",
+    remedy: "try again; if it persists, check the server's locks (pg_stat_activity)",
     variants: [
       {
         words: /not currently accepting connections/,
         code: "DATABASE_LOGIN_REFUSED",
-        remedy: "let the database accept connections: alter database … allow_connections true",
+        remedy: "allow connections to the database: alter database … allow_connections true",
       },
     ],
   },
   {
     states: ["XX001", "XX002", "58030", "58P01"],
     code: "DATABASE_DAMAGED",
-    meaning: "data, an index or a file is damaged, or the disk fails",
-    remedy: "check the server's disk and log, and restore a backup",
+    meaning: "data, an index or a file is damaged, or the disk is failing",
+    remedy: "check the server's disk and log, and restore a backup if needed",
   },
   {
     states: ["XX", "F0", "HV", "P0"],
     code: "DATABASE_REFUSED",
-    meaning: "the server itself, or something added to it, failed",
-    remedy: "look into the server's log",
+    meaning: "the server itself or an extension failed",
+    remedy: "check the server's log",
   },
   {
     states: ["22023"],
     code: "DATABASE_REFUSED",
-    meaning: "a setting has a value that the server does not take",
+    meaning: "the server does not accept the value of a setting",
     remedy: report,
     variants: [
       {
@@ -202,7 +203,7 @@ export const otherRefusal: Refusal = {
   remedy: report,
 };
 
-/** The entry for a state, and what it says of these words of the server. */
+/** The entry for a state, with the variant that matches the server's message. */
 export function refusalOf(state: string, words: string): Pick<Refusal, "code" | "remedy"> {
   const refusal = entryOf(state) ?? entryOf(state.slice(0, 2)) ?? otherRefusal;
   const variant = refusal.variants?.find((each) => each.words.test(words));

@@ -19,7 +19,7 @@ test.each([[["migrate"]], [[]]])("a role without rights on the schema (%j)", asy
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
   expect(lastLine(stderr)).toMatch(
     new RegExp(
-      `^attune-sensor-agent: could not (migrate|run worker w1 on) the database at ${host}${pathname}: permission denied for (schema attune|table schema_migration) \\(SQLSTATE 42501\\); grant the role what "attune-sensor-agent migrate --print-grants" prints, or let it own the schema, see docs/database\\.md \\[DATABASE_RIGHTS_MISSING\\]$`,
+      `^attune-sensor-agent: could not (migrate|run worker w1 on) the database at ${host}${pathname}: permission denied for (schema attune|table schema_migration) \\(SQLSTATE 42501\\); grant the role what "attune-sensor-agent migrate --print-grants" prints, or make it the owner of the schema; see docs/database\\.md \\[DATABASE_RIGHTS_MISSING\\]$`,
     ),
   );
   expect(stderr).not.toMatch(/please report|secret-word|^ +at /m);
@@ -37,7 +37,7 @@ test("a table that somebody dropped ends the start with one line", async () => {
   );
 });
 
-test("packs are not loaded into a database that takes no writes, and the line says so", async () => {
+test("packs are not loaded into a read-only database, and the error says so", async () => {
   await using fresh = await freshDatabase();
   const url = `${fresh.url}?options=-c%20default_transaction_read_only%3Don`;
 
@@ -45,7 +45,7 @@ test("packs are not loaded into a database that takes no writes, and the line sa
 
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
   expect(lastLine(stderr)).toMatch(
-    /^attune-sensor-agent: could not load packs into the database at \S+: cannot execute .* in a read-only transaction \(SQLSTATE 25006\); name the primary in database\.url, or let it take writes \[DATABASE_READ_ONLY\]$/,
+    /^attune-sensor-agent: could not load packs into the database at \S+: cannot execute .* in a read-only transaction \(SQLSTATE 25006\); name the primary in database\.url, or allow writes \[DATABASE_READ_ONLY\]$/,
   );
 });
 

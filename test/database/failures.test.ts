@@ -76,7 +76,7 @@ describe("a login that a server refuses names what is wrong with it", () => {
       "plain:wrong",
       "ours",
       "DATABASE_LOGIN_REFUSED",
-      /password authentication failed for user "plain" .*; correct user and password in database\.url/,
+      /password authentication failed for user "plain" .*; correct the user and password in database\.url/,
     ],
     [
       "no password",
@@ -111,7 +111,7 @@ describe("a login that a server refuses names what is wrong with it", () => {
       "plain:secret-word",
       "closed",
       "DATABASE_LOGIN_REFUSED",
-      /not currently accepting connections .*; let the database accept/,
+      /not currently accepting connections .*; allow connections to the database/,
     ],
     [
       "a database the role may not use",
@@ -297,19 +297,19 @@ describe("work that a server refuses", () => {
       "more temporary files than allowed",
       "set temp_file_limit = 0; set work_mem = '64kB'; select from generate_series(1, 100000) order by random()",
       "DATABASE_EXHAUSTED",
-      /temporary file size exceeds .*; make room on the server/,
+      /temporary file size exceeds .*; free space on the server/,
     ],
     [
       "a statement that takes too long",
       "set statement_timeout = 10; select pg_sleep(60)",
       "DATABASE_UNREACHABLE",
-      /canceling statement due to statement timeout .*; look at the load and the locks/,
+      /canceling statement due to statement timeout .*; check the server's load and locks/,
     ],
     [
       "an administrator who ends the session",
       "select pg_terminate_backend(pg_backend_pid())",
       "DATABASE_UNREACHABLE",
-      /terminating connection due to administrator command .*; look into the server's log/,
+      /terminating connection due to administrator command .*; check the server's log/,
     ],
     [
       "a lock of somebody else",
@@ -321,13 +321,13 @@ describe("work that a server refuses", () => {
       "a value that does not fit",
       "select 1 / 0",
       "DATABASE_REFUSED",
-      /division by zero \(SQLSTATE 22012\); this is a bug of the agent/,
+      /division by zero \(SQLSTATE 22012\); this is a bug in the agent/,
     ],
     [
       "a prepared statement of another session",
       "execute nothing",
       "DATABASE_POOLER",
-      /prepared statement "nothing" does not exist .*; connect to the server itself/,
+      /prepared statement "nothing" does not exist .*; connect directly to the server/,
     ],
   ])("%s", async (_, text, code, line) => {
     const holder = await asSuperuser(async (client) => {

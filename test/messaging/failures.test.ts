@@ -49,7 +49,7 @@ describe("a broker that cannot be connected to is named with host, port and virt
 
     expect(await failureOf(changed((url) => (url.password = "wrong")))).toEqual({
       code: "BROKER_LOGIN_REFUSED",
-      line: `could not connect to RabbitMQ at ${host}/${vhost.name}: ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile. (AMQP 403); correct the user and password in message_queue.url; without them they are guest's, who may connect from the broker's own machine only`,
+      line: `could not connect to RabbitMQ at ${host}/${vhost.name}: ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile. (AMQP 403); correct the user and password in message_queue.url; the default user, guest, may connect only from the broker's own machine`,
     });
   });
 
@@ -67,7 +67,7 @@ describe("a broker that cannot be connected to is named with host, port and virt
 
     expect(failure.code).toBe("BROKER_VHOST_REFUSED");
     expect(failure.line).toMatch(
-      /refused the virtual host: .*; create it \(rabbitmqctl add_vhost\), let the user use it/,
+      /refused the virtual host: .*; create it \(rabbitmqctl add_vhost\), grant the user access/,
     );
   });
 
@@ -112,7 +112,7 @@ describe("a broker that cannot be connected to is named with host, port and virt
     [
       "a program that speaks otherwise",
       (socket: Socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"),
-      "what answers does not speak AMQP; check that host and port",
+      "the server does not speak AMQP; check that host and port",
     ],
   ])("%s", async (_, onConnection, reason) => {
     await using other = await listener(onConnection);

@@ -1,4 +1,4 @@
-/** What a failure of the broker means for an operator: the reason in words and what to do. */
+/** Explains a broker failure to an operator: why it happened and what to do. */
 import {
   closedEarly,
   explainConnectionFailure,
@@ -16,7 +16,7 @@ const settings: ServerSettings = {
   unreachable: "BROKER_UNREACHABLE",
 };
 
-/** What is said of a broker that neither answers nor refuses. */
+/** For a broker that neither answers nor refuses. */
 export const silentBroker: Explanation = timedOut(settings);
 
 /** `Operation failed: ExchangeDeclare; 403 (ACCESS-REFUSED) with message "ACCESS_REFUSED - …"`, as amqplib writes it. */
@@ -33,7 +33,7 @@ export function explainBrokerFailure(error: unknown): Explanation {
     return {
       code: refusal?.code ?? "BROKER_REFUSED",
       reason: `${reason.replace(reply, words)} (AMQP ${code})`,
-      remedy: refusal?.remedy ?? "look into the broker's log",
+      remedy: refusal?.remedy ?? "check the broker's log",
     };
   }
   return explainConnectionFailure(error, settings) ?? explainClient(reason);
@@ -50,18 +50,18 @@ function explainClient(reason: string): Explanation {
   if (/^Invalid frame|^Frame size|^Expected ConnectionStart/.test(reason)) {
     return {
       code: "BROKER_UNREACHABLE",
-      reason: "what answers does not speak AMQP",
+      reason: "the server does not speak AMQP",
       remedy:
-        "check that host and port in message_queue.url are RabbitMQ's, and whether that port wants TLS (message_queue.tls)",
+        "check that the host and port in message_queue.url are RabbitMQ's, and whether that port requires TLS (message_queue.tls)",
     };
   }
   if (reason.startsWith("SASL mechanism")) {
-    const remedy = "let the broker offer the mechanism PLAIN (auth_mechanisms)";
+    const remedy = "enable the PLAIN mechanism on the broker (auth_mechanisms)";
     return { code: "BROKER_LOGIN_REFUSED", reason, remedy };
   }
   return {
     code: "BROKER_UNREACHABLE",
     reason,
-    remedy: "check that RabbitMQ runs, and message_queue.url; see the broker's log",
+    remedy: "check that RabbitMQ is running, message_queue.url, and the broker's log",
   };
 }

@@ -1,14 +1,13 @@
 /**
- * What RabbitMQ's answers mean for an operator, by AMQP's reply code: the table that docs/errors.md shows (a test
- * compares them). The codes are those of the specification of AMQP 0-9-1, section 1.2 of its reference, and what
- * RabbitMQ uses them for.
+ * What RabbitMQ's errors mean for an operator, by AMQP reply code. docs/errors.md shows the same table; a test
+ * compares the two. The codes are from the AMQP 0-9-1 reference, section 1.2, with RabbitMQ's use of them.
  */
 import type { ErrorCode } from "../../errors/catalogue.ts";
 
 export interface BrokerRefusal {
   readonly codes: readonly number[];
   readonly code: ErrorCode;
-  /** What the broker's own words are about. */
+  /** What the broker's message is about. */
   readonly meaning: string;
   readonly remedy: string;
 }
@@ -17,15 +16,15 @@ export const brokerRefusals: readonly BrokerRefusal[] = [
   {
     codes: [320],
     code: "BROKER_UNREACHABLE",
-    meaning: "the broker shuts down, or an administrator closed the connection",
-    remedy: "look at the broker; the agent connects again by itself",
+    meaning: "the broker is shutting down, or an administrator closed the connection",
+    remedy: "check the broker; the agent reconnects automatically",
   },
   {
     codes: [402, 530],
     code: "BROKER_VHOST_REFUSED",
-    meaning: "there is no such virtual host, the user may not use it, or its limit of connections is reached",
+    meaning: "the virtual host does not exist, the user may not use it, or its connection limit is reached",
     remedy:
-      "create it (rabbitmqctl add_vhost), let the user use it (set_permissions), or correct message_queue.url",
+      "create it (rabbitmqctl add_vhost), grant the user access (set_permissions), or correct message_queue.url",
   },
   {
     codes: [403],
@@ -36,27 +35,27 @@ export const brokerRefusals: readonly BrokerRefusal[] = [
   {
     codes: [404],
     code: "BROKER_REFUSED",
-    meaning: "an exchange or a queue is not there any more",
-    remedy: "find out what deletes it; the agent declares its own again at the next connection",
+    meaning: "an exchange or a queue no longer exists",
+    remedy: "find out what deletes it; the agent redeclares its own at the next connection",
   },
   {
     codes: [405, 406],
     code: "BROKER_CONFLICT",
-    meaning: "an exchange or a queue exists with other properties, or is another connection's alone",
-    remedy: "delete the one that the line names, or make its properties agree",
+    meaning: "an exchange or a queue exists with other properties, or is exclusive to another connection",
+    remedy: "delete the one named in this line, or make its properties match",
   },
   {
     codes: [311, 312, 313, 501, 502, 503, 504, 505, 506, 540, 541],
     code: "BROKER_REFUSED",
-    meaning: "a limit of the broker, or an error of the protocol",
-    remedy: "look into the broker's log; if it blames the client, report this line",
+    meaning: "a broker limit was reached, or the protocol was violated",
+    remedy: "check the broker's log; if it blames the client, report this line",
   },
 ];
 
-/** A login that was refused has the code of a right that is missing. */
+/** A refused login has the same code as a missing right. */
 export const loginRefusal: Omit<BrokerRefusal, "codes"> = {
   code: "BROKER_LOGIN_REFUSED",
   meaning: "the user or the password is wrong, or the user may not connect from this machine",
   remedy:
-    "correct the user and password in message_queue.url; without them they are guest's, who may connect from the broker's own machine only",
+    "correct the user and password in message_queue.url; the default user, guest, may connect only from the broker's own machine",
 };
