@@ -112,7 +112,7 @@ describe("a broker that cannot be connected to is named with host, port and virt
     [
       "a program that speaks otherwise",
       (socket: Socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"),
-      "the server does not speak AMQP; check that host and port",
+      "the server does not speak AMQP; check that the host and port",
     ],
   ])("%s", async (_, onConnection, reason) => {
     await using other = await listener(onConnection);
