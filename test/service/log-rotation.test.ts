@@ -74,7 +74,7 @@ test(
       await ready(agent, folder);
       await expect.poll(gaps, waiting).toEqual([2]);
       const log = await readFile(join(folder.path, "logs/logwatch.lines.log"), "utf8");
-      expect(log).toMatch(/was rotated, and the file it was is not there any more: lines behind byte 2, /);
+      expect(log).toMatch(/was rotated, and the rotated file no longer exists: any lines after byte 2 /);
     }
     await writeFile(path, "7\n");
     await using agent = await startAgent(folder);

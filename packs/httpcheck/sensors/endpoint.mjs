@@ -1,7 +1,7 @@
-// Asks one HTTP endpoint whether it answers. Started anew for every check: it prints one event and ends.
+// Checks whether an HTTP endpoint answers. It is started for every check, prints one event and exits.
 //
-// Whether the endpoint was up at the check before is what the checkpoint remembers, so that `changed`
-// is right across restarts, and on whichever worker the next check runs.
+// The checkpoint remembers whether the endpoint was up at the previous check, so that `changed` is right across
+// restarts and changes of worker.
 
 const { url, timeout_ms: timeoutMs = 3000 } = JSON.parse(process.env.ATTUNE_SENSOR_CONFIG_JSON ?? "{}");
 const before = JSON.parse(process.env.ATTUNE_SENSOR_CHECKPOINT ?? "null");
@@ -16,11 +16,11 @@ const payload = {
 };
 process.stdout.write(`${JSON.stringify({ events: [{ payload }], checkpoint: { up: answer.up } })}\n`);
 
-/** That nobody answers is a finding, not a failure of this program. */
+/** An endpoint that does not answer is a result, not a failure of this program. */
 async function ask() {
   try {
     const response = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(timeoutMs) });
-    // Only the status counts; an answer without end must not keep us.
+    // Only the status matters; an endless body must not block the check.
     await response.body?.cancel();
     return { up: response.status < 500, status: response.status, error: null };
   } catch (error) {

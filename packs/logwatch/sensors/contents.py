@@ -9,7 +9,7 @@ MODULES = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 
 
 class Unreadable(Exception):
-    """The file is damaged, or compressed in a way that is not known here."""
+    """The file is damaged, or its compression is not supported here."""
 
 
 class Plain:
@@ -20,15 +20,15 @@ class Plain:
         return os.pread(self._fd, count, offset)
 
     def after_nuls(self, offset):
-        """Where the first byte from `offset` on is that is not NUL; None if there is none."""
+        """The position of the first byte at or after `offset` that is not NUL; None if there is none."""
         while True:
             try:
                 # Holes can be terabytes.
                 offset = os.lseek(self._fd, offset, os.SEEK_DATA)
             except OSError as error:
                 if error.errno == errno.ENXIO:
-                    return None  # Nothing but a hole up to the end.
-                # This filesystem does not say where holes are.
+                    return None  # The rest of the file is a hole.
+                # This file system does not report holes.
             block = self.read(offset, SCAN_BYTES)
             text = block.lstrip(b"\0")
             if text:
@@ -39,7 +39,7 @@ class Plain:
 
 
 class Decompressed:
-    """Only forwards, or again from the beginning; what was read last is kept, so that short steps back cost nothing."""
+    """Reads forwards, or again from the beginning. Keeps the last block, so that short steps back are free."""
 
     def __init__(self, file, suffix):
         self._stream = opener(suffix)(file, "rb")
@@ -75,17 +75,17 @@ class Decompressed:
             offset += len(block)
 
     def _next_block(self):
-        """Nothing at the end, and at damage: what precedes it counts."""
+        """Empty at the end of the file and at damaged data; the data before the damage is still used."""
         try:
             return self._stream.read1(SCAN_BYTES)
-        except Exception as error:  # Each module has errors of its own.
+        except Exception as error:  # Each module has its own errors.
             self._damage = error
             return b""
 
 
 def opener(suffix):
-    """Loaded when it is needed: it seldom is, and some builds of Python have not all of them."""
+    """Imports the module only when needed, which is rare, and some builds of Python lack some of them."""
     try:
         return importlib.import_module(MODULES[suffix]).open
     except (KeyError, ImportError):
-        raise Unreadable("nothing here decompresses %s" % suffix) from None
+        raise Unreadable("%s files cannot be decompressed here" % suffix) from None

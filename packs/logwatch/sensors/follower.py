@@ -1,8 +1,9 @@
-"""Reads a log and what rotation makes of it, one look at a time.
+"""Reads a log and its rotated files; each look reports the new lines.
 
-When the log is rotated, its old file is read to its end before the next one is begun, and that is begun once it has
-lines: until then the writer still writes to the old one. Of several writers some may take longer to turn to the new
-file, so the old one is read on until it has been quiet for a while, and the checkpoint has its position, too.
+When the log is rotated, its old file is read to the end before the next file is started, and the next file is started
+only once it has lines: until then the writer still writes to the old one. If there are several writers, some may switch
+to the new file later, so the old one is read until it has been quiet for a while, and the checkpoint includes its
+position.
 """
 
 import time
@@ -12,7 +13,7 @@ from log_file import LogFile
 from position import Position, position_from
 from trail import Trail
 
-# How long a file that was rotated may get no line before it is closed, and how many of them are kept open.
+# How long a rotated file must be quiet before it is closed, and how many are kept open.
 QUIET_SECONDS = 60
 EARLIER_MAX = 8
 
@@ -24,10 +25,10 @@ class Follower:
         self._stop = stop
         self._trail = Trail(self._path, config.get("archive"), reporter.gap)
         self._is_waiting = False
-        # The file that is read; None: `_position` says where to go on.
+        # The file being read; None: `_position` says where to resume.
         self._log = None
         self._head = b""
-        # Those before it that may still be written to, the oldest first, and since when each has been quiet.
+        # Earlier files that may still be written to, oldest first, with the time since which each has been quiet.
         self._earlier = {}
         self._earlier_positions = []
         if checkpoint and checkpoint.get("path", self._path) == self._path:
@@ -37,7 +38,7 @@ class Follower:
             self._position = self._first_position(config.get("initial_lines", 10))
 
     def look(self):
-        """Reports what is new. Returns whether it turned to another file, which may have lines already."""
+        """Reports the new lines. Returns whether it switched to another file, which may already have lines."""
         try:
             return self._look()
         except FileNotFoundError:
@@ -50,7 +51,7 @@ class Follower:
             return self._resume()
         for log in list(self._earlier):
             self._read_earlier(log)
-        # Looked for before the rest of this file is read: what its writer wrote before it turned away is there by then.
+        # Look before reading the rest of this file, so that everything its writer wrote before switching is read.
         following = self._trail.after(self._log, self._passed())
         self._read(self._log, is_complete=following is not None)
         if self._log.is_rewritten():
@@ -64,7 +65,7 @@ class Follower:
         return following is not None
 
     def _first_position(self, initial_lines):
-        """Where to begin at the very first start; kept as the checkpoint, for the case that no line comes before the next start."""
+        """Where to begin at the very first start. Kept as the checkpoint, in case no line arrives before the next start."""
         position = Position(0, 0, None, None)
         try:
             self._log = LogFile(self._path)
@@ -73,7 +74,7 @@ class Follower:
         except FileNotFoundError:
             pass
         if position.offset == 0:
-            # Then it is what was written since that tells what is new.
+            # Nothing was read yet, so only files written later are new.
             position = position._replace(modified_us=int(time.time() * 1_000_000))
         self._reporter.checkpoint(self._checkpoint(position))
         return position
@@ -112,7 +113,7 @@ class Follower:
                     return
         except Unreadable as error:
             position = log.position()
-            reason = "the lines of %s behind byte %d are lost: %s" % (log.path, position.offset, error)
+            reason = "the lines of %s after byte %d are lost: %s" % (log.path, position.offset, error)
             self._reporter.gap(reason, log.path, position)
 
     def _checkpoint(self, position):

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Follows a log through its rotations and reports each line as an event, once and in order.
 
-Each event carries the position behind its line as the checkpoint. The agent stores the two together and hands the
-last one back at the next start: no line is lost and none is reported twice, wherever this program was killed.
+Each event carries the position after its line as the checkpoint. The agent stores the two together and passes the
+last checkpoint to the next start, so no line is lost or reported twice, even if this program is killed.
 
-follower.py decides when to read what, position.py how a file is recognised, trail.py which one is next,
-surroundings.py where rotated ones are, and log_file.py what a line is.
+follower.py decides when to read which file, position.py how to recognise a file, trail.py which file is next,
+surroundings.py where the rotated files are, and log_file.py what a line is.
 """
 
 import json
@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 
-# A pack's folder is not for compiled modules: it may be read-only, or somebody's checkout.
+# Do not write compiled modules into the pack's folder: it may be read-only or a checkout.
 sys.dont_write_bytecode = True
 
 from follower import Follower
@@ -24,7 +24,7 @@ LOOK_SECONDS = 0.25
 
 
 class Stop:
-    """Asked for by a signal. No threading.Event: its `set` waits for ever if the signal comes while its `wait` holds the lock."""
+    """Requested by a signal. Not a threading.Event: its `set` deadlocks in a signal handler that interrupts `wait`."""
 
     is_asked_for = False
 

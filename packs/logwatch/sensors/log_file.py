@@ -1,12 +1,12 @@
 """An open log, read line by line.
 
-It is read in binary, and its offset is always where a line begins that was not reported. A block counts only if
-the file is still the same after it was read: of a file that is truncated meanwhile, the block may be half
-old and half new.
+It is read in binary, and its offset is always the start of a line that has not been reported. A block counts only if
+the file is still the same after reading it: if the file is truncated meanwhile, the block may be half old and half
+new.
 
-NULs are no text. A writer that keeps its offset while its log is truncated (as by copytruncate) leaves a hole of
-them in front of its next line, and a crash of the machine may put some behind half a line. So a run of them ends
-a line and is skipped, once something follows it: until then it may be room that the writer has reserved.
+NULs are not text. A writer that keeps its offset while its log is truncated (as by copytruncate) leaves a hole of NULs
+before its next line, and a machine crash may leave some after half a line. So a run of NULs ends a line and is skipped
+once something follows it; until then it may be space that the writer has reserved.
 """
 
 import os
@@ -18,7 +18,7 @@ from position import Position, fingerprint_of, head_bytes, tail_bytes
 BLOCK_BYTES = 256 * 1024
 # A longer line is reported in pieces.
 LINE_BYTES_MAX = 64 * 1024
-# Fewer of them are part of a line, as in UTF-16.
+# Shorter runs are part of a line, as in UTF-16.
 NUL_RUN = b"\0" * 16
 NOT_NUL = re.compile(rb"[^\0]")
 
@@ -36,17 +36,17 @@ class LogFile:
         self._file.close()
 
     def go_to(self, offset):
-        """`offset`: where a line begins."""
+        """`offset`: the start of a line."""
         self.offset = offset
         self._modified_us = self._status().st_mtime_ns // 1000
-        # More than the offset asks for once a block was read.
+        # May be longer than the offset requires, after reading a block.
         self._head = self._contents.read(0, head_bytes(offset))
         self._recent = self._contents.read(offset - tail_bytes(offset), tail_bytes(offset))
         self._recent_end = offset
 
     def go_to_last_lines(self, count):
         position, newlines = self._status().st_size, 0
-        # One more: the newline before the first of those lines.
+        # One more newline: the one before the first of those lines.
         while position > 0 and newlines <= count:
             step = min(8192, position)
             position -= step
@@ -62,7 +62,7 @@ class LogFile:
         return Position(self.inode, self.offset, fingerprint, self._modified_us)
 
     def is_at(self, position):
-        """Whether this is the log that was read up to `position`."""
+        """Whether this file is the one that was read up to `position`."""
         offset = position.offset
         if position.fingerprint is None:
             return self.inode == position.inode and self._status().st_size >= offset
@@ -72,10 +72,10 @@ class LogFile:
 
     def offset_of(self, position, known_head):
         """
-        How much of this file was read before `position`; None: nothing is known to be, so it is another log.
+        How much of this file was read before `position`; None if it is another log.
 
-        That is its end if it is a copy made a moment before the last lines were read. That shows if the
-        beginning is known, `known_head`, or was long enough for its checksum.
+        For a copy made just before the last lines were read, that is its end. A copy is recognised by `known_head`,
+        the beginning that was read, or by the checksum of a beginning that was long enough.
         """
         if self.is_at(position):
             return position.offset
@@ -87,11 +87,11 @@ class LogFile:
         return size if is_same else None
 
     def head(self):
-        """The first bytes, as far as they were read."""
+        """The first bytes, as far as they have been read."""
         return self._head[: head_bytes(self.offset)]
 
     def is_rewritten(self):
-        """Whether what was read is no longer there: it was truncated, and perhaps written to again."""
+        """Whether the content that was read has gone: the file was truncated, and perhaps written to again."""
         if self.compression:
             return False
         head, tail = self.head(), self._tail_read()
@@ -102,9 +102,9 @@ class LogFile:
 
     def lines(self, is_complete):
         """
-        Yields each line from here on: its bytes without newline, and whether it goes on in the next one.
+        Yields each line from here on: its bytes without the newline, and whether the next piece continues it.
 
-        An unfinished one at the end is yielded only if the file `is_complete`, so nobody will finish it.
+        An unfinished last line is yielded only if the file `is_complete`, because then nothing will finish it.
         """
         while True:
             begin = self.offset
@@ -125,7 +125,7 @@ class LogFile:
                 return
 
     def _text_of(self, block):
-        """The block without a run of NULs at its end, and where the text behind that run begins, if there is such."""
+        """The block without a run of NULs at its end, and where the text after that run begins, if there is any."""
         text = block.rstrip(b"\0")
         if len(text) == len(block):
             return block, None
@@ -156,9 +156,9 @@ class LogFile:
 
 def pieces(text, is_ended):
     """
-    Yields of each line where it begins and ends, where the next one begins, and whether it goes on there.
+    Yields for each line its start and end, the start of the next one, and whether that continues it.
 
-    `is_ended`: what follows the last newline is a line, too.
+    `is_ended`: the text after the last newline is a line too.
     """
     at = 0
     has_nul_runs = NUL_RUN in text
@@ -185,7 +185,7 @@ def pieces(text, is_ended):
 
 
 def character_boundary(text, index):
-    """That index, or the one up to three bytes before it at which a character of UTF-8 begins."""
+    """The start of the UTF-8 character at `index`: the index itself, or one up to three bytes before it."""
     for begin in range(index, index - 4, -1):
         if text[begin] & 0xC0 != 0x80:
             return begin

@@ -1,8 +1,8 @@
 """How far a log was read: which file, up to which byte, and how to recognise that file again.
 
-An inode alone does not identify a file: a filesystem gives the number of a deleted file to the next one, and
-copytruncate moves the lines to another file. So a position also holds checksums of the file's first bytes and of
-the bytes before the offset. A log only grows, so both stay the same for as long as it is the same log.
+An inode alone does not identify a file: a file system reuses the number of a deleted file, and copytruncate moves the
+lines to another file. So a position also has checksums of the file's first bytes and of the bytes before the offset. A
+log only grows, so both stay the same as long as it is the same log.
 """
 
 import zlib
@@ -15,14 +15,14 @@ TAIL_BYTES = 64
 class Position(NamedTuple):
     inode: int
     offset: int
-    # None in the checkpoints of earlier versions: the inode and the size have to do.
+    # None in checkpoints of earlier versions, where the inode and the size must suffice.
     fingerprint: Optional[str]
-    # When the file was last written to, as far as it was read; None in earlier versions. What was rotated
-    # later is newer. In microseconds, because JSON readers round larger numbers.
+    # When the part that was read was last written to; None in earlier versions. Files rotated later are newer.
+    # In microseconds, because JSON readers round larger numbers.
     modified_us: Optional[int]
 
     def has_head(self, head):
-        """Whether the file began like this; not known of less than a whole head."""
+        """Whether the file began with `head`; False if `head` is too short to know."""
         whole = len(head) == HEAD_BYTES and self.fingerprint is not None
         return whole and self.fingerprint.startswith(checksum(head))
 
@@ -41,7 +41,7 @@ def tail_bytes(offset):
 
 
 def fingerprint_of(head, tail):
-    """`head` and `tail`: as many bytes as the two functions above say."""
+    """`head` and `tail`: as many bytes as the two functions above return."""
     return checksum(head) + checksum(tail)
 
 

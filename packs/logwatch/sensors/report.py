@@ -1,4 +1,4 @@
-"""What the sensor says: lines and gaps as events on stdout, gaps and remarks on stderr."""
+"""The sensor's output: lines and gaps as events on stdout, gaps and remarks on stderr."""
 
 import json
 import os
@@ -13,15 +13,15 @@ class Reporter:
     def __init__(self, path):
         self._path = path
         self._gaps = set()
-        # A sensor of another pack may have this script, and serve nothing but lines.
+        # A sensor of another pack may use this script and serve only lines.
         gap_trigger = os.environ.get("ATTUNE_PACK_REF", "logwatch") + ".gap"
         served = json.loads(os.environ.get("ATTUNE_SENSOR_TRIGGER_TYPES", "[]"))
         self._gap_trigger = gap_trigger if gap_trigger in served else None
 
     def line(self, raw, goes_on, checkpoint):
-        """`goes_on`: the line is too long for one event, and the next one has more of it."""
+        """`goes_on`: the line is too long for one event, and the next event continues it."""
         text = raw[:-1] if raw.endswith(b"\r") else raw
-        # JSON has NUL as a character, but databases do not.
+        # JSON can represent NUL, but databases cannot.
         line = text.decode("utf-8", errors="replace").replace("\0", "\ufffd")
         found = LEVEL.search(line)
         level = found.group(1).lower() if found else None
@@ -35,7 +35,7 @@ class Reporter:
         self._event({"checkpoint": checkpoint})
 
     def gap(self, reason, file, position):
-        """Lines of `file` from `position` on are lost. Reported once, also when the sensor starts again before more lines come."""
+        """Lines of `file` from `position` on are lost. Reported once, even across restarts before more lines arrive."""
         key = "%s %d %d %s" % (file, position.inode, position.offset, position.fingerprint or position.modified_us)
         if key in self._gaps:
             return

@@ -1,4 +1,4 @@
-"""What the name of a rotated file says: whose it is, whether it is compressed, and when its turn was.
+"""Parses the name of a rotated file: which log it belongs to, its compression, and its place in the order.
 
 The names that rotation gives to `app.log`:
 
@@ -7,15 +7,15 @@ The names that rotation gives to `app.log`:
     app-20260131.log  app-2026-01-31T12-00-00.000.log   logrotate with extension, lumberjack
     @40000000697d….s                                    svlogd and multilog, whose log is called `current`
 
-each perhaps with a suffix such as .gz. If the log is a link, as rotatelogs and Kubernetes make it, names that differ
-in nothing but digits from that of the file it leads to belong to it as well.
+each optionally with a suffix such as .gz. If the log is a link, as with rotatelogs and Kubernetes, names that differ
+only in digits from that of the linked file belong to it as well.
 """
 
 import os
 import re
 from typing import NamedTuple, Optional
 
-# Not all of them can be read.
+# Not all of these can be read.
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".lzo", ".lzma", ".Z", ".zip", ".7z", ".br")
 NUMBER = re.compile(r"\d{1,5}")
 DATE = re.compile(r"\d[\dTZ:+._-]{7,}")
@@ -25,14 +25,14 @@ SERVICE_LOG = re.compile(r"@[0-9a-f]{24}\.[a-z]")
 class RotatedName(NamedTuple):
     # The suffix, such as ".gz"; None: not compressed.
     compression: Optional[str]
-    # "date" counts up; "number", and "inner number" before the extension, count up or down.
+    # "date" counts up; "number" and "inner number" (before the extension) count up or down.
     kind: str
-    # Sorts the names of a kind.
+    # Sort key among names of the same kind.
     count: tuple
 
 
 def rotated_name(name, log_names):
-    """None: no such name. `log_names`: the log's own, and that of the file it leads to if it is a link."""
+    """None if it is not such a name. `log_names`: the log's name, and that of the linked file if it is a link."""
     stem, suffix = os.path.splitext(name)
     compression = suffix if suffix in COMPRESSIONS else None
     plain = stem if compression else name

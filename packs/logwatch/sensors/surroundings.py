@@ -1,4 +1,4 @@
-"""The files beside a log: itself, and what rotation left of it, in the order in which that was written."""
+"""The files around a log: the log itself and its rotated files, in the order in which they were written."""
 
 import os
 import stat
@@ -24,17 +24,17 @@ class Current(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    # The log itself; None: there is none at its path.
+    # The log itself; None if its path does not exist.
     current: Optional[Current]
-    # The oldest first.
+    # Oldest first.
     rotated: List[Rotated]
     # The paths of all other files, by inode.
     others: Dict[int, str]
 
 
 def surroundings_of(path, archive):
-    """`archive`: one more folder with rotated files; None: there is none."""
-    # Neither a rotation nor a listing is one step, so what was seen is right only if it is seen again.
+    """`archive`: another folder with rotated files, or None."""
+    # Neither a rotation nor a listing is atomic, so a listing is trusted only once it has been seen twice.
     seen = list_once(path, archive)
     for _ in range(TRIES_MAX):
         before, seen = seen, list_once(path, archive)
@@ -66,7 +66,7 @@ def list_once(path, archive):
                 rotated[entry.path] = Rotated(entry.path, status.st_ino, status.st_size, modified_us, name)
             elif not name and entry.is_file(follow_symlinks=False):
                 others[entry.inode()] = entry.path
-    # While a file is being compressed it is there twice.
+    # While a file is being compressed, it exists twice.
     single = [file for file in rotated.values() if plain_path(file) not in rotated]
     return Surroundings(current, in_order(single), others)
 
@@ -87,7 +87,7 @@ def entries_of(folder):
 
 
 def folders_of(path, archive):
-    """Where to look, and the names that the log has there."""
+    """The folders to search, and the log's names in each."""
     folder, name = os.path.split(os.path.abspath(path))
     folder, (real_folder, real_name) = os.path.realpath(folder), os.path.split(os.path.realpath(path))
     folders = {folder: [name]}
@@ -99,12 +99,12 @@ def folders_of(path, archive):
 
 
 def plain_path(file):
-    """Where the file was before it was compressed."""
+    """The path of the file before it was compressed."""
     return file.path[: -len(file.name.compression)] if file.name.compression else None
 
 
 def in_order(files):
-    """By what their names say; names of different kinds are merged by when the files were last written to."""
+    """Ordered by name; different kinds of names are merged by modification time."""
     ordered = []
     for kind in ("date", "number", "inner number"):
         same = sorted((file for file in files if file.name.kind == kind), key=lambda file: file.name.count)

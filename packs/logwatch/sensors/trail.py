@@ -1,7 +1,7 @@
-"""Which file to read next: the one that was being read, then what was rotated after it, then the log itself.
+"""Which file to read next: the one that was being read, then files rotated after it, then the log itself.
 
-What cannot be found or read is reported as a gap. A file that is moved between being seen and being opened ends the
-search with FileNotFoundError; the next one sees it at its new place.
+A file that cannot be found or read is reported as a gap. If a file is moved between listing and opening it, the search
+ends with FileNotFoundError; the next search finds it at its new path.
 """
 
 from contents import Unreadable
@@ -9,8 +9,8 @@ from log_file import LogFile
 from position import Position
 from surroundings import surroundings_of
 
-# So much of a file of another inode has to be the same for it to be a copy that somebody put in the log's place, and
-# not a new log that begins alike.
+# A file with another inode must match for at least this many bytes to count as a copy that replaced the log. Otherwise
+# it may be a new log with the same beginning.
 COPY_BYTES_MIN = 256
 SECOND_US = 1_000_000
 
@@ -25,9 +25,9 @@ class Trail:
 
     def resume(self, position, passed, head=b""):
         """
-        The file to go on with after `position`; None: there is none yet.
+        The file to continue with after `position`; None if there is none yet.
 
-        `passed`: inodes of older files. `head`: the beginning of the file that was being read, if it is known.
+        `passed`: inodes of older files. `head`: the beginning of the file that was being read, if known.
         """
         near = self._look()
         log = self._find(position, near, head) if position.offset > 0 else None
@@ -39,11 +39,11 @@ class Trail:
         return self._first_with_lines(newer) or self._open_current(near)
 
     def find_rotated(self, position):
-        """The file that was read up to `position`, opened there; None: it is gone."""
+        """The file that was read up to `position`, opened there; None if it is gone."""
         return self._find(position, self._look()._replace(current=None), b"")
 
     def after(self, log, passed):
-        """The next file that has lines; None: `log` is the last, or its writer has not turned to another yet."""
+        """The next file with lines; None if `log` is the last, or its writer has not switched to another yet."""
         near = self._look()
         if near.current and near.current.inode == log.inode:
             return None
@@ -51,7 +51,7 @@ class Trail:
         if seen == self._nothing_after:
             return None
         following = self._after(log, near, passed)
-        # Looking for a log that was compressed meanwhile is costly, so not at each look.
+        # Searching for a log that was compressed meanwhile is expensive, so it is not repeated at every look.
         self._nothing_after = None if following else seen
         return following
 
@@ -106,10 +106,10 @@ class Trail:
 
 
 def search(position, files, head):
-    """The index of the rotated file that was read up to `position`, and that file, opened there; or None twice."""
+    """The index of the rotated file that was read up to `position`, and that file, opened there; or (None, None)."""
     indexes = [index for index, file in enumerate(files) if file.inode == position.inode]
     if position.fingerprint is not None:
-        # Copied or compressed, which changes the inode and may cut the time to seconds. The newest is the likeliest.
+        # Copying or compressing changes the inode and may truncate the time to seconds. The newest is the likeliest.
         since_us = position.modified_us // SECOND_US * SECOND_US
         indexes += [index for index in reversed(range(len(files))) if files[index].modified_us >= since_us]
     for index in indexes:
@@ -123,7 +123,7 @@ def search(position, files, head):
 
 
 def other_at(position, path):
-    """A file with a name of its own, by an inode that on some filesystems is another one in the folder than in the file."""
+    """A file with an unrelated name, found by inode. Some file systems list another inode than the file has."""
     try:
         return opened_at(position, LogFile(path))
     except PermissionError:
@@ -131,7 +131,7 @@ def other_at(position, path):
 
 
 def opened_at(position, log, head=b""):
-    """`log` there, or if it is a copy of what was read before, at its end; None, and it is closed: it is another one."""
+    """`log` at `position`, or at its end if it is an earlier copy. Closes it and returns None if it is another log."""
     try:
         offset = log.offset_of(position, head)
         if offset is not None:
@@ -144,7 +144,7 @@ def opened_at(position, log, head=b""):
 
 
 def newer_than(position, files, passed):
-    """What was rotated later, if the place of the file itself is not known."""
+    """Files rotated later, for when the file itself cannot be found."""
     if position.modified_us is None:
         return []
     return [
@@ -157,7 +157,7 @@ def newer_than(position, files, passed):
 
 
 def is_gone(position, near, newer):
-    """Whether a file of which nothing was read yet, so that it is known by its inode alone, is not there any more."""
+    """Whether a file that was not read yet, and so is known only by its inode, no longer exists."""
     inodes = [file.inode for file in near.rotated] + list(near.others)
     if near.current:
         inodes.append(near.current.inode)
@@ -182,7 +182,7 @@ def opened(path, inode, compression=None):
 
 def what_is_lost(path, position, near):
     if near.current and near.current.inode == position.inode:
-        event = "was truncated, overwritten or replaced, and there is no copy of what it was"
+        event = "was truncated, overwritten or replaced, and no copy of its old content exists"
     else:
-        event = "was rotated, and the file it was is not there any more"
-    return "%s %s: lines behind byte %d, if there were any, are lost" % (path, event, position.offset)
+        event = "was rotated, and the rotated file no longer exists"
+    return "%s %s: any lines after byte %d are lost" % (path, event, position.offset)
