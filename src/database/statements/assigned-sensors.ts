@@ -1,14 +1,14 @@
-/** What running a sensor takes, read for those a worker holds. */
+/** Everything needed to run the sensors that a worker holds. */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonValue } from "../../model/json/json.ts";
 import type { Row, Statement } from "../statement.ts";
 import { servesTrigger } from "./served-triggers.ts";
 
-/** As stored; decoded by the sensors feature, one by one, so that a bad row harms no other. */
+/** As stored. The sensors feature decodes the rows one by one, so that a bad row affects no other. */
 export interface AssignedSensorRow {
   readonly id: Id;
   readonly ref: string;
-  /** The row of `sensor`, its `triggers` and the `rules` that are enabled on enabled ones. */
+  /** The row of `sensor`, its `triggers`, and the enabled `rules` on enabled triggers. */
   readonly columns: JsonValue;
   readonly triggers: JsonValue;
   readonly rules: JsonValue;
@@ -20,7 +20,7 @@ export const readAssignedSensors: Statement<readonly Id[], AssignedSensorRow> = 
     select sensor.id,
            sensor.ref,
            to_jsonb(sensor) as columns,
-           -- Under another name, since sensor has a column called trigger.
+           -- Aliased, because sensor has a column called trigger.
            coalesce((select jsonb_agg(to_jsonb(served) || jsonb_build_object('id', served.id::text)
                                       order by served.ref <> sensor.trigger_ref, served.ref)
                        from trigger as served
@@ -48,7 +48,7 @@ export const readAssignedSensors: Statement<readonly Id[], AssignedSensorRow> = 
   }),
 };
 
-/** The newest position that was committed with the sensor's events. */
+/** The newest checkpoint that was committed with the sensor's events. */
 export const readCheckpoint: Statement<Id, JsonValue> = {
   name: "read_sensor_checkpoint",
   text: `

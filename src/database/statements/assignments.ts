@@ -1,12 +1,12 @@
 /**
- * Who runs which sensor, under a lease that the database's clock judges.
+ * Which worker runs which sensor, under a lease judged by the database's clock.
  *
  * An assignment is *held* while its lease is alive (see lease.ts) and its worker's row still carries the
- * instance that claimed it. The second condition frees the sensors of a killed process the moment
- * its successor registers under the same name, without waiting for the lease.
+ * instance that claimed it. The second condition frees the sensors of a killed process as soon as its
+ * successor registers under the same name, without waiting for the lease.
  *
- * What waits for what. The term of an assignment (instance, sensor, generation) is a key of the table, and its lease
- * is not, so PostgreSQL tells them apart:
+ * Locks. The term of an assignment (instance, sensor, generation) is a key of the table and its lease is not, so
+ * changing them takes different row locks:
  *
  *                       locks the row       beside a batch being stored   beside a renewal
  *   storing a batch     for key share       passes                        passes
@@ -15,7 +15,7 @@
  *   releasing           for update          passes it over                passes it over
  *   deleting a sensor   for update          waits                         waits
  *
- * So no statement here waits for a row of an assignment, and renewal waits for no row at all.
+ * So no statement here waits for an assignment row, and renewal waits for no row at all.
  */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json/json.ts";
@@ -29,26 +29,26 @@ export interface WorkerTerm {
 }
 
 export interface RenewedAssignment {
-  /** Null in the one row of a worker that holds no sensor. */
+  /** Null in the only row of a worker that holds no sensor. */
   readonly sensorId: Id | null;
   readonly generation: Id | null;
-  /** False: another session has the row locked, or has claimed it this moment. */
+  /** False if another session has locked the row or has just claimed it. */
   readonly isRenewed: boolean;
-  /** Whether the worker's own lease was renewed; false: another session has its row locked. */
+  /** Whether the worker's own lease was renewed; false if another session has locked its row. */
   readonly isWorkerRenewed: boolean;
-  /** Milliseconds of the database's clock. */
+  /** The database's clock, in milliseconds. */
   readonly databaseMs: number;
 }
 
 /**
- * Renews the worker's lease and those of its assignments. No row at all: the worker's row belongs to
- * another instance now.
+ * Renews the worker's lease and those of its assignments. Returns no row if the worker's row now belongs to
+ * another instance.
  *
- * An expired lease is renewed too: while nobody has claimed the sensor, its holder may go on; whoever
- * claims it changes the instance, and then this finds it no more. A worker that others marked inactive
- * meanwhile is active again with its lease; or it would find no worker able to run what it runs.
+ * An expired lease is renewed too: until another worker claims the sensor, its holder may keep running it. A claim
+ * changes the instance, and then this statement no longer matches. A worker that others marked inactive becomes
+ * active again with its lease; otherwise no worker would count as able to run its sensors.
  *
- * Rows that somebody has locked are passed over and reported, so that one of them keeps no other from being renewed.
+ * Locked rows are skipped and reported, so that one locked row does not prevent the renewal of the others.
  */
 export const renewLeases: Statement<WorkerTerm & { readonly leaseSeconds: number }, RenewedAssignment> = {
   name: "renew_leases",
@@ -117,15 +117,15 @@ export interface SchedulableSensor {
   readonly runtimeName: string | null;
   readonly protocol: string;
   readonly versionConstraint: string | null;
-  /** The worker that holds it and renews in time, or the one that asks. */
+  /** The worker that holds it under a live lease, or the asking worker if it holds it. */
   readonly holderId: Id | null;
-  /** Held by a worker whose lease on it has run out and that nobody has replaced yet. */
+  /** Its lease has expired, and no other worker has claimed it yet. */
   readonly isLapsed: boolean;
-  /** Milliseconds of the database's clock by which this was judged. */
+  /** The database's clock at which this was judged, in milliseconds. */
   readonly databaseMs: number;
 }
 
-/** The worker that asks: it is alive, whatever its lease says. Null: no worker asks. */
+/** The worker that asks, which counts as alive whatever its lease says. Null if no worker asks. */
 export interface AskingWorker {
   readonly selfId: Id | null;
 }
@@ -202,16 +202,16 @@ export interface ClaimedAssignment {
 }
 
 /**
- * Claims those of the sensors that nobody holds, raising their generation.
+ * Claims those of the sensors that no worker holds, and raises their generation.
  *
- * Of concurrent claims of one sensor one gets it. A row that is locked is passed over: somebody is
- * claiming it, renewing it, or storing events under its term, and the next look tells. A sensor without a row gets one;
- * whoever comes second finds it there. A worker superseded under its name claims nothing, and what an instance
- * has already, it does not claim again: renewal makes its lease live.
+ * Of several concurrent claims, exactly one gets the sensor. Locked rows are skipped: another session is claiming or
+ * renewing the sensor, or storing events under its term, and the next round will try again. A sensor without a row
+ * gets one; a concurrent second claim finds it and inserts none. A worker superseded under its name claims nothing.
+ * An instance does not claim a sensor it already has: renewal revives that lease.
  *
- * A generation is the time in microseconds, or the next number if the clock is behind: one that the database
- * has forgotten, since it was set back, never comes again. Or events still on their way under the forgotten
- * claim would be stored under the new one, and those refused in between be missing before them.
+ * A generation is the time in microseconds, or the previous one plus one if the clock is behind. So a generation that
+ * the database lost in a failover or restore is never used again. Otherwise events in flight under the lost claim
+ * would be stored under the new one, after a gap of events that were refused in between.
  */
 export const claimSensors: Statement<
   WorkerTerm & { readonly leaseSeconds: number; readonly sensorIds: readonly Id[] },
@@ -265,8 +265,8 @@ export const claimSensors: Statement<
 };
 
 /**
- * Gives sensors back so that any worker may claim them at once; touches only what this instance holds, and
- * passes over those whose events are still being stored.
+ * Releases sensors, so that any worker may claim them at once. Affects only sensors that this instance holds, and
+ * skips those whose events are being stored.
  */
 export const releaseSensors: Statement<
   { readonly instance: string; readonly sensorIds: readonly Id[] },

@@ -1,6 +1,6 @@
 /**
- * What an operator asks about an installation: the state of every sensor, which workers are alive, which rules match
- * nothing. All ages are by the database's clock.
+ * The state of an installation for an operator: every sensor's state, the live workers, and rules that match nothing.
+ * All ages are measured by the database's clock.
  */
 import type { JsonValue } from "../../model/json/json.ts";
 import { parseJson } from "../../model/json/json-text.ts";
@@ -15,25 +15,25 @@ export interface SensorStanding {
   readonly sensorRef: string;
   readonly isEnabled: boolean;
   readonly protocol: string;
-  /** Its main one. */
+  /** Its main trigger. */
   readonly triggerRef: string;
-  /** Of the triggers it serves. */
+  /** How many triggers it serves. */
   readonly triggers: number;
   readonly disabledTriggers: readonly string[];
   readonly rules: number;
   readonly enabledRules: number;
-  /** Enabled rules on enabled triggers: with one of them the sensor is to run. */
+  /** The number of enabled rules on enabled triggers; with at least one, the sensor should run. */
   readonly effectiveRules: number;
-  /** Name of the live worker that it is assigned to. */
+  /** Name of the live worker it is assigned to. */
   readonly holder: string | null;
-  /** The latest report of its process; null when there never was one. */
+  /** The latest report of its process; null if there has never been one. */
   readonly process: SensorProcessStanding | null;
 }
 
 export interface SensorProcessStanding extends ProcessReport {
   /** Name of the worker that reported. */
   readonly worker: string | null;
-  /** Whether the present holder reported it, since it holds the sensor. */
+  /** Whether the current holder made the report during its current term. */
   readonly isCurrent: boolean;
   readonly secondsSinceStart: number | null;
   readonly secondsSinceOutput: number | null;
@@ -117,14 +117,14 @@ export interface WorkerStanding {
   readonly name: string;
   readonly host: string | null;
   readonly status: string | null;
-  /** Its lease has not run out. */
+  /** Its lease has not expired. */
   readonly isAlive: boolean;
   readonly secondsSinceHeartbeat: number | null;
   readonly sensorsHeld: number;
   readonly sensorCountMax: number | null;
 }
 
-/** Every sensor worker there ever was, those that live first, then the latest. */
+/** Every sensor worker that ever registered: live ones first, then the most recent. */
 export const readWorkerStandings: Statement<void, WorkerStanding> = {
   name: "read_worker_standings",
   text: `
@@ -160,7 +160,7 @@ export interface RuleProblem {
   readonly since: Date;
 }
 
-/** The enabled rules that agents found unusable. */
+/** The enabled rules that agents could not use. */
 export const readRuleProblems: Statement<void, RuleProblem> = {
   name: "read_rule_problems",
   text: `
@@ -183,7 +183,7 @@ export interface RuleConditions {
   readonly conditions: JsonValue;
 }
 
-/** The conditions of the enabled rules that have some. */
+/** The conditions of all enabled rules that have any. */
 export const readRuleConditions: Statement<void, RuleConditions> = {
   name: "read_rule_conditions",
   text: `
@@ -199,13 +199,13 @@ export const readRuleConditions: Statement<void, RuleConditions> = {
 export interface StrayRule {
   readonly ruleRef: string;
   readonly triggerRef: string;
-  /** Whether there is a trigger of that ref. */
+  /** Whether a trigger with that ref exists. */
   readonly isTriggerKnown: boolean;
-  /** The ref of the trigger that its column `trigger` points to; null when that names none. */
+  /** The ref of the trigger that its column `trigger` points to; null if it points to none. */
   readonly pointedRef: string | null;
 }
 
-/** The enabled rules that no trigger has, or that name one trigger and point to another. */
+/** The enabled rules whose trigger does not exist, or whose trigger_ref and trigger id disagree. */
 export const readStrayRules: Statement<void, StrayRule> = {
   name: "read_stray_rules",
   text: `

@@ -1,5 +1,5 @@
 /**
- * Storing a batch of events, and reading events back.
+ * Stores a batch of events, and reads events back.
  */
 import assert from "node:assert/strict";
 import type { Id } from "../../model/identifiers.ts";
@@ -26,34 +26,35 @@ export interface BatchToStore {
 }
 
 export interface StoredBatch {
-  /** False: the rules have changed since, and nothing was stored. */
+  /** False if the rules have changed since; then nothing was stored. */
   readonly isCurrent: boolean;
   /** The assignments that are still held, as `sensor:generation`. */
   readonly heldTerms: readonly string[];
-  /** The events that were stored; null: all of them. */
+  /** The events that were stored; null if all were. */
   readonly storedIds: readonly Id[] | null;
   readonly storedAt: Date;
 }
 
 /**
- * Stores events, enforcements, owed messages and checkpoints at once, or nothing of what must not be.
+ * Stores the events of a batch that may be stored, with their enforcements, messages and checkpoints.
  *
- * Correct under concurrency, because it locks what it depends on: the revision row in share mode, so
- * that a change of rules either waits for this commit or is seen by it (a row that changed while we
- * waited for its lock is judged again by its new value, so `is_current` turns false); and the
- * assignments in key share mode, so that whoever changes a term either waits or is seen, while the
- * renewal of a lease, which leaves the term as it is, passes by (see statements/assignments.ts). Events whose
- * assignment is not held are left out, with their enforcements, messages and checkpoints.
+ * It is correct under concurrency because it locks what it depends on:
  *
- * The assignments come first and in order of sensor. A transaction that deletes a sensor, or a pack with its
- * sensors and rules, has their assignments long before it raises the revision at its commit: waiting
- * for it with the revision in hand would be a deadlock, and its commit the victim. And a renewal takes
- * the same assignments in the same order.
+ * - The revision row in share mode. A change of rules either waits for this commit or is seen by it: PostgreSQL
+ *   re-evaluates a row that changed while we waited for its lock, so `is_current` becomes false.
+ * - The assignments in key share mode. A change of a term either waits or is seen, while the renewal of a lease does
+ *   not change the term and so does not wait (see statements/assignments.ts). Events whose assignment is no longer
+ *   held are left out, with their enforcements, messages and checkpoints.
  *
- * An event whose dedup_key is there already is left out in the same way. One whose id is there already makes
- * the whole statement fail (isIdTaken): so repeating it after a lost answer adds nothing, and an id that
- * stands for another event is never taken for its own. Nor does it move a checkpoint back, however late it comes:
- * a connection that was given up may still deliver what was sent over it, minutes later.
+ * The assignments are locked first, in order of sensor. A transaction that deletes a sensor, or a pack with its
+ * sensors and rules, locks the assignments long before it raises the revision at its commit. If this statement waited
+ * for such an assignment while holding the revision, the two would deadlock, and that commit could be the victim. A
+ * renewal takes the same locks in the same order.
+ *
+ * An event whose dedup_key already exists is left out in the same way. An event whose id already exists makes the
+ * whole statement fail (isIdTaken), so repeating it after a lost answer adds nothing, and another event's id is never
+ * mistaken for this one's. A late repetition does not move a checkpoint back either: an abandoned connection may
+ * deliver a statement minutes later.
  */
 export const storeBatch: Statement<BatchToStore, StoredBatch> = {
   name: "store_batch",
@@ -71,7 +72,7 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
       select value
         from rule_revision
        where value = $7
-         -- Always true, and asks for the assignments first.
+         -- Always true; forces the assignments to be locked first.
          and (select count(*) from assignment_held) >= 0
          for share
     ), incoming as materialized (
@@ -106,7 +107,7 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
              condition, conditions
         from matched
     ), owed as (
-      -- As the values are here, not yet compressed, their size costs nothing to know.
+      -- The values are not compressed yet, so measuring them is free.
       insert into outbox (message_id, routing_key, event, enforcement, instance, bytes)
       select incoming.m, 'event.created', incoming.i, null::bigint, $8::uuid,
              pg_column_size(incoming.p) + pg_column_size(incoming.config)
@@ -155,21 +156,21 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
 };
 
 /**
- * What an enforcement keeps of its event's payload: all of it if that fits into the row, else null; then readers
- * take it from the event, as the view enforcement_with_payload does.
+ * The copy of the event's payload in an enforcement: the payload if it fits into the row, else null. Readers then take
+ * it from the event, as the view enforcement_with_payload does.
  */
 export function copiedPayload(payload: string): string {
   return `case when pg_column_size(${payload}) <= 2000 then ${payload} end`;
 }
 
-/** Whether a batch was not stored because a row has one of its ids: that of an earlier attempt, or another's. */
+/** Whether a batch was not stored because one of its ids exists: from an earlier attempt or another event. */
 export function isIdTaken(error: unknown): boolean {
   return ["event_pkey", "enforcement_pkey", "outbox_pkey"].some((key) => violatesUniqueness(error, key));
 }
 
 /**
- * What tells a stored event from another with its id. The id alone does not: a database that was set back by a
- * failover or a restoration gives numbers out again.
+ * Whether a stored event is the sought one. The id alone does not prove it: after a failover or restore, a database
+ * assigns ids again.
  */
 const isSoughtEvent = `event.trigger_ref = sought.t
        and event.source_ref is not distinct from sought.s
@@ -181,7 +182,7 @@ const sought = "jsonb_to_recordset($1::jsonb) as sought (i bigint, m uuid, t tex
 
 export interface FoundEvent {
   readonly id: Id;
-  /** As they were stored, in order of rule. */
+  /** As stored, in order of rule. */
   readonly enforcements: readonly FoundEnforcement[];
 }
 
@@ -191,7 +192,7 @@ export interface FoundEnforcement {
   readonly config: JsonObject;
 }
 
-/** Which of these events are stored, and with which enforcements: settles a commit whose answer was lost. */
+/** Which of these events are stored, and with which enforcements. Settles a commit whose answer was lost. */
 export const findEvents: Statement<{ readonly events: string }, FoundEvent> = {
   name: "find_events",
   text: `
@@ -228,7 +229,7 @@ export interface ForeignId {
 }
 
 /**
- * Which of these ids belong to rows of others, in the tables or in what is owed.
+ * Which of these ids belong to other events or enforcements, in the tables or in the outbox.
  *
  * `enforcements` is a JSON array: i id, m message id, e event, r rule.
  */
@@ -262,7 +263,7 @@ export interface DedupKey {
   readonly dedup_key: string;
 }
 
-/** The events that hold these dedup keys, by the caller's number. */
+/** The events with these dedup keys, by the caller's number. */
 export const findDuplicates: Statement<
   { readonly keys: readonly DedupKey[] },
   { readonly n: number; readonly id: Id }
@@ -306,7 +307,7 @@ export const getEvent: Statement<{ readonly id: Id }, StoredEvent> = {
   decode: decodeEvent,
 };
 
-/** Newest first, by the time of storing: ids are drawn in blocks, by several agents. */
+/** Newest first, by the time of storing. Ids are not in that order, because agents reserve them in blocks. */
 export const getRecentEvents: Statement<
   { readonly triggerRef: string; readonly countMax: number },
   StoredEvent

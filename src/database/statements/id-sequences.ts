@@ -1,20 +1,20 @@
 /**
- * The sequences that ids of events and enforcements come from.
+ * The sequences for the ids of events and enforcements.
  *
- * A database that was set back, by a failover or a restoration, gives ids again that were given before. Those of
- * lost rows are in messages that consumers remember, so that nothing else may have them.
+ * After a failover or restore, a database assigns ids again that it had assigned before. Consumers remember messages
+ * with the ids of lost rows, so those ids must not be reused.
  */
 import type { Id } from "../../model/identifiers.ts";
 import type { Statement } from "../statement.ts";
 
 export type IdSequence = "event_id_seq" | "enforcement_id_seq";
 
-/** One process at a time moves sequences, so that nobody moves back what another has moved on. */
+/** Only one process at a time advances sequences, so that none moves back what another has advanced. */
 const turnAtSequences = "pg_advisory_xact_lock(hashtextextended(current_schema() || ' sequences', 0))";
 
 /**
- * Takes ids from a sequence before they are needed, so that a statement can be repeated with the same
- * ones. Ids that are never used leave gaps, which a sequence always may.
+ * Reserves ids before they are needed, so that a statement can be repeated with the same ids. Unused ids leave gaps,
+ * as sequences always may.
  */
 export const reserveIds: Statement<
   { readonly sequence: IdSequence; readonly count: number },
@@ -28,7 +28,7 @@ export const reserveIds: Statement<
   decode: (row) => ({ ids: row.texts("ids") }),
 };
 
-/** Lets a sequence that is behind go on beyond an id and whatever its table holds. */
+/** Advances a sequence that is behind beyond an id and all ids in its table. */
 export const moveSequenceOn: Statement<
   { readonly sequence: IdSequence; readonly beyond: Id },
   { readonly last: Id }
@@ -49,13 +49,13 @@ export const moveSequenceOn: Statement<
   decode: (row) => ({ last: row.id("last") }),
 };
 
-/** More than is lost, also by a restoration: at 1,000 events/s, those of eleven days. Of such leaps there is room for millions. */
+/** More ids than even a restore loses: eleven days at 1,000 events/s. There is room for millions of such leaps. */
 export const idLeap = 1_000_000_000n;
 
 /**
- * Notes which server gives the ids, by its identity and its timeline. If it was another before, all sequences leap.
- * One process does it: the others wait for it and find nothing left to do. Repeating it changes nothing, and
- * takes no lock.
+ * Records which server assigns the ids, by its system identifier and timeline. If it has changed, all sequences leap.
+ * One process does so; the others wait for it and find nothing left to do. Repeating it changes nothing and takes no
+ * lock.
  *
  * @see PostgreSQL, "Timelines" and `pg_walfile_name`, whose first eight digits are the timeline
  */

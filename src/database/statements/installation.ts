@@ -1,9 +1,9 @@
 /**
- * What holds for the installation as a whole.
+ * Facts about the installation as a whole.
  */
 import type { Statement } from "../statement.ts";
 
-/** The UUID that message ids begin with; see model/identifiers.ts. */
+/** The UUID that all message ids begin with; see model/identifiers.ts. */
 export const readInstallation: Statement<void, { readonly id: string }> = {
   name: "read_installation",
   text: `
@@ -21,7 +21,7 @@ export interface ActiveWorker {
   readonly heartbeatLagSeconds: number;
 }
 
-/** Every sensor worker that counts as active; what another process says of itself is taken as far as it has the right shape. */
+/** Every active sensor worker. Values that other processes wrote are used only if they have the right shape. */
 export const readActiveWorkers: Statement<void, ActiveWorker> = {
   name: "read_active_workers",
   text: `

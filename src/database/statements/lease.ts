@@ -1,19 +1,19 @@
 /**
  * How every statement judges whether a lease is alive, by the database's clock.
  *
- * A lease that ends further away than leases of its worker last was made before the clock was set back, and has expired: its
- * holder would have renewed it since. Twice as far is allowed, so that a clock that moves back a little ends
- * nobody's lease. A worker of an earlier version does not say how long its leases last; they are
- * judged by their end alone.
+ * A lease that ends later than a full lease duration from now was granted before the clock was set back, and counts as
+ * expired: a live holder would have renewed it since. Twice the duration is allowed, so that a clock that moves back a
+ * little expires no lease. Workers of earlier versions do not store their lease duration; their leases are judged by
+ * their end alone.
  */
 
 /**
  * SQL that is true or false, never null.
  *
- * @param leased what has `lease_expires_at`: a worker's row or an assignment's
+ * @param leased the row with `lease_expires_at`: a worker or an assignment
  * @param worker the row of the worker that holds it
- * @param at `now()` where rows are only read: a slow statement must not judge what it saw at its start by the time
- *   at its end. `clock_timestamp()` where the row is locked and so is the newest
+ * @param at `now()` where rows are only read, because a slow statement must not judge its snapshot by a later time;
+ *   `clock_timestamp()` where the row is locked and so is current
  */
 export function isLeaseAlive(leased: string, worker: string, at: "now()" | "clock_timestamp()"): string {
   return `coalesce(${leased}.lease_expires_at > ${at}

@@ -6,7 +6,7 @@ export interface AppliedVersion {
   readonly checksum: string;
 }
 
-/** Whether the table of applied migrations exists and is not another program's of that name. */
+/** Whether the table of applied migrations exists and is not another program's table of the same name. */
 export const findMigrationTable: Statement<{ readonly schema: string }, boolean> = {
   name: "find_migration_table",
   text: `
@@ -34,8 +34,8 @@ export const listAppliedVersions: Statement<undefined, AppliedVersion> = {
 };
 
 /**
- * Lets one transaction at a time migrate a schema. Held to the end of the transaction, so a process
- * that dies while it migrates holds up nobody.
+ * Lets only one transaction at a time migrate a schema. The lock ends with the transaction, so a process that dies
+ * while migrating does not block others.
  */
 export const waitToMigrate: Statement<{ readonly schema: string }, undefined> = {
   name: "wait_to_migrate",

@@ -1,10 +1,10 @@
 /**
- * Messages that committed facts still owe to the broker.
+ * Messages about committed facts that are still to be published.
  *
- * Who publishes what. A row names the instance that stored it. The table outbox_owner says, for each such instance,
- * which live worker's instance publishes what it owes: itself while it lives, an heir once it is dead. Rows without an
- * instance, as those about rules changed by plain SQL, belong to the instance of zeros. An instance passes to its
- * heir as a whole and in one row, so that its messages keep their order and none is touched.
+ * A row names the instance that stored it. The table outbox_owner says for each such instance which live instance
+ * publishes its messages: the instance itself while it lives, an heir once it is dead. Rows without an instance, such
+ * as those about rules changed by plain SQL, belong to the instance of zeros. An instance passes to its heir as a
+ * whole, by changing one row, so that its messages keep their order and their rows stay unchanged.
  */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json/json.ts";
@@ -24,11 +24,11 @@ export const forgetMessages: Statement<{ readonly messageIds: readonly string[] 
 
 export interface Refusal {
   readonly messageId: string;
-  /** Why it can never be taken; null: a queue has no room for it now. */
+  /** Why the broker can never accept it; null if a queue has no room for it now. */
   readonly reason: string | null;
 }
 
-/** Sets messages apart that the broker refused, so that they are tried again by themselves. */
+/** Sets refused messages aside, so that they are retried separately. */
 export const markRefused: Statement<{ readonly refusals: readonly Refusal[] }, never> = {
   name: "mark_refused",
   text: `
@@ -44,22 +44,22 @@ export const markRefused: Statement<{ readonly refusals: readonly Refusal[] }, n
   },
 };
 
-/** Of messages that no instance stored. */
+/** The instance of messages that no agent stored. */
 const nobody = "00000000-0000-0000-0000-000000000000";
 
 export interface Ownership {
   readonly instance: string;
-  /** Whether this worker publishes at all; else its own messages are left to others, too. */
+  /** Whether this worker publishes at all; otherwise others publish its own messages too. */
   readonly publishes: boolean;
-  /** Whether to take what belongs to nobody alive. */
+  /** Whether to take over messages that no live worker owns. */
   readonly inherits: boolean;
 }
 
 /**
- * Makes this worker the owner of its own messages and, if it inherits, of those that no live worker owns.
- * Returns whose it owns beside its own.
+ * Makes this worker the owner of its own messages and, if it inherits, of those that no live worker owns. Returns
+ * the other instances whose messages it owns.
  *
- * `skip locked`: another worker is taking it this moment.
+ * Skips locked rows: another worker is taking them over.
  */
 export const ownMessages: Statement<Ownership, { readonly instance: string }> = {
   name: "own_messages",
@@ -104,7 +104,7 @@ export const ownMessages: Statement<Ownership, { readonly instance: string }> = 
   decode: (row) => ({ instance: row.text("instance") }),
 };
 
-/** Leaves everything this worker owns to others: it cannot publish, or ends. */
+/** Leaves all messages of this worker to others, because it cannot publish or is stopping. */
 export const releaseMessages: Statement<{ readonly instance: string }, never> = {
   name: "release_messages",
   text: `
@@ -119,10 +119,10 @@ export const releaseMessages: Statement<{ readonly instance: string }, never> = 
 };
 
 /**
- * Finds instances that owe messages and are not known, as those of agents of an earlier version, and forgets those
- * of which no message is left. Statements of a dead agent may still arrive minutes later, hence the hour.
+ * Adds unknown instances that owe messages, such as those of agents of an earlier version, and forgets instances
+ * without messages. Statements of a dead agent may arrive minutes later, hence the hour.
  *
- * Reads the whole outbox: for now and then.
+ * Reads the whole outbox, so it must not run often.
  */
 export const reviewOwners: Statement<{ readonly instance: string }, never> = {
   name: "review_owners",
@@ -176,40 +176,40 @@ export type OwedMessage = {
       readonly created: Date;
     }
   | { readonly about: "rule"; readonly body: JsonObject }
-  /** Its event or enforcement has been deleted since: there is nothing left to tell. */
+  /** Its event or enforcement has been deleted since, so there is nothing to publish. */
   | { readonly about: "nothing" }
-  /** Not as we write them: somebody changed the row, or what it is about, by hand. */
+  /** Cannot be decoded: the row, or its event or enforcement, was changed by hand. */
   | { readonly about: "unreadable"; readonly error: unknown }
 );
 
 export interface OwedRow {
   readonly message: OwedMessage;
-  /** About what its body takes. */
+  /** The approximate size of its body. */
   readonly bytes: number;
 }
 
 export interface PageLimits {
   readonly countMax: number;
-  /** One message is read however large it is. */
+  /** At least one message is read, however large. */
   readonly bytesMax: number;
 }
 
 export interface OwedPage extends PageLimits {
-  /** Of the owner. */
+  /** The owner. */
   readonly instance: string;
   readonly from: string;
-  /** Ids lie below it. */
+  /** Exclusive. */
   readonly to: string;
-  /** From here on the owner's own messages are left to be read; null: it has them in memory. */
+  /** The first of the owner's own messages to read from the table; null if it has them all in memory. */
   readonly ownFrom: string | null;
 }
 
-/** Of rows that plain SQL wrote. */
+/** The size assumed for rows written by plain SQL. */
 const bytesUsual = 2_000;
 
 const isOwned = `coalesce(instance, '${nobody}') = any (array(select instance from outbox_owner where owner = $1))`;
 
-/** The messages among `candidates` that fit, with all that they say. Payloads stay text, with every digit. */
+/** The messages among `candidates` that fit, with their contents. Payloads stay text, to keep every digit. */
 function messagesAmong(candidates: string, order: string): string {
   return `
     select page.message_id, page.routing_key, page.instance, page.body, page.bytes,
@@ -221,7 +221,7 @@ function messagesAmong(candidates: string, order: string): string {
                     (select payload from event where id = enforcement.event))::text as enforcement_payload,
            enforcement.config::text as enforcement_config,
            enforcement.created as enforcement_created,
-           -- Enforcements of earlier versions do not name their action.
+           -- Enforcements of earlier versions have no action.
            coalesce(enforcement.action,
                     case when enforcement.action_ref is null
                          then (select action from rule where id = enforcement.rule) end) as action,
@@ -241,11 +241,11 @@ const columns = `message_id, routing_key, instance, event, enforcement, body, re
                    coalesce(bytes, ${bytesUsual})::double precision as bytes`;
 
 /**
- * The next owed messages of a range of ids, in order; those that were refused are apart.
+ * The next pending messages of a range of ids, in order, without refused ones.
  *
- * Own messages are read where they were left to be read, and when they are so old that the answer to storing them, or
- * the broker's, must have been lost. The primary key finds the next page at once, however many
- * messages hours without a broker have left; with both ends of the range the planner knows that, too.
+ * The owner's own messages are read from `ownFrom` on, and when they are so old that the answer to storing them, or
+ * the broker's confirmation, must have been lost. The primary key finds the next page immediately, however many
+ * messages a long outage has left; giving both ends of the range tells the planner so.
  */
 export const readOwedMessages: Statement<OwedPage, OwedRow> = {
   name: "read_owed_messages",
@@ -280,7 +280,7 @@ export interface RefusedPage extends PageLimits {
   readonly routingKey: string;
 }
 
-/** Messages under one key that were refused, the one that was tried longest ago first. Those that can never be taken are tried once an hour. */
+/** Refused messages with one routing key, least recently tried first. Permanently refused ones are retried hourly. */
 export const readRefusedMessages: Statement<RefusedPage, OwedRow> = {
   name: "read_refused_messages",
   text: messagesAmong(
@@ -301,18 +301,18 @@ export const readRefusedMessages: Statement<RefusedPage, OwedRow> = {
 
 export interface RefusedCount {
   readonly routingKey: string;
-  /** Up to countedMessagesMax. */
+  /** At most countedMessagesMax. */
   readonly count: number;
-  /** How many of them can never be taken. */
+  /** How many of them are refused permanently. */
   readonly finalCount: number;
-  /** Why one of those cannot; null: there is none. */
+  /** The reason for one of those; null if there are none. */
   readonly reason: string | null;
 }
 
-/** Counting the millions of messages that a long outage of the broker leaves would itself be a burden. */
+/** Counting the millions of messages that a long broker outage leaves would itself be a load. */
 export const countedMessagesMax = 10_000;
 
-/** The routing keys under which this owner's messages were refused. */
+/** The routing keys of this owner's refused messages. */
 export const countRefusedMessages: Statement<{ readonly instance: string }, RefusedCount> = {
   name: "count_refused_messages",
   text: `
@@ -357,7 +357,7 @@ function decodeOwedRow(row: Row): OwedRow {
   try {
     return { bytes, message: { ...common, ...decodeSubject(row) } };
   } catch (error) {
-    // One bad row must not hold up the others.
+    // One bad row must not block the others.
     return { bytes, message: { ...common, about: "unreadable", error } };
   }
 }
@@ -401,14 +401,14 @@ function decodeSubject(row: Row): Subject {
 }
 
 export interface OutboxBacklog {
-  /** Above `countedMessagesMax` what the database's statistics estimate, and at least one more than that. */
+  /** Above `countedMessagesMax`, the estimate from the database's statistics, and at least one more than that. */
   readonly depth: number;
   readonly oldestSeconds: number;
 }
 
 export const measureOutbox: Statement<void, OutboxBacklog> = {
   name: "measure_outbox",
-  // Numbers in message ids grow, so the oldest message is among those of the lowest ids.
+  // Message ids ascend over time, so the oldest message is among the lowest ids.
   text: `
     select case when count(*) <= ${countedMessagesMax} then count(*)::double precision
                 else greatest(count(*), (select reltuples from pg_class where oid = 'outbox'::regclass))

@@ -1,8 +1,8 @@
 /**
- * A sensor's present owner and the latest report of its process, as the doctor and the API read them.
+ * A sensor's current owner and the latest report of its process, for doctor and the API.
  *
- * The fragment joins to a `sensor`: `assignment` and `holder`, null unless a live worker owns it; `process`, null
- * unless there ever was a report; and `reporter`, the worker that made it.
+ * The fragment joins to `sensor`: `assignment` and `holder`, null unless a live worker owns it; `process`, null if
+ * nothing was ever reported; and `reporter`, the worker that reported.
  */
 import { isLeaseAlive } from "./lease.ts";
 
@@ -17,6 +17,6 @@ export const ownerAndReport = `left join (sensor_assignment as assignment
         left join worker as reporter
                on reporter.id = process.worker`;
 
-/** Whether the report is the present owner's, made since it owns the sensor. */
+/** Whether the current owner made the report during its current term. */
 export const isReportCurrent =
   "coalesce(process.worker = holder.id and process.updated >= assignment.claimed_at, false)";

@@ -1,10 +1,10 @@
 /**
- * What loading packs reads and writes. All of it runs in one transaction under `lockPacks`, so that two
- * loads at once come one after the other.
+ * The statements for loading packs. They run in one transaction under `lockPacks`, so that concurrent loads run one
+ * after the other.
  *
- * An upsert touches only rows that would change: loading the same pack again raises no revision and owes
- * no message. Rows refer to each other by ref; the ids beside the refs are looked up here, after the
- * rows that they belong to have been written.
+ * An upsert writes only rows that would change, so loading the same pack again raises no revision and creates no
+ * message. Rows refer to each other by ref; the ids next to the refs are looked up here, after the referenced rows
+ * have been written.
  */
 import type { JsonObject } from "../../model/json/json.ts";
 import type { Statement } from "../statement.ts";
@@ -25,7 +25,7 @@ export const lockPacks: Statement<void, void> = {
   decode: () => {},
 };
 
-/** What the last load of these packs defined, by pack. */
+/** The definitions of the last load of these packs, by pack. */
 export const readPackManifests: Statement<
   readonly string[],
   { readonly packRef: string; readonly meta: JsonObject }
@@ -39,7 +39,7 @@ export const readPackManifests: Statement<
   decode: (row) => ({ packRef: row.text("ref"), meta: row.jsonObject("meta") }),
 };
 
-/** Every definition there is, whoever made it. */
+/** Every definition, from packs and elsewhere. */
 export const readDefinitionRefs: Statement<void, { readonly kind: DefinitionTable; readonly ref: string }> = {
   name: "read_definition_refs",
   text: `
@@ -84,17 +84,17 @@ export interface PackRows {
 
 interface Table {
   readonly name: DefinitionTable;
-  /** Written from the row that is given: column → type. */
+  /** Written from the given row: column → type. */
   readonly columns: Readonly<Record<string, string>>;
-  /** Looked up by the ref beside it: column → table. */
+  /** Looked up by the ref column: column → table. */
   readonly ids: Readonly<Record<string, DefinitionTable>>;
 }
 
 /**
- * Inserts the rows that are new and updates those that differ; the others are not touched.
+ * Inserts new rows and updates rows that differ; does not touch the others.
  *
- * A row with `keeps_enabled` leaves `enabled` as it stands at that moment, whoever set it: the column is
- * read where it is written, so an operator who disables a rule during the load is not overruled.
+ * A row with `keeps_enabled` keeps the current value of `enabled`. The column is read in the statement that writes it,
+ * so an operator who disables a rule during the load is not overruled.
  */
 function upsertOf({ name, columns, ids }: Table): Statement<PackRows, Upserted> {
   const written = ["pack", "pack_ref", ...Object.keys(columns), ...Object.keys(ids)];
@@ -195,7 +195,7 @@ export const upsertDefinitions: Readonly<Record<DefinitionTable, Statement<PackR
   }),
 };
 
-/** Makes the further triggers of these sensors what their rows say; answers with the sensors that changed. */
+/** Sets the additional triggers of these sensors to those in their rows. Returns the sensors that changed. */
 export const setFurtherTriggers: Statement<readonly JsonObject[], { readonly ref: string }> = {
   name: "set_further_triggers",
   text: `

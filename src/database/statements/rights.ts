@@ -1,4 +1,4 @@
-/** Whether this session's role may do what an agent does. */
+/** Whether this session's role has the rights of an agent. */
 import type { NeededRight } from "../rights/needed-rights.ts";
 import type { Statement } from "../statement.ts";
 
@@ -6,11 +6,11 @@ export interface MissingRight {
   readonly role: string;
   readonly name: string;
   readonly privilege: string;
-  /** The statement that gives it. */
+  /** The statement that grants it. */
   readonly grant: string;
 }
 
-/** A table or sequence that is not there is passed over: its migration is missing. */
+/** Skips missing tables and sequences: their migration has not been applied. */
 export const readMissingRights: Statement<readonly NeededRight[], MissingRight> = {
   name: "read_missing_rights",
   text: `
@@ -36,9 +36,8 @@ export const readMissingRights: Statement<readonly NeededRight[], MissingRight> 
 };
 
 /**
- * Writes as much as takes new room on the database's disk. To be rolled back.
- *
- * Text that cannot be compressed, in a table that every agent may write to.
+ * Writes enough to need new space on the database's disk: incompressible text in a table that every agent may write
+ * to. The caller rolls it back.
  */
 export const tryToWrite: Statement<{ readonly marker: string }, never> = {
   name: "try_to_write",

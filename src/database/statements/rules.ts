@@ -1,6 +1,6 @@
 /**
- * Reading the rules as one snapshot, saying which of them are unusable, and storing enforcements of
- * events that are stored already.
+ * Reads the rules as one snapshot, records which of them are unusable, and stores enforcements for events that are
+ * already stored.
  */
 import assert from "node:assert/strict";
 import type { TriggerDefinition } from "../../model/definitions.ts";
@@ -26,11 +26,11 @@ export type RuleSnapshotRow =
   | { readonly kind: "rule"; readonly id: Id; readonly text: string };
 
 /**
- * The revision, the triggers and the enabled rules, all of one instant: a single statement has a single
- * snapshot, and a revision is raised in the transaction that changes a rule or a trigger.
+ * The revision, the triggers and the enabled rules, all as of one instant: a statement has one snapshot, and the
+ * revision is raised in the transaction that changes a rule or a trigger.
  *
- * A rule comes as the text of what it is compiled from, so that a reader who has compiled the same text
- * before need not even parse it.
+ * A rule is returned as the text it is compiled from, so that a reader need not parse a text that it has compiled
+ * before.
  */
 export const readRules: Statement<void, RuleSnapshotRow> = {
   name: "read_rules",
@@ -69,7 +69,7 @@ function decodeTrigger(id: Id, text: string): TriggerDefinition {
     ref,
     label,
     enabled,
-    // A schema that is no object describes nothing; the column lets anyone write one.
+    // A schema that is not an object describes nothing, but the column accepts any JSON.
     paramSchema: isJsonObject(param_schema) ? param_schema : {},
     outSchema: isJsonObject(out_schema) ? out_schema : {},
   };
@@ -103,28 +103,27 @@ export interface RuleProblem {
 }
 
 export interface RuleProblems {
-  /** The revision at which these are all the unusable rules. */
+  /** The revision at which these were all the unusable rules. */
   readonly revision: Id;
   readonly problems: readonly RuleProblem[];
 }
 
 export interface RecordedProblems {
-  /** False: the rules have changed since, and nothing was written. */
+  /** False if the rules have changed since; then nothing was written. */
   readonly isCurrent: boolean;
-  /** False: rows that somebody else holds were left as they are. */
+  /** False if rows that another session had locked were skipped. */
   readonly isWhole: boolean;
 }
 
 /**
- * Makes rule_problem say exactly this, if the revision is still the newest.
+ * Replaces the contents of rule_problem, if the revision is still the newest.
  *
- * Every agent writes the same after each change. The revision is held in share mode, so whoever judged
- * older rules writes nothing; and rows are touched only where they differ, so a problem keeps the time it
- * was first seen.
+ * Every agent writes the same contents after each change. The revision is locked in share mode, so an agent that judged
+ * older rules writes nothing. Only rows that differ are written, so a problem keeps the time it was first seen.
  *
- * The rows come before the revision, and none is waited for: a person's transaction holds the rules that
- * it changed and asks for the revision when it commits. To hold the revision and ask for such a rule would
- * be a deadlock, and theirs might be the one to fail. What is passed over is written after their change.
+ * The rows are locked before the revision, and locked rows are skipped: a user's transaction holds the rules that it
+ * changed and takes the revision when it commits. Waiting for such a rule while holding the revision would be a
+ * deadlock, and the user's transaction might be the one to fail. Skipped rows are written after that change.
  */
 export const recordRuleProblems: Statement<RuleProblems, RecordedProblems> = {
   name: "record_rule_problems",
@@ -147,7 +146,7 @@ export const recordRuleProblems: Statement<RuleProblems, RecordedProblems> = {
       select value
         from rule_revision
        where value = $1
-         -- Always true; that it asks is what puts the rows first.
+         -- Always true; forces the rows to be locked first.
          and (select count(*) from rule_held) + (select count(*) from problem_held) >= 0
          for share
     ), passed_over as materialized (
@@ -177,7 +176,7 @@ export const recordRuleProblems: Statement<RuleProblems, RecordedProblems> = {
   decode: (row) => ({ isCurrent: row.boolean("is_current"), isWhole: row.boolean("is_whole") }),
 };
 
-/** One match of one rule with an event that is stored already. */
+/** One match of one rule with an event that is already stored. */
 export interface EnforcementToStore {
   readonly id: Id;
   readonly messageId: string;
@@ -193,21 +192,21 @@ export interface EnforcementToStore {
 export interface EnforcementsToStore {
   readonly eventId: Id;
   readonly enforcements: readonly EnforcementToStore[];
-  /** The rule revision they were matched at; null: whatever the rules say by now. */
+  /** The rule revision they were matched at; null to store them whatever the current rules are. */
   readonly revision: Id | null;
 }
 
 export interface StoredEnforcements {
-  /** False: the rules have changed since, and nothing was stored. */
+  /** False if the rules have changed since; then nothing was stored. */
   readonly isCurrent: boolean;
 }
 
 /**
- * Adds enforcements to a stored event, and the messages owed for them, which a sweeper will publish.
+ * Adds enforcements to a stored event, with their messages, which a sweeper will publish.
  *
- * One per rule and event, whoever else stores them at the same time: those there already are left as
- * they are, without a message. The revision is held in share mode, so that no enforcement of an older
- * rule is stored after its change.
+ * There is one per rule and event, even if several agents store them at the same time: an existing enforcement stays
+ * as it is and gets no second message. The revision is locked in share mode, so that no enforcement of an older rule is
+ * stored after the rule has changed.
  */
 export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcements> = {
   name: "store_enforcements",
@@ -259,7 +258,7 @@ export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcement
   decode: (row) => ({ isCurrent: row.boolean("is_current") }),
 };
 
-/** The enforcements of an event by these rules, in order of rule. */
+/** The enforcements of an event for these rules, in order of rule. */
 export const findEnforcements: Statement<
   { readonly eventId: Id; readonly ruleIds: readonly Id[] },
   { readonly id: Id }

@@ -2,7 +2,7 @@ import type { RuntimeDefinition } from "../../model/definitions.ts";
 import type { JsonValue } from "../../model/json/json.ts";
 import type { Statement } from "../statement.ts";
 
-/** Every runtime for sensors. Its JSON is handed on as it is, so that one malformed row hides no other. */
+/** Every runtime for sensors. Its JSON is not decoded here, so that one malformed row hides no other. */
 export const readSensorRuntimes: Statement<void, RuntimeDefinition> = {
   name: "read_sensor_runtimes",
   text: `
@@ -29,7 +29,7 @@ export interface KeptVerification {
   readonly outcome: JsonValue;
 }
 
-/** What this worker found no longer than `ttlSeconds` ago, by the database's clock. */
+/** This worker's results from the last `ttlSeconds`, by the database's clock. */
 export const readVerifications: Statement<
   { readonly workerName: string; readonly ttlSeconds: number },
   KeptVerification
@@ -50,9 +50,9 @@ export const readVerifications: Statement<
 };
 
 /**
- * Keeps what this worker has just found, and forgets what any worker found long ago: names of
- * containers come and go. Two processes of one name write the same facts about the same machine, or
- * are told apart by the fingerprint; the later one may win.
+ * Stores this worker's latest results, and deletes old results of any worker, because container names come and go.
+ * Two processes with the same name write the same facts about the same machine, or differ in the fingerprint; the
+ * later one may win.
  */
 export const keepVerifications: Statement<
   { readonly workerName: string; readonly found: readonly KeptVerification[] },

@@ -3,12 +3,12 @@ import type { Statement } from "../statement.ts";
 export interface SchemaObject {
   readonly kind: "table" | "view" | "other relation" | "enum" | "function";
   readonly name: string;
-  /** A relation's columns as "name type", an enum's labels; nothing for a function. */
+  /** A relation's columns as "name type", or an enum's labels; empty for a function. */
   readonly parts: readonly string[];
 }
 
 /**
- * What a schema has of the names asked for. Reads the catalogues alone, so it takes no right on the schema.
+ * Which of the given names a schema contains. Reads only the catalogues, so it needs no right on the schema.
  */
 export const readSchemaContent: Statement<
   {

@@ -2,9 +2,9 @@
 import type { Statement } from "../statement.ts";
 
 export interface RoleSearchPath {
-  /** As the server keeps it; null: the role has none of its own here. */
+  /** As the server stores it; null if the role has no setting of its own here. */
   readonly searchPath: string | null;
-  /** Whether a schema other than the agent's has a table of these names. */
+  /** Whether a schema other than the agent's has a table with one of these names. */
   readonly hasOtherTables: boolean;
 }
 
@@ -34,7 +34,7 @@ export const readRoleSearchPath: Statement<
   }),
 };
 
-/** To be followed by `keepSearchPath` in the same transaction, whose own path it is until the end. */
+/** Must be followed by `keepSearchPath` in the same transaction, which uses the path until it ends. */
 export const chooseSearchPath: Statement<{ readonly searchPath: string }, undefined> = {
   name: "choose_search_path",
   text: `
@@ -43,7 +43,7 @@ export const chooseSearchPath: Statement<{ readonly searchPath: string }, undefi
   decode: () => undefined,
 };
 
-/** Makes the session's path the role's, exactly as it is spelled. */
+/** Stores the session's path, exactly as spelled, as the role's setting. */
 export const keepSearchPath = `
   do $$
   begin

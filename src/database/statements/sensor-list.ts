@@ -31,7 +31,7 @@ export interface SensorEntry {
   /** The live worker it is assigned to. */
   readonly worker: Id | null;
   readonly workerName: string | null;
-  /** The latest report of its process; null if there never was one. */
+  /** The latest report of its process; null if there has never been one. */
   readonly process: SensorProcessEntry | null;
 }
 
@@ -40,10 +40,10 @@ export interface SensorProcessEntry {
   /** The worker that reported. */
   readonly worker: Id | null;
   readonly workerName: string | null;
-  /** The present owner reported it, since it owns the sensor. */
+  /** Whether the current owner made the report during its current term. */
   readonly isCurrent: boolean;
   readonly pid: number | null;
-  /** In a row. */
+  /** Consecutive failures. */
   readonly failures: number;
   readonly exitCode: number | null;
   readonly signal: string | null;
@@ -56,7 +56,7 @@ export interface SensorProcessEntry {
   readonly reportedAt: Date;
 }
 
-/** Null: any. */
+/** Null means any. */
 export interface SensorFilter {
   readonly isEnabled: boolean | null;
   /** One of the triggers it serves. */
@@ -67,8 +67,8 @@ export interface SensorFilter {
   readonly workerName: string | null;
 }
 
-// A subquery, so that filters and orders can name what it computes. The state is the owner's report. Without one, an
-// owner is about to start the sensor, and without an owner no process runs, whatever a worker that died last said.
+// A subquery, so that filters and orders can name computed columns. The state is the owner's report. An owner without
+// a report is about to start the sensor. Without an owner no process runs, whatever a dead worker last reported.
 const sensors = `(
       select sensor.id, sensor.ref, sensor.label, sensor.description, sensor.pack, sensor.pack_ref,
              sensor.entrypoint, sensor.runtime, sensor.runtime_ref, sensor.trigger, sensor.trigger_ref,
@@ -123,7 +123,7 @@ export const sensorOrders = [
 
 export type SensorOrder = (typeof sensorOrders)[number];
 
-/** Each with the id as the last key, so that pages neither overlap nor leave gaps. */
+/** The id is always the last key, so that pages neither overlap nor leave gaps. */
 const orders: Readonly<Record<SensorOrder, string>> = {
   id: "id",
   "-id": "id desc",
@@ -159,7 +159,7 @@ export function listSensors(order: SensorOrder): ListStatements<SensorFilter, Se
   };
 }
 
-/** No row: no sensor has that ref. */
+/** Returns no row if no sensor has that ref. */
 export const readSensor: Statement<string, SensorEntry> = {
   name: "read_sensor",
   text: `

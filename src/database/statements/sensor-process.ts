@@ -1,4 +1,4 @@
-/** What an operator sees of a sensor's process. */
+/** The state of a sensor's process, for operators. */
 import type { Id } from "../../model/identifiers.ts";
 import type { SensorState } from "../../model/sensors/sensor-state.ts";
 import type { Statement } from "../statement.ts";
@@ -7,9 +7,9 @@ import { isLeaseAlive } from "./lease.ts";
 export interface ProcessReport {
   readonly status: SensorState;
   readonly pid: number | null;
-  /** In a row. */
+  /** Consecutive failures. */
   readonly failures: number;
-  /** Up to ten, and how many of them failed; see model/sensors/recent-runs.ts. */
+  /** At most ten, with the number that failed; see model/sensors/recent-runs.ts. */
   readonly recentRuns: number;
   readonly recentFailures: number;
   readonly exitCode: number | null;
@@ -17,10 +17,10 @@ export interface ProcessReport {
   readonly reason: string | null;
   readonly stderrExcerpt: string | null;
   readonly startedAt: Date | null;
-  /** When it first printed a line since then; only of stream sensors. */
+  /** When it first printed a line since then; only for stream sensors. */
   readonly firstOutputAt: Date | null;
   readonly lastOutputAt: Date | null;
-  /** A moving average; null while too little was printed to tell. */
+  /** A moving average; null while there is too little output. */
   readonly outputIntervalSeconds: number | null;
   /** The longest time without output, fading; see model/sensors/output-rhythm.ts. */
   readonly longestSilenceSeconds: number | null;
@@ -30,15 +30,15 @@ export interface ProcessReport {
 
 export interface SensorReport extends ProcessReport {
   readonly sensorId: Id;
-  /** Of the worker's process that reports. */
+  /** The reporting instance. */
   readonly instance: string;
 }
 
 /**
  * Writes the latest report of each sensor.
  *
- * A worker that lost a sensor reports its end late: it must not overwrite what the new holder says. A
- * sensor deleted meanwhile is passed over.
+ * A worker that lost a sensor may report its end late, and must not overwrite the new holder's report. A sensor deleted
+ * meanwhile is skipped.
  */
 export const writeSensorReports: Statement<readonly SensorReport[], never> = {
   name: "write_sensor_reports",
@@ -82,7 +82,7 @@ export const writeSensorReports: Statement<readonly SensorReport[], never> = {
            stderr_excerpt = excluded.stderr_excerpt,
            started_at = excluded.started_at,
            first_output_at = excluded.first_output_at,
-           -- What was usual before a restart or on another worker is still what is usual.
+           -- Values from before a restart, or from another worker, remain valid.
            last_output_at = coalesce(excluded.last_output_at, sensor_process.last_output_at),
            output_interval = coalesce(excluded.output_interval, sensor_process.output_interval),
            longest_silence = coalesce(excluded.longest_silence, sensor_process.longest_silence),
@@ -118,7 +118,7 @@ function columnsOf(report: SensorReport): object {
   };
 }
 
-/** PostgreSQL's text holds neither NUL nor half a surrogate pair. */
+/** PostgreSQL's text cannot contain NUL or half a surrogate pair. */
 function storableText(text: string | null): string | null {
   return text?.replaceAll("\0", "\u{FFFD}").toWellFormed() ?? null;
 }

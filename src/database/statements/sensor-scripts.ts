@@ -7,7 +7,7 @@ export interface SensorScript {
   readonly runtimeRef: string;
 }
 
-/** Where the script of every enabled sensor is expected. */
+/** The expected location of every enabled sensor's script. */
 export const readSensorScripts: Statement<void, SensorScript> = {
   name: "read_sensor_scripts",
   text: `

@@ -1,8 +1,8 @@
 /**
- * SQL that is true when a sensor serves a trigger: the one that its row names, or one of those that `sensor_trigger` adds.
+ * SQL that is true if a sensor serves a trigger: the one in its row, or one that `sensor_trigger` adds.
  *
- * @param sensor the sensor's row, by its name in the statement
- * @param trigger the trigger's
+ * @param sensor the name of the sensor's row in the statement
+ * @param trigger the name of the trigger's row
  */
 export function servesTrigger(sensor: string, trigger: string): string {
   return `(${trigger}.ref = ${sensor}.trigger_ref

@@ -14,7 +14,7 @@ export interface WorkerEntry {
   readonly type: "local" | "remote" | "container";
   readonly role: (typeof workerRoles)[number];
   readonly status: (typeof workerStatuses)[number] | null;
-  /** Its lease has not run out, by the database's clock. */
+  /** Its lease has not expired, by the database's clock. */
   readonly isAlive: boolean;
   readonly sensorsHeld: number;
   readonly runtime: Id | null;
@@ -27,14 +27,14 @@ export interface WorkerEntry {
   readonly updatedAt: Date;
 }
 
-/** Null: any. */
+/** Null means any. */
 export interface WorkerFilter {
   readonly role: WorkerEntry["role"] | null;
   readonly status: WorkerEntry["status"];
   readonly isAlive: boolean | null;
 }
 
-// A subquery, so that filters and orders can name what it computes.
+// A subquery, so that filters and orders can name computed columns.
 const workers = `(
       select worker.id, worker.name, worker.worker_type::text, worker.worker_role::text, worker.status::text,
              coalesce(worker.status = 'active', false) and ${isLeaseAlive("worker", "worker", "now()")} as alive,
@@ -67,7 +67,7 @@ export const workerOrders = [
 
 export type WorkerOrder = (typeof workerOrders)[number];
 
-/** Each with the id as the last key, so that pages neither overlap nor leave gaps. */
+/** The id is always the last key, so that pages neither overlap nor leave gaps. */
 const orders: Readonly<Record<WorkerOrder, string>> = {
   id: "id",
   "-id": "id desc",

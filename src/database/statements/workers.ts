@@ -1,8 +1,7 @@
 /**
- * A worker's row: taken at start, refreshed while it lives, given back at the end.
+ * A worker's row: registered at start, refreshed while the worker runs, retired when it stops.
  *
- * Whoever writes it proves by `instance` that the row is still its own; a process that was superseded
- * changes nothing.
+ * Every write is conditional on `instance`, so a process that was superseded changes nothing.
  */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json/json.ts";
@@ -10,17 +9,17 @@ import type { Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
 
 export interface NameHolder {
-  /** Another process holds a lease on the row, or an action worker refreshed it a moment ago. */
+  /** Another process holds a live lease on the row, or an action worker refreshed it recently. */
   readonly isAlive: boolean;
   readonly role: "action" | "sensor" | "hybrid";
   readonly host: string | null;
   readonly pid: string | null;
-  /** RFC 3339, as its process wrote it. */
+  /** RFC 3339, as written by its process. */
   readonly startedAt: string | null;
 }
 
 /**
- * Who has that name, locking the row until the transaction ends: of two processes that register under
+ * Reads the holder of a name and locks its row until the transaction ends, so that of two processes that register under
  * one name, the later one sees what the earlier one wrote.
  */
 export const lockNameHolder: Statement<
@@ -62,7 +61,7 @@ export interface WorkerRegistration {
   readonly leaseSeconds: number;
 }
 
-/** Takes the name: its row is this process's from here on. Whether it may is asked before, see above. */
+/** Makes the row with this name the process's own. `lockNameHolder` must have shown before that it may. */
 export const registerWorker: Statement<WorkerRegistration, { readonly id: Id }> = {
   name: "register_worker",
   text: `
@@ -101,7 +100,7 @@ export interface WorkerOwner {
   readonly instance: string;
 }
 
-/** Says that the worker is alive, also after others took it for dead. No row: it is another's, or gone. */
+/** Records that the worker is alive, even after others marked it inactive. Returns no row if it lost its row. */
 export const refreshWorker: Statement<WorkerOwner, { readonly id: Id }> = {
   name: "refresh_worker",
   text: `
@@ -130,7 +129,7 @@ export const updateWorkerCapabilities: Statement<
   decode: (row) => ({ id: row.id("id") }),
 };
 
-/** Gives the name back. Without a lease it is free at once. */
+/** Releases the name. Without a lease it is free immediately. */
 export const retireWorker: Statement<WorkerOwner, { readonly id: Id }> = {
   name: "retire_worker",
   text: `
@@ -150,11 +149,11 @@ export interface StaleWorker {
 }
 
 /**
- * Marks sensor workers inactive that have neither a live lease nor a recent heartbeat. Both, because a
- * worker of another version may have only one of them. A heartbeat far in the future is one from before the clock was set
- * back. Action workers are not ours to judge.
+ * Marks sensor workers inactive that have neither a live lease nor a recent heartbeat. Both, because a worker of
+ * another version may have only one of them. A heartbeat far in the future is from before the clock was set back.
+ * Action workers are not judged here.
  *
- * `skip locked`: a row that someone is writing is not stale, or is being marked by another.
+ * Skips locked rows: they are being refreshed, or marked by another agent.
  */
 export const markStaleWorkers: Statement<{ readonly staleAfterSeconds: number }, StaleWorker> = {
   name: "mark_stale_workers",
