@@ -1,6 +1,6 @@
 /**
- * The files embedded in the executable next to the script: migrations, the core pack, and the embedded
- * database. `node:sea` returns them by the keys defined here.
+ * The files embedded in the executable next to the script: migrations, the core pack, the OpenAPI
+ * document, and the embedded database. `node:sea` returns them by the keys defined here.
  *
  * The embedded database's files are large and few agents use them, so they are compressed, more strongly than
  * an image layer would be.
@@ -21,7 +21,7 @@ const compressionLevel = 19;
 
 export async function collectAssets(repository: string): Promise<Assets> {
   const assets: Record<string, string> = {};
-  for await (const entry of glob("{migrations/*.sql,packs/core/**}", {
+  for await (const entry of glob("{migrations/*.sql,packs/core/**,docs/openapi.json}", {
     cwd: repository,
     withFileTypes: true,
   })) {

@@ -63,13 +63,13 @@ export function addErrorAnswers(server: FastifyInstance, routes: RouteList, logg
 /** Also for what fails before a route is found. */
 export function answerFailure(
   error: unknown,
-  { method, url }: FastifyRequest,
+  { id, method, url }: FastifyRequest,
   reply: FastifyReply,
   logger: Logger,
 ): FastifyReply {
   const { status, body } = failureOf(error);
   // The cause may hold anything, so it goes to the log, which hides secrets, and not to the client.
-  if (status === 500) logger.error({ error, method, url }, "could not answer a request");
+  if (status === 500) logger.error({ error, request_id: id, method, url }, "could not answer a request");
   if (status === 503) reply.header("retry-after", retryAfterSeconds);
   return reply.code(status).send(body);
 }

@@ -1,40 +1,43 @@
 /**
  * The HTTP API.
  *
- *     /health, /metrics   what this process knows about itself. Answered from memory, also while the database
- *                         and the broker are away, to everyone who reaches the address.
- *     /api/v1/…           the platform's resources, read from the database, for callers that authentication.ts
- *                         admits.
+ *     /health, /metrics      what this process knows about itself. Answered from memory, also while the database
+ *                            and the broker are away, to everyone who reaches the address.
+ *     /openapi.json, /docs   what the API offers.
+ *     /api/v1/…              the platform's resources, read from the database, for callers that authentication.ts
+ *                            admits.
  *
  * Health and metrics can have a listener of their own, on an address that probes and Prometheus reach from
  * outside while the API stays on loopback. That listener never serves more than these.
  *
  * Fastify is loaded only when the API is started.
  */
+import { Server as HttpsServer } from "node:https";
 import type { FastifyInstance } from "fastify";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import type { Listener } from "../config/listeners.ts";
+import { addressMatcher } from "../config/networks.ts";
 import { messageOf } from "../errors/caught.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import {
-  addErrorAnswers,
-  answerClientError,
-  answerExpectation,
-  answerFailure,
-  RequestError,
-} from "./errors.ts";
+import { followCertificate, readCertificate } from "./certificate.ts";
+import { createHttpServer } from "./http-server.ts";
 import type { HealthSource, MetricsSource } from "./ports.ts";
 import { addResourceRoutes, type Platform } from "./resource-routes.ts";
-import { RouteList } from "./route-list.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
+import { addOpenApiRoutes } from "./routes/openapi.ts";
 
-export interface ApiOptions extends Listener {
+export interface ApiParts {
   readonly health: HealthSource;
   readonly metrics: MetricsSource;
   /** Left out: this listener serves health and metrics alone. */
   readonly platform?: Platform;
+}
+
+export interface ApiOptions extends Listener, ApiParts {
+  /** Addresses and networks of proxies whose X-Forwarded-For is believed; left out: none. */
+  readonly trustedProxies?: readonly string[];
   readonly logger: Logger;
 }
 
@@ -43,23 +46,30 @@ export interface Api extends AsyncDisposable {
   readonly address: string;
 }
 
-const bodyBytesMax = 1_048_576;
-const headerBytesMax = 16_384;
-const pathPartLengthMax = 256;
-const requestMsMax = 10_000;
-/** How often connections are checked for requests that take too long to arrive. */
-const requestCheckMs = 5_000;
 const closeMsMax = 2_000;
-/** Longer than clients and load balancers keep a connection for reuse, so that they close it and no request meets its end. */
-const idleMsMax = 100_000;
 
-/** @throws OperatorError PORT_IN_USE when the address cannot be bound */
+/**
+ * @throws OperatorError PORT_IN_USE when the address cannot be bound
+ * @throws OperatorError TLS_FAILED when the certificate cannot be used
+ */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const server = await createServer(options);
+  const { tls, trustedProxies = [], logger } = options;
+  const certificate = tls === undefined ? undefined : readCertificate(tls);
+  const server = await createHttpServer({
+    certificate,
+    isTrustedProxy: addressMatcher(trustedProxies),
+    logger,
+  });
+  await addRoutes(server, options);
   const address = await listen(server, options);
+  const following =
+    tls !== undefined && certificate !== undefined && server.server instanceof HttpsServer
+      ? followCertificate(server.server, tls, certificate, logger)
+      : undefined;
   return {
     address,
     async [Symbol.asyncDispose]() {
+      following?.[Symbol.dispose]();
       const closed = server.close();
       if (await settlesWithin(closed, closeMsMax)) return;
       server.server.closeAllConnections();
@@ -68,47 +78,15 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   };
 }
 
-async function createServer({ health, metrics, platform, logger }: ApiOptions): Promise<FastifyInstance> {
-  const { fastify } = await import("fastify");
-  const server = fastify({
-    bodyLimit: bodyBytesMax,
-    requestTimeout: requestMsMax,
-    keepAliveTimeout: idleMsMax,
-    http: {
-      maxHeaderSize: headerBytesMax,
-      headersTimeout: requestMsMax,
-      connectionsCheckingInterval: requestCheckMs,
-    },
-    routerOptions: { maxParamLength: pathPartLengthMax },
-    // A probe that keeps its connection open must not delay the stop.
-    forceCloseConnections: "idle",
-    // Fastify's own answer has another shape; refuseWhileStopping gives ours.
-    return503OnClosing: false,
-    clientErrorHandler: answerClientError,
-    frameworkErrors: (error, request, reply) => {
-      answerFailure(error, request, reply, logger);
-    },
-  });
-  server.server.on("checkExpectation", answerExpectation);
-  refuseWhileStopping(server);
-  const routes = new RouteList();
-  server.addHook("onRoute", ({ url, method }) => routes.add(url, [method].flat()));
-  addErrorAnswers(server, routes, logger);
+export async function addRoutes(
+  server: FastifyInstance,
+  { health, metrics, platform }: ApiParts,
+): Promise<void> {
   addHealthRoutes(server, health);
   addMetricsRoute(server, metrics);
-  if (platform !== undefined) await addResourceRoutes(server, platform);
-  return server;
-}
-
-/** Requests can still arrive over connections that are open. */
-function refuseWhileStopping(server: FastifyInstance): void {
-  let isStopping = false;
-  server.addHook("preClose", async () => {
-    isStopping = true;
-  });
-  server.addHook("onRequest", async () => {
-    if (isStopping) throw new RequestError("UNAVAILABLE", "The agent is stopping.");
-  });
+  if (platform === undefined) return;
+  addOpenApiRoutes(server);
+  await addResourceRoutes(server, platform);
 }
 
 async function listen(server: FastifyInstance, { section, host, port }: Listener): Promise<string> {

@@ -4,6 +4,7 @@
 import { isTlsSet } from "../files/tls-options.ts";
 import { serviceUrlProblem } from "../model/texts/service-url.ts";
 import { metricsHostDefault, type Config } from "./schema.ts";
+import { isNetwork } from "./networks.ts";
 import type { Problem } from "./schema-problems.ts";
 import type { Path } from "./yaml-source.ts";
 
@@ -18,6 +19,7 @@ export function contradictions(config: Config): readonly Contradiction[] {
     ...urlProblems(config),
     ...tlsProblems(config),
     ...metricsProblems(config),
+    ...apiProblems(config),
   ];
 
   if (sensor.lease_renewal_interval * 2 > sensor.lease_duration) {
@@ -35,6 +37,20 @@ export function contradictions(config: Config): readonly Contradiction[] {
     });
   }
   return problems;
+}
+
+function apiProblems({ api }: Config): readonly Contradiction[] {
+  return api.trusted_proxies.flatMap((entry, index) =>
+    isNetwork(entry)
+      ? []
+      : [
+          {
+            path: ["api", "trusted_proxies", index],
+            reason: `must be an IP address or a network such as 10.0.0.0/8, not ${JSON.stringify(entry)}`,
+            others: [],
+          },
+        ],
+  );
 }
 
 function metricsProblems({ api, metrics }: Config): readonly Contradiction[] {
@@ -58,11 +74,12 @@ function metricsProblems({ api, metrics }: Config): readonly Contradiction[] {
   ];
 }
 
-function tlsProblems({ database, message_queue: queue }: Config): readonly Contradiction[] {
+function tlsProblems({ api, database, message_queue: queue }: Config): readonly Contradiction[] {
   const problems: Contradiction[] = [];
   for (const [section, { tls }] of [
     ["database", database],
     ["message_queue", queue],
+    ["api", api],
   ] as const) {
     if ((tls.cert === undefined) === (tls.key === undefined)) continue;
     const [present, missing] = tls.cert === undefined ? ["key", "cert"] : ["cert", "key"];

@@ -136,6 +136,7 @@ function inPlace(config: Static<typeof configSchema>, { cwd, hostname }: ConfigI
     artifacts_dir: resolve(cwd, config.artifacts_dir),
     data_dir: resolve(cwd, config.data_dir),
     logs_dir: resolve(cwd, config.logs_dir),
+    api: { ...config.api, tls: withAbsolutePaths(cwd, config.api.tls) },
     database: withAbsoluteFiles(cwd, config.database),
     message_queue: withAbsoluteFiles(cwd, config.message_queue),
     sensor: {
@@ -150,14 +151,19 @@ type ServerSection = Pick<Static<typeof configSchema>["database"], "url_file" | 
 
 function withAbsoluteFiles<T extends ServerSection>(cwd: string, section: T): T {
   const { url_file, tls } = section;
-  const paths = (["ca", "cert", "key"] as const).flatMap((key) =>
-    tls[key] === undefined ? [] : [[key, resolve(cwd, tls[key])]],
-  );
   return {
     ...section,
     ...(url_file === undefined ? {} : { url_file: resolve(cwd, url_file) }),
-    tls: { ...tls, ...Object.fromEntries(paths) },
+    tls: withAbsolutePaths(cwd, tls),
   };
+}
+
+/** @param tls section of which `ca`, `cert` and `key` are paths */
+function withAbsolutePaths<T extends object>(cwd: string, tls: T): T {
+  const paths = Object.entries(tls).flatMap(([key, value]: [string, unknown]) =>
+    typeof value === "string" && ["ca", "cert", "key"].includes(key) ? [[key, resolve(cwd, value)]] : [],
+  );
+  return { ...tls, ...Object.fromEntries(paths) };
 }
 
 function secretsOf({ database, message_queue: queue, security }: Config): readonly string[] {

@@ -113,6 +113,20 @@ export const configSchema = Type.Object({
         maximum: 65_535,
       }),
       url: Url("URL at which standalone sensors reach the API; this version runs none", ["http", "https"]),
+      tls: Type.Object(
+        {
+          cert: PemFile(
+            "PEM file with the API's certificate and the intermediate ones; with it, the API serves HTTPS only",
+          ),
+          key: PemFile("PEM file with the key of `api.tls.cert`; both files are reread when they change"),
+        },
+        section,
+      ),
+      trusted_proxies: Type.Array(Type.String({ minLength: 1 }), {
+        description:
+          "Addresses and networks (CIDR) of proxies whose X-Forwarded-For tells a client's address",
+        default: [],
+      }),
     },
     section,
   ),

@@ -66,7 +66,7 @@ export function secretFiles(
 
 /** Finds TLS files that are missing or not in PEM format, at start rather than at each connection. */
 export function pemProblems(value: unknown, { cwd, readFile }: FileWorld): readonly Problem[] {
-  const paths = ["database", "message_queue"].flatMap((section) =>
+  const paths = ["database", "message_queue", "api"].flatMap((section) =>
     ["ca", "cert", "key"].map((key) => [section, "tls", key]),
   );
   return paths.flatMap((path) => {

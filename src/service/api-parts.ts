@@ -26,6 +26,7 @@ export async function openApi(
       await startApi({
         ...listener,
         ...parts,
+        trustedProxies: config.api.trusted_proxies,
         ...(listener.section === "api" ? { platform: { resources } } : {}),
       }),
     );

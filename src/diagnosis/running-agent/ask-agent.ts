@@ -1,5 +1,5 @@
 /** Queries the local agent over HTTP. */
-import { request } from "node:http";
+import { request, type ClientRequest, type IncomingMessage } from "node:http";
 import { listeners, type Listener } from "../../config/listeners.ts";
 import type { Config } from "../../config/schema.ts";
 import { messageOf } from "../../errors/caught.ts";
@@ -40,9 +40,9 @@ export async function askAgent(
   bytesMax: number,
 ): Promise<AgentAnswer> {
   if (listener === undefined) return { kind: "unaskable" };
-  const { host: bound, port } = listener;
+  const { host: bound, port, tls } = listener;
   const host = loopbackFor.get(bound) ?? (bound.includes(":") ? `[${bound}]` : bound);
-  const url = `http://${host}:${port}${path}`;
+  const url = `${tls === undefined ? "http" : "https"}://${host}:${port}${path}`;
   try {
     return { kind: "answered", url, ...(await get(url, bytesMax)) };
   } catch (error) {
@@ -62,7 +62,7 @@ type Answer = Pick<
  */
 async function get(url: string, bytesMax: number): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const asked = request(url, { agent: false }, (response) => {
+  const receive = (response: IncomingMessage): void => {
     const { statusCode: status = 0, headers } = response;
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -77,7 +77,10 @@ async function get(url: string, bytesMax: number): Promise<Answer> {
       const contentType = headers["content-type"] ?? null;
       resolve({ isOk, status, contentType, body: Buffer.concat(chunks).toString("utf8") });
     });
-  });
+  };
+  const asked = url.startsWith("https:")
+    ? await requestSecurely(url, receive)
+    : request(url, { agent: false }, receive);
   asked.once("error", reject);
   // Some endings emit no error, such as a protocol upgrade by the server.
   asked.once("close", () => reject(new Error("the answer is incomplete")));
@@ -91,4 +94,13 @@ async function get(url: string, bytesMax: number): Promise<Answer> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** The agent's own certificate names the host by which others reach it, not this machine's address. */
+async function requestSecurely(
+  url: string,
+  receive: (response: IncomingMessage) => void,
+): Promise<ClientRequest> {
+  const https = await import("node:https");
+  return https.request(url, { agent: false, rejectUnauthorized: false }, receive);
 }

@@ -1,0 +1,82 @@
+/** An HTTP or HTTPS server without routes: its limits, and one form for everything that goes wrong. */
+import type { FastifyInstance, FastifyServerOptions } from "fastify";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Certificate } from "./certificate.ts";
+import {
+  addErrorAnswers,
+  answerClientError,
+  answerExpectation,
+  answerFailure,
+  RequestError,
+} from "./errors.ts";
+import { requestId, sendRequestIds } from "./request-id.ts";
+import { RouteList } from "./route-list.ts";
+
+export interface HttpServerOptions {
+  /** Undefined: plain HTTP. */
+  readonly certificate: Certificate | undefined;
+  /** Whether the `X-Forwarded-For` of a proxy at this address is believed. */
+  readonly isTrustedProxy: (address: string) => boolean;
+  readonly logger: Logger;
+}
+
+const bodyBytesMax = 1_048_576;
+const headerBytesMax = 16_384;
+const pathPartLengthMax = 256;
+const requestMsMax = 10_000;
+/** How often connections are checked for requests that take too long to arrive. */
+const requestCheckMs = 5_000;
+/** Longer than clients and load balancers keep a connection for reuse, so that they close it and no request meets its end. */
+const idleMsMax = 100_000;
+/** Beyond it new connections are closed at once. Each takes a file descriptor. */
+const connectionsMax = 10_000;
+
+export async function createHttpServer(options: HttpServerOptions): Promise<FastifyInstance> {
+  const { certificate, isTrustedProxy, logger } = options;
+  const { fastify } = await import("fastify");
+  const transport = {
+    maxHeaderSize: headerBytesMax,
+    headersTimeout: requestMsMax,
+    connectionsCheckingInterval: requestCheckMs,
+  };
+  const settings: FastifyServerOptions = {
+    bodyLimit: bodyBytesMax,
+    requestTimeout: requestMsMax,
+    keepAliveTimeout: idleMsMax,
+    routerOptions: { maxParamLength: pathPartLengthMax },
+    trustProxy: isTrustedProxy,
+    requestIdHeader: false,
+    genReqId: requestId,
+    // A probe that keeps its connection open must not delay the stop.
+    forceCloseConnections: "idle",
+    // Fastify's own answer has another shape; refuseWhileStopping gives ours.
+    return503OnClosing: false,
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => {
+      answerFailure(error, request, reply, logger);
+    },
+  };
+  // Fastify types its two servers apart; everything that is used of them is the same.
+  const transportSettings: object =
+    certificate === undefined ? { http: transport } : { https: { ...transport, ...certificate } };
+  const server: FastifyInstance = fastify({ ...settings, ...transportSettings });
+  server.server.maxConnections = connectionsMax;
+  server.server.on("checkExpectation", answerExpectation);
+  sendRequestIds(server);
+  refuseWhileStopping(server);
+  const routes = new RouteList();
+  server.addHook("onRoute", ({ url, method }) => routes.add(url, [method].flat()));
+  addErrorAnswers(server, routes, logger);
+  return server;
+}
+
+/** Requests can still arrive over connections that are open. */
+function refuseWhileStopping(server: FastifyInstance): void {
+  let isStopping = false;
+  server.addHook("preClose", async () => {
+    isStopping = true;
+  });
+  server.addHook("onRequest", async () => {
+    if (isStopping) throw new RequestError("UNAVAILABLE", "The agent is stopping.");
+  });
+}
