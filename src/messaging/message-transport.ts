@@ -3,6 +3,7 @@
  * in-process one, held to one conformance suite (test/messaging/conformance.ts).
  */
 import type { PartHealth } from "../telemetry/part-health.ts";
+import type { SensorQueues } from "./sensor-queues.ts";
 
 export interface OutgoingMessage {
   /** The exchange for events, unless named. */
@@ -76,6 +77,8 @@ export interface MessageTransport extends AsyncDisposable {
   readonly kind: "rabbitmq" | "in-process";
   /** For people: host, port and vhost; never credentials. */
   readonly address: string;
+  /** Undefined: no other process can read from this transport. */
+  readonly sensorQueues: SensorQueues | undefined;
   /**
    * Resolves once the broker has taken responsibility for the message. While the broker is down or accepts
    * nothing the message waits here, and is sent, possibly again, afterwards. What waits is bounded by the caller.

@@ -95,6 +95,7 @@ export function scriptedTransport(): ScriptedTransport {
   const published: OutgoingMessage[] = [];
   return {
     kind: "in-process",
+    sensorQueues: undefined,
     address: "test",
     state: "up",
     published,

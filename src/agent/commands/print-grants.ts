@@ -69,11 +69,12 @@ interface BrokerGrant {
 }
 
 /** Null for the in-process queue. */
-function brokerGrant({ message_queue: queue }: Config): BrokerGrant | null {
+function brokerGrant({ message_queue: queue, sensor }: Config): BrokerGrant | null {
   if (queue.url === undefined) return null;
   const { username, vhost: encoded } = brokerAddress(queue.url);
   const vhost = encoded === "" ? "/" : decodeURIComponent(encoded);
-  return { user: username, vhost, command: permissionCommand(namesOf(queue), { username, vhost }) };
+  const declared = { names: namesOf(queue), hasSensorQueues: sensor.share_broker };
+  return { user: username, vhost, command: permissionCommand(declared, { username, vhost }) };
 }
 
 function brokerLines(grant: BrokerGrant | null): readonly string[] {

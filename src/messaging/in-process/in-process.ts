@@ -93,6 +93,7 @@ export async function openInProcess(options: InProcessOptions): Promise<MessageT
   return {
     kind: "in-process",
     address,
+    sensorQueues: undefined,
 
     async publish({
       exchange = names.events,

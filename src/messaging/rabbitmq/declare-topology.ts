@@ -118,7 +118,10 @@ function declareQueue(channel: Channel, { name, lengthMax }: BoundedQueue): Prom
   return declaring(`the queue ${name}`, channel.assertQueue(name, { durable: true, maxLength: lengthMax }));
 }
 
-async function onChannel<T>(connection: ChannelModel, work: (channel: Channel) => Promise<T>): Promise<T> {
+export async function onChannel<T>(
+  connection: ChannelModel,
+  work: (channel: Channel) => Promise<T>,
+): Promise<T> {
   const channel = await connection.createChannel();
   // The failure of what was asked says the same.
   channel.on("error", () => {});

@@ -12,6 +12,7 @@
  * goodbye, reject what is left. Each step is bounded. A message that is rejected there may have
  * reached the broker; its owner sends it again under the same id.
  */
+import type { Channel } from "amqplib";
 import { settlesWithin } from "../../concurrency/settles-within.ts";
 import type { Explanation } from "../../errors/connection-failure.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
@@ -24,7 +25,9 @@ import { systemClock, type Clock } from "../../time/clock.ts";
 import { openPublisher, type AmqpPublisher } from "./publisher.ts";
 import { openSession, type AmqpSession } from "./session.ts";
 import { keepSubscribed } from "./subscription.ts";
-import { declareTopology } from "./declare-topology.ts";
+import { declareTopology, onChannel } from "./declare-topology.ts";
+import { rabbitmqSensorQueues } from "./sensor-queues.ts";
+import type { SensorQueues } from "../sensor-queues.ts";
 import { brokerAddress, isBrokerUrl, type BrokerAddress } from "./address.ts";
 import { sourceService } from "../messages/envelope.ts";
 import { explainBrokerFailure, silentBroker } from "./explain-failure.ts";
@@ -86,6 +89,7 @@ export async function openRabbitmq(options: RabbitmqOptions): Promise<MessageTra
 class RabbitmqTransport implements MessageTransport {
   readonly kind = "rabbitmq";
   readonly address: string;
+  readonly sensorQueues: SensorQueues;
   readonly #options: Required<Omit<RabbitmqOptions, "url" | "urlFile" | "tls">>;
   /** A password may have been rotated since the last connection. */
   readonly #url: () => string;
@@ -123,6 +127,9 @@ class RabbitmqTransport implements MessageTransport {
     const connection = `the connection to RabbitMQ at ${this.address}`;
     const texts = { begins: `${connection} is down; trying again`, ends: `${connection} is up again` };
     this.#outage = new OutageLog(texts, this.#options);
+    this.sensorQueues = rabbitmqSensorQueues(this.#options.names.events, (what, work) =>
+      this.#onBroker(what, work),
+    );
     this.#window = new PublishWindow(windowLimits, () => this.#options.clock.monotonicMs());
     this.#running = this.#run();
   }
@@ -262,6 +269,19 @@ class RabbitmqTransport implements MessageTransport {
       logger.warn({ dead_letter_exchange: topology.names.deadLetters }, `${deviation}; using it as it is`);
     }
     return await openPublisher(connection, names.events);
+  }
+
+  /** @throws OperatorError when the broker is out of reach, does not answer in time, or refuses it */
+  async #onBroker<T>(what: string, work: (channel: Channel) => Promise<T>): Promise<T> {
+    const { connectTimeoutMs } = this.#options;
+    await this.connected(connectTimeoutMs);
+    try {
+      const { connection } = await within(connectTimeoutMs, this.#up.promise);
+      return await within(connectTimeoutMs, onChannel(connection, work));
+    } catch (error) {
+      const attempt = `${what} on RabbitMQ at ${this.address}`;
+      throw new OperatorError({ ...explainBrokerFailure(error), attempt, cause: error });
+    }
   }
 
   #setBlocked(reason: string | undefined): void {

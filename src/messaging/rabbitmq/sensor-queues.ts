@@ -1,0 +1,56 @@
+/** The queues of sensors on RabbitMQ. Each call has a channel of its own, since one that fails closes its channel. */
+import type { Channel } from "amqplib";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { routingKeys } from "../messages/message-types.ts";
+import { sensorQueueName, type SensorQueues } from "../sensor-queues.ts";
+import { declaring } from "./declare-topology.ts";
+
+/**
+ * Runs on a channel of the session that is up; `what` completes "could not …".
+ *
+ * @throws OperatorError with the library's error as cause
+ */
+export type OnBroker = <T>(what: string, work: (channel: Channel) => Promise<T>) => Promise<T>;
+
+const ruleKeys = Object.values(routingKeys).filter((key) => key.startsWith("rule."));
+
+/** @param exchange that messages about rules are published on */
+export function rabbitmqSensorQueues(exchange: string, onBroker: OnBroker): SensorQueues {
+  return {
+    prepare(sensorRef) {
+      const queue = sensorQueueName(sensorRef);
+      return onBroker(`prepare the queue ${queue}`, async (channel) => {
+        await declaring(`the queue ${queue}`, channel.assertQueue(queue, { durable: true }));
+        for (const key of ruleKeys) {
+          await declaring(`the binding of ${queue} to ${exchange}`, channel.bindQueue(queue, exchange, key));
+        }
+        // Last: what is published from here on must stay.
+        await channel.purgeQueue(queue);
+      });
+    },
+
+    remove(sensorRef) {
+      const queue = sensorQueueName(sensorRef);
+      return onBroker(`delete the queue ${queue}`, async (channel) => {
+        await channel.deleteQueue(queue);
+      });
+    },
+
+    async consumerCount(sensorRef) {
+      const queue = sensorQueueName(sensorRef);
+      try {
+        const { consumerCount } = await onBroker(`count the consumers of ${queue}`, (channel) =>
+          channel.checkQueue(queue),
+        );
+        return consumerCount;
+      } catch (error) {
+        if (error instanceof OperatorError && isNotFound(error)) return undefined;
+        throw error;
+      }
+    },
+  };
+}
+
+function isNotFound({ cause }: OperatorError): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === 404;
+}

@@ -1,0 +1,26 @@
+/**
+ * Queues from which standalone sensors read messages about rules themselves: `sensor.<ref>`, durable, without arguments,
+ * as the sensors declare them too.
+ *
+ * Such a queue outlives its sensor, and would give a new one the changes of a time that is past. So an agent prepares it
+ * before it reads the rules that it starts the sensor with, and removes it when the sensor is gone.
+ */
+export interface SensorQueues {
+  /**
+   * Makes the queue exist, bound to the messages about rules, and empties it.
+   *
+   * @throws OperatorError if the broker is out of reach or refuses it
+   */
+  prepare(sensorRef: string): Promise<void>;
+  /** Deletes the queue; nothing happens if there is none. */
+  remove(sensorRef: string): Promise<void>;
+  /** How many consumers it has; undefined: there is no such queue. */
+  consumerCount(sensorRef: string): Promise<number | undefined>;
+}
+
+/** Sensors declare the name as well, so it is no setting. */
+const sensorQueuePrefix = "sensor.";
+
+export function sensorQueueName(sensorRef: string): string {
+  return `${sensorQueuePrefix}${sensorRef}`;
+}
