@@ -8,12 +8,8 @@
  */
 import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
-import {
-  findDuplicates,
-  findEvents,
-  type FoundEvent,
-  type StoredBatch,
-} from "../database/statements/events.ts";
+import type { StoredBatch } from "../database/statements/batches.ts";
+import { findDuplicates, findEvents, type FoundEvent } from "../database/statements/stored-batches.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { EventSource } from "../model/sensors/incoming-event.ts";

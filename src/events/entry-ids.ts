@@ -8,7 +8,7 @@
  */
 import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
-import { findForeignIds } from "../database/statements/events.ts";
+import { findForeignIds } from "../database/statements/stored-batches.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { idOf, soughtText, type Entry } from "./entries.ts";

@@ -4,7 +4,7 @@
  * Preparing is pure, so it can be repeated under newer rules, with fewer entries, or after a lost answer: an entry's ids
  * stay.
  */
-import type { BatchToStore } from "../database/statements/events.ts";
+import type { BatchToStore } from "../database/statements/batches.ts";
 import { enforcementCreated, eventCreated } from "../messaging/messages/message-types.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";
 import type { TriggerDefinition } from "../model/definitions.ts";

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { rowOf } from "../../src/database/statement.ts";
-import { getEvent, storeBatch } from "../../src/database/statements/events.ts";
+import { storeBatch } from "../../src/database/statements/batches.ts";
+import { getEvent } from "../../src/database/statements/events.ts";
 import { reserveIds } from "../../src/database/statements/id-sequences.ts";
 import { assignIds, missingIdCount } from "../../src/events/matched-piece.ts";
 import { prepareBatch } from "../../src/events/prepared-batch.ts";

@@ -1,6 +1,6 @@
 import type { Queryable } from "../../src/database/database.ts";
 import { rowOf } from "../../src/database/statement.ts";
-import { storeBatch } from "../../src/database/statements/events.ts";
+import { storeBatch } from "../../src/database/statements/batches.ts";
 import type { Id } from "../../src/model/identifiers.ts";
 import type { AssignmentTerm } from "../../src/model/sensors/incoming-event.ts";
 import { unmatchedBatch } from "./event-entry.ts";

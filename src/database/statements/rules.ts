@@ -9,7 +9,7 @@ import { isJsonObject, type JsonValue } from "../../model/json/json.ts";
 import { parseJson } from "../../model/json/json-text.ts";
 import type { RuleText } from "../../model/rules/compiled-rule.ts";
 import type { Row, Statement } from "../statement.ts";
-import { copiedPayload } from "./events.ts";
+import { copiedPayload } from "./batches.ts";
 
 export const readRuleRevision: Statement<void, { readonly revision: Id }> = {
   name: "read_rule_revision",

@@ -22,13 +22,8 @@
 import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
-import {
-  ownMessages,
-  readOwedMessages,
-  releaseMessages,
-  reviewOwners,
-  type OwedRow,
-} from "../../database/statements/outbox.ts";
+import { ownMessages, releaseMessages, reviewOwners } from "../../database/statements/outbox-ownership.ts";
+import { readOwedMessages, type OwedRow } from "../../database/statements/owed-messages.ts";
 import type { MessageTransport } from "../../messaging/message-transport.ts";
 import { backoffDelayMs } from "../../model/sensors/backoff.ts";
 import { messageIdRanges, nextMessageId, type MessageIdRange } from "../../model/identifiers.ts";

@@ -1,5 +1,5 @@
 /** The message that a row of the outbox owes. */
-import type { OwedMessage } from "../../database/statements/outbox.ts";
+import type { OwedMessage } from "../../database/statements/owed-messages.ts";
 import { messageOf } from "../../errors/caught.ts";
 import { enforcementCreated, eventCreated, ruleChanged } from "../../messaging/messages/message-types.ts";
 import type { OutgoingMessage } from "../../messaging/message-transport.ts";

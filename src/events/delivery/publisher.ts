@@ -27,7 +27,7 @@ import { Changes } from "../../concurrency/changes.ts";
 import type { Database } from "../../database/database.ts";
 import { classifyDatabaseError } from "../../database/errors.ts";
 import { rowsOf } from "../../database/statement.ts";
-import { releaseMessages } from "../../database/statements/outbox.ts";
+import { releaseMessages } from "../../database/statements/outbox-ownership.ts";
 import {
   MessageRefusedError,
   type MessageTransport,

@@ -18,7 +18,8 @@
 import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
-import { countRefusedMessages, readRefusedMessages } from "../../database/statements/outbox.ts";
+import { countRefusedMessages } from "../../database/statements/outbox.ts";
+import { readRefusedMessages } from "../../database/statements/owed-messages.ts";
 import type { MessageTransport } from "../../messaging/message-transport.ts";
 import { backoffDelayMs, type BackoffLimits } from "../../model/sensors/backoff.ts";
 import type { Logger } from "../../telemetry/logger.ts";

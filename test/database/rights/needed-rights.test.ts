@@ -10,12 +10,15 @@ import { grantStatements } from "../../../src/database/rights/grants.ts";
 import { neededRights } from "../../../src/database/rights/needed-rights.ts";
 import * as assignedSensors from "../../../src/database/statements/assigned-sensors.ts";
 import * as assignments from "../../../src/database/statements/assignments.ts";
+import * as batches from "../../../src/database/statements/batches.ts";
 import * as diagnosis from "../../../src/database/statements/diagnosis.ts";
 import * as events from "../../../src/database/statements/events.ts";
 import * as idSequences from "../../../src/database/statements/id-sequences.ts";
 import * as installation from "../../../src/database/statements/installation.ts";
 import { listAppliedVersions } from "../../../src/database/statements/migrations.ts";
 import * as outbox from "../../../src/database/statements/outbox.ts";
+import * as outboxOwnership from "../../../src/database/statements/outbox-ownership.ts";
+import * as owedMessages from "../../../src/database/statements/owed-messages.ts";
 import { readMissingRights } from "../../../src/database/statements/rights.ts";
 import * as rules from "../../../src/database/statements/rules.ts";
 import * as runtimes from "../../../src/database/statements/runtimes.ts";
@@ -23,6 +26,7 @@ import { listSensors, readSensor } from "../../../src/database/statements/sensor
 import * as sensorProcess from "../../../src/database/statements/sensor-process.ts";
 import * as sensorScripts from "../../../src/database/statements/sensor-scripts.ts";
 import { listWorkers } from "../../../src/database/statements/worker-list.ts";
+import * as storedBatches from "../../../src/database/statements/stored-batches.ts";
 import * as workers from "../../../src/database/statements/workers.ts";
 import { rowsOf } from "../../../src/database/statement.ts";
 import { asSuperuser, freshDatabase } from "../../support/postgres.ts";
@@ -35,6 +39,7 @@ interface Statement {
 const modules: readonly object[] = [
   assignedSensors,
   assignments,
+  batches,
   diagnosis,
   events,
   idSequences,
@@ -44,10 +49,13 @@ const modules: readonly object[] = [
   { readSensor },
   listWorkers("id"),
   outbox,
+  outboxOwnership,
+  owedMessages,
   rules,
   runtimes,
   sensorProcess,
   sensorScripts,
+  storedBatches,
   workers,
 ];
 const statements = modules.flatMap((module) => Object.values(module).filter(isStatement));

@@ -1,0 +1,165 @@
+/** Stores a batch of events. */
+import type { Id } from "../../model/identifiers.ts";
+import { violatesUniqueness } from "../errors.ts";
+import type { Statement } from "../statement.ts";
+
+export interface BatchToStore {
+  /** JSON array of events: i id, m message id, s source, p payload, k dedup_key, o occurred_at, r rule, rr rule_ref. */
+  readonly events: string;
+  /** JSON array of sources: n number, trigger, trigger_ref, config, sensor, sensor_ref, generation (null: unguarded). */
+  readonly sources: string;
+  /** JSON array of matches: i enforcement id, m message id, e event id, rule, rule_ref, a action, ar action_ref, config, condition, conditions. */
+  readonly matches: string;
+  /** JSON array of checkpoints: sensor, generation, event that carries it, value. */
+  readonly checkpoints: string;
+  /** JSON array of assignments the events come from: sensor, generation, instance. */
+  readonly terms: string;
+  readonly eventCount: number;
+  /** The rule revision the batch was matched against. */
+  readonly revision: Id;
+  /** The instance that publishes the messages. */
+  readonly publisherInstance: string;
+}
+
+export interface StoredBatch {
+  /** False if the rules have changed since; then nothing was stored. */
+  readonly isCurrent: boolean;
+  /** The assignments that are still held, as `sensor:generation`. */
+  readonly heldTerms: readonly string[];
+  /** The events that were stored; null if all were. */
+  readonly storedIds: readonly Id[] | null;
+  readonly storedAt: Date;
+}
+
+/**
+ * Stores the events of a batch that may be stored, with their enforcements, messages and checkpoints.
+ *
+ * It is correct under concurrency because it locks what it depends on:
+ *
+ * - The revision row in share mode. A change of rules either waits for this commit or is seen by it: PostgreSQL
+ *   re-evaluates a row that changed while we waited for its lock, so `is_current` becomes false.
+ * - The assignments in key share mode. A change of a term either waits or is seen, while the renewal of a lease does
+ *   not change the term and so does not wait (see statements/assignments.ts). Events whose assignment is no longer
+ *   held are left out, with their enforcements, messages and checkpoints.
+ *
+ * The assignments are locked first, in order of sensor. A transaction that deletes a sensor, or a pack with its
+ * sensors and rules, locks the assignments long before it raises the revision at its commit. If this statement waited
+ * for such an assignment while holding the revision, the two would deadlock, and that commit could be the victim. A
+ * renewal takes the same locks in the same order.
+ *
+ * An event whose dedup_key already exists is left out in the same way. An event whose id already exists makes the
+ * whole statement fail (isIdTaken), so repeating it after a lost answer adds nothing, and another event's id is never
+ * mistaken for this one's. A late repetition does not move a checkpoint back either: an abandoned connection may
+ * deliver a statement minutes later.
+ */
+export const storeBatch: Statement<BatchToStore, StoredBatch> = {
+  name: "store_batch",
+  text: `
+    with assignment_held as materialized (
+      select held.sensor, held.generation, held.instance
+        from jsonb_to_recordset($5::jsonb) as term (sensor bigint, generation bigint, instance uuid)
+        join sensor_assignment as held
+          on held.sensor = term.sensor
+         and held.generation = term.generation
+         and held.instance = term.instance
+       order by held.sensor
+         for key share of held
+    ), revision_held as materialized (
+      select value
+        from rule_revision
+       where value = $7
+         -- Always true; forces the assignments to be locked first.
+         and (select count(*) from assignment_held) >= 0
+         for share
+    ), incoming as materialized (
+      select event.*, source.*
+        from jsonb_to_recordset($1::jsonb)
+             as event (i bigint, m uuid, s int, p jsonb, k text, o timestamptz, r bigint, rr text)
+        join jsonb_to_recordset($2::jsonb)
+             as source (n int, trigger bigint, trigger_ref text, config jsonb,
+                        sensor bigint, sensor_ref text, generation bigint)
+          on source.n = event.s
+       where exists (select from revision_held)
+         and (source.generation is null
+              or (source.sensor, source.generation) in (select sensor, generation from assignment_held))
+    ), stored as (
+      insert into event (id, trigger, trigger_ref, config, payload, source, source_ref,
+                         rule, rule_ref, occurred_at, dedup_key)
+      select i, trigger, trigger_ref, config, p, sensor, sensor_ref, r, rr, o, k
+        from incoming
+      on conflict (trigger_ref, coalesce(source_ref, ''), dedup_key) where dedup_key is not null do nothing
+      returning id
+    ), matched as materialized (
+      select match.*, incoming.trigger_ref, incoming.p
+        from jsonb_to_recordset($3::jsonb)
+             as match (i bigint, m uuid, e bigint, rule bigint, rule_ref text, a bigint, ar text,
+                       config jsonb, condition enforcement_condition_enum, conditions jsonb)
+        join stored on stored.id = match.e
+        join incoming on incoming.i = match.e
+    ), enforced as (
+      insert into enforcement (id, rule, rule_ref, trigger_ref, action, action_ref, event, config, payload,
+                               condition, conditions)
+      select i, rule, rule_ref, trigger_ref, a, ar, e, config, ${copiedPayload("p")},
+             condition, conditions
+        from matched
+    ), owed as (
+      -- The values are not compressed yet, so measuring them is free.
+      insert into outbox (message_id, routing_key, event, enforcement, instance, bytes)
+      select incoming.m, 'event.created', incoming.i, null::bigint, $8::uuid,
+             pg_column_size(incoming.p) + pg_column_size(incoming.config)
+        from incoming
+        join stored on stored.id = incoming.i
+       union all
+      select m, 'enforcement.created', null, i, $8::uuid, pg_column_size(p) + pg_column_size(config)
+        from matched
+    ), saved as (
+      insert into sensor_checkpoint (sensor, value, instance, event)
+      select checkpoint.sensor, checkpoint.value, assignment_held.instance, checkpoint.event
+        from jsonb_to_recordset($4::jsonb)
+             as checkpoint (sensor bigint, generation bigint, event bigint, value jsonb)
+        join assignment_held using (sensor, generation)
+       where exists (select from revision_held)
+      on conflict (sensor) do update
+         set value = excluded.value,
+             instance = excluded.instance,
+             event = excluded.event,
+             updated = now()
+       where sensor_checkpoint.instance is distinct from excluded.instance
+          or sensor_checkpoint.event <= excluded.event
+    )
+    select exists (select from revision_held) as is_current,
+           (select coalesce(jsonb_agg(sensor || ':' || generation), '[]') from assignment_held) as held,
+           case when (select count(*) from stored) < $6
+                then (select coalesce(jsonb_agg(id::text), '[]') from stored)
+            end as stored,
+           now() as stored_at`,
+  values: (batch) => [
+    batch.events,
+    batch.sources,
+    batch.matches,
+    batch.checkpoints,
+    batch.terms,
+    batch.eventCount,
+    batch.revision,
+    batch.publisherInstance,
+  ],
+  decode: (row) => ({
+    isCurrent: row.boolean("is_current"),
+    heldTerms: row.texts("held"),
+    storedIds: row.json("stored") === null ? null : row.texts("stored"),
+    storedAt: row.instant("stored_at"),
+  }),
+};
+
+/**
+ * The copy of the event's payload in an enforcement: the payload if it fits into the row, else null. Readers then take
+ * it from the event, as the view enforcement_with_payload does.
+ */
+export function copiedPayload(payload: string): string {
+  return `case when pg_column_size(${payload}) <= 2000 then ${payload} end`;
+}
+
+/** Whether a batch was not stored because one of its ids exists: from an earlier attempt or another event. */
+export function isIdTaken(error: unknown): boolean {
+  return ["event_pkey", "enforcement_pkey", "outbox_pkey"].some((key) => violatesUniqueness(error, key));
+}

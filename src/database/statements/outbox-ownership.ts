@@ -1,0 +1,114 @@
+/**
+ * Which live worker publishes which messages of the outbox.
+ *
+ * A row names the instance that stored it. The table outbox_owner says for each such instance which live instance
+ * publishes its messages: the instance itself while it lives, an heir once it is dead. Rows without an instance, such
+ * as those about rules changed by plain SQL, belong to the instance of zeros. An instance passes to its heir as a
+ * whole, by changing one row, so that its messages keep their order and their rows stay unchanged.
+ */
+import type { Statement } from "../statement.ts";
+import { isLeaseAlive } from "./lease.ts";
+
+/** The instance of messages that no agent stored. */
+const nobody = "00000000-0000-0000-0000-000000000000";
+
+/** SQL that is true for a row of the outbox whose messages the instance $1 owns. */
+export const isOwned = `coalesce(instance, '${nobody}') = any (array(select instance from outbox_owner where owner = $1))`;
+
+export interface Ownership {
+  readonly instance: string;
+  /** Whether this worker publishes at all; otherwise others publish its own messages too. */
+  readonly publishes: boolean;
+  /** Whether to take over messages that no live worker owns. */
+  readonly inherits: boolean;
+}
+
+/**
+ * Makes this worker the owner of its own messages and, if it inherits, of those that no live worker owns. Returns
+ * the other instances whose messages it owns.
+ *
+ * Skips locked rows: another worker is taking them over.
+ */
+export const ownMessages: Statement<Ownership, { readonly instance: string }> = {
+  name: "own_messages",
+  text: `
+    with live as materialized (
+      select instance
+        from worker
+       where ${isLeaseAlive("worker", "worker", "now()")}
+         and instance is not null
+    ), own as (
+      insert into outbox_owner (instance, owner)
+      values ($1, case when $2 then $1::uuid end)
+      on conflict (instance) do update
+         set owner = excluded.owner,
+             since = now()
+       where outbox_owner.owner is distinct from excluded.owner
+         and $2
+    ), free as materialized (
+      select instance
+        from outbox_owner
+       where $3
+         and instance <> $1
+         and owner is distinct from $1
+         and (owner is null or owner not in (select instance from live))
+       order by instance
+         for update skip locked
+    ), inherited as (
+      update outbox_owner
+         set owner = $1,
+             since = now()
+        from free
+       where outbox_owner.instance = free.instance
+    )
+    select instance
+      from outbox_owner
+     where owner = $1
+       and instance <> $1
+     union
+    select instance
+      from free`,
+  values: ({ instance, publishes, inherits }) => [instance, publishes, inherits],
+  decode: (row) => ({ instance: row.text("instance") }),
+};
+
+/** Leaves all messages of this worker to others, because it cannot publish or is stopping. */
+export const releaseMessages: Statement<{ readonly instance: string }, never> = {
+  name: "release_messages",
+  text: `
+    update outbox_owner
+       set owner = null,
+           since = now()
+     where owner = $1`,
+  values: ({ instance }) => [instance],
+  decode: () => {
+    throw new Error("this update returns no rows");
+  },
+};
+
+/**
+ * Adds unknown instances that owe messages, such as those of agents of an earlier version, and forgets instances
+ * without messages. Statements of a dead agent may arrive minutes later, hence the hour.
+ *
+ * Reads the whole outbox, so it must not run often.
+ */
+export const reviewOwners: Statement<{ readonly instance: string }, never> = {
+  name: "review_owners",
+  text: `
+    with found as (
+      insert into outbox_owner (instance, owner)
+      select distinct instance, instance
+        from outbox
+       where instance is not null
+      on conflict (instance) do nothing
+    )
+    delete from outbox_owner
+     where owner = $1
+       and instance not in ($1, '${nobody}')
+       and since < now() - interval '1 hour'
+       and not exists (select from outbox where outbox.instance = outbox_owner.instance)`,
+  values: ({ instance }) => [instance],
+  decode: () => {
+    throw new Error("this delete returns no rows");
+  },
+};
