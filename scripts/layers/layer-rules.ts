@@ -41,7 +41,17 @@ export const layers: readonly Layer[] = [
   },
   {
     name: "features",
-    parts: ["runtimes", "registration", "scheduling", "sensors", "events", "rules", "packs", "api"],
+    parts: [
+      "runtimes",
+      "registration",
+      "scheduling",
+      "sensors",
+      "events",
+      "rules",
+      "packs",
+      "operations",
+      "api",
+    ],
     mayImport: ["adapters", "model", "foundation"],
     mayAlsoImport: [],
     isOpenWithin: false,

@@ -9,6 +9,7 @@ import type { FastifyInstance } from "fastify";
 import { requireCaller, type Authenticate } from "./authentication.ts";
 import { readJsonBodies } from "./json-body.ts";
 import type { Resources } from "./ports.ts";
+import { addSensorOperationRoutes, type SensorOperations } from "./routes/sensor-operations.ts";
 import { addSensorRoutes } from "./routes/sensors.ts";
 import { addWorkerRoutes } from "./routes/workers.ts";
 import { validateRequests } from "./validation.ts";
@@ -17,6 +18,8 @@ export interface Platform {
   /** Undefined: callers on this machine are trusted; see authentication.ts. */
   readonly authenticate?: Authenticate;
   readonly resources: Resources;
+  /** Left out: nothing runs here that could be operated. */
+  readonly operations?: SensorOperations;
 }
 
 export async function addResourceRoutes(server: FastifyInstance, platform: Platform): Promise<void> {
@@ -25,6 +28,7 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       prepareScope(scope, platform);
       addWorkerRoutes(scope, platform.resources);
       addSensorRoutes(scope, platform.resources);
+      if (platform.operations !== undefined) addSensorOperationRoutes(scope, platform.operations);
     },
     { prefix: "/api/v1" },
   );

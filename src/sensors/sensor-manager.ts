@@ -16,6 +16,7 @@
  * What a sensor cannot be run for is written to its row in sensor_process, once per reason. Sensors that
  * are no longer assigned are stopped before the database is asked anything: it may be away.
  */
+import { Changes } from "../concurrency/changes.ts";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import { rowsOf } from "../database/statement.ts";
@@ -24,13 +25,14 @@ import type { ProcessReport } from "../database/statements/sensor-process.ts";
 import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
+import type { RestartResult } from "../model/sensors/restart-result.ts";
 import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 import { sensorKindOf, type SensorKind } from "../model/sensors/sensor-kind.ts";
 import { OutageLog } from "../telemetry/outage-log.ts";
 import { assembleInstance, type Assignment, type SensorPorts } from "./assemble-instance.ts";
 import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
 import type { OfferedRuntimes, SensorAssignments } from "./ports.ts";
-import { unstartedReport } from "./report/sensor-notes.ts";
+import { unstartedReport, type StatusListener } from "./report/sensor-notes.ts";
 import type { SensorInstance } from "./sensor-instance.ts";
 
 export interface SensorManagerOptions {
@@ -80,10 +82,17 @@ export class SensorManager {
     { readonly kind: "unwanted" | "pending" | "unable"; readonly reason: string }
   >();
   readonly #stopping = new AbortController();
+  /** Of instances and their states, and of why sensors rest. */
+  readonly #changes = new Changes();
   #running: Promise<unknown> | undefined;
 
   constructor(options: SensorManagerOptions) {
-    this.#options = options;
+    const { onStatus } = options.ports;
+    const noteStatus: StatusListener = (...status) => {
+      this.#changes.note();
+      onStatus(...status);
+    };
+    this.#options = { ...options, ports: { ...options.ports, onStatus: noteStatus } };
     const { clock, random } = options.ports;
     const outage = new OutageLog(
       {
@@ -157,6 +166,31 @@ export class SensorManager {
     const entry = this.#entries.get(sensorId);
     entry?.instance.retryNow();
     return entry !== undefined;
+  }
+
+  /**
+   * Stops a sensor and starts it anew, forgiving it everything; one that has failed is tried at once. Resolves when the new
+   * instance has got as far as it gets at first, or after the limit.
+   */
+  async restart(sensorId: Id, limitMs: number): Promise<RestartResult> {
+    const { clock } = this.#options.ports;
+    const former = this.#entries.get(sensorId);
+    former?.instance.stop("a restart was requested");
+    const endMs = clock.monotonicMs() + limitMs;
+    for (;;) {
+      const entry = this.#entries.get(sensorId);
+      const rest = this.#resting.get(sensorId);
+      const state = entry?.instance.status;
+      if (entry !== former && state !== undefined && state !== "starting")
+        return { kind: "restarted", state };
+      if (entry === undefined && rest !== undefined) return { kind: "refused", reason: rest.reason };
+      if (!this.#options.assignments.held().has(sensorId)) {
+        return { kind: "refused", reason: "it is not assigned to this worker any more" };
+      }
+      const leftMs = endMs - clock.monotonicMs();
+      if (leftMs <= 0) return { kind: "under-way" };
+      await settlesWithin(this.#changes.next(), leftMs);
+    }
   }
 
   /** Whether a process of it may exist or events of it may still be on their way. */
@@ -298,6 +332,7 @@ export class SensorManager {
   async #runToEnd(id: Id, instance: SensorInstance): Promise<void> {
     await instance.run();
     this.#entries.delete(id);
+    this.#changes.note();
     this.#options.onStopped(id);
     this.wake();
   }

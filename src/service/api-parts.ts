@@ -1,5 +1,6 @@
 /** The HTTP listeners, and what the API is given to answer with. */
 import type { HealthSource, Resources } from "../api/ports.ts";
+import type { SensorOperations } from "../api/routes/sensor-operations.ts";
 import { startApi } from "../api/server.ts";
 import { listeners } from "../config/listeners.ts";
 import type { Database, Queryable } from "../database/database.ts";
@@ -12,11 +13,16 @@ import { listWorkers } from "../database/statements/worker-list.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { ServiceContext } from "./service-context.ts";
 
+interface ServedParts {
+  readonly metrics: Metrics;
+  readonly health: HealthSource;
+  readonly operations: SensorOperations;
+}
+
 export async function openApi(
   { options, lifetime }: ServiceContext,
   database: Database,
-  metrics: Metrics,
-  health: HealthSource,
+  { metrics, health, operations }: ServedParts,
 ): Promise<void> {
   const { config, logger } = options;
   const resources = databaseResources(database);
@@ -27,7 +33,7 @@ export async function openApi(
         ...listener,
         ...parts,
         trustedProxies: config.api.trusted_proxies,
-        ...(listener.section === "api" ? { platform: { resources } } : {}),
+        ...(listener.section === "api" ? { platform: { resources, operations } } : {}),
       }),
     );
     logger.info({ address }, `answering health and metrics at ${address}`);

@@ -12,6 +12,7 @@ import { makeKnown } from "./capability-changes.ts";
 import { openConnections } from "./connections.ts";
 import { openEvents } from "./event-parts.ts";
 import { openObservation } from "./observation.ts";
+import { openOperations } from "./operation-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
 import { openSensors } from "./sensor-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
@@ -42,6 +43,7 @@ export async function openRunningService(
   const events = await openEvents(context, connections, metrics, rules);
   const { sweeper, generator } = events;
   const { scheduler, sensors } = await openSensors(context, worker, metrics, events);
+  const { mailbox, operations } = openOperations(context, database, { scheduler, sensors });
   lifetime.run((signal) =>
     runtimes.run(signal, {
       makeKnown: (change) => makeKnown(change, worker, scheduler, generator, options.logger),
@@ -57,10 +59,11 @@ export async function openRunningService(
     sensor_trigger: [scheduler, sensors],
     sensor_assignment: [scheduler],
     runtime: [runtimes, scheduler, sensors],
+    worker_request: [mailbox],
   });
   const observed = { events, scheduler, sensors, rules };
   const health = openObservation(context, worker, connections, metrics, observed);
-  await openApi(context, connections.database, metrics, health);
+  await openApi(context, connections.database, { metrics, health, operations });
   return {
     registration,
     sensorManager: sensors,

@@ -314,3 +314,56 @@ test("a sensor waits for the verification of its runtime's row, without a failur
   await bench.rowMatching(id, { status: "running", failures: 0 });
   expect(bench.alerts).toEqual([]);
 });
+
+test("a restart stops the process and starts another, and says that it runs", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.one", { script });
+  bench.manager.start();
+  const { pid } = await bench.rowMatching(id, { status: "running" });
+
+  expect(await bench.manager.restart(id, 10_000)).toEqual({ kind: "restarted", state: "running" });
+
+  expect(isRunning(pid ?? 0)).toBe(false);
+  const row = await bench.rowMatching(id, {
+    status: "running",
+    pid: expect.toSatisfy((now) => now !== null && now !== pid),
+  });
+  expect(isRunning(row.pid ?? 0)).toBe(true);
+});
+
+test("a failed sensor is tried at once when it is restarted", async () => {
+  await using bench = await sensorBench({ limits: { restart: { ...restart, restartsMax: 0 } } });
+  const id = await bench.add("test.crash", { script: "exit 3" });
+  bench.manager.start();
+  await bench.rowMatching(id, { status: "failed", failures: 1 });
+
+  expect(await bench.manager.restart(id, 10_000)).toMatchObject({ kind: "restarted" });
+
+  await expect.poll(() => bench.statuses.filter((status) => status === "test.crash failed").length).toBe(2);
+});
+
+test("a restart that takes longer than the caller waits goes on", async () => {
+  await using bench = await sensorBench({ limits: { graceMs: 500 } });
+  const id = await bench.add("test.slow", { script: `trap '' TERM; ${script}` });
+  bench.manager.start();
+  const { pid } = await bench.rowMatching(id, { status: "running" });
+  await expect.poll(() => bench.events.length).toBe(1);
+
+  expect(await bench.manager.restart(id, 1)).toEqual({ kind: "under-way" });
+
+  await bench.rowMatching(id, {
+    status: "running",
+    pid: expect.toSatisfy((now) => now !== null && now !== pid),
+  });
+});
+
+test("a sensor that is not to run here is not restarted, and the reason is given", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.one", { script });
+  await query(bench.database, "update sensor set enabled = false");
+  bench.manager.start();
+  await bench.rowMatching(id, { status: "stopped" });
+
+  expect(await bench.manager.restart(id, 10_000)).toEqual({ kind: "refused", reason: "it is disabled" });
+  expect(await bench.manager.restart("999", 10_000)).toMatchObject({ kind: "refused" });
+});

@@ -141,7 +141,7 @@ function sensorAnswer(sensor: SensorEntry): Static<typeof SensorAnswer> {
   };
 }
 
-function processAnswer(process: SensorProcessEntry): Static<typeof ProcessAnswer> {
+export function processAnswer(process: SensorProcessEntry): Static<typeof ProcessAnswer> {
   return {
     status: process.status,
     worker: idAnswer(process.worker),

@@ -40,6 +40,8 @@ export const ownTables: Readonly<Record<string, string>> = {
   outbox_owner: "instance uuid, owner uuid, since timestamptz",
   identity:
     "id int8, login text, display_name text, password_hash text, role text, attributes jsonb, created timestamptz, updated timestamptz",
+  worker_request:
+    "id int8, kind text, sensor int8, parameters jsonb, taken_by uuid, answer text, expires_at timestamptz, created timestamptz",
   revoked_token: "jti text, expires_at timestamptz, created timestamptz",
   signing_key: "id int8, secret text, created timestamptz",
   key: "id int8, ref text, local_ref text, owner_type text, owner_pack int8, owner_pack_ref text, owner_sensor int8, owner_sensor_ref text, name text, encrypted bool, value bytea, encryption_key text, created timestamptz, updated timestamptz",

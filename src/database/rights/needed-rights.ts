@@ -31,10 +31,12 @@ const tables = {
   enforcement: ["select", "insert"],
   outbox: ["select", "insert", "update", "delete"],
   outbox_owner: ["select", "insert", "update", "delete"],
+  worker_request: ["select", "insert", "update", "delete"],
 } as const satisfies Readonly<Record<string, NeededRight["privileges"]>>;
 
 const sequences = {
   worker_id_seq: ["usage"],
+  worker_request_id_seq: ["usage"],
   // Moved on after a failover or a restoration.
   event_id_seq: ["usage", "update"],
   enforcement_id_seq: ["usage", "update"],

@@ -40,7 +40,8 @@ export interface SensorProcessStanding extends ProcessReport {
   readonly secondsToRestart: number | null;
 }
 
-export const readSensorStandings: Statement<void, SensorStanding> = {
+/** Of one sensor, or with null of all. */
+export const readSensorStandings: Statement<string | null, SensorStanding> = {
   name: "read_sensor_standings",
   text: `
     select sensor.ref, sensor.enabled, sensor.protocol, sensor.trigger_ref,
@@ -71,8 +72,10 @@ export const readSensorStandings: Statement<void, SensorStanding> = {
                    where rule.trigger_ref = trigger.ref) as counted
             where ${servesTrigger("sensor", "trigger")}) as served
       ${ownerAndReport}
+     where $1::text is null
+        or sensor.ref = $1
      order by sensor.ref`,
-  values: () => [],
+  values: (ref) => [ref],
   decode: (row) => ({
     sensorRef: row.text("ref"),
     isEnabled: row.boolean("enabled"),

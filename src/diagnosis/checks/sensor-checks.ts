@@ -26,7 +26,7 @@ export async function checkSensors(
     sensorCountMax: sensor.enabled ? sensor.max_concurrent_sensors : 0,
   };
   const isSupposed = kind === "embedded";
-  const standings = await rowsOf(rows, readSensorStandings, undefined);
+  const standings = await rowsOf(rows, readSensorStandings, null);
   const unplaced = await explainUnplaced(rows, isSupposed ? [worker] : undefined);
   if (standings.length === 0) {
     return [notice("sensors", "there are none", { remedy: "attune-sensor-agent packs load DIRECTORY" })];

@@ -22,11 +22,14 @@ import * as owedMessages from "../../../src/database/statements/owed-messages.ts
 import { readMissingRights } from "../../../src/database/statements/rights.ts";
 import * as rules from "../../../src/database/statements/rules.ts";
 import * as runtimes from "../../../src/database/statements/runtimes.ts";
+import * as sensorHold from "../../../src/database/statements/sensor-hold.ts";
 import { listSensors, readSensor } from "../../../src/database/statements/sensor-list.ts";
+import * as sensorOwner from "../../../src/database/statements/sensor-owner.ts";
 import * as sensorProcess from "../../../src/database/statements/sensor-process.ts";
 import * as sensorScripts from "../../../src/database/statements/sensor-scripts.ts";
 import { listWorkers } from "../../../src/database/statements/worker-list.ts";
 import * as storedBatches from "../../../src/database/statements/stored-batches.ts";
+import * as workerRequests from "../../../src/database/statements/worker-requests.ts";
 import * as workers from "../../../src/database/statements/workers.ts";
 import { rowsOf } from "../../../src/database/statement.ts";
 import { asSuperuser, freshDatabase } from "../../support/postgres.ts";
@@ -53,9 +56,12 @@ const modules: readonly object[] = [
   owedMessages,
   rules,
   runtimes,
+  sensorHold,
+  sensorOwner,
   sensorProcess,
   sensorScripts,
   storedBatches,
+  workerRequests,
   workers,
 ];
 const statements = modules.flatMap((module) => Object.values(module).filter(isStatement));
