@@ -11,7 +11,7 @@ import { splitEnvironment, type SplitEnvironment } from "./restored-environment.
 
 export interface Bootstrap {
   /** The environment, for this process and for the image's programs. */
-  readonly environment: SplitEnvironment;
+  readonly agentVariables: SplitEnvironment;
   readonly detectedInterpreters: readonly DetectedInterpreter[];
   /** The override from outside, in canonical form; undefined if there was none. */
   readonly runtimesFromEnvironment: readonly string[] | undefined;
@@ -25,8 +25,8 @@ export async function bootstrapRuntimes(
   const detectedInterpreters = await detectInterpreters({ environment: split.restored, run });
   const selection = selectRuntimes(environment[runtimesVariable], undefined);
   if (selection.kind === "override") {
-    return { environment: split, detectedInterpreters, runtimesFromEnvironment: selection.names };
+    return { agentVariables: split, detectedInterpreters, runtimesFromEnvironment: selection.names };
   }
   environment[runtimesVariable] = detectedInterpreters.map(({ name }) => name).join(",");
-  return { environment: split, detectedInterpreters, runtimesFromEnvironment: undefined };
+  return { agentVariables: split, detectedInterpreters, runtimesFromEnvironment: undefined };
 }

@@ -19,7 +19,7 @@ import type {
   IncomingEvent,
 } from "../model/sensors/incoming-event.ts";
 import type { Clock } from "../time/clock.ts";
-import { excerptOf, type DecodedEvent } from "./output/decoded.ts";
+import { excerptOf, type DecodedEvent } from "./output/decoded-output.ts";
 
 export interface EventIntakeOptions {
   readonly source: EventSource;

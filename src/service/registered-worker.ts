@@ -76,13 +76,13 @@ async function verifiedRuntimes(
   { options, stopping, clock }: ServiceContext,
   database: Database,
 ): Promise<SensorRuntimes> {
-  const { config, environment, detectedInterpreters, runtimesFromEnvironment, logger } = options;
+  const { config, agentVariables, detectedInterpreters, runtimesFromEnvironment, logger } = options;
   const { sensor } = config;
   const runtimes = new SensorRuntimes({
     database,
     workerName: sensor.worker_name,
     selection: selectRuntimes(runtimesFromEnvironment?.join(","), sensor.capabilities.runtimes),
-    machine: probeMachine(environment.restored, detectedInterpreters),
+    machine: probeMachine(agentVariables.restored, detectedInterpreters),
     cacheTtlMs: sensor.runtime_cache_ttl * 1_000,
     intervalMs: sensor.runtime_verification_interval * 1_000,
     clock,
@@ -97,13 +97,13 @@ function registrationOf(
   database: Database,
   runtimes: SensorRuntimes,
 ): SensorWorkerRegistration {
-  const { config, environment, agentVersion, logger } = options;
+  const { config, agentVariables, agentVersion, logger } = options;
   const { sensor, api } = config;
   return new SensorWorkerRegistration({
     database,
     worker: {
       name: sensor.worker_name,
-      type: workerType(signsOfThisMachine(environment.own)),
+      type: workerType(signsOfThisMachine(agentVariables.own)),
       host: sensor.host,
       port: api.enabled && api.port !== 0 ? api.port : null,
       capabilities: workerCapabilities({

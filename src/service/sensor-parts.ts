@@ -33,11 +33,11 @@ export async function openSensors(
   metrics: Metrics,
   { pipeline, publisher, sweeper, generator, summary }: OpenedEvents,
 ): Promise<OpenedSensors> {
-  const { config, environment, secrets, logger } = options;
+  const { config, agentVariables, secrets, logger } = options;
   const { sensor } = config;
   const { database } = worker;
   // Container platforms collect what is printed, and files inside a container may be out of reach.
-  const isContainer = workerType(signsOfThisMachine(environment.own)) === "container";
+  const isContainer = workerType(signsOfThisMachine(agentVariables.own)) === "container";
   const logTo = sensor.log_to ?? (isContainer ? "both" : "files");
   const limits = sensorLimits(config, storeLimitMs);
   const launcher = new SensorLauncher({
@@ -46,7 +46,7 @@ export async function openSensors(
       runtimeEnvsDir: config.runtime_envs_dir,
       temporaryDir: tmpdir(),
     },
-    environment,
+    agentVariables,
     passthrough: sensor.passthrough_env,
     logLevel: config.log.level,
     guard: await lifetime.use(startGuard("ATTUNE_SENSOR_INSTANCE", logger)),

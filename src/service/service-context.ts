@@ -2,7 +2,7 @@
 import type { Lifetime } from "../concurrency/lifetime.ts";
 import type { Config } from "../config/schema.ts";
 import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter.ts";
-import type { AgentEnvironment } from "../sensors/launch/sensor-variables.ts";
+import type { AgentVariables } from "../sensors/launch/sensor-variables.ts";
 import type { Activity } from "../telemetry/activity.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
@@ -11,7 +11,7 @@ export interface SensorServiceOptions {
   readonly config: Config;
   readonly logger: Logger;
   /** As it was at the start; nobody reads the process's own after that. */
-  readonly environment: AgentEnvironment;
+  readonly agentVariables: AgentVariables;
   readonly detectedInterpreters: readonly DetectedInterpreter[];
   /** ATTUNE_SENSOR_RUNTIMES as it came from outside; undefined: it did not. */
   readonly runtimesFromEnvironment: readonly string[] | undefined;

@@ -45,8 +45,8 @@ test("what was set aside for the image's programs is given back to them alone", 
   );
 
   expect(bootstrap.detectedInterpreters[0]?.version).toBe("1.8.0");
-  expect(bootstrap.environment.own).not.toHaveProperty("LD_LIBRARY_PATH");
-  expect(bootstrap.environment.restored["LD_LIBRARY_PATH"]).toBe("/opt/lib");
+  expect(bootstrap.agentVariables.own).not.toHaveProperty("LD_LIBRARY_PATH");
+  expect(bootstrap.agentVariables.restored["LD_LIBRARY_PATH"]).toBe("/opt/lib");
 });
 
 test("the environment goes before the configuration, the configuration before detection", () => {

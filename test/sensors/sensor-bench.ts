@@ -142,7 +142,7 @@ export async function sensorBench(options: BenchOptions = {}) {
           runtimeEnvsDir: join(folder, "runtime_envs"),
           temporaryDir: folder,
         },
-        environment: { own: environment, restored: environment },
+        agentVariables: { own: environment, restored: environment },
         passthrough: [],
         logLevel: "info",
         guard,

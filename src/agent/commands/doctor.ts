@@ -17,7 +17,10 @@ export async function doctor(invocation: Invocation): Promise<ExitCode> {
 }
 
 async function diagnose(invocation: Invocation): Promise<readonly Finding[]> {
-  const { environment, ...machine } = await bootstrapRuntimes(invocation.environment, runVersionCommands());
+  const { agentVariables, ...machine } = await bootstrapRuntimes(
+    invocation.environment,
+    runVersionCommands(),
+  );
   let loaded: LoadedConfig;
   try {
     loaded = loadConfiguration(invocation);
@@ -27,7 +30,7 @@ async function diagnose(invocation: Invocation): Promise<readonly Finding[]> {
   }
   return await examine({
     loaded,
-    machine: { ...machine, variables: environment.restored },
+    machine: { ...machine, variables: agentVariables.restored },
     openDatabase: () => openConfiguredDatabase(loaded.config, silentLogger),
   });
 }

@@ -21,7 +21,7 @@ import { runCommand, type CommandResult } from "../../processes/run-command.ts";
 import { explainSpawnFailure } from "../../processes/spawn-failure.ts";
 import type { Clock } from "../../time/clock.ts";
 import { readDependencyManifest, type DependencyManifest } from "./dependency-manifest.ts";
-import { inheritedVariables, type AgentEnvironment } from "./sensor-variables.ts";
+import { inheritedVariables, type AgentVariables } from "./sensor-variables.ts";
 import { lockEnvironment, lockOf, type LockOutcome } from "./environment-lock.ts";
 import { fillIn } from "./execution-config.ts";
 import { environmentFolders, usableFolder, type RuntimeEnvironmentQuestion } from "./runtime-environment.ts";
@@ -32,7 +32,7 @@ const retryAfterMs = 300_000;
 const outputLinesLogged = 40;
 
 export interface EnvironmentRequest extends RuntimeEnvironmentQuestion {
-  readonly environment: AgentEnvironment;
+  readonly agentVariables: AgentVariables;
   readonly passthrough: readonly string[];
   readonly temporaryDir: string;
   /** For the sensor's own log. */
@@ -211,11 +211,11 @@ async function runCommands(
 
 /** A user of a container often has no home to write to, which pip passes over and npm does not. */
 async function commandVariables({
-  environment,
+  agentVariables,
   passthrough,
   temporaryDir,
 }: EnvironmentRequest): Promise<Record<string, string>> {
-  const inherited = inheritedVariables(environment, passthrough);
+  const inherited = inheritedVariables(agentVariables, passthrough);
   const { HOME: home = "/" } = inherited;
   const isWritable = await access(home, constants.W_OK).then(
     () => true,

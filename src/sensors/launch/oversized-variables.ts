@@ -7,7 +7,7 @@ import { join } from "node:path";
 
 const valueBytesMax = 100 * 1024;
 
-export interface FittedEnvironment extends AsyncDisposable {
+export interface FittedVariables extends AsyncDisposable {
   readonly variables: Readonly<Record<string, string>>;
 }
 
@@ -17,10 +17,10 @@ export interface FittedEnvironment extends AsyncDisposable {
  *
  * @throws when a file is needed and cannot be written
  */
-export async function fitEnvironment(
+export async function fitVariables(
   variables: Readonly<Record<string, string>>,
   temporaryDir: string,
-): Promise<FittedEnvironment> {
+): Promise<FittedVariables> {
   const fitting: Record<string, string> = {};
   let folder: string | undefined;
   for (const [name, value] of Object.entries(variables)) {

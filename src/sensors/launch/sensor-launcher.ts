@@ -11,9 +11,9 @@ import type { ProcessGuard } from "../../processes/guard.ts";
 import { explainSpawnFailure } from "../../processes/spawn-failure.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { AssignedSensor } from "../assigned-sensor.ts";
-import { sensorEnvironment, type AgentEnvironment, type Variables } from "./sensor-variables.ts";
+import { sensorVariables, type AgentVariables, type Variables } from "./sensor-variables.ts";
 import { decodeExecutionConfig } from "./execution-config.ts";
-import { fitEnvironment } from "./oversized-variables.ts";
+import { fitVariables } from "./oversized-variables.ts";
 import { EnvironmentMaker } from "./environment-creation.ts";
 import { findRuntimeEnvironment } from "./runtime-environment.ts";
 import { findScript } from "./script-path.ts";
@@ -28,7 +28,7 @@ export interface SensorDirectories {
 
 export interface LauncherOptions {
   readonly directories: SensorDirectories;
-  readonly environment: AgentEnvironment;
+  readonly agentVariables: AgentVariables;
   readonly passthrough: readonly string[];
   readonly logLevel: string;
   readonly guard: ProcessGuard;
@@ -83,7 +83,7 @@ export class SensorLauncher {
     await this.#pacer.turn(signal);
     if (signal.aborted) return unstarted("it was stopped first");
     const { sensor, runtime: answer, checkpoint, marker, isMarkerSought, onWarning, log } = request;
-    const { directories, environment, passthrough, logLevel, guard, graceMs } = this.#options;
+    const { directories, agentVariables, passthrough, logLevel, guard, graceMs } = this.#options;
     const { packsBaseDir, runtimeEnvsDir, temporaryDir } = directories;
     const { definition, rules } = sensor;
     const { packRef, entrypoint } = definition;
@@ -100,7 +100,7 @@ export class SensorLauncher {
     const question = { runtimeEnvsDir, packRef, packDir: script.packDir, runtime, config };
     const warnings = await this.#environments.prepare({
       ...question,
-      environment,
+      agentVariables,
       passthrough,
       temporaryDir,
       log,
@@ -112,12 +112,12 @@ export class SensorLauncher {
     for (const warning of found.warnings) onWarning(warning);
 
     const [markerName = "", markerValue = ""] = marker.split("=");
-    const facts = { agent: environment, passthrough, logLevel, sensor: definition, rules, checkpoint };
+    const facts = { agent: agentVariables, passthrough, logLevel, sensor: definition, rules, checkpoint };
     const variables = {
-      ...sensorEnvironment({ ...facts, changes: found.changes, ofKind: request.variables }),
+      ...sensorVariables({ ...facts, changes: found.changes, ofKind: request.variables }),
       [markerName]: markerValue,
     };
-    const fitted = await fitEnvironment(variables, temporaryDir).catch((error: unknown) => errorOf(error));
+    const fitted = await fitVariables(variables, temporaryDir).catch((error: unknown) => errorOf(error));
     if (fitted instanceof Error) {
       return unstarted(
         `a value over 100 KiB for its environment cannot be put into a file: ${fitted.message}; ` +

@@ -15,14 +15,14 @@ import type { NamedChange, VariableChange } from "./execution-config.ts";
 export type Variables = Readonly<Record<string, string>>;
 
 /** The agent's environment; see agent/restored-environment.ts. */
-export interface AgentEnvironment {
+export interface AgentVariables {
   readonly own: Variables;
   /** With what was set aside because it is meant for the image's programs, such as LD_LIBRARY_PATH. */
   readonly restored: Variables;
 }
 
-export interface EnvironmentFacts {
-  readonly agent: AgentEnvironment;
+export interface VariableFacts {
+  readonly agent: AgentVariables;
   readonly passthrough: readonly string[];
   readonly logLevel: string;
   readonly sensor: SensorDefinition;
@@ -36,7 +36,7 @@ export interface EnvironmentFacts {
 
 const secretNames = /^(DATABASE_URL|ATTUNE_MQ_URL|ATTUNE_API_TOKEN|ATTUNE__.*)$/;
 
-export function sensorEnvironment(facts: EnvironmentFacts): Record<string, string> {
+export function sensorVariables(facts: VariableFacts): Record<string, string> {
   const variables = inheritedVariables(facts.agent, facts.passthrough);
   for (const [name, change] of facts.changes) variables[name] = applyChange(variables[name], change);
   return { ...variables, ...ownVariables(facts) };
@@ -47,7 +47,7 @@ export function sensorEnvironment(facts: EnvironmentFacts): Record<string, strin
  * containers, it is UTF-8: in the locale C some interpreters refuse all others, or read them as something else.
  */
 export function inheritedVariables(
-  agent: AgentEnvironment,
+  agent: AgentVariables,
   passthrough: readonly string[],
 ): Record<string, string> {
   const isKept = (name: string): boolean =>
@@ -69,7 +69,7 @@ function ownVariables({
   rules,
   checkpoint,
   ofKind,
-}: EnvironmentFacts): Record<string, string> {
+}: VariableFacts): Record<string, string> {
   return {
     ...configVariables(sensor.config),
     ATTUNE_SENSOR_ID: sensor.id,

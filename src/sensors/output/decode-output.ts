@@ -5,12 +5,12 @@ import { decodeJson } from "../../model/json/json-text.ts";
 import type { Line } from "../../processes/lines.ts";
 import { checkpointBeside, checkpointBesideLong, decodeLongJson } from "./decode-text.ts";
 import { decodeValue } from "./decode-value.ts";
-import { rejected, type Decoded, type ServedTriggers } from "./decoded.ts";
+import { rejected, type DecodedOutput, type ServedTriggers } from "./decoded-output.ts";
 
 const notAnObject = "the line is not a JSON object";
 const array = `${notAnObject} but an array; print one object a line, for example with jq -c '.[]'`;
 
-export function decodeLine(line: Line, served: ServedTriggers): Decoded {
+export function decodeLine(line: Line, served: ServedTriggers): DecodedOutput {
   if (typeof line !== "string") {
     const reason =
       line.kind === "too-long"
@@ -30,13 +30,13 @@ export async function decodeLongLine(
   text: string,
   served: ServedTriggers,
   slices: WorkSlices,
-): Promise<Decoded> {
+): Promise<DecodedOutput> {
   const json = await decodeLongJson(text, slices);
   if (json.kind === "invalid") return rejected(json.problem, text, await checkpointBesideLong(text, slices));
   return decodeJsonLine(json.value, served, text);
 }
 
-function decodeJsonLine(value: JsonValue, served: ServedTriggers, text: string): Decoded {
+function decodeJsonLine(value: JsonValue, served: ServedTriggers, text: string): DecodedOutput {
   if (isJsonObject(value)) return decodeValue(value, served, text);
   return rejected(isJsonArray(value) ? array : notAnObject, text);
 }

@@ -13,7 +13,13 @@
  */
 import { instantText } from "../../model/texts/instants.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
-import { rejected, type Decoded, type DecodedEvent, type Remark, type ServedTriggers } from "./decoded.ts";
+import {
+  rejected,
+  type DecodedOutput,
+  type DecodedEvent,
+  type Remark,
+  type ServedTriggers,
+} from "./decoded-output.ts";
 
 const envelopeKeys: ReadonlySet<string> = new Set([
   "payload",
@@ -31,7 +37,7 @@ const envelopeKeys: ReadonlySet<string> = new Set([
 const dedupKeyBytesMax = 2_000;
 
 /** @param text the object as it was printed, for people to recognise it */
-export function decodeValue(value: JsonObject, served: ServedTriggers, text: string): Decoded {
+export function decodeValue(value: JsonObject, served: ServedTriggers, text: string): DecodedOutput {
   const hasEnvelope = isEnvelope(value);
   const checkpoint = hasEnvelope ? (value["checkpoint"] ?? undefined) : undefined;
 
@@ -91,7 +97,7 @@ function dedupKeyProblem(key: string): string | undefined {
     : `dedup_key has ${bytes} bytes and may have ${dedupKeyBytesMax}; a hash of it would do`;
 }
 
-const nothing: Decoded = { kind: "nothing" };
+const nothing: DecodedOutput = { kind: "nothing" };
 const noRemarks: readonly Remark[] = [];
 
 const mixedKeys = (key: string): readonly Remark[] => [

@@ -4,7 +4,7 @@
  */
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
-import { excerptOf, type Remark } from "./decoded.ts";
+import { excerptOf, type Remark } from "./decoded-output.ts";
 import type { SensorLog } from "../report/sensor-log.ts";
 
 export interface OutputRemarksOptions {

@@ -7,13 +7,13 @@
  */
 import { isUtf8 } from "node:buffer";
 import type { WorkSlices } from "../../concurrency/work-slices.ts";
-import { invalid, valid, type Decoded as Outcome } from "../../model/json/decoded.ts";
+import { invalid, valid, type Decoded } from "../../model/json/decoded.ts";
 import { isJsonObject, type JsonValue } from "../../model/json/json.ts";
 import { decodeJson } from "../../model/json/json-text.ts";
 import { storableText } from "../../model/json/storable-text.ts";
 import { checkpointBeside, checkpointBesideLong, decodeLongJson, quickLengthMax } from "./decode-text.ts";
 import { decodeValue } from "./decode-value.ts";
-import { excerptOf, rejected, type Decoded, type ServedTriggers } from "./decoded.ts";
+import { excerptOf, rejected, type DecodedOutput, type ServedTriggers } from "./decoded-output.ts";
 import type { PollDocument, Range } from "./list-marks.ts";
 import { layOut, type PollLayout } from "./poll-layout.ts";
 import type { PrintedBytes } from "./printed-bytes.ts";
@@ -28,7 +28,7 @@ export interface PollOutputOptions {
 
 /** One thing that was printed. */
 export interface PollPiece {
-  readonly decoded: Decoded;
+  readonly decoded: DecodedOutput;
   readonly text: string;
 }
 
@@ -49,7 +49,7 @@ export async function readPollOutput(
 }
 
 type PollList = Extract<PollDocument, { kind: "list" }>;
-type Json = Outcome<JsonValue>;
+type Json = Decoded<JsonValue>;
 
 class PollReader {
   readonly #bytes: PrintedBytes;

@@ -7,7 +7,7 @@
  */
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
-import { excerptOf, type Rejection } from "./decoded.ts";
+import { excerptOf, type Rejection } from "./decoded-output.ts";
 import type { SensorMetrics } from "../ports.ts";
 import type { SensorLog } from "../report/sensor-log.ts";
 

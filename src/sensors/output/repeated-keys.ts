@@ -6,7 +6,7 @@
  */
 import { repeatedKey } from "../../model/json/json-text.ts";
 import { quickLengthMax } from "./decode-text.ts";
-import { excerptOf, type Remark } from "./decoded.ts";
+import { excerptOf, type Remark } from "./decoded-output.ts";
 
 /** Every one of the first events is checked, then one in so many. */
 const firstEvents = 100;

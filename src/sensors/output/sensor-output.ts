@@ -3,7 +3,7 @@
  * sensor's log.
  */
 import type { EventIntake } from "../event-intake.ts";
-import type { Decoded } from "./decoded.ts";
+import type { DecodedOutput } from "./decoded-output.ts";
 import type { OutputRemarks } from "./output-remarks.ts";
 import type { RejectedLines } from "./rejected-lines.ts";
 import { RepeatedKeys } from "./repeated-keys.ts";
@@ -28,7 +28,7 @@ export class SensorOutput {
    * @param text it was decoded from
    * @returns as EventIntake.submit does; true for what need not be submitted
    */
-  take(decoded: Decoded, text: string, bytes: number): Promise<boolean> | boolean {
+  take(decoded: DecodedOutput, text: string, bytes: number): Promise<boolean> | boolean {
     const { intake, rejected, remarks } = this.#parts;
     switch (decoded.kind) {
       case "event":

@@ -12,12 +12,12 @@ import type { Line } from "../../processes/lines.ts";
 import { opensSprawl, Sprawl, type LineShape } from "./broken-lines.ts";
 import { decodeLine, decodeLongLine } from "./decode-output.ts";
 import { quickLengthMax } from "./decode-text.ts";
-import { rejected, type Decoded, type ServedTriggers } from "./decoded.ts";
+import { rejected, type DecodedOutput, type ServedTriggers } from "./decoded-output.ts";
 
 /** A line and what it turned out to be. */
 export interface DecodedLine {
   readonly line: Line;
-  readonly decoded: Decoded;
+  readonly decoded: DecodedOutput;
 }
 
 const overSeveralLines = "JSON over several lines; print one object a line, for example with jq -c";
@@ -39,7 +39,7 @@ export class StreamOutput {
   }
 
   /** The way of nearly all lines. */
-  decode(line: Line): Decoded {
+  decode(line: Line): DecodedOutput {
     const decoded = decodeLine(line, this.#served);
     return decoded.kind === "rejected" ? this.#reject(line, decoded) : decoded;
   }
@@ -73,7 +73,7 @@ export class StreamOutput {
     return partsOf(this.#undecided?.line);
   }
 
-  #reject(line: Line, decoded: Decoded): Decoded {
+  #reject(line: Line, decoded: DecodedOutput): DecodedOutput {
     const shape = shapeOf(line, decoded);
     if (!opensSprawl(shape)) return decoded;
     this.#sprawl = new Sprawl(shape);
@@ -91,7 +91,7 @@ function textOf(line: Line): string {
   return typeof line === "string" ? line : line.excerpt;
 }
 
-function shapeOf(line: Line, decoded: Decoded): LineShape {
+function shapeOf(line: Line, decoded: DecodedOutput): LineShape {
   // Where a line that could not be read ends is not known.
   if (typeof line !== "string") return { indent: 0, first: "", last: "", isObject: false };
   const text = line.trim();

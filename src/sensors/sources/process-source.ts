@@ -13,7 +13,7 @@ import { killMarked } from "../../processes/marked-processes.ts";
 import type { AssignedSensor } from "../assigned-sensor.ts";
 import type { Launch, SensorLauncher } from "../launch/sensor-launcher.ts";
 import type { Variables } from "../launch/sensor-variables.ts";
-import type { ServedTriggers } from "../output/decoded.ts";
+import type { ServedTriggers } from "../output/decoded-output.ts";
 import type { SensorLog } from "../report/sensor-log.ts";
 import { logText } from "../report/stderr-tail.ts";
 import type { Source, SourceContext } from "./source.ts";

@@ -9,7 +9,7 @@ import { WorkSlices } from "../../concurrency/work-slices.ts";
 import type { EndedRun, Exit } from "../../model/sensors/restart-policy.ts";
 import type { Child } from "../../processes/child.ts";
 import { linesOf, type Line } from "../../processes/lines.ts";
-import type { Decoded, ServedTriggers } from "../output/decoded.ts";
+import type { DecodedOutput, ServedTriggers } from "../output/decoded-output.ts";
 import { StreamOutput, type DecodedLine } from "../output/stream-output.ts";
 import { ProcessSource, type Program } from "./process-source.ts";
 import type { SourceContext } from "./source.ts";
@@ -89,7 +89,7 @@ async function readEvents(
 const lineWork = 512;
 const rejectionWork = 4_096;
 
-function workOf(line: Line, { kind }: Decoded): number {
+function workOf(line: Line, { kind }: DecodedOutput): number {
   const characters = typeof line === "string" ? line.length : 0;
   return characters + (kind === "rejected" ? rejectionWork : lineWork);
 }

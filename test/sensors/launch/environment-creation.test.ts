@@ -24,7 +24,7 @@ import {
   EnvironmentMaker,
   type EnvironmentRequest,
 } from "../../../src/sensors/launch/environment-creation.ts";
-import { sensorEnvironment } from "../../../src/sensors/launch/sensor-variables.ts";
+import { sensorVariables } from "../../../src/sensors/launch/sensor-variables.ts";
 import { decodeExecutionConfig } from "../../../src/sensors/launch/execution-config.ts";
 import { findRuntimeEnvironment } from "../../../src/sensors/launch/runtime-environment.ts";
 import { systemClock } from "../../../src/time/clock.ts";
@@ -53,7 +53,7 @@ function scene(runtime: Partial<OfferedRuntime>, executionConfig: JsonObject) {
       ...runtime,
     },
     config: decodeExecutionConfig(executionConfig),
-    environment: { own: { PATH: path }, restored: { PATH: path } },
+    agentVariables: { own: { PATH: path }, restored: { PATH: path } },
     passthrough: [],
     temporaryDir: folder,
     log: (lines) => void logged.push(...lines),
@@ -377,7 +377,7 @@ test("the commands have a home they can write to, and what is passed through", a
 
   await new EnvironmentMaker(systemClock).prepare({
     ...request,
-    environment: { own, restored: own },
+    agentVariables: { own, restored: own },
     passthrough: ["INDEX"],
   });
 
@@ -416,8 +416,8 @@ async function printed(request: EnvironmentRequest, script: string): Promise<str
   const warnings = await new EnvironmentMaker(systemClock).prepare(request);
   const found = await findRuntimeEnvironment(request);
   expect([...warnings, ...found.warnings]).toEqual([]);
-  const env = sensorEnvironment({
-    agent: request.environment,
+  const env = sensorVariables({
+    agent: request.agentVariables,
     passthrough: request.passthrough,
     logLevel: "info",
     sensor,
@@ -488,7 +488,7 @@ test("pip reaches its index through the proxy that passthrough_env names", async
   const output = await printed(
     {
       ...request,
-      environment: { own, restored: own },
+      agentVariables: { own, restored: own },
       passthrough: ["HTTP_PROXY", "PIP_INDEX_URL", "PIP_TRUSTED_HOST"],
     },
     join(packDir, "sensors/s.py"),

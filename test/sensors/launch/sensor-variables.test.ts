@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { SensorDefinition } from "../../../src/model/definitions.ts";
-import { sensorEnvironment, type EnvironmentFacts } from "../../../src/sensors/launch/sensor-variables.ts";
+import { sensorVariables, type VariableFacts } from "../../../src/sensors/launch/sensor-variables.ts";
 import { decodeExecutionConfig } from "../../../src/sensors/launch/execution-config.ts";
-import { fitEnvironment } from "../../../src/sensors/launch/oversized-variables.ts";
+import { fitVariables } from "../../../src/sensors/launch/oversized-variables.ts";
 
 const trigger = { id: "1", label: "", enabled: true, paramSchema: {}, outSchema: {} };
 const sensor: SensorDefinition = {
@@ -29,7 +29,7 @@ const sensor: SensorDefinition = {
     { ...trigger, ref: "garden.frost" },
   ],
 };
-const facts: EnvironmentFacts = {
+const facts: VariableFacts = {
   agent: { own: { PATH: "/bin" }, restored: { PATH: "/bin" } },
   passthrough: [],
   logLevel: "info",
@@ -55,7 +55,7 @@ test("of the agent's environment only what is allowed reaches a sensor", () => {
   };
   const passthrough = ["HTTP_PROXY", "DATABASE_URL", "ATTUNE__SECURITY__JWT_SECRET", "ATTUNE_MQ_URL"];
 
-  const variables = sensorEnvironment({ ...facts, agent: { own, restored: own }, passthrough });
+  const variables = sensorVariables({ ...facts, agent: { own, restored: own }, passthrough });
 
   const inherited = Object.keys(variables).filter((name) => name in own);
   expect(inherited).toEqual(["PATH", "HOME", "LC_TIME", "TZ", "HTTP_PROXY"]);
@@ -71,7 +71,7 @@ test.each([
 ])("of the locale %j a sensor gets %j", (locale, expected) => {
   const own = { PATH: "/bin", ...locale };
 
-  const variables = sensorEnvironment({ ...facts, agent: { own, restored: own } });
+  const variables = sensorVariables({ ...facts, agent: { own, restored: own } });
 
   expect(Object.fromEntries(Object.entries(variables).filter(([name]) => /^(LANG|LC_)/.test(name)))).toEqual(
     expected,
@@ -82,13 +82,13 @@ test("what the executable set aside is handed back", () => {
   const own = { PATH: "/bin" };
   const restored = { PATH: "/bin", LD_LIBRARY_PATH: "/opt/lib", NODE_OPTIONS: "--max-old-space-size=64" };
 
-  const variables = sensorEnvironment({ ...facts, agent: { own, restored } });
+  const variables = sensorVariables({ ...facts, agent: { own, restored } });
 
   expect(variables).toMatchObject({ LD_LIBRARY_PATH: "/opt/lib", NODE_OPTIONS: "--max-old-space-size=64" });
 });
 
 test("a sensor is told who it is, what it serves and how it is configured", () => {
-  const variables = sensorEnvironment({ ...facts, checkpoint: { line: 3 } });
+  const variables = sensorVariables({ ...facts, checkpoint: { line: 3 } });
 
   expect(variables).toEqual({
     PATH: "/bin",
@@ -120,7 +120,7 @@ test("a sensor is told who it is, what it serves and how it is configured", () =
 });
 
 test("a sensor is told what only its kind is told; text checkpoints are given as they are", () => {
-  const variables = sensorEnvironment({
+  const variables = sensorVariables({
     ...facts,
     ofKind: { SENSOR_REF: "garden.thermometer" },
     checkpoint: "line 3",
@@ -144,7 +144,7 @@ test("a runtime's variables are set, prepended and appended, but cannot pose as 
     },
   });
 
-  const variables = sensorEnvironment({ ...facts, changes: [...changes] });
+  const variables = sensorVariables({ ...facts, changes: [...changes] });
 
   expect(variables).toMatchObject({
     PLAIN: "p",
@@ -161,7 +161,7 @@ test("a value too large for the kernel is put into a file that goes with its pro
   const large = "x".repeat(200_000);
   let file: string;
   {
-    await using fitted = await fitEnvironment({ SMALL: "a\0b", LARGE: large }, folder);
+    await using fitted = await fitVariables({ SMALL: "a\0b", LARGE: large }, folder);
     expect(fitted.variables).toEqual({ SMALL: "ab", LARGE_FILE: expect.any(String) });
     file = fitted.variables["LARGE_FILE"] ?? "";
     expect(readFileSync(file, "utf8")).toBe(large);

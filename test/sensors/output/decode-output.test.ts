@@ -1,12 +1,12 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { ExactNumber } from "../../../src/model/json/exact-number.ts";
-import type { Decoded } from "../../../src/sensors/output/decoded.ts";
+import type { DecodedOutput } from "../../../src/sensors/output/decoded-output.ts";
 import { decodeLine } from "../../../src/sensors/output/decode-output.ts";
 
 const served = { main: "door.opened", all: new Set(["door.opened", "door.closed"]) };
 
-function decode(value: unknown): Decoded {
+function decode(value: unknown): DecodedOutput {
   return decodeLine(typeof value === "string" ? value : JSON.stringify(value), served);
 }
 

@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { WorkSlices } from "../../../src/concurrency/work-slices.ts";
 import type { Line } from "../../../src/processes/lines.ts";
-import type { Decoded } from "../../../src/sensors/output/decoded.ts";
+import type { DecodedOutput } from "../../../src/sensors/output/decoded-output.ts";
 import { StreamOutput } from "../../../src/sensors/output/stream-output.ts";
 
 const served = { main: "door.opened", all: new Set(["door.opened"]) };
 
-function short(decoded: Decoded): unknown {
+function short(decoded: DecodedOutput): unknown {
   if (decoded.kind === "event") return decoded.event.payload;
   return decoded.kind === "rejected" ? decoded.rejection.reason : decoded.kind;
 }

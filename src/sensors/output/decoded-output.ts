@@ -21,7 +21,7 @@ export interface Remark {
   readonly text: string;
 }
 
-export type Decoded =
+export type DecodedOutput =
   | { readonly kind: "event"; readonly event: DecodedEvent; readonly remarks: readonly Remark[] }
   /** No event, but a new checkpoint. */
   | { readonly kind: "checkpoint"; readonly checkpoint: JsonValue }
@@ -42,7 +42,7 @@ export interface ServedTriggers {
 
 const excerptLengthMax = 200;
 
-export function rejected(reason: string, text: string, checkpoint?: JsonValue, lines = 1): Decoded {
+export function rejected(reason: string, text: string, checkpoint?: JsonValue, lines = 1): DecodedOutput {
   return { kind: "rejected", rejection: { reason, excerpt: excerptOf(text), lines }, checkpoint };
 }
 
