@@ -1,6 +1,6 @@
 /**
- * The database triggers that tell running agents of changed definitions: the rule revision, the
- * messages owed for rules, the notifications, and the immutability of events.
+ * The database triggers that tell running agents of changed definitions: the rule revision, the ids of
+ * messages about rules, the notifications, and the immutability of events.
  */
 import fc from "fast-check";
 import type { Client } from "pg";
@@ -101,69 +101,6 @@ test("an open transaction over a rule does not hold up a batch, a commit waits f
   await batch.query("commit");
   await commit;
   expect(await revision(fresh.database)).toBeGreaterThan(BigInt(Object(rows[0]).value));
-});
-
-test("each change of a rule owes the message that says what changed", async () => {
-  await using fresh = await freshDatabase();
-  const { database } = fresh;
-  const { rows } = await database.query({ text: "insert into trigger (ref) values ('core.x') returning id" });
-  const triggerId = new Row("trigger", Object(rows[0])).id("id");
-  const steps = [
-    {
-      text: `${insertRule} ('p.r', 'a', 'core.x', '{"n": 1}', ${triggerId})`,
-      type: "RuleCreated",
-      key: "rule.created",
-    },
-    { text: "update rule set trigger_params = '{\"n\": 2}'", type: "RuleUpdated", key: "rule.updated", n: 2 },
-    {
-      text: "update rule set enabled = false",
-      type: "RuleDisabled",
-      key: "rule.disabled",
-      n: 2,
-      enabled: false,
-    },
-    { text: "update rule set enabled = true", type: "RuleEnabled", key: "rule.enabled", n: 2 },
-    { text: "delete from rule", type: "RuleDeleted", key: "rule.deleted", n: 2, enabled: false },
-  ];
-
-  for (const { text, type, key, n = 1, enabled = true } of steps) {
-    await database.query({ text: "delete from outbox" });
-    await database.query({ text });
-    const owed = await database.query({
-      text: "select routing_key, event, enforcement, instance, body from outbox",
-    });
-
-    expect(owed.rows).toEqual([
-      {
-        routing_key: key,
-        event: null,
-        enforcement: null,
-        instance: null,
-        body: {
-          message_type: type,
-          timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
-          payload: {
-            rule_id: expect.any(Number),
-            rule_ref: "p.r",
-            trigger_id: Number(triggerId),
-            trigger_ref: "core.x",
-            trigger_params: { n },
-            enabled,
-          },
-        },
-      },
-    ]);
-  }
-});
-
-test("an update that changes nothing owes no message", async () => {
-  await using fresh = await freshDatabase();
-  await fresh.database.query({ text: `${insertRule} ('r', 'a', 't', '{}', null)` });
-  await fresh.database.query({ text: "delete from outbox" });
-
-  await fresh.database.query({ text: "update rule set label = label, updated = now()" });
-
-  expect((await fresh.database.query({ text: "select from outbox" })).rows).toEqual([]);
 });
 
 test("the message's id is the one messageId builds, for numbers of any size", async () => {

@@ -37,6 +37,9 @@ export const ownTables: Readonly<Record<string, string>> = {
     "sensor int8, worker int8, status text, pid int4, failures int4, exit_code int4, signal text, reason text, stderr_excerpt text, started_at timestamptz, stopped_at timestamptz, next_restart_at timestamptz, updated timestamptz",
   sensor_trigger: "sensor int8, trigger int8",
   rule_revision: "singleton bool, value int8, raised_by xid8",
+  rule_message:
+    "number int8, xid xid8, routing_key text, rule int8, rule_ref text, trigger_ref text, trigger_params jsonb, active bool, created timestamptz",
+  rule_tombstone: "rule int8, trigger_ref text, rule_ref text, is_deleted bool, since timestamptz",
   outbox_owner: "instance uuid, owner uuid, since timestamptz",
   identity:
     "id int8, login text, display_name text, password_hash text, role text, attributes jsonb, created timestamptz, updated timestamptz",
@@ -50,10 +53,16 @@ export const ownTables: Readonly<Record<string, string>> = {
 export const ownViews: readonly string[] = ["enforcement_with_payload"];
 
 export const ownFunctions: readonly string[] = [
+  "bury_rule",
+  "forget_rule_messages",
+  "is_trigger_enabled",
   "notify_change",
   "owe_rule_message",
+  "owe_trigger_messages",
+  "owe_truncated_rules",
   "raise_rule_revision",
   "refuse_change",
+  "tell_sensors",
   "touch_updated",
 ];
 

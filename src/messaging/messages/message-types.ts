@@ -163,7 +163,10 @@ const owedRuleMessage = fields({
  * Sensors of the platform read rule changes in a flat form; so the body repeats the rule's fields
  * beside the envelope, under the names they expect.
  *
- * @param owed the outbox row's body as the database function owe_rule_message wrote it
+ * The oldest of these sensors start a rule that was created or updated, whether it is enabled or not. They ignore a
+ * message without `event_type`, so one about a rule that must not run has none.
+ *
+ * @param owed the outbox row's body as the database function tell_sensors wrote it
  * @throws when the body has another shape: function and code disagree
  */
 export function ruleChanged(installationId: string, ownId: string, owed: JsonObject): OutgoingMessage {
@@ -178,11 +181,13 @@ export function ruleChanged(installationId: string, ownId: string, owed: JsonObj
     headers: { retry_count: 0, source_service: sourceService, trace_id: undefined },
     payload,
   };
+  const mustNotStart = !payload.enabled && (type === "RuleCreated" || type === "RuleUpdated");
   const flat =
-    `"event_type":"${type}","rule_id":${idJson(payload.rule_id)}` +
+    (mustNotStart ? "" : `"event_type":"${type}",`) +
+    `"rule_id":${idJson(payload.rule_id)}` +
     `,"rule_ref":${JSON.stringify(payload.rule_ref)},"trigger_ref":${JSON.stringify(payload.trigger_ref)}` +
     `,"trigger_type":${JSON.stringify(payload.trigger_ref)}` +
-    `,"trigger_params":${JSON.stringify(payload.trigger_params)},"active":${payload.enabled}`;
+    `,"trigger_params":${JSON.stringify(payload.trigger_params)},"active":${payload.enabled},"enabled":${payload.enabled}`;
   return {
     routingKey: routingKeys[type],
     messageId: ownId,

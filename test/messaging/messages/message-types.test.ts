@@ -181,6 +181,7 @@ test("a rule's message repeats its fields beside the envelope, for sensors that 
     trigger_type: "core.intervaltimer",
     trigger_params: { interval: 1, unit: "minutes" },
     active: true,
+    enabled: true,
     message_id: "0f8fad5b-d9cb-8003-8000-000000000001",
     correlation_id: "0f8fad5b-d9cb-8003-8000-000000000001",
     message_type: "RuleEnabled",
@@ -190,6 +191,27 @@ test("a rule's message repeats its fields beside the envelope, for sensors that 
     payload: owed.payload,
   });
   expect(decoded(message).payload).toMatchObject({ rule_id: "45", enabled: true });
+});
+
+// The oldest sensors start a rule that was created or updated, whatever else the message says.
+test.each([
+  { type: "RuleCreated", enabled: true, flat: "RuleCreated" },
+  { type: "RuleCreated", enabled: false, flat: undefined },
+  { type: "RuleUpdated", enabled: true, flat: "RuleUpdated" },
+  { type: "RuleUpdated", enabled: false, flat: undefined },
+  { type: "RuleDisabled", enabled: false, flat: "RuleDisabled" },
+  { type: "RuleDeleted", enabled: false, flat: "RuleDeleted" },
+])("the flat form of $type with enabled $enabled has the type $flat", ({ type, enabled, flat }) => {
+  const changed = { ...owed, message_type: type, payload: { ...owed.payload, enabled } };
+
+  const { body } = ruleChanged(installationId, "0f8fad5b-d9cb-8003-8000-000000000001", changed);
+
+  const { event_type, message_type, active } = JSON.parse(String(body));
+  expect({ event_type, message_type, active }).toEqual({
+    event_type: flat,
+    message_type: type,
+    active: enabled,
+  });
 });
 
 test("an outbox body of another shape is a fault that names the field", () => {
