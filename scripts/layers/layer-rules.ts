@@ -97,7 +97,7 @@ export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
   re2js: ["model"],
   semver: ["model"],
   typebox: ["config", "packs", "api"],
-  yaml: ["config", "packs"],
+  yaml: ["agent", "config", "packs"],
 };
 
 /** Node modules that the model may use: none with input, waiting or randomness. */

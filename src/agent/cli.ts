@@ -5,8 +5,11 @@
  * load a database driver. Expected failures are OperatorErrors and become one line on stderr.
  * Any other error is a bug and shows its stack.
  */
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { checkFormats, type CheckFormat } from "./check-formats.ts";
+import type { OutputFormat } from "./client/output.ts";
+import { completedShells, completionScript, type CompletedShell } from "./completion.ts";
+import { addResourceCommands, type ClientContext } from "./resource-commands.ts";
 import type { ExitCode, Invocation } from "./invocation.ts";
 import { StopRequest } from "./stop-request.ts";
 import { versionText } from "./version.ts";
@@ -18,8 +21,13 @@ interface Options {
   readonly name?: string;
   readonly detectOnly?: true;
   readonly watch?: true;
-  readonly format: CheckFormat;
+  readonly api?: string;
+  readonly format: Format;
 }
+
+type Format = CheckFormat | OutputFormat;
+
+const formats: readonly Format[] = [...new Set<Format>([...checkFormats, "table", "yaml"])];
 
 export interface CommandLine {
   /** Without the executable and the script. */
@@ -43,8 +51,9 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     .option("-c, --config <path>", "configuration file (else $ATTUNE_CONFIG, else ./config.yaml if present)")
     .option("-n, --name <name>", "worker name of this process")
     .option("--detect-only", "print the interpreters found in this image and exit")
-    .option("--watch", "print a line for each event, match and sensor state change")
-    .addOption(new Option("--format <format>", "report format").choices(checkFormats).default("text"))
+    .option("--watch", "print a line for each event, match and sensor state change; repeat a list every 2 s")
+    .option("--api <url>", "API to use instead of this machine's agent, with the token in $ATTUNE_API_TOKEN")
+    .addOption(new Option("--format <format>", "report format").choices(formats).default("text"))
     .showHelpAfterError(`(${program} --help lists commands and options)`)
     .configureOutput({ writeOut: print, writeErr: complain })
     .exitOverride();
@@ -64,10 +73,14 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
   root.hook("preAction", (_, command) => {
     if (command !== root && root.opts<Options>().detectOnly)
       root.error("error: --detect-only takes no command");
-    if (root.opts<Options>().watch && (command !== root || root.opts<Options>().detectOnly))
-      root.error("error: --watch only works when running the agent");
-    if (command.name() !== "check" && root.opts<Options>().format === "github")
-      root.error("error: --format github only works with packs check");
+    const { watch, format, detectOnly } = root.opts<Options>();
+    const isList = command.name() === "list" && command.parent !== root;
+    if (watch && (detectOnly || (command !== root && !isList)))
+      root.error("error: --watch only works when running the agent and with list commands");
+    if (!formatsOf(command, root).includes(format)) {
+      const place = format === "github" ? "packs check" : "commands that list or show";
+      root.error(`error: --format ${format} only works with ${place}`);
+    }
   });
   root
     .argument("[command]")
@@ -119,8 +132,19 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     .description("check pack folders without a database; exit 1 if anything is wrong")
     .action(async (directories: string[]) => {
       const { checkPacks } = await import("./commands/packs-check.ts");
-      exitCode = await checkPacks(invocation(), directories, root.opts<Options>().format);
+      exitCode = await checkPacks(invocation(), directories, checkFormatOf(root.opts<Options>().format));
     });
+  const clientContext: ClientContext = () => {
+    const { api, format, watch } = root.opts<Options>();
+    return {
+      ...invocation(),
+      apiUrl: api,
+      output: format === "json" || format === "yaml" ? format : "table",
+      isWatched: watch === true,
+      isTerminal: process.stdout.isTTY,
+    };
+  };
+  addResourceCommands(root, async (command) => void (exitCode = await command()), clientContext);
   packs
     .command("load")
     .argument("<directories...>", "pack folders")
@@ -146,6 +170,12 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
       exitCode = await doctor(invocation());
     });
 
+  root
+    .command("completion")
+    .addArgument(new Argument("<shell>", "shell to complete in").choices(completedShells))
+    .description("print a script for the shell, which completes commands and options")
+    .action((shell: CompletedShell) => print(completionScript(root, shell)));
+
   try {
     await root.parseAsync([...args], { from: "user" });
     return exitCode;
@@ -156,4 +186,16 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     complain(`${program}: ${failureText(error)}\n`);
     return 1;
   }
+}
+
+/** Commands that talk to a running agent print tables; reports are text; `packs check` has annotations, too. */
+function formatsOf(command: Command, root: Command): readonly Format[] {
+  const group = command.parent === root || command === root ? undefined : command.parent?.name();
+  if (group === "packs" && command.name() === "check") return checkFormats;
+  if (group === undefined || (group === "packs" && command.name() === "load")) return ["text", "json"];
+  return ["text", "table", "json", "yaml"];
+}
+
+function checkFormatOf(format: Format): CheckFormat {
+  return checkFormats.find((each) => each === format) ?? "text";
 }

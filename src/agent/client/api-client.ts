@@ -1,0 +1,157 @@
+/** Requests to a running agent's API, as the commands of this program make them. */
+import { messageOf } from "../../errors/caught.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
+import { parseJson } from "../../model/json/json-text.ts";
+import type { ApiConnection } from "./api-connection.ts";
+
+export interface ApiRequest {
+  readonly method?: "GET" | "POST" | "PATCH" | "DELETE";
+  /** Below the API's address, such as `/api/v1/sensors`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: JsonValue;
+  /** What the command does, such as "list sensors", for its errors. */
+  readonly attempt: string;
+}
+
+/** The API holds a request for a few seconds while its database is away. */
+const answerMsMax = 60_000;
+
+export class ApiClient {
+  readonly #connection: ApiConnection;
+
+  constructor(connection: ApiConnection) {
+    this.#connection = connection;
+  }
+
+  /** @throws OperatorError API_UNREACHABLE or API_REFUSED */
+  async ask(request: ApiRequest): Promise<JsonObject> {
+    const response = await this.#fetch(request, AbortSignal.timeout(answerMsMax));
+    const body = await this.#read(request, response);
+    if (response.ok && isJsonObject(body)) return body;
+    throw this.#refusal(request, response.status, body);
+  }
+
+  /** Every entry of a list, page by page, at most `countMax`. */
+  async *list(request: ApiRequest, countMax: number): AsyncGenerator<JsonObject> {
+    let count = 0;
+    for (let page = 1; count < countMax; page++) {
+      const query = { ...request.query, page: String(page), page_size: String(Math.min(countMax, 100)) };
+      const { items, pagination } = await this.ask({ ...request, query });
+      if (!isJsonArray(items)) return;
+      for (const item of items) {
+        if (!isJsonObject(item) || count >= countMax) continue;
+        count += 1;
+        yield item;
+      }
+      if (!isJsonObject(pagination) || pagination["has_next"] !== true) return;
+    }
+  }
+
+  /** The body of an answer that has no end, as text. */
+  async *follow(request: ApiRequest, signal: AbortSignal): AsyncGenerator<string> {
+    const response = await this.#fetch(request, signal);
+    if (!response.ok) throw this.#refusal(request, response.status, await this.#read(request, response));
+    if (response.body === null) return;
+    const decoder = new TextDecoder();
+    try {
+      for await (const chunk of response.body) yield decoder.decode(chunk, { stream: true });
+    } catch (error) {
+      if (!signal.aborted) throw this.#unreachable(request, error);
+    }
+  }
+
+  async #fetch(
+    { method = "GET", path, query = {}, body, attempt }: ApiRequest,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const { url, token } = this.#connection;
+    const target = new URL(url.replace(/\/+$/, "") + path);
+    for (const [name, value] of Object.entries(query)) target.searchParams.set(name, value);
+    try {
+      return await fetch(target, {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal,
+      });
+    } catch (error) {
+      throw this.#unreachable({ attempt }, error);
+    }
+  }
+
+  async #read(request: ApiRequest, response: Response): Promise<JsonValue> {
+    try {
+      const text = await response.text();
+      return text === "" ? {} : parseJson(text);
+    } catch (error) {
+      if (error instanceof SyntaxError) return null;
+      throw this.#unreachable(request, error);
+    }
+  }
+
+  #unreachable({ attempt }: Pick<ApiRequest, "attempt">, error: unknown): OperatorError {
+    const { url, origin } = this.#connection;
+    // fetch hides the reason in its cause.
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    return new OperatorError({
+      code: "API_UNREACHABLE",
+      attempt: `${attempt} through the API at ${url}`,
+      reason: messageOf(cause) || "it does not answer",
+      remedy: `start the agent, or correct ${origin}`,
+      cause: error,
+    });
+  }
+
+  #refusal({ attempt }: ApiRequest, status: number, body: JsonValue): OperatorError {
+    const { url, origin } = this.#connection;
+    const failure = isJsonObject(body) ? body : {};
+    const { error, code, details } = failure;
+    if (typeof error !== "string") {
+      return new OperatorError({
+        code: "API_UNREACHABLE",
+        attempt: `${attempt} through the API at ${url}`,
+        reason: `what answers there (status ${status}) is not the agent's API`,
+        remedy: `correct ${origin}`,
+      });
+    }
+    const problems = isJsonArray(details) ? details.flatMap(problemText) : [];
+    return new OperatorError({
+      code: "API_REFUSED",
+      attempt: `${attempt} through the API at ${url}`,
+      reason:
+        problems.length > 0 ? problems : `${withoutEnd(error)} (${typeof code === "string" ? code : status})`,
+      remedy: remedyFor(status, origin),
+    });
+  }
+}
+
+function problemText(problem: JsonValue): readonly string[] {
+  if (!isJsonObject(problem)) return [];
+  const { parameter, problem: what } = problem;
+  return typeof parameter === "string" && typeof what === "string" ? [`${parameter} ${what}`] : [];
+}
+
+function withoutEnd(sentence: string): string {
+  return sentence.replace(/\.$/, "");
+}
+
+function remedyFor(status: number, origin: string): string {
+  switch (status) {
+    case 401:
+      return `take a token that is valid, for example from "attune-sensor-agent token create", and correct ${origin}`;
+    case 403:
+      return "ask with the token of an admin";
+    case 404:
+      return "correct the name; the list command shows the names there are";
+    case 409:
+    case 412:
+      return "look at its present state, then decide";
+    default:
+      return status >= 500 ? "try again; the agent's log has more" : "correct the arguments";
+  }
+}

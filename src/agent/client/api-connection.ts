@@ -1,0 +1,79 @@
+/**
+ * Which agent a command talks to, in this order:
+ *
+ * - `--api` or ATTUNE_API_URL, with the token in ATTUNE_API_TOKEN;
+ * - the agent of this machine with the same configuration, which keeps its address and a token in its data directory.
+ */
+import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { hasCode, messageOf } from "../../errors/caught.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { decodeJson } from "../../model/json/json-text.ts";
+import { isJsonObject } from "../../model/json/json.ts";
+import { loadConfiguration } from "../load-configuration.ts";
+import type { Invocation } from "../invocation.ts";
+
+export interface ApiConnection {
+  readonly url: string;
+  readonly token: string;
+  /** Where the two come from, for errors. */
+  readonly origin: string;
+}
+
+/**
+ * @param url of `--api`; undefined: not given
+ * @throws OperatorError API_UNREACHABLE if neither is there
+ */
+export function apiConnection(
+  invocation: Pick<Invocation, "configPath" | "workerName" | "environment">,
+  url: string | undefined,
+): ApiConnection {
+  const { environment } = invocation;
+  const named = url ?? environment["ATTUNE_API_URL"];
+  if (named === undefined || named === "") return localConnection(invocation);
+  const origin = url === undefined ? "ATTUNE_API_URL" : "--api";
+  if (!/^https?:\/\/./.test(named))
+    throw unusable(`${origin} is ${named}, which is not an http or https URL`, `correct ${origin}`);
+  const token = environment["ATTUNE_API_TOKEN"];
+  if (token === undefined || token === "") {
+    throw unusable(
+      `${origin} names the API at ${named}, and ATTUNE_API_TOKEN has no token for it`,
+      'set ATTUNE_API_TOKEN to a token, for example from "attune-sensor-agent token create"',
+    );
+  }
+  return { url: named, token, origin: `${origin} and ATTUNE_API_TOKEN` };
+}
+
+/** The agent of this machine; undefined if none with this configuration has left its address. */
+function localConnectionIfAny(dataDirectory: string): ApiConnection | undefined {
+  const path = join(dataDirectory, "agent.json");
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw unusable(
+      `the address of this machine's agent cannot be read: ${messageOf(error)}`,
+      "run the command as the user of the agent, or set --api and ATTUNE_API_TOKEN",
+    );
+  }
+  const decoded = decodeJson(text);
+  const { url, token } = decoded.kind === "valid" && isJsonObject(decoded.value) ? decoded.value : {};
+  return typeof url === "string" && typeof token === "string" ? { url, token, origin: path } : undefined;
+}
+
+function localConnection(
+  invocation: Pick<Invocation, "configPath" | "workerName" | "environment">,
+): ApiConnection {
+  const { data_dir } = loadConfiguration(invocation).config;
+  const found = localConnectionIfAny(data_dir);
+  if (found !== undefined) return found;
+  throw unusable(
+    `no agent with this configuration runs on this machine (there is no ${join(data_dir, "agent.json")})`,
+    "start it, name its configuration with --config, or set --api and ATTUNE_API_TOKEN for another one",
+  );
+}
+
+function unusable(reason: string, remedy: string): OperatorError {
+  return new OperatorError({ code: "API_UNREACHABLE", attempt: "find the agent's API", reason, remedy });
+}

@@ -1,0 +1,102 @@
+/** Commands on the platform's resources, carried out by the API of a running agent. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiClient, type ApiRequest } from "../client/api-client.ts";
+import { apiConnection } from "../client/api-connection.ts";
+import { entryText, listText, type OutputFormat } from "../client/output.ts";
+import type { Action, ResourceCommands } from "../client/resources.ts";
+import type { ExitCode, Invocation } from "../invocation.ts";
+import { isJsonObject, type JsonObject } from "../../model/json/json.ts";
+
+export interface ClientInvocation extends Pick<
+  Invocation,
+  "configPath" | "workerName" | "environment" | "print"
+> {
+  /** `--api`. */
+  readonly apiUrl: string | undefined;
+  readonly output: OutputFormat;
+  /** Repeat until interrupted. */
+  readonly isWatched: boolean;
+  readonly isTerminal: boolean;
+}
+
+export interface ListRequest {
+  /** Undefined: all, or of a log the newest. */
+  readonly limit: number | undefined;
+  readonly query: Readonly<Record<string, string>>;
+}
+
+const watchIntervalMs = 2_000;
+const logEntriesDefault = 20;
+const clearScreen = "\u001b[H\u001b[2J";
+
+export function clientOf(invocation: ClientInvocation): ApiClient {
+  return new ApiClient(apiConnection(invocation, invocation.apiUrl));
+}
+
+export async function listResources(
+  invocation: ClientInvocation,
+  resource: ResourceCommands,
+  { limit, query }: ListRequest,
+): Promise<ExitCode> {
+  const { print, output, isWatched, isTerminal } = invocation;
+  const { plural, columns, isLog } = resource;
+  const client = clientOf(invocation);
+  const request = { path: `/api/v1/${plural}`, query, attempt: `list ${plural}` };
+  const countMax = limit ?? (isLog ? logEntriesDefault : Number.POSITIVE_INFINITY);
+  for (;;) {
+    const entries = await Array.fromAsync(client.list(request, countMax));
+    const text = listText(entries, columns, output);
+    print(isWatched && isTerminal ? clearScreen + text : text);
+    if (!isWatched) return 0;
+    await sleep(watchIntervalMs);
+  }
+}
+
+export async function showResource(
+  invocation: ClientInvocation,
+  resource: ResourceCommands,
+  name: string,
+): Promise<ExitCode> {
+  const path = pathOf(resource, name);
+  const { data } = await clientOf(invocation).ask({ path, attempt: `show the ${resource.singular} ${name}` });
+  invocation.print(entryText(isJsonObject(data) ? data : {}, invocation.output));
+  return 0;
+}
+
+/** On each in turn; the first that fails ends the command, and what was done before it is printed. */
+export async function actOnResources(
+  invocation: ClientInvocation,
+  resource: ResourceCommands,
+  { name: action }: Action,
+  names: readonly string[],
+): Promise<ExitCode> {
+  const { print, output } = invocation;
+  const client = clientOf(invocation);
+  const done: JsonObject[] = [];
+  for (const name of names) {
+    await client.ask(actionRequest(resource, action, name));
+    if (output === "table") print(`${resource.singular} ${name}: ${past[action]}\n`);
+    done.push({ [resource.singular]: name, done: action });
+  }
+  if (output !== "table") print(listText(done, [], output));
+  return 0;
+}
+
+const past: Readonly<Record<Action["name"], string>> = {
+  enable: "enabled",
+  disable: "disabled",
+  restart: "restarted",
+  delete: "deleted",
+};
+
+function actionRequest(resource: ResourceCommands, action: Action["name"], name: string): ApiRequest {
+  const path = pathOf(resource, name);
+  const attempt = `${action} the ${resource.singular} ${name}`;
+  return action === "delete"
+    ? { method: "DELETE", path, attempt }
+    : { method: "POST", path: `${path}/${action}`, attempt };
+}
+
+function pathOf({ plural }: ResourceCommands, name: string): string {
+  return `/api/v1/${plural}/${encodeURIComponent(name)}`;
+}

@@ -1,0 +1,25 @@
+import type { ExitCode } from "../invocation.ts";
+import { clientOf, type ClientInvocation } from "./resources.ts";
+
+export interface LogRequest {
+  readonly ref: string;
+  /** Lines from the end, as text. */
+  readonly tail: string;
+  readonly isFollowing: boolean;
+}
+
+/** Prints the end of a sensor's log; with `--follow` until the agent ends the answer or the command is interrupted. */
+export async function printLogs(
+  invocation: ClientInvocation,
+  { ref, tail, isFollowing }: LogRequest,
+): Promise<ExitCode> {
+  const request = {
+    path: `/api/v1/sensors/${encodeURIComponent(ref)}/logs`,
+    query: { tail, ...(isFollowing ? { follow: "true" } : {}) },
+    attempt: `read the log of the sensor ${ref}`,
+  };
+  for await (const text of clientOf(invocation).follow(request, new AbortController().signal)) {
+    invocation.print(text);
+  }
+  return 0;
+}

@@ -1,0 +1,125 @@
+/** Adds the commands that talk to a running agent: `sensors list`, `rules disable REF` and the like. */
+import type { Command } from "commander";
+import type { ClientInvocation } from "./commands/resources.ts";
+import type { Action, Filter, ResourceCommands } from "./client/resources.ts";
+import { resourceCommands } from "./client/resources.ts";
+import type { ExitCode } from "./invocation.ts";
+
+/** Runs a command; the command line takes its exit code. */
+export type Run = (command: () => Promise<ExitCode>) => Promise<void>;
+
+type GivenOptions = Readonly<Record<string, string | true | undefined>>;
+
+export function addResourceCommands(root: Command, run: Run, context: ClientContext): void {
+  for (const resource of resourceCommands) {
+    const group =
+      root.commands.find((command) => command.name() === resource.plural) ??
+      root
+        .command(resource.plural)
+        .description(
+          `${resource.actions.length > 0 ? "see and change" : "see"} the platform's ${resource.plural}`,
+        );
+    addList(group, resource, run, context);
+    addShow(group, resource, run, context);
+    for (const action of resource.actions) addAction(group, resource, action, run, context);
+    if (resource.plural === "sensors") addLogs(group, run, context);
+  }
+}
+
+/** What the commands need of the command line, once it is parsed. */
+export type ClientContext = () => ClientInvocation;
+
+function addList(group: Command, resource: ResourceCommands, run: Run, context: ClientContext): void {
+  const command = group
+    .command("list")
+    .description(`list ${resource.plural}${resource.isLog ? ", the newest first" : ""}`)
+    .option("--limit <number>", `how many at most (default: ${resource.isLog ? "20" : "all"})`);
+  for (const { option, meaning } of resource.filters) command.option(option, meaning);
+  command.action((options: GivenOptions) =>
+    run(async () => {
+      const { listResources } = await import("./commands/resources.ts");
+      return listResources(context(), resource, {
+        limit: numberOf(command, options),
+        query: queryOf(command, resource.filters, options),
+      });
+    }),
+  );
+}
+
+function addShow(group: Command, resource: ResourceCommands, run: Run, context: ClientContext): void {
+  group
+    .command("show")
+    .argument(`<${nameOf(resource)}>`)
+    .description(`show everything about one ${resource.singular}`)
+    .action((name: string) =>
+      run(async () => {
+        const { showResource } = await import("./commands/resources.ts");
+        return showResource(context(), resource, name);
+      }),
+    );
+}
+
+function addAction(
+  group: Command,
+  resource: ResourceCommands,
+  action: Action,
+  run: Run,
+  context: ClientContext,
+): void {
+  group
+    .command(action.name)
+    .argument(`<${nameOf(resource)}...>`)
+    .description(action.meaning)
+    .action((names: string[]) =>
+      run(async () => {
+        const { actOnResources } = await import("./commands/resources.ts");
+        return actOnResources(context(), resource, action, names);
+      }),
+    );
+}
+
+function addLogs(group: Command, run: Run, context: ClientContext): void {
+  const command = group
+    .command("logs")
+    .argument("<ref>")
+    .description("print the end of a sensor's log, from whatever worker runs it")
+    .option("--tail <number>", "how many lines (default: 100)")
+    .option("-f, --follow", "go on with new lines until interrupted");
+  command.action(
+    (ref: string, { tail = "100", follow }: { readonly tail?: string; readonly follow?: true }) =>
+      run(async () => {
+        if (!/^\d{1,6}$/.test(tail)) command.error(`error: --tail takes a number of lines, not ${tail}`);
+        const { printLogs } = await import("./commands/sensor-logs.ts");
+        return printLogs(context(), { ref, tail, isFollowing: follow === true });
+      }),
+  );
+}
+
+function nameOf({ isLog, plural }: ResourceCommands): string {
+  if (isLog) return "id";
+  return plural === "workers" ? "name" : "ref";
+}
+
+function numberOf(command: Command, { limit }: GivenOptions): number | undefined {
+  if (limit === undefined) return undefined;
+  if (typeof limit !== "string" || !/^[1-9]\d{0,8}$/.test(limit))
+    command.error(`error: --limit takes a number from 1, not ${String(limit)}`);
+  return Number(limit);
+}
+
+function queryOf(
+  command: Command,
+  filters: readonly Filter[],
+  options: GivenOptions,
+): Record<string, string> {
+  const query: Record<string, string> = {};
+  for (const { option, parameter, value } of filters) {
+    const name = /--(\w+)/.exec(option)?.[1] ?? "";
+    const given = options[name];
+    if (typeof given !== "string") continue;
+    if (value === "yes|no" && given !== "yes" && given !== "no")
+      command.error(`error: --${name} takes yes or no, not ${given}`);
+    query[parameter] = value === "yes|no" ? String(given === "yes") : given;
+  }
+  return query;
+}

@@ -1,0 +1,204 @@
+/** The commands that talk to an API, as processes, against an API of the test's own. */
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempDisposable, writeFile } from "node:fs/promises";
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, onTestFinished, test } from "vitest";
+import { parse } from "yaml";
+import { repositoryRoot } from "../../../scripts/repository.ts";
+
+interface Asked {
+  readonly method: string | undefined;
+  readonly url: string | undefined;
+  readonly token: string | undefined;
+}
+
+async function api(
+  answer: (request: IncomingMessage) => { readonly status?: number; readonly body: unknown },
+) {
+  const asked: Asked[] = [];
+  const server = createServer((request, response) => {
+    const { method, url, headers } = request;
+    asked.push({ method, url, token: headers.authorization });
+    const { status = 200, body } = answer(request);
+    response.writeHead(status, { "content-type": "application/json" });
+    response.end(typeof body === "string" ? body : JSON.stringify(body));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
+async function agent(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  const { ATTUNE_API_URL: _url, ATTUNE_API_TOKEN: _token, ...env } = process.env;
+  const command = [join(repositoryRoot, "src/main.ts"), ...args];
+  try {
+    const options = { env: { ...env, ...environment }, cwd: tmpdir() };
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, command, options);
+    return { code: 0, stdout, stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { code, stdout, stderr };
+  }
+}
+
+const page = (items: readonly unknown[], hasNext = false) => ({
+  items,
+  pagination: {
+    page: 1,
+    page_size: 100,
+    total_items: items.length,
+    total_pages: 1,
+    has_next: hasNext,
+    has_previous: false,
+  },
+});
+
+const sensor = {
+  ref: "garden.thermometer",
+  state: "failed",
+  enabled: true,
+  worker_name: null,
+  protocol: "stream",
+  process: { reason: "it exited\nwith code 1", last_output_at: null },
+};
+
+test("a list is a table, with filters as parameters and every page read", async () => {
+  const pages = [page([sensor], true), page([{ ...sensor, ref: "garden.door" }])];
+  const { url, asked } = await api(() => ({ body: pages.shift() }));
+
+  const { stdout, code } = await agent(
+    ["sensors", "list", "--enabled", "yes", "--trigger", "garden.heat", "--api", url],
+    {
+      ATTUNE_API_TOKEN: "secret",
+    },
+  );
+
+  expect(code).toBe(0);
+  expect(stdout.split("\n").map((line) => line.split(/ {2,}/))).toEqual([
+    ["SENSOR", "STATE", "ENABLED", "WORKER", "PROTOCOL", "LAST OUTPUT", "REASON"],
+    ["garden.thermometer", "failed", "yes", "-", "stream", "-", "it exited with code 1"],
+    ["garden.door", "failed", "yes", "-", "stream", "-", "it exited with code 1"],
+    [""],
+  ]);
+  expect(asked.map(({ token }) => token)).toEqual(["Bearer secret", "Bearer secret"]);
+  expect(asked[1]?.url).toBe("/api/v1/sensors?enabled=true&trigger_ref=garden.heat&page=2&page_size=100");
+});
+
+test("JSON and YAML keep everything, also digits", async () => {
+  const body = '{"data": {"id": 9007199254740993, "config": {"n": 1e400}, "label": "yes"}}';
+  const { url } = await api(() => ({ body }));
+  const connection = { ATTUNE_API_URL: url, ATTUNE_API_TOKEN: "t" };
+
+  const json = await agent(["events", "show", "9007199254740993", "--format", "json"], connection);
+  const yaml = await agent(["events", "show", "9007199254740993"], connection);
+
+  expect(json.stdout.replaceAll(/\s/g, "")).toBe(
+    '{"id":9007199254740993,"config":{"n":1e400},"label":"yes"}',
+  );
+  expect(parse(yaml.stdout)).toEqual({ id: "9007199254740993", config: { n: "1e400" }, label: "yes" });
+});
+
+test("without any setting the agent of this machine is asked", async () => {
+  const { url, asked } = await api(() => ({ body: page([]) }));
+  await using folder = await mkdtempDisposable(join(tmpdir(), "attune-data-"));
+  await writeFile(join(folder.path, "agent.json"), JSON.stringify({ url, token: "its own" }));
+
+  const { stdout } = await agent(["rules", "list"], { ATTUNE__DATA_DIR: folder.path });
+
+  expect(stdout).toBe("none\n");
+  expect(asked[0]?.token).toBe("Bearer its own");
+});
+
+test("several are changed in one call; the first that fails ends it", async () => {
+  const { url, asked } = await api(({ url: path }) =>
+    path?.includes("b.missing") === true
+      ? { status: 404, body: { error: "There is no rule b.missing.", code: "NOT_FOUND" } }
+      : { body: { data: {} } },
+  );
+  const connection = { ATTUNE_API_URL: url, ATTUNE_API_TOKEN: "t" };
+
+  const { code, stdout, stderr } = await agent(["rules", "disable", "a.b/c", "b.missing", "c.d"], connection);
+
+  expect([code, stdout]).toEqual([1, "rule a.b/c: disabled\n"]);
+  expect(asked.map((each) => `${each.method} ${each.url}`)).toEqual([
+    "POST /api/v1/rules/a.b%2Fc/disable",
+    "POST /api/v1/rules/b.missing/disable",
+  ]);
+  expect(stderr).toMatch(
+    /could not disable the rule b\.missing .*There is no rule b\.missing \(NOT_FOUND\).*\[API_REFUSED\]\n$/,
+  );
+});
+
+test("every problem of a refused request is named", async () => {
+  const details = [
+    { parameter: "page", problem: "must be integer" },
+    { parameter: "state", problem: "must be one of a, b" },
+  ];
+  const { url } = await api(() => ({
+    status: 422,
+    body: { error: "Not valid.", code: "VALIDATION_FAILED", details },
+  }));
+
+  const { stderr } = await agent(["sensors", "list"], { ATTUNE_API_URL: url, ATTUNE_API_TOKEN: "t" });
+
+  expect(stderr).toContain("page must be integer");
+  expect(stderr).toContain("state must be one of a, b");
+});
+
+test.each([
+  ["what is no API", () => ({ body: "<html>" }), /is not the agent's API/],
+  [
+    "a token that is not valid",
+    () => ({ status: 401, body: { error: "No.", code: "UNAUTHORIZED" } }),
+    /token create/,
+  ],
+] as const)("%s is one clear error", async (_, answer, expected) => {
+  const { url } = await api(answer);
+
+  const { code, stderr } = await agent(["workers", "list"], { ATTUNE_API_URL: url, ATTUNE_API_TOKEN: "t" });
+
+  expect(code).toBe(1);
+  expect(stderr).toMatch(expected);
+  expect(stderr.trimEnd()).not.toContain("\n");
+});
+
+test.each([
+  [["sensors", "list", "--limit", "0"], "--limit takes a number"],
+  [["sensors", "list", "--enabled", "maybe"], "--enabled takes yes or no"],
+  [["sensors", "logs", "a.b", "--tail", "x"], "--tail takes a number"],
+  [["sensors", "show", "a.b", "--watch"], "--watch only works"],
+  [["doctor", "--format", "yaml"], "--format yaml only works with commands that list or show"],
+])("%j is a wrong call", async (args, complaint) => {
+  const { code, stderr } = await agent(args);
+
+  expect(code).toBe(2);
+  expect(stderr).toContain(complaint);
+});
+
+test("bash completes commands, and options of the command before the cursor", async () => {
+  const { stdout: script } = await agent(["completion", "bash"]);
+  const complete = async (...words: readonly string[]): Promise<string> => {
+    const lines = [
+      script,
+      `COMP_WORDS=(${["attune-sensor-agent", ...words].map((word) => `'${word}'`).join(" ")})`,
+      `COMP_CWORD=${words.length}`,
+      "_attune_sensor_agent",
+      'printf "%s " "${COMPREPLY[@]}"',
+    ];
+    const { stdout } = await promisify(execFile)("bash", ["-c", lines.join("\n")]);
+    return stdout.trim();
+  };
+
+  expect(await complete("sens")).toBe("sensors");
+  expect(await complete("sensors", "re")).toBe("restart");
+  expect(await complete("--config", "x.yaml", "sensors", "list", "--tr")).toBe("--trigger");
+});
