@@ -9,6 +9,7 @@ import type { FastifyInstance } from "fastify";
 import { requireCaller, type Authenticate } from "./authentication.ts";
 import { readJsonBodies } from "./json-body.ts";
 import type { Resources } from "./ports.ts";
+import { addSensorLogRoutes, type SensorLogSource } from "./routes/sensor-logs.ts";
 import { addSensorOperationRoutes, type SensorOperations } from "./routes/sensor-operations.ts";
 import { addSensorRoutes } from "./routes/sensors.ts";
 import { addWorkerRoutes } from "./routes/workers.ts";
@@ -19,7 +20,7 @@ export interface Platform {
   readonly authenticate?: Authenticate;
   readonly resources: Resources;
   /** Left out: nothing runs here that could be operated. */
-  readonly operations?: SensorOperations;
+  readonly operations?: SensorOperations & SensorLogSource;
 }
 
 export async function addResourceRoutes(server: FastifyInstance, platform: Platform): Promise<void> {
@@ -28,7 +29,10 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       prepareScope(scope, platform);
       addWorkerRoutes(scope, platform.resources);
       addSensorRoutes(scope, platform.resources);
-      if (platform.operations !== undefined) addSensorOperationRoutes(scope, platform.operations);
+      if (platform.operations !== undefined) {
+        addSensorOperationRoutes(scope, platform.operations);
+        addSensorLogRoutes(scope, platform.operations);
+      }
     },
     { prefix: "/api/v1" },
   );

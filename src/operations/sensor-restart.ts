@@ -4,6 +4,7 @@
  * The caller waits until the sensor has been started anew, within limits. If the owner dies meanwhile, the worker that
  * takes the sensor over finds the request and answers it.
  */
+import type { TakenRequest } from "../database/statements/worker-requests.ts";
 import type { SensorOwner } from "../database/statements/sensor-owner.ts";
 import type { Id } from "../model/identifiers.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
@@ -62,7 +63,7 @@ export class SensorRestart {
   }
 
   /** For another worker. */
-  async carryOut(sensorId: Id): Promise<JsonObject> {
+  async carryOut({ sensorId }: TakenRequest): Promise<JsonObject> {
     const { sensors, workerName } = this.#options;
     return { ...(await sensors.restart(sensorId, restartMsMax)), workerName };
   }

@@ -32,8 +32,12 @@ export interface WorkerMailboxOptions {
   /** Of this worker's process. */
   readonly instance: string;
   readonly ownsSensors: () => boolean;
-  /** Carries out a request for a sensor of this worker. Rejects only for a fault of the agent. */
-  readonly carryOut: (request: TakenRequest) => Promise<JsonValue>;
+  /**
+   * Carries out a request for a sensor of this worker. Rejects only for a fault of the agent.
+   *
+   * @param signal aborts when the worker ends: nobody hears the answer any more
+   */
+  readonly carryOut: (request: TakenRequest, signal: AbortSignal) => Promise<JsonObject>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
@@ -72,7 +76,7 @@ export class WorkerMailbox {
     this.#loop = new WakeableLoop({
       clock,
       intervalMs: lookEveryMs,
-      step: () => this.#look(),
+      step: (signal) => this.#look(signal),
       retryDelayMs: (failures) => backoffDelayMs(failures, retry, random()),
       onFailure: (error) => outage.failed({ error }),
       onRecovery: () => outage.recovered(),
@@ -120,12 +124,12 @@ export class WorkerMailbox {
     }
   }
 
-  async #look(): Promise<void> {
+  async #look(signal: AbortSignal): Promise<void> {
     const { database, instance, ownsSensors } = this.#options;
     const room = underWayMax - this.#underWay;
     if (ownsSensors() && room > 0) {
       const taken = await rowsOf(database.relaxed, takeWorkerRequests, { instance, countMax: room });
-      for (const request of taken) void this.#answer(request);
+      for (const request of taken) void this.#answer(request, signal);
     }
     if (this.#waiting.size === 0) return;
     for (const { id, answer } of await rowsOf(database.relaxed, collectWorkerAnswers, [
@@ -135,13 +139,15 @@ export class WorkerMailbox {
     }
   }
 
-  async #answer(request: TakenRequest): Promise<void> {
+  async #answer(request: TakenRequest, signal: AbortSignal): Promise<void> {
     const { database, instance, carryOut, logger } = this.#options;
     this.#underWay += 1;
     try {
-      const answer = JSON.stringify(await carryOut(request));
+      const answer = JSON.stringify(await carryOut(request, signal));
+      if (signal.aborted) return;
       await rowsOf(database.relaxed, answerWorkerRequest, { id: request.id, instance, answer });
     } catch (error) {
+      if (signal.aborted) return;
       // The asker learns it by waiting in vain.
       logger.warn(
         { error, sensor_id: request.sensorId, request: request.kind },

@@ -1,5 +1,6 @@
 /** The HTTP listeners, and what the API is given to answer with. */
 import type { HealthSource, Resources } from "../api/ports.ts";
+import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";
 import { startApi } from "../api/server.ts";
 import { listeners } from "../config/listeners.ts";
@@ -16,7 +17,7 @@ import type { ServiceContext } from "./service-context.ts";
 interface ServedParts {
   readonly metrics: Metrics;
   readonly health: HealthSource;
-  readonly operations: SensorOperations;
+  readonly operations: SensorOperations & SensorLogSource;
 }
 
 export async function openApi(

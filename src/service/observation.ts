@@ -13,7 +13,7 @@ import type { RegisteredWorker } from "./registered-worker.ts";
 import type { OpenedSensors } from "./sensor-parts.ts";
 import { sensorCountMax, type ServiceContext } from "./service-context.ts";
 
-export interface ObservedWork extends OpenedSensors {
+export interface ObservedWork extends Omit<OpenedSensors, "logs"> {
   readonly events: Pick<OpenedEvents, "pipeline" | "publisher" | "deliveries" | "refused">;
   readonly rules: DatabaseRuleSource;
 }

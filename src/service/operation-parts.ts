@@ -1,11 +1,14 @@
 /** What operators do with sensors, wherever these run: a mailbox shared with the other agents, and what it carries. */
+import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";
 import type { Database } from "../database/database.ts";
 import { explainingDatabaseFailures } from "../database/explain-failure.ts";
 import { SnapshotReads } from "../database/snapshot-reads.ts";
 import { rowOf } from "../database/statement.ts";
-import { readSensorOwner } from "../database/statements/sensor-owner.ts";
+import { readSensorOwner, type SensorOwner } from "../database/statements/sensor-owner.ts";
 import { readSensorStatus } from "../diagnosis/sensor-status.ts";
+import { createRedactor } from "../model/texts/redaction.ts";
+import { SensorLogReading } from "../operations/sensor-log-reading.ts";
 import { SensorRestart } from "../operations/sensor-restart.ts";
 import { WorkerMailbox } from "../operations/worker-mailbox.ts";
 import type { OpenedSensors } from "./sensor-parts.ts";
@@ -13,15 +16,15 @@ import type { ServiceContext } from "./service-context.ts";
 
 export interface OpenedOperations {
   readonly mailbox: WorkerMailbox;
-  readonly operations: SensorOperations;
+  readonly operations: SensorOperations & SensorLogSource;
 }
 
 export function openOperations(
   { options, lifetime, instance, clock, random }: ServiceContext,
   database: Database,
-  { scheduler, sensors }: OpenedSensors,
+  { scheduler, sensors, logs }: OpenedSensors,
 ): OpenedOperations {
-  const { config, logger } = options;
+  const { config, secrets, logger } = options;
   const reads = new SnapshotReads(database);
   const explained = <T>(attempt: string, work: () => Promise<T>): Promise<T> =>
     explainingDatabaseFailures(`${attempt} in the database at ${database.address}`, work);
@@ -30,17 +33,36 @@ export function openOperations(
     database,
     instance,
     ownsSensors: () => scheduler.held().size > 0,
-    carryOut: ({ sensorId }) => restarts.carryOut(sensorId),
+    carryOut: (request, signal) => {
+      switch (request.kind) {
+        case "restart":
+          return restarts.carryOut(request);
+        case "logs":
+          return reading.carryOut(request, signal);
+      }
+    },
     clock,
     logger,
     random,
   });
+  const readOwner = (ref: string): Promise<SensorOwner | undefined> =>
+    reads.read((rows) => rowOf(rows, readSensorOwner, ref));
   const restarts = new SensorRestart({
     workerName: config.sensor.worker_name,
     instance,
-    readOwner: (ref) => reads.read((rows) => rowOf(rows, readSensorOwner, ref)),
+    readOwner,
     sensors,
     mailbox,
+  });
+  const reading = new SensorLogReading({
+    instance,
+    readOwner,
+    isRunningHere: (sensorId) => sensors.isRunning(sensorId),
+    logs,
+    mailbox,
+    redact: createRedactor(secrets),
+    clock,
+    logger,
   });
   lifetime.run((signal) => mailbox.run(signal));
   return {
@@ -49,6 +71,9 @@ export function openOperations(
       readStatus: (ref) =>
         explained("read the status of a sensor", () => reads.read((rows) => readSensorStatus(rows, ref))),
       restart: (ref, signal) => explained("restart a sensor", () => restarts.restart(ref, signal)),
+      readLog: (ref, lines, signal) =>
+        explained("find the owner of a sensor", () => reading.tail(ref, lines, signal)),
+      followLog: (ref, first, signal) => reading.follow(ref, first, signal),
     },
   };
 }

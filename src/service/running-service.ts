@@ -42,8 +42,9 @@ export async function openRunningService(
   const rules = await openRules(context, database);
   const events = await openEvents(context, connections, metrics, rules);
   const { sweeper, generator } = events;
-  const { scheduler, sensors } = await openSensors(context, worker, metrics, events);
-  const { mailbox, operations } = openOperations(context, database, { scheduler, sensors });
+  const opened = await openSensors(context, worker, metrics, events);
+  const { scheduler, sensors } = opened;
+  const { mailbox, operations } = openOperations(context, database, opened);
   lifetime.run((signal) =>
     runtimes.run(signal, {
       makeKnown: (change) => makeKnown(change, worker, scheduler, generator, options.logger),

@@ -25,6 +25,7 @@ const withdrawalLimitMs = 1_000;
 export interface OpenedSensors {
   readonly scheduler: Scheduler;
   readonly sensors: SensorManager;
+  readonly logs: SensorLogs;
 }
 
 export async function openSensors(
@@ -54,6 +55,7 @@ export async function openSensors(
     clock,
   });
   const logs = new SensorLogs({
+    workerName: sensor.worker_name,
     logsDir: config.logs_dir,
     bytesMax: limits.logBytesMax,
     filesMax: limits.logFilesMax,
@@ -129,7 +131,7 @@ export async function openSensors(
   lifetime.onClose(async () => {
     await Promise.all([settlesWithin(withdrawRoom(worker), withdrawalLimitMs), sensors.stop()]);
   });
-  return { scheduler, sensors };
+  return { scheduler, sensors, logs };
 }
 
 /**

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from "vitest";
 import type { Database } from "../../src/database/database.ts";
 import type { TakenRequest } from "../../src/database/statements/worker-requests.ts";
 import type { Id } from "../../src/model/identifiers.ts";
-import type { JsonValue } from "../../src/model/json/json.ts";
+import type { JsonObject } from "../../src/model/json/json.ts";
 import { WorkerMailbox } from "../../src/operations/worker-mailbox.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";
@@ -23,7 +23,7 @@ interface Mailbox {
 /** A mailbox that looks when it is notified, as the service has it; it ends with the test. */
 async function mailboxOf(
   database: Database,
-  carryOut: (request: TakenRequest) => Promise<JsonValue>,
+  carryOut: (request: TakenRequest) => Promise<JsonObject>,
 ): Promise<Mailbox> {
   const instance = randomUUID();
   const mailbox = new WorkerMailbox({
@@ -66,7 +66,7 @@ async function sensorOn(database: Database): Promise<Id> {
 const rows = async (database: Database): Promise<number> =>
   (await query<{ count: number }>(database, "select count(*)::int from worker_request"))[0]?.count ?? -1;
 
-const nobody = async (): Promise<JsonValue> => {
+const nobody = async (): Promise<JsonObject> => {
   throw new Error("this one was not asked");
 };
 
@@ -99,9 +99,9 @@ test("the next owner answers what the former took and did not answer", async () 
   const taken = Promise.withResolvers<void>();
   const dead = await mailboxOf(database, async () => {
     taken.resolve();
-    return new Promise<JsonValue>(() => {});
+    return new Promise<JsonObject>(() => {});
   });
-  const successor = await mailboxOf(database, async () => "from the successor");
+  const successor = await mailboxOf(database, async () => ({ from: "the successor" }));
   await assign(database, sensorId, dead);
 
   const answer = asker.mailbox.ask({ kind: "restart", sensorId, parameters: {} }, 10_000, never);
@@ -109,7 +109,7 @@ test("the next owner answers what the former took and did not answer", async () 
   await assign(database, sensorId, successor);
   successor.mailbox.wake();
 
-  expect(await answer).toBe("from the successor");
+  expect(await answer).toEqual({ from: "the successor" });
 });
 
 test("without an answer the asker is told so in time and withdraws its request", async () => {
@@ -144,9 +144,11 @@ test("requests are bounded in number, and expired ones make room", async () => {
       [sensorId, seconds],
     );
   await fill(-1);
-  const owner = await mailboxOf(database, async () => "done");
+  const owner = await mailboxOf(database, async () => ({ done: true }));
   await assign(database, sensorId, owner);
-  expect(await owner.mailbox.ask({ kind: "restart", sensorId, parameters: {} }, 5_000, never)).toBe("done");
+  expect(await owner.mailbox.ask({ kind: "restart", sensorId, parameters: {} }, 5_000, never)).toEqual({
+    done: true,
+  });
 
   await query(database, "update sensor_assignment set instance = null, worker = null");
   await query(database, "delete from worker_request");

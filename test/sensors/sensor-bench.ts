@@ -151,6 +151,7 @@ export async function sensorBench(options: BenchOptions = {}) {
       }),
       pollPhases: new PollPhases(),
       logs: new SensorLogs({
+        workerName: "bench",
         logsDir,
         bytesMax: limits.logBytesMax,
         filesMax: limits.logFilesMax,

@@ -48,6 +48,56 @@ function folderOf(
   });
 }
 
+interface Line {
+  readonly time: string | null;
+  readonly text: string;
+  readonly worker_name: string;
+}
+
+/** Follows the talker's log into an array, until disposed. */
+function follow({ apiUrl }: AgentFolder, tail: number) {
+  const leaving = new AbortController();
+  const lines: Line[] = [];
+  const ended = (async () => {
+    const response = await fetch(`${apiUrl}/api/v1/sensors/fault.talker/logs?follow=true&tail=${tail}`, {
+      signal: leaving.signal,
+    });
+    expect(response.headers.get("content-type")).toContain("application/x-ndjson");
+    let rest = "";
+    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      const texts = (rest + chunk).split("\n");
+      rest = texts.pop() ?? "";
+      lines.push(...texts.filter((text) => text !== "").map((text) => JSON.parse(text) as Line));
+    }
+  })();
+  const settled = ended.catch(() => {});
+  return {
+    lines,
+    ended,
+    async [Symbol.asyncDispose]() {
+      leaving.abort();
+      await settled;
+    },
+  };
+}
+
+/** The numbers that each process of the talker has written to its log, in order, by process. */
+function spoken(lines: readonly Line[]): ReadonlyMap<string, readonly number[]> {
+  const byPid = Map.groupBy(
+    lines.flatMap(({ text }) => {
+      const [, number, pid = ""] = /^line (\d+) of (\d+)$/.exec(text) ?? [];
+      return number === undefined ? [] : [{ pid, number: Number(number) }];
+    }),
+    ({ pid }) => pid,
+  );
+  return new Map([...byPid].map(([pid, all]) => [pid, all.map(({ number }) => number)]));
+}
+
+/** Without a gap and without a repetition, whatever came before the first. */
+function expectInOrder(numbers: readonly number[]): void {
+  expect(numbers).toEqual(numbers.map((_, index) => (numbers[0] ?? 0) + index));
+}
+
 async function runningPid(database: Database): Promise<number | null> {
   const [row] = await query<{ status: string; pid: number | null }>(
     database,
@@ -149,6 +199,7 @@ test(
       for (const [path, method] of [
         ["status", "GET"],
         ["restart", "POST"],
+        ["logs", "GET"],
       ] as const) {
         const { status } = await ask(folder, `/sensors/${ref}/${path}`, method);
         expect([404, 422]).toContain(status);
@@ -176,4 +227,64 @@ test("an agent on its own restarts its sensors", { timeout: 120_000 }, async () 
     status: 200,
     body: { data: { worker_name: "alone", restarted: true, state: "running" } },
   });
+});
+
+test(
+  "the log of a sensor on another worker is read and followed over rotation, a restart and a move",
+  { timeout: 120_000 },
+  async () => {
+    await using fresh = await freshDatabase();
+    const { database, url } = fresh;
+    await addTalker(database);
+    const settings = { lease_duration: 3, lease_renewal_interval: 0.5, log_bytes: 4_096, log_files: 3 };
+    await using there = await folderOf(url, "there", settings);
+    await using owner = await startAgent(there);
+    await ready(owner, there);
+    await expect.poll(() => runningPid(database), waiting).not.toBeNull();
+    await using here = await folderOf(url, "here", settings);
+    await using asked = await startAgent(here);
+    await ready(asked, here);
+
+    const last = await ask(here, "/sensors/fault.talker/logs?tail=5");
+    expect(last).toMatchObject({
+      status: 200,
+      body: { data: { ref: "fault.talker", worker_name: "there" } },
+    });
+    const lastLines = last.body.data["lines"] as readonly Line[];
+    expect(lastLines.length).toBeGreaterThan(0);
+    expect(lastLines.length).toBeLessThanOrEqual(5);
+    expect(Date.parse(lastLines.at(-1)?.time ?? "")).toBeGreaterThan(Date.now() - 60_000);
+
+    await using following = follow(here, 1);
+    const { lines } = following;
+    const counted = (): number[] => [...spoken(lines).values()].map((numbers) => numbers.length);
+    // More than one file holds.
+    await expect.poll(() => counted()[0] ?? 0, { timeout: 30_000 }).toBeGreaterThan(120);
+    expect((await ask(here, "/sensors/fault.talker/restart", "POST")).status).toBe(200);
+    await expect.poll(() => counted()[1] ?? 0, waiting).toBeGreaterThan(10);
+    owner.kill("SIGKILL");
+    await owner.ended;
+    await expect.poll(() => counted()[2] ?? 0, { timeout: 30_000 }).toBeGreaterThan(10);
+
+    for (const numbers of spoken(lines).values()) expectInOrder(numbers);
+    expect(new Set(lines.map((line) => line.worker_name))).toEqual(new Set(["there", "here"]));
+    expect(lines.at(-1)?.worker_name).toBe("here");
+  },
+);
+
+test("a followed log ends with the agent, and delays its stop by nothing", { timeout: 90_000 }, async () => {
+  await using fresh = await freshDatabase();
+  const { database, url } = fresh;
+  await addTalker(database);
+  await using folder = await folderOf(url, "alone", { log_to: "stderr" });
+  await using agent = await startAgent(folder);
+  await ready(agent, folder);
+  await using following = follow(folder, 100);
+  await expect.poll(() => following.lines.length, waiting).toBeGreaterThan(5);
+  for (const numbers of spoken(following.lines).values()) expectInOrder(numbers);
+
+  agent.kill("SIGTERM");
+
+  await following.ended;
+  expect(await agent.ended).toBe(0);
 });

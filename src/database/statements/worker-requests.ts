@@ -7,7 +7,7 @@ import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json/json.ts";
 import type { Statement } from "../statement.ts";
 
-export const workerRequestKinds = ["restart"] as const;
+export const workerRequestKinds = ["restart", "logs"] as const;
 
 export type WorkerRequestKind = (typeof workerRequestKinds)[number];
 
@@ -44,6 +44,7 @@ export interface TakenRequest {
   readonly id: Id;
   readonly kind: WorkerRequestKind;
   readonly sensorId: Id;
+  readonly sensorRef: string;
   readonly parameters: JsonObject;
 }
 
@@ -69,11 +70,13 @@ export const takeWorkerRequests: Statement<
        using expired
        where worker_request.id = expired.id
     ), free as (
-      select request.id
+      select request.id, sensor.ref
         from worker_request as request
         join sensor_assignment as held
           on held.sensor = request.sensor
          and held.instance = $1
+        join sensor
+          on sensor.id = request.sensor
        where request.answer is null
          and request.taken_by is distinct from $1
          and request.expires_at > now()
@@ -85,12 +88,13 @@ export const takeWorkerRequests: Statement<
        set taken_by = $1
       from free
      where request.id = free.id
-    returning request.id, request.kind, request.sensor, request.parameters`,
+    returning request.id, request.kind, request.sensor, free.ref, request.parameters`,
   values: ({ instance, countMax }) => [instance, countMax],
   decode: (row) => ({
     id: row.id("id"),
     kind: row.word("kind", workerRequestKinds),
     sensorId: row.id("sensor"),
+    sensorRef: row.text("ref"),
     parameters: row.jsonObject("parameters"),
   }),
 };

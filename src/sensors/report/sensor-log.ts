@@ -14,19 +14,22 @@ import { makeDirectory } from "../../files/make-directory.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { SensorEcho } from "./log-echo.ts";
+import type { MemoryLog } from "./memory-log.ts";
 
 export interface SensorLogOptions {
   readonly logsDir: string;
   readonly sensorRef: string;
   readonly bytesMax: number;
   readonly filesMax: number;
-  /** Whether there is a file at all. */
-  readonly hasFile: boolean;
+  /** Where lines are kept instead of in files; undefined: in files. */
+  readonly memory: MemoryLog | undefined;
   /** To the agent's log; undefined: not there. */
   readonly echo: SensorEcho | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onLost: (lines: number) => void;
+  /** There is more to read. */
+  readonly onWritten: () => void;
 }
 
 const queueBytesMax = 1024 * 1024;
@@ -44,7 +47,7 @@ export class SensorLog {
 
   constructor(options: SensorLogOptions) {
     this.#options = options;
-    this.#file = join(options.logsDir, `${fileNameOf(options.sensorRef)}.log`);
+    this.#file = logFileOf(options.logsDir, options.sensorRef);
   }
 
   /** What the sensor wrote to stderr, or a program that works for it. */
@@ -55,8 +58,13 @@ export class SensorLog {
 
   /** What the agent has to say. */
   write(lines: readonly string[]): void {
-    if (!this.#options.hasFile) return;
-    const time = new Date(this.#options.clock.nowMs()).toISOString();
+    const { memory, clock, onWritten } = this.#options;
+    const time = new Date(clock.nowMs()).toISOString();
+    if (memory !== undefined) {
+      for (const line of lines) memory.push(`${time} ${line}`);
+      onWritten();
+      return;
+    }
     let lost = 0;
     for (const line of lines) {
       const entry = `${time} ${line}\n`;
@@ -112,6 +120,7 @@ export class SensorLog {
     await appendFile(this.#file, whole, { mode: 0o640 });
     this.#sizeBytes += bytes;
     this.#linesLost -= missing;
+    this.#options.onWritten();
   }
 
   /** sensor.log → sensor.log.1 → … ; the oldest goes. */
@@ -141,6 +150,11 @@ async function renameIfThere(from: string, to: string): Promise<void> {
   await rename(from, to).catch((error: unknown) => {
     if (!hasCode(error, "ENOENT")) throw error;
   });
+}
+
+/** The file that is written to; its rotated predecessors have `.1`, `.2` … after its name. */
+export function logFileOf(logsDir: string, sensorRef: string): string {
+  return join(logsDir, `${fileNameOf(sensorRef)}.log`);
 }
 
 /** A ref comes from a row: it must not name a place elsewhere. */

@@ -15,11 +15,12 @@ function logIn(options: Partial<SensorLogOptions> = {}) {
     sensorRef: "garden.thermometer",
     bytesMax: 1_000,
     filesMax: 2,
-    hasFile: true,
+    memory: undefined,
     echo: undefined,
     clock: fakeClock(),
     logger: silentLogger,
     onLost: (lines) => (lost += lines),
+    onWritten: () => {},
     ...options,
   });
   return { log, logsDir, lost: () => lost };

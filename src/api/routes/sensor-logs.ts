@@ -1,0 +1,124 @@
+/**
+ * `/sensors/{ref}/logs`: the end of a sensor's log, and with `follow` its lines as they are written.
+ *
+ * Followed lines are read page by page, and the next page only when the client has taken the last one: a client that does
+ * not read holds one page. A stream ends when its client leaves, the sensor is deleted, or the agent stops.
+ */
+import { Readable } from "node:stream";
+import type { FastifyInstance } from "fastify";
+import { Type, type Static } from "typebox";
+import { logEntry, logTailMax, type WorkerLogPage } from "../../model/sensors/log-page.ts";
+import { InstantAnswer, orNull } from "../answers.ts";
+import { RequestError } from "../errors.ts";
+import { Text } from "../validation.ts";
+
+/** Satisfied by operations/sensor-log-reading.ts. */
+export type LogOutcome =
+  | { readonly kind: "page"; readonly page: WorkerLogPage }
+  | { readonly kind: "unknown-sensor" }
+  | { readonly kind: "no-answer"; readonly workerName: string };
+
+export interface SensorLogSource {
+  /** The last lines, from the worker that owns the sensor. */
+  readonly readLog: (ref: string, lines: number, signal: AbortSignal) => Promise<LogOutcome>;
+  /** What follows that page; now and then a page without lines. */
+  readonly followLog: (
+    ref: string,
+    first: WorkerLogPage,
+    signal: AbortSignal,
+  ) => AsyncGenerator<WorkerLogPage, void, void>;
+}
+
+const tailDefault = 100;
+/** Streams of one agent at a time. */
+const streamsMax = 32;
+
+const RefParameters = Type.Object({ ref: Text("Ref of the sensor") });
+
+const LogParameters = Type.Object({
+  tail: Type.Optional(
+    Type.Integer({
+      description: `How many of the last lines, ${tailDefault} by default and at most ${logTailMax} or 256 KiB`,
+    }),
+  ),
+  follow: Type.Optional(
+    Type.Boolean({
+      description:
+        "Go on with each line that is written, as application/x-ndjson: one object with time, text and worker_name a line, and an empty line when there was none for some seconds",
+    }),
+  ),
+});
+
+const LogLine = Type.Object({
+  time: orNull(InstantAnswer),
+  text: Type.String(),
+});
+
+const LogAnswer = Type.Object({
+  ref: Type.String(),
+  worker_name: Type.String({ description: "Worker whose log it is" }),
+  lines: Type.Array(LogLine),
+});
+
+export function addSensorLogRoutes(scope: FastifyInstance, { readLog, followLog }: SensorLogSource): void {
+  const streams = new Set<AbortController>();
+  scope.addHook("preClose", async () => {
+    for (const stream of streams) stream.abort();
+  });
+
+  scope.get<{ Params: Static<typeof RefParameters>; Querystring: Static<typeof LogParameters> }>(
+    "/sensors/:ref/logs",
+    {
+      config: { roles: ["admin", "viewer"] },
+      schema: {
+        params: RefParameters,
+        querystring: LogParameters,
+        response: { 200: Type.Object({ data: LogAnswer }) },
+      },
+    },
+    async ({ params: { ref }, query: { tail = tailDefault, follow = false }, signal }, reply) => {
+      if (follow && streams.size >= streamsMax) {
+        throw new RequestError("TOO_MANY_REQUESTS", `${streamsMax} logs are being followed here already.`);
+      }
+      const first = pageOf(ref, await readLog(ref, Math.min(Math.max(tail, 0), logTailMax), signal));
+      if (!follow) return { data: { ref, worker_name: first.workerName, lines: first.lines.map(logEntry) } };
+
+      const stream = new AbortController();
+      streams.add(stream);
+      reply.raw.once("close", () => {
+        stream.abort();
+        streams.delete(stream);
+      });
+      reply.type("application/x-ndjson; charset=utf-8").header("cache-control", "no-store");
+      return reply.send(
+        Readable.from(textOf(first, followLog(ref, first, stream.signal)), { objectMode: false }),
+      );
+    },
+  );
+}
+
+async function* textOf(
+  first: WorkerLogPage,
+  rest: AsyncGenerator<WorkerLogPage, void, void>,
+): AsyncGenerator<string, void, void> {
+  yield pageText(first);
+  for await (const page of rest) yield pageText(page);
+}
+
+/** Never empty, so that a connection that carries nothing is not taken for dead. */
+function pageText({ lines, workerName }: WorkerLogPage): string {
+  const texts = lines.map((line) => JSON.stringify({ ...logEntry(line), worker_name: workerName }));
+  return `${texts.join("\n")}\n`;
+}
+
+/** @throws RequestError NOT_FOUND or UNAVAILABLE */
+function pageOf(ref: string, outcome: LogOutcome): WorkerLogPage {
+  switch (outcome.kind) {
+    case "page":
+      return outcome.page;
+    case "unknown-sensor":
+      throw new RequestError("NOT_FOUND", `There is no sensor ${ref}.`);
+    case "no-answer":
+      throw new RequestError("UNAVAILABLE", `Worker ${outcome.workerName} owns ${ref} and did not answer.`);
+  }
+}
