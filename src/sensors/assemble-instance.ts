@@ -1,4 +1,4 @@
-/** Puts together the parts of one sensor on this worker. */
+/** Assembles the parts of one sensor on this worker. */
 import type { Database } from "../database/database.ts";
 import type { AssignmentTerm, EventSink, EventSource } from "../model/sensors/incoming-event.ts";
 import type { SensorKind } from "../model/sensors/sensor-kind.ts";
@@ -22,7 +22,7 @@ import { SensorInstance } from "./sensor-instance.ts";
 import type { PollPhases } from "./sources/poll.ts";
 import { sourceOf } from "./sources/source-of.ts";
 
-/** What the sensors of one worker share. */
+/** Shared by all sensors of a worker. */
 export interface SensorPorts {
   readonly database: Database;
   readonly sink: EventSink;
@@ -47,7 +47,7 @@ export interface Assignment {
   readonly term: AssignmentTerm;
 }
 
-/** @param onFenced something was refused because the sensor is assigned elsewhere now */
+/** @param onFenced called when something was refused because the sensor is now assigned elsewhere */
 export function assembleInstance(
   { sensor, kind, runtime, term }: Assignment,
   ports: SensorPorts,

@@ -1,6 +1,6 @@
 /**
- * A sensor as its rows say it should run, decoded once. Rows may be written by hand: what cannot be
- * understood is a problem of that sensor alone.
+ * A sensor as its rows say it should run, decoded once. Rows may be written by hand, so a row that cannot be decoded
+ * affects only its sensor.
  */
 import type { AssignedSensorRow } from "../database/statements/assigned-sensors.ts";
 import { invalid, valid, type Decoded } from "../model/json/decoded.ts";
@@ -18,9 +18,9 @@ import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 
 export interface AssignedSensor {
   readonly definition: SensorDefinition;
-  /** Enabled, on enabled triggers. */
+  /** Enabled rules on enabled triggers. */
   readonly rules: readonly SensorRule[];
-  /** When the sensor's row was last written. */
+  /** When the sensor's row was last updated. */
   readonly updated: string;
 }
 
@@ -76,8 +76,8 @@ export function decodeAssignedSensor(row: AssignedSensorRow): Decoded<AssignedSe
 }
 
 /**
- * Everything that a running process was started with. While this stays the same, a change of the rows
- * does not concern it: a new label, say, or a rule that was disabled already.
+ * Everything a process was started with. As long as this stays the same, a change of the rows does not affect the
+ * process, such as a new label or a change to a disabled rule.
  */
 export function launchFingerprint(sensor: AssignedSensor, runtime: RuntimeAnswer): string {
   const { definition, rules } = sensor;
@@ -111,14 +111,14 @@ function triggerOf(trigger: JsonObject): TriggerDefinition {
   };
 }
 
-/** Undefined: neither null nor a usable number. */
+/** @returns undefined if it is neither null nor a usable number */
 function secondsOrNull(value: JsonValue | undefined): number | null | undefined {
   if (value === undefined || value === null) return null;
   const seconds = nearestDouble(value) ?? 0;
   return seconds > 0 ? seconds : undefined;
 }
 
-/** Undefined: not a list of at least one exit code. */
+/** @returns undefined if it is not a list of at least one exit code */
 function exitCodes(value: JsonValue | undefined): readonly number[] | undefined {
   if (!isJsonArray(value) || value.length === 0) return undefined;
   const codes = value.filter((code) => typeof code === "number");

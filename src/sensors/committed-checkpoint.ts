@@ -1,9 +1,9 @@
 /**
  * Where a sensor resumes: the newest checkpoint that was committed with its events.
  *
- * The database is asked at every start, since an operator may have changed or deleted it. While the
- * database is away, what this worker itself has seen committed is as good. Only when nothing is known
- * yet does the start wait: a sensor must not begin all over by mistake.
+ * The database is asked at every start, because an operator may have changed or deleted the checkpoint. While the
+ * database is unreachable, the last checkpoint that this worker saw committed is as good. Only if there is none does
+ * the start wait, because a sensor must not start over by mistake.
  */
 import type { Database } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";
@@ -36,7 +36,7 @@ export class CommittedCheckpoint {
     this.#known = { value };
   }
 
-  /** Undefined: the sensor has none, or the signal aborted. */
+  /** @returns undefined if the sensor has none or the signal aborted */
   async newest(signal: AbortSignal): Promise<JsonValue | undefined> {
     const { database, clock, logger } = this.#options;
     while (!signal.aborted) {

@@ -1,13 +1,12 @@
 /**
- * The way of one source's events and checkpoints into the pipeline: in the order they were submitted, many at
- * once, but bounded.
+ * Passes one source's events and checkpoints to the pipeline: in the order of submission, many at once, but bounded.
  *
  *   submitted ──there is room──▶ under way ──stored, a duplicate, refused or fenced──▶ settled
  *        └──no room──▶ waits, with everything submitted later behind it
  *
- * `submit` does not wait for an event to be stored; it waits for room. Whoever submits waits with it: nobody reads
- * the sensor's pipe meanwhile, the pipe fills, and the sensor blocks in its write. So nothing is dropped and nothing
- * piles up here.
+ * `submit` does not wait for an event to be stored; it waits for room. Its caller waits with it and does not read the
+ * sensor's pipe meanwhile, so the pipe fills and the sensor blocks in its write. This back-pressure drops nothing and
+ * bounds memory.
  */
 import { Changes } from "../concurrency/changes.ts";
 import type { JsonValue } from "../model/json/json.ts";
@@ -25,14 +24,14 @@ export interface EventIntakeOptions {
   readonly source: EventSource;
   readonly sink: EventSink;
   readonly clock: Clock;
-  /** Submissions under way at once. */
+  /** Maximum number of submissions in flight. */
   readonly eventsMax: number;
   readonly bytesMax: number;
-  /** This checkpoint has been stored. */
+  /** Called when a checkpoint has been stored. */
   readonly onCheckpoint: (value: JsonValue) => void;
   /** @param text the beginning of what was submitted */
   readonly onRefused: (reason: string, text: string) => void;
-  /** Something was refused because the sensor is assigned elsewhere now. */
+  /** Called when something was refused because the sensor is now assigned elsewhere. */
   readonly onFenced: () => void;
 }
 
@@ -41,7 +40,7 @@ export type Submission =
   /** A checkpoint without an event. */
   | { readonly kind: "checkpoint"; readonly checkpoint: JsonValue };
 
-/** A longer text is copied for its excerpt, rather than kept until its event is stored. */
+/** Of a longer text only the excerpt is copied, instead of keeping the text until its event is stored. */
 const textLengthKept = 4_096;
 
 export class EventIntake {
@@ -49,7 +48,7 @@ export class EventIntake {
   #underWay = 0;
   #bytesUnderWay = 0;
   #waiting = 0;
-  /** Settles when the last of those that wait for room no longer waits. */
+  /** Settles when the last submission waiting for room no longer waits. */
   #lastInLine: Promise<unknown> | undefined;
   #stalledSinceMs: number | undefined;
   readonly #changes = new Changes();
@@ -61,11 +60,11 @@ export class EventIntake {
   }
 
   /**
-   * Submits an event or a checkpoint, behind everything submitted before.
+   * Submits an event or a checkpoint after everything submitted before.
    *
-   * @param text what it was decoded from, to quote should it be refused
-   * @returns once it is under way; false: abandoned before there was room. A promise only if it has to wait: a tick
-   *   per event is what most events would cost
+   * @param text the text it was decoded from, quoted if it is refused
+   * @returns once it is in flight; false if abandoned before there was room. A promise only if it has to wait, because
+   *   for most events an extra tick would be the main cost
    */
   submit(submission: Submission, text: string, bytes: number): Promise<boolean> | boolean {
     if (this.#waiting > 0 || !this.#hasRoom) return this.#submitInTurn(submission, text, bytes);
@@ -73,29 +72,29 @@ export class EventIntake {
     return true;
   }
 
-  /** When an event was last stored, in seconds of Unix time; undefined: none was, yet. */
+  /** When an event was last stored, in seconds of Unix time; undefined if none was. */
   get lastEventSeconds(): number | undefined {
     return this.#lastEventAtMs === undefined ? undefined : this.#lastEventAtMs / 1_000;
   }
 
-  /** How long nothing has found room although something waits for it; undefined while nothing waits. */
+  /** How long a submission has been waiting for room without any getting it; undefined while none waits. */
   stalledSeconds(): number | undefined {
     if (this.#stalledSinceMs === undefined) return undefined;
     return (this.#options.clock.monotonicMs() - this.#stalledSinceMs) / 1_000;
   }
 
-  /** Resolves when nothing is under way, or once abandoned. */
+  /** Resolves when nothing is in flight, or once abandoned. */
   async settled(): Promise<void> {
     while (this.#underWay > 0 && !this.#isAbandoned) await this.#changes.next();
   }
 
-  /** Ends all waiting, now and later: nobody has the time any more. */
+  /** Ends all waiting, now and later, because the time for it is over. */
   abandon(): void {
     this.#isAbandoned = true;
     this.#changes.note();
   }
 
-  /** One submission alone always has room, however large. */
+  /** A single submission always has room, however large. */
   get #hasRoom(): boolean {
     const { eventsMax, bytesMax } = this.#options;
     return this.#underWay === 0 || (this.#underWay < eventsMax && this.#bytesUnderWay < bytesMax);
@@ -165,6 +164,6 @@ export class EventIntake {
 }
 
 function keptText(text: string): string {
-  // Through bytes, since a slice would keep the whole text in memory.
+  // Via bytes, because a slice would keep the whole text in memory.
   return text.length <= textLengthKept ? text : Buffer.from(excerptOf(text)).toString();
 }

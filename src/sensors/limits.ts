@@ -6,30 +6,30 @@ export interface SensorLimits {
   readonly restart: RestartLimits;
   /** Between SIGTERM and SIGKILL. */
   readonly graceMs: number;
-  /** How long, after that, a stop waits for accepted events to be stored. */
+  /** How long a stop then waits for accepted events to be stored. */
   readonly settleMs: number;
-  /** Of a poll sensor whose row does not say. */
+  /** For poll sensors whose row sets none. */
   readonly pollIntervalMs: number;
   readonly pollTimeoutMs: number;
-  /** Events of one sensor that are accepted and not yet stored; beyond either, its pipe is not read. */
+  /** Events of one sensor that are accepted but not yet stored. At either limit, its pipe is not read. */
   readonly eventsInFlightMax: number;
   readonly bytesInFlightMax: number;
-  /** Of one event's text. */
+  /** The text of one event. */
   readonly lineBytesMax: number;
-  /** What one run of a poll sensor may print. */
+  /** The output of one run of a poll sensor. */
   readonly pollOutputBytesMax: number;
   readonly pollEventsMax: number;
   readonly logBytesMax: number;
-  /** Rotated logs kept beside the one written to. */
+  /** How many rotated logs are kept. */
   readonly logFilesMax: number;
 }
 
-/** For those that are not in the configuration. */
+/** Limits that are not configurable. */
 export const fixedSensorLimits = {
   bytesInFlightMax: 4 * 1024 * 1024,
 } as const;
 
-/** The limits that the configuration asks for; `settleMs` is the service's own. */
+/** The configured limits; `settleMs` is the service's own. */
 export function sensorLimits(
   { sensor, events }: Pick<Config, "sensor" | "events">,
   settleMs: number,

@@ -1,16 +1,16 @@
-/** What running sensors needs of the other features; the service wires it. */
+/** What the sensors feature needs from other features; the service wires it. */
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
 import type { JsonObject } from "../model/json/json.ts";
 import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 
 export interface SensorAssignments {
-  /** The sensors this worker is to run, and under which right. A new map whenever it changes. */
+  /** The sensors this worker should run, with their terms. A new map whenever it changes. */
   held(): ReadonlyMap<Id, AssignmentTerm>;
 }
 
 export interface OfferedRuntimes {
-  /** Pending: its row may have been inserted a moment ago, and has not been looked at; a wake follows. */
+  /** Pending if its row may be new and has not been verified yet; a wake follows. */
   offered(runtimeRef: string): RuntimeAnswer | { readonly kind: "pending" };
 }
 
@@ -20,7 +20,7 @@ export interface SensorMetrics {
   readonly sensorRestarted: (sensorRef: string) => void;
 }
 
-/** A sensor has failed; becomes an event of the trigger core.alert. */
+/** Reports a failed sensor as an event of the trigger core.alert. */
 export interface SensorAlert {
   readonly sensorId: Id;
   readonly sensorRef: string;

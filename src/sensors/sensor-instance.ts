@@ -1,5 +1,5 @@
 /**
- * Supervises the source of one sensor on this worker, from the moment it is to run until nothing of it is left.
+ * Supervises the source of one sensor on this worker, from its start until nothing of it is left.
  *
  *              ┌────────────── retry: time, retryNow ──────────────┐
  *              ▼                                                   │
@@ -9,16 +9,16 @@
  *
  *   any ──stop──▶ source told to end ─▶ its run has ended ─▶ events settled ─▶ source closed ─▶ stopped
  *
- * - starting: its events of earlier runs are settled, the newest checkpoint is read, its source gets to work.
- * - running: its source is at work; a poll sensor's, also between two successful runs of its program.
- * - backoff: it failed and is tried again soon.
- * - failed: it failed too often in a row. Announced once, then tried at the ceiling of the delays only,
- *   or never with restarts disabled. `retryNow` forgives everything.
- * - stopped: final; a sensor that is wanted again gets a new instance.
+ * - starting: events of earlier runs settle, the newest checkpoint is read, and the source starts working.
+ * - running: the source is working; for a poll sensor also between two successful runs of its program.
+ * - backoff: it failed and will be retried soon.
+ * - failed: it failed too often in a row. This is announced once; then it is retried at the maximum delay, or never if
+ *   restarts are disabled. `retryNow` resets the failure count.
+ * - stopped: final; a sensor that should run again gets a new instance.
  *
- * Invariants: at most one run of the source at a time. A checkpoint is handed out only when every event submitted before
- * is stored or refused, so none is read that is about to move. `run` resolves only when the source is closed, which
- * leaves no process, and its submitted events are settled, or, when the worker itself ends, the time for that is over.
+ * Invariants: The source has at most one run at a time. A checkpoint is handed out only when every event submitted before
+ * is stored or refused, so that it is not about to change. `run` resolves only when the source is closed, which leaves
+ * no process, and its submitted events are settled or, if the worker is stopping, the time for that is over.
  */
 import { setMaxListeners } from "node:events";
 import type { ProcessReport } from "../database/statements/sensor-process.ts";
@@ -38,7 +38,7 @@ import type { SensorLog } from "./report/sensor-log.ts";
 import type { SensorNotes } from "./report/sensor-notes.ts";
 import type { Source, SourceContext } from "./sources/source.ts";
 
-/** All of one sensor; see assemble-instance.ts. */
+/** All parts of one sensor; see assemble-instance.ts. */
 export interface InstanceParts {
   readonly ref: string;
   readonly kind: SensorKind;
@@ -79,7 +79,7 @@ export class SensorInstance {
       log: (lines) => notes.noteLog(lines),
       warn: (warning) => notes.noteWarning(warning),
     };
-    // Every run and wait listens and stops listening again; that is no leak.
+    // Every run and wait adds and removes a listener; this is not a leak.
     setMaxListeners(0, this.#stopping.signal, this.#abandoned.signal);
   }
 
@@ -91,18 +91,18 @@ export class SensorInstance {
     return this.#parts.notes.status;
   }
 
-  /** Since when it has been running without any output; null if that tells nothing about a sensor of its kind. */
+  /** Since when it has been running without output; null if that means nothing for a sensor of its kind. */
   get silentSince(): Date | null {
     const { kind, notes } = this.#parts;
     return kindFacts[kind].isSilenceTelling ? notes.silentSince : null;
   }
 
-  /** As SensorNotes says; undefined for a sensor that does not note its output. */
+  /** See SensorNotes; undefined for a sensor whose output is not tracked. */
   outputAgeSeconds(): number | undefined {
     return this.#parts.notes.outputAgeSeconds();
   }
 
-  /** As SensorNotes says; never for a sensor that does not note its output. */
+  /** See SensorNotes; false for a sensor whose output is not tracked. */
   get isUnusuallySilent(): boolean {
     return this.#parts.notes.isUnusuallySilent;
   }
@@ -117,14 +117,14 @@ export class SensorInstance {
     return this.#parts.intake.stalledSeconds();
   }
 
-  /** Tries a sensor in backoff or failed at once and forgives it everything; no effect otherwise. */
+  /** Retries a sensor in backoff or failed at once and resets its failure count; otherwise has no effect. */
   retryNow(): void {
     if (this.status === "backoff" || this.status === "failed") this.#retry.abort();
   }
 
   /**
-   * Begins the end; `run` resolves when it is reached. However long its last events take to be stored:
-   * until then a successor would resume before them, and they would be there twice.
+   * Starts the stop; `run` resolves when it is complete. It waits for the last events to be stored, however long that
+   * takes: until then a successor would resume before them and they would be stored twice.
    */
   stop(reason: string): void {
     if (this.#stopping.signal.aborted) return;
@@ -132,13 +132,13 @@ export class SensorInstance {
     this.#stopping.abort();
   }
 
-  /** For the end of the worker: as `stop`, but gives up on what is not stored in time. Call it once. */
+  /** For the stop of the worker: like `stop`, but abandons events that are not stored in time. Call it once. */
   leave(reason: string): void {
     this.stop(reason);
     void this.#abandonInTime();
   }
 
-  /** Never rejects for anything the sensor does. */
+  /** Never rejects because of the sensor. */
   async run(): Promise<void> {
     const { source, log, notes } = this.#parts;
     await this.#supervise();
@@ -172,7 +172,7 @@ export class SensorInstance {
     try {
       return await source.run(this.#context);
     } catch (error) {
-      // A failure of the agent, not of the sensor; it must not take the other sensors with it.
+      // A failure of the agent, not of the sensor; it must not affect the other sensors.
       logger.error({ error }, "could not run the sensor, for a fault of the agent");
       const reason = `the agent failed to run it: ${messageOf(error)}`;
       return { exit: { kind: "unstarted", reason }, uptimeMs: 0, hadSuccess: false };
@@ -184,7 +184,7 @@ export class SensorInstance {
     return this.#parts.checkpoint.newest(this.#stopping.signal);
   }
 
-  /** Resolves when everything submitted is stored or refused, and reported, or once abandoned. */
+  /** Resolves when everything submitted is stored or refused and reported, or once abandoned. */
   async #settled(): Promise<void> {
     await this.#parts.intake.settled();
     this.#parts.output.flush();

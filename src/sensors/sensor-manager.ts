@@ -5,16 +5,16 @@
  *
  *   should run: assigned to this worker, enabled, with an enabled rule on an enabled trigger, decodable,
  *               of a kind that this version runs
- *   runs:       has an instance (sensor-instance.ts), which supervises its source by itself
+ *   runs:       has an instance (sensor-instance.ts), which supervises its source
  *
- * - should, does not            → a new instance; but none while its runtime's row has not been verified,
- *                                 since it would fail for that alone
- * - runs, should not            → told to stop; its entry stays until it has
- * - both, but started otherwise → told to stop; a later step finds it missing and starts it anew
- * - both, and its row was written since → if it is in backoff or failed, it is tried at once
+ * - should run, does not        → gets a new instance, but not before its runtime's row has been verified, because
+ *                                 otherwise it would fail for that alone
+ * - runs, should not            → is asked to stop; its entry stays until it has stopped
+ * - both, but definition changed → is asked to stop; a later step finds it missing and starts it again
+ * - both, and its row was updated → is retried at once if it is in backoff or failed
  *
- * What a sensor cannot be run for is written to its row in sensor_process, once per reason. Sensors that
- * are no longer assigned are stopped before the database is asked anything: it may be away.
+ * The reason a sensor cannot run is written to its row in sensor_process, once per reason. Sensors that are no longer
+ * assigned are stopped before the database is queried, because it may be unreachable.
  */
 import { Changes } from "../concurrency/changes.ts";
 import { settlesWithin } from "../concurrency/settles-within.ts";
@@ -36,11 +36,11 @@ import { unstartedReport, type StatusListener } from "./report/sensor-notes.ts";
 import type { SensorInstance } from "./sensor-instance.ts";
 
 export interface SensorManagerOptions {
-  /** What each sensor is run with. The manager runs and flushes the recorder. */
+  /** What each sensor runs with. The manager runs and flushes the recorder. */
   readonly ports: SensorPorts;
   readonly assignments: SensorAssignments;
   readonly runtimes: OfferedRuntimes;
-  /** How often desired and actual are compared without a hint. */
+  /** How often desired and actual state are compared without a hint. */
   readonly intervalMs: number;
   /** No process of the sensor is left and its events are settled: its assignment may be released. */
   readonly onStopped: (sensorId: Id) => void;
@@ -50,7 +50,7 @@ interface Entry {
   readonly instance: SensorInstance;
   readonly term: AssignmentTerm;
   readonly fingerprint: string;
-  /** When the sensor's row was written that was last acted upon. */
+  /** When the sensor's row was updated, as of the last comparison. */
   updated: string;
   readonly ended: Promise<void>;
 }
@@ -62,11 +62,11 @@ type Placement =
       readonly sensorKind: SensorKind;
       readonly runtime: RuntimeAnswer;
     }
-  /** Whether it can be run is not known yet; a wake follows. */
+  /** Not known yet whether it can run; a wake follows. */
   | { readonly kind: "pending"; readonly ref: string; readonly reason: string }
-  /** It rests, as its rows say. */
+  /** It should not run. */
   | { readonly kind: "unwanted"; readonly ref: string; readonly reason: string }
-  /** Its rows ask for it, but it cannot be run as they are. */
+  /** It should run, but its rows make that impossible. */
   | { readonly kind: "unable"; readonly ref: string; readonly reason: string };
 
 const retry = { delayMsFirst: 250, delayMsMax: 10_000 };
@@ -76,13 +76,13 @@ export class SensorManager {
   readonly #options: SensorManagerOptions;
   readonly #loop: WakeableLoop;
   readonly #entries = new Map<Id, Entry>();
-  /** Why sensors of ours are not run, as last reported. */
+  /** Why assigned sensors are not running, as last reported. */
   readonly #resting = new Map<
     Id,
     { readonly kind: "unwanted" | "pending" | "unable"; readonly reason: string }
   >();
   readonly #stopping = new AbortController();
-  /** Of instances and their states, and of why sensors rest. */
+  /** Changes of instances, their states, and the reasons why sensors do not run. */
   readonly #changes = new Changes();
   #running: Promise<unknown> | undefined;
 
@@ -111,7 +111,7 @@ export class SensorManager {
     });
   }
 
-  /** Begins to run assigned sensors. */
+  /** Starts running assigned sensors. */
   start(): void {
     this.#running ??= Promise.all([
       this.monitoringLoop(this.#stopping.signal),
@@ -119,17 +119,17 @@ export class SensorManager {
     ]);
   }
 
-  /** Stops every sensor; resolves when none is left, within the limits of time given for it. */
+  /** Stops every sensor within the configured limits; resolves when none is left. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     for (const { instance } of this.#entries.values()) instance.leave("the worker is stopping");
     await Promise.all([...this.#entries.values()].map((entry) => entry.ended));
     await this.#flushReports();
-    // A step may still wait for the database; it starts nothing any more.
+    // A step may still be waiting for the database, but will start nothing more.
     if (this.#running !== undefined) await settlesWithin(this.#running, finalWaitMs);
   }
 
-  /** Compares desired with actual, at every hint and interval, until the signal aborts. */
+  /** Compares desired and actual state at every hint and interval until the signal aborts. */
   async monitoringLoop(signal: AbortSignal): Promise<void> {
     await this.#loop.run(signal);
   }
@@ -145,7 +145,7 @@ export class SensorManager {
     return ids.length === 0 ? [] : rowsOf(this.#options.ports.database, readAssignedSensors, ids);
   }
 
-  /** Starts a sensor that has no instance here; its failures are its own to deal with. */
+  /** Starts a sensor that has no instance here. Its instance deals with failures. */
   startSensor(assignment: Assignment): void {
     const { sensor, runtime, term } = assignment;
     const { id } = sensor.definition;
@@ -161,7 +161,7 @@ export class SensorManager {
     });
   }
 
-  /** Tries a failed sensor at once; false when this worker does not run it. */
+  /** Retries a failed sensor at once; false if this worker does not run it. */
   retryNow(sensorId: Id): boolean {
     const entry = this.#entries.get(sensorId);
     entry?.instance.retryNow();
@@ -169,8 +169,8 @@ export class SensorManager {
   }
 
   /**
-   * Stops a sensor and starts it anew, forgiving it everything; one that has failed is tried at once. Resolves when the new
-   * instance has got as far as it gets at first, or after the limit.
+   * Restarts a sensor and resets its failure count; a failed one is retried at once. Resolves when the new instance is
+   * running or has failed, or after the limit.
    */
   async restart(sensorId: Id, limitMs: number): Promise<RestartResult> {
     const { clock } = this.#options.ports;
@@ -193,12 +193,12 @@ export class SensorManager {
     }
   }
 
-  /** Whether a process of it may exist or events of it may still be on their way. */
+  /** Whether a process of it may exist or events of it may still be in flight. */
   isRunning(sensorId: Id): boolean {
     return this.#entries.has(sensorId);
   }
 
-  /** Sensors that run or are about to. */
+  /** Sensors that run or are about to run. */
   activeCount(): number {
     const { starting, running, backoff } = this.countByState();
     return starting + running + backoff;
@@ -208,7 +208,7 @@ export class SensorManager {
     return this.countByState().failed;
   }
 
-  /** Stream sensors that run and have printed no line, with the seconds since their start. */
+  /** Running stream sensors that have printed no line, with the seconds since their start. */
   silentSeconds(): ReadonlyMap<string, number> {
     const nowMs = this.#options.ports.clock.nowMs();
     return new Map(
@@ -220,12 +220,12 @@ export class SensorManager {
     );
   }
 
-  /** How long ago the stream sensors that run last printed; without those that have not printed yet. */
+  /** How long ago each running stream sensor last printed; without those that have not printed yet. */
   outputAgeSeconds(): ReadonlyMap<string, number> {
     return this.#numberBySensor((instance) => instance.outputAgeSeconds());
   }
 
-  /** Stream sensors that have been silent for much longer than they ever are: 1 each. */
+  /** Stream sensors that have been silent for unusually long: 1 each. */
   unusuallySilent(): ReadonlyMap<string, number> {
     return this.#numberBySensor((instance) => (instance.isUnusuallySilent ? 1 : undefined));
   }
@@ -235,7 +235,7 @@ export class SensorManager {
     return this.#numberBySensor((instance) => instance.lastEventSeconds);
   }
 
-  /** For how long the output of those sensors has not been read whose events find no room in the pipeline. */
+  /** Sensors whose output is not being read because the pipeline has no room, with how long that has lasted. */
   stalledSeconds(): ReadonlyMap<string, number> {
     return this.#numberBySensor((instance) => instance.stalledSeconds());
   }
@@ -272,10 +272,10 @@ export class SensorManager {
 
   #settle(id: Id, term: AssignmentTerm, placement: Placement): void {
     const entry = this.#entries.get(id);
-    // What runs is not stopped for what may be the case.
+    // A running sensor is not stopped on suspicion.
     if (placement.kind === "pending" && entry !== undefined) return;
     if (placement.kind !== "wanted") {
-      // Reported when its instance has ended, by the next step.
+      // The next step reports it, once its instance has ended.
       if (entry === undefined) this.#reportRest(id, term, placement);
       else entry.instance.stop(placement.reason);
       return;
@@ -337,7 +337,7 @@ export class SensorManager {
     this.wake();
   }
 
-  /** A last attempt: the rows should not go on saying that sensors run. */
+  /** A last attempt, because the rows should not keep saying that sensors run. */
   async #flushReports(): Promise<void> {
     const { recorder, logger } = this.#options.ports;
     const flushed = recorder.flush().catch((error: unknown) => {

@@ -1,6 +1,6 @@
 /**
- * What a pack says it depends on: the text of `requirements.txt`, `package.json` or whatever file the
- * runtime's row names, with the files that it includes.
+ * A pack's dependencies: the text of `requirements.txt`, `package.json` or another file that the runtime's row names,
+ * with the files it includes.
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -11,11 +11,11 @@ import { readIncluded } from "./included-requirements.ts";
 
 export interface DependencyManifest {
   readonly path: string;
-  /** Another one where what is to be installed, or how, is another. */
+  /** Changes if what to install, or how, changes. */
   readonly fingerprint: string;
 }
 
-/** @returns undefined when there is no such file, or it asks for nothing */
+/** @returns undefined if there is no such file or it lists nothing */
 export async function readDependencyManifest(
   packDir: string,
   config: ExecutionConfig,
@@ -29,19 +29,19 @@ export async function readDependencyManifest(
   const included = isJson(config.manifestFile) ? [] : await readIncluded(path, text, textOf);
   const { createCommand, installCommand } = config;
   const parts: unknown[] = [text, copied.map((each) => each ?? null), createCommand, installCommand];
-  // Environments that earlier versions made stay as they are where nothing is included.
+  // Without includes the fingerprint is that of earlier versions, so that their environments stay valid.
   if (included.length > 0) parts.push(included);
   return { path, fingerprint: createHash("sha256").update(JSON.stringify(parts)).digest("hex") };
 }
 
-/** Most `package.json`s of sensors only say that their scripts are modules. */
+/** Most sensors' `package.json` only declare that the scripts are modules. */
 function asksForSomething(file: string, text: string): boolean {
   if (!isJson(file)) return text.split("\n").some((line) => /^\s*[^#\s]/.test(line));
   let manifest: unknown;
   try {
     manifest = JSON.parse(text);
   } catch {
-    return true; // Whoever reads it next says better what is wrong with it.
+    return true; // The installer reports the problem better.
   }
   const sections = isJsonObject(manifest) ? manifest : undefined;
   if (sections === undefined) return true;

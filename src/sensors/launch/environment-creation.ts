@@ -1,15 +1,15 @@
 /**
- * Makes a pack's environment where the runtime's row says how: `copy_files`, `create_command`, and if the
- * pack has the manifest, `install_command`.
+ * Creates a pack's environment if the runtime's row says how: `copy_files`, `create_command` and, if the pack has the
+ * manifest, `install_command`.
  *
- *     absent ──▶ locked, made ──▶ ready ──manifest changes──▶ locked, installed into ──▶ ready
- *                     │                                              │
- *                     └─ failed: removed, sensors run without it     └─ failed: stays as it was
+ *     absent ──▶ locked, created ──▶ ready ──manifest changes──▶ locked, updated ──▶ ready
+ *                     │                                                 │
+ *                     └─ failed: removed, sensors run without it        └─ failed: stays as it was
  *
- * - Sensors that need the same environment wait for one making, in this process and, by its lock, in others.
- * - A failure is remembered for a while: poll sensors would meet it at every run.
- * - `.attune-environment` in the folder holds what it was made for. A folder without it was made by others:
- *   it is used and never changed.
+ * - Sensors that need the same environment wait for a single creation, in this process and, through its lock, in others.
+ * - A failure is remembered for a while; otherwise a poll sensor would repeat it at every run.
+ * - `.attune-environment` in the folder contains the manifest's fingerprint. A folder without it was created by others:
+ *   it is used but never changed.
  */
 import { constants } from "node:fs";
 import { access, copyFile, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
@@ -26,7 +26,7 @@ import { lockEnvironment, lockOf, type LockOutcome } from "./environment-lock.ts
 import { fillIn } from "./execution-config.ts";
 import { environmentFolders, usableFolder, type RuntimeEnvironmentQuestion } from "./runtime-environment.ts";
 
-/** Installing dependencies downloads and compiles. */
+/** Long, because installing dependencies downloads and compiles. */
 const commandTimeoutMs = 900_000;
 const retryAfterMs = 300_000;
 const outputLinesLogged = 40;
@@ -42,7 +42,7 @@ export interface EnvironmentRequest extends RuntimeEnvironmentQuestion {
 
 interface Plan {
   readonly folder: string;
-  /** None where the environment needs nothing of the pack. */
+  /** Undefined if the environment needs nothing from the pack. */
   readonly manifest: DependencyManifest | undefined;
   readonly fingerprint: string;
 }
@@ -53,7 +53,7 @@ interface Failure {
   readonly untilMs: number;
 }
 
-/** The folder that is to be made, or brought up to date, before what the pack asks for can be used. */
+/** The folder that must be created or updated before the pack's dependencies can be used. */
 export async function pendingEnvironment(question: RuntimeEnvironmentQuestion): Promise<string | undefined> {
   const plan = await planOf(question);
   if (plan === undefined || (await standingOf(plan, question, false)) === "ready") return undefined;
@@ -70,9 +70,9 @@ export class EnvironmentMaker {
   }
 
   /**
-   * Resolves when the environment is as it should be, or it is known that it cannot be.
+   * Resolves when the environment is up to date, or cannot be.
    *
-   * @returns sentences for the operator; none when nothing was to be done or all went well
+   * @returns warnings for the operator; none if nothing had to be done or all went well
    */
   async prepare(request: EnvironmentRequest): Promise<readonly string[]> {
     const plan = await planOf(request);
@@ -99,10 +99,10 @@ export class EnvironmentMaker {
     if (outcome.kind === "given-up") return [];
     const warning =
       outcome.kind === "refused"
-        ? `the environment ${folder} cannot be made here: ${outcome.reason}; let the agent write there ` +
-          `(runtime_envs_dir), or make it elsewhere. ${withoutIt(request)}`
+        ? `the environment ${folder} cannot be created: ${outcome.reason}; give the agent write permission there ` +
+          `(runtime_envs_dir), or create it elsewhere. ${withoutIt(request)}`
         : await makeLocked(plan, request, outcome);
-    // What was interrupted has not failed.
+    // An interruption is not a failure.
     if (warning === undefined || request.signal.aborted) {
       this.#failures.delete(folder);
       return [];
@@ -119,14 +119,14 @@ async function planOf(question: RuntimeEnvironmentQuestion): Promise<Plan | unde
   if (config.bundledIn !== null && (await isFolder(join(packDir, config.bundledIn)))) return undefined;
   const manifest = await readDependencyManifest(packDir, config);
   if (manifest === undefined && config.manifestFile !== null) return undefined;
-  // Not the one of the exact version: a patch of the interpreter asks for no other environment.
+  // Not the exact version's folder, because a patch release of the interpreter does not need another environment.
   const folder = environmentFolders(question).at(runtime.version === null ? -1 : -2);
   return folder === undefined ? undefined : { folder, manifest, fingerprint: manifest?.fingerprint ?? "" };
 }
 
 type Standing = "absent" | "outdated" | "ready";
 
-/** @param isLockOurs or else a lock means that somebody is making it */
+/** @param isLockOurs whether the caller holds the lock; otherwise a lock means that it is being created */
 async function standingOf(
   { folder, fingerprint }: Plan,
   question: RuntimeEnvironmentQuestion,
@@ -137,11 +137,11 @@ async function standingOf(
   if (usable === folder) return madeFor === undefined || madeFor === fingerprint ? "ready" : "outdated";
   if (usable !== undefined) return "ready";
   if (!isLockOurs && (await isFolder(lockOf(folder)))) return "absent";
-  // One that others made and that does not work here is theirs to mend; it is warned of when it is looked for.
+  // One that others created and that does not work here is not ours to repair; findRuntimeEnvironment warns of it.
   return madeFor === undefined && (await isFolder(folder)) ? "ready" : "absent";
 }
 
-/** @returns a sentence if it failed */
+/** @returns a warning if it failed */
 async function makeLocked(
   plan: Plan,
   request: EnvironmentRequest,
@@ -156,7 +156,7 @@ async function makeLocked(
     standing = await standingOf(plan, request, true);
     if (standing === "ready") return undefined;
 
-    request.log([`making the environment ${folder}`]);
+    request.log([`creating the environment ${folder}`]);
     if (standing === "absent") await rm(folder, { recursive: true, force: true });
     failure = await runCommands(plan, request, standing);
     if (failure === undefined) await writeFile(markOf(folder), fingerprint);
@@ -165,19 +165,20 @@ async function makeLocked(
   }
   if (failure === undefined) return undefined;
   if (standing === "outdated") {
-    return `the environment ${folder} could not be brought up to date: ${failure}. Sensors run with what is in it`;
+    return `the environment ${folder} could not be updated: ${failure}. Sensors use it as it is`;
   }
-  // Half made it would be taken for whole. What cannot be removed is on a volume that has failed.
+  // A partial environment would be taken for a complete one. If it cannot be removed, its volume has failed.
   await rm(folder, { recursive: true, force: true }).catch(() => {});
-  return `the environment ${folder} could not be made: ${failure}. ${withoutIt(request)}`;
+  return `the environment ${folder} could not be created: ${failure}. ${withoutIt(request)}`;
 }
 
 function withoutIt({ config: { manifestFile } }: EnvironmentRequest): string {
-  const missing = manifestFile === null ? "it" : `what ${manifestFile} asks for, unless the image has it`;
+  const missing =
+    manifestFile === null ? "it" : `the dependencies in ${manifestFile}, except those in the image`;
   return `Sensors run without ${missing}`;
 }
 
-/** @returns which one failed and why */
+/** @returns which command failed and why */
 async function runCommands(
   { folder, manifest }: Plan,
   request: EnvironmentRequest,
@@ -209,7 +210,7 @@ async function runCommands(
   return undefined;
 }
 
-/** A user of a container often has no home to write to, which pip passes over and npm does not. */
+/** A container's user often has no writable home, which pip tolerates and npm does not. */
 async function commandVariables({
   agentVariables,
   passthrough,
@@ -233,7 +234,7 @@ function failureOf(result: CommandResult, file: string): string | undefined {
     case "timed-out":
       return `took longer than ${commandTimeoutMs / 60_000} minutes${said(result)}`;
     case "overflowed":
-      return "printed without end";
+      return "printed more than 1 MiB";
     case "unstarted":
       return `could not be started: ${explainSpawnFailure({ file }, result.cause)}`;
   }

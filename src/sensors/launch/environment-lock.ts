@@ -1,12 +1,11 @@
 /**
- * The lock on an environment that is being made: the folder `{env_dir}.lock`. While it exists nobody uses
- * the environment, since a virtual environment cannot be made elsewhere and moved into place: it names
- * its own path inside.
+ * The lock on an environment that is being created: the folder `{env_dir}.lock`. While it exists, no sensor uses the
+ * environment. A virtual environment cannot be created elsewhere and moved into place, because it contains its own path.
  *
- * The environments may lie on a volume that several machines share, so neither process ids nor clocks can
- * be compared. A maker renews the time of its lock; whoever waits watches that time by its own clock, and
- * takes a lock over whose time stands still. Of several that do, one wins: `mkdir` of a folder inside,
- * named by the time that all of them saw, succeeds once.
+ * The environments may be on a volume that several machines share, so neither process ids nor clocks can be compared.
+ * The holder keeps updating the modification time of its lock. A waiting process watches that time by its own clock and
+ * takes the lock over if the time stops changing. If several do so, one wins: `mkdir` of a folder inside, named after
+ * the time that all of them saw, succeeds only once.
  */
 import { constants } from "node:fs";
 import { access, mkdir, rm, stat, utimes } from "node:fs/promises";
@@ -23,18 +22,18 @@ export type LockOutcome =
   | {
       readonly kind: "taken";
       readonly lock: AsyncDisposable;
-      /** Its maker died: what is in the environment is half made. */
+      /** Its holder died, so the environment is incomplete. */
       readonly isInherited: boolean;
     }
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "given-up" };
 
-/** Exists while the environment is being made. */
+/** Exists while the environment is being created. */
 export function lockOf(folder: string): string {
   return `${folder}.lock`;
 }
 
-/** Waits for as long as another maker is alive. @param signal gives up waiting */
+/** Waits as long as another holder is alive. @param signal ends the wait */
 export async function lockEnvironment(
   folder: string,
   clock: Clock,
@@ -64,7 +63,7 @@ export async function lockEnvironment(
   }
 }
 
-/** False: there is one already, or what it was to be made in has vanished with its lock. */
+/** @returns false if it exists already, or its parent has vanished with the lock */
 async function isMade(path: string): Promise<boolean> {
   try {
     await mkdir(path);
@@ -87,7 +86,7 @@ async function renewedAtMs(path: string): Promise<number | undefined> {
 function taken(path: string, isInherited: boolean): LockOutcome {
   const renewal = setInterval(() => {
     const now = new Date();
-    // Should the volume fail, the command that writes there says so.
+    // If the volume fails, the command that writes there reports it.
     utimes(path, now, now).catch(() => {});
   }, renewalMs);
   renewal.unref();

@@ -10,21 +10,21 @@
  *      "env_vars":     {"NAME": "value",
  *                       "PYTHONPATH": {"operation": "prepend", "value": "{pack_dir}/lib", "separator": ":"}}}
  *
- * The words in braces are filled in. Rows are written by hand: what is malformed is left out and named.
+ * The words in braces are replaced. Rows are written by hand, so malformed parts are skipped and reported.
  */
 import { isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
 
 export interface ExecutionConfig {
   readonly interpreterPath: string | null;
   readonly createCommand: readonly string[] | null;
-  /** Of the pack's folder, copied into the environment if they are there. */
+  /** Files of the pack's folder, copied into the environment if they exist. */
   readonly copyFiles: readonly string[];
   readonly manifestFile: string | null;
-  /** A folder of the pack: if it is there, the pack brings its dependencies along. */
+  /** A folder of the pack; if it exists, the pack includes its dependencies. */
   readonly bundledIn: string | null;
   readonly installCommand: readonly string[] | null;
   readonly variables: ReadonlyMap<string, VariableChange>;
-  /** One clause per part that could not be understood. */
+  /** One clause per malformed part. */
   readonly problems: readonly string[];
 }
 
@@ -34,7 +34,7 @@ export interface VariableChange {
   readonly separator: string;
 }
 
-/** The variable's name, and what becomes of it. */
+/** The variable's name and its change. */
 export type NamedChange = readonly [name: string, change: VariableChange];
 
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -84,7 +84,7 @@ export function decodeExecutionConfig(config: JsonObject): ExecutionConfig {
   };
 }
 
-/** Fills in `{env_dir}`, `{pack_dir}`, `{interpreter}` and `{manifest_path}`; unknown words stay as they are. */
+/** Replaces `{env_dir}`, `{pack_dir}`, `{interpreter}` and `{manifest_path}`; other words in braces are kept. */
 export function fillIn(template: string, words: Readonly<Record<string, string>>): string {
   return template.replaceAll(/\{(\w+)\}/g, (whole, word: string) => words[word] ?? whole);
 }

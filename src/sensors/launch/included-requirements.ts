@@ -1,20 +1,20 @@
 /**
  * The files that a requirements file includes with `-r` or `-c`, directly and through others.
  *
- * The form is pip's ("Requirements File Format" in its manual): one option a line, a backslash continues a line, `#` at
- * the beginning or behind a blank begins a comment, and a path is relative to the file that names it.
+ * The format is pip's ("Requirements File Format" in its manual): one option per line, a backslash continues a line, `#`
+ * at the start or after a space begins a comment, and a path is relative to the file that contains it.
  */
 import { dirname, resolve } from "node:path";
 
-/** Reads a file; undefined when that is not possible. */
+/** Reads a file; undefined if it cannot be read. */
 export type ReadText = (path: string) => Promise<string | undefined>;
 
-/** A file as it was named, and its text; null when it cannot be read. */
+/** A file as it was named, with its text; null if it cannot be read. */
 export type IncludedFile = readonly [name: string, text: string | null];
 
 const filesMax = 100;
 
-/** Every included file once, in the order in which pip meets them. */
+/** Every included file once, in the order in which pip reads them. */
 export async function readIncluded(
   path: string,
   text: string,
@@ -44,7 +44,7 @@ function includedNames(text: string): readonly string[] {
     .split(/\r?\n/)
     .flatMap((line) => {
       const name = includingLine.exec(line.replace(/(?:^|\s)#.*$/, ""))?.groups?.["name"];
-      // What lies elsewhere on the network is fetched by pip alone.
+      // Only pip fetches URLs.
       return name === undefined || name.includes("://") ? [] : [withoutQuotes(name.trim())];
     });
 }

@@ -1,21 +1,21 @@
 /**
- * Lets Node's `import` find the packages of a pack's environment. `require` finds them by NODE_PATH, which
- * `import` does not look at; it looks only above the script, where the environment does not lie.
+ * Lets Node's `import` find the packages of a pack's environment. `require` finds them through NODE_PATH, but `import`
+ * ignores it and searches only the folders above the script, which do not include the environment.
  *
- * So Node is started with a hook that looks again, from the environment, for a package that was not found.
- * The hook's text travels inside the option, since nothing of the agent lies on the sensor's disk.
+ * So Node is started with a hook that retries a failed package lookup from the environment. The option contains the
+ * hook's source, because none of the agent's files are on the sensor's disk.
  */
 import { pathToFileURL } from "node:url";
 import { satisfiesVersion } from "../../model/runtimes/versions.ts";
 
-/** Those that have hooks and take `--import` from NODE_OPTIONS; any other would refuse to start. */
+/** Versions that support hooks and `--import` in NODE_OPTIONS; others would refuse to start. */
 const versionsWithHooks = ">=18.19 <19 || >=20.6";
 
-/** @returns the option for NODE_OPTIONS; undefined for a Node that knows none, or of unknown version */
+/** @returns the option for NODE_OPTIONS; undefined if this Node does not support it or its version is unknown */
 export function importOption(folder: string, nodeVersion: string | null): string | undefined {
   if (nodeVersion === null || !satisfiesVersion(nodeVersion, versionsWithHooks)) return undefined;
   const from = JSON.stringify(pathToFileURL(`${folder}/environment.mjs`).href);
-  // A path or a URL is never a package. The first failure is what the script's author has to see.
+  // A path or a URL is never a package. The script's author should see the first failure.
   const lookAgain = (call: string, wait: string): string =>
     `try{return ${wait}${call}(name,context)}catch(failure){` +
     `if(failure?.code!=="ERR_MODULE_NOT_FOUND"||/^[./]|:/.test(name))throw failure;` +

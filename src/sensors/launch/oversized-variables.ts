@@ -1,6 +1,6 @@
 /**
- * Variables that the kernel would refuse: one string of the environment may have 128 KiB (execve(2),
- * MAX_ARG_STRLEN). A larger value is put into a file and `<NAME>_FILE` names it.
+ * Handles variables that are too large for the kernel, which limits each to 128 KiB (execve(2), MAX_ARG_STRLEN). A larger
+ * value is written to a file, and `<NAME>_FILE` contains its path.
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,10 +12,10 @@ export interface FittedVariables extends AsyncDisposable {
 }
 
 /**
- * Files live, readable by this user alone, until disposal. A NUL would end a value early, so it is
- * taken out.
+ * The files are readable only by this user and exist until disposal. NULs are removed, because they would end a value
+ * early.
  *
- * @throws when a file is needed and cannot be written
+ * @throws if a file is needed and cannot be written
  */
 export async function fitVariables(
   variables: Readonly<Record<string, string>>,

@@ -1,9 +1,9 @@
 /**
- * The environment of a pack in which its sensors run: a virtual environment, a node_modules, or
- * whatever the runtime's row describes, in `{runtime_envs_dir}/{pack_ref}/{runtime}[-{version}]`.
+ * The environment in which a pack's sensors run: a virtual environment, a node_modules folder, or whatever the runtime's
+ * row describes, in `{runtime_envs_dir}/{pack_ref}/{runtime}[-{version}]`.
  *
- * Action workers make and share it. One made in an image with other paths has links that lead nowhere
- * here; that is said, and the runtime's own interpreter is used.
+ * Action workers create and share it. If it was created in an image with other paths, its links dangle here; then a
+ * warning is returned and the runtime's own interpreter is used.
  */
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
@@ -15,11 +15,11 @@ import { importOption } from "./module-lookup.ts";
 
 export interface RuntimeEnvironment {
   readonly interpreter: string | null;
-  /** The folder, if there is one. */
+  /** The folder, if it exists. */
   readonly folder: string | null;
-  /** Of variables, in the order in which they are applied. */
+  /** Changes of variables, in the order in which they are applied. */
   readonly changes: readonly NamedChange[];
-  /** Sentences for the operator. */
+  /** For the operator. */
   readonly warnings: readonly string[];
 }
 
@@ -67,9 +67,9 @@ export async function findRuntimeEnvironment(
 }
 
 /**
- * The folder that counts, if what is in it works here.
+ * The folder to use, if its interpreter works here.
  *
- * @param lockedByUs a folder whose lock is the caller's own; any other lock means that it is being made
+ * @param lockedByUs a folder whose lock the caller holds; any other lock means that the folder is being created
  */
 export async function usableFolder(
   question: RuntimeEnvironmentQuestion,
@@ -81,7 +81,7 @@ export async function usableFolder(
   return candidates.length === 0 || (await firstExecutable(candidates)) !== undefined ? folder : undefined;
 }
 
-/** With the version first: the most particular one that is there counts. */
+/** With the version first: the most specific existing folder is used. */
 export function environmentFolders({
   runtimeEnvsDir,
   packRef,
@@ -116,7 +116,7 @@ function folderChanges(
       changes.push(["NODE_OPTIONS", { operation: "append", value: option, separator: " " }]);
     }
   }
-  // What activating a virtual environment does.
+  // The same as activating a virtual environment.
   if (interpreter !== null && name === "python") {
     changes.push(["VIRTUAL_ENV", { operation: "set", value: folder, separator: ":" }]);
   }
@@ -145,7 +145,7 @@ async function firstFolder(paths: readonly string[], lockedByUs: string | null):
 
 async function firstExecutable(paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) {
-    // Follows links: a broken one is not there.
+    // Follows links, so a dangling one counts as missing.
     const isExecutable = await access(path, constants.X_OK).then(
       () => true,
       () => false,

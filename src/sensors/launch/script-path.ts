@@ -1,8 +1,8 @@
 /**
  * Where a sensor's script is: `{packs_base_dir}/{pack_ref}/sensors/{entrypoint}`, and nowhere else.
  *
- * The row is not trusted to stay inside: neither `../` nor a symbolic link leads out of the pack's
- * sensors folder. (The pack's folder itself may be a link; that is how packs are developed.)
+ * The row is not trusted: neither `../` nor a symbolic link may lead out of the pack's sensors folder. (The pack's
+ * folder itself may be a link, as it often is during development.)
  */
 import { constants } from "node:fs";
 import { access, realpath, stat } from "node:fs/promises";
@@ -11,14 +11,14 @@ import { programProblem } from "../../files/program-form.ts";
 
 export type Script =
   | { readonly kind: "found"; readonly path: string; readonly packDir: string }
-  /** A sentence for the operator. */
+  /** For the operator. */
   | { readonly kind: "refused"; readonly reason: string };
 
 export interface ScriptQuestion {
   readonly packsBaseDir: string;
   readonly packRef: string;
   readonly entrypoint: string;
-  /** It is executed itself rather than read by an interpreter. */
+  /** Executed directly, without an interpreter. */
   readonly isNative: boolean;
 }
 

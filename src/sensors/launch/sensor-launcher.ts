@@ -1,6 +1,6 @@
 /**
- * From a sensor's definition to its process: finds the script, the interpreter and the environment,
- * then starts it. Whatever is missing is a reason for the operator, not an exception.
+ * Starts a sensor's process: finds its script, interpreter and runtime environment. Anything missing is returned as a
+ * reason for the operator, not thrown.
  */
 import { isAbsolute, join } from "node:path";
 import { errorOf } from "../../errors/caught.ts";
@@ -22,7 +22,7 @@ import { StartPacer } from "./start-pacer.ts";
 export interface SensorDirectories {
   readonly packsBaseDir: string;
   readonly runtimeEnvsDir: string;
-  /** For what is too large for the environment. */
+  /** For values that are too large for a variable. */
   readonly temporaryDir: string;
 }
 
@@ -41,11 +41,11 @@ export interface LaunchRequest {
   readonly sensor: AssignedSensor;
   readonly runtime: RuntimeAnswer;
   readonly checkpoint: JsonValue | undefined;
-  /** `NAME=value` of an environment entry by which descendants are found. */
+  /** The variable, as `NAME=value`, by which descendants are found. */
   readonly marker: string;
   /** Whether each end of the process also looks for descendants that left its group. */
   readonly isMarkerSought: boolean;
-  /** Variables beside those that every sensor gets. */
+  /** Variables in addition to those of every sensor. */
   readonly variables: Variables;
   readonly onWarning: (warning: string) => void;
   /** Writes to the sensor's own log. */
@@ -57,7 +57,7 @@ export type Launch =
   | { readonly kind: "started"; readonly child: Child }
   | { readonly kind: "unstarted"; readonly reason: string };
 
-/** More than a hundred a second keep the event loop busy with nothing else. */
+/** More than a hundred starts a second would occupy the event loop entirely. */
 const startPace = { burst: 10, intervalMs: 10 };
 
 export class SensorLauncher {
@@ -72,7 +72,7 @@ export class SensorLauncher {
     this.#pacer = new StartPacer(options.clock, startPace);
   }
 
-  /** `NAME=value` of an environment entry that no other process has. */
+  /** A variable, as `NAME=value`, that no other process has. */
   newMarker(): string {
     this.#markers += 1;
     return `${this.#options.guard.markerPrefix}${this.#markers}`;
@@ -149,11 +149,11 @@ async function removeAfter(child: Child, files: AsyncDisposable): Promise<void> 
   try {
     await files[Symbol.asyncDispose]();
   } catch {
-    // A leftover in the temporary folder harms nobody.
+    // A leftover in the temporary folder is harmless.
   }
 }
 
-/** The child runs elsewhere: a relative path would mean another file there. */
+/** Absolute, because the child runs in another folder. */
 function absolute(file: string): string {
   return isAbsolute(file) || !file.includes("/") ? file : join(process.cwd(), file);
 }

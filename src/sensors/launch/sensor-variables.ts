@@ -1,11 +1,11 @@
 /**
- * The environment a sensor is started with: a pure function of what is known.
+ * The environment variables of a sensor, as a pure function.
  *
- * Nothing of the agent's own is inherited but an allow-list, so that neither the database's URL nor a
- * secret can reach a sensor by accident; names that carry those are refused even when the
- * configuration passes them through. Later entries win:
+ * Of the agent's own variables only an allow-list is inherited, so that neither the database's URL nor a secret can reach
+ * a sensor by accident. Names that carry those are refused even if the configuration passes them through. Later
+ * entries win:
  *
- *     allow-list of the agent's, or LANG=C.UTF-8 → what the executable set aside → the runtime's env_vars → ATTUNE_*
+ *     allow-list of the agent's, or LANG=C.UTF-8 → variables set aside for the image → the runtime's env_vars → ATTUNE_*
  */
 import type { SensorDefinition, SensorRule } from "../../model/definitions.ts";
 import { isInherited } from "../../model/inherited-variables.ts";
@@ -14,10 +14,10 @@ import type { NamedChange, VariableChange } from "./execution-config.ts";
 
 export type Variables = Readonly<Record<string, string>>;
 
-/** The agent's environment; see agent/restored-environment.ts. */
+/** The agent's variables; see agent/restored-environment.ts. */
 export interface AgentVariables {
   readonly own: Variables;
-  /** With what was set aside because it is meant for the image's programs, such as LD_LIBRARY_PATH. */
+  /** Including those set aside for the image's programs, such as LD_LIBRARY_PATH. */
   readonly restored: Variables;
 }
 
@@ -28,9 +28,9 @@ export interface VariableFacts {
   readonly sensor: SensorDefinition;
   readonly rules: readonly SensorRule[];
   readonly checkpoint: JsonValue | undefined;
-  /** The runtime's, with everything filled in; applied in order. */
+  /** The runtime's changes, with all words replaced; applied in order. */
   readonly changes: readonly NamedChange[];
-  /** What only sensors of its kind get. */
+  /** Variables that only sensors of its kind get. */
   readonly ofKind: Variables;
 }
 
@@ -43,8 +43,8 @@ export function sensorVariables(facts: VariableFacts): Record<string, string> {
 }
 
 /**
- * What any program that the agent starts inherits. Where nothing says which characters are meant, as in most
- * containers, it is UTF-8: in the locale C some interpreters refuse all others, or read them as something else.
+ * The variables that every program started by the agent inherits. Without a locale, as in most containers, it is set to
+ * UTF-8: in the locale C some interpreters reject or misread non-ASCII characters.
  */
 export function inheritedVariables(
   agent: AgentVariables,
@@ -58,7 +58,7 @@ export function inheritedVariables(
 }
 
 function applyChange(present: string | undefined, { operation, value, separator }: VariableChange): string {
-  // An empty entry in a path means the current folder: never made by joining with nothing.
+  // An empty entry in a path means the current folder, so never join with an empty value.
   if (operation === "set" || present === undefined || present === "") return value;
   return operation === "prepend" ? value + separator + present : present + separator + value;
 }
@@ -85,8 +85,8 @@ function ownVariables({
 }
 
 /**
- * Each fact under both names that sensors of the platform look for. They expect ids as numbers; those of
- * rules stay far below 2^53.
+ * Each fact under both names that sensors of the platform read. They expect ids as numbers; rule ids stay far below
+ * 2^53.
  */
 function describeRule({ id, ref, triggerRef, triggerParams }: SensorRule): JsonObject {
   return {
@@ -108,7 +108,7 @@ function configVariables(config: JsonObject): Record<string, string> {
   return Object.fromEntries(entries);
 }
 
-/** Text as it is, everything else as JSON. */
+/** Text unchanged, everything else as JSON. */
 function textOf(value: JsonValue): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }

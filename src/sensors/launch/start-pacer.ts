@@ -1,13 +1,13 @@
 /**
- * Bounds how fast an agent starts processes. Starting one holds the event loop for milliseconds, and an interpreter that
- * begins takes a processor for tens of them: a thousand at once would hold up everything else.
+ * Limits how fast an agent starts processes. Each start blocks the event loop for milliseconds, and the interpreter's
+ * start-up takes tens of milliseconds of CPU time, so a thousand at once would block everything else.
  *
- * A few start at once, further ones one after the other.
+ * A burst starts at once, further processes one after the other.
  */
 import type { Clock } from "../../time/clock.ts";
 
 export interface StartPace {
-  /** Starts that need not wait after a time without any. */
+  /** How many starts need not wait after a pause. */
   readonly burst: number;
   readonly intervalMs: number;
 }
@@ -15,7 +15,7 @@ export interface StartPace {
 export class StartPacer {
   readonly #clock: Clock;
   readonly #pace: StartPace;
-  /** When the next start would be due if none were ever early. */
+  /** When the next start would be due without bursts. */
   #dueMs = -Infinity;
 
   constructor(clock: Clock, pace: StartPace) {
@@ -23,7 +23,7 @@ export class StartPacer {
     this.#pace = pace;
   }
 
-  /** Resolves when the caller may start a process, or when the signal aborts. In the order of the calls. */
+  /** Resolves, in the order of the calls, when the caller may start a process or the signal aborts. */
   async turn(signal: AbortSignal): Promise<void> {
     const { burst, intervalMs } = this.#pace;
     const nowMs = this.#clock.monotonicMs();

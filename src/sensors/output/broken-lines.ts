@@ -1,45 +1,45 @@
 /**
- * Which lines belong to JSON, or something like it, that is laid out over several lines and is not taken.
+ * Finds the lines of JSON (or similar text) that is spread over several lines, a "sprawl", which is rejected.
  *
- * Its parts must not become events: the last element of a list, an empty `{}`. But lines that come after something
- * that was cut off are good again. Nobody can tell the two apart by one line, so this goes by what printers do:
+ * Its parts, such as the last element of a list or an empty `{}`, must not become events. But lines after a text that
+ * was cut off are valid again. One line alone cannot distinguish the two, so this relies on what printers do:
  *
- * - They break a line behind "{", "[" and ",". A line that is not JSON and ends so opens a sprawl.
- * - They indent, or write an element a line with a comma behind all but the last. An object that fills a line, is
- *   not indented further than the opening line, and does not follow a comma or a bracket, lies outside.
- * - If it does follow one, the next line decides: the sprawl's end, or a comma, makes it a part; anything else shows
- *   that what was open before had been cut off.
- * - They end with a closing bracket that is not indented further than the opening line. If the next line neither
- *   begins with a bracket that closes nor with a comma, all brackets are closed.
+ * - They break a line after "{", "[" and ",". A line that is not JSON and ends like that opens a sprawl.
+ * - They indent, or print one element per line with a comma after all but the last. An object that fills a line, is not
+ *   indented further than the opening line, and does not follow a comma or a bracket is outside.
+ * - If it does follow one, the next line decides: the sprawl's end or a comma makes the object a part; anything else
+ *   shows that the earlier text had been cut off.
+ * - They end with a closing bracket that is not indented further than the opening line. If the next line begins with
+ *   neither a closing bracket nor a comma, all brackets are closed.
  */
 
 export interface LineShape {
-  /** Blanks at its beginning. */
+  /** Leading spaces. */
   readonly indent: number;
-  /** Its first and last character that is not blank; both empty for a blank line. */
+  /** Its first and last non-space characters; both empty for a blank line. */
   readonly first: string;
   readonly last: string;
-  /** Whether it is one whole JSON object. */
+  /** Whether it is one complete JSON object. */
   readonly isObject: boolean;
 }
 
-/** Whether a line that is not JSON begins something that goes on in the next. */
+/** Whether a line that is not JSON opens a sprawl. */
 export function opensSprawl({ first, last }: LineShape): boolean {
   return last === "{" || last === "[" || ("{[".includes(first) && ",:".includes(last) && last !== "");
 }
 
 export type SprawlVerdict =
   | "inside"
-  /** The next line will show. */
+  /** The next line will decide. */
   | "undecided"
-  /** Neither this line nor one before it that was undecided belongs to it. */
+  /** Neither this line nor an undecided one before it is part of a sprawl. */
   | "outside";
 
 export class Sprawl {
   readonly #indent: number;
   #last: string;
   #isUndecided = false;
-  /** Its last bracket may have been closed. */
+  /** Its last bracket may be closed. */
   #mayBeOver = false;
 
   constructor(opening: LineShape) {
@@ -61,5 +61,5 @@ export class Sprawl {
   }
 }
 
-/** Behind these something has to come. */
+/** Something must follow these. */
 const goOn = "{[,:";

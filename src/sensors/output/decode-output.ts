@@ -1,4 +1,4 @@
-/** A line of a stream sensor's output, as an event. */
+/** Decodes a line of a stream sensor's output. */
 import type { WorkSlices } from "../../concurrency/work-slices.ts";
 import { isJsonArray, isJsonObject, type JsonValue } from "../../model/json/json.ts";
 import { decodeJson } from "../../model/json/json-text.ts";
@@ -25,7 +25,7 @@ export function decodeLine(line: Line, served: ServedTriggers): DecodedOutput {
   return decodeJsonLine(json.value, served, text);
 }
 
-/** As `decodeLine`, for a long one, without its blanks. */
+/** Like `decodeLine`, for a long line without surrounding spaces. */
 export async function decodeLongLine(
   text: string,
   served: ServedTriggers,

@@ -1,4 +1,4 @@
-/** Printed text as JSON, at once where that is quick and in slices where it is not. */
+/** Parses printed text as JSON, in slices if it is long. */
 import type { WorkSlices } from "../../concurrency/work-slices.ts";
 import { valid, type Decoded } from "../../model/json/decoded.ts";
 import { jsonNumber } from "../../model/json/exact-number.ts";
@@ -8,19 +8,19 @@ import { JsonReader } from "../../model/json/json-reader.ts";
 import { decodeJson, jsonDepthMax, jsonReader } from "../../model/json/json-text.ts";
 import { isEnvelope } from "./decode-value.ts";
 
-/** A text of this many characters is parsed in a few milliseconds, whatever it holds. */
+/** A text of this many characters is parsed in a few milliseconds, whatever it contains. */
 export const quickLengthMax = 32 * 1024;
 
 const readWork = 64 * 1024;
 
-/** As `decodeJson`, for a longer text. */
+/** Like `decodeJson`, for a longer text. */
 export async function decodeLongJson(text: string, slices: WorkSlices): Promise<Decoded<JsonValue>> {
   return readAll(jsonReader(text), slices);
 }
 
 /**
- * The checkpoint of an envelope that is JSON but is not taken, since it is too deep or has too long a number.
- * Undefined for any other text, and when the checkpoint itself is at fault.
+ * The checkpoint of an envelope that is JSON but is rejected because it is too deep or a number in it is too long.
+ * Undefined for any other text, and if the checkpoint itself is the problem.
  */
 export function checkpointBeside(text: string): JsonValue | undefined {
   return mayHaveCheckpoint(text)
@@ -28,7 +28,7 @@ export function checkpointBeside(text: string): JsonValue | undefined {
     : undefined;
 }
 
-/** As `checkpointBeside`, for a longer text. */
+/** Like `checkpointBeside`, for a longer text. */
 export async function checkpointBesideLong(text: string, slices: WorkSlices): Promise<JsonValue | undefined> {
   return mayHaveCheckpoint(text) ? checkpointOf(await readAll(lenientReader(text), slices)) : undefined;
 }
@@ -37,7 +37,7 @@ function mayHaveCheckpoint(text: string): boolean {
   return text.startsWith("{") && text.includes('"checkpoint"');
 }
 
-/** Reads whatever JSON allows. */
+/** Reads any valid JSON. */
 function lenientReader(text: string): JsonReader {
   return new JsonReader(text, {
     depthMax: Number.POSITIVE_INFINITY,

@@ -1,15 +1,15 @@
 /**
- * One JSON object that a sensor printed, as an event; docs/sensors.md is the reference for authors.
+ * Decodes one JSON object that a sensor printed; docs/sensors.md is the reference for authors.
  *
- * An object is an envelope if all its keys are an envelope's. Any other object is the payload itself, but for
- * `trigger_ref` and `trigger_instance_id`. So no key is ever dropped: a foreign object that happens to have a
- * `payload` keeps what lies beside it.
+ * An object is an envelope if it has only keys of an envelope. Any other object is the payload itself, except for
+ * `trigger_ref` and `trigger_instance_id`. So no key is ever dropped: an unrelated object that happens to have a
+ * `payload` keeps its other keys.
  *
- * An envelope without `payload` is an event with an empty one, except that an envelope with nothing but a
- * checkpoint moves the checkpoint and is no event. In an envelope null means absent, but for `payload`.
+ * An envelope without `payload` is an event with an empty payload, except that an envelope with only a checkpoint moves
+ * the checkpoint and is not an event. In an envelope null means absent, except for `payload`.
  *
- * What cannot be an event is a rejection with a reason, never an exception. It keeps the checkpoint beside it, so
- * that a sensor which skips bad input does not come back to it for ever.
+ * An object that cannot be an event is a rejection with a reason, never an exception. The rejection keeps the
+ * checkpoint, so that a sensor which skips bad input does not return to it forever.
  */
 import { instantText } from "../../model/texts/instants.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
@@ -31,12 +31,12 @@ const envelopeKeys: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * An entry of PostgreSQL's B-tree holds 2,704 bytes; the key shares it with the refs of the trigger and the
- * sensor, each of 255 characters at most.
+ * An entry of PostgreSQL's B-tree has at most 2,704 bytes. The key shares it with the refs of the trigger and the sensor,
+ * each of at most 255 characters.
  */
 const dedupKeyBytesMax = 2_000;
 
-/** @param text the object as it was printed, for people to recognise it */
+/** @param text the object as it was printed, to quote it */
 export function decodeValue(value: JsonObject, served: ServedTriggers, text: string): DecodedOutput {
   const hasEnvelope = isEnvelope(value);
   const checkpoint = hasEnvelope ? (value["checkpoint"] ?? undefined) : undefined;
@@ -89,7 +89,7 @@ export function isEnvelope(value: JsonObject): boolean {
 
 function dedupKeyProblem(key: string): string | undefined {
   if (key === "") return "dedup_key is empty, so all such events would be the same one";
-  // No character takes more than three bytes of UTF-8 per unit of UTF-16.
+  // UTF-8 needs at most three bytes per UTF-16 code unit.
   if (key.length * 3 <= dedupKeyBytesMax) return undefined;
   const bytes = Buffer.byteLength(key);
   return bytes <= dedupKeyBytesMax
@@ -122,7 +122,7 @@ const nestedEnvelope: readonly Remark[] = [
   { topic: "payload", text: "its payload looks like an envelope, too, and is stored as it is" },
 ];
 
-/** For a payload in which its author may have meant an envelope. */
+/** For a payload that its author may have meant as an envelope. */
 function remarksOnBare(payload: JsonObject): readonly Remark[] {
   if (payload["checkpoint"] !== undefined) return mixedCheckpoint;
   if (payload["payload"] !== undefined) return mixedPayload;

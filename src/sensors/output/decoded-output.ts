@@ -1,41 +1,41 @@
-/** What a sensor's output turns out to be. */
+/** The decoded forms of a sensor's output. */
 import type { IncomingEvent } from "../../model/sensors/incoming-event.ts";
 import type { JsonValue } from "../../model/json/json.ts";
 
 export type DecodedEvent = Omit<IncomingEvent, "source">;
 
 export interface Rejection {
-  /** A clause for people: "the line is not JSON". */
+  /** A clause such as "the line is not JSON". */
   readonly reason: string;
-  /** The beginning of what was printed. */
+  /** The beginning of the rejected text. */
   readonly excerpt: string;
-  /** How many lines it stands for. */
+  /** How many lines were rejected. */
   readonly lines: number;
 }
 
-/** Something the author of a sensor should know about output that was accepted. */
+/** A hint for the sensor's author about accepted output. */
 export interface Remark {
-  /** Remarks of one topic say the same of different output. */
+  /** Remarks with the same topic make the same point about different output. */
   readonly topic: "envelope" | "page" | "payload" | "occurred_at" | "keys";
-  /** A clause for people. */
+  /** One clause. */
   readonly text: string;
 }
 
 export type DecodedOutput =
   | { readonly kind: "event"; readonly event: DecodedEvent; readonly remarks: readonly Remark[] }
-  /** No event, but a new checkpoint. */
+  /** A new checkpoint without an event. */
   | { readonly kind: "checkpoint"; readonly checkpoint: JsonValue }
   | {
       readonly kind: "rejected";
       readonly rejection: Rejection;
-      /** The one beside what was rejected; undefined if there was none that could be read. */
+      /** The checkpoint of the rejected envelope; undefined if it has no readable one. */
       readonly checkpoint: JsonValue | undefined;
     }
   /** An empty line, or an envelope without content. */
   | { readonly kind: "nothing" };
 
 export interface ServedTriggers {
-  /** Of an event that names no trigger. */
+  /** The trigger of events that name none. */
   readonly main: string;
   readonly all: ReadonlySet<string>;
 }

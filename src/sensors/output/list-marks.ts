@@ -1,5 +1,5 @@
 /**
- * Where the entries of a list lie in printed JSON, from the brackets and commas of its outermost two levels.
+ * Locates the entries of a list in printed JSON by the brackets and commas of its two outermost levels.
  *
  * A list is an array, or the events of a page: an object with `events` and no keys but `events` and `checkpoint`.
  */
@@ -16,13 +16,13 @@ export type PollDocument =
   | {
       readonly kind: "list";
       readonly range: Range;
-      /** As many as were asked for at most. */
+      /** At most as many as requested. */
       readonly entries: readonly Range[];
       readonly entryCount: number;
       readonly checkpoint: Range | undefined;
     };
 
-/** With the blanks around it; a longer key is neither of the two. */
+/** Including surrounding spaces; a longer key cannot be one of the two. */
 const keyBytesMax = 1_000;
 
 export class ListMarks {
@@ -33,7 +33,7 @@ export class ListMarks {
   #isArray = false;
   #isInEvents = false;
   #entryFrom = 0;
-  /** Whether the entry under way follows another. */
+  /** Whether the current entry follows another. */
   #isFurther = false;
   #memberFrom = 0;
   #key: string | undefined;
@@ -77,7 +77,7 @@ export class ListMarks {
   /** @param depth counts the bracket itself */
   closed(depth: number, at: number): void {
     if (this.#isEntryLevel(depth)) {
-      // Behind a comma an entry is missing, behind the opening bracket none is.
+      // After a comma an entry is missing; after the opening bracket none is.
       if (this.#isFurther || this.#textIn(this.#entryFrom, at) !== "") this.#endEntry(at);
       this.#isFurther = false;
       this.#isInEvents = false;
@@ -120,7 +120,7 @@ export class ListMarks {
     return decoded.kind === "valid" && typeof decoded.value === "string" ? decoded.value : "";
   }
 
-  /** Only its beginning, if it is long. */
+  /** Only the beginning of a long key. */
   #textIn(from: number, to: number): string {
     return this.#bytes
       .slice(from, Math.min(to, from + keyBytesMax))

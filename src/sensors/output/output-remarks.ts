@@ -1,6 +1,6 @@
 /**
- * What the author of a sensor should know about events that were accepted: written to the sensor's log and
- * warned of, each topic once, and later only how often it came again, at most once an hour.
+ * Reports hints about accepted events to the sensor's author, in the sensor's log and as warnings: each topic once, and
+ * then at most hourly how often it occurred again.
  */
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";

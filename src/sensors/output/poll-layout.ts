@@ -1,10 +1,10 @@
 /**
- * What lies where in the output of a poll run, found in slices before any of it is decoded: the whole of a run
- * counts or nothing, and it must be known how much it is.
+ * Locates the JSON documents in the output of a poll run, in slices, before decoding any. A run counts as a whole or
+ * not at all, so the number of its events must be known first.
  *
- * The output is any number of JSON documents, one after the other, each laid out in any way. A document begins at a
- * line's beginning or behind another. Lines that are none, and documents that break, are junk: told, and not decoded.
- * Where a document breaks because it was cut off, the lines behind it are good again; see broken-lines.ts.
+ * The output is a sequence of JSON documents in any layout. A document begins at the start of a line or after another
+ * document. Other lines, and documents that are malformed, are junk: reported and not decoded. After a document that
+ * was cut off, the following lines are valid again; see broken-lines.ts.
  */
 import type { WorkSlices } from "../../concurrency/work-slices.ts";
 import { opensSprawl, Sprawl, type LineShape } from "./broken-lines.ts";
@@ -14,11 +14,11 @@ import { ValueScan } from "./value-scan.ts";
 
 export interface PollLayout {
   readonly documents: readonly PollDocument[];
-  /** The first of what is no document. */
+  /** The first piece of junk. */
   readonly junk: readonly Range[];
-  /** How many lines that is in all. */
+  /** How many lines of junk there are. */
   readonly junkCount: number;
-  /** Values, and entries of lists. Beyond `eventsMax` it is a lower bound, and not all are among the documents. */
+  /** Values and entries of lists. Above `eventsMax` it is a lower bound, and `documents` is incomplete. */
   readonly eventCount: number;
 }
 
@@ -36,13 +36,13 @@ export async function layOut(bytes: PrintedBytes, options: LayoutOptions): Promi
 
 const newline = 0x0a;
 const scanBytes = 64 * 1024;
-/** Of a line that is only looked at: its beginning and its end tell what it is. */
+/** How much of a line is read to classify it: its beginning and its end suffice. */
 const glanceBytes = 1_024;
-/** What looking at a line costs beside its bytes, and what a scan does. */
+/** The cost of classifying a line in addition to its bytes, and of a scan. */
 const lineWork = 1_024;
 const scanWork = 256;
 const byteOrderMark = [0xef, 0xbb, 0xbf];
-/** Between documents: JSON's own blanks, and the record separator of RFC 7464, which `jq --seq` prints. */
+/** Between documents: JSON's white space, and the record separator of RFC 7464, which `jq --seq` prints. */
 const blanks: ReadonlySet<number> = new Set([0x20, 0x09, newline, 0x0d, 0x1e]);
 
 class Layout implements PollLayout {
@@ -53,7 +53,7 @@ class Layout implements PollLayout {
   readonly #bytes: PrintedBytes;
   readonly #options: LayoutOptions;
   #place = 0;
-  /** Where the line of that place begins. */
+  /** The start of the line at that position. */
   #line = 0;
 
   constructor(bytes: PrintedBytes, options: LayoutOptions) {
@@ -100,7 +100,7 @@ class Layout implements PollLayout {
     this.#place = this.#bytes.length;
   }
 
-  /** Drops the line of the present place, with the documents that began in it: a line counts as a whole. */
+  /** Drops the current line with the documents that began in it, because a line counts as a whole. */
   async #dropLine(): Promise<void> {
     const line = this.#line;
     const end = this.#bytes.indexOf(newline, this.#place, this.#bytes.length);
@@ -121,7 +121,7 @@ class Layout implements PollLayout {
     if (opensSprawl(shape)) await this.#dropSprawl(new Sprawl(shape), end + 1);
   }
 
-  /** Goes on behind a document that breaks in a later line than it began in. */
+  /** Continues after a document that breaks in a later line than it began in. */
   async #leaveBroken(from: number, at: number): Promise<void> {
     const opening = await this.#shapeOf(this.#line, this.#bytes.indexOf(newline, from, at));
     const line = this.#bytes.lastIndexOf(newline, from, at) + 1;
@@ -129,7 +129,7 @@ class Layout implements PollLayout {
     const before = this.#bytes.lastIndexOf(newline, from, line - 1) + 1;
     const beforeShape = await this.#shapeOf(before, line - 1);
     if ("{[".includes(shape.first) && shape.indent <= opening.indent) {
-      // It was cut off before this line. What looked like its last part may be a document, too.
+      // It was cut off before this line. What looked like its last part may be a document.
       const isCutBefore = before > from && beforeShape.isObject && beforeShape.indent <= opening.indent;
       const end = isCutBefore ? before : line;
       this.#drop(from, end);

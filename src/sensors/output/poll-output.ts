@@ -1,9 +1,9 @@
 /**
- * What a poll run printed, as events, in slices of work: however much it is, it neither holds the event loop nor is
- * it all in memory as events.
+ * Decodes the output of a poll run in slices of work. However long it is, it neither blocks the event loop nor is it
+ * entirely in memory as events.
  *
- * The output is laid out first (poll-layout.ts) and then decoded entry by entry, each only when there is room for it.
- * An entry that is no event is rejected by itself, so it does not keep the others, or the checkpoint of its page.
+ * The documents are located first (poll-layout.ts) and then decoded entry by entry, each only when there is room for it.
+ * An entry that is not an event is rejected individually; the other entries and the page's checkpoint still count.
  */
 import { isUtf8 } from "node:buffer";
 import type { WorkSlices } from "../../concurrency/work-slices.ts";
@@ -22,23 +22,23 @@ export interface PollOutputOptions {
   readonly served: ServedTriggers;
   readonly slices: WorkSlices;
   readonly eventsMax: number;
-  /** Of one event's text. */
+  /** The text of one event. */
   readonly eventBytesMax: number;
 }
 
-/** One thing that was printed. */
+/** One decoded piece of the output. */
 export interface PollPiece {
   readonly decoded: DecodedOutput;
   readonly text: string;
 }
 
-/** What decoding and taking an event costs beside its characters. */
+/** The cost of decoding and submitting an event in addition to its characters. */
 const eventWork = 512;
 const excerptBytes = 1_024;
-/** Of lines that are no event, as many are explained. */
+/** How many lines that are not events are explained. */
 const junkMax = 20;
 
-/** Undefined: it printed more than `eventsMax` events, and none is taken. */
+/** @returns undefined if it printed more than `eventsMax` events; then none counts */
 export async function readPollOutput(
   bytes: PrintedBytes,
   options: PollOutputOptions,
@@ -74,11 +74,11 @@ class PollReader {
   async *#listPieces({ range, entries, checkpoint }: PollList): AsyncGenerator<PollPiece> {
     const moved = checkpoint === undefined ? valid(null) : storable((await this.#json(checkpoint)).json);
     if (moved.kind === "invalid") {
-      // Its events would be there again at every run.
+      // Otherwise its events would be stored again at every run.
       const text = this.#textOf(range, excerptBytes);
       yield {
         decoded: rejected(
-          `none of its events is taken, since its checkpoint is unusable: ${moved.problem}`,
+          `none of its events counts, because its checkpoint is unusable: ${moved.problem}`,
           text,
         ),
         text,
@@ -113,7 +113,7 @@ class PollReader {
     return { decoded: decodeValue(json.value, this.#options.served, text), text };
   }
 
-  /** A text that is not JSON that can be taken. */
+  /** For text that is not acceptable JSON. */
   async #rejectedPiece(problem: string, text: string): Promise<PollPiece> {
     const isQuick = text.length <= quickLengthMax;
     const checkpoint = isQuick
@@ -152,14 +152,14 @@ class PollReader {
   }
 }
 
-/** The database would refuse another one, and with it only the last event of its page. */
+/** Whether the database can store it; otherwise it would refuse the last event of the page with it. */
 function storable(json: Json): Json {
   if (json.kind === "invalid") return json;
   const text = storableText(json.value);
   return text.kind === "unstorable" ? invalid(text.reason) : json;
 }
 
-/** A page's checkpoint comes after all its events: with the last of them, if that is one. */
+/** A page's checkpoint counts after all its events: with the last entry, if that is an event. */
 function* withCheckpoint(last: PollPiece | undefined, checkpoint: JsonValue): Generator<PollPiece> {
   if (last?.decoded.kind === "event") {
     const { event, remarks } = last.decoded;

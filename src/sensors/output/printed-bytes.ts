@@ -1,6 +1,6 @@
 /**
- * What a program has printed so far, as bytes in blocks: chunks of any size cost no more memory than their bytes, and
- * nothing is copied again when more comes.
+ * The output of a program so far, as blocks of bytes. Chunks of any size cost no more memory than their bytes, and nothing
+ * is copied again when more arrives.
  */
 const blockBits = 16;
 const blockBytes = 1 << blockBits;
@@ -23,12 +23,12 @@ export class PrintedBytes {
     }
   }
 
-  /** The byte at that place, which must be one. */
+  /** The byte at a position, which must exist. */
   at(place: number): number {
     return this.#blocks[place >> blockBits]?.[place & (blockBytes - 1)] ?? 0;
   }
 
-  /** The first place from `from` to before `to` with that byte; `to` if there is none. */
+  /** The first position in [from, to) with that byte; `to` if there is none. */
   indexOf(byte: number, from: number, to: number): number {
     for (let start = from; start < to;) {
       const end = Math.min(to, (start | (blockBytes - 1)) + 1);
@@ -39,7 +39,7 @@ export class PrintedBytes {
     return to;
   }
 
-  /** The last place from `from` to before `to` with that byte; -1 if there is none. */
+  /** The last position in [from, to) with that byte; -1 if there is none. */
   lastIndexOf(byte: number, from: number, to: number): number {
     for (let end = to; end > from;) {
       const start = Math.max(from, (end - 1) & ~(blockBytes - 1));
@@ -50,7 +50,7 @@ export class PrintedBytes {
     return -1;
   }
 
-  /** Shared with this object where it lies in one block, copied otherwise. */
+  /** Shares memory with this object if it is within one block, otherwise copied. */
   slice(from: number, to: number): Buffer {
     const parts: Buffer[] = [];
     for (let start = from; start < to;) {

@@ -1,9 +1,9 @@
 /**
- * What becomes of output that is no event: counted, written to the sensor's log with its beginning, and
- * warned of, at most once a minute.
+ * Handles output that is not an event: counts it, writes its beginning to the sensor's log, and warns at most once a
+ * minute.
  *
- * A sensor that prints nothing but such output prints tens of thousands of lines at once. Of those between
- * two calls of `flush` the log gets the first few and the number of the others.
+ * A sensor whose output is all rejected may print tens of thousands of lines at once. Between two calls of `flush`, only
+ * the first few are logged, with the number of the others.
  */
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
@@ -42,15 +42,15 @@ export class RejectedLines {
   }
 
   /**
-   * Notes an event that the pipeline refused, and flushes soon: a batch settles its events one by one, and together
-   * they are one matter.
+   * Records an event that the pipeline refused, and flushes soon. A batch settles its events one by one, but they should
+   * be reported together.
    */
   noteRefused(reason: string, text: string): void {
     this.note({ reason, excerpt: excerptOf(text), lines: 1 });
     this.#flushing ??= setImmediate(() => this.flush());
   }
 
-  /** Counts, logs and warns of what was noted since. */
+  /** Counts, logs and warns of everything recorded since. */
   flush(): void {
     clearImmediate(this.#flushing);
     this.#flushing = undefined;

@@ -1,5 +1,5 @@
 /**
- * Notices objects that have a key twice: only the last value reaches the event.
+ * Detects objects with a repeated key, of which only the last value reaches the event.
  *
  * JSON.parse does not report it, and reading every line a second time would cost twice as much as parsing it. A program
  * that repeats a key does so in most of its output, so a sample is enough.
@@ -8,7 +8,7 @@ import { repeatedKey } from "../../model/json/json-text.ts";
 import { quickLengthMax } from "./decode-text.ts";
 import { excerptOf, type Remark } from "./decoded-output.ts";
 
-/** Every one of the first events is checked, then one in so many. */
+/** All of the first events are checked, then one in every so many. */
 const firstEvents = 100;
 const sampledOneIn = 100;
 

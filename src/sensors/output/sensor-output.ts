@@ -23,10 +23,10 @@ export class SensorOutput {
   }
 
   /**
-   * Takes the next thing that was printed.
+   * Takes the next piece of output.
    *
    * @param text it was decoded from
-   * @returns as EventIntake.submit does; true for what need not be submitted
+   * @returns as EventIntake.submit; true if there was nothing to submit
    */
   take(decoded: DecodedOutput, text: string, bytes: number): Promise<boolean> | boolean {
     const { intake, rejected, remarks } = this.#parts;
@@ -46,7 +46,7 @@ export class SensorOutput {
     }
   }
 
-  /** Reports what was rejected since the last call. */
+  /** Reports rejections since the last call. */
   flush(): void {
     this.#parts.rejected.flush();
   }

@@ -1,9 +1,9 @@
 /**
- * What a stream sensor prints, line by line, as events.
+ * Decodes the output of a stream sensor, line by line.
  *
- * A line is decoded by itself. JSON that is laid out over several lines is rejected whole, and its author told what
- * to do; no line of it becomes an event, even one that is JSON by itself. See broken-lines.ts for how it is told from
- * half a line.
+ * Each line is decoded individually. JSON spread over several lines is rejected as a whole, with advice for its author:
+ * no line of it becomes an event, even one that is valid JSON. See broken-lines.ts for how it is distinguished from a
+ * line that was cut off.
  */
 import type { WorkSlices } from "../../concurrency/work-slices.ts";
 import { isJsonObject } from "../../model/json/json.ts";
@@ -14,7 +14,7 @@ import { decodeLine, decodeLongLine } from "./decode-output.ts";
 import { quickLengthMax } from "./decode-text.ts";
 import { rejected, type DecodedOutput, type ServedTriggers } from "./decoded-output.ts";
 
-/** A line and what it turned out to be. */
+/** A line and its decoded form. */
 export interface DecodedLine {
   readonly line: Line;
   readonly decoded: DecodedOutput;
@@ -26,7 +26,7 @@ const partOfSprawl = "a part of JSON over several lines";
 export class StreamOutput {
   readonly #served: ServedTriggers;
   #sprawl: Sprawl | undefined;
-  /** An object that is a line, of which the next line will show whether it is a part of something. */
+  /** An object on a line of its own, undecided until the next line shows whether it is part of a sprawl. */
   #undecided: DecodedLine | undefined;
 
   constructor(served: ServedTriggers) {
@@ -38,13 +38,13 @@ export class StreamOutput {
     return this.#sprawl === undefined && (typeof line !== "string" || line.length <= quickLengthMax);
   }
 
-  /** The way of nearly all lines. */
+  /** The fast path, for nearly all lines. */
   decode(line: Line): DecodedOutput {
     const decoded = decodeLine(line, this.#served);
     return decoded.kind === "rejected" ? this.#reject(line, decoded) : decoded;
   }
 
-  /** As `decode`, for any line. It may show what an earlier one was. */
+  /** Like `decode`, for any line. It may also decide an earlier one. */
   async decodeAny(line: Line, slices: WorkSlices): Promise<readonly DecodedLine[]> {
     const text = textOf(line).trim();
     if (text === "") return [];
@@ -68,7 +68,7 @@ export class StreamOutput {
     }
   }
 
-  /** What is left to say when there is no more. */
+  /** The undecided line at the end of the output. */
   end(): readonly DecodedLine[] {
     return partsOf(this.#undecided?.line);
   }
@@ -92,7 +92,7 @@ function textOf(line: Line): string {
 }
 
 function shapeOf(line: Line, decoded: DecodedOutput): LineShape {
-  // Where a line that could not be read ends is not known.
+  // The end of a line that could not be read is unknown.
   if (typeof line !== "string") return { indent: 0, first: "", last: "", isObject: false };
   const text = line.trim();
   return {
@@ -103,7 +103,7 @@ function shapeOf(line: Line, decoded: DecodedOutput): LineShape {
   };
 }
 
-/** For an object that is no event, such as one of a trigger that the sensor does not serve. */
+/** For an object that is not an event, such as one for a trigger that the sensor does not serve. */
 function isObject(text: string): boolean {
   if (!text.startsWith("{") || !text.endsWith("}") || text.length > quickLengthMax) return false;
   const json = decodeJson(text);

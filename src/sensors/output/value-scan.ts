@@ -1,9 +1,9 @@
 /**
- * Where a printed JSON value ends, without parsing it.
+ * Finds the end of a printed JSON value without parsing it.
  *
- * Only brackets, commas, colons and quotes count; any other word passes for a value. So an entry of a list that is
- * not JSON, such as one with a NaN, does not hide where the others are. What no printer of JSON writes breaks the
- * value: a text that does not end in its line, an object behind an object without a comma between them.
+ * Only brackets, commas, colons and quotes matter; any other word counts as a value. So an invalid entry of a list, such
+ * as one with a NaN, does not hide the other entries. Text that no JSON printer writes breaks the value, such as a string
+ * that does not end on its line, or two objects without a comma between them.
  */
 import { ListMarks, type PollDocument } from "./list-marks.ts";
 import type { PrintedBytes } from "./printed-bytes.ts";
@@ -20,14 +20,14 @@ const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
-/** By byte: what may stand between tokens, and what ends a word. */
+/** By byte value: white space between tokens, and bytes that end a word. */
 const blanks = new Uint8Array(256);
 for (const byte of [0x20, 0x09, newline, 0x0d]) blanks[byte] = 1;
 const delimiters = Uint8Array.from(blanks);
 for (const byte of [quote, comma, colon, openBracket, closeBracket, openBrace, closeBrace])
   delimiters[byte] = 1;
 
-/** Brackets further in have no entries of a list. */
+/** Deeper brackets contain no entries of a list. */
 const markedDepth = 2;
 
 export class ValueScan {
@@ -36,14 +36,14 @@ export class ValueScan {
   readonly #marks: ListMarks;
   #at: number;
   #state: "unfinished" | "complete" | "broken" = "unfinished";
-  /** The brackets that are open: 1 for an array, 0 for an object. */
+  /** The open brackets: 1 for an array, 0 for an object. */
   #open = new Uint8Array(64);
   #depth = 0;
   #expected: Expectation = "value";
   #isInText = false;
   #isInWord = false;
 
-  /** @param from the place of its opening bracket */
+  /** @param from the position of its opening bracket */
   constructor(bytes: PrintedBytes, from: number, entriesMax: number) {
     this.#bytes = bytes;
     this.#from = from;
@@ -51,17 +51,17 @@ export class ValueScan {
     this.#marks = new ListMarks(bytes, entriesMax);
   }
 
-  /** Behind its end, or where it breaks. */
+  /** The position after its end, or where it breaks. */
   get at(): number {
     return this.#at;
   }
 
-  /** Unfinished also at the end of the bytes. */
+  /** Whether it is still unfinished at the end of the bytes. */
   get state(): "unfinished" | "complete" | "broken" {
     return this.#state;
   }
 
-  /** Reads that many bytes on at most. */
+  /** Scans at most that many further bytes. */
   read(bytesMax: number): void {
     const end = Math.min(this.#bytes.length, this.#at + bytesMax);
     while (this.#at < end && this.#state === "unfinished") this.#step(this.#bytes.at(this.#at));
@@ -95,7 +95,7 @@ export class ValueScan {
     this.#at = Math.min(this.#at + (isEscaping ? 2 : 1), this.#bytes.length);
   }
 
-  /** Takes the first byte of a token; false: it cannot be here. */
+  /** Takes the first byte of a token; false if it is not allowed here. */
   #take(byte: number): boolean {
     switch (byte) {
       case quote:

@@ -1,8 +1,8 @@
 /**
- * Writes what becomes of sensors to the table sensor_process.
+ * Writes the state of sensors to the table sensor_process.
  *
- * Only the latest report of each sensor is kept until it is written, and one statement writes them all.
- * So neither a slow database nor one that is away holds up a sensor, and memory stays bounded.
+ * Only the latest report of each sensor is kept until it is written, and one statement writes them all. So a slow or
+ * unreachable database does not delay a sensor, and memory stays bounded.
  */
 import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
@@ -26,7 +26,7 @@ export interface ProcessRecorderOptions {
 }
 
 const idleMs = 60_000;
-/** So that sensors that poll every second or crash in a row cost one small write, not many. */
+/** Batches the reports of sensors that poll every second or keep crashing into one small write. */
 const pauseMs = 100;
 const retry = { delayMsFirst: 500, delayMsMax: 10_000 };
 
@@ -57,13 +57,13 @@ export class ProcessRecorder {
     });
   }
 
-  /** @param instance of the worker's process that runs the sensor */
+  /** @param instance the instance that runs the sensor */
   record(sensorId: Id, instance: string, report: ProcessReport): void {
     this.#unwritten.set(sensorId, { ...report, sensorId, instance });
     this.#loop.wake();
   }
 
-  /** Writes what is unwritten; what cannot be written stays. */
+  /** Writes pending reports; reports that cannot be written stay pending. */
   async flush(): Promise<void> {
     const reports = [...this.#unwritten.values()];
     if (reports.length === 0) return;

@@ -1,11 +1,11 @@
 /**
- * A sensor's own log: `{logs_dir}/{sensor_ref}.log`, each line with its time, rotated by size. What the sensor wrote, or a
- * program that works for it, goes to the agent's log as well, or instead, where the configuration says so; what the
- * agent remarks is in its log anyway.
+ * A sensor's own log: `{logs_dir}/{sensor_ref}.log`, each line with its time, rotated by size. Depending on the
+ * configuration, lines of the sensor or of a program that works for it go to the agent's log as well, or instead. The
+ * agent's own remarks are in its log in any case.
  *
- * Writing never waits and never fails: lines are queued (bounded) and appended by one write at a time.
- * A disk that is full, slow or read-only costs lines, visibly: they are counted, warned of once until it
- * works again, and then the log itself says how many are missing.
+ * Writing never waits and never fails: lines are queued (bounded) and appended by one write at a time. On a full, slow
+ * or read-only disk lines are lost. They are counted, a warning is logged once until the disk works again, and then the
+ * log itself says how many are missing.
  */
 import { appendFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,9 +21,9 @@ export interface SensorLogOptions {
   readonly sensorRef: string;
   readonly bytesMax: number;
   readonly filesMax: number;
-  /** Where lines are kept instead of in files; undefined: in files. */
+  /** Keeps lines in memory; undefined to keep them in files. */
   readonly memory: MemoryLog | undefined;
-  /** To the agent's log; undefined: not there. */
+  /** Copies lines to the agent's log; undefined if they do not go there. */
   readonly echo: SensorEcho | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -39,7 +39,7 @@ export class SensorLog {
   readonly #file: string;
   #queue: string[] = [];
   #queueBytes = 0;
-  /** Not yet told in the log itself. */
+  /** Not yet reported in the log itself. */
   #linesLost = 0;
   #isFailing = false;
   #writing: Promise<void> | undefined;
@@ -50,13 +50,13 @@ export class SensorLog {
     this.#file = logFileOf(options.logsDir, options.sensorRef);
   }
 
-  /** What the sensor wrote to stderr, or a program that works for it. */
+  /** Lines that the sensor, or a program that works for it, wrote to stderr. */
   writeOutput(lines: readonly string[]): void {
     this.write(lines);
     this.#options.echo?.write(lines);
   }
 
-  /** What the agent has to say. */
+  /** Remarks of the agent. */
   write(lines: readonly string[]): void {
     const { memory, clock, onWritten } = this.#options;
     const time = new Date(clock.nowMs()).toISOString();
@@ -123,7 +123,7 @@ export class SensorLog {
     this.#options.onWritten();
   }
 
-  /** sensor.log → sensor.log.1 → … ; the oldest goes. */
+  /** sensor.log → sensor.log.1 → …; the oldest is deleted. */
   async #rotate(): Promise<void> {
     const { filesMax } = this.#options;
     if (filesMax === 0) return rm(this.#file, { force: true });
@@ -152,12 +152,12 @@ async function renameIfThere(from: string, to: string): Promise<void> {
   });
 }
 
-/** The file that is written to; its rotated predecessors have `.1`, `.2` … after its name. */
+/** The current file; rotated ones have `.1`, `.2` … appended to its name. */
 export function logFileOf(logsDir: string, sensorRef: string): string {
   return join(logsDir, `${fileNameOf(sensorRef)}.log`);
 }
 
-/** A ref comes from a row: it must not name a place elsewhere. */
+/** A ref comes from a row and must not lead to another folder. */
 function fileNameOf(sensorRef: string): string {
   return sensorRef
     .replaceAll(/[^A-Za-z0-9._-]/g, "_")

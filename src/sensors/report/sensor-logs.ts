@@ -20,13 +20,13 @@ import { logFileOf, SensorLog } from "./sensor-log.ts";
 export interface SensorLogsOptions {
   readonly workerName: string;
   readonly logsDir: string;
-  /** Of each file. */
+  /** The size of each file. */
   readonly bytesMax: number;
-  /** Rotated files kept beside the one written to. */
+  /** How many rotated files are kept. */
   readonly filesMax: number;
-  /** Whether there are files at all. */
+  /** Whether to write files at all. */
   readonly hasFiles: boolean;
-  /** To the agent's log; undefined: not there. */
+  /** Copies lines to the agent's log; undefined if they do not go there. */
   readonly echo: LogEcho | undefined;
   readonly clock: Clock;
   readonly onLost: (lines: number) => void;

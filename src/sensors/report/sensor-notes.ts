@@ -1,5 +1,5 @@
 /**
- * What is reported of one sensor, and where: in its row, its log, the agent's log and, when it has failed, in an alert.
+ * Reports the state of one sensor in its row, its log, the agent's log and, if it has failed, in an alert.
  */
 import type { ProcessReport } from "../../database/statements/sensor-process.ts";
 import type { EventSource } from "../../model/sensors/incoming-event.ts";
@@ -21,7 +21,7 @@ import { StderrTail } from "./stderr-tail.ts";
 
 export interface SensorNotesOptions {
   readonly source: EventSource;
-  /** Of the worker's process that runs the sensor. */
+  /** The instance that runs the sensor. */
   readonly instance: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -29,7 +29,7 @@ export interface SensorNotesOptions {
   readonly recorder: Pick<ProcessRecorder, "record">;
   readonly redact: Redact;
   readonly alert: (alert: SensorAlert) => void;
-  /** Its status is another now. */
+  /** Called when its status has changed. */
   readonly onStatus: StatusListener;
 }
 
@@ -39,10 +39,10 @@ export type StatusListener = (
   reason: string | null,
 ) => void;
 
-/** What is known of a run beside its status; all of it is about processes. */
+/** Facts about a run in addition to its status; all are about processes. */
 export type RunFacts = Partial<Pick<ProcessReport, "pid" | "stoppedAt" | "exitCode" | "signal">>;
 
-/** Of a sensor that has not been started. */
+/** For a sensor that has not been started. */
 export const unstartedReport: ProcessReport = {
   status: "starting",
   pid: null,
@@ -88,7 +88,7 @@ export class SensorNotes {
     this.#stderr.clear();
   }
 
-  /** A run has begun and is at work. */
+  /** A run has started working. */
   noteRunning(facts: RunFacts): void {
     const startedAt = new Date(this.#options.clock.nowMs());
     const fresh = { reason: null, exitCode: null, signal: null, stoppedAt: null, firstOutputAt: null };
@@ -102,7 +102,7 @@ export class SensorNotes {
     this.#note(facts);
   }
 
-  /** It has printed a line. Called with each; the first is reported at once, and then one a minute. */
+  /** Called for each printed line. The first is reported at once, then one a minute. */
   noteOutput(): void {
     const { clock } = this.#options;
     const monotonicMs = clock.monotonicMs();
@@ -118,7 +118,7 @@ export class SensorNotes {
     return (this.#options.clock.monotonicMs() - this.#rhythm.lastAtMs) / 1_000;
   }
 
-  /** Whether it runs and has been silent for much longer than it ever is, as the doctor judges it. */
+  /** Whether it is running but has been silent for unusually long, by the same rule as doctor. */
   get isUnusuallySilent(): boolean {
     const seconds = this.outputAgeSeconds();
     if (seconds === undefined || this.#rhythm === undefined || !isRhythmKnown(this.#rhythm)) return false;
@@ -137,7 +137,7 @@ export class SensorNotes {
     this.#stderr.push(lines);
   }
 
-  /** Once each: a poll sensor would meet it at every run. */
+  /** Each text once, because a poll sensor would repeat it at every run. */
   noteWarning(warning: string): void {
     if (this.#warnings.has(warning)) return;
     this.#warnings.add(warning);
@@ -145,13 +145,13 @@ export class SensorNotes {
     this.#options.logger.warn({}, warning);
   }
 
-  /** It ended by itself. @param waitMs until it is started again; null: it is not */
+  /** It ended on its own. @param waitMs until it is restarted; null if it is not */
   noteVerdict(verdict: Verdict, exit: Exit, waitMs: number | null): void {
     const { clock, log, logger, redact } = this.#options;
     const { failures } = verdict;
     const reason = describeExit(exit);
     const stderr = this.#stderr.lines().map(redact);
-    // A run that could not be started is one, too.
+    // A run that could not be started counts too.
     this.#runs = this.#isRunUnderWay ? withFailure(this.#runs) : withRun(this.#runs, true);
     this.#isRunUnderWay = false;
     this.#note({

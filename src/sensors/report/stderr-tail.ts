@@ -3,7 +3,7 @@ import type { Line } from "../../processes/lines.ts";
 const linesMax = 20;
 const lineLengthMax = 500;
 
-/** The last lines a sensor wrote to stderr, for whoever asks why it failed. Bounded. */
+/** The last lines a sensor wrote to stderr, to explain a failure. Bounded. */
 export class StderrTail {
   #lines: string[] = [];
 
@@ -20,7 +20,7 @@ export class StderrTail {
   }
 }
 
-/** A line of a log as text, whatever it was. */
+/** A log line as text, whatever its bytes. */
 export function logText(line: Line): string {
   return typeof line === "string" ? line : `${line.excerpt}… (${line.bytes} bytes, ${line.kind})`;
 }

@@ -1,10 +1,9 @@
 /**
- * The protocol `poll`: the sensor is run at every slot of its schedule and prints what has happened.
+ * The protocol `poll`: the sensor runs at every slot of its schedule and prints what has happened.
  *
- * A run counts as a whole: only when it ended with a code that means success, in time, does what it printed become
- * events, and only then does its checkpoint count. What a failed run printed goes to the sensor's log. Runs never
- * overlap, and the next one does not begin before the events of the last are stored, so that it always gets the newest
- * checkpoint.
+ * A run counts as a whole: its output becomes events, and its checkpoint counts, only if it ends in time with an exit
+ * code that means success. The output of a failed run goes to the sensor's log. Runs never overlap, and the next one
+ * does not start before the events of the last are stored, so that it always gets the newest checkpoint.
  */
 import { WorkSlices } from "../../concurrency/work-slices.ts";
 import type { SensorDefinition } from "../../model/definitions.ts";
@@ -21,13 +20,13 @@ import type { SourceContext } from "./source.ts";
 
 export interface PollOptions {
   readonly limits: SensorLimits;
-  /** On the monotonic clock: the first run. */
+  /** Time of the first run on the monotonic clock. */
   readonly nowMs: number;
-  /** The part of its interval after that at which its schedule begins; see model/sensors/poll-schedule.ts. */
+  /** Where in its interval the schedule then begins; see model/sensors/poll-schedule.ts. */
   readonly phase: number;
 }
 
-/** Spreads the schedules of one worker's poll sensors over their intervals. */
+/** Spreads the schedules of a worker's poll sensors over their intervals. */
 export class PollPhases {
   #count = 0;
 
@@ -41,7 +40,7 @@ interface FinishedProcess {
   readonly printed: PrintedBytes;
 }
 
-/** What the log gets of a failed run's output. */
+/** How much of a failed run's output is logged. */
 const loggedLinesMax = 50;
 const loggedBytesMax = 8 * 1024;
 
@@ -54,7 +53,7 @@ export class PollSource extends ProcessSource {
 
   constructor(program: Program, { limits, nowMs, phase }: PollOptions) {
     const { definition } = program.sensor;
-    // What left a process's group is looked for when the sensor stops: doing so at each run would cost too much.
+    // Processes that left the group are searched for when the sensor stops; doing so after each run would cost too much.
     super(program, { variables: pollVariables(definition), isMarkerSought: false });
     const { pollIntervalSeconds, timeoutSeconds, successExitCodes } = definition;
     const intervalMs = pollIntervalSeconds === null ? limits.pollIntervalMs : pollIntervalSeconds * 1_000;
@@ -74,7 +73,7 @@ export class PollSource extends ProcessSource {
     for (;;) {
       const beganMs = clock.monotonicMs();
       const exit = await this.#runOnce(context);
-      // How long one run lasted says nothing about the sensor's stability: only success forgives.
+      // The duration of a run says nothing about the sensor's stability: only success resets the failure count.
       if (!this.#hasSucceeded(exit) || stopping.aborted) return { exit, uptimeMs: 0, hadSuccess };
 
       hadSuccess = true;
@@ -98,7 +97,7 @@ export class PollSource extends ProcessSource {
     return exit;
   }
 
-  /** Reads everything until the process exits, and makes it exit when it takes too long or prints too much. */
+  /** Reads all output until the process exits, and ends it if it takes too long or prints too much. */
   async #finish(child: Child, { clock }: SourceContext): Promise<FinishedProcess> {
     const timeoutMs = this.#timeoutMs;
     const bytesMax = this.#limits.pollOutputBytesMax;
@@ -119,7 +118,7 @@ export class PollSource extends ProcessSource {
     return { exit: cut ?? ended, printed };
   }
 
-  /** @returns why nothing of it counts, or undefined */
+  /** @returns why the run does not count, or undefined */
   async #submitPrinted(printed: PrintedBytes, { output }: SourceContext): Promise<Exit | undefined> {
     const eventsMax = this.#limits.pollEventsMax;
     const pieces = await readPollOutput(printed, {

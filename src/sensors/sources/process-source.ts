@@ -1,9 +1,9 @@
 /**
- * A source whose events come from a program: what all protocols between the agent and its programs have in common.
+ * A source whose events come from a program: the common part of all protocols between the agent and its programs.
  *
- * A process is launched with the newest checkpoint, and its number, its exit and its stderr are reported. It has ended
- * when it has been reaped, nothing of its group is left and both pipes are closed. What left the group is found by the
- * marker in its environment: at the end of each process where that is worth its cost, and at the last in any case.
+ * A process is launched with the newest checkpoint, and its pid, exit and stderr are reported. It has ended when it has
+ * been reaped, its group is empty and both pipes are closed. Processes that left the group are found by the marker
+ * among their variables: after the last process in any case, and after each one if the protocol asks for it.
  */
 import type { EndedRun, Exit } from "../../model/sensors/restart-policy.ts";
 import type { RuntimeAnswer } from "../../model/runtimes/runtime-offer.ts";
@@ -26,11 +26,11 @@ export interface Program {
   readonly log: Pick<SensorLog, "writeOutput">;
 }
 
-/** What a protocol asks of the launch. */
+/** How a protocol launches its processes. */
 export interface LaunchTraits {
-  /** Variables beside those that every sensor gets. */
+  /** Variables in addition to those of every sensor. */
   readonly variables: Variables;
-  /** Whether each end of a process also looks for descendants that left its group. */
+  /** Whether to look for descendants that left the group after each process. */
   readonly isMarkerSought: boolean;
 }
 
@@ -42,7 +42,7 @@ const stderrLineBytesMax = 64 * 1024;
 export abstract class ProcessSource implements Source {
   protected readonly program: Program;
   readonly #traits: LaunchTraits;
-  /** `NAME=value` by which its processes are found; no other source's. */
+  /** `NAME=value` by which its processes are found; unique to this source. */
   readonly #marker: string;
 
   constructor(program: Program, traits: LaunchTraits) {
@@ -64,7 +64,7 @@ export abstract class ProcessSource implements Source {
   }
 
   /**
-   * One process from its launch to its end. It is told to stop when the sensor is to stop.
+   * Runs one process from its launch to its end. It is asked to stop when the sensor should stop.
    *
    * @param read reads its stdout; resolves once it has exited
    */
@@ -118,7 +118,7 @@ async function noteExit({ exit }: Child, { clock, noteFacts }: SourceContext): P
   });
 }
 
-/** Reads a child's stderr into its log until the pipe closes. Never waits for anything else. */
+/** Copies a child's stderr to its log until the pipe closes. Never waits for anything else. */
 async function logStderr(child: Child, { log }: SourceContext): Promise<void> {
   for await (const lines of linesOf(child.stderr, stderrLineBytesMax)) log(lines.map(logText));
 }

@@ -12,7 +12,7 @@ export interface SourceOptions {
   readonly clock: Clock;
 }
 
-/** The source of a sensor of this kind; each kind has a file beside this one. */
+/** The source for a kind of sensor; each kind has its own file in this folder. */
 export function sourceOf(kind: SensorKind, program: Program, options: SourceOptions): Source {
   const { limits, pollPhases, clock } = options;
   switch (kind) {

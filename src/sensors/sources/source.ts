@@ -1,7 +1,7 @@
 /**
- * A source of events is what a sensor is to its supervisor (sensor-instance.ts). It turns something outside the agent,
- * such as what a program prints, into events until something goes wrong, and says how that run ended. Whether and when
- * it runs again is the supervisor's decision.
+ * A source of events, as a sensor appears to its supervisor (sensor-instance.ts). It turns something outside the agent,
+ * such as a program's output, into events until something goes wrong, and returns how that run ended. The supervisor
+ * decides whether and when it runs again.
  */
 import type { JsonValue } from "../../model/json/json.ts";
 import type { EndedRun } from "../../model/sensors/restart-policy.ts";
@@ -10,35 +10,35 @@ import type { SensorOutput } from "../output/sensor-output.ts";
 import type { RunFacts } from "../report/sensor-notes.ts";
 
 export interface Source {
-  /** When the next run begins if it may not begin before then, on the monotonic clock. */
+  /** Earliest time of the next run on the monotonic clock, if there is such a limit. */
   nextRunMs(earliestMs: number): number;
-  /** Until a failure, or until told to stop. Rejects only for a fault of the agent. */
+  /** Runs until it fails or is asked to stop. Rejects only because of a bug in the agent. */
   run(context: SourceContext): Promise<EndedRun>;
-  /** Ends whatever earlier runs may have left; called once, after the last. */
+  /** Ends whatever earlier runs may have left behind; called once, after the last. */
   close(): Promise<void>;
 }
 
 export interface SourceContext {
-  /** Submits events and checkpoints, one after the other, and rejects what is neither. */
+  /** Submits events and checkpoints one after the other, and rejects everything else. */
   readonly output: Pick<SensorOutput, "take" | "flush">;
   /**
-   * Where to resume: the newest committed checkpoint, read once everything submitted before is settled. A run asks for it
-   * before it does anything. Undefined: there is none, or the sensor is to stop.
+   * The newest committed checkpoint, where to resume; read once everything submitted before is settled. A run asks for it
+   * first. Undefined if there is none or the sensor should stop.
    */
   readonly checkpoint: () => Promise<JsonValue | undefined>;
   readonly clock: Clock;
-  /** Aborts when the sensor is to stop. */
+  /** Aborts when the sensor should stop. */
   readonly stopping: AbortSignal;
-  /** Aborts when its last events are no longer waited for. */
+  /** Aborts when the time for storing its last events is over. */
   readonly abandoned: AbortSignal;
-  /** It is at work. */
+  /** Reports that it is working. */
   readonly noteRunning: (facts: RunFacts) => void;
-  /** Something is known of the run beside its end. */
+  /** Reports facts about the run other than its end. */
   readonly noteFacts: (facts: RunFacts) => void;
-  /** Something came from it; called as often as it happens. */
+  /** Reports output; called for all of it. */
   readonly noteOutput: () => void;
   /** Writes to the sensor's log; the last lines are quoted when the sensor fails. */
   readonly log: (lines: readonly string[]) => void;
-  /** Warns the operator, once for each text. */
+  /** Warns the operator, once per text. */
   readonly warn: (warning: string) => void;
 }

@@ -1,8 +1,8 @@
 /**
  * The protocol `stream`: one long-running process, each line of its stdout an event.
  *
- * The pipe is read only as fast as events find room; see event-intake.ts. When told to stop, the process
- * has its grace while its output is still read, so that what it says last is not lost.
+ * The pipe is read only as fast as events find room; see event-intake.ts. When the process is asked to stop, its output
+ * is read during its grace period, so that its last events are not lost.
  */
 import { settlesWithin } from "../../concurrency/settles-within.ts";
 import { WorkSlices } from "../../concurrency/work-slices.ts";
@@ -18,7 +18,7 @@ export interface StreamOptions {
   readonly lineBytesMax: number;
 }
 
-/** Between closing stdout and exiting; beyond it the sensor can say nothing more and is ended. */
+/** Time limit between closing stdout and exiting: such a sensor can report nothing more and is ended. */
 const exitAfterOutputMs = 1_000;
 
 export class StreamSource extends ProcessSource {
@@ -61,13 +61,13 @@ async function readEvents(
   const slices = new WorkSlices();
   const take = ({ line, decoded }: DecodedLine): Promise<boolean> | boolean => {
     const text = typeof line === "string" ? line : line.excerpt;
-    // Characters for bytes: near enough for a bound, and free.
+    // Characters instead of bytes: close enough for a bound, and free.
     return output.take(decoded, text, text.length);
   };
   for await (const lines of linesOf(child.stdout, lineBytesMax)) {
     noteOutput();
     for (const line of lines) {
-      // Nothing is awaited that need not be: a tick per event is what most of them would cost.
+      // Awaits only if necessary: for most events an extra tick would be the main cost.
       if (stream.canDecode(line)) {
         const decoded = stream.decode(line);
         const taken = take({ line, decoded });
@@ -85,7 +85,7 @@ async function readEvents(
   output.flush();
 }
 
-/** What decoding and taking a line costs beside its characters, and what being told why it is no event does. */
+/** The cost of decoding and submitting a line in addition to its characters, and of rejecting it. */
 const lineWork = 512;
 const rejectionWork = 4_096;
 

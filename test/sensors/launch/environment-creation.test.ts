@@ -291,7 +291,7 @@ test("a failure leaves nothing half made, says why, and is not repeated at every
 
   expect(first).toEqual([
     expect.stringMatching(
-      /could not be made: \/bin\/sh .+ ended with code 4: ERROR: no network\. Sensors run without what needs\.txt asks for/,
+      /could not be created: \/bin\/sh .+ ended with code 4: ERROR: no network\. Sensors run without the dependencies in needs\.txt/,
     ),
   ]);
   expect(second).toEqual(first);
@@ -317,9 +317,7 @@ test("an installation that fails later leaves the environment as it was, and say
 
   const warnings = await maker.prepare(request);
 
-  expect(warnings).toEqual([
-    expect.stringMatching(/could not be brought up to date: .+ Sensors run with what is in it/),
-  ]);
+  expect(warnings).toEqual([expect.stringMatching(/could not be updated: .+ Sensors use it as it is/)]);
   expect(installed(environment)).toBe("things\n");
   expect((await findRuntimeEnvironment(request)).folder).toBe(environment);
 });
@@ -342,7 +340,7 @@ test("a folder that cannot be written, and a program that is missing, are named"
   });
 
   expect(missing).toEqual([expect.stringContaining("no-such-tool does not exist")]);
-  expect(unwritable).toEqual([expect.stringMatching(/cannot be made here: ENOTDIR.+runtime_envs_dir/)]);
+  expect(unwritable).toEqual([expect.stringMatching(/cannot be created: ENOTDIR.+runtime_envs_dir/)]);
 });
 
 test("who waits for an environment can be stopped alone; the last one stops its making", async () => {

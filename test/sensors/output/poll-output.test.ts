@@ -180,7 +180,7 @@ describe("what is no event", () => {
 
   test("a page whose checkpoint is not JSON is rejected whole", async () => {
     expect(await polled('{"events": [{"n": 1}, 2], "checkpoint": NaN}\n{"n": 2}')).toEqual([
-      expect.stringMatching(/^none of its events is taken, since its checkpoint is unusable: it is not JSON/),
+      expect.stringMatching(/^none of its events counts, because its checkpoint is unusable: it is not JSON/),
       { n: 2 },
     ]);
   });
@@ -188,7 +188,7 @@ describe("what is no event", () => {
   test("a page whose checkpoint the database cannot hold is rejected whole, and not only its last event", async () => {
     for (const checkpoint of [String.raw`"a\u0000"`, String.raw`{"\ud800": 1}`, String.raw`["\\\udfff"]`]) {
       expect(await polled(`{"events": [{"n": 1}, 2], "checkpoint": ${checkpoint}}`)).toEqual([
-        expect.stringMatching(/^none of its events is taken, since its checkpoint is unusable: it contains/),
+        expect.stringMatching(/^none of its events counts, because its checkpoint is unusable: it contains/),
       ]);
     }
     for (const checkpoint of [String.raw`"\\u0000"`, String.raw`"\ud83d\ude00"`, '"\\\\ud800"']) {
