@@ -40,23 +40,24 @@ export interface PreparedBatch {
 /** @throws RangeError of JavaScript for more than a text can hold, which the bounds of a piece exclude */
 export function prepareBatch(piece: Piece, installationId: string): PreparedBatch {
   const { entries, sources, revision, messageCharacters } = piece;
-  const eventTexts: string[] = [];
-  const matchTexts: string[] = [];
+  // Appended to, not joined: so the parts are copied into one text only when the statement is sent.
+  let eventsText = "";
+  let matchesText = "";
   const events = piece.matched.map(({ entry, trigger, source, matches }): PreparedEvent => {
     const eventId = idOf(entry);
-    eventTexts.push(eventText(entry, source, matches[0]?.match, installationId));
+    eventsText += `${eventsText === "" ? "[" : ","}${eventText(entry, source, matches[0]?.match, installationId)}`;
     const enforcements = matches.map((matched): Enforcement => {
       const id = entry.enforcementIds?.get(matched.match.ruleId) ?? "";
       const ownId = messageId(installationId, "enforcement", id);
-      matchTexts.push(`{"i":${id},"m":"${ownId}","e":${eventId},${matched.text}}`);
+      matchesText += `${matchesText === "" ? "[" : ","}{"i":${id},"m":"${ownId}","e":${eventId},${matched.text}}`;
       return { id, match: matched.match, configJson: matched.configJson };
     });
     return { entry, trigger, configJson: source.configJson, enforcements };
   });
   const toStore = {
-    events: `[${eventTexts.join(",")}]`,
+    events: eventsText === "" ? "[]" : `${eventsText}]`,
     sources: sources.text(),
-    matches: `[${matchTexts.join(",")}]`,
+    matches: matchesText === "" ? "[]" : `${matchesText}]`,
     checkpoints: checkpointsText(entries),
     terms: termsText(entries),
     eventCount: events.length,

@@ -81,7 +81,7 @@ export function enforcementCreated(enforcement: EnforcementCreatedInput): Outgoi
     `,"action_ref":${JSON.stringify(actionRef)},"config":${enforcement.configJson}` +
     `,"event_id":${idJson(enforcement.eventId)},"trigger_ref":${JSON.stringify(triggerRef)}` +
     `,"payload":${enforcement.payloadJson}}`;
-  const headers = messageHeaders({ installationId, triggerRef, ruleRef, actionRef });
+  const headers = enforcementHeaders({ installationId, triggerRef, ruleRef, actionRef });
   return assemble("EnforcementCreated", ownId, eventMessageId, enforcement, headers, payload);
 }
 
@@ -129,6 +129,27 @@ function eventHeaders(installationId: string, triggerRef: string): Readonly<Reco
   if (installation_id !== installationId || trigger_ref !== triggerRef)
     lastEventHeaders = messageHeaders({ installationId, triggerRef });
   return lastEventHeaders;
+}
+
+/** Those of the last enforcement: a batch has few rules. */
+let lastEnforcementHeaders = messageHeaders({ installationId: "", triggerRef: "" });
+
+function enforcementHeaders(about: EnforcementHeaders): Readonly<Record<string, string>> {
+  const { installation_id, trigger_ref, rule_ref, action_ref } = lastEnforcementHeaders;
+  const isSame =
+    installation_id === about.installationId &&
+    trigger_ref === about.triggerRef &&
+    rule_ref === about.ruleRef &&
+    (action_ref ?? null) === about.actionRef;
+  if (!isSame) lastEnforcementHeaders = messageHeaders(about);
+  return lastEnforcementHeaders;
+}
+
+interface EnforcementHeaders {
+  readonly installationId: string;
+  readonly triggerRef: string;
+  readonly ruleRef: string;
+  readonly actionRef: string | null;
 }
 
 /**
