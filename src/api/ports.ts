@@ -26,6 +26,8 @@ export interface Resources {
     order: WorkerOrder,
     request: WorkerFilter & PageRequest,
   ) => Promise<Page<WorkerEntry>>;
+  /** Undefined: no worker has that name. */
+  readonly readWorker: (name: string) => Promise<WorkerEntry | undefined>;
   readonly listSensors: (
     order: SensorOrder,
     request: SensorFilter & PageRequest,

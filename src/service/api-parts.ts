@@ -10,7 +10,7 @@ import { readPage } from "../database/page.ts";
 import { SnapshotReads } from "../database/snapshot-reads.ts";
 import { rowOf } from "../database/statement.ts";
 import { listSensors, readSensor } from "../database/statements/sensor-list.ts";
-import { listWorkers } from "../database/statements/worker-list.ts";
+import { listWorkers, readWorker } from "../database/statements/worker-list.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { ServiceContext } from "./service-context.ts";
 
@@ -49,6 +49,7 @@ export function databaseResources(database: Database): Resources {
     );
   return {
     listWorkers: (order, request) => read("workers", (rows) => readPage(rows, listWorkers(order), request)),
+    readWorker: (name) => read("a worker", (rows) => rowOf(rows, readWorker, name)),
     listSensors: (order, request) => read("sensors", (rows) => readPage(rows, listSensors(order), request)),
     readSensor: (ref) => read("a sensor", (rows) => rowOf(rows, readSensor, ref)),
   };

@@ -108,7 +108,10 @@ test("workers are listed with their role, lease and the number of sensors they o
     },
     { name: "w-dead", alive: false, sensors_held: 0 },
   ]);
-  expect((await list(api, "/api/v1/workers?alive=false")).items).toMatchObject([{ name: "w-dead" }]);
+  const dead = (await list(api, "/api/v1/workers?alive=false")).items;
+  expect(dead).toMatchObject([{ name: "w-dead" }]);
+  expect((await ask(api, "/api/v1/workers/w-dead")).body).toEqual({ data: dead[0] });
+  expect(await ask(api, "/api/v1/workers/none")).toMatchObject({ status: 404, body: { code: "NOT_FOUND" } });
   expect((await list(api, "/api/v1/workers?role=action")).items).toEqual([]);
   expect((await list(api, "/api/v1/workers?status=active&sort=-name")).items).toMatchObject([
     { name: "w-dead" },

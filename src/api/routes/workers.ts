@@ -8,8 +8,10 @@ import {
   type WorkerEntry,
 } from "../../database/statements/worker-list.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
+import { RequestError } from "../errors.ts";
 import { ListAnswer, listAnswer, pageParameters, pageRequest } from "../paging.ts";
 import type { Resources } from "../ports.ts";
+import { Text } from "../validation.ts";
 
 export const WorkerListParameters = Type.Object({
   ...pageParameters,
@@ -20,6 +22,8 @@ export const WorkerListParameters = Type.Object({
   status: Type.Optional(Type.Enum(workerStatuses)),
   alive: Type.Optional(Type.Boolean({ description: "Whether its lease is live" })),
 });
+
+const NameParameters = Type.Object({ name: Text("Name of the worker") });
 
 export const WorkerAnswer = Type.Object({
   id: IdAnswer,
@@ -41,7 +45,7 @@ export const WorkerAnswer = Type.Object({
 
 export function addWorkerRoutes(
   scope: FastifyInstance,
-  { listWorkers }: Pick<Resources, "listWorkers">,
+  { listWorkers, readWorker }: Pick<Resources, "listWorkers" | "readWorker">,
 ): void {
   scope.get<{ Querystring: Static<typeof WorkerListParameters> }>(
     "/workers",
@@ -57,6 +61,19 @@ export function addWorkerRoutes(
         ...pageRequest(query),
       });
       return listAnswer(query, page, workerAnswer);
+    },
+  );
+
+  scope.get<{ Params: Static<typeof NameParameters> }>(
+    "/workers/:name",
+    {
+      config: { roles: ["admin", "viewer"] },
+      schema: { params: NameParameters, response: { 200: Type.Object({ data: WorkerAnswer }) } },
+    },
+    async ({ params }) => {
+      const worker = await readWorker(params.name);
+      if (worker === undefined) throw new RequestError("NOT_FOUND", `There is no worker ${params.name}.`);
+      return { data: workerAnswer(worker) };
     },
   );
 }

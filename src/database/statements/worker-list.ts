@@ -2,7 +2,7 @@
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonValue } from "../../model/json/json.ts";
 import type { ListStatements } from "../page.ts";
-import type { Row } from "../statement.ts";
+import type { Row, Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
 
 export const workerRoles = ["action", "sensor", "hybrid"] as const;
@@ -102,6 +102,17 @@ export function listWorkers(order: WorkerOrder): ListStatements<WorkerFilter, Wo
     },
   };
 }
+
+/** Returns no row if no worker has that name. */
+export const readWorker: Statement<string, WorkerEntry> = {
+  name: "read_worker",
+  text: `
+    select *
+      from ${workers}
+     where name = $1`,
+  values: (name) => [name],
+  decode: workerEntry,
+};
 
 function workerEntry(row: Row): WorkerEntry {
   return {

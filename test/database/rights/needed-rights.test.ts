@@ -27,7 +27,7 @@ import { listSensors, readSensor } from "../../../src/database/statements/sensor
 import * as sensorOwner from "../../../src/database/statements/sensor-owner.ts";
 import * as sensorProcess from "../../../src/database/statements/sensor-process.ts";
 import * as sensorScripts from "../../../src/database/statements/sensor-scripts.ts";
-import { listWorkers } from "../../../src/database/statements/worker-list.ts";
+import { listWorkers, readWorker } from "../../../src/database/statements/worker-list.ts";
 import * as storedBatches from "../../../src/database/statements/stored-batches.ts";
 import * as workerRequests from "../../../src/database/statements/worker-requests.ts";
 import * as workers from "../../../src/database/statements/workers.ts";
@@ -51,6 +51,7 @@ const modules: readonly object[] = [
   listSensors("id"),
   { readSensor },
   listWorkers("id"),
+  { readWorker },
   outbox,
   outboxOwnership,
   owedMessages,
