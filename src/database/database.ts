@@ -1,22 +1,21 @@
 /**
- * The database as the rest of the code sees it. Two implementations stand behind it, PostgreSQL and an
- * embedded PostgreSQL, held to one conformance suite (test/database/conformance.ts); nothing outside
- * this folder knows which one it talks to.
+ * The database as the rest of the code sees it. It has two implementations, a PostgreSQL server and an embedded
+ * PostgreSQL, which pass one conformance suite (test/database/conformance.ts). Code outside this folder does not know
+ * which one it uses.
  *
- * Values come back alike from both: `bigint` and `numeric` as decimal text, `timestamptz` as Date,
- * `json` and `jsonb` parsed, `date`, `timestamp` and `interval` as the server's text, arrays as arrays.
- * Parameters go in alike too: pass JSON as text (`JSON.stringify`), since an array given as it is means
- * an SQL array.
+ * Both return the same values: `bigint` and `numeric` as decimal text, `timestamptz` as Date, `json` and `jsonb` parsed,
+ * `date`, `timestamp` and `interval` as the server's text, arrays as arrays. Both take the same parameters: pass JSON as
+ * text (`JSON.stringify`), because an array is passed as an SQL array.
  */
 import type { PartHealth } from "../telemetry/part-health.ts";
 
 export interface Query {
   /** A named statement is prepared once per connection; one name always means one text. */
   readonly name?: string;
-  /** One statement; without `values` and `name` it may be several, and the rows are the last one's. */
+  /** One statement. Without `values` and `name` it may be several; the rows are those of the last. */
   readonly text: string;
   readonly values?: unknown[];
-  /** Instead of the database's own limit, for statements that are slow by nature. */
+  /** Replaces the database's own limit, for statements that are inherently slow. */
   readonly timeoutMs?: number;
 }
 
@@ -28,38 +27,38 @@ export interface Queryable {
 export interface Database extends Queryable, AsyncDisposable {
   readonly kind: "postgresql" | "embedded";
   readonly schema: string;
-  /** For people: host, port and database name, or the data directory; never credentials. */
+  /** For messages: host, port and database name, or the data directory; never credentials. */
   readonly address: string;
 
   /**
-   * Begins, works, commits; rolls back when the work throws. The work uses the transaction alone: a
-   * query on the database itself would wait, in the embedded one for ever, for the work to end.
+   * Runs the work in a transaction and commits; rolls back if the work throws. The work must use only the transaction: a
+   * query on the database itself would wait for the work to end, in the embedded database forever.
    */
   transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T>;
 
   /**
-   * A queryable for statements whose loss in a crash of the database costs only a repetition: they
-   * commit without waiting for the disk.
+   * For statements that can simply be repeated if a crash of the database loses them: they commit without waiting for the
+   * disk.
    */
   readonly relaxed: Queryable;
 
   /**
-   * For the renewal of leases alone, so that it waits for no other statement of this process: as `relaxed`, on a
-   * connection of its own, and with little patience for the server and for locks.
+   * Only for the renewal of leases, so that it waits for no other statement of this process: like `relaxed`, on a
+   * dedicated connection, with short timeouts for the server and for locks.
    */
   readonly reserved: Queryable;
 
   /**
-   * Calls back for every notification on `channel`, and once whenever the subscription is (again)
-   * established, since anything may have been missed before. Survives reconnection. A notification
-   * is a hint: payloads may repeat, merge or be lost.
+   * Calls back for every notification on `channel`, and once whenever the subscription is established or
+   * re-established, because notifications may have been missed. Survives reconnection. A notification is a hint:
+   * payloads may repeat, merge or be lost.
    */
   listen(channel: string, onHint: (payload: string | undefined) => void): Promise<AsyncDisposable>;
 
   /**
-   * Takes the session lock of that name, held until released or until this process's connection
-   * ends. Resolves with undefined when another session, or another holder in this process, holds it.
-   * `isHeld` turns false when the connection that held it was lost.
+   * Takes the session lock with that name, held until released or until this process's connection ends. Resolves with
+   * undefined if another session, or another holder in this process, holds it. `isHeld` becomes false when the
+   * connection that held it is lost.
    */
   tryLock(name: string): Promise<HeldLock | undefined>;
 

@@ -1,17 +1,17 @@
 /**
- * What a failure of the database means for the caller, whichever implementation it came from.
+ * Classifies database failures for callers, for both implementations.
  *
- * Both implementations throw the server's own errors unchanged (an Error whose `code` is a SQLSTATE)
- * and a ConnectionError for everything that went wrong between here and the server.
+ * Both implementations throw the server's own errors unchanged (an Error whose `code` is a SQLSTATE) and a
+ * ConnectionError for every failure between here and the server.
  */
 import { codeOf } from "../errors/caught.ts";
 
-/** What is known of a statement or transaction whose connection failed. */
+/** What is known about a statement or transaction whose connection failed. */
 export type ConnectionOutcome = "nothing-done" | "unknown";
 
 export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
-  /** `unknown`: the server may have committed; only looking at the rows tells. */
+  /** `unknown`: the server may have committed; only the rows can tell. */
   readonly outcome: ConnectionOutcome;
 
   constructor(message: string, outcome: ConnectionOutcome, cause?: unknown) {
@@ -21,15 +21,15 @@ export class ConnectionError extends Error {
 }
 
 export type DatabaseErrorKind =
-  /** Nothing was done, and the same will work once the database is well again. */
+  /** Nothing was done, and the same will work once the database has recovered. */
   | "unavailable"
-  /** As unavailable, but the statement or commit may have been carried out: look before repeating. */
+  /** Like unavailable, but the statement or commit may have been carried out: check before repeating. */
   | "ambiguous"
-  /** Rolled back because of others (deadlock, serialization): repeat at once. */
+  /** Rolled back because of other transactions (deadlock, serialization): repeat at once. */
   | "conflict"
-  /** Rolled back because of a row's own content: repeating fails again. */
+  /** Rolled back because of a row's content: repeating fails again. */
   | "rejected-data"
-  /** The code, the schema or the rights are wrong, or it is no error of the database at all. */
+  /** The code, the schema or the rights are wrong, or it is not a database error. */
   | "defect";
 
 export function classifyDatabaseError(error: unknown): DatabaseErrorKind {
@@ -38,14 +38,14 @@ export function classifyDatabaseError(error: unknown): DatabaseErrorKind {
   return state === undefined ? "defect" : kindOfSqlState(state);
 }
 
-/** The five characters of SQL:2016 part 2 section 24, when the server said this error. */
+/** The five characters of SQL:2016 part 2 section 24, if the error came from the server. */
 export function sqlState(error: unknown): string | undefined {
   const code = codeOf(error);
   // No SQLSTATE of PostgreSQL begins with E, and every code of libuv does (EPIPE, EPERM, …).
   return code !== undefined && /^(?!E)[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
-/** Whether the row was refused since another one has its value of that key. */
+/** Whether the row was refused because another row has its value of that key. */
 export function violatesUniqueness(error: unknown, constraint: string): boolean {
   return (
     sqlState(error) === "23505" &&
@@ -55,13 +55,13 @@ export function violatesUniqueness(error: unknown, constraint: string): boolean 
   );
 }
 
-/** Whether the connection that this came over is of no further use. */
+/** Whether the connection that returned this error is unusable. */
 export function endsConnection(error: unknown): boolean {
   const state = sqlState(error);
   return state === undefined || state.startsWith("08") || connectionEndingStates.has(state);
 }
 
-/** Whether the server ended the statement over what it takes to carry it out; less of it may go through. */
+/** Whether the server ended the statement because it needed too many resources; a smaller one may succeed. */
 export function isTooMuchForOneStatement(error: unknown): boolean {
   const state = sqlState(error);
   return state !== undefined && tooMuchStates.has(state);
@@ -70,7 +70,7 @@ export function isTooMuchForOneStatement(error: unknown): boolean {
 const tooMuchStates = new Set([
   "57014", // query_canceled: the statement timeout
   "53200", // out_of_memory
-  "53400", // configuration_limit_exceeded, as of temporary files
+  "53400", // configuration_limit_exceeded, such as temporary files
 ]);
 
 const connectionEndingStates = new Set([

@@ -1,7 +1,6 @@
 /**
- * What a failure of the database means for an operator: the reason in words and what to do. Code that can react
- * to a failure uses errors.ts instead and needs the error as it is; this is for the moment when it goes to a
- * person.
+ * Explains database failures to an operator: the reason and what to do. Code that reacts to failures uses errors.ts with
+ * the original error instead.
  */
 import type { ErrorCode } from "../errors/catalogue.ts";
 import { messageOf } from "../errors/caught.ts";
@@ -23,7 +22,7 @@ const settings: ServerSettings = {
   unreachable: "DATABASE_UNREACHABLE",
 };
 
-/** @returns undefined for what is no failure of the database: a bug */
+/** @returns undefined if it is not a database failure, but a bug */
 export function explainDatabaseFailure(error: unknown): Explanation | undefined {
   if (error instanceof OperatorError || !(error instanceof Error)) return undefined;
   if (error instanceof ConnectionError) {
@@ -37,17 +36,17 @@ export function explainDatabaseFailure(error: unknown): Explanation | undefined 
   return explainConnectionFailure(error, settings) ?? explainDriver(error.message);
 }
 
-/** As explained, or else in the error's own words. */
+/** The explanation, or else the error's own message. */
 export function databaseFailureReason(error: unknown): string {
   return explainDatabaseFailure(error)?.reason ?? messageOf(error);
 }
 
 /**
- * Does the work; a failure of the database becomes the operator's line.
+ * Does the work and translates a database failure into an OperatorError.
  *
- * @param attempt what the work does, and to which database: "load packs into the database at db:5432/attune"
- * @param remedies by code, where this work needs another than usual
- * @throws OperatorError for a failure of the database; anything else as it is
+ * @param attempt what the work does and where, such as "load packs into the database at db:5432/attune"
+ * @param remedies by code, where they differ from the usual ones
+ * @throws OperatorError for a database failure; other errors unchanged
  */
 export async function explainingDatabaseFailures<T>(
   attempt: string,

@@ -4,9 +4,9 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Database } from "./database.ts";
 
 export interface DatabaseOptions {
-  /** Without one the database is embedded in `dataDirectory`. */
+  /** Undefined for the database embedded in `dataDirectory`. */
   readonly url: string | undefined;
-  /** Where the URL is read again at each connection. */
+  /** The file from which the URL is read again at each connection. */
   readonly urlFile?: string | undefined;
   readonly tls?: TlsSettings;
   readonly dataDirectory: string;

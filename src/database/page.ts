@@ -1,4 +1,4 @@
-/** One page of a list, and how many entries the whole list has. */
+/** One page of a list, with the number of entries in the whole list. */
 import { rowOf, rowsOf, type Statement } from "./statement.ts";
 import type { Queryable } from "./database.ts";
 
@@ -17,7 +17,7 @@ export interface ListStatements<Filter, Entry> {
   readonly total: Statement<Filter, number>;
 }
 
-/** @param rows of one snapshot, or the two may contradict each other */
+/** @param rows must read one snapshot, or the page and the total may contradict each other */
 export async function readPage<Filter, Entry>(
   rows: Queryable,
   { entries, total }: ListStatements<Filter, Entry>,

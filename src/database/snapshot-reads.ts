@@ -1,10 +1,10 @@
 /**
- * Reads for callers outside the agent. Each sees one snapshot of the rows, cannot write, and is bounded in time. Few
- * run at once, so that however many callers ask, the connections are left to events, rules and sensors.
+ * Reads for callers outside the agent. Each sees one snapshot of the rows, cannot write, and has a time limit. Only a few
+ * run at once, so that events, rules and sensors always have connections, however many callers there are.
  *
- *     waiting ──a place is free──▶ reading ──▶ done
- *        └──────────────┴── time is up: the caller gets a ConnectionError; a read under way keeps its
- *                           place until its connection is done with it
+ *     waiting ──a slot is free──▶ reading ──▶ done
+ *        └──────────────┴── timed out: the caller gets a ConnectionError; a read in progress keeps its slot
+ *                           until its connection is done with it
  */
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import { OperatorError } from "../errors/operator-error.ts";
@@ -14,9 +14,9 @@ import { ConnectionError } from "./errors.ts";
 export interface SnapshotReadLimits {
   readonly atOnceMax: number;
   readonly waitingMax: number;
-  /** After which the server gives up a statement. */
+  /** After which the server cancels a statement. */
   readonly statementMs: number;
-  /** Waiting and reading together. */
+  /** For waiting and reading together. */
   readonly totalMs: number;
 }
 
@@ -30,7 +30,7 @@ const limitsDefault: SnapshotReadLimits = {
 export class SnapshotReads {
   readonly #database: Database;
   readonly #limits: SnapshotReadLimits;
-  /** Each continues one read that waits for a place. */
+  /** Each continues one read that is waiting for a slot. */
   readonly #waiting: (() => void)[] = [];
   #reading = 0;
 
@@ -40,8 +40,8 @@ export class SnapshotReads {
   }
 
   /**
-   * @throws OperatorError UNAVAILABLE when too many reads are waiting
-   * @throws ConnectionError when the time is up, besides what the work and the database throw
+   * @throws OperatorError UNAVAILABLE if too many reads are waiting
+   * @throws ConnectionError if it times out; and anything that the work and the database throw
    */
   async read<T>(work: (rows: Queryable) => Promise<T>): Promise<T> {
     const { atOnceMax, waitingMax, totalMs } = this.#limits;
@@ -58,7 +58,7 @@ export class SnapshotReads {
 
   async #inTurn<T>(read: () => Promise<T>): Promise<T> {
     if (this.#reading >= this.#limits.atOnceMax) {
-      // The one that ends hands its place on.
+      // A finished read passes its slot on.
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     } else {
       this.#reading += 1;

@@ -1,5 +1,5 @@
 /**
- * A statement is one named piece of SQL with its types: what goes in, and what each row means.
+ * A statement is a named piece of SQL with the types of its input and of its rows.
  *
  * Rows are decoded here, at the edge, and nowhere else. A column that is missing or of the wrong type
  * is a programming error (the schema and the code disagree), so decoding asserts rather than returns.
@@ -10,7 +10,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/jso
 import type { Queryable } from "./database.ts";
 
 export interface Statement<Input, Output> {
-  /** Unique in the program: connections keep the prepared statement under this name. */
+  /** Unique in the program, because connections keep prepared statements by name. */
   readonly name: string;
   readonly text: string;
   readonly values: (input: Input) => readonly unknown[];
@@ -26,7 +26,7 @@ export async function rowsOf<Input, Output>(
   return rows.map((row) => decode(new Row(name, row)));
 }
 
-/** For a statement that answers with one row or none. */
+/** For a statement that returns at most one row. */
 export async function rowOf<Input, Output>(
   database: Queryable,
   statement: Statement<Input, Output>,
@@ -84,7 +84,7 @@ export class Row {
     return word;
   }
 
-  /** `integer` and `double precision`; a `bigint` is an id, or a count to be cast in the statement. */
+  /** `integer` and `double precision`. A `bigint` is an id, or a count that the statement must cast. */
   number(column: string): number {
     const value = this.#value(column);
     assert(typeof value === "number", this.#complaint(column, "a number"));
@@ -113,7 +113,7 @@ export class Row {
 
   /** A `json` or `jsonb` column; SQL null and JSON null are both null. */
   json(column: string): JsonValue {
-    // Both databases parse it with parseJson, which makes nothing but JSON values.
+    // Both databases parse it with parseJson, which returns only JSON values.
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion
     return this.#value(column) as JsonValue;
   }

@@ -1,10 +1,10 @@
 /**
- * Keeps this worker's leases alive, in a loop and on a connection of its own, so that it waits for nothing else that this
- * worker does; nor does its statement wait for anybody's lock (database/statements/assignments.ts).
+ * Keeps this worker's leases alive, in its own loop and on its own connection, so that it waits for nothing else that this
+ * worker does. Its statement does not wait for locks either (database/statements/assignments.ts).
  *
- * It is also the one that knows whether leases of others may have lapsed for a reason that has nothing to do with
- * them: an outage that this worker shared, or a clock that was set. For the time of a lease after that,
- * `sparesLapsed` asks to leave their sensors to them (model/outage.ts).
+ * It also knows whether other workers' leases may have expired through no fault of theirs: in an outage that this worker
+ * shared, or because the clock was set. For the duration of a lease after that, `sparesLapsed` tells the scheduler not to
+ * take over their sensors (model/outage.ts).
  */
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
@@ -25,21 +25,21 @@ export interface LeaseRenewalOptions {
   readonly instance: string;
   readonly leaseSeconds: number;
   readonly renewalIntervalMs: number;
-  /** The worker's row belongs to another process: this one must end. */
+  /** Called when the worker's row belongs to another process, so this one must stop. */
   readonly onSuperseded: () => void;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
 }
 
-/** Called with what a renewal found. */
+/** Called with the result of a renewal. */
 export interface RenewalObserver {
   readonly onLost: (sensorIds: readonly Id[]) => void;
   readonly onFound: (sensorIds: readonly Id[]) => void;
   readonly onSuperseded: () => void;
 }
 
-/** Rows are locked for moments, and the neighbours look for lapsed leases every interval: be sooner than they are. */
+/** Short, because rows are locked only briefly and other workers look for expired leases at every interval. */
 const lockedRetryMs = 100;
 
 class LockedRowsError extends Error {
@@ -102,12 +102,12 @@ export class LeaseRenewal {
     return { state: isAlive ? "up" : "down", detail, checkedAtMs: renewedAtMs };
   }
 
-  /** Whether lapsed assignments are to be left to their holders, who may be as alive as this worker. */
+  /** Whether to leave expired assignments to their holders, which may be as alive as this worker. */
   sparesLapsed(): boolean {
     return this.#options.clock.monotonicMs() < this.#sparesLapsedUntilMs || this.#wasAbsent();
   }
 
-  /** Every answer of the database that says what time it has. */
+  /** Called with every answer that includes the database's time. */
   observeClock(reading: ClockReading): void {
     const before = this.#clockReading;
     this.#clockReading = reading;
@@ -146,7 +146,7 @@ export class LeaseRenewal {
         `another session has locked the rows of ${locked} assignments${first.isWorkerRenewed ? "" : " and of the worker"}`,
       );
     }
-    // The lease counts from some moment after the question.
+    // The lease began after the request was sent.
     this.#renewedAtMs = askedAtMs;
   }
 

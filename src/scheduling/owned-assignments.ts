@@ -1,20 +1,19 @@
 /**
- * Which assignments are this worker's, as far as it knows, while renewals, claims and releases overlap.
+ * Tracks which assignments this worker owns, as far as it knows, while renewals, claims and releases overlap.
  *
- * An answer tells how things stood at some moment between its question and itself. So the answer to a renewal counts only
- * for what this worker knew when it asked and has not touched since:
+ * A response describes some moment between the request and its arrival. So the response to a renewal counts only for
+ * assignments that this worker knew at the request and has not touched since:
  *
- *   named by the answer, and not given away meanwhile        ours
- *   not named, known at the question, the same term still    lost
- *   anything else                                            the next renewal tells
+ *   listed in the response, and not released meanwhile        ours
+ *   not listed, but known at the request with the same term   lost
+ *   anything else                                             the next renewal decides
  *
- * An assignment that this worker did not know of and a renewal names is one whose claim was carried out although its answer
- * was lost.
+ * If a renewal lists an assignment that this worker did not know, its claim succeeded although the response was lost.
  */
 import type { ClaimedAssignment } from "../database/statements/assignments.ts";
 import type { Id } from "../model/identifiers.ts";
 
-/** What was ours when a renewal was asked: generations by sensor. */
+/** The assignments at the time of the renewal request: generations by sensor. */
 export type RenewalQuestion = ReadonlyMap<Id, Id>;
 
 export interface RenewalNews {
@@ -25,7 +24,7 @@ export interface RenewalNews {
 export class OwnedAssignments {
   readonly #generations = new Map<Id, Id>();
   readonly #beingReleased = new Set<Id>();
-  /** Since the last question, whether or not it was carried out. */
+  /** Released since the last request, whether or not the release was carried out. */
   readonly #triedToRelease = new Set<Id>();
 
   /** Generations by sensor. */
@@ -33,7 +32,7 @@ export class OwnedAssignments {
     return this.#generations;
   }
 
-  /** A renewal is asked; one at a time. */
+  /** Call before each renewal; only one may be pending. */
   ask(): RenewalQuestion {
     this.#triedToRelease.clear();
     return new Map(this.#generations);
@@ -63,7 +62,7 @@ export class OwnedAssignments {
     for (const { sensorId, generation } of claims) this.#generations.set(sensorId, generation);
   }
 
-  /** From here on they are not ours; those that cannot be released a later renewal finds again. */
+  /** From now on they are not ours. A later renewal finds those that could not be released. */
   startRelease(sensorIds: readonly Id[]): void {
     for (const sensorId of sensorIds) {
       this.#generations.delete(sensorId);

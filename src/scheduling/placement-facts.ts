@@ -1,5 +1,5 @@
 /**
- * The rows that placement is decided from, decoded.
+ * The decoded rows that placement depends on.
  */
 import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
@@ -18,17 +18,17 @@ import { canonicalRuntimeName } from "../model/runtimes/runtime-names.ts";
 export interface PlacementFacts {
   /** Every sensor that should run. */
   readonly sensors: readonly PlaceableSensor[];
-  /** Those that were held by workers whose leases have run out. */
+  /** Those held by workers whose leases have expired. */
   readonly lapsed: ReadonlySet<Id>;
-  /** Every live sensor worker, and the one that asks. */
+  /** Every live sensor worker, and the asking one. */
   readonly workers: readonly PlacementWorker[];
-  /** Milliseconds of the database's clock by which leases were judged; undefined when no sensor should run. */
+  /** The database's clock at which leases were judged, in milliseconds; undefined if no sensor should run. */
   readonly databaseMs: number | undefined;
 }
 
-/** @param selfId the worker that asks; null: none does */
+/** @param selfId the asking worker; null if none */
 export async function readPlacementFacts(database: Queryable, selfId: Id | null): Promise<PlacementFacts> {
-  // One after the other: within a transaction there is one connection.
+  // One after the other, because a transaction has one connection.
   const sensors = await rowsOf(database, readWantedSensors, { selfId });
   const workers = await rowsOf(database, readLiveWorkers, { selfId });
   return {
@@ -40,9 +40,9 @@ export async function readPlacementFacts(database: Queryable, selfId: Id | null)
 }
 
 /**
- * For people: each sensor that should run and does not, with the reason.
+ * Each sensor that should run but cannot, with the reason for the operator.
  *
- * @param supposed workers to suppose instead of those that live
+ * @param supposed workers to assume instead of the live ones
  */
 export async function explainUnplaced(
   database: Queryable,
@@ -61,7 +61,7 @@ function placeableSensor(sensor: SchedulableSensor): PlaceableSensor {
   return { ...sensor, runtimeName: runtimeName === null ? null : canonicalRuntimeName(runtimeName) };
 }
 
-/** Other processes report their own capabilities: anything malformed counts as absent. */
+/** Other processes wrote their capabilities themselves, so malformed ones count as absent. */
 function placementWorker({ id, name, capabilities }: LiveWorker): PlacementWorker {
   const { runtimes, runtime_versions: versions, max_concurrent_sensors: countMax } = capabilities;
   const names = Array.isArray(runtimes) ? runtimes.filter((each) => typeof each === "string") : [];

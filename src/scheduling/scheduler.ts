@@ -1,36 +1,36 @@
 /**
- * Which sensors this worker runs, and under what term.
+ * Decides which sensors this worker runs, and under which terms.
  *
- * The model. An assignment in the database is, seen from this worker, in one of these states:
+ * From this worker's view, an assignment in the database has one of these states:
  *
  *   free ──claim──▶ held ──no longer wanted──▶ leaving ──sensor stopped, release──▶ free
  *                    │                            │
  *                    └───────── lost ◀────────────┘   (renewal no longer returns it)
  *
- *   held     ours, wanted, and this worker can run it: the sensors feature runs it
- *   leaving  ours, but disabled, without rules, or of a runtime no longer offered: the sensor is being
- *            stopped; the assignment is kept until it has, so that nobody starts a second one meanwhile
- *   lost     another instance claimed it after our lease expired, or it was deleted: stop at once; its events are
- *            refused by the store anyway, since the generation has moved
+ *   held     ours, should run, and this worker can run it: the sensors feature runs it
+ *   leaving  ours, but disabled, without rules, or its runtime is no longer offered: the sensor is being stopped. The
+ *            assignment is kept until then, so that no other worker starts a second one meanwhile
+ *   lost     another instance claimed it after our lease expired, or it was deleted: stop at once. Its events would be
+ *            refused anyway, because the generation has changed
  *
- * Two loops, which never wait for each other. Renewal (lease-renewal.ts) keeps the leases alive and learns what was
- * lost. Placement, here, reads what should run, claims this worker's share, publishes the held set and releases what has
- * stopped. It may wait for the database as long as that takes: the leases live on. Each runs every
- * `renewalIntervalMs`, placement sooner on a hint.
+ * Two loops never wait for each other. Renewal (lease-renewal.ts) keeps the leases alive and detects lost assignments.
+ * Placement, here, reads which sensors should run, claims this worker's share, publishes the held set and releases
+ * stopped sensors. It may wait for the database as long as it takes, because the leases stay alive. Each runs every
+ * `renewalIntervalMs`; a hint runs placement sooner.
  *
- * When a sensor is stopped. Only if the rows say that it is not to run here, or that somebody else has it. A lease that has
- * run out is no reason: as long as nobody has claimed the sensor, renewal makes its lease live again, and the
- * database, not this worker, knows whether somebody has. So this worker counts itself among the live ones,
- * whatever its row says of its lease, and goes on while the database does not answer: nobody else can
- * claim then either, and should the database be reachable for others only, the generation refuses our
- * writes; sensors run on and their events wait. By its own clock it only judges whether others may have taken over:
- * health says so from one lease after the last renewal on.
+ * A sensor is stopped only if the rows say that it should not run here or that another worker has it. An expired lease is
+ * not a reason: until another worker claims the sensor, renewal revives the lease, and only the database knows whether
+ * one has. So this worker counts itself as live, whatever its row says, and continues while the database does not
+ * answer. Then the others cannot claim either; if only this worker is cut off, the generation refuses its late writes.
+ * Meanwhile its sensors keep running and their events wait. By its own clock it judges only whether others may have taken
+ * over: health reports that from one lease duration after the last renewal.
  *
- * When a lapsed assignment is claimed. Not while its holder may be as alive as this worker, after an outage for all or a
- * change of the database's clock (LeaseRenewal.sparesLapsed). What nobody holds is claimed at once.
+ * An expired assignment is not claimed while its holder may be as alive as this worker, after a common outage or a change
+ * of the database's clock (LeaseRenewal.sparesLapsed). An assignment without a holder is claimed at once.
  *
- * Invariants: `held` is a subset of what renewals and claims returned and no renewal has missed since; nothing is
- * released that `isRunning` still reports; a wanted sensor that nobody runs has a reason in `unplaced`.
+ * Invariants: `held` is a subset of the assignments that renewals and claims returned and no later renewal missed. No
+ * assignment is released while `isRunning` reports its sensor. A sensor that should run but runs nowhere has a reason in
+ * `unplaced`.
  */
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import { classifyDatabaseError } from "../database/errors.ts";
@@ -48,9 +48,9 @@ import { OwnedAssignments } from "./owned-assignments.ts";
 import { readPlacementFacts, type PlacementFacts } from "./placement-facts.ts";
 
 export interface SchedulerOptions extends LeaseRenewalOptions {
-  /** Whether a sensor's process may still be there or its events still be on their way. */
+  /** Whether a sensor's process may still exist or its events may still be in flight. */
   readonly isRunning: (sensorId: Id) => boolean;
-  /** The held set or a term in it has changed. */
+  /** Called when the held set or a term in it has changed. */
   readonly onHeldChanged: () => void;
   readonly metrics: Pick<Metrics, "leasesLost">;
 }
@@ -59,7 +59,7 @@ export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #renewal: LeaseRenewal;
   readonly #placement: WakeableLoop;
-  /** What is ours in the database; held and leaving alike. */
+  /** Our assignments in the database, both held and leaving. */
   readonly #owned = new OwnedAssignments();
   #held: ReadonlyMap<Id, AssignmentTerm> = new Map();
   #unplaced: ReadonlyMap<Id, string> = new Map();
@@ -93,7 +93,7 @@ export class Scheduler {
     });
   }
 
-  /** The sensors to run, each under the term its events are stored with. */
+  /** The sensors to run, each with the term for storing its events. */
   held(): ReadonlyMap<Id, AssignmentTerm> {
     return this.#held;
   }
@@ -111,7 +111,7 @@ export class Scheduler {
     await Promise.all([this.#renewal.run(signal), this.#placement.run(signal)]);
   }
 
-  /** For the end of the service, after `run` has ended and every sensor has stopped. */
+  /** Call when the service stops, after `run` has ended and every sensor has stopped. */
   async releaseAll(): Promise<void> {
     const sensorIds = [...this.#owned.all().keys()];
     this.#setHeld(new Map());
@@ -155,7 +155,7 @@ export class Scheduler {
       { sensor_ids: sensorIds },
       "lost assignments: their leases expired and other workers claimed them, or their sensors were deleted",
     );
-    // Stopped now, not after the reads of the next step.
+    // Stops them now, instead of after the reads of the next step.
     const owned = this.#owned.all();
     this.#setHeld(new Map([...this.#held].filter(([sensorId]) => owned.has(sensorId))));
   }
@@ -172,7 +172,7 @@ export class Scheduler {
     if (sensorIds.length === 0) return;
 
     const claimed = await database.transaction(async (transaction) => {
-      // Its rows it passes over when they are locked; a sensor that is being deleted it would wait for.
+      // It skips locked assignments, but would wait for a sensor that is being deleted.
       await transaction.query({ text: "set local lock_timeout = '1s'" });
       return rowsOf(transaction, claimSensors, { workerId, instance, leaseSeconds, sensorIds });
     });
@@ -204,7 +204,7 @@ export class Scheduler {
     if (!isSame) this.#options.onHeldChanged();
   }
 
-  /** Says once, and again when it changes, why a sensor that should run is run by nobody. */
+  /** Logs why a sensor that should run runs nowhere, once and again when the reason changes. */
   #reportUnplaced(facts: PlacementFacts, unplaced: ReadonlyMap<Id, readonly string[]>): void {
     const now = new Map<Id, string>();
     for (const sensor of facts.sensors) {

@@ -1,4 +1,4 @@
-/** The HTTP listeners, and what the API is given to answer with. */
+/** The HTTP listeners, and the parts that the API uses. */
 import type { HealthSource, Resources } from "../api/ports.ts";
 import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";

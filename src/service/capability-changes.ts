@@ -1,4 +1,4 @@
-/** Makes known what a worker can run, whenever that changes. */
+/** Announces changes of what a worker can run. */
 import type { EventGenerator } from "../events/event-generator.ts";
 import { runtimeCapabilities } from "../registration/worker-capabilities.ts";
 import type { CapabilityChange } from "../runtimes/sensor-runtimes.ts";
@@ -23,7 +23,7 @@ export async function makeKnown(
     before: runtimeCapabilities(before),
     after: runtimeCapabilities(after),
   };
-  // Not awaited: it is stored when the database answers, and the loop must end before the pipeline does.
+  // Not awaited, because it is stored only once the database answers, and the loop must end before the pipeline.
   generator
     .generateSystemEvent({ ref: "core.worker_capabilities_changed" }, payload)
     .catch((error: unknown) => {

@@ -1,4 +1,4 @@
-/** The database and the broker, as all parts of a worker at work use them. */
+/** The connections to the database and the broker that all parts of a worker share. */
 import type { Database } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";
 import { readInstallation } from "../database/statements/installation.ts";
@@ -10,7 +10,7 @@ import type { ServiceContext } from "./service-context.ts";
 export interface Connections {
   readonly database: Database;
   readonly serverWatch: ServerWatch;
-  /** Of the database's content: part of every message's id. */
+  /** Identifies the database's content; part of every message's id. */
   readonly installationId: string;
   readonly messageQueue: MessageQueue;
 }

@@ -1,4 +1,4 @@
-/** An event's way in and its messages' way out. */
+/** The parts that store events and publish their messages. */
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import type { Database } from "../database/database.ts";
 import { EventGenerator } from "../events/event-generator.ts";
@@ -15,11 +15,11 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import type { Connections } from "./connections.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-/** How long storing, and then publishing, may take at the end, each beyond `sensor.shutdown_timeout`. */
+/** How long storing, and then publishing, may take during the stop, each in addition to `sensor.shutdown_timeout`. */
 export const storeLimitMs = 5_000;
 const confirmLimitMs = 5_000;
 
-/** The messages' way out. */
+/** The parts that publish messages. */
 export interface OpenedDelivery {
   readonly publisher: Publisher;
   readonly sweeper: OutboxSweeper;
@@ -46,7 +46,7 @@ export async function openEvents(
   const delivery = await openDelivery(context, connections, metrics);
   const { publisher } = delivery;
   const summary = new ActivitySummary({ logger, clock });
-  // Ends after the pipeline, so that its last lines have everything.
+  // Closed after the pipeline, so that its last lines are complete.
   lifetime.run((signal) => summary.run(signal));
   const reporters = { logger, summary, activity };
   const pipeline = new EventPipeline({
@@ -82,7 +82,7 @@ async function openDelivery(
 ): Promise<OpenedDelivery> {
   const { config, logger } = options;
   const { transport } = messageQueue;
-  // They know each other, and use that only once all are there.
+  // They refer to each other, but only once all exist.
   const deliveries = new DeliveryRecord({
     onRefused: (routingKey, reason) => refused.note(routingKey, reason),
     metrics,
@@ -124,7 +124,7 @@ async function openDelivery(
     random,
   });
   await sweeper.open();
-  // A process of this worker may have died and left messages, which come first.
+  // An earlier process of this worker may have died and left messages, which must be published first.
   sweeper.putOthersFirst();
   lifetime.run((signal) => publisher.rows.run(signal));
   lifetime.onClose(() => publisher.drain(AbortSignal.timeout(confirmLimitMs)));
@@ -135,7 +135,7 @@ async function openDelivery(
   return { publisher, sweeper, deliveries, refused };
 }
 
-/** Leaves connections to everything else; the embedded database has only one. */
+/** Leaves connections for everything else; the embedded database has only one. */
 function batchesMax(kind: Database["kind"], connectionsMax: number): number {
   return kind === "embedded" ? 1 : Math.min(Math.max((connectionsMax - 2) >> 1, 1), 4);
 }

@@ -1,4 +1,4 @@
-/** What operators can see from outside: gauges and the health of each part. */
+/** What operators can observe: gauges and the health of each part. */
 import type { HealthSource } from "../api/ports.ts";
 import { listeners } from "../config/listeners.ts";
 import { deliveryHealth } from "../events/delivery/delivery-health.ts";

@@ -1,7 +1,7 @@
 /**
- * The first half of a start: the database, the runtimes found here, the worker's row with its heartbeat.
+ * The first half of a start: the database, the runtimes of this machine, and the worker's row with its heartbeat.
  *
- * Others can see the worker from here on; it takes on no sensor before the second half is done.
+ * From here on others can see the worker; it claims no sensor before the second half is done.
  */
 import type { Database } from "../database/database.ts";
 import { demandRights } from "../database/rights/demand-rights.ts";
@@ -26,7 +26,7 @@ export interface RegisteredWorker {
   readonly heartbeat: HeartbeatLoop;
 }
 
-/** @throws OperatorError for what an operator can mend */
+/** @throws OperatorError for a problem that an operator can fix */
 export async function openRegisteredWorker(context: ServiceContext): Promise<RegisteredWorker> {
   const { logger } = context.options;
   const database = await openMigratedDatabase(context);

@@ -1,4 +1,4 @@
-/** The second half of a start: all that a registered worker works with. */
+/** The second half of a start: all other parts of a registered worker. */
 import type { Database } from "../database/database.ts";
 import type { EventGenerator } from "../events/event-generator.ts";
 import type { MessageQueue } from "../messaging/message-queue.ts";
@@ -17,7 +17,7 @@ import type { RegisteredWorker } from "./registered-worker.ts";
 import { openSensors } from "./sensor-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-/** What other code may use of a service from `start` until `stop`. */
+/** The parts of a service that other code may use from `start` until `stop`. */
 export interface RunningService {
   readonly registration: SensorWorkerRegistration;
   readonly sensorManager: SensorManager;
@@ -30,7 +30,7 @@ interface Wakeable {
   wake(): void;
 }
 
-/** @throws OperatorError for what an operator can mend */
+/** @throws OperatorError for a problem that an operator can fix */
 export async function openRunningService(
   context: ServiceContext,
   worker: RegisteredWorker,
@@ -93,7 +93,7 @@ async function listenForChanges(
 ): Promise<void> {
   const everything = new Set([...Object.values(wokenBy).flat(), ...others]);
   const listening = await database.listen(`${database.schema}_change`, (table) => {
-    // No table: the session is new. Anything may have changed before, and what the old one had locked is free.
+    // Without a table: the session is new. Anything may have changed before, and the old locks are free.
     for (const part of table === undefined ? everything : (wokenBy[table] ?? [])) part.wake();
   });
   await lifetime.use(listening);

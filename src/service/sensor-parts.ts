@@ -1,4 +1,4 @@
-/** Who runs which sensor, and running those that are this worker's. */
+/** The parts that place sensors and run those of this worker. */
 import { tmpdir } from "node:os";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import { createRedactor } from "../model/texts/redaction.ts";
@@ -19,7 +19,7 @@ import { storeLimitMs, type OpenedEvents } from "./event-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-/** A worker stops even if its database does not answer. */
+/** So that a worker stops even if its database does not answer. */
 const withdrawalLimitMs = 1_000;
 
 export interface OpenedSensors {
@@ -37,7 +37,7 @@ export async function openSensors(
   const { config, agentVariables, secrets, logger } = options;
   const { sensor } = config;
   const { database } = worker;
-  // Container platforms collect what is printed, and files inside a container may be out of reach.
+  // Container platforms collect printed output, and files inside a container may be out of reach.
   const isContainer = workerType(signsOfThisMachine(agentVariables.own)) === "container";
   const logTo = sensor.log_to ?? (isContainer ? "both" : "files");
   const limits = sensorLimits(config, storeLimitMs);
@@ -64,7 +64,7 @@ export async function openSensors(
     clock,
     onLost: metrics.logLinesLost,
   });
-  // The two ask each other, and do so only once both are there.
+  // The two refer to each other, but only once both exist.
   const scheduler: Scheduler = new Scheduler({
     database,
     workerId: worker.workerId,
@@ -107,7 +107,7 @@ export async function openSensors(
       },
       onStatus: (sensorRef, status, reason) => {
         activity.tell({ kind: "sensor", sensorRef, status, reason });
-        // How it failed has been said already, with more than fits here.
+        // The failure has already been logged in more detail.
         if (status === "running") logger.info({ sensor_ref: sensorRef }, `sensor ${sensorRef} is running`);
         if (status === "stopped")
           logger.info({ sensor_ref: sensorRef }, `sensor ${sensorRef} is stopped: ${reason ?? "no reason"}`);
@@ -127,7 +127,7 @@ export async function openSensors(
   lifetime.onClose(() => scheduler.releaseAll());
   lifetime.run((signal) => scheduler.run(signal));
   sensors.start();
-  // Opened last, so that no step of a loop that waits for the database holds up the end of sensors.
+  // Opened last, and so closed first: no loop that waits for the database may delay the stop of sensors.
   lifetime.onClose(async () => {
     await Promise.all([settlesWithin(withdrawRoom(worker), withdrawalLimitMs), sensors.stop()]);
   });
@@ -135,8 +135,8 @@ export async function openSensors(
 }
 
 /**
- * Says that there is room for no sensor here any more: others then place none with us, and may take what is
- * released, while our own are still stopping.
+ * Announces that this worker has no more capacity: others then place no sensors here and may take released ones, while
+ * ours are still stopping.
  */
 async function withdrawRoom({ registration }: RegisteredWorker): Promise<void> {
   registration.addCapability("max_concurrent_sensors", 0);

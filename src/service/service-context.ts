@@ -1,4 +1,4 @@
-/** What every step of a start is given: how the service is to run, and where an opened part belongs. */
+/** What every step of a start gets: the options of the service, and the lifetime for opened parts. */
 import type { Lifetime } from "../concurrency/lifetime.ts";
 import type { Config } from "../config/schema.ts";
 import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter.ts";
@@ -10,31 +10,31 @@ import type { Clock } from "../time/clock.ts";
 export interface SensorServiceOptions {
   readonly config: Config;
   readonly logger: Logger;
-  /** As it was at the start; nobody reads the process's own after that. */
+  /** The agent's variables at its start; process.env is not read after that. */
   readonly agentVariables: AgentVariables;
   readonly detectedInterpreters: readonly DetectedInterpreter[];
-  /** ATTUNE_SENSOR_RUNTIMES as it came from outside; undefined: it did not. */
+  /** ATTUNE_SENSOR_RUNTIMES as set from outside; undefined if it was not. */
   readonly runtimesFromEnvironment: readonly string[] | undefined;
   readonly agentVersion: string;
-  /** Values that no report may show. */
+  /** Values that no report may contain. */
   readonly secrets: readonly string[];
 }
 
 export interface ServiceContext {
   readonly options: SensorServiceOptions;
   readonly lifetime: Lifetime;
-  /** Aborted when the service is to stop, for what a start waits for. */
+  /** Aborts when the service should stop, to end waits of the start. */
   readonly stopping: AbortSignal;
   readonly activity: Activity;
-  /** Ends the service: it cannot go on. */
+  /** Stops the service because it cannot continue. */
   readonly fail: (reason: unknown) => void;
-  /** This process's mark in the worker's row, in assignments and in the outbox. */
+  /** Identifies this process in the worker's row, in assignments and in the outbox. */
   readonly instance: string;
   readonly clock: Clock;
   readonly random: () => number;
 }
 
-/** How many sensors this worker takes on at most. */
+/** The maximum number of sensors on this worker. */
 export function sensorCountMax({ sensor }: Config): number {
   return sensor.enabled ? sensor.max_concurrent_sensors : 0;
 }

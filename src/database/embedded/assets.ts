@@ -1,6 +1,6 @@
 /**
- * The embedded database's files inside the single executable; in development PGlite finds its own.
- * build/bundle/assets.ts compresses them, since few agents need them.
+ * The embedded database's files in the single executable; in development PGlite finds its own. build/bundle/assets.ts
+ * compresses them, because few agents need them.
  */
 import { getRawAsset, isSea } from "node:sea";
 import { zstdDecompressSync } from "node:zlib";

@@ -1,17 +1,16 @@
 /**
- * The lock on the embedded database's directory: two processes in one would destroy it.
+ * The lock on the embedded database's directory, because two processes that use it at once would destroy it.
  *
- * The file `lock` names its holder. Node offers no lock that the kernel releases with the process, so
- * whoever finds the file judges whether the holder still lives:
+ * The file `lock` names its holder. Node has no lock that the kernel releases with the process, so a process that finds
+ * the file checks whether the holder is alive:
  *
- * - In the same PID namespace of the same boot, by the process: its id and, since ids are reused, the
- *   time it started.
- * - Elsewhere (another container on the same volume, or one that was recreated), by whether the file is
- *   being renewed: a holder touches it every `renewalMs`.
+ * - In the same PID namespace and the same boot, by the process id and, because ids are reused, its start time.
+ * - Otherwise (another container on the same volume, or a recreated one), by whether the file is being renewed: the
+ *   holder touches it every `renewalMs`.
  *
- * The file appears complete or not at all (`link` of a finished file fails if the name is taken). A dead
- * holder's file is moved away before a new one is made; whoever finds that it moved away a file other
- * than the one it judged, since another taker was faster, puts it back.
+ * The file appears atomically: `link` of a finished file fails if the name is taken. A dead holder's file is moved away
+ * before a new one is created. If another process was faster, and so the file moved away is not the one that was
+ * checked, it is put back.
  */
 import { randomUUID } from "node:crypto";
 import {
@@ -34,24 +33,24 @@ import { makeDirectory } from "../../files/make-directory.ts";
 
 interface Holder {
   readonly pid: number;
-  /** Clock ticks since boot; empty where the system does not say. */
+  /** Clock ticks since boot; empty if the system does not report them. */
   readonly startedAt: string;
-  /** Boot and PID namespace: where `pid` means something. */
+  /** Boot and PID namespace, in which `pid` is meaningful. */
   readonly place: string;
   readonly token: string;
 }
 
 const renewalMs = 2_000;
 
-/** The database itself, in its data directory; not there before its first start. */
+/** The database itself, in the data directory. It does not exist before the first start. */
 export function databaseFolder(directory: string): string {
   return join(directory, "postgresql");
 }
 
 /**
- * Makes the directory if needed and takes its lock until disposal.
+ * Creates the directory if needed and holds its lock until disposal.
  *
- * @throws OperatorError DATA_DIRECTORY_IN_USE when a live process holds it
+ * @throws OperatorError DATA_DIRECTORY_IN_USE if a live process holds it
  */
 export async function lockDataDirectory(directory: string): Promise<Disposable> {
   await makeDirectory(directory, 0o700);
@@ -81,7 +80,7 @@ export async function lockDataDirectory(directory: string): Promise<Disposable> 
   };
 }
 
-/** False when the name is taken. */
+/** @returns false if the name is taken */
 function appear(path: string, own: Holder): boolean {
   const draft = `${path}.${own.token}`;
   writeFileSync(draft, JSON.stringify(own), { mode: 0o600 });
@@ -115,7 +114,7 @@ function readHolder(path: string): Holder | "gone" | "unreadable" {
       typeof token === "string";
     return isComplete ? { pid, startedAt, place, token } : "unreadable";
   } catch {
-    return "unreadable"; // Cut short by a full disk or a crash of the machine: nobody's.
+    return "unreadable"; // Truncated by a full disk or a machine crash, so no process holds it.
   }
 }
 
@@ -133,7 +132,7 @@ function moveAway(path: string, judged: Holder | "unreadable"): void {
   try {
     renameSync(path, aside);
   } catch (error) {
-    if (hasCode(error, "ENOENT")) return; // Another taker was faster.
+    if (hasCode(error, "ENOENT")) return; // Another process was faster.
     throw error;
   }
   const moved = readHolder(aside);
@@ -146,7 +145,7 @@ function renew(path: string): void {
   try {
     utimesSync(path, new Date(), new Date());
   } catch {
-    // A full or failing disk; the database will say so in its own words.
+    // A full or failing disk, which the database will report.
   }
 }
 
@@ -159,7 +158,7 @@ function isRunning(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return hasCode(error, "EPERM"); // Running, as somebody else.
+    return hasCode(error, "EPERM"); // It is running as another user.
   }
 }
 

@@ -1,12 +1,11 @@
 /**
- * The database inside this process, for one machine without a PostgreSQL server: the same SQL, the same
+ * The database inside this process, for a single machine without a PostgreSQL server: the same SQL, the same
  * guarantees, one connection.
  *
- * Everything runs one after the other on that connection; a transaction keeps others waiting to its
- * end. Subscriptions and locks exclude within this process, and the lock on the directory keeps other
- * processes out. The server runs on the main thread: while it computes, nothing else does. A caller that
- * asks again at once would even keep timers and sockets waiting between two statements, since the engine
- * never touches the event loop; so every few milliseconds a statement lets them have their turn first.
+ * All statements run one after the other on that connection; a transaction blocks others until it ends. Subscriptions
+ * and locks work within this process, and the lock on the directory excludes other processes. The server runs on the
+ * main thread, so while it computes nothing else runs. The engine never yields to the event loop, so consecutive
+ * statements would starve timers and sockets; therefore, every few milliseconds, a statement first yields to them.
  */
 import { setImmediate as othersTurn } from "node:timers/promises";
 import type { PGlite, Transaction } from "@electric-sql/pglite";
@@ -28,7 +27,7 @@ export interface EmbeddedOptions {
   readonly dataDirectory: string;
   /** Default `attune`. */
   readonly schema?: string;
-  /** Only in the single executable, which has no package folders; see assets.ts. */
+  /** Only for the single executable, which has no package folders; see assets.ts. */
   readonly assets?: EmbeddedAssets;
   readonly logger: Logger;
   readonly clock?: Clock;
@@ -38,13 +37,12 @@ type Hint = (payload: string | undefined) => void;
 
 const turnMs = 5;
 
-/** The engine itself, or a transaction in it. */
+/** The engine, or a transaction in it. */
 type Runner = Pick<Transaction, "query" | "exec">;
 
 /**
- * @throws OperatorError DATA_DIRECTORY_IN_USE when another process has the directory open,
- * DATABASE_UNREACHABLE when the directory cannot be used, or this process may not open as many files as it needs,
- * DATABASE_DAMAGED when the database in it does not start
+ * @throws OperatorError DATA_DIRECTORY_IN_USE if another process has the directory open, DATABASE_UNREACHABLE if the
+ *   directory cannot be used or this process may not open enough files, DATABASE_DAMAGED if the database does not start
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Database> {
   const { dataDirectory, schema = "attune", assets, logger, clock = systemClock } = options;
@@ -68,7 +66,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     try {
       return await runOn(runner, query);
     } catch (error) {
-      // A fault of the server itself, which does not come back while this process lives.
+      // The server itself failed and does not recover in this process.
       if (error instanceof Error && error.name === "RuntimeError") broken = error;
       // The engine attaches the parameters to its errors; they must not reach a log.
       if (error instanceof Error) Reflect.deleteProperty(error, "params");
@@ -125,7 +123,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     query,
     transaction,
     relaxed,
-    // There is one connection, and nobody else who could take a lease over.
+    // There is one connection, and no other process that could take a lease over.
     reserved: relaxed,
     async listen(channel, onHint) {
       const hint: Hint = (payload) => onHint(payload);

@@ -1,8 +1,8 @@
-/** Why the embedded engine failed, for people. */
+/** Explains failures of the embedded engine. */
 import type { Explanation } from "../../errors/connection-failure.ts";
 import { isJsonObject } from "../../model/json/json.ts";
 
-/** The server in the folder does not start, in its own words. */
+/** The server does not start; the message is its own. */
 export class DamagedDatabase extends Error {
   override readonly name = "DamagedDatabase";
 
@@ -11,7 +11,7 @@ export class DamagedDatabase extends Error {
   }
 }
 
-/** @param folder of the database's files */
+/** @param folder the folder of the database's files */
 export function explainEngineFailure(cause: unknown, folder: string): Explanation {
   const reason = engineFailureText(cause);
   const isInitialization = /failed to initialize/.test(reason);
@@ -31,7 +31,7 @@ export function explainEngineFailure(cause: unknown, folder: string): Explanatio
 
 const troublesOfTheDisk = /no space left|quota|read-only file system|permission denied|too many open files/i;
 
-/** The engine's file system throws plain objects that hold nothing but a number of WASI's. */
+/** The engine's file system throws plain objects with only a WASI error number. */
 function engineFailureText(cause: unknown): string {
   if (cause instanceof Error) return cause.message;
   const errno = isJsonObject(cause) ? cause["errno"] : undefined;
@@ -39,7 +39,7 @@ function engineFailureText(cause: unknown): string {
   return wasiReasons.get(errno) ?? `its file system answers with the error ${errno} of WASI`;
 }
 
-/** https://github.com/WebAssembly/WASI, preview 1, `errno`: those that a person can do something about. */
+/** The WASI errors that an operator can act on; see https://github.com/WebAssembly/WASI, preview 1, `errno`. */
 const wasiReasons: ReadonlyMap<number, string> = new Map([
   [2, "EACCES: permission denied"],
   [19, "EDQUOT: disk quota exceeded"],

@@ -1,12 +1,12 @@
 /**
- * Starts the embedded PostgreSQL (PGlite: the server compiled to WebAssembly, in this process) on a
- * directory, such that a commit survives what it survives in a PostgreSQL server.
+ * Starts the embedded PostgreSQL (PGlite, the server compiled to WebAssembly, in this process) on a directory, with the
+ * durability of a PostgreSQL server.
  *
- * PGlite by itself promises less: it starts with fsync off, and its file system ignores the call.
- * Here fsync is on and reaches the disk; `fdatasync`, which PGlite's C library swallows, is not used.
+ * PGlite's defaults are weaker: fsync is off, and its file system ignores the call. Here fsync is on and reaches the
+ * disk. `fdatasync` is not used, because PGlite's C library ignores it.
  *
- * A new database is made beside its final place and moved there when it is complete, so that a process
- * killed meanwhile leaves nothing that looks like a database.
+ * A new database is created next to its final path and moved there once it is complete, so that a process killed
+ * meanwhile leaves nothing that looks like a database.
  */
 import { existsSync, fsyncSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ import { parseJson } from "../../model/json/json-text.ts";
 import { databaseFolder } from "./data-directory.ts";
 import { DamagedDatabase } from "./engine-failure.ts";
 
-/** What PGlite otherwise reads from its package's folder; carried inside the single executable. */
+/** Files that PGlite otherwise reads from its package's folder; included in the single executable. */
 export interface EmbeddedAssets {
   /** pglite.wasm */
   readonly server: Uint8Array<ArrayBuffer>;
@@ -27,7 +27,7 @@ export interface EmbeddedAssets {
 }
 
 export interface EngineOptions {
-  /** Locked for this process; the database lies in its folder `postgresql`. */
+  /** Locked for this process; the database is in its folder `postgresql`. */
   readonly directory: string;
   readonly schema: string;
   readonly assets: EmbeddedAssets | undefined;
@@ -36,7 +36,7 @@ export interface EngineOptions {
 export async function startEngine({ directory, schema, assets }: EngineOptions): Promise<PGlite> {
   const place = databaseFolder(directory);
   if (!existsSync(place)) await create(directory, place, assets);
-  // The engine would make a new database of what is left, or wait for ever.
+  // Otherwise the engine would create a new database from the remains, or wait forever.
   else if (!existsSync(join(place, "PG_VERSION")))
     throw new DamagedDatabase("its file PG_VERSION is missing");
   return start(place, assets, ["-c", `search_path="${schema.replaceAll('"', '""')}", public`]);
@@ -54,7 +54,7 @@ async function create(directory: string, place: string, assets: EmbeddedAssets |
   renameSync(building, place);
 }
 
-// The compiler's library for Node has the types of WebAssembly, but not its functions.
+// TypeScript's library for Node has the types of WebAssembly, but not its functions.
 declare const WebAssembly: { compile(bytes: Uint8Array): Promise<WebAssembly.Module> };
 
 async function start(
@@ -82,26 +82,26 @@ async function start(
       ]),
       onStderr(line) {
         if (/FATAL|PANIC/.test(line)) lastWords = line;
-        return false; // Not for the console.
+        return false; // Keep it off the console.
       },
     });
   } catch (cause) {
-    // PGlite itself says only that it failed. The server's words follow a time and a process id.
+    // PGlite reports only that it failed. The server's message follows a time and a process id.
     if (lastWords !== undefined)
       throw new DamagedDatabase(lastWords.replace(/^.*?(FATAL|PANIC):\s*/, ""), cause);
     throw cause;
   }
 }
 
-/** PGlite's own, but for `-F` (no fsync), and with settings of ours. */
+/** PGlite's own arguments without `-F` (no fsync), and with our settings. */
 const startParameters = [
   ...PGlite.defaultStartParams.filter((parameter) => parameter !== "-F"),
   "-c",
   "wal_sync_method=fsync",
   "-c",
   "max_wal_size=128MB",
-  // The server cannot see this process's limit. Were it reached, a new table's file would be made and not
-  // opened, and the server, having closed another, would fail over the file that it made itself.
+  // The server cannot see this process's limit. If it were reached, the server would create a new table's file, fail to
+  // open it, close another file, and then fail because the file it had created already exists.
   "-c",
   "max_files_per_process=192",
 ];
@@ -112,11 +112,11 @@ const startParameters = [
  */
 const textTypes = [20, 1700, 1082, 1114, 1186];
 
-/** json, jsonb: with every digit of their numbers. */
+/** json, jsonb: parsed with every digit of their numbers. */
 const jsonTypes = [114, 3802];
 
 interface NodeStream {
-  /** Absent for a directory. */
+  /** Undefined for a directory. */
   readonly nfd?: number;
 }
 

@@ -1,15 +1,15 @@
 /**
- * What PostgreSQL's background processes do, for an embedded one that has none: checkpoints, or the log
- * and the time to recover grow without end; vacuum and analyze, or tables do.
+ * Replaces PostgreSQL's background processes, which the embedded database lacks: checkpoints, so that the log and the
+ * recovery time stay bounded, and vacuum and analyze, so that tables do.
  *
- * Each step runs between other queries and holds them up, so steps are small and taken when due.
+ * Each step blocks other queries, so steps are small and run only when due.
  */
 import type { Query } from "../database.ts";
 import { rowsOf, type Statement } from "../statement.ts";
 
 type Run = (query: Query) => Promise<{ rows: object[] }>;
 
-/** 16 MiB of log are a few tens of milliseconds of checkpoint. */
+/** A checkpoint of 16 MiB of log takes a few tens of milliseconds. */
 const logBytesMax = 16 * 1024 * 1024;
 
 const measureLog: Statement<undefined, number> = {
@@ -21,7 +21,7 @@ const measureLog: Statement<undefined, number> = {
   decode: (row) => row.number("bytes"),
 };
 
-/** Tables due by autovacuum's default thresholds. */
+/** Tables that are due by autovacuum's default thresholds. */
 const listNeglectedTables: Statement<{ readonly schema: string }, string> = {
   name: "list_neglected_tables",
   text: `
@@ -36,7 +36,7 @@ const listNeglectedTables: Statement<{ readonly schema: string }, string> = {
 
 export async function maintain(run: Run, schema: string): Promise<void> {
   const queryable = { query: run };
-  // Or what was counted within the last second is not there yet.
+  // Otherwise counts of the last second are not visible yet.
   await run({ text: "select pg_stat_force_next_flush()" });
   for (const table of await rowsOf(queryable, listNeglectedTables, { schema })) {
     await run({ text: `vacuum (analyze) ${table}` });

@@ -1,9 +1,9 @@
 /**
- * A statement's parameter as the text the server reads, by the same rules as the PostgreSQL driver, so
- * that a statement means the same on both.
+ * Converts a statement's parameters to the text the server reads, by the same rules as the PostgreSQL driver, so that a
+ * statement means the same on both.
  */
 
-/** Null is SQL null; bytes stay bytes. */
+/** Null becomes SQL null; bytes stay bytes. */
 export function parameterText(value: unknown): string | Uint8Array | null {
   if (value === null || value === undefined) return null;
   if (value instanceof Uint8Array) return value;
@@ -24,7 +24,7 @@ function scalarText(value: unknown): string {
   }
 }
 
-/** Section 8.15.2 of PostgreSQL's manual: every element quoted, so that none means anything else. */
+/** See section 8.15.2 of PostgreSQL's manual. Every element is quoted, so that none has a special meaning. */
 function arrayText(values: readonly unknown[]): string {
   const elements = values.map((value) => {
     if (value === null || value === undefined) return "NULL";

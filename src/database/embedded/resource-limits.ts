@@ -1,28 +1,28 @@
-/** What the embedded database asks of the system before it is opened. */
+/** Resource limits that the embedded database needs, checked before it is opened. */
 import { readFileSync } from "node:fs";
 import { OperatorError } from "../../errors/operator-error.ts";
 
 interface Resource {
-  /** As in /proc/self/limits. */
+  /** The name in /proc/self/limits. */
   readonly limitName: string;
   readonly needed: number;
-  /** What is needed, and what there is instead. */
+  /** What is needed, and the actual limit. */
   readonly lacking: (limit: number) => string;
   readonly remedy: string;
 }
 
 const resources: readonly Resource[] = [
   {
-    // The engine's own, which engine.ts bounds, and room for Node, the API and a few sensors. Without
-    // them it would fail later and in other words: "could not create file: File exists".
+    // The engine's files, which engine.ts limits, plus room for Node, the API and a few sensors. With fewer it would fail
+    // later with a misleading message: "could not create file: File exists".
     limitName: "Max open files",
     needed: 256,
     lacking: (limit) => `it needs a limit of 256 open files, and this process has one of ${limit}`,
     remedy: "ulimit -n, --ulimit nofile=, LimitNOFILE=",
   },
   {
-    // The engine keeps tables in files of up to 1 GiB. A write that goes beyond the limit is cut short, and
-    // the database looks damaged.
+    // The engine stores tables in files of up to 1 GiB. A write beyond the limit is truncated, and then the database
+    // looks damaged.
     limitName: "Max file size",
     needed: 1024 ** 3,
     lacking: (limit) =>
@@ -31,7 +31,7 @@ const resources: readonly Resource[] = [
   },
 ];
 
-/** @throws OperatorError DATABASE_UNREACHABLE when this process may not use as much as it needs */
+/** @throws OperatorError DATABASE_UNREACHABLE if a limit of this process is too low */
 export function demandResources(directory: string): void {
   for (const { limitName, needed, lacking, remedy } of resources) {
     const limit = limitOf(limitName);
@@ -45,12 +45,12 @@ export function demandResources(directory: string): void {
   }
 }
 
-/** Node has raised the soft limit to the hard one when it started, so this is both. */
+/** Node raises the soft limit to the hard limit at start-up, so this is both. */
 export function openFilesLimit(): number | undefined {
   return limitOf("Max open files");
 }
 
-/** Of this process, the soft one; undefined where the system does not say or sets none. */
+/** The soft limit of this process; undefined if the system sets or reports none. */
 function limitOf(name: string): number | undefined {
   let limits: string;
   try {

@@ -1,6 +1,5 @@
 /**
- * Where the migrations' text comes from: the repository's migrations/ in development, assets of the
- * single executable otherwise.
+ * Loads the migrations: from the repository's migrations/ in development, from assets in the single executable.
  */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
@@ -8,7 +7,7 @@ import { join } from "node:path";
 import { getAsset, getAssetKeys, isSea } from "node:sea";
 
 export interface Migration {
-  /** The timestamp that begins the file's name; the order of application. */
+  /** The timestamp at the start of the file's name, which determines the order. */
   readonly version: string;
   readonly name: string;
   readonly text: string;
@@ -18,7 +17,7 @@ export interface Migration {
 
 const fileName = /^(?<version>\d{14})_(?<name>\w+)\.sql$/;
 
-/** All migrations that this program knows, oldest first. */
+/** All migrations of this program, oldest first. */
 export function loadMigrations(): Migration[] {
   const files = isSea() ? assetFiles() : directoryFiles(join(import.meta.dirname, "../../../migrations"));
   return files

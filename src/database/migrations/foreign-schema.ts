@@ -1,12 +1,12 @@
 /**
- * Whether the schema that is to be migrated is free, the agent's own, or another program's.
+ * Checks whether the schema to migrate is free, the agent's own, or another program's.
  *
- * Many names of the platform (`event`, `rule`, `worker` …) are everybody's, and the migrations pass over what exists.
- * On another program's tables they would go wrong halfway. So before the first migration everything there that has one
- * of our names must look as our migrations make it. Tables of other names are left alone and do not matter.
+ * Many of the platform's names (`event`, `rule`, `worker` …) are common, and the migrations skip existing objects. On
+ * another program's tables they would fail halfway. So before the first migration, every existing object with one of our
+ * names must look as our migrations create it. Tables with other names do not matter.
  *
- * A schema without a record of migrations may still be ours: `psql < file` keeps none, and a database from before
- * workers had roles is upgraded. Its tables have all our columns.
+ * A schema without a record of migrations may still be ours: `psql < file` keeps none, and databases from before workers
+ * had roles can be upgraded. Its tables have all our columns.
  */
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Database } from "../database.ts";
@@ -14,17 +14,19 @@ import { ownEnums, ownFunctions, ownTables, ownViews } from "./own-objects.ts";
 import { rowsOf } from "../statement.ts";
 import { readSchemaContent, type SchemaObject } from "../statements/schema-content.ts";
 
-/** Where sqlx, and so the platform's Rust services, record their migrations. */
+/** Where sqlx, and therefore the platform's Rust services, records its migrations. */
 const sqlxRecord = "_sqlx_migrations";
 
-/** How many are listed; the first says enough. */
+/** How many are listed; the first few suffice. */
 const signsMax = 3;
 
-/** What the migrations would meet. */
+/** Existing objects that conflict with the migrations. */
 export type SchemaState = "free" | "own";
 
 /**
- * @throws OperatorError DATABASE_FOREIGN when the schema has another program's objects under our names. Changes nothing
+ * Changes nothing.
+ *
+ * @throws OperatorError DATABASE_FOREIGN if the schema has another program's objects with our names
  */
 export async function demandOwnSchema(database: Database): Promise<SchemaState> {
   const { schema, address } = database;
@@ -49,9 +51,9 @@ export async function demandOwnSchema(database: Database): Promise<SchemaState> 
   });
 }
 
-/** Why the schema cannot be ours; empty when it can. */
+/** Why the schema cannot be ours; empty if it can. */
 function foreignSigns(content: readonly SchemaObject[]): readonly string[] {
-  // Only our migrations make this one as it is, and nobody records them but the agent.
+  // Only our migrations create this table in this form, and only the agent records migrations in it.
   const isRecorded = ["schema_migration", "installation"].every((name) =>
     content.some((found) => found.name === name && differences(found).length === 0),
   );
@@ -61,7 +63,7 @@ function foreignSigns(content: readonly SchemaObject[]): readonly string[] {
   const shapes = content.filter(({ name }) => name !== sqlxRecord).flatMap(differences);
   const unaccompanied = hasOwnTable(content) ? [] : content.filter(isNothingWithoutTables);
   return [
-    // Beside tables of other names it is of no concern.
+    // With tables of other names it does not matter.
     ...(isSqlx && hasOwnTable(content) ? [`${sqlxRecord} records another program's migrations`] : []),
     ...shapes,
     ...unaccompanied.map(({ kind, name }) => `the ${kind} ${name} is there without its tables`),
@@ -72,7 +74,7 @@ function hasOwnTable(content: readonly SchemaObject[]): boolean {
   return content.some(({ kind, name }) => kind === "table" && name in ownTables);
 }
 
-/** The migrations would replace it, and make it after their tables. */
+/** The migrations would replace it after creating their tables. */
 function isNothingWithoutTables({ kind, name }: SchemaObject): boolean {
   return kind === "function" || (kind === "view" && ownViews.includes(name));
 }

@@ -1,14 +1,13 @@
 /**
- * Brings a database's schema up to this program's version: forward only, each file together with the record that it
- * was applied.
+ * Upgrades a database's schema to this program's version: forward only, each file in one transaction with the record
+ * that it was applied.
  *
- * A first installation is one transaction: all of it or nothing. In an upgrade each file has a transaction of its own,
- * so that the locks of one are not held while the next rewrites rows that running agents need.
+ * A first installation is a single transaction: all or nothing. In an upgrade each file has its own transaction, so that
+ * the locks of one are not held while the next rewrites rows that running agents need.
  *
- * Any number of processes may do this at once. Every transaction first takes the lock and then looks
- * again what is still to do; so each file is applied once, by whoever comes first, and the others go
- * on from there. Files tolerate that their work is done, so that one which `psql < file` applied
- * before, unrecorded, is applied again and recorded.
+ * Any number of processes may do this at once. Every transaction first takes the lock and then checks again what is
+ * pending, so each file is applied once, by the first process, and the others continue from there. Files can be applied
+ * repeatedly, so one that was applied with `psql < file`, which keeps no record, is applied again and recorded.
  */
 import type { ErrorCode } from "../../errors/catalogue.ts";
 import { OperatorError, type OperatorErrorFields } from "../../errors/operator-error.ts";
@@ -32,15 +31,15 @@ export interface AppliedMigration {
   readonly name: string;
 }
 
-/** Long enough for any file on any table, and for waiting until others have applied theirs. */
+/** Long enough for any file on any table, and for waiting for another process that is migrating. */
 const timeoutMs = 3_600_000;
 
 /**
- * Applies what is missing.
+ * Applies pending migrations.
  *
  * @returns the migrations that this call applied, oldest first
- * @throws OperatorError DATABASE_FOREIGN, with nothing changed, when the schema is another program's; when the server refuses
- *   a migration of its content, MIGRATION_FAILED: of an upgrade, those before it stay applied
+ * @throws OperatorError DATABASE_FOREIGN if the schema is another program's; then nothing was changed. MIGRATION_FAILED if
+ *   the server refuses a migration's content; in an upgrade, earlier migrations stay applied
  */
 export async function migrate(
   database: Database,
@@ -62,7 +61,7 @@ export async function migrate(
   return applied;
 }
 
-/** What is applied in one transaction, each. */
+/** Groups of migrations, each applied in one transaction. */
 async function batchesOf(database: Database, pending: readonly Migration[]): Promise<readonly Migration[][]> {
   if (pending.length === 0) return [];
   const state = await demandOwnSchema(database);
@@ -72,7 +71,7 @@ async function batchesOf(database: Database, pending: readonly Migration[]): Pro
 /**
  * Those of `migrations` that the database has no record of. Changes nothing.
  *
- * @throws OperatorError DATABASE_FOREIGN when they could not be applied, since the schema is another program's
+ * @throws OperatorError DATABASE_FOREIGN if they could not be applied because the schema is another program's
  */
 export async function pendingMigrations(
   database: Database,
@@ -93,7 +92,7 @@ async function appliedVersions(database: Database): Promise<AppliedVersion[]> {
   return isFound === true ? rowsOf(database, listAppliedVersions, undefined) : [];
 }
 
-/** In one transaction; without those that another process was first to apply. */
+/** Applies them in one transaction, except those that another process has applied meanwhile. */
 async function applyOnce(database: Database, batch: readonly Migration[]): Promise<readonly Migration[]> {
   const { schema } = database;
   let current = batch[0];
@@ -120,8 +119,7 @@ async function applyOnce(database: Database, batch: readonly Migration[]): Promi
 }
 
 /**
- * Not `create … if not exists` alone, which asks for the right to create even where nothing is to be
- * created.
+ * Checks first, because `create … if not exists` needs the right to create even if there is nothing to create.
  */
 const createMigrationTable = `
   do $$
@@ -157,7 +155,7 @@ function warnOfDifferences(
   }
 }
 
-/** @returns undefined for what is no failure of the database */
+/** @returns undefined if it is not a database failure */
 function migrationFailed(
   { address, schema }: Database,
   { version, name }: Migration,
@@ -173,7 +171,7 @@ function migrationFailed(
   });
 }
 
-/** What another remedy helps against than in other work: the state of the server is the same for all. */
+/** Remedies that differ from those for other work. Failures of the server itself have the same remedy everywhere. */
 function migrationRemedy(
   code: ErrorCode,
   schema: string,

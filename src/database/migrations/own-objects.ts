@@ -1,11 +1,11 @@
 /**
- * What the migrations create, to be told apart from another program's objects of the same names.
+ * The objects that the migrations create, to distinguish them from another program's objects with the same names.
  *
- * Tables have the columns that they are created with, and no later ones: a schema that `psql < file` brought halfway
- * has these already. A test compares the lists with what the migrations make.
+ * Tables are listed with the columns they are created with, without later ones, because a schema that was partly migrated
+ * with `psql < file` already has these. A test compares the lists with the migrations.
  */
 
-/** Each column with its type as `pg_type.typname` spells it. */
+/** Each column with its type as spelled by `pg_type.typname`. */
 export const ownTables: Readonly<Record<string, string>> = {
   schema_migration: "version text, name text, checksum text, applied_at timestamptz",
   pack: "id int8, ref text, label text, description text, version text, config jsonb, meta jsonb, created timestamptz, updated timestamptz",

@@ -1,7 +1,7 @@
 /**
- * What bare table names mean in a person's session is a setting of the role in the database, and the first migration sets it
- * to the agent's schema. Where it means something already, to the person or to another program that logs in with the
- * same role, it is left as it is: the agent's own sessions say which schema they use.
+ * The role's search path in the database. The first migration sets it to the agent's schema, so that users need not
+ * qualify table names. If the role already has one, which a user or another program with the same role may need, it is
+ * kept: the agent's own sessions set their schema themselves.
  */
 import type { Queryable } from "../database.ts";
 import { ownTables } from "./own-objects.ts";
@@ -13,7 +13,7 @@ import {
   resetSearchPath,
 } from "../statements/search-path.ts";
 
-/** Does the work of a transaction, and undoes what it did to a search path that meant something. */
+/** Does the work of a transaction, and restores a search path that was in use. */
 export async function keepingSearchPath(
   transaction: Queryable,
   schema: string,

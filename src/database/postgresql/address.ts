@@ -1,9 +1,9 @@
 /**
- * Where a database is, for people: host:port/name of a server, or the folder of the embedded one. Never
+ * Describes where a database is: host:port/name of a server, or the folder of the embedded one. Never contains
  * credentials.
  */
 
-/** @param url of a server; undefined: the embedded database in `dataDirectory` */
+/** @param url of a server; undefined for the embedded database in `dataDirectory` */
 export function databaseAddress(url: string | undefined, dataDirectory: string): string {
   return url === undefined ? dataDirectory : postgresqlAddress(url);
 }
@@ -16,7 +16,7 @@ export function postgresqlAddress(url: string): string {
   return `${decodeURIComponent(host)}:${port}/${decodeURIComponent(name)}`;
 }
 
-/** Who logs in where; undefined: the URL leaves it to the server and the machine. */
+/** The user and the database; undefined where the URL leaves them to defaults. */
 export function databaseLogin(url: string): {
   readonly role: string | undefined;
   readonly database: string | undefined;
@@ -27,7 +27,7 @@ export function databaseLogin(url: string): {
   return { role: role || undefined, database: database || role || undefined };
 }
 
-/** A socket's folder may be the parameter `host`, and then there is no host before the path. */
+/** A socket's folder may be given as the parameter `host`; then there is no host before the path. */
 function parsedUrl(url: string): URL | null {
   return URL.parse(url.replace("@/", "@localhost/"));
 }

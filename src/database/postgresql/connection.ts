@@ -1,9 +1,9 @@
 /**
- * How a connection to PostgreSQL is set up: all that both pools and the session have in common.
+ * How a connection to PostgreSQL is set up, for the pools and the session.
  *
- * Settings travel in the startup packet, so a new connection costs no extra round trip. A connection
- * pooler between here and the server must therefore let `options` through, and must pool sessions,
- * not transactions: LISTEN and session locks live in one.
+ * Settings are part of the startup packet, so a new connection costs no extra round trip. A connection pooler in between
+ * must therefore pass `options` through. It must pool sessions, not transactions, because LISTEN and session locks belong
+ * to a session.
  */
 import { Socket } from "node:net";
 import { escapeIdentifier, types, type ClientConfig } from "pg";
@@ -12,9 +12,9 @@ import { parseJson } from "../../model/json/json-text.ts";
 import { postgresqlAddress } from "./address.ts";
 
 export interface ConnectionSettings {
-  /** Asked at each connection, since a password may have been rotated. */
+  /** Called at each connection, because a password may have been rotated. */
   readonly url: () => string;
-  /** Of the next connection; undefined: as the URL says. */
+  /** For the next connection; undefined to use the URL's. */
   readonly tls: (() => TlsOptions) | undefined;
   readonly schema: string;
   readonly applicationName: string;
@@ -23,15 +23,15 @@ export interface ConnectionSettings {
 }
 
 export interface PreparedConnection {
-  /** Of the next connection. */
+  /** For the next connection. */
   config(): ClientConfig;
   /** host:port/database, without credentials. */
   readonly address: string;
-  /** Ends, at once and without ceremony, every connection made from this config. */
+  /** Destroys every connection made from this config at once. */
   destroyAll(): void;
 }
 
-/** @param extraSettings server settings of this kind of connection, by name */
+/** @param extraSettings server settings for this kind of connection, by name */
 export function prepareConnection(
   settings: ConnectionSettings,
   extraSettings: Readonly<Record<string, string>> = {},
@@ -40,11 +40,11 @@ export function prepareConnection(
   const config = (): ClientConfig => ({
     connectionString: withServerSettings(settings.url(), {
       search_path: `${escapeIdentifier(settings.schema)}, public`,
-      // Compiling takes seconds where the planner overestimates a statement, and its own answer takes milliseconds.
+      // Just-in-time compilation takes seconds if the planner overestimates a statement that takes milliseconds.
       jit: "off",
-      // Ended by the server as well, or an abandoned statement would go on and hold its locks.
+      // The server must end it too, or an abandoned statement would keep running and hold its locks.
       statement_timeout: String(settings.queryTimeoutMs),
-      // How soon the server notices that this side is gone, and frees its session's locks.
+      // How soon the server detects that this side is gone and releases the session's locks.
       tcp_keepalives_idle: "10",
       tcp_keepalives_interval: "5",
       tcp_keepalives_count: "3",
@@ -74,41 +74,40 @@ export function prepareConnection(
 }
 
 /**
- * The URL with `-c name=value` for each setting added to its `options`. What the URL itself asks for
- * comes last and wins.
+ * The URL with `-c name=value` added to its `options` for each setting. Options in the URL itself come last and win.
  */
 function withServerSettings(url: string, settings: Readonly<Record<string, string>>): string {
   const [base = "", query = ""] = url.split("?", 2);
   const parameters = new URLSearchParams(query);
   const ours = Object.entries(settings).map(
-    // Inside `options` a backslash keeps a space from separating two words.
+    // In `options` a backslash escapes a space.
     ([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, String.raw`\$&`)}`,
   );
   const theirs = parameters.get("options") ?? "";
   parameters.delete("options");
-  // The driver checks these as the last, and warns of it on stderr; postgresql.ts says so in the log.
+  // The driver treats these as `verify-full` and warns on stderr; postgresql.ts logs it instead.
   if (parameters.get("uselibpqcompat") !== "true" && isLaxMode(parameters.get("sslmode")))
     parameters.set("sslmode", "verify-full");
-  // Not URLSearchParams' own form: it writes a space as "+", which a PostgreSQL URL takes literally.
+  // Not with URLSearchParams: it writes a space as "+", which a PostgreSQL URL takes literally.
   const rest = [...parameters].map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
   return `${base}?${[...rest, `options=${encodeURIComponent(`${ours.join(" ")} ${theirs}`.trim())}`].join("&")}`;
 }
 
-/** Modes of libpq that check less than `verify-full`; here they check as much. */
+/** Modes of libpq that check less than `verify-full`; here they are as strict. */
 export function isLaxMode(mode: string | null): boolean {
   return mode === "prefer" || mode === "require" || mode === "verify-ca";
 }
 
-/** Dates and times without a zone mean no instant, and an interval no number: they stay text. */
+/** Dates and times without a zone are not instants, and an interval is not a number, so they stay text. */
 const textTypes = new Set<number>([types.builtins.DATE, types.builtins.TIMESTAMP, types.builtins.INTERVAL]);
 
-/** With every digit of their numbers. */
+/** Parsed with every digit of their numbers. */
 const jsonTypes = new Set<number>([types.builtins.JSON, types.builtins.JSONB]);
 
 function getTypeParser(oid: number): (value: string) => unknown {
   if (textTypes.has(oid)) return (value) => value;
   if (jsonTypes.has(oid)) return parseJson;
-  // The driver's types list the ids it knows; it takes any and returns text unchanged for the others.
+  // The driver's types list only known ids; it accepts any, and returns text unchanged for the others.
   // oxlint-disable-next-line typescript/no-unsafe-enum-assignment
   const parse: (value: string) => unknown = types.getTypeParser(oid, "text");
   return parse;

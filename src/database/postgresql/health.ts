@@ -1,6 +1,6 @@
 /**
- * What is known of the server, from every answer and failure that any connection saw. The log has a line when an outage
- * begins and one when it ends; the health report always says what was seen last.
+ * What is known about the server from the answers and failures of all connections. One line is logged when an outage
+ * begins and one when it ends; the health report shows the latest observation.
  */
 import type { Logger } from "../../telemetry/logger.ts";
 import { OutageLog } from "../../telemetry/outage-log.ts";
@@ -16,7 +16,7 @@ export class ObservedHealth {
   #detail: string;
   #checkedAtMs: number;
   #isStopped = false;
-  /** Whether failures are logged. Until the first answer a caller may learn of them by an exception. */
+  /** Whether failures are logged. Until the first answer, the caller may get them as an exception instead. */
   #isLogging: boolean;
 
   constructor(address: string, logger: Logger, clock: Clock, isLoggingFirst: boolean) {
@@ -59,7 +59,7 @@ export class ObservedHealth {
     return { state: this.#state, detail: this.#detail, checkedAtMs: this.#checkedAtMs };
   }
 
-  /** Later failures come from closing the connections. */
+  /** Later failures only result from closing the connections. */
   stop(): void {
     this.#isStopped = true;
     this.#state = "down";

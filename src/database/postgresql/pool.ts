@@ -1,9 +1,9 @@
 /**
- * A bounded pool of connections, and the rules by which one is reused or thrown away.
+ * A bounded pool of connections, with the rules for reusing or destroying them.
  *
- * A connection whose statement the server refused is as good as before and keeps its prepared
- * statements. One that failed in any other way, a timeout included, is destroyed: its answer may still
- * be on the way, and would be taken for the next statement's.
+ * A connection whose statement the server refused is still usable and keeps its prepared statements. One that failed in
+ * any other way, including a timeout, is destroyed: its answer may still arrive and would be taken for the next
+ * statement's.
  */
 import { Client, Pool, type PoolClient, type QueryResult } from "pg";
 import { settlesWithin } from "../../concurrency/settles-within.ts";
@@ -15,7 +15,7 @@ import type { PreparedConnection } from "./connection.ts";
 export interface PoolOptions {
   readonly connection: PreparedConnection;
   readonly connectionsMax: number;
-  /** Called with undefined at every answer, and with every failure that says something about the server. */
+  /** Called with undefined at every answer, and with every failure that concerns the server. */
   readonly observe: (failure: Error | undefined) => void;
 }
 
@@ -32,7 +32,7 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
     this.#connection = connection;
     this.#connectionsMax = connectionsMax;
     this.#observe = observe;
-    // Each connection asks anew: the pool itself keeps what it was made with.
+    // Each connection asks again, because the pool keeps the options it was created with.
     class PreparedClient extends Client {
       constructor() {
         super(connection.config());
@@ -46,14 +46,14 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
     });
     this.#pool.on("acquire", () => (this.#busyCount += 1));
     this.#pool.on("release", () => (this.#busyCount -= 1));
-    // An idle connection that breaks is replaced at the next query, which reports what it finds.
+    // A broken idle connection is replaced at the next query, which reports any failure.
     this.#pool.on("error", () => {});
-    // The pool listens only while a connection is idle; one that breaks between two statements of a
-    // transaction would otherwise end the process. The next statement fails and tells.
+    // The pool listens only while a connection is idle. Without this listener, a connection that breaks between two
+    // statements of a transaction would end the process. The next statement reports the failure.
     this.#pool.on("connect", (client) => client.on("error", () => {}));
   }
 
-  /** Has a first connection ready. A failure to connect is reported by the next query. */
+  /** Opens a first connection. The next query reports a failure to connect. */
   async prepare(): Promise<void> {
     const client = await this.#pool.connect().catch(() => undefined);
     client?.release();
@@ -85,12 +85,12 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
     };
     try {
       await run({ text: "begin" }, "nothing-done");
-      // Until the commit is sent, a lost connection means for certain that nothing was done.
+      // Until the commit is sent, a lost connection means that nothing was done.
       const result = await work({ query: (query) => run(query, "nothing-done") });
       refuseRolledBack(await run({ text: "commit" }, "unknown"));
       return result;
     } catch (error) {
-      // Not on a lost connection: a silent one would cost a second timeout before the failure is reported.
+      // Not on a lost connection: a silent one would delay the report of the failure by a second timeout.
       if (isReusable) await run({ text: "rollback" }, "nothing-done").catch(() => {});
       throw error;
     } finally {
@@ -109,7 +109,7 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
     } catch (error) {
       const failure = asError(error);
       if (this.#busyCount >= this.#connectionsMax) {
-        // That says nothing about the server: it is this process that keeps its own connections busy.
+        // Not a failure of the server: this process keeps its own connections busy.
         const all =
           this.#connectionsMax === 1
             ? "the connection for it is"
@@ -135,7 +135,7 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
       const config = timeoutMs === undefined ? rest : { ...rest, query_timeout: timeoutMs };
       const answer: QueryResult<object> | QueryResult<object>[] = await client.query<object>(config);
       this.#observe(undefined);
-      // Several statements in one text give several results.
+      // Several statements in one text return several results.
       return Array.isArray(answer) ? (answer.at(-1) ?? { rows: [] }) : answer;
     } catch (error) {
       const failure = asError(error);

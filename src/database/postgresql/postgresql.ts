@@ -1,9 +1,9 @@
 /**
  * The database in a PostgreSQL server.
  *
- * Four kinds of connections: a pool for work, a small pool that commits without waiting for the disk,
- * one connection reserved for the renewal of leases, and one session for subscriptions and locks. They
- * find out about the server each on its own; health is whatever was seen last.
+ * There are four kinds of connections: a pool for work, a small pool that commits without waiting for the disk, one
+ * connection reserved for the renewal of leases, and one session for subscriptions and locks. Each observes the server
+ * independently; health is the latest observation.
  */
 import { OperatorError } from "../../errors/operator-error.ts";
 import { rereadText } from "../../files/reread-text.ts";
@@ -21,9 +21,9 @@ import { Row } from "../statement.ts";
 
 export interface PostgresqlOptions {
   readonly url: string;
-  /** Where the URL came from, to be read again at each connection; undefined: it does not change. */
+  /** The file the URL came from, read again at each connection; undefined if it does not change. */
   readonly urlFile?: string | undefined;
-  /** With any of them set, the connection is encrypted or refused. */
+  /** If any of them is set, an unencrypted connection is refused. */
   readonly tls?: TlsSettings;
   /** Default `attune`. */
   readonly schema?: string;
@@ -32,23 +32,23 @@ export interface PostgresqlOptions {
   readonly applicationName?: string;
   /** Default 5 s. */
   readonly connectTimeoutMs?: number;
-  /** After which a statement is given up and its connection destroyed. Default 30 s. */
+  /** Timeout after which a statement is abandoned and its connection destroyed. Default 30 s. */
   readonly queryTimeoutMs?: number;
-  /** Between two signs of life of the session. Default 3 s. */
+  /** Interval between heartbeats of the session. Default 3 s. */
   readonly heartbeatMs?: number;
   /**
-   * `fail` throws an OperatorError when the first attempt to connect fails, or the server is too old; `wait`
-   * returns a database whose queries fail with a ConnectionError, and which connects as soon as it can.
+   * `fail` throws an OperatorError if the first attempt to connect fails or the server is too old. `wait` returns a
+   * database that connects as soon as it can; until then its queries fail with a ConnectionError.
    */
   readonly whenUnreachable?: "fail" | "wait";
   readonly logger: Logger;
   readonly clock?: Clock;
 }
 
-/** A dead connection is given up in time for another attempt within a lease of the usual length. */
+/** A dead connection is abandoned early enough for another attempt within a lease of the default length. */
 const reservedQueryTimeoutMs = 4_000;
 
-/** PostgreSQL 14: the oldest that the statements and migrations are written for. */
+/** PostgreSQL 14 is the oldest version that the statements and migrations support. */
 const serverVersionMin = 140_000;
 
 export async function openPostgresql(options: PostgresqlOptions): Promise<Database> {
@@ -144,8 +144,8 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
 }
 
 /**
- * A pooler that shares sessions (PgBouncer's transaction and statement modes) serves connections that take turns by one
- * process of the server. What the session keeps, subscriptions and locks, would be another's at the next statement.
+ * A pooler that shares sessions (PgBouncer's transaction and statement modes) lets connections take turns on one server
+ * process. At the next statement, the session's subscriptions and locks would belong to another connection.
  */
 async function demandOwnSession(
   session: PostgresqlSession,

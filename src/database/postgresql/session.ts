@@ -1,16 +1,16 @@
 /**
- * The one connection that must not be shared or replaced unnoticed: subscriptions and session locks
- * live and die with it.
+ * The one connection that must not be shared, or replaced unnoticed, because subscriptions and session locks belong to
+ * it.
  *
  *     connecting ──answered──▶ established ──lost──▶ waiting ──backoff over──▶ connecting
  *          └──────────failed──────────────────────────▲
  *
- * Established: every channel has been listened to again and every listener called once, since anything
- * may have been announced meanwhile. Lost: every lock is gone, whether or not the server has noticed
- * yet, and its HeldLock says so before anything else happens.
+ * Established: the session listens to every channel again, and every listener has been called once, because
+ * notifications may have been missed. Lost: every lock is gone, whether or not the server has noticed yet, and its
+ * HeldLock reports so before anything else happens.
  *
- * A socket can be dead without a word. So the session asks for a sign of life every `heartbeatMs`,
- * and counts silence for as long again as loss: a lost lock is known after two heartbeats at most.
+ * A dead socket may report nothing. So the session sends a heartbeat every `heartbeatMs` and treats silence for as long
+ * again as a loss: a lost lock is detected after at most two heartbeats.
  */
 import { Client, escapeIdentifier, escapeLiteral } from "pg";
 import { settlesWithin } from "../../concurrency/settles-within.ts";
@@ -37,7 +37,7 @@ interface Established {
   readonly client: Client;
   readonly isLost: Promise<Error>;
   readonly lose: (reason: Error) => void;
-  /** Turned false for all locks of this connection at once. */
+  /** Set to false for all locks of this connection at once. */
   readonly life: { isAlive: boolean };
 }
 
@@ -49,7 +49,7 @@ export class PostgresqlSession {
   readonly #hints = new Map<string, Set<Hint>>();
   readonly #lockNames = new Set<string>();
   #established: Established | undefined;
-  /** The statement under way; the next one waits for it. Never rejects. */
+  /** The current statement; the next one waits for it. Never rejects. */
   #previous: Promise<unknown> = Promise.resolve();
 
   constructor(options: SessionOptions) {
@@ -92,7 +92,7 @@ export class PostgresqlSession {
     return rows[0] === undefined ? 0 : new Row("server_version", rows[0]).number("version");
   }
 
-  /** Which process of the server serves this session. */
+  /** The server process that serves this session. */
   async backendPid(): Promise<number> {
     const { rows } = await this.#run("select pg_backend_pid() as pid");
     return rows[0] === undefined ? 0 : new Row("backend_pid", rows[0]).number("pid");
@@ -103,7 +103,7 @@ export class PostgresqlSession {
     const { clock, connection } = this.#options;
     let failures = 0;
     signal.addEventListener("abort", () => {
-      if (this.#established === undefined) connection.destroyAll(); // An attempt under way ends now.
+      if (this.#established === undefined) connection.destroyAll(); // Ends an attempt in progress.
     });
     while (!signal.aborted) {
       const established = this.#established;
@@ -128,14 +128,14 @@ export class PostgresqlSession {
   async listen(channel: string, onHint: Hint): Promise<AsyncDisposable> {
     const hints = this.#hints.get(channel) ?? new Set();
     this.#hints.set(channel, hints);
-    // Wrapped, so that one function subscribed twice is two subscriptions.
+    // Wrapped, so that a function subscribed twice has two subscriptions.
     const hint: Hint = (payload) => onHint(payload);
     hints.add(hint);
     try {
       await this.#run(`listen ${escapeIdentifier(channel)}`);
       hint(undefined);
     } catch (error) {
-      // Without a connection the subscription comes with the next one.
+      // Without a connection, the next one subscribes.
       if (!(error instanceof ConnectionError)) {
         hints.delete(hint);
         throw error;
@@ -151,7 +151,7 @@ export class PostgresqlSession {
   }
 
   async tryLock(name: string): Promise<HeldLock | undefined> {
-    // The server lets a session take its own lock again; two holders here must exclude each other too.
+    // The server lets a session take its own lock again, but two holders here must exclude each other too.
     if (this.#lockNames.has(name)) return undefined;
     this.#lockNames.add(name);
     const key = `hashtextextended(${escapeLiteral(`${this.#options.schema}:${name}`)}, 0)`;
@@ -171,7 +171,7 @@ export class PostgresqlSession {
           if (isReleased) return;
           isReleased = true;
           if (!life.isAlive) return;
-          await this.#run(`select pg_advisory_unlock(${key})`).catch(() => {}); // Lost: released by the loss.
+          await this.#run(`select pg_advisory_unlock(${key})`).catch(() => {}); // If the session is lost, so is the lock.
           if (life.isAlive) this.#lockNames.delete(name);
         },
       };
@@ -195,7 +195,7 @@ export class PostgresqlSession {
     }
   }
 
-  /** One statement at a time; any failure but a refusal by the server is the loss of the session. */
+  /** Runs one statement at a time. Any failure except a refusal by the server means that the session is lost. */
   #run(text: string): Promise<{ rows: object[] }> {
     const result = this.#previous.then(async () => {
       const established = this.#established;

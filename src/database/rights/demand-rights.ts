@@ -5,10 +5,10 @@ import { rowsOf } from "../statement.ts";
 import { readMissingRights } from "../statements/rights.ts";
 
 /**
- * Ends the start of an agent whose role lacks a right. Without it, one of its parts would fail later and again and
- * again, or protect nothing: as with sequences that it may not move on after a failover.
+ * Refuses to start an agent whose role lacks a right. Otherwise one of its parts would fail later and repeatedly, or
+ * would not work when needed, such as advancing the id sequences after a failover.
  *
- * @throws OperatorError DATABASE_RIGHTS_MISSING that names every right
+ * @throws OperatorError DATABASE_RIGHTS_MISSING that lists every missing right
  */
 export async function demandRights(database: Database): Promise<void> {
   // Its only role owns everything.

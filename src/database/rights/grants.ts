@@ -9,10 +9,10 @@ export interface GrantTarget {
 }
 
 /**
- * Each ends without a semicolon. Granting again what is granted changes nothing.
+ * Each ends without a semicolon. Granting an existing right again changes nothing.
  *
- * There are no default privileges among them: what an agent needs of a later table is not known yet, and everything
- * would be more than that.
+ * They include no default privileges: the rights that an agent will need on later tables are not known yet, and all
+ * rights would be too many.
  */
 export function grantStatements({ database, schema, role }: GrantTarget): readonly string[] {
   const to = `to ${escapeIdentifier(role)}`;

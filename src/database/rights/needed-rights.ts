@@ -1,9 +1,9 @@
 /**
- * What the role of a running agent must be granted, beside `connect` on the database and `usage` on the schema, where it does
- * not own the schema. Applying migrations and loading packs takes more. No statement of an agent reads a view or calls a
- * function of the schema, and triggers run their functions without a right.
+ * The rights that the role of a running agent needs, in addition to `connect` on the database and `usage` on the schema,
+ * if it does not own the schema. Applying migrations and loading packs needs more. No statement of an agent reads a view
+ * or calls a function of the schema, and triggers run their functions without a right.
  *
- * A test (test/database/rights/needed-rights.test.ts) runs every statement of an agent as a role with these rights and no others.
+ * A test (test/database/rights/needed-rights.test.ts) runs every statement of an agent as a role with exactly these rights.
  */
 export interface NeededRight {
   readonly kind: "table" | "sequence";
@@ -17,7 +17,7 @@ const tables = {
   sensor: ["select"],
   sensor_trigger: ["select"],
   runtime: ["select"],
-  // Locking a row takes the right to update it.
+  // Locking a row requires the right to update it.
   rule: ["select", "update"],
   rule_revision: ["select", "update"],
   rule_problem: ["select", "insert", "update", "delete"],
@@ -37,7 +37,7 @@ const tables = {
 const sequences = {
   worker_id_seq: ["usage"],
   worker_request_id_seq: ["usage"],
-  // Moved on after a failover or a restoration.
+  // Advanced after a failover or restore.
   event_id_seq: ["usage", "update"],
   enforcement_id_seq: ["usage", "update"],
   rule_message_seq: ["usage", "update"],

@@ -3,7 +3,7 @@
  * queues and verdicts as RabbitMQ, in memory.
  *
  * What it cannot do is outlive the process. That loses nothing the service owes: a message leaves the
- * outbox only after `publish` resolved, and whoever was subscribed lived in this process as well.
+ * outbox only after `publish` resolved, and its consumers lived in this process as well.
  *
  * Every queue is bounded. A full queue with a consumer holds `publish` back until there is room; a
  * full queue that nobody consumes drops its oldest message, as the broker's dead-letter queue does.
