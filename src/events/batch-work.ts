@@ -15,6 +15,7 @@
  * entries of one source are halved. Only a failure with a cause outside the batch leads to an unchanged repetition.
  *
  * Events in doubt are looked for before every attempt, and before an event is refused or reported as fenced or duplicate.
+ * What was withdrawn is left out of the next attempt: nothing is awaited between that check and the statement.
  */
 import type { RuleSet, RuleSource } from "../model/rules/rule-match.ts";
 import { textCharactersMax } from "../model/texts/text-budget.ts";
@@ -74,6 +75,10 @@ export class BatchWork {
       }
       const { piece } = matched;
       await ids.identifyEnforcements(piece, signal);
+      if (left.some(({ isWithdrawn }) => isWithdrawn)) {
+        left = left.filter(({ isWithdrawn }) => !isWithdrawn);
+        continue;
+      }
       const prepared = prepareBatch(piece, installationId);
       const end = await this.#attempt(prepared, signal);
       switch (end.kind) {
@@ -117,13 +122,18 @@ export class BatchWork {
     const { entries, events, toStore, messageCharacters } = prepared;
     const isAtHand = messageCharacters <= messageCharactersMax;
     const startedAtMs = clock.monotonicMs();
+    for (const entry of entries) entry.isAttempted = true;
     const end = await attempt(database, { ...toStore, publisherInstance: outlet.instance });
     if (end.kind === "committed") {
       const seconds = (clock.monotonicMs() - startedAtMs) / 1_000;
       if (events.length > 0) metrics.batchCommitted(events.length, seconds);
       await this.#dependencies.outcomes.settle(prepared, end.stored, isAtHand, signal);
-    } else if ("isInDoubt" in end && end.isInDoubt) {
-      for (const entry of entries) if (entry.kind === "event") entry.isInDoubt = true;
+    } else {
+      const isInDoubt = "isInDoubt" in end && end.isInDoubt;
+      for (const entry of entries) {
+        entry.isAttempted = false;
+        entry.isInDoubt ||= isInDoubt;
+      }
     }
     return end;
   }
@@ -155,7 +165,10 @@ export class BatchWork {
   /** Refuses an entry, unless an earlier attempt stored it. Returns what is left of it: its checkpoint, if it has one. */
   async #refuse(entry: Entry, reason: string, signal: AbortSignal): Promise<readonly Entry[]> {
     const [unstored] = await this.#dependencies.outcomes.settleFound([entry], signal);
-    const left = unstored === undefined ? undefined : this.#dependencies.outcomes.refuse(unstored, reason);
+    const left =
+      unstored === undefined || unstored.isWithdrawn
+        ? undefined
+        : this.#dependencies.outcomes.refuse(unstored, reason);
     return left === undefined ? [] : [left];
   }
 

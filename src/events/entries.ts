@@ -18,12 +18,18 @@ export interface AssignedSource extends EventSource {
   readonly term: AssignmentTerm;
 }
 
-interface Identified {
+interface AnyEntry {
   /** Drawn from the sequence of events when the entry is first taken into a batch; undefined until then. */
   id: Id | undefined;
+  /** An attempt to store it is under way, or was the last one needed. */
+  isAttempted: boolean;
+  /** An attempt to store it ended without an answer, so it may be stored, or be stored any moment. */
+  isInDoubt: boolean;
+  /** Its submitter was told that it will not be stored. */
+  isWithdrawn: boolean;
 }
 
-export interface EventEntry extends Identified {
+export interface EventEntry extends AnyEntry {
   readonly kind: "event";
   readonly source: EventSource | null;
   readonly event: IncomingEvent;
@@ -36,12 +42,10 @@ export interface EventEntry extends Identified {
   readonly abandon: (reason: Error) => void;
   /** By rule; undefined until one is drawn. */
   enforcementIds: Map<Id, Id> | undefined;
-  /** An attempt to store it ended without an answer, so it may be stored, or be stored any moment. */
-  isInDoubt: boolean;
 }
 
 /** A checkpoint on its own: given in as such, or left of an event that was refused. */
-export interface MoveEntry extends Identified {
+export interface MoveEntry extends AnyEntry {
   readonly kind: "move";
   readonly source: AssignedSource;
   readonly checkpointJson: string;
@@ -53,6 +57,17 @@ export type Entry = EventEntry | MoveEntry;
 
 export function isAssigned(source: EventSource | null): source is AssignedSource {
   return source !== null && source.term !== null;
+}
+
+/** What an entry begins with. */
+export const untried = { id: undefined, isAttempted: false, isInDoubt: false, isWithdrawn: false } as const;
+
+/**
+ * Whether it is certain that the entry is not stored and will not be, should it be left out from now on. An attempt under
+ * way, or one whose answer was lost, may still store it.
+ */
+export function canWithdraw({ isAttempted, isInDoubt }: Entry): boolean {
+  return !isAttempted && !isInDoubt;
 }
 
 /** The id of an entry of a batch, where every entry has one. */
@@ -71,7 +86,10 @@ export function sizeOf(entry: Entry): number {
 export function moveLeftOf(entry: EventEntry, reason: string): MoveEntry | undefined {
   const { source, checkpointJson, settle, abandon, id } = entry;
   if (checkpointJson === undefined || !isAssigned(source)) return undefined;
+  // From here on the checkpoint is on its way alone, and whoever submitted the event cannot withdraw it.
+  entry.isAttempted = true;
   return {
+    ...untried,
     kind: "move",
     source,
     checkpointJson,

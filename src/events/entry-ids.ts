@@ -63,7 +63,7 @@ export class EntryIds {
     const ids = await this.#retry.untilAnswered(() => this.#events.take(waiting.length), signal);
     for (const [index, entry] of waiting.entries()) {
       entry.id = ids[index];
-      if (entry.kind === "event") entry.isInDoubt = false;
+      entry.isInDoubt = false;
     }
   }
 

@@ -9,6 +9,11 @@
  *    │ └─▶ abandoned ◀───┤ (the pipeline stopped first)
  *    └───────put back────┘ (the batch was split)
  *
+ *   waiting | in a batch, between attempts ──withdrawn──▶ withdrawn (never stored)
+ *
+ * Submitters with a time limit withdraw what is not stored in time. That succeeds only while it is certain that no attempt
+ * has stored the entry or still may: not during an attempt, and not for an entry in doubt.
+ *
  * Entries wait in lanes, one per source (lanes.ts). A lane is in at most one batch at a time. This keeps the order of each
  * source, and a checkpoint covers everything before it. Several batches run at once, each with entries of other lanes, while
  * new entries collect for the next ones. batch-work.ts processes one batch: it matches the events, stores them, and handles
@@ -40,12 +45,13 @@ import type {
   CheckpointMove,
   EventSink,
   IncomingEvent,
+  Submitted,
 } from "../model/sensors/incoming-event.ts";
 import { storableText } from "../model/json/storable-text.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import { BatchOutcomes } from "./batch-outcomes.ts";
 import { BatchWork, type BatchWorkOptions } from "./batch-work.ts";
-import { isAssigned, type Entry, type EventEntry } from "./entries.ts";
+import { canWithdraw, isAssigned, untried, type Entry, type EventEntry, type MoveEntry } from "./entries.ts";
 import { EntryIds, type EntryIdsOptions } from "./entry-ids.ts";
 import { Lanes, type TroubleChange } from "./lanes.ts";
 import { StorageRetry, type StorageRetryOptions } from "./storage-retry.ts";
@@ -131,44 +137,60 @@ export class EventPipeline implements EventSink {
   }
 
   accept(event: IncomingEvent): Promise<AcceptOutcome> {
-    if (this.#isClosed) return Promise.reject(new PipelineStoppedError("the service is stopping"));
+    return this.submit(event).outcome;
+  }
+
+  /** As `accept`, for a submitter that may not want to wait to the end. */
+  submit(event: IncomingEvent): Submitted<AcceptOutcome> {
+    if (this.#isClosed) return alreadyStopped();
     const checkpoint = storableText(event.checkpoint ?? null);
     if (checkpoint.kind === "unstorable") {
       this.#options.metrics.eventsRefused(1);
-      return Promise.resolve({ kind: "refused", reason: `its checkpoint is unusable: ${checkpoint.reason}` });
+      return alreadyRefused(`its checkpoint is unusable: ${checkpoint.reason}`);
     }
     const payload = storableText(event.payload);
     const problem =
       payload.kind === "unstorable" ? `its payload is unusable: ${payload.reason}` : keyProblem(event);
     const hasCheckpoint = event.checkpoint !== undefined && isAssigned(event.source);
-    return new Promise((settle, abandon) => {
-      const entry: EventEntry = {
-        kind: "event",
-        source: event.source,
-        event,
-        payloadJson: payload.kind === "text" ? payload.text : "null",
-        checkpointJson: hasCheckpoint ? checkpoint.text : undefined,
-        acceptedAtMs: this.#options.clock.monotonicMs(),
-        settle,
-        abandon,
-        id: undefined,
-        enforcementIds: undefined,
-        isInDoubt: false,
-      };
-      const waiting = problem === undefined ? entry : this.#outcomes.refuse(entry, problem);
-      if (waiting !== undefined) this.#add(waiting);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<AcceptOutcome>();
+    const entry: EventEntry = {
+      ...untried,
+      kind: "event",
+      source: event.source,
+      event,
+      payloadJson: payload.kind === "text" ? payload.text : "null",
+      checkpointJson: hasCheckpoint ? checkpoint.text : undefined,
+      acceptedAtMs: this.#options.clock.monotonicMs(),
+      settle: resolve,
+      abandon: reject,
+      enforcementIds: undefined,
+    };
+    const waiting = problem === undefined ? entry : this.#outcomes.refuse(entry, problem);
+    if (waiting !== undefined) this.#add(waiting);
+    return { outcome: promise, withdraw: () => this.#withdraw(entry) };
   }
 
-  advance({ source, checkpoint }: CheckpointMove): Promise<AdvanceOutcome> {
-    if (this.#isClosed) return Promise.reject(new PipelineStoppedError("the service is stopping"));
-    if (!isAssigned(source))
-      return Promise.resolve({ kind: "refused", reason: "its source has no assignment" });
+  advance(move: CheckpointMove): Promise<AdvanceOutcome> {
+    return this.submitMove(move).outcome;
+  }
+
+  /** As `advance`, for a submitter that may not want to wait to the end. */
+  submitMove({ source, checkpoint }: CheckpointMove): Submitted<AdvanceOutcome> {
+    if (this.#isClosed) return alreadyStopped();
+    if (!isAssigned(source)) return alreadyRefused("its source has no assignment");
     const text = storableText(checkpoint);
-    if (text.kind === "unstorable") return Promise.resolve({ kind: "refused", reason: text.reason });
-    return new Promise((settle, abandon) => {
-      this.#add({ kind: "move", source, checkpointJson: text.text, settle, abandon, id: undefined });
-    });
+    if (text.kind === "unstorable") return alreadyRefused(text.reason);
+    const { promise, resolve, reject } = Promise.withResolvers<AdvanceOutcome>();
+    const entry: MoveEntry = {
+      ...untried,
+      kind: "move",
+      source,
+      checkpointJson: text.text,
+      settle: resolve,
+      abandon: reject,
+    };
+    this.#add(entry);
+    return { outcome: promise, withdraw: () => this.#withdraw(entry) };
   }
 
   /** Events accepted from now on get ids above those that any worker has given so far: their sensor may have come from it. */
@@ -203,6 +225,14 @@ export class EventPipeline implements EventSink {
     await Promise.all(underWay);
     abandonAll(this.#lanes.takeAll());
     if (failures.length > 0) throw failures[0];
+  }
+
+  #withdraw(entry: Entry): boolean {
+    if (!canWithdraw(entry)) return false;
+    entry.isWithdrawn = true;
+    // If it is in no lane, then in a batch, which leaves it out before the next attempt.
+    if (this.#lanes.remove(entry)) this.#changes.note();
+    return true;
   }
 
   #add(entry: Entry): void {
@@ -273,6 +303,17 @@ export class EventPipeline implements EventSink {
       waiting.abort("changed");
     }
   }
+}
+
+const nothingToWithdraw = (): boolean => true;
+
+function alreadyStopped(): Submitted<never> {
+  const outcome = Promise.reject<never>(new PipelineStoppedError("the service is stopping"));
+  return { outcome, withdraw: nothingToWithdraw };
+}
+
+function alreadyRefused(reason: string): Submitted<{ readonly kind: "refused"; readonly reason: string }> {
+  return { outcome: Promise.resolve({ kind: "refused", reason }), withdraw: nothingToWithdraw };
 }
 
 function abandonAll(entries: readonly Entry[]): void {

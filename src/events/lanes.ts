@@ -79,6 +79,19 @@ export class Lanes {
     if (!lane.isInBatch) this.#turns.add(lane);
   }
 
+  /** Takes back an entry that waits. False: it is in a batch, or was taken out of here. */
+  remove(entry: Entry): boolean {
+    const lane = this.#lanes.get(keyOf(entry));
+    const index = lane?.entries.indexOf(entry) ?? -1;
+    if (lane === undefined || index === -1) return false;
+    lane.entries.splice(index, 1);
+    this.#length -= 1;
+    if (lane.entries.length > 0) return true;
+    this.#turns.delete(lane);
+    if (!lane.isInBatch && lane.trouble === undefined) this.#lanes.delete(lane.key);
+    return true;
+  }
+
   /** In the order in which they are to be stored; undefined if no lane without trouble has any. */
   takeTogether(): readonly Entry[] | undefined {
     const waiting = [...this.#turns].filter(({ trouble }) => trouble === undefined);
@@ -120,7 +133,8 @@ export class Lanes {
   finish(batch: readonly Entry[], end: BatchEnd, { nowMs, random }: LaneTime): readonly TroubleChange[] {
     const byLane = (entries: readonly Entry[]): Map<Lane, readonly Entry[]> =>
       Map.groupBy(entries, (entry) => this.#laneOf(entry));
-    const [left, failed, refused] = [byLane(end.left), byLane(end.failed), byLane(end.refused)];
+    const wanted = end.left.filter(({ isWithdrawn }) => !isWithdrawn);
+    const [left, failed, refused] = [byLane(wanted), byLane(end.failed), byLane(end.refused)];
     const endFor = (lane: Lane): SourceEnd => {
       if (failed.has(lane))
         return failed.size > 1 ? { kind: "suspected" } : { kind: "failed", entries: end.failed.length };
@@ -149,8 +163,8 @@ export class Lanes {
     return [...this.#turns].flatMap((lane) => this.#take(lane, lane.entries.length));
   }
 
-  #laneOf({ source }: Entry): Lane {
-    const key = source?.sensorId ?? "";
+  #laneOf(entry: Entry): Lane {
+    const key = keyOf(entry);
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
       lane = { key, entries: [], isInBatch: false, trouble: undefined };
@@ -168,6 +182,10 @@ export class Lanes {
     lane.entries = [];
     return all;
   }
+}
+
+function keyOf({ source }: Entry): string {
+  return source?.sensorId ?? "";
 }
 
 interface Room {

@@ -25,6 +25,8 @@ export interface Scenario {
   /** The number of each sensor that the database never takes, and what it answers to a statement with it. */
   readonly poisoned: { readonly n: number; readonly answer: "an error" | "no row" } | undefined;
   readonly batchRowsMax: number;
+  /** The number of each sensor that its submitter may withdraw, at any statement and in any pause. */
+  readonly withdrawable?: number;
 }
 
 /** What becomes of a statement, the usual first. Only the first costs none of the faults that a run may have. */
@@ -88,6 +90,9 @@ class World {
   readonly #problems = new Set<string>();
   readonly #sent: { readonly by: string; readonly message: OutgoingMessage }[] = [];
   readonly #outcomes = new Map<string, string[]>();
+  /** Entries not yet withdrawn that may be, by sensor and number. */
+  readonly #withdrawals = new Map<string, () => boolean>();
+  readonly #withdrawn = new Set<string>();
   /** What each process called an event or an enforcement: `instance/sensor/n` or `…/rule`. */
   readonly #ids = new Map<string, string>();
   #faultsLeft: number;
@@ -143,6 +148,10 @@ class World {
         const rows = [...events.values()].filter((row) => row.n === n && row.sourceRef === `s${sensor}`);
         const outcomes = this.#outcomes.get(`${sensor}/${n}`) ?? [];
         if (rows.length > 1) said("an event is stored twice");
+        if (this.#withdrawn.has(`${sensor}/${n}`)) {
+          if (rows.length > 0) said("an event was withdrawn and is stored");
+          continue;
+        }
         if (isEvent && rows.length === 0) said("an event is lost");
         if ((n === poisoned?.n) !== outcomes.includes("refused") && !hasDied)
           said("an event was reported otherwise than it is");
@@ -176,6 +185,8 @@ class World {
     const from = this.#database.checkpoints.get(Number(source.sensorId))?.value ?? 0;
     const numbers = Array.from({ length: eventCount - from }, (_, index) => from + 1 + index);
     return numbers.map(async (n) => {
+      const key = `${source.sensorId}/${n}`;
+      if (this.#withdrawn.has(key)) return;
       const event: IncomingEvent = {
         triggerRef: "t",
         payload: { n },
@@ -186,9 +197,19 @@ class World {
         checkpoint: n,
       };
       const isMove = endsWithMove && n === eventCount;
-      const { kind } = await (isMove ? pipeline.advance({ source, checkpoint: n }) : pipeline.accept(event));
-      if (!own.isAlive) return;
-      const key = `${source.sensorId}/${n}`;
+      const withdrawal = Promise.withResolvers<undefined>();
+      const submitted = isMove ? pipeline.submitMove({ source, checkpoint: n }) : pipeline.submit(event);
+      if (n === this.#scenario.withdrawable) {
+        this.#withdrawals.set(key, () => {
+          const isDone = submitted.withdraw();
+          if (isDone) withdrawal.resolve(undefined);
+          return isDone;
+        });
+      }
+      const outcome = await Promise.race([submitted.outcome, withdrawal.promise]);
+      if (!own.isAlive || outcome === undefined) return;
+      const { kind } = outcome;
+      this.#withdrawals.delete(key);
       this.#outcomes.set(key, [...(this.#outcomes.get(key) ?? []), kind]);
     });
   }
@@ -201,6 +222,7 @@ class World {
       nowMs: () => this.#nowMs,
       monotonicMs: () => this.#nowMs,
       sleep: (ms) => {
+        this.#maybeWithdraw();
         this.#nowMs += ms;
         return Promise.resolve();
       },
@@ -240,6 +262,7 @@ class World {
       this.#isStuck = true;
       return this.#die(own);
     }
+    this.#maybeWithdraw();
     if (this.#late.length > 0 && this.#choose(["later", "delivers what is late"]) === 1) this.#deliverLate();
     return query.name === "store_batch" ? this.#store(query, own) : this.#other(query);
   }
@@ -296,6 +319,14 @@ class World {
     }
   }
 
+  #maybeWithdraw(): void {
+    for (const [key, withdraw] of this.#withdrawals) {
+      if (this.#choose(["goes on", "withdraws"]) === 0) continue;
+      this.#withdrawals.delete(key);
+      if (withdraw()) this.#withdrawn.add(key);
+    }
+  }
+
   #carryOut(query: Query): object[] {
     const batch = sentBatch(query.values ?? []);
     const { poisoned } = this.#scenario;
@@ -326,7 +357,8 @@ class World {
     const { eventCount, endsWithMove, poisoned } = this.#scenario;
     for (const [sensor, { value }] of checkpoints) {
       for (let n = 1; n <= value; n += 1) {
-        if ((endsWithMove && n === eventCount) || n === poisoned?.n) continue;
+        if ((endsWithMove && n === eventCount) || n === poisoned?.n || this.#withdrawn.has(`${sensor}/${n}`))
+          continue;
         const isStored = [...events.values()].some((row) => row.n === n && row.sourceRef === `s${sensor}`);
         if (!isStored) this.#problems.add("a checkpoint covers an event that is not stored");
       }

@@ -35,6 +35,16 @@ const scenarios: readonly { readonly scenario: Scenario; readonly faultsMax: num
     scenario: { ...two, name: "two events, the second unanswered", poisoned: { n: 2, answer: "no row" } },
     faultsMax: 2,
   },
+  { scenario: { ...two, name: "two events, the first perhaps withdrawn", withdrawable: 1 }, faultsMax: 2 },
+  {
+    scenario: {
+      ...two,
+      name: "two events, one a batch, the first perhaps withdrawn",
+      withdrawable: 1,
+      batchRowsMax: 1,
+    },
+    faultsMax: 2,
+  },
 ];
 
 test.each(scenarios)(

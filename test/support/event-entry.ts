@@ -28,7 +28,9 @@ export function eventEntry(id: Id, event: Partial<IncomingEvent> = {}): EventEnt
     abandon: () => {},
     id,
     enforcementIds: undefined,
+    isAttempted: false,
     isInDoubt: false,
+    isWithdrawn: false,
   };
 }
 

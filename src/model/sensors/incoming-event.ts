@@ -56,6 +56,14 @@ export type AdvanceOutcome =
   /** It can never be stored: the database cannot hold the value, or the source has no assignment. */
   | { readonly kind: "refused"; readonly reason: string };
 
+/** What was handed in, for a submitter with a time limit. */
+export interface Submitted<Outcome> {
+  /** As EventSink promises it. Never settles after a successful withdrawal, unless the pipeline stops. */
+  readonly outcome: Promise<Outcome>;
+  /** True: it is not stored and never will be. False: it is stored, or may be. */
+  withdraw(): boolean;
+}
+
 export interface EventSink {
   /**
    * Settles once the event is committed or can never be, however long the database is unreachable.
