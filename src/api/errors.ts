@@ -36,6 +36,10 @@ export class RequestError extends Error {
   }
 }
 
+export function statusOf({ code }: RequestError): number {
+  return requestErrors[code].status;
+}
+
 interface Failure {
   readonly status: number;
   readonly body: {
@@ -45,8 +49,8 @@ interface Failure {
   };
 }
 
-/** When to ask again after a 503. The database is tried again at least this often. */
-const retryAfterSeconds = 5;
+/** When to ask again after a 503 or 504. The database is tried again at least this often. */
+export const retryAfterSeconds = 5;
 
 export function addErrorAnswers(server: FastifyInstance, routes: RouteList, logger: Logger): void {
   server.setNotFoundHandler(async (request, reply) => {
@@ -70,7 +74,7 @@ export function answerFailure(
   const { status, body } = failureOf(error);
   // The cause may hold anything, so it goes to the log, which hides secrets, and not to the client.
   if (status === 500) logger.error({ error, request_id: id, method, url }, "could not answer a request");
-  if (status === 503) reply.header("retry-after", retryAfterSeconds);
+  if (status === 503 || status === 504) reply.header("retry-after", retryAfterSeconds);
   return reply.code(status).send(body);
 }
 
@@ -78,7 +82,7 @@ function failureOf(error: unknown): Failure {
   if (error instanceof RequestError) {
     const { code, message, details } = error;
     const body = { error: message, code, ...(details === undefined ? {} : { details }) };
-    return { status: requestErrors[code].status, body };
+    return { status: statusOf(error), body };
   }
   if (error instanceof OperatorError) {
     // Its own words name servers and users, which clients need not know.

@@ -1,6 +1,7 @@
 /** Bodies of requests, read without losing digits of their numbers. */
 import type { FastifyInstance } from "fastify";
 import { decodeJson } from "../model/json/json-text.ts";
+import type { JsonValue } from "../model/json/json.ts";
 import { RequestError } from "./errors.ts";
 
 /**
@@ -13,6 +14,26 @@ export function readJsonBodies(scope: FastifyInstance): void {
     if (text === "") return done(null);
     const decoded = decodeJson(text);
     if (decoded.kind === "valid") return done(null, decoded.value);
-    done(new RequestError("BAD_REQUEST", `The body cannot be used: ${decoded.problem}.`));
+    done(unusable(decoded.problem));
   });
+}
+
+/** A body with the text it was read from. */
+export interface TextBody {
+  readonly text: string;
+  readonly value: JsonValue;
+}
+
+/** For routes that need the text, too. A missing body is null. */
+export function readTextBodies(scope: FastifyInstance): void {
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser<string>("*", { parseAs: "string" }, (_request, text, done) => {
+    const decoded = decodeJson(text === "" ? "null" : text);
+    if (decoded.kind === "valid") return done(null, { text, value: decoded.value } satisfies TextBody);
+    done(unusable(decoded.problem));
+  });
+}
+
+function unusable(problem: string): RequestError {
+  return new RequestError("BAD_REQUEST", `The body cannot be used: ${problem}.`);
 }

@@ -11,6 +11,7 @@ import { readJsonBodies } from "./json-body.ts";
 import type { Resources } from "./ports.ts";
 import { addSensorLogRoutes, type SensorLogSource } from "./routes/sensor-logs.ts";
 import { addSensorOperationRoutes, type SensorOperations } from "./routes/sensor-operations.ts";
+import { addEventPostRoutes, type EventPostPorts } from "./routes/event-posts.ts";
 import { addSensorRoutes } from "./routes/sensors.ts";
 import { addWorkerRoutes } from "./routes/workers.ts";
 import { validateRequests } from "./validation.ts";
@@ -21,6 +22,8 @@ export interface Platform {
   readonly resources: Resources;
   /** Left out: nothing runs here that could be operated. */
   readonly operations?: SensorOperations & SensorLogSource;
+  /** Left out: nothing can be posted. */
+  readonly eventPosts?: EventPostPorts;
 }
 
 export async function addResourceRoutes(server: FastifyInstance, platform: Platform): Promise<void> {
@@ -33,9 +36,19 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
         addSensorOperationRoutes(scope, platform.operations);
         addSensorLogRoutes(scope, platform.operations);
       }
+      addUnprefixedRoutes(scope, platform);
     },
     { prefix: "/api/v1" },
   );
+  await server.register(async (scope) => {
+    prepareScope(scope, platform);
+    addUnprefixedRoutes(scope, platform);
+  });
+}
+
+/** What older clients look for without the prefix, too. */
+function addUnprefixedRoutes(scope: FastifyInstance, { eventPosts }: Platform): void {
+  if (eventPosts !== undefined) addEventPostRoutes(scope, eventPosts);
 }
 
 function prepareScope(scope: FastifyInstance, { authenticate }: Platform): void {

@@ -188,6 +188,7 @@ export const configSchema = Type.Object({
         1000,
       ),
       sweep_interval: Seconds("How often to look for messages that no worker publishes", 5),
+      post_wait: Seconds("How long a posted event waits to be stored before the client gets a 503", 6),
     },
     section,
   ),

@@ -100,6 +100,7 @@ export const requestErrors = {
   HEADERS_TOO_LARGE: { meaning: "the headers of the request are too large", status: 431 },
   INTERNAL_ERROR: { meaning: "the request failed because of a bug", status: 500 },
   UNAVAILABLE: { meaning: "the agent is stopping, or is serving too many requests", status: 503 },
+  OUTCOME_UNKNOWN: { meaning: "an event was not stored in time, and may be stored or not", status: 504 },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;
 
 export const errorCatalogue = { ...operatorErrors, ...requestErrors };

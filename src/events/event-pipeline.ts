@@ -308,7 +308,7 @@ export class EventPipeline implements EventSink {
 const nothingToWithdraw = (): boolean => true;
 
 function alreadyStopped(): Submitted<never> {
-  const outcome = Promise.reject<never>(new PipelineStoppedError("the service is stopping"));
+  const outcome = Promise.reject(new PipelineStoppedError("the service is stopping"));
   return { outcome, withdraw: nothingToWithdraw };
 }
 

@@ -11,6 +11,7 @@ import { SnapshotReads } from "../database/snapshot-reads.ts";
 import { rowOf } from "../database/statement.ts";
 import { listSensors, readSensor } from "../database/statements/sensor-list.ts";
 import { listWorkers, readWorker } from "../database/statements/worker-list.ts";
+import type { EventPosts } from "../events/posts/event-posts.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { ServiceContext } from "./service-context.ts";
 
@@ -18,15 +19,16 @@ interface ServedParts {
   readonly metrics: Metrics;
   readonly health: HealthSource;
   readonly operations: SensorOperations & SensorLogSource;
+  readonly posts: EventPosts;
 }
 
 export async function openApi(
-  { options, lifetime }: ServiceContext,
+  { options, lifetime, clock }: ServiceContext,
   database: Database,
-  { metrics, health, operations }: ServedParts,
+  { metrics, health, operations, posts }: ServedParts,
 ): Promise<void> {
   const { config, logger } = options;
-  const resources = databaseResources(database);
+  const platform = { resources: databaseResources(database), eventPosts: { posts, clock }, operations };
   for (const listener of listeners(config)) {
     const parts = { health, metrics, logger };
     const { address } = await lifetime.use(
@@ -34,11 +36,13 @@ export async function openApi(
         ...listener,
         ...parts,
         trustedProxies: config.api.trusted_proxies,
-        ...(listener.section === "api" ? { platform: { resources, operations } } : {}),
+        ...(listener.section === "api" ? { platform } : {}),
       }),
     );
     logger.info({ address }, `answering health and metrics at ${address}`);
   }
+  // Opened last: what waits is settled while the listeners still answer.
+  lifetime.onClose(async () => posts.stop());
 }
 
 export function databaseResources(database: Database): Resources {

@@ -8,6 +8,8 @@ import { DeliveryWatch } from "../events/delivery/delivery-watch.ts";
 import { OutboxSweeper } from "../events/delivery/outbox-sweeper.ts";
 import { Publisher } from "../events/delivery/publisher.ts";
 import { RefusedMessages } from "../events/delivery/refused-messages.ts";
+import { EventPosts } from "../events/posts/event-posts.ts";
+import { PostSources } from "../events/posts/post-sources.ts";
 import { reportStored } from "../events/report-stored.ts";
 import type { DatabaseRuleSource } from "../rules/rule-source.ts";
 import { ActivitySummary } from "../telemetry/activity-summary.ts";
@@ -31,6 +33,9 @@ export interface OpenedEvents extends OpenedDelivery {
   readonly pipeline: EventPipeline;
   readonly generator: EventGenerator;
   readonly summary: ActivitySummary;
+  /** What comes over the API. */
+  readonly posts: EventPosts;
+  readonly postSources: PostSources;
 }
 
 export async function openEvents(
@@ -72,7 +77,16 @@ export async function openEvents(
     if (!(await settlesWithin(run, storeLimitMs))) abandon.abort();
     await run;
   });
-  return { ...delivery, pipeline, summary, generator: new EventGenerator(database, pipeline) };
+  const postSources = new PostSources({ database, clock });
+  const posts = new EventPosts({
+    pipeline,
+    sources: postSources,
+    pace: publisher,
+    waitMs: events.post_wait * 1_000,
+    clock,
+  });
+  const generator = new EventGenerator(database, pipeline);
+  return { ...delivery, pipeline, summary, generator, posts, postSources };
 }
 
 async function openDelivery(

@@ -56,7 +56,7 @@ export async function openRunningService(
   await listenForChanges(context, database, [worker.heartbeat, connections.serverWatch], {
     rule: [rules, scheduler, sensors, sweeper],
     trigger: [rules, scheduler, sensors],
-    sensor: [scheduler, sensors],
+    sensor: [scheduler, sensors, events.postSources],
     sensor_trigger: [scheduler, sensors],
     sensor_assignment: [scheduler],
     runtime: [runtimes, scheduler, sensors],
@@ -64,7 +64,7 @@ export async function openRunningService(
   });
   const observed = { events, scheduler, sensors, rules };
   const health = openObservation(context, worker, connections, metrics, observed);
-  await openApi(context, connections.database, { metrics, health, operations });
+  await openApi(context, connections.database, { metrics, health, operations, posts: events.posts });
   return {
     registration,
     sensorManager: sensors,

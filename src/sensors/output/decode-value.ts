@@ -11,6 +11,7 @@
  * An object that cannot be an event is a rejection with a reason, never an exception. The rejection keeps the
  * checkpoint, so that a sensor which skips bad input does not return to it forever.
  */
+import { dedupKeyProblem } from "../../model/sensors/dedup-key.ts";
 import { instantText } from "../../model/texts/instants.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
 import {
@@ -29,12 +30,6 @@ const envelopeKeys: ReadonlySet<string> = new Set([
   "dedup_key",
   "occurred_at",
 ]);
-
-/**
- * An entry of PostgreSQL's B-tree has at most 2,704 bytes. The key shares it with the refs of the trigger and the sensor,
- * each of at most 255 characters.
- */
-const dedupKeyBytesMax = 2_000;
 
 /** @param text the object as it was printed, to quote it */
 export function decodeValue(value: JsonObject, served: ServedTriggers, text: string): DecodedOutput {
@@ -85,16 +80,6 @@ export function decodeValue(value: JsonObject, served: ServedTriggers, text: str
 export function isEnvelope(value: JsonObject): boolean {
   for (const key in value) if (!envelopeKeys.has(key)) return false;
   return true;
-}
-
-function dedupKeyProblem(key: string): string | undefined {
-  if (key === "") return "dedup_key is empty, so all such events would be the same one";
-  // UTF-8 needs at most three bytes per UTF-16 code unit.
-  if (key.length * 3 <= dedupKeyBytesMax) return undefined;
-  const bytes = Buffer.byteLength(key);
-  return bytes <= dedupKeyBytesMax
-    ? undefined
-    : `dedup_key has ${bytes} bytes and may have ${dedupKeyBytesMax}; a hash of it would do`;
 }
 
 const nothing: DecodedOutput = { kind: "nothing" };
