@@ -12,6 +12,8 @@ create table if not exists identity (
   password_hash text,
   role          text not null check (role in ('admin', 'viewer', 'worker', 'sensor')),
   attributes    jsonb not null default '{}',
+  -- Tokens name the one that they were made under. A new role or password raises it and so ends them.
+  token_version bigint not null default 1,
   created       timestamptz not null default now(),
   updated       timestamptz not null default now()
 );
@@ -30,6 +32,18 @@ create table if not exists signing_key (
   secret  text not null,
   created timestamptz not null default now()
 );
+
+create or replace function end_tokens() returns trigger language plpgsql as $$
+begin
+  new.token_version := old.token_version + 1;
+  return new;
+end
+$$;
+
+drop trigger if exists identity_ends_tokens on identity;
+create trigger identity_ends_tokens before update on identity
+  for each row when (old.role is distinct from new.role or old.password_hash is distinct from new.password_hash)
+  execute function end_tokens();
 
 drop trigger if exists identity_touches_updated on identity;
 create trigger identity_touches_updated before update on identity

@@ -75,6 +75,8 @@ export function answerFailure(
   // The cause may hold anything, so it goes to the log, which hides secrets, and not to the client.
   if (status === 500) logger.error({ error, request_id: id, method, url }, "could not answer a request");
   if (status === 503 || status === 504) reply.header("retry-after", retryAfterSeconds);
+  // RFC 9110 section 11.6.1
+  if (status === 401) reply.header("www-authenticate", "Bearer");
   return reply.code(status).send(body);
 }
 

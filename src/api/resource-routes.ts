@@ -17,8 +17,7 @@ import { addWorkerRoutes } from "./routes/workers.ts";
 import { validateRequests } from "./validation.ts";
 
 export interface Platform {
-  /** Undefined: callers on this machine are trusted; see authentication.ts. */
-  readonly authenticate?: Authenticate;
+  readonly authenticate: Authenticate;
   readonly resources: Resources;
   /** Left out: nothing runs here that could be operated. */
   readonly operations?: SensorOperations & SensorLogSource;

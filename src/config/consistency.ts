@@ -2,6 +2,7 @@
  * Checks that a schema cannot express: values that contradict each other, and URLs broken by unencoded passwords.
  */
 import { isTlsSet } from "../files/tls-options.ts";
+import { secretWeakness } from "../model/identity/secret-strength.ts";
 import { serviceUrlProblem } from "../model/texts/service-url.ts";
 import { metricsHostDefault, type Config } from "./schema.ts";
 import { isNetwork } from "./networks.ts";
@@ -20,6 +21,7 @@ export function contradictions(config: Config): readonly Contradiction[] {
     ...tlsProblems(config),
     ...metricsProblems(config),
     ...apiProblems(config),
+    ...secretProblems(config),
   ];
 
   if (sensor.lease_renewal_interval * 2 > sensor.lease_duration) {
@@ -51,6 +53,18 @@ function apiProblems({ api }: Config): readonly Contradiction[] {
           },
         ],
   );
+}
+
+function secretProblems({ security }: Config): readonly Contradiction[] {
+  if (security.development) return [];
+  const keys = ["jwt_secret", "jwt_secret_previous", "encryption_key"] as const;
+  return keys.flatMap((key) => {
+    const secret = security[key];
+    const weakness = secret === undefined ? undefined : secretWeakness(secret);
+    if (weakness === undefined) return [];
+    const reason = `${weakness}; make one with: openssl rand -hex 32`;
+    return [{ path: ["security", key], reason, others: [["security", "development"]] }];
+  });
 }
 
 function metricsProblems({ api, metrics }: Config): readonly Contradiction[] {

@@ -148,8 +148,16 @@ export const configSchema = Type.Object({
   ),
   security: Type.Object(
     {
-      jwt_secret: Secret("Signs tokens (HS256); this version signs none"),
+      jwt_secret: Secret(
+        "Signs tokens (HS256); without it, a secret that the first agent keeps in the database",
+      ),
       jwt_secret_file: FileOf("`security.jwt_secret`"),
+      jwt_secret_previous: Secret("Also valid, but signs nothing: the secret before, while it is replaced"),
+      jwt_secret_previous_file: FileOf("`security.jwt_secret_previous`"),
+      development: Type.Boolean({
+        description: "Whether to accept short and well-known secrets, for development only",
+        default: false,
+      }),
       encryption_key: Secret("Encrypts stored secrets; this version stores none"),
       encryption_key_file: FileOf("`security.encryption_key`"),
     },

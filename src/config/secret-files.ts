@@ -17,6 +17,7 @@ const secretKeys = [
   ["database", "url"],
   ["message_queue", "url"],
   ["security", "jwt_secret"],
+  ["security", "jwt_secret_previous"],
   ["security", "encryption_key"],
 ] as const;
 

@@ -1,5 +1,6 @@
 /** The HTTP listeners, and the parts that the API uses. */
 import type { HealthSource, Resources } from "../api/ports.ts";
+import type { Platform } from "../api/resource-routes.ts";
 import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";
 import { startApi } from "../api/server.ts";
@@ -13,11 +14,13 @@ import { listSensors, readSensor } from "../database/statements/sensor-list.ts";
 import { listWorkers, readWorker } from "../database/statements/worker-list.ts";
 import type { EventPosts } from "../events/posts/event-posts.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { OpenedIdentity } from "./identity-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 interface ServedParts {
   readonly metrics: Metrics;
   readonly health: HealthSource;
+  readonly identity: OpenedIdentity;
   readonly operations: SensorOperations & SensorLogSource;
   readonly posts: EventPosts;
 }
@@ -25,10 +28,15 @@ interface ServedParts {
 export async function openApi(
   { options, lifetime, clock }: ServiceContext,
   database: Database,
-  { metrics, health, operations, posts }: ServedParts,
+  { metrics, health, identity, operations, posts }: ServedParts,
 ): Promise<void> {
   const { config, logger } = options;
-  const platform = { resources: databaseResources(database), eventPosts: { posts, clock }, operations };
+  const platform: Platform = {
+    authenticate: (token) => identity.authenticator.authenticate(token),
+    resources: databaseResources(database),
+    eventPosts: { posts, clock },
+    operations,
+  };
   for (const listener of listeners(config)) {
     const parts = { health, metrics, logger };
     const { address } = await lifetime.use(

@@ -10,6 +10,7 @@ import { createMetrics } from "../telemetry/metrics.ts";
 import { openApi } from "./api-parts.ts";
 import { makeKnown } from "./capability-changes.ts";
 import { openConnections } from "./connections.ts";
+import { openIdentity } from "./identity-parts.ts";
 import { openEvents } from "./event-parts.ts";
 import { openObservation } from "./observation.ts";
 import { openOperations } from "./operation-parts.ts";
@@ -53,6 +54,8 @@ export async function openRunningService(
     }),
   );
 
+  const identity = await openIdentity(context, connections);
+
   await listenForChanges(context, database, [worker.heartbeat, connections.serverWatch], {
     rule: [rules, scheduler, sensors, sweeper],
     trigger: [rules, scheduler, sensors],
@@ -61,10 +64,19 @@ export async function openRunningService(
     sensor_assignment: [scheduler],
     runtime: [runtimes, scheduler, sensors],
     worker_request: [mailbox],
+    identity: [identity.authenticator],
+    revoked_token: [identity.authenticator],
+    signing_key: [identity.authenticator],
   });
   const observed = { events, scheduler, sensors, rules };
   const health = openObservation(context, worker, connections, metrics, observed);
-  await openApi(context, connections.database, { metrics, health, operations, posts: events.posts });
+  await openApi(context, connections.database, {
+    metrics,
+    health,
+    identity,
+    operations,
+    posts: events.posts,
+  });
   return {
     registration,
     sensorManager: sensors,

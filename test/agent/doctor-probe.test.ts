@@ -63,7 +63,7 @@ test("an agent that listens on all addresses is asked over loopback", async () =
   const { exitCode, printed } = await probing("live", {
     ATTUNE__API__PORT: agent.port,
     ATTUNE__API__HOST: "0.0.0.0",
-    ATTUNE__SECURITY__JWT_SECRET: "0123456789abcdef0123456789abcdef",
+    ATTUNE__SECURITY__JWT_SECRET: "58d1f3a0c27e94b6d05a8e1c63f7249b",
   });
 
   expect(exitCode).toBe(0);

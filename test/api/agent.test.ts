@@ -6,6 +6,7 @@ import { startFaultProxy } from "../support/fault-proxy.ts";
 import { query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
+import { headersFor } from "../support/tokens.ts";
 import { startCounting } from "../service/counting.ts";
 
 const scope = new AsyncDisposableStack();
@@ -43,7 +44,7 @@ beforeAll(async () => {
 afterAll(() => scope.disposeAsync());
 
 async function ask(url: string) {
-  const response = await fetch(url);
+  const response = await fetch(url, { headers: await headersFor("viewer") });
   const { status, headers } = response;
   return { status, retryAfter: headers.get("retry-after"), body: await response.json() };
 }

@@ -307,12 +307,28 @@ test.each([
   expect(refusal({ env }).reason).toContain(reason);
 });
 
+test.each(["jwt_secret", "jwt_secret_previous", "encryption_key"])(
+  "a security.%s that can be guessed is refused outside development, and not shown",
+  (key) => {
+    const weak = { [`ATTUNE__SECURITY__${key.toUpperCase()}`]: "geheim-word" };
+
+    const { reason } = refusal({ env: weak });
+
+    expect(reason).toContain(`security.${key} (environment variable `);
+    expect(reason).toContain("is too short: it has 11 bytes, and needs at least 32");
+    expect(reason).not.toContain("geheim-word");
+    expect(load({ env: { ...weak, ATTUNE__SECURITY__DEVELOPMENT: "true" } }).config.security).toMatchObject({
+      [key]: "geheim-word",
+    });
+  },
+);
+
 test("a secret may come from a file that its key or a variable names, without the line's end", () => {
   const files = {
     "/srv/config.yaml": "database:\n  url_file: secrets/db\n",
     "/srv/secrets/db": "postgres://me:geheim-word@db/x\n",
     "/run/secrets/mq": "amqp://me:other-word@mq\r\n",
-    "/run/secrets/jwt": "signing-word",
+    "/run/secrets/jwt": "signing-word-of-more-than-32-bytes",
   };
   const env = {
     ATTUNE_MQ_URL_FILE: "/run/secrets/mq",
@@ -326,8 +342,10 @@ test("a secret may come from a file that its key or a variable names, without th
     url_file: "/srv/secrets/db",
   });
   expect(config.message_queue.url).toBe("amqp://me:other-word@mq");
-  expect(config.security.jwt_secret).toBe("signing-word");
-  expect(secrets).toEqual(expect.arrayContaining(["geheim-word", "other-word", "signing-word"]));
+  expect(config.security.jwt_secret).toBe("signing-word-of-more-than-32-bytes");
+  expect(secrets).toEqual(
+    expect.arrayContaining(["geheim-word", "other-word", "signing-word-of-more-than-32-bytes"]),
+  );
   expect(warnings).toEqual([]);
 });
 
@@ -438,9 +456,9 @@ test("its secrets are known, for whoever has to keep them out of sight", () => {
     env: {
       DATABASE_URL: "postgres://me:p%40ssword9@db/x",
       ATTUNE_MQ_URL: "amqp://guest@mq",
-      ATTUNE__SECURITY__JWT_SECRET: "a-secret",
+      ATTUNE__SECURITY__JWT_SECRET: "a-signing-word-of-more-than-32-bytes",
     },
   });
 
-  expect(secrets).toEqual(["a-secret", "p%40ssword9", "p@ssword9"]);
+  expect(secrets).toEqual(["a-signing-word-of-more-than-32-bytes", "p%40ssword9", "p@ssword9"]);
 });

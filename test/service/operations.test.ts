@@ -12,6 +12,7 @@ import { silentLogger } from "../../src/telemetry/logger.ts";
 import { agentFolder, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
 import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
+import { headersFor } from "../support/tokens.ts";
 
 interface Answer {
   readonly status: number;
@@ -19,7 +20,7 @@ interface Answer {
 }
 
 async function ask({ apiUrl }: AgentFolder, path: string, method = "GET"): Promise<Answer> {
-  const response = await fetch(`${apiUrl}/api/v1${path}`, { method });
+  const response = await fetch(`${apiUrl}/api/v1${path}`, { method, headers: await headersFor("admin") });
   return { status: response.status, body: (await response.json()) as Answer["body"] };
 }
 
@@ -60,6 +61,7 @@ function follow({ apiUrl }: AgentFolder, tail: number) {
   const lines: Line[] = [];
   const ended = (async () => {
     const response = await fetch(`${apiUrl}/api/v1/sensors/fault.talker/logs?follow=true&tail=${tail}`, {
+      headers: await headersFor("admin"),
       signal: leaving.signal,
     });
     expect(response.headers.get("content-type")).toContain("application/x-ndjson");

@@ -10,6 +10,7 @@ import { repositoryRoot } from "../../scripts/repository.ts";
 import { freePort } from "../../scripts/services/free-port.ts";
 import { hasEnded } from "../../scripts/services/has-ended.ts";
 import { settlesWithin } from "../../src/concurrency/settles-within.ts";
+import { signingSecret } from "./tokens.ts";
 
 const stopLimitMs = 60_000;
 
@@ -42,6 +43,7 @@ export async function agentFolder(settings: AgentSettings): Promise<AgentFolder>
     message_queue:
       settings.brokerUrl === undefined ? {} : { url: settings.brokerUrl, ...settings.messageQueue },
     api: { port },
+    security: { jwt_secret: signingSecret },
     packs_base_dir: settings.packsDirectory,
     runtime_envs_dir: join(path, "runtime_envs"),
     artifacts_dir: join(path, "artifacts"),

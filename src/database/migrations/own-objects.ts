@@ -42,7 +42,7 @@ export const ownTables: Readonly<Record<string, string>> = {
   rule_tombstone: "rule int8, trigger_ref text, rule_ref text, is_deleted bool, since timestamptz",
   outbox_owner: "instance uuid, owner uuid, since timestamptz",
   identity:
-    "id int8, login text, display_name text, password_hash text, role text, attributes jsonb, created timestamptz, updated timestamptz",
+    "id int8, login text, display_name text, password_hash text, role text, attributes jsonb, token_version int8, created timestamptz, updated timestamptz",
   worker_request:
     "id int8, kind text, sensor int8, parameters jsonb, taken_by uuid, answer text, expires_at timestamptz, created timestamptz",
   revoked_token: "jti text, expires_at timestamptz, created timestamptz",
@@ -54,6 +54,7 @@ export const ownViews: readonly string[] = ["enforcement_with_payload"];
 
 export const ownFunctions: readonly string[] = [
   "bury_rule",
+  "end_tokens",
   "forget_rule_messages",
   "is_trigger_enabled",
   "notify_change",

@@ -32,11 +32,16 @@ const tables = {
   outbox: ["select", "insert", "update", "delete"],
   outbox_owner: ["select", "insert", "update", "delete"],
   worker_request: ["select", "insert", "update", "delete"],
+  identity: ["select", "insert", "update"],
+  revoked_token: ["select", "insert", "update", "delete"],
+  signing_key: ["select", "insert"],
 } as const satisfies Readonly<Record<string, NeededRight["privileges"]>>;
 
 const sequences = {
   worker_id_seq: ["usage"],
   worker_request_id_seq: ["usage"],
+  identity_id_seq: ["usage"],
+  signing_key_id_seq: ["usage"],
   // Advanced after a failover or restore.
   event_id_seq: ["usage", "update"],
   enforcement_id_seq: ["usage", "update"],

@@ -14,6 +14,7 @@ import * as batches from "../../../src/database/statements/batches.ts";
 import * as diagnosis from "../../../src/database/statements/diagnosis.ts";
 import * as events from "../../../src/database/statements/events.ts";
 import * as idSequences from "../../../src/database/statements/id-sequences.ts";
+import * as identities from "../../../src/database/statements/identities.ts";
 import * as installation from "../../../src/database/statements/installation.ts";
 import { listAppliedVersions } from "../../../src/database/statements/migrations.ts";
 import * as outbox from "../../../src/database/statements/outbox.ts";
@@ -46,6 +47,7 @@ const modules: readonly object[] = [
   diagnosis,
   events,
   idSequences,
+  identities,
   installation,
   { listAppliedVersions },
   listSensors("id"),

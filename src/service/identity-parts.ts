@@ -1,0 +1,45 @@
+/** Who may use the API: tokens, and what verifies them. */
+import { openAuthenticator, type Authenticator } from "../identity/authenticator.ts";
+import { SensorTokens } from "../identity/sensor-tokens.ts";
+import { configuredSecrets, storedSecrets } from "../identity/signing-secrets.ts";
+import { TokenMint } from "../identity/token-mint.ts";
+import { issuerOf } from "../model/identity/claims.ts";
+import type { Connections } from "./connections.ts";
+import type { ServiceContext } from "./service-context.ts";
+
+/** A few megabytes at most. */
+const knownTokensMax = 10_000;
+
+export interface OpenedIdentity {
+  readonly authenticator: Authenticator;
+  readonly mint: TokenMint;
+  readonly sensorTokens: SensorTokens;
+}
+
+export async function openIdentity(
+  { options, lifetime, clock, random }: ServiceContext,
+  { database, installationId }: Connections,
+): Promise<OpenedIdentity> {
+  const { config, logger } = options;
+  const configured = configuredSecrets(config.security);
+  const issuer = issuerOf(installationId);
+  const authenticator = await openAuthenticator({
+    database,
+    issuer,
+    readSecrets: async () => configured ?? (await storedSecrets(database)),
+    knownMax: knownTokensMax,
+    intervalMs: config.sensor.reconcile_interval * 1_000,
+    logger,
+    clock,
+    random,
+  });
+  lifetime.run((signal) => authenticator.run(signal));
+  const mint = new TokenMint({
+    database,
+    issuer,
+    codec: () => authenticator.codec,
+    onRevoked: () => authenticator.wake(),
+    clock,
+  });
+  return { authenticator, mint, sensorTokens: new SensorTokens(mint) };
+}
