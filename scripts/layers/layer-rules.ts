@@ -99,6 +99,7 @@ export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
   re2js: ["model"],
   semver: ["model"],
   typebox: ["config", "packs", "api"],
+  ws: ["api"],
   yaml: ["agent", "config", "packs"],
 };
 

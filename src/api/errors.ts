@@ -10,6 +10,7 @@
  */
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { errorCatalogue, requestErrors, type ErrorCode, type RequestErrorCode } from "../errors/catalogue.ts";
 import { OperatorError } from "../errors/operator-error.ts";
@@ -123,14 +124,25 @@ export function answerClientError(error: Error & { readonly code?: string }, soc
     socket.destroy();
     return;
   }
-  const code = clientErrorCodes[error.code ?? ""] ?? "BAD_REQUEST";
+  answerAndClose(socket, clientErrorCodes[error.code ?? ""] ?? "BAD_REQUEST");
+}
+
+/** Answers a request for another protocol. The socket is the caller's: the HTTP server has let go of it. */
+export function refuseUpgrade(socket: Duplex, code: RequestErrorCode, message?: string): void {
+  if (socket.writable) answerAndClose(socket, code, message);
+  else socket.destroy();
+}
+
+function answerAndClose(socket: Duplex, code: RequestErrorCode, message?: string): void {
   const { meaning, status } = requestErrors[code];
-  const body = JSON.stringify({ error: asSentence(meaning), code });
+  const body = JSON.stringify({ error: message ?? asSentence(meaning), code });
   socket.end(
     [
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
       "content-type: application/json; charset=utf-8",
       `content-length: ${Buffer.byteLength(body)}`,
+      ...(status === 401 ? ["www-authenticate: Bearer"] : []),
+      ...(status === 503 ? [`retry-after: ${retryAfterSeconds}`] : []),
       "connection: close",
       "",
       body,

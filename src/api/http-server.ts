@@ -1,4 +1,5 @@
 /** An HTTP or HTTPS server without routes: its limits, and one form for everything that goes wrong. */
+import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyServerOptions } from "fastify";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Certificate } from "./certificate.ts";
@@ -17,6 +18,8 @@ export interface HttpServerOptions {
   readonly certificate: Certificate | undefined;
   /** Whether the `X-Forwarded-For` of a proxy at this address is believed. */
   readonly isTrustedProxy: (address: string) => boolean;
+  /** Whether a request for another protocol is answered in it; left out: all are answered over HTTP. */
+  readonly isUpgrade?: (request: IncomingMessage) => boolean;
   readonly logger: Logger;
 }
 
@@ -32,12 +35,13 @@ const idleMsMax = 100_000;
 const connectionsMax = 10_000;
 
 export async function createHttpServer(options: HttpServerOptions): Promise<FastifyInstance> {
-  const { certificate, isTrustedProxy, logger } = options;
+  const { certificate, isTrustedProxy, isUpgrade = () => false, logger } = options;
   const { fastify } = await import("fastify");
   const transport = {
     maxHeaderSize: headerBytesMax,
     headersTimeout: requestMsMax,
     connectionsCheckingInterval: requestCheckMs,
+    shouldUpgradeCallback: isUpgrade,
   };
   const settings: FastifyServerOptions = {
     bodyLimit: bodyBytesMax,

@@ -4,6 +4,7 @@
  *     /health, /metrics      what this process knows about itself. Answered from memory, also while the database
  *                            and the broker are away, to everyone who reaches the address.
  *     /openapi.json, /docs   what the API offers.
+ *     /ws                    changes of rules for sensors, see websocket/.
  *     /api/v1/…              the platform's resources, read from the database, for callers that authentication.ts
  *                            admits.
  *
@@ -27,6 +28,8 @@ import { addResourceRoutes, type Platform } from "./resource-routes.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
 import { addOpenApiRoutes } from "./routes/openapi.ts";
+import { isWebSocketRequest } from "./websocket/handshake.ts";
+import type { RuleNotifications } from "./websocket/rule-notifications.ts";
 
 export interface ApiParts {
   readonly health: HealthSource;
@@ -36,6 +39,8 @@ export interface ApiParts {
 }
 
 export interface ApiOptions extends Listener, ApiParts {
+  /** Left out: no WebSockets. Closed with the API. */
+  readonly notifications?: RuleNotifications;
   /** Addresses and networks of proxies whose X-Forwarded-For is believed; left out: none. */
   readonly trustedProxies?: readonly string[];
   readonly logger: Logger;
@@ -53,14 +58,17 @@ const closeMsMax = 2_000;
  * @throws OperatorError TLS_FAILED when the certificate cannot be used
  */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const { tls, trustedProxies = [], logger } = options;
+  const { tls, trustedProxies = [], notifications, platform, logger } = options;
   const certificate = tls === undefined ? undefined : readCertificate(tls);
   const server = await createHttpServer({
     certificate,
     isTrustedProxy: addressMatcher(trustedProxies),
+    isUpgrade: (request) => notifications !== undefined && isWebSocketRequest(request),
     logger,
   });
   await addRoutes(server, options);
+  // Without a way to check tokens none is valid.
+  notifications?.serve(server.server, platform?.authenticate ?? (async () => undefined));
   const address = await listen(server, options);
   const following =
     tls !== undefined && certificate !== undefined && server.server instanceof HttpsServer
@@ -70,6 +78,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     address,
     async [Symbol.asyncDispose]() {
       following?.[Symbol.dispose]();
+      await notifications?.close();
       const closed = server.close();
       if (await settlesWithin(closed, closeMsMax)) return;
       server.server.closeAllConnections();

@@ -4,6 +4,7 @@ import type { Platform } from "../api/resource-routes.ts";
 import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";
 import { startApi } from "../api/server.ts";
+import type { RuleNotifications } from "../api/websocket/rule-notifications.ts";
 import { listeners } from "../config/listeners.ts";
 import type { Database, Queryable } from "../database/database.ts";
 import { explainingDatabaseFailures } from "../database/explain-failure.ts";
@@ -23,12 +24,13 @@ interface ServedParts {
   readonly identity: OpenedIdentity;
   readonly operations: SensorOperations & SensorLogSource;
   readonly posts: EventPosts;
+  readonly notifications: RuleNotifications;
 }
 
 export async function openApi(
   { options, lifetime, clock }: ServiceContext,
   database: Database,
-  { metrics, health, identity, operations, posts }: ServedParts,
+  { metrics, health, identity, operations, posts, notifications }: ServedParts,
 ): Promise<void> {
   const { config, logger } = options;
   const platform: Platform = {
@@ -44,7 +46,7 @@ export async function openApi(
         ...listener,
         ...parts,
         trustedProxies: config.api.trusted_proxies,
-        ...(listener.section === "api" ? { platform } : {}),
+        ...(listener.section === "api" ? { platform, notifications } : {}),
       }),
     );
     logger.info({ address }, `answering health and metrics at ${address}`);

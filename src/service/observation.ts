@@ -1,5 +1,6 @@
 /** What operators can observe: gauges and the health of each part. */
 import type { HealthSource } from "../api/ports.ts";
+import type { RuleNotifications } from "../api/websocket/rule-notifications.ts";
 import { listeners } from "../config/listeners.ts";
 import { deliveryHealth } from "../events/delivery/delivery-health.ts";
 import { OwedMessages } from "../events/delivery/owed-messages.ts";
@@ -16,6 +17,7 @@ import { sensorCountMax, type ServiceContext } from "./service-context.ts";
 export interface ObservedWork extends Omit<OpenedSensors, "logs"> {
   readonly events: Pick<OpenedEvents, "pipeline" | "publisher" | "deliveries" | "refused">;
   readonly rules: DatabaseRuleSource;
+  readonly notifications: Pick<RuleNotifications, "count">;
 }
 
 export function openObservation(
@@ -23,7 +25,7 @@ export function openObservation(
   { runtimes }: RegisteredWorker,
   { database, messageQueue }: Connections,
   metrics: Metrics,
-  { events, scheduler, sensors, rules }: ObservedWork,
+  { events, scheduler, sensors, rules, notifications }: ObservedWork,
 ): HealthSource {
   const { config, agentVersion } = options;
   const { transport } = messageQueue;
@@ -57,6 +59,7 @@ export function openObservation(
     unroutableKeys: () => [...deliveries.unroutable().keys()],
     leasesHeld: () => scheduler.held().size,
     rules: () => rules.current().counts,
+    webSockets: () => notifications.count,
     runtimesOffered: () => runtimes.capabilities.runtimes,
     sensorCapacity: sensorCountMax(config),
     fleet: () => readFleetFacts(database).catch(() => undefined),

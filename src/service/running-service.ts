@@ -12,6 +12,7 @@ import { makeKnown } from "./capability-changes.ts";
 import { openConnections } from "./connections.ts";
 import { openIdentity } from "./identity-parts.ts";
 import { openEvents } from "./event-parts.ts";
+import { openNotifications } from "./notification-parts.ts";
 import { openObservation } from "./observation.ts";
 import { openOperations } from "./operation-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
@@ -46,6 +47,7 @@ export async function openRunningService(
   const opened = await openSensors(context, worker, metrics, events);
   const { scheduler, sensors } = opened;
   const { mailbox, operations } = openOperations(context, database, opened);
+  const { feed, notifications } = openNotifications(context, database, metrics);
   lifetime.run((signal) =>
     runtimes.run(signal, {
       makeKnown: (change) => makeKnown(change, worker, scheduler, generator, options.logger),
@@ -57,18 +59,18 @@ export async function openRunningService(
   const identity = await openIdentity(context, connections);
 
   await listenForChanges(context, database, [worker.heartbeat, connections.serverWatch], {
-    rule: [rules, scheduler, sensors, sweeper],
-    trigger: [rules, scheduler, sensors],
+    rule: [rules, scheduler, sensors, sweeper, feed],
+    trigger: [rules, scheduler, sensors, sweeper, feed],
     sensor: [scheduler, sensors, events.postSources],
     sensor_trigger: [scheduler, sensors],
     sensor_assignment: [scheduler],
     runtime: [runtimes, scheduler, sensors],
     worker_request: [mailbox],
     identity: [identity.authenticator],
-    revoked_token: [identity.authenticator],
+    revoked_token: [identity.authenticator, notifications],
     signing_key: [identity.authenticator],
   });
-  const observed = { events, scheduler, sensors, rules };
+  const observed = { events, scheduler, sensors, rules, notifications };
   const health = openObservation(context, worker, connections, metrics, observed);
   await openApi(context, connections.database, {
     metrics,
@@ -76,6 +78,7 @@ export async function openRunningService(
     identity,
     operations,
     posts: events.posts,
+    notifications,
   });
   return {
     registration,

@@ -31,6 +31,8 @@ export interface GaugeSources {
   readonly unroutableKeys: () => readonly string[];
   readonly leasesHeld: () => number;
   readonly rules: () => { readonly valid: number; readonly invalid: number };
+  /** Clients connected over WebSocket. */
+  readonly webSockets: () => number;
   /** Canonical names of the runtimes this worker offers. */
   readonly runtimesOffered: () => readonly string[];
   readonly sensorCapacity: number;
@@ -128,6 +130,7 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     "routing_key",
   );
   gauge("leases_held", "Assignments this worker holds", sources.leasesHeld);
+  gauge("websocket_clients", "Clients connected over WebSocket", sources.webSockets);
   gauge("rules_loaded", "Enabled rules that are matched", () => sources.rules().valid);
   gauge("rules_invalid", "Enabled rules that are invalid and match nothing", () => sources.rules().invalid);
   gauge(

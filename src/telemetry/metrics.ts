@@ -39,6 +39,8 @@ export interface Metrics {
   readonly logLinesLost: (count: number) => void;
   readonly sensorRestarted: (sensorRef: string) => void;
   readonly leasesLost: (count: number) => void;
+  /** A WebSocket client was disconnected, for one of a few reasons. */
+  readonly webSocketDisconnected: (reason: string) => void;
 
   /** Connects the gauges to their sources; called once, by the service. */
   readonly observe: (sources: GaugeSources) => void;
@@ -88,6 +90,11 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     linesRejectedName,
     "sensor_ref",
     "Lines of a sensor's output that were rejected",
+  );
+  const disconnected = counterBy(
+    "websocket_disconnections_total",
+    "reason",
+    "WebSocket clients that this worker disconnected",
   );
   const restarts = counterBy("sensor_restarts_total", "sensor_ref", "Restarts of a sensor after it failed");
   registry.gauge(
@@ -146,6 +153,7 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     linesRejected,
     logLinesLost: counter("log_lines_lost_total", "Lines of sensor logs that could not be written"),
     sensorRestarted: (sensorRef) => restarts(sensorRef, 1),
+    webSocketDisconnected: (reason) => disconnected(reason, 1),
     leasesLost: counter(
       "leases_lost_total",
       "Assignments that passed to another worker before they were released",

@@ -16,6 +16,7 @@ export const idleSources: GaugeSources = {
   unroutableKeys: () => [],
   leasesHeld: () => 0,
   rules: () => ({ valid: 0, invalid: 0 }),
+  webSockets: () => 0,
   runtimesOffered: () => [],
   sensorCapacity: 10,
   fleet: async () => undefined,

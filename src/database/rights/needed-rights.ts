@@ -20,6 +20,8 @@ const tables = {
   // Locking a row requires the right to update it.
   rule: ["select", "update"],
   rule_revision: ["select", "update"],
+  rule_message: ["select"],
+  rule_tombstone: ["select"],
   rule_problem: ["select", "insert", "update", "delete"],
   worker: ["select", "insert", "update"],
   sensor_assignment: ["select", "insert", "update"],

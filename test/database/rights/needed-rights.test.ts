@@ -21,6 +21,7 @@ import * as outbox from "../../../src/database/statements/outbox.ts";
 import * as outboxOwnership from "../../../src/database/statements/outbox-ownership.ts";
 import * as owedMessages from "../../../src/database/statements/owed-messages.ts";
 import { readMissingRights } from "../../../src/database/statements/rights.ts";
+import * as ruleMessages from "../../../src/database/statements/rule-messages.ts";
 import * as rules from "../../../src/database/statements/rules.ts";
 import * as runtimes from "../../../src/database/statements/runtimes.ts";
 import * as sensorHold from "../../../src/database/statements/sensor-hold.ts";
@@ -57,6 +58,7 @@ const modules: readonly object[] = [
   outbox,
   outboxOwnership,
   owedMessages,
+  ruleMessages,
   rules,
   runtimes,
   sensorHold,

@@ -1,0 +1,214 @@
+/**
+ * Rules over WebSocket, for sensors: admits clients, watches over them, and lets them go.
+ *
+ *     upgrade ──▶ token ──▶ handshake ──▶ Client (client.ts) ──▶ RuleFeed (rule-feed.ts)
+ *
+ * Whatever is wrong before the handshake is answered over HTTP, in the API's usual form. While anybody is connected a loop
+ * runs once a second: it disconnects those whose token has expired and those who read too slowly. Tokens are verified
+ * again after a revocation, and now and then; who does not answer pings is disconnected.
+ *
+ * `ws` is loaded for the first client.
+ */
+import type { IncomingMessage, Server } from "node:http";
+import type { Duplex } from "node:stream";
+import type { WebSocketServer } from "ws";
+import { settlesWithin } from "../../concurrency/settles-within.ts";
+import type { RequestErrorCode } from "../../errors/catalogue.ts";
+import type { Caller } from "../../model/identity/caller.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { Clock } from "../../time/clock.ts";
+import type { Authenticate } from "../authentication.ts";
+import { refuseUpgrade } from "../errors.ts";
+import { Client, type Disconnection } from "./client.ts";
+import { handshakeToken, selectProtocol } from "./handshake.ts";
+import type { OutgoingLimits } from "./outgoing.ts";
+import type { RuleFeed } from "./rule-feed.ts";
+
+export interface RuleNotificationsOptions {
+  readonly feed: Pick<RuleFeed, "follow" | "unfollow">;
+  readonly limits?: Partial<OutgoingLimits>;
+  readonly clientsMax?: number;
+  /** A client was disconnected. */
+  readonly onDisconnected: (reason: Disconnection) => void;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+interface Connected {
+  readonly client: Client;
+  readonly verify: () => Promise<boolean>;
+}
+
+const limitsUsual: OutgoingLimits = {
+  waitingMax: 20_000,
+  waitingBytesMax: 8 * 1024 * 1024,
+  stalledMsMax: 30_000,
+};
+/** Fewer than connections the server takes, so that requests still get through. */
+const clientsMaxUsual = 8_000;
+const clientMessageBytesMax = 16 * 1024;
+const watchIntervalMs = 1_000;
+const pingIntervalMs = 30_000;
+/** What a revocation's notification announces may reach the verification a moment after us. */
+const verifyForMs = 3_000;
+const closeMsMax = 1_500;
+
+export class RuleNotifications {
+  readonly #options: RuleNotificationsOptions;
+  readonly #clients = new Set<Connected>();
+  #server: Promise<WebSocketServer> | undefined;
+  #watching: Promise<void> | undefined;
+  readonly #stopping = new AbortController();
+  #verifyUntilMs = -Infinity;
+  #onEmpty: () => void = () => {};
+
+  constructor(options: RuleNotificationsOptions) {
+    this.#options = options;
+  }
+
+  /** How many clients are connected. */
+  get count(): number {
+    return this.#clients.size;
+  }
+
+  /** A hint that tokens may have been revoked. */
+  wake(): void {
+    this.#verifyUntilMs = this.#options.clock.monotonicMs() + verifyForMs;
+    void this.#verifyAll();
+  }
+
+  /** Answers the upgrades of this server, which passes only those that isWebSocketRequest recognises. */
+  serve(server: Server, authenticate: Authenticate): void {
+    server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      // A client that leaves meanwhile is no fault.
+      socket.on("error", () => socket.destroy());
+      this.#admit(request, socket, head, authenticate).catch((error: unknown) => {
+        this.#options.logger.error({ error }, "could not admit a WebSocket client");
+        refuseUpgrade(socket, "INTERNAL_ERROR");
+      });
+    });
+  }
+
+  /** Says goodbye to everyone. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    const gone = Promise.withResolvers<void>();
+    this.#onEmpty = gone.resolve;
+    for (const { client } of this.#clients) client.disconnect("stopping");
+    if (this.#clients.size > 0) await settlesWithin(gone.promise, closeMsMax);
+    await this.#watching;
+  }
+
+  async #admit(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    authenticate: Authenticate,
+  ): Promise<void> {
+    const { clientsMax = clientsMaxUsual } = this.#options;
+    const refuse = (code: RequestErrorCode, message?: string): void => refuseUpgrade(socket, code, message);
+    const token = handshakeToken(request);
+    if (token === undefined) {
+      return refuse(
+        "UNAUTHORIZED",
+        "Send a token: Authorization: Bearer …, or the sub-protocol attune.jwt.<token>.",
+      );
+    }
+    const admitted = await this.#callerOf(token, authenticate);
+    if (admitted.kind === "unknown") return refuse("UNAVAILABLE");
+    if (admitted.caller === undefined) {
+      return refuse("UNAUTHORIZED", "The token is not valid, or not any more.");
+    }
+    if (this.#stopping.signal.aborted) return refuse("UNAVAILABLE", "The agent is stopping.");
+    if (this.#clients.size >= clientsMax) return refuse("UNAVAILABLE", "Too many clients are connected.");
+    const server = await this.#webSocketServer();
+    const { caller } = admitted;
+    server.handleUpgrade(request, socket, head, (webSocket) => {
+      const { feed, limits, clock, onDisconnected } = this.#options;
+      const client = new Client({
+        socket: webSocket,
+        caller,
+        feed,
+        limits: { ...limitsUsual, ...limits },
+        clock,
+        onGone: (reason) => {
+          this.#clients.delete(connected);
+          if (reason !== undefined) onDisconnected(reason);
+          if (this.#clients.size === 0) this.#onEmpty();
+        },
+      });
+      const connected: Connected = {
+        client,
+        verify: async () => {
+          const now = await this.#callerOf(token, authenticate);
+          return now.kind === "unknown" || now.caller !== undefined;
+        },
+      };
+      this.#clients.add(connected);
+      if (this.#stopping.signal.aborted) client.disconnect("stopping");
+      this.#watching ??= this.#watch();
+    });
+  }
+
+  async #callerOf(
+    token: string,
+    authenticate: Authenticate,
+  ): Promise<{ readonly kind: "known"; readonly caller: Caller | undefined } | { readonly kind: "unknown" }> {
+    try {
+      return { kind: "known", caller: await authenticate(token) };
+    } catch (error) {
+      this.#options.logger.debug({ error }, "could not verify a WebSocket client's token");
+      return { kind: "unknown" };
+    }
+  }
+
+  #webSocketServer(): Promise<WebSocketServer> {
+    this.#server ??= openWebSocketServer();
+    return this.#server;
+  }
+
+  async #watch(): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#stopping;
+    let pingedAtMs = clock.monotonicMs();
+    while (this.#clients.size > 0 && !signal.aborted) {
+      await clock.sleep(watchIntervalMs, signal);
+      const isPingDue = clock.monotonicMs() - pingedAtMs >= pingIntervalMs;
+      if (isPingDue) pingedAtMs = clock.monotonicMs();
+      this.#check(isPingDue);
+      if (isPingDue || clock.monotonicMs() < this.#verifyUntilMs) await this.#verifyAll();
+    }
+    this.#watching = undefined;
+  }
+
+  #check(isPingDue: boolean): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const { client } of this.#clients) {
+      if (client.expiresAtMs <= nowMs) client.disconnect("unauthorized");
+      else if (isPingDue) client.ping();
+      client.check();
+    }
+  }
+
+  async #verifyAll(): Promise<void> {
+    for (const { client, verify } of this.#clients) {
+      if (!(await verify())) client.disconnect("unauthorized");
+    }
+  }
+}
+
+async function openWebSocketServer(): Promise<WebSocketServer> {
+  const ws = await import("ws");
+  const server = new ws.WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: clientMessageBytesMax,
+    maxFragments: 16,
+    perMessageDeflate: false,
+    handleProtocols: selectProtocol,
+  });
+  server.on("wsClientError", (error, socket) => {
+    refuseUpgrade(socket, "BAD_REQUEST", `The WebSocket handshake cannot be used: ${error.message}.`);
+  });
+  return server;
+}
