@@ -4,7 +4,7 @@ import { selectRuntimes } from "../../src/model/runtimes/runtime-selection.ts";
 import { runVersionCommands } from "../../src/runtimes/version-commands.ts";
 import { programDirectory } from "../support/program-directory.ts";
 
-test("what was found is put into the environment and not taken for an override", async () => {
+test("detected runtimes are put into the variable and not mistaken for an override", async () => {
   const environment: NodeJS.ProcessEnv = { PATH: imageWithRubyAndPython() };
 
   const bootstrap = await bootstrapRuntimes(environment, runVersionCommands());
@@ -13,7 +13,7 @@ test("what was found is put into the environment and not taken for an override",
   expect(bootstrap.runtimesFromEnvironment).toBeUndefined();
 });
 
-test("a value from outside stays as it is, its aliases fold, and everything is still looked for", async () => {
+test("a value from outside is kept, its aliases are resolved, and detection still runs", async () => {
   const environment: NodeJS.ProcessEnv = {
     PATH: imageWithRubyAndPython(),
     ATTUNE_SENSOR_RUNTIMES: "Python3, standalone",
@@ -35,7 +35,7 @@ test("an empty variable counts as unset", async () => {
   expect(environment["ATTUNE_SENSOR_RUNTIMES"]).toBe("python,ruby");
 });
 
-test("what was set aside for the image's programs is given back to them alone", async () => {
+test("variables set aside for the image's programs are restored only for those", async () => {
   const programs = programDirectory();
   programs.script("ruby", `echo "1.\${#LD_LIBRARY_PATH}.0"`);
 
@@ -49,7 +49,7 @@ test("what was set aside for the image's programs is given back to them alone", 
   expect(bootstrap.agentVariables.restored["LD_LIBRARY_PATH"]).toBe("/opt/lib");
 });
 
-test("the environment goes before the configuration, the configuration before detection", () => {
+test("the environment takes precedence over the configuration, and the configuration over detection", () => {
   expect(selectRuntimes("sh", ["node"])).toEqual({ kind: "override", by: "environment", names: ["shell"] });
   expect(selectRuntimes(undefined, ["Node.js"])).toEqual({ kind: "override", by: "config", names: ["node"] });
   expect(selectRuntimes(undefined, undefined)).toEqual({ kind: "detection" });

@@ -55,7 +55,7 @@ test("--detect-only prints the report, as text and as JSON, and needs no configu
   expect(JSON.parse(stdout)).toMatchObject({ runtimes: ["ruby"], override: null });
 });
 
-test.each([28, 32])("an agent that may open %i files loses sight of no interpreter", (files) => {
+test.each([28, 32])("an agent that may open %i files finds every interpreter", (files) => {
   const programs = programDirectory();
   for (const name of ["bash", "python3", "node", "ruby", "go", "java", "Rscript", "perl"]) {
     programs.script(name, "/bin/sleep 0.05; echo 1.2.3");
@@ -91,7 +91,7 @@ test("--detect-only under an override shows what it keeps and what it leaves out
 
 // Goal: detection comes first, and alone.
 // Method: an interpreter makes the configuration before it answers; had the agent gone on, there was none.
-test("until every interpreter has answered nothing else happens", async () => {
+test("nothing else happens until every interpreter has answered", async () => {
   const programs = programDirectory();
   programs.script("python3", "echo Python 3.11.2");
   programs.script("ruby", '/bin/sleep 0.3; echo "database: 1" > "${0%/*}/config.yaml"; echo ruby 3.1.2');
@@ -106,7 +106,7 @@ test("until every interpreter has answered nothing else happens", async () => {
 
 // Goal: a bare image pays for nothing that detection does not need.
 // Method: record every module that the process loads, and look for anything beyond the known few.
-test("--detect-only where nothing is found loads its own few files alone", async () => {
+test("--detect-only without interpreters loads only its own few files", async () => {
   const { packages, folders } = await loadedBy(["--detect-only"], { PATH: "/nonexistent" });
 
   expect(packages).toEqual([]);
@@ -148,7 +148,7 @@ async function loadedBy(
   return { packages: found(/node_modules\/([^/]+)/), folders: found(/\/src\/([^/.]+)\//) };
 }
 
-test("a failure a person can act on is one line on stderr, and exit code 1", async () => {
+test("a failure that a user can act on is one line on stderr and exit code 1", async () => {
   const { code, stdout, stderr } = await agent(["migrate", "-c", "/nonexistent/config.yaml"]);
 
   expect(code).toBe(1);

@@ -7,7 +7,7 @@ import { loadPacks } from "../../src/agent/commands/packs-load.ts";
 import type { Invocation } from "../../src/agent/invocation.ts";
 import { asSuperuser, emptyDatabase } from "../support/postgres.ts";
 
-test("migrate applies what is missing and says what, then that nothing is", async () => {
+test("migrate applies and lists pending migrations, then reports that none are pending", async () => {
   await using empty = await emptyDatabase();
   const first = invocation(empty.url);
   const second = invocation(empty.url);
@@ -21,7 +21,7 @@ test("migrate applies what is missing and says what, then that nothing is", asyn
   expect(second.printed()).toMatch(/ already has every migration\n$/);
 });
 
-test("packs are loaded into a database that nobody has used before, and loading again changes nothing", async () => {
+test("packs can be loaded into an unused database, and loading them again changes nothing", async () => {
   await using empty = await emptyDatabase();
   const { host, pathname } = new URL(empty.url);
   const pack = packWithOneTrigger();
@@ -50,7 +50,7 @@ test("packs are loaded into a database that nobody has used before, and loading 
   expect(rows).toEqual([{ ref: "my.tick" }]);
 });
 
-test("a folder that is not there is refused before a database is looked for", async () => {
+test("a missing folder is refused before a database is opened", async () => {
   const nowhere = invocation("postgresql://attune@127.0.0.1:1/nobody");
 
   await expect(loadPacks(nowhere, ["/nonexistent"])).rejects.toMatchObject({
@@ -59,7 +59,7 @@ test("a folder that is not there is refused before a database is looked for", as
   });
 });
 
-test("a pack with a mistake makes no embedded database", async () => {
+test("an invalid pack does not create an embedded database", async () => {
   const pack = packWithOneTrigger();
   writeFileSync(join(pack, "triggers/tick.yaml"), "label: Tick\n");
   const { environment, ...rest } = invocation("");
@@ -75,7 +75,7 @@ test("a pack with a mistake makes no embedded database", async () => {
   expect(existsSync(dataDirectory)).toBe(false);
 });
 
-test("packs that go into an embedded database are said to, with its folder", async () => {
+test("loading packs into an embedded database reports its folder", async () => {
   const pack = packWithOneTrigger();
   const { environment, ...rest } = invocation("");
   const dataDirectory = join(pack, "..", `${basename(pack)}-data`);

@@ -18,13 +18,13 @@ test("the text lists each interpreter and ends with the variable", () => {
   );
 });
 
-test("an image without interpreters is said to be one", () => {
+test("an image without interpreters is reported as such", () => {
   expect(detectionReportText({ detectedInterpreters: [], runtimesFromEnvironment: undefined })).toBe(
     "No interpreters were found on PATH.\nATTUNE_SENSOR_RUNTIMES=\n",
   );
 });
 
-test("under an override the text says what it keeps, what it lacks and what it leaves out", () => {
+test("under an override the text lists what it keeps, lacks and leaves out", () => {
   const override = ["python", "node", "haskell", "native", "builtin"];
 
   expect(
@@ -44,7 +44,7 @@ test("under an override the text says what it keeps, what it lacks and what it l
   );
 });
 
-test("the JSON says the same without and with an override", () => {
+test("the JSON has the same content, with and without an override", () => {
   const detectedInterpreters = [python, ruby];
 
   expect(

@@ -48,7 +48,7 @@ async function probing(probe: Probe, environment: Readonly<Record<string, string
   return { exitCode, printed: printed.join(""), complaints: complaints.join("") };
 }
 
-test("an agent that says it is ready is", async () => {
+test("a ready agent passes the readiness probe", async () => {
   await using agent = await agentBeing("up");
 
   const { exitCode, printed } = await probing("ready", { ATTUNE__API__PORT: agent.port });
@@ -80,7 +80,7 @@ test("an agent without API is asked where it serves its metrics", async () => {
   expect(JSON.parse(printed)).toMatchObject({ status: "ready" });
 });
 
-test("an agent that says it is not ready is not", async () => {
+test("an agent that is not ready fails the readiness probe", async () => {
   await using agent = await agentBeing("down");
 
   const { exitCode, printed } = await probing("ready", { ATTUNE__API__PORT: agent.port });

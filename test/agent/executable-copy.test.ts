@@ -21,7 +21,7 @@ async function workspace() {
 
 const saying = (version: string) => `#!/bin/sh\necho attune-sensor-agent ${version}\n`;
 
-test("the copy and its version are there, with nothing of the source's mode", async () => {
+test("the copy and its version file exist, and do not inherit the source's mode", async () => {
   await using space = await workspace();
   const source = await space.program(saying("1.2.3"));
 
@@ -34,7 +34,7 @@ test("the copy and its version are there, with nothing of the source's mode", as
   expect((await stat(`${path}.version`)).mode & 0o777).toBe(0o644);
 });
 
-test("everybody may reach, read and run what is there, whatever the umask", async () => {
+test("every user can reach, read and run the copy, whatever the umask", async () => {
   await using space = await workspace();
   const source = await space.program(saying("1.2.3"));
 
@@ -48,7 +48,7 @@ test("everybody may reach, read and run what is there, whatever the umask", asyn
   expect(modes).toEqual([0o755, 0o755, 0o755, 0o644]);
 });
 
-test("a folder may be named from where the caller stands, also that very folder", async () => {
+test("a folder may be relative to the current one, or be the current one", async () => {
   await using space = await workspace();
   const source = await space.program(saying("1.2.3"));
   await mkdir(space.target, { recursive: true });
@@ -97,7 +97,7 @@ test("concurrent installations all succeed and leave nothing else behind", async
   ]);
 });
 
-test("a copy that does not run is refused with its last words, and the one that was there stays", async () => {
+test("a copy that does not run is refused with its output, and the earlier one stays", async () => {
   await using space = await workspace();
   const source = await space.program(saying("1.0.0"));
   await copyExecutable({ source, directory: space.target, version: "1.0.0" });
@@ -110,7 +110,7 @@ test("a copy that does not run is refused with its last words, and the one that 
   expect(await readdir(space.target)).toHaveLength(2);
 });
 
-test("a program for another kind of machine is said to be one, whatever a shell makes of it", async () => {
+test("a program for another architecture is reported as such, whatever a shell does with it", async () => {
   await using space = await workspace();
   const source = await space.program("");
   const bytes = await readFile("/bin/true");
@@ -130,7 +130,7 @@ test("a program for another kind of machine is said to be one, whatever a shell 
 });
 
 // As when the agent itself runs under an emulator that the kernel does not know: its own kind is foreign here.
-test("a program that the kernel does not take for one is said to be of its kind", async () => {
+test("a file that the kernel does not accept as a program is reported as such", async () => {
   await using space = await workspace();
   const source = await space.program("");
   const bytes = await readFile("/bin/true");
@@ -146,7 +146,7 @@ test("a program that the kernel does not take for one is said to be of its kind"
   });
 });
 
-test("a program that its loader gives up on is refused with the loader's words", async () => {
+test("a program that its loader rejects is refused with the loader's message", async () => {
   await using space = await workspace();
   const source = await space.program("");
   const bytes = await readFile("/bin/true");
@@ -161,7 +161,7 @@ test("a program that its loader gives up on is refused with the loader's words",
   });
 });
 
-test("a file where a folder should be is said to be one", async () => {
+test("a file in place of a folder is reported as such", async () => {
   await using space = await workspace();
   const source = await space.program(saying("1.2.3"));
 
@@ -172,7 +172,7 @@ test("a file where a folder should be is said to be one", async () => {
 });
 
 // In a process of its own: what the copy once did in /proc could not be stopped from within.
-test("a folder in which none can be made is an error, not an endless attempt", () => {
+test("a folder that cannot be created is an error, not an endless loop", () => {
   const { status, stdout } = copyElsewhere({ directory: "/proc/attune/agent" });
 
   expect({ status, stdout }).toEqual({
@@ -183,7 +183,7 @@ test("a folder in which none can be made is an error, not an endless attempt", (
   });
 });
 
-test("a volume that is read-only is said to be so, however deep the folder in it", async () => {
+test("a read-only volume is reported as such, however deep the folder", async () => {
   await using volume = await mkdtempDisposable(join(tmpdir(), "attune-volume-"));
   const readOnly = ["--user", "--map-root-user", "--mount", "sh", "-c"];
   const script = `mount -t tmpfs -o ro none "$0" && exec "$@"`;
@@ -199,7 +199,7 @@ test("a volume that is read-only is said to be so, however deep the folder in it
   expect(stdout).toContain("mount the volume writable");
 });
 
-test("a volume that forbids execution is said to do so", async () => {
+test("a volume that forbids execution is reported as such", async () => {
   await using volume = await mkdtempDisposable(join(tmpdir(), "attune-volume-"));
   const ownMounts = ["unshare", "--user", "--map-root-user", "--mount"];
   const script = `mount -t tmpfs -o noexec none "$0" && exec "$@"`;
@@ -233,7 +233,7 @@ function copyElsewhere(
   return spawnSync(file, args, { encoding: "utf8", timeout: 10_000, killSignal: "SIGKILL" });
 }
 
-test("what a killed installation left is removed, what a running one writes is not", async () => {
+test("leftovers of a killed installation are removed, files of a running one are not", async () => {
   await using space = await workspace();
   const source = await space.program(saying("1.2.3"));
   await mkdir(space.target, { recursive: true });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { failureText } from "../../src/agent/failure-text.ts";
 import { OperatorError } from "../../src/errors/operator-error.ts";
 
-test("what a person can act on is one line that ends with its code, also when the refusal had several", () => {
+test("a failure that a user can act on is one line that ends with its code, even if the message had several lines", () => {
   const error = new OperatorError({
     code: "DATABASE_UNREACHABLE",
     attempt: "connect to the database at db:5432",
@@ -15,7 +15,7 @@ test("what a person can act on is one line that ends with its code, also when th
   );
 });
 
-test("several reasons have a line each, below what to do", () => {
+test("several reasons have a line each, below the remedy", () => {
   const error = new OperatorError({
     code: "CONFIG_INVALID",
     attempt: "use the configuration",

@@ -25,7 +25,7 @@ test.each([[["migrate"]], [[]]])("a role without rights on the schema (%j)", asy
   expect(stderr).not.toMatch(/please report|secret-word|^ +at /m);
 });
 
-test("a table that somebody dropped ends the start with one line", async () => {
+test("a dropped table ends the start with one line", async () => {
   await using fresh = await freshDatabase();
   await asSuperuser((client) => client.query("drop table attune.worker cascade"), fresh.url);
 
@@ -49,7 +49,7 @@ test("packs are not loaded into a read-only database, and the error says so", as
   );
 });
 
-test("doctor says what it could not connect to, why, and what to do", async () => {
+test("doctor reports what it could not connect to, why, and what to do", async () => {
   await using empty = await emptyDatabase();
   const { host, pathname } = new URL(empty.url);
 
@@ -61,7 +61,7 @@ test("doctor says what it could not connect to, why, and what to do", async () =
   );
 });
 
-test("a password that cuts its URL in two is told by its character, and nothing is connected to", async () => {
+test("a character in a password that splits the URL is named, and no connection is attempted", async () => {
   const { code, stderr } = await agent(["migrate"], "postgresql://me:1#secret-word@127.0.0.1:1/attune");
 
   expect(code).toBe(1);

@@ -19,14 +19,14 @@ async function check(
   return { code, output };
 }
 
-test("packs without mistakes are read, and nothing else is asked for", async () => {
+test("valid packs are read, and nothing else is accessed", async () => {
   await using pack = await packFolder(demoPack);
 
   expect(await check(pack.directory)).toEqual({ code: 0, output: "1 pack read, 0 problems, 0 warnings\n" });
   expect(await check(pack.directory, "--format", "github")).toEqual({ code: 0, output: "" });
 });
 
-test("what other packs have to define is named, and what this one should have defined is a problem", async () => {
+test("references to other packs are listed, and missing definitions of this one are problems", async () => {
   await using pack = await packFolder({
     ...demoPack,
     "rules/foreign.yaml": "ref: foreign\ntrigger: other.happened\naction: other.act\n",
@@ -44,7 +44,7 @@ test("what other packs have to define is named, and what this one should have de
   expect(output).toContain("did you mean demo.tick?");
 });
 
-test("every problem and warning is told, in each format", async () => {
+test("every problem and warning is reported in each format", async () => {
   await using pack = await packFolder({
     ...demoPack,
     "triggers/tick.yaml": "ref: tick\nowner: 100% me\n",

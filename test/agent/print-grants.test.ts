@@ -36,7 +36,7 @@ test("docs/database.md shows exactly what is printed", async () => {
   expect(text).not.toContain("secret-word");
 });
 
-test("names are quoted, and none of them ends a statement, a comment or a word of the shell", async () => {
+test("names are quoted, so that none ends a statement, a comment or a shell word", async () => {
   const { text } = await printGrants(
     {
       DATABASE_URL: "postgresql://me@127.0.0.1:1/My%22db",
@@ -54,7 +54,7 @@ test("names are quoted, and none of them ends a statement, a comment or a word o
   expect(lines.filter((line) => !/^(--|grant |$)/.test(line))).toEqual([]);
 });
 
-test("without a server there is nothing to grant, and it says so", async () => {
+test("without a server it reports that there is nothing to grant", async () => {
   const { exitCode, text } = await printGrants({});
 
   expect(exitCode).toBe(0);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { setAside, splitEnvironment } from "../../src/agent/restored-environment.ts";
 
-test("what was set aside comes back under its own name, and is not the agent's own", () => {
+test("a variable set aside is restored under its own name, and is not one of the agent's", () => {
   const { own, restored } = splitEnvironment({
     PATH: "/usr/bin",
     "@D_PRELOAD": "/usr/lib/libfoo.so",
@@ -19,7 +19,7 @@ test("what was set aside comes back under its own name, and is not the agent's o
   });
 });
 
-test("a variable that merely begins with the mark is nobody's and stays", () => {
+test("a variable that merely begins with the prefix is kept", () => {
   const environment = { "@HOME": "/root", "@LIBC_TUNABLES_OF_MINE": "1" };
 
   expect(splitEnvironment(environment)).toEqual({ own: environment, restored: environment });

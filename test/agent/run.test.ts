@@ -11,7 +11,7 @@ import { query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { programDirectory } from "../support/program-directory.ts";
 
-test("the agent registers what it found, and a signal ends it in order with exit code 0", async () => {
+test("the agent registers what it detected, and a signal stops it cleanly with exit code 0", async () => {
   await using fresh = await freshDatabase();
   const agent = startAgent(fresh.url, "sensor-run");
   const worker = async (): Promise<unknown> =>
@@ -70,7 +70,7 @@ test("a signal while a runtime is verified ends the start, and the command with 
   expect(isRunning(Number(readFileSync(asked, "utf8")))).toBe(false);
 });
 
-test("a signal while the embedded database is made leaves it closed", async () => {
+test("a signal while the embedded database is created leaves it closed", async () => {
   const agent = startAgent(undefined, "sensor-hasty");
   const data = join(agent.directory, "data");
   await expect.poll(() => existsSync(join(data, "lock")), { timeout: 20_000, interval: 1 }).toBe(true);
@@ -114,7 +114,7 @@ test("64 open files are enough with a PostgreSQL server", async () => {
   expect(await agent.exitCode()).toBe(0);
 });
 
-test("a terminal that closes stops the agent in order", async () => {
+test("closing the terminal stops the agent cleanly", async () => {
   await using fresh = await freshDatabase();
   const agent = startAgent(fresh.url, "sensor-hangup");
   await expect.poll(() => agent.said(), { timeout: 20_000 }).toContain("registered worker");
@@ -168,7 +168,7 @@ test("256 open files are enough with the embedded database", async () => {
   expect(await agent.exitCode()).toBe(0);
 });
 
-test("with fewer the embedded database is refused in one line, before anything of it is made", async () => {
+test("with fewer, the embedded database is refused in one line before it is created", async () => {
   const agent = startAgent(undefined, "sensor-narrow", undefined, { limit: "-n 255" });
 
   expect(await agent.exitCode()).toBe(1);
@@ -178,7 +178,7 @@ test("with fewer the embedded database is refused in one line, before anything o
   expect(readdirSync(agent.directory)).toEqual([]);
 });
 
-test("files that may not grow are told in one line, before the embedded database looks damaged for it", async () => {
+test("a file size limit is reported in one line before it damages the embedded database", async () => {
   const agent = startAgent(undefined, "sensor-narrow", undefined, { limit: "-f 8" });
 
   expect(await agent.exitCode()).toBe(1);
@@ -187,7 +187,7 @@ test("files that may not grow are told in one line, before the embedded database
   );
 });
 
-test("with PostgreSQL, too few open files are told at the start and not only as a database that does not answer", async () => {
+test("with PostgreSQL, a too low limit on open files is reported at start-up, not as an unreachable database", async () => {
   await using fresh = await freshDatabase();
   const agent = startAgent(fresh.url, "sensor-narrow", undefined, { limit: "-n 32" });
 
@@ -198,7 +198,7 @@ test("with PostgreSQL, too few open files are told at the start and not only as 
   expect(await agent.exitCode()).toBe(0);
 });
 
-test("a working directory that was removed is told in one line", async () => {
+test("a removed working directory is reported in one line", async () => {
   const main = new URL("../../src/main.ts", import.meta.url).pathname;
   const directory = mkdtempSync(join(tmpdir(), "attune-gone-"));
 
@@ -215,7 +215,7 @@ test("a working directory that was removed is told in one line", async () => {
   );
 });
 
-test("a second agent of one name ends with one clear line, and the first goes on", async () => {
+test("a second agent with the same name ends with one clear line, and the first continues", async () => {
   await using fresh = await freshDatabase();
   const first = startAgent(fresh.url, "sensor-twin");
   await expect.poll(() => first.said(), { timeout: 20_000 }).toContain("registered worker");

@@ -34,7 +34,7 @@ test("a second signal during the stop ends the process at once and says so", asy
   expect(await service.complaint).toContain("ended at once by a second signal (SIGINT)");
 });
 
-test("a signal that arrives twice, as through a wrapper, asks once", async () => {
+test("a signal that arrives twice, as through a wrapper, counts once", async () => {
   const service = await startService("stops-slowly", "serving");
 
   service.child.kill("SIGINT");

@@ -57,7 +57,7 @@ test("health shows every part with its state, why, and how old that knowledge is
   });
 });
 
-test("ready follows the parts, both ways, and live does not", async () => {
+test("readiness follows the parts in both directions, and liveness does not", async () => {
   const parts: Record<string, PartHealth> = { database: up, broker: up };
   await using api = await start(parts);
   expect((await get(`${api.address}/health/ready`)).status).toBe(200);
@@ -84,7 +84,7 @@ test("metrics are text of the type that Prometheus expects", async () => {
   expect(await response.text()).toBe("attune_x 1\n");
 });
 
-test("every failure has one shape: an unknown path, a wrong method, a broken answer", async () => {
+test("all failures have the same shape: an unknown path, a wrong method, a broken answer", async () => {
   const broken = { contentType: "text/plain", text: () => Promise.reject(new Error("secret cause")) };
   await using api = await start({}, { metrics: broken });
 
@@ -154,7 +154,7 @@ test.each([
   expect(body.error).toMatch(/^[A-Z].*\.$/);
 });
 
-test("an address in use is an error that says what to do", async () => {
+test("an address in use is an error with a remedy", async () => {
   await using first = await start({});
   const port = Number(new URL(first.address).port);
 
@@ -164,7 +164,7 @@ test("an address in use is an error that says what to do", async () => {
   });
 });
 
-test("an address in use that metrics were to have is told by the settings of metrics", async () => {
+test("an address in use for metrics is reported with the settings of metrics", async () => {
   await using first = await start({});
   const port = Number(new URL(first.address).port);
 

@@ -19,7 +19,7 @@ test.each([
     `describe.each(["/a"])("%s", (a) => { const b = existsSync(a); });`,
   ],
   ["to skip a test", `test.skipIf(existsSync("/a"))("a", () => {});`],
-])("a question that is asked at the import is found: %s", (_, text) => {
+])("access to the machine during import is found: %s", (_, text) => {
   expect(importTimeQuestions("a.ts", text)).toHaveLength(1);
 });
 
@@ -30,7 +30,7 @@ test.each([
   ["in one of many", `test.each(["/a"])("%s", (a) => { existsSync(a); });`],
   ["in a test within a group", `describe("a", () => { beforeAll(() => { existsSync("/a"); }); });`],
   ["in the program that a module can be, too", `if (import.meta.main) existsSync("/a");`],
-])("a question that is asked later is welcome: %s", (_, text) => {
+])("access to the machine after import is allowed: %s", (_, text) => {
   expect(importTimeQuestions("a.ts", text)).toEqual([]);
 });
 

@@ -24,7 +24,7 @@ test("a checkout in a folder with a common name does not find itself everywhere"
   expect(trackedFileComplaints({ path: "a.ts", text: "/app/src" }, "/app")).toEqual([]);
 });
 
-test("container paths and ordinary addresses are welcome", () => {
+test("container paths and ordinary addresses are allowed", () => {
   const text = "/opt/attune/agent https://localhost:8080 docker.io/library/postgres";
 
   expect(trackedFileComplaints({ path: "a.md", text }, checkout)).toEqual([]);

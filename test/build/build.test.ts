@@ -49,7 +49,7 @@ test.each([
   });
 });
 
-test("a machine without the compiler's tools is told where they are, and nothing is left behind", async () => {
+test("without the compiler's tools the build names their package and leaves nothing behind", async () => {
   await using distribution = await mkdtempDisposable(join(tmpdir(), "attune-build-"));
 
   const { code, stderr } = await build(["--out", distribution.path], { PATH: "/nonexistent" });

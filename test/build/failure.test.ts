@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import { packProbe, type PackedProbe, run, runAsProcess1 } from "./packed-probe.ts";
 
-describe("what the machine refuses is said in one line, with an exit code of its own", () => {
+describe("a refusal by the machine is reported in one line, with its own exit code", () => {
   let packed: PackedProbe;
   beforeAll(async () => {
     packed = await packProbe("fixed");

@@ -18,7 +18,7 @@ test("process 1 stays behind as init, and the program is its child", async () =>
   expect(stdout).toBe("2 child of 1\n");
 });
 
-test("process 1 tells itself apart by its name", async () => {
+test("process 1 is recognisable by its name", async () => {
   await using process1 = await startAwaiting([]);
 
   await expect.poll(() => readFileSync(`/proc/${process1.pid}/comm`, "utf8")).toBe("attune-init\n");
@@ -34,7 +34,7 @@ test("the program's exit code is process 1's", async () => {
   expect((await runAsProcess1(packed, ["/probe", "exit", "42"])).code).toBe(42);
 });
 
-test("a program that a signal ended is told as 128 and the signal's number", async () => {
+test("a program that ended by a signal is reported as 128 plus the signal's number", async () => {
   expect((await runAsProcess1(packed, ["/probe", "die", "6"])).code).toBe(134);
 });
 

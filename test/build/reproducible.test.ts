@@ -19,7 +19,7 @@ test("what is put into Node is the same byte for byte in two builds", async () =
   expect(first.includes("random-seed")).toBe(false);
 });
 
-test("a process whose hashes are left to chance takes the code cache all the same", async () => {
+test("a process with random hashes still uses the code cache", async () => {
   await using work = await mkdtempDisposable(join(tmpdir(), "attune-build-"));
   const { later } = await bundle(repositoryRoot, work.path);
   const output = join(work.path, "detection.cache");

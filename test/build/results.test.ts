@@ -16,7 +16,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { writeChecksums } from "../../build/papers/checksums.ts";
 import { makeFolderForEverybody, moveFiles, writeForEverybody } from "../../build/results.ts";
 
-test("everybody may use what is built under any umask, in place of whatever was there", async () => {
+test("every user can use the build's results under any umask, and earlier results are replaced", async () => {
   await using workspace = await mkdtempDisposable(join(tmpdir(), "attune-build-"));
   const umask = process.umask(0o077);
   onTestFinished(() => void process.umask(umask));
@@ -47,7 +47,7 @@ test("a folder that was there keeps its mode", async () => {
   expect((await stat(workspace.path)).mode & 0o777).toBe(0o770);
 });
 
-test("a program that runs just now is replaced, and goes on", async () => {
+test("a running program is replaced and continues", async () => {
   await using workspace = await mkdtempDisposable(join(tmpdir(), "attune-build-"));
   const [results, distribution] = [join(workspace.path, "results"), join(workspace.path, "dist")];
   for (const folder of [results, distribution]) await mkdir(folder);

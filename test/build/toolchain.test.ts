@@ -26,7 +26,7 @@ describe("on a machine without any program", () => {
     { what: "tar", use: () => tar("/etc", ["passwd"]), packages: "tar" },
     { what: "gzip", use: () => gzip(Buffer.from("x")), packages: "gzip" },
     { what: "unshare", use: () => runInEmptyRoot(inEmptyRoot), packages: "util-linux" },
-  ])("$what is said to be missing, with its package", async ({ use, packages }) => {
+  ])("$what is reported as missing, with its package", async ({ use, packages }) => {
     const failed = Promise.try<unknown, []>(use);
 
     await expect(failed).rejects.toBeInstanceOf(BuilderError);
@@ -51,7 +51,7 @@ describe("on a machine without any program", () => {
     },
   );
 
-  test("Node for another kind of machine cannot be fetched, and that is said", async () => {
+  test("Node for another architecture cannot be fetched, and this is reported", async () => {
     await using cache = await mkdtempDisposable(join(tmpdir(), "attune-cache-"));
     vi.stubEnv("XDG_CACHE_HOME", cache.path);
 
@@ -62,7 +62,7 @@ describe("on a machine without any program", () => {
   });
 });
 
-test("a library that none of the packages has is said to be missing", () => {
+test("a library that no package contains is reported as missing", () => {
   expect(() => findLibrary(own, "libnone.so.1")).toThrow("is missing on this machine");
 });
 
@@ -84,7 +84,7 @@ test("programs for this kind of machine need no emulator", () => {
 });
 
 // In a process of its own, whose kernel allows it no mount namespaces.
-test("where namespaces are forbidden, what to do is said", async () => {
+test("if namespaces are forbidden, a remedy is given", async () => {
   const script = `
     import { runInEmptyRoot } from ${JSON.stringify(join(repositoryRoot, "build/packing/empty-root.ts"))};
     await runInEmptyRoot({ program: "/bin/true", args: [] }).catch(({ name, message }) => console.log(name, message));`;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Changes } from "../../src/concurrency/changes.ts";
 
-test("a change wakes everybody who waits, once", async () => {
+test("a change wakes every waiter once", async () => {
   const changes = new Changes();
   const woken: string[] = [];
   const waiting = ["one", "other"].map(async (name) => {
@@ -15,7 +15,7 @@ test("a change wakes everybody who waits, once", async () => {
   expect(woken).toEqual(["one", "other"]);
 });
 
-test("whoever waits after a change waits for the next one", async () => {
+test("a wait that begins after a change waits for the next one", async () => {
   const changes = new Changes();
   changes.note();
   let isWoken = false;

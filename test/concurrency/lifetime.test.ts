@@ -34,7 +34,7 @@ test("everything closes although one part fails to", async () => {
   expect(closed).toEqual(["first"]);
 });
 
-test("a loop that fails by itself is told", async () => {
+test("the failure of a loop is reported", async () => {
   const failures: unknown[] = [];
   const lifetime = new Lifetime((error) => failures.push(error));
   lifetime.run(() => Promise.reject(new Error("bug")));

@@ -10,7 +10,7 @@ function controlled() {
   return { task, finish: () => resolve("done") };
 }
 
-test("all who wait get the one result", async () => {
+test("all waiters get the same result", async () => {
   const { task, finish } = controlled();
   const waiting = [1, 2].map(() => task.join(new AbortController().signal));
 
@@ -20,7 +20,7 @@ test("all who wait get the one result", async () => {
   expect(task.isAbandoned).toBe(false);
 });
 
-test("who stops waiting leaves the others their result", async () => {
+test("a waiter that stops does not affect the others' result", async () => {
   const { task, finish } = controlled();
   const impatient = new AbortController();
   const left = task.join(impatient.signal);
@@ -46,7 +46,7 @@ test("the last one to stop waiting stops the work and sees it end", async () => 
   expect(await task.ended).toBe("stopped");
 });
 
-test("who comes with an aborted signal does not wait", async () => {
+test("a caller with an aborted signal does not wait", async () => {
   const { task } = controlled();
 
   expect(await task.join(AbortSignal.abort())).toBeUndefined();

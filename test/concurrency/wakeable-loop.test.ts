@@ -100,7 +100,7 @@ test("a wake ends the wait", async () => {
   await stop();
 });
 
-test("a step that fails is tried again after a delay that grows, and a wake does not shorten it", async () => {
+test("a failing step is retried with growing delays, and a wake does not shorten them", async () => {
   let steps = 0;
   const { loop, clock, reports, stop } = start(async () => {
     steps += 1;
@@ -120,7 +120,7 @@ test("a step that fails is tried again after a delay that grows, and a wake does
   await stop();
 });
 
-test("the end waits for the step under way", async () => {
+test("stopping waits for the current step", async () => {
   let finish = (): void => {};
   let hasEnded = false;
   const { stop } = start(() => new Promise((resolve) => (finish = resolve)));

@@ -66,7 +66,7 @@ test("a variable of the agent is more specific than one that the platform shares
   expect(config.message_queue.url).toBe("amqp://shared");
 });
 
-test("a variable is read as its key's type asks", () => {
+test("a variable is parsed by its key's type", () => {
   const { config } = load({
     env: {
       ATTUNE__SENSOR__HEARTBEAT_INTERVAL: "0.25",
@@ -97,7 +97,7 @@ test("an empty variable and a section without content set nothing", () => {
   expect(config.sensor.labels).toEqual({});
 });
 
-test("every problem is told at once, with its key and where the value came from", () => {
+test("all problems are reported together, with the key and the source of the value", () => {
   const error = refusal({
     files: {
       "/srv/config.yaml": "sensor:\n  poll_interval: soon\n  heartbeat_interval: 0\nlog:\n  level: loud\n",
@@ -175,7 +175,7 @@ test("however many problems there are, none is left out", () => {
   expect(error.reason.split("; ").length).toBe(lines.length);
 });
 
-test("contradictions and unknown keys are told in one message with malformed values, a line each", () => {
+test("contradictions, unknown keys and malformed values are reported in one message, one line each", () => {
   const error = refusal({
     files: {
       "/srv/config.yaml":
@@ -192,7 +192,7 @@ test("contradictions and unknown keys are told in one message with malformed val
   ]);
 });
 
-test("a malformed value contradicts nothing, for what stands in its place is no one's word", () => {
+test("a malformed value causes no contradictions, because its replacement was not configured", () => {
   const error = refusal({
     env: { ATTUNE__SENSOR__LEASE_DURATION: "long", ATTUNE__SENSOR__LEASE_RENEWAL_INTERVAL: "60" },
   });
@@ -202,7 +202,7 @@ test("a malformed value contradicts nothing, for what stands in its place is no 
   ]);
 });
 
-test("a variable that sets an unknown key is told by its name", () => {
+test("a variable that sets an unknown key is reported by name", () => {
   const { warnings } = load({ env: { ATTUNE__SENSR__POLL_INTERVAL: "5" } });
 
   expect(warnings).toEqual([
@@ -225,7 +225,7 @@ test("an API that other machines reach needs no secret that nothing uses", () =>
   expect(load({ env: { ATTUNE__API__HOST: "0.0.0.0" } }).config.api.host).toBe("0.0.0.0");
 });
 
-test("a variable whose name is nearly the agent's is told with the right one", () => {
+test("a misspelt variable of the agent is reported with the right name", () => {
   const { config, warnings } = load({
     env: {
       ATTUNE_DATABASE_URL: "postgres://me:geheim@db/x",
@@ -246,7 +246,7 @@ test("a variable whose name is nearly the agent's is told with the right one", (
   expect(config.database.url).toBeUndefined();
 });
 
-test("variables of others, of the platform and of Kubernetes are no near misses", () => {
+test("variables of other programs, of the platform and of Kubernetes are not near misses", () => {
   const { warnings } = load({
     env: {
       ATTUNE_API_URL: "http://api",
@@ -410,7 +410,7 @@ test("files of TLS have to be there, hold PEM and come in pairs, and TLS is set 
   ]);
 });
 
-test("a file that somebody named has to be there", () => {
+test("a file that was named explicitly must exist", () => {
   expect(refusal({ flags: { config: "here.yaml" } }).message).toBe(
     "could not read the configuration /srv/here.yaml: the file does not exist; correct the file, or name another with --config or ATTUNE_CONFIG",
   );
@@ -434,7 +434,7 @@ test("a file that is not YAML is refused with the line", () => {
   expect(error.reason).toMatch(/^line 3: /);
 });
 
-test("a template that nobody filled in is refused with its line and key", () => {
+test("an unfilled template is refused with its line and key", () => {
   const error = refusal({ files: { "/srv/config.yaml": "log:\n  level: {{ values.level }}\n" } });
 
   expect(error.code).toBe("CONFIG_UNREADABLE");
@@ -451,7 +451,7 @@ test("the configuration is frozen, down to its lists", () => {
   expect(load({}).config.sensor.passthrough_env).toEqual([]);
 });
 
-test("its secrets are known, for whoever has to keep them out of sight", () => {
+test("its secrets are known, so that they can be redacted", () => {
   const { secrets } = load({
     env: {
       DATABASE_URL: "postgres://me:p%40ssword9@db/x",

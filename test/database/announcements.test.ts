@@ -46,7 +46,7 @@ test("the revision rises once per transaction, however many rows it changes", as
 });
 
 // Agents that ran on know the rules of a revision that the database has forgotten.
-test("after the database was set back, no revision comes again", async () => {
+test("after a restore no revision is used again", async () => {
   await using fresh = await freshDatabase();
   const before = await revision(fresh.database);
   await fresh.database.query({ text: `${insertRule} ('one', 'a', 't', '{}', null)` });
@@ -85,7 +85,7 @@ test("the revision does not rise with a transaction that is rolled back, nor wit
 // Goal: somebody's open transaction over a rule holds up no events.
 // Method: leave one open; a batch's share lock on the revision must be had at once. Then commit while a
 // batch holds that lock: the commit waits for the batch, so no event is stored under a passed revision.
-test("an open transaction over a rule does not hold up a batch, a commit waits for one", async () => {
+test("an open transaction on a rule does not block a batch, but its commit waits for one", async () => {
   await using fresh = await freshDatabase();
   const editor = await fresh.connect();
   await editor.query("begin");

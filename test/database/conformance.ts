@@ -90,7 +90,7 @@ export function testConformance(open: OpenDatabase): void {
     expect([first.rows, second.rows]).toEqual([[{ twice: 4 }], [{ twice: 42 }]]);
   });
 
-  test("several statements in one text answer with the last one's rows", async () => {
+  test("several statements in one text return the rows of the last", async () => {
     const database = await open();
     const { rows } = await database.query({ text: "select 1 as a; select 2 as b" });
 
@@ -161,7 +161,7 @@ export function testConformance(open: OpenDatabase): void {
     expect(await packs(database, "relaxed")).toBe(1);
   });
 
-  test("a failed statement tells its SQLSTATE and leaves the database usable", async () => {
+  test("a failed statement reports its SQLSTATE and leaves the database usable", async () => {
     const database = await open();
     const duplicate = { text: "insert into pack (ref) values ('core')" };
 
@@ -174,7 +174,7 @@ export function testConformance(open: OpenDatabase): void {
     expect((await database.query({ text: "select 1 as one" })).rows).toEqual([{ one: 1 }]);
   });
 
-  test("a duplicate tells the key that it violates", async () => {
+  test("a duplicate reports the key that it violates", async () => {
     const database = await open();
     const duplicate = { text: "insert into pack (id, ref) select id, 'other' from pack limit 1" };
     const failure: unknown = await database.query(duplicate).catch((error: unknown) => error);
@@ -210,7 +210,7 @@ export function testConformance(open: OpenDatabase): void {
     await subscription[Symbol.asyncDispose]();
   });
 
-  test("a listener that was disposed hears nothing while another on the channel still does", async () => {
+  test("a disposed listener gets nothing while another on the channel still does", async () => {
     const database = await open();
     const heard: string[] = [];
     const first = await database.listen("conformance_two", () => heard.push("first"));
@@ -239,7 +239,7 @@ export function testConformance(open: OpenDatabase): void {
     expect((await database.tryLock("it's a lock"))?.isHeld).toBe(true);
   });
 
-  test("health says that it is up and where", async () => {
+  test("health reports that it is up and where", async () => {
     const database = await open();
     await database.query({ text: "select 1" });
     const health = database.health();

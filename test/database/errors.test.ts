@@ -33,7 +33,7 @@ test("a failed connection is ambiguous exactly when something may have been done
   expect(classifyDatabaseError(new ConnectionError("refused", "nothing-done"))).toBe("unavailable");
 });
 
-test("anything may be thrown, and what is no error of the database is a defect", () => {
+test("anything may be thrown, and whatever is not a database error is a defect", () => {
   fc.assert(
     fc.property(fc.anything(), (thrown) => {
       expect(classifyDatabaseError(thrown)).toBe("defect");

@@ -69,7 +69,7 @@ function running(query: Query) {
   return (database: { query(query: Query): Promise<unknown> }) => database.query(query);
 }
 
-describe("a login that a server refuses names what is wrong with it", () => {
+describe("a refused login is reported with its reason", () => {
   test.each([
     [
       "a wrong password",
@@ -189,7 +189,7 @@ describe("a login that a server refuses names what is wrong with it", () => {
   });
 });
 
-describe("an address without a database says what is there", () => {
+describe("an address without a database is reported with what is there instead", () => {
   test("nothing", async () => {
     const port = await freePort();
 
@@ -199,7 +199,7 @@ describe("an address without a database says what is there", () => {
     });
   });
 
-  test("a name that nobody knows", async () => {
+  test("an unknown name", async () => {
     const failure = await failureOf("postgresql://me:secret-word@database.invalid/x");
 
     expect(failure.code).toBe("DATABASE_UNREACHABLE");
@@ -209,7 +209,7 @@ describe("an address without a database says what is there", () => {
     );
   });
 
-  test("a socket that is not there", async () => {
+  test("a missing socket", async () => {
     const failure = await failureOf("postgresql://me:secret-word@/x?host=/nonexistent");
 
     expect(failure.line).toMatch(
@@ -238,7 +238,7 @@ describe("an address without a database says what is there", () => {
 });
 
 describe("work that a server refuses", () => {
-  test("a role without rights in the database is told which it lacks", async () => {
+  test("a role without rights in the database is reported with the missing right", async () => {
     const failure = await failureOf(urlAs("plain", "theirs"), (database) =>
       migrate(database, loadMigrations(), silentLogger),
     );
@@ -263,7 +263,7 @@ describe("work that a server refuses", () => {
     );
   });
 
-  test("a database that takes no writes", async () => {
+  test("a read-only database", async () => {
     const failure = await failureOf(urlAs("reader", "reading"), (database) =>
       migrate(database, loadMigrations(), silentLogger),
     );
@@ -421,7 +421,7 @@ describe("every class of states is one line", () => {
   });
 });
 
-test("a standby is told from a primary", async () => {
+test("a standby is distinguished from a primary", async () => {
   const { rows } = await asSuperuser(
     (client) => client.query<{ path: string }>("select current_setting('data_directory') as path"),
     server.url,

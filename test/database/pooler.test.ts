@@ -17,7 +17,7 @@ test.each(["transaction", "statement"] as const)(
   },
 );
 
-test("a pooler that gives each connection a session is no hindrance", async () => {
+test("a pooler that gives each connection its own session works", async () => {
   await using fresh = await freshDatabase();
   await using pooler = await startPgbouncer(fresh.url, "session");
 

@@ -138,7 +138,7 @@ const cases: Readonly<Record<string, Case>> = {
   },
 };
 
-describe("what is said of a rule", () => {
+describe("messages about a rule", () => {
   let fresh: Awaited<ReturnType<typeof platform>>;
   beforeAll(async () => {
     fresh = await platform();

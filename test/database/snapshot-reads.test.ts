@@ -60,7 +60,7 @@ test("only so many read at once, the others wait, and too many are refused", asy
 });
 
 // Goal: a caller waits no longer than its limit, and a read that hangs keeps its place, so that hanging reads cannot pile up.
-test("a caller whose time is up gets an error, also while it waits for its turn", async () => {
+test("a caller that times out gets an error, even while it waits for its turn", async () => {
   await using fresh = await freshDatabase();
   const reads = new SnapshotReads(fresh.database, { atOnceMax: 1, totalMs: 100 });
   const held = Promise.withResolvers<void>();

@@ -82,7 +82,7 @@ test.each<[string, () => TlsSettings, RegExp]>([
     () => ({ ca: authority.ca, server_name: "other.test" }),
     /its certificate is not for other\.test: /,
   ],
-])("%s is told", async (_, tls, line) => {
+])("%s is reported", async (_, tls, line) => {
   await expect(open(tls())).rejects.toMatchObject({
     code: "TLS_FAILED",
     message: expect.stringMatching(line),
@@ -97,7 +97,7 @@ test("the check can be limited to the authority, or left out", async () => {
   expect(unchecked.health().state).toBe("up");
 });
 
-test("an sslmode of libpq that checks less is told in one line of the log, and checks as much", async () => {
+test("a laxer sslmode of libpq is logged in one line, and checks as strictly", async () => {
   const { logger, lines } = recordingLogger();
   const url = `${server.url}?sslmode=require&sslrootcert=${authority.ca}`;
 

@@ -151,7 +151,7 @@ const scenarios: readonly (readonly [string, Series, readonly string[]])[] = [
   ["logs cannot be written", { log_lines_lost_total: "4+1x120" }, ["AttuneSensorLogsLost"]],
 ];
 
-test("promtool has nothing to object to, neither to the rules nor to the example of a configuration", () => {
+test("promtool accepts the rules and the example configuration", () => {
   for (const args of [
     ["check", "rules", "--lint-fatal", rulesFile],
     ["check", "config", "--lint-fatal", join(dockerDirectory, "prometheus/prometheus.yaml")],
@@ -164,7 +164,7 @@ test("promtool has nothing to object to, neither to the rules nor to the example
 
 // Goal: each alert is raised by what it is for, and by nothing else.
 // Method: promtool runs 70 minutes of two agents that differ from agents that are well.
-test("each alert is raised by its own trouble alone", async () => {
+test("each alert fires only for its own problem", async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), "attune-alerts-"));
   const file = join(directory.path, "alerts.test.json");
   writeFileSync(file, JSON.stringify({ rule_files: [rulesFile], tests: scenarios.map(promtoolTest) }));
@@ -228,7 +228,7 @@ test("every metric and label that the rules and their texts name exists", () => 
   }
 });
 
-test("every text says what to do in sentences, and the summary is one line", () => {
+test("every description has full sentences with a remedy, and the summary is one line", () => {
   for (const { alert, annotations } of rules) {
     expect(annotations.summary, alert).toMatch(/^['\dA-Z{].{10,110}[^.]$/);
     expect(annotations.description, alert).toMatch(/^[A-Z].{40,}\.$/);

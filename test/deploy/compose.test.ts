@@ -42,7 +42,7 @@ describe.each(composeFiles)("%s", (file) => {
   const everything = Object.entries(composeServices(file));
   const sensors = sensorServices(file);
 
-  test("whatever runs the executable is confined: no root, nothing to write to, no capability", () => {
+  test("every container that runs the executable is confined: no root, read-only, no capabilities", () => {
     const agents = everything.filter(([, { entrypoint, image }]) =>
       [...(entrypoint ?? []), image].some((text) => text.includes("sensor-agent")),
     );
@@ -53,7 +53,7 @@ describe.each(composeFiles)("%s", (file) => {
     }
   });
 
-  test("nothing at all has privileges to gain, nor a port that is open to other machines", () => {
+  test("no container can gain privileges or has a port open to other machines", () => {
     for (const [name, service] of everything) {
       expect(service, name).toMatchObject({ cap_drop: ["ALL"], security_opt: ["no-new-privileges:true"] });
       expect(service, name).toHaveProperty("user", expect.not.stringMatching(/^(root|0)\b/));

@@ -47,7 +47,7 @@ test("the page and the manifest name the same versions that image volumes want",
 });
 
 // Workers watch rows, not files: what only the files say reaches them with their next start.
-test("whoever is told how to load a changed pack is told how to start the workers anew", () => {
+test("every page that explains how to load a changed pack explains how to restart the workers", () => {
   const sections = page.split(/^## /m);
   const loads = /docker compose run --rm packs|kubectl delete job/;
   const telling = sections.filter((section) => loads.test(section));
@@ -58,7 +58,7 @@ test("whoever is told how to load a changed pack is told how to start the worker
   }
 });
 
-test("whatever advises how long to wait for the end leaves more than the end may take", () => {
+test("every advised stop timeout is longer than a stop may take", () => {
   const texts = [page, ...deploymentFiles().map(readText)].join("\n");
   const advised = [...texts.matchAll(/(\d+) s\s+above\b/g)].map(([, seconds]) => Number(seconds));
   const explained = [...texts.matchAll(/storing, confirming and closing \((\d+) s\)/g)].map(([, seconds]) =>
@@ -73,7 +73,7 @@ test("whatever advises how long to wait for the end leaves more than the end may
 
 // Goal: who searches the page for what the agent said finds it.
 // Method: whatever the first column of the table quotes as code must stand in a source, word for word.
-test("what the table of troubles quotes is what is really said", () => {
+test("the troubleshooting table quotes real messages", () => {
   const sources = globSync(["src/**/*.ts", "build/packing/stub/*.c", "docker/*.yaml"], {
     cwd: repositoryRoot,
   })

@@ -150,7 +150,7 @@ test("one manifest copies the executable into a folder on disk, the other mounts
   );
 });
 
-test("the agent takes the settings, and refuses the Secret as long as nobody has filled it in", () => {
+test("the agent accepts the settings, and refuses the Secret until it is filled in", () => {
   const text = configMap("kubernetes/settings.yaml", "attune-agent")["agent.yaml"];
   const secret = manifests("kubernetes/settings.yaml").find(({ kind }) => kind === "Secret");
   const stringData = secret !== undefined && "stringData" in secret ? secret.stringData : {};

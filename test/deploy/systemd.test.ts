@@ -19,13 +19,13 @@ beforeAll(async () => {
   await requireInstalled(systemd);
 });
 
-test("systemd finds nothing to object to", () => {
+test("systemd accepts the unit", () => {
   const { status, output } = analyzeUnit("verify", "--man=no");
 
   expect({ status, output }).toEqual({ status: 0, output: "" });
 });
 
-test("systemd counts it among the well confined", () => {
+test("systemd rates it as well confined", () => {
   const { status, output } = analyzeUnit("security", "--offline=true", `--threshold=${exposureMax * 10}`);
 
   expect(output).toContain("Overall exposure level");
@@ -55,13 +55,13 @@ test("a stop asks the agent alone, and waits longer than the agent takes at most
   );
 });
 
-test("a failure is tried again for ever, a wrong call never", () => {
+test("a failure is retried forever, a wrong call never", () => {
   expect(values("Restart")).toEqual(["on-failure"]);
   expect(values("StartLimitIntervalSec")).toEqual(["0"]);
   expect(values("RestartPreventExitStatus")).toEqual(["2"]);
 });
 
-test("it runs as nobody who exists before, with its own folders, and passwords apart from the unit", () => {
+test("it runs as a dynamic user, with its own folders, and passwords outside the unit", () => {
   expect(values("DynamicUser")).toEqual(["yes"]);
   expect(values("StateDirectory")).toEqual(["attune-sensor-agent"]);
   expect(values("LogsDirectory")).toEqual(["attune-sensor-agent"]);

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { programDirectory } from "../support/program-directory.ts";
 import { dockerDirectory } from "./deployment-files.ts";
 
-test("the first start makes up passwords that nobody else can read, and a later one keeps them", () => {
+test("the first start generates passwords that no other user can read, and a later one keeps them", () => {
   const up = copyOfUp();
 
   expect(up.run("--detach")).toMatchObject({ status: 0 });
@@ -34,7 +34,7 @@ test("both servers get the passwords before anything else starts", () => {
   ]);
 });
 
-test("a server that does not take its password ends the start, with its words and what to do", () => {
+test("a server that rejects its password ends the start, with its message and a remedy", () => {
   const up = copyOfUp();
   up.programs.script("sleep", "");
   up.docker("docker", `[ "$2" != exec ] || { echo 'role "attune" does not exist'; exit 1; }`);

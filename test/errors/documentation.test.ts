@@ -30,7 +30,7 @@ test("each failure of a request has a status of its own, which names its code", 
   expect(new Set(statuses).size).toBe(statuses.length);
 });
 
-test("docs/errors.md lists exactly the states of PostgreSQL that are told apart, with their codes", () => {
+test("docs/errors.md lists exactly the distinguished states of PostgreSQL, with their codes", () => {
   const documented = rowsOfPage().filter(([, code]) => /^`DATABASE_[A-Z_]+`$/.test(code ?? ""));
 
   expect(documented).toEqual(
@@ -42,7 +42,7 @@ test("docs/errors.md lists exactly the states of PostgreSQL that are told apart,
   );
 });
 
-test("docs/errors.md lists exactly the reply codes of RabbitMQ that are told apart, with their codes", () => {
+test("docs/errors.md lists exactly the distinguished reply codes of RabbitMQ, with their codes", () => {
   const documented = rowsOfPage().filter(
     ([replies, code]) => /^`BROKER_[A-Z_]+`$/.test(code ?? "") && /\d/.test(replies ?? ""),
   );

@@ -62,7 +62,7 @@ test("moves and events of a sensor are stored in the order they came", async () 
   expect(await checkpoints()).toEqual([{ value: 600 }]);
 });
 
-test("a move of an assignment that is held no more is fenced, also beside events that are stored", async () => {
+test("a move of an assignment that is no longer held is fenced, even next to events that are stored", async () => {
   await using running = await rig.start();
   const past = { ...rig.source, term: { generation: "0", instance: rig.instance } };
 
@@ -134,7 +134,7 @@ test("a refused event's checkpoint does not go before earlier events, nor over l
   expect(await checkpoints()).toEqual([{ value: 49 }]);
 });
 
-test("a refused event of an assignment that is held no more is fenced", async () => {
+test("a refused event of an assignment that is no longer held is fenced", async () => {
   await using running = await rig.start();
   const past = { ...rig.source, term: { generation: "0", instance: rig.instance } };
 

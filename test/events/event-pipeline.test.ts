@@ -80,7 +80,7 @@ test("events of one source are stored in the order they came, in batches that fo
   expect(await query(rig.database, "select value from sensor_checkpoint")).toEqual([{ value: 999 }]);
 });
 
-test("an event with a dedup_key that is there already is a duplicate of it, in one batch and across batches", async () => {
+test("an event with an existing dedup_key is a duplicate, in one batch and across batches", async () => {
   await insertRule(rig.database, { ref: "demo.rule", triggerRef: "demo.tick" });
   await using running = await rig.start();
 

@@ -14,7 +14,7 @@ afterEach(async () => {
   await rig[Symbol.asyncDispose]();
 });
 
-test("an event of an assignment that is held no more is fenced, and the others of its batch are stored", async () => {
+test("an event of an assignment that is no longer held is fenced, and the others of its batch are stored", async () => {
   await using running = await rig.start();
   const past = { ...rig.source, term: { generation: "0", instance: rig.instance } };
   const foreign = { ...rig.source, term: { generation: "1", instance: randomUUID() } };

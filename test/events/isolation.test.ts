@@ -169,7 +169,7 @@ test("a batch whose statement takes too long is halved, and its events are store
   expect(rows.map(({ n }) => n)).toEqual(Array.from({ length: 16 }, (_, n) => n));
 }, 60_000);
 
-test("an event that takes too long alone is tried again while all other sensors go on, and that is said once", async () => {
+test("a single event that takes too long is retried while all other sensors continue, and this is logged once", async () => {
   const { logger, lines } = recordingLogger();
   const statements: Statement[] = [];
   await using running = await rig.start({ database: noting(statements), logger });
@@ -201,7 +201,7 @@ test("an event that takes too long alone is tried again while all other sensors 
 }, 60_000);
 
 // The embedded database does so for some values that it cannot take.
-test("an event to which the database answers nothing is refused alone", async () => {
+test("an event that gets no answer from the database is refused alone", async () => {
   const database: Queryable = {
     query(asked) {
       const isUnanswered = asked.name === "store_batch" && String(asked.values?.[0]).includes('"n":13');

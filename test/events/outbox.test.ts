@@ -198,7 +198,7 @@ test("a source that can wait is slowed down while the broker confirms, and never
   expect(publisher.inFlightCount).toBe(3);
 });
 
-test("what is not confirmed at the end of the process is left to others at once", async () => {
+test("messages unconfirmed at the end of the process are left to others at once", async () => {
   const transport = scriptedTransport();
   await insertWorker(fresh.database, { name: "self", instance });
   const publishing = await start(transport);
@@ -354,7 +354,7 @@ test("an own message so old that an answer must have been lost is read back", as
   expect(received).toHaveLength(1);
 });
 
-test("waiting for confirms does not hold up the end of the process", async () => {
+test("waiting for confirms does not delay the end of the process", async () => {
   const transport = scriptedTransport();
   await owe(1, null);
   await using publishing = await start(transport);
@@ -365,7 +365,7 @@ test("waiting for confirms does not hold up the end of the process", async () =>
   expect(await owed()).toHaveLength(1);
 });
 
-test("all that a dead worker owes passes to one heir, in order, and before what the heir stores", async () => {
+test("a dead worker's messages pass to one heir, in order, and before those that the heir stores", async () => {
   const dead = randomUUID();
   await insertWorker(fresh.database, { name: "dead", instance: dead, leaseSeconds: 60 });
   const dying = await start(scriptedTransport(), { instance: dead });
@@ -392,7 +392,7 @@ test("all that a dead worker owes passes to one heir, in order, and before what 
   expect(await owners()).toContainEqual({ instance: dead, owner: instance });
 });
 
-test("a worker that does not reach the broker leaves what it owes to others, and takes it back when it does", async () => {
+test("a worker that cannot reach the broker leaves its messages to others, and takes them back when it can", async () => {
   const other = randomUUID();
   await insertWorker(fresh.database, { name: "self", instance, leaseSeconds: 60 });
   await insertWorker(fresh.database, { name: "other", instance: other, leaseSeconds: 60 });
@@ -546,7 +546,7 @@ test("refused messages are tried again one at a time and ever later, and all go 
   );
 });
 
-test("a message that the broker can never take is not tried again soon, and holds up no other", async () => {
+test("a message that the broker can never accept is not retried soon, and blocks no other", async () => {
   const transport = scriptedTransport();
   await insertWorker(fresh.database, { name: "self", instance });
   const [tooLarge, ...others] = await owe(3, null);
@@ -569,7 +569,7 @@ test("a message that the broker can never take is not tried again soon, and hold
   await expect.poll(() => transport.published.length, soon).toBe(4);
 });
 
-test("more refused messages than one page holds do not hold up those behind them", async () => {
+test("more refused messages than fit on a page do not block those after them", async () => {
   const transport = scriptedTransport();
   await insertWorker(fresh.database, { name: "self", instance });
   const last = (await owe(501, null)).at(-1)?.messageId;
@@ -584,7 +584,7 @@ test("more refused messages than one page holds do not hold up those behind them
   await expect.poll(() => accepted, soon).toEqual([last]);
 });
 
-test("an outbox row that nobody can read holds up none of the others, and is told of", async () => {
+test("an undecodable outbox row blocks no other, and is reported", async () => {
   const transport = scriptedTransport();
   transport.answer = async () => "routed";
   const [good] = await owe(1, null);

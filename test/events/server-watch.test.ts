@@ -49,7 +49,7 @@ test("the first server is noted, and nothing leaps", async () => {
   expect(await serverNoted(scope.database)).toMatch(/^\d{10,}\/[0-9A-F]{8}$/);
 });
 
-test("on another server than before every sequence leaps, once, and one line says so", async () => {
+test("on a different server every sequence leaps once, and one line reports it", async () => {
   await using scope = await freshDatabase();
   await nextIds(scope.database);
   await sayOtherServer(scope.database);
@@ -65,7 +65,7 @@ test("on another server than before every sequence leaps, once, and one line say
   ]);
 });
 
-test("of many that look at the same time one lets the sequences leap", async () => {
+test("of many concurrent checks, one advances the sequences", async () => {
   await using scope = await freshDatabase();
   await nextIds(scope.database);
   await sayOtherServer(scope.database);
@@ -79,7 +79,7 @@ test("of many that look at the same time one lets the sequences leap", async () 
   expect(lines).toHaveLength(1);
 });
 
-test("an agent that runs on looks when it has a new session", async () => {
+test("a running agent checks the server when it has a new session", async () => {
   await using scope = await freshDatabase();
   const { logger, lines } = recordingLogger();
   const watch = new ServerWatch({ database: scope.database, logger });
@@ -114,7 +114,7 @@ test("a process that runs on takes no ids of another server's before the leap", 
   expect(later.map(Number).filter((id) => id > 1_000 && id < 1_000_000_000)).toEqual([]);
 });
 
-test("a server that does not tell is used as it is", async () => {
+test("a server that does not report its identity is used as it is", async () => {
   await using scope = await freshDatabase();
   const role = `cannot_tell_${process.pid}`;
   await asSuperuser(async (client) => {
@@ -139,7 +139,7 @@ test("a server that does not tell is used as it is", async () => {
   }, scope.url);
 });
 
-test("the embedded database tells, too", async () => {
+test("the embedded database reports its identity too", async () => {
   const directory = await mkdtemp(join(tmpdir(), "attune-watch-"));
   onTestFinished(() => rm(directory, { recursive: true }));
   await using database = await openDatabase({

@@ -22,7 +22,7 @@ async function setBack(sequence: "event_id_seq" | "enforcement_id_seq", insert: 
 const foreignEvents = `insert into event (trigger_ref, payload)
   select 'demo.tick', '{"foreign": true}' from generate_series(1, 3)`;
 
-test("events whose ids a database that was set back gave to others are stored with new ones", async () => {
+test("events whose ids a restored database has assigned to others are stored with new ids", async () => {
   await insertRule(rig.database, { ref: "demo.rule", triggerRef: "demo.tick" });
   await using running = await rig.start();
   await running.pipeline.accept(rig.tick({ payload: { n: 0 } }));

@@ -82,7 +82,7 @@ describe("a broker that cannot be connected to is named with host, port and virt
     );
   });
 
-  test("a name that nobody knows", async () => {
+  test("an unknown name", async () => {
     const failure = await failureOf("amqp://me:secret-word@broker.invalid");
 
     expect(failure.code).toBe("BROKER_UNREACHABLE");
@@ -174,7 +174,7 @@ describe("an operation that the broker refuses names what it was about", () => {
   });
 });
 
-test("a connection that an administrator closes is told in the log and by health", async () => {
+test("a connection closed by an administrator is reported in the log and by health", async () => {
   const { logger, lines } = recordingLogger();
   const name = `test-${randomUUID()}`;
   await using transport = await openRabbitmq({ url: vhost.url, logger, connectionName: name });

@@ -76,7 +76,7 @@ describe.each(["RabbitMQ", "this process"])("a message queue over %s", (kind) =>
   });
 });
 
-test("a broker that is not there is not healthy", async () => {
+test("a missing broker is not healthy", async () => {
   await using queue = await MessageQueue.connect("amqp://attune:attune@127.0.0.1:1/", { logger });
 
   expect(queue.isHealthy()).toBe(false);

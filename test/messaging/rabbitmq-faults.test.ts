@@ -85,7 +85,7 @@ test.each(["stop", "kill"] as const)(
 );
 
 test(
-  "an outage of 15 s is told in a few lines, is honest in health, and ends by itself",
+  "an outage of 15 s is logged in a few lines, shown by health, and ends without intervention",
   { timeout: 120_000 },
   async () => {
     const { logger, lines } = recordingLogger();
@@ -119,7 +119,7 @@ test(
   },
 );
 
-test("a transport opened while the broker is away connects when it comes", { timeout: 60_000 }, async () => {
+test("a transport opened while the broker is down connects when it is up", { timeout: 60_000 }, async () => {
   await broker.stop();
   await using transport = await open();
   const atFirst = transport.health().state;
@@ -184,7 +184,7 @@ test("a connection cut over and over loses nothing", { timeout: 60_000 }, async 
   expect([...new Set(arrived)]).toEqual(ids);
 });
 
-test("a broker that is frozen or away does not hold up closing", { timeout: 60_000 }, async () => {
+test("a frozen or unreachable broker does not delay closing", { timeout: 60_000 }, async () => {
   const { proxy, url } = await proxied();
   await using _ = proxy;
   const frozen = await open({ url, closeLimitMs: 500 });
@@ -203,7 +203,7 @@ test("a broker that is frozen or away does not hold up closing", { timeout: 60_0
 });
 
 test(
-  "a broker out of memory is a condition of its own, told with why, and messages go when it recovers",
+  "a broker out of memory is a separate condition with its reason, and messages are published when it recovers",
   { timeout: 60_000 },
   async () => {
     await using transport = await open();
@@ -228,7 +228,7 @@ test(
 );
 
 test(
-  "a broker that answers nothing is told long before its connection is given up",
+  "a broker that does not answer is reported long before its connection is abandoned",
   { timeout: 60_000 },
   async () => {
     const { proxy, url } = await proxied();

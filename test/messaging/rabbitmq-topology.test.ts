@@ -44,7 +44,7 @@ test("three durable topic exchanges, the way for enforcements, and a bounded dea
   expect(queue).toMatchObject({ durable: true, arguments: { "x-max-length": 10_000 } });
 });
 
-test("no queue exists that nobody consumes, but the one for dead letters", async () => {
+test("no queue without a consumer exists, except the one for dead letters", async () => {
   await using vhost = await freshVhost();
   await using transport = await openRabbitmq({ url: vhost.url, logger });
   const subscription = await transport.subscribe(events, recorder().onMessage);
@@ -142,7 +142,7 @@ test.each(["direct", "fanout"])(
   },
 );
 
-test("a login that may declare nothing uses what is there, and is told of what is not", async () => {
+test("a login without the right to declare uses what exists, and what is missing is reported", async () => {
   await using vhost = await freshVhost();
   const login = new URL(vhost.url);
   [login.username, login.password] = [`limited-${randomUUID()}`, "limited"];
@@ -205,7 +205,7 @@ test("a message that no queue is bound for is confirmed and known to be unroutab
   expect(deliveries).toEqual(["unroutable", "routed", "unroutable", "routed"]);
 });
 
-test("a login that is refused, and a virtual host that is not there, are told without the password", async () => {
+test("a refused login and a missing virtual host are reported without the password", async () => {
   await using vhost = await freshVhost();
   const wrongLogin = new URL(vhost.url);
   wrongLogin.password = "s3cret";

@@ -53,7 +53,7 @@ test.each<[string, () => TlsSettings, RegExp]>([
     () => ({ ca: authority.ca, server_name: "mq.test" }),
     /it refused this client's certificate, or the lack of one .*; set message_queue\.tls\.cert/,
   ],
-])("%s is told", async (_, tls, line) => {
+])("%s is reported", async (_, tls, line) => {
   await using transport = await open(tls());
 
   await expect(transport.connected(3_000)).rejects.toMatchObject({
@@ -62,7 +62,7 @@ test.each<[string, () => TlsSettings, RegExp]>([
   });
 });
 
-test("a port that wants TLS is told to a client without it", async () => {
+test("a client without TLS learns that the port requires it", async () => {
   await using transport = await openRabbitmq({
     url: `amqp://attune:attune@127.0.0.1:${port}`,
     logger: silentLogger,

@@ -104,7 +104,7 @@ test("a sensor's further triggers follow its file, and count as a change of the 
   expect(await rows(fresh.database, "select from sensor_trigger")).toEqual([]);
 });
 
-test("what vanished from the files is removed if a load made it, and stays if a person did", async () => {
+test("a definition missing from the files is removed if a load created it, and kept if a user did", async () => {
   await using fresh = await freshDatabase();
   await using folder = await packFolder(demoPack);
   await load(fresh.database, [folder.directory]);
@@ -119,7 +119,7 @@ test("what vanished from the files is removed if a load made it, and stays if a 
   expect(await rows(fresh.database, "select ref from rule")).toEqual([{ ref: "demo.mine" }]);
 });
 
-test("an operator's choice to disable a rule stands until the file changes its own", async () => {
+test("a rule disabled by an operator stays disabled until the file changes it", async () => {
   await using fresh = await freshDatabase();
   await using folder = await packFolder(demoPack);
   const { database } = fresh;
@@ -157,7 +157,7 @@ test("a reference to nothing is refused by file, line and field, and then nothin
   expect(await rows(fresh.database, "select from pack where ref = 'demo'")).toEqual([]);
 });
 
-test("a reference to nothing names what was probably meant, and where a runtime can come from", async () => {
+test("a dangling reference is reported with a suggestion, and with the source of a missing runtime", async () => {
   await using fresh = await freshDatabase();
   await using folder = await packFolder({
     ...demoPack,
@@ -171,7 +171,7 @@ test("a reference to nothing names what was probably meant, and where a runtime 
   await expect(loading).rejects.toThrow(/runtime core\.sensor\.lisp, .* in its folder runtimes$/m);
 });
 
-test("a reference to what this load removes is a reference to nothing", async () => {
+test("a reference to a definition that this load removes is dangling", async () => {
   await using fresh = await freshDatabase();
   await using folder = await packFolder(demoPack);
   await load(fresh.database, [folder.directory]);

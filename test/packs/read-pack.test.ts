@@ -85,7 +85,7 @@ test.each([
   expect(definition(pack, "sensor").row["runtime_ref"]).toBe(ref);
 });
 
-test("every problem in every file is told at once, by file, line and field", async () => {
+test("all problems in all files are reported together, with file, line and field", async () => {
   const found = await problems({
     "sensors/clock.yaml": "ref: clock\nentrypoint: clock.rb\nruntime: ruby\npoll_interval: soon\n",
     "rules/noted.yaml":
@@ -323,7 +323,7 @@ test("a mistake in pack.yaml hides none in the other files", async () => {
   expect(found).toContain("triggers/tick.yaml:1 ref is required");
 });
 
-test("what is no folder, and a folder of definitions that cannot be read, are told as such", async () => {
+test("a file in place of a folder, and an unreadable folder of definitions, are reported as such", async () => {
   await using folder = await packFolder({
     "pack.yaml": "ref: demo\n",
     triggers: "a file where a folder should be\n",
@@ -343,7 +343,7 @@ test("what is no folder, and a folder of definitions that cannot be read, are to
   });
 });
 
-test("a folder of packs given in place of a pack is told as such", async () => {
+test("a folder of packs in place of a pack is reported as such", async () => {
   await using folder = await packFolder({
     "garden/pack.yaml": "ref: garden\n",
     "house/pack.yaml": "ref: house\n",

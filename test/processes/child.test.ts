@@ -122,7 +122,7 @@ test("a descendant that left the group is found by its marker", async () => {
   await expect.poll(() => isRunning(escaped)).toBe(false);
 });
 
-test("a pipe held by a process nobody can find does not hold up the end", async () => {
+test("a pipe held by an untraceable process does not delay the end", async () => {
   await using child = await sh(`${escape} & wait`);
   const lines = eachLine(child);
   const escaped = Number(await next(lines));
@@ -166,7 +166,7 @@ function program(name: string, content: string | Buffer, mode: number): string {
   return file;
 }
 
-test("a program that does not exist is told apart from an interpreter or folder that does not", async () => {
+test("a missing program is distinguished from a missing interpreter or folder", async () => {
   const orphan = program("orphan", "#!/no/such/interpreter\n", 0o755);
 
   expect(await failureOf("/no/such/program")).toEqual([
@@ -183,7 +183,7 @@ test("a program that does not exist is told apart from an interpreter or folder 
   ]);
 });
 
-test("a program that may not be executed says what to change", async () => {
+test("a program that may not be executed is reported with a remedy", async () => {
   const file = program("closed", "#!/bin/sh\n", 0o644);
 
   expect(await failureOf(file)).toEqual(["EACCES", expect.stringContaining("chmod +x")]);

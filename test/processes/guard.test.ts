@@ -40,7 +40,7 @@ test("nothing an agent started outlives its SIGKILL, and neither does the guard"
     .toEqual([false, false, false, false]);
 });
 
-test("a guard that was killed is replaced and told of the children again", async () => {
+test("a killed guard is replaced and learns of the children again", async () => {
   const { agent, guard, pids } = await startAgent("unmarked");
   const guardsOfAgent = (): number[] =>
     execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(agent.pid)])
@@ -67,7 +67,7 @@ test("the signals that end an agent politely do not end its guard", async () => 
   await expect.poll(() => pids.map(isRunning), { timeout: 5_000 }).toEqual([false, false, false]);
 });
 
-test("a guard leaves alone what it was told has ended, and ends with its scope", async () => {
+test("a guard ignores processes that have ended, and ends with its scope", async () => {
   let guardPid = 0;
   await using unwatched = await startSleep();
   {
@@ -81,7 +81,7 @@ test("a guard leaves alone what it was told has ended, and ends with its scope",
   expect(isRunning(unwatched.pid)).toBe(true);
 });
 
-test("a guard that was told of the end of everything ends without looking at every process of the machine", async () => {
+test("a guard whose children have all ended stops without scanning all processes", async () => {
   const guard = startGuard("ATTUNE_TEST_INSTANCE", silentLogger);
   const [name = "", value = ""] = guard.markerPrefix.split("=");
   // Looking would find this one: the agent itself has to end what it starts.

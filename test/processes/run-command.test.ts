@@ -56,7 +56,7 @@ describe.each(ways)("%s", (_, run) => {
     expect(await run(shellCommand("", { args }))).toMatchObject({ stdout: "<><two words><größer><->" });
   });
 
-  test("a command that ends by a signal says which", async () => {
+  test("a command that ends by a signal reports it", async () => {
     expect(await sh("kill -TERM $$")).toMatchObject({ kind: "signalled", signal: "SIGTERM" });
   });
 
@@ -69,7 +69,7 @@ describe.each(ways)("%s", (_, run) => {
     await expect.poll(() => isRunning(forked)).toBe(false);
   });
 
-  test("what a command leaves behind is ended", async () => {
+  test("processes that a command leaves behind are ended", async () => {
     const result = await sh("sleep 300 > /dev/null 2>&1 & echo $!");
 
     expect(result).toMatchObject({ kind: "exited", code: 0 });
@@ -77,7 +77,7 @@ describe.each(ways)("%s", (_, run) => {
     await expect.poll(() => isRunning(forked)).toBe(false);
   });
 
-  test("who escapes with a command's output does not hold up the result", async () => {
+  test("a process that keeps a command's output open does not delay the result", async () => {
     // It is gone only once its session is its own; the group is ended with the command.
     const escaped = 'until [ "$(cut -d " " -f 6 /proc/$!/stat)" = $! ]; do :; done';
     const result = await sh(`setsid sleep 300 & echo $!; ${escaped}`);

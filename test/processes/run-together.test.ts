@@ -42,7 +42,7 @@ test("no commands give no results", () => {
   expect(runTogether([], 3)).toEqual([]);
 });
 
-test("a command that hangs holds up no other", () => {
+test("a command that hangs blocks no other", () => {
   const [hanging, ...others] = runTogether(
     [
       ...sh("exec sleep 300").map((command) => ({ ...command, timeoutMs: 1_000 })),
@@ -95,7 +95,7 @@ function confined(conditions: readonly string[], script: string): unknown {
   return JSON.parse(execFileSync(file, args, { encoding: "utf8", timeout: 20_000 }));
 }
 
-test("on a kernel that does not tell of ended programs they are seen all the same", () => {
+test("ended programs are detected even if the kernel does not report them", () => {
   const script = `
     const scripts = ["echo one; sleep 0.1; exec >&- 2>&-; sleep 0.1; exit 3", "echo two", "sleep 300"];
     console.log(JSON.stringify(runTogether(scripts.map(sh), 2)));`;
@@ -107,7 +107,7 @@ test("on a kernel that does not tell of ended programs they are seen all the sam
   ]);
 });
 
-test("the end of a child is seen where whoever started this process ignores the ends of children", () => {
+test("the end of a child is detected even if this process inherited an ignored SIGCHLD", () => {
   const script = `console.log(JSON.stringify(runTogether([sh("exit 3")], 2)));`;
 
   expect(confined(["children-ignored"], script)).toMatchObject([{ kind: "exited", code: 3 }]);

@@ -10,7 +10,7 @@ const owe = (count: number): string => `
          now() - make_interval(secs => ${count} - n)
     from generate_series(1, ${count}) as n`;
 
-test("what is owed is counted, with the age of the oldest", async () => {
+test("pending messages are counted, with the age of the oldest", async () => {
   await using fresh = await freshDatabase();
   await query(fresh.database, "delete from outbox");
   expect(await readFleetFacts(fresh.database)).toMatchObject({ outboxMessages: 0, outboxAgeSeconds: 0 });

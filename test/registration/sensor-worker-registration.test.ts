@@ -63,7 +63,7 @@ test("added capabilities are made known by updateCapabilities", async () => {
   });
 });
 
-test("a second process of a live worker's name is refused and told who has it", async () => {
+test("a second process with a live worker's name is refused, with its holder", async () => {
   await using fresh = await freshDatabase();
   const worker = await startWorker(fresh.url, "sensor-twin");
   await using other = await openPostgresql({ url: fresh.url, logger: silentLogger });
@@ -172,7 +172,7 @@ test("a superseded worker changes nothing in its successor's row", async () => {
 });
 
 // A backup from before its first start has no row of it.
-test("a worker whose row a restoration took away ends, says that it may be so, and registers when started again", async () => {
+test("a worker whose row was lost in a restore stops with that reason, and registers when restarted", async () => {
   await using fresh = await freshDatabase();
   const registration = registrationOn(fresh.database);
   await registration.register();
@@ -189,7 +189,7 @@ test("a worker whose row a restoration took away ends, says that it may be so, a
   expect(await again.heartbeat()).toEqual({ kind: "alive" });
 });
 
-test("while the database is away a heartbeat says so, and afterwards the name is locked again", async () => {
+test("a heartbeat reports an unreachable database, and afterwards the name is locked again", async () => {
   await using fresh = await freshDatabase();
   await using database = await openPostgresql({ url: fresh.url, logger: silentLogger, heartbeatMs: 100 });
   const registration = registrationOn(database);

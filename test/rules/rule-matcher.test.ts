@@ -127,7 +127,7 @@ test("creates an enforcement of one rule whatever its conditions say, once", asy
   ]);
 });
 
-test("evaluates conditions without storing anything, and says what is wrong with unusable ones", async () => {
+test("evaluates conditions without storing anything, and reports problems of unusable ones", async () => {
   await using fresh = await freshDatabase();
   const matcher = await openMatcher(fresh.database);
   const condition = { field: "payload.branch", operator: "equals", value: "main" };

@@ -256,7 +256,7 @@ test("looks at the revision again and again, but reads rules and writes problems
   ]);
 });
 
-test("serves the last set while the database is away, and the newest once it is back", async () => {
+test("serves the last set while the database is unreachable, and the newest afterwards", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await insertTrigger(database, "t.one");
@@ -283,7 +283,7 @@ test("serves the last set while the database is away, and the newest once it is 
 
 // Goal: whoever knows of a change and asks, gets a set that has it, also while a reading is under way.
 // Method: hold a reading between the revision and the rules, change a rule, ask again.
-test("a refresh asked for during another one sees what was committed before it was asked for", async () => {
+test("a refresh requested during another one sees everything committed before the request", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await insertTrigger(database, "t.one");

@@ -71,7 +71,7 @@ describe.each(runners)("%s", (_, run) => {
     expect(found).toEqual([{ name: "ruby", path: join(first.path, "ruby"), version: "3.2.0" }]);
   });
 
-  test("what cannot be run does not hide what comes later in PATH", async () => {
+  test("a file that cannot be run does not hide later ones in PATH", async () => {
     const [first, second] = [programDirectory(), programDirectory()];
     first.directory("python3");
     first.script("node", "echo v20.0.0", 0o644);
@@ -104,7 +104,7 @@ describe.each(runners)("%s", (_, run) => {
     expect(performance.now() - started).toBeLessThan(5_000);
   });
 
-  test("what cannot be started is no interpreter", async () => {
+  test("a file that cannot be started is not an interpreter", async () => {
     const programs = programDirectory();
     programs.directory("python3");
     programs.script("node", "echo v20.0.0", 0o644);
@@ -154,7 +154,7 @@ describe.each(runners)("%s", (_, run) => {
   });
 });
 
-test("a search that is ended waits for no answer and asks nobody else", async () => {
+test("an aborted search waits for no answer and starts no further command", async () => {
   const programs = programDirectory();
   const asked = (name: string): string =>
     `echo ${name} >> ${join(programs.path, "asked")}; exec /bin/sleep 60`;

@@ -77,7 +77,7 @@ test("commands are tried by priority, without a shell, until exit code, pattern 
   expect(kept?.outcome).toMatchObject({ kind: "available", remark: "older than the recommended 3.0" });
 });
 
-test("a runtime older than its row requires is not offered, and what to install is said", async () => {
+test("a runtime older than its row requires is not offered, and a hint says what to install", async () => {
   await using fresh = await freshDatabase();
   const programs = programDirectory();
   const path = programs.script("python3", "echo Python 3.6.9");
@@ -149,7 +149,7 @@ test("execution_config names the interpreter, which has to be there", async () =
   });
 });
 
-test("the seeded shell is offered with the shell that is there, and not where there is none", async () => {
+test("the seeded shell is offered if a shell exists, and otherwise not", async () => {
   await using fresh = await freshDatabase();
   const programs = programDirectory();
   const bare = await runtimesOn(fresh.database, programs);
@@ -234,7 +234,7 @@ test("a change while running is noticed and announced until the announcement suc
   await ended;
 });
 
-test("a row of an interpreter detected before is told of, though no capability changes", async () => {
+test("a new row for a detected interpreter is announced although no capability changes", async () => {
   await using fresh = await freshDatabase();
   const { PATH = "" } = process.env;
   const runtimes = await runtimesOn(fresh.database, { path: PATH });
@@ -259,7 +259,7 @@ test("a row of an interpreter detected before is told of, though no capability c
   expect(answers).toHaveLength(1);
 });
 
-test("a row that was not looked at yet is told from one that does not exist", async () => {
+test("a row that was not verified yet is distinguished from one that does not exist", async () => {
   await using fresh = await freshDatabase();
   const programs = programDirectory();
   const runtimes = await runtimesOn(fresh.database, programs);

@@ -125,7 +125,7 @@ test("a batch waits for a claim of its sensor, and then finds its term ended", a
   expect(await storing.isStored).toBe(false);
 });
 
-test("renewal passes over rows that others have locked, says so, and renews the rest", async () => {
+test("renewal skips rows locked by others, reports them, and renews the rest", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   const holder = await insertNamedWorker(database, "holder");
@@ -145,7 +145,7 @@ test("renewal passes over rows that others have locked, says so, and renews the 
   });
 });
 
-test("a claim that gets nothing notifies nobody: the notified would try again at once, for ever", async () => {
+test("a claim that gets nothing sends no notification, which would cause endless retries", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   const heir = await insertNamedWorker(database, "heir");

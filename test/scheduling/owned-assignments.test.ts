@@ -99,7 +99,7 @@ const step: fc.Arbitrary<(simulation: Simulation) => void> = fc.oneof(
 // Goal: overlapping renewals, claims and releases never make a worker stop what is its own, and what it knows agrees with
 // the rows once all are answered.
 // Method: every statement is asked, carried out and answered in three steps, in any order that fast-check finds.
-test("nothing is reported lost that nobody took, and in the end the worker knows its rows", () => {
+test("no assignment is reported lost unless another worker took it, and in the end the worker knows its rows", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const simulation = new Simulation();

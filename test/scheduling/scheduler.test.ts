@@ -159,7 +159,7 @@ function lose(proxy: FaultProxy): void {
   proxy.cut();
 }
 
-test("after an outage for all, a worker leaves what others held to them for a lease's time, and then takes it", async () => {
+test("after a common outage a worker leaves others' sensors to them for one lease duration, and then takes them over", async () => {
   await using fresh = await freshDatabase();
   const [sensorId = ""] = await insertSensors(fresh.database, 1);
   await using ownersWay = await cuttableDatabase(fresh.url);
@@ -276,7 +276,7 @@ test("a sensor is let go when the worker offers its runtime no more", async () =
   await expect.poll(() => owner.scheduler.held().size, soon).toBe(0);
 });
 
-test("a worker whose row belongs to another process holds nothing and says so", async () => {
+test("a worker whose row belongs to another process holds nothing and reports it", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await insertSensors(database, 1);
@@ -305,7 +305,7 @@ test("stopping releases at once", async () => {
   ]);
 });
 
-test("why a sensor runs nowhere can be read from the rows", async () => {
+test("the rows show why a sensor runs nowhere", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await insertSensors(database, 1);
@@ -371,7 +371,7 @@ test("while a batch takes several leases to store, neither its worker nor the ne
   expectNothingLetGo(pair);
 });
 
-test("a claim that waits several leases for somebody's transaction keeps no lease from being renewed", async () => {
+test("a claim that waits for another transaction for several lease durations does not prevent renewals", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await insertSensors(database, 2);
@@ -408,7 +408,7 @@ test("a worker whose connections are all busy for several leases keeps its senso
   expectNothingLetGo({ one: worker, two: neighbour });
 });
 
-test("a worker goes on with its sensors after its lease has run out unnoticed, as long as nobody has claimed them", async () => {
+test("a worker keeps its sensors after its lease has expired unnoticed, as long as no other worker has claimed them", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await insertSensors(database, 1);

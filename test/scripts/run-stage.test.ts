@@ -20,13 +20,16 @@ test.each([
   ["ends with 0", "exit 0", true, "passed"],
   ["ends with another code", "exit 3", false, "failed with 3"],
   ["is ended by a signal", "kill -9 $$", false, "ended by SIGKILL"],
-])("a program that %s passes or fails accordingly, and that is told", async (_, script, passed, ending) => {
-  expect(await runStage({ ...stage, file: "sh", args: ["-c", script] })).toMatchObject({
-    name: "stage",
-    passed,
-  });
-  expect(told).toContain(`── stage: ${ending} (`);
-});
+])(
+  "a program that %s passes or fails accordingly, and the result is reported",
+  async (_, script, passed, ending) => {
+    expect(await runStage({ ...stage, file: "sh", args: ["-c", script] })).toMatchObject({
+      name: "stage",
+      passed,
+    });
+    expect(told).toContain(`── stage: ${ending} (`);
+  },
+);
 
 test("a program that cannot be started has failed", async () => {
   expect(await runStage({ ...stage, file: "there-is-no-such-program", args: [] })).toMatchObject({

@@ -56,7 +56,7 @@ const stored = { kind: "stored", eventId: "1" } as const;
 // Goal: what several callers submit at once keeps its order, and no later one overtakes those that wait.
 // Method: fill the intake and let three wait. Make room for two at once, and submit another one at the very moment when
 // the first of the three has gone in and the second has not yet.
-test("what finds no room waits and is submitted in order, and later submissions wait behind it", async () => {
+test("a submission without room waits, is submitted in order, and delays later ones", async () => {
   const { intake, taken, settle } = scene();
   expect([intake.submit(event(1), "1", 1), intake.submit(event(2), "2", 1)]).toEqual([true, true]);
   const third = intake.submit(event(3), "3", 1);
@@ -85,7 +85,7 @@ test("a submission of any size has room alone, and the next waits for its bytes"
   expect(await second).toBe(true);
 });
 
-test("it says how long nothing has found room, from the last time that something did", async () => {
+test("it reports for how long there has been no room, since the last submission that had room", async () => {
   const { intake, settle, clock } = scene({ eventsMax: 1 });
   void intake.submit(event(1), "1", 1);
   expect(intake.stalledSeconds()).toBeUndefined();
@@ -102,7 +102,7 @@ test("it says how long nothing has found room, from the last time that something
   expect(intake.stalledSeconds()).toBeUndefined();
 });
 
-test("once abandoned, nobody waits any more, and what waited is not submitted", async () => {
+test("once abandoned, all waits end, and waiting submissions are dropped", async () => {
   const { intake, taken } = scene({ eventsMax: 1 });
   void intake.submit(event(1), "1", 1);
   const [second, third] = [intake.submit(event(2), "2", 1), intake.submit(event(3), "3", 1)];

@@ -52,7 +52,7 @@ test("rejected lines are warned of once a minute, with all since the last time",
   expect(lines.map(({ fields }) => fields)).toMatchObject([{ lines: 1 }, { lines: 5 }]);
 });
 
-test("a remark is told once a topic, and an hour later with how often it came meanwhile", async () => {
+test("a remark is reported once per topic, and an hour later with the number of repetitions", async () => {
   const { clock, lines, logged, options } = bench();
   const remarks = new OutputRemarks(options);
 

@@ -29,7 +29,7 @@ test("a poll sensor finds its ref, its main trigger and its config under their f
     .toEqual([{ ref: "test.named", trigger: "test.happened", config: { script, city: "Bern" } }]);
 });
 
-test("a run that succeeds makes events of what it printed, in both forms", async () => {
+test("the output of a successful run becomes events, in both forms", async () => {
   await using bench = await sensorBench();
   await bench.add("test.batch", { ...poll, script: `printf '{\\n"events": [{"n": 1}, 2]}\\n'` });
   await bench.add("test.lines", {
@@ -71,7 +71,7 @@ test("a sensor that fails every other time is seen to, although it never fails t
   expect(bench.statuses).not.toContain("test.flaky failed");
 });
 
-test("what a failed run printed is in the sensor's log, and not all of it when it is much", async () => {
+test("the output of a failed run is in the sensor's log, shortened if it is long", async () => {
   await using bench = await sensorBench({ limits: { restart } });
   const id = await bench.add("test.check", { ...poll, script: "echo 'DISK CRITICAL - 5% free'; exit 2" });
   const many = await bench.add("test.much", {
@@ -218,7 +218,7 @@ test("a poll sensor between two runs counts as running and stops at once", async
   expect(await bench.rowOf(id)).toMatchObject({ status: "stopped" });
 });
 
-test("what a run left behind outside its group ends when the sensor stops", async () => {
+test("processes that a run left behind outside its group end when the sensor stops", async () => {
   await using bench = await sensorBench();
   const leave = `setsid sh -c 'echo $$ > ../left; exec sleep 300' > /dev/null 2>&1 &`;
   const script = `${leave} while [ ! -s ../left ]; do sleep 0.01; done; echo "{\\"pid\\": $(cat ../left)}"`;
@@ -235,7 +235,7 @@ test("what a run left behind outside its group ends when the sensor stops", asyn
 
 // Goal: a run with far more events than allowed costs its sensor a failure, and the agent neither its time nor memory.
 // Method: 16 MB of [1,1,…] from a real process, as a list API might print by mistake.
-test("a run of eight million events is refused with one reason, and holds up nothing", async () => {
+test("a run of eight million events is refused with one reason, and blocks nothing", async () => {
   await using bench = await sensorBench({ limits: { restart } });
   const script = `printf '['; yes '1,' | head -n 5500000; printf '1]'`;
   const id = await bench.add("test.ones", { ...poll, script });

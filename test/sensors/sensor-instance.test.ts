@@ -143,7 +143,7 @@ test("a source that throws has failed, for a fault of the agent, and harms no ot
 test.each<[SensorKind, boolean]>([
   ["stream", true],
   ["poll", false],
-])("that a %s sensor runs and is silent is told: %s", async (kind, isTold) => {
+])("whether a running, silent %s sensor is reported: %s", async (kind, isTold) => {
   const { instance, clock } = scene(kind, async ({ noteRunning, clock: time, stopping }) => {
     noteRunning({});
     await time.sleep(1_000_000, stopping);

@@ -41,7 +41,7 @@ test("a changed configuration restarts the sensor with it; a new label does not"
   expect(bench.counts.sensorRestarted).toBe(0);
 });
 
-test("what does not concern the child does not restart it", async () => {
+test("a change that does not affect the process does not restart it", async () => {
   await using bench = await sensorBench();
   const id = await bench.add("test.one", { script });
   bench.manager.start();
@@ -108,7 +108,7 @@ test("a disabled trigger counts as one without rules, and a further trigger of t
   await bench.rowMatching(id, { status: "running" });
 });
 
-test("a sensor that cannot be understood or is not supported says so and disturbs no other", async () => {
+test("an undecodable or unsupported sensor is reported and affects no other", async () => {
   await using bench = await sensorBench();
   const odd = await bench.add("test.odd", { protocol: "telepathy" });
   const listed = await bench.add("test.listed", { script });
@@ -159,7 +159,7 @@ test("any write to the row of a failed sensor tries it at once", async () => {
   await bench.rowMatching(id, { status: "running", failures: 0 });
 });
 
-test("a lost assignment stops the sensor, also while the database is away", async () => {
+test("a lost assignment stops the sensor even while the database is unreachable", async () => {
   await using bench = await sensorBench();
   const id = await bench.add("test.one", { script });
   bench.manager.start();
@@ -175,7 +175,7 @@ test("a lost assignment stops the sensor, also while the database is away", asyn
   await query(bench.database, "alter table sensor_away rename to sensor");
 });
 
-test("a new generation of the assignment starts the sensor anew under it", async () => {
+test("a new generation of the assignment restarts the sensor under it", async () => {
   await using bench = await sensorBench();
   const id = await bench.add("test.one", { script });
   bench.manager.start();
@@ -199,7 +199,7 @@ test("a refusal for want of the assignment wakes the comparison", async () => {
   await expect.poll(() => bench.manager.isRunning(id), { timeout: 5_000 }).toBe(false);
 });
 
-test("states that cannot be written are written later, and the sensor runs meanwhile", async () => {
+test("states that cannot be written are written later, while the sensor keeps running", async () => {
   await using bench = await sensorBench();
   await query(bench.database, "alter table sensor_process rename to sensor_process_away");
   const id = await bench.add("test.one", { script });

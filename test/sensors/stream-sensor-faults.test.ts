@@ -19,7 +19,7 @@ const restart = {
   stableAfterMs: 60_000,
 };
 
-test("a sensor that keeps crashing at once is restarted ever later, then failed and announced once", async () => {
+test("a sensor that keeps crashing is restarted with growing delays, then marked failed and announced once", async () => {
   await using bench = await sensorBench();
   const id = await bench.add("test.crash", { script: `echo "no disk, top-secret" >&2; exit 3` });
   bench.manager.start();
@@ -63,7 +63,7 @@ test("a stream sensor that exits with 0 has ended unexpectedly all the same", as
   expect(bench.payloads()).toEqual([{ n: 1 }]);
 });
 
-test("a sensor that a signal ended says which", async () => {
+test("a sensor that ends by a signal is reported with it", async () => {
   await using bench = await sensorBench({ limits: { restart: { ...restart, delayMsFirst: 60_000 } } });
   const id = await bench.add("test.signal", { script: "kill -SEGV $$" });
   bench.manager.start();
@@ -107,7 +107,7 @@ test("a sensor that ends after an hour starts again at the first delay", async (
   await expect.poll(row).toMatchObject({ status: "backoff", failures: 1, signal: "SIGKILL" });
 });
 
-test("stopping kills a sensor that ignores SIGTERM, with all its descendants, also those that left", async () => {
+test("stopping kills a sensor that ignores SIGTERM, with all descendants, even those that left its group", async () => {
   await using bench = await sensorBench({ limits: { graceMs: 200 } });
   const script = `
     trap '' TERM
@@ -131,7 +131,7 @@ test("stopping kills a sensor that ignores SIGTERM, with all its descendants, al
   expect(bench.stopped).toEqual([id]);
 });
 
-test("what a sensor says while it stops is still heard", async () => {
+test("events that a sensor prints while it stops are still stored", async () => {
   await using bench = await sensorBench();
   await bench.add("test.last", {
     script: `trap 'echo "{\\"n\\": \\"last\\"}"; exit 0' TERM; echo '{}'; ${wait}`,
@@ -171,7 +171,7 @@ test("a sensor that closes its output but runs on is ended and restarted", async
   expect(bench.events.length).toBe(1);
 });
 
-test("output that is no event is counted and logged; the sensor and its other events go on", async () => {
+test("output that is not an event is counted and logged; the sensor and its other events continue", async () => {
   await using bench = await sensorBench();
   const id = await bench.add("test.odd", { entrypoint: "odd-output.mjs", runtimeRef: "core.sensor.nodejs" });
   bench.manager.start();

@@ -50,7 +50,7 @@ test("a sensor that runs and has printed no line is known, until it prints one",
   expect(bench.manager.silentSeconds().size).toBe(0);
 });
 
-test("a sensor tells when its last event was stored, and one without events tells nothing", async () => {
+test("a sensor reports when its last event was stored; one without events does not", async () => {
   await using bench = await sensorBench();
   const beforeSeconds = Date.now() / 1_000;
   await bench.add("test.lively", { script: `echo '{"n": 1}'; sleep 300` });
@@ -83,7 +83,7 @@ test("a sensor that printed regularly and then hangs becomes unusually silent af
   expect([...bench.manager.unusuallySilent()]).toEqual([["test.hanging", 1]]);
 });
 
-test("a sensor's row keeps when it printed last and how regularly, also after it was started anew", async () => {
+test("a sensor's row keeps the time and the rhythm of its output across restarts", async () => {
   await using bench = await sensorBench();
   const lines = `for n in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "{\\"n\\": $n}"; sleep 0.05; done`;
   const script = `[ -e "$HERE/told" ] || { : > "$HERE/told"; ${lines}; }; sleep 300`;
@@ -103,7 +103,7 @@ test("a sensor's row keeps when it printed last and how regularly, also after it
   await bench.rowMatching(id, { status: "running", first_output_at: null, last_output_at: last, ...known });
 });
 
-test("a Python sensor that never flushes is heard line by line, by what its runtime's row says", async () => {
+test("a Python sensor that never flushes is read line by line, thanks to its runtime's variables", async () => {
   await using bench = await sensorBench();
   const interpreter = execFileSync("python3", ["-c", "import sys; print(sys.executable)"], {
     encoding: "utf8",
@@ -128,7 +128,7 @@ test("a Python sensor that never flushes is heard line by line, by what its runt
   await expect.poll(bench.payloads, { timeout: 20_000 }).toContainEqual({ n: 2 });
 });
 
-test("a sensor that prints a key twice is told once that its last value is kept", async () => {
+test("a sensor that prints a key twice gets one remark that the last value is kept", async () => {
   await using bench = await sensorBench();
   const line = '{"payload": {"disk": "/", "disk": "/home"}}';
   await bench.add("test.twice", { script: `echo '${line}'; echo '${line}'; sleep 300` });
@@ -142,7 +142,7 @@ test("a sensor that prints a key twice is told once that its last value is kept"
   await expect.poll(told, { timeout: 20_000 }).toBe(1);
 });
 
-test("a burst of lines that are no events holds up nothing, and those that are events come through", async () => {
+test("a burst of invalid lines blocks nothing, and valid events are stored", async () => {
   await using bench = await sensorBench({ limits: { logBytesMax: 1_000_000_000 } });
   const script = `yes x | head -n 200000; yes '{"half' | head -n 20000; yes '{}' | head -n 50000; sleep 300`;
   await bench.add("test.burst", { script });
@@ -156,7 +156,7 @@ test("a burst of lines that are no events holds up nothing, and those that are e
   expect((await bench.log("test.burst")).split("\n").length).toBeLessThan(2_000);
 });
 
-test("a line of a megabyte, whatever it holds, holds up nothing", async () => {
+test("a line of a megabyte, whatever it contains, blocks nothing", async () => {
   await using bench = await sensorBench();
   const script = `printf '{"payload":{"list":['; yes '{},' | head -n 250000 | tr -d '\\n'; printf '{}]}}\\n'; sleep 300`;
   await bench.add("test.long", { script });

@@ -84,7 +84,7 @@ test.each([
 );
 
 test(
-  "under the usual names, too, the agent connects beside theirs, and leaves what they declared as it was",
+  "with the default names too, the agent connects and leaves their declarations unchanged",
   { timeout: 120_000 },
   async () => {
     await using empty = await emptyDatabase();
@@ -117,7 +117,7 @@ test(
   },
 );
 
-test("on their schema the agent ends with one line, and changes nothing", { timeout: 60_000 }, async () => {
+test("on their schema the agent stops with one line and changes nothing", { timeout: 60_000 }, async () => {
   await using empty = await emptyDatabase();
   await makeAncestor(empty.url, "attune");
   const before = await dumpOf(empty.url, "attune");

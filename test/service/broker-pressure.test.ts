@@ -32,7 +32,7 @@ async function linesWith({ logPath }: AgentFolder, words: string): Promise<reado
 }
 
 test(
-  "a broker with a memory alarm is told, and thousands of events are stored meanwhile",
+  "a broker's memory alarm is reported while thousands of events are stored",
   { timeout: 180_000 },
   async () => {
     await using fresh = await freshDatabase();
@@ -71,7 +71,7 @@ test(
 );
 
 test(
-  "a queue that refuses stops neither storing nor the queue beside it, which gets few repetitions",
+  "a refusing queue blocks neither storing nor another queue, which gets few repetitions",
   { timeout: 180_000 },
   async () => {
     await using fresh = await freshDatabase();
@@ -122,46 +122,50 @@ test(
   },
 );
 
-test("an agent of 512 MB works off five hundred owed messages of 1 MB", { timeout: 240_000 }, async () => {
-  await using fresh = await freshDatabase();
-  await using vhost = await freshVhost();
-  const received = new Set<string>();
-  const connection = await connect(vhost.url);
-  const channel = await connection.createChannel();
-  await channel.assertExchange("attune.events", "topic", { durable: true });
-  await channel.assertQueue("received");
-  await channel.bindQueue("received", "attune.events", "#");
-  await channel.consume("received", (message) => received.add(message?.properties.messageId), {
-    noAck: true,
-  });
-  await oweLargeMessages(fresh.database, { events: 100, rules: 4, bytes: 1_000_000 });
+test(
+  "an agent with 512 MB publishes a backlog of five hundred messages of 1 MB",
+  { timeout: 240_000 },
+  async () => {
+    await using fresh = await freshDatabase();
+    await using vhost = await freshVhost();
+    const received = new Set<string>();
+    const connection = await connect(vhost.url);
+    const channel = await connection.createChannel();
+    await channel.assertExchange("attune.events", "topic", { durable: true });
+    await channel.assertQueue("received");
+    await channel.bindQueue("received", "attune.events", "#");
+    await channel.consume("received", (message) => received.add(message?.properties.messageId), {
+      noAck: true,
+    });
+    await oweLargeMessages(fresh.database, { events: 100, rules: 4, bytes: 1_000_000 });
 
-  await using folder = await agentFolder({
-    databaseUrl: fresh.url,
-    brokerUrl: vhost.url,
-    packsDirectory: join(repositoryRoot, "test/fixtures/packs"),
-    workerName: "small",
-  });
-  const args = ["--max-old-space-size=256", join(repositoryRoot, "src/main.ts")];
-  await using agent = await startAgent(folder, { command: { file: process.execPath, args } });
-  const owed = (): Promise<object[]> => query(fresh.database, "select message_id from outbox limit 1");
-  await expect
-    .poll(
-      async () => {
-        await agent.assertRunning();
-        return await owed();
-      },
-      { timeout: 200_000, interval: 200 },
-    )
-    .toEqual([]);
+    await using folder = await agentFolder({
+      databaseUrl: fresh.url,
+      brokerUrl: vhost.url,
+      packsDirectory: join(repositoryRoot, "test/fixtures/packs"),
+      workerName: "small",
+    });
+    const args = ["--max-old-space-size=256", join(repositoryRoot, "src/main.ts")];
+    await using agent = await startAgent(folder, { command: { file: process.execPath, args } });
+    const owed = (): Promise<object[]> => query(fresh.database, "select message_id from outbox limit 1");
+    await expect
+      .poll(
+        async () => {
+          await agent.assertRunning();
+          return await owed();
+        },
+        { timeout: 200_000, interval: 200 },
+      )
+      .toEqual([]);
 
-  // The broker confirms a message when a queue has it, and that is before its consumer does.
-  await expect.poll(() => received.size, { timeout: 30_000 }).toBe(500);
-  const status = await readFile(`/proc/${agent.pid}/status`, "utf8");
-  const peakKilobytes = Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]);
-  expect(peakKilobytes).toBeLessThan(512 * 1_024);
-  await connection.close();
-});
+    // The broker confirms a message when a queue has it, and that is before its consumer does.
+    await expect.poll(() => received.size, { timeout: 30_000 }).toBe(500);
+    const status = await readFile(`/proc/${agent.pid}/status`, "utf8");
+    const peakKilobytes = Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]);
+    expect(peakKilobytes).toBeLessThan(512 * 1_024);
+    await connection.close();
+  },
+);
 
 /** As an agent leaves them that died while the broker was down. */
 async function oweLargeMessages(

@@ -24,7 +24,7 @@ async function withDatabase<Result>(
 }
 
 test(
-  "an agent on its own stores events, is killed, and goes on from the checkpoint",
+  "an agent without services stores events, is killed, and resumes from the checkpoint",
   { timeout: 180_000 },
   async () => {
     await using folder = await agentFolder({

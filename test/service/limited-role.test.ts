@@ -92,7 +92,7 @@ async function limitedUser(vhost: FreshVhost): Promise<{
 const shortLease = { lease_duration: 2, lease_renewal_interval: 0.5 };
 
 test(
-  "with the printed rights two agents work through a failover, a kill and a takeover, and lose and double nothing",
+  "with the printed rights two agents survive a failover, a kill and a takeover without losing or duplicating events",
   { timeout: 180_000 },
   async () => {
     await using vhost = await freshVhost();
@@ -146,7 +146,7 @@ test.each([
   ["select on attune.schema_migration", /permission denied for table schema_migration/],
   ["insert on attune.event", /the role \w+ lacks insert on event/],
   ["update on sequence attune.event_id_seq", /the role \w+ lacks update on event_id_seq/],
-])("without %s the start ends with a line that names it, and doctor names it", async (right, words) => {
+])("without %s the start fails with a line that names it, and doctor names it", async (right, words) => {
   await using fresh = await freshDatabase();
   const stranger = await strangerTo(fresh);
   await applyWithPsql(fresh.url, await grantsFor(stranger.url));
@@ -167,7 +167,7 @@ test.each([
   expect(await diagnosisOf(stranger.url)).toMatch(words);
 });
 
-test("packs are loaded by the owner alone, and the line says so", async () => {
+test("only the owner can load packs, and the error says so", async () => {
   await using fresh = await freshDatabase();
   const stranger = await strangerTo(fresh);
   await applyWithPsql(fresh.url, await grantsFor(stranger.url));
@@ -195,7 +195,7 @@ test.each(["configure", "write", "read"])(
   },
 );
 
-test("an agent whose broker's user lacks a right says so in its log", { timeout: 60_000 }, async () => {
+test("an agent whose broker user lacks a right logs it", { timeout: 60_000 }, async () => {
   await using vhost = await freshVhost();
   await using fresh = await freshDatabase();
   const user = await limitedUser(vhost);

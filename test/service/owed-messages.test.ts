@@ -7,7 +7,7 @@ import { agentFolder, metric, startAgent } from "../support/agent-process.ts";
 import { insertRule, insertTrigger } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
-test("messages left in the outbox are counted by /health as by the metrics and the doctor", async () => {
+test("/health, the metrics and doctor report the same number of messages in the outbox", async () => {
   await using fresh = await freshDatabase();
   await insertTrigger(fresh.database, "demo.tick");
   await using folder = await agentFolder({

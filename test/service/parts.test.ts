@@ -14,7 +14,7 @@ import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
 
-test("code that embeds the service generates events and matches them again by its parts", async () => {
+test("code that embeds the service can generate events and match them again", async () => {
   await using fresh = await freshDatabase();
   await using vhost = await freshVhost();
   const { database } = fresh;

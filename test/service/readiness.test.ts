@@ -18,7 +18,7 @@ async function readiness({ apiUrl }: AgentFolder): Promise<Readiness> {
   return { status: response.status, events: parts.events };
 }
 
-test("an agent whose database has a full disk is not ready and says why, until it has room again", async () => {
+test("an agent whose database has a full disk is not ready, with the reason, until there is space again", async () => {
   await using counting = await startCountingAfresh();
   const { database } = counting;
   const folder = await counting.folder("full");
@@ -59,7 +59,7 @@ test("an agent whose database has a full disk is not ready and says why, until i
   await counting.expectNothingLostOrDoubled();
 });
 
-test("an agent whose batch does not get done is not ready and says so", async () => {
+test("an agent whose batch hangs is not ready, with the reason", async () => {
   await using counting = await startCountingAfresh({ pace: { burst: 1, pauseMs: 10 } });
   const folder = await counting.folder("held-up");
   await using agent = await startAgent(folder);

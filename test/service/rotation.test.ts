@@ -21,7 +21,7 @@ interface Login extends AsyncDisposable {
 }
 
 test(
-  "passwords are rotated while events flow: nothing is lost, nothing doubled, and the agent goes on",
+  "passwords are rotated while events flow, without losing or duplicating any",
   { timeout: 240_000 },
   async () => {
     await using fresh = await freshDatabase();

@@ -84,7 +84,7 @@ test("an empty page moves the checkpoint", async () => {
   expect(await payloads("empty_page")).toEqual([]);
 });
 
-test("times that exist are stored to the microsecond, others are left out and that is said", async () => {
+test("valid times are stored to the microsecond; others are left out with a remark", async () => {
   const times = async (): Promise<readonly unknown[]> => {
     const rows = await query<{ at: string | null }>(
       database,
@@ -145,7 +145,7 @@ test("an empty dedup_key is refused, and its checkpoint moves", async () => {
     .toBe(2);
 });
 
-test("what is refused is in the sensor's log with its reason and its beginning", async () => {
+test("rejected output is in the sensor's log with the reason and its beginning", async () => {
   await expect
     .poll(() => payloads("refused"), eventually)
     .toEqual([
@@ -159,7 +159,7 @@ test("what is refused is in the sensor's log with its reason and its beginning",
     );
 });
 
-test("a check that speaks by its exit code makes events if its pack says so, and else is in the log", async () => {
+test("a check that reports by exit code produces events if its pack says so, otherwise log lines", async () => {
   await expect.poll(() => payloads("check"), eventually).toEqual([{ state: "critical", free: "5%" }]);
   await expect
     .poll(() => log("plain_check"), eventually)
@@ -177,7 +177,7 @@ test("a poll may print an array, and pretty-printed documents one after the othe
     ]);
 });
 
-test("pretty-printed JSON of a stream is told as such, and no part of it becomes an event", async () => {
+test("pretty-printed JSON from a stream sensor is reported as such, and no part of it becomes an event", async () => {
   await expect.poll(() => payloads("pretty_stream"), eventually).toEqual([{ id: 5 }]);
   await expect
     .poll(() => log("pretty_stream"), eventually)

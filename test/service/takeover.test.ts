@@ -22,29 +22,33 @@ async function owner({ database }: Counting): Promise<string | undefined> {
   return row?.name;
 }
 
-test("when the owner is killed the other takes over from the checkpoint", { timeout: 90_000 }, async () => {
-  await using counting = await startCountingAfresh();
-  const folders = [
-    await counting.folder("one", shortLease),
-    await counting.folder("two", shortLease),
-  ] as const;
-  await using one = await startAgent(folders[0]);
-  await counting.progress();
-  await using two = await startAgent(folders[1]);
-  await ready(two, folders[1]);
-  expect(await owner(counting)).toBe("one");
+test(
+  "when the owner is killed, another worker resumes from the checkpoint",
+  { timeout: 90_000 },
+  async () => {
+    await using counting = await startCountingAfresh();
+    const folders = [
+      await counting.folder("one", shortLease),
+      await counting.folder("two", shortLease),
+    ] as const;
+    await using one = await startAgent(folders[0]);
+    await counting.progress();
+    await using two = await startAgent(folders[1]);
+    await ready(two, folders[1]);
+    expect(await owner(counting)).toBe("one");
 
-  one.kill("SIGKILL");
-  await one.ended;
+    one.kill("SIGKILL");
+    await one.ended;
 
-  await expect.poll(() => owner(counting), { timeout: 20_000 }).toBe("two");
-  await counting.progress();
-  await counting.finish();
-  await counting.expectNothingLostOrDoubled();
-});
+    await expect.poll(() => owner(counting), { timeout: 20_000 }).toBe("two");
+    await counting.progress();
+    await counting.finish();
+    await counting.expectNothingLostOrDoubled();
+  },
+);
 
 test(
-  "a frozen owner that thaws adds nothing, says so, and the other goes on",
+  "a frozen owner that thaws stores nothing and logs it, while the other continues",
   { timeout: 90_000 },
   async () => {
     // Fast enough that lines wait in the frozen agent's pipe.
@@ -129,7 +133,7 @@ test("a graceful stop hands the sensor over at once", { timeout: 90_000 }, async
 });
 
 test(
-  "a second agent of the same name is refused with one clear line, and the first goes on",
+  "a second agent with the same name is refused with one clear line, and the first continues",
   { timeout: 60_000 },
   async () => {
     await using counting = await startCountingAfresh();
@@ -173,7 +177,7 @@ test(
   },
 );
 
-test("a worker that is stopping is given no sensor", { timeout: 60_000 }, async () => {
+test("a stopping worker gets no sensor", { timeout: 60_000 }, async () => {
   await using fresh = await freshDatabase();
   await using vhost = await freshVhost();
   const { database } = fresh;

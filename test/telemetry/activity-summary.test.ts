@@ -31,7 +31,7 @@ function running() {
   };
 }
 
-test("what happened is said a second after the first event, and then at most once a minute", async () => {
+test("activity is logged a second after the first event, and then at most once a minute", async () => {
   const { advance, summary, said, stop } = running();
   await advance(3_600_000);
   expect(said()).toEqual([]);
@@ -84,7 +84,7 @@ test("rejected lines and events of the platform have their lines, with the numbe
   await stop();
 });
 
-test("of thousands of sensors the busiest have a line each, and all others one together", async () => {
+test("of thousands of sensors the busiest have a line each, and all others share one", async () => {
   const { advance, summary, said, stop } = running();
 
   for (let sensor = 1; sensor <= 3_000; sensor += 1) summary.noteStored(`all.s${sensor}`, 0);
@@ -98,7 +98,7 @@ test("of thousands of sensors the busiest have a line each, and all others one t
   await stop();
 });
 
-test("the end says what was not said yet", async () => {
+test("the stop logs what was not logged yet", async () => {
   const { advance, summary, said, stop } = running();
   summary.noteStored("a.b", 0);
   await advance(1_000);

@@ -41,7 +41,7 @@ test("a slow reader gets every line later, in order", () => {
   vi.useRealTimers();
 });
 
-test("behind a slow reader memory is bounded, and the gap is told", () => {
+test("with a slow reader memory is bounded, and the gap is reported", () => {
   vi.useFakeTimers();
   const { state, sink } = descriptor();
   state.broken = "EAGAIN";

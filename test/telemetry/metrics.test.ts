@@ -29,7 +29,7 @@ function observed(changes: Partial<GaugeSources> = {}) {
   return metrics;
 }
 
-test("a scrape tells what was counted, measured and asked for", async () => {
+test("a scrape returns what was counted, measured and queried", async () => {
   const metrics = observed();
   metrics.eventsStored("demo.line", 500);
   metrics.rulesMatched("demo.every", 500);
@@ -54,7 +54,7 @@ test("a scrape tells what was counted, measured and asked for", async () => {
   expect(text).toContain('attune_sensor_agent_build_info{version="1.2.3"} 1');
 });
 
-test("a gauge of the database has no value while the database cannot be asked", async () => {
+test("a gauge from the database has no value while the database is unreachable", async () => {
   const metrics = observed({ fleet: () => Promise.reject(new Error("gone")) });
 
   const text = await metrics.text();
@@ -64,7 +64,7 @@ test("a gauge of the database has no value while the database cannot be asked", 
   expect(text).toContain("attune_sensor_agent_sensor_capacity 10");
 });
 
-test("what is gone from a reading is gone from the next scrape", async () => {
+test("a value missing from a reading is missing from the next scrape", async () => {
   let offered = ["python", "node"];
   const metrics = observed({ runtimesOffered: () => offered });
   expect(await metrics.text()).toContain('runtime_offered{runtime="node"} 1');

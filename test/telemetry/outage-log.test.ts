@@ -25,7 +25,7 @@ test("an outage of an hour with a failure every five seconds is two lines", asyn
   ]);
 });
 
-test("what never failed is not reported as recovered", () => {
+test("a service that never failed is not reported as recovered", () => {
   const { log, lines } = fixture();
 
   log.recovered();
@@ -75,7 +75,7 @@ test("an outage long after the last one is reported at once", async () => {
   expect(lines.at(-1)).toMatchObject({ level: "warn", fields: { reason: "refused" } });
 });
 
-test("a failure that the caller learns of is not logged, but its end is", () => {
+test("a failure that the caller gets is not logged, but its end is", () => {
   const { log, lines } = fixture();
 
   log.failedAloud();

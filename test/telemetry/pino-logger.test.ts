@@ -33,7 +33,7 @@ test("a line is one JSON object with level, time, fields and message", async () 
   expect(text()).toMatch(/"time":"\d{4}-\d\d-\d\dT[\d:.]+Z"/);
 });
 
-test("what is below the level is not written", async () => {
+test("lines below the level are not written", async () => {
   const { logger, text } = await recorded({ level: "warn" });
 
   logger.info({}, "quiet");
@@ -41,7 +41,7 @@ test("what is below the level is not written", async () => {
   expect(text()).toBe("");
 });
 
-test("a level that changes holds for loggers that were made before, too", async () => {
+test("a changed level also applies to existing loggers", async () => {
   const { logger, text } = await recorded();
   const child = logger.child({ sensor_ref: "a.b" });
   expect(child.isDebugEnabled()).toBe(false);
@@ -68,7 +68,7 @@ test("secrets are in no message, no field, no error and no cause", async () => {
   expect(text()).toContain("amqp://u:[redacted]@mq refused");
 });
 
-test("pretty lines are for people: one line, no JSON around it, and no colour unless asked", async () => {
+test("pretty lines are single lines without JSON, and without colour unless requested", async () => {
   const { logger, text } = await recorded({ format: "pretty" });
 
   logger.warn({ sensor: "a.b", url: "amqp://u:pw@mq" }, "sensor failed");
@@ -81,7 +81,7 @@ test("pretty lines are for people: one line, no JSON around it, and no colour un
   expect(coloured.text()).toContain("\u001B[");
 });
 
-test("colour is for a terminal, and not for who has said NO_COLOR", () => {
+test("colour is for terminals, unless NO_COLOR is set", () => {
   expect(wantsColour(true, undefined)).toBe(true);
   expect(wantsColour(true, "")).toBe(true);
   expect(wantsColour(true, "1")).toBe(false);
@@ -90,7 +90,7 @@ test("colour is for a terminal, and not for who has said NO_COLOR", () => {
 
 // Goal: a reader that leaves does not take the process with it.
 // Method: a real process writes ten thousand lines to a pipe whose other end is closed at once.
-test("a process goes on when nobody reads its log any more", async () => {
+test("a process continues when its log is no longer read", async () => {
   const program = `
     import { createLogger } from "${new URL("../../src/telemetry/pino-logger.ts", import.meta.url).href}";
     const logger = await createLogger({ level: "info", format: "json", secrets: [], colour: false });

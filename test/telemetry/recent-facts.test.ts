@@ -6,7 +6,7 @@ function clockAt(time: { ms: number }): Clock {
   return { nowMs: () => time.ms, monotonicMs: () => time.ms, sleep: () => Promise.resolve() };
 }
 
-test("many askers at once cost one query, and a fresh answer is believed", async () => {
+test("concurrent requests cost one query, and a fresh result is reused", async () => {
   let queries = 0;
   const time = { ms: 10_000 };
   const facts = recentFacts(async () => ++queries, { freshMs: 100, waitMs: 1_000, clock: clockAt(time) });
@@ -20,7 +20,7 @@ test("many askers at once cost one query, and a fresh answer is believed", async
   expect(answers).toEqual([1, 1, 1, 1, 2]);
 });
 
-test("a query that hangs holds nobody up, and is not asked again beside itself", async () => {
+test("a query that hangs blocks no caller and is not repeated concurrently", async () => {
   let queries = 0;
   const time = { ms: 10_000 };
   const hang = async () => {
@@ -36,7 +36,7 @@ test("a query that hangs holds nobody up, and is not asked again beside itself",
   expect([first, second, queries]).toEqual([undefined, undefined, 1]);
 });
 
-test("a failure is no answer, and is tried again once it is old", async () => {
+test("a failure is not a result, and is retried once it is old", async () => {
   const time = { ms: 10_000 };
   let isBroken = true;
   const read = async () => {

@@ -21,13 +21,13 @@ beforeAll(async () => {
   await runCommand("npm", ["run", "--silent", "build", "--", "--arch", "arm64"]);
 });
 
-test("it says its version", async () => {
+test("it prints its version", async () => {
   const stdout = await runInEmptyRoot({ program, args: ["--version"], emulator });
 
   expect(stdout).toBe(`${manifest.name} ${manifest.version}\n`);
 });
 
-test("it does not install itself where the kernel cannot run it", async (context) => {
+test("it does not install itself if the kernel cannot run it", async (context) => {
   // The emulator's package may have taught the kernel to run programs for arm64 by itself; then the copy is a good one.
   context.skip(existsSync("/proc/sys/fs/binfmt_misc/qemu-aarch64"), "this kernel runs it");
   await using volume = await mkdtempDisposable(join(tmpdir(), "attune-volume-"));
@@ -41,7 +41,7 @@ test("it does not install itself where the kernel cannot run it", async (context
   expect(await readdir(volume.path)).toEqual([]);
 });
 
-test("it looks for interpreters, and finds none", async () => {
+test("it searches for interpreters and finds none", async () => {
   const stdout = await runInEmptyRoot({ program, args: ["--detect-only", "--format", "json"], emulator });
 
   expect(JSON.parse(stdout)).toMatchObject({ runtimes: [] });

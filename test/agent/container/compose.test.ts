@@ -102,7 +102,7 @@ describe("the stack", () => {
     await expect.poll(async () => inspect(service, ".State.Health.Status"), waiting).toBe("healthy");
   });
 
-  test("the small file adds a worker to the same project, and goes again, without a change to the stack", async () => {
+  test("the small file adds a worker to the same project and removes it again without changing the stack", async () => {
     const before = await stack.containers();
 
     await stack.upBeside();
@@ -119,7 +119,7 @@ describe("the stack", () => {
     expect((await stack.containers()).toSorted()).toEqual(before.toSorted());
   });
 
-  test("no zombie stayed in any of them all the while, and one would have been seen", async () => {
+  test("no zombie stayed in any of them, and one would have been detected", async () => {
     expect([...zombies.found]).toEqual([]);
 
     // The second program knows nothing of the first, its child, and does not wait for it.
@@ -159,7 +159,7 @@ describe("the stack", () => {
     await expect(outdated.connect()).rejects.toMatchObject({ code: "28P01" });
   });
 
-  test("down ends the agents before what they need, each by itself within its grace period", async () => {
+  test("down stops the agents before the services they need, each within its grace period", async () => {
     await collector[Symbol.asyncDispose]();
 
     const endings = await stack.down();

@@ -8,7 +8,7 @@ import { repositoryRoot } from "../../../scripts/repository.ts";
 
 const executable = join(repositoryRoot, "dist/attune-sensor-agent");
 
-test("it brings its own database, and says nothing but what it did", async () => {
+test("it uses its own database and logs only what it did", async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), "attune-embedded-"));
 
   const { status, stdout, stderr } = spawnSync(executable, ["migrate"], {

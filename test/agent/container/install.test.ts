@@ -58,7 +58,7 @@ test("a volume that forbids execution is the init container's error", async () =
   expect(stderr).toContain("[INSTALL_NOEXEC]");
 });
 
-test("a full volume is named as such", async () => {
+test("a full volume is reported as such", async () => {
   const { code, stderr } = await installInto("/target", "--tmpfs=/target:exec,size=10m");
 
   expect(code).toBe(1);
@@ -66,21 +66,21 @@ test("a full volume is named as such", async () => {
   expect(stderr).toContain("free 130 MB on that volume");
 });
 
-test("a read-only volume is named as such", async () => {
+test("a read-only volume is reported as such", async () => {
   const { code, stderr } = await installInto("/target", "--tmpfs=/target:ro");
 
   expect(code).toBe(1);
   expect(stderr).toContain("mount the volume writable");
 });
 
-test("a volume of somebody else's is named as such", async () => {
+test("a volume of another user is reported as such", async () => {
   const { code, stderr } = await installInto("/target", "--tmpfs=/target:exec,mode=700", "--user=65534");
 
   expect(code).toBe(1);
   expect(stderr).toContain("a user who may write there");
 });
 
-test("to be started the file need only be executable; to be installed, readable", async () => {
+test("the file must be executable to start, and readable to install", async () => {
   await using folder = await mkdtempDisposable(join(tmpdir(), "attune-unreadable-"));
   const unreadable = join(folder.path, "agent");
   await copyFile(executable, unreadable);

@@ -80,7 +80,7 @@ beforeAll(async () => {
 afterAll(async () => scope.disposeAsync());
 
 // The tests are steps of one story, in this order.
-test("under all the unit forbids, a sensor runs and its events are stored", async () => {
+test("under the unit's restrictions a sensor runs and its events are stored", async () => {
   await expect.poll(eventCount, waiting).toBeGreaterThan(0);
 
   const status = await inside("cat", `/proc/${await property("MainPID")}/status`);
@@ -91,7 +91,7 @@ test("under all the unit forbids, a sensor runs and its events are stored", asyn
   expect(valueOf("Seccomp")).toBe("2");
 });
 
-test("killed, it is started again and goes on", async () => {
+test("after a kill it is restarted and continues", async () => {
   await inside("systemctl", "kill", "--signal=KILL", "--kill-who=main", unit);
 
   await expect.poll(async () => property("NRestarts"), waiting).toBe("1");
@@ -99,7 +99,7 @@ test("killed, it is started again and goes on", async () => {
   await expect.poll(eventCount, waiting).toBeGreaterThan(before);
 });
 
-test("a stop ends it in order, and leaves nobody behind", async () => {
+test("a stop ends it cleanly and leaves no process behind", async () => {
   await inside("systemctl", "stop", unit);
 
   expect(await property("Result")).toBe("success");

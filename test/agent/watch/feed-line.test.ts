@@ -40,7 +40,7 @@ test.each<[ActivityEntry, string]>([
     },
     `12:00:01  match    examples.errors  enforcement 7 of event 12  x`,
   ],
-])("an activity is told in one line: %o", (activity, line) => {
+])("an activity is shown in one line: %o", (activity, line) => {
   expect(feedLine(activity, at, plain)).toBe(line);
 });
 

@@ -18,7 +18,7 @@ const match: ActivityEntry = {
   config: {},
 };
 
-test("of more than a person may see in a second only the numbers are told", async () => {
+test("above a readable rate only the numbers are shown", async () => {
   const clock = fakeClock();
   const lines: string[] = [];
   const feed = new WatchFeed({
@@ -41,7 +41,7 @@ test("of more than a person may see in a second only the numbers are told", asyn
   expect(lines).toHaveLength(52);
 });
 
-test("what was left out last is told at the end", () => {
+test("the last omitted lines are counted at the end", () => {
   const lines: string[] = [];
   const feed = new WatchFeed({
     write: (line) => void lines.push(line),

@@ -44,7 +44,7 @@ test("an agent with --watch prints a line for events, matches and changes of sen
 
 // Goal: whoever watches and does not read costs lines, and never stops the agent.
 // Method: the reader of a pipe reads nothing before the writer has said that it is done.
-test("a pipe that nobody reads holds nothing up", async () => {
+test("a pipe that is not read blocks nothing", async () => {
   const writer = join(repositoryRoot, "test/fixtures/agent/write-unread.ts");
   const shell = spawn(
     "/bin/sh",

@@ -17,7 +17,7 @@ test("the lock has one holder, and is free once disposed", async () => {
   expect(readdirSync(directory)).toEqual([]);
 });
 
-test("of many who find a dead holder's file at once, one gets the lock", async () => {
+test("of many processes that find a dead holder's file at once, one gets the lock", async () => {
   const directory = freshDirectory();
   writeFileSync(join(directory, "lock"), "{");
   const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => lockDataDirectory(directory)));
@@ -47,7 +47,7 @@ test("a holder in another container keeps the lock while it renews it", async ()
   await expect(lockDataDirectory(directory)).rejects.toMatchObject({ code: "DATA_DIRECTORY_IN_USE" });
 });
 
-test("a holder in a container that is gone loses the lock", async () => {
+test("a holder in a container that no longer exists loses the lock", async () => {
   const directory = freshDirectory();
   writeFileSync(join(directory, "lock"), JSON.stringify(elsewhere));
 

@@ -135,7 +135,7 @@ test("the log is kept short and the tables are vacuumed", async () => {
   expect((await run(measure)).rows).toEqual([{ is_long: false, dead: "0" }]);
 });
 
-test("timers have their turn while statements follow one another without end", async () => {
+test("timers run between endlessly consecutive statements", async () => {
   await using database = await openEmbedded({ dataDirectory: madeDirectory(), logger: silentLogger });
   const timer = AbortSignal.timeout(50);
   const startMs = performance.now();
@@ -194,7 +194,7 @@ describe("the data directory", () => {
     expect(readdirSync(directory)).toEqual(["postgresql"]);
   });
 
-  test("that cannot be used is an error for people, and is left unlocked", async () => {
+  test("that cannot be used is an operator error, and is left unlocked", async () => {
     const directory = madeDirectory();
     const file = join(directory, "postgresql/PG_VERSION");
     await expect(openEmbedded({ dataDirectory: file, logger: silentLogger })).rejects.toMatchObject({
@@ -231,25 +231,28 @@ describe("the data directory", () => {
       (folder) => writeFileSync(join(folder, "base/5/1259"), Buffer.alloc(65_536, 0xab)),
       /^invalid page in block 0 of relation "base\/5\/1259"/,
     ],
-  ])("a database %s is damaged, is told with the folder, and is left unlocked", async (_, damage, reason) => {
-    const directory = madeDirectory();
-    const folder = join(directory, "postgresql");
-    damage(folder);
-    const left = readdirSync(folder);
+  ])(
+    "a database %s is reported as damaged with its folder, and is left unlocked",
+    async (_, damage, reason) => {
+      const directory = madeDirectory();
+      const folder = join(directory, "postgresql");
+      damage(folder);
+      const left = readdirSync(folder);
 
-    const failure: unknown = await openEmbedded({ dataDirectory: directory, logger: silentLogger }).catch(
-      (error: unknown) => error,
-    );
+      const failure: unknown = await openEmbedded({ dataDirectory: directory, logger: silentLogger }).catch(
+        (error: unknown) => error,
+      );
 
-    expect(failure).toMatchObject({
-      code: "DATABASE_DAMAGED",
-      attempt: `open the embedded database in ${directory}`,
-      reason: typeof reason === "string" ? reason : expect.stringMatching(reason),
-      remedy: expect.stringContaining(`put a copy in the place of ${folder}, or move it away`),
-    });
-    expect(readdirSync(folder).filter((name) => name !== "postmaster.pid")).toEqual(left);
-    expect(readdirSync(directory)).toEqual(["postgresql"]);
-  });
+      expect(failure).toMatchObject({
+        code: "DATABASE_DAMAGED",
+        attempt: `open the embedded database in ${directory}`,
+        reason: typeof reason === "string" ? reason : expect.stringMatching(reason),
+        remedy: expect.stringContaining(`put a copy in the place of ${folder}, or move it away`),
+      });
+      expect(readdirSync(folder).filter((name) => name !== "postmaster.pid")).toEqual(left);
+      expect(readdirSync(directory)).toEqual(["postgresql"]);
+    },
+  );
 
   test("a database whose creation was interrupted is created anew", async () => {
     const directory = freshDirectory();

@@ -11,7 +11,7 @@ test.each([
     new DamagedDatabase("could not write: No space left on device"),
     "could not write: No space left on device",
   ],
-])("%j is told as %j, and the folder is not blamed", (cause, reason) => {
+])("%j is reported as %j, without blaming the folder", (cause, reason) => {
   expect(explainEngineFailure(cause, "/data/postgresql")).toMatchObject({
     code: "DATABASE_UNREACHABLE",
     reason,

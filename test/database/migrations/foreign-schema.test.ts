@@ -78,7 +78,7 @@ test("theirs in the schema public, which every search path has, is not in the wa
   expect(await schemaText(database)).toBe(await schemaText(fresh.database));
 });
 
-test("a search path that the role has already is kept, exactly", async () => {
+test("an existing search path of the role is kept exactly", async () => {
   await using empty = await emptyDatabase();
   const { pathname } = new URL(empty.url);
   await sql(
@@ -123,7 +123,7 @@ test.each([
     "create table attune.schema_migration (version int8, dirty bool)",
     /schema_migration has no name, checksum/,
   ],
-])("what has a name of ours and is not ours is refused and kept: %s", async (text, words) => {
+])("a foreign object with one of our names is refused and kept: %s", async (text, words) => {
   await using empty = await emptyDatabase();
   await sql(empty.url, `create schema attune; ${text}`);
   const before = await dumpOf(empty.url, "attune");

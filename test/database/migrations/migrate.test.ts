@@ -140,7 +140,7 @@ test("two schemas in one database do not see each other's types and tables", asy
   );
 });
 
-test("a role that may not create is told what it lacks, and nothing is left half done", async () => {
+test("a role without the right to create is reported with it, and nothing is left half done", async () => {
   await using empty = await emptyDatabase();
   const role = `attune_test_${process.pid}`;
   await asSuperuser((client) => client.query(`create role ${role} login password 'secret'`));
@@ -179,7 +179,7 @@ test("a migration that fails leaves those before it applied and nothing of its o
   expect(await tableNames(fresh.database, ["good", "bad"])).toEqual(["good"]);
 });
 
-test("a changed file and a newer database are warned of, and do not stop a start", async () => {
+test("a changed file and a newer database cause warnings, and do not prevent a start", async () => {
   await using fresh = await freshDatabase();
   const warnings: string[] = [];
   const [first, ...others] = migrations;

@@ -6,7 +6,7 @@ import { recordingLogger } from "../../support/recording-logger.ts";
 
 const failure = new ConnectionError("no connection: too many clients", "nothing-done");
 
-test("a server that answers some and fails others, for minutes, is two log lines a minute at most", async () => {
+test("a server that fails intermittently for minutes causes at most two log lines a minute", async () => {
   const clock = fakeClock();
   const { logger, lines } = recordingLogger();
   const health = new ObservedHealth("db:5432/attune", logger, clock, true);
@@ -23,7 +23,7 @@ test("a server that answers some and fails others, for minutes, is two log lines
   expect(lines.length % 2).toBe(0);
 });
 
-test("a relapse that lasts is told, with its end", async () => {
+test("a lasting relapse is logged, with its end", async () => {
   const clock = fakeClock();
   const { logger, lines } = recordingLogger();
   const health = new ObservedHealth("db:5432/attune", logger, clock, true);

@@ -99,7 +99,7 @@ describe("PostgreSQL as a database", () => {
 });
 
 describe("opening", () => {
-  test("an address where nothing answers is an error for people, without the password", async () => {
+  test("an unreachable address is an operator error without the password", async () => {
     const failure: unknown = await openPostgresql({
       url: "postgresql://attune:secret@127.0.0.1:1/attune",
       logger: silentLogger,
@@ -110,7 +110,7 @@ describe("opening", () => {
     expect(String(failure)).not.toContain("secret");
   });
 
-  test("a refused login says why", async () => {
+  test("a refused login is reported with the reason", async () => {
     await using empty = await emptyDatabase();
     const url = new URL(empty.url);
     url.password = "wrong";
@@ -120,7 +120,7 @@ describe("opening", () => {
     );
   });
 
-  test("one who waits gets a database that says it is down and answers as soon as it can", async () => {
+  test("a caller that waits gets a database that is down and answers as soon as it can", async () => {
     await using empty = await emptyDatabase();
     await using proxy = await proxyTo(empty.url);
     proxy.refuse();
@@ -158,7 +158,7 @@ describe("opening", () => {
 });
 
 describe("a connection that fails", () => {
-  test("a half-dead socket fails the query in time, is told by health, and is replaced", async () => {
+  test("a half-dead socket fails the query in time, is reported by health, and is replaced", async () => {
     await using empty = await emptyDatabase();
     await using proxy = await proxyTo(empty.url);
     await using database = await open(proxy, empty.url, { queryTimeoutMs: 300, connectTimeoutMs: 300 });
@@ -188,7 +188,7 @@ describe("a connection that fails", () => {
     expect((await database.query({ text: "select 1 as one" })).rows).toEqual([{ one: 1 }]);
   });
 
-  test("an idle connection that breaks is nobody's error", async () => {
+  test("an idle connection that breaks causes no error", async () => {
     await using empty = await emptyDatabase();
     await using database = await openPostgresql({ url: empty.url, logger: silentLogger });
     await database.query({ text: "select 1" });
@@ -254,7 +254,7 @@ describe("a connection that fails", () => {
     expect(await fresh.database.tryLock("lost")).toBeUndefined(); // The old holder cannot release the new one's.
   });
 
-  test("an outage is two log lines, however long it lasts and however much is tried", async () => {
+  test("an outage is two log lines, however long it lasts and however often it is retried", async () => {
     await using empty = await emptyDatabase();
     await using proxy = await proxyTo(empty.url);
     const { logger, lines } = recordingLogger();
@@ -275,7 +275,7 @@ describe("a connection that fails", () => {
     ]);
   });
 
-  test("a pool whose connections are all busy says so, and says nothing of the server", async () => {
+  test("a pool with all connections busy reports that, and nothing about the server", async () => {
     const { logger, lines } = recordingLogger();
     await using fresh = await freshDatabase({ connectionsMax: 3, connectTimeoutMs: 100, logger });
     const { database } = fresh;

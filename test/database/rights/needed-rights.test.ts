@@ -143,7 +143,7 @@ test("each right is named when it alone is missing", async () => {
   }
 });
 
-test("a right that is missing is named, with the statement that gives it", async () => {
+test("a missing right is named with the statement that grants it", async () => {
   await using fresh = await freshDatabase();
   const owner = await fresh.connect();
   const client = await fresh.connect();

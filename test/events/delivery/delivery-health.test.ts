@@ -9,7 +9,7 @@ const well: DeliveryFacts = {
   nowMs: 4_000,
 };
 
-test("the part says how many messages are owed, whatever the broker does", () => {
+test("the part reports how many messages are pending, whatever the broker does", () => {
   const broker = { state: "down", condition: "blocked", detail: "it accepts none", checkedAtMs: 1 } as const;
 
   expect(deliveryHealth(well)).toMatchObject({
@@ -22,7 +22,7 @@ test("the part says how many messages are owed, whatever the broker does", () =>
   });
 });
 
-test("a number that could not be counted again says how old it is, and an unknown one is left out", () => {
+test("an outdated count is reported with its age, and an unknown one is omitted", () => {
   expect(deliveryHealth({ ...well, nowMs: 61_000 }).detail).toBe(
     "connected to mq:5672; messages owed: 3 (counted 60 s ago)",
   );

@@ -48,7 +48,7 @@ describe("in-process transport", () => {
     await expect.poll(letters.ids).toEqual(["1", "2"]);
   });
 
-  test("a handler that requeues at once and for ever leaves the event loop to others", async () => {
+  test("a handler that requeues at once and forever does not block the event loop", async () => {
     await using transport = await openInProcess({ logger: silentLogger });
     const seen = recorder(() => "requeue");
     await transport.subscribe({ exchange: "attune.events", bindings: ["#"], prefetch: 1 }, seen.onMessage);

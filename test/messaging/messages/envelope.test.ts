@@ -145,7 +145,7 @@ function body(changes: object): string {
   });
 }
 
-test("fields that are not known are passed over, absent ones that may be null are null", () => {
+test("unknown fields are skipped, and absent nullable ones are null", () => {
   const decoded = decodeMessage(body({ colour: "blue", version: "1.7" }));
 
   expect(decoded).toMatchObject({ ok: true, envelope: { payload: { action_id: null, result: null } } });

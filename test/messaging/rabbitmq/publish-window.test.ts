@@ -182,7 +182,7 @@ test("a broker that accepts nothing is sent nothing more, until it does or the c
   expect(broker.channels[1]).toEqual(["1", "2", "3"]);
 });
 
-test("how long the broker has answered nothing counts from the first message it owes an answer", () => {
+test("the broker's silence is measured from the first message it has not answered", () => {
   let nowMs = 0;
   const window = new PublishWindow(limits, () => nowMs);
   fakeBroker(window).connect();

@@ -51,7 +51,7 @@ const unusable: readonly (readonly [conditions: JsonValue, problem: string])[] =
   [Array.from({ length: 257 }, () => held), "conditions[256]: exceeds the limit of 256 comparisons"],
 ];
 
-test.each(unusable)("says what is wrong with %j", (conditions, problem) => {
+test.each(unusable)("names the problem of %j", (conditions, problem) => {
   expect(compileConditions(conditions, new PredicateTable())).toEqual({ kind: "invalid", problem });
 });
 
@@ -136,11 +136,11 @@ test.each<[JsonValue, PlacedProblem]>([
         "has slashes around the pattern, which match literally; remove them, and put flags in front, like (?i)",
     },
   ],
-])("takes %j and says what is doubtful about it", (conditions, doubt) => {
+])("accepts %j and names what is doubtful about it", (conditions, doubt) => {
   expect(reviewConditions(conditions)).toMatchObject({ problems: [], doubts: [doubt] });
 });
 
-test("a path in a pattern is no pattern in slashes", () => {
+test("a path in a pattern is not a pattern in slashes", () => {
   expect(reviewConditions(compared("matches", "/var/log/")).doubts).toEqual([]);
 });
 

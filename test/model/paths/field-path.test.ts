@@ -24,7 +24,7 @@ test.each([
   ["a[0]b", '"a[0]b" is not a path: no name can be read at character 5'],
   ["x.".repeat(32).concat("x"), expect.stringContaining("goes more than 32 names deep")],
   ["x".repeat(1_025), "is longer than 1024 characters"],
-])("%s is no path", (text, problem) => {
+])("%s is not a path", (text, problem) => {
   expect(parseFieldPath(text)).toEqual({ kind: "invalid", problem });
 });
 

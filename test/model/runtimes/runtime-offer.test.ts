@@ -76,7 +76,7 @@ test("native is offered only when an override names it, whatever its row says", 
   }
 });
 
-test("an override offers what it names and nothing else, and a missing interpreter is said", () => {
+test("an override offers what it names and nothing else, and a missing interpreter is reported", () => {
   const offer = offerRuntimes(
     selectRuntimes("python,haskell", ["node"]),
     [

@@ -73,7 +73,7 @@ test.each<[string, Partial<RuntimeDefinition>, string]>([
     { ...commands({ binary: "x" }), executionConfig: { interpreter: {} } },
     "execution_config.interpreter.binary",
   ],
-])("a row with %s is malformed, and where is said", (_, parts, problem) => {
+])("a row with %s is malformed, and the place is named", (_, parts, problem) => {
   expect(decodeRuntimePlan(row(parts))).toEqual({
     kind: "invalid",
     problem: expect.stringContaining(problem),

@@ -50,6 +50,6 @@ test("whatever the intervals, a silence no longer than one a moment ago is usual
   );
 });
 
-test("a few outputs say nothing about what is usual", () => {
+test("a few outputs do not establish a rhythm", () => {
   expect(isRhythmKnown(after(times(9, 1_000)))).toBe(false);
 });

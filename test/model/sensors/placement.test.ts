@@ -49,7 +49,7 @@ describe("placement", () => {
     [{ runtimeName: "ruby" }, [roomy], ["worker w1 does not offer the runtime ruby"]],
     [{ versionConstraint: ">=3.11" }, [roomy], ["worker w1 offers python 3.9.2, the sensor needs >=3.11"]],
     [{}, [{ ...roomy, sensorCountMax: 0 }], ["worker w1 is full (0 of 0 sensors)"]],
-  ])("a sensor placed nowhere says why: %j", (change, workers, reasons) => {
+  ])("a sensor that cannot be placed has a reason: %j", (change, workers, reasons) => {
     const { unplaced } = place([{ ...python, ...change }], workers);
 
     expect(unplaced.get("1")).toEqual(reasons);

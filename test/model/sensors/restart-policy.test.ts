@@ -90,7 +90,7 @@ test("with restarts disabled the first end is final", () => {
   });
 });
 
-test("an exit is told in words", () => {
+test("an exit is described in words", () => {
   expect(describeExit({ kind: "signalled", signal: "SIGSEGV" })).toBe("it was killed by SIGSEGV");
   expect(describeExit({ kind: "unstarted", reason: "the script x does not exist" })).toBe(
     "the script x does not exist",

@@ -29,6 +29,6 @@ test.each([
     { protocol: "standalone", runtimeRef: "core.sensor.builtin", runtimeName: "builtin" },
     unsupported("protocol standalone is"),
   ],
-])("a sensor with %j is of a kind that this version runs, or it is said why not", (traits, expected) => {
+])("a sensor with %j is of a supported kind, or has a reason why not", (traits, expected) => {
   expect(sensorKindOf(traits)).toEqual(expected);
 });

@@ -136,7 +136,7 @@ test.each(unusable)("refuses %j", (params, problem) => {
   expect(compileTemplates(params, "action_params")).toEqual({ kind: "invalid", problem });
 });
 
-test("what holds no template is handed on as it is", () => {
+test("a value without a template is passed on unchanged", () => {
   const params = { a: [1, { b: "text" }], c: null };
 
   expect(compileTemplates(params, "action_params")).toEqual({
@@ -185,7 +185,7 @@ test("never throws, whatever the parameters and the payload", () => {
   );
 });
 
-test("what is too much is not even written: neither into one text, nor taken whole", () => {
+test("a result that is too large is not built, neither as one text nor as a whole value", () => {
   let written = 0;
   const x = Object.defineProperty(["12345678"], "toJSON", { value: () => (written += 1) });
   for (const param of ["a {{ event.payload.x }}".repeat(100), Array(100).fill("{{ event.payload.x }}")]) {

@@ -4,7 +4,7 @@ import { complaintIn } from "../../../src/model/texts/command-complaint.ts";
 
 const silent = { stdout: "", stderr: "" };
 
-test("of pip its errors are told and not its notice of a newer version", () => {
+test("pip's errors are quoted, but not its notice of a newer version", () => {
   const stderr = [
     "ERROR: Could not find a version that satisfies the requirement absent==1 (from versions: none)",
     "ERROR: No matching distribution found for absent==1",
@@ -19,7 +19,7 @@ test("of pip its errors are told and not its notice of a newer version", () => {
   );
 });
 
-test("a network that pip cannot reach is told once, beside what follows from it", () => {
+test("a network that pip cannot reach is reported once, with the consequence", () => {
   const retry = (total: number): string =>
     `WARNING: Retrying (Retry(total=${total}, connect=None)) after connection broken by ` +
     `'NewConnectionError('<pip.connection object at 0x7f0a${total}c>: Failed to establish a new connection: ` +
@@ -36,7 +36,7 @@ test("a network that pip cannot reach is told once, beside what follows from it"
   expect(told).toContain("No matching distribution found");
 });
 
-test("of a build that fails inside pip the traceback's end is told", () => {
+test("of a build that fails in pip, the end of the traceback is quoted", () => {
   const stderr = [
     "  error: subprocess-exited-with-error",
     "  × Getting requirements to build wheel did not run successfully.",
@@ -53,7 +53,7 @@ test("of a build that fails inside pip the traceback's end is told", () => {
   );
 });
 
-test("of npm its code and its reason are told and not where its log lies", () => {
+test("npm's code and reason are quoted, but not the path of its log", () => {
   const stderr = [
     "npm error code ENOTCACHED",
     "npm error request to https://packages.example/absent failed: no cached response is available.",
@@ -67,7 +67,7 @@ test("of npm its code and its reason are told and not where its log lies", () =>
   );
 });
 
-test("a complaint on stdout in several unmarked lines is told as the sentence it is", () => {
+test("a complaint in several lines on stdout is quoted as one sentence", () => {
   const stdout = [
     "The virtual environment was not created successfully because ensurepip is not",
     "available.  On Debian/Ubuntu systems, you need to install the python3-venv",

@@ -36,7 +36,7 @@ test("a leap second is the second after it, wherever in the world it was written
   expect(instantText("2016-12-31T15:59:60-0800")).toBe("2017-01-01T00:00:00.000Z");
 });
 
-test("what does not exist, or leaves open when it was, is no instant", () => {
+test("a nonexistent or ambiguous time is not an instant", () => {
   for (const text of [
     "2026-02-30T12:00:00Z",
     "2026-02-29T12:00:00Z",

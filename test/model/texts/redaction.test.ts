@@ -17,7 +17,7 @@ test("a password with the characters it should have encoded is hidden whole", ()
   );
 });
 
-test("a known secret is hidden wherever it stands, longest first", () => {
+test("a known secret is redacted wherever it occurs, longest first", () => {
   const redact = createRedactor(["0123456789", "0123456789abc"]);
 
   expect(redact('{"token":"0123456789abc"} 0123456789')).toBe('{"token":"[redacted]"} [redacted]');

@@ -47,7 +47,7 @@ test("an endpoint that fails is down, with its status", async () => {
   });
 });
 
-test("an endpoint that nobody serves, or that never answers, is a finding and not a failure", async () => {
+test("an endpoint without a server, or that never answers, is a result and not a failure", async () => {
   const silent = await serve(() => {});
   const gone = new URL(silent);
   gone.port = "1";

@@ -229,7 +229,7 @@ describe("while it does not run", () => {
     expect(gapsOf(sensor)).toEqual([]);
   });
 
-  test("files that cannot be decompressed are named, and what follows is read", async () => {
+  test("files that cannot be decompressed are reported, and the following ones are read", async () => {
     const path = await logFile("1\n");
     const checkpoint = await followUntil(path, ["1"]);
     await shift(path, ["", ".4"]);
@@ -251,7 +251,7 @@ describe("while it does not run", () => {
     expect(sensor.stderr().split("\n")).toHaveLength(4);
   });
 
-  test("what was deleted is reported as a gap, once also over several starts, and what is left is read", async () => {
+  test("deleted lines are reported as a gap, once even across restarts, and the rest is read", async () => {
     const path = await logFile("1\n");
     const checkpoint = await followUntil(path, ["1"]);
     await appendFile(path, "2\n");
@@ -404,7 +404,7 @@ describe("while it runs", () => {
     await expectLines(sensor, ["1", "2", "3"]);
   });
 
-  test("a file that is put in the log's place is read from its beginning, and a copy of the log goes on", async () => {
+  test("a file that replaces the log is read from its beginning, and a copy of the log is continued", async () => {
     const [path, lines] = [await logFile(), Array.from({ length: 100 }, (_, index) => `line ${index}`)];
     await writeFile(path, `${lines.join("\n")}\n`);
     await using sensor = follow(path, undefined, { initial_lines: 100 });

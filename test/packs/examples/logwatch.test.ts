@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import type { JsonValue } from "../../../src/model/json/json.ts";
 import { expectLines, follow, lastCheckpoint, linesOf, logFile } from "./logwatch.ts";
 
-test("at the very first start the last lines are told, then every new one, with its level", async () => {
+test("at the very first start the last lines are reported, then every new one with its level", async () => {
   const path = await logFile("1\n2\n3\n");
   await using sensor = follow(path, undefined, { initial_lines: 2 });
   await expectLines(sensor, ["2", "3"]);
@@ -24,7 +24,7 @@ test("at the very first start the last lines are told, then every new one, with 
   });
 });
 
-test("an unfinished line is told when it is finished, and bytes that are no UTF-8 stop nothing", async () => {
+test("an unfinished line is reported once finished, and invalid UTF-8 does not matter", async () => {
   const path = await logFile("");
   await using sensor = follow(path);
 
@@ -35,7 +35,7 @@ test("an unfinished line is told when it is finished, and bytes that are no UTF-
   await expectLines(sensor, ["one", "two\u{FFFD}"]);
 });
 
-test("a file that is not there yet is told from its first line once it appears", async () => {
+test("a file that does not exist yet is reported from its first line", async () => {
   const path = await logFile();
   await using sensor = follow(path, undefined, { initial_lines: 0 });
   await expect.poll(sensor.stderr, { timeout: 10_000 }).toBe(`waiting for ${path}\n`);
@@ -57,7 +57,7 @@ test("a rotated file is read to its end before the new one is begun", async () =
   await expectLines(sensor, ["a", "b", "c"]);
 });
 
-test("a rotation while nobody watched loses nothing", async () => {
+test("a rotation while the sensor was not running loses nothing", async () => {
   const path = await logFile("a\nb\n");
   const checkpoint = { inode: (await stat(path)).ino, offset: 2 };
   await rename(path, `${path}.1`);
@@ -98,7 +98,7 @@ test.each(["SIGTERM", "SIGINT"] as const)(
 // Goal: wherever it is killed, no line is lost and none is told twice.
 // Method: kill it at random points while lines are being written, and hand the last checkpoint that was
 // read back to the next start, as the agent does with the last one it stored.
-test("killed at any point it goes on where its last event was read", async () => {
+test("killed at any point, it resumes after its last stored event", async () => {
   const path = await logFile("");
   const written: string[] = [];
   const told: unknown[] = [];

@@ -26,7 +26,7 @@ test.each(shells)("diskwatch reports the real file systems with %s", async (...i
   expect(sensor.printed.map(({ device }) => device)).not.toContain("tmpfs");
 });
 
-test("diskwatch reads what df prints of odd file systems, and goes on when df fails for one of them", async () => {
+test("diskwatch handles odd file systems, and continues if df fails for one of them", async () => {
   const programs = programDirectory();
   programs.script(
     "df",
@@ -55,7 +55,7 @@ exit 1`,
   expect(sensor.stderr()).toContain('/mnt/a"quote');
 });
 
-test("diskwatch fails, and says why, where there is no df", async () => {
+test("diskwatch fails with a reason if there is no df", async () => {
   await using sensor = usage(["/bin/sh"], {}, programDirectory().path);
 
   expect(await sensor.ended).not.toBe(0);
@@ -83,7 +83,7 @@ test.each([[[]], ...shells.map((shell) => [shell])])(
   },
 );
 
-test("procwatch ends at once when told to, and leaves no sleep behind", async () => {
+test("procwatch stops at once and leaves no sleep process behind", async () => {
   await using sensor = startSensor({
     pack: "procwatch",
     interpreter: [],

@@ -99,7 +99,7 @@ function installed(environment: string): string {
   return readFileSync(join(environment, "installed"), "utf8");
 }
 
-test("an environment is made once, by the interpreter's major and minor version, with what the pack needs", async () => {
+test("an environment is created once per major and minor version of the interpreter, with the pack's dependencies", async () => {
   const { request, environment, writePack } = scene({}, noting);
   writePack("needs.txt", "things\n");
   const maker = new EnvironmentMaker(systemClock);
@@ -151,7 +151,7 @@ test.each([
   expect(existsSync(environment)).toBe(isNeeded);
 });
 
-test("when the manifest changes, what it asks for now is installed into the same environment", async () => {
+test("when the manifest changes, the new dependencies are installed into the same environment", async () => {
   const { request, environment, writePack } = scene({}, noting);
   const maker = new EnvironmentMaker(systemClock);
   writePack("needs.txt", "things\n");
@@ -238,7 +238,7 @@ test("a maker in another process is waited for while it lives", async () => {
   expect(installed(environment).trim().split("\n")).toHaveLength(1);
 });
 
-test("what a maker that died left half made is made anew, by one of those that wait", async () => {
+test("an environment left incomplete by a process that died is created again by one of the waiting ones", async () => {
   const { request, environment, writePack } = scene({}, noting);
   writePack("needs.txt", "things\n");
   mkdirSync(join(environment, "half"), { recursive: true });
@@ -275,7 +275,7 @@ test("what a maker that died left half made is made anew, by one of those that w
   expect(existsSync(`${environment}.lock`)).toBe(false);
 });
 
-test("a failure leaves nothing half made, says why, and is not repeated at every start", async () => {
+test("a failure leaves no partial environment, is reported with the reason, and is not repeated at every start", async () => {
   const { request, environment, logged, folder, writePack } = scene(
     {},
     rowOf(
@@ -305,7 +305,7 @@ test("a failure leaves nothing half made, says why, and is not repeated at every
   expect(tries()).toBe(2);
 });
 
-test("an installation that fails later leaves the environment as it was, and says so", async () => {
+test("a failing update leaves the environment as it was, with a warning", async () => {
   const { request, environment, writePack } = scene(
     {},
     rowOf('grep -q things "$2" && cp "$2" "$3/installed"'),
@@ -322,7 +322,7 @@ test("an installation that fails later leaves the environment as it was, and say
   expect((await findRuntimeEnvironment(request)).folder).toBe(environment);
 });
 
-test("a folder that cannot be written, and a program that is missing, are named", async () => {
+test("an unwritable folder and a missing program are named", async () => {
   const { request, folder, writePack } = scene(
     {},
     {
@@ -343,7 +343,7 @@ test("a folder that cannot be written, and a program that is missing, are named"
   expect(unwritable).toEqual([expect.stringMatching(/cannot be created: ENOTDIR.+runtime_envs_dir/)]);
 });
 
-test("who waits for an environment can be stopped alone; the last one stops its making", async () => {
+test("a waiting caller can stop alone; the last one stops the creation", async () => {
   const { request, environment, folder, writePack } = scene(
     {},
     rowOf('echo "$$" > "$(dirname "$2")/started"; exec sleep 60'),
@@ -365,7 +365,7 @@ test("who waits for an environment can be stopped alone; the last one stops its 
   expect(existsSync(`${environment}.lock`)).toBe(false);
 });
 
-test("the commands have a home they can write to, and what is passed through", async () => {
+test("the commands have a writable home and the variables that are passed through", async () => {
   const { request, environment, folder, writePack } = scene(
     {},
     rowOf('echo "$HOME $INDEX" > "$3/installed"'),
@@ -427,7 +427,7 @@ async function printed(request: EnvironmentRequest, script: string): Promise<str
   return execFileSync(found.interpreter ?? "", [script], { env, cwd: request.packDir, encoding: "utf8" });
 }
 
-test("Python sensors print unbuffered and import from lib and from what requirements.txt names, or it is told why not", async () => {
+test("Python sensors print unbuffered and import from lib and from the packages in requirements.txt, or a reason is reported", async () => {
   const interpreter = execFileSync("python3", ["-c", "import sys; print(sys.executable)"], {
     encoding: "utf8",
   });
@@ -508,7 +508,7 @@ with zipfile.ZipFile(sys.argv[1], "w") as wheel:
     wheel.writestr("far-1.0.dist-info/RECORD", "")
 `;
 
-test("Node sensors find what package.json names, by require and by import, in old and new versions", async () => {
+test("Node sensors find the packages in package.json, by require and by import, in old and new versions", async () => {
   // The pinned one has hooks in its thread; the machine's, if it has one, is usually older.
   for (const node of [process.execPath, "/usr/bin/node"].filter((file) => existsSync(file))) {
     const version = execFileSync(node, ["--version"], { encoding: "utf8" }).slice(1).trim();

@@ -40,7 +40,7 @@ const facts: VariableFacts = {
   ofKind: {},
 };
 
-test("of the agent's environment only what is allowed reaches a sensor", () => {
+test("only allowed variables of the agent reach a sensor", () => {
   const own = {
     PATH: "/bin",
     HOME: "/root",
@@ -78,7 +78,7 @@ test.each([
   );
 });
 
-test("what the executable set aside is handed back", () => {
+test("variables set aside by the executable are restored", () => {
   const own = { PATH: "/bin" };
   const restored = { PATH: "/bin", LD_LIBRARY_PATH: "/opt/lib", NODE_OPTIONS: "--max-old-space-size=64" };
 
@@ -87,7 +87,7 @@ test("what the executable set aside is handed back", () => {
   expect(variables).toMatchObject({ LD_LIBRARY_PATH: "/opt/lib", NODE_OPTIONS: "--max-old-space-size=64" });
 });
 
-test("a sensor is told who it is, what it serves and how it is configured", () => {
+test("a sensor gets its identity, its triggers and its configuration", () => {
   const variables = sensorVariables({ ...facts, checkpoint: { line: 3 } });
 
   expect(variables).toEqual({
@@ -119,7 +119,7 @@ test("a sensor is told who it is, what it serves and how it is configured", () =
   });
 });
 
-test("a sensor is told what only its kind is told; text checkpoints are given as they are", () => {
+test("a sensor gets the variables of its kind, and text checkpoints unchanged", () => {
   const variables = sensorVariables({
     ...facts,
     ofKind: { SENSOR_REF: "garden.thermometer" },

@@ -20,7 +20,7 @@ test("a few start at once, a thousand one after the other, in their order", asyn
   expect(startedAtMs.slice(10)).toEqual(Array.from({ length: 990 }, (_, index) => (index + 1) * 10));
 });
 
-test("whoever stops waits for no turn", async () => {
+test("a stopped caller does not wait for its turn", async () => {
   const clock = fakeClock();
   const pacer = new StartPacer(clock, { burst: 1, intervalMs: 60_000 });
   const stopping = new AbortController();

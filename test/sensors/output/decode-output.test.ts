@@ -79,7 +79,7 @@ test("objects of other programs keep every key, whatever lies under payload", ()
   }
 });
 
-test("an object that nobody could take for an envelope is no matter for a remark", () => {
+test("an object that does not resemble an envelope causes no remark", () => {
   for (const value of [
     {},
     { by: "wind" },
@@ -160,7 +160,7 @@ test("an occurred_at that is no time costs nothing but itself", () => {
   expect(remarksOf({ payload: {}, occurred_at: "2026-06-30T23:59:60Z" })).toEqual([]);
 });
 
-test("what is no event is rejected with its reason", () => {
+test("output that is not an event is rejected with a reason", () => {
   expect(reasonOf('{"half": ')).toMatch(/^it is not JSON: /);
   expect(reasonOf("[1]")).toMatch(/^the line is not a JSON object but an array; print one object a line/);
   expect(reasonOf("5")).toBe("the line is not a JSON object");

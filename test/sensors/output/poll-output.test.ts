@@ -54,7 +54,7 @@ async function polled(
 
 const notJson = expect.stringMatching(/it is not JSON: /) as unknown;
 
-describe("what a poll run prints", () => {
+describe("the output of a poll run", () => {
   test("a page's events may be payloads or envelopes, and its checkpoint comes after all of them", async () => {
     const events = [
       { n: 1 },
@@ -136,7 +136,7 @@ describe("what a poll run prints", () => {
     expect(await polled('  {"n":1}\n  {"n":2}\n')).toEqual([{ n: 1 }, { n: 2 }]);
   });
 
-  test("a run that has nothing to say says nothing", async () => {
+  test("a run may print nothing", async () => {
     for (const output of ["", "\n\n", " \t", '{"events": []}', '{"events": null}']) {
       expect(await polled(output)).toEqual([]);
     }
@@ -159,7 +159,7 @@ describe("what a poll run prints", () => {
   });
 });
 
-describe("what is no event", () => {
+describe("output that is not an event", () => {
   test("an entry that is not JSON is rejected alone, and the page's checkpoint moves", async () => {
     expect(await polled('{"events": [{"n": 1}, {"c": NaN}, {"n": 3}], "checkpoint": 5}')).toEqual([
       { n: 1 },
@@ -308,7 +308,7 @@ describe("bounds", () => {
     ]);
   });
 
-  test("what is read is the same in chunks of any size", async () => {
+  test("the result is the same for chunks of any size", async () => {
     const document = fc.oneof(
       fc.json({ maxDepth: 2 }).map((json) => `{"a":${json}}`),
       fc

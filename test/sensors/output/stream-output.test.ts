@@ -31,7 +31,7 @@ async function eventsOf(lines: string): Promise<readonly unknown[]> {
 const overSeveralLines = "JSON over several lines; print one object a line, for example with jq -c";
 const part = "a part of JSON over several lines";
 
-test("JSON over several lines is told as such, and none of its lines becomes an event", async () => {
+test("JSON over several lines is reported as such, and none of its lines becomes an event", async () => {
   expect(await streamed('[\n{"id":1},\n{"id":2},\n{"id":3}\n]\n{"n":1}')).toEqual([
     overSeveralLines,
     part,
@@ -81,7 +81,7 @@ test("any JSON, printed in any common layout, gives no event unless it fits one 
   );
 });
 
-test("what other printers lay out over several lines gives no event either", async () => {
+test("other layouts over several lines produce no event either", async () => {
   for (const text of [
     "{\n  a: 1,\n  list: [\n    {},\n    {}\n  ]\n}",
     "[{'a': {},\n  'b': 1},\n {}]",
@@ -136,7 +136,7 @@ test("a line that could not be read neither begins nor ends anything", async () 
   ]);
 });
 
-test("an array on one line is refused with what to do", async () => {
+test("an array on one line is refused with advice", async () => {
   expect(await streamed('[{"id":1},{"id":2}]')).toEqual([
     "the line is not a JSON object but an array; print one object a line, for example with jq -c '.[]'",
   ]);

@@ -20,7 +20,7 @@ test("a line has the sensor's ref, and is marked as the sensor's own", () => {
   ]);
 });
 
-test("a sensor that says too much is cut short for a while, and the log says by how much", async () => {
+test("a sensor that logs too much is limited for a while, and the log counts the dropped lines", async () => {
   const clock = fakeClock();
   const { logger, lines } = recordingLogger();
   const sensor = new LogEcho(clock).ofSensor(logger);

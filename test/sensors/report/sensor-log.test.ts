@@ -57,7 +57,7 @@ test("logs are rotated by size, and only so many are kept", async () => {
   expect(readFileSync(join(logsDir, "garden.thermometer.log"), "utf8")).toContain("line 99 ");
 });
 
-test("lines lost to a full disk are counted, and the log says so when it can be written again", async () => {
+test("lines lost to a full disk are counted, and the log reports them once it is writable again", async () => {
   const { log, logsDir, lost } = logIn();
   const file = join(logsDir, "garden.thermometer.log");
   symlinkSync("/dev/full", file);
