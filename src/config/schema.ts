@@ -112,7 +112,10 @@ export const configSchema = Type.Object({
         minimum: 0,
         maximum: 65_535,
       }),
-      url: Url("URL at which standalone sensors reach the API; this version runs none", ["http", "https"]),
+      url: Url(
+        "URL of the API for sensors; by default this agent's. If it names another platform, that one issues the tokens and this agent serves no API",
+        ["http", "https"],
+      ),
       tls: Type.Object(
         {
           cert: PemFile(
@@ -181,8 +184,8 @@ export const configSchema = Type.Object({
     "./packs",
   ),
   runtime_envs_dir: Text("Folder of the packs' virtual environments and node_modules", "./runtime_envs"),
-  artifacts_dir: Text("Folder for files that actions produce; this version runs none", "./artifacts"),
-  data_dir: Text("Folder of the embedded database", "./data"),
+  artifacts_dir: Text("Folder for files that actions and sensors produce", "./artifacts"),
+  data_dir: Text("Folder of the embedded database and of what sensors keep", "./data"),
   logs_dir: Text("Folder of the sensors' own logs", "./logs"),
   events: Type.Object(
     {
@@ -251,7 +254,25 @@ export const configSchema = Type.Object({
         default: [],
       }),
       share_broker: Type.Boolean({
-        description: "Whether standalone sensors are given the broker's URL; this version runs none",
+        description: "Whether standalone sensors are given the broker's URL, with its password",
+        default: false,
+      }),
+      token_ttl: Type.Number({
+        description: "Lifetime of a standalone sensor's token, which is replaced while the sensor runs",
+        default: 86_400,
+        minimum: 75,
+        maximum: 259_200,
+      }),
+      deaf_after: Seconds(
+        "How long a standalone sensor may have no way to hear of rule changes before it is restarted",
+        30,
+      ),
+      notifier_ws_url: Url(
+        "URL at which standalone sensors hear of rule changes; by default `/ws` of the API",
+        ["ws", "wss"],
+      ),
+      allow_insecure_notifier_ws: Type.Boolean({
+        description: "Whether standalone sensors may connect to a `ws://` URL that is not on this machine",
         default: false,
       }),
       line_bytes_max: Bytes(

@@ -8,7 +8,6 @@ import { reviewConditions } from "../model/conditions/condition.ts";
 import { isJsonObject, type JsonObject } from "../model/json/json.ts";
 import { parseJson } from "../model/json/json-text.ts";
 import { decodeRuntimePlan } from "../model/runtimes/runtime-plan.ts";
-import { builtinRuntimeRef } from "../model/runtimes/runtime-names.ts";
 import { kindFacts, kindOfProtocol } from "../model/sensors/sensor-kind.ts";
 import { templateProblems } from "../model/templates/template.ts";
 import { isVersionRange } from "../model/runtimes/versions.ts";
@@ -143,20 +142,10 @@ async function sensorOf(file: DefinitionFile<"sensor">, context: PackContext): P
     definition: { kind: "sensor", ref, row, enabled: fields.enabled, references, ifRepeated: repeated(file) },
     problems,
     warnings: [
-      ...protocolWarnings(file, ref, runtimeRef),
       ...idleFieldWarnings(file),
       ...(misplaced === undefined ? await scriptWarnings(file, context, runtimeRef) : []),
     ],
   };
-}
-
-/** Warns if the protocol was probably forgotten: its default is one that this version does not run. */
-function protocolWarnings(file: DefinitionFile<"sensor">, ref: string, runtimeRef: string): PackWarning[] {
-  if (file.says("protocol") || runtimeRef === builtinRuntimeRef) return [];
-  const kind = kindOfProtocol(file.fields.protocol);
-  if (kind.kind === "valid") return [];
-  const reason = `is missing, so ${ref} does not run: ${kind.problem}; write "protocol: stream" if it keeps running and prints events, or "protocol: poll" if it checks once and exits`;
-  return [{ ...file.problemAt(["protocol"], reason), kind: "sensor-fails" }];
 }
 
 /** Warns about fields that have no effect on sensors of this kind. */

@@ -7,6 +7,7 @@ import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
 import type { AssignedSensor } from "./assigned-sensor.ts";
+import { currentRules } from "./current-rules.ts";
 import { CommittedCheckpoint } from "./committed-checkpoint.ts";
 import { EventIntake } from "./event-intake.ts";
 import type { SensorLauncher } from "./launch/sensor-launcher.ts";
@@ -14,7 +15,7 @@ import type { SensorLimits } from "./limits.ts";
 import { OutputRemarks } from "./output/output-remarks.ts";
 import { RejectedLines } from "./output/rejected-lines.ts";
 import { SensorOutput } from "./output/sensor-output.ts";
-import type { SensorAlert, SensorMetrics } from "./ports.ts";
+import type { Platform, SensorAlert, SensorMetrics } from "./ports.ts";
 import type { ProcessRecorder } from "./report/process-recorder.ts";
 import type { SensorLogs } from "./report/sensor-logs.ts";
 import { SensorNotes, type StatusListener } from "./report/sensor-notes.ts";
@@ -28,6 +29,8 @@ export interface SensorPorts {
   readonly sink: EventSink;
   readonly launcher: SensorLauncher;
   readonly pollPhases: PollPhases;
+  /** What sensors talk to; null: nothing. Asked when a sensor is started. */
+  readonly platform: () => Platform | null;
   readonly logs: SensorLogs;
   readonly recorder: ProcessRecorder;
   readonly metrics: SensorMetrics;
@@ -53,7 +56,7 @@ export function assembleInstance(
   ports: SensorPorts,
   onFenced: () => void,
 ): SensorInstance {
-  const { database, sink, launcher, pollPhases, limits, metrics, clock, random } = ports;
+  const { database, sink, launcher, pollPhases, platform, limits, metrics, clock, random } = ports;
   const { id, ref, config } = sensor.definition;
   const logger = ports.logger.child({ sensor_ref: ref });
   const log = ports.logs.ofSensor(ref, logger);
@@ -85,7 +88,21 @@ export function assembleInstance(
   return new SensorInstance({
     ref,
     kind,
-    source: sourceOf(kind, { sensor, runtime, launcher, log }, { limits, pollPhases, clock }),
+    source: sourceOf(
+      kind,
+      { sensor, runtime, launcher, platform: platform(), log },
+      {
+        limits,
+        pollPhases,
+        clock,
+        random,
+        term,
+        readRules: () => currentRules(database, id),
+        tokenTtlSeconds: limits.tokenTtlSeconds,
+        deafAfterMs: limits.deafAfterMs,
+        temporaryDir: launcher.temporaryDir,
+      },
+    ),
     intake,
     output: new SensorOutput({ intake, rejected, remarks }),
     checkpoint,

@@ -14,6 +14,7 @@ import { nearestDouble } from "../model/json/exact-number.ts";
 import { isAtMostDeep } from "../model/json/equality.ts";
 import { jsonDepthMax } from "../model/json/json-text.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
+import { kindFacts, type SensorKind } from "../model/sensors/sensor-kind.ts";
 import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 
 export interface AssignedSensor {
@@ -76,11 +77,12 @@ export function decodeAssignedSensor(row: AssignedSensorRow): Decoded<AssignedSe
 }
 
 /**
- * Everything a process was started with. As long as this stays the same, a change of the rows does not affect the
- * process, such as a new label or a change to a disabled rule.
+ * Everything a process was started with and cannot learn later. As long as this stays the same, a change of the rows does
+ * not affect the process, such as a new label, a change to a disabled rule, or to any rule if it hears of changes.
  */
-export function launchFingerprint(sensor: AssignedSensor, runtime: RuntimeAnswer): string {
-  const { definition, rules } = sensor;
+export function launchFingerprint(sensor: AssignedSensor, kind: SensorKind, runtime: RuntimeAnswer): string {
+  const { definition } = sensor;
+  const rules = kindFacts[kind].hearsOfRules ? null : sensor.rules;
   const { label: _label, paramSchema: _schema, enabled: _enabled, triggers, ...rest } = definition;
   return JSON.stringify([rest, triggers.map((trigger) => trigger.ref), rules, runtime]);
 }

@@ -19,6 +19,9 @@ export interface SensorLimits {
   /** The output of one run of a poll sensor. */
   readonly pollOutputBytesMax: number;
   readonly pollEventsMax: number;
+  readonly tokenTtlSeconds: number;
+  /** How long a standalone sensor may have no way to hear of rule changes. */
+  readonly deafAfterMs: number;
   readonly logBytesMax: number;
   /** How many rotated logs are kept. */
   readonly logFilesMax: number;
@@ -51,6 +54,8 @@ export function sensorLimits(
     lineBytesMax: sensor.line_bytes_max,
     pollOutputBytesMax: sensor.poll_bytes_max,
     pollEventsMax: sensor.poll_events_max,
+    tokenTtlSeconds: sensor.token_ttl,
+    deafAfterMs: sensor.deaf_after * 1_000,
     logBytesMax: sensor.log_bytes,
     logFilesMax: sensor.log_files,
   };

@@ -11,7 +11,7 @@
  *
  * - starting: events of earlier runs settle, the newest checkpoint is read, and the source starts working.
  * - running: the source is working; for a poll sensor also between two successful runs of its program.
- * - backoff: it failed and will be retried soon.
+ * - backoff: it failed and will be retried soon, or its source waits for something that is not the sensor's fault.
  * - failed: it failed too often in a row. This is announced once; then it is retried at the maximum delay, or never if
  *   restarts are disabled. `retryNow` resets the failure count.
  * - stopped: final; a sensor that should run again gets a new instance.
@@ -74,6 +74,7 @@ export class SensorInstance {
       stopping: this.#stopping.signal,
       abandoned: this.#abandoned.signal,
       noteRunning: (facts) => notes.noteRunning(facts),
+      noteObstacle: (reason, waitMs) => notes.noteObstacle(reason, waitMs),
       noteFacts: (facts) => notes.noteFacts(facts),
       noteOutput: () => notes.noteOutput(),
       log: (lines) => notes.noteLog(lines),
@@ -105,6 +106,16 @@ export class SensorInstance {
   /** See SensorNotes; false for a sensor whose output is not tracked. */
   get isUnusuallySilent(): boolean {
     return this.#parts.notes.isUnusuallySilent;
+  }
+
+  /** As Source says. */
+  deafSeconds(): number | undefined {
+    return this.#parts.source.deafSeconds();
+  }
+
+  /** Its rules have changed, which is no reason to start it anew. */
+  noteRulesChanged(): void {
+    this.#parts.source.noteRulesChanged();
   }
 
   /** As EventIntake says. */
@@ -158,6 +169,10 @@ export class SensorInstance {
       const ended = await this.#runSource();
       if (signal.aborted) return;
 
+      if (ended.plannedFor !== undefined) {
+        notes.notePlannedStart(ended.plannedFor);
+        continue;
+      }
       const verdict = judgeExit(ended, this.#failures, limits.restart, random());
       this.#failures = verdict.failures;
       const nowMs = clock.monotonicMs();

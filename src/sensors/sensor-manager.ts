@@ -11,6 +11,7 @@
  *                                 otherwise it would fail for that alone
  * - runs, should not            → is asked to stop; its entry stays until it has stopped
  * - both, but definition changed → is asked to stop; a later step finds it missing and starts it again
+ * - both, and its rules changed  → its source is told, if the change alone is no reason to start it again
  * - both, and its row was updated → is retried at once if it is in backoff or failed
  *
  * The reason a sensor cannot run is written to its row in sensor_process, once per reason. Sensors that are no longer
@@ -52,6 +53,8 @@ interface Entry {
   readonly fingerprint: string;
   /** When the sensor's row was updated, as of the last comparison. */
   updated: string;
+  /** The rules that were last acted upon. */
+  rules: string;
   readonly ended: Promise<void>;
 }
 
@@ -147,7 +150,7 @@ export class SensorManager {
 
   /** Starts a sensor that has no instance here. Its instance deals with failures. */
   startSensor(assignment: Assignment): void {
-    const { sensor, runtime, term } = assignment;
+    const { sensor, kind, runtime, term } = assignment;
     const { id } = sensor.definition;
     if (this.#entries.has(id) || this.#stopping.signal.aborted) return;
     const instance = assembleInstance(assignment, this.#options.ports, () => this.wake());
@@ -155,8 +158,9 @@ export class SensorManager {
     this.#entries.set(id, {
       instance,
       term,
-      fingerprint: launchFingerprint(sensor, runtime),
+      fingerprint: launchFingerprint(sensor, kind, runtime),
       updated: sensor.updated,
+      rules: JSON.stringify(sensor.rules),
       ended: this.#runToEnd(id, instance),
     });
   }
@@ -230,6 +234,11 @@ export class SensorManager {
     return this.#numberBySensor((instance) => (instance.isUnusuallySilent ? 1 : undefined));
   }
 
+  /** For how long standalone sensors that listened for rule changes have had no way to hear of any. */
+  deafSeconds(): ReadonlyMap<string, number> {
+    return this.#numberBySensor((instance) => instance.deafSeconds());
+  }
+
   /** When an event of a sensor was last stored, in seconds of Unix time; without those that have none yet. */
   lastEventSeconds(): ReadonlyMap<string, number> {
     return this.#numberBySensor((instance) => instance.lastEventSeconds);
@@ -284,11 +293,10 @@ export class SensorManager {
     const { sensor, sensorKind: kind, runtime } = placement;
     if (entry === undefined) {
       this.startSensor({ sensor, kind, runtime, term });
-    } else if (entry.fingerprint !== launchFingerprint(sensor, runtime)) {
+    } else if (entry.fingerprint !== launchFingerprint(sensor, kind, runtime)) {
       entry.instance.stop("its definition changed");
-    } else if (entry.updated !== sensor.updated) {
-      entry.updated = sensor.updated;
-      entry.instance.retryNow();
+    } else {
+      keep(entry, sensor);
     }
   }
 
@@ -344,6 +352,19 @@ export class SensorManager {
       logger.warn({ error }, "could not write that the sensors have ended");
     });
     await settlesWithin(flushed, finalWaitMs);
+  }
+}
+
+/** It goes on as it was started. */
+function keep(entry: Entry, sensor: AssignedSensor): void {
+  const rules = JSON.stringify(sensor.rules);
+  if (entry.rules !== rules) {
+    entry.rules = rules;
+    entry.instance.noteRulesChanged();
+  }
+  if (entry.updated !== sensor.updated) {
+    entry.updated = sensor.updated;
+    entry.instance.retryNow();
   }
 }
 

@@ -14,7 +14,7 @@ import type { RegisteredWorker } from "./registered-worker.ts";
 import type { OpenedSensors } from "./sensor-parts.ts";
 import { sensorCountMax, type ServiceContext } from "./service-context.ts";
 
-export interface ObservedWork extends Omit<OpenedSensors, "logs"> {
+export interface ObservedWork extends Pick<OpenedSensors, "scheduler" | "sensors"> {
   readonly events: Pick<OpenedEvents, "pipeline" | "publisher" | "deliveries" | "refused">;
   readonly rules: DatabaseRuleSource;
   readonly notifications: Pick<RuleNotifications, "count">;
@@ -52,6 +52,7 @@ export function openObservation(
     sensorsUnusuallySilent: () => sensors.unusuallySilent(),
     sensorsLastEventSeconds: () => sensors.lastEventSeconds(),
     sensorsStalledSeconds: () => sensors.stalledSeconds(),
+    sensorsDeafSeconds: () => sensors.deafSeconds(),
     eventsInFlight: () => pipeline.waitingCount + publisher.inFlightCount,
     brokerCondition: () => transport.health().condition,
     isBehind: () => publisher.isBehind,

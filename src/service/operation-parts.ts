@@ -22,7 +22,7 @@ export interface OpenedOperations {
 export function openOperations(
   { options, lifetime, instance, clock, random }: ServiceContext,
   database: Database,
-  { scheduler, sensors, logs }: OpenedSensors,
+  { scheduler, sensors, logs }: Omit<OpenedSensors, "start">,
 ): OpenedOperations {
   const { config, secrets, logger } = options;
   const reads = new SnapshotReads(database);

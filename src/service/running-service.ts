@@ -80,6 +80,7 @@ export async function openRunningService(
     posts: events.posts,
     notifications,
   });
+  opened.start(null);
   return {
     registration,
     sensorManager: sensors,

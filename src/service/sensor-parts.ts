@@ -1,5 +1,6 @@
 /** The parts that place sensors and run those of this worker. */
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import { createRedactor } from "../model/texts/redaction.ts";
 import { startGuard } from "../processes/guard.ts";
@@ -7,6 +8,7 @@ import { pacedSink } from "../events/delivery/paced-sink.ts";
 import { superseded } from "../registration/sensor-worker-registration.ts";
 import { signsOfThisMachine, workerType } from "../registration/worker-type.ts";
 import { Scheduler } from "../scheduling/scheduler.ts";
+import type { Platform } from "../sensors/ports.ts";
 import { SensorLauncher } from "../sensors/launch/sensor-launcher.ts";
 import { sensorLimits } from "../sensors/limits.ts";
 import { LogEcho } from "../sensors/report/log-echo.ts";
@@ -26,6 +28,13 @@ export interface OpenedSensors {
   readonly scheduler: Scheduler;
   readonly sensors: SensorManager;
   readonly logs: SensorLogs;
+  /**
+   * Begins to run assigned sensors. Call it once, when everything that sensors talk to answers; until their end it must
+   * go on answering.
+   *
+   * @param platform what standalone sensors talk to; null: nothing
+   */
+  readonly start: (platform: Platform | null) => void;
 }
 
 export async function openSensors(
@@ -45,11 +54,14 @@ export async function openSensors(
     directories: {
       packsBaseDir: config.packs_base_dir,
       runtimeEnvsDir: config.runtime_envs_dir,
+      artifactsDir: config.artifacts_dir,
+      statesDir: join(config.data_dir, "sensors"),
       temporaryDir: tmpdir(),
     },
     agentVariables,
     passthrough: sensor.passthrough_env,
     logLevel: config.log.level,
+    logFormat: config.log.format,
     guard: await lifetime.use(startGuard("ATTUNE_SENSOR_INSTANCE", logger)),
     graceMs: limits.graceMs,
     clock,
@@ -64,6 +76,7 @@ export async function openSensors(
     clock,
     onLost: metrics.logLinesLost,
   });
+  let platform: Platform | null = null;
   // The two refer to each other, but only once both exist.
   const scheduler: Scheduler = new Scheduler({
     database,
@@ -89,6 +102,7 @@ export async function openSensors(
       sink: pacedSink(pipeline, publisher),
       launcher,
       pollPhases: new PollPhases(),
+      platform: () => platform,
       logs,
       recorder: new ProcessRecorder({ database, clock, logger, random }),
       metrics: {
@@ -126,12 +140,19 @@ export async function openSensors(
   });
   lifetime.onClose(() => scheduler.releaseAll());
   lifetime.run((signal) => scheduler.run(signal));
-  sensors.start();
-  // Opened last, and so closed first: no loop that waits for the database may delay the stop of sensors.
-  lifetime.onClose(async () => {
-    await Promise.all([settlesWithin(withdrawRoom(worker), withdrawalLimitMs), sensors.stop()]);
-  });
-  return { scheduler, sensors, logs };
+  return {
+    scheduler,
+    sensors,
+    logs,
+    start(given) {
+      platform = given;
+      // Opened last, and so closed first: no loop that waits for the database may delay the stop of sensors.
+      lifetime.onClose(async () => {
+        await Promise.all([settlesWithin(withdrawRoom(worker), withdrawalLimitMs), sensors.stop()]);
+      });
+      sensors.start();
+    },
+  };
 }
 
 /**

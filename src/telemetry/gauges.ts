@@ -20,6 +20,7 @@ export interface GaugeSources {
   readonly sensorsLastEventSeconds: () => ReadonlyMap<string, number>;
   /** By sensor_ref. */
   readonly sensorsStalledSeconds: () => ReadonlyMap<string, number>;
+  readonly sensorsDeafSeconds: () => ReadonlyMap<string, number>;
   readonly eventsInFlight: () => number;
   /** Why the broker accepts no messages, or `up`. */
   readonly brokerCondition: () => string;
@@ -103,6 +104,12 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     "sensor_stalled_seconds",
     "How long a sensor's output has not been read because its events wait to be stored",
     sources.sensorsStalledSeconds,
+    "sensor_ref",
+  );
+  gauge(
+    "sensor_deaf_seconds",
+    "How long a standalone sensor that listened for rule changes has had no way to hear of them",
+    sources.sensorsDeafSeconds,
     "sensor_ref",
   );
   gauge("events_in_flight", "Events accepted whose messages are not yet confirmed", sources.eventsInFlight);

@@ -14,7 +14,7 @@ import type { JsonObject } from "../../src/model/json/json.ts";
 import type { OfferedRuntime } from "../../src/model/runtimes/offered-runtime.ts";
 import { startGuard } from "../../src/processes/guard.ts";
 import { fixedSensorLimits, type SensorLimits } from "../../src/sensors/limits.ts";
-import type { SensorAlert } from "../../src/sensors/ports.ts";
+import type { Platform, SensorAlert } from "../../src/sensors/ports.ts";
 import { SensorLauncher } from "../../src/sensors/launch/sensor-launcher.ts";
 import type { LogEcho } from "../../src/sensors/report/log-echo.ts";
 import { ProcessRecorder } from "../../src/sensors/report/process-recorder.ts";
@@ -62,6 +62,7 @@ export interface BenchOptions {
   readonly limits?: Partial<SensorLimits>;
   readonly accept?: (event: IncomingEvent) => Promise<AcceptOutcome>;
   readonly logsDir?: string;
+  readonly platform?: Platform;
   readonly logTo?: { readonly files: boolean; readonly echo: LogEcho | undefined };
 }
 
@@ -122,6 +123,8 @@ export async function sensorBench(options: BenchOptions = {}) {
     pollEventsMax: 100_000,
     pollIntervalMs: 30_000,
     pollTimeoutMs: 30_000,
+    tokenTtlSeconds: 86_400,
+    deafAfterMs: 60_000,
     logBytesMax: 100_000,
     logFilesMax: 2,
     ...options.limits,
@@ -140,16 +143,20 @@ export async function sensorBench(options: BenchOptions = {}) {
         directories: {
           packsBaseDir: join(folder, "packs"),
           runtimeEnvsDir: join(folder, "runtime_envs"),
+          artifactsDir: join(folder, "artifacts"),
+          statesDir: join(folder, "states"),
           temporaryDir: folder,
         },
         agentVariables: { own: environment, restored: environment },
         passthrough: [],
         logLevel: "info",
+        logFormat: "json",
         guard,
         graceMs: limits.graceMs,
         clock,
       }),
       pollPhases: new PollPhases(),
+      platform: () => options.platform ?? null,
       logs: new SensorLogs({
         workerName: "bench",
         logsDir,

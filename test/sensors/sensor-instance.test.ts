@@ -56,6 +56,8 @@ function scene(kind: SensorKind, run: (context: SourceContext) => Promise<EndedR
   const ownSource: Source = {
     nextRunMs: (earliestMs) => earliestMs,
     run,
+    noteRulesChanged: () => {},
+    deafSeconds: () => undefined,
     close: async () => void (counts.closes += 1),
   };
   const instance = new SensorInstance({

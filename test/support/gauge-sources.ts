@@ -9,6 +9,7 @@ export const idleSources: GaugeSources = {
   sensorsUnusuallySilent: () => new Map(),
   sensorsLastEventSeconds: () => new Map(),
   sensorsStalledSeconds: () => new Map(),
+  sensorsDeafSeconds: () => new Map(),
   eventsInFlight: () => 0,
   brokerCondition: () => "up",
   isBehind: () => false,

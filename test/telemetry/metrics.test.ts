@@ -11,6 +11,7 @@ const sources: GaugeSources = {
   sensorsUnusuallySilent: () => new Map([["my.hung", 1]]),
   sensorsLastEventSeconds: () => new Map([["my.hung", 1_796_000_000.25]]),
   sensorsStalledSeconds: () => new Map([["my.waiting", 12]]),
+  sensorsDeafSeconds: () => new Map([["my.deaf", 7]]),
   sensorsByState: () => ({ starting: 0, running: 3, backoff: 1, failed: 0, stopped: 0 }),
   runtimesOffered: () => ["python"],
   fleet: async () => ({
@@ -50,6 +51,7 @@ test("a scrape returns what was counted, measured and queried", async () => {
   expect(text).toContain('attune_sensor_agent_sensor_silent_seconds{sensor_ref="my.quiet"} 90.5');
   expect(text).toContain('attune_sensor_agent_sensor_output_age_seconds{sensor_ref="my.hung"} 10800');
   expect(text).toContain('attune_sensor_agent_sensor_stalled_seconds{sensor_ref="my.waiting"} 12');
+  expect(text).toContain('attune_sensor_agent_sensor_deaf_seconds{sensor_ref="my.deaf"} 7');
   expect(text).toContain('attune_sensor_agent_heartbeat_lag_seconds{worker="sensor-a"} 1.5');
   expect(text).toContain('attune_sensor_agent_build_info{version="1.2.3"} 1');
 });

@@ -182,6 +182,8 @@ function processFinding(
     case "starting":
       return notice(subject, `is starting ${where}`);
     case "backoff":
+      // No failure: it waits for something that it needs.
+      if (process.failures === 0) return wrong(subject, `waits ${where}: ${reason}; ${nextStart(process)}`);
       return wrong(subject, `failed ${where}: ${reason}; ${failures}, ${nextStart(process)}`, { lines });
     case "failed": {
       const remedy = `fix it; ${nextStart(process)}, or at once after: update sensor set enabled = enabled where ref = '${sensorRef}'`;

@@ -1,7 +1,7 @@
 /**
  * What to do when a sensor ends without being asked to.
  *
- * - A stream sensor is meant to run for ever, so every end is unexpected, even with code 0. A run of at
+ * - A stream or standalone sensor is meant to run for ever, so every end is unexpected, even with code 0. A run of at
  *   least `stableAfterMs` resets the failure count.
  * - A poll sensor's run fails if it does not succeed in time. A successful run resets the failure count.
  *
@@ -24,14 +24,18 @@ export type Exit =
   | { readonly kind: "too-many-events"; readonly eventsMax: number }
   /** Stopped because it closed its output but kept running, and so could not report anything any more. */
   | { readonly kind: "closed-output" }
+  /** Stopped because it no longer heard of rule changes; `how` continues "it no longer hears of rule changes: ". */
+  | { readonly kind: "deaf"; readonly how: string }
   /** The process could not be started; the reason is a sentence for the operator. */
   | { readonly kind: "unstarted"; readonly reason: string };
 
 export interface EndedRun {
   readonly exit: Exit;
   readonly uptimeMs: number;
-  /** Whether a poll run succeeded since the last failure; always false for a stream sensor. */
+  /** Whether a poll run succeeded since the last failure; always false for a long-running one. */
   readonly hadSuccess: boolean;
+  /** The agent ended the run, to begin another at once: no failure. For the operator, continuing "started anew: ". */
+  readonly plannedFor?: string;
 }
 
 export interface RestartLimits {
@@ -84,6 +88,8 @@ export function describeExit(exit: Exit): string {
       return `one run printed more than ${exit.eventsMax} events (sensor.poll_events_max), so all were discarded`;
     case "closed-output":
       return "it closed its output but kept running, and was stopped";
+    case "deaf":
+      return `it no longer hears of rule changes, and was stopped: ${exit.how}`;
     case "unstarted":
       return exit.reason;
   }

@@ -7,22 +7,31 @@
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import { builtinRuntime, builtinRuntimeRef } from "../runtimes/runtime-names.ts";
 
-export type SensorKind = "poll" | "stream";
+export type SensorKind = "poll" | "stream" | "standalone";
 
 export interface KindFacts {
   /** Whether a running sensor that prints nothing may be broken instead of waiting for its next run. */
   readonly isSilenceTelling: boolean;
   /** Whether its runs succeed or fail one by one, so that the last ones are worth counting. */
   readonly hasCountedRuns: boolean;
+  /** Whether it learns of changed rules while it runs; others are started anew with them. */
+  readonly hearsOfRules: boolean;
   /** Fields of its definition that have no effect. */
   readonly idleFields: readonly ("poll_interval" | "timeout" | "success_exit_codes")[];
 }
 
 export const kindFacts: Readonly<Record<SensorKind, KindFacts>> = {
-  poll: { isSilenceTelling: false, hasCountedRuns: true, idleFields: [] },
+  poll: { isSilenceTelling: false, hasCountedRuns: true, hearsOfRules: false, idleFields: [] },
   stream: {
     isSilenceTelling: true,
     hasCountedRuns: false,
+    hearsOfRules: false,
+    idleFields: ["poll_interval", "timeout", "success_exit_codes"],
+  },
+  standalone: {
+    isSilenceTelling: false,
+    hasCountedRuns: false,
+    hearsOfRules: true,
     idleFields: ["poll_interval", "timeout", "success_exit_codes"],
   },
 };
@@ -49,6 +58,7 @@ export function kindOfProtocol(protocol: string): Decoded<SensorKind> {
   switch (protocol) {
     case "poll":
     case "stream":
+    case "standalone":
       return valid(protocol);
     default:
       return invalid(`protocol ${protocol} is not supported by this version`);

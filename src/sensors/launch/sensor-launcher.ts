@@ -3,7 +3,8 @@
  * reason for the operator, not thrown.
  */
 import { isAbsolute, join } from "node:path";
-import { errorOf } from "../../errors/caught.ts";
+import { errorOf, messageOf } from "../../errors/caught.ts";
+import { makeDirectory } from "../../files/make-directory.ts";
 import type { JsonValue } from "../../model/json/json.ts";
 import type { RuntimeAnswer } from "../../model/runtimes/runtime-offer.ts";
 import { startChild, type Child } from "../../processes/child.ts";
@@ -22,6 +23,9 @@ import { StartPacer } from "./start-pacer.ts";
 export interface SensorDirectories {
   readonly packsBaseDir: string;
   readonly runtimeEnvsDir: string;
+  readonly artifactsDir: string;
+  /** Each sensor gets a folder of its own in it. */
+  readonly statesDir: string;
   /** For values that are too large for a variable. */
   readonly temporaryDir: string;
 }
@@ -31,6 +35,7 @@ export interface LauncherOptions {
   readonly agentVariables: AgentVariables;
   readonly passthrough: readonly string[];
   readonly logLevel: string;
+  readonly logFormat: string;
   readonly guard: ProcessGuard;
   /** Between SIGTERM and SIGKILL. */
   readonly graceMs: number;
@@ -72,6 +77,11 @@ export class SensorLauncher {
     this.#pacer = new StartPacer(options.clock, startPace);
   }
 
+  /** For files that a program is to read. */
+  get temporaryDir(): string {
+    return this.#options.directories.temporaryDir;
+  }
+
   /** A variable, as `NAME=value`, that no other process has. */
   newMarker(): string {
     this.#markers += 1;
@@ -83,8 +93,8 @@ export class SensorLauncher {
     await this.#pacer.turn(signal);
     if (signal.aborted) return unstarted("it was stopped first");
     const { sensor, runtime: answer, checkpoint, marker, isMarkerSought, onWarning, log } = request;
-    const { directories, agentVariables, passthrough, logLevel, guard, graceMs } = this.#options;
-    const { packsBaseDir, runtimeEnvsDir, temporaryDir } = directories;
+    const { directories, agentVariables, passthrough, logLevel, logFormat, guard, graceMs } = this.#options;
+    const { packsBaseDir, runtimeEnvsDir, artifactsDir, statesDir, temporaryDir } = directories;
     const { definition, rules } = sensor;
     const { packRef, entrypoint } = definition;
     if (answer.kind === "unavailable") {
@@ -112,7 +122,17 @@ export class SensorLauncher {
     for (const warning of found.warnings) onWarning(warning);
 
     const [markerName = "", markerValue = ""] = marker.split("=");
-    const facts = { agent: agentVariables, passthrough, logLevel, sensor: definition, rules, checkpoint };
+    const facts = {
+      agent: agentVariables,
+      passthrough,
+      logLevel,
+      logFormat,
+      artifactsDir,
+      stateDir: await stateDirectory(statesDir, definition.ref, log),
+      sensor: definition,
+      rules,
+      checkpoint,
+    };
     const variables = {
       ...sensorVariables({ ...facts, changes: found.changes, ofKind: request.variables }),
       [markerName]: markerValue,
@@ -141,6 +161,22 @@ export class SensorLauncher {
     guard.watch(start.child);
     void removeAfter(start.child, fitted);
     return start;
+  }
+}
+
+/** A sensor that keeps nothing needs none, so that one that cannot be made is a line in its log. */
+async function stateDirectory(
+  statesDir: string,
+  ref: string,
+  log: LaunchRequest["log"],
+): Promise<string | undefined> {
+  const path = join(statesDir, ref);
+  try {
+    await makeDirectory(path, 0o700);
+    return path;
+  } catch (error) {
+    log([`it gets no ATTUNE_SENSOR_STATE_DIR: ${messageOf(error)}`]);
+    return undefined;
   }
 }
 

@@ -25,6 +25,10 @@ export interface VariableFacts {
   readonly agent: AgentVariables;
   readonly passthrough: readonly string[];
   readonly logLevel: string;
+  readonly logFormat: string;
+  readonly artifactsDir: string;
+  /** A folder of the sensor's own for what it keeps; undefined: none could be made. */
+  readonly stateDir: string | undefined;
   readonly sensor: SensorDefinition;
   readonly rules: readonly SensorRule[];
   readonly checkpoint: JsonValue | undefined;
@@ -65,6 +69,9 @@ function applyChange(present: string | undefined, { operation, value, separator 
 
 function ownVariables({
   logLevel,
+  logFormat,
+  artifactsDir,
+  stateDir,
   sensor,
   rules,
   checkpoint,
@@ -79,6 +86,9 @@ function ownVariables({
     ATTUNE_SENSOR_CONFIG_JSON: JSON.stringify(sensor.config),
     ATTUNE_PACK_REF: sensor.packRef,
     ATTUNE_LOG_LEVEL: logLevel,
+    ATTUNE_LOG_FORMAT: logFormat,
+    ATTUNE_ARTIFACTS_DIR: artifactsDir,
+    ...(stateDir === undefined ? {} : { ATTUNE_SENSOR_STATE_DIR: stateDir }),
     ...(checkpoint === undefined ? {} : { ATTUNE_SENSOR_CHECKPOINT: textOf(checkpoint) }),
     ...ofKind,
   };

@@ -91,7 +91,14 @@ export class SensorNotes {
   /** A run has started working. */
   noteRunning(facts: RunFacts): void {
     const startedAt = new Date(this.#options.clock.nowMs());
-    const fresh = { reason: null, exitCode: null, signal: null, stoppedAt: null, firstOutputAt: null };
+    const fresh = {
+      reason: null,
+      exitCode: null,
+      signal: null,
+      stoppedAt: null,
+      firstOutputAt: null,
+      nextRestartAt: null,
+    };
     this.#runs = withRun(this.#runs, false);
     this.#isRunUnderWay = true;
     this.#note({ ...fresh, status: "running", startedAt, ...facts, ...this.#runsReport() });
@@ -170,6 +177,23 @@ export class SensorNotes {
       logger.error(fields, "the sensor has failed");
       this.#announce(reason, failures, stderr);
     }
+  }
+
+  /** It is started anew, as planned. */
+  notePlannedStart(reason: string): void {
+    this.#isRunUnderWay = false;
+    this.#options.log.write([`started anew: ${reason}`]);
+    this.#options.logger.info({ reason }, "the sensor is started anew");
+  }
+
+  /** It waits for something other than itself. The log says so once for each reason in a row. */
+  noteObstacle(reason: string, waitMs: number): void {
+    const isKnown = this.#report.status === "backoff" && this.#report.reason === reason;
+    const nextRestartAt = new Date(this.#options.clock.nowMs() + waitMs);
+    this.#note({ status: "backoff", pid: null, reason, nextRestartAt });
+    if (isKnown) return;
+    this.#options.log.write([`waits: ${reason}`]);
+    this.#options.logger.warn({ reason }, "the sensor cannot be started yet; trying again");
   }
 
   noteStopped(reason: string): void {

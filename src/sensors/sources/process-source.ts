@@ -5,6 +5,8 @@
  * been reaped, its group is empty and both pipes are closed. Processes that left the group are found by the marker
  * among their variables: after the last process in any case, and after each one if the protocol asks for it.
  */
+import type { Readable } from "node:stream";
+import type { SensorRule } from "../../model/definitions.ts";
 import type { EndedRun, Exit } from "../../model/sensors/restart-policy.ts";
 import type { RuntimeAnswer } from "../../model/runtimes/runtime-offer.ts";
 import type { Child } from "../../processes/child.ts";
@@ -14,6 +16,7 @@ import type { AssignedSensor } from "../assigned-sensor.ts";
 import type { Launch, SensorLauncher } from "../launch/sensor-launcher.ts";
 import type { Variables } from "../launch/sensor-variables.ts";
 import type { ServedTriggers } from "../output/decoded-output.ts";
+import type { Platform } from "../ports.ts";
 import type { SensorLog } from "../report/sensor-log.ts";
 import { logText } from "../report/stderr-tail.ts";
 import type { Source, SourceContext } from "./source.ts";
@@ -22,8 +25,16 @@ export interface Program {
   readonly sensor: AssignedSensor;
   readonly runtime: RuntimeAnswer;
   readonly launcher: SensorLauncher;
+  /** Null: this agent's sensors have no platform to talk to. */
+  readonly platform: Platform | null;
   /** The sensor's own. */
   readonly log: Pick<SensorLog, "writeOutput">;
+}
+
+/** What one start of a program differs in from the others. */
+export interface StartFacts {
+  readonly rules: readonly SensorRule[];
+  readonly variables: Variables;
 }
 
 /** How a protocol launches its processes. */
@@ -37,7 +48,7 @@ export interface LaunchTraits {
 export type EndedProcess<Result> =
   Extract<Exit, { kind: "unstarted" }> | { readonly kind: "ended"; readonly result: Result };
 
-const stderrLineBytesMax = 64 * 1024;
+const logLineBytesMax = 64 * 1024;
 
 export abstract class ProcessSource implements Source {
   protected readonly program: Program;
@@ -58,6 +69,14 @@ export abstract class ProcessSource implements Source {
     await killMarked(this.#marker);
   }
 
+  /** Of no concern to programs that are started anew when their rules change. */
+  noteRulesChanged(): void {}
+
+  /** No program of the agent's own protocols listens for rule changes. */
+  deafSeconds(): number | undefined {
+    return undefined;
+  }
+
   protected get served(): ServedTriggers {
     const refs = this.program.sensor.definition.triggers.map((trigger) => trigger.ref);
     return { main: refs[0] ?? "", all: new Set(refs) };
@@ -67,12 +86,14 @@ export abstract class ProcessSource implements Source {
    * Runs one process from its launch to its end. It is asked to stop when the sensor should stop.
    *
    * @param read reads its stdout; resolves once it has exited
+   * @param facts what this start differs in; by default the sensor's rules as they were assigned
    */
   protected async runProcess<Result>(
     context: SourceContext,
     read: (child: Child) => Promise<Result>,
+    facts?: StartFacts,
   ): Promise<EndedProcess<Result>> {
-    const launched = await this.#launch(context);
+    const launched = await this.#launch(context, facts);
     if (launched.kind === "unstarted") return launched;
 
     const { stopping } = context;
@@ -80,7 +101,7 @@ export abstract class ProcessSource implements Source {
     const stop = (): void => child.stop();
     stopping.addEventListener("abort", stop, { once: true });
     if (stopping.aborted) stop();
-    const stderrRead = logStderr(child, context);
+    const stderrRead = logLines(child.stderr, context);
     const result = await read(child);
     await child.closed;
     await stderrRead;
@@ -88,14 +109,20 @@ export abstract class ProcessSource implements Source {
     return { kind: "ended", result };
   }
 
-  async #launch(context: SourceContext): Promise<Launch> {
-    const { sensor, runtime, launcher, log } = this.program;
+  async #launch(context: SourceContext, facts: StartFacts | undefined): Promise<Launch> {
+    const { sensor, runtime, launcher, log, platform } = this.program;
+    const { isMarkerSought, variables } = this.#traits;
     const launch = await launcher.launch({
-      sensor,
+      sensor: facts === undefined ? sensor : { ...sensor, rules: facts.rules },
       runtime,
       checkpoint: await context.checkpoint(),
       marker: this.#marker,
-      ...this.#traits,
+      isMarkerSought,
+      variables: {
+        ...(platform === null ? {} : { ATTUNE_API_URL: platform.address.apiUrl }),
+        ...variables,
+        ...facts?.variables,
+      },
       onWarning: context.warn,
       log: (lines) => log.writeOutput(lines),
       signal: context.stopping,
@@ -118,7 +145,7 @@ async function noteExit({ exit }: Child, { clock, noteFacts }: SourceContext): P
   });
 }
 
-/** Copies a child's stderr to its log until the pipe closes. Never waits for anything else. */
-async function logStderr(child: Child, { log }: SourceContext): Promise<void> {
-  for await (const lines of linesOf(child.stderr, stderrLineBytesMax)) log(lines.map(logText));
+/** Copies a child's pipe to its log until the pipe closes. Never waits for anything else. */
+export async function logLines(pipe: Readable, { log }: Pick<SourceContext, "log">): Promise<void> {
+  for await (const lines of linesOf(pipe, logLineBytesMax)) log(lines.map(logText));
 }

@@ -4,9 +4,10 @@ import type { SensorLimits } from "../limits.ts";
 import { PollSource, type PollPhases } from "./poll.ts";
 import type { Program } from "./process-source.ts";
 import type { Source } from "./source.ts";
+import { StandaloneSource, type StandaloneOptions } from "./standalone.ts";
 import { StreamSource } from "./stream.ts";
 
-export interface SourceOptions {
+export interface SourceOptions extends StandaloneOptions {
   readonly limits: SensorLimits;
   readonly pollPhases: PollPhases;
   readonly clock: Clock;
@@ -20,5 +21,7 @@ export function sourceOf(kind: SensorKind, program: Program, options: SourceOpti
       return new PollSource(program, { limits, nowMs: clock.monotonicMs(), phase: pollPhases.next() });
     case "stream":
       return new StreamSource(program, { lineBytesMax: limits.lineBytesMax });
+    case "standalone":
+      return new StandaloneSource(program, options);
   }
 }

@@ -14,6 +14,10 @@ export interface Source {
   nextRunMs(earliestMs: number): number;
   /** Runs until it fails or is asked to stop. Rejects only because of a bug in the agent. */
   run(context: SourceContext): Promise<EndedRun>;
+  /** Its rules have changed, and it goes on with the same source. */
+  noteRulesChanged(): void;
+  /** For how long it has had no way to hear of rule changes, if it should have one; else undefined. */
+  deafSeconds(): number | undefined;
   /** Ends whatever earlier runs may have left behind; called once, after the last. */
   close(): Promise<void>;
 }
@@ -33,6 +37,8 @@ export interface SourceContext {
   readonly abandoned: AbortSignal;
   /** Reports that it is working. */
   readonly noteRunning: (facts: RunFacts) => void;
+  /** It cannot get to work yet, for a reason that is no fault of the sensor; it is tried again after that time. */
+  readonly noteObstacle: (reason: string, waitMs: number) => void;
   /** Reports facts about the run other than its end. */
   readonly noteFacts: (facts: RunFacts) => void;
   /** Reports output; called for all of it. */

@@ -177,3 +177,28 @@ test("a sensor that no worker runs is reported with the output of its last failu
     "no such file",
   ]);
 });
+
+test("a sensor that waits for something it needs is wrong, without a failure of its own", () => {
+  const process: SensorProcessStanding = {
+    ...noOutput,
+    status: "backoff",
+    worker: "w1",
+    isCurrent: true,
+    pid: null,
+    failures: 0,
+    reason: "the platform does not answer",
+    stderrExcerpt: null,
+    firstOutputAt: null,
+    secondsSinceStart: null,
+    secondsToRestart: 5,
+    exitCode: null,
+    signal: null,
+    startedAt: null,
+    stoppedAt: null,
+    nextRestartAt: null,
+  };
+
+  expect(told({ holder: "w1", protocol: "standalone", process })).toBe(
+    "wrong: waits on worker w1: the platform does not answer; it will be restarted in 5 s",
+  );
+});

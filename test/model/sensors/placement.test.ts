@@ -43,7 +43,7 @@ describe("placement", () => {
 
   test.each([
     [{ runtimeName: null }, [roomy], ["runtime core.sensor.python does not exist"]],
-    [{ protocol: "standalone" }, [roomy], ["protocol standalone is not supported by this version"]],
+    [{ protocol: "telepathy" }, [roomy], ["protocol telepathy is not supported by this version"]],
     [{ runtimeName: "builtin" }, [roomy], ["built-in sensors are not supported by this version"]],
     [{}, [], ["no sensor worker is alive"]],
     [{ runtimeName: "ruby" }, [roomy], ["worker w1 does not offer the runtime ruby"]],

@@ -16,7 +16,11 @@ test.each([
     { ...script, protocol: "stream" },
     { kind: "valid", value: "stream" },
   ],
-  [{ ...script, protocol: "standalone" }, unsupported("protocol standalone is")],
+  [
+    { ...script, protocol: "standalone" },
+    { kind: "valid", value: "standalone" },
+  ],
+  [{ ...script, protocol: "telepathy" }, unsupported("protocol telepathy is")],
   [
     { protocol: "poll", runtimeRef: "core.sensor.builtin", runtimeName: null },
     unsupported("built-in sensors are"),
@@ -27,7 +31,7 @@ test.each([
   ],
   [
     { protocol: "standalone", runtimeRef: "core.sensor.builtin", runtimeName: "builtin" },
-    unsupported("protocol standalone is"),
+    unsupported("built-in sensors are"),
   ],
 ])("a sensor with %j is of a supported kind, or has a reason why not", (traits, expected) => {
   expect(sensorKindOf(traits)).toEqual(expected);

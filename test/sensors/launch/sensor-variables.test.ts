@@ -33,6 +33,9 @@ const facts: VariableFacts = {
   agent: { own: { PATH: "/bin" }, restored: { PATH: "/bin" } },
   passthrough: [],
   logLevel: "info",
+  logFormat: "json",
+  artifactsDir: "/artifacts",
+  stateDir: "/state/garden.thermometer",
   sensor,
   rules: [{ id: "7", ref: "garden.hot", triggerRef: "garden.temperature", triggerParams: { above: 30 } }],
   checkpoint: undefined,
@@ -115,6 +118,9 @@ test("a sensor gets its identity, its triggers and its configuration", () => {
     ATTUNE_SENSOR_CONFIG_NONE: "null",
     ATTUNE_PACK_REF: "garden",
     ATTUNE_LOG_LEVEL: "info",
+    ATTUNE_LOG_FORMAT: "json",
+    ATTUNE_ARTIFACTS_DIR: "/artifacts",
+    ATTUNE_SENSOR_STATE_DIR: "/state/garden.thermometer",
     ATTUNE_SENSOR_CHECKPOINT: '{"line":3}',
   });
 });

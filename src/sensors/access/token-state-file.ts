@@ -1,0 +1,38 @@
+/**
+ * The file in which a running sensor finds its current token: `{"token": "…", "expires_at": "2026-01-01T00:00:00.000Z"}`.
+ *
+ * It lies in a folder of its own that only the agent's user can open. It is replaced by a rename, so that a reader finds
+ * either the old token or the new one, whole.
+ */
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { SensorToken } from "../ports.ts";
+
+export class TokenStateFile implements AsyncDisposable {
+  readonly path: string;
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+    this.path = join(folder, "token.json");
+  }
+
+  /** @throws the system's error */
+  static async create(temporaryDir: string, token: SensorToken): Promise<TokenStateFile> {
+    const file = new TokenStateFile(await mkdtemp(join(temporaryDir, "attune-token-")));
+    await file.write(token);
+    return file;
+  }
+
+  /** @throws the system's error */
+  async write({ token, expiresAtMs }: SensorToken): Promise<void> {
+    const text = JSON.stringify({ token, expires_at: new Date(expiresAtMs).toISOString() });
+    const next = `${this.path}.next`;
+    await writeFile(next, `${text}\n`, { mode: 0o600 });
+    await rename(next, this.path);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
