@@ -89,8 +89,8 @@ test("--detect-only under an override shows what it keeps and what it leaves out
   expect(stdout).toMatch(/\nATTUNE_SENSOR_RUNTIMES=ruby,native\n$/);
 });
 
-// Goal: detection comes first, and alone.
-// Method: an interpreter makes the configuration before it answers; had the agent gone on, there was none.
+// Goal: detection runs first and alone.
+// Method: an interpreter creates the configuration before it answers; if the agent had not waited, there would be none.
 test("nothing else happens until every interpreter has answered", async () => {
   const programs = programDirectory();
   programs.script("python3", "echo Python 3.11.2");
@@ -104,7 +104,7 @@ test("nothing else happens until every interpreter has answered", async () => {
   expect(stderr).toContain("database");
 });
 
-// Goal: a bare image pays for nothing that detection does not need.
+// Goal: a bare image loads nothing that detection does not need.
 // Method: record every module that the process loads, and look for anything beyond the known few.
 test("--detect-only without interpreters loads only its own few files", async () => {
   const { packages, folders } = await loadedBy(["--detect-only"], { PATH: "/nonexistent" });
@@ -113,7 +113,7 @@ test("--detect-only without interpreters loads only its own few files", async ()
   expect(folders).toEqual(["agent", "errors", "model", "runtimes"]);
 });
 
-// Goal: what is asked every few seconds in every container pays for nothing but reading its configuration.
+// Goal: a health check, which runs every few seconds in every container, loads only the configuration.
 // Method: as above.
 test("a health check loads what a configuration needs, and neither command line nor database nor broker", async () => {
   const { packages, folders } = await loadedBy(["doctor", "--probe", "live"], {

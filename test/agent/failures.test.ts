@@ -1,4 +1,4 @@
-/** What the commands say when the database fails them: one line on stderr, exit code 1, no stack. */
+/** The commands' output when the database fails: one line on stderr, exit code 1, no stack. */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -20,7 +20,7 @@ async function printGrants(environment: NodeJS.ProcessEnv, ...args: readonly str
   return { exitCode, text, complaint };
 }
 
-// Nobody answers there: nothing is connected to.
+// Nothing listens there: no connection is made.
 const usual = {
   DATABASE_URL: "postgresql://attune_agent:secret-word@127.0.0.1:1/attune",
   ATTUNE_MQ_URL: "amqp://attune:secret-word@127.0.0.1:1",

@@ -82,8 +82,8 @@ test("a signal while the embedded database is created leaves it closed", async (
   expect(readdirSync(data).filter((name) => name.includes("creating"))).toEqual([]);
 });
 
-// Goal: whenever the stop comes, the start ends in order.
-// Method: a first interpreter says that probing has begun; the signal follows after a different time each.
+// Goal: whenever the stop comes, the start ends cleanly.
+// Method: a first interpreter reports that probing has begun; the signal follows after a varying delay.
 test.each([0, 30, 60, 100, 150, 200, 300])(
   "a signal %i ms into the start ends it in order, and no worker is left active",
   async (delayMs) => {

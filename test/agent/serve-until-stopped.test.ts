@@ -26,7 +26,7 @@ test("a second signal during the stop ends the process at once and says so", asy
   service.child.kill("SIGTERM");
   await expect.poll(() => service.said()).toContain("stopping");
 
-  // As somebody does whose first Ctrl-C seems to do nothing.
+  // Like a user whose first Ctrl-C seems to have no effect.
   const impatience = setInterval(() => service.child.kill("SIGINT"), 100);
   onTestFinished(() => clearInterval(impatience));
 

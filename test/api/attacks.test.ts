@@ -1,4 +1,4 @@
-/** Clients that mean harm, on raw sockets: they are refused or waited for a bounded time, and others are served meanwhile. */
+/** Malicious clients on raw sockets: they are refused or time out, and others are served meanwhile. */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";

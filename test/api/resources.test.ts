@@ -225,7 +225,7 @@ test("sensors are filtered by trigger, pack, owner and whether they are enabled"
   expect(await refs("unknown=1")).toHaveLength(3);
 });
 
-// Goal: whoever walks the pages sees each row once. Method: rows with the same key to sort by, and new ones meanwhile.
+// Goal: paging shows each row once. Method: rows with equal sort keys, and rows added meanwhile.
 test("pages neither overlap nor leave gaps, also while sensors are added", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
@@ -390,7 +390,7 @@ test("the embedded database gives the same answers", async () => {
   expect(workers.items).toMatchObject([{ name: "w1", sensors_held: 1 }]);
 }, 120_000);
 
-// Goal: nothing that a client writes into a URL is a fault of the agent.
+// Goal: nothing in a client's URL causes an internal error.
 test("whatever a URL holds, the answer is a list, a sensor or a refusal in one shape", async () => {
   await using fresh = await freshDatabase();
   await using api = await serve(fresh.database);

@@ -174,7 +174,7 @@ test("an address in use for metrics is reported with the settings of metrics", a
   });
 });
 
-// Goal: nobody who waits for an answer can hold up the stop.
+// Goal: no client that waits for an answer can delay the stop.
 test("stopping is bounded although an answer is never finished", async () => {
   const asked = Promise.withResolvers<void>();
   const endless = {
@@ -216,7 +216,7 @@ test("a request that arrives during the stop is refused in the same shape", asyn
   await once(socket, "data");
 
   const stopped = api[Symbol.asyncDispose]();
-  // Nobody else can connect any more once the server has closed its port.
+  // No other client can connect once the server has closed its port.
   await expect.poll(() => fetch(api.address).catch(() => "refused")).toBe("refused");
   socket.write("\r\n");
 

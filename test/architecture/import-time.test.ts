@@ -40,9 +40,9 @@ test("it is found at its line", () => {
   ]);
 });
 
-// Goal: on a machine that has nothing, the first run decides as the second one would.
+// Goal: on a bare machine the first run decides as the second one would.
 // Method: what is missing is installed while scripts and tests run, so nothing that they import may ask before. A
-// program that nobody imports may: it asks when it is called.
+// program that is not imported may: it asks when it is called.
 test("no module asks the machine while it is imported", () => {
   const texts = new Map(
     globSync("{src,build,scripts,test}/**/*.ts", { cwd: repositoryRoot }).map((file) => [

@@ -1,4 +1,4 @@
-/** `npm run build` as whoever builds calls it, in a process of its own. */
+/** `npm run build` as a user runs it, in its own process. */
 import { execFile } from "node:child_process";
 import { mkdir, mkdtempDisposable, readdir, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { repositoryRoot } from "../../scripts/repository.ts";
 
 const buildLimitMs = 180_000;
 
-// Goal: what an earlier build made stays until there is something better.
+// Goal: the result of an earlier build is kept until there is a better one.
 // Method: a build that cannot be verified to the end, since compressing it fails.
 test(
   "a build that fails its verification leaves the earlier executable",

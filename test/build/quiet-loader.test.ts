@@ -1,4 +1,4 @@
-/** Nothing of the image's gets into the process, see build/packing/quiet-loader.ts. */
+/** None of the image's files get into the process, see build/packing/quiet-loader.ts. */
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";

@@ -15,7 +15,7 @@ test("what is put into Node is the same byte for byte in two builds", async () =
 
   expect(first.length).toBeGreaterThan(1_000_000);
   expect(first.equals(second)).toBe(true);
-  // Among the flags that the executable starts with, it would make its hashes known to everybody.
+  // Among the executable's start flags, it would make the hashes predictable.
   expect(first.includes("random-seed")).toBe(false);
 });
 

@@ -1,4 +1,4 @@
-/** What was emptied in Node is missed by nobody: asked of the emptied Node itself. */
+/** Nothing depends on the parts of Node that were emptied: tested with the emptied Node itself. */
 import { execFileSync } from "node:child_process";
 import { mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -3,7 +3,7 @@ import { WakeableLoop } from "../../src/concurrency/wakeable-loop.ts";
 import { messageOf } from "../../src/errors/caught.ts";
 import { systemClock, type Clock } from "../../src/time/clock.ts";
 
-/** Time that passes when the test says so; sleeps are listed. */
+/** A clock that the test advances; sleeps are listed. */
 function clockByHand(): Clock & { readonly sleeps: number[]; pass(): Promise<void> } {
   let wakeSleeper = (): void => {};
   const sleeps: number[] = [];
@@ -25,7 +25,7 @@ function clockByHand(): Clock & { readonly sleeps: number[]; pass(): Promise<voi
   };
 }
 
-/** Lets everything that can go on go on. */
+/** Lets everything continue that can. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

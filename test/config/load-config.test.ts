@@ -115,7 +115,7 @@ test("all problems are reported together, with the key and the source of the val
   ]);
 });
 
-// Every way in which a line with a secret was seen broken: what is said names the line, and never repeats it.
+// Every known way to break a line with a secret: the message names the line and never repeats it.
 test.each([
   "security:\n  jwt_secret:hunter22\n",
   "security:\n  jwt_secret=hunter22\n",

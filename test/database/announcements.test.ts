@@ -45,7 +45,7 @@ test("the revision rises once per transaction, however many rows it changes", as
   });
 });
 
-// Agents that ran on know the rules of a revision that the database has forgotten.
+// Agents that kept running know the rules of a revision that the database has lost.
 test("after a restore no revision is used again", async () => {
   await using fresh = await freshDatabase();
   const before = await revision(fresh.database);
@@ -82,7 +82,7 @@ test("the revision does not rise with a transaction that is rolled back, nor wit
   expect(await revision(fresh.database)).toBe(before);
 });
 
-// Goal: somebody's open transaction over a rule holds up no events.
+// Goal: an open transaction on a rule does not block events.
 // Method: leave one open; a batch's share lock on the revision must be had at once. Then commit while a
 // batch holds that lock: the commit waits for the batch, so no event is stored under a passed revision.
 test("an open transaction on a rule does not block a batch, but its commit waits for one", async () => {

@@ -1,5 +1,5 @@
 /**
- * What every database must do, whoever implements it. Each test gets a migrated database of its own, or
+ * The conformance suite for databases. Each test gets its own migrated database, or
  * one that the tests of a file share.
  */
 import { expect, test } from "vitest";

@@ -1,4 +1,4 @@
-// Goal: what the platform's documents tell people to run works, and means what it says there.
+// Goal: the statements in the platform's documents work and do what the documents say.
 // Method: a database migrated as an operator's, a plain session of that operator that says nothing
 // about a schema, and the statements word for word.
 import { Client } from "pg";

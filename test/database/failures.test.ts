@@ -168,7 +168,7 @@ describe("a refused login is reported with its reason", () => {
   });
 
   test("a server without a free connection", async () => {
-    // Nine for everybody but superusers.
+    // Nine for all users but superusers.
     await using _ = await openPostgresql({ url: server.url, logger: silentLogger });
     const idle = await Promise.all(
       Array.from({ length: 9 }, () =>
@@ -343,7 +343,7 @@ describe("work that a server refuses", () => {
 
 // Goal: whatever class PostgreSQL answers with, at the login or at a statement, the operator reads one line that
 // has the server's words and the state, and a remedy.
-// Method: a server of a few lines answers with a state of each class, since a real one cannot be made to.
+// Method: a minimal server answers with a state of each class, because a real one cannot be made to.
 describe("every class of states is one line", () => {
   test.each([
     ["08006", "connection failure", "DATABASE_UNREACHABLE"],

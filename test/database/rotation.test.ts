@@ -9,7 +9,7 @@ import { asSuperuser, emptyDatabase } from "../support/postgres.ts";
 
 const soon = { timeout: 20_000, interval: 50 };
 
-// Goal: a rotation needs no restart, whatever the file holds between its two steps.
+// Goal: a rotation needs no restart, whatever the file contains between its two steps.
 // Method: change the role's password and cut every connection; then the file is gone, half written, and right.
 test("a rotated password is read from its file at the next connection", async () => {
   await using empty = await emptyDatabase();

@@ -1,4 +1,4 @@
-/** The alert rules: that Prometheus takes them, that each is raised when it should be, and that what they ask for exists. */
+/** The alert rules: Prometheus accepts them, each fires when it should, and the metrics they use exist. */
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { mkdtempDisposable } from "node:fs/promises";
@@ -44,7 +44,7 @@ beforeAll(async () => {
 /** Series → values, in promtool's notation; a name without prefix is the agent's. */
 type Series = Readonly<Record<string, string>>;
 
-/** Two agents to which nothing has happened. Values are one minute apart. */
+/** Two healthy agents. Values are one minute apart. */
 const well: Series = {
   up: "1x120",
   build_info: "1x120",
@@ -68,7 +68,7 @@ const well: Series = {
   log_lines_lost_total: "4x120",
 };
 
-/** What differs from `well` → the alerts that are then raised. */
+/** Differences from `well` → the alerts that then fire. */
 const scenarios: readonly (readonly [string, Series, readonly string[]])[] = [
   ["nothing is wrong", {}, []],
   ["an agent does not answer", { up: "1x10 0x110" }, ["AttuneAgentDown"]],
@@ -162,8 +162,8 @@ test("promtool accepts the rules and the example configuration", () => {
   }
 });
 
-// Goal: each alert is raised by what it is for, and by nothing else.
-// Method: promtool runs 70 minutes of two agents that differ from agents that are well.
+// Goal: each alert fires for its own problem and for no other.
+// Method: promtool simulates 70 minutes of two agents that differ from healthy ones.
 test("each alert fires only for its own problem", async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), "attune-alerts-"));
   const file = join(directory.path, "alerts.test.json");
@@ -265,8 +265,8 @@ test("the example of a configuration scrapes all workers of the stack, where the
     expect(service).not.toHaveProperty("ports");
 });
 
-// Goal: who has the Prometheus Operator gets the same rules.
-// Method: run what the page says, with a `kubectl` that only prints what it is given.
+// Goal: users of the Prometheus Operator get the same rules.
+// Method: run the page's command with a `kubectl` that only prints its input.
 test("what the page pipes to kubectl is a PrometheusRule with these rules", () => {
   const page = readFileSync(join(repositoryRoot, "docs/metrics.md"), "utf8");
   const [, command = ""] = /```sh\n([^`]*prometheus\/alerts\.yaml[^`]*)```/.exec(page) ?? [];

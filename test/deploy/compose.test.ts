@@ -1,4 +1,4 @@
-/** What the compose files promise, of every service in them. */
+/** The guarantees of the compose files, for every service in them. */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";

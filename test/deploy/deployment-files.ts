@@ -1,4 +1,4 @@
-/** The files that people deploy with, decoded as far as the tests look into them. */
+/** The deployment files, decoded as far as the tests need. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Type, type Static, type TSchema } from "typebox";
@@ -14,7 +14,7 @@ export const secondsAfterSensors = stopLimitMs / 1_000;
 
 export const composeFiles = ["docker-compose.yaml", "docker-compose.agent.yaml"] as const;
 
-/** Every file below docker/ that is there for people, by its path in it. */
+/** Every file below docker/ for users, by its path there. */
 export function deploymentFiles(): readonly string[] {
   return readdirSync(dockerDirectory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name !== ".env")
@@ -26,7 +26,7 @@ export function readText(file: string): string {
   return readFileSync(join(dockerDirectory, file), "utf8");
 }
 
-/** All documents of the file. Throws for anything YAML frowns at. */
+/** All documents of the file. Throws on any YAML error or warning. */
 export function readYaml(file: string): readonly unknown[] {
   // Compose files are YAML 1.1 in this: `<<` merges.
   const documents = parseAllDocuments(readText(file), { merge: true });

@@ -46,7 +46,7 @@ test("the page and the manifest name the same versions that image volumes want",
   expect(page).toContain(`(Kubernetes ${kubernetes}, containerd ${containerd} or CRI-O ${crio})`);
 });
 
-// Workers watch rows, not files: what only the files say reaches them with their next start.
+// Workers watch rows, not files: changes of files take effect at their next start.
 test("every page that explains how to load a changed pack explains how to restart the workers", () => {
   const sections = page.split(/^## /m);
   const loads = /docker compose run --rm packs|kubectl delete job/;
@@ -71,8 +71,8 @@ test("every advised stop timeout is longer than a stop may take", () => {
   for (const seconds of explained) expect(seconds).toBe(secondsAfterSensors);
 });
 
-// Goal: who searches the page for what the agent said finds it.
-// Method: whatever the first column of the table quotes as code must stand in a source, word for word.
+// Goal: a user who searches the page for a message of the agent finds it.
+// Method: whatever the first column of the table quotes as code must occur in a source, word for word.
 test("the troubleshooting table quotes real messages", () => {
   const sources = globSync(["src/**/*.ts", "build/packing/stub/*.c", "docker/*.yaml"], {
     cwd: repositoryRoot,

@@ -1,5 +1,5 @@
 /**
- * The Kubernetes manifests, decoded whole: a field that is not listed here fails.
+ * The Kubernetes manifests, decoded completely: a field that is not listed here fails.
  *
  * What is listed is what our manifests use, with names and types as the API reference of Kubernetes has them. So a
  * misspelt field is found without a cluster, and a new one is looked up there before it is added here.

@@ -1,4 +1,4 @@
-/** What the Kubernetes manifests promise, and that the pack in them is one. */
+/** The guarantees of the Kubernetes manifests, and the validity of the pack in them. */
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";

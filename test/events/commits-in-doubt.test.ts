@@ -60,7 +60,7 @@ test("a table that is locked for longer than a statement may take costs no messa
   await expectMessagesOfRows(rig, running.sent, await sweptMessages(rig, running.left));
 });
 
-// Goal: what is announced is what the attempt stored that was committed, although a later one matched other rules.
+// Goal: the announced messages are those of the committed attempt, even if a later one matched other rules.
 // Method: the first statement is lost, and carried out after it was looked for; then the rules change.
 test("after a late commit under older rules only its own matches are announced", async () => {
   await using rig = await openRig();
@@ -104,7 +104,7 @@ test("after a late commit under older rules only its own matches are announced",
 });
 
 // Goal: a commit that the server holds back, and then makes visible, is found and announced once.
-// Method: synchronous_standby_names names nobody, so that every commit waits, and is taken back a while later.
+// Method: synchronous_standby_names names a nonexistent standby, so that every commit waits, and is reset a while later.
 test("commits that wait for a standby that does not exist are stored once, with one message each", async () => {
   await using server = await privatePostgres();
   const { url } = server;

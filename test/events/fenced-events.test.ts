@@ -57,7 +57,7 @@ test("a batch waits for a claim that is under way, and its events are fenced", a
 const waitingStatements = `select count(*)::text as count from pg_stat_activity
   where datname = current_database() and wait_event_type = 'Lock'`;
 
-// Goal: whoever deletes a pack with its sensors and rules is not the victim of a deadlock with events.
+// Goal: a user who deletes a pack with its sensors and rules is not the victim of a deadlock with events.
 // Method: a transaction that has deleted the sensor is left open until a batch waits for it, for longer than the
 // server takes to look for deadlocks; then it commits, which raises the revision.
 test("a batch that waits for the deletion of its sensor does not deadlock with the change of a rule in it", async () => {

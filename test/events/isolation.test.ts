@@ -1,4 +1,4 @@
-/** What a source's trouble costs the others: batches of its own, not theirs. */
+/** The problems of one source cost it its own batches, and not those of others. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Queryable } from "../../src/database/database.ts";
 import type { EventSource } from "../../src/model/sensors/incoming-event.ts";
@@ -36,7 +36,7 @@ interface Statement {
   isOver: boolean;
 }
 
-/** Notes what each statement that stores events holds. */
+/** Records the events of each storing statement. */
 function noting(statements: Statement[]): Queryable {
   return {
     async query(asked) {
@@ -54,7 +54,7 @@ function noting(statements: Statement[]): Queryable {
   };
 }
 
-/** As fast as it can, with so many events under way, until told to stop. */
+/** As fast as it can, with that many events in flight, until stopped. */
 async function flood(
   { pipeline }: RunningPipeline,
   source: EventSource,
@@ -149,7 +149,7 @@ test("thousands of events that the database rejects cost one statement each, non
   expect(statements.length - withHealthy.length).toBeLessThan(3_000 + 20);
 }, 120_000);
 
-// Goal: nothing is repeated unchanged that may have failed over its own size.
+// Goal: a batch that may have failed because of its size is not repeated unchanged.
 test("a batch whose statement takes too long is halved, and its events are stored in order", async () => {
   const statements: Statement[] = [];
   await using running = await rig.start({ database: noting(statements) });

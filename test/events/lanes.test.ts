@@ -62,7 +62,7 @@ describe("a batch of lanes without trouble", () => {
     expect(names(second)).toEqual(["2/1"]);
   });
 
-  // Goal: no lane starves, whatever the others hold.
+  // Goal: no lane starves, whatever the others contain.
   test("takes from every lane within as many batches as it takes to give each a turn", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 30 }), (counts) => {

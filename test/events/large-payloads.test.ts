@@ -1,4 +1,4 @@
-/** A payload is written once, whatever the rules make of its event. */
+/** A payload is written once, however many rules match its event. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { decodeMessage } from "../../src/messaging/messages/envelope.ts";
 import { insertRule, query } from "../support/platform-rows.ts";
@@ -15,7 +15,7 @@ afterEach(async () => {
   await rig[Symbol.asyncDispose]();
 });
 
-/** Does not shrink when it is compressed. */
+/** Incompressible. */
 function noise(length: number): string {
   let state = 1;
   const next = (): string => {

@@ -68,7 +68,7 @@ test("an answer lost with a duplicate in the batch does not move the checkpoint 
   expect(await query(rig.database, "select value from sensor_checkpoint")).toEqual([{ value: 2 }]);
 });
 
-// Goal: no statement that was given up moves a checkpoint back when the network delivers it after all.
+// Goal: an abandoned statement does not move a checkpoint back if the network delivers it late.
 // Method: the first batch's statement is lost on the way, and carried out again after a later batch.
 test("a statement that arrives after later ones moves no checkpoint back", async () => {
   const late: Query[] = [];

@@ -174,7 +174,7 @@ class World {
     const running = pipeline.run(stop.signal);
     const settled = Promise.all(sources.flatMap((source) => this.#emit(pipeline, source, own)));
     await Promise.race([settled, own.died.promise, running]);
-    if (!own.isAlive) return; // Its statements never end: nobody waits for them.
+    if (!own.isAlive) return; // Its statements never end, and nothing waits for them.
     pipeline.close();
     await running;
   }
@@ -347,7 +347,7 @@ class World {
     try {
       this.#carryOut(query);
     } catch {
-      // The answer reaches nobody.
+      // The answer is lost.
     }
   }
 

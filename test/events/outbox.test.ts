@@ -588,7 +588,7 @@ test("an undecodable outbox row blocks no other, and is reported", async () => {
   const transport = scriptedTransport();
   transport.answer = async () => "routed";
   const [good] = await owe(1, null);
-  // Enforcements of which event and rule are gone, a body that is no object, a body of another kind.
+  // Enforcements whose event and rule are gone, a body that is not an object, a body of another kind.
   await query(
     fresh.database,
     `with enforced as (
@@ -775,7 +775,7 @@ test("pauses after failures do not grow while pages are read in between", async 
   expect(reads).toBeGreaterThan(10);
 });
 
-// Goal: whoever keeps only the last message about a rule knows how it is.
+// Goal: the last message about a rule describes its current state.
 // Method: the transaction that began first changes the rule last.
 test("messages about a rule come in the order of its changes, whenever their transactions began", async () => {
   const transport = scriptedTransport();

@@ -32,7 +32,7 @@ export async function sweptMessages(
   );
 }
 
-/** Every message, by whoever it is sent, must be of a row, and every row have one message. */
+/** Every message, from any sender, must belong to a row, and every row must have one message. */
 export async function expectMessagesOfRows(
   rig: PipelineRig,
   sent: readonly OutgoingMessage[],

@@ -19,7 +19,7 @@ test("makes what is missing with the given mode, and leaves alone what is there"
   expect((await stat(path)).mode & 0o777).toBe(0o750);
 });
 
-// Goal: nobody finds a narrow folder open, neither in passing nor after its maker was killed half-way.
+// Goal: a private folder is never open to others, neither briefly nor after its creator was killed half-way.
 // Method: look at it from the thread that would narrow it, which cannot do so while it looks.
 test("a folder is never open wider than its mode", async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), "attune-make-directory-"));

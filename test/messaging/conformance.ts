@@ -1,5 +1,5 @@
 /**
- * What every transport must do, told once and run against each implementation.
+ * The conformance suite for transports, run against each implementation.
  */
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";

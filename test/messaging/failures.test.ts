@@ -1,4 +1,4 @@
-/** What an operator reads when the broker fails: every failure is provoked at a real one, but for the last few. */
+/** What an operator reads when the broker fails: almost every failure is provoked with a real broker. */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
@@ -124,7 +124,7 @@ describe("a broker that cannot be connected to is named with host, port and virt
   });
 });
 
-// What the transport asks of a broker, asked here one by one.
+// The transport's operations, one by one.
 describe("an operation that the broker refuses names what it was about", () => {
   test.each<[string, (channel: Channel) => Promise<unknown>, string, RegExp]>([
     [

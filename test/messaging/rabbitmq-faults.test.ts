@@ -1,5 +1,5 @@
 /**
- * RabbitMQ taken away and given back, with a broker of the test's own.
+ * Outages of RabbitMQ, with a private broker.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RabbitmqServer } from "../../scripts/services/rabbitmq.ts";

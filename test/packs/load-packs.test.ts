@@ -226,7 +226,7 @@ test("ten loads at once end as one would", async () => {
   expect(reports.filter(({ changes }) => changes.length > 0).length).toBe(1);
 });
 
-// Creating an embedded database costs seconds of processor time, which a busy machine stretches.
+// Creating an embedded database takes seconds of CPU time, and longer on a busy machine.
 test("the embedded database takes packs as PostgreSQL does", { timeout: 120_000 }, async () => {
   await using folder = await packFolder(demoPack);
   await using data = await packFolder({});

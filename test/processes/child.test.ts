@@ -49,7 +49,7 @@ test("a child has no stdin to wait for and only the given environment", async ()
   const lines = (await Array.fromAsync(linesOf(child.stdout, 1_000))).flat();
 
   expect(lines).toContain("ONLY=this");
-  // The shell sets PWD and the like by itself.
+  // The shell sets PWD and similar variables itself.
   expect(lines).not.toContain(`HOME=${process.env["HOME"]}`);
 });
 

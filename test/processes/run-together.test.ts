@@ -28,7 +28,7 @@ test("results are in the order of the commands, whichever ends first", () => {
 });
 
 // Goal: as many as allowed run at a time, and no more.
-// Method: each leaves a file while it runs, and says how many there are.
+// Method: each creates a file while it runs, and counts the existing ones.
 test("as many run at a time as is allowed", () => {
   const place = join(folder, "at-a-time");
   const script = `mkdir -p ${place}; : > ${place}/$$; sleep 0.3; ls ${place} | wc -l; rm ${place}/$$`;
@@ -113,7 +113,7 @@ test("the end of a child is detected even if this process inherited an ignored S
   expect(confined(["children-ignored"], script)).toMatchObject([{ kind: "exited", code: 3 }]);
 });
 
-// Goal: too few descriptors are told apart from a program that cannot be started, and cost none.
+// Goal: a lack of descriptors is distinguished from a program that cannot be started, and none is leaked.
 // Method: all but a number of them are taken, from none to more than enough.
 test("with too few descriptors a command is unstarted for want of them, and nothing leaks", () => {
   const script = `

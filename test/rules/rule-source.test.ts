@@ -281,7 +281,7 @@ test("serves the last set while the database is unreachable, and the newest afte
   await expect.poll(() => matched(rules, onHost("a")), { timeout: 5_000 }).toEqual([old, added]);
 });
 
-// Goal: whoever knows of a change and asks, gets a set that has it, also while a reading is under way.
+// Goal: a caller that knows of a change gets a set with it, even while a read is in progress.
 // Method: hold a reading between the revision and the rules, change a rule, ask again.
 test("a refresh requested during another one sees everything committed before the request", async () => {
   await using fresh = await freshDatabase();

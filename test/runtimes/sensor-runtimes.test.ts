@@ -271,7 +271,7 @@ test("a row that was not verified yet is distinguished from one that does not ex
   programs.script("ruby", "echo ruby 3.1.2");
   await query(fresh.database, addRuby.text);
 
-  // Nothing tells of the new row but the question itself.
+  // Only the query itself reveals the new row.
   expect(runtimes.hasLookedFor("core.sensor.ruby")).toBe(false);
   expect(runtimes.hasLookedFor("core.sensor.cobol")).toBe(false);
   const ended = runtimes.run(stop.signal, {
@@ -282,7 +282,7 @@ test("a row that was not verified yet is distinguished from one that does not ex
   expect(runtimes.offered("core.sensor.ruby").kind).toBe("offered");
   expect(runtimes.hasLookedFor("core.sensor.cobol")).toBe(true);
 
-  // A changed row may be the one that was missing. When the look has ended, whoever asked is told, though no answer changed.
+  // A changed row may be the missing one. After the check the asker is notified, even if no answer changed.
   runtimes.wake();
   expect(runtimes.hasLookedFor("core.sensor.cobol")).toBe(false);
   await expect.poll(() => looks, { timeout: 10_000 }).toBe(2);

@@ -1,5 +1,5 @@
 /**
- * Goal: while a batch of events is being stored, nobody changes the terms it is stored under, and nothing else has to
+ * Goal: while a batch of events is being stored, no session changes its terms, and nothing else has to
  * wait for it, renewal least of all.
  * Method: the pipeline's own statement in a transaction left open, and every other statement beside it.
  */

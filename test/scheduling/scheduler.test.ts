@@ -21,7 +21,7 @@ interface RunningScheduler extends AsyncDisposable {
   readonly instance: string;
   readonly running: Set<Id>;
   readonly onSuperseded: () => void;
-  /** Sensors that it has ceased to hold. */
+  /** Sensors that it no longer holds. */
   readonly letGo: () => ReadonlySet<Id>;
   readonly stop: () => Promise<void>;
 }
@@ -138,7 +138,7 @@ test("a sensor of a silent worker is taken over once its lease has expired, unde
   await expect.poll(() => generationOf(heir, sensorId), soon).toBeGreaterThan(first);
 });
 
-/** A worker's own way to the database, which the test can cut and mend. */
+/** A worker's own connection to the database, which the test can cut and restore. */
 async function cuttableDatabase(
   url: string,
 ): Promise<{ database: Database; proxy: FaultProxy } & AsyncDisposable> {
@@ -356,7 +356,7 @@ function expectNothingLetGo({ one, two }: { one: RunningScheduler; two: RunningS
   expect(two.scheduler.health().state).toBe("up");
 }
 
-// Goal: whatever a batch holds, and however long, costs neither its worker nor the neighbour a sensor.
+// Goal: however long a batch holds its locks, neither its worker nor another loses a sensor.
 test("while a batch takes several leases to store, neither its worker nor the neighbour lets a sensor go", async () => {
   await using fresh = await freshDatabase();
   await insertSensors(fresh.database, 2);

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { findComposeCommand, findDockerClient } from "../../scripts/services/docker-client.ts";
 import { programDirectory, type ProgramDirectory } from "../support/program-directory.ts";
 
-/** A client that says its version, and perhaps has plug-ins. */
+/** A client that prints its version, and may have plug-ins. */
 function client(programs: ProgramDirectory, version: string, plugins: readonly string[] = []): string {
   const cases = plugins.map((plugin) => `"${plugin} version") exit 0 ;;`).join(" ");
   return programs.script(

@@ -1,4 +1,4 @@
-/** Each kit as a program by itself: what it prints with `stream`, and what it sends to a platform with `standalone`. */
+/** Each kit as a separate program: its output with `stream`, and its requests to a platform with `standalone`. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { rename, writeFile } from "node:fs/promises";

@@ -1,4 +1,4 @@
-/** What a sensor's log says of its output, however much of it there is. */
+/** Reports about a sensor's output in its log, however much output there is. */
 import { expect, test } from "vitest";
 import { OutputRemarks } from "../../src/sensors/output/output-remarks.ts";
 import { RejectedLines } from "../../src/sensors/output/rejected-lines.ts";

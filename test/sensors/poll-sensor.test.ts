@@ -169,7 +169,7 @@ test("runs are anchored to their schedule, skip missed slots and never overlap",
   writeFileSync(busy, "");
   await clock.advance(1_000);
   await expect.poll(runs).toBe(2);
-  await clock.advance(25_000); // To second 35, over two slots, while the run goes on.
+  await clock.advance(25_000); // To second 35, over two slots, while the run continues.
   expect(runs()).toBe(2);
   rmSync(busy);
   await settle();

@@ -258,7 +258,7 @@ test("a sensor starts again from the newest committed checkpoint, not from one s
 });
 
 // Goal: an event is never emitted a second time because its sensor was restarted before it was stored.
-// Method: nothing is stored, as while somebody locks the table, until long after the stop's limits; the
+// Method: nothing is stored, as with a locked table, until long after the stop's limits; the
 // sensor emits its event only without a checkpoint.
 test("a changed sensor starts again only once its last events are stored, however long that takes", async () => {
   const gate = Promise.withResolvers<void>();

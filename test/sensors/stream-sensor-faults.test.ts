@@ -82,7 +82,7 @@ test("with restarts disabled a sensor is tried once", async () => {
 });
 
 // Goal: a run of an hour forgives the failures before it.
-// Method: a clock moved by hand; the process itself ends when it is told to.
+// Method: a manual clock; the process itself ends when it is asked to.
 test("a sensor that ends after an hour starts again at the first delay", async () => {
   const clock = fakeClock();
   await using bench = await sensorBench({ clock, limits: { restart: { ...restart, delayMsFirst: 1_000 } } });
@@ -195,7 +195,7 @@ test("output that is not an event is counted and logged; the sensor and its othe
 });
 
 // Goal: while events are not stored, the sensor waits in its write and the agent holds only so many.
-// Method: a sink that stores nothing until told to; the sensor says when it could write everything.
+// Method: a sink that stores nothing until released; the sensor reports when it has written everything.
 test("a slow sink makes the sensor wait and loses nothing", async () => {
   const gate = Promise.withResolvers<void>();
   const accept = async (): Promise<AcceptOutcome> => {
@@ -294,7 +294,7 @@ test("a full disk loses log lines, visibly, and nothing else", async () => {
   expect(bench.warnings().filter((warning) => warning.includes("log are being lost")).length).toBe(1);
   const { pid } = await bench.rowMatching(id, { status: "running" });
   process.kill(pid ?? 0, "SIGKILL");
-  // What could not be written is still told to whoever asks why it ended.
+  // Lines that could not be written are still quoted as the reason of its end.
   await bench.rowMatching(id, { status: "backoff", stderr_excerpt: "one\ntwo" });
 });
 

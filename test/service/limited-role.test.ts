@@ -1,5 +1,5 @@
 /**
- * Goal: what `migrate --print-grants` prints is enough for a whole agent, and nothing of it is superfluous at a start.
+ * Goal: the output of `migrate --print-grants` suffices for an agent, and a start needs all of it.
  * Method: a role that owns nothing and is granted exactly the printed statements, through psql, and a user of the broker with
  * exactly the printed permissions, run agents through a failover, a kill and a takeover.
  */

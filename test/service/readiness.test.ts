@@ -46,7 +46,7 @@ test("an agent whose database has a full disk is not ready, with the reason, unt
       },
     });
   expect((await fetch(`${folder.apiUrl}/health/live`)).status).toBe(200);
-  // The sensor waits, and that is told from a sensor that hangs.
+  // The sensor waits, which is distinguished from a sensor that hangs.
   await expect
     .poll(() => metric(folder, "attune_sensor_agent_sensor_stalled_seconds"), { timeout: 30_000 })
     .toBeGreaterThan(0);

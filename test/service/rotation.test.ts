@@ -97,7 +97,7 @@ test(
   },
 );
 
-/** As kubelets and careful people do it: whole or not at all. */
+/** Atomically, as a kubelet does it. */
 async function replaceFile(path: string, text: string): Promise<void> {
   await writeFile(`${path}.new`, text, { mode: 0o600 });
   await rename(`${path}.new`, path);

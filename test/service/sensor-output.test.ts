@@ -1,5 +1,5 @@
 /**
- * What programs really print, from a pack's sensors through a whole agent into rows. The sensors are those of
+ * The output of real programs, from a pack's sensors through a complete agent into rows. The sensors are those of
  * test/fixtures/packs/output: each prints what a bug report of another system was about.
  */
 import { readFile } from "node:fs/promises";

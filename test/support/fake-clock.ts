@@ -1,5 +1,5 @@
 /**
- * A clock that stands still until a test moves it. Sleepers whose time has come wake in the order of
+ * A clock that only a test advances. Sleepers whose time has come wake in the order of
  * their times; what they do then runs before `advance` resolves, as far as it needs only promises.
  */
 import type { Clock } from "../../src/time/clock.ts";

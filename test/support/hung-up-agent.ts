@@ -16,7 +16,7 @@ const inTerminal =
   'nohup "$AGENT" --name hung-up > nohup.out 2> agent.log & echo $! > pid; ' +
   "until grep -q 'registered worker' agent.log; do sleep 0.05; done";
 
-/** Expects that the agent goes on through it and through another SIGHUP, and stops in order when it is asked to. */
+/** Expects the agent to survive it and another SIGHUP, and to stop cleanly when asked to. */
 export async function expectToSurviveItsTerminal(agent: string): Promise<void> {
   await using fresh = await freshDatabase();
   await using directory = await mkdtempDisposable(join(tmpdir(), "attune-nohup-"));

@@ -1,5 +1,5 @@
 /**
- * PostgreSQL for tests: a database of one's own on the shared server, in tens of milliseconds, or a whole
+ * PostgreSQL for tests: a private database on the shared server, in tens of milliseconds, or an entire
  * private server.
  *
  * Such a database is a clone of a template with all migrations. The template is named after the migrations and made once per server, by whichever test

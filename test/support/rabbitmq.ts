@@ -1,5 +1,5 @@
 /**
- * RabbitMQ for tests: a virtual host of one's own on the shared broker, or a whole private broker.
+ * RabbitMQ for tests: a private virtual host on the shared broker, or an entire private broker.
  *
  * The shared broker is named by ATTUNE_TEST_RABBITMQ_URL and ATTUNE_TEST_RABBITMQ_MANAGEMENT_URL;
  * without them it is the one that scripts/test provides on the usual ports.

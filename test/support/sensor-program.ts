@@ -1,4 +1,4 @@
-/** An example pack's sensor, run by itself as the agent would run it: a real process with its variables. */
+/** An example pack's sensor, run as the agent would run it: a real process with its variables. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -14,7 +14,7 @@ export interface SensorStart {
   readonly entrypoint: string;
   readonly config: JsonObject;
   readonly checkpoint?: JsonValue;
-  /** The triggers that it serves, as it is told. */
+  /** The triggers that it serves, as the agent passes them. */
   readonly triggers?: readonly string[];
   readonly path?: string;
 }

@@ -2,7 +2,7 @@
  * One subscription on one connection: a channel of its own, a queue, its bindings, a consumer.
  *
  * The handler's verdict decides what becomes of a message, and only this file acknowledges. A message
- * whose channel ended before its verdict goes back to the queue by itself.
+ * whose channel ended before its verdict returns to the queue automatically.
  */
 import type { Channel, ChannelModel, ConsumeMessage } from "amqplib";
 import { settlesWithin } from "../../concurrency/settles-within.ts";

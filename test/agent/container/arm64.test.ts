@@ -1,4 +1,4 @@
-/** The executable for arm64, emulated, in a root directory where nothing else is. */
+/** The executable for arm64, emulated, in an otherwise empty root directory. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtempDisposable, readdir, readFile } from "node:fs/promises";
@@ -28,7 +28,7 @@ test("it prints its version", async () => {
 });
 
 test("it does not install itself if the kernel cannot run it", async (context) => {
-  // The emulator's package may have taught the kernel to run programs for arm64 by itself; then the copy is a good one.
+  // The emulator's package may have registered arm64 programs with the kernel; then the copy works.
   context.skip(existsSync("/proc/sys/fs/binfmt_misc/qemu-aarch64"), "this kernel runs it");
   await using volume = await mkdtempDisposable(join(tmpdir(), "attune-volume-"));
 
@@ -56,7 +56,7 @@ test("its bill of materials names Node for arm64, and itself", async () => {
   expect(bill).toContain(`"${executable.digest("hex")}"`);
 });
 
-// Goal: what is known to be wrong in a C library is mended for arm64, too.
+// Goal: the C library for arm64 has all security updates, too.
 // Method: Debian upgrades this machine's own, and those for arm64 must be of the same versions. glibc says which
 // it is of, in a text that is in the file.
 test("its libraries have the security updates that this machine's own have", async () => {

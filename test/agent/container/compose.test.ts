@@ -1,4 +1,4 @@
-/** The compose files, brought up for real. Where the stock images cannot be had, stand-ins have their names. */
+/** The compose files, really started. If the stock images are unavailable, stand-ins have their names. */
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { collectMessages, type MessageCollector } from "../../support/message-collector.ts";
@@ -9,7 +9,7 @@ import { ZombieWatch } from "./zombie-watch.ts";
 const sensorServices = ["sensor", "sensor-python", "sensor-node", "sensor-ruby", "sensor-alpine"];
 const waiting = { timeout: 120_000, interval: 500 };
 
-// The tests of this block are steps of one story, in this order.
+// The tests of this block are consecutive steps.
 describe("the stack", () => {
   const scope = new AsyncDisposableStack();
   let docker: Docker;
@@ -92,7 +92,7 @@ describe("the stack", () => {
     const service = worker === "sensor-default" ? "sensor" : worker;
     const last = (await eventsOf("diskwatch.usage")).at(-1)?.id ?? "0";
 
-    // From outside, as a machine would do it: `docker kill` counts as the operator's wish.
+    // From outside, like a machine failure: the engine treats `docker kill` as the operator's wish.
     process.kill(Number(await inspect(service, ".State.Pid")), "SIGKILL");
 
     await expect.poll(async () => inspect(service, ".RestartCount"), waiting).not.toBe("0");

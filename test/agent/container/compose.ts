@@ -12,7 +12,7 @@ import { provideStandIns } from "./stand-ins.ts";
 
 const executableFiles = layerFiles("attune-sensor-agent").map((name) => join("dist", name));
 
-/** The end of a container, in the engine's words. */
+/** The end of a container, as reported by the engine. */
 export interface Ending {
   readonly service: string;
   readonly exitCode: string;
@@ -34,7 +34,7 @@ export interface ComposeStack extends AsyncDisposable {
   removeBeside(): Promise<void>;
   /** The ids of the project's containers, whatever their state. */
   containers(): Promise<readonly string[]>;
-  /** Takes the stack down, and tells which containers ended thereby, in the order of their ends. */
+  /** Takes the stack down and returns the containers that ended, in the order of their ends. */
   down(): Promise<readonly Ending[]>;
 }
 

@@ -1,4 +1,4 @@
-/** The built executable with nothing but itself: no PostgreSQL, no broker, no variables. */
+/** The built executable alone: no PostgreSQL, no broker, no variables. */
 import { spawnSync } from "node:child_process";
 import { mkdtempDisposable } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** `install` as an init container calls it: in an image that holds nothing else. */
+/** `install` as an init container calls it: in an otherwise empty image. */
 import { existsSync } from "node:fs";
 import { chmod, copyFile, mkdtempDisposable, readFile, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";

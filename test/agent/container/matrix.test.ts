@@ -126,7 +126,7 @@ describe.each(Object.entries(images))("in the image %s", (name, interpreters) =>
     },
   );
 
-  // Goal: whatever nsswitch.conf names, no library of the image's is run, and names are found all the same.
+  // Goal: whatever nsswitch.conf names, none of the image's libraries runs, and names are still resolved.
   // Method: `migrate`, the shortest command that looks one up; it finds nothing to do.
   test("with an odd nsswitch.conf", async () => {
     const url = new URL(database.url);

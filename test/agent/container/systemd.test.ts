@@ -79,7 +79,7 @@ beforeAll(async () => {
 }, 600_000);
 afterAll(async () => scope.disposeAsync());
 
-// The tests are steps of one story, in this order.
+// The tests are consecutive steps.
 test("under the unit's restrictions a sensor runs and its events are stored", async () => {
   await expect.poll(eventCount, waiting).toBeGreaterThan(0);
 

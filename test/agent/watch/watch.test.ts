@@ -42,8 +42,8 @@ test("an agent with --watch prints a line for events, matches and changes of sen
   expect(await shown()).toMatch(/^\{"level":"info".*registered worker watched"\}$/m);
 });
 
-// Goal: whoever watches and does not read costs lines, and never stops the agent.
-// Method: the reader of a pipe reads nothing before the writer has said that it is done.
+// Goal: a watcher that does not read loses lines, but never stops the agent.
+// Method: the reader of a pipe reads nothing before the writer has reported that it is done.
 test("a pipe that is not read blocks nothing", async () => {
   const writer = join(repositoryRoot, "test/fixtures/agent/write-unread.ts");
   const shell = spawn(

@@ -55,7 +55,7 @@ describe("the embedded database as a database", () => {
     expect((await database.relaxed.query({ text: settings })).rows).toEqual([{ f: "on", s: "off" }]);
   });
 
-  // Goal: the engine never reaches the limit on open files that a start demands.
+  // Goal: the engine never reaches the limit on open files that a start requires.
   // Method: touch more tables than that, each of which is a file and more.
   test("however many tables are used, it keeps fewer than 192 files open", async () => {
     const names = Array.from({ length: 300 }, (_, index) => `public.many_${index}`);
@@ -77,8 +77,8 @@ describe("the embedded database as a database", () => {
   });
 });
 
-// Goal: what a process was told is committed is there after it was killed.
-// Method: a real process commits and says so, row by row; kill it at some moment, open, compare. Three
+// Goal: whatever a process saw committed exists after it was killed.
+// Method: a real process commits and reports it, row by row; kill it at some moment, open, compare. Three
 // times over the same directory, so that recovery is recovered from as well.
 test("commits survive kill -9", async () => {
   const directory = madeDirectory();
@@ -98,7 +98,7 @@ test("commits survive kill -9", async () => {
   }
 }, 60_000);
 
-// Goal: a commit is on the disk, not only handed to the system: it survives a loss of power.
+// Goal: a commit is on disk, not only in the system's cache, so that it survives a power failure.
 // Method: let Node trace its own calls of a process that makes a hundred commits, and count.
 test("each commit reaches the disk", async () => {
   const directory = madeDirectory();
@@ -202,7 +202,7 @@ describe("the data directory", () => {
     });
   });
 
-  // Goal: whatever is wrong with the folder, it is told, and nothing in it is made anew.
+  // Goal: whatever is wrong with the folder, it is reported, and nothing in it is created again.
   // Method: damage a copy in every way that the engine reacts to differently.
   test.each<[string, (folder: string) => void, string | RegExp]>([
     [

@@ -1,5 +1,5 @@
 /**
- * Goal: what is another program's is looked at and never touched.
+ * Goal: another program's objects are read but never changed.
  * Method: the platform's Rust services' tables, and other neighbours, are made by hand; a dump before and after is the same.
  */
 import { expect, test } from "vitest";

@@ -308,7 +308,7 @@ describe("a connection that fails", () => {
   });
 });
 
-// Goal: a restart of the server, orderly or not, costs the queries under way and nothing else.
+// Goal: a restart of the server, clean or not, affects only the queries in progress.
 test.each(["stop", "kill"] as const)(
   "after a %s and start of the server everything works again",
   async (end) => {

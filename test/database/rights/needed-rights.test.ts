@@ -1,5 +1,5 @@
 /**
- * Goal: the rights that are written down are those that a running agent needs, all of them and no more.
+ * Goal: the documented rights are exactly those that a running agent needs.
  * Method: PostgreSQL checks rights when it explains a statement, so every statement of an agent is explained as a role
  * with these rights, and again without each one of them.
  */
@@ -75,7 +75,7 @@ function isStatement(value: unknown): value is Statement {
   return typeof value === "object" && value !== null && "name" in value && "text" in value;
 }
 
-/** A role of the test's own; a connection that is this role with `set role`. */
+/** Creates a role for the test. */
 async function makeRole(client: Client): Promise<string> {
   const role = `attune_test_${randomBytes(4).toString("hex")}`;
   await asSuperuser((superuser) => superuser.query(`create role ${role}`));

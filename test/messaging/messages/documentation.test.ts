@@ -1,5 +1,5 @@
 /**
- * docs/messages.md and the code say the same.
+ * docs/messages.md and the code agree.
  */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";

@@ -170,7 +170,7 @@ test("a missing field is false for all operators but the three that deny, and ne
   expect(holding.toSorted()).toEqual(["not_equals", "not_exists", "not_in"]);
 });
 
-// A thousand random documents cost seconds of processor time, which a busy machine stretches.
+// A thousand random documents take seconds of CPU time, and longer on a busy machine.
 test(
   "whatever is given as conditions is compiled or refused with a reason, and never throws",
   { timeout: 60_000 },

@@ -8,7 +8,7 @@ const written = (operator: string, value?: JsonValue): JsonObject =>
 
 const equals = written("equals", 1);
 
-/** Operators of StackStorm, Argo Events, json-rules-engine, Sigma, Kubernetes, MongoDB, and what people try. */
+/** Operators of StackStorm, Argo Events, json-rules-engine, Sigma, Kubernetes and MongoDB, and common guesses. */
 const operators: readonly (readonly [operator: string, value: JsonValue | undefined, own: JsonValue])[] = [
   ["eq", 1, equals],
   ["==", 1, equals],
@@ -185,7 +185,7 @@ test.each<[JsonValue]>([
   expect(problemOf(conditions)).not.toContain("rite {");
 });
 
-// Goal: no hint says the opposite. Method: names made of a denial and an operator that exists somewhere;
+// Goal: no hint means the opposite. Method: names made of a negation and an existing operator;
 // what is suggested must not hold where the operator without the denial would.
 test("a name that denies is never taken for one that does not", () => {
   const denials = [

@@ -20,7 +20,7 @@ test("a number that would be changed is found between any strings", () => {
   );
 });
 
-// Goal: what looks like a number inside a string costs nothing.
+// Goal: a string that looks like a number has no effect.
 test("digits in strings are ignored", () => {
   fc.assert(
     fc.property(strings, fc.integer({ min: -999_999, max: 999_999 }), (string, number) => {

@@ -1,5 +1,5 @@
 /**
- * Conditions decided as docs/rules.md says them, one word after the other: no compiling, no sharing, no
+ * Evaluates conditions literally as docs/rules.md describes them: no compiling, no sharing, no
  * index. The oracle of the property tests; slow and plain on purpose.
  */
 import { isDeepStrictEqual } from "node:util";

@@ -6,7 +6,7 @@ import type { EventFacts } from "../../../src/model/rules/rule-match.ts";
 import { eventFacts, events, ruleText, ruleTexts, similarPayloads, similarRules } from "./generated-rules.ts";
 import { naivelyHolds } from "./naive-evaluator.ts";
 
-// Thousands of generated rules cost seconds of processor time, which a busy machine stretches.
+// Thousands of generated rules take seconds of CPU time, and longer on a busy machine.
 const timeout = 60_000;
 
 // Goal: compiling, sharing, indexing and taking over never change what matches.

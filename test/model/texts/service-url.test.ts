@@ -55,7 +55,7 @@ test("no password is read as anything else, and none that is encoded is refused"
       const raw = `amqp://me:${password}@mq:5672/v`;
       if (serviceUrlProblem(raw) !== undefined) return;
       const { host, password: read } = new URL(raw);
-      // An encoded password that looks encoded again is another password, and nobody can tell.
+      // An encoded password that looks encoded again is another password; the two cannot be distinguished.
       expect({ host, password: decodeURIComponent(read) }).toEqual({
         host: "mq:5672",
         password: decodeURIComponent(password),

@@ -85,7 +85,7 @@ export class LogWorld implements AsyncDisposable {
     }
   }
 
-  /** As a program does that is told so, or started again. */
+  /** Like a program that is asked to reopen its log, or restarted. */
   async reopen(): Promise<void> {
     await this.#writer?.handle.close();
     this.#writer = undefined;
@@ -106,7 +106,7 @@ export class LogWorld implements AsyncDisposable {
     this.#rotated.unshift({ path, lines: this.#lines.splice(0) });
   }
 
-  /** Leaves the newest as it is, or not; and never what somebody still writes to. */
+  /** Optionally skips the newest, and always skips files that are still being written. */
   async compress(): Promise<void> {
     for (const file of this.#rotated.slice(this.#random.next() < 0.5 ? 1 : 0)) {
       if (file.path.endsWith(".gz") || file.lines === this.#writer?.lines) continue;

@@ -89,7 +89,7 @@ test.each([
     await using following = new Following(path, random);
     following.start();
     await following.hasBegun();
-    // Of a file that was not read at all, nobody can say whether it held a line.
+    // It is unknown whether a file that was never read contained a line.
     await world.write();
     await following.reaches(world.written);
     await following.stop(true);

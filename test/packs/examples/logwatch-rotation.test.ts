@@ -145,7 +145,7 @@ describe("while it does not run", () => {
     await appendFile(path, "2\n");
     await rename(path, join(folder, older));
     await writeFile(join(folder, newer), "3\n");
-    // Rotations are seldom closer together than the clock of files is fine.
+    // Rotations are rarely closer together than the resolution of file times.
     await utimes(join(folder, newer), Date.now() / 1_000 + 1, Date.now() / 1_000 + 1);
     await writeFile(path, "4\n");
 

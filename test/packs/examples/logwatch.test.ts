@@ -95,7 +95,7 @@ test.each(["SIGTERM", "SIGINT"] as const)(
   },
 );
 
-// Goal: wherever it is killed, no line is lost and none is told twice.
+// Goal: wherever it is killed, no line is lost or reported twice.
 // Method: kill it at random points while lines are being written, and hand the last checkpoint that was
 // read back to the next start, as the agent does with the last one it stored.
 test("killed at any point, it resumes after its last stored event", async () => {

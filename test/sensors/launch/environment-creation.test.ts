@@ -247,7 +247,7 @@ test("an environment left incomplete by a process that died is created again by 
   const clocks = [fakeClock(), fakeClock()];
   const prepared = Promise.all(clocks.map((clock) => new EnvironmentMaker(clock).prepare(request)));
 
-  // Only for as long as the lock stands still: the clocks of those that wait run much faster than the heir works.
+  // Only while the lock is not renewed: the waiting processes' clocks run much faster than the new holder works.
   await expect
     .poll(
       async () => {
@@ -456,7 +456,7 @@ test("Python sensors print unbuffered and import from lib and from the packages 
 }, 120_000);
 
 // Goal: a pack's environment is made behind a proxy, from a mirror, with nothing but passthrough_env.
-// Method: the index has a host that nobody can reach; only the proxy, a server of this test, knows it.
+// Method: the index has an unreachable host; only the proxy, a server of this test, knows it.
 test("pip reaches its index through the proxy that passthrough_env names", async () => {
   const interpreter = execFileSync("python3", ["-c", "import sys; print(sys.executable)"], {
     encoding: "utf8",

@@ -11,7 +11,7 @@ import { systemClock, type Clock } from "../../../src/time/clock.ts";
 const never = new AbortController().signal;
 const ref = "garden.thermometer";
 
-/** Real, but never the same millisecond twice: lines of one millisecond cannot be told apart by their time. */
+/** Real, but never the same millisecond twice: lines of one millisecond cannot be distinguished by their time. */
 function distinctClock(): Clock {
   let lastMs = 0;
   return { ...systemClock, nowMs: () => (lastMs = Math.max(lastMs + 1, systemClock.nowMs())) };
