@@ -98,7 +98,7 @@ export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
   "prom-client": ["telemetry"],
   re2js: ["model"],
   semver: ["model"],
-  typebox: ["config", "packs", "api"],
+  typebox: ["config", "model", "packs", "api"],
   ws: ["api"],
   yaml: ["agent", "config", "packs"],
 };

@@ -1,17 +1,10 @@
-/**
- * Reads one YAML file of a pack: parses it, translates older field names into current ones, fills in the
- * schema's defaults and validates it. Problems name the file, line and field.
- */
-import { Value } from "typebox/value";
-import { withPlainNumbers } from "../config/plain-numbers.ts";
-import { schemaProblems, unknownKeys, type Problem, type UnknownKey } from "../config/schema-problems.ts";
+/** Reads one YAML file of a pack. Problems name the file, line and field. */
+import type { Problem, UnknownKey } from "../config/schema-problems.ts";
 import { parseYaml, type Path } from "../config/yaml-source.ts";
-import type { SchemaNode } from "../config/schema-node.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
-import { definitionSchemas, fieldAliases, type FieldsOf } from "./definition-schemas.ts";
+import { isJsonObject } from "../model/json/json.ts";
+import { acceptFields, type SchemaName } from "./accept-fields.ts";
+import type { FieldsOf } from "../model/definition-schemas.ts";
 import type { PackProblem, PackWarning } from "./pack-problem.ts";
-
-export type SchemaName = keyof FieldsOf;
 
 export interface SourceFile {
   readonly directory: string;
@@ -20,14 +13,14 @@ export interface SourceFile {
   readonly text: string;
 }
 
-/** A valid file. */
+/** The valid fields of a file, or of a request. */
 export interface DefinitionFile<Name extends SchemaName> {
   readonly fields: FieldsOf[Name];
-  /** Whether the file sets the field, under any of its names; otherwise the field has its default. */
+  /** Whether it sets the field, under any of its names; otherwise the field has its default. */
   readonly says: (field: string & keyof FieldsOf[Name]) => boolean;
-  /** Whether the key at the path has no value. */
+  /** Whether the key at the path has no value, which a request cannot leave out. */
   readonly isBlank: (path: Path) => boolean;
-  /** A problem with a field, at that field's line. */
+  /** A problem with a field, at that field's place. */
   readonly problemAt: (path: Path, reason: string) => PackProblem;
 }
 
@@ -39,10 +32,7 @@ export type FileReport<Name extends SchemaName> =
     }
   | { readonly kind: "rejected"; readonly problems: readonly PackProblem[] };
 
-/**
- * An unknown field is a warning, because packs may contain fields for other programs. If it resembles a known
- * field that is missing, it is a problem: loading the pack would ignore what its author meant.
- */
+/** Unknown fields that are ignored are one warning. */
 export function readDefinition<Name extends SchemaName>(name: Name, source: SourceFile): FileReport<Name> {
   const { directory, file, text } = source;
   const parsed = parseYaml(text);
@@ -66,36 +56,24 @@ export function readDefinition<Name extends SchemaName>(name: Name, source: Sour
     };
   }
 
-  const { folded, written, clashes } = foldAliases(name, value);
-  const placeOf = ([field, ...rest]: Path): Path =>
-    field === undefined ? [] : [written.get(String(field)) ?? field, ...rest];
-  const problemAt = (path: Path, reason: string): PackProblem => {
-    const place = placeOf(path);
-    return {
-      directory,
-      file,
-      line: lineOf(place),
-      field: place.length === 0 ? null : place.join("."),
-      reason,
-    };
-  };
+  const report = acceptFields(name, value);
+  const problemAt = (place: Path, reason: string): PackProblem => ({
+    directory,
+    file,
+    line: lineOf(place),
+    field: place.length === 0 ? null : place.join("."),
+    reason,
+  });
   const tell = ({ path, reason }: Problem): PackProblem => problemAt(path, reason);
-
-  const schema = definitionSchemas[name];
-  const unknown = unknownKeys(schema, folded);
-  // Check this before the defaults fill in the misspelt fields.
-  const misspelt = unknown.filter(({ nearest }) => nearest !== undefined && !Object.hasOwn(folded, nearest));
-  const completed: unknown = Value.Default(schema, withPlainNumbers(schema, folded));
-  const problems = [...clashes, ...misspelt, ...schemaProblems(schema, completed)];
-  if (problems.length > 0 || !isAccepted(name, completed))
-    return { kind: "rejected", problems: problems.map(tell) };
+  if (report.kind === "rejected") return { kind: "rejected", problems: report.problems.map(tell) };
+  const { fields, written, unknown } = report;
   return {
     kind: "accepted",
     definition: {
-      fields: completed,
+      fields,
       says: (field) => written.has(field),
-      isBlank: (path) => isBlank(placeOf(path)),
-      problemAt,
+      isBlank: (path) => isBlank(written.placeOf(path)),
+      problemAt: (path, reason) => problemAt(written.placeOf(path), reason),
     },
     warnings: ignoredKeys(unknown).map((problem) => ({
       ...tell(problem),
@@ -114,29 +92,4 @@ function ignoredKeys(unknown: readonly UnknownKey[]): readonly Problem[] {
     return `${path.join(".")}${hint}`;
   });
   return [{ path: first.path, reason: `has keys that are ignored: ${keys.join(", ")}` }];
-}
-
-function isAccepted<Name extends SchemaName>(name: Name, value: unknown): value is FieldsOf[Name] {
-  return Value.Check(definitionSchemas[name], value);
-}
-
-/** The fields under their current names; `written` has the name that the file uses for each. */
-function foldAliases(name: SchemaName, value: JsonObject) {
-  const node: SchemaNode = definitionSchemas[name];
-  const aliases = fieldAliases[name];
-  const written = new Map<string, string>();
-  const clashes: Problem[] = [];
-  const folded: Record<string, JsonValue> = {};
-  for (const [key, given] of Object.entries(value)) {
-    const field = Object.hasOwn(aliases, key) ? (aliases[key] ?? key) : key;
-    const earlier = written.get(field);
-    // A field without a value counts as absent.
-    if (given === null) continue;
-    if (earlier !== undefined)
-      clashes.push({ path: [field], reason: `is also given as ${earlier}; keep one` });
-    written.set(field, key);
-    const isLoneItem = node.properties?.[field]?.type === "array" && !Array.isArray(given);
-    folded[field] = isLoneItem ? [given] : given;
-  }
-  return { folded, written, clashes };
 }

@@ -1,6 +1,6 @@
 /**
- * Converts a file's fields to a row with full refs and column names, and checks what a schema cannot:
- * conditions compile, a runtime can be verified, a script exists.
+ * Converts the fields of a file or a request to a row with full refs and column names, and checks what a schema
+ * cannot: conditions compile, a runtime can be verified, a script exists.
  */
 import assert from "node:assert/strict";
 import type { Path } from "../config/yaml-source.ts";
@@ -13,16 +13,18 @@ import { templateProblems } from "../model/templates/template.ts";
 import { isVersionRange } from "../model/runtimes/versions.ts";
 import { blankValues } from "./blank-values.ts";
 import type { DefinitionFile } from "./definition-file.ts";
-import type { Kind } from "./definition-schemas.ts";
-import { entrypointProblem, entrypointWarning } from "./entrypoint.ts";
-import { ownRef, referredRef, referredRuntime } from "./names.ts";
+import type { Kind } from "../model/definition-schemas.ts";
+import { entrypointProblem, entrypointWarning, scriptFileProblem } from "./entrypoint.ts";
+import type { Naming } from "./names.ts";
 import type { Definition, Reference } from "./pack.ts";
 import type { PackProblem, PackWarning } from "./pack-problem.ts";
 
-export interface PackContext {
-  readonly directory: string;
-  readonly packRef: string;
-  readonly ownRuntimes: ReadonlySet<string>;
+/** Where definitions come from. */
+export interface DefinitionContext {
+  /** Folder of the pack; null if its scripts are on other machines and cannot be checked here. */
+  readonly directory: string | null;
+  readonly packRef: string | null;
+  readonly naming: Naming;
 }
 
 export interface DefinitionReport {
@@ -36,7 +38,7 @@ type AnyFile = { readonly [K in Kind]: DefinitionFile<K> }[Kind];
 
 type Complete<K extends Kind> = (
   file: DefinitionFile<K>,
-  context: PackContext,
+  context: DefinitionContext,
 ) => DefinitionReport | Promise<DefinitionReport>;
 
 const completions: { readonly [K in Kind]: Complete<K> } = {
@@ -50,12 +52,12 @@ const completions: { readonly [K in Kind]: Complete<K> } = {
 export async function completeDefinition<K extends Kind>(
   kind: K,
   file: DefinitionFile<K>,
-  context: PackContext,
+  context: DefinitionContext,
 ): Promise<DefinitionReport> {
   return completions[kind](file, context);
 }
 
-function runtimeOf(file: DefinitionFile<"runtime">, context: PackContext): DefinitionReport {
+function runtimeOf(file: DefinitionFile<"runtime">, context: DefinitionContext): DefinitionReport {
   const { ref, problems } = refOf(file, context);
   const row = columns({ description: null, installation: null, ...file.fields, ref });
   if (file.fields.runtime_type === "sensor") {
@@ -77,7 +79,7 @@ function runtimeOf(file: DefinitionFile<"runtime">, context: PackContext): Defin
   };
 }
 
-function triggerOf(file: DefinitionFile<"trigger">, context: PackContext): DefinitionReport {
+function triggerOf(file: DefinitionFile<"trigger">, context: DefinitionContext): DefinitionReport {
   const { ref, problems } = refOf(file, context);
   const row = columns({ label: ref, description: null, ...file.fields, ref });
   return {
@@ -93,22 +95,30 @@ function triggerOf(file: DefinitionFile<"trigger">, context: PackContext): Defin
   };
 }
 
-function actionOf(file: DefinitionFile<"action">, context: PackContext): DefinitionReport {
+function actionOf(file: DefinitionFile<"action">, context: DefinitionContext): DefinitionReport {
   const { ref, problems } = refOf(file, context);
-  const row = columns({ label: ref, description: null, ...file.fields, ref });
+  const { runtime = null, ...fields } = file.fields;
+  const row = columns({ label: ref, description: null, ...fields, ref, runtime_ref: runtime });
   return {
     definition: { kind: "action", ref, row, enabled: null, references: [], ifRepeated: repeated(file) },
     problems,
   };
 }
 
-async function sensorOf(file: DefinitionFile<"sensor">, context: PackContext): Promise<DefinitionReport> {
+async function sensorOf(
+  file: DefinitionFile<"sensor">,
+  context: DefinitionContext,
+): Promise<DefinitionReport> {
   const { ref, problems } = refOf(file, context);
   const { runtime, triggers, ...fields } = file.fields;
-  const runtimeRef = referredRuntime(context.packRef, runtime, context.ownRuntimes);
-  const [mainTrigger, ...furtherTriggers] = triggers.map((trigger) => referredRef(context.packRef, trigger));
+  const { directory, naming } = context;
+  const runtimeRef = naming.referredRuntime(runtime);
+  const triggerRefs = triggers.map((trigger) => naming.referredRef(trigger));
+  const [mainTrigger, ...furtherTriggers] = triggerRefs;
 
-  const misplaced = await entrypointProblem(context.directory, fields.entrypoint, runtimeRef);
+  const misplaced =
+    entrypointProblem(fields.entrypoint, runtimeRef) ??
+    (directory === null ? undefined : await scriptFileProblem(directory, fields.entrypoint, runtimeRef));
   if (misplaced !== undefined) problems.push(file.problemAt(["entrypoint"], misplaced));
   const range = fields.runtime_version_constraint;
   if (range !== undefined && !isVersionRange(range)) {
@@ -133,9 +143,9 @@ async function sensorOf(file: DefinitionFile<"sensor">, context: PackContext): P
     further_triggers: [...new Set(furtherTriggers)].filter((trigger) => trigger !== mainTrigger),
   });
   const references = [
-    reference(file, "runtime", runtimeRef, ["runtime"]),
-    ...triggers.map((trigger, index) =>
-      reference(file, "trigger", referredRef(context.packRef, trigger), ["triggers", index]),
+    reference(file, context, "runtime", runtimeRef, ["runtime"]),
+    ...triggerRefs.map((triggerRef, index) =>
+      reference(file, context, "trigger", triggerRef, ["triggers", index]),
     ),
   ];
   return {
@@ -143,7 +153,9 @@ async function sensorOf(file: DefinitionFile<"sensor">, context: PackContext): P
     problems,
     warnings: [
       ...idleFieldWarnings(file),
-      ...(misplaced === undefined ? await scriptWarnings(file, context, runtimeRef) : []),
+      ...(misplaced === undefined && directory !== null
+        ? await scriptWarnings(file, directory, runtimeRef)
+        : []),
     ],
   };
 }
@@ -161,20 +173,18 @@ function idleFieldWarnings(file: DefinitionFile<"sensor">): PackWarning[] {
 
 async function scriptWarnings(
   file: DefinitionFile<"sensor">,
-  { directory }: PackContext,
+  directory: string,
   runtimeRef: string,
 ): Promise<PackWarning[]> {
   const reason = await entrypointWarning(directory, file.fields.entrypoint, runtimeRef);
   return reason === undefined ? [] : [{ ...file.problemAt(["entrypoint"], reason), kind: "sensor-fails" }];
 }
 
-function ruleOf(file: DefinitionFile<"rule">, context: PackContext): DefinitionReport {
+function ruleOf(file: DefinitionFile<"rule">, context: DefinitionContext): DefinitionReport {
   const { ref, problems } = refOf(file, context);
   const { trigger, action, ...fields } = file.fields;
-  const [triggerRef, actionRef] = [
-    referredRef(context.packRef, trigger),
-    referredRef(context.packRef, action),
-  ];
+  const triggerRef = context.naming.referredRef(trigger);
+  const actionRef = context.naming.referredRef(action);
   const row = columns({
     label: ref,
     description: null,
@@ -195,8 +205,8 @@ function ruleOf(file: DefinitionFile<"rule">, context: PackContext): DefinitionR
   if (review.problems.length === 0) problems.push(...blankValues(file, conditions, ["conditions"]));
 
   const references = [
-    reference(file, "trigger", triggerRef, ["trigger"]),
-    reference(file, "action", actionRef, ["action"]),
+    reference(file, context, "trigger", triggerRef, ["trigger"]),
+    reference(file, context, "action", actionRef, ["action"]),
   ];
   return {
     definition: { kind: "rule", ref, row, enabled: fields.enabled, references, ifRepeated: repeated(file) },
@@ -208,9 +218,12 @@ function ruleOf(file: DefinitionFile<"rule">, context: PackContext): DefinitionR
   };
 }
 
-function refOf(file: AnyFile, { packRef }: PackContext): { ref: string; problems: PackProblem[] } {
+function refOf(
+  file: AnyFile,
+  { packRef, naming }: DefinitionContext,
+): { ref: string; problems: PackProblem[] } {
   const written = file.fields.ref;
-  const ref = ownRef(packRef, written);
+  const ref = naming.ownRef(written);
   if (ref !== undefined) return { ref, problems: [] };
   const reason = `must begin with this pack's ref, like ${packRef}.${written.split(".").at(-1)}`;
   return { ref: written, problems: [file.problemAt(["ref"], reason)] };
@@ -220,15 +233,19 @@ function repeated(file: AnyFile): PackProblem {
   return file.problemAt(["ref"], "is also defined by another file of this pack");
 }
 
-function reference(file: AnyFile, kind: Kind, ref: string, path: Path): Reference {
-  const remedy = kind === "runtime" ? "; the pack can define it in its folder runtimes" : "";
+function reference(
+  file: AnyFile,
+  { directory, naming }: DefinitionContext,
+  kind: Kind,
+  ref: string,
+  path: Path,
+): Reference {
+  const isPackFile = directory !== null;
+  const remedy = kind === "runtime" && isPackFile ? "; the pack can define it in its folder runtimes" : "";
   return {
     kind,
     ref,
-    ifMissing: file.problemAt(
-      path,
-      `names the ${kind} ${ref}, which exists neither in these packs nor in the database${remedy}`,
-    ),
+    ifMissing: file.problemAt(path, `names the ${kind} ${ref}, ${naming.missing}${remedy}`),
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Checks that a sensor's script exists inside the pack's folder `sensors` and can be started.
+ * Checks that a sensor's script is inside the pack's folder `sensors` and can be started.
  */
 import { access, constants, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
@@ -8,19 +8,24 @@ import { hasWindowsLineEnds, programProblem, windowsLineEndsRemedy } from "../fi
 import { builtinRuntimeRef } from "../model/runtimes/runtime-names.ts";
 import { nativeRuntime, shellRuntime } from "./names.ts";
 
-/** @returns what is wrong with the entrypoint; undefined if nothing is */
-export async function entrypointProblem(
+/** @returns what is wrong with the entrypoint, whatever files there are; undefined if nothing is */
+export function entrypointProblem(entrypoint: string, runtimeRef: string): string | undefined {
+  // It runs inside the agent and needs no script.
+  if (runtimeRef === builtinRuntimeRef) return undefined;
+  if (entrypoint === "") return "is required: the script, relative to the folder sensors";
+  const folder = join(sep, "sensors");
+  if (join(folder, entrypoint).startsWith(folder + sep)) return undefined;
+  return `leads out of the pack's folder sensors: ${entrypoint}`;
+}
+
+/** @returns what is wrong with the script of a valid entrypoint; undefined if nothing is */
+export async function scriptFileProblem(
   directory: string,
   entrypoint: string,
   runtimeRef: string,
 ): Promise<string | undefined> {
-  // It runs inside the agent and needs no script.
   if (runtimeRef === builtinRuntimeRef) return undefined;
-  if (entrypoint === "") return "is required: the script, relative to the folder sensors";
-
-  const folder = join(directory, "sensors");
-  const script = join(folder, entrypoint);
-  if (!script.startsWith(folder + sep)) return `leads out of the pack's folder sensors: ${entrypoint}`;
+  const script = join(directory, "sensors", entrypoint);
   try {
     // Follow links, because the target of one that leads out of the pack may be missing in another container.
     const [realFolder, realScript] = [await realpath(directory), await realpath(script)];

@@ -3,7 +3,7 @@
  * and their `enabled` values, such as `{"rule": {"logwatch.errors": true}, "action": {"logwatch.note": null}}`.
  */
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
-import { kinds, type Kind } from "./definition-schemas.ts";
+import { kinds, type Kind } from "../model/definition-schemas.ts";
 import type { Pack } from "./pack.ts";
 
 export type LastLoad = readonly {

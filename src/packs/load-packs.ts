@@ -18,7 +18,7 @@ import {
   upsertDefinitions,
   upsertPack,
 } from "../database/statements/packs.ts";
-import { kinds, type Kind } from "./definition-schemas.ts";
+import { kinds, type Kind } from "../model/definition-schemas.ts";
 import { lastLoadMeta, lastLoadOf, type LastLoad } from "./last-load.ts";
 import type { Pack } from "./pack.ts";
 import { packInvalid, type PackProblem } from "./pack-problem.ts";
@@ -39,21 +39,30 @@ export interface DefinitionChange extends DefinitionName {
   readonly change: "created" | "updated" | "removed";
 }
 
+type LoadOutcome =
+  | { readonly kind: "loaded"; readonly report: LoadReport }
+  /** Nothing was loaded. */
+  | { readonly kind: "unresolved"; readonly problems: readonly PackProblem[] };
+
 /** @throws OperatorError PACK_INVALID with all unresolved references; nothing is loaded then */
 export async function loadPacks(database: Database, packs: readonly Pack[]): Promise<LoadReport> {
-  return database.transaction(async (transaction) => {
-    await rowsOf(transaction, lockPacks, undefined);
-    const lastLoads = await readLastLoads(transaction, packs);
-    const vanished = packs.flatMap((pack) => vanishedSince(lastLoads.get(pack.ref), pack));
-    const missing = await missingReferences(transaction, packs, vanished);
-    if (missing.length > 0) throw packInvalid(missing);
+  const outcome = await database.transaction((transaction) => loadInto(transaction, packs));
+  if (outcome.kind === "unresolved") throw packInvalid(outcome.problems);
+  return outcome.report;
+}
 
-    const changes = [
-      ...(await upsertAll(transaction, packs, lastLoads)),
-      ...(await removeAll(transaction, vanished)),
-    ];
-    return { changes, unchanged: untouched(packs, changes) };
-  });
+async function loadInto(transaction: Queryable, packs: readonly Pack[]): Promise<LoadOutcome> {
+  await rowsOf(transaction, lockPacks, undefined);
+  const lastLoads = await readLastLoads(transaction, packs);
+  const vanished = packs.flatMap((pack) => vanishedSince(lastLoads.get(pack.ref), pack));
+  const problems = await missingReferences(transaction, packs, vanished);
+  if (problems.length > 0) return { kind: "unresolved", problems };
+
+  const changes = [
+    ...(await upsertAll(transaction, packs, lastLoads)),
+    ...(await removeAll(transaction, vanished)),
+  ];
+  return { kind: "loaded", report: { changes, unchanged: untouched(packs, changes) } };
 }
 
 function untouched(packs: readonly Pack[], changes: readonly DefinitionChange[]): readonly DefinitionName[] {
@@ -88,10 +97,9 @@ async function missingReferences(
 ): Promise<readonly PackProblem[]> {
   const removed = new Set(vanished.map(keyOf));
   const existing = await rowsOf(transaction, readDefinitionRefs, undefined);
-  return unresolvedReferences(
-    packs,
-    existing.filter((definition) => !removed.has(keyOf(definition))),
-  ).map(({ problem }) => problem);
+  const definitions = packs.flatMap((pack) => pack.definitions);
+  const known = [...existing.filter((definition) => !removed.has(keyOf(definition))), ...definitions];
+  return unresolvedReferences(definitions, known).map(({ problem }) => problem);
 }
 
 async function upsertAll(

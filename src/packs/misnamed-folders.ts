@@ -10,7 +10,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { distance } from "fastest-levenshtein";
 import { messageOf } from "../errors/caught.ts";
-import { folderOf, isDefinitionFile, kinds } from "./definition-schemas.ts";
+import { folderOf, isDefinitionFile, kinds } from "../model/definition-schemas.ts";
 import type { PackProblem } from "./pack-problem.ts";
 
 const folders: readonly string[] = kinds.map(folderOf);

@@ -1,5 +1,5 @@
 import type { JsonObject } from "../model/json/json.ts";
-import type { Kind } from "./definition-schemas.ts";
+import type { Kind } from "../model/definition-schemas.ts";
 import type { PackProblem } from "./pack-problem.ts";
 
 /** A pack whose files are all valid; its references are not yet checked. */

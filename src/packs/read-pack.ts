@@ -5,11 +5,11 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCode, messageOf } from "../errors/caught.ts";
-import { columns, completeDefinition, type DefinitionReport, type PackContext } from "./definition.ts";
+import { columns, completeDefinition, type DefinitionReport, type DefinitionContext } from "./definition.ts";
 import { readDefinition, type FileReport } from "./definition-file.ts";
-import { folderOf, isDefinitionFile, kinds, type Kind } from "./definition-schemas.ts";
+import { folderOf, isDefinitionFile, kinds, type Kind } from "../model/definition-schemas.ts";
 import { misnamedFolders } from "./misnamed-folders.ts";
-import { ownRef } from "./names.ts";
+import { ownRef, packNaming } from "./names.ts";
 import type { Definition, Pack } from "./pack.ts";
 import type { PackProblem, PackWarning } from "./pack-problem.ts";
 
@@ -38,7 +38,7 @@ export async function readPack(directory: string): Promise<PackReport> {
   const context = {
     directory,
     packRef: fields.ref,
-    ownRuntimes: new Set(ownRuntimes.map((ref) => ownRef(fields.ref, ref) ?? ref)),
+    naming: packNaming(fields.ref, new Set(ownRuntimes.map((ref) => ownRef(fields.ref, ref) ?? ref))),
   };
   const reports = await Promise.all(files.map(({ complete }) => complete(context)));
 
@@ -97,7 +97,7 @@ interface FileOfKind {
   readonly warnings: readonly PackWarning[];
   /** Problems of the file on its own. */
   readonly problems: readonly PackProblem[];
-  readonly complete: (context: PackContext) => Promise<DefinitionReport>;
+  readonly complete: (context: DefinitionContext) => Promise<DefinitionReport>;
 }
 
 /** All files of one kind, in order of name. */
@@ -126,7 +126,7 @@ async function readFileOfKind(directory: string, kind: Kind, file: string): Prom
       : { kind: "rejected" as const, problems: [source.problem] };
   if (report.kind === "rejected") return rejectedFile(kind, report.problems);
   const { definition, warnings } = report;
-  const complete = (context: PackContext) => completeDefinition(kind, definition, context);
+  const complete = (context: DefinitionContext) => completeDefinition(kind, definition, context);
   return { kind, ref: definition.fields.ref, warnings, problems: [], complete };
 }
 

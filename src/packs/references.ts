@@ -1,7 +1,7 @@
-/** Resolves references between definitions, in the packs loaded together and in the database. */
+/** Resolves references between definitions. */
 import { nearestName } from "../model/texts/nearest-name.ts";
-import type { Kind } from "./definition-schemas.ts";
-import type { Pack, Reference } from "./pack.ts";
+import type { Kind } from "../model/definition-schemas.ts";
+import type { Definition, Reference } from "./pack.ts";
 import type { PackProblem } from "./pack-problem.ts";
 
 export interface Named {
@@ -15,13 +15,12 @@ export interface UnresolvedReference {
   readonly problem: PackProblem;
 }
 
-/** References to definitions that are neither in these packs nor in `existing`. */
+/** References to definitions that do not exist. */
 export function unresolvedReferences(
-  packs: readonly Pack[],
+  definitions: readonly Pick<Definition, "references">[],
   existing: readonly Named[],
 ): readonly UnresolvedReference[] {
-  const definitions = packs.flatMap((pack) => pack.definitions);
-  const known = new Map<string, Named>([...existing, ...definitions].map((each) => [keyOf(each), each]));
+  const known = new Map<string, Named>(existing.map((each) => [keyOf(each), each]));
   return definitions
     .flatMap(({ references }) => references)
     .filter((reference) => !known.has(keyOf(reference)))

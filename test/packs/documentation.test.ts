@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { expectation, type SchemaNode } from "../../src/config/schema-node.ts";
-import { definitionSchemas, fieldAliases } from "../../src/packs/definition-schemas.ts";
+import { definitionSchemas, fieldAliases } from "../../src/model/definition-schemas.ts";
 
 const page = readFileSync(new URL("../../docs/packs.md", import.meta.url), "utf8");
 

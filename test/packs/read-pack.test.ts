@@ -117,9 +117,9 @@ test("a definition cannot claim another pack's name", async () => {
 });
 
 test("a field for other programs is a warning and not a problem", async () => {
-  const { warnings } = await accepted({ "actions/note.yaml": "ref: note\nentry_point: note.py\n" });
+  const { warnings } = await accepted({ "actions/note.yaml": "ref: note\nworker_selector: {}\n" });
 
-  expect(warnings).toEqual(["actions/note.yaml:2 has keys that are ignored: entry_point"]);
+  expect(warnings).toEqual(["actions/note.yaml:2 has keys that are ignored: worker_selector"]);
 });
 
 test("a template without quotes is refused by file, line and field", async () => {
@@ -280,7 +280,7 @@ test("packs of other programs cost one warning a file, sensors that will not wor
   await using folder = await packFolder({
     ...demoPack,
     "actions/note.yaml":
-      "ref: note\nrunner_type: python\nentry_point: note.py\nparameters: { a: {} }\nlabels: {}\nlabel: Note\n",
+      "ref: note\nrunner_type: python\nentry_point: note.py\npermissions: []\ntimeout: 3\nlabels: {}\nlabel: Note\n",
     "sensors/clock.yaml":
       "ref: clock\nentrypoint: clock.rb\nruntime: ruby\ntrigger: tick\nlog_retention_limit: 3\n",
   });
@@ -291,7 +291,7 @@ test("packs of other programs cost one warning a file, sensors that will not wor
     [
       "actions/note.yaml",
       "keys-ignored",
-      "has keys that are ignored: runner_type, entry_point, parameters, labels (did you mean label?)",
+      "has keys that are ignored: permissions, timeout, labels (did you mean label?)",
     ],
     ["sensors/clock.yaml", "keys-ignored", "has keys that are ignored: log_retention_limit"],
   ]);

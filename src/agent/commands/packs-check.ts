@@ -15,7 +15,8 @@ export async function checkPacks(
 ): Promise<ExitCode> {
   const { packs, problems, warnings } = await check(directories);
   // The definitions in a broken file would be reported as missing.
-  const unresolved = problems.length > 0 ? [] : unresolvedReferences(packs, []);
+  const definitions = packs.flatMap((pack) => pack.definitions);
+  const unresolved = problems.length > 0 ? [] : unresolvedReferences(definitions, definitions);
   const checkedRefs = new Set(packs.map(({ ref }) => ref));
   const isOwn = (ref: string): boolean => checkedRefs.has(ref.split(".")[0] ?? "");
   const report = {

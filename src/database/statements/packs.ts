@@ -8,10 +8,12 @@
  */
 import type { JsonObject } from "../../model/json/json.ts";
 import type { Statement } from "../statement.ts";
-
-const tables = ["runtime", "trigger", "action", "sensor", "rule"] as const;
-
-export type DefinitionTable = (typeof tables)[number];
+import {
+  definitionColumns,
+  definitionTables,
+  packColumns,
+  type DefinitionTable,
+} from "./definition-tables.ts";
 
 export interface Upserted {
   readonly ref: string;
@@ -53,25 +55,24 @@ export const readDefinitionRefs: Statement<void, { readonly kind: DefinitionTabl
     union all
     select 'rule', ref from rule`,
   values: () => [],
-  decode: (row) => ({ kind: row.word("kind", tables), ref: row.text("ref") }),
+  decode: (row) => ({ kind: row.word("kind", definitionTables), ref: row.text("ref") }),
 };
+
+const packFields = Object.keys(packColumns.columns);
+const packGiven = Object.entries({ ref: "text", ...packColumns.columns });
 
 export const upsertPack: Statement<JsonObject, Upserted> = {
   name: "upsert_pack",
   text: `
-    insert into pack (ref, label, description, version, config, meta)
-    select ref, label, description, version, config, meta
+    insert into pack (ref, ${packFields.join(", ")})
+    select ref, ${packFields.join(", ")}
       from jsonb_to_record($1::jsonb)
-        as given (ref text, label text, description text, version text, config jsonb, meta jsonb)
+        as given (${packGiven.map(([column, type]) => `${column} ${type}`).join(", ")})
     on conflict (ref) do update
-       set label = excluded.label,
-           description = excluded.description,
-           version = excluded.version,
-           config = excluded.config,
-           meta = excluded.meta
-     where (pack.label, pack.description, pack.version, pack.config, pack.meta)
+       set ${packFields.map((column) => `${column} = excluded.${column}`).join(", ")}
+     where (${packFields.map((column) => `pack.${column}`).join(", ")})
            is distinct from
-           (excluded.label, excluded.description, excluded.version, excluded.config, excluded.meta)
+           (${packFields.map((column) => `excluded.${column}`).join(", ")})
     returning ref, xmax = 0 as is_new`,
   values: (row) => [JSON.stringify(row)],
   decode: (row) => ({ ref: row.text("ref"), isNew: row.boolean("is_new") }),
@@ -82,27 +83,27 @@ export interface PackRows {
   readonly rows: readonly JsonObject[];
 }
 
-interface Table {
-  readonly name: DefinitionTable;
-  /** Written from the given row: column → type. */
-  readonly columns: Readonly<Record<string, string>>;
-  /** Looked up by the ref column: column → table. */
-  readonly ids: Readonly<Record<string, DefinitionTable>>;
-}
-
 /**
  * Inserts new rows and updates rows that differ; does not touch the others.
  *
  * A row with `keeps_enabled` keeps the current value of `enabled`. The column is read in the statement that writes it,
  * so an operator who disables a rule during the load is not overruled.
  */
-function upsertOf({ name, columns, ids }: Table): Statement<PackRows, Upserted> {
-  const written = ["pack", "pack_ref", ...Object.keys(columns), ...Object.keys(ids)];
+function upsertOf(name: DefinitionTable): Statement<PackRows, Upserted> {
+  const { columns, ids, hasAdhoc } = definitionColumns[name];
+  const written = [
+    "pack",
+    "pack_ref",
+    ...(hasAdhoc ? ["is_adhoc"] : []),
+    ...Object.keys(columns),
+    ...Object.keys(ids),
+  ];
   const ofGiven = (column: string): string => {
     const table = ids[column];
     if (table !== undefined) return `(select id from ${table} where ${table}.ref = given.${column}_ref)`;
     if (column === "pack") return "(select id from pack where pack.ref = $2)";
-    return column === "pack_ref" ? "$2" : `given.${column}`;
+    if (column === "pack_ref") return "$2";
+    return column === "is_adhoc" ? "false" : `given.${column}`;
   };
   const ofUpdate = (column: string): string =>
     column === "enabled"
@@ -140,62 +141,18 @@ function upsertOf({ name, columns, ids }: Table): Statement<PackRows, Upserted> 
   };
 }
 
-const labelled = { label: "text", description: "text" };
-
 export const upsertDefinitions: Readonly<Record<DefinitionTable, Statement<PackRows, Upserted>>> = {
-  runtime: upsertOf({
-    name: "runtime",
-    columns: {
-      name: "text",
-      description: "text",
-      runtime_type: "text",
-      distributions: "jsonb",
-      installation: "jsonb",
-      execution_config: "jsonb",
-    },
-    ids: {},
-  }),
-  trigger: upsertOf({
-    name: "trigger",
-    columns: { ...labelled, enabled: "boolean", param_schema: "jsonb", out_schema: "jsonb" },
-    ids: {},
-  }),
-  action: upsertOf({ name: "action", columns: labelled, ids: {} }),
-  sensor: upsertOf({
-    name: "sensor",
-    columns: {
-      ...labelled,
-      enabled: "boolean",
-      entrypoint: "text",
-      runtime_ref: "text",
-      trigger_ref: "text",
-      param_schema: "jsonb",
-      protocol: "text",
-      config: "jsonb",
-      poll_interval: "double precision",
-      timeout: "double precision",
-      success_exit_codes: "integer[]",
-      runtime_version_constraint: "text",
-      placement: "jsonb",
-    },
-    ids: { runtime: "runtime", trigger: "trigger" },
-  }),
-  rule: upsertOf({
-    name: "rule",
-    columns: {
-      ...labelled,
-      enabled: "boolean",
-      trigger_ref: "text",
-      action_ref: "text",
-      conditions: "jsonb",
-      trigger_params: "jsonb",
-      action_params: "jsonb",
-    },
-    ids: { trigger: "trigger", action: "action" },
-  }),
+  runtime: upsertOf("runtime"),
+  trigger: upsertOf("trigger"),
+  action: upsertOf("action"),
+  sensor: upsertOf("sensor"),
+  rule: upsertOf("rule"),
 };
 
-/** Sets the additional triggers of these sensors to those in their rows. Returns the sensors that changed. */
+/**
+ * Sets the additional triggers of these sensors to those in their rows. Returns the sensors that changed; their own rows
+ * are touched too, so that their version and `updated` change.
+ */
 export const setFurtherTriggers: Statement<readonly JsonObject[], { readonly ref: string }> = {
   name: "set_further_triggers",
   text: `
@@ -219,9 +176,10 @@ export const setFurtherTriggers: Statement<readonly JsonObject[], { readonly ref
       on conflict do nothing
       returning sensor
     )
-    select distinct sensor.ref
-      from sensor
-     where sensor.id in (select sensor from removed union all select sensor from added)`,
+    update sensor
+       set updated = now()
+     where sensor.id in (select sensor from removed union all select sensor from added)
+    returning sensor.ref`,
   values: (rows) => [JSON.stringify(rows)],
   decode: (row) => ({ ref: row.text("ref") }),
 };

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Config } from "../../config/schema.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readSensorScripts, type SensorScript } from "../../database/statements/sensor-scripts.ts";
-import { entrypointProblem } from "../../packs/entrypoint.ts";
+import { entrypointProblem, scriptFileProblem } from "../../packs/entrypoint.ts";
 import { good, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
 
@@ -41,6 +41,7 @@ async function scriptProblem(
     const remedy = "mount or copy the pack there, or set packs_base_dir";
     return [wrong(subject, `its pack is missing: ${folder} does not exist`, { remedy })];
   }
-  const problem = await entrypointProblem(folder, entrypoint, runtimeRef);
+  const problem =
+    entrypointProblem(entrypoint, runtimeRef) ?? (await scriptFileProblem(folder, entrypoint, runtimeRef));
   return problem === undefined ? [] : [wrong(subject, `its entrypoint ${problem}`)];
 }

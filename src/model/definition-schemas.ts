@@ -26,6 +26,13 @@ const OptionalMapping = (description: string) =>
 const Mapping = (description: string) =>
   Type.Object({}, { description, default: {}, additionalProperties: Type.Unknown() });
 
+const Names = (description: string) =>
+  Type.Array(Type.String({ description: "A name", minLength: 1 }), {
+    description,
+    default: [],
+    expects: "a list of names",
+  });
+
 const Seconds = (description: string) =>
   Type.Optional(Type.Number({ description, exclusiveMinimum: 0, maximum: 1_000_000 }));
 
@@ -46,6 +53,11 @@ export const definitionSchemas = {
     }),
     config: Mapping("Settings of the pack"),
     meta: Mapping("Other information about the pack: author, licence, links"),
+    conf_schema: Mapping("JSON Schema of `config`"),
+    tags: Names("Words to find it by"),
+    runtime_deps: Names("Runtimes it needs; not checked"),
+    dependencies: Names("Packs it needs; not checked"),
+    is_standard: Type.Boolean({ description: "Whether it belongs to the platform itself", default: false }),
   }),
   runtime: Type.Object({
     ref: Ref,
@@ -64,7 +76,23 @@ export const definitionSchemas = {
     param_schema: Mapping("JSON Schema of the rules' `trigger_params`"),
     out_schema: Mapping("JSON Schema of its events' payloads"),
   }),
-  action: Type.Object({ ref: Ref, label: Label, description: Description }),
+  action: Type.Object({
+    ref: Ref,
+    label: Label,
+    description: Description,
+    entrypoint: Type.String({
+      description: "Its program, for the service that runs actions; stored as it is",
+      default: "",
+    }),
+    runtime: Type.Optional(
+      Type.String({
+        description: "What runs it, for the service that runs actions; not checked",
+        minLength: 1,
+      }),
+    ),
+    param_schema: Mapping("JSON Schema of the rules' `action_params`"),
+    out_schema: Mapping("JSON Schema of its result"),
+  }),
   sensor: Type.Object({
     ref: Ref,
     label: Label,
@@ -151,7 +179,13 @@ export const fieldAliases: Readonly<
     output_schema: "out_schema",
     payload_schema: "out_schema",
   },
-  action: {},
+  action: {
+    entry_point: "entrypoint",
+    runner_type: "runtime",
+    runtime_ref: "runtime",
+    parameters: "param_schema",
+    output: "out_schema",
+  },
   sensor: {
     entry_point: "entrypoint",
     runner_type: "runtime",
@@ -160,6 +194,7 @@ export const fieldAliases: Readonly<
     trigger_ref: "triggers",
     trigger_type: "triggers",
     trigger_types: "triggers",
+    trigger_refs: "triggers",
     parameters: "param_schema",
     runtime_version: "runtime_version_constraint",
   },
