@@ -1,7 +1,10 @@
 /** What the API needs from the rest of the agent; service/api-parts.ts provides it. */
 import type { Page, PageRequest } from "../database/page.ts";
-import type { SensorEntry, SensorFilter, SensorOrder } from "../database/statements/sensor-list.ts";
+import type { DefinitionName } from "../database/statements/definition-edits.ts";
+import type { DefinitionOrder } from "../database/statements/definition-lists.ts";
+import type { SensorEntry, SensorFilter } from "../database/statements/sensor-list.ts";
 import type { WorkerEntry, WorkerFilter, WorkerOrder } from "../database/statements/worker-list.ts";
+import type { DefinitionEditPorts, DefinitionPorts } from "./routes/definitions.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 
 export interface HealthSource {
@@ -29,9 +32,15 @@ export interface Resources {
   /** Undefined: no worker has that name. */
   readonly readWorker: (name: string) => Promise<WorkerEntry | undefined>;
   readonly listSensors: (
-    order: SensorOrder,
+    order: DefinitionOrder,
     request: SensorFilter & PageRequest,
   ) => Promise<Page<SensorEntry>>;
-  /** Undefined: no sensor has that ref. */
-  readonly readSensor: (ref: string) => Promise<SensorEntry | undefined>;
+  /** Undefined: there is none. */
+  readonly readSensor: (name: DefinitionName) => Promise<SensorEntry | undefined>;
+  readonly sensorEdits: DefinitionEditPorts<SensorEntry>;
+  readonly packs: DefinitionPorts;
+  readonly runtimes: DefinitionPorts;
+  readonly triggers: DefinitionPorts;
+  readonly actions: DefinitionPorts;
+  readonly rules: DefinitionPorts;
 }

@@ -12,7 +12,12 @@ import type { Resources } from "./ports.ts";
 import { addSensorLogRoutes, type SensorLogSource } from "./routes/sensor-logs.ts";
 import { addSensorOperationRoutes, type SensorOperations } from "./routes/sensor-operations.ts";
 import { addEventPostRoutes, type EventPostPorts } from "./routes/event-posts.ts";
+import { addActionRoutes } from "./routes/actions.ts";
+import { addPackRoutes } from "./routes/packs.ts";
+import { addRuleRoutes } from "./routes/rules.ts";
+import { addRuntimeRoutes } from "./routes/runtimes.ts";
 import { addSensorRoutes } from "./routes/sensors.ts";
+import { addTriggerRoutes } from "./routes/triggers.ts";
 import { addWorkerRoutes } from "./routes/workers.ts";
 import { validateRequests } from "./validation.ts";
 
@@ -35,6 +40,9 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
         addSensorOperationRoutes(scope, platform.operations);
         addSensorLogRoutes(scope, platform.operations);
       }
+      addPackRoutes(scope, platform.resources);
+      addRuntimeRoutes(scope, platform.resources);
+      addActionRoutes(scope, platform.resources);
       addUnprefixedRoutes(scope, platform);
     },
     { prefix: "/api/v1" },
@@ -46,8 +54,10 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
 }
 
 /** What older clients look for without the prefix, too. */
-function addUnprefixedRoutes(scope: FastifyInstance, { eventPosts }: Platform): void {
+function addUnprefixedRoutes(scope: FastifyInstance, { eventPosts, resources }: Platform): void {
   if (eventPosts !== undefined) addEventPostRoutes(scope, eventPosts);
+  addTriggerRoutes(scope, resources);
+  addRuleRoutes(scope, resources);
 }
 
 function prepareScope(scope: FastifyInstance, { authenticate }: Platform): void {

@@ -10,14 +10,32 @@ export const Text = (description: string) =>
 
 /** For all routes added to `scope`. */
 export function validateRequests(scope: FastifyInstance): void {
-  scope.setValidatorCompiler<TSchema>(({ schema, httpPart }) => (given: unknown) => {
+  scope.setValidatorCompiler<TSchema>(checkPart);
+}
+
+type Validator = (given: unknown) => { readonly value: unknown } | { readonly error: RequestError };
+
+/** For a route whose handler checks the body. */
+export function bodyForHandler(part: { readonly schema: TSchema; readonly httpPart?: string }): Validator {
+  if (part.httpPart === "body") return (value) => ({ value });
+  return checkPart(part);
+}
+
+function checkPart({
+  schema,
+  httpPart,
+}: {
+  readonly schema: TSchema;
+  readonly httpPart?: string;
+}): Validator {
+  return (given) => {
     // Parameters of a URL are texts; a body says itself what it holds.
     const value = httpPart === "body" ? given : Value.Convert(schema, given);
     const details = problemsOf(schema, value);
     if (details.length === 0) return { value };
     const names = [...new Set(details.map(({ parameter }) => parameter))];
     return { error: new RequestError("VALIDATION_FAILED", `Not valid: ${names.join(", ")}.`, details) };
-  });
+  };
 }
 
 function problemsOf(schema: TSchema, value: unknown): readonly ParameterProblem[] {

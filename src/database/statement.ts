@@ -95,6 +95,15 @@ export class Row {
     return this.#value(column) === null ? null : this.number(column);
   }
 
+  numbers(column: string): readonly number[] {
+    const value = this.#value(column);
+    assert(
+      Array.isArray(value) && value.every((entry) => typeof entry === "number"),
+      this.#complaint(column, "an array of numbers"),
+    );
+    return value;
+  }
+
   boolean(column: string): boolean {
     const value = this.#value(column);
     assert(typeof value === "boolean", this.#complaint(column, "a boolean"));

@@ -21,7 +21,7 @@ export interface SensorStatus {
  * @param rows of one snapshot
  */
 export async function readSensorStatus(rows: Queryable, ref: string): Promise<SensorStatus | undefined> {
-  const sensor = await rowOf(rows, readSensor, ref);
+  const sensor = await rowOf(rows, readSensor, { ref, id: null });
   const standing = await rowOf(rows, readSensorStandings, ref);
   const hold = await rowOf(rows, readSensorHold, ref);
   if (sensor === undefined || standing === undefined || hold === undefined) return undefined;

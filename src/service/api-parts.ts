@@ -16,6 +16,7 @@ import { listWorkers, readWorker } from "../database/statements/worker-list.ts";
 import type { EventPosts } from "../events/posts/event-posts.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { OpenedIdentity } from "./identity-parts.ts";
+import { databaseDefinitions } from "./definition-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 interface ServedParts {
@@ -65,6 +66,7 @@ export function databaseResources(database: Database): Resources {
     listWorkers: (order, request) => read("workers", (rows) => readPage(rows, listWorkers(order), request)),
     readWorker: (name) => read("a worker", (rows) => rowOf(rows, readWorker, name)),
     listSensors: (order, request) => read("sensors", (rows) => readPage(rows, listSensors(order), request)),
-    readSensor: (ref) => read("a sensor", (rows) => rowOf(rows, readSensor, ref)),
+    readSensor: (name) => read("a sensor", (rows) => rowOf(rows, readSensor, name)),
+    ...databaseDefinitions(database, read),
   };
 }

@@ -4,10 +4,15 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import { pageParameters } from "../../src/api/paging.ts";
+import { ActionAnswer, ActionListParameters } from "../../src/api/routes/actions.ts";
+import { PackAnswer, PackListParameters } from "../../src/api/routes/packs.ts";
+import { RuleAnswer, RuleListParameters } from "../../src/api/routes/rules.ts";
+import { RuntimeAnswer, RuntimeListParameters } from "../../src/api/routes/runtimes.ts";
 import { ProcessAnswer, SensorAnswer, SensorListParameters } from "../../src/api/routes/sensors.ts";
+import { TriggerAnswer, TriggerListParameters } from "../../src/api/routes/triggers.ts";
 import { WorkerAnswer, WorkerListParameters } from "../../src/api/routes/workers.ts";
 import { errorCatalogue } from "../../src/errors/catalogue.ts";
-import { sensorOrders } from "../../src/database/statements/sensor-list.ts";
+import { definitionOrders } from "../../src/database/statements/definition-lists.ts";
 import { sensorStates } from "../../src/model/sensors/sensor-state.ts";
 import { workerOrders } from "../../src/database/statements/worker-list.ts";
 
@@ -62,12 +67,31 @@ test.each([
 
 test.each([
   { section: "Workers", orders: workerOrders },
-  { section: "Sensors", orders: sensorOrders },
+  { section: "Sensors", orders: definitionOrders },
 ])("docs/api.md lists exactly the keys to sort $section by", ({ section, orders }) => {
   const [, line = ""] = new RegExp(String.raw`\n## ${section}\n[^]*?\nSort keys: (.*)\.\n`).exec(page) ?? [];
 
   const keys = orders.filter((order) => !order.startsWith("-"));
   expect(line).toBe(keys.map((key) => `\`${key}\``).join(", "));
+});
+
+const definitions = readFileSync(join(repositoryRoot, "docs/definitions.md"), "utf8");
+
+/** The names in the second column of the row that begins so. */
+function namesIn(first: string): readonly string[] {
+  const row = definitions.split("\n").find((line) => line.startsWith(`| ${first} `)) ?? "";
+  return [...(row.split("|")[2] ?? "").matchAll(/`(\w+)`/g)].map(([, name = ""]) => name);
+}
+
+test.each([
+  { kind: "pack", answer: PackAnswer, parameters: PackListParameters },
+  { kind: "runtime", answer: RuntimeAnswer, parameters: RuntimeListParameters },
+  { kind: "trigger", answer: TriggerAnswer, parameters: TriggerListParameters },
+  { kind: "action", answer: ActionAnswer, parameters: ActionListParameters },
+  { kind: "rule", answer: RuleAnswer, parameters: RuleListParameters },
+])("docs/definitions.md lists exactly the keys and filters of a $kind", ({ kind, answer, parameters }) => {
+  expect(namesIn(kind)).toEqual(Object.keys(answer.properties));
+  expect(namesIn(`\`/${kind}s\``)).toEqual(filtersOf(parameters));
 });
 
 test("the codes that docs/api.md mentions exist", () => {

@@ -15,6 +15,7 @@ import type { Database } from "../../src/database/database.ts";
 import { openEmbedded } from "../../src/database/embedded/embedded.ts";
 import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
 import { migrate } from "../../src/database/migrations/migrate.ts";
+import type { Caller } from "../../src/model/identity/caller.ts";
 import { databaseResources } from "../../src/service/api-parts.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
@@ -131,9 +132,13 @@ test("a sensor is shown with its owner and how its process last ended", async ()
   await query(database, `update sensor set config = '{"password": "hunter2"}'`);
   await assign(database, "p.failing", "w1");
   await report(database, "p.failing", "w1", "backoff");
-  await using api = await serve(database);
+  const viewer: Caller = { identityId: "1", login: "v", jti: null, expiresAtMs: 0, role: "viewer" };
+  const resources = databaseResources(database);
+  await using api = await serve(database, { platform: { authenticate: async () => viewer, resources } });
 
-  const { status, body } = await ask(api, "/api/v1/sensors/p.failing");
+  const { status, body } = await ask(api, "/api/v1/sensors/p.failing", {
+    headers: { authorization: "Bearer any" },
+  });
 
   expect(status).toBe(200);
   const { data } = body as { data: Item };
@@ -334,10 +339,10 @@ test("a method that a path with a ref in it does not support is 405 and names th
   await using fresh = await freshDatabase();
   await using api = await serve(fresh.database);
 
-  const { status, headers, body } = await ask(api, "/api/v1/sensors/a.b", { method: "DELETE" });
+  const { status, headers, body } = await ask(api, "/api/v1/sensors/a.b", { method: "POST" });
 
   expect(status).toBe(405);
-  expect(headers.get("allow")).toBe("GET, HEAD");
+  expect(headers.get("allow")?.split(", ").toSorted()).toEqual(["DELETE", "GET", "HEAD", "PATCH", "PUT"]);
   expect(body).toMatchObject({ code: "METHOD_NOT_ALLOWED" });
 });
 

@@ -1,27 +1,30 @@
 /**
  * `/sensors`: what they are, which worker runs each, and how their processes do.
  *
- * `config` is left out: it may hold a sensor's secrets, and callers have no roles yet.
+ * Only admins see `config`, which may hold secrets of the sensor.
  */
 import type { FastifyInstance } from "fastify";
 import { Type, type Static } from "typebox";
-import {
-  sensorOrders,
-  type SensorEntry,
-  type SensorProcessEntry,
-} from "../../database/statements/sensor-list.ts";
+import type { SensorEntry, SensorProcessEntry } from "../../database/statements/sensor-list.ts";
+import type { Caller } from "../../model/identity/caller.ts";
 import { sensorStates } from "../../model/sensors/sensor-state.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
-import { RequestError } from "../errors.ts";
-import { ListAnswer, listAnswer, pageParameters, pageRequest } from "../paging.ts";
+import { ListAnswer, listAnswer, pageRequest } from "../paging.ts";
 import type { Resources } from "../ports.ts";
+import { entityTag } from "../row-version.ts";
 import { Text } from "../validation.ts";
+import {
+  addEditRoutes,
+  addSwitchRoutes,
+  listParameters,
+  missing,
+  nameOf,
+  NameParameters,
+  type EditedResource,
+} from "./definitions.ts";
 
 export const SensorListParameters = Type.Object({
-  ...pageParameters,
-  sort: Type.Optional(
-    Type.Enum(sensorOrders, { description: "Key to sort by, with `-` in descending order" }),
-  ),
+  ...listParameters,
   enabled: Type.Optional(Type.Boolean()),
   trigger_ref: Type.Optional(Text("One of the triggers it serves")),
   trigger_type: Type.Optional(Text("Another name of `trigger_ref`")),
@@ -29,8 +32,6 @@ export const SensorListParameters = Type.Object({
   state: Type.Optional(Type.Enum(sensorStates)),
   worker: Type.Optional(Text("Name of the worker that owns it")),
 });
-
-const RefParameters = Type.Object({ ref: Text("Ref of the sensor") });
 
 export const ProcessAnswer = Type.Object({
   status: Type.Enum(sensorStates),
@@ -67,7 +68,12 @@ export const SensorAnswer = Type.Object({
   protocol: Type.String(),
   poll_interval: orNull(Type.Number({ description: "Seconds" })),
   timeout: orNull(Type.Number({ description: "Seconds" })),
+  success_exit_codes: Type.Array(Type.Integer()),
+  runtime_version_constraint: orNull(Type.String()),
   param_schema: Type.Unknown(),
+  config: Type.Optional(Type.Unknown({ description: "For admins only" })),
+  placement: Type.Unknown(),
+  is_adhoc: Type.Boolean(),
   state: Type.Enum(sensorStates),
   worker: orNull(IdAnswer),
   worker_name: orNull(Type.String()),
@@ -76,9 +82,11 @@ export const SensorAnswer = Type.Object({
   updated: InstantAnswer,
 });
 
+export type SensorPorts = Pick<Resources, "listSensors" | "readSensor" | "sensorEdits">;
+
 export function addSensorRoutes(
   scope: FastifyInstance,
-  { listSensors, readSensor }: Pick<Resources, "listSensors" | "readSensor">,
+  { listSensors, readSensor, sensorEdits }: SensorPorts,
 ): void {
   scope.get<{ Querystring: Static<typeof SensorListParameters> }>(
     "/sensors",
@@ -86,7 +94,7 @@ export function addSensorRoutes(
       config: { roles: ["admin", "viewer"] },
       schema: { querystring: SensorListParameters, response: { 200: ListAnswer(SensorAnswer) } },
     },
-    async ({ query }) => {
+    async ({ query, caller }) => {
       const page = await listSensors(query.sort ?? "id", {
         isEnabled: query.enabled ?? null,
         triggerRef: query.trigger_ref ?? query.trigger_type ?? null,
@@ -95,25 +103,36 @@ export function addSensorRoutes(
         workerName: query.worker ?? null,
         ...pageRequest(query),
       });
-      return listAnswer(query, page, sensorAnswer);
+      return listAnswer(query, page, (sensor) => sensorAnswer(sensor, caller));
     },
   );
 
-  scope.get<{ Params: Static<typeof RefParameters> }>(
+  scope.get<{ Params: NameParameters }>(
     "/sensors/:ref",
     {
       config: { roles: ["admin", "viewer"] },
-      schema: { params: RefParameters, response: { 200: Type.Object({ data: SensorAnswer }) } },
+      schema: { params: NameParameters, response: { 200: Type.Object({ data: SensorAnswer }) } },
     },
-    async ({ params }) => {
-      const sensor = await readSensor(params.ref);
-      if (sensor === undefined) throw new RequestError("NOT_FOUND", `There is no sensor ${params.ref}.`);
-      return { data: sensorAnswer(sensor) };
+    async ({ params, caller }, reply) => {
+      const sensor = await readSensor(nameOf(params.ref));
+      if (sensor === undefined) throw missing("sensor", params.ref);
+      reply.header("etag", entityTag(sensor.rowVersion));
+      return { data: sensorAnswer(sensor, caller) };
     },
   );
+
+  const resource: EditedResource<SensorEntry> = {
+    kind: "sensor",
+    path: "/sensors",
+    ports: sensorEdits,
+    answer: sensorAnswer,
+    answerSchema: SensorAnswer,
+  };
+  addEditRoutes(scope, resource);
+  addSwitchRoutes(scope, resource);
 }
 
-function sensorAnswer(sensor: SensorEntry): Static<typeof SensorAnswer> {
+function sensorAnswer(sensor: SensorEntry, { role }: Caller): Static<typeof SensorAnswer> {
   return {
     id: idAnswer(sensor.id),
     ref: sensor.ref,
@@ -131,7 +150,12 @@ function sensorAnswer(sensor: SensorEntry): Static<typeof SensorAnswer> {
     protocol: sensor.protocol,
     poll_interval: sensor.pollIntervalSeconds,
     timeout: sensor.timeoutSeconds,
+    success_exit_codes: [...sensor.successExitCodes],
+    runtime_version_constraint: sensor.runtimeVersionConstraint,
     param_schema: sensor.paramSchema,
+    ...(role === "admin" ? { config: sensor.config } : {}),
+    placement: sensor.placement,
+    is_adhoc: sensor.isAdhoc,
     state: sensor.state,
     worker: idAnswer(sensor.worker),
     worker_name: sensor.workerName,

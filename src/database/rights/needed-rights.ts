@@ -13,12 +13,14 @@ export interface NeededRight {
 
 const tables = {
   schema_migration: ["select"],
-  trigger: ["select"],
-  sensor: ["select"],
-  sensor_trigger: ["select"],
-  runtime: ["select"],
-  // Locking a row requires the right to update it.
-  rule: ["select", "update"],
+  // Definitions are made and changed over the API.
+  pack: ["select", "insert", "update", "delete"],
+  runtime: ["select", "insert", "update", "delete"],
+  trigger: ["select", "insert", "update", "delete"],
+  action: ["select", "insert", "update", "delete"],
+  sensor: ["select", "insert", "update", "delete"],
+  sensor_trigger: ["select", "insert", "delete"],
+  rule: ["select", "insert", "update", "delete"],
   rule_revision: ["select", "update"],
   rule_message: ["select"],
   rule_tombstone: ["select"],
@@ -40,6 +42,12 @@ const tables = {
 } as const satisfies Readonly<Record<string, NeededRight["privileges"]>>;
 
 const sequences = {
+  pack_id_seq: ["usage"],
+  runtime_id_seq: ["usage"],
+  trigger_id_seq: ["usage"],
+  action_id_seq: ["usage"],
+  sensor_id_seq: ["usage"],
+  rule_id_seq: ["usage"],
   worker_id_seq: ["usage"],
   worker_request_id_seq: ["usage"],
   identity_id_seq: ["usage"],

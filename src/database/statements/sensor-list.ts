@@ -4,6 +4,8 @@ import type { JsonValue } from "../../model/json/json.ts";
 import { sensorStates, type SensorState } from "../../model/sensors/sensor-state.ts";
 import type { ListStatements } from "../page.ts";
 import type { Row, Statement } from "../statement.ts";
+import type { DefinitionName } from "./definition-edits.ts";
+import { orderText, type DefinitionOrder } from "./definition-lists.ts";
 import { isReportCurrent, ownerAndReport } from "./owner-and-report.ts";
 
 export interface SensorEntry {
@@ -25,6 +27,13 @@ export interface SensorEntry {
   readonly pollIntervalSeconds: number | null;
   readonly timeoutSeconds: number | null;
   readonly paramSchema: JsonValue;
+  readonly successExitCodes: readonly number[];
+  readonly runtimeVersionConstraint: string | null;
+  readonly placement: JsonValue;
+  readonly config: JsonValue;
+  readonly isAdhoc: boolean;
+  /** Differs after every change of the row. */
+  readonly rowVersion: string;
   readonly createdAt: Date;
   readonly updatedAt: Date;
   readonly state: SensorState;
@@ -81,6 +90,8 @@ const sensors = `(
                                     and served.ref <> sensor.trigger_ref
                                   order by served.ref)) as trigger_refs,
              sensor.enabled, sensor.protocol, sensor.poll_interval, sensor.timeout, sensor.param_schema,
+             sensor.success_exit_codes, sensor.runtime_version_constraint, sensor.placement, sensor.config,
+             sensor.is_adhoc, sensor.xmin::text as row_version,
              sensor.created, sensor.updated,
              case when ${isReportCurrent} then process.status
                   when holder.id is not null then 'starting'
@@ -110,32 +121,7 @@ const filterValues = (filter: SensorFilter): unknown[] => [
   filter.workerName,
 ];
 
-export const sensorOrders = [
-  "id",
-  "-id",
-  "ref",
-  "-ref",
-  "created",
-  "-created",
-  "updated",
-  "-updated",
-] as const;
-
-export type SensorOrder = (typeof sensorOrders)[number];
-
-/** The id is always the last key, so that pages neither overlap nor leave gaps. */
-const orders: Readonly<Record<SensorOrder, string>> = {
-  id: "id",
-  "-id": "id desc",
-  ref: "ref, id",
-  "-ref": "ref desc, id desc",
-  created: "created, id",
-  "-created": "created desc, id desc",
-  updated: "updated, id",
-  "-updated": "updated desc, id desc",
-};
-
-export function listSensors(order: SensorOrder): ListStatements<SensorFilter, SensorEntry> {
+export function listSensors(order: DefinitionOrder): ListStatements<SensorFilter, SensorEntry> {
   return {
     total: {
       name: "count_sensors",
@@ -150,7 +136,7 @@ export function listSensors(order: SensorOrder): ListStatements<SensorFilter, Se
       text: `
     select *
       from ${sensors}${matching}
-     order by ${orders[order]}
+     order by ${orderText[order]}
      limit $6
     offset $7`,
       values: (request) => [...filterValues(request), request.limit, request.offset],
@@ -159,14 +145,17 @@ export function listSensors(order: SensorOrder): ListStatements<SensorFilter, Se
   };
 }
 
-/** Returns no row if no sensor has that ref. */
-export const readSensor: Statement<string, SensorEntry> = {
+/** By ref or id. No row: there is none. */
+export const readSensor: Statement<DefinitionName, SensorEntry> = {
   name: "read_sensor",
   text: `
     select *
       from ${sensors}
-     where ref = $1`,
-  values: (ref) => [ref],
+     where ref = $1
+        or id = $2
+     order by ref = $1 desc
+     limit 1`,
+  values: ({ ref, id }) => [ref, id],
   decode: sensorEntry,
 };
 
@@ -189,6 +178,12 @@ function sensorEntry(row: Row): SensorEntry {
     pollIntervalSeconds: row.numberOrNull("poll_interval"),
     timeoutSeconds: row.numberOrNull("timeout"),
     paramSchema: row.json("param_schema"),
+    successExitCodes: row.numbers("success_exit_codes"),
+    runtimeVersionConstraint: row.textOrNull("runtime_version_constraint"),
+    placement: row.json("placement"),
+    config: row.json("config"),
+    isAdhoc: row.boolean("is_adhoc"),
+    rowVersion: row.text("row_version"),
     createdAt: row.instant("created"),
     updatedAt: row.instant("updated"),
     state: row.word("state", sensorStates),

@@ -16,10 +16,13 @@ import * as events from "../../../src/database/statements/events.ts";
 import * as idSequences from "../../../src/database/statements/id-sequences.ts";
 import * as identities from "../../../src/database/statements/identities.ts";
 import * as installation from "../../../src/database/statements/installation.ts";
+import * as definitionEdits from "../../../src/database/statements/definition-edits.ts";
+import { listDefinitions, readDefinition } from "../../../src/database/statements/definition-lists.ts";
 import { listAppliedVersions } from "../../../src/database/statements/migrations.ts";
 import * as outbox from "../../../src/database/statements/outbox.ts";
 import * as outboxOwnership from "../../../src/database/statements/outbox-ownership.ts";
 import * as owedMessages from "../../../src/database/statements/owed-messages.ts";
+import * as packs from "../../../src/database/statements/packs.ts";
 import { readMissingRights } from "../../../src/database/statements/rights.ts";
 import * as ruleMessages from "../../../src/database/statements/rule-messages.ts";
 import * as rules from "../../../src/database/statements/rules.ts";
@@ -55,6 +58,15 @@ const modules: readonly object[] = [
   { readSensor },
   listWorkers("id"),
   { readWorker },
+  definitionEdits,
+  ...Object.values(definitionEdits.definitionEdits),
+  definitionEdits.switchDefinition,
+  definitionEdits.readReferrers,
+  ...(["pack", "runtime", "trigger", "action", "rule"] as const).map((kind) => listDefinitions(kind, "id")),
+  readDefinition,
+  packs,
+  packs.upsertDefinitions,
+  packs.removeDefinitions,
   outbox,
   outboxOwnership,
   owedMessages,

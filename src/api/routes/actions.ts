@@ -1,0 +1,40 @@
+/** `/actions`: what rules lead to. Other services run them; here they are only kept. */
+import type { FastifyInstance } from "fastify";
+import { Type } from "typebox";
+import { entryColumns } from "../../database/statements/definition-lists.ts";
+import {
+  addEditRoutes,
+  addReadRoutes,
+  answerOf,
+  answerSchemaOf,
+  filterParameters,
+  listParameters,
+  readerRoles,
+  type DefinitionPorts,
+  type ListedResource,
+} from "./definitions.ts";
+
+export const ActionListParameters = Type.Object({
+  ...listParameters,
+  pack_ref: filterParameters.pack_ref,
+  is_adhoc: filterParameters.is_adhoc,
+});
+
+export const ActionAnswer = answerSchemaOf(entryColumns.action);
+
+export function addActionRoutes(
+  scope: FastifyInstance,
+  { actions }: { readonly actions: DefinitionPorts },
+): void {
+  const resource: ListedResource = {
+    kind: "action",
+    path: "/actions",
+    ports: actions,
+    readers: readerRoles,
+    query: ActionListParameters,
+    answer: (entry) => answerOf(entryColumns.action, entry),
+    answerSchema: ActionAnswer,
+  };
+  addReadRoutes(scope, resource);
+  addEditRoutes(scope, resource);
+}

@@ -1,0 +1,67 @@
+/** `/rules`: which events lead to which actions. A sensor's token reads the rules of its triggers only. */
+import type { FastifyInstance } from "fastify";
+import { Type } from "typebox";
+import { entryColumns, type DefinitionEntry } from "../../database/statements/definition-lists.ts";
+import type { Caller } from "../../model/identity/caller.ts";
+import { RequestError } from "../errors.ts";
+import {
+  addEditRoutes,
+  addReadRoutes,
+  addSwitchRoutes,
+  answerOf,
+  answerSchemaOf,
+  filterParameters,
+  listParameters,
+  triggerOf,
+  type DefinitionPorts,
+  type ListedResource,
+} from "./definitions.ts";
+
+export const RuleListParameters = Type.Object({
+  ...listParameters,
+  enabled: filterParameters.enabled,
+  trigger_ref: filterParameters.trigger_ref,
+  trigger_type: filterParameters.trigger_type,
+  action_ref: filterParameters.action_ref,
+  pack_ref: filterParameters.pack_ref,
+  is_adhoc: filterParameters.is_adhoc,
+});
+
+export const RuleAnswer = answerSchemaOf(entryColumns.rule);
+
+export function ruleAnswer(entry: DefinitionEntry): object {
+  return answerOf(entryColumns.rule, entry);
+}
+
+export function addRuleRoutes(scope: FastifyInstance, { rules }: { readonly rules: DefinitionPorts }): void {
+  const resource: ListedResource = {
+    kind: "rule",
+    path: "/rules",
+    ports: rules,
+    readers: ["admin", "viewer", "sensor"],
+    query: RuleListParameters,
+    amongTriggers: (caller, query) => {
+      const triggerRef = triggerOf(query);
+      if (triggerRef !== null) demandTrigger(caller, triggerRef);
+      return grantedTriggers(caller);
+    },
+    demandReadable: (caller, { columns }) => demandTrigger(caller, columns["trigger_ref"]),
+    answer: ruleAnswer,
+    answerSchema: RuleAnswer,
+  };
+  addReadRoutes(scope, resource);
+  addEditRoutes(scope, resource);
+  addSwitchRoutes(scope, resource);
+}
+
+/** Triggers that the caller is limited to; null: any. */
+export function grantedTriggers(caller: Caller): readonly string[] | null {
+  return caller.role === "sensor" ? caller.grant.triggerRefs : null;
+}
+
+/** @throws RequestError FORBIDDEN for a trigger that the caller's token is not for */
+export function demandTrigger(caller: Caller, triggerRef: unknown): void {
+  const granted = grantedTriggers(caller);
+  if (granted === null || granted.some((each) => each === triggerRef)) return;
+  throw new RequestError("FORBIDDEN", `The token is not for the trigger ${String(triggerRef)}.`);
+}

@@ -1,0 +1,85 @@
+/** What the API is given to read and change definitions with. */
+import type { Resources } from "../api/ports.ts";
+import type { DefinitionPorts, DefinitionEditPorts } from "../api/routes/definitions.ts";
+import { BoundedTransactions } from "../database/bounded-transactions.ts";
+import type { Database, Queryable } from "../database/database.ts";
+import { explainingDatabaseFailures } from "../database/explain-failure.ts";
+import { readPage } from "../database/page.ts";
+import { rowOf } from "../database/statement.ts";
+import type { DefinitionName } from "../database/statements/definition-edits.ts";
+import {
+  listDefinitions,
+  readDefinition,
+  type DefinitionEntry,
+  type ListedKind,
+} from "../database/statements/definition-lists.ts";
+import { readSensor } from "../database/statements/sensor-list.ts";
+import type { DefinitionEdit, DefinitionKind } from "../model/definition-edit.ts";
+import type { Id } from "../model/identifiers.ts";
+import {
+  changeDefinition,
+  changeWebhook,
+  createDefinition,
+  removeDefinition,
+  switchTo,
+} from "../packs/edit-definitions.ts";
+
+type Read = <T>(what: string, work: (rows: Queryable) => Promise<T>) => Promise<T>;
+
+/** Edits come one after the other in the whole installation, so more at once would only wait for each other. */
+const editLimits = { atOnceMax: 1, waitingMax: 64, statementMs: 5_000, totalMs: 10_000 };
+
+type Definitions = Pick<Resources, "packs" | "runtimes" | "triggers" | "actions" | "rules" | "sensorEdits">;
+
+export function databaseDefinitions(database: Database, read: Read): Definitions {
+  const edits = new BoundedTransactions(database, "read write", editLimits);
+  const edit = <T>(what: string, work: (rows: Queryable) => Promise<T>): Promise<T> =>
+    explainingDatabaseFailures(`change ${what} in the database at ${database.address}`, () =>
+      edits.run(work),
+    );
+
+  const editPorts = <Entry>(
+    kind: DefinitionKind,
+    readEntry: (rows: Queryable, name: DefinitionName) => Promise<Entry | undefined>,
+  ): DefinitionEditPorts<Entry> => {
+    /** The entry as the edit left it. */
+    const withEntry = async (rows: Queryable, done: DefinitionEdit<Id>): Promise<DefinitionEdit<Entry>> => {
+      if (done.kind !== "done") return done;
+      // A ref is never empty.
+      const entry = await readEntry(rows, { ref: "", id: done.result });
+      return entry === undefined ? { kind: "missing" } : { kind: "done", result: entry };
+    };
+    const what = `a ${kind}`;
+    return {
+      create: (body) => edit(what, async (rows) => withEntry(rows, await createDefinition(rows, kind, body))),
+      change: (name, isExpected, body) =>
+        edit(what, async (rows) =>
+          withEntry(rows, await changeDefinition(rows, kind, name, isExpected, body)),
+        ),
+      remove: (name, isExpected) => edit(what, (rows) => removeDefinition(rows, kind, name, isExpected)),
+      switchTo: (isEnabled, name, isExpected) =>
+        edit(what, async (rows) => {
+          if (kind !== "trigger" && kind !== "sensor" && kind !== "rule") return { kind: "missing" };
+          return withEntry(rows, await switchTo(isEnabled, rows, kind, name, isExpected));
+        }),
+      changeWebhook: (change, name, isExpected) =>
+        edit(what, async (rows) => withEntry(rows, await changeWebhook(rows, name, isExpected, change))),
+    };
+  };
+
+  const ports = (kind: ListedKind): DefinitionPorts => ({
+    list: (order, request) =>
+      read(`${kind}s`, (rows) => readPage(rows, listDefinitions(kind, order), request)),
+    read: (name) => read(`a ${kind}`, (rows) => rowOf(rows, readDefinition[kind], name)),
+    ...editPorts<DefinitionEntry>(kind, (rows, name) => rowOf(rows, readDefinition[kind], name)),
+  });
+
+  return {
+    packs: ports("pack"),
+    runtimes: ports("runtime"),
+    triggers: ports("trigger"),
+    actions: ports("action"),
+    rules: ports("rule"),
+    sensorEdits: editPorts("sensor", (rows, name) => rowOf(rows, readSensor, name)),
+  };
+}
