@@ -19,10 +19,13 @@ import { addRuntimeRoutes } from "./routes/runtimes.ts";
 import { addSensorRoutes } from "./routes/sensors.ts";
 import { addTriggerRoutes } from "./routes/triggers.ts";
 import { addWorkerRoutes } from "./routes/workers.ts";
+import type { SensorTraces } from "./sensor-traces.ts";
 import { validateRequests } from "./validation.ts";
 
 export interface Platform {
   readonly authenticate: Authenticate;
+  /** Left out: nobody asks what sensors do. */
+  readonly traces?: SensorTraces;
   readonly resources: Resources;
   /** Left out: nothing runs here that could be operated. */
   readonly operations?: SensorOperations & SensorLogSource;
@@ -60,8 +63,9 @@ function addUnprefixedRoutes(scope: FastifyInstance, { eventPosts, resources }: 
   addRuleRoutes(scope, resources);
 }
 
-function prepareScope(scope: FastifyInstance, { authenticate }: Platform): void {
+function prepareScope(scope: FastifyInstance, { authenticate, traces }: Platform): void {
   requireCaller(scope, authenticate);
+  traces?.watchReads(scope);
   readJsonBodies(scope);
   validateRequests(scope);
   // Schemas of answers describe them; what is not in them is not taken out.

@@ -12,7 +12,7 @@ export interface SensorQueues {
    * @throws OperatorError if the broker is out of reach or refuses it
    */
   prepare(sensorRef: string): Promise<void>;
-  /** Deletes the queue; nothing happens if there is none. */
+  /** Deletes the queue; nothing happens if there is none, or if it has a consumer. */
   remove(sensorRef: string): Promise<void>;
   /** How many consumers it has; undefined: there is no such queue. */
   consumerCount(sensorRef: string): Promise<number | undefined>;

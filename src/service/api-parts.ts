@@ -3,6 +3,7 @@ import type { HealthSource, Resources } from "../api/ports.ts";
 import type { Platform } from "../api/resource-routes.ts";
 import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";
+import type { SensorTraces } from "../api/sensor-traces.ts";
 import { startApi } from "../api/server.ts";
 import type { RuleNotifications } from "../api/websocket/rule-notifications.ts";
 import { listeners } from "../config/listeners.ts";
@@ -26,20 +27,24 @@ interface ServedParts {
   readonly operations: SensorOperations & SensorLogSource;
   readonly posts: EventPosts;
   readonly notifications: RuleNotifications;
+  readonly traces: SensorTraces;
 }
 
+/** @returns where the API answers; undefined if it is off */
 export async function openApi(
   { options, lifetime, clock }: ServiceContext,
   database: Database,
-  { metrics, health, identity, operations, posts, notifications }: ServedParts,
-): Promise<void> {
+  { metrics, health, identity, operations, posts, notifications, traces }: ServedParts,
+): Promise<string | undefined> {
   const { config, logger } = options;
   const platform: Platform = {
-    authenticate: (token) => identity.authenticator.authenticate(token),
+    authenticate: traces.watching((token) => identity.authenticator.authenticate(token)),
+    traces,
     resources: databaseResources(database),
     eventPosts: { posts, clock },
     operations,
   };
+  let apiAddress: string | undefined;
   for (const listener of listeners(config)) {
     const parts = { health, metrics, logger };
     const { address } = await lifetime.use(
@@ -50,10 +55,12 @@ export async function openApi(
         ...(listener.section === "api" ? { platform, notifications } : {}),
       }),
     );
+    if (listener.section === "api") apiAddress = address;
     logger.info({ address }, `answering health and metrics at ${address}`);
   }
   // Opened last: what waits is settled while the listeners still answer.
   lifetime.onClose(async () => posts.stop());
+  return apiAddress;
 }
 
 export function databaseResources(database: Database): Resources {

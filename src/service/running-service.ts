@@ -5,6 +5,7 @@ import type { MessageQueue } from "../messaging/message-queue.ts";
 import type { SensorWorkerRegistration } from "../registration/sensor-worker-registration.ts";
 import { RuleMatcher } from "../rules/rule-matcher.ts";
 import { openRuleSource, type DatabaseRuleSource } from "../rules/rule-source.ts";
+import { SensorTraces } from "../api/sensor-traces.ts";
 import type { SensorManager } from "../sensors/sensor-manager.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { openApi } from "./api-parts.ts";
@@ -15,6 +16,7 @@ import { openEvents } from "./event-parts.ts";
 import { openNotifications } from "./notification-parts.ts";
 import { openObservation } from "./observation.ts";
 import { openOperations } from "./operation-parts.ts";
+import { sensorPlatform } from "./sensor-platform.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
 import { openSensors } from "./sensor-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
@@ -72,15 +74,17 @@ export async function openRunningService(
   });
   const observed = { events, scheduler, sensors, rules, notifications };
   const health = openObservation(context, worker, connections, metrics, observed);
-  await openApi(context, connections.database, {
+  const traces = new SensorTraces(context.clock);
+  const apiAddress = await openApi(context, connections.database, {
     metrics,
     health,
     identity,
     operations,
     posts: events.posts,
     notifications,
+    traces,
   });
-  opened.start(null);
+  opened.start(sensorPlatform(context, connections, { apiAddress, identity, notifications, traces }));
   return {
     registration,
     sensorManager: sensors,

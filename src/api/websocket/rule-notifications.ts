@@ -35,6 +35,8 @@ export interface RuleNotificationsOptions {
 }
 
 interface Connected {
+  /** Null: not a sensor. */
+  readonly sensorRef: string | null;
   readonly client: Client;
   readonly verify: () => Promise<boolean>;
 }
@@ -69,6 +71,13 @@ export class RuleNotifications {
   /** How many clients are connected. */
   get count(): number {
     return this.#clients.size;
+  }
+
+  /** How many of them are programs of this sensor. */
+  countOf(sensorRef: string): number {
+    let count = 0;
+    for (const connected of this.#clients) if (connected.sensorRef === sensorRef) count += 1;
+    return count;
   }
 
   /** A hint that tokens may have been revoked. */
@@ -138,6 +147,7 @@ export class RuleNotifications {
         },
       });
       const connected: Connected = {
+        sensorRef: caller.role === "sensor" ? caller.grant.sensorRef : null,
         client,
         verify: async () => {
           const now = await this.#callerOf(token, authenticate);

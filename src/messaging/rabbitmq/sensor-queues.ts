@@ -29,11 +29,16 @@ export function rabbitmqSensorQueues(exchange: string, onBroker: OnBroker): Sens
       });
     },
 
-    remove(sensorRef) {
+    async remove(sensorRef) {
       const queue = sensorQueueName(sensorRef);
-      return onBroker(`delete the queue ${queue}`, async (channel) => {
-        await channel.deleteQueue(queue);
-      });
+      try {
+        await onBroker(`delete the queue ${queue}`, (channel) =>
+          channel.deleteQueue(queue, { ifUnused: true }),
+        );
+      } catch (error) {
+        // Another worker's program consumes it already.
+        if (!(error instanceof OperatorError && hasReplyCode(error, preconditionFailed))) throw error;
+      }
     },
 
     async consumerCount(sensorRef) {
@@ -44,13 +49,16 @@ export function rabbitmqSensorQueues(exchange: string, onBroker: OnBroker): Sens
         );
         return consumerCount;
       } catch (error) {
-        if (error instanceof OperatorError && isNotFound(error)) return undefined;
+        if (error instanceof OperatorError && hasReplyCode(error, notFound)) return undefined;
         throw error;
       }
     },
   };
 }
 
-function isNotFound({ cause }: OperatorError): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === 404;
+const notFound = 404;
+const preconditionFailed = 406;
+
+function hasReplyCode({ cause }: OperatorError, code: number): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === code;
 }

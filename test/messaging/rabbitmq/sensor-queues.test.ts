@@ -65,6 +65,16 @@ test("a removed queue is gone, and removing it again does nothing", async () => 
   expect(await broker.queues.consumerCount("core.timer")).toBeUndefined();
 });
 
+test("a queue that another worker's sensor consumes already is not removed", async () => {
+  await using broker = await connectedBroker();
+  await broker.queues.prepare("core.timer");
+  await using _sensor = await sensorOn(broker.vhost, "sensor.core.timer");
+
+  await broker.queues.remove("core.timer");
+
+  expect(await broker.queues.consumerCount("core.timer")).toBe(1);
+});
+
 test("a queue that exists otherwise is refused by name, and the next one is prepared all the same", async () => {
   await using broker = await connectedBroker();
   await broker.vhost.manage("PUT", "/api/queues/{vhost}/sensor.core.timer", {
