@@ -68,7 +68,7 @@ export async function openRunningService(
     sensor_assignment: [scheduler],
     runtime: [runtimes, scheduler, sensors],
     worker_request: [mailbox],
-    identity: [identity.authenticator],
+    identity: [identity.authenticator, notifications],
     revoked_token: [identity.authenticator, notifications],
     signing_key: [identity.authenticator],
   });

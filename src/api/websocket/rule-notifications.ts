@@ -28,6 +28,7 @@ export interface RuleNotificationsOptions {
   readonly feed: Pick<RuleFeed, "follow" | "unfollow">;
   readonly limits?: Partial<OutgoingLimits>;
   readonly clientsMax?: number;
+  readonly pingIntervalMs?: number;
   /** A client was disconnected. */
   readonly onDisconnected: (reason: Disconnection) => void;
   readonly logger: Logger;
@@ -50,7 +51,7 @@ const limitsUsual: OutgoingLimits = {
 const clientsMaxUsual = 8_000;
 const clientMessageBytesMax = 16 * 1024;
 const watchIntervalMs = 1_000;
-const pingIntervalMs = 30_000;
+const pingIntervalUsualMs = 30_000;
 /** What a revocation's notification announces may reach the verification a moment after us. */
 const verifyForMs = 3_000;
 const closeMsMax = 1_500;
@@ -178,7 +179,7 @@ export class RuleNotifications {
   }
 
   async #watch(): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, pingIntervalMs = pingIntervalUsualMs } = this.#options;
     const { signal } = this.#stopping;
     let pingedAtMs = clock.monotonicMs();
     while (this.#clients.size > 0 && !signal.aborted) {
