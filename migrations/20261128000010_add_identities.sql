@@ -26,6 +26,14 @@ create table if not exists revoked_token (
 );
 create index if not exists revoked_token_expires_at on revoked_token (expires_at);
 
+-- Attempts to log in, by the hash of a login or an address; see src/identity/login-limits.ts.
+create table if not exists login_attempt (
+  key       text primary key,
+  attempts  integer not null,
+  resets_at timestamptz not null
+);
+create index if not exists login_attempt_resets_at on login_attempt (resets_at);
+
 -- Secrets made by agents where security.jwt_secret is not set. The newest signs; all verify.
 create table if not exists signing_key (
   id      bigserial primary key,

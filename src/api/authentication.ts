@@ -50,6 +50,6 @@ async function callerOf({ headers }: FastifyRequest, authenticate: Authenticate)
 }
 
 /** RFC 6750 section 2.1 */
-function bearerToken({ authorization }: FastifyRequest["headers"]): string | undefined {
+export function bearerToken({ authorization }: FastifyRequest["headers"]): string | undefined {
   return /^bearer +([\w.~+/-]+=*)$/i.exec(authorization ?? "")?.[1];
 }

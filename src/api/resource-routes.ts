@@ -9,6 +9,7 @@ import type { FastifyInstance } from "fastify";
 import { requireCaller, type Authenticate } from "./authentication.ts";
 import { readJsonBodies } from "./json-body.ts";
 import type { Resources } from "./ports.ts";
+import { addLoginRoutes, addTokenRoutes, type AuthPorts } from "./routes/auth.ts";
 import { addSensorLogRoutes, type SensorLogSource } from "./routes/sensor-logs.ts";
 import { addSensorOperationRoutes, type SensorOperations } from "./routes/sensor-operations.ts";
 import { addEventPostRoutes, type EventPostPorts } from "./routes/event-posts.ts";
@@ -27,6 +28,8 @@ export interface Platform {
   /** Left out: nobody asks what sensors do. */
   readonly traces?: SensorTraces;
   readonly resources: Resources;
+  /** Left out: tokens come from elsewhere. */
+  readonly auth?: AuthPorts;
   /** Left out: nothing runs here that could be operated. */
   readonly operations?: SensorOperations & SensorLogSource;
   /** Left out: nothing can be posted. */
@@ -54,10 +57,26 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
     prepareScope(scope, platform);
     addUnprefixedRoutes(scope, platform);
   });
+  await addOpenRoutes(server, platform);
+}
+
+/** Whoever logs in has no token yet. */
+async function addOpenRoutes(server: FastifyInstance, { auth }: Platform): Promise<void> {
+  if (auth === undefined) return;
+  for (const prefix of ["/api/v1", ""]) {
+    await server.register(
+      async (scope) => {
+        exchangeJson(scope);
+        addLoginRoutes(scope, auth);
+      },
+      { prefix },
+    );
+  }
 }
 
 /** What older clients look for without the prefix, too. */
-function addUnprefixedRoutes(scope: FastifyInstance, { eventPosts, resources }: Platform): void {
+function addUnprefixedRoutes(scope: FastifyInstance, { auth, eventPosts, resources }: Platform): void {
+  if (auth !== undefined) addTokenRoutes(scope, auth);
   if (eventPosts !== undefined) addEventPostRoutes(scope, eventPosts);
   addTriggerRoutes(scope, resources);
   addRuleRoutes(scope, resources);
@@ -66,6 +85,10 @@ function addUnprefixedRoutes(scope: FastifyInstance, { eventPosts, resources }: 
 function prepareScope(scope: FastifyInstance, { authenticate, traces }: Platform): void {
   requireCaller(scope, authenticate);
   traces?.watchReads(scope);
+  exchangeJson(scope);
+}
+
+function exchangeJson(scope: FastifyInstance): void {
   readJsonBodies(scope);
   validateRequests(scope);
   // Schemas of answers describe them; what is not in them is not taken out.

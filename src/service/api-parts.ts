@@ -16,7 +16,7 @@ import { listSensors, readSensor } from "../database/statements/sensor-list.ts";
 import { listWorkers, readWorker } from "../database/statements/worker-list.ts";
 import type { EventPosts } from "../events/posts/event-posts.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import type { OpenedIdentity } from "./identity-parts.ts";
+import { authPorts, type OpenedIdentity } from "./identity-parts.ts";
 import { databaseDefinitions } from "./definition-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
 
@@ -40,6 +40,7 @@ export async function openApi(
   const platform: Platform = {
     authenticate: traces.watching((token) => identity.authenticator.authenticate(token)),
     traces,
+    auth: authPorts(identity),
     resources: databaseResources(database),
     eventPosts: { posts, clock },
     operations,

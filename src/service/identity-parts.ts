@@ -1,5 +1,7 @@
 /** Who may use the API: tokens, and what verifies them. */
+import type { AuthPorts } from "../api/routes/auth.ts";
 import { openAuthenticator, type Authenticator } from "../identity/authenticator.ts";
+import { Sessions } from "../identity/sessions.ts";
 import { SensorTokens } from "../identity/sensor-tokens.ts";
 import { configuredSecrets, storedSecrets } from "../identity/signing-secrets.ts";
 import { TokenMint } from "../identity/token-mint.ts";
@@ -14,6 +16,7 @@ export interface OpenedIdentity {
   readonly authenticator: Authenticator;
   readonly mint: TokenMint;
   readonly sensorTokens: SensorTokens;
+  readonly sessions: Sessions;
 }
 
 export async function openIdentity(
@@ -41,5 +44,23 @@ export async function openIdentity(
     onRevoked: () => authenticator.wake(),
     clock,
   });
-  return { authenticator, mint, sensorTokens: new SensorTokens(mint) };
+  const decode = (token: string) => authenticator.decode(token);
+  return {
+    authenticator,
+    mint,
+    sensorTokens: new SensorTokens(mint),
+    sessions: new Sessions({ database, mint, decode }),
+  };
+}
+
+/** For longer than any token is valid. */
+const revocationSeconds = 366 * 86_400;
+
+export function authPorts({ authenticator, mint, sensorTokens, sessions }: OpenedIdentity): AuthPorts {
+  return {
+    sessions,
+    sensorTokens,
+    decode: (token) => authenticator.decode(token),
+    revoke: (jti) => mint.revoke(jti, revocationSeconds),
+  };
 }

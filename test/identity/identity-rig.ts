@@ -1,5 +1,6 @@
 /** An authenticator and a mint as an agent has them, on a database that tests share. */
 import { openAuthenticator, type Authenticator } from "../../src/identity/authenticator.ts";
+import { Sessions } from "../../src/identity/sessions.ts";
 import { SensorTokens } from "../../src/identity/sensor-tokens.ts";
 import { storedSecrets } from "../../src/identity/signing-secrets.ts";
 import { TokenMint } from "../../src/identity/token-mint.ts";
@@ -16,6 +17,7 @@ export interface IdentityRig extends AsyncDisposable {
   readonly authenticator: Authenticator;
   readonly mint: TokenMint;
   readonly sensorTokens: SensorTokens;
+  readonly sessions: Sessions;
 }
 
 export interface RigOptions {
@@ -63,6 +65,7 @@ export async function openIdentityRig(database: Database, options: RigOptions = 
     authenticator,
     mint,
     sensorTokens: new SensorTokens(mint),
+    sessions: new Sessions({ database, mint, decode: (token) => authenticator.decode(token) }),
     async [Symbol.asyncDispose]() {
       await listening?.[Symbol.asyncDispose]();
       ending.abort();

@@ -46,6 +46,7 @@ export const ownTables: Readonly<Record<string, string>> = {
   worker_request:
     "id int8, kind text, sensor int8, parameters jsonb, taken_by uuid, answer text, expires_at timestamptz, created timestamptz",
   revoked_token: "jti text, expires_at timestamptz, created timestamptz",
+  login_attempt: "key text, attempts int4, resets_at timestamptz",
   signing_key: "id int8, secret text, created timestamptz",
   key: "id int8, ref text, local_ref text, owner_type text, owner_pack int8, owner_pack_ref text, owner_sensor int8, owner_sensor_ref text, name text, encrypted bool, value bytea, encryption_key text, created timestamptz, updated timestamptz",
 };

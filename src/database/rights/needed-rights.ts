@@ -39,6 +39,7 @@ const tables = {
   identity: ["select", "insert", "update"],
   revoked_token: ["select", "insert", "update", "delete"],
   signing_key: ["select", "insert"],
+  login_attempt: ["select", "insert", "update", "delete"],
 } as const satisfies Readonly<Record<string, NeededRight["privileges"]>>;
 
 const sequences = {

@@ -19,6 +19,7 @@ import * as installation from "../../../src/database/statements/installation.ts"
 import * as definitionEdits from "../../../src/database/statements/definition-edits.ts";
 import { listDefinitions, readDefinition } from "../../../src/database/statements/definition-lists.ts";
 import { listAppliedVersions } from "../../../src/database/statements/migrations.ts";
+import * as loginAttempts from "../../../src/database/statements/login-attempts.ts";
 import * as outbox from "../../../src/database/statements/outbox.ts";
 import * as outboxOwnership from "../../../src/database/statements/outbox-ownership.ts";
 import * as owedMessages from "../../../src/database/statements/owed-messages.ts";
@@ -53,6 +54,7 @@ const modules: readonly object[] = [
   idSequences,
   identities,
   installation,
+  loginAttempts,
   { listAppliedVersions },
   listSensors("id"),
   { readSensor },
