@@ -1,5 +1,15 @@
 /** What the API needs from the rest of the agent; service/api-parts.ts provides it. */
+import type { HistoryPage, HistoryRequest } from "../database/history.ts";
 import type { Page, PageRequest } from "../database/page.ts";
+import type {
+  EnforcementDetails,
+  EnforcementEntry,
+  EnforcementFilter,
+  EventDetails,
+  EventEntry,
+  EventFilter,
+} from "../database/statements/event-list.ts";
+import type { Id } from "../model/identifiers.ts";
 import type { DefinitionName } from "../database/statements/definition-edits.ts";
 import type { DefinitionOrder } from "../database/statements/definition-lists.ts";
 import type { SensorEntry, SensorFilter } from "../database/statements/sensor-list.ts";
@@ -43,4 +53,13 @@ export interface Resources {
   readonly triggers: DefinitionPorts;
   readonly actions: DefinitionPorts;
   readonly rules: DefinitionPorts;
+  readonly listEvents: (filter: EventFilter, request: HistoryRequest) => Promise<HistoryPage<EventEntry>>;
+  /** Undefined: there is no such event. */
+  readonly readEvent: (id: Id) => Promise<EventDetails | undefined>;
+  readonly listEnforcements: (
+    filter: EnforcementFilter,
+    request: HistoryRequest,
+  ) => Promise<HistoryPage<EnforcementEntry>>;
+  /** Undefined: there is no such enforcement. */
+  readonly readEnforcement: (id: Id) => Promise<EnforcementDetails | undefined>;
 }

@@ -12,6 +12,7 @@ import type { Resources } from "./ports.ts";
 import { addLoginRoutes, addTokenRoutes, type AuthPorts } from "./routes/auth.ts";
 import { addSensorLogRoutes, type SensorLogSource } from "./routes/sensor-logs.ts";
 import { addSensorOperationRoutes, type SensorOperations } from "./routes/sensor-operations.ts";
+import { addEnforcementRoutes, addEventRoutes } from "./routes/events.ts";
 import { addEventPostRoutes, type EventPostPorts } from "./routes/event-posts.ts";
 import { addActionRoutes } from "./routes/actions.ts";
 import { addPackRoutes } from "./routes/packs.ts";
@@ -42,6 +43,7 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       prepareScope(scope, platform);
       addWorkerRoutes(scope, platform.resources);
       addSensorRoutes(scope, platform.resources);
+      addEnforcementRoutes(scope, platform.resources);
       if (platform.operations !== undefined) {
         addSensorOperationRoutes(scope, platform.operations);
         addSensorLogRoutes(scope, platform.operations);
@@ -77,6 +79,7 @@ async function addOpenRoutes(server: FastifyInstance, { auth }: Platform): Promi
 /** What older clients look for without the prefix, too. */
 function addUnprefixedRoutes(scope: FastifyInstance, { auth, eventPosts, resources }: Platform): void {
   if (auth !== undefined) addTokenRoutes(scope, auth);
+  addEventRoutes(scope, resources);
   if (eventPosts !== undefined) addEventPostRoutes(scope, eventPosts);
   addTriggerRoutes(scope, resources);
   addRuleRoutes(scope, resources);

@@ -9,9 +9,18 @@ import type { RuleNotifications } from "../api/websocket/rule-notifications.ts";
 import { listeners } from "../config/listeners.ts";
 import type { Database, Queryable } from "../database/database.ts";
 import { explainingDatabaseFailures } from "../database/explain-failure.ts";
+import { readHistory } from "../database/history.ts";
 import { readPage } from "../database/page.ts";
 import { SnapshotReads } from "../database/snapshot-reads.ts";
 import { rowOf } from "../database/statement.ts";
+import {
+  enforcementConditions,
+  enforcementTable,
+  eventConditions,
+  eventTable,
+  readEnforcement,
+  readEvent,
+} from "../database/statements/event-list.ts";
 import { listSensors, readSensor } from "../database/statements/sensor-list.ts";
 import { listWorkers, readWorker } from "../database/statements/worker-list.ts";
 import type { EventPosts } from "../events/posts/event-posts.ts";
@@ -74,6 +83,14 @@ export function databaseResources(database: Database): Resources {
     listWorkers: (order, request) => read("workers", (rows) => readPage(rows, listWorkers(order), request)),
     readWorker: (name) => read("a worker", (rows) => rowOf(rows, readWorker, name)),
     listSensors: (order, request) => read("sensors", (rows) => readPage(rows, listSensors(order), request)),
+    listEvents: (filter, request) =>
+      read("events", (rows) => readHistory(rows, eventTable, eventConditions(filter), request)),
+    readEvent: (id) => read("an event", (rows) => rowOf(rows, readEvent, id)),
+    listEnforcements: (filter, request) =>
+      read("enforcements", (rows) =>
+        readHistory(rows, enforcementTable, enforcementConditions(filter), request),
+      ),
+    readEnforcement: (id) => read("an enforcement", (rows) => rowOf(rows, readEnforcement, id)),
     readSensor: (name) => read("a sensor", (rows) => rowOf(rows, readSensor, name)),
     ...databaseDefinitions(database, read),
   };

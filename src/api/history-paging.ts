@@ -1,0 +1,107 @@
+/**
+ * How events and enforcements are paged: newest first, by number as all lists, and by cursors for those who read on.
+ *
+ * Numbers count from the newest entry, so they shift as entries are added, and reach only so far. A cursor stays where it is.
+ */
+import { Type, type Static, type TSchema } from "typebox";
+import {
+  historyLimits,
+  type HistoryPage,
+  type HistoryPosition,
+  type HistoryRequest,
+} from "../database/history.ts";
+import { instantText } from "../model/texts/instants.ts";
+import { orNull } from "./answers.ts";
+import { RequestError } from "./errors.ts";
+import { listAnswer, pageParameters, pageRequest, Pagination } from "./paging.ts";
+
+const cursorPattern = /^(\d{1,17})-(\d{1,18})$/;
+
+const Cursor = (description: string) =>
+  Type.Optional(Type.String({ description, pattern: cursorPattern.source }));
+const Instant = (description: string) => Type.Optional(Type.String({ description, maxLength: 64 }));
+
+export const historyParameters = {
+  ...pageParameters,
+  before: Cursor("Only entries older than this cursor: `pagination.before` of an earlier answer"),
+  after: Cursor("Only entries newer than this cursor: `pagination.after` of an earlier answer"),
+  created_after: Instant("Only entries created at this time or later"),
+  created_before: Instant("Only entries created before this time"),
+};
+
+const HistoryParameters = Type.Object(historyParameters);
+
+type HistoryParameters = Static<typeof HistoryParameters>;
+
+export const HistoryAnswer = <Item extends TSchema>(item: Item) =>
+  Type.Object({
+    items: Type.Array(item),
+    pagination: Type.Object({
+      ...Pagination.properties,
+      total_exact: Type.Boolean({ description: "False: there are more than total_items" }),
+      before: orNull(Type.String({ description: "Cursor for the entries after this page, which are older" })),
+      after: orNull(Type.String({ description: "Cursor for entries newer than this page" })),
+    }),
+  });
+
+/** @throws RequestError VALIDATION_FAILED */
+export function historyRequest(parameters: HistoryParameters): HistoryRequest {
+  const before = positionOf(parameters.before);
+  const after = positionOf(parameters.after);
+  if (before !== null && after !== null) throw invalid("after", "cannot be used together with before");
+  const { limit, offset } = pageRequest(parameters);
+  const isByCursor = before !== null || after !== null;
+  if (!isByCursor && offset + limit > historyLimits.countedMax) {
+    throw invalid("page", `ends beyond entry ${historyLimits.countedMax}; read on from pagination.before`);
+  }
+  return {
+    limit,
+    offset: isByCursor ? 0 : offset,
+    before,
+    after,
+    createdFrom: instantOf("created_after", parameters.created_after),
+    createdTo: instantOf("created_before", parameters.created_before),
+  };
+}
+
+export function historyAnswer<Entry, Item>(
+  parameters: HistoryParameters,
+  { entries, total, isTotalExact, older, newest }: HistoryPage<Entry>,
+  itemOf: (entry: Entry) => Item,
+) {
+  const { before, after } = parameters;
+  const { items, pagination } = listAnswer(parameters, { entries, total }, itemOf);
+  return {
+    items,
+    pagination: {
+      ...pagination,
+      has_next: older !== null,
+      has_previous: before !== undefined || pagination.has_previous,
+      total_exact: isTotalExact,
+      before: older === null ? null : cursorOf(older),
+      after: newest === null ? (after ?? null) : cursorOf(newest),
+    },
+  };
+}
+
+function positionOf(cursor: string | undefined): HistoryPosition | null {
+  const [, createdUs, id] = cursorPattern.exec(cursor ?? "") ?? [];
+  if (createdUs === undefined || id === undefined) return null;
+  return { createdUs, id };
+}
+
+function cursorOf({ createdUs, id }: HistoryPosition): string {
+  return `${createdUs}-${id}`;
+}
+
+function instantOf(parameter: string, text: string | undefined): string | null {
+  if (text === undefined) return null;
+  const instant = instantText(text);
+  if (instant === undefined)
+    throw invalid(parameter, 'must be a time with an offset, like "2026-01-31T12:00:00Z"');
+  return instant;
+}
+
+function invalid(parameter: string, problem: string): RequestError {
+  return new RequestError("VALIDATION_FAILED", `Not valid: ${parameter}.`, [{ parameter, problem }]);
+}

@@ -1,0 +1,179 @@
+/** Events and enforcements, as the API lists and shows them. */
+import type { Id } from "../../model/identifiers.ts";
+import type { JsonValue } from "../../model/json/json.ts";
+import type { HistoryCondition, HistoryTable } from "../history.ts";
+import type { Row, Statement } from "../statement.ts";
+
+export interface EventEntry {
+  readonly id: Id;
+  readonly trigger: Id | null;
+  readonly triggerRef: string;
+  readonly source: Id | null;
+  readonly sourceRef: string | null;
+  /** The only rule it was meant for. */
+  readonly rule: Id | null;
+  readonly ruleRef: string | null;
+  readonly hasPayload: boolean;
+  readonly occurredAt: Date | null;
+  readonly dedupKey: string | null;
+  readonly createdAt: Date;
+}
+
+export interface EventDetails extends EventEntry {
+  readonly payload: JsonValue;
+  readonly config: JsonValue;
+}
+
+export const enforcementStatuses = ["created", "processed", "disabled"] as const;
+
+export interface EnforcementEntry {
+  readonly id: Id;
+  readonly rule: Id | null;
+  readonly ruleRef: string;
+  readonly event: Id | null;
+  readonly triggerRef: string;
+  readonly action: Id | null;
+  readonly actionRef: string | null;
+  readonly status: (typeof enforcementStatuses)[number];
+  readonly condition: "all" | "any";
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+export interface EnforcementDetails extends EnforcementEntry {
+  readonly payload: JsonValue;
+  readonly config: JsonValue;
+  readonly conditions: JsonValue;
+}
+
+const eventColumns = `id, trigger, trigger_ref, source, source_ref, rule, rule_ref, payload is not null as has_payload,
+           occurred_at, dedup_key, created`;
+
+const enforcementColumns =
+  "id, rule, rule_ref, event, trigger_ref, action, action_ref, status::text, condition::text, created, updated";
+
+export const eventTable: HistoryTable<EventEntry> = {
+  name: "event",
+  columns: eventColumns,
+  decode: eventEntry,
+};
+
+export const enforcementTable: HistoryTable<EnforcementEntry> = {
+  name: "enforcement",
+  columns: enforcementColumns,
+  decode: enforcementEntry,
+};
+
+/** No row: there is no such event. */
+export const readEvent: Statement<Id, EventDetails> = {
+  name: "read_event",
+  text: `
+    select ${eventColumns}, payload, config
+      from event
+     where id = $1`,
+  values: (id) => [id],
+  decode: (row) => ({ ...eventEntry(row), payload: row.json("payload"), config: row.json("config") }),
+};
+
+/** No row: there is no such enforcement. */
+export const readEnforcement: Statement<Id, EnforcementDetails> = {
+  name: "read_enforcement",
+  text: `
+    select ${enforcementColumns}, config, conditions,
+           coalesce(payload, (select event.payload from event where event.id = enforcement.event)) as payload
+      from enforcement
+     where id = $1`,
+  values: (id) => [id],
+  decode: (row) => ({
+    ...enforcementEntry(row),
+    payload: row.json("payload"),
+    config: row.json("config"),
+    conditions: row.json("conditions"),
+  }),
+};
+
+/** By ref, or by the id of a row that exists. */
+export interface Named {
+  readonly id: Id | null;
+  readonly ref: string | null;
+}
+
+export interface EventFilter {
+  readonly trigger: Named;
+  readonly source: Named;
+  readonly rule: Named;
+}
+
+export interface EnforcementFilter {
+  readonly rule: Named;
+  readonly event: Id | null;
+  readonly triggerRef: string | null;
+  readonly status: EnforcementEntry["status"] | null;
+}
+
+export function eventConditions({ trigger, source, rule }: EventFilter): readonly HistoryCondition[] {
+  return [
+    // By the ref, which the index begins with; the id tells a trigger from an earlier one with its ref.
+    ...when(
+      trigger.id,
+      true,
+      (id) => `trigger_ref = (select ref from trigger where id = ${id}) and trigger = ${id}`,
+    ),
+    ...when(trigger.ref, true, (ref) => `trigger_ref = ${ref}`),
+    ...when(source.id, false, (id) => `source = ${id}`),
+    ...when(source.ref, false, (ref) => `source_ref = ${ref}`),
+    ...when(rule.id, false, (id) => `rule = ${id}`),
+    ...when(rule.ref, false, (ref) => `rule_ref = ${ref}`),
+  ];
+}
+
+export function enforcementConditions(filter: EnforcementFilter): readonly HistoryCondition[] {
+  const { rule, event, triggerRef, status } = filter;
+  return [
+    ...when(event, true, (id) => `event = ${id}`),
+    ...when(rule.id, false, (id) => `rule = ${id}`),
+    ...when(rule.ref, false, (ref) => `rule_ref = ${ref}`),
+    ...when(triggerRef, false, (ref) => `trigger_ref = ${ref}`),
+    ...when(status, false, (word) => `status::text = ${word}`),
+  ];
+}
+
+function when(
+  value: string | null,
+  isIndexed: boolean,
+  sql: HistoryCondition["sql"],
+): readonly HistoryCondition[] {
+  return value === null ? [] : [{ sql, value, isIndexed }];
+}
+
+function eventEntry(row: Row): EventEntry {
+  return {
+    id: row.id("id"),
+    trigger: row.idOrNull("trigger"),
+    triggerRef: row.text("trigger_ref"),
+    source: row.idOrNull("source"),
+    sourceRef: row.textOrNull("source_ref"),
+    rule: row.idOrNull("rule"),
+    ruleRef: row.textOrNull("rule_ref"),
+    hasPayload: row.boolean("has_payload"),
+    occurredAt: row.instantOrNull("occurred_at"),
+    dedupKey: row.textOrNull("dedup_key"),
+    createdAt: row.instant("created"),
+  };
+}
+
+function enforcementEntry(row: Row): EnforcementEntry {
+  return {
+    id: row.id("id"),
+    rule: row.idOrNull("rule"),
+    ruleRef: row.text("rule_ref"),
+    event: row.idOrNull("event"),
+    triggerRef: row.text("trigger_ref"),
+    action: row.idOrNull("action"),
+    actionRef: row.textOrNull("action_ref"),
+    status: row.word("status", enforcementStatuses),
+    condition: row.word("condition", ["all", "any"]),
+    createdAt: row.instant("created"),
+    updatedAt: row.instant("updated"),
+  };
+}
