@@ -19,12 +19,9 @@ create table if not exists key (
   encrypted        boolean not null default true,
   -- AES-256-GCM: version, nonce, ciphertext and tag; see src/keys/.
   value            bytea not null,
-  -- Which encryption key it is encrypted with: a prefix of that key's hash.
+  -- Name of the encryption key it is encrypted with; derived from the key, which does not follow from it.
   encryption_key   text not null,
   created          timestamptz not null default now(),
+  -- When the value or its description was written; encrypting it anew does not count.
   updated          timestamptz not null default now()
 );
-
-drop trigger if exists key_touches_updated on key;
-create trigger key_touches_updated before update on key
-  for each row execute function touch_updated();

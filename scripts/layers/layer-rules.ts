@@ -50,6 +50,7 @@ export const layers: readonly Layer[] = [
       "rules",
       "packs",
       "operations",
+      "keys",
       "api",
       "identity",
     ],

@@ -9,12 +9,21 @@ import { RequestError } from "./errors.ts";
  * `Content-Type: application/json` with every request.
  */
 export function readJsonBodies(scope: FastifyInstance): void {
+  readBodies(scope, unusable);
+}
+
+/** For bodies that hold secrets: what is wrong with one is said without quoting it. */
+export function readSecretBodies(scope: FastifyInstance): void {
+  readBodies(scope, () => unusable("it is not valid JSON"));
+}
+
+function readBodies(scope: FastifyInstance, refusal: (problem: string) => RequestError): void {
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser<string>("*", { parseAs: "string" }, (_request, text, done) => {
     if (text === "") return done(null);
     const decoded = decodeJson(text);
     if (decoded.kind === "valid") return done(null, decoded.value);
-    done(unusable(decoded.problem));
+    done(refusal(decoded.problem));
   });
 }
 

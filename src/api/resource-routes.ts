@@ -10,6 +10,7 @@ import { requireCaller, type Authenticate } from "./authentication.ts";
 import { readJsonBodies } from "./json-body.ts";
 import type { Resources } from "./ports.ts";
 import { addLoginRoutes, addTokenRoutes, type AuthPorts } from "./routes/auth.ts";
+import { addKeyRoutes, type Keys } from "./routes/keys.ts";
 import { addSensorLogRoutes, type SensorLogSource } from "./routes/sensor-logs.ts";
 import { addSensorOperationRoutes, type SensorOperations } from "./routes/sensor-operations.ts";
 import { addEnforcementRoutes, addEventRoutes } from "./routes/events.ts";
@@ -35,6 +36,8 @@ export interface Platform {
   readonly operations?: SensorOperations & SensorLogSource;
   /** Left out: nothing can be posted. */
   readonly eventPosts?: EventPostPorts;
+  /** Left out: there is no key store. */
+  readonly keys?: Keys;
 }
 
 export async function addResourceRoutes(server: FastifyInstance, platform: Platform): Promise<void> {
@@ -52,6 +55,7 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       addRuntimeRoutes(scope, platform.resources);
       addActionRoutes(scope, platform.resources);
       addUnprefixedRoutes(scope, platform);
+      if (platform.keys !== undefined) addKeyRoutes(scope, platform.keys);
     },
     { prefix: "/api/v1" },
   );

@@ -57,7 +57,7 @@ function apiProblems({ api }: Config): readonly Contradiction[] {
 
 function secretProblems({ security }: Config): readonly Contradiction[] {
   if (security.development) return [];
-  const keys = ["jwt_secret", "jwt_secret_previous", "encryption_key"] as const;
+  const keys = ["jwt_secret", "jwt_secret_previous", "encryption_key", "encryption_key_previous"] as const;
   return keys.flatMap((key) => {
     const secret = security[key];
     const weakness = secret === undefined ? undefined : secretWeakness(secret);

@@ -161,8 +161,14 @@ export const configSchema = Type.Object({
         description: "Whether to accept short and well-known secrets, for development only",
         default: false,
       }),
-      encryption_key: Secret("Encrypts stored secrets; this version stores none"),
+      encryption_key: Secret(
+        "Encrypts the values of the key store, the same on all agents; with the embedded database, one is made in `data_dir`",
+      ),
       encryption_key_file: FileOf("`security.encryption_key`"),
+      encryption_key_previous: Secret(
+        "Also decrypts: the encryption key before, until all values are encrypted with the new one",
+      ),
+      encryption_key_previous_file: FileOf("`security.encryption_key_previous`"),
     },
     section,
   ),

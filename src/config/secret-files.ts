@@ -19,6 +19,7 @@ const secretKeys = [
   ["security", "jwt_secret"],
   ["security", "jwt_secret_previous"],
   ["security", "encryption_key"],
+  ["security", "encryption_key_previous"],
 ] as const;
 
 interface FileWorld {

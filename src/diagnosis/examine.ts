@@ -13,6 +13,7 @@ import { checkMigrations } from "./checks/database-checks.ts";
 import { checkDeliveries } from "./checks/delivery-check.ts";
 import { checkEnvironments } from "./checks/environment-check.ts";
 import { checkFolders } from "./checks/folders-check.ts";
+import { checkKeys } from "./checks/key-check.ts";
 import { checkListeners } from "./checks/listener-check.ts";
 import { checkOutbox } from "./checks/outbox-check.ts";
 import { checkOutput } from "./checks/output-check.ts";
@@ -116,6 +117,7 @@ async function examineRows(
     "pack files": (look) => checkPackFiles(config, look),
     sensors: async (look) => checkSensors(config, look, (await verified).runtimes),
     rules: checkRules,
+    keys: (look) => checkKeys(config, look),
     messages: checkOutbox,
   });
   return [...storage, ...rows];

@@ -72,6 +72,15 @@ const operatorErrors = {
   INSTALL_NOEXEC: { meaning: "programs cannot be executed from that folder", status: null },
   INSTALL_WRONG_MACHINE: { meaning: "the executable is for another machine architecture", status: null },
   INSTALL_NOT_EXECUTABLE: { meaning: "the copied executable failed when it was started there", status: null },
+  ENCRYPTION_KEY_MISSING: {
+    meaning: "the key store needs security.encryption_key, which is not set",
+    status: 503,
+  },
+  KEY_UNREADABLE: {
+    meaning:
+      "neither security.encryption_key nor security.encryption_key_previous decrypts the value of this key",
+    status: 503,
+  },
   OUTPUT_FAILED: { meaning: "a report could not be written to standard output", status: null },
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;
 

@@ -1,6 +1,7 @@
 /** The HTTP listeners, and the parts that the API uses. */
 import type { HealthSource, Resources } from "../api/ports.ts";
 import type { Platform } from "../api/resource-routes.ts";
+import type { Keys } from "../api/routes/keys.ts";
 import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";
 import type { SensorTraces } from "../api/sensor-traces.ts";
@@ -37,22 +38,26 @@ interface ServedParts {
   readonly posts: EventPosts;
   readonly notifications: RuleNotifications;
   readonly traces: SensorTraces;
+  readonly keys: Keys;
+  /** For all reads on behalf of callers. */
+  readonly reads: SnapshotReads;
 }
 
 /** @returns where the API answers; undefined if it is off */
 export async function openApi(
   { options, lifetime, clock }: ServiceContext,
   database: Database,
-  { metrics, health, identity, operations, posts, notifications, traces }: ServedParts,
+  { metrics, health, identity, operations, posts, notifications, traces, keys, reads }: ServedParts,
 ): Promise<string | undefined> {
   const { config, logger } = options;
   const platform: Platform = {
     authenticate: traces.watching((token) => identity.authenticator.authenticate(token)),
     traces,
     auth: authPorts(identity),
-    resources: databaseResources(database),
+    resources: databaseResources(database, reads),
     eventPosts: { posts, clock },
     operations,
+    keys,
   };
   let apiAddress: string | undefined;
   for (const listener of listeners(config)) {
@@ -73,8 +78,7 @@ export async function openApi(
   return apiAddress;
 }
 
-export function databaseResources(database: Database): Resources {
-  const reads = new SnapshotReads(database);
+export function databaseResources(database: Database, reads = new SnapshotReads(database)): Resources {
   const read = <T>(what: string, work: (rows: Queryable) => Promise<T>): Promise<T> =>
     explainingDatabaseFailures(`read ${what} from the database at ${database.address}`, () =>
       reads.read(work),

@@ -18,6 +18,8 @@ export interface ObservedWork extends Pick<OpenedSensors, "scheduler" | "sensors
   readonly events: Pick<OpenedEvents, "pipeline" | "publisher" | "deliveries" | "refused">;
   readonly rules: DatabaseRuleSource;
   readonly notifications: Pick<RuleNotifications, "count">;
+  /** Values in the key store that no configured key decrypts. */
+  readonly unreadableKeys: () => number;
 }
 
 export function openObservation(
@@ -25,7 +27,7 @@ export function openObservation(
   { runtimes }: RegisteredWorker,
   { database, messageQueue }: Connections,
   metrics: Metrics,
-  { events, scheduler, sensors, rules, notifications }: ObservedWork,
+  { events, scheduler, sensors, rules, notifications, unreadableKeys }: ObservedWork,
 ): HealthSource {
   const { config, agentVersion } = options;
   const { transport } = messageQueue;
@@ -61,6 +63,7 @@ export function openObservation(
     leasesHeld: () => scheduler.held().size,
     rules: () => rules.current().counts,
     webSockets: () => notifications.count,
+    keysUnreadable: unreadableKeys,
     runtimesOffered: () => runtimes.capabilities.runtimes,
     sensorCapacity: sensorCountMax(config),
     fleet: () => readFleetFacts(database).catch(() => undefined),

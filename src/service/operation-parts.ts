@@ -3,7 +3,7 @@ import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";
 import type { Database } from "../database/database.ts";
 import { explainingDatabaseFailures } from "../database/explain-failure.ts";
-import { SnapshotReads } from "../database/snapshot-reads.ts";
+import type { SnapshotReads } from "../database/snapshot-reads.ts";
 import { rowOf } from "../database/statement.ts";
 import { readSensorOwner, type SensorOwner } from "../database/statements/sensor-owner.ts";
 import { readSensorStatus } from "../diagnosis/sensor-status.ts";
@@ -22,10 +22,10 @@ export interface OpenedOperations {
 export function openOperations(
   { options, lifetime, instance, clock, random }: ServiceContext,
   database: Database,
+  reads: SnapshotReads,
   { scheduler, sensors, logs }: Omit<OpenedSensors, "start">,
 ): OpenedOperations {
   const { config, secrets, logger } = options;
-  const reads = new SnapshotReads(database);
   const explained = <T>(attempt: string, work: () => Promise<T>): Promise<T> =>
     explainingDatabaseFailures(`${attempt} in the database at ${database.address}`, work);
   // The two use each other, and do so only once both are there.

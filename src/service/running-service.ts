@@ -1,5 +1,6 @@
 /** The second half of a start: all other parts of a registered worker. */
 import type { Database } from "../database/database.ts";
+import { SnapshotReads } from "../database/snapshot-reads.ts";
 import type { EventGenerator } from "../events/event-generator.ts";
 import type { MessageQueue } from "../messaging/message-queue.ts";
 import type { SensorWorkerRegistration } from "../registration/sensor-worker-registration.ts";
@@ -14,6 +15,7 @@ import { openConnections } from "./connections.ts";
 import { openIdentity } from "./identity-parts.ts";
 import { openEvents } from "./event-parts.ts";
 import { openNotifications } from "./notification-parts.ts";
+import { openKeys } from "./key-parts.ts";
 import { openObservation } from "./observation.ts";
 import { openOperations } from "./operation-parts.ts";
 import { sensorPlatform } from "./sensor-platform.ts";
@@ -46,10 +48,12 @@ export async function openRunningService(
   const rules = await openRules(context, database);
   const events = await openEvents(context, connections, metrics, rules);
   const { sweeper, generator } = events;
+  const reads = new SnapshotReads(database);
   const opened = await openSensors(context, worker, metrics, events);
   const { scheduler, sensors } = opened;
-  const { mailbox, operations } = openOperations(context, database, opened);
   const { feed, notifications } = openNotifications(context, database, metrics);
+  const { mailbox, operations } = openOperations(context, database, reads, opened);
+  const { keys, unreadableCount } = await openKeys(context, database, reads);
   lifetime.run((signal) =>
     runtimes.run(signal, {
       makeKnown: (change) => makeKnown(change, worker, scheduler, generator, options.logger),
@@ -72,7 +76,7 @@ export async function openRunningService(
     revoked_token: [identity.authenticator, notifications],
     signing_key: [identity.authenticator],
   });
-  const observed = { events, scheduler, sensors, rules, notifications };
+  const observed = { events, scheduler, sensors, rules, notifications, unreadableKeys: unreadableCount };
   const health = openObservation(context, worker, connections, metrics, observed);
   const traces = new SensorTraces(context.clock);
   const apiAddress = await openApi(context, connections.database, {
@@ -83,6 +87,8 @@ export async function openRunningService(
     posts: events.posts,
     notifications,
     traces,
+    keys,
+    reads,
   });
   opened.start(sensorPlatform(context, connections, { apiAddress, identity, notifications, traces }));
   return {

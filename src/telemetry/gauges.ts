@@ -34,6 +34,8 @@ export interface GaugeSources {
   readonly rules: () => { readonly valid: number; readonly invalid: number };
   /** Clients connected over WebSocket. */
   readonly webSockets: () => number;
+  /** Values in the key store that no configured key decrypts, as last counted. */
+  readonly keysUnreadable: () => number;
   /** Canonical names of the runtimes this worker offers. */
   readonly runtimesOffered: () => readonly string[];
   readonly sensorCapacity: number;
@@ -74,6 +76,11 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     "Sensors on this worker by state",
     () => new Map(Object.entries(sources.sensorsByState())),
     "state",
+  );
+  gauge(
+    "keys_unreadable",
+    "Values in the key store that no configured encryption key decrypts",
+    sources.keysUnreadable,
   );
   gauge("sensor_capacity", "Maximum number of sensors on this worker", () => sources.sensorCapacity);
   gauge(

@@ -18,6 +18,7 @@ export const idleSources: GaugeSources = {
   leasesHeld: () => 0,
   rules: () => ({ valid: 0, invalid: 0 }),
   webSockets: () => 0,
+  keysUnreadable: () => 0,
   runtimesOffered: () => [],
   sensorCapacity: 10,
   fleet: async () => undefined,

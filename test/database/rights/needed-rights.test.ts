@@ -24,6 +24,7 @@ import * as outbox from "../../../src/database/statements/outbox.ts";
 import * as outboxOwnership from "../../../src/database/statements/outbox-ownership.ts";
 import * as owedMessages from "../../../src/database/statements/owed-messages.ts";
 import * as packs from "../../../src/database/statements/packs.ts";
+import * as keys from "../../../src/database/statements/keys.ts";
 import { readMissingRights } from "../../../src/database/statements/rights.ts";
 import * as ruleMessages from "../../../src/database/statements/rule-messages.ts";
 import * as rules from "../../../src/database/statements/rules.ts";
@@ -55,6 +56,8 @@ const modules: readonly object[] = [
   identities,
   installation,
   loginAttempts,
+  keys,
+  keys.listKeys("id"),
   { listAppliedVersions },
   listSensors("id"),
   { readSensor },
