@@ -43,7 +43,9 @@ async function get(
 test("health shows every part with its state, why, and how old that knowledge is", async () => {
   await using api = await start({ database: up, broker: down });
 
-  expect(await get(`${api.address}/health`)).toMatchObject({
+  const answer = await get(`${api.address}/health`);
+  expect((await get(`${api.address}/health/detailed`)).body).toEqual(answer.body);
+  expect(answer).toMatchObject({
     status: 200,
     body: {
       status: "degraded",

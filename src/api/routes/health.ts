@@ -1,6 +1,6 @@
 /**
  * Three questions of health, of which orchestrators ask the last two:
- * - `/health`: what is the whole picture? Always 200 while the process can answer at all.
+ * - `/health`: what is the whole picture? Always 200 while the process can answer at all. `/health/detailed` is another name.
  * - `/health/live`: should this process be restarted? Never because of something outside it.
  * - `/health/ready`: can it do its work now? 503 while a part is down or starting.
  */
@@ -16,7 +16,7 @@ interface PartAnswer {
 }
 
 export function addHealthRoutes(server: FastifyInstance, source: HealthSource): void {
-  server.get("/health", async () => {
+  const picture = async () => {
     const parts = describe(source);
     return {
       status: isWell(parts) ? "ok" : "degraded",
@@ -24,7 +24,9 @@ export function addHealthRoutes(server: FastifyInstance, source: HealthSource): 
       worker: source.workerName,
       parts,
     };
-  });
+  };
+  server.get("/health", picture);
+  server.get("/health/detailed", picture);
 
   // The name tells it from what many other programs answer at such a path.
   server.get("/health/live", async () => ({ status: "ok", worker: source.workerName }));
