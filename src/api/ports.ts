@@ -14,6 +14,7 @@ import type { DefinitionName } from "../database/statements/definition-edits.ts"
 import type { DefinitionOrder } from "../database/statements/definition-lists.ts";
 import type { SensorEntry, SensorFilter } from "../database/statements/sensor-list.ts";
 import type { WorkerEntry, WorkerFilter, WorkerOrder } from "../database/statements/worker-list.ts";
+import type { PackPorts } from "./routes/packs.ts";
 import type { DefinitionEditPorts, DefinitionPorts } from "./routes/definitions.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 
@@ -48,7 +49,8 @@ export interface Resources {
   /** Undefined: there is none. */
   readonly readSensor: (name: DefinitionName) => Promise<SensorEntry | undefined>;
   readonly sensorEdits: DefinitionEditPorts<SensorEntry>;
-  readonly packs: DefinitionPorts;
+  readonly packs: PackPorts["packs"];
+  readonly importPacks: PackPorts["importPacks"];
   readonly runtimes: DefinitionPorts;
   readonly triggers: DefinitionPorts;
   readonly actions: DefinitionPorts;

@@ -4,12 +4,13 @@
  */
 import type { FieldProblem } from "../model/definition-edit.ts";
 import type { JsonObject, JsonValue } from "../model/json/json.ts";
-import { acceptFields, currentName, type SchemaName } from "./accept-fields.ts";
+import type { Place } from "../model/placed-problem.ts";
+import { acceptFields, currentName, type SchemaName, type WrittenNames } from "./accept-fields.ts";
 import { columns, completeDefinition, type DefinitionContext } from "./definition.ts";
 import type { DefinitionFile } from "./definition-file.ts";
 import { definitionSchemas, type Kind } from "../model/definition-schemas.ts";
 import { fullNaming } from "./names.ts";
-import type { Reference } from "./pack.ts";
+import type { Definition, Reference } from "./pack.ts";
 import type { PackProblem } from "./pack-problem.ts";
 
 export type GivenDefinition =
@@ -31,7 +32,11 @@ export async function readGiven(
 ): Promise<GivenDefinition> {
   if (kind === "pack") {
     const report = acceptFields(kind, fields);
-    if (report.kind === "rejected") return { kind: "rejected", problems: report.problems.map(fieldProblem) };
+    if (report.kind === "rejected")
+      return {
+        kind: "rejected",
+        problems: report.problems.map(({ path, reason }) => problemAt(path, reason)),
+      };
     const row = columns({ label: report.fields.ref, description: null, ...report.fields });
     return { kind: "accepted", ref: report.fields.ref, row, references: [], problems: [] };
   }
@@ -43,31 +48,38 @@ async function readPart(
   fields: JsonObject,
   context: DefinitionContext,
 ): Promise<GivenDefinition> {
-  const report = acceptFields(kind, fields);
-  if (report.kind === "rejected") return { kind: "rejected", problems: report.problems.map(fieldProblem) };
-  const { definition, problems } = await completeDefinition(kind, asFile(report), context);
-  if (definition === undefined) return { kind: "rejected", problems };
-  const { ref, row, references } = definition;
-  return { kind: "accepted", ref, row, references, problems };
+  const report = await readGivenPart(kind, fields, context, []);
+  if (report.definition === undefined) return { kind: "rejected", problems: report.problems };
+  const { ref, row, references } = report.definition;
+  return { kind: "accepted", ref, row, references, problems: report.problems };
 }
 
-function asFile<Name extends Kind>(report: {
-  readonly fields: DefinitionFile<Name>["fields"];
-  readonly written: {
-    readonly has: (field: string) => boolean;
-    readonly placeOf: (path: readonly (string | number)[]) => readonly (string | number)[];
-  };
-}): DefinitionFile<Name> {
-  const { fields, written } = report;
+/** @param place of the fields in the request */
+export async function readGivenPart(
+  kind: Kind,
+  fields: JsonObject,
+  context: DefinitionContext,
+  place: Place,
+): Promise<{ readonly definition?: Definition; readonly problems: readonly FieldProblem[] }> {
+  const report = acceptFields(kind, fields);
+  if (report.kind === "accepted") return completeDefinition(kind, asFile(report, place), context);
+  const problems = report.problems.map(({ path, reason }) => problemAt([...place, ...path], reason));
+  return { problems };
+}
+
+function asFile<Name extends Kind>(
+  { fields, written }: { readonly fields: DefinitionFile<Name>["fields"]; readonly written: WrittenNames },
+  place: Place,
+): DefinitionFile<Name> {
   return {
     fields,
     says: (field) => written.has(field),
     isBlank: () => false,
-    problemAt: (path, reason) => problemAt(written.placeOf(path), reason),
+    problemAt: (path, reason) => problemAt([...place, ...written.placeOf(path)], reason),
   };
 }
 
-function problemAt(place: readonly (string | number)[], reason: string): PackProblem {
+function problemAt(place: Place, reason: string): PackProblem {
   return {
     directory: "",
     file: null,
@@ -75,16 +87,6 @@ function problemAt(place: readonly (string | number)[], reason: string): PackPro
     field: place.length === 0 ? null : place.join("."),
     reason,
   };
-}
-
-function fieldProblem({
-  path,
-  reason,
-}: {
-  readonly path: readonly (string | number)[];
-  readonly reason: string;
-}): FieldProblem {
-  return { field: path.length === 0 ? null : path.join("."), reason };
 }
 
 /** Columns with another name than their field. */

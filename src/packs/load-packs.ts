@@ -39,7 +39,7 @@ export interface DefinitionChange extends DefinitionName {
   readonly change: "created" | "updated" | "removed";
 }
 
-type LoadOutcome =
+export type LoadOutcome =
   | { readonly kind: "loaded"; readonly report: LoadReport }
   /** Nothing was loaded. */
   | { readonly kind: "unresolved"; readonly problems: readonly PackProblem[] };
@@ -51,7 +51,7 @@ export async function loadPacks(database: Database, packs: readonly Pack[]): Pro
   return outcome.report;
 }
 
-async function loadInto(transaction: Queryable, packs: readonly Pack[]): Promise<LoadOutcome> {
+export async function loadInto(transaction: Queryable, packs: readonly Pack[]): Promise<LoadOutcome> {
   await rowsOf(transaction, lockPacks, undefined);
   const lastLoads = await readLastLoads(transaction, packs);
   const vanished = packs.flatMap((pack) => vanishedSince(lastLoads.get(pack.ref), pack));

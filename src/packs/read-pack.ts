@@ -161,7 +161,7 @@ function isMissing(error: unknown): boolean {
 }
 
 /** Finds refs defined by two files, since it is unclear which one is meant. */
-function repetitions(definitions: readonly Definition[]): readonly PackProblem[] {
+export function repetitions(definitions: readonly Definition[]): readonly PackProblem[] {
   const seen = new Set<string>();
   return definitions.flatMap(({ kind, ref, ifRepeated }) => {
     const key = `${kind} ${ref}`;

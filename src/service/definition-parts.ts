@@ -23,13 +23,17 @@ import {
   removeDefinition,
   switchTo,
 } from "../packs/edit-definitions.ts";
+import { importPacks } from "../packs/import-packs.ts";
 
 type Read = <T>(what: string, work: (rows: Queryable) => Promise<T>) => Promise<T>;
 
 /** Edits come one after the other in the whole installation, so more at once would only wait for each other. */
 const editLimits = { atOnceMax: 1, waitingMax: 64, statementMs: 5_000, totalMs: 10_000 };
 
-type Definitions = Pick<Resources, "packs" | "runtimes" | "triggers" | "actions" | "rules" | "sensorEdits">;
+type Definitions = Pick<
+  Resources,
+  "packs" | "importPacks" | "runtimes" | "triggers" | "actions" | "rules" | "sensorEdits"
+>;
 
 export function databaseDefinitions(database: Database, read: Read): Definitions {
   const edits = new BoundedTransactions(database, "read write", editLimits);
@@ -76,6 +80,7 @@ export function databaseDefinitions(database: Database, read: Read): Definitions
 
   return {
     packs: ports("pack"),
+    importPacks: (body) => edit("packs", (rows) => importPacks(rows, body)),
     runtimes: ports("runtime"),
     triggers: ports("trigger"),
     actions: ports("action"),

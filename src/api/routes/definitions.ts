@@ -62,7 +62,7 @@ export interface DefinitionPorts extends DefinitionEditPorts<DefinitionEntry> {
 }
 
 export const readerRoles: readonly Role[] = ["admin", "viewer"];
-const writerRoles: readonly Role[] = ["admin"];
+export const writerRoles: readonly Role[] = ["admin"];
 
 export const NameParameters = Type.Object({ ref: Text("Its ref, or its id") });
 export type NameParameters = Static<typeof NameParameters>;
@@ -340,7 +340,7 @@ function expected({ headers }: FastifyRequest): IsExpected {
 }
 
 /** @throws RequestError VALIDATION_FAILED */
-function objectOf(body: unknown): JsonObject {
+export function objectOf(body: unknown): JsonObject {
   if (isJsonObject(body)) return body;
   throw new RequestError("VALIDATION_FAILED", "The body must be a JSON object.", [
     { parameter: "", problem: "must be a JSON object" },
@@ -366,7 +366,7 @@ const detailsMax = 100;
  * @param named what the path names
  * @throws RequestError saying why it was not done
  */
-function resultOf<Result>(kind: DefinitionKind, edit: DefinitionEdit<Result>, named: string): Result {
+export function resultOf<Result>(kind: DefinitionKind, edit: DefinitionEdit<Result>, named: string): Result {
   switch (edit.kind) {
     case "done":
       return edit.result;

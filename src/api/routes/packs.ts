@@ -2,11 +2,18 @@
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import { entryColumns } from "../../database/statements/definition-lists.ts";
+import type { DefinitionEdit } from "../../model/definition-edit.ts";
+import { kinds } from "../../model/definition-schemas.ts";
+import type { JsonObject } from "../../model/json/json.ts";
+import { bodyForHandler } from "../validation.ts";
 import {
   addEditRoutes,
   addReadRoutes,
   answerOf,
   answerSchemaOf,
+  objectOf,
+  resultOf,
+  writerRoles,
   filterParameters,
   listParameters,
   readerRoles,
@@ -21,7 +28,51 @@ export const PackListParameters = Type.Object({
 
 export const PackAnswer = answerSchemaOf(entryColumns.pack);
 
-export function addPackRoutes(scope: FastifyInstance, { packs }: { readonly packs: DefinitionPorts }): void {
+interface Named {
+  readonly kind: string;
+  readonly ref: string;
+}
+
+interface ImportReport {
+  readonly changes: readonly (Named & { readonly change: string })[];
+  readonly unchanged: readonly Named[];
+}
+
+export interface PackPorts {
+  readonly packs: DefinitionPorts;
+  /** Loads packs with all their definitions, all or nothing. */
+  readonly importPacks: (body: JsonObject) => Promise<DefinitionEdit<ImportReport>>;
+}
+
+const importBytesMax = 16 * 1_048_576;
+
+const ImportBody = Type.Object({
+  packs: Type.Array(
+    Type.Object({
+      fields: Type.Object({}, { description: "Those of pack.yaml", additionalProperties: Type.Unknown() }),
+      definitions: Type.Optional(
+        Type.Array(
+          Type.Object({
+            kind: Type.Enum(kinds),
+            fields: Type.Object(
+              {},
+              { description: "Those of its file", additionalProperties: Type.Unknown() },
+            ),
+          }),
+        ),
+      ),
+    }),
+  ),
+});
+
+const NamedAnswer = { kind: Type.String(), ref: Type.String() };
+
+const ImportAnswer = Type.Object({
+  changes: Type.Array(Type.Object({ ...NamedAnswer, change: Type.Enum(["created", "updated", "removed"]) })),
+  unchanged: Type.Array(Type.Object(NamedAnswer)),
+});
+
+export function addPackRoutes(scope: FastifyInstance, { packs, importPacks }: PackPorts): void {
   const resource: ListedResource = {
     kind: "pack",
     path: "/packs",
@@ -33,4 +84,19 @@ export function addPackRoutes(scope: FastifyInstance, { packs }: { readonly pack
   };
   addReadRoutes(scope, resource);
   addEditRoutes(scope, resource);
+
+  scope.post(
+    "/packs/import",
+    {
+      bodyLimit: importBytesMax,
+      config: { roles: writerRoles },
+      schema: {
+        description: "Loads packs as `packs load` does, all or nothing.",
+        body: ImportBody,
+        response: { 200: Type.Object({ data: ImportAnswer }) },
+      },
+      validatorCompiler: bodyForHandler,
+    },
+    async ({ body }) => ({ data: resultOf("pack", await importPacks(objectOf(body)), "") }),
+  );
 }

@@ -1,0 +1,113 @@
+/** `POST /packs/import`: what `packs load` reads from folders, over HTTP. */
+import { expect, test } from "vitest";
+import { importBody } from "../../../src/packs/import-packs.ts";
+import { loadPacks } from "../../../src/packs/load-packs.ts";
+import { readPacks } from "../../../src/packs/read-packs.ts";
+import { definitionsApi } from "../../support/definitions-api.ts";
+import { demoPack, packFolder } from "../../support/pack-folder.ts";
+
+test("an import reports and stores what loading the folder would, and importing again changes nothing", async () => {
+  await using api = await definitionsApi();
+  await using folder = await packFolder(demoPack);
+  const { packs } = await readPacks([folder.directory]);
+
+  const first = await api.demand(200, "POST", "/packs/import", importBody(packs));
+  expect(first.data["changes"]).toEqual(
+    expect.arrayContaining([
+      { kind: "pack", ref: "demo", change: "created" },
+      { kind: "sensor", ref: "demo.clock", change: "created" },
+      { kind: "rule", ref: "demo.noted", change: "created" },
+    ]),
+  );
+  expect(first.data["changes"]).toHaveLength(7);
+  const sensor = await api.demand(200, "GET", "/sensors/demo.clock");
+  expect(sensor.data).toMatchObject({
+    is_adhoc: false,
+    pack_ref: "demo",
+    runtime_ref: "demo.ruby",
+    trigger_refs: ["demo.tick", "demo.tock"],
+  });
+
+  const second = await api.demand(200, "POST", "/packs/import", importBody(packs));
+  expect(second.data).toMatchObject({ changes: [], unchanged: { length: 7 } });
+  // Loaded from the folder it is the same, too: no column differs.
+  expect((await loadPacks(api.database, packs)).changes).toEqual([]);
+  expect((await api.demand(200, "GET", "/sensors/demo.clock")).data).toEqual(sensor.data);
+});
+
+test("what vanished is removed, an operator's choice stays, and an ad-hoc definition becomes the pack's", async () => {
+  await using api = await definitionsApi();
+  await using folder = await packFolder(demoPack);
+  await api.demand(201, "POST", "/triggers", { ref: "demo.tick", label: "Made by hand" });
+  await api.demand(200, "POST", "/packs/import", importBody((await readPacks([folder.directory])).packs));
+  expect((await api.demand(200, "GET", "/triggers/demo.tick")).data).toMatchObject({
+    is_adhoc: false,
+    pack_ref: "demo",
+    label: "demo.tick",
+  });
+  await api.demand(200, "POST", "/rules/demo.noted/disable");
+  await folder.write("sensors/clock.yaml", null);
+
+  const report = await api.demand(
+    200,
+    "POST",
+    "/packs/import",
+    importBody((await readPacks([folder.directory])).packs),
+  );
+
+  expect(report.data["changes"]).toEqual([
+    { kind: "pack", ref: "demo", change: "updated" },
+    { kind: "sensor", ref: "demo.clock", change: "removed" },
+  ]);
+  expect((await api.demand(200, "GET", "/rules/demo.noted")).data).toMatchObject({ enabled: false });
+});
+
+test("all problems of an import are named by place, and nothing is loaded", async () => {
+  await using api = await definitionsApi();
+  const rule = { ref: "r", trigger: "t", action: "core.gone" };
+
+  const refused = await api.demand(422, "POST", "/packs/import", {
+    packs: [
+      {
+        fields: { ref: "good" },
+        definitions: [
+          { kind: "trigger", fields: { ref: "t" } },
+          { kind: "rule", fields: { ...rule, conditions: [{ field: "x", operator: "near" }] } },
+          { kind: "rule", fields: { ...rule, ref: "other.r" } },
+          { kind: "workflow", fields: {} },
+          { kind: "trigger", fields: { ref: "t", label: "twice" } },
+          { kind: "trigger", fields: { ref: "nul", label: "\u0000" } },
+        ],
+      },
+      { fields: { ref: "bad.ref" } },
+      "nothing",
+    ],
+  });
+
+  const details = refused.body["details"] as { parameter: string }[];
+  expect(details.map(({ parameter }) => parameter)).toEqual([
+    "packs.0.definitions.3.kind",
+    "packs.0.definitions.1.fields.conditions.0.operator",
+    "packs.0.definitions.2.fields.ref",
+    "packs.0.definitions.4.fields.ref",
+    "packs.0: the trigger good.nul",
+    "packs.1.fields.ref",
+    "packs.2.fields",
+  ]);
+  const missing = await api.demand(422, "POST", "/packs/import", {
+    packs: [
+      {
+        fields: { ref: "good" },
+        definitions: [
+          { kind: "trigger", fields: { ref: "t" } },
+          { kind: "rule", fields: rule },
+        ],
+      },
+    ],
+  });
+  expect(missing.body["details"]).toMatchObject([{ parameter: "packs.0.definitions.1.fields.action" }]);
+  for (const body of [{}, { packs: [] }, { packs: {} }, []])
+    await api.demand(422, "POST", "/packs/import", body);
+  await api.demand(404, "GET", "/packs/good");
+  expect((await api.call("POST", "/packs/import", { token: "viewer", body: {} })).status).toBe(403);
+});
