@@ -47,10 +47,12 @@ create table if not exists rule_tombstone (
   rule_ref    text not null,
   -- False: the rule has moved to another trigger.
   is_deleted  boolean not null,
-  since       timestamptz not null default now(),
+  since       timestamptz not null default clock_timestamp(),
   primary key (trigger_ref, rule)
 );
 create index if not exists rule_tombstone_since on rule_tombstone (since);
+
+create index if not exists rule_of_trigger on rule (trigger_ref);
 
 do $$
 declare
@@ -226,7 +228,8 @@ begin
        where ctid = any (array(
                select ctid
                  from rule_tombstone
-                where since < now() - interval '7 days'
+                where since < greatest(now() - interval '7 days',
+                                       (select since from rule_tombstone order by since desc offset 10000 limit 1))
                 order by since
                 limit 10000
                   for update skip locked));

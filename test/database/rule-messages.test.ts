@@ -2,9 +2,17 @@
  * What the database says about changed rules, to the broker (outbox) and to sensors connected to an agent (rule_message):
  * the table at the head of migrations/20261128000013, line by line.
  */
+import { mkdtempDisposable } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Database, Queryable } from "../../src/database/database.ts";
-import { Row } from "../../src/database/statement.ts";
+import { openEmbedded } from "../../src/database/embedded/embedded.ts";
+import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
+import { migrate } from "../../src/database/migrations/migrate.ts";
+import { Row, rowsOf } from "../../src/database/statement.ts";
+import { readRuleMessages } from "../../src/database/statements/rule-messages.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
 const soon = { timeout: 10_000, interval: 10 };
@@ -295,6 +303,50 @@ test("what is old is forgotten at the next change, the newest messages are kept 
   const { rows } = await database.query({ text: "select number::int from rule_message order by number" });
   expect(rows).toEqual([{ number: 2 }, { number: 9000 }, { number: 10501 }]);
 });
+
+test("of rules that were deleted the newest ten thousand are remembered", async () => {
+  await using fresh = await platform();
+  const { database } = fresh;
+  await database.query({
+    text: `insert into rule_tombstone (rule, trigger_ref, rule_ref, is_deleted, since)
+           select 1000000 + n, 'core.x', 'r' || n, true, now() - n * interval '1 second' from generate_series(1, 10005) as n`,
+  });
+
+  await database.query({ text: enabled });
+  await database.query({ text: "delete from rule" });
+
+  const { rows } = await database.query({
+    text: "select count(*)::int as kept, max(rule)::int - 1000000 as oldest from rule_tombstone",
+  });
+  expect(rows).toEqual([{ kept: 10_001, oldest: 10_000 }]);
+});
+
+test(
+  "the embedded database says the same, and finds what was said since a snapshot",
+  { timeout: 90_000 },
+  async () => {
+    await using directory = await mkdtempDisposable(join(tmpdir(), "attune-embedded-"));
+    await using database = await openEmbedded({ dataDirectory: directory.path, logger: silentLogger });
+    await migrate(database, loadMigrations(), silentLogger);
+    await database.query({ text: enabled });
+    const page = { since: undefined, upTo: undefined, after: "0", countMax: 10, stateOf: ["core.x"] };
+
+    const first = await rowsOf(database, readRuleMessages, page);
+    const [seen] = first;
+    expect(first.map(({ kind }) => kind)).toEqual(["snapshot", "state"]);
+    await database.query({ text: `update rule set trigger_params = '{"n": 2}'` });
+    await database.query({ text: "delete from rule" });
+    const since = seen?.kind === "snapshot" ? seen.snapshot : undefined;
+    const second = await rowsOf(database, readRuleMessages, { ...page, since });
+
+    const says = ["rule.enabled core.x 2 active", "rule.updated core.x 2 active", "rule.deleted core.x 2"];
+    expect(await owedToBroker(database)).toEqual(["rule.created core.x 1 active", ...says]);
+    expect(second.flatMap((row) => (row.kind === "message" ? [row.news.routingKey] : []))).toEqual(
+      says.map((text) => text.split(" ")[0]),
+    );
+    expect(second.at(-1)).toMatchObject({ kind: "state", news: { routingKey: "rule.deleted" } });
+  },
+);
 
 async function platform(): ReturnType<typeof freshDatabase> {
   const fresh = await freshDatabase();

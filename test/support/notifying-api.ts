@@ -1,6 +1,6 @@
 /** An API with rules over WebSocket on a database of its own, woken as a running agent is, with tokens that are the caller's login. */
 import type { Authenticate } from "../../src/api/authentication.ts";
-import { startApi, type Api } from "../../src/api/server.ts";
+import { startApi, type Api, type ApiOptions } from "../../src/api/server.ts";
 import type { Disconnection } from "../../src/api/websocket/client.ts";
 import { RuleFeed } from "../../src/api/websocket/rule-feed.ts";
 import {
@@ -23,8 +23,6 @@ export interface NotifyingApi extends AsyncDisposable {
   /** Callers by token. */
   readonly callers: Map<string, Caller>;
   readonly disconnections: readonly Disconnection[];
-  /** Lets the next reading find a database that has not come as far as the feed remembers. */
-  readonly setBack: () => void;
   /** What the feed has asked the database. */
   readonly pages: readonly RuleMessagePage[];
 }
@@ -43,26 +41,27 @@ interface NotifyingApiOptions extends Partial<Omit<RuleNotificationsOptions, "fe
   readonly isWoken?: boolean;
   readonly intervalMs?: number;
   readonly authenticate?: Authenticate;
+  /** Changes what the feed asks the database, or fails. */
+  readonly onRead?: (page: RuleMessagePage) => RuleMessagePage;
+  readonly tls?: ApiOptions["tls"];
 }
 
 export async function notifyingApi({
   isWoken = true,
   intervalMs = 60_000,
   authenticate,
+  onRead = (page) => page,
+  tls,
   ...options
 }: NotifyingApiOptions = {}): Promise<NotifyingApi> {
   const fresh = await freshDatabase();
   const { database } = fresh;
   const logger = silentLogger;
   const pages: RuleMessagePage[] = [];
-  let isSetBack = false;
   const feed = new RuleFeed({
-    read: (page) => {
+    read: async (page) => {
       pages.push(page);
-      const asked =
-        isSetBack && page.since !== undefined ? { ...page, since: "9000000000:9000000000:" } : page;
-      isSetBack = false;
-      return rowsOf(database, readRuleMessages, asked);
+      return await rowsOf(database, readRuleMessages, onRead(page));
     },
     intervalMs,
     logger,
@@ -82,6 +81,7 @@ export async function notifyingApi({
     section: "api",
     host: "127.0.0.1",
     port: 0,
+    ...(tls === undefined ? {} : { tls }),
     health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
     metrics: { contentType: "text/plain", text: async () => "" },
     platform: {
@@ -107,9 +107,6 @@ export async function notifyingApi({
     callers,
     disconnections,
     pages,
-    setBack: () => {
-      isSetBack = true;
-    },
     async [Symbol.asyncDispose]() {
       await api[Symbol.asyncDispose]();
       stopping.abort();

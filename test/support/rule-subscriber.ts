@@ -66,6 +66,8 @@ export async function subscriberAt(
 interface HandshakeOptions {
   readonly protocols?: readonly string[];
   readonly path?: string;
+  /** Whom the certificate is to be of. */
+  readonly servername?: string;
 }
 
 /** The answer to a handshake that is refused. */

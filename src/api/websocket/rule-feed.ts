@@ -129,10 +129,16 @@ export class RuleFeed {
     }
     const { snapshot, state } = page;
     await this.#tell(page);
-    while (page.messages.length === pageLength) {
-      const after = page.messages.at(-1)?.number ?? "0";
-      page = await this.#read({ since, upTo: snapshot, after, stateOf: [] });
-      await this.#tell(page);
+    try {
+      while (page.messages.length === pageLength) {
+        const after = page.messages.at(-1)?.number ?? "0";
+        page = await this.#read({ since, upTo: snapshot, after, stateOf: [] });
+        await this.#tell(page);
+      }
+    } catch (error) {
+      // The next step would tell the first pages again.
+      this.#startOver("many changes of rules could not be read to the end");
+      throw error;
     }
     this.#seen = { snapshot, atMs: this.#options.clock.monotonicMs() };
     await this.#welcome(waiting, state);

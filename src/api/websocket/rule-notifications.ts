@@ -13,6 +13,7 @@ import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import type { WebSocketServer } from "ws";
 import { settlesWithin } from "../../concurrency/settles-within.ts";
+import { sliceWork, WorkSlices } from "../../concurrency/work-slices.ts";
 import type { RequestErrorCode } from "../../errors/catalogue.ts";
 import type { Caller } from "../../model/identity/caller.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -55,12 +56,16 @@ const pingIntervalUsualMs = 30_000;
 /** What a revocation's notification announces may reach the verification a moment after us. */
 const verifyForMs = 3_000;
 const closeMsMax = 1_500;
+/** About 200 tokens a slice. */
+const workPerToken = sliceWork / 200;
 
 export class RuleNotifications {
   readonly #options: RuleNotificationsOptions;
   readonly #clients = new Set<Connected>();
   #server: Promise<WebSocketServer> | undefined;
   #watching: Promise<void> | undefined;
+  #verifying: Promise<void> | undefined;
+  readonly #slices = new WorkSlices();
   readonly #stopping = new AbortController();
   #verifyUntilMs = -Infinity;
   #onEmpty: () => void = () => {};
@@ -83,8 +88,9 @@ export class RuleNotifications {
 
   /** A hint that tokens may have been revoked. */
   wake(): void {
+    if (this.#clients.size === 0) return;
     this.#verifyUntilMs = this.#options.clock.monotonicMs() + verifyForMs;
-    void this.#verifyAll();
+    void this.#verify();
   }
 
   /** Answers the upgrades of this server, which passes only those that isWebSocketRequest recognises. */
@@ -187,7 +193,7 @@ export class RuleNotifications {
       const isPingDue = clock.monotonicMs() - pingedAtMs >= pingIntervalMs;
       if (isPingDue) pingedAtMs = clock.monotonicMs();
       this.#check(isPingDue);
-      if (isPingDue || clock.monotonicMs() < this.#verifyUntilMs) await this.#verifyAll();
+      if (isPingDue || clock.monotonicMs() < this.#verifyUntilMs) await this.#verify();
     }
     this.#watching = undefined;
   }
@@ -201,9 +207,17 @@ export class RuleNotifications {
     }
   }
 
+  /** One at a time; what is announced meanwhile is for the next second's. */
+  #verify(): Promise<void> {
+    this.#verifying ??= this.#verifyAll().finally(() => (this.#verifying = undefined));
+    return this.#verifying;
+  }
+
   async #verifyAll(): Promise<void> {
     for (const { client, verify } of this.#clients) {
       if (!(await verify())) client.disconnect("unauthorized");
+      // Answers come from memory, and so without a turn for anything else.
+      await this.#slices.spend(workPerToken);
     }
   }
 }

@@ -1,7 +1,9 @@
 /** Rules over WebSocket: real sockets, a real database, and clients that shake hands as existing ones do. */
-import { connect } from "node:net";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { expect, test } from "vitest";
+import { openAuthority } from "../../support/certificates.ts";
 import { query } from "../../support/platform-rows.ts";
 import { admin, notifyingApi, sensorCaller, type NotifyingApi } from "../../support/notifying-api.ts";
 import { refusedHandshake, subscriberAt } from "../../support/rule-subscriber.ts";
@@ -320,16 +322,57 @@ test("more changes than a page holds come in their order, each once", async () =
 });
 
 test("a database that was set back makes sensors connect again", async () => {
-  await using served = await withRules();
+  let isSetBack = false;
+  const later = "9000000000:9000000000:";
+  await using served = await withRules({
+    onRead: (page) => (isSetBack && page.since !== undefined ? { ...page, since: later } : page),
+  });
   await using sensor = await subscriberAt(served.api.address, "admin");
   sensor.subscribe("demo.tick");
   await expect.poll(() => sensor.told().length, soon).toBe(2);
 
-  served.setBack();
+  isSetBack = true;
   served.feed.wake();
 
   expect(await sensor.closed).toBe(1012);
   await expect.poll(() => served.disconnections, soon).toEqual(["start_over"]);
+});
+
+test("changes of which only a part could be read make sensors connect again, rather than hear that part twice", async () => {
+  await using served = await withRules({
+    onRead: (page) => {
+      if (page.upTo !== undefined) throw new Error("the database is away");
+      return page;
+    },
+  });
+  await using sensor = await subscriberAt(served.api.address, "admin");
+  sensor.subscribe("demo.tick");
+  await expect.poll(() => sensor.told().length, soon).toBe(2);
+
+  await query(
+    served.fresh.database,
+    `insert into rule (ref, action_ref, trigger_ref) select 'demo.' || n, 'a', 'demo.tick' from generate_series(1, 1500) as n`,
+  );
+
+  expect(await sensor.closed).toBe(1012);
+  expect(new Set(sensor.told()).size).toBe(sensor.told().length);
+  await using again = await subscriberAt(served.api.address, "admin");
+  again.subscribe("demo.tick");
+  await expect.poll(() => again.told().length, soon).toBe(1_502);
+});
+
+test("with HTTPS it is wss", async () => {
+  using authority = openAuthority("Test authority");
+  const certificate = authority.sign("localhost");
+  await using served = await withRules({ tls: certificate });
+  await using sensor = await subscriberAt(served.api.address, "admin", {
+    ca: readFileSync(authority.ca),
+    servername: "localhost",
+  });
+
+  sensor.subscribe("demo.tick");
+
+  await expect.poll(() => sensor.told().length, soon).toBe(2);
 });
 
 test("many sensors cost one reading, and nobody connected costs none", async () => {
