@@ -60,7 +60,7 @@ export const layers: readonly Layer[] = [
   },
   {
     name: "adapters",
-    parts: ["config", "database", "messaging", "processes", "telemetry", "tokens"],
+    parts: ["config", "database", "messaging", "processes", "platform", "telemetry", "tokens"],
     mayImport: ["model", "foundation"],
     mayAlsoImport: ["telemetry/logger.ts", "telemetry/outage-log.ts", "telemetry/part-health.ts"],
     isOpenWithin: false,

@@ -3,6 +3,7 @@
  */
 import { isTlsSet } from "../files/tls-options.ts";
 import { secretWeakness } from "../model/identity/secret-strength.ts";
+import { servesApi } from "./listeners.ts";
 import { serviceUrlProblem } from "../model/texts/service-url.ts";
 import { metricsHostDefault, type Config } from "./schema.ts";
 import { isNetwork } from "./networks.ts";
@@ -78,7 +79,7 @@ function metricsProblems({ api, metrics }: Config): readonly Contradiction[] {
       },
     ];
   }
-  if (!api.enabled || metrics.port !== api.port) return [];
+  if (!servesApi({ api }) || metrics.port !== api.port) return [];
   return [
     {
       path: ["metrics", "port"],

@@ -29,6 +29,8 @@ const sharedVariables: Readonly<Record<string, Path>> = {
   ATTUNE_MQ_URL: ["message_queue", "url"],
   ATTUNE_MQ_URL_FILE: ["message_queue", "url_file"],
   ATTUNE_API_URL: ["api", "url"],
+  ATTUNE_API_TOKEN: ["security", "worker_token"],
+  ATTUNE_API_TOKEN_FILE: ["security", "worker_token_file"],
   ATTUNE_PACKS_BASE_DIR: ["packs_base_dir"],
 };
 

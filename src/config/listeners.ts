@@ -1,4 +1,5 @@
 /** The addresses on which an agent with this configuration serves HTTP. */
+import { hostname as machineName, networkInterfaces } from "node:os";
 import type { Config } from "./schema.ts";
 
 export interface Listener {
@@ -17,10 +18,33 @@ export interface CertificateFiles {
   readonly key: string;
 }
 
+/** Whether this agent serves the API. Without a setting it does, unless `api.url` names another platform's. */
+export function servesApi({ api }: Pick<Config, "api">): boolean {
+  return api.enabled ?? (api.url === undefined || namesThisAgent(api.url, api));
+}
+
+/** The other platform that sensors talk to, without a path; undefined: this agent's, or none. */
+export function remotePlatformUrl({ api }: Pick<Config, "api">): string | undefined {
+  return servesApi({ api }) || api.url === undefined ? undefined : new URL(api.url).origin;
+}
+
+/** As the agent's own definitions for containers set it: a name or address of this machine, and the API's port. */
+function namesThisAgent(url: string, { host, port }: Pick<Config["api"], "host" | "port">): boolean {
+  const { hostname, port: given, protocol } = new URL(url);
+  const urlPort = given === "" ? (protocol === "https:" ? 443 : 80) : Number(given);
+  if (urlPort !== port) return false;
+  const name = hostname.replace(/^\[(.*)\]$/, "$1");
+  const addresses = Object.values(networkInterfaces()).flatMap(
+    (all) => all?.map(({ address }) => address) ?? [],
+  );
+  const own = ["localhost", host, machineName(), ...addresses];
+  return name.startsWith("127.") || own.some((each) => each.toLowerCase() === name.toLowerCase());
+}
+
 /** The API comes first. All listeners serve health and metrics; only the API can use HTTPS. */
 export function listeners({ api, metrics }: Pick<Config, "api" | "metrics">): readonly Listener[] {
   const all: Listener[] = [];
-  if (api.enabled) {
+  if (servesApi({ api })) {
     const { cert, key } = api.tls;
     const tls = cert === undefined || key === undefined ? {} : { tls: { cert, key } };
     all.push({ section: "api", host: api.host, port: api.port, ...tls });

@@ -168,8 +168,8 @@ function withAbsolutePaths<T extends object>(cwd: string, tls: T): T {
 
 function secretsOf({ database, message_queue: queue, security }: Config): readonly string[] {
   const urls = [database.url, queue.url].filter((url) => url !== undefined);
-  const { jwt_secret, jwt_secret_previous, encryption_key, encryption_key_previous } = security;
-  const secrets = [jwt_secret, jwt_secret_previous, encryption_key, encryption_key_previous];
+  const { jwt_secret, jwt_secret_previous, worker_token, encryption_key, encryption_key_previous } = security;
+  const secrets = [jwt_secret, jwt_secret_previous, worker_token, encryption_key, encryption_key_previous];
   const values = secrets.filter((value) => value !== undefined);
   return [...values, ...urls.flatMap(urlPasswords)];
 }

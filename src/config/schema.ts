@@ -104,7 +104,11 @@ export const configSchema = Type.Object({
   ),
   api: Type.Object(
     {
-      enabled: Type.Boolean({ description: "Whether to serve HTTP", default: true }),
+      enabled: Type.Optional(
+        Type.Boolean({
+          description: "Whether to serve HTTP; by default yes, unless `api.url` names another platform",
+        }),
+      ),
       host: Text("Address to listen on; by default only this machine can connect", "127.0.0.1"),
       port: Type.Integer({
         description: "Port to listen on; 0 means any free port",
@@ -113,7 +117,7 @@ export const configSchema = Type.Object({
         maximum: 65_535,
       }),
       url: Url(
-        "URL of the API for sensors; by default this agent's. If it names another platform, that one issues the tokens and this agent serves no API",
+        "URL of the API for sensors; by default this agent's. If it names another platform, that one issues their tokens",
         ["http", "https"],
       ),
       tls: Type.Object(
@@ -161,6 +165,10 @@ export const configSchema = Type.Object({
         description: "Whether to accept short and well-known secrets, for development only",
         default: false,
       }),
+      worker_token: Secret(
+        "Token of the role `worker` at another platform (`api.url`), to get tokens for sensors",
+      ),
+      worker_token_file: FileOf("`security.worker_token`"),
       encryption_key: Secret(
         "Encrypts the values of the key store, the same on all agents; with the embedded database, one is made in `data_dir`",
       ),

@@ -18,6 +18,7 @@ const secretKeys = [
   ["message_queue", "url"],
   ["security", "jwt_secret"],
   ["security", "jwt_secret_previous"],
+  ["security", "worker_token"],
   ["security", "encryption_key"],
   ["security", "encryption_key_previous"],
 ] as const;

@@ -3,6 +3,7 @@
  *
  * From here on others can see the worker; it claims no sensor before the second half is done.
  */
+import { servesApi } from "../config/listeners.ts";
 import type { Database } from "../database/database.ts";
 import { demandRights } from "../database/rights/demand-rights.ts";
 import { loadMigrations } from "../database/migrations/bundled-migrations.ts";
@@ -105,7 +106,7 @@ function registrationOf(
       name: sensor.worker_name,
       type: workerType(signsOfThisMachine(agentVariables.own)),
       host: sensor.host,
-      port: api.enabled && api.port !== 0 ? api.port : null,
+      port: servesApi(config) && api.port !== 0 ? api.port : null,
       capabilities: workerCapabilities({
         runtimes: runtimes.capabilities,
         sensorCountMax: sensorCountMax(config),

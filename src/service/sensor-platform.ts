@@ -1,10 +1,15 @@
-/** What standalone sensors of this worker talk to: this agent's API and, if it is shared with them, the broker. */
+/**
+ * What standalone sensors of this worker talk to: this agent's API or another platform's and, if it is shared with them,
+ * the broker.
+ */
 import { readFile } from "node:fs/promises";
 import type { SensorTraces } from "../api/sensor-traces.ts";
 import type { RuleNotifications } from "../api/websocket/rule-notifications.ts";
+import { remotePlatformUrl } from "../config/listeners.ts";
 import type { Config } from "../config/schema.ts";
 import type { SensorQueues as BrokerQueues } from "../messaging/sensor-queues.ts";
-import type { Platform, SensorQueues } from "../sensors/ports.ts";
+import { RemoteTokens } from "../platform/remote-tokens.ts";
+import type { Platform, PlatformAddress, SensorQueues, SensorTokens } from "../sensors/ports.ts";
 import type { Connections } from "./connections.ts";
 import type { OpenedIdentity } from "./identity-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
@@ -23,26 +28,48 @@ export function sensorPlatform(
   { messageQueue }: Connections,
   { apiAddress, identity, notifications, traces }: PlatformParts,
 ): Platform | null {
-  const { config } = options;
+  const { config, logger } = options;
+  const queues = sharedQueues(config, messageQueue.transport.sensorQueues);
+  const remoteUrl = remotePlatformUrl(config);
+  if (remoteUrl !== undefined) {
+    logger.info({ platform: remoteUrl }, `sensors use the API at ${remoteUrl}; this agent serves none`);
+    return {
+      address: addressOf(remoteUrl, config),
+      tokens: remoteTokens(remoteUrl, config),
+      traces: null,
+      queues,
+    };
+  }
   if (apiAddress === undefined) return null;
   const apiUrl = config.api.url === undefined ? reachableAddress(apiAddress) : new URL(config.api.url).origin;
-  const { notifier_ws_url: notifierUrl, allow_insecure_notifier_ws: isInsecureNotifierAllowed } =
-    config.sensor;
   return {
-    address: {
-      apiUrl,
-      notifierUrl: notifierUrl ?? `${apiUrl.replace(/^http/, "ws")}/ws`,
-      isInsecureNotifierAllowed,
-    },
+    address: addressOf(apiUrl, config),
     tokens: identity.sensorTokens,
     traces: {
       newestExpiryMs: (sensorRef) => traces.newestExpiryMs(sensorRef),
       rulesReadAtMs: (sensorRef) => traces.rulesReadAtMs(sensorRef),
       connectionCount: (sensorRef) =>
-        notifierUrl === undefined ? notifications.countOf(sensorRef) : undefined,
+        config.sensor.notifier_ws_url === undefined ? notifications.countOf(sensorRef) : undefined,
     },
-    queues: sharedQueues(config, messageQueue.transport.sensorQueues),
+    queues,
   };
+}
+
+function addressOf(apiUrl: string, { sensor }: Config): PlatformAddress {
+  return {
+    apiUrl,
+    notifierUrl: sensor.notifier_ws_url ?? `${apiUrl.replace(/^http/, "ws")}/ws`,
+    isInsecureNotifierAllowed: sensor.allow_insecure_notifier_ws,
+  };
+}
+
+function remoteTokens(url: string, { security }: Config): SensorTokens {
+  const { worker_token: workerToken } = security;
+  if (workerToken !== undefined) return new RemoteTokens({ url, workerToken });
+  const reason =
+    `no token for the platform at ${url} is configured: ` +
+    `set security.worker_token (ATTUNE_API_TOKEN) to one of the role worker`;
+  return { mint: () => Promise.reject(new Error(reason)), revoke: async () => {} };
 }
 
 /** From a program on this machine: an API that listens on every address answers on loopback, too. */
