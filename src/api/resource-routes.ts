@@ -9,6 +9,7 @@ import type { FastifyInstance } from "fastify";
 import { requireCaller, type Authenticate } from "./authentication.ts";
 import { readJsonBodies } from "./json-body.ts";
 import type { Resources } from "./ports.ts";
+import { addAgentRoutes, type AgentDownloads } from "./routes/agent-binary.ts";
 import { addLoginRoutes, addTokenRoutes, type AuthPorts } from "./routes/auth.ts";
 import { addKeyRoutes, type Keys } from "./routes/keys.ts";
 import { addSensorLogRoutes, type SensorLogSource } from "./routes/sensor-logs.ts";
@@ -38,6 +39,8 @@ export interface Platform {
   readonly eventPosts?: EventPostPorts;
   /** Left out: there is no key store. */
   readonly keys?: Keys;
+  /** Left out: nothing is said of the agent's executable. */
+  readonly downloads?: AgentDownloads;
 }
 
 export async function addResourceRoutes(server: FastifyInstance, platform: Platform): Promise<void> {
@@ -66,14 +69,14 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
   await addOpenRoutes(server, platform);
 }
 
-/** Whoever logs in has no token yet. */
-async function addOpenRoutes(server: FastifyInstance, { auth }: Platform): Promise<void> {
-  if (auth === undefined) return;
+/** For callers that have no token yet. */
+async function addOpenRoutes(server: FastifyInstance, { auth, downloads }: Platform): Promise<void> {
   for (const prefix of ["/api/v1", ""]) {
     await server.register(
       async (scope) => {
         exchangeJson(scope);
-        addLoginRoutes(scope, auth);
+        if (auth !== undefined) addLoginRoutes(scope, auth);
+        if (downloads !== undefined && prefix !== "") addAgentRoutes(scope, downloads);
       },
       { prefix },
     );

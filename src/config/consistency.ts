@@ -23,6 +23,7 @@ export function contradictions(config: Config): readonly Contradiction[] {
     ...metricsProblems(config),
     ...apiProblems(config),
     ...secretProblems(config),
+    ...downloadProblems(config),
   ];
 
   if (sensor.lease_renewal_interval * 2 > sensor.lease_duration) {
@@ -56,16 +57,26 @@ function apiProblems({ api }: Config): readonly Contradiction[] {
   );
 }
 
-function secretProblems({ security }: Config): readonly Contradiction[] {
+function secretProblems({ security, agent }: Config): readonly Contradiction[] {
   if (security.development) return [];
   const keys = ["jwt_secret", "jwt_secret_previous", "encryption_key", "encryption_key_previous"] as const;
-  return keys.flatMap((key) => {
-    const secret = security[key];
+  const secrets = [
+    ...keys.map((key) => ({ path: ["security", key], secret: security[key] })),
+    { path: ["agent", "binary_token"], secret: agent.binary_token },
+  ];
+  return secrets.flatMap(({ path, secret }) => {
     const weakness = secret === undefined ? undefined : secretWeakness(secret);
     if (weakness === undefined) return [];
     const reason = `${weakness}; make one with: openssl rand -hex 32`;
-    return [{ path: ["security", key], reason, others: [["security", "development"]] }];
+    return [{ path, reason, others: [["security", "development"]] }];
   });
+}
+
+function downloadProblems({ agent }: Config): readonly Contradiction[] {
+  if ((agent.binary_dir === undefined) === (agent.binary_token === undefined)) return [];
+  const [present, missing] =
+    agent.binary_dir === undefined ? ["binary_token", "binary_dir"] : ["binary_dir", "binary_token"];
+  return [{ path: ["agent", present], reason: `requires agent.${missing}`, others: [["agent", missing]] }];
 }
 
 function metricsProblems({ api, metrics }: Config): readonly Contradiction[] {

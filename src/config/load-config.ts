@@ -131,6 +131,7 @@ function inPlace(config: Static<typeof configSchema>, { cwd, hostname }: ConfigI
   const named = (text: string): string => text.replaceAll("{hostname}", hostname);
   return {
     ...config,
+    agent: withAbsolutePath(cwd, config.agent),
     packs_base_dir: resolve(cwd, config.packs_base_dir),
     runtime_envs_dir: resolve(cwd, config.runtime_envs_dir),
     artifacts_dir: resolve(cwd, config.artifacts_dir),
@@ -166,10 +167,22 @@ function withAbsolutePaths<T extends object>(cwd: string, tls: T): T {
   return { ...tls, ...Object.fromEntries(paths) };
 }
 
-function secretsOf({ database, message_queue: queue, security }: Config): readonly string[] {
+function withAbsolutePath(cwd: string, agent: Config["agent"]): Config["agent"] {
+  const { binary_dir: directory } = agent;
+  return directory === undefined ? agent : { ...agent, binary_dir: resolve(cwd, directory) };
+}
+
+function secretsOf({ database, message_queue: queue, security, agent }: Config): readonly string[] {
   const urls = [database.url, queue.url].filter((url) => url !== undefined);
   const { jwt_secret, jwt_secret_previous, worker_token, encryption_key, encryption_key_previous } = security;
-  const secrets = [jwt_secret, jwt_secret_previous, worker_token, encryption_key, encryption_key_previous];
+  const secrets = [
+    jwt_secret,
+    jwt_secret_previous,
+    worker_token,
+    encryption_key,
+    encryption_key_previous,
+    agent.binary_token,
+  ];
   const values = secrets.filter((value) => value !== undefined);
   return [...values, ...urls.flatMap(urlPasswords)];
 }

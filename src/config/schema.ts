@@ -180,6 +180,20 @@ export const configSchema = Type.Object({
     },
     section,
   ),
+  agent: Type.Object(
+    {
+      binary_dir: Type.Optional(
+        Type.String({
+          description:
+            "Folder of executables that `/api/v1/agent/binary` hands out, such as `attune-sensor-agent-x86_64`",
+          minLength: 1,
+        }),
+      ),
+      binary_token: Secret("What a download of the executable must send as X-Agent-Token"),
+      binary_token_file: FileOf("`agent.binary_token`"),
+    },
+    section,
+  ),
   log: Type.Object(
     {
       level: Type.Enum(["debug", "info", "warn", "error"], {

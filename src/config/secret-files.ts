@@ -21,6 +21,7 @@ const secretKeys = [
   ["security", "worker_token"],
   ["security", "encryption_key"],
   ["security", "encryption_key_previous"],
+  ["agent", "binary_token"],
 ] as const;
 
 interface FileWorld {

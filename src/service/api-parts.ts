@@ -28,6 +28,7 @@ import type { EventPosts } from "../events/posts/event-posts.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { authPorts, type OpenedIdentity } from "./identity-parts.ts";
 import { databaseDefinitions } from "./definition-parts.ts";
+import { agentDownloads } from "./download-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 interface ServedParts {
@@ -58,6 +59,7 @@ export async function openApi(
     eventPosts: { posts, clock },
     operations,
     keys,
+    downloads: agentDownloads(options),
   };
   let apiAddress: string | undefined;
   for (const listener of listeners(config)) {

@@ -52,8 +52,8 @@ test("everything below /api/v1 demands a token, but for what logs in", () => {
 const openBelowPrefix = [
   "/api/v1/auth/login",
   "/api/v1/auth/refresh",
-  "/api/v1/agent/binary",
   "/api/v1/agent/info",
+  "/api/v1/agent/binary",
 ];
 
 test("the page names every operation, and neither runs nor loads anything", () => {
