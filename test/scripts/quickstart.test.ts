@@ -27,6 +27,8 @@ test("the quickstart shows its sensors at work and ends with a summary", { timeo
     /match +httpcheck\.changed/,
     /event +diskwatch\./,
     /event +procwatch\./,
+    /match +heartbeat\.quick/,
+    /match +heartbeat\.calm/,
   ];
   const hasShownAll = (): boolean => expected.every((line) => line.test(shown));
   await Promise.race([ended, expect.poll(hasShownAll, { timeout: 150_000 }).toBe(true)]);

@@ -1,4 +1,4 @@
-import { globSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -24,10 +24,17 @@ test("the packs that are shipped load without a warning, and describe the core's
   expect(warnings.map(describeProblem)).toEqual([]);
   expect(report.changes.filter(({ kind }) => kind === "sensor").map(({ ref }) => ref)).toEqual([
     "diskwatch.usage",
+    "heartbeat.heart",
     "httpcheck.endpoint",
     "logwatch.lines",
     "procwatch.sample",
   ]);
   expect((await fresh.database.query({ text: seeded })).rows).toEqual(before.rows);
   expect(report.changes.filter(({ kind }) => kind === "runtime")).toEqual([]);
+});
+
+test("the example of a standalone sensor carries the helper for Node as it is", () => {
+  const helper = readFileSync(new URL("../../../sdk/node/attune-sensor.mjs", import.meta.url), "utf8");
+
+  expect(readFileSync(`${root}heartbeat/lib/attune-sensor.mjs`, "utf8")).toBe(helper);
 });
