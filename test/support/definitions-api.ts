@@ -46,6 +46,18 @@ export interface DefinitionsApi extends AsyncDisposable {
 
 export async function definitionsApi(): Promise<DefinitionsApi> {
   const fresh = await freshDatabase();
+  const api = await apiOn(fresh.database);
+  return {
+    ...api,
+    async [Symbol.asyncDispose]() {
+      await api[Symbol.asyncDispose]();
+      await fresh[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** @param database migrated; the caller closes it */
+export async function apiOn(database: Database): Promise<DefinitionsApi> {
   const options: ApiOptions = {
     section: "api",
     host: "127.0.0.1",
@@ -53,7 +65,7 @@ export async function definitionsApi(): Promise<DefinitionsApi> {
     health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
     metrics: { contentType: "text/plain", text: async () => "" },
     logger: silentLogger,
-    platform: { authenticate, resources: databaseResources(fresh.database) },
+    platform: { authenticate, resources: databaseResources(database) },
   };
   const api = await startApi(options);
 
@@ -75,17 +87,14 @@ export async function definitionsApi(): Promise<DefinitionsApi> {
     };
   };
   return {
-    database: fresh.database,
+    database,
     call,
     async demand(status, method, path, body) {
       const answer = await call(method, path, body === undefined ? {} : { body });
       expect({ status: answer.status, body: answer.body }).toMatchObject({ status });
       return answer;
     },
-    async [Symbol.asyncDispose]() {
-      await api[Symbol.asyncDispose]();
-      await fresh[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
   };
 }
 

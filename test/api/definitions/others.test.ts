@@ -1,6 +1,13 @@
 /** Packs, runtimes, actions and sensors over HTTP: what is particular to each. */
+import { mkdtempDisposable } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { definitionsApi, givePack, rule } from "../../support/definitions-api.ts";
+import { openEmbedded } from "../../../src/database/embedded/embedded.ts";
+import { loadMigrations } from "../../../src/database/migrations/bundled-migrations.ts";
+import { migrate } from "../../../src/database/migrations/migrate.ts";
+import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { apiOn, definitionsApi, givePack, rule } from "../../support/definitions-api.ts";
 
 const sensor = {
   ref: "p.sensor",
@@ -157,3 +164,26 @@ test("a sensor belongs to a pack, serves existing triggers, and its change of tr
   expect([seen.status, Object.hasOwn(seen.data, "config")]).toEqual([200, false]);
   await demand(200, "DELETE", "/sensors/p.sensor");
 });
+
+test("the embedded database takes the same changes", async () => {
+  await using directory = await mkdtempDisposable(join(tmpdir(), "attune-embedded-"));
+  await using database = await openEmbedded({ dataDirectory: directory.path, logger: silentLogger });
+  await migrate(database, loadMigrations(), silentLogger);
+  await using api = await apiOn(database);
+  await givePack(api);
+  const { demand } = api;
+
+  const { headers } = await demand(201, "POST", "/rules", { ...rule, trigger_params: { n: 1 } });
+  const change = (label: string) =>
+    api.call("PATCH", "/rules/p.rule", {
+      body: { label },
+      headers: { "if-match": headers.get("etag") ?? "" },
+    });
+  const both = await Promise.all([change("one"), change("two")]);
+  expect(new Set(both.map(({ status }) => status))).toEqual(new Set([200, 412]));
+  await demand(201, "POST", "/sensors", { ...sensor, trigger_refs: ["p.one", "p.two"] });
+  expect((await demand(409, "DELETE", "/triggers/p.two")).body["error"]).toContain("sensor p.sensor");
+  await demand(200, "POST", "/triggers/p.one/webhooks/enable");
+  expect((await demand(200, "GET", "/triggers/p.one/rules")).body["data"]).toHaveLength(1);
+  await demand(200, "DELETE", "/packs/p");
+}, 120_000);
