@@ -9,6 +9,7 @@ import { Argument, Command, CommanderError, Option } from "commander";
 import { checkFormats, type CheckFormat } from "./check-formats.ts";
 import type { OutputFormat } from "./client/output.ts";
 import { completedShells, completionScript, type CompletedShell } from "./completion.ts";
+import { addIdentityCommands } from "./identity-commands.ts";
 import { addResourceCommands, type ClientContext } from "./resource-commands.ts";
 import type { ExitCode, Invocation } from "./invocation.ts";
 import { StopRequest } from "./stop-request.ts";
@@ -74,7 +75,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     if (command !== root && root.opts<Options>().detectOnly)
       root.error("error: --detect-only takes no command");
     const { watch, format, detectOnly } = root.opts<Options>();
-    const isList = command.name() === "list" && command.parent !== root;
+    const isList = command.name() === "list" && command.parent?.name() !== "identity";
     if (watch && (detectOnly || (command !== root && !isList)))
       root.error("error: --watch only works when running the agent and with list commands");
     if (!formatsOf(command, root).includes(format)) {
@@ -145,6 +146,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     };
   };
   addResourceCommands(root, async (command) => void (exitCode = await command()), clientContext);
+  addIdentityCommands(root, async (command) => void (exitCode = await command()), invocation);
   packs
     .command("load")
     .argument("<directories...>", "pack folders")
@@ -192,6 +194,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
 function formatsOf(command: Command, root: Command): readonly Format[] {
   const group = command.parent === root || command === root ? undefined : command.parent?.name();
   if (group === "packs" && command.name() === "check") return checkFormats;
+  if (group === "identity" || group === "token") return ["text", "json"];
   if (group === undefined || (group === "packs" && command.name() === "load")) return ["text", "json"];
   return ["text", "table", "json", "yaml"];
 }

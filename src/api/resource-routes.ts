@@ -22,6 +22,7 @@ import { addRuleRoutes } from "./routes/rules.ts";
 import { addRuntimeRoutes } from "./routes/runtimes.ts";
 import { addSensorRoutes } from "./routes/sensors.ts";
 import { addTriggerRoutes } from "./routes/triggers.ts";
+import { addIdentityRoutes, addServiceTokenRoute, type IdentityPorts } from "./routes/identities.ts";
 import { addWorkerRoutes } from "./routes/workers.ts";
 import type { SensorTraces } from "./sensor-traces.ts";
 import { validateRequests } from "./validation.ts";
@@ -32,7 +33,7 @@ export interface Platform {
   readonly traces?: SensorTraces;
   readonly resources: Resources;
   /** Left out: tokens come from elsewhere. */
-  readonly auth?: AuthPorts;
+  readonly auth?: AuthPorts & { readonly identities: IdentityPorts };
   /** Left out: nothing runs here that could be operated. */
   readonly operations?: SensorOperations & SensorLogSource;
   /** Left out: nothing can be posted. */
@@ -47,6 +48,7 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
   await server.register(
     async (scope) => {
       prepareScope(scope, platform);
+      if (platform.auth !== undefined) addIdentityRoutes(scope, platform.auth.identities);
       addWorkerRoutes(scope, platform.resources);
       addSensorRoutes(scope, platform.resources);
       addEnforcementRoutes(scope, platform.resources);
@@ -85,7 +87,10 @@ async function addOpenRoutes(server: FastifyInstance, { auth, downloads }: Platf
 
 /** What older clients look for without the prefix, too. */
 function addUnprefixedRoutes(scope: FastifyInstance, { auth, eventPosts, resources }: Platform): void {
-  if (auth !== undefined) addTokenRoutes(scope, auth);
+  if (auth !== undefined) {
+    addTokenRoutes(scope, auth);
+    addServiceTokenRoute(scope, auth.identities);
+  }
   addEventRoutes(scope, resources);
   if (eventPosts !== undefined) addEventPostRoutes(scope, eventPosts);
   addTriggerRoutes(scope, resources);

@@ -54,7 +54,7 @@ export async function openApi(
   const platform: Platform = {
     authenticate: traces.watching((token) => identity.authenticator.authenticate(token)),
     traces,
-    auth: authPorts(identity),
+    auth: authPorts(database, identity),
     resources: databaseResources(database, reads),
     eventPosts: { posts, clock },
     operations,

@@ -1,10 +1,14 @@
 /** Who may use the API: tokens, and what verifies them. */
-import type { AuthPorts } from "../api/routes/auth.ts";
+import type { Platform } from "../api/resource-routes.ts";
+import type { Database } from "../database/database.ts";
+import { IdentityAdministration } from "../identity/identity-administration.ts";
 import { openAuthenticator, type Authenticator } from "../identity/authenticator.ts";
+import { LocalToken } from "../identity/local-token.ts";
 import { Sessions } from "../identity/sessions.ts";
 import { SensorTokens } from "../identity/sensor-tokens.ts";
 import { configuredSecrets, storedSecrets } from "../identity/signing-secrets.ts";
 import { TokenMint } from "../identity/token-mint.ts";
+import { settlesWithin } from "../concurrency/settles-within.ts";
 import { issuerOf } from "../model/identity/claims.ts";
 import type { Connections } from "./connections.ts";
 import type { ServiceContext } from "./service-context.ts";
@@ -53,11 +57,30 @@ export async function openIdentity(
   };
 }
 
+/** A worker stops even if its database does not answer. */
+const removalLimitMs = 1_000;
+
+/** For commands on this machine; see identity/local-token.ts. */
+export function openLocalToken(
+  { options, lifetime, clock, random }: ServiceContext,
+  { mint }: OpenedIdentity,
+  url: string,
+): void {
+  const { config, logger } = options;
+  const local = new LocalToken({ dataDirectory: config.data_dir, url, mint, logger, clock, random });
+  lifetime.onClose(async () => void (await settlesWithin(local.remove(), removalLimitMs)));
+  lifetime.run((signal) => local.run(signal));
+}
+
 /** For longer than any token is valid. */
 const revocationSeconds = 366 * 86_400;
 
-export function authPorts({ authenticator, mint, sensorTokens, sessions }: OpenedIdentity): AuthPorts {
+export function authPorts(
+  database: Database,
+  { authenticator, mint, sensorTokens, sessions }: OpenedIdentity,
+): NonNullable<Platform["auth"]> {
   return {
+    identities: new IdentityAdministration(database, mint),
     sessions,
     sensorTokens,
     decode: (token) => authenticator.decode(token),

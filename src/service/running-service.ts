@@ -12,7 +12,7 @@ import { createMetrics } from "../telemetry/metrics.ts";
 import { openApi } from "./api-parts.ts";
 import { makeKnown } from "./capability-changes.ts";
 import { openConnections } from "./connections.ts";
-import { openIdentity } from "./identity-parts.ts";
+import { openIdentity, openLocalToken } from "./identity-parts.ts";
 import { openEvents } from "./event-parts.ts";
 import { openNotifications } from "./notification-parts.ts";
 import { openKeys } from "./key-parts.ts";
@@ -90,6 +90,7 @@ export async function openRunningService(
     keys,
     reads,
   });
+  if (apiAddress !== undefined) openLocalToken(context, identity, apiAddress);
   opened.start(sensorPlatform(context, connections, { apiAddress, identity, notifications, traces }));
   return {
     registration,

@@ -27,7 +27,7 @@ beforeAll(async () => {
       metrics: { contentType: "text/plain", text: async () => "" },
       platform: {
         authenticate: (token) => rig.authenticator.authenticate(token),
-        auth: authPorts(rig),
+        auth: authPorts(fresh.database, rig),
         resources: databaseResources(fresh.database),
       },
       trustedProxies: ["127.0.0.1"],

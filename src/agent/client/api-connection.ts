@@ -4,12 +4,13 @@
  * - `--api` or ATTUNE_API_URL, with the token in ATTUNE_API_TOKEN;
  * - the agent of this machine with the same configuration, which keeps its address and a token in its data directory.
  */
-import { join } from "node:path";
 import { readFileSync } from "node:fs";
 import { hasCode, messageOf } from "../../errors/caught.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
+import { localAccessPath } from "../../files/local-access.ts";
+import { fateOf } from "../../files/process-mark.ts";
 import { decodeJson } from "../../model/json/json-text.ts";
-import { isJsonObject } from "../../model/json/json.ts";
+import { isJsonObject, type JsonValue } from "../../model/json/json.ts";
 import { loadConfiguration } from "../load-configuration.ts";
 import type { Invocation } from "../invocation.ts";
 
@@ -45,8 +46,8 @@ export function apiConnection(
 }
 
 /** The agent of this machine; undefined if none with this configuration has left its address. */
-function localConnectionIfAny(dataDirectory: string): ApiConnection | undefined {
-  const path = join(dataDirectory, "agent.json");
+export function localConnectionIfAny(dataDirectory: string): ApiConnection | undefined {
+  const path = localAccessPath(dataDirectory);
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -58,8 +59,18 @@ function localConnectionIfAny(dataDirectory: string): ApiConnection | undefined 
     );
   }
   const decoded = decodeJson(text);
-  const { url, token } = decoded.kind === "valid" && isJsonObject(decoded.value) ? decoded.value : {};
-  return typeof url === "string" && typeof token === "string" ? { url, token, origin: path } : undefined;
+  const access = decoded.kind === "valid" && isJsonObject(decoded.value) ? decoded.value : {};
+  const { url, token, process: mark } = access;
+  if (typeof url !== "string" || typeof token !== "string" || !isFromRunningAgent(mark)) return undefined;
+  return { url, token, origin: path };
+}
+
+/** Another program may listen on the port of an agent that was killed. */
+function isFromRunningAgent(mark: JsonValue | undefined): boolean {
+  if (!isJsonObject(mark)) return false;
+  const { pid, startedAt, place } = mark;
+  if (typeof pid !== "number" || typeof startedAt !== "string" || typeof place !== "string") return false;
+  return fateOf({ pid, startedAt, place }) === "running";
 }
 
 function localConnection(
@@ -69,7 +80,7 @@ function localConnection(
   const found = localConnectionIfAny(data_dir);
   if (found !== undefined) return found;
   throw unusable(
-    `no agent with this configuration runs on this machine (there is no ${join(data_dir, "agent.json")})`,
+    `no agent with this configuration runs on this machine (there is no ${localAccessPath(data_dir)}, or its agent was killed)`,
     "start it, name its configuration with --config, or set --api and ATTUNE_API_TOKEN for another one",
   );
 }

@@ -13,30 +13,16 @@
  * checked, it is put back.
  */
 import { randomUUID } from "node:crypto";
-import {
-  linkSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { hasCode } from "../../errors/caught.ts";
 import { isJsonObject } from "../../model/json/json.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
-import { processStat } from "../../files/process-stat.ts";
+import { fateOf, ownMark, type ProcessMark } from "../../files/process-mark.ts";
 import { makeDirectory } from "../../files/make-directory.ts";
 
-interface Holder {
-  readonly pid: number;
-  /** Clock ticks since boot; empty if the system does not report them. */
-  readonly startedAt: string;
-  /** Boot and PID namespace, in which `pid` is meaningful. */
-  readonly place: string;
+interface Holder extends ProcessMark {
   readonly token: string;
 }
 
@@ -56,9 +42,7 @@ export async function lockDataDirectory(directory: string): Promise<Disposable> 
   await makeDirectory(directory, 0o700);
   const path = join(directory, "lock");
   const own: Holder = {
-    pid: process.pid,
-    startedAt: processStat(process.pid)?.startTime ?? "",
-    place: presentPlace(),
+    ...ownMark(),
     token: randomUUID(),
   };
 
@@ -119,9 +103,8 @@ function readHolder(path: string): Holder | "gone" | "unreadable" {
 }
 
 async function isAlive(holder: Holder, path: string): Promise<boolean> {
-  if (holder.place === presentPlace()) {
-    return isRunning(holder.pid) && (processStat(holder.pid)?.startTime ?? "") === holder.startedAt;
-  }
+  const fate = fateOf(holder);
+  if (fate !== "elsewhere") return fate === "running";
   const seenMs = renewedAtMs(path);
   await delay(2 * renewalMs + 500);
   return renewedAtMs(path) !== seenMs;
@@ -151,32 +134,6 @@ function renew(path: string): void {
 
 function renewedAtMs(path: string): number | undefined {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs;
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return hasCode(error, "EPERM"); // It is running as another user.
-  }
-}
-
-function presentPlace(): string {
-  const boot = readIfThere("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
-  try {
-    return `${boot} ${readlinkSync("/proc/self/ns/pid")}`;
-  } catch {
-    return boot;
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
 }
 
 function inUse(directory: string, { pid }: Holder): OperatorError {

@@ -37,7 +37,7 @@ const tables = {
   outbox_owner: ["select", "insert", "update", "delete"],
   key: ["select", "insert", "update", "delete"],
   worker_request: ["select", "insert", "update", "delete"],
-  identity: ["select", "insert", "update"],
+  identity: ["select", "insert", "update", "delete"],
   revoked_token: ["select", "insert", "update", "delete"],
   signing_key: ["select", "insert"],
   login_attempt: ["select", "insert", "update", "delete"],

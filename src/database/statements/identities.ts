@@ -153,3 +153,77 @@ export const addSigningKey: Statement<string, void> = {
   values: (secret) => [secret],
   decode: () => {},
 };
+
+/** What people may see of an identity. */
+export interface IdentityEntry {
+  readonly id: Id;
+  readonly login: string;
+  readonly role: Role;
+  readonly hasPassword: boolean;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+const entryColumns = "id, login, role, password_hash is not null as has_password, created, updated";
+
+function decodeEntry(row: Row): IdentityEntry {
+  return {
+    id: row.id("id"),
+    login: row.text("login"),
+    role: row.word("role", roles),
+    hasPassword: row.boolean("has_password"),
+    createdAt: row.instant("created"),
+    updatedAt: row.instant("updated"),
+  };
+}
+
+export const addIdentity: Statement<
+  { readonly login: string; readonly role: Role; readonly passwordHash: string },
+  IdentityEntry
+> = {
+  name: "add_identity",
+  text: `
+    insert into identity (login, role, password_hash)
+    values ($1, $2, $3)
+    returning ${entryColumns}`,
+  values: ({ login, role, passwordHash }) => [login, role, passwordHash],
+  decode: decodeEntry,
+};
+
+export const setPasswordHash: Statement<
+  { readonly login: string; readonly passwordHash: string },
+  IdentityEntry
+> = {
+  name: "set_password_hash",
+  text: `
+    update identity
+       set password_hash = $2
+     where login = $1
+       and role <> 'sensor'
+    returning ${entryColumns}`,
+  values: ({ login, passwordHash }) => [login, passwordHash],
+  decode: decodeEntry,
+};
+
+/** Sensors have thousands of them, which nobody manages by hand. */
+export const listIdentities: Statement<void, IdentityEntry> = {
+  name: "list_identities",
+  text: `
+    select ${entryColumns}
+      from identity
+     where role <> 'sensor'
+     order by login
+     limit 1000`,
+  values: () => [],
+  decode: decodeEntry,
+};
+
+export const removeIdentity: Statement<string, IdentityEntry> = {
+  name: "remove_identity",
+  text: `
+    delete from identity
+     where login = $1
+    returning ${entryColumns}`,
+  values: (login) => [login],
+  decode: decodeEntry,
+};

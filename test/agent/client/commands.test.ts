@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempDisposable, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
+import { ownMark } from "../../../src/files/process-mark.ts";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -110,7 +111,10 @@ test("JSON and YAML keep everything, also digits", async () => {
 test("without any setting the agent of this machine is asked", async () => {
   const { url, asked } = await api(() => ({ body: page([]) }));
   await using folder = await mkdtempDisposable(join(tmpdir(), "attune-data-"));
-  await writeFile(join(folder.path, "agent.json"), JSON.stringify({ url, token: "its own" }));
+  await writeFile(
+    join(folder.path, "agent.json"),
+    JSON.stringify({ url, token: "its own", process: ownMark() }),
+  );
 
   const { stdout } = await agent(["rules", "list"], { ATTUNE__DATA_DIR: folder.path });
 

@@ -140,7 +140,7 @@ test("with these rights a role may run every statement of an agent, and without 
     }
   }
   expect(superfluous).toEqual([]);
-});
+}, 120_000);
 
 test("each right is named when it alone is missing", async () => {
   await using fresh = await freshDatabase();
