@@ -71,6 +71,8 @@ export const usual: readonly Requirement[] = [
     isInstalled: () => spawnSync("python3", ["-c", "import ensurepip"]).status === 0,
   },
   program("Ruby", ["ruby"], "ruby"),
+  // Debian's perl-base has no json_pp, and not all core modules.
+  program("Perl with its core modules", ["perl"], "json_pp"),
   {
     name: "PgBouncer",
     packages: ["pgbouncer"],
