@@ -4,18 +4,16 @@
  * Numbers count from the newest entry, so they shift as entries are added, and reach only so far. A cursor stays where it is.
  */
 import { Type, type Static, type TSchema } from "typebox";
-import {
-  historyLimits,
-  type HistoryPage,
-  type HistoryPosition,
-  type HistoryRequest,
-} from "../database/history.ts";
+import type { HistoryPage, HistoryPosition, HistoryRequest } from "../database/history.ts";
 import { instantText } from "../model/texts/instants.ts";
 import { orNull } from "./answers.ts";
 import { RequestError } from "./errors.ts";
 import { listAnswer, pageParameters, pageRequest, Pagination } from "./paging.ts";
 
 const cursorPattern = /^(\d{1,17})-(\d{1,18})$/;
+
+/** Further ones are read by cursor: to skip entries costs as much as to read them. */
+const entriesByNumberMax = 10_000;
 
 const Cursor = (description: string) =>
   Type.Optional(Type.String({ description, pattern: cursorPattern.source }));
@@ -51,8 +49,8 @@ export function historyRequest(parameters: HistoryParameters): HistoryRequest {
   if (before !== null && after !== null) throw invalid("after", "cannot be used together with before");
   const { limit, offset } = pageRequest(parameters);
   const isByCursor = before !== null || after !== null;
-  if (!isByCursor && offset + limit > historyLimits.countedMax) {
-    throw invalid("page", `ends beyond entry ${historyLimits.countedMax}; read on from pagination.before`);
+  if (!isByCursor && offset + limit > entriesByNumberMax) {
+    throw invalid("page", `ends beyond entry ${entriesByNumberMax}; read on from pagination.before`);
   }
   return {
     limit,

@@ -3,7 +3,8 @@
  *
  * A page is found by the index on (created, id), or by one that begins with an indexed column. Other conditions are checked
  * row by row, over at most `searchedMax` of the newest rows; a page may then hold fewer rows than asked for although there
- * are more, and `older` says where the search goes on. The number of all rows is counted up to `countedMax`.
+ * are more, and `older` says where the search goes on. The number of all rows is counted up to `countedMax`; with such
+ * conditions it is the number of those that were found so far.
  *
  * Statements are built from the conditions there are, and are not kept prepared: a plan for every value of a condition
  * would not know whether it is left out.
@@ -63,7 +64,7 @@ export interface HistoryLimits {
   readonly countedMax: number;
 }
 
-export const historyLimits: HistoryLimits = { searchedMax: 100_000, countedMax: 10_000 };
+const historyLimits: HistoryLimits = { searchedMax: 100_000, countedMax: 1_000 };
 
 /** @param rows must read one snapshot, or the page and the total may contradict each other */
 export async function readHistory<Entry>(
@@ -79,15 +80,21 @@ export async function readHistory<Entry>(
   if (isAscending) page.reverse();
   const [first, last] = [page[0], page.at(-1)];
   const hasOlder = isAscending || found.length > request.limit;
+  const older = !hasOlder
+    ? await endOfSearch(rows, table.name, conditions, request, limits.searchedMax)
+    : last === undefined
+      ? request.after
+      : positionOf(last);
+  const total = isSearched(conditions)
+    ? request.offset + found.length
+    : (found[0]?.number("total") ?? (await countRows(rows, table.name, conditions, request, limits)));
+  const isWhole = !isSearched(conditions) || (older === null && request.before === null);
   return {
-    ...(await countRows(rows, table, conditions, request, limits)),
     entries: page.map((row) => table.decode(row)),
     newest: first === undefined ? null : positionOf(first),
-    older: !hasOlder
-      ? await endOfSearch(rows, table.name, conditions, request, limits.searchedMax)
-      : last === undefined
-        ? request.after
-        : positionOf(last),
+    older,
+    total: Math.max(Math.min(total, limits.countedMax), request.offset + page.length),
+    isTotalExact: total <= limits.countedMax && isWhole,
   };
 }
 
@@ -97,18 +104,45 @@ async function readRows(
   { name, columns }: HistoryTable<unknown>,
   conditions: readonly HistoryCondition[],
   request: HistoryRequest,
-  { searchedMax }: HistoryLimits,
+  limits: HistoryLimits,
 ): Promise<Row[]> {
   const values = new Values();
-  const search = searchText(name, conditions, request, searchedMax, values);
-  const order = orderText(request);
+  const total = isSearched(conditions) ? "null" : countText(name, conditions, request, limits, values);
   const text = `
-    select ${columns}, ${createdUs}
-      from ${search}
-     ${order}
+    select ${columns}, ${createdUs}, ${total} as total
+      from ${searchText(name, conditions, request, limits.searchedMax, values)}
+     ${orderText(request)}
      limit ${values.add(request.limit + 1)}
     offset ${values.add(request.offset)}`;
   return await rowsOf(rows, `list_${name}`, text, values);
+}
+
+/** For a page without rows that could hold it. */
+async function countRows(
+  rows: Queryable,
+  name: string,
+  conditions: readonly HistoryCondition[],
+  request: HistoryRequest,
+  limits: HistoryLimits,
+): Promise<number> {
+  const values = new Values();
+  const text = `select ${countText(name, conditions, request, limits, values)} as total`;
+  const [row] = await rowsOf(rows, `count_${name}`, text, values);
+  return row?.number("total") ?? 0;
+}
+
+/** All rows, wherever the page is. The order has no effect but to lead along an index. */
+function countText(
+  name: string,
+  conditions: readonly HistoryCondition[],
+  request: HistoryRequest,
+  { countedMax }: HistoryLimits,
+  values: Values,
+): string {
+  const whole = { ...request, before: null, after: null };
+  const where = whereText(indexedTexts(conditions, whole, values));
+  return `(select count(*)::int
+               from (select from ${name} ${where} ${orderText(whole)} limit ${countedMax + 1}) as counted)`;
 }
 
 /** The oldest row that was looked at, if there may be older ones. */
@@ -129,26 +163,6 @@ async function endOfSearch(
     offset ${searchedMax - 1}`;
   const [end] = await rowsOf(rows, `end_of_${name}_search`, text, values);
   return end === undefined ? null : positionOf(end);
-}
-
-async function countRows(
-  rows: Queryable,
-  { name }: HistoryTable<unknown>,
-  conditions: readonly HistoryCondition[],
-  request: HistoryRequest,
-  { searchedMax, countedMax }: HistoryLimits,
-): Promise<{ readonly total: number; readonly isTotalExact: boolean }> {
-  const values = new Values();
-  const whole = { ...request, before: null, after: null };
-  const search = searchText(name, conditions, whole, searchedMax, values);
-  // The order has no effect but to lead along the index: without it, a table may be read from its beginning.
-  const text = `
-    select count(*)::int as total
-      from (select from ${search} ${orderText(whole)} limit ${countedMax + 1}) as counted`;
-  const [row] = await rowsOf(rows, `count_${name}`, text, values);
-  const total = row?.number("total") ?? 0;
-  const beyond = await endOfSearch(rows, name, conditions, whole, searchedMax + 1);
-  return { total: Math.min(total, countedMax), isTotalExact: total <= countedMax && beyond === null };
 }
 
 class Values {

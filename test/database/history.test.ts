@@ -97,7 +97,7 @@ test("a condition without an index is checked over a bounded number of rows, and
 
   const found: string[] = [];
   let page = await listEvents(rare, {}, limits);
-  expect(page).toMatchObject({ isTotalExact: false });
+  expect(page).toMatchObject({ total: page.entries.length, isTotalExact: false });
   let pages = 1;
   for (; page.older !== null; pages += 1) {
     found.push(...page.entries.map(({ id }) => id));

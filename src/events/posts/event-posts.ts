@@ -12,6 +12,7 @@
  * never will be; it may be sent again without fear of doubling it. Only where an attempt is under way or has lost its
  * answer nobody can say, and the client is told so.
  */
+import { setImmediate as arrivals } from "node:timers/promises";
 import { classifyDatabaseError } from "../../database/errors.ts";
 import type { EventPost, PostOutcome, PostRequest } from "../../model/sensors/posted-event.ts";
 import type { Clock } from "../../time/clock.ts";
@@ -95,6 +96,9 @@ export class EventPosts {
         const source = this.#options.sources.of(origin);
         sources.push(source instanceof Promise ? await source : source);
       }
+      // Requests that arrived together enter together, and so share a batch: the first would else be stored alone, and all
+      // others wait for it.
+      await arrivals();
       if (request.isSettled) return;
       for (const [index, post] of posts.entries()) this.#enter(request, index, post, sources[index]);
     } catch (error) {
