@@ -186,7 +186,7 @@ function processFinding(
       if (process.failures === 0) return wrong(subject, `waits ${where}: ${reason}; ${nextStart(process)}`);
       return wrong(subject, `failed ${where}: ${reason}; ${failures}, ${nextStart(process)}`, { lines });
     case "failed": {
-      const remedy = `fix it; ${nextStart(process)}, or at once after: update sensor set enabled = enabled where ref = '${sensorRef}'`;
+      const remedy = `fix it; ${nextStart(process)}, or at once after: attune-sensor-agent sensors restart ${sensorRef}`;
       return wrong(subject, `has failed ${where}: ${reason}; ${failures}`, { lines, remedy });
     }
     case "stopped":

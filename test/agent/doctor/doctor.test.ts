@@ -163,7 +163,7 @@ test("a failed sensor is reported with its exit code, its last output and a reme
   expect(exitCode).toBe(1);
   expect(report).toMatch(/^✓ worker w1 +is alive on .*runs 1 of at most 10 sensors$/m);
   expect(report).toMatch(
-    /^✗ sensor my\.tick +has failed on worker w1: it exited with code 3; 4 failures in a row\n +→ fix it; it will be restarted in 5 min, .*where ref = 'my\.tick'\n +│ Traceback\n +│ ValueError: no$/m,
+    /^✗ sensor my\.tick +has failed on worker w1: it exited with code 3; 4 failures in a row\n +→ fix it; it will be restarted in 5 min, .*sensors restart my\.tick\n +│ Traceback\n +│ ValueError: no$/m,
   );
 
   await query(database, "update sensor_process set status = 'running', pid = 42 where sensor = $1", [
