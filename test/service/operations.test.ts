@@ -257,6 +257,12 @@ test(
     expect(lastLines.length).toBeLessThanOrEqual(5);
     expect(Date.parse(lastLines.at(-1)?.time ?? "")).toBeGreaterThan(Date.now() - 60_000);
 
+    const plain = await fetch(`${here.apiUrl}/api/v1/sensors/fault.talker/logs?tail=3&format=text`, {
+      headers: await headersFor("viewer"),
+    });
+    expect(plain.headers.get("content-type")).toContain("text/plain");
+    expect(await plain.text()).toMatch(/^(\d{4}-\d\d-\d\dT[\d:.]+Z .+\n){1,3}$/);
+
     await using following = follow(here, 1);
     const { lines } = following;
     const counted = (): number[] => [...spoken(lines).values()].map((numbers) => numbers.length);

@@ -29,6 +29,8 @@ export interface SensorLogSource {
   ) => AsyncGenerator<WorkerLogPage, void, void>;
 }
 
+const plainType = "text/plain; charset=utf-8";
+const linesType = "application/x-ndjson; charset=utf-8";
 const tailDefault = 100;
 /** Streams of one agent at a time. */
 const streamsMax = 32;
@@ -46,6 +48,9 @@ const LogParameters = Type.Object({
       description:
         "Go on with each line that is written, as application/x-ndjson: one object with time, text and worker_name a line, and an empty line when there was none for some seconds",
     }),
+  ),
+  format: Type.Optional(
+    Type.Enum(["json", "text"], { description: "With text, lines as they are in the log, as text/plain" }),
   ),
 });
 
@@ -76,11 +81,15 @@ export function addSensorLogRoutes(scope: FastifyInstance, { readLog, followLog 
         response: { 200: Type.Object({ data: LogAnswer }) },
       },
     },
-    async ({ params: { ref }, query: { tail = tailDefault, follow = false }, signal }, reply) => {
+    async ({ params: { ref }, query, signal }, reply) => {
+      const { tail = tailDefault, follow = false, format = "json" } = query;
       if (follow && streams.size >= streamsMax) {
         throw new RequestError("TOO_MANY_REQUESTS", `${streamsMax} logs are being followed here already.`);
       }
       const first = pageOf(ref, await readLog(ref, Math.min(Math.max(tail, 0), logTailMax), signal));
+      const pageText = format === "text" ? plainText : jsonLines;
+      reply.header("cache-control", "no-store");
+      if (!follow && format === "text") return reply.type(plainType).send(pageText(first));
       if (!follow) return { data: { ref, worker_name: first.workerName, lines: first.lines.map(logEntry) } };
 
       const stream = new AbortController();
@@ -89,10 +98,9 @@ export function addSensorLogRoutes(scope: FastifyInstance, { readLog, followLog 
         stream.abort();
         streams.delete(stream);
       });
-      reply.type("application/x-ndjson; charset=utf-8").header("cache-control", "no-store");
-      return reply.send(
-        Readable.from(textOf(first, followLog(ref, first, stream.signal)), { objectMode: false }),
-      );
+      const rest = followLog(ref, first, stream.signal);
+      const text = Readable.from(textOf(first, rest, pageText), { objectMode: false });
+      return reply.type(format === "text" ? plainType : linesType).send(text);
     },
   );
 }
@@ -100,15 +108,20 @@ export function addSensorLogRoutes(scope: FastifyInstance, { readLog, followLog 
 async function* textOf(
   first: WorkerLogPage,
   rest: AsyncGenerator<WorkerLogPage, void, void>,
+  pageText: (page: WorkerLogPage) => string,
 ): AsyncGenerator<string, void, void> {
   yield pageText(first);
   for await (const page of rest) yield pageText(page);
 }
 
 /** Never empty, so that a connection that carries nothing is not taken for dead. */
-function pageText({ lines, workerName }: WorkerLogPage): string {
+function jsonLines({ lines, workerName }: WorkerLogPage): string {
   const texts = lines.map((line) => JSON.stringify({ ...logEntry(line), worker_name: workerName }));
   return `${texts.join("\n")}\n`;
+}
+
+function plainText({ lines }: WorkerLogPage): string {
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 /** @throws RequestError NOT_FOUND or UNAVAILABLE */
