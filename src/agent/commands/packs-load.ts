@@ -30,7 +30,10 @@ export async function loadPacks(invocation: Invocation, directories: readonly st
       await migrate(database, loadMigrations(), logger);
       return load(database, packs);
     },
-    { DATABASE_RIGHTS_MISSING: "load packs with the role that owns the schema, see docs/database.md" },
+    {
+      DATABASE_RIGHTS_MISSING:
+        "load packs with the role that owns the schema, or grant this role what an agent needs, see docs/database.md",
+    },
   );
   const report = { ...loadedPacks, warnings };
   print(

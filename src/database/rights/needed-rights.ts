@@ -1,6 +1,6 @@
 /**
  * The rights that the role of a running agent needs, in addition to `connect` on the database and `usage` on the schema,
- * if it does not own the schema. Applying migrations and loading packs needs more. No statement of an agent reads a view
+ * if it does not own the schema. Applying migrations needs more. No statement of an agent reads a view
  * or calls a function of the schema, and triggers run their functions without a right.
  *
  * A test (test/database/rights/needed-rights.test.ts) runs every statement of an agent as a role with exactly these rights.
