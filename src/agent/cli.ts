@@ -150,10 +150,12 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
   packs
     .command("load")
     .argument("<directories...>", "pack folders")
-    .description("validate pack folders and load their definitions into the database")
+    .description(
+      "validate pack folders and load their definitions: through the API of --api or of this machine's agent, else into the database",
+    )
     .action(async (directories: string[]) => {
       const { loadPacks } = await import("./commands/packs-load.ts");
-      exitCode = await loadPacks(invocation(), directories);
+      exitCode = await loadPacks(invocation(), directories, root.opts<Options>().api);
     });
 
   root

@@ -1,16 +1,18 @@
 /** The report of `packs load`: definitions created, updated, removed and unchanged. */
-import type { LoadReport } from "../packs/load-packs.ts";
+import { kinds } from "../model/definition-schemas.ts";
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
+import type { DefinitionName, LoadReport } from "../packs/load-packs.ts";
 import type { PackWarning, WarningKind } from "../packs/pack-problem.ts";
 
 interface DatabaseLoad extends LoadReport {
   readonly warnings: readonly PackWarning[];
-  /** The database loaded into, without credentials. */
+  /** The database or platform loaded into, without credentials. */
   readonly database: string;
 }
 
 /** A line for each definition, changed ones first, then the counts. The warnings themselves are in the log. */
 export function loadReportText({ changes, unchanged, warnings, database }: DatabaseLoad): string {
-  const counts = (["created", "updated", "removed"] as const).map(
+  const counts = changeWords.map(
     (word) => `${changes.filter(({ change }) => change === word).length} ${word}`,
   );
   return [
@@ -39,9 +41,31 @@ function warningCounts(warnings: readonly PackWarning[]): readonly string[] {
   return [`warnings: ${parts.join(", ")}`];
 }
 
+const changeWords = ["created", "updated", "removed"] as const;
+
 const wordWidth = "unchanged".length;
 
 export function loadReportJson(report: DatabaseLoad): string {
   const { database, changes, unchanged, warnings } = report;
   return `${JSON.stringify({ database, changes, unchanged, warnings }, undefined, 2)}\n`;
+}
+
+/** The report in an answer of the API, which has the same form. */
+export function loadReportOf(answer: JsonValue | undefined): LoadReport {
+  const { changes, unchanged } = isJsonObject(answer) ? answer : {};
+  return {
+    changes: definitionsIn(changes).flatMap(({ name, entry }) => {
+      const change = changeWords.find((word) => word === entry["change"]);
+      return change === undefined ? [] : [{ ...name, change }];
+    }),
+    unchanged: definitionsIn(unchanged).map(({ name }) => name),
+  };
+}
+
+function definitionsIn(list: JsonValue | undefined): readonly { name: DefinitionName; entry: JsonObject }[] {
+  return (isJsonArray(list) ? list : []).filter(isJsonObject).flatMap((entry) => {
+    const { ref } = entry;
+    const kind = (["pack", ...kinds] as const).find((each) => each === entry["kind"]);
+    return kind === undefined || typeof ref !== "string" ? [] : [{ name: { kind, ref }, entry }];
+  });
 }

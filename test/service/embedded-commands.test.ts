@@ -1,0 +1,66 @@
+/** While an agent holds the embedded database, the commands of the same machine work through it. */
+import { execFile } from "node:child_process";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { repositoryRoot } from "../../scripts/repository.ts";
+import { agentFolder, ready, startAgent } from "../support/agent-process.ts";
+import { demoPack, packFolder } from "../support/pack-folder.ts";
+
+const patient = { timeout: 60_000, interval: 200 };
+
+test("packs are loaded, sensors listed and rules disabled, and nothing is left after the stop", async () => {
+  await using pack = await packFolder({
+    ...demoPack,
+    "sensors/clock.yaml":
+      "ref: clock\nentrypoint: clock.sh\nruntime: shell\nprotocol: stream\ntriggers: [tick]\n",
+    "sensors/clock.sh": "while :; do echo '{}'; sleep 0.2; done\n",
+  });
+  await using folder = await agentFolder({
+    databaseUrl: undefined,
+    brokerUrl: undefined,
+    packsDirectory: pack.directory,
+    workerName: "embedded",
+  });
+  const agent = async (...args: readonly string[]): Promise<string> => {
+    const command = [join(repositoryRoot, "src/main.ts"), "--config", folder.configPath, ...args];
+    return (await promisify(execFile)(process.execPath, command)).stdout;
+  };
+  const access = join(folder.path, "data/agent.json");
+  {
+    await using running = await startAgent(folder);
+    await ready(running, folder, 60_000);
+    await expect.poll(() => stat(access).then(({ mode }) => mode & 0o777), patient).toBe(0o600);
+
+    expect(await agent("packs", "load", pack.directory)).toMatch(
+      /created +rule demo\.noted[^]*the platform at http/,
+    );
+    expect(await agent("packs", "load", pack.directory)).toMatch(
+      /0 created, 0 updated, 0 removed, \d+ unchanged/,
+    );
+    expect(await agent("sensors", "list")).toContain("demo.clock");
+    expect(await agent("rules", "disable", "demo.noted")).toBe("rule demo.noted: disabled\n");
+    expect(await agent("rules", "list", "--enabled", "no")).toContain("demo.noted");
+    await agent("rules", "enable", "demo.noted");
+    expect(JSON.parse(await agent("workers", "list", "--format", "json"))).toMatchObject([
+      { name: "embedded" },
+    ]);
+    expect(await agent("events", "list")).toMatch(/none|EVENT/);
+  }
+
+  await expect
+    .poll(
+      () =>
+        stat(access).then(
+          () => "there",
+          () => "gone",
+        ),
+      patient,
+    )
+    .toBe("gone");
+  await expect(agent("sensors", "list")).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("no agent") as string,
+  });
+});
