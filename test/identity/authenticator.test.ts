@@ -1,5 +1,8 @@
 /** Tokens against a real PostgreSQL: who is let in, and what ends it. */
 import { expect, test } from "vitest";
+import type { Database } from "../../src/database/database.ts";
+import { ConnectionError } from "../../src/database/errors.ts";
+import { systemClock } from "../../src/time/clock.ts";
 import { insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { signingSecret, tokenFor } from "../support/tokens.ts";
@@ -166,6 +169,71 @@ test("a key that is added signs, and the one before stays valid until it is remo
   await expect.poll(() => rig.authenticator.authenticate(before.token), noticed).toBeUndefined();
   const after = await rig.sensorTokens.mint(grant);
   expect(await rig.authenticator.authenticate(after.token)).toBeDefined();
+});
+
+test("a token of another installation is refused, also with the same secret", async () => {
+  await using here = await freshDatabase();
+  await using there = await freshDatabase();
+  const secrets = async () => [signingSecret] as const;
+  await using rig = await openIdentityRig(here.database, { secrets });
+  await using other = await openIdentityRig(there.database, { secrets });
+  const { token } = await other.sensorTokens.mint(grant);
+
+  expect(await other.authenticator.authenticate(token)).toBeDefined();
+  expect(await rig.authenticator.authenticate(token)).toBeUndefined();
+});
+
+// Goal: a clock that jumps lets nobody in longer than the clock says, and no revoked token at all.
+test.each([3_600_000, 86_400_000])("known tokens follow a clock that jumps by %d ms", async (jumpMs) => {
+  await using fresh = await freshDatabase();
+  let offsetMs = 0;
+  const clock = { ...systemClock, nowMs: () => Date.now() + offsetMs };
+  await using rig = await openIdentityRig(fresh.database, { clock });
+  const { token } = await rig.sensorTokens.mint({ ...grant, ttlSeconds: 1_800 });
+  const revoked = await rig.sensorTokens.mint({ ...grant, ttlSeconds: 1_800 });
+  expect(await rig.authenticator.authenticate(token)).toBeDefined();
+  await rig.sensorTokens.revoke(revoked.jti);
+
+  offsetMs = jumpMs;
+  expect(await rig.authenticator.authenticate(token)).toBeUndefined();
+  const later = await rig.sensorTokens.mint({ ...grant, ttlSeconds: 1_800 });
+  expect(await rig.authenticator.authenticate(later.token)).toBeDefined();
+
+  offsetMs = -jumpMs;
+  for (const each of [token, later.token]) expect(await rig.authenticator.authenticate(each)).toBeDefined();
+  await expect.poll(() => rig.authenticator.authenticate(revoked.token), noticed).toBeUndefined();
+});
+
+// Goal: sensors' events can wait for the database. Method: every statement fails from some moment on.
+test("known tokens stay valid while the database is unreachable, and unknown ones are 503", async () => {
+  await using fresh = await freshDatabase();
+  let isGone = false;
+  const database: Database = {
+    ...fresh.database,
+    address: fresh.database.address,
+    health: () => fresh.database.health(),
+    listen: (channel, onHint) => fresh.database.listen(channel, onHint),
+    query: (asked) => fresh.database.query(asked),
+    async transaction(work) {
+      if (isGone) throw new ConnectionError("it is gone", "nothing-done");
+      return fresh.database.transaction(work);
+    },
+  };
+  await using rig = await openIdentityRig(database);
+  const known = await rig.sensorTokens.mint(grant);
+  const unknown = await rig.sensorTokens.mint(grant);
+  await rig.authenticator.authenticate(known.token);
+
+  isGone = true;
+  rig.authenticator.wake();
+
+  expect(await rig.authenticator.authenticate(known.token)).toBeDefined();
+  await expect(rig.authenticator.authenticate(unknown.token)).rejects.toMatchObject({
+    code: "DATABASE_UNREACHABLE",
+  });
+  await query(fresh.database, "delete from identity");
+  isGone = false;
+  await expect.poll(() => rig.authenticator.authenticate(known.token), { timeout: 10_000 }).toBeUndefined();
 });
 
 test("what is known is bounded, and what was forgotten is verified again", async () => {

@@ -56,8 +56,10 @@ export function decodeClaims(claims: JsonObject, issuer: string): DecodedToken |
   if (typeof sub !== "string" || !/^\d{1,19}$/.test(sub)) return undefined;
   if (typeof exp !== "number" || !Number.isFinite(exp)) return undefined;
   if (iss !== undefined && iss !== issuer) return undefined;
-  const identityVersion = iss === undefined ? null : claims["identity_version"];
-  if (identityVersion !== null && !isId(identityVersion)) return undefined;
+  const version = claims["identity_version"];
+  // Without it, the token would outlive its identity.
+  if (iss !== undefined && !isId(version)) return undefined;
+  const identityVersion = iss !== undefined && isId(version) ? version : null;
   const bearer = { identityId: sub, jti, expiresAtMs: exp * 1_000 };
   const common = { family, identityVersion };
   if (type === "sensor") {
