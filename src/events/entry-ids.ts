@@ -56,6 +56,11 @@ export class EntryIds {
     this.#enforcements.renew();
   }
 
+  /** Entries that get an id from now on get one above this. */
+  raiseAbove(id: Id): void {
+    this.#events.raiseAbove(id);
+  }
+
   /** Gives an id to each entry that has none. */
   async identify(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
     const waiting = entries.filter((entry) => entry.id === undefined || this.#isOutdated(entry, entry.id));

@@ -39,6 +39,7 @@
  * batch wait for the attempt to end, and are then stored without it.
  */
 import { Changes } from "../concurrency/changes.ts";
+import type { Id } from "../model/identifiers.ts";
 import type {
   AcceptOutcome,
   AdvanceOutcome,
@@ -196,6 +197,11 @@ export class EventPipeline implements EventSink {
   /** Events accepted from now on get ids above those that any worker has given so far: their sensor may have come from it. */
   renewIds(): void {
     this.#ids.renew();
+  }
+
+  /** What is submitted from now on gets ids above this one. */
+  raiseIds(above: Id): void {
+    this.#ids.raiseAbove(above);
   }
 
   /** Accepts no more; `run` ends once what was accepted is stored. */

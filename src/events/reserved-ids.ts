@@ -61,6 +61,12 @@ export class ReservedIds {
     this.#generation += 1;
   }
 
+  /** From now on ids are above this one. */
+  raiseAbove(id: Id): void {
+    const [next] = this.#ids;
+    if (next === undefined || BigInt(next) <= BigInt(id)) this.renew();
+  }
+
   /** What is held may be others' by now. */
   forget(): void {
     this.#ids = [];

@@ -8,6 +8,7 @@ import { DeliveryWatch } from "../events/delivery/delivery-watch.ts";
 import { OutboxSweeper } from "../events/delivery/outbox-sweeper.ts";
 import { Publisher } from "../events/delivery/publisher.ts";
 import { RefusedMessages } from "../events/delivery/refused-messages.ts";
+import { CheckpointOrder } from "../events/posts/checkpoint-order.ts";
 import { EventPosts } from "../events/posts/event-posts.ts";
 import { PostSources } from "../events/posts/post-sources.ts";
 import { reportStored } from "../events/report-stored.ts";
@@ -81,6 +82,7 @@ export async function openEvents(
   const posts = new EventPosts({
     pipeline,
     sources: postSources,
+    checkpoints: new CheckpointOrder({ database, raiseIds: (above) => pipeline.raiseIds(above) }),
     pace: publisher,
     waitMs: events.post_wait * 1_000,
     clock,

@@ -170,6 +170,29 @@ test("ten agents serve one sensor's posts at once, and lose and double nothing",
   }
 });
 
+// Each agent holds a block of ids; the second one's are above the first one's.
+test("a checkpoint moves on when a sensor posts to one agent and then to another", async () => {
+  await using rig = await openRig({ connectionsMax: 20 });
+  await using one = await openPostingApi(rig);
+  await using other = await openPostingApi(rig);
+  const event = (checkpoint: number) => ({
+    trigger_ref: "demo.tick",
+    payload: { n: checkpoint },
+    checkpoint,
+  });
+
+  await one.post(event(1));
+  await other.post(event(2));
+  await one.post(event(3));
+  await one.post({ checkpoint: 4 });
+  await other.post(event(5));
+  const [stored] = await query<{ value: unknown }>(rig.database, "select value from sensor_checkpoint");
+
+  expect(stored?.value).toBe(5);
+  await one.post({ checkpoint: 6 });
+  expect(await query(rig.database, "select value from sensor_checkpoint")).toEqual([{ value: 6 }]);
+});
+
 test("when the agent stops, every client is told the truth", async () => {
   await using rig = await openRig();
   const posting = await openPostingApi(rig);

@@ -2,6 +2,7 @@
 import type { Api } from "../../src/api/server.ts";
 import { startApi } from "../../src/api/server.ts";
 import type { Authenticate } from "../../src/api/authentication.ts";
+import { CheckpointOrder } from "../../src/events/posts/checkpoint-order.ts";
 import { EventPosts, type EventPostsOptions } from "../../src/events/posts/event-posts.ts";
 import { PostSources } from "../../src/events/posts/post-sources.ts";
 import type { Queryable } from "../../src/database/database.ts";
@@ -44,6 +45,10 @@ export async function openPostingApi(
   const posts = new EventPosts({
     pipeline: running.pipeline,
     sources,
+    checkpoints: new CheckpointOrder({
+      database: options.sourcesDatabase ?? rig.database,
+      raiseIds: (above) => running.pipeline.raiseIds(above),
+    }),
     pace: { ease: () => undefined },
     waitMs: 5_000,
     clock: systemClock,

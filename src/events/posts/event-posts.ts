@@ -18,6 +18,8 @@ import type { EventPost, PostOutcome, PostRequest } from "../../model/sensors/po
 import type { Clock } from "../../time/clock.ts";
 import type { EventPipeline } from "../event-pipeline.ts";
 import type { Pace } from "../delivery/paced-sink.ts";
+import { isAssigned } from "../entries.ts";
+import type { CheckpointOrder } from "./checkpoint-order.ts";
 import { OpenRequest } from "./open-request.ts";
 import { PostRoom, type PostRoomLimits } from "./post-room.ts";
 import type { Found, PostSources } from "./post-sources.ts";
@@ -25,6 +27,7 @@ import type { Found, PostSources } from "./post-sources.ts";
 export interface EventPostsOptions {
   readonly pipeline: Pick<EventPipeline, "submit" | "submitMove">;
   readonly sources: Pick<PostSources, "of">;
+  readonly checkpoints: Pick<CheckpointOrder, "prepare">;
   /** A caller waits a little longer while the broker is behind. */
   readonly pace: Pace;
   readonly waitMs: number;
@@ -96,6 +99,9 @@ export class EventPosts {
         const source = this.#options.sources.of(origin);
         sources.push(source instanceof Promise ? await source : source);
       }
+      const moving = posts.findIndex(hasCheckpoint);
+      const source = sources[moving];
+      if (source !== undefined && isAssigned(source)) await this.#options.checkpoints.prepare(source);
       // Requests that arrived together enter together, and so share a batch: the first would else be stored alone, and all
       // others wait for it.
       await arrivals();
@@ -135,4 +141,9 @@ export class EventPosts {
     await clock.sleep(doubtMs, done);
     if (!done.aborted) request.giveUp();
   }
+}
+
+/** All posts of a request with checkpoints are of one sensor: the token's. */
+function hasCheckpoint(post: EventPost): boolean {
+  return post.kind === "checkpoint" || post.event.checkpoint !== undefined;
 }
