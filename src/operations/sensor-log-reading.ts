@@ -45,8 +45,8 @@ export interface SensorLogReadingOptions {
 const waitMs = 5_000;
 /** Beyond that wait, for an owner that is busy or has just taken over. */
 const answerMsMax = 15_000;
-/** Between pages, so that a sensor that logs line by line is read many lines at a time. */
-const pauseMs = 100;
+/** Between pages: a sensor that logs line by line is read many lines at a time, and each page wakes all agents twice. */
+const pauseMs = 250;
 /** After a page that could not be read. */
 const retryMs = 1_000;
 
