@@ -144,6 +144,19 @@ test("a token that is verified while a revocation is committed is refused", asyn
   }
 });
 
+test("from the arrival of the notification on, no request with the token gets through", async () => {
+  await using fresh = await freshDatabase();
+  await using rig = await openIdentityRig(fresh.database, { isNotified: false });
+  const { token, jti } = await rig.sensorTokens.mint(grant);
+  expect(await rig.authenticator.authenticate(token)).toBeDefined();
+  await rig.sensorTokens.revoke(jti);
+
+  rig.authenticator.wake();
+
+  const callers = await Promise.all(Array.from({ length: 20 }, () => rig.authenticator.authenticate(token)));
+  expect(callers.filter((caller) => caller !== undefined)).toEqual([]);
+});
+
 test("a revocation whose notification is lost is found at the next look", async () => {
   await using fresh = await freshDatabase();
   await using rig = await openIdentityRig(fresh.database, { isNotified: false, intervalMs: 50 });
