@@ -12,11 +12,11 @@ import { freshDatabase } from "./postgres.ts";
 
 const anyCaller = { identityId: "1", login: "somebody", jti: null, expiresAtMs: Number.POSITIVE_INFINITY };
 
-/** A token is the name of a role; a sensor's names its triggers: `sensor:t.one,t.two`. */
+/** A token is the name of a role; a sensor's names its triggers: `sensor/t.one/t.two`. */
 async function authenticate(token: string): Promise<Caller | undefined> {
-  const [role = "", triggers = ""] = token.split(":");
+  const [role = "", ...triggerRefs] = token.split("/");
   if (role === "sensor") {
-    const grant = { sensorRef: "p.sensor", triggerRefs: triggers.split(","), term: null };
+    const grant = { sensorRef: "p.sensor", triggerRefs, term: null };
     return { ...anyCaller, role, grant };
   }
   return role === "admin" || role === "viewer" || role === "worker" ? { ...anyCaller, role } : undefined;

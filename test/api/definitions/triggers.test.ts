@@ -122,7 +122,7 @@ test("a sensor reads its triggers and their rules only, and nobody but an admin 
   await api.demand(201, "POST", "/rules", { ...rule, ref: "p.foreign", trigger_ref: "p.two" });
   const as = (token: string, method: string, path: string, body = {}) =>
     api.call(method, path, method === "GET" ? { token } : { token, body });
-  const token = "sensor:p.one,p.later";
+  const token = "sensor/p.one/p.later";
 
   expect(refsOf(await as(token, "GET", "/rules"))).toEqual(["p.rule"]);
   expect(refsOf(await as(token, "GET", "//rules?trigger_ref=p.one&enabled=true"))).toEqual(["p.rule"]);
