@@ -84,9 +84,9 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     }
   });
   root
-    .argument("[command]")
+    .argument("[command...]")
     .usage("[options] [command]")
-    .action(async (unknownCommand: string | undefined) => {
+    .action(async ([unknownCommand]: readonly string[]) => {
       if (unknownCommand !== undefined) root.error(`error: unknown command '${unknownCommand}'`);
       if (root.opts<Options>().detectOnly) {
         const { detectOnly } = await import("./commands/detect-only.ts");

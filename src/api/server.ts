@@ -22,13 +22,14 @@ import { messageOf } from "../errors/caught.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { followCertificate, readCertificate } from "./certificate.ts";
+import { RequestError } from "./errors.ts";
 import { createHttpServer } from "./http-server.ts";
 import type { HealthSource, MetricsSource } from "./ports.ts";
 import { addResourceRoutes, type Platform } from "./resource-routes.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
 import { addOpenApiRoutes } from "./routes/openapi.ts";
-import { isWebSocketRequest } from "./websocket/handshake.ts";
+import { isWebSocketRequest, webSocketPaths } from "./websocket/handshake.ts";
 import type { RuleNotifications } from "./websocket/rule-notifications.ts";
 
 export interface ApiParts {
@@ -67,6 +68,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     logger,
   });
   await addRoutes(server, options);
+  if (notifications !== undefined) addHandshakeAdvice(server);
   // Without a way to check tokens none is valid.
   notifications?.serve(server.server, platform?.authenticate ?? (async () => undefined));
   const address = await listen(server, options);
@@ -96,6 +98,18 @@ export async function addRoutes(
   if (platform === undefined) return;
   addOpenApiRoutes(server);
   await addResourceRoutes(server, platform);
+}
+
+/** A proxy that does not pass upgrades on must not look like a missing path. */
+function addHandshakeAdvice(server: FastifyInstance): void {
+  for (const path of webSocketPaths) {
+    server.get(path, async () => {
+      throw new RequestError(
+        "BAD_REQUEST",
+        `${path} expects a WebSocket handshake, with the headers "Connection: Upgrade" and "Upgrade: websocket"; a proxy in between has to pass them on.`,
+      );
+    });
+  }
 }
 
 async function listen(server: FastifyInstance, { section, host, port }: Listener): Promise<string> {

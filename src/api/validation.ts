@@ -49,8 +49,50 @@ function storageProblems(body: unknown): readonly ParameterProblem[] {
 }
 
 function problemsOf(schema: TSchema, value: unknown): ParameterProblem[] {
-  return Value.Errors(schema, value).map(({ instancePath, keyword, params, message }) => ({
-    parameter: instancePath.slice(1).replaceAll("/", "."),
-    problem: keyword === "enum" ? `must be one of ${params.allowedValues.join(", ")}` : message,
-  }));
+  return Value.Errors(schema, value).flatMap((failure) => {
+    const parameter = failure.instancePath.slice(1).replaceAll("/", ".");
+    if (failure.keyword !== "required")
+      return { parameter: parameter === "" ? "body" : parameter, problem: problemOf(failure) };
+    return failure.params.requiredProperties.map((name) => ({
+      parameter: parameter === "" ? name : `${parameter}.${name}`,
+      problem: "is required",
+    }));
+  });
+}
+
+type Failure = ReturnType<typeof Value.Errors>[number];
+
+const typeNames: Readonly<Record<string, string>> = {
+  array: "a list",
+  boolean: "true or false",
+  integer: "a whole number",
+  number: "a number",
+  object: "a JSON object",
+  string: "text",
+};
+
+function problemOf({ message, ...failure }: Failure): string {
+  switch (failure.keyword) {
+    case "enum":
+      return `must be one of ${failure.params.allowedValues.join(", ")}`;
+    case "type":
+      return `must be ${[failure.params.type]
+        .flat()
+        .map((type) => typeNames[type] ?? type)
+        .join(" or ")}`;
+    case "minimum":
+      return `must be at least ${failure.params.limit}`;
+    case "maximum":
+      return `must be at most ${failure.params.limit}`;
+    case "minLength":
+      return failure.params.limit === 1
+        ? "must not be empty"
+        : `must have at least ${failure.params.limit} characters`;
+    case "maxLength":
+      return `must have at most ${failure.params.limit} characters`;
+    case "maxItems":
+      return `must have at most ${failure.params.limit} entries`;
+    default:
+      return message;
+  }
 }

@@ -73,7 +73,10 @@ export async function openApi(
       }),
     );
     if (listener.section === "api") apiAddress = address;
-    logger.info({ address }, `answering health and metrics at ${address}`);
+    logger.info(
+      { address },
+      `answering ${listener.section === "api" ? "the API, " : ""}health and metrics at ${address}`,
+    );
   }
   // Opened last: what waits is settled while the listeners still answer.
   lifetime.onClose(async () => posts.stop());

@@ -25,6 +25,7 @@ test("--version prints name and version, --help lists every call", async () => {
 test.each([
   [["--no-such-option"], "unknown option '--no-such-option'"],
   [["no-such-command"], "unknown command 'no-such-command'"],
+  [["no-such-command", "list"], "unknown command 'no-such-command'"],
   [["--format", "xml"], "Allowed choices are text, json"],
   [["packs", "load"], "missing required argument 'directories'"],
   [["packs", "check"], "missing required argument 'directories'"],

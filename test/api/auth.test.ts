@@ -115,6 +115,34 @@ test.each(["/auth/login", "/api/v1/auth/login"])("a person logs in at %s and use
   expect(await workers(String(body.data["access_token"]))).toMatchObject({ status: 200 });
 });
 
+test("a body without required fields is refused with the name of each", async () => {
+  const { status, body } = await ask("POST", "/auth/login", { body: {} });
+
+  expect(status).toBe(422);
+  expect(body).toEqual({
+    error: "Not valid: login, password.",
+    code: "VALIDATION_FAILED",
+    details: [
+      { parameter: "login", problem: "is required" },
+      { parameter: "password", problem: "is required" },
+    ],
+  });
+});
+
+test("a value that is not valid is explained in words", async () => {
+  const problemsOf = async (fields: unknown) =>
+    (await ask("POST", "/auth/login", { body: fields })).body["details"];
+
+  expect(await problemsOf({ login: 5, password: "" })).toEqual([
+    { parameter: "login", problem: "must be text" },
+    { parameter: "password", problem: "must not be empty" },
+  ]);
+  expect(await problemsOf({ login: "ada", password: "x".repeat(1_025) })).toEqual([
+    { parameter: "password", problem: "must have at most 1024 characters" },
+  ]);
+  expect(await problemsOf([])).toEqual([{ parameter: "body", problem: "must be a JSON object" }]);
+});
+
 test("a wrong password and an unknown login get the same answer", async () => {
   const wrong = await logIn("ada", "hunter2");
   const unknown = await logIn("nobody", "hunter2");

@@ -312,8 +312,8 @@ test("parameters that are not valid are all named at once", async () => {
     code: "VALIDATION_FAILED",
     error: expect.stringMatching(/^Not valid: /),
     details: expect.arrayContaining([
-      { parameter: "page", problem: "must be integer" },
-      { parameter: "enabled", problem: "must be boolean" },
+      { parameter: "page", problem: "must be a whole number" },
+      { parameter: "enabled", problem: "must be true or false" },
       { parameter: "state", problem: "must be one of starting, running, backoff, failed, stopped" },
       { parameter: "pack_ref", problem: expect.stringContaining("pattern") },
     ]),

@@ -1,5 +1,5 @@
 /** Requests to a running agent's API, as the commands of this program make them. */
-import { messageOf } from "../../errors/caught.ts";
+import { hasCode, messageOf } from "../../errors/caught.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
 import { parseJson } from "../../model/json/json-text.ts";
@@ -98,11 +98,14 @@ export class ApiClient {
     const { url, origin } = this.#connection;
     // fetch hides the reason in its cause.
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    return new OperatorError({
-      code: "API_UNREACHABLE",
-      attempt: `${attempt} through the API at ${url}`,
+    const failure = certificateFailure(cause) ?? {
       reason: messageOf(cause) || "it does not answer",
       remedy: `start the agent, or correct ${origin}`,
+    };
+    return new OperatorError({
+      ...failure,
+      code: "API_UNREACHABLE",
+      attempt: `${attempt} through the API at ${url}`,
       cause: error,
     });
   }
@@ -128,6 +131,30 @@ export class ApiClient {
       remedy: remedyFor(status, origin),
     });
   }
+}
+
+const unknownIssuer = [
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+];
+
+/** Node's own sentences about certificates advise programmers. */
+function certificateFailure(cause: unknown): Pick<OperatorError, "reason" | "remedy"> | undefined {
+  if (hasCode(cause, ...unknownIssuer)) {
+    return {
+      reason: "this machine does not know the authority that issued its certificate",
+      remedy: "set NODE_EXTRA_CA_CERTS to a PEM file with the certificate of that authority",
+    };
+  }
+  if (hasCode(cause, "ERR_TLS_CERT_ALTNAME_INVALID")) {
+    return {
+      reason: "its certificate is for another name",
+      remedy: "set --api to a URL with a name in the certificate, and ATTUNE_API_TOKEN",
+    };
+  }
+  return undefined;
 }
 
 function problemText(problem: JsonValue): readonly string[] {

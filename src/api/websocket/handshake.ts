@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage } from "node:http";
 
-const paths: ReadonlySet<string> = new Set(["/ws", "/api/v1/ws"]);
+export const webSocketPaths: readonly string[] = ["/ws", "/api/v1/ws"];
 /** The only sub-protocol that is ever selected. */
 const protocol = "attune.v1";
 const tokenProtocolPrefix = "attune.jwt.";
@@ -14,7 +14,7 @@ const tokenProtocolPrefix = "attune.jwt.";
 /** Other requests to upgrade the connection are answered as if they had not asked for it. */
 export function isWebSocketRequest({ url = "", headers }: IncomingMessage): boolean {
   const [path = ""] = url.split("?");
-  return paths.has(path) && headers.upgrade?.toLowerCase() === "websocket";
+  return webSocketPaths.includes(path) && headers.upgrade?.toLowerCase() === "websocket";
 }
 
 /** The token as it was sent; undefined: none was. */

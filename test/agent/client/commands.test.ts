@@ -1,8 +1,10 @@
 /** The commands that talk to an API, as processes, against an API of the test's own. */
 import { execFile } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { mkdtempDisposable, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { ownMark } from "../../../src/files/process-mark.ts";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -11,6 +13,7 @@ import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import { repositoryRoot } from "../../../scripts/repository.ts";
+import { openAuthority } from "../../support/certificates.ts";
 
 interface Asked {
   readonly method: string | undefined;
@@ -140,6 +143,28 @@ test("several are changed in one call; the first that fails ends it", async () =
   expect(stderr).toMatch(
     /could not disable the rule b\.missing .*There is no rule b\.missing \(NOT_FOUND\).*\[API_REFUSED\]\n$/,
   );
+});
+
+test("a certificate that cannot be verified is explained, and NODE_EXTRA_CA_CERTS makes it known", async () => {
+  using authority = openAuthority("walk");
+  const { cert, key } = authority.sign("localhost");
+  const server = createSecureServer({ cert: readFileSync(cert), key: readFileSync(key) }, (_, response) =>
+    response.end(JSON.stringify(page([]))),
+  );
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const connection = { ATTUNE_API_URL: `https://localhost:${port}`, ATTUNE_API_TOKEN: "t" };
+  const known = { NODE_EXTRA_CA_CERTS: authority.ca };
+
+  const unknown = await agent(["sensors", "list"], connection);
+  const verified = await agent(["sensors", "list"], { ...connection, ...known });
+
+  expect(unknown.stderr).toContain(
+    "does not know the authority that issued its certificate; set NODE_EXTRA_CA_CERTS",
+  );
+  expect(verified).toMatchObject({ code: 0, stderr: "" });
 });
 
 test("every problem of a refused request is named", async () => {

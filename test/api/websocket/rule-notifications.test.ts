@@ -420,3 +420,15 @@ test("one who sends too much is disconnected, also with a message that is too la
   expect(await busy.closed).toBe(1008);
   expect(await large.closed).toBe(1009);
 });
+
+test("a request that is no handshake learns what to send instead", async () => {
+  await using served = await notifyingApi();
+
+  const response = await fetch(`${served.api.address}/ws`);
+
+  expect(response.status).toBe(400);
+  expect(await response.json()).toEqual({
+    error: expect.stringContaining("expects a WebSocket handshake"),
+    code: "BAD_REQUEST",
+  });
+});
