@@ -11,16 +11,20 @@ import { demoPack, packFolder } from "../support/pack-folder.ts";
 const patient = { timeout: 60_000, interval: 200 };
 
 test("packs are loaded, sensors listed and rules disabled, and nothing is left after the stop", async () => {
-  await using pack = await packFolder({
+  const files = {
     ...demoPack,
     "sensors/clock.yaml":
       "ref: clock\nentrypoint: clock.sh\nruntime: shell\nprotocol: stream\ntriggers: [tick]\n",
-    "sensors/clock.sh": "while :; do echo '{}'; sleep 0.2; done\n",
-  });
+    "sensors/clock.sh": "echo it begins >&2; while :; do echo '{}'; sleep 0.2; done\n",
+  };
+  await using packs = await packFolder(
+    Object.fromEntries(Object.entries(files).map(([file, text]) => [`demo/${file}`, text])),
+  );
+  const pack = join(packs.directory, "demo");
   await using folder = await agentFolder({
     databaseUrl: undefined,
     brokerUrl: undefined,
-    packsDirectory: pack.directory,
+    packsDirectory: packs.directory,
     workerName: "embedded",
   });
   const agent = async (...args: readonly string[]): Promise<string> => {
@@ -33,13 +37,10 @@ test("packs are loaded, sensors listed and rules disabled, and nothing is left a
     await ready(running, folder, 60_000);
     await expect.poll(() => stat(access).then(({ mode }) => mode & 0o777), patient).toBe(0o600);
 
-    expect(await agent("packs", "load", pack.directory)).toMatch(
-      /created +rule demo\.noted[^]*the platform at http/,
-    );
-    expect(await agent("packs", "load", pack.directory)).toMatch(
-      /0 created, 0 updated, 0 removed, \d+ unchanged/,
-    );
+    expect(await agent("packs", "load", pack)).toMatch(/created +rule demo\.noted[^]*the platform at http/);
+    expect(await agent("packs", "load", pack)).toMatch(/0 created, 0 updated, 0 removed, \d+ unchanged/);
     expect(await agent("sensors", "list")).toContain("demo.clock");
+    await expect.poll(() => agent("sensors", "logs", "demo.clock"), patient).toMatch(/^\S+ it begins$/m);
     expect(await agent("rules", "disable", "demo.noted")).toBe("rule demo.noted: disabled\n");
     expect(await agent("rules", "list", "--enabled", "no")).toContain("demo.noted");
     await agent("rules", "enable", "demo.noted");

@@ -15,7 +15,11 @@ export async function printLogs(
 ): Promise<ExitCode> {
   const request = {
     path: `/api/v1/sensors/${encodeURIComponent(ref)}/logs`,
-    query: { tail, ...(isFollowing ? { follow: "true" } : {}) },
+    query: {
+      tail,
+      format: invocation.output === "json" ? "json" : "text",
+      ...(isFollowing ? { follow: "true" } : {}),
+    },
     attempt: `read the log of the sensor ${ref}`,
   };
   for await (const text of clientOf(invocation).follow(request, new AbortController().signal)) {
