@@ -76,8 +76,11 @@ describe.each(["0.1.0", "0.5.4"])("a polling sensor of attune-sdk %s", (version)
       await expect
         .poll(async () => (await poller.events("sdk.slow")).some((event) => event.pid !== pid), soon)
         .toBe(true);
+      // Rows follow what they report on.
+      await expect
+        .poll(() => poller.process(), soon)
+        .toMatchObject({ status: "running", failures: 1, pid: expect.any(Number) });
       const successor = await poller.process();
-      expect(successor).toMatchObject({ status: "running", failures: 1 });
 
       // No rule is left: it is stopped, which is no failure.
       await query(database, "update rule set enabled = false");
