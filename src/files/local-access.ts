@@ -10,6 +10,8 @@ import type { ProcessMark } from "./process-mark.ts";
 export interface LocalAccess {
   readonly url: string;
   readonly token: string;
+  /** Path of the certificate of an https URL, in PEM; null for http. */
+  readonly certificate: string | null;
   /** RFC 3339. */
   readonly expires_at: string;
   readonly process: ProcessMark;

@@ -27,6 +27,8 @@ export interface LocalTokenOptions {
   readonly dataDirectory: string;
   /** Where the API answers. */
   readonly url: string;
+  /** Path of its certificate; undefined for http. */
+  readonly certificate: string | undefined;
   readonly mint: TokenMint;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -75,13 +77,14 @@ export class LocalToken {
   }
 
   async #renew(): Promise<void> {
-    const { mint, url } = this.#options;
+    const { mint, url, certificate = null } = this.#options;
     const attributes = { purpose: "commands on an agent's own machine" };
     const identity = await mint.serviceIdentity({ login, role: "admin", attributes });
     const minted = await mint.mint({ use: "access", identity, lifetimeSeconds });
     const access: LocalAccess = {
       url,
       token: minted.token,
+      certificate,
       expires_at: new Date(minted.expiresAtMs).toISOString(),
       process: ownMark(),
     };

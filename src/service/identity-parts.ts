@@ -67,7 +67,15 @@ export function openLocalToken(
   url: string,
 ): void {
   const { config, logger } = options;
-  const local = new LocalToken({ dataDirectory: config.data_dir, url, mint, logger, clock, random });
+  const local = new LocalToken({
+    dataDirectory: config.data_dir,
+    url,
+    certificate: config.api.tls.cert,
+    mint,
+    logger,
+    clock,
+    random,
+  });
   lifetime.onClose(async () => void (await settlesWithin(local.remove(), removalLimitMs)));
   lifetime.run((signal) => local.run(signal));
 }

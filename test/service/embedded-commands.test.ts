@@ -1,11 +1,12 @@
 /** While an agent holds the embedded database, the commands of the same machine work through it. */
 import { execFile } from "node:child_process";
-import { stat } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import { agentFolder, ready, startAgent } from "../support/agent-process.ts";
+import { openAuthority } from "../support/certificates.ts";
 import { demoPack, packFolder } from "../support/pack-folder.ts";
 
 const patient = { timeout: 60_000, interval: 200 };
@@ -64,4 +65,43 @@ test("packs are loaded, sensors listed and rules disabled, and nothing is left a
     code: 1,
     stderr: expect.stringContaining("no agent") as string,
   });
+});
+
+test("an agent that serves HTTPS with a certificate for another name is asked all the same, and no other", async () => {
+  using authority = openAuthority("an authority that this machine does not know");
+  const tls = authority.sign("agent.test");
+  await using packs = await packFolder({});
+  await using folder = await agentFolder({
+    databaseUrl: undefined,
+    brokerUrl: undefined,
+    packsDirectory: packs.directory,
+    workerName: "secure",
+  });
+  const environment = { ATTUNE__API__TLS__CERT: tls.cert, ATTUNE__API__TLS__KEY: tls.key };
+  await using running = await startAgent(folder, { environment });
+  const access = join(folder.path, "data/agent.json");
+  await expect
+    .poll(
+      () =>
+        stat(access).then(
+          ({ size }) => size,
+          () => 0,
+        ),
+      patient,
+    )
+    .toBeGreaterThan(0);
+  const list = async (): Promise<string> => {
+    const command = [join(repositoryRoot, "src/main.ts"), "--config", folder.configPath, "workers", "list"];
+    return (await promisify(execFile)(process.execPath, command)).stdout;
+  };
+
+  expect(await list()).toContain("secure");
+
+  const stored = JSON.parse(await readFile(access, "utf8")) as { readonly certificate: string };
+  await writeFile(access, JSON.stringify({ ...stored, certificate: authority.sign("other.test").cert }));
+  await expect(list()).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("API_UNREACHABLE") as string,
+  });
+  await running.assertRunning();
 });

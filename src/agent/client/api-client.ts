@@ -1,4 +1,5 @@
 /** Requests to a running agent's API, as the commands of this program make them. */
+import { Readable } from "node:stream";
 import { hasCode, messageOf } from "../../errors/caught.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
@@ -66,19 +67,22 @@ export class ApiClient {
     { method = "GET", path, query = {}, body, attempt }: ApiRequest,
     signal: AbortSignal,
   ): Promise<Response> {
-    const { url, token } = this.#connection;
+    const { url, token, certificate } = this.#connection;
     const target = new URL(url.replace(/\/+$/, "") + path);
     for (const [name, value] of Object.entries(query)) target.searchParams.set(name, value);
+    const sent = {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal,
+    };
     try {
-      return await fetch(target, {
-        method,
-        headers: {
-          authorization: `Bearer ${token}`,
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal,
-      });
+      return certificate === undefined
+        ? await fetch(target, sent)
+        : await pinnedFetch(target, sent, certificate);
     } catch (error) {
       throw this.#unreachable({ attempt }, error);
     }
@@ -181,4 +185,35 @@ function remedyFor(status: number, origin: string): string {
     default:
       return status >= 500 ? "try again; the agent's log has more" : "correct the arguments";
   }
+}
+
+interface Sent {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+}
+
+/** Like `fetch`, which cannot be given a certificate to trust. */
+async function pinnedFetch(target: URL, { body, ...options }: Sent, certificate: string): Promise<Response> {
+  const { request } = await import("node:https");
+  const { promise, resolve, reject } = Promise.withResolvers<Response>();
+  const trust = {
+    ca: certificate,
+    allowPartialTrustChain: true,
+    checkServerIdentity: () => undefined,
+    agent: false,
+  } as const;
+  const asked = request(target, { ...options, ...trust }, (answer) => {
+    const headers = Object.entries(answer.headers).map(([name, value]): [string, string] => [
+      name,
+      String(value),
+    ]);
+    const status = answer.statusCode ?? 0;
+    const content = status === 204 ? null : Readable.toWeb(answer);
+    resolve(new Response(content, { status, headers }));
+  });
+  asked.once("error", reject);
+  asked.end(body);
+  return promise;
 }

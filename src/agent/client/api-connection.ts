@@ -19,6 +19,8 @@ export interface ApiConnection {
   readonly token: string;
   /** Where the two come from, for errors. */
   readonly origin: string;
+  /** PEM: the only certificate that the API may have, whatever name it is for. Undefined: any that Node trusts for the URL's host. */
+  readonly certificate?: string;
 }
 
 /**
@@ -60,9 +62,20 @@ export function localConnectionIfAny(dataDirectory: string): ApiConnection | und
   }
   const decoded = decodeJson(text);
   const access = decoded.kind === "valid" && isJsonObject(decoded.value) ? decoded.value : {};
-  const { url, token, process: mark } = access;
+  const { url, token, certificate, process: mark } = access;
   if (typeof url !== "string" || typeof token !== "string" || !isFromRunningAgent(mark)) return undefined;
-  return { url, token, origin: path };
+  return { url, token, origin: path, ...pinned(certificate) };
+}
+
+/** The agent's own certificate need not name this machine's loopback address, nor be signed by an authority that is known here. */
+function pinned(certificate: JsonValue | undefined): Pick<ApiConnection, "certificate"> {
+  if (typeof certificate !== "string") return {};
+  try {
+    return { certificate: readFileSync(certificate, "utf8") };
+  } catch {
+    // Then only a certificate that Node trusts will do.
+    return {};
+  }
 }
 
 /** Another program may listen on the port of an agent that was killed. */
