@@ -86,6 +86,7 @@ const unavailableStates = new Set([
   "57P03", // cannot_connect_now: starting up, shutting down, in recovery
   "57P05",
   "25P03",
+  "55000", // object_not_in_prerequisite_state: the database accepts no connections now
   "25006", // read_only_sql_transaction: a standby answers after a failover
   "3D000", // invalid_catalog_name: refuses the login
 ]);

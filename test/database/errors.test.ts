@@ -7,6 +7,7 @@ test.each([
   { code: "40P01", kind: "conflict" },
   { code: "55P03", kind: "conflict" },
   { code: "57P03", kind: "unavailable" },
+  { code: "55000", kind: "unavailable" },
   { code: "57014", kind: "unavailable" },
   { code: "53300", kind: "unavailable" },
   { code: "53100", kind: "unavailable" },

@@ -5,7 +5,7 @@ import { apiConnection } from "../client/api-connection.ts";
 import { entryText, listText, type OutputFormat } from "../client/output.ts";
 import type { Action, ResourceCommands } from "../client/resources.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
-import { isJsonObject, type JsonObject } from "../../model/json/json.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
 
 export interface ClientInvocation extends Pick<
   Invocation,
@@ -74,8 +74,8 @@ export async function actOnResources(
   const client = clientOf(invocation);
   const done: JsonObject[] = [];
   for (const name of names) {
-    await client.ask(actionRequest(resource, action, name));
-    if (output === "table") print(`${resource.singular} ${name}: ${past[action]}\n`);
+    const { data } = await client.ask(actionRequest(resource, action, name));
+    if (output === "table") print(`${resource.singular} ${name}: ${outcomeText(action, data)}\n`);
     done.push({ [resource.singular]: name, done: action });
   }
   if (output !== "table") print(listText(done, [], output));
@@ -88,6 +88,14 @@ const past: Readonly<Record<Action["name"], string>> = {
   restart: "restarted",
   delete: "deleted",
 };
+
+/** A restarted process may have failed again already. */
+function outcomeText(action: Action["name"], data: JsonValue | undefined): string {
+  if (action !== "restart" || !isJsonObject(data)) return past[action];
+  const { restarted, state } = data;
+  if (restarted === false) return "its former process is still being stopped; it is started after that";
+  return typeof state === "string" ? `${past.restart}, now ${state}` : past.restart;
+}
 
 function actionRequest(resource: ResourceCommands, action: Action["name"], name: string): ApiRequest {
   const path = pathOf(resource, name);

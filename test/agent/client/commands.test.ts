@@ -167,6 +167,23 @@ test("a certificate that cannot be verified is explained, and NODE_EXTRA_CA_CERT
   expect(verified).toMatchObject({ code: 0, stderr: "" });
 });
 
+test("a restart says what became of it", async () => {
+  const states = [
+    { restarted: true, state: "backoff" },
+    { restarted: false, state: null },
+  ];
+  const { url } = await api(() => ({ body: { data: states.shift() } }));
+
+  const { stdout } = await agent(["sensors", "restart", "a.b", "c.d"], {
+    ATTUNE_API_URL: url,
+    ATTUNE_API_TOKEN: "t",
+  });
+
+  expect(stdout).toBe(
+    "sensor a.b: restarted, now backoff\nsensor c.d: its former process is still being stopped; it is started after that\n",
+  );
+});
+
 test("every problem of a refused request is named", async () => {
   const details = [
     { parameter: "page", problem: "must be integer" },
