@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import { Type, type TSchema } from "typebox";
 import { Value } from "typebox/value";
-import { isJsonArray, isJsonObject } from "../model/json/json.ts";
+import { isJsonArray, isJsonObject, type JsonObject } from "../model/json/json.ts";
 import { storableText } from "../model/json/storable-text.ts";
 import { RequestError, type ParameterProblem } from "./errors.ts";
 
@@ -34,18 +34,30 @@ function checkPart({
     // Parameters of a URL are texts; a body says itself what it holds.
     const value = httpPart === "body" ? given : Value.Convert(schema, given);
     const details = problemsOf(schema, value);
-    if (details.length === 0 && httpPart === "body") details.push(...storageProblems(given));
+    if (details.length === 0 && httpPart === "body") details.push(...storageProblems(schema, given));
     if (details.length === 0) return { value };
     const names = [...new Set(details.map(({ parameter }) => parameter))];
     return { error: new RequestError("VALIDATION_FAILED", `Not valid: ${names.join(", ")}.`, details) };
   };
 }
 
-/** Nothing in a body may reach a statement that the database would then refuse. */
-function storageProblems(body: unknown): readonly ParameterProblem[] {
+/**
+ * Nothing in a body may reach a statement that the database would then refuse. What a schema marks `x-sealed` is encrypted before
+ * it is stored, and may be anything.
+ */
+function storageProblems(schema: TSchema, body: unknown): readonly ParameterProblem[] {
   if (!isJsonObject(body) && !isJsonArray(body)) return [];
-  const text = storableText(body);
+  const text = storableText(isJsonObject(body) ? withoutSealed(schema, body) : body);
   return text.kind === "text" ? [] : [{ parameter: "body", problem: text.reason }];
+}
+
+function withoutSealed(schema: TSchema, body: JsonObject): JsonObject {
+  const properties: unknown = "properties" in schema ? schema.properties : undefined;
+  const isSealed = (name: string): boolean => {
+    const property: unknown = isJsonObject(properties) ? properties[name] : undefined;
+    return isJsonObject(property) && property["x-sealed"] === true;
+  };
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !isSealed(name)));
 }
 
 function problemsOf(schema: TSchema, value: unknown): ParameterProblem[] {

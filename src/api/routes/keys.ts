@@ -79,7 +79,7 @@ const ReadParameters = Type.Object({
 
 // A name may be empty.
 const Name = Type.String({ maxLength: 256, pattern: String.raw`^[^\u0000]*$` });
-const Value = Type.Unknown({ description: "Any JSON value, of up to 256 Ki characters" });
+const Value = Type.Unknown({ "x-sealed": true, description: "Any JSON value, of up to 256 Ki characters" });
 
 const PutBody = Type.Object({
   value: Value,
