@@ -2,7 +2,7 @@
  * The HTTP API.
  *
  *     /health, /metrics      what this process knows about itself. Answered from memory, also while the database
- *                            and the broker are away, to everyone who reaches the address.
+ *                            and the broker are unreachable, to everyone who reaches the address.
  *     /openapi.json, /docs   what the API offers.
  *     /ws                    changes of rules for sensors, see websocket/.
  *     /api/v1/…              the platform's resources, read from the database, for callers that authentication.ts

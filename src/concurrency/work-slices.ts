@@ -1,5 +1,5 @@
 /**
- * Splits long work on the event loop into slices, after each of which everything else gets a turn.
+ * Splits long work on the event loop into slices. After each slice everything else gets a turn.
  *
  * Work is counted rather than timed, so that slices are the same on every machine. One unit costs about as much as
  * parsing one character.

@@ -86,7 +86,7 @@ export function sizeOf(entry: Entry): number {
 export function moveLeftOf(entry: EventEntry, reason: string): MoveEntry | undefined {
   const { source, checkpointJson, settle, abandon, id } = entry;
   if (checkpointJson === undefined || !isAssigned(source)) return undefined;
-  // From here on the checkpoint is on its way alone, and whoever submitted the event cannot withdraw it.
+  // From here on the checkpoint is on its way alone, and the submitter of the event cannot withdraw it.
   entry.isAttempted = true;
   return {
     ...untried,

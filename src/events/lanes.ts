@@ -1,7 +1,7 @@
 /**
  * Accepted entries that wait to be stored, in one lane per source. Each source keeps its order, and none waits for another.
  *
- * Batches form by themselves: a batch takes what has collected since the last one, up to a number of rows and bytes.
+ * No timer forms batches: a batch takes what has collected since the last one, up to a number of rows and bytes.
  *
  *   takeTogether  takes from all lanes without trouble. Each lane first gets an equal share of the batch, in turn; what
  *                 some leave unused goes to the others. A lane thus waits for at most one batch before its own next one,

@@ -6,7 +6,7 @@ import { hasCode } from "../errors/caught.ts";
 import { makeDirectory } from "../files/make-directory.ts";
 import { withoutLineEnd } from "../files/reread-text.ts";
 
-/** Beside the database; whoever copies one needs the other. */
+/** Beside the database. A copy of one is useless without the other. */
 function ownEncryptionKeyFile(dataDirectory: string): string {
   return join(dataDirectory, "encryption-key");
 }

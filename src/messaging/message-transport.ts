@@ -88,7 +88,7 @@ export interface MessageTransport extends AsyncDisposable {
   publish(message: OutgoingMessage): Promise<Delivery>;
   /**
    * Delivers until disposed; re-established after reconnection. A handler that throws requeues once,
-   * then dead-letters. Resolves once the subscription is in place, however long the broker is away;
+   * then dead-letters. Resolves once the subscription is in place, however long the broker is unreachable;
    * rejects when the broker refuses it, or the transport is closed before.
    */
   subscribe(subscription: Subscription, onMessage: OnMessage): Promise<AsyncDisposable>;

@@ -162,7 +162,7 @@ interface Change {
   readonly problems: readonly FieldProblem[];
 }
 
-/** The named fields are checked together with the row's other ones, of which no problem is reported. */
+/** The named fields are checked together with the row's other ones, whose problems are not reported. */
 async function changedRow(
   kind: DefinitionKind,
   { row }: LockedDefinition,

@@ -16,7 +16,7 @@ export interface ApiRequest {
   readonly attempt: string;
 }
 
-/** The API holds a request for a few seconds while its database is away. */
+/** The API holds a request for a few seconds while its database is unreachable. */
 const answerMsMax = 60_000;
 
 export class ApiClient {

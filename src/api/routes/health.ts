@@ -1,5 +1,5 @@
 /**
- * Three questions of health, of which orchestrators ask the last two:
+ * Three questions about health. Orchestrators ask the last two:
  * - `/health`: what is the whole picture? Always 200 while the process can answer at all. `/health/detailed` is another name.
  * - `/health/live`: should this process be restarted? Never because of something outside it.
  * - `/health/ready`: can it do its work now? 503 while a part is down or starting.

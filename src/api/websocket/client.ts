@@ -37,7 +37,7 @@ export interface ClientOptions {
   readonly feed: Pick<RuleFeed, "follow" | "unfollow">;
   readonly limits: OutgoingLimits;
   readonly clock: Clock;
-  /** Called once; undefined: it left by itself. */
+  /** Called once; undefined: the client closed the connection. */
   readonly onGone: (reason: Disconnection | undefined) => void;
 }
 

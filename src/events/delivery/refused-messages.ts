@@ -1,5 +1,5 @@
 /**
- * Tries refused messages again: by themselves, ever later, and no more of them than are taken.
+ * Tries refused messages again: separately, with growing delays, and no more than the broker takes.
  *
  * A queue that has no room refuses a message, and the broker says so without naming the queue: others may have the
  * message already and get it again with every attempt. So, for each routing key under which messages were refused:

@@ -1,5 +1,5 @@
 /**
- * Detects objects with a repeated key, of which only the last value reaches the event.
+ * Detects objects with a repeated key. Only the last value of such a key reaches the event.
  *
  * JSON.parse does not report it, and reading every line a second time would cost twice as much as parsing it. A program
  * that repeats a key does so in most of its output, so a sample is enough.
