@@ -15,7 +15,7 @@ import type { DefinitionOrder } from "../database/statements/definition-lists.ts
 import type { SensorEntry, SensorFilter } from "../database/statements/sensor-list.ts";
 import type { WorkerEntry, WorkerFilter, WorkerOrder } from "../database/statements/worker-list.ts";
 import type { PackPorts } from "./routes/packs.ts";
-import type { DefinitionEditPorts, DefinitionPorts } from "./routes/definitions.ts";
+import type { DefinitionEditPorts, DefinitionPorts } from "./definitions/ports.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 
 export interface HealthSource {

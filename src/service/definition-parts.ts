@@ -1,6 +1,6 @@
 /** What the API is given to read and change definitions with. */
 import type { Resources } from "../api/ports.ts";
-import type { DefinitionPorts, DefinitionEditPorts } from "../api/routes/definitions.ts";
+import type { DefinitionPorts, DefinitionEditPorts } from "../api/definitions/ports.ts";
 import { BoundedTransactions } from "../database/bounded-transactions.ts";
 import type { Database, Queryable } from "../database/database.ts";
 import { explainingDatabaseFailures } from "../database/explain-failure.ts";

@@ -6,20 +6,16 @@ import type { DefinitionEdit } from "../../model/definition-edit.ts";
 import { kinds } from "../../model/definition-schemas.ts";
 import type { JsonObject } from "../../model/json/json.ts";
 import { bodyForHandler } from "../validation.ts";
+import { objectOf, resultOf } from "../definitions/outcomes.ts";
+import type { DefinitionPorts } from "../definitions/ports.ts";
 import {
   addEditRoutes,
   addReadRoutes,
-  answerOf,
-  answerSchemaOf,
-  objectOf,
-  resultOf,
   writerRoles,
-  filterParameters,
-  listParameters,
   readerRoles,
-  type DefinitionPorts,
   type ListedResource,
-} from "./definitions.ts";
+} from "../definitions/routes.ts";
+import { answerOf, answerSchemaOf, filterParameters, listParameters } from "../definitions/schemas.ts";
 
 export const PackListParameters = Type.Object({
   ...listParameters,

@@ -4,18 +4,15 @@ import { Type } from "typebox";
 import { entryColumns, type DefinitionEntry } from "../../database/statements/definition-lists.ts";
 import type { Caller } from "../../model/identity/caller.ts";
 import { RequestError } from "../errors.ts";
+import type { DefinitionPorts } from "../definitions/ports.ts";
+import { addEditRoutes, addReadRoutes, addSwitchRoutes, type ListedResource } from "../definitions/routes.ts";
 import {
-  addEditRoutes,
-  addReadRoutes,
-  addSwitchRoutes,
   answerOf,
   answerSchemaOf,
   filterParameters,
   listParameters,
   triggerOf,
-  type DefinitionPorts,
-  type ListedResource,
-} from "./definitions.ts";
+} from "../definitions/schemas.ts";
 
 export const RuleListParameters = Type.Object({
   ...listParameters,

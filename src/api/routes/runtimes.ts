@@ -2,17 +2,9 @@
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import { entryColumns } from "../../database/statements/definition-lists.ts";
-import {
-  addEditRoutes,
-  addReadRoutes,
-  answerOf,
-  answerSchemaOf,
-  filterParameters,
-  listParameters,
-  readerRoles,
-  type DefinitionPorts,
-  type ListedResource,
-} from "./definitions.ts";
+import type { DefinitionPorts } from "../definitions/ports.ts";
+import { addEditRoutes, addReadRoutes, readerRoles, type ListedResource } from "../definitions/routes.ts";
+import { answerOf, answerSchemaOf, filterParameters, listParameters } from "../definitions/schemas.ts";
 
 export const RuntimeListParameters = Type.Object({
   ...listParameters,

@@ -13,15 +13,9 @@ import { ListAnswer, listAnswer, pageRequest } from "../paging.ts";
 import type { Resources } from "../ports.ts";
 import { entityTag } from "../row-version.ts";
 import { Text } from "../validation.ts";
-import {
-  addEditRoutes,
-  addSwitchRoutes,
-  listParameters,
-  missing,
-  nameOf,
-  NameParameters,
-  type EditedResource,
-} from "./definitions.ts";
+import { missing } from "../definitions/outcomes.ts";
+import { addEditRoutes, addSwitchRoutes, nameOf, type EditedResource } from "../definitions/routes.ts";
+import { listParameters, NameParameters } from "../definitions/schemas.ts";
 
 export const SensorListParameters = Type.Object({
   ...listParameters,

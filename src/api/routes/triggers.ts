@@ -8,20 +8,22 @@ import {
 } from "../../database/statements/definition-lists.ts";
 import type { Caller } from "../../model/identity/caller.ts";
 import { RequestError } from "../errors.ts";
+import type { DefinitionPorts } from "../definitions/ports.ts";
 import {
   addChangeRoute,
   addEditRoutes,
   addReadRoutes,
   addSwitchRoutes,
+  readOne,
+  type ListedResource,
+} from "../definitions/routes.ts";
+import {
   answerOf,
   answerSchemaOf,
   filterParameters,
   listParameters,
   NameParameters,
-  readOne,
-  type DefinitionPorts,
-  type ListedResource,
-} from "./definitions.ts";
+} from "../definitions/schemas.ts";
 import { demandTrigger, grantedTriggers, ruleAnswer, RuleAnswer } from "./rules.ts";
 
 export const TriggerListParameters = Type.Object({
