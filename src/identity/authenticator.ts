@@ -18,7 +18,7 @@
 import { hash } from "node:crypto";
 import { Changes } from "../concurrency/changes.ts";
 import { settlesWithin } from "../concurrency/settles-within.ts";
-import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
+import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
 import { SnapshotReads } from "../database/snapshot-reads.ts";
 import { explainingDatabaseFailures } from "../database/explain-failure.ts";
@@ -27,9 +27,8 @@ import { readTokenFacts } from "../database/statements/identities.ts";
 import type { Caller } from "../model/identity/caller.ts";
 import { decodeClaims, type DecodedToken } from "../model/identity/claims.ts";
 import { inQuestion, tokensThatHold } from "../model/identity/token-standing.ts";
-import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { OutageLog } from "../telemetry/outage-log.ts";
+import { reportedLoop } from "../telemetry/reported-loop.ts";
 import type { Clock } from "../time/clock.ts";
 import { TokenCodec, type Secrets } from "../tokens/token-codec.ts";
 
@@ -79,21 +78,18 @@ export class Authenticator {
     this.#codec = new TokenCodec(secrets);
     const { database, intervalMs, clock, random } = options;
     this.#reads = new SnapshotReads(database, { waitingMax: 256 });
-    const outage = new OutageLog(
+    this.#loop = reportedLoop(
       {
-        begins: "could not check whether tokens were revoked; known ones stay valid until that works again",
-        ends: "tokens are checked for revocation again",
+        texts: {
+          begins: "could not check whether tokens were revoked; known ones stay valid until that works again",
+          ends: "tokens are checked for revocation again",
+        },
+        step: () => this.#step(),
+        intervalMs,
+        retry: { delayMsFirst: 50, delayMsMax: 500 },
       },
       options,
     );
-    this.#loop = new WakeableLoop({
-      step: () => this.#step(),
-      intervalMs,
-      retryDelayMs: (failures) => backoffDelayMs(failures, { delayMsFirst: 50, delayMsMax: 500 }, random()),
-      onFailure: (error) => outage.failed({ error }),
-      onRecovery: () => outage.recovered(),
-      clock,
-    });
   }
 
   /** The newest secret signs. */

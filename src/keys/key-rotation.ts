@@ -2,10 +2,9 @@
  * Keeps values readable: encrypts those that the previous encryption key encrypted with the present one, a few at a time,
  * and counts those that no configured key decrypts.
  */
-import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
-import { backoffDelayMs } from "../model/sensors/backoff.ts";
+import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { OutageLog } from "../telemetry/outage-log.ts";
+import { reportedLoop } from "../telemetry/reported-loop.ts";
 import { Reported } from "../telemetry/reported.ts";
 import type { Clock } from "../time/clock.ts";
 import type { KeyStore } from "./key-store.ts";
@@ -34,21 +33,18 @@ export class KeyRotation {
   constructor(options: KeyRotationOptions) {
     this.#options = options;
     const { clock, random } = options;
-    const outage = new OutageLog(
+    this.#loop = reportedLoop(
       {
-        begins: "could not look through the key store; trying again",
-        ends: "the key store is looked through again",
+        texts: {
+          begins: "could not look through the key store; trying again",
+          ends: "the key store is looked through again",
+        },
+        step: (signal) => this.#look(signal),
+        intervalMs: lookEveryMs,
+        retry,
       },
       options,
     );
-    this.#loop = new WakeableLoop({
-      clock,
-      intervalMs: lookEveryMs,
-      step: (signal) => this.#look(signal),
-      retryDelayMs: (failures) => backoffDelayMs(failures, retry, random()),
-      onFailure: (error) => outage.failed({ error }),
-      onRecovery: () => outage.recovered(),
-    });
   }
 
   /** Values that no configured key decrypts, as last counted. */

@@ -5,7 +5,7 @@
  * collects the answers that calls of `ask` wait for. A notification on each request and answer wakes it; otherwise it looks
  * every few seconds. While this worker owns no sensor and asks nothing, it asks the database nothing.
  */
-import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
+import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
 import {
@@ -22,9 +22,8 @@ import { OperatorError } from "../errors/operator-error.ts";
 import type { Id } from "../model/identifiers.ts";
 import { parseJson } from "../model/json/json-text.ts";
 import type { JsonObject, JsonValue } from "../model/json/json.ts";
-import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { OutageLog } from "../telemetry/outage-log.ts";
+import { reportedLoop } from "../telemetry/reported-loop.ts";
 import type { Clock } from "../time/clock.ts";
 
 export interface WorkerMailboxOptions {
@@ -66,21 +65,18 @@ export class WorkerMailbox {
   constructor(options: WorkerMailboxOptions) {
     this.#options = options;
     const { clock, random } = options;
-    const outage = new OutageLog(
+    this.#loop = reportedLoop(
       {
-        begins: "could not look for requests of other workers; trying again",
-        ends: "requests of other workers are read again",
+        texts: {
+          begins: "could not look for requests of other workers; trying again",
+          ends: "requests of other workers are read again",
+        },
+        step: (signal) => this.#look(signal),
+        intervalMs: lookEveryMs,
+        retry,
       },
       options,
     );
-    this.#loop = new WakeableLoop({
-      clock,
-      intervalMs: lookEveryMs,
-      step: (signal) => this.#look(signal),
-      retryDelayMs: (failures) => backoffDelayMs(failures, retry, random()),
-      onFailure: (error) => outage.failed({ error }),
-      onRecovery: () => outage.recovered(),
-    });
   }
 
   /** A hint: there may be a request or an answer. */

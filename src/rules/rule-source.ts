@@ -15,16 +15,15 @@
  */
 import { setImmediate as letOthersRun } from "node:timers/promises";
 import assert from "node:assert/strict";
-import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
+import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Queryable } from "../database/database.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
 import { decodeRule, readRuleRevision, readRules, recordRuleProblems } from "../database/statements/rules.ts";
-import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { RuleSource } from "../model/rules/rule-match.ts";
 import { CompiledRuleSet, type RuleSnapshot } from "../model/rules/rule-set.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { OutageLog } from "../telemetry/outage-log.ts";
+import { reportedLoop } from "../telemetry/reported-loop.ts";
 import { Reported } from "../telemetry/reported.ts";
 import type { Clock } from "../time/clock.ts";
 
@@ -58,22 +57,18 @@ export class DatabaseRuleSource implements RuleSource {
     this.#options = options;
     this.#current = first;
     const { intervalMs, clock, random } = options;
-    const outage = new OutageLog(
+    this.#loop = reportedLoop(
       {
-        begins: "could not check for changed rules; continuing with the last ones read",
-        ends: "rules are read again",
+        texts: {
+          begins: "could not check for changed rules; continuing with the last ones read",
+          ends: "rules are read again",
+        },
+        step: () => this.#step(),
+        intervalMs,
+        retry: { delayMsFirst: 250, delayMsMax: intervalMs },
       },
       options,
     );
-    this.#loop = new WakeableLoop({
-      step: () => this.#step(),
-      intervalMs,
-      retryDelayMs: (failures) =>
-        backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: intervalMs }, random()),
-      onFailure: (error) => outage.failed({ error }),
-      onRecovery: () => outage.recovered(),
-      clock,
-    });
   }
 
   current(): CompiledRuleSet {

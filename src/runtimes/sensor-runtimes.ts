@@ -11,7 +11,6 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import pMap from "p-map";
-import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { RuntimeDefinition } from "../model/definitions.ts";
 import {
   offerRuntimes,
@@ -25,7 +24,7 @@ import { decodeOutcome, describeOutcome, type RuntimeOutcome } from "../model/ru
 import { decodeRuntimePlan } from "../model/runtimes/runtime-plan.ts";
 import type { RuntimeSelection } from "../model/runtimes/runtime-selection.ts";
 import { isJsonObject } from "../model/json/json.ts";
-import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
+import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
 import {
@@ -35,7 +34,7 @@ import {
   type KeptVerification,
 } from "../database/statements/runtimes.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { OutageLog } from "../telemetry/outage-log.ts";
+import { reportedLoop } from "../telemetry/reported-loop.ts";
 import { Reported } from "../telemetry/reported.ts";
 import type { Clock } from "../time/clock.ts";
 import { concurrentCommandsMax } from "./concurrent-commands.ts";
@@ -88,19 +87,15 @@ export class SensorRuntimes {
     const { selection, machine, intervalMs, clock } = options;
     this.#options = options;
     this.#offer = offerRuntimes(selection, [], machine.detected);
-    const outage = new OutageLog(
-      { begins: "could not verify runtimes; trying again", ends: "runtimes are verified again" },
-      options,
+    this.#loop = reportedLoop(
+      {
+        texts: { begins: "could not verify runtimes; trying again", ends: "runtimes are verified again" },
+        step: (signal) => this.#reconcile(signal),
+        intervalMs,
+        retry: { delayMsFirst: 1_000, delayMsMax: 60_000 },
+      },
+      { ...options, random: Math.random },
     );
-    this.#loop = new WakeableLoop({
-      step: (signal) => this.#reconcile(signal),
-      intervalMs,
-      retryDelayMs: (failures) =>
-        backoffDelayMs(failures, { delayMsFirst: 1_000, delayMsMax: 60_000 }, Math.random()),
-      onFailure: (error) => outage.failed({ error }),
-      onRecovery: () => outage.recovered(),
-      clock,
-    });
   }
 
   /** Verifies for the first time, so that the worker can register with its capabilities. */

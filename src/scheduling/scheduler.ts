@@ -32,15 +32,14 @@
  * assignment is released while `isRunning` reports its sensor. A sensor that should run but runs nowhere has a reason in
  * `unplaced`.
  */
-import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
+import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import { classifyDatabaseError } from "../database/errors.ts";
 import { rowsOf } from "../database/statement.ts";
 import { claimSensors, releaseSensors } from "../database/statements/assignments.ts";
-import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
 import { incapacity, place } from "../model/sensors/placement.ts";
-import { OutageLog } from "../telemetry/outage-log.ts";
+import { reportedLoop } from "../telemetry/reported-loop.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { LeaseRenewal, type LeaseRenewalOptions } from "./lease-renewal.ts";
@@ -75,22 +74,18 @@ export class Scheduler {
         onSuperseded();
       },
     });
-    const outage = new OutageLog(
+    this.#placement = reportedLoop(
       {
-        begins: "could not claim or release assignments; trying again",
-        ends: "assignments are claimed and released again",
+        texts: {
+          begins: "could not claim or release assignments; trying again",
+          ends: "assignments are claimed and released again",
+        },
+        step: () => this.#place(),
+        intervalMs: renewalIntervalMs,
+        retry: { delayMsFirst: 250, delayMsMax: renewalIntervalMs },
       },
       options,
     );
-    this.#placement = new WakeableLoop({
-      step: () => this.#place(),
-      intervalMs: renewalIntervalMs,
-      retryDelayMs: (failures) =>
-        backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: renewalIntervalMs }, random()),
-      onFailure: (error) => outage.failed({ error }),
-      onRecovery: () => outage.recovered(),
-      clock,
-    });
   }
 
   /** The sensors to run, each with the term for storing its events. */

@@ -19,17 +19,16 @@
  */
 import { Changes } from "../concurrency/changes.ts";
 import { settlesWithin } from "../concurrency/settles-within.ts";
-import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
+import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import { rowsOf } from "../database/statement.ts";
 import { readAssignedSensors, type AssignedSensorRow } from "../database/statements/assigned-sensors.ts";
 import type { ProcessReport } from "../database/statements/sensor-process.ts";
-import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
 import type { RestartResult } from "../model/sensors/restart-result.ts";
 import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 import { sensorKindOf, type SensorKind } from "../model/sensors/sensor-kind.ts";
-import { OutageLog } from "../telemetry/outage-log.ts";
+import { reportedLoop } from "../telemetry/reported-loop.ts";
 import { assembleInstance, type Assignment, type SensorPorts } from "./assemble-instance.ts";
 import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
 import type { OfferedRuntimes, SensorAssignments } from "./ports.ts";
@@ -97,21 +96,18 @@ export class SensorManager {
     };
     this.#options = { ...options, ports: { ...options.ports, onStatus: noteStatus } };
     const { clock, random } = options.ports;
-    const outage = new OutageLog(
+    this.#loop = reportedLoop(
       {
-        begins: "could not compare sensors with their rows; trying again",
-        ends: "sensors are compared with their rows again",
+        texts: {
+          begins: "could not compare sensors with their rows; trying again",
+          ends: "sensors are compared with their rows again",
+        },
+        step: () => this.#reconcile(),
+        intervalMs: options.intervalMs,
+        retry,
       },
       options.ports,
     );
-    this.#loop = new WakeableLoop({
-      clock,
-      intervalMs: options.intervalMs,
-      step: () => this.#reconcile(),
-      retryDelayMs: (failures) => backoffDelayMs(failures, retry, random()),
-      onFailure: (error) => outage.failed({ error }),
-      onRecovery: () => outage.recovered(),
-    });
   }
 
   /** Starts running assigned sensors. */

@@ -11,12 +11,11 @@
  * A feed that has not read for so long that messages may have been forgotten, or whose database was set back, does not
  * know what it missed: it asks its followers to start over.
  */
-import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
+import type { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import { WorkSlices, sliceWork } from "../../concurrency/work-slices.ts";
 import type { RuleMessagePage, RuleMessageRow } from "../../database/statements/rule-messages.ts";
-import { backoffDelayMs } from "../../model/sensors/backoff.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { OutageLog } from "../../telemetry/outage-log.ts";
+import { reportedLoop } from "../../telemetry/reported-loop.ts";
 import type { Clock } from "../../time/clock.ts";
 import { notificationFrame } from "./frames.ts";
 
@@ -65,22 +64,18 @@ export class RuleFeed {
   constructor(options: RuleFeedOptions) {
     this.#options = options;
     const { intervalMs, clock, random } = options;
-    const outage = new OutageLog(
+    this.#loop = reportedLoop(
       {
-        begins: "could not read changes of rules for connected sensors; trying again",
-        ends: "connected sensors are told about changes of rules again",
+        texts: {
+          begins: "could not read changes of rules for connected sensors; trying again",
+          ends: "connected sensors are told about changes of rules again",
+        },
+        step: () => this.#step(),
+        intervalMs,
+        retry: { delayMsFirst: 100, delayMsMax: 5_000 },
       },
       options,
     );
-    this.#loop = new WakeableLoop({
-      step: () => this.#step(),
-      intervalMs,
-      retryDelayMs: (failures) =>
-        backoffDelayMs(failures, { delayMsFirst: 100, delayMsMax: 5_000 }, random()),
-      onFailure: (error) => outage.failed({ error }),
-      onRecovery: () => outage.recovered(),
-      clock,
-    });
   }
 
   /** A hint that rules may have changed. */

@@ -10,13 +10,12 @@
  * A row can be deleted while a page of the outbox is being read and still be on that page. Rows that went during a reading
  * therefore count as held until every reading has ended.
  */
-import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
+import type { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { forgetMessages, markRefused, type Refusal } from "../../database/statements/outbox.ts";
-import { backoffDelayMs } from "../../model/sensors/backoff.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { OutageLog } from "../../telemetry/outage-log.ts";
+import { reportedLoop } from "../../telemetry/reported-loop.ts";
 import type { Clock } from "../../time/clock.ts";
 
 export interface HeldRowsOptions {
@@ -40,27 +39,23 @@ export class HeldRows {
 
   constructor(options: HeldRowsOptions) {
     const { database, clock, random } = options;
-    const outage = new OutageLog(
+    this.#database = database;
+    this.#loop = reportedLoop(
       {
-        begins: "could not delete confirmed messages from the outbox; trying again",
-        ends: "confirmed messages are deleted from the outbox again",
+        texts: {
+          begins: "could not delete confirmed messages from the outbox; trying again",
+          ends: "confirmed messages are deleted from the outbox again",
+        },
+        step: async (signal) => {
+          await this.flush();
+          // Nobody waits for a deletion; one statement for many costs the database far less than many.
+          await clock.sleep(pauseMs, signal);
+        },
+        intervalMs: 60_000,
+        retry: { delayMsFirst: 100, delayMsMax: 5_000 },
       },
       options,
     );
-    this.#database = database;
-    this.#loop = new WakeableLoop({
-      step: async (signal) => {
-        await this.flush();
-        // Nobody waits for a deletion; one statement for many costs the database far less than many.
-        await clock.sleep(pauseMs, signal);
-      },
-      intervalMs: 60_000,
-      retryDelayMs: (failures) =>
-        backoffDelayMs(failures, { delayMsFirst: 100, delayMsMax: 5_000 }, random()),
-      onFailure: (error) => outage.failed({ error }),
-      onRecovery: () => outage.recovered(),
-      clock,
-    });
   }
 
   /** Rows to be deleted. */

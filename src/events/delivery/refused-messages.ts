@@ -15,7 +15,7 @@
  * A message that the broker can never take (too large for it, say) is tried once an hour: the broker's limits may have
  * been changed, and each attempt costs a channel.
  */
-import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
+import type { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { countRefusedMessages } from "../../database/statements/outbox.ts";
@@ -23,7 +23,7 @@ import { readRefusedMessages } from "../../database/statements/owed-messages.ts"
 import type { MessageTransport } from "../../messaging/message-transport.ts";
 import { backoffDelayMs, type BackoffLimits } from "../../model/sensors/backoff.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { OutageLog } from "../../telemetry/outage-log.ts";
+import { reportedLoop } from "../../telemetry/reported-loop.ts";
 import type { Clock } from "../../time/clock.ts";
 import { makeOwedMessage } from "./owed-message.ts";
 import type { Publisher } from "./publisher.ts";
@@ -76,19 +76,18 @@ export class RefusedMessages {
   constructor(options: RefusedMessagesOptions) {
     this.#options = options;
     const { clock, random } = options;
-    const outage = new OutageLog(
-      { begins: "could not read refused messages; trying again", ends: "refused messages are read again" },
+    this.#loop = reportedLoop(
+      {
+        texts: {
+          begins: "could not read refused messages; trying again",
+          ends: "refused messages are read again",
+        },
+        step: (signal) => this.#step(signal),
+        intervalMs: stepMs,
+        retry: { delayMsFirst: 1_000, delayMsMax: 10_000 },
+      },
       options,
     );
-    this.#loop = new WakeableLoop({
-      step: (signal) => this.#step(signal),
-      intervalMs: stepMs,
-      retryDelayMs: (failures) =>
-        backoffDelayMs(failures, { delayMsFirst: 1_000, delayMsMax: 10_000 }, random()),
-      onFailure: (error) => outage.failed({ error }),
-      onRecovery: () => outage.recovered(),
-      clock,
-    });
   }
 
   /** By routing key, as last counted. */

@@ -4,7 +4,7 @@
  * Only the latest report of each sensor is kept until it is written, and one statement writes them all. So a slow or
  * unreachable database does not delay a sensor, and memory stays bounded.
  */
-import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
+import type { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
 import {
@@ -12,10 +12,9 @@ import {
   type ProcessReport,
   type SensorReport,
 } from "../../database/statements/sensor-process.ts";
-import { backoffDelayMs } from "../../model/sensors/backoff.ts";
 import type { Id } from "../../model/identifiers.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { OutageLog } from "../../telemetry/outage-log.ts";
+import { reportedLoop } from "../../telemetry/reported-loop.ts";
 import type { Clock } from "../../time/clock.ts";
 
 export interface ProcessRecorderOptions {
@@ -37,24 +36,21 @@ export class ProcessRecorder {
 
   constructor({ database, clock, logger, random }: ProcessRecorderOptions) {
     this.#database = database;
-    const outage = new OutageLog(
+    this.#loop = reportedLoop(
       {
-        begins: "could not write the state of sensors; trying again",
-        ends: "the state of sensors is written again",
+        texts: {
+          begins: "could not write the state of sensors; trying again",
+          ends: "the state of sensors is written again",
+        },
+        step: async (signal) => {
+          await this.flush();
+          await clock.sleep(pauseMs, signal);
+        },
+        intervalMs: idleMs,
+        retry,
       },
-      { logger, clock },
+      { logger, clock, random },
     );
-    this.#loop = new WakeableLoop({
-      clock,
-      intervalMs: idleMs,
-      step: async (signal) => {
-        await this.flush();
-        await clock.sleep(pauseMs, signal);
-      },
-      retryDelayMs: (failures) => backoffDelayMs(failures, retry, random()),
-      onFailure: (error) => outage.failed({ error }),
-      onRecovery: () => outage.recovered(),
-    });
   }
 
   /** @param instance the instance that runs the sensor */
