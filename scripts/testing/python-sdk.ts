@@ -10,7 +10,7 @@ import { repositoryRoot } from "../repository.ts";
 
 export type SdkEnvironment =
   | { readonly kind: "ready"; readonly directory: string }
-  /** For whoever reads the test's output. */
+  /** For the test's output. */
   | { readonly kind: "unavailable"; readonly reason: string };
 
 const run = promisify(execFile);

@@ -211,7 +211,7 @@ test("a message owed to the broker has all of its payload, and the others of one
   ]);
 });
 
-test("messages of one rule have the order of its changes, whoever makes them", async () => {
+test("messages of one rule have the order of its changes, also from several sessions", async () => {
   await using fresh = await platform();
   const { database } = fresh;
   await database.query({ text: enabled });

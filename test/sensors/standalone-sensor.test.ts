@@ -111,7 +111,7 @@ test("a change of its rules does not restart a program, and a change of its conf
   await expect.poll(() => isRunning(pid ?? 0)).toBe(false);
 });
 
-test("while no token can be had the row shows why; no failure is counted, and it starts once one can", async () => {
+test("without a token the row shows why, no failure is counted, and it starts once there is one", async () => {
   await using bench = await standaloneBench();
   bench.platform.refuse("the platform at http://far:8080 does not answer");
   const id = await bench.add("test.one", { ...standalone, script: waitForEver });

@@ -92,7 +92,7 @@ export class Client implements Follower {
     this.#watchPace();
   }
 
-  /** Disconnects one who has not answered the last ping. */
+  /** Disconnects a client that has not answered the last ping. */
   ping(): void {
     if (!this.#isAnswering) return this.disconnect("unresponsive");
     this.#isAnswering = false;

@@ -5,7 +5,7 @@
  *
  * Whatever is wrong before the handshake is answered over HTTP, in the API's usual form. While anybody is connected a loop
  * runs once a second: it disconnects those whose token has expired and those who read too slowly. Tokens are verified
- * again after a revocation, and now and then; who does not answer pings is disconnected.
+ * again after a revocation, and at intervals. A client that does not answer pings is disconnected.
  *
  * `ws` is loaded for the first client.
  */

@@ -1,12 +1,12 @@
 /**
- * The protocol `standalone`: one long-running process that talks to the platform's API by itself.
+ * The protocol `standalone`: one long-running process that uses the platform's API.
  *
  *              ┌──────── cannot be had: tried again, with a growing delay ────────┐
  *              ▼                                                                  │
  *   (start) ─▶ queue emptied ─▶ token minted, in the state file ─▶ rules read ────┘
  *                                                                     │
  *                                                                     ▼
- *   ended by itself: judged as a failure ◀───────────────────────  running
+ *   exited unasked: judged  as a failure ◀───────────────────────  running
  *   told to stop: normal, however it ended ◀─────────────────────────┤
  *   stale token, uninformed of its rules: started anew at once ◀─────┤
  *   deaf: stopped, judged as a failure ◀─────────────────────────────┘
