@@ -7,6 +7,9 @@ const pure = unitTests(import.meta.dirname);
 /** The whole service with its faults: one file at a time, since each fills the machine. */
 const whole = ["test/service/**/*.test.ts"];
 
+/** Whole agents that mostly wait for each other, so that several of these files run at once. */
+const flows = ["test/flows/**/*.test.ts"];
+
 /** The built executable, in containers. */
 const built = ["test/agent/container/**/*.test.ts"];
 
@@ -25,7 +28,7 @@ export default defineConfig({
           name: "parts",
           retry,
           include: ["test/**/*.test.ts"],
-          exclude: [...pure, ...whole, ...built],
+          exclude: [...pure, ...whole, ...flows, ...built],
           testTimeout: 30_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
@@ -45,13 +48,24 @@ export default defineConfig({
       },
       {
         test: {
+          name: "flows",
+          retry,
+          include: flows,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          maxWorkers: 3,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
           name: "agent",
           retry,
           include: built,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           fileParallelism: false,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],
