@@ -18,7 +18,7 @@
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { access } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
-import { commandLine, main, scriptWith } from "./entries.ts";
+import { isOfCommandLine, main, scriptWith } from "./entries.ts";
 import type { LaterScript } from "./runtime/later-script.ts";
 
 export interface Bundle {
@@ -45,7 +45,7 @@ export async function bundle(repository: string, workDirectory: string): Promise
     ...common(repository),
     entryPoints: [main],
     outfile: mainScript,
-    plugins: [leaveOut({ repository, importer: main, called })],
+    plugins: [leaveOut({ repository, isImporter: (path) => path === main, called })],
   });
 
   const later = {
@@ -58,7 +58,7 @@ export async function bundle(repository: string, workDirectory: string): Promise
     buildLater(called[script], { repository, outfile: later[script], plugins: [] });
   const [detectionMetafile, probeMetafile] = [await alone("detection"), await alone("probe")];
 
-  const plugin = leaveOut({ repository, importer: commandLine, called });
+  const plugin = leaveOut({ repository, isImporter: isOfCommandLine, called });
   const commandLineOptions = { repository, outfile: later["command-line"], plugins: [plugin] };
   const commandLineMetafile = await buildLater(called["command-line"], commandLineOptions);
 
@@ -123,20 +123,20 @@ function modulesByPath(paths: ReadonlySet<string>): string {
 
 interface LeftOut {
   readonly repository: string;
-  /** The module whose dynamic imports are left out. */
-  readonly importer: string;
+  /** Whether the dynamic imports of the module with this path are left out. */
+  readonly isImporter: (path: string) => boolean;
   /** Receives their paths, by the script that contains them instead. */
   readonly called: Readonly<Record<LaterScript, Set<string>>>;
 }
 
 /** Replaces each module that is left out by one that loads it from its later script. */
-function leaveOut({ repository, importer, called }: LeftOut): Plugin {
+function leaveOut({ repository, isImporter, called }: LeftOut): Plugin {
   const namespace = "later";
   return {
     name: "leave-out",
     setup(hooks) {
       hooks.onResolve({ filter: /^\.\// }, (args) => {
-        const isLater = args.kind === "dynamic-import" && args.importer === join(repository, importer);
+        const isLater = args.kind === "dynamic-import" && isImporter(relative(repository, args.importer));
         const path = relative(repository, resolve(dirname(args.importer), args.path));
         return isLater ? { namespace, path } : undefined;
       });
