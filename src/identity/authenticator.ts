@@ -76,7 +76,7 @@ export class Authenticator {
     this.#options = options;
     this.#secrets = secrets;
     this.#codec = new TokenCodec(secrets);
-    const { database, intervalMs, clock, random } = options;
+    const { database, intervalMs } = options;
     this.#reads = new SnapshotReads(database, { waitingMax: 256 });
     this.#loop = reportedLoop(
       {

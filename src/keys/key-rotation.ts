@@ -32,7 +32,6 @@ export class KeyRotation {
 
   constructor(options: KeyRotationOptions) {
     this.#options = options;
-    const { clock, random } = options;
     this.#loop = reportedLoop(
       {
         texts: {

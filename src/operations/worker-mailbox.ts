@@ -64,7 +64,6 @@ export class WorkerMailbox {
 
   constructor(options: WorkerMailboxOptions) {
     this.#options = options;
-    const { clock, random } = options;
     this.#loop = reportedLoop(
       {
         texts: {

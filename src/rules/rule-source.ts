@@ -56,7 +56,7 @@ export class DatabaseRuleSource implements RuleSource {
   constructor(options: RuleSourceOptions, first: CompiledRuleSet) {
     this.#options = options;
     this.#current = first;
-    const { intervalMs, clock, random } = options;
+    const { intervalMs } = options;
     this.#loop = reportedLoop(
       {
         texts: {

@@ -84,7 +84,7 @@ export class SensorRuntimes {
   #listeners: RuntimeListeners = { makeKnown: async () => {}, onAnswersChanged: () => {} };
 
   constructor(options: SensorRuntimesOptions) {
-    const { selection, machine, intervalMs, clock } = options;
+    const { selection, machine, intervalMs } = options;
     this.#options = options;
     this.#offer = offerRuntimes(selection, [], machine.detected);
     this.#loop = reportedLoop(

@@ -65,7 +65,7 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    const { renewalIntervalMs, onSuperseded, clock, random } = options;
+    const { renewalIntervalMs, onSuperseded } = options;
     this.#renewal = new LeaseRenewal(options, this.#owned, {
       onLost: (sensorIds) => this.#lose(sensorIds),
       onFound: () => this.wake(),

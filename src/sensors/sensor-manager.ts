@@ -95,7 +95,6 @@ export class SensorManager {
       onStatus(...status);
     };
     this.#options = { ...options, ports: { ...options.ports, onStatus: noteStatus } };
-    const { clock, random } = options.ports;
     this.#loop = reportedLoop(
       {
         texts: {

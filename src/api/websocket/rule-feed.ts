@@ -63,7 +63,7 @@ export class RuleFeed {
 
   constructor(options: RuleFeedOptions) {
     this.#options = options;
-    const { intervalMs, clock, random } = options;
+    const { intervalMs } = options;
     this.#loop = reportedLoop(
       {
         texts: {

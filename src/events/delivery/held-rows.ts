@@ -38,7 +38,7 @@ export class HeldRows {
   readonly #goneMeanwhile = new Set<string>();
 
   constructor(options: HeldRowsOptions) {
-    const { database, clock, random } = options;
+    const { database, clock } = options;
     this.#database = database;
     this.#loop = reportedLoop(
       {

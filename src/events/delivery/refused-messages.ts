@@ -75,7 +75,6 @@ export class RefusedMessages {
 
   constructor(options: RefusedMessagesOptions) {
     this.#options = options;
-    const { clock, random } = options;
     this.#loop = reportedLoop(
       {
         texts: {
