@@ -8,7 +8,7 @@ import { reviewConditions } from "../model/conditions/condition.ts";
 import { isJsonObject, type JsonObject } from "../model/json/json.ts";
 import { parseJson } from "../model/json/json-text.ts";
 import { decodeRuntimePlan } from "../model/runtimes/runtime-plan.ts";
-import { kindFacts, kindOfProtocol } from "../model/sensors/sensor-kind.ts";
+import { kindFacts, sensorKindOf } from "../model/sensors/sensor-kind.ts";
 import { templateProblems } from "../model/templates/template.ts";
 import { isVersionRange } from "../model/runtimes/versions.ts";
 import { blankValues } from "./blank-values.ts";
@@ -152,7 +152,7 @@ async function sensorOf(
     definition: { kind: "sensor", ref, row, enabled: fields.enabled, references, ifRepeated: repeated(file) },
     problems,
     warnings: [
-      ...idleFieldWarnings(file),
+      ...idleFieldWarnings(file, runtimeRef),
       ...(misplaced === undefined && directory !== null
         ? await scriptWarnings(file, directory, runtimeRef)
         : []),
@@ -161,11 +161,11 @@ async function sensorOf(
 }
 
 /** Warns about fields that have no effect on sensors of this kind. */
-function idleFieldWarnings(file: DefinitionFile<"sensor">): PackWarning[] {
-  const { protocol } = file.fields;
-  const kind = kindOfProtocol(protocol);
+function idleFieldWarnings(file: DefinitionFile<"sensor">, runtimeRef: string): PackWarning[] {
+  const { protocol, entrypoint } = file.fields;
+  const kind = sensorKindOf({ protocol, entrypoint, runtimeRef, runtimeName: null });
   if (kind.kind === "invalid") return [];
-  const reason = `has no effect: only poll sensors use it, and this one's protocol is ${protocol}`;
+  const reason = `has no effect: only poll sensors use it, and this one is of the kind ${kind.value}`;
   return kindFacts[kind.value].idleFields
     .filter((field) => file.says(field))
     .map((field) => ({ ...file.problemAt([field], reason), kind: "keys-ignored" }));

@@ -6,12 +6,16 @@ import { join, sep } from "node:path";
 import { hasCode, messageOf } from "../errors/caught.ts";
 import { hasWindowsLineEnds, programProblem, windowsLineEndsRemedy } from "../files/program-form.ts";
 import { builtinRuntimeRef } from "../model/runtimes/runtime-names.ts";
+import { builtinKindOf, builtinKinds } from "../model/sensors/sensor-kind.ts";
 import { nativeRuntime, shellRuntime } from "./names.ts";
 
 /** @returns what is wrong with the entrypoint, whatever files there are; undefined if nothing is */
 export function entrypointProblem(entrypoint: string, runtimeRef: string): string | undefined {
-  // It runs inside the agent and needs no script.
-  if (runtimeRef === builtinRuntimeRef) return undefined;
+  if (runtimeRef === builtinRuntimeRef) {
+    const kind = builtinKindOf(entrypoint);
+    if (kind.kind === "valid") return undefined;
+    return `names no built-in sensor: it must be one of ${[...builtinKinds.keys()].join(", ")}`;
+  }
   if (entrypoint === "") return "is required: the script, relative to the folder sensors";
   const folder = join(sep, "sensors");
   if (join(folder, entrypoint).startsWith(folder + sep)) return undefined;

@@ -300,14 +300,14 @@ export class SensorManager {
     const decoded = decodeAssignedSensor(row);
     if (decoded.kind === "invalid") return { kind: "unable", ref, reason: decoded.problem };
     const sensor = decoded.value;
-    const { enabled, protocol, runtimeRef } = sensor.definition;
+    const { enabled, protocol, entrypoint, runtimeRef } = sensor.definition;
     if (!enabled) return { kind: "unwanted", ref, reason: "it is disabled" };
     if (sensor.rules.length === 0) {
       return { kind: "unwanted", ref, reason: "no enabled rule needs its events" };
     }
     const runtime = this.#options.runtimes.offered(runtimeRef);
     const runtimeName = runtime.kind === "offered" ? runtime.runtime.name : null;
-    const kind = sensorKindOf({ protocol, runtimeRef, runtimeName });
+    const kind = sensorKindOf({ protocol, entrypoint, runtimeRef, runtimeName });
     if (kind.kind === "invalid") return { kind: "unable", ref, reason: kind.problem };
     if (runtime.kind === "pending") {
       return { kind: "pending", ref, reason: `its runtime ${runtimeRef} is not verified yet` };

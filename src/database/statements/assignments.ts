@@ -116,6 +116,7 @@ export interface SchedulableSensor {
   readonly runtimeRef: string;
   readonly runtimeName: string | null;
   readonly protocol: string;
+  readonly entrypoint: string;
   readonly versionConstraint: string | null;
   /** The worker that holds it under a live lease, or the asking worker if it holds it. */
   readonly holderId: Id | null;
@@ -135,7 +136,7 @@ export const readWantedSensors: Statement<AskingWorker, SchedulableSensor> = {
   name: "read_wanted_sensors",
   text: `
     select sensor.id, sensor.ref, sensor.runtime_ref, runtime.name as runtime_name,
-           sensor.protocol, sensor.runtime_version_constraint,
+           sensor.protocol, sensor.entrypoint, sensor.runtime_version_constraint,
            case when holder.id = $1 or ${isLeaseAlive("assignment", "holder", "now()")}
                 then holder.id end as holder,
            holder.id is not null and not ${isLeaseAlive("assignment", "holder", "now()")} as is_lapsed,
@@ -165,6 +166,7 @@ export const readWantedSensors: Statement<AskingWorker, SchedulableSensor> = {
     runtimeRef: row.text("runtime_ref"),
     runtimeName: row.textOrNull("runtime_name"),
     protocol: row.text("protocol"),
+    entrypoint: row.text("entrypoint"),
     versionConstraint: row.textOrNull("runtime_version_constraint"),
     holderId: row.idOrNull("holder"),
     isLapsed: row.boolean("is_lapsed"),

@@ -15,6 +15,10 @@ export interface SensorStanding {
   readonly sensorRef: string;
   readonly isEnabled: boolean;
   readonly protocol: string;
+  readonly entrypoint: string;
+  readonly runtimeRef: string;
+  /** Null if the sensor names a runtime that has no row. */
+  readonly runtimeName: string | null;
   /** Its main trigger. */
   readonly triggerRef: string;
   /** How many triggers it serves. */
@@ -44,7 +48,8 @@ export interface SensorProcessStanding extends ProcessReport {
 export const readSensorStandings: Statement<string | null, SensorStanding> = {
   name: "read_sensor_standings",
   text: `
-    select sensor.ref, sensor.enabled, sensor.protocol, sensor.trigger_ref,
+    select sensor.ref, sensor.enabled, sensor.protocol, sensor.entrypoint, sensor.runtime_ref,
+           (select name from runtime where runtime.ref = sensor.runtime_ref) as runtime_name, sensor.trigger_ref,
            served.triggers, served.disabled_triggers, served.rules, served.enabled_rules, served.effective_rules,
            holder.name as holder, reporter.name as reporter,
            ${isReportCurrent} as is_current,
@@ -80,6 +85,9 @@ export const readSensorStandings: Statement<string | null, SensorStanding> = {
     sensorRef: row.text("ref"),
     isEnabled: row.boolean("enabled"),
     protocol: row.text("protocol"),
+    entrypoint: row.text("entrypoint"),
+    runtimeRef: row.text("runtime_ref"),
+    runtimeName: row.textOrNull("runtime_name"),
     triggerRef: row.text("trigger_ref"),
     triggers: row.number("triggers"),
     disabledTriggers: row.texts("disabled_triggers"),

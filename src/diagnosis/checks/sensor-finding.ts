@@ -1,6 +1,6 @@
 /** The state of one sensor as a finding: a pure function of its rows and its placement. */
 import type { SensorProcessStanding, SensorStanding } from "../../database/statements/diagnosis.ts";
-import { kindFacts, kindOfProtocol } from "../../model/sensors/sensor-kind.ts";
+import { kindFacts, sensorKindOf } from "../../model/sensors/sensor-kind.ts";
 import { isUnsteady } from "../../model/sensors/recent-runs.ts";
 import { isUnusualSilence } from "../../model/sensors/output-rhythm.ts";
 import { durationText } from "../../model/texts/duration-text.ts";
@@ -41,7 +41,7 @@ export function sensorFinding(
   }
   const fallenSilent = fallenSilentFinding(subject, process, holder);
   if (fallenSilent !== undefined) return { ...fallenSilent, facts };
-  const kind = kindOfProtocol(standing.protocol);
+  const kind = sensorKindOf(standing);
   const ofKind = kind.kind === "valid" ? kindFacts[kind.value] : undefined;
   if (ofKind?.isSilenceTelling === true && isSilent(process))
     return { ...silentFinding(subject, process, holder), facts };

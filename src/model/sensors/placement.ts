@@ -6,11 +6,12 @@
  * loaded worker that offers its runtime and has capacity. Ties go to the larger worker, then to the older
  * one (smaller id). Workers that read slightly different rows may both try to claim a sensor; the claim
  * statement lets only one succeed.
+ * Built-in sensors start no program and use no capacity, but a worker that offers none, because it is stopping, gets none.
  *
  * The same function explains why a sensor cannot be placed, so that explanation and behaviour agree.
  */
 import type { Id } from "../identifiers.ts";
-import { sensorKindOf } from "./sensor-kind.ts";
+import { isBuiltin, sensorKindOf } from "./sensor-kind.ts";
 import { satisfiesVersion } from "../runtimes/versions.ts";
 
 export interface PlaceableSensor {
@@ -20,6 +21,7 @@ export interface PlaceableSensor {
   readonly runtimeName: string | null;
   readonly runtimeRef: string;
   readonly protocol: string;
+  readonly entrypoint: string;
   readonly versionConstraint: string | null;
   /** The live worker that runs it; null if it waits for one. */
   readonly holderId: Id | null;
@@ -42,8 +44,8 @@ export interface Placement {
 
 export function place(sensors: readonly PlaceableSensor[], workers: readonly PlacementWorker[]): Placement {
   const loads = new Map(workers.map((worker) => [worker.id, 0]));
-  for (const { holderId } of sensors) {
-    if (holderId !== null && loads.has(holderId)) addLoad(loads, holderId);
+  for (const sensor of sensors) {
+    if (sensor.holderId !== null && loads.has(sensor.holderId)) addLoad(loads, sensor.holderId, sensor);
   }
 
   const chosen = new Map<Id, Id>();
@@ -70,7 +72,7 @@ export function place(sensors: readonly PlaceableSensor[], workers: readonly Pla
       unplaced.set(sensor.id, obstacles);
     } else {
       chosen.set(sensor.id, best.id);
-      addLoad(loads, best.id);
+      addLoad(loads, best.id, sensor);
     }
   }
   return { chosen, unplaced };
@@ -103,11 +105,12 @@ function obstacleEverywhere(
 function obstacleOn(sensor: PlaceableSensor, worker: PlacementWorker, load: number): string | undefined {
   const inability = incapacity(sensor, worker);
   if (inability !== undefined) return inability;
-  if (load < worker.sensorCountMax) return undefined;
+  if (load < worker.sensorCountMax || (isBuiltin(sensor) && worker.sensorCountMax > 0)) return undefined;
   return `worker ${worker.name} is full (${load} of ${worker.sensorCountMax} sensors)`;
 }
 
-function addLoad(loads: Map<Id, number>, workerId: Id): void {
+function addLoad(loads: Map<Id, number>, workerId: Id, sensor: PlaceableSensor): void {
+  if (isBuiltin(sensor)) return;
   loads.set(workerId, (loads.get(workerId) ?? 0) + 1);
 }
 

@@ -36,25 +36,42 @@ export const kindFacts: Readonly<Record<SensorKind, KindFacts>> = {
   },
 };
 
+/**
+ * The kinds of built-in sensors by the entrypoint that a sensor of the runtime `builtin` names. They run inside the agent,
+ * whatever their protocol is.
+ */
+export const builtinKinds: ReadonlyMap<string, SensorKind> = new Map();
+
 export interface SensorTraits {
   readonly protocol: string;
+  /** The name of a built-in sensor if its runtime is `builtin`. */
+  readonly entrypoint: string;
   readonly runtimeRef: string;
   /** Canonical; null if unknown. */
   readonly runtimeName: string | null;
 }
 
 /** Invalid if this version cannot run such a sensor on any worker. */
-export function sensorKindOf({ protocol, runtimeRef, runtimeName }: SensorTraits): Decoded<SensorKind> {
-  const kind = kindOfProtocol(protocol);
-  if (kind.kind === "invalid") return kind;
-  if (runtimeRef === builtinRuntimeRef || runtimeName === builtinRuntime) {
-    return invalid("built-in sensors are not supported by this version");
-  }
-  return kind;
+export function sensorKindOf(traits: SensorTraits): Decoded<SensorKind> {
+  return isBuiltin(traits) ? builtinKindOf(traits.entrypoint) : kindOfProtocol(traits.protocol);
 }
 
-/** The kind of a sensor that is not built in. */
-export function kindOfProtocol(protocol: string): Decoded<SensorKind> {
+/** Whether it runs inside the agent, without a program. */
+export function isBuiltin({
+  runtimeRef,
+  runtimeName,
+}: Pick<SensorTraits, "runtimeRef" | "runtimeName">): boolean {
+  return runtimeRef === builtinRuntimeRef || runtimeName === builtinRuntime;
+}
+
+/** The kind of a sensor of the runtime `builtin`. */
+export function builtinKindOf(entrypoint: string): Decoded<SensorKind> {
+  const kind = builtinKinds.get(entrypoint);
+  if (kind !== undefined) return valid(kind);
+  return invalid(`${JSON.stringify(entrypoint)} is no built-in sensor of this version`);
+}
+
+function kindOfProtocol(protocol: string): Decoded<SensorKind> {
   switch (protocol) {
     case "poll":
     case "stream":

@@ -13,6 +13,7 @@ const python: PlaceableSensor = {
   runtimeName: "python",
   runtimeRef: "core.sensor.python",
   protocol: "stream",
+  entrypoint: "watch.py",
   versionConstraint: null,
   holderId: null,
 };
@@ -44,7 +45,7 @@ describe("placement", () => {
   test.each([
     [{ runtimeName: null }, [roomy], ["runtime core.sensor.python does not exist"]],
     [{ protocol: "telepathy" }, [roomy], ["protocol telepathy is not supported by this version"]],
-    [{ runtimeName: "builtin" }, [roomy], ["built-in sensors are not supported by this version"]],
+    [{ runtimeName: "builtin" }, [roomy], ['"watch.py" is no built-in sensor of this version']],
     [{}, [], ["no sensor worker is alive"]],
     [{ runtimeName: "ruby" }, [roomy], ["worker w1 does not offer the runtime ruby"]],
     [{ versionConstraint: ">=3.11" }, [roomy], ["worker w1 offers python 3.9.2, the sensor needs >=3.11"]],
