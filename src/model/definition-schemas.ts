@@ -129,7 +129,7 @@ export const definitionSchemas = {
         expects: "text in quotes",
       }),
     ),
-    placement: Mapping("Where it may run; stored for a later version"),
+    placement: Mapping("Workers it may run on: `worker` is a name, `labels` what they must have"),
   }),
   rule: Type.Object({
     ref: Ref,

@@ -9,6 +9,7 @@ import { isJsonObject, type JsonObject } from "../model/json/json.ts";
 import { parseJson } from "../model/json/json-text.ts";
 import { decodeRuntimePlan } from "../model/runtimes/runtime-plan.ts";
 import { kindFacts, sensorKindOf } from "../model/sensors/sensor-kind.ts";
+import { decodeWorkerSelector } from "../model/sensors/worker-selector.ts";
 import { templateProblems } from "../model/templates/template.ts";
 import { isVersionRange } from "../model/runtimes/versions.ts";
 import { blankValues } from "./blank-values.ts";
@@ -129,6 +130,8 @@ async function sensorOf(
       ),
     );
   }
+  const placement = decodeWorkerSelector(columns(fields.placement));
+  if (placement.kind === "invalid") problems.push(file.problemAt(["placement"], placement.problem));
 
   const row = columns({
     label: ref,

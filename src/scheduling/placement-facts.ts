@@ -13,6 +13,7 @@ import type { Id } from "../model/identifiers.ts";
 import { nearestDouble } from "../model/json/exact-number.ts";
 import { isJsonObject } from "../model/json/json.ts";
 import { place, type PlaceableSensor, type PlacementWorker } from "../model/sensors/placement.ts";
+import { decodeWorkerSelector } from "../model/sensors/worker-selector.ts";
 import { canonicalRuntimeName } from "../model/runtimes/runtime-names.ts";
 
 export interface PlacementFacts {
@@ -57,14 +58,19 @@ export async function explainUnplaced(
 }
 
 function placeableSensor(sensor: SchedulableSensor): PlaceableSensor {
-  const { runtimeName } = sensor;
-  return { ...sensor, runtimeName: runtimeName === null ? null : canonicalRuntimeName(runtimeName) };
+  const { runtimeName, placement } = sensor;
+  return {
+    ...sensor,
+    runtimeName: runtimeName === null ? null : canonicalRuntimeName(runtimeName),
+    selector: decodeWorkerSelector(placement),
+  };
 }
 
 /** Other processes wrote their capabilities themselves, so malformed ones count as absent. */
 function placementWorker({ id, name, capabilities }: LiveWorker): PlacementWorker {
   const { runtimes, runtime_versions: versions, max_concurrent_sensors: countMax } = capabilities;
   const names = Array.isArray(runtimes) ? runtimes.filter((each) => typeof each === "string") : [];
+  const { labels } = capabilities;
   const versionEntries = isJsonObject(versions) ? Object.entries(versions) : [];
   return {
     id,
@@ -73,6 +79,11 @@ function placementWorker({ id, name, capabilities }: LiveWorker): PlacementWorke
     runtimeVersions: new Map(
       versionEntries.flatMap(([runtime, version]) =>
         typeof version === "string" ? [[canonicalRuntimeName(runtime), version]] : [],
+      ),
+    ),
+    labels: new Map(
+      Object.entries(isJsonObject(labels) ? labels : {}).flatMap(([label, value]) =>
+        typeof value === "string" ? [[label, value]] : [],
       ),
     ),
     sensorCountMax: nearestDouble(countMax) ?? 0,

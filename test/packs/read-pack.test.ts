@@ -524,3 +524,17 @@ test.each([
   expect(found).toEqual([expect.stringContaining(reason)]);
   expect(found[0]).toMatch(/^sensors\/clock\.yaml:\d+ /);
 });
+
+test("a placement that selects no worker in a way that is understood is a problem of its line", async () => {
+  const sensor = (placement: string) => ({
+    "sensors/clock.yaml": `ref: clock\nentrypoint: clock.rb\nruntime: python\ntrigger: tick\n${placement}`,
+  });
+
+  const { pack } = await accepted(sensor("placement: { worker: w2, labels: { zone: a } }\n"));
+  const [problem] = await problems(sensor("placement: { labels: { zone: 1 } }\n"));
+
+  expect(definition(pack, "sensor").row).toMatchObject({
+    placement: { worker: "w2", labels: { zone: "a" } },
+  });
+  expect(problem).toContain("the value of the label zone must be text, in quotes");
+});

@@ -18,7 +18,7 @@
  * So no statement here waits for an assignment row, and renewal waits for no row at all.
  */
 import type { Id } from "../../model/identifiers.ts";
-import type { JsonObject } from "../../model/json/json.ts";
+import type { JsonObject, JsonValue } from "../../model/json/json.ts";
 import type { Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
 import { servesTrigger } from "./served-triggers.ts";
@@ -118,6 +118,7 @@ export interface SchedulableSensor {
   readonly protocol: string;
   readonly entrypoint: string;
   readonly versionConstraint: string | null;
+  readonly placement: JsonValue;
   /** The worker that holds it under a live lease, or the asking worker if it holds it. */
   readonly holderId: Id | null;
   /** Its lease has expired, and no other worker has claimed it yet. */
@@ -136,7 +137,7 @@ export const readWantedSensors: Statement<AskingWorker, SchedulableSensor> = {
   name: "read_wanted_sensors",
   text: `
     select sensor.id, sensor.ref, sensor.runtime_ref, runtime.name as runtime_name,
-           sensor.protocol, sensor.entrypoint, sensor.runtime_version_constraint,
+           sensor.protocol, sensor.entrypoint, sensor.runtime_version_constraint, sensor.placement,
            case when holder.id = $1 or ${isLeaseAlive("assignment", "holder", "now()")}
                 then holder.id end as holder,
            holder.id is not null and not ${isLeaseAlive("assignment", "holder", "now()")} as is_lapsed,
@@ -168,6 +169,7 @@ export const readWantedSensors: Statement<AskingWorker, SchedulableSensor> = {
     protocol: row.text("protocol"),
     entrypoint: row.text("entrypoint"),
     versionConstraint: row.textOrNull("runtime_version_constraint"),
+    placement: row.json("placement"),
     holderId: row.idOrNull("holder"),
     isLapsed: row.boolean("is_lapsed"),
     databaseMs: row.number("database_ms"),

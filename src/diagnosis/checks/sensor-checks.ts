@@ -23,6 +23,7 @@ export async function checkSensors(
     name: sensor.worker_name,
     runtimes: new Set(offered),
     runtimeVersions: new Map(Object.entries(runtimeVersions)),
+    labels: new Map(Object.entries(sensor.labels)),
     sensorCountMax: sensor.enabled ? sensor.max_concurrent_sensors : 0,
   };
   const isSupposed = kind === "embedded";

@@ -6,6 +6,7 @@
  * loaded worker that offers its runtime and has capacity. Ties go to the larger worker, then to the older
  * one (smaller id). Workers that read slightly different rows may both try to claim a sensor; the claim
  * statement lets only one succeed.
+ * A sensor whose `placement` selects workers runs only on those.
  * Built-in sensors start no program and use no capacity, but a worker that offers none, because it is stopping, gets none.
  *
  * The same function explains why a sensor cannot be placed, so that explanation and behaviour agree.
@@ -13,6 +14,8 @@
 import type { Id } from "../identifiers.ts";
 import { isBuiltin, sensorKindOf } from "./sensor-kind.ts";
 import { satisfiesVersion } from "../runtimes/versions.ts";
+import { exclusion, type WorkerSelector } from "./worker-selector.ts";
+import type { Decoded } from "../json/decoded.ts";
 
 export interface PlaceableSensor {
   readonly id: Id;
@@ -23,6 +26,8 @@ export interface PlaceableSensor {
   readonly protocol: string;
   readonly entrypoint: string;
   readonly versionConstraint: string | null;
+  /** The workers that its placement selects. */
+  readonly selector: Decoded<WorkerSelector>;
   /** The live worker that runs it; null if it waits for one. */
   readonly holderId: Id | null;
 }
@@ -32,6 +37,7 @@ export interface PlacementWorker {
   readonly name: string;
   readonly runtimes: ReadonlySet<string>;
   readonly runtimeVersions: ReadonlyMap<string, string>;
+  readonly labels: ReadonlyMap<string, string>;
   readonly sensorCountMax: number;
 }
 
@@ -80,7 +86,11 @@ export function place(sensors: readonly PlaceableSensor[], workers: readonly Pla
 
 /** Why this worker cannot run this sensor, regardless of load; undefined if it can. */
 export function incapacity(sensor: PlaceableSensor, worker: PlacementWorker): string | undefined {
-  const { runtimeName, versionConstraint } = sensor;
+  const { runtimeName, versionConstraint, selector } = sensor;
+  if (selector.kind === "invalid") return placementProblem(selector.problem);
+  const excluded = exclusion(selector.value, worker);
+  if (excluded !== undefined)
+    return `worker ${worker.name} ${excluded}, which the sensor's placement selects`;
   if (runtimeName === null || !worker.runtimes.has(runtimeName)) {
     return `worker ${worker.name} does not offer the runtime ${runtimeName ?? sensor.runtimeRef}`;
   }
@@ -97,9 +107,14 @@ function obstacleEverywhere(
 ): string | undefined {
   const kind = sensorKindOf(sensor);
   if (kind.kind === "invalid") return kind.problem;
+  if (sensor.selector.kind === "invalid") return placementProblem(sensor.selector.problem);
   if (sensor.runtimeName === null) return `runtime ${sensor.runtimeRef} does not exist`;
   if (workers.length === 0) return "no sensor worker is alive";
   return undefined;
+}
+
+function placementProblem(problem: string): string {
+  return `its placement is not understood: ${problem}`;
 }
 
 function obstacleOn(sensor: PlaceableSensor, worker: PlacementWorker, load: number): string | undefined {

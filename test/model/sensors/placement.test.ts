@@ -1,11 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { valid } from "../../../src/model/json/decoded.ts";
 import {
   incapacity,
   place,
   type PlaceableSensor,
   type PlacementWorker,
 } from "../../../src/model/sensors/placement.ts";
+import { anyWorker, decodeWorkerSelector } from "../../../src/model/sensors/worker-selector.ts";
 
 const python: PlaceableSensor = {
   id: "1",
@@ -15,6 +17,7 @@ const python: PlaceableSensor = {
   protocol: "stream",
   entrypoint: "watch.py",
   versionConstraint: null,
+  selector: valid(anyWorker),
   holderId: null,
 };
 const roomy: PlacementWorker = {
@@ -22,6 +25,7 @@ const roomy: PlacementWorker = {
   name: "w1",
   runtimes: new Set(["python", "shell"]),
   runtimeVersions: new Map([["python", "3.9.2"]]),
+  labels: new Map(),
   sensorCountMax: 10,
 };
 
@@ -49,11 +53,49 @@ describe("placement", () => {
     [{}, [], ["no sensor worker is alive"]],
     [{ runtimeName: "ruby" }, [roomy], ["worker w1 does not offer the runtime ruby"]],
     [{ versionConstraint: ">=3.11" }, [roomy], ["worker w1 offers python 3.9.2, the sensor needs >=3.11"]],
+    [
+      { selector: decodeWorkerSelector({ worker: "w2" }) },
+      [roomy],
+      ["worker w1 is not w2, which the sensor's placement selects"],
+    ],
+    [
+      { selector: decodeWorkerSelector({ labels: { zone: "a" } }) },
+      [roomy],
+      ["worker w1 does not have the label zone=a, which the sensor's placement selects"],
+    ],
+    [
+      { selector: decodeWorkerSelector({ worker: 2 }) },
+      [roomy],
+      ["its placement is not understood: worker must be the name of a worker, not 2"],
+    ],
     [{}, [{ ...roomy, sensorCountMax: 0 }], ["worker w1 is full (0 of 0 sensors)"]],
   ])("a sensor that cannot be placed has a reason: %j", (change, workers, reasons) => {
     const { unplaced } = place([{ ...python, ...change }], workers);
 
     expect(unplaced.get("1")).toEqual(reasons);
+  });
+
+  test.each([
+    [{ worker: "w2" }, "2"],
+    [{ labels: { zone: "b" } }, "3"],
+    [{ worker: "w3", labels: { zone: "b", disk: "fast" } }, "3"],
+    [{ rack: "ignored" }, "1"],
+  ])("a sensor runs on the worker that its placement selects: %j", (placement, workerId) => {
+    const workers = [
+      roomy,
+      { ...roomy, id: "2", name: "w2" },
+      { ...roomy, id: "3", name: "w3", labels: new Map(Object.entries({ zone: "b", disk: "fast" })) },
+    ];
+
+    const { chosen } = place([{ ...python, selector: decodeWorkerSelector(placement) }], workers);
+
+    expect(chosen.get("1")).toBe(workerId);
+  });
+
+  test("a worker that no longer has the sensor's label cannot run it", () => {
+    const selector = decodeWorkerSelector({ labels: { zone: "b" } });
+
+    expect(incapacity({ ...python, selector, holderId: "1" }, roomy)).toContain("zone=b");
   });
 
   // Goal: whatever the rows say, placement keeps its promises.
