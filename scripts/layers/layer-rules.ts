@@ -86,6 +86,7 @@ export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
   "@electric-sql/pglite": ["database"],
   amqplib: ["messaging"],
   commander: ["agent"],
+  croner: ["model"],
   "cross-spawn": ["processes"],
   "fastest-levenshtein": ["config", "model", "packs"],
   fastify: ["api"],

@@ -10,6 +10,7 @@ import { parseJson } from "../model/json/json-text.ts";
 import { decodeRuntimePlan } from "../model/runtimes/runtime-plan.ts";
 import { kindFacts, sensorKindOf } from "../model/sensors/sensor-kind.ts";
 import { decodeWorkerSelector } from "../model/sensors/worker-selector.ts";
+import { paramsProblems } from "../model/rules/trigger-params.ts";
 import { templateProblems } from "../model/templates/template.ts";
 import { isVersionRange } from "../model/runtimes/versions.ts";
 import { blankValues } from "./blank-values.ts";
@@ -183,7 +184,7 @@ async function scriptWarnings(
   return reason === undefined ? [] : [{ ...file.problemAt(["entrypoint"], reason), kind: "sensor-fails" }];
 }
 
-function ruleOf(file: DefinitionFile<"rule">, context: DefinitionContext): DefinitionReport {
+async function ruleOf(file: DefinitionFile<"rule">, context: DefinitionContext): Promise<DefinitionReport> {
   const { ref, problems } = refOf(file, context);
   const { trigger, action, ...fields } = file.fields;
   const triggerRef = context.naming.referredRef(trigger);
@@ -200,9 +201,12 @@ function ruleOf(file: DefinitionFile<"rule">, context: DefinitionContext): Defin
   const conditions = row["conditions"] ?? null;
   const review = reviewConditions(conditions);
   const params = row["action_params"];
+  const triggerParams = row["trigger_params"];
+  const inTriggerParams = await paramsProblems(triggerRef, isJsonObject(triggerParams) ? triggerParams : {});
   const found = [
     ...review.problems,
     ...templateProblems(isJsonObject(params) ? params : {}, "action_params"),
+    ...inTriggerParams.map(({ place, reason }) => ({ place: ["trigger_params", ...place], reason })),
   ];
   problems.push(...found.map(({ place, reason }) => file.problemAt(place, reason)));
   if (review.problems.length === 0) problems.push(...blankValues(file, conditions, ["conditions"]));
