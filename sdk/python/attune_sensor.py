@@ -86,8 +86,11 @@ class Sensor:
         self._listeners = []
         url = _variable(env, "ATTUNE_API_URL", None)
         token = _variable(env, "ATTUNE_API_TOKEN", None)
-        if url is not None and token is not None:
-            self._outlet = _Api(url, _Token(token, env.get("ATTUNE_SENSOR_TOKEN_STATE_PATH")), self._stopping)
+        token_path = env.get("ATTUNE_SENSOR_TOKEN_STATE_PATH")
+        # With `stream` there may be a token, too, but neither its file nor its expiry.
+        is_standalone = token_path is not None or "ATTUNE_API_TOKEN_EXPIRES_AT" in env
+        if is_standalone and url is not None and token is not None:
+            self._outlet = _Api(url, _Token(token, token_path), self._stopping)
         else:
             self._outlet = _Lines()
         self._follower = None

@@ -75,7 +75,7 @@ attune_emit() {
         ;;
     esac
   done
-  if [ -z "${ATTUNE_API_TOKEN:-}" ]; then
+  if ! attune_is_standalone; then
     [ -z "$attune_trigger" ] || attune_event="$attune_event, \"trigger_ref\": $(attune_text "$attune_trigger")"
     [ -z "$attune_key" ] || attune_event="$attune_event, \"dedup_key\": $(attune_text "$attune_key")"
     printf '%s}\n' "$attune_event"
@@ -107,7 +107,7 @@ attune_emit() {
 # attune_rules [TRIGGER_REF]: prints the enabled rules of a trigger as JSON: what the API answers now with `standalone`, what the
 # script was started with otherwise.
 attune_rules() {
-  if [ -z "${ATTUNE_API_TOKEN:-}" ]; then
+  if ! attune_is_standalone; then
     printf '%s\n' "$ATTUNE_SENSOR_TRIGGERS"
     return
   fi
@@ -118,6 +118,11 @@ attune_rules() {
 200"}" ;;
     *) return 1 ;;
   esac
+}
+
+# With `stream` there may be a token, too, but neither its file nor its expiry.
+attune_is_standalone() {
+  [ -n "${ATTUNE_API_TOKEN:-}" ] && [ -n "${ATTUNE_SENSOR_TOKEN_STATE_PATH:-}${ATTUNE_API_TOKEN_EXPIRES_AT:-}" ]
 }
 
 attune_first_trigger() {

@@ -12,6 +12,8 @@ interface Trace {
   /** Milliseconds since the epoch. */
   newestExpiryMs: number;
   /** On the monotonic clock. */
+  usedAtMs: number;
+  /** On the monotonic clock. */
   rulesReadAtMs: number | undefined;
 }
 
@@ -31,6 +33,11 @@ export class SensorTraces {
     return this.#traces.get(sensorRef)?.newestExpiryMs;
   }
 
+  /** When it last used a token, on the monotonic clock. */
+  usedAtMs(sensorRef: string): number | undefined {
+    return this.#traces.get(sensorRef)?.usedAtMs;
+  }
+
   /** On the monotonic clock. */
   rulesReadAtMs(sensorRef: string): number | undefined {
     return this.#traces.get(sensorRef)?.rulesReadAtMs;
@@ -43,6 +50,7 @@ export class SensorTraces {
       if (caller?.role === "sensor") {
         const trace = this.#traceOf(caller.grant.sensorRef);
         trace.newestExpiryMs = Math.max(trace.newestExpiryMs, caller.expiresAtMs);
+        trace.usedAtMs = this.#clock.monotonicMs();
       }
       return caller;
     };
@@ -59,7 +67,7 @@ export class SensorTraces {
   #traceOf(sensorRef: string): Trace {
     const known = this.#traces.get(sensorRef);
     if (known !== undefined) return known;
-    const trace: Trace = { newestExpiryMs: 0, rulesReadAtMs: undefined };
+    const trace: Trace = { newestExpiryMs: 0, usedAtMs: -Infinity, rulesReadAtMs: undefined };
     this.#traces.set(sensorRef, trace);
     const [oldest] = this.#traces.keys();
     if (this.#traces.size > tracesMax && oldest !== undefined) this.#traces.delete(oldest);

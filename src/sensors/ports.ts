@@ -66,6 +66,8 @@ export interface PlatformAddress {
 export interface SensorTraces {
   /** Of the tokens it has used; milliseconds since the epoch. Undefined: it has used none. */
   newestExpiryMs(sensorRef: string): number | undefined;
+  /** When it last used one, on the monotonic clock. */
+  usedAtMs(sensorRef: string): number | undefined;
   /** When it last read its rules, on the monotonic clock. */
   rulesReadAtMs(sensorRef: string): number | undefined;
   /** Its open connections for rule changes; undefined: they go to another address. */
@@ -84,7 +86,7 @@ export interface SensorQueues {
   consumerCount(sensorRef: string): Promise<number | undefined>;
 }
 
-/** What standalone sensors of this worker are given. */
+/** What the sensors of this worker are given. */
 export interface Platform {
   readonly address: PlatformAddress;
   readonly tokens: SensorTokens;

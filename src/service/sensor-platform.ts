@@ -1,5 +1,5 @@
 /**
- * What standalone sensors of this worker talk to: this agent's API or another platform's and, if it is shared with them,
+ * What the sensors of this worker talk to: this agent's API or another platform's and, if it is shared with them,
  * the broker.
  */
 import { readFile } from "node:fs/promises";
@@ -47,6 +47,7 @@ export function sensorPlatform(
     tokens: identity.sensorTokens,
     traces: {
       newestExpiryMs: (sensorRef) => traces.newestExpiryMs(sensorRef),
+      usedAtMs: (sensorRef) => traces.usedAtMs(sensorRef),
       rulesReadAtMs: (sensorRef) => traces.rulesReadAtMs(sensorRef),
       connectionCount: (sensorRef) =>
         config.sensor.notifier_ws_url === undefined ? notifications.countOf(sensorRef) : undefined,

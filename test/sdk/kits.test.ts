@@ -124,17 +124,25 @@ async function platform(
 const standalone = (url: string): Record<string, string> => ({
   ATTUNE_API_URL: url,
   ATTUNE_API_TOKEN: "first",
+  ATTUNE_API_TOKEN_EXPIRES_AT: "2030-01-01T00:00:00.000Z",
 });
 
 describe.each(kitPrograms)("$language", (program) => {
   test("stream: a line per event from the checkpoint on, and SIGTERM ends it", async () => {
-    const { child, lines } = await run(program, { ATTUNE_SENSOR_CHECKPOINT: "41" });
+    // A token and an address alone do not make a sensor standalone.
+    const { url, posted } = await platform();
+    const { child, lines } = await run(program, {
+      ATTUNE_SENSOR_CHECKPOINT: "41",
+      ATTUNE_API_URL: url,
+      ATTUNE_API_TOKEN: "first",
+    });
 
     await expect.poll(() => lines.length, { timeout: 20_000 }).toBeGreaterThan(3);
     expect(await endOf(child)).toBe(0);
     const events = lines.map((line) => JSON.parse(line) as PostedEvent);
     expect(events.map(({ payload }) => payload.count)).toEqual(events.map((_, index) => 42 + index));
     expect(events[0]).toMatchObject({ payload: { text: surprising }, checkpoint: 42 });
+    expect(posted).toEqual([]);
   });
 
   test("standalone: every event is posted with the token and a key, in order, nothing on stdout", async () => {
@@ -180,7 +188,8 @@ describe.each(kitPrograms)("$language", (program) => {
       await rename(`${path}.new`, path);
     };
     await state("second");
-    await run(program, { ...standalone(url), ATTUNE_SENSOR_TOKEN_STATE_PATH: path });
+    const { ATTUNE_API_TOKEN_EXPIRES_AT: _expiry, ...variables } = standalone(url);
+    await run(program, { ...variables, ATTUNE_SENSOR_TOKEN_STATE_PATH: path });
     await expect.poll(() => posted.at(-1)?.token, { timeout: 20_000 }).toBe("Bearer second");
 
     await state("third");

@@ -1,7 +1,9 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { systemClock } from "../../src/time/clock.ts";
 import { fakeClock } from "../support/fake-clock.ts";
+import { fakePlatform } from "../support/fake-platform.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
 import { watchTurns } from "../support/longest-turn.ts";
 import { query } from "../support/platform-rows.ts";
@@ -254,3 +256,42 @@ test("a run of eight million events is refused with one reason, and blocks nothi
   expect(turns.longestMs()).toBeLessThan(50);
   expect(process.memoryUsage().rss - memoryBefore).toBeLessThan(200 * 1024 * 1024);
 });
+
+test("all runs of a poll sensor share one token, which its stop revokes", async () => {
+  const platform = fakePlatform(systemClock);
+  await using bench = await sensorBench({ platform, limits: { pollIntervalMs: 20 } });
+  const script = `printf '{"url": "%s", "token": "%s", "file": "%s"}' "$ATTUNE_API_URL" "$ATTUNE_API_TOKEN" "$ATTUNE_SENSOR_TOKEN_STATE_PATH"`;
+  const id = await bench.add("test.one", { ...poll, script });
+  bench.manager.start();
+  await expect.poll(() => bench.events.length, { timeout: 10_000 }).toBeGreaterThan(3);
+
+  bench.held.delete(id);
+  bench.manager.wake();
+  await bench.rowMatching(id, { status: "stopped" });
+
+  const seen = { url: "http://127.0.0.1:8080", token: "token-1", file: "" };
+  expect(bench.payloads()).toEqual(bench.events.map(() => seen));
+  expect(platform.requests).toMatchObject([{ sensorRef: "test.one", sensorId: id, term: bench.term }]);
+  expect(platform.revoked).toEqual(["jti-1"]);
+});
+
+test.each(["poll", "stream"])(
+  "a %s sensor runs without a token while none can be had, and without an API",
+  async (protocol) => {
+    const platform = fakePlatform(systemClock);
+    platform.refuse("the platform at http://far:8080 does not answer");
+    const script = `printf '{"token": "%s"}\\n' "\${ATTUNE_API_TOKEN-none}"; [ "${protocol}" = poll ] || sleep 60`;
+    for (const options of [{ platform }, {}]) {
+      await using bench = await sensorBench(options);
+      const id = await bench.add("test.one", { protocol, script });
+      bench.manager.start();
+
+      await expect.poll(() => bench.payloads(), { timeout: 10_000 }).toEqual([{ token: "none" }]);
+      await bench.rowMatching(id, { status: "running", failures: 0, reason: null });
+      const told = expect.stringContaining(
+        "could not get an ATTUNE_API_TOKEN, going on without: the platform",
+      );
+      expect(await bench.log("test.one")).toEqual("platform" in options ? told : "");
+    }
+  },
+);

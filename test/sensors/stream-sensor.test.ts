@@ -6,7 +6,8 @@ import type { JsonObject } from "../../src/model/json/json.ts";
 import { query } from "../support/platform-rows.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
 import { watchTurns } from "../support/longest-turn.ts";
-import { systemClock } from "../../src/time/clock.ts";
+import { systemClock, type Clock } from "../../src/time/clock.ts";
+import { fakePlatform } from "../support/fake-platform.ts";
 import { sensorBench } from "./sensor-bench.ts";
 
 test("each line of a sensor is an event with its source, and the row shows its process", async () => {
@@ -167,4 +168,31 @@ test("a line of a megabyte, whatever it contains, blocks nothing", async () => {
 
   expect(bench.payloads()[0]?.["list"]).toHaveLength(250_001);
   expect(turns.longestMs()).toBeLessThan(50);
+});
+
+test("a program that goes on using its token is started anew before it expires, as no failure", async () => {
+  let leapMs = 0;
+  const clock: Clock = {
+    ...systemClock,
+    nowMs: () => Date.now() + leapMs,
+    monotonicMs: () => systemClock.monotonicMs() + leapMs,
+    // Short, so that a leap is noticed at once.
+    sleep: (ms, signal) => systemClock.sleep(Math.min(ms, 50), signal),
+  };
+  const platform = fakePlatform(clock);
+  await using bench = await sensorBench({ clock, platform, limits: { tokenTtlSeconds: 1_000 } });
+  const script = `echo "{\\"token\\": \\"$ATTUNE_API_TOKEN\\"}"; while :; do sleep 0.1; done`;
+  const id = await bench.add("test.one", { protocol: "stream", script });
+  bench.manager.start();
+  await expect.poll(() => bench.payloads()).toEqual([{ token: "token-1" }]);
+
+  leapMs = 500_000;
+  platform.use("test.one");
+  leapMs = 975_000;
+
+  await expect
+    .poll(() => bench.payloads(), { timeout: 10_000 })
+    .toEqual([{ token: "token-1" }, { token: "token-2" }]);
+  expect(await bench.log("test.one")).toContain("started anew: its token is about to expire");
+  await bench.rowMatching(id, { status: "running", failures: 0 });
 });

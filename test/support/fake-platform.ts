@@ -15,7 +15,7 @@ export interface FakePlatform extends Platform {
 export function fakePlatform(clock: Clock, queues: Platform["queues"] = null): FakePlatform {
   const requests: TokenRequest[] = [];
   const revoked: string[] = [];
-  const used = new Map<string, number>();
+  const used = new Map<string, { readonly expiresAtMs: number; readonly atMs: number }>();
   const connections = new Map<string, number>();
   let refusal: string | undefined;
   let newest: SensorToken | undefined;
@@ -39,13 +39,15 @@ export function fakePlatform(clock: Clock, queues: Platform["queues"] = null): F
       revoke: async (jti) => void revoked.push(jti),
     },
     traces: {
-      newestExpiryMs: (sensorRef) => used.get(sensorRef),
+      newestExpiryMs: (sensorRef) => used.get(sensorRef)?.expiresAtMs,
+      usedAtMs: (sensorRef) => used.get(sensorRef)?.atMs,
       rulesReadAtMs: () => undefined,
       connectionCount: (sensorRef) => connections.get(sensorRef) ?? 0,
     },
     queues,
     refuse: (reason) => void (refusal = reason),
-    use: (sensorRef) => void used.set(sensorRef, newest?.expiresAtMs ?? 0),
+    use: (sensorRef) =>
+      void used.set(sensorRef, { expiresAtMs: newest?.expiresAtMs ?? 0, atMs: clock.monotonicMs() }),
     connect: (sensorRef, count) => void connections.set(sensorRef, count),
   };
 }

@@ -65,11 +65,14 @@ class Sensor {
     for (const name of ["SIGTERM", "SIGINT"]) process.once(name, () => this.stop());
     const url = env.ATTUNE_API_URL?.replace(/\/+$/, "");
     const token = variable(env, "ATTUNE_API_TOKEN");
-    if (url === undefined || token === undefined) {
+    const tokenPath = env.ATTUNE_SENSOR_TOKEN_STATE_PATH;
+    // With `stream` there may be a token, too, but neither its file nor its expiry.
+    const isStandalone = tokenPath !== undefined || env.ATTUNE_API_TOKEN_EXPIRES_AT !== undefined;
+    if (!isStandalone || url === undefined || token === undefined) {
       this.#send = sendLine;
       return;
     }
-    const currentToken = tokenReader(token, env.ATTUNE_SENSOR_TOKEN_STATE_PATH);
+    const currentToken = tokenReader(token, tokenPath);
     this.#send = (event) => post(`${url}/api/v1/events`, currentToken, event);
     this.#follower = this.#followRules(url, env.ATTUNE_NOTIFIER_WS_URL, currentToken);
   }

@@ -12,6 +12,7 @@ import { messageOf } from "../../errors/caught.ts";
 import { lastLookAtMs, replacedAtMs } from "../../model/sensors/token-schedule.ts";
 import { settlesWithin } from "../../concurrency/settles-within.ts";
 import type { Clock } from "../../time/clock.ts";
+import { sleepUntilWallTime } from "../../time/sleep-until.ts";
 import type { Platform, SensorToken, TokenRequest } from "../ports.ts";
 import { TokenStateFile } from "./token-state-file.ts";
 
@@ -25,8 +26,6 @@ export interface TokenLeaseOptions {
   readonly warn: (warning: string) => void;
 }
 
-/** The wall clock may jump: no single wait for an instant of it is longer. */
-const sleepMsMax = 30_000;
 const mintAgainMs = 5_000;
 const revocationLimitMs = 2_000;
 
@@ -73,9 +72,9 @@ export class TokenLease implements AsyncDisposable {
     const { platform, request, clock } = this.#options;
     for (;;) {
       const old = { mintedAtMs: this.#mintedAtMs, expiresAtMs: this.#current.expiresAtMs };
-      await this.#sleepUntil(replacedAtMs(old), signal);
+      await sleepUntilWallTime(replacedAtMs(old), clock, signal);
       await this.#replace(signal);
-      await this.#sleepUntil(lastLookAtMs(old), signal);
+      await sleepUntilWallTime(lastLookAtMs(old), clock, signal);
       if (signal.aborted) return false;
       const newestMs = platform.traces?.newestExpiryMs(request.sensorRef) ?? 0;
       if (newestMs <= old.expiresAtMs) return true;
@@ -106,15 +105,6 @@ export class TokenLease implements AsyncDisposable {
         warn(`could not replace its token, trying again: ${messageOf(error)}`);
         await clock.sleep(mintAgainMs, signal);
       }
-    }
-  }
-
-  async #sleepUntil(instantMs: number, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    for (;;) {
-      const waitMs = instantMs - clock.nowMs();
-      if (waitMs <= 0 || signal.aborted) return;
-      await clock.sleep(Math.min(waitMs, sleepMsMax), signal);
     }
   }
 

@@ -11,6 +11,7 @@ import type { EndedRun, Exit } from "../../model/sensors/restart-policy.ts";
 import { nextSlotMs, phaseOf, slotAfterRunMs, type PollSchedule } from "../../model/sensors/poll-schedule.ts";
 import type { Child } from "../../processes/child.ts";
 import { sleepUntil } from "../../time/sleep-until.ts";
+import type { ProgramToken } from "../access/program-token.ts";
 import type { Variables } from "../launch/sensor-variables.ts";
 import type { SensorLimits } from "../limits.ts";
 import { readPollOutput } from "../output/poll-output.ts";
@@ -24,6 +25,8 @@ export interface PollOptions {
   readonly nowMs: number;
   /** Where in its interval the schedule then begins; see model/sensors/poll-schedule.ts. */
   readonly phase: number;
+  /** Undefined: there is no API. */
+  readonly token: ProgramToken | undefined;
 }
 
 /** Spreads the schedules of a worker's poll sensors over their intervals. */
@@ -51,10 +54,10 @@ export class PollSource extends ProcessSource {
   readonly #timeoutMs: number;
   readonly #successExitCodes: readonly number[];
 
-  constructor(program: Program, { limits, nowMs, phase }: PollOptions) {
+  constructor(program: Program, { limits, nowMs, phase, token }: PollOptions) {
     const { definition } = program.sensor;
     // Processes that left the group are searched for when the sensor stops; doing so after each run would cost too much.
-    super(program, { variables: pollVariables(definition), isMarkerSought: false });
+    super(program, { variables: pollVariables(definition), isMarkerSought: false, token });
     const { pollIntervalSeconds, timeoutSeconds, successExitCodes } = definition;
     const intervalMs = pollIntervalSeconds === null ? limits.pollIntervalMs : pollIntervalSeconds * 1_000;
     this.#limits = limits;

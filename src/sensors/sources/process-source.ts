@@ -12,6 +12,7 @@ import type { RuntimeAnswer } from "../../model/runtimes/runtime-offer.ts";
 import type { Child } from "../../processes/child.ts";
 import { linesOf } from "../../processes/lines.ts";
 import { killMarked } from "../../processes/marked-processes.ts";
+import type { ProgramToken } from "../access/program-token.ts";
 import type { AssignedSensor } from "../assigned-sensor.ts";
 import type { Launch, SensorLauncher } from "../launch/sensor-launcher.ts";
 import type { Variables } from "../launch/sensor-variables.ts";
@@ -43,6 +44,8 @@ export interface LaunchTraits {
   readonly variables: Variables;
   /** Whether to look for descendants that left the group after each process. */
   readonly isMarkerSought: boolean;
+  /** Undefined: the protocol gives its processes tokens in another way, or there is no API. */
+  readonly token?: ProgramToken | undefined;
 }
 
 export type EndedProcess<Result> =
@@ -67,6 +70,7 @@ export abstract class ProcessSource implements Source {
 
   async close(): Promise<void> {
     await killMarked(this.#marker);
+    await this.#traits.token?.[Symbol.asyncDispose]();
   }
 
   /** Of no concern to programs that are started anew when their rules change. */
@@ -111,15 +115,18 @@ export abstract class ProcessSource implements Source {
 
   async #launch(context: SourceContext, facts: StartFacts | undefined): Promise<Launch> {
     const { sensor, runtime, launcher, log, platform } = this.program;
-    const { isMarkerSought, variables } = this.#traits;
+    const { isMarkerSought, variables, token } = this.#traits;
+    const checkpoint = await context.checkpoint();
+    const apiToken = await token?.current();
     const launch = await launcher.launch({
       sensor: facts === undefined ? sensor : { ...sensor, rules: facts.rules },
       runtime,
-      checkpoint: await context.checkpoint(),
+      checkpoint,
       marker: this.#marker,
       isMarkerSought,
       variables: {
         ...(platform === null ? {} : { ATTUNE_API_URL: platform.address.apiUrl }),
+        ...(apiToken === undefined ? {} : { ATTUNE_API_TOKEN: apiToken.token }),
         ...variables,
         ...facts?.variables,
       },

@@ -2,6 +2,8 @@ import type { SensorKind } from "../../model/sensors/sensor-kind.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { SensorLimits } from "../limits.ts";
 import { PollSource, type PollPhases } from "./poll.ts";
+import { ProgramToken } from "../access/program-token.ts";
+import { tokenRequest } from "../access/token-request.ts";
 import type { Program } from "./process-source.ts";
 import type { Source } from "./source.ts";
 import { StandaloneSource, type StandaloneOptions } from "./standalone.ts";
@@ -16,12 +18,27 @@ export interface SourceOptions extends StandaloneOptions {
 /** The source for a kind of sensor; each kind has its own file in this folder. */
 export function sourceOf(kind: SensorKind, program: Program, options: SourceOptions): Source {
   const { limits, pollPhases, clock } = options;
+  const token = (): ProgramToken | undefined => programToken(program, options);
   switch (kind) {
     case "poll":
-      return new PollSource(program, { limits, nowMs: clock.monotonicMs(), phase: pollPhases.next() });
+      return new PollSource(program, {
+        limits,
+        nowMs: clock.monotonicMs(),
+        phase: pollPhases.next(),
+        token: token(),
+      });
     case "stream":
-      return new StreamSource(program, { lineBytesMax: limits.lineBytesMax });
+      return new StreamSource(program, { lineBytesMax: limits.lineBytesMax, token: token() });
     case "standalone":
       return new StandaloneSource(program, options);
   }
+}
+
+function programToken(
+  { sensor: { definition }, platform, log }: Program,
+  { term, tokenTtlSeconds, clock, random }: SourceOptions,
+): ProgramToken | undefined {
+  if (platform === null) return undefined;
+  const request = tokenRequest(definition, term, tokenTtlSeconds);
+  return new ProgramToken({ platform, request, clock, random, log: (lines) => log.writeOutput(lines) });
 }

@@ -27,6 +27,7 @@ import type { EndedRun, Exit } from "../../model/sensors/restart-policy.ts";
 import type { SensorRule } from "../../model/definitions.ts";
 import type { Child } from "../../processes/child.ts";
 import { RuleHearing } from "../access/rule-hearing.ts";
+import { tokenRequest } from "../access/token-request.ts";
 import { TokenLease } from "../access/token-lease.ts";
 import type { AssignmentTerm } from "../../model/sensors/incoming-event.ts";
 import type { Variables } from "../launch/sensor-variables.ts";
@@ -123,13 +124,7 @@ export class StandaloneSource extends ProcessSource {
     await queues?.prepare(definition.ref);
     const lease = await TokenLease.begin({
       platform,
-      request: {
-        sensorRef: definition.ref,
-        sensorId: definition.id,
-        triggerRefs: definition.triggers.map(({ ref }) => ref),
-        term,
-        ttlSeconds: tokenTtlSeconds,
-      },
+      request: tokenRequest(definition, term, tokenTtlSeconds),
       temporaryDir,
       clock,
       warn,

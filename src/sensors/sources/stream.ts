@@ -8,6 +8,7 @@ import { settlesWithin } from "../../concurrency/settles-within.ts";
 import { WorkSlices } from "../../concurrency/work-slices.ts";
 import type { EndedRun, Exit } from "../../model/sensors/restart-policy.ts";
 import type { Child } from "../../processes/child.ts";
+import type { ProgramToken } from "../access/program-token.ts";
 import { linesOf, type Line } from "../../processes/lines.ts";
 import type { DecodedOutput, ServedTriggers } from "../output/decoded-output.ts";
 import { StreamOutput, type DecodedLine } from "../output/stream-output.ts";
@@ -16,6 +17,8 @@ import type { SourceContext } from "./source.ts";
 
 export interface StreamOptions {
   readonly lineBytesMax: number;
+  /** Undefined: there is no API. */
+  readonly token: ProgramToken | undefined;
 }
 
 /** Time limit between closing stdout and exiting: such a sensor can report nothing more and is ended. */
@@ -25,7 +28,7 @@ export class StreamSource extends ProcessSource {
   readonly #options: StreamOptions;
 
   constructor(program: Program, options: StreamOptions) {
-    super(program, { variables: {}, isMarkerSought: true });
+    super(program, { variables: {}, isMarkerSought: true, token: options.token });
     this.#options = options;
   }
 
@@ -36,8 +39,15 @@ export class StreamSource extends ProcessSource {
   override async run(context: SourceContext): Promise<EndedRun> {
     const { clock, stopping, abandoned } = context;
     const listening = new AbortController();
+    let plannedFor: string | undefined;
     const run = await this.runProcess(context, async (child) => {
       const startedMs = clock.monotonicMs();
+      const stopOutlived = async (): Promise<void> => {
+        if (!(await this.#options.token?.isOutlived(listening.signal))) return;
+        plannedFor = "its token is about to expire, and it has not refreshed it";
+        child.stop();
+      };
+      void stopOutlived();
       const endedMs = child.exit.then(() => clock.monotonicMs());
       const abandon = (): void => void child.stdout.destroy();
       abandoned.addEventListener("abort", abandon, { once: true, signal: listening.signal });
@@ -47,7 +57,8 @@ export class StreamSource extends ProcessSource {
     });
     listening.abort();
     if (run.kind === "unstarted") return { exit: run, uptimeMs: 0, hadSuccess: false };
-    return { ...run.result, hadSuccess: false };
+    const ended = { ...run.result, hadSuccess: false };
+    return plannedFor === undefined ? ended : { ...ended, plannedFor };
   }
 }
 

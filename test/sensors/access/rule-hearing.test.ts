@@ -16,6 +16,7 @@ function watched(world: Partial<World>, withQueues = true) {
   const platform: Pick<Platform, "traces" | "queues"> = {
     traces: {
       newestExpiryMs: () => undefined,
+      usedAtMs: () => undefined,
       rulesReadAtMs: () => now.rulesReadAtMs,
       connectionCount: () => now.connections,
     },
