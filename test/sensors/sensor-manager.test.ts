@@ -130,7 +130,7 @@ test("an undecodable or unsupported sensor is reported and affects no other", as
   await bench.rowMatching(deep, { status: "failed", reason: tooDeep });
   await bench.rowMatching(builtin, {
     status: "failed",
-    reason: expect.stringContaining("not supported by this version"),
+    reason: expect.stringContaining("is no built-in sensor of this version"),
   });
   expect(bench.manager.countByState()).toEqual({
     starting: 0,
