@@ -36,7 +36,12 @@ export interface EventIntakeOptions {
 }
 
 export type Submission =
-  | { readonly kind: "event"; readonly event: DecodedEvent }
+  | {
+      readonly kind: "event";
+      readonly event: DecodedEvent;
+      /** Called once with what became of it; with undefined if the pipeline stopped before that was known. */
+      readonly onOutcome?: (outcome: AcceptOutcome | undefined) => void;
+    }
   /** A checkpoint without an event. */
   | { readonly kind: "checkpoint"; readonly checkpoint: JsonValue };
 
@@ -133,6 +138,7 @@ export class EventIntake {
         const event: IncomingEvent = { ...submission.event, source };
         const outcome = await sink.accept(event);
         if (outcome.kind === "stored") this.#lastEventAtMs = this.#options.clock.nowMs();
+        submission.onOutcome?.(outcome);
         this.#settle(outcome, event.checkpoint, text);
       } else {
         const { checkpoint } = submission;
@@ -140,6 +146,7 @@ export class EventIntake {
       }
     } catch {
       // The pipeline was stopped first: the sensor resumes from an earlier checkpoint.
+      if (submission.kind === "event") submission.onOutcome?.(undefined);
     } finally {
       this.#underWay -= 1;
       this.#bytesUnderWay -= bytes;

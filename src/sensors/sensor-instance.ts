@@ -65,10 +65,12 @@ export class SensorInstance {
   #retry = new AbortController();
 
   constructor(parts: InstanceParts) {
-    const { output, notes, clock } = parts;
+    const { output, intake, notes, clock } = parts;
     this.#parts = parts;
     this.#context = {
       output,
+      submit: ({ event, title, bytes, onOutcome }) =>
+        intake.submit({ kind: "event", event, onOutcome }, title, bytes),
       checkpoint: () => this.#newestCheckpoint(),
       clock,
       stopping: this.#stopping.signal,

@@ -133,3 +133,29 @@ test("a stored event moves the checkpoint; of a refused one the beginning is quo
   expect(refusals).toEqual([`too odd: ${long.slice(0, 200)}`]);
   expect(intake.lastEventSeconds).toBeDefined();
 });
+
+test("a submitter that asks is told once what became of its event", async () => {
+  const outcomes: unknown[] = [];
+  const asking = (): Submission => {
+    const submission = event(1);
+    if (submission.kind === "checkpoint") return submission;
+    return { ...submission, onOutcome: (outcome) => void outcomes.push(outcome) };
+  };
+  const { intake, settle } = scene();
+  void intake.submit(asking(), "1", 1);
+  void intake.submit(asking(), "2", 1);
+  settle[0]?.(stored);
+  settle[1]?.({ kind: "refused", reason: "its trigger is disabled" });
+  await intake.settled();
+
+  const stopped = scene({
+    sink: {
+      accept: () => Promise.reject(new Error("stopped")),
+      advance: () => Promise.reject(new Error("stopped")),
+    },
+  });
+  void stopped.intake.submit(asking(), "3", 1);
+  await stopped.intake.settled();
+
+  expect(outcomes).toEqual([stored, { kind: "refused", reason: "its trigger is disabled" }, undefined]);
+});

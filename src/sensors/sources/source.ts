@@ -4,8 +4,10 @@
  * decides whether and when it runs again.
  */
 import type { JsonValue } from "../../model/json/json.ts";
+import type { AcceptOutcome } from "../../model/sensors/incoming-event.ts";
 import type { EndedRun } from "../../model/sensors/restart-policy.ts";
 import type { Clock } from "../../time/clock.ts";
+import type { DecodedEvent } from "../output/decoded-output.ts";
 import type { SensorOutput } from "../output/sensor-output.ts";
 import type { RunFacts } from "../report/sensor-notes.ts";
 
@@ -22,9 +24,21 @@ export interface Source {
   close(): Promise<void>;
 }
 
+export interface BuiltinSubmission {
+  readonly event: DecodedEvent;
+  /** About as many as the event takes in memory. */
+  readonly bytes: number;
+  /** What the event is, quoted if it is refused. */
+  readonly title: string;
+  /** Called once with what became of it; with undefined if the pipeline stopped before that was known. */
+  readonly onOutcome: (outcome: AcceptOutcome | undefined) => void;
+}
+
 export interface SourceContext {
   /** Submits events and checkpoints one after the other, and rejects everything else. */
   readonly output: Pick<SensorOutput, "take" | "flush">;
+  /** Submits an event of a built-in source, which needs to know what becomes of each. */
+  readonly submit: (submission: BuiltinSubmission) => Promise<boolean> | boolean;
   /**
    * The newest committed checkpoint, where to resume; read once everything submitted before is settled. A run asks for it
    * first. Undefined if there is none or the sensor should stop.
