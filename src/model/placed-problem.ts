@@ -17,7 +17,8 @@ export function describePlaced(problems: readonly PlacedProblem[]): string {
     .join("; ");
 }
 
-function placeText(place: Place): string {
+/** Like `conditions.all[1].operator`. */
+export function placeText(place: Place): string {
   return place
     .map((part, index) => (typeof part === "number" ? `[${part}]` : index === 0 ? part : `.${part}`))
     .join("");

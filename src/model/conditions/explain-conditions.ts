@@ -1,0 +1,181 @@
+/**
+ * Explains why conditions hold for a payload or not: every comparison that keeps them from holding, in the order in which
+ * they are written, and the smallest change of the payload that would make them hold.
+ *
+ * It decides as matching does (condition.ts), with the same compiled predicates; a property test compares the two.
+ */
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
+import { readPath } from "../paths/field-path.ts";
+import type { Place } from "../placed-problem.ts";
+import { placeText } from "../placed-problem.ts";
+import { holds, type ConditionNode } from "./condition.ts";
+import { explainFailure, explainSuccess, wishAgainst, wishFor } from "./failed-comparison.ts";
+import type { OperatorName } from "./operators.ts";
+import { nextStamp, type Predicate, type Stamp } from "./predicate.ts";
+
+/** A comparison that keeps the conditions from holding. */
+export interface FailedComparison {
+  /** Where it is written, such as `conditions.all[1]`. */
+  readonly place: string;
+  readonly path: readonly string[];
+  readonly operator: OperatorName;
+  /** Undefined if the condition has no value. */
+  readonly expected: JsonValue | undefined;
+  /** Undefined if the field is missing. */
+  readonly seen: JsonValue | undefined;
+  /** It holds, and stands inside a `not`. */
+  readonly isExcluded: boolean;
+  readonly sentence: string;
+  readonly hint: string | undefined;
+}
+
+export interface ConditionsExplanation {
+  readonly isHeld: boolean;
+  /** Empty if they hold. */
+  readonly failures: readonly FailedComparison[];
+  /** What would have to be otherwise, such as `` `level` were "critical" ``; undefined if they hold. */
+  readonly counterfactual: string | undefined;
+}
+
+interface Reading {
+  readonly payload: JsonObject;
+  readonly stamp: Stamp;
+}
+
+/** @param conditions as stored, from which `root` was compiled */
+export function explainConditions(
+  root: ConditionNode,
+  conditions: JsonValue,
+  payload: JsonObject,
+): ConditionsExplanation {
+  const reading = { payload, stamp: nextStamp() };
+  if (holds(root, payload, reading.stamp)) return { isHeld: true, failures: [], counterfactual: undefined };
+  const wishes = new Set(wishesFor(root, reading));
+  return {
+    isHeld: false,
+    failures: failuresOf(root, conditions, ["conditions"], reading),
+    counterfactual: wishes.size === 0 || wishes.size > wishesMax ? undefined : [...wishes].join(" and "),
+  };
+}
+
+/** More than this many changes explain nothing. */
+const wishesMax = 4;
+
+function failuresOf(
+  node: ConditionNode,
+  json: JsonValue,
+  place: Place,
+  reading: Reading,
+): readonly FailedComparison[] {
+  if (holds(node, reading.payload, reading.stamp)) return [];
+  switch (node.kind) {
+    case "predicate":
+      return [failed(node.predicate, place, reading)];
+    case "all":
+    case "any":
+      return node.parts.flatMap((part, index) => {
+        const [inner, innerPlace] = partOf(json, node.kind, index, place);
+        return failuresOf(part, inner, innerPlace, reading);
+      });
+    case "not": {
+      const inner = isJsonObject(json) ? (json["not"] ?? null) : null;
+      return exclusionsOf(node.part, inner, [...place, "not"], reading);
+    }
+  }
+}
+
+/** The comparisons by which a node holds that should not. */
+function exclusionsOf(
+  node: ConditionNode,
+  json: JsonValue,
+  place: Place,
+  reading: Reading,
+): readonly FailedComparison[] {
+  if (!holds(node, reading.payload, reading.stamp)) return [];
+  switch (node.kind) {
+    case "predicate":
+      return [excluded(node.predicate, place, reading)];
+    case "all":
+    case "any":
+      return node.parts.flatMap((part, index) => {
+        const [inner, innerPlace] = partOf(json, node.kind, index, place);
+        return exclusionsOf(part, inner, innerPlace, reading);
+      });
+    case "not": {
+      const inner = isJsonObject(json) ? (json["not"] ?? null) : null;
+      return failuresOf(node.part, inner, [...place, "not"], reading);
+    }
+  }
+}
+
+/** A list stands for `all`. */
+function partOf(
+  json: JsonValue,
+  kind: "all" | "any",
+  index: number,
+  place: Place,
+): readonly [JsonValue, Place] {
+  if (isJsonArray(json)) return [json[index] ?? null, [...place, index]];
+  const parts = isJsonObject(json) ? json[kind] : undefined;
+  return [isJsonArray(parts) ? (parts[index] ?? null) : null, [...place, kind, index]];
+}
+
+function failed(predicate: Predicate, place: Place, { payload }: Reading): FailedComparison {
+  return { ...facts(predicate, place, payload), isExcluded: false, ...explainFailure(predicate, payload) };
+}
+
+function excluded(predicate: Predicate, place: Place, { payload }: Reading): FailedComparison {
+  return {
+    ...facts(predicate, place, payload),
+    isExcluded: true,
+    sentence: `${explainSuccess(predicate, payload)}, which the condition excludes`,
+    hint: undefined,
+  };
+}
+
+function facts({ path, operator, operand }: Predicate, place: Place, payload: JsonObject) {
+  return { place: placeText(place), path, operator, expected: operand, seen: readPath(payload, path) };
+}
+
+/** Changes of the payload, all of which are needed; undefined if none would do. */
+type Wishes = readonly string[] | undefined;
+
+/** The fewest changes that make a node hold. */
+function wishesFor(node: ConditionNode, reading: Reading): Wishes {
+  if (holds(node, reading.payload, reading.stamp)) return [];
+  switch (node.kind) {
+    case "predicate":
+      return [wishFor(node.predicate)];
+    case "all":
+      return together(node.parts.map((part) => wishesFor(part, reading)));
+    case "any":
+      return fewest(node.parts.map((part) => wishesFor(part, reading)));
+    case "not":
+      return wishesAgainst(node.part, reading);
+  }
+}
+
+/** The fewest changes that make a node fail. */
+function wishesAgainst(node: ConditionNode, reading: Reading): Wishes {
+  if (!holds(node, reading.payload, reading.stamp)) return [];
+  switch (node.kind) {
+    case "predicate":
+      return [wishAgainst(node.predicate)];
+    case "all":
+      return fewest(node.parts.map((part) => wishesAgainst(part, reading)));
+    case "any":
+      return together(node.parts.map((part) => wishesAgainst(part, reading)));
+    case "not":
+      return wishesFor(node.part, reading);
+  }
+}
+
+function together(parts: readonly Wishes[]): Wishes {
+  const given = parts.filter((part) => part !== undefined);
+  return given.length === parts.length ? given.flat() : undefined;
+}
+
+function fewest(parts: readonly Wishes[]): Wishes {
+  const given = parts.filter((part) => part !== undefined);
+  return given.toSorted((one, other) => one.length - other.length)[0];
+}
