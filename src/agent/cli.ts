@@ -7,6 +7,7 @@
  */
 import { Argument, Command, CommanderError, Option } from "commander";
 import { checkFormats, type CheckFormat } from "./check-formats.ts";
+import { testFormats, type TestFormat } from "./test-formats.ts";
 import type { OutputFormat } from "./client/output.ts";
 import { completedShells, completionScript, type CompletedShell } from "./completion.ts";
 import { addIdentityCommands } from "./identity-commands.ts";
@@ -26,9 +27,9 @@ interface Options {
   readonly format: Format;
 }
 
-type Format = CheckFormat | OutputFormat;
+type Format = CheckFormat | TestFormat | OutputFormat;
 
-const formats: readonly Format[] = [...new Set<Format>([...checkFormats, "table", "yaml"])];
+const formats: readonly Format[] = [...new Set<Format>([...checkFormats, ...testFormats, "table", "yaml"])];
 
 export interface CommandLine {
   /** Without the executable and the script. */
@@ -79,8 +80,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     if (watch && (detectOnly || (command !== root && !isList)))
       root.error("error: --watch only works when running the agent and with list commands");
     if (!formatsOf(command, root).includes(format)) {
-      const place = format === "github" ? "packs check" : "commands that list or show";
-      root.error(`error: --format ${format} only works with ${place}`);
+      root.error(`error: --format ${format} only works with ${placeOfFormat(format)}`);
     }
   });
   root
@@ -134,6 +134,14 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     .action(async (directories: string[]) => {
       const { checkPacks } = await import("./commands/packs-check.ts");
       exitCode = await checkPacks(invocation(), directories, checkFormatOf(root.opts<Options>().format));
+    });
+  packs
+    .command("test")
+    .argument("<directories...>", "pack folders")
+    .description("hold the rules of packs against the events in their folder tests; exit 1 if a case fails")
+    .action(async (directories: string[]) => {
+      const { testPacks } = await import("./commands/packs-test.ts");
+      exitCode = await testPacks(invocation(), directories, testFormatOf(root.opts<Options>().format));
     });
   const clientContext: ClientContext = () => {
     const { api, format, watch } = root.opts<Options>();
@@ -192,13 +200,23 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
   }
 }
 
-/** Commands that talk to a running agent print tables; reports are text; `packs check` has annotations, too. */
+/** Commands that talk to a running agent print tables; reports are text; those on pack folders are for build servers, too. */
 function formatsOf(command: Command, root: Command): readonly Format[] {
   const group = command.parent === root || command === root ? undefined : command.parent?.name();
   if (group === "packs" && command.name() === "check") return checkFormats;
+  if (group === "packs" && command.name() === "test") return testFormats;
   if (group === "identity" || group === "token") return ["text", "json"];
   if (group === undefined || (group === "packs" && command.name() === "load")) return ["text", "json"];
   return ["text", "table", "json", "yaml"];
+}
+
+function placeOfFormat(format: Format): string {
+  if (format === "github") return "packs check";
+  return format === "junit" ? "packs test" : "commands that list or show";
+}
+
+function testFormatOf(format: Format): TestFormat {
+  return testFormats.find((each) => each === format) ?? "text";
 }
 
 function checkFormatOf(format: Format): CheckFormat {

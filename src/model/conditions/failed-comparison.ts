@@ -2,11 +2,11 @@
  * Says in a sentence why a comparison did not hold for a payload, and what would have made it hold: for people who ask
  * why a rule did not match.
  */
-import { distance } from "fastest-levenshtein";
 import { isJsonNumber } from "../json/exact-number.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
 import { readPath, writeFieldPath, type FieldPath } from "../paths/field-path.ts";
 import { compileLinearPattern } from "../texts/linear-pattern.ts";
+import { nearestName } from "../texts/nearest-name.ts";
 import type { OperatorName } from "./operators.ts";
 import type { Predicate } from "./predicate.ts";
 
@@ -146,7 +146,8 @@ function mismatchHint(
     case "equals":
       return likenessHint(seen, operand) ?? listHint(seen, operand);
     case "in": {
-      const choices = isJsonArray(operand ?? null) ? (operand as readonly JsonValue[]) : [];
+      const choices: JsonValue = operand ?? null;
+      if (!isJsonArray(choices)) return undefined;
       return choices.map((choice) => likenessHint(seen, choice)).find((hint) => hint !== undefined);
     }
     case "contains":
@@ -242,7 +243,7 @@ function breakHint(
     return `${where} is a list of ${count}; name one of them, like ${fieldText([...before, "0", name, ...after])}`;
   }
   if (!isJsonObject(parent)) return `${fieldText(before)} is ${typedText(parent)}, which has no fields`;
-  const near = nearestName(name, Object.keys(parent));
+  const near = likelyName(name, Object.keys(parent));
   if (near !== undefined) {
     const meant = [...before, near, ...after];
     return `did you mean ${fieldText(readPath(payload, meant) === undefined ? [...before, near] : meant)}?`;
@@ -251,17 +252,10 @@ function breakHint(
   return elsewhere === undefined ? undefined : `there is a ${fieldText(elsewhere)}`;
 }
 
-/** The name that was probably meant: the same in another case or spelling, or a letter or two away. */
-function nearestName(name: string, names: readonly string[]): string | undefined {
+/** The name that was probably meant: the same in another case or spelling, or almost the same. */
+function likelyName(name: string, names: readonly string[]): string | undefined {
   const folded = fold(name);
-  const same = names.find((each) => fold(each) === folded);
-  if (same !== undefined) return same;
-  const tolerance = name.length < 4 ? 0 : name.length < 8 ? 1 : 2;
-  return names
-    .slice(0, namesMax)
-    .map((each) => ({ each, apart: distance(name, each) }))
-    .filter(({ apart }) => apart <= tolerance)
-    .toSorted((one, other) => one.apart - other.apart)[0]?.each;
+  return names.find((each) => fold(each) === folded) ?? nearestName(name, names.slice(0, namesMax));
 }
 
 function fold(name: string): string {
