@@ -23,6 +23,7 @@ export function addResourceCommands(root: Command, run: Run, context: ClientCont
     addShow(group, resource, run, context);
     for (const action of resource.actions) addAction(group, resource, action, run, context);
     if (resource.plural === "sensors") addLogs(group, run, context);
+    if (resource.plural === "rules") addRuleTest(group, run, context);
   }
 }
 
@@ -93,6 +94,20 @@ function addLogs(group: Command, run: Run, context: ClientContext): void {
         return printLogs(context(), { ref, tail, isFollowing: follow === true });
       }),
   );
+}
+
+function addRuleTest(group: Command, run: Run, context: ClientContext): void {
+  group
+    .command("test")
+    .argument("<rule>", "its ref, or its file in a pack's folder")
+    .requiredOption("--event <event>", "JSON, a file with JSON, or the id of a stored event")
+    .description("say whether a rule matches an event, and if not, why; exit 1 if it does not")
+    .action((rule: string, { event }: { readonly event: string }) =>
+      run(async () => {
+        const { testRule } = await import("./commands/rules-test.ts");
+        return testRule(context(), { rule, event });
+      }),
+    );
 }
 
 function nameOf({ isLog, plural }: ResourceCommands): string {

@@ -248,3 +248,88 @@ test("bash completes commands, and options of the command before the cursor", as
   expect(await complete("sensors", "re")).toBe("restart");
   expect(await complete("--config", "x.yaml", "sensors", "list", "--tr")).toBe("--trigger");
 });
+
+test("rules test says whether a stored rule matches a stored event, and why not", async () => {
+  const rule = {
+    id: 7,
+    ref: "garden.hot",
+    trigger_ref: "garden.reading",
+    action_ref: "garden.note",
+    enabled: true,
+    conditions: [{ field: "celsius", operator: "greater_than", value: 30 }],
+    trigger_params: {},
+    action_params: { text: "{{ event.payload.celsius }} degrees" },
+  };
+  const events: Readonly<Record<string, unknown>> = {
+    "/api/v1/events/1": { id: 1, trigger_ref: "garden.reading", rule_ref: null, payload: { celsius: "31" } },
+    "/api/v1/events/2": { id: 2, trigger_ref: "garden.reading", rule_ref: null, payload: { celsius: 31 } },
+    "/api/v1/events/3": { id: 3, trigger_ref: "garden.reading", rule_ref: "garden.cold", payload: {} },
+  };
+  const { url } = await api(({ url: path = "" }) => ({ body: { data: events[path] ?? rule } }));
+  const run = (...args: string[]) =>
+    agent(["rules", "test", "garden.hot", "--api", url, ...args], { ATTUNE_API_TOKEN: "t" });
+
+  expect(await run("--event", "1")).toMatchObject({
+    code: 1,
+    stdout: `garden.hot does not match: conditions[0]: \`celsius\` is the text "31", which is never greater than the number 30 (the sensor sends the number as text; let it send a number)
+it would match if \`celsius\` were a number above 30
+`,
+  });
+  expect(await run("--event", "2")).toMatchObject({
+    code: 0,
+    stdout: 'garden.hot matches\nparameters: {\n  "text": "31 degrees"\n}\n',
+  });
+  expect((await run("--event", "3")).stdout).toBe(
+    "garden.hot does not match: the event is for the rule garden.cold only\n",
+  );
+  const { stdout } = await run("--event", '{"celsius": 12345678901234567890}', "--format", "json");
+  expect(JSON.parse(stdout)).toMatchObject({
+    matches: true,
+    parameters: { text: "12345678901234567890 degrees" },
+  });
+});
+
+test("rules test reads a rule's file without an agent, and refuses what is no event", async () => {
+  const file = join(repositoryRoot, "packs/httpcheck/rules/slow.yaml");
+
+  const missed = await agent([
+    "rules",
+    "test",
+    file,
+    "--event",
+    '{"up": true, "duration": 900}',
+    "--format",
+    "json",
+  ]);
+  expect(missed.code).toBe(1);
+  expect(JSON.parse(missed.stdout)).toMatchObject({
+    rule: "httpcheck.slow",
+    verdict: "unmatched",
+    would_match_if: "`up` were false",
+    failures: [
+      { place: "conditions.any[0]", seen: true, expected: false },
+      { place: "conditions.any[1]", path: ["duration_ms"], hint: "did you mean `duration`?" },
+    ],
+  });
+  const whole = '{"trigger_ref": "httpcheck.other", "payload": {"up": false}}';
+  expect((await agent(["rules", "test", file, "--event", whole])).stdout).toBe(
+    "httpcheck.slow does not match: it is a rule for the trigger httpcheck.checked\n",
+  );
+  for (const [event, reason] of [
+    ["nowhere.json", "there is no file nowhere.json; give JSON like"],
+    ["{up: false}", "it is not JSON: "],
+    [file, `${file} is not JSON: `],
+  ] as const) {
+    const { code, stderr } = await agent(["rules", "test", file, "--event", event]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(reason);
+  }
+  const noRule = await agent([
+    "rules",
+    "test",
+    join(repositoryRoot, "packs/httpcheck/pack.yaml"),
+    "--event",
+    "{}",
+  ]);
+  expect(noRule.stderr).toContain("PACK_INVALID");
+});
