@@ -16,7 +16,7 @@ import { Value } from "typebox/value";
 import { schemaProblems, unknownKeys } from "../config/schema-problems.ts";
 import { parseYaml, type Path } from "../config/yaml-source.ts";
 import { hasCode, messageOf } from "../errors/caught.ts";
-import { isJsonArray, isJsonObject, type JsonObject } from "../model/json/json.ts";
+import { isJsonArray, type JsonObject } from "../model/json/json.ts";
 import { isDefinitionFile } from "../model/definition-schemas.ts";
 import { aimAt } from "../model/rules/rule-aim.ts";
 import type { ExplainableRule } from "../model/rules/explain-rule.ts";

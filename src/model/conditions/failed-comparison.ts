@@ -71,7 +71,7 @@ const wishes: Readonly<Record<OperatorName, (value: string, operand: JsonValue) 
   less_than_or_equal: (value) => `were the number ${value} or less`,
   in: (_, operand) => `were ${choicesText(operand)}`,
   not_in: (_, operand) => `were anything but ${choicesText(operand)}`,
-  matches: (_, operand) => `matched ${String(operand)}`,
+  matches: (_, operand) => `matched ${patternText(operand)}`,
   exists: () => "existed",
   not_exists: () => "did not exist",
 };
@@ -113,7 +113,7 @@ function failureSentence(
   }
   const textTest = textTests[operator];
   if (textTest !== undefined) {
-    const wanted = operator === "matches" ? String(expected) : valueText(expected);
+    const wanted = operator === "matches" ? patternText(expected) : valueText(expected);
     return typeof seen === "string"
       ? `${field} is ${valueText(seen)}, which does not ${textTest} ${wanted}`
       : `${field} is ${typedText(seen)}, and only text can ${textTest} ${wanted}`;
@@ -309,6 +309,11 @@ function typeName(value: JsonValue): string {
   if (isJsonNumber(value)) return "number";
   if (isJsonArray(value)) return "list";
   return value === null ? "null" : typeof value;
+}
+
+/** As it is written, which JSON would escape. */
+function patternText(pattern: JsonValue): string {
+  return typeof pattern === "string" ? pattern : valueText(pattern);
 }
 
 function choicesText(choices: JsonValue): string {
