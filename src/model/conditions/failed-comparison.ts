@@ -54,7 +54,7 @@ export function wishAgainst({ path, operator, operand }: Comparison): string {
 }
 
 /** A field as people write it in conditions. */
-export function fieldText(path: FieldPath): string {
+function fieldText(path: FieldPath): string {
   if (path.length === 0) return "`payload`";
   return `\`${writeFieldPath(path) ?? path.join(".")}\``;
 }
@@ -283,7 +283,7 @@ function findName(name: string, payload: JsonObject): FieldPath | undefined {
 const excerptLength = 60;
 
 /** A value as JSON, cut if it is long. */
-export function valueText(value: JsonValue): string {
+function valueText(value: JsonValue): string {
   if (isJsonArray(value)) return value.length > 8 ? listText(value) : cut(JSON.stringify(value));
   return cut(JSON.stringify(value));
 }
