@@ -99,6 +99,7 @@ export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
   "pino-pretty": ["telemetry"],
   "prom-client": ["telemetry"],
   re2js: ["model"],
+  "rrule-temporal": ["model"],
   semver: ["model"],
   typebox: ["config", "model", "packs", "api"],
   ws: ["api"],

@@ -170,7 +170,10 @@ async function changedRow(
 ): Promise<Change> {
   const named = namedFields(kind, changes);
   const isNamed = ({ field }: FieldProblem): boolean =>
-    field === null || named.has(currentName(kind, field.split(".")[0] ?? ""));
+    field === null ||
+    named.has(currentName(kind, field.split(".")[0] ?? "")) ||
+    // Another trigger may not accept the params.
+    (named.has("trigger") && field.startsWith("trigger_params."));
   const others = Object.entries(fieldsOf(kind, row)).filter(([field]) => !named.has(field));
   const nulls = Object.entries(changes).filter(([, value]) => value === null);
   const emptied = nulls

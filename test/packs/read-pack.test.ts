@@ -154,6 +154,22 @@ test.each([["{{ event.payload.x }} degrees"], ['{{ event.payload["x"] }}']])(
   },
 );
 
+test("a timer that can never fire is refused by file, line and field", async () => {
+  const rule = (triggerParams: string) => ({
+    "rules/noted.yaml": `ref: noted\ntrigger: core.crontimer\naction: note\ntrigger_params:\n${triggerParams}`,
+  });
+
+  expect(await problems(rule('  timezone: Europe/Berlin\n  expression: "0 0 30 2 *"\n'))).toEqual([
+    "rules/noted.yaml:6 trigger_params.expression never happens: 0 0 30 2 *",
+  ]);
+  expect(
+    await problems(rule('  expression: "0 3 * * *"\n  exclude:\n    - 2026-12-24\n    - someday\n')),
+  ).toEqual([expect.stringMatching(/^rules\/noted\.yaml:8 trigger_params\.exclude\.1 must be a date /)]);
+  expect(await problems(rule("  timezone: UTC\n"))).toEqual([
+    expect.stringMatching(/^rules\/noted\.yaml:\d trigger_params\.expression is required$/),
+  ]);
+});
+
 test("a key that is not a string is refused", async () => {
   const rule = "ref: noted\ntrigger: tick\naction: note\naction_params:\n  ? [a, b]\n  : 1\n";
 

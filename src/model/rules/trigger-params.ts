@@ -13,6 +13,8 @@ const checks: ReadonlyMap<string, () => Promise<Check>> = new Map([
   ["core.intervaltimer", loadTimerCheck],
   ["core.timer", loadTimerCheck],
   ["core.crontimer", loadTimerCheck],
+  ["core.datetimetimer", loadTimerCheck],
+  ["core.rruletimer", loadTimerCheck],
 ]);
 
 /** Why a rule on that trigger must not be saved with these params; places are relative to the params. */

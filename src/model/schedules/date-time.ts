@@ -29,7 +29,7 @@ function notDateTime(text: string): string {
 }
 
 /** The start of that date in UTC, undefined if there is no such date. */
-function decodeDate(text: string): number | undefined {
+export function decodeDate(text: string): number | undefined {
   if (!/^\d{4}-\d\d-\d\d$/.test(text)) return undefined;
   const ms = Date.parse(`${text}T00:00:00Z`);
   // Date.parse reads 30 February as 2 March.
@@ -37,7 +37,12 @@ function decodeDate(text: string): number | undefined {
 }
 
 /** The first moment at which the zone's clock shows that wall time, or a later one if it leaps over it. */
-function instantOf(wallMs: number, zone: ZonePeriods): number {
+export function instantOf(wallMs: number, zone: ZonePeriods): number {
   const next = inRealTime((afterMs) => (afterMs < wallMs ? wallMs : undefined), zone, "once");
   return next(wallMs - 2 * dayMs) ?? wallMs;
+}
+
+/** The first moment of the day that the zone's clock shows at that time. */
+export function startOfDay(ms: number, zone: ZonePeriods): number {
+  return instantOf(Math.floor((ms + zone.periodAt(ms).offsetMs) / dayMs) * dayMs, zone);
 }

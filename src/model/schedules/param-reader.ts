@@ -87,7 +87,7 @@ export class ParamReader {
   }
 }
 
-function shown(value: JsonValue): string {
+export function shown(value: JsonValue): string {
   const text = JSON.stringify(value);
   return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
 }

@@ -6,9 +6,13 @@ import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import type { JsonObject } from "../json/json.ts";
 import { describePlaced, type PlacedProblem } from "../placed-problem.ts";
 import { decodeCron } from "./cron.ts";
-import { decodeDateTime } from "./date-time.ts";
+import { decodeDateTime, startOfDay } from "./date-time.ts";
+import { without } from "./exclusion.ts";
+import { readExclusions, type Calendars } from "./exclusions.ts";
 import { everyInterval } from "./interval.ts";
+import { absurdities } from "./absurdities.ts";
 import { ParamReader } from "./param-reader.ts";
+import { decodeRecurrence } from "./recurrence.ts";
 import { fractionOf } from "./scatter.ts";
 import { lastSlotMs, remembering, type NextTime, type Schedule } from "./schedule.ts";
 import { inRealTime } from "./wall-clock.ts";
@@ -37,6 +41,8 @@ export interface TimerRule {
   readonly id: string;
   readonly ref: string;
   readonly createdMs: number;
+  /** The calendars in the configuration of the timers' sensor. */
+  readonly calendars?: JsonObject;
 }
 
 const daySeconds = 86_400;
@@ -49,24 +55,34 @@ const windowSecondsMax = 10 * yearSeconds;
 const catchUpModes = ["none", "last", "all"] as const;
 const defaultCatchUp: CatchUp = { mode: "last", windowSeconds: daySeconds, spacingSeconds: 1 };
 
-/** The plan of a rule on a timer trigger; what it does not understand is left out. */
+/** The plan of a rule on a timer trigger. Params that it does not know are ignored. */
 export function decodeTimer(triggerRef: string, params: JsonObject, rule: TimerRule): Decoded<TimerPlan> {
   const problems: PlacedProblem[] = [];
-  const plan = readPlan(triggerRef, new ParamReader(params, problems), rule);
+  const calendars = rule.calendars ?? {};
+  const plan = readPlan(triggerRef, new ParamReader(params, problems), { ...rule, calendars, problems });
   if (problems.length > 0 || plan === undefined) return invalid(describePlaced(problems));
   return valid(plan);
 }
 
-/** Why a rule with these params must not be saved. */
+/** Why a rule with these params must not be saved: what is impossible, absurd or unknown. */
 export function timerProblems(triggerRef: string, params: JsonObject): readonly PlacedProblem[] {
   const problems: PlacedProblem[] = [];
   const reader = new ParamReader(params, problems);
-  readPlan(triggerRef, reader, { id: "0", ref: "", createdMs: 0 });
+  // Whether a schedule is possible does not depend on when its rule is created.
+  const rule = { id: "0", ref: "", createdMs: -1 };
+  const plan = readPlan(triggerRef, reader, { ...rule, calendars: undefined, problems });
   reader.refuseUnknown();
-  return problems;
+  return plan === undefined || problems.length > 0
+    ? problems
+    : absurdities(plan, new ParamReader(params, []));
 }
 
-function readPlan(triggerRef: string, reader: ParamReader, rule: TimerRule): TimerPlan | undefined {
+interface PlanContext extends Omit<TimerRule, "calendars"> {
+  readonly calendars: Calendars;
+  readonly problems: PlacedProblem[];
+}
+
+function readPlan(triggerRef: string, reader: ParamReader, rule: PlanContext): TimerPlan | undefined {
   const readTimesOf = readTimes.get(triggerRef);
   if (readTimesOf === undefined) return reader.refuse("trigger", `${triggerRef} is not a timer`);
   const zone = readZone(reader);
@@ -74,7 +90,8 @@ function readPlan(triggerRef: string, reader: ParamReader, rule: TimerRule): Tim
   const endMs = readInstant(reader, "end_at", zone, "last");
   if (startMs !== undefined && endMs !== undefined && endMs < startMs)
     reader.refuse("end_at", "must not be before start_at");
-  const times = readTimesOf(reader, { zone, anchorMs: startMs ?? rule.createdMs });
+  const times = readTimesOf(reader, { zone, startMs, createdMs: rule.createdMs });
+  const isExcluded = readExclusions(reader.list("exclude"), rule.calendars, rule.problems);
   const scatter = readScatter(reader, rule);
   const plan = {
     catchUp: readCatchUp(reader),
@@ -85,7 +102,9 @@ function readPlan(triggerRef: string, reader: ParamReader, rule: TimerRule): Tim
   };
   if (times === undefined) return undefined;
 
-  const next = within(times, Math.max(rule.createdMs + 1, startMs ?? 0), endMs ?? lastSlotMs);
+  const allowed =
+    isExcluded.length === 0 ? times : without(times, (date) => isExcluded.some((is) => is(date)), zone);
+  const next = within(allowed, Math.max(rule.createdMs + 1, startMs ?? 0), endMs ?? lastSlotMs);
   return {
     ...plan,
     schedule: {
@@ -102,8 +121,8 @@ function readPlan(triggerRef: string, reader: ParamReader, rule: TimerRule): Tim
 
 interface TimesContext {
   readonly zone: ZonePeriods;
-  /** Where slots are counted from, if the params name no other time. */
-  readonly anchorMs: number;
+  readonly startMs: number | undefined;
+  readonly createdMs: number;
 }
 
 type ReadTimes = (reader: ParamReader, context: TimesContext) => NextTime | undefined;
@@ -112,27 +131,29 @@ const readTimes: ReadonlyMap<string, ReadTimes> = new Map([
   ["core.intervaltimer", readInterval],
   ["core.timer", readInterval],
   ["core.crontimer", readCron],
+  ["core.datetimetimer", readDateTime],
+  ["core.rruletimer", readRecurrence],
 ]);
 
 const unitSeconds = { seconds: 1, minutes: 60, hours: 3_600, days: daySeconds } as const;
 const units = ["seconds", "minutes", "hours", "days"] as const;
 
-function readInterval(reader: ParamReader, { anchorMs }: TimesContext): NextTime | undefined {
+function readInterval(reader: ParamReader, { startMs, createdMs }: TimesContext): NextTime | undefined {
   const isInSeconds = reader.has("interval_seconds");
+  const unit = reader.oneOf("unit", units) ?? "seconds";
   if (isInSeconds && reader.has("interval"))
     return reader.refuse("interval_seconds", "must not be beside interval");
   const name = isInSeconds ? "interval_seconds" : "interval";
   if (!isInSeconds && !reader.has("interval")) return reader.refuse("interval", "is required");
-  const unit = isInSeconds ? "seconds" : (reader.oneOf("unit", units) ?? "seconds");
   const count = reader.number(name, { min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY });
   if (count === undefined) return undefined;
 
   if (count <= 0) return reader.refuse(name, `must be greater than 0, not ${count}`);
-  const seconds = count * unitSeconds[unit];
+  const seconds = count * (isInSeconds ? 1 : unitSeconds[unit]);
   if (seconds < intervalSecondsMin)
     return reader.refuse(name, `must be at least ${intervalSecondsMin} seconds`);
   if (seconds > intervalSecondsMax) return reader.refuse(name, "must be at most 100 years");
-  return everyInterval(Math.round(seconds * 1_000), anchorMs);
+  return everyInterval(Math.round(seconds * 1_000), startMs ?? createdMs);
 }
 
 function readCron(reader: ParamReader, { zone }: TimesContext): NextTime | undefined {
@@ -144,6 +165,26 @@ function readCron(reader: ParamReader, { zone }: TimesContext): NextTime | undef
   const { next, repetition } = decoded.value;
   if (next(0) === undefined) return reader.refuse("expression", `never happens: ${expression}`);
   return remembering(inRealTime(next, zone, repetition));
+}
+
+function readDateTime(reader: ParamReader, { zone }: TimesContext): NextTime | undefined {
+  if (!reader.has("fire_at")) return reader.refuse("fire_at", "is required");
+  const fireMs = readInstant(reader, "fire_at", zone, "first");
+  return fireMs === undefined ? undefined : (afterMs) => (afterMs < fireMs ? fireMs : undefined);
+}
+
+function readRecurrence(reader: ParamReader, context: TimesContext): NextTime | undefined {
+  const { zone, startMs, createdMs } = context;
+  const dtstartMs = readInstant(reader, "dtstart", zone, "first");
+  const rule = reader.text("rule");
+  if (rule === undefined) return reader.has("rule") ? undefined : reader.refuse("rule", "is required");
+  const start = dtstartMs ?? startMs ?? startOfDay(createdMs, zone);
+  const decoded = decodeRecurrence(rule, {
+    zone,
+    dtstartMs: Math.floor(start / 1_000) * 1_000,
+    isGiven: dtstartMs !== undefined || startMs !== undefined,
+  });
+  return decoded.kind === "valid" ? decoded.value : reader.refuse("rule", decoded.problem);
 }
 
 function readZone(reader: ParamReader): ZonePeriods {
@@ -170,7 +211,7 @@ function readInstant(
 }
 
 /** By how much slots are delayed, in milliseconds: the same amount for the same rule and slot, everywhere. */
-function readScatter(reader: ParamReader, { ref }: TimerRule): (scheduledMs: number) => number {
+function readScatter(reader: ParamReader, { ref }: Pick<TimerRule, "ref">): (scheduledMs: number) => number {
   const bounds = { min: 0, max: scatterSecondsMax };
   const jitterMs = (reader.number("jitter", bounds) ?? 0) * 1_000;
   const spreadMs = (reader.number("spread", bounds) ?? 0) * 1_000;

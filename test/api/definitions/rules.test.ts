@@ -230,3 +230,23 @@ test("rules are filtered by trigger, under both of its names, by action, pack an
   expect(await refs("page_size=1000")).toHaveLength(3);
   await api.demand(422, "GET", "/rules?enabled=perhaps");
 });
+
+test("impossible params of a timer are refused when a rule is created, changed or moved to a timer", async () => {
+  await using api = await definitionsApi();
+  await givePack(api);
+  await query(api.database, "insert into trigger (ref, label) values ('core.crontimer', 'Cron')");
+  const refusal = (problem: string) => [{ parameter: "trigger_params.expression", problem }];
+  const timer = (expression: string) => ({ trigger_params: { expression, timezone: "Europe/Berlin" } });
+  const trigger_ref = "core.crontimer";
+
+  const refused = await api.demand(422, "POST", "/rules", { ...rule, trigger_ref, ...timer("0 0 30 2 *") });
+  expect(refused.body["details"]).toEqual(refusal("never happens: 0 0 30 2 *"));
+  await api.demand(201, "POST", "/rules", { ...rule, trigger_ref, ...timer("0 0 29 2 *") });
+  const changed = await api.demand(422, "PATCH", "/rules/p.rule", timer("0 25 * * *"));
+  expect(changed.body["details"]).toEqual(refusal("has the hour 25, which is not from 0 to 23"));
+
+  await api.demand(201, "POST", "/rules", { ...rule, ref: "p.other" });
+  const moved = await api.demand(422, "PATCH", "/rules/p.other", { trigger_ref });
+  expect(moved.body["details"]).toEqual(refusal("is required"));
+  await api.demand(200, "PATCH", "/rules/p.other", { trigger_ref, ...timer("@daily") });
+});
