@@ -153,7 +153,8 @@ function partProblem(name: FieldName, field: string, part: string): string | und
 function stepProblem(name: FieldName, part: string, step: number): string | undefined {
   const [lowest, highest] = ranges[name];
   if (step === 0) return `has the ${name} ${part}; a step must be at least 1`;
-  const count = highest - lowest + 1;
+  // Sunday is both 0 and 7.
+  const count = name === "day of week" ? 7 : highest - lowest + 1;
   if (step > count) return `has the ${name} ${part}; a step must be at most ${count}`;
   return undefined;
 }
