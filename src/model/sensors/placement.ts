@@ -15,6 +15,7 @@ import type { Id } from "../identifiers.ts";
 import { isBuiltin, sensorKindOf } from "./sensor-kind.ts";
 import { satisfiesVersion } from "../runtimes/versions.ts";
 import { exclusion, type WorkerSelector } from "./worker-selector.ts";
+import { Heap } from "../heap.ts";
 import type { Decoded } from "../json/decoded.ts";
 
 export interface PlaceableSensor {
@@ -49,39 +50,139 @@ export interface Placement {
 }
 
 export function place(sensors: readonly PlaceableSensor[], workers: readonly PlacementWorker[]): Placement {
-  const loads = new Map(workers.map((worker) => [worker.id, 0]));
+  const loads = new Map<Id, number>();
   for (const sensor of sensors) {
-    if (sensor.holderId !== null && loads.has(sensor.holderId)) addLoad(loads, sensor.holderId, sensor);
+    if (sensor.holderId !== null && !isBuiltin(sensor)) addLoad(loads, sensor.holderId);
+  }
+  const waiting = sensors.filter(({ holderId }) => holderId === null);
+  return new Placer(workers, loads).place(waiting);
+}
+
+/** Sensors that the same workers can run: they differ in nothing that decides it. */
+interface Group {
+  readonly isBuiltin: boolean;
+  /** The workers that can run them and may have room, the best on top. */
+  readonly candidates: Heap<Candidate>;
+  /** Set once no candidate is left. It stays true, because a full worker stays full. */
+  obstacles: readonly string[] | undefined;
+}
+
+interface Candidate {
+  readonly worker: PlacementWorker;
+  /** The worker's load when it was put into the heap. Loads only grow, so it may be better placed than it should be. */
+  readonly load: number;
+}
+
+/**
+ * Places page after page of waiting sensors, in order of id.
+ *
+ * Its time grows with the number of sensors, not with their product with the number of workers: sensors that the same
+ * workers can run share one heap of them, and one list of obstacles.
+ */
+class Placer {
+  readonly #workers: readonly PlacementWorker[];
+  readonly #workersByName: ReadonlyMap<string, PlacementWorker>;
+  readonly #loads: Map<Id, number>;
+  readonly #groups = new Map<string, Group>();
+
+  /** @param loads how many sensors that use capacity each worker holds; counted on from here */
+  constructor(workers: readonly PlacementWorker[], loads: ReadonlyMap<Id, number>) {
+    this.#workers = workers;
+    this.#workersByName = new Map(workers.map((worker) => [worker.name, worker]));
+    this.#loads = new Map(loads);
   }
 
-  const chosen = new Map<Id, Id>();
-  const unplaced = new Map<Id, readonly string[]>();
-  const waiting = sensors.filter((sensor) => sensor.holderId === null).toSorted(byId);
-  for (const sensor of waiting) {
-    const obstacles: string[] = [];
-    const candidates: PlacementWorker[] = [];
-    const generalObstacle = obstacleEverywhere(sensor, workers);
-    if (generalObstacle !== undefined) {
-      unplaced.set(sensor.id, [generalObstacle]);
-      continue;
+  /** @param waiting sensors without a holder */
+  place(waiting: readonly PlaceableSensor[]): Placement {
+    const chosen = new Map<Id, Id>();
+    const unplaced = new Map<Id, readonly string[]>();
+    for (const sensor of waiting.toSorted(byId)) {
+      const generalObstacle = obstacleEverywhere(sensor, this.#workers);
+      if (generalObstacle !== undefined) {
+        unplaced.set(sensor.id, [generalObstacle]);
+        continue;
+      }
+      const group = this.#groupOf(sensor);
+      const best = this.#best(group);
+      if (best === undefined) {
+        group.obstacles ??= this.#obstacles(sensor);
+        unplaced.set(sensor.id, group.obstacles);
+      } else {
+        chosen.set(sensor.id, best.id);
+        if (!group.isBuiltin) addLoad(this.#loads, best.id);
+      }
     }
-    for (const worker of workers) {
-      const obstacle = obstacleOn(sensor, worker, loads.get(worker.id) ?? 0);
-      if (obstacle === undefined) candidates.push(worker);
-      else obstacles.push(obstacle);
+    return { chosen, unplaced };
+  }
+
+  #groupOf(sensor: PlaceableSensor): Group {
+    const key = requirementKey(sensor);
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      const candidates = this.#eligible(sensor)
+        .filter((worker) => incapacity(sensor, worker) === undefined)
+        .map((worker): Candidate => ({ worker, load: this.#load(worker) }));
+      group = {
+        isBuiltin: isBuiltin(sensor),
+        candidates: new Heap(candidates, isBetter),
+        obstacles: undefined,
+      };
+      this.#groups.set(key, group);
     }
-    const [best] = candidates.toSorted(
-      (a, b) =>
-        (loads.get(a.id) ?? 0) - (loads.get(b.id) ?? 0) || b.sensorCountMax - a.sensorCountMax || byId(a, b),
-    );
-    if (best === undefined) {
-      unplaced.set(sensor.id, obstacles);
-    } else {
-      chosen.set(sensor.id, best.id);
-      addLoad(loads, best.id, sensor);
+    return group;
+  }
+
+  /** The workers among which those that can run it are. */
+  #eligible({ selector }: PlaceableSensor): readonly PlacementWorker[] {
+    if (selector.kind === "invalid" || selector.value.worker === null) return this.#workers;
+    const worker = this.#workersByName.get(selector.value.worker);
+    return worker === undefined ? [] : [worker];
+  }
+
+  #best({ candidates, isBuiltin: isFree }: Group): PlacementWorker | undefined {
+    for (;;) {
+      const top = candidates.top();
+      if (top === undefined) return undefined;
+      const { worker } = top;
+      const load = this.#load(worker);
+      if (load !== top.load) candidates.replaceTop({ worker, load });
+      else if (hasRoom(worker, load, isFree)) return worker;
+      else candidates.removeTop();
     }
   }
-  return { chosen, unplaced };
+
+  #obstacles(sensor: PlaceableSensor): readonly string[] {
+    return this.#workers.flatMap((worker) => {
+      const load = this.#load(worker);
+      return (
+        incapacity(sensor, worker) ??
+        `worker ${worker.name} is full (${load} of ${worker.sensorCountMax} sensors)`
+      );
+    });
+  }
+
+  #load({ id }: PlacementWorker): number {
+    return this.#loads.get(id) ?? 0;
+  }
+}
+
+function isBetter(one: Candidate, other: Candidate): boolean {
+  const order =
+    one.load - other.load ||
+    other.worker.sensorCountMax - one.worker.sensorCountMax ||
+    byId(one.worker, other.worker);
+  return order < 0;
+}
+
+/** All that `incapacity` and the use of capacity depend on. */
+function requirementKey(sensor: PlaceableSensor): string {
+  const { runtimeName, runtimeRef, versionConstraint, selector } = sensor;
+  const selected = selector.kind === "invalid" ? null : [selector.value.worker, ...selector.value.labels];
+  return JSON.stringify([runtimeName, isBuiltin(sensor) ? runtimeRef : null, versionConstraint, selected]);
+}
+
+function hasRoom(worker: PlacementWorker, load: number, isFree: boolean): boolean {
+  return load < worker.sensorCountMax || (isFree && worker.sensorCountMax > 0);
 }
 
 /** Why this worker cannot run this sensor, regardless of load; undefined if it can. */
@@ -117,15 +218,7 @@ function placementProblem(problem: string): string {
   return `its placement is not understood: ${problem}`;
 }
 
-function obstacleOn(sensor: PlaceableSensor, worker: PlacementWorker, load: number): string | undefined {
-  const inability = incapacity(sensor, worker);
-  if (inability !== undefined) return inability;
-  if (load < worker.sensorCountMax || (isBuiltin(sensor) && worker.sensorCountMax > 0)) return undefined;
-  return `worker ${worker.name} is full (${load} of ${worker.sensorCountMax} sensors)`;
-}
-
-function addLoad(loads: Map<Id, number>, workerId: Id, sensor: PlaceableSensor): void {
-  if (isBuiltin(sensor)) return;
+function addLoad(loads: Map<Id, number>, workerId: Id): void {
   loads.set(workerId, (loads.get(workerId) ?? 0) + 1);
 }
 

@@ -1,12 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { valid } from "../../../src/model/json/decoded.ts";
+import type { JsonObject } from "../../../src/model/json/json.ts";
 import {
   incapacity,
   place,
   type PlaceableSensor,
   type PlacementWorker,
 } from "../../../src/model/sensors/placement.ts";
+import { builtinKinds } from "../../../src/model/sensors/sensor-kind.ts";
+import { placeByComparingAll } from "./placement-oracle.ts";
 import { anyWorker, decodeWorkerSelector } from "../../../src/model/sensors/worker-selector.ts";
 
 const python: PlaceableSensor = {
@@ -150,5 +153,90 @@ describe("placement", () => {
         expect(place(shuffled, theWorkers.toReversed()).chosen).toEqual(placement.chosen);
       }),
     );
+  });
+
+  // Goal: what makes it fast changes nothing.
+  // Method: compare every choice and every sentence with those of the version that compares every sensor with every worker.
+  test("sensors that share requirements are placed as if each were compared with every worker", () => {
+    const version = fc.constantFrom("3.9.2", "3.12.0", null);
+    const workers = fc.uniqueArray(
+      fc.record({
+        id: fc.integer({ min: 1, max: 30 }),
+        runtimes: fc.uniqueArray(fc.constantFrom("python", "ruby", "builtin")),
+        version,
+        zone: fc.constantFrom("a", "b", null),
+        sensorCountMax: fc.nat(4),
+      }),
+      { selector: ({ id }) => id, maxLength: 8 },
+    );
+    const sensors = fc.uniqueArray(
+      fc.record({
+        id: fc.integer({ min: 1, max: 400 }),
+        runtimeName: fc.constantFrom("python", "ruby", "builtin", null),
+        runtimeRef: fc.constantFrom("core.sensor.python", "core.sensor.builtin"),
+        entrypoint: fc.constantFrom("watch.py", ...builtinKinds.keys()),
+        versionConstraint: fc.constantFrom(null, null, ">=3.11", "nonsense"),
+        placement: fc.constantFrom<object>(
+          {},
+          {},
+          { worker: "w7" },
+          { labels: { zone: "a" } },
+          { labels: { zone: "b", disk: "fast" } },
+          { worker: 3 },
+        ),
+        holder: fc.option(fc.integer({ min: 1, max: 30 })),
+      }),
+      { selector: ({ id }) => id, maxLength: 40 },
+    );
+
+    fc.assert(
+      fc.property(sensors, workers, (sensorRows, workerRows) => {
+        const theWorkers = workerRows.map((row): PlacementWorker => ({
+          id: `${row.id}`,
+          name: `w${row.id}`,
+          runtimes: new Set(row.runtimes),
+          runtimeVersions: new Map(row.version === null ? [] : [["python", row.version]]),
+          labels: new Map(row.zone === null ? [] : [["zone", row.zone]]),
+          sensorCountMax: row.sensorCountMax,
+        }));
+        const theSensors = sensorRows.map((row): PlaceableSensor => ({
+          ...python,
+          id: `${row.id}`,
+          runtimeName: row.runtimeName,
+          runtimeRef: row.runtimeRef,
+          entrypoint: row.entrypoint,
+          versionConstraint: row.versionConstraint,
+          selector: decodeWorkerSelector(structuredClone(row.placement) as JsonObject),
+          holderId: row.holder === null ? null : `${row.holder}`,
+        }));
+
+        expect(place(theSensors, theWorkers)).toEqual(placeByComparingAll(theSensors, theWorkers));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("twenty thousand sensors are placed on two hundred workers without comparing each with each", () => {
+    let comparisons = 0;
+    const workers = Array.from({ length: 200 }, (_, n): PlacementWorker => ({
+      ...roomy,
+      id: `${n + 1}`,
+      name: `w${n + 1}`,
+      sensorCountMax: 100,
+      get runtimes() {
+        comparisons += 1;
+        return roomy.runtimes;
+      },
+    }));
+    const sensors = Array.from({ length: 20_000 }, (_, n): PlaceableSensor => ({
+      ...python,
+      id: `${n + 1}`,
+    }));
+
+    const { chosen } = place(sensors, workers);
+
+    expect(chosen.size).toBe(20_000);
+    expect(new Set(chosen.values()).size).toBe(200);
+    expect(comparisons).toBeLessThanOrEqual(200);
   });
 });
