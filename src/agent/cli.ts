@@ -7,13 +7,14 @@
  */
 import { Argument, Command, CommanderError, Option } from "commander";
 import { checkFormats, type CheckFormat } from "./check-formats.ts";
-import { testFormats, type TestFormat } from "./test-formats.ts";
 import type { OutputFormat } from "./client/output.ts";
 import { completedShells, completionScript, type CompletedShell } from "./completion.ts";
 import { addIdentityCommands } from "./identity-commands.ts";
-import { addResourceCommands, type ClientContext } from "./resource-commands.ts";
+import { addPackCommands } from "./pack-commands.ts";
+import { addResourceCommands, type ClientContext, type Run } from "./resource-commands.ts";
 import type { ExitCode, Invocation } from "./invocation.ts";
 import { StopRequest } from "./stop-request.ts";
+import { testFormats, type TestFormat } from "./test-formats.ts";
 import { versionText } from "./version.ts";
 
 const program = "attune-sensor-agent";
@@ -126,23 +127,11 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
       },
     );
 
-  const packs = root.command("packs").description("work with pack folders");
-  packs
-    .command("check")
-    .argument("<directories...>", "pack folders")
-    .description("check pack folders without a database; exit 1 if anything is wrong")
-    .action(async (directories: string[]) => {
-      const { checkPacks } = await import("./commands/packs-check.ts");
-      exitCode = await checkPacks(invocation(), directories, checkFormatOf(root.opts<Options>().format));
-    });
-  packs
-    .command("test")
-    .argument("<directories...>", "pack folders")
-    .description("hold the rules of packs against the events in their folder tests; exit 1 if a case fails")
-    .action(async (directories: string[]) => {
-      const { testPacks } = await import("./commands/packs-test.ts");
-      exitCode = await testPacks(invocation(), directories, testFormatOf(root.opts<Options>().format));
-    });
+  const run: Run = async (command) => void (exitCode = await command());
+  addPackCommands(root, run, () => {
+    const { api, format } = root.opts<Options>();
+    return { invocation: invocation(), apiUrl: api, format };
+  });
   const clientContext: ClientContext = () => {
     const { api, format, watch } = root.opts<Options>();
     return {
@@ -153,18 +142,8 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
       isTerminal: process.stdout.isTTY,
     };
   };
-  addResourceCommands(root, async (command) => void (exitCode = await command()), clientContext);
-  addIdentityCommands(root, async (command) => void (exitCode = await command()), invocation);
-  packs
-    .command("load")
-    .argument("<directories...>", "pack folders")
-    .description(
-      "validate pack folders and load their definitions: through the API of --api or of this machine's agent, else into the database",
-    )
-    .action(async (directories: string[]) => {
-      const { loadPacks } = await import("./commands/packs-load.ts");
-      exitCode = await loadPacks(invocation(), directories, root.opts<Options>().api);
-    });
+  addResourceCommands(root, run, clientContext);
+  addIdentityCommands(root, run, invocation);
 
   root
     .command("doctor")
@@ -213,12 +192,4 @@ function formatsOf(command: Command, root: Command): readonly Format[] {
 function placeOfFormat(format: Format): string {
   if (format === "github") return "packs check";
   return format === "junit" ? "packs test" : "commands that list or show";
-}
-
-function testFormatOf(format: Format): TestFormat {
-  return testFormats.find((each) => each === format) ?? "text";
-}
-
-function checkFormatOf(format: Format): CheckFormat {
-  return checkFormats.find((each) => each === format) ?? "text";
 }

@@ -43,16 +43,21 @@ const folder = "tests";
 
 const object = Type.Record(Type.String(), Type.Unknown());
 
-const caseSchema = Type.Object({
-  name: Type.Optional(Type.String({ minLength: 1 })),
-  trigger: Type.String({ minLength: 1 }),
-  payload: Type.Optional(object),
-  rule: Type.Optional(Type.String({ minLength: 1 })),
-  occurred_at: Type.Optional(Type.String()),
-  matches: Type.Union([
-    Type.Array(Type.String()),
-    Type.Record(Type.String(), Type.Union([Type.Null(), object])),
-  ]),
+export const testCaseSchema = Type.Object({
+  name: Type.Optional(Type.String({ minLength: 1, description: "What the case is about, for the report" })),
+  trigger: Type.String({ minLength: 1, description: "The event's trigger" }),
+  payload: Type.Optional(
+    Type.Record(Type.String(), Type.Unknown(), { description: "The event's payload; empty by default" }),
+  ),
+  rule: Type.Optional(Type.String({ minLength: 1, description: "The only rule that the event is for" })),
+  occurred_at: Type.Optional(Type.String({ description: "For templates that use event.occurred_at" })),
+  matches: Type.Union(
+    [Type.Array(Type.String()), Type.Record(Type.String(), Type.Union([Type.Null(), object]))],
+    {
+      description:
+        "Exactly the rules that should match: a list of refs, or a mapping from refs to parameters; [] for none",
+    },
+  ),
 });
 
 /** The cases of one pack; none if it has no folder `tests`. */
@@ -115,7 +120,7 @@ async function readTestFile(pack: Pack, file: string): Promise<PackTests> {
   const cases: PackTestCase[] = [];
   const problems: PackProblem[] = [];
   for (const [index, given] of value.entries()) {
-    const found = [...schemaProblems(caseSchema, given), ...unknownKeys(caseSchema, given)];
+    const found = [...schemaProblems(testCaseSchema, given), ...unknownKeys(testCaseSchema, given)];
     problems.push(
       ...found.map(({ path, reason }) => problem(lineOf([index, ...path]), fieldOf(path), reason)),
     );
@@ -127,13 +132,13 @@ async function readTestFile(pack: Pack, file: string): Promise<PackTests> {
 }
 
 /** Everything in it was read as JSON. */
-interface GivenCase extends Omit<Static<typeof caseSchema>, "payload" | "matches"> {
+interface GivenCase extends Omit<Static<typeof testCaseSchema>, "payload" | "matches"> {
   readonly payload?: JsonObject;
   readonly matches: readonly string[] | Readonly<Record<string, JsonObject | null>>;
 }
 
 function isCase(value: unknown): value is GivenCase {
-  return Value.Check(caseSchema, value);
+  return Value.Check(testCaseSchema, value);
 }
 
 function testCase(given: GivenCase, index: number, naming: Naming): RuleTestCase {
