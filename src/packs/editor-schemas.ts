@@ -109,12 +109,21 @@ function plain(schema: unknown): JsonObject {
 function adapted(schema: JsonValue): JsonValue {
   if (isJsonArray(schema)) return schema.map(adapted);
   if (!isJsonObject(schema)) return schema;
-  const { expects: _expects, description, ...rest } = schema;
+  const { expects, description, ...rest } = schema;
   const entries = Object.entries(rest).map(([name, value]) => [name, adapted(value)] as const);
-  // Editors show links to pages as they are written.
-  const shown =
-    typeof description === "string" ? description.replaceAll(/\[([^\]]+)\]\([^)]+\)/g, "$1") : undefined;
-  return { ...(shown === undefined ? {} : { description: shown }), ...Object.fromEntries(entries) };
+  // Both may also be the name of a property.
+  return {
+    ...(expects === undefined || typeof expects === "string" ? {} : { expects: adapted(expects) }),
+    ...(description === undefined ? {} : { description: shown(description) }),
+    ...Object.fromEntries(entries),
+  };
+}
+
+/** Editors show links to pages as they are written. */
+function shown(description: JsonValue): JsonValue {
+  return typeof description === "string"
+    ? description.replaceAll(/\[([^\]]+)\]\([^)]+\)/g, "$1")
+    : adapted(description);
 }
 
 /** The properties of an object, and those that must be given: defaults fill in the others. */
