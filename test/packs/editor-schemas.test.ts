@@ -18,7 +18,7 @@ const validators = new Map(editorSchemaNames.map((name) => [name, validator(name
 
 function problems(name: EditorSchemaName, text: string): readonly string[] {
   const validate = validators.get(name);
-  if (validate === undefined || validate(parse(text)) === true) return [];
+  if (validate === undefined || validate(parse(text))) return [];
   return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message ?? ""}`);
 }
 
