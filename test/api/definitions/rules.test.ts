@@ -234,7 +234,10 @@ test("rules are filtered by trigger, under both of its names, by action, pack an
 test("impossible params of a timer are refused when a rule is created, changed or moved to a timer", async () => {
   await using api = await definitionsApi();
   await givePack(api);
-  await query(api.database, "insert into trigger (ref, label) values ('core.crontimer', 'Cron') on conflict do nothing");
+  await query(
+    api.database,
+    "insert into trigger (ref, label) values ('core.crontimer', 'Cron') on conflict do nothing",
+  );
   const refusal = (problem: string) => [{ parameter: "trigger_params.expression", problem }];
   const timer = (expression: string) => ({ trigger_params: { expression, timezone: "Europe/Berlin" } });
   const trigger_ref = "core.crontimer";

@@ -31,6 +31,7 @@ describe("fields", () => {
     ["0 0 ? * MON", ["2026-11-30T00:00", "2026-12-07T00:00"]],
     // Both day fields are restricted: one suffices.
     ["0 0 1 * MON", ["2026-11-30T00:00", "2026-12-01T00:00", "2026-12-07T00:00"]],
+    ["0 0 13 * +FRI", ["2027-08-13T00:00"]],
     // A field that begins with * is unrestricted, as in Vixie's cron: both must match.
     ["0 0 */2 * MON", ["2026-12-07T00:00", "2026-12-21T00:00"]],
   ])("%s", (expression, expected) => {
