@@ -277,6 +277,10 @@ export const configSchema = Type.Object({
         description: "Labels of this worker, reported in its capabilities",
         default: {},
       }),
+      file_paths: Type.Array(Type.String({ pattern: "^/" }), {
+        description: "Folders that rules on `core.file_changed` may watch, with everything in them",
+        default: ["/data", "/mnt", "/media", "/srv", "/tmp", "/var/log", "/var/spool"],
+      }),
       passthrough_env: Type.Array(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), {
         description: "Names of additional environment variables that sensors inherit",
         default: [],

@@ -12,6 +12,7 @@ import { CommittedCheckpoint } from "./committed-checkpoint.ts";
 import { EventIntake } from "./event-intake.ts";
 import type { SensorLauncher } from "./launch/sensor-launcher.ts";
 import type { SensorLimits } from "./limits.ts";
+import type { FileWatching } from "./files/file-watching.ts";
 import { OutputRemarks } from "./output/output-remarks.ts";
 import { RejectedLines } from "./output/rejected-lines.ts";
 import { SensorOutput } from "./output/sensor-output.ts";
@@ -29,6 +30,7 @@ export interface SensorPorts {
   readonly sink: EventSink;
   readonly launcher: SensorLauncher;
   readonly pollPhases: PollPhases;
+  readonly fileWatching: FileWatching;
   /** What sensors talk to; null: nothing. Asked when a sensor is started. */
   readonly platform: () => Platform | null;
   readonly logs: SensorLogs;
@@ -101,6 +103,7 @@ export function assembleInstance(
         tokenTtlSeconds: limits.tokenTtlSeconds,
         deafAfterMs: limits.deafAfterMs,
         temporaryDir: launcher.temporaryDir,
+        files: { watching: ports.fileWatching, metrics, stateDir: launcher.stateDirOf(ref) },
       },
     ),
     intake,

@@ -2,6 +2,7 @@
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
 import type { JsonObject } from "../model/json/json.ts";
+import type { FileMetrics } from "./files/file-watches.ts";
 import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 
 export interface SensorAssignments {
@@ -18,6 +19,8 @@ export interface OfferedRuntimes {
 export interface SensorMetrics {
   readonly linesRejected: (sensorRef: string, count: number) => void;
   readonly sensorRestarted: (sensorRef: string) => void;
+  readonly fileChanged: FileMetrics["fileChanged"];
+  readonly filesRescanned: FileMetrics["filesRescanned"];
 }
 
 /** Reports a failed sensor as an event of the trigger core.alert. */

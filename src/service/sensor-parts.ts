@@ -10,6 +10,7 @@ import { signsOfThisMachine, workerType } from "../registration/worker-type.ts";
 import { Scheduler } from "../scheduling/scheduler.ts";
 import type { Platform } from "../sensors/ports.ts";
 import { SensorLauncher } from "../sensors/launch/sensor-launcher.ts";
+import { FileWatching } from "../sensors/files/file-watching.ts";
 import { sensorLimits } from "../sensors/limits.ts";
 import { LogEcho } from "../sensors/report/log-echo.ts";
 import { ProcessRecorder } from "../sensors/report/process-recorder.ts";
@@ -102,11 +103,14 @@ export async function openSensors(
       sink: pacedSink(pipeline, publisher),
       launcher,
       pollPhases: new PollPhases(),
+      fileWatching: new FileWatching(sensor.file_paths),
       platform: () => platform,
       logs,
       recorder: new ProcessRecorder({ database, clock, logger, random }),
       metrics: {
         sensorRestarted: metrics.sensorRestarted,
+        fileChanged: metrics.fileChanged,
+        filesRescanned: metrics.filesRescanned,
         linesRejected: (sensorRef, lines) => {
           metrics.linesRejected(sensorRef, lines);
           summary.noteRejectedLines(sensorRef, lines);

@@ -38,6 +38,10 @@ export interface Metrics {
   readonly linesRejected: (sensorRef: string, count: number) => void;
   readonly logLinesLost: (count: number) => void;
   readonly sensorRestarted: (sensorRef: string) => void;
+  /** A change of a file became an event; "rescan": no event of the kernel had shown it. */
+  readonly fileChanged: (foundBy: "watch" | "rescan") => void;
+  /** All files of a watched folder were looked at again. */
+  readonly filesRescanned: (reason: string) => void;
   readonly leasesLost: (count: number) => void;
   /** A WebSocket client was disconnected, for one of a few reasons. */
   readonly webSocketDisconnected: (reason: string) => void;
@@ -95,6 +99,16 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     "websocket_disconnections_total",
     "reason",
     "WebSocket clients that this worker disconnected",
+  );
+  const fileChanges = counterBy(
+    "file_changes_total",
+    "found_by",
+    "Changes of files that became events; `rescan`: no event of the kernel had shown them",
+  );
+  const fileRescans = counterBy(
+    "file_rescans_total",
+    "reason",
+    "Looks at all files of a watched folder: `periodic`, `burst` or `polling`",
   );
   const restarts = counterBy("sensor_restarts_total", "sensor_ref", "Restarts of a sensor after it failed");
   registry.gauge(
@@ -154,6 +168,8 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     logLinesLost: counter("log_lines_lost_total", "Lines of sensor logs that could not be written"),
     sensorRestarted: (sensorRef) => restarts(sensorRef, 1),
     webSocketDisconnected: (reason) => disconnected(reason, 1),
+    fileChanged: (foundBy) => fileChanges(foundBy, 1),
+    filesRescanned: (reason) => fileRescans(reason, 1),
     leasesLost: counter(
       "leases_lost_total",
       "Assignments that passed to another worker before they were released",

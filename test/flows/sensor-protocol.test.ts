@@ -26,7 +26,10 @@ afterAll(async () => ticker[Symbol.asyncDispose]());
 
 test("the environment has what the page lists", async () => {
   const { database, folder } = ticker;
-  const [sensor] = await query<{ id: string }>(database, "select id::text from sensor");
+  const [sensor] = await query<{ id: string }>(
+    database,
+    "select id::text from sensor where ref = 'native.ticker'",
+  );
   const [rule] = await query<{ id: string }>(database, "select id::text from rule");
   expect(environment).toMatchObject({
     ATTUNE_SENSOR_REF: "native.ticker",

@@ -13,6 +13,8 @@ import type { AcceptOutcome, AssignmentTerm, IncomingEvent } from "../../src/mod
 import type { JsonObject } from "../../src/model/json/json.ts";
 import type { OfferedRuntime } from "../../src/model/runtimes/offered-runtime.ts";
 import { startGuard } from "../../src/processes/guard.ts";
+import type { FileSystem } from "../../src/sensors/files/file-system.ts";
+import { FileWatching } from "../../src/sensors/files/file-watching.ts";
 import { fixedSensorLimits, type SensorLimits } from "../../src/sensors/limits.ts";
 import type { Platform, SensorAlert } from "../../src/sensors/ports.ts";
 import { SensorLauncher } from "../../src/sensors/launch/sensor-launcher.ts";
@@ -62,6 +64,7 @@ export interface BenchOptions {
   readonly limits?: Partial<SensorLimits>;
   readonly accept?: (event: IncomingEvent) => Promise<AcceptOutcome>;
   readonly logsDir?: string;
+  readonly fileSystem?: FileSystem;
   readonly platform?: Platform;
   readonly logTo?: { readonly files: boolean; readonly echo: LogEcho | undefined };
 }
@@ -90,12 +93,19 @@ export async function sensorBench(options: BenchOptions = {}) {
   const alerts: SensorAlert[] = [];
   const stopped: Id[] = [];
   const statuses: string[] = [];
-  const counts = { linesRejected: 0, logLinesLost: 0, sensorRestarted: 0 };
+  const counts = {
+    linesRejected: 0,
+    logLinesLost: 0,
+    sensorRestarted: 0,
+    filesFound: { watch: 0, rescan: 0 },
+  };
+  const rescans: string[] = [];
   const runtimes = new Map(
     [
       runtime("core.sensor.shell", "shell", "/bin/sh"),
       runtime("core.sensor.nodejs", "node", process.execPath),
       runtime("core.sensor.native", "native", null),
+      runtime("core.sensor.builtin", "builtin", null),
     ].map((each) => [each.ref, each]),
   );
   const pendingRuntimes = new Set<string>();
@@ -156,6 +166,7 @@ export async function sensorBench(options: BenchOptions = {}) {
         clock,
       }),
       pollPhases: new PollPhases(),
+      fileWatching: new FileWatching([folder], options.fileSystem),
       platform: () => options.platform ?? null,
       logs: new SensorLogs({
         workerName: "bench",
@@ -171,6 +182,8 @@ export async function sensorBench(options: BenchOptions = {}) {
       metrics: {
         linesRejected: (_ref, count) => (counts.linesRejected += count),
         sensorRestarted: () => (counts.sensorRestarted += 1),
+        fileChanged: (foundBy) => (counts.filesFound[foundBy] += 1),
+        filesRescanned: (reason) => void rescans.push(reason),
       },
       limits,
       redact: (text) => text.replaceAll("top-secret", "[redacted]"),
@@ -210,6 +223,7 @@ export async function sensorBench(options: BenchOptions = {}) {
     warnings: () => lines.flatMap(({ level, message }) => (level === "info" ? [] : [message])),
     statuses,
     counts,
+    rescans,
     runtimes,
     /** Refs that nobody has looked for yet. */
     pendingRuntimes,

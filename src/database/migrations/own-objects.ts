@@ -55,7 +55,9 @@ export const ownViews: readonly string[] = ["enforcement_with_payload"];
 
 export const ownFunctions: readonly string[] = [
   "bury_rule",
+  "derive_file_sensors",
   "end_tokens",
+  "file_selector",
   "forget_rule_messages",
   "is_trigger_enabled",
   "notify_change",
@@ -64,6 +66,7 @@ export const ownFunctions: readonly string[] = [
   "owe_truncated_rules",
   "raise_rule_revision",
   "refuse_change",
+  "selected_file_sensor",
   "tell_sensors",
   "touch_updated",
 ];

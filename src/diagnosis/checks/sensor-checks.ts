@@ -2,6 +2,7 @@ import type { Config } from "../../config/schema.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readSensorStandings } from "../../database/statements/diagnosis.ts";
 import type { PlacementWorker } from "../../model/sensors/placement.ts";
+import { isBuiltin } from "../../model/sensors/sensor-kind.ts";
 import type { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
 import { explainUnplaced } from "../../scheduling/placement-facts.ts";
 import { notice, type Finding } from "../finding.ts";
@@ -27,7 +28,9 @@ export async function checkSensors(
     sensorCountMax: sensor.enabled ? sensor.max_concurrent_sensors : 0,
   };
   const isSupposed = kind === "embedded";
-  const standings = await rowsOf(rows, readSensorStandings, null);
+  const all = await rowsOf(rows, readSensorStandings, null);
+  // The agent brings its built-in sensors along; before a rule uses one there is nothing to say about it.
+  const standings = all.filter((standing) => standing.rules > 0 || !isBuiltin(standing));
   const unplaced = await explainUnplaced(rows, isSupposed ? [worker] : undefined);
   if (standings.length === 0) {
     return [notice("sensors", "there are none", { remedy: "attune-sensor-agent packs load DIRECTORY" })];

@@ -9,12 +9,15 @@ type Check = (triggerRef: string, params: JsonObject) => readonly PlacedProblem[
 
 const loadTimerCheck = async (): Promise<Check> => (await import("../schedules/timer-plan.ts")).timerProblems;
 
+const loadFileCheck = async (): Promise<Check> => (await import("../files/file-plan.ts")).filePlanProblems;
+
 const checks: ReadonlyMap<string, () => Promise<Check>> = new Map([
   ["core.intervaltimer", loadTimerCheck],
   ["core.timer", loadTimerCheck],
   ["core.crontimer", loadTimerCheck],
   ["core.datetimetimer", loadTimerCheck],
   ["core.rruletimer", loadTimerCheck],
+  ["core.file_changed", loadFileCheck],
 ]);
 
 /** Why a rule on that trigger must not be saved with these params; places are relative to the params. */

@@ -40,3 +40,8 @@ export function exclusion(
   const missing = [...labels].find(([label, value]) => candidate.labels.get(label) !== value);
   return missing === undefined ? undefined : `does not have the label ${missing[0]}=${missing[1]}`;
 }
+
+/** Equal for equal selectors. */
+export function selectorKey({ worker, labels }: WorkerSelector): string {
+  return JSON.stringify([worker, [...labels].toSorted(([one], [other]) => (one < other ? -1 : 1))]);
+}

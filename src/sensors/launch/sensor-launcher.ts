@@ -78,6 +78,11 @@ export class SensorLauncher {
   }
 
   /** For files that a program is to read. */
+  /** Where a sensor keeps what it needs to know after a restart on this machine. */
+  stateDirOf(ref: string): string {
+    return join(this.#options.directories.statesDir, ref);
+  }
+
   get temporaryDir(): string {
     return this.#options.directories.temporaryDir;
   }

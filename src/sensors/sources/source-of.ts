@@ -1,6 +1,7 @@
 import type { SensorKind } from "../../model/sensors/sensor-kind.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { SensorLimits } from "../limits.ts";
+import { FilesSource, type FilesOptions } from "./files.ts";
 import { PollSource, type PollPhases } from "./poll.ts";
 import { ProgramToken } from "../access/program-token.ts";
 import { tokenRequest } from "../access/token-request.ts";
@@ -13,6 +14,7 @@ export interface SourceOptions extends StandaloneOptions {
   readonly limits: SensorLimits;
   readonly pollPhases: PollPhases;
   readonly clock: Clock;
+  readonly files: Pick<FilesOptions, "watching" | "metrics" | "stateDir">;
 }
 
 /** The source for a kind of sensor; each kind has its own file in this folder. */
@@ -31,6 +33,10 @@ export function sourceOf(kind: SensorKind, program: Program, options: SourceOpti
       return new StreamSource(program, { lineBytesMax: limits.lineBytesMax, token: token() });
     case "standalone":
       return new StandaloneSource(program, options);
+    case "files": {
+      const { readRules, random, files } = options;
+      return new FilesSource({ ...files, config: program.sensor.definition.config, readRules, random });
+    }
   }
 }
 

@@ -1,0 +1,32 @@
+/**
+ * Notices that the kernel may have dropped events.
+ *
+ * Its queue holds `fs.inotify.max_queued_events` events of all watches of a process. What comes while it is full is dropped, and
+ * Node does not pass on that this happened. But whoever reads slowly enough for that reads a full queue afterwards. So more than
+ * half of a queue within `windowMs` counts as a doubt, which only a new look at everything removes.
+ */
+/** Of Linux, unless an administrator has changed it. */
+export const usualQueueLength = 16_384;
+const windowMs = 1_000;
+
+export class EventBurst {
+  readonly #countMax: number;
+  readonly #onDoubt: () => void;
+  #windowBeganMs = Number.NEGATIVE_INFINITY;
+  #count = 0;
+
+  constructor(length: number, onDoubt: () => void) {
+    this.#countMax = Math.ceil(length / 2);
+    this.#onDoubt = onDoubt;
+  }
+
+  /** An event was read. */
+  note(nowMs: number): void {
+    if (nowMs - this.#windowBeganMs > windowMs) {
+      this.#windowBeganMs = nowMs;
+      this.#count = 0;
+    }
+    this.#count += 1;
+    if (this.#count === this.#countMax) this.#onDoubt();
+  }
+}

@@ -1,0 +1,41 @@
+/** What all sensors of files on this worker share. */
+import { readFileSync } from "node:fs";
+import { EventBurst, usualQueueLength } from "./event-burst.ts";
+import { systemFileSystem, type FileSystem } from "./file-system.ts";
+
+export class FileWatching {
+  readonly fileSystem: FileSystem;
+  /** Folders that rules may watch. */
+  readonly allowedPaths: readonly string[];
+  readonly #onDoubt = new Set<() => void>();
+  #burst: EventBurst | undefined;
+
+  constructor(allowedPaths: readonly string[], fileSystem: FileSystem = systemFileSystem()) {
+    this.allowedPaths = allowedPaths;
+    this.fileSystem = fileSystem;
+  }
+
+  /** Of the kernel's events for this process, whichever sensor they are for. */
+  get burst(): EventBurst {
+    this.#burst ??= new EventBurst(queueLength(), () => {
+      for (const each of this.#onDoubt) each();
+    });
+    return this.#burst;
+  }
+
+  /** @returns a function that ends it */
+  whenInDoubt(call: () => void): () => void {
+    this.#onDoubt.add(call);
+    return () => void this.#onDoubt.delete(call);
+  }
+}
+
+function queueLength(): number {
+  try {
+    return (
+      Number.parseInt(readFileSync("/proc/sys/fs/inotify/max_queued_events", "utf8"), 10) || usualQueueLength
+    );
+  } catch {
+    return usualQueueLength;
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * One rule on a tree of files: which of its changes are events, and when.
+ *
+ *   change ──wanted──▶ pending ──due──▶ recorded ──▶ submitted ──stored, duplicate or refused──▶ settled
+ *                         └─ changed again: combined, see model/files/pending-changes.ts
+ *
+ * Rules that report what they missed, what exists, or new lines keep a state on disk (rule-state.ts): what they have reported.
+ * It is the tree as it is now, except at paths with pending changes, where it is what was there before them.
+ *
+ * While the pipeline is full, submitting waits, then pending changes fill up, then the tree waits, and nothing is dropped: what
+ * changes meanwhile is found when the tree looks again.
+ */
+import { createHash } from "node:crypto";
+import { Changes } from "../../concurrency/changes.ts";
+import { WorkSlices } from "../../concurrency/work-slices.ts";
+import type { SensorRule } from "../../model/definitions.ts";
+import {
+  eventTypeOf,
+  isDifferent,
+  pairMoves,
+  type FileChange,
+  type FileFacts,
+} from "../../model/files/file-change.ts";
+import { eventsOf, fileEventIdentity, fileEventPayload } from "../../model/files/file-payload.ts";
+import { ignoresPath, wantsPath, type FilePlan } from "../../model/files/file-plan.ts";
+import { PendingChanges } from "../../model/files/pending-changes.ts";
+import type { JsonValue } from "../../model/json/json.ts";
+import type { Clock } from "../../time/clock.ts";
+import type { FolderTree, TreeFollower } from "./folder-tree.ts";
+import type { FileSystem } from "./file-system.ts";
+import type { PreparedEvent, RecordedChange, RuleState } from "./rule-state.ts";
+
+export interface RuleWatchOptions {
+  readonly rule: SensorRule;
+  readonly plan: FilePlan;
+  readonly tree: FolderTree;
+  /** Null: the rule starts with what is there. */
+  readonly state: RuleState | null;
+  readonly fileSystem: FileSystem;
+  readonly clock: Clock;
+  /**
+   * Submits an event; resolves when there is room for the next.
+   *
+   * @param onSettled called once it is stored or never will be
+   */
+  readonly submit: (event: PreparedEvent, onSettled: () => void) => Promise<boolean> | boolean;
+  /** Called for each change with events. */
+  readonly onFound: (change: FileChange) => void;
+}
+
+const pendingMax = 50_000;
+const takenAtOnce = 500;
+const settleWriteMs = 1_000;
+
+export class RuleWatch implements TreeFollower {
+  readonly #options: RuleWatchOptions;
+  readonly #pending: PendingChanges;
+  readonly #changes = new Changes();
+  /** Recorded changes with the number of their events that are not settled. */
+  readonly #unsettled = new Map<number, { readonly change: RecordedChange; left: number }>();
+  #settled: number[] = [];
+  readonly #begun = Promise.withResolvers<void>();
+  #hasBegun = false;
+  #isEnded = false;
+
+  constructor(options: RuleWatchOptions) {
+    this.#options = options;
+    this.#pending = new PendingChanges(options.plan);
+  }
+
+  /** Resolves when it knows what is there. */
+  get begun(): Promise<void> {
+    return this.#begun.promise;
+  }
+
+  ignores(relativePath: string): boolean {
+    return ignoresPath(this.#options.plan, relativePath);
+  }
+
+  async begin(tree: FolderTree): Promise<void> {
+    const { state, plan } = this.#options;
+    const loaded = await state?.load();
+    if (loaded !== undefined && plan.reportsMissed) {
+      await this.#noteDifference(tree, loaded.files);
+    } else if (loaded === undefined && plan.reportsExisting) {
+      await this.#noteDifference(tree, new Map());
+    }
+    const unsettled = loaded?.unsettled ?? [];
+    await state?.rewrite(
+      () => this.#reportedFiles(tree),
+      () => unsettled,
+    );
+    this.#hasBegun = true;
+    this.#begun.resolve();
+    for (const change of unsettled) this.#expect(change);
+    for (const change of unsettled) await this.#submit(change);
+    this.#changes.note();
+  }
+
+  async note(changes: readonly FileChange[]): Promise<void> {
+    const { tree, clock, state } = this.#options;
+    const nowMs = clock.monotonicMs();
+    for (const change of changes) this.#noteOne(change, nowMs);
+    this.#changes.note();
+    while (this.#pending.size > pendingMax && !this.#isEnded) await this.#changes.next();
+    if (state?.hasOutgrown === true) {
+      await state.rewrite(
+        () => this.#reportedFiles(tree),
+        () => [...this.#unsettled.values()].map((each) => each.change),
+      );
+    }
+  }
+
+  /** Submits what is due until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const end = (): void => {
+      this.#isEnded = true;
+      this.#changes.note();
+    };
+    signal.addEventListener("abort", end, { once: true });
+    if (signal.aborted) end();
+    let settledWrittenAtMs = clock.monotonicMs();
+    while (!this.#isEnded) {
+      const nowMs = clock.monotonicMs();
+      if (this.#hasBegun) {
+        await this.#submitDue(nowMs);
+        if (this.#settled.length > 0 && nowMs - settledWrittenAtMs >= settleWriteMs) {
+          await this.#writeSettled();
+          settledWrittenAtMs = nowMs;
+        }
+      }
+      if (signal.aborted) break;
+      const nextMs = Math.min(
+        this.#hasBegun ? (this.#pending.nextMs() ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY,
+        this.#settled.length > 0 ? settledWrittenAtMs + settleWriteMs : Number.POSITIVE_INFINITY,
+      );
+      await this.#rest(nextMs - clock.monotonicMs(), signal);
+    }
+    signal.removeEventListener("abort", end);
+    // What the next start would not find again.
+    const { plan, state } = this.#options;
+    const isFoundAgain = state !== null && plan.reportsMissed;
+    if (!this.#hasBegun || isFoundAgain || plan.settledMs !== null) return;
+    while (this.#pending.size > 0) {
+      await this.#submitDue(clock.monotonicMs(), true);
+    }
+  }
+
+  /** What is recorded is written; call it after `run`, when events have had time to settle. */
+  async close(): Promise<void> {
+    await this.#writeSettled();
+  }
+
+  async #rest(waitMs: number, signal: AbortSignal): Promise<void> {
+    if (waitMs <= 0) return;
+    const changed = this.#changes.next();
+    if (waitMs === Number.POSITIVE_INFINITY) return changed;
+    const over = new AbortController();
+    await Promise.race([changed, this.#options.clock.sleep(waitMs, AbortSignal.any([signal, over.signal]))]);
+    over.abort();
+  }
+
+  #noteOne(change: FileChange, nowMs: number): void {
+    const { plan, tree } = this.#options;
+    const facts = change.after ?? change.before;
+    if (facts?.isDirectory === true && !plan.withDirectories) return;
+    const isWanted = wantsPath(plan, tree.relative(change.path));
+    const isFromWanted = change.from !== null && wantsPath(plan, tree.relative(change.from));
+    if (isWanted) {
+      this.#pending.note(isFromWanted ? change : { ...change, from: null, fromFacts: null }, nowMs);
+    } else if (isFromWanted && change.from !== null) {
+      const { from: path, fromFacts: before, foundBy } = change;
+      this.#pending.note({ path, before, after: null, from: null, fromFacts: null, foundBy }, nowMs);
+    }
+  }
+
+  /** Notes what is different in the tree. Empties the map. */
+  async #noteDifference(tree: FolderTree, known: Map<string, FileFacts>): Promise<void> {
+    const slices = new WorkSlices();
+    const changes: FileChange[] = [];
+    const none = { from: null, fromFacts: null, foundBy: "rescan" } as const;
+    for (const [path, after] of tree.entries()) {
+      const before = known.get(path) ?? null;
+      known.delete(path);
+      if (before === null || isDifferent(before, after)) changes.push({ path, before, after, ...none });
+      await slices.spend(entryWork);
+    }
+    for (const [path, before] of known) changes.push({ path, before, after: null, ...none });
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const change of pairMoves(changes)) this.#noteOne(change, nowMs);
+  }
+
+  *#reportedFiles(tree: FolderTree): IterableIterator<readonly [string, FileFacts]> {
+    const { plan } = this.#options;
+    for (const [path, facts] of tree.entries()) {
+      if (this.#pending.get(path) === undefined && wantsPath(plan, tree.relative(path))) yield [path, facts];
+    }
+    for (const { change } of this.#pending.all()) {
+      if (change.before !== null) yield [change.path, change.before];
+      if (change.from !== null && change.fromFacts !== null) yield [change.from, change.fromFacts];
+    }
+  }
+
+  async #submitDue(nowMs: number, isForced = false): Promise<void> {
+    const { state } = this.#options;
+    await this.#checkSettled(nowMs);
+    const ready = this.#pending.take(nowMs, takenAtOnce, isForced || this.#pending.size > pendingMax);
+    if (ready.length === 0) return;
+    // Without an await in between: a rewrite must find each change either pending or expected.
+    const recorded = ready.map(({ change }) => this.#recordOf(change));
+    for (const change of recorded) this.#expect(change);
+    await state?.record(recorded);
+    this.#changes.note();
+    for (const change of recorded) {
+      await this.#submit(change);
+    }
+  }
+
+  /** Lets those wait longer that are not settled after all, although no event said so. */
+  async #checkSettled(nowMs: number): Promise<void> {
+    const { plan, fileSystem, tree, clock } = this.#options;
+    if (plan.settledMs === null) return;
+    for (const { change } of this.#pending.due(nowMs, takenAtOnce)) {
+      const { after, path } = change;
+      if (after === null || path === tree.base) continue;
+      const look = await fileSystem.look(path).catch(() => undefined);
+      if (look !== undefined && !isDifferent(after, look.facts)) continue;
+      this.#pending.delay(path, clock.monotonicMs());
+      tree.lookAt(path);
+    }
+  }
+
+  #recordOf(change: FileChange): RecordedChange {
+    const { plan, rule } = this.#options;
+    const type = eventTypeOf(change);
+    const events = type === undefined ? [] : eventsOf(type, change, plan.eventTypes);
+    if (events.length > 0) this.#options.onFound(change);
+    const facts: [string, FileFacts | null][] = [[change.path, change.after]];
+    if (change.from !== null) facts.push([change.from, null]);
+    return {
+      number: this.#options.state?.nextNumber() ?? 0,
+      facts,
+      events: events.map((event) => ({
+        payload: fileEventPayload(event),
+        dedupKey: dedupKeyOf(rule, fileEventIdentity(event)),
+      })),
+    };
+  }
+
+  #expect(change: RecordedChange): void {
+    if (this.#options.state === null) return;
+    if (change.events.length === 0) this.#settle(change.number);
+    else this.#unsettled.set(change.number, { change, left: change.events.length });
+  }
+
+  async #submit({ number, events }: RecordedChange): Promise<void> {
+    const settleOne = (): void => {
+      const waiting = this.#unsettled.get(number);
+      if (waiting === undefined) return;
+      waiting.left -= 1;
+      if (waiting.left === 0) this.#settle(number);
+    };
+    for (const event of events) {
+      const submitted = this.#options.submit(event, settleOne);
+      if (typeof submitted !== "boolean") await submitted;
+    }
+  }
+
+  #settle(number: number): void {
+    this.#unsettled.delete(number);
+    this.#settled.push(number);
+    if (this.#settled.length === 1) this.#changes.note();
+  }
+
+  async #writeSettled(): Promise<void> {
+    const settled = this.#settled;
+    this.#settled = [];
+    await this.#options.state?.settle(settled);
+  }
+}
+
+const entryWork = 64;
+
+/** Deterministic, so that an event that is submitted again is recognized. */
+function dedupKeyOf({ id }: SensorRule, identity: JsonValue): string {
+  return `${id}:${createHash("sha256").update(JSON.stringify(identity)).digest("base64url")}`;
+}
