@@ -17,14 +17,14 @@ export type IsExcluded = (dateMs: number) => boolean;
 
 const dayMs = 86_400_000;
 const weekdays = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
-/** How many days in a row may be excluded before the search for a slot ends: a hundred years. */
-const excludedDaysMax = 36_600;
+/** How many slots on excluded days in a row the search for one on another day tries: daily ones of twenty years. */
+const excludedSlotsMax = 7_320;
 
 /** @param next instants */
 export function without(next: NextTime, isExcluded: IsExcluded, zone: ZonePeriods): NextTime {
   return (afterMs) => {
     let foundMs = next(afterMs);
-    for (let days = 0; foundMs !== undefined && days < excludedDaysMax; days += 1) {
+    for (let slots = 0; foundMs !== undefined && slots < excludedSlotsMax; slots += 1) {
       const wallMs = foundMs + zone.periodAt(foundMs).offsetMs;
       const dateMs = Math.floor(wallMs / dayMs) * dayMs;
       if (!isExcluded(dateMs)) return foundMs;

@@ -21,7 +21,7 @@ import type { ZonePeriods } from "./zone-periods.ts";
 
 const dayMs = 86_400_000;
 /** The last of them is found by walking through all of them. */
-const countMax = 10_000;
+const countMax = 1_000;
 
 export interface RecurrenceStart {
   readonly zone: ZonePeriods;

@@ -103,7 +103,9 @@ function readPlan(triggerRef: string, reader: ParamReader, rule: PlanContext): T
   if (times === undefined) return undefined;
 
   const allowed =
-    isExcluded.length === 0 ? times : without(times, (date) => isExcluded.some((is) => is(date)), zone);
+    isExcluded.length === 0
+      ? times
+      : remembering(without(times, (date) => isExcluded.some((is) => is(date)), zone));
   const next = within(allowed, Math.max(rule.createdMs + 1, startMs ?? 0), endMs ?? lastSlotMs);
   return {
     ...plan,

@@ -133,6 +133,13 @@ describe("ends", () => {
   });
 });
 
+test("a COUNT that would take long to count is refused", () => {
+  const params = { rule: "FREQ=DAILY;COUNT=1001", dtstart: "2026-01-01" };
+  expect(timerProblems("core.rruletimer", params)).toEqual([
+    { place: ["rule"], reason: "has COUNT=1001; at most 1000 is supported, use max_fires" },
+  ]);
+});
+
 test.each([
   ["FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "never happens: FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"],
   ["FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30", "never happens: FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30"],
