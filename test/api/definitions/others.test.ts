@@ -50,7 +50,7 @@ test("a pack has the keys that clients need, and goes with its definitions", asy
     tags: ["a", "b"],
   });
   const listed = await demand(200, "GET", "/packs?is_standard=true");
-  expect(listed.body["items"]).toMatchObject([{ ref: "q" }]);
+  expect(listed.body["items"]).toMatchObject([{ ref: "core" }, { ref: "q" }]);
   await demand(422, "POST", "/packs", { ref: "with.dots" });
 
   await demand(201, "POST", "/rules", { ...rule, ref: "adhoc", pack_ref: null });
