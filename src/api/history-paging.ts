@@ -15,8 +15,7 @@ const cursorPattern = /^(\d{1,17})-(\d{1,18})$/;
 /** Further ones are read by cursor: to skip entries costs as much as to read them. */
 const entriesByNumberMax = 10_000;
 
-const Cursor = (description: string) =>
-  Type.Optional(Type.String({ description, pattern: cursorPattern.source }));
+const Cursor = (description: string) => Type.Optional(Type.String({ description, maxLength: 64 }));
 const Instant = (description: string) => Type.Optional(Type.String({ description, maxLength: 64 }));
 
 export const historyParameters = {
@@ -44,8 +43,8 @@ export const HistoryAnswer = <Item extends TSchema>(item: Item) =>
 
 /** @throws RequestError VALIDATION_FAILED */
 export function historyRequest(parameters: HistoryParameters): HistoryRequest {
-  const before = positionOf(parameters.before);
-  const after = positionOf(parameters.after);
+  const before = positionOf("before", parameters.before);
+  const after = positionOf("after", parameters.after);
   if (before !== null && after !== null) throw invalid("after", "cannot be used together with before");
   const { limit, offset } = pageRequest(parameters);
   const isByCursor = before !== null || after !== null;
@@ -82,9 +81,12 @@ export function historyAnswer<Entry, Item>(
   };
 }
 
-function positionOf(cursor: string | undefined): HistoryPosition | null {
-  const [, createdUs, id] = cursorPattern.exec(cursor ?? "") ?? [];
-  if (createdUs === undefined || id === undefined) return null;
+function positionOf(parameter: "before" | "after", cursor: string | undefined): HistoryPosition | null {
+  if (cursor === undefined) return null;
+  const [, createdUs, id] = cursorPattern.exec(cursor) ?? [];
+  if (createdUs === undefined || id === undefined) {
+    throw invalid(parameter, `must be a cursor: pagination.${parameter} of an earlier answer`);
+  }
   return { createdUs, id };
 }
 

@@ -165,6 +165,8 @@ test("what a list cannot answer is 422, and a sensor reads no events", async () 
       { status: 422, body: { details: [{ parameter }] } },
     ]);
   }
+  const problem = "must be a cursor: pagination.before of an earlier answer";
+  expect((await ask(posting, "/api/v1/events?before=x")).body["details"]).toMatchObject([{ problem }]);
   expect((await ask(posting, "/api/v1/enforcements?event=x")).status).toBe(422);
   expect((await ask(posting, "/api/v1/events?limit=1000&page=100")).status).toBe(200);
   expect((await ask(posting, "/api/v1/events", "sensor")).status).toBe(403);
