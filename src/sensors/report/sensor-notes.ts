@@ -172,7 +172,13 @@ export class SensorNotes {
     log.write([`${reason}; ${waitMs === null ? "not started again" : `next start in ${waitMs / 1_000} s`}`]);
 
     const fields = { reason, failures, next_start_ms: waitMs, stderr: stderr.slice(-3) };
-    if (verdict.kind === "restart") logger.warn(fields, "the sensor ended unexpectedly and is started again");
+    if (verdict.kind === "restart") {
+      const what =
+        exit.kind === "unstarted"
+          ? "could not be started; trying again"
+          : "ended unexpectedly and is started again";
+      logger.warn(fields, `the sensor ${what}`);
+    }
     if (verdict.kind === "failed" && verdict.isNew) {
       logger.error(fields, "the sensor has failed");
       this.#announce(reason, failures, stderr);
