@@ -1,6 +1,7 @@
 /**
  * Keeps `agent.json` in the data directory up to date while the agent runs: its address, and an admin's token for the commands of the
- * same user on the same machine. The token is replaced long before it expires, and revoked at the stop.
+ * same user on the same machine. The token is replaced long before it expires, at once when it was revoked, and revoked at
+ * the stop.
  *
  * Without the file only those commands are missing, so a data directory that cannot be written stops nothing.
  */
@@ -30,6 +31,8 @@ export interface LocalTokenOptions {
   /** Path of its certificate; undefined for http. */
   readonly certificate: string | undefined;
   readonly mint: TokenMint;
+  /** Rejects while the database cannot be asked. */
+  readonly isValid: (token: string) => Promise<boolean>;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: () => number;
@@ -67,6 +70,11 @@ export class LocalToken {
     return this.#loop.run(signal);
   }
 
+  /** A hint that tokens were revoked or identities changed. */
+  wake(): void {
+    void this.#replaceRevoked();
+  }
+
   /** Another agent with the same data directory may have replaced the file. */
   async remove(): Promise<void> {
     const current = this.#current;
@@ -74,6 +82,13 @@ export class LocalToken {
     const text = await readFile(this.#path, "utf8").catch(() => "");
     if (text.includes(current.token)) await rm(this.#path, { force: true });
     await this.#options.mint.revoke(current.jti, lifetimeSeconds);
+  }
+
+  async #replaceRevoked(): Promise<void> {
+    const current = this.#current;
+    if (current === undefined) return;
+    const isValid = await this.#options.isValid(current.token).catch(() => true);
+    if (!isValid && this.#current === current) this.#loop.wake();
   }
 
   async #renew(): Promise<void> {

@@ -63,21 +63,23 @@ const removalLimitMs = 1_000;
 /** For commands on this machine; see identity/local-token.ts. */
 export function openLocalToken(
   { options, lifetime, clock, random }: ServiceContext,
-  { mint }: OpenedIdentity,
+  { mint, authenticator }: OpenedIdentity,
   url: string,
-): void {
+): LocalToken {
   const { config, logger } = options;
   const local = new LocalToken({
     dataDirectory: config.data_dir,
     url,
     certificate: config.api.tls.cert,
     mint,
+    isValid: async (token) => (await authenticator.authenticate(token)) !== undefined,
     logger,
     clock,
     random,
   });
   lifetime.onClose(async () => void (await settlesWithin(local.remove(), removalLimitMs)));
   lifetime.run((signal) => local.run(signal));
+  return local;
 }
 
 /** For longer than any token is valid. */

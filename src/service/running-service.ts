@@ -12,6 +12,7 @@ import { createMetrics } from "../telemetry/metrics.ts";
 import { openApi } from "./api-parts.ts";
 import { makeKnown } from "./capability-changes.ts";
 import { openConnections } from "./connections.ts";
+import type { LocalToken } from "../identity/local-token.ts";
 import { openIdentity, openLocalToken } from "./identity-parts.ts";
 import { openEvents } from "./event-parts.ts";
 import { openNotifications } from "./notification-parts.ts";
@@ -63,6 +64,8 @@ export async function openRunningService(
   );
 
   const identity = await openIdentity(context, connections);
+  let localToken: LocalToken | undefined;
+  const tokenReaders = [identity.authenticator, notifications, { wake: () => localToken?.wake() }];
 
   await listenForChanges(context, database, [worker.heartbeat, connections.serverWatch], {
     rule: [rules, scheduler, sensors, sweeper, feed],
@@ -72,8 +75,8 @@ export async function openRunningService(
     sensor_assignment: [scheduler],
     runtime: [runtimes, scheduler, sensors],
     worker_request: [mailbox],
-    identity: [identity.authenticator, notifications],
-    revoked_token: [identity.authenticator, notifications],
+    identity: tokenReaders,
+    revoked_token: tokenReaders,
     signing_key: [identity.authenticator],
   });
   const observed = { events, scheduler, sensors, rules, notifications, unreadableKeys: unreadableCount };
@@ -90,7 +93,7 @@ export async function openRunningService(
     keys,
     reads,
   });
-  if (apiAddress !== undefined) openLocalToken(context, identity, apiAddress);
+  if (apiAddress !== undefined) localToken = openLocalToken(context, identity, apiAddress);
   opened.start(sensorPlatform(context, connections, { apiAddress, identity, notifications, traces }));
   return {
     registration,
