@@ -54,7 +54,7 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       addEnforcementRoutes(scope, platform.resources);
       if (platform.operations !== undefined) {
         addSensorOperationRoutes(scope, platform.operations);
-        addSensorLogRoutes(scope, platform.operations);
+        addSensorLogRoutes(scope, platform.operations, platform.authenticate);
       }
       addPackRoutes(scope, platform.resources);
       addRuntimeRoutes(scope, platform.resources);

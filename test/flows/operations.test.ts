@@ -12,7 +12,7 @@ import { silentLogger } from "../../src/telemetry/logger.ts";
 import { agentFolder, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
 import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
-import { headersFor } from "../support/tokens.ts";
+import { headersFor, tokenFor } from "../support/tokens.ts";
 
 interface Answer {
   readonly status: number;
@@ -56,12 +56,12 @@ interface Line {
 }
 
 /** Follows the talker's log into an array, until disposed. */
-function follow({ apiUrl }: AgentFolder, tail: number) {
+function follow({ apiUrl }: AgentFolder, tail: number, token = tokenFor("admin")) {
   const leaving = new AbortController();
   const lines: Line[] = [];
   const ended = (async () => {
     const response = await fetch(`${apiUrl}/api/v1/sensors/fault.talker/logs?follow=true&tail=${tail}`, {
-      headers: await headersFor("admin"),
+      headers: { authorization: `Bearer ${await token}` },
       signal: leaving.signal,
     });
     expect(response.headers.get("content-type")).toContain("application/x-ndjson");
@@ -296,3 +296,29 @@ test("a followed log ends with the agent, and delays its stop by nothing", { tim
   await following.ended;
   expect(await agent.ended).toBe(0);
 });
+
+test(
+  "a followed log ends soon after its token was revoked, and no other does",
+  { timeout: 120_000 },
+  async () => {
+    await using fresh = await freshDatabase();
+    const { database, url } = fresh;
+    await addTalker(database);
+    await using folder = await folderOf(url, "alone", { log_to: "stderr" });
+    await using agent = await startAgent(folder);
+    await ready(agent, folder, 60_000);
+    await using following = follow(folder, 1, tokenFor("admin", {}, { jti: "to-be-revoked" }));
+    await using other = follow(folder, 1);
+    await expect.poll(() => Math.min(following.lines.length, other.lines.length), waiting).toBeGreaterThan(1);
+
+    const revoked = await fetch(`${folder.apiUrl}/auth/token/to-be-revoked`, {
+      method: "DELETE",
+      headers: await headersFor("admin"),
+    });
+
+    expect(revoked.status).toBeLessThan(300);
+    await following.ended;
+    const count = other.lines.length;
+    await expect.poll(() => other.lines.length, waiting).toBeGreaterThan(count);
+  },
+);

@@ -2,13 +2,15 @@
  * `/sensors/{ref}/logs`: the end of a sensor's log, and with `follow` its lines as they are written.
  *
  * Followed lines are read page by page, and the next page only when the client has taken the last one: a client that does
- * not read holds one page. A stream ends when its client leaves, the sensor is deleted, or the agent stops.
+ * not read holds one page. A stream ends when its client leaves, its token ends (seen with the next page, within seconds), the
+ * sensor is deleted, or the agent stops.
  */
 import { Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import { Type, type Static } from "typebox";
 import { logEntry, logTailMax, type WorkerLogPage } from "../../model/sensors/log-page.ts";
 import { InstantAnswer, orNull } from "../answers.ts";
+import { bearerToken, type Authenticate } from "../authentication.ts";
 import { RequestError } from "../errors.ts";
 import { Text } from "../validation.ts";
 
@@ -65,7 +67,11 @@ const LogAnswer = Type.Object({
   lines: Type.Array(LogLine),
 });
 
-export function addSensorLogRoutes(scope: FastifyInstance, { readLog, followLog }: SensorLogSource): void {
+export function addSensorLogRoutes(
+  scope: FastifyInstance,
+  { readLog, followLog }: SensorLogSource,
+  authenticate: Authenticate,
+): void {
   const streams = new Set<AbortController>();
   scope.addHook("preClose", async () => {
     for (const stream of streams) stream.abort();
@@ -81,7 +87,7 @@ export function addSensorLogRoutes(scope: FastifyInstance, { readLog, followLog 
         response: { 200: Type.Object({ data: LogAnswer }) },
       },
     },
-    async ({ params: { ref }, query, signal }, reply) => {
+    async ({ params: { ref }, query, headers, signal }, reply) => {
       const { tail = tailDefault, follow = false, format = "json" } = query;
       if (follow && streams.size >= streamsMax) {
         throw new RequestError("TOO_MANY_REQUESTS", `${streamsMax} logs are being followed here already.`);
@@ -98,11 +104,27 @@ export function addSensorLogRoutes(scope: FastifyInstance, { readLog, followLog 
         stream.abort();
         streams.delete(stream);
       });
-      const rest = followLog(ref, first, stream.signal);
+      const token = bearerToken(headers) ?? "";
+      const isValid = async (): Promise<boolean> => {
+        // While nobody can tell, the token stays valid, as it does for requests.
+        const caller = await authenticate(token).catch(() => null);
+        return caller !== undefined;
+      };
+      const rest = whileValid(followLog(ref, first, stream.signal), isValid);
       const text = Readable.from(textOf(first, rest, pageText), { objectMode: false });
       return reply.type(format === "text" ? plainType : linesType).send(text);
     },
   );
+}
+
+async function* whileValid(
+  pages: AsyncGenerator<WorkerLogPage, void, void>,
+  isValid: () => Promise<boolean>,
+): AsyncGenerator<WorkerLogPage, void, void> {
+  for await (const page of pages) {
+    if (!(await isValid())) return;
+    yield page;
+  }
 }
 
 async function* textOf(
