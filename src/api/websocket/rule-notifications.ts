@@ -29,6 +29,8 @@ export interface RuleNotificationsOptions {
   readonly feed: Pick<RuleFeed, "follow" | "unfollow">;
   readonly limits?: Partial<OutgoingLimits>;
   readonly clientsMax?: number;
+  /** Of one login. */
+  readonly clientsPerCallerMax?: number;
   readonly pingIntervalMs?: number;
   /** A client was disconnected. */
   readonly onDisconnected: (reason: Disconnection) => void;
@@ -37,6 +39,7 @@ export interface RuleNotificationsOptions {
 }
 
 interface Connected {
+  readonly login: string;
   /** Null: not a sensor. */
   readonly sensorRef: string | null;
   readonly client: Client;
@@ -50,6 +53,8 @@ const limitsUsual: OutgoingLimits = {
 };
 /** Fewer than connections the server takes, so that requests still get through. */
 const clientsMaxUsual = 8_000;
+/** So that one caller cannot take the place of all others. A sensor's program has one. */
+const clientsPerCallerMaxUsual = 100;
 const clientMessageBytesMax = 16 * 1024;
 const watchIntervalMs = 1_000;
 const pingIntervalUsualMs = 30_000;
@@ -83,6 +88,12 @@ export class RuleNotifications {
   countOf(sensorRef: string): number {
     let count = 0;
     for (const connected of this.#clients) if (connected.sensorRef === sensorRef) count += 1;
+    return count;
+  }
+
+  #countOfLogin(login: string): number {
+    let count = 0;
+    for (const connected of this.#clients) if (connected.login === login) count += 1;
     return count;
   }
 
@@ -121,7 +132,7 @@ export class RuleNotifications {
     head: Buffer,
     authenticate: Authenticate,
   ): Promise<void> {
-    const { clientsMax = clientsMaxUsual } = this.#options;
+    const { clientsMax = clientsMaxUsual, clientsPerCallerMax = clientsPerCallerMaxUsual } = this.#options;
     const refuse = (code: RequestErrorCode, message?: string): void => refuseUpgrade(socket, code, message);
     const token = handshakeToken(request);
     if (token === undefined) {
@@ -137,8 +148,11 @@ export class RuleNotifications {
     }
     if (this.#stopping.signal.aborted) return refuse("UNAVAILABLE", "The agent is stopping.");
     if (this.#clients.size >= clientsMax) return refuse("UNAVAILABLE", "Too many clients are connected.");
-    const server = await this.#webSocketServer();
     const { caller } = admitted;
+    const server = await this.#webSocketServer();
+    if (this.#countOfLogin(caller.login) >= clientsPerCallerMax) {
+      return refuse("TOO_MANY_REQUESTS", `${caller.login} has ${clientsPerCallerMax} connections already.`);
+    }
     server.handleUpgrade(request, socket, head, (webSocket) => {
       const { feed, limits, clock, onDisconnected } = this.#options;
       const client = new Client({
@@ -154,6 +168,7 @@ export class RuleNotifications {
         },
       });
       const connected: Connected = {
+        login: caller.login,
         sensorRef: caller.role === "sensor" ? caller.grant.sensorRef : null,
         client,
         verify: async () => {

@@ -26,7 +26,7 @@ test(
   `of ${count} sensors a tenth does not read: the others hear everything, and the deaf ones are disconnected`,
   { timeout: 600_000 },
   async () => {
-    await using served = await notifyingApi({ pingIntervalMs: 5_000 });
+    await using served = await notifyingApi({ pingIntervalMs: 5_000, clientsPerCallerMax: Infinity });
     const { database } = served.fresh;
     await query(
       database,

@@ -238,6 +238,24 @@ test("while tokens cannot be verified, and when too many are connected, the answ
   expect(await refusedHandshake(url, headers)).toEqual(unavailable);
 });
 
+test("one caller has a bounded number of connections, and others still get theirs", async () => {
+  await using served = await withRules({ clientsPerCallerMax: 2 });
+  served.callers.set("sensor", sensorCaller(["demo.tick"]));
+  const url = `${served.api.address}/ws`;
+  await using first = await subscriberAt(served.api.address, "sensor");
+  await using _second = await subscriberAt(served.api.address, "sensor");
+
+  const error = "sensor:demo.sensor has 2 connections already.";
+  expect(await refusedHandshake(url, { authorization: "Bearer sensor" })).toEqual({
+    status: 429,
+    body: { error, code: "TOO_MANY_REQUESTS" },
+  });
+  await using _other = await subscriberAt(served.api.address, "admin");
+  await first[Symbol.asyncDispose]();
+  await expect.poll(() => served.notifications.count, soon).toBe(2);
+  await using _third = await subscriberAt(served.api.address, "sensor");
+});
+
 test("a handshake that is none is refused in the API's form, and other upgrades are answered over HTTP", async () => {
   await using served = await withRules();
   const ask = async (lines: readonly string[]): Promise<string> => {
