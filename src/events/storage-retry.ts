@@ -15,7 +15,8 @@ export interface StorageRetryOptions {
   readonly random: () => number;
 }
 
-const backoffLimits = { delayMsFirst: 100, delayMsMax: 5_000 };
+/** Clients of POST /events wait for some seconds: a database that is back must not go unnoticed for most of them. */
+const backoffLimits = { delayMsFirst: 100, delayMsMax: 1_000 };
 /** A single failure that the next attempt makes good does not make the part unhealthy. */
 const failuresOfOutage = 2;
 

@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { StorageRetry } from "../../src/events/storage-retry.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+import { fakeClock } from "../support/fake-clock.ts";
+
+test("however long the database has been away, it is asked again within a second", async () => {
+  const clock = fakeClock();
+  const retry = new StorageRetry({ logger: silentLogger, clock, random: () => 0 });
+  const askedAtMs: number[] = [];
+  const answered = retry.untilAnswered(async () => {
+    askedAtMs.push(clock.monotonicMs());
+    if (askedAtMs.length < 12) throw new Error("the database is away");
+  }, new AbortController().signal);
+
+  await expect.poll(() => clock.sleeperCount()).toBe(1);
+  await clock.advance(40_000);
+  await answered;
+
+  const pausesMs = askedAtMs.slice(1).map((atMs, index) => atMs - (askedAtMs[index] ?? 0));
+  expect(pausesMs.slice(0, 4)).toEqual([100, 200, 400, 800]);
+  expect(Math.max(...pausesMs)).toBe(1_000);
+});
