@@ -21,6 +21,9 @@ export interface SensorMetrics {
   readonly sensorRestarted: (sensorRef: string) => void;
   readonly fileChanged: FileMetrics["fileChanged"];
   readonly filesRescanned: FileMetrics["filesRescanned"];
+  /** A timer's event was stored, for a slot that fired so long after it was due. */
+  readonly timerFired: (lateSeconds: number) => void;
+  readonly timersSkipped: (reason: string, slots: number) => void;
 }
 
 /** Reports a failed sensor as an event of the trigger core.alert. */

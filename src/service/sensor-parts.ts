@@ -111,6 +111,8 @@ export async function openSensors(
         sensorRestarted: metrics.sensorRestarted,
         fileChanged: metrics.fileChanged,
         filesRescanned: metrics.filesRescanned,
+        timerFired: metrics.timerFired,
+        timersSkipped: metrics.timersSkipped,
         linesRejected: (sensorRef, lines) => {
           metrics.linesRejected(sensorRef, lines);
           summary.noteRejectedLines(sensorRef, lines);

@@ -42,6 +42,10 @@ export interface Metrics {
   readonly fileChanged: (foundBy: "watch" | "rescan") => void;
   /** All files of a watched folder were looked at again. */
   readonly filesRescanned: (reason: string) => void;
+  /** The event of a timer was stored; it fired so long after it was due. */
+  readonly timerFired: (lateSeconds: number) => void;
+  /** Slots of timers were skipped, for one of a few reasons. */
+  readonly timersSkipped: (reason: string, slots: number) => void;
   readonly leasesLost: (count: number) => void;
   /** A WebSocket client was disconnected, for one of a few reasons. */
   readonly webSocketDisconnected: (reason: string) => void;
@@ -60,6 +64,9 @@ export const sensorEventsName = "sensor_events_total";
 export const linesRejectedName = "lines_rejected_total";
 
 const latencyBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const latenessBuckets = [
+  0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 60, 600, 3_600, 86_400,
+];
 const rowBuckets = [1, 2, 5, 10, 25, 50, 100, 200, 300, 400, 500, 1_000];
 
 /** @param withProcess also report this process's memory, CPU, garbage collection and event loop */
@@ -170,6 +177,12 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     webSocketDisconnected: (reason) => disconnected(reason, 1),
     fileChanged: (foundBy) => fileChanges(foundBy, 1),
     filesRescanned: (reason) => fileRescans(reason, 1),
+    timerFired: histogram(
+      "timer_late_seconds",
+      "Time from when a timer was due to when it fired",
+      latenessBuckets,
+    ),
+    timersSkipped: counterBy("timer_slots_skipped_total", "reason", "Slots of timers that were skipped"),
     leasesLost: counter(
       "leases_lost_total",
       "Assignments that passed to another worker before they were released",

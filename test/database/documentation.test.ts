@@ -75,7 +75,12 @@ const expectations: Record<string, (rows: Record<string, unknown>[]) => void> = 
         { binary: "python", priority: 2 },
       ],
     }),
-  "enabled sensors": (rows) => expect(rows).toMatchObject([{ ref: "demo.on", enabled: true }]),
+  "enabled sensors": (rows) =>
+    expect(rows).toMatchObject([
+      { ref: "core.timers", enabled: true },
+      { ref: "core.files", enabled: true },
+      { ref: "demo.on", enabled: true },
+    ]),
   "rules of a trigger": (rows) => expect(rows).toMatchObject([{ ref: "demo.one", enabled: true }]),
 };
 

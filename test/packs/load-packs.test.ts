@@ -101,7 +101,12 @@ test("a sensor's further triggers follow its file, and count as a change of the 
   await folder.write("sensors/clock.yaml", clock);
 
   expect(changesOf(await load(fresh.database, [folder.directory]))).toEqual(["updated sensor demo.clock"]);
-  expect(await rows(fresh.database, "select from sensor_trigger")).toEqual([]);
+  expect(
+    await rows(
+      fresh.database,
+      "select from sensor_trigger join sensor on sensor.id = sensor where sensor.ref = 'demo.clock'",
+    ),
+  ).toEqual([]);
 });
 
 test("a definition missing from the files is removed if a load created it, and kept if a user did", async () => {

@@ -184,6 +184,8 @@ export async function sensorBench(options: BenchOptions = {}) {
         sensorRestarted: () => (counts.sensorRestarted += 1),
         fileChanged: (foundBy) => (counts.filesFound[foundBy] += 1),
         filesRescanned: (reason) => void rescans.push(reason),
+        timerFired: () => {},
+        timersSkipped: () => {},
       },
       limits,
       redact: (text) => text.replaceAll("top-secret", "[redacted]"),

@@ -40,6 +40,12 @@ export const ownTables: Readonly<Record<string, string>> = {
   rule_message:
     "number int8, xid xid8, routing_key text, rule int8, rule_ref text, trigger_ref text, trigger_params jsonb, active bool, created timestamptz",
   rule_tombstone: "rule int8, trigger_ref text, rule_ref text, is_deleted bool, since timestamptz",
+  timer_rule:
+    "rule int8, schedule_since timestamptz, disabled_since timestamptz, paused_since timestamptz, pauses tstzmultirange",
+  timer_cursor:
+    "rule int8, schedule_since timestamptz, series_since timestamptz, settled_until timestamptz, execution_count int8, counts jsonb, last_scheduled_at timestamptz, last_fired_at timestamptz, run_first_at timestamptz, run_slots int8, entries int8, problem text, updated timestamptz",
+  timer_slot:
+    "rule int8, number int8, outcome text, reason text, first_scheduled_at timestamptz, last_scheduled_at timestamptz, slots int8, is_counted bool, late_seconds float8, fired_at timestamptz, event int8",
   outbox_owner: "instance uuid, owner uuid, since timestamptz",
   identity:
     "id int8, login text, display_name text, password_hash text, role text, attributes jsonb, token_version int8, created timestamptz, updated timestamptz",
@@ -59,7 +65,10 @@ export const ownFunctions: readonly string[] = [
   "end_tokens",
   "file_selector",
   "forget_rule_messages",
+  "is_timer",
   "is_trigger_enabled",
+  "note_timer_rule",
+  "note_timer_trigger",
   "notify_change",
   "owe_rule_message",
   "owe_trigger_messages",
@@ -68,6 +77,8 @@ export const ownFunctions: readonly string[] = [
   "refuse_change",
   "selected_file_sensor",
   "tell_sensors",
+  "timer_pauses",
+  "timer_schedule",
   "touch_updated",
 ];
 

@@ -7,7 +7,7 @@
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import { builtinRuntime, builtinRuntimeRef } from "../runtimes/runtime-names.ts";
 
-export type SensorKind = "poll" | "stream" | "standalone" | "files";
+export type SensorKind = "poll" | "stream" | "standalone" | "files" | "timers";
 
 export interface KindFacts {
   /** Whether a running sensor that prints nothing may be broken instead of waiting for its next run. */
@@ -40,13 +40,22 @@ export const kindFacts: Readonly<Record<SensorKind, KindFacts>> = {
     hearsOfRules: true,
     idleFields: ["poll_interval", "timeout", "success_exit_codes"],
   },
+  timers: {
+    isSilenceTelling: false,
+    hasCountedRuns: false,
+    hearsOfRules: true,
+    idleFields: ["poll_interval", "timeout", "success_exit_codes"],
+  },
 };
 
 /**
  * The kinds of built-in sensors by the entrypoint that a sensor of the runtime `builtin` names. They run inside the agent,
  * whatever their protocol is.
  */
-export const builtinKinds: ReadonlyMap<string, SensorKind> = new Map([["files", "files"]]);
+export const builtinKinds: ReadonlyMap<string, SensorKind> = new Map([
+  ["files", "files"],
+  ["timers", "timers"],
+]);
 
 export interface SensorTraits {
   readonly protocol: string;

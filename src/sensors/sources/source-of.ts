@@ -1,7 +1,10 @@
+import type { Database } from "../../database/database.ts";
 import type { SensorKind } from "../../model/sensors/sensor-kind.ts";
 import type { Clock } from "../../time/clock.ts";
+import type { Logger } from "../../telemetry/logger.ts";
 import type { SensorLimits } from "../limits.ts";
 import { FilesSource, type FilesOptions } from "./files.ts";
+import type { SensorMetrics } from "../ports.ts";
 import { PollSource, type PollPhases } from "./poll.ts";
 import { ProgramToken } from "../access/program-token.ts";
 import { tokenRequest } from "../access/token-request.ts";
@@ -9,12 +12,16 @@ import type { Program } from "./process-source.ts";
 import type { Source } from "./source.ts";
 import { StandaloneSource, type StandaloneOptions } from "./standalone.ts";
 import { StreamSource } from "./stream.ts";
+import { TimerSource } from "./timers.ts";
 
 export interface SourceOptions extends StandaloneOptions {
   readonly limits: SensorLimits;
   readonly pollPhases: PollPhases;
   readonly clock: Clock;
   readonly files: Pick<FilesOptions, "watching" | "metrics" | "stateDir">;
+  readonly database: Database;
+  readonly metrics: SensorMetrics;
+  readonly logger: Logger;
 }
 
 /** The source for a kind of sensor; each kind has its own file in this folder. */
@@ -36,6 +43,10 @@ export function sourceOf(kind: SensorKind, program: Program, options: SourceOpti
     case "files": {
       const { readRules, random, files } = options;
       return new FilesSource({ ...files, config: program.sensor.definition.config, readRules, random });
+    }
+    case "timers": {
+      const { id, ref } = program.sensor.definition;
+      return new TimerSource({ ...options, sensorId: id, sensorRef: ref });
     }
   }
 }

@@ -1,0 +1,254 @@
+/**
+ * The timer of one rule on the worker that runs it.
+ *
+ *   decided ──▶ pending ──outcome──▶ settled ──written──▶ in the rows
+ *
+ * A slot is pending from the decision about it until it is known what became of its event. Slots become settled in the order
+ * in which they were decided, so the record never goes beyond a slot that may yet have to be decided again.
+ *
+ * A schedule that has changed begins when nothing is pending any more. Its slots lie after the change, and after every slot
+ * that the one before it has settled.
+ */
+import type { TimerCursor, TimerRow } from "../../database/statements/timers.ts";
+import type { Id } from "../../model/identifiers.ts";
+import { nearestDouble } from "../../model/json/exact-number.ts";
+import { isJsonObject } from "../../model/json/json.ts";
+import type { decodeTimer, TimerPlan } from "../../model/schedules/timer-plan.ts";
+import { isAhead, type Span, type TimerState } from "../../model/timers/slot-decision.ts";
+import {
+  beginAnew,
+  emptyRecord,
+  settle,
+  type RecordEntry,
+  type Settlement,
+  type TimerRecord,
+} from "../../model/timers/timer-record.ts";
+import type { DueThing } from "./due-times.ts";
+
+export type DecodeTimer = typeof decodeTimer;
+
+export interface PendingSlot {
+  /** Undefined until it is known what became of the slot. */
+  settlement: Settlement | undefined;
+}
+
+/** Entries kept while they cannot be written; as many as the rows keep. */
+const unwrittenMax = 200;
+
+export class Timer implements DueThing {
+  readonly id: Id;
+  dueVersion = 0;
+  /** False: its rule is disabled or gone. */
+  isActive = true;
+  /** Slots for which events exist, although they are not settled; in order. */
+  firedMs: readonly number[] = [];
+  /** These events, by the slot. */
+  readonly knownEvents = new Map<number, Id>();
+  #row: TimerRow;
+  #plan: TimerPlan | undefined;
+  #problem: string | null = null;
+  #state: TimerState;
+  #record: TimerRecord;
+  #scheduleSinceMs: number;
+  #seriesSinceMs: number;
+  #pending: PendingSlot[] = [];
+  #unwritten: RecordEntry[] = [];
+  #pauses: readonly Span[] = [];
+
+  constructor(row: TimerRow, decode: DecodeTimer, nowMs: number) {
+    const { cursor } = row;
+    this.id = row.id;
+    this.#row = row;
+    this.#record = cursor === null ? emptyRecord(row.scheduleSinceMs) : recordOf(cursor);
+    this.#scheduleSinceMs = cursor?.scheduleSinceMs ?? row.scheduleSinceMs;
+    this.#seriesSinceMs = cursor?.seriesSinceMs ?? row.scheduleSinceMs;
+    this.#state = this.#record;
+    this.change(row, decode, nowMs);
+  }
+
+  get ref(): string {
+    return this.#row.ref;
+  }
+
+  get triggerRef(): string {
+    return this.#row.triggerRef;
+  }
+
+  /** Undefined: its params are no schedule, or a new schedule waits until nothing of the old one is pending. */
+  get plan(): TimerPlan | undefined {
+    return this.#isChanging ? undefined : this.#plan;
+  }
+
+  /** Why its params are no schedule. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  get state(): TimerState {
+    return this.#state;
+  }
+
+  get pauses(): readonly Span[] {
+    return this.#pauses;
+  }
+
+  get pausedSinceMs(): number | null {
+    return this.#row.pausedSinceMs;
+  }
+
+  get hasPending(): boolean {
+    return this.#pending.length > 0;
+  }
+
+  /** The key of a slot's event: the same for every agent, and another one for another schedule of the rule. */
+  dedupKey(scheduledMs: number): string {
+    return `timer:${this.id}:${this.#seriesSinceMs}:${scheduledMs}`;
+  }
+
+  /** Whether its rule has changed in a way that may matter here. */
+  differsFrom(row: TimerRow): boolean {
+    return factsOf(row) !== factsOf(this.#row);
+  }
+
+  /** Its rule has been read again. */
+  change(row: TimerRow, decode: DecodeTimer, nowMs: number): void {
+    const former = this.#row;
+    this.#row = row;
+    this.isActive = true;
+    this.#pauses = row.pauses.map(([fromMs, untilMs]) => ({ fromMs, untilMs }));
+    if (this.#plan === undefined || JSON.stringify(former.params) !== JSON.stringify(row.params)) {
+      this.#decode(decode);
+    }
+    this.#beginIfChanged(decode, nowMs);
+  }
+
+  /** Begins anew after the clock was set back so far that waiting for it would silence the timer. */
+  beginIfAhead(decode: DecodeTimer, nowMs: number): boolean {
+    if (this.#plan === undefined || this.hasPending) return false;
+    if (!isAhead(this.#plan, this.#state.settledUntilMs, nowMs)) return false;
+    this.#seriesSinceMs = nowMs;
+    this.#record = { ...this.#record, settledUntilMs: nowMs };
+    this.#state = this.#record;
+    this.#forgetFired();
+    this.#decode(decode);
+    return true;
+  }
+
+  /** A decision was made: until it is settled, the next one is about later slots. */
+  decided(state: TimerState): PendingSlot {
+    const slot: PendingSlot = { settlement: undefined };
+    this.#state = state;
+    this.#pending.push(slot);
+    return slot;
+  }
+
+  /** @returns what is settled now */
+  settled(
+    slot: PendingSlot,
+    settlement: Settlement,
+    decode: DecodeTimer,
+    nowMs: number,
+  ): readonly Settlement[] {
+    slot.settlement = settlement;
+    const settled: Settlement[] = [];
+    for (let first = this.#pending[0]; first?.settlement !== undefined; [first] = this.#pending) {
+      this.#pending.shift();
+      settled.push(first.settlement);
+      const { record, entries } = settle(this.#record, first.settlement);
+      this.#record = record;
+      this.#addEntries(entries);
+    }
+    if (settlement.kind === "skipped" && settlement.reason === "refused") {
+      this.#state = { ...this.#state, executionCount: this.#state.executionCount - 1 };
+    }
+    if (!this.hasPending) this.#beginIfChanged(decode, nowMs);
+    return settled;
+  }
+
+  cursor(): TimerCursor {
+    const { lastSkip: _lastSkip, ...record } = this.#record;
+    return {
+      ...record,
+      scheduleSinceMs: this.#scheduleSinceMs,
+      seriesSinceMs: this.#seriesSinceMs,
+      problem: this.#problem,
+    };
+  }
+
+  takeUnwritten(): readonly RecordEntry[] {
+    const entries = this.#unwritten;
+    this.#unwritten = [];
+    return entries;
+  }
+
+  /** They could not be written. */
+  putBack(entries: readonly RecordEntry[]): void {
+    const newer = this.#unwritten;
+    this.#unwritten = [...entries];
+    this.#addEntries(newer);
+  }
+
+  get #isChanging(): boolean {
+    return this.#row.scheduleSinceMs !== this.#scheduleSinceMs;
+  }
+
+  #beginIfChanged(decode: DecodeTimer, nowMs: number): void {
+    if (!this.#isChanging || this.hasPending) return;
+    const { scheduleSinceMs } = this.#row;
+    // A slot of the old schedule may have fired after the change, before this agent knew of it.
+    const sinceMs = Math.max(scheduleSinceMs, Math.min(this.#record.settledUntilMs, nowMs));
+    const { record, entries } = beginAnew(this.#record, sinceMs);
+    this.#scheduleSinceMs = scheduleSinceMs;
+    this.#seriesSinceMs = scheduleSinceMs;
+    this.#record = record;
+    this.#state = record;
+    this.#forgetFired();
+    this.#addEntries(entries);
+    this.#decode(decode);
+  }
+
+  /** They belong to the schedule before. */
+  #forgetFired(): void {
+    this.firedMs = [];
+    this.knownEvents.clear();
+  }
+
+  #decode(decode: DecodeTimer): void {
+    const { id, ref, triggerRef, params } = this.#row;
+    const decoded = isJsonObject(params)
+      ? decode(triggerRef, params, { id, ref, createdMs: this.#seriesSinceMs })
+      : ({ kind: "invalid", problem: "trigger_params are not a JSON object" } as const);
+    this.#plan = decoded.kind === "valid" ? decoded.value : undefined;
+    this.#problem = decoded.kind === "valid" ? null : decoded.problem;
+  }
+
+  #addEntries(entries: readonly RecordEntry[]): void {
+    for (const entry of entries) {
+      // One that goes on replaces what has not been written of it.
+      if (this.#unwritten.at(-1)?.number === entry.number) this.#unwritten.pop();
+      this.#unwritten.push(entry);
+    }
+    if (this.#unwritten.length > unwrittenMax) this.#unwritten = this.#unwritten.slice(-unwrittenMax);
+  }
+}
+
+/** Without the cursor, which only this worker moves. */
+function factsOf({ cursor: _cursor, ...facts }: TimerRow): string {
+  return JSON.stringify(facts);
+}
+
+function recordOf(cursor: TimerCursor): TimerRecord {
+  const counts: Record<string, number> = {};
+  for (const [outcome, slots] of Object.entries(cursor.counts)) counts[outcome] = nearestDouble(slots) ?? 0;
+  return {
+    settledUntilMs: cursor.settledUntilMs,
+    executionCount: cursor.executionCount,
+    counts,
+    lastScheduledMs: cursor.lastScheduledMs,
+    lastFiredMs: cursor.lastFiredMs,
+    runFirstMs: cursor.runFirstMs,
+    runSlots: cursor.runSlots,
+    entries: cursor.entries,
+    lastSkip: null,
+  };
+}
