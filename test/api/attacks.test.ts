@@ -64,7 +64,8 @@ test.each([
 test("headers of 10 MB are refused as soon as they are too long", async () => {
   await using api = await start();
   const socket = await socketTo(api.address);
-  const answered = text(socket);
+  // The connection may be reset while it is still being written to.
+  const answered = text(socket).catch(() => "HTTP/1.1 431 (and the connection was reset)");
   socket.write("GET /health/live HTTP/1.1\r\nhost: a\r\n");
 
   for (let sent = 0; sent < 10_000_000 && socket.writable; sent += 100_000) {
@@ -72,9 +73,7 @@ test("headers of 10 MB are refused as soon as they are too long", async () => {
     await sleep(1);
   }
 
-  expect(await answered.catch(() => "HTTP/1.1 431 (and the connection was reset)")).toMatch(
-    /^HTTP\/1\.1 431 /,
-  );
+  expect(await answered).toMatch(/^HTTP\/1\.1 431 /);
   expect(socket.bytesWritten).toBeLessThan(5_000_000);
   expect(await isServed(api.address)).toBe(true);
 });
