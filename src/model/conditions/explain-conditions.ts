@@ -4,13 +4,14 @@
  *
  * It decides as matching does (condition.ts), with the same compiled predicates; a property test compares the two.
  */
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
+import type { JsonObject, JsonValue } from "../json/json.ts";
 import { readPath } from "../paths/field-path.ts";
 import type { Place } from "../placed-problem.ts";
 import { placeText } from "../placed-problem.ts";
 import { holds, type ConditionNode } from "./condition.ts";
 import { explainFailure, explainSuccess, wishAgainst, wishFor } from "./failed-comparison.ts";
 import type { OperatorName } from "./operators.ts";
+import { partsOf, type PlacedCondition } from "./placed-parts.ts";
 import { nextStamp, type Predicate, type Stamp } from "./predicate.ts";
 
 /** A comparison that keeps the conditions from holding. */
@@ -53,7 +54,7 @@ export function explainConditions(
   const wishes = new Set(wishesFor(root, reading));
   return {
     isHeld: false,
-    failures: failuresOf(root, conditions, ["conditions"], reading),
+    failures: failuresOf({ node: root, json: conditions, place: ["conditions"] }, reading),
     counterfactual: wishes.size === 0 || wishes.size > wishesMax ? undefined : [...wishes].join(" and "),
   };
 }
@@ -61,63 +62,21 @@ export function explainConditions(
 /** More than this many changes explain nothing. */
 const wishesMax = 4;
 
-function failuresOf(
-  node: ConditionNode,
-  json: JsonValue,
-  place: Place,
-  reading: Reading,
-): readonly FailedComparison[] {
+function failuresOf(condition: PlacedCondition, reading: Reading): readonly FailedComparison[] {
+  const { node, place } = condition;
   if (holds(node, reading.payload, reading.stamp)) return [];
-  switch (node.kind) {
-    case "predicate":
-      return [failed(node.predicate, place, reading)];
-    case "all":
-    case "any":
-      return node.parts.flatMap((part, index) => {
-        const [inner, innerPlace] = partOf(json, node.kind, index, place);
-        return failuresOf(part, inner, innerPlace, reading);
-      });
-    case "not": {
-      const inner = isJsonObject(json) ? (json["not"] ?? null) : null;
-      return exclusionsOf(node.part, inner, [...place, "not"], reading);
-    }
-  }
+  if (node.kind === "predicate") return [failed(node.predicate, place, reading)];
+  const inner = node.kind === "not" ? exclusionsOf : failuresOf;
+  return partsOf(condition).flatMap((part) => inner(part, reading));
 }
 
-/** The comparisons by which a node holds that should not. */
-function exclusionsOf(
-  node: ConditionNode,
-  json: JsonValue,
-  place: Place,
-  reading: Reading,
-): readonly FailedComparison[] {
+/** The comparisons by which a condition holds that should not. */
+function exclusionsOf(condition: PlacedCondition, reading: Reading): readonly FailedComparison[] {
+  const { node, place } = condition;
   if (!holds(node, reading.payload, reading.stamp)) return [];
-  switch (node.kind) {
-    case "predicate":
-      return [excluded(node.predicate, place, reading)];
-    case "all":
-    case "any":
-      return node.parts.flatMap((part, index) => {
-        const [inner, innerPlace] = partOf(json, node.kind, index, place);
-        return exclusionsOf(part, inner, innerPlace, reading);
-      });
-    case "not": {
-      const inner = isJsonObject(json) ? (json["not"] ?? null) : null;
-      return failuresOf(node.part, inner, [...place, "not"], reading);
-    }
-  }
-}
-
-/** A list stands for `all`. */
-function partOf(
-  json: JsonValue,
-  kind: "all" | "any",
-  index: number,
-  place: Place,
-): readonly [JsonValue, Place] {
-  if (isJsonArray(json)) return [json[index] ?? null, [...place, index]];
-  const parts = isJsonObject(json) ? json[kind] : undefined;
-  return [isJsonArray(parts) ? (parts[index] ?? null) : null, [...place, kind, index]];
+  if (node.kind === "predicate") return [excluded(node.predicate, place, reading)];
+  const inner = node.kind === "not" ? failuresOf : exclusionsOf;
+  return partsOf(condition).flatMap((part) => inner(part, reading));
 }
 
 function failed(predicate: Predicate, place: Place, { payload }: Reading): FailedComparison {

@@ -70,6 +70,21 @@ export function compileExpression(source: string): Decoded<Expression> {
   return valid(({ event }) => readPath(event.payload, path.value));
 }
 
+/** The payload path that a valid expression reads; undefined if it reads something else. */
+export function payloadPathOf(source: string): FieldPath | undefined {
+  if (quoted.test(source)) return undefined;
+  const segments = parseSegments(source);
+  if (segments.kind === "invalid") return undefined;
+  if (knownName(segments.value) === undefined) return pathOf(source);
+  const path = segments.value.map(({ name }) => name);
+  return pathBehind("event.payload", path) ?? pathBehind("payload", path);
+}
+
+function pathOf(source: string): FieldPath | undefined {
+  const path = parsePayloadPath(source);
+  return path.kind === "invalid" ? undefined : path.value;
+}
+
 function knownName(segments: readonly Segment[]): Expression | undefined {
   // A path that begins with a bracket is a key of the payload.
   if (segments[0]?.form !== "bare") return undefined;

@@ -10,7 +10,8 @@
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import { isJsonObject, isJsonScalar, leastLength, type JsonObject, type JsonValue } from "../json/json.ts";
 import { describePlaced, type Place, type PlacedProblem } from "../placed-problem.ts";
-import { compileExpression, type Expression, type TemplateScope } from "./expression.ts";
+import type { FieldPath } from "../paths/field-path.ts";
+import { compileExpression, payloadPathOf, type Expression, type TemplateScope } from "./expression.ts";
 
 export type Template<Value extends JsonValue = JsonValue> =
   | { readonly kind: "constant"; readonly value: Value }
@@ -124,6 +125,36 @@ function compileText(text: string, path: Place, reading: Reading): Template {
       return texts.join("");
     },
   };
+}
+
+/** A payload path that templates read. */
+export interface TemplatePath {
+  readonly place: Place;
+  readonly path: FieldPath;
+}
+
+/** Every payload path in valid templates, with the place of its text. */
+export function templatePaths(value: JsonValue, place: Place): readonly TemplatePath[] {
+  if (typeof value === "string") {
+    return expressionsIn(value).flatMap((source) => {
+      const path = payloadPathOf(source);
+      return path === undefined ? [] : [{ place, path }];
+    });
+  }
+  if (isJsonScalar(value)) return [];
+  const members = isJsonObject(value) ? Object.entries(value) : [...value.entries()];
+  return members.flatMap(([name, member]) => templatePaths(member, [...place, name]));
+}
+
+function expressionsIn(text: string): readonly string[] {
+  const sources: string[] = [];
+  for (let open = text.indexOf("{{"); open !== -1;) {
+    const close = closingBraces(text, open + 2);
+    if (close === -1) break;
+    sources.push(text.slice(open + 2, close).trim());
+    open = text.indexOf("{{", close + 2);
+  }
+  return sources;
 }
 
 /** The position of the first `}}` outside of quotes. */

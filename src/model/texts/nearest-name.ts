@@ -3,7 +3,14 @@ import { closest, distance } from "fastest-levenshtein";
 /** The known name that the author of `name` probably meant; undefined if none is close enough. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined;
+  // Swapped letters are two edits, which is too much in a short name.
+  const swapped = known.find((each) => each.length === name.length && lettersOf(each) === lettersOf(name));
+  if (swapped !== undefined) return swapped;
   const nearest = closest(name, known);
   // Up to a third of the letters wrong is a misspelling; more is another word.
   return distance(name, nearest) <= Math.max(1, Math.floor(name.length / 3)) ? nearest : undefined;
+}
+
+function lettersOf(name: string): string {
+  return Array.from(name).toSorted().join("");
 }

@@ -1,0 +1,45 @@
+/** Whether one comparison holds whenever another does, so that one of them has no effect. Only certain cases are found. */
+import { compareNumbers, isJsonNumber } from "../json/exact-number.ts";
+import { canonicalText } from "../json/equality.ts";
+import { isJsonArray, type JsonValue } from "../json/json.ts";
+import type { Predicate } from "./predicate.ts";
+
+export function implies(one: Predicate, other: Predicate): boolean {
+  if (canonicalText(one.path) !== canonicalText(other.path)) return false;
+  if (one.key === other.key) return true;
+  // A missing field would decide the two differently.
+  if (one.holdsIfMissing) return false;
+  if (other.operator === "exists") return true;
+  const values = valuesOf(one);
+  if (values !== undefined) return values.every((value) => other.test(value));
+  return isStricterBound(one, other) || isLongerText(one, other);
+}
+
+function valuesOf({ operator, operand }: Predicate): readonly JsonValue[] | undefined {
+  if (operand === undefined) return undefined;
+  if (operator === "equals") return [operand];
+  return operator === "in" && isJsonArray(operand) && operand.length > 0 ? operand : undefined;
+}
+
+function isStricterBound(one: Predicate, other: Predicate): boolean {
+  const [mine, theirs] = [boundOf(one), boundOf(other)];
+  if (mine === undefined || theirs === undefined || mine.sign !== theirs.sign) return false;
+  const order = mine.sign * compareNumbers(mine.value, theirs.value);
+  return order > 0 || (order === 0 && (mine.isStrict || !theirs.isStrict));
+}
+
+function boundOf({ operator, operand }: Predicate) {
+  const direction = /^(?<kind>greater|less)_than(?<inclusive>_or_equal)?$/.exec(operator)?.groups;
+  if (direction === undefined || !isJsonNumber(operand)) return undefined;
+  const sign = direction["kind"] === "greater" ? 1 : -1;
+  return { sign, value: operand, isStrict: direction["inclusive"] === undefined };
+}
+
+function isLongerText(one: Predicate, other: Predicate): boolean {
+  const [mine, theirs] = [one.operand, other.operand];
+  if (typeof mine !== "string" || typeof theirs !== "string") return false;
+  if (one.operator === "starts_with" && other.operator === "starts_with") return mine.startsWith(theirs);
+  if (one.operator === "ends_with" && other.operator === "ends_with") return mine.endsWith(theirs);
+  const isInText = one.operator === "starts_with" || one.operator === "ends_with";
+  return isInText && other.operator === "contains" && mine.includes(theirs);
+}

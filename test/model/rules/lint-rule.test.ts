@@ -1,0 +1,140 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { placeText } from "../../../src/model/placed-problem.ts";
+import { compileConditions, holds } from "../../../src/model/conditions/condition.ts";
+import { implies } from "../../../src/model/conditions/implication.ts";
+import { nextStamp, PredicateTable } from "../../../src/model/conditions/predicate.ts";
+import { lintRule } from "../../../src/model/rules/lint-rule.ts";
+import { predicatesOf } from "../../../src/model/conditions/condition.ts";
+import { explainRule } from "../../../src/model/rules/explain-rule.ts";
+import { events, ruleTexts } from "./generated-rules.ts";
+import { mistakes, outSchema, sound, type CorpusRule } from "./lint-corpus.ts";
+
+function findings({ conditions, actionParams = {} }: CorpusRule): readonly string[] {
+  return lintRule({ conditions, actionParams }, outSchema).map(
+    ({ place, reason }) => `${placeText(place)} ${reason}`,
+  );
+}
+
+const findable = mistakes.filter(([, , finding]) => finding !== "");
+
+test.each(findable)("the mistake in %j is found at %s: %s", (rule, place, finding) => {
+  expect(compileConditions(rule.conditions, new PredicateTable())).toMatchObject({ kind: "valid" });
+
+  const found = findings(rule);
+
+  expect(found).toHaveLength(1);
+  expect(found[0]).toContain(`${place} `);
+  expect(found[0]).toContain(finding);
+});
+
+test.each(sound)("nothing is found in %j", (rule) => {
+  expect(compileConditions(rule.conditions, new PredicateTable())).toMatchObject({ kind: "valid" });
+  expect(findings(rule)).toEqual([]);
+});
+
+test("of the corpus, at least nine mistakes in ten are found, and every finding is a mistake", () => {
+  const found = mistakes.filter(([rule]) => findings(rule).length > 0).length;
+  const false_ = sound.filter((rule) => findings(rule).length > 0).length;
+  const recall = found / mistakes.length;
+  const precision = found / (found + false_);
+  process.stdout.write(
+    `lint: ${mistakes.length} mistakes, recall ${recall.toFixed(3)}; ${sound.length} sound rules, precision ${precision.toFixed(3)}\n`,
+  );
+
+  expect(mistakes.length).toBeGreaterThanOrEqual(60);
+  expect(recall).toBeGreaterThanOrEqual(0.9);
+  expect(precision).toBe(1);
+});
+
+test("a trigger without a schema, or an invalid rule, gets no finding about its fields", () => {
+  for (const schema of [null, {}, { type: "object" }]) {
+    const conditions = [{ field: "a.b[0].c", operator: "equals", value: 1 }];
+    expect(lintRule({ conditions, actionParams: { text: "{{ x.y }}" } }, schema)).toEqual([]);
+  }
+  expect(
+    lintRule({ conditions: [{ field: "a", operator: "eq", value: 1 }], actionParams: {} }, outSchema),
+  ).toEqual([]);
+});
+
+test("a comparison that another one implies never fails where that one holds", () => {
+  fc.assert(
+    fc.property(ruleTexts, events, (texts, { payload }) => {
+      const table = new PredicateTable();
+      const predicates = texts.flatMap(({ conditions }) => {
+        const compiled = compileConditions(conditions, table);
+        return compiled.kind === "valid" ? predicatesOf(compiled.value.root) : [];
+      });
+      const stamp = nextStamp();
+      const isHeld = (predicate: (typeof predicates)[number]): boolean =>
+        holds({ kind: "predicate", predicate }, payload, stamp);
+      for (const one of predicates) {
+        for (const other of predicates) {
+          if (implies(one, other) && isHeld(one))
+            expect([one.key, other.key, isHeld(other)]).toEqual([one.key, other.key, true]);
+        }
+      }
+    }),
+  );
+});
+
+/** Payloads that keep the schema, with every field that may be missing sometimes missing. */
+const payloads = fc.record(
+  {
+    level: fc.constantFrom("info", "warning", "critical"),
+    count: fc.integer({ min: 0, max: 100 }),
+    ratio: fc.double({ min: 0.001, noNaN: true, noDefaultInfinity: true }),
+    message: fc.constantFrom("", "disk full", "x"),
+    ok: fc.boolean(),
+    owner: fc.constantFrom(null, "team-a"),
+    tags: fc.array(fc.constantFrom("prod", "eu")),
+    ports: fc.array(fc.constantFrom(80, 443)),
+    host: fc.record(
+      { name: fc.constant("web-1"), zone: fc.constantFrom("eu", "us"), uptime_s: fc.nat() },
+      { requiredKeys: ["name"] },
+    ),
+    items: fc.array(fc.record({ id: fc.nat() })),
+  },
+  { requiredKeys: ["level", "count", "host", "ok"] },
+);
+
+test("what is said to hold never or always does so for every payload of the schema", () => {
+  const judged = mistakes
+    .filter(([, , finding]) => finding !== "")
+    .flatMap(([rule]) => {
+      const [found = ""] = findings(rule);
+      if (found.includes("can never hold")) return [{ rule, isHeld: false }];
+      return found.includes("always holds") ? [{ rule, isHeld: true }] : [];
+    });
+  expect(judged.length).toBeGreaterThan(40);
+
+  fc.assert(
+    fc.property(payloads, (payload) => {
+      for (const { rule, isHeld } of judged) {
+        const verdict = explainRule(
+          {
+            id: "1",
+            ref: "demo.r",
+            triggerRef: "demo.t",
+            actionId: null,
+            actionRef: "demo.a",
+            conditions: rule.conditions,
+            triggerParams: {},
+            actionParams: {},
+            isEnabled: true,
+          },
+          {
+            id: "1",
+            triggerRef: "demo.t",
+            payload,
+            sourceRef: null,
+            occurredAt: null,
+            triggerInstanceId: null,
+          },
+        );
+        expect([rule.conditions, verdict.kind]).toEqual([rule.conditions, isHeld ? "matched" : "unmatched"]);
+      }
+    }),
+    { numRuns: 50 },
+  );
+});
