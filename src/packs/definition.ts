@@ -76,7 +76,7 @@ function runtimeOf(file: DefinitionFile<"runtime">, context: DefinitionContext):
     if (plan.kind === "invalid") problems.push(file.problemAt([], plan.problem));
   }
   return {
-    definition: { kind: "runtime", ref, row, enabled: null, references: [], ifRepeated: repeated(file) },
+    definition: { kind: "runtime", ref, row, enabled: null, references: [], problemAt: file.problemAt },
     problems,
   };
 }
@@ -91,7 +91,7 @@ function triggerOf(file: DefinitionFile<"trigger">, context: DefinitionContext):
       row,
       enabled: file.fields.enabled,
       references: [],
-      ifRepeated: repeated(file),
+      problemAt: file.problemAt,
     },
     problems,
   };
@@ -102,7 +102,7 @@ function actionOf(file: DefinitionFile<"action">, context: DefinitionContext): D
   const { runtime = null, ...fields } = file.fields;
   const row = columns({ label: ref, description: null, ...fields, ref, runtime_ref: runtime });
   return {
-    definition: { kind: "action", ref, row, enabled: null, references: [], ifRepeated: repeated(file) },
+    definition: { kind: "action", ref, row, enabled: null, references: [], problemAt: file.problemAt },
     problems,
   };
 }
@@ -153,7 +153,7 @@ async function sensorOf(
     ),
   ];
   return {
-    definition: { kind: "sensor", ref, row, enabled: fields.enabled, references, ifRepeated: repeated(file) },
+    definition: { kind: "sensor", ref, row, enabled: fields.enabled, references, problemAt: file.problemAt },
     problems,
     warnings: [
       ...idleFieldWarnings(file, runtimeRef),
@@ -216,7 +216,7 @@ async function ruleOf(file: DefinitionFile<"rule">, context: DefinitionContext):
     reference(file, context, "action", actionRef, ["action"]),
   ];
   return {
-    definition: { kind: "rule", ref, row, enabled: fields.enabled, references, ifRepeated: repeated(file) },
+    definition: { kind: "rule", ref, row, enabled: fields.enabled, references, problemAt: file.problemAt },
     problems,
     warnings: review.doubts.map(({ place, reason }) => ({
       ...file.problemAt(place, reason),
@@ -234,10 +234,6 @@ function refOf(
   if (ref !== undefined) return { ref, problems: [] };
   const reason = `must begin with this pack's ref, like ${packRef}.${written.split(".").at(-1)}`;
   return { ref: written, problems: [file.problemAt(["ref"], reason)] };
-}
-
-function repeated(file: AnyFile): PackProblem {
-  return file.problemAt(["ref"], "is also defined by another file of this pack");
 }
 
 function reference(

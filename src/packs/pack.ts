@@ -1,5 +1,6 @@
 import type { JsonObject } from "../model/json/json.ts";
 import type { Kind } from "../model/definition-schemas.ts";
+import type { Place } from "../model/placed-problem.ts";
 import type { PackProblem } from "./pack-problem.ts";
 
 /** A pack whose files are all valid; its references are not yet checked. */
@@ -21,8 +22,8 @@ export interface Definition {
   /** As in the file; null for kinds that cannot be disabled. */
   readonly enabled: boolean | null;
   readonly references: readonly Reference[];
-  /** The problem to report if another file defines the same ref. */
-  readonly ifRepeated: PackProblem;
+  /** A problem with one of its fields, at that field's place. */
+  readonly problemAt: (place: Place, reason: string) => PackProblem;
 }
 
 /** A reference from one definition to another. */

@@ -163,9 +163,9 @@ function isMissing(error: unknown): boolean {
 /** Finds refs defined by two files, since it is unclear which one is meant. */
 export function repetitions(definitions: readonly Definition[]): readonly PackProblem[] {
   const seen = new Set<string>();
-  return definitions.flatMap(({ kind, ref, ifRepeated }) => {
+  return definitions.flatMap(({ kind, ref, problemAt }) => {
     const key = `${kind} ${ref}`;
-    if (seen.has(key)) return [ifRepeated];
+    if (seen.has(key)) return [problemAt(["ref"], "is also defined by another file of this pack")];
     seen.add(key);
     return [];
   });

@@ -2,6 +2,8 @@
  * Reads the packs to load together and checks them as far as possible without a database, so that a mistake
  * is found before a database is opened or created.
  */
+import { isJsonObject } from "../model/json/json.ts";
+import { lintRule } from "../model/rules/lint-rule.ts";
 import type { Pack } from "./pack.ts";
 import { packInvalid, warningKinds, type PackProblem, type PackWarning } from "./pack-problem.ts";
 import { readPack } from "./read-pack.ts";
@@ -35,10 +37,35 @@ export async function checkPacks(directories: readonly string[]): Promise<Checke
   return {
     packs,
     problems,
-    warnings: reports
-      .flatMap((report) => (report.kind === "accepted" ? report.warnings : []))
-      .toSorted((one, other) => warningKinds.indexOf(one.kind) - warningKinds.indexOf(other.kind)),
+    warnings: [
+      ...reports.flatMap((report) => (report.kind === "accepted" ? report.warnings : [])),
+      ...doubtfulRules(packs),
+    ].toSorted((one, other) => warningKinds.indexOf(one.kind) - warningKinds.indexOf(other.kind)),
   };
+}
+
+/** What is probably wrong with valid rules, also by the out_schema of triggers of the same packs. */
+function doubtfulRules(packs: readonly Pack[]): readonly PackWarning[] {
+  const definitions = packs.flatMap((pack) => pack.definitions);
+  const outSchemas = new Map(
+    definitions.flatMap(({ kind, ref, row }) =>
+      kind === "trigger" ? [[ref, row["out_schema"]] as const] : [],
+    ),
+  );
+  return definitions.flatMap(({ kind, row, problemAt }) => {
+    if (kind !== "rule") return [];
+    const triggerRef = row["trigger_ref"];
+    const outSchema = typeof triggerRef === "string" ? outSchemas.get(triggerRef) : undefined;
+    const actionParams = row["action_params"];
+    const found = lintRule(
+      { conditions: row["conditions"] ?? null, actionParams: isJsonObject(actionParams) ? actionParams : {} },
+      isJsonObject(outSchema) ? outSchema : null,
+    );
+    return found.map(({ place, reason }) => ({
+      ...problemAt(place, reason),
+      kind: "rule-doubtful" as const,
+    }));
+  });
 }
 
 function samePacks(packs: readonly Pack[]): readonly PackProblem[] {

@@ -79,3 +79,31 @@ test("a folder that is no pack is one problem", async () => {
   expect(code).toBe(1);
   expect(output).toMatch(/^problem: \/nonexistent\/pack/);
 });
+
+test("rules that contradict their trigger's schema are warned of, with file and line", async () => {
+  await using pack = await packFolder({
+    ...demoPack,
+    "triggers/tick.yaml":
+      "ref: tick\nout_schema:\n  type: object\n  properties: { level: { enum: [low, high] } }\n  required: [level]\n",
+    "rules/noted.yaml": `ref: noted
+trigger: tick
+action: note
+conditions:
+  - { field: level, operator: equals, value: High }
+  - { field: lvel, operator: exists }
+action_params:
+  text: "{{ event.payload.levle }}"
+`,
+  });
+  const file = `${pack.directory}/rules/noted.yaml`;
+
+  const { code, output } = await check(pack.directory);
+
+  expect(code).toBe(0);
+  expect(output)
+    .toBe(`warning: ${file}:5 conditions.0 can never hold, because by the trigger's out_schema \`level\` is in every payload and is "low" or "high"; did you mean "high"?
+warning: ${file}:6 conditions.1.field is \`lvel\`, which the trigger's out_schema does not declare; did you mean \`level\`?
+warning: ${file}:8 action_params.text reads \`levle\`, which the trigger's out_schema does not declare; did you mean \`level\`?
+1 pack read, 0 problems, 3 warnings
+`);
+});

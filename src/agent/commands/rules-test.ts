@@ -83,7 +83,7 @@ async function ruleInFile(file: string): Promise<ExplainableRule> {
   const { packs } = await readPacks([directory]);
   const inFile = join(basename(dirname(path)), basename(path));
   const refs = packs.flatMap(({ definitions }) =>
-    definitions.filter(({ kind, ifRepeated }) => kind === "rule" && ifRepeated.file === inFile),
+    definitions.filter(({ kind, problemAt }) => kind === "rule" && problemAt([], "").file === inFile),
   );
   const rule = rulesOf(packs).find(({ ref }) => ref === refs[0]?.ref);
   if (rule !== undefined) return rule;
