@@ -1,7 +1,9 @@
 /** The guarantees of the compose files, for every service in them. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { repositoryRoot } from "../../scripts/repository.ts";
 import { requireInstalled } from "../../scripts/services/debian-packages.ts";
 import { dockerCompose } from "../../scripts/services/docker.ts";
 import { findComposeCommand, findDockerClient } from "../../scripts/services/docker-client.ts";
@@ -171,6 +173,19 @@ test("the stack applies migrations, loads packs, and only then starts sensors", 
       rabbitmq: { condition: "service_healthy" },
     });
   }
+});
+
+test("the stack loads sensors of every protocol, and packs that are there", () => {
+  const loaded = (composeServices("docker-compose.yaml")["packs"]?.command ?? []).slice(2);
+  const folders = loaded.map((path) => path.replace("/opt/attune/packs", join(repositoryRoot, "packs")));
+  const protocols = folders.flatMap((folder) => {
+    const sensors = join(folder, "sensors");
+    const files = existsSync(sensors) ? readdirSync(sensors).filter((name) => name.endsWith(".yaml")) : [];
+    return files.map((name) => /^protocol: (\w+)$/m.exec(readFileSync(join(sensors, name), "utf8"))?.[1]);
+  });
+
+  expect(folders.filter((folder) => !existsSync(join(folder, "pack.yaml")))).toEqual([]);
+  expect(protocols).toEqual(expect.arrayContaining(["poll", "stream", "standalone"]));
 });
 
 test("in one project, the two files leave each other's containers alone", () => {
