@@ -13,6 +13,7 @@ import type { Id } from "../model/identifiers.ts";
 import type { DefinitionName } from "../database/statements/definition-edits.ts";
 import type { DefinitionOrder } from "../database/statements/definition-lists.ts";
 import type { SensorEntry, SensorFilter } from "../database/statements/sensor-list.ts";
+import type { SlotEntry, TimerEntry, TimerFilter } from "../database/statements/timer-list.ts";
 import type { WorkerEntry, WorkerFilter, WorkerOrder } from "../database/statements/worker-list.ts";
 import type { PackPorts } from "./routes/packs.ts";
 import type { DefinitionEditPorts, DefinitionPorts } from "./definitions/ports.ts";
@@ -48,6 +49,15 @@ export interface Resources {
   ) => Promise<Page<SensorEntry>>;
   /** Undefined: there is none. */
   readonly readSensor: (name: DefinitionName) => Promise<SensorEntry | undefined>;
+  readonly listTimers: (
+    order: DefinitionOrder,
+    request: TimerFilter & PageRequest,
+  ) => Promise<Page<TimerEntry>>;
+  /** Undefined: there is no such rule on a timer trigger. With the newest entries about its slots. */
+  readonly readTimer: (
+    name: DefinitionName,
+    slotsMax: number,
+  ) => Promise<{ readonly timer: TimerEntry; readonly slots: readonly SlotEntry[] } | undefined>;
   readonly sensorEdits: DefinitionEditPorts<SensorEntry>;
   readonly packs: PackPorts["packs"];
   readonly importPacks: PackPorts["importPacks"];

@@ -23,6 +23,7 @@ import { addRuntimeRoutes } from "./routes/runtimes.ts";
 import { addSensorRoutes } from "./routes/sensors.ts";
 import { addTriggerRoutes } from "./routes/triggers.ts";
 import { addIdentityRoutes, addServiceTokenRoute, type IdentityPorts } from "./routes/identities.ts";
+import { addTimerRoutes } from "./routes/timers.ts";
 import { addWorkerRoutes } from "./routes/workers.ts";
 import type { SensorTraces } from "./sensor-traces.ts";
 import { validateRequests } from "./validation.ts";
@@ -52,6 +53,7 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       addWorkerRoutes(scope, platform.resources);
       addSensorRoutes(scope, platform.resources);
       addEnforcementRoutes(scope, platform.resources);
+      addTimerRoutes(scope, platform.resources);
       if (platform.operations !== undefined) {
         addSensorOperationRoutes(scope, platform.operations);
         addSensorLogRoutes(scope, platform.operations, platform.authenticate);

@@ -13,7 +13,7 @@ import { explainingDatabaseFailures } from "../database/explain-failure.ts";
 import { readHistory } from "../database/history.ts";
 import { readPage } from "../database/page.ts";
 import { SnapshotReads } from "../database/snapshot-reads.ts";
-import { rowOf } from "../database/statement.ts";
+import { rowOf, rowsOf } from "../database/statement.ts";
 import {
   enforcementConditions,
   enforcementTable,
@@ -23,6 +23,7 @@ import {
   readEvent,
 } from "../database/statements/event-list.ts";
 import { listSensors, readSensor } from "../database/statements/sensor-list.ts";
+import { listTimers, readTimer, readTimerSlots } from "../database/statements/timer-list.ts";
 import { listWorkers, readWorker } from "../database/statements/worker-list.ts";
 import type { EventPosts } from "../events/posts/event-posts.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -101,6 +102,14 @@ export function databaseResources(database: Database, reads = new SnapshotReads(
       ),
     readEnforcement: (id) => read("an enforcement", (rows) => rowOf(rows, readEnforcement, id)),
     readSensor: (name) => read("a sensor", (rows) => rowOf(rows, readSensor, name)),
+    listTimers: (order, request) => read("timers", (rows) => readPage(rows, listTimers(order), request)),
+    readTimer: (name, slotsMax) =>
+      read("a timer", async (rows) => {
+        const timer = await rowOf(rows, readTimer, name);
+        if (timer === undefined) return undefined;
+        const slots = await rowsOf(rows, readTimerSlots, { ruleId: timer.ruleId, limit: slotsMax });
+        return { timer, slots };
+      }),
     ...databaseDefinitions(database, read),
   };
 }

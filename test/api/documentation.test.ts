@@ -9,6 +9,7 @@ import { PackAnswer, PackListParameters } from "../../src/api/routes/packs.ts";
 import { RuleAnswer, RuleListParameters } from "../../src/api/routes/rules.ts";
 import { RuntimeAnswer, RuntimeListParameters } from "../../src/api/routes/runtimes.ts";
 import { ProcessAnswer, SensorAnswer, SensorListParameters } from "../../src/api/routes/sensors.ts";
+import { SlotAnswer, TimerDetails, TimerListParameters } from "../../src/api/routes/timers.ts";
 import { TriggerAnswer, TriggerListParameters } from "../../src/api/routes/triggers.ts";
 import { WorkerAnswer, WorkerListParameters } from "../../src/api/routes/workers.ts";
 import { errorCatalogue } from "../../src/errors/catalogue.ts";
@@ -73,6 +74,24 @@ test.each([
 
   const keys = orders.filter((order) => !order.startsWith("-"));
   expect(line).toBe(keys.map((key) => `\`${key}\``).join(", "));
+});
+
+const timers = readFileSync(join(repositoryRoot, "docs/timers.md"), "utf8");
+
+/** The names in the first column of the table whose first column has that heading. */
+function inTable(heading: string): readonly string[] {
+  const table = new RegExp(String.raw`^\| ${heading} +\|.*\n((?:\|.*\n)+)`, "m").exec(
+    timers.slice(timers.indexOf("\n## Seeing what timers do\n")),
+  );
+  return (table?.[1] ?? "")
+    .split("\n")
+    .flatMap((row) => [...(row.split("|")[1] ?? "").matchAll(/`(\w+)`/g)].map(([, name = ""]) => name));
+}
+
+test("docs/timers.md lists exactly the keys of a timer and of its slots, and the filters of lists", () => {
+  expect(inTable("key").toSorted()).toEqual(Object.keys(TimerDetails.properties).toSorted());
+  expect(inTable("key of a slot").toSorted()).toEqual(Object.keys(SlotAnswer.properties).toSorted());
+  for (const filter of filtersOf(TimerListParameters)) expect(timers).toContain(`\`${filter}\``);
 });
 
 const definitions = readFileSync(join(repositoryRoot, "docs/definitions.md"), "utf8");

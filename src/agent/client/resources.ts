@@ -144,6 +144,23 @@ export const resourceCommands: readonly ResourceCommands[] = [
     isLog: true,
   },
   {
+    plural: "timers",
+    singular: "timer",
+    columns: [
+      ["RULE", "rule_ref"],
+      ["TRIGGER", "trigger_ref"],
+      ["STATE", "state"],
+      ["NEXT", "next_fire_local"],
+      ["LAST FIRED", "last_fired_at"],
+      ["FIRED", "execution_count"],
+      ["LATE", "counts.late"],
+      ["SKIPPED", "skipped_count"],
+      ["NOTE", "note"],
+    ],
+    filters: [enabledFilter, triggerFilter, packFilter],
+    actions: [],
+  },
+  {
     plural: "workers",
     singular: "worker",
     columns: [
