@@ -13,6 +13,8 @@ export interface TimerRow {
   readonly triggerRef: string;
   /** As stored. */
   readonly params: JsonValue;
+  /** Of the sensor's configuration, if the rule excludes days; else null. */
+  readonly calendars: JsonValue;
   readonly scheduleSinceMs: number;
   /** Since when its params have had a `paused_until`. */
   readonly pausedSinceMs: number | null;
@@ -41,6 +43,7 @@ export const readTimers: Statement<Id, TimerRow> = {
   name: "read_timers",
   text: `
     select rule.id, rule.ref, rule.trigger_ref, rule.trigger_params,
+           case when rule.trigger_params -> 'exclude' is not null then sensor.config -> 'calendars' end as calendars,
            timer.schedule_since, timer.paused_since,
            (select coalesce(jsonb_agg(jsonb_build_array((extract(epoch from lower(pause)) * 1000)::float8,
                                                         (extract(epoch from upper(pause)) * 1000)::float8)
@@ -69,6 +72,7 @@ export const readTimers: Statement<Id, TimerRow> = {
     ref: row.text("ref"),
     triggerRef: row.text("trigger_ref"),
     params: row.json("trigger_params"),
+    calendars: row.json("calendars"),
     scheduleSinceMs: row.instant("schedule_since").getTime(),
     pausedSinceMs: millisecondsOrNull(row, "paused_since"),
     pauses: pausesOf(row.json("pauses")),

@@ -116,7 +116,7 @@ export class Timer implements DueThing {
     this.#row = row;
     this.isActive = true;
     this.#pauses = row.pauses.map(([fromMs, untilMs]) => ({ fromMs, untilMs }));
-    if (this.#plan === undefined || JSON.stringify(former.params) !== JSON.stringify(row.params)) {
+    if (this.#plan === undefined || paramsOf(former) !== paramsOf(row)) {
       this.#decode(decode);
     }
     this.#beginIfChanged(decode, nowMs);
@@ -214,9 +214,10 @@ export class Timer implements DueThing {
   }
 
   #decode(decode: DecodeTimer): void {
-    const { id, ref, triggerRef, params } = this.#row;
+    const { id, ref, triggerRef, params, calendars } = this.#row;
+    const rule = { id, ref, createdMs: this.#seriesSinceMs };
     const decoded = isJsonObject(params)
-      ? decode(triggerRef, params, { id, ref, createdMs: this.#seriesSinceMs })
+      ? decode(triggerRef, params, isJsonObject(calendars) ? { ...rule, calendars } : rule)
       : ({ kind: "invalid", problem: "trigger_params are not a JSON object" } as const);
     this.#plan = decoded.kind === "valid" ? decoded.value : undefined;
     this.#problem = decoded.kind === "valid" ? null : decoded.problem;
@@ -230,6 +231,11 @@ export class Timer implements DueThing {
     }
     if (this.#unwritten.length > unwrittenMax) this.#unwritten = this.#unwritten.slice(-unwrittenMax);
   }
+}
+
+/** What its plan is made of. */
+function paramsOf({ params, calendars }: TimerRow): string {
+  return JSON.stringify([params, calendars]);
 }
 
 /** Without the cursor, which only this worker moves. */

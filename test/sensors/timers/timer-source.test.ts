@@ -43,6 +43,27 @@ test("a cron timer says when it fires next", async () => {
 });
 
 describe("a rule that changes", () => {
+  test("in a calendar of the sensor's configuration follows it", async () => {
+    await using bench = await timerBench();
+    const params = { interval: 10, exclude: ["calendar:free"] };
+    const id = await bench.rule("p.working", "core.intervaltimer", params);
+    const worker = await bench.agent();
+    await bench.pass(15);
+    expect(await bench.fires()).toEqual([]);
+
+    await bench.sql(`update sensor set config = '{"calendars": {"free": ["1999-12-31"]}}'`);
+    worker.source.noteRulesChanged();
+    await bench.pass(20);
+    await bench.sql(`update sensor set config = '{"calendars": {"free": ["0001-01-01/9999-12-31"]}}'`);
+    worker.source.noteRulesChanged();
+    await bench.pass(20);
+    await worker.stop();
+
+    const fires = await bench.fires();
+    expect(fires.at(-1)?.slot).toBe(30);
+    expect(await bench.cursor(id)).toMatchObject({ problem: null });
+  });
+
   test("is disabled and enabled again, while another one goes on", async () => {
     await using bench = await timerBench();
     const skipping = await bench.rule("p.skipping", "core.intervaltimer", { interval: 10 });
