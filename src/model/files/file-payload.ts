@@ -63,7 +63,7 @@ export function fileEventIdentity({ type, path, oldPath, facts }: FileEvent): Js
 }
 
 /** The path for people, and its bytes if it is not UTF-8. */
-function pathFields(path: string): JsonObject {
+export function pathFields(path: string): JsonObject {
   const shown = path.toWellFormed();
   return {
     path: shown,

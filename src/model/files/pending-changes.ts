@@ -50,6 +50,11 @@ export class PendingChanges {
 
   note(change: FileChange, atMs: number): void {
     const arrived = change.from === null ? change : this.#departed(change, change.from, atMs);
+    if (arrived.from === arrived.path) {
+      // It came back to where the rule last saw it.
+      this.#settle({ ...arrived, before: arrived.fromFacts, from: null, fromFacts: null }, atMs, atMs);
+      return;
+    }
     this.#combine(arrived, atMs);
   }
 
@@ -123,13 +128,12 @@ export class PendingChanges {
     }
     const { before, from, fromFacts, foundBy } = pending.change;
     if (change.after === null && from !== null) {
-      // Moved here and then deleted.
+      // Moved here and then deleted: it is gone from where it was, whatever has come there since.
       this.#byPath.delete(path);
       this.#settle({ ...change, before }, pending.firstAtMs, atMs);
-      this.#combine(
-        { path: from, before: fromFacts, after: null, from: null, fromFacts: null, foundBy },
-        atMs,
-      );
+      const gone = { path: from, before: fromFacts, after: null, from: null, fromFacts: null, foundBy };
+      const since = this.#byPath.get(from)?.change;
+      this.#settle(since === undefined ? gone : { ...since, before: fromFacts }, pending.firstAtMs, atMs);
       return;
     }
     const origin =

@@ -79,7 +79,7 @@ export function systemFileSystem(): FileSystem {
 }
 
 /** A path as Node takes it: bytes if it is not UTF-8. */
-function systemPath(path: string): string | Buffer {
+export function systemPath(path: string): string | Buffer {
   return isPlainName(path) ? path : Buffer.from(bytesOfName(path));
 }
 

@@ -122,6 +122,7 @@ export class FileWatches {
       fileSystem: watching.fileSystem,
       clock: context.clock,
       submit: (event, onSettled) => submitFor(rule, event, onSettled, context),
+      warn: context.warn,
       onFound: ({ foundBy }) => metrics.fileChanged(foundBy),
     });
     const ending = new AbortController();

@@ -5,7 +5,9 @@
  *
  *   {"version": 1, "base": PATH}     the place it belongs to; one of another place is void
  *   ["f", PATH, FACTS]               a file as the rule last reported it, or knew it when it began
- *   ["r", NUMBER, PATHS, EVENTS]     a change: the new facts of its paths (null: nothing is there), and its events
+ *   ["r", NUMBER, PATHS, EVENTS, POSITIONS]   a change: the new facts of its paths (null: nothing is there), its events, and
+ *                                    the positions after them
+ *   ["p", PATH, POSITION]            how far the lines of a file were reported
  *   ["s", NUMBER]                    the events of that change are stored, or refused for good
  *
  * A change is written before its events are submitted. After a crash, events of changes without an "s" are submitted again as
@@ -30,13 +32,27 @@ export interface PreparedEvent {
   readonly dedupKey: string;
 }
 
+/** How far the lines of a file were reported. */
+export interface TailPosition {
+  readonly inode: number;
+  readonly birthMs: number;
+  /** In bytes. */
+  readonly offset: number;
+  /** How often the file was truncated. */
+  readonly round: number;
+  /** A hash of the bytes before the offset, which a file that was truncated and grew again does not have; "": unknown. */
+  readonly mark: string;
+}
+
 export interface RecordedChange {
   readonly number: number;
   readonly facts: readonly (readonly [path: string, facts: FileFacts | null])[];
   readonly events: readonly PreparedEvent[];
+  readonly positions: readonly (readonly [path: string, position: TailPosition])[];
 }
 
 export interface LoadedState {
+  readonly positions: Map<string, TailPosition>;
   readonly files: Map<string, FileFacts>;
   /** Changes whose events may not have been stored. */
   readonly unsettled: readonly RecordedChange[];
@@ -66,6 +82,7 @@ export class RuleState {
   async load(): Promise<LoadedState | undefined> {
     const files = new Map<string, FileFacts>();
     const unsettled = new Map<number, RecordedChange>();
+    const positions = new Map<string, TailPosition>();
     let isHeaderRead = false;
     try {
       const lines = createInterface({
@@ -80,14 +97,14 @@ export class RuleState {
           if (!isHeaderOf(value, this.#base)) return undefined;
           isHeaderRead = true;
         } else {
-          this.#replay(value, files, unsettled);
+          this.#replay(value, files, positions, unsettled);
         }
       }
     } catch (error) {
       if (hasCode(error, "ENOENT")) return undefined;
       throw error;
     }
-    return isHeaderRead ? { files, unsettled: [...unsettled.values()] } : undefined;
+    return isHeaderRead ? { files, positions, unsettled: [...unsettled.values()] } : undefined;
   }
 
   /**
@@ -97,13 +114,15 @@ export class RuleState {
    */
   rewrite(
     files: () => Iterable<readonly [path: string, facts: FileFacts]>,
+    positions: () => Iterable<readonly [path: string, position: TailPosition]>,
     unsettled: () => readonly RecordedChange[],
   ): Promise<void> {
-    return this.#inTurn(() => this.#replace(files(), unsettled()));
+    return this.#inTurn(() => this.#replace(files(), positions(), unsettled()));
   }
 
   async #replace(
     files: Iterable<readonly [path: string, facts: FileFacts]>,
+    positions: Iterable<readonly [path: string, position: TailPosition]>,
     unsettled: readonly RecordedChange[],
   ): Promise<void> {
     const directory = dirname(this.#file);
@@ -120,6 +139,10 @@ export class RuleState {
       };
       for (const [path, facts] of files) {
         lines.push(JSON.stringify(["f", path, packed(facts)]));
+        if (lines.length >= linesAtOnce) await flush();
+      }
+      for (const [path, position] of positions) {
+        lines.push(JSON.stringify(["p", path, packedPosition(position)]));
         if (lines.length >= linesAtOnce) await flush();
       }
       for (const change of unsettled) lines.push(lineOf(change));
@@ -160,12 +183,20 @@ export class RuleState {
     return written;
   }
 
-  #replay(value: JsonValue, files: Map<string, FileFacts>, unsettled: Map<number, RecordedChange>): void {
+  #replay(
+    value: JsonValue,
+    files: Map<string, FileFacts>,
+    positions: Map<string, TailPosition>,
+    unsettled: Map<number, RecordedChange>,
+  ): void {
     if (!isJsonArray(value)) return;
-    const [kind, first, second, third] = value;
+    const [kind, first, second, third, fourth] = value;
     if (kind === "f" && typeof first === "string") {
       const facts = unpacked(second);
       if (facts !== null) files.set(first, facts);
+    } else if (kind === "p" && typeof first === "string") {
+      const position = unpackedPosition(second);
+      if (position !== undefined) positions.set(first, position);
     } else if (kind === "s" && typeof first === "number") {
       unsettled.delete(first);
     } else if (kind === "r" && typeof first === "number") {
@@ -174,19 +205,38 @@ export class RuleState {
         if (each === null) files.delete(path);
         else files.set(path, each);
       }
-      unsettled.set(first, { number: first, facts, events: eventsOf(third) });
+      const reached = pairsOf(fourth).flatMap(([path, each]) => {
+        const position = unpackedPosition(each);
+        return position === undefined ? [] : [[path, position] as const];
+      });
+      for (const [path, position] of reached) positions.set(path, position);
+      unsettled.set(first, { number: first, facts, events: eventsOf(third), positions: reached });
       this.#number = Math.max(this.#number, first + 1);
     }
   }
 }
 
-function lineOf({ number, facts, events }: RecordedChange): string {
+function lineOf({ number, facts, events, positions }: RecordedChange): string {
   const paths = facts.map(([path, each]) => [path, each === null ? null : packed(each)]);
-  return JSON.stringify(["r", number, paths, events]);
+  const reached = positions.map(([path, each]) => [path, packedPosition(each)]);
+  return JSON.stringify(["r", number, paths, events, reached]);
 }
 
 function packed({ size, mtimeMs, ctimeMs, inode, isDirectory }: FileFacts): readonly number[] {
   return [size, mtimeMs, ctimeMs, inode, isDirectory ? 1 : 0];
+}
+
+function packedPosition({ inode, birthMs, offset, round, mark }: TailPosition): readonly (number | string)[] {
+  return [inode, birthMs, offset, round, mark];
+}
+
+function unpackedPosition(value: JsonValue | undefined): TailPosition | undefined {
+  if (!isJsonArray(value)) return undefined;
+  const [inode, birthMs, offset, round] = value.map((each) => (typeof each === "number" ? each : undefined));
+  const mark = value[4];
+  if (inode === undefined || birthMs === undefined || offset === undefined || round === undefined)
+    return undefined;
+  return { inode, birthMs, offset, round, mark: typeof mark === "string" ? mark : "" };
 }
 
 function unpacked(value: JsonValue | undefined): FileFacts | null {

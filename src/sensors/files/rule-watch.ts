@@ -13,6 +13,7 @@
 import { createHash } from "node:crypto";
 import { Changes } from "../../concurrency/changes.ts";
 import { WorkSlices } from "../../concurrency/work-slices.ts";
+import { messageOf } from "../../errors/caught.ts";
 import type { SensorRule } from "../../model/definitions.ts";
 import {
   eventTypeOf,
@@ -28,7 +29,8 @@ import type { JsonValue } from "../../model/json/json.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { FolderTree, TreeFollower } from "./folder-tree.ts";
 import type { FileSystem } from "./file-system.ts";
-import type { PreparedEvent, RecordedChange, RuleState } from "./rule-state.ts";
+import { LineTail } from "./line-tail.ts";
+import type { LoadedState, PreparedEvent, RecordedChange, RuleState, TailPosition } from "./rule-state.ts";
 
 export interface RuleWatchOptions {
   readonly rule: SensorRule;
@@ -44,6 +46,7 @@ export interface RuleWatchOptions {
    * @param onSettled called once it is stored or never will be
    */
   readonly submit: (event: PreparedEvent, onSettled: () => void) => Promise<boolean> | boolean;
+  readonly warn: (warning: string) => void;
   /** Called for each change with events. */
   readonly onFound: (change: FileChange) => void;
 }
@@ -56,6 +59,10 @@ export class RuleWatch implements TreeFollower {
   readonly #options: RuleWatchOptions;
   readonly #pending: PendingChanges;
   readonly #changes = new Changes();
+  readonly #tail: LineTail | null;
+  #positions = new Map<string, TailPosition>();
+  /** Files with lines to read, besides those that change. */
+  readonly #unread = new Set<string>();
   /** Recorded changes with the number of their events that are not settled. */
   readonly #unsettled = new Map<number, { readonly change: RecordedChange; left: number }>();
   #settled: number[] = [];
@@ -66,6 +73,7 @@ export class RuleWatch implements TreeFollower {
   constructor(options: RuleWatchOptions) {
     this.#options = options;
     this.#pending = new PendingChanges(options.plan);
+    this.#tail = options.plan.tails ? new LineTail(options.fileSystem) : null;
   }
 
   /** Resolves when it knows what is there. */
@@ -85,9 +93,11 @@ export class RuleWatch implements TreeFollower {
     } else if (loaded === undefined && plan.reportsExisting) {
       await this.#noteDifference(tree, new Map());
     }
+    if (this.#tail !== null) await this.#beginTails(tree, loaded);
     const unsettled = loaded?.unsettled ?? [];
     await state?.rewrite(
       () => this.#reportedFiles(tree),
+      () => this.#positions,
       () => unsettled,
     );
     this.#hasBegun = true;
@@ -106,6 +116,7 @@ export class RuleWatch implements TreeFollower {
     if (state?.hasOutgrown === true) {
       await state.rewrite(
         () => this.#reportedFiles(tree),
+        () => this.#positionsToKeep(tree),
         () => [...this.#unsettled.values()].map((each) => each.change),
       );
     }
@@ -133,6 +144,7 @@ export class RuleWatch implements TreeFollower {
       if (signal.aborted) break;
       const nextMs = Math.min(
         this.#hasBegun ? (this.#pending.nextMs() ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY,
+        this.#hasBegun && this.#unread.size > 0 ? nowMs : Number.POSITIVE_INFINITY,
         this.#settled.length > 0 ? settledWrittenAtMs + settleWriteMs : Number.POSITIVE_INFINITY,
       );
       await this.#rest(nextMs - clock.monotonicMs(), signal);
@@ -202,14 +214,81 @@ export class RuleWatch implements TreeFollower {
     }
   }
 
+  /** At the first start files are read from their end, unless what exists is to be reported; later from where they were left. */
+  async #beginTails(tree: FolderTree, loaded: LoadedState | undefined): Promise<void> {
+    const { plan, fileSystem } = this.#options;
+    this.#positions = loaded?.positions ?? new Map();
+    for (const [path, facts] of tree.entries()) {
+      if (facts.isDirectory || !wantsPath(plan, tree.relative(path))) continue;
+      if (loaded !== undefined || plan.reportsExisting) {
+        const known = this.#positions.get(path);
+        if (known?.offset !== facts.size || known.inode !== facts.inode) this.#unread.add(path);
+        continue;
+      }
+      const look = await (path === tree.base ? fileSystem.lookAtTarget(path) : fileSystem.look(path));
+      if (look === undefined) continue;
+      const { inode, size: offset } = look.facts;
+      this.#positions.set(path, { inode, birthMs: look.birthMs, offset, round: 0, mark: "" });
+    }
+  }
+
+  *#positionsToKeep(tree: FolderTree): IterableIterator<readonly [string, TailPosition]> {
+    for (const [path, position] of this.#positions) {
+      if (tree.factsOf(path) !== undefined || this.#pending.get(path) !== undefined) yield [path, position];
+    }
+  }
+
+  async #readLines(path: string): Promise<void> {
+    const { tree, state, rule, warn } = this.#options;
+    if (this.#tail === null || state === null) return;
+    try {
+      for await (const { events, position } of this.#tail.read(
+        path,
+        this.#positions.get(path),
+        path === tree.base,
+      )) {
+        const change: RecordedChange = {
+          number: state.nextNumber(),
+          facts: [],
+          events: events.map(({ payload, identity }) => ({ payload, dedupKey: dedupKeyOf(rule, identity) })),
+          positions: [[path, position]],
+        };
+        this.#positions.set(path, position);
+        this.#expect(change);
+        await state.record([change]);
+        await this.#submit(change);
+        if (this.#isEnded) return;
+      }
+    } catch (error) {
+      warn(`could not read new lines of ${path.toWellFormed()}: ${messageOf(error)}`);
+    }
+  }
+
+  /** A file that was moved is read on where it is now. */
+  #followTail({ path, from, after }: FileChange): void {
+    if (this.#tail === null || after === null || after.isDirectory) return;
+    const position = from === null ? undefined : this.#positions.get(from);
+    if (from !== null && position?.inode === after.inode) {
+      this.#positions.set(path, position);
+      this.#positions.delete(from);
+    }
+    this.#unread.add(path);
+  }
+
   async #submitDue(nowMs: number, isForced = false): Promise<void> {
     const { state } = this.#options;
+    for (const path of this.#unread) {
+      this.#unread.delete(path);
+      await this.#readLines(path);
+      if (this.#isEnded) return;
+    }
     await this.#checkSettled(nowMs);
     const ready = this.#pending.take(nowMs, takenAtOnce, isForced || this.#pending.size > pendingMax);
     if (ready.length === 0) return;
     // Without an await in between: a rewrite must find each change either pending or expected.
     const recorded = ready.map(({ change }) => this.#recordOf(change));
     for (const change of recorded) this.#expect(change);
+    for (const { change } of ready) this.#followTail(change);
     await state?.record(recorded);
     this.#changes.note();
     for (const change of recorded) {
@@ -241,6 +320,7 @@ export class RuleWatch implements TreeFollower {
     return {
       number: this.#options.state?.nextNumber() ?? 0,
       facts,
+      positions: [],
       events: events.map((event) => ({
         payload: fileEventPayload(event),
         dedupKey: dedupKeyOf(rule, fileEventIdentity(event)),

@@ -1,0 +1,165 @@
+/**
+ * Reads the lines that are added to the files of one rule, from where it left each.
+ *
+ *   same file, longer              the new lines
+ *   same file, shorter, or with    truncated: from its beginning
+ *     other bytes before that
+ *   another file at that path      rotated: first the rest of the old one, which is searched for in its folder, then the new one
+ *                                  from its beginning. If the old one is gone, its rest is lost, which is an event of its own
+ *
+ * A last line without an end waits until it is complete, or the file was rotated.
+ */
+import { createHash } from "node:crypto";
+import { constants } from "node:fs";
+import { open, type FileHandle } from "node:fs/promises";
+import { hasCode } from "../../errors/caught.ts";
+import { cutLines, linePieceBytesMax } from "../../model/files/line-cut.ts";
+import { pathFields } from "../../model/files/file-payload.ts";
+import type { JsonObject, JsonValue } from "../../model/json/json.ts";
+import { systemPath, type FileSystem } from "./file-system.ts";
+import type { TailPosition } from "./rule-state.ts";
+
+export interface LineEvent {
+  readonly payload: JsonObject;
+  /** Equal only for the same line of the same file. */
+  readonly identity: JsonValue;
+}
+
+export interface TailedLines {
+  readonly events: readonly LineEvent[];
+  /** After these lines. */
+  readonly position: TailPosition;
+}
+
+const readBytes = 4 * linePieceBytesMax;
+const markBytes = 64;
+const siblingsMax = 10_000;
+
+export class LineTail {
+  readonly #fileSystem: FileSystem;
+
+  constructor(fileSystem: FileSystem) {
+    this.#fileSystem = fileSystem;
+  }
+
+  /**
+   * The lines after the position, in pieces; each is to be recorded before the next is asked for.
+   *
+   * @param isLink whether the path may be a link
+   */
+  async *read(path: string, from: TailPosition | undefined, isLink: boolean): AsyncGenerator<TailedLines> {
+    const handle = await openFile(path, isLink);
+    if (handle === undefined) return;
+    try {
+      const stats = await handle.stat();
+      if (!stats.isFile()) return;
+      const fresh: TailPosition = {
+        inode: stats.ino,
+        birthMs: stats.birthtimeMs,
+        offset: 0,
+        round: 0,
+        mark: "",
+      };
+      let position = from ?? fresh;
+      if (position.inode !== fresh.inode || position.birthMs !== fresh.birthMs) {
+        yield* this.#rest(path, position);
+        position = fresh;
+        yield { events: [], position };
+      }
+      if (stats.size < position.offset || !(await hasMark(handle, position))) {
+        position = { ...fresh, round: position.round + 1 };
+      }
+      yield* readOn(handle, path, position, false);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** What a file that was rotated away still has. */
+  async *#rest(path: string, position: TailPosition): AsyncGenerator<TailedLines> {
+    const rotated = await this.#find(path.slice(0, path.lastIndexOf("/")) || "/", position);
+    const handle = rotated === undefined ? undefined : await openFile(rotated, false);
+    if (handle === undefined) {
+      const identity = [
+        "gap",
+        path.toWellFormed(),
+        position.inode,
+        position.birthMs,
+        position.round,
+        position.offset,
+      ];
+      const reason =
+        "the file was replaced, and the old one is gone, with the lines after this offset that it may have had";
+      yield {
+        events: [{ payload: payloadOf(path, "gap", { offset: position.offset, reason }), identity }],
+        position,
+      };
+      return;
+    }
+    try {
+      yield* readOn(handle, path, position, true);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async #find(folder: string, { inode, birthMs }: TailPosition): Promise<string | undefined> {
+    const names = (await this.#fileSystem.names(folder)) ?? [];
+    for (const name of names.slice(0, siblingsMax)) {
+      const path = folder === "/" ? `/${name}` : `${folder}/${name}`;
+      const look = await this.#fileSystem.look(path);
+      if (look?.facts.inode === inode && look.birthMs === birthMs) return path;
+    }
+    return undefined;
+  }
+}
+
+async function* readOn(
+  handle: FileHandle,
+  path: string,
+  from: TailPosition,
+  isEnd: boolean,
+): AsyncGenerator<TailedLines> {
+  const buffer = Buffer.allocUnsafe(readBytes);
+  for (let position = from; ;) {
+    const { bytesRead } = await handle.read(buffer, 0, readBytes, position.offset);
+    if (bytesRead === 0) return;
+    const cut = cutLines(buffer.subarray(0, bytesRead), position.offset, isEnd && bytesRead < readBytes);
+    if (cut.bytes === 0) return;
+    const { inode, birthMs, round } = position;
+    const offset = position.offset + cut.bytes;
+    const mark = await markAt(handle, offset);
+    const events = cut.lines.map(({ text, offset: at, continues }): LineEvent => ({
+      payload: payloadOf(path, "line", { line: text, offset: at, ...(continues ? { continues } : {}) }),
+      identity: ["line", path.toWellFormed(), inode, birthMs, round, at],
+    }));
+    position = { inode, birthMs, offset, round, mark };
+    yield { events, position };
+  }
+}
+
+async function hasMark(handle: FileHandle, { mark, offset }: TailPosition): Promise<boolean> {
+  return mark === "" || mark === (await markAt(handle, offset));
+}
+
+async function markAt(handle: FileHandle, offset: number): Promise<string> {
+  const length = Math.min(markBytes, offset);
+  const bytes = Buffer.alloc(length);
+  await handle.read(bytes, 0, length, offset - length);
+  return createHash("sha256").update(bytes).digest("base64url").slice(0, 12);
+}
+
+function payloadOf(path: string, type: "line" | "gap", rest: JsonObject): JsonObject {
+  return { type: "file_changed", event_type: type, ...pathFields(path), ...rest };
+}
+
+/** Undefined: it is gone, or a link that is not to be followed. Never waits for a pipe's writer. */
+async function openFile(path: string, isLink: boolean): Promise<FileHandle | undefined> {
+  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
+  try {
+    return await open(systemPath(path), O_RDONLY | O_NONBLOCK | (isLink ? 0 : O_NOFOLLOW));
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ELOOP", "ENXIO")) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,145 @@
+import {
+  appendFileSync,
+  copyFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { expect, test } from "vitest";
+import { cutLines, linePieceBytesMax } from "../../../src/model/files/line-cut.ts";
+import { fileRig } from "./file-rig.ts";
+
+function linesOf(rig: ReturnType<typeof fileRig>): readonly unknown[] {
+  return rig.events.map(({ payload }) => payload["line"] ?? payload["event_type"]);
+}
+
+const soon = { timeout: 10_000, interval: 20 };
+
+test("new lines are events with their offsets, from the end of what was there at the first start", async () => {
+  await using rig = fileRig();
+  writeFileSync(rig.path("a.log"), "old\n");
+  rig.add({ tail: true });
+  await rig.start();
+
+  appendFileSync(rig.path("a.log"), "one\ntwo\r\nthr");
+  await expect.poll(() => linesOf(rig), soon).toEqual(["one", "two"]);
+  appendFileSync(rig.path("a.log"), "ee\n");
+  writeFileSync(rig.path("b.log"), "first\n");
+  await expect.poll(() => new Set(linesOf(rig)), soon).toEqual(new Set(["first", "one", "three", "two"]));
+
+  expect(rig.events[1]?.payload).toEqual({
+    type: "file_changed",
+    event_type: "line",
+    path: rig.path("a.log"),
+    name: "a.log",
+    line: "two",
+    offset: 8,
+  });
+});
+
+test.each(["folder", "file"])("no line is lost or doubled by rotation, on a watched %s", async (kind) => {
+  await using rig = fileRig();
+  writeFileSync(rig.path("app.log"), "");
+  rig.add(kind === "folder" ? { tail: true, include: ["*.log"] } : { path: rig.path("app.log"), tail: true });
+  await rig.start();
+  const expected: string[] = [];
+  const write = (line: string): void => {
+    appendFileSync(rig.path("app.log"), `${line}\n`);
+    expected.push(line);
+  };
+
+  for (let round = 0; round < 3; round += 1) {
+    for (let n = 0; n < 50; n += 1) write(`${round}-${n}`);
+    if (round === 1) await expect.poll(() => rig.events.length, soon).toBe(expected.length);
+    renameSync(rig.path("app.log"), rig.path(`app.log.${round}`));
+    write(`${round}-new`);
+    await expect.poll(() => linesOf(rig), soon).toEqual(expected);
+  }
+  copyFileSync(rig.path("app.log"), rig.path("app.log.copy"));
+  truncateSync(rig.path("app.log"));
+  write("after truncation");
+  await expect.poll(() => linesOf(rig), soon).toEqual(expected);
+});
+
+test("reading goes on where it stopped, also in a file that was rotated meanwhile; what is gone is a gap", async () => {
+  await using rig = fileRig();
+  writeFileSync(rig.path("app.log"), "0\n");
+  rig.add({ tail: true, include: ["app.log"] });
+  await rig.start();
+  appendFileSync(rig.path("app.log"), "1\n");
+  await expect.poll(() => linesOf(rig), soon).toEqual(["1"]);
+  await rig.stop();
+
+  appendFileSync(rig.path("app.log"), "2\n3 without an end");
+  renameSync(rig.path("app.log"), rig.path("app.log.1"));
+  writeFileSync(rig.path("app.log"), "4\n");
+  await rig.start();
+  await expect.poll(() => linesOf(rig), soon).toEqual(["1", "2", "3 without an end", "4"]);
+  await rig.stop();
+
+  writeFileSync(rig.path("next"), "5\n");
+  rmSync(rig.path("app.log.1"));
+  renameSync(rig.path("next"), rig.path("app.log"));
+  await rig.start();
+  await expect.poll(() => linesOf(rig), soon).toEqual(["1", "2", "3 without an end", "4", "gap", "5"]);
+  expect(rig.events.at(-2)?.payload).toMatchObject({
+    offset: 2,
+    reason: expect.stringContaining("replaced"),
+  });
+  expect(rig.duplicates()).toBe(0);
+});
+
+test("lines that were recorded but perhaps not stored are submitted again with the same keys", async () => {
+  let isLost = true;
+  let lost = 0;
+  const rig = fileRig({
+    submit: (submission) => {
+      if (!isLost) return rig.store(submission);
+      lost += 1;
+      return true;
+    },
+  });
+  await using _rig = rig;
+  rig.add({ tail: true });
+  await rig.start();
+  writeFileSync(rig.path("a"), "1\n2\n");
+  await expect.poll(() => lost, soon).toBe(2);
+  await rig.stop();
+  isLost = false;
+  await rig.start();
+
+  await expect.poll(() => linesOf(rig), soon).toEqual(["1", "2"]);
+});
+
+test("a link to a file elsewhere is not read", async () => {
+  await using rig = fileRig();
+  rig.add({ tail: true });
+  await rig.start();
+
+  symlinkSync("/etc/passwd", rig.path("innocent.log"));
+  writeFileSync(rig.path("real.log"), "1\n");
+
+  await expect.poll(() => linesOf(rig), soon).toEqual(["1"]);
+});
+
+test("long lines are cut into pieces between characters, and NUL is replaced", () => {
+  const long = "ä".repeat(linePieceBytesMax);
+  const bytes = new TextEncoder().encode(`a\0b\n${long}\nrest`);
+
+  const { lines, bytes: taken } = cutLines(bytes, 100, false);
+
+  expect(lines[0]).toEqual({ text: "a\ufffdb", offset: 100, continues: false });
+  expect(lines.slice(1).map(({ continues }) => continues)).toEqual([true, false]);
+  expect(
+    lines
+      .slice(1)
+      .map(({ text }) => text)
+      .join(""),
+  ).toBe(long);
+  expect(taken).toBe(bytes.length - 4);
+  expect(cutLines(bytes.subarray(taken), 0, true).lines).toEqual([
+    { text: "rest", offset: 0, continues: false },
+  ]);
+});
