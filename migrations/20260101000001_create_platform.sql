@@ -169,4 +169,11 @@ create table if not exists enforcement (
   created     timestamptz not null default now(),
   updated     timestamptz not null default now()
 );
-create unique index if not exists enforcement_event_rule on enforcement (event, rule);
+do $$
+begin
+  -- Each partition has a key of its own once a later migration has partitioned the table.
+  if not exists (select from pg_partitioned_table where partrelid = to_regclass('enforcement')) then
+    create unique index if not exists enforcement_event_rule on enforcement (event, rule);
+  end if;
+end
+$$;

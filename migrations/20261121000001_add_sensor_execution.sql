@@ -29,10 +29,16 @@ alter table event
   add column if not exists rule_ref text,
   add column if not exists occurred_at timestamptz,
   add column if not exists dedup_key text;
--- Two events of one trigger and source with the same dedup_key are one event.
-create unique index if not exists event_dedup_key
-  on event (trigger_ref, coalesce(source_ref, ''), dedup_key)
-  where dedup_key is not null;
+-- Two events of one trigger and source with the same dedup_key are one event. A later migration gives the keys a table.
+do $$
+begin
+  if to_regclass('event_key') is null then
+    create unique index if not exists event_dedup_key
+      on event (trigger_ref, coalesce(source_ref, ''), dedup_key)
+      where dedup_key is not null;
+  end if;
+end
+$$;
 
 create table if not exists sensor_trigger (
   sensor  bigint not null references sensor (id) on delete cascade,

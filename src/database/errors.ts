@@ -45,13 +45,14 @@ export function sqlState(error: unknown): string | undefined {
   return code !== undefined && /^(?!E)[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
-/** Whether the row was refused because another row has its value of that key. */
-export function violatesUniqueness(error: unknown, constraint: string): boolean {
+/** Whether the row was refused because another row has its value of such a key. */
+export function violatesUniqueness(error: unknown, constraint: string | RegExp): boolean {
   return (
     sqlState(error) === "23505" &&
     error instanceof Error &&
     "constraint" in error &&
-    error.constraint === constraint
+    typeof error.constraint === "string" &&
+    (typeof constraint === "string" ? error.constraint === constraint : constraint.test(error.constraint))
   );
 }
 

@@ -33,7 +33,7 @@ export type AttemptEnd =
 export async function attempt(database: Queryable, batch: BatchToStore): Promise<AttemptEnd> {
   let stored: StoredBatch | undefined;
   try {
-    [stored] = await rowsOf(database, storeBatch, batch);
+    [stored] = await rowsOf(database, storeBatch(batch), batch);
   } catch (error) {
     return endOf(error);
   }

@@ -61,6 +61,7 @@ export function prepareBatch(piece: Piece, installationId: string): PreparedBatc
     checkpoints: checkpointsText(entries),
     terms: termsText(entries),
     eventCount: events.length,
+    hasKeys: events.some(({ entry }) => entry.event.dedupKey !== null),
     revision,
   };
   return { toStore, entries, events, messageCharacters };

@@ -4,10 +4,10 @@
  * compiled rules and store the same rows.
  */
 import { rowOf, rowsOf } from "../database/statement.ts";
-import type { Queryable } from "../database/database.ts";
+import type { Database } from "../database/database.ts";
 import { getEvent, type StoredEvent } from "../database/statements/events.ts";
 import { reserveIds } from "../database/statements/id-sequences.ts";
-import { findEnforcements, storeEnforcements } from "../database/statements/rules.ts";
+import { findEnforcements, storeEnforcements, takeTurnAtEvent } from "../database/statements/rules.ts";
 import { compileConditions, holds, type ConditionNode } from "../model/conditions/condition.ts";
 import { nextStamp, PredicateTable } from "../model/conditions/predicate.ts";
 import type { Decoded } from "../model/json/decoded.ts";
@@ -19,7 +19,7 @@ import { TextBudget } from "../model/texts/text-budget.ts";
 import { compileRule, matchOf, type RuleText } from "../model/rules/compiled-rule.ts";
 
 export interface RuleMatcherOptions {
-  readonly database: Queryable;
+  readonly database: Pick<Database, "query" | "transaction">;
   readonly rules: RuleSource;
   readonly installationId: string;
 }
@@ -98,8 +98,11 @@ export class RuleMatcher {
       const id = reserved?.ids[index] ?? "";
       return { ...match, id, messageId: messageId(installationId, "enforcement", id) };
     });
-    const stored = await rowOf(database, storeEnforcements, { eventId, enforcements, revision });
-    return stored?.isCurrent === true;
+    return database.transaction(async (transaction) => {
+      await rowOf(transaction, takeTurnAtEvent, { eventId });
+      const stored = await rowOf(transaction, storeEnforcements, { eventId, enforcements, revision });
+      return stored?.isCurrent === true;
+    });
   }
 
   async #storedIds(eventId: Id, matches: readonly RuleMatch[]): Promise<readonly Id[]> {

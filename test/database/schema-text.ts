@@ -15,7 +15,7 @@ const describeSchema: Statement<{ readonly schema: string }, Line> = {
   name: "describe_schema",
   text: `
     with relation as (
-      select oid, relname, relkind
+      select oid, relname, case relkind when 'p' then 'r' else relkind end as relkind, relispartition, relpartbound
         from pg_class
        where relnamespace = $1::text::regnamespace
     ),
@@ -37,6 +37,17 @@ const describeSchema: Statement<{ readonly schema: string }, Line> = {
         join pg_attribute on attrelid = relation.oid and attnum > 0 and not attisdropped
         left join pg_attrdef on adrelid = attrelid and adnum = attnum
        where relkind = 'r'
+      union all
+      select 3, 'table ' || relname, 0, 10000, 'partition by ' || pg_get_partkeydef(relation.oid)
+        from relation
+        join pg_partitioned_table on partrelid = relation.oid
+      union all
+      select 3, 'table ' || relation.relname, 0, 10000,
+             'partition of ' || parent.relname || ' ' || pg_get_expr(relation.relpartbound, relation.oid)
+        from relation
+        join pg_inherits on inhrelid = relation.oid
+        join relation as parent on parent.oid = inhparent
+       where relation.relkind = 'r'
       union all
       select 3, 'table ' || relname, 1, 0, 'constraint ' || conname || ' ' || pg_get_constraintdef(pg_constraint.oid)
         from relation

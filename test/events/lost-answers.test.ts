@@ -84,7 +84,7 @@ test("a statement that arrives after later ones moves no checkpoint back", async
   await running.pipeline.accept(rig.tick({ checkpoint: 2 }));
 
   for (const statement of late) {
-    await expect(rig.database.query(statement)).rejects.toMatchObject({ constraint: "event_pkey" });
+    await expect(rig.database.query(statement)).rejects.toMatchObject({ constraint: "event_from_1_pkey" });
   }
 
   expect(await query(rig.database, "select value from sensor_checkpoint")).toEqual([{ value: 2 }]);

@@ -264,7 +264,7 @@ class World {
     }
     this.#maybeWithdraw();
     if (this.#late.length > 0 && this.#choose(["later", "delivers what is late"]) === 1) this.#deliverLate();
-    return query.name === "store_batch" ? this.#store(query, own) : this.#other(query);
+    return query.name?.startsWith("store_batch") === true ? this.#store(query, own) : this.#other(query);
   }
 
   async #store(query: Query, own: Process): Promise<{ readonly rows: object[] }> {

@@ -47,7 +47,7 @@ test.each([
     });
     assignIds(piece, ids?.ids ?? []);
     const { toStore } = prepareBatch(piece, installationId);
-    await rowOf(database, storeBatch, { ...toStore, publisherInstance: randomUUID() });
+    await rowOf(database, storeBatch(toStore), { ...toStore, publisherInstance: randomUUID() });
 
     const stored = await rowOf(database, getEvent, { id: "1" });
     expect(stored?.ruleRef).toBe(ruleRef);

@@ -68,12 +68,13 @@ test("matches by the rules as they are when it stores, not as they were when it 
   let isChanged = false;
   const matcher = new RuleMatcher({
     database: {
-      async query(asked) {
-        if (asked.name === "store_enforcements" && !isChanged) {
+      query: (asked) => database.query(asked),
+      async transaction(work) {
+        if (!isChanged) {
           isChanged = true;
           await query(database, "update rule set enabled = false where id = $1", [rule]);
         }
-        return await database.query(asked);
+        return await database.transaction(work);
       },
     },
     rules,

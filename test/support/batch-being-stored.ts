@@ -18,6 +18,10 @@ export async function storeUnderTerm(
 ): Promise<boolean> {
   const { toStore } = unmatchedBatch([], { revision: "1", trigger: () => undefined }, "");
   const terms = `[{"sensor":${sensorId},"generation":${generation},"instance":"${instance}"}]`;
-  const stored = await rowOf(database, storeBatch, { ...toStore, terms, publisherInstance: instance });
+  const stored = await rowOf(database, storeBatch(toStore), {
+    ...toStore,
+    terms,
+    publisherInstance: instance,
+  });
   return stored?.heldTerms.includes(`${sensorId}:${generation}`) ?? false;
 }

@@ -16,6 +16,7 @@ export const idleSources: GaugeSources = {
   messagesRefused: () => new Map(),
   unroutableKeys: () => [],
   leasesHeld: () => 0,
+  keptTables: () => new Map(),
   rules: () => ({ valid: 0, invalid: 0 }),
   webSockets: () => 0,
   keysUnreadable: () => 0,

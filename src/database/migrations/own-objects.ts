@@ -24,6 +24,8 @@ export const ownTables: Readonly<Record<string, string>> = {
     "id int8, trigger int8, trigger_ref text, config jsonb, payload jsonb, source int8, source_ref text, created timestamptz",
   enforcement:
     "id int8, rule int8, rule_ref text, trigger_ref text, event int8, config jsonb, status enforcement_status_enum, payload jsonb, condition enforcement_condition_enum, conditions jsonb, created timestamptz, updated timestamptz",
+  event_key:
+    "trigger_ref text, source_ref text, dedup_key text, period int8, event int8, created timestamptz",
   installation: "singleton bool, id uuid, created timestamptz",
   outbox:
     "message_id uuid, routing_key text, event int8, enforcement int8, body jsonb, instance uuid, created timestamptz",
@@ -57,11 +59,14 @@ export const ownTables: Readonly<Record<string, string>> = {
   key: "id int8, ref text, local_ref text, owner_type text, owner_pack int8, owner_pack_ref text, owner_sensor int8, owner_sensor_ref text, name text, encrypted bool, value bytea, encryption_key text, created timestamptz, updated timestamptz",
 };
 
-export const ownViews: readonly string[] = ["enforcement_with_payload"];
+export const ownViews: readonly string[] = ["enforcement_with_payload", "event_key_known"];
 
 export const ownFunctions: readonly string[] = [
+  "add_partition",
   "bury_rule",
   "derive_file_sensors",
+  "define_known_keys",
+  "drop_retired",
   "end_tokens",
   "file_selector",
   "forget_rule_messages",
@@ -69,13 +74,19 @@ export const ownFunctions: readonly string[] = [
   "is_trigger_enabled",
   "note_timer_rule",
   "note_timer_trigger",
+  "list_partitions",
+  "make_partition",
   "notify_change",
+  "open_retired",
   "owe_rule_message",
   "owe_trigger_messages",
   "owe_truncated_rules",
+  "owes_messages",
   "raise_rule_revision",
   "refuse_change",
   "selected_file_sensor",
+  "rename_indexes",
+  "retire_partition",
   "tell_sensors",
   "timer_pauses",
   "timer_schedule",

@@ -1,14 +1,15 @@
 /**
  * The rights that the role of a running agent needs, in addition to `connect` on the database and `usage` on the schema,
- * if it does not own the schema. Applying migrations needs more. No statement of an agent reads a view
- * or calls a function of the schema, and triggers run their functions without a right.
+ * if it does not own the schema. Applying migrations needs more. Triggers run their functions without a right. The
+ * functions that add and drop partitions run with the owner's rights and do nothing else.
  *
  * A test (test/database/rights/needed-rights.test.ts) runs every statement of an agent as a role with exactly these rights.
  */
 export interface NeededRight {
-  readonly kind: "table" | "sequence";
+  readonly kind: "table" | "sequence" | "function";
+  /** Of a function with the types of its parameters. */
   readonly name: string;
-  readonly privileges: readonly ("select" | "insert" | "update" | "delete" | "usage")[];
+  readonly privileges: readonly ("select" | "insert" | "update" | "delete" | "usage" | "execute")[];
 }
 
 const tables = {
@@ -36,6 +37,9 @@ const tables = {
   installation: ["select", "update"],
   event: ["select", "insert"],
   enforcement: ["select", "insert"],
+  event_key: ["select", "insert"],
+  // A view, which is granted like a table.
+  event_key_known: ["select"],
   outbox: ["select", "insert", "update", "delete"],
   outbox_owner: ["select", "insert", "update", "delete"],
   key: ["select", "insert", "update", "delete"],
@@ -64,7 +68,16 @@ const sequences = {
   rule_message_seq: ["usage", "update"],
 } as const satisfies Readonly<Record<string, NeededRight["privileges"]>>;
 
+const functions = {
+  "add_partition(text, bigint, bigint)": ["execute"],
+  "list_partitions(text)": ["execute"],
+  "retire_partition(text, text)": ["execute"],
+  "open_retired(text)": ["execute"],
+  "drop_retired(text)": ["execute"],
+} as const satisfies Readonly<Record<string, NeededRight["privileges"]>>;
+
 export const neededRights: readonly NeededRight[] = [
   ...Object.entries(tables).map(([name, privileges]) => ({ kind: "table", name, privileges }) as const),
   ...Object.entries(sequences).map(([name, privileges]) => ({ kind: "sequence", name, privileges }) as const),
+  ...Object.entries(functions).map(([name, privileges]) => ({ kind: "function", name, privileges }) as const),
 ];

@@ -15,6 +15,8 @@ export interface BatchToStore {
   /** JSON array of assignments the events come from: sensor, generation, instance. */
   readonly terms: string;
   readonly eventCount: number;
+  /** Whether any event has a dedup_key. */
+  readonly hasKeys: boolean;
   /** The rule revision the batch was matched against. */
   readonly revision: Id;
   /** The instance that publishes the messages. */
@@ -30,6 +32,49 @@ export interface StoredBatch {
   readonly storedIds: readonly Id[] | null;
   readonly storedAt: Date;
 }
+
+/** The day, since 1970, of the time this far from now. */
+const period = (offset: string): string => `floor(extract(epoch from now() ${offset}) / 86400)::bigint`;
+
+/**
+ * Claims the dedup keys of the incoming events that are not remembered yet.
+ *
+ * The table of keys is partitioned by the period of a claim, so that old keys can be dropped, and a key is unique within
+ * a period only. What was committed before is found by reading. Of two statements that run at the same time, neither
+ * reads the other's key. They meet in a unique row nevertheless: every key is claimed under the period of ten minutes
+ * from now, and then under that of ten minutes ago if it is another one. Two statements that start less than twenty
+ * minutes apart have one of these periods in common, and none takes that long.
+ */
+const claimKeys = `claimed as (
+      insert into event_key (trigger_ref, source_ref, dedup_key, period, event)
+      select trigger_ref, coalesce(sensor_ref, ''), k, ${period("+ interval '10 minutes'")}, i
+        from incoming
+       where k is not null
+         -- Not with "not exists", which may be planned as a join that reads the whole table.
+         and (select known.event
+                from event_key_known as known
+               where known.trigger_ref = incoming.trigger_ref
+                 and known.source_ref = coalesce(incoming.sensor_ref, '')
+                 and known.dedup_key = incoming.k
+               limit 1) is null
+       order by i
+      on conflict do nothing
+      returning trigger_ref, source_ref, dedup_key, event
+    ), claimed_twice as (
+      insert into event_key (trigger_ref, source_ref, dedup_key, period, event)
+      select trigger_ref, source_ref, dedup_key, ${period("- interval '10 minutes'")}, event
+        from claimed
+       where ${period("+ interval '10 minutes'")} <> ${period("- interval '10 minutes'")}
+      on conflict do nothing
+      returning event
+    )`;
+
+/** The events that hold their keys: around a change of period, under both. */
+const keyed = `(select event
+                      from claimed
+                     where ${period("+ interval '10 minutes'")} = ${period("- interval '10 minutes'")}
+                     union all
+                    select event from claimed_twice)`;
 
 /**
  * Stores the events of a batch that may be stored, with their enforcements, messages and checkpoints.
@@ -47,14 +92,16 @@ export interface StoredBatch {
  * for such an assignment while holding the revision, the two would deadlock, and that commit could be the victim. A
  * renewal takes the same locks in the same order.
  *
- * An event whose dedup_key already exists is left out in the same way. An event whose id already exists makes the
- * whole statement fail (isIdTaken), so repeating it after a lost answer adds nothing, and another event's id is never
- * mistaken for this one's. A late repetition does not move a checkpoint back either: an abandoned connection may
+ * An event whose dedup_key is remembered is left out in the same way (see `claimKeys`). An event whose id already exists
+ * makes the whole statement fail (isIdTaken), so repeating it after a lost answer adds nothing, and another event's id is
+ * never mistaken for this one's. A late repetition does not move a checkpoint back either: an abandoned connection may
  * deliver a statement minutes later.
  */
-export const storeBatch: Statement<BatchToStore, StoredBatch> = {
-  name: "store_batch",
-  text: `
+export function storeBatch({ hasKeys }: Pick<BatchToStore, "hasKeys">): Statement<BatchToStore, StoredBatch> {
+  return hasKeys ? storeBatchWithKeys : storeBatchWithoutKeys;
+}
+
+const storeText = (hasKeys: boolean): string => `
     with assignment_held as materialized (
       select held.sensor, held.generation, held.instance
         from jsonb_to_recordset($5::jsonb) as term (sensor bigint, generation bigint, instance uuid)
@@ -82,12 +129,12 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
        where exists (select from revision_held)
          and (source.generation is null
               or (source.sensor, source.generation) in (select sensor, generation from assignment_held))
-    ), stored as (
+    ), ${hasKeys ? `${claimKeys}, ` : ""}stored as (
       insert into event (id, trigger, trigger_ref, config, payload, source, source_ref,
                          rule, rule_ref, occurred_at, dedup_key)
       select i, trigger, trigger_ref, config, p, sensor, sensor_ref, r, rr, o, k
         from incoming
-      on conflict (trigger_ref, coalesce(source_ref, ''), dedup_key) where dedup_key is not null do nothing
+       ${hasKeys ? `where k is null or i in ${keyed}` : ""}
       returning id
     ), matched as materialized (
       select match.*, incoming.trigger_ref, incoming.p
@@ -132,7 +179,9 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
            case when (select count(*) from stored) < $6
                 then (select coalesce(jsonb_agg(id::text), '[]') from stored)
             end as stored,
-           now() as stored_at`,
+           now() as stored_at`;
+
+const inAndOut: Pick<Statement<BatchToStore, StoredBatch>, "values" | "decode"> = {
   values: (batch) => [
     batch.events,
     batch.sources,
@@ -151,6 +200,19 @@ export const storeBatch: Statement<BatchToStore, StoredBatch> = {
   }),
 };
 
+const storeBatchWithoutKeys: Statement<BatchToStore, StoredBatch> = {
+  name: "store_batch",
+  text: storeText(false),
+  ...inAndOut,
+};
+
+/** Apart, because claiming keys costs a lone event without one a tenth more. */
+const storeBatchWithKeys: Statement<BatchToStore, StoredBatch> = {
+  name: "store_batch_with_keys",
+  text: storeText(true),
+  ...inAndOut,
+};
+
 /**
  * The copy of the event's payload in an enforcement: the payload if it fits into the row, else null. Readers then take
  * it from the event, as the view enforcement_with_payload does.
@@ -159,7 +221,10 @@ export function copiedPayload(payload: string): string {
   return `case when pg_column_size(${payload}) <= 2000 then ${payload} end`;
 }
 
+/** Each partition has a key of its own. */
+const idKeys = /^(?:outbox|(?:event|enforcement)(?:_default|_before|_from_\d+)?)_pkey$/;
+
 /** Whether a batch was not stored because one of its ids exists: from an earlier attempt or another event. */
 export function isIdTaken(error: unknown): boolean {
-  return ["event_pkey", "enforcement_pkey", "outbox_pkey"].some((key) => violatesUniqueness(error, key));
+  return violatesUniqueness(error, idKeys);
 }

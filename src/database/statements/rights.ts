@@ -10,21 +10,24 @@ export interface MissingRight {
   readonly grant: string;
 }
 
-/** Skips missing tables and sequences: their migration has not been applied. */
+/** Skips what is missing: its migration has not been applied. */
 export const readMissingRights: Statement<readonly NeededRight[], MissingRight> = {
   name: "read_missing_rights",
   text: `
     select current_user::text as role, needed.name, privilege.value as privilege,
-           format('grant %s on %s %I.%I to %I', privilege.value, needed.kind, current_schema(), needed.name,
-                  current_user) as statement
+           format('grant %s on %s %s to %I', privilege.value, needed.kind, object.name, current_user) as statement
       from jsonb_to_recordset($1::jsonb) as needed (kind text, name text, privileges jsonb)
      cross join jsonb_array_elements_text(needed.privileges) as privilege (value)
-     where to_regclass(format('%I.%I', current_schema(), needed.name)) is not null
-       and not case needed.kind
-               when 'table'
-               then has_table_privilege(format('%I.%I', current_schema(), needed.name), privilege.value)
-               else has_sequence_privilege(format('%I.%I', current_schema(), needed.name), privilege.value)
-                end
+     -- A function's name ends with the types of its parameters.
+     cross join format('%I.%s', current_schema(), needed.name) as object (name)
+     where case needed.kind
+           when 'table'
+           then to_regclass(object.name) is not null and not has_table_privilege(object.name, privilege.value)
+           when 'sequence'
+           then to_regclass(object.name) is not null and not has_sequence_privilege(object.name, privilege.value)
+           else to_regprocedure(object.name) is not null
+                and not has_function_privilege(object.name, privilege.value)
+            end
      order by needed.name, privilege.value`,
   values: (needed) => [JSON.stringify(needed)],
   decode: (row) => ({

@@ -201,11 +201,21 @@ export interface StoredEnforcements {
   readonly isCurrent: boolean;
 }
 
+/** Nobody else adds enforcements to this event until the transaction ends. */
+export const takeTurnAtEvent: Statement<{ readonly eventId: Id }, null> = {
+  name: "take_turn_at_event",
+  text: `
+    select pg_advisory_xact_lock(hashtextextended(current_schema() || ' event ' || $1::bigint, 0))`,
+  values: ({ eventId }) => [eventId],
+  decode: () => null,
+};
+
 /**
- * Adds enforcements to a stored event, with their messages, which a sweeper will publish.
+ * Adds enforcements to a stored event, with their messages, which a sweeper will publish. The caller has the turn at the
+ * event (takeTurnAtEvent).
  *
  * There is one per rule and event, even if several agents store them at the same time: an existing enforcement stays
- * as it is and gets no second message. The revision is locked in share mode, so that no enforcement of an older rule is
+ * as it is and gets no second message. A key of the table ensures that only within a partition. The revision is locked in share mode, so that no enforcement of an older rule is
  * stored after the rule has changed.
  */
 export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcements> = {
@@ -224,6 +234,10 @@ export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcement
                        action_ref text, config jsonb, condition enforcement_condition_enum, conditions jsonb)
         join event on event.id = $1
        where exists (select from revision_held)
+         and not exists (select
+                           from enforcement as present
+                          where present.event = $1
+                            and present.rule = match.rule)
        order by match.rule
     ), enforced as (
       insert into enforcement (id, rule, rule_ref, trigger_ref, action, action_ref, event, config, payload,
@@ -231,7 +245,7 @@ export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcement
       select id, rule, rule_ref, trigger_ref, action, action_ref, event, config, ${copiedPayload("payload")},
              condition, conditions
         from matched
-      on conflict (event, rule) do nothing
+      on conflict do nothing
       returning id
     ), owed as (
       insert into outbox (message_id, routing_key, enforcement, bytes)

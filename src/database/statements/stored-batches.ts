@@ -101,19 +101,23 @@ export interface DedupKey {
   readonly dedup_key: string;
 }
 
-/** The events with these dedup keys, by the caller's number. */
+/**
+ * The events that were stored first with these dedup keys, by the caller's number. A key may have been claimed twice, and
+ * in vain (see statements/batches.ts); the event itself may have been dropped since.
+ */
 export const findDuplicates: Statement<
   { readonly keys: readonly DedupKey[] },
   { readonly n: number; readonly id: Id }
 > = {
   name: "find_duplicates",
   text: `
-    select key.n, event.id
+    select distinct on (key.n) key.n, known.event as id
       from jsonb_to_recordset($1::jsonb) as key (n int, trigger_ref text, source_ref text, dedup_key text)
-      join event
-        on event.trigger_ref = key.trigger_ref
-       and coalesce(event.source_ref, '') = coalesce(key.source_ref, '')
-       and event.dedup_key = key.dedup_key`,
+      join event_key_known as known
+        on known.trigger_ref = key.trigger_ref
+       and known.source_ref = coalesce(key.source_ref, '')
+       and known.dedup_key = key.dedup_key
+     order by key.n, exists (select from event where event.id = known.event) desc, known.created, known.event`,
   values: ({ keys }) => [JSON.stringify(keys)],
   decode: (row) => ({ n: row.number("n"), id: row.id("id") }),
 };

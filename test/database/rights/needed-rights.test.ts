@@ -23,6 +23,7 @@ import * as loginAttempts from "../../../src/database/statements/login-attempts.
 import * as outbox from "../../../src/database/statements/outbox.ts";
 import * as outboxOwnership from "../../../src/database/statements/outbox-ownership.ts";
 import * as owedMessages from "../../../src/database/statements/owed-messages.ts";
+import * as partitions from "../../../src/database/statements/partitions.ts";
 import * as packs from "../../../src/database/statements/packs.ts";
 import * as keys from "../../../src/database/statements/keys.ts";
 import { readMissingRights } from "../../../src/database/statements/rights.ts";
@@ -49,7 +50,7 @@ interface Statement {
 const modules: readonly object[] = [
   assignedSensors,
   assignments,
-  batches,
+  { withoutKeys: batches.storeBatch({ hasKeys: false }), withKeys: batches.storeBatch({ hasKeys: true }) },
   diagnosis,
   events,
   idSequences,
@@ -75,6 +76,7 @@ const modules: readonly object[] = [
   outbox,
   outboxOwnership,
   owedMessages,
+  partitions,
   ruleMessages,
   rules,
   runtimes,
@@ -134,9 +136,9 @@ test("with these rights a role may run every statement of an agent, and without 
     // What functions do with sequences is not explained.
     if (kind === "sequence") continue;
     for (const privilege of privileges) {
-      await owner.query(`revoke ${privilege} on attune.${name} from ${role}`);
+      await owner.query(`revoke ${privilege} on ${kind} attune.${name} from ${role}`);
       if ((await deniedStatements(client)).length === 0) superfluous.push(`${privilege} on ${name}`);
-      await owner.query(`grant ${privilege} on attune.${name} to ${role}`);
+      await owner.query(`grant ${privilege} on ${kind} attune.${name} to ${role}`);
     }
   }
   expect(superfluous).toEqual([]);

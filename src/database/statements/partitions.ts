@@ -1,0 +1,158 @@
+/**
+ * The partitions of `event`, `enforcement`, `event_key` and any other partitioned table of the schema.
+ *
+ * The work is done by functions of the schema, which run with their owner's rights, so that an agent that owns nothing may
+ * call them. They need exclusive locks, for milliseconds: the caller bounds the waiting for them with `boundLocks`, because
+ * everybody who stores waits behind.
+ */
+import { escapeIdentifier } from "pg";
+import type { Id } from "../../model/identifiers.ts";
+import type { Statement } from "../statement.ts";
+
+export interface PartitionRow {
+  readonly name: string;
+  /** The keys it takes, `beyond` exclusive; null: no bound, or the default or a retired partition. */
+  readonly first: bigint | null;
+  readonly beyond: bigint | null;
+  readonly isDefault: boolean;
+  /** No longer part of the table. */
+  readonly isRetired: boolean;
+  /** About how many. */
+  readonly rows: number;
+  readonly bytes: number;
+  readonly oldest: Date | null;
+  readonly newest: Date | null;
+  /** The highest key in the default partition. */
+  readonly highest: bigint | null;
+}
+
+export const listPartitions: Statement<{ readonly table: string }, PartitionRow> = {
+  name: "list_partitions",
+  text: `
+    select name, first, beyond, is_default, is_retired, row_count::float8, byte_count::float8, oldest, newest, highest
+      from list_partitions($1)
+     order by first nulls first, name`,
+  values: ({ table }) => [table],
+  decode: (row) => ({
+    name: row.text("name"),
+    first: bigintOrNull(row.idOrNull("first")),
+    beyond: bigintOrNull(row.idOrNull("beyond")),
+    isDefault: row.boolean("is_default"),
+    isRetired: row.boolean("is_retired"),
+    rows: row.number("row_count"),
+    bytes: row.number("byte_count"),
+    oldest: row.instantOrNull("oldest"),
+    newest: row.instantOrNull("newest"),
+    highest: bigintOrNull(row.idOrNull("highest")),
+  }),
+};
+
+/** Where the next rows of the partitioned tables go. */
+export interface PartitionPosition {
+  readonly now: Date;
+  /** The last ids given out; null: none. */
+  readonly event: bigint | null;
+  readonly enforcement: bigint | null;
+}
+
+export const readPartitionPosition: Statement<undefined, PartitionPosition> = {
+  name: "read_partition_position",
+  text: `
+    select clock_timestamp() as now,
+           pg_sequence_last_value('event_id_seq'::regclass) as event,
+           pg_sequence_last_value('enforcement_id_seq'::regclass) as enforcement`,
+  values: () => [],
+  decode: (row) => ({
+    now: row.instant("now"),
+    event: bigintOrNull(row.idOrNull("event")),
+    enforcement: bigintOrNull(row.idOrNull("enforcement")),
+  }),
+};
+
+/** Until the end of the transaction, a lock that is not free within that time makes a statement fail as a conflict. */
+export const boundLocks: Statement<{ readonly waitMs: number }, null> = {
+  name: "bound_locks",
+  text: "select set_config('lock_timeout', $1 || 'ms', true)",
+  values: ({ waitMs }) => [String(waitMs)],
+  decode: () => null,
+};
+
+export const addPartition: Statement<
+  { readonly table: string; readonly first: bigint; readonly beyond: bigint },
+  { readonly name: string }
+> = {
+  name: "add_partition",
+  text: "select add_partition($1, $2, $3) as name",
+  values: ({ table, first, beyond }) => [table, String(first), String(beyond)],
+  decode: (row) => ({ name: row.text("name") }),
+};
+
+/** Fails with object_in_use if messages that are not sent yet need its rows. */
+export const retirePartition: Statement<
+  { readonly table: string; readonly partition: string },
+  { readonly name: string }
+> = {
+  name: "retire_partition",
+  text: "select retire_partition($1, $2) as name",
+  values: ({ table, partition }) => [table, partition],
+  decode: (row) => ({ name: row.text("name") }),
+};
+
+export const openRetired: Statement<{ readonly partition: string }, null> = {
+  name: "open_retired",
+  text: "select open_retired($1)",
+  values: ({ partition }) => [partition],
+  decode: () => null,
+};
+
+export const dropRetired: Statement<{ readonly partition: string }, null> = {
+  name: "drop_retired",
+  text: "select drop_retired($1)",
+  values: ({ partition }) => [partition],
+  decode: () => null,
+};
+
+/**
+ * Moves a sequence on, so that the next id lies in the next partition. Not if it is nearly there: it gets there by itself, and
+ * must not be moved back.
+ */
+export const enterPartition: Statement<
+  { readonly sequence: string; readonly first: bigint },
+  { readonly last: string }
+> = {
+  name: "enter_partition",
+  text: `
+    select setval($1::regclass, $2::bigint - 1)::text as last
+     where coalesce(pg_sequence_last_value($1::regclass), 0) < $2::bigint - 10000`,
+  values: ({ sequence, first }) => [sequence, String(first)],
+  decode: (row) => ({ last: row.text("last") }),
+};
+
+/** The next rows of a retired partition as JSON: at most a thousand, and few if they are large. */
+export function readRetired(
+  partition: string,
+): Statement<{ readonly after: Id }, { readonly id: Id; readonly line: string }> {
+  return {
+    name: `read_retired_${partition}`,
+    text: `
+      select retired.id, row_to_json(retired)::text as line
+        from ${escapeIdentifier(partition)} as retired
+        join (select id,
+                     row_number() over (order by id) as place,
+                     sum(coalesce(pg_column_size(payload), 0)) over (order by id) as bytes
+                from (select id, payload
+                        from ${escapeIdentifier(partition)}
+                       where id > $1
+                       order by id
+                       limit 1000) as candidate) as fitting
+          on fitting.id = retired.id
+         and (fitting.bytes <= 2000000 or fitting.place = 1)
+       order by retired.id`,
+    values: ({ after }) => [after],
+    decode: (row) => ({ id: row.id("id"), line: row.text("line") }),
+  };
+}
+
+function bigintOrNull(text: string | null): bigint | null {
+  return text === null ? null : BigInt(text);
+}
