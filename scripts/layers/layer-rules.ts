@@ -44,6 +44,7 @@ export const layers: readonly Layer[] = [
     parts: [
       "runtimes",
       "registration",
+      "retention",
       "scheduling",
       "sensors",
       "events",

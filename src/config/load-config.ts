@@ -137,6 +137,7 @@ function inPlace(config: Static<typeof configSchema>, { cwd, hostname }: ConfigI
     artifacts_dir: resolve(cwd, config.artifacts_dir),
     data_dir: resolve(cwd, config.data_dir),
     logs_dir: resolve(cwd, config.logs_dir),
+    retention: withAbsoluteArchive(config.retention, cwd),
     api: { ...config.api, tls: withAbsolutePaths(cwd, config.api.tls) },
     database: withAbsoluteFiles(cwd, config.database),
     message_queue: withAbsoluteFiles(cwd, config.message_queue),
@@ -185,4 +186,9 @@ function secretsOf({ database, message_queue: queue, security, agent }: Config):
   ];
   const values = secrets.filter((value) => value !== undefined);
   return [...values, ...urls.flatMap(urlPasswords)];
+}
+
+function withAbsoluteArchive(retention: Config["retention"], cwd: string): Config["retention"] {
+  const { archive_dir: directory } = retention;
+  return directory === undefined ? retention : { ...retention, archive_dir: resolve(cwd, directory) };
 }

@@ -6,9 +6,10 @@ import { ExactNumber } from "../model/json/exact-number.ts";
 import { isJsonObject } from "../model/json/json.ts";
 import { childNode, type SchemaNode } from "./schema-node.ts";
 
-/** The value, with a JavaScript number wherever the schema requires a number. */
+/** The value, with a JavaScript number wherever the schema requires a number, and its text where it takes both. */
 export function withPlainNumbers(node: SchemaNode, value: unknown): unknown {
   if (value instanceof ExactNumber) {
+    if (node.takesNumbers === true) return value.text;
     const number = Number(value.text);
     return (node.type === "number" || node.type === "integer") && Number.isFinite(number) ? number : value;
   }

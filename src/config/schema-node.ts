@@ -5,6 +5,8 @@ export interface SchemaNode {
   readonly type?: string;
   readonly description?: string;
   readonly default?: unknown;
+  /** A number is taken as the text it is written with. */
+  readonly takesNumbers?: boolean;
   /** What a value must be, if the keywords do not describe it well enough. */
   readonly expects?: string;
   /** The value is a secret that must not appear in messages. */

@@ -66,6 +66,17 @@ const Tls = (server: string) =>
 
 const PemFile = (description: string) => Type.Optional(Type.String({ description, minLength: 1 }));
 
+const Keep = (description: string) =>
+  Type.Optional(
+    Type.String({
+      description,
+      pattern:
+        "^\\s*\\d+(\\.\\d+)?\\s*(d|days?|hours?|rows?|bytes|[kmgtKMGT][bB])?\\s*(,\\s*\\d+(\\.\\d+)?\\s*(d|days?|hours?|rows?|bytes|[kmgtKMGT][bB])?\\s*)*$",
+      takesNumbers: true,
+      expects: "a number of days, rows or bytes, such as `30 days`, `1000000 rows` or `30 days, 20 GB`",
+    }),
+  );
+
 const FileOf = (what: string) =>
   Type.Optional(Type.String({ description: `File that contains ${what}`, minLength: 1 }));
 
@@ -228,6 +239,24 @@ export const configSchema = Type.Object({
       ),
       sweep_interval: Seconds("How often to look for messages that no worker publishes", 5),
       post_wait: Seconds("How long a posted event waits to be stored before the client gets a 503", 6),
+    },
+    section,
+  ),
+  retention: Type.Object(
+    {
+      events: Keep("How much of the events to keep; `30 days` by default, embedded also at most `2 GB`"),
+      enforcements: Keep(
+        "How much of the enforcements to keep; `30 days` by default, embedded also at most `2 GB`",
+      ),
+      deduplication: Keep(
+        "How long to remember a `dedup_key`, at least; `7 days` by default, embedded also at most `500 MB`",
+      ),
+      archive_dir: Type.Optional(
+        Type.String({
+          description: "Folder to which old events and enforcements are written before they are dropped",
+          minLength: 1,
+        }),
+      ),
     },
     section,
   ),

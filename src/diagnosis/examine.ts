@@ -18,6 +18,7 @@ import { checkListeners } from "./checks/listener-check.ts";
 import { checkOutbox } from "./checks/outbox-check.ts";
 import { checkOutput } from "./checks/output-check.ts";
 import { checkPackFiles } from "./checks/pack-file-check.ts";
+import { checkRetention } from "./checks/retention-check.ts";
 import { checkRights } from "./checks/rights-check.ts";
 import { checkRules } from "./checks/rule-check.ts";
 import { checkRunningAgent } from "./checks/running-agent-check.ts";
@@ -119,6 +120,7 @@ async function examineRows(
     rules: checkRules,
     keys: (look) => checkKeys(config, look),
     messages: checkOutbox,
+    retention: (look) => checkRetention(config, look),
   });
   return [...storage, ...rows];
 }

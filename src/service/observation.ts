@@ -5,6 +5,7 @@ import { listeners } from "../config/listeners.ts";
 import { deliveryHealth } from "../events/delivery/delivery-health.ts";
 import { OwedMessages } from "../events/delivery/owed-messages.ts";
 import { readFleetFacts } from "../registration/fleet-facts.ts";
+import type { PartitionKeeper } from "../retention/partition-keeper.ts";
 import type { DatabaseRuleSource } from "../rules/rule-source.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
@@ -20,6 +21,7 @@ export interface ObservedWork extends Pick<OpenedSensors, "scheduler" | "sensors
   readonly notifications: Pick<RuleNotifications, "count">;
   /** Values in the key store that no configured key decrypts. */
   readonly unreadableKeys: () => number;
+  readonly retention: Pick<PartitionKeeper, "kept">;
 }
 
 export function openObservation(
@@ -27,7 +29,7 @@ export function openObservation(
   { runtimes }: RegisteredWorker,
   { database, messageQueue }: Connections,
   metrics: Metrics,
-  { events, scheduler, sensors, rules, notifications, unreadableKeys }: ObservedWork,
+  { events, scheduler, sensors, rules, notifications, unreadableKeys, retention }: ObservedWork,
 ): HealthSource {
   const { config, agentVersion } = options;
   const { transport } = messageQueue;
@@ -61,6 +63,7 @@ export function openObservation(
     messagesRefused: () => new Map(Array.from(refused.counts(), ([key, { count }]) => [key, count])),
     unroutableKeys: () => [...deliveries.unroutable().keys()],
     leasesHeld: () => scheduler.held().size,
+    keptTables: () => retention.kept(),
     rules: () => rules.current().counts,
     webSockets: () => notifications.count,
     keysUnreadable: unreadableKeys,

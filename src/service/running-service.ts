@@ -19,6 +19,7 @@ import { openNotifications } from "./notification-parts.ts";
 import { openKeys } from "./key-parts.ts";
 import { openObservation } from "./observation.ts";
 import { openOperations } from "./operation-parts.ts";
+import { openRetention } from "./retention-parts.ts";
 import { sensorPlatform } from "./sensor-platform.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
 import { openSensors } from "./sensor-parts.ts";
@@ -79,7 +80,9 @@ export async function openRunningService(
     revoked_token: tokenReaders,
     signing_key: [identity.authenticator],
   });
-  const observed = { events, scheduler, sensors, rules, notifications, unreadableKeys: unreadableCount };
+  const retention = openRetention(context, database, metrics);
+  const unreadableKeys = unreadableCount;
+  const observed = { events, scheduler, sensors, rules, notifications, retention, unreadableKeys };
   const health = openObservation(context, worker, connections, metrics, observed);
   const traces = new SensorTraces(context.clock);
   const apiAddress = await openApi(context, connections.database, {

@@ -31,6 +31,8 @@ export interface GaugeSources {
   /** Routing keys whose messages currently reach no queue. */
   readonly unroutableKeys: () => readonly string[];
   readonly leasesHeld: () => number;
+  /** By table, if this worker keeps the partitions. */
+  readonly keptTables: () => ReadonlyMap<string, KeptTable>;
   readonly rules: () => { readonly valid: number; readonly invalid: number };
   /** Clients connected over WebSocket. */
   readonly webSockets: () => number;
@@ -41,6 +43,16 @@ export interface GaugeSources {
   readonly sensorCapacity: number;
   /** Facts that only the database knows; undefined while it is unreachable. */
   readonly fleet: () => Promise<FleetFacts | undefined>;
+}
+
+/** The partitions of one table. */
+export interface KeptTable {
+  readonly partitions: number;
+  readonly bytes: number;
+  /** That should be gone: messages need them, their lock is not free, or they could not be archived. */
+  readonly overdue: number;
+  /** Rows that no partition was there for. */
+  readonly strayRows: number;
 }
 
 /** Facts about all workers and all pending messages. */
@@ -152,6 +164,33 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     "1 for each runtime this worker offers",
     () => new Map(sources.runtimesOffered().map((name) => [name, 1])),
     "runtime",
+  );
+
+  const kept = (pick: (table: KeptTable) => number) => () =>
+    new Map(Array.from(sources.keptTables(), ([name, table]) => [name, pick(table)]));
+  gauge(
+    "partitions",
+    "Partitions of a table; only of the worker that keeps them",
+    kept(({ partitions }) => partitions),
+    "table",
+  );
+  gauge(
+    "partitions_bytes",
+    "Size of a table with its indexes; only of the worker that keeps its partitions",
+    kept(({ bytes }) => bytes),
+    "table",
+  );
+  gauge(
+    "partitions_overdue",
+    "Partitions that should have been dropped and could not be",
+    kept(({ overdue }) => overdue),
+    "table",
+  );
+  gauge(
+    "stray_rows",
+    "Rows for which no partition had been made in time",
+    kept(({ strayRows }) => strayRows),
+    "table",
   );
 
   gauge(

@@ -47,6 +47,8 @@ export interface Metrics {
   /** Slots of timers were skipped, for one of a few reasons. */
   readonly timersSkipped: (reason: string, slots: number) => void;
   readonly leasesLost: (count: number) => void;
+  /** A partition of the table was dropped. */
+  readonly partitionDropped: (table: string) => void;
   /** A WebSocket client was disconnected, for one of a few reasons. */
   readonly webSocketDisconnected: (reason: string) => void;
 
@@ -86,6 +88,11 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     "confirm_seconds",
     "Time from sending a batch's messages to the broker to the last confirmation",
     latencyBuckets,
+  );
+  const partitionsDropped = counterBy(
+    "partitions_dropped_total",
+    "table",
+    "Partitions with old rows that this worker dropped",
   );
   const refused = counterBy(
     "messages_refused_total",
@@ -183,6 +190,7 @@ export function createMetrics({ version, withProcess }: { version: string; withP
       latenessBuckets,
     ),
     timersSkipped: counterBy("timer_slots_skipped_total", "reason", "Slots of timers that were skipped"),
+    partitionDropped: (table) => partitionsDropped(table, 1),
     leasesLost: counter(
       "leases_lost_total",
       "Assignments that passed to another worker before they were released",

@@ -66,6 +66,7 @@ const well: Series = {
   leases_lost_total: "4x120",
   events_fenced_total: "4x120",
   log_lines_lost_total: "4x120",
+  'partitions_overdue{table="event"}': "0x120",
 };
 
 /** Differences from `well` → the alerts that then fire. */
@@ -103,6 +104,7 @@ const scenarios: readonly (readonly [string, Series, readonly string[]])[] = [
     },
     ["AttuneBrokerBlocked"],
   ],
+  ["old rows stay", { 'partitions_overdue{table="event"}': "1x120" }, ["AttuneOldRowsStay"]],
   ["messages do not leave", { outbox_age_seconds: "0+60x120" }, ["AttuneMessagesLate"]],
   ["the outbox grows", { outbox_messages: "9000+100x120" }, ["AttuneOutboxGrowing"]],
   ["the outbox is large and shrinks", { outbox_messages: "90000-100x120" }, []],

@@ -44,6 +44,7 @@ test("a healthy installation is reported part by part, and nothing is wrong", as
   expect(report).toMatch(/^- sensors +there are none\n +→ attune-sensor-agent packs load/m);
   expect(report).toMatch(/^✓ rules /m);
   expect(report).toMatch(/^✓ messages +none waiting/m);
+  expect(report).toMatch(/^✓ retention events +none yet, 0 MB; kept: 30 days$/m);
   expect(report).toMatch(/\nNothing is wrong\.\n$/);
   expect(exitCode).toBe(0);
 });

@@ -1,0 +1,43 @@
+import type { Config } from "../../config/schema.ts";
+import { rowOf, rowsOf } from "../../database/statement.ts";
+import { listPartitions, readPartitionPosition } from "../../database/statements/partitions.ts";
+import { describeKeepLimits, keptOfTables } from "../../model/retention/keep-limits.ts";
+import { planPartitions } from "../../model/retention/partition-plan.ts";
+import { stateOf } from "../../retention/partition-keeper.ts";
+import { good, notice, wrong, type Finding } from "../finding.ts";
+import type { Look } from "../look.ts";
+
+const words = { event: "events", enforcement: "enforcements" } as const;
+
+/** Checks that old events and enforcements are dropped as configured, and that new ones have a place. */
+export async function checkRetention(config: Config, { kind, rows }: Look): Promise<readonly Finding[]> {
+  const limits = keptOfTables(config.retention, kind);
+  const position = await rowOf(rows, readPartitionPosition, undefined);
+  if (position === undefined) return [];
+  const findings: Finding[] = [];
+  for (const table of ["event", "enforcement"] as const) {
+    const partitions = await rowsOf(rows, listPartitions, { table });
+    const state = stateOf(table, partitions, position, limits);
+    const subject = `retention ${words[table]}`;
+    const oldest = Math.min(...partitions.map((each) => each.oldest?.getTime() ?? Number.POSITIVE_INFINITY));
+    const megabytes = Math.round(partitions.reduce((total, { bytes }) => total + bytes, 0) / 1e6);
+    const since = Number.isFinite(oldest)
+      ? `since ${new Date(oldest).toISOString().slice(0, 10)}`
+      : "none yet";
+    const detail = `${since}, ${megabytes} MB; kept: ${describeKeepLimits(limits[table])}`;
+    const retired = partitions.flatMap(({ isRetired, name }) => (isRetired ? [name] : []));
+    const overdue = planPartitions(state, limits[table]).retire;
+    const facts = { partitions: partitions.length, retired, overdue };
+    if (retired.length > 0) {
+      const remedy =
+        "see the log of the agent that keeps the partitions; retention.archive_dir may not be writable";
+      findings.push(
+        wrong(subject, `${retired.join(", ")} could not be archived or dropped`, { facts, remedy }),
+      );
+    } else if (overdue.length > 0) {
+      const remedy = "an agent drops them within a minute, once no message and no long statement needs them";
+      findings.push(notice(subject, `${detail}; ${overdue.join(", ")} should be gone`, { facts, remedy }));
+    } else findings.push(good(subject, detail, { facts }));
+  }
+  return findings;
+}

@@ -1,0 +1,259 @@
+/**
+ * Keeps the partitions of events, enforcements and dedup keys: makes them ahead of time, retires those that the configured
+ * limits no longer keep, archives them if configured, and drops them.
+ *
+ *   attached ──retired: a lock for milliseconds──▶ retired ──archived──▶ dropped
+ *        ▲                     │
+ *        └─ messages need it, or the lock is not free: again later
+ *
+ * One agent at a time does it, the one that holds the lock `retention`; the others look now and then whether it is free.
+ * A retired partition is a table of its own, so what follows concerns nobody who stores or reads; a crash leaves it, and
+ * the next step goes on with it.
+ */
+import type { Database, HeldLock } from "../database/database.ts";
+import { classifyDatabaseError, sqlState } from "../database/errors.ts";
+import { rowOf, rowsOf, type Statement } from "../database/statement.ts";
+import {
+  addPartition,
+  boundLocks,
+  dropRetired,
+  enterPartition,
+  listPartitions,
+  readPartitionPosition,
+  retirePartition,
+  type PartitionPosition,
+  type PartitionRow,
+} from "../database/statements/partitions.ts";
+import {
+  describeKeepLimits,
+  retainedTables,
+  type KeepLimits,
+  type RetainedTable,
+} from "../model/retention/keep-limits.ts";
+import {
+  dayMs,
+  planPartitions,
+  type PartitionState,
+  type TableState,
+} from "../model/retention/partition-plan.ts";
+import type { KeptTable } from "../telemetry/gauges.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { reportedLoop } from "../telemetry/reported-loop.ts";
+import type { Clock } from "../time/clock.ts";
+
+export interface PartitionKeeperOptions {
+  readonly database: Database;
+  readonly limits: Readonly<Record<RetainedTable, KeepLimits>>;
+  /** Writes all rows of a retired partition; resolves once they are safely on disk. */
+  readonly archive:
+    ((table: RetainedTable, partition: string, signal: AbortSignal) => Promise<void>) | undefined;
+  readonly metrics: Pick<Metrics, "partitionDropped">;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+const intervalMs = 30_000;
+/** Everybody who stores waits for a lock that we wait for. */
+const lockWaitMs = 20;
+const lockAttemptsMax = 20;
+
+export class PartitionKeeper {
+  readonly #options: PartitionKeeperOptions;
+  readonly #kept = new Map<RetainedTable, KeptTable>();
+  #lock: HeldLock | undefined;
+
+  constructor(options: PartitionKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Empty: another agent does it. */
+  kept(): ReadonlyMap<RetainedTable, KeptTable> {
+    return this.#kept;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const loop = reportedLoop(
+      {
+        step: () => this.step(signal),
+        intervalMs,
+        retry: { delayMsFirst: 5_000, delayMsMax: 300_000 },
+        texts: {
+          begins: "could not keep the partitions of stored events; nothing is lost, but old ones stay",
+          ends: "partitions of stored events are kept again",
+        },
+      },
+      this.#options,
+    );
+    try {
+      await loop.run(signal);
+    } finally {
+      await this.#lock?.[Symbol.asyncDispose]();
+    }
+  }
+
+  /** Everything that is due now. */
+  async step(signal: AbortSignal): Promise<void> {
+    const { database } = this.#options;
+    if (this.#lock?.isHeld !== true) {
+      this.#kept.clear();
+      this.#lock = await database.tryLock(`${database.schema}:retention`);
+      if (this.#lock === undefined) return;
+    }
+    const failures: unknown[] = [];
+    for (const table of retainedTables) {
+      try {
+        await this.#keep(table, signal);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #keep(table: RetainedTable, signal: AbortSignal): Promise<void> {
+    const { database, limits, logger } = this.#options;
+    const position = await rowOf(database, readPartitionPosition, undefined);
+    if (position === undefined) return;
+    const rows = await rowsOf(database, listPartitions, { table });
+    const state = stateOf(table, rows, position, limits);
+    const plan = planPartitions(state, limits[table]);
+    for (const { first, beyond } of plan.add) {
+      await this.#underLock(addPartition, { table, first, beyond }, signal);
+    }
+    if (plan.enter !== null) {
+      await rowOf(database, enterPartition, { sequence: `${table}_id_seq`, first: plan.enter });
+      logger.info({ table, first: String(plan.enter) }, `${table} goes on in its next partition`);
+    }
+    const retired = rows.flatMap(({ isRetired, name }) => (isRetired ? [name] : []));
+    let overdue = retired.length + plan.retire.length;
+    this.#note(table, rows, overdue);
+    const blocked = await this.#retire(table, plan.retire, retired, signal);
+    for (const partition of retired) {
+      await this.#dispose(table, partition, signal);
+      overdue -= 1;
+      this.#note(table, rows, overdue);
+    }
+    if (blocked !== undefined) {
+      logger.warn({ table, error: blocked }, `old rows of ${table} stay for now`);
+    }
+  }
+
+  /** Adds those that were retired to `retired`; returns why the others were not. */
+  async #retire(
+    table: RetainedTable,
+    partitions: readonly string[],
+    retired: string[],
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const { limits, logger } = this.#options;
+    for (const partition of partitions) {
+      try {
+        const found = await this.#underLock(retirePartition, { table, partition }, signal);
+        const name = found?.name ?? partition;
+        const limit = describeKeepLimits(limits[table]);
+        logger.info(
+          { table, partition: name },
+          `retired ${name}: beyond what is kept of ${table} (${limit})`,
+        );
+        retired.push(name);
+      } catch (error) {
+        // Messages that are not sent yet need it, or somebody has been reading for long.
+        if (!isOwed(error) && classifyDatabaseError(error) !== "conflict") throw error;
+        return error;
+      }
+    }
+    return undefined;
+  }
+
+  #note(table: RetainedTable, rows: readonly PartitionRow[], overdue: number): void {
+    const attached = rows.filter(({ isRetired }) => !isRetired);
+    const rest = attached.find(({ isDefault }) => isDefault);
+    this.#kept.set(table, {
+      partitions: attached.length,
+      bytes: rows.reduce((total, { bytes }) => total + bytes, 0),
+      overdue,
+      // The number is an estimate, and that there are any is not.
+      strayRows: rest === undefined || rest.highest === null ? 0 : Math.max(rest.rows, 1),
+    });
+  }
+
+  async #dispose(table: RetainedTable, partition: string, signal: AbortSignal): Promise<void> {
+    const { database, archive, metrics, logger } = this.#options;
+    // Keys say nothing that the events do not.
+    if (table !== "event_key") await archive?.(table, partition, signal);
+    await rowOf(database, dropRetired, { partition });
+    metrics.partitionDropped(table);
+    logger.info({ table, partition }, `dropped ${partition}`);
+  }
+
+  /** Waits for the lock only briefly, but several times. */
+  async #underLock<Input, Output>(
+    statement: Statement<Input, Output>,
+    input: Input,
+    signal: AbortSignal,
+  ): Promise<Output | undefined> {
+    const { database, clock, random } = this.#options;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await database.transaction(async (transaction) => {
+          await rowOf(transaction, boundLocks, { waitMs: lockWaitMs });
+          return await rowOf(transaction, statement, input);
+        });
+      } catch (error) {
+        if (classifyDatabaseError(error) !== "conflict" || attempt >= lockAttemptsMax) throw error;
+      }
+      await clock.sleep(100 + 400 * random(), signal);
+      signal.throwIfAborted();
+    }
+  }
+}
+
+function isOwed(error: unknown): boolean {
+  return sqlState(error) === "55006";
+}
+
+/** What the decisions need to know of a table. */
+export function stateOf(
+  table: RetainedTable,
+  rows: readonly PartitionRow[],
+  position: PartitionPosition,
+  limits: PartitionKeeperOptions["limits"],
+): TableState {
+  const nowMs = position.now.getTime();
+  const rest = rows.find(({ isDefault }) => isDefault);
+  return {
+    kind: table === "event_key" ? "days" : "ids",
+    partitions: rows.flatMap(({ beyond, oldest, newest, ...row }) =>
+      beyond === null
+        ? []
+        : [
+            {
+              ...row,
+              beyond,
+              oldestMs: oldest?.getTime() ?? null,
+              newestMs: newest === null ? null : newest.getTime() + keyMemoryMs(row.name, limits),
+            } satisfies PartitionState,
+          ],
+    ),
+    rest: {
+      name: rest?.name ?? `${table}_default`,
+      rows: rest?.rows ?? 0,
+      bytes: rest?.bytes ?? 0,
+      newestMs: rest?.newest?.getTime() ?? null,
+      highest: rest?.highest ?? null,
+    },
+    position: table === "event_key" ? BigInt(Math.floor(nowMs / dayMs)) : (position[table] ?? 0n) + 1n,
+    nowMs,
+  };
+}
+
+/** The rows of before there were partitions are also the memory of their dedup keys. */
+function keyMemoryMs(
+  partition: string,
+  { event, event_key: keys }: PartitionKeeperOptions["limits"],
+): number {
+  if (partition !== "event_before" || event.days === null) return 0;
+  return Math.max(0, (keys.days ?? Number.POSITIVE_INFINITY) - event.days) * dayMs;
+}

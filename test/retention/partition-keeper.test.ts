@@ -1,0 +1,253 @@
+/** Partitions are made, retired, archived and dropped in a real database. Time is moved by giving rows an old `created`. */
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { openEmbedded } from "../../src/database/embedded/embedded.ts";
+import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
+import { migrate } from "../../src/database/migrations/migrate.ts";
+import type { Database } from "../../src/database/database.ts";
+import { keepEverything, type KeepLimits } from "../../src/model/retention/keep-limits.ts";
+import { archivePartition } from "../../src/retention/archive.ts";
+import { PartitionKeeper, type PartitionKeeperOptions } from "../../src/retention/partition-keeper.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+import { systemClock } from "../../src/time/clock.ts";
+import { query } from "../support/platform-rows.ts";
+import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
+import { recordingLogger } from "../support/recording-logger.ts";
+
+const thirtyDays: KeepLimits = { ...keepEverything, days: 30 };
+const limits = { event: thirtyDays, enforcement: thirtyDays, event_key: { ...keepEverything, days: 7 } };
+const stopped = new AbortController().signal;
+
+let fresh: FreshDatabase;
+let database: Database;
+const folder = mkdtempSync(join(tmpdir(), "attune-archive-"));
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  ({ database } = fresh);
+});
+afterAll(async () => {
+  await fresh[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+let dropped: string[] = [];
+const keepers: PartitionKeeper[] = [];
+function keeper(options: Partial<PartitionKeeperOptions> = {}): PartitionKeeper {
+  dropped = [];
+  const made = new PartitionKeeper({
+    database,
+    limits,
+    archive: undefined,
+    metrics: { partitionDropped: (table) => dropped.push(table) },
+    logger: silentLogger,
+    clock: systemClock,
+    random: Math.random,
+    ...options,
+  });
+  keepers.push(made);
+  return made;
+}
+afterEach(async () => {
+  // Gives the lock back, as a stop does.
+  for (const each of keepers.splice(0)) await each.run(AbortSignal.abort());
+});
+
+const addEvents = (count: number, age: string): Promise<{ id: string }[]> =>
+  query(
+    database,
+    `insert into event (trigger_ref, payload, created)
+     select 't', jsonb_build_object('n', n, 'digits', 1.10), now() - $2::interval from generate_series(1, $1) as n
+     returning id`,
+    [count, age],
+  );
+const partitionsOf = async (table: string): Promise<string[]> =>
+  (
+    await query<{ name: string }>(
+      database,
+      `select inhrelid::regclass::text as name from pg_inherits where inhparent = $1::regclass
+        order by pg_get_expr((select relpartbound from pg_class where oid = inhrelid), inhrelid) <> 'DEFAULT', inhrelid`,
+      [table],
+    )
+  ).map(({ name }) => name);
+
+test("partitions are made ahead of the rows, and rows go into them", async () => {
+  await keeper().step(stopped);
+
+  expect(await partitionsOf("event")).toEqual([
+    "event_default",
+    "event_from_1",
+    "event_from_10000001",
+    "event_from_20000001",
+  ]);
+  expect(await partitionsOf("event_key")).toHaveLength(4);
+  await addEvents(3, "0 days");
+  expect(await query(database, "select distinct tableoid::regclass::text as name from event")).toEqual([
+    { name: "event_from_1" },
+  ]);
+});
+
+test("ids go on in the next partition after a day; a month later the old one is archived and dropped", async () => {
+  await query(
+    database,
+    "insert into outbox (message_id, routing_key, event) values (gen_random_uuid(), 'event.created', 1)",
+  );
+  await addEvents(2_500, "31 days");
+  const one = keeper();
+  await one.step(stopped);
+  const [next] = await addEvents(1, "0 days");
+  expect(next).toEqual({ id: "10000001" });
+  // The three rows of today are in the first partition, too.
+  await one.step(stopped);
+  expect(dropped).toEqual([]);
+  await query(database, "delete from event where created > now() - interval '1 day' and id < 10000000");
+
+  // A message that is not sent yet needs the first event.
+  await query(
+    database,
+    "insert into event (id, trigger_ref, payload, created) values (1, 't', '{}', now() - interval '31 days')",
+  );
+  await one.step(stopped);
+  expect(await partitionsOf("event")).toContain("event_from_1");
+  expect(one.kept().get("event")).toMatchObject({ overdue: 1, partitions: 5 });
+
+  await query(database, "delete from outbox");
+  const { logger, lines } = recordingLogger();
+  const archive = async (table: string, partition: string, signal: AbortSignal): Promise<void> =>
+    void (await archivePartition({ database, folder }, table, partition, signal));
+  await one.run(AbortSignal.abort());
+  await keeper({ archive, logger }).step(stopped);
+
+  expect(dropped).toEqual(["event"]);
+  expect(await partitionsOf("event")).not.toContain("event_from_1");
+  expect(await query(database, "select to_regclass('event_from_1') as name")).toEqual([{ name: null }]);
+  expect(readdirSync(join(folder, "event"))).toEqual(["event_from_1.ndjson.gz"]);
+  const rows = gunzipSync(readFileSync(join(folder, "event", "event_from_1.ndjson.gz")))
+    .toString()
+    .trim()
+    .split("\n");
+  expect(rows).toHaveLength(2_501);
+  expect(rows[1]).toContain('"digits": 1.10');
+  expect(lines.map(({ message }) => message)).toEqual([
+    "retired event_from_1: beyond what is kept of event (30 days)",
+    "dropped event_from_1",
+  ]);
+});
+
+test("what could not be archived is not dropped, and is archived later", async () => {
+  await addEvents(10, "40 days");
+  const before = keeper();
+  await before.step(stopped);
+  await before.run(AbortSignal.abort());
+  await addEvents(1, "0 days");
+  await query(database, "delete from event where created > now() - interval '1 day' and id < 20000000");
+
+  const full = keeper({
+    archive: async () => {
+      throw new Error("no space left on device");
+    },
+  });
+  await expect(full.step(stopped)).rejects.toThrow("no space left");
+  expect(full.kept().get("event")).toMatchObject({ overdue: 1 });
+  expect(await query(database, "select count(*)::int as n from event_from_10000001")).toEqual([{ n: 10 }]);
+  await full.run(AbortSignal.abort());
+
+  const archived: string[] = [];
+  await keeper({ archive: async (_table, partition) => void archived.push(partition) }).step(stopped);
+  expect(archived).toEqual(["event_from_10000001"]);
+  expect(dropped).toEqual(["event"]);
+});
+
+test("one agent at a time does it", async () => {
+  const [one, other] = [keeper(), keeper()];
+  await one.step(stopped);
+  await other.step(stopped);
+  expect([one.kept().size, other.kept().size]).toEqual([3, 0]);
+
+  await one.run(AbortSignal.abort());
+  await other.step(stopped);
+  expect(other.kept().size).toBe(3);
+});
+
+// Goal: a partition that somebody is reading delays nobody who stores.
+// Method: a transaction holds a lock on the oldest partition until the keeper has tried several times.
+test("a long reader delays the retirement, and it delays no insert for long", async () => {
+  await addEvents(1, "40 days");
+  const one = keeper();
+  await one.step(stopped);
+  const reader = await fresh.connect();
+  await reader.query("begin");
+  await reader.query("select count(*) from event");
+  await query(database, "delete from event where created > now() - interval '1 day' and id < 30000000");
+
+  const keeping = one.step(stopped);
+  let longestMs = 0;
+  let isDone = false;
+  void keeping.then(() => (isDone = true));
+  for (let n = 0; n < 100; n += 1) {
+    const startedAtMs = performance.now();
+    await addEvents(1, "0 days");
+    longestMs = Math.max(longestMs, performance.now() - startedAtMs);
+  }
+  expect(isDone).toBe(false);
+  await reader.query("commit");
+  await keeping;
+
+  expect(dropped).toEqual(["event"]);
+  expect(longestMs).toBeLessThan(5_000);
+}, 30_000);
+
+test("after a leap over all partitions, stray rows are kept and the next ones have a partition", async () => {
+  await query(database, "select setval('event_id_seq', 5000000000)");
+  await addEvents(2, "0 days");
+  const one = keeper();
+  await one.step(stopped);
+  await one.step(stopped);
+
+  expect(one.kept().get("event")).not.toMatchObject({ strayRows: 0 });
+  const [next] = await addEvents(1, "0 days");
+  expect(
+    await query(database, "select tableoid::regclass::text as name from event where id = $1", [next?.id]),
+  ).toEqual([{ name: expect.stringMatching(/^event_from_50/) }]);
+
+  await query(database, "delete from event where id > 5000000000");
+  await query(
+    database,
+    "insert into event (id, trigger_ref, created) values (5000000001, 't', now() - interval '31 days')",
+  );
+  await one.step(stopped);
+  expect(await query(database, "select count(*)::int as n from event_default")).toEqual([{ n: 0 }]);
+});
+
+test("the embedded database keeps its partitions, too, within a number of rows", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "attune-embedded-"));
+  {
+    await using embedded = await openEmbedded({ dataDirectory: directory, logger: silentLogger });
+    await migrate(embedded, loadMigrations(), silentLogger);
+    const few = { ...keepEverything, rows: 300 };
+    const one = new PartitionKeeper({
+      database: embedded,
+      limits: { ...limits, event: few },
+      archive: undefined,
+      metrics: { partitionDropped: () => {} },
+      logger: silentLogger,
+      clock: systemClock,
+      random: Math.random,
+    });
+    for (let round = 0; round < 4; round += 1) {
+      await query(
+        embedded,
+        "insert into event (trigger_ref, payload) select 't', '{}' from generate_series(1, 200)",
+      );
+      await query(embedded, "analyze event");
+      await one.step(stopped);
+    }
+    const [left] = await query<{ n: number }>(embedded, "select count(*)::int as n from event");
+    expect(left?.n).toBeLessThanOrEqual(300);
+    expect(left?.n).toBeGreaterThanOrEqual(200);
+    await one.run(AbortSignal.abort());
+  }
+  rmSync(directory, { recursive: true });
+}, 120_000);
