@@ -121,3 +121,32 @@ export const findDuplicates: Statement<
   values: ({ keys }) => [JSON.stringify(keys)],
   decode: (row) => ({ n: row.number("n"), id: row.id("id") }),
 };
+
+export interface DedupKeyRange {
+  readonly n: number;
+  readonly trigger_ref: string;
+  readonly source_ref: string | null;
+  /** Excluded, as the next one. */
+  readonly after_key: string;
+  readonly before_key: string;
+}
+
+/** The events whose dedup keys lie between two others, by the caller's number. */
+export const findDuplicateRanges: Statement<
+  { readonly ranges: readonly DedupKeyRange[] },
+  { readonly n: number; readonly id: Id; readonly dedupKey: string }
+> = {
+  name: "find_duplicate_ranges",
+  text: `
+    select range.n, event.id, event.dedup_key
+      from jsonb_to_recordset($1::jsonb)
+           as range (n int, trigger_ref text, source_ref text, after_key text, before_key text)
+      join event
+        on event.trigger_ref = range.trigger_ref
+       and coalesce(event.source_ref, '') = coalesce(range.source_ref, '')
+       and event.dedup_key > range.after_key
+       and event.dedup_key < range.before_key
+     order by range.n, event.dedup_key`,
+  values: ({ ranges }) => [JSON.stringify(ranges)],
+  decode: (row) => ({ n: row.number("n"), id: row.id("id"), dedupKey: row.text("dedup_key") }),
+};

@@ -19,7 +19,7 @@
 import { Changes } from "../../concurrency/changes.ts";
 import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
-import { findDuplicates } from "../../database/statements/stored-batches.ts";
+import { findDuplicateRanges } from "../../database/statements/stored-batches.ts";
 import { forgetTimers, readTimers, type TimerRow } from "../../database/statements/timers.ts";
 import { messageOf } from "../../errors/caught.ts";
 import type { Id } from "../../model/identifiers.ts";
@@ -67,9 +67,8 @@ const reportMs = 5_000;
 /** Work on the event loop without a pause. */
 const sliceMs = 4;
 const retry = { delayMsFirst: 250, delayMsMax: 10_000 };
-/** Slots of a rule for which events of a predecessor are looked for at once. */
-const soughtSlots = 32;
-const soughtKeys = 2_000;
+/** Rules for which events of a predecessor are looked for at once. */
+const soughtTimers = 1_000;
 /** Skipped slots that are counted one by one: of one rule at once, and of all within a report. */
 const countMax = 1_000;
 const countsPerReport = 20_000;
@@ -296,53 +295,21 @@ class TimerRun {
 
   /** A predecessor that was killed may have fired slots without writing so. */
   async #findFired(timers: readonly Timer[]): Promise<void> {
-    const nowMs = this.#clock.nowMs();
-    let sought = timers.map((timer) => ({ timer, afterMs: timer.state.settledUntilMs }));
-    while (sought.length > 0 && !this.#context.stopping.aborted) {
-      const further: typeof sought = [];
-      let candidates: Candidate[] = [];
-      const found = new Set<Candidate>();
-      const search = async (): Promise<void> => {
-        for (const candidate of await this.#stored(candidates)) found.add(candidate);
-        candidates = [];
-      };
-      const all = new Map<Timer, readonly Candidate[]>();
-      for (const { timer, afterMs } of sought) {
-        const own = candidatesOf(timer, afterMs, nowMs);
-        if (own.length === 0) continue;
-        all.set(timer, own);
-        candidates.push(...own);
-        if (candidates.length >= soughtKeys) await search();
-      }
-      if (candidates.length > 0) await search();
-      for (const [timer, own] of all) {
-        const firedMs = own.filter((candidate) => found.has(candidate)).map(({ slot }) => slot.scheduledMs);
-        if (firedMs.length === 0) continue;
-        timer.firedMs = [...timer.firedMs, ...firedMs];
-        const last = own.at(-1);
-        if (own.length === soughtSlots && last !== undefined) {
-          further.push({ timer, afterMs: last.slot.scheduledMs });
-        }
-      }
-      sought = further;
-    }
-  }
-
-  async #stored(candidates: readonly Candidate[]): Promise<readonly Candidate[]> {
     const { database, sensorRef } = this.#options;
-    const keys = candidates.map(({ timer, slot }, n) => ({
-      n,
-      trigger_ref: timer.triggerRef,
-      source_ref: sensorRef,
-      dedup_key: timer.dedupKey(slot.scheduledMs),
-    }));
-    const found = await rowsOf(database, findDuplicates, { keys });
-    return found.flatMap(({ n, id }) => {
-      const candidate = candidates[n];
-      if (candidate === undefined) return [];
-      candidate.timer.knownEvents.set(candidate.slot.scheduledMs, id);
-      return [candidate];
-    });
+    for (let from = 0; from < timers.length; from += soughtTimers) {
+      const some = timers.slice(from, from + soughtTimers);
+      const ranges = some.map((timer, n) => ({
+        n,
+        trigger_ref: timer.triggerRef,
+        source_ref: sensorRef,
+        after_key: timer.dedupKey(timer.state.settledUntilMs),
+        // Times have thirteen digits, so that keys have the order of their slots.
+        before_key: timer.dedupKey(9_999_999_999_999),
+      }));
+      for (const { n, id, dedupKey } of await rowsOf(database, findDuplicateRanges, { ranges })) {
+        some[n]?.noteFired(Number(dedupKey.slice(dedupKey.lastIndexOf(":") + 1)), id);
+      }
+    }
   }
 
   /** Decides the next slots of a timer that may be due, and puts it into the queue again. */
@@ -453,7 +420,7 @@ class TimerRun {
   }
 
   #settleKnown(timer: Timer, { scheduledMs }: Slot, nowMs: number): void {
-    const event = timer.knownEvents.get(scheduledMs) ?? null;
+    const event = timer.takeFired(scheduledMs);
     const { executionCount } = timer.state;
     const pending = timer.decided({
       settledUntilMs: scheduledMs,
@@ -521,23 +488,6 @@ class TimerRun {
       logger.warn({ slots }, `timers skipped ${slots} slots; the sensor's log has the details`);
     else logger.info({ slots }, `timers skipped ${slots} slots of paused rules`);
   }
-}
-
-interface Candidate {
-  readonly timer: Timer;
-  readonly slot: Slot;
-}
-
-function candidatesOf(timer: Timer, afterMs: number, nowMs: number): readonly Candidate[] {
-  const { plan } = timer;
-  if (plan === undefined) return [];
-  const candidates: Candidate[] = [];
-  for (let slot = plan.schedule.next(afterMs); slot !== undefined && slot.dueMs <= nowMs;) {
-    candidates.push({ timer, slot });
-    if (candidates.length === soughtSlots) break;
-    slot = plan.schedule.next(slot.scheduledMs);
-  }
-  return candidates;
 }
 
 function skipped(atMs: number, reason: "refused"): Settlement {

@@ -40,10 +40,6 @@ export class Timer implements DueThing {
   dueVersion = 0;
   /** False: its rule is disabled or gone. */
   isActive = true;
-  /** Slots for which events exist, although they are not settled; in order. */
-  firedMs: readonly number[] = [];
-  /** These events, by the slot. */
-  readonly knownEvents = new Map<number, Id>();
   #row: TimerRow;
   #plan: TimerPlan | undefined;
   #problem: string | null = null;
@@ -51,6 +47,9 @@ export class Timer implements DueThing {
   #record: TimerRecord;
   #scheduleSinceMs: number;
   #seriesSinceMs: number;
+  /** Slots for which events exist, although they are not settled; in order. */
+  #fired: { readonly scheduledMs: number; readonly event: Id }[] = [];
+  #firedMs: readonly number[] = [];
   #pending: PendingSlot[] = [];
   #unwritten: RecordEntry[] = [];
   #pauses: readonly Span[] = [];
@@ -96,6 +95,11 @@ export class Timer implements DueThing {
     return this.#row.pausedSinceMs;
   }
 
+  /** Slots for which events of a predecessor exist, in order. */
+  get firedMs(): readonly number[] {
+    return this.#firedMs;
+  }
+
   get hasPending(): boolean {
     return this.#pending.length > 0;
   }
@@ -103,6 +107,20 @@ export class Timer implements DueThing {
   /** The key of a slot's event: the same for every agent, and another one for another schedule of the rule. */
   dedupKey(scheduledMs: number): string {
     return `timer:${this.id}:${this.#seriesSinceMs}:${scheduledMs}`;
+  }
+
+  /** An event of a predecessor was found. To be called in the order of slots, before anything is decided. */
+  noteFired(scheduledMs: number, event: Id): void {
+    this.#fired.push({ scheduledMs, event });
+    this.#firedMs = [...this.#firedMs, scheduledMs];
+  }
+
+  /** @returns the event that was found for the slot */
+  takeFired(scheduledMs: number): Id | null {
+    const found = this.#fired.find((fired) => fired.scheduledMs === scheduledMs);
+    this.#fired = this.#fired.filter((fired) => fired.scheduledMs > scheduledMs);
+    this.#firedMs = this.#fired.map((fired) => fired.scheduledMs);
+    return found?.event ?? null;
   }
 
   /** Whether its rule has changed in a way that may matter here. */
@@ -209,8 +227,8 @@ export class Timer implements DueThing {
 
   /** They belong to the schedule before. */
   #forgetFired(): void {
-    this.firedMs = [];
-    this.knownEvents.clear();
+    this.#fired = [];
+    this.#firedMs = [];
   }
 
   #decode(decode: DecodeTimer): void {

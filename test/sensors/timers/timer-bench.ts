@@ -93,7 +93,7 @@ export async function timerBench() {
   }
 
   /** A worker that takes the timers over and runs them. */
-  async function agent() {
+  async function agent(options: { readonly isProgressLost?: boolean } = {}) {
     generation += 1;
     const instance = randomUUID();
     await query(database, "update sensor_assignment set generation = $1, instance = $2", [
@@ -103,7 +103,7 @@ export async function timerBench() {
     const stopping = new AbortController();
     const abandoned = new AbortController();
     let isKilled = false;
-    let isProgressLost = false;
+    let { isProgressLost = false } = options;
     let isRunning = false;
     const source = new TimerSource({
       database: databaseOf(database, ({ name }) => isKilled || (isProgressLost && name === "write_timers")),

@@ -221,6 +221,31 @@ describe("a worker that takes over", () => {
     expect(settled).toBe((Number(cursor?.settled_until) - Number(bench.at(0))) / 2_000);
   });
 
+  // Goal: the fires of a killed agent are found wherever they are, also after many slots that it has skipped.
+  test("from one that skipped an outage and was killed before it wrote so", async () => {
+    await using bench = await timerBench();
+    const id = await bench.rule("p.r", "core.intervaltimer", { interval: 1, catch_up: "none" });
+    const first = await bench.agent();
+    await bench.pass(3);
+    await first.stop();
+    await bench.skip(100);
+    const second = await bench.agent({ isProgressLost: true });
+    await bench.pass(5);
+    await second.kill();
+    expect((await bench.fires()).length).toBeGreaterThan(7);
+    await bench.skip(100);
+    const third = await bench.agent();
+    await bench.pass(3);
+    await third.stop();
+
+    const slots = (await bench.fires()).map(({ slot }) => slot);
+    expect(new Set(slots).size).toBe(slots.length);
+    const { fired = 0, late = 0, down = 0, ...others } = (await bench.cursor(id))?.counts ?? {};
+    expect(others).toEqual({});
+    expect(fired + late).toBe(slots.length);
+    expect(fired + late + down).toBe(slots.at(-1));
+  });
+
   test("makes up what catch_up asks for, and stops at max_fires", async () => {
     await using bench = await timerBench();
     const none = await bench.rule("p.none", "core.intervaltimer", { interval: 100, catch_up: "none" });
