@@ -82,7 +82,7 @@ export function matchText(match: RuleMatch, configJson: string): string {
   return (
     `"rule":${match.ruleId},"rule_ref":${JSON.stringify(match.ruleRef)},"a":${match.actionId},` +
     `"ar":${JSON.stringify(match.actionRef)},"config":${configJson},` +
-    `"condition":"${match.condition}","conditions":${JSON.stringify(match.conditions)}`
+    `"condition":"${match.condition}","conditions":${match.conditionsJson}`
   );
 }
 

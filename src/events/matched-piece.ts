@@ -1,5 +1,5 @@
 /**
- * As many entries as one statement may write, matched against one revision of the rules.
+ * As many entries as one statement may write, matched against one set of rules.
  *
  * What an event becomes is known only once it is matched: rules can write its payload into any number of texts, and any
  * number of rules can match it. So a batch is cut here, and its entries' ids are drawn afterwards.
@@ -38,7 +38,8 @@ export interface Piece {
   readonly entries: readonly Entry[];
   readonly matched: readonly MatchedEvent[];
   readonly sources: Sources;
-  readonly revision: Id;
+  /** The revision of each trigger of its events, by ref. */
+  readonly triggerRevisions: ReadonlyMap<string, Id>;
   /** Left for the next statement, in order. */
   readonly later: readonly Entry[];
   readonly messageCharacters: number;
@@ -77,8 +78,12 @@ export function matchPiece(entries: readonly Entry[], rules: RuleSet, bounds: Pi
     messageCharacters += spokenCharacters(event);
   }
   const [taken, later] = [entries.slice(0, count), entries.slice(count)];
-  const { revision } = rules;
-  return { kind: "piece", piece: { entries: taken, matched, sources, revision, later, messageCharacters } };
+  const triggerRevisions = new Map<string, Id>();
+  for (const { trigger } of matched) triggerRevisions.set(trigger.ref, rules.revisionOf(trigger.ref));
+  return {
+    kind: "piece",
+    piece: { entries: taken, matched, sources, triggerRevisions, later, messageCharacters },
+  };
 }
 
 function matchedEvent(entry: EventEntry, rules: RuleSet, sources: Sources): MatchedEvent | "too much" {

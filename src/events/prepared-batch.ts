@@ -39,7 +39,7 @@ export interface PreparedBatch {
 
 /** @throws RangeError of JavaScript for more than a text can hold, which the bounds of a piece exclude */
 export function prepareBatch(piece: Piece, installationId: string): PreparedBatch {
-  const { entries, sources, revision, messageCharacters } = piece;
+  const { entries, sources, triggerRevisions, messageCharacters } = piece;
   // Appended to, not joined: so the parts are copied into one text only when the statement is sent.
   let eventsText = "";
   let matchesText = "";
@@ -62,7 +62,7 @@ export function prepareBatch(piece: Piece, installationId: string): PreparedBatc
     terms: termsText(entries),
     eventCount: events.length,
     hasKeys: events.some(({ entry }) => entry.event.dedupKey !== null),
-    revision,
+    triggerRevisions: JSON.stringify(Object.fromEntries(triggerRevisions)),
   };
   return { toStore, entries, events, messageCharacters };
 }

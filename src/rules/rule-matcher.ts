@@ -54,7 +54,9 @@ export class RuleMatcher {
     for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
       const set = await rules.refresh();
       const matches = set.match(factsOf(event, aimOf(event)));
-      if (await this.#store(eventId, matches, set.revision)) return await this.#storedIds(eventId, matches);
+      const { triggerRef } = event;
+      if (await this.#store(eventId, matches, { [triggerRef]: set.revisionOf(triggerRef) }))
+        return await this.#storedIds(eventId, matches);
     }
     throw new Error(`the rules changed ${attemptsMax} times while event ${eventId} was matched`);
   }
@@ -82,13 +84,17 @@ export class RuleMatcher {
     const matches = [
       matchOf(usable(compileRule(rule, new PredicateTable())), factsOf(event, null), new TextBudget()),
     ];
-    await this.#store(eventId, matches, null);
+    await this.#store(eventId, matches, {});
     const [id] = await this.#storedIds(eventId, matches);
     return id;
   }
 
-  /** @returns false if the revision is no longer the newest; nothing is stored then */
-  async #store(eventId: Id, matches: readonly RuleMatch[], revision: Id | null): Promise<boolean> {
+  /** @returns false if one of these revisions of triggers is no longer the newest; nothing is stored then */
+  async #store(
+    eventId: Id,
+    matches: readonly RuleMatch[],
+    triggerRevisions: Readonly<Record<string, Id>>,
+  ): Promise<boolean> {
     const { database, installationId } = this.#options;
     const reserved = await rowOf(database, reserveIds, {
       sequence: "enforcement_id_seq",
@@ -100,7 +106,7 @@ export class RuleMatcher {
     });
     return database.transaction(async (transaction) => {
       await rowOf(transaction, takeTurnAtEvent, { eventId });
-      const stored = await rowOf(transaction, storeEnforcements, { eventId, enforcements, revision });
+      const stored = await rowOf(transaction, storeEnforcements, { eventId, enforcements, triggerRevisions });
       return stored?.isCurrent === true;
     });
   }

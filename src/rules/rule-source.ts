@@ -1,27 +1,42 @@
 /**
  * Compiles the rules in the database and keeps them up to date.
  *
- * There is always one current set. It is replaced as a whole, between two events, by a set built from one
- * snapshot. A refresh reads the revision and, if it differs from the current set's, the rules; it compiles
- * them in slices, between which events are processed. It never exposes half a change, and keeps the last
- * valid set while the database is unreachable. Events wait then anyway, and are stored only if the revision
- * they were matched at is still the newest.
+ * There is always one current set. It is replaced as a whole, between two events, by a set made from it and from what has
+ * changed since its revision, as read by one statement. Nothing else is read or compiled again. Compiling yields to events
+ * every few milliseconds. A refresh never exposes half a change, and keeps the last valid set while the database is
+ * unreachable. Events wait then anyway, and are stored only if their trigger's revision is still the newest.
+ *
+ * Everything is read in pages at the start, if more has changed than one statement should return, and if the database does
+ * not remember the changes since the current set's revision. Then the revision is read first and what has changed since it
+ * last, so the result is that of one revision although the pages between are not: a rule that has not changed meanwhile is
+ * the same on any page, and the others are read again.
  *
  * At most one refresh runs and at most one waits. A caller that asks while one runs joins the waiting one,
  * because the running one may have read the rules before the change that the caller knows about.
  *
  * After each new set the loop records the enabled rules that are invalid in the table rule_problem. Each
- * agent logs each problem once, and also valid conditions that look wrong.
+ * agent logs each problem once, and also valid conditions that look wrong. When it has nothing else to do it merges levels of
+ * the set (model/rules/trigger-rules.ts), and stops for the next wake.
  */
 import { setImmediate as letOthersRun } from "node:timers/promises";
 import assert from "node:assert/strict";
 import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Queryable } from "../database/database.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
-import { decodeRule, readRuleRevision, readRules, recordRuleProblems } from "../database/statements/rules.ts";
+import {
+  decodeRule,
+  decodeTrigger,
+  readRuleChanges,
+  readRulePage,
+  readTriggers,
+  recordRuleProblems,
+  type RuleRow,
+  type TriggerRow,
+} from "../database/statements/rules.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { RuleSource } from "../model/rules/rule-match.ts";
-import { CompiledRuleSet, type RuleSnapshot } from "../model/rules/rule-set.ts";
+import { CompiledRuleSet, type RuleSetDraft } from "../model/rules/rule-set.ts";
+import type { Merge } from "../model/rules/trigger-rules.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { reportedLoop } from "../telemetry/reported-loop.ts";
 import { Reported } from "../telemetry/reported.ts";
@@ -36,9 +51,16 @@ export interface RuleSourceOptions {
   readonly random: () => number;
 }
 
+/** Rules that one statement returns; more would hold up events while they are decoded, and fill memory. */
+const pageMax = 2_000;
+/** How long work goes on before events get a turn. */
+const sliceMs = 4;
+/** Readings of everything that end with more changes than one statement returns. */
+const readingsMax = 5;
+
 /** Reads and compiles the rules for the first time. Rejects if the database does not answer. */
 export async function openRuleSource(options: RuleSourceOptions): Promise<DatabaseRuleSource> {
-  return new DatabaseRuleSource(options, await compile(await readSnapshot(options.database)));
+  return new DatabaseRuleSource(options, await readEverything(options));
 }
 
 export class DatabaseRuleSource implements RuleSource {
@@ -49,6 +71,8 @@ export class DatabaseRuleSource implements RuleSource {
   #waiting: Promise<CompiledRuleSet> | undefined;
   /** The problems this process last wrote to rule_problem; undefined if none yet. */
   #recorded: ReadonlyMap<Id, string> | undefined;
+  #merging: Generator<void, Merge> | undefined;
+  #isWoken = false;
   /** The problems and doubts last logged. */
   readonly #reportedProblems = new Reported<Id>();
   readonly #reportedDoubts = new Reported<Id>();
@@ -63,7 +87,7 @@ export class DatabaseRuleSource implements RuleSource {
           begins: "could not check for changed rules; continuing with the last ones read",
           ends: "rules are read again",
         },
-        step: () => this.#step(),
+        step: (signal) => this.#step(signal),
         intervalMs,
         retry: { delayMsFirst: 250, delayMsMax: intervalMs },
       },
@@ -83,6 +107,7 @@ export class DatabaseRuleSource implements RuleSource {
 
   /** A hint that rules or triggers have changed. */
   wake(): void {
+    this.#isWoken = true;
     this.#loop.wake();
   }
 
@@ -91,10 +116,27 @@ export class DatabaseRuleSource implements RuleSource {
     return this.#loop.run(signal);
   }
 
-  async #step(): Promise<void> {
+  async #step(signal: AbortSignal): Promise<void> {
+    this.#isWoken = false;
     await this.refresh();
     this.#reportDoubts(this.#current);
     await this.#recordProblems();
+    await this.#mergeLevels(signal);
+  }
+
+  /** Until all are merged, or there is something else to do. */
+  async #mergeLevels(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!this.#isWoken && !signal.aborted) {
+      this.#merging ??= this.#current.merging();
+      if (this.#merging === undefined) return;
+      const merge = runSlice(this.#merging, clock);
+      if (merge !== undefined) {
+        this.#merging = undefined;
+        this.#current = this.#current.withMerge(merge);
+      }
+      await letOthersRun();
+    }
   }
 
   async #startAfter(running: Promise<CompiledRuleSet> | undefined): Promise<CompiledRuleSet> {
@@ -113,17 +155,18 @@ export class DatabaseRuleSource implements RuleSource {
   }
 
   async #read(): Promise<CompiledRuleSet> {
-    const { database } = this.#options;
-    const newest = await rowOf(database, readRuleRevision, undefined);
-    if (newest?.revision === this.#current.revision) return this.#current;
-    this.#current = await compile(await readSnapshot(database), this.#current);
+    const base = this.#current;
+    const next = await withChanges(this.#options, base.draft(), base.revision);
+    if (next === "unchanged") return base;
+    this.#current = next === "unknown" ? await readEverything(this.#options) : next;
     return this.#current;
   }
 
   async #recordProblems(): Promise<void> {
     const current = this.#current;
     const { revision, problems } = current;
-    if (this.#recorded !== undefined && areSame(this.#recorded, problems)) return;
+    if (this.#recorded === problems || (this.#recorded !== undefined && areSame(this.#recorded, problems)))
+      return;
 
     this.#reportProblems(current);
     const rows = [...problems].map(([rule, problem]) => ({ rule, problem }));
@@ -167,24 +210,86 @@ export class DatabaseRuleSource implements RuleSource {
   }
 }
 
-async function readSnapshot(database: Queryable): Promise<RuleSnapshot> {
-  const rows = await rowsOf(database, readRules, undefined);
-  const revision = rows.find((row) => row.kind === "revision");
-  assert(revision !== undefined, "rule_revision has no row; the migrations insert it");
-  return {
-    revision: revision.revision,
-    triggers: rows.flatMap((row) => (row.kind === "trigger" ? [row.trigger] : [])),
-    rules: rows.filter((row) => row.kind === "rule"),
-    decode: ({ id, text }) => decodeRule(id, text),
-  };
+type ReadOptions = Pick<RuleSourceOptions, "database" | "clock">;
+
+/** The set of a draft and of what has changed since that revision. */
+async function withChanges(
+  { database, clock }: ReadOptions,
+  draft: RuleSetDraft,
+  since: Id,
+): Promise<CompiledRuleSet | "unchanged" | "unknown"> {
+  const rows = await rowsOf(database, readRuleChanges, { since, rulesMax: pageMax });
+  const newest = rows.find((row) => row.kind === "revision");
+  assert(newest !== undefined, "rule_revision has no row; the migrations insert it");
+  if (!newest.isKnown) return "unknown";
+  if (newest.revision === since) return "unchanged";
+  await inSlices(
+    putRows(
+      draft,
+      rows.filter((row) => row.kind !== "revision"),
+    ),
+    clock,
+  );
+  return await inSlices(draft.finish(newest.revision), clock);
 }
 
-async function compile(snapshot: RuleSnapshot, previous?: CompiledRuleSet): Promise<CompiledRuleSet> {
-  const building = CompiledRuleSet.build(snapshot, previous);
+async function readEverything({ database, clock }: ReadOptions): Promise<CompiledRuleSet> {
+  for (let readings = 1; readings <= readingsMax; readings += 1) {
+    const draft = CompiledRuleSet.empty().draft();
+    const rows = await rowsOf(database, readTriggers, undefined);
+    const first = rows.find((row) => row.kind === "revision");
+    assert(first !== undefined, "rule_revision has no row; the migrations insert it");
+    await inSlices(
+      putRows(
+        draft,
+        rows.filter((row) => row.kind === "trigger"),
+      ),
+      clock,
+    );
+    let after: Id | undefined = "0";
+    while (after !== undefined) {
+      const page: readonly RuleRow[] = await rowsOf(database, readRulePage, { after, rulesMax: pageMax });
+      await inSlices(putRows(draft, page), clock);
+      after = page.length < pageMax ? undefined : page.at(-1)?.id;
+    }
+    const set = await withChanges({ database, clock }, draft, first.revision);
+    if (set === "unchanged") return await inSlices(draft.finish(first.revision), clock);
+    if (set !== "unknown") return set;
+  }
+  throw new Error(`the rules changed too much during each of ${readingsMax} readings`);
+}
+
+function* putRows(draft: RuleSetDraft, rows: readonly (TriggerRow | RuleRow)[]): Generator<void, void> {
+  for (const row of rows) {
+    yield;
+    const { text } = row;
+    if (row.kind === "trigger") {
+      const definition = text === undefined ? undefined : decodeTrigger(row.ref, text);
+      draft.putTrigger(row.ref, row.revision, definition);
+    } else if (text === undefined) draft.remove(row.id);
+    else draft.put(decodeRule(row.id, text));
+  }
+}
+
+/** Runs work in slices, between which events get a turn. */
+async function inSlices<Result>(work: Generator<void, Result>, clock: Clock): Promise<Result> {
   for (;;) {
-    const step = building.next();
+    const step = slice(work, clock);
     if (step.done === true) return step.value;
     await letOthersRun();
+  }
+}
+
+function runSlice<Result>(work: Generator<void, Result>, clock: Clock): Result | undefined {
+  const step = slice(work, clock);
+  return step.done === true ? step.value : undefined;
+}
+
+function slice<Result>(work: Generator<void, Result>, clock: Clock): IteratorResult<void, Result> {
+  const endMs = clock.monotonicMs() + sliceMs;
+  for (;;) {
+    const step = work.next();
+    if (step.done === true || clock.monotonicMs() >= endMs) return step;
   }
 }
 

@@ -12,6 +12,7 @@ import { startFaultProxy, type FaultProxy } from "../support/fault-proxy.ts";
 import { query } from "../support/platform-rows.ts";
 import { openPostingApi, type Posted, type PostingApi } from "../support/posting-api.ts";
 import { seededRandom } from "../support/seeded-random.ts";
+import { holdTrigger } from "../support/held-trigger.ts";
 
 interface ProxiedApi extends AsyncDisposable {
   readonly proxy: FaultProxy;
@@ -97,7 +98,7 @@ test("a post is 504 when its commit is in doubt, and with a dedup_key it is stor
   const event = { trigger_ref: "demo.tick", payload: { n: 1 }, dedup_key: "k" };
   const holder = await rig.fresh.connect();
   await holder.query("begin");
-  await holder.query("select from attune.rule_revision for update");
+  await holder.query(holdTrigger("demo.tick"));
 
   const doubtful = await posting.post(event);
   await holder.query("commit");
@@ -231,7 +232,7 @@ test("posts beyond the room are 503 at once, and one caller alone gets half of i
   });
   const holder = await rig.fresh.connect();
   await holder.query("begin");
-  await holder.query("select from attune.rule_revision for update");
+  await holder.query(holdTrigger("demo.tick"));
   const post = (token: string, n: number): Promise<Posted> =>
     posting.post({ trigger_ref: "demo.tick", payload: { n } }, token);
 

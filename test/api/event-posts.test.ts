@@ -6,6 +6,7 @@ import { parseJson } from "../../src/model/json/json-text.ts";
 import { openRig } from "../events/pipeline-rig.ts";
 import { insertTrigger, query } from "../support/platform-rows.ts";
 import { openPostingApi, sensorCaller } from "../support/posting-api.ts";
+import { holdTrigger } from "../support/held-trigger.ts";
 
 interface EventRow {
   readonly id: string;
@@ -240,10 +241,10 @@ test("a post whose answer could not be written is answered with the first id, on
   const body = JSON.stringify({ trigger_ref: "demo.tick", payload: { n: 1 } });
   const holder = await rig.fresh.connect();
   await holder.query("begin");
-  await holder.query("select from attune.rule_revision for update");
+  await holder.query(holdTrigger("demo.tick"));
   const isWaiting = async (): Promise<boolean> => {
     const { rows } = await holder.query<{ count: number }>(
-      "select count(*)::int as count from pg_stat_activity where wait_event_type = 'Lock' and query like '%revision_held%'",
+      "select count(*)::int as count from pg_stat_activity where wait_event_type = 'Lock' and query like '%rules_held%'",
     );
     return rows[0]?.count === 1;
   };

@@ -3,9 +3,8 @@
  * messages about rules, the notifications, and the immutability of events.
  */
 import fc from "fast-check";
-import type { Client } from "pg";
 import { expect, test } from "vitest";
-import type { Database, Queryable } from "../../src/database/database.ts";
+import type { Queryable } from "../../src/database/database.ts";
 import { Row } from "../../src/database/statement.ts";
 import { messageId } from "../../src/model/identifiers.ts";
 import { freshDatabase } from "../support/postgres.ts";
@@ -80,27 +79,6 @@ test("the revision does not rise with a transaction that is rolled back, nor wit
   await fresh.database.query({ text: "update rule set enabled = false where ref = 'nobody'" });
 
   expect(await revision(fresh.database)).toBe(before);
-});
-
-// Goal: an open transaction on a rule does not block events.
-// Method: leave one open; a batch's share lock on the revision must be had at once. Then commit while a
-// batch holds that lock: the commit waits for the batch, so no event is stored under a passed revision.
-test("an open transaction on a rule does not block a batch, but its commit waits for one", async () => {
-  await using fresh = await freshDatabase();
-  const editor = await fresh.connect();
-  await editor.query("begin");
-  await editor.query(`${insertRule} ('one', 'a', 't', '{}', null)`);
-
-  const batch = await fresh.connect();
-  await batch.query("begin");
-  const { rows } = await batch.query("select value from rule_revision for share nowait");
-  const commit = editor.query("commit");
-  await expect.poll(() => isWaitingForLock(fresh.database, editor), { timeout: 10_000 }).toBe(true);
-  expect(String(Object(rows[0]).value)).toBe(String(await revision(fresh.database)));
-
-  await batch.query("commit");
-  await commit;
-  expect(await revision(fresh.database)).toBeGreaterThan(BigInt(Object(rows[0]).value));
 });
 
 test("the message's id is the one messageId builds, for numbers of any size", async () => {
@@ -212,15 +190,4 @@ test("the triggers find their tables whatever search path the writer has", async
 async function revision(database: Queryable): Promise<bigint> {
   const { rows } = await database.query({ text: "select value from rule_revision" });
   return BigInt(new Row("revision", Object(rows[0])).id("value"));
-}
-
-async function isWaitingForLock(
-  database: Database,
-  client: Client & { processID?: number },
-): Promise<boolean> {
-  const { rows } = await database.query({
-    text: "select from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'",
-    values: [client.processID],
-  });
-  return rows.length === 1;
 }

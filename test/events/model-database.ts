@@ -29,7 +29,7 @@ interface SentBatch {
   readonly matches: readonly { i: number; m: string; e: number; rule: number; rule_ref: string }[];
   readonly checkpoints: readonly { sensor: number; generation: number; event: number; value: number }[];
   readonly terms: readonly { sensor: number; generation: number; instance: string }[];
-  readonly revision: string;
+  readonly triggerRevisions: Readonly<Record<string, string>>;
   readonly publisherInstance: string | null;
 }
 
@@ -38,9 +38,10 @@ export function sentBatch(values: readonly unknown[]): SentBatch {
   const [events, sources, matches, checkpoints, terms] = values
     .slice(0, 5)
     .map((text) => JSON.parse(String(text)));
-  const [revision, instance] = values.slice(6, 8);
+  const [revisions, instance] = values.slice(6, 8);
+  const triggerRevisions = JSON.parse(String(revisions));
   const publisherInstance = typeof instance === "string" ? instance : null;
-  return { events, sources, matches, checkpoints, terms, revision: String(revision), publisherInstance };
+  return { events, sources, matches, checkpoints, terms, triggerRevisions, publisherInstance };
 }
 
 export class ModelDatabase {
@@ -71,7 +72,8 @@ export class ModelDatabase {
       stored: stored.length < batch.events.length ? stored : null,
       stored_at: new Date(0),
     });
-    if (batch.revision !== `${this.revision}`) return answer([], false);
+    const isNewest = (revision: string): boolean => revision === `${this.revision}`;
+    if (!Object.values(batch.triggerRevisions).every(isNewest)) return answer([], false);
 
     const rows: EventRow[] = [];
     for (const { i, s, p, k } of batch.events) {

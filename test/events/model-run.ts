@@ -402,7 +402,7 @@ class World {
 function rules(revision: string): RuleSet {
   const matching = [["1"], ["1", "2"], ["2"], []][(Number(revision) - 1) % 4] ?? [];
   return {
-    revision,
+    revisionOf: () => revision,
     trigger: (ref) => ({ id: "1", ref, label: "", enabled: true, paramSchema: {}, outSchema: {} }),
     match: () =>
       matching.map((ruleId) => ({
@@ -411,7 +411,7 @@ function rules(revision: string): RuleSet {
         actionId: null,
         actionRef: "a",
         condition: "all",
-        conditions: [],
+        conditionsJson: "[]",
         config: {},
       })),
   };

@@ -16,7 +16,7 @@ export async function storeUnderTerm(
   sensorId: Id,
   { generation, instance }: AssignmentTerm,
 ): Promise<boolean> {
-  const { toStore } = unmatchedBatch([], { revision: "1", trigger: () => undefined }, "");
+  const { toStore } = unmatchedBatch([], { revisionOf: () => "0", trigger: () => undefined }, "");
   const terms = `[{"sensor":${sensorId},"generation":${generation},"instance":"${instance}"}]`;
   const stored = await rowOf(database, storeBatch(toStore), {
     ...toStore,

@@ -43,7 +43,7 @@ export function matchedPiece(entries: readonly EventEntry[], rules: RuleSet): Pi
 /** Of events that no rule matches. */
 export function unmatchedBatch(
   entries: readonly EventEntry[],
-  rules: Pick<RuleSet, "trigger" | "revision">,
+  rules: Pick<RuleSet, "trigger" | "revisionOf">,
   installationId: string,
 ): PreparedBatch {
   return prepareBatch(matchedPiece(entries, { ...rules, match: () => [] }), installationId);

@@ -19,17 +19,18 @@ export async function matchEverything(database: Queryable): Promise<RuleSource> 
 
 async function readRules(database: Queryable): Promise<RuleSet> {
   const [row] = await query<{
-    revision: string;
+    revisions: { trigger_ref: string; value: string }[];
     triggers: { id: number; ref: string; label: string; enabled: boolean }[];
     rules: { id: number; ref: string; trigger_ref: string; action: number | null; action_ref: string }[];
   }>(
     database,
-    `select value as revision,
+    `select (select coalesce(json_agg(json_build_object('trigger_ref', trigger_ref, 'value', value::text)), '[]')
+               from trigger_revision) as revisions,
             (select coalesce(json_agg(trigger), '[]') from trigger) as triggers,
-            (select coalesce(json_agg(rule), '[]') from rule where enabled) as rules
-       from rule_revision`,
+            (select coalesce(json_agg(rule), '[]') from rule where enabled) as rules`,
   );
-  if (row === undefined) throw new Error("there is no revision");
+  if (row === undefined) throw new Error("there is no answer");
+  const revisions = new Map(row.revisions.map((each) => [each.trigger_ref, each.value]));
   const triggers = new Map(
     row.triggers.map(({ id, ref, label, enabled }): [string, TriggerDefinition] => [
       ref,
@@ -37,7 +38,7 @@ async function readRules(database: Queryable): Promise<RuleSet> {
     ]),
   );
   return {
-    revision: row.revision,
+    revisionOf: (ref) => revisions.get(ref) ?? "0",
     trigger: (ref) => triggers.get(ref),
     match: (event) =>
       row.rules
@@ -48,7 +49,7 @@ async function readRules(database: Queryable): Promise<RuleSet> {
           actionId: rule.action === null ? null : `${rule.action}`,
           actionRef: rule.action_ref,
           condition: "all",
-          conditions: [],
+          conditionsJson: "[]",
           config: {},
         })),
   };

@@ -42,6 +42,8 @@ export function prepareConnection(
       search_path: `${escapeIdentifier(settings.schema)}, public`,
       // Just-in-time compilation takes seconds if the planner overestimates a statement that takes milliseconds.
       jit: "off",
+      // Statements rely on reading what was committed while they waited for a lock, whatever the role's or database's default.
+      default_transaction_isolation: "read committed",
       // The server must end it too, or an abandoned statement would keep running and hold its locks.
       statement_timeout: String(settings.queryTimeoutMs),
       // How soon the server detects that this side is gone and releases the session's locks.

@@ -17,14 +17,14 @@ export interface BatchToStore {
   readonly eventCount: number;
   /** Whether any event has a dedup_key. */
   readonly hasKeys: boolean;
-  /** The rule revision the batch was matched against. */
-  readonly revision: Id;
+  /** JSON object: the revision of each trigger of its events, by ref, that they were matched at. */
+  readonly triggerRevisions: string;
   /** The instance that publishes the messages. */
   readonly publisherInstance: string;
 }
 
 export interface StoredBatch {
-  /** False if the rules have changed since; then nothing was stored. */
+  /** False if a trigger of its events or a rule on one has changed since; then nothing was stored. */
   readonly isCurrent: boolean;
   /** The assignments that are still held, as `sensor:generation`. */
   readonly heldTerms: readonly string[];
@@ -81,15 +81,17 @@ const keyed = `(select event
  *
  * It is correct under concurrency because it locks what it depends on:
  *
- * - The revision row in share mode. A change of rules either waits for this commit or is seen by it: PostgreSQL
- *   re-evaluates a row that changed while we waited for its lock, so `is_current` becomes false.
+ * - The triggers of its events, by advisory locks in share mode (are_rules_current in the migration log_rule_changes). A
+ *   change of a trigger or of its rules either waits for this commit or is seen by it: the function reads the revisions
+ *   with a snapshot newer than its locks, so `is_current` becomes false. Changes of other triggers do not matter. No row is
+ *   locked, so batches that run side by side leave no multixacts.
  * - The assignments in key share mode. A change of a term either waits or is seen, while the renewal of a lease does
  *   not change the term and so does not wait (see statements/assignments.ts). Events whose assignment is no longer
  *   held are left out, with their enforcements, messages and checkpoints.
  *
  * The assignments are locked first, in order of sensor. A transaction that deletes a sensor, or a pack with its
- * sensors and rules, locks the assignments long before it raises the revision at its commit. If this statement waited
- * for such an assignment while holding the revision, the two would deadlock, and that commit could be the victim. A
+ * sensors and rules, locks the assignments long before it locks its triggers at its commit. If this statement waited
+ * for such an assignment while holding a trigger, the two would deadlock, and that commit could be the victim. A
  * renewal takes the same locks in the same order.
  *
  * An event whose dedup_key is remembered is left out in the same way (see `claimKeys`). An event whose id already exists
@@ -111,13 +113,13 @@ const storeText = (hasKeys: boolean): string => `
          and held.instance = term.instance
        order by held.sensor
          for key share of held
-    ), revision_held as materialized (
-      select value
-        from rule_revision
-       where value = $7
-         -- Always true; forces the assignments to be locked first.
-         and (select count(*) from assignment_held) >= 0
-         for share
+    ), rules_held as materialized (
+      select
+       where are_rules_current(
+               case
+                 -- Always true; forces the assignments to be locked first.
+                 when (select count(*) from assignment_held) >= 0 then $7::jsonb
+               end)
     ), incoming as materialized (
       select event.*, source.*
         from jsonb_to_recordset($1::jsonb)
@@ -126,7 +128,7 @@ const storeText = (hasKeys: boolean): string => `
              as source (n int, trigger bigint, trigger_ref text, config jsonb,
                         sensor bigint, sensor_ref text, generation bigint)
           on source.n = event.s
-       where exists (select from revision_held)
+       where exists (select from rules_held)
          and (source.generation is null
               or (source.sensor, source.generation) in (select sensor, generation from assignment_held))
     ), ${hasKeys ? `${claimKeys}, ` : ""}stored as (
@@ -165,7 +167,7 @@ const storeText = (hasKeys: boolean): string => `
         from jsonb_to_recordset($4::jsonb)
              as checkpoint (sensor bigint, generation bigint, event bigint, value jsonb)
         join assignment_held using (sensor, generation)
-       where exists (select from revision_held)
+       where exists (select from rules_held)
       on conflict (sensor) do update
          set value = excluded.value,
              instance = excluded.instance,
@@ -174,7 +176,7 @@ const storeText = (hasKeys: boolean): string => `
        where sensor_checkpoint.instance is distinct from excluded.instance
           or sensor_checkpoint.event <= excluded.event
     )
-    select exists (select from revision_held) as is_current,
+    select exists (select from rules_held) as is_current,
            (select coalesce(jsonb_agg(sensor || ':' || generation), '[]') from assignment_held) as held,
            case when (select count(*) from stored) < $6
                 then (select coalesce(jsonb_agg(id::text), '[]') from stored)
@@ -189,7 +191,7 @@ const inAndOut: Pick<Statement<BatchToStore, StoredBatch>, "values" | "decode"> 
     batch.checkpoints,
     batch.terms,
     batch.eventCount,
-    batch.revision,
+    batch.triggerRevisions,
     batch.publisherInstance,
   ],
   decode: (row) => ({

@@ -1,5 +1,5 @@
 /**
- * Reads the rules as one snapshot, records which of them are unusable, and stores enforcements for events that are
+ * Reads the rules and what has changed of them, records which of them are unusable, and stores enforcements for events that are
  * already stored.
  */
 import assert from "node:assert/strict";
@@ -11,59 +11,153 @@ import type { RuleText } from "../../model/rules/compiled-rule.ts";
 import type { Row, Statement } from "../statement.ts";
 import { copiedPayload } from "./batches.ts";
 
-export const readRuleRevision: Statement<void, { readonly revision: Id }> = {
-  name: "read_rule_revision",
-  text: `
-    select value
-      from rule_revision`,
-  values: () => [],
-  decode: (row) => ({ revision: row.id("value") }),
-};
+/** What a rule is compiled from. */
+const ruleText = `
+  jsonb_build_object('ref', rule.ref, 'trigger_ref', rule.trigger_ref, 'action', rule.action::text,
+                     'action_ref', rule.action_ref, 'conditions', rule.conditions,
+                     'trigger_params', rule.trigger_params, 'action_params', rule.action_params)::text`;
 
-export type RuleSnapshotRow =
-  | { readonly kind: "revision"; readonly revision: Id }
-  | { readonly kind: "trigger"; readonly trigger: TriggerDefinition }
-  | { readonly kind: "rule"; readonly id: Id; readonly text: string };
+const triggerText = `
+  jsonb_build_object('id', trigger.id::text, 'label', trigger.label, 'enabled', trigger.enabled,
+                     'param_schema', trigger.param_schema, 'out_schema', trigger.out_schema)::text`;
 
-/**
- * The revision, the triggers and the enabled rules, all as of one instant: a statement has one snapshot, and the
- * revision is raised in the transaction that changes a rule or a trigger.
- *
- * A rule is returned as the text it is compiled from, so that a reader need not parse a text that it has compiled
- * before.
- */
-export const readRules: Statement<void, RuleSnapshotRow> = {
-  name: "read_rules",
-  text: `
-    select 'revision' as kind, value as id, null as definition
-      from rule_revision
-     union all
-    select 'trigger', id,
-           jsonb_build_object('ref', ref, 'label', label, 'enabled', enabled,
-                              'param_schema', param_schema, 'out_schema', out_schema)::text
-      from trigger
-     union all
-    select 'rule', id,
-           jsonb_build_object('ref', ref, 'trigger_ref', trigger_ref, 'action', action::text,
-                              'action_ref', action_ref, 'conditions', conditions,
-                              'trigger_params', trigger_params, 'action_params', action_params)::text
-      from rule
-     where enabled`,
-  values: () => [],
-  decode: decodeSnapshotRow,
-};
+export type RuleChangeRow =
+  | {
+      readonly kind: "revision";
+      readonly revision: Id;
+      /** False if the changes since the known revision are not remembered, or are too many; the other rows are missing then. */
+      readonly isKnown: boolean;
+    }
+  | TriggerRow
+  | RuleRow;
 
-function decodeSnapshotRow(row: Row): RuleSnapshotRow {
-  const kind = row.word("kind", ["revision", "trigger", "rule"]);
-  const id = row.id("id");
-  if (kind === "revision") return { kind, revision: id };
-  const text = row.text("definition");
-  return kind === "rule" ? { kind, id, text } : { kind, trigger: decodeTrigger(id, text) };
+/** With its text, which readers decode a few at a time. */
+export interface TriggerRow {
+  readonly kind: "trigger";
+  readonly ref: string;
+  /** Of the trigger or a rule on it. */
+  readonly revision: Id;
+  /** Undefined if there is none, or no longer. */
+  readonly text: string | undefined;
 }
 
-function decodeTrigger(id: Id, text: string): TriggerDefinition {
-  const { ref, label, enabled, param_schema, out_schema } = parseObject(text);
-  assert(typeof ref === "string" && typeof label === "string" && typeof enabled === "boolean", text);
+/** With its text, which readers decode a few at a time. */
+export interface RuleRow {
+  readonly kind: "rule";
+  readonly id: Id;
+  /** Undefined if it is no longer there, or disabled. */
+  readonly text: string | undefined;
+}
+
+/**
+ * What has changed since a revision: triggers with their revisions, and rules, as of one instant.
+ *
+ * It is complete because revisions are drawn in the order of commits (see the migration log_rule_changes) and a statement has
+ * one snapshot. A revision that is not among the remembered ones is another database's, or one that a failover or the
+ * restoration of a backup has lost; nothing is known about what came before it then.
+ *
+ * The lateral queries keep the planner from reading a whole table for a few rows, whatever it expects.
+ */
+export const readRuleChanges: Statement<{ readonly since: Id; readonly rulesMax: number }, RuleChangeRow> = {
+  name: "read_rule_changes",
+  text: `
+    with newest as materialized (
+      select value,
+             value = $1
+             or known_from = $1
+             or (known_from < $1 and exists (select from rule_commit where revision = $1)) as is_known
+        from rule_revision
+    ), change as materialized (
+      select change.kind, change.id, change.trigger_ref
+        from (select xid
+                from rule_commit
+               where revision > $1
+                 and (select is_known from newest)
+               order by revision) as since
+       cross join lateral (select kind, id, trigger_ref from rule_change where rule_change.xid = since.xid offset 0) as change
+       limit 4 * $2
+    ), changed_rule as materialized (
+      select distinct id
+        from change
+       where kind = 'rule'
+    ), bounded as materialized (
+      select (select count(*) from change) < 4 * $2 and (select count(*) from changed_rule) <= $2 as is_complete
+    )
+    select 'revision' as kind, value as id, null as ref, null as definition,
+           is_known and (select is_complete from bounded) as is_known
+      from newest
+     union all
+    select 'trigger', coalesce(revision.value, 0), changed.trigger_ref, described.definition, null
+      from (select distinct trigger_ref from change) as changed
+      left join lateral (select value from trigger_revision
+                          where trigger_revision.trigger_ref = changed.trigger_ref offset 0) as revision on true
+      left join lateral (select ${triggerText} as definition from trigger
+                          where trigger.ref = changed.trigger_ref offset 0) as described on true
+     where (select is_complete from bounded)
+     union all
+    select 'rule', changed_rule.id, null, written.definition, null
+      from changed_rule
+      left join lateral (select ${ruleText} as definition from rule
+                          where rule.id = changed_rule.id
+                            and rule.enabled offset 0) as written on true
+     where (select is_complete from bounded)`,
+  values: ({ since, rulesMax }) => [since, rulesMax],
+  decode: (row) => {
+    const kind = row.word("kind", ["revision", "trigger", "rule"]);
+    if (kind === "revision") return { kind, revision: row.id("id"), isKnown: row.boolean("is_known") };
+    return kind === "trigger" ? decodeTriggerRow(row) : decodeRuleRow(row);
+  },
+};
+
+export type RuleStartRow = { readonly kind: "revision"; readonly revision: Id } | TriggerRow;
+
+/**
+ * The revision, and every trigger. Someone who reads the rules after it, and then what has changed since that revision, knows
+ * all of it at one revision.
+ */
+export const readTriggers: Statement<void, RuleStartRow> = {
+  name: "read_triggers",
+  text: `
+    select 'revision' as kind, value as id, null as ref, null as definition
+      from rule_revision
+     union all
+    select 'trigger', coalesce(trigger_revision.value, 0), coalesce(trigger.ref, trigger_revision.trigger_ref),
+           case when trigger.id is not null then ${triggerText} end
+      from trigger
+      full join trigger_revision on trigger_revision.trigger_ref = trigger.ref`,
+  values: () => [],
+  decode: (row) => {
+    const kind = row.word("kind", ["revision", "trigger"]);
+    return kind === "revision" ? { kind, revision: row.id("id") } : decodeTriggerRow(row);
+  },
+};
+
+/** The enabled rules with the next ids. */
+export const readRulePage: Statement<{ readonly after: Id; readonly rulesMax: number }, RuleRow> = {
+  name: "read_rule_page",
+  text: `
+    select id, ${ruleText} as definition
+      from rule
+     where enabled
+       and id > $1
+     order by id
+     limit $2`,
+  values: ({ after, rulesMax }) => [after, rulesMax],
+  decode: decodeRuleRow,
+};
+
+function decodeTriggerRow(row: Row): TriggerRow {
+  const text = row.textOrNull("definition") ?? undefined;
+  return { kind: "trigger", ref: row.text("ref"), revision: row.id("id"), text };
+}
+
+function decodeRuleRow(row: Row): RuleRow {
+  return { kind: "rule", id: row.id("id"), text: row.textOrNull("definition") ?? undefined };
+}
+
+export function decodeTrigger(ref: string, text: string): TriggerDefinition {
+  const { id, label, enabled, param_schema, out_schema } = parseObject(text);
+  assert(typeof id === "string" && typeof label === "string" && typeof enabled === "boolean", text);
   return {
     id,
     ref,
@@ -186,14 +280,14 @@ export interface EnforcementToStore {
   readonly actionRef: string;
   readonly config: JsonValue;
   readonly condition: "all" | "any";
-  readonly conditions: JsonValue;
+  readonly conditionsJson: string;
 }
 
 export interface EnforcementsToStore {
   readonly eventId: Id;
   readonly enforcements: readonly EnforcementToStore[];
-  /** The rule revision they were matched at; null to store them whatever the current rules are. */
-  readonly revision: Id | null;
+  /** The revisions of triggers, by ref, that they were matched at; empty to store them whatever the current rules are. */
+  readonly triggerRevisions: Readonly<Record<string, Id>>;
 }
 
 export interface StoredEnforcements {
@@ -215,25 +309,22 @@ export const takeTurnAtEvent: Statement<{ readonly eventId: Id }, null> = {
  * event (takeTurnAtEvent).
  *
  * There is one per rule and event, even if several agents store them at the same time: an existing enforcement stays
- * as it is and gets no second message. A key of the table ensures that only within a partition. The revision is locked in share mode, so that no enforcement of an older rule is
- * stored after the rule has changed.
+ * as it is and gets no second message. A key of the table ensures that only within a partition. The event's trigger is
+ * locked in share mode, as in store_batch, so that no enforcement of an older rule is stored after the rule has changed.
  */
 export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcements> = {
   name: "store_enforcements",
   text: `
-    with revision_held as materialized (
-      select value
-        from rule_revision
-       where $3::bigint is null
-          or value = $3
-         for share
+    with rules_held as materialized (
+      select
+       where are_rules_current($3::jsonb)
     ), matched as materialized (
       select match.*, event.trigger_ref, event.payload, event.id as event
         from jsonb_to_recordset($2::jsonb)
              as match (id bigint, message_id uuid, rule bigint, rule_ref text, action bigint,
                        action_ref text, config jsonb, condition enforcement_condition_enum, conditions jsonb)
         join event on event.id = $1
-       where exists (select from revision_held)
+       where exists (select from rules_held)
          and not exists (select
                            from enforcement as present
                           where present.event = $1
@@ -254,12 +345,13 @@ export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcement
         from matched
         join enforced using (id)
     )
-    select exists (select from revision_held) as is_current`,
-  values: ({ eventId, enforcements, revision }) => [
+    select exists (select from rules_held) as is_current`,
+  values: ({ eventId, enforcements, triggerRevisions }) => [
     eventId,
     JSON.stringify(
-      enforcements.map(({ messageId, ruleId, ruleRef, actionId, actionRef, ...match }) => ({
+      enforcements.map(({ messageId, ruleId, ruleRef, actionId, actionRef, conditionsJson, ...match }) => ({
         ...match,
+        conditions: parseJson(conditionsJson),
         message_id: messageId,
         rule: ruleId,
         rule_ref: ruleRef,
@@ -267,7 +359,7 @@ export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcement
         action_ref: actionRef,
       })),
     ),
-    revision,
+    JSON.stringify(triggerRevisions),
   ],
   decode: (row) => ({ isCurrent: row.boolean("is_current") }),
 };

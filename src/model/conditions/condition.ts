@@ -14,15 +14,13 @@
  * every event. For a condition in another system's syntax, the problem suggests the equivalent here.
  */
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
-import type { FieldPath } from "../paths/field-path.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
 import { describePlaced, type Place, type PlacedProblem } from "../placed-problem.ts";
-import { parsePayloadPath, payloadPathDoubt } from "../paths/payload-path.ts";
 import { contradiction } from "./contradiction.ts";
 import { foreignForm, operatorProblem, suggestion } from "./foreign/hints.ts";
 import { operandDoubt, operandProblem } from "./operand.ts";
 import { isOperatorName, type OperatorName } from "./operators.ts";
-import { decide, PredicateTable, type Predicate, type Stamp } from "./predicate.ts";
+import { decide, PredicateTable, type KnownField, type Predicate, type Stamp } from "./predicate.ts";
 
 export type ConditionNode =
   | { readonly kind: "predicate"; readonly predicate: Predicate }
@@ -31,9 +29,9 @@ export type ConditionNode =
 
 export interface Conditions {
   readonly root: ConditionNode;
-  /** How the outermost conditions combine, and those conditions, as an enforcement records them. */
+  /** How the outermost conditions combine, and those conditions as JSON text, as an enforcement records them. */
   readonly combination: "all" | "any";
-  readonly listed: readonly JsonValue[];
+  readonly listedJson: string;
   /** Valid conditions that are probably not what their author meant. */
   readonly doubts: readonly PlacedProblem[];
 }
@@ -181,7 +179,7 @@ function compileComparison(json: JsonObject, path: Place, reading: Reading): Con
       refuse(reading, [...path, name], "is not part of a condition; its parts are field, operator and value");
     }
   }
-  const field = decodeField(json["field"]);
+  const field = decodeField(json["field"], reading.predicates);
   const operator = decodeOperator(json, reading);
   if (field.kind === "invalid") refuse(reading, [...path, "field"], field.problem);
   if (operator.kind === "invalid") refuse(reading, [...path, "operator"], operator.problem);
@@ -190,24 +188,24 @@ function compileComparison(json: JsonObject, path: Place, reading: Reading): Con
     const problem = value === undefined ? undefined : operandProblem(value);
     return problem === undefined ? always : refuse(reading, [...path, "value"], problem);
   }
-  const predicate = reading.predicates.predicate(field.value, operator.value, value);
+  const predicate = reading.predicates.predicate(field.value.path, operator.value, value);
   if (predicate.kind === "invalid")
     return refuse(
       reading,
       [...path, "value"],
       `${predicate.problem}${suggestion(json, reading.isSuggestible)}`,
     );
-  const fieldDoubt = typeof json["field"] === "string" ? payloadPathDoubt(json["field"]) : undefined;
-  if (fieldDoubt !== undefined) reading.doubts.push({ place: [...path, "field"], reason: fieldDoubt });
+  if (field.value.doubt !== undefined)
+    reading.doubts.push({ place: [...path, "field"], reason: field.value.doubt });
   const doubt = operandDoubt(operator.value, value);
   if (doubt !== undefined) reading.doubts.push({ place: [...path, "value"], reason: doubt });
   return { kind: "predicate", predicate: predicate.value };
 }
 
-function decodeField(field: JsonValue | undefined): Decoded<FieldPath> {
+function decodeField(field: JsonValue | undefined, predicates: PredicateTable): Decoded<KnownField> {
   if (field === undefined) return invalid("is missing");
   if (typeof field !== "string") return invalid("must be text");
-  return parsePayloadPath(field);
+  return predicates.field(field);
 }
 
 function decodeOperator(json: JsonObject, reading: Reading): Decoded<OperatorName> {
@@ -224,7 +222,15 @@ function refuse(reading: Reading, path: Place, problem: string): ConditionNode {
   return always;
 }
 
-function outermost(conditions: JsonValue): Pick<Conditions, "combination" | "listed"> {
+function outermost(conditions: JsonValue): Pick<Conditions, "combination" | "listedJson"> {
+  const { combination, listed } = outermostConditions(conditions);
+  return { combination, listedJson: JSON.stringify(listed) };
+}
+
+function outermostConditions(conditions: JsonValue): {
+  readonly combination: "all" | "any";
+  readonly listed: readonly JsonValue[];
+} {
   if (isJsonArray(conditions)) return { combination: "all", listed: conditions };
   if (!isJsonObject(conditions) || Object.keys(conditions).length === 0)
     return { combination: "all", listed: [] };

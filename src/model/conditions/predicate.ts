@@ -8,6 +8,7 @@
  */
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import { readPath, type FieldPath } from "../paths/field-path.ts";
+import { parsePayloadPath, payloadPathDoubt } from "../paths/payload-path.ts";
 import type { JsonObject, JsonValue } from "../json/json.ts";
 import { canonicalText } from "../json/equality.ts";
 import { operandProblem } from "./operand.ts";
@@ -25,12 +26,23 @@ export interface Predicate {
   /** The last event it was evaluated for, and the result. */
   decidedAt: Stamp;
   isHeld: boolean;
+  /** How many comparisons of rules use it. */
+  uses: number;
 }
+
+/** A field as conditions write it. */
+export interface KnownField {
+  readonly path: FieldPath;
+  /** Why it is probably not what its author meant. */
+  readonly doubt: string | undefined;
+}
+
+const fieldsMax = 4_096;
 
 /** Identifies an event while it is matched. */
 export type Stamp = number;
 
-// One counter per process, because rule sets of different revisions share predicates.
+// One counter per process, because successive rule sets share predicates.
 let stampLast: Stamp = 0;
 
 export function nextStamp(): Stamp {
@@ -47,13 +59,44 @@ export function decide(predicate: Predicate, payload: JsonObject, stamp: Stamp):
   return isHeld;
 }
 
-/** The distinct predicates of the rules that are compiled together. */
+/**
+ * The distinct predicates of the rules that are matched together.
+ *
+ * Once a rule is compiled, its predicates are kept, or none of them if it is unusable; when it is no longer used, they are
+ * released. A predicate that no rule uses is forgotten.
+ */
 export class PredicateTable {
   readonly #byKey = new Map<string, Predicate>();
+  readonly #fields = new Map<string, Decoded<KnownField>>();
+  /** Compiled since the last `keep`. */
+  readonly #unused: Predicate[] = [];
 
-  /** Reuses a predicate that was compiled for an earlier revision. */
-  adopt(predicate: Predicate): void {
-    this.#byKey.set(predicate.key, predicate);
+  keep(predicates: readonly Predicate[]): void {
+    for (const predicate of predicates) predicate.uses += 1;
+    for (const { uses, key } of this.#unused) if (uses === 0) this.#byKey.delete(key);
+    this.#unused.length = 0;
+  }
+
+  release(predicates: readonly Predicate[]): void {
+    for (const predicate of predicates) {
+      predicate.uses -= 1;
+      if (predicate.uses === 0) this.#byKey.delete(predicate.key);
+    }
+  }
+
+  /** Decodes a field, once for all comparisons that write it in the same way. */
+  field(text: string): Decoded<KnownField> {
+    const known = this.#fields.get(text);
+    if (known !== undefined) return known;
+    const path = parsePayloadPath(text);
+    const field = path.kind === "invalid" ? path : valid({ path: path.value, doubt: payloadPathDoubt(text) });
+    if (this.#fields.size >= fieldsMax) this.#fields.clear();
+    this.#fields.set(text, field);
+    return field;
+  }
+
+  get size(): number {
+    return this.#byKey.size;
   }
 
   /** The predicate for this comparison, compiled if new; or what is wrong with the operand. */
@@ -78,8 +121,10 @@ export class PredicateTable {
       cost: cost + path.length / 100,
       decidedAt: 0,
       isHeld: false,
+      uses: 0,
     };
     this.#byKey.set(key, predicate);
+    this.#unused.push(predicate);
     return valid(predicate);
   }
 }

@@ -1,6 +1,6 @@
-/** A compiled rule, with all that matching and rendering need; shared by all revisions in which it is unchanged. */
-import { compileConditions, predicatesOf, type Conditions } from "../conditions/condition.ts";
-import type { Predicate, PredicateTable } from "../conditions/predicate.ts";
+/** A compiled rule, with all that matching and rendering need; shared by all sets in which it is unchanged. */
+import { compileConditions, type Conditions } from "../conditions/condition.ts";
+import type { PredicateTable } from "../conditions/predicate.ts";
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import type { Id } from "../identifiers.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
@@ -9,7 +9,6 @@ import { jsonDepthMax } from "../json/json-text.ts";
 import type { EventFacts, RuleMatch } from "./rule-match.ts";
 import type { TextBudget } from "../texts/text-budget.ts";
 import { compileTemplates, type Template } from "../templates/template.ts";
-import { conjunctsOf, type Conjunct } from "./conjunct.ts";
 
 /** A rule as stored. */
 export interface RuleText {
@@ -24,6 +23,7 @@ export interface RuleText {
 }
 
 export interface CompiledRule {
+  readonly kind: "usable";
   readonly id: Id;
   readonly ref: string;
   readonly triggerRef: string;
@@ -31,8 +31,6 @@ export interface CompiledRule {
   readonly actionRef: string;
   readonly triggerParams: JsonObject;
   readonly conditions: Conditions;
-  readonly conjuncts: readonly Conjunct[];
-  readonly predicates: readonly Predicate[];
   readonly config: Template<JsonObject>;
 }
 
@@ -50,8 +48,8 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
   if (conditions.kind === "invalid") return conditions;
   if (config.kind === "invalid") return config;
 
-  const { root } = conditions.value;
   return valid({
+    kind: "usable",
     id,
     ref,
     triggerRef,
@@ -59,8 +57,6 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
     actionRef,
     triggerParams,
     conditions: conditions.value,
-    conjuncts: conjunctsOf(root),
-    predicates: predicatesOf(root),
     config: config.value,
   });
 }
@@ -78,7 +74,7 @@ export function matchOf(rule: CompiledRule, event: EventFacts, budget: TextBudge
     actionId,
     actionRef,
     condition: conditions.combination,
-    conditions: conditions.listed,
+    conditionsJson: conditions.listedJson,
     config: config.kind === "constant" ? config.value : config.render({ event, rule, budget }),
   };
 }

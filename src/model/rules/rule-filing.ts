@@ -12,7 +12,7 @@ import type { Predicate } from "../conditions/predicate.ts";
 import type { FieldPath } from "../paths/field-path.ts";
 import type { LookupKey } from "../json/json.ts";
 import type { CompiledRule } from "./compiled-rule.ts";
-import type { Conjunct, Equality } from "./conjunct.ts";
+import { conjunctsOf, type Conjunct, type Equality } from "./conjunct.ts";
 import type { Drawer, FieldDrawers, FiledRule, RuleIndex } from "./rule-index.ts";
 
 /** A rule and its conjuncts that its place so far does not imply. */
@@ -25,10 +25,15 @@ interface UnfiledRule {
 const drawerMax = 24;
 /** A predicate shared by fewer rules than this is not worth a drawer. */
 const sharersMin = 4;
-const rulesPerSlice = 500;
+const rulesPerSlice = 100;
 
 export function* indexRules(rules: readonly CompiledRule[]): Generator<void, RuleIndex> {
-  return yield* fileRules(rules.map((rule) => ({ rule, left: rule.conjuncts })));
+  const unfiled: UnfiledRule[] = [];
+  for (const [count, rule] of rules.entries()) {
+    if (isSliceEnd(count)) yield;
+    unfiled.push({ rule, left: conjunctsOf(rule.conditions.root) });
+  }
+  return yield* fileRules(unfiled);
 }
 
 function* fileRules(unfiled: readonly UnfiledRule[]): Generator<void, RuleIndex> {

@@ -3,7 +3,7 @@
  */
 import type { TriggerDefinition } from "../definitions.ts";
 import type { Id } from "../identifiers.ts";
-import type { JsonObject, JsonValue } from "../json/json.ts";
+import type { JsonObject } from "../json/json.ts";
 import type { TextBudget } from "../texts/text-budget.ts";
 
 /** What conditions and templates can read. */
@@ -26,15 +26,15 @@ export interface RuleMatch {
   readonly actionRef: string;
   /** For enforcement.condition: `any` when the rule's outermost combination is `any`. */
   readonly condition: "all" | "any";
-  /** The rule's conditions as an array, for enforcement.conditions. */
-  readonly conditions: JsonValue;
+  /** The rule's conditions as an array in JSON, for enforcement.conditions. */
+  readonly conditionsJson: string;
   /** The rule's action_params with its templates rendered for this event. */
   readonly config: JsonObject;
 }
 
 export interface RuleSet {
-  /** The value of rule_revision at which the rules were read. */
-  readonly revision: Id;
+  /** The newest revision of the trigger or a rule on it; "0" if there has been none. */
+  revisionOf(triggerRef: string): Id;
   trigger(ref: string): TriggerDefinition | undefined;
   /**
    * Every enabled, valid rule that matches, in order of rule id.

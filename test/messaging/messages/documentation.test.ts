@@ -75,7 +75,7 @@ test("the example of EventCreated is what an event of such a trigger and sensor 
     term: null,
   };
   const event = { triggerRef: trigger.ref, payload };
-  const rules = { revision: "1", trigger: () => trigger };
+  const rules = { revisionOf: () => "1", trigger: () => trigger };
   const installationId = "0b5ab3f2-6f7c-4c42-9a53-64b0e0f20c11";
 
   const { events } = unmatchedBatch([eventEntry("17", { ...event, source })], rules, installationId);

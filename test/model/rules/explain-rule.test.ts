@@ -7,8 +7,8 @@ import { describe, expect, test } from "vitest";
 import { parseJson } from "../../../src/model/json/json-text.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../../src/model/json/json.ts";
 import { explainRule, verdictSentence, type ExplainableRule } from "../../../src/model/rules/explain-rule.ts";
-import { CompiledRuleSet } from "../../../src/model/rules/rule-set.ts";
 import type { EventFacts } from "../../../src/model/rules/rule-match.ts";
+import { ruleSetOf } from "../../support/rule-sets.ts";
 import { events, ruleTexts } from "./generated-rules.ts";
 
 const rule: ExplainableRule = {
@@ -269,13 +269,11 @@ test.each<readonly [JsonValue, JsonObject, string | undefined]>([
 test("an explanation decides as matching does, and always has a reason", () => {
   fc.assert(
     fc.property(ruleTexts, events, (texts, event) => {
-      const rows = texts.map((text) => ({ id: text.id, text: JSON.stringify(text) }));
-      const byId = new Map(texts.map((text) => [text.id, text]));
-      const decode = ({ id }: { readonly id: string }) => byId.get(id) ?? { ...rule, id };
-      const build = CompiledRuleSet.build({ revision: "1", triggers: [], rules: rows, decode });
-      let step = build.next();
-      while (step.done !== true) step = build.next();
-      const matched = new Set(step.value.match(event).map(({ ruleId }) => ruleId));
+      const matched = new Set(
+        ruleSetOf(texts)
+          .match(event)
+          .map(({ ruleId }) => ruleId),
+      );
 
       for (const text of texts) {
         const verdict = explainRule({ ...text, isEnabled: true }, event);

@@ -1,8 +1,9 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { CompiledRuleSet, type RuleRow } from "../../../src/model/rules/rule-set.ts";
+import { CompiledRuleSet } from "../../../src/model/rules/rule-set.ts";
 import type { RuleText } from "../../../src/model/rules/compiled-rule.ts";
 import type { EventFacts } from "../../../src/model/rules/rule-match.ts";
+import { finished, ruleSetOf, tidied } from "../../support/rule-sets.ts";
 import { eventFacts, events, ruleText, ruleTexts, similarPayloads, similarRules } from "./generated-rules.ts";
 import { naivelyHolds } from "./naive-evaluator.ts";
 
@@ -20,9 +21,10 @@ test("decides exactly as the plain evaluator, through any sequence of revisions"
 
   fc.assert(
     fc.property(revisions, (steps) => {
-      let set: CompiledRuleSet | undefined;
+      let former: { set: CompiledRuleSet; rules: readonly RuleText[] } | undefined;
       for (const [rules, seen] of steps) {
-        set = build(rules, set);
+        const set = ruleSetOf(rules, former);
+        former = { set, rules };
         // What the plain evaluator ever finds to hold is not refused as never holding: see the events.
         for (const problem of set.problems.values()) expect(problem).toMatch(/^conditions: can never hold: /);
         for (const event of seen) expect(matchedIds(set, event)).toEqual(naiveIds(rules, event));
@@ -40,7 +42,7 @@ test("decides rules that resemble each other exactly as the plain evaluator", { 
       similarRules,
       fc.array(similarPayloads, { minLength: 5, maxLength: 20 }),
       (rules, payloads) => {
-        const set = build(rules);
+        const set = ruleSetOf(rules);
         for (const payload of payloads) {
           const event = eventFacts({ payload });
           expect(matchedIds(set, event)).toEqual(naiveIds(rules, event));
@@ -52,7 +54,7 @@ test("decides rules that resemble each other exactly as the plain evaluator", { 
 });
 
 test("considers only the rule an event is aimed at, by id or by ref, and its conditions still count", () => {
-  const set = build([
+  const set = ruleSetOf([
     ruleText({ id: "7", ref: "p.seven", conditions: [{ field: "n", operator: "equals", value: 1 }] }),
     ruleText({ id: "8", ref: "7" }),
     ruleText({ id: "9", ref: "p.nine", triggerRef: "t.two" }),
@@ -70,13 +72,13 @@ test("considers only the rule an event is aimed at, by id or by ref, and its con
 });
 
 test("matches in order of id, numerically", () => {
-  const set = build(["10", "9", "100", "2"].map((id) => ruleText({ id })));
+  const set = ruleSetOf(["10", "9", "100", "2"].map((id) => ruleText({ id })));
 
   expect(matchedIds(set, eventFacts({}))).toEqual(["2", "9", "10", "100"]);
 });
 
 test("an invalid rule is named with its problem and disturbs no other", () => {
-  const set = build([
+  const set = ruleSetOf([
     ruleText({ id: "1", conditions: [{ field: "a", operator: "equal", value: 1 }] }),
     ruleText({ id: "2", actionParams: { text: "{{ event.payloat.x }}" } }),
     ruleText({ id: "3", triggerParams: [] }),
@@ -96,41 +98,106 @@ test("an invalid rule is named with its problem and disturbs no other", () => {
   expect(matchedIds(set, eventFacts({ payload: { a: 1 } }))).toEqual(["4"]);
 });
 
-test("decodes and compiles again only what changed", () => {
-  const decoded: string[] = [];
-  const decode = (row: RuleRow): RuleText => {
-    decoded.push(row.id);
-    return JSON.parse(row.text);
-  };
-  const first = finish(
-    CompiledRuleSet.build({
-      revision: "1",
-      triggers: [],
-      rules: rows([ruleText({ id: "1" }), ruleText({ id: "2" })]),
-      decode,
-    }),
-  );
-  decoded.length = 0;
-
-  const second = finish(
-    CompiledRuleSet.build(
-      {
-        revision: "2",
-        triggers: [],
-        rules: rows([
-          ruleText({ id: "1" }),
-          ruleText({ id: "2", conditions: { any: [] } }),
-          ruleText({ id: "3" }),
-        ]),
-        decode,
-      },
-      first,
+// Goal: however rules change, and however their levels are merged, a set is what a set of the same rules made at once is.
+// Method: many small changes of rules on a few triggers, more than a recent level holds, among them refs that are swapped,
+// rules that move, become unusable or are written twice; merges prepared on one set and applied to a later one. All sets
+// are kept, and asked again at the end.
+test("a set made of many changes is the set of the rules it has", { timeout }, () => {
+  const change = fc.record({
+    ids: fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLength: 60 }),
+    triggerRef: fc.constantFrom("t.one", "t.two"),
+    conditions: fc.constantFrom<RuleText["conditions"]>(
+      null,
+      { field: "a", operator: "equals", value: 1 },
+      { field: "a", operator: "greater_than", value: 0 },
+      { any: [] },
     ),
-  );
+    deed: fc.constantFrom("put", "put twice", "remove", "swap refs"),
+    merging: fc.constantFrom("none", "begin", "apply"),
+  });
 
-  expect(decoded).toEqual(["2", "3"]);
-  expect(matchedIds(second, eventFacts({}))).toEqual(["1", "3"]);
-  expect(matchedIds(first, eventFacts({}))).toEqual(["1", "2"]);
+  fc.assert(
+    fc.property(fc.array(change, { minLength: 1, maxLength: 25 }), (changes) => {
+      let set = CompiledRuleSet.empty();
+      let merge: ReturnType<typeof set.merging>;
+      const rules = new Map<string, RuleText>();
+      const seen: { readonly set: CompiledRuleSet; readonly matched: unknown }[] = [];
+      for (const { ids, triggerRef, conditions, deed, merging } of changes) {
+        const draft = set.draft();
+        const changed = ids.flatMap((number): RuleText[] => {
+          const id = `${number}`;
+          const ref = rules.get(id)?.ref ?? `r.${id}`;
+          const other = rules.get(`${number + 1}`);
+          if (deed !== "swap refs") return [ruleText({ id, ref, triggerRef, conditions })];
+          const known = rules.get(id);
+          if (known === undefined || other === undefined) return [];
+          const swapped = [
+            { ...known, ref: other.ref },
+            { ...other, ref: known.ref },
+          ];
+          for (const rule of swapped) rules.set(rule.id, rule);
+          return swapped;
+        });
+        for (const rule of changed) {
+          if (deed === "remove") {
+            rules.delete(rule.id);
+            draft.remove(rule.id);
+            continue;
+          }
+          if (deed === "put twice") draft.put({ ...rule, conditions: null, ref: `${rule.ref}.first` });
+          // The last of a rule that is swapped more than once counts.
+          rules.set(rule.id, rule);
+          draft.put(rule);
+        }
+        set = finished(draft.finish("1"));
+        if (merging === "begin") merge = set.merging();
+        if (merging === "apply" && merge !== undefined) {
+          set = set.withMerge(finished(merge));
+          merge = undefined;
+        }
+        seen.push({ set, matched: facts(set) });
+      }
+
+      const plain = ruleSetOf([...rules.values()]);
+      expect(facts(set)).toEqual(facts(plain));
+      expect(facts(tidied(set))).toEqual(facts(plain));
+      for (const each of seen) expect(facts(each.set)).toEqual(each.matched);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+function facts(set: CompiledRuleSet): unknown {
+  const asked = ["t.one", "t.two"].flatMap((triggerRef) => [
+    eventFacts({ triggerRef, payload: { a: 1 } }),
+    eventFacts({ triggerRef, payload: {} }),
+    ...["7", "r.7", "r.8"].map((aim) => eventFacts({ triggerRef, triggerInstanceId: `rule_${aim}` })),
+  ]);
+  return {
+    matched: asked.map((event) => matchedIds(set, event)),
+    refs: Array.from({ length: 201 }, (_, number) => set.refOf(`${number}`)),
+    problems: Object.fromEntries(set.problems),
+    counts: set.counts,
+  };
+}
+
+test("a set that is changed shares the compiled rules and comparisons of the others", () => {
+  const regex = { field: "text", operator: "matches", value: "^[a-z]+$" };
+  const first = ruleSetOf([
+    ruleText({ id: "1", conditions: [regex] }),
+    ruleText({ id: "2", conditions: [{ field: "a", operator: "equals", value: 1 }] }),
+  ]);
+  const draft = first.draft();
+
+  draft.put(ruleText({ id: "2", conditions: [regex] }));
+  draft.put(ruleText({ id: "3", conditions: { any: [regex, { any: [] }] } }));
+  const second = finished(draft.finish("2"));
+
+  expect(second.comparisonCount).toBe(1);
+  expect([first.revision, second.revision]).toEqual(["1", "2"]);
+  expect(matchedIds(second, eventFacts({ payload: { text: "abc" } }))).toEqual(["1", "2"]);
+  expect(matchedIds(first, eventFacts({ payload: { a: 1, text: "abc" } }))).toEqual(["1", "2"]);
+  expect(matchedIds(first, eventFacts({ payload: { text: "abc" } }))).toEqual(["1"]);
 });
 
 test("records how the outermost conditions combine, and lists them", () => {
@@ -143,19 +210,6 @@ test("records how the outermost conditions combine, and lists them", () => {
   expect(recorded({ any: [condition, condition] })).toEqual(["any", [condition, condition]]);
   expect(recorded({ not: { not: condition } })).toEqual(["all", [{ not: { not: condition } }]]);
 });
-
-function build(rules: readonly RuleText[], previous?: CompiledRuleSet): CompiledRuleSet {
-  const byId = new Map(rules.map((rule) => [rule.id, rule]));
-  const decode = ({ id }: RuleRow): RuleText => byId.get(id) ?? ruleText({ id });
-  return finish(CompiledRuleSet.build({ revision: "1", triggers: [], rules: rows(rules), decode }, previous));
-}
-
-function finish(building: Generator<void, CompiledRuleSet>): CompiledRuleSet {
-  for (;;) {
-    const step = building.next();
-    if (step.done === true) return step.value;
-  }
-}
 
 function matchedIds(set: CompiledRuleSet, event: EventFacts): readonly string[] {
   return set.match(event).map(({ ruleId }) => ruleId);
@@ -175,12 +229,8 @@ function naiveIds(rules: readonly RuleText[], event: EventFacts): readonly strin
     .toSorted((one, other) => Number(one) - Number(other));
 }
 
-function rows(rules: readonly RuleText[]): RuleRow[] {
-  return rules.map((rule) => ({ id: rule.id, text: JSON.stringify(rule) }));
-}
-
 /** What an enforcement says of these conditions. */
 function recorded(conditions: RuleText["conditions"]): unknown {
-  const [match] = build([ruleText({ conditions })]).match(eventFacts({ payload: { a: 1 } }));
-  return [match?.condition, match?.conditions];
+  const [match] = ruleSetOf([ruleText({ conditions })]).match(eventFacts({ payload: { a: 1 } }));
+  return [match?.condition, JSON.parse(match?.conditionsJson ?? "null")];
 }
