@@ -52,6 +52,7 @@ export const layers: readonly Layer[] = [
       "packs",
       "operations",
       "keys",
+      "webhooks",
       "api",
       "identity",
     ],

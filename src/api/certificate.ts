@@ -14,6 +14,8 @@ import type { Logger } from "../telemetry/logger.ts";
 export interface Certificate {
   readonly cert: string;
   readonly key: string;
+  /** Authorities of client certificates, if clients are asked for one. */
+  readonly ca?: string;
 }
 
 const checkMs = 2_000;
@@ -25,17 +27,21 @@ export function readCertificate(files: CertificateFiles): Certificate {
   } catch (cause) {
     throw new OperatorError({
       code: "TLS_FAILED",
-      attempt: `serve HTTPS with the certificate ${files.cert} and the key ${files.key}`,
+      attempt: `serve HTTPS with the certificate ${files.cert} and the key ${files.key}${files.clientCa === undefined ? "" : `, and check clients with ${files.clientCa}`}`,
       reason: messageOf(cause),
       remedy:
-        "set api.tls.cert and api.tls.key to PEM files that belong together and that the agent may read",
+        "set api.tls.cert and api.tls.key to PEM files that belong together and that the agent may read, and api.tls.client_ca to such a file or to nothing",
       cause,
     });
   }
 }
 
-function usableCertificate({ cert, key }: CertificateFiles): Certificate {
-  const certificate = { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
+function usableCertificate({ cert, key, clientCa }: CertificateFiles): Certificate {
+  const certificate = {
+    cert: readFileSync(cert, "utf8"),
+    key: readFileSync(key, "utf8"),
+    ...(clientCa === undefined ? {} : { ca: readFileSync(clientCa, "utf8") }),
+  };
   createSecureContext(certificate);
   return certificate;
 }
@@ -53,7 +59,7 @@ export function followCertificate(
     try {
       const found = usableCertificate(files);
       reported = undefined;
-      if (found.cert === current.cert && found.key === current.key) return;
+      if (found.cert === current.cert && found.key === current.key && found.ca === current.ca) return;
       server.setSecureContext(found);
       current = found;
       logger.info({ cert: files.cert }, "new HTTPS connections use the renewed certificate");

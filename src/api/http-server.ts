@@ -62,7 +62,9 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
   };
   // Fastify types its two servers apart; everything that is used of them is the same.
   const transportSettings: object =
-    certificate === undefined ? { http: transport } : { https: { ...transport, ...certificate } };
+    certificate === undefined
+      ? { http: transport }
+      : { https: { ...transport, ...certificate, ...clientCheck(certificate) } };
   const server: FastifyInstance = fastify({ ...settings, ...transportSettings });
   server.server.maxConnections = connectionsMax;
   server.server.on("checkExpectation", answerExpectation);
@@ -72,6 +74,11 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
   server.addHook("onRoute", ({ url, method }) => routes.add(url, [method].flat()));
   addErrorAnswers(server, routes, logger);
   return server;
+}
+
+/** Whoever needs a client's certificate checks whether it is there: most clients have none. */
+function clientCheck({ ca }: Certificate): object {
+  return ca === undefined ? {} : { requestCert: true, rejectUnauthorized: false };
 }
 
 /** Requests can still arrive over connections that are open. */

@@ -9,6 +9,7 @@ import type {
   EventEntry,
   EventFilter,
 } from "../database/statements/event-list.ts";
+import type { DeliveryEntry, DeliveryFilter } from "../database/statements/webhook-deliveries.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { DefinitionName } from "../database/statements/definition-edits.ts";
 import type { DefinitionOrder } from "../database/statements/definition-lists.ts";
@@ -72,6 +73,12 @@ export interface Resources {
     filter: EnforcementFilter,
     request: HistoryRequest,
   ) => Promise<HistoryPage<EnforcementEntry>>;
+  readonly listDeliveries: (
+    filter: DeliveryFilter,
+    request: HistoryRequest,
+  ) => Promise<HistoryPage<DeliveryEntry>>;
+  /** Undefined: there is no such delivery. */
+  readonly readDelivery: (id: Id) => Promise<DeliveryEntry | undefined>;
   /** Undefined: there is no such enforcement. */
   readonly readEnforcement: (id: Id) => Promise<EnforcementDetails | undefined>;
 }

@@ -24,6 +24,8 @@ import { addSensorRoutes } from "./routes/sensors.ts";
 import { addTriggerRoutes } from "./routes/triggers.ts";
 import { addIdentityRoutes, addServiceTokenRoute, type IdentityPorts } from "./routes/identities.ts";
 import { addTimerRoutes } from "./routes/timers.ts";
+import { addDeliveryRoutes } from "./routes/deliveries.ts";
+import { addWebhookRoutes, type WebhookReceiver } from "./routes/webhooks.ts";
 import { addWorkerRoutes } from "./routes/workers.ts";
 import type { SensorTraces } from "./sensor-traces.ts";
 import { validateRequests } from "./validation.ts";
@@ -41,6 +43,8 @@ export interface Platform {
   readonly eventPosts?: EventPostPorts;
   /** Left out: there is no key store. */
   readonly keys?: Keys;
+  /** Left out: no webhooks are received. */
+  readonly webhooks?: WebhookReceiver;
   /** Left out: nothing is said of the agent's executable. */
   readonly downloads?: AgentDownloads;
 }
@@ -54,6 +58,7 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       addSensorRoutes(scope, platform.resources);
       addEnforcementRoutes(scope, platform.resources);
       addTimerRoutes(scope, platform.resources);
+      addDeliveryRoutes(scope, platform.resources);
       if (platform.operations !== undefined) {
         addSensorOperationRoutes(scope, platform.operations);
         addSensorLogRoutes(scope, platform.operations, platform.authenticate);
@@ -74,8 +79,13 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
 }
 
 /** For callers that have no token yet. */
-async function addOpenRoutes(server: FastifyInstance, { auth, downloads }: Platform): Promise<void> {
+async function addOpenRoutes(
+  server: FastifyInstance,
+  { auth, downloads, webhooks }: Platform,
+): Promise<void> {
   for (const prefix of ["/api/v1", ""]) {
+    if (webhooks !== undefined)
+      await server.register(async (scope) => addWebhookRoutes(scope, webhooks), { prefix });
     await server.register(
       async (scope) => {
         exchangeJson(scope);

@@ -115,6 +115,13 @@ function tlsProblems({ api, database, message_queue: queue }: Config): readonly 
       others: [[section, "tls", missing]],
     });
   }
+  if (api.tls.client_ca !== undefined && api.tls.cert === undefined) {
+    problems.push({
+      path: ["api", "tls", "client_ca"],
+      reason: "requires api.tls.cert and api.tls.key: only HTTPS has client certificates",
+      others: [["api", "tls", "cert"]],
+    });
+  }
   if (isTlsSet(database.tls) && /[?&](ssl|sslmode|sslrootcert|sslcert|sslkey)=/.test(database.url ?? "")) {
     problems.push({
       path: ["database", "tls"],

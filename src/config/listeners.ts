@@ -16,6 +16,8 @@ export interface CertificateFiles {
   /** PEM, with the intermediate certificates. */
   readonly cert: string;
   readonly key: string;
+  /** Authorities of client certificates; left out: clients are not asked for one. */
+  readonly clientCa?: string;
 }
 
 /** Whether this agent serves the API. Without a setting it does, unless `api.url` names another platform's. */
@@ -45,8 +47,9 @@ function namesThisAgent(url: string, { host, port }: Pick<Config["api"], "host" 
 export function listeners({ api, metrics }: Pick<Config, "api" | "metrics">): readonly Listener[] {
   const all: Listener[] = [];
   if (servesApi({ api })) {
-    const { cert, key } = api.tls;
-    const tls = cert === undefined || key === undefined ? {} : { tls: { cert, key } };
+    const { cert, key, client_ca: clientCa } = api.tls;
+    const clients = clientCa === undefined ? {} : { clientCa };
+    const tls = cert === undefined || key === undefined ? {} : { tls: { cert, key, ...clients } };
     all.push({ section: "api", host: api.host, port: api.port, ...tls });
   }
   if (metrics.port !== undefined) all.push({ section: "metrics", host: metrics.host, port: metrics.port });

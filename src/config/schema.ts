@@ -137,6 +137,9 @@ export const configSchema = Type.Object({
             "PEM file with the API's certificate and the intermediate ones; with it, the API serves HTTPS only",
           ),
           key: PemFile("PEM file with the key of `api.tls.cert`; both files are reread when they change"),
+          client_ca: PemFile(
+            "PEM file with the authorities whose client certificates webhooks may demand; reread when it changes",
+          ),
         },
         section,
       ),
@@ -257,6 +260,13 @@ export const configSchema = Type.Object({
           minLength: 1,
         }),
       ),
+      deliveries: Type.Number({
+        description: "How long the log of webhook deliveries is kept, in seconds",
+        default: 604_800,
+        exclusiveMinimum: 0,
+        maximum: 315_360_000,
+      }),
+      delivery_rows: Count("How many rows the log of webhook deliveries may have", 1_000_000),
     },
     section,
   ),

@@ -20,6 +20,7 @@ import type { DefinitionEdit, DefinitionKind, FieldProblem, IsExpected } from ".
 import type { Id } from "../model/identifiers.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
 import { storableText } from "../model/json/storable-text.ts";
+import { webhookConfigProblems } from "../model/webhooks/endpoint-settings.ts";
 import { currentName } from "./accept-fields.ts";
 import { columnsOf, fieldsOf, fieldsOfBody, namedFields, readGiven } from "./given-definition.ts";
 import type { Reference } from "./pack.ts";
@@ -112,13 +113,27 @@ export async function switchTo(
 
 export type WebhookChange = "enable" | "disable" | "regenerate";
 
-/** The key lasts while webhooks are disabled, so that callers need no new one afterwards. */
+/**
+ * The key lasts while webhooks are disabled, so that callers need no new one afterwards.
+ *
+ * @param config the new `webhook_config`; null: as it is
+ */
 export async function changeWebhook(
   transaction: Queryable,
   name: DefinitionName,
   isExpected: IsExpected,
   change: WebhookChange,
+  config: JsonObject | null,
 ): Promise<DefinitionEdit<Id>> {
+  const problems = [
+    ...webhookConfigProblems(config ?? {}).map(({ place, reason }) => ({
+      field: ["config", ...place].join("."),
+      reason,
+    })),
+    ...unstorable({ config }),
+  ];
+  if (problems.length > 0) return { kind: "invalid", problems };
+
   const locked = await lock(transaction, "trigger", name, isExpected);
   if (isRefusal(locked)) return locked;
   const { id, ref, row } = locked;
@@ -131,6 +146,7 @@ export async function changeWebhook(
     id,
     isEnabled: change !== "disable",
     key: change === "regenerate" ? newWebhookKey() : change === "enable" ? (key ?? newWebhookKey()) : key,
+    config,
   });
   return { kind: "done", result: id };
 }

@@ -3,6 +3,7 @@ import type { HealthSource, Resources } from "../api/ports.ts";
 import type { Platform } from "../api/resource-routes.ts";
 import type { Keys } from "../api/routes/keys.ts";
 import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
+import type { WebhookReceiver } from "../api/routes/webhooks.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";
 import type { SensorTraces } from "../api/sensor-traces.ts";
 import { startApi } from "../api/server.ts";
@@ -22,6 +23,11 @@ import {
   readEnforcement,
   readEvent,
 } from "../database/statements/event-list.ts";
+import {
+  deliveryConditions,
+  deliveryTable,
+  readDelivery,
+} from "../database/statements/webhook-deliveries.ts";
 import { listSensors, readSensor } from "../database/statements/sensor-list.ts";
 import { listTimers, readTimer, readTimerSlots } from "../database/statements/timer-list.ts";
 import { listWorkers, readWorker } from "../database/statements/worker-list.ts";
@@ -41,6 +47,7 @@ interface ServedParts {
   readonly notifications: RuleNotifications;
   readonly traces: SensorTraces;
   readonly keys: Keys;
+  readonly webhooks: WebhookReceiver;
   /** For all reads on behalf of callers. */
   readonly reads: SnapshotReads;
 }
@@ -49,7 +56,7 @@ interface ServedParts {
 export async function openApi(
   { options, lifetime, clock }: ServiceContext,
   database: Database,
-  { metrics, health, identity, operations, posts, notifications, traces, keys, reads }: ServedParts,
+  { metrics, health, identity, operations, posts, notifications, traces, keys, webhooks, reads }: ServedParts,
 ): Promise<string | undefined> {
   const { config, logger } = options;
   const platform: Platform = {
@@ -60,6 +67,7 @@ export async function openApi(
     eventPosts: { posts, clock },
     operations,
     keys,
+    webhooks,
     downloads: agentDownloads(options),
   };
   let apiAddress: string | undefined;
@@ -101,6 +109,9 @@ export function databaseResources(database: Database, reads = new SnapshotReads(
         readHistory(rows, enforcementTable, enforcementConditions(filter), request),
       ),
     readEnforcement: (id) => read("an enforcement", (rows) => rowOf(rows, readEnforcement, id)),
+    listDeliveries: (filter, request) =>
+      read("deliveries", (rows) => readHistory(rows, deliveryTable, deliveryConditions(filter), request)),
+    readDelivery: (id) => read("a delivery", (rows) => rowOf(rows, readDelivery, id)),
     readSensor: (name) => read("a sensor", (rows) => rowOf(rows, readSensor, name)),
     listTimers: (order, request) => read("timers", (rows) => readPage(rows, listTimers(order), request)),
     readTimer: (name, slotsMax) =>

@@ -66,8 +66,10 @@ export function databaseDefinitions(database: Database, read: Read): Definitions
           if (kind !== "trigger" && kind !== "sensor" && kind !== "rule") return { kind: "missing" };
           return withEntry(rows, await switchTo(isEnabled, rows, kind, name, isExpected));
         }),
-      changeWebhook: (change, name, isExpected) =>
-        edit(what, async (rows) => withEntry(rows, await changeWebhook(rows, name, isExpected, change))),
+      changeWebhook: (change, name, isExpected, config) =>
+        edit(what, async (rows) =>
+          withEntry(rows, await changeWebhook(rows, name, isExpected, change, config)),
+        ),
     };
   };
 

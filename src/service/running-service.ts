@@ -22,6 +22,7 @@ import { openOperations } from "./operation-parts.ts";
 import { openRetention } from "./retention-parts.ts";
 import { sensorPlatform } from "./sensor-platform.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
+import { openWebhooks } from "./webhook-parts.ts";
 import { openSensors } from "./sensor-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
 
@@ -56,6 +57,7 @@ export async function openRunningService(
   const { feed, notifications } = openNotifications(context, database, metrics);
   const { mailbox, operations } = openOperations(context, database, reads, opened);
   const { keys, unreadableCount } = await openKeys(context, database, reads);
+  const webhooks = openWebhooks(context, database, { metrics, posts: events.posts, keys });
   lifetime.run((signal) =>
     runtimes.run(signal, {
       makeKnown: (change) => makeKnown(change, worker, scheduler, generator, options.logger),
@@ -69,9 +71,10 @@ export async function openRunningService(
   const tokenReaders = [identity.authenticator, notifications, { wake: () => localToken?.wake() }];
 
   await listenForChanges(context, database, [worker.heartbeat, connections.serverWatch], {
-    rule: [rules, scheduler, sensors, sweeper, feed],
-    trigger: [rules, scheduler, sensors, sweeper, feed],
-    sensor: [scheduler, sensors, events.postSources],
+    rule: [rules, scheduler, sensors, sweeper, feed, webhooks.endpoints],
+    trigger: [rules, scheduler, sensors, sweeper, feed, webhooks.endpoints],
+    sensor: [scheduler, sensors, events.postSources, webhooks.endpoints],
+    key: [webhooks.secrets],
     sensor_trigger: [scheduler, sensors],
     sensor_assignment: [scheduler],
     runtime: [runtimes, scheduler, sensors],
@@ -94,6 +97,7 @@ export async function openRunningService(
     notifications,
     traces,
     keys,
+    webhooks: webhooks.receiver,
     reads,
   });
   if (apiAddress !== undefined) localToken = openLocalToken(context, identity, apiAddress);

@@ -52,6 +52,13 @@ export interface Metrics {
   /** A WebSocket client was disconnected, for one of a few reasons. */
   readonly webSocketDisconnected: (reason: string) => void;
 
+  /** A request to a webhook was answered. */
+  readonly webhookAnswered: (verdict: string, seconds: number) => void;
+  /** A request to a webhook was not accepted, for one of a few reasons. */
+  readonly webhookRefused: (reason: string) => void;
+  /** Requests to webhooks that the delivery log had no room for. */
+  readonly webhookDeliveriesUnlogged: (count: number) => void;
+
   /** Connects the gauges to their sources; called once, by the service. */
   readonly observe: (sources: GaugeSources) => void;
 
@@ -125,6 +132,21 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     "Looks at all files of a watched folder: `periodic`, `burst` or `polling`",
   );
   const restarts = counterBy("sensor_restarts_total", "sensor_ref", "Restarts of a sensor after it failed");
+  const webhookRequests = counterBy(
+    "webhook_requests_total",
+    "verdict",
+    "Requests to webhooks that were answered, by what became of them",
+  );
+  const webhookRefusals = counterBy(
+    "webhook_refusals_total",
+    "reason",
+    "Requests to webhooks that were refused or failed, by reason",
+  );
+  const webhookSeconds = histogram(
+    "webhook_seconds",
+    "Time from the arrival of a webhook's request to its answer",
+    latencyBuckets,
+  );
   registry.gauge(
     "build_info",
     "1, labelled with the running version",
@@ -191,6 +213,15 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     ),
     timersSkipped: counterBy("timer_slots_skipped_total", "reason", "Slots of timers that were skipped"),
     partitionDropped: (table) => partitionsDropped(table, 1),
+    webhookAnswered: (verdict, seconds) => {
+      webhookRequests(verdict, 1);
+      webhookSeconds(seconds);
+    },
+    webhookRefused: (reason) => webhookRefusals(reason, 1),
+    webhookDeliveriesUnlogged: counter(
+      "webhook_deliveries_unlogged_total",
+      "Requests to webhooks that the delivery log had no room for",
+    ),
     leasesLost: counter(
       "leases_lost_total",
       "Assignments that passed to another worker before they were released",

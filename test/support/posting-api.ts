@@ -1,5 +1,6 @@
 /** An API with a pipeline behind it, on a database of its own, for tests that post events. */
-import type { Api } from "../../src/api/server.ts";
+import type { Platform } from "../../src/api/resource-routes.ts";
+import type { Api, ApiOptions } from "../../src/api/server.ts";
 import { startApi } from "../../src/api/server.ts";
 import type { Authenticate } from "../../src/api/authentication.ts";
 import { CheckpointOrder } from "../../src/events/posts/checkpoint-order.ts";
@@ -30,6 +31,10 @@ export interface Posted {
 export interface PostingOptions extends PipelineOptions, Partial<EventPostsOptions> {
   /** Through which sensors are looked up. */
   readonly sourcesDatabase?: Queryable;
+  /** Further parts of the platform. */
+  readonly platform?: (posts: EventPosts, running: RunningPipeline) => Partial<Platform>;
+  /** Proxies and certificates. */
+  readonly listener?: Pick<ApiOptions, "trustedProxies" | "tls">;
 }
 
 const common = { identityId: "7", jti: "j1", expiresAtMs: Number.POSITIVE_INFINITY } as const;
@@ -71,7 +76,9 @@ export async function openPostingApi(
       authenticate,
       resources: databaseResources(rig.database),
       eventPosts: { posts, clock: systemClock },
+      ...options.platform?.(posts, running),
     },
+    ...options.listener,
     logger: silentLogger,
   });
   return {

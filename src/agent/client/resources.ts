@@ -161,6 +161,47 @@ export const resourceCommands: readonly ResourceCommands[] = [
     actions: [],
   },
   {
+    plural: "deliveries",
+    singular: "delivery",
+    columns: [
+      ["ID", "id"],
+      ["VERDICT", "verdict"],
+      ["REASON", "reason"],
+      ["PATH", "path"],
+      ["TRIGGER", "trigger_ref"],
+      ["DELIVERY", "delivery_id"],
+      ["EVENT", "event_id"],
+      ["FROM", "remote_address"],
+      ["CREATED", "created"],
+    ],
+    filters: [
+      triggerFilter,
+      { option: "--rule <ref>", parameter: "rule_ref", value: "ref", meaning: "only those of this rule" },
+      { option: "--path <path>", parameter: "path", value: "path", meaning: "only those to this path" },
+      {
+        option: "--verdict <verdict>",
+        parameter: "verdict",
+        value: "verdict",
+        meaning: "only accepted, duplicate, challenge, refused or failed ones",
+      },
+      {
+        option: "--delivery <id>",
+        parameter: "delivery_id",
+        value: "id",
+        meaning: "only those with this id of the sender's",
+      },
+      {
+        option: "--request <id>",
+        parameter: "request_id",
+        value: "id",
+        meaning: "only the one that was answered with this X-Request-Id",
+      },
+      { option: "--event <id>", parameter: "event", value: "id", meaning: "only those of this event" },
+    ],
+    actions: [],
+    isLog: true,
+  },
+  {
     plural: "workers",
     singular: "worker",
     columns: [

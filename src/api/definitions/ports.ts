@@ -31,6 +31,8 @@ export interface DefinitionEditPorts<Entry> {
     change: "enable" | "disable" | "regenerate",
     name: DefinitionName,
     isExpected: IsExpected,
+    /** Null: as it is. */
+    config: JsonObject | null,
   ) => Promise<DefinitionEdit<Entry>>;
 }
 

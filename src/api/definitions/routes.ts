@@ -171,12 +171,12 @@ export function addSwitchRoutes<Entry extends { readonly rowVersion: string }>(
   }
 }
 
-/** A POST without a body. */
+/** A POST that needs no body. */
 export function addChangeRoute<Entry extends { readonly rowVersion: string }>(
   scope: FastifyInstance,
   resource: EditedResource<Entry>,
   url: string,
-  change: (name: DefinitionName, isExpected: IsExpected) => Promise<DefinitionEdit<Entry>>,
+  change: (name: DefinitionName, isExpected: IsExpected, body: unknown) => Promise<DefinitionEdit<Entry>>,
 ): void {
   scope.post<{ Params: NameParameters }>(
     url,
@@ -189,7 +189,7 @@ export function addChangeRoute<Entry extends { readonly rowVersion: string }>(
     },
     async (request, reply) => {
       const { params } = request;
-      const edit = await change(nameOf(params.ref), expected(request));
+      const edit = await change(nameOf(params.ref), expected(request), request.body);
       return answerEdit(request, reply, resource, edit, params.ref);
     },
   );

@@ -7,6 +7,7 @@ import {
   type DefinitionEntry,
 } from "../../database/statements/definition-lists.ts";
 import type { Caller } from "../../model/identity/caller.ts";
+import { isJsonObject, type JsonObject } from "../../model/json/json.ts";
 import { RequestError } from "../errors.ts";
 import type { DefinitionPorts } from "../definitions/ports.ts";
 import {
@@ -90,10 +91,19 @@ export function addTriggerRoutes(scope: FastifyInstance, { triggers, rules }: Tr
   addEditRoutes(scope, resource);
   addSwitchRoutes(scope, resource);
   for (const change of ["enable", "disable", "regenerate"] as const) {
-    addChangeRoute(scope, resource, `/triggers/:ref/webhooks/${change}`, (name, isExpected) =>
-      triggers.changeWebhook(change, name, isExpected),
+    addChangeRoute(scope, resource, `/triggers/:ref/webhooks/${change}`, (name, isExpected, body) =>
+      triggers.changeWebhook(change, name, isExpected, change === "enable" ? configOf(body) : null),
     );
   }
+}
+
+/** The settings in the body of `enable`, which older clients leave empty. */
+function configOf(body: unknown): JsonObject | null {
+  const config = isJsonObject(body) ? (body["config"] ?? null) : null;
+  if (config === null || isJsonObject(config)) return config;
+  throw new RequestError("VALIDATION_FAILED", "Not valid: config.", [
+    { parameter: "config", problem: "must be a JSON object" },
+  ]);
 }
 
 /** Anyone who knows the webhook's key can make events, so only admins see it. */

@@ -57,6 +57,10 @@ export const ownTables: Readonly<Record<string, string>> = {
     "id int8, login text, display_name text, password_hash text, role text, attributes jsonb, token_version int8, created timestamptz, updated timestamptz",
   worker_request:
     "id int8, kind text, sensor int8, parameters jsonb, taken_by uuid, answer text, expires_at timestamptz, created timestamptz",
+  webhook_delivery:
+    "id int8, request_id text, delivery_id text, verdict text, reason text, trigger_ref text, rule_ref text, method text, path text, event int8, event_count int4, remote_address text, bytes int8, seconds float8, status int4, requests int4, worker_name text, created timestamptz",
+  webhook_rate: "endpoint text, bucket int4, full_at timestamptz, granted int4",
+  webhook_nonce: "endpoint text, nonce text, delivery_id text, expires_at timestamptz",
   revoked_token: "jti text, expires_at timestamptz, created timestamptz",
   login_attempt: "key text, attempts int4, resets_at timestamptz",
   signing_key: "id int8, secret text, created timestamptz",

@@ -48,6 +48,9 @@ const tables = {
   outbox_owner: ["select", "insert", "update", "delete"],
   key: ["select", "insert", "update", "delete"],
   worker_request: ["select", "insert", "update", "delete"],
+  webhook_delivery: ["select", "insert", "delete"],
+  webhook_rate: ["select", "insert", "update", "delete"],
+  webhook_nonce: ["select", "insert", "update", "delete"],
   identity: ["select", "insert", "update", "delete"],
   revoked_token: ["select", "insert", "update", "delete"],
   signing_key: ["select", "insert"],
@@ -64,6 +67,7 @@ const sequences = {
   worker_id_seq: ["usage"],
   key_id_seq: ["usage"],
   worker_request_id_seq: ["usage"],
+  webhook_delivery_id_seq: ["usage"],
   identity_id_seq: ["usage"],
   signing_key_id_seq: ["usage"],
   // Advanced after a failover or restore.

@@ -169,6 +169,8 @@ export interface WebhookSetting {
   readonly id: Id;
   readonly isEnabled: boolean;
   readonly key: string | null;
+  /** Null: as it is. */
+  readonly config: JsonObject | null;
 }
 
 export const setWebhook: Statement<WebhookSetting, { readonly id: Id }> = {
@@ -176,11 +178,18 @@ export const setWebhook: Statement<WebhookSetting, { readonly id: Id }> = {
   text: `
     update trigger
        set webhook_enabled = $2,
-           webhook_key = $3
+           webhook_key = $3,
+           webhook_config = coalesce($4::jsonb, webhook_config)
      where id = $1
-       and (webhook_enabled, webhook_key) is distinct from ($2, $3)
+       and (webhook_enabled, webhook_key, webhook_config)
+           is distinct from ($2, $3, coalesce($4::jsonb, webhook_config))
     returning id`,
-  values: ({ id, isEnabled, key }) => [id, isEnabled, key],
+  values: ({ id, isEnabled, key, config }) => [
+    id,
+    isEnabled,
+    key,
+    config === null ? null : JSON.stringify(config),
+  ],
   decode: (row) => ({ id: row.id("id") }),
 };
 

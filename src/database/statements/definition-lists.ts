@@ -77,6 +77,7 @@ export const entryColumns = {
     out_schema: "jsonObject",
     webhook_enabled: "boolean",
     webhook_key: "textOrNull",
+    webhook_config: "jsonObject",
     ...stamps,
   },
   action: {

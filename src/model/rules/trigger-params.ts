@@ -11,6 +11,9 @@ const loadTimerCheck = async (): Promise<Check> => (await import("../schedules/t
 
 const loadFileCheck = async (): Promise<Check> => (await import("../files/file-plan.ts")).filePlanProblems;
 
+const loadWebhookCheck = async (): Promise<Check> =>
+  (await import("../webhooks/endpoint-settings.ts")).webhookProblems;
+
 const checks: ReadonlyMap<string, () => Promise<Check>> = new Map([
   ["core.intervaltimer", loadTimerCheck],
   ["core.timer", loadTimerCheck],
@@ -18,6 +21,7 @@ const checks: ReadonlyMap<string, () => Promise<Check>> = new Map([
   ["core.datetimetimer", loadTimerCheck],
   ["core.rruletimer", loadTimerCheck],
   ["core.file_changed", loadFileCheck],
+  ["core.webhook", loadWebhookCheck],
 ]);
 
 /** Why a rule on that trigger must not be saved with these params; places are relative to the params. */

@@ -7,7 +7,7 @@
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import { builtinRuntime, builtinRuntimeRef } from "../runtimes/runtime-names.ts";
 
-export type SensorKind = "poll" | "stream" | "standalone" | "files" | "timers";
+export type SensorKind = "poll" | "stream" | "standalone" | "files" | "timers" | "webhooks";
 
 export interface KindFacts {
   /** Whether a running sensor that prints nothing may be broken instead of waiting for its next run. */
@@ -46,6 +46,12 @@ export const kindFacts: Readonly<Record<SensorKind, KindFacts>> = {
     hearsOfRules: true,
     idleFields: ["poll_interval", "timeout", "success_exit_codes"],
   },
+  webhooks: {
+    isSilenceTelling: false,
+    hasCountedRuns: false,
+    hearsOfRules: true,
+    idleFields: ["poll_interval", "timeout", "success_exit_codes"],
+  },
 };
 
 /**
@@ -55,6 +61,7 @@ export const kindFacts: Readonly<Record<SensorKind, KindFacts>> = {
 export const builtinKinds: ReadonlyMap<string, SensorKind> = new Map([
   ["files", "files"],
   ["timers", "timers"],
+  ["webhooks", "webhooks"],
 ]);
 
 export interface SensorTraits {

@@ -11,6 +11,7 @@ import { tokenRequest } from "../access/token-request.ts";
 import type { Program } from "./process-source.ts";
 import type { Source } from "./source.ts";
 import { StandaloneSource, type StandaloneOptions } from "./standalone.ts";
+import { WebhookSource } from "./webhooks.ts";
 import { StreamSource } from "./stream.ts";
 import { TimerSource } from "./timers.ts";
 
@@ -48,6 +49,8 @@ export function sourceOf(kind: SensorKind, program: Program, options: SourceOpti
       const { id, ref } = program.sensor.definition;
       return new TimerSource({ ...options, sensorId: id, sensorRef: ref });
     }
+    case "webhooks":
+      return new WebhookSource(options);
   }
 }
 

@@ -37,6 +37,9 @@ import * as sensorProcess from "../../../src/database/statements/sensor-process.
 import * as sensorScripts from "../../../src/database/statements/sensor-scripts.ts";
 import { listWorkers, readWorker } from "../../../src/database/statements/worker-list.ts";
 import * as storedBatches from "../../../src/database/statements/stored-batches.ts";
+import * as webhookDeliveries from "../../../src/database/statements/webhook-deliveries.ts";
+import * as webhookEndpoints from "../../../src/database/statements/webhook-endpoints.ts";
+import * as webhookLimits from "../../../src/database/statements/webhook-limits.ts";
 import * as workerRequests from "../../../src/database/statements/worker-requests.ts";
 import * as workers from "../../../src/database/statements/workers.ts";
 import { rowsOf } from "../../../src/database/statement.ts";
@@ -57,6 +60,9 @@ const modules: readonly object[] = [
   identities,
   installation,
   loginAttempts,
+  webhookDeliveries,
+  webhookEndpoints,
+  webhookLimits,
   keys,
   keys.listKeys("id"),
   { listAppliedVersions },

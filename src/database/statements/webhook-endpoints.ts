@@ -1,0 +1,51 @@
+/** What webhooks lead to: rules of `core.webhook`, and triggers with a key. */
+import type { Id } from "../../model/identifiers.ts";
+import type { JsonValue } from "../../model/json/json.ts";
+import type { Statement } from "../statement.ts";
+
+export interface WebhookEndpointRow {
+  readonly kind: "rule" | "trigger";
+  readonly id: Id;
+  readonly ref: string;
+  /** Of a trigger; null for a rule. */
+  readonly key: string | null;
+  readonly settings: JsonValue;
+}
+
+/** Only what is enabled, as is what it depends on. Both kinds come from one snapshot. */
+export const readWebhookEndpoints: Statement<undefined, WebhookEndpointRow> = {
+  name: "read_webhook_endpoints",
+  text: `
+    select 'rule' as kind, rule.id, rule.ref, null as key, rule.trigger_params as settings
+      from rule
+      join trigger on trigger.id = rule.trigger
+     where trigger.ref = 'core.webhook'
+       and rule.enabled
+       and trigger.enabled
+       and exists (select from sensor where sensor.ref = 'core.webhooks' and sensor.enabled)
+     union all
+    select 'trigger', id, ref, webhook_key, webhook_config
+      from trigger
+     where webhook_enabled
+       and webhook_key is not null
+       and enabled`,
+  values: () => [],
+  decode: (row) => ({
+    kind: row.word("kind", ["rule", "trigger"]),
+    id: row.id("id"),
+    ref: row.text("ref"),
+    key: row.textOrNull("key"),
+    settings: row.json("settings"),
+  }),
+};
+
+/** Refs among these that name no key. */
+export const readMissingKeys: Statement<readonly string[], string> = {
+  name: "read_missing_keys",
+  text: `
+    select wanted.ref
+      from unnest($1::text[]) as wanted (ref)
+     where not exists (select from key where key.ref = wanted.ref)`,
+  values: (refs) => [refs],
+  decode: (row) => row.text("ref"),
+};

@@ -1,0 +1,447 @@
+/**
+ * What a webhook's endpoint accepts and answers, decoded from the `trigger_params` of a `core.webhook` rule or from the
+ * `webhook_config` of a trigger. docs/webhooks.md is the reference.
+ *
+ * Secrets are named by their refs in the key store and never appear here.
+ */
+import type { PlacedProblem } from "../placed-problem.ts";
+import { nearestDouble } from "../json/exact-number.ts";
+import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
+import { isNetworkText } from "./network-text.ts";
+import {
+  challengeKinds,
+  presetNames,
+  presets,
+  secretEncodings,
+  signatureAlgorithms,
+  signatureDefaults,
+  signatureEncodings,
+  signedParts,
+  timestampUnits,
+  type ChallengeKind,
+  type DeliveryIdSource,
+  type SignatureScheme,
+} from "./signature-scheme.ts";
+
+export interface RateLimit {
+  readonly requests: number;
+  readonly seconds: number;
+  /** What the limit is counted for: the endpoint, or each address that sends to it. */
+  readonly per: (typeof rateLimitScopes)[number];
+}
+
+export const rateLimitScopes = ["endpoint", "address"] as const;
+
+export interface Reply {
+  readonly status: number;
+  /** Null: the agent's own body. */
+  readonly body: string | null;
+  readonly contentType: string;
+}
+
+export const bodyForms = ["auto", "json", "form", "text"] as const;
+
+/** How the body is read; `auto` follows its content type. */
+export type BodyForm = (typeof bodyForms)[number];
+
+export const webhookMethods = ["POST", "PUT", "PATCH", "DELETE", "GET"] as const;
+
+export type WebhookMethod = (typeof webhookMethods)[number];
+
+export interface EndpointSettings {
+  /** Null: requests are not signed. */
+  readonly scheme: SignatureScheme | null;
+  /** Refs of keys. Any of their values is accepted. */
+  readonly secretRefs: readonly string[];
+  readonly bearerRefs: readonly string[];
+  /** Their values are `user:password`. */
+  readonly basicRefs: readonly string[];
+  /** Names a client's certificate must have one of; empty: any trusted certificate; null: none is needed. */
+  readonly certificateNames: readonly string[] | null;
+  readonly deliveryId: DeliveryIdSource | null;
+  /** Addresses and networks; empty: all. */
+  readonly allowedNetworks: readonly string[];
+  readonly bytesMax: number;
+  readonly rateLimit: RateLimit | null;
+  readonly bodyForm: BodyForm;
+  readonly formField: string | null;
+  /** Headers that events carry, in lower case; null: all that hold no secret. */
+  readonly headers: readonly string[] | null;
+  readonly reply: Reply | null;
+  readonly challenge: ChallengeKind | null;
+  /** What Meta must send as `hub.verify_token`. */
+  readonly verifyTokenRefs: readonly string[];
+}
+
+export interface WebhookRoute {
+  /** Without slashes at its ends. */
+  readonly path: string;
+  readonly methods: readonly WebhookMethod[];
+  readonly settings: EndpointSettings;
+}
+
+export interface SettingProblem {
+  /** Names that lead to the setting, joined by dots. */
+  readonly path: string;
+  readonly problem: string;
+}
+
+export type DecodedSettings<Value> =
+  | { readonly kind: "valid"; readonly value: Value }
+  | { readonly kind: "invalid"; readonly problems: readonly SettingProblem[] };
+
+export const bytesMaxDefault = 1_048_576;
+/** GitHub sends at most 25 MiB. */
+const bytesMaxLimit = 26_214_400;
+const listLengthMax = 1_000;
+const refsMax = 8;
+const textLengthMax = 1_024;
+const replyLengthMax = 65_536;
+
+/** Keys of triggers begin with it, so no path does. */
+export const webhookKeyPrefix = "wh_";
+
+const settingNames = [
+  "preset",
+  "signature",
+  "secret",
+  "bearer",
+  "basic",
+  "client_certificate",
+  "delivery_id_header",
+  "delivery_id_field",
+  "allow_from",
+  "max_bytes",
+  "rate_limit",
+  "body",
+  "headers",
+  "reply",
+  "challenge",
+  "verify_token",
+];
+
+const routeNames = ["path", "method", "methods"];
+
+/** From the `trigger_params` of a rule. */
+export function decodeWebhookRoute(params: JsonObject): DecodedSettings<WebhookRoute> {
+  const fields = new Fields();
+  fields.refuseOthers(params, [...routeNames, ...settingNames], "");
+  const path = pathOf(params["path"], fields);
+  const methods = methodsOf(params, fields);
+  const settings = settingsOf(params, fields);
+  return fields.result({ path, methods, settings });
+}
+
+/** From the `webhook_config` of a trigger. */
+export function decodeWebhookConfig(config: JsonObject): DecodedSettings<EndpointSettings> {
+  const fields = new Fields();
+  fields.refuseOthers(config, settingNames, "");
+  return fields.result(settingsOf(config, fields));
+}
+
+/** Why a rule of `core.webhook` must not be saved with these params. */
+export function webhookProblems(_triggerRef: string, params: JsonObject): readonly PlacedProblem[] {
+  return placed(decodeWebhookRoute(params));
+}
+
+/** Why a trigger must not be saved with this `webhook_config`. */
+export function webhookConfigProblems(config: JsonObject): readonly PlacedProblem[] {
+  return placed(decodeWebhookConfig(config));
+}
+
+function placed(decoded: DecodedSettings<unknown>): readonly PlacedProblem[] {
+  if (decoded.kind === "valid") return [];
+  return decoded.problems.map(({ path, problem }) => ({ place: path.split("."), reason: problem }));
+}
+
+/** Whether anyone who knows the URL can send events. */
+export function isOpen(settings: EndpointSettings): boolean {
+  return (
+    settings.scheme === null &&
+    settings.bearerRefs.length === 0 &&
+    settings.basicRefs.length === 0 &&
+    settings.certificateNames === null
+  );
+}
+
+/** All keys that an endpoint needs. */
+export function keyRefsOf(settings: EndpointSettings): readonly string[] {
+  const { secretRefs, bearerRefs, basicRefs, verifyTokenRefs } = settings;
+  return [...new Set([...secretRefs, ...bearerRefs, ...basicRefs, ...verifyTokenRefs])];
+}
+
+class Fields {
+  readonly problems: SettingProblem[] = [];
+
+  refuse(path: string, problem: string): void {
+    this.problems.push({ path, problem });
+  }
+
+  refuseOthers(value: JsonObject, known: readonly string[], prefix: string): void {
+    for (const name of Object.keys(value)) {
+      if (!known.includes(name))
+        this.refuse(`${prefix}${name}`, `is no setting of a webhook; the settings are ${known.join(", ")}`);
+    }
+  }
+
+  result<Value>(value: Value): DecodedSettings<Value> {
+    return this.problems.length === 0
+      ? { kind: "valid", value }
+      : { kind: "invalid", problems: this.problems };
+  }
+
+  text(value: JsonValue | undefined, path: string, lengthMax = textLengthMax): string | null {
+    if (value === undefined || value === null) return null;
+    if (typeof value === "string" && value.length <= lengthMax && !value.includes("\0")) return value;
+    this.refuse(path, `must be text of at most ${lengthMax} characters`);
+    return null;
+  }
+
+  word<Word extends string>(value: JsonValue | undefined, path: string, words: readonly Word[]): Word | null {
+    if (value === undefined || value === null) return null;
+    const word = words.find((each) => each === value);
+    if (word === undefined) this.refuse(path, `must be one of ${words.join(", ")}`);
+    return word ?? null;
+  }
+
+  number(
+    value: JsonValue | undefined,
+    path: string,
+    { least, most, isWhole }: { readonly least: number; readonly most: number; readonly isWhole: boolean },
+  ): number | null {
+    if (value === undefined || value === null) return null;
+    const number = nearestDouble(value);
+    if (number !== undefined && number >= least && number <= most && (!isWhole || Number.isInteger(number)))
+      return number;
+    this.refuse(path, `must be a ${isWhole ? "whole " : ""}number from ${least} to ${most}`);
+    return null;
+  }
+
+  /** One text or a list of them. */
+  texts(value: JsonValue | undefined, path: string, countMax = listLengthMax): readonly string[] {
+    if (value === undefined || value === null) return [];
+    const list = isJsonArray(value) ? value : [value];
+    const texts = list.filter((each) => typeof each === "string" && each !== "" && !each.includes("\0"));
+    if (texts.length === list.length && list.length > 0 && list.length <= countMax) return texts.map(String);
+    this.refuse(path, `must be a text or a list of 1 to ${countMax} texts`);
+    return [];
+  }
+
+  object(value: JsonValue | undefined, path: string): JsonObject | null {
+    if (value === undefined || value === null) return null;
+    if (isJsonObject(value)) return value;
+    this.refuse(path, "must be an object");
+    return null;
+  }
+
+  header(value: JsonValue | undefined, path: string): string | null {
+    const name = this.text(value, path, 128);
+    if (name === null) return null;
+    if (/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) return name.toLowerCase();
+    this.refuse(path, "must be the name of a header");
+    return null;
+  }
+}
+
+function pathOf(value: JsonValue | undefined, fields: Fields): string {
+  if (typeof value !== "string" || trimmedPath(value) === "") {
+    fields.refuse("path", "is required: the part of the URL after /webhooks/");
+    return "";
+  }
+  const path = trimmedPath(value);
+  if (!/^[\w.~:@!$&'()*+,;=-]+(\/[\w.~:@!$&'()*+,;=-]+)*$/.test(path) || path.length > 255) {
+    fields.refuse(
+      "path",
+      "must be 1 to 255 letters, digits and characters of a URL's path, without ?, #, % and //",
+    );
+  } else if (path.startsWith(webhookKeyPrefix)) {
+    fields.refuse("path", `must not begin with ${webhookKeyPrefix}, as the webhook keys of triggers do`);
+  } else if (path.split("/").some((part) => part === "." || part === "..")) {
+    fields.refuse("path", "must not contain . or .. between slashes");
+  }
+  return path;
+}
+
+/** Slashes at the ends mean nothing. */
+export function trimmedPath(path: string): string {
+  return path.replace(/^\/+/, "").replace(/\/+$/, "");
+}
+
+function methodsOf({ method, methods }: JsonObject, fields: Fields): readonly WebhookMethod[] {
+  if (method !== undefined && methods !== undefined) fields.refuse("methods", "is another name of method");
+  const name = methods === undefined ? "method" : "methods";
+  const given = fields.texts(methods ?? method ?? "POST", name, webhookMethods.length);
+  const known: WebhookMethod[] = [];
+  for (const each of given) {
+    const found = webhookMethods.find((word) => word === each.toUpperCase());
+    if (found === undefined) fields.refuse(name, `must be among ${webhookMethods.join(", ")}`);
+    else if (!known.includes(found)) known.push(found);
+  }
+  return known;
+}
+
+function settingsOf(given: JsonObject, fields: Fields): EndpointSettings {
+  const presetName = fields.word(given["preset"], "preset", presetNames);
+  const preset = presetName === null ? null : presets[presetName];
+  const secretRefs = fields.texts(given["secret"], "secret", refsMax);
+  const signature = fields.object(given["signature"], "signature");
+  const isSigned = preset !== null || signature !== null || secretRefs.length > 0;
+  const scheme = isSigned ? schemeOf(signature ?? {}, preset?.scheme ?? signatureDefaults, fields) : null;
+  if (isSigned && secretRefs.length === 0)
+    fields.refuse("secret", "is required with a preset or a signature: the ref of a key in the key store");
+  const deliveryId = deliveryIdOf(given, fields) ?? preset?.deliveryId ?? null;
+  if (scheme !== null && scheme.signed.includes("{id}") && deliveryId?.kind !== "header")
+    fields.refuse("delivery_id_header", "is required because the signature covers {id}");
+  const challenge = fields.word(given["challenge"], "challenge", challengeKinds) ?? preset?.challenge ?? null;
+  const verifyTokenRefs = fields.texts(given["verify_token"], "verify_token", refsMax);
+  if (challenge === "meta" && verifyTokenRefs.length === 0)
+    fields.refuse("verify_token", "is required by the challenge meta: the ref of a key in the key store");
+  return {
+    scheme,
+    secretRefs,
+    bearerRefs: fields.texts(given["bearer"], "bearer", refsMax),
+    basicRefs: fields.texts(given["basic"], "basic", refsMax),
+    certificateNames: certificateNamesOf(given["client_certificate"], fields),
+    deliveryId,
+    allowedNetworks: networksOf(given["allow_from"], fields),
+    bytesMax:
+      fields.number(given["max_bytes"], "max_bytes", { least: 1, most: bytesMaxLimit, isWhole: true }) ??
+      bytesMaxDefault,
+    rateLimit: rateLimitOf(given["rate_limit"], fields),
+    bodyForm: fields.word(given["body"], "body", bodyForms) ?? "auto",
+    formField: preset?.formField ?? null,
+    headers: headersOf(given["headers"], fields),
+    reply: replyOf(given["reply"], fields),
+    challenge,
+    verifyTokenRefs,
+  };
+}
+
+const signatureNames = [
+  "algorithm",
+  "header",
+  "prefix",
+  "separator",
+  "encoding",
+  "signed",
+  "timestamp_header",
+  "timestamp_part",
+  "timestamp_unit",
+  "tolerance",
+  "secret_encoding",
+  "secret_prefix",
+];
+
+function schemeOf(given: JsonObject, defaults: SignatureScheme, fields: Fields): SignatureScheme {
+  fields.refuseOthers(given, signatureNames, "signature.");
+  const at = (name: string): [JsonValue | undefined, string] => [given[name], `signature.${name}`];
+  const header = fields.header(...at("timestamp_header"));
+  const part = fields.text(...at("timestamp_part"), 32);
+  const timestamp =
+    header !== null
+      ? ({ kind: "header", name: header } as const)
+      : part !== null
+        ? ({ kind: "part", name: part } as const)
+        : defaults.timestamp;
+  const algorithm = fields.word(...at("algorithm"), signatureAlgorithms) ?? defaults.algorithm;
+  // The default prefix names the default algorithm.
+  const prefixDefault = defaults.prefix === "sha256=" && algorithm !== "token" ? `${algorithm}=` : "";
+  const scheme: SignatureScheme = {
+    algorithm,
+    header: fields.header(...at("header")) ?? defaults.header,
+    prefix:
+      fields.text(...at("prefix"), 64) ??
+      (algorithm === defaults.algorithm ? defaults.prefix : prefixDefault),
+    separator: fields.text(...at("separator"), 1) ?? defaults.separator,
+    encoding: fields.word(...at("encoding"), signatureEncodings) ?? defaults.encoding,
+    signed: fields.text(...at("signed")) ?? defaults.signed,
+    timestamp,
+    timestampUnit: fields.word(...at("timestamp_unit"), timestampUnits) ?? defaults.timestampUnit,
+    toleranceSeconds:
+      fields.number(...at("tolerance"), { least: 1, most: 86_400, isWhole: false }) ??
+      defaults.toleranceSeconds,
+    secretEncoding: fields.word(...at("secret_encoding"), secretEncodings) ?? defaults.secretEncoding,
+    secretPrefix: fields.text(...at("secret_prefix"), 64) ?? defaults.secretPrefix,
+  };
+  const parts = signedParts(scheme.signed);
+  if (algorithm !== "token" && !parts.includes("body"))
+    fields.refuse("signature.signed", "must contain {body}: else any body has the same signature");
+  if (algorithm !== "token" && timestamp !== null && !parts.includes("timestamp"))
+    fields.refuse("signature.signed", "must contain {timestamp}: else anyone can change the timestamp");
+  if (timestamp === null && parts.includes("timestamp"))
+    fields.refuse("signature.timestamp_header", "is required because the signature covers {timestamp}");
+  if (timestamp?.kind === "part" && scheme.separator === null)
+    fields.refuse("signature.separator", "is required to find the timestamp in the signature's header");
+  return scheme;
+}
+
+function deliveryIdOf(given: JsonObject, fields: Fields): DeliveryIdSource | null {
+  const header = fields.header(given["delivery_id_header"], "delivery_id_header");
+  if (header !== null) return { kind: "header", name: header };
+  const field = fields.text(given["delivery_id_field"], "delivery_id_field", 255);
+  if (field === null) return null;
+  return { kind: "body", path: field.replace(/^body\./, "").split(".") };
+}
+
+function certificateNamesOf(value: JsonValue | undefined, fields: Fields): readonly string[] | null {
+  if (value === undefined || value === null || value === false) return null;
+  if (value === true) return [];
+  return fields.texts(value, "client_certificate");
+}
+
+function networksOf(value: JsonValue | undefined, fields: Fields): readonly string[] {
+  const networks = fields.texts(value, "allow_from");
+  for (const network of networks) {
+    if (!isNetworkText(network))
+      fields.refuse(
+        "allow_from",
+        `${JSON.stringify(network)} is no IP address and no network like 10.0.0.0/8`,
+      );
+  }
+  return networks;
+}
+
+function rateLimitOf(value: JsonValue | undefined, fields: Fields): RateLimit | null {
+  const given = fields.object(value, "rate_limit");
+  if (given === null) return null;
+  fields.refuseOthers(given, ["requests", "seconds", "per"], "rate_limit.");
+  const requests = fields.number(given["requests"], "rate_limit.requests", {
+    least: 1,
+    most: 1_000_000,
+    isWhole: true,
+  });
+  if (given["requests"] === undefined) fields.refuse("rate_limit.requests", "is required");
+  const seconds = fields.number(given["seconds"], "rate_limit.seconds", {
+    least: 1,
+    most: 86_400,
+    isWhole: false,
+  });
+  const per = fields.word(given["per"], "rate_limit.per", rateLimitScopes);
+  return { requests: requests ?? 1, seconds: seconds ?? 60, per: per ?? "endpoint" };
+}
+
+function headersOf(value: JsonValue | undefined, fields: Fields): readonly string[] | null {
+  if (value === undefined || value === null) return null;
+  if (isJsonArray(value) && value.length === 0) return [];
+  return fields.texts(value, "headers", 100).map((name) => name.toLowerCase());
+}
+
+function replyOf(value: JsonValue | undefined, fields: Fields): Reply | null {
+  const given = fields.object(value, "reply");
+  if (given === null) return null;
+  fields.refuseOthers(given, ["status", "body", "content_type"], "reply.");
+  const status = fields.number(given["status"], "reply.status", { least: 200, most: 299, isWhole: true });
+  const { body } = given;
+  const isText = typeof body === "string";
+  const text = body === undefined || body === null ? null : isText ? body : JSON.stringify(body);
+  if (text !== null && text.length > replyLengthMax)
+    fields.refuse("reply.body", `must have at most ${replyLengthMax} characters`);
+  const contentType = fields.text(given["content_type"], "reply.content_type", 128);
+  if (contentType !== null && !/^[\w.+-]+\/[\w.+-]+(; *[\w-]+=[\w.-]+)*$/.test(contentType))
+    fields.refuse("reply.content_type", "must be a media type like text/plain");
+  return {
+    status: status ?? 200,
+    body: text,
+    contentType: contentType ?? (isText ? "text/plain; charset=utf-8" : "application/json; charset=utf-8"),
+  };
+}

@@ -1,0 +1,135 @@
+/**
+ * The built-in sensor `core.webhooks`.
+ *
+ * Requests reach any agent with an API, perhaps through a load balancer, so its events do not come from the worker that runs it
+ * (webhooks/ receives them, under the name of this sensor). What runs here is what an operator needs of a sensor: it checks the
+ * settings of the rules and the keys they name, writes both into its log, and then one line per row of the delivery log, whichever
+ * agent answered the request. It stops with the last rule.
+ */
+import type { Queryable } from "../../database/database.ts";
+import { rowOf, rowsOf } from "../../database/statement.ts";
+import {
+  readLastDeliveryId,
+  readNewerDeliveries,
+  type DeliveryEntry,
+} from "../../database/statements/webhook-deliveries.ts";
+import { readMissingKeys } from "../../database/statements/webhook-endpoints.ts";
+import { messageOf } from "../../errors/caught.ts";
+import type { SensorRule } from "../../model/definitions.ts";
+import type { Id } from "../../model/identifiers.ts";
+import type { EndedRun } from "../../model/sensors/restart-policy.ts";
+import { keyRefsOf } from "../../model/webhooks/endpoint-settings.ts";
+import { endpointTable } from "../../model/webhooks/endpoint-table.ts";
+import type { Source, SourceContext } from "./source.ts";
+
+export interface WebhookSourceOptions {
+  readonly database: Queryable;
+  readonly readRules: () => Promise<readonly SensorRule[]>;
+}
+
+const lookMs = 2_000;
+const linesPerLook = 200;
+
+export class WebhookSource implements Source {
+  readonly #options: WebhookSourceOptions;
+  #haveRulesChanged = true;
+  #woken: AbortController = new AbortController();
+  #reported = "";
+
+  constructor(options: WebhookSourceOptions) {
+    this.#options = options;
+  }
+
+  nextRunMs(earliestMs: number): number {
+    return earliestMs;
+  }
+
+  noteRulesChanged(): void {
+    this.#haveRulesChanged = true;
+    this.#woken.abort("rules changed");
+  }
+
+  deafSeconds(): undefined {
+    return undefined;
+  }
+
+  async close(): Promise<void> {}
+
+  async run(context: SourceContext): Promise<EndedRun> {
+    const { clock, stopping } = context;
+    const startedMs = clock.monotonicMs();
+    context.noteRunning({});
+    this.#haveRulesChanged = true;
+    let lastId: Id | undefined;
+    let isFailing = false;
+    while (!stopping.aborted) {
+      this.#woken = new AbortController();
+      try {
+        if (this.#haveRulesChanged) await this.#reportRules(context);
+        lastId = await this.#reportDeliveries(context, lastId);
+        isFailing = false;
+      } catch (error) {
+        if (!isFailing) context.log([`cannot read rules and deliveries; tried again: ${messageOf(error)}`]);
+        isFailing = true;
+        this.#haveRulesChanged = true;
+      }
+      await clock.sleep(lookMs, AbortSignal.any([stopping, this.#woken.signal]));
+    }
+    return {
+      exit: { kind: "exited", code: 0 },
+      uptimeMs: clock.monotonicMs() - startedMs,
+      hadSuccess: false,
+    };
+  }
+
+  async #reportRules({ log, warn }: SourceContext): Promise<void> {
+    this.#haveRulesChanged = false;
+    const rules = await this.#options.readRules();
+    const { byPath, problems, open } = endpointTable(
+      rules.map(({ id, ref, triggerParams }) => ({ id, ref, params: triggerParams })),
+      [],
+    );
+    const served = [...byPath].flatMap(([path, endpoints]) =>
+      [...endpoints].map(([method, endpoint]) => ({ path, method, endpoint })),
+    );
+    const refs = new Set(served.flatMap(({ endpoint }) => keyRefsOf(endpoint.settings)));
+    const missing = await rowsOf(this.#options.database, readMissingKeys, [...refs]);
+    const lines = [
+      ...served.map(
+        ({ path, method, endpoint }) =>
+          `answers ${method} /webhooks/${path} for ${(endpoint.rules ?? []).map(({ ref }) => ref).join(", ")}`,
+      ),
+      ...open.map((ref) => `the rule ${ref} checks no sender: anyone who knows its path can make events`),
+      ...missing.map(
+        (ref) => `the key ${ref} does not exist: requests that it should check are answered 503`,
+      ),
+    ];
+    const text = JSON.stringify([lines, problems]);
+    if (text === this.#reported) return;
+    this.#reported = text;
+    log(lines);
+    for (const { ref, problem } of problems) warn(`the rule ${ref} is not served: ${problem}`);
+  }
+
+  /** @returns the id of the last row that was reported */
+  async #reportDeliveries(context: SourceContext, lastId: Id | undefined): Promise<Id> {
+    const { database } = this.#options;
+    if (lastId === undefined) return (await rowOf(database, readLastDeliveryId, undefined)) ?? "0";
+    const rows = await rowsOf(database, readNewerDeliveries, { afterId: lastId, countMax: linesPerLook });
+    if (rows.length === 0) return lastId;
+    context.noteOutput();
+    context.log(rows.map(lineOf));
+    return rows.at(-1)?.id ?? lastId;
+  }
+}
+
+function lineOf(entry: DeliveryEntry): string {
+  const { verdict, reason, method, path, eventId, deliveryId, remoteAddress, status, requests } = entry;
+  const what = requests === 1 ? "" : `${requests} requests, `;
+  const where = path === null ? `the webhook of ${entry.triggerRef ?? "no trigger"}` : `/webhooks/${path}`;
+  const from = remoteAddress === null ? "" : ` from ${remoteAddress}`;
+  const delivery = deliveryId === null ? "" : `, delivery ${deliveryId}`;
+  const event = eventId === null ? "" : `, event ${eventId}`;
+  const why = reason === null ? "" : `: ${reason}`;
+  return `${verdict} ${what}${method} ${where}${from}${delivery}${event} (${status})${why}`;
+}

@@ -1,0 +1,113 @@
+/**
+ * The endpoints of this installation's webhooks, as the rows define them.
+ *
+ *   unread ──request──▶ current ──a row changed, 10 s passed──▶ stale ──request──▶ current
+ *
+ * The rows are read for a request, never for a change, so an agent that receives no webhooks reads nothing. The first request after
+ * a change waits for the rows, and so do those that come meanwhile. A burst of changes costs a read every `spacingMs` at most.
+ */
+import type { Queryable } from "../database/database.ts";
+import { rowsOf } from "../database/statement.ts";
+import { readWebhookEndpoints } from "../database/statements/webhook-endpoints.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
+import {
+  endpointTable,
+  findEndpoint,
+  type EndpointTable,
+  type FoundEndpoint,
+} from "../model/webhooks/endpoint-table.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Clock } from "../time/clock.ts";
+
+export interface WebhookEndpointsOptions {
+  readonly database: Queryable;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** For a notification that was lost. */
+const keptMs = 10_000;
+const spacingMs = 100;
+
+export class WebhookEndpoints {
+  readonly #options: WebhookEndpointsOptions;
+  #table: EndpointTable | undefined;
+  #isStale = true;
+  #readAtMs = -Infinity;
+  #reading: Promise<EndpointTable> | undefined;
+  #reported = "";
+
+  constructor(options: WebhookEndpointsOptions) {
+    this.#options = options;
+  }
+
+  /** A rule, a trigger or a sensor has changed. */
+  wake(): void {
+    this.#isStale = true;
+  }
+
+  /** Rejects when the rows have never been read and the database does not answer. */
+  async find(path: string, method: string): Promise<FoundEndpoint> {
+    const table = this.#table;
+    const isOld = this.#options.clock.monotonicMs() - this.#readAtMs >= keptMs;
+    if (table !== undefined && !this.#isStale && !isOld && this.#reading === undefined)
+      return findEndpoint(table, path, method);
+    try {
+      return findEndpoint(await this.#read(), path, method);
+    } catch (error) {
+      if (table === undefined) throw error;
+      // Nothing can be stored either, so the sender is told to repeat its request.
+      return findEndpoint(table, path, method);
+    }
+  }
+
+  /** One read at a time, for all who wait. */
+  #read(): Promise<EndpointTable> {
+    this.#reading ??= this.#readSoon().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #readSoon(): Promise<EndpointTable> {
+    const { clock } = this.#options;
+    await clock.sleep(Math.max(0, this.#readAtMs + spacingMs - clock.monotonicMs()));
+    // Before the rows are read: what changes meanwhile is read the next time.
+    this.#isStale = false;
+    this.#readAtMs = clock.monotonicMs();
+    try {
+      this.#table = await this.#readTable();
+    } catch (error) {
+      this.#isStale = true;
+      throw error;
+    }
+    this.#report(this.#table);
+    return this.#table;
+  }
+
+  async #readTable(): Promise<EndpointTable> {
+    const rows = await rowsOf(this.#options.database, readWebhookEndpoints, undefined);
+    const rules = rows.flatMap(({ kind, id, ref, settings }) =>
+      kind === "rule" ? [{ id, ref, params: objectOf(settings) }] : [],
+    );
+    const triggers = rows.flatMap(({ id, ref, key, settings }) =>
+      key === null ? [] : [{ id, ref, key, config: objectOf(settings) }],
+    );
+    return endpointTable(rules, triggers);
+  }
+
+  #report({ problems }: EndpointTable): void {
+    const text = JSON.stringify(problems);
+    if (text === this.#reported) return;
+    this.#reported = text;
+    for (const { ref, problem } of problems.slice(0, 20))
+      this.#options.logger.warn(
+        { ref, reason: problem },
+        "does not serve a webhook: its settings are not valid",
+      );
+  }
+}
+
+function objectOf(value: JsonValue): JsonObject {
+  return isJsonObject(value) ? value : { settings: value };
+}
