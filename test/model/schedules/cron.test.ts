@@ -111,6 +111,12 @@ describe("changes of the clock", () => {
     expect(localFires(expression, ...autumnInBerlin)).toEqual(expected.map((each) => `2026-10-25T${each}`));
   });
 
+  test("asked in the second of two equal hours, a fixed hour has already happened", () => {
+    const schedule = scheduleOf("core.crontimer", cron("30 2 * * *", "Europe/Berlin"));
+    const secondTenPastTwo = Date.parse("2026-10-25T02:10+01:00");
+    expect(schedule.next(secondTenPastTwo)?.scheduledMs).toBe(Date.parse("2026-10-26T02:30+01:00"));
+  });
+
   test("New York: 02:30 is skipped in March and 01:30 is shown twice in November", () => {
     const zone = "America/New_York";
     expect(localFires("30 2 * * *", zone, "2026-03-08T00:00", "2026-03-09T00:00")).toEqual([
