@@ -36,6 +36,7 @@ import * as sensorOwner from "../../../src/database/statements/sensor-owner.ts";
 import * as sensorProcess from "../../../src/database/statements/sensor-process.ts";
 import * as sensorScripts from "../../../src/database/statements/sensor-scripts.ts";
 import { listWorkers, readWorker } from "../../../src/database/statements/worker-list.ts";
+import * as timers from "../../../src/database/statements/timers.ts";
 import * as storedBatches from "../../../src/database/statements/stored-batches.ts";
 import * as webhookDeliveries from "../../../src/database/statements/webhook-deliveries.ts";
 import * as webhookEndpoints from "../../../src/database/statements/webhook-endpoints.ts";
@@ -91,6 +92,7 @@ const modules: readonly object[] = [
   sensorProcess,
   sensorScripts,
   storedBatches,
+  timers,
   workerRequests,
   workers,
 ];
