@@ -161,19 +161,19 @@ describe("placement", () => {
     const version = fc.constantFrom("3.9.2", "3.12.0", null);
     const workers = fc.uniqueArray(
       fc.record({
-        id: fc.integer({ min: 1, max: 30 }),
-        runtimes: fc.uniqueArray(fc.constantFrom("python", "ruby", "builtin")),
+        id: fc.integer({ min: 1, max: 9 }),
+        runtimes: fc.subarray(["python", "ruby", "builtin"]),
         version,
         zone: fc.constantFrom("a", "b", null),
         sensorCountMax: fc.nat(4),
       }),
-      { selector: ({ id }) => id, maxLength: 8 },
+      { selector: ({ id }) => id, minLength: 1, maxLength: 8 },
     );
     const sensors = fc.uniqueArray(
       fc.record({
         id: fc.integer({ min: 1, max: 400 }),
-        runtimeName: fc.constantFrom("python", "ruby", "builtin", null),
-        runtimeRef: fc.constantFrom("core.sensor.python", "core.sensor.builtin"),
+        runtimeName: fc.constantFrom("python", "python", "python", "ruby", "builtin", null),
+        runtimeRef: fc.constantFrom("core.sensor.python", "core.sensor.python", "core.sensor.builtin"),
         entrypoint: fc.constantFrom("watch.py", ...builtinKinds.keys()),
         versionConstraint: fc.constantFrom(null, null, ">=3.11", "nonsense"),
         placement: fc.constantFrom<object>(
@@ -184,9 +184,9 @@ describe("placement", () => {
           { labels: { zone: "b", disk: "fast" } },
           { worker: 3 },
         ),
-        holder: fc.option(fc.integer({ min: 1, max: 30 })),
+        holder: fc.constantFrom(null, null, null, null, 1, 2, 7),
       }),
-      { selector: ({ id }) => id, maxLength: 40 },
+      { selector: ({ id }) => id, minLength: 5, maxLength: 40 },
     );
 
     fc.assert(
