@@ -23,6 +23,8 @@ import type { PartHealth } from "../telemetry/part-health.ts";
 export interface HealthSource {
   readonly version: string;
   readonly workerName: string;
+  /** Reads what is read only on demand, for `parts`; resolves soon, also if the database does not answer. */
+  readonly refresh?: () => Promise<void>;
   /** Database, broker, registration …, by name. Answers from memory and at once. */
   readonly parts: () => Readonly<Record<string, PartHealth>>;
   /** Milliseconds on the clock that `checkedAtMs` of the parts is read from. */

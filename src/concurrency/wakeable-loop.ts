@@ -9,7 +9,8 @@ import type { Clock } from "../time/clock.ts";
 
 export interface WakeableLoopOptions {
   readonly step: (signal: AbortSignal) => Promise<void>;
-  readonly intervalMs: number;
+  /** A function is asked after each step. */
+  readonly intervalMs: number | (() => number);
   /** Milliseconds to wait after the n-th consecutive failure, n from 1. */
   readonly retryDelayMs: (failures: number) => number;
   /** Called after each step that fails. */
@@ -51,7 +52,8 @@ export class WakeableLoop {
         await clock.sleep(retryDelayMs(failures), signal);
         continue;
       }
-      if (!this.#isWoken) await this.#waitForWake(intervalMs, signal);
+      if (this.#isWoken) continue;
+      await this.#waitForWake(typeof intervalMs === "number" ? intervalMs : intervalMs(), signal);
     }
   }
 

@@ -240,7 +240,7 @@ export const configSchema = Type.Object({
         "Maximum number of a sensor's events not yet stored; at the limit the sensor waits. Also the target number of unconfirmed messages",
         1000,
       ),
-      sweep_interval: Seconds("How often to look for messages that no worker publishes", 5),
+      sweep_interval: Seconds("How often to look, without a hint, for messages that no worker publishes", 60),
       post_wait: Seconds("How long a posted event waits to be stored before the client gets a 503", 6),
     },
     section,
@@ -295,7 +295,7 @@ export const configSchema = Type.Object({
       shutdown_timeout: Seconds("How long to wait for sensors to stop before killing them", 30),
       lease_duration: Seconds("How long an assignment outlives its last renewal", 10),
       lease_renewal_interval: Seconds("How often to renew leases; at most half their duration", 3),
-      reconcile_interval: Seconds("How often to reconcile sensors when no change was announced", 10),
+      reconcile_interval: Seconds("How often to compare with the database when no change was announced", 120),
       runtime_cache_ttl: Seconds("How long a runtime's verification stays valid across restarts", 600),
       runtime_verification_interval: Seconds("How often to verify runtimes again while running", 300),
       capabilities: Type.Object(

@@ -43,8 +43,9 @@ export interface Database extends Queryable, AsyncDisposable {
   readonly relaxed: Queryable;
 
   /**
-   * Only for the renewal of leases, so that it waits for no other statement of this process: like `relaxed`, on a
-   * dedicated connection, with short timeouts for the server and for locks.
+   * Only for the renewal of leases, so that it waits for no slow statement of this process: like `relaxed`, on the
+   * connection of subscriptions and session locks, with short timeouts for the server and for locks. Each answer shows
+   * that notifications can still arrive.
    */
   readonly reserved: Queryable;
 

@@ -24,6 +24,7 @@ export class HeartbeatLoop {
   readonly #loop: WakeableLoop;
   readonly #superseded = new AbortController();
   readonly #outage: OutageLog;
+  #beats = 0;
 
   constructor(options: HeartbeatLoopOptions) {
     this.#options = options;
@@ -64,7 +65,9 @@ export class HeartbeatLoop {
         break;
       case "alive":
         this.#outage.recovered();
-        await markStale(registration, logger);
+        // A worker counts as stale after three heartbeats.
+        if (this.#beats % 3 === 0) await markStale(registration, logger);
+        this.#beats += 1;
     }
   }
 }

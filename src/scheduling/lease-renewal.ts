@@ -1,6 +1,10 @@
 /**
- * Keeps this worker's leases alive, in its own loop and on its own connection, so that it waits for nothing else that this
- * worker does. Its statement does not wait for locks either (database/statements/assignments.ts).
+ * Keeps this worker's leases alive, in its own loop, so that it waits for nothing slow that this worker does. Its statement
+ * does not wait for locks either (database/statements/assignments.ts).
+ *
+ * Each answer also says what this worker has to know at rest: whether its assignments are still the ones it knows, which
+ * worker places sensors, and when the first of the leases ends that it watches. If that is before the next renewal, it looks
+ * again at that moment. So the end of a lease is noticed within a fraction of a second, by one statement.
  *
  * It also knows whether other workers' leases may have expired through no fault of theirs: in an outage that this worker
  * shared, or because the clock was set. For the duration of a lease after that, `sparesLapsed` tells the scheduler not to
@@ -8,8 +12,8 @@
  */
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
-import { rowsOf } from "../database/statement.ts";
-import { renewLeases, type RenewedAssignment } from "../database/statements/assignments.ts";
+import { rowOf } from "../database/statement.ts";
+import { renewLeases, type RenewedLease } from "../database/statements/assignments.ts";
 import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import { clockJumpMs, mayHaveLapsedOthers, mayHaveMovedLeases, type ClockReading } from "../model/outage.ts";
@@ -17,7 +21,6 @@ import type { Logger } from "../telemetry/logger.ts";
 import { OutageLog } from "../telemetry/outage-log.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import type { Clock } from "../time/clock.ts";
-import type { OwnedAssignments } from "./owned-assignments.ts";
 
 export interface LeaseRenewalOptions {
   readonly database: Database;
@@ -34,33 +37,37 @@ export interface LeaseRenewalOptions {
 
 /** Called with the result of a renewal. */
 export interface RenewalObserver {
-  readonly onLost: (sensorIds: readonly Id[]) => void;
-  readonly onFound: (sensorIds: readonly Id[]) => void;
+  readonly assignmentCount: () => number;
+  readonly onRenewed: (lease: RenewedLease) => void;
   readonly onSuperseded: () => void;
 }
 
 /** Short, because rows are locked only briefly and other workers look for expired leases at every interval. */
 const lockedRetryMs = 100;
+/** After the end of a lease: enough for it to have ended by every clock that is read on the way. */
+const endMarginMs = 20;
+/** When the placing worker dies, all others look which of them is the next. */
+const spreadMs = 300;
 
-class LockedRowsError extends Error {
-  override readonly name = "LockedRowsError";
+class LockedRowError extends Error {
+  override readonly name = "LockedRowError";
 }
 
 export class LeaseRenewal {
   readonly #options: LeaseRenewalOptions;
-  readonly #owned: OwnedAssignments;
   readonly #observer: RenewalObserver;
   readonly #loop: WakeableLoop;
   #renewedAtMs: number | undefined;
   /** Whether the database has failed to answer since. */
   #hasFailed = false;
-  #wereRowsLocked = false;
+  #wasRowLocked = false;
   #clockReading: ClockReading | undefined;
   #sparesLapsedUntilMs = -Infinity;
+  /** When to look again although the lease need not be renewed yet. */
+  #watchedEndMs = Infinity;
 
-  constructor(options: LeaseRenewalOptions, owned: OwnedAssignments, observer: RenewalObserver) {
+  constructor(options: LeaseRenewalOptions, observer: RenewalObserver) {
     this.#options = options;
-    this.#owned = owned;
     this.#observer = observer;
     const { renewalIntervalMs, clock, random } = options;
     const outage = new OutageLog(
@@ -69,14 +76,15 @@ export class LeaseRenewal {
     );
     this.#loop = new WakeableLoop({
       step: () => this.#renew(),
-      intervalMs: renewalIntervalMs,
+      intervalMs: () =>
+        Math.min(renewalIntervalMs, Math.max(this.#watchedEndMs - clock.monotonicMs(), endMarginMs)),
       retryDelayMs: (failures) =>
-        this.#wereRowsLocked
+        this.#wasRowLocked
           ? Math.min(lockedRetryMs, renewalIntervalMs)
           : backoffDelayMs(failures, { delayMsFirst: 250, delayMsMax: renewalIntervalMs }, random()),
       onFailure: (error) => {
-        this.#wereRowsLocked = error instanceof LockedRowsError;
-        this.#hasFailed ||= !this.#wereRowsLocked;
+        this.#wasRowLocked = error instanceof LockedRowError;
+        this.#hasFailed ||= !this.#wasRowLocked;
         outage.failed({ error });
       },
       onRecovery: () => outage.recovered(),
@@ -88,6 +96,11 @@ export class LeaseRenewal {
     await this.#loop.run(signal);
   }
 
+  /** Renews now, to learn what has changed. */
+  wake(): void {
+    this.#loop.wake();
+  }
+
   /** Whether this worker's leases are alive, as far as it knows. */
   health(): PartHealth {
     const { clock, leaseSeconds } = this.#options;
@@ -97,7 +110,7 @@ export class LeaseRenewal {
     }
     const isAlive = clock.monotonicMs() - renewedAtMs <= leaseSeconds * 1_000;
     const detail = isAlive
-      ? `${this.#owned.all().size} assignments held`
+      ? `${this.#observer.assignmentCount()} assignments held`
       : "the leases could not be renewed in time; others may take the sensors over";
     return { state: isAlive ? "up" : "down", detail, checkedAtMs: renewedAtMs };
   }
@@ -107,8 +120,27 @@ export class LeaseRenewal {
     return this.#options.clock.monotonicMs() < this.#sparesLapsedUntilMs || this.#wasAbsent();
   }
 
-  /** Called with every answer that includes the database's time. */
-  observeClock(reading: ClockReading): void {
+  async #renew(): Promise<void> {
+    const { database, workerId, instance, leaseSeconds, clock } = this.#options;
+    const askedAtMs = clock.monotonicMs();
+    const lease = await rowOf(database.reserved, renewLeases, { workerId, instance, leaseSeconds });
+    if (lease === undefined) {
+      this.#observer.onSuperseded();
+      return;
+    }
+    const answeredAtMs = clock.monotonicMs();
+    this.#observeClock({ databaseMs: lease.databaseMs, askedAtMs, answeredAtMs });
+    if (this.#wasAbsent()) this.#spareLapsed();
+    this.#hasFailed = false;
+    const spread = lease.placer === null ? 0 : this.#options.random() * spreadMs;
+    this.#watchedEndMs = answeredAtMs + (lease.firstEndMs ?? Infinity) + endMarginMs + spread;
+    // The lease began after the request was sent.
+    if (lease.isRenewed) this.#renewedAtMs = askedAtMs;
+    this.#observer.onRenewed(lease);
+    if (!lease.isRenewed) throw new LockedRowError("another session has locked the row of the worker");
+  }
+
+  #observeClock(reading: ClockReading): void {
     const before = this.#clockReading;
     this.#clockReading = reading;
     if (before === undefined) return;
@@ -119,35 +151,6 @@ export class LeaseRenewal {
       { jump_seconds: Math.round(jumpMs / 100) / 10 },
       "the database's clock was set; leaving lapsed assignments to their holders for the time of a lease",
     );
-  }
-
-  async #renew(): Promise<void> {
-    const { database, workerId, instance, leaseSeconds, clock } = this.#options;
-    const askedAtMs = clock.monotonicMs();
-    const question = this.#owned.ask();
-    const renewed = await rowsOf(database.reserved, renewLeases, { workerId, instance, leaseSeconds });
-    const [first] = renewed;
-    if (first === undefined) {
-      this.#owned.forgetAll();
-      this.#observer.onSuperseded();
-      return;
-    }
-    this.observeClock({ databaseMs: first.databaseMs, askedAtMs, answeredAtMs: clock.monotonicMs() });
-    if (this.#wasAbsent()) this.#spareLapsed();
-    this.#hasFailed = false;
-
-    const { lost, found } = this.#owned.answer(question, renewed.filter(isAssignment));
-    if (lost.length > 0) this.#observer.onLost(lost);
-    if (found.length > 0) this.#observer.onFound(found);
-
-    const locked = renewed.filter((each) => isAssignment(each) && !each.isRenewed).length;
-    if (locked > 0 || !first.isWorkerRenewed) {
-      throw new LockedRowsError(
-        `another session has locked the rows of ${locked} assignments${first.isWorkerRenewed ? "" : " and of the worker"}`,
-      );
-    }
-    // The lease began after the request was sent.
-    this.#renewedAtMs = askedAtMs;
   }
 
   #wasAbsent(): boolean {
@@ -165,10 +168,4 @@ export class LeaseRenewal {
     const { clock, leaseSeconds } = this.#options;
     this.#sparesLapsedUntilMs = clock.monotonicMs() + leaseSeconds * 1_000;
   }
-}
-
-type RenewedSensor = RenewedAssignment & { readonly sensorId: Id; readonly generation: Id };
-
-function isAssignment(row: RenewedAssignment): row is RenewedSensor {
-  return row.sensorId !== null && row.generation !== null;
 }

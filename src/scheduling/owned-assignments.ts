@@ -1,7 +1,7 @@
 /**
  * Tracks which assignments this worker owns, as far as it knows, while renewals, claims and releases overlap.
  *
- * A response describes some moment between the request and its arrival. So the response to a renewal counts only for
+ * A response describes some moment between the request and its arrival. So the response to a look at them counts only for
  * assignments that this worker knew at the request and has not touched since:
  *
  *   listed in the response, and not released meanwhile        ours

@@ -5,7 +5,7 @@
  *
  *   free ──claim──▶ held ──no longer wanted──▶ leaving ──sensor stopped, release──▶ free
  *                    │                            │
- *                    └───────── lost ◀────────────┘   (renewal no longer returns it)
+ *                    └───────── lost ◀────────────┘   (a look no longer finds it)
  *
  *   held     ours, should run, and this worker can run it: the sensors feature runs it
  *   leaving  ours, but disabled, without rules, or its runtime is no longer offered: the sensor is being stopped. The
@@ -13,10 +13,16 @@
  *   lost     another instance claimed it after our lease expired, or it was deleted: stop at once. Its events would be
  *            refused anyway, because the generation has changed
  *
- * Two loops never wait for each other. Renewal (lease-renewal.ts) keeps the leases alive and detects lost assignments.
- * Placement, here, reads which sensors should run, claims this worker's share, publishes the held set and releases
- * stopped sensors. It may wait for the database as long as it takes, because the leases stay alive. Each runs every
- * `renewalIntervalMs`; a hint runs placement sooner.
+ * One worker places sensors for all: the one with the lowest id among those that are alive and have room. It gives each
+ * sensor that waits to the worker with the least load, and a notification wakes only the workers that got some. When its
+ * lease ends or it stops, the next one goes on; until then the next two act on hints, too, a little later. Nothing depends on there being only one: a claim is right whoever makes it,
+ * and the others look, too, now and then.
+ *
+ * Two loops never wait for each other. Renewal (lease-renewal.ts) keeps the leases alive and notices, at every interval,
+ * that an assignment was gained or lost, that another worker's lease has ended, and which worker places. The other loop,
+ * here, does two things when there is reason to: it looks at what it holds, publishes the held set and releases stopped
+ * sensors; and if this worker places, it places what waits (waiting-sensors.ts). It may wait for the database as long as it
+ * takes, because the leases stay alive.
  *
  * A sensor is stopped only if the rows say that it should not run here or that another worker has it. An expired lease is
  * not a reason: until another worker claims the sensor, renewal revives the lease, and only the database knows whether
@@ -28,60 +34,94 @@
  * An expired assignment is not claimed while its holder may be as alive as this worker, after a common outage or a change
  * of the database's clock (LeaseRenewal.sparesLapsed). An assignment without a holder is claimed at once.
  *
- * Invariants: `held` is a subset of the assignments that renewals and claims returned and no later renewal missed. No
+ * Invariants: `held` is a subset of the assignments that looks and claims returned and no later look missed. No
  * assignment is released while `isRunning` reports its sensor. A sensor that should run but runs nowhere has a reason in
  * `unplaced`.
  */
 import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import { classifyDatabaseError } from "../database/errors.ts";
-import { rowsOf } from "../database/statement.ts";
-import { claimSensors, releaseSensors } from "../database/statements/assignments.ts";
+import { rowOf, rowsOf } from "../database/statement.ts";
+import {
+  assignmentsDigest,
+  ranksMax,
+  readOwnSensors,
+  readWorker,
+  releaseSensors,
+  type RenewedLease,
+} from "../database/statements/assignments.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
-import { incapacity, place } from "../model/sensors/placement.ts";
+import { incapacity } from "../model/sensors/placement.ts";
 import { reportedLoop } from "../telemetry/reported-loop.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { LeaseRenewal, type LeaseRenewalOptions } from "./lease-renewal.ts";
 import { OwnedAssignments } from "./owned-assignments.ts";
-import { readPlacementFacts, type PlacementFacts } from "./placement-facts.ts";
+import { placeableSensor, placementWorker } from "./placement-facts.ts";
+import { placeWaitingSensors, type PlacementRound } from "./waiting-sensors.ts";
 
 export interface SchedulerOptions extends LeaseRenewalOptions {
+  /** How often to look at the rows, and to place sensors, without a hint. */
+  readonly lookIntervalMs: number;
   /** Whether a sensor's process may still exist or its events may still be in flight. */
   readonly isRunning: (sensorId: Id) => boolean;
   /** Called when the held set or a term in it has changed. */
   readonly onHeldChanged: () => void;
+  /** Called on the placing worker when another worker has died or come back. */
+  readonly onOthersChanged: () => void;
   readonly metrics: Pick<Metrics, "leasesLost">;
 }
+
+/**
+ * The worker that places sensors acts on a hint at once, the next two a little later each: the first may have died and its
+ * lease not ended yet.
+ */
+const rankDelayMs = 500;
+/** Workers that do not place look this many times more rarely for sensors that the placing worker forgot. */
+const rarelyFactor = 10;
 
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #renewal: LeaseRenewal;
-  readonly #placement: WakeableLoop;
+  readonly #loop: WakeableLoop;
   /** Our assignments in the database, both held and leaving. */
   readonly #owned = new OwnedAssignments();
   #held: ReadonlyMap<Id, AssignmentTerm> = new Map();
   #unplaced: ReadonlyMap<Id, string> = new Map();
+  #isLookDue = true;
+  /** When to place sensors because of a hint. */
+  #placementDueAtMs = Infinity;
+  #lookedAtMs = -Infinity;
+  #placedAtMs: number;
+  /** The worker that places sensors; null: this one, or not known yet. */
+  #placer: string | null = null;
+  /** How many workers come before this one in placing; undefined: not known yet. */
+  #rank: number | undefined;
+  #others: string | null = null;
+  /** Whether the last round passed over sensors that have a place. */
+  #isIncomplete = false;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    const { renewalIntervalMs, onSuperseded } = options;
-    this.#renewal = new LeaseRenewal(options, this.#owned, {
-      onLost: (sensorIds) => this.#lose(sensorIds),
-      onFound: () => this.wake(),
+    const { renewalIntervalMs, onSuperseded, clock } = options;
+    this.#placedAtMs = clock.monotonicMs();
+    this.#renewal = new LeaseRenewal(options, {
+      assignmentCount: () => this.#owned.all().size,
+      onRenewed: (lease) => this.#noteRenewal(lease),
       onSuperseded: () => {
+        this.#owned.forgetAll();
         this.#setHeld(new Map());
         onSuperseded();
       },
     });
-    this.#placement = reportedLoop(
+    this.#loop = reportedLoop(
       {
         texts: {
           begins: "could not claim or release assignments; trying again",
           ends: "assignments are claimed and released again",
         },
-        step: () => this.#place(),
-        intervalMs: renewalIntervalMs,
+        step: () => this.#step(),
+        intervalMs: () => this.#restMs(),
         retry: { delayMsFirst: 250, delayMsMax: renewalIntervalMs },
       },
       options,
@@ -98,12 +138,37 @@ export class Scheduler {
     return this.#renewal.health();
   }
 
+  /** A hint that anything may have changed: definitions, assignments or workers. */
   wake(): void {
-    this.#placement.wake();
+    this.#isLookDue = true;
+    this.#wantPlacement();
+    this.#loop.wake();
+  }
+
+  /** A hint that a sensor here has ended, or that this worker can run others than before. */
+  wakeForOwn(): void {
+    this.#isLookDue = true;
+    this.#loop.wake();
+  }
+
+  /** @param instances comma-separated, of workers that got or lost sensors; undefined: any may have */
+  noteAssignments(instances: string | undefined): void {
+    if (instances?.split(",").includes(this.#options.instance) !== false) this.#isLookDue = true;
+    // Also if none became free: the one that got a sensor may be dead, and its claim have come late.
+    this.#wantPlacement();
+    this.#loop.wake();
+  }
+
+  /** @param instance of a worker that began, ended or can run others than before; undefined: any may have */
+  noteWorker(instance: string | undefined): void {
+    if (instance === undefined || instance === this.#options.instance) this.#isLookDue = true;
+    if (instance === undefined || instance === this.#placer) this.#renewal.wake();
+    this.#wantPlacement();
+    this.#loop.wake();
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#renewal.run(signal), this.#placement.run(signal)]);
+    await Promise.all([this.#renewal.run(signal), this.#loop.run(signal)]);
   }
 
   /** Call when the service stops, after `run` has ended and every sensor has stopped. */
@@ -119,66 +184,112 @@ export class Scheduler {
     }
   }
 
-  async #place(): Promise<void> {
-    const { database, workerId, clock } = this.#options;
-    const askedAtMs = clock.monotonicMs();
-    const facts = await readPlacementFacts(database, workerId);
-    const answeredAtMs = clock.monotonicMs();
-    if (facts.databaseMs !== undefined) {
-      this.#renewal.observeClock({ databaseMs: facts.databaseMs, askedAtMs, answeredAtMs });
-    }
-    await this.#claimOwnShare(facts);
+  #noteRenewal({ assignments, rank, placer, others }: RenewedLease): void {
+    if (assignments !== assignmentsDigest(this.#owned.all())) this.#isLookDue = true;
+    const isNewRank = rank !== this.#rank;
+    const haveOthersChanged = others !== this.#others;
+    this.#rank = rank;
+    this.#placer = placer;
+    this.#others = others;
+    if (isNewRank || haveOthersChanged) this.#wantPlacement();
+    if (rank === 0 && (isNewRank || haveOthersChanged)) this.#options.onOthersChanged();
+    this.#loop.wake();
+  }
 
+  #wantPlacement(): void {
+    if (this.#rank === undefined || this.#rank >= ranksMax) return;
+    const dueAtMs = this.#options.clock.monotonicMs() + this.#rank * rankDelayMs;
+    this.#placementDueAtMs = Math.min(this.#placementDueAtMs, dueAtMs);
+  }
+
+  async #step(): Promise<void> {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#isLookDue || this.#lookRestMs(nowMs) <= 0) await this.#look();
+    if (this.#placementRestMs(nowMs) <= 0) await this.#place();
+  }
+
+  #restMs(): number {
+    const nowMs = this.#options.clock.monotonicMs();
+    return Math.max(1, Math.min(this.#lookRestMs(nowMs), this.#placementRestMs(nowMs)));
+  }
+
+  #lookRestMs(nowMs: number): number {
+    return this.#lookedAtMs + this.#options.lookIntervalMs - nowMs;
+  }
+
+  #placementRestMs(nowMs: number): number {
+    const { lookIntervalMs, renewalIntervalMs } = this.#options;
+    const usualMs = this.#rank === 0 ? lookIntervalMs : lookIntervalMs * rarelyFactor;
+    const dueAtMs = this.#placedAtMs + (this.#isIncomplete ? renewalIntervalMs : usualMs);
+    return Math.min(dueAtMs, this.#placementDueAtMs) - nowMs;
+  }
+
+  /** Compares what this worker owns with the rows. */
+  async #look(): Promise<void> {
+    const { database, workerId, instance, clock } = this.#options;
+    this.#isLookDue = false;
+    try {
+      const question = this.#owned.ask();
+      const rows = await rowsOf(database, readOwnSensors, { instance });
+      const worker = await rowOf(database, readWorker, { workerId, instance });
+      // Superseded: renewal finds out, too.
+      if (worker === undefined) return;
+      this.#lookedAtMs = clock.monotonicMs();
+      const { lost } = this.#owned.answer(
+        question,
+        rows.map(({ id, generation }) => ({ sensorId: id, generation })),
+      );
+      if (lost.length > 0) this.#reportLost(lost);
+      const self = placementWorker({ id: workerId, ...worker });
+      const runnable = rows.filter(
+        (row) => row.isWanted && incapacity(placeableSensor(row, workerId), self) === undefined,
+      );
+      await this.#hold(new Set(runnable.map(({ id }) => id)));
+    } catch (error) {
+      this.#isLookDue = true;
+      throw error;
+    }
+  }
+
+  /** @param runnable the sensors that should run and that this worker can run */
+  async #hold(runnable: ReadonlySet<Id>): Promise<void> {
+    const { instance, isRunning } = this.#options;
     const owned = this.#owned.all();
-    const runnable = this.#runnable(facts);
-    const heldNow = new Map(
-      [...owned]
-        .filter(([sensorId]) => runnable.has(sensorId))
-        .map(([sensorId, generation]) => [sensorId, { generation, instance: this.#options.instance }]),
+    this.#setHeld(
+      new Map(
+        [...owned]
+          .filter(([sensorId]) => runnable.has(sensorId))
+          .map(([sensorId, generation]) => [sensorId, { generation, instance }]),
+      ),
     );
-    this.#setHeld(heldNow);
-    const leaving = [...owned.keys()].filter(
-      (sensorId) => !heldNow.has(sensorId) && !this.#options.isRunning(sensorId),
-    );
+    const leaving = [...owned.keys()].filter((sensorId) => !runnable.has(sensorId) && !isRunning(sensorId));
     if (leaving.length > 0) await this.#release(leaving);
   }
 
-  #lose(sensorIds: readonly Id[]): void {
+  async #place(): Promise<void> {
+    const { clock } = this.#options;
+    this.#placementDueAtMs = Infinity;
+    try {
+      const round = await placeWaitingSensors(this.#options, () => this.#renewal.sparesLapsed());
+      this.#placedAtMs = clock.monotonicMs();
+      this.#isIncomplete = round.isIncomplete;
+      this.#reportUnplaced(round);
+      if (round.own.length === 0) return;
+      this.#owned.claimed(round.own);
+      await this.#look();
+    } catch (error) {
+      this.#wantPlacement();
+      throw error;
+    }
+  }
+
+  #reportLost(sensorIds: readonly Id[]): void {
     const { metrics, logger } = this.#options;
     metrics.leasesLost(sensorIds.length);
     logger.warn(
       { sensor_ids: sensorIds },
       "lost assignments: their leases expired and other workers claimed them, or their sensors were deleted",
     );
-    // Stops them now, instead of after the reads of the next step.
-    const owned = this.#owned.all();
-    this.#setHeld(new Map([...this.#held].filter(([sensorId]) => owned.has(sensorId))));
-  }
-
-  async #claimOwnShare(facts: PlacementFacts): Promise<void> {
-    const { database, workerId, instance, leaseSeconds } = this.#options;
-    const { chosen, unplaced } = place(facts.sensors, facts.workers);
-    this.#reportUnplaced(facts, unplaced);
-    const sparesLapsed = this.#renewal.sparesLapsed();
-    const sensorIds = [...chosen]
-      .filter(([, chosenId]) => chosenId === workerId)
-      .map(([sensorId]) => sensorId)
-      .filter((sensorId) => !sparesLapsed || !facts.lapsed.has(sensorId));
-    if (sensorIds.length === 0) return;
-
-    const claimed = await database.transaction(async (transaction) => {
-      // It skips locked assignments, but would wait for a sensor that is being deleted.
-      await transaction.query({ text: "set local lock_timeout = '1s'" });
-      return rowsOf(transaction, claimSensors, { workerId, instance, leaseSeconds, sensorIds });
-    });
-    this.#owned.claimed(claimed);
-  }
-
-  /** The sensors that should run and that this worker can run. */
-  #runnable({ sensors, workers }: PlacementFacts): ReadonlySet<Id> {
-    const self = workers.find(({ id }) => id === this.#options.workerId);
-    if (self === undefined) return new Set();
-    return new Set(sensors.filter((sensor) => incapacity(sensor, self) === undefined).map(({ id }) => id));
   }
 
   async #release(sensorIds: readonly Id[]): Promise<void> {
@@ -200,18 +311,15 @@ export class Scheduler {
   }
 
   /** Logs why a sensor that should run runs nowhere, once and again when the reason changes. */
-  #reportUnplaced(facts: PlacementFacts, unplaced: ReadonlyMap<Id, readonly string[]>): void {
+  #reportUnplaced({ unplaced }: PlacementRound): void {
     const now = new Map<Id, string>();
-    for (const sensor of facts.sensors) {
-      const obstacles = unplaced.get(sensor.id);
-      if (obstacles === undefined) continue;
-      const reason = obstacles.join("; ");
-      now.set(sensor.id, reason);
-      if (this.#unplaced.get(sensor.id) === reason) continue;
-      this.#options.logger.warn(
-        { sensor_ref: sensor.ref, reason },
-        `sensor ${sensor.ref} is not running: ${reason}`,
-      );
+    const texts = new Map<readonly string[], string>();
+    for (const [sensorId, { ref, obstacles }] of unplaced) {
+      const reason = texts.get(obstacles) ?? obstacles.join("; ");
+      texts.set(obstacles, reason);
+      now.set(sensorId, reason);
+      if (this.#unplaced.get(sensorId) === reason) continue;
+      this.#options.logger.warn({ sensor_ref: ref, reason }, `sensor ${ref} is not running: ${reason}`);
     }
     this.#unplaced = now;
   }

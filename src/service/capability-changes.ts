@@ -16,7 +16,7 @@ export async function makeKnown(
   for (const [key, value] of Object.entries(runtimeCapabilities(after)))
     registration.addCapability(key, value);
   await registration.updateCapabilities();
-  scheduler.wake();
+  scheduler.wakeForOwn();
   logger.info({ before: before.runtimes, after: after.runtimes }, "the runtimes of this worker have changed");
   const payload = {
     worker: registration.workerName(),

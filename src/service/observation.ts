@@ -1,7 +1,6 @@
 /** What operators can observe: gauges and the health of each part. */
 import type { HealthSource } from "../api/ports.ts";
 import type { RuleNotifications } from "../api/websocket/rule-notifications.ts";
-import { listeners } from "../config/listeners.ts";
 import { deliveryHealth } from "../events/delivery/delivery-health.ts";
 import { OwedMessages } from "../events/delivery/owed-messages.ts";
 import { readFleetFacts } from "../registration/fleet-facts.ts";
@@ -25,7 +24,7 @@ export interface ObservedWork extends Pick<OpenedSensors, "scheduler" | "sensors
 }
 
 export function openObservation(
-  { options, lifetime, clock }: ServiceContext,
+  { options, clock }: ServiceContext,
   { runtimes }: RegisteredWorker,
   { database, messageQueue }: Connections,
   metrics: Metrics,
@@ -71,10 +70,10 @@ export function openObservation(
     sensorCapacity: sensorCountMax(config),
     fleet: () => readFleetFacts(database).catch(() => undefined),
   });
-  if (listeners(config).length > 0) lifetime.run((signal) => owed.run(signal));
   return {
     version: agentVersion,
     workerName: sensor.worker_name,
+    refresh: () => owed.refresh(),
     parts,
     monotonicMs: () => clock.monotonicMs(),
   };

@@ -36,7 +36,8 @@ export interface RunningService {
 }
 
 interface Wakeable {
-  wake(): void;
+  /** @param concerned what the notification says beside the table; undefined: any row of it may have changed */
+  wake(concerned: string | undefined): void;
 }
 
 /** @throws OperatorError for a problem that an operator can fix */
@@ -70,13 +71,16 @@ export async function openRunningService(
   let localToken: LocalToken | undefined;
   const tokenReaders = [identity.authenticator, notifications, { wake: () => localToken?.wake() }];
 
+  const ruleMessages = { wake: () => sweeper.wakeForRules() };
   await listenForChanges(context, database, [worker.heartbeat, connections.serverWatch], {
-    rule: [rules, scheduler, sensors, sweeper, feed, webhooks.endpoints],
-    trigger: [rules, scheduler, sensors, sweeper, feed, webhooks.endpoints],
+    rule: [rules, scheduler, sensors, ruleMessages, feed, webhooks.endpoints],
+    trigger: [rules, scheduler, sensors, ruleMessages, feed, webhooks.endpoints],
+    outbox_owner: [sweeper],
     sensor: [scheduler, sensors, events.postSources, webhooks.endpoints],
     key: [webhooks.secrets],
     sensor_trigger: [scheduler, sensors],
-    sensor_assignment: [scheduler],
+    sensor_assignment: [{ wake: (instances) => scheduler.noteAssignments(instances) }],
+    worker: [{ wake: (instance) => scheduler.noteWorker(instance) }],
     runtime: [runtimes, scheduler, sensors],
     worker_request: [mailbox],
     identity: tokenReaders,
@@ -129,9 +133,10 @@ async function listenForChanges(
   wokenBy: Readonly<Record<string, readonly Wakeable[]>>,
 ): Promise<void> {
   const everything = new Set([...Object.values(wokenBy).flat(), ...others]);
-  const listening = await database.listen(`${database.schema}_change`, (table) => {
+  const listening = await database.listen(`${database.schema}_change`, (payload) => {
     // Without a table: the session is new. Anything may have changed before, and the old locks are free.
-    for (const part of table === undefined ? everything : (wokenBy[table] ?? [])) part.wake();
+    const [table, concerned] = payload?.split(" ", 2) ?? [];
+    for (const part of table === undefined ? everything : (wokenBy[table] ?? [])) part.wake(concerned);
   });
   await lifetime.use(listening);
 }

@@ -85,12 +85,15 @@ export async function openSensors(
     instance,
     leaseSeconds: sensor.lease_duration,
     renewalIntervalMs: sensor.lease_renewal_interval * 1_000,
+    lookIntervalMs: sensor.reconcile_interval * 1_000,
     isRunning: (sensorId) => sensors.isRunning(sensorId),
     onHeldChanged: () => {
       pipeline.renewIds();
       sweeper.putOthersFirst();
       sensors.wake();
     },
+    // A dead worker may have left messages.
+    onOthersChanged: () => sweeper.wake(),
     onSuperseded: () => fail(superseded(sensor.worker_name)),
     metrics,
     logger,
@@ -142,7 +145,7 @@ export async function openSensors(
         worker.runtimes.hasLookedFor(runtimeRef) ? worker.runtimes.offered(runtimeRef) : { kind: "pending" },
     },
     intervalMs: sensor.reconcile_interval * 1_000,
-    onStopped: () => scheduler.wake(),
+    onStopped: () => scheduler.wakeForOwn(),
   });
   lifetime.onClose(() => scheduler.releaseAll());
   lifetime.run((signal) => scheduler.run(signal));

@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Queryable } from "../../src/database/database.ts";
+import type { Database, Queryable } from "../../src/database/database.ts";
 import { Row } from "../../src/database/statement.ts";
 import { messageId } from "../../src/model/identifiers.ts";
 import { freshDatabase } from "../support/postgres.ts";
@@ -127,26 +127,51 @@ test("each table of definitions announces its changes by its name", async () => 
 
   await expect
     .poll(() => [...heard].map(String).toSorted(), { timeout: 10_000 })
-    .toEqual(["rule", "runtime", "sensor", "sensor_assignment", "sensor_trigger", "trigger"]);
+    .toEqual(["rule", "runtime", "sensor", "sensor_assignment free", "sensor_trigger", "trigger"]);
 });
 
-test("renewing a lease announces nothing, taking over an assignment does", async () => {
+/** What is announced by a statement, and by no other before it. */
+async function announcing(database: Database, heard: (string | undefined)[], text: string): Promise<void> {
+  heard.length = 0;
+  await database.query({ text: `${text}; select pg_notify('attune_change', 'end')` });
+  await expect.poll(() => heard.at(-1), { timeout: 10_000 }).toBe("end");
+}
+
+test("an assignment announces the workers that it concerns, and a worker itself", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
+  const [one, two] = ["00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"];
   await database.query({
-    text: `insert into sensor (ref, runtime_ref, trigger_ref) values ('s', 'x', 't');
-           insert into sensor_assignment (sensor) select id from sensor`,
+    text: `insert into sensor (ref, runtime_ref, trigger_ref) select 's' || n, 'x', 't' from generate_series(1, 300) n`,
   });
   const heard: (string | undefined)[] = [];
   await database.listen("attune_change", (payload) => heard.push(payload));
-  heard.length = 0;
+  const expectHeard = async (text: string, payloads: readonly string[]): Promise<void> => {
+    await announcing(database, heard, text);
+    expect(heard).toEqual([...payloads, "end"]);
+  };
+  const worker = "insert into worker (name, worker_type, worker_role, status, instance, capabilities)";
 
-  await database.query({ text: "update sensor_assignment set lease_expires_at = now()" });
-  await database.query({ text: "select pg_notify('attune_change', 'marker')" });
-  await expect.poll(() => heard, { timeout: 10_000 }).toEqual(["marker"]);
+  await expectHeard(`${worker} values ('w', 'local', 'sensor', 'active', '${one}', '{}')`, [`worker ${one}`]);
+  await expectHeard("update worker set lease_expires_at = now()", [`worker ${one}`]);
+  await expectHeard("update worker set lease_expires_at = now() + interval '1 s', status = 'active'", []);
+  await expectHeard("update worker set capabilities = '{\"a\": 1}'", [`worker ${one}`]);
+  await expectHeard("delete from worker", [`worker ${one}`]);
 
-  await database.query({ text: "update sensor_assignment set generation = generation + 1" });
-  await expect.poll(() => heard, { timeout: 10_000 }).toEqual(["marker", "sensor_assignment"]);
+  await expectHeard(
+    `insert into sensor_assignment (sensor, instance) select id, '${one}' from sensor where ref in ('s1', 's2')`,
+    [`sensor_assignment ${one}`],
+  );
+  await expectHeard("update sensor_assignment set lease_expires_at = now(), generation = generation", []);
+  await expectHeard("update sensor_assignment set generation = generation + 1 where false", []);
+  await expectHeard(`update sensor_assignment set instance = '${two}'`, [`sensor_assignment ${one},${two}`]);
+  await expectHeard("update sensor_assignment set instance = null", [`sensor_assignment ${two},free`]);
+  await expectHeard("delete from sensor_assignment", ["sensor_assignment free"]);
+  // More names than a notification holds.
+  await expectHeard(
+    "insert into sensor_assignment (sensor, instance) select id, gen_random_uuid() from sensor",
+    ["sensor_assignment"],
+  );
 });
 
 test("an event cannot be changed; deleting old ones is a matter of retention", async () => {

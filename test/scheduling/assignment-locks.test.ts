@@ -14,6 +14,8 @@ import { storeUnderTerm } from "../support/batch-being-stored.ts";
 import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
+const lapse = "update worker set lease_expires_at = now() - interval '1 s' where name = 'holder'";
+
 interface Worker {
   readonly workerId: Id;
   readonly instance: string;
@@ -33,8 +35,7 @@ async function heldSensor(
   const sensorId = await insertSensor(database, { ref: "demo.s", triggerRef: "demo.tick" });
   const [claimed] = await rowsOf(database, claimSensors, {
     ...holder,
-    leaseSeconds: 10,
-    sensorIds: [sensorId],
+    chosen: new Map([[sensorId, holder.workerId]]),
   });
   return { sensorId, term: { generation: claimed?.generation ?? "", instance: holder.instance } };
 }
@@ -48,7 +49,7 @@ test("a lease is renewed while a batch is being stored under it, and the batch u
   await database.transaction(async (storing) => {
     expect(await storeUnderTerm(storing, sensorId, term)).toBe(true);
     const renewed = await rowsOf(database, renewLeases, { ...holder, leaseSeconds: 10 });
-    expect(renewed).toMatchObject([{ sensorId, generation: term.generation }]);
+    expect(renewed).toMatchObject([{ isRenewed: true, assignments: `1 ${sensorId} ${term.generation}` }]);
   });
   await database.transaction(async (renewing) => {
     await rowsOf(renewing, renewLeases, { ...holder, leaseSeconds: 10 });
@@ -86,13 +87,13 @@ test("a claim and a release pass over a sensor whose events are being stored, an
   const { sensorId, term } = await heldSensor(database, holder);
   const sensorIds = [sensorId];
   const claim = (): Promise<object[]> =>
-    rowsOf(database, claimSensors, { ...heir, leaseSeconds: 10, sensorIds });
+    rowsOf(database, claimSensors, { ...heir, chosen: new Map([[sensorId, heir.workerId]]) });
   const release = (): Promise<object[]> =>
     rowsOf(database, releaseSensors, { instance: holder.instance, sensorIds });
 
   await database.transaction(async (storing) => {
     await storeUnderTerm(storing, sensorId, term);
-    await query(database, "update sensor_assignment set lease_expires_at = now() - interval '1 s'");
+    await query(database, lapse);
     expect(await claim()).toEqual([]);
     expect(await release()).toEqual([]);
   });
@@ -106,10 +107,10 @@ test("a batch waits for a claim of its sensor, and then finds its term ended", a
   const { database } = fresh;
   const heir = await insertNamedWorker(database, "heir");
   const { sensorId, term } = await heldSensor(database, await insertNamedWorker(database, "holder"));
-  await query(database, "update sensor_assignment set lease_expires_at = now() - interval '1 s'");
+  await query(database, lapse);
 
   const storing = await database.transaction(async (claiming) => {
-    await rowsOf(claiming, claimSensors, { ...heir, leaseSeconds: 10, sensorIds: [sensorId] });
+    await rowsOf(claiming, claimSensors, { ...heir, chosen: new Map([[sensorId, heir.workerId]]) });
     const isStored = storeUnderTerm(database, sensorId, term);
     await expect
       .poll(() =>
@@ -125,22 +126,21 @@ test("a batch waits for a claim of its sensor, and then finds its term ended", a
   expect(await storing.isStored).toBe(false);
 });
 
-test("renewal skips rows locked by others, reports them, and renews the rest", async () => {
+test("renewal waits for no row, also not for its own, and reports that", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   const holder = await insertNamedWorker(database, "holder");
-  const { sensorId } = await heldSensor(database, holder);
-  const otherId = await insertSensor(database, { ref: "demo.other", triggerRef: "demo.tick" });
-  await rowsOf(database, claimSensors, { ...holder, leaseSeconds: 10, sensorIds: [otherId] });
+  const { sensorId, term } = await heldSensor(database, holder);
+  const assignments = `1 ${sensorId} ${term.generation}`;
 
   await database.transaction(async (other) => {
     await query(other, "select from sensor_assignment where sensor = $1 for update", [sensorId]);
+    expect(await rowsOf(database, renewLeases, { ...holder, leaseSeconds: 10 })).toMatchObject([
+      { isRenewed: true, assignments },
+    ]);
     await query(other, "select from worker for update");
-    const renewed = await rowsOf(database, renewLeases, { ...holder, leaseSeconds: 3_600 });
-    const toCompare = renewed.toSorted((one, two) => Number(one.sensorId) - Number(two.sensorId));
-    expect(toCompare).toMatchObject([
-      { sensorId, isRenewed: false, isWorkerRenewed: false },
-      { sensorId: otherId, isRenewed: true, isWorkerRenewed: false },
+    expect(await rowsOf(database, renewLeases, { ...holder, leaseSeconds: 10 })).toMatchObject([
+      { isRenewed: false, assignments },
     ]);
   });
 });
@@ -154,7 +154,7 @@ test("a claim that gets nothing sends no notification, which would cause endless
   await using _listening = await database.listen("attune_change", (table) => void hints.push(table));
   hints.length = 0;
 
-  await rowsOf(database, claimSensors, { ...heir, leaseSeconds: 10, sensorIds: [sensorId] });
+  await rowsOf(database, claimSensors, { ...heir, chosen: new Map([[sensorId, heir.workerId]]) });
   await query(database, "select pg_notify('attune_change', 'end')");
 
   await expect.poll(() => hints).toEqual(["end"]);

@@ -61,11 +61,13 @@ async function startMember(url: string, name: string): Promise<Member> {
     instance,
     leaseSeconds,
     renewalIntervalMs: 100,
+    lookIntervalMs: 100,
     isRunning: () => false,
     onHeldChanged: () => {
       if (scheduler.held().size === 0) losses += 1;
     },
     onSuperseded: () => {},
+    onOthersChanged: () => {},
     metrics: { leasesLost: () => {} },
     logger: log.logger,
     clock: systemClock,
@@ -95,7 +97,7 @@ test("a worker that dies before the clock is set back an hour is succeeded withi
   await expect.poll(() => heir.scheduler.health().state, soon).toBe("up");
   await query(
     fleet.database,
-    "update sensor_assignment set lease_expires_at = clock_timestamp() + interval '1 s'",
+    "update worker set lease_expires_at = clock_timestamp() + interval '1 s' where name = 'holder'",
   );
   await fleet.clock.setBy(-3_600);
 

@@ -44,6 +44,7 @@ async function startScheduler(
     instance,
     leaseSeconds: options.leaseSeconds ?? 10,
     renewalIntervalMs: 50,
+    lookIntervalMs: 50,
     isRunning: (sensorId) => running.has(sensorId),
     onHeldChanged: () => {
       const held = scheduler.held();
@@ -51,6 +52,7 @@ async function startScheduler(
       for (const id of held.keys()) everHeld.add(id);
     },
     onSuperseded,
+    onOthersChanged: () => {},
     metrics: { leasesLost: () => {} },
     logger: silentLogger,
     clock: systemClock,
@@ -415,12 +417,11 @@ test("a worker keeps its sensors after its lease has expired unnoticed, as long 
   await using only = await startScheduler(database, "only");
   await expect.poll(() => only.scheduler.held().size, soon).toBe(1);
 
-  const lapse = "lease_expires_at = now() - interval '1 s'";
-  await query(database, `with w as (update worker set ${lapse}) update sensor_assignment set ${lapse}`);
+  await query(database, "update worker set lease_expires_at = now() - interval '1 s'");
   only.scheduler.wake();
 
   await expect
-    .poll(() => query(database, "select from sensor_assignment where lease_expires_at > now()"), soon)
+    .poll(() => query(database, "select from worker where lease_expires_at > now()"), soon)
     .toHaveLength(1);
   expect([...only.letGo()]).toEqual([]);
 });

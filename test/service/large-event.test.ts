@@ -121,12 +121,12 @@ async function countOf(database: Database): Promise<{ readonly ref: string; read
   );
 }
 
-/** Seconds until the first lease of a worker or an assignment runs out. */
+/** Seconds until the first lease of a worker runs out. */
 async function shortestLease(database: Database): Promise<number> {
   const [row] = await query<{ seconds: number }>(
     database,
     `select extract(epoch from min(lease_expires_at) - clock_timestamp())::float8 as seconds
-       from (select lease_expires_at from worker union all select lease_expires_at from sensor_assignment) as lease`,
+       from worker`,
   );
   return row?.seconds ?? 0;
 }

@@ -17,6 +17,7 @@ interface PartAnswer {
 
 export function addHealthRoutes(server: FastifyInstance, source: HealthSource): void {
   const picture = async () => {
+    await source.refresh?.();
     const parts = describe(source);
     return {
       status: isWell(parts) ? "ok" : "degraded",
@@ -32,6 +33,7 @@ export function addHealthRoutes(server: FastifyInstance, source: HealthSource): 
   server.get("/health/live", async () => ({ status: "ok", worker: source.workerName }));
 
   server.get("/health/ready", async (_request, reply) => {
+    await source.refresh?.();
     const parts = describe(source);
     if (isReady(parts)) return { status: isWell(parts) ? "ready" : "degraded", parts };
     return reply.code(503).send({ status: "not ready", parts });

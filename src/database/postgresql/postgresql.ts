@@ -1,9 +1,9 @@
 /**
  * The database in a PostgreSQL server.
  *
- * There are four kinds of connections: a pool for work, a small pool that commits without waiting for the disk, one
- * connection reserved for the renewal of leases, and one session for subscriptions and locks. Each observes the server
- * independently; health is the latest observation.
+ * There are three kinds of connections: a pool for work, a small pool that commits without waiting for the disk, and one
+ * session for subscriptions, locks and the renewal of leases. Each observes the server independently; health is the latest
+ * observation.
  */
 import { OperatorError } from "../../errors/operator-error.ts";
 import { rereadText } from "../../files/reread-text.ts";
@@ -34,7 +34,7 @@ export interface PostgresqlOptions {
   readonly connectTimeoutMs?: number;
   /** Timeout after which a statement is abandoned and its connection destroyed. Default 30 s. */
   readonly queryTimeoutMs?: number;
-  /** Interval between heartbeats of the session. Default 3 s. */
+  /** How long the session may go without an answer before it sends a heartbeat. Default 3.5 s. */
   readonly heartbeatMs?: number;
   /**
    * `fail` throws an OperatorError if the first attempt to connect fails or the server is too old. `wait` returns a
@@ -45,15 +45,18 @@ export interface PostgresqlOptions {
   readonly clock?: Clock;
 }
 
-/** A dead connection is abandoned early enough for another attempt within a lease of the default length. */
-const reservedQueryTimeoutMs = 4_000;
+/**
+ * Longer than the default interval between renewals of leases, which make heartbeats unnecessary. A dead connection is
+ * abandoned early enough for another attempt within a lease of the default length.
+ */
+const heartbeatUsualMs = 3_500;
 
 /** PostgreSQL 14 is the oldest version that the statements and migrations support. */
 const serverVersionMin = 140_000;
 
 export async function openPostgresql(options: PostgresqlOptions): Promise<Database> {
   const { url, logger, schema = "attune", connectionsMax = 10, clock = systemClock } = options;
-  const { heartbeatMs = 3_000, whenUnreachable = "fail" } = options;
+  const { heartbeatMs = heartbeatUsualMs, whenUnreachable = "fail" } = options;
   const settings = {
     tls: options.tls !== undefined && isTlsSet(options.tls) ? tlsOptions(options.tls) : undefined,
     url: rereadText(options.urlFile, url, (text) => serviceUrlProblem(text) === undefined),
@@ -69,7 +72,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
       `sslmode=${mode} checks the server's certificate as verify-full does; write verify-full, or set database.tls`,
     );
   const work = prepareConnection(settings);
-  const alone = prepareConnection(settings);
+  const alone = prepareConnection(settings, { synchronous_commit: "off", lock_timeout: "1000" });
   const { address } = work;
   const health = new ObservedHealth(address, logger, clock, whenUnreachable === "wait");
   const observe = (failure: Error | undefined): void => health.observe(failure);
@@ -77,7 +80,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
   const relaxedConnectionsMax = connectionsMax >= 7 ? 2 : connectionsMax >= 4 ? 1 : 0;
   const pool = new PostgresqlPool({
     connection: work,
-    connectionsMax: Math.max(connectionsMax - relaxedConnectionsMax - 2, 1),
+    connectionsMax: Math.max(connectionsMax - relaxedConnectionsMax - 1, 1),
     observe,
   });
   const relaxed =
@@ -88,14 +91,6 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
           connectionsMax: relaxedConnectionsMax,
           observe,
         });
-  const reserved = new PostgresqlPool({
-    connection: prepareConnection(
-      { ...settings, queryTimeoutMs: Math.min(settings.queryTimeoutMs, reservedQueryTimeoutMs) },
-      { synchronous_commit: "off", lock_timeout: "1000" },
-    ),
-    connectionsMax: 1,
-    observe,
-  });
   const session = new PostgresqlSession({
     connection: alone,
     schema,
@@ -128,7 +123,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
     schema,
     address,
     relaxed,
-    reserved,
+    reserved: { query: (query) => session.query(query) },
     query: (query) => pool.query(query),
     transaction: (body) => pool.transaction(body),
     listen: (channel, onHint) => session.listen(channel, onHint),
@@ -137,7 +132,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
     async [Symbol.asyncDispose]() {
       health.stop();
       stop.abort();
-      const pools = [pool, relaxed, reserved].map((each) => each[Symbol.asyncDispose]());
+      const pools = [pool, relaxed].map((each) => each[Symbol.asyncDispose]());
       await Promise.all([sessionEnd, ...pools]);
     },
   };

@@ -9,15 +9,17 @@
  * notifications may have been missed. Lost: every lock is gone, whether or not the server has noticed yet, and its
  * HeldLock reports so before anything else happens.
  *
- * A dead socket may report nothing. So the session sends a heartbeat every `heartbeatMs` and treats silence for as long
- * again as a loss: a lost lock is detected after at most two heartbeats.
+ * A dead socket may report nothing. So the session sends a heartbeat when it has had no answer for `heartbeatMs`, and
+ * treats silence for as long again as a loss: a lost lock or subscription is detected after at most two heartbeats. The
+ * renewal of leases runs here, too: while it goes on, no heartbeat is needed, and it proves that notifications arrive.
  */
 import { Client, escapeIdentifier, escapeLiteral } from "pg";
+import { Changes } from "../../concurrency/changes.ts";
 import { settlesWithin } from "../../concurrency/settles-within.ts";
 import { errorOf } from "../../errors/caught.ts";
 import { backoffDelayMs } from "../../model/sensors/backoff.ts";
 import type { Clock } from "../../time/clock.ts";
-import type { HeldLock } from "../database.ts";
+import type { HeldLock, Query } from "../database.ts";
 import { ConnectionError, endsConnection } from "../errors.ts";
 import type { PreparedConnection } from "./connection.ts";
 import { Row } from "../statement.ts";
@@ -41,7 +43,8 @@ interface Established {
   readonly life: { isAlive: boolean };
 }
 
-const backoffLimits = { delayMsFirst: 100, delayMsMax: 5_000 };
+/** Leases are not renewed meanwhile. */
+const backoffLimits = { delayMsFirst: 100, delayMsMax: 2_000 };
 const closeTimeoutMs = 2_000;
 
 export class PostgresqlSession {
@@ -49,6 +52,12 @@ export class PostgresqlSession {
   readonly #hints = new Map<string, Set<Hint>>();
   readonly #lockNames = new Set<string>();
   #established: Established | undefined;
+  #answeredAtMs = -Infinity;
+  #isReconnecting = false;
+  /** Ends the wait before the next attempt to connect. */
+  #hurry = new AbortController();
+  /** Attempts to connect that have ended. */
+  readonly #attempts = new Changes();
   /** The current statement; the next one waits for it. Never rejects. */
   #previous: Promise<unknown> = Promise.resolve();
 
@@ -77,7 +86,8 @@ export class PostgresqlSession {
     try {
       await client.connect();
       this.#established = { client, isLost: loss.promise, lose, life };
-      for (const channel of this.#hints.keys()) await this.#run(`listen ${escapeIdentifier(channel)}`);
+      for (const channel of this.#hints.keys())
+        await this.#run({ text: `listen ${escapeIdentifier(channel)}` });
     } catch (error) {
       lose(errorOf(error));
       throw error;
@@ -88,13 +98,15 @@ export class PostgresqlSession {
 
   /** The server's `server_version_num`: 140005 for 14.5. */
   async serverVersion(): Promise<number> {
-    const { rows } = await this.#run("select current_setting('server_version_num')::int as version");
+    const { rows } = await this.#run({
+      text: "select current_setting('server_version_num')::int as version",
+    });
     return rows[0] === undefined ? 0 : new Row("server_version", rows[0]).number("version");
   }
 
   /** The server process that serves this session. */
   async backendPid(): Promise<number> {
-    const { rows } = await this.#run("select pg_backend_pid() as pid");
+    const { rows } = await this.#run({ text: "select pg_backend_pid() as pid" });
     return rows[0] === undefined ? 0 : new Row("backend_pid", rows[0]).number("pid");
   }
 
@@ -111,8 +123,11 @@ export class PostgresqlSession {
         await this.#watch(established, signal);
         continue;
       }
+      this.#hurry = new AbortController();
+      this.#isReconnecting = true;
       if (failures > 0) {
-        await clock.sleep(backoffDelayMs(failures, backoffLimits, Math.random()), signal);
+        const delayMs = backoffDelayMs(failures, backoffLimits, Math.random());
+        await clock.sleep(delayMs, AbortSignal.any([signal, this.#hurry.signal]));
         if (signal.aborted) break;
       }
       try {
@@ -121,8 +136,21 @@ export class PostgresqlSession {
       } catch {
         failures += 1; // connect has reported the reason to the observer.
       }
+      this.#isReconnecting = false;
+      this.#attempts.note();
     }
+    this.#isReconnecting = false;
+    this.#attempts.note();
     await this.#close();
+  }
+
+  /** Runs a statement that waits for nothing; others on this session wait for it. Connects first if there is no connection. */
+  async query(query: Query): Promise<{ rows: object[] }> {
+    if (this.#established === undefined && this.#isReconnecting) {
+      this.#hurry.abort("needed now");
+      await this.#attempts.next();
+    }
+    return await this.#run(query);
   }
 
   async listen(channel: string, onHint: Hint): Promise<AsyncDisposable> {
@@ -132,7 +160,7 @@ export class PostgresqlSession {
     const hint: Hint = (payload) => onHint(payload);
     hints.add(hint);
     try {
-      await this.#run(`listen ${escapeIdentifier(channel)}`);
+      await this.#run({ text: `listen ${escapeIdentifier(channel)}` });
       hint(undefined);
     } catch (error) {
       // Without a connection, the next one subscribes.
@@ -145,7 +173,7 @@ export class PostgresqlSession {
       [Symbol.asyncDispose]: async () => {
         if (!hints.delete(hint) || hints.size > 0) return;
         this.#hints.delete(channel);
-        await this.#run(`unlisten ${escapeIdentifier(channel)}`).catch(() => {}); // A lost session listens to nothing.
+        await this.#run({ text: `unlisten ${escapeIdentifier(channel)}` }).catch(() => {}); // A lost session listens to nothing.
       },
     };
   }
@@ -158,7 +186,7 @@ export class PostgresqlSession {
     let isTaken = false;
     try {
       const life = this.#established?.life;
-      const { rows } = await this.#run(`select pg_try_advisory_lock(${key}) as is_taken`);
+      const { rows } = await this.#run({ text: `select pg_try_advisory_lock(${key}) as is_taken` });
       isTaken = rows[0] !== undefined && new Row("try_lock", rows[0]).boolean("is_taken");
       if (!isTaken || life === undefined) return undefined;
 
@@ -171,7 +199,7 @@ export class PostgresqlSession {
           if (isReleased) return;
           isReleased = true;
           if (!life.isAlive) return;
-          await this.#run(`select pg_advisory_unlock(${key})`).catch(() => {}); // If the session is lost, so is the lock.
+          await this.#run({ text: `select pg_advisory_unlock(${key})` }).catch(() => {}); // If the session is lost, so is the lock.
           if (life.isAlive) this.#lockNames.delete(name);
         },
       };
@@ -181,36 +209,45 @@ export class PostgresqlSession {
   }
 
   async #watch({ isLost, life }: Established, signal: AbortSignal): Promise<void> {
-    const { clock, heartbeatMs, observe } = this.#options;
+    const { clock, heartbeatMs } = this.#options;
     const rest = new AbortController();
     void isLost.then(() => rest.abort());
     const ended = AbortSignal.any([signal, rest.signal]);
     while (life.isAlive && !signal.aborted) {
-      await clock.sleep(heartbeatMs, ended);
+      await clock.sleep(Math.max(this.#answeredAtMs + heartbeatMs - clock.monotonicMs(), 1), ended);
       if (ended.aborted) return;
-      await this.#run("select 1").then(
-        () => observe(undefined),
-        () => {}, // The loss has been reported.
-      );
+      if (clock.monotonicMs() - this.#answeredAtMs < heartbeatMs) continue;
+      await this.#run({ text: "select 1" }).catch(() => {}); // The loss has been reported.
     }
   }
 
   /** Runs one statement at a time. Any failure except a refusal by the server means that the session is lost. */
-  #run(text: string): Promise<{ rows: object[] }> {
+  #run(query: Query): Promise<{ rows: object[] }> {
     const result = this.#previous.then(async () => {
       const established = this.#established;
       if (established === undefined)
         throw new ConnectionError("the session is not connected", "nothing-done");
       try {
-        return await established.client.query<object>(text);
+        const answer = await established.client.query<object>(query);
+        this.#noteAnswer();
+        return answer;
       } catch (error) {
-        if (!(error instanceof Error) || !endsConnection(error)) throw error;
+        if (!(error instanceof Error) || !endsConnection(error)) {
+          this.#noteAnswer();
+          throw error;
+        }
         established.lose(error);
         throw new ConnectionError(`the session was lost: ${error.message}`, "unknown", error);
       }
     });
     this.#previous = result.catch(() => {});
     return result;
+  }
+
+  #noteAnswer(): void {
+    const { clock, observe } = this.#options;
+    this.#answeredAtMs = clock.monotonicMs();
+    observe(undefined);
   }
 
   #announce(channel: string, payload: string | undefined): void {

@@ -140,13 +140,13 @@ export const readWorkerStandings: Statement<void, WorkerStanding> = {
   name: "read_worker_standings",
   text: `
     select name, host, status::text as status,
-           coalesce(status = 'active', false) and ${isLeaseAlive("worker", "worker", "now()")} as is_alive,
+           coalesce(status = 'active', false) and ${isLeaseAlive("worker", "now()")} as is_alive,
            extract(epoch from now() - last_heartbeat)::double precision as since_heartbeat,
            (select count(*)::int
               from sensor_assignment as assignment
              where assignment.worker = worker.id
                and assignment.instance = worker.instance
-               and ${isLeaseAlive("assignment", "worker", "now()")}) as sensors_held,
+               and ${isLeaseAlive("worker", "now()")}) as sensors_held,
            case when jsonb_typeof(capabilities -> 'max_concurrent_sensors') = 'number'
                 then (capabilities ->> 'max_concurrent_sensors')::double precision
             end as sensor_count_max

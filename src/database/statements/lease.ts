@@ -10,13 +10,12 @@
 /**
  * SQL that is true or false, never null.
  *
- * @param leased the row with `lease_expires_at`: a worker or an assignment
- * @param worker the row of the worker that holds it
+ * @param worker the name of the worker's row in the statement; an assignment lives as long as the lease of its worker
  * @param at `now()` where rows are only read, because a slow statement must not judge its snapshot by a later time;
  *   `clock_timestamp()` where the row is locked and so is current
  */
-export function isLeaseAlive(leased: string, worker: string, at: "now()" | "clock_timestamp()"): string {
-  return `coalesce(${leased}.lease_expires_at > ${at}
+export function isLeaseAlive(worker: string, at: "now()" | "clock_timestamp()"): string {
+  return `coalesce(${worker}.lease_expires_at > ${at}
              and (${worker}.lease_seconds is null
-                  or ${leased}.lease_expires_at <= ${at} + 2 * make_interval(secs => ${worker}.lease_seconds)), false)`;
+                  or ${worker}.lease_expires_at <= ${at} + 2 * make_interval(secs => ${worker}.lease_seconds)), false)`;
 }

@@ -10,7 +10,7 @@ import type { Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
 
 /** The instance of messages that no agent stored. */
-const nobody = "00000000-0000-0000-0000-000000000000";
+export const nobody = "00000000-0000-0000-0000-000000000000";
 
 /** SQL that is true for a row of the outbox whose messages the instance $1 owns. */
 export const isOwned = `coalesce(instance, '${nobody}') = any (array(select instance from outbox_owner where owner = $1))`;
@@ -35,7 +35,7 @@ export const ownMessages: Statement<Ownership, { readonly instance: string }> = 
     with live as materialized (
       select instance
         from worker
-       where ${isLeaseAlive("worker", "worker", "now()")}
+       where ${isLeaseAlive("worker", "now()")}
          and instance is not null
     ), own as (
       insert into outbox_owner (instance, owner)
@@ -70,6 +70,14 @@ export const ownMessages: Statement<Ownership, { readonly instance: string }> = 
       from free`,
   values: ({ instance, publishes, inherits }) => [instance, publishes, inherits],
   decode: (row) => ({ instance: row.text("instance") }),
+};
+
+/** Whether anybody owes a message. */
+export const anyMessage: Statement<undefined, boolean> = {
+  name: "any_message",
+  text: "select exists (select from outbox) as is_any",
+  values: () => [],
+  decode: (row) => row.boolean("is_any"),
 };
 
 /** Leaves all messages of this worker to others, because it cannot publish or is stopping. */

@@ -11,7 +11,7 @@ export const ownerAndReport = `left join (sensor_assignment as assignment
                      on holder.id = assignment.worker
                     and holder.instance = assignment.instance)
                on assignment.sensor = sensor.id
-              and ${isLeaseAlive("assignment", "holder", "now()")}
+              and ${isLeaseAlive("holder", "now()")}
         left join sensor_process as process
                on process.sensor = sensor.id
         left join worker as reporter

@@ -16,11 +16,14 @@ export interface SensorHold {
 export const readSensorHold: Statement<string, SensorHold> = {
   name: "read_sensor_hold",
   text: `
-    select assignment.generation, assignment.instance, assignment.claimed_at, assignment.lease_expires_at,
+    select assignment.generation, assignment.instance, assignment.claimed_at, holder.lease_expires_at,
            checkpoint.updated as checkpoint_at
       from sensor
       left join sensor_assignment as assignment
              on assignment.sensor = sensor.id
+      left join worker as holder
+             on holder.id = assignment.worker
+            and holder.instance = assignment.instance
       left join sensor_checkpoint as checkpoint
              on checkpoint.sensor = sensor.id
      where sensor.ref = $1`,

@@ -20,7 +20,7 @@ export const readSensorOwner: Statement<string, SensorOwner> = {
                    on holder.id = assignment.worker
                   and holder.instance = assignment.instance)
              on assignment.sensor = sensor.id
-            and ${isLeaseAlive("assignment", "holder", "now()")}
+            and ${isLeaseAlive("holder", "now()")}
      where sensor.ref = $1`,
   values: (ref) => [ref],
   decode: (row) => {

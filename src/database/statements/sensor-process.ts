@@ -65,7 +65,7 @@ export const writeSensorReports: Statement<readonly SensorReport[], never> = {
                    on holder.id = held.worker
                   and holder.instance = held.instance)
         on held.sensor = report.sensor
-       and ${isLeaseAlive("held", "holder", "now()")}
+       and ${isLeaseAlive("holder", "now()")}
      where held.instance is null
         or held.instance = report.instance
      order by report.sensor

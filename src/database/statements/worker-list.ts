@@ -37,12 +37,12 @@ export interface WorkerFilter {
 // A subquery, so that filters and orders can name computed columns.
 const workers = `(
       select worker.id, worker.name, worker.worker_type::text, worker.worker_role::text, worker.status::text,
-             coalesce(worker.status = 'active', false) and ${isLeaseAlive("worker", "worker", "now()")} as alive,
+             coalesce(worker.status = 'active', false) and ${isLeaseAlive("worker", "now()")} as alive,
              (select count(*)::int
                 from sensor_assignment as assignment
                where assignment.worker = worker.id
                  and assignment.instance = worker.instance
-                 and ${isLeaseAlive("assignment", "worker", "now()")}) as sensors_held,
+                 and ${isLeaseAlive("worker", "now()")}) as sensors_held,
              worker.runtime, worker.host, worker.port, worker.capabilities, worker.meta, worker.last_heartbeat,
              worker.created, worker.updated
         from worker) as entry`;

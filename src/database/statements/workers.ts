@@ -34,7 +34,7 @@ export const lockNameHolder: Statement<
                      and coalesce(last_heartbeat, updated)
                          between clock_timestamp() - make_interval(secs => $2)
                              and clock_timestamp() + make_interval(secs => $2)
-                else ${isLeaseAlive("worker", "worker", "clock_timestamp()")}
+                else ${isLeaseAlive("worker", "clock_timestamp()")}
                      and instance is distinct from $3
            end as is_alive
       from worker
@@ -163,7 +163,7 @@ export const markStaleWorkers: Statement<{ readonly staleAfterSeconds: number },
         from worker
        where worker_role in ('sensor', 'hybrid')
          and status in ('active', 'busy')
-         and not ${isLeaseAlive("worker", "worker", "clock_timestamp()")}
+         and not ${isLeaseAlive("worker", "clock_timestamp()")}
          and coalesce(last_heartbeat, updated)
              not between clock_timestamp() - make_interval(secs => $1)
                      and clock_timestamp() + make_interval(secs => $1)

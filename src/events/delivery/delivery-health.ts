@@ -14,7 +14,7 @@ export interface DeliveryFacts {
   readonly nowMs: number;
 }
 
-/** Counted every 5 s; when the database does not answer, the age of the number matters. */
+/** Counted at most every 5 s; when the database does not answer, the age of the number matters. */
 const oldAfterMs = 15_000;
 
 /**

@@ -4,8 +4,8 @@
  *
  * One loop:
  *
- *   look    claims messages that no live worker publishes, and starts reading at the lowest id; every `intervalMs`, and
- *           sooner on a hint
+ *   look    claims messages that no live worker publishes, and starts reading at the lowest id; on a hint, and every
+ *           `intervalMs` if there is any message
  *   round   reads one page of each kind that is not exhausted, and hands it to the publisher
  *   …       rounds follow until one exhausts every kind; then the publisher has caught up
  *
@@ -21,8 +21,14 @@
  */
 import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
-import { rowsOf } from "../../database/statement.ts";
-import { ownMessages, releaseMessages, reviewOwners } from "../../database/statements/outbox-ownership.ts";
+import { rowOf, rowsOf } from "../../database/statement.ts";
+import {
+  anyMessage,
+  nobody,
+  ownMessages,
+  releaseMessages,
+  reviewOwners,
+} from "../../database/statements/outbox-ownership.ts";
 import { readOwedMessages, type OwedRow } from "../../database/statements/owed-messages.ts";
 import type { MessageTransport } from "../../messaging/message-transport.ts";
 import { backoffDelayMs } from "../../model/sensors/backoff.ts";
@@ -121,6 +127,11 @@ export class OutboxSweeper {
     this.#loop.wake();
   }
 
+  /** A hint that rules have changed: their messages concern the worker that publishes what no agent stored. */
+  wakeForRules(): void {
+    if (this.#lookedAtMs === -Infinity || this.#inherited.has(nobody)) this.wake();
+  }
+
   /** Messages of this process were left. Those that are kept are read by the next round, if this one is not the last. */
   readLeft({ kind, fromId, isKept }: LeftMessages): void {
     if (!isKept) this.#turns += 1;
@@ -163,6 +174,7 @@ export class OutboxSweeper {
 
   async #look(): Promise<void> {
     const { database, instance, clock } = this.#options;
+    const isHinted = this.#isLookDue;
     this.#isLookDue = false;
     const nowMs = clock.monotonicMs();
     this.#judgeAbsence(nowMs);
@@ -174,7 +186,10 @@ export class OutboxSweeper {
     const inherited = await rowsOf(database, ownMessages, { instance, publishes: true, inherits });
     this.#hasReleased = false;
     this.#lookedAtMs = nowMs;
-    this.#startReading(nowMs, new Set(inherited.map((row) => row.instance)));
+    const instances = new Set(inherited.map((row) => row.instance));
+    const isAtRest = !isHinted && this.#from.size === 0;
+    if (isAtRest && (await rowOf(database, anyMessage, undefined)) === false) this.#inherited = instances;
+    else this.#startReading(nowMs, instances);
   }
 
   /**

@@ -1,10 +1,11 @@
 /**
  * How many messages the outbox holds, kept in memory for the agent's health report.
  *
- * The same statement as for the metrics and the doctor: bounded, and asked every few seconds however often the
- * health is. It is the whole installation's number, since any worker may publish what another has stored.
+ * The same statement as for the metrics and the doctor: bounded, and asked at most every few seconds, however often the
+ * health is. While nobody asks for the health, nothing is counted. It is the whole installation's number, since any worker
+ * may publish what another has stored.
  */
-import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
+import { settlesWithin } from "../../concurrency/settles-within.ts";
 import type { Queryable } from "../../database/database.ts";
 import { rowOf } from "../../database/statement.ts";
 import { measureOutbox } from "../../database/statements/outbox.ts";
@@ -21,24 +22,17 @@ export interface OwedMessagesOptions {
   readonly clock: Clock;
 }
 
-const intervalMs = 5_000;
+const freshMs = 5_000;
+/** A database that does not answer must not delay the health report. */
+const waitMs = 500;
 
 export class OwedMessages {
-  readonly #loop: WakeableLoop;
+  readonly #options: OwedMessagesOptions;
   #count: OwedCount | undefined;
+  #counting: Promise<void> | undefined;
 
-  constructor({ database, clock }: OwedMessagesOptions) {
-    this.#loop = new WakeableLoop({
-      step: async () => {
-        const backlog = await rowOf(database, measureOutbox, undefined);
-        this.#count = { messages: backlog?.depth ?? 0, countedAtMs: clock.monotonicMs() };
-      },
-      intervalMs,
-      retryDelayMs: () => intervalMs,
-      // The health of the database reports the outage, and the count carries its age.
-      onFailure: () => {},
-      clock,
-    });
+  constructor(options: OwedMessagesOptions) {
+    this.#options = options;
   }
 
   /** Undefined until it was counted once. */
@@ -46,7 +40,24 @@ export class OwedMessages {
     return this.#count;
   }
 
-  run(signal: AbortSignal): Promise<void> {
-    return this.#loop.run(signal);
+  /** Counts again if the last count is old, and waits a moment for the result. */
+  async refresh(): Promise<void> {
+    if (this.#count !== undefined && this.#ageMs(this.#count) < freshMs) return;
+    this.#counting ??= this.#countNow().finally(() => (this.#counting = undefined));
+    await settlesWithin(this.#counting, waitMs);
+  }
+
+  #ageMs({ countedAtMs }: OwedCount): number {
+    return this.#options.clock.monotonicMs() - countedAtMs;
+  }
+
+  async #countNow(): Promise<void> {
+    const { database, clock } = this.#options;
+    try {
+      const backlog = await rowOf(database, measureOutbox, undefined);
+      this.#count = { messages: backlog?.depth ?? 0, countedAtMs: clock.monotonicMs() };
+    } catch {
+      // The health of the database reports the outage, and the count carries its age.
+    }
   }
 }

@@ -79,7 +79,7 @@ interface Candidate {
  * Its time grows with the number of sensors, not with their product with the number of workers: sensors that the same
  * workers can run share one heap of them, and one list of obstacles.
  */
-class Placer {
+export class Placer {
   readonly #workers: readonly PlacementWorker[];
   readonly #workersByName: ReadonlyMap<string, PlacementWorker>;
   readonly #loads: Map<Id, number>;
