@@ -63,33 +63,41 @@ const PathParameters = Type.Object({
 export function addWebhookRoutes(scope: FastifyInstance, receiver: WebhookReceiver): void {
   const bodies = new BodyReader();
   leaveBodies(scope);
-  scope.route<{ Params: { readonly "*": string } }>({
-    method: [...webhookMethods],
-    url: "/webhooks/*",
-    exposeHeadRoute: false,
-    schema: {
-      description: "A request of another system. See docs/webhooks.md for what it must carry.",
-      params: PathParameters,
-      response: { 200: StoredAnswer },
-    },
-    validatorCompiler: () => () => true,
-    handler: async (request, reply) => {
-      const [fullPath = "", ...query] = request.url.split("?");
-      const answer = await receiver.receive({
-        requestId: request.id,
-        method: request.method,
-        path: request.params["*"],
-        fullPath,
-        query: query.join("?"),
-        headers: singleHeaders(request),
-        remoteAddress: request.ip,
-        certificateNames: certificateNames(request.raw),
-        bodyBytes: lengthOf(request),
-        readBody: (bytesMax) => bodies.read(request.raw, bytesMax),
-      });
-      return "sentence" in answer ? refuse(request, reply, answer) : send(reply, answer);
-    },
-  });
+  // One route for each method, so that each has a name of its own in the API's description.
+  for (const method of webhookMethods) {
+    scope.route<{ Params: { readonly "*": string } }>({
+      method,
+      url: "/webhooks/*",
+      exposeHeadRoute: false,
+      schema: {
+        description: "A request of another system. See docs/webhooks.md for what it must carry.",
+        params: PathParameters,
+        response: { 200: StoredAnswer },
+      },
+      validatorCompiler: () => () => true,
+      handler: (request, reply) => answered(request, reply),
+    });
+  }
+
+  async function answered(
+    request: FastifyRequest<{ Params: { readonly "*": string } }>,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    const [fullPath = "", ...query] = request.url.split("?");
+    const answer = await receiver.receive({
+      requestId: request.id,
+      method: request.method,
+      path: request.params["*"],
+      fullPath,
+      query: query.join("?"),
+      headers: singleHeaders(request),
+      remoteAddress: request.ip,
+      certificateNames: certificateNames(request.raw),
+      bodyBytes: lengthOf(request),
+      readBody: (bytesMax) => bodies.read(request.raw, bytesMax),
+    });
+    return "sentence" in answer ? refuse(request, reply, answer) : send(reply, answer);
+  }
 }
 
 function send(reply: FastifyReply, { status, headers, body }: ReceivedAnswer): FastifyReply {
@@ -101,7 +109,7 @@ function send(reply: FastifyReply, { status, headers, body }: ReceivedAnswer): F
 }
 
 function refuse(
-  { raw }: FastifyRequest,
+  { raw }: Pick<FastifyRequest, "raw">,
   reply: FastifyReply,
   { status, sentence, headers = {} }: ReceivedRefusal,
 ): FastifyReply {
@@ -126,13 +134,15 @@ function isRequestErrorCode(code: string): code is RequestErrorCode {
 }
 
 /** Node joins repeated headers; only Set-Cookie comes as a list, and it is of no use here. */
-function singleHeaders({ headers }: FastifyRequest): Readonly<Record<string, string | undefined>> {
+function singleHeaders({
+  headers,
+}: Pick<FastifyRequest, "headers">): Readonly<Record<string, string | undefined>> {
   const single: Record<string, string | undefined> = {};
   for (const [name, value] of Object.entries(headers)) if (typeof value === "string") single[name] = value;
   return single;
 }
 
-function lengthOf({ headers }: FastifyRequest): number | null {
+function lengthOf({ headers }: Pick<FastifyRequest, "headers">): number | null {
   const length = headers["content-length"];
   return length === undefined ? null : Number(length);
 }
