@@ -120,7 +120,7 @@ test(
     await expect.poll(async () => (await send("s2", "6"))[0], { timeout: 10_000 }).toBe(404);
     await expect
       .poll(async () => (await api("GET", "/sensors/core.webhooks"))["data"], { timeout: 30_000 })
-      .toMatchObject({ state: "idle" });
+      .toMatchObject({ state: "stopped" });
 
     // A trigger's key needs no rule.
     const { data } = await api("POST", "/triggers/demo.keyed/webhooks/enable", {
