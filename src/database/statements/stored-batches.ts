@@ -138,15 +138,16 @@ export const findDuplicateRanges: Statement<
 > = {
   name: "find_duplicate_ranges",
   text: `
-    select range.n, event.id, event.dedup_key
+    select distinct on (range.n, known.dedup_key) range.n, known.event as id, known.dedup_key
       from jsonb_to_recordset($1::jsonb)
            as range (n int, trigger_ref text, source_ref text, after_key text, before_key text)
-      join event
-        on event.trigger_ref = range.trigger_ref
-       and coalesce(event.source_ref, '') = coalesce(range.source_ref, '')
-       and event.dedup_key > range.after_key
-       and event.dedup_key < range.before_key
-     order by range.n, event.dedup_key`,
+      join event_key_known as known
+        on known.trigger_ref = range.trigger_ref
+       and known.source_ref = coalesce(range.source_ref, '')
+       and known.dedup_key > range.after_key
+       and known.dedup_key < range.before_key
+     where exists (select from event where event.id = known.event)
+     order by range.n, known.dedup_key, known.created, known.event`,
   values: ({ ranges }) => [JSON.stringify(ranges)],
   decode: (row) => ({ n: row.number("n"), id: row.id("id"), dedupKey: row.text("dedup_key") }),
 };

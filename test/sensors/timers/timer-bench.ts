@@ -74,14 +74,20 @@ export async function timerBench() {
     const key = [event.triggerRef, "core.timers", event.dedupKey];
     const [row] = await query<{ id: Id }>(
       database,
-      `insert into event (trigger_ref, source_ref, dedup_key, payload, rule_ref, occurred_at) values ($1, $2, $3, $4, $5, $6)
-       on conflict (trigger_ref, coalesce(source_ref, ''), dedup_key) where dedup_key is not null do nothing returning id`,
+      `with claimed as (
+         insert into event_key (trigger_ref, source_ref, dedup_key, period, event)
+         values ($1, $2, $3, 0, nextval('event_id_seq'))
+             on conflict do nothing
+         returning event)
+       insert into event (id, trigger_ref, source_ref, dedup_key, payload, rule_ref, occurred_at)
+       select event, $1, $2, $3, $4, $5, $6 from claimed
+       returning id`,
       [...key, JSON.stringify(event.payload), event.triggerInstanceId, event.occurredAt],
     );
     if (row !== undefined) return { kind: "stored", eventId: row.id };
     const [first] = await query<{ id: Id }>(
       database,
-      "select id from event where trigger_ref = $1 and source_ref = $2 and dedup_key = $3",
+      "select event as id from event_key where trigger_ref = $1 and source_ref = $2 and dedup_key = $3",
       key,
     );
     return { kind: "duplicate", eventId: first?.id ?? "" };
