@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Config } from "../../config/schema.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readSensorScripts, type SensorScript } from "../../database/statements/sensor-scripts.ts";
+import { builtinRuntimeRef } from "../../model/runtimes/runtime-names.ts";
 import { entrypointProblem, scriptFileProblem } from "../../packs/entrypoint.ts";
 import { good, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
@@ -12,8 +13,10 @@ export async function checkPackFiles(
   { packs_base_dir: packs }: Config,
   { rows }: Look,
 ): Promise<readonly Finding[]> {
-  const scripts = await rowsOf(rows, readSensorScripts, undefined);
-  if (scripts.length === 0) return [good("pack files", "no enabled sensor has a script")];
+  const sensors = await rowsOf(rows, readSensorScripts, undefined);
+  const scripts = sensors.filter(({ runtimeRef }) => runtimeRef !== builtinRuntimeRef);
+  const unknown = sensors.flatMap(unknownBuiltin);
+  if (scripts.length === 0) return [...unknown, good("pack files", "no enabled sensor has a script")];
   if (!existsSync(packs)) {
     const remedy = "mount the packs there, or set packs_base_dir";
     return [
@@ -22,8 +25,16 @@ export async function checkPackFiles(
       }),
     ];
   }
-  const problems = (await Promise.all(scripts.map((script) => scriptProblem(packs, script)))).flat();
+  const found = await Promise.all(scripts.map((script) => scriptProblem(packs, script)));
+  const problems = [...unknown, ...found.flat()];
   return problems.length > 0 ? problems : [good("pack files", `${counted(scripts.length)} in ${packs}`)];
+}
+
+/** A sensor of the runtime builtin has no script; its entrypoint names what runs. */
+function unknownBuiltin({ sensorRef, entrypoint, runtimeRef }: SensorScript): readonly Finding[] {
+  if (runtimeRef !== builtinRuntimeRef) return [];
+  const problem = entrypointProblem(entrypoint, runtimeRef);
+  return problem === undefined ? [] : [wrong(`sensor ${sensorRef}`, `its entrypoint ${problem}`)];
 }
 
 function counted(scripts: number): string {
