@@ -129,7 +129,7 @@ export class LeaseRenewal {
       return;
     }
     const answeredAtMs = clock.monotonicMs();
-    this.#observeClock({ databaseMs: lease.databaseMs, askedAtMs, answeredAtMs });
+    this.observeClock({ databaseMs: lease.databaseMs, askedAtMs, answeredAtMs });
     if (this.#wasAbsent()) this.#spareLapsed();
     this.#hasFailed = false;
     const spread = lease.placer === null ? 0 : this.#options.random() * spreadMs;
@@ -140,7 +140,8 @@ export class LeaseRenewal {
     if (!lease.isRenewed) throw new LockedRowError("another session has locked the row of the worker");
   }
 
-  #observeClock(reading: ClockReading): void {
+  /** Called with every answer that judges leases, before anything is done about those that have expired. */
+  observeClock(reading: ClockReading): void {
     const before = this.#clockReading;
     this.#clockReading = reading;
     if (before === undefined) return;

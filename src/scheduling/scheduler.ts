@@ -270,7 +270,7 @@ export class Scheduler {
     const { clock } = this.#options;
     this.#placementDueAtMs = Infinity;
     try {
-      const round = await placeWaitingSensors(this.#options, () => this.#renewal.sparesLapsed());
+      const round = await placeWaitingSensors(this.#options, this.#renewal);
       this.#placedAtMs = clock.monotonicMs();
       this.#isIncomplete = round.isIncomplete;
       this.#reportUnplaced(round);

@@ -16,12 +16,15 @@ import {
 } from "../database/statements/assignments.ts";
 import type { Id } from "../model/identifiers.ts";
 import { Placer } from "../model/sensors/placement.ts";
+import type { Clock } from "../time/clock.ts";
+import type { LeaseRenewal } from "./lease-renewal.ts";
 import { placeableSensor, placementWorker } from "./placement-facts.ts";
 
 export interface PlacingWorker {
   readonly database: Database;
   readonly workerId: Id;
   readonly instance: string;
+  readonly clock: Clock;
 }
 
 export interface PlacementRound {
@@ -35,10 +38,9 @@ export interface PlacementRound {
 
 const pageLength = 500;
 
-/** @param sparesLapsed whether to leave sensors to holders whose leases have expired */
 export async function placeWaitingSensors(
   self: PlacingWorker,
-  sparesLapsed: () => boolean,
+  renewal: Pick<LeaseRenewal, "observeClock" | "sparesLapsed">,
 ): Promise<PlacementRound> {
   const { database, workerId: selfId } = self;
   const own: ClaimedAssignment[] = [];
@@ -48,16 +50,22 @@ export async function placeWaitingSensors(
   let page: readonly WaitingSensor[];
   let after: Id = "0";
   do {
+    const askedAtMs = self.clock.monotonicMs();
     page = await rowsOf(database, readWaitingSensors, { selfId, after, countMax: pageLength });
     if (page.length === 0) break;
     after = page.at(-1)?.id ?? after;
+    const databaseMs = page[0]?.databaseMs ?? 0;
+    // The clock may have been set since the last renewal, and so have ended leases of workers that are alive.
+    renewal.observeClock({ databaseMs, askedAtMs, answeredAtMs: self.clock.monotonicMs() });
     placer ??= await openPlacer(self);
     const placement = placer.place(page.map((sensor) => placeableSensor(sensor, null)));
     for (const { id, ref } of page) {
       const obstacles = placement.unplaced.get(id);
       if (obstacles !== undefined) unplaced.set(id, { ref, obstacles });
     }
-    const spared = new Set(sparesLapsed() ? page.flatMap(({ id, isLapsed }) => (isLapsed ? [id] : [])) : []);
+    const spared = new Set(
+      renewal.sparesLapsed() ? page.flatMap(({ id, isLapsed }) => (isLapsed ? [id] : [])) : [],
+    );
     const chosen = new Map([...placement.chosen].filter(([sensorId]) => !spared.has(sensorId)));
     const claimed = await claim(self, chosen);
     own.push(...claimed.filter(({ workerId }) => workerId === selfId));

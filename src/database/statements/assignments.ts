@@ -238,6 +238,8 @@ export const readWantedSensors: Statement<undefined, WantedSensor> = {
 export interface WaitingSensor extends SensorDemand {
   /** Its worker's lease has expired, and no other worker has claimed it yet. */
   readonly isLapsed: boolean;
+  /** The database's clock at which this was judged, in milliseconds. */
+  readonly databaseMs: number;
 }
 
 export interface WaitingPage {
@@ -259,7 +261,8 @@ export const readWaitingSensors: Statement<WaitingPage, WaitingSensor> = {
           on holder.id = assignment.worker
          and holder.instance = assignment.instance
     )
-    select ${demandColumns}, held.sensor is not null as is_lapsed
+    select ${demandColumns}, held.sensor is not null as is_lapsed,
+           extract(epoch from now())::double precision * 1000 as database_ms
       from sensor
       left join held
              on held.sensor = sensor.id
@@ -271,7 +274,11 @@ export const readWaitingSensors: Statement<WaitingPage, WaitingSensor> = {
      order by sensor.id
      limit $3`,
   values: ({ selfId, after, countMax }) => [selfId, after, countMax],
-  decode: (row) => ({ ...demandOf(row), isLapsed: row.boolean("is_lapsed") }),
+  decode: (row) => ({
+    ...demandOf(row),
+    isLapsed: row.boolean("is_lapsed"),
+    databaseMs: row.number("database_ms"),
+  }),
 };
 
 export interface OwnSensor extends SensorDemand {

@@ -61,10 +61,8 @@ const usualDelays: BackoffLimits = { delayMsFirst: 1_000, delayMsMax: 300_000 };
 const refusedText = "a queue refuses them";
 const lengthMax = 500;
 const bytesMax = 4 * 1024 * 1024;
-/** While some are known. Refusals here are noted at once; those of dead workers are found at the longer interval. */
+const stepMs = 1_000;
 const countIntervalMs = 10_000;
-const countAtRestMs = 120_000;
-const stepMsMin = 1_000;
 const hopelessIntervalMs = 600_000;
 
 export class RefusedMessages {
@@ -84,7 +82,7 @@ export class RefusedMessages {
           ends: "refused messages are read again",
         },
         step: (signal) => this.#step(signal),
-        intervalMs: () => this.#restMs(),
+        intervalMs: stepMs,
         retry: { delayMsFirst: 1_000, delayMsMax: 10_000 },
       },
       options,
@@ -102,7 +100,6 @@ export class RefusedMessages {
     if (this.#attempts.get(routingKey)?.isHopeless === false) return;
     this.#attempts.set(routingKey, this.#later(1));
     this.#countedAtMs = -Infinity;
-    this.#loop.wake();
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -112,25 +109,11 @@ export class RefusedMessages {
   async #step(signal: AbortSignal): Promise<void> {
     const { clock, transport } = this.#options;
     const nowMs = clock.monotonicMs();
-    if (nowMs >= this.#countDueAtMs()) await this.#count();
+    if (nowMs - this.#countedAtMs >= countIntervalMs) await this.#count();
     if (transport.health().state !== "up") return;
     for (const [routingKey, attempts] of this.#attempts) {
       if (attempts.dueAtMs <= nowMs) await this.#attempt(routingKey, attempts, signal);
     }
-  }
-
-  #countDueAtMs(): number {
-    const isAtRest = this.#attempts.size + this.#counts.size === 0;
-    return this.#countedAtMs + (isAtRest ? countAtRestMs : countIntervalMs);
-  }
-
-  /** At least a second: attempts may be due while the broker does not answer. */
-  #restMs(): number {
-    const dueAtMs = Math.min(
-      this.#countDueAtMs(),
-      ...[...this.#attempts.values()].map((each) => each.dueAtMs),
-    );
-    return Math.max(dueAtMs - this.#options.clock.monotonicMs(), stepMsMin);
   }
 
   async #count(): Promise<void> {
