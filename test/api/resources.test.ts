@@ -43,6 +43,13 @@ const withoutResources: ApiOptions = {
   logger: silentLogger,
 };
 
+/** Without the core pack's own sensors, which lists would contain. */
+async function emptyDatabase() {
+  const fresh = await freshDatabase();
+  await query(fresh.database, "delete from sensor");
+  return fresh;
+}
+
 function serve(database: Database, changes: Partial<ApiOptions> = {}): Promise<Api> {
   const platform = { authenticate: authenticateByRole, resources: databaseResources(database) };
   return startApi({ ...withoutResources, platform, ...changes });
@@ -85,7 +92,7 @@ async function report(database: Database, sensor: string, worker: string, status
 }
 
 test("workers are listed with their role, lease and the number of sensors they own", async () => {
-  await using fresh = await freshDatabase();
+  await using fresh = await emptyDatabase();
   const { database } = fresh;
   const id = await insertWorker(database, { name: "w-alive", instance: randomUUID() });
   await insertWorker(database, { name: "w-dead", instance: randomUUID(), leaseSeconds: -1 });
@@ -122,7 +129,7 @@ test("workers are listed with their role, lease and the number of sensors they o
 });
 
 test("a sensor is shown with its owner and how its process last ended", async () => {
-  await using fresh = await freshDatabase();
+  await using fresh = await emptyDatabase();
   const { database } = fresh;
   const worker = await insertWorker(database, { name: "w1", instance: randomUUID() });
   const trigger = await insertTrigger(database, "t.one");
@@ -173,7 +180,7 @@ test("a sensor is shown with its owner and how its process last ended", async ()
 });
 
 test("the state is the owner's report, and never that of a worker that died", async () => {
-  await using fresh = await freshDatabase();
+  await using fresh = await emptyDatabase();
   const { database } = fresh;
   await insertWorker(database, { name: "w-new", instance: randomUUID() });
   await insertWorker(database, { name: "w-dead", instance: randomUUID(), leaseSeconds: -60 });
@@ -207,7 +214,7 @@ test("the state is the owner's report, and never that of a worker that died", as
 });
 
 test("sensors are filtered by trigger, pack, owner and whether they are enabled", async () => {
-  await using fresh = await freshDatabase();
+  await using fresh = await emptyDatabase();
   const { database } = fresh;
   await insertWorker(database, { name: "w1", instance: randomUUID() });
   await insertTrigger(database, "t.one");
@@ -233,7 +240,7 @@ test("sensors are filtered by trigger, pack, owner and whether they are enabled"
 
 // Goal: paging shows each row once. Method: rows with equal sort keys, and rows added meanwhile.
 test("pages neither overlap nor leave gaps, also while sensors are added", async () => {
-  await using fresh = await freshDatabase();
+  await using fresh = await emptyDatabase();
   const { database } = fresh;
   await query(
     database,
@@ -273,7 +280,7 @@ test.each([
   { asked: "?page=99", page: 99, page_size: 50, shown: 0 },
   { asked: "?page=99999999999999999999", page: 1_000_000_000, page_size: 50, shown: 0 },
 ])("a page of $asked has $shown entries", async ({ asked, page, page_size, shown }) => {
-  await using fresh = await freshDatabase();
+  await using fresh = await emptyDatabase();
   await query(
     fresh.database,
     `insert into sensor (ref, runtime_ref, trigger_ref)
@@ -288,7 +295,7 @@ test.each([
 });
 
 test("an id beyond 2^53 - 1 is decimal text, and numbers of a JSON column keep their digits", async () => {
-  await using fresh = await freshDatabase();
+  await using fresh = await emptyDatabase();
   await query(
     fresh.database,
     `insert into sensor (id, ref, runtime_ref, trigger_ref, param_schema)
@@ -303,7 +310,7 @@ test("an id beyond 2^53 - 1 is decimal text, and numbers of a JSON column keep t
 });
 
 test("parameters that are not valid are all named at once", async () => {
-  await using fresh = await freshDatabase();
+  await using fresh = await emptyDatabase();
   await using api = await serve(fresh.database);
 
   const { status, body } = await ask(api, "/api/v1/sensors?page=two&enabled=maybe&state=asleep&pack_ref=%00");
@@ -330,14 +337,14 @@ test.each([
   { path: "/api/v1/nothing", status: 404, code: "NOT_FOUND" },
   { path: "/api/v1", status: 404, code: "NOT_FOUND" },
 ])("$path is answered $status", async ({ path, status, code }) => {
-  await using fresh = await freshDatabase();
+  await using fresh = await emptyDatabase();
   await using api = await serve(fresh.database);
 
   expect(await ask(api, path)).toMatchObject({ status, body: { code } });
 });
 
 test("a method that a path with a ref in it does not support is 405 and names those it does", async () => {
-  await using fresh = await freshDatabase();
+  await using fresh = await emptyDatabase();
   await using api = await serve(fresh.database);
 
   const { status, headers, body } = await ask(api, "/api/v1/sensors/a.b", { method: "POST" });
@@ -353,7 +360,7 @@ test.each([
   { what: "another scheme", headers: { authorization: "Basic viewer" } },
   { what: "two tokens", headers: { authorization: "Bearer viewer viewer" } },
 ])("with $what the resources are refused, and health is answered", async ({ headers }) => {
-  await using fresh = await freshDatabase();
+  await using fresh = await emptyDatabase();
   await using api = await serve(fresh.database);
 
   const refused = await ask(api, "/api/v1/sensors", { headers });
@@ -364,7 +371,7 @@ test.each([
 });
 
 test("a role that a route is not for is refused", async () => {
-  await using fresh = await freshDatabase();
+  await using fresh = await emptyDatabase();
   await using api = await serve(fresh.database);
 
   for (const role of ["worker", "sensor"]) {
@@ -398,7 +405,7 @@ test("the embedded database gives the same answers", async () => {
 
 // Goal: nothing in a client's URL causes an internal error.
 test("whatever a URL holds, the answer is a list, a sensor or a refusal in one shape", async () => {
-  await using fresh = await freshDatabase();
+  await using fresh = await emptyDatabase();
   await using api = await serve(fresh.database);
   const value = fc.oneof(
     fc.string({ unit: "binary" }),
