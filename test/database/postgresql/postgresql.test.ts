@@ -277,7 +277,7 @@ describe("a connection that fails", () => {
 
   test("a pool with all connections busy reports that, and nothing about the server", async () => {
     const { logger, lines } = recordingLogger();
-    await using fresh = await freshDatabase({ connectionsMax: 3, connectTimeoutMs: 100, logger });
+    await using fresh = await freshDatabase({ connectionsMax: 2, connectTimeoutMs: 100, logger });
     const { database } = fresh;
 
     await database.transaction(async () => {
