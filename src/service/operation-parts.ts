@@ -23,7 +23,7 @@ export function openOperations(
   { options, lifetime, instance, clock, random }: ServiceContext,
   database: Database,
   reads: SnapshotReads,
-  { scheduler, sensors, logs }: Omit<OpenedSensors, "start">,
+  { scheduler, sensors, logs, whenHeldChanges }: Omit<OpenedSensors, "start">,
 ): OpenedOperations {
   const { config, secrets, logger } = options;
   const explained = <T>(attempt: string, work: () => Promise<T>): Promise<T> =>
@@ -64,6 +64,8 @@ export function openOperations(
     clock,
     logger,
   });
+  // A former owner may have died with requests for its sensors.
+  whenHeldChanges(() => mailbox.wake());
   lifetime.run((signal) => mailbox.run(signal));
   return {
     mailbox,

@@ -29,6 +29,8 @@ export interface OpenedSensors {
   readonly scheduler: Scheduler;
   readonly sensors: SensorManager;
   readonly logs: SensorLogs;
+  /** Calls it whenever this worker holds other sensors than before. */
+  readonly whenHeldChanges: (listener: () => void) => void;
   /**
    * Begins to run assigned sensors. Call it once, when everything that sensors talk to answers; until their end it must
    * go on answering.
@@ -78,6 +80,7 @@ export async function openSensors(
     onLost: metrics.logLinesLost,
   });
   let platform: Platform | null = null;
+  const heldListeners: (() => void)[] = [];
   // The two refer to each other, but only once both exist.
   const scheduler: Scheduler = new Scheduler({
     database,
@@ -91,6 +94,7 @@ export async function openSensors(
       pipeline.renewIds();
       sweeper.putOthersFirst();
       sensors.wake();
+      for (const listener of heldListeners) listener();
     },
     // A dead worker may have left messages.
     onOthersChanged: () => sweeper.wake(),
@@ -153,6 +157,7 @@ export async function openSensors(
     scheduler,
     sensors,
     logs,
+    whenHeldChanges: (listener) => void heldListeners.push(listener),
     start(given) {
       platform = given;
       // Opened last, and so closed first: no loop that waits for the database may delay the stop of sensors.
