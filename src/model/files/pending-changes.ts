@@ -10,6 +10,7 @@
  *   new file moved                  created at its last path
  *   moved over an existing file     modified, with the path it came from
  *   moved, then deleted             deleted at its first path
+ *   moved, then replaced by a move  deleted at its first path, and the other one moved
  *
  * Deletions do not wait for the file to settle.
  */
@@ -51,7 +52,10 @@ export class PendingChanges {
   note(change: FileChange, atMs: number): void {
     const arrived = change.from === null ? change : this.#departed(change, change.from, atMs);
     if (arrived.from === arrived.path) {
-      // It came back to where the rule last saw it.
+      // It came back to where the rule last saw it, and replaces what was moved there meanwhile.
+      const replaced = this.#byPath.get(arrived.path);
+      const from = replaced?.change.from ?? null;
+      if (replaced !== undefined && from !== null) this.#vacate(from, replaced, atMs);
       this.#settle({ ...arrived, before: arrived.fromFacts, from: null, fromFacts: null }, atMs, atMs);
       return;
     }
@@ -128,17 +132,25 @@ export class PendingChanges {
     }
     const { before, from, fromFacts, foundBy } = pending.change;
     if (change.after === null && from !== null) {
-      // Moved here and then deleted: it is gone from where it was, whatever has come there since.
+      // Moved here and then deleted.
       this.#byPath.delete(path);
       this.#settle({ ...change, before }, pending.firstAtMs, atMs);
-      const gone = { path: from, before: fromFacts, after: null, from: null, fromFacts: null, foundBy };
-      const since = this.#byPath.get(from)?.change;
-      this.#settle(since === undefined ? gone : { ...since, before: fromFacts }, pending.firstAtMs, atMs);
+      this.#vacate(from, pending, atMs);
       return;
     }
+    // Moved here and then replaced by another file.
+    if (from !== null && change.from !== null && change.from !== from) this.#vacate(from, pending, atMs);
     const origin =
       change.from === null ? { from, fromFacts } : { from: change.from, fromFacts: change.fromFacts };
     this.#settle({ ...change, before, ...origin, foundBy }, pending.firstAtMs, atMs);
+  }
+
+  /** What was moved away from a path is not there any more: it is gone from that path, whatever has come there since. */
+  #vacate(path: string, { change, firstAtMs }: PendingChange, atMs: number): void {
+    const { fromFacts: before, foundBy } = change;
+    const since = this.#byPath.get(path)?.change;
+    const gone = { path, before, after: null, from: null, fromFacts: null, foundBy };
+    this.#settle(since === undefined ? gone : { ...since, before }, firstAtMs, atMs);
   }
 
   #settle(change: FileChange, firstAtMs: number, lastAtMs: number): void {

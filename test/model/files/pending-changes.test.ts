@@ -67,6 +67,31 @@ test("events lead from what was reported to what is there, however changes are c
       }
       report();
     }),
-    { numRuns: 2_000 },
+    {
+      numRuns: 10_000,
+      examples: [
+        // Of two files that were moved to one path, the first was not reported as gone.
+        [
+          [
+            { kind: "write", path: 3, other: 0 },
+            { kind: "write", path: 1, other: 0 },
+            { kind: "report", path: 0, other: 0 },
+            { kind: "move", path: 1, other: 0 },
+            { kind: "move", path: 3, other: 0 },
+          ],
+        ],
+        // Likewise, and the second one was there before.
+        [
+          [
+            { kind: "write", path: 0, other: 0 },
+            { kind: "write", path: 2, other: 0 },
+            { kind: "report", path: 0, other: 0 },
+            { kind: "move", path: 0, other: 3 },
+            { kind: "move", path: 2, other: 0 },
+            { kind: "move", path: 3, other: 0 },
+          ],
+        ],
+      ],
+    },
   );
 });
