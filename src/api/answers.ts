@@ -1,6 +1,6 @@
 /** How values of rows are written in answers. */
 import { Type } from "typebox";
-import type { Id } from "../model/identifiers.ts";
+import { idNumber, type Id } from "../model/identifiers.ts";
 
 /** A JSON number, or decimal text where a number would lose digits. */
 export const IdAnswer = Type.Union([Type.Integer(), Type.String({ pattern: String.raw`^\d+$` })]);
@@ -13,9 +13,7 @@ export const orNull = <Schema extends Parameters<typeof Type.Union>[0][number]>(
 export function idAnswer(id: Id): number | string;
 export function idAnswer(id: Id | null): number | string | null;
 export function idAnswer(id: Id | null): number | string | null {
-  if (id === null) return null;
-  const number = Number(id);
-  return Number.isSafeInteger(number) ? number : id;
+  return id === null ? null : idNumber(id);
 }
 
 export function instantAnswer(instant: Date): string;

@@ -16,6 +16,12 @@
 /** A bigint column's value as decimal text, since a number could lose digits. */
 export type Id = string;
 
+/** As consumers get an id: a number, or text beyond what a number can carry exactly. */
+export function idNumber(id: Id): number | string {
+  const number = Number(id);
+  return Number.isSafeInteger(number) ? number : id;
+}
+
 const messageKinds = { event: "001", enforcement: "002", ruleChange: "003" } as const;
 
 export type MessageKind = keyof typeof messageKinds;

@@ -12,12 +12,8 @@
  * An answer of 2xx means that the event is committed. What the sender should repeat, because the database is away or the
  * agent has no room, is a 503 or 504; such a repetition is not stored twice if the sender has ids for its deliveries.
  */
-import { addressMatcher } from "../config/networks.ts";
-import { rowOf } from "../database/statement.ts";
-import type { Queryable } from "../database/database.ts";
-import { claimNonce } from "../database/statements/webhook-limits.ts";
 import type { Id } from "../model/identifiers.ts";
-import type { JsonObject, JsonValue } from "../model/json/json.ts";
+import type { JsonValue } from "../model/json/json.ts";
 import { metaChallenge, slackChallenge } from "../model/webhooks/challenge.ts";
 import type { DeliveryRecord, DeliveryVerdict } from "../model/webhooks/delivery-record.ts";
 import {
@@ -27,13 +23,10 @@ import {
 } from "../model/webhooks/endpoint-settings.ts";
 import type { Endpoint, FoundEndpoint } from "../model/webhooks/endpoint-table.ts";
 import {
-  checkSignature,
   dedupKeyOf,
   deliveryIdOfBody,
   deliveryIdOfHeaders,
   isDeliveryIdSigned,
-  matchesAny,
-  secretBytes,
 } from "../model/webhooks/signature-check.ts";
 import { decodeBody, formOf } from "../model/webhooks/webhook-body.ts";
 import { rulePayload, triggerPayload } from "../model/webhooks/webhook-payload.ts";
@@ -42,63 +35,15 @@ import type { Logger } from "../telemetry/logger.ts";
 import { OutageLog } from "../telemetry/outage-log.ts";
 import type { Clock } from "../time/clock.ts";
 import type { DeliveryLog } from "./delivery-log.ts";
-import { nodeSigner } from "./node-signer.ts";
+import type { IncomingWebhook } from "./incoming-webhook.ts";
 import type { EventPosts, WebhookMetrics } from "./ports.ts";
-import type { RateLimits } from "./rate-limits.ts";
+import { noRoom, otherMethod, Refused, tooLarge, type WebhookRefusal } from "./refusal.ts";
+import { SenderCheck, type SenderCheckOptions } from "./sender-check.ts";
+import { answerOf, plain, type Stored, type WebhookAnswer } from "./webhook-answer.ts";
 import type { WebhookEndpoints } from "./webhook-endpoints.ts";
-import type { WebhookSecrets } from "./webhook-secrets.ts";
 
-export interface IncomingWebhook {
-  readonly requestId: string;
-  readonly method: string;
-  /** After `/webhooks/`. */
-  readonly path: string;
-  /** All of it, without the query. */
-  readonly fullPath: string;
-  /** Without the question mark. */
-  readonly query: string;
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  /** Of the sender, as far as trusted proxies tell. */
-  readonly remoteAddress: string;
-  /** Names of the client's trusted certificate; null: it has none. */
-  readonly certificateNames: readonly string[] | null;
-  /** As announced; null: unknown. */
-  readonly bodyBytes: number | null;
-  /** Call it once. */
-  readBody(bytesMax: number): Promise<ReadBody>;
-}
-
-export type ReadBody =
-  | { readonly kind: "read"; readonly bytes: Uint8Array }
-  | { readonly kind: "too large" }
-  /** Too many bodies are being read. */
-  | { readonly kind: "no room" }
-  /** The connection broke. */
-  | { readonly kind: "incomplete" };
-
-export interface WebhookAnswer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: WebhookBody;
-}
-
-type WebhookBody =
-  | { readonly kind: "json"; readonly value: JsonObject }
-  | { readonly kind: "text"; readonly text: string; readonly contentType: string };
-
-/** Why a request is not accepted: the reason goes to the log, the sentence to the sender. */
-export interface WebhookRefusal {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429 | 503 | 504;
-  readonly reason: string;
-  readonly sentence: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-export interface WebhookReceiverOptions {
-  readonly database: Queryable;
+export interface WebhookReceiverOptions extends SenderCheckOptions {
   readonly endpoints: Pick<WebhookEndpoints, "find">;
-  readonly secrets: Pick<WebhookSecrets, "valuesOf">;
-  readonly rates: Pick<RateLimits, "take">;
   readonly posts: EventPosts;
   readonly log: Pick<DeliveryLog, "note">;
   readonly metrics: WebhookMetrics;
@@ -122,33 +67,18 @@ interface Progress {
   deliveryId: string | null;
 }
 
-interface Stored {
-  readonly eventIds: readonly Id[];
-  readonly isDuplicate: boolean;
-}
-
 type Done =
   | { readonly kind: "stored"; readonly stored: Stored; readonly answer: WebhookAnswer }
   | { readonly kind: "challenge"; readonly answer: WebhookAnswer };
 
-class Refused extends Error {
-  override readonly name = "Refused";
-  readonly refusal: WebhookRefusal;
-
-  constructor(refusal: WebhookRefusal) {
-    super(refusal.sentence);
-    this.refusal = refusal;
-  }
-}
-
 export class WebhookReceiver {
   readonly #options: WebhookReceiverOptions;
-  /** Matchers of networks by their list. */
-  readonly #matchers = new WeakMap<readonly string[], (address: string) => boolean>();
+  readonly #senders: SenderCheck;
   readonly #outage: OutageLog;
 
   constructor(options: WebhookReceiverOptions) {
     this.#options = options;
+    this.#senders = new SenderCheck(options);
     this.#outage = new OutageLog(
       {
         begins: "could not check a webhook's request; senders are told to repeat theirs",
@@ -207,7 +137,7 @@ export class WebhookReceiver {
     const body = read === "too large" ? undefined : decoded(read, endpoint?.settings ?? null, "json");
     progress.endpoint = demandFound(found);
     if (read === "too large" || body === undefined) throw tooLarge(400, progress.endpoint.settings.bytesMax);
-    await this.#admit(progress, progress.endpoint);
+    await this.#senders.admit(progress.request, progress.endpoint);
     return this.#complete(progress, progress.endpoint, read, body);
   }
 
@@ -223,7 +153,7 @@ export class WebhookReceiver {
     )
       throw otherMethod(found.allowedOtherwise);
     if ((request.bodyBytes ?? 0) > settings.bytesMax) throw tooLarge(413, settings.bytesMax);
-    await this.#admit(progress, endpoint);
+    await this.#senders.admit(request, endpoint);
     const read = await this.#readBody(progress, settings.bytesMax);
     if (read === "too large") throw tooLarge(413, settings.bytesMax);
     return this.#complete(progress, endpoint, read, undefined);
@@ -247,32 +177,6 @@ export class WebhookReceiver {
     }
   }
 
-  /** What can be checked without the body. */
-  async #admit({ request }: Progress, { id, settings }: Endpoint): Promise<void> {
-    const { allowedNetworks, rateLimit } = settings;
-    if (allowedNetworks.length > 0 && !this.#matcherOf(allowedNetworks)(request.remoteAddress))
-      throw new Refused({
-        status: 403,
-        reason: "address",
-        sentence: "Requests from this address are not accepted.",
-      });
-    if (rateLimit === null) return;
-    const verdict = await this.#options.rates.take(id, rateLimit, request.remoteAddress);
-    if (verdict.kind === "passes") return;
-    throw new Refused({
-      status: 429,
-      reason: "rate",
-      sentence: "Too many requests; send this one again later.",
-      headers: { "retry-after": String(Math.max(1, Math.ceil(verdict.retrySeconds))) },
-    });
-  }
-
-  #matcherOf(networks: readonly string[]): (address: string) => boolean {
-    let matcher = this.#matchers.get(networks);
-    if (matcher === undefined) this.#matchers.set(networks, (matcher = addressMatcher(networks)));
-    return matcher;
-  }
-
   async #complete(
     progress: Progress,
     endpoint: Endpoint,
@@ -283,12 +187,12 @@ export class WebhookReceiver {
     const { settings } = endpoint;
     progress.bytes = bytes.length;
     if (settings.challenge === "meta" && request.method === "GET") {
-      const answer = await this.#answerMeta(request, settings);
+      const answer = await this.#senders.answerMeta(request, settings);
       if (answer !== undefined) return { kind: "challenge", answer };
     }
     const headerId = deliveryIdOfHeaders(settings.deliveryId, request.headers);
     progress.deliveryId = headerId;
-    const nonce = await this.#authenticate(progress, settings, bytes, headerId);
+    const nonce = await this.#senders.authenticate(request, progress.receivedAtMs, settings, bytes, headerId);
     const body = given ?? decoded(bytes, settings, undefined, request.headers["content-type"]);
     const deliveryId = headerId ?? deliveryIdOfBody(settings.deliveryId, body);
     progress.deliveryId = deliveryId;
@@ -297,75 +201,9 @@ export class WebhookReceiver {
       if (challenge !== undefined) return { kind: "challenge", answer: plain(challenge) };
     }
     if (deliveryId !== null && nonce !== null && !isDeliveryIdSigned(settings.scheme, settings.deliveryId))
-      await this.#claim(endpoint, nonce, deliveryId);
+      await this.#senders.claim(endpoint, nonce, deliveryId);
     const stored = await this.#store(progress, endpoint, body, deliveryId, nonce);
     return { kind: "stored", stored, answer: answerOf(progress, endpoint, stored) };
-  }
-
-  async #answerMeta(
-    { query }: IncomingWebhook,
-    { verifyTokenRefs }: EndpointSettings,
-  ): Promise<WebhookAnswer | undefined> {
-    const challenge = metaChallenge(query);
-    if (challenge === undefined) return undefined;
-    const tokens = await this.#demandSecrets(verifyTokenRefs);
-    if (!matchesAny(challenge.verifyToken, tokens.map(textBytes), nodeSigner))
-      throw unauthorized("verify_token", "The verify token is not valid.");
-    return plain(challenge.answer);
-  }
-
-  /** @returns the nonce of the request, if its scheme has one */
-  async #authenticate(
-    { request, receivedAtMs }: Progress,
-    { scheme, secretRefs, bearerRefs, basicRefs, certificateNames }: EndpointSettings,
-    bytes: Uint8Array,
-    deliveryId: string | null,
-  ): Promise<string | null> {
-    if (certificateNames !== null) demandCertificate(request, certificateNames);
-    if (bearerRefs.length > 0) {
-      const tokens = await this.#demandSecrets(bearerRefs);
-      const given = /^bearer +(.+)$/i.exec(request.headers["authorization"] ?? "")?.[1] ?? "";
-      if (!matchesAny(given, tokens.map(textBytes), nodeSigner))
-        throw unauthorized("bearer", "The token is not valid.", "Bearer");
-    }
-    if (basicRefs.length > 0) {
-      const logins = await this.#demandSecrets(basicRefs);
-      const given = /^basic +([\w+/=-]+)$/i.exec(request.headers["authorization"] ?? "")?.[1] ?? "";
-      if (!matchesAny(Buffer.from(given, "base64").toString(), logins.map(textBytes), nodeSigner))
-        throw unauthorized("basic", "The user or the password is not valid.", 'Basic realm="webhook"');
-    }
-    if (scheme === null) return null;
-    const values = await this.#demandSecrets(secretRefs);
-    const secrets = values.flatMap((value) => secretBytes(value, scheme) ?? []);
-    if (secrets.length === 0) throw secretMissing();
-    const signed = { method: request.method, path: request.fullPath, headers: request.headers, body: bytes };
-    const verdict = checkSignature(scheme, secrets, signed, deliveryId, receivedAtMs, nodeSigner);
-    if (verdict.kind === "valid") return verdict.nonce;
-    const sentence =
-      verdict.reason === "timestamp_outside"
-        ? `The request was signed more than ${scheme.toleranceSeconds} s ago, or in the future.`
-        : "The signature is not valid.";
-    throw unauthorized(verdict.reason, sentence);
-  }
-
-  /** Without a secret nothing can be checked, so nothing is accepted; the sender's request is not at fault. */
-  async #demandSecrets(refs: readonly string[]): Promise<readonly string[]> {
-    const values = await this.#options.secrets.valuesOf(refs);
-    if (values.length === 0) throw secretMissing();
-    return values;
-  }
-
-  /** Only the id that came first with a signature is accepted with it. */
-  async #claim({ id, settings }: Endpoint, nonce: string, deliveryId: string): Promise<void> {
-    const keptSeconds = 2 * (settings.scheme?.toleranceSeconds ?? 0) + 60;
-    const first = await rowOf(this.#options.database, claimNonce, {
-      endpoint: id,
-      nonce,
-      deliveryId,
-      keptSeconds,
-    });
-    if (first !== undefined && first !== deliveryId)
-      throw unauthorized("replayed", "The signature was used before, with another delivery id.");
   }
 
   async #store(
@@ -463,28 +301,10 @@ function demandFound(found: FoundEndpoint): Endpoint {
   throw new Refused({ status: 404, reason: "unknown_endpoint", sentence: "There is no such webhook." });
 }
 
-function otherMethod(allowed: readonly string[]): Refused {
-  const allow = allowed.join(", ");
-  return new Refused({
-    status: 405,
-    reason: "method",
-    sentence: `This webhook answers ${allow} only.`,
-    headers: { allow },
-  });
-}
-
 function verdictOf(outcome: Done | WebhookRefusal): DeliveryVerdict {
   if ("reason" in outcome) return outcome.status >= 500 ? "failed" : "refused";
   if (outcome.kind === "challenge") return "challenge";
   return outcome.stored.isDuplicate ? "duplicate" : "accepted";
-}
-
-function demandCertificate(request: IncomingWebhook, names: readonly string[]): void {
-  const { certificateNames } = request;
-  if (certificateNames === null)
-    throw unauthorized("certificate", "A client certificate that the agent trusts is required.");
-  if (names.length > 0 && !certificateNames.some((name) => names.includes(name)))
-    throw unauthorized("certificate", "The client certificate has none of the accepted names.");
 }
 
 function decoded(
@@ -507,77 +327,6 @@ function decoded(
     reason: "body",
     sentence: `The body cannot be used: ${body.problem}.`,
   });
-}
-
-function answerOf(
-  { receivedAtMs, deliveryId }: Progress,
-  { triggerRef, settings }: Endpoint,
-  { eventIds, isDuplicate }: Stored,
-): WebhookAnswer {
-  const [eventId = "0"] = eventIds;
-  const headers = {
-    "x-event-id": eventId,
-    ...(isDuplicate ? { "x-deduplicated": "true" } : {}),
-  };
-  const { reply } = settings;
-  if (reply !== null && reply.body !== null)
-    return {
-      status: reply.status,
-      headers,
-      body: { kind: "text", text: reply.body, contentType: reply.contentType },
-    };
-  const data: JsonObject = {
-    event_id: idValue(eventId),
-    trigger_ref: triggerRef,
-    received_at: new Date(receivedAtMs).toISOString(),
-    message: isDuplicate ? "This delivery was stored before; the event is the first one's." : "Event stored.",
-    ...(deliveryId === null ? {} : { delivery_id: deliveryId }),
-    ...(isDuplicate ? { deduplicated: true } : {}),
-    ...(eventIds.length > 1 ? { event_ids: eventIds.map(idValue) } : {}),
-  };
-  return { status: reply?.status ?? 200, headers, body: { kind: "json", value: { data } } };
-}
-
-function idValue(id: Id): number | string {
-  const number = Number(id);
-  return Number.isSafeInteger(number) ? number : id;
-}
-
-function plain(text: string): WebhookAnswer {
-  return { status: 200, headers: {}, body: { kind: "text", text, contentType: "text/plain; charset=utf-8" } };
-}
-
-function tooLarge(status: 400 | 413, bytesMax: number): Refused {
-  return new Refused({
-    status,
-    reason: "size",
-    sentence: `The body is larger than ${bytesMax} bytes.`,
-  });
-}
-
-function noRoom(): Refused {
-  return new Refused({
-    status: 503,
-    reason: "no_room",
-    sentence: "The event was not stored and will not be; send it again later.",
-  });
-}
-
-function secretMissing(): Refused {
-  return new Refused({
-    status: 503,
-    reason: "secret_missing",
-    sentence: "The webhook's secret is not in the key store.",
-  });
-}
-
-function unauthorized(reason: string, sentence: string, challenge?: string): Refused {
-  const headers = challenge === undefined ? {} : { "www-authenticate": challenge };
-  return new Refused({ status: 401, reason, sentence, headers });
-}
-
-function textBytes(text: string): Uint8Array {
-  return Buffer.from(text);
 }
 
 /** PostgreSQL has no NUL, and an attacker's text must not fill the log. */

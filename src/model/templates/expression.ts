@@ -13,7 +13,7 @@ import {
   type Segment,
 } from "../paths/field-path.ts";
 import { withoutQuoted, writePayloadPath } from "../paths/foreign-path.ts";
-import type { Id } from "../identifiers.ts";
+import { idNumber, type Id } from "../identifiers.ts";
 import type { JsonObject, JsonValue } from "../json/json.ts";
 import { nearestName } from "../texts/nearest-name.ts";
 import { foreignPathProblem, isMisspeltPayload, parsePayloadPath } from "../paths/payload-path.ts";
@@ -164,9 +164,4 @@ function computation(source: string): string | undefined {
 function describeComputation(source: string, literally?: string): string {
   const advice = literally === undefined ? "" : `; write ${literally} for a key of that name`;
   return `"${source}" is more than a path, but templates cannot compute${advice}`;
-}
-/** Consumers get ids as numbers, as in messages; an id too large for a number stays text. */
-function idNumber(id: Id): JsonValue {
-  const number = Number(id);
-  return Number.isSafeInteger(number) ? number : id;
 }

@@ -1,0 +1,156 @@
+/**
+ * Checks who sends a request: its address, rate, certificate, token and signature, and that no signature is used twice with
+ * different delivery ids.
+ */
+import { addressMatcher } from "../config/networks.ts";
+import type { Queryable } from "../database/database.ts";
+import { rowOf } from "../database/statement.ts";
+import { claimNonce } from "../database/statements/webhook-limits.ts";
+import { metaChallenge } from "../model/webhooks/challenge.ts";
+import type { EndpointSettings } from "../model/webhooks/endpoint-settings.ts";
+import type { Endpoint } from "../model/webhooks/endpoint-table.ts";
+import { checkSignature, matchesAny, secretBytes } from "../model/webhooks/signature-check.ts";
+import type { IncomingWebhook } from "./incoming-webhook.ts";
+import { nodeSigner } from "./node-signer.ts";
+import type { RateLimits } from "./rate-limits.ts";
+import { Refused, secretMissing, unauthorized } from "./refusal.ts";
+import { plain, type WebhookAnswer } from "./webhook-answer.ts";
+import type { WebhookSecrets } from "./webhook-secrets.ts";
+
+export interface SenderCheckOptions {
+  readonly database: Queryable;
+  readonly secrets: Pick<WebhookSecrets, "valuesOf">;
+  readonly rates: Pick<RateLimits, "take">;
+}
+
+export class SenderCheck {
+  readonly #options: SenderCheckOptions;
+  /** Matchers of networks by their list. */
+  readonly #matchers = new WeakMap<readonly string[], (address: string) => boolean>();
+
+  constructor(options: SenderCheckOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * What can be checked without the body.
+   *
+   * @throws Refused
+   */
+  async admit(request: IncomingWebhook, { id, settings }: Endpoint): Promise<void> {
+    const { allowedNetworks, rateLimit } = settings;
+    if (allowedNetworks.length > 0 && !this.#matcherOf(allowedNetworks)(request.remoteAddress))
+      throw new Refused({
+        status: 403,
+        reason: "address",
+        sentence: "Requests from this address are not accepted.",
+      });
+    if (rateLimit === null) return;
+    const verdict = await this.#options.rates.take(id, rateLimit, request.remoteAddress);
+    if (verdict.kind === "passes") return;
+    throw new Refused({
+      status: 429,
+      reason: "rate",
+      sentence: "Too many requests; send this one again later.",
+      headers: { "retry-after": String(Math.max(1, Math.ceil(verdict.retrySeconds))) },
+    });
+  }
+
+  #matcherOf(networks: readonly string[]): (address: string) => boolean {
+    let matcher = this.#matchers.get(networks);
+    if (matcher === undefined) this.#matchers.set(networks, (matcher = addressMatcher(networks)));
+    return matcher;
+  }
+
+  /**
+   * Meta asks once whether the endpoint knows the verify token.
+   *
+   * @returns undefined if the request is no challenge
+   * @throws Refused
+   */
+  async answerMeta(
+    { query }: IncomingWebhook,
+    { verifyTokenRefs }: EndpointSettings,
+  ): Promise<WebhookAnswer | undefined> {
+    const challenge = metaChallenge(query);
+    if (challenge === undefined) return undefined;
+    const tokens = await this.#demandSecrets(verifyTokenRefs);
+    if (!matchesAny(challenge.verifyToken, tokens.map(textBytes), nodeSigner))
+      throw unauthorized("verify_token", "The verify token is not valid.");
+    return plain(challenge.answer);
+  }
+
+  /**
+   * @returns the nonce of the request, if its scheme has one
+   * @throws Refused
+   */
+  async authenticate(
+    request: IncomingWebhook,
+    receivedAtMs: number,
+    { scheme, secretRefs, bearerRefs, basicRefs, certificateNames }: EndpointSettings,
+    bytes: Uint8Array,
+    deliveryId: string | null,
+  ): Promise<string | null> {
+    if (certificateNames !== null) demandCertificate(request, certificateNames);
+    if (bearerRefs.length > 0) {
+      const tokens = await this.#demandSecrets(bearerRefs);
+      const given = /^bearer +(.+)$/i.exec(request.headers["authorization"] ?? "")?.[1] ?? "";
+      if (!matchesAny(given, tokens.map(textBytes), nodeSigner))
+        throw unauthorized("bearer", "The token is not valid.", "Bearer");
+    }
+    if (basicRefs.length > 0) {
+      const logins = await this.#demandSecrets(basicRefs);
+      const given = /^basic +([\w+/=-]+)$/i.exec(request.headers["authorization"] ?? "")?.[1] ?? "";
+      if (!matchesAny(Buffer.from(given, "base64").toString(), logins.map(textBytes), nodeSigner))
+        throw unauthorized("basic", "The user or the password is not valid.", 'Basic realm="webhook"');
+    }
+    if (scheme === null) return null;
+    const values = await this.#demandSecrets(secretRefs);
+    const secrets = values.flatMap((value) => secretBytes(value, scheme) ?? []);
+    if (secrets.length === 0) throw secretMissing();
+    const signed = { method: request.method, path: request.fullPath, headers: request.headers, body: bytes };
+    const verdict = checkSignature(scheme, secrets, signed, deliveryId, receivedAtMs, nodeSigner);
+    if (verdict.kind === "valid") return verdict.nonce;
+    const sentence =
+      verdict.reason === "timestamp_outside"
+        ? `The request was signed more than ${scheme.toleranceSeconds} s ago, or in the future.`
+        : "The signature is not valid.";
+    throw unauthorized(verdict.reason, sentence);
+  }
+
+  /** Without a secret nothing can be checked, so nothing is accepted; the sender's request is not at fault. */
+  async #demandSecrets(refs: readonly string[]): Promise<readonly string[]> {
+    const values = await this.#options.secrets.valuesOf(refs);
+    if (values.length === 0) throw secretMissing();
+    return values;
+  }
+
+  /**
+   * Only the id that came first with a signature is accepted with it.
+   *
+   * @throws Refused
+   */
+  async claim({ id, settings }: Endpoint, nonce: string, deliveryId: string): Promise<void> {
+    const keptSeconds = 2 * (settings.scheme?.toleranceSeconds ?? 0) + 60;
+    const first = await rowOf(this.#options.database, claimNonce, {
+      endpoint: id,
+      nonce,
+      deliveryId,
+      keptSeconds,
+    });
+    if (first !== undefined && first !== deliveryId)
+      throw unauthorized("replayed", "The signature was used before, with another delivery id.");
+  }
+}
+
+function demandCertificate(request: IncomingWebhook, names: readonly string[]): void {
+  const { certificateNames } = request;
+  if (certificateNames === null)
+    throw unauthorized("certificate", "A client certificate that the agent trusts is required.");
+  if (names.length > 0 && !certificateNames.some((name) => names.includes(name)))
+    throw unauthorized("certificate", "The client certificate has none of the accepted names.");
+}
+
+function textBytes(text: string): Uint8Array {
+  return Buffer.from(text);
+}
