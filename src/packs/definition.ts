@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import type { Path } from "../config/yaml-source.ts";
 import { reviewConditions } from "../model/conditions/condition.ts";
-import { isJsonObject, type JsonObject } from "../model/json/json.ts";
+import { isJsonObject, objectOf, type JsonObject } from "../model/json/json.ts";
 import { parseJson } from "../model/json/json-text.ts";
 import { decodeRuntimePlan } from "../model/runtimes/runtime-plan.ts";
 import { kindFacts, sensorKindOf } from "../model/sensors/sensor-kind.ts";
@@ -202,10 +202,10 @@ async function ruleOf(file: DefinitionFile<"rule">, context: DefinitionContext):
   const review = reviewConditions(conditions);
   const params = row["action_params"];
   const triggerParams = row["trigger_params"];
-  const inTriggerParams = await paramsProblems(triggerRef, isJsonObject(triggerParams) ? triggerParams : {});
+  const inTriggerParams = await paramsProblems(triggerRef, objectOf(triggerParams));
   const found = [
     ...review.problems,
-    ...templateProblems(isJsonObject(params) ? params : {}, "action_params"),
+    ...templateProblems(objectOf(params), "action_params"),
     ...inTriggerParams.map(({ place, reason }) => ({ place: ["trigger_params", ...place], reason })),
   ];
   problems.push(...found.map(({ place, reason }) => file.problemAt(place, reason)));

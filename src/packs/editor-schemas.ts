@@ -6,7 +6,7 @@
  */
 import { operators } from "../model/conditions/operators.ts";
 import { definitionSchemas, fieldAliases } from "../model/definition-schemas.ts";
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
+import { isJsonArray, isJsonObject, objectOf, type JsonObject, type JsonValue } from "../model/json/json.ts";
 import { parseJson } from "../model/json/json-text.ts";
 import { testCaseSchema } from "./pack-tests.ts";
 import type { SchemaName } from "./accept-fields.ts";
@@ -148,8 +148,4 @@ function orOneItem(schema: JsonObject): JsonObject {
     ...(preset === undefined ? {} : { default: preset }),
     anyOf: [{ type: "array", items, ...rest }, items],
   };
-}
-
-function objectOf(value: JsonValue | undefined): JsonObject {
-  return isJsonObject(value) ? value : {};
 }

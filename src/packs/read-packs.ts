@@ -2,7 +2,7 @@
  * Reads the packs to load together and checks them as far as possible without a database, so that a mistake
  * is found before a database is opened or created.
  */
-import { isJsonObject } from "../model/json/json.ts";
+import { isJsonObject, objectOf } from "../model/json/json.ts";
 import { lintRule } from "../model/rules/lint-rule.ts";
 import type { Pack } from "./pack.ts";
 import { packInvalid, warningKinds, type PackProblem, type PackWarning } from "./pack-problem.ts";
@@ -58,7 +58,7 @@ function doubtfulRules(packs: readonly Pack[]): readonly PackWarning[] {
     const outSchema = typeof triggerRef === "string" ? outSchemas.get(triggerRef) : undefined;
     const actionParams = row["action_params"];
     const found = lintRule(
-      { conditions: row["conditions"] ?? null, actionParams: isJsonObject(actionParams) ? actionParams : {} },
+      { conditions: row["conditions"] ?? null, actionParams: objectOf(actionParams) },
       isJsonObject(outSchema) ? outSchema : null,
     );
     return found.map(({ place, reason }) => ({

@@ -13,7 +13,14 @@ import type {
 import { nearestDouble } from "../model/json/exact-number.ts";
 import { isAtMostDeep } from "../model/json/equality.ts";
 import { jsonDepthMax } from "../model/json/json-text.ts";
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
+import {
+  isJsonArray,
+  isJsonObject,
+  listOf,
+  objectOf,
+  type JsonObject,
+  type JsonValue,
+} from "../model/json/json.ts";
 import { kindFacts, type SensorKind } from "../model/sensors/sensor-kind.ts";
 import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 
@@ -64,7 +71,7 @@ export function decodeAssignedSensor(row: AssignedSensorRow): Decoded<AssignedSe
       protocol,
       enabled: columns["enabled"] === true,
       config,
-      paramSchema: objectOr(columns["param_schema"]),
+      paramSchema: objectOf(columns["param_schema"]),
       pollIntervalSeconds,
       timeoutSeconds,
       successExitCodes,
@@ -88,7 +95,7 @@ export function launchFingerprint(sensor: AssignedSensor, kind: SensorKind, runt
 }
 
 function ruleOf(value: JsonValue): Decoded<SensorRule> {
-  const rule = objectOr(value);
+  const rule = objectOf(value);
   const params = rule["trigger_params"] ?? {};
   const ref = textOr(rule["ref"], "");
   if (!isJsonObject(params)) return invalid(`the trigger_params of its rule ${ref} are not a JSON object`);
@@ -108,8 +115,8 @@ function triggerOf(trigger: JsonObject): TriggerDefinition {
     ref: textOr(trigger["ref"], ""),
     label: textOr(trigger["label"], ""),
     enabled: trigger["enabled"] === true,
-    paramSchema: objectOr(trigger["param_schema"]),
-    outSchema: objectOr(trigger["out_schema"]),
+    paramSchema: objectOf(trigger["param_schema"]),
+    outSchema: objectOf(trigger["out_schema"]),
   };
 }
 
@@ -126,14 +133,6 @@ function exitCodes(value: JsonValue | undefined): readonly number[] | undefined 
   const codes = value.filter((code) => typeof code === "number");
   const areCodes = codes.every((code) => Number.isInteger(code) && code >= 0 && code <= 255);
   return areCodes && codes.length === value.length ? codes : undefined;
-}
-
-function listOf(value: JsonValue): readonly JsonValue[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function objectOr(value: JsonValue | undefined): JsonObject {
-  return isJsonObject(value) ? value : {};
 }
 
 function textOr<Default>(value: JsonValue | undefined, otherwise: Default): string | Default {

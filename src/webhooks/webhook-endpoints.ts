@@ -9,7 +9,7 @@
 import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
 import { readWebhookEndpoints } from "../database/statements/webhook-endpoints.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
+import { objectOf } from "../model/json/json.ts";
 import {
   endpointTable,
   findEndpoint,
@@ -106,8 +106,4 @@ export class WebhookEndpoints {
         "does not serve a webhook: its settings are not valid",
       );
   }
-}
-
-function objectOf(value: JsonValue): JsonObject {
-  return isJsonObject(value) ? value : { settings: value };
 }

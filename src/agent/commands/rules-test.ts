@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { hasCode, messageOf } from "../../errors/caught.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
+import { isJsonObject, objectOf, type JsonObject, type JsonValue } from "../../model/json/json.ts";
 import { parseJson } from "../../model/json/json-text.ts";
 import {
   explainRule,
@@ -98,7 +98,7 @@ async function ruleInFile(file: string): Promise<ExplainableRule> {
 async function storedRule(invocation: ClientInvocation, ref: string): Promise<ExplainableRule> {
   const path = `/api/v1/rules/${encodeURIComponent(ref)}`;
   const { data } = await clientOf(invocation).ask({ path, attempt: `read the rule ${ref}` });
-  const row = isJsonObject(data) ? data : {};
+  const row = objectOf(data);
   return {
     id: idOf(row["id"]),
     ref,
@@ -117,7 +117,7 @@ async function storedEvent(invocation: ClientInvocation, id: string): Promise<Ev
     path: `/api/v1/events/${id}`,
     attempt: `read the event ${id}`,
   });
-  const row = isJsonObject(data) ? data : {};
+  const row = objectOf(data);
   const ruleRef = textOf(row["rule_ref"]);
   return {
     id,
@@ -176,10 +176,6 @@ async function parsedEvent(text: string): Promise<JsonObject> {
     reason: `${where} is not a JSON object`,
     remedy,
   });
-}
-
-function objectOf(value: JsonValue | undefined): JsonObject {
-  return isJsonObject(value) ? value : {};
 }
 
 function textOf(value: JsonValue | undefined): string | null {

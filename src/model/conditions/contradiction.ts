@@ -6,12 +6,12 @@
  * lists the field's possible values, each value is tested against the other; otherwise numeric bounds,
  * prefixes, suffixes and incompatible types are compared.
  */
-import { isJsonArray, type JsonValue } from "../json/json.ts";
+import { type JsonValue } from "../json/json.ts";
 import { canonicalText } from "../json/equality.ts";
 import { writePayloadPath } from "../paths/foreign-path.ts";
 import { isInNothing } from "./operand.ts";
 import type { OperatorName } from "./operators.ts";
-import type { Predicate } from "./predicate.ts";
+import { valuesOf, type Predicate } from "./predicate.ts";
 
 /** Why these can never hold together; undefined if they can. */
 export function contradiction(required: readonly Predicate[]): string | undefined {
@@ -47,13 +47,6 @@ function exclude(one: Predicate, other: Predicate): boolean {
   const others = valuesOf(other);
   if (others !== undefined) return !others.some((value) => one.test(value));
   return areApart(one, other) || areApart(other, one);
-}
-
-/** Every value for which the predicate holds, if it lists them. */
-function valuesOf({ operator, operand }: Predicate): readonly JsonValue[] | undefined {
-  if (operand === undefined) return undefined;
-  if (operator === "equals") return [operand];
-  return operator === "in" && isJsonArray(operand) ? operand : undefined;
 }
 
 type Family = "lower bound" | "upper bound" | "text" | "list or text";

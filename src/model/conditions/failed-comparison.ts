@@ -3,7 +3,7 @@
  * why a rule did not match.
  */
 import { isJsonNumber } from "../json/exact-number.ts";
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
+import { isJsonArray, isJsonObject, jsonTypeOf, type JsonObject, type JsonValue } from "../json/json.ts";
 import { readPath, writeFieldPath, type FieldPath } from "../paths/field-path.ts";
 import { compileLinearPattern } from "../texts/linear-pattern.ts";
 import { nearestName } from "../texts/nearest-name.ts";
@@ -131,7 +131,7 @@ function failureSentence(
     case "not_exists":
       return `${field} exists: it is ${typedText(seen)}`;
     default:
-      return typeName(seen) === typeName(expected)
+      return jsonTypeOf(seen) === jsonTypeOf(expected)
         ? `${field} is ${valueText(seen)}, not ${valueText(expected)}`
         : `${field} is ${typedText(seen)}, which never equals ${typedText(expected)}`;
   }
@@ -303,12 +303,6 @@ function typedText(value: JsonValue): string {
 
 function listText(value: readonly JsonValue[]): string {
   return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
-}
-
-function typeName(value: JsonValue): string {
-  if (isJsonNumber(value)) return "number";
-  if (isJsonArray(value)) return "list";
-  return value === null ? "null" : typeof value;
 }
 
 /** As it is written, which JSON would escape. */

@@ -1,8 +1,7 @@
 /** Whether one comparison holds whenever another does, so that one of them has no effect. Only certain cases are found. */
 import { compareNumbers, isJsonNumber } from "../json/exact-number.ts";
 import { canonicalText } from "../json/equality.ts";
-import { isJsonArray, type JsonValue } from "../json/json.ts";
-import type { Predicate } from "./predicate.ts";
+import { valuesOf, type Predicate } from "./predicate.ts";
 
 export function implies(one: Predicate, other: Predicate): boolean {
   if (canonicalText(one.path) !== canonicalText(other.path)) return false;
@@ -11,14 +10,8 @@ export function implies(one: Predicate, other: Predicate): boolean {
   if (one.holdsIfMissing) return false;
   if (other.operator === "exists") return true;
   const values = valuesOf(one);
-  if (values !== undefined) return values.every((value) => other.test(value));
+  if (values !== undefined && values.length > 0) return values.every((value) => other.test(value));
   return isStricterBound(one, other) || isLongerText(one, other);
-}
-
-function valuesOf({ operator, operand }: Predicate): readonly JsonValue[] | undefined {
-  if (operand === undefined) return undefined;
-  if (operator === "equals") return [operand];
-  return operator === "in" && isJsonArray(operand) && operand.length > 0 ? operand : undefined;
 }
 
 function isStricterBound(one: Predicate, other: Predicate): boolean {

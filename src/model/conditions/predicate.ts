@@ -9,7 +9,7 @@
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import { readPath, type FieldPath } from "../paths/field-path.ts";
 import { parsePayloadPath, payloadPathDoubt } from "../paths/payload-path.ts";
-import type { JsonObject, JsonValue } from "../json/json.ts";
+import { isJsonArray, type JsonObject, type JsonValue } from "../json/json.ts";
 import { canonicalText } from "../json/equality.ts";
 import { operandProblem } from "./operand.ts";
 import { operators, type OperatorName, type Test } from "./operators.ts";
@@ -38,6 +38,16 @@ export interface KnownField {
 }
 
 const fieldsMax = 4_096;
+
+/** Every value for which the predicate holds, if it lists them. */
+export function valuesOf({
+  operator,
+  operand,
+}: Pick<Predicate, "operator" | "operand">): readonly JsonValue[] | undefined {
+  if (operand === undefined) return undefined;
+  if (operator === "equals") return [operand];
+  return operator === "in" && isJsonArray(operand) ? operand : undefined;
+}
 
 /** Identifies an event while it is matched. */
 export type Stamp = number;

@@ -1,4 +1,4 @@
-import { ExactNumber, numberKey, type JsonNumber } from "./exact-number.ts";
+import { ExactNumber, isJsonNumber, numberKey, type JsonNumber } from "./exact-number.ts";
 
 /** A value that JSON can carry. */
 export type JsonValue = string | JsonNumber | boolean | null | readonly JsonValue[] | JsonObject;
@@ -15,6 +15,25 @@ export function isJsonObject(value: unknown): value is JsonObject {
 
 export function isJsonArray(value: unknown): value is readonly JsonValue[] {
   return Array.isArray(value);
+}
+
+/** The value if it is an object, else an empty one. */
+export function objectOf(value: JsonValue | undefined): JsonObject {
+  return isJsonObject(value) ? value : {};
+}
+
+/** The value if it is an array, else an empty one. */
+export function listOf(value: JsonValue | undefined): readonly JsonValue[] {
+  return isJsonArray(value) ? value : [];
+}
+
+export type JsonType = "string" | "number" | "boolean" | "null" | "object" | "array";
+
+export function jsonTypeOf(value: JsonValue): JsonType {
+  if (isJsonNumber(value)) return "number";
+  if (isJsonArray(value)) return "array";
+  if (value === null) return "null";
+  return typeof value === "string" ? "string" : typeof value === "boolean" ? "boolean" : "object";
 }
 
 /** Neither an array nor an object. */

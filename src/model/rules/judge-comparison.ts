@@ -2,8 +2,8 @@
 import type { Predicate } from "../conditions/predicate.ts";
 import { compareNumbers, isJsonNumber, type JsonNumber } from "../json/exact-number.ts";
 import { areEqual } from "../json/equality.ts";
-import { isJsonArray, isJsonObject, type JsonValue } from "../json/json.ts";
-import { typesOf, type Bound, type JsonType, type KnownField } from "./payload-schema.ts";
+import { isJsonArray, jsonTypeOf, listOf, type JsonType, type JsonValue } from "../json/json.ts";
+import { typesOf, type Bound, type KnownField } from "./payload-schema.ts";
 
 /** For which of the values that the field may have it holds. */
 type Extent = "none" | "all" | "some";
@@ -60,7 +60,7 @@ function counted(results: readonly boolean[]): Extent {
 /** Whether the field may have this value. */
 function isPossible(value: JsonValue, field: KnownField): boolean {
   if (field.values !== undefined) return field.values.some((each) => areEqual(each, value));
-  if (!mayBe(field, typeOf(value))) return false;
+  if (!mayBe(field, jsonTypeOf(value))) return false;
   if (!isJsonNumber(value)) return true;
   return isAbove(value, field.minimum) && isBelow(value, field.maximum);
 }
@@ -100,21 +100,9 @@ function mayContain(part: JsonValue, field: KnownField): boolean {
   if (mayBe(field, "string") && typeof part === "string") return true;
   if (!mayBe(field, "array")) return false;
   const elements = field.items === undefined ? undefined : typesOf(field.items);
-  return elements === undefined || elements.has(typeOf(part));
+  return elements === undefined || elements.has(jsonTypeOf(part));
 }
 
 function mayBe({ types }: KnownField, type: JsonType): boolean {
   return types === undefined || types.has(type);
-}
-
-function typeOf(value: JsonValue): JsonType {
-  if (isJsonNumber(value)) return "number";
-  if (isJsonArray(value)) return "array";
-  if (isJsonObject(value)) return "object";
-  if (value === null) return "null";
-  return typeof value === "boolean" ? "boolean" : "string";
-}
-
-function listOf(value: JsonValue | undefined): readonly JsonValue[] {
-  return value !== undefined && isJsonArray(value) ? value : [];
 }

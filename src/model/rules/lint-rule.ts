@@ -7,13 +7,13 @@ import { compileConditions } from "../conditions/condition.ts";
 import { implies } from "../conditions/implication.ts";
 import { partsOf, type PlacedCondition } from "../conditions/placed-parts.ts";
 import { PredicateTable } from "../conditions/predicate.ts";
-import type { JsonObject, JsonValue } from "../json/json.ts";
+import { type JsonObject, type JsonType, type JsonValue } from "../json/json.ts";
 import { writeFieldPath, type FieldPath } from "../paths/field-path.ts";
 import { placeText, type Place, type PlacedProblem } from "../placed-problem.ts";
 import { templatePaths } from "../templates/template.ts";
 import { nearestName } from "../texts/nearest-name.ts";
 import { impossibleChoices, judgeComparison } from "./judge-comparison.ts";
-import { fieldFacts, type JsonType, type KnownField } from "./payload-schema.ts";
+import { fieldFacts, type KnownField } from "./payload-schema.ts";
 
 export interface LintedRule {
   readonly conditions: JsonValue;

@@ -2,12 +2,17 @@
  * What a trigger's out_schema (JSON Schema) says about one field of its payloads. Whatever the schema leaves open, or says with
  * keywords that are not read here, counts as open: nothing is concluded from it.
  */
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
+import {
+  isJsonArray,
+  isJsonObject,
+  listOf,
+  type JsonObject,
+  type JsonType,
+  type JsonValue,
+} from "../json/json.ts";
 import { isJsonNumber, type JsonNumber } from "../json/exact-number.ts";
 import type { FieldPath } from "../paths/field-path.ts";
 import { nearestName } from "../texts/nearest-name.ts";
-
-export type JsonType = "string" | "number" | "boolean" | "null" | "object" | "array";
 
 export type FieldFacts =
   | { readonly kind: "open" }
@@ -146,8 +151,4 @@ function boundOf(node: JsonObject, inclusive: string, exclusive: string): Bound 
 
 function namesIn(value: JsonValue | undefined): readonly string[] {
   return listOf(value).filter((each) => typeof each === "string");
-}
-
-function listOf(value: JsonValue | undefined): readonly JsonValue[] {
-  return value !== undefined && isJsonArray(value) ? value : [];
 }
