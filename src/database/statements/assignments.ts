@@ -1,9 +1,9 @@
 /**
  * Which worker runs which sensor, under a lease judged by the database's clock.
  *
- * An assignment is *held* while its worker's lease is alive (see lease.ts) and its worker's row still carries the
- * instance that got it. So renewing the leases of all sensors of a worker is one write to its row. The second condition frees the sensors of a killed process as soon as its
- * successor registers under the same name, without waiting for the lease.
+ * An assignment is *held* while its worker's lease is alive (see lease.ts) and its worker's row still carries the instance that
+ * got it. So renewing the leases of all sensors of a worker is one write to its row, and the sensors of a killed process are
+ * free as soon as its successor registers under the same name, without waiting for the lease.
  *
  * Locks. The term of an assignment (instance, sensor, generation) is a key of the table:
  *
