@@ -13,7 +13,7 @@
 import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";
-import { renewLeases, type RenewedLease } from "../database/statements/assignments.ts";
+import { renewLeases, type RenewedLease } from "../database/statements/lease-renewals.ts";
 import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import { clockJumpMs, mayHaveLapsedOthers, mayHaveMovedLeases, type ClockReading } from "../model/outage.ts";

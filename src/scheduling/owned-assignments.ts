@@ -10,7 +10,7 @@
  *
  * If a renewal lists an assignment that this worker did not know, its claim succeeded although the response was lost.
  */
-import type { ClaimedAssignment } from "../database/statements/assignments.ts";
+import { type ClaimedAssignment } from "../database/statements/assignments.ts";
 import type { Id } from "../model/identifiers.ts";
 
 /** The assignments at the time of the renewal request: generations by sensor. */

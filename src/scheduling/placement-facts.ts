@@ -3,12 +3,8 @@
  */
 import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
-import {
-  readLiveWorkers,
-  readWantedSensors,
-  type LiveWorker,
-  type SensorDemand,
-} from "../database/statements/assignments.ts";
+import { readLiveWorkers, type LiveWorker } from "../database/statements/sensor-workers.ts";
+import { readWantedSensors, type SensorDemand } from "../database/statements/sensor-demands.ts";
 import type { Id } from "../model/identifiers.ts";
 import { nearestDouble } from "../model/json/exact-number.ts";
 import { isJsonObject } from "../model/json/json.ts";

@@ -41,14 +41,10 @@
 import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import { classifyDatabaseError } from "../database/errors.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
-import {
-  assignmentsDigest,
-  ranksMax,
-  readOwnSensors,
-  readWorker,
-  releaseSensors,
-  type RenewedLease,
-} from "../database/statements/assignments.ts";
+import { assignmentsDigest, ranksMax, type RenewedLease } from "../database/statements/lease-renewals.ts";
+import { readOwnSensors } from "../database/statements/sensor-demands.ts";
+import { readWorker } from "../database/statements/sensor-workers.ts";
+import { releaseSensors } from "../database/statements/assignments.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
 import { incapacity } from "../model/sensors/placement.ts";

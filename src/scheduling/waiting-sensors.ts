@@ -7,13 +7,9 @@
  */
 import type { Database } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
-import {
-  claimSensors,
-  readLiveWorkers,
-  readWaitingSensors,
-  type ClaimedAssignment,
-  type WaitingSensor,
-} from "../database/statements/assignments.ts";
+import { claimSensors, type ClaimedAssignment } from "../database/statements/assignments.ts";
+import { readLiveWorkers } from "../database/statements/sensor-workers.ts";
+import { readWaitingSensors, type WaitingSensor } from "../database/statements/sensor-demands.ts";
 import type { Id } from "../model/identifiers.ts";
 import { Placer } from "../model/sensors/placement.ts";
 import type { Clock } from "../time/clock.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { ClaimedAssignment } from "../../src/database/statements/assignments.ts";
+import { type ClaimedAssignment } from "../../src/database/statements/assignments.ts";
 import type { Id } from "../../src/model/identifiers.ts";
 import { OwnedAssignments, type RenewalQuestion } from "../../src/scheduling/owned-assignments.ts";
 

@@ -18,6 +18,7 @@ import * as identities from "../../../src/database/statements/identities.ts";
 import * as installation from "../../../src/database/statements/installation.ts";
 import * as definitionEdits from "../../../src/database/statements/definition-edits.ts";
 import { listDefinitions, readDefinition } from "../../../src/database/statements/definition-lists.ts";
+import * as leaseRenewals from "../../../src/database/statements/lease-renewals.ts";
 import { listAppliedVersions } from "../../../src/database/statements/migrations.ts";
 import * as loginAttempts from "../../../src/database/statements/login-attempts.ts";
 import * as outbox from "../../../src/database/statements/outbox.ts";
@@ -30,6 +31,8 @@ import { readMissingRights } from "../../../src/database/statements/rights.ts";
 import * as ruleMessages from "../../../src/database/statements/rule-messages.ts";
 import * as rules from "../../../src/database/statements/rules.ts";
 import * as runtimes from "../../../src/database/statements/runtimes.ts";
+import * as sensorDemands from "../../../src/database/statements/sensor-demands.ts";
+import * as sensorWorkers from "../../../src/database/statements/sensor-workers.ts";
 import * as sensorHold from "../../../src/database/statements/sensor-hold.ts";
 import { listSensors, readSensor } from "../../../src/database/statements/sensor-list.ts";
 import * as sensorOwner from "../../../src/database/statements/sensor-owner.ts";
@@ -54,6 +57,9 @@ interface Statement {
 const modules: readonly object[] = [
   assignedSensors,
   assignments,
+  leaseRenewals,
+  sensorDemands,
+  sensorWorkers,
   { withoutKeys: batches.storeBatch({ hasKeys: false }), withKeys: batches.storeBatch({ hasKeys: true }) },
   diagnosis,
   events,
