@@ -4,11 +4,12 @@
  */
 import { isJsonNumber } from "../json/exact-number.ts";
 import { isJsonArray, isJsonObject, jsonTypeOf, type JsonObject, type JsonValue } from "../json/json.ts";
-import { readPath, writeFieldPath, type FieldPath } from "../paths/field-path.ts";
+import { readPath } from "../paths/field-path.ts";
 import { compileLinearPattern } from "../texts/linear-pattern.ts";
-import { nearestName } from "../texts/nearest-name.ts";
+import { absenceHint } from "./absence-hint.ts";
 import type { OperatorName } from "./operators.ts";
 import type { Predicate } from "./predicate.ts";
+import { choicesText, fieldText, patternText, typedText, valueText } from "./value-text.ts";
 
 export interface Explanation {
   /** What was seen and what was expected, such as `` `level` is "info", not "critical" ``. */
@@ -51,12 +52,6 @@ export function wishAgainst({ path, operator, operand }: Comparison): string {
   if (opposite !== undefined) return wishFor({ path, operator: opposite, operand });
   const value = operand === undefined ? "" : ` ${valueText(operand)}`;
   return `${fieldText(path)} did not pass ${operator}${value}`;
-}
-
-/** A field as people write it in conditions. */
-function fieldText(path: FieldPath): string {
-  if (path.length === 0) return "`payload`";
-  return `\`${writeFieldPath(path) ?? path.join(".")}\``;
 }
 
 const wishes: Readonly<Record<OperatorName, (value: string, operand: JsonValue) => string>> = {
@@ -214,108 +209,6 @@ function patternHint(seen: JsonValue, operand: JsonValue | undefined): string | 
   return trimmed.kind === "valid" && trimmed.value.test(seen.trim())
     ? "it would without the spaces at the ends of the text"
     : undefined;
-}
-
-/** Why a path finds nothing: where it breaks, and what may have been meant. */
-function absenceHint(path: FieldPath, payload: JsonObject): string | undefined {
-  let parent: JsonValue = payload;
-  for (const [depth, name] of path.entries()) {
-    const next = readPath(parent, [name]);
-    if (next === undefined) return breakHint(path, depth, parent, payload);
-    parent = next;
-  }
-  return undefined;
-}
-
-function breakHint(
-  path: FieldPath,
-  depth: number,
-  parent: JsonValue,
-  payload: JsonObject,
-): string | undefined {
-  const before = path.slice(0, depth);
-  const after = path.slice(depth + 1);
-  const name = path[depth] ?? "";
-  if (isJsonArray(parent)) {
-    const count = parent.length === 1 ? "1 element" : `${parent.length} elements`;
-    const where = fieldText(before);
-    if (/^\d+$/.test(name)) return `${where} has ${count}, counted from 0`;
-    return `${where} is a list of ${count}; name one of them, like ${fieldText([...before, "0", name, ...after])}`;
-  }
-  if (!isJsonObject(parent)) return `${fieldText(before)} is ${typedText(parent)}, which has no fields`;
-  const near = likelyName(name, Object.keys(parent));
-  if (near !== undefined) {
-    const meant = [...before, near, ...after];
-    return `did you mean ${fieldText(readPath(payload, meant) === undefined ? [...before, near] : meant)}?`;
-  }
-  const elsewhere = findName(path.at(-1) ?? "", payload);
-  return elsewhere === undefined ? undefined : `there is a ${fieldText(elsewhere)}`;
-}
-
-/** The name that was probably meant: the same in another case or spelling, or almost the same. */
-function likelyName(name: string, names: readonly string[]): string | undefined {
-  const folded = fold(name);
-  return names.find((each) => fold(each) === folded) ?? nearestName(name, names.slice(0, namesMax));
-}
-
-function fold(name: string): string {
-  return name.toLowerCase().replaceAll(/[_\s-]/g, "");
-}
-
-const namesMax = 200;
-const nodesMax = 2_000;
-
-/** The shortest path that ends in a field of that name, among the first nodes of the payload. */
-function findName(name: string, payload: JsonObject): FieldPath | undefined {
-  const waiting: { readonly value: JsonValue; readonly path: FieldPath }[] = [{ value: payload, path: [] }];
-  for (let at = 0; at < waiting.length && at < nodesMax; at += 1) {
-    const { value, path } = waiting[at] ?? { value: null, path: [] };
-    if (isJsonObject(value) && Object.hasOwn(value, name)) return [...path, name];
-    if (!isJsonObject(value) && !isJsonArray(value)) continue;
-    for (const [key, member] of Object.entries<JsonValue>(value)) {
-      if (waiting.length >= nodesMax) break;
-      waiting.push({ value: member, path: [...path, key] });
-    }
-  }
-  return undefined;
-}
-
-const excerptLength = 60;
-
-/** A value as JSON, cut if it is long. */
-function valueText(value: JsonValue): string {
-  if (isJsonArray(value)) return value.length > 8 ? listText(value) : cut(JSON.stringify(value));
-  return cut(JSON.stringify(value));
-}
-
-function cut(text: string): string {
-  return text.length <= excerptLength ? text : `${text.slice(0, excerptLength)}…`;
-}
-
-/** A value with its type, where the type matters: `the text "5"`. */
-function typedText(value: JsonValue): string {
-  if (typeof value === "string") return `the text ${valueText(value)}`;
-  if (isJsonNumber(value)) return `the number ${valueText(value)}`;
-  if (isJsonArray(value)) return listText(value);
-  if (isJsonObject(value)) return "an object";
-  return valueText(value);
-}
-
-function listText(value: readonly JsonValue[]): string {
-  return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
-}
-
-/** As it is written, which JSON would escape. */
-function patternText(pattern: JsonValue): string {
-  return typeof pattern === "string" ? pattern : valueText(pattern);
-}
-
-function choicesText(choices: JsonValue): string {
-  if (!isJsonArray(choices)) return valueText(choices);
-  const shown = choices.slice(0, 5).map(valueText);
-  const more = choices.length - shown.length;
-  const all = more > 0 ? [...shown, `${more} more`] : shown;
-  return all.length === 1 ? (all[0] ?? "") : `one of ${all.slice(0, -1).join(", ")} or ${all.at(-1) ?? ""}`;
 }
 
 function plainText(value: JsonValue): string {
