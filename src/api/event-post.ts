@@ -8,14 +8,23 @@ import type { Caller } from "../model/identity/caller.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
 import { dedupKeyProblem } from "../model/sensors/dedup-key.ts";
 import type { EventPost, PostOrigin } from "../model/sensors/posted-event.ts";
+import { traceContext, type TraceContext } from "../model/trace-context.ts";
 import { instantText } from "../model/texts/instants.ts";
 import { RequestError } from "./errors.ts";
 
 /** PostgreSQL indexes it together with other texts. */
 const refLengthMax = 255;
 
-/** Why it is not accepted, or the post. */
-export function decodePost(value: JsonValue, caller: Caller): EventPost | RequestError {
+/**
+ * Why it is not accepted, or the post.
+ *
+ * @param trace of the request, for an event that names none itself
+ */
+export function decodePost(
+  value: JsonValue,
+  caller: Caller,
+  trace: TraceContext | undefined,
+): EventPost | RequestError {
   if (!isJsonObject(value)) return invalid("body", "an event is a JSON object");
   const checkpoint = value["checkpoint"] ?? undefined;
   const triggerRef = value["trigger_ref"] ?? value["trigger_type"] ?? null;
@@ -53,6 +62,7 @@ export function decodePost(value: JsonValue, caller: Caller): EventPost | Reques
       dedupKey: typeof dedupKey === "string" ? dedupKey : null,
       occurredAt,
       checkpoint,
+      trace: traceContext(value["traceparent"], value["tracestate"]) ?? trace,
     },
   };
 }

@@ -2,6 +2,7 @@
 import type { TriggerDefinition } from "../model/definitions.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { EventSource } from "../model/sensors/incoming-event.ts";
+import type { TraceContext } from "../model/trace-context.ts";
 import { aimedRule } from "../model/rules/rule-aim.ts";
 import type { RuleMatch } from "../model/rules/rule-match.ts";
 import { idOf, isAssigned, type AssignedSource, type Entry, type EventEntry } from "./entries.ts";
@@ -69,12 +70,17 @@ export function eventText(
   let text = `{"i":${id},"m":"${ownId}","s":${source.number},"p":${payloadJson}`;
   if (event.dedupKey !== null) text += `,"k":${JSON.stringify(event.dedupKey)}`;
   if (event.occurredAt !== null) text += `,"o":"${event.occurredAt}"`;
+  if (event.trace !== undefined) text += traceText(event.trace);
   const aimedAt = aimedRule(event.triggerInstanceId);
   if (aimedAt !== undefined) {
     // Kept even without a match, so that a later match of the stored event considers only that rule.
     text += `,"r":${firstMatch?.ruleId ?? "null"},"rr":${JSON.stringify(firstMatch?.ruleRef ?? aimedAt)}`;
   }
   return `${text}}`;
+}
+
+function traceText({ traceparent, tracestate }: TraceContext): string {
+  return `,"tp":"${traceparent}","ts":${JSON.stringify(tracestate)}`;
 }
 
 /** What the statement says of a match, but for the ids. */

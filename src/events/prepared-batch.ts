@@ -62,6 +62,7 @@ export function prepareBatch(piece: Piece, installationId: string): PreparedBatc
     terms: termsText(entries),
     eventCount: events.length,
     hasKeys: events.some(({ entry }) => entry.event.dedupKey !== null),
+    hasTraces: events.some(({ entry }) => entry.event.trace !== undefined),
     triggerRevisions: JSON.stringify(Object.fromEntries(triggerRevisions)),
   };
   return { toStore, entries, events, messageCharacters };
@@ -86,6 +87,7 @@ export function messagesOf(
     payloadJson,
     configJson,
     timestampMs,
+    trace: event.trace,
   });
   if (enforcements.length === 0) return [own];
   const others = enforcements.map(({ id, match, configJson: parameters }) =>
@@ -101,6 +103,7 @@ export function messagesOf(
       triggerRef: trigger.ref,
       payloadJson,
       timestampMs,
+      trace: event.trace,
     }),
   );
   return [own, ...others];

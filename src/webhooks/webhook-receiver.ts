@@ -31,6 +31,7 @@ import {
 import { decodeBody, formOf } from "../model/webhooks/webhook-body.ts";
 import { rulePayload, triggerPayload } from "../model/webhooks/webhook-payload.ts";
 import type { EventPost } from "../model/sensors/posted-event.ts";
+import { traceContext } from "../model/trace-context.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { OutageLog } from "../telemetry/outage-log.ts";
 import type { Clock } from "../time/clock.ts";
@@ -227,6 +228,7 @@ export class WebhookReceiver {
       receivedAt: new Date(receivedAtMs).toISOString(),
     };
     const payload = rules === null ? triggerPayload(body) : rulePayload(received, settings);
+    const trace = traceContext(request.headers["traceparent"], request.headers["tracestate"]);
     const targets = rules === null ? [id] : rules.map((rule) => `rule_${rule.id}`);
     const posts = targets.map((target): EventPost => ({
       kind: "event",
@@ -238,6 +240,7 @@ export class WebhookReceiver {
         dedupKey: dedupKeyOf(target, deliveryId, nonce),
         occurredAt: null,
         checkpoint: undefined,
+        trace,
       },
     }));
     const outcomes = await this.#options.posts.store({ caller, posts, bytes });

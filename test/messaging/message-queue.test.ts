@@ -15,7 +15,13 @@ const envelope: EnvelopeOf<"RuleUpdated"> = {
   message_type: "RuleUpdated",
   version: "1.0",
   timestamp: "2026-11-21T09:30:00.250Z",
-  headers: { retry_count: 0, source_service: "attune-sensor-agent", trace_id: undefined },
+  headers: {
+    retry_count: 0,
+    source_service: "attune-sensor-agent",
+    trace_id: undefined,
+    traceparent: undefined,
+    tracestate: undefined,
+  },
   payload: {
     rule_id: "45",
     rule_ref: "core.every_minute",

@@ -8,6 +8,7 @@ import { Type } from "typebox";
 import type { Caller } from "../../model/identity/caller.ts";
 import { isJsonArray, isJsonObject, type JsonValue } from "../../model/json/json.ts";
 import type { EventPost, PostOutcome, PostRequest } from "../../model/sensors/posted-event.ts";
+import { traceContext, type TraceContext } from "../../model/trace-context.ts";
 import type { Clock } from "../../time/clock.ts";
 import { orNull } from "../answers.ts";
 import { RequestError, retryAfterSeconds } from "../errors.ts";
@@ -50,6 +51,12 @@ const PostedEvent = Type.Object({
     }),
   ),
   source: optional(Type.String({ description: "Ref of a sensor; read from admins only" })),
+  traceparent: optional(
+    Type.String({
+      description: "Its trace, in the form of W3C Trace Context; else that of the request's header",
+    }),
+  ),
+  tracestate: optional(Type.String({ description: "Goes with `traceparent`" })),
 });
 
 const Batch = Type.Array(PostedEvent, { maxItems: eventsMax });
@@ -59,6 +66,14 @@ const PostedEvents = Type.Union([PostedEvent, Batch, Type.Object({ events: Batch
 interface Answer {
   readonly status: number;
   readonly body: object;
+}
+
+interface Posted {
+  readonly caller: Caller;
+  /** The body. */
+  readonly text: string;
+  /** Of the request. */
+  readonly trace: TraceContext | undefined;
 }
 
 interface PostRoute {
@@ -100,27 +115,28 @@ export function addEventPostRoutes(scope: FastifyInstance, ports: EventPostPorts
 
   /** The answer, kept for a repetition in case it cannot be written. */
   async function answered(
-    { caller, body }: FastifyRequest<PostRoute>,
+    { caller, body, headers }: FastifyRequest<PostRoute>,
     reply: FastifyReply,
   ): Promise<Answer | RequestError> {
     const { text, value } = body ?? { text: "", value: null };
-    const answer = answerOf(caller, text, value);
+    const answer = answerOf({ caller, text, trace: requestTrace(headers) }, value);
     reply.raw.once("close", () => {
       if (!reply.raw.writableFinished) unanswered.note(caller, text, answer);
     });
     return await answer;
   }
 
-  async function answerOf(caller: Caller, text: string, value: JsonValue): Promise<Answer | RequestError> {
+  async function answerOf(request: Posted, value: JsonValue): Promise<Answer | RequestError> {
+    const { caller, text } = request;
     const earlier = await unanswered.take(caller, text);
     // What failed the first time is tried again.
     if (earlier !== undefined && !(earlier instanceof RequestError)) return earlier;
     const batch = isJsonArray(value) ? value : isJsonObject(value) ? value["events"] : undefined;
-    return isJsonArray(batch) ? await storeBatch(caller, text, batch) : await storeOne(caller, text, value);
+    return isJsonArray(batch) ? await storeBatch(request, batch) : await storeOne(request, value);
   }
 
-  async function storeOne(caller: Caller, text: string, value: JsonValue): Promise<Answer | RequestError> {
-    const post = decodePost(value, caller);
+  async function storeOne({ caller, text, trace }: Posted, value: JsonValue): Promise<Answer | RequestError> {
+    const post = decodePost(value, caller, trace);
     if (post instanceof RequestError) return post;
     const [outcome] = await ports.posts.store({ caller: caller.login, posts: [post], bytes: text.length });
     const answer = postAnswer(post, outcome ?? { kind: "withdrawn" }, caller);
@@ -128,8 +144,7 @@ export function addEventPostRoutes(scope: FastifyInstance, ports: EventPostPorts
   }
 
   async function storeBatch(
-    caller: Caller,
-    text: string,
+    { caller, text, trace }: Posted,
     batch: readonly JsonValue[],
   ): Promise<Answer | RequestError> {
     if (batch.length > eventsMax) {
@@ -137,7 +152,7 @@ export function addEventPostRoutes(scope: FastifyInstance, ports: EventPostPorts
         { parameter: "body", problem: `has ${batch.length} events and may have ${eventsMax}` },
       ]);
     }
-    const decoded = batch.map((value) => decodePost(value, caller));
+    const decoded = batch.map((value) => decodePost(value, caller, trace));
     const posts = decoded.filter((post): post is EventPost => !(post instanceof RequestError));
     const outcomes = await ports.posts.store({ caller: caller.login, posts, bytes: text.length });
     let stored = 0;
@@ -150,6 +165,13 @@ export function addEventPostRoutes(scope: FastifyInstance, ports: EventPostPorts
       }),
     );
   }
+}
+
+/** Node joins repeated headers with commas, which makes a `traceparent` invalid and continues a `tracestate`. */
+function requestTrace({ traceparent, tracestate }: FastifyRequest["headers"]): TraceContext | undefined {
+  if (traceparent === undefined) return undefined;
+  const isOne = typeof traceparent === "string" && typeof tracestate !== "object";
+  return isOne ? traceContext(traceparent, tracestate) : undefined;
 }
 
 function send(reply: FastifyReply, answer: Answer | RequestError): FastifyReply {

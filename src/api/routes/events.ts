@@ -59,6 +59,8 @@ export const EventDetailsAnswer = Type.Object({
   ...EventAnswer.properties,
   payload: Type.Unknown(),
   config: Type.Unknown({ description: "Trigger and sensor as they were configured" }),
+  traceparent: orNull(Type.String({ description: "Its trace, in the form of W3C Trace Context" })),
+  tracestate: orNull(Type.String()),
 });
 
 export const EnforcementAnswer = Type.Object({
@@ -80,6 +82,7 @@ export const EnforcementDetailsAnswer = Type.Object({
   payload: Type.Unknown(),
   config: Type.Unknown({ description: "The action's parameters, rendered" }),
   conditions: Type.Unknown(),
+  traceparent: orNull(Type.String({ description: "Trace of its event" })),
 });
 
 const roles = ["admin", "viewer"] as const;
@@ -180,7 +183,8 @@ function eventAnswer(event: EventEntry): Static<typeof EventAnswer> {
 }
 
 function eventDetailsAnswer(event: EventDetails): Static<typeof EventDetailsAnswer> {
-  return { ...eventAnswer(event), payload: event.payload, config: event.config };
+  const { payload, config, traceparent, tracestate } = event;
+  return { ...eventAnswer(event), payload, config, traceparent, tracestate };
 }
 
 function enforcementAnswer(enforcement: EnforcementEntry): Static<typeof EnforcementAnswer> {
@@ -200,6 +204,6 @@ function enforcementAnswer(enforcement: EnforcementEntry): Static<typeof Enforce
 }
 
 function enforcementDetailsAnswer(enforcement: EnforcementDetails): Static<typeof EnforcementDetailsAnswer> {
-  const { payload, config, conditions } = enforcement;
-  return { ...enforcementAnswer(enforcement), payload, config, conditions };
+  const { payload, config, conditions, traceparent } = enforcement;
+  return { ...enforcementAnswer(enforcement), payload, config, conditions, traceparent };
 }

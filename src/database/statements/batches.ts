@@ -4,7 +4,7 @@ import { violatesUniqueness } from "../errors.ts";
 import type { Statement } from "../statement.ts";
 
 export interface BatchToStore {
-  /** JSON array of events: i id, m message id, s source, p payload, k dedup_key, o occurred_at, r rule, rr rule_ref. */
+  /** JSON array of events: i id, m message id, s source, p payload, k dedup_key, o occurred_at, r rule, rr rule_ref, tp traceparent, ts tracestate. */
   readonly events: string;
   /** JSON array of sources: n number, trigger, trigger_ref, config, sensor, sensor_ref, generation (null: unguarded). */
   readonly sources: string;
@@ -17,6 +17,8 @@ export interface BatchToStore {
   readonly eventCount: number;
   /** Whether any event has a dedup_key. */
   readonly hasKeys: boolean;
+  /** Whether any event has a traceparent. */
+  readonly hasTraces: boolean;
   /** JSON object: the revision of each trigger of its events, by ref, that they were matched at. */
   readonly triggerRevisions: string;
   /** The instance that publishes the messages. */
@@ -99,11 +101,14 @@ const keyed = `(select event
  * never mistaken for this one's. A late repetition does not move a checkpoint back either: an abandoned connection may
  * deliver a statement minutes later.
  */
-export function storeBatch({ hasKeys }: Pick<BatchToStore, "hasKeys">): Statement<BatchToStore, StoredBatch> {
+export function storeBatch({ hasKeys, hasTraces }: BatchContent): Statement<BatchToStore, StoredBatch> {
+  if (hasTraces) return hasKeys ? storeBatchWithKeysAndTraces : storeBatchWithTraces;
   return hasKeys ? storeBatchWithKeys : storeBatchWithoutKeys;
 }
 
-const storeText = (hasKeys: boolean): string => `
+type BatchContent = Pick<BatchToStore, "hasKeys" | "hasTraces">;
+
+const storeText = ({ hasKeys, hasTraces }: BatchContent): string => `
     with assignment_held as materialized (
       select held.sensor, held.generation, held.instance
         from jsonb_to_recordset($5::jsonb) as term (sensor bigint, generation bigint, instance uuid)
@@ -123,7 +128,7 @@ const storeText = (hasKeys: boolean): string => `
     ), incoming as materialized (
       select event.*, source.*
         from jsonb_to_recordset($1::jsonb)
-             as event (i bigint, m uuid, s int, p jsonb, k text, o timestamptz, r bigint, rr text)
+             as event (i bigint, m uuid, s int, p jsonb, k text, o timestamptz, r bigint, rr text${hasTraces ? ", tp text, ts text" : ""})
         join jsonb_to_recordset($2::jsonb)
              as source (n int, trigger bigint, trigger_ref text, config jsonb,
                         sensor bigint, sensor_ref text, generation bigint)
@@ -133,8 +138,8 @@ const storeText = (hasKeys: boolean): string => `
               or (source.sensor, source.generation) in (select sensor, generation from assignment_held))
     ), ${hasKeys ? `${claimKeys}, ` : ""}stored as (
       insert into event (id, trigger, trigger_ref, config, payload, source, source_ref,
-                         rule, rule_ref, occurred_at, dedup_key)
-      select i, trigger, trigger_ref, config, p, sensor, sensor_ref, r, rr, o, k
+                         rule, rule_ref, occurred_at, dedup_key${hasTraces ? ", traceparent, tracestate" : ""})
+      select i, trigger, trigger_ref, config, p, sensor, sensor_ref, r, rr, o, k${hasTraces ? ", tp, ts" : ""}
         from incoming
        ${hasKeys ? `where k is null or i in ${keyed}` : ""}
       returning id
@@ -204,14 +209,27 @@ const inAndOut: Pick<Statement<BatchToStore, StoredBatch>, "values" | "decode"> 
 
 const storeBatchWithoutKeys: Statement<BatchToStore, StoredBatch> = {
   name: "store_batch",
-  text: storeText(false),
+  text: storeText({ hasKeys: false, hasTraces: false }),
   ...inAndOut,
 };
 
 /** Apart, because claiming keys costs a lone event without one a tenth more. */
 const storeBatchWithKeys: Statement<BatchToStore, StoredBatch> = {
   name: "store_batch_with_keys",
-  text: storeText(true),
+  text: storeText({ hasKeys: true, hasTraces: false }),
+  ...inAndOut,
+};
+
+/** Apart likewise. */
+const storeBatchWithTraces: Statement<BatchToStore, StoredBatch> = {
+  name: "store_batch_with_traces",
+  text: storeText({ hasKeys: false, hasTraces: true }),
+  ...inAndOut,
+};
+
+const storeBatchWithKeysAndTraces: Statement<BatchToStore, StoredBatch> = {
+  name: "store_batch_with_keys_and_traces",
+  text: storeText({ hasKeys: true, hasTraces: true }),
   ...inAndOut,
 };
 

@@ -20,6 +20,8 @@ export interface EventEntry {
 }
 
 export interface EventDetails extends EventEntry {
+  readonly traceparent: string | null;
+  readonly tracestate: string | null;
   readonly payload: JsonValue;
   readonly config: JsonValue;
 }
@@ -41,6 +43,8 @@ export interface EnforcementEntry {
 }
 
 export interface EnforcementDetails extends EnforcementEntry {
+  /** Of its event. */
+  readonly traceparent: string | null;
   readonly payload: JsonValue;
   readonly config: JsonValue;
   readonly conditions: JsonValue;
@@ -68,11 +72,17 @@ export const enforcementTable: HistoryTable<EnforcementEntry> = {
 export const readEvent: Statement<Id, EventDetails> = {
   name: "read_event",
   text: `
-    select ${eventColumns}, payload, config
+    select ${eventColumns}, payload, config, traceparent, tracestate
       from event
      where id = $1`,
   values: (id) => [id],
-  decode: (row) => ({ ...eventEntry(row), payload: row.json("payload"), config: row.json("config") }),
+  decode: (row) => ({
+    ...eventEntry(row),
+    payload: row.json("payload"),
+    config: row.json("config"),
+    traceparent: row.textOrNull("traceparent"),
+    tracestate: row.textOrNull("tracestate"),
+  }),
 };
 
 /** No row: there is no such enforcement. */
@@ -80,7 +90,8 @@ export const readEnforcement: Statement<Id, EnforcementDetails> = {
   name: "read_enforcement",
   text: `
     select ${enforcementColumns}, config, conditions,
-           coalesce(payload, (select event.payload from event where event.id = enforcement.event)) as payload
+           coalesce(payload, (select event.payload from event where event.id = enforcement.event)) as payload,
+           (select event.traceparent from event where event.id = enforcement.event) as traceparent
       from enforcement
      where id = $1`,
   values: (id) => [id],
@@ -89,6 +100,7 @@ export const readEnforcement: Statement<Id, EnforcementDetails> = {
     payload: row.json("payload"),
     config: row.json("config"),
     conditions: row.json("conditions"),
+    traceparent: row.textOrNull("traceparent"),
   }),
 };
 

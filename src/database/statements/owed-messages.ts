@@ -1,6 +1,7 @@
 /** Reads messages of the outbox with everything needed to publish them. */
 import type { Id } from "../../model/identifiers.ts";
-import type { JsonObject } from "../../model/json/json.ts";
+import { isJsonArray, type JsonObject } from "../../model/json/json.ts";
+import { traceContext, type TraceContext } from "../../model/trace-context.ts";
 import type { Row, Statement } from "../statement.ts";
 import { isOwned } from "./outbox-ownership.ts";
 
@@ -20,6 +21,7 @@ export type OwedMessage = {
       readonly payloadJson: string;
       readonly configJson: string;
       readonly created: Date;
+      readonly trace: TraceContext | undefined;
     }
   | {
       readonly about: "enforcement";
@@ -33,6 +35,8 @@ export type OwedMessage = {
       readonly triggerRef: string;
       readonly payloadJson: string;
       readonly created: Date;
+      /** Of its event. */
+      readonly trace: TraceContext | undefined;
     }
   | { readonly about: "rule"; readonly body: JsonObject }
   /** Its event or enforcement has been deleted since, so there is nothing to publish. */
@@ -78,6 +82,12 @@ function messagesAmong(candidates: string, order: string): string {
                     (select payload from event where id = enforcement.event))::text as enforcement_payload,
            enforcement.config::text as enforcement_config,
            enforcement.created as enforcement_created,
+           coalesce(case when event.traceparent is not null
+                         then jsonb_build_array(event.traceparent, event.tracestate) end,
+                    (select jsonb_build_array(cause.traceparent, cause.tracestate)
+                       from event as cause
+                      where cause.id = enforcement.event
+                        and cause.traceparent is not null)) as trace,
            -- Enforcements of earlier versions have no action.
            coalesce(enforcement.action,
                     case when enforcement.action_ref is null
@@ -168,6 +178,11 @@ function decodeOwedRow(row: Row): OwedRow {
   }
 }
 
+function traceOf(row: Row): TraceContext | undefined {
+  const trace = row.json("trace");
+  return isJsonArray(trace) ? traceContext(trace[0], trace[1]) : undefined;
+}
+
 type Subject<Message = OwedMessage> = Message extends OwedMessage
   ? Omit<Message, "messageId" | "routingKey" | "instance">
   : never;
@@ -187,6 +202,7 @@ function decodeSubject(row: Row): Subject {
       payloadJson: row.textOrNull("event_payload") ?? "{}",
       configJson: row.textOrNull("event_config") ?? "{}",
       created: row.instant("event_created"),
+      trace: traceOf(row),
     };
   }
   const enforcementId = row.idOrNull("enforcement");
@@ -203,5 +219,6 @@ function decodeSubject(row: Row): Subject {
     triggerRef: row.text("enforcement_trigger_ref"),
     payloadJson: row.textOrNull("enforcement_payload") ?? "{}",
     created: row.instant("enforcement_created"),
+    trace: traceOf(row),
   };
 }

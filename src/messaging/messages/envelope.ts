@@ -22,7 +22,13 @@ export const envelopeVersion = "1.0";
 /** Who says it, in headers.source_service and the AMQP property app_id. */
 export const sourceService = "attune-sensor-agent";
 
-const headerShape = fields({ retry_count: count, source_service: text, trace_id: optional(text) });
+const headerShape = fields({
+  retry_count: count,
+  source_service: text,
+  trace_id: optional(text),
+  traceparent: optional(text),
+  tracestate: optional(text),
+});
 
 const envelopeShape = fields({
   message_id: text,

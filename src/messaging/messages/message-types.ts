@@ -5,6 +5,7 @@
  * known already, so that a payload is serialised once, for the database. A message depends only on
  * its committed row; publishing it again gives the same bytes under the same id.
  */
+import { traceIdOf, type TraceContext } from "../../model/trace-context.ts";
 import { messageId, type Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json/json.ts";
 import { encodeEnvelope, envelopeVersion, sourceService, type Envelope } from "./envelope.ts";
@@ -36,7 +37,8 @@ export interface EventCreatedInput {
   readonly configJson: string;
   /** The row's created time. */
   readonly timestampMs: number;
-  readonly traceId?: string;
+  /** Of the event. */
+  readonly trace?: TraceContext | undefined;
 }
 
 export function eventCreated(event: EventCreatedInput): OutgoingMessage {
@@ -67,7 +69,8 @@ export interface EnforcementCreatedInput {
   readonly payloadJson: string;
   /** The row's created time. */
   readonly timestampMs: number;
-  readonly traceId?: string;
+  /** Of the event. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** Correlated with its event: the correlation id is the event's message id. */
@@ -89,24 +92,35 @@ function assemble(
   type: "EventCreated" | "EnforcementCreated",
   ownId: string,
   correlationId: string,
-  { timestampMs, traceId }: { readonly timestampMs: number; readonly traceId?: string },
+  { timestampMs, trace }: { readonly timestampMs: number; readonly trace?: TraceContext | undefined },
   headers: Readonly<Record<string, string>>,
   payload: string,
 ): OutgoingMessage {
-  const trace = traceId === undefined ? "" : `,"trace_id":${JSON.stringify(traceId)}`;
+  const traceFields = trace === undefined ? "" : traceFieldsOf(trace);
   const body =
     `{"message_id":"${ownId}","correlation_id":"${correlationId}","message_type":"${type}"` +
     `,"version":"${envelopeVersion}","timestamp":"${isoTimestamp(timestampMs)}"` +
-    `,"headers":{"retry_count":0,"source_service":"${sourceService}"${trace}},"payload":${payload}}`;
+    `,"headers":{"retry_count":0,"source_service":"${sourceService}"${traceFields}},"payload":${payload}}`;
   return {
     routingKey: routingKeys[type],
     messageId: ownId,
     correlationId,
     type,
     timestampMs,
-    headers,
+    headers: trace === undefined ? headers : { ...headers, ...traceHeaders(trace) },
     body,
   };
+}
+
+function traceFieldsOf(trace: TraceContext): string {
+  const { traceparent, tracestate } = trace;
+  const state = tracestate === null ? "" : `,"tracestate":${JSON.stringify(tracestate)}`;
+  return `,"trace_id":"${traceIdOf(trace)}","traceparent":"${traceparent}"${state}`;
+}
+
+/** The names of the W3C's binding for AMQP. */
+function traceHeaders({ traceparent, tracestate }: TraceContext): Readonly<Record<string, string>> {
+  return tracestate === null ? { traceparent } : { traceparent, tracestate };
 }
 
 /** The last one: all messages of a batch have the same time. */
@@ -199,7 +213,13 @@ export function ruleChanged(installationId: string, ownId: string, owed: JsonObj
     message_type: type,
     version: envelopeVersion,
     timestamp,
-    headers: { retry_count: 0, source_service: sourceService, trace_id: undefined },
+    headers: {
+      retry_count: 0,
+      source_service: sourceService,
+      trace_id: undefined,
+      traceparent: undefined,
+      tracestate: undefined,
+    },
     payload,
   };
   const mustNotStart = !payload.enabled && (type === "RuleCreated" || type === "RuleUpdated");

@@ -3,6 +3,7 @@
  */
 import type { Id } from "../identifiers.ts";
 import type { JsonObject, JsonValue } from "../json/json.ts";
+import type { TraceContext } from "../trace-context.ts";
 
 /** The fencing token under which a sensor's events are stored; see sensor_assignment. */
 export interface AssignmentTerm {
@@ -32,6 +33,8 @@ export interface IncomingEvent {
   readonly occurredAt: string | null;
   /** Undefined: the event does not move the sensor's checkpoint. */
   readonly checkpoint: JsonValue | undefined;
+  /** Only of an event that came with one. */
+  readonly trace?: TraceContext | undefined;
 }
 
 export type AcceptOutcome =

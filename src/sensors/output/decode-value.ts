@@ -1,7 +1,7 @@
 /**
  * Decodes one JSON object that a sensor printed; docs/sensors.md is the reference for authors.
  *
- * An object is an envelope if it has only keys of an envelope. Any other object is the payload itself, except for
+ * An object is an envelope if it has only keys of an envelope, and not those of a trace alone. Any other object is the payload itself, except for
  * `trigger_ref` and `trigger_instance_id`. So no key is ever dropped: an unrelated object that happens to have a
  * `payload` keeps its other keys.
  *
@@ -13,6 +13,7 @@
  */
 import { dedupKeyProblem } from "../../model/sensors/dedup-key.ts";
 import { instantText } from "../../model/texts/instants.ts";
+import { traceContext } from "../../model/trace-context.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
 import {
   rejected,
@@ -30,6 +31,9 @@ const envelopeKeys: ReadonlySet<string> = new Set([
   "dedup_key",
   "occurred_at",
 ]);
+
+/** They go with the others, but make no envelope by themselves. */
+const traceKeys: ReadonlySet<string> = new Set(["traceparent", "tracestate"]);
 
 /** @param text the object as it was printed, to quote it */
 export function decodeValue(value: JsonObject, served: ServedTriggers, text: string): DecodedOutput {
@@ -73,13 +77,20 @@ export function decodeValue(value: JsonObject, served: ServedTriggers, text: str
     dedupKey,
     occurredAt,
     checkpoint,
+    trace: traceContext(value["traceparent"], value["tracestate"]),
   };
   return { kind: "event", event, remarks: remarksOnEnvelope(event, payload, time) };
 }
 
 export function isEnvelope(value: JsonObject): boolean {
-  for (const key in value) if (!envelopeKeys.has(key)) return false;
-  return true;
+  let hasTrace = false;
+  let hasOther = false;
+  for (const key in value) {
+    if (envelopeKeys.has(key)) hasOther = true;
+    else if (traceKeys.has(key)) hasTrace = true;
+    else return false;
+  }
+  return hasOther || !hasTrace;
 }
 
 const nothing: DecodedOutput = { kind: "nothing" };

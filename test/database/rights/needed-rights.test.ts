@@ -60,7 +60,12 @@ const modules: readonly object[] = [
   leaseRenewals,
   sensorDemands,
   sensorWorkers,
-  { withoutKeys: batches.storeBatch({ hasKeys: false }), withKeys: batches.storeBatch({ hasKeys: true }) },
+  {
+    withoutKeys: batches.storeBatch({ hasKeys: false, hasTraces: false }),
+    withKeys: batches.storeBatch({ hasKeys: true, hasTraces: false }),
+    withTraces: batches.storeBatch({ hasKeys: false, hasTraces: true }),
+    withBoth: batches.storeBatch({ hasKeys: true, hasTraces: true }),
+  },
   diagnosis,
   events,
   idSequences,

@@ -108,6 +108,8 @@ const anyEnvelope = (type: MessageType): fc.Arbitrary<Envelope> =>
       retry_count: fc.nat(),
       source_service: fc.string(),
       trace_id: fc.option(fc.string(), { nil: undefined }),
+      traceparent: fc.option(fc.string(), { nil: undefined }),
+      tracestate: fc.option(fc.string(), { nil: undefined }),
     }),
     payload: anyPayload[type],
   }) as fc.Arbitrary<Envelope>;

@@ -49,7 +49,13 @@ test("an event's message says what was stored, and is its own correlation", () =
     message_type: "EventCreated",
     version: "1.0",
     timestamp: "2026-11-21T09:30:00.250Z",
-    headers: { retry_count: 0, source_service: "attune-sensor-agent", trace_id: undefined },
+    headers: {
+      retry_count: 0,
+      source_service: "attune-sensor-agent",
+      trace_id: undefined,
+      traceparent: undefined,
+      tracestate: undefined,
+    },
     payload: {
       event_id: "17",
       trigger_id: "3",
@@ -73,11 +79,15 @@ test("a system event has no sensor, and a trace is carried", () => {
     payloadJson: "{}",
     configJson: "null",
     timestampMs,
-    traceId: "4bf9",
+    trace: { traceparent: `00-${"4bf9".repeat(8)}-00f067aa0ba902b7-01`, tracestate: "a=1" },
   });
 
   expect(decoded(message)).toMatchObject({
-    headers: { trace_id: "4bf9" },
+    headers: {
+      trace_id: "4bf9".repeat(8),
+      traceparent: `00-${"4bf9".repeat(8)}-00f067aa0ba902b7-01`,
+      tracestate: "a=1",
+    },
     payload: {
       event_id: "9007199254740993",
       trigger_id: null,

@@ -46,6 +46,22 @@ test("an envelope carries everything about its event", () => {
   });
 });
 
+test("an envelope may carry its trace, and an invalid one is left out", () => {
+  const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+  expect(eventOf({ payload: {}, traceparent, tracestate: "a=1" }).trace).toEqual({
+    traceparent,
+    tracestate: "a=1",
+  });
+  expect(eventOf({ payload: {}, traceparent: "nonsense" }).trace).toBeUndefined();
+  expect(eventOf({ payload: {}, traceparent: null }).trace).toBeUndefined();
+});
+
+test("the keys of a trace make no envelope by themselves", () => {
+  expect(eventOf({ traceparent: "x" }).payload).toEqual({ traceparent: "x" });
+  expect(eventOf({ traceparent: "x", by: "wind" }).payload).toEqual({ traceparent: "x", by: "wind" });
+});
+
 test("an object with any other key is the payload, but for trigger_ref and trigger_instance_id", () => {
   const event = eventOf({
     trigger_ref: "door.closed",
