@@ -4,7 +4,7 @@ import { unitTests } from "./scripts/testing/unit-tests.ts";
 /** Neither services nor processes, so these take seconds. */
 const pure = unitTests(import.meta.dirname);
 
-/** The whole service with its faults: one file at a time, since each fills the machine. */
+/** The whole service under load, with its faults: one file at a time, since each fills the machine. */
 const whole = ["test/service/**/*.test.ts"];
 
 /** Whole agents that mostly wait for each other, so that several of these files run at once. */
@@ -31,7 +31,7 @@ export default defineConfig({
           exclude: [...pure, ...whole, ...flows, ...built],
           testTimeout: 30_000,
           hookTimeout: 120_000,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },

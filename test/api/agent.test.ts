@@ -7,7 +7,7 @@ import { query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
 import { headersFor } from "../support/tokens.ts";
-import { startCounting } from "../service/counting.ts";
+import { startCounting } from "../support/counting.ts";
 
 const scope = new AsyncDisposableStack();
 let apiUrl = "";

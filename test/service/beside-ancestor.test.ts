@@ -15,7 +15,7 @@ import { agentFolder, startAgent } from "../support/agent-process.ts";
 import { declareAncestorsExchanges, dumpOf, makeAncestor } from "../support/ancestor.ts";
 import { emptyDatabase } from "../support/postgres.ts";
 import { freshVhost, type FreshVhost } from "../support/rabbitmq.ts";
-import { startCounting } from "./counting.ts";
+import { startCounting } from "../support/counting.ts";
 
 const ownNames = {
   events: "acme.events",

@@ -13,7 +13,7 @@ import { agentFolder, metric, ready, startAgent, type AgentFolder } from "../sup
 import { query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost, privateBroker } from "../support/rabbitmq.ts";
-import { startCounting } from "./counting.ts";
+import { startCounting } from "../support/counting.ts";
 
 interface Readiness {
   readonly code: number;

@@ -10,7 +10,7 @@ import { startFaultProxy } from "../support/fault-proxy.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
 import { seededRandom } from "../support/seeded-random.ts";
-import { startCounting } from "./counting.ts";
+import { startCounting } from "../support/counting.ts";
 
 const cuts = Number(process.env["ATTUNE_TEST_CUTS"] ?? 25);
 

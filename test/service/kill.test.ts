@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { ready, startAgent } from "../support/agent-process.ts";
 import { seededRandom } from "../support/seeded-random.ts";
-import { startCountingAfresh } from "./counting.ts";
+import { startCountingAfresh } from "../support/counting.ts";
 
 const rounds = Number(process.env["ATTUNE_TEST_KILLS"] ?? 50);
 

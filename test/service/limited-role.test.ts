@@ -16,7 +16,7 @@ import { agentFolder, ready, startAgent } from "../support/agent-process.ts";
 import { query } from "../support/platform-rows.ts";
 import { asSuperuser, freshDatabase, type FreshDatabase } from "../support/postgres.ts";
 import { freshVhost, type FreshVhost } from "../support/rabbitmq.ts";
-import { startCounting } from "./counting.ts";
+import { startCounting } from "../support/counting.ts";
 
 const execute = promisify(execFile);
 

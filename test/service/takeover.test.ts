@@ -10,7 +10,7 @@ import { agentFolder, metric, ready, startAgent, type AgentFolder } from "../sup
 import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
-import { startCountingAfresh, type Counting } from "./counting.ts";
+import { startCountingAfresh, type Counting } from "../support/counting.ts";
 
 const shortLease = { lease_duration: 2, lease_renewal_interval: 0.5 };
 

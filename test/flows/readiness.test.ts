@@ -5,7 +5,7 @@
 import { expect, test } from "vitest";
 import { metric, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
 import { query } from "../support/platform-rows.ts";
-import { startCountingAfresh } from "./counting.ts";
+import { startCountingAfresh } from "../support/counting.ts";
 
 interface Readiness {
   readonly status: number;

@@ -7,13 +7,13 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import type { Database } from "../../src/database/database.ts";
-import { agentFolder, type AgentFolder, type AgentSettings } from "../support/agent-process.ts";
+import { agentFolder, type AgentFolder, type AgentSettings } from "./agent-process.ts";
 import type { TopologyNames } from "../../src/messaging/topology.ts";
 import type { Envelope } from "../../src/messaging/messages/envelope.ts";
-import { collectMessages, type MessageCollector } from "../support/message-collector.ts";
-import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
-import { freshDatabase } from "../support/postgres.ts";
-import { freshVhost } from "../support/rabbitmq.ts";
+import { collectMessages, type MessageCollector } from "./message-collector.ts";
+import { insertRule, insertSensor, insertTrigger, query } from "./platform-rows.ts";
+import { freshDatabase } from "./postgres.ts";
+import { freshVhost } from "./rabbitmq.ts";
 
 export interface CountingOptions {
   /** The test's own way to the database. */

@@ -15,7 +15,7 @@ import { freePort } from "../../scripts/services/free-port.ts";
 import { prometheus } from "../../scripts/testing/requirements.ts";
 import { ready, startAgent } from "../support/agent-process.ts";
 import { query } from "../support/platform-rows.ts";
-import { startCountingAfresh } from "./counting.ts";
+import { startCountingAfresh } from "../support/counting.ts";
 
 beforeAll(async () => {
   await requireInstalled(prometheus);

@@ -14,7 +14,7 @@ import { ready, startAgent, type AgentFolder } from "../support/agent-process.ts
 import { startFaultProxy } from "../support/fault-proxy.ts";
 import { freshDatabase, privatePostgres } from "../support/postgres.ts";
 import { freshVhost, privateBroker } from "../support/rabbitmq.ts";
-import { startCounting } from "./counting.ts";
+import { startCounting } from "../support/counting.ts";
 
 const outageMs = Number(process.env["ATTUNE_TEST_OUTAGE_SECONDS"] ?? 60) * 1_000;
 

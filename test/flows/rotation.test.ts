@@ -10,7 +10,7 @@ import { expect, test } from "vitest";
 import { ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
 import { asSuperuser, freshDatabase, type FreshDatabase } from "../support/postgres.ts";
 import { freshVhost, type FreshVhost } from "../support/rabbitmq.ts";
-import { startCounting } from "./counting.ts";
+import { startCounting } from "../support/counting.ts";
 
 /** A login whose password can be changed, and whose connections can be ended, at one server. */
 interface Login extends AsyncDisposable {

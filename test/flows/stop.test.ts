@@ -11,7 +11,7 @@ import { isRunning } from "../../scripts/services/is-running.ts";
 import { query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
-import { startCounting } from "./counting.ts";
+import { startCounting } from "../support/counting.ts";
 
 test.for(["refuse", "freeze"] as const)(
   "an agent without its database (%s) stops all the same",
