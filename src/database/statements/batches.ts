@@ -138,8 +138,9 @@ const storeText = ({ hasKeys, hasTraces }: BatchContent): string => `
               or (source.sensor, source.generation) in (select sensor, generation from assignment_held))
     ), ${hasKeys ? `${claimKeys}, ` : ""}stored as (
       insert into event (id, trigger, trigger_ref, config, payload, source, source_ref,
-                         rule, rule_ref, occurred_at, dedup_key${hasTraces ? ", traceparent, tracestate" : ""})
-      select i, trigger, trigger_ref, config, p, sensor, sensor_ref, r, rr, o, k${hasTraces ? ", tp, ts" : ""}
+                         rule, rule_ref, occurred_at, dedup_key, matched_revision${hasTraces ? ", traceparent, tracestate" : ""})
+      select i, trigger, trigger_ref, config, p, sensor, sensor_ref, r, rr, o, k,
+             ($7::jsonb ->> trigger_ref)::bigint${hasTraces ? ", tp, ts" : ""}
         from incoming
        ${hasKeys ? `where k is null or i in ${keyed}` : ""}
       returning id

@@ -1,0 +1,147 @@
+/** Versions of rules, and the revisions of events: what the migration keep_rule_history states. */
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
+
+let fresh: FreshDatabase;
+
+beforeAll(async () => {
+  fresh = await freshDatabase();
+});
+
+afterAll(async () => {
+  await fresh[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  await run("truncate rule cascade");
+  await run("truncate rule_version");
+});
+
+async function run(...texts: readonly string[]): Promise<void> {
+  await fresh.database.transaction(async (transaction) => {
+    for (const text of texts) await transaction.query({ text });
+  });
+}
+
+interface Version {
+  readonly operation: string;
+  readonly is_effective: boolean;
+  readonly revision: string;
+  readonly changed_by: string;
+  readonly trigger_ref: string;
+  readonly label: string | null;
+  readonly conditions: string | null;
+}
+
+async function versions(ref = "r.one"): Promise<readonly Version[]> {
+  const client = await fresh.connect();
+  const { rows } = await client.query<Version>(
+    `select operation, is_effective, revision::text, changed_by, trigger_ref, definition ->> 'label' as label,
+            definition ->> 'conditions' as conditions
+       from rule_version where rule_ref = $1 order by id`,
+    [ref],
+  );
+  return rows;
+}
+
+async function revision(triggerRef = "t.one"): Promise<string | undefined> {
+  const client = await fresh.connect();
+  const { rows } = await client.query<{ value: string }>(
+    "select value::text from trigger_revision where trigger_ref = $1",
+    [triggerRef],
+  );
+  return rows[0]?.value;
+}
+
+const insert = "insert into rule (ref, action_ref, trigger_ref) values ('r.one', 'a', 't.one')";
+
+test("each change has a version with the revision of its transaction, and who made it", async () => {
+  await run(insert);
+  const created = await revision();
+  await run("select set_config('rule.changed_by', 'api:ada', true)", "update rule set conditions = '[1.50]'");
+  const changed = await revision();
+  await run("delete from rule");
+
+  expect(await versions()).toMatchObject([
+    { operation: "created", is_effective: true, revision: created, changed_by: "sql:attune" },
+    { operation: "changed", revision: changed, changed_by: "api:ada", conditions: "[1.50]" },
+    { operation: "deleted", revision: await revision(), changed_by: "sql:attune", conditions: null },
+  ]);
+});
+
+test("several changes in one transaction are one version, and none if nothing is left of them", async () => {
+  await run(insert, "update rule set label = 'a'", "update rule set conditions = '[1]'");
+  await run(
+    "update rule set label = 'b'",
+    "update rule set conditions = '[2]'",
+    "update rule set label = 'c'",
+  );
+  await run("update rule set label = 'd'", "update rule set label = 'c'");
+  await run("update rule set conditions = '[3]'", "update rule set conditions = '[2]'");
+  await run(insert.replace("r.one", "r.two"), "delete from rule where ref = 'r.two'");
+
+  expect(await versions()).toMatchObject([
+    { operation: "created", label: "a", conditions: "[1]" },
+    { operation: "changed", label: "c", conditions: "[2]" },
+  ]);
+  expect(await versions("r.two")).toEqual([]);
+});
+
+test("a label, or a change of a disabled rule, raises no revision and is kept with the present one", async () => {
+  await run(insert);
+  const created = await revision();
+  await run("update rule set label = 'a'");
+  await run("update rule set enabled = false");
+  const disabled = await revision();
+  await run("update rule set conditions = '[2]'");
+  await run(insert.replace("r.one", "r.two"));
+  await run("update rule set label = 'b' where ref = 'r.one'");
+
+  expect(await versions()).toMatchObject([
+    { is_effective: true, revision: created },
+    { is_effective: false, revision: created, label: "a" },
+    { is_effective: true, revision: disabled },
+    { is_effective: false, revision: disabled, conditions: "[2]" },
+    { is_effective: false, revision: await revision(), label: "b" },
+  ]);
+});
+
+test("constraints made immediate write the versions at once, and later changes after them", async () => {
+  await run(insert);
+  await run(
+    "update rule set label = 'a'",
+    "set constraints all immediate",
+    "update rule set conditions = '[1]'",
+    "update rule set label = 'b'",
+  );
+
+  expect(await versions()).toMatchObject([
+    { label: "" },
+    { is_effective: false, label: "a", conditions: null },
+    { is_effective: true, label: "a", conditions: "[1]" },
+    { is_effective: true, label: "b", conditions: "[1]" },
+  ]);
+});
+
+test("a rule that moves keeps its versions; so do a rule that is made again, and all rules of a truncated table", async () => {
+  await run(insert);
+  await run("update rule set trigger_ref = 't.two'");
+  await run("truncate rule cascade");
+  await run(insert);
+
+  expect(await versions()).toMatchObject([
+    { operation: "created", trigger_ref: "t.one" },
+    { operation: "changed", trigger_ref: "t.two", revision: expect.any(String) },
+    { operation: "deleted", trigger_ref: "t.two" },
+    { operation: "created", trigger_ref: "t.one" },
+  ]);
+});
+
+test("nothing is left pending", async () => {
+  await run(insert, "update rule set label = 'a'");
+  await run("update rule set label = 'b'");
+
+  const client = await fresh.connect();
+  const { rows } = await client.query("select from rule_version_pending");
+  expect(rows).toEqual([]);
+});
