@@ -25,6 +25,7 @@ import { currentName } from "./accept-fields.ts";
 import { columnsOf, fieldsOf, fieldsOfBody, namedFields, readGiven } from "./given-definition.ts";
 import type { Reference } from "./pack.ts";
 import { unresolvedReferences } from "./references.ts";
+import { webhookConflicts } from "./webhook-conflicts.ts";
 
 type Refusal = Exclude<DefinitionEdit<never>, { readonly kind: "done" }>;
 
@@ -42,7 +43,11 @@ export async function createDefinition(
   );
   const problems = [...given.problems, ...(await packProblems(transaction, kind, packRef))];
   if (given.kind === "rejected") return { kind: "invalid", problems };
-  problems.push(...(await missingReferences(transaction, given.references)), ...unstorable(given.row));
+  problems.push(
+    ...(await missingReferences(transaction, given.references)),
+    ...unstorable(given.row),
+    ...(kind === "rule" ? await conflictProblems(transaction, given.ref, given.row) : []),
+  );
   if (problems.length > 0) return { kind: "invalid", problems };
 
   const { row } = given;
@@ -70,10 +75,14 @@ export async function changeDefinition(
     ...(await missingReferences(transaction, change.references)),
     ...unstorable(change.columns),
   ];
-  if (problems.length > 0) return { kind: "invalid", problems };
-
   const { id, row } = locked;
   const changed = { ...row, ...change.columns };
+  const isRouted = routingColumns.some((column) => Object.hasOwn(change.columns, column));
+  if (kind === "rule" && isRouted) {
+    problems.push(...(await conflictProblems(transaction, locked.ref, changed)));
+  }
+  if (problems.length > 0) return { kind: "invalid", problems };
+
   await rowsOf(transaction, definitionEdits[kind].update, { id, row: changed });
   if (kind === "sensor") await rowsOf(transaction, setFurtherTriggers, [changed]);
   return { kind: "done", result: id };
@@ -97,7 +106,19 @@ export async function removeDefinition(
 
 export type SwitchedKind = keyof typeof switchDefinition;
 
-/** Enables or disables it, also if it is not valid. */
+/** Columns of a rule that decide which requests it answers. */
+const routingColumns = ["trigger_ref", "trigger_params", "enabled"];
+
+async function conflictProblems(
+  transaction: Queryable,
+  ref: string,
+  row: JsonObject,
+): Promise<readonly FieldProblem[]> {
+  const conflicts = await webhookConflicts(transaction, [{ ref, row, keepsEnabled: false }]);
+  return conflicts.map(({ problem }) => ({ field: "trigger_params.path", reason: problem }));
+}
+
+/** Enables or disables it, also if it is not valid; but not a webhook that another rule answers. */
 export async function switchTo(
   isEnabled: boolean,
   transaction: Queryable,
@@ -107,6 +128,12 @@ export async function switchTo(
 ): Promise<DefinitionEdit<Id>> {
   const locked = await lock(transaction, kind, name, isExpected);
   if (isRefusal(locked)) return locked;
+  if (kind === "rule" && isEnabled) {
+    const row = { ...locked.row, enabled: true };
+    const [conflict] = await conflictProblems(transaction, locked.ref, row);
+    if (conflict !== undefined)
+      return { kind: "refused", reason: `The rule ${locked.ref} stays disabled: ${conflict.reason}.` };
+  }
   await rowsOf(transaction, switchDefinition[kind], { id: locked.id, isEnabled });
   return { kind: "done", result: locked.id };
 }

@@ -20,9 +20,10 @@ import {
 } from "../database/statements/packs.ts";
 import { kinds, type Kind } from "../model/definition-schemas.ts";
 import { lastLoadMeta, lastLoadOf, type LastLoad } from "./last-load.ts";
-import type { Pack } from "./pack.ts";
+import type { Definition, Pack } from "./pack.ts";
 import { packInvalid, type PackProblem } from "./pack-problem.ts";
 import { unresolvedReferences, type Named } from "./references.ts";
+import { webhookConflicts } from "./webhook-conflicts.ts";
 
 export interface LoadReport {
   readonly changes: readonly DefinitionChange[];
@@ -41,10 +42,10 @@ export interface DefinitionChange extends DefinitionName {
 
 export type LoadOutcome =
   | { readonly kind: "loaded"; readonly report: LoadReport }
-  /** Nothing was loaded. */
+  /** They do not go with what is in the database; nothing was loaded. */
   | { readonly kind: "unresolved"; readonly problems: readonly PackProblem[] };
 
-/** @throws OperatorError PACK_INVALID with all unresolved references; nothing is loaded then */
+/** @throws OperatorError PACK_INVALID with all unresolved references and conflicts; nothing is loaded then */
 export async function loadPacks(database: Database, packs: readonly Pack[]): Promise<LoadReport> {
   const outcome = await database.transaction((transaction) => loadInto(transaction, packs));
   if (outcome.kind === "unresolved") throw packInvalid(outcome.problems);
@@ -55,7 +56,10 @@ export async function loadInto(transaction: Queryable, packs: readonly Pack[]): 
   await rowsOf(transaction, lockPacks, undefined);
   const lastLoads = await readLastLoads(transaction, packs);
   const vanished = packs.flatMap((pack) => vanishedSince(lastLoads.get(pack.ref), pack));
-  const problems = await missingReferences(transaction, packs, vanished);
+  const problems = [
+    ...(await missingReferences(transaction, packs, vanished)),
+    ...(await conflictProblems(transaction, packs, lastLoads, vanished)),
+  ];
   if (problems.length > 0) return { kind: "unresolved", problems };
 
   const changes = [
@@ -102,6 +106,31 @@ async function missingReferences(
   return unresolvedReferences(definitions, known).map(({ problem }) => problem);
 }
 
+/** Rules whose webhook another rule answers with other settings. */
+async function conflictProblems(
+  transaction: Queryable,
+  packs: readonly Pack[],
+  lastLoads: LastLoads,
+  vanished: readonly Named[],
+): Promise<readonly PackProblem[]> {
+  const rules = packs.flatMap((pack) => {
+    const keepsEnabled = enabledKeeper(lastLoads.get(pack.ref));
+    return pack.definitions
+      .filter(({ kind }) => kind === "rule")
+      .map((definition) => ({ definition, keepsEnabled: keepsEnabled(definition) }));
+  });
+  const conflicts = await webhookConflicts(
+    transaction,
+    rules.map(({ definition: { ref, row }, keepsEnabled }) => ({ ref, row, keepsEnabled })),
+    vanished.filter(({ kind }) => kind === "rule").map(({ ref }) => ref),
+  );
+  return conflicts.flatMap(({ ref, problem }) =>
+    rules
+      .filter(({ definition }) => definition.ref === ref)
+      .map(({ definition }) => definition.problemAt(["trigger_params", "path"], problem)),
+  );
+}
+
 async function upsertAll(
   transaction: Queryable,
   packs: readonly Pack[],
@@ -135,15 +164,18 @@ async function upsertAll(
 }
 
 function rowsOfKind(pack: Pack, kind: Kind, lastLoad: LastLoad | undefined) {
+  const keepsEnabled = enabledKeeper(lastLoad);
+  return pack.definitions
+    .filter((definition) => definition.kind === kind)
+    .map((definition) => ({ ...definition.row, keeps_enabled: keepsEnabled(definition) }));
+}
+
+/** Tells which definitions keep the `enabled` of their rows: those whose files say what they said at the last load. */
+function enabledKeeper(lastLoad: LastLoad | undefined): (definition: Definition) => boolean {
   const enabledBefore = new Map(
     (lastLoad ?? []).map((definition) => [keyOf(definition), definition.enabled]),
   );
-  return pack.definitions
-    .filter((definition) => definition.kind === kind)
-    .map((definition) => ({
-      ...definition.row,
-      keeps_enabled: enabledBefore.get(keyOf(definition)) === definition.enabled,
-    }));
+  return (definition) => enabledBefore.get(keyOf(definition)) === definition.enabled;
 }
 
 async function removeAll(

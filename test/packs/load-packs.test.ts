@@ -255,3 +255,34 @@ test("the embedded database takes packs as PostgreSQL does", { timeout: 120_000 
     "removed action demo.note",
   ]);
 });
+
+test("rules whose webhook another rule answers with other settings are refused, and can be exchanged at once", async () => {
+  await using fresh = await freshDatabase();
+  const hook = (ref: string, params: string) => ({
+    [`rules/${ref}.yaml`]: `ref: ${ref}\ntrigger: core.webhook\naction: note\ntrigger_params: ${params}\n`,
+  });
+  await using first = await packFolder({
+    ...demoPack,
+    ...hook("one", "{path: in}"),
+    ...hook("two", "{path: in}"),
+  });
+  await load(fresh.database, [first.directory]);
+
+  await using split = await packFolder({
+    ...demoPack,
+    ...hook("one", "{path: in}"),
+    ...hook("two", "{path: in, secret: demo.secret}"),
+  });
+  await expect(load(fresh.database, [split.directory])).rejects.toThrow(
+    /rules\/two\.yaml:4 trigger_params\.path POST \/webhooks\/in is also the rule demo\.one's, with other settings/,
+  );
+  // Both are changed together, and a rule that goes makes way.
+  await using moved = await packFolder({
+    ...demoPack,
+    ...hook("three", "{path: in, secret: demo.secret}"),
+    ...hook("two", "{path: in, secret: demo.secret}"),
+  });
+  expect(changesOf(await load(fresh.database, [moved.directory]))).toEqual(
+    expect.arrayContaining(["created rule demo.three", "updated rule demo.two", "removed rule demo.one"]),
+  );
+});

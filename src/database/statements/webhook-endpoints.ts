@@ -39,6 +39,28 @@ export const readWebhookEndpoints: Statement<undefined, WebhookEndpointRow> = {
   }),
 };
 
+export interface WebhookRuleRow {
+  readonly ref: string;
+  readonly params: JsonValue;
+  readonly isEnabled: boolean;
+}
+
+/** All rules on the trigger of webhooks, the oldest first. */
+export const readWebhookRules: Statement<undefined, WebhookRuleRow> = {
+  name: "read_webhook_rules",
+  text: `
+    select ref, trigger_params, enabled
+      from rule
+     where trigger_ref = 'core.webhook'
+     order by id`,
+  values: () => [],
+  decode: (row) => ({
+    ref: row.text("ref"),
+    params: row.json("trigger_params"),
+    isEnabled: row.boolean("enabled"),
+  }),
+};
+
 /** Refs among these that name no key. */
 export const readMissingKeys: Statement<readonly string[], string> = {
   name: "read_missing_keys",

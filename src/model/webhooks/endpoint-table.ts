@@ -116,6 +116,35 @@ export function endpointTable(
   return { byKey, byPath, problems, open };
 }
 
+/** A rule of `core.webhook` that is to be served. */
+export type ServedRule = Pick<WebhookRule, "ref" | "params">;
+
+/**
+ * Why rules cannot be saved beside others: another one answers the same requests with other settings. At most one reason for
+ * each rule. Params that are not valid are left out.
+ */
+export function endpointConflicts(
+  saved: readonly ServedRule[],
+  others: readonly ServedRule[],
+): readonly EndpointProblem[] {
+  const owners = new Map<string, { readonly ref: string; readonly settings: EndpointSettings }>();
+  const problems = new Map<string, EndpointProblem>();
+  for (const { ref, params } of [...others, ...saved]) {
+    const decoded = decodeWebhookRoute(params);
+    if (decoded.kind === "invalid") continue;
+    const { path, methods, settings } = decoded.value;
+    for (const method of methods) {
+      const request = `${method} /webhooks/${path}`;
+      const owner = owners.get(request);
+      if (owner === undefined) owners.set(request, { ref, settings });
+      else if (!areEqual(owner.settings, settings) && !problems.has(ref))
+        problems.set(ref, { ref, problem: conflictProblem(method, path, owner.ref) });
+    }
+  }
+  const savedRefs = new Set(saved.map(({ ref }) => ref));
+  return [...problems.values()].filter(({ ref }) => savedRefs.has(ref));
+}
+
 function conflictProblem(method: string, path: string, ref: string): string {
   return `${method} /webhooks/${path} is also the rule ${ref}'s, with other settings; rules with one path need equal ones`;
 }

@@ -253,3 +253,52 @@ test("impossible params of a timer are refused when a rule is created, changed o
   expect(moved.body["details"]).toEqual(refusal("is required"));
   await api.demand(200, "PATCH", "/rules/p.other", { trigger_ref, ...timer("@daily") });
 });
+
+test("a webhook that another enabled rule answers with other settings is refused, however the rule comes to it", async () => {
+  await using api = await definitionsApi();
+  await givePack(api);
+  await query(
+    api.database,
+    "insert into trigger (ref, label) values ('core.webhook', 'Webhook') on conflict do nothing",
+  );
+  const hook = { ...rule, trigger_ref: "core.webhook" };
+  const open = { path: "in", method: ["POST", "PUT"] };
+  const signed = { path: "/in/", secret: "p.secret" };
+  const problem = (ref: string, method = "POST"): string =>
+    `${method} /webhooks/in is also the rule ${ref}'s, with other settings; rules with one path need equal ones`;
+  const refusal = (ref: string) => [{ parameter: "trigger_params.path", problem: problem(ref) }];
+
+  await api.demand(201, "POST", "/rules", { ...hook, ref: "p.first", trigger_params: open });
+  const created = await api.demand(422, "POST", "/rules", {
+    ...hook,
+    ref: "p.second",
+    trigger_params: signed,
+  });
+  expect(created.body["details"]).toEqual(refusal("p.first"));
+  // Equal settings share the path; other methods and disabled rules do not meet it.
+  await api.demand(201, "POST", "/rules", { ...hook, ref: "p.like", trigger_params: { path: "in" } });
+  await api.demand(201, "POST", "/rules", {
+    ...hook,
+    ref: "p.get",
+    trigger_params: { ...signed, method: ["GET"] },
+  });
+  await api.demand(201, "POST", "/rules", {
+    ...hook,
+    ref: "p.off",
+    trigger_params: signed,
+    enabled: false,
+  });
+
+  const changed = await api.demand(422, "PATCH", "/rules/p.get", { trigger_params: signed });
+  expect(changed.body["details"]).toEqual(refusal("p.first"));
+  const switched = await api.demand(409, "POST", "/rules/p.off/enable");
+  expect(switched.body["error"]).toBe(`The rule p.off stays disabled: ${problem("p.first")}.`);
+  expect((await api.demand(422, "PATCH", "/rules/p.off", { enabled: true })).body["details"]).toEqual(
+    refusal("p.first"),
+  );
+  // A conflict that plain SQL made does not stop other changes.
+  await query(api.database, "update rule set enabled = true where ref = 'p.off'");
+  await api.demand(200, "PATCH", "/rules/p.off", { label: "Still off" });
+  for (const ref of ["p.first", "p.like"]) await api.demand(200, "POST", `/rules/${ref}/disable`);
+  await api.demand(200, "POST", "/rules/p.off/enable");
+});
