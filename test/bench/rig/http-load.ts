@@ -1,15 +1,20 @@
 /**
  * Posts the same body over keep-alive connections for a while, each connection one request after the other, and prints how many
- * were answered 201. Little more than sockets, since it takes its processor from the server that is measured.
+ * were answered as expected. Little more than sockets, since it takes its processor from the server that is measured.
  *
- * Arguments: URL, body, connections, seconds.
+ * Arguments: URL, body, connections, seconds, the expected status (201), further headers as JSON.
  */
 import { connect } from "node:net";
 
-const [url = "", body = "", connections = "", seconds = ""] = process.argv.slice(2);
+const [url = "", body = "", connections = "", seconds = "", status = "201", headers = "{}"] =
+  process.argv.slice(2);
 const { hostname, port, pathname } = new URL(url);
+const furtherHeaders: Readonly<Record<string, string>> = JSON.parse(headers);
 const request = Buffer.from(
   `POST ${pathname} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sensor\r\nContent-Type: application/json\r\n` +
+    Object.entries(furtherHeaders)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join("") +
     `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
 );
 
@@ -26,7 +31,7 @@ async function post(): Promise<void> {
     const head = received.indexOf("\r\n\r\n");
     const length = Number(/content-length: (\d+)/i.exec(received)?.[1]);
     if (head === -1 || received.length < head + 4 + length) return;
-    if (received.startsWith("HTTP/1.1 201")) count += 1;
+    if (received.startsWith(`HTTP/1.1 ${status}`)) count += 1;
     else {
       others += 1;
       firstOther ||= received;
