@@ -45,6 +45,8 @@ export const layers: readonly Layer[] = [
       "runtimes",
       "registration",
       "retention",
+      "schema-memory",
+      "verification",
       "scheduling",
       "sensors",
       "events",

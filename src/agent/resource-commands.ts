@@ -24,6 +24,7 @@ export function addResourceCommands(root: Command, run: Run, context: ClientCont
     for (const action of resource.actions) addAction(group, resource, action, run, context);
     if (resource.plural === "sensors") addLogs(group, run, context);
     if (resource.plural === "rules") addRuleTest(group, run, context);
+    if (resource.plural === "triggers") addTriggerSchema(group, run, context);
   }
 }
 
@@ -106,6 +107,20 @@ function addRuleTest(group: Command, run: Run, context: ClientContext): void {
       run(async () => {
         const { testRule } = await import("./commands/rules-test.ts");
         return testRule(context(), { rule, event });
+      }),
+    );
+}
+
+function addTriggerSchema(group: Command, run: Run, context: ClientContext): void {
+  group
+    .command("schema")
+    .argument("<ref>")
+    .description("show what payloads of a trigger look like, and how they differ from its out_schema")
+    .option("--suggest", "only print an out_schema that describes them")
+    .action((ref: string, { suggest }: { readonly suggest?: true }) =>
+      run(async () => {
+        const { showSchema } = await import("./commands/trigger-schema.ts");
+        return showSchema(context(), ref, suggest === true);
       }),
     );
 }

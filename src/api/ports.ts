@@ -17,6 +17,7 @@ import type { SensorEntry, SensorFilter } from "../database/statements/sensor-li
 import type { SlotEntry, TimerEntry, TimerFilter } from "../database/statements/timer-list.ts";
 import type { WorkerEntry, WorkerFilter, WorkerOrder } from "../database/statements/worker-list.ts";
 import type { PackPorts } from "./routes/packs.ts";
+import type { SchemaMemoryPorts } from "./routes/schema-memory.ts";
 import type { DefinitionEditPorts, DefinitionPorts } from "./definitions/ports.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 
@@ -66,6 +67,7 @@ export interface Resources {
   readonly importPacks: PackPorts["importPacks"];
   readonly runtimes: DefinitionPorts;
   readonly triggers: DefinitionPorts;
+  readonly readSchemaMemory: SchemaMemoryPorts["readSchemaMemory"];
   readonly actions: DefinitionPorts;
   readonly rules: DefinitionPorts;
   readonly listEvents: (filter: EventFilter, request: HistoryRequest) => Promise<HistoryPage<EventEntry>>;

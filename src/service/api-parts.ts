@@ -36,6 +36,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { authPorts, type OpenedIdentity } from "./identity-parts.ts";
 import { databaseDefinitions } from "./definition-parts.ts";
 import { agentDownloads } from "./download-parts.ts";
+import { readRememberedPayloads } from "./schema-memory-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 interface ServedParts {
@@ -121,6 +122,8 @@ export function databaseResources(database: Database, reads = new SnapshotReads(
         const slots = await rowsOf(rows, readTimerSlots, { ruleId: timer.ruleId, limit: slotsMax });
         return { timer, slots };
       }),
+    readSchemaMemory: (triggerRef) =>
+      read("what payloads look like", (rows) => readRememberedPayloads(rows, triggerRef)),
     ...databaseDefinitions(database, read),
   };
 }

@@ -16,6 +16,7 @@ import type { DatabaseRuleSource } from "../rules/rule-source.ts";
 import { ActivitySummary } from "../telemetry/activity-summary.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Connections } from "./connections.ts";
+import { openPayloadSampler } from "./schema-memory-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** How long storing, and then publishing, may take during the stop, each in addition to `sensor.shutdown_timeout`. */
@@ -54,6 +55,7 @@ export async function openEvents(
   const summary = new ActivitySummary({ logger, clock });
   // Closed after the pipeline, so that its last lines are complete.
   lifetime.run((signal) => summary.run(signal));
+  const sampler = openPayloadSampler(context, database);
   const reporters = { logger, summary, activity };
   const pipeline = new EventPipeline({
     database,
@@ -64,7 +66,10 @@ export async function openEvents(
     batchRowsMax: events.batch_rows,
     batchBytesMax: events.batch_bytes,
     batchesMax: batchesMax(database.kind, config.database.max_connections),
-    onStored: (entry, enforcements) => reportStored(reporters, entry, enforcements),
+    onStored: (entry, enforcements) => {
+      reportStored(reporters, entry, enforcements);
+      sampler.note(entry.event.triggerRef, entry.event.payload, entry.payloadJson.length);
+    },
     onDuplicate: ({ source }) => summary.noteDuplicate(source?.sensorRef ?? null),
     metrics,
     logger,

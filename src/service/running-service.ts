@@ -20,6 +20,7 @@ import { openKeys } from "./key-parts.ts";
 import { openObservation } from "./observation.ts";
 import { openOperations } from "./operation-parts.ts";
 import { openRetention } from "./retention-parts.ts";
+import { openSchemaMemory } from "./schema-memory-parts.ts";
 import { sensorPlatform } from "./sensor-platform.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
 import { openWebhooks } from "./webhook-parts.ts";
@@ -88,6 +89,7 @@ export async function openRunningService(
     signing_key: [identity.authenticator],
   });
   const retention = openRetention(context, database, metrics);
+  openSchemaMemory(context, database, metrics, events.pipeline);
   const unreadableKeys = unreadableCount;
   const observed = { events, scheduler, sensors, rules, notifications, retention, unreadableKeys };
   const health = openObservation(context, worker, connections, metrics, observed);

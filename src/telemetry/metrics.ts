@@ -49,6 +49,8 @@ export interface Metrics {
   readonly leasesLost: (count: number) => void;
   /** A partition of the table was dropped. */
   readonly partitionDropped: (table: string) => void;
+  /** Payloads of the trigger began to look different. */
+  readonly payloadsDrifted: (triggerRef: string) => void;
   /** A WebSocket client was disconnected, for one of a few reasons. */
   readonly webSocketDisconnected: (reason: string) => void;
 
@@ -100,6 +102,11 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     "partitions_dropped_total",
     "table",
     "Partitions with old rows that this worker dropped",
+  );
+  const drifts = counterBy(
+    "payload_drifts_total",
+    "trigger_ref",
+    "Changes noticed in what payloads of a trigger look like",
   );
   const refused = counterBy(
     "messages_refused_total",
@@ -213,6 +220,7 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     ),
     timersSkipped: counterBy("timer_slots_skipped_total", "reason", "Slots of timers that were skipped"),
     partitionDropped: (table) => partitionsDropped(table, 1),
+    payloadsDrifted: (triggerRef) => drifts(triggerRef, 1),
     webhookAnswered: (verdict, seconds) => {
       webhookRequests(verdict, 1);
       webhookSeconds(seconds);

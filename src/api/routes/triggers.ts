@@ -26,6 +26,7 @@ import {
   NameParameters,
 } from "../definitions/schemas.ts";
 import { demandTrigger, grantedTriggers, ruleAnswer, RuleAnswer } from "./rules.ts";
+import { addSchemaMemoryRoute, type SchemaMemoryPorts } from "./schema-memory.ts";
 
 export const TriggerListParameters = Type.Object({
   ...listParameters,
@@ -41,12 +42,13 @@ export const TriggerAnswer = answerSchemaOf(entryColumns.trigger);
 /** Rules of one trigger in one answer. Some clients read only one. */
 const rulesMax = 10_000;
 
-export interface TriggerPorts {
+export interface TriggerPorts extends SchemaMemoryPorts {
   readonly triggers: DefinitionPorts;
   readonly rules: DefinitionPorts;
 }
 
-export function addTriggerRoutes(scope: FastifyInstance, { triggers, rules }: TriggerPorts): void {
+export function addTriggerRoutes(scope: FastifyInstance, ports: TriggerPorts): void {
+  const { triggers, rules } = ports;
   const resource: ListedResource = {
     kind: "trigger",
     path: "/triggers",
@@ -88,6 +90,7 @@ export function addTriggerRoutes(scope: FastifyInstance, { triggers, rules }: Tr
     },
   );
 
+  addSchemaMemoryRoute(scope, resource, ports);
   addEditRoutes(scope, resource);
   addSwitchRoutes(scope, resource);
   for (const change of ["enable", "disable", "regenerate"] as const) {

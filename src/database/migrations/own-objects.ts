@@ -55,6 +55,8 @@ export const ownTables: Readonly<Record<string, string>> = {
     "rule int8, schedule_since timestamptz, series_since timestamptz, settled_until timestamptz, execution_count int8, counts jsonb, last_scheduled_at timestamptz, last_fired_at timestamptz, run_first_at timestamptz, run_slots int8, entries int8, problem text, updated timestamptz",
   timer_slot:
     "rule int8, number int8, outcome text, reason text, first_scheduled_at timestamptz, last_scheduled_at timestamptz, slots int8, is_counted bool, late_seconds float8, fired_at timestamptz, event int8",
+  schema_sample: "id int8, trigger_ref text, content jsonb, created timestamptz",
+  schema_memory: "trigger_ref text, content jsonb, drifts jsonb, updated timestamptz",
   outbox_owner: "instance uuid, owner uuid, since timestamptz",
   identity:
     "id int8, login text, display_name text, password_hash text, role text, attributes jsonb, token_version int8, created timestamptz, updated timestamptz",

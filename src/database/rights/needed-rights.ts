@@ -44,6 +44,8 @@ const tables = {
   event_key: ["select", "insert"],
   // A view, which is granted like a table.
   event_key_known: ["select"],
+  schema_sample: ["select", "insert", "update", "delete"],
+  schema_memory: ["select", "insert", "update", "delete"],
   outbox: ["select", "insert", "update", "delete"],
   outbox_owner: ["select", "insert", "update", "delete"],
   key: ["select", "insert", "update", "delete"],

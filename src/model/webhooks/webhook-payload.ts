@@ -1,6 +1,7 @@
 /** What the event of a webhook's request contains. */
 import { isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
 import type { EndpointSettings } from "./endpoint-settings.ts";
+import { isSecretName } from "../texts/secret-name.ts";
 import { pairsOf } from "./webhook-body.ts";
 
 export interface ReceivedRequest {
@@ -38,10 +39,6 @@ export function triggerPayload(body: JsonValue): JsonObject {
   return isJsonObject(payload) ? payload : { value: payload };
 }
 
-// Words in names of headers and parameters whose values are secrets or as good as secrets.
-const secretName =
-  /auth|cookie|token|secret|passw|credential|session|signature|hmac|jwt|api[-_]?key|access[-_]?key|^(key|sig|code)$/i;
-
 // They describe the connection, not the message.
 const connectionHeaders = new Set([
   "connection",
@@ -64,7 +61,7 @@ function visibleHeaders(
 ): JsonObject {
   const visible: [string, string][] = [];
   for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || secretName.test(name) || name === scheme?.header) continue;
+    if (value === undefined || isSecretName(name) || name === scheme?.header) continue;
     const isWanted =
       named === null
         ? !connectionHeaders.has(name) && !name.startsWith("x-forwarded-")
@@ -76,5 +73,5 @@ function visibleHeaders(
 
 function visibleQuery(query: string): JsonObject {
   if (query === "") return {};
-  return Object.fromEntries(Object.entries(pairsOf(query)).filter(([name]) => !secretName.test(name)));
+  return Object.fromEntries(Object.entries(pairsOf(query)).filter(([name]) => !isSecretName(name)));
 }

@@ -31,6 +31,7 @@ import { readMissingRights } from "../../../src/database/statements/rights.ts";
 import * as ruleMessages from "../../../src/database/statements/rule-messages.ts";
 import * as rules from "../../../src/database/statements/rules.ts";
 import * as runtimes from "../../../src/database/statements/runtimes.ts";
+import * as schemaMemory from "../../../src/database/statements/schema-memory.ts";
 import * as sensorDemands from "../../../src/database/statements/sensor-demands.ts";
 import * as sensorWorkers from "../../../src/database/statements/sensor-workers.ts";
 import * as sensorHold from "../../../src/database/statements/sensor-hold.ts";
@@ -98,6 +99,7 @@ const modules: readonly object[] = [
   ruleMessages,
   rules,
   runtimes,
+  schemaMemory,
   sensorHold,
   sensorOwner,
   sensorProcess,
