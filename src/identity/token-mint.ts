@@ -6,7 +6,6 @@ import { rowOf } from "../database/statement.ts";
 import {
   readIdentity,
   readSensorId,
-  revokeToken,
   saveServiceIdentity,
   type Identity,
   type ServiceIdentity,
@@ -17,6 +16,7 @@ import { encodeClaims, type NewToken } from "../model/identity/claims.ts";
 import { areEqual } from "../model/json/equality.ts";
 import type { Clock } from "../time/clock.ts";
 import type { TokenCodec } from "../tokens/token-codec.ts";
+import { TokenRevocations } from "./token-revocations.ts";
 
 export interface TokenMintOptions {
   readonly database: Database;
@@ -43,9 +43,11 @@ export interface MintedToken {
 
 export class TokenMint {
   readonly #options: TokenMintOptions;
+  readonly #revocations: TokenRevocations;
 
   constructor(options: TokenMintOptions) {
     this.#options = options;
+    this.#revocations = new TokenRevocations(options.database);
   }
 
   async mint({ identity, family, ...terms }: TokenTerms): Promise<MintedToken> {
@@ -95,9 +97,8 @@ export class TokenMint {
    * @param keepSeconds for how long one of them could otherwise be valid
    */
   async revoke(jti: string, keepSeconds: number): Promise<void> {
-    const { database, onRevoked } = this.#options;
-    await this.#explaining("revoke a token", () => rowOf(database, revokeToken, { jti, keepSeconds }));
-    onRevoked();
+    await this.#explaining("revoke a token", () => this.#revocations.revoke(jti, keepSeconds));
+    this.#options.onRevoked();
   }
 
   /** Null: there is no such sensor. */

@@ -5,10 +5,11 @@
  * in /proc/<pid>/environ. One that clears its environment and leaves its session cannot be found, nor can one of
  * another user; both do so deliberately.
  *
- * A search reads all of /proc. Callers that ask during a search share the next one, so /proc is read only a few
- * times however many sensors end at once.
+ * A search reads all of /proc. Callers that ask in the same turn of the event loop, or during a search, share the next
+ * one, so /proc is read only a few times however many sensors end at once.
  */
 import { readFile } from "node:fs/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import { hasCode } from "../errors/caught.ts";
 import { processesWhere } from "./process-table.ts";
 
@@ -37,7 +38,9 @@ export function killMarked(marker: string): Promise<void> {
 
 function planLook(): Look {
   const markers = new Set<string>();
-  const done = lastLook.then(() => {
+  const done = lastLook.then(async () => {
+    // Processes that end together are reaped in one turn.
+    await turn();
     nextLook = undefined;
     return killAll(markers);
   });

@@ -54,7 +54,9 @@ export interface PartitionKeeperOptions {
   readonly random: () => number;
 }
 
-const intervalMs = 30_000;
+const intervalMs = 60_000;
+/** Of those that do not hold the lock. */
+const takeoverMs = 30_000;
 /** Everybody who stores waits for a lock that we wait for. */
 const lockWaitMs = 20;
 const lockAttemptsMax = 20;
@@ -77,7 +79,7 @@ export class PartitionKeeper {
     const loop = reportedLoop(
       {
         step: () => this.step(signal),
-        intervalMs,
+        intervalMs: () => (this.#lock === undefined ? takeoverMs : intervalMs),
         retry: { delayMsFirst: 5_000, delayMsMax: 300_000 },
         texts: {
           begins: "could not keep the partitions of stored events; nothing is lost, but old ones stay",
@@ -101,10 +103,14 @@ export class PartitionKeeper {
       this.#lock = await database.tryLock(`${database.schema}:retention`);
       if (this.#lock === undefined) return;
     }
+    const position = await rowOf(database, readPartitionPosition, undefined);
+    if (position === undefined) return;
+    const partitions = await rowsOf(database, listPartitions, { tables: retainedTables });
     const failures: unknown[] = [];
     for (const table of retainedTables) {
       try {
-        await this.#keep(table, signal);
+        const rows = partitions.filter((row) => row.table === table);
+        await this.#keep(table, rows, position, signal);
       } catch (error) {
         failures.push(error);
       }
@@ -112,11 +118,13 @@ export class PartitionKeeper {
     if (failures.length > 0) throw failures[0];
   }
 
-  async #keep(table: RetainedTable, signal: AbortSignal): Promise<void> {
+  async #keep(
+    table: RetainedTable,
+    rows: readonly PartitionRow[],
+    position: PartitionPosition,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { database, limits, logger } = this.#options;
-    const position = await rowOf(database, readPartitionPosition, undefined);
-    if (position === undefined) return;
-    const rows = await rowsOf(database, listPartitions, { table });
     const state = stateOf(table, rows, position, limits);
     const plan = planPartitions(state, limits[table]);
     for (const { first, beyond } of plan.add) {

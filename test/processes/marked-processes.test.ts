@@ -36,7 +36,8 @@ test("many that are asked for at once are killed by a few looks at the processes
   await ends;
   expect(children.map(({ signalCode }) => signalCode)).toEqual(values.map(() => "SIGKILL"));
   expect(spared.signalCode).toBeNull();
-  expect(vi.mocked(readdir).mock.calls.length).toBeLessThanOrEqual(5);
+  // One that finds them, and one that finds that they have forked nothing meanwhile.
+  expect(vi.mocked(readdir).mock.calls.length).toBeLessThanOrEqual(3);
 });
 
 test("one that is asked for while a look is under way is found by the next", async () => {

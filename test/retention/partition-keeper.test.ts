@@ -251,3 +251,21 @@ test("the embedded database keeps its partitions, too, within a number of rows",
   }
   rmSync(directory, { recursive: true });
 }, 120_000);
+
+test("a look at partitions that are as they should be takes two statements", async () => {
+  const sent: (string | undefined)[] = [];
+  const counting: Database = {
+    ...database,
+    query(statement) {
+      sent.push(statement.name);
+      return database.query(statement);
+    },
+  };
+  const looking = keeper({ database: counting });
+  await looking.step(stopped);
+  sent.length = 0;
+
+  await looking.step(stopped);
+
+  expect(sent).toEqual(["read_partition_position", "list_partitions"]);
+});

@@ -101,27 +101,37 @@ export interface Revocation {
 }
 
 /**
- * Repeated, it changes nothing but how long the row is kept. Rows that are of no use are deleted along with it, a few at a
+ * Repeated, it changes nothing but how long the rows are kept. Rows that are of no use are deleted along with it, a few at a
  * time, and a week late, in case a clock is set back.
+ *
+ * @param revocations of different tokens
  */
-export const revokeToken: Statement<Revocation, void> = {
-  name: "revoke_token",
+export const revokeTokens: Statement<readonly Revocation[], void> = {
+  name: "revoke_tokens",
   text: `
-    with forgotten as (
+    with revocation as (
+      select jti, keep_seconds
+        from unnest($1::text[], $2::float8[]) as given (jti, keep_seconds)
+    ), forgotten as (
       delete from revoked_token
        where jti in (select jti
                        from revoked_token
                       where expires_at < now() - interval '7 days'
-                        and jti <> $1
+                        and jti <> all ($1::text[])
                       order by expires_at
                       limit 100
                         for update skip locked)
     )
     insert into revoked_token (jti, expires_at)
-    values ($1, now() + make_interval(secs => $2))
+    select jti, now() + make_interval(secs => keep_seconds)
+      from revocation
+     order by jti
     on conflict (jti) do update
        set expires_at = greatest(revoked_token.expires_at, excluded.expires_at)`,
-  values: ({ jti, keepSeconds }) => [jti, keepSeconds],
+  values: (revocations) => [
+    revocations.map(({ jti }) => jti),
+    revocations.map(({ keepSeconds }) => keepSeconds),
+  ],
   decode: () => {},
 };
 

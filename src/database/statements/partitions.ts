@@ -10,6 +10,7 @@ import type { Id } from "../../model/identifiers.ts";
 import type { Statement } from "../statement.ts";
 
 export interface PartitionRow {
+  readonly table: string;
   readonly name: string;
   /** The keys it takes, `beyond` exclusive; null: no bound, or the default or a retired partition. */
   readonly first: bigint | null;
@@ -26,14 +27,18 @@ export interface PartitionRow {
   readonly highest: bigint | null;
 }
 
-export const listPartitions: Statement<{ readonly table: string }, PartitionRow> = {
+/** In the order of the keys, for each table. */
+export const listPartitions: Statement<{ readonly tables: readonly string[] }, PartitionRow> = {
   name: "list_partitions",
   text: `
-    select name, first, beyond, is_default, is_retired, row_count::float8, byte_count::float8, oldest, newest, highest
-      from list_partitions($1)
+    select of_table, name, first, beyond, is_default, is_retired, row_count::float8, byte_count::float8, oldest, newest,
+           highest
+      from unnest($1::text[]) as asked (of_table),
+           list_partitions(of_table)
      order by first nulls first, name`,
-  values: ({ table }) => [table],
+  values: ({ tables }) => [tables],
   decode: (row) => ({
+    table: row.text("of_table"),
     name: row.text("name"),
     first: bigintOrNull(row.idOrNull("first")),
     beyond: bigintOrNull(row.idOrNull("beyond")),

@@ -15,8 +15,10 @@ export async function checkRetention(config: Config, { kind, rows }: Look): Prom
   const position = await rowOf(rows, readPartitionPosition, undefined);
   if (position === undefined) return [];
   const findings: Finding[] = [];
-  for (const table of ["event", "enforcement"] as const) {
-    const partitions = await rowsOf(rows, listPartitions, { table });
+  const tables = ["event", "enforcement"] as const;
+  const all = await rowsOf(rows, listPartitions, { tables });
+  for (const table of tables) {
+    const partitions = all.filter((row) => row.table === table);
     const state = stateOf(table, partitions, position, limits);
     const subject = `retention ${words[table]}`;
     const oldest = Math.min(...partitions.map((each) => each.oldest?.getTime() ?? Number.POSITIVE_INFINITY));

@@ -18,6 +18,8 @@ export interface DeliveryWatchOptions {
 }
 
 const intervalMs = 1_000;
+/** While all is well. */
+const restMs = 5_000;
 
 export class DeliveryWatch {
   readonly #options: DeliveryWatchOptions;
@@ -30,7 +32,7 @@ export class DeliveryWatch {
     this.#options = options;
     this.#loop = new WakeableLoop({
       step: async () => this.look(),
-      intervalMs,
+      intervalMs: () => (this.#isWell() ? restMs : intervalMs),
       retryDelayMs: () => intervalMs,
       onFailure: (error) => options.logger.error({ error }, "could not check how messages are delivered"),
       clock: options.clock,
@@ -46,6 +48,11 @@ export class DeliveryWatch {
     this.#lookAtBroker(transport.health());
     this.#lookAtRefused(new Map(Array.from(refused.counts(), ([key, { reason }]) => [key, reason])));
     this.#lookAtUnroutable([...deliveries.unroutable().keys()].toSorted());
+  }
+
+  #isWell(): boolean {
+    const troubles = this.#refusedSinceMs.size + this.#unroutable.length;
+    return troubles === 0 && this.#options.transport.health().condition === "up";
   }
 
   #lookAtBroker({ condition, detail }: BrokerHealth): void {

@@ -36,6 +36,7 @@ export class HeldRows {
   readonly #toSetAside: Refusal[] = [];
   #readings = 0;
   readonly #goneMeanwhile = new Set<string>();
+  #onSetAside: () => void = () => {};
 
   constructor(options: HeldRowsOptions) {
     const { database, clock } = options;
@@ -56,6 +57,11 @@ export class HeldRows {
       },
       options,
     );
+  }
+
+  /** @param listener called when rows have been set aside */
+  whenSetAside(listener: () => void): void {
+    this.#onSetAside = listener;
   }
 
   /** Rows to be deleted. */
@@ -119,6 +125,7 @@ export class HeldRows {
       await rowsOf(relaxed, markRefused, { refusals });
       this.#toSetAside.splice(0, refusals.length);
       this.#letGo(refusals.map(({ messageId }) => messageId));
+      this.#onSetAside();
     }
   }
 

@@ -63,6 +63,8 @@ const lengthMax = 500;
 const bytesMax = 4 * 1024 * 1024;
 const stepMs = 1_000;
 const countIntervalMs = 10_000;
+/** While none is known. Those of a dead process are found then; refusals here are noted at once. */
+const restMs = 60_000;
 const hopelessIntervalMs = 600_000;
 
 export class RefusedMessages {
@@ -82,11 +84,14 @@ export class RefusedMessages {
           ends: "refused messages are read again",
         },
         step: (signal) => this.#step(signal),
-        intervalMs: stepMs,
+        intervalMs: () => (this.#isQuiet() ? restMs : stepMs),
         retry: { delayMsFirst: 1_000, delayMsMax: 10_000 },
       },
       options,
     );
+    options.publisher.rows.whenSetAside(() => {
+      if (this.#counts.size === 0) this.#countSoon();
+    });
   }
 
   /** By routing key, as last counted. */
@@ -99,7 +104,7 @@ export class RefusedMessages {
     this.#reasons.set(routingKey, reason);
     if (this.#attempts.get(routingKey)?.isHopeless === false) return;
     this.#attempts.set(routingKey, this.#later(1));
-    this.#countedAtMs = -Infinity;
+    this.#countSoon();
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -109,11 +114,20 @@ export class RefusedMessages {
   async #step(signal: AbortSignal): Promise<void> {
     const { clock, transport } = this.#options;
     const nowMs = clock.monotonicMs();
-    if (nowMs - this.#countedAtMs >= countIntervalMs) await this.#count();
+    if (this.#isQuiet() || nowMs - this.#countedAtMs >= countIntervalMs) await this.#count();
     if (transport.health().state !== "up") return;
     for (const [routingKey, attempts] of this.#attempts) {
       if (attempts.dueAtMs <= nowMs) await this.#attempt(routingKey, attempts, signal);
     }
+  }
+
+  #countSoon(): void {
+    this.#countedAtMs = -Infinity;
+    this.#loop.wake();
+  }
+
+  #isQuiet(): boolean {
+    return this.#attempts.size === 0 && this.#counts.size === 0;
   }
 
   async #count(): Promise<void> {

@@ -58,6 +58,8 @@ export abstract class ProcessSource implements Source {
   readonly #traits: LaunchTraits;
   /** `NAME=value` by which its processes are found; unique to this source. */
   readonly #marker: string;
+  /** Whether they have been looked for since the last process ended. */
+  #isSwept = false;
 
   constructor(program: Program, traits: LaunchTraits) {
     this.program = program;
@@ -69,7 +71,7 @@ export abstract class ProcessSource implements Source {
   abstract run(context: SourceContext): Promise<EndedRun>;
 
   async close(): Promise<void> {
-    await killMarked(this.#marker);
+    if (!this.#isSwept) await killMarked(this.#marker);
     await this.#traits.token?.[Symbol.asyncDispose]();
   }
 
@@ -108,6 +110,7 @@ export abstract class ProcessSource implements Source {
     const stderrRead = logLines(child.stderr, context);
     const result = await read(child);
     await child.closed;
+    this.#isSwept = this.#traits.isMarkerSought;
     await stderrRead;
     stopping.removeEventListener("abort", stop);
     return { kind: "ended", result };
@@ -118,6 +121,7 @@ export abstract class ProcessSource implements Source {
     const { isMarkerSought, variables, token } = this.#traits;
     const checkpoint = await context.checkpoint();
     const apiToken = await token?.current();
+    this.#isSwept = false;
     const launch = await launcher.launch({
       sensor: facts === undefined ? sensor : { ...sensor, rules: facts.rules },
       runtime,

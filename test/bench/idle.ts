@@ -1,0 +1,158 @@
+/**
+ * An agent with ten sensors that say nothing: its processor time and statements while nothing happens, and its end.
+ *
+ * The floor is a Node program that holds a connection to both servers and does nothing else. ATTUNE_BENCH_MINUTES is the
+ * time watched.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { agentFolder, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
+import { packFolder } from "../support/pack-folder.ts";
+import { query } from "../support/platform-rows.ts";
+import { freshDatabase } from "../support/postgres.ts";
+import { freshVhost } from "../support/rabbitmq.ts";
+import { agentCommand } from "./rig/agent-command.ts";
+import { processorSeconds } from "./rig/processor-seconds.ts";
+import { median, report } from "./rig/report.ts";
+
+const sensors = 10;
+const minutes = Number(process.env["ATTUNE_BENCH_MINUTES"] ?? 1);
+const stops = 5;
+/** From ready until start-up's last work (compilation, collection) is over. */
+const settleMs = 15_000;
+
+await using database = await freshDatabase();
+await using vhost = await freshVhost();
+await using packs = await packFolder({ "idle/sensors/quiet.sh": "exec sleep infinity\n" });
+await using folder = await agentFolder({
+  databaseUrl: database.url,
+  brokerUrl: vhost.url,
+  packsDirectory: packs.directory,
+  workerName: "idle",
+});
+await database.database.query({
+  text: `
+    with pack as (insert into pack (ref) values ('idle') returning id),
+         trigger as (insert into trigger (ref, pack, pack_ref) select 'idle.tick', id, 'idle' from pack returning id),
+         rule as (
+           insert into rule (ref, action_ref, trigger, trigger_ref)
+           select 'idle.rule', 'core.echo', id, 'idle.tick' from trigger
+         )
+    insert into sensor (ref, pack, pack_ref, entrypoint, runtime, runtime_ref, trigger, trigger_ref, protocol)
+    select 'idle.s' || n, pack.id, 'idle', 'quiet.sh', runtime.id, runtime.ref, trigger.id, 'idle.tick', 'stream'
+      from pack, trigger, runtime, generate_series(1, $1::int) as n
+     where runtime.ref = 'core.sensor.shell'`,
+  values: [sensors],
+});
+
+const rest = await measureRest();
+const stopMs: number[] = [];
+for (let round = 0; round < stops; round += 1) stopMs.push(await measureStop());
+const floor = { rest: await floorRest(), stopMs: await floorStopMs() };
+
+report(`Idle, ${sensors} sensors, ${agentCommand().what}`, [
+  {
+    what: "processor time a minute",
+    measured: `${rest.processor.toFixed(3)} s`,
+    floor: `${floor.rest.toFixed(3)} s`,
+    ratio: rest.processor / floor.rest,
+    required: "at most 0.12 s",
+    isReached: rest.processor <= 0.12,
+  },
+  {
+    what: "statements a second",
+    measured: rest.statements.toFixed(2),
+    floor: "0",
+    ratio: rest.statements / 0.5,
+    required: "at most 0.5",
+    isReached: rest.statements <= 0.5,
+  },
+  {
+    what: "SIGTERM → exit",
+    measured: `${median(stopMs).toFixed(0)} ms`,
+    floor: `${floor.stopMs.toFixed(0)} ms`,
+    ratio: median(stopMs) / floor.stopMs,
+    required: "at most 100 ms",
+    isReached: median(stopMs) <= 100,
+  },
+]);
+
+async function measureRest(): Promise<{ readonly processor: number; readonly statements: number }> {
+  await using agent = await startAgent(folder, { command: agentCommand() });
+  await ready(agent, folder);
+  await allRunning(folder);
+  await delay(settleMs);
+  const before = { processor: processorSeconds(agent.pid), statements: await statements() };
+  await delay(minutes * 60_000);
+  const processor = (processorSeconds(agent.pid) - before.processor) / minutes;
+  return { processor, statements: ((await statements()) - before.statements) / (minutes * 60) };
+}
+
+async function measureStop(): Promise<number> {
+  await using agent = await startAgent(folder, { command: agentCommand() });
+  await ready(agent, folder);
+  await allRunning(folder);
+  await delay(2_000);
+  const askedAtMs = performance.now();
+  agent.kill("SIGTERM");
+  await agent.ended;
+  return performance.now() - askedAtMs;
+}
+
+async function allRunning({ logPath }: AgentFolder): Promise<void> {
+  for (let waits = 0; waits < 1_000; waits += 1) {
+    const [row] = await query<{ count: number }>(
+      database.database,
+      "select count(*)::int as count from sensor_process where status = 'running'",
+    );
+    if (row?.count === sensors) return;
+    await delay(20);
+  }
+  throw new Error(`not all sensors run:\n${readFileSync(logPath, "utf8").split("\n").slice(-20).join("\n")}`);
+}
+
+/** Transactions of this database; the look itself is one, made by another connection. */
+async function statements(): Promise<number> {
+  const [row] = await query<{ count: number }>(
+    database.database,
+    `select xact_commit::int as count from pg_stat_database where datname = current_database()`,
+  );
+  return row?.count ?? Number.NaN;
+}
+
+async function floorRest(): Promise<number> {
+  const child = await startFloor();
+  await delay(2_000);
+  const before = processorSeconds(child.pid ?? 0);
+  await delay(10_000);
+  const seconds = (processorSeconds(child.pid ?? 0) - before) * 6;
+  child.kill();
+  await once(child, "exit");
+  return Math.max(seconds, 0.01);
+}
+
+async function floorStopMs(): Promise<number> {
+  const child = await startFloor();
+  const askedAtMs = performance.now();
+  child.kill();
+  await once(child, "exit");
+  return performance.now() - askedAtMs;
+}
+
+async function startFloor() {
+  const program = `
+    import pg from "pg";
+    import { connect } from "amqplib";
+    const client = new pg.Client({ connectionString: ${JSON.stringify(database.url)} });
+    await client.connect();
+    await client.query("listen idle");
+    await connect(${JSON.stringify(vhost.url)});
+    process.on("SIGTERM", () => process.exit());
+    console.log();`;
+  const args = ["--input-type=module", "-e", program];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  await once(child.stdout, "data");
+  return child;
+}
