@@ -81,6 +81,11 @@ export function answerFailure(
   return reply.code(status).send(body);
 }
 
+/** The answer's body for a failure after the answer has begun. */
+export function failureBody(error: unknown): Failure["body"] {
+  return failureOf(error).body;
+}
+
 function failureOf(error: unknown): Failure {
   if (error instanceof RequestError) {
     const { code, message, details } = error;

@@ -27,6 +27,7 @@ import { addTimerRoutes } from "./routes/timers.ts";
 import { addDeliveryRoutes } from "./routes/deliveries.ts";
 import { addWebhookRoutes, type WebhookReceiver } from "./routes/webhooks.ts";
 import { addWorkerRoutes } from "./routes/workers.ts";
+import { addReplayRoutes, type ReplayPorts } from "./routes/replays.ts";
 import type { SensorTraces } from "./sensor-traces.ts";
 import { validateRequests } from "./validation.ts";
 
@@ -41,6 +42,8 @@ export interface Platform {
   readonly operations?: SensorOperations & SensorLogSource;
   /** Left out: nothing can be posted. */
   readonly eventPosts?: EventPostPorts;
+  /** Left out: nothing can be replayed. */
+  readonly replays?: ReplayPorts;
   /** Left out: there is no key store. */
   readonly keys?: Keys;
   /** Left out: no webhooks are received. */
@@ -67,6 +70,7 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       addRuntimeRoutes(scope, platform.resources);
       addActionRoutes(scope, platform.resources);
       addUnprefixedRoutes(scope, platform);
+      if (platform.replays !== undefined) addReplayRoutes(scope, platform.replays, platform.authenticate);
       if (platform.keys !== undefined) addKeyRoutes(scope, platform.keys);
     },
     { prefix: "/api/v1" },

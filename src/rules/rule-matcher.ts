@@ -5,18 +5,18 @@
  */
 import { rowOf, rowsOf } from "../database/statement.ts";
 import type { Database } from "../database/database.ts";
-import { getEvent, type StoredEvent } from "../database/statements/events.ts";
-import { reserveIds } from "../database/statements/id-sequences.ts";
+import { getEvent } from "../database/statements/events.ts";
 import { findEnforcements, storeEnforcements, takeTurnAtEvent } from "../database/statements/rules.ts";
 import { compileConditions, holds, type ConditionNode } from "../model/conditions/condition.ts";
 import { nextStamp, PredicateTable } from "../model/conditions/predicate.ts";
 import type { Decoded } from "../model/json/decoded.ts";
-import { messageId, type Id } from "../model/identifiers.ts";
+import type { Id } from "../model/identifiers.ts";
 import type { JsonObject, JsonValue } from "../model/json/json.ts";
-import { aimAt } from "../model/rules/rule-aim.ts";
 import type { EventFacts, RuleMatch, RuleSource } from "../model/rules/rule-match.ts";
 import { TextBudget } from "../model/texts/text-budget.ts";
 import { compileRule, matchOf, type RuleText } from "../model/rules/compiled-rule.ts";
+import { matchedEnforcements } from "./matched-enforcements.ts";
+import { aimOf, factsOf } from "./stored-facts.ts";
 
 export interface RuleMatcherOptions {
   readonly database: Pick<Database, "query" | "transaction">;
@@ -96,17 +96,16 @@ export class RuleMatcher {
     triggerRevisions: Readonly<Record<string, Id>>,
   ): Promise<boolean> {
     const { database, installationId } = this.#options;
-    const reserved = await rowOf(database, reserveIds, {
-      sequence: "enforcement_id_seq",
-      count: matches.length,
-    });
-    const enforcements = matches.map((match, index) => {
-      const id = reserved?.ids[index] ?? "";
-      return { ...match, id, messageId: messageId(installationId, "enforcement", id) };
-    });
+    const enforcements = await matchedEnforcements(database, installationId, matches);
     return database.transaction(async (transaction) => {
       await rowOf(transaction, takeTurnAtEvent, { eventId });
-      const stored = await rowOf(transaction, storeEnforcements, { eventId, enforcements, triggerRevisions });
+      const stored = await rowOf(transaction, storeEnforcements, {
+        eventId,
+        enforcements,
+        triggerRevisions,
+        replayedFrom: null,
+        publisherInstance: null,
+      });
       return stored?.isCurrent === true;
     });
   }
@@ -126,20 +125,4 @@ function evaluate(conditions: JsonValue, payload: JsonObject): boolean {
 function usable<Value>(compiled: Decoded<Value>): Value {
   if (compiled.kind === "invalid") throw new InvalidRuleError(compiled.problem);
   return compiled.value;
-}
-
-/** An event for a single rule is stored with that rule's ref. */
-function aimOf({ ruleRef }: StoredEvent): string | null {
-  return ruleRef === null ? null : aimAt(ruleRef);
-}
-
-function factsOf(event: StoredEvent, triggerInstanceId: string | null): EventFacts {
-  return {
-    id: event.id,
-    triggerRef: event.triggerRef,
-    payload: event.payload,
-    sourceRef: event.sourceRef,
-    occurredAt: event.occurredAt?.toISOString() ?? null,
-    triggerInstanceId,
-  };
 }

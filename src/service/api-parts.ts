@@ -4,6 +4,7 @@ import type { Platform } from "../api/resource-routes.ts";
 import type { Keys } from "../api/routes/keys.ts";
 import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
 import type { WebhookReceiver } from "../api/routes/webhooks.ts";
+import type { ReplayPorts } from "../api/routes/replays.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";
 import type { SensorTraces } from "../api/sensor-traces.ts";
 import { startApi } from "../api/server.ts";
@@ -48,6 +49,7 @@ interface ServedParts {
   readonly notifications: RuleNotifications;
   readonly traces: SensorTraces;
   readonly keys: Keys;
+  readonly replay: ReplayPorts["replay"];
   readonly webhooks: WebhookReceiver;
   /** For all reads on behalf of callers. */
   readonly reads: SnapshotReads;
@@ -57,7 +59,19 @@ interface ServedParts {
 export async function openApi(
   { options, lifetime, clock }: ServiceContext,
   database: Database,
-  { metrics, health, identity, operations, posts, notifications, traces, keys, webhooks, reads }: ServedParts,
+  {
+    metrics,
+    health,
+    identity,
+    operations,
+    posts,
+    notifications,
+    traces,
+    keys,
+    replay,
+    webhooks,
+    reads,
+  }: ServedParts,
 ): Promise<string | undefined> {
   const { config, logger } = options;
   const platform: Platform = {
@@ -68,6 +82,7 @@ export async function openApi(
     eventPosts: { posts, clock },
     operations,
     keys,
+    replays: { replay, clock, logger },
     webhooks,
     downloads: agentDownloads(options),
   };

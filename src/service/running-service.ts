@@ -4,6 +4,7 @@ import { SnapshotReads } from "../database/snapshot-reads.ts";
 import type { EventGenerator } from "../events/event-generator.ts";
 import type { MessageQueue } from "../messaging/message-queue.ts";
 import type { SensorWorkerRegistration } from "../registration/sensor-worker-registration.ts";
+import { Replay } from "../rules/replay.ts";
 import { RuleMatcher } from "../rules/rule-matcher.ts";
 import { openRuleSource, type DatabaseRuleSource } from "../rules/rule-source.ts";
 import { SensorTraces } from "../api/sensor-traces.ts";
@@ -103,6 +104,13 @@ export async function openRunningService(
     notifications,
     traces,
     keys,
+    replay: new Replay({
+      database,
+      rules,
+      installationId: connections.installationId,
+      outlet: events.publisher,
+      clock: context.clock,
+    }),
     webhooks: webhooks.receiver,
     reads,
   });

@@ -21,6 +21,7 @@ const envelope: EnvelopeOf<"RuleUpdated"> = {
     trace_id: undefined,
     traceparent: undefined,
     tracestate: undefined,
+    replayed_from: undefined,
   },
   payload: {
     rule_id: "45",

@@ -9,7 +9,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../../model/json/
 
 export interface ClientInvocation extends Pick<
   Invocation,
-  "configPath" | "workerName" | "environment" | "print"
+  "configPath" | "workerName" | "environment" | "print" | "complain"
 > {
   /** `--api`. */
   readonly apiUrl: string | undefined;

@@ -20,6 +20,8 @@ export type OwedMessage = {
       readonly sensorRef: string | null;
       readonly payloadJson: string;
       readonly configJson: string;
+      /** The event that a replay stored anew as this one. */
+      readonly replayedFrom: Id | null;
       readonly created: Date;
       readonly trace: TraceContext | undefined;
     }
@@ -34,6 +36,8 @@ export type OwedMessage = {
       readonly eventId: Id;
       readonly triggerRef: string;
       readonly payloadJson: string;
+      /** The event that a replay repeated. */
+      readonly replayedFrom: Id | null;
       readonly created: Date;
       /** Of its event. */
       readonly trace: TraceContext | undefined;
@@ -76,6 +80,7 @@ function messagesAmong(candidates: string, order: string): string {
     select page.message_id, page.routing_key, page.instance, page.body, page.bytes,
            event.id as event, event.trigger, event.trigger_ref, event.config::text as event_config,
            event.payload::text as event_payload, event.source, event.source_ref, event.created as event_created,
+           event.replayed_from as event_replayed_from,
            enforcement.id as enforcement, enforcement.rule, enforcement.rule_ref,
            enforcement.event as enforcement_event, enforcement.trigger_ref as enforcement_trigger_ref,
            coalesce(enforcement.payload,
@@ -88,6 +93,7 @@ function messagesAmong(candidates: string, order: string): string {
                        from event as cause
                       where cause.id = enforcement.event
                         and cause.traceparent is not null)) as trace,
+           enforcement.replayed_from as enforcement_replayed_from,
            -- Enforcements of earlier versions have no action.
            coalesce(enforcement.action,
                     case when enforcement.action_ref is null
@@ -201,6 +207,7 @@ function decodeSubject(row: Row): Subject {
       sensorRef: row.textOrNull("source_ref"),
       payloadJson: row.textOrNull("event_payload") ?? "{}",
       configJson: row.textOrNull("event_config") ?? "{}",
+      replayedFrom: row.idOrNull("event_replayed_from"),
       created: row.instant("event_created"),
       trace: traceOf(row),
     };
@@ -218,6 +225,7 @@ function decodeSubject(row: Row): Subject {
     eventId: row.id("enforcement_event"),
     triggerRef: row.text("enforcement_trigger_ref"),
     payloadJson: row.textOrNull("enforcement_payload") ?? "{}",
+    replayedFrom: row.idOrNull("enforcement_replayed_from"),
     created: row.instant("enforcement_created"),
     trace: traceOf(row),
   };

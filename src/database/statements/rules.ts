@@ -288,11 +288,18 @@ export interface EnforcementsToStore {
   readonly enforcements: readonly EnforcementToStore[];
   /** The revisions of triggers, by ref, that they were matched at; empty to store them whatever the current rules are. */
   readonly triggerRevisions: Readonly<Record<string, Id>>;
+  /** The event that a replay repeats; null if this is no replay. */
+  readonly replayedFrom: Id | null;
+  /** The instance that publishes the messages; null leaves them to a sweeper. */
+  readonly publisherInstance: string | null;
 }
 
 export interface StoredEnforcements {
   /** False if the rules have changed since; then nothing was stored. */
   readonly isCurrent: boolean;
+  readonly storedAt: Date;
+  /** The enforcements that were not there before. */
+  readonly storedIds: readonly Id[];
 }
 
 /** Nobody else adds enforcements to this event until the transaction ends. */
@@ -305,8 +312,7 @@ export const takeTurnAtEvent: Statement<{ readonly eventId: Id }, null> = {
 };
 
 /**
- * Adds enforcements to a stored event, with their messages, which a sweeper will publish. The caller has the turn at the
- * event (takeTurnAtEvent).
+ * Adds enforcements to a stored event, with their messages. The caller has the turn at the event (takeTurnAtEvent).
  *
  * There is one per rule and event, even if several agents store them at the same time: an existing enforcement stays
  * as it is and gets no second message. A key of the table ensures that only within a partition. The event's trigger is
@@ -332,21 +338,22 @@ export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcement
        order by match.rule
     ), enforced as (
       insert into enforcement (id, rule, rule_ref, trigger_ref, action, action_ref, event, config, payload,
-                               condition, conditions)
+                               condition, conditions, replayed_from)
       select id, rule, rule_ref, trigger_ref, action, action_ref, event, config, ${copiedPayload("payload")},
-             condition, conditions
+             condition, conditions, $4
         from matched
       on conflict do nothing
       returning id
     ), owed as (
-      insert into outbox (message_id, routing_key, enforcement, bytes)
-      select matched.message_id, 'enforcement.created', matched.id,
+      insert into outbox (message_id, routing_key, enforcement, instance, bytes)
+      select matched.message_id, 'enforcement.created', matched.id, $5::uuid,
              octet_length(matched.payload::text) + octet_length(matched.config::text)
         from matched
         join enforced using (id)
     )
-    select exists (select from rules_held) as is_current`,
-  values: ({ eventId, enforcements, triggerRevisions }) => [
+    select exists (select from rules_held) as is_current, now() as stored_at,
+           (select coalesce(jsonb_agg(id::text order by id), '[]') from enforced) as stored`,
+  values: ({ eventId, enforcements, triggerRevisions, replayedFrom, publisherInstance }) => [
     eventId,
     JSON.stringify(
       enforcements.map(({ messageId, ruleId, ruleRef, actionId, actionRef, conditionsJson, ...match }) => ({
@@ -360,8 +367,14 @@ export const storeEnforcements: Statement<EnforcementsToStore, StoredEnforcement
       })),
     ),
     JSON.stringify(triggerRevisions),
+    replayedFrom,
+    publisherInstance,
   ],
-  decode: (row) => ({ isCurrent: row.boolean("is_current") }),
+  decode: (row) => ({
+    isCurrent: row.boolean("is_current"),
+    storedAt: row.instant("stored_at"),
+    storedIds: row.texts("stored"),
+  }),
 };
 
 /** The enforcements of an event for these rules, in order of rule. */

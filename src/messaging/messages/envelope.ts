@@ -9,6 +9,7 @@ import { parseJson } from "../../model/json/json-text.ts";
 import {
   count,
   fields,
+  id,
   instant,
   optional,
   ShapeProblem,
@@ -28,6 +29,7 @@ const headerShape = fields({
   trace_id: optional(text),
   traceparent: optional(text),
   tracestate: optional(text),
+  replayed_from: optional(id),
 });
 
 const envelopeShape = fields({

@@ -39,6 +39,8 @@ export interface EventCreatedInput {
   readonly timestampMs: number;
   /** Of the event. */
   readonly trace?: TraceContext | undefined;
+  /** The event that a replay repeated; null or left out if there was none. */
+  readonly replayedFrom?: Id | null;
 }
 
 export function eventCreated(event: EventCreatedInput): OutgoingMessage {
@@ -71,6 +73,8 @@ export interface EnforcementCreatedInput {
   readonly timestampMs: number;
   /** Of the event. */
   readonly trace?: TraceContext | undefined;
+  /** The event that a replay repeated; null or left out if there was none. */
+  readonly replayedFrom?: Id | null;
 }
 
 /** Correlated with its event: the correlation id is the event's message id. */
@@ -92,22 +96,27 @@ function assemble(
   type: "EventCreated" | "EnforcementCreated",
   ownId: string,
   correlationId: string,
-  { timestampMs, trace }: { readonly timestampMs: number; readonly trace?: TraceContext | undefined },
+  {
+    timestampMs,
+    trace,
+    replayedFrom = null,
+  }: Pick<EventCreatedInput, "timestampMs" | "trace" | "replayedFrom">,
   headers: Readonly<Record<string, string>>,
   payload: string,
 ): OutgoingMessage {
   const traceFields = trace === undefined ? "" : traceFieldsOf(trace);
+  const replay = replayedFrom === null ? "" : `,"replayed_from":${idJson(replayedFrom)}`;
   const body =
     `{"message_id":"${ownId}","correlation_id":"${correlationId}","message_type":"${type}"` +
     `,"version":"${envelopeVersion}","timestamp":"${isoTimestamp(timestampMs)}"` +
-    `,"headers":{"retry_count":0,"source_service":"${sourceService}"${traceFields}},"payload":${payload}}`;
+    `,"headers":{"retry_count":0,"source_service":"${sourceService}"${traceFields}${replay}},"payload":${payload}}`;
   return {
     routingKey: routingKeys[type],
     messageId: ownId,
     correlationId,
     type,
     timestampMs,
-    headers: trace === undefined ? headers : { ...headers, ...traceHeaders(trace) },
+    headers: trace === undefined && replayedFrom === null ? headers : extended(headers, trace, replayedFrom),
     body,
   };
 }
@@ -121,6 +130,18 @@ function traceFieldsOf(trace: TraceContext): string {
 /** The names of the W3C's binding for AMQP. */
 function traceHeaders({ traceparent, tracestate }: TraceContext): Readonly<Record<string, string>> {
   return tracestate === null ? { traceparent } : { traceparent, tracestate };
+}
+
+function extended(
+  headers: Readonly<Record<string, string>>,
+  trace: TraceContext | undefined,
+  replayedFrom: Id | null,
+): Readonly<Record<string, string>> {
+  return {
+    ...headers,
+    ...(trace === undefined ? {} : traceHeaders(trace)),
+    ...(replayedFrom === null ? {} : { replayed_from: replayedFrom }),
+  };
 }
 
 /** The last one: all messages of a batch have the same time. */
@@ -219,6 +240,7 @@ export function ruleChanged(installationId: string, ownId: string, owed: JsonObj
       trace_id: undefined,
       traceparent: undefined,
       tracestate: undefined,
+      replayed_from: undefined,
     },
     payload,
   };

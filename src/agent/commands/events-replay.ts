@@ -1,0 +1,54 @@
+/** `events replay`: matches stored events by today's rules, through the API of a running agent. */
+import { linesOf } from "../client/line-answer.ts";
+import {
+  isJsonArray,
+  isJsonObject,
+  objectOf,
+  type JsonObject,
+  type JsonValue,
+} from "../../model/json/json.ts";
+import type { ExitCode } from "../invocation.ts";
+import { clientOf, type ClientInvocation } from "./resources.ts";
+
+/** As the API takes it. */
+export type ReplayRequestBody = Readonly<Record<string, JsonValue>>;
+
+/** @returns 1 if an event could not be replayed */
+export async function replayEvents(invocation: ClientInvocation, body: ReplayRequestBody): Promise<ExitCode> {
+  const isDry = body["dry_run"] === true;
+  const request = { method: "POST", path: "/api/v1/events/replay", body, attempt: "replay events" } as const;
+  let skipped = 0;
+  for await (const line of linesOf(clientOf(invocation), request)) {
+    if (invocation.output !== "table") invocation.print(`${JSON.stringify(line)}\n`);
+    else if ("done" in line) invocation.print(summary(objectOf(line["done"]), isDry));
+    else if ("event" in line) invocation.print(eventLine(line));
+    else invocation.complain(`${textOf(objectOf(line["progress"])["events"])} events read\n`);
+    if (line["outcome"] === "skipped") skipped += 1;
+  }
+  return skipped > 0 ? 1 : 0;
+}
+
+function eventLine(line: JsonObject): string {
+  const event = `event ${textOf(line["event"])}`;
+  if (line["outcome"] === "skipped") return `${event}: skipped: ${textOf(line["reason"])}\n`;
+  if (line["outcome"] === "missing") {
+    const refs = isJsonArray(line["rule_refs"]) ? line["rule_refs"].map(textOf) : [];
+    return `${event}: ${refs.length === 0 ? "would be stored anew, matching no rule" : `would match ${refs.join(", ")}`}\n`;
+  }
+  const enforcements = (isJsonArray(line["enforcements"]) ? line["enforcements"] : []).filter(isJsonObject);
+  const matched = enforcements.map(({ id, rule_ref }) => `${textOf(rule_ref)}: enforcement ${textOf(id)}`);
+  const copy = line["copy"] === undefined ? [] : [`stored anew as event ${textOf(line["copy"])}`];
+  return `${event}: ${[...copy, ...matched].join("; ")}\n`;
+}
+
+function summary(done: JsonObject, isDry: boolean): string {
+  const count = (name: string): string => textOf(done[name]);
+  const stored = isDry ? "would be stored" : "stored";
+  const copies = done["copies"] === 0 ? "" : `, ${count("copies")} events stored anew`;
+  const skipped = done["skipped"] === 0 ? "" : `, ${count("skipped")} skipped`;
+  return `${count("events")} events read: ${count("enforcements")} enforcements ${stored}${copies}, ${count("complete")} with nothing missing${skipped}\n`;
+}
+
+function textOf(value: JsonValue | undefined): string {
+  return typeof value === "string" ? value : JSON.stringify(value ?? null);
+}

@@ -1,0 +1,287 @@
+/**
+ * Replays stored events: matches them by today's rules and stores what is missing.
+ *
+ *     events, in the order of the log ──▶ match ──▶ nothing missing
+ *                                            ├────▶ its enforcements, with their messages, in one transaction
+ *                                            └────▶ forced: a copy of the event with all its enforcements, likewise
+ *
+ * An enforcement is stored once per rule and event, however many replays run at once and wherever one of them dies: all take
+ * turns at the event (takeTurnAtEvent), and what exists is left as it is. Each transaction holds the revision that it was
+ * matched at; if the rules have changed meanwhile, the event is matched again. So a replay that was interrupted is completed
+ * by repeating it. That is not true of forced ones: each makes a copy of its own.
+ *
+ * Rows and messages of a replay carry the id of the event that it repeats (replayed_from).
+ */
+import type { Database, Queryable } from "../database/database.ts";
+import { rowOf, rowsOf } from "../database/statement.ts";
+import { reserveIds } from "../database/statements/id-sequences.ts";
+import {
+  copyEvent,
+  findEnforcedRules,
+  readLoggedEvent,
+  readLogPage,
+  type LoggedEvent,
+} from "../database/statements/replays.ts";
+import { storeEnforcements, takeTurnAtEvent, type EnforcementToStore } from "../database/statements/rules.ts";
+import type { OutgoingMessage } from "../messaging/message-transport.ts";
+import { enforcementCreated, eventCreated } from "../messaging/messages/message-types.ts";
+import { messageId, type Id } from "../model/identifiers.ts";
+import type { ReplayRequest, ReplayStep } from "../model/rules/replay-request.ts";
+import { aimAt } from "../model/rules/rule-aim.ts";
+import type { RuleMatch, RuleSet, RuleSource } from "../model/rules/rule-match.ts";
+import { TextBudgetError } from "../model/texts/text-budget.ts";
+import type { Clock } from "../time/clock.ts";
+import { matchedEnforcements } from "./matched-enforcements.ts";
+import { aimOf, factsOf } from "./stored-facts.ts";
+
+/** Publishes messages of what was committed; satisfied by events/delivery/publisher.ts. */
+export interface ReplayOutlet {
+  /** Under which the messages are stored. */
+  readonly instance: string;
+  send(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void;
+}
+
+export interface ReplayOptions {
+  readonly database: Pick<Database, "query" | "transaction">;
+  readonly rules: RuleSource;
+  readonly installationId: string;
+  readonly outlet: ReplayOutlet;
+  readonly clock: Clock;
+}
+
+/** How often an event is matched again because its rules changed before its enforcements were stored. */
+const attemptsMax = 10;
+/** How far the database's clock may be ahead. */
+const clockSlackMs = 1_000;
+const pageCountMax = 200;
+const pageBytesMax = 4_194_304;
+
+export class Replay {
+  readonly #options: ReplayOptions;
+
+  constructor(options: ReplayOptions) {
+    this.#options = options;
+  }
+
+  /** What becomes of each event, in order. Ends early, between two events, when the signal aborts. */
+  async *run(request: ReplayRequest, signal: AbortSignal): AsyncGenerator<ReplayStep, void, void> {
+    const { clock } = this.#options;
+    let dueMs = clock.monotonicMs();
+    for await (const page of this.#pages(request)) {
+      if (typeof page === "string") {
+        yield { eventId: page, kind: "skipped", reason: "it does not exist" };
+        continue;
+      }
+      const set = await this.#options.rules.refresh();
+      const enforced = request.isForced ? new Set<string>() : await this.#enforced(page);
+      for (const event of page) {
+        if (signal.aborted) return;
+        const step = await this.#replayEvent(event, request, set, enforced);
+        if (step.kind === "stored") {
+          dueMs = Math.max(dueMs, clock.monotonicMs() - 1_000) + 1_000 / request.rateMax;
+          await clock.sleep(Math.max(dueMs - clock.monotonicMs(), 0), signal);
+        }
+        yield step;
+      }
+      if (signal.aborted) return;
+    }
+  }
+
+  /** Or the id of an event that does not exist. */
+  async *#pages({ events }: ReplayRequest): AsyncGenerator<readonly LoggedEvent[] | Id, void, void> {
+    const { database, clock } = this.#options;
+    if (events.kind === "ids") {
+      for (const id of events.ids) {
+        const event = await rowOf(database, readLoggedEvent, { id });
+        yield event === undefined ? id : [event];
+      }
+      return;
+    }
+    const { since, triggerRef } = events;
+    const until = new Date(Math.min(events.until.getTime(), clock.nowMs() + clockSlackMs));
+    let after = { createdUs: String(BigInt(since.getTime()) * 1_000n), id: "0" };
+    for (;;) {
+      const request = { after, until, triggerRef, countMax: pageCountMax, bytesMax: pageBytesMax };
+      const page = await rowsOf(database, readLogPage(request), request);
+      const last = page.at(-1);
+      if (last === undefined) return;
+      yield page;
+      after = last;
+    }
+  }
+
+  /** `event rule` of each enforcement of these events. */
+  async #enforced(page: readonly LoggedEvent[]): Promise<ReadonlySet<string>> {
+    const eventIds = page.map(({ id }) => id);
+    const rows = await rowsOf(this.#options.database, findEnforcedRules, { eventIds });
+    return new Set(rows.map(({ eventId, ruleId }) => `${eventId} ${ruleId}`));
+  }
+
+  async #replayEvent(
+    event: LoggedEvent,
+    request: ReplayRequest,
+    first: RuleSet,
+    enforced: ReadonlySet<string>,
+  ): Promise<ReplayStep> {
+    const { id: eventId } = event;
+    for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+      const set = attempt === 1 ? first : await this.#options.rules.refresh();
+      const found = matchesOf(event, set, request);
+      if (typeof found === "string") return { eventId, kind: "skipped", reason: found };
+      const missing = found.filter(({ ruleId }) => !enforced.has(`${eventId} ${ruleId}`));
+      if (missing.length === 0 && (!request.isForced || request.rule !== null))
+        return { eventId, kind: "complete" };
+      if (request.isDry) return { eventId, kind: "missing", ruleRefs: missing.map(({ ruleRef }) => ruleRef) };
+      const stored = request.isForced
+        ? await this.#storeCopy(event, set, missing, request)
+        : await this.#storeMissing(event, set, missing);
+      if (stored !== undefined) return stored;
+    }
+    return {
+      eventId,
+      kind: "skipped",
+      reason: `the rules changed ${attemptsMax} times while it was matched`,
+    };
+  }
+
+  /** @returns undefined if the rules have changed since they matched */
+  async #storeMissing(
+    event: LoggedEvent,
+    set: RuleSet,
+    matches: readonly RuleMatch[],
+  ): Promise<ReplayStep | undefined> {
+    const { database, installationId, outlet } = this.#options;
+    const { id: eventId, triggerRef } = event;
+    const enforcements = await matchedEnforcements(database, installationId, matches);
+    const input = {
+      eventId,
+      enforcements,
+      triggerRevisions: { [triggerRef]: set.revisionOf(triggerRef) },
+      replayedFrom: eventId,
+      publisherInstance: outlet.instance,
+    };
+    const stored = await database.transaction(async (transaction) => {
+      await rowOf(transaction, takeTurnAtEvent, { eventId });
+      return await rowOf(transaction, storeEnforcements, input);
+    });
+    if (stored?.isCurrent !== true) return undefined;
+    const own = new Set(stored.storedIds);
+    const added = enforcements.filter(({ id }) => own.has(id));
+    if (added.length === 0) return { eventId, kind: "complete" };
+    const payloadJson = JSON.stringify(event.payload);
+    this.#send(
+      added.map((enforcement) => this.#message(event, enforcement, eventId, payloadJson, stored.storedAt)),
+    );
+    return { eventId, kind: "stored", copyId: null, enforcements: added };
+  }
+
+  /** @returns undefined if the rules have changed since they matched */
+  async #storeCopy(
+    event: LoggedEvent,
+    set: RuleSet,
+    matches: readonly RuleMatch[],
+    { rule }: ReplayRequest,
+  ): Promise<ReplayStep | undefined> {
+    const { database, installationId, outlet } = this.#options;
+    const { id: eventId, triggerRef } = event;
+    const copyId = await reserveId(database);
+    const triggerRevisions = { [triggerRef]: set.revisionOf(triggerRef) };
+    const [match] = matches;
+    const copy = {
+      originalId: eventId,
+      id: copyId,
+      messageId: messageId(installationId, "event", copyId),
+      // A copy for one rule is aimed at it, so that the copy has exactly the enforcements that its rules demand.
+      rule: rule === null || match === undefined ? null : { id: match.ruleId, ref: match.ruleRef },
+      triggerRevisions,
+      publisherInstance: outlet.instance,
+    };
+    // Templates can name the event's id, which is the copy's.
+    const rendered = matchesOf({ ...event, id: copyId }, set, { rule });
+    if (typeof rendered === "string") return { eventId, kind: "skipped", reason: rendered };
+    const enforcements = await matchedEnforcements(database, installationId, rendered);
+    const outcome = await database.transaction(async (transaction) => {
+      const copied = await rowOf(transaction, copyEvent, copy);
+      if (copied?.kind !== "copied") return copied;
+      await rowOf(transaction, storeEnforcements, {
+        eventId: copyId,
+        enforcements,
+        triggerRevisions,
+        replayedFrom: eventId,
+        publisherInstance: outlet.instance,
+      });
+      return copied;
+    });
+    if (outcome?.kind === "gone") return { eventId, kind: "skipped", reason: "it has been deleted" };
+    if (outcome?.kind !== "copied") return undefined;
+    const { storedAt, ...stored } = outcome.event;
+    const timestampMs = storedAt.getTime();
+    const { trace } = event;
+    const about = { installationId, eventId: copyId, triggerRef, timestampMs, trace, replayedFrom: eventId };
+    const copied = { ...event, id: copyId };
+    this.#send([
+      eventCreated({ ...stored, ...about }),
+      ...enforcements.map((each) => this.#message(copied, each, eventId, stored.payloadJson, storedAt)),
+    ]);
+    return { eventId, kind: "stored", copyId, enforcements };
+  }
+
+  #message(
+    { id: eventId, triggerRef, trace }: LoggedEvent,
+    { id, ruleId, ruleRef, actionId, actionRef, config }: EnforcementToStore,
+    replayedFrom: Id,
+    payloadJson: string,
+    storedAt: Date,
+  ): OutgoingMessage {
+    return enforcementCreated({
+      installationId: this.#options.installationId,
+      enforcementId: id,
+      ruleId,
+      ruleRef,
+      actionId,
+      actionRef,
+      configJson: JSON.stringify(config),
+      eventId,
+      triggerRef,
+      payloadJson,
+      timestampMs: storedAt.getTime(),
+      trace,
+      replayedFrom,
+    });
+  }
+
+  #send(messages: readonly OutgoingMessage[]): void {
+    const { outlet, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    outlet.send(
+      messages,
+      messages.map(() => nowMs),
+    );
+  }
+}
+
+/** A reason if the event cannot be replayed. */
+function matchesOf(
+  event: LoggedEvent,
+  set: RuleSet,
+  { rule }: Pick<ReplayRequest, "rule">,
+): readonly RuleMatch[] | string {
+  const { triggerRef } = event;
+  const trigger = set.trigger(triggerRef);
+  if (trigger === undefined) return `there is no trigger ${triggerRef} any more`;
+  if (!trigger.enabled) return `the trigger ${triggerRef} is disabled`;
+  try {
+    const matches = set.match(factsOf(event, aimOf(event)));
+    if (rule === null) return matches;
+    const only = new Set(set.match(factsOf(event, aimAt(rule))).map(({ ruleId }) => ruleId));
+    return matches.filter(({ ruleId }) => only.has(ruleId));
+  } catch (error) {
+    if (error instanceof TextBudgetError) return error.message;
+    throw error;
+  }
+}
+
+async function reserveId(database: Queryable): Promise<Id> {
+  const reserved = await rowOf(database, reserveIds, { sequence: "event_id_seq", count: 1 });
+  return reserved?.ids[0] ?? "";
+}

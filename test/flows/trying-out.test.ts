@@ -1,0 +1,112 @@
+/** What an operator tries out with stored events, on a running agent, from the command line. */
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { repositoryRoot } from "../../scripts/repository.ts";
+import { agentFolder, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
+import { collectMessages, type MessageCollector } from "../support/message-collector.ts";
+import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
+import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
+import { freshVhost } from "../support/rabbitmq.ts";
+import { headersFor } from "../support/tokens.ts";
+
+const patient = { timeout: 20_000, interval: 50 };
+
+const opened = new AsyncDisposableStack();
+let fresh: FreshDatabase;
+let folder: AgentFolder;
+let collector: MessageCollector;
+
+beforeAll(async () => {
+  fresh = opened.use(await freshDatabase());
+  const { database } = fresh;
+  await insertTrigger(database, "garden.read");
+  await query(
+    database,
+    `insert into event (trigger_ref, payload, created)
+     select 'garden.read', jsonb_build_object('celsius', n, 'pot', n % 3), now() - interval '1 hour' + n * interval '1 minute'
+       from generate_series(1, 50) as n`,
+  );
+  await query(database, "delete from outbox");
+  await insertRule(database, {
+    ref: "garden.hot",
+    triggerRef: "garden.read",
+    conditions: [{ field: "celsius", operator: "greater_than", value: 45 }],
+    actionParams: { celsius: "{{ celsius }}" },
+  });
+  const vhost = opened.use(await freshVhost());
+  collector = opened.use(await collectMessages(vhost.url, ["#"]));
+  folder = opened.use(
+    await agentFolder({
+      databaseUrl: fresh.url,
+      brokerUrl: vhost.url,
+      packsDirectory: join(repositoryRoot, "test/fixtures/packs"),
+      workerName: "tried",
+    }),
+  );
+  const running = opened.use(await startAgent(folder));
+  await ready(running, folder, 60_000);
+}, 90_000);
+
+afterAll(() => opened.disposeAsync());
+
+async function agent(...args: readonly string[]) {
+  const command = [join(repositoryRoot, "src/main.ts"), "--config", folder.configPath, ...args];
+  try {
+    return { code: 0, ...(await promisify(execFile)(process.execPath, command)) };
+  } catch (error) {
+    return error as { readonly code: number; readonly stdout: string; readonly stderr: string };
+  }
+}
+
+test("replayed messages name the event that they repeat, and the log says who replayed", async () => {
+  const dry = await agent("events", "replay", "--since", "2h", "--rule", "garden.hot", "--dry-run");
+  expect(dry).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("5 enforcements would be stored") as string,
+  });
+
+  const real = await agent("events", "replay", "--since", "2h", "--trigger", "garden.read");
+  expect(real.stdout).toMatch(/event 46: garden\.hot: enforcement \d+\n/);
+  expect(real.stdout).toContain("50 events read: 5 enforcements stored, 45 with nothing missing\n");
+  const forced = await agent("events", "replay", "50", "--force", "--format", "json");
+  expect(JSON.parse(forced.stdout.split("\n")[0] ?? "")).toMatchObject({ event: 50, outcome: "stored" });
+
+  await expect.poll(() => messages("EnforcementCreated").length, patient).toBe(6);
+  await expect.poll(() => messages("EventCreated").length, patient).toBe(1);
+  for (const { headers, payload } of messages("EnforcementCreated")) {
+    const { event_id: eventId, config } = payload as { readonly event_id: string; readonly config: object };
+    const isCopy = Number(eventId) > 50;
+    expect(headers.replayed_from).toBe(isCopy ? "50" : eventId);
+    expect(config).toEqual({ celsius: isCopy ? 50 : Number(eventId) });
+  }
+  expect(messages("EventCreated")[0]?.headers.replayed_from).toBe("50");
+  const log = await readFile(folder.logPath, "utf8");
+  expect(log).toMatch(/replays events/);
+  expect(log).toMatch(/is complete/);
+});
+
+test("a replay is for admins, and says what is wrong with it", async () => {
+  const replay = async (role: "admin" | "viewer", body: object) => {
+    const headers = { ...(await headersFor(role)), "content-type": "application/json" };
+    const url = `${folder.apiUrl}/api/v1/events/replay`;
+    const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
+    return { status: response.status, body: await response.text() };
+  };
+
+  expect(await replay("viewer", { since: "1h" })).toMatchObject({ status: 403 });
+  expect(await replay("admin", {})).toMatchObject({ status: 422 });
+  expect(await replay("admin", { since: "soon" })).toMatchObject({ status: 422 });
+  expect(await replay("admin", { since: "1h", until: "2h" })).toMatchObject({ status: 422 });
+  expect(await agent("events", "replay")).toMatchObject({ code: 2 });
+  expect(await agent("events", "replay", "999999")).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining("event 999999: skipped: it does not exist") as string,
+  });
+});
+
+function messages(type: "EventCreated" | "EnforcementCreated") {
+  return [...collector.messages.values()].filter(({ message_type }) => message_type === type);
+}
