@@ -9,9 +9,11 @@ import { databaseFolder } from "../database/embedded/data-directory.ts";
 import { demandResources } from "../database/embedded/resource-limits.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import { checkBroker } from "./checks/broker-check.ts";
+import { checkBuiltins } from "./checks/builtin-check.ts";
 import { checkMigrations } from "./checks/database-checks.ts";
 import { checkDeliveries } from "./checks/delivery-check.ts";
 import { checkEnvironments } from "./checks/environment-check.ts";
+import { checkFiles } from "./checks/file-check.ts";
 import { checkFolders } from "./checks/folders-check.ts";
 import { checkKeys } from "./checks/key-check.ts";
 import { checkListeners } from "./checks/listener-check.ts";
@@ -52,6 +54,7 @@ export async function examine(subject: Subject): Promise<readonly Finding[]> {
       broker: () => checkBroker(config),
       database: () => examineDatabase(subject, health),
       deliveries: async () => (health.kind === "agent" ? checkDeliveries(config) : []),
+      files: async () => (health.kind === "agent" ? checkFiles(config) : []),
       output: async () => (health.kind === "agent" ? checkOutput(config) : []),
     })),
   ];
@@ -118,6 +121,7 @@ async function examineRows(
     "pack files": (look) => checkPackFiles(config, look),
     sensors: async (look) => checkSensors(config, look, (await verified).runtimes),
     rules: checkRules,
+    "timers, webhooks and files": checkBuiltins,
     keys: (look) => checkKeys(config, look),
     messages: checkOutbox,
     retention: (look) => checkRetention(config, look),

@@ -234,6 +234,11 @@ export class SensorManager {
     return this.#numberBySensor((instance) => instance.deafSeconds());
   }
 
+  /** Watched places that are polled although no rule asks for it, by why. */
+  filePlacesPolled(): ReadonlyMap<string, number> {
+    return this.#options.ports.fileWatching.polledPlaces();
+  }
+
   /** When an event of a sensor was last stored, in seconds of Unix time; without those that have none yet. */
   lastEventSeconds(): ReadonlyMap<string, number> {
     return this.#numberBySensor((instance) => instance.lastEventSeconds);

@@ -64,6 +64,7 @@ export function openObservation(
     leasesHeld: () => scheduler.held().size,
     keptTables: () => retention.kept(),
     rules: () => rules.current().counts,
+    filePlacesPolled: () => sensors.filePlacesPolled(),
     webSockets: () => notifications.count,
     keysUnreadable: unreadableKeys,
     runtimesOffered: () => runtimes.capabilities.runtimes,

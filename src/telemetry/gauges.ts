@@ -34,6 +34,8 @@ export interface GaugeSources {
   /** By table, if this worker keeps the partitions. */
   readonly keptTables: () => ReadonlyMap<string, KeptTable>;
   readonly rules: () => { readonly valid: number; readonly invalid: number };
+  /** Watched places that are polled although no rule asks for it, by why. */
+  readonly filePlacesPolled: () => ReadonlyMap<string, number>;
   /** Clients connected over WebSocket. */
   readonly webSockets: () => number;
   /** Values in the key store that no configured key decrypts, as last counted. */
@@ -68,6 +70,9 @@ export interface FleetFacts {
   /** Age of the oldest pending message; 0 if there is none. */
   readonly outboxAgeSeconds: number;
 }
+
+/** Read by doctor from a running agent. */
+export const filePlacesPolledName = "file_places_polled";
 
 /** Read by doctor from a running agent. */
 export const sensorSilentName = "sensor_silent_seconds";
@@ -156,6 +161,12 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     "routing_key",
   );
   gauge("leases_held", "Assignments this worker holds", sources.leasesHeld);
+  gauge(
+    filePlacesPolledName,
+    "Places that are polled: on file systems without events (`remote`), or at a kernel `limit`",
+    sources.filePlacesPolled,
+    "cause",
+  );
   gauge("websocket_clients", "Clients connected over WebSocket", sources.webSockets);
   gauge("rules_loaded", "Enabled rules that are matched", () => sources.rules().valid);
   gauge("rules_invalid", "Enabled rules that are invalid and match nothing", () => sources.rules().invalid);

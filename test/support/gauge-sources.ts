@@ -18,6 +18,7 @@ export const idleSources: GaugeSources = {
   leasesHeld: () => 0,
   keptTables: () => new Map(),
   rules: () => ({ valid: 0, invalid: 0 }),
+  filePlacesPolled: () => new Map(),
   webSockets: () => 0,
   keysUnreadable: () => 0,
   runtimesOffered: () => [],

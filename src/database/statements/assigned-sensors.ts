@@ -58,3 +58,14 @@ export const readCheckpoint: Statement<Id, JsonValue> = {
   values: (sensorId) => [sensorId],
   decode: (row) => row.json("value"),
 };
+
+/** Which of these rules exist, enabled or not. */
+export const readExistingRules: Statement<readonly Id[], Id> = {
+  name: "read_existing_rules",
+  text: `
+    select id
+      from rule
+     where id = any($1::bigint[])`,
+  values: (ruleIds) => [ruleIds],
+  decode: (row) => row.id("id"),
+};

@@ -2,6 +2,7 @@
  * The state of an installation for an operator: every sensor's state, the live workers, and rules that match nothing.
  * All ages are measured by the database's clock.
  */
+import type { Id } from "../../model/identifiers.ts";
 import type { JsonValue } from "../../model/json/json.ts";
 import { parseJson } from "../../model/json/json-text.ts";
 import { sensorStates } from "../../model/sensors/sensor-state.ts";
@@ -235,5 +236,73 @@ export const readStrayRules: Statement<void, StrayRule> = {
     triggerRef: row.text("trigger_ref"),
     isTriggerKnown: row.boolean("is_trigger_known"),
     pointedRef: row.textOrNull("pointed_ref"),
+  }),
+};
+
+export interface BuiltinRule {
+  readonly id: Id;
+  readonly ref: string;
+  readonly triggerRef: string;
+  /** As stored. */
+  readonly params: JsonValue;
+  /** Why its timer does not fire, as the agent that runs the timers says. */
+  readonly timerProblem: string | null;
+}
+
+/** The enabled rules on triggers of the built-in sensors, the oldest first. */
+export const readBuiltinRules: Statement<void, BuiltinRule> = {
+  name: "read_builtin_rules",
+  text: `
+    select rule.id, rule.ref, rule.trigger_ref, rule.trigger_params,
+           case when timer_cursor.schedule_since = timer_rule.schedule_since then timer_cursor.problem end as problem
+      from rule
+      left join timer_rule
+        on timer_rule.rule = rule.id
+      left join timer_cursor
+        on timer_cursor.rule = rule.id
+     where rule.enabled
+       and rule.trigger_ref in ('core.intervaltimer', 'core.timer', 'core.crontimer', 'core.datetimetimer',
+                                'core.rruletimer', 'core.webhook', 'core.file_changed')
+     order by rule.id`,
+  values: () => [],
+  decode: (row) => ({
+    id: row.id("id"),
+    ref: row.text("ref"),
+    triggerRef: row.text("trigger_ref"),
+    params: row.json("trigger_params"),
+    timerProblem: row.textOrNull("problem"),
+  }),
+};
+
+export interface SkippedTimer {
+  readonly ruleRef: string;
+  readonly reason: string;
+  readonly slots: number;
+  readonly isCounted: boolean;
+  readonly lastAt: Date;
+}
+
+/** Slots of the last day that were skipped although the rule was not paused; by rule and reason, the most first. */
+export const readSkippedTimers: Statement<number, SkippedTimer> = {
+  name: "read_skipped_timers",
+  text: `
+    select rule.ref, coalesce(timer_slot.reason, '') as reason, sum(timer_slot.slots)::float8 as slots,
+           bool_and(timer_slot.is_counted) as is_counted, max(timer_slot.last_scheduled_at) as last_at
+      from timer_slot
+      join rule
+        on rule.id = timer_slot.rule
+     where timer_slot.outcome = 'skipped'
+       and timer_slot.reason is distinct from 'paused'
+       and timer_slot.last_scheduled_at > now() - interval '1 day'
+     group by rule.ref, timer_slot.reason
+     order by sum(timer_slot.slots) desc, rule.ref
+     limit $1`,
+  values: (countMax) => [countMax],
+  decode: (row) => ({
+    ruleRef: row.text("ref"),
+    reason: row.text("reason"),
+    slots: row.number("slots"),
+    isCounted: row.boolean("is_counted"),
+    lastAt: row.instant("last_at"),
   }),
 };

@@ -2,12 +2,14 @@
 import { readFileSync } from "node:fs";
 import { EventBurst, usualQueueLength } from "./event-burst.ts";
 import { systemFileSystem, type FileSystem } from "./file-system.ts";
+import type { FolderTree, PollingCause } from "./folder-tree.ts";
 
 export class FileWatching {
   readonly fileSystem: FileSystem;
   /** Folders that rules may watch. */
   readonly allowedPaths: readonly string[];
   readonly #onDoubt = new Set<() => void>();
+  readonly #trees = new Set<Pick<FolderTree, "pollingCause">>();
   #burst: EventBurst | undefined;
 
   constructor(allowedPaths: readonly string[], fileSystem: FileSystem = systemFileSystem()) {
@@ -21,6 +23,21 @@ export class FileWatching {
       for (const each of this.#onDoubt) each();
     });
     return this.#burst;
+  }
+
+  /** @returns a function that takes it out again */
+  include(tree: Pick<FolderTree, "pollingCause">): () => void {
+    this.#trees.add(tree);
+    return () => void this.#trees.delete(tree);
+  }
+
+  /** How many watched places are polled although no rule asks for it, by why. */
+  polledPlaces(): ReadonlyMap<PollingCause, number> {
+    const counts = new Map<PollingCause, number>();
+    for (const { pollingCause: cause } of this.#trees) {
+      if (cause !== undefined) counts.set(cause, (counts.get(cause) ?? 0) + 1);
+    }
+    return counts;
   }
 
   /** @returns a function that ends it */

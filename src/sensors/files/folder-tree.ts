@@ -86,6 +86,9 @@ const pollingShare = 1 / 5;
 const looksAtOnce = 2;
 const looksBeforeTurn = 64;
 
+/** Why a folder is polled although its rule does not ask for it. */
+export type PollingCause = "remote" | "limit";
+
 export class FolderTree {
   readonly #options: FolderTreeOptions;
   readonly #folders = new Map<string, Folder>();
@@ -97,6 +100,7 @@ export class FolderTree {
   #isBaseInDoubt = false;
   #isPolling: boolean;
   #isWatchable = true;
+  #pollingCause: PollingCause | undefined;
   #wake: (() => void) | undefined;
   #rescanAtMs = Number.POSITIVE_INFINITY;
   #isRescanRequested: RescanReason | undefined;
@@ -113,6 +117,11 @@ export class FolderTree {
 
   get isPolling(): boolean {
     return this.#isPolling;
+  }
+
+  /** Undefined: the kernel reports changes, or a rule asks for polling. */
+  get pollingCause(): PollingCause | undefined {
+    return this.#options.polling.isForced ? undefined : this.#pollingCause;
   }
 
   /** Whether it has no followers, present or joining. */
@@ -323,6 +332,7 @@ export class FolderTree {
     // Watching is a system call on the main thread, which must not wait for another machine.
     this.#isWatchable = !isRemote;
     this.#isPolling = polling.isForced || isRemote;
+    this.#pollingCause = isRemote ? "remote" : undefined;
   }
 
   #planRescan(tookMs: number): void {
@@ -549,6 +559,7 @@ export class FolderTree {
       if (failure === undefined) return;
       this.#isWatchable = false;
       this.#isPolling = true;
+      this.#pollingCause = "limit";
       this.#planRescan(0);
       warn(
         `cannot watch ${shown(folder.path)} for changes and looks every ${this.#options.polling.pollMs / 1_000} s instead: ${failure}`,

@@ -1,5 +1,6 @@
 /** Puts skipped slots into words for the sensor's log: once per report, a line for each rule and reason. */
 import type { Settlement } from "../../model/timers/timer-record.ts";
+import { skipReasonText } from "../../model/timers/skip-reason.ts";
 import type { SkipReason } from "../../model/timers/slot-decision.ts";
 
 type Skipped = Extract<Settlement, { kind: "skipped" }>;
@@ -12,15 +13,6 @@ interface Summary {
   readonly firstMs: number;
   lastMs: number;
 }
-
-const because: Readonly<Record<SkipReason, string>> = {
-  down: "no agent ran the timers",
-  clock: "the clock was set forward",
-  overlap: "earlier events still waited to be stored",
-  paused: "the rule was disabled or paused",
-  window: "too late for the window of catch_up",
-  refused: "the database or a disabled trigger refused the event",
-};
 
 const linesMax = 20;
 
@@ -57,7 +49,7 @@ export class SkippedSlots {
 
 function lineOf({ ref, reason, slots, isCounted, firstMs, lastMs }: Summary): string {
   const first = new Date(firstMs).toISOString();
-  if (slots === 1) return `skipped the slot ${first} of ${ref}: ${because[reason]}`;
+  if (slots === 1) return `skipped the slot ${first} of ${ref}: ${skipReasonText[reason]}`;
   const last = new Date(lastMs).toISOString();
-  return `skipped ${isCounted ? "" : "about "}${slots} slots of ${ref} from ${first} to ${last}: ${because[reason]}`;
+  return `skipped ${isCounted ? "" : "about "}${slots} slots of ${ref} from ${first} to ${last}: ${skipReasonText[reason]}`;
 }

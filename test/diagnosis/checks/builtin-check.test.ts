@@ -1,0 +1,104 @@
+/** What doctor says of rules on timers, webhooks and files that plain SQL has written, and of skipped slots. */
+import { createServer } from "node:http";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { expect, test } from "vitest";
+import type { Config } from "../../../src/config/schema.ts";
+import { checkBuiltins } from "../../../src/diagnosis/checks/builtin-check.ts";
+import { checkFiles } from "../../../src/diagnosis/checks/file-check.ts";
+import { createMetrics } from "../../../src/telemetry/metrics.ts";
+import { idleSources } from "../../support/gauge-sources.ts";
+import { query } from "../../support/platform-rows.ts";
+import { freshDatabase } from "../../support/postgres.ts";
+
+test("rules that do nothing are wrong, with the reason; skipped slots are a notice", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const rule = (ref: string, triggerRef: string, params: unknown, enabled = true) =>
+    query(
+      database,
+      `insert into rule (ref, action_ref, trigger, trigger_ref, trigger_params, enabled)
+       values ($1, 'core.noop', (select id from trigger where ref = $2), $2, $3, $4)`,
+      [ref, triggerRef, JSON.stringify(params), enabled],
+    );
+  const found = async (): Promise<readonly string[]> =>
+    (await checkBuiltins({ kind: "postgresql", rows: database })).map(
+      ({ state, subject, detail }) => `${state} ${subject} ${detail}`,
+    );
+
+  await rule("t.good", "core.crontimer", { expression: "30 2 * * *" });
+  await rule("t.hook", "core.webhook", { path: "in" });
+  await rule("t.like", "core.webhook", { path: "in/" });
+  await rule("t.inbox", "core.file_changed", { path: "/srv/in" });
+  await rule("t.off", "core.crontimer", { expression: "never" }, false);
+  expect(await found()).toEqual([]);
+
+  await rule("t.cron", "core.crontimer", { expression: "0 25 * * *", timezone: "Mars/Base" });
+  await rule("t.calendar", "core.intervaltimer", { interval: 60, exclude: ["calendar:gone"] });
+  await rule("t.other", "core.webhook", { path: "in", secret: "t.secret", method: ["POST", "PUT"] });
+  await rule("t.preset", "core.webhook", { path: "out", preset: "githab" });
+  await rule("t.relative", "core.file_changed", { path: "srv/in" });
+  await rule("t.array", "core.timer", [1]);
+  // The agent that runs the timers has found out about this one.
+  await query(
+    database,
+    `insert into timer_cursor (rule, schedule_since, series_since, settled_until, problem)
+     select rule, schedule_since, schedule_since, schedule_since, 'there is no calendar gone'
+       from timer_rule where rule = (select id from rule where ref = 't.calendar')`,
+  );
+  await query(
+    database,
+    `insert into timer_slot (rule, number, outcome, reason, first_scheduled_at, last_scheduled_at, slots)
+     select id, n, outcome, reason, now() - age, now() - age, slots
+       from rule, (values (1, 'skipped', 'down', interval '3 days', 7), (2, 'skipped', 'down', interval '1 hour', 2),
+                          (3, 'late', null, interval '1 hour', 1), (4, 'skipped', 'paused', interval '1 hour', 9),
+                          (5, 'skipped', 'down', interval '1 minute', 1)) as slot (n, outcome, reason, age, slots)
+      where ref = 't.good'`,
+  );
+
+  const findings = await found();
+  expect(findings.map((each) => each.split(" ").slice(0, 3).join(" "))).toEqual([
+    "wrong rule t.cron",
+    "wrong rule t.calendar",
+    "wrong rule t.relative",
+    "wrong rule t.array",
+    "wrong rule t.other",
+    "wrong rule t.preset",
+    "notice rule t.good",
+  ]);
+  expect(findings[0]).toMatch(/its timer does not fire: .*hour 25/);
+  expect(findings[1]).toBe("wrong rule t.calendar its timer does not fire: there is no calendar gone");
+  expect(findings[2]).toMatch(/watches nothing: .*absolute/);
+  expect(findings[3]).toMatch(/its timer does not fire: trigger_params is not an object/);
+  expect(findings[4]).toBe(
+    "wrong rule t.other its webhook is not answered: POST /webhooks/in is also the rule t.hook's, with other settings; rules with one path need equal ones",
+  );
+  expect(findings[5]).toMatch(/its webhook is not answered: trigger_params\.preset/);
+  expect(findings[6]).toMatch(/its timer skipped 3 slots within a day, .*: no agent ran the timers$/);
+});
+
+test("places that are polled are a notice, as the running agent counts them", async () => {
+  const metrics = createMetrics({ version: "test", withProcess: false });
+  metrics.observe({ ...idleSources, filePlacesPolled: () => new Map([["limit", 2]]) });
+  const server = createServer((_request, response) => {
+    void metrics.text().then((text) => response.end(text));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const config = {
+    api: { enabled: true, host: "127.0.0.1", port, tls: {} },
+    metrics: {},
+  } as unknown as Config;
+  try {
+    expect(await checkFiles(config)).toMatchObject([
+      {
+        state: "notice",
+        subject: "files",
+        detail:
+          "2 watched places are polled instead of watched: the kernel has no more watches for this user",
+      },
+    ]);
+  } finally {
+    server.close();
+  }
+});
