@@ -28,7 +28,8 @@ const idleMs = 60_000;
 const pauseMs = 1_000;
 /** A write takes at most a twentieth of the time. */
 const pauseFactor = 20;
-const timersPerStatement = 5_000;
+/** Making the text of a statement must not make the timers late that become due meanwhile: this many take about a millisecond. */
+const timersPerStatement = 500;
 const retry = { delayMsFirst: 500, delayMsMax: 10_000 };
 
 export class TimerProgress {
