@@ -1,4 +1,6 @@
 /** Assembles the parts of one sensor on this worker. */
+import { rowsOf } from "../database/statement.ts";
+import { readExistingRules } from "../database/statements/assigned-sensors.ts";
 import type { Database } from "../database/database.ts";
 import type { AssignmentTerm, EventSink, EventSource } from "../model/sensors/incoming-event.ts";
 import type { SensorKind } from "../model/sensors/sensor-kind.ts";
@@ -106,7 +108,12 @@ export function assembleInstance(
         tokenTtlSeconds: limits.tokenTtlSeconds,
         deafAfterMs: limits.deafAfterMs,
         temporaryDir: launcher.temporaryDir,
-        files: { watching: ports.fileWatching, metrics, stateDir: launcher.stateDirOf(ref) },
+        files: {
+          watching: ports.fileWatching,
+          metrics,
+          stateDir: launcher.stateDirOf(ref),
+          existingRules: (ruleIds) => rowsOf(database, readExistingRules, ruleIds),
+        },
       },
     ),
     intake,

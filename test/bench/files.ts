@@ -108,6 +108,7 @@ async function measureOwn(): Promise<{ readonly ms: number; readonly bytes: numb
         triggerParams: { path: folder, recursive: true },
       },
     ],
+    existingRules: async (ids) => ids,
     random: () => 0,
   });
   const running = Promise.withResolvers<void>();

@@ -13,6 +13,7 @@ import type { Id } from "../../model/identifiers.ts";
 import { selectorKey, type WorkerSelector } from "../../model/sensors/worker-selector.ts";
 import type { SourceContext } from "../sources/source.ts";
 import type { FileWatching } from "./file-watching.ts";
+import { removeForgottenStates, stateFileOf } from "./forgotten-states.ts";
 import { FolderTree, type RescanReason } from "./folder-tree.ts";
 import { RuleState, type PreparedEvent } from "./rule-state.ts";
 import { RuleWatch } from "./rule-watch.ts";
@@ -28,11 +29,14 @@ export interface FileWatchesOptions {
   readonly watching: FileWatching;
   readonly metrics: FileMetrics;
   readonly stateDir: string;
+  /** Which of these rules exist, enabled or not. */
+  readonly existingRules: (ruleIds: readonly Id[]) => Promise<readonly Id[]>;
   /** The rules that select the same workers belong to this sensor. */
   readonly selector: WorkerSelector;
 }
 
 interface RunningTree {
+  readonly exclude: () => void;
   readonly tree: FolderTree;
   readonly ending: AbortController;
   readonly ended: Promise<void>;
@@ -83,6 +87,12 @@ export class FileWatches {
   /** Resolves when every rule knows what is there, and so sees what changes from now on. */
   async begun(): Promise<void> {
     await Promise.all([...this.#rules.values()].map(({ watch }) => watch.begun));
+  }
+
+  /** Rejects if the database or the folder of states cannot be used now. */
+  async removeForgottenStates(): Promise<void> {
+    const { stateDir, existingRules } = this.#options;
+    await removeForgottenStates(stateDir, (id) => this.#rules.has(id), existingRules);
   }
 
   async close(): Promise<void> {
@@ -150,7 +160,7 @@ export class FileWatches {
     const ended = Promise.resolve()
       .then(() => tree.run(ending.signal))
       .catch((error: unknown) => this.#fail(error));
-    const running = { tree, ending, ended };
+    const running = { tree, ending, ended, exclude: watching.include(tree) };
     this.#trees.set(treeKey, running);
     return running;
   }
@@ -172,6 +182,7 @@ export class FileWatches {
     const running = this.#trees.get(key);
     if (running === undefined) return;
     this.#trees.delete(key);
+    running.exclude();
     running.ending.abort();
     await settlesWithin(running.ended, endLimitMs);
   }
@@ -179,10 +190,6 @@ export class FileWatches {
   #fail(error: unknown): void {
     this.failed.resolve(error instanceof Error ? error : new Error(messageOf(error)));
   }
-}
-
-function stateFileOf(ruleId: Id): string {
-  return `rule_${ruleId}.jsonl`;
 }
 
 function submitFor(

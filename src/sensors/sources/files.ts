@@ -9,6 +9,7 @@ import { Changes } from "../../concurrency/changes.ts";
 import { settlesWithin } from "../../concurrency/settles-within.ts";
 import { messageOf } from "../../errors/caught.ts";
 import type { SensorRule } from "../../model/definitions.ts";
+import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json/json.ts";
 import { backoffDelayMs } from "../../model/sensors/backoff.ts";
 import type { EndedRun } from "../../model/sensors/restart-policy.ts";
@@ -25,10 +26,13 @@ export interface FilesOptions {
   readonly stateDir: string;
   /** The sensor's rules now. Rejects while the database cannot be asked. */
   readonly readRules: () => Promise<readonly SensorRule[]>;
+  /** Which of these rules exist, enabled or not. */
+  readonly existingRules: (ruleIds: readonly Id[]) => Promise<readonly Id[]>;
   readonly random: () => number;
 }
 
 const startingMsMax = 10_000;
+const removingMsMax = 2_000;
 const retry = { delayMsFirst: 1_000, delayMsMax: 30_000 };
 
 export class FilesSource implements Source {
@@ -57,13 +61,14 @@ export class FilesSource implements Source {
 
   async run(context: SourceContext): Promise<EndedRun> {
     const { clock, stopping } = context;
-    const { config, watching, metrics, stateDir } = this.#options;
+    const { config, watching, metrics, stateDir, existingRules } = this.#options;
     const selector = decodeWorkerSelector(config["selector"] ?? {});
     const watches = new FileWatches({
       context,
       watching,
       metrics,
       stateDir,
+      existingRules,
       selector: selector.kind === "valid" ? selector.value : anyWorker,
     });
     const beganMs = clock.monotonicMs();
@@ -81,6 +86,8 @@ export class FilesSource implements Source {
       stopping.removeEventListener("abort", end);
       await watches.close();
     }
+    // The last rule of this sensor may have been deleted.
+    await settlesWithin(removeStates(watches), removingMsMax);
     const reason = failure === undefined ? "it was stopped" : `it cannot go on: ${messageOf(failure)}`;
     return {
       exit: { kind: "unstarted", reason },
@@ -106,6 +113,7 @@ export class FilesSource implements Source {
         continue;
       }
       failures = 0;
+      await removeStates(watches);
       if (!isWatching) {
         // Until everything has been looked at once, unless that takes long.
         const wait = Promise.race([watches.begun(), abortOf(stopping)]);
@@ -116,6 +124,11 @@ export class FilesSource implements Source {
       while (!this.#hasUnreadChanges && !stopping.aborted && !hasFailed()) await this.#rulesChanged.next();
     }
   }
+}
+
+/** What cannot be removed now is removed after another change, or at another start. */
+async function removeStates(watches: FileWatches): Promise<void> {
+  await watches.removeForgottenStates().catch(() => {});
 }
 
 async function abortOf(signal: AbortSignal): Promise<void> {

@@ -19,7 +19,7 @@ export interface SourceOptions extends StandaloneOptions {
   readonly limits: SensorLimits;
   readonly pollPhases: PollPhases;
   readonly clock: Clock;
-  readonly files: Pick<FilesOptions, "watching" | "metrics" | "stateDir">;
+  readonly files: Pick<FilesOptions, "watching" | "metrics" | "stateDir" | "existingRules">;
   readonly database: Database;
   readonly metrics: SensorMetrics;
   readonly logger: Logger;

@@ -15,6 +15,8 @@ import type { FileSystem, WatchListener } from "../../../src/sensors/files/file-
 import type { BuiltinSubmission } from "../../../src/sensors/sources/source.ts";
 import { fileRig } from "./file-rig.ts";
 
+const soon = { timeout: 15_000, interval: 20 };
+
 /** A folder's events stop after so many, without a word, as when the kernel's queue is full. */
 function deafAfter(countMax: number): (real: FileSystem) => FileSystem {
   return (real) => ({
@@ -82,6 +84,10 @@ test.each([
 
   expect(rig.warnings.filter((each) => each.includes(setting))).toHaveLength(1);
   expect(rig.rescans).toContain("polling");
+  // doctor reads it from the agent's metrics.
+  expect(rig.polledPlaces()).toEqual([["limit", 1]]);
+  await rig.stop();
+  expect(rig.polledPlaces()).toEqual([]);
 });
 
 test("a file system without events is polled, and never watched from the main thread", async () => {
@@ -180,6 +186,25 @@ test("an agent that is killed between recording, storing and settling repeats wh
   const created = Array.from({ length: 10 }, (_, n) => `created file-${n}`);
   await rig.sees([...created, "deleted file-9", "modified file-0"]);
   expect(rig.duplicates()).toBeGreaterThan(0);
+});
+
+test("the state of a deleted rule is removed, that of a disabled one is kept", async () => {
+  await using rig = fileRig();
+  const rules = [1, 2, 3].map(() => rig.add({ report_missed: true }));
+  const states = (): readonly string[] => readdirSync(rig.stateDir).toSorted();
+  await rig.start();
+  await expect.poll(states, soon).toEqual(["rule_1.jsonl", "rule_2.jsonl", "rule_3.jsonl"]);
+  const [first, second, third] = rules;
+  if (first === undefined || second === undefined || third === undefined) throw new Error("too few rules");
+
+  rig.disable(first);
+  rig.remove(second);
+  await expect.poll(states, soon).toEqual(["rule_1.jsonl", "rule_3.jsonl"]);
+  // With its last rule a sensor is stopped before it hears of that.
+  await rig.stop();
+  rig.remove(third);
+  await rig.start();
+  await expect.poll(states, soon).toEqual(["rule_1.jsonl"]);
 });
 
 test("a state whose last line was cut off by a crash is read up to it", async () => {

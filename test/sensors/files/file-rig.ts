@@ -29,11 +29,14 @@ export function fileRig(options: RigOptions = {}) {
   const stateDir = mkdtempSync(join(tmpdir(), "attune-files-state-"));
   const rules: SensorRule[] = [];
   const events: { readonly rule: string; readonly payload: JsonObject }[] = [];
+  /** Rules that exist although the sensor is not told of them. */
+  const disabled = new Set<string>();
   const keys = new Set<string>();
   const warnings: string[] = [];
   const found = { watch: 0, rescan: 0 };
   const rescans: string[] = [];
   let duplicates = 0;
+  let added = 0;
 
   const store = ({ event, onOutcome }: BuiltinSubmission): boolean => {
     const key = event.dedupKey ?? "";
@@ -45,18 +48,21 @@ export function fileRig(options: RigOptions = {}) {
     return true;
   };
 
+  let watching: FileWatching | undefined;
   const start = () => {
     const stopping = new AbortController();
     const real = systemFileSystem();
     const source = new FilesSource({
       config: options.config ?? {},
-      watching: new FileWatching([folder], options.fileSystem?.(real) ?? real),
+      watching: (watching = new FileWatching([folder], options.fileSystem?.(real) ?? real)),
       metrics: {
         fileChanged: (foundBy) => void (found[foundBy] += 1),
         filesRescanned: (reason) => void rescans.push(reason),
       },
       stateDir,
       readRules: async () => [...rules],
+      existingRules: async (ids) =>
+        ids.filter((id) => disabled.has(id) || rules.some((rule) => rule.id === id)),
       random: () => 0,
     });
     const running = Promise.withResolvers<void>();
@@ -95,11 +101,13 @@ export function fileRig(options: RigOptions = {}) {
     rescans,
     store,
     duplicates: () => duplicates,
+    polledPlaces: () => [...(watching?.polledPlaces() ?? [])],
     path: (...names: string[]) => join(folder, ...names),
 
     /** Adds a rule on the folder, or on what the params say. */
     add(params: JsonObject = {}): SensorRule {
-      const id = `${rules.length + 1}`;
+      added += 1;
+      const id = `${added}`;
       const rule = {
         id,
         ref: `test.rule${id}`,
@@ -109,6 +117,10 @@ export function fileRig(options: RigOptions = {}) {
       rules.push(rule);
       current?.source.noteRulesChanged();
       return rule;
+    },
+    disable(rule: SensorRule): void {
+      disabled.add(rule.id);
+      this.remove(rule);
     },
     remove(rule: SensorRule): void {
       rules.splice(rules.indexOf(rule), 1);
