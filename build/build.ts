@@ -21,6 +21,7 @@ import { collectComponents } from "./papers/components.ts";
 import { layerFiles, verifyLayer } from "./packing/layer.ts";
 import { licenceText } from "./papers/licences.ts";
 import { billOfMaterials } from "./materials.ts";
+import { bundlePage, pageAssets, writePage } from "./page/bundle-page.ts";
 import { findNode } from "./node/node-binary.ts";
 import { makeFolderForEverybody, moveFiles, writeForEverybody } from "./results.ts";
 import { makeSelfContained } from "./packing/self-contained.ts";
@@ -41,7 +42,10 @@ async function buildExecutable(): Promise<void> {
 
   const node = await findNode(repository, architecture);
   const scripts = await bundle(repository, work.path);
-  const assets = await collectAssets(repository);
+  const page = await bundlePage(repository);
+  const pageFolder = join(work.path, "page");
+  await writePage(page, pageFolder);
+  const assets = { ...(await collectAssets(repository)), ...(await pageAssets(pageFolder)) };
   const executable = await makeSingleExecutable({
     architecture,
     node,
@@ -67,7 +71,11 @@ async function buildExecutable(): Promise<void> {
     before: program,
     inEmptyRoot,
   });
-  const components = await collectComponents({ repository, architecture, metafiles: scripts.metafiles });
+  const components = await collectComponents({
+    repository,
+    architecture,
+    metafiles: [...scripts.metafiles, page.metafile],
+  });
   await writeForEverybody(join(results, `${fileName}.licences.txt`), licenceText(components));
   await writeForEverybody(join(results, `${fileName}.cdx.json`), billOfMaterials(packed, components));
   const layerBytes = verifyLayer(results, layerFiles(fileName));

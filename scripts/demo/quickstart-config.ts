@@ -18,6 +18,8 @@ export function quickstartConfig(directory: string, runtimes: readonly string[])
     runtime_envs_dir: join(directory, "runtime_envs"),
     artifacts_dir: join(directory, "artifacts"),
     api: { port: 0 },
+    // The page opens without a login.
+    security: { development: true },
     sensor: { worker_name: "quickstart", capabilities: { runtimes: [...runtimes, "native"] } },
   };
   const { config } = loadConfig({

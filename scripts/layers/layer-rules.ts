@@ -54,6 +54,7 @@ export const layers: readonly Layer[] = [
       "packs",
       "operations",
       "keys",
+      "live",
       "webhooks",
       "api",
       "identity",
@@ -77,6 +78,14 @@ export const layers: readonly Layer[] = [
     isOpenWithin: false,
   },
   {
+    // Runs in browsers, so it shares no module with the agent.
+    name: "page",
+    parts: ["page"],
+    mayImport: [],
+    mayAlsoImport: [],
+    isOpenWithin: false,
+  },
+  {
     name: "foundation",
     parts: ["time", "concurrency", "errors", "files"],
     mayImport: [],
@@ -88,6 +97,7 @@ export const layers: readonly Layer[] = [
 /** The parts of src that may import a library. */
 export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
   "@electric-sql/pglite": ["database"],
+  "@preact/signals": ["page"],
   amqplib: ["messaging"],
   commander: ["agent"],
   croner: ["model"],
@@ -101,6 +111,7 @@ export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
   pg: ["database"],
   pino: ["telemetry"],
   "pino-pretty": ["telemetry"],
+  preact: ["page"],
   "prom-client": ["telemetry"],
   re2js: ["model"],
   "rrule-temporal": ["model"],

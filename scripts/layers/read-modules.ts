@@ -11,7 +11,7 @@ import type { SourceImport, SourceModule } from "./source-module.ts";
 /** @param root the repository's folder; its modules are those below `src` */
 export function readModules(root: string): SourceModule[] {
   const source = resolve(root, "src");
-  return globSync("**/*.ts", { cwd: source })
+  return globSync("**/*.{ts,tsx}", { cwd: source })
     .toSorted()
     .map((file) => {
       const text = readFileSync(join(source, file), "utf8");

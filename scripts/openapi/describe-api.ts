@@ -42,7 +42,7 @@ export async function describeApi(): Promise<string> {
     },
     // The same routes without the prefix are for older clients.
     transform: ({ schema, url, route }) => ({
-      schema: { ...described(schema, route), hide: isAlias(url) },
+      schema: { ...described(schema, route), hide: isAlias(url) || isPage(url) },
       url,
     }),
   });
@@ -86,6 +86,11 @@ const aliased = ["/auth", "/events", "/rules", "/triggers", "/webhooks"];
 
 function isAlias(url: string): boolean {
   return aliased.some((path) => url === path || url.startsWith(`${path}/`));
+}
+
+/** Files for browsers, which no client of the API asks for. */
+function isPage(url: string): boolean {
+  return url === "/" || url === "/ui" || url.startsWith("/ui/");
 }
 
 const roleless = "Open to everyone who reaches the address.";

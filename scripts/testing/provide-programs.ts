@@ -1,6 +1,6 @@
 /** Installs what a test run needs, if possible; otherwise prints what is missing, and the tests will fail. */
 import { requireInstalled } from "../services/debian-packages.ts";
-import { containers, deployment, usual } from "./requirements.ts";
+import { browser, containers, deployment, usual } from "./requirements.ts";
 
 export interface Extent {
   /** Whether all tests run; tests that run alone request what only they need. */
@@ -11,7 +11,7 @@ export interface Extent {
 export async function providePrograms({ isWhole, hasContainers }: Extent): Promise<void> {
   const requirements = [
     ...usual,
-    ...(isWhole ? deployment : []),
+    ...(isWhole ? [...deployment, ...browser] : []),
     ...(isWhole && hasContainers ? containers : []),
   ];
   for (const requirement of requirements) {

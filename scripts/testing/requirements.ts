@@ -20,6 +20,12 @@ export const prometheus: Requirement = {
   isInstalled: () => existsSync("/usr/bin/promtool") && existsSync("/usr/bin/prometheus"),
 };
 
+export const chromium: Requirement = {
+  name: "Chromium",
+  packages: ["chromium"],
+  isInstalled: () => existsSync("/usr/bin/chromium"),
+};
+
 export const smallImages: Requirement = {
   name: "the contents of the small test images",
   packages: ["busybox-static", "musl"],
@@ -83,6 +89,9 @@ export const usual: readonly Requirement[] = [
   // Also needed for `docker top`. Debian's RabbitMQ depends on it, but others do not.
   program("ps", ["procps"], "ps"),
 ];
+
+/** Needed by the tests of the page. */
+export const browser: readonly Requirement[] = [chromium];
 
 /** Needed by tests of deployments. */
 export const deployment: readonly Requirement[] = [systemd, dockerCompose, prometheus];

@@ -23,7 +23,10 @@ import { addRuntimeRoutes } from "./routes/runtimes.ts";
 import { addSensorRoutes } from "./routes/sensors.ts";
 import { addTriggerRoutes } from "./routes/triggers.ts";
 import { addIdentityRoutes, addServiceTokenRoute, type IdentityPorts } from "./routes/identities.ts";
+import { addSessionRoutes, type SessionPorts } from "./routes/session.ts";
+import { addStreamRoute, type ViewedStream } from "./routes/stream.ts";
 import { addTimerRoutes } from "./routes/timers.ts";
+import { addDiagnosisRoute, type Diagnose } from "./routes/diagnosis.ts";
 import { addDeliveryRoutes } from "./routes/deliveries.ts";
 import { addWebhookRoutes, type WebhookReceiver } from "./routes/webhooks.ts";
 import { addWorkerRoutes } from "./routes/workers.ts";
@@ -37,7 +40,7 @@ export interface Platform {
   readonly traces?: SensorTraces;
   readonly resources: Resources;
   /** Left out: tokens come from elsewhere. */
-  readonly auth?: AuthPorts & { readonly identities: IdentityPorts };
+  readonly auth?: AuthPorts & Pick<SessionPorts, "openLocalSession"> & { readonly identities: IdentityPorts };
   /** Left out: nothing runs here that could be operated. */
   readonly operations?: SensorOperations & SensorLogSource;
   /** Left out: nothing can be posted. */
@@ -48,6 +51,10 @@ export interface Platform {
   readonly keys?: Keys;
   /** Left out: no webhooks are received. */
   readonly webhooks?: WebhookReceiver;
+  /** Left out: nobody examines the installation. */
+  readonly diagnose?: Diagnose;
+  /** Left out: nothing is streamed to the page. */
+  readonly stream?: ViewedStream;
   /** Left out: nothing is said of the agent's executable. */
   readonly downloads?: AgentDownloads;
 }
@@ -62,6 +69,8 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       addEnforcementRoutes(scope, platform.resources);
       addTimerRoutes(scope, platform.resources);
       addDeliveryRoutes(scope, platform.resources);
+      if (platform.diagnose !== undefined) addDiagnosisRoute(scope, platform.diagnose);
+      if (platform.stream !== undefined) addStreamRoute(scope, platform.stream, platform.authenticate);
       if (platform.operations !== undefined) {
         addSensorOperationRoutes(scope, platform.operations);
         addSensorLogRoutes(scope, platform.operations, platform.authenticate);
@@ -85,8 +94,17 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
 /** For callers that have no token yet. */
 async function addOpenRoutes(
   server: FastifyInstance,
-  { auth, downloads, webhooks }: Platform,
+  { auth, authenticate, downloads, webhooks }: Platform,
 ): Promise<void> {
+  if (auth !== undefined) {
+    await server.register(
+      async (scope) => {
+        exchangeJson(scope);
+        addSessionRoutes(scope, { ...auth, authenticate });
+      },
+      { prefix: "/api/v1" },
+    );
+  }
   for (const prefix of ["/api/v1", ""]) {
     if (webhooks !== undefined)
       await server.register(async (scope) => addWebhookRoutes(scope, webhooks), { prefix });

@@ -4,6 +4,7 @@
  *     /health, /metrics      what this process knows about itself. Answered from memory, also while the database
  *                            and the broker are unreachable, to everyone who reaches the address.
  *     /openapi.json, /docs   what the API offers.
+ *     /ui/                   the page for people, see static-files.ts and src/page.
  *     /ws                    changes of rules for sensors, see websocket/.
  *     /api/v1/…              the platform's resources, read from the database, for callers that authentication.ts
  *                            admits.
@@ -25,10 +26,12 @@ import { followCertificate, readCertificate } from "./certificate.ts";
 import { RequestError } from "./errors.ts";
 import { createHttpServer } from "./http-server.ts";
 import type { HealthSource, MetricsSource } from "./ports.ts";
+import { readPageFiles } from "./page-files.ts";
 import { addResourceRoutes, type Platform } from "./resource-routes.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
 import { addOpenApiRoutes } from "./routes/openapi.ts";
+import { addPageRoutes } from "./static-files.ts";
 import { isWebSocketRequest, webSocketPaths } from "./websocket/handshake.ts";
 import type { RuleNotifications } from "./websocket/rule-notifications.ts";
 
@@ -97,6 +100,7 @@ export async function addRoutes(
   addMetricsRoute(server, metrics);
   if (platform === undefined) return;
   addOpenApiRoutes(server);
+  addPageRoutes(server, readPageFiles);
   await addResourceRoutes(server, platform);
 }
 

@@ -176,7 +176,8 @@ export const configSchema = Type.Object({
       jwt_secret_previous: Secret("Also valid, but signs nothing: the secret before, while it is replaced"),
       jwt_secret_previous_file: FileOf("`security.jwt_secret_previous`"),
       development: Type.Boolean({
-        description: "Whether to accept short and well-known secrets, for development only",
+        description:
+          "For development only: accept short and well-known secrets, and open the page to this machine without a login",
         default: false,
       }),
       worker_token: Secret(

@@ -24,7 +24,12 @@ import { checkRetention } from "./checks/retention-check.ts";
 import { checkRights } from "./checks/rights-check.ts";
 import { checkRules } from "./checks/rule-check.ts";
 import { checkRunningAgent } from "./checks/running-agent-check.ts";
-import { runtimeFindings, verifyRuntimes, type ExaminedMachine } from "./checks/runtime-checks.ts";
+import {
+  runtimeFindings,
+  verifyRuntimes,
+  type ExaminedMachine,
+  type VerifiedRuntimes,
+} from "./checks/runtime-checks.ts";
 import { checkSensors } from "./checks/sensor-checks.ts";
 import { checkStorage } from "./checks/storage-check.ts";
 import { checkWorkers } from "./checks/worker-check.ts";
@@ -101,16 +106,31 @@ async function examineDatabase(
     migrations: () => checkMigrations(database),
   });
   if (before.some(({ state }) => state === "wrong")) return [connected, ...before];
-  return [connected, ...before, ...(await examineRows(config, machine, database))];
+  return [
+    connected,
+    ...before,
+    ...(await examineRows(config, database, verifyRuntimes(config, machine, database))),
+  ];
+}
+
+/** As a running agent sees it, whose runtimes are verified already. */
+export async function examineRunning(
+  config: Config,
+  database: Database,
+  runtimes: VerifiedRuntimes,
+): Promise<readonly Finding[]> {
+  return [
+    good("database", describeDatabase(database)),
+    ...(await examineRows(config, database, Promise.resolve(runtimes))),
+  ];
 }
 
 async function examineRows(
   config: Config,
-  machine: ExaminedMachine,
   database: Database,
+  verified: Promise<VerifiedRuntimes>,
 ): Promise<readonly Finding[]> {
   const storage = await findingsOf({ storage: () => checkStorage(database) });
-  const verified = verifyRuntimes(config, machine, database);
   // Every check that awaits it reports the failure.
   await verified.catch(() => {});
   const rows = await lookOnce(database, {

@@ -64,6 +64,11 @@ export class Sessions {
     return await this.#open(identity, decoded.family);
   }
 
+  /** Without a password, for callers that need none. */
+  async openFor(identity: Identity): Promise<Session> {
+    return await this.#open(identity, randomUUID());
+  }
+
   async #open(identity: Identity, family: string): Promise<Session> {
     const { mint } = this.#options;
     const terms = { identity, family } as const;

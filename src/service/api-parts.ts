@@ -1,10 +1,12 @@
 /** The HTTP listeners, and the parts that the API uses. */
 import type { HealthSource, Resources } from "../api/ports.ts";
 import type { Platform } from "../api/resource-routes.ts";
+import type { Diagnose } from "../api/routes/diagnosis.ts";
 import type { Keys } from "../api/routes/keys.ts";
 import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
 import type { WebhookReceiver } from "../api/routes/webhooks.ts";
 import type { ReplayPorts } from "../api/routes/replays.ts";
+import type { ViewedStream } from "../api/routes/stream.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";
 import type { SensorTraces } from "../api/sensor-traces.ts";
 import { startApi } from "../api/server.ts";
@@ -51,6 +53,8 @@ interface ServedParts {
   readonly keys: Keys;
   readonly replay: ReplayPorts["replay"];
   readonly webhooks: WebhookReceiver;
+  readonly stream: ViewedStream;
+  readonly diagnose: Diagnose;
   /** For all reads on behalf of callers. */
   readonly reads: SnapshotReads;
 }
@@ -59,40 +63,33 @@ interface ServedParts {
 export async function openApi(
   { options, lifetime, clock }: ServiceContext,
   database: Database,
-  {
-    metrics,
-    health,
-    identity,
-    operations,
-    posts,
-    notifications,
-    traces,
-    keys,
-    replay,
-    webhooks,
-    reads,
-  }: ServedParts,
+  parts: ServedParts,
 ): Promise<string | undefined> {
+  const { metrics, health, identity, operations, posts, notifications, traces, keys, webhooks, reads } =
+    parts;
+  const { replay, stream, diagnose } = parts;
   const { config, logger } = options;
   const platform: Platform = {
     authenticate: traces.watching((token) => identity.authenticator.authenticate(token)),
     traces,
-    auth: authPorts(database, identity),
+    auth: authPorts(database, identity, { isDevelopment: config.security.development }),
     resources: databaseResources(database, reads),
     eventPosts: { posts, clock },
     operations,
     keys,
     replays: { replay, clock, logger },
     webhooks,
+    stream,
+    diagnose,
     downloads: agentDownloads(options),
   };
   let apiAddress: string | undefined;
   for (const listener of listeners(config)) {
-    const parts = { health, metrics, logger };
+    const observed = { health, metrics, logger };
     const { address } = await lifetime.use(
       await startApi({
         ...listener,
-        ...parts,
+        ...observed,
         trustedProxies: config.api.trusted_proxies,
         ...(listener.section === "api" ? { platform, notifications } : {}),
       }),

@@ -2,6 +2,7 @@
 import type { Database } from "../database/database.ts";
 import { SnapshotReads } from "../database/snapshot-reads.ts";
 import type { EventGenerator } from "../events/event-generator.ts";
+import { liveAnnouncement } from "../live/live-exchange.ts";
 import type { MessageQueue } from "../messaging/message-queue.ts";
 import type { SensorWorkerRegistration } from "../registration/sensor-worker-registration.ts";
 import { Replay } from "../rules/replay.ts";
@@ -17,6 +18,7 @@ import type { LocalToken } from "../identity/local-token.ts";
 import { openIdentity, openLocalToken } from "./identity-parts.ts";
 import { openEvents } from "./event-parts.ts";
 import { openNotifications } from "./notification-parts.ts";
+import { openDiagnosis, openLive, openLiveCounts } from "./live-parts.ts";
 import { openKeys } from "./key-parts.ts";
 import { openObservation } from "./observation.ts";
 import { openOperations } from "./operation-parts.ts";
@@ -50,7 +52,8 @@ export async function openRunningService(
   const { lifetime, options } = context;
   const { database, runtimes, registration } = worker;
   const connections = await openConnections(context, database);
-  const metrics = createMetrics({ version: options.agentVersion, withProcess: true });
+  const counts = openLiveCounts(context);
+  const metrics = counts.counting(createMetrics({ version: options.agentVersion, withProcess: true }));
   const rules = await openRules(context, database);
   const events = await openEvents(context, connections, metrics, rules);
   const { sweeper, generator } = events;
@@ -73,6 +76,7 @@ export async function openRunningService(
   let localToken: LocalToken | undefined;
   const tokenReaders = [identity.authenticator, notifications, { wake: () => localToken?.wake() }];
 
+  const live = openLive(context, database, counts);
   const ruleMessages = { wake: () => sweeper.wakeForRules() };
   await listenForChanges(context, database, [worker.heartbeat, connections.serverWatch], {
     rule: [rules, scheduler, sensors, ruleMessages, feed, webhooks.endpoints],
@@ -88,6 +92,7 @@ export async function openRunningService(
     identity: tokenReaders,
     revoked_token: tokenReaders,
     signing_key: [identity.authenticator],
+    [liveAnnouncement]: [live.exchange],
   });
   const retention = openRetention(context, database, metrics);
   openSchemaMemory(context, database, metrics, events.pipeline);
@@ -113,6 +118,8 @@ export async function openRunningService(
     }),
     webhooks: webhooks.receiver,
     reads,
+    stream: live.stream,
+    diagnose: openDiagnosis(context, worker),
   });
   if (apiAddress !== undefined) localToken = openLocalToken(context, identity, apiAddress);
   opened.start(sensorPlatform(context, connections, { apiAddress, identity, notifications, traces }));

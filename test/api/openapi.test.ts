@@ -52,6 +52,7 @@ test("everything below /api/v1 demands a token, but for what logs in and for web
 });
 
 const openBelowPrefix = [
+  "/api/v1/auth/session",
   "/api/v1/webhooks/{*}",
   "/api/v1/auth/login",
   "/api/v1/auth/refresh",

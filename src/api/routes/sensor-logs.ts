@@ -10,7 +10,7 @@ import type { FastifyInstance } from "fastify";
 import { Type, type Static } from "typebox";
 import { logEntry, logTailMax, type WorkerLogPage } from "../../model/sensors/log-page.ts";
 import { InstantAnswer, orNull } from "../answers.ts";
-import { bearerToken, type Authenticate } from "../authentication.ts";
+import { requestToken, type Authenticate } from "../authentication.ts";
 import { RequestError } from "../errors.ts";
 import { Text } from "../validation.ts";
 
@@ -87,7 +87,9 @@ export function addSensorLogRoutes(
         response: { 200: Type.Object({ data: LogAnswer }) },
       },
     },
-    async ({ params: { ref }, query, headers, signal }, reply) => {
+    async (request, reply) => {
+      const { query, signal } = request;
+      const { ref } = request.params;
       const { tail = tailDefault, follow = false, format = "json" } = query;
       if (follow && streams.size >= streamsMax) {
         throw new RequestError("TOO_MANY_REQUESTS", `${streamsMax} logs are being followed here already.`);
@@ -104,7 +106,7 @@ export function addSensorLogRoutes(
         stream.abort();
         streams.delete(stream);
       });
-      const token = bearerToken(headers) ?? "";
+      const token = requestToken(request) ?? "";
       const isValid = async (): Promise<boolean> => {
         // While nobody can tell, the token stays valid, as it does for requests.
         const caller = await authenticate(token).catch(() => null);

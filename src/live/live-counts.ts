@@ -1,0 +1,165 @@
+/**
+ * What this agent did since the last report, and the events and enforcements of each of the last seconds.
+ *
+ * The sums are kept always, at the cost of a few additions a batch. Events themselves are looked at only while somebody
+ * watches.
+ */
+import { isJsonArray, isJsonObject, type JsonObject } from "../model/json/json.ts";
+import type { Activity, ActivityEntry } from "../telemetry/activity.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Clock } from "../time/clock.ts";
+import { historyStepSeconds, type LiveEntry, type LiveReport } from "./live-report.ts";
+
+const historySeconds = 300;
+const entriesMax = 20;
+const excerptMax = 140;
+
+interface Second {
+  events: number;
+  enforcements: number;
+}
+
+export class LiveCounts {
+  readonly #instance: string;
+  readonly #activity: Activity;
+  readonly #clock: Clock;
+  readonly #seconds = new Map<number, Second>();
+  #events = 0;
+  #enforcements = 0;
+  #sensors = new Map<string, number>();
+  #triggers = new Map<string, number>();
+  #rules = new Map<string, number>();
+  #entries: LiveEntry[] = [];
+  #changed = new Set<string>();
+  #watching: Disposable | undefined;
+
+  constructor(instance: string, activity: Activity, clock: Clock) {
+    this.#instance = instance;
+    this.#activity = activity;
+    this.#clock = clock;
+  }
+
+  /** The same metrics, counted here too. */
+  counting(metrics: Metrics): Metrics {
+    return {
+      ...metrics,
+      eventsStored: (triggerRef, count) => {
+        metrics.eventsStored(triggerRef, count);
+        this.#events += count;
+        this.#second().events += count;
+        if (this.#watching !== undefined) add(this.#triggers, triggerRef, count);
+      },
+      sensorEvents: (sensorRef, count) => {
+        metrics.sensorEvents(sensorRef, count);
+        if (this.#watching !== undefined) add(this.#sensors, sensorRef, count);
+      },
+      rulesMatched: (ruleRef, count) => {
+        metrics.rulesMatched(ruleRef, count);
+        if (this.#watching !== undefined) add(this.#rules, ruleRef, count);
+      },
+      enforcementsCreated: (count) => {
+        metrics.enforcementsCreated(count);
+        this.#enforcements += count;
+        this.#second().enforcements += count;
+      },
+    };
+  }
+
+  /** Counts everything from now on. The next report tells of the seconds before. */
+  begin(): void {
+    this.#take(false);
+    this.#watching ??= this.#activity.subscribe((entry) => this.#note(entry));
+  }
+
+  end(): void {
+    this.#watching?.[Symbol.dispose]();
+    this.#watching = undefined;
+    this.#take(false);
+  }
+
+  /** Since the last report. */
+  take({ withHistory }: { readonly withHistory: boolean }): LiveReport {
+    return this.#take(withHistory);
+  }
+
+  #take(withHistory: boolean): LiveReport {
+    const report: LiveReport = {
+      instance: this.#instance,
+      events: this.#events,
+      enforcements: this.#enforcements,
+      sensors: this.#sensors,
+      triggers: this.#triggers,
+      rules: this.#rules,
+      entries: this.#entries,
+      changed: [...this.#changed],
+      history: withHistory ? this.#history() : [],
+    };
+    this.#events = 0;
+    this.#enforcements = 0;
+    this.#sensors = new Map();
+    this.#triggers = new Map();
+    this.#rules = new Map();
+    this.#entries = [];
+    this.#changed = new Set();
+    return report;
+  }
+
+  #note(entry: ActivityEntry): void {
+    if (entry.kind === "sensor") this.#changed.add(entry.sensorRef);
+    if (entry.kind !== "event" || this.#entries.length >= entriesMax) return;
+    const { eventId: id, triggerRef, sensorRef, payload } = entry;
+    this.#entries.push({ id, atMs: this.#clock.nowMs(), triggerRef, sensorRef, excerpt: excerptOf(payload) });
+  }
+
+  #second(): Second {
+    const number = Math.floor(this.#clock.nowMs() / 1_000);
+    const known = this.#seconds.get(number);
+    if (known !== undefined) return known;
+    const second = { events: 0, enforcements: 0 };
+    this.#seconds.set(number, second);
+    for (const old of this.#seconds.keys()) {
+      // A clock that was set back leaves seconds from the future.
+      if (old > number - historySeconds && old <= number) continue;
+      this.#seconds.delete(old);
+    }
+    return second;
+  }
+
+  #history(): (readonly [number, number])[] {
+    const now = Math.floor(this.#clock.nowMs() / 1_000);
+    const sums = Array.from(
+      { length: historySeconds / historyStepSeconds },
+      () => [0, 0] as [number, number],
+    );
+    for (const [number, { events, enforcements }] of this.#seconds) {
+      const sum = sums.at(-1 - Math.floor((now - number) / historyStepSeconds));
+      if (sum === undefined || number > now) continue;
+      sum[0] += events;
+      sum[1] += enforcements;
+    }
+    return sums;
+  }
+}
+
+function add(counts: Map<string, number>, ref: string, count: number): void {
+  counts.set(ref, (counts.get(ref) ?? 0) + count);
+}
+
+/** The first few members, so that a large payload costs no more than a small one. */
+function excerptOf(payload: JsonObject): string {
+  const parts: string[] = [];
+  let length = 0;
+  for (const [key, value] of Object.entries(payload)) {
+    const text = isJsonArray(value)
+      ? `[${value.length}]`
+      : isJsonObject(value)
+        ? "{…}"
+        : JSON.stringify(typeof value === "string" ? value.slice(0, excerptMax) : value);
+    const part = `${key}: ${text}`;
+    parts.push(part);
+    length += part.length + 2;
+    if (length > excerptMax) break;
+  }
+  const text = parts.join(", ");
+  return text.length <= excerptMax ? text : `${text.slice(0, excerptMax - 1)}…`;
+}

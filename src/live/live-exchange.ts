@@ -1,0 +1,130 @@
+/**
+ * Tells the agents that show a page what all agents do, once a second, and only while somebody looks.
+ *
+ *     an agent with viewers   announces itself every `announceMs` to all agents, and listens for reports
+ *     every agent             reports once a second until `reportedMs` after the last announcement it saw
+ *
+ * Reports and announcements are notifications, so nothing is written, and they cost the same for one viewer and for a
+ * hundred. Without viewers there are none. A lost one costs a second of numbers.
+ */
+import { Changes } from "../concurrency/changes.ts";
+import type { Database } from "../database/database.ts";
+import { messageOf } from "../errors/caught.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Clock } from "../time/clock.ts";
+import type { LiveCounts } from "./live-counts.ts";
+import { decodeReport, encodeReport, type LiveReport } from "./live-report.ts";
+
+export interface LiveExchangeOptions {
+  readonly database: Database;
+  readonly instance: string;
+  readonly counts: LiveCounts;
+  /** Every report, this agent's own included. */
+  readonly onReport: (report: LiveReport) => void;
+  /** Once a second while this agent has viewers. */
+  readonly onSecond: () => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const secondMs = 1_000;
+const announceMs = 10_000;
+const reportedMs = 25_000;
+
+/** The table-like word of announcements on the channel of changes. */
+export const liveAnnouncement = "live";
+
+export class LiveExchange {
+  readonly #options: LiveExchangeOptions;
+  readonly #changes = new Changes();
+  #isWatchedHere = false;
+  /** On the monotonic clock. */
+  #watchedElsewhereUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: LiveExchangeOptions) {
+    this.#options = options;
+  }
+
+  /** Whether somebody looks at a page of this agent. */
+  watch(isWatched: boolean): void {
+    this.#isWatchedHere = isWatched;
+    this.#changes.note();
+  }
+
+  /** An agent announced itself. @param instance undefined: nothing is known */
+  wake(instance: string | undefined): void {
+    if (instance === undefined || instance === this.#options.instance) return;
+    this.#watchedElsewhereUntilMs = this.#options.clock.monotonicMs() + reportedMs;
+    this.#changes.note();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener("abort", () => this.#changes.note(), { once: true });
+    while (!signal.aborted) {
+      while (!this.#isWatched() && !signal.aborted) await this.#changes.next();
+      if (!signal.aborted) await this.#report(signal);
+    }
+  }
+
+  #isWatched(): boolean {
+    return this.#isWatchedHere || this.#isWatchedElsewhere();
+  }
+
+  #isWatchedElsewhere(): boolean {
+    return this.#watchedElsewhereUntilMs > this.#options.clock.monotonicMs();
+  }
+
+  async #report(signal: AbortSignal): Promise<void> {
+    const { counts, clock, onReport, onSecond } = this.#options;
+    counts.begin();
+    let listening: AsyncDisposable | undefined;
+    let announcedAtMs = Number.NEGATIVE_INFINITY;
+    let wasWatchedHere = false;
+    let wasWatchedElsewhere = false;
+    try {
+      while (this.#isWatched() && !signal.aborted) {
+        const isHere = this.#isWatchedHere;
+        const isElsewhere = this.#isWatchedElsewhere();
+        if (isHere && listening === undefined) listening = await this.#listen();
+        if (isHere && clock.monotonicMs() - announcedAtMs >= announceMs) {
+          announcedAtMs = clock.monotonicMs();
+          this.#notify("change", `${liveAnnouncement} ${this.#options.instance}`);
+        }
+        const withHistory = (isHere && !wasWatchedHere) || (isElsewhere && !wasWatchedElsewhere);
+        const report = counts.take({ withHistory });
+        if (isHere) {
+          onReport(report);
+          onSecond();
+        }
+        if (isElsewhere) this.#notify("live", encodeReport(report));
+        [wasWatchedHere, wasWatchedElsewhere] = [isHere, isElsewhere];
+        await clock.sleep(secondMs, signal);
+      }
+    } finally {
+      counts.end();
+      await listening?.[Symbol.asyncDispose]();
+    }
+  }
+
+  #listen(): Promise<AsyncDisposable> {
+    const { database, instance, onReport } = this.#options;
+    return database.listen(`${database.schema}_live`, (payload) => {
+      const report = payload === undefined ? undefined : decodeReport(payload);
+      if (report !== undefined && report.instance !== instance) onReport(report);
+    });
+  }
+
+  /** Not awaited: a slow database must not hold up the seconds. */
+  #notify(channel: string, payload: string): void {
+    const { database, logger } = this.#options;
+    database.relaxed
+      .query({
+        name: "notify_live",
+        text: "select pg_notify($1, $2)",
+        values: [`${database.schema}_${channel}`, payload],
+      })
+      .catch((error: unknown) =>
+        logger.debug({ error: messageOf(error) }, "could not tell other agents what this one does"),
+      );
+  }
+}

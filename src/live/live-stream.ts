@@ -1,0 +1,217 @@
+/**
+ * The frames that viewers of the page receive: made once a second from the reports of all agents, and the same for all
+ * viewers, so that a hundred cost what one costs.
+ *
+ *     snapshot   the last five minutes; for a viewer that is new or has missed too much
+ *     tick       one second
+ *
+ * A viewer that reads too slowly is left out until its connection has taken what it holds, and then gets a snapshot. So
+ * nothing grows with a slow reader.
+ */
+import type { Clock } from "../time/clock.ts";
+import { historyStepSeconds, type Counts, type LiveEntry, type LiveReport } from "./live-report.ts";
+
+/** One open page. */
+export interface Viewer {
+  /** @returns how many bytes its connection has not taken yet */
+  readonly send: (frame: Buffer) => number;
+  /** How many bytes its connection has not taken yet. */
+  readonly waitingBytes: () => number;
+}
+
+export interface FleetNumbers {
+  readonly activeWorkers: number;
+  readonly outboxMessages: number;
+  readonly outboxAgeSeconds: number;
+}
+
+export interface LiveStreamOptions {
+  /** Begins the ids of frames; another process has another one. */
+  readonly instance: string;
+  readonly onWatched: (isWatched: boolean) => void;
+  /** Undefined while the database does not answer; never rejects. */
+  readonly fleet: () => Promise<FleetNumbers | undefined>;
+  readonly clock: Clock;
+}
+
+const secondsMax = 300;
+const keptMax = 60;
+const waitingBytesMax = 262_144;
+const entriesMax = 40;
+const fleetEverySeconds = 3;
+
+interface Second {
+  readonly events: number;
+  readonly enforcements: number;
+}
+
+interface Following {
+  readonly viewer: Viewer;
+  isLeftBehind: boolean;
+}
+
+export class LiveStream {
+  readonly #options: LiveStreamOptions;
+  readonly #viewers = new Set<Following>();
+  #seconds: Second[] = [];
+  #reports: LiveReport[] = [];
+  /** What the agents did before they reported, the oldest first. */
+  #past: { events: number; enforcements: number }[] = [];
+  #isPastNew = false;
+  #kept: { readonly number: number; readonly frame: Buffer }[] = [];
+  #number = 0;
+  #fleet: object | null = null;
+
+  constructor(options: LiveStreamOptions) {
+    this.#options = options;
+  }
+
+  get viewerCount(): number {
+    return this.#viewers.size;
+  }
+
+  /**
+   * @param lastId of the last frame that it got from an agent
+   * @returns ends it
+   */
+  open(viewer: Viewer, lastId: string | undefined): Disposable {
+    const following = { viewer, isLeftBehind: false };
+    this.#viewers.add(following);
+    if (this.#viewers.size === 1) this.#begin();
+    const missed = this.#missedSince(lastId);
+    if (missed === undefined) viewer.send(this.#snapshot());
+    else for (const frame of missed) viewer.send(frame);
+    return {
+      [Symbol.dispose]: () => {
+        this.#viewers.delete(following);
+        if (this.#viewers.size === 0) this.#options.onWatched(false);
+      },
+    };
+  }
+
+  /** Of one agent, for the next tick. */
+  note(report: LiveReport): void {
+    this.#reports.push(report);
+    if (report.history.length > 0) this.#addPast(report.history);
+  }
+
+  /** Sends the next tick. */
+  tick(): void {
+    if (this.#isPastNew) for (const following of this.#viewers) following.isLeftBehind = true;
+    this.#isPastNew = false;
+    const { clock } = this.#options;
+    this.#number += 1;
+    if (this.#number % fleetEverySeconds === 1) void this.#readFleet();
+    const atMs = clock.nowMs();
+    const reports = this.#reports;
+    this.#reports = [];
+    const events = sum(reports, (report) => report.events);
+    const enforcements = sum(reports, (report) => report.enforcements);
+    const frame = this.#frame("tick", {
+      at: new Date(atMs).toISOString(),
+      events,
+      enforcements,
+      sensors: merged(reports, (report) => report.sensors),
+      triggers: merged(reports, (report) => report.triggers),
+      rules: merged(reports, (report) => report.rules),
+      entries: reports
+        .flatMap((report) => report.entries)
+        .slice(-entriesMax)
+        .map(entryAnswer),
+      changed: [...new Set(reports.flatMap((report) => report.changed))],
+      workers: new Set(reports.map((report) => report.instance)).size,
+      fleet: this.#fleet,
+    });
+    this.#seconds.push({ events, enforcements });
+    this.#seconds = this.#seconds.slice(-secondsMax);
+    this.#kept.push({ number: this.#number, frame });
+    this.#kept = this.#kept.slice(-keptMax);
+    let snapshot: Buffer | undefined;
+    for (const following of this.#viewers) {
+      const { viewer, isLeftBehind } = following;
+      if (viewer.waitingBytes() > 0 && isLeftBehind) continue;
+      const waiting = viewer.send(isLeftBehind ? (snapshot ??= this.#snapshot()) : frame);
+      following.isLeftBehind = waiting > waitingBytesMax;
+    }
+  }
+
+  #begin(): void {
+    this.#past = [];
+    this.#seconds = [];
+    this.#reports = [];
+    this.#kept = [];
+    void this.#readFleet();
+    this.#options.onWatched(true);
+  }
+
+  async #readFleet(): Promise<void> {
+    const facts = await this.#options.fleet();
+    if (facts === undefined) return;
+    const { activeWorkers, outboxMessages, outboxAgeSeconds } = facts;
+    this.#fleet = {
+      workers: activeWorkers,
+      outbox_messages: outboxMessages,
+      outbox_age_seconds: outboxAgeSeconds,
+    };
+  }
+
+  #addPast(history: LiveReport["history"]): void {
+    const past = history.flatMap(([events, enforcements]) =>
+      Array.from({ length: historyStepSeconds }, () => ({
+        events: events / historyStepSeconds,
+        enforcements: enforcements / historyStepSeconds,
+      })),
+    );
+    this.#past = past.map(({ events, enforcements }, index) => ({
+      events: events + (this.#past[index]?.events ?? 0),
+      enforcements: enforcements + (this.#past[index]?.enforcements ?? 0),
+    }));
+    this.#isPastNew = true;
+  }
+
+  /** Undefined: it needs a snapshot. */
+  #missedSince(lastId: string | undefined): readonly Buffer[] | undefined {
+    const [, instance, text = ""] = /^(.+)\.(\d{1,15})$/.exec(lastId ?? "") ?? [];
+    const number = Number(text);
+    const [oldest] = this.#kept;
+    if (instance !== this.#options.instance || oldest === undefined) return undefined;
+    if (number < oldest.number - 1 || number > this.#number) return undefined;
+    return this.#kept.filter((each) => each.number > number).map(({ frame }) => frame);
+  }
+
+  #snapshot(): Buffer {
+    const seconds = [...this.#past, ...this.#seconds].slice(-secondsMax);
+    return this.#frame("snapshot", {
+      at: new Date(this.#options.clock.nowMs()).toISOString(),
+      events: seconds.map(({ events }) => events),
+      enforcements: seconds.map(({ enforcements }) => enforcements),
+      fleet: this.#fleet,
+    });
+  }
+
+  #frame(kind: "snapshot" | "tick", body: object): Buffer {
+    const id = `${this.#options.instance}.${this.#number}`;
+    return Buffer.from(`id: ${id}\nevent: ${kind}\ndata: ${JSON.stringify(body)}\n\n`);
+  }
+}
+
+function sum(reports: readonly LiveReport[], of: (report: LiveReport) => number): number {
+  return reports.reduce((all, report) => all + of(report), 0);
+}
+
+function merged(reports: readonly LiveReport[], of: (report: LiveReport) => Counts): object {
+  const all = new Map<string, number>();
+  for (const report of reports)
+    for (const [ref, count] of of(report)) all.set(ref, (all.get(ref) ?? 0) + count);
+  return Object.fromEntries(all);
+}
+
+function entryAnswer({ id, atMs, triggerRef, sensorRef, excerpt }: LiveEntry): object {
+  return {
+    id: Number.isSafeInteger(Number(id)) ? Number(id) : id,
+    at: new Date(atMs).toISOString(),
+    trigger_ref: triggerRef,
+    sensor_ref: sensorRef,
+    excerpt,
+  };
+}

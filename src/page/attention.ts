@@ -1,0 +1,73 @@
+/** What an operator should look at first, in words, the worst first. */
+import { countText, durationText } from "./format.ts";
+import { hrefOf } from "./route.ts";
+import type { Finding, Fleet, Sensor, Timer, Worker } from "./types.ts";
+
+export interface Concern {
+  readonly mood: "bad" | "warn";
+  readonly text: string;
+  readonly more: string | null;
+  readonly href: string;
+}
+
+export interface Facts {
+  readonly sensors: readonly Sensor[];
+  readonly workers: readonly Worker[];
+  readonly timers: readonly Timer[];
+  readonly findings: readonly Finding[];
+  readonly fleet: Fleet | null;
+}
+
+const oldSeconds = 30;
+
+export function concernsOf({ sensors, workers, timers, findings, fleet }: Facts): readonly Concern[] {
+  const concerns: Concern[] = [];
+  for (const { ref, state, enabled, process } of sensors) {
+    if (!enabled || (state !== "failed" && state !== "backoff")) continue;
+    const isFailed = state === "failed";
+    concerns.push({
+      mood: isFailed ? "bad" : "warn",
+      text: isFailed
+        ? `Sensor ${ref} has failed and is no longer restarted soon`
+        : `Sensor ${ref} ended and is being restarted`,
+      more: [process?.reason, lastLine(process?.stderr_excerpt)].filter(Boolean).join(": ") || null,
+      href: hrefOf("sensors", ref),
+    });
+  }
+  for (const { name, alive, status, sensors_held: held } of workers) {
+    if (alive || status !== "active") continue;
+    concerns.push({
+      mood: "bad",
+      text: `Worker ${name} stopped without signing off`,
+      more: held > 0 ? `It still holds ${countText(held)} sensors; other workers take them over.` : null,
+      href: hrefOf("workers"),
+    });
+  }
+  if (fleet !== null && fleet.outbox_age_seconds > oldSeconds) {
+    concerns.push({
+      mood: "bad",
+      text: `${countText(fleet.outbox_messages)} messages wait for RabbitMQ, the oldest for ${durationText(fleet.outbox_age_seconds)}`,
+      more: null,
+      href: hrefOf("diagnosis"),
+    });
+  }
+  for (const { rule_ref: ref, state, problem } of timers) {
+    if (state !== "invalid") continue;
+    concerns.push({
+      mood: "bad",
+      text: `Timer ${ref} cannot fire`,
+      more: problem,
+      href: hrefOf("timers", ref),
+    });
+  }
+  for (const { state, subject, detail, remedy } of findings) {
+    // Sensors are named above, with their reason.
+    if (state !== "wrong" || subject.startsWith("sensor ")) continue;
+    concerns.push({ mood: "bad", text: `${subject}: ${detail}`, more: remedy, href: hrefOf("diagnosis") });
+  }
+  return concerns.toSorted((one, other) => Number(one.mood === "warn") - Number(other.mood === "warn"));
+}
+
+function lastLine(text: string | null | undefined): string | null {
+  return text?.trim().split("\n").at(-1) ?? null;
+}

@@ -1,0 +1,118 @@
+/**
+ * The agent's stream: a tick a second with the numbers of all agents. While the tab is hidden the stream is closed; when it is
+ * shown again, the stream goes on, and what was missed comes as a snapshot.
+ */
+import { signal } from "@preact/signals";
+import { readAnswer } from "./answer.ts";
+import { apiUrl, renewSession } from "./api-client.ts";
+import type { Fleet, LiveEvent, Snapshot, Tick } from "./types.ts";
+
+export type Connection = "connecting" | "live" | "paused";
+
+export interface Moment {
+  readonly atMs: number;
+  readonly events: number;
+  readonly enforcements: number;
+}
+
+export const connection = signal<Connection>("connecting");
+export const tick = signal<Tick | undefined>(undefined);
+export const fleet = signal<Fleet | null>(null);
+/** The last five minutes, the oldest first. */
+export const moments = signal<readonly Moment[]>([]);
+/** Counts how often something changed that lists show. */
+export const changes = signal(0);
+
+const momentsMax = 300;
+const sparkMax = 60;
+const sparks = new Map<string, number[]>();
+const listeners = new Set<(entries: readonly LiveEvent[], tick: Tick) => void>();
+
+/** Rates of a sensor or rule in the last minute, the oldest first. */
+export function sparkOf(kind: "sensor" | "rule", ref: string): readonly number[] {
+  return sparks.get(`${kind} ${ref}`) ?? [];
+}
+
+export function onEvents(listener: (entries: readonly LiveEvent[], tick: Tick) => void): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+
+/** @returns ends it */
+export function follow(): () => void {
+  let source: EventSource | undefined;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  const close = (): void => {
+    clearTimeout(retry);
+    source?.close();
+    source = undefined;
+  };
+  const open = (): void => {
+    close();
+    connection.value = "connecting";
+    const opened = new EventSource(apiUrl("stream"));
+    source = opened;
+    opened.addEventListener("snapshot", ({ data }) => {
+      showSnapshot(readAnswer<Snapshot>(data));
+      connection.value = "live";
+      // Whatever happened before.
+      changes.value += 1;
+    });
+    opened.addEventListener("tick", ({ data }) => {
+      showTick(readAnswer<Tick>(data));
+      connection.value = "live";
+    });
+    opened.addEventListener("error", () => {
+      connection.value = "connecting";
+      if (opened.readyState !== EventSource.CLOSED) return;
+      // Refused: the session may have ended, or the agent is starting.
+      retry = setTimeout(() => void renewSession().then(open, open), 1_500);
+    });
+  };
+  const onVisibility = (): void => {
+    if (!document.hidden) open();
+    else {
+      close();
+      connection.value = "paused";
+    }
+  };
+  document.addEventListener("visibilitychange", onVisibility);
+  onVisibility();
+  return () => {
+    document.removeEventListener("visibilitychange", onVisibility);
+    close();
+  };
+}
+
+function showSnapshot({ at, events, enforcements, fleet: facts }: Snapshot): void {
+  const endMs = Date.parse(at);
+  moments.value = events.map((count, index) => ({
+    atMs: endMs - (events.length - 1 - index) * 1_000,
+    events: count,
+    enforcements: enforcements[index] ?? 0,
+  }));
+  if (facts !== null) fleet.value = facts;
+}
+
+function showTick(next: Tick): void {
+  const atMs = Date.parse(next.at);
+  moments.value = [
+    ...moments.value.slice(-momentsMax + 1),
+    { atMs, events: next.events, enforcements: next.enforcements },
+  ];
+  addTo("sensor", next.sensors);
+  addTo("rule", next.rules);
+  if (next.fleet !== null) fleet.value = next.fleet;
+  tick.value = next;
+  if (next.changed.length > 0) changes.value += 1;
+  for (const listener of listeners) listener(next.entries, next);
+}
+
+function addTo(kind: "sensor" | "rule", rates: Readonly<Record<string, number>>): void {
+  for (const ref of Object.keys(rates)) if (!sparks.has(`${kind} ${ref}`)) sparks.set(`${kind} ${ref}`, []);
+  for (const [key, values] of sparks) {
+    if (!key.startsWith(`${kind} `)) continue;
+    values.push(rates[key.slice(kind.length + 1)] ?? 0);
+    if (values.length > sparkMax) values.shift();
+  }
+}

@@ -1,0 +1,115 @@
+/** Series of numbers as pictures, each with its content in words. */
+import type { Moment } from "../live.ts";
+import { localText, rateText } from "../format.ts";
+
+const width = 600;
+const height = 150;
+
+export function RateChart({ moments }: { moments: readonly Moment[] }) {
+  const top = niceTop(
+    Math.max(...moments.map(({ events, enforcements }) => Math.max(events, enforcements)), 1),
+  );
+  const events = points(
+    moments.map((moment) => moment.events),
+    top,
+  );
+  const enforcements = points(
+    moments.map((moment) => moment.enforcements),
+    top,
+  );
+  const last = moments.at(-1);
+  const first = moments[0];
+  const label =
+    last === undefined
+      ? "No events yet"
+      : `Events and enforcements a second: ${rateText(last.events)} and ${rateText(last.enforcements)} now, at most ${rateText(Math.max(...moments.map((moment) => moment.events)))} events`;
+  return (
+    <figure>
+      <div class="axis">
+        <span>{rateText(top)} a second</span>
+        <span class="row">
+          <span class="key">events</span>
+          <span class="key second">enforcements</span>
+        </span>
+      </div>
+      <svg
+        class="chart"
+        viewBox={`0 0 ${width} ${height}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={label}
+      >
+        {[0, 0.5, 1].map((part) => (
+          <line key={part} class="grid-line" x1="0" x2={width} y1={height * part} y2={height * part} />
+        ))}
+        {moments.length > 1 && (
+          <>
+            <polygon class="area" points={`0,${height} ${events} ${width},${height}`} />
+            <polyline class="series" points={events} />
+            <polyline class="series second" points={enforcements} />
+          </>
+        )}
+      </svg>
+      <div class="axis">
+        <span>{first === undefined ? "" : localText(new Date(first.atMs), new Date())}</span>
+        <span>now</span>
+      </div>
+    </figure>
+  );
+}
+
+export function Spark({ values, label }: { values: readonly number[]; label: string }) {
+  const top = Math.max(...values, 1);
+  const line = values
+    .map((value, index) => `${((60 - values.length + index) / 59) * 110},${23 - (value / top) * 21}`)
+    .join(" ");
+  return (
+    <svg class="spark" viewBox="0 0 110 24" role="img" aria-label={label}>
+      <line class="grid-line" x1="0" x2="110" y1="23" y2="23" stroke="var(--line)" />
+      {values.length > 1 && <polyline class="series" points={line} />}
+    </svg>
+  );
+}
+
+/** @param counts the oldest first */
+export function Bars({ counts, label }: { counts: readonly number[]; label: string }) {
+  const top = Math.max(...counts, 1);
+  const step = 600 / Math.max(counts.length, 1);
+  return (
+    <svg class="bars" viewBox="0 0 600 56" preserveAspectRatio="none" role="img" aria-label={label}>
+      <line class="grid-line" x1="0" x2="600" y1="55.5" y2="55.5" stroke="var(--line)" />
+      {counts.map((count, index) => (
+        <rect
+          key={index}
+          x={index * step + step * 0.1}
+          width={step * 0.8}
+          y={55 - (count / top) * 52}
+          height={(count / top) * 52}
+        />
+      ))}
+    </svg>
+  );
+}
+
+export function Meter({ part, label }: { part: number; label: string }) {
+  return (
+    <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label={label}>
+      <rect width={Math.min(Math.max(part, 0), 1) * 100} height="6" />
+    </svg>
+  );
+}
+
+function points(values: readonly number[], top: number): string {
+  return values
+    .map((value, index) => {
+      const x = (index / Math.max(values.length - 1, 1)) * width;
+      return `${x.toFixed(1)},${(height - (value / top) * height).toFixed(1)}`;
+    })
+    .join(" ");
+}
+
+/** 1, 2 or 5 times a power of ten. */
+function niceTop(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return ([1, 2, 5, 10].find((step) => step * power >= value) ?? 10) * power;
+}

@@ -1,0 +1,117 @@
+/** One event: its payload, what every rule said of it, and what followed. */
+import { durationText } from "../format.ts";
+import { Card, Empty, Heading, Pending, Time, Tree } from "../parts/basics.tsx";
+import { useResource } from "../resource.ts";
+import { hrefOf } from "../route.ts";
+import { Verdicts } from "./verdicts.tsx";
+import type { Enforcement, EventDetails, List } from "../types.ts";
+
+export function EventView({ name }: { name: string }) {
+  const id = encodeURIComponent(name);
+  const { value, error } = useResource<{ data: EventDetails }>(`events/${id}`);
+  const enforcements = useResource<List<Enforcement>>(`enforcements?event=${id}&page_size=100`, {
+    everyMs: 5_000,
+  });
+  const event = value?.data;
+  if (event === undefined) {
+    return (
+      <>
+        <Heading title={`Event ${name}`} />
+        <Pending error={error} />
+      </>
+    );
+  }
+  const followed = enforcements.value?.items ?? [];
+  const occurredMs = event.occurred_at === null ? undefined : Date.parse(event.occurred_at);
+  return (
+    <>
+      <Heading title={`Event ${event.id}`} note={event.trigger_ref}>
+        <a class="button" href={hrefOf("events", undefined, { trigger: event.trigger_ref })}>
+          Others of this trigger
+        </a>
+      </Heading>
+      <div class="stack">
+        <Verdicts id={name} triggerRef={event.trigger_ref} />
+        <div class="grid halves">
+          <Card title="Payload">
+            <Tree value={event.payload} />
+          </Card>
+          <Card title="Origin">
+            <dl class="facts">
+              <dt>Stored</dt>
+              <dd>
+                <Time at={event.created} withUtc />
+              </dd>
+              {occurredMs !== undefined && (
+                <>
+                  <dt>Occurred</dt>
+                  <dd>
+                    <Time at={event.occurred_at} withUtc />
+                    <span class="muted small">
+                      {" "}
+                      · {durationText(Math.max(0, (Date.parse(event.created) - occurredMs) / 1_000))} before
+                    </span>
+                  </dd>
+                </>
+              )}
+              <dt>Sensor</dt>
+              <dd>
+                {event.source_ref === null ? (
+                  "none"
+                ) : (
+                  <a href={hrefOf("sensors", event.source_ref)}>{event.source_ref}</a>
+                )}
+              </dd>
+              <dt>Trigger</dt>
+              <dd>{event.trigger_ref}</dd>
+              <dt>dedup_key</dt>
+              <dd>{event.dedup_key ?? "none"}</dd>
+            </dl>
+          </Card>
+        </div>
+        <Card title="Enforcements" flush>
+          {enforcements.value === undefined ? (
+            <Pending error={enforcements.error} />
+          ) : followed.length === 0 ? (
+            <Empty title="No rule matched it">Above is what each rule on its trigger said.</Empty>
+          ) : (
+            <div class="scroll" tabIndex={0} role="region" aria-label="Enforcements">
+              <table>
+                <thead>
+                  <tr>
+                    <th>Enforcement</th>
+                    <th>Rule</th>
+                    <th>Action</th>
+                    <th>Status</th>
+                    <th>Stored</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {followed.map(({ id: number, rule_ref: rule, action_ref: action, status, created }) => (
+                    <tr key={String(number)}>
+                      <td>{number}</td>
+                      <td>
+                        <a href={hrefOf("rules", rule)}>{rule}</a>
+                      </td>
+                      <td>{action ?? "–"}</td>
+                      <td>{status}</td>
+                      <td>
+                        <Time at={created} />
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )}
+        </Card>
+        <details class="card">
+          <summary class="body">Trigger and sensor as they were configured</summary>
+          <div class="body">
+            <Tree value={event.config} />
+          </div>
+        </details>
+      </div>
+    </>
+  );
+}

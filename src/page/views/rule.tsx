@@ -1,0 +1,115 @@
+/** One rule: its definition and its last matches. */
+import { rateText } from "../format.ts";
+import { sparkOf, tick } from "../live.ts";
+import { Act } from "../parts/act.tsx";
+import { Card, Empty, Heading, Pending, State, Time, Tree } from "../parts/basics.tsx";
+import { Spark } from "../parts/drawings.tsx";
+import { useResource } from "../resource.ts";
+import { hrefOf } from "../route.ts";
+import type { Enforcement, List, Rule } from "../types.ts";
+
+export function RuleView({ name }: { name: string }) {
+  const path = `rules/${encodeURIComponent(name)}`;
+  const { value, error, reload } = useResource<{ data: Rule }>(path, { everyMs: 15_000 });
+  const enforcements = useResource<List<Enforcement>>(
+    `enforcements?rule_ref=${encodeURIComponent(name)}&page_size=20`,
+    { everyMs: 5_000 },
+  );
+  const rule = value?.data;
+  if (rule === undefined) {
+    return (
+      <>
+        <Heading title={name} />
+        <Pending error={error} />
+      </>
+    );
+  }
+  const rate = tick.value?.rules[name] ?? 0;
+  const matches = enforcements.value?.items ?? [];
+  return (
+    <>
+      <Heading title={name} note={rule.description ?? rule.label}>
+        {rule.enabled ? <State mood="good">enabled</State> : <State mood="off">disabled</State>}
+        <Act
+          name={rule.enabled ? "Disable" : "Enable"}
+          path={`${path}/${rule.enabled ? "disable" : "enable"}`}
+          done=""
+          onDone={reload}
+        />
+      </Heading>
+      <div class="stack">
+        <div class="grid halves">
+          <Card title="Definition">
+            <dl class="facts">
+              <dt>Trigger</dt>
+              <dd>
+                <a href={hrefOf("events", undefined, { trigger: rule.trigger_ref })}>{rule.trigger_ref}</a>
+              </dd>
+              <dt>Action</dt>
+              <dd>{rule.action_ref}</dd>
+              <dt>Matches now</dt>
+              <dd class="row">
+                {rateText(rate)} a second
+                <Spark values={sparkOf("rule", name)} label={`${rateText(rate)} matches a second now`} />
+              </dd>
+            </dl>
+          </Card>
+          <Card title="Conditions">
+            {isEmpty(rule.conditions) ? (
+              <p class="muted">None: every event of its trigger matches.</p>
+            ) : (
+              <Tree value={rule.conditions} />
+            )}
+          </Card>
+          <Card title="Parameters of the trigger">
+            <Tree value={rule.trigger_params} />
+          </Card>
+          <Card title="Parameters of the action">
+            <Tree value={rule.action_params} />
+          </Card>
+        </div>
+        <Card title="Last matches" flush>
+          {enforcements.value === undefined ? (
+            <Pending error={enforcements.error} />
+          ) : matches.length === 0 ? (
+            <Empty title="It has matched no event yet">
+              An event's own view shows why a rule did not match it.{" "}
+              <a href={hrefOf("events", undefined, { trigger: rule.trigger_ref })}>Events of its trigger</a>
+            </Empty>
+          ) : (
+            <div class="scroll" tabIndex={0} role="region" aria-label="Last matches">
+              <table>
+                <thead>
+                  <tr>
+                    <th>Enforcement</th>
+                    <th>Stored</th>
+                    <th>Event</th>
+                    <th>Action</th>
+                    <th>Status</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {matches.map(({ id, created, event, action_ref: action, status }) => (
+                    <tr key={String(id)}>
+                      <td>{id}</td>
+                      <td>
+                        <Time at={created} />
+                      </td>
+                      <td>{event === null ? "–" : <a href={hrefOf("events", event)}>{event}</a>}</td>
+                      <td>{action ?? "–"}</td>
+                      <td>{status}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )}
+        </Card>
+      </div>
+    </>
+  );
+}
+
+function isEmpty(conditions: Rule["conditions"]): boolean {
+  return conditions === null || (typeof conditions === "object" && Object.keys(conditions).length === 0);
+}

@@ -1,0 +1,124 @@
+/** One timer: its next fires and what became of its last slots. */
+import { countText, durationText } from "../format.ts";
+import { Age, Card, Empty, Heading, Pending, State, Time } from "../parts/basics.tsx";
+import { useResource } from "../resource.ts";
+import { hrefOf } from "../route.ts";
+import type { Slot, TimerDetails } from "../types.ts";
+import { TimerState, wallText } from "./timers.tsx";
+
+export function TimerView({ name }: { name: string }) {
+  const { value, error } = useResource<{ data: TimerDetails }>(
+    `timers/${encodeURIComponent(name)}?slots=50`,
+    {
+      everyMs: 5_000,
+    },
+  );
+  const timer = value?.data;
+  if (timer === undefined) {
+    return (
+      <>
+        <Heading title={name} />
+        <Pending error={error} />
+      </>
+    );
+  }
+  const skipped = Object.entries(timer.counts).filter(
+    ([outcome]) => outcome !== "fired" && outcome !== "late",
+  );
+  return (
+    <>
+      <Heading title={name} note={timer.label}>
+        <TimerState state={timer.state} />
+        <a class="button" href={hrefOf("rules", name)}>
+          Its rule
+        </a>
+      </Heading>
+      <div class="stack">
+        {timer.problem !== null && <p class="error">{timer.problem}</p>}
+        <div class="grid halves">
+          <Card title="Next fires">
+            {timer.next_fires.length === 0 ? (
+              <p class="muted">It does not fire any more.</p>
+            ) : (
+              <ol class="stack">
+                {timer.next_fires.map(({ scheduled_at: at, local }) => (
+                  <li key={at}>
+                    <Time at={at} withUtc />
+                    <span class="muted small">
+                      {" "}
+                      · {wallText(local)} {timer.timezone ?? ""} · <Age at={at} />
+                    </span>
+                  </li>
+                ))}
+              </ol>
+            )}
+          </Card>
+          <Card title="So far">
+            <dl class="facts">
+              <dt>Fired</dt>
+              <dd>{countText(timer.execution_count)}</dd>
+              <dt>Of these late</dt>
+              <dd>{countText(timer.counts["late"] ?? 0)}</dd>
+              <dt>Skipped</dt>
+              <dd>
+                {countText(timer.skipped_count)}
+                {skipped.length > 0 &&
+                  ` (${skipped.map(([reason, count]) => `${count} ${reason}`).join(", ")})`}
+              </dd>
+              <dt>Last fire</dt>
+              <dd>
+                <Time at={timer.last_fired_at} withUtc />
+              </dd>
+              <dt>Zone</dt>
+              <dd>{timer.timezone ?? "UTC"}</dd>
+            </dl>
+          </Card>
+        </div>
+        <Card title="Last slots" flush>
+          {timer.slots.length === 0 ? (
+            <Empty title="No slot has come yet">
+              Each fire is listed here, and each one that was skipped, with the reason.
+            </Empty>
+          ) : (
+            <div class="scroll" tabIndex={0} role="region" aria-label="Last slots">
+              <table>
+                <thead>
+                  <tr>
+                    <th>Scheduled</th>
+                    <th>Outcome</th>
+                    <th>Reason</th>
+                    <th class="number">Late by</th>
+                    <th>Event</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {timer.slots.map((slot) => (
+                    <SlotRow key={`${slot.scheduled_at} ${slot.outcome}`} slot={slot} />
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )}
+        </Card>
+      </div>
+    </>
+  );
+}
+
+function SlotRow({ slot }: { slot: Slot }) {
+  const mood = slot.outcome === "fired" ? "good" : slot.outcome === "late" ? "warn" : "off";
+  return (
+    <tr>
+      <td>
+        <Time at={slot.scheduled_at} />
+        {slot.slots > 1 && <span class="sub">and {countText(slot.slots - 1)} after it</span>}
+      </td>
+      <td>
+        <State mood={mood}>{slot.outcome}</State>
+      </td>
+      <td>{slot.reason ?? <span class="muted">–</span>}</td>
+      <td class="number">{slot.late_seconds === null ? "–" : durationText(slot.late_seconds)}</td>
+      <td>{slot.event === null ? "–" : <a href={hrefOf("events", slot.event)}>{slot.event}</a>}</td>
+    </tr>
+  );
+}

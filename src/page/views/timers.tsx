@@ -1,0 +1,98 @@
+/** Rules that time fires: when they fire next, and what became of their slots. */
+import { countText } from "../format.ts";
+import { Age, Card, Empty, Heading, Pending, State, Time, type Mood } from "../parts/basics.tsx";
+import { useResource } from "../resource.ts";
+import { hrefOf } from "../route.ts";
+import type { List, Timer } from "../types.ts";
+
+const moods: Readonly<Record<Timer["state"], Mood>> = {
+  waiting: "good",
+  paused: "warn",
+  disabled: "off",
+  finished: "off",
+  invalid: "bad",
+};
+
+export function TimerState({ state }: Pick<Timer, "state">) {
+  return <State mood={moods[state]}>{state}</State>;
+}
+
+export function TimersView() {
+  const { value, error } = useResource<List<Timer>>("timers?page_size=100", { everyMs: 5_000 });
+  const timers = (value?.items ?? []).toSorted((one, other) => dueMs(one) - dueMs(other));
+  return (
+    <>
+      <Heading title="Timers" note="Rules that time fires, the next one first" />
+      <Card title={value === undefined ? "Timers" : `${countText(timers.length)} timers`} flush>
+        {value === undefined ? (
+          <Pending error={error} />
+        ) : timers.length === 0 ? (
+          <Empty title="There are no timers yet">
+            A rule on core.crontimer, core.intervaltimer, core.datetimetimer or core.rruletimer is one.
+          </Empty>
+        ) : (
+          <div class="scroll" tabIndex={0} role="region" aria-label="Timers">
+            <table>
+              <thead>
+                <tr>
+                  <th>Timer</th>
+                  <th>State</th>
+                  <th>Next fire</th>
+                  <th>In its zone</th>
+                  <th>Last fire</th>
+                  <th class="number">Fired</th>
+                  <th class="number">Late</th>
+                  <th class="number">Skipped</th>
+                </tr>
+              </thead>
+              <tbody>
+                {timers.map((timer) => (
+                  <tr key={timer.rule_ref}>
+                    <td class="name">
+                      <a href={hrefOf("timers", timer.rule_ref)}>{timer.rule_ref}</a>
+                      <span class="sub">{timer.problem ?? timer.note ?? timer.label}</span>
+                    </td>
+                    <td>
+                      <TimerState state={timer.state} />
+                    </td>
+                    <td>
+                      {timer.next_fire_at === null ? (
+                        <span class="muted">never</span>
+                      ) : (
+                        <>
+                          <Time at={timer.next_fire_at} />
+                          <span class="sub">
+                            <Age at={timer.next_fire_at} />
+                          </span>
+                        </>
+                      )}
+                    </td>
+                    <td>
+                      {timer.next_fire_local === null ? "–" : wallText(timer.next_fire_local)}
+                      <span class="sub">{timer.timezone ?? ""}</span>
+                    </td>
+                    <td>
+                      <Age at={timer.last_fired_at} />
+                    </td>
+                    <td class="number">{countText(timer.execution_count)}</td>
+                    <td class="number">{countText(timer.counts["late"] ?? 0)}</td>
+                    <td class="number">{countText(timer.skipped_count)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )}
+      </Card>
+    </>
+  );
+}
+
+/** "2026-11-29T02:00:00+01:00" as "2026-11-29 02:00:00". */
+export function wallText(local: string): string {
+  return local.slice(0, 19).replace("T", " ");
+}
+
+function dueMs({ next_fire_at: at }: Timer): number {
+  return at === null ? Number.MAX_SAFE_INTEGER : Date.parse(at);
+}

@@ -1,0 +1,162 @@
+/** The agents that run sensors, their load and what they offer. */
+import { countText } from "../format.ts";
+import { Age, Card, Empty, Heading, Pending, State } from "../parts/basics.tsx";
+import { Meter } from "../parts/drawings.tsx";
+import { useResource } from "../resource.ts";
+import { hrefOf } from "../route.ts";
+import type { Json, List, Sensor, Worker } from "../types.ts";
+
+export function WorkersView() {
+  const { value, error } = useResource<List<Worker>>("workers?sort=name&page_size=100", {
+    isLive: true,
+    everyMs: 5_000,
+  });
+  const sensors = useResource<List<Sensor>>("sensors?page_size=100", { isLive: true, everyMs: 10_000 }).value;
+  const workers = (value?.items ?? []).toSorted((one, other) => Number(other.alive) - Number(one.alive));
+  const hint = drainHint(workers);
+  return (
+    <>
+      <Heading title="Workers" note="Running agents, and those that ran before" />
+      <div class="stack">
+        {hint !== undefined && (
+          <section class="card" aria-label="Which worker to drain">
+            <div class="notice warn">
+              <p>
+                <strong>{hint}</strong>
+              </p>
+              <p class="muted">
+                Stop it with SIGTERM: it releases its sensors, and others take them over at once.
+              </p>
+            </div>
+          </section>
+        )}
+        <Card title={`${countText(workers.filter(({ alive }) => alive).length)} alive`} flush>
+          {value === undefined ? (
+            <Pending error={error} />
+          ) : workers.length === 0 ? (
+            <Empty title="No worker has registered yet">Start an agent with this database.</Empty>
+          ) : (
+            <div class="scroll" tabIndex={0} role="region" aria-label="Workers">
+              <table>
+                <thead>
+                  <tr>
+                    <th>Worker</th>
+                    <th>State</th>
+                    <th>Load</th>
+                    <th>Last heartbeat</th>
+                    <th>Version</th>
+                    <th>Runtimes</th>
+                    <th>Runs</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {workers.map((worker) => (
+                    <WorkerRow
+                      key={worker.name}
+                      worker={worker}
+                      sensors={(sensors?.items ?? []).filter((each) => each.worker_name === worker.name)}
+                    />
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )}
+        </Card>
+      </div>
+    </>
+  );
+}
+
+const shownMax = 6;
+
+function WorkerRow({ worker, sensors }: { worker: Worker; sensors: readonly Sensor[] }) {
+  const max = capacityOf(worker);
+  const hasEnded = !worker.alive && worker.status !== "active";
+  return (
+    <tr>
+      <td class="name">
+        <strong>{worker.name}</strong>
+        <span class="sub">
+          {worker.worker_type} · {worker.host ?? "host unknown"}
+        </span>
+      </td>
+      <td>
+        {worker.alive ? (
+          <State mood="good">alive</State>
+        ) : hasEnded ? (
+          <State mood="off">stopped</State>
+        ) : (
+          <State mood="bad">lease ran out</State>
+        )}
+      </td>
+      <td>
+        <span class="row nowrap">
+          <Meter part={max === undefined ? 0 : worker.sensors_held / max} label={loadText(worker)} />
+          {loadText(worker)}
+        </span>
+      </td>
+      <td>
+        <Age at={worker.last_heartbeat} />
+      </td>
+      <td>{textOf(worker.capabilities?.["sensor_version"])}</td>
+      <td>{listText(worker.capabilities?.["runtimes"])}</td>
+      <td>
+        {sensors.slice(0, shownMax).map(({ ref }) => (
+          <a key={ref} href={hrefOf("sensors", ref)} class="sub">
+            {ref}
+          </a>
+        ))}
+        {sensors.length > shownMax && <span class="sub">and {sensors.length - shownMax} more</span>}
+      </td>
+    </tr>
+  );
+}
+
+/** Which worker to stop first, for whoever has to take one away. */
+function drainHint(workers: readonly Worker[]): string | undefined {
+  const alive = workers.filter((worker) => worker.alive && worker.worker_role !== "action");
+  if (alive.length < 2) return undefined;
+  const busiest = alive.reduce((one, other) => (shareOf(other) > shareOf(one) ? other : one));
+  if (shareOf(busiest) >= 0.9) {
+    return `${busiest.name} is nearly full (${loadText(busiest)} sensors): drain it, or start another worker`;
+  }
+  const idlest = alive.reduce((one, other) => (other.sensors_held < one.sensors_held ? other : one));
+  const oldest = versionsOf(alive)[0];
+  const outdated = alive.find(({ capabilities }) => textOf(capabilities?.["sensor_version"]) === oldest);
+  if (versionsOf(alive).length > 1 && outdated !== undefined) {
+    return `${outdated.name} has the oldest version (${oldest}): drain it first`;
+  }
+  return `To take one worker away, drain ${idlest.name}: it runs the fewest sensors (${countText(idlest.sensors_held)})`;
+}
+
+function versionsOf(workers: readonly Worker[]): string[] {
+  const known = workers.flatMap(({ capabilities }) => {
+    const version = capabilities?.["sensor_version"];
+    return typeof version === "string" ? [version] : [];
+  });
+  const versions = new Set(known);
+  return [...versions].toSorted((one, other) => one.localeCompare(other, "en", { numeric: true }));
+}
+
+function shareOf(worker: Worker): number {
+  const max = capacityOf(worker);
+  return max === undefined ? 0 : worker.sensors_held / max;
+}
+
+function capacityOf({ capabilities }: Worker): number | undefined {
+  const max = capabilities?.["max_concurrent_sensors"];
+  return typeof max === "number" && max > 0 ? max : undefined;
+}
+
+function loadText(worker: Worker): string {
+  const max = capacityOf(worker);
+  return `${worker.sensors_held}${max === undefined ? "" : ` of ${max}`}`;
+}
+
+function textOf(value: Json | undefined): string {
+  return typeof value === "string" || typeof value === "number" ? String(value) : "–";
+}
+
+function listText(value: Json | undefined): string {
+  return Array.isArray(value) ? value.map(String).join(", ") : "–";
+}

@@ -1,0 +1,331 @@
+/**
+ * The page in a real browser, with a running agent behind it.
+ *
+ * One agent and one browser for all tests: a thermometer that emits, a gate that a test breaks, rules that match some of
+ * their events, a nightly timer, and a second worker's row.
+ */
+import { randomUUID } from "node:crypto";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { bundlePage, sourcesPageFolder, writePage } from "../../build/page/bundle-page.ts";
+import { repositoryRoot } from "../../scripts/repository.ts";
+import { hashPassword } from "../../src/identity/password-hash.ts";
+import {
+  agentFolder,
+  ready,
+  startAgent,
+  type AgentFolder,
+  type AgentProcess,
+} from "../support/agent-process.ts";
+import { barriers, startBrowser, type OpenPage, type TestBrowser } from "../support/browser.ts";
+import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
+import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
+
+const scope = new AsyncDisposableStack();
+const passwords = { ada: "correct horse battery staple", vic: "staple battery horse correct" };
+let fresh: FreshDatabase;
+let folder: AgentFolder;
+let agent: AgentProcess;
+let browser: TestBrowser;
+let admin: OpenPage;
+
+beforeAll(async () => {
+  await writePage(await bundlePage(repositoryRoot), sourcesPageFolder(repositoryRoot));
+  fresh = scope.use(await freshDatabase());
+  folder = scope.use(
+    await agentFolder({
+      databaseUrl: fresh.url,
+      brokerUrl: undefined,
+      packsDirectory: join(repositoryRoot, "test/fixtures/packs"),
+      workerName: "north",
+      sensor: { max_restart_attempts: 1 },
+    }),
+  );
+  await addOrchard();
+  const starting = startAgent(folder);
+  browser = scope.use(await startBrowser());
+  agent = await starting;
+  scope.defer(async () => agent[Symbol.asyncDispose]());
+  await ready(agent, folder);
+  admin = scope.use(await logIn("ada"));
+});
+
+afterAll(() => scope.disposeAsync());
+
+async function addOrchard(): Promise<void> {
+  const { database } = fresh;
+  await insertTrigger(database, "orchard.temperature");
+  await insertTrigger(database, "orchard.passage");
+  await insertSensor(database, sensorRow("orchard.thermometer", "orchard.temperature", "thermometer.sh"));
+  await insertSensor(database, sensorRow("orchard.gate", "orchard.passage", "gate.sh"));
+  await query(
+    database,
+    "update sensor set config = jsonb_build_object('broken', $1::text) where ref = 'orchard.gate'",
+    [brokenPath()],
+  );
+  await insertRule(database, {
+    ref: "orchard.frost",
+    triggerRef: "orchard.temperature",
+    conditions: [{ field: "celsius", operator: "less_than", value: 0 }],
+    actionParams: { text: "Frost: {{ payload.celsius }} °C" },
+  });
+  await insertRule(database, { ref: "orchard.count", triggerRef: "orchard.passage" });
+  await query(
+    database,
+    `insert into rule (ref, label, action_ref, trigger, trigger_ref, trigger_params)
+     select 'orchard.nightly_report', 'Nightly report', 'core.noop', id, ref,
+            '{"expression": "30 2 * * *", "timezone": "Europe/Berlin"}'
+       from trigger where ref = 'core.crontimer'`,
+  );
+  await insertWorker(database, {
+    name: "south",
+    instance: randomUUID(),
+    runtimes: ["perl"],
+    leaseSeconds: 3_600,
+  });
+  for (const [login, role] of [
+    ["ada", "admin"],
+    ["vic", "viewer"],
+  ] as const) {
+    await query(database, "insert into identity (login, role, password_hash) values ($1, $2, $3)", [
+      login,
+      role,
+      await hashPassword(passwords[login]),
+    ]);
+  }
+}
+
+function sensorRow(ref: string, triggerRef: string, entrypoint: string) {
+  return { ref, triggerRef, entrypoint, runtimeRef: "core.sensor.shell" };
+}
+
+function brokenPath(): string {
+  return join(folder.path, "broken");
+}
+
+async function logIn(login: keyof typeof passwords): Promise<OpenPage> {
+  const opened = await browser.open(folder.apiUrl);
+  const { page } = opened;
+  await page.getByLabel("Login", { exact: true }).fill(login);
+  await page.getByLabel("Password").fill(passwords[login]);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  return opened;
+}
+
+/** Shows a view of the admin's page. */
+async function show(path: string, heading: string): Promise<void> {
+  await admin.page.goto(`${folder.apiUrl}/ui/#/${path}`);
+  await admin.page.getByRole("heading", { name: heading, level: 1 }).waitFor();
+}
+
+test("a browser that asks for / gets the page, under a policy without exceptions, once", async () => {
+  const asBrowser = { headers: { accept: "text/html,*/*" } };
+  const root = await fetch(folder.apiUrl, asBrowser);
+  const again = await fetch(`${folder.apiUrl}/ui/`, {
+    headers: { "if-none-match": root.headers.get("etag") ?? "" },
+  });
+  const [, script = ""] = /src="([^"]+)"/.exec(await root.text()) ?? [];
+  const scriptAnswer = await fetch(`${folder.apiUrl}/ui/${script}`, { method: "HEAD" });
+  const missing = await fetch(`${folder.apiUrl}/ui/main.js`);
+  const asProgram = await fetch(folder.apiUrl);
+
+  expect(root.url).toBe(`${folder.apiUrl}/ui/`);
+  expect(root.headers.get("content-security-policy")).not.toMatch(/unsafe|\*|https?:/);
+  expect(root.headers.get("cache-control")).toBe("no-cache");
+  expect(again.status).toBe(304);
+  expect(scriptAnswer.status).toBe(200);
+  expect(scriptAnswer.headers.get("cache-control")).toContain("immutable");
+  expect(missing.status).toBe(404);
+  expect(asProgram.status).toBe(404);
+});
+
+test("a wrong password says so, and the right one opens the page", async () => {
+  await using opened = await browser.open(folder.apiUrl);
+  const { page } = opened;
+  await page.getByLabel("Login", { exact: true }).fill("vic");
+  await page.getByLabel("Password").fill("wrong");
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByText("Login or password is wrong.").waitFor();
+
+  const cookies = await page.context().cookies();
+  expect(cookies).toEqual([]);
+  expect(await barriers(page)).toEqual([]);
+});
+
+test("a viewer sees, and only an admin may act", async () => {
+  await using viewer = await logIn("vic");
+  const { page } = viewer;
+  await page.goto(`${folder.apiUrl}/ui/#/sensors/orchard.thermometer`);
+  await page.getByRole("heading", { name: "orchard.thermometer" }).waitFor();
+  await page.getByText("thermometer reads the probe").waitFor();
+  expect(await page.getByRole("button", { name: "Restart" }).count()).toBe(0);
+  const cookies = await page.context().cookies();
+  expect(cookies.every(({ httpOnly, sameSite }) => httpOnly && sameSite === "Strict")).toBe(true);
+
+  await show("sensors/orchard.thermometer", "orchard.thermometer");
+  await admin.page.getByRole("button", { name: "Restart" }).click();
+  await admin.page.getByText("restarted", { exact: true }).waitFor();
+});
+
+test("a change needs the page's own token, and its own origin", async () => {
+  const cookies = await admin.page.context().cookies(folder.apiUrl);
+  const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join("; ");
+  const session = await (await fetch(`${folder.apiUrl}/api/v1/auth/session`, { headers: { cookie } })).json();
+  const { csrf_token: token } = (session as { data: { csrf_token: string } }).data;
+  const restart = (headers: Record<string, string>) =>
+    fetch(`${folder.apiUrl}/api/v1/rules/orchard.count/enable`, {
+      method: "POST",
+      headers: { cookie, ...headers },
+    });
+
+  const statuses = await Promise.all(
+    [
+      {},
+      { "x-csrf-token": "guessed" },
+      { "x-csrf-token": token, origin: "http://evil.example" },
+      { "x-csrf-token": token, "sec-fetch-site": "cross-site" },
+      { "x-csrf-token": token, origin: folder.apiUrl, "sec-fetch-site": "same-origin" },
+    ].map(async (headers) => (await restart(headers)).status),
+  );
+
+  expect(statuses).toEqual([403, 403, 403, 403, 200]);
+});
+
+test("events appear as they are stored, stop while paused, and show what each rule said", async () => {
+  await show("events?trigger=orchard.temperature", "Events");
+  const { page } = admin;
+  await page.locator("tr.fresh").nth(1).waitFor();
+  await page.getByRole("button", { name: "Pause" }).click();
+  const first = await page.locator("tbody tr").first().innerText();
+  await page.getByText(/[1-9]\d* since you paused/).waitFor();
+  expect(await page.locator("tbody tr").first().innerText()).toBe(first);
+  await page.getByRole("button", { name: "Go on" }).click();
+
+  const [{ id } = { id: "" }] = await query<{ id: string }>(
+    fresh.database,
+    "select id from event where payload ->> 'celsius' = '14' order by id limit 1",
+  );
+  await show(`events/${id}`, `Event ${id}`);
+  await page.getByRole("link", { name: "orchard.frost" }).waitFor();
+  await page.getByText("did not match").waitFor();
+  await page.getByText("celsius:").waitFor();
+});
+
+test("text of payloads and logs is text", async () => {
+  await show("sensors/orchard.gate", "orchard.gate");
+  await admin.page.getByText("<script>document.title='run'</script> the gate is watched").first().waitFor();
+  await show("events?trigger=orchard.temperature", "Events");
+  await admin.page.locator("tbody a").first().click();
+  await admin.page.getByText("<img src=x onerror").waitFor();
+
+  expect(await admin.page.title()).not.toBe("run");
+  expect(await admin.page.locator("main img, main script").count()).toBe(0);
+});
+
+test("a sensor that breaks while one looks is named, with its reason", async () => {
+  await show("overview", "Overview");
+  await admin.page
+    .getByText("Nothing needs attention")
+    .or(admin.page.getByText("Needs attention"))
+    .first()
+    .waitFor();
+  await writeFile(brokenPath(), "");
+  await admin.page.getByText("Sensor orchard.gate has failed").first().waitFor();
+  await admin.page
+    .getByRole("link", { name: /Look.*orchard.gate/ })
+    .first()
+    .click();
+
+  await admin.page.getByText("could not read the lock of the gate: no such device").first().waitFor();
+  await rm(brokenPath());
+  await admin.page.getByRole("button", { name: "Restart" }).click();
+  await admin.page.locator(".state.good", { hasText: "running" }).waitFor();
+});
+
+test("the next nightly run, and the worker to drain, can be found from the overview alone", async () => {
+  await show("overview", "Overview");
+  const { page } = admin;
+  await page.getByRole("link", { name: "Timers" }).click();
+  const row = page.locator("tr", { hasText: "orchard.nightly_report" });
+  await row.getByText("02:30:00").waitFor();
+  await row.getByText("Europe/Berlin").waitFor();
+
+  await page.getByRole("link", { name: "Workers" }).click();
+  await page.getByText("To take one worker away, drain south").waitFor();
+});
+
+test("the page goes on by itself after the agent was restarted", async () => {
+  await show("events?trigger=orchard.temperature", "Events");
+  const { page } = admin;
+  await page.getByText("Live", { exact: true }).waitFor();
+  await agent[Symbol.asyncDispose]();
+  await page.getByText("Waiting for the agent").waitFor();
+  agent = await startAgent(folder);
+  await ready(agent, folder);
+  await page.getByText("Live", { exact: true }).waitFor();
+  const before = await page.locator("tbody tr").first().innerText();
+  await expect.poll(() => page.locator("tbody tr").first().innerText(), { timeout: 15_000 }).not.toBe(before);
+});
+
+test("everything can be reached with the keyboard alone", async () => {
+  await show("overview", "Overview");
+  const { page } = admin;
+  await page.keyboard.press("Tab");
+  for (let presses = 0; presses < 30; presses += 1) {
+    if ((await page.evaluate("document.activeElement?.textContent")) === "Rules") break;
+    await page.keyboard.press("Tab");
+  }
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Rules", level: 1 }).waitFor();
+  await expect.poll(() => page.evaluate("document.activeElement?.tagName")).toBe("H1");
+});
+
+const viewsShown = [
+  ["overview", "Overview"],
+  ["flow", "Flow"],
+  ["sensors", "Sensors"],
+  ["sensors/orchard.thermometer", "orchard.thermometer"],
+  ["events", "Events"],
+  ["rules", "Rules"],
+  ["rules/orchard.frost", "orchard.frost"],
+  ["timers", "Timers"],
+  ["timers/orchard.nightly_report", "orchard.nightly_report"],
+  ["deliveries", "Deliveries"],
+  ["workers", "Workers"],
+  ["diagnosis", "Diagnosis"],
+] as const;
+
+test("no view has a barrier that axe finds, light or dark, nor breaks its policy", async () => {
+  const { page } = admin;
+  const found: string[] = [];
+  for (const [path, heading] of viewsShown) {
+    await show(path, heading);
+    await page.locator(".loading").waitFor({ state: "detached" });
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      found.push(...(await barriers(page)).map((barrier) => `${path} (${colorScheme}): ${barrier}`));
+    }
+  }
+
+  expect(found).toEqual([]);
+  expect(admin.complaints).toEqual([]);
+});
+
+/** Set to write docs/screenshots. */
+const screenshotsVariable = "ATTUNE_TEST_SCREENSHOTS";
+
+test.runIf(process.env[screenshotsVariable] !== undefined)("screenshots", async () => {
+  const { page } = admin;
+  const directory = process.env[screenshotsVariable] ?? "";
+  for (const [path, heading] of viewsShown) {
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await show(path, heading);
+      await page.locator(".loading").waitFor({ state: "detached" });
+      await page.waitForLoadState("load");
+      await page.screenshot({ path: join(directory, `${path.replaceAll("/", "-")}-${colorScheme}.png`) });
+    }
+  }
+});
