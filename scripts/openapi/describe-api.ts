@@ -82,7 +82,7 @@ function answers(byStatus: JsonObject): JsonObject {
   return { ...Object.fromEntries(named), default: failureAnswer };
 }
 
-const aliased = ["/auth", "/events", "/rules", "/triggers", "/webhooks"];
+const aliased = ["/auth", "/cloudevents", "/events", "/rules", "/triggers", "/webhooks"];
 
 function isAlias(url: string): boolean {
   return aliased.some((path) => url === path || url.startsWith(`${path}/`));

@@ -17,15 +17,24 @@ const StoredPost = {
   ),
 };
 
-export const PostAnswer = Type.Object(StoredPost);
+const PostAnswer = Type.Object(StoredPost);
 
-export const BatchItemAnswer = Type.Object({
+const BatchItemAnswer = Type.Object({
   status: Type.Integer({ description: "As of a post of this event alone" }),
   ...StoredPost,
   error: Type.Optional(Type.String()),
   code: Type.Optional(Type.String()),
   details: Type.Optional(Type.Array(Type.Object({ parameter: Type.String(), problem: Type.String() }))),
 });
+
+const OneOrMany = Type.Object({ data: Type.Union([PostAnswer, Type.Array(BatchItemAnswer)]) });
+
+/** By status. */
+export const postAnswers = {
+  201: OneOrMany,
+  200: OneOrMany,
+  207: Type.Object({ data: Type.Array(BatchItemAnswer) }),
+};
 
 export interface StoredAnswer {
   readonly status: 200 | 201;

@@ -15,6 +15,7 @@ import { addKeyRoutes, type Keys } from "./routes/keys.ts";
 import { addSensorLogRoutes, type SensorLogSource } from "./routes/sensor-logs.ts";
 import { addSensorOperationRoutes, type SensorOperations } from "./routes/sensor-operations.ts";
 import { addEnforcementRoutes, addEventRoutes } from "./routes/events.ts";
+import { addCloudEventRoutes, type CloudEventPorts } from "./routes/cloud-events.ts";
 import { addEventPostRoutes, type EventPostPorts } from "./routes/event-posts.ts";
 import { addActionRoutes } from "./routes/actions.ts";
 import { addPackRoutes } from "./routes/packs.ts";
@@ -44,7 +45,7 @@ export interface Platform {
   /** Left out: nothing runs here that could be operated. */
   readonly operations?: SensorOperations & SensorLogSource;
   /** Left out: nothing can be posted. */
-  readonly eventPosts?: EventPostPorts;
+  readonly eventPosts?: EventPostPorts & { readonly cloudEvents: Pick<CloudEventPorts, "triggers"> };
   /** Left out: nothing can be replayed. */
   readonly replays?: ReplayPorts;
   /** Left out: there is no key store. */
@@ -126,7 +127,10 @@ function addUnprefixedRoutes(scope: FastifyInstance, { auth, eventPosts, resourc
     addServiceTokenRoute(scope, auth.identities);
   }
   addEventRoutes(scope, resources);
-  if (eventPosts !== undefined) addEventPostRoutes(scope, eventPosts);
+  if (eventPosts !== undefined) {
+    addEventPostRoutes(scope, eventPosts);
+    addCloudEventRoutes(scope, { posts: eventPosts.posts, triggers: eventPosts.cloudEvents.triggers });
+  }
   addTriggerRoutes(scope, resources);
   addRuleRoutes(scope, resources);
 }

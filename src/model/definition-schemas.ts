@@ -75,6 +75,9 @@ export const definitionSchemas = {
     enabled: Enabled,
     param_schema: Mapping("JSON Schema of the rules' `trigger_params`"),
     out_schema: Mapping("JSON Schema of its events' payloads"),
+    cloudevents: OptionalMapping(
+      "Which [CloudEvents](cloudevents.md) become its events, by `type` and perhaps `source`",
+    ),
   }),
   action: Type.Object({
     ref: Ref,

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { Path } from "../config/yaml-source.ts";
+import { decodeTriggerMapping } from "../model/cloud-events/trigger-mapping.ts";
 import { reviewConditions } from "../model/conditions/condition.ts";
 import { isJsonObject, objectOf, type JsonObject } from "../model/json/json.ts";
 import { parseJson } from "../model/json/json-text.ts";
@@ -83,7 +84,11 @@ function runtimeOf(file: DefinitionFile<"runtime">, context: DefinitionContext):
 
 function triggerOf(file: DefinitionFile<"trigger">, context: DefinitionContext): DefinitionReport {
   const { ref, problems } = refOf(file, context);
-  const row = columns({ label: ref, description: null, ...file.fields, ref });
+  const { cloudevents = null } = file.fields;
+  const row = columns({ label: ref, description: null, ...file.fields, cloudevents, ref });
+  const mapping = decodeTriggerMapping(row["cloudevents"] ?? null);
+  if (cloudevents !== null && mapping.kind === "invalid")
+    problems.push(file.problemAt(["cloudevents"], mapping.problem));
   return {
     definition: {
       kind: "trigger",

@@ -34,6 +34,7 @@ import {
 import { listSensors, readSensor } from "../database/statements/sensor-list.ts";
 import { listTimers, readTimer, readTimerSlots } from "../database/statements/timer-list.ts";
 import { listWorkers, readWorker } from "../database/statements/worker-list.ts";
+import type { CloudEventTriggers } from "../events/posts/cloud-event-triggers.ts";
 import type { EventPosts } from "../events/posts/event-posts.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { authPorts, type OpenedIdentity } from "./identity-parts.ts";
@@ -48,6 +49,7 @@ interface ServedParts {
   readonly identity: OpenedIdentity;
   readonly operations: SensorOperations & SensorLogSource;
   readonly posts: EventPosts;
+  readonly cloudEventTriggers: CloudEventTriggers;
   readonly notifications: RuleNotifications;
   readonly traces: SensorTraces;
   readonly keys: Keys;
@@ -67,14 +69,23 @@ export async function openApi(
 ): Promise<string | undefined> {
   const { metrics, health, identity, operations, posts, notifications, traces, keys, webhooks, reads } =
     parts;
-  const { replay, stream, diagnose } = parts;
+  const { replay, stream, diagnose, cloudEventTriggers } = parts;
   const { config, logger } = options;
   const platform: Platform = {
     authenticate: traces.watching((token) => identity.authenticator.authenticate(token)),
     traces,
     auth: authPorts(database, identity, { isDevelopment: config.security.development }),
     resources: databaseResources(database, reads),
-    eventPosts: { posts, clock },
+    eventPosts: {
+      posts,
+      clock,
+      cloudEvents: {
+        triggers: () =>
+          explainingDatabaseFailures(`read triggers from the database at ${database.address}`, () =>
+            cloudEventTriggers.table(),
+          ),
+      },
+    },
     operations,
     keys,
     replays: { replay, clock, logger },

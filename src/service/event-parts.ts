@@ -10,6 +10,7 @@ import { Publisher } from "../events/delivery/publisher.ts";
 import { RefusedMessages } from "../events/delivery/refused-messages.ts";
 import { CheckpointOrder } from "../events/posts/checkpoint-order.ts";
 import { EventPosts } from "../events/posts/event-posts.ts";
+import { CloudEventTriggers } from "../events/posts/cloud-event-triggers.ts";
 import { PostSources } from "../events/posts/post-sources.ts";
 import { reportStored } from "../events/report-stored.ts";
 import type { DatabaseRuleSource } from "../rules/rule-source.ts";
@@ -38,6 +39,7 @@ export interface OpenedEvents extends OpenedDelivery {
   /** What comes over the API. */
   readonly posts: EventPosts;
   readonly postSources: PostSources;
+  readonly cloudEventTriggers: CloudEventTriggers;
 }
 
 export async function openEvents(
@@ -93,7 +95,8 @@ export async function openEvents(
     clock,
   });
   const generator = new EventGenerator(database, pipeline);
-  return { ...delivery, pipeline, summary, generator, posts, postSources };
+  const cloudEventTriggers = new CloudEventTriggers({ database, clock });
+  return { ...delivery, pipeline, summary, generator, posts, postSources, cloudEventTriggers };
 }
 
 async function openDelivery(

@@ -80,7 +80,7 @@ export async function openRunningService(
   const ruleMessages = { wake: () => sweeper.wakeForRules() };
   await listenForChanges(context, database, [worker.heartbeat, connections.serverWatch], {
     rule: [rules, scheduler, sensors, ruleMessages, feed, webhooks.endpoints],
-    trigger: [rules, scheduler, sensors, ruleMessages, feed, webhooks.endpoints],
+    trigger: [rules, scheduler, sensors, ruleMessages, feed, webhooks.endpoints, events.cloudEventTriggers],
     outbox_owner: [sweeper],
     sensor: [scheduler, sensors, events.postSources, webhooks.endpoints],
     key: [webhooks.secrets],
@@ -106,6 +106,7 @@ export async function openRunningService(
     identity,
     operations,
     posts: events.posts,
+    cloudEventTriggers: events.cloudEventTriggers,
     notifications,
     traces,
     keys,

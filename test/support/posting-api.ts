@@ -4,6 +4,7 @@ import type { Api, ApiOptions } from "../../src/api/server.ts";
 import { startApi } from "../../src/api/server.ts";
 import type { Authenticate } from "../../src/api/authentication.ts";
 import { CheckpointOrder } from "../../src/events/posts/checkpoint-order.ts";
+import { CloudEventTriggers } from "../../src/events/posts/cloud-event-triggers.ts";
 import { EventPosts, type EventPostsOptions } from "../../src/events/posts/event-posts.ts";
 import { PostSources } from "../../src/events/posts/post-sources.ts";
 import type { Queryable } from "../../src/database/database.ts";
@@ -59,6 +60,7 @@ export async function openPostingApi(
     clock: systemClock,
     ...options,
   });
+  const triggers = new CloudEventTriggers({ database: rig.database, clock: systemClock });
   const known: Readonly<Record<string, Caller>> = {
     admin: { ...common, login: "ada", role: "admin" },
     viewer: { ...common, login: "vic", role: "viewer" },
@@ -75,7 +77,7 @@ export async function openPostingApi(
     platform: {
       authenticate,
       resources: databaseResources(rig.database),
-      eventPosts: { posts, clock: systemClock },
+      eventPosts: { posts, clock: systemClock, cloudEvents: { triggers: () => triggers.table() } },
       ...options.platform?.(posts, running),
     },
     ...options.listener,

@@ -7,29 +7,31 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import type { Caller } from "../../model/identity/caller.ts";
 import { isJsonArray, isJsonObject, type JsonValue } from "../../model/json/json.ts";
-import type { EventPost, PostOutcome, PostRequest } from "../../model/sensors/posted-event.ts";
 import { traceContext, type TraceContext } from "../../model/trace-context.ts";
 import type { Clock } from "../../time/clock.ts";
 import { orNull } from "../answers.ts";
-import { RequestError, retryAfterSeconds } from "../errors.ts";
+import { RequestError } from "../errors.ts";
 import { decodePost } from "../event-post.ts";
 import { readTextBodies, type TextBody } from "../json-body.ts";
-import { BatchItemAnswer, batchAnswer, PostAnswer, postAnswer } from "../post-answer.ts";
+import { postAnswers } from "../post-answer.ts";
+import {
+  demandRoom,
+  postBytesMax,
+  postsMax,
+  sendAnswer,
+  storeMany,
+  storeOne,
+  tooManyPosts,
+  type PostsAnswer,
+  type PostStore,
+} from "../store-posts.ts";
 import { UnansweredPosts } from "../unanswered-posts.ts";
 import { Text } from "../validation.ts";
 
 export interface EventPostPorts {
-  readonly posts: {
-    /** Whether a request of that many bytes would find room. */
-    hasRoom(caller: string, bytes: number): boolean;
-    /** What became of each post, in their order, within a limit of time. */
-    store(request: PostRequest): Promise<readonly PostOutcome[]>;
-  };
+  readonly posts: PostStore;
   readonly clock: Clock;
 }
-
-const eventsMax = 1_000;
-const bodyBytesMax = 4_194_304;
 
 const optional = <Schema extends Parameters<typeof orNull>[0]>(schema: Schema) =>
   Type.Optional(orNull(schema));
@@ -59,14 +61,9 @@ const PostedEvent = Type.Object({
   tracestate: optional(Type.String({ description: "Goes with `traceparent`" })),
 });
 
-const Batch = Type.Array(PostedEvent, { maxItems: eventsMax });
+const Batch = Type.Array(PostedEvent, { maxItems: postsMax });
 
 const PostedEvents = Type.Union([PostedEvent, Batch, Type.Object({ events: Batch })]);
-
-interface Answer {
-  readonly status: number;
-  readonly body: object;
-}
 
 interface Posted {
   readonly caller: Caller;
@@ -81,35 +78,26 @@ interface PostRoute {
 }
 
 export function addEventPostRoutes(scope: FastifyInstance, ports: EventPostPorts): void {
-  const unanswered = new UnansweredPosts<Answer | RequestError>(ports.clock);
+  const unanswered = new UnansweredPosts<PostsAnswer | RequestError>(ports.clock);
   void scope.register(async (inner) => {
     readTextBodies(inner);
     inner.post<PostRoute>(
       "/events",
       {
         config: { roles: ["admin", "sensor"] },
-        bodyLimit: bodyBytesMax,
+        bodyLimit: postBytesMax,
         schema: {
           body: PostedEvents,
-          response: {
-            201: Type.Object({ data: Type.Union([PostAnswer, Type.Array(BatchItemAnswer)]) }),
-            200: Type.Object({ data: Type.Union([PostAnswer, Type.Array(BatchItemAnswer)]) }),
-            207: Type.Object({ data: Type.Array(BatchItemAnswer) }),
-          },
+          response: postAnswers,
         },
         validatorCompiler: () => () => true,
         // Before the body is read.
-        preParsing: async ({ caller, headers }, _reply, payload) => {
-          if (!ports.posts.hasRoom(caller.login, Number(headers["content-length"] ?? 0))) {
-            throw new RequestError(
-              "UNAVAILABLE",
-              "Too many events wait to be stored; send this one again later.",
-            );
-          }
+        preParsing: async (request, _reply, payload) => {
+          demandRoom(ports.posts, request);
           return payload;
         },
       },
-      async (request, reply) => send(reply, await answered(request, reply)),
+      async (request, reply) => sendAnswer(reply, await answered(request, reply)),
     );
   });
 
@@ -117,7 +105,7 @@ export function addEventPostRoutes(scope: FastifyInstance, ports: EventPostPorts
   async function answered(
     { caller, body, headers }: FastifyRequest<PostRoute>,
     reply: FastifyReply,
-  ): Promise<Answer | RequestError> {
+  ): Promise<PostsAnswer | RequestError> {
     const { text, value } = body ?? { text: "", value: null };
     const answer = answerOf({ caller, text, trace: requestTrace(headers) }, value);
     reply.raw.once("close", () => {
@@ -126,57 +114,26 @@ export function addEventPostRoutes(scope: FastifyInstance, ports: EventPostPorts
     return await answer;
   }
 
-  async function answerOf(request: Posted, value: JsonValue): Promise<Answer | RequestError> {
-    const { caller, text } = request;
+  async function answerOf(request: Posted, value: JsonValue): Promise<PostsAnswer | RequestError> {
+    const { caller, text, trace } = request;
     const earlier = await unanswered.take(caller, text);
     // What failed the first time is tried again.
     if (earlier !== undefined && !(earlier instanceof RequestError)) return earlier;
     const batch = isJsonArray(value) ? value : isJsonObject(value) ? value["events"] : undefined;
-    return isJsonArray(batch) ? await storeBatch(request, batch) : await storeOne(request, value);
-  }
-
-  async function storeOne({ caller, text, trace }: Posted, value: JsonValue): Promise<Answer | RequestError> {
-    const post = decodePost(value, caller, trace);
-    if (post instanceof RequestError) return post;
-    const [outcome] = await ports.posts.store({ caller: caller.login, posts: [post], bytes: text.length });
-    const answer = postAnswer(post, outcome ?? { kind: "withdrawn" }, caller);
-    return answer instanceof RequestError ? answer : { status: answer.status, body: { data: answer.data } };
-  }
-
-  async function storeBatch(
-    { caller, text, trace }: Posted,
-    batch: readonly JsonValue[],
-  ): Promise<Answer | RequestError> {
-    if (batch.length > eventsMax) {
-      return new RequestError("VALIDATION_FAILED", "Not valid: body.", [
-        { parameter: "body", problem: `has ${batch.length} events and may have ${eventsMax}` },
-      ]);
-    }
-    const decoded = batch.map((value) => decodePost(value, caller, trace));
-    const posts = decoded.filter((post): post is EventPost => !(post instanceof RequestError));
-    const outcomes = await ports.posts.store({ caller: caller.login, posts, bytes: text.length });
-    let stored = 0;
-    return batchAnswer(
-      decoded.map((post) => {
-        if (post instanceof RequestError) return post;
-        const outcome = outcomes[stored];
-        stored += 1;
-        return postAnswer(post, outcome ?? { kind: "withdrawn" }, caller);
-      }),
-    );
+    const posted = { caller, bytes: text.length };
+    if (!isJsonArray(batch)) return await storeOne(ports.posts, posted, decodePost(value, caller, trace));
+    if (batch.length > postsMax) return tooManyPosts(batch.length);
+    const decoded = batch.map((each) => decodePost(each, caller, trace));
+    return await storeMany(ports.posts, posted, decoded);
   }
 }
 
 /** Node joins repeated headers with commas, which makes a `traceparent` invalid and continues a `tracestate`. */
-function requestTrace({ traceparent, tracestate }: FastifyRequest["headers"]): TraceContext | undefined {
+export function requestTrace({
+  traceparent,
+  tracestate,
+}: FastifyRequest["headers"]): TraceContext | undefined {
   if (traceparent === undefined) return undefined;
   const isOne = typeof traceparent === "string" && typeof tracestate !== "object";
   return isOne ? traceContext(traceparent, tracestate) : undefined;
-}
-
-function send(reply: FastifyReply, answer: Answer | RequestError): FastifyReply {
-  if (answer instanceof RequestError) throw answer;
-  const { status, body } = answer;
-  if (status === 503 || status === 504) reply.header("retry-after", retryAfterSeconds);
-  return reply.code(status).send(body);
 }

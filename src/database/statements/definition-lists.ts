@@ -75,6 +75,7 @@ export const entryColumns = {
     is_adhoc: "boolean",
     param_schema: "jsonObject",
     out_schema: "jsonObject",
+    cloudevents: "json",
     webhook_enabled: "boolean",
     webhook_key: "textOrNull",
     webhook_config: "jsonObject",

@@ -47,7 +47,13 @@ export const definitionColumns: Readonly<Record<DefinitionTable, DefinitionColum
     hasAdhoc: false,
   },
   trigger: {
-    columns: { ...labelled, enabled: "boolean", param_schema: "jsonb", out_schema: "jsonb" },
+    columns: {
+      ...labelled,
+      enabled: "boolean",
+      param_schema: "jsonb",
+      out_schema: "jsonb",
+      cloudevents: "jsonb",
+    },
     ids: {},
     hasAdhoc: true,
   },

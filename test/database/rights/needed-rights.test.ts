@@ -11,6 +11,7 @@ import { neededRights } from "../../../src/database/rights/needed-rights.ts";
 import * as assignedSensors from "../../../src/database/statements/assigned-sensors.ts";
 import * as assignments from "../../../src/database/statements/assignments.ts";
 import * as batches from "../../../src/database/statements/batches.ts";
+import * as cloudEvents from "../../../src/database/statements/cloud-events.ts";
 import * as diagnosis from "../../../src/database/statements/diagnosis.ts";
 import * as events from "../../../src/database/statements/events.ts";
 import * as idSequences from "../../../src/database/statements/id-sequences.ts";
@@ -67,6 +68,7 @@ const modules: readonly object[] = [
     withTraces: batches.storeBatch({ hasKeys: false, hasTraces: true }),
     withBoth: batches.storeBatch({ hasKeys: true, hasTraces: true }),
   },
+  cloudEvents,
   diagnosis,
   events,
   idSequences,
