@@ -1,11 +1,12 @@
 /** What the statement that stores a batch reads: JSON texts, put together from texts that are known already. */
+import type { TermToHold } from "../database/statements/batches.ts";
 import type { TriggerDefinition } from "../model/definitions.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { EventSource } from "../model/sensors/incoming-event.ts";
 import type { TraceContext } from "../model/trace-context.ts";
 import { aimedRule } from "../model/rules/rule-aim.ts";
 import type { RuleMatch } from "../model/rules/rule-match.ts";
-import { idOf, isAssigned, type AssignedSource, type Entry, type EventEntry } from "./entries.ts";
+import { idOf, isAssigned, type Entry, type EventEntry } from "./entries.ts";
 
 export interface KnownSource {
   readonly number: number;
@@ -108,12 +109,16 @@ export function checkpointsText(entries: readonly Entry[]): string {
 }
 
 /** The assignments that the batch's entries come from. */
-export function termsText(entries: readonly Entry[]): string {
-  const texts = new Map<AssignedSource, string>();
+export function termsOf(entries: readonly Entry[]): readonly TermToHold[] {
+  const terms = new Map<string, TermToHold>();
+  let last: EventSource | null = null;
   for (const { source } of entries) {
-    if (!isAssigned(source) || texts.has(source)) continue;
-    const { generation, instance } = source.term;
-    texts.set(source, `{"sensor":${source.sensorId},"generation":${generation},"instance":"${instance}"}`);
+    // Most batches come from one source.
+    if (source === last || !isAssigned(source)) continue;
+    last = source;
+    const { sensorId, term } = source;
+    const { generation, instance } = term;
+    terms.set(`${sensorId}:${generation}:${instance}`, { sensorId, generation, instance });
   }
-  return `[${[...new Set(texts.values())].join(",")}]`;
+  return [...terms.values()];
 }

@@ -4,13 +4,13 @@
  * Preparing is pure, so it can be repeated under newer rules, with fewer entries, or after a lost answer: an entry's ids
  * stay.
  */
-import type { BatchToStore } from "../database/statements/batches.ts";
+import { noneJson, type BatchToStore } from "../database/statements/batches.ts";
 import { enforcementCreated, eventCreated } from "../messaging/messages/message-types.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";
 import type { TriggerDefinition } from "../model/definitions.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { RuleMatch } from "../model/rules/rule-match.ts";
-import { checkpointsText, eventText, termsText } from "./batch-texts.ts";
+import { checkpointsText, eventText, termsOf } from "./batch-texts.ts";
 import { idOf, type Entry, type EventEntry } from "./entries.ts";
 import type { Piece } from "./matched-piece.ts";
 
@@ -55,11 +55,11 @@ export function prepareBatch(piece: Piece, installationId: string): PreparedBatc
     return { entry, trigger, configJson: source.configJson, enforcements };
   });
   const toStore = {
-    events: eventsText === "" ? "[]" : `${eventsText}]`,
+    events: eventsText === "" ? noneJson : `${eventsText}]`,
     sources: sources.text(),
-    matches: matchesText === "" ? "[]" : `${matchesText}]`,
+    matches: matchesText === "" ? noneJson : `${matchesText}]`,
     checkpoints: checkpointsText(entries),
-    terms: termsText(entries),
+    terms: termsOf(entries),
     eventCount: events.length,
     hasKeys: events.some(({ entry }) => entry.event.dedupKey !== null),
     hasTraces: events.some(({ entry }) => entry.event.trace !== undefined),

@@ -74,7 +74,7 @@ const database: Queryable = {
   async query(query) {
     const startedAtMs = performance.now();
     const result = await rig.database.query(query);
-    if (query.name === "store_batch") storingMs += performance.now() - startedAtMs;
+    if (query.name?.startsWith("store_batch") === true) storingMs += performance.now() - startedAtMs;
     return result;
   },
 };

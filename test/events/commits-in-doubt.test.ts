@@ -69,7 +69,7 @@ test("after a late commit under older rules only its own matches are announced",
   let isLost = false;
   const database: Queryable = {
     async query(asked) {
-      if (asked.name === "store_batch" && !isLost) {
+      if (asked.name?.startsWith("store_batch") === true && !isLost) {
         isLost = true;
         late.push(asked);
         throw new ConnectionError("cut", "unknown");

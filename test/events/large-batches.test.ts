@@ -23,7 +23,7 @@ test("a batch with very many matches is stored in pieces, in order", async () =>
   let statements = 0;
   const database: Queryable = {
     query(asked) {
-      if (asked.name === "store_batch") statements += 1;
+      if (asked.name?.startsWith("store_batch") === true) statements += 1;
       return rig.database.query(asked);
     },
   };
@@ -75,7 +75,8 @@ test("a statement is bounded in what it writes, not only in what it reads", asyn
   const counts: number[] = [];
   const database: Queryable = {
     query(asked) {
-      if (asked.name === "store_batch") counts.push(JSON.parse(String(asked.values?.[0])).length);
+      if (asked.name?.startsWith("store_batch") === true)
+        counts.push(JSON.parse(String(asked.values?.[0])).length);
       return rig.database.query(asked);
     },
   };

@@ -74,7 +74,8 @@ test("a statement that arrives after later ones moves no checkpoint back", async
   const late: Query[] = [];
   const database: Queryable = {
     async query(statement) {
-      if (statement.name !== "store_batch" || late.length > 0) return rig.database.query(statement);
+      if (statement.name?.startsWith("store_batch") !== true || late.length > 0)
+        return rig.database.query(statement);
       late.push(statement);
       throw new ConnectionError("cut", "unknown");
     },
@@ -84,7 +85,9 @@ test("a statement that arrives after later ones moves no checkpoint back", async
   await running.pipeline.accept(rig.tick({ checkpoint: 2 }));
 
   for (const statement of late) {
-    await expect(rig.database.query(statement)).rejects.toMatchObject({ constraint: "event_from_1_pkey" });
+    await expect(rig.database.query(statement)).rejects.toMatchObject({
+      constraint: expect.stringMatching(/^(?:event_from_1|outbox)_pkey$/),
+    });
   }
 
   expect(await query(rig.database, "select value from sensor_checkpoint")).toEqual([{ value: 2 }]);
@@ -99,7 +102,7 @@ test("an attempt that is committed after it was looked for is stored once", asyn
   let isLost = false;
   const database: Queryable = {
     async query(statement) {
-      if (statement.name === "store_batch" && !isLost) {
+      if (statement.name?.startsWith("store_batch") === true && !isLost) {
         isLost = true;
         late.push(statement);
         throw new ConnectionError("cut", "unknown");

@@ -33,15 +33,27 @@ interface SentBatch {
   readonly publisherInstance: string | null;
 }
 
-/** The parameters of store_batch. */
-export function sentBatch(values: readonly unknown[]): SentBatch {
-  const [events, sources, matches, checkpoints, terms] = values
-    .slice(0, 5)
-    .map((text) => JSON.parse(String(text)));
-  const [revisions, instance] = values.slice(6, 8);
-  const triggerRevisions = JSON.parse(String(revisions));
+/** The parameters of a statement that stores a batch. */
+export function sentBatch(name: string, values: readonly unknown[]): SentBatch {
+  const [events, sources, sensors, generations, instances, , revisions, instance, ...others] = values;
+  const parsed = (text: unknown) => JSON.parse(String(text));
+  const matches = name.includes("_matches") ? parsed(others.shift()) : [];
+  const checkpoints = name.includes("_checkpoints") ? parsed(others.shift()) : [];
+  const terms = [sensors].flat().map((sensor, index) => ({
+    sensor: Number(sensor),
+    generation: Number([generations].flat()[index]),
+    instance: String([instances].flat()[index]),
+  }));
   const publisherInstance = typeof instance === "string" ? instance : null;
-  return { events, sources, matches, checkpoints, terms, triggerRevisions, publisherInstance };
+  return {
+    events: parsed(events),
+    sources: parsed(sources),
+    matches,
+    checkpoints,
+    terms,
+    triggerRevisions: parsed(revisions),
+    publisherInstance,
+  };
 }
 
 export class ModelDatabase {

@@ -328,7 +328,7 @@ class World {
   }
 
   #carryOut(query: Query): object[] {
-    const batch = sentBatch(query.values ?? []);
+    const batch = sentBatch(query.name ?? "", query.values ?? []);
     const { poisoned } = this.#scenario;
     if (poisoned !== undefined && batch.events.some(({ p }) => p.n === poisoned.n)) {
       if (poisoned.answer === "no row") return [];
@@ -366,7 +366,7 @@ class World {
   }
 
   #noteIds(query: Query, own: Process): void {
-    const { events, sources, matches } = sentBatch(query.values ?? []);
+    const { events, sources, matches } = sentBatch(query.name ?? "", query.values ?? []);
     const note = (what: string, id: number): void => {
       const key = `${own.instance}/${what}`;
       const known = this.#ids.get(key);

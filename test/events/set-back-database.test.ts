@@ -96,7 +96,7 @@ test("a sequence that a restoration left far behind is moved on at once", async 
   let attempts = 0;
   const database: Queryable = {
     query(statement) {
-      if (statement.name === "store_batch") attempts += 1;
+      if (statement.name?.startsWith("store_batch") === true) attempts += 1;
       return rig.database.query(statement);
     },
   };

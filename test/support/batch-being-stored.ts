@@ -17,10 +17,9 @@ export async function storeUnderTerm(
   { generation, instance }: AssignmentTerm,
 ): Promise<boolean> {
   const { toStore } = unmatchedBatch([], { revisionOf: () => "0", trigger: () => undefined }, "");
-  const terms = `[{"sensor":${sensorId},"generation":${generation},"instance":"${instance}"}]`;
   const stored = await rowOf(database, storeBatch(toStore), {
     ...toStore,
-    terms,
+    terms: [{ sensorId, generation, instance }],
     publisherInstance: instance,
   });
   return stored?.heldTerms.includes(`${sensorId}:${generation}`) ?? false;

@@ -12,8 +12,8 @@ export interface BatchToStore {
   readonly matches: string;
   /** JSON array of checkpoints: sensor, generation, event that carries it, value. */
   readonly checkpoints: string;
-  /** JSON array of assignments the events come from: sensor, generation, instance. */
-  readonly terms: string;
+  /** The assignments that the events come from. */
+  readonly terms: readonly TermToHold[];
   readonly eventCount: number;
   /** Whether any event has a dedup_key. */
   readonly hasKeys: boolean;
@@ -23,6 +23,12 @@ export interface BatchToStore {
   readonly triggerRevisions: string;
   /** The instance that publishes the messages. */
   readonly publisherInstance: string;
+}
+
+export interface TermToHold {
+  readonly sensorId: Id;
+  readonly generation: Id;
+  readonly instance: string;
 }
 
 export interface StoredBatch {
@@ -101,17 +107,79 @@ const keyed = `(select event
  * never mistaken for this one's. A late repetition does not move a checkpoint back either: an abandoned connection may
  * deliver a statement minutes later.
  */
-export function storeBatch({ hasKeys, hasTraces }: BatchContent): Statement<BatchToStore, StoredBatch> {
-  if (hasTraces) return hasKeys ? storeBatchWithKeysAndTraces : storeBatchWithTraces;
-  return hasKeys ? storeBatchWithKeys : storeBatchWithoutKeys;
+export function storeBatch(
+  batch: Pick<BatchToStore, "hasKeys" | "hasTraces" | "matches" | "checkpoints">,
+): Statement<BatchToStore, StoredBatch> {
+  const shape = {
+    hasKeys: batch.hasKeys,
+    hasTraces: batch.hasTraces,
+    hasMatches: batch.matches !== noneJson,
+    hasCheckpoints: batch.checkpoints !== noneJson,
+  };
+  const name = nameOf(shape);
+  let statement = statements.get(name);
+  if (statement === undefined) statements.set(name, (statement = storeStatement(name, shape)));
+  return statement;
 }
 
-type BatchContent = Pick<BatchToStore, "hasKeys" | "hasTraces">;
+/** No elements, as JSON text. */
+export const noneJson = "[]";
 
-const storeText = ({ hasKeys, hasTraces }: BatchContent): string => `
+/** What a batch holds. What it does not hold costs its statement nothing, which is a third of a lone event's. */
+interface BatchShape {
+  readonly hasKeys: boolean;
+  readonly hasTraces: boolean;
+  readonly hasMatches: boolean;
+  readonly hasCheckpoints: boolean;
+}
+
+/** By name: at most sixteen. */
+const statements = new Map<string, Statement<BatchToStore, StoredBatch>>();
+
+function nameOf({ hasKeys, hasTraces, hasMatches, hasCheckpoints }: BatchShape): string {
+  const parts = [
+    hasKeys && "_keys",
+    hasTraces && "_traces",
+    hasMatches && "_matches",
+    hasCheckpoints && "_checkpoints",
+  ];
+  return `store_batch${parts.filter((part) => part !== false).join("")}`;
+}
+
+function storeStatement(name: string, shape: BatchShape): Statement<BatchToStore, StoredBatch> {
+  const { hasMatches, hasCheckpoints } = shape;
+  return {
+    name,
+    text: storeText(shape),
+    values: (batch) => [
+      batch.events,
+      batch.sources,
+      batch.terms.map(({ sensorId }) => sensorId),
+      batch.terms.map(({ generation }) => generation),
+      batch.terms.map(({ instance }) => instance),
+      batch.eventCount,
+      batch.triggerRevisions,
+      batch.publisherInstance,
+      ...(hasMatches ? [batch.matches] : []),
+      ...(hasCheckpoints ? [batch.checkpoints] : []),
+    ],
+    decode: (row) => ({
+      isCurrent: row.boolean("is_current"),
+      heldTerms: row.texts("held"),
+      storedIds: row.json("stored") === null ? null : row.texts("stored"),
+      storedAt: row.instant("stored_at"),
+    }),
+  };
+}
+
+function storeText({ hasKeys, hasTraces, hasMatches, hasCheckpoints }: BatchShape): string {
+  // Without keys, everything that comes in is stored, or nothing is.
+  const stored = hasKeys ? "(incoming join stored on stored.id = incoming.i)" : "incoming";
+  return `
     with assignment_held as materialized (
       select held.sensor, held.generation, held.instance
-        from jsonb_to_recordset($5::jsonb) as term (sensor bigint, generation bigint, instance uuid)
+        -- Arrays, of which the planner expects few elements: it takes the index, however many assignments there are.
+        from unnest($3::bigint[], $4::bigint[], $5::uuid[]) as term (sensor, generation, instance)
         join sensor_assignment as held
           on held.sensor = term.sensor
          and held.generation = term.generation
@@ -143,34 +211,45 @@ const storeText = ({ hasKeys, hasTraces }: BatchContent): string => `
              ($7::jsonb ->> trigger_ref)::bigint${hasTraces ? ", tp, ts" : ""}
         from incoming
        ${hasKeys ? `where k is null or i in ${keyed}` : ""}
-      returning id
-    ), matched as materialized (
+      ${hasKeys ? "returning id" : ""}
+    ), ${hasMatches ? matching(stored) : ""}owed as (
+      -- The values are not compressed yet, so measuring them is free.
+      insert into outbox (message_id, routing_key, event, enforcement, instance, bytes)
+      select incoming.m, 'event.created', incoming.i, null::bigint, $8::uuid,
+             pg_column_size(incoming.p) + pg_column_size(incoming.config)
+        from ${stored}
+       ${hasMatches ? owedForMatches : ""}
+    )${hasCheckpoints ? `, ${savedCheckpoints(hasMatches ? "$10" : "$9")}` : ""}
+    select exists (select from rules_held) as is_current,
+           (select coalesce(jsonb_agg(sensor || ':' || generation), '[]') from assignment_held) as held,
+           case when (select count(*) from ${stored}) < $6
+                then (select coalesce(jsonb_agg(incoming.i::text), '[]') from ${stored})
+            end as stored,
+           now() as stored_at`;
+}
+
+const matching = (stored: string): string => `matched as materialized (
       select match.*, incoming.trigger_ref, incoming.p
-        from jsonb_to_recordset($3::jsonb)
+        from jsonb_to_recordset($9::jsonb)
              as match (i bigint, m uuid, e bigint, rule bigint, rule_ref text, a bigint, ar text,
                        config jsonb, condition enforcement_condition_enum, conditions jsonb)
-        join stored on stored.id = match.e
-        join incoming on incoming.i = match.e
+        join ${stored} on incoming.i = match.e
     ), enforced as (
       insert into enforcement (id, rule, rule_ref, trigger_ref, action, action_ref, event, config, payload,
                                condition, conditions)
       select i, rule, rule_ref, trigger_ref, a, ar, e, config, ${copiedPayload("p")},
              condition, conditions
         from matched
-    ), owed as (
-      -- The values are not compressed yet, so measuring them is free.
-      insert into outbox (message_id, routing_key, event, enforcement, instance, bytes)
-      select incoming.m, 'event.created', incoming.i, null::bigint, $8::uuid,
-             pg_column_size(incoming.p) + pg_column_size(incoming.config)
-        from incoming
-        join stored on stored.id = incoming.i
-       union all
+    ), `;
+
+const owedForMatches = `union all
       select m, 'enforcement.created', null, i, $8::uuid, pg_column_size(p) + pg_column_size(config)
-        from matched
-    ), saved as (
+        from matched`;
+
+const savedCheckpoints = (checkpoints: string): string => `saved as (
       insert into sensor_checkpoint (sensor, value, instance, event)
       select checkpoint.sensor, checkpoint.value, assignment_held.instance, checkpoint.event
-        from jsonb_to_recordset($4::jsonb)
+        from jsonb_to_recordset(${checkpoints}::jsonb)
              as checkpoint (sensor bigint, generation bigint, event bigint, value jsonb)
         join assignment_held using (sensor, generation)
        where exists (select from rules_held)
@@ -181,58 +260,7 @@ const storeText = ({ hasKeys, hasTraces }: BatchContent): string => `
              updated = now()
        where sensor_checkpoint.instance is distinct from excluded.instance
           or sensor_checkpoint.event <= excluded.event
-    )
-    select exists (select from rules_held) as is_current,
-           (select coalesce(jsonb_agg(sensor || ':' || generation), '[]') from assignment_held) as held,
-           case when (select count(*) from stored) < $6
-                then (select coalesce(jsonb_agg(id::text), '[]') from stored)
-            end as stored,
-           now() as stored_at`;
-
-const inAndOut: Pick<Statement<BatchToStore, StoredBatch>, "values" | "decode"> = {
-  values: (batch) => [
-    batch.events,
-    batch.sources,
-    batch.matches,
-    batch.checkpoints,
-    batch.terms,
-    batch.eventCount,
-    batch.triggerRevisions,
-    batch.publisherInstance,
-  ],
-  decode: (row) => ({
-    isCurrent: row.boolean("is_current"),
-    heldTerms: row.texts("held"),
-    storedIds: row.json("stored") === null ? null : row.texts("stored"),
-    storedAt: row.instant("stored_at"),
-  }),
-};
-
-const storeBatchWithoutKeys: Statement<BatchToStore, StoredBatch> = {
-  name: "store_batch",
-  text: storeText({ hasKeys: false, hasTraces: false }),
-  ...inAndOut,
-};
-
-/** Apart, because claiming keys costs a lone event without one a tenth more. */
-const storeBatchWithKeys: Statement<BatchToStore, StoredBatch> = {
-  name: "store_batch_with_keys",
-  text: storeText({ hasKeys: true, hasTraces: false }),
-  ...inAndOut,
-};
-
-/** Apart likewise. */
-const storeBatchWithTraces: Statement<BatchToStore, StoredBatch> = {
-  name: "store_batch_with_traces",
-  text: storeText({ hasKeys: false, hasTraces: true }),
-  ...inAndOut,
-};
-
-const storeBatchWithKeysAndTraces: Statement<BatchToStore, StoredBatch> = {
-  name: "store_batch_with_keys_and_traces",
-  text: storeText({ hasKeys: true, hasTraces: true }),
-  ...inAndOut,
-};
+    )`;
 
 /**
  * The copy of the event's payload in an enforcement: the payload if it fits into the row, else null. Readers then take

@@ -63,10 +63,8 @@ const modules: readonly object[] = [
   sensorDemands,
   sensorWorkers,
   {
-    withoutKeys: batches.storeBatch({ hasKeys: false, hasTraces: false }),
-    withKeys: batches.storeBatch({ hasKeys: true, hasTraces: false }),
-    withTraces: batches.storeBatch({ hasKeys: false, hasTraces: true }),
-    withBoth: batches.storeBatch({ hasKeys: true, hasTraces: true }),
+    least: batches.storeBatch({ hasKeys: false, hasTraces: false, matches: "[]", checkpoints: "[]" }),
+    all: batches.storeBatch({ hasKeys: true, hasTraces: true, matches: "[{}]", checkpoints: "[{}]" }),
   },
   cloudEvents,
   diagnosis,
