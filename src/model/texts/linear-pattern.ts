@@ -2,11 +2,12 @@
  * Regular expressions that always match in time linear in the text, using re2js, a port of RE2. JavaScript's
  * own engine backtracks, and one rule with `(a+)+$` would block the whole agent.
  *
- * The engine has its own prefilter (the literals a text must contain) and a lazy automaton, so none is
- * needed here. A compiled pattern takes 3 to 20 kB.
+ * The engine has a prefilter of its own (the literals a text must contain), but it may search for many short ones before
+ * the one that is rare. So the longest required literal is looked for first. A compiled pattern takes 3 to 20 kB.
  */
 import { RE2JS, RE2JSException } from "re2js";
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
+import { requiredLiteral } from "./required-literal.ts";
 
 export interface LinearPattern {
   readonly source: string;
@@ -24,7 +25,14 @@ export function compileLinearPattern(source: string): Decoded<LinearPattern> {
   try {
     const pattern = RE2JS.compile(source);
     if (pattern.programSize() > programSizeMax) return invalid("repeats too much; make its {n,m} smaller");
-    return valid({ source, test: (text) => pattern.test(text) });
+    const literal = requiredLiteral(source);
+    return valid({
+      source,
+      test:
+        literal === undefined
+          ? (text) => pattern.test(text)
+          : (text) => text.includes(literal) && pattern.test(text),
+    });
   } catch (error) {
     if (error instanceof RE2JSException) return invalid(`is not a regular expression: ${reasonOf(error)}`);
     throw error;
