@@ -22,10 +22,12 @@ import { runVersionCommands } from "../src/runtimes/version-commands.ts";
 import { SensorService } from "../src/service.ts";
 import { createLogger } from "../src/telemetry/pino-logger.ts";
 import { systemClock } from "../src/time/clock.ts";
+import { bundlePage, sourcesPageFolder, writePage } from "../build/page/bundle-page.ts";
 import { startDemoWorld } from "./demo/demo-world.ts";
 import { loadExamplePacks } from "./demo/load-example-packs.ts";
 import { quickstartConfig } from "./demo/quickstart-config.ts";
 import { addTo, emptyTally, summaryLines } from "./demo/tally.ts";
+import { freePort } from "./services/free-port.ts";
 import { repositoryRoot } from "./repository.ts";
 
 const { values: options } = parseArgs({
@@ -60,12 +62,16 @@ async function runQuickstart(): Promise<void> {
   });
 
   const bootstrap = await bootstrapRuntimes({ ...process.env }, runVersionCommands());
+  const port = await freePort();
   const config = quickstartConfig(
     directory,
     bootstrap.detectedInterpreters.map(({ name }) => name),
+    port,
   );
+  await writePage(await bundlePage(repositoryRoot), sourcesPageFolder(repositoryRoot));
   print(painted("strong", "attune-sensor-agent: example sensors on an embedded PostgreSQL", style()));
   print(painted("dim", `log: ${relative(process.cwd(), logPath)}; stop with Ctrl-C`, style()));
+  print(`the page: http://127.0.0.1:${port}/`);
   print(painted("dim", "preparing the database; this takes a few seconds the first time", style()));
   await using world = await startDemoWorld(join(directory, "shop.log"), systemClock);
   await loadExamplePacks(config, world, logger);

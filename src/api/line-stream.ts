@@ -6,7 +6,7 @@
 import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "../telemetry/logger.ts";
-import { bearerToken, type Authenticate } from "./authentication.ts";
+import { requestToken, type Authenticate } from "./authentication.ts";
 import { failureBody, RequestError } from "./errors.ts";
 
 export type Line = Readonly<Record<string, unknown>>;
@@ -35,7 +35,7 @@ export class LineStreams {
 
   /** @throws RequestError TOO_MANY_REQUESTS */
   send(
-    { headers }: FastifyRequest,
+    request: FastifyRequest,
     reply: FastifyReply,
     lines: (signal: AbortSignal) => AsyncGenerator<Line, void, void>,
   ): FastifyReply {
@@ -44,7 +44,7 @@ export class LineStreams {
     const stream = new AbortController();
     this.#running.add(stream);
     reply.raw.once("close", () => stream.abort());
-    const token = bearerToken(headers) ?? "";
+    const token = requestToken(request) ?? "";
     const timer = setInterval(() => {
       // While nobody can tell, the token stays valid, as it does for requests.
       authenticate(token)

@@ -10,6 +10,11 @@ export function countText(count: number): string {
   return count.toLocaleString("en");
 }
 
+/** "1 timer", "2 timers" */
+export function countOf(count: number, noun: string): string {
+  return `${countText(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 const units = [
   ["d", 86_400],
   ["h", 3_600],

@@ -71,6 +71,9 @@ async function addOrchard(): Promise<void> {
     actionParams: { text: "Frost: {{ payload.celsius }} °C" },
   });
   await insertRule(database, { ref: "orchard.count", triggerRef: "orchard.passage" });
+  await insertTrigger(database, "orchard.flood");
+  await insertSensor(database, sensorRow("orchard.flood", "orchard.flood", "flood.sh"));
+  await insertRule(database, { ref: "orchard.flood", triggerRef: "orchard.flood", enabled: false });
   await query(
     database,
     `insert into rule (ref, label, action_ref, trigger, trigger_ref, trigger_params)
@@ -297,35 +300,70 @@ const viewsShown = [
   ["diagnosis", "Diagnosis"],
 ] as const;
 
-test("no view has a barrier that axe finds, light or dark, nor breaks its policy", async () => {
+test("no view has a barrier that axe finds, light or dark, or is too wide for a phone, or breaks its policy", async () => {
   const { page } = admin;
   const found: string[] = [];
   for (const [path, heading] of viewsShown) {
     await show(path, heading);
     await page.locator(".loading").waitFor({ state: "detached" });
-    for (const colorScheme of ["light", "dark"] as const) {
-      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-      found.push(...(await barriers(page)).map((barrier) => `${path} (${colorScheme}): ${barrier}`));
-    }
+    await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
+    const inLight = await barriers(page);
+    await page.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
+    const inDark = await barriers(page, ["color-contrast"]);
+    found.push(...[...inLight, ...inDark].map((barrier) => `${path}: ${barrier}`));
+    await page.setViewportSize({ width: 360, height: 740 });
+    const excess = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+    if (Number(excess) > 0) found.push(`${path}: ${String(excess)} px wider than a narrow screen`);
+    await page.setViewportSize({ width: 1_280, height: 860 });
   }
 
   expect(found).toEqual([]);
   expect(admin.complaints).toEqual([]);
 });
 
-/** Set to write docs/screenshots. */
+test("ten thousand events a second are counted, and a sample of them is shown", async () => {
+  await show("events?trigger=orchard.flood", "Events");
+  const { page } = admin;
+  await query(fresh.database, "update rule set enabled = true where ref = 'orchard.flood'");
+  const rate = page.getByText(/[\d,]+ a second, all events/);
+  await expect
+    .poll(async () => Number((await rate.innerText()).replaceAll(/[^\d]/g, "")), { timeout: 30_000 })
+    .toBeGreaterThan(1_000);
+  await page.getByText("a sample of each second").waitFor();
+
+  expect(await page.locator("tbody tr").count()).toBeLessThanOrEqual(250);
+  await page.getByRole("link", { name: "Overview" }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await query(fresh.database, "update rule set enabled = false where ref = 'orchard.flood'");
+});
+
+/** Set to a folder, to write the screenshots of docs/screenshots. */
 const screenshotsVariable = "ATTUNE_TEST_SCREENSHOTS";
 
-test.runIf(process.env[screenshotsVariable] !== undefined)("screenshots", async () => {
+const screenshots = [
+  ["overview", "overview", "Overview", "light"],
+  ["sensors", "sensors", "Sensors", "light"],
+  ["sensor", "sensors/orchard.gate", "orchard.gate", "light"],
+  ["events", "events", "Events", "dark"],
+  ["flow", "flow", "Flow", "dark"],
+  ["workers", "workers", "Workers", "light"],
+] as const;
+
+test.runIf(process.env[screenshotsVariable] !== undefined)("screenshots", { timeout: 120_000 }, async () => {
   const { page } = admin;
-  const directory = process.env[screenshotsVariable] ?? "";
-  for (const [path, heading] of viewsShown) {
-    for (const colorScheme of ["light", "dark"] as const) {
-      await page.emulateMedia({ colorScheme });
-      await show(path, heading);
-      await page.locator(".loading").waitFor({ state: "detached" });
-      await page.waitForLoadState("load");
-      await page.screenshot({ path: join(directory, `${path.replaceAll("/", "-")}-${colorScheme}.png`) });
-    }
+  await page.mouse.move(1_279, 859);
+  await writeFile(brokenPath(), "");
+  await show("overview", "Overview");
+  await page.getByText("Sensor orchard.gate has failed").first().waitFor();
+  // A minute of numbers for the pictures.
+  await expect
+    .poll(async () => await page.evaluate("performance.now() > 60_000"), { timeout: 90_000, interval: 1_000 })
+    .toBe(true);
+  for (const [name, path, heading, colorScheme] of screenshots) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "no-preference" });
+    await show(path, heading);
+    await page.locator(".loading").waitFor({ state: "detached" });
+    await page.locator(".live:not(.waiting)").waitFor();
+    await page.screenshot({ path: join(process.env[screenshotsVariable] ?? "", `${name}.png`) });
   }
 });

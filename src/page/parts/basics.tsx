@@ -1,5 +1,5 @@
 /** The small parts that all views are made of. */
-import type { ComponentChildren } from "preact";
+import { Fragment, type ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { durationText, fullText, localText, utcText } from "../format.ts";
 import type { Json, SensorState } from "../types.ts";
@@ -107,6 +107,20 @@ export function Failure({ text }: { text: string | undefined }) {
     <p class="error" role="alert">
       {text}
     </p>
+  );
+}
+
+/** A ref, which may be broken after its dots and underscores. */
+export function Ref({ text }: { text: string }) {
+  return (
+    <>
+      {text.split(/(?<=[._])/).map((part, index) => (
+        <Fragment key={index}>
+          {index > 0 && <wbr />}
+          {part}
+        </Fragment>
+      ))}
+    </>
   );
 }
 

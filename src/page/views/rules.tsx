@@ -1,8 +1,8 @@
 /** All rules: which events they wait for, and how often they match. */
-import { countText, rateText } from "../format.ts";
+import { countOf, rateText } from "../format.ts";
 import { sparkOf, tick } from "../live.ts";
 import { Act } from "../parts/act.tsx";
-import { Age, Card, Empty, Heading, Pending, State } from "../parts/basics.tsx";
+import { Age, Card, Empty, Heading, Pending, Ref, State } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf, replaceQuery, route } from "../route.ts";
@@ -35,7 +35,7 @@ export function RulesView() {
           />
         </label>
       </Heading>
-      <Card title={value === undefined ? "Rules" : `${countText(rules.length)} rules`} flush>
+      <Card title={value === undefined ? "Rules" : countOf(rules.length, "rule")} flush>
         {value === undefined ? (
           <Pending error={error} />
         ) : rules.length === 0 ? (
@@ -53,7 +53,7 @@ export function RulesView() {
                   <th>State</th>
                   <th>Trigger</th>
                   <th>Action</th>
-                  <th>Matches a second, last minute</th>
+                  <th>Matches a second</th>
                   <th>Last match</th>
                   <th>
                     <span class="hidden">Actions</span>
@@ -68,7 +68,9 @@ export function RulesView() {
                   return (
                     <tr key={rule.ref}>
                       <td class="name">
-                        <a href={hrefOf("rules", rule.ref)}>{rule.ref}</a>
+                        <a href={hrefOf("rules", rule.ref)}>
+                          <Ref text={rule.ref} />
+                        </a>
                         <span class="sub">{problem?.detail ?? rule.label}</span>
                       </td>
                       <td>

@@ -1,8 +1,8 @@
 /** All sensors with their state and rate. */
-import { countText, rateText } from "../format.ts";
+import { countOf, rateText } from "../format.ts";
 import { sparkOf, tick } from "../live.ts";
 import { Act } from "../parts/act.tsx";
-import { Age, Card, Empty, Heading, Pending, SensorStateMark } from "../parts/basics.tsx";
+import { Age, Card, Empty, Heading, Pending, Ref, SensorStateMark } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf, replaceQuery, route } from "../route.ts";
@@ -47,7 +47,7 @@ export function SensorsView() {
           />
         </label>
       </Heading>
-      <Card title={value === undefined ? "Sensors" : `${countText(sensors.length)} sensors`} flush>
+      <Card title={value === undefined ? "Sensors" : countOf(sensors.length, "sensor")} flush>
         {value === undefined ? (
           <Pending error={error} />
         ) : sensors.length === 0 ? (
@@ -63,11 +63,11 @@ export function SensorsView() {
                 <tr>
                   <th>Sensor</th>
                   <th>State</th>
-                  <th>Events a second, last minute</th>
+                  <th>Events a second</th>
                   <th>Last output</th>
-                  <th>Running for</th>
+                  <th>Up for</th>
                   <th>Worker</th>
-                  <th class="number">Failures in a row</th>
+                  <th class="number">Failures</th>
                   <th>
                     <span class="hidden">Actions</span>
                   </th>
@@ -93,7 +93,9 @@ function SensorRow({ sensor, reload }: { sensor: Sensor; reload: () => void }) {
   return (
     <tr>
       <td class="name">
-        <a href={hrefOf("sensors", ref)}>{ref}</a>
+        <a href={hrefOf("sensors", ref)}>
+          <Ref text={ref} />
+        </a>
         <span class="sub">{reasonOf(sensor) ?? sensor.label}</span>
       </td>
       <td>
@@ -125,7 +127,8 @@ function SensorRow({ sensor, reload }: { sensor: Sensor; reload: () => void }) {
 /** Why it does not run. */
 function reasonOf({ state, enabled, process }: Sensor): string | null {
   if (!enabled || state === "running" || process === null) return null;
-  return process.reason ?? process.stderr_excerpt?.trim().split("\n").at(-1) ?? null;
+  const last = process.stderr_excerpt?.trim().split("\n").at(-1);
+  return [process.reason, last].filter(Boolean).join(": ") || null;
 }
 
 function rankOf({ state, enabled }: Sensor): number {

@@ -1,6 +1,6 @@
 /** Rules that time fires: when they fire next, and what became of their slots. */
-import { countText } from "../format.ts";
-import { Age, Card, Empty, Heading, Pending, State, Time, type Mood } from "../parts/basics.tsx";
+import { countOf, countText } from "../format.ts";
+import { Age, Card, Empty, Heading, Pending, Ref, State, Time, type Mood } from "../parts/basics.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { List, Timer } from "../types.ts";
@@ -23,7 +23,7 @@ export function TimersView() {
   return (
     <>
       <Heading title="Timers" note="Rules that time fires, the next one first" />
-      <Card title={value === undefined ? "Timers" : `${countText(timers.length)} timers`} flush>
+      <Card title={value === undefined ? "Timers" : countOf(timers.length, "timer")} flush>
         {value === undefined ? (
           <Pending error={error} />
         ) : timers.length === 0 ? (
@@ -49,7 +49,9 @@ export function TimersView() {
                 {timers.map((timer) => (
                   <tr key={timer.rule_ref}>
                     <td class="name">
-                      <a href={hrefOf("timers", timer.rule_ref)}>{timer.rule_ref}</a>
+                      <a href={hrefOf("timers", timer.rule_ref)}>
+                        <Ref text={timer.rule_ref} />
+                      </a>
                       <span class="sub">{timer.problem ?? timer.note ?? timer.label}</span>
                     </td>
                     <td>

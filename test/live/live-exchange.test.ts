@@ -1,0 +1,79 @@
+/** Two agents on one database: what one does is seen at the other, and only while somebody looks there. */
+import { expect, test } from "vitest";
+import { LiveCounts } from "../../src/live/live-counts.ts";
+import { LiveExchange, liveAnnouncement } from "../../src/live/live-exchange.ts";
+import type { LiveReport } from "../../src/live/live-report.ts";
+import { Activity } from "../../src/telemetry/activity.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { systemClock } from "../../src/time/clock.ts";
+import type { Database } from "../../src/database/database.ts";
+import { freshDatabase } from "../support/postgres.ts";
+
+async function startMember(database: Database, instance: string) {
+  const counts = new LiveCounts(instance, new Activity(), systemClock);
+  const metrics = counts.counting(createMetrics({ version: "1", withProcess: false }));
+  const seen: LiveReport[] = [];
+  let sent = 0;
+  const relaxed: Database["relaxed"] = {
+    query: (query) => {
+      sent += 1;
+      return database.relaxed.query(query);
+    },
+  };
+  const exchange = new LiveExchange({
+    database: { ...bound(database), relaxed },
+    instance,
+    counts,
+    onReport: (report) => seen.push(report),
+    onSecond: () => {},
+    clock: systemClock,
+    logger: silentLogger,
+  });
+  const listening = await database.listen("attune_change", (payload) => {
+    const [word, concerned] = payload?.split(" ", 2) ?? [];
+    if (word === liveAnnouncement) exchange.wake(concerned);
+  });
+  const ending = new AbortController();
+  const run = exchange.run(ending.signal);
+  return {
+    exchange,
+    metrics,
+    seen,
+    sent: () => sent,
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      await run;
+      await listening[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Methods of a class are not enumerable. */
+function bound(database: Database): Pick<Database, "listen" | "schema"> & Database {
+  return Object.assign(Object.create(database) as Database, {
+    listen: database.listen.bind(database),
+    schema: database.schema,
+  });
+}
+
+test("an agent reports what it did as soon as somebody looks at another", { timeout: 20_000 }, async () => {
+  await using fresh = await freshDatabase();
+  await using viewed = await startMember(fresh.database, "viewed");
+  await using worker = await startMember(fresh.database, "worker");
+  worker.metrics.eventsStored("p.seen", 40);
+  expect(worker.sent()).toBe(0);
+
+  viewed.exchange.watch(true);
+  const reports = () => viewed.seen.filter(({ instance }) => instance === "worker");
+  await expect.poll(() => reports().length, { timeout: 10_000 }).toBeGreaterThan(0);
+  expect(reports()[0]?.history.reduce((sum, [events]) => sum + events, 0)).toBe(40);
+
+  worker.metrics.eventsStored("p.seen", 2);
+  worker.metrics.rulesMatched("p.rule", 1);
+  await expect
+    .poll(() => reports().reduce((sum, { triggers }) => sum + (triggers.get("p.seen") ?? 0), 0), {
+      timeout: 10_000,
+    })
+    .toBe(2);
+});
