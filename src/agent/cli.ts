@@ -162,6 +162,16 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     });
 
   root
+    .command("verify")
+    .option("--since <time>", "only what was stored from then on: RFC 3339, or like 30m, 24h, 7d")
+    .option("--repair", "also repair what can be repaired")
+    .description("prove that stored events, enforcements and messages agree; exit 1 if they do not")
+    .action(async ({ since, repair }: { readonly since?: string; readonly repair?: true }) => {
+      const { verifyRows } = await import("./commands/verify.ts");
+      exitCode = await verifyRows(clientContext(), { since, isRepairing: repair === true });
+    });
+
+  root
     .command("completion")
     .addArgument(new Argument("<shell>", "shell to complete in").choices(completedShells))
     .description("print a script for the shell, which completes commands and options")

@@ -29,6 +29,7 @@ import { addStreamRoute, type ViewedStream } from "./routes/stream.ts";
 import { addTimerRoutes } from "./routes/timers.ts";
 import { addDiagnosisRoute, type Diagnose } from "./routes/diagnosis.ts";
 import { addDeliveryRoutes } from "./routes/deliveries.ts";
+import { addVerifyRoutes, type VerifyPorts } from "./routes/verify.ts";
 import { addWebhookRoutes, type WebhookReceiver } from "./routes/webhooks.ts";
 import { addWorkerRoutes } from "./routes/workers.ts";
 import { addReplayRoutes, type ReplayPorts } from "./routes/replays.ts";
@@ -46,6 +47,8 @@ export interface Platform {
   readonly operations?: SensorOperations & SensorLogSource;
   /** Left out: nothing can be posted. */
   readonly eventPosts?: EventPostPorts & { readonly cloudEvents: Pick<CloudEventPorts, "triggers"> };
+  /** Left out: nothing can be verified. */
+  readonly verify?: VerifyPorts;
   /** Left out: nothing can be replayed. */
   readonly replays?: ReplayPorts;
   /** Left out: there is no key store. */
@@ -80,6 +83,7 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       addRuntimeRoutes(scope, platform.resources);
       addActionRoutes(scope, platform.resources);
       addUnprefixedRoutes(scope, platform);
+      if (platform.verify !== undefined) addVerifyRoutes(scope, platform.verify, platform.authenticate);
       if (platform.replays !== undefined) addReplayRoutes(scope, platform.replays, platform.authenticate);
       if (platform.keys !== undefined) addKeyRoutes(scope, platform.keys);
     },

@@ -7,6 +7,7 @@ import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
 import type { WebhookReceiver } from "../api/routes/webhooks.ts";
 import type { ReplayPorts } from "../api/routes/replays.ts";
 import type { ViewedStream } from "../api/routes/stream.ts";
+import type { VerifyPorts } from "../api/routes/verify.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";
 import type { SensorTraces } from "../api/sensor-traces.ts";
 import { startApi } from "../api/server.ts";
@@ -54,6 +55,7 @@ interface ServedParts {
   readonly traces: SensorTraces;
   readonly keys: Keys;
   readonly replay: ReplayPorts["replay"];
+  readonly verification: VerifyPorts["verification"];
   readonly webhooks: WebhookReceiver;
   readonly stream: ViewedStream;
   readonly diagnose: Diagnose;
@@ -69,7 +71,7 @@ export async function openApi(
 ): Promise<string | undefined> {
   const { metrics, health, identity, operations, posts, notifications, traces, keys, webhooks, reads } =
     parts;
-  const { replay, stream, diagnose, cloudEventTriggers } = parts;
+  const { replay, verification, stream, diagnose, cloudEventTriggers } = parts;
   const { config, logger } = options;
   const platform: Platform = {
     authenticate: traces.watching((token) => identity.authenticator.authenticate(token)),
@@ -89,6 +91,7 @@ export async function openApi(
     operations,
     keys,
     replays: { replay, clock, logger },
+    verify: { verification, clock, logger },
     webhooks,
     stream,
     diagnose,

@@ -26,6 +26,7 @@ import { openRetention } from "./retention-parts.ts";
 import { openSchemaMemory } from "./schema-memory-parts.ts";
 import { sensorPlatform } from "./sensor-platform.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
+import { openVerification } from "./verification-parts.ts";
 import { openWebhooks } from "./webhook-parts.ts";
 import { openSensors } from "./sensor-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
@@ -96,6 +97,7 @@ export async function openRunningService(
   });
   const retention = openRetention(context, database, metrics);
   openSchemaMemory(context, database, metrics, events.pipeline);
+  const verification = openVerification(context, database, metrics, connections.installationId);
   const unreadableKeys = unreadableCount;
   const observed = { events, scheduler, sensors, rules, notifications, retention, unreadableKeys };
   const health = openObservation(context, worker, connections, metrics, observed);
@@ -110,6 +112,7 @@ export async function openRunningService(
     notifications,
     traces,
     keys,
+    verification,
     replay: new Replay({
       database,
       rules,

@@ -49,6 +49,8 @@ export interface Metrics {
   readonly leasesLost: (count: number) => void;
   /** A partition of the table was dropped. */
   readonly partitionDropped: (table: string) => void;
+  /** Stored rows contradict each other; must not happen. */
+  readonly invariantViolated: (kind: string) => void;
   /** Payloads of the trigger began to look different. */
   readonly payloadsDrifted: (triggerRef: string) => void;
   /** A WebSocket client was disconnected, for one of a few reasons. */
@@ -102,6 +104,11 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     "partitions_dropped_total",
     "table",
     "Partitions with old rows that this worker dropped",
+  );
+  const violations = counterBy(
+    "invariant_violations_total",
+    "kind",
+    "Stored rows found to contradict each other; must be 0",
   );
   const drifts = counterBy(
     "payload_drifts_total",
@@ -220,6 +227,7 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     ),
     timersSkipped: counterBy("timer_slots_skipped_total", "reason", "Slots of timers that were skipped"),
     partitionDropped: (table) => partitionsDropped(table, 1),
+    invariantViolated: (kind) => violations(kind, 1),
     payloadsDrifted: (triggerRef) => drifts(triggerRef, 1),
     webhookAnswered: (verdict, seconds) => {
       webhookRequests(verdict, 1);

@@ -10,6 +10,8 @@ import type { Database } from "../../src/database/database.ts";
 import { agentFolder, type AgentFolder, type AgentSettings } from "./agent-process.ts";
 import type { TopologyNames } from "../../src/messaging/topology.ts";
 import type { Envelope } from "../../src/messaging/messages/envelope.ts";
+import { VerificationReport } from "../../src/verification/verification-report.ts";
+import { verify } from "../../src/verification/verify.ts";
 import { collectMessages, type MessageCollector } from "./message-collector.ts";
 import { insertRule, insertSensor, insertTrigger, query } from "./platform-rows.ts";
 import { freshDatabase } from "./postgres.ts";
@@ -146,6 +148,16 @@ async function nothingIsOwed(database: Database): Promise<void> {
   }
 }
 
+/** As the command verify. */
+async function verified(database: Database): Promise<object> {
+  const report = new VerificationReport();
+  const [installation] = await query<{ id: string }>(database, "select id from installation");
+  const installationId = installation?.id ?? "";
+  const { signal } = new AbortController();
+  for await (const _ of verify({ database, installationId, report, isRepairing: false, signal }, null));
+  return report.json();
+}
+
 async function expectExactly(
   database: Database,
   collector: MessageCollector,
@@ -160,6 +172,7 @@ async function expectExactly(
   expect(events.map(({ n }) => n)).toEqual(Array.from({ length: last }, (_, index) => index + 1));
   const enforcements = await query<{ id: string }>(database, "select id from enforcement");
   expect(enforcements).toHaveLength(Math.floor(last / 10));
+  expect(await verified(database)).toMatchObject({ violations: 0, unprovable_events: 0, found: [] });
 
   await expect.poll(() => collector.messages.size, { timeout: 20_000 }).toBeGreaterThanOrEqual(last);
   const messages = [...collector.messages.values()];

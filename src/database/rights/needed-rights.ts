@@ -26,6 +26,7 @@ const tables = {
   rule_revision: ["select", "update"],
   rule_change: ["select"],
   rule_commit: ["select"],
+  rule_version: ["select"],
   trigger_revision: ["select"],
   rule_message: ["select"],
   rule_tombstone: ["select"],

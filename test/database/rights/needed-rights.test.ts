@@ -43,6 +43,7 @@ import * as sensorScripts from "../../../src/database/statements/sensor-scripts.
 import { listWorkers, readWorker } from "../../../src/database/statements/worker-list.ts";
 import * as timers from "../../../src/database/statements/timers.ts";
 import * as storedBatches from "../../../src/database/statements/stored-batches.ts";
+import * as verification from "../../../src/database/statements/verification.ts";
 import * as webhookDeliveries from "../../../src/database/statements/webhook-deliveries.ts";
 import * as webhookEndpoints from "../../../src/database/statements/webhook-endpoints.ts";
 import * as webhookLimits from "../../../src/database/statements/webhook-limits.ts";
@@ -106,6 +107,7 @@ const modules: readonly object[] = [
   sensorScripts,
   storedBatches,
   timers,
+  verification,
   workerRequests,
   workers,
 ];

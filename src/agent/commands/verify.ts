@@ -1,0 +1,64 @@
+/** `verify`: proves that stored rows agree with each other, through the API of a running agent. */
+import { listOf, objectOf, type JsonObject, type JsonValue } from "../../model/json/json.ts";
+import { linesOf } from "../client/line-answer.ts";
+import type { ExitCode } from "../invocation.ts";
+import { clientOf, type ClientInvocation } from "./resources.ts";
+
+export interface VerifyCommand {
+  readonly since: string | undefined;
+  readonly isRepairing: boolean;
+}
+
+/** @returns 1 if rows contradict each other that are not repaired */
+export async function verifyRows(
+  invocation: ClientInvocation,
+  { since, isRepairing }: VerifyCommand,
+): Promise<ExitCode> {
+  const body = { ...(since === undefined ? {} : { since }), repair: isRepairing };
+  const request = { method: "POST", path: "/api/v1/verify", body, attempt: "verify stored rows" } as const;
+  let left = 1;
+  for await (const line of linesOf(clientOf(invocation), request)) {
+    const { done, progress } = line;
+    if (done === undefined) {
+      invocation.complain(`${written(objectOf(progress)["events"])} events verified\n`);
+      continue;
+    }
+    const report = objectOf(done);
+    left = Number(report["violations"] ?? 1) - Number(report["repaired"] ?? 0);
+    invocation.print(
+      invocation.output === "json" ? `${JSON.stringify(report, undefined, 2)}\n` : reportText(report),
+    );
+  }
+  return left > 0 ? 1 : 0;
+}
+
+function reportText({
+  checked,
+  found,
+  violations,
+  repaired,
+  unprovable_events: unprovable,
+}: JsonObject): string {
+  const { events, enforcements, messages, checkpoints, keys } = objectOf(checked);
+  const lines = [
+    violations === 0
+      ? "no contradictions"
+      : `${written(violations)} contradictions, ${written(repaired)} of them repaired`,
+    `verified ${written(events)} events, ${written(enforcements)} enforcements, ${written(messages)} waiting messages, ${written(checkpoints)} checkpoints and ${written(keys)} dedup keys`,
+    ...(unprovable === 0
+      ? []
+      : [`the rules that ${written(unprovable)} of these events were matched with are not known`]),
+    ...listOf(found).flatMap((each) => {
+      const { count, meaning, examples } = objectOf(each);
+      return [
+        `${written(count)} ${written(meaning)}:`,
+        ...listOf(examples).map((text) => `  ${written(text)}`),
+      ];
+    }),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function written(value: JsonValue | undefined): string {
+  return typeof value === "string" ? value : JSON.stringify(value ?? null);
+}
