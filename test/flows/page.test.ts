@@ -300,7 +300,7 @@ const viewsShown = [
   ["diagnosis", "Diagnosis"],
 ] as const;
 
-test("no view has a barrier that axe finds, light or dark, or is too wide for a phone, or breaks its policy", async () => {
+test("no view has a barrier that axe finds, light or dark, or is too wide for a phone", async () => {
   const { page } = admin;
   const found: string[] = [];
   for (const [path, heading] of viewsShown) {
@@ -319,22 +319,6 @@ test("no view has a barrier that axe finds, light or dark, or is too wide for a 
 
   expect(found).toEqual([]);
   expect(admin.complaints).toEqual([]);
-});
-
-test("ten thousand events a second are counted, and a sample of them is shown", async () => {
-  await show("events?trigger=orchard.flood", "Events");
-  const { page } = admin;
-  await query(fresh.database, "update rule set enabled = true where ref = 'orchard.flood'");
-  const rate = page.getByText(/[\d,]+ a second, all events/);
-  await expect
-    .poll(async () => Number((await rate.innerText()).replaceAll(/[^\d]/g, "")), { timeout: 30_000 })
-    .toBeGreaterThan(1_000);
-  await page.getByText("a sample of each second").waitFor();
-
-  expect(await page.locator("tbody tr").count()).toBeLessThanOrEqual(250);
-  await page.getByRole("link", { name: "Overview" }).click();
-  await page.getByRole("heading", { name: "Overview" }).waitFor();
-  await query(fresh.database, "update rule set enabled = false where ref = 'orchard.flood'");
 });
 
 /** Set to a folder, to write the screenshots of docs/screenshots. */
@@ -364,6 +348,24 @@ test.runIf(process.env[screenshotsVariable] !== undefined)("screenshots", { time
     await show(path, heading);
     await page.locator(".loading").waitFor({ state: "detached" });
     await page.locator(".live:not(.waiting)").waitFor();
+    if (path === "sensors/orchard.gate") await page.locator("pre.text").nth(1).waitFor();
+    if (path === "events") await page.locator("tr.fresh").nth(8).waitFor();
     await page.screenshot({ path: join(process.env[screenshotsVariable] ?? "", `${name}.png`) });
   }
+});
+
+test("ten thousand events a second are counted, and a sample of them is shown", async () => {
+  await show("events?trigger=orchard.flood", "Events");
+  const { page } = admin;
+  await query(fresh.database, "update rule set enabled = true where ref = 'orchard.flood'");
+  const rate = page.getByText(/[\d,]+ a second, all events/);
+  await expect
+    .poll(async () => Number((await rate.innerText()).replaceAll(/[^\d]/g, "")), { timeout: 30_000 })
+    .toBeGreaterThan(1_000);
+  await page.getByText("a sample of each second").waitFor();
+
+  expect(await page.locator("tbody tr").count()).toBeLessThanOrEqual(250);
+  await page.getByRole("link", { name: "Overview" }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await query(fresh.database, "update rule set enabled = false where ref = 'orchard.flood'");
 });

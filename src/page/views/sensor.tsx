@@ -43,8 +43,13 @@ export function SensorView({ name }: { name: string }) {
         )}
       </Heading>
       <div class="stack">
-        {finding !== undefined && (
-          <section class="card" aria-label="What it does">
+        <section class="card" aria-label="What it does">
+          {finding === undefined ? (
+            // As high as one line, so that nothing jumps.
+            <div class="notice">
+              <p class="muted">Looking …</p>
+            </div>
+          ) : (
             <div
               class={`notice ${finding.state === "wrong" ? "bad" : finding.state === "notice" ? "warn" : "good"}`}
             >
@@ -58,8 +63,8 @@ export function SensorView({ name }: { name: string }) {
                 </pre>
               )}
             </div>
-          </section>
-        )}
+          )}
+        </section>
         <div class="grid halves">
           <Card title="Process">
             <dl class="facts">
@@ -89,7 +94,10 @@ export function SensorView({ name }: { name: string }) {
               <dd>{process?.pid ?? "–"}</dd>
             </dl>
           </Card>
-          <Card title="Events">
+          <Card
+            title="Events"
+            aside={<a href={hrefOf("events", undefined, { source: name })}>All of them</a>}
+          >
             <dl class="facts">
               <dt>Now</dt>
               <dd>
@@ -107,9 +115,6 @@ export function SensorView({ name }: { name: string }) {
               <dt>Rules</dt>
               <dd>{rulesText(status.value?.data)}</dd>
             </dl>
-            <p class="row">
-              <a href={hrefOf("events", undefined, { source: name })}>Its events</a>
-            </p>
           </Card>
         </div>
         <Log sensorRef={name} />
@@ -139,7 +144,7 @@ const linesMax = 500;
 const retryMs = 2_000;
 
 function Log({ sensorRef }: { sensorRef: string }) {
-  const [lines, setLines] = useState<readonly LogLine[]>([]);
+  const [lines, setLines] = useState<readonly LogLine[] | undefined>();
   const [error, setError] = useState<string | undefined>();
   const box = useRef<HTMLPreElement>(null);
   const isAtEnd = useRef(true);
@@ -150,7 +155,7 @@ function Log({ sensorRef }: { sensorRef: string }) {
       try {
         await followLog(sensorRef, ending.signal, (more, isFirst) => {
           setError(undefined);
-          setLines((before) => [...(isFirst ? [] : before), ...more].slice(-linesMax));
+          setLines((before = []) => [...(isFirst ? [] : before), ...more].slice(-linesMax));
         });
       } catch (failure) {
         if (ending.signal.aborted) return;
@@ -170,7 +175,9 @@ function Log({ sensorRef }: { sensorRef: string }) {
   }, [lines]);
   return (
     <Card title="Log" aside={<span class="muted small">{error ?? "as it is written"}</span>}>
-      {lines.length === 0 ? (
+      {lines === undefined ? (
+        <Pending error={undefined} />
+      ) : lines.length === 0 ? (
         <p class="muted">Nothing is in its log yet. Programs write here through their standard error.</p>
       ) : (
         <pre
