@@ -1,5 +1,5 @@
 /**
- * What a fleet costs, in statements and rows: test/bench/fleet.ts measures the same with 200 workers and 20,000 sensors.
+ * What a fleet costs, in statements and rows: test/bench/growth/fleet.ts measures the same with 200 workers and 20,000 sensors.
  */
 import { expect, test } from "vitest";
 import {

@@ -2,12 +2,15 @@
  * Floor (a) as a program: the rows of events, of one enforcement in ten, and of their messages, in
  * batches, one statement each, for a number of seconds.
  *
- *     node row-floor.ts DATABASE_URL SECONDS → {"count": …, "seconds": …}
+ *     node row-floor.ts DATABASE_URL SECONDS [WHEN] → {"count": …, "seconds": …}
+ *
+ * WHEN: the milliseconds since 1970 at which it begins.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
 import { floorPayload } from "./floor-payload.ts";
 
-const [url = "", seconds = ""] = process.argv.slice(2);
+const [url = "", seconds = "", when = "0"] = process.argv.slice(2);
 const batchRows = 500;
 const durationMs = Number(seconds) * 1_000;
 
@@ -35,6 +38,7 @@ const statement = {
 
 const client = new Client({ connectionString: url });
 await client.connect();
+await delay(Math.max(0, Number(when) - Date.now()));
 const startedAtMs = performance.now();
 let count = 0;
 while (performance.now() - startedAtMs < durationMs) {

@@ -1,0 +1,83 @@
+/**
+ * A fleet at rest, and when a worker dies: the schedulers of many agents in this process, on a database server of their own.
+ *
+ * The processor time is that of the server's processes. The longest turn is that of this event loop, on which all schedulers
+ * run; in life each has its own.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { loadMigrations } from "../../../src/database/migrations/bundled-migrations.ts";
+import { migrate } from "../../../src/database/migrations/migrate.ts";
+import { openPostgresql } from "../../../src/database/postgresql/postgresql.ts";
+import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { heldBy, insertSensorsAtOnce, startMember, type FleetMember } from "../../support/fleet.ts";
+import { watchTurns } from "../../support/longest-turn.ts";
+import { privatePostgres } from "../../support/postgres.ts";
+import { atMost } from "../rig/at-most.ts";
+import { serverSeconds } from "../rig/processor-seconds.ts";
+import type { Finding } from "../rig/report.ts";
+
+const leaseSeconds = 10;
+const restMs = 30_000;
+const limitMs = 120_000;
+
+export async function measureFleet(workers: number, sensors: number): Promise<Finding[]> {
+  await using server = await privatePostgres([`max_connections=${2 * workers + 20}`]);
+  await using database = await openPostgresql({ url: server.url, logger: silentLogger });
+  await migrate(database, loadMigrations(), silentLogger);
+  const members: FleetMember[] = [];
+  for (let n = 0; n < workers; n += 1) {
+    members.push(
+      await startMember({
+        url: server.url,
+        name: `w${n}`,
+        sensorCountMax: Math.ceil((sensors / workers) * 1.1) + 1,
+        leaseSeconds,
+        renewalIntervalMs: 3_000,
+        lookIntervalMs: 120_000,
+      }),
+    );
+  }
+
+  const cold = await secondsUntilHeld(sensors, members, async () => insertSensorsAtOnce(database, sensors));
+  await sleep(5_000);
+
+  using turns = watchTurns();
+  const processorBefore = serverSeconds(server.pid ?? 0);
+  for (const { forgetSent } of members) forgetSent();
+  await sleep(restMs);
+  const processorShare = (serverSeconds(server.pid ?? 0) - processorBefore) / (restMs / 1_000);
+  const statements = members.reduce(
+    (sum, { sent }) => sum + [...sent.values()].reduce((all, { calls }) => all + calls, 0),
+    0,
+  );
+  const longestAtRestMs = turns.longestMs();
+
+  const [killed, ...others] = members.toReversed();
+  const failover = await secondsUntilHeld(sensors, others, async () => await killed?.kill());
+  await Promise.all(others.map(({ kill }) => kill()));
+
+  const size = `${workers} workers, ${sensors} sensors: `;
+  return [
+    atMost(`${size}all placed from cold`, cold, 60, "s"),
+    atMost(`${size}the database's processor at rest`, processorShare, 0.05, "cores"),
+    atMost(`${size}statements per worker at rest`, statements / (restMs / 1_000) / workers, 0.5, "/s"),
+    atMost(`${size}longest turn at rest`, longestAtRestMs, 10, "ms"),
+    atMost(`${size}a killed worker's run elsewhere`, failover, leaseSeconds + 2, "s"),
+  ];
+}
+
+/** How long it takes until these hold all sensors, from the moment at which something is done. */
+async function secondsUntilHeld(
+  sensors: number,
+  holders: readonly FleetMember[],
+  act: () => Promise<void>,
+): Promise<number> {
+  const startedAtMs = performance.now();
+  await act();
+  while (heldBy(holders) < sensors) {
+    if (performance.now() - startedAtMs > limitMs)
+      throw new Error(`only ${heldBy(holders)} sensors are held`);
+    await sleep(20);
+  }
+  return (performance.now() - startedAtMs) / 1_000;
+}
