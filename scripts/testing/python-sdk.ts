@@ -1,6 +1,6 @@
 /**
- * Virtual environments with the platform's Python SDK, for tests with real clients. They are kept in `.local/python` and made
- * once; without a package registry there are none.
+ * Virtual environments with Python packages, for tests with real clients and official definitions. They are kept in
+ * `.local/python` and made once; without a package registry there are none.
  */
 import { execFile } from "node:child_process";
 import { access, mkdir, rename, rm } from "node:fs/promises";
@@ -18,7 +18,16 @@ const installLimitMs = 120_000;
 
 /** The environment with that version of `attune-sdk` and what it needs for sensors. */
 export async function sdkEnvironment(version: string): Promise<SdkEnvironment> {
-  const kept = join(repositoryRoot, ".local/python", `attune-sdk-${version}`);
+  return await environmentWith("attune-sdk", version, "[sensor]");
+}
+
+/** The environment with the official protobuf definitions of OTLP. */
+export async function otlpEnvironment(): Promise<SdkEnvironment> {
+  return await environmentWith("opentelemetry-proto", "1.45.2");
+}
+
+async function environmentWith(name: string, version: string, extras = ""): Promise<SdkEnvironment> {
+  const kept = join(repositoryRoot, ".local/python", `${name}-${version}`);
   if (await exists(join(kept, "bin/python"))) return { kind: "ready", directory: kept };
   // Made under another name, so that what is interrupted is not taken for complete.
   const making = `${kept}.${process.pid}`;
@@ -26,14 +35,14 @@ export async function sdkEnvironment(version: string): Promise<SdkEnvironment> {
     await mkdir(join(kept, ".."), { recursive: true });
     await run("python3", ["-m", "venv", making], { timeout: installLimitMs });
     const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"];
-    await run(join(making, "bin/python"), [...install, `attune-sdk[sensor]==${version}`], {
+    await run(join(making, "bin/python"), [...install, `${name}${extras}==${version}`], {
       timeout: installLimitMs,
     });
     await rename(making, kept);
     return { kind: "ready", directory: kept };
   } catch (error) {
     await rm(making, { recursive: true, force: true });
-    return { kind: "unavailable", reason: `attune-sdk ${version} could not be installed: ${String(error)}` };
+    return { kind: "unavailable", reason: `${name} ${version} could not be installed: ${String(error)}` };
   }
 }
 

@@ -167,6 +167,21 @@ export const configSchema = Type.Object({
     },
     section,
   ),
+  telemetry: Type.Object(
+    {
+      otlp_endpoint: Url(
+        "Receiver of spans over OTLP/HTTP in JSON, such as `http://collector:4318`; without it, no spans",
+        ["http", "https"],
+      ),
+      sample_ratio: Type.Number({
+        description: "Share of the events without a `traceparent` whose spans are exported, from 0 to 1",
+        default: 1,
+        minimum: 0,
+        maximum: 1,
+      }),
+    },
+    section,
+  ),
   security: Type.Object(
     {
       jwt_secret: Secret(

@@ -45,11 +45,26 @@ export interface BatchOutcomesOptions {
   readonly outlet: MessageOutlet;
   readonly installationId: string;
   readonly metrics: Metrics;
-  /** Called for every stored event with its enforcements; for people who watch. */
-  readonly onStored?: (entry: EventEntry, enforcements: readonly MatchedEnforcement[]) => void;
+  /**
+   * Called for every stored event with its enforcements; for people who watch.
+   *
+   * @param attemptedAtMs when the statement that stored it was sent; undefined for one that an earlier attempt stored
+   */
+  readonly onStored?: (
+    entry: EventEntry,
+    enforcements: readonly MatchedEnforcement[],
+    attemptedAtMs: number | undefined,
+  ) => void;
   /** Called for every event that is left out, since it is stored already. */
   readonly onDuplicate?: (entry: EventEntry) => void;
   readonly clock: Clock;
+}
+
+export interface Attempted {
+  /** Whether the messages are made from memory. */
+  readonly isAtHand: boolean;
+  /** When the statement was sent. */
+  readonly attemptedAtMs: number;
 }
 
 export class BatchOutcomes {
@@ -77,13 +92,14 @@ export class BatchOutcomes {
   async settle(
     batch: PreparedBatch,
     stored: StoredBatch,
-    isAtHand: boolean,
+    { isAtHand, attemptedAtMs }: Attempted,
     signal: AbortSignal,
   ): Promise<void> {
     const { storedIds, heldTerms, storedAt } = stored;
     const ids = storedIds === null ? undefined : new Set(storedIds);
     const isStored = ({ entry }: PreparedEvent): boolean => ids === undefined || ids.has(idOf(entry));
-    this.#settleStored(ids === undefined ? batch.events : batch.events.filter(isStored), storedAt, isAtHand);
+    const events = ids === undefined ? batch.events : batch.events.filter(isStored);
+    this.#settleStored(events, storedAt, { isAtHand, attemptedAtMs });
     const held = new Set(heldTerms);
     for (const entry of batch.entries)
       if (entry.kind === "move") entry.settle({ kind: isFenced(entry.source, held) ? "fenced" : "stored" });
@@ -124,7 +140,11 @@ export class BatchOutcomes {
     return entries.filter((entry) => !isFound(entry));
   }
 
-  #settleStored(events: readonly PreparedEvent[], storedAt: Date, isAtHand: boolean): void {
+  #settleStored(
+    events: readonly PreparedEvent[],
+    storedAt: Date,
+    { isAtHand, attemptedAtMs }: Attempted,
+  ): void {
     const { installationId, outlet, onStored } = this.#options;
     const messages: OutgoingMessage[] = [];
     const acceptedAtMs: number[] = [];
@@ -139,7 +159,7 @@ export class BatchOutcomes {
         }
       }
       entry.settle({ kind: "stored", eventId: idOf(entry) });
-      onStored?.(entry, enforcements);
+      onStored?.(entry, enforcements, attemptedAtMs);
     }
     this.#count(
       events.map(({ entry }) => entry),
@@ -161,6 +181,7 @@ export class BatchOutcomes {
       onStored?.(
         entry,
         enforcements.map(({ id, ruleRef, config }) => ({ id, match: { ruleRef, config } })),
+        undefined,
       );
     }
     this.#count(entries, ruleRefs);

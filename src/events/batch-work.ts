@@ -127,7 +127,12 @@ export class BatchWork {
     if (end.kind === "committed") {
       const seconds = (clock.monotonicMs() - startedAtMs) / 1_000;
       if (events.length > 0) metrics.batchCommitted(events.length, seconds);
-      await this.#dependencies.outcomes.settle(prepared, end.stored, isAtHand, signal);
+      await this.#dependencies.outcomes.settle(
+        prepared,
+        end.stored,
+        { isAtHand, attemptedAtMs: startedAtMs },
+        signal,
+      );
     } else {
       const isInDoubt = "isInDoubt" in end && end.isInDoubt;
       for (const entry of entries) {

@@ -15,9 +15,11 @@ import { PostSources } from "../events/posts/post-sources.ts";
 import { reportStored } from "../events/report-stored.ts";
 import type { DatabaseRuleSource } from "../rules/rule-source.ts";
 import { ActivitySummary } from "../telemetry/activity-summary.ts";
+import type { EventSpans } from "../telemetry/otlp/event-spans.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Connections } from "./connections.ts";
 import { openPayloadSampler } from "./schema-memory-parts.ts";
+import { openEventSpans } from "./trace-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** How long storing, and then publishing, may take during the stop, each in addition to `sensor.shutdown_timeout`. */
@@ -52,7 +54,8 @@ export async function openEvents(
   const { database, serverWatch, installationId } = connections;
   const { logger, config } = options;
   const { events } = config;
-  const delivery = await openDelivery(context, connections, metrics);
+  const spans = await openEventSpans(context, installationId, metrics);
+  const delivery = await openDelivery(context, connections, metrics, spans);
   const { publisher } = delivery;
   const summary = new ActivitySummary({ logger, clock });
   // Closed after the pipeline, so that its last lines are complete.
@@ -68,8 +71,18 @@ export async function openEvents(
     batchRowsMax: events.batch_rows,
     batchBytesMax: events.batch_bytes,
     batchesMax: batchesMax(database.kind, config.database.max_connections),
-    onStored: (entry, enforcements) => {
+    onStored: (entry, enforcements, attemptedAtMs) => {
       reportStored(reporters, entry, enforcements);
+      if (attemptedAtMs !== undefined)
+        spans?.stored({
+          eventId: entry.id ?? "",
+          enforcementIds: enforcements.map(({ id }) => id),
+          triggerRef: entry.event.triggerRef,
+          sensorRef: entry.source?.sensorRef ?? null,
+          trace: entry.event.trace,
+          acceptedAtMs: entry.acceptedAtMs,
+          attemptedAtMs,
+        });
       sampler.note(entry.event.triggerRef, entry.event.payload, entry.payloadJson.length);
     },
     onDuplicate: ({ source }) => summary.noteDuplicate(source?.sensorRef ?? null),
@@ -103,6 +116,7 @@ async function openDelivery(
   { options, lifetime, instance, clock, random }: ServiceContext,
   { database, installationId, messageQueue }: Connections,
   metrics: Metrics,
+  spans: EventSpans | undefined,
 ): Promise<OpenedDelivery> {
   const { config, logger } = options;
   const { transport } = messageQueue;
@@ -119,6 +133,7 @@ async function openDelivery(
     inFlightMax: config.events.in_flight,
     deliveries,
     onLeft: (left) => sweeper.readLeft(left),
+    ...(spans && { onConfirmed: (messageId: string) => spans.confirmed(messageId) }),
     metrics,
     logger,
     clock,

@@ -17,6 +17,8 @@ export interface Metrics {
   readonly sensorEvents: (sensorRef: string, count: number) => void;
   readonly eventsRefused: (count: number) => void;
   readonly eventsFenced: (count: number) => void;
+  readonly spansExported: (count: number) => void;
+  readonly spansDropped: (count: number) => void;
   /** Events of a committed batch matched one rule. */
   readonly rulesMatched: (ruleRef: string, count: number) => void;
   readonly enforcementsCreated: (count: number) => void;
@@ -186,6 +188,11 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     eventsFenced: counter(
       "events_fenced_total",
       "Events refused because the sensor had passed to another worker",
+    ),
+    spansExported: counter("spans_exported_total", "Spans that the receiver of telemetry.otlp_endpoint took"),
+    spansDropped: counter(
+      "spans_dropped_total",
+      "Spans that found no room, or that the receiver of telemetry.otlp_endpoint did not take",
     ),
     rulesMatched: counterBy("rules_matched_total", "rule_ref", "Matches of a rule with an event, by rule"),
     enforcementsCreated: counter("enforcements_created_total", "Enforcements stored"),

@@ -51,6 +51,8 @@ export interface PublisherOptions {
   readonly inFlightMax: number;
   readonly deliveries: DeliveryRecord;
   readonly onLeft: (left: LeftMessages) => void;
+  /** Called for every message that the broker confirms. */
+  readonly onConfirmed?: (messageId: string) => void;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -320,9 +322,12 @@ export class Publisher implements MessageOutlet {
     );
   }
 
-  #letGo({ body }: OutgoingMessage, outcome: Outcome, direct: DirectMessage | undefined): Outcome {
+  #letGo({ body, messageId }: OutgoingMessage, outcome: Outcome, direct: DirectMessage | undefined): Outcome {
     const nowMs = this.#options.clock.monotonicMs();
-    if (outcome === "confirmed") this.#confirmedAtMs = nowMs;
+    if (outcome === "confirmed") {
+      this.#confirmedAtMs = nowMs;
+      this.#options.onConfirmed?.(messageId);
+    }
     if (direct !== undefined) this.#measure(direct, outcome, nowMs);
     this.#inFlight -= 1;
     this.#bytesInFlight -= body.length;
