@@ -1,6 +1,6 @@
 /**
  * Something for the example sensors to observe: a growing log file with an occasional error, and a web server on
- * loopback whose /health fails from time to time.
+ * loopback whose /health fails from time to time. And a sender of webhooks.
  */
 import { once } from "node:events";
 import { appendFile, mkdir } from "node:fs/promises";
@@ -11,6 +11,8 @@ import type { Clock } from "../../src/time/clock.ts";
 const lineEveryMs = 700;
 const healthyMs = 8_000;
 const unhealthyMs = 4_000;
+const greetingEveryMs = 12_000;
+const greetingRetryMs = 1_000;
 
 const logLines = [
   "info  served /basket in 12 ms",
@@ -27,7 +29,13 @@ export interface DemoWorld extends AsyncDisposable {
   readonly healthUrl: string;
 }
 
-export async function startDemoWorld(logPath: string, clock: Clock): Promise<DemoWorld> {
+export interface DemoPlaces {
+  readonly logPath: string;
+  /** Where it sends webhooks, as soon as somebody answers there. */
+  readonly webhookUrl: string;
+}
+
+export async function startDemoWorld({ logPath, webhookUrl }: DemoPlaces, clock: Clock): Promise<DemoWorld> {
   const ending = new AbortController();
   let startedAtMs: number | undefined;
   const server = createServer((_, response) => {
@@ -42,13 +50,16 @@ export async function startDemoWorld(logPath: string, clock: Clock): Promise<Dem
   if (address === null || typeof address === "string") throw new Error("a TCP server has an address");
 
   await mkdir(dirname(logPath), { recursive: true });
-  const writing = writeLines(logPath, clock, ending.signal);
+  const working = Promise.all([
+    writeLines(logPath, clock, ending.signal),
+    sendGreetings(webhookUrl, clock, ending.signal),
+  ]);
   return {
     logPath,
     healthUrl: `http://127.0.0.1:${address.port}/health`,
     async [Symbol.asyncDispose]() {
       ending.abort();
-      await writing;
+      await working;
       server.closeAllConnections();
       server.close();
       await once(server, "close");
@@ -69,4 +80,21 @@ async function writeLines(path: string, clock: Clock, signal: AbortSignal): Prom
     );
     await clock.sleep(lineEveryMs, signal);
   }
+}
+
+async function sendGreetings(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const isAnswered = await sendGreeting(url, signal).catch(() => false);
+    await clock.sleep(isAnswered ? greetingEveryMs : greetingRetryMs, signal);
+  }
+}
+
+async function sendGreeting(url: string, signal: AbortSignal): Promise<boolean> {
+  const { ok } = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ name: "the demo shop" }),
+    signal,
+  });
+  return ok;
 }

@@ -1,4 +1,4 @@
-/** Loads this repository's packs into the quickstart's database and points them at the demo world. */
+/** Loads this repository's packs and a timer and a webhook into the quickstart's database and points them at the demo world. */
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { openConfiguredDatabase } from "../../src/agent/open-configured-database.ts";
@@ -12,7 +12,10 @@ import type { DemoWorld } from "./demo-world.ts";
 
 export async function loadExamplePacks(config: Config, world: DemoWorld, logger: Logger): Promise<void> {
   const manifests = globSync("*/pack.yaml", { cwd: config.packs_base_dir }).toSorted();
-  const { packs } = await readPacks(manifests.map((file) => join(config.packs_base_dir, file, "..")));
+  const { packs } = await readPacks([
+    ...manifests.map((file) => join(config.packs_base_dir, file, "..")),
+    join(import.meta.dirname, "pack"),
+  ]);
   await using database = await openConfiguredDatabase(config, logger);
   await migrate(database, loadMigrations(), logger);
   await loadPacks(database, packs);

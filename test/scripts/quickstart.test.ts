@@ -29,6 +29,8 @@ test("the quickstart shows its sensors at work and ends with a summary", { timeo
     /event +procwatch\./,
     /match +heartbeat\.quick/,
     /match +heartbeat\.calm/,
+    /match +quickstart\.every_ten_seconds .*fire number \d/,
+    /match +quickstart\.hello .*the demo shop says hello/,
   ];
   const hasShownAll = (): boolean => expected.every((line) => line.test(shown));
   await Promise.race([ended, expect.poll(hasShownAll, { timeout: 150_000 }).toBe(true)]);
@@ -36,6 +38,7 @@ test("the quickstart shows its sensors at work and ends with a summary", { timeo
   const [code] = await ended;
 
   expect(await complaints).toBe("");
+  expect(shown).toMatch(/curl -X POST http:\/\/127\.0\.0\.1:\d+\/webhooks\/hello /);
   expect(shown).toMatch(/sensor +logwatch\.lines +running/);
   expect(shown).toMatch(/^\d+ events, \d+ enforcements in \d+ s$/m);
   expect(shown).not.toContain("\u001b");

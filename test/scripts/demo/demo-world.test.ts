@@ -8,7 +8,7 @@ import { systemClock } from "../../../src/time/clock.ts";
 test("the log grows and the web server answers until the demo ends", async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), "demo-"));
   const logPath = join(directory.path, "shop", "shop.log");
-  const world = await startDemoWorld(logPath, systemClock);
+  const world = await startDemoWorld({ logPath, webhookUrl: "http://127.0.0.1:9/" }, systemClock);
   await expect.poll(() => readFile(logPath, "utf8").catch(() => "")).toContain("served");
   expect((await fetch(world.healthUrl)).status).toBe(200);
 
