@@ -132,7 +132,7 @@ export const timeCrons: fc.Arbitrary<NaiveCron> = fc
   .tuple(numeric(0, 59), numeric(0, 23))
   .map(([minute, hour]) => ({
     expression: `${minute.text} ${hour.text} * * *`,
-    hasWildHour: hour.text.startsWith("*") || hour.text === "0-23",
+    hasWildHour: hour.text.startsWith("*") || Array.from({ length: 24 }, (_, each) => each).every(hour.has),
     matches: (wallMs) => {
       const wall = new Date(wallMs);
       return minute.has(wall.getUTCMinutes()) && hour.has(wall.getUTCHours());
