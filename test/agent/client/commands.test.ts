@@ -97,6 +97,56 @@ test("a list is a table, with filters as parameters and every page read", async 
   expect(asked[1]?.url).toBe("/api/v1/sensors?enabled=true&trigger_ref=garden.heat&page=2&page_size=100");
 });
 
+test("deliveries of webhooks are listed by what one knows of them, and one is shown whole", async () => {
+  const delivery = {
+    id: 310,
+    verdict: "duplicate",
+    reason: null,
+    path: "github/push",
+    trigger_ref: "core.webhook",
+    delivery_id: "72d3162e",
+    event_id: 4711,
+    remote_address: "140.82.115.3",
+    created: "2026-11-28T18:00:31.120Z",
+  };
+  const { url, asked } = await api(({ url: path }) => ({
+    body: path?.startsWith("/api/v1/deliveries/") === true ? { data: delivery } : page([delivery]),
+  }));
+  const connection = { ATTUNE_API_URL: url, ATTUNE_API_TOKEN: "t" };
+  const filters = ["--delivery", "72d3162e", "--path", "github/push", "--verdict", "duplicate"];
+  const further = ["--rule", "demo.push", "--request", "r-1", "--event", "4711"];
+
+  const { stdout } = await agent(["deliveries", "list", ...filters, ...further], connection);
+  const shown = await agent(["deliveries", "show", "310"], connection);
+
+  expect(stdout.split("\n").map((line) => line.split(/ {2,}/))).toEqual([
+    ["ID", "VERDICT", "REASON", "PATH", "TRIGGER", "DELIVERY", "EVENT", "FROM", "CREATED"],
+    [
+      "310",
+      "duplicate",
+      "-",
+      "github/push",
+      "core.webhook",
+      "72d3162e",
+      "4711",
+      "140.82.115.3",
+      "2026-11-28T18:00:31.120Z",
+    ],
+    [""],
+  ]);
+  const { searchParams } = new URL(asked[0]?.url ?? "", url);
+  expect(Object.fromEntries(searchParams)).toMatchObject({
+    delivery_id: "72d3162e",
+    path: "github/push",
+    verdict: "duplicate",
+    rule_ref: "demo.push",
+    request_id: "r-1",
+    event: "4711",
+  });
+  expect(asked[1]?.url).toBe("/api/v1/deliveries/310");
+  expect(parse(shown.stdout)).toEqual({ ...delivery, created: expect.anything() });
+});
+
 test("JSON and YAML keep everything, also digits", async () => {
   const body = '{"data": {"id": 9007199254740993, "config": {"n": 1e400}, "label": "yes"}}';
   const { url } = await api(() => ({ body }));
