@@ -32,6 +32,8 @@ export interface CompiledRule {
   readonly triggerParams: JsonObject;
   readonly conditions: Conditions;
   readonly config: Template<JsonObject>;
+  /** What every match of it is, if its parameters depend on no event. */
+  readonly constantMatch: RuleMatch | undefined;
 }
 
 export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded<CompiledRule> {
@@ -48,7 +50,7 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
   if (conditions.kind === "invalid") return conditions;
   if (config.kind === "invalid") return config;
 
-  return valid({
+  const compiled = {
     kind: "usable",
     id,
     ref,
@@ -58,7 +60,10 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
     triggerParams,
     conditions: conditions.value,
     config: config.value,
-  });
+  } as const;
+  const constantMatch =
+    config.value.kind === "constant" ? matchWith(compiled, config.value.value) : undefined;
+  return valid({ ...compiled, constantMatch });
 }
 
 /**
@@ -67,7 +72,13 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
  * @throws TextBudgetError
  */
 export function matchOf(rule: CompiledRule, event: EventFacts, budget: TextBudget): RuleMatch {
-  const { id, ref, actionId, actionRef, conditions, config } = rule;
+  const { constantMatch, config } = rule;
+  if (constantMatch !== undefined) return constantMatch;
+  return matchWith(rule, config.kind === "constant" ? config.value : config.render({ event, rule, budget }));
+}
+
+function matchWith(rule: Omit<CompiledRule, "constantMatch">, config: JsonObject): RuleMatch {
+  const { id, ref, actionId, actionRef, conditions } = rule;
   return {
     ruleId: id,
     ruleRef: ref,
@@ -75,6 +86,6 @@ export function matchOf(rule: CompiledRule, event: EventFacts, budget: TextBudge
     actionRef,
     condition: conditions.combination,
     conditionsJson: conditions.listedJson,
-    config: config.kind === "constant" ? config.value : config.render({ event, rule, budget }),
+    config,
   };
 }

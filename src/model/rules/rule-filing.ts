@@ -176,7 +176,12 @@ function mostShared(
 }
 
 function filed({ rule, left }: UnfiledRule): FiledRule {
-  return { rule, nodes: left.map((conjunct) => conjunct.node) };
+  const predicates: Predicate[] = [];
+  for (const { node } of left) {
+    if (node.kind !== "predicate") break;
+    predicates.push(node.predicate);
+  }
+  return { rule, predicates, nodes: left.slice(predicates.length).map(({ node }) => node) };
 }
 
 function isSliceEnd(count: number): boolean {

@@ -294,10 +294,10 @@ export class RuleSetDraft {
 
 /** Whether they are already in order and distinct, as they are when they come from one drawer. */
 function areAscending(rules: readonly CompiledRule[]): boolean {
-  let previous: CompiledRule | undefined;
-  for (const rule of rules) {
-    if (previous !== undefined && byId(previous, rule) >= 0) return false;
-    previous = rule;
+  let previous = "";
+  for (const { id } of rules) {
+    if (id.length < previous.length || (id.length === previous.length && id <= previous)) return false;
+    previous = id;
   }
   return true;
 }
