@@ -9,6 +9,7 @@ import { Argument, Command, CommanderError, Option } from "commander";
 import { checkFormats, type CheckFormat } from "./check-formats.ts";
 import type { OutputFormat } from "./client/output.ts";
 import { completedShells, completionScript, type CompletedShell } from "./completion.ts";
+import { addExplainCommands } from "./explain-commands.ts";
 import { addIdentityCommands } from "./identity-commands.ts";
 import { addPackCommands } from "./pack-commands.ts";
 import { addResourceCommands, type ClientContext, type Run } from "./resource-commands.ts";
@@ -143,6 +144,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     };
   };
   addResourceCommands(root, run, clientContext);
+  addExplainCommands(root, run, clientContext);
   addIdentityCommands(root, run, invocation);
 
   root

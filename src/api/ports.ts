@@ -16,6 +16,8 @@ import type { DefinitionOrder } from "../database/statements/definition-lists.ts
 import type { SensorEntry, SensorFilter } from "../database/statements/sensor-list.ts";
 import type { SlotEntry, TimerEntry, TimerFilter } from "../database/statements/timer-list.ts";
 import type { WorkerEntry, WorkerFilter, WorkerOrder } from "../database/statements/worker-list.ts";
+import type { Explanations } from "./routes/explanations.ts";
+import type { RuleHistory } from "./routes/rule-history.ts";
 import type { PackPorts } from "./routes/packs.ts";
 import type { SchemaMemoryPorts } from "./routes/schema-memory.ts";
 import type { DefinitionEditPorts, DefinitionPorts } from "./definitions/ports.ts";
@@ -70,6 +72,8 @@ export interface Resources {
   readonly readSchemaMemory: SchemaMemoryPorts["readSchemaMemory"];
   readonly actions: DefinitionPorts;
   readonly rules: DefinitionPorts;
+  readonly ruleHistory: RuleHistory;
+  readonly explanations: Explanations;
   readonly listEvents: (filter: EventFilter, request: HistoryRequest) => Promise<HistoryPage<EventEntry>>;
   /** Undefined: there is no such event. */
   readonly readEvent: (id: Id) => Promise<EventDetails | undefined>;

@@ -16,6 +16,12 @@ import { addSensorLogRoutes, type SensorLogSource } from "./routes/sensor-logs.t
 import { addSensorOperationRoutes, type SensorOperations } from "./routes/sensor-operations.ts";
 import { addEnforcementRoutes, addEventRoutes } from "./routes/events.ts";
 import { addCloudEventRoutes, type CloudEventPorts } from "./routes/cloud-events.ts";
+import {
+  addExplanationRoutes,
+  addSensorExplanationRoutes,
+  type SensorExplanations,
+} from "./routes/explanations.ts";
+import { addRuleHistoryRoutes } from "./routes/rule-history.ts";
 import { addEventPostRoutes, type EventPostPorts } from "./routes/event-posts.ts";
 import { addActionRoutes } from "./routes/actions.ts";
 import { addPackRoutes } from "./routes/packs.ts";
@@ -44,7 +50,7 @@ export interface Platform {
   /** Left out: tokens come from elsewhere. */
   readonly auth?: AuthPorts & Pick<SessionPorts, "openLocalSession"> & { readonly identities: IdentityPorts };
   /** Left out: nothing runs here that could be operated. */
-  readonly operations?: SensorOperations & SensorLogSource;
+  readonly operations?: SensorOperations & SensorLogSource & SensorExplanations;
   /** Left out: nothing can be posted. */
   readonly eventPosts?: EventPostPorts & { readonly cloudEvents: Pick<CloudEventPorts, "triggers"> };
   /** Left out: nothing can be verified. */
@@ -77,6 +83,7 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       if (platform.stream !== undefined) addStreamRoute(scope, platform.stream, platform.authenticate);
       if (platform.operations !== undefined) {
         addSensorOperationRoutes(scope, platform.operations);
+        addSensorExplanationRoutes(scope, platform.operations);
         addSensorLogRoutes(scope, platform.operations, platform.authenticate);
       }
       addPackRoutes(scope, platform.resources);
@@ -137,6 +144,8 @@ function addUnprefixedRoutes(scope: FastifyInstance, { auth, eventPosts, resourc
   }
   addTriggerRoutes(scope, resources);
   addRuleRoutes(scope, resources);
+  addRuleHistoryRoutes(scope, resources);
+  addExplanationRoutes(scope, resources);
 }
 
 function prepareScope(scope: FastifyInstance, { authenticate, traces }: Platform): void {

@@ -282,6 +282,13 @@ export const configSchema = Type.Object({
         exclusiveMinimum: 0,
         maximum: 315_360_000,
       }),
+      rule_versions: Type.Number({
+        description:
+          "How long a version of a rule is kept after the next one, in seconds; longer while events need it",
+        default: 31_536_000,
+        exclusiveMinimum: 0,
+        maximum: 3_153_600_000,
+      }),
       delivery_rows: Count("How many rows the log of webhook deliveries may have", 1_000_000),
     },
     section,

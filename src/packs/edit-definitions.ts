@@ -19,6 +19,7 @@ import { lockPacks, readDefinitionRefs, setFurtherTriggers } from "../database/s
 import type { DefinitionEdit, DefinitionKind, FieldProblem, IsExpected } from "../model/definition-edit.ts";
 import type { Id } from "../model/identifiers.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
+import type { RuleVersion } from "../model/rules/rules-at.ts";
 import { storableText } from "../model/json/storable-text.ts";
 import { webhookConfigProblems } from "../model/webhooks/endpoint-settings.ts";
 import { currentName } from "./accept-fields.ts";
@@ -86,6 +87,22 @@ export async function changeDefinition(
   await rowsOf(transaction, definitionEdits[kind].update, { id, row: changed });
   if (kind === "sensor") await rowsOf(transaction, setFurtherTriggers, [changed]);
   return { kind: "done", result: id };
+}
+
+/**
+ * Makes a rule what a version of it was, through the same checks as any other change. A deleted rule is made again, under a new
+ * id; a version of a deleted rule is refused.
+ */
+export async function revertRule(
+  transaction: Queryable,
+  { ruleId, definition }: RuleVersion,
+): Promise<DefinitionEdit<Id>> {
+  if (definition === null)
+    return { kind: "refused", reason: "In this version the rule is deleted; name an earlier one." };
+  const { action: _action, ...body } = definition;
+  const name = { ref: "", id: ruleId };
+  const changed = await changeDefinition(transaction, "rule", name, () => true, body);
+  return changed.kind === "missing" ? createDefinition(transaction, "rule", body) : changed;
 }
 
 export async function removeDefinition(

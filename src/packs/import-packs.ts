@@ -33,10 +33,11 @@ export function importBody(packs: readonly Pack[]): JsonObject {
 export async function importPacks(
   transaction: Queryable,
   body: JsonObject,
+  by: string,
 ): Promise<DefinitionEdit<LoadReport>> {
   const { packs, problems } = await readPacks(body["packs"]);
   if (problems.length > 0) return { kind: "invalid", problems };
-  const outcome = await loadInto(transaction, packs);
+  const outcome = await loadInto(transaction, packs, by);
   if (outcome.kind === "unresolved") return { kind: "invalid", problems: outcome.problems };
   return { kind: "done", result: outcome.report };
 }

@@ -8,7 +8,7 @@
  * name stay. Both need the record of the last load, which is stored in the pack's row.
  */
 import type { Database, Queryable } from "../database/database.ts";
-import { rowsOf } from "../database/statement.ts";
+import { rowOf, rowsOf } from "../database/statement.ts";
 import {
   lockPacks,
   readDefinitionRefs,
@@ -18,6 +18,7 @@ import {
   upsertDefinitions,
   upsertPack,
 } from "../database/statements/packs.ts";
+import { noteAuthor } from "../database/statements/rule-versions.ts";
 import { kinds, type Kind } from "../model/definition-schemas.ts";
 import { lastLoadMeta, lastLoadOf, type LastLoad } from "./last-load.ts";
 import type { Definition, Pack } from "./pack.ts";
@@ -52,7 +53,14 @@ export async function loadPacks(database: Database, packs: readonly Pack[]): Pro
   return outcome.report;
 }
 
-export async function loadInto(transaction: Queryable, packs: readonly Pack[]): Promise<LoadOutcome> {
+/** @param by the login that asks for it; undefined for one with access to the database */
+export async function loadInto(
+  transaction: Queryable,
+  packs: readonly Pack[],
+  by?: string,
+): Promise<LoadOutcome> {
+  const refs = packs.map(({ ref }) => ref).join(",");
+  await rowOf(transaction, noteAuthor, `pack:${refs}${by === undefined ? "" : ` (api:${by})`}`);
   await rowsOf(transaction, lockPacks, undefined);
   const lastLoads = await readLastLoads(transaction, packs);
   const vanished = packs.flatMap((pack) => vanishedSince(lastLoads.get(pack.ref), pack));

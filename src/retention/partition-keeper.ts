@@ -7,6 +7,8 @@
  *        └─ messages need it, or the lock is not free: again later
  *
  * One agent at a time does it, the one that holds the lock `retention`; the others look now and then whether it is free.
+ * Old versions of rules are deleted here, too, once an hour.
+ *
  * A retired partition is a table of its own, so what follows concerns nobody who stores or reads; a crash leaves it, and
  * the next step goes on with it.
  */
@@ -24,6 +26,7 @@ import {
   type PartitionPosition,
   type PartitionRow,
 } from "../database/statements/partitions.ts";
+import { forgetVersions } from "../database/statements/rule-versions.ts";
 import {
   describeKeepLimits,
   retainedTables,
@@ -48,6 +51,8 @@ export interface PartitionKeeperOptions {
   /** Writes all rows of a retired partition; resolves once they are safely on disk. */
   readonly archive:
     ((table: RetainedTable, partition: string, signal: AbortSignal) => Promise<void>) | undefined;
+  /** How long a version of a rule is kept after the next one. */
+  readonly ruleVersionSeconds: number;
   readonly metrics: Pick<Metrics, "partitionDropped">;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -60,11 +65,14 @@ const takeoverMs = 30_000;
 /** Everybody who stores waits for a lock that we wait for. */
 const lockWaitMs = 20;
 const lockAttemptsMax = 20;
+const versionsIntervalMs = 3_600_000;
+const versionsPerStatement = 1_000;
 
 export class PartitionKeeper {
   readonly #options: PartitionKeeperOptions;
   readonly #kept = new Map<RetainedTable, KeptTable>();
   #lock: HeldLock | undefined;
+  #versionsAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: PartitionKeeperOptions) {
     this.#options = options;
@@ -116,6 +124,23 @@ export class PartitionKeeper {
       }
     }
     if (failures.length > 0) throw failures[0];
+    await this.#forgetVersions(signal);
+  }
+
+  /** Once an hour. */
+  async #forgetVersions(signal: AbortSignal): Promise<void> {
+    const { database, clock, logger, ruleVersionSeconds: keptSeconds } = this.#options;
+    if (clock.monotonicMs() - this.#versionsAtMs < versionsIntervalMs) return;
+    let total = 0;
+    for (;;) {
+      signal.throwIfAborted();
+      const deleted = await rowOf(database, forgetVersions, { keptSeconds, countMax: versionsPerStatement });
+      const count = deleted?.count ?? 0;
+      total += count;
+      if (count < versionsPerStatement) break;
+    }
+    this.#versionsAtMs = clock.monotonicMs();
+    if (total > 0) logger.info({ versions: total }, `deleted ${total} old versions of rules`);
   }
 
   async #keep(

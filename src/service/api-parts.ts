@@ -9,6 +9,7 @@ import type { ReplayPorts } from "../api/routes/replays.ts";
 import type { ViewedStream } from "../api/routes/stream.ts";
 import type { VerifyPorts } from "../api/routes/verify.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";
+import type { SensorExplanations } from "../api/routes/explanations.ts";
 import type { SensorTraces } from "../api/sensor-traces.ts";
 import { startApi } from "../api/server.ts";
 import type { RuleNotifications } from "../api/websocket/rule-notifications.ts";
@@ -36,6 +37,8 @@ import { listSensors, readSensor } from "../database/statements/sensor-list.ts";
 import { listTimers, readTimer, readTimerSlots } from "../database/statements/timer-list.ts";
 import { listWorkers, readWorker } from "../database/statements/worker-list.ts";
 import type { CloudEventTriggers } from "../events/posts/cloud-event-triggers.ts";
+import { explainDedupKey, explainStoredEvent } from "../diagnosis/event-explanation.ts";
+import { explainStoredRule } from "../diagnosis/rule-explanation.ts";
 import type { EventPosts } from "../events/posts/event-posts.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { authPorts, type OpenedIdentity } from "./identity-parts.ts";
@@ -48,7 +51,7 @@ interface ServedParts {
   readonly metrics: Metrics;
   readonly health: HealthSource;
   readonly identity: OpenedIdentity;
-  readonly operations: SensorOperations & SensorLogSource;
+  readonly operations: SensorOperations & SensorLogSource & SensorExplanations;
   readonly posts: EventPosts;
   readonly cloudEventTriggers: CloudEventTriggers;
   readonly notifications: RuleNotifications;
@@ -150,6 +153,14 @@ export function databaseResources(database: Database, reads = new SnapshotReads(
       }),
     readSchemaMemory: (triggerRef) =>
       read("what payloads look like", (rows) => readRememberedPayloads(rows, triggerRef)),
+    explanations: {
+      explainEvent: (id, ruleRef) =>
+        read("what explains an event", (rows) => explainStoredEvent(rows, id, ruleRef)),
+      explainDedupKey: (question) =>
+        read("what explains an event", (rows) => explainDedupKey(rows, question)),
+      explainRule: (ref, eventsMax) =>
+        read("what explains a rule", (rows) => explainStoredRule(rows, ref, eventsMax)),
+    },
     ...databaseDefinitions(database, read),
   };
 }

@@ -5,7 +5,7 @@ import { BoundedTransactions } from "../database/bounded-transactions.ts";
 import type { Database, Queryable } from "../database/database.ts";
 import { explainingDatabaseFailures } from "../database/explain-failure.ts";
 import { readPage } from "../database/page.ts";
-import { rowOf } from "../database/statement.ts";
+import { rowOf, rowsOf } from "../database/statement.ts";
 import type { DefinitionName } from "../database/statements/definition-edits.ts";
 import {
   listDefinitions,
@@ -13,6 +13,7 @@ import {
   type DefinitionEntry,
   type ListedKind,
 } from "../database/statements/definition-lists.ts";
+import { noteAuthor, readVersion, readVersionsOfRef } from "../database/statements/rule-versions.ts";
 import { readSensor } from "../database/statements/sensor-list.ts";
 import type { DefinitionEdit, DefinitionKind } from "../model/definition-edit.ts";
 import type { Id } from "../model/identifiers.ts";
@@ -21,6 +22,7 @@ import {
   changeWebhook,
   createDefinition,
   removeDefinition,
+  revertRule,
   switchTo,
 } from "../packs/edit-definitions.ts";
 import { importPacks } from "../packs/import-packs.ts";
@@ -32,42 +34,42 @@ const editLimits = { atOnceMax: 1, waitingMax: 64, statementMs: 5_000, totalMs: 
 
 type Definitions = Pick<
   Resources,
-  "packs" | "importPacks" | "runtimes" | "triggers" | "actions" | "rules" | "sensorEdits"
+  "packs" | "importPacks" | "ruleHistory" | "runtimes" | "triggers" | "actions" | "rules" | "sensorEdits"
 >;
 
 export function databaseDefinitions(database: Database, read: Read): Definitions {
   const edits = new BoundedTransactions(database, "read write", editLimits);
-  const edit = <T>(what: string, work: (rows: Queryable) => Promise<T>): Promise<T> =>
+  const edit = <T>(what: string, by: string, work: (rows: Queryable) => Promise<T>): Promise<T> =>
     explainingDatabaseFailures(`change ${what} in the database at ${database.address}`, () =>
-      edits.run(work),
+      edits.run(async (rows) => {
+        await rowOf(rows, noteAuthor, by);
+        return work(rows);
+      }),
     );
 
   const editPorts = <Entry>(
     kind: DefinitionKind,
     readEntry: (rows: Queryable, name: DefinitionName) => Promise<Entry | undefined>,
   ): DefinitionEditPorts<Entry> => {
-    /** The entry as the edit left it. */
-    const withEntry = async (rows: Queryable, done: DefinitionEdit<Id>): Promise<DefinitionEdit<Entry>> => {
-      if (done.kind !== "done") return done;
-      // A ref is never empty.
-      const entry = await readEntry(rows, { ref: "", id: done.result });
-      return entry === undefined ? { kind: "missing" } : { kind: "done", result: entry };
-    };
+    const withEntry = (rows: Queryable, done: DefinitionEdit<Id>): Promise<DefinitionEdit<Entry>> =>
+      entryOf(rows, done, readEntry);
     const what = `a ${kind}`;
     return {
-      create: (body) => edit(what, async (rows) => withEntry(rows, await createDefinition(rows, kind, body))),
-      change: (name, isExpected, body) =>
-        edit(what, async (rows) =>
+      create: (by, body) =>
+        edit(what, `api:${by}`, async (rows) => withEntry(rows, await createDefinition(rows, kind, body))),
+      change: (by, name, isExpected, body) =>
+        edit(what, `api:${by}`, async (rows) =>
           withEntry(rows, await changeDefinition(rows, kind, name, isExpected, body)),
         ),
-      remove: (name, isExpected) => edit(what, (rows) => removeDefinition(rows, kind, name, isExpected)),
-      switchTo: (isEnabled, name, isExpected) =>
-        edit(what, async (rows) => {
+      remove: (by, name, isExpected) =>
+        edit(what, `api:${by}`, (rows) => removeDefinition(rows, kind, name, isExpected)),
+      switchTo: (by, isEnabled, name, isExpected) =>
+        edit(what, `api:${by}`, async (rows) => {
           if (kind !== "trigger" && kind !== "sensor" && kind !== "rule") return { kind: "missing" };
           return withEntry(rows, await switchTo(isEnabled, rows, kind, name, isExpected));
         }),
-      changeWebhook: (change, name, isExpected, config) =>
-        edit(what, async (rows) =>
+      changeWebhook: (by, change, name, isExpected, config) =>
+        edit(what, `api:${by}`, async (rows) =>
           withEntry(rows, await changeWebhook(rows, name, isExpected, change, config)),
         ),
     };
@@ -82,11 +84,34 @@ export function databaseDefinitions(database: Database, read: Read): Definitions
 
   return {
     packs: ports("pack"),
-    importPacks: (body) => edit("packs", (rows) => importPacks(rows, body)),
+    importPacks: (by, body) => edit("packs", `api:${by}`, (rows) => importPacks(rows, body, by)),
     runtimes: ports("runtime"),
     triggers: ports("trigger"),
     actions: ports("action"),
     rules: ports("rule"),
+    ruleHistory: {
+      versions: (ref) => read("versions of a rule", (rows) => rowsOf(rows, readVersionsOfRef, ref)),
+      revert: (by, ref, version) =>
+        edit("a rule", `api:${by} (revert to version ${version})`, async (rows) => {
+          const found = await rowOf(rows, readVersion, { ref, version });
+          if (found === undefined) return { kind: "missing" };
+          return entryOf(rows, await revertRule(rows, found), (snapshot, name) =>
+            rowOf(snapshot, readDefinition.rule, name),
+          );
+        }),
+    },
     sensorEdits: editPorts("sensor", (rows, name) => rowOf(rows, readSensor, name)),
   };
+}
+
+/** The entry as the edit left it. */
+async function entryOf<Entry>(
+  rows: Queryable,
+  done: DefinitionEdit<Id>,
+  readEntry: (rows: Queryable, name: DefinitionName) => Promise<Entry | undefined>,
+): Promise<DefinitionEdit<Entry>> {
+  if (done.kind !== "done") return done;
+  // A ref is never empty.
+  const entry = await readEntry(rows, { ref: "", id: done.result });
+  return entry === undefined ? { kind: "missing" } : { kind: "done", result: entry };
 }

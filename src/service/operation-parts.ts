@@ -1,11 +1,13 @@
 /** What operators do with sensors, wherever these run: a mailbox shared with the other agents, and what it carries. */
 import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
+import type { SensorExplanations } from "../api/routes/explanations.ts";
 import type { SensorOperations } from "../api/routes/sensor-operations.ts";
 import type { Database } from "../database/database.ts";
 import { explainingDatabaseFailures } from "../database/explain-failure.ts";
 import type { SnapshotReads } from "../database/snapshot-reads.ts";
 import { rowOf } from "../database/statement.ts";
 import { readSensorOwner, type SensorOwner } from "../database/statements/sensor-owner.ts";
+import { explainSensor, readSensorFacts } from "../diagnosis/sensor-explanation.ts";
 import { readSensorStatus } from "../diagnosis/sensor-status.ts";
 import { createRedactor } from "../model/texts/redaction.ts";
 import { SensorLogReading } from "../operations/sensor-log-reading.ts";
@@ -14,9 +16,12 @@ import { WorkerMailbox } from "../operations/worker-mailbox.ts";
 import type { OpenedSensors } from "./sensor-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
 
+/** Among which rejected output is looked for. */
+const explainedLines = 500;
+
 export interface OpenedOperations {
   readonly mailbox: WorkerMailbox;
-  readonly operations: SensorOperations & SensorLogSource;
+  readonly operations: SensorOperations & SensorLogSource & SensorExplanations;
 }
 
 export function openOperations(
@@ -73,6 +78,15 @@ export function openOperations(
       readStatus: (ref) =>
         explained("read the status of a sensor", () => reads.read((rows) => readSensorStatus(rows, ref))),
       restart: (ref, signal) => explained("restart a sensor", () => restarts.restart(ref, signal)),
+      explainSensor: (ref, signal) =>
+        explained("explain a sensor", async () => {
+          const facts = await reads.read((rows) => readSensorFacts(rows, ref));
+          const log = facts === undefined ? undefined : await reading.tail(ref, explainedLines, signal);
+          return explainSensor(ref, facts, log?.kind === "page" ? log.page.lines : [], {
+            stalledSeconds: sensors.stalledSeconds().get(ref),
+            deafSeconds: sensors.deafSeconds().get(ref),
+          });
+        }),
       readLog: (ref, lines, signal) =>
         explained("find the owner of a sensor", () => reading.tail(ref, lines, signal)),
       followLog: (ref, first, signal) => reading.follow(ref, first, signal),

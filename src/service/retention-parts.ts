@@ -23,6 +23,7 @@ export function openRetention(
             const path = await archivePartition({ database, folder }, table, partition, signal);
             logger.info({ table, partition, path }, `archived ${partition} to ${path}`);
           },
+    ruleVersionSeconds: config.retention.rule_versions,
     metrics,
     logger,
     clock,

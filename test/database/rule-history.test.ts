@@ -1,5 +1,9 @@
 /** Versions of rules, and the revisions of events: what the migration keep_rule_history states. */
+import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { rowsOf } from "../../src/database/statement.ts";
+import { readRulesAt, readVersionsOfRef } from "../../src/database/statements/rule-versions.ts";
+import { ruleOf, rulesAt } from "../../src/model/rules/rules-at.ts";
 import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
 
 let fresh: FreshDatabase;
@@ -144,4 +148,56 @@ test("nothing is left pending", async () => {
   const client = await fresh.connect();
   const { rows } = await client.query("select from rule_version_pending");
   expect(rows).toEqual([]);
+});
+
+const changes = [
+  "insert into rule (ref, action_ref, trigger_ref, enabled) values ('r.one', 'a', 't.one', random() < 0.7) on conflict do nothing",
+  "insert into rule (ref, action_ref, trigger_ref) values ('r.two', 'a', 't.two') on conflict do nothing",
+  "update rule set conditions = to_jsonb(random()) where ref = 'r.one'",
+  "update rule set enabled = not enabled",
+  "update rule set label = random()::text",
+  "update rule set trigger_ref = case trigger_ref when 't.one' then 't.two' else 't.one' end where ref = 'r.two'",
+  "delete from rule where ref = 'r.one'",
+];
+
+// Goal: for whatever revision of its trigger an event carries, the history gives the enabled rules that there were.
+// Method: after each of many random transactions, note the trigger's revision and its enabled rules; at the end, ask for
+// each revision noted. The statement and the pure function must give the same.
+test("the history gives the rules of every revision, in SQL and in memory", async () => {
+  const step = fc.array(fc.constantFrom(...changes), { minLength: 1, maxLength: 3 });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+      await run("truncate rule cascade");
+      await run("truncate rule_version");
+      const client = await fresh.connect();
+      const seen: { readonly revision: string; readonly at: Date; readonly rules: unknown }[] = [];
+      for (const texts of steps) {
+        await run(...texts);
+        const { rows } = await client.query<{ revision: string; at: Date; rules: unknown }>(
+          `select coalesce((select value from trigger_revision where trigger_ref = 't.one'), 0)::text as revision,
+                  clock_timestamp() as at,
+                  (select coalesce(jsonb_agg(jsonb_build_array(id::text, conditions) order by id), '[]')
+                     from rule where trigger_ref = 't.one' and enabled) as rules`,
+        );
+        if (rows[0] !== undefined) seen.push(rows[0]);
+      }
+      await client.end();
+
+      const all = [
+        ...(await rowsOf(fresh.database, readVersionsOfRef, "r.one")),
+        ...(await rowsOf(fresh.database, readVersionsOfRef, "r.two")),
+      ];
+      for (const { revision: known, at, rules } of seen) {
+        const moment = { revision: known, at };
+        const inMemory = rulesAt(all, "t.one", moment);
+        const rows = await rowsOf(fresh.database, readRulesAt, { triggerRef: "t.one", moment });
+        expect(rows.map(ruleOf)).toEqual(inMemory);
+        const enabled = inMemory.filter(({ isEnabled }) => isEnabled);
+        expect(JSON.stringify(enabled.map(({ id, conditions }) => [id, conditions]))).toEqual(
+          JSON.stringify(rules),
+        );
+      }
+    }),
+    { numRuns: 8 },
+  );
 });

@@ -41,6 +41,7 @@ function keeper(options: Partial<PartitionKeeperOptions> = {}): PartitionKeeper 
     database,
     limits,
     archive: undefined,
+    ruleVersionSeconds: 3_600,
     metrics: { partitionDropped: (table) => dropped.push(table) },
     logger: silentLogger,
     clock: systemClock,
@@ -228,6 +229,7 @@ test("the embedded database keeps its partitions, too, within a number of rows",
     await migrate(embedded, loadMigrations(), silentLogger);
     const few = { ...keepEverything, rows: 300 };
     const one = new PartitionKeeper({
+      ruleVersionSeconds: 3_600,
       database: embedded,
       limits: { ...limits, event: few },
       archive: undefined,
@@ -268,4 +270,42 @@ test("a look at partitions that are as they should be takes two statements", asy
   await looking.step(stopped);
 
   expect(sent).toEqual(["read_partition_position", "list_partitions"]);
+});
+
+// Goal: a version goes once the next one is old enough, unless a stored event may have been matched under it.
+test("old versions of rules are deleted, but for the newest and those that stored events need", async () => {
+  await query(database, "delete from event");
+  await query(database, "truncate rule_version");
+  const version = (rule: number, hoursAgo: number, definition: string): Promise<unknown> =>
+    query(
+      database,
+      `insert into rule_version (rule, rule_ref, trigger_ref, revision, is_effective, operation, definition, changed_at, changed_by)
+       values ($1, 'r', 't', 1, true, 'changed', $2, now() - $3 * interval '1 hour', 'test')`,
+      [rule, definition, hoursAgo],
+    );
+  await version(1, 50, "{}");
+  await version(1, 40, "{}");
+  await version(1, 30, "{}");
+  await version(2, 50, "{}");
+  await version(2, 0.5, "{}");
+  await version(3, 60, "{}");
+  await version(3, 55, "null");
+  await query(database, "update rule_version set definition = null where rule = 3 and definition = 'null'");
+  const kept = async (): Promise<unknown[]> =>
+    (
+      await query<{ kept: string }>(
+        database,
+        `select rule || ' ' || round(extract(epoch from now() - changed_at) / 3600) as kept from rule_version order by rule, id`,
+      )
+    ).map((row) => row.kept);
+  await addEvents(1, "35 hours");
+
+  const first = keeper();
+  await first.step(stopped);
+  await first.run(AbortSignal.abort());
+  expect(await kept()).toEqual(["1 40", "1 30", "2 50", "2 1"]);
+
+  await query(database, "delete from event");
+  await keeper().step(stopped);
+  expect(await kept()).toEqual(["1 30", "2 50", "2 1"]);
 });

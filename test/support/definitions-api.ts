@@ -37,6 +37,7 @@ interface Call {
 }
 
 export interface DefinitionsApi extends AsyncDisposable {
+  readonly address: string;
   readonly database: Database;
   /** @param path below /api/v1, or from the root if it begins with two slashes */
   readonly call: (method: string, path: string, call?: Call) => Promise<Answer>;
@@ -87,6 +88,7 @@ export async function apiOn(database: Database): Promise<DefinitionsApi> {
     };
   };
   return {
+    address: api.address,
     database,
     call,
     async demand(status, method, path, body) {

@@ -70,3 +70,8 @@ function cellText(value: JsonValue): string {
   const text = typeof value === "string" ? value : JSON.stringify(value);
   return text.replaceAll(/\p{Cc}+/gu, " ");
 }
+
+/** A value of an answer inside a sentence. */
+export function plainText(value: JsonValue | undefined): string {
+  return typeof value === "string" ? value : JSON.stringify(value ?? null);
+}

@@ -10,24 +10,28 @@ import type { DefinitionEdit, IsExpected } from "../../model/definition-edit.ts"
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json/json.ts";
 
-/** They reject with an OperatorError whose code says why the database cannot be used. */
+/** `by` is the caller's login, which the history of rules keeps. They reject with an OperatorError whose code says why the database cannot be used. */
 export interface DefinitionEditPorts<Entry> {
-  readonly create: (body: JsonObject) => Promise<DefinitionEdit<Entry>>;
+  readonly create: (by: string, body: JsonObject) => Promise<DefinitionEdit<Entry>>;
   readonly change: (
+    by: string,
     name: DefinitionName,
     isExpected: IsExpected,
     body: JsonObject,
   ) => Promise<DefinitionEdit<Entry>>;
   readonly remove: (
+    by: string,
     name: DefinitionName,
     isExpected: IsExpected,
   ) => Promise<DefinitionEdit<{ readonly id: Id; readonly ref: string }>>;
   readonly switchTo: (
+    by: string,
     isEnabled: boolean,
     name: DefinitionName,
     isExpected: IsExpected,
   ) => Promise<DefinitionEdit<Entry>>;
   readonly changeWebhook: (
+    by: string,
     change: "enable" | "disable" | "regenerate",
     name: DefinitionName,
     isExpected: IsExpected,

@@ -119,7 +119,7 @@ export function addEditRoutes<Entry extends { readonly rowVersion: string }>(
       validatorCompiler: bodyForHandler,
     },
     async (request, reply) => {
-      const edit = await ports.create(objectOf(request.body));
+      const edit = await ports.create(request.caller.login, objectOf(request.body));
       reply.code(201);
       return answerEdit(request, reply, resource, edit);
     },
@@ -133,8 +133,8 @@ export function addEditRoutes<Entry extends { readonly rowVersion: string }>(
       schema: { params: NameParameters, body: bodySchema(kind, true), response },
       validatorCompiler: bodyForHandler,
       handler: async (request, reply) => {
-        const { params, body } = request;
-        const edit = await ports.change(nameOf(params.ref), expected(request), objectOf(body));
+        const { params, body, caller } = request;
+        const edit = await ports.change(caller.login, nameOf(params.ref), expected(request), objectOf(body));
         return answerEdit(request, reply, resource, edit, params.ref);
       },
     });
@@ -147,10 +147,10 @@ export function addEditRoutes<Entry extends { readonly rowVersion: string }>(
       schema: { params: NameParameters, response: { 200: RemovedAnswer } },
     },
     async (request) => {
-      const { params } = request;
+      const { params, caller } = request;
       const { id, ref } = resultOf(
         kind,
-        await ports.remove(nameOf(params.ref), expected(request)),
+        await ports.remove(caller.login, nameOf(params.ref), expected(request)),
         params.ref,
       );
       return { data: { id: idAnswer(id), ref }, success: true, message: `The ${kind} ${ref} is deleted.` };
@@ -165,10 +165,21 @@ export function addSwitchRoutes<Entry extends { readonly rowVersion: string }>(
 ): void {
   const { path, ports } = resource;
   for (const isEnabled of [true, false]) {
-    addChangeRoute(scope, resource, `${path}/:ref/${isEnabled ? "enable" : "disable"}`, (name, isExpected) =>
-      ports.switchTo(isEnabled, name, isExpected),
+    addChangeRoute(
+      scope,
+      resource,
+      `${path}/:ref/${isEnabled ? "enable" : "disable"}`,
+      ({ name, isExpected, by }) => ports.switchTo(by, isEnabled, name, isExpected),
     );
   }
+}
+
+export interface ChangeRequest {
+  readonly name: DefinitionName;
+  readonly isExpected: IsExpected;
+  readonly body: unknown;
+  /** Login of the caller. */
+  readonly by: string;
 }
 
 /** A POST that needs no body. */
@@ -176,7 +187,7 @@ export function addChangeRoute<Entry extends { readonly rowVersion: string }>(
   scope: FastifyInstance,
   resource: EditedResource<Entry>,
   url: string,
-  change: (name: DefinitionName, isExpected: IsExpected, body: unknown) => Promise<DefinitionEdit<Entry>>,
+  change: (request: ChangeRequest) => Promise<DefinitionEdit<Entry>>,
 ): void {
   scope.post<{ Params: NameParameters }>(
     url,
@@ -188,8 +199,13 @@ export function addChangeRoute<Entry extends { readonly rowVersion: string }>(
       },
     },
     async (request, reply) => {
-      const { params } = request;
-      const edit = await change(nameOf(params.ref), expected(request), request.body);
+      const { params, body, caller } = request;
+      const edit = await change({
+        name: nameOf(params.ref),
+        isExpected: expected(request),
+        body,
+        by: caller.login,
+      });
       return answerEdit(request, reply, resource, edit, params.ref);
     },
   );

@@ -37,7 +37,7 @@ interface ImportReport {
 export interface PackPorts {
   readonly packs: DefinitionPorts;
   /** Loads packs with all their definitions, all or nothing. */
-  readonly importPacks: (body: JsonObject) => Promise<DefinitionEdit<ImportReport>>;
+  readonly importPacks: (by: string, body: JsonObject) => Promise<DefinitionEdit<ImportReport>>;
 }
 
 const importBytesMax = 16 * 1_048_576;
@@ -93,6 +93,8 @@ export function addPackRoutes(scope: FastifyInstance, { packs, importPacks }: Pa
       },
       validatorCompiler: bodyForHandler,
     },
-    async ({ body }) => ({ data: resultOf("pack", await importPacks(objectOf(body)), "") }),
+    async ({ body, caller }) => ({
+      data: resultOf("pack", await importPacks(caller.login, objectOf(body)), ""),
+    }),
   );
 }

@@ -94,8 +94,8 @@ export function addTriggerRoutes(scope: FastifyInstance, ports: TriggerPorts): v
   addEditRoutes(scope, resource);
   addSwitchRoutes(scope, resource);
   for (const change of ["enable", "disable", "regenerate"] as const) {
-    addChangeRoute(scope, resource, `/triggers/:ref/webhooks/${change}`, (name, isExpected, body) =>
-      triggers.changeWebhook(change, name, isExpected, change === "enable" ? configOf(body) : null),
+    addChangeRoute(scope, resource, `/triggers/:ref/webhooks/${change}`, ({ name, isExpected, body, by }) =>
+      triggers.changeWebhook(by, change, name, isExpected, change === "enable" ? configOf(body) : null),
     );
   }
 }

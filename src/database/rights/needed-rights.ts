@@ -26,7 +26,7 @@ const tables = {
   rule_revision: ["select", "update"],
   rule_change: ["select"],
   rule_commit: ["select"],
-  rule_version: ["select"],
+  rule_version: ["select", "delete"],
   trigger_revision: ["select"],
   rule_message: ["select"],
   rule_tombstone: ["select"],

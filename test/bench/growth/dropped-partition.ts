@@ -23,6 +23,7 @@ export async function measureDroppedPartition(events: number): Promise<Finding[]
   const folder = await mkdtemp(join(tmpdir(), "attune-archive-"));
   const dropped: string[] = [];
   const keeper = new PartitionKeeper({
+    ruleVersionSeconds: 31_536_000,
     database: rig.database,
     limits: { event: day, enforcement: day, event_key: day },
     archive: async (table, partition, signal) =>

@@ -30,6 +30,7 @@ import * as packs from "../../../src/database/statements/packs.ts";
 import * as keys from "../../../src/database/statements/keys.ts";
 import { readMissingRights } from "../../../src/database/statements/rights.ts";
 import * as ruleMessages from "../../../src/database/statements/rule-messages.ts";
+import * as ruleVersions from "../../../src/database/statements/rule-versions.ts";
 import * as rules from "../../../src/database/statements/rules.ts";
 import * as runtimes from "../../../src/database/statements/runtimes.ts";
 import * as schemaMemory from "../../../src/database/statements/schema-memory.ts";
@@ -99,6 +100,7 @@ const modules: readonly object[] = [
   partitions,
   ruleMessages,
   rules,
+  ruleVersions,
   runtimes,
   schemaMemory,
   sensorHold,

@@ -1,0 +1,105 @@
+/** Adds `explain` to events, rules and sensors, and the commands on the history of rules. */
+import type { Command } from "commander";
+import type { ClientContext, Run } from "./resource-commands.ts";
+
+export function addExplainCommands(root: Command, run: Run, context: ClientContext): void {
+  const group = (name: string): Command => {
+    const found = root.commands.find((command) => command.name() === name);
+    if (found === undefined) throw new Error(`there are no commands for ${name}`);
+    return found;
+  };
+  addEventExplanation(group("events"), run, context);
+  addRuleExplanation(group("rules"), run, context);
+  addHistory(group("rules"), run, context);
+  group("sensors")
+    .command("explain")
+    .argument("<ref>")
+    .description("say why a sensor reports no events")
+    .action((ref: string) =>
+      run(async () => {
+        const { explainSensor } = await import("./commands/explanations.ts");
+        return explainSensor(context(), ref);
+      }),
+    );
+}
+
+interface EventOptions {
+  readonly rule?: string;
+  readonly dedupKey?: string;
+  readonly trigger?: string;
+}
+
+function addEventExplanation(events: Command, run: Run, context: ClientContext): void {
+  const command = events
+    .command("explain")
+    .argument("[id]")
+    .description("say which rules an event matched, and why the others did not")
+    .option("--rule <ref>", "answer for this rule only")
+    .option("--dedup-key <key>", "explain the event with this key, of which later ones are duplicates")
+    .option("--trigger <ref>", "trigger of the event with that key");
+  command.action((id: string | undefined, { rule, dedupKey, trigger }: EventOptions) =>
+    run(async () => {
+      if (id !== undefined && !/^\d{1,18}$/.test(id))
+        command.error(`error: explain takes the id of an event, not ${id}`);
+      if ((id === undefined) === (dedupKey === undefined))
+        command.error("error: give either the id of an event or --dedup-key");
+      if ((dedupKey === undefined) !== (trigger === undefined))
+        command.error("error: --dedup-key and --trigger go together");
+      const { explainEvent } = await import("./commands/explanations.ts");
+      return explainEvent(context(), { id, dedupKey, triggerRef: trigger, ruleRef: rule });
+    }),
+  );
+}
+
+function addRuleExplanation(rules: Command, run: Run, context: ClientContext): void {
+  const command = rules
+    .command("explain")
+    .argument("<ref>")
+    .option("--last <number>", "how many of its trigger's last events to look at (default: 100)")
+    .description("say why a rule did not match the last events of its trigger");
+  command.action((ref: string, { last = "100" }: { readonly last?: string }) =>
+    run(async () => {
+      if (!/^[1-9]\d{0,3}$/.test(last) || Number(last) > 1_000)
+        command.error(`error: --last takes a number from 1 to 1000, not ${last}`);
+      const { explainRule } = await import("./commands/explanations.ts");
+      return explainRule(context(), ref, last);
+    }),
+  );
+}
+
+function addHistory(rules: Command, run: Run, context: ClientContext): void {
+  rules
+    .command("history")
+    .argument("<ref>")
+    .description("list the versions of a rule: when it changed, what and by whom; the newest first")
+    .action((ref: string) =>
+      run(async () => {
+        const { printHistory } = await import("./commands/rule-history.ts");
+        return printHistory(context(), ref);
+      }),
+    );
+  rules
+    .command("diff")
+    .argument("<ref>")
+    .argument("[from]", "version (default: the one before)")
+    .argument("[to]", "version (default: the newest)")
+    .description("show what differs between two versions of a rule, field by field")
+    .action((ref: string, from: string | undefined, to: string | undefined) =>
+      run(async () => {
+        const { printDifference } = await import("./commands/rule-history.ts");
+        return printDifference(context(), ref, from, to);
+      }),
+    );
+  const revert = rules
+    .command("revert")
+    .argument("<ref>")
+    .argument("<version>", "version, as rules history lists it")
+    .description("make a rule what it was in a version; a deleted rule is made again");
+  revert.action((ref: string, version: string) =>
+    run(async () => {
+      if (!/^\d{1,15}$/.test(version)) revert.error(`error: revert takes a version's number, not ${version}`);
+      const { revertRule } = await import("./commands/rule-history.ts");
+      return revertRule(context(), ref, version);
+    }),
+  );
+}

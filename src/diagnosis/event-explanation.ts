@@ -1,0 +1,118 @@
+/** Reads what explains an event, and explains it. */
+import type { Queryable } from "../database/database.ts";
+import { rowOf, rowsOf } from "../database/statement.ts";
+import { readInstallation } from "../database/statements/installation.ts";
+import {
+  readEnforcementsOfEvent,
+  readEventIdRange,
+  readKeyHolders,
+  readMatchedEvent,
+  readOwedMessages,
+  readRuleRefs,
+  readRulesAt,
+  readRulesNow,
+  readVersionsOfRef,
+} from "../database/statements/rule-versions.ts";
+import { messageId, type Id } from "../model/identifiers.ts";
+import {
+  explainEvent,
+  momentOf,
+  type AskedRule,
+  type EventExplanation,
+  type ExplainedEvent,
+  type MatchFate,
+} from "../model/rules/explain-event.ts";
+import { nearestName } from "../model/texts/nearest-name.ts";
+
+export interface StoredExplanation extends EventExplanation {
+  /** Null: it is not stored. */
+  readonly event: ExplainedEvent | null;
+}
+
+/** @param rows of one snapshot */
+export async function explainStoredEvent(
+  rows: Queryable,
+  id: Id,
+  ruleRef: string | undefined,
+): Promise<StoredExplanation> {
+  const event = await rowOf(rows, readMatchedEvent, id);
+  if (event === undefined) return { event: null, answer: await absenceText(rows, id), notes: [], rules: [] };
+  const [versions, rulesNow, fates] = [
+    await rowsOf(rows, readRulesAt, { triggerRef: event.triggerRef, moment: momentOf(event) }),
+    await rowsOf(rows, readRulesNow, event.triggerRef),
+    await readFates(rows, id),
+  ];
+  const about = ruleRef === undefined ? undefined : await readAskedRule(rows, ruleRef);
+  return { event, ...explainEvent({ event, versions, rulesNow, fates, about }) };
+}
+
+export interface DedupKeyQuestion {
+  readonly triggerRef: string;
+  readonly dedupKey: string;
+  readonly ruleRef: string | undefined;
+}
+
+/** Explains the event that holds a dedup key: any later one with this key is its duplicate. */
+export async function explainDedupKey(
+  rows: Queryable,
+  { triggerRef, dedupKey, ruleRef }: DedupKeyQuestion,
+): Promise<StoredExplanation> {
+  const holders = await rowsOf(rows, readKeyHolders, { triggerRef, dedupKey });
+  const [holder, ...others] = holders;
+  const key = JSON.stringify(dedupKey);
+  if (holder === undefined) {
+    const answer = `no event of ${triggerRef} with the dedup_key ${key} is remembered: none was stored, or it was longer ago than retention.deduplication`;
+    return { event: null, answer, notes: [], rules: [] };
+  }
+  const { eventId, claimedAt, sourceRef } = holder;
+  const whose = sourceRef === null ? "" : ` of ${sourceRef}`;
+  const found = await explainStoredEvent(rows, eventId, ruleRef);
+  return {
+    ...found,
+    answer: `a later event${whose} with the dedup_key ${key} is a duplicate of event ${eventId}, stored at ${claimedAt.toISOString()}, and is not stored again; ${found.answer}`,
+    notes: [
+      ...found.notes,
+      ...others.map(
+        (other) => `event ${other.eventId} of ${other.sourceRef ?? "no sensor"} has the key, too`,
+      ),
+    ],
+  };
+}
+
+async function readFates(rows: Queryable, eventId: Id): Promise<readonly MatchFate[]> {
+  const enforcements = await rowsOf(rows, readEnforcementsOfEvent, eventId);
+  const installation = await rowOf(rows, readInstallation, undefined);
+  if (enforcements.length === 0 || installation === undefined) return [];
+  const ids = enforcements.map(({ id }) => messageId(installation.id, "enforcement", id));
+  const owed = await rowsOf(rows, readOwedMessages, ids);
+  return enforcements.map((enforcement, index) => {
+    const message = owed.find((each) => each.messageId === ids[index]);
+    return { ...enforcement, owedSince: message?.since ?? null, refusal: message?.refusal ?? null };
+  });
+}
+
+async function readAskedRule(rows: Queryable, ref: string): Promise<AskedRule> {
+  const versions = await rowsOf(rows, readVersionsOfRef, ref);
+  return { ref, versions, meant: versions.length > 0 ? undefined : await readLikelyRef(rows, ref) };
+}
+
+/** The ref of a rule that may have been meant. */
+export async function readLikelyRef(rows: Queryable, ref: string): Promise<string | undefined> {
+  const refs = await rowsOf(rows, readRuleRefs, undefined);
+  return nearestName(
+    ref,
+    refs.map((each) => each.ref),
+  );
+}
+
+async function absenceText(rows: Queryable, id: Id): Promise<string> {
+  const range = await rowOf(rows, readEventIdRange, undefined);
+  const subject = `there is no event ${id}`;
+  if (range === undefined || BigInt(id) > BigInt(range.reserved)) {
+    return `${subject}: no event has had this id yet`;
+  }
+  if (range.lowest === null || BigInt(id) < BigInt(range.lowest)) {
+    return `${subject} any more: events older than retention.events are dropped${range.lowest === null ? "" : `; the oldest is ${range.lowest}`}`;
+  }
+  return `${subject}: its id was reserved and not used, as for an event that was refused or a duplicate`;
+}

@@ -1,0 +1,249 @@
+/** Why an event did or did not match each rule on its trigger, as the rules were when it was matched. */
+import type { Id } from "../identifiers.ts";
+import type { JsonObject } from "../json/json.ts";
+import { explainRule, verdictSentence, type RuleVerdict } from "./explain-rule.ts";
+import { aimAt } from "./rule-aim.ts";
+import type { EventFacts } from "./rule-match.ts";
+import { ruleOf, versionAt, type Moment, type RuleVersion } from "./rules-at.ts";
+
+export interface ExplainedEvent {
+  readonly id: Id;
+  readonly triggerRef: string;
+  readonly payload: JsonObject;
+  readonly sourceRef: string | null;
+  /** The only rule that it was meant for. */
+  readonly ruleRef: string | null;
+  readonly occurredAt: Date | null;
+  readonly dedupKey: string | null;
+  readonly createdAt: Date;
+  readonly matchedRevision: Id | null;
+}
+
+/** What became of a match. */
+export interface MatchFate {
+  readonly id: Id;
+  readonly ruleId: Id | null;
+  readonly ruleRef: string;
+  readonly status: string;
+  readonly createdAt: Date;
+  readonly config: JsonObject;
+  /** Since when its message has waited for the broker; null: the broker has confirmed it. */
+  readonly owedSince: Date | null;
+  /** Why the broker refused it last. */
+  readonly refusal: string | null;
+}
+
+export type RuleStory =
+  | RuleVerdict
+  /** The rule came to the trigger after the event. */
+  | { readonly kind: "not-yet"; readonly since: Date; readonly by: string }
+  /** The rule was deleted before the event. */
+  | { readonly kind: "deleted"; readonly since: Date; readonly by: string }
+  /** There is no rule with that ref, and never was. */
+  | { readonly kind: "unknown"; readonly meant: string | undefined };
+
+export interface RuleExplanation {
+  readonly ruleId: Id | null;
+  readonly ruleRef: string;
+  /** The version that was in force; null if there was none. */
+  readonly version: Id | null;
+  readonly story: RuleStory;
+  readonly sentence: string;
+  readonly fate: MatchFate | null;
+}
+
+export interface EventExplanation {
+  /** In one sentence. */
+  readonly answer: string;
+  readonly notes: readonly string[];
+  readonly rules: readonly RuleExplanation[];
+}
+
+export interface RuleNow {
+  readonly id: Id;
+  readonly ref: string;
+  readonly firstSeenAt: Date;
+  readonly firstSeenBy: string;
+}
+
+export interface EventFindings {
+  readonly event: ExplainedEvent;
+  /** Of each rule on the trigger, the version that was in force. */
+  readonly versions: readonly RuleVersion[];
+  /** The rules that are on the trigger now. */
+  readonly rulesNow: readonly RuleNow[];
+  readonly fates: readonly MatchFate[];
+  /** The rule that the question is about; undefined: all on the trigger. */
+  readonly about: AskedRule | undefined;
+}
+
+export interface AskedRule {
+  readonly ref: string;
+  /** All versions of the rules that have or had this ref, in ascending order. */
+  readonly versions: readonly RuleVersion[];
+  /** The ref of a rule that may have been meant. */
+  readonly meant: string | undefined;
+}
+
+export function momentOf({ matchedRevision, createdAt }: ExplainedEvent): Moment {
+  return { revision: matchedRevision, at: createdAt };
+}
+
+export function factsOf(event: ExplainedEvent): EventFacts {
+  return {
+    id: event.id,
+    triggerRef: event.triggerRef,
+    payload: event.payload,
+    sourceRef: event.sourceRef,
+    occurredAt: event.occurredAt?.toISOString() ?? null,
+    triggerInstanceId: event.ruleRef === null ? null : aimAt(event.ruleRef),
+  };
+}
+
+export function explainEvent(findings: EventFindings): EventExplanation {
+  const { event, about } = findings;
+  const notes = notesOn(findings);
+  if (about !== undefined) {
+    const rule = explainAsked(findings, about);
+    return { answer: `event ${event.id}: ${rule.sentence}${fateText(rule.fate)}`, notes, rules: [rule] };
+  }
+  const rules = [
+    ...findings.versions.map((version) => explainVersion(findings, version)),
+    ...laterRules(findings),
+  ];
+  return { answer: answerOf(event, rules), notes, rules };
+}
+
+function answerOf(event: ExplainedEvent, rules: readonly RuleExplanation[]): string {
+  const present = rules.filter(({ story }) => story.kind !== "not-yet");
+  const matched = present.filter(({ story }) => story.kind === "matched");
+  const [first] = matched;
+  const subject = `event ${event.id}`;
+  if (first !== undefined) {
+    const count = present.length === 1 ? "" : `${matched.length} of ${present.length} rules: `;
+    const refs = matched.slice(0, namedMax).map(({ ruleRef }) => ruleRef);
+    const more = matched.length > namedMax ? ` and ${matched.length - namedMax} more` : "";
+    return `${subject} matched ${count}${refs.join(", ")}${more}${matched.length === 1 ? fateText(first.fate) : ""}`;
+  }
+  const [only, another] = present;
+  if (only === undefined) {
+    const [later] = rules;
+    return later === undefined
+      ? `${subject} matched nothing: there was no rule on its trigger ${event.triggerRef}`
+      : `${subject} matched nothing: ${later.sentence}`;
+  }
+  if (another === undefined) return `${subject}: ${only.sentence}`;
+  const closest = present.toSorted((one, other) => distanceOf(one) - distanceOf(other))[0] ?? only;
+  return `${subject} matched none of the ${present.length} rules on ${event.triggerRef}; the closest: ${closest.sentence}`;
+}
+
+const namedMax = 10;
+
+/** The fewer of its conditions failed, the closer a rule was. */
+function distanceOf({ story }: RuleExplanation): number {
+  if (story.kind === "unmatched") return story.failures.length;
+  return story.kind === "too-long" ? 0 : 1_000;
+}
+
+function notesOn({ event, fates, versions }: EventFindings): readonly string[] {
+  const notes: string[] = [];
+  if (event.matchedRevision === null)
+    notes.push(
+      "the event is from before the history of rules: the rules are those of the oldest version known, which may have been others then",
+    );
+  if (event.ruleRef !== null) notes.push(`the event is for the rule ${event.ruleRef} only`);
+  const known = new Set(versions.map(({ ruleId }) => ruleId));
+  for (const fate of fates)
+    if (fate.ruleId === null || !known.has(fate.ruleId))
+      notes.push(
+        `enforcement ${fate.id} is of the rule ${fate.ruleRef}, which was not on the trigger then${fateText(fate)}`,
+      );
+  return notes;
+}
+
+function explainVersion({ event, fates }: EventFindings, version: RuleVersion): RuleExplanation {
+  const { ruleId, id } = version;
+  const rule = ruleOf(version);
+  const fate = fates.find((each) => each.ruleId === ruleId) ?? null;
+  const ref = rule?.ref ?? version.ruleRef;
+  const about = { ruleId, ruleRef: ref, version: id, fate };
+  if (rule === undefined) {
+    const story = { kind: "deleted", since: version.changedAt, by: version.changedBy } as const;
+    return { ...about, story, sentence: storySentence(ref, story) };
+  }
+  const verdict = explainRule(rule, factsOf(event));
+  // What is stored is what happened.
+  const story: RuleVerdict = fate === null ? verdict : { kind: "matched", config: fate.config };
+  const when =
+    story.kind === "disabled"
+      ? ` then, as ${version.changedBy} left it at ${version.changedAt.toISOString()}`
+      : "";
+  return { ...about, story, sentence: `${storySentence(ref, story)}${when}` };
+}
+
+function laterRules({ versions, rulesNow }: EventFindings): readonly RuleExplanation[] {
+  const known = new Set(versions.map(({ ruleId }) => ruleId));
+  return rulesNow
+    .filter(({ id }) => !known.has(id))
+    .map(({ id, ref, firstSeenAt: since, firstSeenBy: by }): RuleExplanation => {
+      const story = { kind: "not-yet", since, by } as const;
+      return {
+        ruleId: id,
+        ruleRef: ref,
+        version: null,
+        story,
+        sentence: storySentence(ref, story),
+        fate: null,
+      };
+    });
+}
+
+function explainAsked(findings: EventFindings, { ref, versions, meant }: AskedRule): RuleExplanation {
+  const moment = momentOf(findings.event);
+  const inForce = Map.groupBy(versions, ({ ruleId }) => ruleId)
+    .values()
+    .map((own) => versionAt(own, moment))
+    .filter((version) => version !== undefined)
+    .toArray();
+  const version = inForce.findLast(({ definition }) => definition !== null) ?? inForce.at(-1);
+  if (version !== undefined) return explainVersion(findings, version);
+  const [first] = versions;
+  const story: RuleStory =
+    first === undefined
+      ? { kind: "unknown", meant }
+      : { kind: "not-yet", since: first.changedAt, by: first.changedBy };
+  return {
+    ruleId: first?.ruleId ?? null,
+    ruleRef: ref,
+    version: null,
+    story,
+    sentence: storySentence(ref, story),
+    fate: null,
+  };
+}
+
+export function storySentence(ref: string, story: RuleStory): string {
+  switch (story.kind) {
+    case "not-yet":
+      return `${ref} did not exist yet: ${story.by} made it at ${story.since.toISOString()}, after the event`;
+    case "deleted":
+      return `${ref} was deleted before the event, by ${story.by} at ${story.since.toISOString()}`;
+    case "unknown":
+      return `there is no rule ${ref}, and there was none${story.meant === undefined ? "" : `; did you mean ${story.meant}?`}`;
+    default:
+      return verdictSentence(ref, story);
+  }
+}
+
+/** What became of a match, as the end of a sentence. */
+function fateText(fate: MatchFate | null): string {
+  if (fate === null) return "";
+  const { id, status, owedSince, refusal } = fate;
+  const message =
+    owedSince === null
+      ? "the broker has confirmed its message"
+      : refusal === null
+        ? `its message has waited for the broker since ${owedSince.toISOString()}`
+        : `the broker refuses its message: ${refusal}`;
+  return ` (enforcement ${id} ${status}; ${message})`;
+}

@@ -1,0 +1,204 @@
+/** Why a rule did not match the last events of its trigger, grouped by the condition that failed. */
+import type { Id } from "../identifiers.ts";
+import { PredicateTable } from "../conditions/predicate.ts";
+import { compileRule } from "./compiled-rule.ts";
+import { factsOf, momentOf, storySentence, type ExplainedEvent, type RuleStory } from "./explain-event.ts";
+import { explainRule, failureText, type RuleVerdict } from "./explain-rule.ts";
+import { ruleOf, versionAt, type RuleVersion } from "./rules-at.ts";
+
+export interface EventOfRule extends ExplainedEvent {
+  /** Of this rule; null: none is stored. */
+  readonly enforcementId: Id | null;
+}
+
+export interface RuleFindings {
+  readonly ref: string;
+  /** The newest rule that has or had this ref: its versions, in ascending order; empty if there never was one. */
+  readonly versions: readonly RuleVersion[];
+  /** The ref of a rule that may have been meant. */
+  readonly meant: string | undefined;
+  /** Of its trigger, the newest first. */
+  readonly events: readonly EventOfRule[];
+  /** Undefined: its trigger does not exist. */
+  readonly trigger: { readonly isEnabled: boolean; readonly sensorRefs: readonly string[] } | undefined;
+}
+
+export interface ReasonGroup {
+  readonly kind: RuleStory["kind"];
+  /** Such as the condition that failed in the example. */
+  readonly reason: string;
+  readonly events: number;
+  /** The newest of them. */
+  readonly example: Id;
+  readonly exampleAt: Date;
+  readonly counterfactual: string | undefined;
+}
+
+export interface RuleEventsExplanation {
+  /** In one sentence. */
+  readonly answer: string;
+  readonly triggerRef: string | null;
+  readonly matched: number;
+  readonly examined: number;
+  /** The newest event that matched. */
+  readonly lastMatch: Id | null;
+  /** The most frequent first. */
+  readonly groups: readonly ReasonGroup[];
+}
+
+export function explainEventsOfRule(findings: RuleFindings): RuleEventsExplanation {
+  const { ref, versions, events, meant } = findings;
+  const newest = versions.at(-1);
+  if (newest === undefined) {
+    const answer = storySentence(ref, { kind: "unknown", meant });
+    return { answer, triggerRef: null, matched: 0, examined: 0, lastMatch: null, groups: [] };
+  }
+  const stories = events.map((event) => ({ event, story: storyOf(event, versions) }));
+  const matches = stories.filter(({ story }) => story.kind === "matched");
+  const groups = groupsOf(stories.filter(({ story }) => story.kind !== "matched"));
+  const found = {
+    triggerRef: newest.triggerRef,
+    matched: matches.length,
+    examined: events.length,
+    lastMatch: matches[0]?.event.id ?? null,
+    groups,
+  };
+  return { answer: answerOf(findings, newest, found), ...found };
+}
+
+type Found = Omit<RuleEventsExplanation, "answer">;
+
+function answerOf(findings: RuleFindings, newest: RuleVersion, found: Found): string {
+  const { ref } = findings;
+  const before = found.matched === 0 ? "" : `; before, ${countText(findings, found)}`;
+  const who = `by ${newest.changedBy} at ${newest.changedAt.toISOString()}`;
+  const rule = ruleOf(newest);
+  if (rule === undefined) return `${ref} was deleted ${who}${before}`;
+  if (rule.ref !== ref) return `${ref} is called ${rule.ref} now, ${who}${before}`;
+  const compiled = compileRule(rule, new PredicateTable());
+  if (compiled.kind === "invalid") return `${ref} is invalid and matches nothing: ${compiled.problem}`;
+  if (!rule.isEnabled) {
+    const since = findings.versions.findLast(({ isEffective }) => isEffective) ?? newest;
+    return `${ref} is disabled, since ${since.changedBy} left it so at ${since.changedAt.toISOString()}${before}`;
+  }
+  return triggerText(findings, rule.triggerRef) ?? matchesText(findings, found);
+}
+
+/** If it is the trigger that has no events. */
+function triggerText({ ref, trigger, events }: RuleFindings, triggerRef: string): string | undefined {
+  if (trigger === undefined) return `${ref} has nothing to match: its trigger ${triggerRef} does not exist`;
+  if (!trigger.isEnabled)
+    return `${ref} has nothing to match: its trigger ${triggerRef} is disabled, so its events are refused`;
+  if (events.length > 0) return undefined;
+  const [sensor] = trigger.sensorRefs;
+  const next =
+    sensor === undefined
+      ? "no sensor serves it"
+      : `\`sensors explain ${sensor}\` says why its sensor reports none`;
+  return `${ref} has had nothing to match: its trigger ${triggerRef} has no stored event; ${next}`;
+}
+
+function matchesText(findings: RuleFindings, found: Found): string {
+  const { ref, events, versions } = findings;
+  const count = countText(findings, found);
+  const [group] = found.groups;
+  if (found.matched > 0) return `${ref} ${count}, last event ${found.lastMatch}`;
+  if (group?.kind === "not-yet" && group.events === events.length) {
+    const since = versions[0]?.changedAt.toISOString() ?? "";
+    return `${ref} is younger than the events of its trigger: it came at ${since}, and the last event, ${events[0]?.id}, at ${events[0]?.createdAt.toISOString()}`;
+  }
+  if (group === undefined) return `${ref} ${count}`;
+  const share = group.events === found.examined ? "" : `${group.events} of them because `;
+  return `${ref} ${count}: ${share}${group.reason}`;
+}
+
+function countText({ events }: RuleFindings, { matched, examined, triggerRef }: Found): string {
+  const of = `the last ${examined} ${events.length === 1 ? "event" : "events"} of ${triggerRef}`;
+  return `matched ${matched === 0 ? "none" : matched} of ${of}`;
+}
+
+function storyOf(event: EventOfRule, versions: readonly RuleVersion[]): RuleStory {
+  if (event.enforcementId !== null) return { kind: "matched", config: {} };
+  const version = versionAt(versions, momentOf(event));
+  if (version === undefined) {
+    const [first] = versions;
+    return { kind: "not-yet", since: first?.changedAt ?? event.createdAt, by: first?.changedBy ?? "" };
+  }
+  const rule = ruleOf(version);
+  if (rule === undefined) return { kind: "deleted", since: version.changedAt, by: version.changedBy };
+  return explainRule(rule, factsOf(event));
+}
+
+interface Told {
+  readonly event: EventOfRule;
+  readonly story: RuleStory;
+}
+
+function groupsOf(stories: readonly Told[]): readonly ReasonGroup[] {
+  return Map.groupBy(stories, ({ story }) => keyOf(story))
+    .values()
+    .flatMap((told): readonly ReasonGroup[] => {
+      const [first] = told;
+      if (first === undefined) return [];
+      const { event, story } = first;
+      return [
+        {
+          kind: story.kind,
+          reason: reasonOf(story),
+          events: told.length,
+          example: event.id,
+          exampleAt: event.createdAt,
+          counterfactual: story.kind === "unmatched" ? story.counterfactual : undefined,
+        },
+      ];
+    })
+    .toArray()
+    .toSorted((one, other) => other.events - one.events);
+}
+
+/** Events whose first failure is the same condition belong together. */
+function keyOf(story: RuleStory): string {
+  if (story.kind !== "unmatched") return story.kind;
+  const [first] = story.failures;
+  return JSON.stringify([
+    first?.place,
+    first?.path,
+    first?.operator,
+    first?.expected,
+    first?.seen === undefined,
+  ]);
+}
+
+function reasonOf(story: RuleStory): string {
+  switch (story.kind) {
+    case "matched":
+      return "it matched";
+    case "unmatched": {
+      const [first] = story.failures;
+      return first === undefined ? "its conditions can never hold" : failureText(first);
+    }
+    case "not-yet":
+      return `the rule did not exist yet: it came at ${story.since.toISOString()}`;
+    case "deleted":
+      return "the rule was deleted";
+    case "unknown":
+      return "there was no such rule";
+    default:
+      return plainReason(story);
+  }
+}
+
+function plainReason(verdict: Exclude<RuleVerdict, { readonly kind: "matched" | "unmatched" }>): string {
+  switch (verdict.kind) {
+    case "invalid":
+      return `the rule was invalid: ${verdict.reason}`;
+    case "disabled":
+      return "the rule was disabled";
+    case "other-trigger":
+      return `the rule was on the trigger ${verdict.triggerRef}`;
+    case "aimed-elsewhere":
+      return `the event is for the rule ${verdict.at} only`;
+    case "too-long":
+      return `its action_params become too long: ${verdict.reason}`;
+  }
+}
