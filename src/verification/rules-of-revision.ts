@@ -28,7 +28,15 @@ const ruleWork = 4_096;
 export class RulesOfRevision {
   readonly #timelines = new Map<string, Timeline>();
   readonly #sets = new Map<string, CompiledRuleSet>();
+  /** By trigger: the revision that was asked for last. */
+  readonly #latest = new Map<string, { readonly revision: Id; readonly set: CompiledRuleSet }>();
   readonly #slices = new WorkSlices();
+
+  /** Undefined: it has to be looked up. */
+  known(triggerRef: string, revision: Id): CompiledRuleSet | undefined {
+    const latest = this.#latest.get(triggerRef);
+    return latest?.revision === revision ? latest.set : undefined;
+  }
 
   /** @param rows read the same snapshot as the event */
   async at(rows: Queryable, triggerRef: string, revision: Id): Promise<CompiledRuleSet> {
@@ -46,6 +54,8 @@ export class RulesOfRevision {
       if (this.#sets.size >= setsMax) forgetOldest(this.#sets);
       this.#sets.set(key, set);
     }
+    if (this.#latest.size >= timelinesMax) forgetOldest(this.#latest);
+    this.#latest.set(triggerRef, { revision, set });
     return set;
   }
 

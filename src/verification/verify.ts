@@ -193,7 +193,10 @@ async function verifyEvent(
   const isProvable = matchedRevision !== null && !event.isRevisionAhead;
   if (!isProvable) report.unprovable += 1;
   const matches = isProvable
-    ? matchesOf(event, await rules.at(rows, triggerRef, matchedRevision))
+    ? matchesOf(
+        event,
+        rules.known(triggerRef, matchedRevision) ?? (await rules.at(rows, triggerRef, matchedRevision)),
+      )
     : undefined;
   const pause = slices.spend(2_048);
   if (pause !== undefined) await pause;
