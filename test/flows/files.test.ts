@@ -94,3 +94,64 @@ test(
     rmSync(folder, { recursive: true });
   },
 );
+
+test("another agent watches on when the one that watches is killed", { timeout: 180_000 }, async () => {
+  await using fresh = await freshDatabase();
+  await using vhost = await freshVhost();
+  const { database } = fresh;
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "attune-inbox-")));
+  await query(
+    database,
+    "insert into rule (ref, action_ref, trigger_ref, trigger_params) values ('t.any', 'core.noop', 'core.file_changed', $1)",
+    [JSON.stringify({ path: folder, event_types: ["created"] })],
+  );
+  const folderOf = (workerName: string) =>
+    agentFolder({
+      databaseUrl: fresh.url,
+      brokerUrl: vhost.url,
+      packsDirectory: join(repositoryRoot, "packs"),
+      workerName,
+      sensor: { lease_duration: 2, lease_renewal_interval: 0.5 },
+    });
+  let written = 0;
+  /** Writes files until the last ones are seen. */
+  const seesNewFiles = async (): Promise<void> => {
+    const from = written;
+    await expect
+      .poll(async () => {
+        writeFileSync(join(folder, `file${written}`), "");
+        written += 1;
+        const names = await query<{ name: string }>(database, "select payload->>'name' as name from event");
+        return names.some(({ name }) => Number(name.slice(4)) >= from);
+      }, soon)
+      .toBe(true);
+  };
+  const watcher = async (): Promise<string | undefined> =>
+    (
+      await query<{ name: string }>(
+        database,
+        `select worker.name
+           from sensor_assignment
+           join worker on worker.id = worker
+          where sensor = (select id from sensor where ref = 'core.files')`,
+      )
+    )[0]?.name;
+
+  await using oneFolder = await folderOf("one");
+  await using one = await startAgent(oneFolder);
+  await seesNewFiles();
+  await using twoFolder = await folderOf("two");
+  await using _two = await startAgent(twoFolder);
+  expect(await watcher()).toBe("one");
+  one.kill("SIGKILL");
+  await one.ended;
+  await expect.poll(watcher, soon).toBe("two");
+  await seesNewFiles();
+
+  const [doubled] = await query<{ count: number }>(
+    database,
+    "select count(*)::int - count(distinct payload->>'name')::int as count from event",
+  );
+  expect(doubled?.count).toBe(0);
+  rmSync(folder, { recursive: true });
+});

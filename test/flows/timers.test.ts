@@ -124,6 +124,37 @@ test("rules made over HTTP fire, and another agent goes on with the timers of a 
   expect(await countOf(database, "flow.beat")).toBe(balance?.fired);
 });
 
+// Goal: a machine that sleeps, or a process that is stopped, costs only what catch_up gives up, and doubles nothing.
+// Method: stop a real agent for longer than its lease, and let it go on.
+test("a suspended agent skips or makes up for what it slept over, and doubles nothing", async () => {
+  await using fresh = await freshDatabase();
+  await using vhost = await freshVhost();
+  const { database } = fresh;
+  await query(
+    database,
+    `insert into rule (ref, action_ref, trigger_ref, trigger_params)
+     values ('sleep.none', 'core.noop', 'core.intervaltimer', '{"interval": 0.5, "catch_up": "none"}'),
+            ('sleep.all', 'core.noop', 'core.intervaltimer', '{"interval": 0.5, "catch_up": "all"}')`,
+  );
+  await using folder = await folderOf(fresh, vhost, "sleeper");
+  await using agent = await startAgent(folder);
+  await expect.poll(() => countOf(database, "sleep.none"), promptly).toBeGreaterThan(3);
+
+  agent.kill("SIGSTOP");
+  // How long it is suspended is what the test is about.
+  await sleep(8_000);
+  agent.kill("SIGCONT");
+  const atResuming = await countOf(database, "sleep.none");
+  await expect.poll(() => countOf(database, "sleep.none"), promptly).toBeGreaterThan(atResuming + 3);
+  agent.kill("SIGTERM");
+  await agent.ended;
+
+  const [none, all] = await timerBalances(database);
+  expect(none).toMatchObject({ ref: "sleep.none" });
+  expect(none?.skipped).toBeGreaterThan(5);
+  expect(all).toMatchObject({ ref: "sleep.all", skipped: 0 });
+});
+
 // Goal: whichever agent is killed at whatever moment, each slot fires exactly once or is skipped.
 // Method: two agents; the one that runs the timers is killed at a random moment and started again, over and over.
 test(`${kills} kills settle every slot exactly once`, { timeout: 60_000 + kills * 20_000 }, async () => {

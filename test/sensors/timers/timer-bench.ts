@@ -111,8 +111,12 @@ export async function timerBench() {
     let isKilled = false;
     let { isProgressLost = false } = options;
     let isRunning = false;
+    let connected: PromiseWithResolvers<void> | undefined;
     const source = new TimerSource({
-      database: databaseOf(database, ({ name }) => isKilled || (isProgressLost && name === "write_timers")),
+      database: databaseOf(
+        database,
+        ({ name }) => isKilled || connected !== undefined || (isProgressLost && name === "write_timers"),
+      ),
       sensorId,
       sensorRef: "core.timers",
       term: { generation: `${generation}`, instance },
@@ -123,10 +127,17 @@ export async function timerBench() {
       logger,
       random: () => 0,
     });
+    /** As while the pipeline is full: there is room when the database answers again. */
+    const storeAfter = async (again: Promise<void>, submission: BuiltinSubmission): Promise<boolean> => {
+      await again;
+      await store(submission, () => isKilled);
+      return true;
+    };
     const context: SourceContext = {
       output: { take: () => true, flush: () => {} },
       submit(submission) {
         if (isKilled) return true;
+        if (connected !== undefined) return storeAfter(connected.promise, submission);
         void store(submission, () => isKilled);
         return true;
       },
@@ -148,6 +159,15 @@ export async function timerBench() {
       async stop() {
         stopping.abort();
         await ended;
+      },
+      /** The database does not answer it, and so there is no room for events. */
+      cutOff(): void {
+        connected = Promise.withResolvers();
+      },
+      reconnect(): void {
+        const again = connected;
+        connected = undefined;
+        again?.resolve();
       },
       /** It goes on, but how far it is does not reach the rows. */
       loseProgress(): void {
