@@ -14,7 +14,7 @@ import { ownArchitecture } from "./architecture.ts";
 import { collectAssets } from "./bundle/assets.ts";
 import { readBuildOptions } from "./build-options.ts";
 import { BuilderError } from "./builder-error.ts";
-import { bundle } from "./bundle/bundle.ts";
+import { bundle, threadAssets } from "./bundle/bundle.ts";
 import { writeChecksums } from "./papers/checksums.ts";
 import { findClosure } from "./packing/closure.ts";
 import { collectComponents } from "./papers/components.ts";
@@ -50,7 +50,7 @@ async function buildExecutable(): Promise<void> {
     architecture,
     node,
     scripts,
-    assets,
+    assets: { ...assets, ...threadAssets(scripts.threads) },
     workDirectory: work.path,
   });
 

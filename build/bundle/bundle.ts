@@ -11,6 +11,7 @@
  *   command-line  the command line
  *   commands      all other commands. Each is evaluated when called, together with its own imports, so that
  *                 `migrate` does not pay for an HTTP server
+ *   backtest      the thread of a back-test, which starts with nothing else
  *
  * They are CommonJS, which starts faster because Node has no code cache for ES modules in executables. Their white
  * space is removed, because a script stays in memory as a whole: in the heap, and in the pages of the file that it was
@@ -19,13 +20,15 @@
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { access } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
-import { isOfCommandLine, main, scriptWith } from "./entries.ts";
+import { isOfCommandLine, main, scriptWith, threadModules, type ThreadScript } from "./entries.ts";
 import type { LaterScript } from "./runtime/later-script.ts";
 
 export interface Bundle {
   /** Paths of the scripts. */
   readonly main: string;
   readonly later: Readonly<Record<LaterScript, string>>;
+  /** Of threads, which each evaluate one of their own. */
+  readonly threads: Readonly<Record<ThreadScript, string>>;
   /** Which files of which packages they contain. */
   readonly metafiles: readonly Metafile[];
 }
@@ -69,8 +72,27 @@ export async function bundle(repository: string, workDirectory: string): Promise
     new Set([...called.commands, ...modulesLoadedLater(first)]),
     commandsOptions,
   );
-  const metafiles = [mainMetafile, detectionMetafile, probeMetafile, commandLineMetafile, commandsMetafile];
-  return { main: mainScript, later, metafiles };
+  const threads = { backtest: join(workDirectory, "backtest.cjs") };
+  const { metafile: backtestMetafile } = await build({
+    ...common(repository),
+    entryPoints: [threadModules.backtest],
+    outfile: threads.backtest,
+    ...ownUrl,
+  });
+  const metafiles = [
+    mainMetafile,
+    detectionMetafile,
+    probeMetafile,
+    commandLineMetafile,
+    commandsMetafile,
+    backtestMetafile,
+  ];
+  return { main: mainScript, later, threads, metafiles };
+}
+
+/** By the keys under which src looks for them. */
+export function threadAssets(threads: Bundle["threads"]): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(threads).map(([name, path]) => [`script/${name}.cjs`, path]));
 }
 
 function common(repository: string) {
@@ -94,6 +116,12 @@ function common(repository: string) {
   } satisfies BuildOptions;
 }
 
+/** Libraries that look for their own files look next to the executable and find none; the ones needed are among the assets. */
+const ownUrl = {
+  banner: { js: 'const ownUrl = require("node:url").pathToFileURL(process.execPath).href;' },
+  define: { "import.meta.url": "ownUrl" },
+} satisfies BuildOptions;
+
 interface LaterOptions {
   readonly repository: string;
   readonly outfile: string;
@@ -109,10 +137,7 @@ async function buildLater(
     stdin: { contents: modulesByPath(paths), resolveDir: repository, sourcefile: "modules.js" },
     outfile,
     plugins,
-    // Libraries that look for their own files look next to the executable and find none; the ones needed are
-    // among the assets.
-    banner: { js: 'const ownUrl = require("node:url").pathToFileURL(process.execPath).href;' },
-    define: { "import.meta.url": "ownUrl" },
+    ...ownUrl,
   });
   return metafile;
 }

@@ -9,6 +9,10 @@ export const detection = "src/agent/commands/detect-only.ts";
 /** A command that is called every few seconds, with its own script for the same reason. */
 export const probe = "src/agent/commands/doctor-probe.ts";
 
+/** What threads begin with, by the name of their script: the asset `script/<name>.cjs`. */
+export const threadModules = { backtest: "src/rules/backtest/worker.ts" } as const;
+export type ThreadScript = keyof typeof threadModules;
+
 /** Whether a module declares commands, which it imports when they are called. */
 export function isOfCommandLine(path: string): boolean {
   return dirname(path) === dirname(commandLine);

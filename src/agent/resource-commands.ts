@@ -4,7 +4,7 @@ import type { ClientInvocation } from "./commands/resources.ts";
 import type { Action, Filter, ResourceCommands } from "./client/resources.ts";
 import { resourceCommands } from "./client/resources.ts";
 import type { ExitCode } from "./invocation.ts";
-import { addReplay } from "./trial-commands.ts";
+import { addBacktest, addReplay } from "./trial-commands.ts";
 
 /** Runs a command; the command line takes its exit code. */
 export type Run = (command: () => Promise<ExitCode>) => Promise<void>;
@@ -26,6 +26,7 @@ export function addResourceCommands(root: Command, run: Run, context: ClientCont
     if (resource.plural === "sensors") addLogs(group, run, context);
     if (resource.plural === "rules") addRuleTest(group, run, context);
     if (resource.plural === "triggers") addTriggerSchema(group, run, context);
+    if (resource.plural === "rules") addBacktest(group, run, context);
     if (resource.plural === "events") addReplay(group, run, context);
   }
 }

@@ -1,5 +1,6 @@
 /** Adds the commands that try something out with stored events: `events replay` and the like. */
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
+import { readGate, type Gate } from "../model/rules/backtest-gate.ts";
 import type { ClientContext, Run } from "./resource-commands.ts";
 
 interface ReplayOptions {
@@ -45,6 +46,51 @@ export function addReplay(group: Command, run: Run, context: ClientContext): voi
         dry_run: dryRun === true,
         force: force === true,
       });
+    }),
+  );
+}
+
+interface BacktestOptions {
+  readonly since: string;
+  readonly until?: string;
+  readonly set: readonly string[];
+  readonly against: string;
+  readonly failIf: readonly string[];
+}
+
+function collected(text: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, text];
+}
+
+export function addBacktest(group: Command, run: Run, context: ClientContext): void {
+  const none: readonly string[] = [];
+  const command = group
+    .command("backtest")
+    .argument("<rule>", "its ref, or its file in a pack's folder")
+    .requiredOption("--since <time>", "from this time of storing: RFC 3339, or like 24h, 7d; or change")
+    .option("--until <time>", "up to this time of storing (default: now)")
+    .option(
+      "--set <name=json>",
+      "change conditions, action_params, trigger_params or trigger_ref",
+      collected,
+      none,
+    )
+    .addOption(
+      new Option("--against <what>", "compare with the live rule, or with its stored enforcements")
+        .choices(["live", "stored"])
+        .default("live"),
+    )
+    .option("--fail-if <limit>", "exit 1 if it holds, like 'hits>100' or 'missed>0'", collected, none)
+    .description("hold a rule against stored events, and compare it with the live one");
+  command.action((rule: string, { since, until, set, against, failIf }: BacktestOptions) =>
+    run(async () => {
+      const gates = failIf.map((text): Gate => {
+        const gate = readGate(text);
+        if (gate.kind === "invalid") return command.error(`error: --fail-if ${text}: ${gate.problem}`);
+        return gate.value;
+      });
+      const { backtestRule } = await import("./commands/rules-backtest.ts");
+      return backtestRule(context(), { rule, since, until, set, against, gates });
     }),
   );
 }

@@ -38,6 +38,7 @@ import { addDeliveryRoutes } from "./routes/deliveries.ts";
 import { addVerifyRoutes, type VerifyPorts } from "./routes/verify.ts";
 import { addWebhookRoutes, type WebhookReceiver } from "./routes/webhooks.ts";
 import { addWorkerRoutes } from "./routes/workers.ts";
+import { addBacktestRoutes, type BacktestPorts } from "./routes/backtests.ts";
 import { addReplayRoutes, type ReplayPorts } from "./routes/replays.ts";
 import type { SensorTraces } from "./sensor-traces.ts";
 import { validateRequests } from "./validation.ts";
@@ -55,6 +56,8 @@ export interface Platform {
   readonly eventPosts?: EventPostPorts & { readonly cloudEvents: Pick<CloudEventPorts, "triggers"> };
   /** Left out: nothing can be verified. */
   readonly verify?: VerifyPorts;
+  /** Left out: nothing can be back-tested. */
+  readonly backtests?: BacktestPorts;
   /** Left out: nothing can be replayed. */
   readonly replays?: ReplayPorts;
   /** Left out: there is no key store. */
@@ -91,6 +94,8 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       addActionRoutes(scope, platform.resources);
       addUnprefixedRoutes(scope, platform);
       if (platform.verify !== undefined) addVerifyRoutes(scope, platform.verify, platform.authenticate);
+      if (platform.backtests !== undefined)
+        addBacktestRoutes(scope, platform.backtests, platform.authenticate);
       if (platform.replays !== undefined) addReplayRoutes(scope, platform.replays, platform.authenticate);
       if (platform.keys !== undefined) addKeyRoutes(scope, platform.keys);
     },

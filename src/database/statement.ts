@@ -110,6 +110,10 @@ export class Row {
     return value;
   }
 
+  booleanOrNull(column: string): boolean | null {
+    return this.#value(column) === null ? null : this.boolean(column);
+  }
+
   instant(column: string): Date {
     const value = this.#value(column);
     assert(value instanceof Date, this.#complaint(column, "an instant"));

@@ -65,6 +65,7 @@ const operatorErrors = {
   },
   DATA_DIRECTORY_IN_USE: { meaning: "another process uses this data directory", status: null },
   PACK_INVALID: { meaning: "a pack has problems; each is listed with file, line and field", status: null },
+  BACKTEST_INVALID: { meaning: "a change or a limit given to a back-test cannot be read", status: null },
   EVENT_INVALID: { meaning: "an event given to a command cannot be read", status: null },
   API_UNREACHABLE: { meaning: "no agent's API is known or answers there", status: null },
   API_REFUSED: { meaning: "the agent's API refused the request", status: null },

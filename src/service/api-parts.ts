@@ -5,6 +5,7 @@ import type { Diagnose } from "../api/routes/diagnosis.ts";
 import type { Keys } from "../api/routes/keys.ts";
 import type { SensorLogSource } from "../api/routes/sensor-logs.ts";
 import type { WebhookReceiver } from "../api/routes/webhooks.ts";
+import type { BacktestPorts } from "../api/routes/backtests.ts";
 import type { ReplayPorts } from "../api/routes/replays.ts";
 import type { ViewedStream } from "../api/routes/stream.ts";
 import type { VerifyPorts } from "../api/routes/verify.ts";
@@ -57,6 +58,7 @@ interface ServedParts {
   readonly notifications: RuleNotifications;
   readonly traces: SensorTraces;
   readonly keys: Keys;
+  readonly backtests: BacktestPorts["backtests"];
   readonly replay: ReplayPorts["replay"];
   readonly verification: VerifyPorts["verification"];
   readonly webhooks: WebhookReceiver;
@@ -74,7 +76,7 @@ export async function openApi(
 ): Promise<string | undefined> {
   const { metrics, health, identity, operations, posts, notifications, traces, keys, webhooks, reads } =
     parts;
-  const { replay, verification, stream, diagnose, cloudEventTriggers } = parts;
+  const { backtests, replay, verification, stream, diagnose, cloudEventTriggers } = parts;
   const { config, logger } = options;
   const platform: Platform = {
     authenticate: traces.watching((token) => identity.authenticator.authenticate(token)),
@@ -93,6 +95,7 @@ export async function openApi(
     },
     operations,
     keys,
+    backtests: { backtests, clock, logger },
     replays: { replay, clock, logger },
     verify: { verification, clock, logger },
     webhooks,

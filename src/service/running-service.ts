@@ -5,6 +5,7 @@ import type { EventGenerator } from "../events/event-generator.ts";
 import { liveAnnouncement } from "../live/live-exchange.ts";
 import type { MessageQueue } from "../messaging/message-queue.ts";
 import type { SensorWorkerRegistration } from "../registration/sensor-worker-registration.ts";
+import { openBacktests } from "./backtest-parts.ts";
 import { Replay } from "../rules/replay.ts";
 import { RuleMatcher } from "../rules/rule-matcher.ts";
 import { openRuleSource, type DatabaseRuleSource } from "../rules/rule-source.ts";
@@ -113,6 +114,7 @@ export async function openRunningService(
     traces,
     keys,
     verification,
+    backtests: openBacktests(context, database),
     replay: new Replay({
       database,
       rules,

@@ -10,6 +10,7 @@ import { collectMessages, type MessageCollector } from "../support/message-colle
 import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
+import { seededRandom } from "../support/seeded-random.ts";
 import { headersFor } from "../support/tokens.ts";
 
 const patient = { timeout: 20_000, interval: 50 };
@@ -106,6 +107,111 @@ test("a replay is for admins, and says what is wrong with it", async () => {
     stdout: expect.stringContaining("event 999999: skipped: it does not exist") as string,
   });
 });
+
+test("a back-test says what a draft would have caught and missed, and closes gates", async () => {
+  const draft =
+    'conditions=[{"field": "celsius", "operator": "greater_than", "value": 40}, {"field": "pot", "operator": "equals", "value": 0}]';
+  const asText = await agent("rules", "backtest", "garden.hot", "--since", "2h", "--set", draft);
+  expect(asText).toMatchObject({ code: 0 });
+  expect(asText.stdout).toMatch(
+    /^garden\.hot: 3 of 50 events match \(6\.00 %\)\nthe live rule matches 5\nwould also catch 2: events 42, 45\nwould miss 4: events 46, 47, 49, 50\n0 with other parameters\n\d{4}-/,
+  );
+
+  const gated = await agent(
+    "rules",
+    "backtest",
+    "garden.hot",
+    "--since",
+    "2h",
+    "--set",
+    'action_params={"c": "{{ celsius }}"}',
+    "--fail-if",
+    "missed>0",
+    "--fail-if",
+    "changed>4",
+    "--format",
+    "json",
+  );
+  expect(gated).toMatchObject({ code: 1, stderr: "failed: changed>4 (changed is 5)\n" });
+  expect(JSON.parse(gated.stdout)).toMatchObject({
+    live: "enabled",
+    counts: { events: 50, hits: 5, live_hits: 5, caught: 0, missed: 0, changed: 5 },
+    bucket_seconds: 300,
+    changed: expect.arrayContaining([{ event: 46, draft: { c: 46 }, live: { celsius: 46 } }]) as unknown,
+    failed: ["changed>4"],
+  });
+  expect(await agent("rules", "backtest", "garden.hot", "--since", "2h", "--fail-if", "hit>1")).toMatchObject(
+    {
+      code: 2,
+      stderr: expect.stringContaining("did you mean hits?") as string,
+    },
+  );
+  expect(await agent("rules", "backtest", "garden.cold", "--since", "2h")).toMatchObject({ code: 1 });
+});
+
+// Goal: the decisions of a back-test are those that were made when the events were stored.
+// Method: random conditions of one rule change while events are posted; each time, the live rule is back-tested against the
+// enforcements that it made, over its own lifetime.
+test("back-testing the live rule over its own lifetime gives exactly its enforcements", async () => {
+  const { database } = fresh;
+  const seeded = seededRandom();
+  const random = (): number => seeded.next();
+  await insertTrigger(database, "garden.live");
+  await insertRule(database, { ref: "garden.live", triggerRef: "garden.live" });
+  await insertRule(database, { ref: "garden.other", triggerRef: "garden.live" });
+  const post = async (): Promise<void> => {
+    const events = Array.from({ length: 200 }, () => ({
+      trigger_ref: "garden.live",
+      payload: {
+        celsius: Math.floor(random() * 40),
+        pot: random() < 0.5 ? "a" : "b",
+        deep: { n: [random()] },
+      },
+      ...(random() < 0.1
+        ? { trigger_instance_id: random() < 0.5 ? "rule_garden.live" : "rule_garden.other" }
+        : {}),
+    }));
+    const headers = { ...(await headersFor("admin")), "content-type": "application/json" };
+    const url = `${folder.apiUrl}/api/v1/events`;
+    const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(events) });
+    expect(response.status).toBe(201);
+  };
+  for (let round = 0; round < 3; round += 1) {
+    const conditions = {
+      any: [
+        { field: "celsius", operator: "greater_than", value: Math.floor(random() * 40) },
+        { not: { field: "pot", operator: "equals", value: "a" } },
+        { field: "deep.n[0]", operator: "less_than", value: random() / 2 },
+      ].slice(round % 3),
+    };
+    const earlier = post();
+    await query(database, "update rule set conditions = $1 where ref = 'garden.live'", [
+      JSON.stringify(conditions),
+    ]);
+    await earlier;
+    await post();
+
+    const tested = await agent(
+      "rules",
+      "backtest",
+      "garden.live",
+      "--since",
+      "change",
+      "--against",
+      "stored",
+      "--format",
+      "json",
+      "--fail-if",
+      "caught>0",
+      "--fail-if",
+      "missed>0",
+      "--fail-if",
+      "events<200",
+    );
+    expect(tested).toMatchObject({ code: 0 });
+    expect(JSON.parse(tested.stdout)).toMatchObject({ counts: { caught: 0, missed: 0 } });
+  }
+}, 60_000);
 
 function messages(type: "EventCreated" | "EnforcementCreated") {
   return [...collector.messages.values()].filter(({ message_type }) => message_type === type);

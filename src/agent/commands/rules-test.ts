@@ -77,7 +77,8 @@ function asJson(ref: string, verdict: RuleVerdict): JsonObject {
   };
 }
 
-async function ruleInFile(file: string): Promise<ExplainableRule> {
+/** @throws OperatorError PACK_INVALID */
+export async function ruleInFile(file: string): Promise<ExplainableRule> {
   const path = resolve(file);
   const directory = dirname(dirname(path));
   const { packs } = await readPacks([directory]);

@@ -12,7 +12,7 @@ import type { Row, Statement } from "../statement.ts";
 import { copiedPayload } from "./batches.ts";
 
 /** What a rule is compiled from. */
-const ruleText = `
+export const ruleText = `
   jsonb_build_object('ref', rule.ref, 'trigger_ref', rule.trigger_ref, 'action', rule.action::text,
                      'action_ref', rule.action_ref, 'conditions', rule.conditions,
                      'trigger_params', rule.trigger_params, 'action_params', rule.action_params)::text`;

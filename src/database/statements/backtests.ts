@@ -1,0 +1,127 @@
+/** Reads for back-tests: a rule whether enabled or not, its newest version, and the events of a trigger in order. */
+import type { Id } from "../../model/identifiers.ts";
+import type { RuleText } from "../../model/rules/compiled-rule.ts";
+import type { Row, Statement } from "../statement.ts";
+import { decodeRule, ruleText } from "./rules.ts";
+
+export interface WrittenRule {
+  readonly text: RuleText;
+  readonly isEnabled: boolean;
+}
+
+export const readWrittenRule: Statement<{ readonly ref: string }, WrittenRule> = {
+  name: "read_written_rule",
+  text: `
+    select id, enabled, ${ruleText} as definition
+      from rule
+     where ref = $1`,
+  values: ({ ref }) => [ref],
+  decode: (row) => ({
+    text: decodeRule(row.id("id"), row.text("definition")),
+    isEnabled: row.boolean("enabled"),
+  }),
+};
+
+export interface RuleVersionStart {
+  readonly revision: Id;
+  readonly changedAt: Date;
+}
+
+/** Since when the rule is matched as it is now. */
+export const readVersionStart: Statement<{ readonly rule: Id }, RuleVersionStart> = {
+  name: "read_version_start",
+  text: `
+    select revision, changed_at
+      from rule_version
+     where rule = $1
+       and is_effective
+     order by id desc
+     limit 1`,
+  values: ({ rule }) => [rule],
+  decode: (row) => ({ revision: row.id("revision"), changedAt: row.instant("changed_at") }),
+};
+
+/** An event with its payload as text, so that its reader decodes it where it has time. */
+export interface BacktestRow {
+  readonly id: Id;
+  readonly payloadJson: string;
+  readonly sourceRef: string | null;
+  readonly ruleRef: string | null;
+  readonly occurredAt: Date | null;
+  /** Microseconds since 1970. */
+  readonly createdUs: string;
+  /** Whether the rule has an enforcement of it. */
+  readonly isEnforced: boolean | null;
+}
+
+export interface BacktestPage {
+  readonly triggerRef: string;
+  readonly after: { readonly createdUs: string; readonly id: Id };
+  /** Microseconds since 1970, exclusive. */
+  readonly untilUs: string;
+  readonly countMax: number;
+  /** Of stored payloads; at least one event is read, however large. */
+  readonly bytesMax: number;
+  /** Only events that were matched at this revision of their trigger or a newer one; null: any. */
+  readonly revisionMin: Id | null;
+  /** Whose enforcements to look up; null: none. */
+  readonly enforcedRule: Id | null;
+}
+
+const instant = (parameter: string): string =>
+  `(timestamptz 'epoch' + ${parameter}::bigint * interval '1 microsecond')`;
+
+/**
+ * The next events of a trigger in order of storing, without those that replays stored.
+ *
+ * The index on (trigger_ref, created, id) leads to them, in order through all partitions, wherever the page begins.
+ */
+export const readBacktestPage: Statement<BacktestPage, BacktestRow> = {
+  name: "read_backtest_page",
+  text: `
+    select page.id, page.payload::text as payload, page.source_ref, page.rule_ref, page.occurred_at,
+           (extract(epoch from page.created) * 1000000)::bigint as created_us,
+           case when $8::bigint is not null
+                then exists (select
+                               from enforcement
+                              where enforcement.event = page.id
+                                and enforcement.rule = $8
+                                and enforcement.replayed_from is null) end as is_enforced
+      from (select next.*, sum(bytes) over (order by created, id) - bytes as bytes_before
+              from (select id, payload, source_ref, rule_ref, occurred_at, created,
+                           coalesce(pg_column_size(payload), 0) as bytes
+                      from event
+                     where trigger_ref = $1
+                       and (created, id) > (${instant("$2")}, $3::bigint)
+                       and created < ${instant("$4")}
+                       and replayed_from is null
+                       and ($7::bigint is null or matched_revision >= $7)
+                     order by created, id
+                     limit $5) as next) as page
+     where bytes_before < $6
+     order by created, id`,
+  values: ({ triggerRef, after, untilUs, countMax, bytesMax, revisionMin, enforcedRule }) => [
+    triggerRef,
+    after.createdUs,
+    after.id,
+    untilUs,
+    countMax,
+    bytesMax,
+    revisionMin,
+    enforcedRule,
+  ],
+  decode: decodeRow,
+};
+
+function decodeRow(row: Row): BacktestRow {
+  const isEnforced = row.booleanOrNull("is_enforced");
+  return {
+    id: row.id("id"),
+    payloadJson: row.textOrNull("payload") ?? "{}",
+    sourceRef: row.textOrNull("source_ref"),
+    ruleRef: row.textOrNull("rule_ref"),
+    occurredAt: row.instantOrNull("occurred_at"),
+    createdUs: row.id("created_us"),
+    isEnforced,
+  };
+}
