@@ -205,3 +205,54 @@ export interface Trigger {
   readonly label: string;
   readonly enabled: boolean;
 }
+
+export interface RuleExplanation {
+  readonly rule_ref: string;
+  readonly verdict: string;
+  readonly sentence: string;
+  readonly failures: readonly {
+    readonly place: string;
+    readonly sentence: string;
+    readonly hint: string | null;
+  }[];
+  readonly would_match_if: string | null;
+  readonly enforcement: {
+    readonly id: Id;
+    readonly status: string;
+    readonly message: string;
+    readonly refusal: string | null;
+  } | null;
+}
+
+export interface EventExplanation {
+  readonly answer: string;
+  readonly notes: readonly string[];
+  readonly rules: readonly RuleExplanation[];
+}
+
+export interface RuleVersion {
+  readonly version: Id;
+  readonly operation: string;
+  readonly changed: readonly string[];
+  readonly changed_at: string;
+  readonly changed_by: string;
+}
+
+export interface Difference {
+  readonly field: string;
+  readonly from?: Json;
+  readonly to?: Json;
+}
+
+export interface RuleEvents {
+  readonly answer: string;
+  readonly matched: number;
+  readonly examined: number;
+  readonly groups: readonly {
+    readonly kind: string;
+    readonly reason: string;
+    readonly events: number;
+    readonly example: Id;
+    readonly would_match_if: string | null;
+  }[];
+}

@@ -123,6 +123,11 @@ async function show(path: string, heading: string): Promise<void> {
   await admin.page.getByRole("heading", { name: heading, level: 1 }).waitFor();
 }
 
+/** Waits until everything that the view reads is there. */
+async function loaded(): Promise<void> {
+  await expect.poll(() => admin.page.locator(".loading").count(), { timeout: 15_000 }).toBe(0);
+}
+
 test("a browser that asks for / gets the page, under a policy without exceptions, once", async () => {
   const asBrowser = { headers: { accept: "text/html,*/*" } };
   const root = await fetch(folder.apiUrl, asBrowser);
@@ -212,8 +217,24 @@ test("events appear as they are stored, stop while paused, and show what each ru
   );
   await show(`events/${id}`, `Event ${id}`);
   await page.getByRole("link", { name: "orchard.frost" }).waitFor();
-  await page.getByText("did not match").waitFor();
+  await page
+    .getByText(/`?celsius`? is 14/)
+    .first()
+    .waitFor();
   await page.getByText("celsius:").waitFor();
+});
+
+test("a rule's own view says why it did not match, and what changed", async () => {
+  await query(fresh.database, "update rule set label = 'Frost warning' where ref = 'orchard.frost'");
+  await show("rules/orchard.frost", "orchard.frost");
+  const { page } = admin;
+  await page.getByText(/of the last \d+ events? of its trigger matched/).waitFor();
+  await page
+    .getByRole("link", { name: /events?, such as \d+/ })
+    .first()
+    .waitFor();
+  await page.getByRole("button", { name: "Show what changed" }).first().click();
+  await page.getByLabel("after").getByText("Frost warning").waitFor();
 });
 
 test("text of payloads and logs is text", async () => {
@@ -305,7 +326,7 @@ test("no view has a barrier that axe finds, light or dark, or is too wide for a 
   const found: string[] = [];
   for (const [path, heading] of viewsShown) {
     await show(path, heading);
-    await page.locator(".loading").waitFor({ state: "detached" });
+    await loaded();
     await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
     const inLight = await barriers(page);
     await page.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
@@ -346,7 +367,7 @@ test.runIf(process.env[screenshotsVariable] !== undefined)("screenshots", { time
   for (const [name, path, heading, colorScheme] of screenshots) {
     await page.emulateMedia({ colorScheme, reducedMotion: "no-preference" });
     await show(path, heading);
-    await page.locator(".loading").waitFor({ state: "detached" });
+    await loaded();
     await page.locator(".live:not(.waiting)").waitFor();
     if (path === "sensors/orchard.gate") await page.locator("pre.text").nth(1).waitFor();
     if (path === "events") await page.locator("tr.fresh").nth(8).waitFor();

@@ -31,7 +31,7 @@ export function EventView({ name }: { name: string }) {
         </a>
       </Heading>
       <div class="stack">
-        <Verdicts id={name} triggerRef={event.trigger_ref} />
+        <Verdicts id={name} />
         <div class="grid halves">
           <Card title="Payload">
             <Tree value={event.payload} />

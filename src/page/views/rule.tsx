@@ -1,4 +1,4 @@
-/** One rule: its definition and its last matches. */
+/** One rule: its definition, why it matched or not, its last matches and its history. */
 import { rateText } from "../format.ts";
 import { sparkOf, tick } from "../live.ts";
 import { Act } from "../parts/act.tsx";
@@ -6,6 +6,7 @@ import { Card, Empty, Heading, Pending, State, Time, Tree } from "../parts/basic
 import { Spark } from "../parts/drawings.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
+import { RuleHistory, RuleReasons } from "./rule-story.tsx";
 import type { Enforcement, List, Rule } from "../types.ts";
 
 export function RuleView({ name }: { name: string }) {
@@ -68,6 +69,7 @@ export function RuleView({ name }: { name: string }) {
             <Tree value={rule.action_params} />
           </Card>
         </div>
+        <RuleReasons name={name} />
         <Card title="Last matches" flush>
           {enforcements.value === undefined ? (
             <Pending error={enforcements.error} />
@@ -105,6 +107,7 @@ export function RuleView({ name }: { name: string }) {
             </div>
           )}
         </Card>
+        <RuleHistory name={name} />
       </div>
     </>
   );

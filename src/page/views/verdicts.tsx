@@ -1,34 +1,74 @@
-/** What every rule on the event's trigger said of it. */
-import { Card, Empty, Pending, State } from "../parts/basics.tsx";
+/** What every rule on the event's trigger said of it when it was stored, with the reason. */
+import { Card, Empty, Pending, State, type Mood } from "../parts/basics.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
-import type { Enforcement, List, Rule } from "../types.ts";
+import type { EventExplanation, RuleExplanation } from "../types.ts";
 
-export function Verdicts({ id, triggerRef }: { id: string; triggerRef: string }) {
-  const rules = useResource<List<Rule>>(`rules?trigger_ref=${encodeURIComponent(triggerRef)}&page_size=100`);
-  const enforcements = useResource<List<Enforcement>>(
-    `enforcements?event=${encodeURIComponent(id)}&page_size=100`,
+const moods: Readonly<Record<string, Mood>> = { matched: "good", invalid: "bad", "too-long": "bad" };
+const verdictTexts: Readonly<Record<string, string>> = {
+  unmatched: "did not match",
+  "too-long": "parameters too long",
+  "aimed-elsewhere": "for another rule",
+  "other-trigger": "another trigger",
+  "not-yet": "not there yet",
+};
+
+export function Verdicts({ id }: { id: string }) {
+  const { value, error } = useResource<{ data: EventExplanation }>(
+    `events/${encodeURIComponent(id)}/explain`,
   );
-  const matched = new Set((enforcements.value?.items ?? []).map((each) => each.rule_ref));
-  const all = rules.value?.items ?? [];
+  const explanation = value?.data;
   return (
     <Card title="What the rules said" flush>
-      {rules.value === undefined || enforcements.value === undefined ? (
-        <Pending error={rules.error ?? enforcements.error} />
-      ) : all.length === 0 ? (
-        <Empty title="No rule waits for this trigger">A rule on {triggerRef} would have been asked.</Empty>
+      {explanation === undefined ? (
+        <Pending error={error} />
       ) : (
-        all.map(({ ref, enabled }) => (
-          <div key={ref} class={`notice ${matched.has(ref) ? "good" : ""}`}>
+        <>
+          <div class="notice">
             <p>
-              <a href={hrefOf("rules", ref)}>{ref}</a>
+              <strong>{explanation.answer}</strong>
             </p>
-            <State mood={matched.has(ref) ? "good" : "off"}>
-              {matched.has(ref) ? "matched" : enabled ? "did not match" : "disabled"}
-            </State>
+            {explanation.notes.map((note) => (
+              <p key={note} class="muted">
+                {note}
+              </p>
+            ))}
           </div>
-        ))
+          {explanation.rules.length === 0 ? (
+            <Empty title="No rule waited for its trigger">A rule on its trigger would have been asked.</Empty>
+          ) : (
+            explanation.rules.map((rule) => <Verdict key={rule.rule_ref} rule={rule} />)
+          )}
+        </>
       )}
     </Card>
+  );
+}
+
+function Verdict({ rule }: { rule: RuleExplanation }) {
+  const { rule_ref: ref, verdict, sentence, failures, would_match_if: wish, enforcement } = rule;
+  const mood = moods[verdict] ?? "off";
+  return (
+    <div class={`notice ${mood}`}>
+      <p>
+        <a href={hrefOf("rules", ref)}>{ref}</a>
+      </p>
+      {failures.length === 0 && verdict !== "matched" && <p class="muted">{sentence}</p>}
+      {failures.map(({ place, sentence: reason, hint }) => (
+        <p key={place + reason}>
+          <span class="mono muted">{place}</span> {reason}
+          {hint !== null && <span class="muted"> ({hint})</span>}
+        </p>
+      ))}
+      {wish !== null && <p class="muted">It would match if {wish}.</p>}
+      {enforcement !== null && (
+        <p class="muted">
+          Enforcement {enforcement.id}, {enforcement.status}; its message is{" "}
+          {enforcement.message === "confirmed" ? "delivered" : enforcement.message}
+          {enforcement.refusal !== null && `: ${enforcement.refusal}`}
+        </p>
+      )}
+      <State mood={mood}>{verdictTexts[verdict] ?? verdict}</State>
+    </div>
   );
 }

@@ -1,0 +1,109 @@
+/** Why a rule matched the last events of its trigger or not, and how it became what it is. */
+import { useState } from "preact/hooks";
+import { countText } from "../format.ts";
+import { Card, Empty, Pending, Time } from "../parts/basics.tsx";
+import { useResource } from "../resource.ts";
+import { hrefOf } from "../route.ts";
+import type { Difference, Json, RuleEvents, RuleVersion } from "../types.ts";
+
+export function RuleReasons({ name }: { name: string }) {
+  const { value, error } = useResource<{ data: RuleEvents }>(
+    `rules/${encodeURIComponent(name)}/explain?limit=100`,
+    {
+      everyMs: 15_000,
+    },
+  );
+  const story = value?.data;
+  return (
+    <Card title="Why it matched or not" flush>
+      {story === undefined ? (
+        <Pending error={error} />
+      ) : (
+        <>
+          <div class={`notice ${story.matched > 0 ? "good" : "warn"}`}>
+            <p>
+              <strong>{story.answer}</strong>
+            </p>
+            <p class="muted">
+              {countText(story.matched)} of the last {countText(story.examined)} events of its trigger matched
+            </p>
+          </div>
+          {story.groups.map(({ kind, reason, events, example, would_match_if: wish }) => (
+            <div key={kind + reason} class="notice">
+              <p>{reason}</p>
+              {wish !== null && <p class="muted">It would match if {wish}.</p>}
+              <a href={hrefOf("events", example)}>
+                {countText(events)} {events === 1 ? "event" : "events"}, such as {example}
+              </a>
+            </div>
+          ))}
+        </>
+      )}
+    </Card>
+  );
+}
+
+export function RuleHistory({ name }: { name: string }) {
+  const path = `rules/${encodeURIComponent(name)}/history`;
+  const { value, error } = useResource<{ data: readonly RuleVersion[] }>(path, { everyMs: 15_000 });
+  const [shown, setShown] = useState<string | undefined>();
+  const versions = value?.data ?? [];
+  return (
+    <Card title="History" flush>
+      {value === undefined ? (
+        <Pending error={error} />
+      ) : versions.length === 0 ? (
+        <Empty title="It has never been changed" />
+      ) : (
+        versions.map(({ version, operation, changed, changed_at: at, changed_by: by }) => {
+          const isShown = shown === String(version);
+          return (
+            <div key={String(version)} class="notice">
+              <p>
+                <strong>{operation === "found" ? "was there when its history began" : operation}</strong>
+                {changed.length > 0 && <span class="mono"> {changed.join(", ")}</span>}
+              </p>
+              <p class="muted">
+                <Time at={at} withUtc /> by {by}
+              </p>
+              {isShown && <Differences path={`${path}/diff?to=${version}`} />}
+              {operation === "changed" && (
+                <button
+                  class="quiet end"
+                  aria-expanded={isShown}
+                  onClick={() => setShown(isShown ? undefined : String(version))}
+                >
+                  {isShown ? "Hide" : "Show"} what changed
+                </button>
+              )}
+            </div>
+          );
+        })
+      )}
+    </Card>
+  );
+}
+
+function Differences({ path }: { path: string }) {
+  const { value, error } = useResource<{ data: { differences: readonly Difference[] } }>(path);
+  if (value === undefined) return <Pending error={error} />;
+  return (
+    <div class="span">
+      {value.data.differences.map(({ field, from, to }) => (
+        <div key={field}>
+          <p class="mono">{field}</p>
+          <pre class="text before" aria-label="before">
+            {textOf(from)}
+          </pre>
+          <pre class="text after" aria-label="after">
+            {textOf(to)}
+          </pre>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+function textOf(value: Json | undefined): string {
+  return value === undefined ? "(not there)" : JSON.stringify(value, null, 2);
+}
