@@ -9,9 +9,8 @@ import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
 import { readTriggerVersions, type TriggerVersion } from "../database/statements/verification.ts";
 import type { Id } from "../model/identifiers.ts";
-import type { JsonValue } from "../model/json/json.ts";
-import type { RuleText } from "../model/rules/compiled-rule.ts";
 import { CompiledRuleSet } from "../model/rules/rule-set.ts";
+import { ruleOf } from "../model/rules/rules-at.ts";
 
 interface Timeline {
   /** In ascending order. */
@@ -79,8 +78,8 @@ export class RulesOfRevision {
     for (const version of versions) newest.set(version.ruleId, version);
     const draft = CompiledRuleSet.empty().draft();
     for (const version of newest.values()) {
-      const rule = enabledRule(version, triggerRef);
-      if (rule === undefined) continue;
+      const rule = ruleOf(version);
+      if (rule?.isEnabled !== true || rule.triggerRef !== triggerRef) continue;
       draft.put(rule);
       const pause = this.#slices.spend(ruleWork);
       if (pause !== undefined) await pause;
@@ -95,27 +94,7 @@ export class RulesOfRevision {
   }
 }
 
-function enabledRule({ ruleId, definition }: TriggerVersion, triggerRef: string): RuleText | undefined {
-  if (definition === null || definition["enabled"] !== true || definition["trigger_ref"] !== triggerRef)
-    return undefined;
-  const { ref, action, action_ref, conditions, trigger_params, action_params } = definition;
-  return {
-    id: ruleId,
-    ref: textOf(ref),
-    triggerRef,
-    actionId: typeof action === "string" ? action : null,
-    actionRef: textOf(action_ref),
-    conditions: conditions ?? null,
-    triggerParams: trigger_params ?? {},
-    actionParams: action_params ?? {},
-  };
-}
-
 function forgetOldest(map: Map<string, unknown>): void {
   const [oldest] = map.keys();
   if (oldest !== undefined) map.delete(oldest);
-}
-
-function textOf(value: JsonValue | undefined): string {
-  return typeof value === "string" ? value : "";
 }

@@ -57,7 +57,10 @@ export function rulesAt(
 }
 
 /** The rule as matching reads it; undefined if it is deleted. */
-export function ruleOf({ ruleId, definition }: RuleVersion): ExplainableRule | undefined {
+export function ruleOf({
+  ruleId,
+  definition,
+}: Pick<RuleVersion, "ruleId" | "definition">): ExplainableRule | undefined {
   if (definition === null) return undefined;
   return {
     id: ruleId,
