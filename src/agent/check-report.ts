@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describeProblem, type PackProblem, type PackWarning } from "../packs/pack-problem.ts";
 import type { CheckFormat } from "./check-formats.ts";
 import type { Named } from "../packs/references.ts";
+import { counted } from "../model/texts/counted.ts";
 
 export interface PackCheckReport {
   readonly packs: readonly string[];
@@ -32,10 +33,6 @@ function text({ packs, problems, warnings, needed }: PackCheckReport): string {
     `${counted(packs.length, "pack")} read, ${counted(problems.length, "problem")}, ${counted(warnings.length, "warning")}`,
     "",
   ].join("\n");
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 function distinct(named: readonly Named[]): readonly Named[] {

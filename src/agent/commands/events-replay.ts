@@ -7,6 +7,7 @@ import {
   type JsonObject,
   type JsonValue,
 } from "../../model/json/json.ts";
+import { counted } from "../../model/texts/counted.ts";
 import type { ExitCode } from "../invocation.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
 
@@ -22,7 +23,7 @@ export async function replayEvents(invocation: ClientInvocation, body: ReplayReq
     if (invocation.output !== "table") invocation.print(`${JSON.stringify(line)}\n`);
     else if ("done" in line) invocation.print(summary(objectOf(line["done"]), isDry));
     else if ("event" in line) invocation.print(eventLine(line));
-    else invocation.complain(`${textOf(objectOf(line["progress"])["events"])} events read\n`);
+    else invocation.complain(`${counted(Number(objectOf(line["progress"])["events"]), "event")} read\n`);
     if (line["outcome"] === "skipped") skipped += 1;
   }
   return skipped > 0 ? 1 : 0;
@@ -42,11 +43,11 @@ function eventLine(line: JsonObject): string {
 }
 
 function summary(done: JsonObject, isDry: boolean): string {
-  const count = (name: string): string => textOf(done[name]);
+  const count = (name: string, noun: string): string => counted(Number(done[name]), noun);
   const stored = isDry ? "would be stored" : "stored";
-  const copies = done["copies"] === 0 ? "" : `, ${count("copies")} events stored anew`;
-  const skipped = done["skipped"] === 0 ? "" : `, ${count("skipped")} skipped`;
-  return `${count("events")} events read: ${count("enforcements")} enforcements ${stored}${copies}, ${count("complete")} with nothing missing${skipped}\n`;
+  const copies = done["copies"] === 0 ? "" : `, ${count("copies", "event")} stored anew`;
+  const skipped = done["skipped"] === 0 ? "" : `, ${textOf(done["skipped"])} skipped`;
+  return `${count("events", "event")} read: ${count("enforcements", "enforcement")} ${stored}${copies}, ${textOf(done["complete"])} with nothing missing${skipped}\n`;
 }
 
 function textOf(value: JsonValue | undefined): string {

@@ -6,6 +6,7 @@ import {
   type JsonObject,
   type JsonValue,
 } from "../../model/json/json.ts";
+import { counted } from "../../model/texts/counted.ts";
 import { entryText, plainText } from "../client/output.ts";
 import type { ExitCode } from "../invocation.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
@@ -105,14 +106,10 @@ function ruleText(data: JsonObject): readonly string[] {
     ...groups
       .slice(0, groupsShown)
       .flatMap(({ events: count, reason, example, would_match_if: wish }) => [
-        `- ${countText(count)}, like ${plainText(example)}: ${plainText(reason)}`,
+        `- ${counted(Number(count), "event")}, like ${plainText(example)}: ${plainText(reason)}`,
         ...(typeof wish === "string" ? [`  it would have matched if ${wish}`] : []),
       ]),
   ];
-}
-
-function countText(count: JsonValue | undefined): string {
-  return count === 1 ? "1 event" : `${plainText(count)} events`;
 }
 
 function sensorText(data: JsonObject): readonly string[] {

@@ -10,6 +10,7 @@ import {
 } from "../../model/json/json.ts";
 import { decodeJson } from "../../model/json/json-text.ts";
 import { isGateClosed, type Gate, type GateCount } from "../../model/rules/backtest-gate.ts";
+import { counted } from "../../model/texts/counted.ts";
 import { entryText } from "../client/output.ts";
 import type { ExitCode } from "../invocation.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
@@ -39,7 +40,7 @@ export async function backtestRule(
   for await (const line of linesOf(clientOf(invocation), request)) {
     if ("progress" in line) {
       const { events, created } = objectOf(line["progress"]);
-      if (output === "table") complain(`${textOf(events)} events, up to ${textOf(created)}\n`);
+      if (output === "table") complain(`${counted(Number(events), "event")}, up to ${textOf(created)}\n`);
       continue;
     }
     const done = objectOf(line["done"]);
@@ -116,7 +117,7 @@ function countsOf(done: JsonObject): Counts {
 function resultText(rule: string, done: JsonObject, counts: Counts): string {
   const { events, hits, live_hits: liveHits, caught, missed, changed, too_long: tooLong } = counts;
   const share = events === 0 ? "" : ` (${((100 * hits) / events).toPrecision(3)} %)`;
-  const lines = [`${rule}: ${hits} of ${events} events match${share}`];
+  const lines = [`${rule}: ${hits} of ${counted(events, "event")} match${share}`];
   if (done["live"] === "none") lines.push("there is no stored rule to compare with");
   else {
     lines.push(

@@ -1,5 +1,6 @@
 /** `verify`: proves that stored rows agree with each other, through the API of a running agent. */
 import { listOf, objectOf, type JsonObject, type JsonValue } from "../../model/json/json.ts";
+import { counted } from "../../model/texts/counted.ts";
 import { linesOf } from "../client/line-answer.ts";
 import type { ExitCode } from "../invocation.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
@@ -20,7 +21,7 @@ export async function verifyRows(
   for await (const line of linesOf(clientOf(invocation), request)) {
     const { done, progress } = line;
     if (done === undefined) {
-      invocation.complain(`${written(objectOf(progress)["events"])} events verified\n`);
+      invocation.complain(`${countText(objectOf(progress)["events"], "event")} verified\n`);
       continue;
     }
     const report = objectOf(done);
@@ -43,8 +44,8 @@ function reportText({
   const lines = [
     violations === 0
       ? "no contradictions"
-      : `${written(violations)} contradictions, ${written(repaired)} of them repaired`,
-    `verified ${written(events)} events, ${written(enforcements)} enforcements, ${written(messages)} waiting messages, ${written(checkpoints)} checkpoints and ${written(keys)} dedup keys`,
+      : `${counted(Number(violations), "contradiction")}, ${written(repaired)} repaired`,
+    `verified ${countText(events, "event")}, ${countText(enforcements, "enforcement")}, ${countText(messages, "waiting message")}, ${countText(checkpoints, "checkpoint")} and ${countText(keys, "dedup key")}`,
     ...(unprovable === 0
       ? []
       : [`the rules that ${written(unprovable)} of these events were matched with are not known`]),
@@ -57,6 +58,10 @@ function reportText({
     }),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function countText(value: JsonValue | undefined, noun: string): string {
+  return counted(Number(value), noun);
 }
 
 function written(value: JsonValue | undefined): string {

@@ -4,6 +4,7 @@ import type { Config } from "../../config/schema.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readSensorScripts, type SensorScript } from "../../database/statements/sensor-scripts.ts";
 import { builtinRuntimeRef } from "../../model/runtimes/runtime-names.ts";
+import { counted } from "../../model/texts/counted.ts";
 import { entrypointProblem, scriptFileProblem } from "../../packs/entrypoint.ts";
 import { good, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
@@ -20,14 +21,20 @@ export async function checkPackFiles(
   if (!existsSync(packs)) {
     const remedy = "mount the packs there, or set packs_base_dir";
     return [
-      wrong("pack files", `${packs} does not exist, but should contain ${counted(scripts.length)}`, {
-        remedy,
-      }),
+      wrong(
+        "pack files",
+        `${packs} does not exist, but should contain ${counted(scripts.length, "script")}`,
+        {
+          remedy,
+        },
+      ),
     ];
   }
   const found = await Promise.all(scripts.map((script) => scriptProblem(packs, script)));
   const problems = [...unknown, ...found.flat()];
-  return problems.length > 0 ? problems : [good("pack files", `${counted(scripts.length)} in ${packs}`)];
+  return problems.length > 0
+    ? problems
+    : [good("pack files", `${counted(scripts.length, "script")} in ${packs}`)];
 }
 
 /** A sensor of the runtime builtin has no script; its entrypoint names what runs. */
@@ -35,10 +42,6 @@ function unknownBuiltin({ sensorRef, entrypoint, runtimeRef }: SensorScript): re
   if (runtimeRef !== builtinRuntimeRef) return [];
   const problem = entrypointProblem(entrypoint, runtimeRef);
   return problem === undefined ? [] : [wrong(`sensor ${sensorRef}`, `its entrypoint ${problem}`)];
-}
-
-function counted(scripts: number): string {
-  return scripts === 1 ? "1 script" : `${scripts} scripts`;
 }
 
 async function scriptProblem(

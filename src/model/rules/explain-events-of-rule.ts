@@ -5,6 +5,7 @@ import { compileRule } from "./compiled-rule.ts";
 import { factsOf, momentOf, storySentence, type ExplainedEvent, type RuleStory } from "./explain-event.ts";
 import { explainRule, failureText, type RuleVerdict } from "./explain-rule.ts";
 import { ruleOf, versionAt, type RuleVersion } from "./rules-at.ts";
+import { counted } from "../texts/counted.ts";
 
 export interface EventOfRule extends ExplainedEvent {
   /** Of this rule; null: none is stored. */
@@ -70,7 +71,7 @@ type Found = Omit<RuleEventsExplanation, "answer">;
 
 function answerOf(findings: RuleFindings, newest: RuleVersion, found: Found): string {
   const { ref } = findings;
-  const before = found.matched === 0 ? "" : `; before, ${countText(findings, found)}`;
+  const before = found.matched === 0 ? "" : `; before, ${countText(found)}`;
   const who = `by ${newest.changedBy} at ${newest.changedAt.toISOString()}`;
   const rule = ruleOf(newest);
   if (rule === undefined) return `${ref} was deleted ${who}${before}`;
@@ -100,7 +101,7 @@ function triggerText({ ref, trigger, events }: RuleFindings, triggerRef: string)
 
 function matchesText(findings: RuleFindings, found: Found): string {
   const { ref, events, versions } = findings;
-  const count = countText(findings, found);
+  const count = countText(found);
   const [group] = found.groups;
   if (found.matched > 0) return `${ref} ${count}, last event ${found.lastMatch}`;
   if (group?.kind === "not-yet" && group.events === events.length) {
@@ -112,8 +113,8 @@ function matchesText(findings: RuleFindings, found: Found): string {
   return `${ref} ${count}: ${share}${group.reason}`;
 }
 
-function countText({ events }: RuleFindings, { matched, examined, triggerRef }: Found): string {
-  const of = `the last ${examined} ${events.length === 1 ? "event" : "events"} of ${triggerRef}`;
+function countText({ matched, examined, triggerRef }: Found): string {
+  const of = `the last ${counted(examined, "event")} of ${triggerRef}`;
   return `matched ${matched === 0 ? "none" : matched} of ${of}`;
 }
 
