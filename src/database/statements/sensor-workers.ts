@@ -57,7 +57,7 @@ export const readLiveWorkers: Statement<AskingWorker, LiveWorker> = {
 
 /** What a worker's own row says about it. No row if it belongs to another instance. */
 export const readWorker: Statement<WorkerTerm, Pick<LiveWorker, "name" | "capabilities">> = {
-  name: "read_worker",
+  name: "read_live_worker",
   text: `
     select name, coalesce(capabilities, '{}') as capabilities
       from worker
