@@ -10,8 +10,9 @@ import type { LaterScript } from "./runtime/later-script.ts";
 
 /**
  * Only for processes that make a code cache: without these flags, the cache would depend on randomly seeded
- * string hashes and on the timing of threads. V8 ignores them when it checks whether a cache matches its flags,
- * so the executable keeps its random seed and its threads.
+ * string hashes and on the timing of threads; make-code-cache.ts switches off what else depends on timing. V8
+ * ignores them when it checks whether a cache matches its flags, so the executable keeps its random seed and its
+ * threads.
  */
 export const reproducibleFlags = ["--random-seed=1", "--predictable"];
 

@@ -10,6 +10,7 @@ import assert from "node:assert/strict";
 import { mkdtempDisposableSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
 import type * as Detection from "../../../src/agent/commands/detect-only.ts";
 import type * as Probe from "../../../src/agent/commands/doctor-probe.ts";
 import { detection, probe } from "../entries.ts";
@@ -22,11 +23,17 @@ assert(
   `usage: make-code-cache.ts ${laterScripts.join("|")} SCRIPT OUTPUT`,
 );
 
+// Which functions run often enough to be optimized depends on the machine's load and processes, and V8 notes it in the cache.
+setFlagsFromString("--no-sparkplug");
+setFlagsFromString("--no-maglev");
 const compiled = compileScript(script, readFileSync(path, "latin1"), undefined);
 const modules = evaluateScript(compiled);
 for (const evaluate of Object.values(modules)) evaluate();
 if (script === "detection") await detect(modules[detection]?.());
 if (script === "probe") await ask(modules[probe]?.());
+// As in the executable: V8 accepts a cache only from a process with the same flags.
+setFlagsFromString("--sparkplug");
+setFlagsFromString("--maglev");
 writeFileSync(output, compiled.createCachedData());
 
 async function detect(module: object | undefined): Promise<void> {
