@@ -26,7 +26,7 @@ import {
   type PartitionPosition,
   type PartitionRow,
 } from "../database/statements/partitions.ts";
-import { forgetVersions } from "../database/statements/rule-versions.ts";
+import { boundVersions, forgetVersions } from "../database/statements/rule-versions.ts";
 import {
   describeKeepLimits,
   retainedTables,
@@ -67,6 +67,8 @@ const lockWaitMs = 20;
 const lockAttemptsMax = 20;
 const versionsIntervalMs = 3_600_000;
 const versionsPerStatement = 1_000;
+/** However many a year of changes makes: a program that toggles a rule every second makes 31 million. */
+const versionsOfRef = 1_000;
 
 export class PartitionKeeper {
   readonly #options: PartitionKeeperOptions;
@@ -129,18 +131,30 @@ export class PartitionKeeper {
 
   /** Once an hour. */
   async #forgetVersions(signal: AbortSignal): Promise<void> {
-    const { database, clock, logger, ruleVersionSeconds: keptSeconds } = this.#options;
+    const { clock, logger, ruleVersionSeconds: keptSeconds } = this.#options;
     if (clock.monotonicMs() - this.#versionsAtMs < versionsIntervalMs) return;
+    const countMax = versionsPerStatement;
+    const total =
+      (await this.#deleteVersions(forgetVersions, { keptSeconds, countMax }, signal)) +
+      (await this.#deleteVersions(boundVersions, { keptOfRef: versionsOfRef, countMax }, signal));
+    this.#versionsAtMs = clock.monotonicMs();
+    if (total > 0) logger.info({ versions: total }, `deleted ${total} old versions of rules`);
+  }
+
+  /** Until a statement finds fewer than it may delete. */
+  async #deleteVersions<Input extends { readonly countMax: number }>(
+    statement: Statement<Input, { readonly count: number }>,
+    input: Input,
+    signal: AbortSignal,
+  ): Promise<number> {
     let total = 0;
     for (;;) {
       signal.throwIfAborted();
-      const deleted = await rowOf(database, forgetVersions, { keptSeconds, countMax: versionsPerStatement });
+      const deleted = await rowOf(this.#options.database, statement, input);
       const count = deleted?.count ?? 0;
       total += count;
-      if (count < versionsPerStatement) break;
+      if (count < input.countMax) return total;
     }
-    this.#versionsAtMs = clock.monotonicMs();
-    if (total > 0) logger.info({ versions: total }, `deleted ${total} old versions of rules`);
   }
 
   async #keep(

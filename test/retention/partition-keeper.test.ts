@@ -309,3 +309,49 @@ test("old versions of rules are deleted, but for the newest and those that store
   await keeper().step(stopped);
   expect(await kept()).toEqual(["1 30", "2 50", "2 1"]);
 });
+
+// Goal: a rule that is changed all the time does not fill the table.
+// Method: 1,500 changes in the last 1,500 minutes, of a rule that stays and of one that is deleted and made again each time.
+// An event of 1,300 minutes ago needs the versions from then on.
+test("of each ref, the newest thousand versions are kept, and those that stored events need", async () => {
+  await query(database, "delete from event");
+  await query(database, "truncate rule_version");
+  await query(
+    database,
+    `insert into rule_version (rule, rule_ref, trigger_ref, revision, is_effective, operation, definition, changed_at, changed_by)
+     select case ref when 'again' then 1000 + n / 2 else 1 end, ref, 't', n, true, 'changed',
+            case when ref = 'stays' or n % 2 = 0 then '{}'::jsonb end, now() - (1500 - n) * interval '1 minute', 'test'
+       from generate_series(0, 1499) as n, unnest(array['stays', 'again']) as ref
+      order by n`,
+  );
+  await query(
+    database,
+    `insert into rule_version (rule, rule_ref, trigger_ref, revision, is_effective, operation, definition, changed_at, changed_by)
+     select 3, 'few', 't', n, true, 'changed', '{}', now() - interval '2 days', 'test' from generate_series(1, 900) as n`,
+  );
+  await addEvents(1, "1300 minutes");
+  const kept = async (): Promise<unknown[]> =>
+    query(
+      database,
+      `select rule_ref as ref, count(*)::int as count, min(revision)::int as oldest from rule_version group by rule_ref order by 1`,
+    );
+  const yearLong = { ruleVersionSeconds: 31_536_000 };
+
+  const first = keeper(yearLong);
+  await first.step(stopped);
+  await first.run(AbortSignal.abort());
+  // The version before the event's was replaced within the minute that is allowed for its transaction.
+  expect(await kept()).toEqual([
+    { ref: "again", count: 1_300, oldest: 200 },
+    { ref: "few", count: 900, oldest: 1 },
+    { ref: "stays", count: 1_301, oldest: 199 },
+  ]);
+
+  await query(database, "delete from event");
+  await keeper(yearLong).step(stopped);
+  expect(await kept()).toEqual([
+    { ref: "again", count: 1_000, oldest: 500 },
+    { ref: "few", count: 900, oldest: 1 },
+    { ref: "stays", count: 1_000, oldest: 500 },
+  ]);
+});

@@ -120,6 +120,62 @@ export const forgetVersions: Statement<
   decode: (row) => ({ count: row.number("count") }),
 };
 
+/**
+ * Deletes versions of refs that have very many, but for the newest and those that a stored event may need. By ref, so that a
+ * rule that is deleted and made again and again counts as one.
+ *
+ * Like forgetVersions, it keeps the newest version of a rule, unless it says that the rule was deleted.
+ */
+export const boundVersions: Statement<
+  { readonly keptOfRef: number; readonly countMax: number },
+  { readonly count: number }
+> = {
+  name: "bound_rule_versions",
+  text: `
+    with bound as materialized (
+      -- An hour: longer than a transaction that stores an event matched under an older version.
+      select least(now() - interval '1 hour', (select min(created) from event) - interval '1 minute') as at
+    ), crowded as materialized (
+      select rule_ref
+        from rule_version
+       group by rule_ref
+      having count(*) > $1
+    ), old as (
+      select version.id
+        from crowded
+       cross join bound
+       cross join lateral (
+             select id
+               from rule_version
+              where rule_ref = crowded.rule_ref
+              order by id desc
+             offset $1
+              limit 1) as newest_beyond
+        join rule_version as version
+          on version.rule_ref = crowded.rule_ref
+         and version.id <= newest_beyond.id
+        left join lateral (
+             select changed_at
+               from rule_version as later
+              where later.rule = version.rule
+                and later.id > version.id
+              order by later.id
+              limit 1) as next
+          on true
+       where version.changed_at < bound.at
+         and (next.changed_at < bound.at or version.definition is null and next.changed_at is null)
+       limit $2
+    ), deleted as (
+      delete from rule_version
+       where id in (select id from old)
+      returning 1
+    )
+    select count(*)::int as count
+      from deleted`,
+  values: ({ keptOfRef, countMax }) => [keptOfRef, countMax],
+  decode: (row) => ({ count: row.number("count") }),
+};
+
 export interface RuleNow {
   readonly id: Id;
   readonly ref: string;
