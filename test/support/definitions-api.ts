@@ -1,5 +1,6 @@
 /** The API on a database of its own, for callers of every role. */
 import { expect } from "vitest";
+import type { Platform } from "../../src/api/resource-routes.ts";
 import { startApi, type ApiOptions } from "../../src/api/server.ts";
 import type { Database } from "../../src/database/database.ts";
 import { parseJson } from "../../src/model/json/json-text.ts";
@@ -57,8 +58,11 @@ export async function definitionsApi(): Promise<DefinitionsApi> {
   };
 }
 
-/** @param database migrated; the caller closes it */
-export async function apiOn(database: Database): Promise<DefinitionsApi> {
+/**
+ * @param database migrated; the caller closes it
+ * @param ports what the API offers beside the resources
+ */
+export async function apiOn(database: Database, ports: Partial<Platform> = {}): Promise<DefinitionsApi> {
   const options: ApiOptions = {
     section: "api",
     host: "127.0.0.1",
@@ -66,7 +70,7 @@ export async function apiOn(database: Database): Promise<DefinitionsApi> {
     health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
     metrics: { contentType: "text/plain", text: async () => "" },
     logger: silentLogger,
-    platform: { authenticate, resources: databaseResources(database) },
+    platform: { authenticate, resources: databaseResources(database), ...ports },
   };
   const api = await startApi(options);
 

@@ -39,6 +39,8 @@ export async function openReader({
   // A failure between two statements shows at the next one.
   client.on("error", () => {});
   await client.connect();
+  // So that a statement ends soon after its connection. Servers on some systems cannot, and end it at its time limit.
+  await client.query("set client_connection_check_interval = '1s'").catch(() => {});
   return {
     query: ({ name, text, values }) =>
       client.query({
