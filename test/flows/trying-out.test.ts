@@ -1,8 +1,6 @@
 /** What an operator tries out with stored events, on a running agent, from the command line. */
-import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import { agentFolder, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
@@ -10,6 +8,7 @@ import { collectMessages, type MessageCollector } from "../support/message-colle
 import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
+import { runCommand, type CommandResult } from "../support/run-command.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import { headersFor } from "../support/tokens.ts";
 
@@ -53,13 +52,8 @@ beforeAll(async () => {
 
 afterAll(() => opened.disposeAsync());
 
-async function agent(...args: readonly string[]) {
-  const command = [join(repositoryRoot, "src/main.ts"), "--config", folder.configPath, ...args];
-  try {
-    return { code: 0, ...(await promisify(execFile)(process.execPath, command)) };
-  } catch (error) {
-    return error as { readonly code: number; readonly stdout: string; readonly stderr: string };
-  }
+async function agent(...args: readonly string[]): Promise<CommandResult> {
+  return await runCommand(["--config", folder.configPath, ...args]);
 }
 
 test("replayed messages name the event that they repeat, and the log says who replayed", async () => {

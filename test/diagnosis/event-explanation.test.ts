@@ -1,0 +1,80 @@
+/** What is said of events that are no longer stored, and of those from before rules had a history. */
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { explainStoredEvent } from "../../src/diagnosis/event-explanation.ts";
+import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
+import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
+
+let fresh: FreshDatabase;
+
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  await insertTrigger(fresh.database, "past.t");
+});
+
+afterAll(async () => {
+  await fresh[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  await query(fresh.database, "delete from event");
+});
+
+async function addEvent(ageHours = 0): Promise<string> {
+  const [row] = await query<{ id: string }>(
+    fresh.database,
+    `insert into event (trigger_ref, payload, created)
+     values ('past.t', '{"level": "info"}', now() - $1 * interval '1 hour') returning id`,
+    [ageHours],
+  );
+  return row?.id ?? "";
+}
+
+const answer = async (id: string): Promise<string> =>
+  (await explainStoredEvent(fresh.database, id, undefined)).answer;
+
+test("an event that was dropped is told from one that never was", async () => {
+  const [oldest, middle, newest] = [await addEvent(), await addEvent(), await addEvent()];
+
+  await query(fresh.database, "delete from event where id = any ($1::bigint[])", [[oldest, middle]]);
+  expect(await answer(oldest)).toBe(
+    `there is no event ${oldest} any more: events older than retention.events are dropped; the oldest is ${newest}`,
+  );
+  await query(fresh.database, "delete from event");
+  expect(await answer(newest)).toBe(
+    `there is no event ${newest} any more: events older than retention.events are dropped`,
+  );
+  await addEvent();
+  const beyond = String(BigInt(newest) + 1_000_000_000n);
+  expect(await answer(beyond)).toBe(`there is no event ${beyond}: no event has had this id yet`);
+});
+
+test("an id between those of stored events was reserved and not used", async () => {
+  await addEvent();
+  const unused = await addEvent();
+  await addEvent();
+  await query(fresh.database, "delete from event where id = $1", [unused]);
+
+  expect(await answer(unused)).toBe(
+    `there is no event ${unused}: its id was reserved and not used, as for an event that was refused or a duplicate`,
+  );
+});
+
+test("an event from before rules had a history is explained with their oldest version, and a note says so", async () => {
+  const conditions = [{ field: "level", operator: "equals", value: "critical" }];
+  await insertRule(fresh.database, { ref: "past.rule", triggerRef: "past.t", conditions });
+  await query(fresh.database, "update rule_version set operation = 'found' where rule_ref = 'past.rule'");
+  await query(fresh.database, "update rule set conditions = '[]' where ref = 'past.rule'");
+  await insertRule(fresh.database, { ref: "past.later", triggerRef: "past.t" });
+  const id = await addEvent(1);
+
+  const explained = await explainStoredEvent(fresh.database, id, undefined);
+
+  expect(explained.answer).toBe(
+    `event ${id}: past.rule does not match: conditions[0]: \`level\` is "info", not "critical"`,
+  );
+  expect(explained.notes).toEqual([expect.stringContaining("from before the history of rules")]);
+  expect(explained.rules.map(({ ruleRef, story }) => [ruleRef, story.kind])).toEqual([
+    ["past.rule", "unmatched"],
+    ["past.later", "not-yet"],
+  ]);
+});
