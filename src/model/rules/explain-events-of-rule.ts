@@ -54,7 +54,8 @@ export function explainEventsOfRule(findings: RuleFindings): RuleEventsExplanati
     const answer = storySentence(ref, { kind: "unknown", meant });
     return { answer, triggerRef: null, matched: 0, examined: 0, lastMatch: null, groups: [] };
   }
-  const stories = events.map((event) => ({ event, story: storyOf(event, versions) }));
+  const predicates = new PredicateTable();
+  const stories = events.map((event) => ({ event, story: storyOf(event, versions, predicates) }));
   const matches = stories.filter(({ story }) => story.kind === "matched");
   const groups = groupsOf(stories.filter(({ story }) => story.kind !== "matched"));
   const found = {
@@ -118,7 +119,11 @@ function countText({ matched, examined, triggerRef }: Found): string {
   return `matched ${matched === 0 ? "none" : matched} of ${of}`;
 }
 
-function storyOf(event: EventOfRule, versions: readonly RuleVersion[]): RuleStory {
+function storyOf(
+  event: EventOfRule,
+  versions: readonly RuleVersion[],
+  predicates: PredicateTable,
+): RuleStory {
   if (event.enforcementId !== null) return { kind: "matched", config: {} };
   const version = versionAt(versions, momentOf(event));
   if (version === undefined) {
@@ -127,7 +132,7 @@ function storyOf(event: EventOfRule, versions: readonly RuleVersion[]): RuleStor
   }
   const rule = ruleOf(version);
   if (rule === undefined) return { kind: "deleted", since: version.changedAt, by: version.changedBy };
-  return explainRule(rule, factsOf(event));
+  return explainRule(rule, factsOf(event), predicates);
 }
 
 interface Told {

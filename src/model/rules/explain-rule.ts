@@ -33,13 +33,21 @@ export type RuleVerdict =
   /** Its conditions hold, but its action_params become too long. */
   | { readonly kind: "too-long"; readonly reason: string };
 
-/** Conditions count even of a disabled rule only in its verdict's text: it matches nothing. */
-export function explainRule(rule: ExplainableRule, event: EventFacts): RuleVerdict {
+/**
+ * Conditions count even of a disabled rule only in its verdict's text: it matches nothing.
+ *
+ * @param predicates to share with the other rules that the same question explains
+ */
+export function explainRule(
+  rule: ExplainableRule,
+  event: EventFacts,
+  predicates = new PredicateTable(),
+): RuleVerdict {
   if (rule.triggerRef !== event.triggerRef) return { kind: "other-trigger", triggerRef: rule.triggerRef };
   const aimedAt = aimedRule(event.triggerInstanceId);
   if (aimedAt !== undefined && aimedAt !== rule.id && aimedAt !== rule.ref)
     return { kind: "aimed-elsewhere", at: aimedAt };
-  const compiled = compileRule(rule, new PredicateTable());
+  const compiled = compileRule(rule, predicates);
   if (compiled.kind === "invalid") return { kind: "invalid", reason: compiled.problem };
   if (!rule.isEnabled) return { kind: "disabled" };
   const { isHeld, failures, counterfactual } = explainConditions(

@@ -4,6 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { PredicateTable } from "../../../src/model/conditions/predicate.ts";
 import { parseJson } from "../../../src/model/json/json-text.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../../src/model/json/json.ts";
 import { explainRule, verdictSentence, type ExplainableRule } from "../../../src/model/rules/explain-rule.ts";
@@ -275,8 +276,9 @@ test("an explanation decides as matching does, and always has a reason", () => {
           .map(({ ruleId }) => ruleId),
       );
 
+      const predicates = new PredicateTable();
       for (const text of texts) {
-        const verdict = explainRule({ ...text, isEnabled: true }, event);
+        const verdict = explainRule({ ...text, isEnabled: true }, event, predicates);
         expect(verdict.kind === "matched").toBe(matched.has(text.id));
         if (verdict.kind === "unmatched")
           expect(verdictSentence(text.ref, verdict)).not.toContain("undefined");
