@@ -1,4 +1,4 @@
-/** Reads the last events of a rule's trigger, and explains which of them it matched. */
+/** Reads a rule, and explains which of the last events of its trigger it matched, or whether it matches a payload. */
 import type { Queryable } from "../database/database.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
 import {
@@ -6,7 +6,11 @@ import {
   readTriggerNow,
   readVersionsOfRef,
 } from "../database/statements/rule-versions.ts";
+import type { JsonObject } from "../model/json/json.ts";
+import type { RuleExplanation } from "../model/rules/explain-event.ts";
 import { explainEventsOfRule, type RuleEventsExplanation } from "../model/rules/explain-events-of-rule.ts";
+import { explainRule, verdictSentence } from "../model/rules/explain-rule.ts";
+import { ruleOf, type RuleVersion } from "../model/rules/rules-at.ts";
 import { readLikelyRef } from "./event-explanation.ts";
 
 /** @param rows of one snapshot */
@@ -15,15 +19,13 @@ export async function explainStoredRule(
   ref: string,
   countMax: number,
 ): Promise<RuleEventsExplanation> {
-  const all = await rowsOf(rows, readVersionsOfRef, ref);
-  // A ref that was used again: the present rule has the newest version that carries it.
-  const ruleId = all.findLast(({ ruleRef }) => ruleRef === ref)?.ruleId;
-  const versions = all.filter((version) => version.ruleId === ruleId);
-  const triggerRef = versions.at(-1)?.triggerRef;
-  if (ruleId === undefined || triggerRef === undefined) {
+  const versions = await readVersions(rows, ref);
+  const newest = versions.at(-1);
+  if (newest === undefined) {
     const meant = await readLikelyRef(rows, ref);
     return explainEventsOfRule({ ref, versions: [], meant, events: [], trigger: undefined });
   }
+  const { ruleId, triggerRef } = newest;
   return explainEventsOfRule({
     ref,
     versions,
@@ -31,4 +33,34 @@ export async function explainStoredRule(
     events: await rowsOf(rows, readEventsForRule, { triggerRef, ruleId, countMax }),
     trigger: await rowOf(rows, readTriggerNow, triggerRef),
   });
+}
+
+/**
+ * Whether the rule as it is now matches an event with that payload, even if the rule is disabled. Undefined: there is no such
+ * rule.
+ *
+ * @param rows of one snapshot
+ */
+export async function tryStoredRule(
+  rows: Queryable,
+  ref: string,
+  payload: JsonObject,
+): Promise<RuleExplanation | undefined> {
+  const version = (await readVersions(rows, ref)).at(-1);
+  const rule = version === undefined ? undefined : ruleOf(version);
+  if (version === undefined || rule?.ref !== ref) return undefined;
+  const { id: ruleId, triggerRef } = rule;
+  // The id is what a template of the parameters shows of an event that is not stored.
+  const event = { id: "1", triggerRef, payload, sourceRef: null, occurredAt: null, triggerInstanceId: null };
+  const story = explainRule({ ...rule, isEnabled: true }, event);
+  const sentence = verdictSentence(ref, story);
+  return { ruleId, ruleRef: ref, version: version.id, story, sentence, fate: null };
+}
+
+/** Of the rule that has the ref now, or had it last, in ascending order. */
+async function readVersions(rows: Queryable, ref: string): Promise<readonly RuleVersion[]> {
+  const all = await rowsOf(rows, readVersionsOfRef, ref);
+  // A ref that was used again: the present rule has the newest version that carries it.
+  const ruleId = all.findLast(({ ruleRef }) => ruleRef === ref)?.ruleId;
+  return all.filter((version) => version.ruleId === ruleId);
 }

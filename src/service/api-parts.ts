@@ -39,7 +39,7 @@ import { listTimers, readTimer, readTimerSlots } from "../database/statements/ti
 import { listWorkers, readWorker } from "../database/statements/worker-list.ts";
 import type { CloudEventTriggers } from "../events/posts/cloud-event-triggers.ts";
 import { explainDedupKey, explainStoredEvent } from "../diagnosis/event-explanation.ts";
-import { explainStoredRule } from "../diagnosis/rule-explanation.ts";
+import { explainStoredRule, tryStoredRule } from "../diagnosis/rule-explanation.ts";
 import type { EventPosts } from "../events/posts/event-posts.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { authPorts, type OpenedIdentity } from "./identity-parts.ts";
@@ -163,6 +163,7 @@ export function databaseResources(database: Database, reads = new SnapshotReads(
         read("what explains an event", (rows) => explainDedupKey(rows, question)),
       explainRule: (ref, eventsMax) =>
         read("what explains a rule", (rows) => explainStoredRule(rows, ref, eventsMax)),
+      tryRule: (ref, payload) => read("a rule", (rows) => tryStoredRule(rows, ref, payload)),
     },
     ...databaseDefinitions(database, read),
   };

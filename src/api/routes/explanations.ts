@@ -1,11 +1,17 @@
-/** `…/explain`: why an event matched which rules, why a rule matched which events, and why a sensor reports none. */
+/**
+ * `…/explain`: why an event matched which rules, why a rule matched which events, and why a sensor reports none; and
+ * `…/test`: whether a rule matches a payload.
+ */
 import type { FastifyInstance } from "fastify";
 import { Type, type Static } from "typebox";
 import type { Id } from "../../model/identifiers.ts";
+import { isJsonObject, type JsonObject } from "../../model/json/json.ts";
 import type { EventExplanation, ExplainedEvent, RuleExplanation } from "../../model/rules/explain-event.ts";
 import type { RuleEventsExplanation } from "../../model/rules/explain-events-of-rule.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
+import { missing } from "../definitions/outcomes.ts";
 import { NameParameters } from "../definitions/schemas.ts";
+import { RequestError } from "../errors.ts";
 import { Text } from "../validation.ts";
 
 /** Satisfied by diagnosis/event-explanation.ts. */
@@ -30,6 +36,8 @@ export interface Explanations {
     readonly ruleRef: string | undefined;
   }) => Promise<StoredExplanation>;
   readonly explainRule: (ref: string, eventsMax: number) => Promise<RuleEventsExplanation>;
+  /** Undefined: there is no such rule. */
+  readonly tryRule: (ref: string, payload: JsonObject) => Promise<RuleExplanation | undefined>;
 }
 
 export interface SensorExplanations {
@@ -153,6 +161,11 @@ const RuleParameters = Type.Object({
   ),
 });
 
+const TestBody = Type.Object(
+  { payload: Type.Unknown({ description: "An object, as in an event of the rule's trigger" }) },
+  { additionalProperties: false },
+);
+
 const roles = ["admin", "viewer"] as const;
 
 export function addExplanationRoutes(
@@ -202,6 +215,29 @@ export function addExplanationRoutes(
     async ({ params: { ref }, query }) => ({
       data: ruleEventsAnswer(ref, await explanations.explainRule(ref, query.limit ?? eventsDefault)),
     }),
+  );
+
+  scope.post<{ Params: NameParameters; Body: Static<typeof TestBody> }>(
+    "/rules/:ref/test",
+    {
+      config: { roles },
+      schema: {
+        description:
+          "Whether the rule as it is now, enabled or not, matches an event with that payload. Stores nothing.",
+        params: NameParameters,
+        body: TestBody,
+        response: { 200: Type.Object({ data: RuleExplanationAnswer }) },
+      },
+    },
+    async ({ params: { ref }, body: { payload } }) => {
+      if (!isJsonObject(payload))
+        throw new RequestError("VALIDATION_FAILED", "Not valid: payload.", [
+          { parameter: "payload", problem: "must be a JSON object" },
+        ]);
+      const explanation = await explanations.tryRule(ref, payload);
+      if (explanation === undefined) throw missing("rule", ref);
+      return { data: ruleExplanationAnswer(explanation) };
+    },
   );
 }
 

@@ -56,6 +56,38 @@ test("a rule is created, read by ref and by id, changed, disabled, enabled and d
   await demand(404, "DELETE", "/rules/p.rule");
 });
 
+test("a rule is tried on a payload: whether it matches, or which condition failed", async () => {
+  await using api = await definitionsApi();
+  await givePack(api);
+  const { demand, call } = api;
+  await demand(201, "POST", "/rules", {
+    ...rule,
+    enabled: false,
+    conditions: [{ field: "celsius", operator: "less_than", value: 0 }],
+    action_params: { text: "{{ payload.celsius }} °C" },
+  });
+  const tested = (body: string, token = "viewer") =>
+    call("POST", "/rules/p.rule/test", { body, token, headers: { "content-type": "application/json" } });
+
+  expect((await tested('{"payload": {"celsius": 14}}')).data).toMatchObject({
+    verdict: "unmatched",
+    sentence: expect.stringContaining("p.rule does not match: conditions[0]: `celsius` is 14"),
+    failures: [{ place: "conditions[0]", operator: "less_than", expected: 0, seen: 14 }],
+    would_match_if: expect.stringContaining("below 0"),
+    parameters: null,
+  });
+  expect((await tested('{"payload": {"celsius": -2}}')).data).toMatchObject({
+    verdict: "matched",
+    failures: [],
+    parameters: { text: "-2 °C" },
+  });
+  expect((await tested('{"payload": [1]}')).status).toBe(422);
+  expect((await tested('{"payload": {}}', "sensor/p.one")).status).toBe(403);
+  await demand(404, "POST", "/rules/p.gone/test", { payload: {} });
+  await demand(200, "DELETE", "/rules/p.rule");
+  await demand(404, "POST", "/rules/p.rule/test", { payload: {} });
+});
+
 test("every problem of a body is named by field, in one answer", async () => {
   await using api = await definitionsApi();
   await givePack(api);
