@@ -26,12 +26,56 @@ export async function get<Answer>(path: string, ending?: AbortSignal): Promise<A
   return await answerOf<Answer>(await send("GET", path, undefined, ending));
 }
 
+/** @param body what becomes JSON, or JSON itself */
+export async function change<Answer>(
+  method: string,
+  path: string,
+  body: object | string = {},
+): Promise<Answer> {
+  return await answerOf<Answer>(await sendChange(method, path, body));
+}
+
+/**
+ * An answer of many lines, each a JSON object; it goes on for as long as the work takes.
+ *
+ * @param body as in `change`; undefined: a GET
+ */
+export async function* readLines<Line extends object>(
+  path: string,
+  body: object | string | undefined,
+  ending: AbortSignal,
+): AsyncGenerator<readonly Line[], void, void> {
+  const response = await (body === undefined
+    ? send("GET", path, undefined, ending)
+    : sendChange("POST", path, body, ending));
+  if (!response.ok || response.body === null) throw failed(response.status, await response.text());
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const texts = (rest + value).split("\n");
+    rest = texts.pop() ?? "";
+    const lines = texts
+      .filter((text) => text !== "")
+      .map((text) => readAnswer<Line & { readonly error?: string }>(text));
+    yield lines.filter(({ error }) => error === undefined);
+    // The last line of work that failed.
+    for (const { error } of lines) if (error !== undefined) throw new ApiFailure(error, response.status);
+  }
+}
+
 /** Repeated once with a new token if another tab has renewed the session meanwhile. */
-export async function change<Answer>(method: string, path: string, body: object = {}): Promise<Answer> {
-  const response = await send(method, path, body);
-  if (response.status !== 403) return await answerOf<Answer>(response);
+async function sendChange(
+  method: string,
+  path: string,
+  body: object | string,
+  ending?: AbortSignal,
+): Promise<Response> {
+  const response = await send(method, path, body, ending);
+  if (response.status !== 403) return response;
   await renewSession();
-  return await answerOf<Answer>(await send(method, path, body));
+  return await send(method, path, body, ending);
 }
 
 export async function renewSession(): Promise<void> {
@@ -50,7 +94,12 @@ export async function logOut(): Promise<void> {
   await renewSession();
 }
 
-async function send(method: string, path: string, body?: object, ending?: AbortSignal): Promise<Response> {
+async function send(
+  method: string,
+  path: string,
+  body?: object | string,
+  ending?: AbortSignal,
+): Promise<Response> {
   const token = session.value?.csrf_token ?? null;
   try {
     return await fetch(apiUrl(path), {
@@ -61,7 +110,7 @@ async function send(method: string, path: string, body?: object, ending?: AbortS
         ...(body === undefined ? {} : { "content-type": "application/json" }),
         ...(method === "GET" || token === null ? {} : { "x-csrf-token": token }),
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
       ...(ending === undefined ? {} : { signal: ending }),
     });
   } catch (error) {
@@ -76,14 +125,18 @@ async function send(method: string, path: string, body?: object, ending?: AbortS
 async function answerOf<Answer>(response: Response): Promise<Answer> {
   const text = await response.text();
   if (response.ok) return readAnswer<Answer>(text === "" ? "null" : text);
-  if (response.status === 401 && session.value !== undefined) {
+  throw failed(response.status, text);
+}
+
+/** Without a session any more, the page asks for the login again. */
+function failed(status: number, text: string): ApiFailure {
+  if (status === 401 && session.value !== undefined)
     session.value = { ...session.value, user: null, csrf_token: null };
-  }
-  throw failureIn(response.status, text);
+  return failureIn(status, text);
 }
 
 /** What a failed request says. A proxy in between may answer something else than JSON. */
-export function failureIn(status: number, text: string): ApiFailure {
+function failureIn(status: number, text: string): ApiFailure {
   try {
     const { error } = readAnswer<{ readonly error?: string }>(text);
     if (error !== undefined) return new ApiFailure(error, status);

@@ -57,7 +57,11 @@ export interface Finding {
 
 export interface SensorStatus {
   readonly finding: Omit<Finding, "subject">;
-  readonly rules: { readonly total: number; readonly effective: number };
+}
+
+export interface SensorExplanation {
+  readonly answer: string;
+  readonly state: Finding["state"] | null;
 }
 
 export interface Worker {
@@ -216,12 +220,46 @@ export interface RuleExplanation {
     readonly hint: string | null;
   }[];
   readonly would_match_if: string | null;
+  /** Of the action, if it matched. */
+  readonly parameters: Json;
   readonly enforcement: {
     readonly id: Id;
     readonly status: string;
     readonly message: string;
     readonly refusal: string | null;
   } | null;
+}
+
+export interface BacktestLine {
+  readonly progress?: { readonly events: number; readonly created: string };
+  readonly done?: {
+    readonly live: "enabled" | "disabled" | "none";
+    readonly counts: {
+      readonly events: number;
+      readonly hits: number;
+      readonly live_hits: number;
+      readonly caught: number;
+      readonly missed: number;
+      readonly changed: number;
+    };
+    readonly bucket_seconds: number;
+    /** Those with events, in order. */
+    readonly buckets: readonly {
+      readonly start: string;
+      readonly hits: number;
+      readonly live_hits: number;
+    }[];
+    readonly caught: readonly Id[];
+    readonly missed: readonly Id[];
+  };
+}
+
+export interface ReplayLine {
+  readonly outcome?: "stored" | "missing" | "skipped";
+  readonly enforcements?: readonly { readonly id: Id; readonly rule_ref: string }[];
+  readonly rule_refs?: readonly string[];
+  readonly reason?: string;
+  readonly done?: object;
 }
 
 export interface EventExplanation {

@@ -1,20 +1,24 @@
 /** One sensor: what it does, why it does not run if it does not, and its log as it is written. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { readAnswer } from "../answer.ts";
-import { apiUrl, failureIn } from "../api-client.ts";
-import { durationText, rateText } from "../format.ts";
+import { readLines } from "../api-client.ts";
+import { countOf, durationText, rateText } from "../format.ts";
 import { sparkOf, tick } from "../live.ts";
 import { Act } from "../parts/act.tsx";
-import { Age, Card, Heading, Pending, SensorStateMark, Time } from "../parts/basics.tsx";
+import { Age, Card, Heading, Pending, SensorStateMark, State, Time } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
-import type { LogLine, Sensor, SensorStatus } from "../types.ts";
+import type { List, LogLine, Rule, Sensor, SensorExplanation, SensorStatus } from "../types.ts";
 
 export function SensorView({ name }: { name: string }) {
   const path = `sensors/${encodeURIComponent(name)}`;
   const { value, error, reload } = useResource<{ data: Sensor }>(path, { isLive: true, everyMs: 5_000 });
   const status = useResource<{ data: SensorStatus }>(`${path}/status`, { isLive: true, everyMs: 5_000 });
+  // Says more than the status, but may wait for the worker that has the log.
+  const explanation = useResource<{ data: SensorExplanation }>(`${path}/explain`, {
+    isLive: true,
+    everyMs: 15_000,
+  });
   const sensor = value?.data;
   if (sensor === undefined) {
     return (
@@ -26,10 +30,12 @@ export function SensorView({ name }: { name: string }) {
   }
   const { process } = sensor;
   const finding = status.value?.data.finding;
+  const told = explanation.value?.data;
   const rate = tick.value?.sensors[name] ?? 0;
   const refresh = (): void => {
     reload();
     status.reload();
+    explanation.reload();
   };
   return (
     <>
@@ -54,7 +60,7 @@ export function SensorView({ name }: { name: string }) {
               class={`notice ${finding.state === "wrong" ? "bad" : finding.state === "notice" ? "warn" : "good"}`}
             >
               <p>
-                <strong>It {finding.detail}</strong>
+                <strong>{told?.state === finding.state ? told.answer : `${name} ${finding.detail}`}</strong>
               </p>
               {finding.remedy !== null && <p class="muted">What to do: {finding.remedy}</p>}
               {finding.lines.length > 0 && (
@@ -113,7 +119,11 @@ export function SensorView({ name }: { name: string }) {
               <dt>Triggers</dt>
               <dd>{sensor.trigger_refs.join(", ")}</dd>
               <dt>Rules</dt>
-              <dd>{rulesText(status.value?.data)}</dd>
+              <dd>
+                {sensor.trigger_refs.map((ref) => (
+                  <RulesOn key={ref} triggerRef={ref} />
+                ))}
+              </dd>
             </dl>
           </Card>
         </div>
@@ -123,12 +133,25 @@ export function SensorView({ name }: { name: string }) {
   );
 }
 
-function rulesText(status: SensorStatus | undefined): string {
-  if (status === undefined) return "–";
-  const { total, effective } = status.rules;
-  return effective === 0
-    ? `none enabled of ${total}, so it does not run`
-    : `${effective} enabled of ${total}`;
+const rulesMax = 20;
+
+function RulesOn({ triggerRef }: { triggerRef: string }) {
+  const path = `rules?sort=ref&page_size=${rulesMax}&trigger_ref=${encodeURIComponent(triggerRef)}`;
+  const { value, error } = useResource<List<Rule>>(path, { everyMs: 15_000 });
+  // As high as one rule, so that nothing jumps.
+  if (value === undefined) return <p class="muted">{error ?? "Looking …"}</p>;
+  const more = value.pagination.total_items - value.items.length;
+  return (
+    <>
+      {value.items.map(({ ref, enabled }) => (
+        <p key={ref}>
+          <a href={hrefOf("rules", ref)}>{ref}</a> {!enabled && <State mood="off">disabled</State>}
+        </p>
+      ))}
+      {more > 0 && <p class="muted">and {countOf(more, "other")}</p>}
+      {value.items.length === 0 && <p class="muted">none on {triggerRef}</p>}
+    </>
+  );
 }
 
 function endOf({ process }: Sensor): string {
@@ -153,10 +176,14 @@ function Log({ sensorRef }: { sensorRef: string }) {
     let timer: ReturnType<typeof setTimeout>;
     const read = async (): Promise<void> => {
       try {
-        await followLog(sensorRef, ending.signal, (more, isFirst) => {
+        const path = `sensors/${encodeURIComponent(sensorRef)}/logs?follow=true&tail=100`;
+        let isFirst = true;
+        for await (const more of readLines<LogLine>(path, undefined, ending.signal)) {
+          const isAnew = isFirst;
+          isFirst = false;
           setError(undefined);
-          setLines((before = []) => [...(isFirst ? [] : before), ...more].slice(-linesMax));
-        });
+          setLines((before = []) => [...(isAnew ? [] : before), ...more].slice(-linesMax));
+        }
       } catch (failure) {
         if (ending.signal.aborted) return;
         setError(failure instanceof Error ? failure.message : String(failure));
@@ -194,26 +221,4 @@ function Log({ sensorRef }: { sensorRef: string }) {
       )}
     </Card>
   );
-}
-
-async function followLog(
-  sensorRef: string,
-  signal: AbortSignal,
-  onLines: (lines: readonly LogLine[], isFirst: boolean) => void,
-): Promise<void> {
-  const url = apiUrl(`sensors/${encodeURIComponent(sensorRef)}/logs?follow=true&tail=100`);
-  const response = await fetch(url, { signal, credentials: "same-origin" });
-  if (!response.ok || response.body === null) throw failureIn(response.status, await response.text());
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  let isFirst = true;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    const texts = (rest + value).split("\n");
-    rest = texts.pop() ?? "";
-    const lines = texts.filter((text) => text !== "").map((text) => readAnswer<LogLine>(text));
-    onLines(lines, isFirst);
-    isFirst = false;
-  }
 }
