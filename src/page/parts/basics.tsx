@@ -1,6 +1,6 @@
 /** The small parts that all views are made of. */
-import { Fragment, type ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { Fragment, type ComponentChildren, type RefObject } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { durationText, fullText, localText, utcText } from "../format.ts";
 import type { Json, SensorState } from "../types.ts";
 
@@ -62,6 +62,17 @@ export function Tile({
       </dd>
     </dl>
   );
+}
+
+/** For a button that takes the place of the one that was pressed, so that the keyboard goes on from there. */
+export function useKeptFocus(turn: unknown): RefObject<HTMLButtonElement | null> {
+  const button = useRef<HTMLButtonElement>(null);
+  const isFirst = useRef(true);
+  useEffect(() => {
+    if (!isFirst.current && document.activeElement === document.body) button.current?.focus();
+    isFirst.current = false;
+  }, [turn]);
+  return button;
 }
 
 export function State({ mood, children }: { mood: Mood } & Children) {

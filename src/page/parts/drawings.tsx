@@ -6,17 +6,6 @@ const width = 600;
 const height = 150;
 
 export function RateChart({ moments }: { moments: readonly Moment[] }) {
-  const top = niceTop(
-    Math.max(...moments.map(({ events, enforcements }) => Math.max(events, enforcements)), 1),
-  );
-  const events = points(
-    moments.map((moment) => moment.events),
-    top,
-  );
-  const enforcements = points(
-    moments.map((moment) => moment.enforcements),
-    top,
-  );
   const last = moments.at(-1);
   const first = moments[0];
   const label =
@@ -24,12 +13,50 @@ export function RateChart({ moments }: { moments: readonly Moment[] }) {
       ? "No events yet"
       : `Events and enforcements a second: ${rateText(last.events)} and ${rateText(last.enforcements)} now, at most ${rateText(Math.max(...moments.map((moment) => moment.events)))} events`;
   return (
+    <LineChart
+      label={label}
+      unit="a second"
+      first={{ name: "events", values: moments.map(({ events }) => events) }}
+      second={{ name: "enforcements", values: moments.map(({ enforcements }) => enforcements) }}
+      start={first === undefined ? "" : localText(new Date(first.atMs), new Date())}
+      end="now"
+    />
+  );
+}
+
+interface Series {
+  readonly name: string;
+  /** The oldest first. */
+  readonly values: readonly number[];
+}
+
+export function LineChart({
+  label,
+  unit,
+  first,
+  second,
+  start,
+  end,
+}: {
+  /** What it shows, in words. */
+  label: string;
+  unit: string;
+  first: Series;
+  second: Series;
+  start: string;
+  end: string;
+}) {
+  const top = niceTop(Math.max(...first.values, ...second.values, 1));
+  const line = points(first.values, top);
+  return (
     <figure>
       <div class="axis">
-        <span>{rateText(top)} a second</span>
+        <span>
+          {rateText(top)} {unit}
+        </span>
         <span class="row">
-          <span class="key">events</span>
-          <span class="key second">enforcements</span>
+          <span class="key">{first.name}</span>
+          <span class="key second">{second.name}</span>
         </span>
       </div>
       <svg
@@ -42,17 +69,17 @@ export function RateChart({ moments }: { moments: readonly Moment[] }) {
         {[0, 0.5, 1].map((part) => (
           <line key={part} class="grid-line" x1="0" x2={width} y1={height * part} y2={height * part} />
         ))}
-        {moments.length > 1 && (
+        {first.values.length > 1 && (
           <>
-            <polygon class="area" points={`0,${height} ${events} ${width},${height}`} />
-            <polyline class="series" points={events} />
-            <polyline class="series second" points={enforcements} />
+            <polygon class="area" points={`0,${height} ${line} ${width},${height}`} />
+            <polyline class="series" points={line} />
+            <polyline class="series second" points={points(second.values, top)} />
           </>
         )}
       </svg>
       <div class="axis">
-        <span>{first === undefined ? "" : localText(new Date(first.atMs), new Date())}</span>
-        <span>now</span>
+        <span>{start}</span>
+        <span>{end}</span>
       </div>
     </figure>
   );

@@ -1,8 +1,10 @@
-/** One event: its payload, what every rule said of it, and what followed. */
+/** One event: its payload, what every rule said of it, what followed, and its replay. */
+import { useState } from "preact/hooks";
 import { durationText } from "../format.ts";
 import { Card, Empty, Heading, Pending, Time, Tree } from "../parts/basics.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
+import { Replay } from "./replay.tsx";
 import { Verdicts } from "./verdicts.tsx";
 import type { Enforcement, EventDetails, List } from "../types.ts";
 
@@ -12,6 +14,7 @@ export function EventView({ name }: { name: string }) {
   const enforcements = useResource<List<Enforcement>>(`enforcements?event=${id}&page_size=100`, {
     everyMs: 5_000,
   });
+  const [replays, setReplays] = useState(0);
   const event = value?.data;
   if (event === undefined) {
     return (
@@ -31,7 +34,7 @@ export function EventView({ name }: { name: string }) {
         </a>
       </Heading>
       <div class="stack">
-        <Verdicts id={name} />
+        <Verdicts key={replays} id={name} />
         <div class="grid halves">
           <Card title="Payload">
             <Tree value={event.payload} />
@@ -97,6 +100,12 @@ export function EventView({ name }: { name: string }) {
                       <td>{status}</td>
                       <td>
                         <Time at={created} />
+                        <span class="sub">
+                          {durationText(
+                            Math.max(0, (Date.parse(created) - Date.parse(event.created)) / 1_000),
+                          )}{" "}
+                          after the event
+                        </span>
                       </td>
                     </tr>
                   ))}
@@ -105,6 +114,13 @@ export function EventView({ name }: { name: string }) {
             </div>
           )}
         </Card>
+        <Replay
+          id={name}
+          onDone={() => {
+            setReplays(replays + 1);
+            enforcements.reload();
+          }}
+        />
         <details class="card">
           <summary class="body">Trigger and sensor as they were configured</summary>
           <div class="body">

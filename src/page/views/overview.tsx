@@ -1,6 +1,6 @@
 /** Whether things flow, and what needs attention first. */
 import { concernsOf } from "../attention.ts";
-import { countText, durationText, rateText } from "../format.ts";
+import { countOf, countText, durationText, rateText } from "../format.ts";
 import { connection, fleet, moments, tick } from "../live.ts";
 import { Card, Empty, Heading, Tile } from "../parts/basics.tsx";
 import { RateChart } from "../parts/drawings.tsx";
@@ -31,6 +31,7 @@ export function OverviewView() {
     .map((state) => [state, enabled.filter((sensor) => sensor.state === state).length] as const)
     .filter(([, count]) => count > 0);
   const hasFailed = byState.some(([state]) => state === "failed");
+  const skippedSlots = (timers?.items ?? []).reduce((sum, { skipped_count: count }) => sum + count, 0);
   const facts = fleet.value;
   const isBehind = (facts?.outbox_age_seconds ?? 0) > 30;
 
@@ -73,6 +74,11 @@ export function OverviewView() {
             name="Workers"
             value={workers === undefined ? "–" : countText(alive.length)}
             note={`${(workers?.items.length ?? 0) - alive.length} stopped`}
+          />
+          <Tile
+            name="Timers"
+            value={timers === undefined ? "–" : countText(timers.pagination.total_items)}
+            note={skippedSlots === 0 ? "no slot skipped" : `${countOf(skippedSlots, "slot")} skipped so far`}
           />
         </div>
         <Card title="Needs attention" flush>

@@ -1,6 +1,7 @@
 /** Why a rule matched the last events of its trigger or not, and how it became what it is. */
 import { useState } from "preact/hooks";
 import { countText } from "../format.ts";
+import { Act } from "../parts/act.tsx";
 import { Card, Empty, Pending, Time } from "../parts/basics.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
@@ -43,9 +44,11 @@ export function RuleReasons({ name }: { name: string }) {
   );
 }
 
-export function RuleHistory({ name }: { name: string }) {
+export function RuleHistory({ name, onRevert }: { name: string; onRevert: () => void }) {
   const path = `rules/${encodeURIComponent(name)}/history`;
-  const { value, error } = useResource<{ data: readonly RuleVersion[] }>(path, { everyMs: 15_000 });
+  const { value, error, reload } = useResource<{ data: readonly RuleVersion[] }>(path, {
+    everyMs: 15_000,
+  });
   const [shown, setShown] = useState<string | undefined>();
   const versions = value?.data ?? [];
   return (
@@ -55,7 +58,7 @@ export function RuleHistory({ name }: { name: string }) {
       ) : versions.length === 0 ? (
         <Empty title="It has never been changed" />
       ) : (
-        versions.map(({ version, operation, changed, changed_at: at, changed_by: by }) => {
+        versions.map(({ version, operation, changed, changed_at: at, changed_by: by }, index) => {
           const isShown = shown === String(version);
           return (
             <div key={String(version)} class="notice">
@@ -67,6 +70,21 @@ export function RuleHistory({ name }: { name: string }) {
                 <Time at={at} withUtc /> by {by}
               </p>
               {isShown && <Differences path={`${path}/diff?to=${version}`} />}
+              {index > 0 && operation !== "deleted" && (
+                <div class="span row">
+                  <Act
+                    name="Revert"
+                    path={`rules/${encodeURIComponent(name)}/revert`}
+                    body={{ version }}
+                    question={`Make ${name} what it was then? What is in force now stays in the history.`}
+                    done="reverted"
+                    onDone={() => {
+                      reload();
+                      onRevert();
+                    }}
+                  />
+                </div>
+              )}
               {operation === "changed" && (
                 <button
                   class="quiet end"

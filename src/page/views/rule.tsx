@@ -1,4 +1,4 @@
-/** One rule: its definition, why it matched or not, its last matches and its history. */
+/** One rule: its definition, why it matched or not, its last matches, ways to try it, and its history. */
 import { rateText } from "../format.ts";
 import { sparkOf, tick } from "../live.ts";
 import { Act } from "../parts/act.tsx";
@@ -6,7 +6,9 @@ import { Card, Empty, Heading, Pending, State, Time, Tree } from "../parts/basic
 import { Spark } from "../parts/drawings.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
+import { Backtest } from "./backtest.tsx";
 import { RuleHistory, RuleReasons } from "./rule-story.tsx";
+import { RuleTester } from "./rule-tester.tsx";
 import type { Enforcement, List, Rule } from "../types.ts";
 
 export function RuleView({ name }: { name: string }) {
@@ -107,7 +109,11 @@ export function RuleView({ name }: { name: string }) {
             </div>
           )}
         </Card>
-        <RuleHistory name={name} />
+        <div class="grid halves">
+          <RuleTester rule={rule} />
+          <Backtest key={JSON.stringify(rule.conditions)} rule={rule} />
+        </div>
+        <RuleHistory name={name} onRevert={reload} />
       </div>
     </>
   );

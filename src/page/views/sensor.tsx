@@ -119,7 +119,7 @@ export function SensorView({ name }: { name: string }) {
               <dt>Triggers</dt>
               <dd>{sensor.trigger_refs.join(", ")}</dd>
               <dt>Rules</dt>
-              <dd>
+              <dd class="links">
                 {sensor.trigger_refs.map((ref) => (
                   <RulesOn key={ref} triggerRef={ref} />
                 ))}

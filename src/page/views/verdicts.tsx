@@ -45,7 +45,7 @@ export function Verdicts({ id }: { id: string }) {
   );
 }
 
-function Verdict({ rule }: { rule: RuleExplanation }) {
+export function Verdict({ rule }: { rule: RuleExplanation }) {
   const { rule_ref: ref, verdict, sentence, failures, would_match_if: wish, enforcement } = rule;
   const mood = moods[verdict] ?? "off";
   return (

@@ -1,0 +1,95 @@
+/** Whether a rule matches a payload, and if not, which condition failed. Nothing is stored. */
+import { useState } from "preact/hooks";
+import { change, get } from "../api-client.ts";
+import { localText } from "../format.ts";
+import { Card, Failure, Tree } from "../parts/basics.tsx";
+import { useResource } from "../resource.ts";
+import { Verdict } from "./verdicts.tsx";
+import type { EventDetails, EventEntry, List, Rule, RuleExplanation } from "../types.ts";
+
+export function RuleTester({ rule: { ref, trigger_ref: triggerRef } }: { rule: Rule }) {
+  const recent = useResource<List<EventEntry>>(
+    `events?trigger=${encodeURIComponent(triggerRef)}&page_size=20`,
+  ).value;
+  const [text, setText] = useState("");
+  const [verdict, setVerdict] = useState<RuleExplanation | undefined>();
+  const [error, setError] = useState<string | undefined>();
+
+  const attempt = async (work: () => Promise<void>): Promise<void> => {
+    setVerdict(undefined);
+    setError(undefined);
+    try {
+      await work();
+    } catch (failure) {
+      setError(failure instanceof Error ? failure.message : String(failure));
+    }
+  };
+  const choose = (id: string): Promise<void> =>
+    attempt(async () => {
+      if (id === "") return;
+      const { data } = await get<{ data: EventDetails }>(`events/${encodeURIComponent(id)}`);
+      setText(JSON.stringify(data.payload, null, 2));
+    });
+  const test = (): Promise<void> =>
+    attempt(async () => {
+      JSON.parse(text);
+      // As it was written, for numbers that the browser would round.
+      const answer = await change<{ data: RuleExplanation }>(
+        "POST",
+        `rules/${encodeURIComponent(ref)}/test`,
+        `{"payload":${text}}`,
+      );
+      setVerdict(answer.data);
+    });
+
+  return (
+    <Card title="Try an event" flush>
+      <form
+        class="body stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void test();
+        }}
+      >
+        <label class="field">
+          Payload of an event of {triggerRef}
+          <select onChange={({ currentTarget }) => void choose(currentTarget.value)}>
+            <option value="">written below</option>
+            {recent?.items.map(({ id, created }) => (
+              <option key={String(id)} value={String(id)}>
+                {id}, stored {localText(new Date(created), new Date())}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label class="field">
+          Payload
+          <textarea
+            spellcheck={false}
+            placeholder={'{"celsius": 31}'}
+            required
+            value={text}
+            onInput={({ currentTarget }) => setText(currentTarget.value)}
+          />
+        </label>
+        <div class="row">
+          <button class="primary">Try it</button>
+          <span class="muted small">Nothing is stored. The rule is taken as it is now, and as enabled.</span>
+        </div>
+        <Failure text={error} />
+      </form>
+      <div aria-live="polite">
+        {verdict !== undefined && (
+          <>
+            <Verdict rule={verdict} />
+            {verdict.verdict === "matched" && (
+              <div class="body">
+                <Tree name="parameters" value={verdict.parameters} />
+              </div>
+            )}
+          </>
+        )}
+      </div>
+    </Card>
+  );
+}
