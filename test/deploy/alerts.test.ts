@@ -150,6 +150,32 @@ const scenarios: readonly (readonly [string, Series, readonly string[]])[] = [
   ["sensors pass to other workers", { leases_lost_total: "4+1x120" }, ["AttuneLeasesLost"]],
   ["events come too late", { events_fenced_total: "4+1x120" }, ["AttuneEventsFenced"]],
   ["there is room for no further sensor", { leases_held: "10x120" }, ["AttuneNoRoomForSensors"]],
+  [
+    "stored rows are found to contradict each other",
+    { 'invariant_violations_total{kind="enforcement_missing"}': "_x40 0+1x80" },
+    ["AttuneInvariantViolated"],
+  ],
+  [
+    "stored rows were found to contradict each other once, for the first time",
+    { 'invariant_violations_total{kind="enforcement_missing"}': "_x40 1x80" },
+    ["AttuneInvariantViolated"],
+  ],
+  [
+    "contradictions were found hours ago",
+    { 'invariant_violations_total{kind="enforcement_missing"}': "1x120" },
+    [],
+  ],
+  [
+    "payloads of a trigger change for the first time",
+    { 'payload_drifts_total{trigger_ref="my.trigger"}': "_x40 1x80" },
+    ["AttunePayloadDrift"],
+  ],
+  [
+    "payloads of a trigger change again",
+    { 'payload_drifts_total{trigger_ref="my.trigger"}': "3x40 4x80" },
+    ["AttunePayloadDrift"],
+  ],
+  ["payloads changed hours ago", { 'payload_drifts_total{trigger_ref="my.trigger"}': "3x120" }, []],
   ["logs cannot be written", { log_lines_lost_total: "4+1x120" }, ["AttuneSensorLogsLost"]],
 ];
 
