@@ -2,7 +2,7 @@
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import type { JsonObject } from "../json/json.ts";
 import { describePlaced, type PlacedProblem } from "../placed-problem.ts";
-import { ParamReader } from "../schedules/param-reader.ts";
+import { ParamReader, shown } from "../schedules/param-reader.ts";
 import { decodeWorkerSelector, type WorkerSelector } from "../sensors/worker-selector.ts";
 import type { FileEventType } from "./file-change.ts";
 import { compileGlob, isGlob, type Glob } from "./glob.ts";
@@ -119,15 +119,19 @@ function readPlan(params: JsonObject, problems: PlacedProblem[]): FilePlan | und
 
 function readPath(reader: ParamReader): { readonly base: string; readonly pattern?: string } | undefined {
   const path = reader.text("path");
-  if (path === undefined) return reader.has("path") ? undefined : reader.refuse("path", "is missing");
-  if (!path.startsWith("/")) return reader.refuse("path", "must be absolute");
+  if (path === undefined)
+    return reader.has("path")
+      ? undefined
+      : reader.refuse("path", "is required: a folder or file, like /var/inbox");
+  if (!path.startsWith("/"))
+    return reader.refuse("path", `must be absolute, like /var/inbox, not ${shown(path)}`);
   if (path.length > pathLengthMax) {
     return reader.refuse("path", `is longer than ${pathLengthMax} characters`);
   }
   if (path.includes("\0")) return reader.refuse("path", "contains the character U+0000");
   const names = path.split("/").filter((name) => name !== "");
   if (names.some((name) => name === "." || name === "..")) {
-    return reader.refuse("path", "must not contain . or .. as names");
+    return reader.refuse("path", `must not contain . or .. as names: ${shown(path)}`);
   }
   const first = names.findIndex(isGlob);
   if (first === -1) return { base: `/${names.join("/")}` };
@@ -144,18 +148,19 @@ function depthOf(pattern: string | undefined, isRecursive: boolean): number {
 function readBoolean(reader: ParamReader, name: string): boolean | undefined {
   const value = reader.value(name);
   if (value === undefined || typeof value === "boolean") return value;
-  return reader.refuse(name, "must be true or false");
+  return reader.refuse(name, `must be true or false, not ${shown(value)}`);
 }
 
 function readGlobs(reader: ParamReader, name: string): Glob[] {
   const globs: Glob[] = [];
   const patterns = reader.list(name);
-  if (patterns.length > patternsMax) reader.refuse(name, `must have at most ${patternsMax} patterns`);
+  if (patterns.length > patternsMax)
+    reader.refuse(name, `must have at most ${patternsMax} patterns, not ${patterns.length}`);
   for (const pattern of patterns.slice(0, patternsMax)) {
     const glob =
       typeof pattern === "string"
         ? compileGlob(pattern.replace(/(?<=[^/])\/$/, ""))
-        : invalid("a pattern is not text");
+        : invalid(`must have patterns that are text, not ${shown(pattern)}`);
     if (glob.kind === "valid") globs.push(glob.value);
     else reader.refuse(name, glob.problem);
   }
@@ -166,12 +171,11 @@ function readEventTypes(reader: ParamReader): readonly FileEventType[] | undefin
   if (!reader.has("event_types")) return undefined;
   const types: FileEventType[] = [];
   const given = reader.list("event_types");
-  if (given.length === 0) reader.refuse("event_types", "names no type of event");
+  if (given.length === 0) reader.refuse("event_types", `must name at least one of ${eventTypes.join(", ")}`);
   for (const each of given) {
     const type = eventTypes.find((known) => known === each);
     if (type !== undefined) types.push(type);
-    else
-      reader.refuse("event_types", `must be some of ${eventTypes.join(", ")}, not ${JSON.stringify(each)}`);
+    else reader.refuse("event_types", `must be some of ${eventTypes.join(", ")}, not ${shown(each)}`);
   }
   return types;
 }

@@ -35,24 +35,28 @@ export function isGlob(text: string): boolean {
 
 /** A pattern without `/` matches names at any depth. */
 export function compileGlob(pattern: string): Decoded<Glob> {
-  if (pattern === "") return invalid("a pattern is empty");
-  if (pattern.length > lengthMax) return invalid(`a pattern is longer than ${lengthMax} characters`);
+  if (pattern === "") return invalid("must not have an empty pattern; write one like *.csv");
+  if (pattern.length > lengthMax)
+    return invalid(`must have patterns of at most ${lengthMax} characters, not ${pattern.length}`);
   const alternatives = expandBraces(pattern);
   if (alternatives === undefined) {
-    return invalid(`the pattern ${pattern} has more than ${alternativesMax} alternatives, or an unclosed {`);
+    return invalid(
+      `has the pattern ${pattern} with more than ${alternativesMax} alternatives or an unclosed {; write \\{ for the character`,
+    );
   }
   const compiled: (readonly Segment[])[] = [];
   for (const alternative of alternatives) {
     const anchored = alternative.includes("/") ? alternative.replace(/^\//, "") : `**/${alternative}`;
     const segments: Segment[] = [];
     for (const text of anchored.split("/")) {
-      if (text === "") return invalid(`the pattern ${pattern} has an empty name`);
+      if (text === "") return invalid(`has the pattern ${pattern} with an empty name; remove the extra /`);
       if (text === anyFolders) {
         segments.push(anyFolders);
         continue;
       }
       const tokens = tokensOf(text);
-      if (tokens === undefined) return invalid(`the pattern ${pattern} has an unclosed [`);
+      if (tokens === undefined)
+        return invalid(`has the pattern ${pattern} with an unclosed [; write \\[ for the character`);
       segments.push(tokens);
     }
     compiled.push(segments);

@@ -2,6 +2,8 @@
 import type { PlacedProblem } from "../placed-problem.ts";
 import type { Schedule } from "./schedule.ts";
 
+/** Those that can leave no slots, the likeliest first. */
+const limitingParams = ["exclude", "end_at", "start_at", "fire_at", "rule"];
 /** Slots that may fire after an outage: a fire every ten seconds of a day, rounded up. */
 const catchUpSlotsMax = 10_000;
 /** Slots whose distances are compared with the delay: enough for every minute and hour of a day. */
@@ -10,7 +12,7 @@ const distancesMax = 100;
 export function absurdities(plan: Plan, params: Params): readonly PlacedProblem[] {
   const first = plan.schedule.next(-1)?.scheduledMs;
   if (first === undefined) {
-    const place = params.has("exclude") ? "exclude" : params.has("end_at") ? "end_at" : "start_at";
+    const place = limitingParams.find((name) => params.has(name)) ?? "start_at";
     return [{ place: [place], reason: "leaves no time at which it could fire" }];
   }
   return [...catchUpProblems(plan, first), ...delayProblems(plan, first, params)];
@@ -55,8 +57,7 @@ function delayProblems({ schedule }: Plan, firstMs: number, params: Params): Pla
   }
   if (delayMs <= leastMs) return [];
   const place = params.has("jitter") ? "jitter" : "spread";
-  const sum = params.has("jitter") && params.has("spread") ? "with spread, " : "";
-  return [
-    { place: [place], reason: `${sum}must be at most ${leastMs / 1_000} s, the least distance of two slots` },
-  ];
+  const together = params.has("jitter") && params.has("spread") ? " together with spread" : "";
+  const reason = `must be at most ${leastMs / 1_000} s${together}, the shortest time between two fires, not ${delayMs / 1_000} s`;
+  return [{ place: [place], reason }];
 }

@@ -12,6 +12,16 @@ const ranges = {
 
 export type FieldName = keyof typeof ranges;
 export type TimeFieldName = "second" | "minute" | "hour";
+export type DayFieldName = Exclude<FieldName, TimeFieldName>;
+
+/** What to write in the fields for days. */
+export const dayFieldExamples: Readonly<Record<DayFieldName, string>> = {
+  "day of month":
+    "days from 1 to 31, ranges like 1-5, steps like */2, 15W (the weekday nearest to the 15th), L (the last day) or LW (the last weekday)",
+  month: "months from 1 to 12 or JAN to DEC, ranges like 3-5, or steps like */2",
+  "day of week":
+    "days from 0 to 7 or SUN to SAT, ranges like MON-FRI, MON#1 (the first Monday) or 5L (the last Friday)",
+};
 
 /** Sorted values by field, so that expressions with the same field share them. */
 const known = new Map<string, readonly number[]>();
@@ -28,7 +38,9 @@ export function decodeTimeField(name: TimeFieldName, field: string): Decoded<rea
     const numbers = decodePart(name, field, part);
     if (numbers.kind === "invalid") return numbers;
     if (numbers.value === undefined)
-      return invalid(`has the ${name} ${part}, which is no number, range or step`);
+      return invalid(
+        `has the ${name} ${part}, which is no number, range or step; write a value like ${ranges[name][1]}, a range like 1-5 or a step like */5`,
+      );
     const { from, to, step } = numbers.value;
     for (let value = from; value <= to; value += step) values.add(value);
   }

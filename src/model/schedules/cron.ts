@@ -7,10 +7,9 @@
  * Any other hour is a time of day. docs/timers.md describes the dialect.
  */
 import { Cron } from "croner";
-import { messageOf } from "../../errors/caught.ts";
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import { nearestName } from "../texts/nearest-name.ts";
-import { decodeTimeField, numberProblem } from "./cron-fields.ts";
+import { dayFieldExamples, decodeTimeField, numberProblem, type DayFieldName } from "./cron-fields.ts";
 import { lastSlotMs, remembering, type NextTime } from "./schedule.ts";
 import type { Repetition } from "./wall-clock.ts";
 
@@ -107,20 +106,39 @@ function decodeDays(date: string, month: string, weekday: string): Decoded<NextT
     numberProblem("month", month) ??
     numberProblem("day of week", weekday);
   if (problem !== undefined) return invalid(problem);
-  let cron: Cron;
-  try {
-    // As cron does: if either field for days begins with *, both must match; else one of them suffices.
-    const domAndDow = isStar(date) || isStar(weekday);
-    cron = new Cron(`0 0 0 ${days}`, { paused: true, mode: "6-part", utcOffset: 0, domAndDow });
-  } catch (error) {
-    return invalid(`is not a cron expression: ${messageOf(error).replace(/^CronPattern: /, "")}`);
-  }
+  // As cron does: if either field for days begins with *, both must match; else one of them suffices.
+  const cron = cronOf(days, isStar(date) || isStar(weekday));
+  if (cron === undefined)
+    return invalid(unclearDays({ "day of month": date, month, "day of week": weekday }));
   const next = remembering((afterMs) =>
     afterMs > lastSlotMs ? undefined : cron.nextRun(new Date(afterMs))?.getTime(),
   );
   if (known.size >= knownMax) known.clear();
   known.set(days, next);
   return valid(next);
+}
+
+/** Undefined if croner refuses the fields. Its messages name neither the field nor a remedy. */
+function cronOf(days: string, domAndDow = false): Cron | undefined {
+  try {
+    return new Cron(`0 0 0 ${days}`, { paused: true, mode: "6-part", utcOffset: 0, domAndDow });
+  } catch {
+    return undefined;
+  }
+}
+
+function unclearDays(fields: Readonly<Record<DayFieldName, string>>): string {
+  const { "day of month": date, month, "day of week": weekday } = fields;
+  const alone: Readonly<Record<DayFieldName, string>> = {
+    "day of month": `${date} * *`,
+    month: `* ${month} *`,
+    "day of week": `* * ${weekday}`,
+  };
+  const names = ["day of month", "month", "day of week"] as const;
+  const name = names.find((each) => cronOf(alone[each]) === undefined);
+  return name === undefined
+    ? `has days that are not understood: ${date} ${month} ${weekday}`
+    : `has the ${name} ${fields[name]}, which is not understood; write ${dayFieldExamples[name]}`;
 }
 
 function isStar(field: string): boolean {
@@ -136,7 +154,7 @@ function unknownNickname(written: string): string {
 }
 
 function wrongCount(written: string, count: number): string {
-  if (written === "") return "must not be empty";
+  if (written === "") return "must not be empty: write five fields, like 30 9 * * MON-FRI";
   if (count === 7)
     return "must have five or six fields, not 7: a year is not supported, use start_at and end_at";
   return `must have five fields (minute hour day month weekday), or six with seconds in front, not ${count}: ${JSON.stringify(written)}`;

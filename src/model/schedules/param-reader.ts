@@ -34,7 +34,7 @@ export class ParamReader {
   text(name: string): string | undefined {
     const value = this.value(name);
     if (value === undefined || typeof value === "string") return value;
-    return this.refuse(name, "must be text");
+    return this.refuse(name, `must be text, not ${shown(value)}`);
   }
 
   oneOf<Choice extends string>(name: string, choices: readonly Choice[]): Choice | undefined {
@@ -64,7 +64,7 @@ export class ParamReader {
     const value = this.value(name);
     if (value === undefined) return undefined;
     if (isJsonObject(value)) return new ParamReader(value, this.#problems, [...this.#place, name]);
-    return this.refuse(name, "must be a mapping");
+    return this.refuse(name, `must be a mapping, not ${shown(value)}`);
   }
 
   /** A list; a single value counts as a list with one member. */

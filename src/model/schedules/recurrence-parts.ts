@@ -51,10 +51,12 @@ export function decodeRecurrenceParts(text: string): Decoded<RecurrenceParts> {
     .trim()
     .toUpperCase()
     .replace(/^RRULE:/, "");
+  if (rule === "") return invalid("must not be empty: write a rule like FREQ=DAILY;BYHOUR=9;BYMINUTE=30");
   if (/\s/.test(rule)) return invalid("must be a single rule; use exclude for dates to leave out");
   const parts = new Map<string, string>();
   for (const part of rule.split(";")) {
-    const [name = "", value = ""] = part.split("=", 2);
+    const [name = "", ...values] = part.split("=");
+    const value = values.join("=");
     const problem = partProblem(name, value, part);
     if (problem !== undefined) return invalid(problem);
     if (parts.has(name)) return invalid(`names ${name} twice`);
@@ -63,7 +65,40 @@ export function decodeRecurrenceParts(text: string): Decoded<RecurrenceParts> {
   if (!parts.has("FREQ")) return invalid("must name a frequency, like FREQ=DAILY");
   if (parts.has("COUNT") && parts.has("UNTIL"))
     return invalid("must not have both COUNT and UNTIL (RFC 5545)");
-  return valid(parts);
+  const problem = combinationProblem(parts);
+  return problem === undefined ? valid(parts) : invalid(problem);
+}
+
+/** What RFC 5545 forbids of parts that are allowed each by itself. */
+function combinationProblem(parts: RecurrenceParts): string | undefined {
+  const frequency = parts.get("FREQ") ?? "";
+  const days = parts.get("BYDAY");
+  const isYearly = frequency === "YEARLY";
+  if (days !== undefined && /\d/.test(days)) {
+    const asked = `has FREQ=${frequency} with BYDAY=${days}`;
+    if (!isYearly && frequency !== "MONTHLY")
+      return `${asked}; numbers before weekdays need FREQ=MONTHLY or FREQ=YEARLY, else write BYDAY=${days.replaceAll(/[+-]?\d+/g, "")}`;
+    if (parts.has("BYWEEKNO"))
+      return `${asked} and BYWEEKNO; remove the numbers before weekdays, or BYWEEKNO`;
+  }
+  const misplaced = [
+    { name: "BYWEEKNO", isAllowed: isYearly, expects: "FREQ=YEARLY" },
+    { name: "BYMONTHDAY", isAllowed: frequency !== "WEEKLY", expects: "another frequency than WEEKLY" },
+    {
+      name: "BYYEARDAY",
+      isAllowed: !/^(MONTHLY|WEEKLY|DAILY)$/.test(frequency),
+      expects: "FREQ=YEARLY, HOURLY, MINUTELY or SECONDLY",
+    },
+  ].find(({ name, isAllowed }) => parts.has(name) && !isAllowed);
+  if (misplaced !== undefined) {
+    const { name, expects } = misplaced;
+    return `has FREQ=${frequency} with ${name}=${parts.get(name)}; ${name} needs ${expects}`;
+  }
+  const position = parts.get("BYSETPOS");
+  const hasOthers = [...parts.keys()].some((name) => name.startsWith("BY") && name !== "BYSETPOS");
+  return position === undefined || hasOthers
+    ? undefined
+    : `has BYSETPOS=${position} alone; it selects among others, so add one like BYDAY=MO`;
 }
 
 function partProblem(name: string, value: string, part: string): string | undefined {

@@ -45,8 +45,9 @@ export function decodeRecurrence(text: string, start: RecurrenceStart): Decoded<
   try {
     times = isDistance(parts) ? distances(rule, start) : timesOfDay(rule, start);
     if (times(start.dtstartMs - 1) === undefined) return invalid(`never happens: ${text}`);
-  } catch (error) {
-    return invalid(`is not a recurrence rule: ${messageOf(error)}`);
+  } catch {
+    // The parts are checked above; the library's messages are for programmers.
+    return invalid(`has parts that cannot be evaluated together: ${text}; remove some of them`);
   }
   const until = parts.get("UNTIL");
   if (until === undefined && count === 0) return valid(remembering(times));

@@ -64,13 +64,21 @@ export function decodeTimer(triggerRef: string, params: JsonObject, rule: TimerR
   return valid(plan);
 }
 
-/** Why a rule with these params must not be saved: what is impossible, absurd or unknown. */
-export function timerProblems(triggerRef: string, params: JsonObject): readonly PlacedProblem[] {
+/**
+ * Why a rule with these params must not be saved: what is impossible, absurd or unknown.
+ *
+ * @param calendars undefined if they are not known here: any name of a calendar is then accepted
+ */
+export function timerProblems(
+  triggerRef: string,
+  params: JsonObject,
+  calendars?: Calendars,
+): readonly PlacedProblem[] {
   const problems: PlacedProblem[] = [];
   const reader = new ParamReader(params, problems);
   // Whether a schedule is possible does not depend on when its rule is created.
   const rule = { id: "0", ref: "", createdMs: -1 };
-  const plan = readPlan(triggerRef, reader, { ...rule, calendars: undefined, problems });
+  const plan = readPlan(triggerRef, reader, { ...rule, calendars, problems });
   reader.refuseUnknown();
   return plan === undefined || problems.length > 0
     ? problems
@@ -86,7 +94,7 @@ function readPlan(triggerRef: string, reader: ParamReader, rule: PlanContext): T
   const readTimesOf = readTimes.get(triggerRef);
   if (readTimesOf === undefined) return reader.refuse("trigger", `${triggerRef} is not a timer`);
   const zone = readZone(reader);
-  const startMs = readInstant(reader, "start_at", zone, "first");
+  const startMs = readStart(reader, "start_at", zone);
   const endMs = readInstant(reader, "end_at", zone, "last");
   if (startMs !== undefined && endMs !== undefined && endMs < startMs)
     reader.refuse("end_at", "must not be before start_at");
@@ -153,8 +161,9 @@ function readInterval(reader: ParamReader, { startMs, createdMs }: TimesContext)
   if (count <= 0) return reader.refuse(name, `must be greater than 0, not ${count}`);
   const seconds = count * (isInSeconds ? 1 : unitSeconds[unit]);
   if (seconds < intervalSecondsMin)
-    return reader.refuse(name, `must be at least ${intervalSecondsMin} seconds`);
-  if (seconds > intervalSecondsMax) return reader.refuse(name, "must be at most 100 years");
+    return reader.refuse(name, `must be at least ${intervalSecondsMin} seconds, not ${seconds}`);
+  if (seconds > intervalSecondsMax)
+    return reader.refuse(name, `must be at most 100 years, not ${seconds} seconds`);
   return everyInterval(Math.round(seconds * 1_000), startMs ?? createdMs);
 }
 
@@ -171,13 +180,13 @@ function readCron(reader: ParamReader, { zone }: TimesContext): NextTime | undef
 
 function readDateTime(reader: ParamReader, { zone }: TimesContext): NextTime | undefined {
   if (!reader.has("fire_at")) return reader.refuse("fire_at", "is required");
-  const fireMs = readInstant(reader, "fire_at", zone, "first");
+  const fireMs = readStart(reader, "fire_at", zone);
   return fireMs === undefined ? undefined : (afterMs) => (afterMs < fireMs ? fireMs : undefined);
 }
 
 function readRecurrence(reader: ParamReader, context: TimesContext): NextTime | undefined {
   const { zone, startMs, createdMs } = context;
-  const dtstartMs = readInstant(reader, "dtstart", zone, "first");
+  const dtstartMs = readStart(reader, "dtstart", zone);
   const rule = reader.text("rule");
   if (rule === undefined) return reader.has("rule") ? undefined : reader.refuse("rule", "is required");
   const start = dtstartMs ?? startMs ?? startOfDay(createdMs, zone);
@@ -212,6 +221,13 @@ function readInstant(
   return instant.kind === "valid" ? instant.value : reader.refuse(name, instant.problem);
 }
 
+/** As `readInstant`, for the time of a first fire. */
+function readStart(reader: ParamReader, name: string, zone: ZonePeriods): number | undefined {
+  const ms = readInstant(reader, name, zone, "first");
+  if (ms === undefined || ms <= lastSlotMs) return ms;
+  return reader.refuse(name, `must be before the year 3000, not ${reader.text(name)}`);
+}
+
 /** By how much slots are delayed, in milliseconds: the same amount for the same rule and slot, everywhere. */
 function readScatter(reader: ParamReader, { ref }: Pick<TimerRule, "ref">): (scheduledMs: number) => number {
   const bounds = { min: 0, max: scatterSecondsMax };
@@ -240,7 +256,9 @@ function readCatchUp(reader: ParamReader): CatchUp {
 function readFiresMax(reader: ParamReader): number | null {
   const count = reader.number("max_fires", { min: 1, max: Number.MAX_SAFE_INTEGER });
   if (count === undefined) return null;
-  return Number.isInteger(count) ? count : (reader.refuse("max_fires", "must be a whole number") ?? null);
+  return Number.isInteger(count)
+    ? count
+    : (reader.refuse("max_fires", `must be a whole number, not ${count}`) ?? null);
 }
 
 /** The slots from one time to another, both inclusive. */

@@ -7,6 +7,7 @@
 import type { PlacedProblem } from "../placed-problem.ts";
 import { nearestDouble } from "../json/exact-number.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
+import { shown } from "../schedules/param-reader.ts";
 import { isNetworkText } from "./network-text.ts";
 import {
   challengeKinds,
@@ -193,14 +194,14 @@ class Fields {
   text(value: JsonValue | undefined, path: string, lengthMax = textLengthMax): string | null {
     if (value === undefined || value === null) return null;
     if (typeof value === "string" && value.length <= lengthMax && !value.includes("\0")) return value;
-    this.refuse(path, `must be text of at most ${lengthMax} characters`);
+    this.refuse(path, `must be text of at most ${lengthMax} characters, not ${shown(value)}`);
     return null;
   }
 
   word<Word extends string>(value: JsonValue | undefined, path: string, words: readonly Word[]): Word | null {
     if (value === undefined || value === null) return null;
     const word = words.find((each) => each === value);
-    if (word === undefined) this.refuse(path, `must be one of ${words.join(", ")}`);
+    if (word === undefined) this.refuse(path, `must be one of ${words.join(", ")}, not ${shown(value)}`);
     return word ?? null;
   }
 
@@ -213,7 +214,10 @@ class Fields {
     const number = nearestDouble(value);
     if (number !== undefined && number >= least && number <= most && (!isWhole || Number.isInteger(number)))
       return number;
-    this.refuse(path, `must be a ${isWhole ? "whole " : ""}number from ${least} to ${most}`);
+    this.refuse(
+      path,
+      `must be a ${isWhole ? "whole " : ""}number from ${least} to ${most}, not ${shown(value)}`,
+    );
     return null;
   }
 
@@ -230,7 +234,7 @@ class Fields {
   object(value: JsonValue | undefined, path: string): JsonObject | null {
     if (value === undefined || value === null) return null;
     if (isJsonObject(value)) return value;
-    this.refuse(path, "must be an object");
+    this.refuse(path, `must be a mapping, not ${shown(value)}`);
     return null;
   }
 
@@ -238,7 +242,7 @@ class Fields {
     const name = this.text(value, path, 128);
     if (name === null) return null;
     if (/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) return name.toLowerCase();
-    this.refuse(path, "must be the name of a header");
+    this.refuse(path, `must be the name of a header, like X-Request-Id, not ${shown(name)}`);
     return null;
   }
 }
@@ -252,7 +256,7 @@ function pathOf(value: JsonValue | undefined, fields: Fields): string {
   if (!/^[\w.~:@!$&'()*+,;=-]+(\/[\w.~:@!$&'()*+,;=-]+)*$/.test(path) || path.length > 255) {
     fields.refuse(
       "path",
-      "must be 1 to 255 letters, digits and characters of a URL's path, without ?, #, % and //",
+      `must be 1 to 255 letters, digits and characters of a URL's path, without ?, #, % and //, not ${shown(value)}`,
     );
   } else if (path.startsWith(webhookKeyPrefix)) {
     fields.refuse("path", `must not begin with ${webhookKeyPrefix}, as the webhook keys of triggers do`);
@@ -274,7 +278,8 @@ function methodsOf({ method, methods }: JsonObject, fields: Fields): readonly We
   const known: WebhookMethod[] = [];
   for (const each of given) {
     const found = webhookMethods.find((word) => word === each.toUpperCase());
-    if (found === undefined) fields.refuse(name, `must be among ${webhookMethods.join(", ")}`);
+    if (found === undefined)
+      fields.refuse(name, `must be among ${webhookMethods.join(", ")}, not ${shown(each)}`);
     else if (!known.includes(found)) known.push(found);
   }
   return known;
@@ -337,6 +342,8 @@ function schemeOf(given: JsonObject, defaults: SignatureScheme, fields: Fields):
   const at = (name: string): [JsonValue | undefined, string] => [given[name], `signature.${name}`];
   const header = fields.header(...at("timestamp_header"));
   const part = fields.text(...at("timestamp_part"), 32);
+  if (part === "")
+    fields.refuse("signature.timestamp_part", 'must be the name of a part of the header, like t, not ""');
   const timestamp =
     header !== null
       ? ({ kind: "header", name: header } as const)
@@ -380,7 +387,13 @@ function deliveryIdOf(given: JsonObject, fields: Fields): DeliveryIdSource | nul
   if (header !== null) return { kind: "header", name: header };
   const field = fields.text(given["delivery_id_field"], "delivery_id_field", 255);
   if (field === null) return null;
-  return { kind: "body", path: field.replace(/^body\./, "").split(".") };
+  const path = field.replace(/^body\./, "").split(".");
+  if (path.every((name) => name !== "")) return { kind: "body", path };
+  fields.refuse(
+    "delivery_id_field",
+    `must be the path of a field of the body, like id or data.id, not ${shown(field)}`,
+  );
+  return null;
 }
 
 function certificateNamesOf(value: JsonValue | undefined, fields: Fields): readonly string[] | null {
@@ -438,7 +451,7 @@ function replyOf(value: JsonValue | undefined, fields: Fields): Reply | null {
     fields.refuse("reply.body", `must have at most ${replyLengthMax} characters`);
   const contentType = fields.text(given["content_type"], "reply.content_type", 128);
   if (contentType !== null && !/^[\w.+-]+\/[\w.+-]+(; *[\w-]+=[\w.-]+)*$/.test(contentType))
-    fields.refuse("reply.content_type", "must be a media type like text/plain");
+    fields.refuse("reply.content_type", `must be a media type like text/plain, not ${shown(contentType)}`);
   return {
     status: status ?? 200,
     body: text,

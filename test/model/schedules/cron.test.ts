@@ -64,6 +64,27 @@ describe("fields", () => {
       "must have five or six fields, not 7: a year is not supported, use start_at and end_at",
     ],
     ["0 0 L-3 * *", "uses L-3, which is not supported; L is the last day"],
+    [
+      "0 0 0W * *",
+      "has the day of month 0W, which is not understood; write days from 1 to 31, ranges like 1-5, steps like */2, 15W (the weekday nearest to the 15th), L (the last day) or LW (the last weekday)",
+    ],
+    [
+      "0 0 W * *",
+      "has the day of month W, which is not understood; write days from 1 to 31, ranges like 1-5, steps like */2, 15W (the weekday nearest to the 15th), L (the last day) or LW (the last weekday)",
+    ],
+    [
+      "0 0 * FOO *",
+      "has the month FOO, which is not understood; write months from 1 to 12 or JAN to DEC, ranges like 3-5, or steps like */2",
+    ],
+    [
+      "0 0 * * MON#7",
+      "has the day of week MON#7, which is not understood; write days from 0 to 7 or SUN to SAT, ranges like MON-FRI, MON#1 (the first Monday) or 5L (the last Friday)",
+    ],
+    [
+      "x * * * *",
+      "has the minute x, which is no number, range or step; write a value like 59, a range like 1-5 or a step like */5",
+    ],
+    ["", "must not be empty: write five fields, like 30 9 * * MON-FRI"],
     ["@reboot", "must not be @reboot: a timer has no start to run at"],
     ["@dayly", "is not a cron expression: @dayly; did you mean @daily?"],
   ])("%s is refused", (expression, reason) => {

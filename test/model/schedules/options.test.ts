@@ -49,7 +49,15 @@ describe("core.datetimetimer", () => {
       "fire_at",
       'must be a date and time like 2026-12-31T18:00:00+01:00, not "2027-02-20T24:01"',
     ],
-    [{ fire_at: 5 }, "fire_at", "must be text"],
+    [{ fire_at: 5 }, "fire_at", "must be text, not 5"],
+    [{ fire_at: "9999-12-31" }, "fire_at", "must be before the year 3000, not 9999-12-31"],
+    [{ fire_at: "1960-01-01" }, "fire_at", "leaves no time at which it could fire"],
+    [
+      { fire_at: "2027-01-01", start_at: "9999-12-31" },
+      "start_at",
+      "must be before the year 3000, not 9999-12-31",
+    ],
+    [{ fire_at: "2027-01-01", start_at: "2028-01-01" }, "start_at", "leaves no time at which it could fire"],
     [{ fire_at: "2027-02-20", exclude: "2027-02-20" }, "exclude", "leaves no time at which it could fire"],
   ])("%j is refused", (params, name, reason) => {
     expect(timerProblems("core.datetimetimer", params)).toContainEqual({ place: [name], reason });
@@ -131,6 +139,21 @@ describe("absurd params", () => {
     ["core.crontimer", { expression: "0 0 29 2 *", start_at: "2027-01-01", end_at: "2027-12-31" }, "end_at"],
   ])("%s with %j is refused", (triggerRef, params, name) => {
     expect(timerProblems(triggerRef, params)).toMatchObject([{ place: [name] }]);
+  });
+
+  test("jitter and spread together must be shorter than the time between two fires", () => {
+    const params = { expression: "*/5 * * * *", jitter: 200, spread: 200 };
+    expect(timerProblems("core.crontimer", params)).toEqual([
+      {
+        place: ["jitter"],
+        reason: "must be at most 300 s together with spread, the shortest time between two fires, not 400 s",
+      },
+    ]);
+  });
+
+  test("an end or a pause in the far future is for ever", () => {
+    const params = { interval: 5, end_at: "9999-12-31", paused_until: "9999-12-31" };
+    expect(timerProblems("core.timer", params)).toEqual([]);
   });
 
   test("what is only large is not", () => {

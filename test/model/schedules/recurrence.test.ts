@@ -158,8 +158,25 @@ test.each([
   ["FREQ=DAILY;", "has an empty part: remove the extra semicolon"],
   [
     "FREQ=WEEKLY;BYDAY=2MO",
-    "is not a recurrence rule: BYDAY with numeric value MUST NOT be used unless FREQ is MONTHLY or YEARLY",
+    "has FREQ=WEEKLY with BYDAY=2MO; numbers before weekdays need FREQ=MONTHLY or FREQ=YEARLY, else write BYDAY=MO",
   ],
+  [
+    "FREQ=YEARLY;BYWEEKNO=3;BYDAY=-1FR",
+    "has FREQ=YEARLY with BYDAY=-1FR and BYWEEKNO; remove the numbers before weekdays, or BYWEEKNO",
+  ],
+  ["FREQ=MONTHLY;BYWEEKNO=3", "has FREQ=MONTHLY with BYWEEKNO=3; BYWEEKNO needs FREQ=YEARLY"],
+  [
+    "FREQ=WEEKLY;BYMONTHDAY=3",
+    "has FREQ=WEEKLY with BYMONTHDAY=3; BYMONTHDAY needs another frequency than WEEKLY",
+  ],
+  [
+    "FREQ=DAILY;BYYEARDAY=3",
+    "has FREQ=DAILY with BYYEARDAY=3; BYYEARDAY needs FREQ=YEARLY, HOURLY, MINUTELY or SECONDLY",
+  ],
+  ["FREQ=DAILY;BYSETPOS=1", "has BYSETPOS=1 alone; it selects among others, so add one like BYDAY=MO"],
+  ["", "must not be empty: write a rule like FREQ=DAILY;BYHOUR=9;BYMINUTE=30"],
+  ["RRULE:", "must not be empty: write a rule like FREQ=DAILY;BYHOUR=9;BYMINUTE=30"],
+  ["FREQ=DAILY;BYHOUR=9=10", "has BYHOUR=9=10; BYHOUR must be hours from 0 to 23"],
   ["RRULE:FREQ=DAILY\nEXDATE:20260101T000000Z", "must be a single rule; use exclude for dates to leave out"],
   ["FREQ=DAILY;UNTIL=20269999", "has UNTIL=20269999, which is no date"],
 ])("%j is refused", (rule, reason) => {

@@ -68,11 +68,38 @@ test.each<[string, JsonObject, string]>([
     { path: "a", reply: { content_type: "a/b\r\nX: 1" } },
     "reply.content_type",
   ],
+  ["a delivery id in a field without a name", { path: "a", delivery_id_field: "" }, "delivery_id_field"],
+  ["a delivery id in the whole body", { path: "a", delivery_id_field: "body." }, "delivery_id_field"],
+  ["a delivery id behind an empty name", { path: "a", delivery_id_field: "data..id" }, "delivery_id_field"],
+  [
+    "a timestamp in a part without a name",
+    { path: "a", preset: "stripe", secret: "k", signature: { timestamp_part: "" } },
+    "signature.timestamp_part",
+  ],
   ["Meta's challenge without its token", { path: "a", challenge: "meta" }, "verify_token"],
 ])("%s is refused when the rule is saved", async (_what, params, place) => {
   expect(pathsOf(params)).toContain(place);
   const problems = await paramsProblems("core.webhook", params);
   expect(problems.map((problem) => problem.place.join("."))).toContain(place);
+});
+
+test.each<[JsonObject, string]>([
+  [
+    { path: "a", delivery_id_field: "" },
+    'must be the path of a field of the body, like id or data.id, not ""',
+  ],
+  [{ path: "a", body: "xml" }, 'must be one of auto, json, form, text, not "xml"'],
+  [{ path: "a", max_bytes: 0 }, "must be a whole number from 1 to 26214400, not 0"],
+  [{ path: "a", reply: "ok" }, 'must be a mapping, not "ok"'],
+  [{ path: "a", method: "TRACE" }, 'must be among POST, PUT, PATCH, DELETE, GET, not "TRACE"'],
+  [{ path: "a", delivery_id_header: "X Id" }, 'must be the name of a header, like X-Request-Id, not "X Id"'],
+])("what is wrong with %j says what was given and what to write", async (params, reason) => {
+  expect((await paramsProblems("core.webhook", params)).map((problem) => problem.reason)).toEqual([reason]);
+});
+
+test("a secret written in place of its key's ref is not repeated", async () => {
+  const params = { path: "a", secret: { value: "hunter2" } };
+  expect(JSON.stringify(await paramsProblems("core.webhook", params))).not.toContain("hunter2");
 });
 
 test("each preset is complete with a secret, and names the keys it needs", () => {

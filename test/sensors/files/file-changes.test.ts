@@ -198,7 +198,7 @@ test("rules come, change and go without disturbing others, and one that is not u
   await expect
     .poll(() => rig.warnings.toSorted())
     .toEqual([
-      "rule test.rule3 watches nothing: its trigger_params are not understood: path: must be absolute",
+      'rule test.rule3 watches nothing: its trigger_params are not understood: path: must be absolute, like /var/inbox, not "relative"',
       `rule test.rule4 watches nothing: /etc is outside of the folders that sensor.file_paths allows on this worker: ${rig.folder}`,
     ]);
   writeFileSync(rig.path("a.txt"), "1");
