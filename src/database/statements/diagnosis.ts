@@ -245,6 +245,8 @@ export interface BuiltinRule {
   readonly triggerRef: string;
   /** As stored. */
   readonly params: JsonValue;
+  /** Those in the configuration of the timers' sensor, for a rule that excludes days. */
+  readonly calendars: JsonValue;
   /** Why its timer does not fire, as the agent that runs the timers says. */
   readonly timerProblem: string | null;
 }
@@ -254,7 +256,9 @@ export const readBuiltinRules: Statement<void, BuiltinRule> = {
   name: "read_builtin_rules",
   text: `
     select rule.id, rule.ref, rule.trigger_ref, rule.trigger_params,
-           case when timer_cursor.schedule_since = timer_rule.schedule_since then timer_cursor.problem end as problem
+           case when timer_cursor.schedule_since = timer_rule.schedule_since then timer_cursor.problem end as problem,
+           case when rule.trigger_params -> 'exclude' is not null
+                then (select config -> 'calendars' from sensor where ref = 'core.timers') end as calendars
       from rule
       left join timer_rule
         on timer_rule.rule = rule.id
@@ -270,6 +274,7 @@ export const readBuiltinRules: Statement<void, BuiltinRule> = {
     ref: row.text("ref"),
     triggerRef: row.text("trigger_ref"),
     params: row.json("trigger_params"),
+    calendars: row.json("calendars"),
     timerProblem: row.textOrNull("problem"),
   }),
 };

@@ -38,11 +38,12 @@ async function ruleFindings({
   ref,
   triggerRef,
   params,
+  calendars,
   timerProblem,
 }: BuiltinRule): Promise<readonly Finding[]> {
   const isFile = triggerRef === "core.file_changed";
   const problem = isJsonObject(params)
-    ? describePlaced(await paramsProblems(triggerRef, params)) || timerProblem
+    ? describePlaced(await paramsProblems(triggerRef, params, objectOf(calendars))) || timerProblem
     : "trigger_params is not an object";
   if (problem === null) return [];
   return [ruleFinding(ref, isFile ? "watches nothing" : "its timer does not fire", problem)];

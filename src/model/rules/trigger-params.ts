@@ -5,7 +5,11 @@
 import type { JsonObject } from "../json/json.ts";
 import type { PlacedProblem } from "../placed-problem.ts";
 
-type Check = (triggerRef: string, params: JsonObject) => readonly PlacedProblem[];
+type Check = (
+  triggerRef: string,
+  params: JsonObject,
+  calendars: JsonObject | undefined,
+) => readonly PlacedProblem[];
 
 const loadTimerCheck = async (): Promise<Check> => (await import("../schedules/timer-plan.ts")).timerProblems;
 
@@ -24,11 +28,16 @@ const checks: ReadonlyMap<string, () => Promise<Check>> = new Map([
   ["core.webhook", loadWebhookCheck],
 ]);
 
-/** Why a rule on that trigger must not be saved with these params; places are relative to the params. */
+/**
+ * Why a rule on that trigger must not be saved with these params; places are relative to the params.
+ *
+ * @param calendars those that timers may name; undefined if they are not known here, as when a pack is checked
+ */
 export async function paramsProblems(
   triggerRef: string,
   params: JsonObject,
+  calendars?: JsonObject,
 ): Promise<readonly PlacedProblem[]> {
   const load = checks.get(triggerRef);
-  return load === undefined ? [] : (await load())(triggerRef, params);
+  return load === undefined ? [] : (await load())(triggerRef, params, calendars);
 }

@@ -39,12 +39,13 @@ test("rules that do nothing are wrong, with the reason; skipped slots are a noti
   await rule("t.preset", "core.webhook", { path: "out", preset: "githab" });
   await rule("t.relative", "core.file_changed", { path: "srv/in" });
   await rule("t.array", "core.timer", [1]);
+  await rule("t.noted", "core.timer", { interval: 60 });
   // The agent that runs the timers has found out about this one.
   await query(
     database,
     `insert into timer_cursor (rule, schedule_since, series_since, settled_until, problem)
-     select rule, schedule_since, schedule_since, schedule_since, 'there is no calendar gone'
-       from timer_rule where rule = (select id from rule where ref = 't.calendar')`,
+     select rule, schedule_since, schedule_since, schedule_since, 'something else'
+       from timer_rule where rule = (select id from rule where ref = 't.noted')`,
   );
   await query(
     database,
@@ -62,19 +63,47 @@ test("rules that do nothing are wrong, with the reason; skipped slots are a noti
     "wrong rule t.calendar",
     "wrong rule t.relative",
     "wrong rule t.array",
+    "wrong rule t.noted",
     "wrong rule t.other",
     "wrong rule t.preset",
     "notice rule t.good",
   ]);
   expect(findings[0]).toMatch(/its timer does not fire: .*hour 25/);
-  expect(findings[1]).toBe("wrong rule t.calendar its timer does not fire: there is no calendar gone");
+  expect(findings[1]).toBe(
+    "wrong rule t.calendar its timer does not fire: exclude[0]: names the calendar gone, which the sensor core.timers does not configure",
+  );
   expect(findings[2]).toMatch(/watches nothing: .*absolute/);
   expect(findings[3]).toMatch(/its timer does not fire: trigger_params is not an object/);
-  expect(findings[4]).toBe(
+  expect(findings[4]).toBe("wrong rule t.noted its timer does not fire: something else");
+  expect(findings[5]).toBe(
     "wrong rule t.other its webhook is not answered: POST /webhooks/in is also the rule t.hook's, with other settings; rules with one path need equal ones",
   );
-  expect(findings[5]).toMatch(/its webhook is not answered: trigger_params\.preset/);
-  expect(findings[6]).toMatch(/its timer skipped 3 slots within a day, .*: no agent ran the timers$/);
+  expect(findings[6]).toMatch(/its webhook is not answered: trigger_params\.preset/);
+  expect(findings[7]).toMatch(/its timer skipped 3 slots within a day, .*: no agent ran the timers$/);
+});
+
+test("calendars that the timers' sensor configures may be named", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await query(
+    database,
+    `update sensor set config = '{"calendars": {"company": ["12-24"], "broken": ["someday"]}}' where ref = 'core.timers'`,
+  );
+  await query(
+    database,
+    `insert into rule (ref, action_ref, trigger, trigger_ref, trigger_params)
+     select 't.' || name, 'core.noop', trigger.id, trigger.ref,
+            jsonb_build_object('interval', 60, 'exclude', 'calendar:' || name)
+       from trigger, unnest(array['company', 'broken', 'compony']) as name
+      where trigger.ref = 'core.timer'`,
+  );
+
+  const findings = await checkBuiltins({ kind: "postgresql", rows: database });
+
+  expect(findings.map(({ subject, detail }) => `${subject} ${detail}`)).toEqual([
+    expect.stringMatching(/^rule t\.broken .*names the calendar broken, whose entry must be a date/),
+    expect.stringMatching(/^rule t\.compony .*which .* does not configure; did you mean company\?$/),
+  ]);
 });
 
 test("places that are polled are a notice, as the running agent counts them", async () => {
