@@ -1,6 +1,5 @@
 /** The rules that a sensor is told of when its program starts, which may be long after it was assigned. */
 import type { Queryable } from "../database/database.ts";
-import { rowOf } from "../database/statement.ts";
 import { readAssignedSensors } from "../database/statements/assigned-sensors.ts";
 import type { SensorRule } from "../model/definitions.ts";
 import type { Id } from "../model/identifiers.ts";
@@ -8,7 +7,7 @@ import { decodeAssignedSensor } from "./assigned-sensor.ts";
 
 /** @throws while the database cannot be asked, or when the rows cannot be understood */
 export async function currentRules(database: Queryable, sensorId: Id): Promise<readonly SensorRule[]> {
-  const row = await rowOf(database, readAssignedSensors, [sensorId]);
+  const [row] = await readAssignedSensors(database, [sensorId]);
   if (row === undefined) return [];
   const decoded = decodeAssignedSensor(row);
   if (decoded.kind === "invalid") throw new Error(decoded.problem);

@@ -20,7 +20,6 @@
 import { Changes } from "../concurrency/changes.ts";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
-import { rowsOf } from "../database/statement.ts";
 import { readAssignedSensors, type AssignedSensorRow } from "../database/statements/assigned-sensors.ts";
 import type { ProcessReport } from "../database/statements/sensor-process.ts";
 import type { Id } from "../model/identifiers.ts";
@@ -140,7 +139,7 @@ export class SensorManager {
   /** The rows of the sensors assigned to this worker. */
   async loadEnabledSensors(): Promise<readonly AssignedSensorRow[]> {
     const ids = [...this.#options.assignments.held().keys()];
-    return ids.length === 0 ? [] : rowsOf(this.#options.ports.database, readAssignedSensors, ids);
+    return ids.length === 0 ? [] : readAssignedSensors(this.#options.ports.database, ids);
   }
 
   /** Starts a sensor that has no instance here. Its instance deals with failures. */
