@@ -10,7 +10,7 @@
  *     k  kind of message
  *     v  variant bits (10), then the 62 low bits of the number
  *
- * The function owe_rule_message in migrations/ builds ids of kind 3 the same way.
+ * The function rule_message_id in migrations/ builds ids of kind 3 the same way.
  */
 
 /** A bigint column's value as decimal text, since a number could lose digits. */
