@@ -13,5 +13,5 @@ export interface Invocation {
   readonly complain: (text: string) => void;
 }
 
-/** 0: done, or stopped by a signal. 1: failed, with the reason on stderr. 2: invalid arguments. */
+/** 0: done, or stopped by a signal. 1: failed, with the reason on stderr. 2: invalid arguments, or an input that `rules lint` cannot read. */
 export type ExitCode = 0 | 1 | 2;

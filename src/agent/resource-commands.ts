@@ -25,6 +25,7 @@ export function addResourceCommands(root: Command, run: Run, context: ClientCont
     for (const action of resource.actions) addAction(group, resource, action, run, context);
     if (resource.plural === "sensors") addLogs(group, run, context);
     if (resource.plural === "rules") addRuleTest(group, run, context);
+    if (resource.plural === "rules") addRuleLint(group, run, context);
     if (resource.plural === "triggers") addTriggerSchema(group, run, context);
     if (resource.plural === "rules") addBacktest(group, run, context);
     if (resource.plural === "events") addReplay(group, run, context);
@@ -110,6 +111,19 @@ function addRuleTest(group: Command, run: Run, context: ClientContext): void {
       run(async () => {
         const { testRule } = await import("./commands/rules-test.ts");
         return testRule(context(), { rule, event });
+      }),
+    );
+}
+
+function addRuleLint(group: Command, run: Run, context: ClientContext): void {
+  group
+    .command("lint")
+    .argument("<rules...>", "refs of stored rules, files of rules in a pack's folder, or folders of packs")
+    .description("say what is probably wrong with rules; exit 1 if anything is, 2 if one cannot be read")
+    .action((targets: readonly string[]) =>
+      run(async () => {
+        const { lintRules } = await import("./commands/rules-lint.ts");
+        return lintRules(context(), targets);
       }),
     );
 }

@@ -16,6 +16,8 @@ export interface PackProblem {
 /** A problem that does not prevent a pack from being loaded. */
 export interface PackWarning extends PackProblem {
   readonly kind: WarningKind;
+  /** What to do about it, with which the reason ends; absent if the reason says it in another way. */
+  readonly suggestion?: string;
 }
 
 /**

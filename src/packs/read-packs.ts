@@ -61,9 +61,10 @@ function doubtfulRules(packs: readonly Pack[]): readonly PackWarning[] {
       { conditions: row["conditions"] ?? null, actionParams: objectOf(actionParams) },
       isJsonObject(outSchema) ? outSchema : null,
     );
-    return found.map(({ place, reason }) => ({
+    return found.map(({ place, reason, suggestion }) => ({
       ...problemAt(place, reason),
       kind: "rule-doubtful" as const,
+      suggestion,
     }));
   });
 }

@@ -12,10 +12,14 @@ import {
 } from "../json/json.ts";
 import { isJsonNumber, type JsonNumber } from "../json/exact-number.ts";
 import type { FieldPath } from "../paths/field-path.ts";
-import { nearestName } from "../texts/nearest-name.ts";
+import { nearestField } from "../texts/nearest-name.ts";
 
 export type FieldFacts =
-  | { readonly kind: "open" }
+  | {
+      readonly kind: "open";
+      /** The schema says nothing about the field. Otherwise it may declare it in ways that are not read here. */
+      readonly isSilent: boolean;
+    }
   | {
       readonly kind: "undeclared";
       /** The path up to the name that is not declared. */
@@ -59,16 +63,19 @@ const openKeywords = [
   "dependentSchemas",
 ];
 
+const unsaid: FieldFacts = { kind: "open", isSilent: true };
+const declaredElsewhere: FieldFacts = { kind: "open", isSilent: false };
+
 export function fieldFacts(schema: JsonObject, path: FieldPath): FieldFacts {
   let node = schema;
   let isRequired = true;
   for (const [depth, name] of path.entries()) {
-    if (openKeywords.some((keyword) => Object.hasOwn(node, keyword))) return { kind: "open" };
+    if (openKeywords.some((keyword) => Object.hasOwn(node, keyword))) return declaredElsewhere;
     const types = typesOf(node);
     const isIndex = /^(?:0|[1-9]\d*)$/.test(name);
     if (types?.has("array") === true && (types.size === 1 || isIndex)) {
       const { items } = node;
-      if (!isIndex || !isJsonObject(items)) return { kind: "open" };
+      if (!isIndex || !isJsonObject(items)) return unsaid;
       isRequired = false;
       node = items;
       continue;
@@ -76,27 +83,26 @@ export function fieldFacts(schema: JsonObject, path: FieldPath): FieldFacts {
     if (types !== undefined && !types.has("object"))
       return { kind: "too-deep", path: path.slice(0, depth), types };
     const properties = isJsonObject(node["properties"]) ? node["properties"] : undefined;
-    if (properties === undefined) return { kind: "open" };
+    if (properties === undefined)
+      return isJsonObject(node["additionalProperties"]) ? declaredElsewhere : unsaid;
     const next = Object.hasOwn(properties, name) ? properties[name] : undefined;
     if (next === undefined) return undeclared(node, properties, path, depth);
-    if (!isJsonObject(next)) return { kind: "open" };
+    if (!isJsonObject(next)) return declaredElsewhere;
     isRequired &&= (types === undefined || types.size === 1) && namesIn(node["required"]).includes(name);
     node = next;
   }
-  if (openKeywords.some((keyword) => Object.hasOwn(node, keyword))) return { kind: "open" };
+  if (openKeywords.some((keyword) => Object.hasOwn(node, keyword))) return declaredElsewhere;
   return { ...known(node), isRequired };
 }
 
 function undeclared(node: JsonObject, properties: JsonObject, path: FieldPath, depth: number): FieldFacts {
   const { additionalProperties } = node;
   // True or a schema says that there are more fields than those listed.
-  if (additionalProperties !== undefined && additionalProperties !== false) return { kind: "open" };
+  if (isJsonObject(additionalProperties)) return declaredElsewhere;
+  if (additionalProperties !== undefined && additionalProperties !== false) return unsaid;
   const names = Object.keys(properties);
-  if (names.length === 0 && additionalProperties !== false) return { kind: "open" };
-  const name = path[depth] ?? "";
-  const folded = name.toLowerCase().replaceAll(/[_-]/g, "");
-  const nearest =
-    names.find((each) => each.toLowerCase().replaceAll(/[_-]/g, "") === folded) ?? nearestName(name, names);
+  if (names.length === 0 && additionalProperties !== false) return unsaid;
+  const nearest = nearestField(path[depth] ?? "", names);
   return {
     kind: "undeclared",
     path: path.slice(0, depth + 1),

@@ -3,6 +3,7 @@ import { isJsonObject, objectOf, type JsonObject } from "../json/json.ts";
 import { fieldFacts } from "../rules/payload-schema.ts";
 import { childPath, fieldPathOf, parentPath } from "./memory-path.ts";
 import { typeText } from "./memory-drift.ts";
+import { unseenMin } from "./seen-fields.ts";
 import { typesIn, type FieldMemory, type PayloadMemory } from "./payload-memory.ts";
 
 export interface SchemaDifference {
@@ -11,9 +12,6 @@ export interface SchemaDifference {
   /** A sentence. */
   readonly text: string;
 }
-
-/** Payloads before a declared field that none of them has is worth a word. */
-const unseenMin = 50;
 
 export function compareWithSchema(memory: PayloadMemory, schema: JsonObject): readonly SchemaDifference[] {
   const differences = [...memory.fields].flatMap(([path, field]) =>

@@ -11,6 +11,16 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return distance(name, nearest) <= Math.max(1, Math.floor(name.length / 3)) ? nearest : undefined;
 }
 
+/** Likewise of a field; also if it is written in another case or with other separators, like `userId` for `user_id`. */
+export function nearestField(name: string, known: readonly string[]): string | undefined {
+  const plain = foldedName(name);
+  return known.find((each) => foldedName(each) === plain) ?? nearestName(name, known);
+}
+
+function foldedName(name: string): string {
+  return name.toLowerCase().replaceAll(/[_-]/g, "");
+}
+
 function lettersOf(name: string): string {
   return Array.from(name).toSorted().join("");
 }

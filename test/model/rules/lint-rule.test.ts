@@ -5,6 +5,8 @@ import { compileConditions, holds } from "../../../src/model/conditions/conditio
 import { implies } from "../../../src/model/conditions/implication.ts";
 import { nextStamp, PredicateTable } from "../../../src/model/conditions/predicate.ts";
 import { lintRule } from "../../../src/model/rules/lint-rule.ts";
+import type { JsonObject } from "../../../src/model/json/json.ts";
+import type { SeenFields } from "../../../src/model/schema-memory/seen-fields.ts";
 import { predicatesOf } from "../../../src/model/conditions/condition.ts";
 import { explainRule } from "../../../src/model/rules/explain-rule.ts";
 import { events, ruleTexts } from "./generated-rules.ts";
@@ -55,6 +57,56 @@ test("a trigger without a schema, or an invalid rule, gets no finding about its 
   expect(
     lintRule({ conditions: [{ field: "a", operator: "eq", value: 1 }], actionParams: {} }, outSchema),
   ).toEqual([]);
+});
+
+const silent = { type: "object", properties: { extra: {} }, additionalProperties: true };
+const seen = { samples: 1_204, isCut: false, paths: ["level", "extra", "extra.id", "host", "host.name"] };
+
+function doubts(texts: CorpusRule, schema: JsonObject, fields: SeenFields = seen): readonly string[] {
+  const { conditions, actionParams = {} } = texts;
+  return lintRule({ conditions, actionParams }, schema, fields).map(
+    ({ place, reason }) => `${placeText(place)} ${reason}`,
+  );
+}
+
+test("a path that neither the schema nor any payload has is found, with the nearest one", () => {
+  const texts = {
+    conditions: { not: { field: "levle", operator: "equals", value: "x" } },
+    actionParams: { text: "{{ event.payload.extra.idd }} {{ colour }} {{ level }}" },
+  };
+
+  expect(doubts(texts, silent)).toEqual([
+    "conditions.not.field is `levle`, which neither the trigger's out_schema nor any of 1204 payloads seen has; did you mean `level`?",
+    "action_params.text reads `extra.idd`, which neither the trigger's out_schema nor any of 1204 payloads seen has; did you mean `extra.id`?",
+    "action_params.text reads `colour`, which neither the trigger's out_schema nor any of 1204 payloads seen has; correct the path",
+  ]);
+  expect(doubts(texts, silent, { ...seen, samples: 49 })).toEqual([]);
+});
+
+test("a path that the schema has, or may have, is right although no payload has it", () => {
+  const texts = (field: string): CorpusRule => ({ conditions: [{ field, operator: "exists" }] });
+
+  expect(doubts(texts("rare"), { properties: { rare: {} } })).toEqual([]);
+  expect(doubts(texts("rare"), { anyOf: [{ required: ["rare"] }] })).toEqual([]);
+  expect(doubts(texts("labels.team"), { properties: { labels: { additionalProperties: {} } } })).toEqual([]);
+  expect(doubts(texts("rare"), {})).toHaveLength(1);
+});
+
+test("a path that payloads have is right although the schema does not declare it", () => {
+  const texts = { conditions: [{ field: "host.name", operator: "equals", value: "web-1" }] };
+  const closed = { type: "object", properties: { level: {} }, additionalProperties: false };
+
+  expect(doubts(texts, closed)).toEqual([]);
+  expect(doubts(texts, closed, { ...seen, paths: ["level"] })).toHaveLength(1);
+});
+
+test("every finding ends with its suggestion", () => {
+  for (const [{ conditions, actionParams = {} }] of mistakes) {
+    for (const { reason, suggestion } of lintRule({ conditions, actionParams }, outSchema)) {
+      expect(suggestion).not.toBe("");
+      expect(reason.endsWith(`; ${suggestion}`)).toBe(true);
+    }
+  }
 });
 
 test("a comparison that another one implies never fails where that one holds", () => {
