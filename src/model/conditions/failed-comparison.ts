@@ -205,8 +205,11 @@ function patternHint(seen: JsonValue, operand: JsonValue | undefined): string | 
   const lenient = compileLinearPattern(`(?i)${operand}`);
   if (lenient.kind === "valid" && lenient.value.test(seen))
     return "it would if case did not matter: put (?i) in front";
-  const trimmed = compileLinearPattern(operand);
-  return trimmed.kind === "valid" && trimmed.value.test(seen.trim())
+  const trimmed = seen.trim();
+  // To compile a pattern takes longer than everything else about a failure.
+  if (trimmed === seen) return undefined;
+  const pattern = compileLinearPattern(operand);
+  return pattern.kind === "valid" && pattern.value.test(trimmed)
     ? "it would without the spaces at the ends of the text"
     : undefined;
 }

@@ -173,6 +173,12 @@ const cases: readonly (readonly [what: string, conditions: JsonValue, payload: s
     '`branch` is "Main", which does not match ^main$ (it would if case did not matter: put (?i) in front)',
   ],
   [
+    "a pattern that a line break follows",
+    [is("branch", "^main$", "matches")],
+    '{"branch":"main\\n"}',
+    '`branch` is "main\\n", which does not match ^main$ (it would without the spaces at the ends of the text)',
+  ],
+  [
     "a pattern on a number",
     [is("code", "^5", "matches")],
     '{"code":500}',
