@@ -1,6 +1,6 @@
 /** Adds the commands that try something out with stored events: `events replay` and the like. */
 import { Option, type Command } from "commander";
-import { readGate, type Gate } from "../model/rules/backtest-gate.ts";
+import type { Gate } from "../model/rules/backtest-gate.ts";
 import type { ClientContext, Run } from "./resource-commands.ts";
 
 interface ReplayOptions {
@@ -84,12 +84,12 @@ export function addBacktest(group: Command, run: Run, context: ClientContext): v
     .description("hold a rule against stored events, and compare it with the live one");
   command.action((rule: string, { since, until, set, against, failIf }: BacktestOptions) =>
     run(async () => {
+      const { backtestRule, readGate } = await import("./commands/rules-backtest.ts");
       const gates = failIf.map((text): Gate => {
         const gate = readGate(text);
         if (gate.kind === "invalid") return command.error(`error: --fail-if ${text}: ${gate.problem}`);
         return gate.value;
       });
-      const { backtestRule } = await import("./commands/rules-backtest.ts");
       return backtestRule(context(), { rule, since, until, set, against, gates });
     }),
   );

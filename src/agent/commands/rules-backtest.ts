@@ -16,6 +16,8 @@ import type { ExitCode } from "../invocation.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
 import { ruleInFile } from "./rules-test.ts";
 
+export { readGate } from "../../model/rules/backtest-gate.ts";
+
 export interface BacktestOptions {
   /** A ref, or the YAML file of a rule in a pack's folder. */
   readonly rule: string;
