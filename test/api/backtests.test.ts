@@ -10,7 +10,9 @@ import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
 import { runCommand } from "../support/run-command.ts";
 
-const patient = { timeout: 20_000, interval: 20 };
+/** The thread has a low priority, so it takes long to start beside other tests. */
+const patient = { timeout: 60_000, interval: 20 };
+const limit = { timeout: 200_000 };
 const applicationName = "tried back-test";
 
 const opened = new AsyncDisposableStack();
@@ -41,7 +43,7 @@ beforeAll(async () => {
 
 afterAll(() => opened.disposeAsync());
 
-test("the draft may be a rule's file, stored or not", async () => {
+test("the draft may be a rule's file, stored or not", limit, async () => {
   const { "rules/noted.yaml": _, ...withoutRules } = demoPack;
   const ruleFile = (ref: string): string =>
     `ref: ${ref}\ntrigger: tick\naction: note\nconditions: { field: celsius, operator: greater_than, value: 40 }\n`;
@@ -69,9 +71,11 @@ test("the draft may be a rule's file, stored or not", async () => {
 
 // Goal: a caller that goes away leaves neither a thread nor a statement behind.
 // Method: a lock on the table keeps the back-test's first statement waiting for as long as the test wants.
-test("only one runs at once, and a closed connection ends its thread and its statement", async () => {
+test("only one runs at once, and a closed connection ends its thread and its statement", limit, async () => {
   const blocker = await fresh.connect();
+  await using lock = new AsyncDisposableStack();
   await blocker.query("begin");
+  lock.defer(async () => void (await blocker.query("rollback")));
   await blocker.query("lock table event in access exclusive mode");
   const waiting = async (): Promise<number> => {
     // Not in the blocker's transaction, which would see the same activity each time.
@@ -104,7 +108,7 @@ test("only one runs at once, and a closed connection ends its thread and its sta
   caller.abort();
   expect(await first).toBe("aborted");
   await expect.poll(waiting, patient).toBe(0);
-  await blocker.query("rollback");
+  await lock.disposeAsync();
   // Its place is free once its thread has ended.
   const again = async () => await api.call("POST", "/rules/backtest", { body: request });
   await expect.poll(async () => (await again()).status, patient).toBe(200);
