@@ -64,6 +64,8 @@ const intervalMs = 60_000;
 const takeoverMs = 30_000;
 /** Everybody who stores waits for a lock that we wait for. */
 const lockWaitMs = 20;
+/** An agent that is suspended in the middle must not keep all others from storing. */
+const lockIdleMs = 5_000;
 const lockAttemptsMax = 20;
 const versionsIntervalMs = 3_600_000;
 const versionsPerStatement = 1_000;
@@ -245,7 +247,7 @@ export class PartitionKeeper {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await database.transaction(async (transaction) => {
-          await rowOf(transaction, boundLocks, { waitMs: lockWaitMs });
+          await rowOf(transaction, boundLocks, { waitMs: lockWaitMs, idleMs: lockIdleMs });
           return await rowOf(transaction, statement, input);
         });
       } catch (error) {

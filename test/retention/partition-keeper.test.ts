@@ -8,6 +8,8 @@ import { openEmbedded } from "../../src/database/embedded/embedded.ts";
 import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
 import { migrate } from "../../src/database/migrations/migrate.ts";
 import type { Database } from "../../src/database/database.ts";
+import { rowOf } from "../../src/database/statement.ts";
+import { boundLocks } from "../../src/database/statements/partitions.ts";
 import { keepEverything, type KeepLimits } from "../../src/model/retention/keep-limits.ts";
 import { archivePartition } from "../../src/retention/archive.ts";
 import { PartitionKeeper, type PartitionKeeperOptions } from "../../src/retention/partition-keeper.ts";
@@ -199,6 +201,21 @@ test("a long reader delays the retirement, and it delays no insert for long", as
   expect(dropped).toEqual(["event"]);
   expect(longestMs).toBeLessThan(5_000);
 }, 30_000);
+
+test("an agent that is suspended under the lock does not hold it for long", async () => {
+  const resumed = Promise.withResolvers<void>();
+  const suspended = database.transaction(async (transaction) => {
+    await rowOf(transaction, boundLocks, { waitMs: 1_000, idleMs: 200 });
+    await query(transaction, "lock table event in access exclusive mode");
+    await resumed.promise;
+  });
+  const ended = expect(suspended).rejects.toThrow("the connection was lost");
+
+  const [stored] = await addEvents(1, "0 s");
+  expect(stored).toBeDefined();
+  resumed.resolve();
+  await ended;
+});
 
 test("after a leap over all partitions, stray rows are kept and the next ones have a partition", async () => {
   await query(database, "select setval('event_id_seq', 5000000000)");

@@ -74,11 +74,15 @@ export const readPartitionPosition: Statement<undefined, PartitionPosition> = {
   }),
 };
 
-/** Until the end of the transaction, a lock that is not free within that time makes a statement fail as a conflict. */
-export const boundLocks: Statement<{ readonly waitMs: number }, null> = {
+/**
+ * Until the end of the transaction, a lock that is not free within `waitMs` makes a statement fail as a conflict. The
+ * server ends the session, and with it the locks, if the next statement does not come within `idleMs`.
+ */
+export const boundLocks: Statement<{ readonly waitMs: number; readonly idleMs: number }, null> = {
   name: "bound_locks",
-  text: "select set_config('lock_timeout', $1 || 'ms', true)",
-  values: ({ waitMs }) => [String(waitMs)],
+  text: `select set_config('lock_timeout', $1 || 'ms', true),
+                set_config('idle_in_transaction_session_timeout', $2 || 'ms', true)`,
+  values: ({ waitMs, idleMs }) => [String(waitMs), String(idleMs)],
   decode: () => null,
 };
 
