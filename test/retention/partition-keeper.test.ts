@@ -203,14 +203,17 @@ test("a long reader delays the retirement, and it delays no insert for long", as
 }, 30_000);
 
 test("an agent that is suspended under the lock does not hold it for long", async () => {
+  const locked = Promise.withResolvers<void>();
   const resumed = Promise.withResolvers<void>();
   const suspended = database.transaction(async (transaction) => {
     await rowOf(transaction, boundLocks, { waitMs: 1_000, idleMs: 200 });
     await query(transaction, "lock table event in access exclusive mode");
+    locked.resolve();
     await resumed.promise;
   });
   const ended = expect(suspended).rejects.toThrow("the connection was lost");
 
+  await locked.promise;
   const [stored] = await addEvents(1, "0 s");
   expect(stored).toBeDefined();
   resumed.resolve();
