@@ -97,6 +97,12 @@ beforeAll(async () => {
   await store({ payload: { n: 2 } });
   await run("delete from rule where ref = 'demo.one'");
   known["last"] = await store({ source: other, checkpoint: 1 });
+  // Within ten minutes of midnight a key is claimed for both days; the tests count on one row per key.
+  await run(`delete from event_key as one
+              using event_key as other
+              where (one.trigger_ref, one.source_ref, one.dedup_key)
+                    = (other.trigger_ref, other.source_ref, other.dedup_key)
+                and one.period > other.period`);
   const [enforcement] = await query<{ id: Id }>(
     database,
     "select id from enforcement where event = $1 and rule = $2",
