@@ -6,13 +6,11 @@ import {
   readEnforcementsOfEvent,
   readEventIdRange,
   readKeyHolders,
-  readLaterRules,
   readMatchedEvent,
   readOwedMessages,
   readRuleRefs,
-  readRulesAt,
-  readVersionsOfRef,
-} from "../database/statements/rule-versions.ts";
+} from "../database/statements/explained-events.ts";
+import { readLaterRules, readRulesAt, readVersionsOfRef } from "../database/statements/rule-versions.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import {
   explainEvent,

@@ -1,11 +1,8 @@
 /** Reads a rule, and explains which of the last events of its trigger it matched, or whether it matches a payload. */
 import type { Queryable } from "../database/database.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
-import {
-  readEventsForRule,
-  readTriggerNow,
-  readVersionsOfRef,
-} from "../database/statements/rule-versions.ts";
+import { readEventsForRule, readTriggerNow } from "../database/statements/explained-events.ts";
+import { readVersionsOfRef } from "../database/statements/rule-versions.ts";
 import type { JsonObject } from "../model/json/json.ts";
 import type { RuleExplanation } from "../model/rules/explain-event.ts";
 import { explainEventsOfRule, type RuleEventsExplanation } from "../model/rules/explain-events-of-rule.ts";

@@ -1,7 +1,7 @@
 /** Why a sensor reports no event: its state as doctor judges it, its last event, and what it printed that is no event. */
 import type { Queryable } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";
-import { readLastEventOfSensor } from "../database/statements/rule-versions.ts";
+import { readLastEventOfSensor } from "../database/statements/explained-events.ts";
 import type { Id } from "../model/identifiers.ts";
 import { durationText } from "../model/texts/duration-text.ts";
 import { readSensorStatus, type SensorStatus } from "./sensor-status.ts";

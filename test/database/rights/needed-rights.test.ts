@@ -13,6 +13,7 @@ import * as assignments from "../../../src/database/statements/assignments.ts";
 import * as batches from "../../../src/database/statements/batches.ts";
 import * as cloudEvents from "../../../src/database/statements/cloud-events.ts";
 import * as diagnosis from "../../../src/database/statements/diagnosis.ts";
+import * as explainedEvents from "../../../src/database/statements/explained-events.ts";
 import * as events from "../../../src/database/statements/events.ts";
 import * as idSequences from "../../../src/database/statements/id-sequences.ts";
 import * as identities from "../../../src/database/statements/identities.ts";
@@ -70,6 +71,7 @@ const modules: readonly object[] = [
   },
   cloudEvents,
   diagnosis,
+  explainedEvents,
   events,
   idSequences,
   identities,
