@@ -12,7 +12,8 @@
  * A retired partition is a table of its own, so what follows concerns nobody who stores or reads; a crash leaves it, and
  * the next step goes on with it.
  */
-import type { Database, HeldLock } from "../database/database.ts";
+import type { Database } from "../database/database.ts";
+import { SoleTurn } from "../database/sole-turn.ts";
 import { classifyDatabaseError, sqlState } from "../database/errors.ts";
 import { rowOf, rowsOf, type Statement } from "../database/statement.ts";
 import {
@@ -75,11 +76,12 @@ const versionsOfRef = 1_000;
 export class PartitionKeeper {
   readonly #options: PartitionKeeperOptions;
   readonly #kept = new Map<RetainedTable, KeptTable>();
-  #lock: HeldLock | undefined;
+  readonly #turn: SoleTurn;
   #versionsAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: PartitionKeeperOptions) {
     this.#options = options;
+    this.#turn = new SoleTurn(options.database, "retention");
   }
 
   /** Empty: another agent does it. */
@@ -91,7 +93,7 @@ export class PartitionKeeper {
     const loop = reportedLoop(
       {
         step: () => this.step(signal),
-        intervalMs: () => (this.#lock === undefined ? takeoverMs : intervalMs),
+        intervalMs: () => (this.#turn.isHeld ? intervalMs : takeoverMs),
         retry: { delayMsFirst: 5_000, delayMsMax: 300_000 },
         texts: {
           begins: "could not keep the partitions of stored events; nothing is lost, but old ones stay",
@@ -103,18 +105,15 @@ export class PartitionKeeper {
     try {
       await loop.run(signal);
     } finally {
-      await this.#lock?.[Symbol.asyncDispose]();
+      await this.#turn[Symbol.asyncDispose]();
     }
   }
 
   /** Everything that is due now. */
   async step(signal: AbortSignal): Promise<void> {
     const { database } = this.#options;
-    if (this.#lock?.isHeld !== true) {
-      this.#kept.clear();
-      this.#lock = await database.tryLock(`${database.schema}:retention`);
-      if (this.#lock === undefined) return;
-    }
+    if (!this.#turn.isHeld) this.#kept.clear();
+    if (!(await this.#turn.take())) return;
     const position = await rowOf(database, readPartitionPosition, undefined);
     if (position === undefined) return;
     const partitions = await rowsOf(database, listPartitions, { tables: retainedTables });

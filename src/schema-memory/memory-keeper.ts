@@ -4,7 +4,8 @@
  * One agent at a time does it, the one that holds the lock `schema-memory`. A change is reported before the samples that show
  * it are added: after a crash in between it is noticed again, and its alert, which has a dedup_key, is stored once.
  */
-import type { Database, HeldLock } from "../database/database.ts";
+import type { Database } from "../database/database.ts";
+import { SoleTurn } from "../database/sole-turn.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
 import {
   forgetMemories,
@@ -50,11 +51,12 @@ const reportRate = { burst: 10, perSecond: 10 / 3_600 };
 export class MemoryKeeper {
   readonly #options: MemoryKeeperOptions;
   readonly #reports: TokenBucket;
-  #lock: HeldLock | undefined;
+  readonly #turn: SoleTurn;
   #forgotAtMs: number | undefined;
 
   constructor(options: MemoryKeeperOptions) {
     this.#options = options;
+    this.#turn = new SoleTurn(options.database, "schema-memory");
     this.#reports = new TokenBucket(reportRate, options.clock.monotonicMs());
   }
 
@@ -74,17 +76,14 @@ export class MemoryKeeper {
     try {
       await loop.run(signal);
     } finally {
-      await this.#lock?.[Symbol.asyncDispose]();
+      await this.#turn[Symbol.asyncDispose]();
     }
   }
 
   /** Adds all samples that wait. */
   async step(signal: AbortSignal): Promise<void> {
     const { database, clock } = this.#options;
-    if (this.#lock?.isHeld !== true) {
-      this.#lock = await database.tryLock(`${database.schema}:schema-memory`);
-      if (this.#lock === undefined) return;
-    }
+    if (!(await this.#turn.take())) return;
     while (!signal.aborted) {
       const page = await rowsOf(database, readSamples, { countMax: pageSamples });
       for (const [triggerRef, samples] of Map.groupBy(page, (sample) => sample.triggerRef)) {

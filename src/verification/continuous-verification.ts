@@ -4,7 +4,8 @@
  * One agent at a time does it, the one that holds the lock `verification`. A step looks at one page of events: in turn the
  * newest ones, and a page from anywhere.
  */
-import type { Database, HeldLock } from "../database/database.ts";
+import type { Database } from "../database/database.ts";
+import { SoleTurn } from "../database/sole-turn.ts";
 import { violationKinds, type Violation, type ViolationKind } from "../model/verification/violation.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -31,11 +32,12 @@ const loggedMax = 20;
 export class ContinuousVerification {
   readonly #options: ContinuousVerificationOptions;
   readonly #known = new Set<string>();
-  #lock: HeldLock | undefined;
+  readonly #turn: SoleTurn;
   #isNewestNext = true;
 
   constructor(options: ContinuousVerificationOptions) {
     this.#options = options;
+    this.#turn = new SoleTurn(options.database, "verification");
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -56,16 +58,13 @@ export class ContinuousVerification {
     try {
       await loop.run(signal);
     } finally {
-      await this.#lock?.[Symbol.asyncDispose]();
+      await this.#turn[Symbol.asyncDispose]();
     }
   }
 
   async step(signal: AbortSignal): Promise<void> {
     const { database, installationId } = this.#options;
-    if (this.#lock?.isHeld !== true) {
-      this.#lock = await database.tryLock(`${database.schema}:verification`);
-      if (this.#lock === undefined) return;
-    }
+    if (!(await this.#turn.take())) return;
     const range = await readEventRange(database);
     if (range === undefined) return;
     const report = new VerificationReport((violation) => this.#note(violation));
