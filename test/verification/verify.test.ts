@@ -278,6 +278,17 @@ const defects: readonly Defect[] = [
   },
 ];
 
+test("a key that was claimed for two days counts once", async () => {
+  await run(
+    `insert into event_key (trigger_ref, source_ref, dedup_key, period, event)
+     select trigger_ref, source_ref, dedup_key, period + 1, event from event_key where dedup_key = 'a'
+         on conflict do nothing`,
+  );
+  const { checked, violationCount } = await found();
+
+  expect({ keys: checked.keys, violationCount }).toEqual({ keys: 2, violationCount: 0 });
+});
+
 describe("a planted defect is found, and nothing else", () => {
   test("there is one of every kind", () => {
     expect(defects.map(({ kind }) => kind)).toEqual(Object.keys(violationKinds));
