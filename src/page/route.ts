@@ -27,10 +27,17 @@ export function hrefOf(
   return `#/${view}${name === undefined ? "" : `/${encodeURIComponent(name)}`}${search === "" ? "" : `?${search}`}`;
 }
 
-/** Changes the filters without an entry in the history. */
-export function replaceQuery(query: Readonly<Record<string, string>>): void {
+/** The value of a filter; "" without one. */
+export function queryOf(key: string): string {
+  return route.value.query.get(key) ?? "";
+}
+
+/** Changes one filter, or takes it out with "", without an entry in the history. */
+export function setQuery(key: string, value: string): void {
+  const query = { ...Object.fromEntries(route.value.query), [key]: value };
+  const set = Object.fromEntries(Object.entries(query).filter(([, each]) => each !== ""));
   const { view, name } = route.value;
-  history.replaceState(null, "", hrefOf(view, name, query));
+  history.replaceState(null, "", hrefOf(view, name, set));
   route.value = readRoute();
 }
 

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { durationText } from "../format.ts";
 import { Card, Empty, Heading, Pending, Time, Tree } from "../parts/basics.tsx";
+import { TableCard } from "../parts/list-card.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import { Replay } from "./replay.tsx";
@@ -24,7 +25,6 @@ export function EventView({ name }: { name: string }) {
       </>
     );
   }
-  const followed = enforcements.value?.items ?? [];
   const occurredMs = event.occurred_at === null ? undefined : Date.parse(event.occurred_at);
   return (
     <>
@@ -72,48 +72,31 @@ export function EventView({ name }: { name: string }) {
             </dl>
           </Card>
         </div>
-        <Card title="Enforcements" flush>
-          {enforcements.value === undefined ? (
-            <Pending error={enforcements.error} />
-          ) : followed.length === 0 ? (
-            <Empty title="No rule matched it">Above is what each rule on its trigger said.</Empty>
-          ) : (
-            <div class="scroll" tabIndex={0} role="region" aria-label="Enforcements">
-              <table>
-                <thead>
-                  <tr>
-                    <th>Enforcement</th>
-                    <th>Rule</th>
-                    <th>Action</th>
-                    <th>Status</th>
-                    <th>Stored</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {followed.map(({ id: number, rule_ref: rule, action_ref: action, status, created }) => (
-                    <tr key={String(number)}>
-                      <td>{number}</td>
-                      <td>
-                        <a href={hrefOf("rules", rule)}>{rule}</a>
-                      </td>
-                      <td>{action ?? "–"}</td>
-                      <td>{status}</td>
-                      <td>
-                        <Time at={created} />
-                        <span class="sub">
-                          {durationText(
-                            Math.max(0, (Date.parse(created) - Date.parse(event.created)) / 1_000),
-                          )}{" "}
-                          after the event
-                        </span>
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+        <TableCard
+          name="Enforcements"
+          columns={["Enforcement", "Rule", "Action", "Status", "Stored"]}
+          items={enforcements.value?.items}
+          error={enforcements.error}
+          empty={<Empty title="No rule matched it">Above is what each rule on its trigger said.</Empty>}
+        >
+          {({ id: number, rule_ref: rule, action_ref: action, status, created }) => (
+            <tr key={String(number)}>
+              <td>{number}</td>
+              <td>
+                <a href={hrefOf("rules", rule)}>{rule}</a>
+              </td>
+              <td>{action ?? "–"}</td>
+              <td>{status}</td>
+              <td>
+                <Time at={created} />
+                <span class="sub">
+                  {durationText(Math.max(0, (Date.parse(created) - Date.parse(event.created)) / 1_000))} after
+                  the event
+                </span>
+              </td>
+            </tr>
           )}
-        </Card>
+        </TableCard>
         <Replay
           id={name}
           onDone={() => {

@@ -4,8 +4,10 @@ import { countText, rateText } from "../format.ts";
 import { moments, onEvents, tick } from "../live.ts";
 import { Card, Empty, Heading, Pending, Time } from "../parts/basics.tsx";
 import { Bars } from "../parts/drawings.tsx";
+import { ListCard, Table } from "../parts/list-card.tsx";
+import { ChoiceField, isFound, SearchField } from "../parts/query-field.tsx";
 import { useResource } from "../resource.ts";
-import { hrefOf, replaceQuery, route } from "../route.ts";
+import { hrefOf, queryOf } from "../route.ts";
 import type { EventEntry, List, LiveEvent, Rule, Sensor, Trigger } from "../types.ts";
 
 interface Shown {
@@ -17,43 +19,34 @@ interface Shown {
   readonly isFresh: boolean;
 }
 
-interface Filter {
-  readonly trigger: string;
-  readonly source: string;
-  readonly rule: string;
-  readonly text: string;
-}
-
 const shownMax = 200;
 const pageSize = 50;
 
 export function EventsView() {
-  const filter = readFilter();
+  const sourceRef = queryOf("source");
   const [live, setLive] = useState<readonly Shown[]>([]);
   const [isPaused, setPaused] = useState(false);
   const [missed, setMissed] = useState(0);
-  const [older, setOlder] = useState<readonly string[]>([]);
   const rules = useResource<List<Rule>>("rules?sort=ref&page_size=100").value?.items ?? [];
   const triggers = useResource<List<Trigger>>("triggers?sort=ref&page_size=100").value?.items ?? [];
   const sensors = useResource<List<Sensor>>("sensors?sort=ref&page_size=100").value?.items ?? [];
   // A rule concerns the events of its trigger.
-  const ruleTrigger = rules.find(({ ref }) => ref === filter.rule)?.trigger_ref;
-  const triggerRef = filter.trigger === "" ? (ruleTrigger ?? "") : filter.trigger;
-  const key = JSON.stringify([triggerRef, filter.source]);
-  const first = useResource<List<EventEntry>>(listPath(triggerRef, filter.source, undefined));
+  const ruleTrigger = rules.find(({ ref }) => ref === queryOf("rule"))?.trigger_ref;
+  const triggerRef = queryOf("trigger") || (ruleTrigger ?? "");
+  const key = JSON.stringify([triggerRef, sourceRef]);
+  const first = useResource<List<EventEntry>>(listPath(triggerRef, sourceRef));
 
   useEffect(() => {
     setLive([]);
-    setOlder([]);
     setMissed(0);
   }, [key]);
   useEffect(
     () =>
       onEvents((entries, { events, triggers: counts }) => {
-        const matching = entries.filter((entry) => isMatch(entry, triggerRef, filter.source));
+        const matching = entries.filter((entry) => isMatch(entry, triggerRef, sourceRef));
         const counted = triggerRef === "" ? events : (counts[triggerRef] ?? matching.length);
         if (isPaused) {
-          setMissed((before) => before + (filter.source === "" ? counted : matching.length));
+          setMissed((before) => before + (sourceRef === "" ? counted : matching.length));
           return;
         }
         if (matching.length > 0)
@@ -65,40 +58,17 @@ export function EventsView() {
   const stored = (first.value?.items ?? []).map(storedShown);
   const known = new Set(live.map(({ id }) => String(id)));
   const all = [...live, ...stored.filter(({ id }) => !known.has(String(id)))];
-  const shown = all.filter((event) => isTextIn(event, filter.text));
+  const shown = all.filter(isShown);
   const rate = tick.value?.events ?? 0;
-  const change = (next: Partial<Filter>): void => {
-    replaceQuery(
-      Object.fromEntries(Object.entries({ ...filter, ...next }).filter(([, each]) => each !== "")),
-    );
-  };
   const cursor = first.value?.pagination.before ?? null;
 
   return (
     <>
       <Heading title="Events" note="What sensors saw, newest first">
-        <Choice
-          name="Trigger"
-          value={filter.trigger}
-          refs={triggers}
-          onChange={(trigger) => change({ trigger })}
-        />
-        <Choice
-          name="Sensor"
-          value={filter.source}
-          refs={sensors}
-          onChange={(source) => change({ source })}
-        />
-        <Choice name="Rule" value={filter.rule} refs={rules} onChange={(rule) => change({ rule })} />
-        <label class="field">
-          Text
-          <input
-            type="search"
-            value={filter.text}
-            placeholder="in what is shown"
-            onInput={(event) => change({ text: event.currentTarget.value })}
-          />
-        </label>
+        <ChoiceField label="Trigger" name="trigger" options={refsOf(triggers)} />
+        <ChoiceField label="Sensor" name="source" options={refsOf(sensors)} />
+        <ChoiceField label="Rule" name="rule" options={refsOf(rules)} />
+        <SearchField placeholder="in what is shown" />
       </Heading>
       <div class="stack">
         <Card title="Density" aside={<span class="muted small">{rateText(rate)} a second, all events</span>}>
@@ -107,8 +77,22 @@ export function EventsView() {
             label={`Events in the last five minutes, ${rateText(rate)} a second now`}
           />
         </Card>
-        <Card
+        <ListCard
           title="Feed"
+          items={first.value && shown}
+          error={first.error}
+          empty={
+            all.length === 0 ? (
+              <Empty title="No such event is stored">
+                Events appear here as soon as a sensor emits one. A sensor runs when a rule on its trigger is
+                enabled.
+              </Empty>
+            ) : (
+              <Empty title="No event shown contains that text">
+                The text is looked for in the events that are shown, not in all that are stored.
+              </Empty>
+            )
+          }
           aside={
             <span class="row">
               <span class="muted small" role="status">
@@ -130,135 +114,73 @@ export function EventsView() {
               </button>
             </span>
           }
-          flush
         >
-          {first.value === undefined ? (
-            <Pending error={first.error} />
-          ) : shown.length === 0 ? (
-            <Empty title={all.length === 0 ? "No such event is stored" : "No event shown contains that text"}>
-              {all.length === 0
-                ? "Events appear here as soon as a sensor emits one. A sensor runs when a rule on its trigger is enabled."
-                : "The text is looked for in the events that are shown, not in all that are stored."}
-            </Empty>
-          ) : (
-            <>
-              <EventTable events={shown} />
-              {older.map((before) => (
-                <OlderEvents
-                  key={before}
-                  path={listPath(triggerRef, filter.source, before)}
-                  text={filter.text}
-                  onMore={(next) => setOlder([...older, next])}
-                  isLast={before === older.at(-1)}
-                />
-              ))}
-              {older.length === 0 && cursor !== null && (
-                <p class="empty">
-                  <button onClick={() => setOlder([cursor])}>Show older events</button>
-                </p>
-              )}
-            </>
+          <EventTable events={shown} />
+          {cursor !== null && (
+            <OlderEvents key={key} before={cursor} triggerRef={triggerRef} sourceRef={sourceRef} />
           )}
-        </Card>
+        </ListCard>
       </div>
     </>
   );
 }
 
+/** The page of events before a cursor once somebody asks for it, and then those before that page. */
 function OlderEvents({
-  path,
-  text,
-  onMore,
-  isLast,
+  before,
+  triggerRef,
+  sourceRef,
 }: {
-  path: string;
-  text: string;
-  onMore: (cursor: string) => void;
-  isLast: boolean;
+  before: string;
+  triggerRef: string;
+  sourceRef: string;
 }) {
-  const { value, error } = useResource<List<EventEntry>>(path);
+  const [shownBefore, showBefore] = useState<string | undefined>();
+  const { value, error } = useResource<List<EventEntry>>(
+    shownBefore === undefined ? undefined : listPath(triggerRef, sourceRef, shownBefore),
+  );
+  if (shownBefore === undefined) {
+    return (
+      <p class="empty">
+        <button onClick={() => showBefore(before)}>Show older events</button>
+      </p>
+    );
+  }
   if (value === undefined) return <Pending error={error} />;
   const cursor = value.pagination.before ?? null;
   return (
     <>
-      <EventTable events={value.items.map(storedShown).filter((event) => isTextIn(event, text))} />
-      {isLast && cursor !== null && (
-        <p class="empty">
-          <button onClick={() => onMore(cursor)}>Show older events</button>
-        </p>
-      )}
+      <EventTable events={value.items.map(storedShown).filter(isShown)} />
+      {cursor !== null && <OlderEvents before={cursor} triggerRef={triggerRef} sourceRef={sourceRef} />}
     </>
   );
 }
 
 function EventTable({ events }: { events: readonly Shown[] }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Events">
-      <table class="feed">
-        <thead>
-          <tr>
-            <th>Event</th>
-            <th>Stored</th>
-            <th>Trigger</th>
-            <th>Sensor</th>
-            <th>Payload</th>
-          </tr>
-        </thead>
-        <tbody>
-          {events.map(({ id, at, triggerRef, sourceRef, excerpt, isFresh }) => (
-            <tr key={String(id)} class={isFresh ? "fresh" : ""}>
-              <td class="nowrap">
-                <a href={hrefOf("events", id)}>{id}</a>
-              </td>
-              <td>
-                <Time at={at} />
-              </td>
-              <td>{triggerRef}</td>
-              <td>{sourceRef ?? <span class="muted">–</span>}</td>
-              <td class="name mono muted">{excerpt}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table name="Events" class="feed" columns={["Event", "Stored", "Trigger", "Sensor", "Payload"]}>
+      {events.map(({ id, at, triggerRef, sourceRef, excerpt, isFresh }) => (
+        <tr key={String(id)} class={isFresh ? "fresh" : ""}>
+          <td class="nowrap">
+            <a href={hrefOf("events", id)}>{id}</a>
+          </td>
+          <td>
+            <Time at={at} />
+          </td>
+          <td>{triggerRef}</td>
+          <td>{sourceRef ?? <span class="muted">–</span>}</td>
+          <td class="name mono muted">{excerpt}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 
-function Choice({
-  name,
-  value,
-  refs,
-  onChange,
-}: {
-  name: string;
-  value: string;
-  refs: readonly { readonly ref: string }[];
-  onChange: (ref: string) => void;
-}) {
-  const known = refs.some(({ ref }) => ref === value) || value === "";
-  return (
-    <label class="field">
-      {name}
-      <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
-        <option value="">all</option>
-        {!known && <option value={value}>{value}</option>}
-        {refs.map(({ ref }) => (
-          <option key={ref} value={ref}>
-            {ref}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
+function refsOf(things: readonly { readonly ref: string }[]): readonly string[] {
+  return things.map(({ ref }) => ref);
 }
 
-function readFilter(): Filter {
-  const { query } = route.value;
-  const of = (name: string): string => query.get(name) ?? "";
-  return { trigger: of("trigger"), source: of("source"), rule: of("rule"), text: of("text") };
-}
-
-function listPath(trigger: string, source: string, before: string | undefined): string {
+function listPath(trigger: string, source: string, before?: string): string {
   const query = new URLSearchParams({ page_size: String(pageSize) });
   if (trigger !== "") query.set("trigger_ref", trigger);
   if (source !== "") query.set("source_ref", source);
@@ -270,10 +192,8 @@ function isMatch(entry: LiveEvent, trigger: string, source: string): boolean {
   return (trigger === "" || entry.trigger_ref === trigger) && (source === "" || entry.sensor_ref === source);
 }
 
-function isTextIn({ id, triggerRef, sourceRef, excerpt }: Shown, text: string): boolean {
-  return (
-    text === "" || `${id} ${triggerRef} ${sourceRef} ${excerpt}`.toLowerCase().includes(text.toLowerCase())
-  );
+function isShown({ id, triggerRef, sourceRef, excerpt }: Shown): boolean {
+  return isFound(id, triggerRef, sourceRef, excerpt);
 }
 
 function liveShown({ id, at, trigger_ref: triggerRef, sensor_ref: sourceRef, excerpt }: LiveEvent): Shown {

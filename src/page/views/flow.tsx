@@ -1,7 +1,8 @@
 /** Sensor, trigger, rule, action: what leads to what, with the rates of this second. */
 import { rateText } from "../format.ts";
 import { tick } from "../live.ts";
-import { Card, Empty, Heading, Pending } from "../parts/basics.tsx";
+import { Empty, Heading } from "../parts/basics.tsx";
+import { ListCard } from "../parts/list-card.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { List, Rule, Sensor } from "../types.ts";
@@ -43,52 +44,53 @@ export function FlowView() {
   return (
     <>
       <Heading title="Flow" note="What leads to what, with the rates of this second" />
-      <Card title="Sensor → trigger → rule → action" flush>
-        {!isReady ? (
-          <Pending error={sensors.error ?? rules.error} />
-        ) : nodes.length === 0 ? (
+      <ListCard
+        title="Sensor → trigger → rule → action"
+        items={isReady ? nodes : undefined}
+        error={sensors.error ?? rules.error}
+        empty={
           <Empty title="Nothing flows yet">
             Load a pack with sensors and rules: attune-sensor-agent packs load DIR
           </Empty>
-        ) : (
-          <div class="scroll body" tabIndex={0} role="region" aria-label="Flow">
-            <svg
-              class="flow"
-              viewBox={`0 0 ${width} ${height}`}
-              role="group"
-              aria-label={`${edges.length} connections`}
-            >
-              {columns.map((column, index) => (
-                <text key={column} class="rate" x={xOf(index)} y={12}>
-                  {`${column}s`}
-                </text>
-              ))}
-              {edges.map(({ from, to }) => {
-                const one = places.get(from);
-                const other = places.get(to);
-                if (one === undefined || other === undefined) return null;
-                const isActive = one.rate > 0 && other.rate > 0;
-                const [x1, y1, x2, y2] = [
-                  one.x + nodeWidth,
-                  one.y + nodeHeight / 2,
-                  other.x,
-                  other.y + nodeHeight / 2,
-                ];
-                return (
-                  <path
-                    key={`${from} ${to}`}
-                    class={`edge ${isActive ? "active" : ""}`}
-                    d={`M${x1} ${y1}C${x1 + gap / 2} ${y1} ${x2 - gap / 2} ${y2} ${x2} ${y2}`}
-                  />
-                );
-              })}
-              {nodes.map((node) => (
-                <FlowNode key={`${node.column} ${node.ref}`} node={node} />
-              ))}
-            </svg>
-          </div>
-        )}
-      </Card>
+        }
+      >
+        <div class="scroll body" tabIndex={0} role="region" aria-label="Flow">
+          <svg
+            class="flow"
+            viewBox={`0 0 ${width} ${height}`}
+            role="group"
+            aria-label={`${edges.length} connections`}
+          >
+            {columns.map((column, index) => (
+              <text key={column} class="rate" x={xOf(index)} y={12}>
+                {`${column}s`}
+              </text>
+            ))}
+            {edges.map(({ from, to }) => {
+              const one = places.get(from);
+              const other = places.get(to);
+              if (one === undefined || other === undefined) return null;
+              const isActive = one.rate > 0 && other.rate > 0;
+              const [x1, y1, x2, y2] = [
+                one.x + nodeWidth,
+                one.y + nodeHeight / 2,
+                other.x,
+                other.y + nodeHeight / 2,
+              ];
+              return (
+                <path
+                  key={`${from} ${to}`}
+                  class={`edge ${isActive ? "active" : ""}`}
+                  d={`M${x1} ${y1}C${x1 + gap / 2} ${y1} ${x2 - gap / 2} ${y2} ${x2} ${y2}`}
+                />
+              );
+            })}
+            {nodes.map((node) => (
+              <FlowNode key={`${node.column} ${node.ref}`} node={node} />
+            ))}
+          </svg>
+        </div>
+      </ListCard>
     </>
   );
 }

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { countText } from "../format.ts";
 import { Act } from "../parts/act.tsx";
 import { Card, Empty, Pending, Time } from "../parts/basics.tsx";
+import { ListCard } from "../parts/list-card.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { Difference, Json, RuleEvents, RuleVersion } from "../types.ts";
@@ -50,55 +51,54 @@ export function RuleHistory({ name, onRevert }: { name: string; onRevert: () => 
     everyMs: 15_000,
   });
   const [shown, setShown] = useState<string | undefined>();
-  const versions = value?.data ?? [];
+  const versions = value?.data;
   return (
-    <Card title="History" flush>
-      {value === undefined ? (
-        <Pending error={error} />
-      ) : versions.length === 0 ? (
-        <Empty title="It has never been changed" />
-      ) : (
-        versions.map(({ version, operation, changed, changed_at: at, changed_by: by }, index) => {
-          const isShown = shown === String(version);
-          return (
-            <div key={String(version)} class="notice">
-              <p>
-                <strong>{operation === "found" ? "was there when its history began" : operation}</strong>
-                {changed.length > 0 && <span class="mono"> {changed.join(", ")}</span>}
-              </p>
-              <p class="muted">
-                <Time at={at} withUtc /> by {by}
-              </p>
-              {isShown && <Differences path={`${path}/diff?to=${version}`} />}
-              {index > 0 && operation !== "deleted" && (
-                <div class="span row">
-                  <Act
-                    name="Revert"
-                    path={`rules/${encodeURIComponent(name)}/revert`}
-                    body={{ version }}
-                    question={`Make ${name} what it was then? What is in force now stays in the history.`}
-                    done="reverted"
-                    onDone={() => {
-                      reload();
-                      onRevert();
-                    }}
-                  />
-                </div>
-              )}
-              {operation === "changed" && (
-                <button
-                  class="quiet end"
-                  aria-expanded={isShown}
-                  onClick={() => setShown(isShown ? undefined : String(version))}
-                >
-                  {isShown ? "Hide" : "Show"} what changed
-                </button>
-              )}
-            </div>
-          );
-        })
-      )}
-    </Card>
+    <ListCard
+      title="History"
+      items={versions}
+      error={error}
+      empty={<Empty title="It has never been changed" />}
+    >
+      {versions?.map(({ version, operation, changed, changed_at: at, changed_by: by }, index) => {
+        const isShown = shown === String(version);
+        return (
+          <div key={String(version)} class="notice">
+            <p>
+              <strong>{operation === "found" ? "was there when its history began" : operation}</strong>
+              {changed.length > 0 && <span class="mono"> {changed.join(", ")}</span>}
+            </p>
+            <p class="muted">
+              <Time at={at} withUtc /> by {by}
+            </p>
+            {isShown && <Differences path={`${path}/diff?to=${version}`} />}
+            {index > 0 && operation !== "deleted" && (
+              <div class="span row">
+                <Act
+                  name="Revert"
+                  path={`rules/${encodeURIComponent(name)}/revert`}
+                  body={{ version }}
+                  question={`Make ${name} what it was then? What is in force now stays in the history.`}
+                  done="reverted"
+                  onDone={() => {
+                    reload();
+                    onRevert();
+                  }}
+                />
+              </div>
+            )}
+            {operation === "changed" && (
+              <button
+                class="quiet end"
+                aria-expanded={isShown}
+                onClick={() => setShown(isShown ? undefined : String(version))}
+              >
+                {isShown ? "Hide" : "Show"} what changed
+              </button>
+            )}
+          </div>
+        );
+      })}
+    </ListCard>
   );
 }
 

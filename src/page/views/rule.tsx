@@ -4,6 +4,7 @@ import { sparkOf, tick } from "../live.ts";
 import { Act } from "../parts/act.tsx";
 import { Card, Empty, Heading, Pending, State, Time, Tree } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
+import { TableCard } from "../parts/list-card.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import { Backtest } from "./backtest.tsx";
@@ -28,7 +29,6 @@ export function RuleView({ name }: { name: string }) {
     );
   }
   const rate = tick.value?.rules[name] ?? 0;
-  const matches = enforcements.value?.items ?? [];
   return (
     <>
       <Heading title={name} note={rule.description ?? rule.label}>
@@ -72,43 +72,30 @@ export function RuleView({ name }: { name: string }) {
           </Card>
         </div>
         <RuleReasons name={name} />
-        <Card title="Last matches" flush>
-          {enforcements.value === undefined ? (
-            <Pending error={enforcements.error} />
-          ) : matches.length === 0 ? (
+        <TableCard
+          name="Last matches"
+          columns={["Enforcement", "Stored", "Event", "Action", "Status"]}
+          items={enforcements.value?.items}
+          error={enforcements.error}
+          empty={
             <Empty title="It has matched no event yet">
               An event's own view shows why a rule did not match it.{" "}
               <a href={hrefOf("events", undefined, { trigger: rule.trigger_ref })}>Events of its trigger</a>
             </Empty>
-          ) : (
-            <div class="scroll" tabIndex={0} role="region" aria-label="Last matches">
-              <table>
-                <thead>
-                  <tr>
-                    <th>Enforcement</th>
-                    <th>Stored</th>
-                    <th>Event</th>
-                    <th>Action</th>
-                    <th>Status</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {matches.map(({ id, created, event, action_ref: action, status }) => (
-                    <tr key={String(id)}>
-                      <td>{id}</td>
-                      <td>
-                        <Time at={created} />
-                      </td>
-                      <td>{event === null ? "–" : <a href={hrefOf("events", event)}>{event}</a>}</td>
-                      <td>{action ?? "–"}</td>
-                      <td>{status}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+          }
+        >
+          {({ id, created, event, action_ref: action, status }) => (
+            <tr key={String(id)}>
+              <td>{id}</td>
+              <td>
+                <Time at={created} />
+              </td>
+              <td>{event === null ? "–" : <a href={hrefOf("events", event)}>{event}</a>}</td>
+              <td>{action ?? "–"}</td>
+              <td>{status}</td>
+            </tr>
           )}
-        </Card>
+        </TableCard>
         <div class="grid halves">
           <RuleTester rule={rule} />
           <Backtest key={JSON.stringify(rule.conditions)} rule={rule} />

@@ -2,86 +2,58 @@
 import { countOf, rateText } from "../format.ts";
 import { sparkOf, tick } from "../live.ts";
 import { Act } from "../parts/act.tsx";
-import { Age, Card, Empty, Heading, Pending, Ref, SensorStateMark } from "../parts/basics.tsx";
+import { Age, Empty, Heading, Ref, SensorStateMark } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
+import { TableCard } from "../parts/list-card.tsx";
+import { ChoiceField, isFound, SearchField } from "../parts/query-field.tsx";
 import { useResource } from "../resource.ts";
-import { hrefOf, replaceQuery, route } from "../route.ts";
+import { hrefOf, queryOf } from "../route.ts";
 import type { List, Sensor, SensorState } from "../types.ts";
 
 const order: readonly SensorState[] = ["failed", "backoff", "starting", "running", "stopped"];
 
 export function SensorsView() {
-  const state = route.value.query.get("state") ?? "";
-  const text = route.value.query.get("text") ?? "";
+  const state = queryOf("state");
   const { value, error, reload } = useResource<List<Sensor>>(
     `sensors?sort=ref&page_size=100${state === "" ? "" : `&state=${state}`}`,
     { isLive: true, everyMs: 10_000 },
   );
-  const filter = (next: { state?: string; text?: string }): void => {
-    const all = { state, text, ...next };
-    replaceQuery(Object.fromEntries(Object.entries(all).filter(([, each]) => each !== "")));
-  };
-  const sensors = (value?.items ?? [])
-    .filter(({ ref, label }) => `${ref} ${label}`.toLowerCase().includes(text.toLowerCase()))
+  const sensors = value?.items
+    .filter(({ ref, label }) => isFound(ref, label))
     .toSorted((one, other) => rankOf(one) - rankOf(other));
   return (
     <>
       <Heading title="Sensors" note="Programs that watch something and emit events">
-        <label class="field">
-          State
-          <select value={state} onChange={(event) => filter({ state: event.currentTarget.value })}>
-            <option value="">all</option>
-            {order.map((each) => (
-              <option key={each} value={each}>
-                {each}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label class="field">
-          Text
-          <input
-            type="search"
-            value={text}
-            onInput={(event) => filter({ text: event.currentTarget.value })}
-          />
-        </label>
+        <ChoiceField label="State" name="state" options={order} />
+        <SearchField />
       </Heading>
-      <Card title={value === undefined ? "Sensors" : countOf(sensors.length, "sensor")} flush>
-        {value === undefined ? (
-          <Pending error={error} />
-        ) : sensors.length === 0 ? (
-          <Empty title={state === "" && text === "" ? "There are no sensors yet" : "No sensor is like that"}>
-            {state === "" && text === ""
-              ? "A pack brings them. Load one with: attune-sensor-agent packs load DIR"
-              : "Choose another state or text."}
-          </Empty>
-        ) : (
-          <div class="scroll" tabIndex={0} role="region" aria-label="Sensors">
-            <table>
-              <thead>
-                <tr>
-                  <th>Sensor</th>
-                  <th>State</th>
-                  <th>Events a second</th>
-                  <th>Last output</th>
-                  <th>Up for</th>
-                  <th>Worker</th>
-                  <th class="number">Failures</th>
-                  <th>
-                    <span class="hidden">Actions</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {sensors.map((sensor) => (
-                  <SensorRow key={sensor.ref} sensor={sensor} reload={reload} />
-                ))}
-              </tbody>
-            </table>
-          </div>
-        )}
-      </Card>
+      <TableCard
+        name="Sensors"
+        title={sensors && countOf(sensors.length, "sensor")}
+        columns={[
+          "Sensor",
+          "State",
+          "Events a second",
+          "Last output",
+          "Up for",
+          "Worker",
+          { number: "Failures" },
+          { hidden: "Actions" },
+        ]}
+        items={sensors}
+        error={error}
+        empty={
+          state === "" && queryOf("text") === "" ? (
+            <Empty title="There are no sensors yet">
+              A pack brings them. Load one with: attune-sensor-agent packs load DIR
+            </Empty>
+          ) : (
+            <Empty title="No sensor is like that">Choose another state or text.</Empty>
+          )
+        }
+      >
+        {(sensor) => <SensorRow key={sensor.ref} sensor={sensor} reload={reload} />}
+      </TableCard>
     </>
   );
 }

@@ -1,6 +1,7 @@
 /** One timer: its next fires and what became of its last slots. */
 import { countText, durationText } from "../format.ts";
 import { Age, Card, Empty, Heading, Pending, State, Time } from "../parts/basics.tsx";
+import { TableCard } from "../parts/list-card.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { Slot, TimerDetails } from "../types.ts";
@@ -74,32 +75,18 @@ export function TimerView({ name }: { name: string }) {
             </dl>
           </Card>
         </div>
-        <Card title="Last slots" flush>
-          {timer.slots.length === 0 ? (
+        <TableCard
+          name="Last slots"
+          columns={["Scheduled", "Outcome", "Reason", { number: "Late by" }, "Event"]}
+          items={timer.slots}
+          empty={
             <Empty title="No slot has come yet">
               Each fire is listed here, and each one that was skipped, with the reason.
             </Empty>
-          ) : (
-            <div class="scroll" tabIndex={0} role="region" aria-label="Last slots">
-              <table>
-                <thead>
-                  <tr>
-                    <th>Scheduled</th>
-                    <th>Outcome</th>
-                    <th>Reason</th>
-                    <th class="number">Late by</th>
-                    <th>Event</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {timer.slots.map((slot) => (
-                    <SlotRow key={`${slot.scheduled_at} ${slot.outcome}`} slot={slot} />
-                  ))}
-                </tbody>
-              </table>
-            </div>
-          )}
-        </Card>
+          }
+        >
+          {(slot) => <SlotRow key={`${slot.scheduled_at} ${slot.outcome}`} slot={slot} />}
+        </TableCard>
       </div>
     </>
   );

@@ -1,6 +1,7 @@
 /** Rules that time fires: when they fire next, and what became of their slots. */
 import { countOf, countText } from "../format.ts";
-import { Age, Card, Empty, Heading, Pending, Ref, State, Time, type Mood } from "../parts/basics.tsx";
+import { Age, Empty, Heading, Ref, State, Time, type Mood } from "../parts/basics.tsx";
+import { TableCard } from "../parts/list-card.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { List, Timer } from "../types.ts";
@@ -19,73 +20,67 @@ export function TimerState({ state }: Pick<Timer, "state">) {
 
 export function TimersView() {
   const { value, error } = useResource<List<Timer>>("timers?page_size=100", { everyMs: 5_000 });
-  const timers = (value?.items ?? []).toSorted((one, other) => dueMs(one) - dueMs(other));
+  const timers = value?.items.toSorted((one, other) => dueMs(one) - dueMs(other));
   return (
     <>
       <Heading title="Timers" note="Rules that time fires, the next one first" />
-      <Card title={value === undefined ? "Timers" : countOf(timers.length, "timer")} flush>
-        {value === undefined ? (
-          <Pending error={error} />
-        ) : timers.length === 0 ? (
+      <TableCard
+        name="Timers"
+        title={timers && countOf(timers.length, "timer")}
+        columns={[
+          "Timer",
+          "State",
+          "Next fire",
+          "In its zone",
+          "Last fire",
+          { number: "Fired" },
+          { number: "Late" },
+          { number: "Skipped" },
+        ]}
+        items={timers}
+        error={error}
+        empty={
           <Empty title="There are no timers yet">
             A rule on core.crontimer, core.intervaltimer, core.datetimetimer or core.rruletimer is one.
           </Empty>
-        ) : (
-          <div class="scroll" tabIndex={0} role="region" aria-label="Timers">
-            <table>
-              <thead>
-                <tr>
-                  <th>Timer</th>
-                  <th>State</th>
-                  <th>Next fire</th>
-                  <th>In its zone</th>
-                  <th>Last fire</th>
-                  <th class="number">Fired</th>
-                  <th class="number">Late</th>
-                  <th class="number">Skipped</th>
-                </tr>
-              </thead>
-              <tbody>
-                {timers.map((timer) => (
-                  <tr key={timer.rule_ref}>
-                    <td class="name">
-                      <a href={hrefOf("timers", timer.rule_ref)}>
-                        <Ref text={timer.rule_ref} />
-                      </a>
-                      <span class="sub">{timer.problem ?? timer.note ?? timer.label}</span>
-                    </td>
-                    <td>
-                      <TimerState state={timer.state} />
-                    </td>
-                    <td>
-                      {timer.next_fire_at === null ? (
-                        <span class="muted">never</span>
-                      ) : (
-                        <>
-                          <Time at={timer.next_fire_at} />
-                          <span class="sub">
-                            <Age at={timer.next_fire_at} />
-                          </span>
-                        </>
-                      )}
-                    </td>
-                    <td>
-                      {timer.next_fire_local === null ? "–" : wallText(timer.next_fire_local)}
-                      <span class="sub">{timer.timezone ?? ""}</span>
-                    </td>
-                    <td>
-                      <Age at={timer.last_fired_at} />
-                    </td>
-                    <td class="number">{countText(timer.execution_count)}</td>
-                    <td class="number">{countText(timer.counts["late"] ?? 0)}</td>
-                    <td class="number">{countText(timer.skipped_count)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+        }
+      >
+        {(timer) => (
+          <tr key={timer.rule_ref}>
+            <td class="name">
+              <a href={hrefOf("timers", timer.rule_ref)}>
+                <Ref text={timer.rule_ref} />
+              </a>
+              <span class="sub">{timer.problem ?? timer.note ?? timer.label}</span>
+            </td>
+            <td>
+              <TimerState state={timer.state} />
+            </td>
+            <td>
+              {timer.next_fire_at === null ? (
+                <span class="muted">never</span>
+              ) : (
+                <>
+                  <Time at={timer.next_fire_at} />
+                  <span class="sub">
+                    <Age at={timer.next_fire_at} />
+                  </span>
+                </>
+              )}
+            </td>
+            <td>
+              {timer.next_fire_local === null ? "–" : wallText(timer.next_fire_local)}
+              <span class="sub">{timer.timezone ?? ""}</span>
+            </td>
+            <td>
+              <Age at={timer.last_fired_at} />
+            </td>
+            <td class="number">{countText(timer.execution_count)}</td>
+            <td class="number">{countText(timer.counts["late"] ?? 0)}</td>
+            <td class="number">{countText(timer.skipped_count)}</td>
+          </tr>
         )}
-      </Card>
+      </TableCard>
     </>
   );
 }

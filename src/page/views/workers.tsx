@@ -1,7 +1,8 @@
 /** The agents that run sensors, their load and what they offer. */
 import { countText } from "../format.ts";
-import { Age, Card, Empty, Heading, Pending, State } from "../parts/basics.tsx";
+import { Age, Empty, Heading, State } from "../parts/basics.tsx";
 import { Meter } from "../parts/drawings.tsx";
+import { TableCard } from "../parts/list-card.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { Json, List, Sensor, Worker } from "../types.ts";
@@ -12,8 +13,9 @@ export function WorkersView() {
     everyMs: 5_000,
   });
   const sensors = useResource<List<Sensor>>("sensors?page_size=100", { isLive: true, everyMs: 10_000 }).value;
-  const workers = (value?.items ?? []).toSorted((one, other) => Number(other.alive) - Number(one.alive));
-  const hint = drainHint(workers);
+  const workers = value?.items.toSorted((one, other) => Number(other.alive) - Number(one.alive));
+  const hint = drainHint(workers ?? []);
+  const aliveCount = workers?.filter(({ alive }) => alive).length ?? 0;
   return (
     <>
       <Heading title="Workers" note="Running agents, and those that ran before" />
@@ -30,38 +32,22 @@ export function WorkersView() {
             </div>
           </section>
         )}
-        <Card title={`${countText(workers.filter(({ alive }) => alive).length)} alive`} flush>
-          {value === undefined ? (
-            <Pending error={error} />
-          ) : workers.length === 0 ? (
-            <Empty title="No worker has registered yet">Start an agent with this database.</Empty>
-          ) : (
-            <div class="scroll" tabIndex={0} role="region" aria-label="Workers">
-              <table>
-                <thead>
-                  <tr>
-                    <th>Worker</th>
-                    <th>State</th>
-                    <th>Load</th>
-                    <th>Last heartbeat</th>
-                    <th>Version</th>
-                    <th>Runtimes</th>
-                    <th>Runs</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {workers.map((worker) => (
-                    <WorkerRow
-                      key={worker.name}
-                      worker={worker}
-                      sensors={(sensors?.items ?? []).filter((each) => each.worker_name === worker.name)}
-                    />
-                  ))}
-                </tbody>
-              </table>
-            </div>
+        <TableCard
+          name="Workers"
+          title={`${countText(aliveCount)} alive`}
+          columns={["Worker", "State", "Load", "Last heartbeat", "Version", "Runtimes", "Runs"]}
+          items={workers}
+          error={error}
+          empty={<Empty title="No worker has registered yet">Start an agent with this database.</Empty>}
+        >
+          {(worker) => (
+            <WorkerRow
+              key={worker.name}
+              worker={worker}
+              sensors={(sensors?.items ?? []).filter((each) => each.worker_name === worker.name)}
+            />
           )}
-        </Card>
+        </TableCard>
       </div>
     </>
   );
