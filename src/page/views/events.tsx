@@ -1,32 +1,22 @@
 /** Events as they are stored, and those before; filtered by trigger, sensor, rule and text. */
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { countText, rateText } from "../format.ts";
-import { moments, onEvents, tick } from "../live.ts";
-import { Card, Empty, Heading, Pending, Time } from "../parts/basics.tsx";
+import { moments, tick } from "../live.ts";
+import { Card, Empty, Heading, Pending } from "../parts/basics.tsx";
 import { Bars } from "../parts/drawings.tsx";
-import { ListCard, Table } from "../parts/list-card.tsx";
-import { ChoiceField, isFound, SearchField } from "../parts/query-field.tsx";
+import { ListCard } from "../parts/list-card.tsx";
+import { ChoiceField, SearchField } from "../parts/query-field.tsx";
 import { useResource } from "../resource.ts";
-import { hrefOf, queryOf } from "../route.ts";
-import type { EventEntry, List, LiveEvent, Rule, Sensor, Trigger } from "../types.ts";
+import { queryOf } from "../route.ts";
+import { EventTable, isShown, storedShown } from "./event-table.tsx";
+import { useLiveEvents } from "./live-events.ts";
+import type { EventEntry, List, Rule, Sensor, Trigger } from "../types.ts";
 
-interface Shown {
-  readonly id: EventEntry["id"];
-  readonly at: string;
-  readonly triggerRef: string;
-  readonly sourceRef: string | null;
-  readonly excerpt: string;
-  readonly isFresh: boolean;
-}
-
-const shownMax = 200;
 const pageSize = 50;
 
 export function EventsView() {
   const sourceRef = queryOf("source");
-  const [live, setLive] = useState<readonly Shown[]>([]);
   const [isPaused, setPaused] = useState(false);
-  const [missed, setMissed] = useState(0);
   const rules = useResource<List<Rule>>("rules?sort=ref&page_size=100").value?.items ?? [];
   const triggers = useResource<List<Trigger>>("triggers?sort=ref&page_size=100").value?.items ?? [];
   const sensors = useResource<List<Sensor>>("sensors?sort=ref&page_size=100").value?.items ?? [];
@@ -36,24 +26,7 @@ export function EventsView() {
   const key = JSON.stringify([triggerRef, sourceRef]);
   const first = useResource<List<EventEntry>>(listPath(triggerRef, sourceRef));
 
-  useEffect(() => {
-    setLive([]);
-    setMissed(0);
-  }, [key]);
-  useEffect(
-    () =>
-      onEvents((entries, { events, triggers: counts }) => {
-        const matching = entries.filter((entry) => isMatch(entry, triggerRef, sourceRef));
-        const counted = triggerRef === "" ? events : (counts[triggerRef] ?? matching.length);
-        if (isPaused) {
-          setMissed((before) => before + (sourceRef === "" ? counted : matching.length));
-          return;
-        }
-        if (matching.length > 0)
-          setLive((before) => [...matching.map(liveShown).toReversed(), ...before].slice(0, shownMax));
-      }),
-    [key, isPaused],
-  );
+  const { live, missed } = useLiveEvents({ triggerRef, sourceRef, isPaused });
 
   const stored = (first.value?.items ?? []).map(storedShown);
   const known = new Set(live.map(({ id }) => String(id)));
@@ -106,7 +79,6 @@ export function EventsView() {
                 aria-pressed={isPaused}
                 onClick={() => {
                   setPaused(!isPaused);
-                  setMissed(0);
                   if (isPaused) first.reload();
                 }}
               >
@@ -156,26 +128,6 @@ function OlderEvents({
   );
 }
 
-function EventTable({ events }: { events: readonly Shown[] }) {
-  return (
-    <Table name="Events" class="feed" columns={["Event", "Stored", "Trigger", "Sensor", "Payload"]}>
-      {events.map(({ id, at, triggerRef, sourceRef, excerpt, isFresh }) => (
-        <tr key={String(id)} class={isFresh ? "fresh" : ""}>
-          <td class="nowrap">
-            <a href={hrefOf("events", id)}>{id}</a>
-          </td>
-          <td>
-            <Time at={at} />
-          </td>
-          <td>{triggerRef}</td>
-          <td>{sourceRef ?? <span class="muted">–</span>}</td>
-          <td class="name mono muted">{excerpt}</td>
-        </tr>
-      ))}
-    </Table>
-  );
-}
-
 function refsOf(things: readonly { readonly ref: string }[]): readonly string[] {
   return things.map(({ ref }) => ref);
 }
@@ -186,35 +138,6 @@ function listPath(trigger: string, source: string, before?: string): string {
   if (source !== "") query.set("source_ref", source);
   if (before !== undefined) query.set("before", before);
   return `events?${query}`;
-}
-
-function isMatch(entry: LiveEvent, trigger: string, source: string): boolean {
-  return (trigger === "" || entry.trigger_ref === trigger) && (source === "" || entry.sensor_ref === source);
-}
-
-function isShown({ id, triggerRef, sourceRef, excerpt }: Shown): boolean {
-  return isFound(id, triggerRef, sourceRef, excerpt);
-}
-
-function liveShown({ id, at, trigger_ref: triggerRef, sensor_ref: sourceRef, excerpt }: LiveEvent): Shown {
-  return { id, at, triggerRef, sourceRef, excerpt, isFresh: true };
-}
-
-function storedShown({
-  id,
-  created,
-  trigger_ref: triggerRef,
-  source_ref: sourceRef,
-  dedup_key: key,
-}: EventEntry): Shown {
-  return {
-    id,
-    at: created,
-    triggerRef,
-    sourceRef,
-    excerpt: key === null ? "" : `dedup_key ${key}`,
-    isFresh: false,
-  };
 }
 
 const barsMax = 60;
