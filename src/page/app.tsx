@@ -2,6 +2,8 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ApiFailure, logIn, logOut, renewSession, session } from "./api-client.ts";
+import { useAttempt } from "./attempt.ts";
+import { messageOf } from "./caught.ts";
 import { connection, follow } from "./live.ts";
 import { hrefOf, route } from "./route.ts";
 import { chooseTheme, theme, themes } from "./theme.ts";
@@ -51,8 +53,7 @@ export function App() {
         setError(undefined);
         timer = setTimeout(() => void renew(), renewalMs);
       } catch (failure) {
-        if (session.value === undefined)
-          setError(failure instanceof Error ? failure.message : String(failure));
+        if (session.value === undefined) setError(messageOf(failure));
         timer = setTimeout(() => void renew(), retryMs);
       }
     };
@@ -71,19 +72,9 @@ export function App() {
 }
 
 function Login() {
-  const [error, setError] = useState<string | undefined>();
-  const [isBusy, setBusy] = useState(false);
+  const { isBusy, error, attempt } = useAttempt();
   const needsPassword = session.value?.password_needed !== false;
-  const enter = async (body: object): Promise<void> => {
-    setBusy(true);
-    setError(undefined);
-    try {
-      await logIn(body);
-    } catch (failure) {
-      setError(failure instanceof Error ? failure.message : String(failure));
-    }
-    setBusy(false);
-  };
+  const enter = (body: object): Promise<void> => attempt(() => logIn(body));
   useEffect(() => {
     document.title = "Log in · Attune sensor agent";
     if (!needsPassword) void enter({});

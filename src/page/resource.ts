@@ -1,6 +1,7 @@
 /** What a view reads from the API: read at once, again when something changed, and again while the agent does not answer. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure, get } from "./api-client.ts";
+import { messageOf } from "./caught.ts";
 import { changes } from "./live.ts";
 
 export interface Resource<Value> {
@@ -39,7 +40,7 @@ export function useResource<Value>(
         if (everyMs > 0) timer = setTimeout(again, everyMs);
       } catch (failure) {
         if (ending.signal.aborted) return;
-        setError(failure instanceof Error ? failure.message : String(failure));
+        setError(messageOf(failure));
         const isPassing = failure instanceof ApiFailure && (failure.status === 0 || failure.status >= 500);
         if (isPassing) timer = setTimeout(() => void read(), retryMs);
       }

@@ -1,6 +1,7 @@
 /** A button that changes something through the API, and says how that went. */
 import { useState } from "preact/hooks";
 import { change, isAdmin } from "../api-client.ts";
+import { useAttempt } from "../attempt.ts";
 import { useKeptFocus } from "./basics.tsx";
 
 export function Act({
@@ -20,29 +21,26 @@ export function Act({
   done: string;
   onDone?: () => void;
 }) {
-  const [outcome, setOutcome] = useState<{ readonly text: string; readonly isBad: boolean } | undefined>();
-  const [isBusy, setBusy] = useState(false);
+  const { isBusy, error, attempt } = useAttempt();
+  const [said, say] = useState<string | undefined>();
   const [isAsked, setAsked] = useState(false);
   const button = useKeptFocus(isBusy ? "busy" : isAsked);
   if (!isAdmin()) return null;
-  const act = async (): Promise<void> => {
+  const act = (): Promise<void> => {
     setAsked(false);
-    setBusy(true);
-    setOutcome(undefined);
-    try {
+    say(undefined);
+    return attempt(async () => {
       await change("POST", path, body);
-      setOutcome({ text: done, isBad: false });
+      say(done);
       onDone?.();
-    } catch (failure) {
-      setOutcome({ text: failure instanceof Error ? failure.message : String(failure), isBad: true });
-    }
-    setBusy(false);
+    });
   };
+  const outcome = error ?? said;
   return (
     <>
       {outcome !== undefined && (
-        <span role="status" class={outcome.isBad ? "error" : "muted"}>
-          {outcome.text}
+        <span role="status" class={error === undefined ? "muted" : "error"}>
+          {outcome}
         </span>
       )}
       {question !== undefined && isAsked ? (

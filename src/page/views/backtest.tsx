@@ -1,6 +1,7 @@
 /** What other conditions of a rule would have matched among the stored events, compared with the rule as it is. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { readLines } from "../api-client.ts";
+import { useAttempt } from "../attempt.ts";
 import { countOf, countText, durationText, localText } from "../format.ts";
 import { Card, Failure, useKeptFocus } from "../parts/basics.tsx";
 import { LineChart } from "../parts/drawings.tsx";
@@ -16,34 +17,23 @@ export function Backtest({ rule }: { rule: Rule }) {
   const [span, setSpan] = useState("24h");
   const [eventsRead, setEventsRead] = useState(0);
   const [result, setResult] = useState<Result | undefined>();
-  const [error, setError] = useState<string | undefined>();
-  const [isRunning, setRunning] = useState(false);
-  const running = useRef<AbortController | undefined>(undefined);
-  const button = useKeptFocus(isRunning);
-  const stop = (): void => running.current?.abort();
-  useEffect(() => stop, []);
+  const { isBusy, error, attempt, stop } = useAttempt();
+  const button = useKeptFocus(isBusy);
 
-  const run = async (): Promise<void> => {
-    const ending = new AbortController();
-    running.current = ending;
-    setRunning(true);
+  const run = (): Promise<void> => {
     setEventsRead(0);
     setResult(undefined);
-    setError(undefined);
-    try {
+    return attempt(async (ending) => {
       JSON.parse(text);
       // As they were written, for numbers that the browser would round.
       const body = `{"rule":${JSON.stringify(rule.ref)},"since":"${span}","conditions":${text}}`;
-      for await (const lines of readLines<BacktestLine>("rules/backtest", body, ending.signal)) {
+      for await (const lines of readLines<BacktestLine>("rules/backtest", body, ending)) {
         for (const { progress, done } of lines) {
           if (progress !== undefined) setEventsRead(progress.events);
           if (done !== undefined) setResult(done);
         }
       }
-    } catch (failure) {
-      if (!ending.signal.aborted) setError(failure instanceof Error ? failure.message : String(failure));
-    }
-    setRunning(false);
+    });
   };
 
   return (
@@ -75,7 +65,7 @@ export function Backtest({ rule }: { rule: Rule }) {
           />
         </label>
         <div class="row">
-          {isRunning ? (
+          {isBusy ? (
             <button key="stop" ref={button} type="button" onClick={stop}>
               Stop
             </button>
@@ -85,7 +75,7 @@ export function Backtest({ rule }: { rule: Rule }) {
             </button>
           )}
           <span class="muted small" role="status">
-            {isRunning ? `${countOf(eventsRead, "event")} read` : "Nothing is stored or changed."}
+            {isBusy ? `${countOf(eventsRead, "event")} read` : "Nothing is stored or changed."}
           </span>
         </div>
         <Failure text={error} />

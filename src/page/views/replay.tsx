@@ -1,6 +1,7 @@
 /** Matches an event by the rules as they are now, after showing what that would store. For admins. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { isAdmin, readLines } from "../api-client.ts";
+import { useAttempt } from "../attempt.ts";
 import { countOf } from "../format.ts";
 import { Card, Failure, useKeptFocus } from "../parts/basics.tsx";
 import type { ReplayLine } from "../types.ts";
@@ -13,30 +14,19 @@ interface Outcome {
 
 export function Replay({ id, onDone }: { id: string; onDone: () => void }) {
   const [outcome, setOutcome] = useState<Outcome | undefined>();
-  const [error, setError] = useState<string | undefined>();
-  const [isBusy, setBusy] = useState(false);
-  const running = useRef<AbortController | undefined>(undefined);
+  const { isBusy, error, attempt } = useAttempt();
   const button = useKeptFocus(isBusy ? "busy" : outcome);
-  useEffect(() => () => running.current?.abort(), []);
   if (!isAdmin()) return null;
 
-  const replay = async (isDry: boolean): Promise<void> => {
-    const ending = new AbortController();
-    running.current = ending;
-    setBusy(true);
+  const replay = (isDry: boolean): Promise<void> => {
     setOutcome(undefined);
-    setError(undefined);
-    try {
+    return attempt(async (ending) => {
       const lines: ReplayLine[] = [];
       const path = `events/${encodeURIComponent(id)}/replay`;
-      for await (const more of readLines<ReplayLine>(path, { dry_run: isDry }, ending.signal))
-        lines.push(...more);
+      for await (const more of readLines<ReplayLine>(path, { dry_run: isDry }, ending)) lines.push(...more);
       setOutcome(outcomeOf(lines));
       if (!isDry) onDone();
-    } catch (failure) {
-      if (!ending.signal.aborted) setError(failure instanceof Error ? failure.message : String(failure));
-    }
-    setBusy(false);
+    });
   };
 
   return (

@@ -1,6 +1,7 @@
 /** Whether a rule matches a payload, and if not, which condition failed. Nothing is stored. */
 import { useState } from "preact/hooks";
 import { change, get } from "../api-client.ts";
+import { useAttempt } from "../attempt.ts";
 import { localText } from "../format.ts";
 import { Card, Failure, Tree } from "../parts/basics.tsx";
 import { useResource } from "../resource.ts";
@@ -13,34 +14,26 @@ export function RuleTester({ rule: { ref, trigger_ref: triggerRef } }: { rule: R
   ).value;
   const [text, setText] = useState("");
   const [verdict, setVerdict] = useState<RuleExplanation | undefined>();
-  const [error, setError] = useState<string | undefined>();
+  const { error, attempt } = useAttempt();
 
-  const attempt = async (work: () => Promise<void>): Promise<void> => {
+  const choose = (id: string): Promise<void> => {
     setVerdict(undefined);
-    setError(undefined);
-    try {
-      await work();
-    } catch (failure) {
-      setError(failure instanceof Error ? failure.message : String(failure));
-    }
-  };
-  const choose = (id: string): Promise<void> =>
-    attempt(async () => {
+    return attempt(async () => {
       if (id === "") return;
       const { data } = await get<{ data: EventDetails }>(`events/${encodeURIComponent(id)}`);
       setText(JSON.stringify(data.payload, null, 2));
     });
-  const test = (): Promise<void> =>
-    attempt(async () => {
+  };
+  const test = (): Promise<void> => {
+    setVerdict(undefined);
+    return attempt(async () => {
       JSON.parse(text);
       // As it was written, for numbers that the browser would round.
-      const answer = await change<{ data: RuleExplanation }>(
-        "POST",
-        `rules/${encodeURIComponent(ref)}/test`,
-        `{"payload":${text}}`,
-      );
+      const path = `rules/${encodeURIComponent(ref)}/test`;
+      const answer = await change<{ data: RuleExplanation }>("POST", path, `{"payload":${text}}`);
       setVerdict(answer.data);
     });
+  };
 
   return (
     <Card title="Try an event" flush>

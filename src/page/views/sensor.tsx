@@ -1,6 +1,7 @@
 /** One sensor: what it does, why it does not run if it does not, and its log as it is written. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { readLines } from "../api-client.ts";
+import { messageOf } from "../caught.ts";
 import { countOf, durationText, rateText } from "../format.ts";
 import { sparkOf, tick } from "../live.ts";
 import { Act } from "../parts/act.tsx";
@@ -186,7 +187,7 @@ function Log({ sensorRef }: { sensorRef: string }) {
         }
       } catch (failure) {
         if (ending.signal.aborted) return;
-        setError(failure instanceof Error ? failure.message : String(failure));
+        setError(messageOf(failure));
       }
       if (!ending.signal.aborted) timer = setTimeout(() => void read(), retryMs);
     };
