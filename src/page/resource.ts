@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure, get } from "./api-client.ts";
 import { messageOf } from "./caught.ts";
 import { changes } from "./live.ts";
+import type { Finding } from "./types.ts";
 
 export interface Resource<Value> {
   /** The last answer; it stays while the next one is awaited, so that nothing jumps. */
@@ -14,13 +15,17 @@ export interface Resource<Value> {
 const retryMs = 2_000;
 const gatherMs = 300;
 
-/**
- * @param path undefined: nothing to read
- * @param isLive read again when a sensor changes its state, and after the connection was lost
- */
+export interface ResourceOptions {
+  /** Read again when a sensor changes its state, and after the connection was lost. */
+  readonly isLive?: boolean;
+  /** 0: not again by itself. */
+  readonly everyMs?: number;
+}
+
+/** @param path undefined: nothing to read */
 export function useResource<Value>(
   path: string | undefined,
-  { isLive = false, everyMs = 0 } = {},
+  { isLive = false, everyMs = 0 }: ResourceOptions = {},
 ): Resource<Value> {
   const [held, hold] = useState<{ path: string; value: Value } | undefined>();
   const [error, setError] = useState<string | undefined>();
@@ -64,6 +69,18 @@ export function useResource<Value>(
     error,
     reload: () => setTurn((count) => count + 1),
   };
+}
+
+/** One thing, where `useResource` reads lists. */
+export function useOne<Value>(path: string, options: ResourceOptions = {}): Resource<Value> {
+  const { value, ...more } = useResource<{ readonly data: Value }>(path, options);
+  return { value: value?.data, ...more };
+}
+
+/** What `attune-sensor-agent doctor` finds, from the agent that serves this page. */
+export function useFindings(everyMs: number): Resource<readonly Finding[]> {
+  const { value, ...more } = useOne<{ readonly findings: readonly Finding[] }>("diagnosis", { everyMs });
+  return { value: value?.findings, ...more };
 }
 
 /** Another filter of the same list may show the former answer for a moment; another thing may not. */

@@ -113,6 +113,16 @@ export function Pending({ error }: { error: string | undefined }) {
   );
 }
 
+/** What the view of one thing shows until that is there. */
+export function PendingView({ title, error }: { title: string; error: string | undefined }) {
+  return (
+    <>
+      <Heading title={title} />
+      <Pending error={error} />
+    </>
+  );
+}
+
 export function Failure({ text }: { text: string | undefined }) {
   return text === undefined ? null : (
     <p class="error" role="alert">

@@ -1,16 +1,14 @@
 /** What `attune-sensor-agent doctor` finds, from the agent that serves this page. */
 import { Card, Empty, Heading, Pending, State, type Mood } from "../parts/basics.tsx";
-import { useResource } from "../resource.ts";
+import { useFindings } from "../resource.ts";
 import type { Finding } from "../types.ts";
 
 const moods: Readonly<Record<Finding["state"], Mood>> = { good: "good", notice: "warn", wrong: "bad" };
 const order: readonly Finding["state"][] = ["wrong", "notice", "good"];
 
 export function DiagnosisView() {
-  const { value, error, reload } = useResource<{ data: { findings: readonly Finding[] } }>("diagnosis", {
-    everyMs: 15_000,
-  });
-  const findings = (value?.data.findings ?? []).toSorted(
+  const { value, error, reload } = useFindings(15_000);
+  const findings = (value ?? []).toSorted(
     (one, other) => order.indexOf(one.state) - order.indexOf(other.state),
   );
   const bad = findings.filter(({ state }) => state !== "good");

@@ -1,9 +1,9 @@
 /** One event: its payload, what every rule said of it, what followed, and its replay. */
 import { useState } from "preact/hooks";
 import { durationText } from "../format.ts";
-import { Card, Empty, Heading, Pending, Time, Tree } from "../parts/basics.tsx";
+import { Card, Empty, Heading, PendingView, Time, Tree } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";
-import { useResource } from "../resource.ts";
+import { useOne, useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import { Replay } from "./replay.tsx";
 import { Verdicts } from "./verdicts.tsx";
@@ -11,20 +11,12 @@ import type { Enforcement, EventDetails, List } from "../types.ts";
 
 export function EventView({ name }: { name: string }) {
   const id = encodeURIComponent(name);
-  const { value, error } = useResource<{ data: EventDetails }>(`events/${id}`);
+  const { value: event, error } = useOne<EventDetails>(`events/${id}`);
   const enforcements = useResource<List<Enforcement>>(`enforcements?event=${id}&page_size=100`, {
     everyMs: 5_000,
   });
   const [replays, setReplays] = useState(0);
-  const event = value?.data;
-  if (event === undefined) {
-    return (
-      <>
-        <Heading title={`Event ${name}`} />
-        <Pending error={error} />
-      </>
-    );
-  }
+  if (event === undefined) return <PendingView title={`Event ${name}`} error={error} />;
   const occurredMs = event.occurred_at === null ? undefined : Date.parse(event.occurred_at);
   return (
     <>

@@ -4,9 +4,9 @@ import { countOf, countText, durationText, rateText } from "../format.ts";
 import { connection, fleet, moments, tick } from "../live.ts";
 import { Card, Empty, Heading, Tile } from "../parts/basics.tsx";
 import { RateChart } from "../parts/drawings.tsx";
-import { useResource } from "../resource.ts";
+import { useFindings, useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
-import type { Finding, List, Sensor, SensorState, Timer, Worker } from "../types.ts";
+import type { List, Sensor, SensorState, Timer, Worker } from "../types.ts";
 
 const states: readonly SensorState[] = ["running", "starting", "backoff", "failed", "stopped"];
 
@@ -14,15 +14,13 @@ export function OverviewView() {
   const sensors = useResource<List<Sensor>>("sensors?page_size=100", { isLive: true, everyMs: 15_000 }).value;
   const workers = useResource<List<Worker>>("workers?page_size=100", { isLive: true, everyMs: 15_000 }).value;
   const timers = useResource<List<Timer>>("timers?page_size=100", { everyMs: 30_000 }).value;
-  const findings = useResource<{ data: { findings: readonly Finding[] } }>("diagnosis", {
-    everyMs: 30_000,
-  }).value;
+  const findings = useFindings(30_000).value;
   const isComplete = sensors !== undefined && workers !== undefined && findings !== undefined;
   const concerns = concernsOf({
     sensors: sensors?.items ?? [],
     workers: workers?.items ?? [],
     timers: timers?.items ?? [],
-    findings: findings?.data.findings ?? [],
+    findings: findings ?? [],
     fleet: fleet.value,
   });
   const alive = workers?.items.filter((worker) => worker.alive) ?? [];

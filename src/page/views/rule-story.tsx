@@ -4,18 +4,14 @@ import { countText } from "../format.ts";
 import { Act } from "../parts/act.tsx";
 import { Card, Empty, Pending, Time } from "../parts/basics.tsx";
 import { ListCard } from "../parts/list-card.tsx";
-import { useResource } from "../resource.ts";
+import { useOne } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { Difference, Json, RuleEvents, RuleVersion } from "../types.ts";
 
 export function RuleReasons({ name }: { name: string }) {
-  const { value, error } = useResource<{ data: RuleEvents }>(
-    `rules/${encodeURIComponent(name)}/explain?limit=100`,
-    {
-      everyMs: 15_000,
-    },
-  );
-  const story = value?.data;
+  const { value: story, error } = useOne<RuleEvents>(`rules/${encodeURIComponent(name)}/explain?limit=100`, {
+    everyMs: 15_000,
+  });
   return (
     <Card title="Why it matched or not" flush>
       {story === undefined ? (
@@ -47,11 +43,8 @@ export function RuleReasons({ name }: { name: string }) {
 
 export function RuleHistory({ name, onRevert }: { name: string; onRevert: () => void }) {
   const path = `rules/${encodeURIComponent(name)}/history`;
-  const { value, error, reload } = useResource<{ data: readonly RuleVersion[] }>(path, {
-    everyMs: 15_000,
-  });
+  const { value: versions, error, reload } = useOne<readonly RuleVersion[]>(path, { everyMs: 15_000 });
   const [shown, setShown] = useState<string | undefined>();
-  const versions = value?.data;
   return (
     <ListCard
       title="History"
@@ -103,11 +96,11 @@ export function RuleHistory({ name, onRevert }: { name: string; onRevert: () => 
 }
 
 function Differences({ path }: { path: string }) {
-  const { value, error } = useResource<{ data: { differences: readonly Difference[] } }>(path);
+  const { value, error } = useOne<{ differences: readonly Difference[] }>(path);
   if (value === undefined) return <Pending error={error} />;
   return (
     <div class="span">
-      {value.data.differences.map(({ field, from, to }) => (
+      {value.differences.map(({ field, from, to }) => (
         <div key={field}>
           <p class="mono">{field}</p>
           <pre class="text before" aria-label="before">

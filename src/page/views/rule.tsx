@@ -2,10 +2,10 @@
 import { rateText } from "../format.ts";
 import { sparkOf, tick } from "../live.ts";
 import { Act } from "../parts/act.tsx";
-import { Card, Empty, Heading, Pending, State, Time, Tree } from "../parts/basics.tsx";
+import { Card, Empty, Heading, PendingView, State, Time, Tree } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { TableCard } from "../parts/list-card.tsx";
-import { useResource } from "../resource.ts";
+import { useOne, useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import { Backtest } from "./backtest.tsx";
 import { RuleHistory, RuleReasons } from "./rule-story.tsx";
@@ -14,20 +14,12 @@ import type { Enforcement, List, Rule } from "../types.ts";
 
 export function RuleView({ name }: { name: string }) {
   const path = `rules/${encodeURIComponent(name)}`;
-  const { value, error, reload } = useResource<{ data: Rule }>(path, { everyMs: 15_000 });
+  const { value: rule, error, reload } = useOne<Rule>(path, { everyMs: 15_000 });
   const enforcements = useResource<List<Enforcement>>(
     `enforcements?rule_ref=${encodeURIComponent(name)}&page_size=20`,
     { everyMs: 5_000 },
   );
-  const rule = value?.data;
-  if (rule === undefined) {
-    return (
-      <>
-        <Heading title={name} />
-        <Pending error={error} />
-      </>
-    );
-  }
+  if (rule === undefined) return <PendingView title={name} error={error} />;
   const rate = tick.value?.rules[name] ?? 0;
   return (
     <>

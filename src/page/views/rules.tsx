@@ -6,7 +6,7 @@ import { Age, Empty, Heading, Ref, State } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { TableCard } from "../parts/list-card.tsx";
 import { isFound, SearchField } from "../parts/query-field.tsx";
-import { useResource } from "../resource.ts";
+import { useFindings, useResource } from "../resource.ts";
 import { hrefOf, queryOf } from "../route.ts";
 import type { Enforcement, Finding, List, Rule } from "../types.ts";
 
@@ -16,9 +16,7 @@ export function RulesView() {
   });
   const enforcements =
     useResource<List<Enforcement>>("enforcements?page_size=100", { everyMs: 5_000 }).value?.items ?? [];
-  const findings =
-    useResource<{ data: { findings: readonly Finding[] } }>("diagnosis", { everyMs: 30_000 }).value?.data
-      .findings ?? [];
+  const findings = useFindings(30_000).value ?? [];
   const rules = value?.items.filter(({ ref, label, trigger_ref: trigger, action_ref: action }) =>
     isFound(ref, label, trigger, action),
   );

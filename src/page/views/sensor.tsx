@@ -5,33 +5,25 @@ import { messageOf } from "../caught.ts";
 import { countOf, durationText, rateText } from "../format.ts";
 import { sparkOf, tick } from "../live.ts";
 import { Act } from "../parts/act.tsx";
-import { Age, Card, Heading, Pending, SensorStateMark, State, Time } from "../parts/basics.tsx";
+import { Age, Card, Heading, Pending, PendingView, SensorStateMark, State, Time } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
-import { useResource } from "../resource.ts";
+import { useOne, useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { List, LogLine, Rule, Sensor, SensorExplanation, SensorStatus } from "../types.ts";
 
 export function SensorView({ name }: { name: string }) {
   const path = `sensors/${encodeURIComponent(name)}`;
-  const { value, error, reload } = useResource<{ data: Sensor }>(path, { isLive: true, everyMs: 5_000 });
-  const status = useResource<{ data: SensorStatus }>(`${path}/status`, { isLive: true, everyMs: 5_000 });
+  const { value: sensor, error, reload } = useOne<Sensor>(path, { isLive: true, everyMs: 5_000 });
+  const status = useOne<SensorStatus>(`${path}/status`, { isLive: true, everyMs: 5_000 });
   // Says more than the status, but may wait for the worker that has the log.
-  const explanation = useResource<{ data: SensorExplanation }>(`${path}/explain`, {
+  const explanation = useOne<SensorExplanation>(`${path}/explain`, {
     isLive: true,
     everyMs: 15_000,
   });
-  const sensor = value?.data;
-  if (sensor === undefined) {
-    return (
-      <>
-        <Heading title={name} />
-        <Pending error={error} />
-      </>
-    );
-  }
+  if (sensor === undefined) return <PendingView title={name} error={error} />;
   const { process } = sensor;
-  const finding = status.value?.data.finding;
-  const told = explanation.value?.data;
+  const finding = status.value?.finding;
+  const told = explanation.value;
   const rate = tick.value?.sensors[name] ?? 0;
   const refresh = (): void => {
     reload();

@@ -1,28 +1,17 @@
 /** One timer: its next fires and what became of its last slots. */
 import { countText, durationText } from "../format.ts";
-import { Age, Card, Empty, Heading, Pending, State, Time } from "../parts/basics.tsx";
+import { Age, Card, Empty, Heading, PendingView, State, Time } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";
-import { useResource } from "../resource.ts";
+import { useOne } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { Slot, TimerDetails } from "../types.ts";
 import { TimerState, wallText } from "./timers.tsx";
 
 export function TimerView({ name }: { name: string }) {
-  const { value, error } = useResource<{ data: TimerDetails }>(
-    `timers/${encodeURIComponent(name)}?slots=50`,
-    {
-      everyMs: 5_000,
-    },
-  );
-  const timer = value?.data;
-  if (timer === undefined) {
-    return (
-      <>
-        <Heading title={name} />
-        <Pending error={error} />
-      </>
-    );
-  }
+  const { value: timer, error } = useOne<TimerDetails>(`timers/${encodeURIComponent(name)}?slots=50`, {
+    everyMs: 5_000,
+  });
+  if (timer === undefined) return <PendingView title={name} error={error} />;
   const skipped = Object.entries(timer.counts).filter(
     ([outcome]) => outcome !== "fired" && outcome !== "late",
   );

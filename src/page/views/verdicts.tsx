@@ -1,6 +1,6 @@
 /** What every rule on the event's trigger said of it when it was stored, with the reason. */
 import { Card, Empty, Pending, State, type Mood } from "../parts/basics.tsx";
-import { useResource } from "../resource.ts";
+import { useOne } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { EventExplanation, RuleExplanation } from "../types.ts";
 
@@ -14,10 +14,7 @@ const verdictTexts: Readonly<Record<string, string>> = {
 };
 
 export function Verdicts({ id }: { id: string }) {
-  const { value, error } = useResource<{ data: EventExplanation }>(
-    `events/${encodeURIComponent(id)}/explain`,
-  );
-  const explanation = value?.data;
+  const { value: explanation, error } = useOne<EventExplanation>(`events/${encodeURIComponent(id)}/explain`);
   return (
     <Card title="What the rules said" flush>
       {explanation === undefined ? (
