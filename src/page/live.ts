@@ -25,12 +25,19 @@ export const changes = signal(0);
 
 const momentsMax = 300;
 const sparkMax = 60;
-const sparks = new Map<string, number[]>();
+const sparks: Readonly<Record<Source, Map<string, number[]>>> = { sensor: new Map(), rule: new Map() };
 const listeners = new Set<(entries: readonly LiveEvent[], tick: Tick) => void>();
 
-/** Rates of a sensor or rule in the last minute, the oldest first. */
-export function sparkOf(kind: "sensor" | "rule", ref: string): readonly number[] {
-  return sparks.get(`${kind} ${ref}`) ?? [];
+export type Source = "sensor" | "rule";
+
+/** Events of a sensor or matches of a rule a second, now. */
+export function rateOf(kind: Source, ref: string): number {
+  return tick.value?.[`${kind}s` as const][ref] ?? 0;
+}
+
+/** The same in the last minute, the oldest first. */
+export function sparkOf(kind: Source, ref: string): readonly number[] {
+  return sparks[kind].get(ref) ?? [];
 }
 
 export function onEvents(listener: (entries: readonly LiveEvent[], tick: Tick) => void): () => void {
@@ -100,19 +107,18 @@ function showTick(next: Tick): void {
     ...moments.value.slice(-momentsMax + 1),
     { atMs, events: next.events, enforcements: next.enforcements },
   ];
-  addTo("sensor", next.sensors);
-  addTo("rule", next.rules);
+  addTo(sparks.sensor, next.sensors);
+  addTo(sparks.rule, next.rules);
   if (next.fleet !== null) fleet.value = next.fleet;
   tick.value = next;
   if (next.changed.length > 0) changes.value += 1;
   for (const listener of listeners) listener(next.entries, next);
 }
 
-function addTo(kind: "sensor" | "rule", rates: Readonly<Record<string, number>>): void {
-  for (const ref of Object.keys(rates)) if (!sparks.has(`${kind} ${ref}`)) sparks.set(`${kind} ${ref}`, []);
-  for (const [key, values] of sparks) {
-    if (!key.startsWith(`${kind} `)) continue;
-    values.push(rates[key.slice(kind.length + 1)] ?? 0);
+function addTo(known: Map<string, number[]>, rates: Readonly<Record<string, number>>): void {
+  for (const ref of Object.keys(rates)) if (!known.has(ref)) known.set(ref, []);
+  for (const [ref, values] of known) {
+    values.push(rates[ref] ?? 0);
     if (values.length > sparkMax) values.shift();
   }
 }

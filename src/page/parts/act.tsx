@@ -63,3 +63,22 @@ export function Act({
     </>
   );
 }
+
+/** Enables or disables a sensor or rule. */
+export function Switch({
+  path,
+  isEnabled,
+  isSaid = false,
+  onDone,
+}: {
+  /** Of the sensor or rule. */
+  path: string;
+  isEnabled: boolean;
+  /** Whether it says so when it is done, beside the state. */
+  isSaid?: boolean;
+  onDone: () => void;
+}) {
+  const verb = isEnabled ? "disable" : "enable";
+  const name = isEnabled ? "Disable" : "Enable";
+  return <Act name={name} path={`${path}/${verb}`} done={isSaid ? `${verb}d` : ""} onDone={onDone} />;
+}

@@ -1,5 +1,5 @@
 /** Series of numbers as pictures, each with its content in words. */
-import type { Moment } from "../live.ts";
+import { rateOf, sparkOf, type Moment, type Source } from "../live.ts";
 import { localText, rateText } from "../format.ts";
 
 const width = 600;
@@ -85,7 +85,10 @@ export function LineChart({
   );
 }
 
-export function Spark({ values, label }: { values: readonly number[]; label: string }) {
+/** The last minute of a sensor or rule. */
+export function Spark({ kind, source }: { kind: Source; source: string }) {
+  const values = sparkOf(kind, source);
+  const label = `${rateText(rateOf(kind, source))} ${kind === "sensor" ? "events" : "matches"} a second now`;
   const top = Math.max(...values, 1);
   const line = values
     .map((value, index) => `${((60 - values.length + index) / 59) * 110},${23 - (value / top) * 21}`)

@@ -1,7 +1,7 @@
 /** One rule: its definition, why it matched or not, its last matches, ways to try it, and its history. */
 import { rateText } from "../format.ts";
-import { sparkOf, tick } from "../live.ts";
-import { Act } from "../parts/act.tsx";
+import { rateOf } from "../live.ts";
+import { Switch } from "../parts/act.tsx";
 import { Card, Empty, Heading, PendingView, State, Time, Tree } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { TableCard } from "../parts/list-card.tsx";
@@ -20,17 +20,11 @@ export function RuleView({ name }: { name: string }) {
     { everyMs: 5_000 },
   );
   if (rule === undefined) return <PendingView title={name} error={error} />;
-  const rate = tick.value?.rules[name] ?? 0;
   return (
     <>
       <Heading title={name} note={rule.description ?? rule.label}>
         {rule.enabled ? <State mood="good">enabled</State> : <State mood="off">disabled</State>}
-        <Act
-          name={rule.enabled ? "Disable" : "Enable"}
-          path={`${path}/${rule.enabled ? "disable" : "enable"}`}
-          done=""
-          onDone={reload}
-        />
+        <Switch path={path} isEnabled={rule.enabled} onDone={reload} />
       </Heading>
       <div class="stack">
         <div class="grid halves">
@@ -44,8 +38,8 @@ export function RuleView({ name }: { name: string }) {
               <dd>{rule.action_ref}</dd>
               <dt>Matches now</dt>
               <dd class="row">
-                {rateText(rate)} a second
-                <Spark values={sparkOf("rule", name)} label={`${rateText(rate)} matches a second now`} />
+                {rateText(rateOf("rule", name))} a second
+                <Spark kind="rule" source={name} />
               </dd>
             </dl>
           </Card>

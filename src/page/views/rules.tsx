@@ -1,7 +1,7 @@
 /** All rules: which events they wait for, and how often they match. */
 import { countOf, rateText } from "../format.ts";
-import { sparkOf, tick } from "../live.ts";
-import { Act } from "../parts/act.tsx";
+import { rateOf } from "../live.ts";
+import { Switch } from "../parts/act.tsx";
 import { Age, Empty, Heading, Ref, State } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { TableCard } from "../parts/list-card.tsx";
@@ -100,11 +100,8 @@ function RuleRow({
       <td>{rule.action_ref}</td>
       <td>
         <span class="row nowrap">
-          <Spark
-            values={sparkOf("rule", rule.ref)}
-            label={`${rateText(tick.value?.rules[rule.ref] ?? 0)} matches a second now`}
-          />
-          {rateText(tick.value?.rules[rule.ref] ?? 0)}
+          <Spark kind="rule" source={rule.ref} />
+          {rateText(rateOf("rule", rule.ref))}
         </span>
       </td>
       <td>
@@ -112,12 +109,7 @@ function RuleRow({
       </td>
       <td>
         <span class="row">
-          <Act
-            name={rule.enabled ? "Disable" : "Enable"}
-            path={`rules/${rule.ref}/${rule.enabled ? "disable" : "enable"}`}
-            done=""
-            onDone={reload}
-          />
+          <Switch path={`rules/${encodeURIComponent(rule.ref)}`} isEnabled={rule.enabled} onDone={reload} />
         </span>
       </td>
     </tr>

@@ -3,8 +3,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { readLines } from "../api-client.ts";
 import { messageOf } from "../caught.ts";
 import { countOf, durationText, rateText } from "../format.ts";
-import { sparkOf, tick } from "../live.ts";
-import { Act } from "../parts/act.tsx";
+import { rateOf } from "../live.ts";
+import { Act, Switch } from "../parts/act.tsx";
 import { Age, Card, Heading, Pending, PendingView, SensorStateMark, State, Time } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { useOne, useResource } from "../resource.ts";
@@ -24,7 +24,6 @@ export function SensorView({ name }: { name: string }) {
   const { process } = sensor;
   const finding = status.value?.finding;
   const told = explanation.value;
-  const rate = tick.value?.sensors[name] ?? 0;
   const refresh = (): void => {
     reload();
     status.reload();
@@ -35,11 +34,7 @@ export function SensorView({ name }: { name: string }) {
       <Heading title={name} note={sensor.description ?? sensor.label}>
         <SensorStateMark state={sensor.state} enabled={sensor.enabled} />
         {sensor.enabled && <Act name="Restart" path={`${path}/restart`} done="restarted" onDone={refresh} />}
-        {sensor.enabled ? (
-          <Act name="Disable" path={`${path}/disable`} done="disabled" onDone={refresh} />
-        ) : (
-          <Act name="Enable" path={`${path}/enable`} done="enabled" onDone={refresh} />
-        )}
+        <Switch path={path} isEnabled={sensor.enabled} isSaid onDone={refresh} />
       </Heading>
       <div class="stack">
         <section class="card" aria-label="What it does">
@@ -101,8 +96,8 @@ export function SensorView({ name }: { name: string }) {
               <dt>Now</dt>
               <dd>
                 <span class="row">
-                  {rateText(rate)} a second
-                  <Spark values={sparkOf("sensor", name)} label={`${rateText(rate)} events a second now`} />
+                  {rateText(rateOf("sensor", name))} a second
+                  <Spark kind="sensor" source={name} />
                 </span>
               </dd>
               <dt>Protocol</dt>

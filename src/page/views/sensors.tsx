@@ -1,6 +1,6 @@
 /** All sensors with their state and rate. */
 import { countOf, rateText } from "../format.ts";
-import { sparkOf, tick } from "../live.ts";
+import { rateOf } from "../live.ts";
 import { Act } from "../parts/act.tsx";
 import { Age, Empty, Heading, Ref, SensorStateMark } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
@@ -60,7 +60,6 @@ export function SensorsView() {
 
 function SensorRow({ sensor, reload }: { sensor: Sensor; reload: () => void }) {
   const { ref, state, enabled, process, worker_name: worker } = sensor;
-  const rate = tick.value?.sensors[ref] ?? 0;
   const isBuiltIn = sensor.runtime_ref === "core.sensor.builtin";
   return (
     <tr>
@@ -75,8 +74,8 @@ function SensorRow({ sensor, reload }: { sensor: Sensor; reload: () => void }) {
       </td>
       <td>
         <span class="row nowrap">
-          <Spark values={sparkOf("sensor", ref)} label={`${rateText(rate)} events a second now`} />
-          {rateText(rate)}
+          <Spark kind="sensor" source={ref} />
+          {rateText(rateOf("sensor", ref))}
         </span>
       </td>
       <td>{isBuiltIn ? <span class="muted">–</span> : <Age at={process?.last_output_at} />}</td>
