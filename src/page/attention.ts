@@ -1,7 +1,7 @@
 /** What an operator should look at first, in words, the worst first. */
 import { countText, durationText } from "./format.ts";
 import { hrefOf } from "./route.ts";
-import type { Finding, Fleet, Sensor, Timer, Worker } from "./types.ts";
+import type { Finding, Fleet, Process, Sensor, Timer, Worker } from "./types.ts";
 
 export interface Concern {
   readonly mood: "bad" | "warn";
@@ -18,7 +18,7 @@ export interface Facts {
   readonly fleet: Fleet | null;
 }
 
-const oldSeconds = 30;
+const outboxAgeSecondsMax = 30;
 
 export function concernsOf({ sensors, workers, timers, findings, fleet }: Facts): readonly Concern[] {
   const concerns: Concern[] = [];
@@ -30,7 +30,7 @@ export function concernsOf({ sensors, workers, timers, findings, fleet }: Facts)
       text: isFailed
         ? `Sensor ${ref} has failed and is no longer restarted soon`
         : `Sensor ${ref} ended and is being restarted`,
-      more: [process?.reason, lastLine(process?.stderr_excerpt)].filter(Boolean).join(": ") || null,
+      more: endReasonOf(process),
       href: hrefOf("sensors", ref),
     });
   }
@@ -43,7 +43,7 @@ export function concernsOf({ sensors, workers, timers, findings, fleet }: Facts)
       href: hrefOf("workers"),
     });
   }
-  if (fleet !== null && fleet.outbox_age_seconds > oldSeconds) {
+  if (fleet !== null && isBehind(fleet)) {
     concerns.push({
       mood: "bad",
       text: `${countText(fleet.outbox_messages)} messages wait for RabbitMQ, the oldest for ${durationText(fleet.outbox_age_seconds)}`,
@@ -68,6 +68,13 @@ export function concernsOf({ sensors, workers, timers, findings, fleet }: Facts)
   return concerns.toSorted((one, other) => Number(one.mood === "warn") - Number(other.mood === "warn"));
 }
 
-function lastLine(text: string | null | undefined): string | null {
-  return text?.trim().split("\n").at(-1) ?? null;
+/** Whether messages wait for RabbitMQ longer than they should. */
+export function isBehind({ outbox_age_seconds: age }: Fleet): boolean {
+  return age > outboxAgeSecondsMax;
+}
+
+/** Why a process ended, with the last line that it wrote. */
+export function endReasonOf(process: Process | null): string | null {
+  const lastLine = process?.stderr_excerpt?.trim().split("\n").at(-1);
+  return [process?.reason, lastLine].filter(Boolean).join(": ") || null;
 }

@@ -2,7 +2,8 @@
 import { Fragment, type ComponentChildren, type RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { durationText, fullText, localText, utcText } from "../format.ts";
-import type { Json, SensorState } from "../types.ts";
+import { hrefOf } from "../route.ts";
+import type { Id, Json, SensorState } from "../types.ts";
 
 export type Mood = "good" | "warn" | "bad" | "off" | "plain";
 
@@ -129,6 +130,10 @@ export function Failure({ text }: { text: string | undefined }) {
       {text}
     </p>
   );
+}
+
+export function EventLink({ id }: { id: Id | null }) {
+  return id === null ? <>–</> : <a href={hrefOf("events", id)}>{id}</a>;
 }
 
 /** A ref, which may be broken after its dots and underscores. */

@@ -1,10 +1,10 @@
 /** Requests of other systems to webhooks, and what became of them. */
 import { durationText } from "../format.ts";
-import { Empty, Heading, State, Time, type Mood } from "../parts/basics.tsx";
+import { Empty, EventLink, Heading, State, Time, type Mood } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";
 import { ChoiceField } from "../parts/query-field.tsx";
 import { useResource } from "../resource.ts";
-import { hrefOf, queryOf } from "../route.ts";
+import { queryOf } from "../route.ts";
 import type { Delivery, List } from "../types.ts";
 
 const verdicts = ["accepted", "duplicate", "challenge", "refused", "failed"] as const;
@@ -69,11 +69,7 @@ export function DeliveriesView() {
             <td class="number">{delivery.status}</td>
             <td class="number">{durationText(delivery.seconds)}</td>
             <td>
-              {delivery.event_id === null ? (
-                "–"
-              ) : (
-                <a href={hrefOf("events", delivery.event_id)}>{delivery.event_id}</a>
-              )}
+              <EventLink id={delivery.event_id} />
             </td>
           </tr>
         )}

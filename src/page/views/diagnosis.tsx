@@ -1,9 +1,9 @@
 /** What `attune-sensor-agent doctor` finds, from the agent that serves this page. */
-import { Card, Empty, Heading, Pending, State, type Mood } from "../parts/basics.tsx";
+import { Card, Empty, Heading, Pending, State } from "../parts/basics.tsx";
+import { FindingNotice, findingMoods } from "../parts/finding-notice.tsx";
 import { useFindings } from "../resource.ts";
 import type { Finding } from "../types.ts";
 
-const moods: Readonly<Record<Finding["state"], Mood>> = { good: "good", notice: "warn", wrong: "bad" };
 const order: readonly Finding["state"][] = ["wrong", "notice", "good"];
 
 export function DiagnosisView() {
@@ -41,20 +41,16 @@ export function DiagnosisView() {
   );
 }
 
-function Row({ finding: { state, subject, detail, remedy, lines } }: { finding: Finding }) {
-  const mood = moods[state];
+function Row({ finding }: { finding: Finding }) {
+  const { state, subject, detail } = finding;
+  const title = (
+    <>
+      <strong>{subject}</strong> {detail}
+    </>
+  );
   return (
-    <div class={`notice ${mood}`}>
-      <p>
-        <strong>{subject}</strong> {detail}
-      </p>
-      {remedy !== null && <p class="muted">What to do: {remedy}</p>}
-      {lines.length > 0 && (
-        <pre class="text" tabIndex={0}>
-          {lines.join("\n")}
-        </pre>
-      )}
-      <State mood={mood}>{state}</State>
-    </div>
+    <FindingNotice finding={finding} title={title}>
+      <State mood={findingMoods[state]}>{state}</State>
+    </FindingNotice>
   );
 }

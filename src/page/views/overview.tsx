@@ -1,5 +1,5 @@
 /** Whether things flow, and what needs attention first. */
-import { concernsOf } from "../attention.ts";
+import { concernsOf, isBehind } from "../attention.ts";
 import { countOf, countText, durationText, rateText } from "../format.ts";
 import { connection, fleet, moments, tick } from "../live.ts";
 import { Card, Empty, Heading, Tile } from "../parts/basics.tsx";
@@ -31,7 +31,6 @@ export function OverviewView() {
   const hasFailed = byState.some(([state]) => state === "failed");
   const skippedSlots = (timers?.items ?? []).reduce((sum, { skipped_count: count }) => sum + count, 0);
   const facts = fleet.value;
-  const isBehind = (facts?.outbox_age_seconds ?? 0) > 30;
 
   return (
     <>
@@ -60,7 +59,7 @@ export function OverviewView() {
                 ? "all delivered"
                 : `oldest ${durationText(facts.outbox_age_seconds)}`
             }
-            mood={isBehind ? "bad" : "plain"}
+            mood={facts !== null && isBehind(facts) ? "bad" : "plain"}
           />
           <Tile
             name="Sensors"

@@ -2,7 +2,7 @@
 import { rateText } from "../format.ts";
 import { rateOf } from "../live.ts";
 import { Switch } from "../parts/act.tsx";
-import { Card, Empty, Heading, PendingView, State, Time, Tree } from "../parts/basics.tsx";
+import { Card, Empty, EventLink, Heading, PendingView, State, Time, Tree } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { TableCard } from "../parts/list-card.tsx";
 import { useOne, useResource } from "../resource.ts";
@@ -76,7 +76,9 @@ export function RuleView({ name }: { name: string }) {
               <td>
                 <Time at={created} />
               </td>
-              <td>{event === null ? "–" : <a href={hrefOf("events", event)}>{event}</a>}</td>
+              <td>
+                <EventLink id={event} />
+              </td>
               <td>{action ?? "–"}</td>
               <td>{status}</td>
             </tr>

@@ -7,6 +7,7 @@ import { rateOf } from "../live.ts";
 import { Act, Switch } from "../parts/act.tsx";
 import { Age, Card, Heading, Pending, PendingView, SensorStateMark, State, Time } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
+import { FindingNotice } from "../parts/finding-notice.tsx";
 import { useOne, useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { List, LogLine, Rule, Sensor, SensorExplanation, SensorStatus } from "../types.ts";
@@ -44,19 +45,12 @@ export function SensorView({ name }: { name: string }) {
               <p class="muted">Looking …</p>
             </div>
           ) : (
-            <div
-              class={`notice ${finding.state === "wrong" ? "bad" : finding.state === "notice" ? "warn" : "good"}`}
-            >
-              <p>
+            <FindingNotice
+              finding={finding}
+              title={
                 <strong>{told?.state === finding.state ? told.answer : `${name} ${finding.detail}`}</strong>
-              </p>
-              {finding.remedy !== null && <p class="muted">What to do: {finding.remedy}</p>}
-              {finding.lines.length > 0 && (
-                <pre class="text" tabIndex={0}>
-                  {finding.lines.join("\n")}
-                </pre>
-              )}
-            </div>
+              }
+            />
           )}
         </section>
         <div class="grid halves">

@@ -1,4 +1,5 @@
 /** All sensors with their state and rate. */
+import { endReasonOf } from "../attention.ts";
 import { countOf, rateText } from "../format.ts";
 import { rateOf } from "../live.ts";
 import { Act } from "../parts/act.tsx";
@@ -97,9 +98,7 @@ function SensorRow({ sensor, reload }: { sensor: Sensor; reload: () => void }) {
 
 /** Why it does not run. */
 function reasonOf({ state, enabled, process }: Sensor): string | null {
-  if (!enabled || state === "running" || process === null) return null;
-  const last = process.stderr_excerpt?.trim().split("\n").at(-1);
-  return [process.reason, last].filter(Boolean).join(": ") || null;
+  return !enabled || state === "running" ? null : endReasonOf(process);
 }
 
 function rankOf({ state, enabled }: Sensor): number {

@@ -1,6 +1,6 @@
 /** One timer: its next fires and what became of its last slots. */
 import { countText, durationText } from "../format.ts";
-import { Age, Card, Empty, Heading, PendingView, State, Time } from "../parts/basics.tsx";
+import { Age, Card, Empty, EventLink, Heading, PendingView, State, Time } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";
 import { useOne } from "../resource.ts";
 import { hrefOf } from "../route.ts";
@@ -94,7 +94,9 @@ function SlotRow({ slot }: { slot: Slot }) {
       </td>
       <td>{slot.reason ?? <span class="muted">–</span>}</td>
       <td class="number">{slot.late_seconds === null ? "–" : durationText(slot.late_seconds)}</td>
-      <td>{slot.event === null ? "–" : <a href={hrefOf("events", slot.event)}>{slot.event}</a>}</td>
+      <td>
+        <EventLink id={slot.event} />
+      </td>
     </tr>
   );
 }
