@@ -1,14 +1,14 @@
 /**
  * What this agent did since the last report, and the events and enforcements of each of the last seconds.
  *
- * The sums are kept always, at the cost of a few additions a batch. Events themselves are looked at only while somebody
+ * The sums are always kept, at the cost of a few additions a batch. Events are looked at one by one only while somebody
  * watches.
  */
 import { isJsonArray, isJsonObject, type JsonObject } from "../model/json/json.ts";
 import type { Activity, ActivityEntry } from "../telemetry/activity.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Clock } from "../time/clock.ts";
-import { historyStepSeconds, type LiveEntry, type LiveReport } from "./live-report.ts";
+import { addCount, historyStepSeconds, type LiveEntry, type LiveReport } from "./live-report.ts";
 
 const historySeconds = 300;
 const entriesMax = 20;
@@ -24,13 +24,7 @@ export class LiveCounts {
   readonly #activity: Activity;
   readonly #clock: Clock;
   readonly #seconds = new Map<number, Second>();
-  #events = 0;
-  #enforcements = 0;
-  #sensors = new Map<string, number>();
-  #triggers = new Map<string, number>();
-  #rules = new Map<string, number>();
-  #entries: LiveEntry[] = [];
-  #changed = new Set<string>();
+  #sums = noSums();
   #watching: Disposable | undefined;
 
   constructor(instance: string, activity: Activity, clock: Clock) {
@@ -45,70 +39,61 @@ export class LiveCounts {
       ...metrics,
       eventsStored: (triggerRef, count) => {
         metrics.eventsStored(triggerRef, count);
-        this.#events += count;
+        this.#sums.events += count;
         this.#second().events += count;
-        if (this.#watching !== undefined) add(this.#triggers, triggerRef, count);
+        if (this.#watching !== undefined) addCount(this.#sums.triggers, triggerRef, count);
       },
       sensorEvents: (sensorRef, count) => {
         metrics.sensorEvents(sensorRef, count);
-        if (this.#watching !== undefined) add(this.#sensors, sensorRef, count);
+        if (this.#watching !== undefined) addCount(this.#sums.sensors, sensorRef, count);
       },
       rulesMatched: (ruleRef, count) => {
         metrics.rulesMatched(ruleRef, count);
-        if (this.#watching !== undefined) add(this.#rules, ruleRef, count);
+        if (this.#watching !== undefined) addCount(this.#sums.rules, ruleRef, count);
       },
       enforcementsCreated: (count) => {
         metrics.enforcementsCreated(count);
-        this.#enforcements += count;
+        this.#sums.enforcements += count;
         this.#second().enforcements += count;
       },
     };
   }
 
-  /** Counts everything from now on. The next report tells of the seconds before. */
+  /** Counts everything from now on; the seconds before are in the history of the next report. */
   begin(): void {
-    this.#take(false);
+    this.#sums = noSums();
     this.#watching ??= this.#activity.subscribe((entry) => this.#note(entry));
   }
 
   end(): void {
     this.#watching?.[Symbol.dispose]();
     this.#watching = undefined;
-    this.#take(false);
+    this.#sums = noSums();
   }
 
   /** Since the last report. */
   take({ withHistory }: { readonly withHistory: boolean }): LiveReport {
-    return this.#take(withHistory);
-  }
-
-  #take(withHistory: boolean): LiveReport {
-    const report: LiveReport = {
+    const sums = this.#sums;
+    this.#sums = noSums();
+    return {
       instance: this.#instance,
-      events: this.#events,
-      enforcements: this.#enforcements,
-      sensors: this.#sensors,
-      triggers: this.#triggers,
-      rules: this.#rules,
-      entries: this.#entries,
-      changed: [...this.#changed],
+      ...sums,
+      changed: [...sums.changed],
       history: withHistory ? this.#history() : [],
     };
-    this.#events = 0;
-    this.#enforcements = 0;
-    this.#sensors = new Map();
-    this.#triggers = new Map();
-    this.#rules = new Map();
-    this.#entries = [];
-    this.#changed = new Set();
-    return report;
   }
 
   #note(entry: ActivityEntry): void {
-    if (entry.kind === "sensor") this.#changed.add(entry.sensorRef);
-    if (entry.kind !== "event" || this.#entries.length >= entriesMax) return;
+    if (entry.kind === "sensor") this.#sums.changed.add(entry.sensorRef);
+    if (entry.kind !== "event" || this.#sums.entries.length >= entriesMax) return;
     const { eventId: id, triggerRef, sensorRef, payload } = entry;
-    this.#entries.push({ id, atMs: this.#clock.nowMs(), triggerRef, sensorRef, excerpt: excerptOf(payload) });
+    this.#sums.entries.push({
+      id,
+      atMs: this.#clock.nowMs(),
+      triggerRef,
+      sensorRef,
+      excerpt: excerptOf(payload),
+    });
   }
 
   #second(): Second {
@@ -141,8 +126,16 @@ export class LiveCounts {
   }
 }
 
-function add(counts: Map<string, number>, ref: string, count: number): void {
-  counts.set(ref, (counts.get(ref) ?? 0) + count);
+function noSums() {
+  return {
+    events: 0,
+    enforcements: 0,
+    sensors: new Map<string, number>(),
+    triggers: new Map<string, number>(),
+    rules: new Map<string, number>(),
+    entries: [] as LiveEntry[],
+    changed: new Set<string>(),
+  };
 }
 
 /** The first few members, so that a large payload costs no more than a small one. */

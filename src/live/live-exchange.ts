@@ -1,5 +1,5 @@
 /**
- * Tells the agents that show a page what all agents do, once a second, and only while somebody looks.
+ * Once a second, and only while somebody looks, all agents report what they do to the agents that show a page.
  *
  *     an agent with viewers   announces itself every `announceMs` to all agents, and listens for reports
  *     every agent             reports once a second until `reportedMs` after the last announcement it saw
@@ -31,7 +31,7 @@ const secondMs = 1_000;
 const announceMs = 10_000;
 const reportedMs = 25_000;
 
-/** The table-like word of announcements on the channel of changes. */
+/** Takes the place of a table's name in announcements on the channel of changes. */
 export const liveAnnouncement = "live";
 
 export class LiveExchange {
@@ -51,7 +51,7 @@ export class LiveExchange {
     this.#changes.note();
   }
 
-  /** An agent announced itself. @param instance undefined: nothing is known */
+  /** An agent announced itself. @param instance undefined: unknown */
   wake(instance: string | undefined): void {
     if (instance === undefined || instance === this.#options.instance) return;
     this.#watchedElsewhereUntilMs = this.#options.clock.monotonicMs() + reportedMs;

@@ -1,8 +1,8 @@
 /**
- * What one agent tells the others about one second of its work, small enough for a notification.
+ * One agent's report to the others about one second of its work, small enough for a notification.
  *
- * PostgreSQL's notifications carry less than 8,000 bytes. So a report names the busiest sensors, triggers and rules, and as many
- * of the second's events as fit; its sums count everything.
+ * PostgreSQL's notifications carry less than 8,000 bytes. So a report names the busiest sensors, triggers and rules, and as
+ * many of the second's events as fit; its sums count everything.
  */
 import { decodeJson } from "../model/json/json-text.ts";
 import { isJsonArray, isJsonObject, type JsonValue } from "../model/json/json.ts";
@@ -20,7 +20,7 @@ export interface LiveEntry {
 export type Counts = ReadonlyMap<string, number>;
 
 export interface LiveReport {
-  /** Of the process that reports. */
+  /** The process that reports. */
   readonly instance: string;
   readonly events: number;
   readonly enforcements: number;
@@ -69,7 +69,7 @@ function encoded(report: LiveReport, share: number): string {
   });
 }
 
-/** Undefined for what is no report, such as one of another version. */
+/** Undefined for anything but a report, such as one of another version. */
 export function decodeReport(text: string): LiveReport | undefined {
   const decoded = decodeJson(text);
   if (decoded.kind === "invalid" || !isJsonObject(decoded.value)) return undefined;
@@ -97,6 +97,10 @@ export function decodeReport(text: string): LiveReport | undefined {
       typeof one === "number" && typeof other === "number" ? [[one, other] as const] : [],
     ),
   };
+}
+
+export function addCount(counts: Map<string, number>, ref: string, count: number): void {
+  counts.set(ref, (counts.get(ref) ?? 0) + count);
 }
 
 function busiest(counts: Counts): (readonly [string, number])[] {

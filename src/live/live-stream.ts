@@ -9,7 +9,7 @@
  * nothing grows with a slow reader.
  */
 import type { Clock } from "../time/clock.ts";
-import { historyStepSeconds, type Counts, type LiveEntry, type LiveReport } from "./live-report.ts";
+import { addCount, historyStepSeconds, type Counts, type LiveEntry, type LiveReport } from "./live-report.ts";
 
 /** One open page. */
 export interface Viewer {
@@ -53,12 +53,12 @@ interface Following {
 export class LiveStream {
   readonly #options: LiveStreamOptions;
   readonly #viewers = new Set<Following>();
-  #seconds: Second[] = [];
+  #seconds: readonly Second[] = [];
   #reports: LiveReport[] = [];
   /** What the agents did before they reported, the oldest first. */
-  #past: { events: number; enforcements: number }[] = [];
+  #past: readonly Second[] = [];
   #isPastNew = false;
-  #kept: { readonly number: number; readonly frame: Buffer }[] = [];
+  #kept: readonly { readonly number: number; readonly frame: Buffer }[] = [];
   #number = 0;
   #fleet: object | null = null;
 
@@ -71,8 +71,8 @@ export class LiveStream {
   }
 
   /**
-   * @param lastId of the last frame that it got from an agent
-   * @returns ends it
+   * @param lastId the id of the last frame that it got from an agent
+   * @returns takes the viewer out
    */
   open(viewer: Viewer, lastId: string | undefined): Disposable {
     const following = { viewer, isLeftBehind: false };
@@ -89,7 +89,7 @@ export class LiveStream {
     };
   }
 
-  /** Of one agent, for the next tick. */
+  /** Adds what one agent did to the next tick. */
   note(report: LiveReport): void {
     this.#reports.push(report);
     if (report.history.length > 0) this.#addPast(report.history);
@@ -97,18 +97,17 @@ export class LiveStream {
 
   /** Sends the next tick. */
   tick(): void {
+    // Only a snapshot holds the past.
     if (this.#isPastNew) for (const following of this.#viewers) following.isLeftBehind = true;
     this.#isPastNew = false;
-    const { clock } = this.#options;
     this.#number += 1;
     if (this.#number % fleetEverySeconds === 1) void this.#readFleet();
-    const atMs = clock.nowMs();
     const reports = this.#reports;
     this.#reports = [];
     const events = sum(reports, (report) => report.events);
     const enforcements = sum(reports, (report) => report.enforcements);
     const frame = this.#frame("tick", {
-      at: new Date(atMs).toISOString(),
+      at: new Date(this.#options.clock.nowMs()).toISOString(),
       events,
       enforcements,
       sensors: merged(reports, (report) => report.sensors),
@@ -122,14 +121,17 @@ export class LiveStream {
       workers: new Set(reports.map((report) => report.instance)).size,
       fleet: this.#fleet,
     });
-    this.#seconds.push({ events, enforcements });
-    this.#seconds = this.#seconds.slice(-secondsMax);
-    this.#kept.push({ number: this.#number, frame });
-    this.#kept = this.#kept.slice(-keptMax);
+    this.#seconds = [...this.#seconds, { events, enforcements }].slice(-secondsMax);
+    this.#kept = [...this.#kept, { number: this.#number, frame }].slice(-keptMax);
+    this.#send(frame);
+  }
+
+  /** To every viewer that keeps up; a snapshot to one that has caught up. */
+  #send(frame: Buffer): void {
     let snapshot: Buffer | undefined;
     for (const following of this.#viewers) {
       const { viewer, isLeftBehind } = following;
-      if (viewer.waitingBytes() > 0 && isLeftBehind) continue;
+      if (isLeftBehind && viewer.waitingBytes() > 0) continue;
       const waiting = viewer.send(isLeftBehind ? (snapshot ??= this.#snapshot()) : frame);
       following.isLeftBehind = waiting > waitingBytesMax;
     }
@@ -201,8 +203,7 @@ function sum(reports: readonly LiveReport[], of: (report: LiveReport) => number)
 
 function merged(reports: readonly LiveReport[], of: (report: LiveReport) => Counts): object {
   const all = new Map<string, number>();
-  for (const report of reports)
-    for (const [ref, count] of of(report)) all.set(ref, (all.get(ref) ?? 0) + count);
+  for (const [ref, count] of reports.flatMap((report) => [...of(report)])) addCount(all, ref, count);
   return Object.fromEntries(all);
 }
 
