@@ -1,9 +1,8 @@
 /** The small parts that all views are made of. */
 import { Fragment, type ComponentChildren, type RefObject } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
-import { durationText, fullText, localText, utcText } from "../format.ts";
+import { useEffect, useRef } from "preact/hooks";
 import { hrefOf } from "../route.ts";
-import type { Id, Json, SensorState } from "../types.ts";
+import type { Id, SensorState } from "../types.ts";
 
 export type Mood = "good" | "warn" | "bad" | "off" | "plain";
 
@@ -147,85 +146,5 @@ export function Ref({ text }: { text: string }) {
         </Fragment>
       ))}
     </>
-  );
-}
-
-/** Re-renders every second, for ages. */
-function useNow(): Date {
-  const [now, setNow] = useState(() => new Date());
-  useEffect(() => {
-    const timer = setInterval(() => !document.hidden && setNow(new Date()), 1_000);
-    return () => clearInterval(timer);
-  }, []);
-  return now;
-}
-
-/** In the viewer's zone, with UTC beside it or, where there is no room, in its title. */
-export function Time({ at, withUtc = false }: { at: string | null | undefined; withUtc?: boolean }) {
-  if (at === null || at === undefined) return <span class="muted">never</span>;
-  const instant = new Date(at);
-  return (
-    <time dateTime={at} title={`${fullText(instant)} · ${utcText(instant)}`} class="nowrap">
-      {withUtc ? fullText(instant) : localText(instant, new Date())}
-      {withUtc && <span class="muted small"> · {utcText(instant)}</span>}
-    </time>
-  );
-}
-
-export function Age({ at, suffix = " ago" }: { at: string | null | undefined; suffix?: string }) {
-  const now = useNow();
-  if (at === null || at === undefined) return <span class="muted">–</span>;
-  const instant = new Date(at);
-  const seconds = (now.getTime() - instant.getTime()) / 1_000;
-  const text =
-    seconds < 0 ? `in ${durationText(-seconds)}` : seconds < 1 ? "now" : `${durationText(seconds)}${suffix}`;
-  return (
-    <time dateTime={at} title={`${fullText(instant)} · ${utcText(instant)}`} class="nowrap">
-      {text}
-    </time>
-  );
-}
-
-/** Any value as a tree. Everything in it is text. */
-export function Tree({ value, name }: { value: Json; name?: string }) {
-  return (
-    <div class="tree">
-      <Branch name={name} value={value} depth={0} />
-    </div>
-  );
-}
-
-const openDepth = 3;
-const shownMax = 200;
-
-function Branch({ name, value, depth }: { name: string | undefined; value: Json; depth: number }) {
-  const label = name === undefined ? null : <span class="key-name">{name}: </span>;
-  if (value === null || typeof value !== "object") {
-    return (
-      <div>
-        {label}
-        <span>{JSON.stringify(value)}</span>
-      </div>
-    );
-  }
-  const entries: (readonly [string, Json])[] = Array.isArray(value)
-    ? (value as readonly Json[]).map((each, index) => [String(index), each] as const)
-    : Object.entries(value);
-  const kind = Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`;
-  return (
-    <details open={depth < openDepth}>
-      <summary>
-        {label}
-        <span class="kind">{kind}</span>
-      </summary>
-      <ul>
-        {entries.slice(0, shownMax).map(([key, each]) => (
-          <li key={key}>
-            <Branch name={key} value={each} depth={depth + 1} />
-          </li>
-        ))}
-        {entries.length > shownMax && <li class="kind">and {entries.length - shownMax} more</li>}
-      </ul>
-    </details>
   );
 }

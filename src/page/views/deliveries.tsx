@@ -1,8 +1,9 @@
 /** Requests of other systems to webhooks, and what became of them. */
 import { durationText } from "../format.ts";
-import { Empty, EventLink, Heading, State, Time, type Mood } from "../parts/basics.tsx";
+import { Empty, EventLink, Heading, State, type Mood } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";
 import { ChoiceField } from "../parts/query-field.tsx";
+import { Time } from "../parts/time.tsx";
 import { useResource } from "../resource.ts";
 import { queryOf } from "../route.ts";
 import type { Delivery, List } from "../types.ts";

@@ -1,7 +1,7 @@
 /** Events in a table, whether they come from the stream or from the database. */
-import { Time } from "../parts/basics.tsx";
 import { Table } from "../parts/list-card.tsx";
 import { isFound } from "../parts/query-field.tsx";
+import { Time } from "../parts/time.tsx";
 import { hrefOf } from "../route.ts";
 import type { EventEntry, LiveEvent } from "../types.ts";
 

@@ -1,8 +1,10 @@
 /** One event: its payload, what every rule said of it, what followed, and its replay. */
 import { useState } from "preact/hooks";
 import { durationText } from "../format.ts";
-import { Card, Empty, Heading, PendingView, Time, Tree } from "../parts/basics.tsx";
+import { Card, Empty, Heading, PendingView } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";
+import { Time } from "../parts/time.tsx";
+import { Tree } from "../parts/tree.tsx";
 import { useOne, useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import { Replay } from "./replay.tsx";

@@ -2,8 +2,9 @@
 import { useState } from "preact/hooks";
 import { countText } from "../format.ts";
 import { Act } from "../parts/act.tsx";
-import { Card, Empty, Pending, Time } from "../parts/basics.tsx";
+import { Card, Empty, Pending } from "../parts/basics.tsx";
 import { ListCard } from "../parts/list-card.tsx";
+import { Time } from "../parts/time.tsx";
 import { useOne } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { Difference, Json, RuleEvents, RuleVersion } from "../types.ts";

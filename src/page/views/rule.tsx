@@ -2,9 +2,11 @@
 import { rateText } from "../format.ts";
 import { rateOf } from "../live.ts";
 import { Switch } from "../parts/act.tsx";
-import { Card, Empty, EventLink, Heading, PendingView, State, Time, Tree } from "../parts/basics.tsx";
+import { Card, Empty, EventLink, Heading, PendingView, State } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { TableCard } from "../parts/list-card.tsx";
+import { Time } from "../parts/time.tsx";
+import { Tree } from "../parts/tree.tsx";
 import { useOne, useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import { Backtest } from "./backtest.tsx";

@@ -2,10 +2,11 @@
 import { countOf, rateText } from "../format.ts";
 import { rateOf } from "../live.ts";
 import { Switch } from "../parts/act.tsx";
-import { Age, Empty, Heading, Ref, State } from "../parts/basics.tsx";
+import { Empty, Heading, Ref, State } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { TableCard } from "../parts/list-card.tsx";
 import { isFound, SearchField } from "../parts/query-field.tsx";
+import { Age } from "../parts/time.tsx";
 import { useFindings, useResource } from "../resource.ts";
 import { hrefOf, queryOf } from "../route.ts";
 import type { Enforcement, Finding, List, Rule } from "../types.ts";

@@ -1,7 +1,8 @@
 /** One timer: its next fires and what became of its last slots. */
 import { countText, durationText } from "../format.ts";
-import { Age, Card, Empty, EventLink, Heading, PendingView, State, Time } from "../parts/basics.tsx";
+import { Card, Empty, EventLink, Heading, PendingView, State } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";
+import { Age, Time } from "../parts/time.tsx";
 import { useOne } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { Slot, TimerDetails } from "../types.ts";

@@ -1,7 +1,8 @@
 /** Rules that time fires: when they fire next, and what became of their slots. */
 import { countOf, countText } from "../format.ts";
-import { Age, Empty, Heading, Ref, State, Time, type Mood } from "../parts/basics.tsx";
+import { Empty, Heading, Ref, State, type Mood } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";
+import { Age, Time } from "../parts/time.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { List, Timer } from "../types.ts";

@@ -1,8 +1,9 @@
 /** The agents that run sensors, their load and what they offer. */
 import { countText } from "../format.ts";
-import { Age, Empty, Heading, State } from "../parts/basics.tsx";
+import { Empty, Heading, State } from "../parts/basics.tsx";
 import { Meter } from "../parts/drawings.tsx";
 import { TableCard } from "../parts/list-card.tsx";
+import { Age } from "../parts/time.tsx";
 import { useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { Json, List, Sensor, Worker } from "../types.ts";

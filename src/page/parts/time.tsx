@@ -1,0 +1,39 @@
+/** Instants, as times of day and as ages. */
+import { useEffect, useState } from "preact/hooks";
+import { durationText, fullText, localText, utcText } from "../format.ts";
+
+/** Re-renders every second, for ages. */
+function useNow(): Date {
+  const [now, setNow] = useState(() => new Date());
+  useEffect(() => {
+    const timer = setInterval(() => !document.hidden && setNow(new Date()), 1_000);
+    return () => clearInterval(timer);
+  }, []);
+  return now;
+}
+
+/** In the viewer's zone, with UTC beside it or, where there is no room, in its title. */
+export function Time({ at, withUtc = false }: { at: string | null | undefined; withUtc?: boolean }) {
+  if (at === null || at === undefined) return <span class="muted">never</span>;
+  const instant = new Date(at);
+  return (
+    <time dateTime={at} title={`${fullText(instant)} · ${utcText(instant)}`} class="nowrap">
+      {withUtc ? fullText(instant) : localText(instant, new Date())}
+      {withUtc && <span class="muted small"> · {utcText(instant)}</span>}
+    </time>
+  );
+}
+
+export function Age({ at, suffix = " ago" }: { at: string | null | undefined; suffix?: string }) {
+  const now = useNow();
+  if (at === null || at === undefined) return <span class="muted">–</span>;
+  const instant = new Date(at);
+  const seconds = (now.getTime() - instant.getTime()) / 1_000;
+  const text =
+    seconds < 0 ? `in ${durationText(-seconds)}` : seconds < 1 ? "now" : `${durationText(seconds)}${suffix}`;
+  return (
+    <time dateTime={at} title={`${fullText(instant)} · ${utcText(instant)}`} class="nowrap">
+      {text}
+    </time>
+  );
+}
