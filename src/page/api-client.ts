@@ -26,7 +26,7 @@ export async function get<Answer>(path: string, ending?: AbortSignal): Promise<A
   return await answerOf<Answer>(await send("GET", path, undefined, ending));
 }
 
-/** @param body what becomes JSON, or JSON itself */
+/** @param body an object to encode as JSON, or JSON text */
 export async function change<Answer>(
   method: string,
   path: string,
@@ -60,7 +60,7 @@ export async function* readLines<Line extends object>(
       .filter((text) => text !== "")
       .map((text) => readAnswer<Line & { readonly error?: string }>(text));
     yield lines.filter(({ error }) => error === undefined);
-    // The last line of work that failed.
+    // Work that failed ends with a line that says why.
     for (const { error } of lines) if (error !== undefined) throw new ApiFailure(error, response.status);
   }
 }
@@ -128,20 +128,20 @@ async function answerOf<Answer>(response: Response): Promise<Answer> {
   throw failed(response.status, text);
 }
 
-/** Without a session any more, the page asks for the login again. */
+/** When the session has ended, the page asks for the login again. */
 function failed(status: number, text: string): ApiFailure {
   if (status === 401 && session.value !== undefined)
     session.value = { ...session.value, user: null, csrf_token: null };
   return failureIn(status, text);
 }
 
-/** What a failed request says. A proxy in between may answer something else than JSON. */
+/** The error in a failed answer. A proxy in between may answer with something other than JSON. */
 function failureIn(status: number, text: string): ApiFailure {
   try {
     const { error } = readAnswer<{ readonly error?: string }>(text);
     if (error !== undefined) return new ApiFailure(error, status);
   } catch {
-    // Said below.
+    // Not JSON: the status has to do.
   }
   return new ApiFailure(`The agent answered ${status}.`, status);
 }

@@ -1,4 +1,4 @@
-/** Work that a form or button of a view starts, one at a time; it ends with the view. */
+/** Work that a form or button of a view starts; its signal aborts when the view closes. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { messageOf } from "./caught.ts";
 

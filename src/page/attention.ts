@@ -68,7 +68,7 @@ export function concernsOf({ sensors, workers, timers, findings, fleet }: Facts)
   return concerns.toSorted((one, other) => Number(one.mood === "warn") - Number(other.mood === "warn"));
 }
 
-/** Whether messages wait for RabbitMQ longer than they should. */
+/** Whether messages have waited for RabbitMQ for too long. */
 export function isBehind({ outbox_age_seconds: age }: Fleet): boolean {
   return age > outboxAgeSecondsMax;
 }

@@ -1,6 +1,6 @@
 /**
- * The agent's stream: a tick a second with the numbers of all agents. While the tab is hidden the stream is closed; when it is
- * shown again, the stream goes on, and what was missed comes as a snapshot.
+ * The agent's stream: a tick a second with the numbers of all agents. The page closes the stream while its tab is hidden; when
+ * the tab is shown again, the stream continues with a snapshot of what the page missed.
  */
 import { signal } from "@preact/signals";
 import { readAnswer } from "./answer.ts";
@@ -20,7 +20,7 @@ export const tick = signal<Tick | undefined>(undefined);
 export const fleet = signal<Fleet | null>(null);
 /** The last five minutes, the oldest first. */
 export const moments = signal<readonly Moment[]>([]);
-/** Counts how often something changed that lists show. */
+/** Grows whenever something changed that lists show. */
 export const changes = signal(0);
 
 const momentsMax = 300;
@@ -62,7 +62,7 @@ export function follow(): () => void {
     opened.addEventListener("snapshot", ({ data }) => {
       showSnapshot(readAnswer<Snapshot>(data));
       connection.value = "live";
-      // Whatever happened before.
+      // Something may have changed before the connection.
       changes.value += 1;
     });
     opened.addEventListener("tick", ({ data }) => {

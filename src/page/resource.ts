@@ -1,4 +1,4 @@
-/** What a view reads from the API: read at once, again when something changed, and again while the agent does not answer. */
+/** Reads a part of the API for a view: at once, when something changed, and again while the agent does not answer. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure, get } from "./api-client.ts";
 import { messageOf } from "./caught.ts";
@@ -6,7 +6,7 @@ import { changes } from "./live.ts";
 import type { Finding } from "./types.ts";
 
 export interface Resource<Value> {
-  /** The last answer; it stays while the next one is awaited, so that nothing jumps. */
+  /** The last answer; kept until the next one, so that nothing jumps. */
   readonly value: Value | undefined;
   readonly error: string | undefined;
   readonly reload: () => void;
@@ -18,7 +18,7 @@ const gatherMs = 300;
 export interface ResourceOptions {
   /** Read again when a sensor changes its state, and after the connection was lost. */
   readonly isLive?: boolean;
-  /** 0: not again by itself. */
+  /** 0: do not repeat. */
   readonly everyMs?: number;
 }
 
@@ -71,7 +71,7 @@ export function useResource<Value>(
   };
 }
 
-/** One thing, where `useResource` reads lists. */
+/** Like `useResource`, for an answer that is one thing instead of a list. */
 export function useOne<Value>(path: string, options: ResourceOptions = {}): Resource<Value> {
   const { value, ...more } = useResource<{ readonly data: Value }>(path, options);
   return { value: value?.data, ...more };

@@ -14,7 +14,7 @@ addEventListener("hashchange", () => {
   route.value = readRoute();
   if (before.view === route.value.view && before.name === route.value.name) return;
   scrollTo(0, 0);
-  // Readers of screens and users of keyboards go on at the new view.
+  // Moves screen readers and keyboard users to the new view.
   requestAnimationFrame(() => document.querySelector("h1")?.focus());
 });
 
@@ -32,7 +32,7 @@ export function queryOf(key: string): string {
   return route.value.query.get(key) ?? "";
 }
 
-/** Changes one filter, or takes it out with "", without an entry in the history. */
+/** Changes one filter without an entry in the history; "" removes it. */
 export function setQuery(key: string, value: string): void {
   const query = { ...Object.fromEntries(route.value.query), [key]: value };
   const set = Object.fromEntries(Object.entries(query).filter(([, each]) => each !== ""));

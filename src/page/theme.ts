@@ -1,4 +1,4 @@
-/** Light, dark, or as the system has it. */
+/** The colours: light, dark, or the system's choice. */
 import { signal } from "@preact/signals";
 
 export const themes = ["system", "light", "dark"] as const;

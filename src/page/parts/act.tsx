@@ -1,4 +1,4 @@
-/** A button that changes something through the API, and says how that went. */
+/** A button that changes something through the API, and reports the outcome. */
 import { useState } from "preact/hooks";
 import { change, isAdmin } from "../api-client.ts";
 import { useAttempt } from "../attempt.ts";
@@ -71,10 +71,10 @@ export function Switch({
   isSaid = false,
   onDone,
 }: {
-  /** Of the sensor or rule. */
+  /** The path of the sensor or rule. */
   path: string;
   isEnabled: boolean;
-  /** Whether it says so when it is done, beside the state. */
+  /** Whether it confirms the change in words. */
   isSaid?: boolean;
   onDone: () => void;
 }) {

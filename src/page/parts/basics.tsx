@@ -64,7 +64,7 @@ export function Tile({
   );
 }
 
-/** For a button that takes the place of the one that was pressed, so that the keyboard goes on from there. */
+/** Moves the focus to a button that replaces the pressed one, so that keyboard users continue from there. */
 export function useKeptFocus(turn: unknown): RefObject<HTMLButtonElement | null> {
   const button = useRef<HTMLButtonElement>(null);
   const isFirst = useRef(true);
@@ -100,7 +100,7 @@ export function Empty({ title, children }: { title: string } & Children) {
   );
 }
 
-/** What a view shows until its data is there. */
+/** What a view shows until its data has arrived. */
 export function Pending({ error }: { error: string | undefined }) {
   return error === undefined ? (
     <div class="loading" role="status">
@@ -113,7 +113,7 @@ export function Pending({ error }: { error: string | undefined }) {
   );
 }
 
-/** What the view of one thing shows until that is there. */
+/** The view of one thing until its data has arrived. */
 export function PendingView({ title, error }: { title: string; error: string | undefined }) {
   return (
     <>

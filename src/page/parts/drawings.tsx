@@ -1,4 +1,4 @@
-/** Series of numbers as pictures, each with its content in words. */
+/** Charts of numbers, each with a description in words. */
 import { rateOf, sparkOf, type Moment, type Source } from "../live.ts";
 import { localText, rateText } from "../format.ts";
 

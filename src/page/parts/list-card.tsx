@@ -1,4 +1,4 @@
-/** A list in a card, or what there is to say while it is awaited or empty. */
+/** A card with a list or table, or with another text while the list is loading or empty. */
 import type { ComponentChildren, VNode } from "preact";
 import { Card, Pending } from "./basics.tsx";
 
@@ -29,7 +29,7 @@ export function ListCard({
   );
 }
 
-/** The text in the head of a column of text, of numbers, or one for readers of screens alone. */
+/** The heading of a column: of text, of numbers, or hidden from all but screen readers. */
 export type Column = string | { readonly number: string } | { readonly hidden: string };
 
 export function TableCard<Item>({
@@ -42,7 +42,7 @@ export function TableCard<Item>({
   children,
 }: Omit<ListProps, "title"> & {
   readonly name: string;
-  /** If it says more than the name. */
+  /** The title of the card, if it differs from the name. */
   readonly title?: string | undefined;
   readonly columns: readonly Column[];
   readonly items: readonly Item[] | undefined;
@@ -58,7 +58,7 @@ export function TableCard<Item>({
   );
 }
 
-/** Scrolls by itself where it is wider than the screen. */
+/** A table that scrolls sideways if it is too wide for the screen. */
 export function Table({
   name,
   columns,

@@ -1,4 +1,4 @@
-/** Fields that filter a view. Their values are in the query of the address, so that a link shows the same. */
+/** Fields that filter a view. The address holds their values in its query, so that a link shows the same. */
 import { queryOf, setQuery } from "../route.ts";
 
 export function SearchField({ placeholder }: { placeholder?: string }) {
@@ -15,7 +15,7 @@ export function SearchField({ placeholder }: { placeholder?: string }) {
   );
 }
 
-/** Whether these texts together contain what the search field asks for. */
+/** Whether these texts contain the text of the search field. */
 export function isFound(...texts: readonly (string | number | null)[]): boolean {
   return texts.join(" ").toLowerCase().includes(queryOf("text").toLowerCase());
 }
@@ -26,7 +26,7 @@ export function ChoiceField({
   options,
 }: {
   label: string;
-  /** In the query. */
+  /** The name of the filter in the query. */
   name: string;
   options: readonly string[];
 }) {

@@ -1,8 +1,8 @@
-/** Instants, as times of day and as ages. */
+/** Instants, shown as times of day or as ages. */
 import { useEffect, useState } from "preact/hooks";
 import { durationText, fullText, localText, utcText } from "../format.ts";
 
-/** Re-renders every second, for ages. */
+/** Renders the component again every second. */
 function useNow(): Date {
   const [now, setNow] = useState(() => new Date());
   useEffect(() => {

@@ -25,7 +25,7 @@ export function Backtest({ rule }: { rule: Rule }) {
     setResult(undefined);
     return attempt(async (ending) => {
       JSON.parse(text);
-      // As they were written, for numbers that the browser would round.
+      // Sent as written, since the browser would round large numbers.
       const body = `{"rule":${JSON.stringify(rule.ref)},"since":"${span}","conditions":${text}}`;
       for await (const lines of readLines<BacktestLine>("rules/backtest", body, ending)) {
         for (const { progress, done } of lines) {
@@ -135,7 +135,7 @@ function Examples({ count, ids, what }: { count: number; ids: readonly Id[]; wha
   );
 }
 
-/** With the times without events as zeros. */
+/** Adds zeros for the times without events. */
 function filledSeries(
   buckets: Result["buckets"],
   seconds: number,

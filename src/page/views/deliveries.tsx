@@ -1,4 +1,4 @@
-/** Requests of other systems to webhooks, and what became of them. */
+/** Requests of other systems to webhooks, and their outcome. */
 import { durationText } from "../format.ts";
 import { Empty, EventLink, Heading, State, type Mood } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";

@@ -34,7 +34,7 @@ export function EventTable({ events }: { events: readonly Shown[] }) {
   );
 }
 
-/** Whether the search field asks for it. */
+/** Whether the event contains the text of the search field. */
 export function isShown({ id, triggerRef, sourceRef, excerpt }: Shown): boolean {
   return isFound(id, triggerRef, sourceRef, excerpt);
 }

@@ -1,4 +1,4 @@
-/** One event: its payload, what every rule said of it, what followed, and its replay. */
+/** One event: its payload, every rule's verdict, its enforcements, and its replay. */
 import { useState } from "preact/hooks";
 import { durationText } from "../format.ts";
 import { Card, Empty, Heading, PendingView } from "../parts/basics.tsx";

@@ -1,4 +1,4 @@
-/** Events as they are stored, and those before; filtered by trigger, sensor, rule and text. */
+/** New events as they are stored, and older ones on demand; filtered by trigger, sensor, rule and text. */
 import { useState } from "preact/hooks";
 import { countText, rateText } from "../format.ts";
 import { moments, tick } from "../live.ts";
@@ -97,7 +97,7 @@ export function EventsView() {
   );
 }
 
-/** The page of events before a cursor once somebody asks for it, and then those before that page. */
+/** A button that shows the page of events before a cursor, followed by a button for the page before that. */
 function OlderEvents({
   before,
   triggerRef,
@@ -142,7 +142,7 @@ function listPath(trigger: string, source: string, before?: string): string {
 
 const barsMax = 60;
 
-/** Sums of five seconds. */
+/** Sums over five seconds each. */
 function densityOf(perSecond: readonly number[]): number[] {
   const length = 300 / barsMax;
   const padded = [

@@ -39,7 +39,7 @@ export function graphOf(sensors: readonly Sensor[], rules: readonly Rule[], now:
   const triggers = [...used].toSorted();
   const actions = [...new Set(rules.map((rule) => rule.action_ref))].toSorted();
   const ruleRate = (ref: string): number => now?.rules[ref] ?? 0;
-  // In the order of the triggers, so that few lines cross.
+  // Sorted by trigger, so that few lines cross.
   const byTrigger = (ref: string | undefined): number => triggers.indexOf(ref ?? "");
   const sortedRules = rules.toSorted(
     (one, other) => byTrigger(one.trigger_ref) - byTrigger(other.trigger_ref),
@@ -80,7 +80,7 @@ export function graphOf(sensors: readonly Sensor[], rules: readonly Rule[], now:
   const longest = Math.max(...columns.map((column) => rows[column].length), 0);
   const height = top + longest * rowHeight + 4;
   const nodes = columns.flatMap((column, index) => {
-    // Short columns stand in the middle of long ones.
+    // Centres short columns beside long ones.
     const start = top + ((longest - rows[column].length) * rowHeight) / 2;
     return rows[column].map((row, place): Node => ({
       ...row,

@@ -1,4 +1,4 @@
-/** Matches an event by the rules as they are now, after showing what that would store. For admins. */
+/** Matches an event again with the current rules, after showing what that would store. For admins. */
 import { useState } from "preact/hooks";
 import { isAdmin, readLines } from "../api-client.ts";
 import { useAttempt } from "../attempt.ts";
@@ -7,7 +7,7 @@ import { Card, Failure, useKeptFocus } from "../parts/basics.tsx";
 import type { ReplayLine } from "../types.ts";
 
 interface Outcome {
-  /** It may be done now. */
+  /** Whether the page offers to store it. */
   readonly isOffer: boolean;
   readonly text: string;
 }

@@ -1,4 +1,4 @@
-/** Why a rule matched the last events of its trigger or not, and how it became what it is. */
+/** Why a rule matched the last events of its trigger or not, and the history of its definition. */
 import { useState } from "preact/hooks";
 import { countText } from "../format.ts";
 import { Act } from "../parts/act.tsx";

@@ -29,7 +29,7 @@ export function RuleTester({ rule: { ref, trigger_ref: triggerRef } }: { rule: R
     setVerdict(undefined);
     return attempt(async () => {
       JSON.parse(text);
-      // As it was written, for numbers that the browser would round.
+      // Sent as written, since the browser would round large numbers.
       const path = `rules/${encodeURIComponent(ref)}/test`;
       const answer = await change<{ data: RuleExplanation }>("POST", path, `{"payload":${text}}`);
       setVerdict(answer.data);

@@ -1,4 +1,4 @@
-/** One sensor: what it does, why it does not run if it does not, and its log as it is written. */
+/** One sensor: what it does, why it does not run, and its log as it is written. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { readLines } from "../api-client.ts";
 import { messageOf } from "../caught.ts";

@@ -1,4 +1,4 @@
-/** One timer: its next fires and what became of its last slots. */
+/** One timer: its next fires and the outcome of its last slots. */
 import { countText, durationText } from "../format.ts";
 import { Card, Empty, EventLink, Heading, PendingView, State } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";

@@ -1,4 +1,4 @@
-/** Rules that time fires: when they fire next, and what became of their slots. */
+/** Rules that fire by time: their next fire and the outcome of their slots. */
 import { countOf, countText } from "../format.ts";
 import { Empty, Heading, Ref, State, type Mood } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";

@@ -1,4 +1,4 @@
-/** What every rule on the event's trigger said of it when it was stored, with the reason. */
+/** The verdict of every rule on an event's trigger when the event was stored, with the reason. */
 import { Card, Empty, Pending, State, type Mood } from "../parts/basics.tsx";
 import { useOne } from "../resource.ts";
 import { hrefOf } from "../route.ts";

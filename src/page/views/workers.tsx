@@ -99,7 +99,7 @@ function WorkerRow({ worker, sensors }: { worker: Worker; sensors: readonly Sens
   );
 }
 
-/** Which worker to stop first, for whoever has to take one away. */
+/** Which worker an operator should stop first. */
 function drainHint(workers: readonly Worker[]): string | undefined {
   const alive = workers.filter((worker) => worker.alive && worker.worker_role !== "action");
   if (alive.length < 2) return undefined;
