@@ -37,6 +37,10 @@ export class RequestError extends Error {
   }
 }
 
+export function invalidParameter(parameter: string, problem: string): RequestError {
+  return new RequestError("VALIDATION_FAILED", `Not valid: ${parameter}.`, [{ parameter, problem }]);
+}
+
 export function statusOf({ code }: RequestError): number {
   return requestErrors[code].status;
 }

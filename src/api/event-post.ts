@@ -10,7 +10,7 @@ import { dedupKeyProblem } from "../model/sensors/dedup-key.ts";
 import type { EventPost, PostOrigin } from "../model/sensors/posted-event.ts";
 import { traceContext, type TraceContext } from "../model/trace-context.ts";
 import { instantText } from "../model/texts/instants.ts";
-import { RequestError } from "./errors.ts";
+import { invalidParameter, RequestError } from "./errors.ts";
 
 /** PostgreSQL indexes it together with other texts. */
 const refLengthMax = 255;
@@ -25,7 +25,7 @@ export function decodePost(
   caller: Caller,
   trace: TraceContext | undefined,
 ): EventPost | RequestError {
-  if (!isJsonObject(value)) return invalid("body", "an event is a JSON object");
+  if (!isJsonObject(value)) return invalidParameter("body", "an event is a JSON object");
   const checkpoint = value["checkpoint"] ?? undefined;
   const triggerRef = value["trigger_ref"] ?? value["trigger_type"] ?? null;
   const payload = value["payload"] ?? null;
@@ -34,23 +34,23 @@ export function decodePost(
     return { kind: "checkpoint", origin, checkpoint };
   }
   if (typeof triggerRef !== "string" || triggerRef === "") {
-    return invalid("trigger_ref", "must be the ref of a trigger");
+    return invalidParameter("trigger_ref", "must be the ref of a trigger");
   }
   if (origin.kind === "sensor" && !origin.grant.triggerRefs.includes(triggerRef)) {
     return new RequestError("FORBIDDEN", `The token is not for events of trigger ${shortened(triggerRef)}.`);
   }
   if (triggerRef.length > refLengthMax || triggerRef.includes("\0")) {
-    return invalid("trigger_ref", "no trigger has such a ref");
+    return invalidParameter("trigger_ref", "no trigger has such a ref");
   }
   const { trigger_instance_id: triggerInstanceId = null, dedup_key: dedupKey = null } = value;
   if (triggerInstanceId !== null && typeof triggerInstanceId !== "string") {
-    return invalid("trigger_instance_id", "must be text");
+    return invalidParameter("trigger_instance_id", "must be text");
   }
   const keyProblem = problemOfKey(dedupKey);
-  if (keyProblem !== undefined) return invalid("dedup_key", keyProblem);
+  if (keyProblem !== undefined) return invalidParameter("dedup_key", keyProblem);
   const occurredAt = instantOf(value["occurred_at"] ?? null);
   if (occurredAt === undefined) {
-    return invalid("occurred_at", 'must be a time with an offset, like "2026-01-31T12:00:00Z"');
+    return invalidParameter("occurred_at", 'must be a time with an offset, like "2026-01-31T12:00:00Z"');
   }
   return {
     kind: "event",
@@ -87,8 +87,4 @@ function instantOf(time: JsonValue): string | null | undefined {
 
 function shortened(text: string): string {
   return text.length <= refLengthMax ? text : `${text.slice(0, refLengthMax)}…`;
-}
-
-function invalid(parameter: string, problem: string): RequestError {
-  return new RequestError("VALIDATION_FAILED", `Not valid: ${parameter}.`, [{ parameter, problem }]);
 }

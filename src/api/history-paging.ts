@@ -7,7 +7,7 @@ import { Type, type Static, type TSchema } from "typebox";
 import type { HistoryPage, HistoryPosition, HistoryRequest } from "../database/history.ts";
 import { instantText } from "../model/texts/instants.ts";
 import { orNull } from "./answers.ts";
-import { RequestError } from "./errors.ts";
+import { invalidParameter } from "./errors.ts";
 import { listAnswer, pageParameters, pageRequest, Pagination } from "./paging.ts";
 
 const cursorPattern = /^(\d{1,17})-(\d{1,18})$/;
@@ -45,11 +45,12 @@ export const HistoryAnswer = <Item extends TSchema>(item: Item) =>
 export function historyRequest(parameters: HistoryParameters): HistoryRequest {
   const before = positionOf("before", parameters.before);
   const after = positionOf("after", parameters.after);
-  if (before !== null && after !== null) throw invalid("after", "cannot be used together with before");
+  if (before !== null && after !== null)
+    throw invalidParameter("after", "cannot be used together with before");
   const { limit, offset } = pageRequest(parameters);
   const isByCursor = before !== null || after !== null;
   if (!isByCursor && offset + limit > entriesByNumberMax) {
-    throw invalid("page", `ends beyond entry ${entriesByNumberMax}; read on from pagination.before`);
+    throw invalidParameter("page", `ends beyond entry ${entriesByNumberMax}; read on from pagination.before`);
   }
   return {
     limit,
@@ -85,7 +86,7 @@ function positionOf(parameter: "before" | "after", cursor: string | undefined): 
   if (cursor === undefined) return null;
   const [, createdUs, id] = cursorPattern.exec(cursor) ?? [];
   if (createdUs === undefined || id === undefined) {
-    throw invalid(parameter, `must be a cursor: pagination.${parameter} of an earlier answer`);
+    throw invalidParameter(parameter, `must be a cursor: pagination.${parameter} of an earlier answer`);
   }
   return { createdUs, id };
 }
@@ -98,10 +99,6 @@ function instantOf(parameter: string, text: string | undefined): string | null {
   if (text === undefined) return null;
   const instant = instantText(text);
   if (instant === undefined)
-    throw invalid(parameter, 'must be a time with an offset, like "2026-01-31T12:00:00Z"');
+    throw invalidParameter(parameter, 'must be a time with an offset, like "2026-01-31T12:00:00Z"');
   return instant;
-}
-
-function invalid(parameter: string, problem: string): RequestError {
-  return new RequestError("VALIDATION_FAILED", `Not valid: ${parameter}.`, [{ parameter, problem }]);
 }

@@ -2,7 +2,7 @@
 import type { FastifyReply } from "fastify";
 import type { Caller } from "../model/identity/caller.ts";
 import type { EventPost, PostOutcome, PostRequest } from "../model/sensors/posted-event.ts";
-import { RequestError, retryAfterSeconds } from "./errors.ts";
+import { invalidParameter, RequestError, retryAfterSeconds } from "./errors.ts";
 import { batchAnswer, postAnswer } from "./post-answer.ts";
 
 export interface PostStore {
@@ -38,9 +38,7 @@ export function demandRoom(
 }
 
 export function tooManyPosts(count: number): RequestError {
-  return new RequestError("VALIDATION_FAILED", "Not valid: body.", [
-    { parameter: "body", problem: `has ${count} events and may have ${postsMax}` },
-  ]);
+  return invalidParameter("body", `has ${count} events and may have ${postsMax}`);
 }
 
 export async function storeOne(

@@ -13,7 +13,7 @@ import {
   type AgentArchitecture,
 } from "../../model/agent-architecture.ts";
 import { orNull } from "../answers.ts";
-import { RequestError } from "../errors.ts";
+import { invalidParameter, RequestError } from "../errors.ts";
 
 interface Binary {
   readonly architecture: AgentArchitecture;
@@ -174,6 +174,5 @@ function digestOf(text: string): Buffer {
 function demandArchitecture(name: string | undefined, downloads: AgentDownloads): AgentArchitecture {
   const known = name === undefined ? downloads.architecture : agentArchitecture(name);
   if (known !== null && known !== undefined) return known;
-  const problem = `must be one of ${agentArchitectures.join(", ")}`;
-  throw new RequestError("VALIDATION_FAILED", "Not valid: arch.", [{ parameter: "arch", problem }]);
+  throw invalidParameter("arch", `must be one of ${agentArchitectures.join(", ")}`);
 }

@@ -7,7 +7,7 @@ import type { DecodedToken } from "../../model/identity/claims.ts";
 import type { AssignmentTerm } from "../../model/sensors/incoming-event.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer } from "../answers.ts";
 import { bearerToken } from "../authentication.ts";
-import { RequestError } from "../errors.ts";
+import { invalidParameter, RequestError } from "../errors.ts";
 import { Text } from "../validation.ts";
 
 export interface OpenSession {
@@ -227,9 +227,7 @@ function complete({
   if (sensor_ref !== undefined && trigger_types !== undefined)
     return { sensor_ref, trigger_types, ...(ttl_seconds === undefined ? {} : { ttl_seconds }) };
   const missing = sensor_ref === undefined ? "sensor_ref" : "trigger_types";
-  throw new RequestError("VALIDATION_FAILED", `Not valid: ${missing}.`, [
-    { parameter: missing, problem: "is required" },
-  ]);
+  throw invalidParameter(missing, "is required");
 }
 
 function isWithin(body: Static<typeof RenewalBody>, grant: SensorGrant): boolean {

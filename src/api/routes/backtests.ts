@@ -8,7 +8,7 @@ import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 import { IdAnswer, InstantAnswer } from "../answers.ts";
 import type { Authenticate } from "../authentication.ts";
-import { RequestError } from "../errors.ts";
+import { invalidParameter, RequestError } from "../errors.ts";
 import { LineStreams, type Line } from "../line-stream.ts";
 import { Text } from "../validation.ts";
 
@@ -101,7 +101,7 @@ export function addBacktestRoutes(
     },
     async (request, reply) => {
       const outcome = await backtests.prepare(requestOf(request.body, clock.nowMs()));
-      if (outcome.kind === "invalid") throw invalid(outcome.parameter, outcome.problem);
+      if (outcome.kind === "invalid") throw invalidParameter(outcome.parameter, outcome.problem);
       return streams.send(request, reply, (signal) => lines(outcome.live, outcome.run(signal)));
     },
   );
@@ -133,7 +133,8 @@ function json(value: unknown): JsonValue {
 /** @throws RequestError VALIDATION_FAILED */
 function requestOf(body: Static<typeof BacktestBody>, nowMs: number): BacktestRequest {
   const { rule, trigger_ref, since, until, against = "live" } = body;
-  if (rule === undefined && trigger_ref === undefined) throw invalid("rule", "is required, or trigger_ref");
+  if (rule === undefined && trigger_ref === undefined)
+    throw invalidParameter("rule", "is required, or trigger_ref");
   return {
     ref: rule ?? null,
     changes: {
@@ -151,9 +152,5 @@ function requestOf(body: Static<typeof BacktestBody>, nowMs: number): BacktestRe
 function instantOf(parameter: string, text: string, nowMs: number): Date {
   const instant = pastInstant(text, nowMs);
   if (instant !== undefined) return instant;
-  throw invalid(parameter, "must be an instant like 2026-01-31T12:00:00Z, or like 24h");
-}
-
-function invalid(parameter: string, problem: string): RequestError {
-  return new RequestError("VALIDATION_FAILED", `Not valid: ${parameter}.`, [{ parameter, problem }]);
+  throw invalidParameter(parameter, "must be an instant like 2026-01-31T12:00:00Z, or like 24h");
 }

@@ -16,7 +16,7 @@ import { decodeJson } from "../../model/json/json-text.ts";
 import { isJsonArray, type JsonValue } from "../../model/json/json.ts";
 import type { EventPost } from "../../model/sensors/posted-event.ts";
 import type { TraceContext } from "../../model/trace-context.ts";
-import { RequestError } from "../errors.ts";
+import { invalidParameter, RequestError } from "../errors.ts";
 import { decodePost } from "../event-post.ts";
 import { postAnswers } from "../post-answer.ts";
 import {
@@ -105,7 +105,7 @@ function receivedOf({ headers }: FastifyRequest, body: Buffer): Received {
     case "application/cloudevents-batch+json":
     case "application/cloudevents-batch": {
       const value = jsonOf(body);
-      if (!isJsonArray(value)) throw invalid("a batch of CloudEvents is an array");
+      if (!isJsonArray(value)) throw invalidParameter("body", "a batch of CloudEvents is an array");
       return { isBatch: true, values: value };
     }
     default: {
@@ -132,10 +132,11 @@ function postOf(
   trace: TraceContext | undefined,
 ): EventPost | RequestError {
   const decoded = decodeCloudEvent(value);
-  if (decoded.kind === "invalid") return invalid(decoded.problem);
+  if (decoded.kind === "invalid") return invalidParameter("body", decoded.problem);
   const event = decoded.value;
   const triggerRef = table.triggerFor(event.type, event.source);
-  if (triggerRef === undefined) return invalid("no enabled trigger takes CloudEvents of its type and source");
+  if (triggerRef === undefined)
+    return invalidParameter("body", "no enabled trigger takes CloudEvents of its type and source");
   const post = {
     trigger_ref: triggerRef,
     payload: event.json,
@@ -152,10 +153,6 @@ function dedupKeyOf({ source, id }: CloudEvent): string {
   const key = JSON.stringify([source, id]);
   if (key.length <= plainKeyLengthMax) return `cloudevent:${key}`;
   return `cloudevent:sha256:${createHash("sha256").update(key).digest("hex")}`;
-}
-
-function invalid(problem: string): RequestError {
-  return new RequestError("VALIDATION_FAILED", "Not valid: body.", [{ parameter: "body", problem }]);
 }
 
 function unusable(problem: string): RequestError {

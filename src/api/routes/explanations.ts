@@ -10,7 +10,7 @@ import type { RuleExplanation } from "../../model/rules/explain-event.ts";
 import type { RuleEventsExplanation } from "../../model/rules/explain-events-of-rule.ts";
 import { missing } from "../definitions/outcomes.ts";
 import { NameParameters } from "../definitions/schemas.ts";
-import { RequestError } from "../errors.ts";
+import { invalidParameter } from "../errors.ts";
 import {
   eventExplanationAnswer,
   EventExplanationAnswer,
@@ -130,10 +130,7 @@ export function addExplanationRoutes(
       },
     },
     async ({ params: { ref }, body: { payload } }) => {
-      if (!isJsonObject(payload))
-        throw new RequestError("VALIDATION_FAILED", "Not valid: payload.", [
-          { parameter: "payload", problem: "must be a JSON object" },
-        ]);
+      if (!isJsonObject(payload)) throw invalidParameter("payload", "must be a JSON object");
       const explanation = await explanations.tryRule(ref, payload);
       if (explanation === undefined) throw missing("rule", ref);
       return { data: ruleExplanationAnswer(explanation) };

@@ -19,7 +19,7 @@ import {
 import type { Caller } from "../../model/identity/caller.ts";
 import type { JsonValue } from "../../model/json/json.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
-import { RequestError } from "../errors.ts";
+import { invalidParameter, RequestError } from "../errors.ts";
 import { readSecretBodies } from "../json-body.ts";
 import { ListAnswer, listAnswer, pageParameters, pageRequest } from "../paging.ts";
 import { Text } from "../validation.ts";
@@ -187,7 +187,10 @@ function addRoutes(scope: FastifyInstance, keys: Keys): void {
         case "unusable-owner":
           throw caller.role === "sensor"
             ? new RequestError("FORBIDDEN", "A sensor creates keys for itself and for its pack only.")
-            : invalid(`owner_${key.ownerType}_ref`, `there is no ${key.ownerType} ${key.ownerRef ?? ""}`);
+            : invalidParameter(
+                `owner_${key.ownerType}_ref`,
+                `there is no ${key.ownerType} ${key.ownerRef ?? ""}`,
+              );
       }
     },
   );
@@ -211,10 +214,6 @@ function unknown(ref: string): never {
   throw new RequestError("NOT_FOUND", `There is no key ${ref}.`);
 }
 
-function invalid(parameter: string, problem: string): RequestError {
-  return new RequestError("VALIDATION_FAILED", `Not valid: ${parameter}.`, [{ parameter, problem }]);
-}
-
 /** @throws RequestError PAYLOAD_TOO_LARGE */
 function boundedValue(value: unknown): JsonValue {
   if (JSON.stringify(value).length > valueLengthMax) {
@@ -231,7 +230,7 @@ function newKey(body: Static<typeof PostBody>, caller: Caller): NewKey {
   const ownerRef = ownerOf(ownerType, body, caller);
   const prefix = ownerRef === null ? "" : `${ownerRef}.`;
   const { ref = body.local_ref === undefined ? undefined : `${prefix}${body.local_ref}` } = body;
-  if (ref === undefined) throw invalid("ref", "ref or local_ref is required");
+  if (ref === undefined) throw invalidParameter("ref", "ref or local_ref is required");
   return {
     ref,
     localRef: body.local_ref ?? (ref.startsWith(prefix) ? ref.slice(prefix.length) : ref),
@@ -248,11 +247,12 @@ function ownerOf(ownerType: KeyOwnerType, body: Static<typeof PostBody>, caller:
     case "system":
       return null;
     case "pack":
-      if (body.owner_pack_ref === undefined) throw invalid("owner_pack_ref", "is required for a pack's key");
+      if (body.owner_pack_ref === undefined)
+        throw invalidParameter("owner_pack_ref", "is required for a pack's key");
       return body.owner_pack_ref;
     case "sensor": {
       const ref = body.owner_sensor_ref ?? scopeOf(caller).sensorRef;
-      if (ref === null) throw invalid("owner_sensor_ref", "is required for a sensor's key");
+      if (ref === null) throw invalidParameter("owner_sensor_ref", "is required for a sensor's key");
       return ref;
     }
   }

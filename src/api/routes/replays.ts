@@ -7,7 +7,7 @@ import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 import { idAnswer, IdAnswer } from "../answers.ts";
 import type { Authenticate } from "../authentication.ts";
-import { RequestError } from "../errors.ts";
+import { invalidParameter, RequestError } from "../errors.ts";
 import { LineStreams, type Line } from "../line-stream.ts";
 import { Text } from "../validation.ts";
 
@@ -173,27 +173,23 @@ function eventsOf(
 ): ReplayRequest["events"] {
   if (ids !== undefined) {
     if (since !== undefined || until !== undefined || triggerRef !== undefined)
-      throw invalid("ids", "cannot be combined with since, until and trigger_ref");
+      throw invalidParameter("ids", "cannot be combined with since, until and trigger_ref");
     return { kind: "ids", ids: ids.map(String).filter((id) => idPattern.test(id)) };
   }
-  if (since === undefined) throw invalid("since", "is required, or ids");
+  if (since === undefined) throw invalidParameter("since", "is required, or ids");
   const range = {
     since: instantOf("since", since, nowMs),
     until: until === undefined ? new Date(nowMs + clockSlackMs) : instantOf("until", until, nowMs),
   };
-  if (range.since >= range.until) throw invalid("since", "must be before until");
+  if (range.since >= range.until) throw invalidParameter("since", "must be before until");
   return { kind: "range", ...range, triggerRef: triggerRef ?? null };
 }
 
 function instantOf(parameter: string, text: string, nowMs: number): Date {
   const instant = pastInstant(text, nowMs);
   if (instant === undefined)
-    throw invalid(parameter, "must be an instant like 2026-01-31T12:00:00Z, or like 24h");
+    throw invalidParameter(parameter, "must be an instant like 2026-01-31T12:00:00Z, or like 24h");
   return instant;
-}
-
-function invalid(parameter: string, problem: string): RequestError {
-  return new RequestError("VALIDATION_FAILED", `Not valid: ${parameter}.`, [{ parameter, problem }]);
 }
 
 function aboutOf({ events, rule, isDry, isForced }: ReplayRequest): Line {

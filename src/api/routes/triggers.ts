@@ -8,7 +8,7 @@ import {
 } from "../../database/statements/definition-lists.ts";
 import type { Caller } from "../../model/identity/caller.ts";
 import { isJsonObject, type JsonObject } from "../../model/json/json.ts";
-import { RequestError } from "../errors.ts";
+import { invalidParameter, RequestError } from "../errors.ts";
 import type { DefinitionPorts } from "../definitions/ports.ts";
 import {
   addChangeRoute,
@@ -104,9 +104,7 @@ export function addTriggerRoutes(scope: FastifyInstance, ports: TriggerPorts): v
 function configOf(body: unknown): JsonObject | null {
   const config = isJsonObject(body) ? (body["config"] ?? null) : null;
   if (config === null || isJsonObject(config)) return config;
-  throw new RequestError("VALIDATION_FAILED", "Not valid: config.", [
-    { parameter: "config", problem: "must be a JSON object" },
-  ]);
+  throw invalidParameter("config", "must be a JSON object");
 }
 
 /** Anyone who knows the webhook's key can make events, so only admins see it. */

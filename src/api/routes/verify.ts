@@ -6,7 +6,7 @@ import { pastInstant } from "../../model/texts/past-instant.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { Authenticate } from "../authentication.ts";
-import { RequestError } from "../errors.ts";
+import { invalidParameter } from "../errors.ts";
 import { LineStreams, type Line } from "../line-stream.ts";
 import { Text } from "../validation.ts";
 
@@ -119,7 +119,5 @@ export function addVerifyRoutes(
 function instantOf(text: string, nowMs: number): Date {
   const instant = pastInstant(text, nowMs);
   if (instant !== undefined) return instant;
-  throw new RequestError("VALIDATION_FAILED", "Not valid: since.", [
-    { parameter: "since", problem: "must be an instant like 2026-01-31T12:00:00Z, or like 24h" },
-  ]);
+  throw invalidParameter("since", "must be an instant like 2026-01-31T12:00:00Z, or like 24h");
 }
