@@ -3,13 +3,13 @@ import type { FastifyInstance } from "fastify";
 import { Type, type Static } from "typebox";
 import type { JsonValue } from "../../model/json/json.ts";
 import type { BacktestOutcome, BacktestRequest, BacktestStep } from "../../model/rules/backtest-request.ts";
-import { pastInstant } from "../../model/texts/past-instant.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 import { IdAnswer, InstantAnswer } from "../answers.ts";
 import type { Authenticate } from "../authentication.ts";
 import { invalidParameter, RequestError } from "../errors.ts";
 import { LineStreams, type Line } from "../line-stream.ts";
+import { demandPastInstant, pastInstantForms } from "../past-instants.ts";
 import { Text } from "../validation.ts";
 
 export interface BacktestPorts {
@@ -17,8 +17,6 @@ export interface BacktestPorts {
   readonly clock: Clock;
   readonly logger: Logger;
 }
-
-const instantMeaning = "RFC 3339, or how long ago: `90s`, `30m`, `24h`, `7d`";
 
 const BacktestBody = Type.Object(
   {
@@ -29,7 +27,7 @@ const BacktestBody = Type.Object(
     conditions: Type.Optional(Type.Unknown()),
     trigger_params: Type.Optional(Type.Unknown()),
     action_params: Type.Optional(Type.Unknown()),
-    since: Text(`First time of storing: ${instantMeaning}; or \`change\`: since the rule is as it is now`),
+    since: Text(`First time of storing: ${pastInstantForms}; or \`change\`: since the rule is as it is now`),
     until: Type.Optional(Text("Time of storing at which to end, now by default; in the same form")),
     against: Type.Optional(
       Type.Enum(["live", "stored"], {
@@ -143,14 +141,8 @@ function requestOf(body: Static<typeof BacktestBody>, nowMs: number): BacktestRe
       ...(body.trigger_params === undefined ? {} : { triggerParams: json(body.trigger_params) }),
       ...(body.action_params === undefined ? {} : { actionParams: json(body.action_params) }),
     },
-    since: since === "change" ? since : instantOf("since", since, nowMs),
-    until: until === undefined ? undefined : instantOf("until", until, nowMs),
+    since: since === "change" ? since : demandPastInstant("since", since, nowMs),
+    until: until === undefined ? undefined : demandPastInstant("until", until, nowMs),
     against,
   };
-}
-
-function instantOf(parameter: string, text: string, nowMs: number): Date {
-  const instant = pastInstant(text, nowMs);
-  if (instant !== undefined) return instant;
-  throw invalidParameter(parameter, "must be an instant like 2026-01-31T12:00:00Z, or like 24h");
 }

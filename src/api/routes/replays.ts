@@ -2,13 +2,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { Type, type Static } from "typebox";
 import type { ReplayRequest, ReplayStep } from "../../model/rules/replay-request.ts";
-import { pastInstant } from "../../model/texts/past-instant.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 import { idAnswer, IdAnswer } from "../answers.ts";
 import type { Authenticate } from "../authentication.ts";
 import { invalidParameter, RequestError } from "../errors.ts";
 import { LineStreams, type Line } from "../line-stream.ts";
+import { demandPastInstant, pastInstantForms } from "../past-instants.ts";
+import { ProgressPace } from "../progress-pace.ts";
 import { Text } from "../validation.ts";
 
 export interface ReplayPorts {
@@ -23,7 +24,6 @@ const atOnceMax = 2;
 const rateDefault = 100;
 const rateMax = 1_000;
 const idsMax = 1_000;
-const progressMs = 1_000;
 /** Events that are stored already count as such, even if the database's clock is ahead. */
 const clockSlackMs = 1_000;
 const idPattern = /^\d{1,18}$/;
@@ -45,8 +45,6 @@ const options = {
   ),
 };
 
-const instantMeaning = "RFC 3339, or how long ago: `90s`, `30m`, `24h`, `7d`";
-
 const ReplayBody = Type.Object(
   {
     ids: Type.Optional(
@@ -56,7 +54,7 @@ const ReplayBody = Type.Object(
         description: "Ids of events, instead of a time",
       }),
     ),
-    since: Type.Optional(Text(`First time of storing: ${instantMeaning}`)),
+    since: Type.Optional(Text(`First time of storing: ${pastInstantForms}`)),
     until: Type.Optional(Text("Time of storing at which to end, now by default; in the same form")),
     trigger_ref: Type.Optional(Text("Only events of this trigger")),
     ...options,
@@ -147,13 +145,11 @@ export function addReplayRoutes(
     const counts = { events: 0, complete: 0, stored: 0, enforcements: 0, copies: 0, skipped: 0 };
     let isWhole = false;
     try {
-      let toldAtMs = clock.monotonicMs();
+      const pace = new ProgressPace(clock);
       for await (const step of replay.run(asked, signal)) {
         count(counts, step);
         if (step.kind !== "complete") yield lineOf(step);
-        if (clock.monotonicMs() - toldAtMs < progressMs) continue;
-        toldAtMs = clock.monotonicMs();
-        yield { progress: { events: counts.events } };
+        if (pace.isDue()) yield { progress: { events: counts.events } };
       }
       isWhole = !signal.aborted;
       if (isWhole) yield { done: counts };
@@ -178,18 +174,11 @@ function eventsOf(
   }
   if (since === undefined) throw invalidParameter("since", "is required, or ids");
   const range = {
-    since: instantOf("since", since, nowMs),
-    until: until === undefined ? new Date(nowMs + clockSlackMs) : instantOf("until", until, nowMs),
+    since: demandPastInstant("since", since, nowMs),
+    until: until === undefined ? new Date(nowMs + clockSlackMs) : demandPastInstant("until", until, nowMs),
   };
   if (range.since >= range.until) throw invalidParameter("since", "must be before until");
   return { kind: "range", ...range, triggerRef: triggerRef ?? null };
-}
-
-function instantOf(parameter: string, text: string, nowMs: number): Date {
-  const instant = pastInstant(text, nowMs);
-  if (instant === undefined)
-    throw invalidParameter(parameter, "must be an instant like 2026-01-31T12:00:00Z, or like 24h");
-  return instant;
 }
 
 function aboutOf({ events, rule, isDry, isForced }: ReplayRequest): Line {

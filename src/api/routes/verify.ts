@@ -2,12 +2,12 @@
 import type { FastifyInstance } from "fastify";
 import { Type, type Static } from "typebox";
 import type { JsonObject } from "../../model/json/json.ts";
-import { pastInstant } from "../../model/texts/past-instant.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { Authenticate } from "../authentication.ts";
-import { invalidParameter } from "../errors.ts";
 import { LineStreams, type Line } from "../line-stream.ts";
+import { demandPastInstant, pastInstantForms } from "../past-instants.ts";
+import { ProgressPace } from "../progress-pace.ts";
 import { Text } from "../validation.ts";
 
 export interface VerifyRequest {
@@ -25,14 +25,10 @@ export interface VerifyPorts {
   readonly logger: Logger;
 }
 
-const progressMs = 1_000;
-
 const VerifyBody = Type.Union([
   Type.Object(
     {
-      since: Type.Optional(
-        Text("First time of storing, everything by default: RFC 3339, or how long ago: `30m`, `24h`, `7d`"),
-      ),
+      since: Type.Optional(Text(`First time of storing, everything by default: ${pastInstantForms}`)),
       repair: Type.Optional(Type.Boolean({ description: "Also repair what can be repaired" })),
     },
     { additionalProperties: false },
@@ -91,7 +87,7 @@ export function addVerifyRoutes(
     async (request, reply) => {
       const { since, repair = false } = request.body ?? {};
       const asked = {
-        since: since === undefined ? null : instantOf(since, clock.nowMs()),
+        since: since === undefined ? null : demandPastInstant("since", since, clock.nowMs()),
         isRepairing: repair,
       };
       if (repair) logger.info({ login: request.caller.login }, `${request.caller.login} repairs stored rows`);
@@ -101,23 +97,14 @@ export function addVerifyRoutes(
 
   async function* lines(asked: VerifyRequest, signal: AbortSignal): AsyncGenerator<Line, void, void> {
     const steps = verification.run(asked, signal);
-    let toldAtMs = clock.monotonicMs();
+    const pace = new ProgressPace(clock);
     for (;;) {
       const step = await steps.next();
       if (step.done === true) {
         if (!signal.aborted) yield { done: step.value };
         return;
       }
-      if (clock.monotonicMs() - toldAtMs < progressMs) continue;
-      toldAtMs = clock.monotonicMs();
-      yield { progress: { events: step.value } };
+      if (pace.isDue()) yield { progress: { events: step.value } };
     }
   }
-}
-
-/** @throws RequestError VALIDATION_FAILED */
-function instantOf(text: string, nowMs: number): Date {
-  const instant = pastInstant(text, nowMs);
-  if (instant !== undefined) return instant;
-  throw invalidParameter("since", "must be an instant like 2026-01-31T12:00:00Z, or like 24h");
 }
