@@ -18,6 +18,7 @@ import { reserveIds } from "../database/statements/id-sequences.ts";
 import {
   copyEvent,
   findEnforcedRules,
+  findRuleToReplay,
   readLoggedEvent,
   readLogPage,
   type LoggedEvent,
@@ -26,7 +27,7 @@ import { storeEnforcements, takeTurnAtEvent, type EnforcementToStore } from "../
 import type { OutgoingMessage } from "../messaging/message-transport.ts";
 import { enforcementCreated, eventCreated } from "../messaging/messages/message-types.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
-import type { ReplayRequest, ReplayStep } from "../model/rules/replay-request.ts";
+import type { ReplayProblem, ReplayRequest, ReplayStep } from "../model/rules/replay-request.ts";
 import { aimAt } from "../model/rules/rule-aim.ts";
 import type { RuleMatch, RuleSet, RuleSource } from "../model/rules/rule-match.ts";
 import { TextBudgetError } from "../model/texts/text-budget.ts";
@@ -61,6 +62,26 @@ export class Replay {
 
   constructor(options: ReplayOptions) {
     this.#options = options;
+  }
+
+  /**
+   * Why the request could store nothing whatever events there are: a misspelt ref must not read as "nothing is missing".
+   */
+  async problemOf({ events, rule }: ReplayRequest): Promise<ReplayProblem | undefined> {
+    const triggerRef = events.kind === "range" ? events.triggerRef : null;
+    if (triggerRef !== null && (await this.#options.rules.refresh()).trigger(triggerRef) === undefined)
+      return { parameter: "trigger_ref", problem: `${triggerRef} does not exist` };
+    if (rule === null) return undefined;
+    const found = await rowOf(this.#options.database, findRuleToReplay, { name: rule });
+    if (found === undefined) return { parameter: "rule", problem: `${rule} does not exist` };
+    if (!found.isEnabled)
+      return { parameter: "rule", problem: `${found.ref} is disabled, so that it matches no event` };
+    if (triggerRef !== null && found.triggerRef !== triggerRef)
+      return {
+        parameter: "rule",
+        problem: `${found.ref} is not on the trigger ${triggerRef} but on ${found.triggerRef ?? "none"}`,
+      };
+    return undefined;
   }
 
   /** What becomes of each event, in order. Ends early, between two events, when the signal aborts. */

@@ -227,6 +227,37 @@ test("a replay stores no faster than its rate", async () => {
   expect(nowMs).toBeCloseTo(5_000, 0);
 });
 
+test("a replay of a rule or trigger that can match nothing is refused, rather than finding nothing missing", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await garden(database);
+  await insertTrigger(database, "garden.watered");
+  const offId = await insertRule(database, { ref: "garden.off", triggerRef: "garden.read", enabled: false });
+  const replay = await openReplay(database);
+  const since = { kind: "range", since: new Date(0), until: new Date("2100-01-01") } as const;
+  const problem = async (triggerRef: string | null, rule: string | null) =>
+    await replay.problemOf({ ...everything, events: { ...since, triggerRef }, rule });
+
+  expect(await problem(null, "garden.hott")).toEqual({
+    parameter: "rule",
+    problem: "garden.hott does not exist",
+  });
+  expect(await problem(null, "123456789012345678901234567890")).toMatchObject({ parameter: "rule" });
+  expect(await problem("garden.rad", null)).toEqual({
+    parameter: "trigger_ref",
+    problem: "garden.rad does not exist",
+  });
+  expect(await problem(null, offId)).toMatchObject({
+    problem: expect.stringContaining("garden.off is disabled"),
+  });
+  expect(await problem("garden.watered", "garden.hot")).toEqual({
+    parameter: "rule",
+    problem: "garden.hot is not on the trigger garden.watered but on garden.read",
+  });
+  expect(await problem("garden.read", "garden.hot")).toBeUndefined();
+  expect(await problem(null, null)).toBeUndefined();
+});
+
 /** Two events, the first of which is hot, and a rule for hot ones that came later. */
 async function garden(database: Database): Promise<{ readonly hot: Id; readonly cold: Id }> {
   await insertTrigger(database, "garden.read");

@@ -1,7 +1,7 @@
 /** `POST /events/replay` and `POST /events/{id}/replay`: match stored events by today's rules. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { Type, type Static } from "typebox";
-import type { ReplayRequest, ReplayStep } from "../../model/rules/replay-request.ts";
+import type { ReplayProblem, ReplayRequest, ReplayStep } from "../../model/rules/replay-request.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 import { idAnswer, IdAnswer } from "../answers.ts";
@@ -14,6 +14,7 @@ import { Text } from "../validation.ts";
 
 export interface ReplayPorts {
   readonly replay: {
+    problemOf(request: ReplayRequest): Promise<ReplayProblem | undefined>;
     run(request: ReplayRequest, signal: AbortSignal): AsyncGenerator<ReplayStep, void, void>;
   };
   readonly clock: Clock;
@@ -104,13 +105,15 @@ export function addReplayRoutes(
   const refusal = `${atOnceMax} replays are running on this agent already.`;
   const streams = new LineStreams(scope, { authenticate, logger, atOnceMax, refusal });
 
-  const answer = (
+  const answer = async (
     request: FastifyRequest,
     reply: FastifyReply,
     events: ReplayRequest["events"],
     { rule, dry_run = false, force = false, rate = rateDefault }: Static<typeof ReplayBody>,
-  ): FastifyReply => {
+  ): Promise<FastifyReply> => {
     const asked = { events, rule: rule ?? null, isDry: dry_run, isForced: force, rateMax: rate };
+    const wrong = await replay.problemOf(asked);
+    if (wrong !== undefined) throw invalidParameter(wrong.parameter, wrong.problem);
     return streams.send(request, reply, (signal) => told(asked, request.caller.login, signal));
   };
 
@@ -118,7 +121,7 @@ export function addReplayRoutes(
     "/events/replay",
     { config: { roles }, schema: { body: ReplayBody, response: { 200: ReplayLine } } },
     async (request, reply) =>
-      answer(request, reply, eventsOf(request.body ?? {}, clock.nowMs()), request.body ?? {}),
+      await answer(request, reply, eventsOf(request.body ?? {}, clock.nowMs()), request.body ?? {}),
   );
 
   scope.post<{ Params: { readonly id: string }; Body: Static<typeof OneBody> }>(
@@ -130,7 +133,7 @@ export function addReplayRoutes(
     async (request, reply) => {
       const { id } = request.params;
       if (!idPattern.test(id)) throw new RequestError("NOT_FOUND", `There is no event ${id}.`);
-      return answer(request, reply, { kind: "ids", ids: [id] }, request.body ?? {});
+      return await answer(request, reply, { kind: "ids", ids: [id] }, request.body ?? {});
     },
   );
 

@@ -18,6 +18,30 @@ export interface LoggedEvent {
   readonly createdUs: string;
 }
 
+export interface RuleToReplay {
+  readonly ref: string;
+  readonly triggerRef: string | null;
+  readonly isEnabled: boolean;
+}
+
+/** By ref or id, as `rule` of a replay names it; a ref goes first. */
+export const findRuleToReplay: Statement<{ readonly name: string }, RuleToReplay> = {
+  name: "find_rule_to_replay",
+  text: `
+    select ref, trigger_ref, enabled
+      from rule
+     where ref = $1
+        or id = $2
+     order by ref = $1 desc
+     limit 1`,
+  values: ({ name }) => [name, /^\d{1,18}$/.test(name) ? name : null],
+  decode: (row) => ({
+    ref: row.text("ref"),
+    triggerRef: row.textOrNull("trigger_ref"),
+    isEnabled: row.boolean("enabled"),
+  }),
+};
+
 const columns = `id, trigger_ref, coalesce(payload, '{}') as payload, source_ref, rule_ref, occurred_at,
            traceparent, tracestate,
            (extract(epoch from created) * 1000000)::bigint as created_us`;

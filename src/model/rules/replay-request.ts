@@ -23,6 +23,14 @@ export interface ReplayRequest {
   readonly rateMax: number;
 }
 
+/** What is wrong with a request. */
+export interface ReplayProblem {
+  /** `rule` or `trigger_ref`. */
+  readonly parameter: string;
+  /** A clause that follows the parameter. */
+  readonly problem: string;
+}
+
 export type ReplayStep = { readonly eventId: Id } & (
   | {
       readonly kind: "stored";
