@@ -64,7 +64,11 @@ export class LineStreams {
     end: () => void,
   ): AsyncGenerator<string, void, void> {
     try {
-      for await (const line of lines) yield `${JSON.stringify(line)}\n`;
+      for await (const line of lines) {
+        // Before the caller reads it, who may ask for the next work at once.
+        if ("done" in line) end();
+        yield `${JSON.stringify(line)}\n`;
+      }
     } catch (error) {
       const body = failureBody(error);
       if (body.code === "INTERNAL_ERROR")
