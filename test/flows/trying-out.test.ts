@@ -95,6 +95,15 @@ test("a replay is for admins, and says what is wrong with it", async () => {
   expect(await replay("admin", {})).toMatchObject({ status: 422 });
   expect(await replay("admin", { since: "soon" })).toMatchObject({ status: 422 });
   expect(await replay("admin", { since: "1h", until: "2h" })).toMatchObject({ status: 422 });
+  expect(await replay("admin", { since: "1h", rule: "garden.hott" })).toMatchObject({
+    status: 422,
+    body: expect.stringContaining("garden.hott does not exist") as string,
+  });
+  expect(await agent("events", "replay", "--since", "2h", "--rule", "garden.hott")).toMatchObject({
+    code: 1,
+    stdout: "",
+    stderr: expect.stringContaining(": rule garden.hott does not exist; correct the arguments") as string,
+  });
   expect(await agent("events", "replay")).toMatchObject({ code: 2 });
   expect(await agent("events", "replay", "999999")).toMatchObject({
     code: 1,
@@ -140,7 +149,15 @@ test("a back-test says what a draft would have caught and missed, and closes gat
       stderr: expect.stringContaining("did you mean hits?") as string,
     },
   );
-  expect(await agent("rules", "backtest", "garden.cold", "--since", "2h")).toMatchObject({ code: 1 });
+  expect(await agent("rules", "backtest", "garden.cold", "--since", "2h")).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(": rule garden.cold does not exist;") as string,
+  });
+  for (const set of ["trigger_ref=garden.read", 'trigger_ref="garden.read"']) {
+    expect(await agent("rules", "backtest", "garden.hot", "--since", "2h", "--set", set)).toMatchObject({
+      stdout: expect.stringContaining("garden.hot: 5 of 50 events match") as string,
+    });
+  }
 });
 
 // Goal: the decisions of a back-test are those that were made when the events were stored.

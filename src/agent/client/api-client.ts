@@ -178,10 +178,12 @@ function remedyFor(status: number, origin: string): string {
     case 403:
       return "ask with the token of an admin";
     case 404:
-      return "correct the name; the list command shows the names there are";
+      return "correct the name or id; the list command shows what there is";
     case 409:
     case 412:
       return "look at its present state, then decide";
+    case 429:
+      return "try again when that is over";
     default:
       return status >= 500 ? "try again; the agent's log has more" : "correct the arguments";
   }

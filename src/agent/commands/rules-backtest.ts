@@ -84,7 +84,8 @@ function changeOf(text: string): readonly [string, JsonValue] {
   const [, name = "", value = ""] = /^(\w+)=(.*)$/s.exec(text) ?? [];
   if (!settable.includes(name))
     throw unusable(text, `it does not begin with ${settable.map((each) => `${each}=`).join(", ")}`);
-  if (name === "trigger_ref") return [name, value];
+  // A ref is also taken without JSON's quotes, which shells like to remove.
+  if (name === "trigger_ref" && !value.startsWith('"')) return [name, value];
   const decoded = decodeJson(value);
   if (decoded.kind === "invalid") throw unusable(text, decoded.problem);
   return [name, decoded.value];

@@ -47,7 +47,7 @@ export class Backtests {
     const { ref, changes, against, since } = request;
     const written = ref === null ? undefined : await rowOf(database, readWrittenRule, { ref });
     if (written === undefined && changes.triggerRef === undefined)
-      return { kind: "invalid", parameter: "rule", problem: `there is no rule ${ref ?? ""}` };
+      return { kind: "invalid", parameter: "rule", problem: `${ref ?? ""} does not exist` };
     const draft: RuleText = {
       id: written?.text.id ?? "0",
       ref: ref ?? "draft",
@@ -64,7 +64,11 @@ export class Backtests {
     if (compiled.kind === "invalid") return { kind: "invalid", parameter: "rule", problem: compiled.problem };
     const stored = written?.text.id ?? null;
     if (stored === null && (against === "stored" || since === "change"))
-      return { kind: "invalid", parameter: "rule", problem: "is not stored, so that nothing is known of it" };
+      return {
+        kind: "invalid",
+        parameter: "rule",
+        problem: "is not stored, so there is nothing to compare with",
+      };
     const version =
       since === "change" && stored !== null
         ? await rowOf(database, readVersionStart, { rule: stored })
@@ -73,7 +77,7 @@ export class Backtests {
       return {
         kind: "invalid",
         parameter: "since",
-        problem: "the rule has no version that events were matched by",
+        problem: "cannot be change: no event was matched by the rule as it is now",
       };
     const from = since === "change" ? (version?.changedAt.getTime() ?? 0) - clockSlackMs : since.getTime();
     const job: BacktestJob = {
