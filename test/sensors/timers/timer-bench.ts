@@ -1,6 +1,7 @@
 /**
  * A bench for trying timers on: the real source and real rows, a clock that the test moves and sets, and an intake that
- * stores events in the database as the pipeline does.
+ * stores events in the database as the pipeline does: only while their assignment is held (statements/batches.ts), so an
+ * event of a killed agent is stored before its successor takes over, or never.
  */
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
@@ -41,6 +42,9 @@ interface SlotRow {
   readonly last_scheduled_at: Date;
 }
 
+/** As for the sensors of an agent, so that ten thousand events at once are no ten thousand statements at once. */
+const underWayMax = 100;
+
 function textOf(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
@@ -70,32 +74,32 @@ export async function timerBench() {
   const late: number[] = [];
   const skipped: Record<string, number> = {};
   let generation = 0;
-  async function stored({ event }: BuiltinSubmission): Promise<AcceptOutcome> {
+  async function stored({ event }: BuiltinSubmission, instance: string): Promise<AcceptOutcome> {
     const key = [event.triggerRef, "core.timers", event.dedupKey];
-    const [row] = await query<{ id: Id }>(
+    const [row] = await query<{ id: Id | null; is_held: boolean }>(
       database,
-      `with claimed as (
+      `with held as materialized (
+         select sensor from sensor_assignment where instance = $7 for key share
+       ), claimed as (
          insert into event_key (trigger_ref, source_ref, dedup_key, period, event)
-         values ($1, $2, $3, 0, nextval('event_id_seq'))
+         select $1, $2, $3, 0, nextval('event_id_seq') from held
              on conflict do nothing
-         returning event)
-       insert into event (id, trigger_ref, source_ref, dedup_key, payload, rule_ref, occurred_at)
-       select event, $1, $2, $3, $4, $5, $6 from claimed
-       returning id`,
-      [...key, JSON.stringify(event.payload), event.triggerInstanceId, event.occurredAt],
+         returning event
+       ), stored as (
+         insert into event (id, trigger_ref, source_ref, dedup_key, payload, rule_ref, occurred_at)
+         select event, $1, $2, $3, $4, $5, $6 from claimed
+         returning id)
+       select (select id from stored) as id, exists (select from held) as is_held`,
+      [...key, JSON.stringify(event.payload), event.triggerInstanceId, event.occurredAt, instance],
     );
-    if (row !== undefined) return { kind: "stored", eventId: row.id };
+    if (row?.is_held !== true) return { kind: "fenced" };
+    if (row.id !== null) return { kind: "stored", eventId: row.id };
     const [first] = await query<{ id: Id }>(
       database,
       "select event as id from event_key where trigger_ref = $1 and source_ref = $2 and dedup_key = $3",
       key,
     );
     return { kind: "duplicate", eventId: first?.id ?? "" };
-  }
-
-  async function store(submission: BuiltinSubmission, isKilled: () => boolean): Promise<void> {
-    const outcome = await stored(submission);
-    if (!isKilled()) submission.onOutcome(outcome);
   }
 
   /** A worker that takes the timers over and runs them. */
@@ -112,6 +116,8 @@ export async function timerBench() {
     let { isProgressLost = false } = options;
     let isRunning = false;
     let connected: PromiseWithResolvers<void> | undefined;
+    let held: PromiseWithResolvers<void> | undefined;
+    const underWay = new Set<Promise<void>>();
     const source = new TimerSource({
       database: databaseOf(
         database,
@@ -127,18 +133,29 @@ export async function timerBench() {
       logger,
       random: () => 0,
     });
-    /** As while the pipeline is full: there is room when the database answers again. */
-    const storeAfter = async (again: Promise<void>, submission: BuiltinSubmission): Promise<boolean> => {
-      await again;
-      await store(submission, () => isKilled);
-      return true;
+    const store = async (submission: BuiltinSubmission): Promise<void> => {
+      await held?.promise;
+      const outcome = await stored(submission, instance);
+      if (!isKilled) submission.onOutcome(outcome);
+    };
+    const begin = (submission: BuiltinSubmission): Promise<void> => {
+      const storing = store(submission).finally(() => underWay.delete(storing));
+      underWay.add(storing);
+      return storing;
+    };
+    /** As while the pipeline is full: there is room when the database answers again, and others are stored. */
+    const beginLater = async (submission: BuiltinSubmission): Promise<boolean> => {
+      await connected?.promise;
+      while (underWay.size >= underWayMax) await Promise.race(underWay);
+      if (!isKilled) void begin(submission);
+      return !isKilled;
     };
     const context: SourceContext = {
       output: { take: () => true, flush: () => {} },
       submit(submission) {
         if (isKilled) return true;
-        if (connected !== undefined) return storeAfter(connected.promise, submission);
-        void store(submission, () => isKilled);
+        if (connected !== undefined || underWay.size >= underWayMax) return beginLater(submission);
+        void begin(submission);
         return true;
       },
       checkpoint: () => Promise.resolve(undefined),
@@ -168,6 +185,15 @@ export async function timerBench() {
         const again = connected;
         connected = undefined;
         again?.resolve();
+      },
+      /** The statements of its events do not arrive until then. */
+      holdEvents(): void {
+        held = Promise.withResolvers();
+      },
+      async releaseEvents(): Promise<void> {
+        held?.resolve();
+        held = undefined;
+        await Promise.all(underWay);
       },
       /** It goes on, but how far it is does not reach the rows. */
       loseProgress(): void {
