@@ -130,9 +130,11 @@ async function examineRows(
   database: Database,
   verified: Promise<VerifiedRuntimes>,
 ): Promise<readonly Finding[]> {
-  const storage = await findingsOf({ storage: () => checkStorage(database) });
-  // Every check that awaits it reports the failure.
-  await verified.catch(() => {});
+  const [storage] = await Promise.all([
+    findingsOf({ storage: () => checkStorage(database) }),
+    // Every check that awaits it reports the failure.
+    verified.catch(() => {}),
+  ]);
   const rows = await lookOnce(database, {
     rights: checkRights,
     workers: checkWorkers,

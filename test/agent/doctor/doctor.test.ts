@@ -263,8 +263,12 @@ test("a database that accepts no writes is wrong although it answers every query
   await using fresh = await freshDatabase();
   await query(
     fresh.database,
+    // The trial write ends last, so that the verification of runtimes fails while nobody waits for it yet.
     `create function refuse_for_want_of_room() returns trigger language plpgsql as
-       'begin raise exception ''could not extend file'' using errcode = ''53100''; end'`,
+       'begin
+          if new.runtime_ref = ''trial'' then perform pg_sleep(1); end if;
+          raise exception ''could not extend file'' using errcode = ''53100'';
+        end'`,
   );
   await query(
     fresh.database,
