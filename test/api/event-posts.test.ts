@@ -221,7 +221,7 @@ test("a thousand events are one batch, and more are 422", async () => {
 /** A connection that posts a body and is gone before the answer. */
 async function postAndLeave(address: string, body: string, isPosted: () => Promise<boolean>): Promise<void> {
   const { hostname, port } = new URL(address);
-  const socket = connect(Number(port), hostname);
+  const socket = connect(Number(port), hostname).pause();
   await once(socket, "connect");
   socket.write(
     `POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sensor\r\n` +
@@ -260,6 +260,30 @@ test("a post whose answer could not be written is answered with the first id, on
   expect(rows).toHaveLength(3);
   expect(answer.body.data?.["id"]).toBe(Number(rows[1]?.id));
   expect(third.body.data?.["id"]).toBe(Number(rows[2]?.id));
+});
+
+// Goal: the same for a client that closes its connection while the answer is under way, as the SDK does when it is stopped.
+// Method: the client closes the connection without having read the answer, which resets it.
+test("a post whose answer was never read is answered with the first id, once", async () => {
+  await using rig = await openRig();
+  await using posting = await openPostingApi(rig);
+  const body = JSON.stringify({ trigger_ref: "demo.tick", payload: { n: 1 } });
+  const stored = async (): Promise<readonly EventRow[]> => await query<EventRow>(rig.database, readEvents);
+  await postAndLeave(posting.api.address, body, async () => {
+    if ((await stored()).length === 0) return false;
+    // By the answer to another connection the one to this is written, too.
+    await fetch(`${posting.api.address}/health`);
+    return true;
+  });
+  await fetch(`${posting.api.address}/health`);
+
+  const repeated = await posting.post(body);
+  const third = await posting.post(body);
+
+  const [first, second, ...others] = await stored();
+  expect(others).toEqual([]);
+  expect(repeated).toMatchObject({ status: 201, body: { data: { id: Number(first?.id) } } });
+  expect(third.body.data?.["id"]).toBe(Number(second?.id));
 });
 
 test("two equal posts are two events", async () => {

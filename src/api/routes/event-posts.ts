@@ -101,16 +101,14 @@ export function addEventPostRoutes(scope: FastifyInstance, ports: EventPostPorts
     );
   });
 
-  /** The answer, kept for a repetition in case it cannot be written. */
+  /** The answer, kept for a repetition in case it does not reach its client. */
   async function answered(
     { caller, body, headers }: FastifyRequest<PostRoute>,
     reply: FastifyReply,
   ): Promise<PostsAnswer | RequestError> {
     const { text, value } = body ?? { text: "", value: null };
     const answer = answerOf({ caller, text, trace: requestTrace(headers) }, value);
-    reply.raw.once("close", () => {
-      if (!reply.raw.writableFinished) unanswered.note(caller, text, answer);
-    });
+    unanswered.watch(reply.raw, caller, text, answer);
     return await answer;
   }
 
