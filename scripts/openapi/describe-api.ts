@@ -93,7 +93,7 @@ function isPage(url: string): boolean {
   return url === "/" || url === "/ui" || url.startsWith("/ui/");
 }
 
-const roleless = "Open to everyone who reaches the address.";
+const roleless = "Needs no token.";
 
 /** The schema of a route with what follows from where it is and whom it is for. */
 function described(schema: FastifySchema | undefined, { url, method, config }: RouteOptions): FastifySchema {

@@ -191,7 +191,7 @@ class Sensor:
 
 
 def _variable(env, name, fallback):
-    """The value of a variable, or the contents of the file that stands in for one that is too large."""
+    """The value of a variable, or the contents of the file that replaces a value too large for the environment."""
     if name in env:
         return env[name]
     path = env.get(f"{name}_FILE")

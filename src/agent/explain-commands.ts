@@ -33,9 +33,9 @@ function addEventExplanation(events: Command, run: Run, context: ClientContext):
   const command = events
     .command("explain")
     .argument("[id]")
-    .description("say which rules an event matched, and why the others did not")
+    .description("show which rules an event matched, and why the others did not match")
     .option("--rule <ref>", "answer for this rule only")
-    .option("--dedup-key <key>", "explain the event with this key, of which later ones are duplicates")
+    .option("--dedup-key <key>", "explain the event stored under this key")
     .option("--trigger <ref>", "trigger of the event with that key");
   command.action((id: string | undefined, { rule, dedupKey, trigger }: EventOptions) =>
     run(async () => {

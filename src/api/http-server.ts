@@ -76,7 +76,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
   return server;
 }
 
-/** Whoever needs a client's certificate checks whether it is there: most clients have none. */
+/** Asks for a client certificate without requiring one, since most clients have none; routes that need one check it. */
 function clientCheck({ ca }: Certificate): object {
   return ca === undefined ? {} : { requestCert: true, rejectUnauthorized: false };
 }

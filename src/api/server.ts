@@ -2,7 +2,7 @@
  * The HTTP API.
  *
  *     /health, /metrics      what this process knows about itself. Answered from memory, also while the database
- *                            and the broker are unreachable, to everyone who reaches the address.
+ *                            and the broker are unreachable, without a token.
  *     /openapi.json, /docs   what the API offers.
  *     /ui/                   the page for people, see static-files.ts and src/page.
  *     /ws                    changes of rules for sensors, see websocket/.

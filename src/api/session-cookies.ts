@@ -1,9 +1,9 @@
 /**
  * The page's session: the person's tokens in cookies that no script can read.
  *
- * A browser sends cookies by itself, also for a request that a foreign site made. So a request that changes something
- * counts only if it repeats a value that only the page knows, and came from the agent's own origin. SameSite=Strict keeps
- * the cookies away from foreign sites in the first place.
+ * A browser attaches cookies even to requests made by a foreign site. So a request that changes something is accepted
+ * only from the agent's own origin, and only if it repeats a value that only the page knows. SameSite=Strict already keeps
+ * the cookies out of foreign sites' requests.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";

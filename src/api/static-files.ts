@@ -1,9 +1,9 @@
 /**
- * The page: `/ui/` and its files, open to everyone who reaches the address, since they contain no data.
+ * The page: `/ui/` and its files, served without a login, since they contain no data.
  *
- * The document is asked for again each time and answered 304 while it is the same. All other files have a hash of their
- * content in their names and are kept for good. Nothing is loaded from elsewhere, and no script or style stands in the
- * document, so the policy allows only the agent's own files.
+ * Browsers revalidate the document each time and get 304 while it is unchanged. All other files have a hash of their
+ * content in their names and are cached for good. Nothing is loaded from other hosts, and the document has no inline
+ * script or style, so the content security policy allows only the agent's own files.
  */
 import { createHash } from "node:crypto";
 import { extname } from "node:path";

@@ -160,7 +160,7 @@ function withAbsoluteFiles<T extends ServerSection>(cwd: string, section: T): T 
   };
 }
 
-/** @param tls section of which `ca`, `cert` and `key` are paths */
+/** @param tls section whose `ca`, `cert` and `key` are paths */
 function withAbsolutePaths<T extends object>(cwd: string, tls: T): T {
   const paths = Object.entries(tls).flatMap(([key, value]: [string, unknown]) =>
     typeof value === "string" && ["ca", "cert", "key"].includes(key) ? [[key, resolve(cwd, value)]] : [],

@@ -34,7 +34,7 @@ export interface HistoryRequest {
 }
 
 export interface HistoryCondition {
-  /** @param parameter stands for the value: `$1` */
+  /** @param parameter placeholder of the value, such as `$1` */
   readonly sql: (parameter: string) => string;
   readonly value: string;
   /** Whether an index leads to the rows. */
@@ -168,7 +168,7 @@ async function endOfSearch(
 class Values {
   readonly all: unknown[] = [];
 
-  /** The parameter that stands for the value. */
+  /** The placeholder of the value. */
   add(value: unknown): string {
     this.all.push(value);
     return `$${this.all.length}`;

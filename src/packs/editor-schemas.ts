@@ -65,7 +65,8 @@ const conditionList = { type: "array", items: condition };
 
 const conditionDefinitions = {
   conditions: {
-    description: "Which events it matches: a comparison, a list of which all must hold, or all, any and not",
+    description:
+      "Which events it matches: a comparison, a list of conditions that must all hold, or all, any and not",
     anyOf: [{ type: "null" }, { type: "object", maxProperties: 0 }, condition],
   },
   condition: {

@@ -115,10 +115,7 @@ async function send(
     });
   } catch (error) {
     if (ending?.aborted === true) throw error;
-    throw new ApiFailure(
-      "The agent does not answer. It may be restarting; this page tries again by itself.",
-      0,
-    );
+    throw new ApiFailure("The agent does not answer. It may be restarting; this page keeps trying.", 0);
   }
 }
 

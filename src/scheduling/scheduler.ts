@@ -16,7 +16,7 @@
  * One worker places sensors for all: the one with the lowest id among those that are alive and have room. It gives each
  * sensor that waits to the worker with the least load, and a notification wakes only the workers that got some. When its
  * lease ends or it stops, the next one goes on; until then the next two act on hints, too, a little later. Nothing depends on
- * there being only one: a claim is right whoever makes it, and the others look now and then.
+ * there being only one: any worker may make a claim, and the others look now and then.
  *
  * Two loops never wait for each other. Renewal (lease-renewal.ts) keeps the leases alive and notices, at every interval,
  * that an assignment was gained or lost, that another worker's lease has ended, and which worker places. The other loop,

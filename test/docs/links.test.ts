@@ -37,7 +37,7 @@ test("every page of docs can be reached from the README", () => {
   expect(pages.filter((page) => !reached.has(page)).map((page) => relative(root, page))).toEqual([]);
 });
 
-/** Of links within the repository; what stands in code is an example. */
+/** The targets of links within the repository, without those in code, which are examples. */
 function linksIn(markdown: string): readonly string[] {
   const prose = markdown.replaceAll(/^(```|~~~)[\s\S]*?^\1/gm, "").replaceAll(/`[^`\n]*`/g, "");
   return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]

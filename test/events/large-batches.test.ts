@@ -47,7 +47,7 @@ test("a batch with very many matches is stored in pieces, in order", async () =>
 test.each([
   ["written into texts", { m: "of {{ event.payload.x }} ".repeat(40) }],
   ["taken whole", Object.fromEntries(Array.from({ length: 40 }, (_, n) => [n, "{{ event.payload }}"]))],
-])("an event of which rules make too much is refused alone: %s", async (_, actionParams) => {
+])("an event whose matches are too large is refused alone: %s", async (_, actionParams) => {
   const { database } = rig;
   await insertRule(database, { ref: "demo.wordy", triggerRef: "demo.tick", actionParams });
   const rules = await openRuleSource({

@@ -365,7 +365,7 @@ test("the next nightly run, and the worker to drain, can be found from the overv
   await page.getByText("To take one worker away, drain south").waitFor();
 });
 
-test("the page goes on by itself after the agent was restarted", async () => {
+test("the page recovers after the agent was restarted", async () => {
   await show("events?trigger=orchard.temperature", "Events");
   const { page } = admin;
   await page.getByText("Live", { exact: true }).waitFor();

@@ -258,7 +258,7 @@ test("a replay of a rule or trigger that can match nothing is refused, rather th
   expect(await problem(null, null)).toBeUndefined();
 });
 
-/** Two events, the first of which is hot, and a rule for hot ones that came later. */
+/** A hot and a cold event, and a rule for hot ones created after them. */
 async function garden(database: Database): Promise<{ readonly hot: Id; readonly cold: Id }> {
   await insertTrigger(database, "garden.read");
   const [hot = { id: "" }, cold = { id: "" }] = await query<{ id: Id }>(

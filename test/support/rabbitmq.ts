@@ -19,7 +19,7 @@ export interface FreshVhost extends AsyncDisposable {
   /** With credentials and the virtual host. */
   readonly url: string;
   readonly name: string;
-  /** Calls the management API; `{vhost}` in the path stands for this virtual host. Resolves with its JSON. */
+  /** Calls the management API; `{vhost}` in the path is replaced by this virtual host. Resolves with its JSON. */
   manage(method: "GET" | "PUT" | "POST" | "DELETE", path: string, body?: object): Promise<unknown>;
 }
 

@@ -19,7 +19,7 @@ export interface EventQuestion {
   readonly ruleRef: string | undefined;
 }
 
-/** Rules of which each is a paragraph; `--format json` has all. */
+/** How many rules get a paragraph in text output; `--format json` has all of them. */
 const rulesShown = 20;
 const groupsShown = 20;
 

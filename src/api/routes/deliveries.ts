@@ -43,7 +43,7 @@ const DeliveryAnswer = Type.Object({
   bytes: Type.Integer(),
   seconds: Type.Number({ description: "From the request's arrival to its answer" }),
   status: Type.Integer(),
-  requests: Type.Integer({ description: "How many requests the row stands for" }),
+  requests: Type.Integer({ description: "How many requests the row counts" }),
   worker_name: Type.String(),
   created: InstantAnswer,
 });

@@ -29,7 +29,7 @@ const TypeAnswer = Type.Object({
 });
 
 const FieldAnswer = Type.Object({
-  path: Type.String({ description: "`[]` stands for every element, `[*]` for every member of a table" }),
+  path: Type.String({ description: "`[]` means every element, `[*]` every member of a table" }),
   share: Type.Number({ description: "Share of the sampled payloads that have it, from 0 to 1" }),
   types: Type.Array(TypeAnswer),
   examples: Type.Array(Type.Unknown()),

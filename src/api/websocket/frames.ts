@@ -1,7 +1,7 @@
 /**
- * What is said over a WebSocket, both ways, by the names that existing sensors expect (docs/rule-notifications.md).
+ * The messages on a WebSocket, both ways, with the names that existing sensors expect (docs/rule-notifications.md).
  *
- * A notification is written once, as bytes, and these are sent to everyone who follows its trigger.
+ * A notification is serialized once, and the bytes are sent to all followers of its trigger.
  */
 import type { RuleNews } from "../../database/statements/rule-messages.ts";
 import { parseJson } from "../../model/json/json-text.ts";

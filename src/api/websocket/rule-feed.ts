@@ -1,15 +1,15 @@
 /**
  * Tells followers of triggers about their rules: first the state of all of them, then every message, in order.
  *
- * One loop reads for all followers of this agent, woken by the database's notifications. It remembers the snapshot of the
- * database up to which it has read. Each step is one statement: the messages since then, and the state of triggers that
- * somebody has begun to follow. Whoever is new gets the state as of that snapshot, and the messages after it. A missed
- * notification only delays what the next step finds.
+ * One loop reads for all followers of this agent, woken by the database's notifications. It remembers the database
+ * snapshot up to which it has read. Each step is one statement: the messages since then, and the state of triggers with
+ * new followers. A new follower gets the state as of that snapshot, and the messages after it. A missed notification only
+ * delays what the next step finds.
  *
  *     follow ──▶ waiting ──state of the next step──▶ following ──unfollow──▶ gone
  *
- * A feed that has not read for so long that messages may have been forgotten, or whose database was set back, does not
- * know what it missed: it asks its followers to start over.
+ * After a database restore, or a pause so long that messages may have been deleted, a feed does not know what it missed and
+ * asks its followers to start over.
  */
 import type { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import { WorkSlices, sliceWork } from "../../concurrency/work-slices.ts";

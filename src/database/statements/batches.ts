@@ -178,7 +178,7 @@ function storeText({ hasKeys, hasTraces, hasMatches, hasCheckpoints }: BatchShap
   return `
     with assignment_held as materialized (
       select held.sensor, held.generation, held.instance
-        -- Arrays, of which the planner expects few elements: it takes the index, however many assignments there are.
+        -- Arrays, because the planner expects few elements and so uses the index, however many assignments there are.
         from unnest($3::bigint[], $4::bigint[], $5::uuid[]) as term (sensor, generation, instance)
         join sensor_assignment as held
           on held.sensor = term.sensor

@@ -122,8 +122,8 @@ export const dropRetired: Statement<{ readonly partition: string }, null> = {
 };
 
 /**
- * Moves a sequence on, so that the next id lies in the next partition. Not if it is nearly there: it gets there by itself, and
- * must not be moved back.
+ * Advances a sequence so that the next id lies in the next partition. Does nothing if the sequence has almost reached it, since
+ * it must never move back.
  */
 export const enterPartition: Statement<
   { readonly sequence: string; readonly first: bigint },

@@ -119,7 +119,7 @@ export const readLoggedEvent: Statement<{ readonly id: Id }, LoggedEvent> = {
   decode: decodeLogged,
 };
 
-/** Which rules have an enforcement of which of these events. */
+/** The pairs of one of these events and a rule that has an enforcement of it. */
 export const findEnforcedRules: Statement<
   { readonly eventIds: readonly Id[] },
   { readonly eventId: Id; readonly ruleId: Id }

@@ -1,11 +1,11 @@
 /**
  * Declares the topology on a broker that other systems may share.
  *
- * What exists already with other properties belongs to somebody else and is used as it is. An exchange that is no
- * topic routes by other rules, though, so two things are done differently:
+ * An exchange or queue that already exists with other properties belongs to another system and is used as it is. An exchange
+ * of another type than topic routes by other rules, though, so two things are done differently:
  * - the dead-letter exchange is replaced by one of our own, `<name>.topic`: a queue bound with `#` to a direct
  *   exchange receives nothing;
- * - a way out of an exchange that is no topic is bound under each routing key that its pattern stands for.
+ * - a queue on an exchange that is no topic is bound under each routing key that its pattern matches.
  *
  * A declaration that fails closes its channel, hence a channel for each that may fail.
  */

@@ -24,7 +24,7 @@ export interface FailedComparison {
   readonly expected: JsonValue | undefined;
   /** Undefined if the field is missing. */
   readonly seen: JsonValue | undefined;
-  /** It holds, and stands inside a `not`. */
+  /** The condition holds, but is inside a `not`. */
   readonly isExcluded: boolean;
   readonly sentence: string;
   readonly hint: string | undefined;
@@ -96,7 +96,7 @@ function facts({ path, operator, operand }: Predicate, place: Place, payload: Js
   return { place: placeText(place), path, operator, expected: operand, seen: readPath(payload, path) };
 }
 
-/** Changes of the payload, all of which are needed; undefined if none would do. */
+/** The changes of the payload that are needed, all of them; undefined if none would do. */
 type Wishes = readonly string[] | undefined;
 
 /** The fewest changes that make a node hold. */

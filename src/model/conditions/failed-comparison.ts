@@ -32,7 +32,7 @@ export function explainFailure(comparison: Comparison, payload: JsonObject): Exp
   };
 }
 
-/** What a comparison that holds found, for one that stands inside a `not`. */
+/** Why a comparison holds; asked for comparisons inside a `not`. */
 export function explainSuccess({ path, operator, operand }: Comparison, payload: JsonObject): string {
   const seen = readPath(payload, path);
   const field = fieldText(path);

@@ -18,7 +18,7 @@ export function partsOf({ node, json, place }: PlacedCondition): readonly Placed
       return [{ node: node.part, json: memberOf(json, "not"), place: [...place, "not"] }];
     case "all":
     case "any": {
-      // A list stands for `all`.
+      // A list means `all`.
       const inner = isJsonArray(json) ? json : memberOf(json, node.kind);
       const innerPlace = isJsonArray(json) ? place : [...place, node.kind];
       return node.parts.map((part, index) => ({

@@ -6,7 +6,7 @@
  * become exact numbers, and every number is written out with the digits it came with.
  *
  * Comparison is by decimal value: `1.50` equals `1.5`, and two integers that differ in their twentieth
- * digit differ. A JavaScript number stands for the decimal number that it is written as.
+ * digit differ. A JavaScript number counts as the decimal number that it prints as.
  */
 
 // The compiler's library does not have it yet: https://tc39.es/proposal-json-parse-with-source/

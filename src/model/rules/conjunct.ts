@@ -1,10 +1,10 @@
 /**
- * The conjuncts of a rule are the top-level conditions that must all hold for it to match. Each provides an
- * index with equalities, at least one of which is true whenever the conjunct holds.
+ * The conjuncts of a rule are the top-level conditions that must all hold for it to match. Each gives an index
+ * equalities: whenever the conjunct holds, at least one of its equalities is true.
  *
- * `equals` provides one equality, `in` one per choice, `any` those of its parts if every part provides some,
- * `all` the smallest set that any of its parts provides. A conjunct is *implied* by its equalities if it
- * holds exactly when one of them does; an index that has looked them up need not evaluate it again.
+ * `equals` gives one equality, `in` one per choice, `any` those of its parts if every part gives some, `all` the
+ * smallest set that any of its parts gives. A conjunct is *implied* by its equalities if it holds exactly when one of
+ * them does; an index that has looked them up need not evaluate it again.
  */
 import type { ConditionNode } from "../conditions/condition.ts";
 import { canonicalText } from "../json/equality.ts";

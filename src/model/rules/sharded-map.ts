@@ -1,8 +1,8 @@
 /**
- * A map that never changes, of which a changed copy shares almost everything.
+ * An immutable map whose edited copies share almost everything with it.
  *
- * Its entries are spread over shards by a hash of their keys. A copy with a few other entries copies the list of shards and
- * the shards of those entries. Lookups are those of ordinary maps, after a hash.
+ * Entries are spread over shards by a hash of their keys. An edit copies the list of shards and only those shards that it
+ * changes. A lookup hashes the key and looks into an ordinary map.
  */
 const shardCount = 1_024;
 

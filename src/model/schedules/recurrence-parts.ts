@@ -69,7 +69,7 @@ export function decodeRecurrenceParts(text: string): Decoded<RecurrenceParts> {
   return problem === undefined ? valid(parts) : invalid(problem);
 }
 
-/** What RFC 5545 forbids of parts that are allowed each by itself. */
+/** Combinations that RFC 5545 forbids although it allows each part alone. */
 function combinationProblem(parts: RecurrenceParts): string | undefined {
   const frequency = parts.get("FREQ") ?? "";
   const days = parts.get("BYDAY");

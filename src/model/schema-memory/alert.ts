@@ -40,7 +40,7 @@ export function driftAlert(concerned: ConcernedDrift): JsonObject {
   };
 }
 
-/** The same for the same change, whoever notices it. */
+/** The same for the same change, whichever agent notices it. */
 export function driftKey({ triggerRef, drift }: ConcernedDrift): string {
   const to = drift.kind === "type" ? drift.to : "missing";
   return `payload_drift:${triggerRef}:${drift.path}:${to}:${drift.sinceMs}`;

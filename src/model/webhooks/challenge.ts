@@ -1,8 +1,8 @@
-/** Requests by which a provider finds out whether the endpoint belongs to whoever registered it. */
+/** Requests by which a provider checks that the endpoint belongs to the person who registered it. */
 import { isJsonObject, type JsonValue } from "../json/json.ts";
 import { pairsOf } from "./webhook-body.ts";
 
-/** What Slack's `url_verification` wants to read; undefined: the body is another one. */
+/** The answer that Slack's `url_verification` expects; undefined for any other body. */
 export function slackChallenge(body: JsonValue): string | undefined {
   if (!isJsonObject(body) || body["type"] !== "url_verification") return undefined;
   const { challenge } = body;

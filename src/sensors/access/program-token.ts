@@ -7,8 +7,8 @@
  *       └── cannot be minted: the next start after a growing delay tries again ◀──┘
  *
  * All programs of one source share it, so that a poll sensor costs about one token a day and not one for each run. Closing revokes
- * whatever was minted. A program that runs for longer than its token can refresh it by itself. One that keeps using the token
- * it was started with has to be started anew; see `isOutlived`.
+ * every minted token. A program that outlives its token can refresh it. One that keeps using its first token must be
+ * restarted; see `isOutlived`.
  */
 import { settlesWithin } from "../../concurrency/settles-within.ts";
 import { messageOf } from "../../errors/caught.ts";

@@ -1,9 +1,9 @@
 /**
  * Notices that the kernel may have dropped events.
  *
- * Its queue holds `fs.inotify.max_queued_events` events of all watches of a process. What comes while it is full is dropped, and
- * Node does not pass on that this happened. But whoever reads slowly enough for that reads a full queue afterwards. So more than
- * half of a queue within `windowMs` counts as a doubt, which only a new look at everything removes.
+ * Its queue holds `fs.inotify.max_queued_events` events of all watches of a process. Events that arrive while it is full are
+ * dropped, and Node does not report that. But a process that reads slowly enough to lose events then reads a full queue. So more
+ * than half a queue within `windowMs` calls for a rescan of everything.
  */
 /** Of Linux, unless an administrator has changed it. */
 export const usualQueueLength = 16_384;

@@ -418,7 +418,7 @@ export class FolderTree {
       this.#watch(folder);
       const isWhole = which === "all" || !wasWatched;
       const names = isWhole ? await fileSystem.names(folder.path) : [...which];
-      // Whoever holds it finds out that it is gone.
+      // Its parent folder notices that it is gone.
       if (names === undefined) return [];
       if (isWhole) {
         const present = new Set(names);

@@ -10,7 +10,7 @@
  * Invariants:
  *
  * - A slot is decided only if every earlier slot of its rule was. Its event has a dedup_key made of rule, schedule and slot, so
- *   the same slot has at most one event, whoever fires it and however often.
+ *   the same slot has at most one event, whichever worker fires it and however often.
  * - A slot is settled only when its event is stored, found to exist, or refused. What is written never goes beyond that.
  * - Slots that a predecessor fired without writing so are not skipped: their events are looked for before anything is decided.
  * - A rule that changes affects no other: its own timer is put into the queue again.

@@ -1,6 +1,6 @@
 /**
  * Goal: sensors that do not read cost neither memory nor the others a notification, and many cost no more than one reading.
- * Method: real sockets in a process of their own, a tenth of which stop reading; then many changes of one rule.
+ * Method: real sockets in a process of their own; a tenth of them stop reading, then one rule changes many times.
  *
  * ATTUNE_TEST_SUBSCRIBERS sets how many; 5,000 take some minutes (npm run soak).
  */

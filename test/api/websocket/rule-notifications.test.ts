@@ -356,7 +356,7 @@ test("a database that was set back makes sensors connect again", async () => {
   await expect.poll(() => served.disconnections, soon).toEqual(["start_over"]);
 });
 
-test("changes of which only a part could be read make sensors connect again, rather than hear that part twice", async () => {
+test("when only part of the changes could be read, sensors connect again rather than hear that part twice", async () => {
   await using served = await withRules({
     onRead: (page) => {
       if (page.upTo !== undefined) throw new Error("the database is away");

@@ -27,8 +27,8 @@ export function agentCommand(): AgentCommand {
 let copy: string | undefined;
 
 /**
- * A copy by the executable's own `install`. The file that the build wrote stands in the page cache in
- * larger pieces, of which a process maps 20 MiB more than it uses; a copy shows what the agent costs.
+ * A copy by the executable's own `install`. The page cache holds the file that the build wrote in
+ * larger pieces, so a process maps 20 MiB more than it uses; a copy shows what the agent costs.
  */
 function installedCopy(executable: string): string {
   if (copy === undefined) {

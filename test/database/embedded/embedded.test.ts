@@ -56,7 +56,7 @@ describe("the embedded database as a database", () => {
   });
 
   // Goal: the engine never reaches the limit on open files that a start requires.
-  // Method: touch more tables than that, each of which is a file and more.
+  // Method: touch more tables than that; each table is at least one file.
   test("however many tables are used, it keeps fewer than 192 files open", async () => {
     const names = Array.from({ length: 300 }, (_, index) => `public.many_${index}`);
     for (const name of names) await database.query({ text: `create table ${name} as select 1 as n` });

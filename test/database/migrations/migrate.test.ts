@@ -25,7 +25,7 @@ test("every file of the folder is a migration, in the order of its timestamp", (
   );
 });
 
-test("no two migrations have the same version, of which only one would ever be applied", () => {
+test("no two migrations have the same version, since only one of them would ever be applied", () => {
   const versions = migrations.map(({ version }) => version);
 
   expect(versions).toEqual([...new Set(versions)]);

@@ -1,5 +1,5 @@
 /**
- * Typical mistakes of types, paths, case, aim and timing, each of which must be answered by the first line; and a
+ * Typical mistakes of types, paths, case, aim and timing, each answered by the first line; and a
  * property: the explanation decides as matching does.
  */
 import fc from "fast-check";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { durationText } from "../../../src/model/texts/duration-text.ts";
 
-test("a duration is given in the largest unit of which it has at least two", () => {
+test("a duration is given in the largest unit that it fills at least twice", () => {
   expect([0.2, 59, 119, 120, 3_600, 7_200, 86_400, 172_800].map(durationText)).toEqual([
     "0 s",
     "59 s",

@@ -3,8 +3,8 @@ import { compileLinearPattern, type LinearPattern } from "../../../src/model/tex
 import { processorMs } from "../../support/processor-time.ts";
 
 // Goal: no pattern can stall the agent.
-// Method: patterns on which a backtracking engine takes exponential time, against texts of which it
-// would not finish one; and the work for four times the text is a small multiple of that for one.
+// Method: patterns on which a backtracking engine takes exponential time, against texts that it would never finish; four
+// times the text must take only a small multiple of the work.
 test.each(["(a+)+$", "(a|aa)+$", "(.*)*x$", "^(([a-z])+.)+[A-Z]([a-z])+$", "(a?){50}a{50}b"])(
   "%s takes time in proportion to the text",
   (source) => {

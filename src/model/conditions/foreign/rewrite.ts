@@ -48,7 +48,7 @@ const combinations: ReadonlyMap<string, Combination> = new Map(
   ).flatMap(([combination, names]) => names.split(" ").map((name) => [name, combination] as const)),
 );
 
-/** The combination that a name stands for; undefined if it stands for none. */
+/** The combination that a name means, if any. */
 export function combinationNamed(name: string): Combination | undefined {
   return combinations.get(name.toLowerCase().replaceAll(/[\s_$-]/g, ""));
 }
