@@ -102,6 +102,11 @@ export const configSchema = Type.Object({
     {
       url: Url("RabbitMQ to use; without it, an in-process queue", ["amqp", "amqps"]),
       url_file: FileOf("`message_queue.url`; reread for each connection"),
+      format: Type.Enum(["envelope", "cloudevents_structured", "cloudevents_binary"], {
+        description:
+          "How to write messages about events and enforcements; those about rules are always envelopes",
+        default: "envelope",
+      }),
       exchange: BrokerName("Exchange to publish everything to", "attune.events"),
       executions_exchange: BrokerName("Exchange to which enforcements are forwarded", "attune.executions"),
       dead_letter_exchange: BrokerName("Exchange for messages that consumers reject", "attune.dlx"),

@@ -10,6 +10,7 @@ import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
 import type { StoredBatch } from "../database/statements/batches.ts";
 import { findDuplicates, findEvents, type FoundEvent } from "../database/statements/stored-batches.ts";
+import type { MessageFormat } from "../messaging/messages/cloud-event-message.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { EventSource } from "../model/sensors/incoming-event.ts";
@@ -24,6 +25,8 @@ import { messagesOf, type PreparedBatch, type PreparedEvent } from "./prepared-b
 export interface MessageOutlet {
   /** The instance that publishes, and under whose name messages are stored. */
   readonly instance: string;
+  /** How it wants the messages; without it, as envelopes. */
+  readonly format?: MessageFormat;
   /**
    * Takes the messages of events whose commit was seen. Never waits for the broker.
    *
@@ -153,7 +156,7 @@ export class BatchOutcomes {
       const { entry, enforcements } = event;
       for (const { match } of enforcements) ruleRefs.push(match.ruleRef);
       if (isAtHand) {
-        for (const message of messagesOf(event, storedAt, installationId)) {
+        for (const message of messagesOf(event, storedAt, installationId, outlet.format)) {
           messages.push(message);
           acceptedAtMs.push(entry.acceptedAtMs);
         }

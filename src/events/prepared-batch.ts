@@ -5,6 +5,7 @@
  * stay.
  */
 import { noneJson, type BatchToStore } from "../database/statements/batches.ts";
+import type { MessageFormat } from "../messaging/messages/cloud-event-message.ts";
 import { enforcementCreated, eventCreated } from "../messaging/messages/message-types.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";
 import type { TriggerDefinition } from "../model/definitions.ts";
@@ -73,38 +74,45 @@ export function messagesOf(
   { entry, trigger, configJson, enforcements }: PreparedEvent,
   storedAt: Date,
   installationId: string,
+  format?: MessageFormat,
 ): readonly OutgoingMessage[] {
   const timestampMs = storedAt.getTime();
   const { event, payloadJson } = entry;
   const eventId = idOf(entry);
-  const own = eventCreated({
-    installationId,
-    eventId,
-    triggerId: trigger.id,
-    triggerRef: trigger.ref,
-    sensorId: event.source?.sensorId ?? null,
-    sensorRef: event.source?.sensorRef ?? null,
-    payloadJson,
-    configJson,
-    timestampMs,
-    trace: event.trace,
-  });
-  if (enforcements.length === 0) return [own];
-  const others = enforcements.map(({ id, match, configJson: parameters }) =>
-    enforcementCreated({
+  const own = eventCreated(
+    {
       installationId,
-      enforcementId: id,
-      ruleId: match.ruleId,
-      ruleRef: match.ruleRef,
-      actionId: match.actionId,
-      actionRef: match.actionRef,
-      configJson: parameters,
       eventId,
+      triggerId: trigger.id,
       triggerRef: trigger.ref,
+      sensorId: event.source?.sensorId ?? null,
+      sensorRef: event.source?.sensorRef ?? null,
       payloadJson,
+      configJson,
       timestampMs,
       trace: event.trace,
-    }),
+    },
+    format,
+  );
+  if (enforcements.length === 0) return [own];
+  const others = enforcements.map(({ id, match, configJson: parameters }) =>
+    enforcementCreated(
+      {
+        installationId,
+        enforcementId: id,
+        ruleId: match.ruleId,
+        ruleRef: match.ruleRef,
+        actionId: match.actionId,
+        actionRef: match.actionRef,
+        configJson: parameters,
+        eventId,
+        triggerRef: trigger.ref,
+        payloadJson,
+        timestampMs,
+        trace: event.trace,
+      },
+      format,
+    ),
   );
   return [own, ...others];
 }

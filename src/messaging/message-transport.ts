@@ -16,6 +16,8 @@ export interface OutgoingMessage {
   readonly timestampMs: number;
   /** Beside the body, for consumers that route or filter without parsing it. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** `application/json` unless named. */
+  readonly contentType?: string;
   readonly body: Buffer | string;
 }
 

@@ -25,6 +25,7 @@ import {
 } from "../database/statements/replays.ts";
 import { storeEnforcements, takeTurnAtEvent, type EnforcementToStore } from "../database/statements/rules.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";
+import type { MessageFormat } from "../messaging/messages/cloud-event-message.ts";
 import { enforcementCreated, eventCreated } from "../messaging/messages/message-types.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { ReplayProblem, ReplayRequest, ReplayStep } from "../model/rules/replay-request.ts";
@@ -39,6 +40,8 @@ import { aimOf, factsOf } from "./stored-facts.ts";
 export interface ReplayOutlet {
   /** Under which the messages are stored. */
   readonly instance: string;
+  /** How it wants the messages; without it, as envelopes. */
+  readonly format?: MessageFormat;
   send(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void;
 }
 
@@ -241,7 +244,7 @@ export class Replay {
     const about = { installationId, eventId: copyId, triggerRef, timestampMs, trace, replayedFrom: eventId };
     const copied = { ...event, id: copyId };
     this.#send([
-      eventCreated({ ...stored, ...about }),
+      eventCreated({ ...stored, ...about }, outlet.format),
       ...enforcements.map((each) => this.#message(copied, each, eventId, stored.payloadJson, storedAt)),
     ]);
     return { eventId, kind: "stored", copyId, enforcements };
@@ -254,21 +257,24 @@ export class Replay {
     payloadJson: string,
     storedAt: Date,
   ): OutgoingMessage {
-    return enforcementCreated({
-      installationId: this.#options.installationId,
-      enforcementId: id,
-      ruleId,
-      ruleRef,
-      actionId,
-      actionRef,
-      configJson: JSON.stringify(config),
-      eventId,
-      triggerRef,
-      payloadJson,
-      timestampMs: storedAt.getTime(),
-      trace,
-      replayedFrom,
-    });
+    return enforcementCreated(
+      {
+        installationId: this.#options.installationId,
+        enforcementId: id,
+        ruleId,
+        ruleRef,
+        actionId,
+        actionRef,
+        configJson: JSON.stringify(config),
+        eventId,
+        triggerRef,
+        payloadJson,
+        timestampMs: storedAt.getTime(),
+        trace,
+        replayedFrom,
+      },
+      this.#options.outlet.format,
+    );
   }
 
   #send(messages: readonly OutgoingMessage[]): void {

@@ -32,7 +32,7 @@ export async function openConnections(
   );
   const { address, kind } = messageQueue.transport;
   logger.info(
-    { broker: address, broker_kind: kind },
+    { broker: address, broker_kind: kind, message_format: config.message_queue.format },
     kind === "rabbitmq"
       ? "messages will be published once the broker is reachable"
       : "messages stay in this process, because message_queue.url is not set",

@@ -130,6 +130,7 @@ async function openDelivery(
     database,
     transport,
     instance,
+    format: config.message_queue.format,
     inFlightMax: config.events.in_flight,
     deliveries,
     onLeft: (left) => sweeper.readLeft(left),

@@ -267,7 +267,7 @@ export class OutboxSweeper {
     const unheld = rows.filter(({ message }) => !publisher.rows.hasOrHad(message.messageId));
     for (const { message } of unheld) {
       const { messageId } = message;
-      const made = makeOwedMessage(message, installationId);
+      const made = makeOwedMessage(message, installationId, publisher.format);
       if (made.kind === "nothing") publisher.rows.settle(messageId);
       else if (made.kind === "unreadable")
         publisher.rows.settle(messageId, { messageId, reason: made.reason });

@@ -1,6 +1,7 @@
 /** The message that a row of the outbox owes. */
 import type { OwedMessage } from "../../database/statements/owed-messages.ts";
 import { messageOf } from "../../errors/caught.ts";
+import type { MessageFormat } from "../../messaging/messages/cloud-event-message.ts";
 import { enforcementCreated, eventCreated, ruleChanged } from "../../messaging/messages/message-types.ts";
 import type { OutgoingMessage } from "../../messaging/message-transport.ts";
 
@@ -10,17 +11,21 @@ export type MadeMessage =
   | { readonly kind: "nothing" }
   | { readonly kind: "unreadable"; readonly reason: string };
 
-export function makeOwedMessage(owed: OwedMessage, installationId: string): MadeMessage {
+export function makeOwedMessage(
+  owed: OwedMessage,
+  installationId: string,
+  format: MessageFormat,
+): MadeMessage {
   switch (owed.about) {
     case "event":
       return {
         kind: "message",
-        message: eventCreated({ ...owed, installationId, timestampMs: owed.created.getTime() }),
+        message: eventCreated({ ...owed, installationId, timestampMs: owed.created.getTime() }, format),
       };
     case "enforcement":
       return {
         kind: "message",
-        message: enforcementCreated({ ...owed, installationId, timestampMs: owed.created.getTime() }),
+        message: enforcementCreated({ ...owed, installationId, timestampMs: owed.created.getTime() }, format),
       };
     case "rule":
       try {

@@ -33,6 +33,7 @@ import {
   type MessageTransport,
   type OutgoingMessage,
 } from "../../messaging/message-transport.ts";
+import type { MessageFormat } from "../../messaging/messages/cloud-event-message.ts";
 import { messageKindOf, type MessageKind } from "../../model/identifiers.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
@@ -47,6 +48,8 @@ export interface PublisherOptions {
   readonly transport: MessageTransport;
   /** This process's instance, the owner of the rows it stores. */
   readonly instance: string;
+  /** Envelopes unless named. */
+  readonly format?: MessageFormat;
   /** Messages sent and not yet confirmed, beyond which no more are read back. */
   readonly inFlightMax: number;
   readonly deliveries: DeliveryRecord;
@@ -134,6 +137,10 @@ export class Publisher implements MessageOutlet {
 
   get instance(): string {
     return this.#options.instance;
+  }
+
+  get format(): MessageFormat {
+    return this.#options.format ?? "envelope";
   }
 
   send(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void {

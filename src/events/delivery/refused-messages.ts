@@ -184,7 +184,7 @@ export class RefusedMessages {
   async #sendAgain(owed: Parameters<typeof makeOwedMessage>[0]): Promise<boolean> {
     const { publisher, installationId } = this.#options;
     const { messageId } = owed;
-    const made = makeOwedMessage(owed, installationId);
+    const made = makeOwedMessage(owed, installationId, publisher.format);
     if (made.kind === "message") return (await publisher.sendBack(messageId, made.message)) === "confirmed";
     publisher.rows.settle(
       messageId,

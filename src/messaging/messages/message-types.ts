@@ -8,6 +8,7 @@
 import { traceIdOf, type TraceContext } from "../../model/trace-context.ts";
 import { messageId, type Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json/json.ts";
+import { asCloudEvent, type MessageFormat } from "./cloud-event-message.ts";
 import { encodeEnvelope, envelopeVersion, sourceService, type Envelope } from "./envelope.ts";
 import { fields, idJson, instant, text } from "./json-shape.ts";
 import type { OutgoingMessage } from "../message-transport.ts";
@@ -43,7 +44,7 @@ export interface EventCreatedInput {
   readonly replayedFrom?: Id | null;
 }
 
-export function eventCreated(event: EventCreatedInput): OutgoingMessage {
+export function eventCreated(event: EventCreatedInput, format: MessageFormat = "envelope"): OutgoingMessage {
   const ownId = messageId(event.installationId, "event", event.eventId);
   const { installationId, triggerRef } = event;
   const payload =
@@ -52,7 +53,8 @@ export function eventCreated(event: EventCreatedInput): OutgoingMessage {
     `,"sensor_ref":${JSON.stringify(event.sensorRef)}` +
     `,"payload":${event.payloadJson},"config":${event.configJson}}`;
   const headers = eventHeaders(installationId, triggerRef);
-  return assemble("EventCreated", ownId, ownId, event, headers, payload);
+  const about = { subject: triggerRef, correlationId: ownId, headers };
+  return assemble("EventCreated", ownId, event, about, payload, format);
 }
 
 export interface EnforcementCreatedInput {
@@ -78,7 +80,10 @@ export interface EnforcementCreatedInput {
 }
 
 /** Correlated with its event: the correlation id is the event's message id. */
-export function enforcementCreated(enforcement: EnforcementCreatedInput): OutgoingMessage {
+export function enforcementCreated(
+  enforcement: EnforcementCreatedInput,
+  format: MessageFormat = "envelope",
+): OutgoingMessage {
   const { installationId, ruleId, ruleRef, actionId, actionRef, triggerRef } = enforcement;
   const ownId = messageId(installationId, "enforcement", enforcement.enforcementId);
   const eventMessageId = messageId(installationId, "event", enforcement.eventId);
@@ -89,36 +94,46 @@ export function enforcementCreated(enforcement: EnforcementCreatedInput): Outgoi
     `,"event_id":${idJson(enforcement.eventId)},"trigger_ref":${JSON.stringify(triggerRef)}` +
     `,"payload":${enforcement.payloadJson}}`;
   const headers = enforcementHeaders({ installationId, triggerRef, ruleRef, actionRef });
-  return assemble("EnforcementCreated", ownId, eventMessageId, enforcement, headers, payload);
+  const about = { subject: ruleRef, correlationId: eventMessageId, headers };
+  return assemble("EnforcementCreated", ownId, enforcement, about, payload, format);
+}
+
+interface MessageSubject {
+  readonly subject: string;
+  readonly correlationId: string;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 function assemble(
   type: "EventCreated" | "EnforcementCreated",
   ownId: string,
-  correlationId: string,
   {
+    installationId,
     timestampMs,
     trace,
     replayedFrom = null,
-  }: Pick<EventCreatedInput, "timestampMs" | "trace" | "replayedFrom">,
-  headers: Readonly<Record<string, string>>,
+  }: Pick<EventCreatedInput, "installationId" | "timestampMs" | "trace" | "replayedFrom">,
+  { subject, correlationId, headers: usualHeaders }: MessageSubject,
   payload: string,
+  format: MessageFormat,
 ): OutgoingMessage {
+  const headers =
+    trace === undefined && replayedFrom === null ? usualHeaders : extended(usualHeaders, trace, replayedFrom);
+  const routingKey = routingKeys[type];
+  if (format !== "envelope") {
+    const message = { routingKey, messageId: ownId, correlationId, type, timestampMs, headers };
+    return asCloudEvent(
+      { message, installationId, time: isoTimestamp(timestampMs), subject, payload },
+      format,
+    );
+  }
   const traceFields = trace === undefined ? "" : traceFieldsOf(trace);
   const replay = replayedFrom === null ? "" : `,"replayed_from":${idJson(replayedFrom)}`;
   const body =
     `{"message_id":"${ownId}","correlation_id":"${correlationId}","message_type":"${type}"` +
     `,"version":"${envelopeVersion}","timestamp":"${isoTimestamp(timestampMs)}"` +
     `,"headers":{"retry_count":0,"source_service":"${sourceService}"${traceFields}${replay}},"payload":${payload}}`;
-  return {
-    routingKey: routingKeys[type],
-    messageId: ownId,
-    correlationId,
-    type,
-    timestampMs,
-    headers: trace === undefined && replayedFrom === null ? headers : extended(headers, trace, replayedFrom),
-    body,
-  };
+  return { routingKey, messageId: ownId, correlationId, type, timestampMs, headers, body };
 }
 
 function traceFieldsOf(trace: TraceContext): string {

@@ -63,13 +63,14 @@ function send(
     type,
     timestampMs,
     headers,
+    contentType = "application/json",
   } = message;
   try {
     channel.publish(exchange, routingKey, body, {
       persistent: true,
       // The broker returns what no queue is bound for, and confirms it as well.
       mandatory: true,
-      contentType: "application/json",
+      contentType,
       messageId,
       correlationId,
       type,
