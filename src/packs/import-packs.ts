@@ -9,12 +9,14 @@ import type { DefinitionEdit, FieldProblem } from "../model/definition-edit.ts";
 import { kinds, type Kind } from "../model/definition-schemas.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
 import { storableText } from "../model/json/storable-text.ts";
+import type { Place } from "../model/placed-problem.ts";
 import { acceptFields } from "./accept-fields.ts";
 import { columns } from "./definition.ts";
 import { fieldsOf, readGivenPart } from "./given-definition.ts";
 import { loadInto, type LoadReport } from "./load-packs.ts";
 import { ownRef, packNaming } from "./names.ts";
 import type { Pack } from "./pack.ts";
+import type { PackProblem } from "./pack-problem.ts";
 import { repetitions } from "./read-pack.ts";
 
 /** What a request says of these packs. */
@@ -28,6 +30,24 @@ export function importBody(packs: readonly Pack[]): JsonObject {
       })),
     })),
   };
+}
+
+/**
+ * A problem of such a request at its place in the files, as `packs load` without an API names it.
+ *
+ * @param parameter such as `packs.0.definitions.3.fields.trigger`
+ * @returns undefined if the parameter is not a field of these packs
+ */
+export function problemInFiles(
+  packs: readonly Pack[],
+  { parameter, problem }: { readonly parameter: string; readonly problem: string },
+): PackProblem | undefined {
+  const [, packIndex, definitionIndex, field = ""] =
+    /^packs\.(\d+)(?:\.definitions\.(\d+))?\.fields(?:\.(.*))?$/s.exec(parameter) ?? [];
+  const pack = packs[Number(packIndex)];
+  const subject = definitionIndex === undefined ? pack : pack?.definitions[Number(definitionIndex)];
+  const place = field === "" ? [] : field.split(".").map((key) => (/^\d+$/.test(key) ? Number(key) : key));
+  return subject?.problemAt(place, problem);
 }
 
 export async function importPacks(
@@ -86,17 +106,21 @@ async function readPack(given: JsonValue, place: string): Promise<GivenPacks> {
     parts.parts.map(({ kind, fields, place: inner }) => readGivenPart(kind, fields, context, [inner])),
   );
   const definitions = reports.flatMap(({ definition }) => definition ?? []);
+  const problemAt = (path: Place, reason: string): PackProblem => ({
+    directory: place,
+    file: null,
+    line: 1,
+    field: [place, "fields", ...path].join("."),
+    reason,
+  });
   const row = columns({ label: ref, description: null, ...manifest.fields });
   const problems = [
     ...parts.problems,
     ...reports.flatMap((report) => report.problems),
     ...repetitions(definitions),
-    ...unstorable(row, `${place}.fields`),
-    ...definitions.flatMap((definition) =>
-      unstorable(definition.row, `${place}: the ${definition.kind} ${definition.ref}`),
-    ),
+    ...[{ row, problemAt }, ...definitions].flatMap(unstorable),
   ];
-  return { packs: [{ directory: place, ref, row, definitions }], problems };
+  return { packs: [{ directory: place, ref, row, definitions, problemAt }], problems };
 }
 
 interface Part {
@@ -124,7 +148,7 @@ function partsOf(
   return { parts, problems };
 }
 
-function unstorable(row: JsonObject, field: string): readonly FieldProblem[] {
+function unstorable({ row, problemAt }: Pick<Pack, "row" | "problemAt">): readonly FieldProblem[] {
   const text = storableText(row);
-  return text.kind === "text" ? [] : [{ field, reason: `cannot be stored: ${text.reason}` }];
+  return text.kind === "text" ? [] : [problemAt([], `cannot be stored: ${text.reason}`)];
 }

@@ -11,6 +11,8 @@ export interface Pack {
   readonly row: JsonObject;
   /** In loading order. */
   readonly definitions: readonly Definition[];
+  /** A problem with one of the pack's own fields, at that field's place. */
+  readonly problemAt: (place: Place, reason: string) => PackProblem;
 }
 
 export interface Definition {

@@ -33,7 +33,7 @@ export async function readPack(directory: string): Promise<PackReport> {
       problems: [...misnamed, ...manifest.problems, ...files.flatMap(({ problems }) => problems)],
     };
   }
-  const { fields } = manifest.definition;
+  const { fields, problemAt } = manifest.definition;
   const ownRuntimes = files.flatMap(({ kind, ref }) => (kind === "runtime" && ref !== null ? [ref] : []));
   const context = {
     directory,
@@ -52,7 +52,7 @@ export async function readPack(directory: string): Promise<PackReport> {
   const row = columns({ label: fields.ref, description: null, ...fields });
   return {
     kind: "accepted",
-    pack: { directory, ref: fields.ref, row, definitions },
+    pack: { directory, ref: fields.ref, row, definitions, problemAt },
     warnings: [
       ...manifest.warnings,
       ...files.flatMap(({ warnings }) => warnings),

@@ -14,6 +14,14 @@ export interface ApiRequest {
   readonly body?: JsonValue;
   /** What the command does, such as "list sensors", for its errors. */
   readonly attempt: string;
+  /** The failure to report for these problems of the request; undefined for the usual one. */
+  readonly failureFor?: (problems: readonly RequestProblem[]) => OperatorError | undefined;
+}
+
+export interface RequestProblem {
+  readonly parameter: string;
+  /** A clause that follows the parameter. */
+  readonly problem: string;
 }
 
 /** The API holds a request for a few seconds while its database is unreachable. */
@@ -114,7 +122,7 @@ export class ApiClient {
     });
   }
 
-  #refusal({ attempt }: ApiRequest, status: number, body: JsonValue): OperatorError {
+  #refusal({ attempt, failureFor }: ApiRequest, status: number, body: JsonValue): OperatorError {
     const { url, origin } = this.#connection;
     const failure = isJsonObject(body) ? body : {};
     const { error, code, details } = failure;
@@ -126,12 +134,16 @@ export class ApiClient {
         remedy: `correct ${origin}`,
       });
     }
-    const problems = isJsonArray(details) ? details.flatMap(problemText) : [];
+    const problems = isJsonArray(details) ? details.flatMap(problemOf) : [];
+    const own = problems.length > 0 ? failureFor?.(problems) : undefined;
+    if (own !== undefined) return own;
     return new OperatorError({
       code: "API_REFUSED",
       attempt: `${attempt} through the API at ${url}`,
       reason:
-        problems.length > 0 ? problems : `${withoutEnd(error)} (${typeof code === "string" ? code : status})`,
+        problems.length > 0
+          ? problems.map(({ parameter, problem }) => `${parameter} ${problem}`)
+          : `${withoutEnd(error)} (${typeof code === "string" ? code : status})`,
       remedy: remedyFor(status, origin),
     });
   }
@@ -161,10 +173,10 @@ function certificateFailure(cause: unknown): Pick<OperatorError, "reason" | "rem
   return undefined;
 }
 
-function problemText(problem: JsonValue): readonly string[] {
-  if (!isJsonObject(problem)) return [];
-  const { parameter, problem: what } = problem;
-  return typeof parameter === "string" && typeof what === "string" ? [`${parameter} ${what}`] : [];
+function problemOf(detail: JsonValue): readonly RequestProblem[] {
+  if (!isJsonObject(detail)) return [];
+  const { parameter, problem } = detail;
+  return typeof parameter === "string" && typeof problem === "string" ? [{ parameter, problem }] : [];
 }
 
 function withoutEnd(sentence: string): string {

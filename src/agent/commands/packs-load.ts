@@ -2,10 +2,10 @@ import { loadMigrations } from "../../database/migrations/bundled-migrations.ts"
 import { explainingDatabaseFailures } from "../../database/explain-failure.ts";
 import { migrate } from "../../database/migrations/migrate.ts";
 import type { Config } from "../../config/schema.ts";
-import { importBody } from "../../packs/import-packs.ts";
+import { importBody, problemInFiles } from "../../packs/import-packs.ts";
 import { loadPacks as load, type LoadReport } from "../../packs/load-packs.ts";
 import type { Pack } from "../../packs/pack.ts";
-import { describeProblem } from "../../packs/pack-problem.ts";
+import { describeProblem, packInvalid } from "../../packs/pack-problem.ts";
 import { readPacks } from "../../packs/read-packs.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { ApiClient } from "../client/api-client.ts";
@@ -75,6 +75,10 @@ async function loadThroughApi(connection: ApiConnection, packs: readonly Pack[])
     path: "/api/v1/packs/import",
     body: importBody(packs),
     attempt: "load packs",
+    failureFor: (problems) => {
+      const inFiles = problems.flatMap((problem) => problemInFiles(packs, problem) ?? []);
+      return inFiles.length === problems.length ? packInvalid(inFiles) : undefined;
+    },
   });
   const place = `the platform at ${connection.url}`;
   return { report: loadReportOf(data), place, description: place };

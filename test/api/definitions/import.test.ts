@@ -3,8 +3,10 @@ import { expect, test } from "vitest";
 import { importBody } from "../../../src/packs/import-packs.ts";
 import { loadPacks } from "../../../src/packs/load-packs.ts";
 import { readPacks } from "../../../src/packs/read-packs.ts";
-import { definitionsApi } from "../../support/definitions-api.ts";
+import { apiOn, definitionsApi } from "../../support/definitions-api.ts";
 import { demoPack, packFolder } from "../../support/pack-folder.ts";
+import { freshDatabase } from "../../support/postgres.ts";
+import { runCommand } from "../../support/run-command.ts";
 
 test("an import reports and stores what loading the folder would, and importing again changes nothing", async () => {
   await using api = await definitionsApi();
@@ -90,7 +92,7 @@ test("all problems of an import are named by place, and nothing is loaded", asyn
     "packs.0.definitions.1.fields.conditions.0.operator",
     "packs.0.definitions.2.fields.ref",
     "packs.0.definitions.4.fields.ref",
-    "packs.0: the trigger good.nul",
+    "packs.0.definitions.5.fields",
     "packs.1.fields.ref",
     "packs.2.fields",
   ]);
@@ -110,4 +112,30 @@ test("all problems of an import are named by place, and nothing is loaded", asyn
     await api.demand(422, "POST", "/packs/import", body);
   await api.demand(404, "GET", "/packs/good");
   expect((await api.call("POST", "/packs/import", { token: "viewer", body: {} })).status).toBe(403);
+});
+
+test("packs load names the same files and lines through the API as without it", async () => {
+  await using fresh = await freshDatabase();
+  await using api = await apiOn(fresh.database);
+  await using folder = await packFolder({
+    ...demoPack,
+    "rules/hooked.yaml":
+      "ref: hooked\ntrigger: core.webhook\naction: note\ntrigger_params:\n  # Where it listens.\n  path: in/a\n  max_bytes: 1000\n",
+    "rules/hooked-too.yaml":
+      "ref: hooked_too\ntrigger: core.webhook\naction: note\ntrigger_params:\n  path: in/a\n  max_bytes: 2000\n",
+    "rules/lost.yaml": "ref: lost\n# Written wrong.\ntrigger_ref: tik\naction: note\n",
+  });
+
+  const load = ["packs", "load", folder.directory];
+  const [direct, throughApi] = await Promise.all([
+    runCommand(load, { ATTUNE__DATABASE__URL: fresh.url }),
+    runCommand([...load, "--api", api.address], { ATTUNE_API_TOKEN: "admin" }),
+  ]);
+
+  expect(direct).toMatchObject({ code: 1, stdout: "" });
+  expect(direct.stderr).toContain(
+    `${folder.directory}/rules/lost.yaml:3 trigger_ref names the trigger demo.tik`,
+  );
+  expect(direct.stderr).toContain(`${folder.directory}/rules/hooked.yaml:6 trigger_params.path`);
+  expect(throughApi.stderr).toBe(direct.stderr);
 });
