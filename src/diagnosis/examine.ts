@@ -23,7 +23,7 @@ import { checkPackFiles } from "./checks/pack-file-check.ts";
 import { checkRetention } from "./checks/retention-check.ts";
 import { checkRights } from "./checks/rights-check.ts";
 import { checkRules } from "./checks/rule-check.ts";
-import { checkRunningAgent } from "./checks/running-agent-check.ts";
+import { checkRunningAgent, type AskForFindings } from "./checks/running-agent-check.ts";
 import {
   runtimeFindings,
   verifyRuntimes,
@@ -43,6 +43,8 @@ export interface Subject {
   readonly machine: ExaminedMachine;
   /** Opens the configured database without waiting for one that is unreachable. */
   readonly openDatabase: () => Promise<Database>;
+  /** Asks the agent that has the embedded database open. */
+  readonly askForFindings: AskForFindings;
 }
 
 export async function examine(subject: Subject): Promise<readonly Finding[]> {
@@ -85,7 +87,7 @@ function installationFindings({ config, isDefault }: LoadedConfig, health: Healt
 }
 
 async function examineDatabase(
-  { loaded: { config }, machine, openDatabase }: Subject,
+  { loaded: { config }, machine, openDatabase, askForFindings }: Subject,
   health: HealthAnswer,
 ): Promise<readonly Finding[]> {
   // Looking must not create a database.
@@ -98,7 +100,7 @@ async function examineDatabase(
     opened = await openDatabase();
   } catch (error) {
     if (!(error instanceof OperatorError && error.code === "DATA_DIRECTORY_IN_USE")) throw error;
-    return checkRunningAgent(config, error, health);
+    return checkRunningAgent(config, error, health, askForFindings);
   }
   await using database = opened;
   const connected = good("database", describeDatabase(database));
@@ -121,6 +123,7 @@ export async function examineRunning(
 ): Promise<readonly Finding[]> {
   return [
     good("database", describeDatabase(database)),
+    ...(await findingsOf({ migrations: () => checkMigrations(database) })),
     ...(await examineRows(config, database, Promise.resolve(runtimes))),
   ];
 }

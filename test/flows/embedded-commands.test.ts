@@ -49,6 +49,20 @@ test("packs are loaded, sensors listed and rules disabled, and nothing is left a
       { name: "embedded" },
     ]);
     expect(await agent("events", "list")).toMatch(/none|EVENT/);
+
+    // Doctor cannot open the database, so the agent examines it.
+    const examined = await agent("doctor");
+    expect(examined).toMatch(/^✓ database +embedded in .+ uses it and has examined it$/m);
+    for (const subject of [
+      "agent",
+      "migrations",
+      "worker embedded",
+      "sensor demo.clock",
+      "rules",
+      "messages",
+    ])
+      expect(examined).toMatch(new RegExp(`^✓ ${subject} `, "m"));
+    expect(examined).not.toContain("stop that process");
   }
 
   await expect

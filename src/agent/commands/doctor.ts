@@ -2,8 +2,12 @@ import type { LoadedConfig } from "../../config/load-config.ts";
 import { examine } from "../../diagnosis/examine.ts";
 import { failed, type Finding } from "../../diagnosis/finding.ts";
 import { runVersionCommands } from "../../runtimes/version-commands.ts";
+import { isJsonArray, isJsonObject, type JsonValue } from "../../model/json/json.ts";
 import { silentLogger } from "../../telemetry/logger.ts";
 import { bootstrapRuntimes } from "../bootstrap.ts";
+import { ApiClient } from "../client/api-client.ts";
+import { localConnectionIfAny } from "../client/api-connection.ts";
+import { plainText } from "../client/output.ts";
 import { findingsJson, findingsText } from "../findings-report.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { loadConfiguration } from "../load-configuration.ts";
@@ -32,5 +36,33 @@ async function diagnose(invocation: Invocation): Promise<readonly Finding[]> {
     loaded,
     machine: { ...machine, variables: agentVariables.restored },
     openDatabase: () => openConfiguredDatabase(loaded.config, silentLogger),
+    askForFindings: () => askLocalAgent(loaded.config.data_dir),
   });
+}
+
+async function askLocalAgent(dataDirectory: string): Promise<readonly Finding[] | undefined> {
+  const connection = localConnectionIfAny(dataDirectory);
+  if (connection === undefined) return undefined;
+  const { data } = await new ApiClient(connection).ask({
+    path: "/api/v1/diagnosis",
+    attempt: "examine the database",
+  });
+  const findings = isJsonObject(data) && isJsonArray(data["findings"]) ? data["findings"] : [];
+  return findings.flatMap(findingOf);
+}
+
+function findingOf(value: JsonValue): readonly Finding[] {
+  if (!isJsonObject(value)) return [];
+  const { state, subject, detail, remedy, lines, facts } = value;
+  if (state !== "good" && state !== "notice" && state !== "wrong") return [];
+  return [
+    {
+      state,
+      subject: plainText(subject),
+      detail: plainText(detail),
+      remedy: typeof remedy === "string" ? remedy : null,
+      lines: isJsonArray(lines) ? lines.map(plainText) : [],
+      facts: isJsonObject(facts) ? facts : {},
+    },
+  ];
 }

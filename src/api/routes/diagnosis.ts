@@ -11,6 +11,7 @@ export interface DiagnosisFinding {
   readonly detail: string;
   readonly remedy: string | null;
   readonly lines: readonly string[];
+  readonly facts: object;
 }
 
 /** Undefined: the database took too long. */
@@ -24,6 +25,7 @@ const FindingAnswer = Type.Object({
   lines: Type.Array(Type.String(), {
     description: "Output that shows it, such as the end of a sensor's stderr",
   }),
+  facts: Type.Object({}, { description: "Details for programs", additionalProperties: Type.Unknown() }),
 });
 
 export function addDiagnosisRoute(scope: FastifyInstance, diagnose: Diagnose): void {
@@ -42,12 +44,13 @@ export function addDiagnosisRoute(scope: FastifyInstance, diagnose: Diagnose): v
         throw new RequestError("UNAVAILABLE", "The database did not answer in time.");
       return {
         data: {
-          findings: findings.map(({ state, subject, detail, remedy, lines }) => ({
+          findings: findings.map(({ state, subject, detail, remedy, lines, facts }) => ({
             state,
             subject,
             detail,
             remedy,
             lines: [...lines],
+            facts,
           })),
         },
       };

@@ -1,27 +1,50 @@
 /**
- * Findings while the embedded database is in use. A second process cannot open it, so the running agent is
- * asked.
+ * Findings while the embedded database is in use. A second process cannot open it, so the running agent
+ * examines it.
  */
 import type { Config } from "../../config/schema.ts";
 import type { OperatorError } from "../../errors/operator-error.ts";
+import { messageOf } from "../../errors/caught.ts";
 import { isJsonObject, type JsonValue } from "../../model/json/json.ts";
 import type { HealthAnswer } from "../running-agent/ask-health.ts";
 import { good, notice, wrong, type Finding } from "../finding.ts";
 
-export function checkRunningAgent(
+/**
+ * What the agent that holds the embedded database finds in it.
+ *
+ * @returns undefined if the agent has left no address to ask
+ */
+export type AskForFindings = () => Promise<readonly Finding[] | undefined>;
+
+export async function checkRunningAgent(
   config: Config,
   inUse: OperatorError,
   health: HealthAnswer,
-): readonly Finding[] {
-  return [
-    notice("database", `embedded in ${config.data_dir}; ${inUse.reason}, and only one process can`, {
+  askForFindings: AskForFindings,
+): Promise<readonly Finding[]> {
+  const holder = `embedded in ${config.data_dir}; ${inUse.reason}`;
+  const facts = { code: inUse.code };
+  const unexamined = (lines: readonly string[]): readonly Finding[] => [
+    notice("database", `${holder}, and only one process can`, {
       remedy:
         "to check migrations, workers, runtimes, sensors, rules, messages and pack files, stop that process and run doctor again; " +
         `failures are in its log and in the sensor logs in ${config.logs_dir}`,
-      facts: { code: inUse.code },
+      lines,
+      facts,
     }),
     ...agentFindings(health),
   ];
+  try {
+    const findings = await askForFindings();
+    if (findings === undefined) return unexamined([]);
+    return [
+      good("database", `${holder} and has examined it`, { facts }),
+      ...agentFindings(health),
+      ...findings.filter(({ subject, state }) => subject !== "database" || state !== "good"),
+    ];
+  } catch (error) {
+    return unexamined([messageOf(error)]);
+  }
 }
 
 function agentFindings(health: HealthAnswer): readonly Finding[] {
