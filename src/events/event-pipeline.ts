@@ -271,7 +271,9 @@ export class EventPipeline implements EventSink {
     this.#takenAtMs.set(batch, clock.monotonicMs());
     try {
       const end = await this.#work.run(entries, signal);
-      const changes = this.#lanes.finish(entries, end, { nowMs: clock.monotonicMs(), random: random() });
+      const { storedAtMs } = this.#retry;
+      const time = { nowMs: clock.monotonicMs(), storedAtMs, random: random() };
+      const changes = this.#lanes.finish(entries, end, time);
       for (const change of changes) this.#tell(change, end.error);
     } catch (error) {
       abandonAll(entries);

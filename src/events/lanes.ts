@@ -11,7 +11,7 @@
  * A lane is in at most one batch at a time. Later entries wait until everything before them is stored or refused.
  */
 import { sizeOf, type Entry } from "./entries.ts";
-import { troubleAfter, type SourceEnd, type Trouble } from "./trouble.ts";
+import { troubleAfter, type SourceEnd, type Trouble, type TroubleFacts } from "./trouble.ts";
 
 interface Lane {
   /** The sensor's id; "" for the platform's own events. */
@@ -44,10 +44,7 @@ export interface TroubleChange {
   readonly after: Trouble | undefined;
 }
 
-export interface LaneTime {
-  readonly nowMs: number;
-  readonly random: number;
-}
+export type LaneTime = Omit<TroubleFacts, "rowsMax">;
 
 export class Lanes {
   readonly #bounds: LaneBounds;
@@ -130,7 +127,7 @@ export class Lanes {
   }
 
   /** Ends a batch for all lanes that have entries in it. */
-  finish(batch: readonly Entry[], end: BatchEnd, { nowMs, random }: LaneTime): readonly TroubleChange[] {
+  finish(batch: readonly Entry[], end: BatchEnd, time: LaneTime): readonly TroubleChange[] {
     const byLane = (entries: readonly Entry[]): Map<Lane, readonly Entry[]> =>
       Map.groupBy(entries, (entry) => this.#laneOf(entry));
     const wanted = end.left.filter(({ isWithdrawn }) => !isWithdrawn);
@@ -143,7 +140,7 @@ export class Lanes {
     const changes: TroubleChange[] = [];
     for (const [lane, [first]] of byLane(batch)) {
       const before = lane.trouble;
-      lane.trouble = troubleAfter(before, endFor(lane), { rowsMax: this.#bounds.rowsMax, nowMs, random });
+      lane.trouble = troubleAfter(before, endFor(lane), { rowsMax: this.#bounds.rowsMax, ...time });
       const back = left.get(lane);
       if (back !== undefined) {
         lane.entries = [...back, ...lane.entries];

@@ -11,6 +11,9 @@
  *                        │    └─────────────────────────────┤
  *                        └──one alone failed──▶ resting ────┘ tried again after a growing pause
  *
+ * The pause grows only while other events are stored: without them the database itself may be at fault, and once it has
+ * recovered nobody should wait for the rest of a long pause.
+ *
  * A single event that the database rejects is refused. This is not a failure: the source goes on with one event at a time.
  * A source that sends only such events costs one statement for each of them, and never a batch of other sources.
  */
@@ -23,6 +26,8 @@ export interface Trouble {
   readonly failures: number;
   /** On the monotonic clock. */
   readonly notBeforeMs: number;
+  /** When the last of the failures was, on the monotonic clock. */
+  readonly failedAtMs: number;
 }
 
 /** How a batch ended for one of its sources. */
@@ -38,30 +43,38 @@ export type SourceEnd =
 export interface TroubleFacts {
   readonly rowsMax: number;
   readonly nowMs: number;
+  /** When events of any source were last stored, on the monotonic clock. */
+  readonly storedAtMs: number;
   readonly random: number;
 }
 
 const restLimits = { delayMsFirst: 500, delayMsMax: 30_000 };
+/** Well below the time for which a posted event waits. */
+const outageRestLimits = { ...restLimits, delayMsMax: 2_000 };
+
+const notResting = { notBeforeMs: 0, failedAtMs: 0 };
 
 export function troubleAfter(
   before: Trouble | undefined,
   end: SourceEnd,
-  { rowsMax, nowMs, random }: TroubleFacts,
+  { rowsMax, nowMs, storedAtMs, random }: TroubleFacts,
 ): Trouble | undefined {
   switch (end.kind) {
     case "stored": {
       const entriesMax = (before?.entriesMax ?? rowsMax) * 2;
-      return entriesMax >= rowsMax ? undefined : { entriesMax, failures: 0, notBeforeMs: 0 };
+      return entriesMax >= rowsMax ? undefined : { entriesMax, failures: 0, ...notResting };
     }
     case "refused":
-      return { entriesMax: 1, failures: 0, notBeforeMs: 0 };
+      return { entriesMax: 1, failures: 0, ...notResting };
     case "suspected":
-      return { entriesMax: rowsMax, failures: 0, notBeforeMs: 0 };
+      return { entriesMax: rowsMax, failures: 0, ...notResting };
     case "failed": {
-      if (end.entries > 1) return { entriesMax: end.entries >> 1, failures: 0, notBeforeMs: 0 };
+      if (end.entries > 1) return { entriesMax: end.entries >> 1, failures: 0, ...notResting };
       const failures = (before?.failures ?? 0) + 1;
-      const notBeforeMs = nowMs + backoffDelayMs(failures, restLimits, random);
-      return { entriesMax: 1, failures, notBeforeMs };
+      const areOthersStored = storedAtMs > (before?.failedAtMs ?? nowMs);
+      const limits = areOthersStored ? restLimits : outageRestLimits;
+      const notBeforeMs = nowMs + backoffDelayMs(failures, limits, random);
+      return { entriesMax: 1, failures, notBeforeMs, failedAtMs: nowMs };
     }
   }
 }

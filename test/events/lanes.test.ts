@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Entry, EventEntry } from "../../src/events/entries.ts";
 import { Lanes } from "../../src/events/lanes.ts";
-import { troubleAfter } from "../../src/events/trouble.ts";
+import { troubleAfter, type Trouble } from "../../src/events/trouble.ts";
 import type { EventSource } from "../../src/model/sensors/incoming-event.ts";
 import { eventEntry } from "../support/event-entry.ts";
 
 const bounds = { rowsMax: 8, bytesMax: 1_000 };
-const time = { nowMs: 0, random: 0 };
+const time = { nowMs: 0, storedAtMs: Number.NEGATIVE_INFINITY, random: 0 };
 const fine = { left: [], failed: [], refused: [], error: undefined };
 
 function source(sensor: number): EventSource {
@@ -155,7 +155,7 @@ test("entries leave in order, each once", () => {
         if (!isFailed) for (const each of batch) left[each.source?.sensorId ?? ""]?.push(Number(each.id));
         const refused = kind === "refused" ? batch : [];
         const [back, failed] = isFailed ? [batch, batch] : [[], []];
-        lanes.finish(batch, { left: back, failed, refused, error: undefined }, { nowMs, random: 0 });
+        lanes.finish(batch, { left: back, failed, refused, error: undefined }, { ...time, nowMs });
       }
       const all = Array.from({ length: count }, (_, n) => n + 1);
       expect(left).toEqual({ 1: all, 2: all });
@@ -163,12 +163,29 @@ test("entries leave in order, each once", () => {
   );
 });
 
-test("an entry alone that fails again and again rests ever longer, up to half a minute", () => {
+/** The rests of an entry that fails each time it is tried. */
+function restsMs(storedAtMs: (nowMs: number) => number): readonly number[] {
   const rests: number[] = [];
-  let trouble = troubleAfter(undefined, { kind: "failed", entries: 1 }, { rowsMax: 8, nowMs: 0, random: 0 });
+  let nowMs = 1;
+  let trouble: Trouble | undefined;
   for (let n = 0; n < 10; n += 1) {
-    rests.push(trouble?.notBeforeMs ?? 0);
-    trouble = troubleAfter(trouble, { kind: "failed", entries: 1 }, { rowsMax: 8, nowMs: 0, random: 0 });
+    const facts = { rowsMax: 8, nowMs, storedAtMs: storedAtMs(nowMs), random: 0 };
+    trouble = troubleAfter(trouble, { kind: "failed", entries: 1 }, facts);
+    rests.push((trouble?.notBeforeMs ?? 0) - nowMs);
+    nowMs = trouble?.notBeforeMs ?? 0;
   }
+  return rests;
+}
+
+test("an entry alone that fails again and again rests ever longer, up to half a minute", () => {
+  const rests = restsMs((nowMs) => nowMs - 0.5);
+
   expect(rests).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000, 30_000]);
+});
+
+test("while nothing else is stored either, it is tried again soon, as the database may be back", () => {
+  const rests = restsMs(() => 0);
+
+  expect(rests.slice(0, 4)).toEqual([500, 1_000, 2_000, 2_000]);
+  expect(Math.max(...rests)).toBe(2_000);
 });
