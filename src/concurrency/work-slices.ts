@@ -30,3 +30,20 @@ export class WorkSlices {
     return this.#pause();
   }
 }
+
+/**
+ * Runs work to its end in slices.
+ *
+ * @param work yields after each part how much work that was
+ */
+export async function inSlices<Result>(
+  work: Generator<number, Result>,
+  slices: WorkSlices = new WorkSlices(),
+): Promise<Result> {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    const pause = slices.spend(step.value);
+    if (pause !== undefined) await pause;
+  }
+}

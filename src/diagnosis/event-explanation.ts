@@ -1,4 +1,5 @@
 /** Reads what explains an event, and explains it. */
+import { inSlices } from "../concurrency/work-slices.ts";
 import type { Queryable } from "../database/database.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
 import { readInstallation } from "../database/statements/installation.ts";
@@ -10,7 +11,7 @@ import {
   readOwedMessages,
   readRuleRefs,
 } from "../database/statements/explained-events.ts";
-import { readLaterRules, readRulesAt, readVersionsOfRef } from "../database/statements/rule-versions.ts";
+import { readLaterRules, readVersionsOfRef } from "../database/statements/rule-versions.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import {
   explainEvent,
@@ -21,27 +22,33 @@ import {
   type MatchFate,
 } from "../model/rules/explain-event.ts";
 import { nearestName } from "../model/texts/nearest-name.ts";
+import type { RulesInForce } from "./rules-in-force.ts";
 
 export interface StoredExplanation extends EventExplanation {
   /** Null: it is not stored. */
   readonly event: ExplainedEvent | null;
 }
 
-/** @param rows of one snapshot */
+export interface ExplanationSource {
+  /** Of one snapshot. */
+  readonly rows: Queryable;
+  readonly rulesInForce: RulesInForce;
+}
+
 export async function explainStoredEvent(
-  rows: Queryable,
+  { rows, rulesInForce }: ExplanationSource,
   id: Id,
   ruleRef: string | undefined,
 ): Promise<StoredExplanation> {
   const event = await rowOf(rows, readMatchedEvent, id);
   if (event === undefined) return { event: null, answer: await absenceText(rows, id), notes: [], rules: [] };
   const { triggerRef } = event;
-  const versions = await rowsOf(rows, readRulesAt, { triggerRef, moment: momentOf(event) });
-  const earlierRules = versions.map(({ ruleId }) => ruleId);
+  const versions = await rulesInForce.at(rows, triggerRef, momentOf(event));
+  const earlierRules = versions.map(({ version }) => version.ruleId);
   const laterRules = await rowsOf(rows, readLaterRules, { triggerRef, earlierRules });
   const fates = await readFates(rows, id);
   const about = ruleRef === undefined ? undefined : await readAskedRule(rows, ruleRef);
-  return { event, ...explainEvent({ event, versions, laterRules, fates, about }) };
+  return { event, ...(await inSlices(explainEvent({ event, versions, laterRules, fates, about }))) };
 }
 
 export interface DedupKeyQuestion {
@@ -52,10 +59,10 @@ export interface DedupKeyQuestion {
 
 /** Explains the event that holds a dedup key: any later one with this key is its duplicate. */
 export async function explainDedupKey(
-  rows: Queryable,
+  source: ExplanationSource,
   { triggerRef, dedupKey, ruleRef }: DedupKeyQuestion,
 ): Promise<StoredExplanation> {
-  const holders = await rowsOf(rows, readKeyHolders, { triggerRef, dedupKey });
+  const holders = await rowsOf(source.rows, readKeyHolders, { triggerRef, dedupKey });
   const [holder, ...others] = holders;
   const key = JSON.stringify(dedupKey);
   if (holder === undefined) {
@@ -64,7 +71,7 @@ export async function explainDedupKey(
   }
   const { eventId, claimedAt, sourceRef } = holder;
   const whose = sourceRef === null ? "" : ` of ${sourceRef}`;
-  const found = await explainStoredEvent(rows, eventId, ruleRef);
+  const found = await explainStoredEvent(source, eventId, ruleRef);
   return {
     ...found,
     answer: `a later event${whose} with the dedup_key ${key} is a duplicate of event ${eventId}, stored at ${claimedAt.toISOString()}, and is not stored again; ${found.answer}`,

@@ -1,4 +1,5 @@
 /** Reads a rule, and explains which of the last events of its trigger it matched, or whether it matches a payload. */
+import { inSlices } from "../concurrency/work-slices.ts";
 import type { Queryable } from "../database/database.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
 import { readEventsForRule, readTriggerNow } from "../database/statements/explained-events.ts";
@@ -20,16 +21,12 @@ export async function explainStoredRule(
   const newest = versions.at(-1);
   if (newest === undefined) {
     const meant = await readLikelyRef(rows, ref);
-    return explainEventsOfRule({ ref, versions: [], meant, events: [], trigger: undefined });
+    return inSlices(explainEventsOfRule({ ref, versions: [], meant, events: [], trigger: undefined }));
   }
   const { ruleId, triggerRef } = newest;
-  return explainEventsOfRule({
-    ref,
-    versions,
-    meant: undefined,
-    events: await rowsOf(rows, readEventsForRule, { triggerRef, ruleId, countMax }),
-    trigger: await rowOf(rows, readTriggerNow, triggerRef),
-  });
+  const events = await rowsOf(rows, readEventsForRule, { triggerRef, ruleId, countMax });
+  const trigger = await rowOf(rows, readTriggerNow, triggerRef);
+  return inSlices(explainEventsOfRule({ ref, versions, meant: undefined, events, trigger }));
 }
 
 /**

@@ -40,6 +40,7 @@ import { listWorkers, readWorker } from "../database/statements/worker-list.ts";
 import type { CloudEventTriggers } from "../events/posts/cloud-event-triggers.ts";
 import { explainDedupKey, explainStoredEvent } from "../diagnosis/event-explanation.ts";
 import { explainStoredRule, tryStoredRule } from "../diagnosis/rule-explanation.ts";
+import { RulesInForce } from "../diagnosis/rules-in-force.ts";
 import type { EventPosts } from "../events/posts/event-posts.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { authPorts, type OpenedIdentity } from "./identity-parts.ts";
@@ -130,6 +131,7 @@ export function databaseResources(database: Database, reads = new SnapshotReads(
     explainingDatabaseFailures(`read ${what} from the database at ${database.address}`, () =>
       reads.read(work),
     );
+  const rulesInForce = new RulesInForce();
   return {
     listWorkers: (order, request) => read("workers", (rows) => readPage(rows, listWorkers(order), request)),
     readWorker: (name) => read("a worker", (rows) => rowOf(rows, readWorker, name)),
@@ -158,9 +160,9 @@ export function databaseResources(database: Database, reads = new SnapshotReads(
       read("what payloads look like", (rows) => readRememberedPayloads(rows, triggerRef)),
     explanations: {
       explainEvent: (id, ruleRef) =>
-        read("what explains an event", (rows) => explainStoredEvent(rows, id, ruleRef)),
+        read("what explains an event", (rows) => explainStoredEvent({ rows, rulesInForce }, id, ruleRef)),
       explainDedupKey: (question) =>
-        read("what explains an event", (rows) => explainDedupKey(rows, question)),
+        read("what explains an event", (rows) => explainDedupKey({ rows, rulesInForce }, question)),
       explainRule: (ref, eventsMax) =>
         read("what explains a rule", (rows) => explainStoredRule(rows, ref, eventsMax)),
       tryRule: (ref, payload) => read("a rule", (rows) => tryStoredRule(rows, ref, payload)),

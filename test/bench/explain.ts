@@ -1,23 +1,26 @@
 /**
- * Explaining an event: 1,000 rules on its trigger, and many events stored. The limit is 100 ms.
+ * Explaining an event over HTTP: 1,000 rules on its trigger, ten million events in ten partitions. The limit is 100 ms, also for
+ * the first question, for which all rules are read and compiled. Beside the time it shows the longest turn of the event loop.
  *
- * ATTUNE_BENCH_EVENTS: how many events (default: 200,000; the goal is for 10 million).
+ * ATTUNE_BENCH_EVENTS: how many events (default: 1,000,000; the goal is for ten million).
  */
-import { SnapshotReads } from "../../src/database/snapshot-reads.ts";
-import { explainStoredEvent } from "../../src/diagnosis/event-explanation.ts";
-import { query } from "../support/platform-rows.ts";
+import { apiOn } from "../support/definitions-api.ts";
+import { watchTurns } from "../support/longest-turn.ts";
+import { insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
-import { quantile, report } from "./rig/report.ts";
+import { quantile, report, type Finding } from "./rig/report.ts";
 
 const rules = 1_000;
 const changesOfEach = 5;
-const events = Number(process.env["ATTUNE_BENCH_EVENTS"] ?? "200000");
+const events = Number(process.env["ATTUNE_BENCH_EVENTS"] ?? 1_000_000);
+const partitions = 10;
 const repetitions = 50;
 const limitMs = 100;
+const turnMsMax = 20;
 
 await using fresh = await freshDatabase();
 const { database } = fresh;
-await query(database, "insert into trigger (ref) values ('bench.t')");
+await insertTrigger(database, "bench.t");
 await query(
   database,
   `insert into rule (ref, action_ref, trigger_ref, conditions)
@@ -30,38 +33,58 @@ await query(
 for (let change = 0; change < changesOfEach; change += 1) {
   await query(database, "update rule set action_params = jsonb_build_object('change', $1::int)", [change]);
 }
-const chunk = 100_000;
-for (let stored = 0; stored < events; stored += chunk) {
-  await database.query({
-    text: `insert into event (trigger_ref, payload, matched_revision)
-           select 'bench.t', jsonb_build_object('n', n, 'level', 'High'),
-                  (select value from trigger_revision where trigger_ref = 'bench.t')
-             from generate_series(1, ${Math.min(chunk, events - stored)}) as n`,
-    timeoutMs: 300_000,
-  });
+const client = await fresh.connect();
+// Indexed afterwards: how the rows came to be is not measured.
+await client.query(`
+  set search_path to attune, public;
+  set synchronous_commit to off;
+  drop index event_created, event_trigger_created`);
+const ofPartition = Math.ceil(events / partitions);
+for (let first = 1; first <= events; first += ofPartition) {
+  await client.query("select add_partition('event', $1, $2)", [first, first + ofPartition]);
+  await client.query(
+    `insert into event (id, trigger_ref, payload, config, matched_revision)
+     select n, 'bench.t', jsonb_build_object('n', n, 'level', 'High'), '{}',
+            (select value from trigger_revision where trigger_ref = 'bench.t')
+       from generate_series($1::bigint, $2::bigint) as n`,
+    [first, Math.min(first + ofPartition - 1, events)],
+  );
 }
-await query(database, "analyze");
+await client.query(`
+  create index event_created on event (created, id);
+  create index event_trigger_created on event (trigger_ref, created, id);
+  select setval('event_id_seq', ${events});
+  analyze`);
+await using api = await apiOn(database);
 
-const reads = new SnapshotReads(database);
-const milliseconds: number[] = [];
-let answer = "";
-for (let repetition = 0; repetition < repetitions; repetition += 1) {
-  const id = String(1 + Math.floor((events - 1) * (repetition / repetitions)));
-  const startedAt = performance.now();
-  ({ answer } = await reads.read((rows) => explainStoredEvent(rows, id, undefined)));
-  milliseconds.push(performance.now() - startedAt);
+async function ask(id: number): Promise<number> {
+  const startedAtMs = performance.now();
+  const response = await fetch(`${api.address}/api/v1/events/${id}/explain`, {
+    headers: { authorization: "Bearer viewer" },
+  });
+  await response.arrayBuffer();
+  if (response.status !== 200) throw new Error(`event ${id}: ${response.status}`);
+  return performance.now() - startedAtMs;
 }
-report(
-  `${rules} rules of ${changesOfEach + 1} versions, ${events} events: ${answer}`,
-  ([0.5, 0.95] as const).map((part) => {
-    const ms = quantile(milliseconds, part);
-    return {
-      what: part === 0.5 ? "median (ms)" : "19 of 20 within (ms)",
-      measured: ms.toFixed(1),
-      floor: String(limitMs),
-      ratio: ms / limitMs,
-      required: "at most the limit",
-      isReached: ms <= limitMs,
-    };
-  }),
-);
+
+using turns = watchTurns();
+const firstMs = await ask(events);
+const milliseconds: number[] = [];
+for (let repetition = 0; repetition < repetitions; repetition += 1)
+  milliseconds.push(await ask(1 + Math.floor((events - 1) * (repetition / repetitions))));
+const turnMs = turns.longestMs();
+
+const timeOf = (what: string, ms: number, msMax = limitMs): Finding => ({
+  what,
+  measured: ms.toFixed(1),
+  floor: String(msMax),
+  ratio: ms / msMax,
+  required: "at most the limit",
+  isReached: ms <= msMax,
+});
+report(`An event explained by ${rules} rules of ${changesOfEach + 1} versions, of ${events} events`, [
+  timeOf("the first (ms)", firstMs),
+  timeOf("median (ms)", quantile(milliseconds, 0.5)),
+  timeOf("19 of 20 within (ms)", quantile(milliseconds, 0.95)),
+  timeOf("longest turn of the event loop (ms)", turnMs, turnMsMax),
+]);

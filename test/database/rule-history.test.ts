@@ -2,8 +2,9 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { rowsOf } from "../../src/database/statement.ts";
-import { readRulesAt, readVersionsOfRef } from "../../src/database/statements/rule-versions.ts";
-import { ruleOf, rulesAt } from "../../src/model/rules/rules-at.ts";
+import { readVersionsOfRef } from "../../src/database/statements/rule-versions.ts";
+import { RulesInForce } from "../../src/diagnosis/rules-in-force.ts";
+import { rulesAt } from "../../src/model/rules/rules-at.ts";
 import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
 
 let fresh: FreshDatabase;
@@ -183,6 +184,7 @@ test("the history gives the rules of every revision, in SQL and in memory", asyn
       }
       await client.end();
 
+      const rulesInForce = new RulesInForce({ versionsMax: 3, charactersMax: 1_000 });
       const all = [
         ...(await rowsOf(fresh.database, readVersionsOfRef, "r.one")),
         ...(await rowsOf(fresh.database, readVersionsOfRef, "r.two")),
@@ -190,8 +192,8 @@ test("the history gives the rules of every revision, in SQL and in memory", asyn
       for (const { revision: known, at, rules } of seen) {
         const moment = { revision: known, at };
         const inMemory = rulesAt(all, "t.one", moment);
-        const rows = await rowsOf(fresh.database, readRulesAt, { triggerRef: "t.one", moment });
-        expect(rows.map(ruleOf)).toEqual(inMemory);
+        const found = await rulesInForce.at(fresh.database, "t.one", moment);
+        expect(found.map(({ prepared }) => prepared?.rule)).toEqual(inMemory);
         const enabled = inMemory.filter(({ isEnabled }) => isEnabled);
         expect(JSON.stringify(enabled.map(({ id, conditions }) => [id, conditions]))).toEqual(
           JSON.stringify(rules),

@@ -1,6 +1,7 @@
 /** What is said of events that are no longer stored, and of those from before rules had a history. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { explainStoredEvent } from "../../src/diagnosis/event-explanation.ts";
+import { explainStoredEvent, type StoredExplanation } from "../../src/diagnosis/event-explanation.ts";
+import { RulesInForce } from "../../src/diagnosis/rules-in-force.ts";
 import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
 
@@ -29,8 +30,10 @@ async function addEvent(ageHours = 0): Promise<string> {
   return row?.id ?? "";
 }
 
-const answer = async (id: string): Promise<string> =>
-  (await explainStoredEvent(fresh.database, id, undefined)).answer;
+const explained = (id: string): Promise<StoredExplanation> =>
+  explainStoredEvent({ rows: fresh.database, rulesInForce: new RulesInForce() }, id, undefined);
+
+const answer = async (id: string): Promise<string> => (await explained(id)).answer;
 
 test("an event that was dropped is told from one that never was", async () => {
   const [oldest, middle, newest] = [await addEvent(), await addEvent(), await addEvent()];
@@ -67,13 +70,13 @@ test("an event from before rules had a history is explained with their oldest ve
   await insertRule(fresh.database, { ref: "past.later", triggerRef: "past.t" });
   const id = await addEvent(1);
 
-  const explained = await explainStoredEvent(fresh.database, id, undefined);
+  const explanation = await explained(id);
 
-  expect(explained.answer).toBe(
+  expect(explanation.answer).toBe(
     `event ${id}: past.rule does not match: conditions[0]: \`level\` is "info", not "critical"`,
   );
-  expect(explained.notes).toEqual([expect.stringContaining("from before the history of rules")]);
-  expect(explained.rules.map(({ ruleRef, story }) => [ruleRef, story.kind])).toEqual([
+  expect(explanation.notes).toEqual([expect.stringContaining("from before the history of rules")]);
+  expect(explanation.rules.map(({ ruleRef, story }) => [ruleRef, story.kind])).toEqual([
     ["past.rule", "unmatched"],
     ["past.later", "not-yet"],
   ]);

@@ -22,15 +22,27 @@ function ruleVersion(row: Row): RuleVersion {
   };
 }
 
+/** A version that is never another: after a restore, an id may be used again. */
+export interface VersionKey {
+  readonly id: Id;
+  /** In microseconds since 1970. */
+  readonly changedUs: string;
+}
+
 /**
- * The version of each rule on a trigger that was in force for an event: as model/rules/rules-at.ts decides, in milliseconds.
+ * The version of each rule on a trigger that was in force for an event, in order of rule id: as model/rules/rules-at.ts
+ * decides, in milliseconds.
  *
- * One scan finds their ids, so that it takes a third of the time of a search for each rule.
+ * One scan finds their ids, so that it takes a third of the time of a search for each rule. Their definitions, which are
+ * long, are read only where they are not known yet.
  */
-export const readRulesAt: Statement<{ readonly triggerRef: string; readonly moment: Moment }, RuleVersion> = {
-  name: "read_rules_at",
+export const readVersionsInForce: Statement<
+  { readonly triggerRef: string; readonly moment: Moment },
+  VersionKey
+> = {
+  name: "read_versions_in_force",
   text: `
-    select ${versionColumns}
+    select version.id, (extract(epoch from version.changed_at) * 1000000)::bigint as changed_us
       from (select max(id) as id
               from rule_version
              where rule in (select rule from rule_version where trigger_ref = $1)
@@ -42,10 +54,24 @@ export const readRulesAt: Statement<{ readonly triggerRef: string; readonly mome
       join rule_version as version
         on version.id = in_force.id
      where version.definition is not null
-       and version.definition ->> 'trigger_ref' = $1
+       and version.trigger_ref = $1
      order by version.rule`,
   values: ({ triggerRef, moment }) => [triggerRef, moment.revision, moment.at],
-  decode: ruleVersion,
+  decode: (row) => ({ id: row.id("id"), changedUs: row.id("changed_us") }),
+};
+
+/** Versions by their ids, with the length of each definition. */
+export const readVersionsById: Statement<
+  readonly Id[],
+  { readonly version: RuleVersion; readonly characters: number }
+> = {
+  name: "read_versions_by_id",
+  text: `
+    select ${versionColumns}, length(version.definition::text) as characters
+      from rule_version as version
+     where version.id = any ($1::bigint[])`,
+  values: (ids) => [ids],
+  decode: (row) => ({ version: ruleVersion(row), characters: row.numberOrNull("characters") ?? 0 }),
 };
 
 /** All versions of the rules that have or had this ref, the oldest first. */

@@ -1,11 +1,11 @@
 /** Why an event did or did not match each rule on its trigger, as the rules were when it was matched. */
-import { PredicateTable } from "../conditions/predicate.ts";
 import type { Id } from "../identifiers.ts";
 import type { JsonObject } from "../json/json.ts";
-import { explainRule, verdictSentence, type RuleVerdict } from "./explain-rule.ts";
+import { explainPrepared, verdictSentence, type RuleVerdict } from "./explain-rule.ts";
+import { prepareVersion, type PreparedVersion } from "./prepared-version.ts";
 import { aimAt } from "./rule-aim.ts";
 import type { EventFacts } from "./rule-match.ts";
-import { ruleOf, versionAt, type Moment, type RuleVersion } from "./rules-at.ts";
+import { versionAt, type Moment, type RuleVersion } from "./rules-at.ts";
 
 export interface ExplainedEvent {
   readonly id: Id;
@@ -70,7 +70,7 @@ export interface LaterRule {
 export interface EventFindings {
   readonly event: ExplainedEvent;
   /** Of each rule on the trigger, the version that was in force. */
-  readonly versions: readonly RuleVersion[];
+  readonly versions: readonly PreparedVersion[];
   /** The rules that are on the trigger now and were not then. */
   readonly laterRules: readonly LaterRule[];
   readonly fates: readonly MatchFate[];
@@ -101,7 +101,8 @@ export function factsOf(event: ExplainedEvent): EventFacts {
   };
 }
 
-export function explainEvent(findings: EventFindings): EventExplanation {
+/** Yields after each rule how much work it was, see concurrency/work-slices.ts. */
+export function* explainEvent(findings: EventFindings): Generator<number, EventExplanation> {
   const { event, about } = findings;
   const notes = notesOn(findings);
   if (about !== undefined) {
@@ -110,15 +111,28 @@ export function explainEvent(findings: EventFindings): EventExplanation {
   }
   const fates = new Map(findings.fates.map((fate) => [fate.ruleId, fate]));
   const facts = factsOf(event);
-  const predicates = new PredicateTable();
-  const rules = [
-    ...findings.versions.map((version) =>
-      explainVersion(version, facts, fates.get(version.ruleId) ?? null, predicates),
-    ),
-    ...findings.laterRules.map(explainLater),
-  ];
+  const rules: RuleExplanation[] = [];
+  for (const version of findings.versions) {
+    const rule = explainVersion(version, facts, fates.get(version.version.ruleId) ?? null);
+    rules.push(rule);
+    yield storyWork(rule.story);
+  }
+  rules.push(...findings.laterRules.map(explainLater));
   return { answer: answerOf(event, rules), notes, rules };
 }
+
+/** About what a story cost to find and to tell, in characters of parsing. */
+export function storyWork(story: RuleStory): number {
+  if (story.kind !== "unmatched") return comparisonWork;
+  let work = comparisonWork;
+  for (const { seen, operator } of story.failures)
+    work += seen === undefined || operator === "matches" ? searchWork : comparisonWork;
+  return work;
+}
+
+const comparisonWork = 1_500;
+/** For what was probably meant: fields of like names, or a pattern that is lenient. */
+const searchWork = 16_000;
 
 function answerOf(event: ExplainedEvent, rules: readonly RuleExplanation[]): string {
   const present = rules.filter(({ story }) => story.kind !== "not-yet");
@@ -158,7 +172,7 @@ function notesOn({ event, fates, versions }: EventFindings): readonly string[] {
       "the event is from before the history of rules: the rules are those of the oldest version known, which may have been others then",
     );
   if (event.ruleRef !== null) notes.push(`the event is for the rule ${event.ruleRef} only`);
-  const known = new Set(versions.map(({ ruleId }) => ruleId));
+  const known = new Set(versions.map(({ version }) => version.ruleId));
   for (const fate of fates)
     if (fate.ruleId === null || !known.has(fate.ruleId))
       notes.push(
@@ -168,20 +182,18 @@ function notesOn({ event, fates, versions }: EventFindings): readonly string[] {
 }
 
 function explainVersion(
-  version: RuleVersion,
+  { version, prepared }: PreparedVersion,
   facts: EventFacts,
   fate: MatchFate | null,
-  predicates: PredicateTable,
 ): RuleExplanation {
   const { ruleId, id } = version;
-  const rule = ruleOf(version);
-  const ref = rule?.ref ?? version.ruleRef;
+  const ref = prepared?.rule.ref ?? version.ruleRef;
   const about = { ruleId, ruleRef: ref, version: id, fate };
-  if (rule === undefined) {
+  if (prepared === undefined) {
     const story = { kind: "deleted", since: version.changedAt, by: version.changedBy } as const;
     return { ...about, story, sentence: storySentence(ref, story) };
   }
-  const verdict = explainRule(rule, facts, predicates);
+  const verdict = explainPrepared(prepared, facts);
   // What is stored is what happened.
   const story: RuleVerdict = fate === null ? verdict : { kind: "matched", config: fate.config };
   const when =
@@ -214,7 +226,7 @@ function explainAsked(findings: EventFindings, { ref, versions, meant }: AskedRu
   const version = inForce.findLast(({ definition }) => definition !== null) ?? inForce.at(-1);
   if (version !== undefined) {
     const fate = fates.find(({ ruleId }) => ruleId === version.ruleId) ?? null;
-    return explainVersion(version, factsOf(event), fate, new PredicateTable());
+    return explainVersion(prepareVersion(version), factsOf(event), fate);
   }
   const [first] = versions;
   const story: RuleStory =

@@ -2,8 +2,16 @@
 import type { Id } from "../identifiers.ts";
 import { PredicateTable } from "../conditions/predicate.ts";
 import { compileRule } from "./compiled-rule.ts";
-import { factsOf, momentOf, storySentence, type ExplainedEvent, type RuleStory } from "./explain-event.ts";
-import { explainRule, failureText, type RuleVerdict } from "./explain-rule.ts";
+import {
+  factsOf,
+  momentOf,
+  storySentence,
+  storyWork,
+  type ExplainedEvent,
+  type RuleStory,
+} from "./explain-event.ts";
+import { explainPrepared, failureText, type RuleVerdict } from "./explain-rule.ts";
+import { prepareVersion, type PreparedVersion } from "./prepared-version.ts";
 import { ruleOf, versionAt, type RuleVersion } from "./rules-at.ts";
 import { counted } from "../texts/counted.ts";
 
@@ -47,15 +55,23 @@ export interface RuleEventsExplanation {
   readonly groups: readonly ReasonGroup[];
 }
 
-export function explainEventsOfRule(findings: RuleFindings): RuleEventsExplanation {
+/** Yields after each event how much work it was, see concurrency/work-slices.ts. */
+export function* explainEventsOfRule(findings: RuleFindings): Generator<number, RuleEventsExplanation> {
   const { ref, versions, events, meant } = findings;
   const newest = versions.at(-1);
   if (newest === undefined) {
     const answer = storySentence(ref, { kind: "unknown", meant });
     return { answer, triggerRef: null, matched: 0, examined: 0, lastMatch: null, groups: [] };
   }
-  const predicates = new PredicateTable();
-  const stories = events.map((event) => ({ event, story: storyOf(event, versions, predicates) }));
+  const prepared = new Map<RuleVersion, PreparedVersion>();
+  const preparedOf = (version: RuleVersion): PreparedVersion =>
+    prepared.getOrInsertComputed(version, prepareVersion);
+  const stories: Told[] = [];
+  for (const event of events) {
+    const story = storyOf(event, versions, preparedOf);
+    stories.push({ event, story });
+    yield storyWork(story);
+  }
   const matches = stories.filter(({ story }) => story.kind === "matched");
   const groups = groupsOf(stories.filter(({ story }) => story.kind !== "matched"));
   const found = {
@@ -122,7 +138,7 @@ function countText({ matched, examined, triggerRef }: Found): string {
 function storyOf(
   event: EventOfRule,
   versions: readonly RuleVersion[],
-  predicates: PredicateTable,
+  preparedOf: (version: RuleVersion) => PreparedVersion,
 ): RuleStory {
   if (event.enforcementId !== null) return { kind: "matched", config: {} };
   const version = versionAt(versions, momentOf(event));
@@ -130,9 +146,9 @@ function storyOf(
     const [first] = versions;
     return { kind: "not-yet", since: first?.changedAt ?? event.createdAt, by: first?.changedBy ?? "" };
   }
-  const rule = ruleOf(version);
-  if (rule === undefined) return { kind: "deleted", since: version.changedAt, by: version.changedBy };
-  return explainRule(rule, factsOf(event), predicates);
+  const { prepared } = preparedOf(version);
+  if (prepared === undefined) return { kind: "deleted", since: version.changedAt, by: version.changedBy };
+  return explainPrepared(prepared, factsOf(event));
 }
 
 interface Told {

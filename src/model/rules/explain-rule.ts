@@ -1,9 +1,10 @@
 /** Says whether one rule matches one event, and if not, why: the same decision as matching, with its reasons. */
 import { explainConditions, type FailedComparison } from "../conditions/explain-conditions.ts";
 import { PredicateTable } from "../conditions/predicate.ts";
+import type { Decoded } from "../json/decoded.ts";
 import type { JsonObject } from "../json/json.ts";
 import { TextBudget, TextBudgetError } from "../texts/text-budget.ts";
-import { compileRule, matchOf, type RuleText } from "./compiled-rule.ts";
+import { compileRule, matchOf, type CompiledRule, type RuleText } from "./compiled-rule.ts";
 import { aimedRule } from "./rule-aim.ts";
 import type { EventFacts } from "./rule-match.ts";
 
@@ -33,21 +34,31 @@ export type RuleVerdict =
   /** Its conditions hold, but its action_params become too long. */
   | { readonly kind: "too-long"; readonly reason: string };
 
-/**
- * Conditions count even of a disabled rule only in its verdict's text: it matches nothing.
- *
- * @param predicates to share with the other rules that the same question explains
- */
+/** A rule that can explain any number of events. */
+export interface PreparedRule {
+  readonly rule: ExplainableRule;
+  readonly compiled: Decoded<CompiledRule>;
+}
+
+/** @param predicates to share with other rules */
+export function prepareRule(rule: ExplainableRule, predicates = new PredicateTable()): PreparedRule {
+  return { rule, compiled: compileRule(rule, predicates) };
+}
+
 export function explainRule(
   rule: ExplainableRule,
   event: EventFacts,
-  predicates = new PredicateTable(),
+  predicates?: PredicateTable,
 ): RuleVerdict {
+  return explainPrepared(prepareRule(rule, predicates), event);
+}
+
+/** Conditions count even of a disabled rule only in its verdict's text: it matches nothing. */
+export function explainPrepared({ rule, compiled }: PreparedRule, event: EventFacts): RuleVerdict {
   if (rule.triggerRef !== event.triggerRef) return { kind: "other-trigger", triggerRef: rule.triggerRef };
   const aimedAt = aimedRule(event.triggerInstanceId);
   if (aimedAt !== undefined && aimedAt !== rule.id && aimedAt !== rule.ref)
     return { kind: "aimed-elsewhere", at: aimedAt };
-  const compiled = compileRule(rule, predicates);
   if (compiled.kind === "invalid") return { kind: "invalid", reason: compiled.problem };
   if (!rule.isEnabled) return { kind: "disabled" };
   const { isHeld, failures, counterfactual } = explainConditions(
