@@ -1,12 +1,14 @@
 /**
- * Spans of a whole agent, received by a program that decodes them by the official protobuf definitions of OTLP. Without a package
- * registry there are no definitions; the test is then skipped, and says so.
+ * Spans of a whole agent, taken by two receivers: the one of the OpenTelemetry Collector, and a program that decodes them by the
+ * official protobuf definitions of OTLP, which also refuse unknown fields. Without a package registry or a suitable Go one of
+ * them is missing; its test is then skipped, and says so.
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
+import { otlpReceiver } from "../../scripts/testing/otlp-receiver.ts";
 import { otlpEnvironment } from "../../scripts/testing/python-sdk.ts";
 import { agentFolder, metric, ready, startAgent } from "../support/agent-process.ts";
 import { insertRule, insertTrigger } from "../support/platform-rows.ts";
@@ -29,13 +31,16 @@ interface ReceivedSpan {
   readonly attributes: Readonly<Record<string, string | number>>;
 }
 
-test(
-  "every stored event is a trace of four spans, with its source's as parent",
-  { timeout: 120_000 },
-  async ({ skip }) => {
-    const python = await otlpEnvironment();
-    if (python.kind === "unavailable") return skip(python.reason);
-    await using receiver = await startReceiver(join(python.directory, "bin/python"));
+test.for([
+  { receivedBy: "the Collector", startReceiver: collector },
+  { receivedBy: "the official definitions", startReceiver: definitions },
+])(
+  "every stored event is a trace of four spans, with its source's as parent, for $receivedBy",
+  // The Collector's receiver is built first, where it was not before.
+  { timeout: 420_000 },
+  async ({ startReceiver }, { skip }) => {
+    await using receiver = await startReceiver();
+    if (receiver.kind === "unavailable") return skip(receiver.reason);
     await using fresh = await freshDatabase();
     await using vhost = await freshVhost();
     await insertTrigger(fresh.database, "demo.tick");
@@ -92,25 +97,122 @@ test(
   },
 );
 
-async function startReceiver(python: string) {
-  const program = spawn(python, [join(repositoryRoot, "test/fixtures/otlp-receiver.py")], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+interface Receiver extends AsyncDisposable {
+  readonly kind: "ready";
+  readonly spans: readonly ReceivedSpan[];
+  /** What it refused. */
+  readonly problems: readonly string[];
+  readonly url: string;
+}
+
+interface Unavailable extends AsyncDisposable {
+  readonly kind: "unavailable";
+  readonly reason: string;
+}
+
+async function definitions(): Promise<Receiver | Unavailable> {
+  const python = await otlpEnvironment();
+  if (python.kind === "unavailable") return unavailable(python.reason);
+  const program = join(repositoryRoot, "test/fixtures/otlp-receiver.py");
+  return await startProgram(
+    join(python.directory, "bin/python"),
+    [program],
+    (line) => JSON.parse(line) as Received,
+  );
+}
+
+async function collector(): Promise<Receiver | Unavailable> {
+  const built = await otlpReceiver();
+  if (built.kind === "unavailable") return unavailable(built.reason);
+  return await startProgram(built.file, [], (line) => ({
+    spans: spansOf(JSON.parse(line) as CollectorLine),
+  }));
+}
+
+function unavailable(reason: string): Unavailable {
+  return { kind: "unavailable", reason, [Symbol.asyncDispose]: async () => undefined };
+}
+
+interface Received {
+  readonly spans?: readonly ReceivedSpan[];
+  readonly problem?: string;
+}
+
+/** A program that prints its URL and then what it receives, line by line. */
+async function startProgram(
+  file: string,
+  args: readonly string[],
+  receivedOf: (line: string) => Received,
+): Promise<Receiver> {
+  const program = spawn(file, args, { stdio: ["ignore", "pipe", "inherit"] });
   const spans: ReceivedSpan[] = [];
   const problems: string[] = [];
-  const { promise: port, resolve } = Promise.withResolvers<string>();
+  const { promise: url, resolve } = Promise.withResolvers<string>();
   createInterface({ input: program.stdout }).on("line", (line) => {
-    if (/^\d+$/.test(line)) return resolve(line);
-    const request = JSON.parse(line) as { readonly spans?: ReceivedSpan[]; readonly problem?: string };
-    spans.push(...(request.spans ?? []));
-    if (request.problem !== undefined) problems.push(request.problem);
+    if (line.startsWith("http")) return resolve(line);
+    const { spans: more = [], problem } = receivedOf(line);
+    spans.push(...more);
+    if (problem !== undefined) problems.push(problem);
   });
   return {
+    kind: "ready",
     spans,
     problems,
-    url: `http://127.0.0.1:${await port}`,
+    url: await url,
     async [Symbol.asyncDispose]() {
       program.kill("SIGKILL");
     },
   };
+}
+
+interface CollectorAttribute {
+  readonly key: string;
+  readonly value: { readonly stringValue?: string; readonly intValue?: string };
+}
+
+/** OTLP in JSON, as the Collector writes what it has read. */
+interface CollectorLine {
+  readonly resourceSpans: readonly {
+    readonly resource: { readonly attributes: readonly CollectorAttribute[] };
+    readonly scopeSpans: readonly {
+      readonly spans: readonly {
+        readonly traceId: string;
+        readonly spanId: string;
+        readonly parentSpanId?: string;
+        readonly traceState?: string;
+        readonly name: string;
+        readonly startTimeUnixNano: string;
+        readonly endTimeUnixNano: string;
+        readonly attributes?: readonly CollectorAttribute[];
+      }[];
+    }[];
+  }[];
+}
+
+function spansOf({ resourceSpans }: CollectorLine): readonly ReceivedSpan[] {
+  return resourceSpans.flatMap(({ resource, scopeSpans }) =>
+    scopeSpans.flatMap(({ spans }) =>
+      spans.map((span) => ({
+        service: String(attributesOf(resource.attributes)["service.name"]),
+        trace: span.traceId,
+        id: span.spanId,
+        parent: span.parentSpanId ?? "",
+        state: span.traceState ?? "",
+        name: span.name,
+        start: microseconds(span.startTimeUnixNano),
+        end: microseconds(span.endTimeUnixNano),
+        attributes: attributesOf(span.attributes ?? []),
+      })),
+    ),
+  );
+}
+
+function attributesOf(attributes: readonly CollectorAttribute[]): Record<string, string | number> {
+  return Object.fromEntries(
+    attributes.map(({ key, value }) => [key, value.stringValue ?? Number(value.intValue)]),
+  );
+}
+
+function microseconds(nanoseconds: string): number {
+  return Number(BigInt(nanoseconds) / 1_000n);
 }
