@@ -9,6 +9,7 @@ import type {
   EventEntry,
   EventFilter,
 } from "../database/statements/event-list.ts";
+import type { GapEntry, GapFilter } from "../database/statements/sensor-gaps.ts";
 import type { DeliveryEntry, DeliveryFilter } from "../database/statements/webhook-deliveries.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { DefinitionName } from "../database/statements/definition-edits.ts";
@@ -85,6 +86,7 @@ export interface Resources {
     filter: DeliveryFilter,
     request: HistoryRequest,
   ) => Promise<HistoryPage<DeliveryEntry>>;
+  readonly listGaps: (filter: GapFilter, request: HistoryRequest) => Promise<HistoryPage<GapEntry>>;
   /** Undefined: there is no such delivery. */
   readonly readDelivery: (id: Id) => Promise<DeliveryEntry | undefined>;
   /** Undefined: there is no such enforcement. */

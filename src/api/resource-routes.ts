@@ -27,6 +27,7 @@ import { addActionRoutes } from "./routes/actions.ts";
 import { addPackRoutes } from "./routes/packs.ts";
 import { addRuleRoutes } from "./routes/rules.ts";
 import { addRuntimeRoutes } from "./routes/runtimes.ts";
+import { addGapRoutes } from "./routes/sensor-gaps.ts";
 import { addSensorRoutes } from "./routes/sensors.ts";
 import { addTriggerRoutes } from "./routes/triggers.ts";
 import { addIdentityRoutes, addServiceTokenRoute, type IdentityPorts } from "./routes/identities.ts";
@@ -79,6 +80,7 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       if (platform.auth !== undefined) addIdentityRoutes(scope, platform.auth.identities);
       addWorkerRoutes(scope, platform.resources);
       addSensorRoutes(scope, platform.resources);
+      addGapRoutes(scope, platform.resources);
       addEnforcementRoutes(scope, platform.resources);
       addTimerRoutes(scope, platform.resources);
       addDeliveryRoutes(scope, platform.resources);

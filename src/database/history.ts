@@ -42,7 +42,7 @@ export interface HistoryCondition {
 }
 
 export interface HistoryTable<Entry> {
-  readonly name: "event" | "enforcement" | "webhook_delivery";
+  readonly name: "event" | "enforcement" | "webhook_delivery" | "sensor_gap";
   readonly columns: string;
   readonly decode: (row: Row) => Entry;
 }

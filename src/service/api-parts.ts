@@ -34,6 +34,7 @@ import {
   deliveryTable,
   readDelivery,
 } from "../database/statements/webhook-deliveries.ts";
+import { gapConditions, gapTable } from "../database/statements/sensor-gaps.ts";
 import { listSensors, readSensor } from "../database/statements/sensor-list.ts";
 import { listTimers, readTimer, readTimerSlots } from "../database/statements/timer-list.ts";
 import { listWorkers, readWorker } from "../database/statements/worker-list.ts";
@@ -146,6 +147,8 @@ export function databaseResources(database: Database, reads = new SnapshotReads(
     readEnforcement: (id) => read("an enforcement", (rows) => rowOf(rows, readEnforcement, id)),
     listDeliveries: (filter, request) =>
       read("deliveries", (rows) => readHistory(rows, deliveryTable, deliveryConditions(filter), request)),
+    listGaps: (filter, request) =>
+      read("gaps of sensors", (rows) => readHistory(rows, gapTable, gapConditions(filter), request)),
     readDelivery: (id) => read("a delivery", (rows) => rowOf(rows, readDelivery, id)),
     readSensor: (name) => read("a sensor", (rows) => rowOf(rows, readSensor, name)),
     listTimers: (order, request) => read("timers", (rows) => readPage(rows, listTimers(order), request)),

@@ -35,6 +35,8 @@ export const ownTables: Readonly<Record<string, string>> = {
   sensor_assignment:
     "sensor int8, worker int8, instance uuid, generation int8, lease_expires_at timestamptz, claimed_at timestamptz",
   sensor_checkpoint: "sensor int8, value jsonb, updated timestamptz",
+  sensor_gap:
+    "id int8, sensor int8, sensor_ref text, cause text, detail text, from_worker text, to_worker text, began_at timestamptz, ended_at timestamptz, created timestamptz",
   sensor_process:
     "sensor int8, worker int8, status text, pid int4, failures int4, exit_code int4, signal text, reason text, stderr_excerpt text, started_at timestamptz, stopped_at timestamptz, next_restart_at timestamptz, updated timestamptz",
   sensor_trigger: "sensor int8, trigger int8",
@@ -85,13 +87,17 @@ export const ownFunctions: readonly string[] = [
   "file_selector",
   "forget_rule_changes",
   "forget_rule_messages",
+  "is_sensor_wanted",
   "is_timer",
   "is_trigger_enabled",
+  "keep_former_instance",
   "keep_pending_versions",
   "keep_rule_versions",
   "list_partitions",
   "make_partition",
+  "note_assignment_gaps",
   "note_created_timers",
+  "note_process_gap",
   "note_rule_change",
   "note_rule_changes",
   "note_rule_version",
@@ -119,6 +125,7 @@ export const ownFunctions: readonly string[] = [
   "timer_pauses",
   "timer_schedule",
   "touch_updated",
+  "trim_sensor_gaps",
 ];
 
 export const ownEnums: Readonly<Record<string, readonly string[]>> = {

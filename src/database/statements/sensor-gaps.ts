@@ -1,0 +1,66 @@
+/** Times in which nothing ran a sensor that should run; triggers write them (migration note_sensor_gaps). */
+import type { Id } from "../../model/identifiers.ts";
+import type { HistoryCondition, HistoryTable } from "../history.ts";
+
+export const gapCauses = ["released", "lost", "ended"] as const;
+
+export interface GapEntry {
+  readonly id: Id;
+  readonly sensorRef: string;
+  /** Its worker released it, its worker was lost, or its process ended by itself. */
+  readonly cause: (typeof gapCauses)[number];
+  /** Why the process ended. */
+  readonly detail: string | null;
+  readonly fromWorker: string | null;
+  /** Null: none yet. */
+  readonly toWorker: string | null;
+  /** Null: unknown. Of a lost worker it is the last renewal of its lease, so the gap may have begun later. */
+  readonly beganAt: Date | null;
+  /** Null: it lasts, or the sensor was not to run any more. */
+  readonly endedAt: Date | null;
+  /** Nothing runs the sensor now, and it should run. */
+  readonly isOpen: boolean;
+  /** Until its end, or until now if it is open; null: unknown. */
+  readonly seconds: number | null;
+  readonly createdAt: Date;
+}
+
+const isOpen = "(ended_at is null and is_sensor_wanted(sensor))";
+
+export const gapTable: HistoryTable<GapEntry> = {
+  name: "sensor_gap",
+  columns: `id, sensor_ref, cause, detail, from_worker, to_worker, began_at, ended_at, created, ${isOpen} as is_open,
+            extract(epoch from coalesce(ended_at, case when ${isOpen} then greatest(clock_timestamp(), began_at) end)
+                               - began_at)::float8 as seconds`,
+  decode: (row) => ({
+    id: row.id("id"),
+    sensorRef: row.text("sensor_ref"),
+    cause: row.word("cause", gapCauses),
+    detail: row.textOrNull("detail"),
+    fromWorker: row.textOrNull("from_worker"),
+    toWorker: row.textOrNull("to_worker"),
+    beganAt: row.instantOrNull("began_at"),
+    endedAt: row.instantOrNull("ended_at"),
+    isOpen: row.boolean("is_open"),
+    seconds: row.numberOrNull("seconds"),
+    createdAt: row.instant("created"),
+  }),
+};
+
+/** Null: any. */
+export interface GapFilter {
+  readonly sensorRef: string | null;
+  readonly cause: GapEntry["cause"] | null;
+}
+
+export function gapConditions({ sensorRef, cause }: GapFilter): readonly HistoryCondition[] {
+  const wanted: readonly (readonly [string, string | null])[] = [
+    ["sensor_ref", sensorRef],
+    ["cause", cause],
+  ];
+  return wanted.flatMap(([column, value]) =>
+    value === null
+      ? []
+      : [{ sql: (parameter: string) => `${column} = ${parameter}`, value, isIndexed: false }],
+  );
+}
