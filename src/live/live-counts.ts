@@ -4,15 +4,13 @@
  * The sums are always kept, at the cost of a few additions a batch. Events are looked at one by one only while somebody
  * watches.
  */
-import { isJsonArray, isJsonObject, type JsonObject } from "../model/json/json.ts";
 import type { Activity, ActivityEntry } from "../telemetry/activity.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Clock } from "../time/clock.ts";
-import { addCount, historyStepSeconds, type LiveEntry, type LiveReport } from "./live-report.ts";
+import { EventSample } from "./event-sample.ts";
+import { addCount, historyStepSeconds, type LiveReport } from "./live-report.ts";
 
 const historySeconds = 300;
-const entriesMax = 20;
-const excerptMax = 140;
 
 interface Second {
   events: number;
@@ -73,11 +71,12 @@ export class LiveCounts {
 
   /** Since the last report. */
   take({ withHistory }: { readonly withHistory: boolean }): LiveReport {
-    const sums = this.#sums;
+    const { sample, ...sums } = this.#sums;
     this.#sums = noSums();
     return {
       instance: this.#instance,
       ...sums,
+      entries: sample.entries(),
       changed: [...sums.changed],
       history: withHistory ? this.#history() : [],
     };
@@ -85,15 +84,9 @@ export class LiveCounts {
 
   #note(entry: ActivityEntry): void {
     if (entry.kind === "sensor") this.#sums.changed.add(entry.sensorRef);
-    if (entry.kind !== "event" || this.#sums.entries.length >= entriesMax) return;
+    if (entry.kind !== "event") return;
     const { eventId: id, triggerRef, sensorRef, payload } = entry;
-    this.#sums.entries.push({
-      id,
-      atMs: this.#clock.nowMs(),
-      triggerRef,
-      sensorRef,
-      excerpt: excerptOf(payload),
-    });
+    this.#sums.sample.note({ id, atMs: this.#clock.nowMs(), triggerRef, sensorRef, payload });
   }
 
   #second(): Second {
@@ -133,26 +126,7 @@ function noSums() {
     sensors: new Map<string, number>(),
     triggers: new Map<string, number>(),
     rules: new Map<string, number>(),
-    entries: [] as LiveEntry[],
+    sample: new EventSample(),
     changed: new Set<string>(),
   };
-}
-
-/** The first few members, so that a large payload costs no more than a small one. */
-function excerptOf(payload: JsonObject): string {
-  const parts: string[] = [];
-  let length = 0;
-  for (const [key, value] of Object.entries(payload)) {
-    const text = isJsonArray(value)
-      ? `[${value.length}]`
-      : isJsonObject(value)
-        ? "{…}"
-        : JSON.stringify(typeof value === "string" ? value.slice(0, excerptMax) : value);
-    const part = `${key}: ${text}`;
-    parts.push(part);
-    length += part.length + 2;
-    if (length > excerptMax) break;
-  }
-  const text = parts.join(", ");
-  return text.length <= excerptMax ? text : `${text.slice(0, excerptMax - 1)}…`;
 }

@@ -57,7 +57,7 @@ function encoded(report: LiveReport, share: number): string {
     s: part(busiest(sensors), refsMax),
     t: part(busiest(triggers), refsMax),
     r: part(busiest(rules), refsMax),
-    x: part(entries, entries.length).map(({ id, atMs, triggerRef, sensorRef, excerpt }) => [
+    x: newest(entries, share).map(({ id, atMs, triggerRef, sensorRef, excerpt }) => [
       id,
       atMs,
       triggerRef,
@@ -99,11 +99,15 @@ export function decodeReport(text: string): LiveReport | undefined {
   };
 }
 
+function newest(entries: readonly LiveEntry[], share: number): readonly LiveEntry[] {
+  return entries.slice(entries.length - Math.floor(entries.length * share));
+}
+
 export function addCount(counts: Map<string, number>, ref: string, count: number): void {
   counts.set(ref, (counts.get(ref) ?? 0) + count);
 }
 
-function busiest(counts: Counts): (readonly [string, number])[] {
+export function busiest(counts: Counts): (readonly [string, number])[] {
   return [...counts].toSorted(([, one], [, other]) => other - one);
 }
 

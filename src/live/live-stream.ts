@@ -9,7 +9,14 @@
  * nothing grows with a slow reader.
  */
 import type { Clock } from "../time/clock.ts";
-import { addCount, historyStepSeconds, type Counts, type LiveEntry, type LiveReport } from "./live-report.ts";
+import {
+  addCount,
+  busiest,
+  historyStepSeconds,
+  type Counts,
+  type LiveEntry,
+  type LiveReport,
+} from "./live-report.ts";
 
 /** One open page. */
 export interface Viewer {
@@ -38,6 +45,8 @@ const secondsMax = 300;
 const keptMax = 60;
 const waitingBytesMax = 262_144;
 const entriesMax = 40;
+/** Of each kind; a frame is at most some 100 kB, however many sensors, triggers and rules there are. */
+const refsMax = 500;
 const fleetEverySeconds = 3;
 
 interface Second {
@@ -115,9 +124,10 @@ export class LiveStream {
       rules: merged(reports, (report) => report.rules),
       entries: reports
         .flatMap((report) => report.entries)
+        .toSorted((one, other) => one.atMs - other.atMs)
         .slice(-entriesMax)
         .map(entryAnswer),
-      changed: [...new Set(reports.flatMap((report) => report.changed))],
+      changed: [...new Set(reports.flatMap((report) => report.changed))].slice(0, refsMax),
       workers: new Set(reports.map((report) => report.instance)).size,
       fleet: this.#fleet,
     });
@@ -204,7 +214,7 @@ function sum(reports: readonly LiveReport[], of: (report: LiveReport) => number)
 function merged(reports: readonly LiveReport[], of: (report: LiveReport) => Counts): object {
   const all = new Map<string, number>();
   for (const [ref, count] of reports.flatMap((report) => [...of(report)])) addCount(all, ref, count);
-  return Object.fromEntries(all);
+  return Object.fromEntries(all.size > refsMax ? busiest(all).slice(0, refsMax) : all);
 }
 
 function entryAnswer({ id, atMs, triggerRef, sensorRef, excerpt }: LiveEntry): object {
