@@ -1,7 +1,7 @@
 /** What an operator should look at first, in words, the worst first. */
 import { countText, durationText } from "./format.ts";
 import { hrefOf } from "./route.ts";
-import type { Finding, Fleet, Process, Sensor, Timer, Worker } from "./types.ts";
+import type { Finding, Fleet, Process, Sensor, SensorState, Timer, Worker } from "./types.ts";
 
 export interface Concern {
   readonly mood: "bad" | "warn";
@@ -23,7 +23,7 @@ const outboxAgeSecondsMax = 30;
 export function concernsOf({ sensors, workers, timers, findings, fleet }: Facts): readonly Concern[] {
   const concerns: Concern[] = [];
   for (const { ref, state, enabled, process } of sensors) {
-    if (!enabled || (state !== "failed" && state !== "backoff")) continue;
+    if (!enabled || !isTroubled(state)) continue;
     const isFailed = state === "failed";
     concerns.push({
       mood: isFailed ? "bad" : "warn",
@@ -61,11 +61,16 @@ export function concernsOf({ sensors, workers, timers, findings, fleet }: Facts)
     });
   }
   for (const { state, subject, detail, remedy } of findings) {
-    // Sensors are named above, with their reason.
-    if (state !== "wrong" || subject.startsWith("sensor ")) continue;
+    // Named above, with its reason.
+    const isNamed = sensors.some(({ ref, state: is }) => subject === `sensor ${ref}` && isTroubled(is));
+    if (state !== "wrong" || isNamed) continue;
     concerns.push({ mood: "bad", text: `${subject}: ${detail}`, more: remedy, href: hrefOf("diagnosis") });
   }
   return concerns.toSorted((one, other) => Number(one.mood === "warn") - Number(other.mood === "warn"));
+}
+
+export function isTroubled(state: SensorState): boolean {
+  return state === "failed" || state === "backoff";
 }
 
 /** Whether messages have waited for RabbitMQ for too long. */

@@ -120,5 +120,6 @@ function addTo(known: Map<string, number[]>, rates: Readonly<Record<string, numb
   for (const [ref, values] of known) {
     values.push(rates[ref] ?? 0);
     if (values.length > sparkMax) values.shift();
+    if (values.every((value) => value === 0)) known.delete(ref);
   }
 }

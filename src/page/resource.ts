@@ -23,13 +23,31 @@ export interface ResourceOptions {
 }
 
 /** @param path undefined: nothing to read */
-export function useResource<Value>(
+export function useResource<Value>(path: string | undefined, options: ResourceOptions = {}): Resource<Value> {
+  const { value, error, reload } = useRead<Value>(path, options, get);
+  return { value, error, reload };
+}
+
+export interface ReadOptions<Value> extends ResourceOptions {
+  /** Another one: read anew. */
+  readonly turn?: unknown;
+  /** How many requests reading it took; the more, the rarer it is repeated. */
+  readonly costOf?: (value: Value) => number;
+}
+
+interface Read<Value> extends Resource<Value> {
+  /** Changes the value that is held, until it is read again. */
+  readonly change: (of: (value: Value) => Value) => void;
+}
+
+export function useRead<Value>(
   path: string | undefined,
-  { isLive = false, everyMs = 0 }: ResourceOptions = {},
-): Resource<Value> {
+  { isLive = false, everyMs = 0, turn, costOf = () => 1 }: ReadOptions<Value>,
+  read: (path: string, ending: AbortSignal) => Promise<Value>,
+): Read<Value> {
   const [held, hold] = useState<{ path: string; value: Value } | undefined>();
   const [error, setError] = useState<string | undefined>();
-  const [turn, setTurn] = useState(0);
+  const [reloads, setReloads] = useState(0);
   const changeCount = isLive ? changes.value : 0;
   const isFirst = useRef(true);
 
@@ -37,37 +55,39 @@ export function useResource<Value>(
     if (path === undefined) return;
     const ending = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const read = async (): Promise<void> => {
+    const readOnce = async (): Promise<void> => {
       try {
-        const value = await get<Value>(path, ending.signal);
+        const value = await read(path, ending.signal);
+        if (ending.signal.aborted) return;
         hold({ path, value });
         setError(undefined);
-        if (everyMs > 0) timer = setTimeout(again, everyMs);
+        if (everyMs > 0) timer = setTimeout(again, everyMs * costOf(value));
       } catch (failure) {
         if (ending.signal.aborted) return;
         setError(messageOf(failure));
         const isPassing = failure instanceof ApiFailure && (failure.status === 0 || failure.status >= 500);
-        if (isPassing) timer = setTimeout(() => void read(), retryMs);
+        if (isPassing) timer = setTimeout(() => void readOnce(), retryMs);
       }
     };
     // Nobody looks at a hidden tab.
     const again = (): void => {
       if (document.hidden) timer = setTimeout(again, everyMs);
-      else void read();
+      else void readOnce();
     };
-    if (isFirst.current) void read();
-    else timer = setTimeout(() => void read(), gatherMs);
+    if (isFirst.current) void readOnce();
+    else timer = setTimeout(() => void readOnce(), gatherMs);
     isFirst.current = false;
     return () => {
       ending.abort();
       clearTimeout(timer);
     };
-  }, [path, turn, changeCount, everyMs]);
+  }, [path, reloads, changeCount, everyMs, turn]);
 
   return {
     value: held !== undefined && sameResource(held.path, path) ? held.value : undefined,
     error,
-    reload: () => setTurn((count) => count + 1),
+    reload: () => setReloads((count) => count + 1),
+    change: (of) => hold((before) => before && { ...before, value: of(before.value) }),
   };
 }
 
@@ -79,7 +99,9 @@ export function useOne<Value>(path: string, options: ResourceOptions = {}): Reso
 
 /** What `attune-sensor-agent doctor` finds, from the agent that serves this page. */
 export function useFindings(everyMs: number): Resource<readonly Finding[]> {
-  const { value, ...more } = useOne<{ readonly findings: readonly Finding[] }>("diagnosis", { everyMs });
+  const { value, ...more } = useOne<{ readonly findings: readonly Finding[] }>("diagnosis", {
+    everyMs,
+  });
   return { value: value?.findings, ...more };
 }
 

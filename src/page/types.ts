@@ -12,7 +12,10 @@ export interface PageSession {
 export interface List<Item> {
   readonly items: readonly Item[];
   readonly pagination: {
+    readonly page: number;
     readonly total_items: number;
+    /** False: there are more. */
+    readonly total_exact?: boolean;
     readonly before?: string | null;
     readonly has_next: boolean;
   };
@@ -65,6 +68,7 @@ export interface SensorExplanation {
 }
 
 export interface Worker {
+  readonly id: Id;
   readonly name: string;
   readonly worker_type: string;
   readonly worker_role: string;
@@ -114,6 +118,7 @@ export interface Rule {
 }
 
 export interface Timer {
+  readonly id: Id;
   readonly rule_ref: string;
   readonly label: string;
   readonly trigger_ref: string;
@@ -162,6 +167,20 @@ export interface Delivery {
   readonly created: string;
 }
 
+export interface Gap {
+  readonly id: Id;
+  readonly sensor_ref: string;
+  readonly cause: "released" | "lost" | "ended";
+  readonly detail: string | null;
+  readonly from_worker: string | null;
+  readonly to_worker: string | null;
+  readonly began_at: string | null;
+  readonly ended_at: string | null;
+  readonly open: boolean;
+  readonly seconds: number | null;
+  readonly created: string;
+}
+
 export interface LogLine {
   readonly time: string | null;
   readonly text: string;
@@ -205,6 +224,7 @@ export interface Snapshot {
 }
 
 export interface Trigger {
+  readonly id: Id;
   readonly ref: string;
   readonly label: string;
   readonly enabled: boolean;

@@ -351,6 +351,23 @@ test("a sensor that breaks while one looks is named, with its reason", async () 
   await rm(brokenPath());
   await admin.page.getByRole("button", { name: "Restart" }).click();
   await admin.page.locator(".state.good", { hasText: "running" }).waitFor();
+  await admin.page
+    .getByText(/^The process of orchard.gate ended by itself on north at .*; it ran again/)
+    .first()
+    .waitFor();
+});
+
+test("why an event did not match a rule can be found from the overview alone", async () => {
+  await show("overview", "Overview");
+  const { page } = admin;
+  await page.getByRole("navigation").getByRole("link", { name: "Events" }).click();
+  await page.getByLabel("Rule").selectOption("orchard.frost");
+  await page.locator("tbody tr", { hasText: "celsius: 14" }).first().getByRole("link").click();
+  const verdict = page.locator(".notice", { has: page.getByRole("link", { name: "orchard.frost" }) }).first();
+  await verdict
+    .getByText(/`?celsius`? is 14/)
+    .first()
+    .waitFor();
 });
 
 test("the next nightly run, and the worker to drain, can be found from the overview alone", async () => {
@@ -376,6 +393,11 @@ test("the page recovers after the agent was restarted", async () => {
   await page.getByText("Live", { exact: true }).waitFor();
   const before = await page.locator("tbody tr").first().innerText();
   await expect.poll(() => page.locator("tbody tr").first().innerText(), { timeout: 15_000 }).not.toBe(before);
+
+  await show("overview", "Overview");
+  await page
+    .getByText(/^north released orchard.thermometer and took it again at .*; nobody ran it for [\d.]+ m?s$/)
+    .waitFor();
 });
 
 test("everything can be reached with the keyboard alone", async () => {
@@ -469,7 +491,7 @@ test("more than a thousand events a second are counted, and a sample of them is 
   await expect
     .poll(async () => Number((await rate.innerText()).replaceAll(/[^\d]/g, "")), { timeout: 30_000 })
     .toBeGreaterThan(1_000);
-  await page.getByText("a sample of each second").waitFor();
+  await page.getByText(/^the newest \d+ of [\d,]+ in the last second; [\d,]+ left out$/).waitFor();
 
   expect(await page.locator("tbody tr").count()).toBeLessThanOrEqual(250);
   await page.getByRole("link", { name: "Overview" }).click();

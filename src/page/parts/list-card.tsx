@@ -1,6 +1,9 @@
 /** A card with a list or table, or with another text while the list is loading or empty. */
 import type { ComponentChildren, VNode } from "preact";
-import { Card, Pending } from "./basics.tsx";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { countText } from "../format.ts";
+import type { PagedList } from "../list.ts";
+import { Card, Failure, Pending } from "./basics.tsx";
 
 interface ListProps {
   readonly title: string;
@@ -8,6 +11,8 @@ interface ListProps {
   readonly error?: string | undefined;
   /** Shown in place of an empty list. */
   readonly empty: VNode;
+  /** Whose further pages a button shows. */
+  readonly pages?: PagedList<unknown>;
 }
 
 export function ListCard({
@@ -16,6 +21,7 @@ export function ListCard({
   items,
   error,
   empty,
+  pages,
   children,
 }: ListProps & {
   /** Undefined until the first answer. */
@@ -25,7 +31,47 @@ export function ListCard({
   return (
     <Card title={title} aside={aside} flush>
       {items === undefined ? <Pending error={error} /> : items.length === 0 ? empty : children}
+      {items !== undefined && pages !== undefined && <More pages={pages} />}
     </Card>
+  );
+}
+
+/** A button that shows the next page below what is shown; the focus stays on it. */
+function More({ pages: { items, total, isTotalExact, more, error } }: { pages: PagedList<unknown> }) {
+  const [isBusy, setBusy] = useState(false);
+  const end = useRef<HTMLParagraphElement>(null);
+  const wasPressed = useRef(false);
+  const isAtEnd = more === undefined;
+  useEffect(() => {
+    if (isAtEnd && wasPressed.current && document.activeElement === document.body) end.current?.focus();
+  }, [isAtEnd]);
+  if (isAtEnd && !wasPressed.current) return null;
+  const shown = countText(items?.length ?? 0);
+  if (isAtEnd) {
+    return (
+      <p class="more muted small" ref={end} tabIndex={-1} role="status">
+        All {shown} are shown
+      </p>
+    );
+  }
+  const press = async (): Promise<void> => {
+    if (isBusy) return;
+    wasPressed.current = true;
+    setBusy(true);
+    await more();
+    setBusy(false);
+  };
+  return (
+    <div class="more">
+      <button aria-busy={isBusy} onClick={() => void press()}>
+        Show more
+      </button>
+      <span class="muted small" role="status">
+        {shown} of {isTotalExact ? "" : "more than "}
+        {countText(total)} shown
+      </span>
+      <Failure text={error} />
+    </div>
   );
 }
 
@@ -39,6 +85,7 @@ export function TableCard<Item>({
   items,
   error,
   empty,
+  pages,
   children,
 }: Omit<ListProps, "title"> & {
   readonly name: string;
@@ -50,7 +97,7 @@ export function TableCard<Item>({
   readonly children: (item: Item) => VNode;
 }) {
   return (
-    <ListCard title={title} items={items} error={error} empty={empty}>
+    <ListCard title={title} items={items} error={error} empty={empty} {...(pages && { pages })}>
       <Table name={name} columns={columns}>
         {items?.map(children)}
       </Table>

@@ -1,16 +1,12 @@
 /** Instants, shown as times of day or as ages. */
-import { useEffect, useState } from "preact/hooks";
+import { signal } from "@preact/signals";
 import { durationText, fullText, localText, utcText } from "../format.ts";
 
-/** Renders the component again every second. */
-function useNow(): Date {
-  const [now, setNow] = useState(() => new Date());
-  useEffect(() => {
-    const timer = setInterval(() => !document.hidden && setNow(new Date()), 1_000);
-    return () => clearInterval(timer);
-  }, []);
-  return now;
-}
+/** One clock for all ages that are shown; it stops while the tab is hidden. */
+const now = signal(new Date());
+setInterval(() => {
+  if (!document.hidden) now.value = new Date();
+}, 1_000);
 
 /** In the viewer's zone, with UTC beside it or, where there is no room, in its title. */
 export function Time({ at, withUtc = false }: { at: string | null | undefined; withUtc?: boolean }) {
@@ -25,10 +21,9 @@ export function Time({ at, withUtc = false }: { at: string | null | undefined; w
 }
 
 export function Age({ at, suffix = " ago" }: { at: string | null | undefined; suffix?: string }) {
-  const now = useNow();
   if (at === null || at === undefined) return <span class="muted">–</span>;
   const instant = new Date(at);
-  const seconds = (now.getTime() - instant.getTime()) / 1_000;
+  const seconds = (now.value.getTime() - instant.getTime()) / 1_000;
   const text =
     seconds < 0 ? `in ${durationText(-seconds)}` : seconds < 1 ? "now" : `${durationText(seconds)}${suffix}`;
   return (

@@ -4,9 +4,9 @@ import { Empty, EventLink, Heading, State, type Mood } from "../parts/basics.tsx
 import { TableCard } from "../parts/list-card.tsx";
 import { ChoiceField } from "../parts/query-field.tsx";
 import { Time } from "../parts/time.tsx";
-import { useResource } from "../resource.ts";
+import { useList } from "../list.ts";
 import { queryOf } from "../route.ts";
-import type { Delivery, List } from "../types.ts";
+import type { Delivery } from "../types.ts";
 
 const verdicts = ["accepted", "duplicate", "challenge", "refused", "failed"] as const;
 const moods: Readonly<Record<Delivery["verdict"], Mood>> = {
@@ -19,7 +19,7 @@ const moods: Readonly<Record<Delivery["verdict"], Mood>> = {
 
 export function DeliveriesView() {
   const verdict = queryOf("verdict");
-  const { value, error } = useResource<List<Delivery>>(
+  const deliveries = useList<Delivery>(
     `deliveries?page_size=100${verdict === "" ? "" : `&verdict=${verdict}`}`,
     { everyMs: 4_000 },
   );
@@ -39,8 +39,9 @@ export function DeliveriesView() {
           { number: "Took" },
           "Event",
         ]}
-        items={value?.items}
-        error={error}
+        items={deliveries.items}
+        error={deliveries.error}
+        pages={deliveries}
         empty={
           verdict === "" ? (
             <Empty title="No request has come yet">

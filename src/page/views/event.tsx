@@ -5,16 +5,17 @@ import { Card, Empty, Heading, PendingView } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";
 import { Time } from "../parts/time.tsx";
 import { Tree } from "../parts/tree.tsx";
-import { useOne, useResource } from "../resource.ts";
+import { useList } from "../list.ts";
+import { useOne } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import { Replay } from "./replay.tsx";
 import { Verdicts } from "./verdicts.tsx";
-import type { Enforcement, EventDetails, List } from "../types.ts";
+import type { Enforcement, EventDetails } from "../types.ts";
 
 export function EventView({ name }: { name: string }) {
   const id = encodeURIComponent(name);
   const { value: event, error } = useOne<EventDetails>(`events/${id}`);
-  const enforcements = useResource<List<Enforcement>>(`enforcements?event=${id}&page_size=100`, {
+  const enforcements = useList<Enforcement>(`enforcements?event=${id}&page_size=100`, {
     everyMs: 5_000,
   });
   const [replays, setReplays] = useState(0);
@@ -69,8 +70,9 @@ export function EventView({ name }: { name: string }) {
         <TableCard
           name="Enforcements"
           columns={["Enforcement", "Rule", "Action", "Status", "Stored"]}
-          items={enforcements.value?.items}
+          items={enforcements.items}
           error={enforcements.error}
+          pages={enforcements}
           empty={<Empty title="No rule matched it">Above is what each rule on its trigger said.</Empty>}
         >
           {({ id: number, rule_ref: rule, action_ref: action, status, created }) => (

@@ -2,38 +2,37 @@
 import { useState } from "preact/hooks";
 import { countText, rateText } from "../format.ts";
 import { moments, tick } from "../live.ts";
-import { Card, Empty, Heading, Pending } from "../parts/basics.tsx";
+import { Card, Empty, Heading } from "../parts/basics.tsx";
 import { Bars } from "../parts/drawings.tsx";
 import { ListCard } from "../parts/list-card.tsx";
 import { ChoiceField, SearchField } from "../parts/query-field.tsx";
-import { useResource } from "../resource.ts";
+import { useList } from "../list.ts";
 import { queryOf } from "../route.ts";
 import { EventTable, isShown, storedShown } from "./event-table.tsx";
 import { useLiveEvents } from "./live-events.ts";
-import type { EventEntry, List, Rule, Sensor, Trigger } from "../types.ts";
+import type { EventEntry, Rule, Sensor, Trigger } from "../types.ts";
 
 const pageSize = 50;
 
 export function EventsView() {
   const sourceRef = queryOf("source");
   const [isPaused, setPaused] = useState(false);
-  const rules = useResource<List<Rule>>("rules?sort=ref&page_size=100").value?.items ?? [];
-  const triggers = useResource<List<Trigger>>("triggers?sort=ref&page_size=100").value?.items ?? [];
-  const sensors = useResource<List<Sensor>>("sensors?sort=ref&page_size=100").value?.items ?? [];
+  const whole = { isWhole: true };
+  const rules = useList<Rule>("rules?sort=ref&page_size=100", whole).items ?? [];
+  const triggers = useList<Trigger>("triggers?sort=ref&page_size=100", whole).items ?? [];
+  const sensors = useList<Sensor>("sensors?sort=ref&page_size=100", whole).items ?? [];
   // A rule concerns the events of its trigger.
   const ruleTrigger = rules.find(({ ref }) => ref === queryOf("rule"))?.trigger_ref;
   const triggerRef = queryOf("trigger") || (ruleTrigger ?? "");
-  const key = JSON.stringify([triggerRef, sourceRef]);
-  const first = useResource<List<EventEntry>>(listPath(triggerRef, sourceRef));
+  const list = useList<EventEntry>(listPath(triggerRef, sourceRef));
 
-  const { live, missed } = useLiveEvents({ triggerRef, sourceRef, isPaused });
+  const { live, missed, last } = useLiveEvents({ triggerRef, sourceRef, isPaused });
 
-  const stored = (first.value?.items ?? []).map(storedShown);
+  const stored = (list.items ?? []).map(storedShown);
   const known = new Set(live.map(({ id }) => String(id)));
   const all = [...live, ...stored.filter(({ id }) => !known.has(String(id)))];
   const shown = all.filter(isShown);
   const rate = tick.value?.events ?? 0;
-  const cursor = first.value?.pagination.before ?? null;
 
   return (
     <>
@@ -52,8 +51,9 @@ export function EventsView() {
         </Card>
         <ListCard
           title="Feed"
-          items={first.value && shown}
-          error={first.error}
+          items={list.items && shown}
+          error={list.error}
+          pages={list}
           empty={
             all.length === 0 ? (
               <Empty title="No such event is stored">
@@ -68,18 +68,18 @@ export function EventsView() {
           }
           aside={
             <span class="row">
-              <span class="muted small" role="status">
+              <span class="muted small">
                 {isPaused
                   ? `${countText(missed)} since you paused`
-                  : rate > live.length && rate > 20
-                    ? "a sample of each second"
+                  : last.leftOut > 0
+                    ? `the newest ${countText(last.stored - last.leftOut)} of ${countText(last.stored)} in the last second; ${countText(last.leftOut)} left out`
                     : ""}
               </span>
               <button
                 aria-pressed={isPaused}
                 onClick={() => {
                   setPaused(!isPaused);
-                  if (isPaused) first.reload();
+                  if (isPaused) list.reload();
                 }}
               >
                 {isPaused ? "Go on" : "Pause"}
@@ -88,42 +88,8 @@ export function EventsView() {
           }
         >
           <EventTable events={shown} />
-          {cursor !== null && (
-            <OlderEvents key={key} before={cursor} triggerRef={triggerRef} sourceRef={sourceRef} />
-          )}
         </ListCard>
       </div>
-    </>
-  );
-}
-
-/** A button that shows the page of events before a cursor, followed by a button for the page before that. */
-function OlderEvents({
-  before,
-  triggerRef,
-  sourceRef,
-}: {
-  before: string;
-  triggerRef: string;
-  sourceRef: string;
-}) {
-  const [shownBefore, showBefore] = useState<string | undefined>();
-  const { value, error } = useResource<List<EventEntry>>(
-    shownBefore === undefined ? undefined : listPath(triggerRef, sourceRef, shownBefore),
-  );
-  if (shownBefore === undefined) {
-    return (
-      <p class="empty">
-        <button onClick={() => showBefore(before)}>Show older events</button>
-      </p>
-    );
-  }
-  if (value === undefined) return <Pending error={error} />;
-  const cursor = value.pagination.before ?? null;
-  return (
-    <>
-      <EventTable events={value.items.map(storedShown).filter(isShown)} />
-      {cursor !== null && <OlderEvents before={cursor} triggerRef={triggerRef} sourceRef={sourceRef} />}
     </>
   );
 }
@@ -132,11 +98,10 @@ function refsOf(things: readonly { readonly ref: string }[]): readonly string[] 
   return things.map(({ ref }) => ref);
 }
 
-function listPath(trigger: string, source: string, before?: string): string {
+function listPath(trigger: string, source: string): string {
   const query = new URLSearchParams({ page_size: String(pageSize) });
   if (trigger !== "") query.set("trigger_ref", trigger);
   if (source !== "") query.set("source_ref", source);
-  if (before !== undefined) query.set("before", before);
   return `events?${query}`;
 }
 

@@ -3,7 +3,7 @@ import { rateText } from "../format.ts";
 import { tick } from "../live.ts";
 import { Empty, Heading } from "../parts/basics.tsx";
 import { ListCard } from "../parts/list-card.tsx";
-import { useResource } from "../resource.ts";
+import { useList } from "../list.ts";
 import {
   columns,
   gap,
@@ -15,16 +15,17 @@ import {
   type Edge,
   type Node,
 } from "./flow-graph.ts";
-import type { List, Rule, Sensor } from "../types.ts";
+import type { Rule, Sensor } from "../types.ts";
 
 export function FlowView() {
-  const sensors = useResource<List<Sensor>>("sensors?sort=ref&page_size=100", {
+  const sensors = useList<Sensor>("sensors?sort=ref&page_size=100", {
     isLive: true,
     everyMs: 15_000,
+    isWhole: true,
   });
-  const rules = useResource<List<Rule>>("rules?sort=ref&page_size=100", { everyMs: 15_000 });
-  const isReady = sensors.value !== undefined && rules.value !== undefined;
-  const { nodes, edges, height } = graphOf(sensors.value?.items ?? [], rules.value?.items ?? [], tick.value);
+  const rules = useList<Rule>("rules?sort=ref&page_size=100", { everyMs: 15_000 });
+  const isReady = sensors.items !== undefined && rules.items !== undefined;
+  const { nodes, edges, height } = graphOf(sensors.items ?? [], rules.items ?? [], tick.value);
   return (
     <>
       <Heading title="Flow" note="What leads to what, with the rates of this second" />
@@ -32,6 +33,7 @@ export function FlowView() {
         title="Sensor → trigger → rule → action"
         items={isReady ? nodes : undefined}
         error={sensors.error ?? rules.error}
+        pages={rules}
         empty={
           <Empty title="Nothing flows yet">
             Load a pack with sensors and rules: attune-sensor-agent packs load DIR

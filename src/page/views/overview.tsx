@@ -1,35 +1,34 @@
 /** Whether things flow, and what needs attention first. */
-import { concernsOf, isBehind } from "../attention.ts";
+import { concernsOf, isBehind, isTroubled } from "../attention.ts";
 import { countOf, countText, durationText, rateText } from "../format.ts";
 import { connection, fleet, moments, tick } from "../live.ts";
 import { Card, Empty, Heading, Tile } from "../parts/basics.tsx";
 import { RateChart } from "../parts/drawings.tsx";
+import { GapsCard } from "../parts/gaps-card.tsx";
 import { useFindings, useResource } from "../resource.ts";
+import { useList } from "../list.ts";
 import { hrefOf } from "../route.ts";
 import type { List, Sensor, SensorState, Timer, Worker } from "../types.ts";
 
+const often = { isLive: true, everyMs: 15_000 };
 const states: readonly SensorState[] = ["running", "starting", "backoff", "failed", "stopped"];
 
 export function OverviewView() {
-  const sensors = useResource<List<Sensor>>("sensors?page_size=100", { isLive: true, everyMs: 15_000 }).value;
-  const workers = useResource<List<Worker>>("workers?page_size=100", { isLive: true, everyMs: 15_000 }).value;
-  const timers = useResource<List<Timer>>("timers?page_size=100", { everyMs: 30_000 }).value;
+  const { sensors, count, byState } = useEnabledSensors();
+  const workers = useList<Worker>("workers?page_size=100", { ...often, isWhole: true }).items;
+  const timers = useList<Timer>("timers?page_size=100", { everyMs: 30_000, isWhole: true });
   const findings = useFindings(30_000).value;
   const isComplete = sensors !== undefined && workers !== undefined && findings !== undefined;
   const concerns = concernsOf({
-    sensors: sensors?.items ?? [],
-    workers: workers?.items ?? [],
-    timers: timers?.items ?? [],
+    sensors: sensors ?? [],
+    workers: workers ?? [],
+    timers: timers.items ?? [],
     findings: findings ?? [],
     fleet: fleet.value,
   });
-  const alive = workers?.items.filter((worker) => worker.alive) ?? [];
-  const enabled = sensors?.items.filter((sensor) => sensor.enabled) ?? [];
-  const byState = states
-    .map((state) => [state, enabled.filter((sensor) => sensor.state === state).length] as const)
-    .filter(([, count]) => count > 0);
+  const alive = workers?.filter((worker) => worker.alive) ?? [];
   const hasFailed = byState.some(([state]) => state === "failed");
-  const skippedSlots = (timers?.items ?? []).reduce((sum, { skipped_count: count }) => sum + count, 0);
+  const skippedSlots = (timers.items ?? []).reduce((sum, timer) => sum + timer.skipped_count, 0);
   const facts = fleet.value;
 
   return (
@@ -63,18 +62,18 @@ export function OverviewView() {
           />
           <Tile
             name="Sensors"
-            value={sensors === undefined ? "–" : countText(enabled.length)}
-            note={byState.map(([state, count]) => `${count} ${state}`).join(", ") || "none enabled"}
+            value={sensors === undefined ? "–" : countText(count)}
+            note={byState.map(([state, of]) => `${countText(of)} ${state}`).join(", ") || "none enabled"}
             mood={hasFailed ? "bad" : "plain"}
           />
           <Tile
             name="Workers"
             value={workers === undefined ? "–" : countText(alive.length)}
-            note={`${(workers?.items.length ?? 0) - alive.length} stopped`}
+            note={`${(workers?.length ?? 0) - alive.length} stopped`}
           />
           <Tile
             name="Timers"
-            value={timers === undefined ? "–" : countText(timers.pagination.total_items)}
+            value={timers.items === undefined ? "–" : countText(timers.total)}
             note={skippedSlots === 0 ? "no slot skipped" : `${countOf(skippedSlots, "slot")} skipped so far`}
           />
         </div>
@@ -96,7 +95,7 @@ export function OverviewView() {
           )}
           {concerns.length === 0 && (
             <Empty title={isComplete ? "Nothing needs attention" : "Looking …"}>
-              {isComplete && enabled.length === 0
+              {isComplete && count === 0
                 ? "No sensor is enabled. Load a pack with: attune-sensor-agent packs load DIR"
                 : "Sensors, workers, timers and deliveries are as they should be."}
             </Empty>
@@ -105,9 +104,30 @@ export function OverviewView() {
         <Card title="The last five minutes" aside={<a href={hrefOf("events")}>All events</a>}>
           <RateChart moments={moments.value} />
         </Card>
+        <GapsCard />
       </div>
     </>
   );
+}
+
+/** The enabled sensors: of many, those in trouble, and how many there are in each state. */
+function useEnabledSensors() {
+  const all = useResource<List<Sensor>>("sensors?enabled=true&page_size=100", often).value;
+  const isLong = all?.pagination.has_next === true;
+  const parts = states.map((state) => {
+    const size = isTroubled(state) ? 100 : 1;
+    const path = `sensors?enabled=true&state=${state}&page_size=${size}`;
+    const part = useResource<List<Sensor>>(isLong ? path : undefined, often).value;
+    const shown = all?.items.filter((sensor) => sensor.state === state) ?? [];
+    return isLong
+      ? { state, count: part?.pagination.total_items ?? 0, items: part?.items ?? [] }
+      : { state, count: shown.length, items: shown };
+  });
+  return {
+    sensors: all && parts.filter(({ state }) => isTroubled(state)).flatMap(({ items }) => items),
+    count: all?.pagination.total_items ?? 0,
+    byState: parts.filter(({ count }) => count > 0).map(({ state, count }) => [state, count] as const),
+  };
 }
 
 function average(of: (moment: { readonly events: number; readonly enforcements: number }) => number): number {

@@ -7,17 +7,18 @@ import { Spark } from "../parts/drawings.tsx";
 import { TableCard } from "../parts/list-card.tsx";
 import { Time } from "../parts/time.tsx";
 import { Tree } from "../parts/tree.tsx";
-import { useOne, useResource } from "../resource.ts";
+import { useList } from "../list.ts";
+import { useOne } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import { Backtest } from "./backtest.tsx";
 import { RuleHistory, RuleReasons } from "./rule-story.tsx";
 import { RuleTester } from "./rule-tester.tsx";
-import type { Enforcement, List, Rule } from "../types.ts";
+import type { Enforcement, Rule } from "../types.ts";
 
 export function RuleView({ name }: { name: string }) {
   const path = `rules/${encodeURIComponent(name)}`;
   const { value: rule, error, reload } = useOne<Rule>(path, { everyMs: 15_000 });
-  const enforcements = useResource<List<Enforcement>>(
+  const enforcements = useList<Enforcement>(
     `enforcements?rule_ref=${encodeURIComponent(name)}&page_size=20`,
     { everyMs: 5_000 },
   );
@@ -63,8 +64,9 @@ export function RuleView({ name }: { name: string }) {
         <TableCard
           name="Last matches"
           columns={["Enforcement", "Stored", "Event", "Action", "Status"]}
-          items={enforcements.value?.items}
+          items={enforcements.items}
           error={enforcements.error}
+          pages={enforcements}
           empty={
             <Empty title="It has matched no event yet">
               An event's own view shows why a rule did not match it.{" "}

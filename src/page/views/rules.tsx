@@ -8,27 +8,37 @@ import { TableCard } from "../parts/list-card.tsx";
 import { isFound, SearchField } from "../parts/query-field.tsx";
 import { Age } from "../parts/time.tsx";
 import { useFindings, useResource } from "../resource.ts";
+import { useList } from "../list.ts";
 import { hrefOf, queryOf } from "../route.ts";
 import type { Enforcement, Finding, List, Rule } from "../types.ts";
 
 export function RulesView() {
-  const { value, error, reload } = useResource<List<Rule>>("rules?sort=ref&page_size=100", {
+  const trigger = queryOf("trigger");
+  const of = trigger === "" ? "" : `&trigger_ref=${encodeURIComponent(trigger)}`;
+  const list = useList<Rule>(`rules?sort=ref&page_size=100${of}`, {
     everyMs: 15_000,
+    isWhole: queryOf("text") !== "",
   });
   const enforcements =
     useResource<List<Enforcement>>("enforcements?page_size=100", { everyMs: 5_000 }).value?.items ?? [];
   const findings = useFindings(30_000).value ?? [];
-  const rules = value?.items.filter(({ ref, label, trigger_ref: trigger, action_ref: action }) =>
-    isFound(ref, label, trigger, action),
+  const rules = list.items?.filter(({ ref, label, trigger_ref: on, action_ref: action }) =>
+    isFound(ref, label, on, action),
   );
+  const isFiltered = trigger !== "" || queryOf("text") !== "";
   return (
     <>
       <Heading title="Rules" note="Which events lead to which actions">
+        {trigger !== "" && (
+          <a class="button" href={hrefOf("rules")}>
+            Only those on {trigger}: show all
+          </a>
+        )}
         <SearchField />
       </Heading>
       <TableCard
         name="Rules"
-        title={rules && countOf(rules.length, "rule")}
+        title={rules && countOf(queryOf("text") === "" ? list.total : rules.length, "rule")}
         columns={[
           "Rule",
           "State",
@@ -39,14 +49,15 @@ export function RulesView() {
           { hidden: "Actions" },
         ]}
         items={rules}
-        error={error}
+        error={list.error}
+        pages={list}
         empty={
-          queryOf("text") === "" ? (
+          !isFiltered ? (
             <Empty title="There are no rules yet">
               Without a rule no sensor runs. A pack brings rules, and POST /api/v1/rules makes one.
             </Empty>
           ) : (
-            <Empty title="No rule contains that text">Look for another word.</Empty>
+            <Empty title="No rule is like that">Look for another word, or on all triggers.</Empty>
           )
         }
       >
@@ -58,7 +69,7 @@ export function RulesView() {
               ({ state, subject }) => state !== "good" && subject.split(" ").includes(rule.ref),
             )}
             matchedAt={enforcements.find(({ rule_ref: ref }) => ref === rule.ref)?.created}
-            reload={reload}
+            reload={list.reload}
           />
         )}
       </TableCard>

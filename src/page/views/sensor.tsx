@@ -8,6 +8,7 @@ import { Act, Switch } from "../parts/act.tsx";
 import { Card, Heading, Pending, PendingView, SensorStateMark, State } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { FindingNotice } from "../parts/finding-notice.tsx";
+import { GapsCard } from "../parts/gaps-card.tsx";
 import { Age, Time } from "../parts/time.tsx";
 import { useOne, useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
@@ -110,6 +111,7 @@ export function SensorView({ name }: { name: string }) {
             </dl>
           </Card>
         </div>
+        <GapsCard sensorRef={name} />
         <Log sensorRef={name} />
       </div>
     </>
@@ -131,7 +133,11 @@ function RulesOn({ triggerRef }: { triggerRef: string }) {
           <a href={hrefOf("rules", ref)}>{ref}</a> {!enabled && <State mood="off">disabled</State>}
         </p>
       ))}
-      {more > 0 && <p class="muted">and {countOf(more, "other")}</p>}
+      {more > 0 && (
+        <p>
+          <a href={hrefOf("rules", undefined, { trigger: triggerRef })}>and {countOf(more, "other")}</a>
+        </p>
+      )}
       {value.items.length === 0 && <p class="muted">none on {triggerRef}</p>}
     </>
   );

@@ -8,30 +8,42 @@ import { Spark } from "../parts/drawings.tsx";
 import { TableCard } from "../parts/list-card.tsx";
 import { ChoiceField, isFound, SearchField } from "../parts/query-field.tsx";
 import { Age } from "../parts/time.tsx";
-import { useResource } from "../resource.ts";
+import { useList, type PagedList } from "../list.ts";
 import { hrefOf, queryOf } from "../route.ts";
-import type { List, Sensor, SensorState } from "../types.ts";
+import type { Sensor, SensorState } from "../types.ts";
 
+const often = { isLive: true, everyMs: 10_000 };
 const order: readonly SensorState[] = ["failed", "backoff", "starting", "running", "stopped"];
 
 export function SensorsView() {
   const state = queryOf("state");
-  const { value, error, reload } = useResource<List<Sensor>>(
-    `sensors?sort=ref&page_size=100${state === "" ? "" : `&state=${state}`}`,
-    { isLive: true, everyMs: 10_000 },
+  const worker = queryOf("worker");
+  const path = listPath({ state, worker });
+  const list = useList<Sensor>(path, { ...often, isWhole: queryOf("text") !== "" });
+  // On a later page they would be seen by nobody.
+  const isLong = list.items !== undefined && !list.isSinglePage && state === "";
+  const failed = useList<Sensor>(isLong ? listPath({ state: "failed", worker }) : undefined, often);
+  const waiting = useList<Sensor>(isLong ? listPath({ state: "backoff", worker }) : undefined, often);
+  const sensors = ordered(list, [failed.items ?? [], waiting.items ?? []].flat())?.filter(({ ref, label }) =>
+    isFound(ref, label),
   );
-  const sensors = value?.items
-    .filter(({ ref, label }) => isFound(ref, label))
-    .toSorted((one, other) => rankOf(one) - rankOf(other));
+  const reload = (): void => {
+    for (const each of [list, failed, waiting]) each.reload();
+  };
   return (
     <>
       <Heading title="Sensors" note="Programs that watch something and emit events">
+        {worker !== "" && (
+          <a class="button" href={hrefOf("sensors")}>
+            Only those of {worker}: show all
+          </a>
+        )}
         <ChoiceField label="State" name="state" options={order} />
         <SearchField />
       </Heading>
       <TableCard
         name="Sensors"
-        title={sensors && countOf(sensors.length, "sensor")}
+        title={sensors && countOf(queryOf("text") === "" ? list.total : sensors.length, "sensor")}
         columns={[
           "Sensor",
           "State",
@@ -43,9 +55,10 @@ export function SensorsView() {
           { hidden: "Actions" },
         ]}
         items={sensors}
-        error={error}
+        error={list.error}
+        pages={list}
         empty={
-          state === "" && queryOf("text") === "" ? (
+          state === "" && worker === "" && queryOf("text") === "" ? (
             <Empty title="There are no sensors yet">
               A pack brings them. Load one with: attune-sensor-agent packs load DIR
             </Empty>
@@ -58,6 +71,24 @@ export function SensorsView() {
       </TableCard>
     </>
   );
+}
+
+function listPath(filter: { readonly state: string; readonly worker: string }): string {
+  const set = Object.entries(filter).filter(([, value]) => value !== "");
+  return `sensors?${new URLSearchParams([["sort", "ref"], ["page_size", "100"], ...set])}`;
+}
+
+/**
+ * The worst first. Of many only those in trouble, and the others by their refs, so that no row jumps when further ones are
+ * shown.
+ */
+function ordered(
+  { items, isSinglePage }: PagedList<Sensor>,
+  troubled: readonly Sensor[],
+): readonly Sensor[] | undefined {
+  if (isSinglePage) return items?.toSorted((one, other) => rankOf(one) - rankOf(other));
+  const first = new Set(troubled.map(({ ref }) => ref));
+  return items && [...troubled, ...items.filter(({ ref }) => !first.has(ref))];
 }
 
 function SensorRow({ sensor, reload }: { sensor: Sensor; reload: () => void }) {

@@ -3,9 +3,9 @@ import { countOf, countText } from "../format.ts";
 import { Empty, Heading, Ref, State, type Mood } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";
 import { Age, Time } from "../parts/time.tsx";
-import { useResource } from "../resource.ts";
+import { useList } from "../list.ts";
 import { hrefOf } from "../route.ts";
-import type { List, Timer } from "../types.ts";
+import type { Timer } from "../types.ts";
 
 const moods: Readonly<Record<Timer["state"], Mood>> = {
   waiting: "good",
@@ -20,14 +20,15 @@ export function TimerState({ state }: Pick<Timer, "state">) {
 }
 
 export function TimersView() {
-  const { value, error } = useResource<List<Timer>>("timers?page_size=100", { everyMs: 5_000 });
-  const timers = value?.items.toSorted((one, other) => dueMs(one) - dueMs(other));
+  // All of them: which is next shows only then.
+  const list = useList<Timer>("timers?page_size=100", { everyMs: 5_000, isWhole: true });
+  const timers = list.items?.toSorted((one, other) => dueMs(one) - dueMs(other));
   return (
     <>
       <Heading title="Timers" note="Rules that time fires, the next one first" />
       <TableCard
         name="Timers"
-        title={timers && countOf(timers.length, "timer")}
+        title={timers && countOf(list.total, "timer")}
         columns={[
           "Timer",
           "State",
@@ -39,7 +40,8 @@ export function TimersView() {
           { number: "Skipped" },
         ]}
         items={timers}
-        error={error}
+        error={list.error}
+        pages={list}
         empty={
           <Empty title="There are no timers yet">
             A rule on core.crontimer, core.intervaltimer, core.datetimetimer or core.rruletimer is one.

@@ -1,20 +1,22 @@
 /** The agents that run sensors, their load and what they offer. */
-import { countText } from "../format.ts";
+import { countOf, countText } from "../format.ts";
 import { Empty, Heading, State } from "../parts/basics.tsx";
 import { Meter } from "../parts/drawings.tsx";
 import { TableCard } from "../parts/list-card.tsx";
 import { Age } from "../parts/time.tsx";
-import { useResource } from "../resource.ts";
+import { useList } from "../list.ts";
 import { hrefOf } from "../route.ts";
-import type { Json, List, Sensor, Worker } from "../types.ts";
+import type { Json, Sensor, Worker } from "../types.ts";
 
 export function WorkersView() {
-  const { value, error } = useResource<List<Worker>>("workers?sort=name&page_size=100", {
+  // All of them: which one to drain shows only then.
+  const list = useList<Worker>("workers?sort=name&page_size=100", {
     isLive: true,
     everyMs: 5_000,
+    isWhole: true,
   });
-  const sensors = useResource<List<Sensor>>("sensors?page_size=100", { isLive: true, everyMs: 10_000 }).value;
-  const workers = value?.items.toSorted((one, other) => Number(other.alive) - Number(one.alive));
+  const sensors = useList<Sensor>("sensors?sort=ref&page_size=100", { isLive: true, everyMs: 10_000 }).items;
+  const workers = list.items?.toSorted((one, other) => Number(other.alive) - Number(one.alive));
   const hint = drainHint(workers ?? []);
   const aliveCount = workers?.filter(({ alive }) => alive).length ?? 0;
   return (
@@ -38,14 +40,15 @@ export function WorkersView() {
           title={`${countText(aliveCount)} alive`}
           columns={["Worker", "State", "Load", "Last heartbeat", "Version", "Runtimes", "Runs"]}
           items={workers}
-          error={error}
+          error={list.error}
+          pages={list}
           empty={<Empty title="No worker has registered yet">Start an agent with this database.</Empty>}
         >
           {(worker) => (
             <WorkerRow
               key={worker.name}
               worker={worker}
-              sensors={(sensors?.items ?? []).filter((each) => each.worker_name === worker.name)}
+              sensors={(sensors ?? []).filter((each) => each.worker_name === worker.name)}
             />
           )}
         </TableCard>
@@ -58,6 +61,8 @@ const shownMax = 6;
 
 function WorkerRow({ worker, sensors }: { worker: Worker; sensors: readonly Sensor[] }) {
   const max = capacityOf(worker);
+  const shown = sensors.slice(0, shownMax);
+  const more = worker.sensors_held - shown.length;
   const hasEnded = !worker.alive && worker.status !== "active";
   return (
     <tr>
@@ -88,12 +93,16 @@ function WorkerRow({ worker, sensors }: { worker: Worker; sensors: readonly Sens
       <td>{textOf(worker.capabilities?.["sensor_version"])}</td>
       <td>{listText(worker.capabilities?.["runtimes"])}</td>
       <td>
-        {sensors.slice(0, shownMax).map(({ ref }) => (
+        {shown.map(({ ref }) => (
           <a key={ref} href={hrefOf("sensors", ref)} class="sub">
             {ref}
           </a>
         ))}
-        {sensors.length > shownMax && <span class="sub">and {sensors.length - shownMax} more</span>}
+        {more > 0 && (
+          <a class="sub" href={hrefOf("sensors", undefined, { worker: worker.name })}>
+            {shown.length === 0 ? countOf(more, "sensor") : `and ${countText(more)} more`}
+          </a>
+        )}
       </td>
     </tr>
   );
