@@ -1,6 +1,8 @@
 /** Requests to the agent that serves this page, with its session's cookie. */
 import { signal } from "@preact/signals";
 import { readAnswer } from "./answer.ts";
+import { rememberLogin, sendEarly, takeEarly } from "./early.ts";
+import { route } from "./route.ts";
 import type { PageSession } from "./types.ts";
 
 export class ApiFailure extends Error {
@@ -23,7 +25,8 @@ export function apiUrl(path: string): string {
 }
 
 export async function get<Answer>(path: string, ending?: AbortSignal): Promise<Answer> {
-  return await answerOf<Answer>(await send("GET", path, undefined, ending));
+  const early = await takeEarly(path);
+  return await answerOf<Answer>(early ?? (await send("GET", path, undefined, ending)));
 }
 
 /** @param body an object to encode as JSON, or JSON text */
@@ -81,12 +84,14 @@ async function sendChange(
 export async function renewSession(): Promise<void> {
   const answer = await get<{ data: PageSession }>("auth/session");
   session.value = answer.data;
+  rememberLogin(answer.data.user !== null);
 }
 
 /** @throws ApiFailure */
 export async function logIn(body: object): Promise<void> {
   const answer = await answerOf<{ data: PageSession }>(await send("POST", "auth/session", body));
   session.value = answer.data;
+  rememberLogin(answer.data.user !== null);
 }
 
 export async function logOut(): Promise<void> {
@@ -142,3 +147,5 @@ function failureIn(status: number, text: string): ApiFailure {
   }
   return new ApiFailure(`The agent answered ${status}.`, status);
 }
+
+if (route.value.view === "overview") sendEarly((path) => send("GET", path));

@@ -1,6 +1,7 @@
 /** Reads a part of the API for a view: at once, when something changed, and again while the agent does not answer. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure, get } from "./api-client.ts";
+import { overviewPaths } from "./early.ts";
 import { messageOf } from "./caught.ts";
 import { changes } from "./live.ts";
 import type { Finding } from "./types.ts";
@@ -99,7 +100,7 @@ export function useOne<Value>(path: string, options: ResourceOptions = {}): Reso
 
 /** What `attune-sensor-agent doctor` finds, from the agent that serves this page. */
 export function useFindings(everyMs: number): Resource<readonly Finding[]> {
-  const { value, ...more } = useOne<{ readonly findings: readonly Finding[] }>("diagnosis", {
+  const { value, ...more } = useOne<{ readonly findings: readonly Finding[] }>(overviewPaths.diagnosis, {
     everyMs,
   });
   return { value: value?.findings, ...more };

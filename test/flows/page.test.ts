@@ -370,6 +370,41 @@ test("why an event did not match a rule can be found from the overview alone", a
     .waitFor();
 });
 
+interface Timing {
+  readonly name: string;
+  readonly startTime: number;
+  readonly responseEnd: number;
+}
+
+test("a page that is opened again asks for its session beside its script, and for its data beside its session", async () => {
+  const { page } = admin;
+  const workers = page.locator(".tile", { hasText: "Workers" }).getByText(/^\d+$/);
+  await page.goto("about:blank");
+  await page.goto(`${folder.apiUrl}/ui/`);
+  await workers.waitFor();
+  const timings: readonly Timing[] = await page.evaluate(() =>
+    performance.getEntriesByType("resource").map((entry) => entry.toJSON() as Timing),
+  );
+  const named = (part: string): readonly Timing[] => timings.filter(({ name }) => name.includes(part));
+  const [session, ...repeated] = named("/auth/session");
+  expect(repeated).toEqual([]);
+  expect(session?.startTime).toBeLessThan(named("/ui/main-")[0]?.responseEnd ?? 0);
+  for (const path of ["sensors?", "workers?", "timers?", "gaps?"]) expect(named(path), path).toHaveLength(1);
+
+  const held = Promise.withResolvers<void>();
+  await page.route("**/auth/session", async (route) => {
+    await held.promise;
+    await route.continue();
+  });
+  const data = page.waitForRequest(/sensors\?enabled/);
+  await page.goto("about:blank");
+  await page.goto(`${folder.apiUrl}/ui/`, { waitUntil: "commit" });
+  await data;
+  held.resolve();
+  await workers.waitFor();
+  await page.unroute("**/auth/session");
+});
+
 test("the next nightly run, and the worker to drain, can be found from the overview alone", async () => {
   await show("overview", "Overview");
   const { page } = admin;

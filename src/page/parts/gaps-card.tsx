@@ -1,5 +1,6 @@
 /** When nothing ran a sensor that should run, and which worker went on, in words. */
 import { durationText } from "../format.ts";
+import { overviewPaths } from "../early.ts";
 import { useList } from "../list.ts";
 import { hrefOf } from "../route.ts";
 import type { Gap } from "../types.ts";
@@ -10,7 +11,7 @@ import { Time } from "./time.tsx";
 /** @param sensorRef undefined: of all sensors */
 export function GapsCard({ sensorRef }: { sensorRef?: string }) {
   const of = sensorRef === undefined ? "" : `&sensor_ref=${encodeURIComponent(sensorRef)}`;
-  const gaps = useList<Gap>(`gaps?page_size=6${of}`, { isLive: true, everyMs: 5_000 });
+  const gaps = useList<Gap>(overviewPaths.gaps + of, { isLive: true, everyMs: 5_000 });
   return (
     <ListCard
       title="Failovers and gaps"

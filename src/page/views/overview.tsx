@@ -5,6 +5,7 @@ import { connection, fleet, moments, tick } from "../live.ts";
 import { Card, Empty, Heading, Tile } from "../parts/basics.tsx";
 import { RateChart } from "../parts/drawings.tsx";
 import { GapsCard } from "../parts/gaps-card.tsx";
+import { overviewPaths } from "../early.ts";
 import { useFindings, useResource } from "../resource.ts";
 import { useList } from "../list.ts";
 import { hrefOf } from "../route.ts";
@@ -15,8 +16,8 @@ const states: readonly SensorState[] = ["running", "starting", "backoff", "faile
 
 export function OverviewView() {
   const { sensors, count, byState } = useEnabledSensors();
-  const workers = useList<Worker>("workers?page_size=100", { ...often, isWhole: true }).items;
-  const timers = useList<Timer>("timers?page_size=100", { everyMs: 30_000, isWhole: true });
+  const workers = useList<Worker>(overviewPaths.workers, { ...often, isWhole: true }).items;
+  const timers = useList<Timer>(overviewPaths.timers, { everyMs: 30_000, isWhole: true });
   const findings = useFindings(30_000).value;
   const isComplete = sensors !== undefined && workers !== undefined && findings !== undefined;
   const concerns = concernsOf({
@@ -112,7 +113,7 @@ export function OverviewView() {
 
 /** The enabled sensors: of many, those in trouble, and how many there are in each state. */
 function useEnabledSensors() {
-  const all = useResource<List<Sensor>>("sensors?enabled=true&page_size=100", often).value;
+  const all = useResource<List<Sensor>>(overviewPaths.sensors, often).value;
   const isLong = all?.pagination.has_next === true;
   const parts = states.map((state) => {
     const size = isTroubled(state) ? 100 : 1;
