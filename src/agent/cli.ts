@@ -165,7 +165,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
 
   root
     .command("verify")
-    .option("--since <time>", "only what was stored from then on: RFC 3339, or like 30m, 24h, 7d")
+    .option("--since <time>", "only rows stored since then: RFC 3339, or like 30m, 24h, 7d")
     .option("--repair", "also repair what can be repaired")
     .description("prove that stored events, enforcements and messages agree; exit 1 if they do not")
     .action(async ({ since, repair }: { readonly since?: string; readonly repair?: true }) => {

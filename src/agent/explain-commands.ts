@@ -14,7 +14,7 @@ export function addExplainCommands(root: Command, run: Run, context: ClientConte
   group("sensors")
     .command("explain")
     .argument("<ref>")
-    .description("say why a sensor reports no events")
+    .description("show why a sensor reports no events")
     .action((ref: string) =>
       run(async () => {
         const { explainSensor } = await import("./commands/explanations.ts");
@@ -55,8 +55,8 @@ function addRuleExplanation(rules: Command, run: Run, context: ClientContext): v
   const command = rules
     .command("explain")
     .argument("<ref>")
-    .option("--last <number>", "how many of its trigger's last events to look at (default: 100)")
-    .description("say why a rule did not match the last events of its trigger");
+    .option("--last <number>", "how many of the trigger's last events to explain (default: 100)")
+    .description("show why a rule did not match the last events of its trigger");
   command.action((ref: string, { last = "100" }: { readonly last?: string }) =>
     run(async () => {
       if (!/^[1-9]\d{0,3}$/.test(last) || Number(last) > 1_000)
@@ -71,7 +71,7 @@ function addHistory(rules: Command, run: Run, context: ClientContext): void {
   rules
     .command("history")
     .argument("<ref>")
-    .description("list the versions of a rule: when it changed, what and by whom; the newest first")
+    .description("list the versions of a rule, newest first: when it changed, how, and by whom")
     .action((ref: string) =>
       run(async () => {
         const { printHistory } = await import("./commands/rule-history.ts");
@@ -94,7 +94,7 @@ function addHistory(rules: Command, run: Run, context: ClientContext): void {
     .command("revert")
     .argument("<ref>")
     .argument("<version>", "version, as rules history lists it")
-    .description("make a rule what it was in a version; a deleted rule is made again");
+    .description("change a rule back to an earlier version; a deleted rule is created again");
   revert.action((ref: string, version: string) =>
     run(async () => {
       if (!/^\d{1,15}$/.test(version)) revert.error(`error: revert takes a version's number, not ${version}`);

@@ -7,7 +7,7 @@ import type { Logger } from "../telemetry/logger.ts";
 
 export function endWithLastWords(logger: Logger): void {
   process.on("uncaughtException", (error: unknown) => {
-    logger.error({ error }, "the agent ends because of a bug; please report it");
+    logger.error({ error }, "the agent is exiting because of a bug; please report it");
     process.exit(1);
   });
 }

@@ -18,13 +18,13 @@ export function addPackCommands(root: Command, run: Run, context: () => PackCont
   const packs = root.command("packs").description("work with pack folders");
   packs
     .command("new")
-    .argument("<directory>", "folder of the new pack, whose name becomes its ref")
+    .argument("<directory>", "folder of the new pack; its name becomes the pack's ref")
     .addOption(
       new Option("--language <language>", "language of its sensor")
         .choices(["python", "node", "shell"])
         .default("python"),
     )
-    .description("make a pack to begin with: a sensor, a rule and a test of the rule")
+    .description("create a starter pack: a sensor, a rule and a test of the rule")
     .action((directory: string, { language }: { readonly language: "python" | "node" | "shell" }) =>
       run(async () => {
         const { makePack } = await import("./commands/packs-new.ts");
@@ -55,7 +55,7 @@ export function addPackCommands(root: Command, run: Run, context: () => PackCont
   packs
     .command("test")
     .argument("<directories...>", "pack folders")
-    .description("hold the rules of packs against the events in their folder tests; exit 1 if a case fails")
+    .description("test the rules of packs with the events in their folder tests; exit 1 if a case fails")
     .action((directories: string[]) =>
       run(async () => {
         const { testPacks } = await import("./commands/packs-test.ts");

@@ -21,7 +21,7 @@ export function addReplay(group: Command, run: Run, context: ClientContext): voi
     .option("--until <time>", "up to this time of storing (default: now)")
     .option("--trigger <ref>", "only events of this trigger")
     .option("--rule <ref>", "consider only this rule")
-    .option("--dry-run", "only say what would be stored")
+    .option("--dry-run", "only show what would be stored")
     .option("--force", "store each event anew, marked as a replay, whatever enforcements it has")
     .option("--rate <number>", "events per second for which something is stored (default: 100)")
     .description("match stored events by today's rules, and store the enforcements that are missing");
@@ -80,8 +80,8 @@ export function addBacktest(group: Command, run: Run, context: ClientContext): v
         .choices(["live", "stored"])
         .default("live"),
     )
-    .option("--fail-if <limit>", "exit 1 if it holds, like 'hits>100' or 'missed>0'", collected, none)
-    .description("hold a rule against stored events, and compare it with the live one");
+    .option("--fail-if <limit>", "exit 1 if this is true, such as 'hits>100' or 'missed>0'", collected, none)
+    .description("run a rule on stored events, and compare it with the live one");
   command.action((rule: string, { since, until, set, against, failIf }: BacktestOptions) =>
     run(async () => {
       const { backtestRule, readGate } = await import("./commands/rules-backtest.ts");

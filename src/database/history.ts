@@ -2,12 +2,12 @@
  * Pages of a table that only grows, newest first, in a time that does not grow with the table.
  *
  * A page is found by the index on (created, id), or by one that begins with an indexed column. Other conditions are checked
- * row by row, over at most `searchedMax` of the newest rows; a page may then hold fewer rows than asked for although there
- * are more, and `older` says where the search goes on. The number of all rows is counted up to `countedMax`; with such
- * conditions it is the number of those that were found so far.
+ * row by row, over at most `searchedMax` of the newest rows; a page may then hold fewer rows than requested although more
+ * exist, and `older` says where the search continues. The number of all rows is counted up to `countedMax`; with such
+ * conditions it is the number found so far.
  *
- * Statements are built from the conditions there are, and are not kept prepared: a plan for every value of a condition
- * would not know whether it is left out.
+ * Statements are built from the given conditions and not kept prepared: a generic plan could not know which conditions
+ * are left out.
  */
 import type { Id } from "../model/identifiers.ts";
 import type { Queryable } from "./database.ts";

@@ -1,10 +1,10 @@
 /**
- * What became of each entry of a batch is told here, once: to the source that gave it in, to the outlet of
- * its messages, to the metrics.
+ * Reports the outcome of each entry of a batch, once: to the source that submitted it, to the publisher of its messages,
+ * and to the metrics.
  *
- * Messages are handed over from memory only by the attempt whose commit was seen, and only for the events that
- * this very attempt stored: so what is announced is what is stored. An event that is found stored by another
- * attempt may have been matched under other rules there; the sweeper makes its messages from the rows.
+ * Messages are handed over from memory only by the attempt whose commit was seen, and only for the events that this very
+ * attempt stored. So every announced event is stored. An event stored by another attempt may have been matched under
+ * other rules; the sweeper makes its messages from the rows.
  */
 import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";

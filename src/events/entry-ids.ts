@@ -105,7 +105,7 @@ export class EntryIds {
     const [foreignEvents, foreignEnforcements] = [of("event"), of("enforcement")];
     logger.warn(
       { events: foreignEvents.size, enforcements: foreignEnforcements.size },
-      "the database gave reserved ids to others, as after a failover or a restore; reserving new ones",
+      "the database gave ids reserved by this agent to others, as after a failover or a restore; reserving new ones",
     );
     this.#events.forget();
     this.#enforcements.forget();

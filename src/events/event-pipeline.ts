@@ -295,7 +295,7 @@ export class EventPipeline implements EventSink {
         "could not store an event; it will be retried after growing pauses, and only its own source waits",
       );
     if (hasFailed && (after?.failures ?? 0) === 0)
-      logger.info(fields, "the event that could not be stored was then stored or refused");
+      logger.info(fields, "an event that could not be stored before is now stored or refused");
   }
 
   /** Until something was added or ended, or a lane has rested. */

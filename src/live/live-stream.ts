@@ -1,12 +1,12 @@
 /**
- * The frames that viewers of the page receive: made once a second from the reports of all agents, and the same for all
- * viewers, so that a hundred cost what one costs.
+ * The frames that viewers of the page receive. They are made once a second from the reports of all agents and are the
+ * same for all viewers, so a hundred viewers cost as much as one.
  *
  *     snapshot   the last five minutes; for a viewer that is new or has missed too much
  *     tick       one second
  *
- * A viewer that reads too slowly is left out until its connection has taken what it holds, and then gets a snapshot. So
- * nothing grows with a slow reader.
+ * A viewer that reads too slowly gets no frames until its connection has drained, and then a snapshot. So a slow reader
+ * costs no memory.
  */
 import type { Clock } from "../time/clock.ts";
 import {

@@ -1,7 +1,7 @@
 /**
  * Restarts a sensor wherever it runs: here, or through the mailbox on the worker that owns it.
  *
- * The caller waits until the sensor has been started anew, within limits. If the owner dies meanwhile, the worker that
+ * The caller waits until the sensor has been restarted, within limits. If the owner dies meanwhile, the worker that
  * takes the sensor over finds the request and answers it.
  */
 import type { TakenRequest } from "../database/statements/worker-requests.ts";

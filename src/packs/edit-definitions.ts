@@ -1,6 +1,6 @@
 /**
- * Makes, changes and removes single definitions, for requests. Everything runs in the caller's transaction, under the lock
- * that loading packs takes, so that the definitions which one refers to are still there when it commits.
+ * Creates, changes and removes single definitions, for requests. Everything runs in the caller's transaction, under the
+ * lock that loading packs takes, so that referenced definitions still exist when it commits.
  */
 import { randomBytes } from "node:crypto";
 import type { Queryable } from "../database/database.ts";

@@ -1,16 +1,16 @@
 /**
- * Keeps the partitions of events, enforcements and dedup keys: makes them ahead of time, retires those that the configured
- * limits no longer keep, archives them if configured, and drops them.
+ * Manages the partitions of events, enforcements and dedup keys: creates them ahead of time, retires those beyond the
+ * configured limits, archives them if configured, and drops them.
  *
  *   attached ──retired: a lock for milliseconds──▶ retired ──archived──▶ dropped
  *        ▲                     │
  *        └─ messages need it, or the lock is not free: again later
  *
- * One agent at a time does it, the one that holds the lock `retention`; the others look now and then whether it is free.
- * Old versions of rules are deleted here, too, once an hour.
+ * Only the agent that holds the lock `retention` does this; the others check now and then whether the lock is free. It
+ * also deletes old versions of rules, once an hour.
  *
- * A retired partition is a table of its own, so what follows concerns nobody who stores or reads; a crash leaves it, and
- * the next step goes on with it.
+ * A retired partition is a table of its own, so archiving and dropping it disturbs no reader or writer. After a crash,
+ * the next step continues with it.
  */
 import type { Database } from "../database/database.ts";
 import { SoleTurn } from "../database/sole-turn.ts";
@@ -172,7 +172,7 @@ export class PartitionKeeper {
     }
     if (plan.enter !== null) {
       await rowOf(database, enterPartition, { sequence: `${table}_id_seq`, first: plan.enter });
-      logger.info({ table, first: String(plan.enter) }, `${table} goes on in its next partition`);
+      logger.info({ table, first: String(plan.enter) }, `${table} continues in its next partition`);
     }
     const retired = rows.flatMap(({ isRetired, name }) => (isRetired ? [name] : []));
     let overdue = retired.length + plan.retire.length;
@@ -184,7 +184,7 @@ export class PartitionKeeper {
       this.#note(table, rows, overdue);
     }
     if (blocked !== undefined) {
-      logger.warn({ table, error: blocked }, `old rows of ${table} stay for now`);
+      logger.warn({ table, error: blocked }, `could not retire old rows of ${table} yet; trying again later`);
     }
   }
 

@@ -1,14 +1,14 @@
 /**
- * Replays stored events: matches them by today's rules and stores what is missing.
+ * Replays stored events: matches them by today's rules and stores missing enforcements.
  *
  *     events, in the order of the log ──▶ match ──▶ nothing missing
  *                                            ├────▶ its enforcements, with their messages, in one transaction
  *                                            └────▶ forced: a copy of the event with all its enforcements, likewise
  *
- * An enforcement is stored once per rule and event, however many replays run at once and wherever one of them dies: all take
- * turns at the event (takeTurnAtEvent), and what exists is left as it is. Each transaction holds the revision that it was
- * matched at; if the rules have changed meanwhile, the event is matched again. So a replay that was interrupted is completed
- * by repeating it. That is not true of forced ones: each makes a copy of its own.
+ * An enforcement is stored once per rule and event, however many replays run at once and wherever one of them dies: all
+ * take turns at the event (takeTurnAtEvent), and leave existing enforcements alone. Each transaction checks that the
+ * rules are still at the revision that the event was matched at; otherwise the event is matched again. So repeating an
+ * interrupted replay completes it. This does not hold for forced replays, since each makes its own copies.
  *
  * Rows and messages of a replay carry the id of the event that it repeats (replayed_from).
  */

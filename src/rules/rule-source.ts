@@ -1,15 +1,15 @@
 /**
  * Compiles the rules in the database and keeps them up to date.
  *
- * There is always one current set. It is replaced as a whole, between two events, by a set made from it and from what has
- * changed since its revision, as read by one statement. Nothing else is read or compiled again. Compiling yields to events
- * every few milliseconds. A refresh never exposes half a change, and keeps the last valid set while the database is
- * unreachable. Events wait then anyway, and are stored only if their trigger's revision is still the newest.
+ * There is always one current set. It is replaced as a whole, between two events, by a set made from it and from the
+ * changes since its revision, which one statement reads. Nothing else is read or compiled again. Compiling yields to
+ * events every few milliseconds. A refresh never exposes half a change, and keeps the last valid set while the database
+ * is unreachable. Events wait then anyway, and are stored only if their trigger's revision is still the newest.
  *
- * Everything is read in pages at the start, if more has changed than one statement should return, and if the database does
- * not remember the changes since the current set's revision. Then the revision is read first and what has changed since it
- * last, so the result is that of one revision although the pages between are not: a rule that has not changed meanwhile is
- * the same on any page, and the others are read again.
+ * Everything is read in pages at the start, if more has changed than one statement should return, and if the database no
+ * longer has the changes since the current set's revision. The revision is read first, then the pages, and finally the
+ * changes since that revision. So the result belongs to one revision although the pages do not: rules that changed
+ * meanwhile are read again, and all others are the same on any page.
  *
  * At most one refresh runs and at most one waits. A caller that asks while one runs joins the waiting one,
  * because the running one may have read the rules before the change that the caller knows about.

@@ -150,7 +150,7 @@ export class LeaseRenewal {
     this.#spareLapsed();
     this.#options.logger.warn(
       { jump_seconds: Math.round(jumpMs / 100) / 10 },
-      "the database's clock was set; leaving lapsed assignments to their holders for the time of a lease",
+      "the database's clock was set; leaving expired assignments to their holders for one lease duration",
     );
   }
 

@@ -1,5 +1,5 @@
 /**
- * Supervises the source of one sensor on this worker, from its start until nothing of it is left.
+ * Supervises the source of one sensor on this worker, from its start until it is completely gone.
  *
  *              ┌────────────── retry: time, retryNow ──────────────┐
  *              ▼                                                   │
@@ -190,7 +190,7 @@ export class SensorInstance {
       return await source.run(this.#context);
     } catch (error) {
       // A failure of the agent, not of the sensor; it must not affect the other sensors.
-      logger.error({ error }, "could not run the sensor, for a fault of the agent");
+      logger.error({ error }, "could not run the sensor because of a bug in the agent");
       const reason = `the agent failed to run it: ${messageOf(error)}`;
       return { exit: { kind: "unstarted", reason }, uptimeMs: 0, hadSuccess: false };
     }

@@ -348,7 +348,7 @@ export class SensorManager {
   async #flushReports(): Promise<void> {
     const { recorder, logger } = this.#options.ports;
     const flushed = recorder.flush().catch((error: unknown) => {
-      logger.warn({ error }, "could not write that the sensors have ended");
+      logger.warn({ error }, "could not record that the sensors have stopped");
     });
     await settlesWithin(flushed, finalWaitMs);
   }

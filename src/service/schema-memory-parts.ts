@@ -50,7 +50,10 @@ export function openSchemaMemory(
         checkpoint: undefined,
       });
       if (outcome.kind === "refused")
-        logger.warn({ reason: outcome.reason }, "could not make an event of core.alert of it");
+        logger.warn(
+          { reason: outcome.reason },
+          "could not report a change of payloads as an event of core.alert",
+        );
     },
     metrics,
     logger,

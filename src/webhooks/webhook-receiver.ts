@@ -1,16 +1,16 @@
 /**
- * Receives requests to webhooks: finds the endpoint, checks the sender, stores the event, answers, and notes what happened.
+ * Receives requests to webhooks: finds the endpoint, checks the sender, stores the event, answers, and logs the delivery.
  *
  *   request ─▶ (key: JSON) ─▶ endpoint ─▶ size ─▶ address ─▶ rate ─▶ certificate, token, signature ─▶ body ─▶ challenge
  *                 400            404       413      403       429               401                400        │
  *                                                                                                             ▼
  *                                        answer ◀── stored, duplicate, or 503: the sender should repeat it ◀─ store
  *
- * The first check that fails decides the answer. For keys the order is that of the platform's other services (and a body that
- * is too large is 400), so JSON comes first; for paths nothing of the body is read before the address and the rate are known.
+ * The first check that fails decides the answer. For keys, JSON comes first, and a body that is too large is 400, as in
+ * the platform's other services. For paths, nothing of the body is read before the address and the rate are checked.
  *
- * An answer of 2xx means that the event is committed. What the sender should repeat, because the database is away or the
- * agent has no room, is a 503 or 504; such a repetition is not stored twice if the sender has ids for its deliveries.
+ * 2xx means that the event is committed. 503 and 504 ask the sender to repeat the request, because the database is
+ * unreachable or the agent has no room. If the sender gives its deliveries ids, a repetition is not stored twice.
  */
 import type { Id } from "../model/identifiers.ts";
 import type { JsonValue } from "../model/json/json.ts";

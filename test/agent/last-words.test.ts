@@ -12,7 +12,7 @@ test.each(["exception", "rejection"])(
     expect(stderr.split("\n")).toHaveLength(2);
     expect(JSON.parse(stderr)).toMatchObject({
       level: "error",
-      message: "the agent ends because of a bug; please report it",
+      message: "the agent is exiting because of a bug; please report it",
       error: { message: "the password is [redacted]", stack: expect.stringContaining("buggy-process.ts") },
     });
   },

@@ -92,7 +92,7 @@ describe.each(["0.1.0", "0.5.4"])("a polling sensor of attune-sdk %s", (version)
 });
 
 describe.each([
-  { version: "0.1.0", renewal: "is started anew" },
+  { version: "0.1.0", renewal: "is restarted" },
   { version: "0.5.4", renewal: "goes on" },
 ])("a polling sensor of attune-sdk $version", ({ version, renewal }) => {
   test(`${renewal} when its token is replaced, and moves to another worker`, limit, async ({ skip }) => {
@@ -114,7 +114,7 @@ describe.each([
       expect((await poller.process()).pid).toBe(pid);
     } else {
       await expect.poll(async () => (await poller.process()).pid !== pid, late).toBe(true);
-      expect(await poller.log(folders[0])).toContain("started anew: its token is about to expire");
+      expect(await poller.log(folders[0])).toContain("restarted: its token is about to expire");
     }
     await poller.more("sdk.only");
     expect(await poller.process()).toMatchObject({ status: "running", failures: 0 });

@@ -128,14 +128,14 @@ test("a source without a process is started, restarted from its checkpoint and s
   expect(counts).toEqual({ restarts: 1, closes: 1 });
 });
 
-test("a source that throws has failed, for a fault of the agent, and harms no other", async () => {
+test("a source that throws has failed because of a bug in the agent, and harms no other", async () => {
   const { instance, clock, lines, statuses } = scene("stream", () => Promise.reject(new Error("odd")));
   const running = instance.run();
   await clock.advance(0);
 
   expect(instance.status).toBe("backoff");
   expect(lines.filter(({ level }) => level === "error").map(({ message }) => message)).toEqual([
-    "could not run the sensor, for a fault of the agent",
+    "could not run the sensor because of a bug in the agent",
   ]);
   instance.stop("enough");
   await running;

@@ -136,7 +136,7 @@ test("without an API a standalone sensor fails with what to do", async () => {
   await bench.rowMatching(id, { status: "failed", reason: expect.stringContaining("set api.enabled") });
 });
 
-test("a program that uses no newer token is started anew before the old one expires, as no failure", async () => {
+test("a program that uses no newer token is restarted before the old one expires, as no failure", async () => {
   let leapMs = 0;
   const clock = { ...systemClock, nowMs: () => Date.now() + leapMs };
   await using bench = await standaloneBench({ clock: leaping(clock), limits: { tokenTtlSeconds: 100 } });
@@ -152,7 +152,7 @@ test("a program that uses no newer token is started anew before the old one expi
   leapMs = 75_000;
   await expect.poll(() => bench.log("test.one"), { timeout: 10_000 }).toContain("with token-3");
 
-  expect(await bench.log("test.one")).toContain("started anew: its token is about to expire");
+  expect(await bench.log("test.one")).toContain("restarted: its token is about to expire");
   await bench.rowMatching(id, { status: "running", failures: 0 });
   await expect.poll(() => bench.platform.revoked).toEqual(["jti-1", "jti-2"]);
 });
@@ -175,7 +175,7 @@ test("a program whose connection is gone for too long is deaf: visible, and star
   expect(row.pid).not.toBe(pid);
 });
 
-test("a program that can hear of new rules in no other way is started anew with them", async () => {
+test("a program that can hear of new rules in no other way is restarted with them", async () => {
   await using bench = await standaloneBench({ limits: { deafAfterMs: 400 } });
   const id = await bench.add("test.one", {
     ...standalone,

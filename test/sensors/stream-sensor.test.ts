@@ -170,7 +170,7 @@ test("a line of a megabyte, whatever it contains, blocks nothing", async () => {
   expect(turns.longestMs()).toBeLessThan(50);
 });
 
-test("a program that goes on using its token is started anew before it expires, as no failure", async () => {
+test("a program that goes on using its token is restarted before it expires, as no failure", async () => {
   let leapMs = 0;
   const clock: Clock = {
     ...systemClock,
@@ -193,6 +193,6 @@ test("a program that goes on using its token is started anew before it expires, 
   await expect
     .poll(() => bench.payloads(), { timeout: 10_000 })
     .toEqual([{ token: "token-1" }, { token: "token-2" }]);
-  expect(await bench.log("test.one")).toContain("started anew: its token is about to expire");
+  expect(await bench.log("test.one")).toContain("restarted: its token is about to expire");
   await bench.rowMatching(id, { status: "running", failures: 0 });
 });

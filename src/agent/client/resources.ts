@@ -1,4 +1,4 @@
-/** What the commands can do with which resource of the API, and what their lists show. */
+/** The API's resources for the command line: actions, filters, and columns of their lists. */
 import type { Column } from "./output.ts";
 
 export interface ResourceCommands {

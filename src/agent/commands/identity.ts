@@ -1,6 +1,7 @@
 /**
- * `identity …` and `token create`: on the configured database, so that the first admin can be made before an agent runs. Only one
- * process can open an embedded database; while an agent of this machine has it, they go through that agent's API.
+ * `identity …` and `token create`. They use the configured database, so that the first admin can be added before an agent
+ * runs. Only one process can open an embedded database; while an agent on this machine has it open, they use that agent's
+ * API.
  */
 import { explainingDatabaseFailures } from "../../database/explain-failure.ts";
 import { loadMigrations } from "../../database/migrations/bundled-migrations.ts";
@@ -212,6 +213,6 @@ function refused(attempt: string, code: "CONFLICT" | "NOT_FOUND", reason: string
     code,
     attempt,
     reason,
-    remedy: "attune-sensor-agent identity list shows the identities there are",
+    remedy: "attune-sensor-agent identity list shows all identities",
   });
 }

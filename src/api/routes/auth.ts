@@ -1,4 +1,4 @@
-/** `/auth`: tokens for people, services and sensors, and their end. */
+/** `/auth`: makes, renews and revokes tokens for people, services and sensors. */
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { Type, type Static } from "typebox";
 import type { Id } from "../../model/identifiers.ts";

@@ -1,8 +1,8 @@
 /**
  * `/keys`: values that sensors and packs keep on the platform, encrypted at rest.
  *
- * A sensor's token reaches its own keys and those of its pack; to it, others do not exist. Admins reach all. A list shows
- * no values.
+ * A sensor's token can use its own keys and those of its pack; all others look missing to it. Admins can use all keys. A
+ * list shows no values.
  */
 import type { FastifyInstance } from "fastify";
 import { Type, type Static } from "typebox";

@@ -1,8 +1,8 @@
 /**
- * `/timers`: the rules on timer triggers, when they fire next, and what became of their slots. docs/timers.md explains the
- * answers.
+ * `/timers`: the rules on timer triggers, when they fire next, and the outcomes of their slots. docs/timers.md explains
+ * the answers.
  *
- * The next fires are computed here, from the rule's params; the agent that runs the timers need not be asked.
+ * Computes the next fires from the rule's params, without asking the agent that runs the timers.
  */
 import type { FastifyInstance } from "fastify";
 import { Type, type Static } from "typebox";

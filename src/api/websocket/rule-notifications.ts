@@ -3,11 +3,11 @@
  *
  *     upgrade ──▶ token ──▶ handshake ──▶ Client (client.ts) ──▶ RuleFeed (rule-feed.ts)
  *
- * Whatever is wrong before the handshake is answered over HTTP, in the API's usual form. While anybody is connected a loop
- * runs once a second: it disconnects those whose token has expired and those who read too slowly. Tokens are verified
+ * Errors before the handshake are answered over HTTP, in the API's usual form. While clients are connected, a loop runs
+ * once a second: it disconnects clients whose token has expired and clients that read too slowly. Tokens are verified
  * again after a revocation, and at intervals. A client that does not answer pings is disconnected.
  *
- * `ws` is loaded for the first client.
+ * `ws` is loaded when the first client connects.
  */
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";

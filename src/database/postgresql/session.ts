@@ -1,6 +1,5 @@
 /**
- * The one connection that must not be shared, or replaced unnoticed, because subscriptions and session locks belong to
- * it.
+ * The one connection that must not be shared, nor replaced unnoticed, because subscriptions and session locks belong to it.
  *
  *     connecting ──answered──▶ established ──lost──▶ waiting ──backoff over──▶ connecting
  *          └──────────failed──────────────────────────▲
@@ -11,7 +10,7 @@
  *
  * A dead socket may report nothing. So the session sends a heartbeat when it has had no answer for `heartbeatMs`, and
  * treats silence for as long again as a loss: a lost lock or subscription is detected after at most two heartbeats. The
- * renewal of leases runs here, too: while it goes on, no heartbeat is needed, and it proves that notifications arrive.
+ * renewal of leases runs here, too: it replaces the heartbeat and proves that notifications arrive.
  */
 import { Client, escapeIdentifier, escapeLiteral } from "pg";
 import { Changes } from "../../concurrency/changes.ts";

@@ -1,7 +1,7 @@
 /**
- * Changes of single definitions, made by requests. Each runs in a transaction that holds `lockPacks`, so edits and loads of
- * packs come one after the other, and what one has checked stays true until it commits. Only plain SQL can come between;
- * the row itself is locked against that.
+ * Changes of single definitions, made by requests. Each runs in a transaction that holds `lockPacks`, so edits and loads
+ * of packs run one after the other, and an edit's checks stay true until it commits. Only plain SQL could interfere, so
+ * the row itself is locked, too.
  */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json/json.ts";

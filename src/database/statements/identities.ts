@@ -1,4 +1,4 @@
-/** Identities, and what ends their tokens before they expire. */
+/** Identities, and the revocation of their tokens. */
 import type { Id } from "../../model/identifiers.ts";
 import { roles, type Role } from "../../model/identity/caller.ts";
 import type { TokenFact, TokensInQuestion } from "../../model/identity/token-standing.ts";

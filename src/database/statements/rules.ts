@@ -1,6 +1,6 @@
 /**
- * Reads the rules and what has changed of them, records which of them are unusable, and stores enforcements for events that are
- * already stored.
+ * Reads rules and their changes, records which rules are unusable, and stores enforcements for events that are already
+ * stored.
  */
 import assert from "node:assert/strict";
 import type { TriggerDefinition } from "../../model/definitions.ts";

@@ -1,4 +1,4 @@
-/** The rules on timers, and what became of their slots. */
+/** The rules on timers, and the outcomes of their slots. */
 import assert from "node:assert/strict";
 import type { Id } from "../../model/identifiers.ts";
 import { nearestDouble } from "../../model/json/exact-number.ts";

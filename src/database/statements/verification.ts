@@ -1,5 +1,5 @@
 /**
- * What `verify` reads. The statements of one page run in one snapshot, so rows that were committed together are seen
+ * Reads rows for `verify`. The statements of one page run in one snapshot, so rows that were committed together are seen
  * together.
  */
 import assert from "node:assert/strict";

@@ -9,8 +9,8 @@
  *                                        ▼
  *                            two are tried, four, … until one is refused, or none is left
  *
- * The one that was tried longest ago comes first. Messages that are new are sent once all the same, since the other
- * queues are waiting for them.
+ * The message that was tried longest ago comes first. New messages are still sent once, since the other queues are
+ * waiting for them.
  *
  * A message that the broker can never take (too large for it, say) is tried once an hour: the broker's limits may have
  * been changed, and each attempt costs a channel.

@@ -1,9 +1,9 @@
 /**
  * The messages this service publishes, ready to send.
  *
- * Events and enforcements are the hot path: their bodies are put together from JSON texts that are
- * known already, so that a payload is serialised once, for the database. A message depends only on
- * its committed row; publishing it again gives the same bytes under the same id.
+ * Events and enforcements are the hot path: their bodies are assembled from existing JSON texts, so that a payload is
+ * serialised only once, for the database. A message depends only on its committed row; publishing it again gives the same
+ * bytes under the same id.
  */
 import { traceIdOf, type TraceContext } from "../../model/trace-context.ts";
 import { messageId, type Id } from "../../model/identifiers.ts";

@@ -8,9 +8,9 @@
  * - down: messages and subscriptions wait. The next attempt comes after a delay that doubles from
  *   0.1 s to 5 s, so that a broker which returns after minutes is found within seconds.
  *
- * Closing goes from the edge inwards: refuse new work, let handlers finish, let confirms arrive, say
- * goodbye, reject what is left. Each step is bounded. A message that is rejected there may have
- * reached the broker; its owner sends it again under the same id.
+ * Closing goes from the edge inwards: refuse new work, let handlers finish, wait for confirms, close the connection,
+ * reject the remaining messages. Each step has a time limit. A message rejected at this point may have reached the
+ * broker; its owner sends it again under the same id.
  */
 import type { Channel } from "amqplib";
 import { settlesWithin } from "../../concurrency/settles-within.ts";

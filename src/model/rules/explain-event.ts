@@ -1,4 +1,4 @@
-/** Why an event did or did not match each rule on its trigger, as the rules were when it was matched. */
+/** Why an event did or did not match each rule on its trigger, in the rules' versions at the time of the match. */
 import type { Id } from "../identifiers.ts";
 import type { JsonObject } from "../json/json.ts";
 import { explainPrepared, verdictSentence, type RuleVerdict } from "./explain-rule.ts";

@@ -1,7 +1,7 @@
 /**
  * Finds what is probably wrong with a valid rule: conditions that can never or always hold by the trigger's out_schema, fields that
- * it does not declare, conditions without effect, patterns that cannot match, and templates that read what no payload has.
- * With a memory of payloads, it also finds paths that neither the schema nor any payload has.
+ * it does not declare, conditions without effect, patterns that cannot match, and templates that read paths that no
+ * payload has. With a memory of payloads, it also finds paths that neither the schema nor any payload has.
  */
 import type { Predicate } from "../conditions/predicate.ts";
 import { compileConditions } from "../conditions/condition.ts";

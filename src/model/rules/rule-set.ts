@@ -1,10 +1,10 @@
 /**
  * The enabled rules and the triggers of one revision, compiled.
  *
- * A set never changes. A draft makes the next one from what has changed since, and shares everything else with its set, so
- * its cost depends on the changes alone: the maps by id and ref are sharded (sharded-map.ts), each trigger's rules are in
- * levels (trigger-rules.ts), and equal comparisons are shared with the rules of former sets. Building the indexes is a
- * generator that yields between slices of work, so that its caller can process events in between.
+ * A set is immutable. A draft builds the next set from the changes and shares everything else with its set, so its cost
+ * depends on the changes alone: the maps by id and ref are sharded (sharded-map.ts), each trigger's rules are in levels
+ * (trigger-rules.ts), and equal comparisons are shared with the rules of former sets. Building the indexes is a generator
+ * that yields between slices of work, so that its caller can process events in between.
  */
 import { holds, predicatesOf } from "../conditions/condition.ts";
 import { nextStamp, PredicateTable } from "../conditions/predicate.ts";

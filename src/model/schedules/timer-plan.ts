@@ -1,5 +1,5 @@
 /**
- * What a rule on a timer trigger asks for: its schedule, and what to do with slots that could not fire in time.
+ * The settings of a rule on a timer trigger: its schedule, and what to do with slots that could not fire in time.
  * docs/timers.md describes the params.
  */
 import { invalid, valid, type Decoded } from "../json/decoded.ts";

@@ -6,8 +6,8 @@
  * loaded worker that offers its runtime and has capacity. Ties go to the larger worker, then to the older
  * one (smaller id). Workers that read slightly different rows may both try to claim a sensor; the claim
  * statement lets only one succeed.
- * A sensor whose `placement` selects workers runs only on those.
- * Built-in sensors start no program and use no capacity, but a worker that offers none, because it is stopping, gets none.
+ * A sensor whose `placement` selects workers runs only on those. Built-in sensors start no program and use no capacity,
+ * but a worker that offers zero capacity because it is stopping gets none.
  *
  * The same function explains why a sensor cannot be placed, so that explanation and behaviour agree.
  */

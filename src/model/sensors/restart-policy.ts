@@ -34,7 +34,7 @@ export interface EndedRun {
   readonly uptimeMs: number;
   /** Whether a poll run succeeded since the last failure; always false for a long-running one. */
   readonly hadSuccess: boolean;
-  /** The agent ended the run, to begin another at once: no failure. For the operator, continuing "started anew: ". */
+  /** The agent ended the run, to begin another at once: no failure. For the operator, continuing "restarted: ". */
   readonly plannedFor?: string;
 }
 

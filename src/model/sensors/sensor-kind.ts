@@ -14,7 +14,7 @@ export interface KindFacts {
   readonly isSilenceTelling: boolean;
   /** Whether its runs succeed or fail one by one, so that the last ones are worth counting. */
   readonly hasCountedRuns: boolean;
-  /** Whether it learns of changed rules while it runs; others are started anew with them. */
+  /** Whether it learns of changed rules while it runs; others are restarted with them. */
   readonly hearsOfRules: boolean;
   /** Fields of its definition that have no effect. */
   readonly idleFields: readonly ("poll_interval" | "timeout" | "success_exit_codes")[];

@@ -1,5 +1,5 @@
 /**
- * When a sensor's token is replaced, and when a program that still uses the old one is started anew:
+ * When a sensor's token is replaced, and when a program that still uses the old one is restarted:
  *
  *     minted ──▶ replaced ──at least 30 s──▶ last look ──at least 30 s──▶ expires
  *
@@ -24,7 +24,7 @@ export function replacedAtMs({ mintedAtMs, expiresAtMs }: TokenLife): number {
   return Math.max(mintedAtMs, expiresAtMs - Math.max(replacedBeforeExpiryMsMin, 0.2 * lifeMs));
 }
 
-/** A program that has shown no newer token by this instant is started anew. */
+/** A program that has shown no newer token by this instant is restarted. */
 export function lastLookAtMs(life: TokenLife): number {
   const lifeMs = life.expiresAtMs - life.mintedAtMs;
   const marginMs = Math.min(Math.max(lastLookBeforeExpiryMsMin, 0.01 * lifeMs), lastLookBeforeExpiryMsMax);

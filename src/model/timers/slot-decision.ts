@@ -13,7 +13,7 @@
  *   known  an event exists for the next slot: an agent that was killed stored it without noting that
  *   skip   the next slot and those up to another one
  *
- * A slot that is due is on time, or at most `briefMs` late, in ordinary operation; it fires. Otherwise why it is late counts:
+ * In ordinary operation a due slot is at most `briefMs` late, and fires. Otherwise the reason for the delay decides:
  *
  * - It fell into a time in which the rule was disabled or paused. `on_resume` decides: skip all such slots, fire the newest
  *   one, or fire all of them.
@@ -21,8 +21,8 @@
  *   (overlap). `catch_up` decides: none fires only the newest slot, and only within `graceMs`; last fires the newest; all
  *   fires all of them, `spacing` apart.
  *
- * Slots that are later than the window are skipped in both cases. While slots are made up, those that become due wait their
- * turn. So that they do not wait for ever, made-up fires follow each other at least twice as fast as slots come.
+ * Slots that are later than the window are skipped in both cases. While missed slots are made up, newly due slots wait
+ * their turn. Made-up fires follow each other at least twice as fast as new slots come due, so that the wait ends.
  *
  * Slots are identified by the time for which they are scheduled, as the wall clock shows it. If the clock is set back, slots
  * that were settled are not settled again. See `isAhead` for when that would be worse than silence.

@@ -6,7 +6,7 @@
  *        └──its rules change, and within deafAfterMs it neither listens nor reads them──▶ uninformed
  *
  * A program that never listened is not deaf: it may read its rules now and then, or need no rules. But one that neither
- * listens nor reads can learn of a change only when it is started anew. Nothing is concluded from what cannot be seen:
+ * listens nor reads can learn of a change only when it is restarted. Nothing is concluded from what cannot be seen:
  * while the broker cannot be asked, or where connections go to another address than this agent's.
  */
 import { durationText } from "../../model/texts/duration-text.ts";
@@ -48,7 +48,7 @@ export class RuleHearing {
     return (this.#options.clock.monotonicMs() - this.#lastHeardMs) / 1_000;
   }
 
-  /** Resolves when the program has to be started anew to learn of changes, or with undefined when the signal aborts. */
+  /** Resolves when the program has to be restarted to learn of changes, or with undefined when the signal aborts. */
   async watch(signal: AbortSignal): Promise<Unheard | undefined> {
     const { clock, deafAfterMs } = this.#options;
     while (!signal.aborted) {

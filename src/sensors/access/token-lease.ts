@@ -5,7 +5,7 @@
  *                                     │                                     └──▶ it does not: stale
  *                                     └── cannot be minted: tried again, also beyond the expiry
  *
- * A stale program is started anew by the caller: its next request would be refused. Where nothing can be seen of a
+ * A stale program is restarted by the caller: its next request would be refused. Where nothing can be seen of a
  * program's requests, it counts as stale. Ending the lease revokes whatever it minted.
  */
 import { messageOf } from "../../errors/caught.ts";

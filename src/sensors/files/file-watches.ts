@@ -1,6 +1,6 @@
 /**
- * The rules of one sensor of files and the trees they are on. Rules on the same place share a tree. When rules change, only
- * what they change is touched.
+ * The rules of one file sensor and their trees. Rules on the same place share a tree. A changed rule affects only its own
+ * tree.
  */
 import { join } from "node:path";
 import { settlesWithin } from "../../concurrency/settles-within.ts";

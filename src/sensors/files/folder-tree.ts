@@ -1,19 +1,19 @@
 /**
- * One watched folder, with the folders in it down to a depth, or one watched file: what was last seen there, kept up to date
- * and shared by all rules on the same place.
+ * Keeps the last known state of one watched folder, with its subfolders down to a depth, or of one watched file, for all
+ * rules on that place.
  *
  *   hint (an event of the kernel) ──▶ names in doubt ──a moment later──▶ look at these names ─┐
  *   rescan (periodic, after a burst, by polling) ──▶ look at everything ──────────────────────┼──▶ difference ──▶ rules
  *   check of the base, every second ──▶ it came, went, or was replaced ───────────────────────┘
  *
- * Truth is in the file system. An event of the kernel only says where to look, so that a lost, late or doubled one does no harm:
- * the next rescan finds what it would have shown. All looks happen in one loop, one after the other.
+ * Truth is in the file system. An event of the kernel only hints where to look, so a lost, late or doubled one does no
+ * harm: the next rescan finds the change. All looks happen in one loop, one after the other.
  *
  * Each folder is watched before it is listed, so that nothing is missed in between. The kernel ties a watch to the inode and
  * not to the path; so a folder counts as replaced if its inode or its time of birth differs, and is then watched anew.
  *
- * A folder that cannot be read keeps what was last seen in it. Links are not followed, except a base that is one; so loops of
- * links do no harm.
+ * A folder that cannot be read keeps its last known state. Links are not followed, except when the base itself is a link,
+ * so loops of links do no harm.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { messageOf } from "../../errors/caught.ts";

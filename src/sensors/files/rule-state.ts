@@ -1,21 +1,21 @@
 /**
- * What a rule has reported, on disk, so that the next start finds what changed in between and repeats nothing.
+ * Records on disk what a rule has reported, so that its next start finds the changes in between and repeats none.
  *
  * One file a rule, of JSON lines:
  *
- *   {"version": 1, "base": PATH}     the place it belongs to; one of another place is void
+ *   {"version": 1, "base": PATH}     the place that the record is for; a record for another place is ignored
  *   ["f", PATH, FACTS]               a file as the rule last reported it, or knew it when it began
  *   ["r", NUMBER, PATHS, EVENTS, POSITIONS]   a change: the new facts of its paths (null: nothing is there), its events, and
  *                                    the positions after them
  *   ["p", PATH, POSITION]            how far the lines of a file were reported
  *   ["s", NUMBER]                    the events of that change are stored, or refused for good
  *
- * A change is written before its events are submitted. After a crash, events of changes without an "s" are submitted again as
- * they were, and their dedup_key keeps those that had been stored from being stored twice. The file is rewritten from what is
- * known when its changes outgrow it. It costs about 100 bytes a file, and one pass over it at a start.
+ * A change is written before its events are submitted. After a crash, events of changes without an "s" are submitted
+ * again unchanged, and their dedup_key prevents storing them twice. When the changes outgrow the rest of the file, it is
+ * rewritten from memory. It takes about 100 bytes a file, and one pass over it at a start.
  *
- * Not synchronized with the disk at each change: if the machine loses power, the difference to what is there is found again, with
- * the same dedup_keys as long as the files are the same.
+ * Changes are not synced to the disk. After a power loss, a comparison with the files finds them again, with the same
+ * dedup_keys as long as the files are the same.
  */
 import { createReadStream } from "node:fs";
 import { appendFile, mkdir, open, rename } from "node:fs/promises";

@@ -1,14 +1,14 @@
 /**
- * One rule on a tree of files: which of its changes are events, and when.
+ * One rule on a tree of files: decides which changes are events, and when.
  *
  *   change ──wanted──▶ pending ──due──▶ recorded ──▶ submitted ──stored, duplicate or refused──▶ settled
  *                         └─ changed again: combined, see model/files/pending-changes.ts
  *
- * Rules that report what they missed, what exists, or new lines keep a state on disk (rule-state.ts): what they have reported.
- * It is the tree as it is now, except at paths with pending changes, where it is what was there before them.
+ * Rules that report missed changes, existing files or new lines record on disk what they have reported (rule-state.ts).
+ * The record equals the present tree, except that paths with pending changes have their state before these changes.
  *
- * While the pipeline is full, submitting waits, then pending changes fill up, then the tree waits, and nothing is dropped: what
- * changes meanwhile is found when the tree looks again.
+ * While the pipeline is full, submitting waits, then pending changes fill up, then the tree waits. Nothing is dropped:
+ * the tree's next look finds the changes made meanwhile.
  */
 import { createHash } from "node:crypto";
 import { Changes } from "../../concurrency/changes.ts";

@@ -70,7 +70,10 @@ export class RejectedLines {
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#warnedAtMs < warningIntervalMs) return;
     const { reason, excerpt } = example;
-    logger.warn({ lines: this.#unwarned, reason, excerpt }, "a sensor's output is no event and was rejected");
+    logger.warn(
+      { lines: this.#unwarned, reason, excerpt },
+      "rejected output of a sensor that is not an event",
+    );
     this.#unwarned = 0;
     this.#warnedAtMs = nowMs;
   }

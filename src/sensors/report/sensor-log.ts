@@ -141,7 +141,7 @@ export class SensorLog {
     this.#isFailing = true;
     logger.warn(
       { file: this.#file, reason },
-      "lines of a sensor's log are being lost; the sensor itself goes on",
+      "lines of a sensor's log are being lost; the sensor keeps running",
     );
   }
 }

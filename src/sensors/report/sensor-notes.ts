@@ -185,11 +185,11 @@ export class SensorNotes {
     }
   }
 
-  /** It is started anew, as planned. */
+  /** It is restarted, as planned. */
   notePlannedStart(reason: string): void {
     this.#isRunUnderWay = false;
-    this.#options.log.write([`started anew: ${reason}`]);
-    this.#options.logger.info({ reason }, "the sensor is started anew");
+    this.#options.log.write([`restarted: ${reason}`]);
+    this.#options.logger.info({ reason }, "restarting the sensor");
   }
 
   /** It waits for something other than itself. The log says so once for each reason in a row. */

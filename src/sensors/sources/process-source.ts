@@ -75,7 +75,7 @@ export abstract class ProcessSource implements Source {
     await this.#traits.token?.[Symbol.asyncDispose]();
   }
 
-  /** Of no concern to programs that are started anew when their rules change. */
+  /** Of no concern to programs that are restarted when their rules change. */
   noteRulesChanged(): void {}
 
   /** No program of the agent's own protocols listens for rule changes. */

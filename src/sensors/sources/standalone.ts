@@ -8,16 +8,16 @@
  *                                                                     ▼
  *   exited unasked: judged  as a failure ◀───────────────────────  running
  *   told to stop: normal, however it ended ◀─────────────────────────┤
- *   stale token, uninformed of its rules: started anew at once ◀─────┤
+ *   stale token, uninformed of its rules: restarted at once ◀────────┤
  *   deaf: stopped, judged as a failure ◀─────────────────────────────┘
  *
- * What cannot be had is the platform's fault, not the sensor's: it counts as no failure, and the row shows the reason.
+ * A failed preparation is the platform's fault, so it does not count as a failure of the sensor; the row shows the reason.
  * A token belongs to one run of the program and to the assignment's term. It is replaced while the program runs
  * (access/token-lease.ts) and revoked when the program has ended, so that no token outlives its process.
  *
- * Rules are read anew at every start, after the queue was emptied: whatever changes later reaches the program as a message,
- * so none is missed, and a queue that outlived an earlier program repeats nothing. A change of rules never ends the program,
- * unless it has no way to hear of it (access/rule-hearing.ts).
+ * Every start reads the rules after it emptied the queue. Later changes reach the program as messages, so none is missed,
+ * and a queue that outlived an earlier program repeats nothing. A change of rules never ends the program, unless it has
+ * no way to hear of it (access/rule-hearing.ts).
  *
  * stdout and stderr are its log. Programs need not handle SIGTERM.
  */

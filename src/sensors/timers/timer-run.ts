@@ -1,19 +1,19 @@
 /**
  * One run of the built-in source `timers`: fires the timers of all rules on its triggers, from one queue with one sleep.
  *
- *   read rules ─▶ look what a killed predecessor fired ─▶ ┌─▶ decide what is due ─▶ sleep until the next slot ─┐ ─▶ stopped
+ *   read rules ─▶ find what a killed predecessor fired ─▶ ┌─▶ decide what is due ─▶ sleep until the next slot ─┐ ─▶ stopped
  *                                                         └── changed rules are read ◀── at most a second ◀────┘
  *
- * What happens to a slot is decided in model/timers/slot-decision.ts; timer.ts keeps a rule's state; and
- * timer-progress.ts writes it.
+ * model/timers/slot-decision.ts decides about each slot, timer.ts keeps a rule's state, and timer-progress.ts writes it.
  *
  * Invariants:
  *
  * - A slot is decided only if every earlier slot of its rule was. Its event has a dedup_key made of rule, schedule and slot, so
  *   the same slot has at most one event, whichever worker fires it and however often.
- * - A slot is settled only when its event is stored, found to exist, or refused. What is written never goes beyond that.
- * - Slots that a predecessor fired without writing so are not skipped: their events are looked for before anything is decided.
- * - A rule that changes affects no other: its own timer is put into the queue again.
+ * - A slot is settled only when its event is stored, found to exist, or refused. Only settled slots are written.
+ * - Slots that a predecessor fired without recording it are not skipped: the run looks for their events before it decides
+ *   anything.
+ * - A changed rule affects no other: only its own timer is queued again.
  * - After losing the assignment it decides nothing and writes nothing.
  */
 import { Changes } from "../../concurrency/changes.ts";

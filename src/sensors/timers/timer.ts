@@ -3,11 +3,11 @@
  *
  *   decided ──▶ pending ──outcome──▶ settled ──written──▶ in the rows
  *
- * A slot is pending from the decision about it until it is known what became of its event. Slots become settled in the order
- * in which they were decided, so the record never goes beyond a slot that may yet have to be decided again.
+ * A slot is pending from the decision about it until the outcome of its event is known. Slots are settled in the order in
+ * which they were decided, so the record never goes beyond a slot that may have to be decided again.
  *
- * A schedule that has changed begins when nothing is pending any more. Its slots lie after the change, and after every slot
- * that the one before it has settled.
+ * A changed schedule begins once nothing is pending. Its slots lie after the change, and after every settled slot of the
+ * former schedule.
  */
 import type { TimerCursor, TimerRow } from "../../database/statements/timers.ts";
 import type { Id } from "../../model/identifiers.ts";
