@@ -2,7 +2,7 @@
  * One event, or one checkpoint alone, as a client posts it; docs/api-events.md is the reference.
  *
  * Clients of other versions send more than is read here, so unknown keys are ignored, and null means absent. A payload that
- * is no object is stored as `{"value": …}`, as it is for sensors that print their events.
+ * is not an object is stored as `{"value": …}`, as for sensors that print their events.
  */
 import type { Caller } from "../model/identity/caller.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";

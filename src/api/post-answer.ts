@@ -1,4 +1,4 @@
-/** What a client is told of the events it posted: of one, or of each of many. */
+/** The answer to a client that posted one event or many. */
 import { Type } from "typebox";
 import type { Caller } from "../model/identity/caller.ts";
 import type { EventPost, PostOutcome } from "../model/sensors/posted-event.ts";

@@ -1,4 +1,4 @@
-/** Stores what was posted, and answers with what became of it: of one post, or of each of many. */
+/** Stores posted events and answers with the outcome of each. */
 import type { FastifyReply } from "fastify";
 import type { Caller } from "../model/identity/caller.ts";
 import type { EventPost, PostOutcome, PostRequest } from "../model/sensors/posted-event.ts";

@@ -1,4 +1,4 @@
-/** Why a sensor reports no event: its state as doctor judges it, its last event, and what it printed that is no event. */
+/** Why a sensor reports no events: its state as doctor judges it, its last event, and its rejected output. */
 import type { Queryable } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";
 import { readLastEventOfSensor } from "../database/statements/explained-events.ts";

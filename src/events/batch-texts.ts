@@ -84,7 +84,7 @@ function traceText({ traceparent, tracestate }: TraceContext): string {
   return `,"tp":"${traceparent}","ts":${JSON.stringify(tracestate)}`;
 }
 
-/** What the statement says of a match, but for the ids. */
+/** A match's part of the statement, without the ids. */
 export function matchText(match: RuleMatch, configJson: string): string {
   return (
     `"rule":${match.ruleId},"rule_ref":${JSON.stringify(match.ruleRef)},"a":${match.actionId},` +

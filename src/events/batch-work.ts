@@ -116,7 +116,7 @@ export class BatchWork {
     }
   }
 
-  /** One attempt, and after a commit what became of each entry. */
+  /** Makes one attempt, and after a commit reports the outcome of each entry. */
   async #attempt(prepared: PreparedBatch, signal: AbortSignal): Promise<AttemptEnd> {
     const { outlet, database, clock, metrics } = this.#options;
     const { entries, events, toStore, messageCharacters } = prepared;

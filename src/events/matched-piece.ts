@@ -23,7 +23,7 @@ export interface MatchedRule {
   readonly match: RuleMatch;
   /** The rendered parameters, as JSON text. */
   readonly configJson: string;
-  /** What the statement says of it, but for the ids. */
+  /** Its part of the statement, without the ids. */
   readonly text: string;
 }
 

@@ -55,7 +55,7 @@ export class ReservedIds {
     return taken;
   }
 
-  /** From now on ids are above all that anybody has reserved so far. */
+  /** From now on, ids are above all ids that any agent has reserved so far. */
   renew(): void {
     this.#ids = [];
     this.#generation += 1;

@@ -145,7 +145,7 @@ export class KeyStore {
       let count = 0;
       for (const key of keys) {
         const opened = cipher.open(key, key);
-        // Damaged, or moved to another owner: of no use to anybody, and not to be hidden by a new name.
+        // Damaged, or moved to another owner: useless, but a new name must not hide that.
         if (opened === undefined) continue;
         await rowsOf(transaction, replaceSealedValue, { id: key.id, ...cipher.seal(key, opened.value) });
         count += 1;

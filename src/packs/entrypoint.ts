@@ -9,7 +9,7 @@ import { builtinRuntimeRef } from "../model/runtimes/runtime-names.ts";
 import { builtinKindOf, builtinKinds } from "../model/sensors/sensor-kind.ts";
 import { nativeRuntime, shellRuntime } from "./names.ts";
 
-/** @returns what is wrong with the entrypoint, whatever files there are; undefined if nothing is */
+/** @returns what is wrong with the entrypoint itself, regardless of the files; undefined if nothing is */
 export function entrypointProblem(entrypoint: string, runtimeRef: string): string | undefined {
   if (runtimeRef === builtinRuntimeRef) {
     const kind = builtinKindOf(entrypoint);

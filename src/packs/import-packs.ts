@@ -19,7 +19,7 @@ import type { Pack } from "./pack.ts";
 import type { PackProblem } from "./pack-problem.ts";
 import { repetitions } from "./read-pack.ts";
 
-/** What a request says of these packs. */
+/** The packs of a request. */
 export function importBody(packs: readonly Pack[]): JsonObject {
   return {
     packs: packs.map(({ row, definitions }) => ({

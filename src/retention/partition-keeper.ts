@@ -222,7 +222,7 @@ export class PartitionKeeper {
       partitions: attached.length,
       bytes: rows.reduce((total, { bytes }) => total + bytes, 0),
       overdue,
-      // The number is an estimate, and that there are any is not.
+      // The number is an estimate, but it is certain whether any rows exist.
       strayRows: rest === undefined || rest.highest === null ? 0 : Math.max(rest.rows, 1),
     });
   }

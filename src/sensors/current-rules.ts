@@ -1,4 +1,4 @@
-/** The rules that a sensor is told of when its program starts, which may be long after it was assigned. */
+/** Reads a sensor's rules when its program starts, which may be long after the sensor was assigned. */
 import type { Queryable } from "../database/database.ts";
 import { readAssignedSensors } from "../database/statements/assigned-sensors.ts";
 import type { SensorRule } from "../model/definitions.ts";

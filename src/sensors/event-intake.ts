@@ -39,7 +39,7 @@ export type Submission =
   | {
       readonly kind: "event";
       readonly event: DecodedEvent;
-      /** Called once with what became of it; with undefined if the pipeline stopped before that was known. */
+      /** Called once with its outcome; with undefined if the pipeline stopped before that was known. */
       readonly onOutcome?: (outcome: AcceptOutcome | undefined) => void;
     }
   /** A checkpoint without an event. */

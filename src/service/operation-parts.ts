@@ -33,7 +33,7 @@ export function openOperations(
   const { config, secrets, logger } = options;
   const explained = <T>(attempt: string, work: () => Promise<T>): Promise<T> =>
     explainingDatabaseFailures(`${attempt} in the database at ${database.address}`, work);
-  // The two use each other, and do so only once both are there.
+  // The two use each other, but only once both exist.
   const mailbox: WorkerMailbox = new WorkerMailbox({
     database,
     instance,

@@ -1,5 +1,5 @@
 /**
- * What the log says of something that fails, is tried again and recovers: a warning when the outage begins and a line
+ * Logs outages of something that fails, is retried and recovers: a warning when the outage begins and a line
  * when it ends, however often it is tried in between. What is wrong at the moment is for the health report.
  *
  * Something that works now and fails then, such as a server without a free connection, begins and ends outages many times

@@ -1,5 +1,5 @@
 /**
- * Verifies some of the stored rows now and then, so that a defect is noticed without anybody asking.
+ * Verifies some of the stored rows now and then, so that a defect is noticed without a request.
  *
  * One agent at a time does it, the one that holds the lock `verification`. A step looks at one page of events: in turn the
  * newest ones, and a page from anywhere.

@@ -25,7 +25,7 @@ export interface ApiConnection {
 
 /**
  * @param url of `--api`; undefined: not given
- * @throws OperatorError API_UNREACHABLE if neither is there
+ * @throws OperatorError API_UNREACHABLE if neither exists
  */
 export function apiConnection(
   invocation: Pick<Invocation, "configPath" | "workerName" | "environment">,

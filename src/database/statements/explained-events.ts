@@ -1,4 +1,4 @@
-/** Events with what became of them, to explain why they matched or not. */
+/** Events with their enforcements and messages, to explain why they matched or not. */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json/json.ts";
 import type { ExplainedEvent } from "../../model/rules/explain-event.ts";

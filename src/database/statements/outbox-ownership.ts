@@ -72,7 +72,7 @@ export const ownMessages: Statement<Ownership, { readonly instance: string }> = 
   decode: (row) => ({ instance: row.text("instance") }),
 };
 
-/** Whether anybody owes a message. */
+/** Whether any message is owed. */
 export const anyMessage: Statement<undefined, boolean> = {
   name: "any_message",
   text: "select exists (select from outbox) as is_any",

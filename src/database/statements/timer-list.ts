@@ -1,4 +1,4 @@
-/** Timers, which are the rules on timer triggers, as the API lists them, with what became of their slots. */
+/** Timers (rules on timer triggers) as the API lists them, with the outcomes of their slots. */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject, JsonValue } from "../../model/json/json.ts";
 import type { ListStatements } from "../page.ts";

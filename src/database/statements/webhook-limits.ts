@@ -67,7 +67,7 @@ export const claimNonce: Statement<NonceUse, string> = {
 
 const countOf = (row: Row): number => row.number("count");
 
-/** Some buckets that are full, which is what a missing one is. Skips rows that are in use. */
+/** Deletes some full buckets, since a missing bucket counts as full. Skips rows that are in use. */
 export const forgetRates: Statement<number, number> = {
   name: "forget_webhook_rates",
   text: `

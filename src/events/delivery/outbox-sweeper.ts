@@ -121,7 +121,7 @@ export class OutboxSweeper {
     });
   }
 
-  /** A hint that there are messages which nobody has in memory. */
+  /** A hint that the outbox has messages that no publisher has in memory. */
   wake(): void {
     this.#isLookDue = true;
     this.#loop.wake();

@@ -222,7 +222,7 @@ export class Publisher implements MessageOutlet {
     return this.#easing;
   }
 
-  /** Sends the message of a row that was read back from the outbox. Settles once it is known what became of it. */
+  /** Sends the message of a row that was read back from the outbox. Settles once its outcome is known. */
   async sendBack(rowId: string, message: OutgoingMessage): Promise<Outcome> {
     this.#readBack.add(rowId);
     this.#hold(rowId, message);

@@ -57,7 +57,7 @@ async function declareAround(connection: ChannelModel, names: TopologyNames): Pr
   return { topology, deviations };
 }
 
-/** Why something cannot be declared as we would, although it is there; undefined when it can. */
+/** Why something that exists cannot be declared with our properties; undefined if it can. */
 async function differenceOf(
   connection: ChannelModel,
   kind: "exchange" | "queue",

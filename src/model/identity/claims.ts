@@ -126,7 +126,7 @@ function isId(value: JsonValue | undefined): value is Id {
   return typeof value === "string" && /^\d{1,19}$/.test(value);
 }
 
-/** @returns null if it is absent, undefined if it is no text */
+/** @returns null if it is absent, undefined if it is not text */
 function optionalText(value: JsonValue | undefined): string | null | undefined {
   if (value === undefined) return null;
   return typeof value === "string" && value !== "" ? value : undefined;

@@ -1,4 +1,4 @@
-/** Which secrets anybody could guess. */
+/** Recognizes secrets that are easy to guess. */
 
 /** As long as the hash (RFC 7518 section 3.2). */
 const bytesMin = 32;

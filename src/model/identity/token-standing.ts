@@ -1,4 +1,4 @@
-/** Whether tokens still hold, by what the database says of them. */
+/** Whether tokens are still valid, judged by their rows in the database. */
 import type { Id } from "../identifiers.ts";
 import type { Role } from "./caller.ts";
 import type { DecodedToken } from "./claims.ts";

@@ -1,4 +1,4 @@
-/** Events and checkpoints as they come over the API, and what became of each. */
+/** Events and checkpoints posted over the API, and their outcomes. */
 import type { SensorGrant } from "../identity/caller.ts";
 import type { JsonValue } from "../json/json.ts";
 import type { AcceptOutcome, IncomingEvent } from "./incoming-event.ts";

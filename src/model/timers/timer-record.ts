@@ -1,5 +1,5 @@
 /**
- * The record of what became of a rule's slots: counts since the schedule began, and entries about single slots.
+ * The record of a rule's settled slots: counts since the schedule began, and entries about single slots.
  *
  * An entry is about one slot, with two exceptions that keep fast timers from filling the record: fires on time less than a
  * minute apart form a run, which becomes one entry after ten minutes or when anything else happens; and a skip that directly
@@ -30,7 +30,7 @@ export interface TimerRecord {
   /** The last slot that is settled. */
   readonly settledUntilMs: number;
   readonly executionCount: number;
-  /** Slots by what became of them: `fired`, `late`, or the reason why they were skipped. */
+  /** Slots by outcome: `fired`, `late`, or the reason why they were skipped. */
   readonly counts: Readonly<Record<string, number>>;
   readonly lastScheduledMs: number | null;
   readonly lastFiredMs: number | null;
@@ -79,7 +79,7 @@ export function emptyRecord(settledUntilMs: number): TimerRecord {
   };
 }
 
-/** The record of a new schedule: it counts anew, while its entries follow those of the one before. */
+/** The record of a new schedule: its counts start at zero, and its entries follow those of the former schedule. */
 export function beginAnew(former: TimerRecord, settledUntilMs: number): Recorded {
   const { record, entries } = closeRun(former);
   return { record: { ...emptyRecord(settledUntilMs), entries: record.entries }, entries };

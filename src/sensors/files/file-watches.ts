@@ -84,7 +84,7 @@ export class FileWatches {
     for (const [key, { tree }] of this.#trees) if (tree.isForsaken) await this.#fell(key);
   }
 
-  /** Resolves when every rule knows what is there, and so sees what changes from now on. */
+  /** Resolves when every rule knows the present files, and so notices all later changes. */
   async begun(): Promise<void> {
     await Promise.all([...this.#rules.values()].map(({ watch }) => watch.begun));
   }

@@ -276,7 +276,7 @@ export class FolderTree {
     this.#record(this.base, known, facts, "watch");
   }
 
-  /** Undefined: nothing is there that may be watched. */
+  /** Undefined: nothing exists there that may be watched. */
   async #lookAtBase(): Promise<Look | undefined> {
     const { fileSystem, isAllowed, warn } = this.#options;
     const look = await fileSystem.lookAtTarget(this.base);

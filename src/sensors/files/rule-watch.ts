@@ -36,7 +36,7 @@ export interface RuleWatchOptions {
   readonly rule: SensorRule;
   readonly plan: FilePlan;
   readonly tree: FolderTree;
-  /** Null: the rule starts with what is there. */
+  /** Null: the rule starts from the files as they are. */
   readonly state: RuleState | null;
   readonly fileSystem: FileSystem;
   readonly clock: Clock;
@@ -76,7 +76,7 @@ export class RuleWatch implements TreeFollower {
     this.#tail = options.plan.tails ? new LineTail(options.fileSystem) : null;
   }
 
-  /** Resolves when it knows what is there. */
+  /** Resolves when it knows the present files. */
   get begun(): Promise<void> {
     return this.#begun.promise;
   }

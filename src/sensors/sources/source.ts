@@ -30,7 +30,7 @@ export interface BuiltinSubmission {
   readonly bytes: number;
   /** What the event is, quoted if it is refused. */
   readonly title: string;
-  /** Called once with what became of it; with undefined if the pipeline stopped before that was known. */
+  /** Called once with its outcome; with undefined if the pipeline stopped before that was known. */
   readonly onOutcome: (outcome: AcceptOutcome | undefined) => void;
 }
 

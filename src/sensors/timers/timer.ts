@@ -28,7 +28,7 @@ import type { DueThing } from "./due-times.ts";
 export type DecodeTimer = typeof decodeTimer;
 
 export interface PendingSlot {
-  /** Undefined until it is known what became of the slot. */
+  /** Undefined until the slot's outcome is known. */
   settlement: Settlement | undefined;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Sends spans to an OTLP/HTTP receiver, and never makes anybody wait.
+ * Sends spans to an OTLP/HTTP receiver, without ever delaying its callers.
  *
  *   added ──room──▶ queued ──▶ in a request ──answered 2xx──▶ exported
  *     │                            │  └──no answer, 429, 5xx──▶ the same request again after a pause, `attemptsMax` times
