@@ -23,7 +23,7 @@ import { isOperatorName, type OperatorName } from "./operators.ts";
 import { decide, PredicateTable, type KnownField, type Predicate, type Stamp } from "./predicate.ts";
 
 export type ConditionNode =
-  | { readonly kind: "predicate"; readonly predicate: Predicate }
+  | Predicate
   | { readonly kind: "all" | "any"; readonly parts: readonly ConditionNode[] }
   | { readonly kind: "not"; readonly part: ConditionNode };
 
@@ -40,12 +40,14 @@ const nestingMax = 16;
 const predicatesMax = 256;
 
 const always: ConditionNode = { kind: "all", parts: [] };
+const noDoubts: readonly PlacedProblem[] = [];
 
 export function compileConditions(conditions: JsonValue, predicates: PredicateTable): Decoded<Conditions> {
   const { root, problems, doubts } = readConditions(conditions, predicates, isUsable);
-  return problems.length > 0
-    ? invalid(describePlaced(problems))
-    : valid({ root, doubts, ...outermost(conditions) });
+  if (problems.length > 0) return invalid(describePlaced(problems));
+  const { combination, listed } = outermostConditions(conditions);
+  const listedJson = JSON.stringify(listed);
+  return valid({ root, combination, listedJson, doubts: doubts.length === 0 ? noDoubts : doubts });
 }
 
 export interface ConditionReview extends Pick<Conditions, "doubts"> {
@@ -77,7 +79,7 @@ function readConditions(
 
 /** The predicates that hold whenever the conditions do. */
 function required(node: ConditionNode): readonly Predicate[] {
-  if (node.kind === "predicate") return [node.predicate];
+  if (node.kind === "predicate") return [node];
   return node.kind === "all" ? node.parts.flatMap(required) : [];
 }
 
@@ -85,7 +87,7 @@ function required(node: ConditionNode): readonly Predicate[] {
 export function holds(node: ConditionNode, payload: JsonObject, stamp: Stamp): boolean {
   switch (node.kind) {
     case "predicate":
-      return decide(node.predicate, payload, stamp);
+      return decide(node, payload, stamp);
     case "all":
       return node.parts.every((part) => holds(part, payload, stamp));
     case "any":
@@ -98,7 +100,7 @@ export function holds(node: ConditionNode, payload: JsonObject, stamp: Stamp): b
 export function predicatesOf(node: ConditionNode): readonly Predicate[] {
   switch (node.kind) {
     case "predicate":
-      return [node.predicate];
+      return [node];
     case "all":
     case "any":
       return node.parts.flatMap(predicatesOf);
@@ -175,7 +177,7 @@ function compileComparison(json: JsonObject, path: Place, reading: Reading): Con
   if (reading.predicateCount > predicatesMax)
     return refuse(reading, path, `exceeds the limit of ${predicatesMax} comparisons`);
   for (const name of Object.keys(json)) {
-    if (!["field", "operator", "value"].includes(name)) {
+    if (!comparisonParts.includes(name)) {
       refuse(reading, [...path, name], "is not part of a condition; its parts are field, operator and value");
     }
   }
@@ -188,7 +190,7 @@ function compileComparison(json: JsonObject, path: Place, reading: Reading): Con
     const problem = value === undefined ? undefined : operandProblem(value);
     return problem === undefined ? always : refuse(reading, [...path, "value"], problem);
   }
-  const predicate = reading.predicates.predicate(field.value.path, operator.value, value);
+  const predicate = reading.predicates.predicate(field.value, operator.value, value);
   if (predicate.kind === "invalid")
     return refuse(
       reading,
@@ -199,7 +201,7 @@ function compileComparison(json: JsonObject, path: Place, reading: Reading): Con
     reading.doubts.push({ place: [...path, "field"], reason: field.value.doubt });
   const doubt = operandDoubt(operator.value, value);
   if (doubt !== undefined) reading.doubts.push({ place: [...path, "value"], reason: doubt });
-  return { kind: "predicate", predicate: predicate.value };
+  return predicate.value;
 }
 
 function decodeField(field: JsonValue | undefined, predicates: PredicateTable): Decoded<KnownField> {
@@ -220,11 +222,6 @@ function decodeOperator(json: JsonObject, reading: Reading): Decoded<OperatorNam
 function refuse(reading: Reading, path: Place, problem: string): ConditionNode {
   reading.problems.push({ place: path, reason: problem });
   return always;
-}
-
-function outermost(conditions: JsonValue): Pick<Conditions, "combination" | "listedJson"> {
-  const { combination, listed } = outermostConditions(conditions);
-  return { combination, listedJson: JSON.stringify(listed) };
 }
 
 function outermostConditions(conditions: JsonValue): {

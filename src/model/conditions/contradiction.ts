@@ -7,17 +7,17 @@
  * prefixes, suffixes and incompatible types are compared.
  */
 import { type JsonValue } from "../json/json.ts";
-import { canonicalText } from "../json/equality.ts";
 import { writePayloadPath } from "../paths/foreign-path.ts";
 import { isInNothing } from "./operand.ts";
 import type { OperatorName } from "./operators.ts";
-import { valuesOf, type Predicate } from "./predicate.ts";
+import { holdsFor, valuesOf, type Predicate } from "./predicate.ts";
 
 /** Why these can never hold together; undefined if they can. */
 export function contradiction(required: readonly Predicate[]): string | undefined {
   const empty = required.find(({ operator, operand }) => isInNothing(operator, operand));
   if (empty !== undefined) return `can never hold: nothing is in the empty list of ${written(empty)}`;
-  const byField = Map.groupBy(required, ({ path }) => canonicalText(path));
+  if (!hasCommonField(required)) return undefined;
+  const byField = Map.groupBy(required, ({ pathKey }) => pathKey);
   for (const predicates of byField.values()) {
     const pair = contradictingPair(predicates);
     if (pair === undefined) continue;
@@ -25,6 +25,13 @@ export function contradiction(required: readonly Predicate[]): string | undefine
     return `can never hold: ${written(one)} and ${written(other)} exclude each other; if either is enough, put them into "any"`;
   }
   return undefined;
+}
+
+/** Allocates nothing, since it is asked of every rule. */
+function hasCommonField(predicates: readonly Predicate[]): boolean {
+  return predicates.some((one, at) =>
+    predicates.some((other, otherAt) => otherAt > at && other.pathKey === one.pathKey),
+  );
 }
 
 /** Conditions on one field that are compared; any beyond are ignored. */
@@ -43,9 +50,9 @@ function exclude(one: Predicate, other: Predicate): boolean {
   if (one.operator === "not_exists") return !other.holdsIfMissing;
   if (other.operator === "not_exists") return !one.holdsIfMissing;
   const values = valuesOf(one);
-  if (values !== undefined) return !values.some((value) => other.test(value));
+  if (values !== undefined) return !values.some((value) => holdsFor(other, value));
   const others = valuesOf(other);
-  if (others !== undefined) return !others.some((value) => one.test(value));
+  if (others !== undefined) return !others.some((value) => holdsFor(one, value));
   return areApart(one, other) || areApart(other, one);
 }
 
@@ -79,7 +86,7 @@ function areApart(one: Predicate, other: Predicate): boolean {
 }
 
 function meets(value: JsonValue | undefined, predicate: Predicate): boolean {
-  return value !== undefined && predicate.test(value);
+  return value !== undefined && holdsFor(predicate, value);
 }
 
 function written({ path, operator, operand }: Predicate): string {

@@ -65,7 +65,7 @@ const wishesMax = 4;
 function failuresOf(condition: PlacedCondition, reading: Reading): readonly FailedComparison[] {
   const { node, place } = condition;
   if (holds(node, reading.payload, reading.stamp)) return [];
-  if (node.kind === "predicate") return [failed(node.predicate, place, reading)];
+  if (node.kind === "predicate") return [failed(node, place, reading)];
   const inner = node.kind === "not" ? exclusionsOf : failuresOf;
   return partsOf(condition).flatMap((part) => inner(part, reading));
 }
@@ -74,7 +74,7 @@ function failuresOf(condition: PlacedCondition, reading: Reading): readonly Fail
 function exclusionsOf(condition: PlacedCondition, reading: Reading): readonly FailedComparison[] {
   const { node, place } = condition;
   if (!holds(node, reading.payload, reading.stamp)) return [];
-  if (node.kind === "predicate") return [excluded(node.predicate, place, reading)];
+  if (node.kind === "predicate") return [excluded(node, place, reading)];
   const inner = node.kind === "not" ? failuresOf : exclusionsOf;
   return partsOf(condition).flatMap((part) => inner(part, reading));
 }
@@ -104,7 +104,7 @@ function wishesFor(node: ConditionNode, reading: Reading): Wishes {
   if (holds(node, reading.payload, reading.stamp)) return [];
   switch (node.kind) {
     case "predicate":
-      return [wishFor(node.predicate)];
+      return [wishFor(node)];
     case "all":
       return together(node.parts.map((part) => wishesFor(part, reading)));
     case "any":
@@ -119,7 +119,7 @@ function wishesAgainst(node: ConditionNode, reading: Reading): Wishes {
   if (!holds(node, reading.payload, reading.stamp)) return [];
   switch (node.kind) {
     case "predicate":
-      return [wishAgainst(node.predicate)];
+      return [wishAgainst(node)];
     case "all":
       return fewest(node.parts.map((part) => wishesAgainst(part, reading)));
     case "any":

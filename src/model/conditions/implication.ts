@@ -1,16 +1,18 @@
-/** Whether one comparison holds whenever another does, so that one of them has no effect. Only certain cases are found. */
+/**
+ * Whether one comparison holds whenever another does, so that one of them has no effect. Only certain cases are found. Both are
+ * of one table.
+ */
 import { compareNumbers, isJsonNumber } from "../json/exact-number.ts";
-import { canonicalText } from "../json/equality.ts";
-import { valuesOf, type Predicate } from "./predicate.ts";
+import { holdsFor, valuesOf, type Predicate } from "./predicate.ts";
 
 export function implies(one: Predicate, other: Predicate): boolean {
-  if (canonicalText(one.path) !== canonicalText(other.path)) return false;
-  if (one.key === other.key) return true;
+  if (one.pathKey !== other.pathKey) return false;
+  if (one === other) return true;
   // A missing field would decide the two differently.
   if (one.holdsIfMissing) return false;
   if (other.operator === "exists") return true;
   const values = valuesOf(one);
-  if (values !== undefined && values.length > 0) return values.every((value) => other.test(value));
+  if (values !== undefined && values.length > 0) return values.every((value) => holdsFor(other, value));
   return isStricterBound(one, other) || isLongerText(one, other);
 }
 

@@ -9,19 +9,29 @@
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import { readPath, type FieldPath } from "../paths/field-path.ts";
 import { parsePayloadPath, payloadPathDoubt } from "../paths/payload-path.ts";
-import { isJsonArray, type JsonObject, type JsonValue } from "../json/json.ts";
+import {
+  isJsonArray,
+  isJsonScalar,
+  lookupKey,
+  type JsonObject,
+  type JsonValue,
+  type LookupKey,
+} from "../json/json.ts";
 import { canonicalText } from "../json/equality.ts";
 import { operandProblem } from "./operand.ts";
 import { operators, type OperatorName, type Test } from "./operators.ts";
 
+/** Two in one table have the same meaning only if they are one. An agent has one for most of its rules, so each field counts. */
 export interface Predicate {
-  /** Equal for predicates with the same meaning. */
-  readonly key: string;
+  readonly kind: "predicate";
   readonly path: FieldPath;
+  /** Equal for equal paths. */
+  readonly pathKey: string;
   readonly operator: OperatorName;
   readonly operand: JsonValue | undefined;
   readonly test: Test;
   readonly holdsIfMissing: boolean;
+  /** An integer, for which V8 needs no object of its own. */
   readonly cost: number;
   /** The last event it was evaluated for, and the result. */
   decidedAt: Stamp;
@@ -30,9 +40,15 @@ export interface Predicate {
   uses: number;
 }
 
-/** A field as conditions write it. */
-export interface KnownField {
+/** A field of the payload. */
+export interface Field {
   readonly path: FieldPath;
+  /** Equal for equal paths. */
+  readonly pathKey: string;
+}
+
+/** A field as conditions write it. */
+export interface KnownField extends Field {
   /** Why it is probably not what its author meant. */
   readonly doubt: string | undefined;
 }
@@ -63,10 +79,15 @@ export function nextStamp(): Stamp {
 export function decide(predicate: Predicate, payload: JsonObject, stamp: Stamp): boolean {
   if (predicate.decidedAt === stamp) return predicate.isHeld;
   const value = readPath(payload, predicate.path);
-  const isHeld = value === undefined ? predicate.holdsIfMissing : predicate.test(value);
+  const isHeld = value === undefined ? predicate.holdsIfMissing : holdsFor(predicate, value);
   predicate.decidedAt = stamp;
   predicate.isHeld = isHeld;
   return isHeld;
+}
+
+/** Whether it holds for this value of its field. */
+export function holdsFor(predicate: Predicate, value: JsonValue): boolean {
+  return predicate.test(value, predicate.operand);
 }
 
 /**
@@ -76,21 +97,22 @@ export function decide(predicate: Predicate, payload: JsonObject, stamp: Stamp):
  * released. A predicate that no rule uses is forgotten.
  */
 export class PredicateTable {
-  readonly #byKey = new Map<string, Predicate>();
+  readonly #groups = new Map<string, Map<LookupKey, Predicate>>();
   readonly #fields = new Map<string, Decoded<KnownField>>();
   /** Compiled since the last `keep`. */
   readonly #unused: Predicate[] = [];
+  #size = 0;
 
   keep(predicates: readonly Predicate[]): void {
     for (const predicate of predicates) predicate.uses += 1;
-    for (const { uses, key } of this.#unused) if (uses === 0) this.#byKey.delete(key);
+    for (const predicate of this.#unused) if (predicate.uses === 0) this.#forget(predicate);
     this.#unused.length = 0;
   }
 
   release(predicates: readonly Predicate[]): void {
     for (const predicate of predicates) {
       predicate.uses -= 1;
-      if (predicate.uses === 0) this.#byKey.delete(predicate.key);
+      if (predicate.uses === 0) this.#forget(predicate);
     }
   }
 
@@ -99,22 +121,30 @@ export class PredicateTable {
     const known = this.#fields.get(text);
     if (known !== undefined) return known;
     const path = parsePayloadPath(text);
-    const field = path.kind === "invalid" ? path : valid({ path: path.value, doubt: payloadPathDoubt(text) });
+    const field =
+      path.kind === "invalid"
+        ? path
+        : valid({ path: path.value, pathKey: canonicalText(path.value), doubt: payloadPathDoubt(text) });
     if (this.#fields.size >= fieldsMax) this.#fields.clear();
     this.#fields.set(text, field);
     return field;
   }
 
   get size(): number {
-    return this.#byKey.size;
+    return this.#size;
   }
 
   /** The predicate for this comparison, compiled if new; or what is wrong with the operand. */
-  predicate(path: FieldPath, name: OperatorName, operand: JsonValue | undefined): Decoded<Predicate> {
+  predicate(
+    { path, pathKey }: Field,
+    name: OperatorName,
+    operand: JsonValue | undefined,
+  ): Decoded<Predicate> {
     const problem = operand === undefined ? undefined : operandProblem(operand);
     if (problem !== undefined) return invalid(problem);
-    const key = `${canonicalText(path)} ${name} ${operand === undefined ? "" : canonicalText(operand)}`;
-    const known = this.#byKey.get(key);
+    const groupKey = groupOf(pathKey, name, operand);
+    const operandKey = keyOf(operand);
+    const known = this.#groups.get(groupKey)?.get(operandKey);
     if (known !== undefined) return valid(known);
 
     const operator = operators[name];
@@ -122,19 +152,41 @@ export class PredicateTable {
     if (compiled.kind === "invalid") return compiled;
     const { holdsIfMissing, cost } = operator;
     const predicate: Predicate = {
-      key,
+      kind: "predicate",
       path,
+      pathKey,
       operator: name,
       operand,
       test: compiled.value,
       holdsIfMissing,
-      cost: cost + path.length / 100,
+      cost: 100 * cost + path.length,
       decidedAt: 0,
       isHeld: false,
       uses: 0,
     };
-    this.#byKey.set(key, predicate);
+    this.#groups.getOrInsertComputed(groupKey, () => new Map()).set(operandKey, predicate);
+    this.#size += 1;
     this.#unused.push(predicate);
     return valid(predicate);
   }
+
+  #forget({ pathKey, operator, operand }: Predicate): void {
+    const groupKey = groupOf(pathKey, operator, operand);
+    const group = this.#groups.get(groupKey);
+    if (group?.delete(keyOf(operand)) !== true) return;
+    this.#size -= 1;
+    if (group.size === 0) this.#groups.delete(groupKey);
+  }
+}
+
+/** Comparisons that differ in their operand only, if at all. An operand's kind is part of it, so that keys are unambiguous. */
+function groupOf(pathKey: string, operator: OperatorName, operand: JsonValue | undefined): string {
+  const kind = operand === undefined ? "without" : isJsonScalar(operand) ? "scalar" : "structure";
+  return `${pathKey} ${operator} ${kind}`;
+}
+
+/** A scalar is its own key, which needs no text. */
+function keyOf(operand: JsonValue | undefined): LookupKey {
+  if (operand === undefined) return null;
+  return isJsonScalar(operand) ? lookupKey(operand) : canonicalText(operand);
 }

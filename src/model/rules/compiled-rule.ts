@@ -1,11 +1,16 @@
-/** A compiled rule, with all that matching and rendering need; shared by all sets in which it is unchanged. */
+/**
+ * A compiled rule, with all that matching needs; shared by all sets in which it is unchanged.
+ *
+ * Its parameters are checked when it is compiled, but kept as text until it first matches: of many rules most rarely do, and
+ * compiled templates take ten times as much memory as their text.
+ */
 import { compileConditions, type Conditions } from "../conditions/condition.ts";
 import type { PredicateTable } from "../conditions/predicate.ts";
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import type { Id } from "../identifiers.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
+import { isJsonObject, objectOf, type JsonObject, type JsonValue } from "../json/json.ts";
 import { isAtMostDeep } from "../json/equality.ts";
-import { jsonDepthMax } from "../json/json-text.ts";
+import { jsonDepthMax, parseJson } from "../json/json-text.ts";
 import type { EventFacts, RuleMatch } from "./rule-match.ts";
 import type { TextBudget } from "../texts/text-budget.ts";
 import { compileTemplates, type Template } from "../templates/template.ts";
@@ -31,10 +36,16 @@ export interface CompiledRule {
   readonly actionRef: string;
   readonly triggerParams: JsonObject;
   readonly conditions: Conditions;
-  readonly config: Template<JsonObject>;
-  /** What every match of it is, if its parameters depend on no event. */
-  readonly constantMatch: RuleMatch | undefined;
+  /** Its action_params, which are valid. */
+  readonly paramsJson: string;
+  /** Undefined until it first matches. */
+  outcome: Outcome | undefined;
 }
+
+/** What its matches are: all the same, if its parameters depend on no event. */
+type Outcome =
+  | { readonly kind: "constant"; readonly match: RuleMatch }
+  | Extract<Template<JsonObject>, { kind: "rendered" }>;
 
 export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded<CompiledRule> {
   const { id, ref, triggerRef, actionId, actionRef, triggerParams, actionParams } = rule;
@@ -49,21 +60,24 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
   }
   if (conditions.kind === "invalid") return conditions;
   if (config.kind === "invalid") return config;
-
-  const compiled = {
+  return valid({
     kind: "usable",
     id,
     ref,
     triggerRef,
     actionId,
     actionRef,
-    triggerParams,
+    triggerParams: isEmpty(triggerParams) ? noParams : triggerParams,
     conditions: conditions.value,
-    config: config.value,
-  } as const;
-  const constantMatch =
-    config.value.kind === "constant" ? matchWith(compiled, config.value.value) : undefined;
-  return valid({ ...compiled, constantMatch });
+    paramsJson: isEmpty(actionParams) ? "{}" : JSON.stringify(actionParams),
+    outcome: undefined,
+  });
+}
+
+const noParams: JsonObject = {};
+
+function isEmpty(params: JsonObject): boolean {
+  return Object.keys(params).length === 0;
 }
 
 /**
@@ -72,12 +86,21 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
  * @throws TextBudgetError
  */
 export function matchOf(rule: CompiledRule, event: EventFacts, budget: TextBudget): RuleMatch {
-  const { constantMatch, config } = rule;
-  if (constantMatch !== undefined) return constantMatch;
-  return matchWith(rule, config.kind === "constant" ? config.value : config.render({ event, rule, budget }));
+  const outcome = (rule.outcome ??= outcomeOf(rule));
+  if (outcome.kind === "constant") return outcome.match;
+  return matchWith(rule, outcome.render({ event, rule, budget }));
 }
 
-function matchWith(rule: Omit<CompiledRule, "constantMatch">, config: JsonObject): RuleMatch {
+function outcomeOf(rule: CompiledRule): Outcome {
+  const template = compileTemplates(objectOf(parseJson(rule.paramsJson)), "action_params");
+  // They were compiled before.
+  if (template.kind === "invalid") throw new Error(`rule ${rule.ref}: ${template.problem}`);
+  return template.value.kind === "constant"
+    ? { kind: "constant", match: matchWith(rule, template.value.value) }
+    : template.value;
+}
+
+function matchWith(rule: CompiledRule, config: JsonObject): RuleMatch {
   const { id, ref, actionId, actionRef, conditions } = rule;
   return {
     ruleId: id,

@@ -7,7 +7,7 @@
  * them does; an index that has looked them up need not evaluate it again.
  */
 import type { ConditionNode } from "../conditions/condition.ts";
-import { canonicalText } from "../json/equality.ts";
+import type { Field } from "../conditions/predicate.ts";
 import type { FieldPath } from "../paths/field-path.ts";
 import { isJsonArray, isJsonScalar, lookupKey, type JsonScalar, type LookupKey } from "../json/json.ts";
 
@@ -32,9 +32,15 @@ const equalitiesMax = 64;
 
 /** Cheapest first. */
 export function conjunctsOf(root: ConditionNode): readonly Conjunct[] {
-  return flattened(root)
-    .map((node) => ({ node, ...equalitiesOf(node), cost: costOf(node) }))
-    .toSorted((one, other) => one.cost - other.cost);
+  const conjuncts = flattened(root).map(conjunctOf);
+  // Sorting allocates even if there is nothing to sort, as with most rules.
+  const areSorted = conjuncts.every(({ cost }, at) => cost <= (conjuncts[at + 1]?.cost ?? Infinity));
+  return areSorted ? conjuncts : conjuncts.toSorted((one, other) => one.cost - other.cost);
+}
+
+function conjunctOf(node: ConditionNode): Conjunct {
+  const { equalities, isImplied } = equalitiesOf(node);
+  return { node, equalities, isImplied, cost: costOf(node) };
 }
 
 function flattened(node: ConditionNode): readonly ConditionNode[] {
@@ -48,10 +54,10 @@ const nothing: Told = { equalities: [], isImplied: false };
 function equalitiesOf(node: ConditionNode): Told {
   switch (node.kind) {
     case "predicate": {
-      const { path, operator, operand } = node.predicate;
-      if (operator === "equals" && isJsonScalar(operand)) return equalTo(path, [operand]);
+      const { operator, operand } = node;
+      if (operator === "equals" && isJsonScalar(operand)) return equalTo(node, [operand]);
       if (operator === "in" && isJsonArray(operand) && operand.every(isJsonScalar))
-        return equalTo(path, operand);
+        return equalTo(node, operand);
       return nothing;
     }
     case "any": {
@@ -74,24 +80,27 @@ function equalitiesOf(node: ConditionNode): Told {
   }
 }
 
-function equalTo(path: FieldPath, values: readonly JsonScalar[]): Told {
+function equalTo({ path, pathKey }: Field, values: readonly JsonScalar[]): Told {
   // An empty `in` never holds, so there is nothing to index.
   if (values.length === 0 || values.length > equalitiesMax) return nothing;
-  const field = canonicalText(path);
   return {
-    equalities: [...new Set(values.map(lookupKey))].map((value) => ({ field, path, value })),
+    equalities: distinct(values.map(lookupKey)).map((value) => ({ field: pathKey, path, value })),
     isImplied: true,
   };
+}
+
+function distinct(keys: readonly LookupKey[]): readonly LookupKey[] {
+  return keys.length === 1 ? keys : [...new Set(keys)];
 }
 
 function costOf(node: ConditionNode): number {
   switch (node.kind) {
     case "predicate":
-      return node.predicate.cost;
+      return node.cost;
     case "all":
     case "any":
-      return node.parts.reduce((sum, part) => sum + costOf(part), 1);
+      return node.parts.reduce((sum, part) => sum + costOf(part), 100);
     case "not":
-      return costOf(node.part) + 1;
+      return costOf(node.part) + 100;
   }
 }

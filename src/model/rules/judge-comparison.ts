@@ -1,5 +1,5 @@
 /** Whether a comparison can hold at all, by what the trigger's out_schema says about its field. */
-import type { Predicate } from "../conditions/predicate.ts";
+import { holdsFor, type Predicate } from "../conditions/predicate.ts";
 import { compareNumbers, isJsonNumber, type JsonNumber } from "../json/exact-number.ts";
 import { areEqual } from "../json/equality.ts";
 import { isJsonArray, jsonTypeOf, listOf, type JsonType, type JsonValue } from "../json/json.ts";
@@ -27,7 +27,7 @@ function extentOf(predicate: Predicate, field: KnownField): Extent {
   const { operator, operand } = predicate;
   if (operator === "exists") return "all";
   if (operator === "not_exists") return "none";
-  if (field.values !== undefined) return counted(field.values.map((value) => predicate.test(value)));
+  if (field.values !== undefined) return counted(field.values.map((value) => holdsFor(predicate, value)));
   const value: JsonValue = operand ?? null;
   switch (operator) {
     case "equals":

@@ -64,7 +64,7 @@ function doubt(place: Place, what: string, suggestion: string): RuleDoubt {
 function lintComparisons(condition: PlacedCondition, payloads: Payloads): readonly RuleDoubt[] {
   const { node, place } = condition;
   if (node.kind !== "predicate") return partsOf(condition).flatMap((part) => lintComparisons(part, payloads));
-  const { predicate } = node;
+  const predicate = node;
   const absent = absence(predicate.path, payloads);
   if (absent.length > 0) {
     return absent.map(({ clause, suggestion }) => doubt([...place, "field"], `is ${clause}`, suggestion));
@@ -140,7 +140,7 @@ function lintEffects(condition: PlacedCondition): readonly RuleDoubt[] {
   const inside = partsOf(condition).flatMap(lintEffects);
   if (node.kind !== "all" && node.kind !== "any") return inside;
   const comparisons = partsOf(condition).flatMap(({ node: part, place }) =>
-    part.kind === "predicate" ? [{ predicate: part.predicate, place }] : [],
+    part.kind === "predicate" ? [{ predicate: part, place }] : [],
   );
   return [...inside, ...withoutEffect(node.kind, comparisons.slice(0, comparedMax))];
 }
@@ -158,13 +158,12 @@ function withoutEffect(kind: "all" | "any", comparisons: readonly PlacedComparis
   return comparisons.flatMap(({ predicate, place }, index) => {
     const other = comparisons.find((each, at) => {
       if (at === index) return false;
-      if (each.predicate.key === predicate.key) return at < index;
+      if (each.predicate === predicate) return at < index;
       return kind === "all" ? implies(each.predicate, predicate) : implies(predicate, each.predicate);
     });
     if (other === undefined) return [];
     const where = placeText(other.place);
-    if (other.predicate.key === predicate.key)
-      return [doubt(place, `repeats ${where}`, "remove one of them")];
+    if (other.predicate === predicate) return [doubt(place, `repeats ${where}`, "remove one of them")];
     const because = kind === "all" ? `${where} demands more` : `${where} holds whenever it does`;
     return [doubt(place, `has no effect, because ${because}`, "remove it, or correct one of them")];
   });

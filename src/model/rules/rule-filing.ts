@@ -29,8 +29,9 @@ const rulesPerSlice = 100;
 
 export function* indexRules(rules: readonly CompiledRule[]): Generator<void, RuleIndex> {
   const unfiled: UnfiledRule[] = [];
-  for (const [count, rule] of rules.entries()) {
-    if (isSliceEnd(count)) yield;
+  let count = 0;
+  for (const rule of rules) {
+    if (isSliceEnd(count++)) yield;
     unfiled.push({ rule, left: conjunctsOf(rule.conditions.root) });
   }
   return yield* fileRules(unfiled);
@@ -56,12 +57,7 @@ function* closeDrawers<Key>(
   for (const [key, rules] of open) {
     if (isSliceEnd(drawers.size)) yield;
     const isIndexed = rules.length > drawerMax && rules.some(({ left }) => left.length > 0);
-    drawers.set(
-      key,
-      isIndexed
-        ? { kind: "index", index: yield* fileRules(rules) }
-        : { kind: "list", rules: rules.map(filed) },
-    );
+    drawers.set(key, isIndexed ? yield* fileRules(rules) : rules.map(filed));
   }
   return drawers;
 }
@@ -80,8 +76,9 @@ function* fileByEquality(unfiled: readonly UnfiledRule[]): Generator<void, Filed
   const sharers = yield* countSharers(unfiled);
   const byField = new Map<string, OpenField>();
   const others: UnfiledRule[] = [];
-  for (const [count, { rule, left }] of unfiled.entries()) {
-    if (isSliceEnd(count)) yield;
+  let count = 0;
+  for (const { rule, left } of unfiled) {
+    if (isSliceEnd(count++)) yield;
     const chosen = rarest(left, sharers);
     if (chosen === undefined) {
       others.push({ rule, left });
@@ -101,8 +98,9 @@ type Sharers = ReadonlyMap<string, ReadonlyMap<LookupKey, number>>;
 /** How many conjuncts provide each equality, by field and value. */
 function* countSharers(unfiled: readonly UnfiledRule[]): Generator<void, Sharers> {
   const sharers = new Map<string, Map<LookupKey, number>>();
-  for (const [count, { left }] of unfiled.entries()) {
-    if (isSliceEnd(count)) yield;
+  let count = 0;
+  for (const { left } of unfiled) {
+    if (isSliceEnd(count++)) yield;
     for (const { equalities } of left) {
       for (const { field, value } of equalities) {
         const byValue = sharers.getOrInsertComputed(field, () => new Map<LookupKey, number>());
@@ -139,27 +137,29 @@ interface FiledByPredicate {
 
 function* fileByPredicate(unfiled: readonly UnfiledRule[]): Generator<void, FiledByPredicate> {
   const sharers = new Map<Predicate, number>();
-  for (const [count, { left }] of unfiled.entries()) {
-    if (isSliceEnd(count)) yield;
+  let count = 0;
+  for (const { left } of unfiled) {
+    if (isSliceEnd(count++)) yield;
     for (const predicate of predicatesAmong(left)) sharers.set(predicate, (sharers.get(predicate) ?? 0) + 1);
   }
   const byPredicate = new Map<Predicate, UnfiledRule[]>();
   const rest: UnfiledRule[] = [];
-  for (const [count, { rule, left }] of unfiled.entries()) {
-    if (isSliceEnd(count)) yield;
+  count = 0;
+  for (const { rule, left } of unfiled) {
+    if (isSliceEnd(count++)) yield;
     const chosen = mostShared(predicatesAmong(left), sharers);
     if (chosen === undefined) {
       rest.push({ rule, left });
       continue;
     }
-    const remaining = left.filter(({ node }) => node.kind !== "predicate" || node.predicate !== chosen);
+    const remaining = left.filter(({ node }) => node !== chosen);
     byPredicate.getOrInsertComputed(chosen, () => []).push({ rule, left: remaining });
   }
   return { byPredicate, rest };
 }
 
 function predicatesAmong(conjuncts: readonly Conjunct[]): readonly Predicate[] {
-  return conjuncts.flatMap(({ node }) => (node.kind === "predicate" ? [node.predicate] : []));
+  return conjuncts.flatMap(({ node }) => (node.kind === "predicate" ? [node] : []));
 }
 
 function mostShared(
@@ -175,13 +175,24 @@ function mostShared(
   return chosen;
 }
 
+const none: readonly never[] = [];
+
+/** Its lists have no room to grow: an agent has one for each rule. */
 function filed({ rule, left }: UnfiledRule): FiledRule {
+  const predicates = predicatesFirst(left);
+  const nodes =
+    left.length === predicates.length ? none : left.slice(predicates.length).map(({ node }) => node);
+  return { rule, predicates, nodes };
+}
+
+function predicatesFirst(left: readonly Conjunct[]): readonly Predicate[] {
+  if (left.length === 0) return none;
   const predicates: Predicate[] = [];
   for (const { node } of left) {
     if (node.kind !== "predicate") break;
-    predicates.push(node.predicate);
+    predicates.push(node);
   }
-  return { rule, predicates, nodes: left.slice(predicates.length).map(({ node }) => node) };
+  return predicates.slice();
 }
 
 function isSliceEnd(count: number): boolean {

@@ -31,9 +31,8 @@ interface Gate {
   readonly drawer: Drawer;
 }
 
-export type Drawer =
-  | { readonly kind: "list"; readonly rules: readonly FiledRule[] }
-  | { readonly kind: "index"; readonly index: RuleIndex };
+/** A list of rules, or an index of many. */
+export type Drawer = readonly FiledRule[] | RuleIndex;
 
 /** A rule in its drawer, with the conditions that must still be evaluated: first the predicates, then the nodes. */
 export interface FiledRule {
@@ -61,8 +60,8 @@ export function findRules(
 }
 
 function searchDrawer(drawer: Drawer, payload: JsonObject, stamp: Stamp, found: CompiledRule[]): void {
-  if (drawer.kind === "list") decideEach(drawer.rules, payload, stamp, found);
-  else findRules(drawer.index, payload, stamp, found);
+  if ("fields" in drawer) findRules(drawer, payload, stamp, found);
+  else decideEach(drawer, payload, stamp, found);
 }
 
 // Loops rather than every(), and plain predicates apart from other conditions: matching spends its time here, where a

@@ -49,7 +49,22 @@ export const expressionNames: readonly string[] = [...Object.keys(scalars), ...O
 
 const quoted = /^(?:"(?<double>[^"]*)"|'(?<single>[^']*)')$/;
 
+const knownMax = 4_096;
+const knownLengthMax = 200;
+const knownExpressions = new Map<string, Decoded<Expression>>();
+
+/** Rules write the same expressions again and again, so those that were compiled are remembered. */
 export function compileExpression(source: string): Decoded<Expression> {
+  const known = knownExpressions.get(source);
+  if (known !== undefined) return known;
+  const compiled = compileNew(source);
+  if (source.length > knownLengthMax) return compiled;
+  if (knownExpressions.size >= knownMax) knownExpressions.clear();
+  knownExpressions.set(source, compiled);
+  return compiled;
+}
+
+function compileNew(source: string): Decoded<Expression> {
   const text = quoted.exec(source)?.groups;
   if (text !== undefined) {
     const literal = text["double"] ?? text["single"] ?? "";

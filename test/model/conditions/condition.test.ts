@@ -205,7 +205,7 @@ test("a predicate is decided once per event, however many conditions share it", 
     { any: [{ not: held }, { all: [held, { ...held, field: "payload.a" }] }] },
     table,
   );
-  const predicate = table.predicate(["a"], "equals", 1);
+  const predicate = table.predicate({ path: ["a"], pathKey: '["a"]' }, "equals", 1);
   if (predicate.kind === "invalid" || compiled.kind === "invalid") throw new Error("unusable");
   let reads = 0;
   const payload: JsonObject = {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { operators, type Operator } from "../../../src/model/conditions/operators.ts";
 import { compileConditions } from "../../../src/model/conditions/condition.ts";
-import { PredicateTable } from "../../../src/model/conditions/predicate.ts";
+import { holdsFor, PredicateTable } from "../../../src/model/conditions/predicate.ts";
 import type { JsonValue } from "../../../src/model/json/json.ts";
 import { parseJson } from "../../../src/model/json/json-text.ts";
 import { parsePayloadPath } from "../../../src/model/paths/payload-path.ts";
@@ -135,19 +135,21 @@ const numbers: readonly (readonly [operator: string, field: string, value: strin
   ["less_than_or_equal", "1.0", "1", true],
 ];
 
+const field = { path: ["x"], pathKey: '["x"]' };
+
 test.each(numbers)(
   "numbers are compared to their last digit: %s, %s against %s, is %s",
-  (operator, field, value, holds) => {
-    const compiled = new PredicateTable().predicate(["x"], operatorNamed(operator), parseJson(value));
+  (operator, seen, value, holds) => {
+    const compiled = new PredicateTable().predicate(field, operatorNamed(operator), parseJson(value));
 
-    expect(compiled.kind === "valid" && compiled.value.test(parseJson(field))).toBe(holds);
+    expect(compiled.kind === "valid" && holdsFor(compiled.value, parseJson(seen))).toBe(holds);
   },
 );
 
-test.each(present)("%s: %j against %j is %s", (operator, field, value, holds) => {
-  const compiled = new PredicateTable().predicate(["x"], operatorNamed(operator), value);
+test.each(present)("%s: %j against %j is %s", (operator, seen, value, holds) => {
+  const compiled = new PredicateTable().predicate(field, operatorNamed(operator), value);
 
-  expect(compiled.kind === "valid" && compiled.value.test(field)).toBe(holds);
+  expect(compiled.kind === "valid" && holdsFor(compiled.value, seen)).toBe(holds);
 });
 
 const unusable: readonly (readonly [operator: string, value: JsonValue | undefined, problem: string])[] = [
@@ -169,7 +171,7 @@ const unusable: readonly (readonly [operator: string, value: JsonValue | undefin
 ];
 
 test.each(unusable)("%s refuses %j", (operator, value, problem) => {
-  expect(new PredicateTable().predicate(["x"], operatorNamed(operator), value)).toEqual({
+  expect(new PredicateTable().predicate(field, operatorNamed(operator), value)).toEqual({
     kind: "invalid",
     problem,
   });

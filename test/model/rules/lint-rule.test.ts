@@ -118,12 +118,11 @@ test("a comparison that another one implies never fails where that one holds", (
         return compiled.kind === "valid" ? predicatesOf(compiled.value.root) : [];
       });
       const stamp = nextStamp();
-      const isHeld = (predicate: (typeof predicates)[number]): boolean =>
-        holds({ kind: "predicate", predicate }, payload, stamp);
+      const isHeld = (predicate: (typeof predicates)[number]): boolean => holds(predicate, payload, stamp);
       for (const one of predicates) {
         for (const other of predicates) {
           if (implies(one, other) && isHeld(one))
-            expect([one.key, other.key, isHeld(other)]).toEqual([one.key, other.key, true]);
+            expect([one, other, isHeld(other)]).toEqual([one, other, true]);
         }
       }
     }),
