@@ -246,17 +246,27 @@ async function readEverything({ database, clock }: ReadOptions): Promise<Compile
       ),
       clock,
     );
-    let after: Id | undefined = "0";
-    while (after !== undefined) {
-      const page: readonly RuleRow[] = await rowsOf(database, readRulePage, { after, rulesMax: pageMax });
-      await inSlices(putRows(draft, page), clock);
-      after = page.length < pageMax ? undefined : page.at(-1)?.id;
-    }
+    for await (const page of rulePages(database)) await inSlices(putRows(draft, page), clock);
     const set = await withChanges({ database, clock }, draft, first.revision);
     if (set === "unchanged") return await inSlices(draft.finish(first.revision), clock);
     if (set !== "unknown") return set;
   }
   throw new Error(`the rules changed too much during each of ${readingsMax} readings`);
+}
+
+/** Each page is read while the one before it is compiled. */
+async function* rulePages(database: Queryable): AsyncGenerator<readonly RuleRow[], void> {
+  const read = async (after: Id): Promise<readonly RuleRow[]> =>
+    await rowsOf(database, readRulePage, { after, rulesMax: pageMax });
+  let page = await read("0");
+  for (let last = page.at(-1); page.length === pageMax && last !== undefined; last = page.at(-1)) {
+    const next = read(last.id);
+    // If compiling fails first, nobody waits for it.
+    next.catch(() => undefined);
+    yield page;
+    page = await next;
+  }
+  yield page;
 }
 
 function* putRows(draft: RuleSetDraft, rows: readonly (TriggerRow | RuleRow)[]): Generator<void, void> {
