@@ -2,6 +2,9 @@
  * Writes a retired partition into a file, one JSON object a row, compressed: `<folder>/<table>/<partition>.ndjson.gz`.
  *
  * The file has its name only once it is complete and on disk. Until then it ends in `.partial`; a later attempt begins anew.
+ *
+ * There is no hurry, and events are stored meanwhile, by this agent and with the same database. So it rests after each page for
+ * as long as the page took, which leaves at least half of a processor to others.
  */
 import { createWriteStream } from "node:fs";
 import { mkdir, open, rename } from "node:fs/promises";
@@ -12,26 +15,31 @@ import { createGzip } from "node:zlib";
 import type { Queryable } from "../database/database.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
 import type { Id } from "../model/identifiers.ts";
+import type { Clock } from "../time/clock.ts";
 import { openRetired, readRetired } from "../database/statements/partitions.ts";
 
 export interface ArchiveTarget {
   readonly database: Queryable;
   readonly folder: string;
+  readonly clock: Clock;
 }
 
+const restMsMax = 1_000;
+
 export async function archivePartition(
-  { database, folder }: ArchiveTarget,
+  target: ArchiveTarget,
   table: string,
   partition: string,
   signal: AbortSignal,
 ): Promise<string> {
+  const { database, folder } = target;
   const directory = join(folder, table);
   await mkdir(directory, { recursive: true });
   await rowOf(database, openRetired, { partition });
   const path = join(directory, `${partition}.ndjson.gz`);
   const partial = `${path}.partial`;
   await pipeline(
-    Readable.from(linesOf(database, partition)),
+    Readable.from(linesOf(target, partition, signal)),
     createGzip(),
     createWriteStream(partial, { flush: true, mode: 0o640 }),
     { signal },
@@ -46,14 +54,21 @@ export async function archivePartition(
   return path;
 }
 
-async function* linesOf(database: Queryable, partition: string): AsyncGenerator<string> {
+async function* linesOf(
+  { database, clock }: ArchiveTarget,
+  partition: string,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
   const readPage = readRetired(partition);
   let after: Id = "0";
   for (;;) {
+    const startedAtMs = clock.monotonicMs();
     const page = await rowsOf(database, readPage, { after });
     const last = page.at(-1);
     if (last === undefined) return;
     yield page.map(({ line }) => `${line}\n`).join("");
     after = last.id;
+    // Includes what compressing and writing have held up.
+    await clock.sleep(Math.min(clock.monotonicMs() - startedAtMs, restMsMax), signal);
   }
 }

@@ -20,7 +20,7 @@ export function openRetention(
         ? undefined
         : async (table, partition, signal) => {
             const { archivePartition } = await import("../retention/archive.ts");
-            const path = await archivePartition({ database, folder }, table, partition, signal);
+            const path = await archivePartition({ database, folder, clock }, table, partition, signal);
             logger.info({ table, partition, path }, `archived ${partition} to ${path}`);
           },
     ruleVersionSeconds: config.retention.rule_versions,

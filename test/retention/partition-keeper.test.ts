@@ -14,7 +14,7 @@ import { keepEverything, type KeepLimits } from "../../src/model/retention/keep-
 import { archivePartition } from "../../src/retention/archive.ts";
 import { PartitionKeeper, type PartitionKeeperOptions } from "../../src/retention/partition-keeper.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
-import { systemClock } from "../../src/time/clock.ts";
+import { systemClock, type Clock } from "../../src/time/clock.ts";
 import { query } from "../support/platform-rows.ts";
 import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
@@ -118,8 +118,18 @@ test("ids go on in the next partition after a day; a month later the old one is 
 
   await query(database, "delete from outbox");
   const { logger, lines } = recordingLogger();
+  // Each look at the clock takes it a millisecond on, and a page needs two.
+  let nowMs = 0;
+  const restsMs: number[] = [];
+  const resting: Clock = {
+    ...systemClock,
+    monotonicMs: () => (nowMs += 1),
+    async sleep(ms) {
+      restsMs.push(ms);
+    },
+  };
   const archive = async (table: string, partition: string, signal: AbortSignal): Promise<void> =>
-    void (await archivePartition({ database, folder }, table, partition, signal));
+    void (await archivePartition({ database, folder, clock: resting }, table, partition, signal));
   await one.run(AbortSignal.abort());
   await keeper({ archive, logger }).step(stopped);
 
@@ -132,6 +142,8 @@ test("ids go on in the next partition after a day; a month later the old one is 
     .trim()
     .split("\n");
   expect(rows).toHaveLength(2_501);
+  // After each page it rests for as long as the page took.
+  expect(restsMs).toEqual(Array.from({ length: 11 }, () => 1));
   expect(rows[1]).toContain('"digits": 1.10');
   expect(lines.map(({ message }) => message)).toEqual([
     "retired event_from_1: beyond what is kept of event (30 days)",

@@ -137,7 +137,7 @@ export const enterPartition: Statement<
   decode: (row) => ({ last: row.text("last") }),
 };
 
-/** The next rows of a retired partition as JSON: at most a thousand, and few if they are large. */
+/** The next rows of a retired partition as JSON: so few that decoding them holds up nothing else. */
 export function readRetired(
   partition: string,
 ): Statement<{ readonly after: Id }, { readonly id: Id; readonly line: string }> {
@@ -153,9 +153,9 @@ export function readRetired(
                         from ${escapeIdentifier(partition)}
                        where id > $1
                        order by id
-                       limit 1000) as candidate) as fitting
+                       limit 250) as candidate) as fitting
           on fitting.id = retired.id
-         and (fitting.bytes <= 2000000 or fitting.place = 1)
+         and (fitting.bytes <= 500000 or fitting.place = 1)
        order by retired.id`,
     values: ({ after }) => [after],
     decode: (row) => ({ id: row.id("id"), line: row.text("line") }),

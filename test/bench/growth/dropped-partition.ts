@@ -27,7 +27,12 @@ export async function measureDroppedPartition(events: number): Promise<Finding[]
     database: rig.database,
     limits: { event: day, enforcement: day, event_key: day },
     archive: async (table, partition, signal) =>
-      void (await archivePartition({ database: rig.database, folder }, table, partition, signal)),
+      void (await archivePartition(
+        { database: rig.database, folder, clock: systemClock },
+        table,
+        partition,
+        signal,
+      )),
     metrics: { partitionDropped: (table) => dropped.push(table) },
     logger: silentLogger,
     clock: systemClock,
