@@ -10,7 +10,6 @@ import type { ExitCode, Invocation } from "../invocation.ts";
 import { endWithLastWords } from "../last-words.ts";
 import type { Activity } from "../../telemetry/activity.ts";
 import { serveUntilStopped } from "../serve-until-stopped.ts";
-import { keepHeapSmall } from "../small-heap.ts";
 import type { StopRequest } from "../stop-request.ts";
 import { agentVersion } from "../version.ts";
 
@@ -49,14 +48,13 @@ export async function runService(
   using _ = isWatched
     ? await watching(service.activity, loaded.config.sensor.worker_name, invocation)
     : undefined;
-  const start = async (): Promise<void> => {
-    await service.start();
-    keepHeapSmall();
-  };
   const { database, data_dir, sensor } = loaded.config;
   const address = databaseAddress(database.url, data_dir);
   await explainingDatabaseFailures(`run worker ${sensor.worker_name} on the database at ${address}`, () =>
-    serveUntilStopped({ start, stop: () => service.stop(), failure: service.failure }, stop),
+    serveUntilStopped(
+      { start: () => service.start(), stop: () => service.stop(), failure: service.failure },
+      stop,
+    ),
   );
   return 0;
 }
