@@ -361,7 +361,7 @@ test("why an event did not match a rule can be found from the overview alone", a
   await show("overview", "Overview");
   const { page } = admin;
   await page.getByRole("navigation").getByRole("link", { name: "Events" }).click();
-  await page.getByLabel("Rule").selectOption("orchard.frost");
+  await page.getByRole("combobox", { name: /^Rule/ }).selectOption("orchard.frost");
   await page.locator("tbody tr", { hasText: "celsius: 14" }).first().getByRole("link").click();
   const verdict = page.locator(".notice", { has: page.getByRole("link", { name: "orchard.frost" }) }).first();
   await verdict
