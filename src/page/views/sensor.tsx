@@ -111,8 +111,8 @@ export function SensorView({ name }: { name: string }) {
             </dl>
           </Card>
         </div>
-        <GapsCard sensorRef={name} />
         <Log sensorRef={name} />
+        <GapsCard sensorRef={name} />
       </div>
     </>
   );
