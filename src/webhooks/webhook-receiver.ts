@@ -58,6 +58,8 @@ const webhookSensorRef = "core.webhooks";
 
 const loggedLengthMax = 256;
 
+const compressions = /\b(?:gzip|deflate|compress|br|zstd)\b/i;
+
 /** What is known of a request so far. */
 interface Progress {
   readonly request: IncomingWebhook;
@@ -135,7 +137,10 @@ export class WebhookReceiver {
   async #receiveByKey(progress: Progress, found: FoundEndpoint): Promise<Done> {
     const endpoint = found.kind === "found" ? found.endpoint : undefined;
     const read = await this.#readBody(progress, endpoint?.settings.bytesMax ?? bytesMaxDefault);
-    const body = read === "too large" ? undefined : decoded(read, endpoint?.settings ?? null, "json");
+    const body =
+      read === "too large"
+        ? undefined
+        : decoded(read, endpoint?.settings ?? null, "json", progress.request.headers);
     progress.endpoint = demandFound(found);
     if (read === "too large" || body === undefined) throw tooLarge(400, progress.endpoint.settings.bytesMax);
     await this.#senders.admit(progress.request, progress.endpoint);
@@ -194,7 +199,7 @@ export class WebhookReceiver {
     const headerId = deliveryIdOfHeaders(settings.deliveryId, request.headers);
     progress.deliveryId = headerId;
     const nonce = await this.#senders.authenticate(request, progress.receivedAtMs, settings, bytes, headerId);
-    const body = given ?? decoded(bytes, settings, undefined, request.headers["content-type"]);
+    const body = given ?? decoded(bytes, settings, undefined, request.headers);
     const deliveryId = headerId ?? deliveryIdOfBody(settings.deliveryId, body);
     progress.deliveryId = deliveryId;
     if (settings.challenge === "slack") {
@@ -314,9 +319,9 @@ function decoded(
   bytes: Uint8Array,
   settings: EndpointSettings | null,
   fixed: "json" | undefined,
-  contentType?: string,
+  headers: IncomingWebhook["headers"],
 ): JsonValue {
-  const form = fixed ?? formOf(settings?.bodyForm ?? "auto", contentType);
+  const form = fixed ?? formOf(settings?.bodyForm ?? "auto", headers["content-type"]);
   if (form === null)
     throw new Refused({
       status: 415,
@@ -325,6 +330,15 @@ function decoded(
     });
   const body = decodeBody(bytes, form, settings?.formField ?? null);
   if (body.kind === "valid") return body.value;
+  // Only then, because some senders name a coding that they do not use.
+  const coding = headers["content-encoding"];
+  if (coding !== undefined && compressions.test(coding))
+    throw new Refused({
+      status: 415,
+      reason: "content_encoding",
+      sentence: "The body is compressed, as its Content-Encoding says; send it uncompressed.",
+      headers: { "accept-encoding": "identity" },
+    });
   throw new Refused({
     status: 400,
     reason: "body",

@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import { expect, test, beforeAll, afterAll } from "vitest";
 import type { JsonObject } from "../../src/model/json/json.ts";
 import { openRig, type PipelineRig } from "../events/pipeline-rig.ts";
@@ -283,6 +284,32 @@ test("wrong content type, bad JSON, a body that is too large", async () => {
   expect(rows.map(({ reason }) => reason)).toEqual(["body", "body", "content_type", "size", null, null]);
   expect((await event(rows[5]?.event))?.payload["body"]).toEqual({ a: "1" });
   expect((await event(rows[4]?.event))?.payload["body"]).toBe("a=1");
+});
+
+test("a compressed body is refused by name, and a coding that is only claimed does no harm", async () => {
+  const own = await path();
+  const send = (body: string | Uint8Array) =>
+    api.send(`/webhooks/${own}`, { headers: { "content-encoding": "gzip" }, body });
+  const refused = await send(gzipSync('{"a":1}'));
+  expect([refused.status, refused.headers.get("accept-encoding")]).toEqual([415, "identity"]);
+  expect(refused.text).toContain("send it uncompressed");
+  expect((await send('{"a":1}')).status).toBe(200);
+  expect((await deliveries(own, 2))[0]).toMatchObject({ verdict: "refused", reason: "content_encoding" });
+});
+
+test("methods and content types that no endpoint reads are answered like others, and logged", async () => {
+  const own = await path({ methods: ["GET", "POST"] });
+  for (const method of ["HEAD", "OPTIONS", "PUT"]) {
+    const response = await fetch(`${api.posting.api.address}/webhooks/${own}`, { method });
+    expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, "GET, POST"]);
+  }
+  const headers = { "content-type": "application/json, text/plain" };
+  expect((await api.send(`/webhooks/${own}`, { headers })).status).toBe(415);
+  const forced = await path({ body: "json" });
+  expect((await api.send(`/webhooks/${forced}`, { headers })).status).toBe(200);
+  const rows = await deliveries(own, 4);
+  expect(rows.map(({ reason }) => reason)).toEqual(["method", "method", "method", "content_type"]);
+  expect((await deliveries(forced, 1))[0]).toMatchObject({ verdict: "accepted" });
 });
 
 test("a body with a NUL is refused with the reason, and the next one is stored", async () => {

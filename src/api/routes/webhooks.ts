@@ -60,21 +60,32 @@ const PathParameters = Type.Object({
   "*": Type.String({ description: "Path of a `core.webhook` rule, or webhook key of a trigger" }),
 });
 
+/** No rule can have them; they get the same answer as other methods that the endpoint does not have. */
+const unansweredMethods: readonly string[] = ["HEAD", "OPTIONS"];
+
+const mediaType = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(?:;|$)/;
+
 export function addWebhookRoutes(scope: FastifyInstance, receiver: WebhookReceiver): void {
   const bodies = new BodyReader();
   leaveBodies(scope);
   // One route for each method, so that each has a name of its own in the API's description.
-  for (const method of webhookMethods) {
+  for (const method of [...webhookMethods, ...unansweredMethods]) {
     scope.route<{ Params: { readonly "*": string } }>({
       method,
       url: "/webhooks/*",
       exposeHeadRoute: false,
       schema: {
+        hide: unansweredMethods.includes(method),
         description: "A request of another system. See docs/webhooks.md for what it must carry.",
         params: PathParameters,
         response: { 200: StoredAnswer },
       },
       validatorCompiler: () => () => true,
+      // Fastify itself answers requests whose content type it cannot parse, and the delivery log would not have them.
+      onRequest: async (request, reply) => {
+        const type = request.headers["content-type"];
+        return type === undefined || mediaType.test(type) ? undefined : answered(request, reply);
+      },
       handler: (request, reply) => answered(request, reply),
     });
   }
