@@ -148,6 +148,29 @@ test("what the library of Standard Webhooks signs is accepted, and nothing that 
   );
 });
 
+test("signatures made by the providers' own libraries are accepted", () => {
+  const body = '{"id":"evt_1","object":"event","text":"é🎉"}';
+  // stripe 23.1.0: webhooks.generateTestHeaderString
+  const stripe = {
+    headers: {
+      "stripe-signature": "t=1700000000,v1=11ed3ca90f2c6a175f55dc21b7c6fe9b47e77e68cfd3b6a7b1e11b5997980e2c",
+    },
+    body,
+    secrets: ["whsec_test_secret"],
+    nowSeconds: 1_700_000_000,
+  };
+  expect(check({ preset: "stripe" }, stripe).kind).toBe("valid");
+  // @octokit/webhooks-methods 6.0.0: sign
+  const github = {
+    headers: {
+      "x-hub-signature-256": "sha256=b62eb00fedb0be44e9f89c2ca5756e6417892780d0fafd92d865e7eb61392352",
+    },
+    body,
+    secrets: ["It's a Secret to Everybody"],
+  };
+  expect(check({ preset: "github" }, github).kind).toBe("valid");
+});
+
 test("Stripe's header is read with its timestamp and all its v1 signatures, and without v0", () => {
   const body = '{"id":"evt_1","type":"charge.succeeded"}';
   const signature = hmac("whsec_stripe", `1700000000.${body}`);
