@@ -15,6 +15,8 @@ const dayMs = 24 * hourMs;
 const years = Number(process.env["ATTUNE_TEST_ZONE_YEARS"] ?? 1);
 const firstMs = Date.UTC(Math.max(1973, 2026 - years + 1), 0);
 const lastMs = Date.UTC(2027 + Math.min(years - 1, 40), 0);
+/** One of so many equal parts of all zones, as in 2/10: fifty years take ten minutes. */
+const [part = 1, parts = 1] = (process.env["ATTUNE_TEST_ZONE_PART"] ?? "1/1").split("/").map(Number);
 const cronsForEach = 3;
 const timeout = 30_000 * years;
 
@@ -78,7 +80,7 @@ test(
   "cron timers fire around every change of every clock as a minute by minute search says",
   { timeout },
   () => {
-    const zones = Intl.supportedValuesOf("timeZone");
+    const zones = Intl.supportedValuesOf("timeZone").filter((_zone, index) => index % parts === part - 1);
     let changesCount = 0;
     for (const zone of zones) {
       const offset = offsetsOf(zone);
@@ -102,8 +104,8 @@ test(
         }
       }
     }
-    expect(zones.length).toBeGreaterThan(400);
-    expect(changesCount).toBeGreaterThan(200);
+    expect(zones.length).toBeGreaterThan(400 / parts);
+    expect(changesCount).toBeGreaterThan(200 / parts);
   },
 );
 
