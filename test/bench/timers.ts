@@ -1,6 +1,7 @@
 /**
  * Ten thousand interval timers of 1 to 10 s: how late they fire, whether that grows in a minute, and what the agent needs
- * until their events are stored. The floor is how late timers of this process wake while nothing else runs.
+ * until their events are stored. They start a millisecond apart: rules that one statement inserts would otherwise fire in
+ * bursts, in which each waits for those before it. The floor is how late timers of this process wake while nothing else runs.
  */
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
@@ -32,7 +33,10 @@ await ready(agent, folder);
 await query(
   database,
   `insert into rule (ref, action_ref, trigger_ref, trigger_params)
-   select 'bench.timer' || n, 'core.noop', 'core.intervaltimer', jsonb_build_object('interval', 1 + n % 10)
+   select 'bench.timer' || n, 'core.noop', 'core.intervaltimer',
+          jsonb_build_object(
+            'interval', 1 + n % 10,
+            'start_at', to_char(now() at time zone 'UTC' + n * interval '1 ms', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
      from generate_series(1, $1) as n`,
   [timers],
 );
