@@ -151,7 +151,7 @@ export function createMetrics({ version, withProcess }: { version: string; withP
   const webhookRequests = counterBy(
     "webhook_requests_total",
     "verdict",
-    "Requests to webhooks that were answered, by what became of them",
+    "Answered requests to webhooks, by verdict",
   );
   const webhookRefusals = counterBy(
     "webhook_refusals_total",

@@ -133,7 +133,7 @@ test("on their schema the agent stops with one line and changes nothing", { time
   expect(await agent.ended).toBe(1);
   const lines = (await readFile(folder.logPath, "utf8")).trimEnd().split("\n");
   expect(lines.at(-1)).toMatch(
-    /^attune-sensor-agent: could not use the schema attune of the database at \S+: another program's tables are there \(.*set database\.schema to .* \[DATABASE_FOREIGN\]$/,
+    /^attune-sensor-agent: could not use the schema attune of the database at \S+: it contains another program's tables \(.*set database\.schema to .* \[DATABASE_FOREIGN\]$/,
   );
   expect(await dumpOf(empty.url, "attune")).toBe(before);
 });

@@ -44,7 +44,7 @@ export async function demandOwnSchema(database: Database): Promise<SchemaState> 
   throw new OperatorError({
     code: "DATABASE_FOREIGN",
     attempt: `use the schema ${schema} of the database at ${address}`,
-    reason: `another program's tables are there (${listed.join("; ")}), and nothing was changed`,
+    reason: `it contains another program's tables (${listed.join("; ")}), and nothing was changed`,
     remedy:
       "set database.schema to a schema of the agent's own, such as attune_sensors, which the agent creates; " +
       "see docs/database.md#beside-another-system",
@@ -66,7 +66,7 @@ function foreignSigns(content: readonly SchemaObject[]): readonly string[] {
     // With tables of other names it does not matter.
     ...(isSqlx && hasOwnTable(content) ? [`${sqlxRecord} records another program's migrations`] : []),
     ...shapes,
-    ...unaccompanied.map(({ kind, name }) => `the ${kind} ${name} is there without its tables`),
+    ...unaccompanied.map(({ kind, name }) => `the ${kind} ${name} exists without its tables`),
   ];
 }
 

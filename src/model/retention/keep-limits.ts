@@ -36,7 +36,7 @@ export function decodeKeepLimits(text: string): Decoded<KeepLimits> {
     if (digits === undefined || kind === undefined || factor === undefined) {
       return {
         kind: "invalid",
-        problem: `${JSON.stringify(part.trim())} is no number of days, rows or bytes`,
+        problem: `${JSON.stringify(part.trim())} is not a number of days, rows or bytes`,
       };
     }
     if (limits[kind] !== null) return { kind: "invalid", problem: `two limits are for ${kind}` };

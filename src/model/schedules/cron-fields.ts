@@ -39,7 +39,7 @@ export function decodeTimeField(name: TimeFieldName, field: string): Decoded<rea
     if (numbers.kind === "invalid") return numbers;
     if (numbers.value === undefined)
       return invalid(
-        `has the ${name} ${part}, which is no number, range or step; write a value like ${ranges[name][1]}, a range like 1-5 or a step like */5`,
+        `has the ${name} ${part}, which is not a number, range or step; write a value like ${ranges[name][1]}, a range like 1-5 or a step like */5`,
       );
     const { from, to, step } = numbers.value;
     for (let value = from; value <= to; value += step) values.add(value);

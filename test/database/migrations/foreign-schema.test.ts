@@ -39,7 +39,7 @@ test("another system's tables are refused by name, by doctor too, and stay as th
 
   expect(failure).toMatchObject({ code: "DATABASE_FOREIGN" });
   expect(String(failure)).toMatch(
-    /could not use the schema attune of the database at \S+: another program's tables are there \(_sqlx_migrations records another program's migrations; the table enforcement has no updated; .*; and 2 more\), and nothing was changed; set database\.schema to a schema of the agent's own/,
+    /could not use the schema attune of the database at \S+: it contains another program's tables \(_sqlx_migrations records another program's migrations; the table enforcement has no updated; .*; and 2 more\), and nothing was changed; set database\.schema to a schema of the agent's own/,
   );
   expect(await dumpOf(empty.url, "attune")).toBe(before);
 });
@@ -117,7 +117,7 @@ test.each([
   ["create type attune.worker_status_enum as enum ('active', 'gone')", /worker_status_enum lacks inactive, /],
   [
     "create function attune.touch_updated() returns trigger language plpgsql as 'begin return new; end'",
-    /the function touch_updated is there without its tables/,
+    /the function touch_updated exists without its tables/,
   ],
   [
     "create table attune.schema_migration (version int8, dirty bool)",

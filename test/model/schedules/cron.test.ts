@@ -82,7 +82,7 @@ describe("fields", () => {
     ],
     [
       "x * * * *",
-      "has the minute x, which is no number, range or step; write a value like 59, a range like 1-5 or a step like */5",
+      "has the minute x, which is not a number, range or step; write a value like 59, a range like 1-5 or a step like */5",
     ],
     ["", "must not be empty: write five fields, like 30 9 * * MON-FRI"],
     ["@reboot", "must not be @reboot: a timer has no start to run at"],
