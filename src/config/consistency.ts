@@ -24,6 +24,7 @@ export function contradictions(config: Config): readonly Contradiction[] {
     ...apiProblems(config),
     ...secretProblems(config),
     ...downloadProblems(config),
+    ...telemetryProblems(config),
   ];
 
   if (sensor.lease_renewal_interval * 2 > sensor.lease_duration) {
@@ -145,4 +146,19 @@ function urlProblems({ database, message_queue: queue, api }: Config): readonly 
     const reason = url === undefined ? undefined : serviceUrlProblem(url);
     return reason === undefined ? [] : [{ path: [section, "url"], reason, others: [] }];
   });
+}
+
+/** The path of a request is added to the endpoint, and a request has no login. */
+function telemetryProblems({ telemetry }: Config): readonly Contradiction[] {
+  const { otlp_endpoint: endpoint } = telemetry;
+  if (endpoint === undefined) return [];
+  const reason = serviceUrlProblem(endpoint) ?? endpointProblem(new URL(endpoint));
+  return reason === undefined ? [] : [{ path: ["telemetry", "otlp_endpoint"], reason, others: [] }];
+}
+
+function endpointProblem({ username, password, search }: URL): string | undefined {
+  if (username !== "" || password !== "")
+    return "must not have a user or a password: spans are sent without a login";
+  if (search !== "") return "must not have a ? and what follows it: /v1/traces is added to it";
+  return undefined;
 }

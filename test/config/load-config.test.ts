@@ -382,6 +382,22 @@ test("a secret's file that is missing, empty, wrong or beside the secret itself 
   ]);
 });
 
+test.each([
+  ["grpc://collector:4317", "must be a URL that begins with http:// or https://"],
+  ["http://collector:99999", "has a port that is not a number from 1 to 65535"],
+  ["http://user:secret@collector", "must not have a user or a password: spans are sent without a login"],
+  ["http://collector?x=1", "must not have a ? and what follows it: /v1/traces is added to it"],
+])("an endpoint for spans like %s is refused", (endpoint, reason) => {
+  const { reasons } = refusal({
+    files: { "/srv/config.yaml": `telemetry:\n  otlp_endpoint: ${endpoint}\n` },
+  });
+
+  expect(reasons).toEqual([
+    expect.stringContaining(`telemetry.otlp_endpoint (/srv/config.yaml line 2) ${reason}`),
+  ]);
+  expect(reasons.join()).not.toContain("secret@");
+});
+
 test("files of TLS have to be there, hold PEM and come in pairs, and TLS is set in one place", () => {
   const files = {
     "/srv/config.yaml":

@@ -36,8 +36,9 @@ const gatherMs = 500;
 const requestLimitMs = 10_000;
 const attemptsMax = 5;
 const pauseMsFirst = 1_000;
-/** At the stop, for what is still queued. */
+/** At the stop, for the request under way and what is still queued. */
 const flushLimitMs = 2_000;
+const answerLengthMax = 1_024;
 
 export class SpanExporter {
   readonly #options: SpanExporterOptions;
@@ -51,7 +52,7 @@ export class SpanExporter {
     this.#url = base.endsWith("/v1/traces") ? base : `${base}/v1/traces`;
     this.#outage = new OutageLog(
       {
-        begins: "could not export spans; they are tried again, and dropped when there are too many",
+        begins: "could not export spans; what the receiver does not take is dropped and counted",
         ends: "spans are exported again",
       },
       options,
@@ -66,11 +67,19 @@ export class SpanExporter {
   /** Exports until the signal aborts, and then what is queued, within a moment. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
+    // Also for the request under way at the stop, which a receiver that does not answer would delay.
+    const flush = new AbortController();
+    const limit = flush.signal;
+    const endSoon = (): void => {
+      const soon = AbortSignal.timeout(flushLimitMs);
+      soon.addEventListener("abort", () => flush.abort(soon.reason), { once: true });
+    };
+    if (signal.aborted) endSoon();
+    else signal.addEventListener("abort", endSoon, { once: true });
     while (!signal.aborted) {
       await clock.sleep(gatherMs, signal);
-      while (this.#queue.length > 0 && !signal.aborted) await this.#export(this.#take(), signal);
+      while (this.#queue.length > 0 && !signal.aborted) await this.#export(this.#take(), signal, limit);
     }
-    const limit = AbortSignal.timeout(flushLimitMs);
     while (this.#queue.length > 0) {
       const spans = this.#take();
       this.#settle(spans, limit.aborted ? "again" : await this.#send(spans, limit));
@@ -83,9 +92,9 @@ export class SpanExporter {
     return taken;
   }
 
-  async #export(spans: readonly Span[], signal: AbortSignal): Promise<void> {
+  async #export(spans: readonly Span[], signal: AbortSignal, limit: AbortSignal): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
-      const outcome = await this.#send(spans, AbortSignal.timeout(requestLimitMs));
+      const outcome = await this.#send(spans, AbortSignal.any([limit, AbortSignal.timeout(requestLimitMs)]));
       if (outcome !== "again" || attempt === attemptsMax || signal.aborted)
         return this.#settle(spans, outcome);
       await this.#options.clock.sleep(pauseMsFirst * 2 ** (attempt - 1), signal);
@@ -108,28 +117,50 @@ export class SpanExporter {
         redirect: "error",
         signal: limit,
       });
-      const body = await response.text();
-      if (response.ok) {
-        this.#outage.recovered();
-        return rejectedCount(body);
+      const answer = await answerOf(response);
+      if (!response.ok) {
+        this.#fail({ reason: `the receiver answers ${response.status}`, answer });
+        return response.status === 429 || response.status >= 500 ? "again" : "dropped";
       }
-      this.#outage.failed({ reason: `the receiver answers ${response.status}` });
-      return response.status === 429 || response.status >= 500 ? "again" : "dropped";
+      const { rejected, message } = rejectionOf(answer);
+      if (rejected > 0)
+        this.#fail({ reason: `the receiver rejects ${rejected} of ${spans.length}`, answer: message });
+      else this.#outage.recovered();
+      return rejected;
     } catch (error) {
-      this.#outage.failed({ error });
+      this.#fail({ error });
       return "again";
     }
+  }
+
+  #fail(fields: object): void {
+    this.#outage.failed({ ...fields, receiver: this.#url });
   }
 }
 
 /** A number: accepted, except for so many. */
 type SendOutcome = number | "again" | "dropped";
 
+/** The beginning of what the receiver says: something else may listen there, and send without an end. */
+async function answerOf(response: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of response.body ?? []) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.length > answerLengthMax) break;
+  }
+  return text.slice(0, answerLengthMax);
+}
+
 /** A receiver that takes only some says so in `partialSuccess`. */
-function rejectedCount(body: string): number {
-  const answer = decodeJson(body === "" ? "{}" : body);
-  if (answer.kind === "invalid" || !isJsonObject(answer.value)) return 0;
-  const { partialSuccess } = answer.value;
-  const count = isJsonObject(partialSuccess) ? Number(partialSuccess["rejectedSpans"] ?? 0) : 0;
-  return Number.isSafeInteger(count) && count > 0 ? count : 0;
+function rejectionOf(answer: string): { readonly rejected: number; readonly message: string } {
+  const none = { rejected: 0, message: "" };
+  const decoded = decodeJson(answer === "" ? "{}" : answer);
+  if (decoded.kind === "invalid" || !isJsonObject(decoded.value)) return none;
+  const { partialSuccess } = decoded.value;
+  if (!isJsonObject(partialSuccess)) return none;
+  const { rejectedSpans = 0, errorMessage } = partialSuccess;
+  const count = Number(rejectedSpans);
+  if (!Number.isSafeInteger(count) || count <= 0) return none;
+  return { rejected: count, message: typeof errorMessage === "string" ? errorMessage : "" };
 }

@@ -5,9 +5,11 @@ import { expect, test } from "vitest";
 import { EventSpans } from "../../../src/telemetry/otlp/event-spans.ts";
 import { queuedMax, SpanExporter } from "../../../src/telemetry/otlp/span-exporter.ts";
 import type { Span } from "../../../src/telemetry/otlp/span.ts";
-import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { settlesWithin } from "../../../src/concurrency/settles-within.ts";
+import { silentLogger, type Logger } from "../../../src/telemetry/logger.ts";
 import { systemClock } from "../../../src/time/clock.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
+import { recordingLogger } from "../../support/recording-logger.ts";
 
 const span: Span = {
   traceId: "1".repeat(32),
@@ -41,7 +43,7 @@ async function receiver(statuses: readonly number[], body = "{}") {
   };
 }
 
-function exporting(endpoint: string, clock = systemClock) {
+function exporting(endpoint: string, clock = systemClock, logger: Logger = silentLogger) {
   const counts = { exported: 0, dropped: 0 };
   const exporter = new SpanExporter({
     endpoint,
@@ -50,7 +52,7 @@ function exporting(endpoint: string, clock = systemClock) {
       spansExported: (count) => (counts.exported += count),
       spansDropped: (count) => (counts.dropped += count),
     },
-    logger: silentLogger,
+    logger,
     clock,
   });
   const stop = new AbortController();
@@ -106,6 +108,63 @@ test("spans that the receiver rejects from a request are counted as dropped", as
   await using own = exporting(to.url);
   own.exporter.add([span, span, span]);
   await expect.poll(() => own.counts).toEqual({ exported: 1, dropped: 2 });
+});
+
+test("a receiver that does not answer delays the stop by a moment only", async () => {
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  const silent = createServer(() => resolve()).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const own = exporting(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`);
+  own.exporter.add([span]);
+  await asked;
+
+  // A request may take 10 s otherwise.
+  expect(await settlesWithin(own[Symbol.asyncDispose](), 8_000)).toBe(true);
+
+  expect(own.counts).toEqual({ exported: 0, dropped: 1 });
+  silent.closeAllConnections();
+  silent.close();
+});
+
+test("an answer without an end is read to a limit", async () => {
+  const endless = createServer((request, response) => {
+    const more = (): void => {
+      while (!response.destroyed && response.write("x".repeat(65_536)));
+    };
+    response.on("drain", more);
+    request.resume().once("end", more);
+  }).listen(0, "127.0.0.1");
+  await once(endless, "listening");
+  await using own = exporting(`http://127.0.0.1:${(endless.address() as AddressInfo).port}`);
+  own.exporter.add([span]);
+
+  // Without a limit it would be read until the request is given up after 10 s, and count as not taken.
+  await expect.poll(() => own.counts, { timeout: 20_000 }).toEqual({ exported: 1, dropped: 0 });
+  endless.closeAllConnections();
+  endless.close();
+});
+
+test("one log line names the receiver and repeats what it says", async () => {
+  const { logger, lines } = recordingLogger();
+  await using strict = await receiver([400], '{"code":3,"message":"no such tenant"}');
+  await using refused = exporting(strict.url, systemClock, logger);
+  refused.exporter.add([span]);
+  await expect.poll(() => refused.counts.dropped).toBe(1);
+  refused.exporter.add([span]);
+  await expect.poll(() => refused.counts.dropped).toBe(2);
+  await using some = await receiver([200], '{"partialSuccess":{"rejectedSpans":1,"errorMessage":"too old"}}');
+  await using partly = exporting(some.url, systemClock, logger);
+  partly.exporter.add([span, span]);
+  await expect.poll(() => partly.counts).toEqual({ exported: 1, dropped: 1 });
+
+  expect(lines.map(({ fields }) => fields)).toMatchObject([
+    {
+      reason: "the receiver answers 400",
+      answer: expect.stringContaining("no such tenant"),
+      receiver: `${strict.url}/v1/traces`,
+    },
+    { reason: "the receiver rejects 1 of 2", answer: "too old", receiver: `${some.url}/v1/traces` },
+  ]);
 });
 
 test("what is queued at the stop is exported", async () => {
