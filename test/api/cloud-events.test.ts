@@ -183,6 +183,36 @@ test.each([
   expect(answer).toMatchObject({ status, body: { error: expect.any(String), code: expect.any(String) } });
 });
 
+test.each([
+  [{ subject: { a: 1 } }, "subject must be text, and not empty"],
+  [{ subject: "" }, "subject must be text, and not empty"],
+  [{ datacontenttype: 5 }, "datacontenttype must be text, and not empty"],
+  [{ ratio: 1.5 }, "ratio must be text, true, false or a whole number: structures belong into data"],
+  [{ tags: ["a"] }, "tags must be text, true, false or a whole number: structures belong into data"],
+  [{ data: undefined, data_base64: "no base64" }, "data_base64 must be Base64"],
+  [{ data: undefined, data_base64: 5 }, "data_base64 must be Base64"],
+  [{ id: undefined }, "id is missing"],
+  [{ source: "" }, "source must be text, and not empty"],
+  [{ specversion: "0.3" }, 'specversion must be "1.0"'],
+  [
+    { specversion: undefined },
+    expect.stringMatching(/^specversion is missing; attributes are headers such as ce-id/),
+  ],
+  [{ fooBar: "x" }, expect.stringMatching(/unlike fooBar$/)],
+])("a CloudEvent with %j is refused, and the answer says why", async (wrong, problem) => {
+  const answer = await send(structured({ ...push.toJSON(), id: "wrong", ...wrong }));
+  expect(answer).toMatchObject({ status: 422, body: { details: [{ parameter: "body", problem }] } });
+});
+
+test("extensions that are text, whole numbers and booleans stay what they are", async () => {
+  const extensions = { sequence: 2_147_483_647, sampled: true, tenant: "acme", unset: null };
+  const { status, body } = await send(structured({ ...push.toJSON(), id: "extended", ...extensions }));
+  expect(status).toBe(201);
+  const { payload } = (await stored(body.data?.id)) as { readonly payload: Record<string, unknown> };
+  expect(payload).toMatchObject({ sequence: 2_147_483_647, sampled: true, tenant: "acme" });
+  expect(payload).not.toHaveProperty("unset");
+});
+
 test("ids of any length identify an event", async () => {
   const id = "x".repeat(3_000);
   const first = await send(structured({ ...push.toJSON(), id }));
