@@ -1,5 +1,5 @@
 /** What the statement that stores a batch reads: JSON texts, put together from texts that are known already. */
-import type { TermToHold } from "../database/statements/batches.ts";
+import type { SoleSource, TermToHold } from "../database/statements/batches.ts";
 import type { TriggerDefinition } from "../model/definitions.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { EventSource } from "../model/sensors/incoming-event.ts";
@@ -32,6 +32,26 @@ export class Sources {
 
   text(): string {
     return `[${this.#texts.join(",")}]`;
+  }
+
+  /** The only pair; undefined if there are several, or if entries of other assignments are in the batch. */
+  sole(terms: readonly TermToHold[], triggerRevisions: ReadonlyMap<string, Id>): SoleSource | undefined {
+    const [[trigger, bySource] = [], ...otherTriggers] = this.#byTrigger;
+    const [[source, known] = [], ...otherSources] = bySource ?? [];
+    if (trigger === undefined || source === undefined || known === undefined) return undefined;
+    // Terms are those of all entries: a guarded source's is among them.
+    const isGuarded = isAssigned(source);
+    if (otherTriggers.length > 0 || otherSources.length > 0 || terms.length !== (isGuarded ? 1 : 0))
+      return undefined;
+    return {
+      triggerId: trigger.id,
+      triggerRef: trigger.ref,
+      triggerRevision: triggerRevisions.get(trigger.ref) ?? "0",
+      config: known.configJson,
+      sensorId: source?.sensorId ?? null,
+      sensorRef: source?.sensorRef ?? null,
+      term: isGuarded ? source.term : null,
+    };
   }
 }
 

@@ -55,16 +55,18 @@ export function prepareBatch(piece: Piece, installationId: string): PreparedBatc
     });
     return { entry, trigger, configJson: source.configJson, enforcements };
   });
+  const terms = termsOf(entries);
   const toStore = {
     events: eventsText === "" ? noneJson : `${eventsText}]`,
     sources: sources.text(),
     matches: matchesText === "" ? noneJson : `${matchesText}]`,
     checkpoints: checkpointsText(entries),
-    terms: termsOf(entries),
+    terms,
     eventCount: events.length,
     hasKeys: events.some(({ entry }) => entry.event.dedupKey !== null),
     hasTraces: events.some(({ entry }) => entry.event.trace !== undefined),
     triggerRevisions: JSON.stringify(Object.fromEntries(triggerRevisions)),
+    soleSource: sources.sole(terms, triggerRevisions),
   };
   return { toStore, entries, events, messageCharacters };
 }

@@ -4,6 +4,7 @@ import type { Queryable } from "../../src/database/database.ts";
 import type { EventSource } from "../../src/model/sensors/incoming-event.ts";
 import { query } from "../support/platform-rows.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
+import { sentBatch } from "./model-database.ts";
 import { openRig, type PipelineRig, type RunningPipeline } from "./pipeline-rig.ts";
 
 let rig: PipelineRig;
@@ -41,9 +42,9 @@ function noting(statements: Statement[]): Queryable {
   return {
     async query(asked) {
       if (asked.name?.startsWith("store_batch") !== true) return rig.database.query(asked);
-      const [events, sources] = (asked.values ?? []).slice(0, 2).map((text) => JSON.parse(String(text)));
-      const sensors = sources.map((source: { sensor_ref: string }) => source.sensor_ref);
-      const statement = { sensors: new Set<string>(sensors), eventCount: events.length, isOver: false };
+      const { events, sources } = sentBatch(asked.name, asked.values ?? []);
+      const sensors = sources.map((source) => source.sensor_ref);
+      const statement = { sensors: new Set(sensors), eventCount: events.length, isOver: false };
       statements.push(statement);
       try {
         return await rig.database.query(asked);

@@ -35,24 +35,39 @@ interface SentBatch {
 
 /** The parameters of a statement that stores a batch. */
 export function sentBatch(name: string, values: readonly unknown[]): SentBatch {
-  const [events, sources, sensors, generations, instances, , revisions, instance, ...others] = values;
+  const [events, ...others] = values;
   const parsed = (text: unknown) => JSON.parse(String(text));
+  const sent = name.includes("_sole")
+    ? sentOfSoleSource(others.splice(0, 8))
+    : sentOfAnySources(others.splice(0, 5));
+  const instance = others.shift();
+  // The number of events, by which a statement notices that it left some out.
+  if (!name.includes("_sole") || name.includes("_keys")) others.shift();
   const matches = name.includes("_matches") ? parsed(others.shift()) : [];
   const checkpoints = name.includes("_checkpoints") ? parsed(others.shift()) : [];
+  const publisherInstance = typeof instance === "string" ? instance : null;
+  return { ...sent, events: parsed(events), matches, checkpoints, publisherInstance };
+}
+
+type SentSources = Pick<SentBatch, "sources" | "terms" | "triggerRevisions">;
+
+function sentOfAnySources(values: readonly unknown[]): SentSources {
+  const [sources, sensors, generations, instances, revisions] = values;
   const terms = [sensors].flat().map((sensor, index) => ({
     sensor: Number(sensor),
     generation: Number([generations].flat()[index]),
     instance: String([instances].flat()[index]),
   }));
-  const publisherInstance = typeof instance === "string" ? instance : null;
+  return { sources: JSON.parse(String(sources)), terms, triggerRevisions: JSON.parse(String(revisions)) };
+}
+
+function sentOfSoleSource(values: readonly unknown[]): SentSources {
+  const [sensor, generation, instance, revision, , triggerRef, sensorRef] = values.map(String);
+  const term = { sensor: Number(sensor), generation: Number(generation) };
   return {
-    events: parsed(events),
-    sources: parsed(sources),
-    matches,
-    checkpoints,
-    terms,
-    triggerRevisions: parsed(revisions),
-    publisherInstance,
+    sources: [{ n: 0, ...term, sensor_ref: sensorRef ?? "" }],
+    terms: [{ ...term, instance: instance ?? "" }],
+    triggerRevisions: { [triggerRef ?? ""]: revision ?? "" },
   };
 }
 

@@ -87,6 +87,7 @@ export const ownFunctions: readonly string[] = [
   "file_selector",
   "forget_rule_changes",
   "forget_rule_messages",
+  "is_rule_current",
   "is_sensor_wanted",
   "is_timer",
   "is_trigger_enabled",

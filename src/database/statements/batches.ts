@@ -21,6 +21,8 @@ export interface BatchToStore {
   readonly hasTraces: boolean;
   /** JSON object: the revision of each trigger of its events, by ref, that they were matched at. */
   readonly triggerRevisions: string;
+  /** If all its events have the same trigger and source, and all its entries the same assignment: this again, value by value. */
+  readonly soleSource: SoleSource | undefined;
   /** The instance that publishes the messages. */
   readonly publisherInstance: string;
 }
@@ -29,6 +31,19 @@ export interface TermToHold {
   readonly sensorId: Id;
   readonly generation: Id;
   readonly instance: string;
+}
+
+export interface SoleSource {
+  readonly triggerId: Id;
+  readonly triggerRef: string;
+  /** The revision of the trigger that the events were matched at. */
+  readonly triggerRevision: Id;
+  /** JSON. */
+  readonly config: string;
+  readonly sensorId: Id | null;
+  readonly sensorRef: string | null;
+  /** Null: the events come from no assignment. */
+  readonly term: Pick<TermToHold, "generation" | "instance"> | null;
 }
 
 export interface StoredBatch {
@@ -89,7 +104,7 @@ const keyed = `(select event
  *
  * It is correct under concurrency because it locks what it depends on:
  *
- * - The triggers of its events, by advisory locks in share mode (are_rules_current in the migration log_rule_changes). A
+ * - The triggers of its events, by advisory locks in share mode (are_rules_current and is_rule_current). A
  *   change of a trigger or of its rules either waits for this commit or is seen by it: the function reads the revisions
  *   with a snapshot newer than its locks, so `is_current` becomes false. Changes of other triggers do not matter. No row is
  *   locked, so batches that run side by side leave no multixacts.
@@ -108,9 +123,10 @@ const keyed = `(select event
  * deliver a statement minutes later.
  */
 export function storeBatch(
-  batch: Pick<BatchToStore, "hasKeys" | "hasTraces" | "matches" | "checkpoints">,
+  batch: Pick<BatchToStore, "soleSource" | "hasKeys" | "hasTraces" | "matches" | "checkpoints">,
 ): Statement<BatchToStore, StoredBatch> {
   const shape = {
+    hasSoleSource: batch.soleSource !== undefined,
     hasKeys: batch.hasKeys,
     hasTraces: batch.hasTraces,
     hasMatches: batch.matches !== noneJson,
@@ -125,19 +141,24 @@ export function storeBatch(
 /** No elements, as JSON text. */
 export const noneJson = "[]";
 
-/** What a batch holds. What it does not hold costs its statement nothing, which is a third of a lone event's. */
+/**
+ * What a batch holds. What it does not hold costs its statement nothing: for the few events of a batch at moderate rates,
+ * starting and ending the parts of a plan costs the server more than the rows.
+ */
 interface BatchShape {
+  readonly hasSoleSource: boolean;
   readonly hasKeys: boolean;
   readonly hasTraces: boolean;
   readonly hasMatches: boolean;
   readonly hasCheckpoints: boolean;
 }
 
-/** By name: at most sixteen. */
+/** By name: at most thirty-two. */
 const statements = new Map<string, Statement<BatchToStore, StoredBatch>>();
 
-function nameOf({ hasKeys, hasTraces, hasMatches, hasCheckpoints }: BatchShape): string {
+function nameOf({ hasSoleSource, hasKeys, hasTraces, hasMatches, hasCheckpoints }: BatchShape): string {
   const parts = [
+    hasSoleSource && "_sole",
     hasKeys && "_keys",
     hasTraces && "_traces",
     hasMatches && "_matches",
@@ -146,23 +167,16 @@ function nameOf({ hasKeys, hasTraces, hasMatches, hasCheckpoints }: BatchShape):
   return `store_batch${parts.filter((part) => part !== false).join("")}`;
 }
 
+/** Adds a parameter to the statement being written; returns its place in the text. */
+type Parameter = (value: (batch: BatchToStore) => unknown) => string;
+
 function storeStatement(name: string, shape: BatchShape): Statement<BatchToStore, StoredBatch> {
-  const { hasMatches, hasCheckpoints } = shape;
+  const values: ((batch: BatchToStore) => unknown)[] = [];
+  const text = storeText(shape, (value) => `$${values.push(value)}`);
   return {
     name,
-    text: storeText(shape),
-    values: (batch) => [
-      batch.events,
-      batch.sources,
-      batch.terms.map(({ sensorId }) => sensorId),
-      batch.terms.map(({ generation }) => generation),
-      batch.terms.map(({ instance }) => instance),
-      batch.eventCount,
-      batch.triggerRevisions,
-      batch.publisherInstance,
-      ...(hasMatches ? [batch.matches] : []),
-      ...(hasCheckpoints ? [batch.checkpoints] : []),
-    ],
+    text,
+    values: (batch) => values.map((value) => value(batch)),
     decode: (row) => ({
       isCurrent: row.boolean("is_current"),
       heldTerms: row.texts("held"),
@@ -172,65 +186,138 @@ function storeStatement(name: string, shape: BatchShape): Statement<BatchToStore
   };
 }
 
-function storeText({ hasKeys, hasTraces, hasMatches, hasCheckpoints }: BatchShape): string {
+function storeText(shape: BatchShape, parameter: Parameter): string {
+  const { hasSoleSource, hasKeys, hasTraces, hasMatches, hasCheckpoints } = shape;
+  const columns = `i bigint, m uuid, s int, p jsonb, k text, o timestamptz, r bigint, rr text${hasTraces ? ", tp text, ts text" : ""}`;
+  const events = `jsonb_to_recordset(${parameter((batch) => batch.events)}::jsonb) as event (${columns})`;
+  const { held, areCurrent, incoming, revision, heldTerms } = (hasSoleSource ? soleSource : anySources)(
+    events,
+    parameter,
+  );
+  const publisher = `${parameter((batch) => batch.publisherInstance)}::uuid`;
   // Without keys, everything that comes in is stored, or nothing is.
   const stored = hasKeys ? "(incoming join stored on stored.id = incoming.i)" : "incoming";
+  const storedIds =
+    hasSoleSource && !hasKeys
+      ? "case when not exists (select from incoming) then '[]'::jsonb end"
+      : `case when (select count(*) from ${stored}) < ${parameter((batch) => batch.eventCount)}
+                then (select coalesce(jsonb_agg(incoming.i::text), '[]') from ${stored})
+            end`;
   return `
-    with assignment_held as materialized (
+    with assignment_held as materialized (${held}
+         for key share of held
+    ), rules_held as materialized (
+      select
+       where ${areCurrent}
+    ), incoming as materialized (${incoming}
+    ), ${hasKeys ? `${claimKeys}, ` : ""}stored as (
+      insert into event (id, trigger, trigger_ref, config, payload, source, source_ref,
+                         rule, rule_ref, occurred_at, dedup_key, matched_revision${hasTraces ? ", traceparent, tracestate" : ""})
+      select i, trigger, trigger_ref, config, p, sensor, sensor_ref, r, rr, o, k,
+             ${revision}${hasTraces ? ", tp, ts" : ""}
+        from incoming
+       ${hasKeys ? `where k is null or i in ${keyed}` : ""}
+      ${hasKeys ? "returning id" : ""}
+    ), ${hasMatches ? matching(stored, parameter) : ""}owed as (
+      -- The values are not compressed yet, so measuring them is free.
+      insert into outbox (message_id, routing_key, event, enforcement, instance, bytes)
+      select incoming.m, 'event.created', incoming.i, null::bigint, ${publisher},
+             pg_column_size(incoming.p) + pg_column_size(incoming.config)
+        from ${stored}
+       ${hasMatches ? owedForMatches(publisher) : ""}
+    )${hasCheckpoints ? `, ${savedCheckpoints(parameter)}` : ""}
+    select exists (select from rules_held) as is_current,
+           ${heldTerms} as held,
+           ${storedIds} as stored,
+           now() as stored_at`;
+}
+
+/** The parts of the statement that depend on where the events come from. */
+interface SourceParts {
+  /** Reads the assignments, in order of sensor. */
+  readonly held: string;
+  /** Locks the triggers and asks for their revisions, after the assignments have been locked. */
+  readonly areCurrent: string;
+  /** The events that may be stored. */
+  readonly incoming: string;
+  /** Of the trigger of an event. */
+  readonly revision: string;
+  readonly heldTerms: string;
+}
+
+function anySources(events: string, parameter: Parameter): SourceParts {
+  const sources = parameter((batch) => batch.sources);
+  const sensors = parameter((batch) => batch.terms.map(({ sensorId }) => sensorId));
+  const generations = parameter((batch) => batch.terms.map(({ generation }) => generation));
+  const instances = parameter((batch) => batch.terms.map(({ instance }) => instance));
+  const revisions = parameter((batch) => batch.triggerRevisions);
+  return {
+    held: `
       select held.sensor, held.generation, held.instance
         -- Arrays, because the planner expects few elements and so uses the index, however many assignments there are.
-        from unnest($3::bigint[], $4::bigint[], $5::uuid[]) as term (sensor, generation, instance)
+        from unnest(${sensors}::bigint[], ${generations}::bigint[], ${instances}::uuid[])
+             as term (sensor, generation, instance)
         join sensor_assignment as held
           on held.sensor = term.sensor
          and held.generation = term.generation
          and held.instance = term.instance
-       order by held.sensor
-         for key share of held
-    ), rules_held as materialized (
-      select
-       where are_rules_current(
-               case
-                 -- Always true; forces the assignments to be locked first.
-                 when (select count(*) from assignment_held) >= 0 then $7::jsonb
-               end)
-    ), incoming as materialized (
+       order by held.sensor`,
+    areCurrent: `are_rules_current(${afterAssignments(`${revisions}::jsonb`)})`,
+    incoming: `
       select event.*, source.*
-        from jsonb_to_recordset($1::jsonb)
-             as event (i bigint, m uuid, s int, p jsonb, k text, o timestamptz, r bigint, rr text${hasTraces ? ", tp text, ts text" : ""})
-        join jsonb_to_recordset($2::jsonb)
+        from ${events}
+        join jsonb_to_recordset(${sources}::jsonb)
              as source (n int, trigger bigint, trigger_ref text, config jsonb,
                         sensor bigint, sensor_ref text, generation bigint)
           on source.n = event.s
        where exists (select from rules_held)
          and (source.generation is null
-              or (source.sensor, source.generation) in (select sensor, generation from assignment_held))
-    ), ${hasKeys ? `${claimKeys}, ` : ""}stored as (
-      insert into event (id, trigger, trigger_ref, config, payload, source, source_ref,
-                         rule, rule_ref, occurred_at, dedup_key, matched_revision${hasTraces ? ", traceparent, tracestate" : ""})
-      select i, trigger, trigger_ref, config, p, sensor, sensor_ref, r, rr, o, k,
-             ($7::jsonb ->> trigger_ref)::bigint${hasTraces ? ", tp, ts" : ""}
-        from incoming
-       ${hasKeys ? `where k is null or i in ${keyed}` : ""}
-      ${hasKeys ? "returning id" : ""}
-    ), ${hasMatches ? matching(stored) : ""}owed as (
-      -- The values are not compressed yet, so measuring them is free.
-      insert into outbox (message_id, routing_key, event, enforcement, instance, bytes)
-      select incoming.m, 'event.created', incoming.i, null::bigint, $8::uuid,
-             pg_column_size(incoming.p) + pg_column_size(incoming.config)
-        from ${stored}
-       ${hasMatches ? owedForMatches : ""}
-    )${hasCheckpoints ? `, ${savedCheckpoints(hasMatches ? "$10" : "$9")}` : ""}
-    select exists (select from rules_held) as is_current,
-           (select coalesce(jsonb_agg(sensor || ':' || generation), '[]') from assignment_held) as held,
-           case when (select count(*) from ${stored}) < $6
-                then (select coalesce(jsonb_agg(incoming.i::text), '[]') from ${stored})
-            end as stored,
-           now() as stored_at`;
+              or (source.sensor, source.generation) in (select sensor, generation from assignment_held))`,
+    revision: `(${revisions}::jsonb ->> trigger_ref)::bigint`,
+    heldTerms: "(select coalesce(jsonb_agg(sensor || ':' || generation), '[]') from assignment_held)",
+  };
 }
 
-const matching = (stored: string): string => `matched as materialized (
+function soleSource(events: string, parameter: Parameter): SourceParts {
+  const of = (value: (source: SoleSource) => unknown): string =>
+    parameter(({ soleSource: source }) => (source === undefined ? undefined : value(source)));
+  const sensor = `${of(({ sensorId }) => sensorId)}::bigint`;
+  const generation = `${of(({ term }) => term?.generation ?? null)}::bigint`;
+  const instance = `${of(({ term }) => term?.instance ?? null)}::uuid`;
+  const revision = `${of(({ triggerRevision }) => triggerRevision)}::bigint`;
+  const trigger = `${of(({ triggerId }) => triggerId)}::bigint`;
+  const triggerRef = `${of(({ triggerRef: ref }) => ref)}::text`;
+  const sensorRef = `${of(({ sensorRef: ref }) => ref)}::text`;
+  const config = `${of((source) => source.config)}::jsonb`;
+  return {
+    held: `
+      select held.sensor, held.generation, held.instance
+        from sensor_assignment as held
+       where held.sensor = ${sensor}
+         and held.generation = ${generation}
+         and held.instance = ${instance}`,
+    areCurrent: `is_rule_current(${afterAssignments(triggerRef)}, ${revision})`,
+    incoming: `
+      select event.*, ${trigger} as trigger, ${triggerRef} as trigger_ref, ${config} as config,
+             ${sensor} as sensor, ${sensorRef} as sensor_ref
+        from ${events}
+       where exists (select from rules_held)
+         and (${generation} is null or exists (select from assignment_held))`,
+    revision,
+    heldTerms: `case
+             when exists (select from assignment_held) then jsonb_build_array(${sensor} || ':' || ${generation})
+             else '[]'
+           end`,
+  };
+}
+
+/** The value, once the assignments are locked: the condition is always true, but has to be evaluated first. */
+const afterAssignments = (value: string): string =>
+  `case when (select count(*) from assignment_held) >= 0 then ${value} end`;
+
+const matching = (stored: string, parameter: Parameter): string => `matched as materialized (
       select match.*, incoming.trigger_ref, incoming.p
-        from jsonb_to_recordset($9::jsonb)
+        from jsonb_to_recordset(${parameter((batch) => batch.matches)}::jsonb)
              as match (i bigint, m uuid, e bigint, rule bigint, rule_ref text, a bigint, ar text,
                        config jsonb, condition enforcement_condition_enum, conditions jsonb)
         join ${stored} on incoming.i = match.e
@@ -242,14 +329,14 @@ const matching = (stored: string): string => `matched as materialized (
         from matched
     ), `;
 
-const owedForMatches = `union all
-      select m, 'enforcement.created', null, i, $8::uuid, pg_column_size(p) + pg_column_size(config)
+const owedForMatches = (publisher: string): string => `union all
+      select m, 'enforcement.created', null, i, ${publisher}, pg_column_size(p) + pg_column_size(config)
         from matched`;
 
-const savedCheckpoints = (checkpoints: string): string => `saved as (
+const savedCheckpoints = (parameter: Parameter): string => `saved as (
       insert into sensor_checkpoint (sensor, value, instance, event)
       select checkpoint.sensor, checkpoint.value, assignment_held.instance, checkpoint.event
-        from jsonb_to_recordset(${checkpoints}::jsonb)
+        from jsonb_to_recordset(${parameter((batch) => batch.checkpoints)}::jsonb)
              as checkpoint (sensor bigint, generation bigint, event bigint, value jsonb)
         join assignment_held using (sensor, generation)
        where exists (select from rules_held)

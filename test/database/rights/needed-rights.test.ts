@@ -60,16 +60,28 @@ interface Statement {
   readonly text: string;
 }
 
+const leastBatch = { hasKeys: false, hasTraces: false, matches: "[]", checkpoints: "[]" };
+const fullBatch = { hasKeys: true, hasTraces: true, matches: "[{}]", checkpoints: "[{}]" };
+const soleSource: batches.SoleSource = {
+  triggerId: "1",
+  triggerRef: "t",
+  triggerRevision: "0",
+  config: "{}",
+  sensorId: null,
+  sensorRef: null,
+  term: null,
+};
+
 const modules: readonly object[] = [
   assignedSensors,
   assignments,
   leaseRenewals,
   sensorDemands,
   sensorWorkers,
-  {
-    least: batches.storeBatch({ hasKeys: false, hasTraces: false, matches: "[]", checkpoints: "[]" }),
-    all: batches.storeBatch({ hasKeys: true, hasTraces: true, matches: "[{}]", checkpoints: "[{}]" }),
-  },
+  ...[undefined, soleSource].map((sole) => ({
+    least: batches.storeBatch({ ...leastBatch, soleSource: sole }),
+    all: batches.storeBatch({ ...fullBatch, soleSource: sole }),
+  })),
   cloudEvents,
   diagnosis,
   explainedEvents,
