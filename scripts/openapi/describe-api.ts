@@ -42,7 +42,7 @@ export async function describeApi(): Promise<string> {
     },
     // The same routes without the prefix are for older clients.
     transform: ({ schema, url, route }) => ({
-      schema: { ...described(schema, route), hide: isAlias(url) || isPage(url) },
+      schema: { ...described(schema, route), hide: schema?.hide === true || isAlias(url) || isPage(url) },
       url,
     }),
   });
