@@ -171,23 +171,22 @@ test("the agent accepts the settings, and refuses the Secret until it is filled 
 // Goal: what the ConfigMap shows in a pod is a pack, and its script is accepted.
 // Method: lay the files out as the kubelet does: the mount holds links into `..data`, which is itself a link to a folder
 // of this version.
-test("the example pack, mounted as Kubernetes mounts it, loads and its script is found", async () => {
+test("the example pack, mounted as Kubernetes mounts it, loads and its scripts are found", async () => {
   const packsBaseDir = mkdtempSync(join(tmpdir(), "attune-configmap-"));
   onTestFinished(() => rmSync(packsBaseDir, { recursive: true }));
   mountConfigMap(join(packsBaseDir, "hello"));
 
   const report = await readPack(join(packsBaseDir, "hello"));
-  const script = await findScript({
-    packsBaseDir,
-    packRef: "hello",
-    entrypoint: "clock.sh",
-    isNative: false,
-  });
+  const scripts = await Promise.all(
+    ["clock.sh", "pulse.py"].map((entrypoint) =>
+      findScript({ packsBaseDir, packRef: "hello", entrypoint, isNative: false }),
+    ),
+  );
 
   expect(report).toMatchObject({ kind: "accepted", warnings: [] });
   const definitions = report.kind === "accepted" ? report.pack.definitions.map(({ kind }) => kind) : [];
-  expect(definitions.toSorted()).toEqual(["action", "rule", "sensor", "trigger"]);
-  expect(script).toMatchObject({ kind: "found" });
+  expect(definitions.toSorted()).toEqual(["action", "rule", "sensor", "sensor", "trigger"]);
+  expect(scripts).toMatchObject([{ kind: "found" }, { kind: "found" }]);
 });
 
 test("the job that loads the pack and both deployments see the same files of it", () => {
