@@ -126,7 +126,7 @@ export class ApiClient {
     const { url, origin } = this.#connection;
     const failure = isJsonObject(body) ? body : {};
     const { error, code, details } = failure;
-    if (typeof error !== "string") {
+    if (typeof error !== "string" || typeof code !== "string") {
       return new OperatorError({
         code: "API_UNREACHABLE",
         attempt: `${attempt} through the API at ${url}`,
@@ -143,7 +143,7 @@ export class ApiClient {
       reason:
         problems.length > 0
           ? problems.map(({ parameter, problem }) => `${parameter} ${problem}`)
-          : `${withoutEnd(error)} (${typeof code === "string" ? code : status})`,
+          : `${withoutEnd(error)} (${code})`,
       remedy: remedyFor(status, origin),
     });
   }

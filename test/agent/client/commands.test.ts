@@ -253,6 +253,11 @@ test("every problem of a refused request is named", async () => {
 test.each([
   ["what is no API", () => ({ body: "<html>" }), /is not the agent's API/],
   [
+    "another program's API",
+    () => ({ status: 404, body: { error: "Object Not Found", reason: "Not Found" } }),
+    /is not the agent's API/,
+  ],
+  [
     "a token that is not valid",
     () => ({ status: 401, body: { error: "No.", code: "UNAUTHORIZED" } }),
     /token create/,
