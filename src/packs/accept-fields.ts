@@ -48,6 +48,14 @@ export function acceptFields<Name extends SchemaName>(name: Name, value: JsonObj
   return { kind: "accepted", fields: completed, written, unknown };
 }
 
+/** Fields of a change that resemble known ones which it does not name: what its author meant would be lost. */
+export function misspeltFields(name: SchemaName, changes: JsonObject): readonly Problem[] {
+  const { folded } = foldAliases(name, changes);
+  return unknownKeys(definitionSchemas[name], folded).filter(
+    ({ path, nearest }) => path.length === 1 && nearest !== undefined && !Object.hasOwn(folded, nearest),
+  );
+}
+
 function isAccepted<Name extends SchemaName>(name: Name, value: unknown): value is FieldsOf[Name] {
   return Value.Check(definitionSchemas[name], value);
 }

@@ -22,7 +22,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/jso
 import type { RuleVersion } from "../model/rules/rules-at.ts";
 import { storableText } from "../model/json/storable-text.ts";
 import { webhookConfigProblems } from "../model/webhooks/endpoint-settings.ts";
-import { currentName } from "./accept-fields.ts";
+import { currentName, misspeltFields } from "./accept-fields.ts";
 import { columnsOf, fieldsOf, fieldsOfBody, namedFields, readGiven } from "./given-definition.ts";
 import type { Reference } from "./pack.ts";
 import { unresolvedReferences } from "./references.ts";
@@ -72,6 +72,7 @@ export async function changeDefinition(
   const change = await changedRow(kind, locked, changes);
   const problems = [
     ...fixedProblems(kind, locked, body),
+    ...misspeltFields(kind, changes).map(({ path, reason }) => ({ field: path.join("."), reason })),
     ...change.problems,
     ...(await missingReferences(transaction, change.references)),
     ...unstorable(change.columns),

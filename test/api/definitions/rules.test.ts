@@ -56,6 +56,19 @@ test("a rule is created, read by ref and by id, changed, disabled, enabled and d
   await demand(404, "DELETE", "/rules/p.rule");
 });
 
+test("a misspelt field of a change is refused, and a field for other programs is ignored", async () => {
+  await using api = await definitionsApi();
+  await givePack(api);
+  await api.demand(201, "POST", "/rules", rule);
+
+  const refused = await api.demand(422, "PATCH", "/rules/p.rule", { enabld: false });
+
+  expect(refused.body["details"]).toEqual([
+    { parameter: "enabld", problem: expect.stringContaining("enabled") as unknown },
+  ]);
+  await api.demand(200, "PATCH", "/rules/p.rule", { x_color: "red" });
+});
+
 test("a rule is tried on a payload: whether it matches, or which condition failed", async () => {
   await using api = await definitionsApi();
   await givePack(api);
