@@ -1,11 +1,12 @@
 /**
  * The channel that messages are published on, with confirms.
  */
-import { IllegalOperationError, type ChannelModel, type ConfirmChannel } from "amqplib";
+import { IllegalOperationError, type ConfirmChannel } from "amqplib";
 import { errorOf } from "../../errors/caught.ts";
 import { sourceService } from "../messages/envelope.ts";
 import type { OutgoingMessage } from "../message-transport.ts";
 import type { PublishWindow, SendResult } from "./publish-window.ts";
+import type { AmqpSession } from "./session.ts";
 
 export interface AmqpPublisher {
   /**
@@ -18,7 +19,10 @@ export interface AmqpPublisher {
 }
 
 /** @param exchange of messages that name none */
-export async function openPublisher(connection: ChannelModel, exchange: string): Promise<AmqpPublisher> {
+export async function openPublisher(
+  { connection, writeSoon }: Pick<AmqpSession, "connection" | "writeSoon">,
+  exchange: string,
+): Promise<AmqpPublisher> {
   const channel = await connection.createConfirmChannel();
   const ended = Promise.withResolvers<Error | undefined>();
   channel.on("error", (error: Error & { readonly code?: number }) => {
@@ -44,7 +48,11 @@ export async function openPublisher(connection: ChannelModel, exchange: string):
       channel.on("nack", ({ deliveryTag, multiple }) => {
         if (!hasEnded) window.refuse(deliveryTag, multiple);
       });
-      window.open((message, body) => send(channel, exchange, message, body));
+      window.open((message, body) => {
+        const result = send(channel, exchange, message, body);
+        writeSoon();
+        return result;
+      });
     },
   };
 }

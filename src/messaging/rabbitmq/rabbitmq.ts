@@ -259,16 +259,16 @@ class RabbitmqTransport implements MessageTransport {
     }
   }
 
-  async #openPublisher({ connection }: AmqpSession): Promise<AmqpPublisher> {
+  async #openPublisher(session: AmqpSession): Promise<AmqpPublisher> {
     const { names, logger } = this.#options;
-    const { topology, deviations } = await declareTopology(connection, names);
+    const { topology, deviations } = await declareTopology(session.connection, names);
     this.#topology = topology;
     for (const deviation of deviations) {
       if (this.#deviationsTold.has(deviation)) continue;
       this.#deviationsTold.add(deviation);
       logger.warn({ dead_letter_exchange: topology.names.deadLetters }, `${deviation}; using it as it is`);
     }
-    return await openPublisher(connection, names.events);
+    return await openPublisher(session, names.events);
   }
 
   /** @throws OperatorError when the broker is out of reach, does not answer in time, or refuses it */

@@ -11,6 +11,7 @@ import { settlesWithin } from "../../concurrency/settles-within.ts";
 import { messageOf } from "../../errors/caught.ts";
 import type { TlsOptions } from "../../files/tls-options.ts";
 import type { BrokerAddress } from "./address.ts";
+import { promptWrites } from "./prompt-writes.ts";
 
 export interface SessionOptions {
   readonly address: BrokerAddress;
@@ -32,6 +33,8 @@ export interface AmqpSession {
   readonly ended: Promise<Error>;
   /** Already true when other promises learn of the end. */
   readonly hasEnded: boolean;
+  /** To be called after publishing: sends at the end of this turn. */
+  readonly writeSoon: () => void;
   /** Says goodbye if the broker listens, for at most `limitMs`; then the socket is gone in any case. */
   close(limitMs: number): Promise<void>;
 }
@@ -65,6 +68,7 @@ export async function openSession(options: SessionOptions): Promise<AmqpSession>
   return {
     connection,
     ended: ended.promise,
+    writeSoon: promptWrites(connection, socket),
     get hasEnded() {
       return hasEnded;
     },
