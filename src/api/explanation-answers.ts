@@ -112,7 +112,8 @@ export const SensorExplanationAnswer = Type.Object({
   notes: Notes,
   last_event: orNull(Type.Object({ id: IdAnswer, created: InstantAnswer })),
   rejected: Type.Array(Type.String(), {
-    description: "The last lines of its output that are no events, with the reason for each",
+    description:
+      "Output in the end of its log that became no event, by the reason: how many lines, from when to when, and the newest; the newest reason first",
   }),
 });
 

@@ -4,6 +4,7 @@ import { rowOf } from "../database/statement.ts";
 import { readLastEventOfSensor } from "../database/statements/explained-events.ts";
 import type { Id } from "../model/identifiers.ts";
 import { durationText } from "../model/texts/duration-text.ts";
+import { rejectedOutput, rejectedText, type RejectedOutput } from "./rejected-output.ts";
 import { readSensorStatus, type SensorStatus } from "./sensor-status.ts";
 
 /** What only the worker that runs it knows; undefined where another worker does. */
@@ -21,7 +22,7 @@ export interface SensorExplanation {
   readonly state: "good" | "notice" | "wrong" | undefined;
   readonly notes: readonly string[];
   readonly lastEvent: LastEvent | null;
-  /** The last lines of its output that are no events, with the reason for each. */
+  /** Its output that became no event, by the reason, in its log; the newest first. */
   readonly rejected: readonly string[];
 }
 
@@ -45,16 +46,7 @@ export async function readSensorFacts(rows: Queryable, ref: string): Promise<Sen
   return { status, lastEvent: lastEvent ?? null };
 }
 
-const rejectedMark = "not an event: ";
 const rejectedMax = 5;
-
-/** The lines of a sensor's log that record rejected output, the last ones last. */
-function rejectedLines(log: readonly string[]): readonly string[] {
-  return log
-    .filter((line) => line.includes(rejectedMark))
-    .slice(-rejectedMax)
-    .map((line) => line.slice(line.indexOf(rejectedMark) + rejectedMark.length));
-}
 
 export function explainSensor(
   ref: string,
@@ -72,7 +64,7 @@ export function explainSensor(
     };
   const { status, lastEvent } = facts;
   const { finding, hold, sensor } = status;
-  const rejected = rejectedLines(log);
+  const rejected = rejectedOutput(log);
   const isWorking = finding.state === "good";
   const answer = isWorking ? workingText(facts, rejected, local) : `${ref} ${finding.detail}`;
   const notes = [
@@ -88,17 +80,23 @@ export function explainSensor(
           `worker ${sensor.workerName} has owned it since ${hold.claimedAt.toISOString()}; events of earlier owners are refused since then`,
         ]),
   ];
-  return { answer, state: finding.state, notes, lastEvent, rejected };
+  return {
+    answer,
+    state: finding.state,
+    notes,
+    lastEvent,
+    rejected: rejected.slice(0, rejectedMax).map(rejectedText),
+  };
 }
 
 function workingText(
   { status, lastEvent }: SensorFacts,
-  rejected: readonly string[],
+  [newest]: readonly RejectedOutput[],
   { stalledSeconds }: LocalFacts,
 ): string {
   const { sensor, finding } = status;
   if (stalledSeconds !== undefined) return stalledText(sensor.ref, stalledSeconds);
-  const [last] = rejected.slice(-1);
+  const last = newest === undefined ? undefined : rejectedText(newest);
   if (lastEvent === null) {
     return last === undefined
       ? `${sensor.ref} ${finding.detail}, but none of its events is stored: it has reported none, or they are older than retention.events`

@@ -105,10 +105,12 @@ function answerOf(findings: RuleFindings, newest: RuleVersion, found: Found): st
 /** If it is the trigger that has no events. */
 function triggerText({ ref, trigger, events }: RuleFindings, triggerRef: string): string | undefined {
   if (trigger === undefined) return `${ref} has nothing to match: its trigger ${triggerRef} does not exist`;
-  if (!trigger.isEnabled)
-    return `${ref} has nothing to match: its trigger ${triggerRef} is disabled, so its events are refused`;
-  if (events.length > 0) return undefined;
   const [sensor] = trigger.sensorRefs;
+  if (!trigger.isEnabled) {
+    const next = sensor === undefined ? "" : `; \`sensors explain ${sensor}\` counts them`;
+    return `${ref} has nothing to match: its trigger ${triggerRef} is disabled, so its events are refused${next}`;
+  }
+  if (events.length > 0) return undefined;
   const next =
     sensor === undefined
       ? "no sensor serves it"
