@@ -221,7 +221,7 @@ class Sensor {
   }
 }
 
-/** The value of a variable, or the contents of the file that stands in for one that is too large. */
+/** The value of a variable, or the contents of the file that replaces a value too large for the environment. */
 function variable(env, name) {
   const path = env[`${name}_FILE`];
   return env[name] ?? (path === undefined ? undefined : readFileSync(path, "utf8"));
