@@ -42,6 +42,8 @@ async function environmentWith(name: string, version: string, extras = ""): Prom
     return { kind: "ready", directory: kept };
   } catch (error) {
     await rm(making, { recursive: true, force: true });
+    // Another test file may have made it meanwhile.
+    if (await exists(join(kept, "bin/python"))) return { kind: "ready", directory: kept };
     return { kind: "unavailable", reason: `${name} ${version} could not be installed: ${String(error)}` };
   }
 }
