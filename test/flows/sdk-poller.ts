@@ -106,16 +106,17 @@ export async function sdkPoller(sdkDirectory: string, sensor: Readonly<Record<st
 
     /** What the program was told is stored is there once, and every event is aimed at one rule. */
     async expectNothingLostOrDoubled(): Promise<void> {
-      const stored = await events();
-      const keys = stored.map(({ rule_ref, pid, n }) => `${pid} ${rule_ref} ${n}`);
-      expect(new Set(keys).size).toBe(keys.length);
-      expect(new Set(stored.map(({ id }) => id)).size).toBe(stored.length);
-      const byKey = new Map(stored.map(({ id, rule_ref, pid, n }) => [`${pid} ${rule_ref} ${n}`, id]));
+      // Before the rows: the program may still run, and what it is told in between must be among them.
       const acknowledged = await Promise.all(
         folders.map(({ path }) =>
           readFile(join(path, "data/sensors/sdk.poller/acknowledged"), "utf8").catch(() => ""),
         ),
       );
+      const stored = await events();
+      const keys = stored.map(({ rule_ref, pid, n }) => `${pid} ${rule_ref} ${n}`);
+      expect(new Set(keys).size).toBe(keys.length);
+      expect(new Set(stored.map(({ id }) => id)).size).toBe(stored.length);
+      const byKey = new Map(stored.map(({ id, rule_ref, pid, n }) => [`${pid} ${rule_ref} ${n}`, id]));
       const lines = acknowledged.flatMap((text) => text.split("\n").filter((line) => line !== ""));
       expect(lines.length).toBeGreaterThan(0);
       // What the SDK gave up on is not acknowledged.
