@@ -19,6 +19,17 @@ export interface Query {
   readonly timeoutMs?: number;
 }
 
+/** For results that are too large to be in memory. */
+export interface RowReader {
+  /**
+   * Runs one statement and calls back for each row as it arrives. While the caller is busy, the server waits with the
+   * rows behind it, and that counts towards the statement's time limit.
+   *
+   * @throws what the callback throws, once the statement has ended
+   */
+  eachRow(query: Query, onRow: (row: object) => void): Promise<void>;
+}
+
 export interface Queryable {
   /** Runs one statement. Failures: see errors.ts. */
   query(query: Query): Promise<{ rows: object[] }>;

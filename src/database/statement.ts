@@ -4,10 +4,10 @@
  * Rows are decoded here, at the edge, and nowhere else. A column that is missing or of the wrong type
  * is a programming error (the schema and the code disagree), so decoding asserts rather than returns.
  */
-import assert from "node:assert/strict";
+import assert, { AssertionError } from "node:assert/strict";
 import type { Id } from "../model/identifiers.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
-import type { Queryable } from "./database.ts";
+import type { Queryable, RowReader } from "./database.ts";
 
 export interface Statement<Input, Output> {
   /** Unique in the program, because connections keep prepared statements by name. */
@@ -24,6 +24,18 @@ export async function rowsOf<Input, Output>(
 ): Promise<Output[]> {
   const { rows } = await database.query({ name, text, values: [...values(input)] });
   return rows.map((row) => decode(new Row(name, row)));
+}
+
+/** Like `rowsOf`, but hands over each row as it arrives; see RowReader. */
+export async function eachRowOf<Input, Output>(
+  reader: RowReader,
+  { name, text, values, decode }: Statement<Input, Output>,
+  input: Input,
+  onRow: (row: Output) => void,
+): Promise<void> {
+  await reader.eachRow({ name, text, values: [...values(input)] }, (row) =>
+    onRow(decode(new Row(name, row))),
+  );
 }
 
 /** For a statement that returns at most one row. */
@@ -49,7 +61,7 @@ export class Row {
   /** `bigint` columns arrive as decimal strings: an identifier never becomes a lossy number. */
   id(column: string): Id {
     const value = this.#value(column);
-    assert(typeof value === "string" && /^\d+$/.test(value), this.#complaint(column, "an id"));
+    if (typeof value !== "string" || !/^\d+$/.test(value)) throw this.#mismatch(column, "an id");
     return value;
   }
 
@@ -59,7 +71,7 @@ export class Row {
 
   text(column: string): string {
     const value = this.#value(column);
-    assert(typeof value === "string", this.#complaint(column, "text"));
+    if (typeof value !== "string") throw this.#mismatch(column, "text");
     return value;
   }
 
@@ -69,10 +81,8 @@ export class Row {
 
   texts(column: string): readonly string[] {
     const value = this.#value(column);
-    assert(
-      Array.isArray(value) && value.every((entry) => typeof entry === "string"),
-      this.#complaint(column, "an array of text"),
-    );
+    if (!Array.isArray(value) || !value.every((entry) => typeof entry === "string"))
+      throw this.#mismatch(column, "an array of text");
     return value;
   }
 
@@ -80,14 +90,14 @@ export class Row {
   word<Word extends string>(column: string, words: readonly Word[]): Word {
     const value = this.text(column);
     const word = words.find((candidate) => candidate === value);
-    assert(word !== undefined, this.#complaint(column, `one of ${words.join(", ")}`));
+    if (word === undefined) throw this.#mismatch(column, `one of ${words.join(", ")}`);
     return word;
   }
 
   /** `integer` and `double precision`. A `bigint` is an id, or a count that the statement must cast. */
   number(column: string): number {
     const value = this.#value(column);
-    assert(typeof value === "number", this.#complaint(column, "a number"));
+    if (typeof value !== "number") throw this.#mismatch(column, "a number");
     return value;
   }
 
@@ -97,16 +107,14 @@ export class Row {
 
   numbers(column: string): readonly number[] {
     const value = this.#value(column);
-    assert(
-      Array.isArray(value) && value.every((entry) => typeof entry === "number"),
-      this.#complaint(column, "an array of numbers"),
-    );
+    if (!Array.isArray(value) || !value.every((entry) => typeof entry === "number"))
+      throw this.#mismatch(column, "an array of numbers");
     return value;
   }
 
   boolean(column: string): boolean {
     const value = this.#value(column);
-    assert(typeof value === "boolean", this.#complaint(column, "a boolean"));
+    if (typeof value !== "boolean") throw this.#mismatch(column, "a boolean");
     return value;
   }
 
@@ -116,7 +124,7 @@ export class Row {
 
   instant(column: string): Date {
     const value = this.#value(column);
-    assert(value instanceof Date, this.#complaint(column, "an instant"));
+    if (!(value instanceof Date)) throw this.#mismatch(column, "an instant");
     return value;
   }
 
@@ -133,7 +141,7 @@ export class Row {
 
   jsonObject(column: string): JsonObject {
     const value = this.json(column);
-    assert(isJsonObject(value), this.#complaint(column, "a JSON object"));
+    if (!isJsonObject(value)) throw this.#mismatch(column, "a JSON object");
     return value;
   }
 
@@ -143,11 +151,12 @@ export class Row {
 
   #value(column: string): unknown {
     const value: unknown = Reflect.get(this.#columns, column);
-    assert(value !== undefined, this.#complaint(column, "among the result"));
+    if (value === undefined) throw this.#mismatch(column, "among the result");
     return value;
   }
 
-  #complaint(column: string, expected: string): string {
-    return `${this.#statement}: column ${column} is not ${expected}`;
+  /** Made only when it is thrown: rows are decoded by the million. */
+  #mismatch(column: string, expected: string): AssertionError {
+    return new AssertionError({ message: `${this.#statement}: column ${column} is not ${expected}` });
   }
 }

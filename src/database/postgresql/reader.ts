@@ -2,9 +2,9 @@
  * One connection that only reads, for work that takes long and must not hold one of the agent's own connections. Each
  * statement has a time limit. Disposing of it closes the connection.
  */
-import { Client } from "pg";
+import { Client, Query as RowQuery } from "pg";
 import { tlsOptions, isTlsSet, type TlsSettings } from "../../files/tls-options.ts";
-import type { Queryable } from "../database.ts";
+import type { Query, RowReader } from "../database.ts";
 import { prepareConnection } from "./connection.ts";
 
 export interface ReaderSettings {
@@ -15,7 +15,7 @@ export interface ReaderSettings {
   readonly statementMs: number;
 }
 
-export interface Reader extends Queryable, AsyncDisposable {}
+export interface Reader extends RowReader, AsyncDisposable {}
 
 export async function openReader({
   url,
@@ -33,7 +33,8 @@ export async function openReader({
       connectTimeoutMs: 5_000,
       queryTimeoutMs: statementMs,
     },
-    { default_transaction_read_only: "on" },
+    // One processor of the server at a time.
+    { default_transaction_read_only: "on", max_parallel_workers_per_gather: "0" },
   );
   const client = new Client(connection.config());
   // A failure between two statements shows at the next one.
@@ -42,15 +43,43 @@ export async function openReader({
   // So that a statement ends soon after its connection. Servers on some systems cannot, and end it at its time limit.
   await client.query("set client_connection_check_interval = '1s'").catch(() => {});
   return {
-    query: ({ name, text, values }) =>
-      client.query({
-        text,
-        ...(name === undefined ? {} : { name }),
-        ...(values === undefined ? {} : { values }),
-      }),
+    eachRow: async (query, onRow) => await readRows(client, query, onRow),
     async [Symbol.asyncDispose]() {
       await client.end();
       connection.destroyAll();
     },
   };
+}
+
+async function readRows(
+  client: Client,
+  { name, text, values }: Query,
+  onRow: (row: object) => void,
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let failure: { readonly cause: unknown } | undefined;
+  const query = new RowQuery<object>(
+    {
+      text,
+      ...(name === undefined ? {} : { name }),
+      ...(values === undefined ? {} : { values }),
+    },
+    (error) => {
+      if (error) reject(error);
+      else resolve();
+    },
+  );
+  query.on("row", (row, result) => {
+    // The driver collects the rows of a statement that has a time limit, even if there is a listener.
+    result?.rows.pop();
+    if (failure !== undefined) return;
+    try {
+      onRow(row);
+    } catch (cause) {
+      failure = { cause };
+    }
+  });
+  client.query(query);
+  await promise;
+  if (failure !== undefined) throw failure.cause;
 }

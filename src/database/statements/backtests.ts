@@ -74,20 +74,23 @@ const instant = (parameter: string): string =>
 /**
  * The next events of a trigger in order of storing, without those that replays stored.
  *
- * The index on (trigger_ref, created, id) leads to them, in order through all partitions, wherever the page begins.
+ * The index on (trigger_ref, created, id) leads to them, in order through all partitions, wherever the page begins. Each is
+ * sent when it is read: the sum needs no rows behind its own. date_part is exact to a quarter of a microsecond, and takes
+ * a fraction of the time of extract, which computes with decimal digits. Numbers are text, because the driver examines a
+ * bigint before it returns it as text.
  */
 export const readBacktestPage: Statement<BacktestPage, BacktestRow> = {
   name: "read_backtest_page",
   text: `
-    select page.id, page.payload::text as payload, page.source_ref, page.rule_ref, page.occurred_at,
-           (extract(epoch from page.created) * 1000000)::bigint as created_us,
+    select page.id::text, page.payload::text as payload, page.source_ref, page.rule_ref, page.occurred_at,
+           (date_part('epoch', page.created) * 1000000)::bigint::text as created_us,
            case when $8::bigint is not null
                 then exists (select
                                from enforcement
                               where enforcement.event = page.id
                                 and enforcement.rule = $8
                                 and enforcement.replayed_from is null) end as is_enforced
-      from (select next.*, sum(bytes) over (order by created, id) - bytes as bytes_before
+      from (select next.*, sum(bytes) over (order by created, id rows unbounded preceding) - bytes as bytes_before
               from (select id, payload, source_ref, rule_ref, occurred_at, created,
                            coalesce(pg_column_size(payload), 0) as bytes
                       from event
@@ -99,7 +102,7 @@ export const readBacktestPage: Statement<BacktestPage, BacktestRow> = {
                      order by created, id
                      limit $5) as next) as page
      where bytes_before < $6
-     order by created, id`,
+     order by page.created, page.id`,
   values: ({ triggerRef, after, untilUs, countMax, bytesMax, revisionMin, enforcedRule }) => [
     triggerRef,
     after.createdUs,
@@ -121,7 +124,7 @@ function decodeRow(row: Row): BacktestRow {
     sourceRef: row.textOrNull("source_ref"),
     ruleRef: row.textOrNull("rule_ref"),
     occurredAt: row.instantOrNull("occurred_at"),
-    createdUs: row.id("created_us"),
+    createdUs: row.text("created_us"),
     isEnforced,
   };
 }

@@ -29,7 +29,7 @@ export interface BacktestsOptions {
   readonly clock: Clock;
 }
 
-/** MiB of the thread's heap. A page of events takes up to about 50. */
+/** MiB of the thread's heap. A page that the embedded database reads takes up to about 50. */
 const heapMax = 192;
 /** The clock of the database may be behind ours when the rule's version was stored. */
 const clockSlackMs = 60_000;

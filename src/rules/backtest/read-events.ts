@@ -1,11 +1,12 @@
-/** Runs a back-test over the events of the draft's trigger, page by page; the next page is read while one is judged. */
-import type { Queryable } from "../../database/database.ts";
-import { rowsOf } from "../../database/statement.ts";
-import {
-  readBacktestPage,
-  type BacktestPage,
-  type BacktestRow,
-} from "../../database/statements/backtests.ts";
+/**
+ * Runs a back-test over the events of the draft's trigger, page by page.
+ *
+ * Each event is judged when it arrives, so none waits in memory, and the server reads those behind it meanwhile, as far
+ * ahead as the buffers of the connection reach. A page is a statement, so its size bounds how long a statement takes.
+ */
+import type { RowReader } from "../../database/database.ts";
+import { eachRowOf } from "../../database/statement.ts";
+import { readBacktestPage, type BacktestPage } from "../../database/statements/backtests.ts";
 import type { Id } from "../../model/identifiers.ts";
 import { objectOf } from "../../model/json/json.ts";
 import { parseJson } from "../../model/json/json-text.ts";
@@ -32,48 +33,38 @@ export interface BacktestProgress {
   readonly createdMs: number;
 }
 
-const pageCountMax = 2_000;
-const pageBytesMax = 4_194_304;
+export type PageBounds = Pick<BacktestPage, "countMax" | "bytesMax">;
 
 /**
  * @param onPage called after each page
  * @throws Error with the problem of a draft that is invalid
  */
 export async function runBacktest(
-  database: Queryable,
+  reader: RowReader,
   job: BacktestJob,
+  { countMax, bytesMax }: PageBounds,
   onPage: (progress: BacktestProgress) => void,
 ): Promise<BacktestResult> {
   const { draft, live, fromMs, untilMs, revisionMin, enforcedRule } = job;
+  const { triggerRef } = draft;
   const opened = openBacktest(draft, live, { fromMs, untilMs });
   if (opened.kind === "invalid") throw new Error(opened.problem);
   const backtest = opened.value;
-  const pageAfter = (after: BacktestPage["after"]): Promise<readonly BacktestRow[]> =>
-    rowsOf(database, readBacktestPage, {
-      triggerRef: draft.triggerRef,
-      after,
-      untilUs: microseconds(untilMs),
-      countMax: pageCountMax,
-      bytesMax: pageBytesMax,
-      revisionMin,
-      enforcedRule,
-    });
-  let page = await pageAfter({ createdUs: microseconds(fromMs - 1), id: "0" });
+  const untilUs = microseconds(untilMs);
+  let after: BacktestPage["after"] = { createdUs: microseconds(fromMs - 1), id: "0" };
   for (;;) {
-    const last = page.at(-1);
-    if (last === undefined) return backtest.result();
-    const next = pageAfter(last);
-    // Its failure is thrown where it is awaited.
-    next.catch(() => {});
-    for (const row of page) {
-      const createdMs = Number(row.createdUs) / 1_000;
-      if (createdMs < fromMs) continue;
+    const page = { triggerRef, after, untilUs, countMax, bytesMax, revisionMin, enforcedRule };
+    await eachRowOf(reader, readBacktestPage, page, (row) => {
+      const { id, sourceRef, occurredAt, createdUs } = row;
+      after = { createdUs, id };
+      const createdMs = Number(createdUs) / 1_000;
+      if (createdMs < fromMs) return;
       const payload = objectOf(parseJson(row.payloadJson));
-      const facts = factsOf({ ...row, triggerRef: draft.triggerRef, payload }, aimOf(row));
+      const facts = factsOf({ id, triggerRef, payload, sourceRef, occurredAt }, aimOf(row));
       backtest.add({ facts, createdMs, isEnforced: row.isEnforced ?? undefined });
-    }
-    onPage({ events: backtest.eventCount, createdMs: Number(last.createdUs) / 1_000 });
-    page = await next;
+    });
+    if (after === page.after) return backtest.result();
+    onPage({ events: backtest.eventCount, createdMs: Number(after.createdUs) / 1_000 });
   }
 }
 

@@ -4,12 +4,12 @@
  */
 import { setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
-import type { Query, Queryable } from "../../database/database.ts";
+import type { Query } from "../../database/database.ts";
 import { openReader, type Reader, type ReaderSettings } from "../../database/postgresql/reader.ts";
 import { messageOf } from "../../errors/caught.ts";
 import { parseJson } from "../../model/json/json-text.ts";
 import { resultJson } from "./result-json.ts";
-import { runBacktest, type BacktestJob, type BacktestProgress } from "./read-events.ts";
+import { runBacktest, type BacktestJob, type BacktestProgress, type PageBounds } from "./read-events.ts";
 
 export interface WorkerTask {
   /** A BacktestJob as JSON: a thread is given only plain values, which numbers with many digits are not. */
@@ -29,6 +29,11 @@ export type WorkerMessage =
 export type WorkerRows =
   { readonly kind: "rows"; readonly rows: object[] } | { readonly kind: "failure"; readonly reason: string };
 
+/** A page that streams may be large; it counts only for the time limit of its statement. */
+const streamedPage: PageBounds = { countMax: 10_000, bytesMax: 8_388_608 };
+/** Held in memory by both threads. */
+const heldPage: PageBounds = { countMax: 2_000, bytesMax: 4_194_304 };
+
 const niceness = 10;
 const progressMs = 500;
 
@@ -45,13 +50,9 @@ async function run(): Promise<void> {
     toldAtMs = performance.now();
     send({ kind: "progress", ...progress });
   };
-  const database: Reader = reader === null ? askingParent() : await openReader(reader);
-  try {
-    const result = await runBacktest(database, job, tell);
-    send({ kind: "result", json: JSON.stringify(resultJson(result)) });
-  } finally {
-    await database[Symbol.asyncDispose]();
-  }
+  await using database: Reader = reader === null ? askingParent() : await openReader(reader);
+  const result = await runBacktest(database, job, reader === null ? heldPage : streamedPage, tell);
+  send({ kind: "result", json: JSON.stringify(resultJson(result)) });
 }
 
 /** On Linux this is the priority of the calling thread alone. */
@@ -63,22 +64,18 @@ function setOwnPriority(): void {
   }
 }
 
-/** One query at a time is asked, as on a connection. */
 function askingParent(): Reader {
-  let last: Promise<unknown> = Promise.resolve();
-  const query: Queryable["query"] = (asked) => {
-    const { promise, resolve, reject } = Promise.withResolvers<{ rows: object[] }>();
-    last = last.then(() => {
-      parentPort?.once("message", (answer: WorkerRows) => {
-        if (answer.kind === "rows") resolve({ rows: answer.rows });
-        else reject(new Error(answer.reason));
-      });
-      send({ kind: "query", query: asked });
-      return promise.catch(() => {});
-    });
-    return promise;
+  return {
+    async eachRow(query, onRow) {
+      const { promise, resolve } = Promise.withResolvers<WorkerRows>();
+      parentPort?.once("message", resolve);
+      send({ kind: "query", query });
+      const answer = await promise;
+      if (answer.kind === "failure") throw new Error(answer.reason);
+      for (const row of answer.rows) onRow(row);
+    },
+    [Symbol.asyncDispose]: async () => {},
   };
-  return { query, [Symbol.asyncDispose]: async () => {} };
 }
 
 function send(message: WorkerMessage): void {

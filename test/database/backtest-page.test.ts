@@ -1,0 +1,103 @@
+/** Pages of a back-test, however small, together hold what is stored. */
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openReader, type Reader } from "../../src/database/postgresql/reader.ts";
+import { eachRowOf } from "../../src/database/statement.ts";
+import {
+  readBacktestPage,
+  type BacktestPage,
+  type BacktestRow,
+} from "../../src/database/statements/backtests.ts";
+import { insertTrigger, query } from "../support/platform-rows.ts";
+import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
+
+const opened = new AsyncDisposableStack();
+let fresh: FreshDatabase;
+let reader: Reader;
+
+beforeAll(async () => {
+  fresh = opened.use(await freshDatabase());
+  const { database, url } = fresh;
+  reader = opened.use(
+    await openReader({ url, tls: {}, schema: "attune", applicationName: "pages", statementMs: 30_000 }),
+  );
+  await insertTrigger(database, "page.t");
+});
+
+afterAll(() => opened.disposeAsync());
+
+const withoutNul = (text: string): string => text.toWellFormed().replaceAll("\0", "");
+const word = fc.string({ unit: "grapheme", maxLength: 12 }).map(withoutNul);
+const payloadJson = fc.oneof(
+  fc.constantFrom(
+    '{"text": "two\\nlines\\r\\u2028and \\"more\\""}',
+    '{"n": 1.50, "big": 12345678901234567890}',
+  ),
+  fc.dictionary(word, word).map((payload) => JSON.stringify(payload)),
+);
+/** In microseconds; also before 1970. */
+const microseconds = fc.integer({ min: -2_000_000_000_000, max: 1_800_000_000_000_000 });
+const event = fc.record({
+  payload: fc.option(payloadJson),
+  sourceRef: fc.option(word),
+  ruleRef: fc.option(word),
+  occurredUs: fc.option(microseconds),
+  createdUs: fc.integer({ min: 1_700_000_000_000_000, max: 1_700_000_000_000_050 }),
+});
+
+const everyEvent = {
+  triggerRef: "page.t",
+  untilUs: "1900000000000000",
+  revisionMin: null,
+  enforcedRule: null,
+};
+
+/** Read at once, with the exact time. */
+async function storedRows(): Promise<readonly BacktestRow[]> {
+  const rows = await query<{ [Column in keyof BacktestRow]: BacktestRow[Column] }>(
+    fresh.database,
+    `select id, coalesce(payload::text, '{}') as "payloadJson", source_ref as "sourceRef", rule_ref as "ruleRef",
+            occurred_at as "occurredAt", (extract(epoch from created) * 1000000)::bigint as "createdUs",
+            null as "isEnforced"
+       from event
+      where trigger_ref = 'page.t'
+      order by created, id`,
+  );
+  return rows;
+}
+
+test("pages hold every event once, in order, as it is stored", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(event, { maxLength: 12 }),
+      fc.integer({ min: 1, max: 5 }),
+      fc.integer({ min: 1, max: 100 }),
+      async (events, countMax, bytesMax) => {
+        await query(fresh.database, "delete from event");
+        await query(
+          fresh.database,
+          `insert into event (trigger_ref, payload, source_ref, rule_ref, occurred_at, created)
+         select 'page.t', (item ->> 'payload')::jsonb, item ->> 'sourceRef', item ->> 'ruleRef',
+                timestamptz 'epoch' + (item ->> 'occurredUs')::bigint * interval '1 microsecond',
+                timestamptz 'epoch' + (item ->> 'createdUs')::bigint * interval '1 microsecond'
+           from jsonb_array_elements($1::jsonb) as item`,
+          [JSON.stringify(events)],
+        );
+
+        const read: BacktestRow[] = [];
+        let after: BacktestPage["after"] = { createdUs: "0", id: "0" };
+        for (;;) {
+          const page = { ...everyEvent, after, countMax, bytesMax };
+          await eachRowOf(reader, readBacktestPage, page, (row) => {
+            read.push(row);
+            after = { createdUs: row.createdUs, id: row.id };
+          });
+          if (after === page.after) break;
+        }
+
+        expect(read).toEqual(await storedRows());
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
