@@ -112,8 +112,6 @@ async function readOn(selector: string, first: number): Promise<readonly string[
   const { page } = opened;
   const shown = async (): Promise<number> => (await entries(selector)).length;
   await expect.poll(shown, { timeout: 15_000 }).toBe(first);
-  // What is loaded beside the list, like the explanation above an event's enforcements, has come, too.
-  await expect.poll(() => page.locator("main .loading").count(), { timeout: 15_000 }).toBe(0);
   const button = page.getByRole("button", { name: "Show more" });
   await button.focus();
   while ((await button.count()) > 0) {

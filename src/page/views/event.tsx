@@ -1,5 +1,4 @@
 /** One event: its payload, every rule's verdict, its enforcements, and its replay. */
-import { useState } from "preact/hooks";
 import { durationText } from "../format.ts";
 import { Card, Empty, Heading, PendingView } from "../parts/basics.tsx";
 import { TableCard } from "../parts/list-card.tsx";
@@ -10,16 +9,18 @@ import { useOne } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import { Replay } from "./replay.tsx";
 import { Verdicts } from "./verdicts.tsx";
-import type { Enforcement, EventDetails } from "../types.ts";
+import type { Enforcement, EventDetails, EventExplanation } from "../types.ts";
 
 export function EventView({ name }: { name: string }) {
   const id = encodeURIComponent(name);
   const { value: event, error } = useOne<EventDetails>(`events/${id}`);
+  const explanation = useOne<EventExplanation>(`events/${id}/explain`);
   const enforcements = useList<Enforcement>(`enforcements?event=${id}&page_size=100`, {
     everyMs: 5_000,
   });
-  const [replays, setReplays] = useState(0);
-  if (event === undefined) return <PendingView title={`Event ${name}`} error={error} />;
+  // The explanation is on top, so what is below would move if it came later.
+  const isExplained = explanation.value !== undefined || explanation.error !== undefined;
+  if (event === undefined || !isExplained) return <PendingView title={`Event ${name}`} error={error} />;
   const occurredMs = event.occurred_at === null ? undefined : Date.parse(event.occurred_at);
   return (
     <>
@@ -29,7 +30,7 @@ export function EventView({ name }: { name: string }) {
         </a>
       </Heading>
       <div class="stack">
-        <Verdicts key={replays} id={name} />
+        <Verdicts explanation={explanation.value} error={explanation.error} />
         <div class="grid halves">
           <Card title="Payload">
             <Tree value={event.payload} />
@@ -96,7 +97,7 @@ export function EventView({ name }: { name: string }) {
         <Replay
           id={name}
           onDone={() => {
-            setReplays(replays + 1);
+            explanation.reload();
             enforcements.reload();
           }}
         />

@@ -1,6 +1,5 @@
 /** The verdict of every rule on an event's trigger when the event was stored, with the reason. */
 import { Card, Empty, Pending, State, type Mood } from "../parts/basics.tsx";
-import { useOne } from "../resource.ts";
 import { hrefOf } from "../route.ts";
 import type { EventExplanation, RuleExplanation } from "../types.ts";
 
@@ -13,8 +12,13 @@ const verdictTexts: Readonly<Record<string, string>> = {
   "not-yet": "not there yet",
 };
 
-export function Verdicts({ id }: { id: string }) {
-  const { value: explanation, error } = useOne<EventExplanation>(`events/${encodeURIComponent(id)}/explain`);
+interface VerdictsProperties {
+  /** Undefined: not read, for the reason that `error` gives. */
+  explanation: EventExplanation | undefined;
+  error: string | undefined;
+}
+
+export function Verdicts({ explanation, error }: VerdictsProperties) {
   return (
     <Card title="What the rules said" flush>
       {explanation === undefined ? (
