@@ -151,7 +151,7 @@ test("a sensor that is not to run any more has no gap, and one that is no longer
   expect(await gaps(database)).toMatchObject([{ endedAt: null, isOpen: false, seconds: null }]);
 });
 
-test("a process that ends by itself has a gap from its end to the next run, with the reason", async () => {
+test("a process that exits on its own has a gap from its end to the next run, with the reason", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   const one = await register(database, "one");

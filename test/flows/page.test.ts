@@ -352,7 +352,7 @@ test("a sensor that breaks while one looks is named, with its reason", async () 
   await admin.page.getByRole("button", { name: "Restart" }).click();
   await admin.page.locator(".state.good", { hasText: "running" }).waitFor();
   await admin.page
-    .getByText(/^The process of orchard.gate ended by itself on north at .*; it ran again/)
+    .getByText(/^The process of orchard.gate exited on its own on north at .*; it ran again/)
     .first()
     .waitFor();
 });

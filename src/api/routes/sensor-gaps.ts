@@ -18,7 +18,7 @@ const GapAnswer = Type.Object({
   sensor_ref: Type.String(),
   cause: Type.Enum(gapCauses, {
     description:
-      "`released`: its worker stopped, or the sensor moved; `lost`: its worker died or was cut off; `ended`: its process ended by itself",
+      "`released`: its worker stopped, or the sensor moved; `lost`: its worker died or was cut off; `ended`: its process exited on its own",
   }),
   detail: orNull(Type.String({ description: "Why the process ended" })),
   from_worker: orNull(Type.String({ description: "Worker that ran it before" })),

@@ -7,7 +7,7 @@ export const gapCauses = ["released", "lost", "ended"] as const;
 export interface GapEntry {
   readonly id: Id;
   readonly sensorRef: string;
-  /** Its worker released it, its worker was lost, or its process ended by itself. */
+  /** Its worker released it, its worker was lost, or its process exited on its own. */
   readonly cause: (typeof gapCauses)[number];
   /** Why the process ended. */
   readonly detail: string | null;

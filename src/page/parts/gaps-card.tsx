@@ -55,7 +55,7 @@ function Sentence({ gap }: { gap: Gap }) {
   if (cause === "ended") {
     return (
       <>
-        The process of {sensor} ended by itself on {former} at <Time at={gap.began_at} />; {afterEnd(gap)}
+        The process of {sensor} exited on its own on {former} at <Time at={gap.began_at} />; {afterEnd(gap)}
       </>
     );
   }

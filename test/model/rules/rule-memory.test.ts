@@ -1,4 +1,4 @@
-/** What a compiled rule takes of an agent's memory, of which it has one for each enabled rule. */
+/** What a compiled rule takes of an agent's memory, which it needs for every enabled rule. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
