@@ -29,7 +29,7 @@ export default defineConfig({
           retry,
           include: ["test/**/*.test.ts"],
           exclude: [...pure, ...whole, ...flows, ...built],
-          testTimeout: 30_000,
+          testTimeout: 60_000,
           hookTimeout: 120_000,
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
