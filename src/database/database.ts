@@ -22,12 +22,12 @@ export interface Query {
 /** For results that are too large to be in memory. */
 export interface RowReader {
   /**
-   * Runs one statement and calls back for each row as it arrives. While the caller is busy, the server waits with the
-   * rows behind it, and that counts towards the statement's time limit.
+   * Runs one statement and calls back for each row as it arrives, with its columns in order. While the caller is busy, the
+   * server waits with the rows behind it, and that counts towards the statement's time limit.
    *
    * @throws what the callback throws, once the statement has ended
    */
-  eachRow(query: Query, onRow: (row: object) => void): Promise<void>;
+  eachRow(query: Query, onRow: (columns: readonly unknown[]) => void): Promise<void>;
 }
 
 export interface Queryable {

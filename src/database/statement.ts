@@ -26,16 +26,20 @@ export async function rowsOf<Input, Output>(
   return rows.map((row) => decode(new Row(name, row)));
 }
 
+/** A statement for results so large that the time to decode a row counts. */
+export interface LongStatement<Input, Output> extends Omit<Statement<Input, Output>, "decode"> {
+  /** @param columns in the order of the statement */
+  readonly decode: (columns: readonly unknown[]) => Output;
+}
+
 /** Like `rowsOf`, but hands over each row as it arrives; see RowReader. */
 export async function eachRowOf<Input, Output>(
   reader: RowReader,
-  { name, text, values, decode }: Statement<Input, Output>,
+  { name, text, values, decode }: LongStatement<Input, Output>,
   input: Input,
   onRow: (row: Output) => void,
 ): Promise<void> {
-  await reader.eachRow({ name, text, values: [...values(input)] }, (row) =>
-    onRow(decode(new Row(name, row))),
-  );
+  await reader.eachRow({ name, text, values: [...values(input)] }, (columns) => onRow(decode(columns)));
 }
 
 /** For a statement that returns at most one row. */

@@ -25,7 +25,11 @@ beforeAll(async () => {
   await query(
     database,
     `insert into event (trigger_ref, payload, created)
-     select 'paged.t', jsonb_build_object('n', n, 'exact', 1.50), now() - interval '1 hour' + n / 3 * interval '1 millisecond'
+     select 'paged.t',
+            jsonb_build_object('n', n,
+                               'exact', case when n % 500 = 0 then 1.50 else 1 end,
+                               'long', repeat('x', case when n % 700 = 0 then 100000 else 0 end)),
+            now() - interval '1 hour' + n / 3 * interval '1 millisecond'
        from generate_series(1, ${count}) as n`,
   );
 });

@@ -2,7 +2,7 @@
  * One connection that only reads, for work that takes long and must not hold one of the agent's own connections. Each
  * statement has a time limit. Disposing of it closes the connection.
  */
-import { Client, Query as RowQuery } from "pg";
+import { Client, Query as RowQuery, type QueryArrayConfig } from "pg";
 import { tlsOptions, isTlsSet, type TlsSettings } from "../../files/tls-options.ts";
 import type { Query, RowReader } from "../database.ts";
 import { prepareConnection } from "./connection.ts";
@@ -54,21 +54,20 @@ export async function openReader({
 async function readRows(
   client: Client,
   { name, text, values }: Query,
-  onRow: (row: object) => void,
+  onRow: (columns: readonly unknown[]) => void,
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let failure: { readonly cause: unknown } | undefined;
-  const query = new RowQuery<object>(
-    {
-      text,
-      ...(name === undefined ? {} : { name }),
-      ...(values === undefined ? {} : { values }),
-    },
-    (error) => {
-      if (error) reject(error);
-      else resolve();
-    },
-  );
+  const config: QueryArrayConfig = {
+    text,
+    rowMode: "array",
+    ...(name === undefined ? {} : { name }),
+    ...(values === undefined ? {} : { values }),
+  };
+  const query = new RowQuery<unknown[]>(config, (error) => {
+    if (error) reject(error);
+    else resolve();
+  });
   query.on("row", (row, result) => {
     // The driver collects the rows of a statement that has a time limit, even if there is a listener.
     result?.rows.pop();

@@ -8,7 +8,7 @@
  */
 import { invalid, valid, type Decoded } from "./decoded.ts";
 import { ExactNumber, jsonNumber, type JsonNumber } from "./exact-number.ts";
-import type { JsonValue } from "./json.ts";
+import { listOf, type JsonValue } from "./json.ts";
 import { isAtMostDeep } from "./equality.ts";
 import { JsonReader } from "./json-reader.ts";
 import { hasDelicateNumber } from "./number-search.ts";
@@ -40,6 +40,17 @@ export function parseJson(text: string): JsonValue {
     if (error instanceof RangeError) return value;
     throw error;
   }
+}
+
+/**
+ * Like `parseJson` for each of many texts, but they are parsed as one. That takes half the time if they are short and of
+ * the same shape, and none of their numbers might change.
+ *
+ * @param texts each of them valid JSON
+ */
+export function parseJsonTexts(texts: readonly string[]): readonly JsonValue[] {
+  const joined = `[${texts.join(",")}]`;
+  return hasDelicateNumber(joined) ? texts.map(parseJson) : listOf(plainValue(joined));
 }
 
 /** The value, or a clause for people about what is wrong with the text. */

@@ -1,15 +1,20 @@
 /**
  * Runs a back-test over the events of the draft's trigger, page by page.
  *
- * Each event is judged when it arrives, so none waits in memory, and the server reads those behind it meanwhile, as far
- * ahead as the buffers of the connection reach. A page is a statement, so its size bounds how long a statement takes.
+ * Events are judged as they arrive, a small batch at a time, so few wait in memory, and the server reads those behind them
+ * meanwhile, as far ahead as the buffers of the connection reach. A page is a statement, so its size bounds how long a
+ * statement takes.
  */
 import type { RowReader } from "../../database/database.ts";
 import { eachRowOf } from "../../database/statement.ts";
-import { readBacktestPage, type BacktestPage } from "../../database/statements/backtests.ts";
+import {
+  readBacktestPage,
+  type BacktestPage,
+  type BacktestRow,
+} from "../../database/statements/backtests.ts";
 import type { Id } from "../../model/identifiers.ts";
-import { objectOf } from "../../model/json/json.ts";
-import { parseJson } from "../../model/json/json-text.ts";
+import { objectOf, type JsonValue } from "../../model/json/json.ts";
+import { parseJsonTexts } from "../../model/json/json-text.ts";
 import { openBacktest, type BacktestResult } from "../../model/rules/backtest.ts";
 import type { RuleText } from "../../model/rules/compiled-rule.ts";
 import { aimOf, factsOf } from "../stored-facts.ts";
@@ -33,6 +38,10 @@ export interface BacktestProgress {
   readonly createdMs: number;
 }
 
+/** Payloads parsed together; larger batches gain nothing. */
+const batchCountMax = 128;
+const batchCharactersMax = 65_536;
+
 export type PageBounds = Pick<BacktestPage, "countMax" | "bytesMax">;
 
 /**
@@ -52,19 +61,48 @@ export async function runBacktest(
   const backtest = opened.value;
   const untilUs = microseconds(untilMs);
   let after: BacktestPage["after"] = { createdUs: microseconds(fromMs - 1), id: "0" };
-  for (;;) {
-    const page = { triggerRef, after, untilUs, countMax, bytesMax, revisionMin, enforcedRule };
-    await eachRowOf(reader, readBacktestPage, page, (row) => {
+  const batch = new RowBatch((rows, payloads) => {
+    for (const [index, row] of rows.entries()) {
       const { id, sourceRef, occurredAt, createdUs } = row;
-      after = { createdUs, id };
       const createdMs = Number(createdUs) / 1_000;
-      if (createdMs < fromMs) return;
-      const payload = objectOf(parseJson(row.payloadJson));
+      if (createdMs < fromMs) continue;
+      const payload = objectOf(payloads[index]);
       const facts = factsOf({ id, triggerRef, payload, sourceRef, occurredAt }, aimOf(row));
       backtest.add({ facts, createdMs, isEnforced: row.isEnforced ?? undefined });
-    });
+    }
+    after = rows.at(-1) ?? after;
+  });
+  for (;;) {
+    const page = { triggerRef, after, untilUs, countMax, bytesMax, revisionMin, enforcedRule };
+    await eachRowOf(reader, readBacktestPage, page, (row) => batch.add(row));
+    batch.flush();
     if (after === page.after) return backtest.result();
     onPage({ events: backtest.eventCount, createdMs: Number(after.createdUs) / 1_000 });
+  }
+}
+
+/** Collects rows whose payloads are parsed together. */
+class RowBatch {
+  readonly #onFull: (rows: readonly BacktestRow[], payloads: readonly JsonValue[]) => void;
+  #rows: BacktestRow[] = [];
+  #characters = 0;
+
+  constructor(onFull: (rows: readonly BacktestRow[], payloads: readonly JsonValue[]) => void) {
+    this.#onFull = onFull;
+  }
+
+  add(row: BacktestRow): void {
+    this.#rows.push(row);
+    this.#characters += row.payloadJson.length;
+    if (this.#rows.length >= batchCountMax || this.#characters >= batchCharactersMax) this.flush();
+  }
+
+  flush(): void {
+    const rows = this.#rows;
+    if (rows.length === 0) return;
+    this.#rows = [];
+    this.#characters = 0;
+    this.#onFull(rows, parseJsonTexts(rows.map(({ payloadJson }) => payloadJson)));
   }
 }
 

@@ -72,7 +72,7 @@ function askingParent(): Reader {
       send({ kind: "query", query });
       const answer = await promise;
       if (answer.kind === "failure") throw new Error(answer.reason);
-      for (const row of answer.rows) onRow(row);
+      for (const row of answer.rows) onRow(Object.values(row));
     },
     [Symbol.asyncDispose]: async () => {},
   };

@@ -5,6 +5,7 @@ import {
   jsonDepthMax,
   numberDigitsMax,
   parseJson,
+  parseJsonTexts,
   repeatedKey,
 } from "../../../src/model/json/json-text.ts";
 import { jsonTexts, numberTexts } from "../../support/json-texts.ts";
@@ -44,6 +45,24 @@ describe("parseJson", () => {
 
   test("a key called __proto__ is a key like any other", () => {
     expect(JSON.stringify(parseJson('{"__proto__":{"a":1.0}}'))).toBe('{"__proto__":{"a":1.0}}');
+  });
+});
+
+describe("parseJsonTexts", () => {
+  test("many texts are read as each alone, with every digit", () => {
+    fc.assert(
+      fc.property(fc.array(jsonTexts, { maxLength: 8 }), (texts) => {
+        expect(JSON.stringify(parseJsonTexts(texts))).toBe(`[${texts.join(",")}]`);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("one text of any depth costs the others no digit", () => {
+    const deep = `${"[".repeat(20_000)}1${"]".repeat(20_000)}`;
+
+    const [, other] = parseJsonTexts([deep, "1.50"]);
+    expect(JSON.stringify(other)).toBe("1.50");
   });
 });
 
