@@ -1,5 +1,6 @@
 /** Runs all checks, the scripts `check:*` of package.json, and reports which failed. */
-import { runChecks } from "./checks/run-checks.ts";
+import { checkStages } from "./checks/check-stages.ts";
+import { runStages } from "./checks/run-stages.ts";
 
-const outcomes = await runChecks({ signal: new AbortController().signal });
+const outcomes = await runStages(checkStages(new AbortController().signal));
 process.exitCode = outcomes.every(({ passed }) => passed) ? 0 : 1;

@@ -12,8 +12,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { JsonValue } from "../src/model/json/json.ts";
-import { runChecks } from "./checks/run-checks.ts";
-import { runStage, type StageOutcome } from "./checks/run-stage.ts";
+import { checkStages } from "./checks/check-stages.ts";
+import { npmStage, runStage, type StageOutcome } from "./checks/run-stage.ts";
+import { runStages } from "./checks/run-stages.ts";
 import { provideServices, type ServiceEnvironment } from "./testing/provide-services.ts";
 import { providePrograms } from "./testing/provide-programs.ts";
 import { testCounts, type TestCounts } from "./testing/test-counts.ts";
@@ -35,13 +36,16 @@ let counts: TestCounts = { passed: 0, failed: 0, skipped: 0 };
     isWhole: options.only === undefined,
     hasContainers: !options["no-containers"],
   });
-  const services = await provideServices(scope);
-  if (options.only === undefined) outcomes.push(...(await runChecks({ signal })));
-  if (options.only === undefined && !options["no-containers"] && !signal.aborted) {
-    const args = ["run", "--silent", "build"];
-    outcomes.push(await runStage({ name: "build", file: "npm", args, env: {}, signal }));
+  // The servers start while the checks and the build keep the processors busy.
+  const starting = Promise.allSettled([provideServices(scope)]);
+  if (options.only === undefined) {
+    // The build first, because it takes longest.
+    const build = options["no-containers"] ? [] : [npmStage("build", signal)];
+    outcomes.push(...(await runStages([...build, ...checkStages(signal)])));
   }
-  if (!signal.aborted) counts = await runTests(services);
+  const [services] = await starting;
+  if (services.status === "rejected") throw services.reason;
+  if (!signal.aborted) counts = await runTests(services.value);
 }
 
 const passed = counts.passed + outcomes.filter((outcome) => outcome.passed).length;

@@ -1,5 +1,5 @@
-/** Runs one program of a longer run: passes its output through, and prints its outcome and duration at the end. */
-import { spawn } from "node:child_process";
+/** Runs one program of a longer run: prints its output, and at the end its outcome and duration. */
+import { spawn, type ChildProcess } from "node:child_process";
 import { hasCode } from "../../src/errors/caught.ts";
 import { repositoryRoot } from "../repository.ts";
 
@@ -11,7 +11,9 @@ export interface Stage {
   readonly env: Readonly<Record<string, string>>;
   /** Stops the program with SIGTERM, and with SIGKILL after `graceMs`. */
   readonly signal: AbortSignal;
-  /** Where to print the stage's start and end. */
+  /** Whether its output is printed in one piece at its end, because other stages run at the same time. */
+  readonly isHeld?: boolean;
+  /** Where to print the stage's start and end, and what was held. */
   readonly output?: Pick<NodeJS.WriteStream, "write">;
 }
 
@@ -23,41 +25,46 @@ export interface StageOutcome {
 
 const graceMs = 30_000;
 
+/** The script of that name in package.json. */
+export function npmStage(name: string, signal: AbortSignal): Stage {
+  return { name, file: "npm", args: ["run", "--silent", name], env: {}, signal };
+}
+
 /** Never rejects: a program that cannot be started has failed. */
-export async function runStage({
-  name,
-  file,
-  args,
-  env,
-  signal,
-  output = process.stdout,
-}: Stage): Promise<StageOutcome> {
-  output.write(`\n── ${name}\n`);
+export async function runStage(stage: Stage): Promise<StageOutcome> {
+  const { name, isHeld = false, output = process.stdout } = stage;
+  const heading = `\n── ${name}\n`;
+  if (!isHeld) output.write(heading);
   const startedAtMs = performance.now();
-  const ending = await endingOf(file, args, env, signal);
+  const { ending, held } = await runProgram(stage, isHeld);
   const durationMs = performance.now() - startedAtMs;
 
-  output.write(`── ${name}: ${ending ?? "passed"} (${(durationMs / 1_000).toFixed(1)} s)\n`);
+  const result = `── ${name}: ${ending ?? "passed"} (${(durationMs / 1_000).toFixed(1)} s)\n`;
+  output.write(isHeld ? `${heading}${held}${result}` : result);
   return { name, passed: ending === undefined, durationMs };
 }
 
-/** How the program failed; undefined if it exited with 0. */
-async function endingOf(
-  file: string,
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-): Promise<string | undefined> {
+interface Ended {
+  /** How the program failed; undefined if it exited with 0. */
+  readonly ending: string | undefined;
+  /** What it printed, if that was held. */
+  readonly held: string;
+}
+
+async function runProgram({ file, args, env, signal }: Stage, isHeld: boolean): Promise<Ended> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  const channel = isHeld ? "pipe" : "inherit";
   // Its own process group, so that Ctrl-C reaches only this process, which then stops the stage in order.
   const child = spawn(file, args, {
     cwd: repositoryRoot,
     env: { ...process.env, ...env },
-    stdio: ["ignore", "inherit", "inherit"],
+    stdio: ["ignore", channel, channel],
     detached: true,
   });
+  const held = outputOf(child);
   child.once("error", (error) => resolve(`failed: ${error.message}`));
-  child.once("exit", (code, killedBy) => {
+  // Later than `exit`: once all that was printed has been read.
+  child.once("close", (code, killedBy) => {
     if (killedBy !== null) resolve(`ended by ${killedBy}`);
     else resolve(code === 0 ? undefined : `failed with ${code}`);
   });
@@ -69,11 +76,21 @@ async function endingOf(
   };
   signal.addEventListener("abort", stop, { once: true });
   try {
-    return await promise;
+    const ending = await promise;
+    return { ending, held: held.join("") };
   } finally {
     signal.removeEventListener("abort", stop);
     clearTimeout(kill);
   }
+}
+
+/** Grows while the program prints; of both streams, in the order of arrival. */
+function outputOf({ stdout, stderr }: ChildProcess): readonly string[] {
+  const chunks: string[] = [];
+  for (const stream of [stdout, stderr]) {
+    stream?.setEncoding("utf8").on("data", (chunk: string) => chunks.push(chunk));
+  }
+  return chunks;
 }
 
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
