@@ -7,13 +7,27 @@ if [ "${ATTUNE_INSTALLS:-}" != alone ]; then
   ATTUNE_INSTALLS=alone exec flock --close /run/attune-install-packages.lock "$0" "$@"
 fi
 
+# The texts below are searched for.
+export LC_ALL=C.UTF-8
+
+# While another program, such as Debian's unattended upgrades, uses the package manager, apt-get fails at once. This
+# tries again every five seconds, for ten minutes.
 run() {
+  attempt=1
   # Hide the packages' messages unless the command fails, because they are confusing.
-  if ! remarks=$("$@" 2>&1 > /dev/null); then
-    echo "$* failed:" >&2
-    echo "$remarks" >&2
-    exit 1
-  fi
+  until remarks=$("$@" 2>&1 > /dev/null); do
+    case $remarks in
+      *"Could not get lock"* | *"Unable to acquire the dpkg frontend lock"*) ;;
+      *) attempt=120 ;;
+    esac
+    if [ "$attempt" -ge 120 ]; then
+      echo "$* failed:" >&2
+      echo "$remarks" >&2
+      exit 1
+    fi
+    attempt=$((attempt + 1))
+    sleep 5
+  done
 }
 
 if [ "$1" = --architecture ]; then

@@ -1,5 +1,5 @@
 /** Installs what a test run needs, if possible; otherwise prints what is missing, and the tests will fail. */
-import { requireInstalled } from "../services/debian-packages.ts";
+import { installAll } from "../services/debian-packages.ts";
 import { browser, containers, deployment, usual } from "./requirements.ts";
 
 export interface Extent {
@@ -14,7 +14,5 @@ export async function providePrograms({ isWhole, hasContainers }: Extent): Promi
     ...(isWhole ? [...deployment, ...browser] : []),
     ...(isWhole && hasContainers ? containers : []),
   ];
-  for (const requirement of requirements) {
-    await requireInstalled(requirement).catch((error: unknown) => process.stderr.write(`${String(error)}\n`));
-  }
+  for (const failure of await installAll(requirements)) process.stderr.write(`${String(failure)}\n`);
 }

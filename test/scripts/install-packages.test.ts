@@ -1,0 +1,60 @@
+/** The script that installs Debian packages, with stand-ins for the programs that it calls. */
+import { execFile } from "node:child_process";
+import { mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { repositoryRoot } from "../../scripts/repository.ts";
+
+const isRoot = process.getuid?.() === 0;
+const locked = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 123 (unattended-upgr)";
+
+interface Installation {
+  /** What it printed to stderr if it failed. */
+  readonly complaint: string | undefined;
+  /** The calls of apt-get and sleep, in order. */
+  readonly calls: readonly string[];
+}
+
+/** @param failures what apt-get complains of at its first calls; the later ones succeed */
+async function install(failures: readonly string[]): Promise<Installation> {
+  await using folder = await mkdtempDisposable(join(tmpdir(), "attune-apt-"));
+  const calls = join(folder.path, "calls");
+  const standIn = async (name: string, lines: readonly string[]): Promise<void> =>
+    await writeFile(join(folder.path, name), ["#!/bin/sh", ...lines, ""].join("\n"), { mode: 0o755 });
+  const noted = `echo "$(basename "$0") $*" >> ${calls}`;
+  const answers = failures.map((text, index) => `${index + 1}) echo '${text}' >&2; exit 100 ;;`);
+  await standIn("apt-get", [noted, `case $(grep -c apt-get ${calls}) in`, ...answers, "esac"]);
+  await standIn("sleep", [noted]);
+  const script = join(repositoryRoot, "scripts/services/install-packages.sh");
+  const running = promisify(execFile)(script, ["one", "two"], {
+    // Without waiting for a real installation that another test needs.
+    env: { PATH: `${folder.path}:${process.env["PATH"]}`, ATTUNE_INSTALLS: "alone" },
+  });
+  const complaint = await running.then(
+    () => undefined,
+    (error: unknown) => String(Object(error).stderr),
+  );
+  return { complaint, calls: (await readFile(calls, "utf8")).trimEnd().split("\n") };
+}
+
+const update = "apt-get update -qq";
+const installation = "apt-get install -y -qq --no-install-recommends one two";
+
+test.runIf(isRoot)("while another program holds the lock, it tries again", async () => {
+  const frontend = "E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend)";
+
+  expect(await install([locked, locked])).toEqual({
+    complaint: undefined,
+    calls: [update, "sleep 5", update, "sleep 5", update, installation],
+  });
+  expect(await install([frontend])).toMatchObject({ complaint: undefined });
+});
+
+test.runIf(isRoot)("any other failure is reported at once", async () => {
+  expect(await install(["E: Unable to locate package one"])).toEqual({
+    complaint: `${update} failed:\nE: Unable to locate package one\n`,
+    calls: [update],
+  });
+});
