@@ -39,6 +39,34 @@ async function storingCount(database: Queryable): Promise<number> {
   return row?.count ?? 0;
 }
 
+/**
+ * Commits until one waits for a standby: the server obeys a changed setting only when its checkpointer has read it.
+ * Disposing ends that commit's wait.
+ */
+async function firstWaitingCommit(url: string): Promise<AsyncDisposable> {
+  const found = new AbortController();
+  const committing = asSuperuser(async (client) => {
+    while (!found.signal.aborted) await client.query("select pg_logical_emit_message(true, 'probe', '')");
+  }, url);
+  const waitingCount = (): Promise<number> =>
+    asSuperuser(async (client) => {
+      const { rowCount } = await client.query("select from pg_stat_activity where wait_event = 'SyncRep'");
+      return rowCount ?? 0;
+    }, url);
+  await expect.poll(waitingCount, { timeout: 20_000 }).toBe(1);
+  found.abort();
+  return {
+    async [Symbol.asyncDispose]() {
+      await asSuperuser(async (client) => {
+        await client.query(
+          "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'",
+        );
+      }, url);
+      await committing;
+    },
+  };
+}
+
 test("a table that is locked for longer than a statement may take costs no message and adds none", async () => {
   await using rig = await openRig();
   await insertRule(rig.database, { ref: "demo.rule", triggerRef: "demo.tick" });
@@ -127,10 +155,11 @@ test("commits that wait for a standby that does not exist are stored once, with 
       await client.query("select pg_reload_conf()");
     }, url);
   await setStandby("nobody");
+  await using _waiting = await firstWaitingCommit(url);
   const accepted = Array.from({ length: 20 }, (_, n) =>
     running.pipeline.accept(rig.tick({ payload: { n: n + 1 } })),
   );
-  await expect.poll(() => storingCount(rig.database), { timeout: 10_000 }).toBeGreaterThanOrEqual(2);
+  await expect.poll(() => storingCount(rig.database), { timeout: 20_000 }).toBeGreaterThanOrEqual(2);
   await setStandby("");
 
   const outcomes = await Promise.all(accepted);
