@@ -218,7 +218,9 @@ function exampleOf(value: JsonValue, isHidden: IsHidden): Example | undefined {
   if (value instanceof ExactNumber)
     return value.text.length <= memoryLimits.exampleLength ? value : undefined;
   if (typeof value === "string") return isShowable(value) && !isHidden(value) ? value : undefined;
-  return typeof value === "number" || typeof value === "boolean" ? value : undefined;
+  // As it will be read again: JSON writes -0 as 0.
+  if (typeof value === "number") return value + 0;
+  return typeof value === "boolean" ? value : undefined;
 }
 
 /** Long words of letters and digits may be tokens. The database cannot store some characters. */

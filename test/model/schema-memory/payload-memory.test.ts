@@ -69,6 +69,12 @@ test("a memory comes back from the database as it was", () => {
   );
 });
 
+test("a negative zero is known as zero, which is what JSON makes of it", () => {
+  const memory = memoryOf({ n: -0 }, 1);
+
+  expect([...memory.fields.values()].flatMap(({ examples }) => examples)).toEqual([0]);
+});
+
 test("the schema that is suggested declares everything that was seen", () => {
   fc.assert(
     fc.property(fc.array(payloads, { minLength: 1, maxLength: 30 }), (all) => {
