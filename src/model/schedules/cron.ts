@@ -100,22 +100,51 @@ function decodeDays(date: string, month: string, weekday: string): Decoded<NextT
   const present = known.get(days);
   if (present !== undefined) return valid(present);
 
+  const [beforeLast] = /(?<=^|,)L-\d+/i.exec(date) ?? [];
   const problem =
-    (/^L-\d/i.test(date) ? `uses ${date}, which is not supported; L is the last day` : undefined) ??
+    (beforeLast === undefined
+      ? undefined
+      : `uses ${beforeLast}, which is not supported; L is the last day`) ??
     numberProblem("day of month", date) ??
     numberProblem("month", month) ??
     numberProblem("day of week", weekday);
   if (problem !== undefined) return invalid(problem);
   // As cron does: if either field for days begins with *, both must match; else one of them suffices.
-  const cron = cronOf(days, isStar(date) || isStar(weekday));
-  if (cron === undefined)
-    return invalid(unclearDays({ "day of month": date, month, "day of week": weekday }));
-  const next = remembering((afterMs) =>
-    afterMs > lastSlotMs ? undefined : cron.nextRun(new Date(afterMs))?.getTime(),
-  );
+  const mustBothMatch = isStar(date) || isStar(weekday);
+  const crons: Cron[] = [];
+  for (const dates of datesApart(date)) {
+    const cron = cronOf(`${dates} ${month} ${weekday}`, mustBothMatch);
+    if (cron === undefined)
+      return invalid(unclearDays({ "day of month": date, month, "day of week": weekday }));
+    crons.push(cron);
+  }
+  const next = remembering((afterMs) => (afterMs > lastSlotMs ? undefined : firstOf(crons, afterMs)));
   if (known.size >= knownMax) known.clear();
   known.set(days, next);
   return valid(next);
+}
+
+/**
+ * The days of a month, as fields that croner understands: in a list it refuses LW and misreads L, so each is a field of its own.
+ * A day matches if it matches in one of them.
+ */
+function datesApart(date: string): readonly string[] {
+  const parts = new Set(date.toUpperCase().split(","));
+  const lasts = ["L", "LW"].filter((last) => parts.delete(last));
+  if (lasts.length === 0) return [date];
+  const others = [...parts].join(",");
+  if (others === "") return lasts;
+  // Only a field that begins with a star is unrestricted, and this one does not.
+  return [...lasts, isStar(date) ? others : others.replace(/^[*?]/, "1-31")];
+}
+
+function firstOf(crons: readonly Cron[], afterMs: number): number | undefined {
+  let firstMs: number | undefined;
+  for (const cron of crons) {
+    const ms = cron.nextRun(new Date(afterMs))?.getTime();
+    if (ms !== undefined && (firstMs === undefined || ms < firstMs)) firstMs = ms;
+  }
+  return firstMs;
 }
 
 /** Undefined if croner refuses the fields. Its messages name neither the field nor a remedy. */
@@ -130,7 +159,7 @@ function cronOf(days: string, domAndDow = false): Cron | undefined {
 function unclearDays(fields: Readonly<Record<DayFieldName, string>>): string {
   const { "day of month": date, month, "day of week": weekday } = fields;
   const alone: Readonly<Record<DayFieldName, string>> = {
-    "day of month": `${date} * *`,
+    "day of month": `${datesApart(date).at(-1) ?? ""} * *`,
     month: `* ${month} *`,
     "day of week": `* * ${weekday}`,
   };

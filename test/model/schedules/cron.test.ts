@@ -20,6 +20,11 @@ describe("fields", () => {
     ["0 0 29 2 *", ["2028-02-29T00:00", "2032-02-29T00:00"]],
     ["0 0 L * *", ["2026-11-30T00:00", "2026-12-31T00:00"]],
     ["0 0 LW * *", ["2026-11-30T00:00", "2026-12-31T00:00", "2027-01-29T00:00"]],
+    ["0 0 15,LW * *", ["2026-11-30T00:00", "2026-12-15T00:00", "2026-12-31T00:00", "2027-01-15T00:00"]],
+    ["0 0 lw,l,1W 1 *", ["2027-01-01T00:00", "2027-01-29T00:00", "2027-01-31T00:00"]],
+    // Restricted, though it matches every day: the field does not begin with *.
+    ["0 0 L,* * MON", ["2026-11-29T00:00", "2026-11-30T00:00"]],
+    ["0 0 LW,*/15 * *", ["2026-11-30T00:00", "2026-12-01T00:00", "2026-12-16T00:00", "2026-12-31T00:00"]],
     // The first of August 2027 is a Sunday, and W does not leave the month.
     ["0 0 1W 8 *", ["2027-08-02T00:00"]],
     ["0 0 15W 8 *", ["2027-08-16T00:00"]],
@@ -64,9 +69,14 @@ describe("fields", () => {
       "must have five or six fields, not 7: a year is not supported, use start_at and end_at",
     ],
     ["0 0 L-3 * *", "uses L-3, which is not supported; L is the last day"],
+    ["0 0 15,l-3 * *", "uses l-3, which is not supported; L is the last day"],
     [
       "0 0 0W * *",
       "has the day of month 0W, which is not understood; write days from 1 to 31, ranges like 1-5, steps like */2, 15W (the weekday nearest to the 15th), L (the last day) or LW (the last weekday)",
+    ],
+    [
+      "0 0 L,W * *",
+      "has the day of month L,W, which is not understood; write days from 1 to 31, ranges like 1-5, steps like */2, 15W (the weekday nearest to the 15th), L (the last day) or LW (the last weekday)",
     ],
     [
       "0 0 W * *",

@@ -37,11 +37,17 @@ function numeric(lowest: number, highest: number): fc.Arbitrary<Field> {
     text: step === 1 ? "*" : `*/${step}`,
     has: (each) => (each - lowest) % step === 0,
   }));
-  const list = fc.array(fc.oneof(one, range), { minLength: 1, maxLength: 3 }).map((parts): Field => ({
+  return fc.oneof(listOf(fc.oneof(one, range)), one, star, listOf(fc.oneof(one, range, star)));
+}
+
+/** Each of one to three parts. */
+function listOf<Value>(
+  part: fc.Arbitrary<{ readonly text: string; readonly has: (value: Value) => boolean }>,
+): fc.Arbitrary<{ readonly text: string; readonly has: (value: Value) => boolean }> {
+  return fc.array(part, { minLength: 1, maxLength: 3 }).map((parts) => ({
     text: parts.map(({ text }) => text).join(","),
-    has: (each) => parts.some((part) => part.has(each)),
+    has: (value) => parts.some((each) => each.has(value)),
   }));
-  return fc.oneof(list, one, star);
 }
 
 const daysIn = (day: Date): number =>
@@ -69,7 +75,7 @@ function lastWorkday(day: Date): number {
   return date;
 }
 
-const dates: fc.Arbitrary<DayField> = fc.oneof(
+const someDates: fc.Arbitrary<DayField> = fc.oneof(
   numeric(1, 31).map(({ text, has }): DayField => ({ text, has: (day) => has(day.getUTCDate()) })),
   fc.constant<DayField>({ text: "*", has: () => true }),
   fc.constant<DayField>({ text: "L", has: (day) => day.getUTCDate() === daysIn(day) }),
@@ -80,10 +86,12 @@ const dates: fc.Arbitrary<DayField> = fc.oneof(
   })),
 );
 
+const dates = fc.oneof(someDates, listOf(someDates));
+
 const names = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 const weekday = fc.integer({ min: 0, max: 6 });
 
-const weekdays: fc.Arbitrary<DayField> = fc.oneof(
+const someWeekdays: fc.Arbitrary<DayField> = fc.oneof(
   // 7 is Sunday, too.
   numeric(0, 7).map(({ text, has }): DayField => ({
     text,
@@ -103,6 +111,8 @@ const weekdays: fc.Arbitrary<DayField> = fc.oneof(
     has: (day) => day.getUTCDay() === number && day.getUTCDate() + 7 > daysIn(day),
   })),
 );
+
+const weekdays = fc.oneof(someWeekdays, listOf(someWeekdays));
 
 const months = fc.oneof(
   { weight: 3, arbitrary: fc.constant<Field>({ text: "*", has: () => true }) },
