@@ -15,6 +15,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { errorCatalogue, requestErrors, type ErrorCode, type RequestErrorCode } from "../errors/catalogue.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { sendEarly } from "./early-answer.ts";
 import type { RouteList } from "./route-list.ts";
 
 /** What is wrong with one parameter of a request. */
@@ -72,17 +73,18 @@ export function addErrorAnswers(server: FastifyInstance, routes: RouteList, logg
 /** Also for what fails before a route is found. */
 export function answerFailure(
   error: unknown,
-  { id, method, url }: FastifyRequest,
+  request: FastifyRequest,
   reply: FastifyReply,
   logger: Logger,
 ): FastifyReply {
   const { status, body } = failureOf(error);
+  const { id, method, url } = request;
   // The cause may hold anything, so it goes to the log, which hides secrets, and not to the client.
   if (status === 500) logger.error({ error, request_id: id, method, url }, "could not answer a request");
   if (status === 503 || status === 504) reply.header("retry-after", retryAfterSeconds);
   // RFC 9110 section 11.6.1
   if (status === 401) reply.header("www-authenticate", "Bearer");
-  return reply.code(status).send(body);
+  return sendEarly(request, reply.code(status), body);
 }
 
 /** The answer's body for a failure after the answer has begun. */

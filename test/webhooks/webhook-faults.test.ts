@@ -9,6 +9,7 @@ import { ConnectionError } from "../../src/database/errors.ts";
 import { openRig } from "../events/pipeline-rig.ts";
 import { openAuthority } from "../support/certificates.ts";
 import { query } from "../support/platform-rows.ts";
+import { postWithUrllib } from "../support/urllib-post.ts";
 import { insertWebhookRule, openWebhookApi } from "../support/webhook-api.ts";
 
 // Goal: 2xx only after the commit, and the sender is told to repeat what was not stored.
@@ -73,6 +74,17 @@ test("a body that never ends is dropped, and others are answered meanwhile", asy
       ),
     )
     .toEqual([{ reason: "body_incomplete" }, { reason: "size" }]);
+});
+
+test("a sender that reads no answer before it has sent everything learns that its body is too large", async () => {
+  await using rig = await openRig();
+  await insertWebhookRule(rig, "demo.hook", { path: "hook" });
+  await using api = await openWebhookApi(rig);
+
+  const answer = await postWithUrllib(`${api.posting.api.address}/webhooks/hook`, 27);
+
+  expect(answer).toMatch(/^413 \{.*"code":"PAYLOAD_TOO_LARGE"\}$/);
+  await expect.poll(() => rig.countOf("webhook_delivery where reason = 'size'")).toBe(1);
 });
 
 // Goal: an attacker must not fill the database through the log.

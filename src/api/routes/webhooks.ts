@@ -9,6 +9,7 @@ import type { JsonObject } from "../../model/json/json.ts";
 import { webhookMethods } from "../../model/webhooks/endpoint-settings.ts";
 import { IdAnswer, InstantAnswer } from "../answers.ts";
 import { certificateNames } from "../client-certificate.ts";
+import { sendEarly } from "../early-answer.ts";
 import { retryAfterSeconds } from "../errors.ts";
 import { BodyReader, leaveBodies, type ReadBody } from "../webhook-body.ts";
 
@@ -120,17 +121,12 @@ function send(reply: FastifyReply, { status, headers, body }: ReceivedAnswer): F
 }
 
 function refuse(
-  { raw }: Pick<FastifyRequest, "raw">,
+  request: Pick<FastifyRequest, "raw">,
   reply: FastifyReply,
   { status, sentence, headers = {} }: ReceivedRefusal,
 ): FastifyReply {
-  // What is left of the body would have to be read before the next request.
-  if (!raw.complete) reply.header("connection", "close");
   if (status === 503 || status === 504) reply.header("retry-after", retryAfterSeconds);
-  return reply
-    .code(status)
-    .headers(headers)
-    .send({ error: sentence, code: codeOf(status) });
+  return sendEarly(request, reply.code(status).headers(headers), { error: sentence, code: codeOf(status) });
 }
 
 function codeOf(status: number): RequestErrorCode {

@@ -1,0 +1,57 @@
+/**
+ * Answers to requests whose bodies have not arrived yet: the body is too large, the caller is not admitted, there is no room.
+ *
+ * Many clients read no answer before they have sent everything. If the connection is closed under them, they report a broken
+ * pipe, and the answer is lost. So the answer is sent at once and only the sending side is closed; what still arrives is
+ * read and dropped, within bounds.
+ */
+import type { IncomingMessage } from "node:http";
+import type { FastifyReply, FastifyRequest } from "fastify";
+
+/** The rest of such a body is not worth a new connection: Node drops it before the next request. */
+const shortBytes = 65_536;
+const droppedBytesMax = 268_435_456;
+const droppedMsMax = 10_000;
+/** A client that has sent nothing for so long waits for the answer, or has it. */
+const silentMsMax = 2_000;
+
+/** Sends a JSON answer, whether or not the request's body has arrived. */
+export function sendEarly(
+  { raw }: Pick<FastifyRequest, "raw">,
+  reply: FastifyReply,
+  body: object,
+): FastifyReply {
+  const bodyLength = raw.complete ? 0 : lengthOf(raw);
+  const isClosing = reply.getHeader("connection") === "close" || !reply.raw.shouldKeepAlive;
+  if (bodyLength > shortBytes || (bodyLength > 0 && isClosing)) {
+    reply.header("connection", "close");
+    dropRestBeforeClose(raw);
+  }
+  return reply.send(body);
+}
+
+/** Infinity: it is not known. */
+function lengthOf({ headers }: IncomingMessage): number {
+  if (headers["transfer-encoding"] !== undefined) return Number.POSITIVE_INFINITY;
+  return Number(headers["content-length"] ?? 0);
+}
+
+/** Node calls `destroySoon` once the last answer of a connection is written. */
+function dropRestBeforeClose(message: IncomingMessage): void {
+  const { socket } = message;
+  socket.destroySoon = () => {
+    let left = droppedBytesMax;
+    const close = (): void => {
+      clearTimeout(timer);
+      socket.destroy();
+    };
+    const timer = setTimeout(close, droppedMsMax);
+    const drop = (chunk: Uint8Array): void => {
+      left -= chunk.length;
+      if (left < 0) close();
+    };
+    socket.end().setTimeout(silentMsMax, close);
+    message.on("error", close).on("data", drop).on("end", close).on("close", close).resume();
+    if (message.complete || message.destroyed) close();
+  };
+}
