@@ -15,7 +15,6 @@ import type {
   AdvanceOutcome,
   EventSink,
   EventSource,
-  IncomingEvent,
 } from "../model/sensors/incoming-event.ts";
 import type { Clock } from "../time/clock.ts";
 import { excerptOf, type DecodedEvent } from "./output/decoded-output.ts";
@@ -35,15 +34,23 @@ export interface EventIntakeOptions {
   readonly onFenced: () => void;
 }
 
+interface EventSubmission {
+  readonly kind: "event";
+  readonly event: DecodedEvent;
+  /** Called once with its outcome; with undefined if the pipeline stopped before that was known. */
+  readonly onOutcome?: (outcome: AcceptOutcome | undefined) => void;
+}
+
 export type Submission =
-  | {
-      readonly kind: "event";
-      readonly event: DecodedEvent;
-      /** Called once with its outcome; with undefined if the pipeline stopped before that was known. */
-      readonly onOutcome?: (outcome: AcceptOutcome | undefined) => void;
-    }
+  | EventSubmission
   /** A checkpoint without an event. */
   | { readonly kind: "checkpoint"; readonly checkpoint: JsonValue };
+
+/** The beginning of what was submitted, and its size. */
+interface Submitted {
+  readonly text: string;
+  readonly bytes: number;
+}
 
 /** Of a longer text only the excerpt is copied, instead of keeping the text until its event is stored. */
 const textLengthKept = 4_096;
@@ -73,7 +80,7 @@ export class EventIntake {
    */
   submit(submission: Submission, text: string, bytes: number): Promise<boolean> | boolean {
     if (this.#waiting > 0 || !this.#hasRoom) return this.#submitInTurn(submission, text, bytes);
-    void this.#store(submission, keptText(text), bytes);
+    this.#store(submission, keptText(text), bytes);
     return true;
   }
 
@@ -125,33 +132,54 @@ export class EventIntake {
     if (this.#waiting === 0) this.#lastInLine = undefined;
     this.#stalledSinceMs = this.#waiting === 0 ? undefined : this.#options.clock.monotonicMs();
     if (this.#isAbandoned) return false;
-    void this.#store(submission, keptText(text), bytes);
+    this.#store(submission, keptText(text), bytes);
     return true;
   }
 
-  async #store(submission: Submission, text: string, bytes: number): Promise<void> {
+  /** Not an async function: it is called for every event. */
+  #store(submission: Submission, text: string, bytes: number): void {
     const { source, sink } = this.#options;
     this.#underWay += 1;
     this.#bytesUnderWay += bytes;
-    try {
-      if (submission.kind === "event") {
-        const event: IncomingEvent = { ...submission.event, source };
-        const outcome = await sink.accept(event);
-        if (outcome.kind === "stored") this.#lastEventAtMs = this.#options.clock.nowMs();
-        submission.onOutcome?.(outcome);
-        this.#settle(outcome, event.checkpoint, text);
-      } else {
-        const { checkpoint } = submission;
-        this.#settle(await sink.advance({ source, checkpoint }), checkpoint, text);
-      }
-    } catch {
-      // The pipeline was stopped first: the sensor resumes from an earlier checkpoint.
-      if (submission.kind === "event") submission.onOutcome?.(undefined);
-    } finally {
-      this.#underWay -= 1;
-      this.#bytesUnderWay -= bytes;
-      this.#changes.note();
+    if (submission.kind === "event") {
+      sink.accept({ ...submission.event, source }).then(
+        (outcome) => this.#noteEvent(submission, outcome, { text, bytes }),
+        () => this.#noteStopped(bytes, submission),
+      );
+    } else {
+      const { checkpoint } = submission;
+      sink.advance({ source, checkpoint }).then(
+        (outcome) => this.#noteSettled(outcome, checkpoint, { text, bytes }),
+        () => this.#noteStopped(bytes),
+      );
     }
+  }
+
+  #noteEvent({ event, onOutcome }: EventSubmission, outcome: AcceptOutcome, submitted: Submitted): void {
+    if (outcome.kind === "stored") this.#lastEventAtMs = this.#options.clock.nowMs();
+    onOutcome?.(outcome);
+    this.#noteSettled(outcome, event.checkpoint, submitted);
+  }
+
+  #noteSettled(
+    outcome: AcceptOutcome | AdvanceOutcome,
+    checkpoint: JsonValue | undefined,
+    { text, bytes }: Submitted,
+  ): void {
+    this.#settle(outcome, checkpoint, text);
+    this.#end(bytes);
+  }
+
+  /** The pipeline was stopped first: the sensor resumes from an earlier checkpoint. */
+  #noteStopped(bytes: number, submission?: EventSubmission): void {
+    submission?.onOutcome?.(undefined);
+    this.#end(bytes);
+  }
+
+  #end(bytes: number): void {
+    this.#underWay -= 1;
+    this.#bytesUnderWay -= bytes;
+    this.#changes.note();
   }
 
   #settle(outcome: AcceptOutcome | AdvanceOutcome, checkpoint: JsonValue | undefined, text: string): void {

@@ -62,7 +62,9 @@ export function createMetricRegistry(): MetricRegistry {
 
     histogram(name, help, buckets) {
       const histogram = new Histogram({ ...named("histogram", name, help), buckets: [...buckets] });
-      return (value) => histogram.observe(value);
+      // Called for every event: `histogram.observe` makes this function anew each time.
+      const unlabelled = histogram.labels();
+      return (value) => unlabelled.observe(value);
     },
 
     gauge(name, help, read, label) {

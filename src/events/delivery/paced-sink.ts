@@ -15,12 +15,8 @@ export interface Pace {
 
 export function pacedSink(sink: EventSink, pace: Pace): EventSink {
   return {
-    async accept(event) {
-      const outcome = await sink.accept(event);
-      const easing = pace.ease();
-      if (easing !== undefined) await easing;
-      return outcome;
-    },
+    // Not an async function: it is called for every event.
+    accept: (event) => sink.accept(event).then((outcome) => pace.ease()?.then(() => outcome) ?? outcome),
     advance: (move) => sink.advance(move),
   };
 }

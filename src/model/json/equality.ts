@@ -41,7 +41,10 @@ export function canonicalText(value: JsonValue): string {
 /** Whether arrays and objects are nested at most `depthMax` deep. */
 export function isAtMostDeep(value: JsonValue, depthMax: number): boolean {
   if (isJsonScalar(value)) return true;
-  return (
-    depthMax > 0 && Object.values(value).every((member: JsonValue) => isAtMostDeep(member, depthMax - 1))
-  );
+  if (depthMax <= 0) return false;
+  // By a loop: this is done for every payload, and most are flat.
+  const members: readonly JsonValue[] = isJsonArray(value) ? value : Object.values(value);
+  for (const member of members)
+    if (!isJsonScalar(member) && !isAtMostDeep(member, depthMax - 1)) return false;
+  return true;
 }

@@ -103,8 +103,12 @@ export function decide(
   if (firesMax !== null && state.executionCount >= firesMax) return never;
   const slot = schedule.next(state.settledUntilMs);
   if (slot === undefined) return never;
-  if (circumstances.firedMs.includes(slot.scheduledMs)) return { kind: "known", slot };
+  if (circumstances.firedMs.length > 0 && circumstances.firedMs.includes(slot.scheduledMs))
+    return { kind: "known", slot };
   if (slot.dueMs > nowMs) return { kind: "wait", untilMs: slot.dueMs };
+  const { pauses, pausedSinceMs } = circumstances;
+  if (pauses.length === 0 && pausedSinceMs === null && nowMs - slot.dueMs <= briefMs)
+    return { kind: "fire", slot };
 
   const gap = new Gap(plan, state, circumstances, nowMs, slot);
   const pause = gap.pauseAt(slot.scheduledMs);

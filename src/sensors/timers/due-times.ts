@@ -1,88 +1,79 @@
-/** Things by the time when they are due: a binary heap. A thing that is put in again replaces its earlier time. */
+/**
+ * Things by the time when they are due: a binary heap in which each thing knows its place. So a thing that is put in again
+ * moves, and nothing is allocated, however often timers fire.
+ */
 export interface DueThing {
-  /** Owned by DueTimes: tells the entries of a thing that count from those that it has replaced. */
-  dueVersion: number;
-}
-
-interface Entry<Thing> {
-  readonly atMs: number;
-  readonly thing: Thing;
-  readonly version: number;
+  /** Owned by DueTimes: its place in the heap, -1 outside it. */
+  dueIndex: number;
+  /** Owned by DueTimes: when it is due. */
+  dueMs: number;
 }
 
 export class DueTimes<Thing extends DueThing> {
-  readonly #heap: Entry<Thing>[] = [];
+  readonly #heap: Thing[] = [];
 
   /** @param atMs Infinity: never */
   put(thing: Thing, atMs: number): void {
-    thing.dueVersion += 1;
-    if (atMs === Number.POSITIVE_INFINITY) return;
-    this.#heap.push({ atMs, thing, version: thing.dueVersion });
-    this.#rise(this.#heap.length - 1);
+    if (atMs === Number.POSITIVE_INFINITY) {
+      this.remove(thing);
+      return;
+    }
+    thing.dueMs = atMs;
+    if (thing.dueIndex === -1) {
+      thing.dueIndex = this.#heap.length;
+      this.#heap.push(thing);
+    }
+    this.#settle(thing);
   }
 
   remove(thing: Thing): void {
-    thing.dueVersion += 1;
+    const { dueIndex } = thing;
+    if (dueIndex === -1) return;
+    thing.dueIndex = -1;
+    const last = this.#heap.pop();
+    if (last === undefined || last === thing) return;
+    this.#place(last, dueIndex);
+    this.#settle(last);
   }
 
   /** The earliest time; Infinity if there is none. */
   nextMs(): number {
-    this.#dropReplaced();
-    return this.#heap[0]?.atMs ?? Number.POSITIVE_INFINITY;
+    return this.#heap[0]?.dueMs ?? Number.POSITIVE_INFINITY;
   }
 
   /** Takes out the earliest thing that is due by that time. */
   take(byMs: number): Thing | undefined {
-    if (this.nextMs() > byMs) return undefined;
-    return this.#pop()?.thing;
+    const [first] = this.#heap;
+    if (first === undefined || first.dueMs > byMs) return undefined;
+    this.remove(first);
+    return first;
   }
 
-  #dropReplaced(): void {
-    for (let top = this.#heap[0]; top !== undefined && top.version !== top.thing.dueVersion;) {
-      this.#pop();
-      top = this.#heap[0];
-    }
-  }
-
-  #pop(): Entry<Thing> | undefined {
-    const [top] = this.#heap;
-    const last = this.#heap.pop();
-    if (last !== undefined && last !== top) {
-      this.#heap[0] = last;
-      this.#sink();
-    }
-    return top;
-  }
-
-  #rise(from: number): void {
+  /** Moves a thing to where its time belongs. */
+  #settle(thing: Thing): void {
     const heap = this.#heap;
-    let index = from;
-    const entry = heap[index];
-    if (entry === undefined) return;
+    let index = thing.dueIndex;
     while (index > 0) {
-      const parentIndex = (index - 1) >> 1;
-      const parent = heap[parentIndex];
-      if (parent === undefined || parent.atMs <= entry.atMs) break;
-      heap[index] = parent;
-      heap[parentIndex] = entry;
-      index = parentIndex;
+      const parent = heap[(index - 1) >> 1];
+      if (parent === undefined || parent.dueMs <= thing.dueMs) break;
+      const { dueIndex } = parent;
+      this.#place(parent, index);
+      index = dueIndex;
     }
+    for (;;) {
+      const left = heap[2 * index + 1];
+      const right = heap[2 * index + 2];
+      const least = left !== undefined && right !== undefined && right.dueMs < left.dueMs ? right : left;
+      if (least === undefined || least.dueMs >= thing.dueMs) break;
+      const { dueIndex } = least;
+      this.#place(least, index);
+      index = dueIndex;
+    }
+    this.#place(thing, index);
   }
 
-  #sink(): void {
-    const heap = this.#heap;
-    let index = 0;
-    const [entry] = heap;
-    if (entry === undefined) return;
-    for (;;) {
-      const left = 2 * index + 1;
-      const right = left + 1;
-      const least = (heap[right]?.atMs ?? Infinity) < (heap[left]?.atMs ?? Infinity) ? right : left;
-      const child = heap[least];
-      if (child === undefined || child.atMs >= entry.atMs) break;
-      heap[index] = child;
-      heap[least] = entry;
-      index = least;
-    }
+  #place(thing: Thing, index: number): void {
+    this.#heap[index] = thing;
+    thing.dueIndex = index;
   }
 }

@@ -1,13 +1,15 @@
 /**
- * Writes how far timers are: the changed ones together, about once a second, so that fast timers do not cost a statement per
- * fire. What is not written when the agent dies is decided again by its successor, which finds the events.
+ * Writes how far timers are: at most once a second, the changed ones together, so that fast timers do not cost a statement
+ * per fire. Of many it writes some at a time, those first that have waited longest, and a timer that fires again meanwhile
+ * waits no longer for it. What is not written when the agent dies is decided again by its successor, which finds the events.
  */
 import type { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
 import { rowOf } from "../../database/statement.ts";
-import { writeTimers } from "../../database/statements/timers.ts";
+import { writeTimers, type WrittenCursor, type WrittenSlots } from "../../database/statements/timers.ts";
 import type { Id } from "../../model/identifiers.ts";
 import type { AssignmentTerm } from "../../model/sensors/incoming-event.ts";
+import type { RecordEntry } from "../../model/timers/timer-record.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { reportedLoop } from "../../telemetry/reported-loop.ts";
 import type { Clock } from "../../time/clock.ts";
@@ -26,17 +28,16 @@ export interface TimerProgressOptions {
 
 const idleMs = 60_000;
 const pauseMs = 1_000;
-/** A write takes at most a twentieth of the time. */
-const pauseFactor = 20;
-/** Making the text of a statement must not make the timers late that become due meanwhile: this many take about a millisecond. */
-const timersPerStatement = 500;
+/** Writing takes at most a fiftieth of the time: of ten thousand fast timers each is written about twice a minute. */
+const pauseFactor = 50;
+/** Making the text of a statement must not make the timers late that become due meanwhile. */
+const timersPerStatement = 100;
 const retry = { delayMsFirst: 500, delayMsMax: 10_000 };
 
 export class TimerProgress {
   readonly #options: TimerProgressOptions;
   readonly #loop: WakeableLoop;
   readonly #changed = new Set<Timer>();
-  #writing: Promise<void> = Promise.resolve();
 
   constructor(options: TimerProgressOptions) {
     const { clock } = options;
@@ -48,10 +49,13 @@ export class TimerProgress {
           ends: "the progress of timers is written again",
         },
         step: async (signal) => {
-          const beganMs = clock.monotonicMs();
-          await this.flush();
-          const tookMs = clock.monotonicMs() - beganMs;
-          await clock.sleep(Math.max(pauseMs, pauseFactor * tookMs), signal);
+          while (this.#changed.size > 0 && !signal.aborted) {
+            const isRest = this.#changed.size <= timersPerStatement;
+            const beganMs = clock.monotonicMs();
+            await this.#writeSome();
+            const restMs = pauseFactor * (clock.monotonicMs() - beganMs);
+            await clock.sleep(isRest ? Math.max(pauseMs, restMs) : restMs, signal);
+          }
         },
         intervalMs: idleMs,
         retry,
@@ -74,30 +78,25 @@ export class TimerProgress {
     await this.#loop.run(signal);
   }
 
-  /** Writes all changes noted before; what cannot be written stays noted. */
+  /** Writes everything, once the loop has ended. */
   async flush(): Promise<void> {
-    const before = this.#writing;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#writing = promise;
-    try {
-      await before;
-      const timers = [...this.#changed];
-      for (let index = 0; index < timers.length; index += timersPerStatement) {
-        await this.#write(timers.slice(index, index + timersPerStatement));
-      }
-    } finally {
-      resolve();
-    }
+    while (this.#changed.size > 0) await this.#writeSome();
   }
 
-  async #write(timers: readonly Timer[]): Promise<void> {
+  /** What cannot be written stays noted. */
+  async #writeSome(): Promise<void> {
     const { database, sensorId, term, onFenced } = this.#options;
-    const taken = timers.map((timer) => ({ timer, entries: timer.takeUnwritten() }));
-    const cursors = timers.map((timer) => ({ ...timer.cursor(), rule: timer.id }));
-    const entries = taken.flatMap(({ timer, entries: own }) =>
-      own.map((entry) => ({ ...entry, rule: timer.id })),
-    );
-    for (const timer of timers) this.#changed.delete(timer);
+    const taken: { readonly timer: Timer; readonly entries: readonly RecordEntry[] }[] = [];
+    const cursors: WrittenCursor[] = [];
+    const entries: WrittenSlots[] = [];
+    for (const timer of this.#changed) {
+      if (taken.length === timersPerStatement) break;
+      this.#changed.delete(timer);
+      const own = timer.takeUnwritten();
+      taken.push({ timer, entries: own });
+      cursors.push(timer.cursor());
+      for (const entry of own) entries.push({ ...entry, rule: timer.id });
+    }
     try {
       // A crash of the database that loses a commit is like one of the agent.
       const isHeld = await rowOf(database.relaxed, writeTimers, { sensorId, term, cursors, entries });

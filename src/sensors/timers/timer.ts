@@ -9,7 +9,7 @@
  * A changed schedule begins once nothing is pending. Its slots lie after the change, and after every settled slot of the
  * former schedule.
  */
-import type { TimerCursor, TimerRow } from "../../database/statements/timers.ts";
+import type { TimerCursor, TimerRow, WrittenCursor } from "../../database/statements/timers.ts";
 import type { Id } from "../../model/identifiers.ts";
 import { nearestDouble } from "../../model/json/exact-number.ts";
 import { isJsonObject } from "../../model/json/json.ts";
@@ -30,6 +30,8 @@ export type DecodeTimer = typeof decodeTimer;
 export interface PendingSlot {
   /** Undefined until the slot's outcome is known. */
   settlement: Settlement | undefined;
+  /** The slot that was decided after it. */
+  next: PendingSlot | undefined;
 }
 
 /** Entries kept while they cannot be written; as many as the rows keep. */
@@ -37,7 +39,8 @@ const unwrittenMax = 200;
 
 export class Timer implements DueThing {
   readonly id: Id;
-  dueVersion = 0;
+  dueIndex = -1;
+  dueMs = 0;
   /** False: its rule is disabled or gone. */
   isActive = true;
   #row: TimerRow;
@@ -50,7 +53,9 @@ export class Timer implements DueThing {
   /** Slots for which events exist, although they are not settled; in order. */
   #fired: { readonly scheduledMs: number; readonly event: Id }[] = [];
   #firedMs: readonly number[] = [];
-  #pending: PendingSlot[] = [];
+  /** In the order of decisions, linked: most of the time there is one or none. */
+  #firstPending: PendingSlot | undefined;
+  #lastPending: PendingSlot | undefined;
   #unwritten: RecordEntry[] = [];
   #pauses: readonly Span[] = [];
 
@@ -101,7 +106,7 @@ export class Timer implements DueThing {
   }
 
   get hasPending(): boolean {
-    return this.#pending.length > 0;
+    return this.#firstPending !== undefined;
   }
 
   /** The key of a slot's event: the same for every agent, and another one for another schedule of the rule. */
@@ -154,9 +159,11 @@ export class Timer implements DueThing {
 
   /** A decision was made: until it is settled, the next one is about later slots. */
   decided(state: TimerState): PendingSlot {
-    const slot: PendingSlot = { settlement: undefined };
+    const slot: PendingSlot = { settlement: undefined, next: undefined };
     this.#state = state;
-    this.#pending.push(slot);
+    if (this.#lastPending === undefined) this.#firstPending = slot;
+    else this.#lastPending.next = slot;
+    this.#lastPending = slot;
     return slot;
   }
 
@@ -169,8 +176,9 @@ export class Timer implements DueThing {
   ): readonly Settlement[] {
     slot.settlement = settlement;
     const settled: Settlement[] = [];
-    for (let first = this.#pending[0]; first?.settlement !== undefined; [first] = this.#pending) {
-      this.#pending.shift();
+    for (let first = this.#firstPending; first?.settlement !== undefined; first = this.#firstPending) {
+      this.#firstPending = first.next;
+      if (first.next === undefined) this.#lastPending = undefined;
       settled.push(first.settlement);
       const { record, entries } = settle(this.#record, first.settlement);
       this.#record = record;
@@ -183,12 +191,20 @@ export class Timer implements DueThing {
     return settled;
   }
 
-  cursor(): TimerCursor {
-    const { lastSkip: _lastSkip, ...record } = this.#record;
+  cursor(): WrittenCursor {
+    const record = this.#record;
     return {
-      ...record,
+      rule: this.id,
       scheduleSinceMs: this.#scheduleSinceMs,
       seriesSinceMs: this.#seriesSinceMs,
+      settledUntilMs: record.settledUntilMs,
+      executionCount: record.executionCount,
+      counts: record.counts,
+      lastScheduledMs: record.lastScheduledMs,
+      lastFiredMs: record.lastFiredMs,
+      runFirstMs: record.runFirstMs,
+      runSlots: record.runSlots,
+      entries: record.entries,
       problem: this.#problem,
     };
   }
