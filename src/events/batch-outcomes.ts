@@ -33,6 +33,10 @@ export interface MessageOutlet {
    * @param acceptedAtMs when the events behind the messages were accepted, for the latency measured at confirmation
    */
   send(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void;
+  /** Whether anybody can receive the messages of events; left out: it has to be assumed. If nobody can, they are not made. */
+  isHeard?(): boolean;
+  /** Takes messages that nobody can receive, as `send` takes others. */
+  drop?(messageIds: readonly string[], acceptedAtMs: readonly number[]): void;
   /** Takes messages that are stored and not at hand: the outlet reads them from their rows. */
   leave(messageIds: readonly string[]): void;
 }
@@ -149,13 +153,14 @@ export class BatchOutcomes {
     { isAtHand, attemptedAtMs }: Attempted,
   ): void {
     const { installationId, outlet, onStored } = this.#options;
+    const isHeard = outlet.isHeard?.() ?? true;
     const messages: OutgoingMessage[] = [];
     const acceptedAtMs: number[] = [];
     const ruleRefs: string[] = [];
     for (const event of events) {
       const { entry, enforcements } = event;
       for (const { match } of enforcements) ruleRefs.push(match.ruleRef);
-      if (isAtHand) {
+      if (isAtHand && isHeard) {
         for (const message of messagesOf(event, storedAt, installationId, outlet.format)) {
           messages.push(message);
           acceptedAtMs.push(entry.acceptedAtMs);
@@ -169,9 +174,23 @@ export class BatchOutcomes {
       ruleRefs,
     );
     if (messages.length > 0) outlet.send(messages, acceptedAtMs);
-    if (!isAtHand) {
+    if (!isHeard) {
+      this.#drop(events);
+    } else if (!isAtHand) {
       this.#leave(events.map(({ entry, enforcements }) => ({ id: idOf(entry), enforcements })));
     }
+  }
+
+  /** Messages that nobody can receive: without a broker, their texts would be half the work on an event. */
+  #drop(events: readonly PreparedEvent[]): void {
+    const messageIds: string[] = [];
+    const acceptedAtMs: number[] = [];
+    for (const { entry, messageId: ownId, enforcements } of events) {
+      messageIds.push(ownId);
+      for (const enforcement of enforcements) messageIds.push(enforcement.messageId);
+      while (acceptedAtMs.length < messageIds.length) acceptedAtMs.push(entry.acceptedAtMs);
+    }
+    if (messageIds.length > 0) this.#options.outlet.drop?.(messageIds, acceptedAtMs);
   }
 
   #settleEarlier(entries: readonly EventEntry[], found: ReadonlyMap<Id, FoundEvent>): void {

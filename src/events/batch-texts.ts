@@ -1,7 +1,7 @@
 /** What the statement that stores a batch reads: JSON texts, put together from texts that are known already. */
 import type { SoleSource, TermToHold } from "../database/statements/batches.ts";
 import type { TriggerDefinition } from "../model/definitions.ts";
-import { messageId, type Id } from "../model/identifiers.ts";
+import type { Id } from "../model/identifiers.ts";
 import type { EventSource } from "../model/sensors/incoming-event.ts";
 import type { TraceContext } from "../model/trace-context.ts";
 import { aimedRule } from "../model/rules/rule-aim.ts";
@@ -83,12 +83,10 @@ export function eventText(
   entry: EventEntry,
   source: KnownSource,
   firstMatch: RuleMatch | undefined,
-  installationId: string,
+  ownId: string,
 ): string {
   const { event, payloadJson } = entry;
-  const id = idOf(entry);
-  const ownId = messageId(installationId, "event", id);
-  let text = `{"i":${id},"m":"${ownId}","s":${source.number},"p":${payloadJson}`;
+  let text = `{"i":${idOf(entry)},"m":"${ownId}","s":${source.number},"p":${payloadJson}`;
   if (event.dedupKey !== null) text += `,"k":${JSON.stringify(event.dedupKey)}`;
   if (event.occurredAt !== null) text += `,"o":"${event.occurredAt}"`;
   if (event.trace !== undefined) text += traceText(event.trace);

@@ -17,6 +17,7 @@ import type { Piece } from "./matched-piece.ts";
 
 export interface Enforcement {
   readonly id: Id;
+  readonly messageId: string;
   readonly match: RuleMatch;
   /** The rendered parameters of the match, as JSON text. */
   readonly configJson: string;
@@ -24,6 +25,7 @@ export interface Enforcement {
 
 export interface PreparedEvent {
   readonly entry: EventEntry;
+  readonly messageId: string;
   readonly trigger: TriggerDefinition;
   readonly configJson: string;
   readonly enforcements: readonly Enforcement[];
@@ -46,14 +48,15 @@ export function prepareBatch(piece: Piece, installationId: string): PreparedBatc
   let matchesText = "";
   const events = piece.matched.map(({ entry, trigger, source, matches }): PreparedEvent => {
     const eventId = idOf(entry);
-    eventsText += `${eventsText === "" ? "[" : ","}${eventText(entry, source, matches[0]?.match, installationId)}`;
+    const eventMessageId = messageId(installationId, "event", eventId);
+    eventsText += `${eventsText === "" ? "[" : ","}${eventText(entry, source, matches[0]?.match, eventMessageId)}`;
     const enforcements = matches.map((matched): Enforcement => {
       const id = entry.enforcementIds?.get(matched.match.ruleId) ?? "";
       const ownId = messageId(installationId, "enforcement", id);
       matchesText += `${matchesText === "" ? "[" : ","}{"i":${id},"m":"${ownId}","e":${eventId},${matched.text}}`;
-      return { id, match: matched.match, configJson: matched.configJson };
+      return { id, messageId: ownId, match: matched.match, configJson: matched.configJson };
     });
-    return { entry, trigger, configJson: source.configJson, enforcements };
+    return { entry, messageId: eventMessageId, trigger, configJson: source.configJson, enforcements };
   });
   const terms = termsOf(entries);
   const toStore = {

@@ -88,6 +88,8 @@ export interface MessageTransport extends AsyncDisposable {
    * @throws MessageRefusedError when a queue or the broker refuses it; Error when the transport is closed
    */
   publish(message: OutgoingMessage): Promise<Delivery>;
+  /** Whether a message for events under this routing key would reach a queue. Left out: only the broker knows. */
+  readonly isHeard?: (routingKey: string) => boolean;
   /**
    * Delivers until disposed; re-established after reconnection. A handler that throws requeues once,
    * then dead-letters. Resolves once the subscription is in place, however long the broker is unreachable;

@@ -34,6 +34,7 @@ import {
   type OutgoingMessage,
 } from "../../messaging/message-transport.ts";
 import type { MessageFormat } from "../../messaging/messages/cloud-event-message.ts";
+import { routingKeys } from "../../messaging/messages/message-types.ts";
 import { messageKindOf, type MessageKind } from "../../model/identifiers.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
@@ -153,6 +154,24 @@ export class Publisher implements MessageOutlet {
       { isKept: true },
     );
     this.#behind?.recent.add(messages, acceptedAtMs);
+  }
+
+  isHeard(): boolean {
+    const { isHeard } = this.#options.transport;
+    return (
+      isHeard === undefined || isHeard(routingKeys.EventCreated) || isHeard(routingKeys.EnforcementCreated)
+    );
+  }
+
+  drop(messageIds: readonly string[], acceptedAtMs: readonly number[]): void {
+    const { metrics, clock, onConfirmed } = this.#options;
+    const nowMs = clock.monotonicMs();
+    for (const [index, messageId] of messageIds.entries()) {
+      this.rows.settle(messageId);
+      onConfirmed?.(messageId);
+      metrics.eventConfirmedAfter((nowMs - (acceptedAtMs[index] ?? nowMs)) / 1_000);
+    }
+    metrics.messagesConfirmed(messageIds.length, 0);
   }
 
   leave(messageIds: readonly string[]): void {

@@ -113,6 +113,8 @@ export async function openInProcess(options: InProcessOptions): Promise<MessageT
       return "routed";
     },
 
+    isHeard: (routingKey) => isClosed || queuesFor(names.events, routingKey).size > 0,
+
     async subscribe(
       { exchange, bindings: patterns, queue: name, prefetch }: Subscription,
       onMessage: OnMessage,
