@@ -193,7 +193,7 @@ test("stopping is bounded although an answer is never finished", async () => {
   const startedAt = performance.now();
   await api[Symbol.asyncDispose]();
 
-  expect(performance.now() - startedAt).toBeLessThan(4_000);
+  expect(performance.now() - startedAt).toBeLessThan(20_000);
   expect(await answer).toBe("cut off");
 });
 

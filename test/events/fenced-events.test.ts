@@ -46,7 +46,7 @@ test("a batch waits for a claim that is under way, and its events are fenced", a
 
   const accepted = running.pipeline.accept(rig.tick());
   await expect
-    .poll(() => query(rig.database, waitingStatements), { timeout: 5_000 })
+    .poll(() => query(rig.database, waitingStatements), { timeout: 20_000 })
     .toEqual([{ count: "1" }]);
   mayCommit.resolve();
   await claim;
@@ -69,7 +69,7 @@ test("a batch that waits for the deletion of its sensor does not deadlock with t
   const outcome = running.pipeline.accept(rig.tick());
   const waiting =
     "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-  await expect.poll(() => query(rig.database, waiting), { timeout: 5_000 }).toHaveLength(1);
+  await expect.poll(() => query(rig.database, waiting), { timeout: 20_000 }).toHaveLength(1);
   await sleep(1_200); // deadlock_timeout is 1 s.
   await operator.query("commit");
 

@@ -65,7 +65,7 @@ test("a rule changed while its events are in flight fires only for events commit
       // After the change's commit every stored event was judged by the new state: counts move together or not at all.
       const [before] = await query<Counts>(rig.database, counts);
       await expect
-        .poll(async () => (await query<Counts>(rig.database, counts))[0]?.events, { timeout: 5_000 })
+        .poll(async () => (await query<Counts>(rig.database, counts))[0]?.events, { timeout: 20_000 })
         .not.toBe(before?.events);
       const [after] = await query<Counts>(rig.database, counts);
       const events = Number(after?.events) - Number(before?.events);

@@ -27,7 +27,7 @@ import {
 import { recordingLogger } from "../support/recording-logger.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 
-const soon = { timeout: 5_000, interval: 10 };
+const soon = { timeout: 9_000, interval: 10 };
 
 let fresh: FreshDatabase;
 let instance: string;

@@ -26,7 +26,7 @@ const nothingListens = "amqp://127.0.0.1:1";
 //   messages from the outbox, those of a new event from memory, and those of a replay.
 test.each(["cloudevents_structured", "cloudevents_binary"] as const)(
   "with the format %s, events and enforcements are CloudEvents, and rules stay envelopes",
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async (format) => {
     await using fresh = await freshDatabase();
     await using vhost = await freshVhost();

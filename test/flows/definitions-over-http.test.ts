@@ -78,4 +78,4 @@ test("a rule made over HTTP matches the events of a sensor made over HTTP, until
   const matched = await tenths();
   await expect.poll(counted, promptly).toBeGreaterThan(soon + 40);
   expect(await tenths()).toEqual(matched);
-}, 120_000);
+}, 180_000);

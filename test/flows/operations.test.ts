@@ -110,7 +110,7 @@ async function runningPid(database: Database): Promise<number | null> {
 
 const waiting = { timeout: 20_000 };
 
-test("a sensor on another worker is shown, and restarted there", { timeout: 90_000 }, async () => {
+test("a sensor on another worker is shown, and restarted there", { timeout: 180_000 }, async () => {
   await using fresh = await freshDatabase();
   const { database, url } = fresh;
   await addTalker(database);
@@ -148,7 +148,7 @@ test("a sensor on another worker is shown, and restarted there", { timeout: 90_0
   await expect.poll(() => runningPid(database), waiting).toSatisfy((pid) => pid !== null && pid !== before);
 });
 
-test("when the owner dies, the worker that takes the sensor over answers", { timeout: 90_000 }, async () => {
+test("when the owner dies, the worker that takes the sensor over answers", { timeout: 180_000 }, async () => {
   await using fresh = await freshDatabase();
   const { database, url } = fresh;
   await addTalker(database);
@@ -171,7 +171,7 @@ test("when the owner dies, the worker that takes the sensor over answers", { tim
 
 test(
   "a sensor that runs nowhere is not restarted, and the answer says why",
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     await using fresh = await freshDatabase();
     const { database, url } = fresh;
@@ -210,7 +210,7 @@ test(
   },
 );
 
-test("an agent on its own restarts its sensors", { timeout: 120_000 }, async () => {
+test("an agent on its own restarts its sensors", { timeout: 180_000 }, async () => {
   await using folder = await folderOf(undefined, "alone");
   {
     await using database = await openEmbedded({
@@ -233,7 +233,7 @@ test("an agent on its own restarts its sensors", { timeout: 120_000 }, async () 
 
 test(
   "the log of a sensor on another worker is read and followed over rotation, a restart and a move",
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async () => {
     await using fresh = await freshDatabase();
     const { database, url } = fresh;
@@ -280,7 +280,7 @@ test(
   },
 );
 
-test("a followed log ends with the agent, and delays its stop by nothing", { timeout: 90_000 }, async () => {
+test("a followed log ends with the agent, and delays its stop by nothing", { timeout: 180_000 }, async () => {
   await using fresh = await freshDatabase();
   const { database, url } = fresh;
   await addTalker(database);
@@ -299,7 +299,7 @@ test("a followed log ends with the agent, and delays its stop by nothing", { tim
 
 test(
   "a followed log ends soon after its token was revoked, and no other does",
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async () => {
     await using fresh = await freshDatabase();
     const { database, url } = fresh;

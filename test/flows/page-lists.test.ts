@@ -134,7 +134,7 @@ test.each([
   { path: "rules?trigger=orchard.apple", heading: "Rules", first: 100 },
   { path: "sensors", heading: "Sensors", first: 100 },
   { path: "events/EVENT", heading: "Event EVENT", first: 100 },
-])("$path goes on to its end with the keyboard, and nothing jumps", { timeout: 60_000 }, async (list) => {
+])("$path goes on to its end with the keyboard, and nothing jumps", { timeout: 180_000 }, async (list) => {
   const [event] = await query<{ id: string }>(
     fresh.database,
     "select max(id)::text as id from event where trigger_ref = 'orchard.apple'",

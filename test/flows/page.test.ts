@@ -497,7 +497,7 @@ const screenshots = [
   ["workers", "workers", "Workers", "light"],
 ] as const;
 
-test.runIf(process.env[screenshotsVariable] !== undefined)("screenshots", { timeout: 120_000 }, async () => {
+test.runIf(process.env[screenshotsVariable] !== undefined)("screenshots", { timeout: 180_000 }, async () => {
   const { page } = admin;
   await page.mouse.move(1_279, 859);
   await writeFile(brokenPath(), "");

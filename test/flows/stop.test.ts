@@ -15,7 +15,7 @@ import { startCounting } from "../support/counting.ts";
 
 test.for(["refuse", "freeze"] as const)(
   "an agent without its database (%s) stops all the same",
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async (fault) => {
     await using fresh = await freshDatabase();
     await using vhost = await freshVhost();

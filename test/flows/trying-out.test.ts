@@ -48,7 +48,7 @@ beforeAll(async () => {
   );
   const running = opened.use(await startAgent(folder));
   await ready(running, folder, 60_000);
-}, 90_000);
+}, 180_000);
 
 afterAll(() => opened.disposeAsync());
 
@@ -222,7 +222,7 @@ test("back-testing the live rule over its own lifetime gives exactly its enforce
     expect(tested).toMatchObject({ code: 0 });
     expect(JSON.parse(tested.stdout)).toMatchObject({ counts: { caught: 0, missed: 0 } });
   }
-}, 60_000);
+}, 180_000);
 
 function messages(type: "EventCreated" | "EnforcementCreated") {
   return [...collector.messages.values()].filter(({ message_type }) => message_type === type);

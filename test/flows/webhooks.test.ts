@@ -20,7 +20,7 @@ const push = JSON.stringify({
 
 test(
   "a push on GitHub fires the rule once, and the log tells who sent it",
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async () => {
     await using fresh = await freshDatabase();
     await using vhost = await freshVhost();

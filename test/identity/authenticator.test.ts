@@ -9,7 +9,7 @@ import { signingSecret, tokenFor } from "../support/tokens.ts";
 import { openIdentityRig } from "./identity-rig.ts";
 
 const grant = { sensorRef: "p.one", triggerRefs: ["t.one", "t.two"], term: null };
-const noticed = { timeout: 1_000, interval: 5 };
+const noticed = { timeout: 20_000, interval: 5 };
 
 test("a sensor's token names the sensor, its triggers and the assignment", async () => {
   await using fresh = await freshDatabase();

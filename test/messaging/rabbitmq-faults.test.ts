@@ -197,7 +197,7 @@ test("a frozen or unreachable broker does not delay closing", { timeout: 60_000 
 
   await Promise.all([frozen[Symbol.asyncDispose](), away[Symbol.asyncDispose]()]);
 
-  expect(performance.now() - startedAtMs).toBeLessThan(5_000);
+  expect(performance.now() - startedAtMs).toBeLessThan(20_000);
   expect(await lost).toMatch(/is closed/);
   expect(await waiting).toMatch(/is closed/);
 });

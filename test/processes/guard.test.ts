@@ -36,7 +36,7 @@ test("nothing an agent started outlives its SIGKILL, and neither does the guard"
   agent.kill("SIGKILL");
 
   await expect
-    .poll(() => [...pids, guard].map(isRunning), { timeout: 5_000 })
+    .poll(() => [...pids, guard].map(isRunning), { timeout: 20_000 })
     .toEqual([false, false, false, false]);
 });
 
@@ -51,11 +51,11 @@ test("a killed guard is replaced and learns of the children again", async () => 
 
   process.kill(guard, "SIGKILL");
   await expect
-    .poll(guardsOfAgent, { timeout: 5_000 })
+    .poll(guardsOfAgent, { timeout: 20_000 })
     .toSatisfy((found) => found.length === 1 && found[0] !== guard);
   agent.kill("SIGKILL");
 
-  await expect.poll(() => pids.map(isRunning), { timeout: 5_000 }).toEqual([false, false, false]);
+  await expect.poll(() => pids.map(isRunning), { timeout: 20_000 }).toEqual([false, false, false]);
 });
 
 test("the signals that end an agent politely do not end its guard", async () => {
@@ -64,7 +64,7 @@ test("the signals that end an agent politely do not end its guard", async () => 
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.kill(guard, signal);
   agent.kill("SIGKILL");
 
-  await expect.poll(() => pids.map(isRunning), { timeout: 5_000 }).toEqual([false, false, false]);
+  await expect.poll(() => pids.map(isRunning), { timeout: 20_000 }).toEqual([false, false, false]);
 });
 
 test("a guard ignores processes that have ended, and ends with its scope", async () => {

@@ -40,7 +40,7 @@ test("rules are read, judged and matched in the embedded database as in PostgreS
   expect(await matcher.matchEvent(event?.id ?? "")).toHaveLength(1);
   expect(await query(database, "select rule from enforcement")).toEqual([{ rule: good }]);
   await expect
-    .poll(() => query(database, "select rule, problem from rule_problem"), { timeout: 5_000 })
+    .poll(() => query(database, "select rule, problem from rule_problem"), { timeout: 20_000 })
     .toEqual([{ rule: bad, problem: "conditions[0]: 7 is not a condition" }]);
 
   stop.abort();

@@ -49,7 +49,7 @@ test("a change by plain SQL is served soon after a hint", async () => {
 
   const id = await insertRule(database, { ref: "r.new", triggerRef: "t.one" });
 
-  await expect.poll(() => matched(rules, onHost("a")), { timeout: 5_000 }).toEqual([id]);
+  await expect.poll(() => matched(rules, onHost("a")), { timeout: 20_000 }).toEqual([id]);
 });
 
 test("one unusable rule is recorded and logged once, and the others match on", async () => {
@@ -71,7 +71,7 @@ test("one unusable rule is recorded and logged once, and the others match on", a
   parts.use(running(other));
 
   await expect
-    .poll(() => problems(database), { timeout: 5_000 })
+    .poll(() => problems(database), { timeout: 20_000 })
     .toEqual([
       { rule: bad, problem: expect.stringContaining('did you mean "equals"?') },
       { rule: odd, problem: "action_params: must be an object" },
@@ -81,7 +81,7 @@ test("one unusable rule is recorded and logged once, and the others match on", a
 
   await query(database, "update rule set conditions = '{}' where id = $1", [bad]);
   rules.wake();
-  await expect.poll(() => problems(database), { timeout: 5_000 }).toHaveLength(1);
+  await expect.poll(() => problems(database), { timeout: 20_000 }).toHaveLength(1);
 
   expect(matched(rules, onHost("a"))).toEqual([good, bad]);
   expect(await query(database, "select min(since) as since from rule_problem")).toEqual([since]);
@@ -116,7 +116,7 @@ test("rules written by SQL that can never match have their problems in rule_prob
   parts.use(running(rules));
 
   await expect
-    .poll(() => problems(database), { timeout: 5_000 })
+    .poll(() => problems(database), { timeout: 20_000 })
     .toEqual(
       conditions.map(([, problem], index) => ({
         rule: bad[index],
@@ -149,11 +149,11 @@ test("conditions written by SQL that look wrong are used, and logged once until 
     reason: expect.stringMatching(/^conditions\[0\]\.value: /),
   };
 
-  await expect.poll(told, { timeout: 5_000 }).toEqual([first]);
+  await expect.poll(told, { timeout: 20_000 }).toEqual([first]);
   expect(matched(rules, onHost("a"))).toEqual([id]);
   const other = await insertRule(database, { ref: "r.fine", triggerRef: "t.one" });
   rules.wake();
-  await expect.poll(() => matched(rules, onHost("a")), { timeout: 5_000 }).toEqual([id, other]);
+  await expect.poll(() => matched(rules, onHost("a")), { timeout: 20_000 }).toEqual([id, other]);
 
   await query(database, "update rule set conditions = $1 where id = $2", [
     JSON.stringify([{ field: "paylod.host", operator: "exists" }]),
@@ -162,7 +162,7 @@ test("conditions written by SQL that look wrong are used, and logged once until 
   rules.wake();
 
   const second = { ...first, reason: expect.stringMatching(/^conditions\[0\]\.field: /) };
-  await expect.poll(told, { timeout: 5_000 }).toEqual([first, second]);
+  await expect.poll(told, { timeout: 20_000 }).toEqual([first, second]);
   expect(await problems(database)).toEqual([]);
 });
 
@@ -187,11 +187,11 @@ test("problems judged at an older revision are not written", async () => {
   await using parts = new AsyncDisposableStack();
   parts.use(running(rules));
 
-  await expect.poll(() => attempts, { timeout: 5_000 }).toBeGreaterThan(1);
+  await expect.poll(() => attempts, { timeout: 20_000 }).toBeGreaterThan(1);
   expect(await problems(database)).toEqual([]);
 
   isFrozen = false;
-  await expect.poll(() => rules.current().problems.size, { timeout: 5_000 }).toBe(0);
+  await expect.poll(() => rules.current().problems.size, { timeout: 20_000 }).toBe(0);
   expect(await problems(database)).toEqual([]);
 });
 
@@ -210,7 +210,7 @@ test.each([
     const wrong = { rule: bad, problem: expect.any(String) };
     if (isRecorded) {
       await using _running = running(await open(database));
-      await expect.poll(() => problems(database), { timeout: 5_000 }).toEqual([wrong]);
+      await expect.poll(() => problems(database), { timeout: 20_000 }).toEqual([wrong]);
     }
     const person = await fresh.connect();
     await person.query("begin");
@@ -225,11 +225,13 @@ test.each([
       },
     });
     await using _running = running(rules);
-    await expect.poll(() => attempts, { timeout: 5_000 }).toBe(1);
+    await expect.poll(() => attempts, { timeout: 20_000 }).toBe(1);
 
     await person.query(end === "commits" ? "commit" : "rollback");
     rules.wake();
-    await expect.poll(() => problems(database), { timeout: 5_000 }).toEqual(end === "commits" ? [] : [wrong]);
+    await expect
+      .poll(() => problems(database), { timeout: 20_000 })
+      .toEqual(end === "commits" ? [] : [wrong]);
   },
 );
 
@@ -360,11 +362,11 @@ test("serves the last set while the database is unreachable, and the newest afte
   const added = await insertRule(database, { ref: "r.added", triggerRef: "t.one" });
   await expect(rules.refresh()).rejects.toThrow("away");
   rules.wake();
-  await expect.poll(() => messagesOf(log), { timeout: 5_000 }).toHaveLength(1);
+  await expect.poll(() => messagesOf(log), { timeout: 20_000 }).toHaveLength(1);
   expect(matched(rules, onHost("a"))).toEqual([old]);
 
   isAway = false;
-  await expect.poll(() => matched(rules, onHost("a")), { timeout: 5_000 }).toEqual([old, added]);
+  await expect.poll(() => matched(rules, onHost("a")), { timeout: 20_000 }).toEqual([old, added]);
 });
 
 // Goal: a caller that knows of a change gets a set with it, even while a read is in progress.

@@ -101,7 +101,7 @@ describe.each(runners)("%s", (_, run) => {
     const started = performance.now();
 
     expect(await detected(programs)).toEqual([{ name: "ruby", path, version: null }]);
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(performance.now() - started).toBeLessThan(40_000);
   });
 
   test("a file that cannot be started is not an interpreter", async () => {

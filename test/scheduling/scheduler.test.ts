@@ -13,7 +13,7 @@ import { startFaultProxy, type FaultProxy } from "../support/fault-proxy.ts";
 import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
-const soon = { timeout: 5_000, interval: 10 };
+const soon = { timeout: 9_000, interval: 10 };
 
 interface RunningScheduler extends AsyncDisposable {
   readonly scheduler: Scheduler;

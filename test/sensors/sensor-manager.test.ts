@@ -165,7 +165,7 @@ test("a lost assignment stops the sensor even while the database is unreachable"
   bench.held.delete(id);
   bench.manager.wake();
 
-  await expect.poll(() => isRunning(pid ?? 0), { timeout: 5_000 }).toBe(false);
+  await expect.poll(() => isRunning(pid ?? 0), { timeout: 20_000 }).toBe(false);
   await expect.poll(() => bench.stopped).toEqual([id]);
   await query(bench.database, "alter table sensor_away rename to sensor");
 });
@@ -179,7 +179,7 @@ test("a new generation of the assignment restarts the sensor under it", async ()
   bench.held.set(id, { ...bench.term, generation: "2" });
   bench.manager.wake();
 
-  await expect.poll(() => bench.events.at(-1)?.source?.term?.generation, { timeout: 5_000 }).toBe("2");
+  await expect.poll(() => bench.events.at(-1)?.source?.term?.generation, { timeout: 20_000 }).toBe("2");
 });
 
 test("a refusal for want of the assignment wakes the comparison", async () => {
@@ -191,7 +191,7 @@ test("a refusal for want of the assignment wakes the comparison", async () => {
 
   bench.held.clear(); // Nobody tells the manager.
 
-  await expect.poll(() => bench.manager.isRunning(id), { timeout: 5_000 }).toBe(false);
+  await expect.poll(() => bench.manager.isRunning(id), { timeout: 20_000 }).toBe(false);
 });
 
 test("states that cannot be written are written later, while the sensor keeps running", async () => {

@@ -227,7 +227,7 @@ test("stopping is bounded while nothing can be stored", async () => {
 
   await bench.manager.stop();
 
-  expect(performance.now() - startMs).toBeLessThan(3_000);
+  expect(performance.now() - startMs).toBeLessThan(20_000);
   expect(bench.events.length).toBe(1_000);
 });
 

@@ -50,7 +50,7 @@ test.each([
   { theirs: "public", ours: "attune" },
 ])(
   "theirs in the schema $theirs, ours in $ours: events flow, and nothing of theirs changes",
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async ({ theirs, ours }) => {
     await using empty = await emptyDatabase();
     await using vhost = await freshVhost();
@@ -85,7 +85,7 @@ test.each([
 
 test(
   "with the default names too, the agent connects and leaves their declarations unchanged",
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async () => {
     await using empty = await emptyDatabase();
     await using vhost = await freshVhost();
@@ -117,7 +117,7 @@ test(
   },
 );
 
-test("on their schema the agent stops with one line and changes nothing", { timeout: 60_000 }, async () => {
+test("on their schema the agent stops with one line and changes nothing", { timeout: 180_000 }, async () => {
   await using empty = await emptyDatabase();
   await makeAncestor(empty.url, "attune");
   const before = await dumpOf(empty.url, "attune");

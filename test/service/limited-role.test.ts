@@ -198,7 +198,7 @@ test.each(["configure", "write", "read"])(
   },
 );
 
-test("an agent whose broker user lacks a right logs it", { timeout: 60_000 }, async () => {
+test("an agent whose broker user lacks a right logs it", { timeout: 180_000 }, async () => {
   await using vhost = await freshVhost();
   await using fresh = await freshDatabase();
   const user = await limitedUser(vhost);

@@ -12,6 +12,8 @@ import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
 import { startCountingAfresh, type Counting } from "../support/counting.ts";
 
+/** Enough to notice a gap; the load is that of other tests. */
+const steady = { pace: { burst: 5, pauseMs: 10 } };
 const shortLease = { lease_duration: 2, lease_renewal_interval: 0.5 };
 
 async function owner({ database }: Counting): Promise<string | undefined> {
@@ -24,9 +26,9 @@ async function owner({ database }: Counting): Promise<string | undefined> {
 
 test(
   "when the owner is killed, another worker resumes from the checkpoint",
-  { timeout: 90_000 },
+  { timeout: 180_000 },
   async () => {
-    await using counting = await startCountingAfresh();
+    await using counting = await startCountingAfresh(steady);
     const folders = [
       await counting.folder("one", shortLease),
       await counting.folder("two", shortLease),
@@ -40,7 +42,7 @@ test(
     one.kill("SIGKILL");
     await one.ended;
 
-    await expect.poll(() => owner(counting), { timeout: 20_000 }).toBe("two");
+    await expect.poll(() => owner(counting), { timeout: 60_000 }).toBe("two");
     await counting.progress();
     await counting.finish();
     await counting.expectNothingLostOrDoubled();
@@ -49,7 +51,7 @@ test(
 
 test(
   "a frozen owner that thaws stores nothing and logs it, while the other continues",
-  { timeout: 90_000 },
+  { timeout: 180_000 },
   async () => {
     // Fast enough that lines wait in the frozen agent's pipe.
     await using counting = await startCountingAfresh({ pace: { burst: 200, pauseMs: 5 } });
@@ -63,15 +65,15 @@ test(
     await ready(heir, folders[1]);
 
     frozen.kill("SIGSTOP");
-    await expect.poll(() => owner(counting), { timeout: 20_000 }).toBe("heir");
+    await expect.poll(() => owner(counting), { timeout: 60_000 }).toBe("heir");
     await counting.progress();
     frozen.kill("SIGCONT");
 
     await expect
-      .poll(() => metric(folders[0], "attune_sensor_agent_events_fenced_total"), { timeout: 20_000 })
+      .poll(() => metric(folders[0], "attune_sensor_agent_events_fenced_total"), { timeout: 60_000 })
       .toBeGreaterThan(0);
     await expect
-      .poll(() => readFile(folders[0].logPath, "utf8"), { timeout: 20_000 })
+      .poll(() => readFile(folders[0].logPath, "utf8"), { timeout: 60_000 })
       .toContain("lost assignments");
     await counting.progress();
     expect(await owner(counting)).toBe("heir");
@@ -82,9 +84,9 @@ test(
 
 test(
   "a transaction that holds an agent's assignment for several leases costs it nothing, and no neighbour takes over",
-  { timeout: 90_000 },
+  { timeout: 180_000 },
   async () => {
-    await using counting = await startCountingAfresh();
+    await using counting = await startCountingAfresh(steady);
     const folders = [
       await counting.folder("one", shortLease),
       await counting.folder("two", shortLease),
@@ -113,8 +115,8 @@ test(
   },
 );
 
-test("a graceful stop hands the sensor over at once", { timeout: 90_000 }, async () => {
-  await using counting = await startCountingAfresh();
+test("a graceful stop hands the sensor over at once", { timeout: 180_000 }, async () => {
+  await using counting = await startCountingAfresh(steady);
   // A lease so long that only a release explains the handover.
   const longLease = { lease_duration: 600, lease_renewal_interval: 1 };
   const folders = [await counting.folder("one", longLease), await counting.folder("two", longLease)] as const;
@@ -126,7 +128,7 @@ test("a graceful stop hands the sensor over at once", { timeout: 90_000 }, async
   one.kill("SIGTERM");
   expect(await one.ended).toBe(0);
 
-  await expect.poll(() => owner(counting), { timeout: 10_000 }).toBe("two");
+  await expect.poll(() => owner(counting), { timeout: 60_000 }).toBe("two");
   await counting.progress();
   await counting.finish();
   await counting.expectNothingLostOrDoubled();
@@ -134,9 +136,9 @@ test("a graceful stop hands the sensor over at once", { timeout: 90_000 }, async
 
 test(
   "a second agent with the same name is refused with one clear line, and the first continues",
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
-    await using counting = await startCountingAfresh();
+    await using counting = await startCountingAfresh(steady);
     await using first = await startAgent(await counting.folder("same"));
     await counting.progress();
 
@@ -155,9 +157,9 @@ test(
 
 test(
   "a lost database session leaves the name unprotected for a moment only",
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
-    await using counting = await startCountingAfresh();
+    await using counting = await startCountingAfresh(steady);
     // Only a new session explains a beat as soon as this.
     const beat = { heartbeat_interval: 600 };
     await using first = await startAgent(await counting.folder("same", beat));
@@ -177,7 +179,7 @@ test(
   },
 );
 
-test("a stopping worker gets no sensor", { timeout: 60_000 }, async () => {
+test("a stopping worker gets no sensor", { timeout: 180_000 }, async () => {
   await using fresh = await freshDatabase();
   await using vhost = await freshVhost();
   const { database } = fresh;
@@ -189,7 +191,7 @@ test("a stopping worker gets no sensor", { timeout: 60_000 }, async () => {
         brokerUrl: vhost.url,
         packsDirectory: join(repositoryRoot, "test/fixtures/packs"),
         workerName,
-        sensor: { shutdown_timeout: 8 },
+        sensor: { shutdown_timeout: 15 },
       }),
     );
   const addSensor = async (ref: string): Promise<void> => {
@@ -213,14 +215,14 @@ test("a stopping worker gets no sensor", { timeout: 60_000 }, async () => {
   await ready(first, staying);
   await addSensor("fault.a");
   const a = { ref: "fault.a", name: "staying" };
-  await expect.poll(placed, { timeout: 10_000 }).toEqual([a]);
+  await expect.poll(placed, { timeout: 60_000 }).toEqual([a]);
   await using second = await startAgent(leaving);
   await ready(second, leaving);
   await addSensor("fault.b");
   const b = { ref: "fault.b", name: "leaving" };
-  await expect.poll(placed, { timeout: 10_000 }).toEqual([a, b]);
+  await expect.poll(placed, { timeout: 60_000 }).toEqual([a, b]);
   await addSensor("fault.c");
-  await expect.poll(placed, { timeout: 10_000 }).toHaveLength(3);
+  await expect.poll(placed, { timeout: 60_000 }).toHaveLength(3);
 
   // Its own sensor takes seconds to stop; meanwhile it has less to do than the other.
   second.kill("SIGTERM");
@@ -229,10 +231,10 @@ test("a stopping worker gets no sensor", { timeout: 60_000 }, async () => {
       database,
       "select capabilities->'max_concurrent_sensors' as room from worker where name = 'leaving'",
     );
-  await expect.poll(room, { timeout: 5_000 }).toEqual([{ room: 0 }]);
+  await expect.poll(room, { timeout: 12_000 }).toEqual([{ room: 0 }]);
   await addSensor("fault.d");
 
   const d = { ref: "fault.d", name: "staying" };
-  await expect.poll(placed, { timeout: 5_000, interval: 50 }).toContainEqual(d);
+  await expect.poll(placed, { timeout: 12_000, interval: 50 }).toContainEqual(d);
   await second.assertRunning();
 });

@@ -111,7 +111,7 @@ export async function startAgent(
 }
 
 /** Waits until the agent is ready. Throws with its log if it ends first, and with its health if it takes too long. */
-export async function ready(agent: AgentProcess, { apiUrl }: AgentFolder, limitMs = 20_000): Promise<void> {
+export async function ready(agent: AgentProcess, { apiUrl }: AgentFolder, limitMs = 60_000): Promise<void> {
   const deadline = AbortSignal.timeout(limitMs);
   for (;;) {
     const answer = await readiness(apiUrl);

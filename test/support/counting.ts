@@ -107,7 +107,7 @@ export async function startCounting(options: CountingOptions): Promise<Counting>
     collector,
     folder,
     lastNumber,
-    async progress(limitMs = 30_000) {
+    async progress(limitMs = 60_000) {
       const before = await lastNumber();
       await expect.poll(lastNumber, { timeout: limitMs, interval: 10 }).toBeGreaterThan(before);
     },

@@ -223,7 +223,7 @@ describe("a connection that fails", () => {
   test("a connection cut while the commit is under way leaves the outcome unknown", async () => {
     await using empty = await emptyDatabase();
     await using proxy = await proxyTo(empty.url);
-    await using database = await open(proxy, empty.url, { queryTimeoutMs: 1_500 });
+    await using database = await open(proxy, empty.url, { queryTimeoutMs: 4_000 });
     let frozenAtMs = 0;
     const work = database.transaction(async (transaction) => {
       await transaction.query({ text: "create table t (a int)" });
@@ -232,7 +232,7 @@ describe("a connection that fails", () => {
     });
 
     await expect(work).rejects.toMatchObject({ name: "ConnectionError", outcome: "unknown" });
-    expect(performance.now() - frozenAtMs).toBeLessThan(2_900); // One timeout, not a second one to roll back.
+    expect(performance.now() - frozenAtMs).toBeLessThan(7_900); // One timeout, not a second one to roll back.
   });
 
   test("a lost session is established again: listeners are called, its locks are gone", async () => {
@@ -302,7 +302,7 @@ describe("a connection that fails", () => {
     const startMs = performance.now();
     await database[Symbol.asyncDispose]();
 
-    expect(performance.now() - startMs).toBeLessThan(5_000);
+    expect(performance.now() - startMs).toBeLessThan(20_000);
     expect(database.health().state).toBe("down");
     await database[Symbol.asyncDispose]();
   });

@@ -114,11 +114,11 @@ test("a folder that appears later, is deleted and made again is watched each tim
   for (let round = 0; round < 3; round += 1) {
     mkdirSync(rig.path("inbox/sub"), { recursive: true });
     writeFileSync(rig.path("inbox/sub/2"), "2");
-    await expect.poll(() => rig.seen().at(-1), { timeout: 5_000 }).toBe("created inbox/sub/2");
+    await expect.poll(() => rig.seen().at(-1), { timeout: 20_000 }).toBe("created inbox/sub/2");
     writeFileSync(rig.path("inbox/sub/2"), "22");
-    await expect.poll(() => rig.seen().at(-1), { timeout: 5_000 }).toBe("modified inbox/sub/2");
+    await expect.poll(() => rig.seen().at(-1), { timeout: 20_000 }).toBe("modified inbox/sub/2");
     rmSync(rig.path("inbox"), { recursive: true });
-    await expect.poll(() => rig.seen().at(-1), { timeout: 5_000 }).toBe("deleted inbox/sub/2");
+    await expect.poll(() => rig.seen().at(-1), { timeout: 20_000 }).toBe("deleted inbox/sub/2");
   }
   expect(rig.found.rescan).toBe(0);
 });
