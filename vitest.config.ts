@@ -1,10 +1,11 @@
 import { defineConfig } from "vitest/config";
+import { LongFilesFirst } from "./scripts/testing/long-files-first.ts";
 import { unitTests } from "./scripts/testing/unit-tests.ts";
 
 /** Neither services nor processes, so these take seconds. */
 const pure = unitTests(import.meta.dirname);
 
-/** The whole service under load, with its faults: one file at a time, since each fills the machine. */
+/** The whole service under load, with its faults: two files at once, since each nearly fills the machine. */
 const whole = ["test/service/**/*.test.ts"];
 
 /** Whole agents that mostly wait for each other, so that several of these files run at once. */
@@ -27,6 +28,7 @@ const patient = { retry, hookTimeout: 180_000, expect: { poll: { timeout: 30_000
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongFilesFirst },
     projects: [
       {
         test: {
@@ -34,6 +36,7 @@ export default defineConfig({
           include: pure,
           testTimeout: 60_000,
           expect: patient.expect,
+          maxWorkers: "100%",
           sequence: { groupOrder: 0 },
         },
       },
@@ -54,7 +57,7 @@ export default defineConfig({
           ...patient,
           include: whole,
           testTimeout: 180_000,
-          fileParallelism: false,
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
       },

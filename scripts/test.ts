@@ -69,7 +69,9 @@ async function runTests(services: ServiceEnvironment): Promise<TestCounts> {
   if (options["no-containers"]) args.push("--project=!agent");
   if (options.only !== undefined) args.push(options.only);
 
-  const outcome = await runStage({ name: "tests", file: "vitest", args, env: services, signal });
+  // Hundreds of agents start from the sources; only the first one compiles them.
+  const env = { ...services, NODE_COMPILE_CACHE: join(directory.path, "compiled") };
+  const outcome = await runStage({ name: "tests", file: "vitest", args, env, signal });
   const text = await readFile(report, "utf8").catch(() => undefined);
   const content: JsonValue | undefined = text === undefined ? undefined : JSON.parse(text);
   return testCounts(content, outcome.passed);
