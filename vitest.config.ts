@@ -11,7 +11,7 @@ const whole = ["test/service/**/*.test.ts"];
 /** Whole agents that mostly wait for each other, so that several of these files run at once. */
 const flows = ["test/flows/**/*.test.ts"];
 
-/** The built executable, in containers. */
+/** The built executable, in containers, which mostly start and wait. */
 const built = ["test/agent/container/**/*.test.ts"];
 
 /**
@@ -78,7 +78,8 @@ export default defineConfig({
           include: built,
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          fileParallelism: false,
+          globalSetup: "test/agent/container/prepare-engine.ts",
+          maxWorkers: 2,
           sequence: { groupOrder: 4 },
         },
       },

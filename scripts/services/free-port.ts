@@ -3,12 +3,12 @@
  *
  * Between the choice and the start nobody else must take the port:
  * - The kernel gives ports of `ip_local_port_range` to outgoing connections at any moment, so none of these is chosen.
- * - Other processes may choose at the same time. An abstract Unix socket named after the port reserves it until this
- *   process ends.
+ * - Other processes may choose at the same time. This one holds the port's name until it ends.
  */
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { tryHold } from "./held-name.ts";
 
 /** Above the ports that browsers and fetch refuse. */
 const lowest = 11_000;
@@ -44,24 +44,18 @@ async function ephemeralRange(): Promise<readonly [number, number]> {
 }
 
 async function reserve(port: number): Promise<boolean> {
-  const server = createServer().unref();
-  return listens(server, () => server.listen(`\0attune-port-${port}`));
+  return (await tryHold(`port-${port}`)) !== undefined;
 }
 
 async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  if (!(await listens(server, () => server.listen(port, "127.0.0.1")))) return false;
-  server.close();
-  await once(server, "close");
-  return true;
-}
-
-async function listens(server: ReturnType<typeof createServer>, listen: () => void): Promise<boolean> {
-  listen();
+  server.listen(port, "127.0.0.1");
   try {
     await once(server, "listening");
-    return true;
   } catch {
     return false;
   }
+  server.close();
+  await once(server, "close");
+  return true;
 }

@@ -10,6 +10,7 @@ import { copyFile, mkdir, mkdtempDisposable, symlink, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { requireInstalled } from "../../../scripts/services/debian-packages.ts";
+import { holdName } from "../../../scripts/services/held-name.ts";
 import { debootstrap, smallImages } from "../../../scripts/testing/requirements.ts";
 import { type Docker, runCommand } from "./docker.ts";
 
@@ -70,6 +71,17 @@ export async function provideImage(docker: Docker, name: ImageName): Promise<str
   return provide(docker, name, recipes[name]);
 }
 
+/** With systemd as a program; docker runs it as the first process. */
+export async function provideSystemd(docker: Docker): Promise<string> {
+  return providePackages(docker, "systemd", { packages: ["systemd", "dbus"] });
+}
+
+/** All but the stand-ins of the stack. */
+export async function provideAllImages(docker: Docker): Promise<void> {
+  for (const [name, recipe] of Object.entries(recipes)) await provide(docker, name, recipe);
+  await provideSystemd(docker);
+}
+
 /** An image of Debian with these packages, and files whose texts are given by their paths. */
 export async function providePackages(
   docker: Docker,
@@ -82,6 +94,9 @@ export async function providePackages(
 async function provide(docker: Docker, name: string, recipe: Recipe): Promise<string> {
   const digest = createHash("sha256").update(JSON.stringify({ generation, recipe })).digest("hex");
   const tag = `${imageRepository}/${name}:${digest.slice(0, 12)}`;
+  if (await docker.hasImage(tag)) return tag;
+  // Another process may be making it.
+  await using _held = await holdName(`image-${tag}`);
   if (await docker.hasImage(tag)) return tag;
 
   await using directory = await mkdtempDisposable(join(tmpdir(), "attune-image-"));

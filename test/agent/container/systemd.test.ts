@@ -11,7 +11,7 @@ import { repositoryRoot } from "../../../scripts/repository.ts";
 import { query } from "../../support/platform-rows.ts";
 import { freshDatabase, type FreshDatabase } from "../../support/postgres.ts";
 import { type Docker, openDocker } from "./docker.ts";
-import { providePackages } from "./images.ts";
+import { provideSystemd } from "./images.ts";
 
 const unit = "attune-sensor-agent";
 const container = `attune-test-systemd-${process.pid}`;
@@ -38,7 +38,7 @@ beforeAll(async () => {
   if (!existsSync(executable)) throw new Error(`${executable} is not there; make it with: npm run build`);
   docker = scope.use(await openDocker());
   fresh = scope.use(await freshDatabase());
-  const image = await providePackages(docker, "systemd", { packages: ["systemd", "dbus"] });
+  const image = await provideSystemd(docker);
   const settings = scope.use(await mkdtempDisposable(join(tmpdir(), "attune-systemd-")));
   const variables = join(settings.path, "agent.env");
   await writeFile(variables, `ATTUNE__DATABASE__URL=${fresh.url}\nATTUNE__API__PORT=0\n`, { mode: 0o600 });
