@@ -11,12 +11,13 @@ export interface Requirement {
   readonly name: string;
   readonly packages: readonly string[];
   readonly isInstalled: () => boolean;
+  /** In some Debian releases another requirement's packages include it, and its own do not exist. */
+  readonly isPerhapsIncluded?: boolean;
 }
 
 /** Resolves once the requirement is installed; throws with a remedy if it cannot be. */
 export async function requireInstalled(requirement: Requirement): Promise<void> {
   if (requirement.isInstalled()) return;
-
   install(requirement);
   if (requirement.isInstalled()) return;
   const command = installCommand(requirement.packages);
@@ -26,27 +27,36 @@ export async function requireInstalled(requirement: Requirement): Promise<void> 
 }
 
 /**
- * As `requireInstalled`, for many at once: one installation is much faster than many. If it fails, each is installed
- * alone.
+ * As `requireInstalled`, for many: those that can be installed together are, which is much faster. If that fails, each is
+ * installed alone.
  *
  * @returns why some could not be installed
  */
 export async function installAll(requirements: readonly Requirement[]): Promise<readonly unknown[]> {
-  const missing = requirements.filter(({ isInstalled }) => !isInstalled());
-  if (missing.length > 1) {
-    const names = new Intl.ListFormat("en").format(missing.map(({ name }) => name));
-    const packages = [...new Set(missing.flatMap((each) => each.packages))];
+  const all = [...new Set(requirements)];
+  const together = all.filter((each) => isForThisMachine(each) && !each.isInstalled());
+  if (together.length > 1) {
+    const names = new Intl.ListFormat("en").format(together.map(({ name }) => name));
+    const packages = [...new Set(together.flatMap((each) => each.packages))];
     try {
       install({ name: names, packages });
-    } catch (error) {
-      process.stderr.write(`${String(error)}\n`);
+    } catch {
+      // Those that are still missing report why, each for itself.
     }
   }
-  const attempts = await Promise.allSettled(missing.map((each) => requireInstalled(each)));
+  const attempts = await Promise.allSettled(all.map((each) => requireInstalled(each)));
   return attempts.flatMap((attempt) => (attempt.status === "rejected" ? [attempt.reason] : []));
 }
 
-function install({ name, packages }: Omit<Requirement, "isInstalled">): void {
+/**
+ * Not for another architecture: once that is known to the package manager, it takes this machine's compiler for that
+ * architecture's, and cannot install it.
+ */
+function isForThisMachine({ packages, isPerhapsIncluded = false }: Requirement): boolean {
+  return !isPerhapsIncluded && foreignArchitecture(packages) === undefined;
+}
+
+function install({ name, packages }: Pick<Requirement, "name" | "packages">): void {
   const command = installCommand(packages);
   if (!existsSync("/usr/bin/apt-get") || process.getuid?.() !== 0) {
     throw new Error(`${name} is not installed, and installing it needs root on Debian; run: ${command}`);

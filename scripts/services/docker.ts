@@ -41,8 +41,8 @@ export const dockerRequirements: readonly Requirement[] = [
   { name: "Docker", packages: ["docker.io"], isInstalled: () => engineProgram() !== undefined },
   {
     name: "a Docker client that builds with BuildKit",
-    // In some Debian releases, the engine's package includes one.
     packages: ["docker-cli", "docker-buildx"],
+    isPerhapsIncluded: true,
     isInstalled: () => findDockerClient() !== undefined,
   },
   dockerCompose,

@@ -1,10 +1,12 @@
 /** The script that installs Debian packages, with stand-ins for the programs that it calls. */
 import { execFile } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { installAll, type Requirement } from "../../scripts/services/debian-packages.ts";
 import { repositoryRoot } from "../../scripts/repository.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -29,8 +31,7 @@ async function install(failures: readonly string[]): Promise<Installation> {
   await standIn("sleep", [noted]);
   const script = join(repositoryRoot, "scripts/services/install-packages.sh");
   const running = promisify(execFile)(script, ["one", "two"], {
-    // Without waiting for a real installation that another test needs.
-    env: { PATH: `${folder.path}:${process.env["PATH"]}`, ATTUNE_INSTALLS: "alone" },
+    env: { PATH: `${folder.path}:${process.env["PATH"]}` },
   });
   const complaint = await running.then(
     () => undefined,
@@ -57,4 +58,28 @@ test.runIf(isRoot)("any other failure is reported at once", async () => {
     complaint: `${update} failed:\nE: Unable to locate package one\n`,
     calls: [update],
   });
+});
+
+// Goal: a new machine is prepared by few installations, in an order that works.
+// Method: stand-ins for the package manager keep a list of what they were asked for.
+test.runIf(isRoot)("many requirements are installed in one go, and only the others alone", async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), "attune-apt-"));
+  const calls = join(folder.path, "calls");
+  const script = `#!/bin/sh\necho "$(basename "$0") $*" >> ${calls}\n`;
+  for (const name of ["apt-get", "dpkg"]) await writeFile(join(folder.path, name), script, { mode: 0o755 });
+  vi.stubEnv("PATH", `${folder.path}:${process.env["PATH"]}`);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const asked = (): string => (existsSync(calls) ? readFileSync(calls, "utf8") : "");
+  const requirement = (name: string): Requirement => ({
+    name,
+    packages: [name],
+    isInstalled: () => new RegExp(`^apt-get install .* ${name}( .*)?$`, "m").test(asked()),
+  });
+  const included = { ...requirement("included"), isPerhapsIncluded: true };
+  const foreign = requirement("foreign:arm64");
+
+  expect(await installAll([requirement("one"), included, foreign, requirement("two")])).toEqual([]);
+
+  const installations = asked().match(/(?<=--no-install-recommends ).*|dpkg .*/g);
+  expect(installations).toEqual(["one two", "included", "dpkg --add-architecture arm64", "foreign:arm64"]);
 });
