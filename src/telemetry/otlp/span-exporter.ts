@@ -7,7 +7,12 @@
  *
  * The queue is bounded, and one request is under way at a time; what finds no room is dropped and counted. An unreachable
  * receiver costs its log line, and memory for the queue.
+ *
+ * A request of more than a kilobyte is compressed with gzip, outside the event loop. A receiver that answers 415 gets this
+ * request again and all later ones uncompressed.
  */
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
 import { decodeJson } from "../../model/json/json-text.ts";
 import { isJsonObject } from "../../model/json/json.ts";
 import type { Clock } from "../../time/clock.ts";
@@ -39,12 +44,18 @@ const pauseMsFirst = 1_000;
 /** At the stop, for the request under way and what is still queued. */
 const flushLimitMs = 2_000;
 const answerLengthMax = 1_024;
+/** Smaller requests cost more to compress than they save. */
+const plainBytesMax = 1_024;
+const unsupportedMediaType = 415;
+
+const compressed = promisify(gzip);
 
 export class SpanExporter {
   readonly #options: SpanExporterOptions;
   readonly #url: string;
   readonly #outage: OutageLog;
   #queue: Span[] = [];
+  #isGzipUnderstood = true;
 
   constructor(options: SpanExporterOptions) {
     this.#options = options;
@@ -110,14 +121,23 @@ export class SpanExporter {
 
   async #send(spans: readonly Span[], limit: AbortSignal): Promise<SendOutcome> {
     try {
+      const body = Buffer.from(exportRequest(spans, this.#options.resource));
+      const isCompressed = this.#isGzipUnderstood && body.length > plainBytesMax;
       const response = await fetch(this.#url, {
         method: "POST",
-        headers: { "content-type": "application/json" },
-        body: exportRequest(spans, this.#options.resource),
+        headers: {
+          "content-type": "application/json",
+          ...(isCompressed ? { "content-encoding": "gzip" } : {}),
+        },
+        body: isCompressed ? await compressed(body) : body,
         redirect: "error",
         signal: limit,
       });
       const answer = await answerOf(response);
+      if (isCompressed && response.status === unsupportedMediaType) {
+        this.#isGzipUnderstood = false;
+        return await this.#send(spans, limit);
+      }
       if (!response.ok) {
         this.#fail({ reason: `the receiver answers ${response.status}`, answer });
         return response.status === 429 || response.status >= 500 ? "again" : "dropped";

@@ -1,6 +1,8 @@
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
+import { buffer } from "node:stream/consumers";
+import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { EventSpans } from "../../../src/telemetry/otlp/event-spans.ts";
 import { queuedMax, SpanExporter } from "../../../src/telemetry/otlp/span-exporter.ts";
@@ -43,6 +45,31 @@ async function receiver(statuses: readonly number[], body = "{}") {
   };
 }
 
+/** A receiver that keeps what it gets. */
+async function bodyReceiver(statusOf: (request: IncomingMessage) => number) {
+  const requests: { readonly encoding: string | undefined; readonly body: Buffer }[] = [];
+  const server = createServer((request, response) => {
+    const keep = async (): Promise<void> => {
+      requests.push({ encoding: request.headers["content-encoding"], body: await buffer(request) });
+      response.writeHead(statusOf(request)).end("{}");
+    };
+    void keep();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function spansIn(body: Buffer | undefined): unknown {
+  return JSON.parse(String(body)).resourceSpans[0].scopeSpans[0].spans;
+}
+
 function exporting(endpoint: string, clock = systemClock, logger: Logger = silentLogger) {
   const counts = { exported: 0, dropped: 0 };
   const exporter = new SpanExporter({
@@ -73,6 +100,37 @@ test("spans are exported in few requests, and counted", async () => {
   for (let n = 0; n < 2_000; n += 1) own.exporter.add([span]);
   await expect.poll(() => own.counts).toEqual({ exported: 2_000, dropped: 0 });
   expect(to.paths).toEqual(["/v1/traces", "/v1/traces"]);
+});
+
+test("a request of more than a kilobyte is compressed, a smaller one is not", async () => {
+  await using to = await bodyReceiver(() => 200);
+  await using own = exporting(to.url);
+
+  own.exporter.add([span]);
+  await expect.poll(() => own.counts.exported).toBe(1);
+  own.exporter.add(Array.from({ length: 1_024 }, () => span));
+  await expect.poll(() => own.counts.exported).toBe(1_025);
+
+  const [small, large] = to.requests;
+  expect(small?.encoding).toBeUndefined();
+  expect(spansIn(small?.body)).toEqual([span]);
+  expect(large?.encoding).toBe("gzip");
+  expect(large?.body.length).toBeLessThan(10_000);
+  expect(spansIn(gunzipSync(large?.body ?? ""))).toHaveLength(1_024);
+});
+
+test("a receiver that does not know gzip gets the same spans uncompressed, and so all later ones", async () => {
+  await using to = await bodyReceiver(({ headers }) => (headers["content-encoding"] === "gzip" ? 415 : 200));
+  await using own = exporting(to.url);
+  const spans = Array.from({ length: 100 }, () => span);
+
+  own.exporter.add(spans);
+  await expect.poll(() => own.counts).toEqual({ exported: 100, dropped: 0 });
+  own.exporter.add(spans);
+  await expect.poll(() => own.counts).toEqual({ exported: 200, dropped: 0 });
+
+  expect(to.requests.map(({ encoding }) => encoding)).toEqual(["gzip", undefined, undefined]);
+  expect(spansIn(to.requests[1]?.body)).toEqual(spans);
 });
 
 test("what finds no room while nobody answers is dropped and counted, and adding waits for nothing", async () => {
