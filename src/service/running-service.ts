@@ -25,7 +25,7 @@ import { openObservation } from "./observation.ts";
 import { openOperations } from "./operation-parts.ts";
 import { openRetention } from "./retention-parts.ts";
 import { openSchemaMemory } from "./schema-memory-parts.ts";
-import { sensorPlatform } from "./sensor-platform.ts";
+import { openForgottenQueues, sensorPlatform } from "./sensor-platform.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
 import { openVerification } from "./verification-parts.ts";
 import { openWebhooks } from "./webhook-parts.ts";
@@ -129,6 +129,7 @@ export async function openRunningService(
     diagnose: openDiagnosis(context, worker),
   });
   if (apiAddress !== undefined) localToken = openLocalToken(context, identity, apiAddress);
+  openForgottenQueues(context, connections);
   opened.start(sensorPlatform(context, connections, { apiAddress, identity, notifications, traces }));
   return {
     registration,

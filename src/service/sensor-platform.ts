@@ -5,10 +5,14 @@
 import { readFile } from "node:fs/promises";
 import type { SensorTraces } from "../api/sensor-traces.ts";
 import type { RuleNotifications } from "../api/websocket/rule-notifications.ts";
+import type { Queryable } from "../database/database.ts";
+import { rowsOf } from "../database/statement.ts";
+import { rememberSensorQueue } from "../database/statements/sensor-queues.ts";
 import { remotePlatformUrl } from "../config/listeners.ts";
 import type { Config } from "../config/schema.ts";
 import type { SensorQueues as BrokerQueues } from "../messaging/sensor-queues.ts";
 import { RemoteTokens } from "../platform/remote-tokens.ts";
+import { ForgottenQueues } from "../sensors/access/forgotten-queues.ts";
 import type { Platform, PlatformAddress, SensorQueues, SensorTokens } from "../sensors/ports.ts";
 import type { Connections } from "./connections.ts";
 import type { OpenedIdentity } from "./identity-parts.ts";
@@ -25,11 +29,11 @@ export interface PlatformParts {
 /** Null: there is no API for sensors. */
 export function sensorPlatform(
   { options }: ServiceContext,
-  { messageQueue }: Connections,
+  { database, messageQueue }: Connections,
   { apiAddress, identity, notifications, traces }: PlatformParts,
 ): Platform | null {
   const { config, logger } = options;
-  const queues = sharedQueues(config, messageQueue.transport.sensorQueues);
+  const queues = sharedQueues(config, database, messageQueue.transport.sensorQueues);
   const remoteUrl = remotePlatformUrl(config);
   if (remoteUrl !== undefined) {
     logger.info({ platform: remoteUrl }, `sensors use the API at ${remoteUrl}; this agent serves none`);
@@ -54,6 +58,26 @@ export function sensorPlatform(
     },
     queues,
   };
+}
+
+/** Where the broker is shared with sensors: deletes the queues of those that no longer exist. */
+export function openForgottenQueues(
+  { options, lifetime, clock, random }: ServiceContext,
+  { database, messageQueue }: Connections,
+): void {
+  const { config, logger } = options;
+  const { transport } = messageQueue;
+  if (!config.sensor.share_broker || transport.sensorQueues === undefined) return;
+  const forgotten = new ForgottenQueues({
+    database,
+    queues: transport.sensorQueues,
+    exchange: config.message_queue.exchange,
+    isBrokerUp: () => transport.health().condition === "up",
+    logger,
+    clock,
+    random,
+  });
+  lifetime.run((signal) => forgotten.run(signal));
 }
 
 function addressOf(apiUrl: string, { sensor }: Config): PlatformAddress {
@@ -83,6 +107,7 @@ function reachableAddress(apiAddress: string): string {
 
 function sharedQueues(
   { sensor, message_queue: queue }: Config,
+  database: Queryable,
   queues: BrokerQueues | undefined,
 ): SensorQueues | null {
   if (!sensor.share_broker || queues === undefined) return null;
@@ -92,7 +117,11 @@ function sharedQueues(
         queue.url_file === undefined ? (queue.url ?? "") : (await readFile(queue.url_file, "utf8")).trim(),
       ATTUNE_MQ_EXCHANGE: queue.exchange,
     }),
-    prepare: (sensorRef) => queues.prepare(sensorRef),
+    async prepare(sensorRef) {
+      const place = { broker: await queues.home(), exchange: queue.exchange };
+      await rowsOf(database, rememberSensorQueue, { ...place, sensorRef });
+      await queues.prepare(sensorRef);
+    },
     remove: (sensorRef) => queues.remove(sensorRef),
     async consumerCount(sensorRef) {
       try {

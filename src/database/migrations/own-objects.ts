@@ -39,6 +39,7 @@ export const ownTables: Readonly<Record<string, string>> = {
     "id int8, sensor int8, sensor_ref text, cause text, detail text, from_worker text, to_worker text, began_at timestamptz, ended_at timestamptz, created timestamptz",
   sensor_process:
     "sensor int8, worker int8, status text, pid int4, failures int4, exit_code int4, signal text, reason text, stderr_excerpt text, started_at timestamptz, stopped_at timestamptz, next_restart_at timestamptz, updated timestamptz",
+  sensor_queue: "sensor_ref text, broker text, exchange text, owner text, prepared_at timestamptz",
   sensor_trigger: "sensor int8, trigger int8",
   rule_revision: "singleton bool, value int8, raised_by xid8",
   rule_change: "xid xid8, kind text, id int8, trigger_ref text, is_effective bool",

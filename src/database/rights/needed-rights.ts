@@ -40,6 +40,7 @@ const tables = {
   // Written by triggers, which run with the owner's rights.
   sensor_gap: ["select"],
   sensor_checkpoint: ["select", "insert", "update"],
+  sensor_queue: ["select", "insert", "update", "delete"],
   runtime_verification: ["select", "insert", "update", "delete"],
   installation: ["select", "update"],
   event: ["select", "insert"],

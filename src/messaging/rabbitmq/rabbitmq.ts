@@ -127,8 +127,10 @@ class RabbitmqTransport implements MessageTransport {
     const connection = `the connection to RabbitMQ at ${this.address}`;
     const texts = { begins: `${connection} is down; trying again`, ends: `${connection} is up again` };
     this.#outage = new OutageLog(texts, this.#options);
-    this.sensorQueues = rabbitmqSensorQueues(this.#options.names.events, (what, work) =>
-      this.#onBroker(what, work),
+    this.sensorQueues = rabbitmqSensorQueues(
+      this.#options.names.events,
+      () => this.#home(),
+      (what, work) => this.#onBroker(what, work),
     );
     this.#window = new PublishWindow(windowLimits, () => this.#options.clock.monotonicMs());
     this.#running = this.#run();
@@ -282,6 +284,14 @@ class RabbitmqTransport implements MessageTransport {
       const attempt = `${what} on RabbitMQ at ${this.address}`;
       throw new OperatorError({ ...explainBrokerFailure(error), attempt, cause: error });
     }
+  }
+
+  /** @throws OperatorError when the broker is out of reach */
+  async #home(): Promise<string> {
+    const { connectTimeoutMs } = this.#options;
+    await this.connected(connectTimeoutMs);
+    const { connection } = (await within(connectTimeoutMs, this.#up.promise)).connection;
+    return `${connection.serverProperties["cluster_name"] ?? ""} at ${this.address}`;
   }
 
   #setBlocked(reason: string | undefined): void {

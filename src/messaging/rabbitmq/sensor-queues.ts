@@ -14,9 +14,18 @@ export type OnBroker = <T>(what: string, work: (channel: Channel) => Promise<T>)
 
 const ruleKeys = Object.values(routingKeys).filter((key) => key.startsWith("rule."));
 
-/** @param exchange that messages about rules are published on */
-export function rabbitmqSensorQueues(exchange: string, onBroker: OnBroker): SensorQueues {
+/**
+ * @param exchange that messages about rules are published on
+ * @param home of the session that is up
+ */
+export function rabbitmqSensorQueues(
+  exchange: string,
+  home: () => Promise<string>,
+  onBroker: OnBroker,
+): SensorQueues {
   return {
+    home,
+
     prepare(sensorRef) {
       const queue = sensorQueueName(sensorRef);
       return onBroker(`prepare the queue ${queue}`, async (channel) => {
@@ -41,6 +50,25 @@ export function rabbitmqSensorQueues(exchange: string, onBroker: OnBroker): Sens
       }
     },
 
+    async removeForgotten(sensorRef) {
+      const queue = sensorQueueName(sensorRef);
+      let isOurs = false;
+      try {
+        await onBroker(`delete the queue ${queue}`, async (channel) => {
+          // AMQP shows a queue's properties only by refusing a declaration with others.
+          await channel.assertQueue(queue, { durable: true });
+          isOurs = true;
+          await channel.deleteQueue(queue, { ifUnused: true });
+        });
+        return "deleted";
+      } catch (error) {
+        if (!(error instanceof OperatorError)) throw error;
+        if (hasReplyCode(error, preconditionFailed)) return isOurs ? "in use" : "not ours";
+        if (hasReplyCode(error, resourceLocked)) return "not ours";
+        throw error;
+      }
+    },
+
     async consumerCount(sensorRef) {
       const queue = sensorQueueName(sensorRef);
       try {
@@ -57,6 +85,8 @@ export function rabbitmqSensorQueues(exchange: string, onBroker: OnBroker): Sens
 }
 
 const notFound = 404;
+/** Another connection has it for itself alone. */
+const resourceLocked = 405;
 const preconditionFailed = 406;
 
 function hasReplyCode({ cause }: OperatorError, code: number): boolean {

@@ -41,6 +41,7 @@ import { gapTable } from "../../../src/database/statements/sensor-gaps.ts";
 import * as sensorHold from "../../../src/database/statements/sensor-hold.ts";
 import { listSensors, readSensor } from "../../../src/database/statements/sensor-list.ts";
 import * as sensorOwner from "../../../src/database/statements/sensor-owner.ts";
+import * as sensorQueues from "../../../src/database/statements/sensor-queues.ts";
 import * as sensorProcess from "../../../src/database/statements/sensor-process.ts";
 import * as sensorScripts from "../../../src/database/statements/sensor-scripts.ts";
 import { listWorkers, readWorker } from "../../../src/database/statements/worker-list.ts";
@@ -122,6 +123,7 @@ const modules: readonly object[] = [
   sensorHold,
   sensorOwner,
   sensorProcess,
+  sensorQueues,
   sensorScripts,
   storedBatches,
   timers,
