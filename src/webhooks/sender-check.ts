@@ -4,12 +4,17 @@
  */
 import { addressMatcher } from "../config/networks.ts";
 import type { Queryable } from "../database/database.ts";
-import { rowOf } from "../database/statement.ts";
-import { claimNonce } from "../database/statements/webhook-limits.ts";
+import { rowsOf } from "../database/statement.ts";
+import { claimNonces, joinNonces } from "../database/statements/webhook-limits.ts";
 import { metaChallenge } from "../model/webhooks/challenge.ts";
 import type { EndpointSettings } from "../model/webhooks/endpoint-settings.ts";
 import type { Endpoint } from "../model/webhooks/endpoint-table.ts";
-import { checkSignature, matchesAny, secretBytes } from "../model/webhooks/signature-check.ts";
+import {
+  checkSignature,
+  isDeliveryIdSigned,
+  matchesAny,
+  secretBytes,
+} from "../model/webhooks/signature-check.ts";
 import type { IncomingWebhook } from "./incoming-webhook.ts";
 import { nodeSigner } from "./node-signer.ts";
 import type { RateLimits } from "./rate-limits.ts";
@@ -81,7 +86,7 @@ export class SenderCheck {
   }
 
   /**
-   * @returns the nonce of the request, if its scheme has one
+   * @returns the nonces of the request, if its scheme has them
    * @throws Refused
    */
   async authenticate(
@@ -90,7 +95,7 @@ export class SenderCheck {
     { scheme, secretRefs, bearerRefs, basicRefs, certificateNames }: EndpointSettings,
     bytes: Uint8Array,
     deliveryId: string | null,
-  ): Promise<string | null> {
+  ): Promise<readonly string[]> {
     if (certificateNames !== null) demandCertificate(request, certificateNames);
     if (bearerRefs.length > 0) {
       const tokens = await this.#demandSecrets(bearerRefs);
@@ -104,13 +109,13 @@ export class SenderCheck {
       if (!matchesAny(Buffer.from(given, "base64").toString(), logins.map(textBytes), nodeSigner))
         throw unauthorized("basic", "The user or the password is not valid.", 'Basic realm="webhook"');
     }
-    if (scheme === null) return null;
+    if (scheme === null) return [];
     const values = await this.#demandSecrets(secretRefs);
     const secrets = values.flatMap((value) => secretBytes(value, scheme) ?? []);
     if (secrets.length === 0) throw secretMissing();
     const signed = { method: request.method, path: request.fullPath, headers: request.headers, body: bytes };
     const verdict = checkSignature(scheme, secrets, signed, deliveryId, receivedAtMs, nodeSigner);
-    if (verdict.kind === "valid") return verdict.nonce;
+    if (verdict.kind === "valid") return verdict.nonces;
     const sentence =
       verdict.reason === "timestamp_outside"
         ? `The request was signed more than ${scheme.toleranceSeconds} s ago, or in the future.`
@@ -126,20 +131,35 @@ export class SenderCheck {
   }
 
   /**
-   * Only the id that came first with a signature is accepted with it.
+   * Recognises a signature that was used before, also in a copy with another delivery id or without one, or with only one of
+   * the signatures that a sender makes while it changes its secret.
    *
-   * @throws Refused
+   * @param deliveryId the sender's id of the delivery; null if there is none
+   * @returns the signature that the delivery is recognised by, if it has no id; null: by none
+   * @throws Refused if the signature first came with another id
    */
-  async claim({ id, settings }: Endpoint, nonce: string, deliveryId: string): Promise<void> {
-    const keptSeconds = 2 * (settings.scheme?.toleranceSeconds ?? 0) + 60;
-    const first = await rowOf(this.#options.database, claimNonce, {
-      endpoint: id,
-      nonce,
-      deliveryId,
-      keptSeconds,
-    });
-    if (first !== undefined && first !== deliveryId)
-      throw unauthorized("replayed", "The signature was used before, with another delivery id.");
+  async claim(
+    { id: endpoint, settings }: Endpoint,
+    nonces: readonly string[],
+    deliveryId: string | null,
+  ): Promise<string | null> {
+    const [nonce] = nonces;
+    if (nonce === undefined) return null;
+    const { scheme, deliveryId: source } = settings;
+    const isIdSigned = isDeliveryIdSigned(scheme, source);
+    if (deliveryId !== null && isIdSigned) return null;
+    const isIdOpen = source !== null && !isIdSigned;
+    // The signature is the id, and the request has no other one.
+    if (!isIdOpen && (scheme?.separator ?? null) === null) return nonce;
+    const keptSeconds = 2 * (scheme?.toleranceSeconds ?? 0) + 60;
+    const own = deliveryId ?? nonce;
+    const { database } = this.#options;
+    const firsts = await rowsOf(database, claimNonces, { endpoint, nonces, deliveryId: own, keptSeconds });
+    const first = firsts.find((each) => each !== own);
+    if (first === undefined) return own;
+    if (isIdOpen) throw unauthorized("replayed", "The signature was used before, with another delivery id.");
+    if (firsts.includes(own)) await rowsOf(database, joinNonces, { endpoint, nonces, deliveryId: first });
+    return first;
   }
 }
 

@@ -22,12 +22,7 @@ import {
   type EndpointSettings,
 } from "../model/webhooks/endpoint-settings.ts";
 import type { Endpoint, FoundEndpoint } from "../model/webhooks/endpoint-table.ts";
-import {
-  dedupKeyOf,
-  deliveryIdOfBody,
-  deliveryIdOfHeaders,
-  isDeliveryIdSigned,
-} from "../model/webhooks/signature-check.ts";
+import { dedupKeyOf, deliveryIdOfBody, deliveryIdOfHeaders } from "../model/webhooks/signature-check.ts";
 import { decodeBody, formOf } from "../model/webhooks/webhook-body.ts";
 import { rulePayload, triggerPayload } from "../model/webhooks/webhook-payload.ts";
 import type { EventPost } from "../model/sensors/posted-event.ts";
@@ -198,7 +193,13 @@ export class WebhookReceiver {
     }
     const headerId = deliveryIdOfHeaders(settings.deliveryId, request.headers);
     progress.deliveryId = headerId;
-    const nonce = await this.#senders.authenticate(request, progress.receivedAtMs, settings, bytes, headerId);
+    const nonces = await this.#senders.authenticate(
+      request,
+      progress.receivedAtMs,
+      settings,
+      bytes,
+      headerId,
+    );
     const body = given ?? decoded(bytes, settings, undefined, request.headers);
     const deliveryId = headerId ?? deliveryIdOfBody(settings.deliveryId, body);
     progress.deliveryId = deliveryId;
@@ -206,8 +207,7 @@ export class WebhookReceiver {
       const challenge = slackChallenge(body);
       if (challenge !== undefined) return { kind: "challenge", answer: plain(challenge) };
     }
-    if (deliveryId !== null && nonce !== null && !isDeliveryIdSigned(settings.scheme, settings.deliveryId))
-      await this.#senders.claim(endpoint, nonce, deliveryId);
+    const nonce = await this.#senders.claim(endpoint, nonces, deliveryId);
     const stored = await this.#store(progress, endpoint, body, deliveryId, nonce);
     return { kind: "stored", stored, answer: answerOf(progress, endpoint, stored) };
   }

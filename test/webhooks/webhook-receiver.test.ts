@@ -234,8 +234,56 @@ test("a copied request cannot be sent again under another delivery id", async ()
   const first = await send("a");
   expect(first.status).toBe(200);
   expect((await send("b")).status).toBe(401);
+  expect((await api.send(`/webhooks/${own}`, { body, headers })).status).toBe(401);
   expect((await send("a")).data).toMatchObject({ deduplicated: true, event_id: first.data["event_id"] });
-  expect((await deliveries(own, 3)).map(({ reason }) => reason)).toEqual([null, "replayed", null]);
+  expect((await deliveries(own, 4)).map(({ reason }) => reason)).toEqual([
+    null,
+    "replayed",
+    "replayed",
+    null,
+  ]);
+});
+
+// Goal: a change of the secret refuses no genuine request, accepts none with the old secret once it is removed, and lets no
+// copy in as a second event.
+// Method: a sender that signs with both secrets meanwhile, as Stripe does, and an attacker who leaves out one of the signatures.
+test.each(["one key with a list", "two keys"])("a secret is replaced, in %s", async (how) => {
+  const [old, fresh] = [`demo.old_${number}`, `demo.new_${number}`];
+  const isList = how === "one key with a list";
+  const own = await path({
+    secret: isList ? fresh : [old, fresh],
+    signature: { separator: ",", prefix: "v1=", timestamp_part: "t", signed: "{timestamp}.{body}" },
+  });
+  const change = (secrets: readonly string[]): void => {
+    const [first = "", second] = secrets;
+    if (isList) api.keys.set(fresh, second === undefined ? first : [first, second]);
+    else if (second === undefined) api.keys.delete(old);
+    if (!isList) api.keys.set(second === undefined ? fresh : old, first);
+    if (!isList && second !== undefined) api.keys.set(fresh, second);
+    api.secrets.wake();
+  };
+  const signed = (body: string, secrets: readonly string[], time = nowSeconds()) => {
+    const of = (secret: string) => createHmac("sha256", secret).update(`${time}.${body}`).digest("hex");
+    const header = [`t=${time}`, ...secrets.map((secret) => `v1=${of(secret)}`)].join(",");
+    return () => api.send(`/webhooks/${own}`, { body, headers: { "x-webhook-signature": header } });
+  };
+  change(["first", "second"]);
+  const time = nowSeconds();
+  const genuine = await signed('{"n":1}', ["first", "second"], time)();
+  expect(genuine.status).toBe(200);
+  const same = { deduplicated: true, event_id: genuine.data["event_id"] };
+  expect((await signed('{"n":1}', ["second"], time)()).data).toMatchObject(same);
+  expect((await signed('{"n":1}', ["first"], time)()).data).toMatchObject(same);
+  expect((await signed('{"n":2}', ["first"])()).status).toBe(200);
+  expect((await signed('{"n":3}', ["second"])()).status).toBe(200);
+  const both = signed('{"n":5}', ["first", "second"], time);
+  const only = signed('{"n":5}', ["second"], time);
+  const answers = await Promise.all([both(), only(), both(), only()]);
+  expect(new Set(answers.map(({ data }) => data["event_id"])).size).toBe(1);
+  change(["second"]);
+  expect((await signed('{"n":4}', ["first"])()).status).toBe(401);
+  expect((await signed('{"n":1}', ["first", "second"], time)()).data).toMatchObject(same);
+  expect((await signed('{"n":1}', ["second"], time)()).data).toMatchObject(same);
 });
 
 test("bearer tokens, logins and several of them while they are replaced", async () => {

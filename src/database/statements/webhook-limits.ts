@@ -43,26 +43,38 @@ export const takeFromRate: Statement<RateRequest, RateGrant> = {
 
 export interface NonceUse {
   readonly endpoint: string;
-  readonly nonce: string;
+  readonly nonces: readonly string[];
   readonly deliveryId: string;
   readonly keptSeconds: number;
 }
 
 /**
- * The delivery id that the signature first came with: this one's, if the signature is new.
+ * The delivery id that each of the signatures first came with: this one's, if the signature is new.
  *
  * The update changes nothing but lets a conflicting row be returned, also one that another agent inserts at the same moment.
  */
-export const claimNonce: Statement<NonceUse, string> = {
-  name: "claim_webhook_nonce",
+export const claimNonces: Statement<NonceUse, string> = {
+  name: "claim_webhook_nonces",
   text: `
     insert into webhook_nonce as used (endpoint, nonce, delivery_id, expires_at)
-    values ($1, $2, $3, now() + make_interval(secs => $4))
+    select $1, nonce, $3, now() + make_interval(secs => $4)
+      from unnest($2::text[]) as nonce
+     order by nonce
     on conflict (endpoint, nonce) do update
        set delivery_id = used.delivery_id
     returning delivery_id`,
-  values: ({ endpoint, nonce, deliveryId, keptSeconds }) => [endpoint, nonce, deliveryId, keptSeconds],
+  values: ({ endpoint, nonces, deliveryId, keptSeconds }) => [endpoint, nonces, deliveryId, keptSeconds],
   decode: (row) => row.text("delivery_id"),
+};
+
+/** Signatures of one request that first came apart from each other are of one delivery from now on. */
+export const joinNonces: Statement<Omit<NonceUse, "keptSeconds">, never> = {
+  name: "join_webhook_nonces",
+  text: "update webhook_nonce set delivery_id = $3 where endpoint = $1 and nonce = any($2::text[])",
+  values: ({ endpoint, nonces, deliveryId }) => [endpoint, nonces, deliveryId],
+  decode: () => {
+    throw new Error("join_webhook_nonces returns no rows");
+  },
 };
 
 const countOf = (row: Row): number => row.number("count");

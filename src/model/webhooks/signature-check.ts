@@ -37,8 +37,11 @@ export interface SignedRequest {
 }
 
 export type SignatureVerdict =
-  /** `nonce` differs for each request of a scheme with timestamps; null for other schemes. */
-  | { readonly kind: "valid"; readonly nonce: string | null }
+  /**
+   * `nonces` are the valid signatures of a scheme with timestamps, which differ for each request; none for other schemes. A
+   * sender that changes its secret makes two of them.
+   */
+  | { readonly kind: "valid"; readonly nonces: readonly string[] }
   | {
       readonly kind: "refused";
       readonly reason: "signature_missing" | "signature_wrong" | "timestamp_missing" | "timestamp_outside";
@@ -64,25 +67,26 @@ export function checkSignature(
   const candidates = candidatesOf(scheme, header);
   if (candidates.length === 0) return { kind: "refused", reason: "signature_missing" };
   const parts = signedParts(scheme.signed).map((part) => bytesOf(part, request, timestamp, deliveryId));
-  let matching: Uint8Array | undefined;
+  // Not the header's texts: one signature can be written in several ways.
+  const matching = new Set<string>();
   for (const secret of secrets) {
     const expected = signer.hmac(scheme.algorithm, secret, parts);
     for (const candidate of candidates) {
-      if (candidate.length === expected.length && signer.isEqual(candidate, expected)) matching ??= expected;
+      if (candidate.length === expected.length && signer.isEqual(candidate, expected))
+        matching.add(Buffer.from(expected).toString("base64url"));
     }
   }
-  if (matching === undefined) return { kind: "refused", reason: "signature_wrong" };
-  if (timestamp === null) return { kind: "valid", nonce: null };
+  if (matching.size === 0) return { kind: "refused", reason: "signature_wrong" };
+  if (timestamp === null) return { kind: "valid", nonces: [] };
   const sentMs = Number(timestamp) * (scheme.timestampUnit === "seconds" ? 1_000 : 1);
   if (Math.abs(nowMs - sentMs) > scheme.toleranceSeconds * 1_000)
     return { kind: "refused", reason: "timestamp_outside" };
-  // Not the header's text: one signature can be written in several ways.
-  return { kind: "valid", nonce: Buffer.from(matching).toString("base64url") };
+  return { kind: "valid", nonces: [...matching] };
 }
 
 function checkToken(secrets: readonly Uint8Array[], token: string, signer: Signer): SignatureVerdict {
   const isValid = matchesAny(token, secrets, signer);
-  return isValid ? { kind: "valid", nonce: null } : { kind: "refused", reason: "signature_wrong" };
+  return isValid ? { kind: "valid", nonces: [] } : { kind: "refused", reason: "signature_wrong" };
 }
 
 /** Compares hashes, so that the time does not show the length of a secret either. */
