@@ -12,11 +12,12 @@
  * Each folder is watched before it is listed, so that nothing is missed in between. The kernel ties a watch to the inode and
  * not to the path; so a folder counts as replaced if its inode or its time of birth differs, and is then watched anew.
  *
- * A folder that cannot be read keeps its last known state. Links are not followed, except when the base itself is a link,
+ * A folder that cannot be read keeps its last known state, and is tried again every second, until it can be read or is gone.
+ * The others are watched meanwhile. Links are not followed, except when the base itself is a link,
  * so loops of links do no harm.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { messageOf } from "../../errors/caught.ts";
+import { hasCode, messageOf } from "../../errors/caught.ts";
 import {
   pairMoves,
   isDifferent,
@@ -76,6 +77,8 @@ type Base =
 /** Collects the hints of one occurrence, such as a move. */
 const collectMs = 20;
 const baseCheckMs = 1_000;
+/** How many folders that could not be read are tried again in that time. */
+const retriesMax = 64;
 /** More than the kernel queues, so that a burst leaves the names that it has shown. */
 const namesInDoubtMax = 20_000;
 /** How many changes are combined before followers get them. */
@@ -93,6 +96,9 @@ export class FolderTree {
   readonly #options: FolderTreeOptions;
   readonly #folders = new Map<string, Folder>();
   readonly #doubtful = new Set<Folder>();
+  /** Those that could not be read at the last look, the one tried longest ago first. */
+  readonly #unreadable = new Set<Folder>();
+  #retryAtMs = Number.NEGATIVE_INFINITY;
   readonly #followers = new Set<TreeFollower>();
   readonly #joining: TreeFollower[] = [];
   #base: Base = { kind: "missing" };
@@ -204,6 +210,7 @@ export class FolderTree {
 
   async #step(signal: AbortSignal): Promise<void> {
     await this.#checkBase(signal);
+    this.#retryUnreadable();
     const { clock } = this.#options;
     const reason =
       this.#isRescanRequested ??
@@ -343,6 +350,20 @@ export class FolderTree {
     this.#rescanAtMs = clock.monotonicMs() + Math.max(intervalMs, tookMs / share);
   }
 
+  #retryUnreadable(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#unreadable.size === 0 || nowMs < this.#retryAtMs) return;
+    this.#retryAtMs = nowMs + baseCheckMs;
+    let retries = 0;
+    for (const folder of this.#unreadable) {
+      if (retries === retriesMax) break;
+      retries += 1;
+      this.#unreadable.delete(folder);
+      folder.inDoubt = "all";
+      this.#doubtful.add(folder);
+    }
+  }
+
   async #lookWhereHinted(signal: AbortSignal): Promise<void> {
     for (const folder of Array.from(this.#doubtful)) {
       if (signal.aborted) return;
@@ -436,8 +457,11 @@ export class FolderTree {
         }
       };
       await Promise.all(Array.from({ length: looksAtOnce }, lookOn));
+      this.#unreadable.delete(folder);
     } catch (error) {
       warn(`could not look into ${shown(folder.path)}, which keeps what was last seen: ${messageOf(error)}`);
+      this.#unreadable.delete(folder);
+      if (this.#folders.get(folder.path) === folder) this.#unreadable.add(folder);
     }
     return found;
   }
@@ -473,6 +497,7 @@ export class FolderTree {
     if (folder === undefined) return;
     this.#folders.delete(path);
     this.#doubtful.delete(folder);
+    this.#unreadable.delete(folder);
     folder.watcher?.close();
     for (const [name, facts] of folder.entries) {
       const child = childOf(path, name);
@@ -554,6 +579,8 @@ export class FolderTree {
         },
       });
     } catch (error) {
+      // It cannot be listed either; the others can be watched.
+      if (hasCode(error, "EACCES", "EPERM")) throw error;
       const failure = watchFailure(error);
       // It went before it could be watched.
       if (failure === undefined) return;

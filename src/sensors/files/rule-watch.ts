@@ -54,6 +54,7 @@ export interface RuleWatchOptions {
 const pendingMax = 50_000;
 const takenAtOnce = 500;
 const settleWriteMs = 1_000;
+const retryMs = 2_000;
 
 export class RuleWatch implements TreeFollower {
   readonly #options: RuleWatchOptions;
@@ -63,6 +64,9 @@ export class RuleWatch implements TreeFollower {
   #positions = new Map<string, TailPosition>();
   /** Files with lines to read, besides those that change. */
   readonly #unread = new Set<string>();
+  /** Files whose lines could not be read at the last attempt. */
+  readonly #unreadable = new Set<string>();
+  #retryAtMs = Number.NEGATIVE_INFINITY;
   /** Recorded changes with the number of their events that are not settled. */
   readonly #unsettled = new Map<number, { readonly change: RecordedChange; left: number }>();
   #settled: number[] = [];
@@ -135,6 +139,7 @@ export class RuleWatch implements TreeFollower {
     while (!this.#isEnded) {
       const nowMs = clock.monotonicMs();
       if (this.#hasBegun) {
+        this.#retryUnreadable(nowMs);
         await this.#submitDue(nowMs);
         if (this.#settled.length > 0 && nowMs - settledWrittenAtMs >= settleWriteMs) {
           await this.#writeSettled();
@@ -145,6 +150,7 @@ export class RuleWatch implements TreeFollower {
       const nextMs = Math.min(
         this.#hasBegun ? (this.#pending.nextMs() ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY,
         this.#hasBegun && this.#unread.size > 0 ? nowMs : Number.POSITIVE_INFINITY,
+        this.#unreadable.size > 0 ? this.#retryAtMs : Number.POSITIVE_INFINITY,
         this.#settled.length > 0 ? settledWrittenAtMs + settleWriteMs : Number.POSITIVE_INFINITY,
       );
       await this.#rest(nextMs - clock.monotonicMs(), signal);
@@ -238,9 +244,18 @@ export class RuleWatch implements TreeFollower {
     }
   }
 
+  /** Nothing else would say that a file can be read again. */
+  #retryUnreadable(nowMs: number): void {
+    if (this.#unreadable.size === 0 || nowMs < this.#retryAtMs) return;
+    this.#retryAtMs = nowMs + retryMs;
+    for (const path of this.#unreadable) this.#unread.add(path);
+    this.#unreadable.clear();
+  }
+
   async #readLines(path: string): Promise<void> {
     const { tree, state, rule, warn } = this.#options;
     if (this.#tail === null || state === null) return;
+    this.#unreadable.delete(path);
     try {
       for await (const { events, position } of this.#tail.read(
         path,
@@ -261,6 +276,7 @@ export class RuleWatch implements TreeFollower {
       }
     } catch (error) {
       warn(`could not read new lines of ${path.toWellFormed()}: ${messageOf(error)}`);
+      this.#unreadable.add(path);
     }
   }
 

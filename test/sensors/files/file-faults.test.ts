@@ -1,5 +1,7 @@
 import {
   appendFileSync,
+  chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -9,13 +11,14 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import type { FileSystem, WatchListener } from "../../../src/sensors/files/file-system.ts";
 import type { BuiltinSubmission } from "../../../src/sensors/sources/source.ts";
 import { fileRig } from "./file-rig.ts";
 
 const soon = { timeout: 15_000, interval: 20 };
+const nobody = 65_534;
 
 /** A folder's events stop after so many, without a word, as when the kernel's queue is full. */
 function deafAfter(countMax: number): (real: FileSystem) => FileSystem {
@@ -88,6 +91,78 @@ test.each([
   expect(rig.polledPlaces()).toEqual([["limit", 1]]);
   await rig.stop();
   expect(rig.polledPlaces()).toEqual([]);
+});
+
+// Goal: a folder without permissions costs nothing but what is in it, and for no longer than it has none.
+// Method: the tests may be root's, who may read everything; so the file system refuses in the kernel's words.
+test.each(["from the beginning", "while it is watched"])(
+  "a folder that cannot be read %s is named, and watched a second after it can be",
+  async (since) => {
+    const shut = new Set<string>();
+    const refusing = (real: FileSystem): FileSystem => {
+      const demand = (path: string): void => {
+        if ([...shut].some((each) => path === each || path.startsWith(`${each}/`)))
+          throw Object.assign(new Error(`EACCES: permission denied, '${path}'`), { code: "EACCES" });
+      };
+      return {
+        ...real,
+        names: async (path) => {
+          demand(path);
+          return real.names(path);
+        },
+        look: async (path) => {
+          demand(dirname(path));
+          return real.look(path);
+        },
+        watch: (path, listener) => {
+          demand(path);
+          return real.watch(path, listener);
+        },
+      };
+    };
+    await using rig = fileRig({ fileSystem: refusing });
+    mkdirSync(rig.path("shut"));
+    mkdirSync(rig.path("open"));
+    if (since === "from the beginning") shut.add(rig.path("shut"));
+    rig.add({ recursive: true, event_types: ["created"] });
+    await rig.start();
+
+    shut.add(rig.path("shut"));
+    chmodSync(rig.path("shut"), 0o700);
+    writeFileSync(rig.path("shut/a"), "1");
+    writeFileSync(rig.path("open/b"), "1");
+    await rig.sees(["created open/b"]);
+    await expect.poll(() => rig.warnings.join()).toContain("EACCES");
+    expect(rig.warnings.join()).not.toContain("instead");
+    expect(rig.polledPlaces()).toEqual([]);
+
+    shut.clear();
+    await rig.sees(["created open/b", "created shut/a"]);
+    writeFileSync(rig.path("shut/c"), "1");
+    await rig.sees(["created open/b", "created shut/a", "created shut/c"]);
+    expect(rig.rescans).toEqual([]);
+  },
+);
+
+// Root may read everything, so the test gives that up for a while.
+test("lines of a file that could not be read are events once it can be", async () => {
+  await using rig = fileRig();
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) for (const folder of [rig.folder, rig.stateDir]) chownSync(folder, nobody, nobody);
+  if (isRoot) process.seteuid?.(nobody);
+  try {
+    writeFileSync(rig.path("log"), "one\n");
+    rig.add({ path: rig.path("log"), tail: true });
+    await rig.start();
+
+    chmodSync(rig.path("log"), 0o200);
+    appendFileSync(rig.path("log"), "two\n");
+    await expect.poll(() => rig.warnings.join(), soon).toContain("could not read new lines");
+    chmodSync(rig.path("log"), 0o600);
+    await expect.poll(() => rig.events.map(({ payload }) => payload["line"]), soon).toEqual(["two"]);
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
 });
 
 test("a file system without events is polled, and never watched from the main thread", async () => {
