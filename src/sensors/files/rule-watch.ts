@@ -56,6 +56,13 @@ const takenAtOnce = 500;
 const settleWriteMs = 1_000;
 const retryMs = 2_000;
 
+/** A folder in place of a file, for a rule on files: the file is deleted. The other way round, it is created. */
+function ofFiles(change: FileChange): FileChange {
+  const { before, after } = change;
+  if (before === null || after === null || before.isDirectory === after.isDirectory) return change;
+  return after.isDirectory ? { ...change, after: null } : { ...change, before: null };
+}
+
 export class RuleWatch implements TreeFollower {
   readonly #options: RuleWatchOptions;
   readonly #pending: PendingChanges;
@@ -179,8 +186,9 @@ export class RuleWatch implements TreeFollower {
     over.abort();
   }
 
-  #noteOne(change: FileChange, nowMs: number): void {
+  #noteOne(whole: FileChange, nowMs: number): void {
     const { plan, tree } = this.#options;
+    const change = plan.withDirectories ? whole : ofFiles(whole);
     const facts = change.after ?? change.before;
     if (facts?.isDirectory === true && !plan.withDirectories) return;
     const isWanted = wantsPath(plan, tree.relative(change.path));

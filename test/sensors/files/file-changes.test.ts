@@ -48,6 +48,20 @@ test("a file that is replaced by renaming another over it is one change, as edit
   await rig.sees(["modified config", "modified config"]);
 });
 
+test("a file that gives way to a folder is deleted, and one that takes a folder's place is created", async () => {
+  await using rig = fileRig();
+  writeFileSync(rig.path("name"), "1");
+  rig.add({ recursive: true });
+  await rig.start();
+
+  rmSync(rig.path("name"));
+  mkdirSync(rig.path("name"));
+  await rig.sees(["deleted name"]);
+  rmSync(rig.path("name"), { recursive: true });
+  writeFileSync(rig.path("name"), "2");
+  await rig.sees(["deleted name", "created name"]);
+});
+
 test("a move between watched folders is a move, one into the folder a creation, one out of it a deletion", async () => {
   await using rig = fileRig();
   mkdirSync(rig.path("in/a"), { recursive: true });
