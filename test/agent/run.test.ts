@@ -25,7 +25,7 @@ test("the agent registers what it detected, and a signal stops it cleanly with e
     )[0];
 
   await expect
-    .poll(worker, { timeout: 20_000 })
+    .poll(worker, { timeout: 60_000 })
     .toEqual({ status: "active", runtimes: ["builtin", "ruby"], pid: agent.child.pid, has_lease: true });
 
   agent.child.kill("SIGTERM");
@@ -62,7 +62,7 @@ test("a signal while a runtime is verified ends the start, and the command with 
   );
   const agent = startAgent(fresh.url, "sensor-hasty", programs.path);
   const asked = join(programs.path, "asked");
-  await expect.poll(() => existsSync(asked), { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => existsSync(asked), { timeout: 60_000 }).toBe(true);
 
   agent.child.kill("SIGTERM");
 
@@ -109,7 +109,7 @@ test("64 open files are enough with a PostgreSQL server", async () => {
 
   const agent = startAgent(fresh.url, "sensor-narrow", undefined, { limit: "-n 64" });
 
-  await expect.poll(() => agent.said(), { timeout: 20_000 }).toContain("registered worker");
+  await expect.poll(() => agent.said(), { timeout: 60_000 }).toContain("registered worker");
   agent.child.kill("SIGTERM");
   expect(await agent.exitCode()).toBe(0);
 });
@@ -117,7 +117,7 @@ test("64 open files are enough with a PostgreSQL server", async () => {
 test("closing the terminal stops the agent cleanly", async () => {
   await using fresh = await freshDatabase();
   const agent = startAgent(fresh.url, "sensor-hangup");
-  await expect.poll(() => agent.said(), { timeout: 20_000 }).toContain("registered worker");
+  await expect.poll(() => agent.said(), { timeout: 60_000 }).toContain("registered worker");
 
   agent.child.kill("SIGHUP");
 
@@ -128,7 +128,7 @@ test("closing the terminal stops the agent cleanly", async () => {
 test("the signal that opens Node's debugger does nothing", async () => {
   await using fresh = await freshDatabase();
   const agent = startAgent(fresh.url, "sensor-debugged");
-  await expect.poll(() => agent.said(), { timeout: 20_000 }).toContain("registered worker");
+  await expect.poll(() => agent.said(), { timeout: 60_000 }).toContain("registered worker");
 
   agent.child.kill("SIGUSR1");
   await sleep(500);
@@ -143,17 +143,17 @@ test("SIGUSR2 turns debug lines on and off again, and says so at any level", asy
   const agent = startAgent(fresh.url, "sensor-watched", undefined, { level: "warn" });
   const isActive = "select name from worker where status = 'active'";
   await expect
-    .poll(() => query(fresh.database, isActive), { timeout: 20_000 })
+    .poll(() => query(fresh.database, isActive), { timeout: 60_000 })
     .toEqual([{ name: "sensor-watched" }]);
   expect(agent.said()).not.toContain("SIGUSR2");
 
   agent.child.kill("SIGUSR2");
   await expect
-    .poll(() => agent.said(), { timeout: 20_000 })
+    .poll(() => agent.said(), { timeout: 60_000 })
     .toContain("SIGUSR2: log level is now debug; send the signal again to return to warn");
   agent.child.kill("SIGUSR2");
   await expect
-    .poll(() => agent.said(), { timeout: 20_000 })
+    .poll(() => agent.said(), { timeout: 60_000 })
     .toContain("SIGUSR2: log level is now warn; send the signal again to return to debug");
   agent.child.kill("SIGTERM");
 
@@ -163,7 +163,7 @@ test("SIGUSR2 turns debug lines on and off again, and says so at any level", asy
 test("256 open files are enough with the embedded database", async () => {
   const agent = startAgent(undefined, "sensor-narrow", undefined, { limit: "-n 256" });
 
-  await expect.poll(() => agent.said(), { timeout: 20_000 }).toContain("registered worker");
+  await expect.poll(() => agent.said(), { timeout: 60_000 }).toContain("registered worker");
   agent.child.kill("SIGTERM");
   expect(await agent.exitCode()).toBe(0);
 });
@@ -192,7 +192,7 @@ test("with PostgreSQL, a too low limit on open files is reported at start-up, no
   const agent = startAgent(fresh.url, "sensor-narrow", undefined, { limit: "-n 32" });
 
   await expect
-    .poll(() => agent.said(), { timeout: 20_000 })
+    .poll(() => agent.said(), { timeout: 60_000 })
     .toMatch(/this process is limited to 32 open files but may need 80 .+ raise the limit \(ulimit -n/);
   agent.child.kill("SIGTERM");
   expect(await agent.exitCode()).toBe(0);
@@ -218,7 +218,7 @@ test("a removed working directory is reported in one line", async () => {
 test("a second agent with the same name ends with one clear line, and the first continues", async () => {
   await using fresh = await freshDatabase();
   const first = startAgent(fresh.url, "sensor-twin");
-  await expect.poll(() => first.said(), { timeout: 20_000 }).toContain("registered worker");
+  await expect.poll(() => first.said(), { timeout: 60_000 }).toContain("registered worker");
 
   const second = startAgent(fresh.url, "sensor-twin");
 
@@ -236,7 +236,7 @@ test("a runtime installed while the agent runs is reported and becomes an event"
   await using fresh = await freshDatabase();
   const programs = programDirectory();
   const agent = startAgent(fresh.url, "sensor-grows", programs.path);
-  await expect.poll(() => agent.said(), { timeout: 20_000 }).toContain("registered worker");
+  await expect.poll(() => agent.said(), { timeout: 60_000 }).toContain("registered worker");
 
   programs.script("php", "echo PHP 8.3.1");
   await query(
