@@ -8,7 +8,8 @@
  * `constructor`, `__proto__` and an array's `length` are missing unless the JSON itself has that key.
  */
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
-import { isJsonArray, isJsonObject, type JsonValue } from "../json/json.ts";
+import { ExactNumber } from "../json/exact-number.ts";
+import { isJsonArray, type JsonObject, type JsonValue } from "../json/json.ts";
 
 export type FieldPath = readonly string[];
 
@@ -62,9 +63,10 @@ export function writeFieldPath(path: FieldPath): string | undefined {
 
 /** The value at the path; undefined if it is missing. */
 export function readPath(root: JsonValue, path: FieldPath): JsonValue | undefined {
-  let value: JsonValue = root;
+  let value = root;
   for (const name of path) {
-    const next: JsonValue | undefined = isJsonArray(value) ? elementOf(value, name) : memberOf(value, name);
+    if (typeof value !== "object" || value === null || value instanceof ExactNumber) return undefined;
+    const next = isJsonArray(value) ? elementOf(value, name) : memberOf(value, name);
     if (next === undefined) return undefined;
     value = next;
   }
@@ -77,6 +79,9 @@ function elementOf(array: readonly JsonValue[], name: string): JsonValue | undef
   return String(index) === name ? array[index] : undefined;
 }
 
-function memberOf(value: JsonValue, name: string): JsonValue | undefined {
-  return isJsonObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+/** Reads the member before checking that it is not inherited, which costs less than Object.hasOwn. */
+function memberOf(object: JsonObject, name: string): JsonValue | undefined {
+  const member = object[name];
+  // JSON objects inherit only functions and, as `__proto__`, the prototype itself.
+  return typeof member === "function" || member === Object.prototype ? undefined : member;
 }

@@ -177,22 +177,9 @@ function mostShared(
 
 const none: readonly never[] = [];
 
-/** Its lists have no room to grow: an agent has one for each rule. */
+/** Its list has no room to grow: an agent has one for each rule. */
 function filed({ rule, left }: UnfiledRule): FiledRule {
-  const predicates = predicatesFirst(left);
-  const nodes =
-    left.length === predicates.length ? none : left.slice(predicates.length).map(({ node }) => node);
-  return { rule, predicates, nodes };
-}
-
-function predicatesFirst(left: readonly Conjunct[]): readonly Predicate[] {
-  if (left.length === 0) return none;
-  const predicates: Predicate[] = [];
-  for (const { node } of left) {
-    if (node.kind !== "predicate") break;
-    predicates.push(node);
-  }
-  return predicates.slice();
+  return { rule, conditions: left.length === 0 ? none : left.map(({ node }) => node) };
 }
 
 function isSliceEnd(count: number): boolean {

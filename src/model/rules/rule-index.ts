@@ -34,11 +34,10 @@ interface Gate {
 /** A list of rules, or an index of many. */
 export type Drawer = readonly FiledRule[] | RuleIndex;
 
-/** A rule in its drawer, with the conditions that must still be evaluated: first the predicates, then the nodes. */
+/** A rule in its drawer, with the conditions that must still be evaluated, cheapest first. */
 export interface FiledRule {
   readonly rule: CompiledRule;
-  readonly predicates: readonly Predicate[];
-  readonly nodes: readonly ConditionNode[];
+  readonly conditions: readonly ConditionNode[];
 }
 
 /** Adds the rules that match to `found`, in no particular order and possibly with duplicates. */
@@ -64,21 +63,19 @@ function searchDrawer(drawer: Drawer, payload: JsonObject, stamp: Stamp, found: 
   else decideEach(drawer, payload, stamp, found);
 }
 
-// Loops rather than every(), and plain predicates apart from other conditions: matching spends its time here, where a
-// closure or a call for each rule is measurable. Most predicates are decided already, for another rule.
+// Loops rather than every(): matching spends its time here, where a closure or a call for each rule is measurable. Most
+// predicates are decided already, for another rule.
 function decideEach(
   rules: readonly FiledRule[],
   payload: JsonObject,
   stamp: Stamp,
   found: CompiledRule[],
 ): void {
-  search: for (const { rule, predicates, nodes } of rules) {
-    for (const predicate of predicates) {
-      const isHeld = predicate.decidedAt === stamp ? predicate.isHeld : decide(predicate, payload, stamp);
+  search: for (const { rule, conditions } of rules) {
+    for (const node of conditions) {
+      const isHeld =
+        node.kind === "predicate" && node.decidedAt === stamp ? node.isHeld : holds(node, payload, stamp);
       if (!isHeld) continue search;
-    }
-    for (const node of nodes) {
-      if (!holds(node, payload, stamp)) continue search;
     }
     found.push(rule);
   }

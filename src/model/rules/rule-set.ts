@@ -15,6 +15,7 @@ import { TextBudget } from "../texts/text-budget.ts";
 import { compileRule, matchOf, type CompiledRule, type RuleText } from "./compiled-rule.ts";
 import { aimedRule } from "./rule-aim.ts";
 import type { EventFacts, RuleMatch, RuleSet } from "./rule-match.ts";
+import { inOrder } from "./rule-order.ts";
 import { ShardedMap, type ShardedMapEdit } from "./sharded-map.ts";
 import {
   applyMerge,
@@ -163,7 +164,7 @@ export class CompiledRuleSet implements RuleSet {
     if (rules === undefined) return [];
     const found: CompiledRule[] = [];
     findLiveRules(rules, payload, stamp, found, this.#isLive);
-    return areAscending(found) ? found : [...new Set(found)].toSorted(byId);
+    return inOrder(found);
   }
 
   /** By id or by ref. If a ref looks like an id, `rule_7` still means the rule with id 7. */
@@ -290,20 +291,4 @@ export class RuleSetDraft {
   #doubtsToChange(): Map<Id, string> {
     return (this.#doubts ??= new Map(this.#contents.doubts));
   }
-}
-
-/** Whether they are already in order and distinct, as they are when they come from one drawer. */
-function areAscending(rules: readonly CompiledRule[]): boolean {
-  let previous = "";
-  for (const { id } of rules) {
-    if (id.length < previous.length || (id.length === previous.length && id <= previous)) return false;
-    previous = id;
-  }
-  return true;
-}
-
-/** Ids are decimal text without leading zeros, so the longer one is greater. */
-function byId(one: { readonly id: Id }, other: { readonly id: Id }): number {
-  if (one.id === other.id) return 0;
-  return one.id.length - other.id.length || (one.id < other.id ? -1 : 1);
 }

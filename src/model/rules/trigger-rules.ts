@@ -127,5 +127,5 @@ export function findLiveRules(
     found[kept] = rule;
     kept += 1;
   }
-  found.length = kept;
+  if (kept < found.length) found.length = kept;
 }

@@ -26,13 +26,9 @@ export function compileLinearPattern(source: string): Decoded<LinearPattern> {
     const pattern = RE2JS.compile(source);
     if (pattern.programSize() > programSizeMax) return invalid("repeats too much; make its {n,m} smaller");
     const literal = requiredLiteral(source);
-    return valid({
-      source,
-      test:
-        literal === undefined
-          ? (text) => pattern.test(text)
-          : (text) => text.includes(literal) && pattern.test(text),
-    });
+    if (literal === undefined) return valid({ source, test: (text) => pattern.test(text) });
+    if (literal === source) return valid({ source, test: (text) => text.includes(literal) });
+    return valid({ source, test: (text) => text.includes(literal) && pattern.test(text) });
   } catch (error) {
     if (error instanceof RE2JSException) return invalid(`is not a regular expression: ${reasonOf(error)}`);
     throw error;

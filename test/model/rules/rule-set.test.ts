@@ -72,9 +72,24 @@ test("considers only the rule an event is aimed at, by id or by ref, and its con
 });
 
 test("matches in order of id, numerically", () => {
-  const set = ruleSetOf(["10", "9", "100", "2"].map((id) => ruleText({ id })));
+  const inOrder = ["2", "9", "10", "100", "9007199254740992", "9007199254740993", "9007199254740994"];
+  const set = ruleSetOf(inOrder.toReversed().map((id) => ruleText({ id })));
 
-  expect(matchedIds(set, eventFacts({}))).toEqual(["2", "9", "10", "100"]);
+  expect(matchedIds(set, eventFacts({}))).toEqual(inOrder);
+});
+
+test("matches many rules once each, in order of id, though each is found in several ways", () => {
+  const equalities = [1, 2].map((value) => ({ field: `f${value}`, operator: "equals", value }));
+  const rules = Array.from({ length: 200 }, (_, number) =>
+    ruleText({
+      id: `${number + 1}`,
+      conditions: { any: number % 3 === 0 ? equalities.toReversed() : equalities },
+    }),
+  );
+
+  const matched = matchedIds(ruleSetOf(rules), eventFacts({ payload: { f1: 1, f2: 2 } }));
+
+  expect(matched).toEqual(rules.map(({ id }) => id));
 });
 
 test("an invalid rule is named with its problem and disturbs no other", () => {

@@ -1,3 +1,5 @@
+import fc from "fast-check";
+import { RE2JS } from "re2js";
 import { expect, test } from "vitest";
 import { compileLinearPattern, type LinearPattern } from "../../../src/model/texts/linear-pattern.ts";
 import { processorMs } from "../../support/processor-time.ts";
@@ -26,6 +28,32 @@ test("finds the pattern anywhere, and follows RE2's syntax", () => {
   expect(compiled("(?i)DISK").test("disk full")).toBe(true);
   expect(compiled("^\\p{Greek}+$").test("λόγος")).toBe(true);
   expect(compiled("^.$").test("😀")).toBe(true);
+});
+
+// Goal: the texts that are searched for a literal, with or without the engine, are answered as by the engine alone.
+// Method: expressions that are nothing but a literal, or nearly, against texts that often contain it.
+test("answers as RE2 does, whatever part a literal has in the expression", () => {
+  const sources = fc.constantFrom(
+    "abc",
+    "a.c",
+    "^abc",
+    "abc$",
+    "abc?",
+    String.raw`a\.c`,
+    "(abc)",
+    "abc|x",
+    "ab cd",
+  );
+  const texts = fc
+    .array(fc.constantFrom("a", "b", "c", ".", "x", " ", "\n", "\ud800", "abc", "ab cd"))
+    .map((parts) => parts.join(""));
+
+  fc.assert(
+    fc.property(sources, texts, (source, text) => {
+      expect(compiled(source).test(text)).toBe(RE2JS.compile(source).matcher(text).find());
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 test("answers for any text, also one that is not well-formed", () => {
