@@ -40,12 +40,7 @@ export interface RenewedLease {
 export const renewLeases: Statement<WorkerTerm & { readonly leaseSeconds: number }, RenewedLease> = {
   name: "renew_leases",
   text: `
-    with own as (
-      select id, coalesce(capabilities, '{}') @> '{"max_concurrent_sensors": 0}' as is_withdrawn
-        from worker
-       where id = $1
-         and instance = $2
-    ), free as (
+    with free as materialized (
       select id
         from worker
        where id = $1
@@ -56,15 +51,14 @@ export const renewLeases: Statement<WorkerTerm & { readonly leaseSeconds: number
          set lease_expires_at = clock_timestamp() + make_interval(secs => $3),
              lease_seconds = $3,
              status = 'active'
-        from free
-       where worker.id = free.id
-      returning worker.id
+       where id = (select id from free)
+      returning id
     ), ahead as materialized (
       select other.id, other.instance, other.lease_expires_at
         from worker as other
-       where (other.id < $1 or (other.id > $1 and (select is_withdrawn from own)))
+       where (other.id < $1 or (other.id > $1 and (select ${isWithdrawn("own")} from worker as own where own.id = $1)))
          and ${isLive("other")}
-         and not coalesce(other.capabilities, '{}') @> '{"max_concurrent_sensors": 0}'
+         and not ${isWithdrawn("other")}
        order by other.id
        limit ${ranksMax}
     ), placer as (
@@ -79,7 +73,7 @@ export const renewLeases: Statement<WorkerTerm & { readonly leaseSeconds: number
          and ${isLive("other")}
          and not exists (select from ahead)
     )
-    select renewed.id is not null as is_renewed,
+    select exists (select from renewed) as is_renewed,
            (select concat_ws(' ', count(*), sum(sensor), sum(generation))
               from sensor_assignment
              where instance = $2) as assignments,
@@ -89,10 +83,11 @@ export const renewLeases: Statement<WorkerTerm & { readonly leaseSeconds: number
            extract(epoch from coalesce(placer.lease_expires_at, others.first_end) - now())::double precision * 1000
              as first_end_ms,
            extract(epoch from now())::double precision * 1000 as database_ms
-      from own
-      left join renewed on true
+      from worker as own
       left join placer on true
-     cross join others`,
+     cross join others
+     where own.id = $1
+       and own.instance = $2`,
   values: ({ workerId, instance, leaseSeconds }) => [workerId, instance, leaseSeconds],
   decode: (row) => ({
     isRenewed: row.boolean("is_renewed"),
@@ -104,6 +99,11 @@ export const renewLeases: Statement<WorkerTerm & { readonly leaseSeconds: number
     databaseMs: row.number("database_ms"),
   }),
 };
+
+/** SQL for workers that take no sensors, and so place none. */
+function isWithdrawn(worker: string): string {
+  return `coalesce(${worker}.capabilities, '{}') @> '{"max_concurrent_sensors": 0}'`;
+}
 
 /** Tells whether two sets of assignments are the same: generations come from the clock and do not repeat. */
 export function assignmentsDigest(generations: ReadonlyMap<Id, Id>): string {
