@@ -27,10 +27,18 @@ interface Run {
   readonly walBytes: number;
   /** Of the database, for an event. */
   readonly processorUs: number;
+  /** Of the writers themselves, for an event. */
+  readonly writerUs: number;
   readonly multixacts: number;
   /** Of the looks at each connection, the part that found it waiting for a lock of a row or table. */
   readonly lockWaits: number;
   readonly waits: string;
+}
+
+interface Outcome {
+  readonly count: number;
+  readonly seconds: number;
+  readonly processorSeconds: number;
 }
 
 export async function measureWriters(counts: readonly number[]): Promise<Finding[]> {
@@ -43,11 +51,15 @@ export async function measureWriters(counts: readonly number[]): Promise<Finding
     await insertRule(database, { ref: "bench.tenth", triggerRef: "bench.line", conditions });
   }
   const findings: Finding[] = [];
+  let aloneUs: number | undefined;
   for (const count of counts) {
     const floor = await runWriters(server, "row-floor.ts", count);
     const agents = await runWriters(server, "pipeline-floor.ts", count);
     const required = count === 8 ? 0.9 : 0;
     const many = `${count} agents`;
+    // What grows with the number of agents is contention; what does not is work.
+    aloneUs ??= agents.processorUs;
+    const alone = `${counts[0]} alone`;
     findings.push(
       atLeast(`${many} store (waits: ${agents.waits})`, agents.perSecond, floor.perSecond, required, "/s"),
       atMost(
@@ -56,6 +68,8 @@ export async function measureWriters(counts: readonly number[]): Promise<Finding
         floor.processorUs / 0.9,
         "µs",
       ),
+      atMost(`${many}: the same against ${alone}`, agents.processorUs / aloneUs, 1.2, "×"),
+      atLeast(`${many}: their own processor time per event`, agents.writerUs, floor.writerUs, 0, "µs"),
       atMost(`${many}: multixacts per event`, agents.multixacts, 0.01, ""),
       atMost(`${many}: looks that find a lock waited for`, agents.lockWaits, 0.05, ""),
       atMost(`${many}: log per event`, agents.walBytes, 2 * floor.walBytes, "B"),
@@ -74,8 +88,8 @@ async function runWriters({ url, pid = 0 }: PostgresServer, program: string, cou
         const name = `${program}-${count}-${n}`;
         const args = [join(import.meta.dirname, "../rig", program), url, `${seconds}`, `${startAtMs}`, name];
         const { stdout } = await promisify(execFile)(process.execPath, args);
-        const { count: stored, seconds: took }: { count: number; seconds: number } = JSON.parse(stdout);
-        return { stored, perSecond: stored / took };
+        const outcome: Outcome = JSON.parse(stdout);
+        return { ...outcome, perSecond: outcome.count / outcome.seconds };
       }),
     );
     const over = new AbortController();
@@ -83,10 +97,11 @@ async function runWriters({ url, pid = 0 }: PostgresServer, program: string, cou
     const results = await outcomes.finally(() => over.abort());
     const { lockWaits, waits } = await watch;
     const after = await serverFacts(client);
-    const stored = results.reduce((sum, result) => sum + result.stored, 0);
+    const stored = results.reduce((sum, { count: own }) => sum + own, 0);
     return {
       perSecond: results.reduce((sum, result) => sum + result.perSecond, 0),
       processorUs: ((serverSeconds(pid) - before.processor) * 1e6) / stored,
+      writerUs: (results.reduce((sum, result) => sum + result.processorSeconds, 0) * 1e6) / stored,
       walBytes: (after.wal - before.wal) / stored,
       multixacts: (after.multixacts - before.multixacts) / stored,
       lockWaits,

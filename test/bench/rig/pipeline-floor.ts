@@ -2,7 +2,8 @@
  * The agent's way of storing the rows of row-floor.ts: its pipeline with the rules of the database, as one worker of several.
  * Messages stay in the outbox, as there.
  *
- *     node pipeline-floor.ts DATABASE_URL SECONDS WHEN NAME [BATCH_ROWS [MORE_BYTES]] → {"count": …, "seconds": …}
+ *     node pipeline-floor.ts DATABASE_URL SECONDS WHEN NAME [BATCH_ROWS [MORE_BYTES]] →
+ *         {"count": …, "seconds": …, "processorSeconds": …}
  *
  * MORE_BYTES: by how much the payload is larger than there.
  */
@@ -55,6 +56,7 @@ const run = pipeline.run(ending.signal);
 await delay(Math.max(0, Number(when) - Date.now()));
 
 const startedAtMs = performance.now();
+const processorBefore = process.cpuUsage();
 let [sequence, count] = [0, 0];
 const emit = async (): Promise<void> => {
   while (performance.now() - startedAtMs < Number(seconds) * 1_000) {
@@ -72,6 +74,8 @@ const emit = async (): Promise<void> => {
   }
 };
 await Promise.all(Array.from({ length: inFlight }, emit));
-process.stdout.write(`${JSON.stringify({ count, seconds: (performance.now() - startedAtMs) / 1_000 })}\n`);
+const { user, system } = process.cpuUsage(processorBefore);
+const spent = { seconds: (performance.now() - startedAtMs) / 1_000, processorSeconds: (user + system) / 1e6 };
+process.stdout.write(`${JSON.stringify({ count, ...spent })}\n`);
 pipeline.close();
 await run;

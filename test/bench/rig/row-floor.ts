@@ -2,7 +2,7 @@
  * Floor (a) as a program: the rows of events, of one enforcement in ten, and of their messages, in
  * batches, one statement each, for a number of seconds.
  *
- *     node row-floor.ts DATABASE_URL SECONDS [WHEN] → {"count": …, "seconds": …}
+ *     node row-floor.ts DATABASE_URL SECONDS [WHEN] → {"count": …, "seconds": …, "processorSeconds": …}
  *
  * WHEN: the milliseconds since 1970 at which it begins.
  */
@@ -40,11 +40,14 @@ const client = new Client({ connectionString: url });
 await client.connect();
 await delay(Math.max(0, Number(when) - Date.now()));
 const startedAtMs = performance.now();
+const processorBefore = process.cpuUsage();
 let count = 0;
 while (performance.now() - startedAtMs < durationMs) {
   const payloads = Array.from({ length: batchRows }, (_, index) => floorPayload(count + index));
   await client.query({ ...statement, values: [`[${payloads.join(",")}]`] });
   count += batchRows;
 }
-process.stdout.write(`${JSON.stringify({ count, seconds: (performance.now() - startedAtMs) / 1_000 })}\n`);
+const { user, system } = process.cpuUsage(processorBefore);
+const spent = { seconds: (performance.now() - startedAtMs) / 1_000, processorSeconds: (user + system) / 1e6 };
+process.stdout.write(`${JSON.stringify({ count, ...spent })}\n`);
 await client.end();
