@@ -8,7 +8,7 @@ import type { HistoryPage, HistoryPosition, HistoryRequest } from "../database/h
 import { instantText } from "../model/texts/instants.ts";
 import { orNull } from "./answers.ts";
 import { invalidParameter } from "./errors.ts";
-import { listAnswer, pageParameters, pageRequest, Pagination } from "./paging.ts";
+import { pageOffset, pageParameters, Pagination, paginationOf } from "./paging.ts";
 
 const cursorPattern = /^(\d{1,17})-(\d{1,18})$/;
 
@@ -47,7 +47,7 @@ export function historyRequest(parameters: HistoryParameters): HistoryRequest {
   const after = positionOf("after", parameters.after);
   if (before !== null && after !== null)
     throw invalidParameter("after", "cannot be used together with before");
-  const { limit, offset } = pageRequest(parameters);
+  const { limit, offset } = pageOffset(parameters);
   const isByCursor = before !== null || after !== null;
   if (!isByCursor && offset + limit > entriesByNumberMax) {
     throw invalidParameter("page", `ends beyond entry ${entriesByNumberMax}; read on from pagination.before`);
@@ -68,9 +68,9 @@ export function historyAnswer<Entry, Item>(
   itemOf: (entry: Entry) => Item,
 ) {
   const { before, after } = parameters;
-  const { items, pagination } = listAnswer(parameters, { entries, total }, itemOf);
+  const pagination = paginationOf(parameters, total);
   return {
-    items,
+    items: entries.map((entry) => itemOf(entry)),
     pagination: {
       ...pagination,
       has_next: older !== null,

@@ -19,6 +19,7 @@ import type { SlotEntry, TimerEntry, TimerFilter } from "../database/statements/
 import type { WorkerEntry, WorkerFilter, WorkerOrder } from "../database/statements/worker-list.ts";
 import type { Explanations } from "./routes/explanations.ts";
 import type { RuleHistory } from "./routes/rule-history.ts";
+import type { RulePorts } from "./routes/rules.ts";
 import type { PackPorts } from "./routes/packs.ts";
 import type { SchemaMemoryPorts } from "./routes/schema-memory.ts";
 import type { DefinitionEditPorts, DefinitionPorts } from "./definitions/ports.ts";
@@ -73,6 +74,7 @@ export interface Resources {
   readonly readSchemaMemory: SchemaMemoryPorts["readSchemaMemory"];
   readonly actions: DefinitionPorts;
   readonly rules: DefinitionPorts;
+  readonly readLastMatches: RulePorts["readLastMatches"];
   readonly ruleHistory: RuleHistory;
   readonly explanations: Explanations;
   readonly listEvents: (filter: EventFilter, request: HistoryRequest) => Promise<HistoryPage<EventEntry>>;

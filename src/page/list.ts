@@ -1,9 +1,8 @@
 /**
  * Reads a list of the API page by page: the first page at once, and one more each time somebody asks for it.
  *
- * A list that is read again is read as far as it is shown, so nothing disappears. Events, deliveries and the like go on from
- * a cursor, which stays where it is; other lists by number, and an entry that has moved to the next page meanwhile is shown
- * once.
+ * A list that is read again is read as far as it is shown, so nothing disappears. Each page goes on from a cursor, so no entry
+ * is skipped or shown twice when others come or go meanwhile.
  */
 import { useRef, useState } from "preact/hooks";
 import { get } from "./api-client.ts";
@@ -114,9 +113,9 @@ function extended<Item extends Entry>(
   };
 }
 
-function nextPath(path: string, { page, before, has_next: hasNext }: List<unknown>["pagination"]) {
+/** Events, deliveries and the like go back in time. */
+function nextPath(path: string, { before, next, has_next: hasNext }: List<unknown>["pagination"]) {
   if (!hasNext) return undefined;
-  return typeof before === "string"
-    ? `${path}&before=${encodeURIComponent(before)}`
-    : `${path}&page=${page + 1}`;
+  if (typeof before === "string") return `${path}&before=${encodeURIComponent(before)}`;
+  return typeof next === "string" ? `${path}&after=${encodeURIComponent(next)}` : undefined;
 }

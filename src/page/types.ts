@@ -12,11 +12,11 @@ export interface PageSession {
 export interface List<Item> {
   readonly items: readonly Item[];
   readonly pagination: {
-    readonly page: number;
     readonly total_items: number;
     /** False: there are more. */
     readonly total_exact?: boolean;
     readonly before?: string | null;
+    readonly next?: string | null;
     readonly has_next: boolean;
   };
 }
@@ -115,6 +115,8 @@ export interface Rule {
   readonly conditions: Json;
   readonly trigger_params: Json;
   readonly action_params: Json;
+  /** If the request asks for it. */
+  readonly last_matched_at?: string | null;
 }
 
 export interface Timer {
@@ -170,7 +172,7 @@ export interface Delivery {
 export interface Gap {
   readonly id: Id;
   readonly sensor_ref: string;
-  readonly cause: "released" | "lost" | "ended";
+  readonly cause: "released" | "lost" | "ended" | "unplaced";
   readonly detail: string | null;
   readonly from_worker: string | null;
   readonly to_worker: string | null;

@@ -13,6 +13,7 @@ import {
   type DefinitionEntry,
   type ListedKind,
 } from "../database/statements/definition-lists.ts";
+import { readLastMatches } from "../database/statements/event-list.ts";
 import { noteAuthor, readVersion, readVersionsOfRef } from "../database/statements/rule-versions.ts";
 import { readSensor } from "../database/statements/sensor-list.ts";
 import type { DefinitionEdit, DefinitionKind } from "../model/definition-edit.ts";
@@ -34,7 +35,15 @@ const editLimits = { atOnceMax: 1, waitingMax: 64, statementMs: 5_000, totalMs: 
 
 type Definitions = Pick<
   Resources,
-  "packs" | "importPacks" | "ruleHistory" | "runtimes" | "triggers" | "actions" | "rules" | "sensorEdits"
+  | "packs"
+  | "importPacks"
+  | "ruleHistory"
+  | "runtimes"
+  | "triggers"
+  | "actions"
+  | "rules"
+  | "readLastMatches"
+  | "sensorEdits"
 >;
 
 export function databaseDefinitions(database: Database, read: Read): Definitions {
@@ -89,6 +98,11 @@ export function databaseDefinitions(database: Database, read: Read): Definitions
     triggers: ports("trigger"),
     actions: ports("action"),
     rules: ports("rule"),
+    readLastMatches: (ids) =>
+      read("matches of rules", async (rows) => {
+        const matches = await rowsOf(rows, readLastMatches, ids);
+        return new Map(matches.map(({ ruleId, matchedAt }) => [ruleId, matchedAt]));
+      }),
     ruleHistory: {
       versions: (ref) => read("versions of a rule", (rows) => rowsOf(rows, readVersionsOfRef, ref)),
       revert: (by, ref, version) =>

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
-import { pageParameters } from "../../src/api/paging.ts";
+import { listPageParameters } from "../../src/api/paging.ts";
 import { ActionAnswer, ActionListParameters } from "../../src/api/routes/actions.ts";
 import { PackAnswer, PackListParameters } from "../../src/api/routes/packs.ts";
 import { RuleAnswer, RuleListParameters } from "../../src/api/routes/rules.ts";
@@ -30,7 +30,7 @@ function listed(section: string, column: string, after = "\n"): readonly string[
     .flatMap((row) => [...(row.split("|")[1] ?? "").matchAll(/`(\w+)`/g)].map(([, name = ""]) => name));
 }
 
-const shared = new Set(["sort", ...Object.keys(pageParameters)]);
+const shared = new Set(["sort", ...Object.keys(listPageParameters)]);
 const filtersOf = (schema: { readonly properties: object }): readonly string[] =>
   Object.keys(schema.properties).filter((name) => !shared.has(name));
 

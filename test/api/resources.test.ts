@@ -262,12 +262,110 @@ test("pages neither overlap nor leave gaps, also while sensors are added", async
         total_pages: 3,
         has_next: true,
         has_previous: false,
+        next: expect.any(String),
       });
       await insertSensor(database, { ref: "p.later", triggerRef: "t.one" });
     }
   }
 
   expect(seen).toEqual([...Array.from({ length: 25 }, (_, index) => `p.s${index + 1}`), "p.later"]);
+});
+
+// Goal: reading on from a cursor shows each entry once that is there from the first page to the last.
+// Method: every order of every list; equal keys, keys of microseconds, and after each page entries before it are deleted and
+// others added.
+test.each(["sensors", "rules", "triggers", "workers"])(
+  "a cursor goes on where a page of %s ended, also when entries were deleted meanwhile",
+  async (path) => {
+    await using fresh = await emptyDatabase();
+    const { database } = fresh;
+    await using api = await serve(database);
+    const name = path === "workers" ? "name" : "ref";
+    for (const sort of ["id", "-id", name, `-${name}`, "created", "-created", "updated", "-updated"]) {
+      await query(database, `delete from ${path.slice(0, -1)}`);
+      await addMany(database, path, 25);
+      const seen: string[] = [];
+      let cursor = "";
+      for (let hasNext = true; hasNext;) {
+        const after = cursor === "" ? "" : `&after=${cursor}`;
+        const { items, pagination } = await list(api, `/api/v1/${path}?page_size=10&sort=${sort}${after}`);
+        expect(pagination["total_items"]).toBe(25 - seen.length);
+        seen.push(...items.map((item) => String(item[name])));
+        hasNext = pagination["has_next"] === true;
+        expect(pagination["next"]).toEqual(hasNext ? expect.any(String) : null);
+        cursor = String(pagination["next"]);
+        await query(database, `delete from ${path.slice(0, -1)} where ${name} = any ($1)`, [seen]);
+      }
+      expect({ sort, seen: seen.toSorted() }).toEqual({
+        sort,
+        seen: Array.from({ length: 25 }, (_, index) => `p.s${index + 1}`).toSorted(),
+      });
+    }
+  },
+);
+
+/** With equal instants, and with some that differ by microseconds. */
+async function addMany(database: Database, path: string, count: number): Promise<void> {
+  const columns = {
+    sensors: ["ref, runtime_ref, trigger_ref", "'p.s' || n, 'core.sensor.python', 't.one'"],
+    rules: ["ref, action_ref, trigger_ref", "'p.s' || n, 'core.noop', 't.one'"],
+    triggers: ["ref", "'p.s' || n"],
+    workers: ["name, worker_type, worker_role", "'p.s' || n, 'local', 'sensor'"],
+  }[path];
+  const at = "timestamptz '2026-01-01' + (n / 3) * interval '1 microsecond'";
+  await query(
+    database,
+    `insert into ${path.slice(0, -1)} (${columns?.[0]}, created, updated)
+     select ${columns?.[1]}, ${at}, ${at} from generate_series(1, ${count}) as n`,
+  );
+}
+
+test.each([
+  "x",
+  "W10",
+  "a".repeat(2_049),
+  cursorText("ref", "a", "1"),
+  cursorText("id", "1", "x"),
+  cursorText("id", 1, "1"),
+])("what is no cursor of this list is refused: %s", async (cursor) => {
+  await using fresh = await emptyDatabase();
+  await using api = await serve(fresh.database);
+
+  const { status, body } = await ask(api, `/api/v1/sensors?after=${cursor}`);
+
+  expect({ status, body }).toMatchObject({ status: 422, body: { code: "VALIDATION_FAILED" } });
+});
+
+function cursorText(...values: readonly unknown[]): string {
+  return Buffer.from(JSON.stringify(values)).toString("base64url");
+}
+
+test("a search finds what contains the text, in upper or lower case, and nothing is a pattern", async () => {
+  await using fresh = await emptyDatabase();
+  const { database } = fresh;
+  await query(
+    database,
+    `insert into sensor (ref, label, runtime_ref, trigger_ref)
+     values ('garden.thermo', 'Temperature', 'core.sensor.python', 't.one'), ('garden.rain', '50% rain_', 'core.sensor.python', 't.one'),
+            ('shed.DOOR', 'Door', 'core.sensor.python', 't.one')`,
+  );
+  await using api = await serve(database);
+  const found = async (text: string): Promise<readonly unknown[]> => {
+    const { items, pagination } = await list(api, `/api/v1/sensors?sort=ref&q=${encodeURIComponent(text)}`);
+    expect(pagination["total_items"]).toBe(items.length);
+    return items.map(({ ref }) => ref);
+  };
+
+  expect(await found("GARDEN.")).toEqual(["garden.rain", "garden.thermo"]);
+  expect(await found("door")).toEqual(["shed.DOOR"]);
+  expect(await found("temper")).toEqual(["garden.thermo"]);
+  expect(await found("0%")).toEqual(["garden.rain"]);
+  expect(await found("n_")).toEqual(["garden.rain"]);
+  expect(await found("g%n")).toEqual([]);
+  expect((await list(api, "/api/v1/sensors?q=garden&page_size=1")).pagination).toMatchObject({
+    total_items: 2,
+    has_next: true,
+  });
 });
 
 test.each([
@@ -403,13 +501,33 @@ test("the embedded database gives the same answers", async () => {
   expect(workers.items).toMatchObject([{ name: "w1", sensors_held: 1 }]);
 }, 120_000);
 
+/** Well-formed, with keys that the database could not compare. */
+const cursors = [
+  cursorText("id", "", "9".repeat(18)),
+  cursorText("ref", "\u0000", "1"),
+  cursorText("ref", "\ud800", "1"),
+  cursorText("created", "9".repeat(17), "1"),
+  cursorText("created", `-${"9".repeat(17)}`, "1"),
+  cursorText("created", "x", "1"),
+];
+
 // Goal: nothing in a client's URL causes an internal error.
 test("whatever a URL holds, the answer is a list, a sensor or a refusal in one shape", async () => {
   await using fresh = await emptyDatabase();
   await using api = await serve(fresh.database);
   const value = fc.oneof(
     fc.string({ unit: "binary" }),
-    fc.constantFrom("\u0000", "1e999", "-0", "NaN", "null", "9".repeat(40), "'; drop table sensor; --", "%"),
+    fc.constantFrom(
+      ...cursors,
+      "\u0000",
+      "1e999",
+      "-0",
+      "NaN",
+      "null",
+      "9".repeat(40),
+      "'; drop table sensor; --",
+      "%",
+    ),
     fc.integer().map(String),
   );
   const name = fc.constantFrom(
@@ -422,6 +540,8 @@ test("whatever a URL holds, the answer is a list, a sensor or a refusal in one s
     "state",
     "trigger_ref",
     "worker",
+    "q",
+    "after",
     "__proto__",
   );
   const path = fc.oneof(

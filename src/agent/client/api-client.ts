@@ -45,8 +45,12 @@ export class ApiClient {
   /** Every entry of a list, page by page, at most `countMax`. */
   async *list(request: ApiRequest, countMax: number): AsyncGenerator<JsonObject> {
     let count = 0;
+    let after: string | undefined;
     for (let page = 1; count < countMax; page++) {
-      const query = { ...request.query, page: String(page), page_size: String(Math.min(countMax, 100)) };
+      const size = { page_size: String(Math.min(countMax, 100)) };
+      // Another platform's API may have no cursors.
+      const place = after === undefined ? { page: String(page) } : { after };
+      const query = { ...request.query, ...size, ...place };
       const { items, pagination } = await this.ask({ ...request, query });
       if (!isJsonArray(items)) return;
       for (const item of items) {
@@ -55,6 +59,7 @@ export class ApiClient {
         yield item;
       }
       if (!isJsonObject(pagination) || pagination["has_next"] !== true) return;
+      after = typeof pagination["next"] === "string" ? pagination["next"] : undefined;
     }
   }
 

@@ -4,9 +4,10 @@ import { Type, type TSchema } from "typebox";
 import type { DefinitionName } from "../../database/statements/definition-edits.ts";
 import type { DefinitionEntry, ListedKind } from "../../database/statements/definition-lists.ts";
 import type { DefinitionEdit, DefinitionKind, IsExpected } from "../../model/definition-edit.ts";
+import type { Id } from "../../model/identifiers.ts";
 import type { Caller, Role } from "../../model/identity/caller.ts";
 import { idAnswer } from "../answers.ts";
-import { ListAnswer, listAnswer, pageRequest } from "../paging.ts";
+import { ListAnswer, listAnswer, listRequest } from "../paging.ts";
 import { entityTag, expectedVersion } from "../row-version.ts";
 import { bodyForHandler } from "../validation.ts";
 import { missing, objectOf, resultOf } from "./outcomes.ts";
@@ -49,17 +50,21 @@ export interface ListedResource extends EditedResource<DefinitionEntry> {
   readonly amongTriggers?: (caller: Caller, query: ListQuery) => readonly string[] | null;
   /** @throws RequestError FORBIDDEN for an entry that the caller may not read */
   readonly demandReadable?: (caller: Caller, entry: DefinitionEntry) => void;
+  /** Of entries in a list. */
+  readonly listedSchema?: TSchema;
+  /** What the list says of these entries beside the usual answer, by their ids, because the request asks for it. */
+  readonly included?: (ids: readonly Id[], query: ListQuery) => Promise<ReadonlyMap<Id, object>>;
 }
 
 /** The list, and GET of one. */
 export function addReadRoutes(scope: FastifyInstance, resource: ListedResource): void {
-  const { path, ports, readers, answer, answerSchema, amongTriggers } = resource;
+  const { path, ports, readers, answer, answerSchema, listedSchema = answerSchema, amongTriggers } = resource;
 
   scope.get<{ Querystring: ListQuery }>(
     path,
     {
       config: { roles: readers },
-      schema: { querystring: resource.query, response: { 200: ListAnswer(answerSchema) } },
+      schema: { querystring: resource.query, response: { 200: ListAnswer(listedSchema) } },
     },
     async ({ query, caller }) => {
       const page = await ports.list(query.sort ?? "id", {
@@ -71,9 +76,14 @@ export function addReadRoutes(scope: FastifyInstance, resource: ListedResource):
         triggerRef: triggerOf(query),
         actionRef: query.action_ref ?? null,
         amongTriggers: amongTriggers?.(caller, query) ?? null,
-        ...pageRequest(query),
+        search: query.q ?? null,
+        ...listRequest(query),
       });
-      return listAnswer(query, page, (entry) => answer(entry, caller));
+      const included = await resource.included?.(
+        page.entries.map(({ id }) => id),
+        query,
+      );
+      return listAnswer(query, page, (entry) => ({ ...answer(entry, caller), ...included?.get(entry.id) }));
     },
   );
 

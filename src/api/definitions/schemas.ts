@@ -14,7 +14,7 @@ import {
 import type { DefinitionKind } from "../../model/definition-edit.ts";
 import { definitionSchemas } from "../../model/definition-schemas.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
-import { pageParameters } from "../paging.ts";
+import { listPageParameters } from "../paging.ts";
 import { Text } from "../validation.ts";
 
 export const NameParameters = Type.Object({ ref: Text("Its ref, or its id") });
@@ -22,11 +22,15 @@ export type NameParameters = Static<typeof NameParameters>;
 
 /** Parameters of every list of definitions. */
 export const listParameters = {
-  ...pageParameters,
+  ...listPageParameters,
   sort: Type.Optional(
     Type.Enum(definitionOrders, { description: "Key to sort by, with `-` in descending order" }),
   ),
 };
+
+export const searchParameter = Type.Optional(
+  Text("Text that its ref, label or the like contains, in upper or lower case"),
+);
 
 /** What lists of definitions are filtered by. A list ignores those that it does not know. */
 export const filterParameters = {
@@ -38,6 +42,10 @@ export const filterParameters = {
   trigger_ref: Type.Optional(Text("Trigger whose events it matches")),
   trigger_type: Type.Optional(Text("Another name of `trigger_ref`")),
   action_ref: Type.Optional(Text("Action it leads to")),
+  q: searchParameter,
+  include: Type.Optional(
+    Type.Enum(["last_match"], { description: "With it entries have `last_matched_at`" }),
+  ),
 };
 
 const AllParameters = Type.Object({ ...listParameters, ...filterParameters });

@@ -10,6 +10,7 @@ export const ActionListParameters = Type.Object({
   ...listParameters,
   pack_ref: filterParameters.pack_ref,
   is_adhoc: filterParameters.is_adhoc,
+  q: filterParameters.q,
 });
 
 export const ActionAnswer = answerSchemaOf(entryColumns.action);

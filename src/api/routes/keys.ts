@@ -21,7 +21,7 @@ import type { JsonValue } from "../../model/json/json.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
 import { invalidParameter, RequestError } from "../errors.ts";
 import { readSecretBodies } from "../json-body.ts";
-import { ListAnswer, listAnswer, pageParameters, pageRequest } from "../paging.ts";
+import { ListAnswer, listAnswer, listPageParameters, listRequest } from "../paging.ts";
 import { Text } from "../validation.ts";
 
 /** Satisfied by keys/key-store.ts. */
@@ -65,7 +65,7 @@ type CreateOutcome =
 const valueLengthMax = 262_144;
 
 export const KeyListParameters = Type.Object({
-  ...pageParameters,
+  ...listPageParameters,
   sort: Type.Optional(Type.Enum(keyOrders, { description: "Key to sort by, with `-` in descending order" })),
   owner_type: Type.Optional(Type.Enum(keyOwnerTypes)),
   owner_ref: Type.Optional(Text("Ref of the pack or sensor that owns it")),
@@ -137,7 +137,7 @@ function addRoutes(scope: FastifyInstance, keys: Keys): void {
         ...scopeOf(caller),
         ownerType: query.owner_type ?? null,
         ownerRef: query.owner_ref ?? null,
-        ...pageRequest(query),
+        ...listRequest(query),
       });
       return listAnswer(query, page, (key) => keyAnswer(key, null));
     },

@@ -20,6 +20,7 @@ import { answerOf, answerSchemaOf, filterParameters, listParameters } from "../d
 export const PackListParameters = Type.Object({
   ...listParameters,
   is_standard: filterParameters.is_standard,
+  q: filterParameters.q,
 });
 
 export const PackAnswer = answerSchemaOf(entryColumns.pack);

@@ -2,7 +2,9 @@
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import { entryColumns, type DefinitionEntry } from "../../database/statements/definition-lists.ts";
+import type { Id } from "../../model/identifiers.ts";
 import type { Caller } from "../../model/identity/caller.ts";
+import { instantAnswer, orNull } from "../answers.ts";
 import { RequestError } from "../errors.ts";
 import type { DefinitionPorts } from "../definitions/ports.ts";
 import { addEditRoutes, addReadRoutes, addSwitchRoutes, type ListedResource } from "../definitions/routes.ts";
@@ -22,15 +24,30 @@ export const RuleListParameters = Type.Object({
   action_ref: filterParameters.action_ref,
   pack_ref: filterParameters.pack_ref,
   is_adhoc: filterParameters.is_adhoc,
+  q: filterParameters.q,
+  include: filterParameters.include,
 });
 
 export const RuleAnswer = answerSchemaOf(entryColumns.rule);
+
+const ListedRule = Type.Object({
+  ...RuleAnswer.properties,
+  last_matched_at: Type.Optional(
+    orNull(Type.String({ format: "date-time", description: "Of stored enforcements; null: none matched" })),
+  ),
+});
 
 export function ruleAnswer(entry: DefinitionEntry): object {
   return answerOf(entryColumns.rule, entry);
 }
 
-export function addRuleRoutes(scope: FastifyInstance, { rules }: { readonly rules: DefinitionPorts }): void {
+export interface RulePorts {
+  readonly rules: DefinitionPorts;
+  /** When each of these rules last matched; those that never did are missing. */
+  readonly readLastMatches: (ruleIds: readonly Id[]) => Promise<ReadonlyMap<Id, Date>>;
+}
+
+export function addRuleRoutes(scope: FastifyInstance, { rules, readLastMatches }: RulePorts): void {
   const resource: ListedResource = {
     kind: "rule",
     path: "/rules",
@@ -45,6 +62,12 @@ export function addRuleRoutes(scope: FastifyInstance, { rules }: { readonly rule
     demandReadable: (caller, { columns }) => demandTrigger(caller, columns["trigger_ref"]),
     answer: ruleAnswer,
     answerSchema: RuleAnswer,
+    listedSchema: ListedRule,
+    async included(ids, { include }) {
+      if (include !== "last_match") return new Map();
+      const matches = await readLastMatches(ids);
+      return new Map(ids.map((id) => [id, { last_matched_at: instantAnswer(matches.get(id) ?? null) }]));
+    },
   };
   addReadRoutes(scope, resource);
   addEditRoutes(scope, resource);

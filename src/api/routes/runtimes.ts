@@ -10,6 +10,7 @@ export const RuntimeListParameters = Type.Object({
   ...listParameters,
   pack_ref: filterParameters.pack_ref,
   runtime_type: filterParameters.runtime_type,
+  q: filterParameters.q,
 });
 
 export const RuntimeAnswer = answerSchemaOf(entryColumns.runtime);

@@ -9,13 +9,13 @@ import type { SensorEntry, SensorProcessEntry } from "../../database/statements/
 import type { Caller } from "../../model/identity/caller.ts";
 import { sensorStates } from "../../model/sensors/sensor-state.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
-import { ListAnswer, listAnswer, pageRequest } from "../paging.ts";
+import { ListAnswer, listAnswer, listRequest } from "../paging.ts";
 import type { Resources } from "../ports.ts";
 import { entityTag } from "../row-version.ts";
 import { Text } from "../validation.ts";
 import { missing } from "../definitions/outcomes.ts";
 import { addEditRoutes, addSwitchRoutes, nameOf, type EditedResource } from "../definitions/routes.ts";
-import { listParameters, NameParameters } from "../definitions/schemas.ts";
+import { listParameters, NameParameters, searchParameter } from "../definitions/schemas.ts";
 
 export const SensorListParameters = Type.Object({
   ...listParameters,
@@ -25,6 +25,7 @@ export const SensorListParameters = Type.Object({
   pack_ref: Type.Optional(Text("Pack that defines it")),
   state: Type.Optional(Type.Enum(sensorStates)),
   worker: Type.Optional(Text("Name of the worker that owns it")),
+  q: searchParameter,
 });
 
 export const ProcessAnswer = Type.Object({
@@ -95,7 +96,8 @@ export function addSensorRoutes(
         packRef: query.pack_ref ?? null,
         state: query.state ?? null,
         workerName: query.worker ?? null,
-        ...pageRequest(query),
+        search: query.q ?? null,
+        ...listRequest(query),
       });
       return listAnswer(query, page, (sensor) => sensorAnswer(sensor, caller));
     },

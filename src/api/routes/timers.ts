@@ -13,10 +13,10 @@ import type { Slot } from "../../model/schedules/schedule.ts";
 import type { TimerPlan } from "../../model/schedules/timer-plan.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
 import { RequestError } from "../errors.ts";
-import { ListAnswer, listAnswer, pageRequest } from "../paging.ts";
+import { ListAnswer, listAnswer, listRequest } from "../paging.ts";
 import type { Resources } from "../ports.ts";
 import { nameOf } from "../definitions/routes.ts";
-import { listParameters, NameParameters } from "../definitions/schemas.ts";
+import { listParameters, NameParameters, searchParameter } from "../definitions/schemas.ts";
 import { Text } from "../validation.ts";
 
 /** As many fires as `timers show` foretells. */
@@ -30,6 +30,7 @@ export const TimerListParameters = Type.Object({
   enabled: Type.Optional(Type.Boolean({ description: "Whether the rule and its trigger are enabled" })),
   trigger_ref: Type.Optional(Text("Trigger of the rule")),
   pack_ref: Type.Optional(Text("Pack that defines the rule")),
+  q: searchParameter,
 });
 
 const SlotsParameters = Type.Object({
@@ -122,7 +123,8 @@ export function addTimerRoutes(
         isEnabled: query.enabled ?? null,
         triggerRef: query.trigger_ref ?? null,
         packRef: query.pack_ref ?? null,
-        ...pageRequest(query),
+        search: query.q ?? null,
+        ...listRequest(query),
       });
       const forecaster = await loadForecaster();
       return listAnswer(query, page, (timer) => timerAnswer(timer, forecaster.forecast(timer, 1)));

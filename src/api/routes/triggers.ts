@@ -33,6 +33,7 @@ export const TriggerListParameters = Type.Object({
   enabled: filterParameters.enabled,
   pack_ref: filterParameters.pack_ref,
   is_adhoc: filterParameters.is_adhoc,
+  q: filterParameters.q,
 });
 
 const RulesParameters = Type.Object({ enabled: Type.Optional(Type.Boolean()) });
@@ -81,6 +82,7 @@ export function addTriggerRoutes(scope: FastifyInstance, ports: TriggerPorts): v
         isEnabled: query.enabled ?? null,
         limit: rulesMax + 1,
         offset: 0,
+        after: null,
       });
       if (entries.length > rulesMax) {
         const remedy = `GET /api/v1/rules?trigger_ref=${encodeURIComponent(ref)} gives them page by page.`;

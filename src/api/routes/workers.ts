@@ -9,12 +9,12 @@ import {
 } from "../../database/statements/worker-list.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
 import { RequestError } from "../errors.ts";
-import { ListAnswer, listAnswer, pageParameters, pageRequest } from "../paging.ts";
+import { ListAnswer, listAnswer, listPageParameters, listRequest } from "../paging.ts";
 import type { Resources } from "../ports.ts";
 import { Text } from "../validation.ts";
 
 export const WorkerListParameters = Type.Object({
-  ...pageParameters,
+  ...listPageParameters,
   sort: Type.Optional(
     Type.Enum(workerOrders, { description: "Key to sort by, with `-` in descending order" }),
   ),
@@ -58,7 +58,7 @@ export function addWorkerRoutes(
         role: query.role ?? null,
         status: query.status ?? null,
         isAlive: query.alive ?? null,
-        ...pageRequest(query),
+        ...listRequest(query),
       });
       return listAnswer(query, page, workerAnswer);
     },

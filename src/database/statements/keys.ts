@@ -4,7 +4,7 @@
  * Every statement that names one key takes the caller's scope, and finds no row outside it.
  */
 import type { Id } from "../../model/identifiers.ts";
-import type { ListStatements } from "../page.ts";
+import { listStatements, type ListStatements } from "../page.ts";
 import type { Row, Statement } from "../statement.ts";
 
 export const keyOwnerTypes = ["system", "pack", "sensor"] as const;
@@ -78,49 +78,22 @@ export const keyOrders = ["id", "-id", "ref", "-ref", "updated", "-updated"] as 
 
 export type KeyOrder = (typeof keyOrders)[number];
 
-const orders: Readonly<Record<KeyOrder, string>> = {
-  id: "id",
-  "-id": "id desc",
-  ref: "ref, id",
-  "-ref": "ref desc, id desc",
-  updated: "updated, id",
-  "-updated": "updated desc, id desc",
-};
-
-const matching = `
-     where ${isInScope("$1")}
-       and ($2::text is null or key.owner_type = $2)
-       and ($3::text is null or coalesce(key.owner_pack_ref, key.owner_sensor_ref) = $3)`;
-
-const filterValues = ({ sensorRef, ownerType, ownerRef }: KeyFilter): unknown[] => [
-  sensorRef,
-  ownerType,
-  ownerRef,
-];
-
 /** Without their values. */
 export function listKeys(order: KeyOrder): ListStatements<KeyFilter, KeyEntry> {
-  return {
-    total: {
-      name: "count_keys",
-      text: `
-    select count(*)::int as total
-      from key${matching}`,
-      values: filterValues,
-      decode: (row) => row.number("total"),
-    },
-    entries: {
-      name: `list_keys_by_${order}`,
-      text: `
-    select ${columns}
-      from key${matching}
-     order by ${orders[order]}
-     limit $4
-    offset $5`,
-      values: (request) => [...filterValues(request), request.limit, request.offset],
+  return listStatements(
+    {
+      name: "keys",
+      columns,
+      from: "key",
+      matching: `${isInScope("$1")}
+       and ($2::text is null or key.owner_type = $2)
+       and ($3::text is null or coalesce(key.owner_pack_ref, key.owner_sensor_ref) = $3)`,
+      valueCount: 3,
+      values: ({ sensorRef, ownerType, ownerRef }) => [sensorRef, ownerType, ownerRef],
       decode: keyEntry,
     },
-  };
+    order,
+  );
 }
 
 /** No row: there is no such key, or not for this caller. */

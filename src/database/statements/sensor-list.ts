@@ -2,10 +2,10 @@
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonValue } from "../../model/json/json.ts";
 import { sensorStates, type SensorState } from "../../model/sensors/sensor-state.ts";
-import type { ListStatements } from "../page.ts";
+import { listStatements, type ListStatements } from "../page.ts";
 import type { Row, Statement } from "../statement.ts";
 import type { DefinitionName } from "./definition-edits.ts";
-import { orderText, type DefinitionOrder } from "./definition-lists.ts";
+import { isFoundIn, type DefinitionOrder } from "./definition-lists.ts";
 import { isReportCurrent, ownerAndReport } from "./owner-and-report.ts";
 
 export interface SensorEntry {
@@ -74,6 +74,8 @@ export interface SensorFilter {
   readonly state: SensorState | null;
   /** Name of the owner. */
   readonly workerName: string | null;
+  /** Its ref or label contains this text, in upper or lower case. */
+  readonly search: string | null;
 }
 
 // A subquery, so that filters and orders can name computed columns. The state is the owner's report. An owner without
@@ -106,43 +108,31 @@ const sensors = `(
         from sensor
         ${ownerAndReport}) as entry`;
 
-const matching = `
-     where ($1::boolean is null or enabled = $1)
+export function listSensors(order: DefinitionOrder): ListStatements<SensorFilter, SensorEntry> {
+  return listStatements(
+    {
+      name: "sensors",
+      columns: "*",
+      from: sensors,
+      matching: `($1::boolean is null or enabled = $1)
        and ($2::text is null or $2 = any (trigger_refs))
        and ($3::text is null or pack_ref = $3)
        and ($4::text is null or state = $4)
-       and ($5::text is null or holder_name = $5)`;
-
-const filterValues = (filter: SensorFilter): unknown[] => [
-  filter.isEnabled,
-  filter.triggerRef,
-  filter.packRef,
-  filter.state,
-  filter.workerName,
-];
-
-export function listSensors(order: DefinitionOrder): ListStatements<SensorFilter, SensorEntry> {
-  return {
-    total: {
-      name: "count_sensors",
-      text: `
-    select count(*)::int as total
-      from ${sensors}${matching}`,
-      values: filterValues,
-      decode: (row) => row.number("total"),
-    },
-    entries: {
-      name: `list_sensors_by_${order}`,
-      text: `
-    select *
-      from ${sensors}${matching}
-     order by ${orderText[order]}
-     limit $6
-    offset $7`,
-      values: (request) => [...filterValues(request), request.limit, request.offset],
+       and ($5::text is null or holder_name = $5)
+       and ($6::text is null or ${isFoundIn("$6", ["ref", "label"])})`,
+      valueCount: 6,
+      values: ({ isEnabled, triggerRef, packRef, state, workerName, search }) => [
+        isEnabled,
+        triggerRef,
+        packRef,
+        state,
+        workerName,
+        search,
+      ],
       decode: sensorEntry,
     },
-  };
+    order,
+  );
 }
 
 /** By ref or id. No row: there is none. */

@@ -1,10 +1,10 @@
 /** Timers (rules on timer triggers) as the API lists them, with the outcomes of their slots. */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject, JsonValue } from "../../model/json/json.ts";
-import type { ListStatements } from "../page.ts";
+import { listStatements, type ListStatements } from "../page.ts";
 import type { Row, Statement } from "../statement.ts";
 import type { DefinitionName } from "./definition-edits.ts";
-import { orderText, type DefinitionOrder } from "./definition-lists.ts";
+import { isFoundIn, type DefinitionOrder } from "./definition-lists.ts";
 
 export interface TimerEntry {
   readonly ruleId: Id;
@@ -37,6 +37,8 @@ export interface TimerFilter {
   readonly isEnabled: boolean | null;
   readonly triggerRef: string | null;
   readonly packRef: string | null;
+  /** The ref or label of its rule, or its trigger's ref contains this text, in upper or lower case. */
+  readonly search: string | null;
 }
 
 /** One slot, or several in a row with the same outcome. */
@@ -74,39 +76,22 @@ const timers = `(
           on settled.rule = rule.id
          and settled.schedule_since = timer.schedule_since) as entry`;
 
-const matching = `
-     where ($1::boolean is null or enabled = $1)
-       and ($2::text is null or trigger_ref = $2)
-       and ($3::text is null or pack_ref = $3)`;
-
-const filterValues = ({ isEnabled, triggerRef, packRef }: TimerFilter): unknown[] => [
-  isEnabled,
-  triggerRef,
-  packRef,
-];
-
 export function listTimers(order: DefinitionOrder): ListStatements<TimerFilter, TimerEntry> {
-  return {
-    total: {
-      name: "count_timers",
-      text: `
-    select count(*)::int as total
-      from ${timers}${matching}`,
-      values: filterValues,
-      decode: (row) => row.number("total"),
-    },
-    entries: {
-      name: `list_timers_by_${order}`,
-      text: `
-    select *
-      from ${timers}${matching}
-     order by ${orderText[order]}
-     limit $4
-    offset $5`,
-      values: (request) => [...filterValues(request), request.limit, request.offset],
+  return listStatements(
+    {
+      name: "timers",
+      columns: "*",
+      from: timers,
+      matching: `($1::boolean is null or enabled = $1)
+       and ($2::text is null or trigger_ref = $2)
+       and ($3::text is null or pack_ref = $3)
+       and ($4::text is null or ${isFoundIn("$4", ["ref", "label", "trigger_ref"])})`,
+      valueCount: 4,
+      values: ({ isEnabled, triggerRef, packRef, search }) => [isEnabled, triggerRef, packRef, search],
       decode: timerEntry,
     },
-  };
+    order,
+  );
 }
 
 /** Returns no row if there is no such rule, or its trigger is not a timer. */

@@ -1,7 +1,7 @@
 /** Workers, as the API lists them. */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonValue } from "../../model/json/json.ts";
-import type { ListStatements } from "../page.ts";
+import { listStatements, type ListStatements } from "../page.ts";
 import type { Row, Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
 
@@ -47,13 +47,6 @@ const workers = `(
              worker.created, worker.updated
         from worker) as entry`;
 
-const matching = `
-     where ($1::text is null or worker_role = $1)
-       and ($2::text is null or status = $2)
-       and ($3::boolean is null or alive = $3)`;
-
-const filterValues = ({ role, status, isAlive }: WorkerFilter): unknown[] => [role, status, isAlive];
-
 export const workerOrders = [
   "id",
   "-id",
@@ -67,40 +60,21 @@ export const workerOrders = [
 
 export type WorkerOrder = (typeof workerOrders)[number];
 
-/** The id is always the last key, so that pages neither overlap nor leave gaps. */
-const orders: Readonly<Record<WorkerOrder, string>> = {
-  id: "id",
-  "-id": "id desc",
-  name: "name, id",
-  "-name": "name desc, id desc",
-  created: "created, id",
-  "-created": "created desc, id desc",
-  updated: "updated, id",
-  "-updated": "updated desc, id desc",
-};
-
 export function listWorkers(order: WorkerOrder): ListStatements<WorkerFilter, WorkerEntry> {
-  return {
-    total: {
-      name: "count_workers",
-      text: `
-    select count(*)::int as total
-      from ${workers}${matching}`,
-      values: filterValues,
-      decode: (row) => row.number("total"),
-    },
-    entries: {
-      name: `list_workers_by_${order}`,
-      text: `
-    select *
-      from ${workers}${matching}
-     order by ${orders[order]}
-     limit $4
-    offset $5`,
-      values: (request) => [...filterValues(request), request.limit, request.offset],
+  return listStatements(
+    {
+      name: "workers",
+      columns: "*",
+      from: workers,
+      matching: `($1::text is null or worker_role = $1)
+       and ($2::text is null or status = $2)
+       and ($3::boolean is null or alive = $3)`,
+      valueCount: 3,
+      values: ({ role, status, isAlive }) => [role, status, isAlive],
       decode: workerEntry,
     },
-  };
+    order,
+  );
 }
 
 /** Returns no row if no worker has that name. */

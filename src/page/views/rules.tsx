@@ -5,26 +5,17 @@ import { Switch } from "../parts/act.tsx";
 import { Empty, Heading, Ref, State } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { TableCard } from "../parts/list-card.tsx";
-import { isFound, SearchField } from "../parts/query-field.tsx";
+import { SearchField } from "../parts/query-field.tsx";
 import { Age } from "../parts/time.tsx";
-import { useFindings, useResource } from "../resource.ts";
+import { useFindings } from "../resource.ts";
 import { useList } from "../list.ts";
 import { hrefOf, queryOf } from "../route.ts";
-import type { Enforcement, Finding, List, Rule } from "../types.ts";
+import type { Finding, Rule } from "../types.ts";
 
 export function RulesView() {
   const trigger = queryOf("trigger");
-  const of = trigger === "" ? "" : `&trigger_ref=${encodeURIComponent(trigger)}`;
-  const list = useList<Rule>(`rules?sort=ref&page_size=100${of}`, {
-    everyMs: 15_000,
-    isWhole: queryOf("text") !== "",
-  });
-  const enforcements =
-    useResource<List<Enforcement>>("enforcements?page_size=100", { everyMs: 5_000 }).value?.items ?? [];
+  const list = useList<Rule>(listPath({ trigger_ref: trigger, q: queryOf("text") }), { everyMs: 5_000 });
   const findings = useFindings(30_000).value ?? [];
-  const rules = list.items?.filter(({ ref, label, trigger_ref: on, action_ref: action }) =>
-    isFound(ref, label, on, action),
-  );
   const isFiltered = trigger !== "" || queryOf("text") !== "";
   return (
     <>
@@ -38,7 +29,7 @@ export function RulesView() {
       </Heading>
       <TableCard
         name="Rules"
-        title={rules && countOf(queryOf("text") === "" ? list.total : rules.length, "rule")}
+        title={list.items && countOf(list.total, "rule")}
         columns={[
           "Rule",
           "State",
@@ -48,7 +39,7 @@ export function RulesView() {
           "Last match",
           { hidden: "Actions" },
         ]}
-        items={rules}
+        items={list.items}
         error={list.error}
         pages={list}
         empty={
@@ -68,7 +59,6 @@ export function RulesView() {
             problem={findings.find(
               ({ state, subject }) => state !== "good" && subject.split(" ").includes(rule.ref),
             )}
-            matchedAt={enforcements.find(({ rule_ref: ref }) => ref === rule.ref)?.created}
             reload={list.reload}
           />
         )}
@@ -77,16 +67,23 @@ export function RulesView() {
   );
 }
 
+function listPath(filter: { readonly trigger_ref: string; readonly q: string }): string {
+  const set = Object.entries(filter).filter(([, value]) => value !== "");
+  const fixed = [
+    ["sort", "ref"],
+    ["page_size", "100"],
+    ["include", "last_match"],
+  ];
+  return `rules?${new URLSearchParams([...fixed, ...set])}`;
+}
+
 function RuleRow({
   rule,
   problem,
-  matchedAt,
   reload,
 }: {
   rule: Rule;
   problem: Finding | undefined;
-  /** Undefined: not among the last enforcements. */
-  matchedAt: string | undefined;
   reload: () => void;
 }) {
   return (
@@ -117,7 +114,7 @@ function RuleRow({
         </span>
       </td>
       <td>
-        <Age at={matchedAt} />
+        <Age at={rule.last_matched_at} />
       </td>
       <td>
         <span class="row">

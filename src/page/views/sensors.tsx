@@ -6,7 +6,7 @@ import { Act } from "../parts/act.tsx";
 import { Empty, Heading, Ref, SensorStateMark } from "../parts/basics.tsx";
 import { Spark } from "../parts/drawings.tsx";
 import { TableCard } from "../parts/list-card.tsx";
-import { ChoiceField, isFound, SearchField } from "../parts/query-field.tsx";
+import { ChoiceField, SearchField } from "../parts/query-field.tsx";
 import { Age } from "../parts/time.tsx";
 import { useList, type PagedList } from "../list.ts";
 import { hrefOf, queryOf } from "../route.ts";
@@ -18,15 +18,13 @@ const order: readonly SensorState[] = ["failed", "backoff", "starting", "running
 export function SensorsView() {
   const state = queryOf("state");
   const worker = queryOf("worker");
-  const path = listPath({ state, worker });
-  const list = useList<Sensor>(path, { ...often, isWhole: queryOf("text") !== "" });
+  const q = queryOf("text");
+  const list = useList<Sensor>(listPath({ state, worker, q }), often);
   // On a later page they would be seen by nobody.
   const isLong = list.items !== undefined && !list.isSinglePage && state === "";
-  const failed = useList<Sensor>(isLong ? listPath({ state: "failed", worker }) : undefined, often);
-  const waiting = useList<Sensor>(isLong ? listPath({ state: "backoff", worker }) : undefined, often);
-  const sensors = ordered(list, [failed.items ?? [], waiting.items ?? []].flat())?.filter(({ ref, label }) =>
-    isFound(ref, label),
-  );
+  const failed = useList<Sensor>(isLong ? listPath({ state: "failed", worker, q }) : undefined, often);
+  const waiting = useList<Sensor>(isLong ? listPath({ state: "backoff", worker, q }) : undefined, often);
+  const sensors = ordered(list, [failed.items ?? [], waiting.items ?? []].flat());
   const reload = (): void => {
     for (const each of [list, failed, waiting]) each.reload();
   };
@@ -43,7 +41,7 @@ export function SensorsView() {
       </Heading>
       <TableCard
         name="Sensors"
-        title={sensors && countOf(queryOf("text") === "" ? list.total : sensors.length, "sensor")}
+        title={sensors && countOf(list.total, "sensor")}
         columns={[
           "Sensor",
           "State",
@@ -58,7 +56,7 @@ export function SensorsView() {
         error={list.error}
         pages={list}
         empty={
-          state === "" && worker === "" && queryOf("text") === "" ? (
+          state === "" && worker === "" && q === "" ? (
             <Empty title="There are no sensors yet">
               A pack brings them. Load one with: attune-sensor-agent packs load DIR
             </Empty>
@@ -73,7 +71,7 @@ export function SensorsView() {
   );
 }
 
-function listPath(filter: { readonly state: string; readonly worker: string }): string {
+function listPath(filter: { readonly state: string; readonly worker: string; readonly q: string }): string {
   const set = Object.entries(filter).filter(([, value]) => value !== "");
   return `sensors?${new URLSearchParams([["sort", "ref"], ["page_size", "100"], ...set])}`;
 }

@@ -276,6 +276,52 @@ test("rules are filtered by trigger, under both of its names, by action, pack an
   await api.demand(422, "GET", "/rules?enabled=perhaps");
 });
 
+test("rules are found by a text in their own names, their trigger's or their action's", async () => {
+  await using api = await definitionsApi();
+  await givePack(api);
+  await api.demand(201, "POST", "/rules", { ...rule, ref: "p.a", label: "Night shift" });
+  await api.demand(201, "POST", "/rules", { ...rule, ref: "p.b", trigger_ref: "p.two" });
+  const refs = async (text: string) => {
+    const { body } = await api.demand(200, "GET", `/rules?sort=ref&q=${encodeURIComponent(text)}`);
+    return (body["items"] as { ref: string }[]).map(({ ref }) => ref);
+  };
+
+  expect(await refs("night")).toEqual(["p.a"]);
+  expect(await refs("P.TWO")).toEqual(["p.b"]);
+  expect(await refs(rule.action_ref)).toEqual(["p.a", "p.b"]);
+  expect(await refs("nothing")).toEqual([]);
+  await api.demand(422, "GET", "/rules?q=");
+});
+
+test("a list says when each rule last matched, if it is asked to", async () => {
+  await using api = await definitionsApi();
+  await givePack(api);
+  for (const ref of ["p.often", "p.once", "p.never"])
+    await api.demand(201, "POST", "/rules", { ...rule, ref });
+  await query(
+    api.database,
+    `insert into enforcement (id, rule, rule_ref, trigger_ref, event, created)
+     select case when rule.ref = 'p.once' then 20000000 else n end, rule.id, rule.ref, 'p.one', n, timestamptz '2026-01-01' + n * interval '1 s'
+       from rule, generate_series(1, 300) as n
+      where rule.ref = 'p.often' or (rule.ref = 'p.once' and n = 7)`,
+  );
+  const matches = async (parameters: string) => {
+    const { body } = await api.demand(200, "GET", `/rules?sort=ref${parameters}`);
+    return (body["items"] as Record<string, unknown>[]).map(({ ref, last_matched_at: at }) => [ref, at]);
+  };
+
+  expect(await matches("&include=last_match")).toEqual([
+    ["p.never", null],
+    ["p.often", "2026-01-01T00:05:00.000Z"],
+    ["p.once", "2026-01-01T00:00:07.000Z"],
+  ]);
+  expect(await matches("")).toEqual([
+    ["p.never", undefined],
+    ["p.often", undefined],
+    ["p.once", undefined],
+  ]);
+});
+
 test("impossible params of a timer are refused when a rule is created, changed or moved to a timer", async () => {
   await using api = await definitionsApi();
   await givePack(api);
