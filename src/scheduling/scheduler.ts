@@ -44,6 +44,7 @@ import { rowOf, rowsOf } from "../database/statement.ts";
 import { assignmentsDigest, ranksMax, type RenewedLease } from "../database/statements/lease-renewals.ts";
 import { readOwnSensors } from "../database/statements/sensor-demands.ts";
 import { readWorker } from "../database/statements/sensor-workers.ts";
+import { noteUnplacedSensors } from "../database/statements/sensor-gaps.ts";
 import { releaseSensors } from "../database/statements/assignments.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
@@ -76,6 +77,9 @@ const rankDelayMs = 500;
 /** Workers that do not place look this many times more rarely for sensors that the placing worker forgot. */
 const rarelyFactor = 10;
 
+/** Of sensors that run nowhere, those with the lowest ids. */
+const notedMax = 1_000;
+
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #renewal: LeaseRenewal;
@@ -84,6 +88,8 @@ export class Scheduler {
   readonly #owned = new OwnedAssignments();
   #held: ReadonlyMap<Id, AssignmentTerm> = new Map();
   #unplaced: ReadonlyMap<Id, string> = new Map();
+  /** The sensors and reasons that the database was last told; undefined: not told yet, and another worker may have been. */
+  #notedUnplaced: string | undefined;
   #isLookDue = true;
   /** When to place sensors because of a hint. */
   #placementDueAtMs = Infinity;
@@ -184,6 +190,8 @@ export class Scheduler {
     if (assignments !== assignmentsDigest(this.#owned.all())) this.#isLookDue = true;
     const isNewRank = rank !== this.#rank;
     const haveOthersChanged = others !== this.#others;
+    // Others may have noted something else meanwhile.
+    if (isNewRank) this.#notedUnplaced = undefined;
     this.#rank = rank;
     this.#placer = placer;
     this.#others = others;
@@ -270,9 +278,11 @@ export class Scheduler {
       this.#placedAtMs = clock.monotonicMs();
       this.#isIncomplete = round.isIncomplete;
       this.#reportUnplaced(round);
-      if (round.own.length === 0) return;
-      this.#owned.claimed(round.own);
-      await this.#look();
+      if (round.own.length > 0) {
+        this.#owned.claimed(round.own);
+        await this.#look();
+      }
+      await this.#noteUnplaced();
     } catch (error) {
       this.#wantPlacement();
       throw error;
@@ -318,5 +328,19 @@ export class Scheduler {
       this.#options.logger.warn({ sensor_ref: ref, reason }, `sensor ${ref} is not running: ${reason}`);
     }
     this.#unplaced = now;
+  }
+
+  /** Writes the same to the database, for everybody who asks later since when. */
+  async #noteUnplaced(): Promise<void> {
+    const noted = [...this.#unplaced].slice(0, notedMax).map(([sensorId, reason]) => ({ sensorId, reason }));
+    const text = JSON.stringify(noted);
+    if (text === this.#notedUnplaced) return;
+    try {
+      await rowsOf(this.#options.database, noteUnplacedSensors, noted);
+      this.#notedUnplaced = text;
+    } catch (error) {
+      // Placing goes on without; the next round tries again.
+      this.#options.logger.debug({ error }, "could not note which sensors run nowhere");
+    }
   }
 }

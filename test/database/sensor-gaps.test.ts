@@ -8,7 +8,12 @@ import type { Database } from "../../src/database/database.ts";
 import { readHistory } from "../../src/database/history.ts";
 import { rowsOf } from "../../src/database/statement.ts";
 import { claimSensors, releaseSensors } from "../../src/database/statements/assignments.ts";
-import { gapConditions, gapTable, type GapEntry } from "../../src/database/statements/sensor-gaps.ts";
+import {
+  gapConditions,
+  gapTable,
+  noteUnplacedSensors,
+  type GapEntry,
+} from "../../src/database/statements/sensor-gaps.ts";
 import { writeSensorReports } from "../../src/database/statements/sensor-process.ts";
 import { registerWorker } from "../../src/database/statements/workers.ts";
 import type { Id } from "../../src/model/identifiers.ts";
@@ -220,5 +225,62 @@ test("renewals and stored events write no gap, and renewing fires no trigger for
   expect(await query(database, "select former_instance from worker where name = 'one'")).toEqual([
     { former_instance: null },
   ]);
+  expect(await gaps(database)).toEqual([]);
+});
+
+test("a sensor that no worker can run has a gap with the reason, until one has it", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const one = await register(database, "one");
+  const sensorId = await insertWantedSensor(database, "nightly.inbox");
+  const otherId = await insertWantedSensor(database, "nightly.outbox");
+  const note = (...reasons: readonly (readonly [Id, string])[]) =>
+    rowsOf(
+      database,
+      noteUnplacedSensors,
+      reasons.map(([id, reason]) => ({ sensorId: id, reason })),
+    );
+
+  await note([sensorId, "no worker offers ruby"], [otherId, "no worker offers ruby"]);
+  await note([sensorId, "one offers ruby 2, not 3"], [otherId, "no worker offers ruby"]);
+  const [, before] = await gaps(database);
+  expect(await gaps(database)).toMatchObject([
+    { sensorRef: "nightly.outbox", cause: "unplaced", detail: "no worker offers ruby", isOpen: true },
+    { sensorRef: "nightly.inbox", cause: "unplaced", detail: "one offers ruby 2, not 3", isOpen: true },
+  ]);
+  await claim(database, one, sensorId);
+  await note([otherId, "no worker offers ruby"]);
+
+  const [outbox, inbox] = await gaps(database);
+  expect(outbox).toMatchObject({ isOpen: true, toWorker: null, endedAt: null });
+  expect(inbox).toMatchObject({ isOpen: false, toWorker: "one", beganAt: before?.beganAt });
+  expect(inbox?.seconds).toBeGreaterThan(0);
+});
+
+test("two workers that note the same sensors at once note them once, and ten gaps of a sensor are kept", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const ids = [await insertWantedSensor(database, "a.a"), await insertWantedSensor(database, "a.b")];
+  const noted = ids.map((sensorId) => ({ sensorId, reason: "no worker" }));
+  for (let round = 0; round < 12; round += 1) {
+    await Promise.all([
+      rowsOf(database, noteUnplacedSensors, noted),
+      rowsOf(database, noteUnplacedSensors, noted.toReversed()),
+    ]);
+    expect((await gaps(database)).filter(({ isOpen }) => isOpen)).toHaveLength(2);
+    await rowsOf(database, noteUnplacedSensors, []);
+  }
+
+  expect(await gaps(database, "a.a")).toHaveLength(10);
+});
+
+test("gaps of a sensor that was never placed are deleted with it", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const sensorId = await insertWantedSensor(database, "nightly.inbox");
+  await rowsOf(database, noteUnplacedSensors, [{ sensorId, reason: "no worker" }]);
+
+  await query(database, "delete from sensor where id = $1", [sensorId]);
+
   expect(await gaps(database)).toEqual([]);
 });

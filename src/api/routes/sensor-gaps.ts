@@ -18,9 +18,9 @@ const GapAnswer = Type.Object({
   sensor_ref: Type.String(),
   cause: Type.Enum(gapCauses, {
     description:
-      "`released`: its worker stopped, or the sensor moved; `lost`: its worker died or was cut off; `ended`: its process exited on its own",
+      "`released`: its worker stopped, or the sensor moved; `lost`: its worker died or was cut off; `ended`: its process exited on its own; `unplaced`: no worker could run it",
   }),
-  detail: orNull(Type.String({ description: "Why the process ended" })),
+  detail: orNull(Type.String({ description: "Why the process ended, or why no worker could run it" })),
   from_worker: orNull(Type.String({ description: "Worker that ran it before" })),
   to_worker: orNull(Type.String({ description: "Worker that went on; null: none yet" })),
   began_at: orNull(

@@ -1,7 +1,7 @@
 /**
  * The rights that the role of a running agent needs, in addition to `connect` on the database and `usage` on the schema,
  * if it does not own the schema. Applying migrations needs more. Triggers run their functions without a right. The
- * functions that add and drop partitions run with the owner's rights and do nothing else; everybody may execute
+ * functions that add and drop partitions and note unplaced sensors run with the owner's rights and do nothing else; everybody may execute
  * are_rules_current and is_rule_current, which read with the caller's rights.
  *
  * A test (test/database/rights/needed-rights.test.ts) runs every statement of an agent as a role with exactly these rights.
@@ -88,6 +88,7 @@ const functions = {
   "retire_partition(text, text)": ["execute"],
   "open_retired(text)": ["execute"],
   "drop_retired(text)": ["execute"],
+  "note_unplaced_sensors(bigint[], text[])": ["execute"],
 } as const satisfies Readonly<Record<string, NeededRight["privileges"]>>;
 
 export const neededRights: readonly NeededRight[] = [

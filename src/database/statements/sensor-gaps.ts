@@ -1,15 +1,19 @@
-/** Times in which nothing ran a sensor that should run; triggers write them (migration note_sensor_gaps). */
+/**
+ * Times in which nothing ran a sensor that should run. Triggers write them (migration note_sensor_gaps), except for those of
+ * sensors that no worker can run (note_unplaced_sensors).
+ */
 import type { Id } from "../../model/identifiers.ts";
 import type { HistoryCondition, HistoryTable } from "../history.ts";
+import type { Statement } from "../statement.ts";
 
-export const gapCauses = ["released", "lost", "ended"] as const;
+export const gapCauses = ["released", "lost", "ended", "unplaced"] as const;
 
 export interface GapEntry {
   readonly id: Id;
   readonly sensorRef: string;
-  /** Its worker released it, its worker was lost, or its process exited on its own. */
+  /** Its worker released it, its worker was lost, its process exited on its own, or no worker could run it. */
   readonly cause: (typeof gapCauses)[number];
-  /** Why the process ended. */
+  /** Why the process ended, or why no worker could run it. */
   readonly detail: string | null;
   readonly fromWorker: string | null;
   /** Null: none yet. */
@@ -45,6 +49,20 @@ export const gapTable: HistoryTable<GapEntry> = {
     seconds: row.numberOrNull("seconds"),
     createdAt: row.instant("created"),
   }),
+};
+
+export interface UnplacedSensor {
+  readonly sensorId: Id;
+  readonly reason: string;
+}
+
+/** These sensors, and no others, run nowhere although they should. Begins, changes and ends their gaps. */
+export const noteUnplacedSensors: Statement<readonly UnplacedSensor[], unknown> = {
+  name: "note_unplaced_sensors",
+  text: `
+    select note_unplaced_sensors($1::bigint[], $2::text[])`,
+  values: (sensors) => [sensors.map(({ sensorId }) => sensorId), sensors.map(({ reason }) => reason)],
+  decode: () => undefined,
 };
 
 /** Null: any. */

@@ -51,6 +51,13 @@ function moodOf({ open, cause }: Gap): Mood {
 function Sentence({ gap }: { gap: Gap }) {
   const { sensor_ref: ref, cause, from_worker: from, to_worker: to } = gap;
   const sensor = <strong>{ref}</strong>;
+  if (cause === "unplaced") {
+    return (
+      <>
+        No worker could run {sensor} from <Time at={gap.began_at} /> on; {afterUnplaced(gap)}
+      </>
+    );
+  }
   const former = from ?? "a worker that is gone";
   if (cause === "ended") {
     return (
@@ -94,6 +101,14 @@ function lengthText({ seconds, cause }: Gap): string {
 function whileOpen({ open, seconds }: Gap): string {
   if (!open) return "it has not been needed since";
   return `nobody has run it since${seconds === null ? "" : `, for ${durationText(seconds)}`}`;
+}
+
+function afterUnplaced(gap: Gap): string {
+  if (gap.ended_at === null) return whileOpen(gap);
+  const length = durationText(gap.seconds ?? 0);
+  return gap.to_worker === null
+    ? `it was no longer needed ${length} later`
+    : `${gap.to_worker} took it ${length} later`;
 }
 
 function afterEnd(gap: Gap): string {

@@ -37,7 +37,7 @@ import * as runtimes from "../../../src/database/statements/runtimes.ts";
 import * as schemaMemory from "../../../src/database/statements/schema-memory.ts";
 import * as sensorDemands from "../../../src/database/statements/sensor-demands.ts";
 import * as sensorWorkers from "../../../src/database/statements/sensor-workers.ts";
-import { gapTable } from "../../../src/database/statements/sensor-gaps.ts";
+import { gapTable, noteUnplacedSensors } from "../../../src/database/statements/sensor-gaps.ts";
 import * as sensorHold from "../../../src/database/statements/sensor-hold.ts";
 import { listSensors, readSensor } from "../../../src/database/statements/sensor-list.ts";
 import * as sensorOwner from "../../../src/database/statements/sensor-owner.ts";
@@ -119,6 +119,7 @@ const modules: readonly object[] = [
   ruleVersions,
   runtimes,
   schemaMemory,
+  { noteUnplacedSensors },
   { listGaps: { name: "list_sensor_gaps", text: `select ${gapTable.columns} from sensor_gap` } },
   sensorHold,
   sensorOwner,
