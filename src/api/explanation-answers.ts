@@ -16,6 +16,12 @@ export interface SensorExplanation {
   readonly state: "good" | "notice" | "wrong" | undefined;
   readonly notes: readonly string[];
   readonly lastEvent: { readonly id: Id; readonly createdAt: Date } | null;
+  readonly fenced: {
+    readonly events: number;
+    readonly since: Date;
+    readonly lastAt: Date;
+    readonly workerName: string | null;
+  } | null;
   readonly rejected: readonly string[];
 }
 
@@ -111,6 +117,17 @@ export const SensorExplanationAnswer = Type.Object({
   state: orNull(Type.Enum(["good", "notice", "wrong"])),
   notes: Notes,
   last_event: orNull(Type.Object({ id: IdAnswer, created: InstantAnswer })),
+  fenced: orNull(
+    Type.Object(
+      {
+        events: Type.Integer(),
+        since: InstantAnswer,
+        last: InstantAnswer,
+        worker: orNull(Type.String()),
+      },
+      { description: "Its events that were refused because the worker had lost it to another one" },
+    ),
+  ),
   rejected: Type.Array(Type.String(), {
     description:
       "Output in the end of its log that became no event, by the reason: how many lines, from when to when, and the newest; the newest reason first",
@@ -200,7 +217,7 @@ export function ruleEventsAnswer(
 
 export function sensorExplanationAnswer(
   ref: string,
-  { answer, state, notes, lastEvent, rejected }: SensorExplanation,
+  { answer, state, notes, lastEvent, fenced, rejected }: SensorExplanation,
 ): Static<typeof SensorExplanationAnswer> {
   return {
     answer,
@@ -209,6 +226,15 @@ export function sensorExplanationAnswer(
     notes: [...notes],
     last_event:
       lastEvent === null ? null : { id: idAnswer(lastEvent.id), created: instantAnswer(lastEvent.createdAt) },
+    fenced:
+      fenced === null
+        ? null
+        : {
+            events: fenced.events,
+            since: instantAnswer(fenced.since),
+            last: instantAnswer(fenced.lastAt),
+            worker: fenced.workerName,
+          },
     rejected: [...rejected],
   };
 }

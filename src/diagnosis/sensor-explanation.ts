@@ -2,7 +2,9 @@
 import type { Queryable } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";
 import { readLastEventOfSensor } from "../database/statements/explained-events.ts";
+import { readFencedEvents, type FencedEventCount } from "../database/statements/fenced-events.ts";
 import type { Id } from "../model/identifiers.ts";
+import { counted } from "../model/texts/counted.ts";
 import { durationText } from "../model/texts/duration-text.ts";
 import { rejectedOutput, rejectedText, type RejectedOutput } from "./rejected-output.ts";
 import { readSensorStatus, type SensorStatus } from "./sensor-status.ts";
@@ -22,6 +24,8 @@ export interface SensorExplanation {
   readonly state: "good" | "notice" | "wrong" | undefined;
   readonly notes: readonly string[];
   readonly lastEvent: LastEvent | null;
+  /** Its events that were refused because it had passed to another worker; null: none. */
+  readonly fenced: FencedEventCount | null;
   /** Its output that became no event, by the reason, in its log; the newest first. */
   readonly rejected: readonly string[];
 }
@@ -35,6 +39,7 @@ export interface LastEvent {
 export interface SensorFacts {
   readonly status: SensorStatus;
   readonly lastEvent: LastEvent | null;
+  readonly fenced: FencedEventCount | null;
 }
 
 /** Undefined: no sensor has that ref. */
@@ -43,7 +48,8 @@ export async function readSensorFacts(rows: Queryable, ref: string): Promise<Sen
   if (status === undefined) return undefined;
   const { triggerRefs } = status.sensor;
   const lastEvent = await rowOf(rows, readLastEventOfSensor, { sensorRef: ref, triggerRefs });
-  return { status, lastEvent: lastEvent ?? null };
+  const fenced = await rowOf(rows, readFencedEvents, { sensorRef: ref });
+  return { status, lastEvent: lastEvent ?? null, fenced: fenced ?? null };
 }
 
 const rejectedMax = 5;
@@ -60,9 +66,10 @@ export function explainSensor(
       state: undefined,
       notes: [],
       lastEvent: null,
+      fenced: null,
       rejected: [],
     };
-  const { status, lastEvent } = facts;
+  const { status, lastEvent, fenced } = facts;
   const { finding, hold, sensor } = status;
   const rejected = rejectedOutput(log);
   const isWorking = finding.state === "good";
@@ -79,31 +86,51 @@ export function explainSensor(
       : [
           `worker ${sensor.workerName} has owned it since ${hold.claimedAt.toISOString()}; events of earlier owners are refused since then`,
         ]),
+    ...(fenced === null || (isWorking && isRecent(fenced)) ? [] : [fencedText(fenced)]),
   ];
   return {
     answer,
     state: finding.state,
     notes,
     lastEvent,
+    fenced,
     rejected: rejected.slice(0, rejectedMax).map(rejectedText),
   };
 }
 
+const recentSeconds = 86_400;
+
+/** Worth saying in the answer. */
+function isRecent({ secondsAgo }: FencedEventCount): boolean {
+  return secondsAgo <= recentSeconds;
+}
+
 function workingText(
-  { status, lastEvent }: SensorFacts,
+  { status, lastEvent, fenced }: SensorFacts,
   [newest]: readonly RejectedOutput[],
   { stalledSeconds }: LocalFacts,
 ): string {
   const { sensor, finding } = status;
   if (stalledSeconds !== undefined) return stalledText(sensor.ref, stalledSeconds);
   const last = newest === undefined ? undefined : rejectedText(newest);
+  const lost = fenced !== null && isRecent(fenced) ? `; ${fencedText(fenced)}` : "";
+  const unstored = `${sensor.ref} ${finding.detail}, but`;
   if (lastEvent === null) {
-    return last === undefined
-      ? `${sensor.ref} ${finding.detail}, but none of its events is stored: it has reported none, or they are older than retention.events`
-      : `${sensor.ref} ${finding.detail}, but its output is rejected: ${last}`;
+    if (last !== undefined) return `${unstored} its output is rejected: ${last}${lost}`;
+    return lost === ""
+      ? `${unstored} none of its events is stored: it has reported none, or they are older than retention.events`
+      : `${unstored} none of its events is stored${lost}`;
   }
   const age = `its last event is ${lastEvent.id}, stored ${durationText(lastEvent.secondsAgo)} ago`;
-  return `${sensor.ref} ${finding.detail}; ${age}${last === undefined ? "" : `; output that was rejected: ${last}`}`;
+  return `${sensor.ref} ${finding.detail}; ${age}${last === undefined ? "" : `; output that was rejected: ${last}`}${lost}`;
+}
+
+/** Like `17 events were refused from … to …, because worker w1 had lost it to another`. */
+function fencedText({ events, since, lastAt, workerName }: FencedEventCount): string {
+  const when =
+    events === 1 ? `at ${lastAt.toISOString()}` : `from ${since.toISOString()} to ${lastAt.toISOString()}`;
+  const former = workerName === null ? "its former worker" : `worker ${workerName}`;
+  return `${counted(events, "event")} ${events === 1 ? "was" : "were"} refused ${when}, because ${former} had lost it to another`;
 }
 
 function stalledText(ref: string, seconds: number): string {

@@ -64,6 +64,8 @@ export interface BatchOutcomesOptions {
   ) => void;
   /** Called for every event that is left out, since it is stored already. */
   readonly onDuplicate?: (entry: EventEntry) => void;
+  /** Called for every event that is refused, since its sensor has passed to another worker. */
+  readonly onFenced?: (source: EventSource) => void;
   readonly clock: Clock;
 }
 
@@ -115,7 +117,10 @@ export class BatchOutcomes {
     const others = batch.events.filter((event) => !isStored(event)).map(({ entry }) => entry);
     const left = await this.settleFound(others, signal);
     const fenced = left.filter(({ source }) => isFenced(source, held));
-    for (const { settle } of fenced) settle({ kind: "fenced" });
+    for (const { settle, source } of fenced) {
+      settle({ kind: "fenced" });
+      if (source !== null) this.#options.onFenced?.(source);
+    }
     if (fenced.length > 0) this.#options.metrics.eventsFenced(fenced.length);
     await this.#settleDuplicates(
       left.filter(({ source }) => !isFenced(source, held)),

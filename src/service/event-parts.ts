@@ -3,6 +3,7 @@ import { settlesWithin } from "../concurrency/settles-within.ts";
 import type { Database } from "../database/database.ts";
 import { EventGenerator } from "../events/event-generator.ts";
 import { EventPipeline } from "../events/event-pipeline.ts";
+import { FencedEvents } from "../events/fenced-events.ts";
 import { DeliveryRecord } from "../events/delivery/delivery-record.ts";
 import { DeliveryWatch } from "../events/delivery/delivery-watch.ts";
 import { OutboxSweeper } from "../events/delivery/outbox-sweeper.ts";
@@ -50,7 +51,7 @@ export async function openEvents(
   metrics: Metrics,
   rules: DatabaseRuleSource,
 ): Promise<OpenedEvents> {
-  const { options, lifetime, activity, fail, clock, random } = context;
+  const { options, lifetime, activity, fail, instance, clock, random } = context;
   const { database, serverWatch, installationId } = connections;
   const { logger, config } = options;
   const { events } = config;
@@ -60,6 +61,8 @@ export async function openEvents(
   const summary = new ActivitySummary({ logger, clock });
   // Closed after the pipeline, so that its last lines are complete.
   lifetime.run((signal) => summary.run(signal));
+  const fenced = new FencedEvents({ database, instance, logger, clock, random });
+  lifetime.run((signal) => fenced.run(signal));
   const sampler = openPayloadSampler(context, database);
   const reporters = { logger, summary, activity };
   const pipeline = new EventPipeline({
@@ -85,6 +88,7 @@ export async function openEvents(
         });
       sampler.note(entry.event.triggerRef, entry.event.payload, entry.payloadJson.length);
     },
+    onFenced: (source) => fenced.note(source),
     onDuplicate: ({ source }) => summary.noteDuplicate(source?.sensorRef ?? null),
     metrics,
     logger,

@@ -2,6 +2,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { SnapshotReads } from "../../src/database/snapshot-reads.ts";
 import { explainSensor, readSensorFacts, type LocalFacts } from "../../src/diagnosis/sensor-explanation.ts";
+import { FencedEvents } from "../../src/events/fenced-events.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+import { systemClock } from "../../src/time/clock.ts";
 import { openRig, type PipelineRig } from "../events/pipeline-rig.ts";
 import { insertRule, insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
 
@@ -94,4 +97,47 @@ test("a running sensor: no event yet, rejected output, held up, and its last eve
   const { answer, lastEvent } = await explain("demo.sensor");
   expect(answer).toBe(`${running}; its last event is ${id}, stored just now`);
   expect(lastEvent?.id).toBe(id);
+});
+
+test("events that were refused because the sensor had moved are counted, with their times and their worker", async () => {
+  await report("running", ", failures = 0, reason = null, stderr_excerpt = null, first_output_at = now()");
+  const { source } = rig;
+  const past = { ...source, term: { generation: "0", instance: rig.instance } };
+  const fenced = new FencedEvents({
+    database: rig.database,
+    instance: rig.instance,
+    logger: silentLogger,
+    clock: systemClock,
+    random: Math.random,
+  });
+  await using running = await rig.start({ onFenced: (from) => fenced.note(from) });
+  const refuse = async (count: number) => {
+    for (let event = 0; event < count; event += 1)
+      expect(await running.pipeline.accept(rig.tick({ source: past }))).toEqual({ kind: "fenced" });
+    await fenced.run(AbortSignal.abort());
+  };
+
+  await refuse(1);
+  const one = await explain("demo.sensor");
+  const time = String.raw`\d{4}-\d\d-\d\dT[\d:.]+Z`;
+  expect(one.answer).toMatch(
+    new RegExp(
+      `^demo\\.sensor .*; 1 event was refused at ${time}, because worker w1 had lost it to another$`,
+    ),
+  );
+  await refuse(2);
+  const { answer, fenced: count, notes } = await explain("demo.sensor");
+  expect(answer).toMatch(
+    new RegExp(`; 3 events were refused from ${time} to ${time}, because worker w1 had`),
+  );
+  expect(count).toMatchObject({ events: 3, workerName: "w1", since: one.fenced?.since });
+  expect(notes.join("\n")).not.toContain("refused from");
+
+  // Older ones are no longer the answer, and new ones are counted afresh.
+  await query(rig.database, "update sensor_process set fenced_at = fenced_at - interval '2 days'");
+  const later = await explain("demo.sensor");
+  expect(later.answer).not.toContain("were refused");
+  expect(later.notes.join("\n")).toContain("3 events were refused from");
+  await refuse(1);
+  expect((await explain("demo.sensor")).fenced?.events).toBe(1);
 });

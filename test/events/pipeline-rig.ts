@@ -37,6 +37,7 @@ export interface PipelineOptions {
   readonly outlet?: Partial<MessageOutlet>;
   readonly rules?: RuleSource;
   readonly logger?: Logger;
+  readonly onFenced?: (source: EventSource) => void;
 }
 
 export interface RunningPipeline extends AsyncDisposable {
@@ -104,7 +105,7 @@ export async function openRigOn(fresh: RigDatabase): Promise<PipelineRig> {
 async function startPipeline(
   own: Database,
   { instance, installationId }: { readonly instance: string; readonly installationId: string },
-  { database = own, outlet, rules, logger = silentLogger }: PipelineOptions,
+  { database = own, outlet, rules, logger = silentLogger, onFenced = () => {} }: PipelineOptions,
 ): Promise<RunningPipeline> {
   const sent: OutgoingMessage[] = [];
   const left = new Set<string>();
@@ -123,6 +124,7 @@ async function startPipeline(
     batchRowsMax: 100,
     batchBytesMax: 1_000_000,
     batchesMax: 4,
+    onFenced,
     metrics,
     logger,
     clock: systemClock,

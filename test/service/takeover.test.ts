@@ -75,6 +75,15 @@ test(
     await expect
       .poll(() => readFile(folders[0].logPath, "utf8"), { timeout: 60_000 })
       .toContain("lost assignments");
+    const uncounted = async () => {
+      const [row] = await query<{ fenced_events: number }>(
+        counting.database,
+        "select fenced_events::int from sensor_process where fenced_worker = 'frozen'",
+      );
+      const refused = await metric(folders[0], "attune_sensor_agent_events_fenced_total");
+      return row === undefined ? undefined : refused - row.fenced_events;
+    };
+    await expect.poll(uncounted, { timeout: 20_000 }).toBe(0);
     await counting.progress();
     expect(await owner(counting)).toBe("heir");
     await counting.finish();
