@@ -51,6 +51,19 @@ test("cases pass if exactly the expected rules match with the expected parameter
   expect(await run(pack.directory)).toMatchObject({ code: 0, output: "2 passed, 0 failed\n" });
 });
 
+test("a case with a misspelt trigger fails, even if it expects no match", async () => {
+  await using pack = await packFolder({
+    ...hotPack,
+    "tests/hot.yaml": cases.replace("demo.tick", "demo.tik"),
+  });
+
+  const { code, output } = await run(pack.directory);
+  expect(code).toBe(1);
+  expect(output).toContain(
+    "demo.tik is not a trigger of these packs or their rules; did you mean demo.tick?",
+  );
+});
+
 test("a failed case names its place and the reason", async () => {
   await using pack = await packFolder({
     ...hotPack,

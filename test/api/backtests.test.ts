@@ -69,6 +69,24 @@ test("the draft may be a rule's file, stored or not", limit, async () => {
   );
 });
 
+test("a misspelt trigger, a missing file and a closed gate are the first line", limit, async () => {
+  const backtest = async (...args: string[]) =>
+    await runCommand(["rules", "backtest", ...args, "--since", "2h", "--api", api.address], {
+      ATTUNE_API_TOKEN: "viewer",
+    });
+
+  const misspelt = await backtest("demo.hot", "--set", "trigger_ref=demo.tik");
+  expect(misspelt).toMatchObject({ code: 1, stdout: "" });
+  expect(misspelt.stderr).toContain("trigger_ref demo.tik does not exist");
+  const missing = await backtest("packs/nowhere.yaml");
+  expect(missing).toMatchObject({ code: 1, stdout: "" });
+  expect(missing.stderr).toContain(
+    "could not read the rule in packs/nowhere.yaml: there is no file packs/nowhere.yaml",
+  );
+  const gated = await backtest("demo.hot", "--fail-if", "hits>3");
+  expect(gated).toMatchObject({ code: 1, stderr: "failed: hits>3 (hits is 5)\n" });
+});
+
 // Goal: a caller that goes away leaves neither a thread nor a statement behind.
 // Method: a lock on the table keeps the back-test's first statement waiting for as long as the test wants.
 test("only one runs at once, and a closed connection ends its thread and its statement", limit, async () => {

@@ -30,9 +30,12 @@ export async function testPacks(
     });
   }
   const rules = rulesOf(packs);
+  const triggers = packs.flatMap(({ definitions }) =>
+    definitions.flatMap(({ kind, ref }) => (kind === "trigger" ? [ref] : [])),
+  );
   const cases = testCases.map((testCase): TestedCase => ({
     testCase,
-    failures: runRuleTest(testCase, rules).failures,
+    failures: runRuleTest(testCase, rules, triggers).failures,
   }));
   const expected = new Set(testCases.flatMap((testCase) => [...testCase.expected.keys()]));
   const untested = rules.map(({ ref }) => ref).filter((ref) => !expected.has(ref));

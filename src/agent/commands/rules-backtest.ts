@@ -48,12 +48,12 @@ export async function backtestRule(
     const done = objectOf(line["done"]);
     const counts = countsOf(done);
     const closed = gates.filter((gate) => isGateClosed(gate, counts));
+    for (const { text, count } of closed) complain(`failed: ${text} (${count} is ${counts[count]})\n`);
     print(
       output === "table"
         ? resultText(options.rule, done, counts)
         : entryText({ ...done, failed: closed.map(({ text }) => text) }, output),
     );
-    for (const { text, count } of closed) complain(`failed: ${text} (${count} is ${counts[count]})\n`);
     return closed.length === 0 ? 0 : 1;
   }
   return 1;

@@ -1,5 +1,5 @@
 /** `rules test`: whether a rule matches an event, and if not, why. The rule and the event are stored ones or in files. */
-import { readFile } from "node:fs/promises";
+import { access, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { hasCode, messageOf } from "../../errors/caught.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
@@ -80,6 +80,7 @@ function asJson(ref: string, verdict: RuleVerdict): JsonObject {
 /** @throws OperatorError PACK_INVALID */
 export async function ruleInFile(file: string): Promise<ExplainableRule> {
   const path = resolve(file);
+  if (!(await isThere(path))) throw notARule(file, `there is no file ${file}`);
   const directory = dirname(dirname(path));
   const { packs } = await readPacks([directory]);
   const inFile = join(basename(dirname(path)), basename(path));
@@ -88,10 +89,21 @@ export async function ruleInFile(file: string): Promise<ExplainableRule> {
   );
   const rule = rulesOf(packs).find(({ ref }) => ref === refs[0]?.ref);
   if (rule !== undefined) return rule;
-  throw new OperatorError({
+  throw notARule(file, "it is not a rule's file in the folder rules of a pack");
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    (error: unknown) => !hasCode(error, "ENOENT"),
+  );
+}
+
+function notARule(file: string, reason: string): OperatorError {
+  return new OperatorError({
     code: "PACK_INVALID",
-    attempt: `test the rule in ${file}`,
-    reason: "it is not a rule's file in the folder rules of a pack",
+    attempt: `read the rule in ${file}`,
+    reason,
     remedy: "name a file like packs/demo/rules/hot.yaml, or the ref of a stored rule",
   });
 }
@@ -153,10 +165,9 @@ async function parsedEvent(text: string): Promise<JsonObject> {
   const isJson = text.trimStart().startsWith("{");
   let content: string;
   try {
-    content = isJson ? text : await readFile(text, "utf8");
+    content = isJson ? text : await eventFile(text);
   } catch (error) {
-    const reason = hasCode(error, "ENOENT") ? `there is no file ${text}` : messageOf(error);
-    throw new OperatorError({ code: "EVENT_INVALID", attempt, reason, remedy });
+    throw new OperatorError({ code: "EVENT_INVALID", attempt, reason: messageOf(error), remedy });
   }
   const where = isJson ? "it" : text;
   let value: JsonValue;
@@ -177,6 +188,23 @@ async function parsedEvent(text: string): Promise<JsonObject> {
     reason: `${where} is not a JSON object`,
     remedy,
   });
+}
+
+/** Far more than any sensor may print. */
+const fileBytesMax = 64 * 1_048_576;
+
+/** @throws Error with a clause for people */
+async function eventFile(path: string): Promise<string> {
+  if (path === "") throw new Error("it is empty");
+  const facts = await stat(path).catch((error: unknown) => {
+    throw hasCode(error, "ENOENT") ? new Error(`there is no file ${path}`) : error;
+  });
+  if (facts.isDirectory()) throw new Error(`${path} is a folder`);
+  if (facts.size > fileBytesMax)
+    throw new Error(`${path} has ${facts.size} bytes, and an event in a file at most ${fileBytesMax}`);
+  const content = await readFile(path, "utf8");
+  // Some editors begin a file with a byte order mark, which is no JSON.
+  return content.startsWith("\uFEFF") ? content.slice(1) : content;
 }
 
 function textOf(value: JsonValue | undefined): string | null {

@@ -23,6 +23,16 @@ export const readWrittenRule: Statement<{ readonly ref: string }, WrittenRule> =
   }),
 };
 
+/** Whether it exists, or events of it do. */
+export const isTriggerKnown: Statement<{ readonly triggerRef: string }, boolean> = {
+  name: "is_trigger_known",
+  text: `
+    select exists (select from trigger where ref = $1)
+           or exists (select from event where trigger_ref = $1) as is_known`,
+  values: ({ triggerRef }) => [triggerRef],
+  decode: (row) => row.boolean("is_known"),
+};
+
 export interface RuleVersionStart {
   readonly revision: Id;
   readonly changedAt: Date;

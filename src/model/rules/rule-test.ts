@@ -1,6 +1,7 @@
 /** Holds the rules of a pack against test cases: an event each, and the rules that it should match. */
 import { areEqual } from "../json/equality.ts";
 import type { JsonObject, JsonValue } from "../json/json.ts";
+import { nearestName } from "../texts/nearest-name.ts";
 import { explainRule, verdictSentence, type ExplainableRule } from "./explain-rule.ts";
 import type { EventFacts } from "./rule-match.ts";
 
@@ -18,13 +19,24 @@ export interface RuleTestResult {
   readonly matched: readonly string[];
 }
 
-/** @param rules whether they are enabled does not matter */
+/**
+ * @param rules whether they are enabled does not matter
+ * @param triggers the refs of those that the packs define
+ */
 export function runRuleTest(
   { event, expected }: RuleTestCase,
   rules: readonly ExplainableRule[],
+  triggers: readonly string[],
 ): RuleTestResult {
   const failures: string[] = [];
   const matched: string[] = [];
+  // A misspelt trigger must not read as "nothing matches".
+  const known = [...triggers, ...rules.map(({ triggerRef }) => triggerRef)];
+  if (!known.includes(event.triggerRef)) {
+    const meant = nearestName(event.triggerRef, known);
+    const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
+    failures.push(`${event.triggerRef} is not a trigger of these packs or their rules${hint}`);
+  }
   for (const ref of expected.keys()) {
     if (!rules.some((rule) => rule.ref === ref)) failures.push(`${ref} is not a rule of these packs`);
   }

@@ -10,7 +10,7 @@ import { getRawAsset, isSea } from "node:sea";
 import { Worker, type WorkerOptions } from "node:worker_threads";
 import type { Database, Queryable } from "../../database/database.ts";
 import { rowOf } from "../../database/statement.ts";
-import { readVersionStart, readWrittenRule } from "../../database/statements/backtests.ts";
+import { isTriggerKnown, readVersionStart, readWrittenRule } from "../../database/statements/backtests.ts";
 import type { ReaderSettings } from "../../database/postgresql/reader.ts";
 import { hasCode, messageOf } from "../../errors/caught.ts";
 import { isJsonObject, type JsonObject } from "../../model/json/json.ts";
@@ -48,6 +48,10 @@ export class Backtests {
     const written = ref === null ? undefined : await rowOf(database, readWrittenRule, { ref });
     if (written === undefined && changes.triggerRef === undefined)
       return { kind: "invalid", parameter: "rule", problem: `${ref ?? ""} does not exist` };
+    const { triggerRef } = changes;
+    // A misspelt trigger must not read as "nothing matches".
+    if (triggerRef !== undefined && (await rowOf(database, isTriggerKnown, { triggerRef })) !== true)
+      return { kind: "invalid", parameter: "trigger_ref", problem: `${triggerRef} does not exist` };
     const draft: RuleText = {
       id: written?.text.id ?? "0",
       ref: ref ?? "draft",

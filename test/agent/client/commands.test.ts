@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { mkdtempDisposable, writeFile } from "node:fs/promises";
+import { mkdtempDisposable, truncate, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import { ownMark } from "../../../src/files/process-mark.ts";
@@ -346,6 +346,10 @@ it would match if \`celsius\` were a number above 30
 
 test("rules test reads a rule's file without an agent, and refuses what is no event", async () => {
   const file = join(repositoryRoot, "packs/httpcheck/rules/slow.yaml");
+  await using folder = await mkdtempDisposable(join(tmpdir(), "attune-events-"));
+  const sparse = join(folder.path, "sparse.json");
+  await writeFile(sparse, "");
+  await truncate(sparse, 600_000_000);
 
   const missed = await agent([
     "rules",
@@ -374,11 +378,21 @@ test("rules test reads a rule's file without an agent, and refuses what is no ev
     ["nowhere.json", "there is no file nowhere.json; give JSON like"],
     ["{up: false}", "it is not JSON: "],
     [file, `${file} is not JSON: `],
+    [repositoryRoot, `${repositoryRoot} is a folder; give JSON like`],
+    ["", "could not read the event: it is empty; give JSON like"],
+    [sparse, `${sparse} has 600000000 bytes, and an event in a file at most 67108864; give JSON like`],
   ] as const) {
     const { code, stderr } = await agent(["rules", "test", file, "--event", event]);
     expect(code).toBe(1);
     expect(stderr).toContain(reason);
   }
+  const marked = join(folder.path, "marked.json");
+  await writeFile(marked, '\uFEFF{"up": false}');
+  expect((await agent(["rules", "test", file, "--event", marked])).stdout).toMatch(
+    /^httpcheck\.slow matches\n/,
+  );
+  const missing = await agent(["rules", "test", "rules/nowhere.yaml", "--event", "{}"]);
+  expect(missing.stderr).toContain("could not read the rule in rules/nowhere.yaml: there is no file");
   const noRule = await agent([
     "rules",
     "test",
