@@ -33,7 +33,12 @@ export const RuleAnswer = answerSchemaOf(entryColumns.rule);
 const ListedRule = Type.Object({
   ...RuleAnswer.properties,
   last_matched_at: Type.Optional(
-    orNull(Type.String({ format: "date-time", description: "Of stored enforcements; null: none matched" })),
+    orNull(
+      Type.String({
+        format: "date-time",
+        description: "Null: none of the newest 20,000 enforcements is of it",
+      }),
+    ),
   ),
 });
 
@@ -43,7 +48,7 @@ export function ruleAnswer(entry: DefinitionEntry): object {
 
 export interface RulePorts {
   readonly rules: DefinitionPorts;
-  /** When each of these rules last matched; those that never did are missing. */
+  /** When each of these rules last matched; those of none of the newest enforcements are missing. */
   readonly readLastMatches: (ruleIds: readonly Id[]) => Promise<ReadonlyMap<Id, Date>>;
 }
 

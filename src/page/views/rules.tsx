@@ -14,7 +14,7 @@ import type { Finding, Rule } from "../types.ts";
 
 export function RulesView() {
   const trigger = queryOf("trigger");
-  const list = useList<Rule>(listPath({ trigger_ref: trigger, q: queryOf("text") }), { everyMs: 5_000 });
+  const list = useList<Rule>(listPath({ trigger_ref: trigger, q: queryOf("text") }), { everyMs: 15_000 });
   const findings = useFindings(30_000).value ?? [];
   const isFiltered = trigger !== "" || queryOf("text") !== "";
   return (

@@ -296,14 +296,16 @@ test("rules are found by a text in their own names, their trigger's or their act
 test("a list says when each rule last matched, if it is asked to", async () => {
   await using api = await definitionsApi();
   await givePack(api);
-  for (const ref of ["p.often", "p.once", "p.never"])
+  for (const ref of ["p.long_ago", "p.often", "p.once", "p.never"])
     await api.demand(201, "POST", "/rules", { ...rule, ref });
   await query(
     api.database,
     `insert into enforcement (id, rule, rule_ref, trigger_ref, event, created)
      select case when rule.ref = 'p.once' then 20000000 else n end, rule.id, rule.ref, 'p.one', n, timestamptz '2026-01-01' + n * interval '1 s'
-       from rule, generate_series(1, 300) as n
-      where rule.ref = 'p.often' or (rule.ref = 'p.once' and n = 7)`,
+       from rule, generate_series(1, 20001) as n
+      where (rule.ref = 'p.often' and n > 1)
+         or (rule.ref = 'p.once' and n = 7)
+         or (rule.ref = 'p.long_ago' and n = 1)`,
   );
   const matches = async (parameters: string) => {
     const { body } = await api.demand(200, "GET", `/rules?sort=ref${parameters}`);
@@ -311,11 +313,13 @@ test("a list says when each rule last matched, if it is asked to", async () => {
   };
 
   expect(await matches("&include=last_match")).toEqual([
+    ["p.long_ago", null],
     ["p.never", null],
-    ["p.often", "2026-01-01T00:05:00.000Z"],
+    ["p.often", "2026-01-01T05:33:21.000Z"],
     ["p.once", "2026-01-01T00:00:07.000Z"],
   ]);
   expect(await matches("")).toEqual([
+    ["p.long_ago", undefined],
     ["p.never", undefined],
     ["p.often", undefined],
     ["p.once", undefined],
