@@ -47,10 +47,9 @@ export class ApiClient {
     let count = 0;
     let after: string | undefined;
     for (let page = 1; count < countMax; page++) {
-      const size = { page_size: String(Math.min(countMax, 100)) };
       // Another platform's API may have no cursors.
       const place = after === undefined ? { page: String(page) } : { after };
-      const query = { ...request.query, ...size, ...place };
+      const query = { ...request.query, ...place, page_size: String(Math.min(countMax, 100)) };
       const { items, pagination } = await this.ask({ ...request, query });
       if (!isJsonArray(items)) return;
       for (const item of items) {

@@ -97,6 +97,20 @@ test("a list is a table, with filters as parameters and every page read", async 
   expect(asked[1]?.url).toBe("/api/v1/sensors?enabled=true&trigger_ref=garden.heat&page=2&page_size=100");
 });
 
+test("a list is read on from the cursor that an answer has", async () => {
+  const [first, second] = [page([sensor], true), page([{ ...sensor, ref: "garden.door" }])];
+  const pages = [{ ...first, pagination: { ...first.pagination, next: "c-1" } }, second];
+  const { url, asked } = await api(() => ({ body: pages.shift() }));
+
+  const { stdout } = await agent(["sensors", "list", "--api", url], { ATTUNE_API_TOKEN: "secret" });
+
+  expect(stdout).toContain("garden.door");
+  expect(asked.map((request) => request.url)).toEqual([
+    "/api/v1/sensors?page=1&page_size=100",
+    "/api/v1/sensors?after=c-1&page_size=100",
+  ]);
+});
+
 test("deliveries of webhooks are listed by what one knows of them, and one is shown whole", async () => {
   const delivery = {
     id: 310,
