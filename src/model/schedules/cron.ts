@@ -111,14 +111,15 @@ function decodeDays(date: string, month: string, weekday: string): Decoded<NextT
   if (problem !== undefined) return invalid(problem);
   // As cron does: if either field for days begins with *, both must match; else one of them suffices.
   const mustBothMatch = isStar(date) || isStar(weekday);
-  const crons: Cron[] = [];
+  const evaluators: NextTime[] = [];
   for (const dates of datesApart(date)) {
     const cron = cronOf(`${dates} ${month} ${weekday}`, mustBothMatch);
     if (cron === undefined)
       return invalid(unclearDays({ "day of month": date, month, "day of week": weekday }));
-    crons.push(cron);
+    // One that matches no day searches for most of a second, and must do it only once.
+    evaluators.push(remembering((afterMs) => cron.nextRun(new Date(afterMs))?.getTime()));
   }
-  const next = remembering((afterMs) => (afterMs > lastSlotMs ? undefined : firstOf(crons, afterMs)));
+  const next = remembering((afterMs) => (afterMs > lastSlotMs ? undefined : firstOf(evaluators, afterMs)));
   if (known.size >= knownMax) known.clear();
   known.set(days, next);
   return valid(next);
@@ -138,10 +139,10 @@ function datesApart(date: string): readonly string[] {
   return [...lasts, isStar(date) ? others : others.replace(/^[*?]/, "1-31")];
 }
 
-function firstOf(crons: readonly Cron[], afterMs: number): number | undefined {
+function firstOf(evaluators: readonly NextTime[], afterMs: number): number | undefined {
   let firstMs: number | undefined;
-  for (const cron of crons) {
-    const ms = cron.nextRun(new Date(afterMs))?.getTime();
+  for (const next of evaluators) {
+    const ms = next(afterMs);
     if (ms !== undefined && (firstMs === undefined || ms < firstMs)) firstMs = ms;
   }
   return firstMs;
