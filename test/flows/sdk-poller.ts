@@ -112,11 +112,17 @@ export async function sdkPoller(sdkDirectory: string, sensor: Readonly<Record<st
           readFile(join(path, "data/sensors/sdk.poller/acknowledged"), "utf8").catch(() => ""),
         ),
       );
-      const stored = await events();
-      const keys = stored.map(({ rule_ref, pid, n }) => `${pid} ${rule_ref} ${n}`);
-      expect(new Set(keys).size).toBe(keys.length);
-      expect(new Set(stored.map(({ id }) => id)).size).toBe(stored.length);
-      const byKey = new Map(stored.map(({ id, rule_ref, pid, n }) => [`${pid} ${rule_ref} ${n}`, id]));
+      // An event that arrives after its rule was disabled is stored, and matches nothing.
+      const stored = await query<{ id: Id; key: string; enforcements: number }>(
+        database,
+        `select id::text, concat_ws(' ', payload->>'pid', rule_ref, payload->>'n') as key,
+                (select count(*)::int from enforcement where enforcement.event = event.id) as enforcements
+           from event
+          where trigger_ref = 'sdk.polled'`,
+      );
+      const byKey = new Map(stored.map(({ id, key }) => [key, id]));
+      expect(byKey.size).toBe(stored.length);
+      expect(stored.filter(({ enforcements }) => enforcements > 1)).toEqual([]);
       const lines = acknowledged.flatMap((text) => text.split("\n").filter((line) => line !== ""));
       expect(lines.length).toBeGreaterThan(0);
       // What the SDK gave up on is not acknowledged.
