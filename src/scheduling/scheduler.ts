@@ -330,7 +330,7 @@ export class Scheduler {
     this.#unplaced = now;
   }
 
-  /** Writes the same to the database, for everybody who asks later since when. */
+  /** Records these sensors and reasons in the database, which also keeps since when they have applied. */
   async #noteUnplaced(): Promise<void> {
     const noted = [...this.#unplaced].slice(0, notedMax).map(([sensorId, reason]) => ({ sensorId, reason }));
     const text = JSON.stringify(noted);

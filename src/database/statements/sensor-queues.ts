@@ -4,9 +4,9 @@
  * A row belongs to the database that it was written in. In a copy, or after a restoration into another server or a failover,
  * it counts only once an agent prepares the queue again: its sensor may still run with the other database.
  *
- * Preparing a queue and deleting it must not overlap. The row is the lock: it is written before the queue is declared, and
- * whoever deletes the queue holds the row meanwhile. A sensor is prepared only when it should run; so one that should not,
- * after its row was locked, is not being prepared.
+ * Preparing a queue and deleting it must not overlap. The row is the lock: preparing writes it before declaring the
+ * queue, and deleting holds it until the queue is gone. Only a sensor that should run is prepared. So if it should not run
+ * once its row is locked, nobody is preparing its queue.
  */
 import type { Statement } from "../statement.ts";
 

@@ -22,7 +22,7 @@ function timerOf(number: number): Timer {
 }
 
 // Goal: however many timers fire, and however often, none waits for long until its progress is written.
-// Method: 1,500 timers, each of which fires once a second; the database needs a millisecond for a statement.
+// Method: 1,500 timers fire once a second each, and each statement takes a millisecond.
 test("the progress of many fast timers is written all the time, a few timers at once", async () => {
   const clock = fakeClock(0);
   const writtenAtMs = new Map<string, number>();
