@@ -15,6 +15,9 @@ export interface ReaderSettings {
   readonly statementMs: number;
 }
 
+/** How long the server may take to tell that it ended a statement. */
+const serverAnswerMs = 5_000;
+
 export interface Reader extends RowReader, AsyncDisposable {}
 
 export async function openReader({
@@ -36,7 +39,8 @@ export async function openReader({
     // One processor of the server at a time.
     { default_transaction_read_only: "on", max_parallel_workers_per_gather: "0" },
   );
-  const client = new Client(connection.config());
+  // The server ends a statement that takes too long, so that the connection can take another one.
+  const client = new Client({ ...connection.config(), query_timeout: statementMs + serverAnswerMs });
   // A failure between two statements shows at the next one.
   client.on("error", () => {});
   await client.connect();

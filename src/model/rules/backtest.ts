@@ -5,12 +5,15 @@
  * Memory does not grow with the number of events: counts, a fixed number of buckets, and the first few examples of each
  * difference.
  */
-import { holds } from "../conditions/condition.ts";
+import { holds, predicatesOf } from "../conditions/condition.ts";
 import { nextStamp, PredicateTable } from "../conditions/predicate.ts";
 import type { Id } from "../identifiers.ts";
 import { areEqual } from "../json/equality.ts";
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import type { JsonObject } from "../json/json.ts";
+import { parseJson } from "../json/json-text.ts";
+import type { FieldPath } from "../paths/field-path.ts";
+import { templatePaths } from "../templates/template.ts";
 import { TextBudget, TextBudgetError } from "../texts/text-budget.ts";
 import { compileRule, matchOf, type CompiledRule, type RuleText } from "./compiled-rule.ts";
 import { aimedRule } from "./rule-aim.ts";
@@ -128,6 +131,17 @@ export class Backtest {
     return this.#events;
   }
 
+  /** The top-level keys of payloads that its rules read: the decisions depend on no others. Undefined: on all of them. */
+  get payloadKeys(): ReadonlySet<string> | undefined {
+    const paths = [this.#draft, this.#live].flatMap((rule) => (rule === undefined ? [] : pathsReadBy(rule)));
+    const keys = new Set<string>();
+    for (const [key] of paths) {
+      if (key === undefined) return undefined;
+      keys.add(key);
+    }
+    return keys;
+  }
+
   add({ facts, createdMs, isEnforced }: BacktestEvent): void {
     const stamp = nextStamp();
     const draft = this.#judge(this.#draft, facts, stamp);
@@ -216,6 +230,13 @@ export class Backtest {
     if (this.#changedParameters.length < examplesMax && !isLong(draft) && !isLong(live))
       this.#changedParameters.push({ eventId, draft, live });
   }
+}
+
+function pathsReadBy({ conditions, paramsJson }: CompiledRule): readonly FieldPath[] {
+  return [
+    ...predicatesOf(conditions.root).map(({ path }) => path),
+    ...templatePaths(parseJson(paramsJson), []).map(({ path }) => path),
+  ];
 }
 
 function isLong(parameters: JsonObject): boolean {

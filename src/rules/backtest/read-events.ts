@@ -3,9 +3,10 @@
  *
  * Events are judged as they arrive, a small batch at a time, so few wait in memory, and the server reads those behind them
  * meanwhile, as far ahead as the buffers of the connection reach. A page is a statement, so its size bounds how long a
- * statement takes.
+ * statement takes. Of payloads only what the rules read is read.
  */
 import type { RowReader } from "../../database/database.ts";
+import { isTooMuchForOneStatement } from "../../database/errors.ts";
 import { eachRowOf } from "../../database/statement.ts";
 import {
   readBacktestPage,
@@ -42,7 +43,16 @@ export interface BacktestProgress {
 const batchCountMax = 128;
 const batchCharactersMax = 65_536;
 
-export type PageBounds = Pick<BacktestPage, "countMax" | "bytesMax">;
+export interface PageBounds {
+  readonly countMax: number;
+  /** Of stored payloads; null: unbounded. */
+  readonly bytesMax: number | null;
+}
+
+/** Held in memory by both threads. */
+export const heldPage: PageBounds = { countMax: 2_000, bytesMax: 4_194_304 };
+/** Not held, so only the time of its statement matters. If it takes too long, the pages after it are bounded in bytes. */
+export const streamedPage: PageBounds = { countMax: 10_000, bytesMax: null };
 
 /**
  * @param onPage called after each page
@@ -51,7 +61,7 @@ export type PageBounds = Pick<BacktestPage, "countMax" | "bytesMax">;
 export async function runBacktest(
   reader: RowReader,
   job: BacktestJob,
-  { countMax, bytesMax }: PageBounds,
+  firstBounds: PageBounds,
   onPage: (progress: BacktestProgress) => void,
 ): Promise<BacktestResult> {
   const { draft, live, fromMs, untilMs, revisionMin, enforcedRule } = job;
@@ -72,12 +82,30 @@ export async function runBacktest(
     }
     after = rows.at(-1) ?? after;
   });
+  let bounds = firstBounds;
   for (;;) {
-    const page = { triggerRef, after, untilUs, countMax, bytesMax, revisionMin, enforcedRule };
-    await eachRowOf(reader, readBacktestPage, page, (row) => batch.add(row));
+    const { countMax, bytesMax } = bounds;
+    const statement = readBacktestPage({ payloadKeys: backtest.payloadKeys, bytesMax });
+    const page = { triggerRef, after, untilUs, countMax, revisionMin, enforcedRule };
+    const isCut = await isCutShort(
+      eachRowOf(reader, statement, page, (row) => batch.add(row)),
+      bounds,
+    );
+    if (isCut) bounds = heldPage;
     batch.flush();
-    if (after === page.after) return backtest.result();
+    if (after === page.after && !isCut) return backtest.result();
     onPage({ events: backtest.eventCount, createdMs: Number(after.createdUs) / 1_000 });
+  }
+}
+
+/** Whether the server ended the statement of an unbounded page, because it took too long. The rows before that are good. */
+async function isCutShort(reading: Promise<void>, { bytesMax }: PageBounds): Promise<boolean> {
+  try {
+    await reading;
+    return false;
+  } catch (error) {
+    if (bytesMax !== null || !isTooMuchForOneStatement(error)) throw error;
+    return true;
   }
 }
 

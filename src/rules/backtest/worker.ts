@@ -9,7 +9,13 @@ import { openReader, type Reader, type ReaderSettings } from "../../database/pos
 import { messageOf } from "../../errors/caught.ts";
 import { parseJson } from "../../model/json/json-text.ts";
 import { resultJson } from "./result-json.ts";
-import { runBacktest, type BacktestJob, type BacktestProgress, type PageBounds } from "./read-events.ts";
+import {
+  heldPage,
+  runBacktest,
+  streamedPage,
+  type BacktestJob,
+  type BacktestProgress,
+} from "./read-events.ts";
 
 export interface WorkerTask {
   /** A BacktestJob as JSON: a thread is given only plain values, which numbers with many digits are not. */
@@ -28,11 +34,6 @@ export type WorkerMessage =
 /** The answer to a query. */
 export type WorkerRows =
   { readonly kind: "rows"; readonly rows: object[] } | { readonly kind: "failure"; readonly reason: string };
-
-/** A page that streams may be large; it counts only for the time limit of its statement. */
-const streamedPage: PageBounds = { countMax: 10_000, bytesMax: 8_388_608 };
-/** Held in memory by both threads. */
-const heldPage: PageBounds = { countMax: 2_000, bytesMax: 4_194_304 };
 
 const niceness = 10;
 const progressMs = 500;

@@ -1,9 +1,10 @@
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { isGateClosed, readGate } from "../../../src/model/rules/backtest-gate.ts";
 import { openBacktest, type Backtest } from "../../../src/model/rules/backtest.ts";
 import type { RuleText } from "../../../src/model/rules/compiled-rule.ts";
 import type { JsonObject } from "../../../src/model/json/json.ts";
-import { ruleText } from "./generated-rules.ts";
+import { events, ruleText, ruleTexts } from "./generated-rules.ts";
 
 const hourMs = 3_600_000;
 
@@ -63,6 +64,58 @@ test("an invalid draft says what is wrong", () => {
     problem: expect.stringContaining("conditions.operator") as string,
   });
 });
+
+const templates = fc.constantFrom(
+  "plain",
+  "{{ a }}",
+  "{{ event.payload.b }} and {{ payload.c }}",
+  '{{ ["payload"] }}',
+  "{{ event.payload }}",
+  "{{ rule.ref }} {{ event.id }}",
+  "{{ a.payload.b[0] }}",
+);
+
+test("the result depends on no other keys of payloads than those that the rules read", () => {
+  fc.assert(
+    fc.property(
+      ruleTexts,
+      fc.array(templates, { maxLength: 2 }),
+      fc.array(events, { minLength: 1, maxLength: 5 }),
+      (rules, params, facts) => {
+        const [draft, live] = rules.map((each) => ({
+          ...each,
+          triggerRef: "t.one",
+          actionParams: { params },
+        }));
+        if (draft === undefined) return;
+        const whole = openBacktest(draft, live ?? null, { fromMs: 0, untilMs: hourMs });
+        // Rules with impossible conditions are among them.
+        if (whole.kind === "invalid") return;
+        const restricted = opened(draft, live ?? null);
+        const { payloadKeys } = restricted;
+        for (const each of facts) {
+          const payload = onlyKeys(each.payload, payloadKeys);
+          whole.value.add({ facts: each, createdMs: 0, isEnforced: undefined });
+          restricted.add({ facts: { ...each, payload }, createdMs: 0, isEnforced: undefined });
+        }
+        expect(restricted.result()).toEqual(whole.value.result());
+      },
+    ),
+  );
+});
+
+test("only the keys that rules read are wanted, unless a template takes the whole payload", () => {
+  const draft = rule({ above: 1, parameters: { text: "{{ device.name }} {{ payload.level }}" } });
+  const live = ruleText({ conditions: { not: { any: [{ field: "payload.old[0]", operator: "exists" }] } } });
+  expect(opened(draft, live).payloadKeys).toEqual(new Set(["n", "device", "level", "old"]));
+  expect(opened(rule({ above: 1, parameters: { all: "{{ payload }}" } }), null).payloadKeys).toBeUndefined();
+});
+
+function onlyKeys(payload: JsonObject, keys: ReadonlySet<string> | undefined): JsonObject {
+  return keys === undefined
+    ? payload
+    : Object.fromEntries(Object.entries(payload).filter(([key]) => keys.has(key)));
+}
 
 test.each([
   ["hits>100", { hits: 101 }, true],
