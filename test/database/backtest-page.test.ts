@@ -34,7 +34,7 @@ const word = fc.string({ unit: "grapheme", maxLength: 12 }).map(withoutNul);
 const long = Array.from({ length: 2_000 }, (_, index) =>
   ((index * 2_654_435_761) % 2 ** 32).toString(36),
 ).join("");
-const payloadJson = fc.oneof(
+const payloadJsons = fc.oneof(
   fc.constantFrom(
     JSON.stringify({ text: "short", long }),
     '{"text": "two\\nlines\\r\\u2028and \\"more\\""}',
@@ -45,7 +45,7 @@ const payloadJson = fc.oneof(
 /** In microseconds; also before 1970. */
 const microseconds = fc.integer({ min: -2_000_000_000_000, max: 1_800_000_000_000_000 });
 const event = fc.record({
-  payload: fc.option(payloadJson),
+  payload: fc.option(payloadJsons),
   sourceRef: fc.option(word),
   ruleRef: fc.option(word),
   occurredUs: fc.option(microseconds),
