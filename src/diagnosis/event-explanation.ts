@@ -9,7 +9,7 @@ import {
   readKeyHolders,
   readMatchedEvent,
   readOwedMessages,
-  readRuleRefs,
+  readTriggerNow,
 } from "../database/statements/explained-events.ts";
 import { readLaterRules, readVersionsOfRef } from "../database/statements/rule-versions.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
@@ -21,7 +21,8 @@ import {
   type ExplainedEvent,
   type MatchFate,
 } from "../model/rules/explain-event.ts";
-import { nearestName } from "../model/texts/nearest-name.ts";
+import { meantText } from "../model/texts/meant-text.ts";
+import { readLikelyRef } from "./likely-ref.ts";
 import type { RulesInForce } from "./rules-in-force.ts";
 
 export interface StoredExplanation extends EventExplanation {
@@ -66,7 +67,11 @@ export async function explainDedupKey(
   const [holder, ...others] = holders;
   const key = JSON.stringify(dedupKey);
   if (holder === undefined) {
-    const answer = `no event of ${triggerRef} with the dedup_key ${key} is remembered: none was stored, or it was longer ago than retention.deduplication`;
+    const trigger = await rowOf(source.rows, readTriggerNow, triggerRef);
+    const answer =
+      trigger === undefined
+        ? `there is no trigger ${triggerRef}${meantText(await readLikelyRef(source.rows, "trigger", triggerRef))}`
+        : `no event of ${triggerRef} with the dedup_key ${key} is remembered: none was stored, or it was longer ago than retention.deduplication`;
     return { event: null, answer, notes: [], rules: [] };
   }
   const { eventId, claimedAt, sourceRef } = holder;
@@ -98,19 +103,11 @@ async function readFates(rows: Queryable, eventId: Id): Promise<readonly MatchFa
 
 async function readAskedRule(rows: Queryable, ref: string): Promise<AskedRule> {
   const versions = await rowsOf(rows, readVersionsOfRef, ref);
-  return { ref, versions, meant: versions.length > 0 ? undefined : await readLikelyRef(rows, ref) };
-}
-
-/** The ref of a rule that may have been meant. */
-export async function readLikelyRef(rows: Queryable, ref: string): Promise<string | undefined> {
-  const refs = await rowsOf(rows, readRuleRefs, undefined);
-  return nearestName(
-    ref,
-    refs.map((each) => each.ref),
-  );
+  return { ref, versions, meant: versions.length > 0 ? undefined : await readLikelyRef(rows, "rule", ref) };
 }
 
 async function absenceText(rows: Queryable, id: Id): Promise<string> {
+  if (BigInt(id) === 0n) return "no event has the id 0: the first is 1";
   const range = await rowOf(rows, readEventIdRange, undefined);
   const subject = `there is no event ${id}`;
   if (range === undefined || BigInt(id) > BigInt(range.reserved)) {

@@ -9,7 +9,7 @@ import type { RuleExplanation } from "../model/rules/explain-event.ts";
 import { explainEventsOfRule, type RuleEventsExplanation } from "../model/rules/explain-events-of-rule.ts";
 import { explainRule, verdictSentence } from "../model/rules/explain-rule.ts";
 import { ruleOf, type RuleVersion } from "../model/rules/rules-at.ts";
-import { readLikelyRef } from "./event-explanation.ts";
+import { readLikelyRef } from "./likely-ref.ts";
 
 /** @param rows of one snapshot */
 export async function explainStoredRule(
@@ -20,13 +20,15 @@ export async function explainStoredRule(
   const versions = await readVersions(rows, ref);
   const newest = versions.at(-1);
   if (newest === undefined) {
-    const meant = await readLikelyRef(rows, ref);
-    return inSlices(explainEventsOfRule({ ref, versions: [], meant, events: [], trigger: undefined }));
+    const meant = await readLikelyRef(rows, "rule", ref);
+    const trigger = { trigger: undefined, triggerMeant: undefined };
+    return inSlices(explainEventsOfRule({ ref, versions: [], meant, events: [], ...trigger }));
   }
   const { ruleId, triggerRef } = newest;
   const events = await rowsOf(rows, readEventsForRule, { triggerRef, ruleId, countMax });
   const trigger = await rowOf(rows, readTriggerNow, triggerRef);
-  return inSlices(explainEventsOfRule({ ref, versions, meant: undefined, events, trigger }));
+  const triggerMeant = trigger === undefined ? await readLikelyRef(rows, "trigger", triggerRef) : undefined;
+  return inSlices(explainEventsOfRule({ ref, versions, meant: undefined, events, trigger, triggerMeant }));
 }
 
 /**

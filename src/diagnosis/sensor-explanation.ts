@@ -6,6 +6,8 @@ import { readFencedEvents, type FencedEventCount } from "../database/statements/
 import type { Id } from "../model/identifiers.ts";
 import { counted } from "../model/texts/counted.ts";
 import { durationText } from "../model/texts/duration-text.ts";
+import { meantText } from "../model/texts/meant-text.ts";
+import { readLikelyRef } from "./likely-ref.ts";
 import { rejectedOutput, rejectedText, type RejectedOutput } from "./rejected-output.ts";
 import { readSensorStatus, type SensorStatus } from "./sensor-status.ts";
 
@@ -42,10 +44,16 @@ export interface SensorFacts {
   readonly fenced: FencedEventCount | null;
 }
 
-/** Undefined: no sensor has that ref. */
-export async function readSensorFacts(rows: Queryable, ref: string): Promise<SensorFacts | undefined> {
+/** No sensor has that ref. */
+export interface NoSensor {
+  readonly status: undefined;
+  /** The ref of a sensor that may have been meant. */
+  readonly meant: string | undefined;
+}
+
+export async function readSensorFacts(rows: Queryable, ref: string): Promise<SensorFacts | NoSensor> {
   const status = await readSensorStatus(rows, ref);
-  if (status === undefined) return undefined;
+  if (status === undefined) return { status, meant: await readLikelyRef(rows, "sensor", ref) };
   const { triggerRefs } = status.sensor;
   const lastEvent = await rowOf(rows, readLastEventOfSensor, { sensorRef: ref, triggerRefs });
   const fenced = await rowOf(rows, readFencedEvents, { sensorRef: ref });
@@ -56,13 +64,13 @@ const rejectedMax = 5;
 
 export function explainSensor(
   ref: string,
-  facts: SensorFacts | undefined,
+  facts: SensorFacts | NoSensor,
   log: readonly string[],
   local: LocalFacts,
 ): SensorExplanation {
-  if (facts === undefined)
+  if (facts.status === undefined)
     return {
-      answer: `there is no sensor ${ref}`,
+      answer: `there is no sensor ${ref}${meantText(facts.meant)}`,
       state: undefined,
       notes: [],
       lastEvent: null,

@@ -81,7 +81,8 @@ export function openOperations(
       explainSensor: (ref, signal) =>
         explained("explain a sensor", async () => {
           const facts = await reads.read((rows) => readSensorFacts(rows, ref));
-          const log = facts === undefined ? undefined : await reading.tail(ref, explainedLines, signal);
+          const log =
+            facts.status === undefined ? undefined : await reading.tail(ref, explainedLines, signal);
           return explainSensor(ref, facts, log?.kind === "page" ? log.page.lines : [], {
             stalledSeconds: sensors.stalledSeconds().get(ref),
             deafSeconds: sensors.deafSeconds().get(ref),

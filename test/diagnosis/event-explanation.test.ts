@@ -1,6 +1,10 @@
 /** What is said of events that are no longer stored, and of those from before rules had a history. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { explainStoredEvent, type StoredExplanation } from "../../src/diagnosis/event-explanation.ts";
+import {
+  explainDedupKey,
+  explainStoredEvent,
+  type StoredExplanation,
+} from "../../src/diagnosis/event-explanation.ts";
 import { RulesInForce } from "../../src/diagnosis/rules-in-force.ts";
 import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
@@ -49,6 +53,7 @@ test("an event that was dropped is told from one that never was", async () => {
   await addEvent();
   const beyond = String(BigInt(newest) + 1_000_000_000n);
   expect(await answer(beyond)).toBe(`there is no event ${beyond}: no event has had this id yet`);
+  expect(await answer("0")).toBe("no event has the id 0: the first is 1");
 });
 
 test("an id between those of stored events was reserved and not used", async () => {
@@ -60,6 +65,16 @@ test("an id between those of stored events was reserved and not used", async () 
   expect(await answer(unused)).toBe(
     `there is no event ${unused}: its id was reserved and not used, as for an event that was refused or a duplicate`,
   );
+});
+
+test("a dedup key of a misspelt trigger is told from one that is not remembered", async () => {
+  const asked = async (triggerRef: string): Promise<string> => {
+    const source = { rows: fresh.database, rulesInForce: new RulesInForce() };
+    return (await explainDedupKey(source, { triggerRef, dedupKey: "k", ruleRef: undefined })).answer;
+  };
+
+  expect(await asked("past.t")).toMatch(/^no event of past\.t with the dedup_key "k" is remembered: /);
+  expect(await asked("pasd.t")).toBe("there is no trigger pasd.t; did you mean past.t?");
 });
 
 test("an event from before rules had a history is explained with their oldest version, and a note says so", async () => {
@@ -80,4 +95,43 @@ test("an event from before rules had a history is explained with their oldest ve
     ["past.rule", "unmatched"],
     ["past.later", "not-yet"],
   ]);
+});
+
+// Goal: what a replay stored is told from what happened when the event was stored.
+test("an enforcement that a replay added is not said to be a match of that time, and a copy names its original", async () => {
+  await query(fresh.database, "delete from rule");
+  const conditions = [{ field: "level", operator: "equals", value: "critical" }];
+  const ruleId = await insertRule(fresh.database, { ref: "past.fixed", triggerRef: "past.t", conditions });
+  const [stored] = await query<{ id: string }>(
+    fresh.database,
+    `insert into event (trigger_ref, payload, matched_revision)
+     select 'past.t', '{"level": "info"}', value from rule_revision returning id`,
+  );
+  const id = stored?.id ?? "";
+  const laterId = await insertRule(fresh.database, { ref: "past.added", triggerRef: "past.t" });
+  await query(
+    fresh.database,
+    `insert into enforcement (id, rule, rule_ref, trigger_ref, event, replayed_from)
+     select nextval('enforcement_id_seq'), id, ref, 'past.t', $1, $1 from rule where id = any ($2::bigint[])`,
+    [id, [ruleId, laterId]],
+  );
+
+  const unmatched = 'past.fixed does not match: conditions[0]: `level` is "info", not "critical"';
+  const { answer: told, rules, notes } = await explained(id);
+  expect(told).toMatch(/^event \d+ matched none of the 2 rules on past\.t; the closest: past\.fixed /);
+  expect(told).toContain(`${unmatched}; a replay has since matched it (enforcement `);
+  expect(rules.map(({ story, fate }) => [story.kind, fate?.isAdded])).toEqual([
+    ["unmatched", true],
+    ["not-yet", true],
+  ]);
+  expect(notes).toEqual([]);
+
+  const [copy] = await query<{ id: string }>(
+    fresh.database,
+    "insert into event (trigger_ref, payload, replayed_from) values ('past.t', '{}', $1) returning id",
+    [id],
+  );
+  expect((await explained(copy?.id ?? "")).notes).toContain(
+    `a replay has stored the event anew; the original is event ${id}`,
+  );
 });

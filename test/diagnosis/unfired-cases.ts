@@ -78,7 +78,7 @@ export const unfiredCases: readonly UnfiredCase[] = [
     "a field that is deeper in the payload",
     [field("level", "equals", "critical")],
     { alert: { level: "critical" } },
-    "conditions[0]: `level` is missing (there is a `alert.level`)",
+    "conditions[0]: `level` is missing (the payload has `alert.level`)",
   ),
   unmet(
     "a list without an index",
@@ -144,14 +144,14 @@ export const unfiredCases: readonly UnfiredCase[] = [
     mistake: "the event is aimed at another rule",
     aim: "rule_rule.other",
     ask: ofEvent,
-    answer: "event #: rule.N does not match: the event is for the rule rule.other only",
+    answer: "event # matched nothing: it is for the rule rule.other only, which was not on its trigger why.N",
   },
   {
     mistake: "the rule was disabled then, and is enabled now",
     before: ["update rule set enabled = false where ref = 'rule.N'"],
     after: ["update rule set enabled = true where ref = 'rule.N'"],
     ask: ofEvent,
-    answer: "event #: rule.N is disabled then, as sql:attune left it at TIME",
+    answer: "event #: rule.N was disabled then; its last change before was by sql:attune at TIME",
   },
   {
     mistake: "the rule was corrected only after the event",
@@ -194,7 +194,8 @@ export const unfiredCases: readonly UnfiredCase[] = [
     mistake: "the rule is for another trigger",
     before: ["update rule set trigger_ref = 'why.other' where ref = 'rule.N'"],
     ask: [...ofEvent, "--rule", "rule.N"],
-    answer: "event #: rule.N does not match: it is a rule for the trigger why.other",
+    answer:
+      "event #: rule.N does not match: it is a rule for the trigger why.other, and the event has the trigger why.N",
   },
   {
     mistake: "there is no rule on the trigger",
@@ -250,6 +251,17 @@ export const unfiredCases: readonly UnfiredCase[] = [
     answer: "rule.N has nothing to match: its trigger why.misspelt does not exist",
   },
   {
+    mistake: "the trigger of the rule is misspelt",
+    payload: null,
+    before: [
+      "insert into trigger (ref, label) values ('misspelt.pressure', 'x')",
+      "update rule set trigger_ref = 'misspelt.presure' where ref = 'rule.N'",
+    ],
+    ask: ["rules", "rule.N"],
+    answer:
+      "rule.N has nothing to match: its trigger misspelt.presure does not exist; did you mean misspelt.pressure?",
+  },
+  {
     mistake: "no sensor reports events of the trigger",
     payload: null,
     ask: ["rules", "rule.N"],
@@ -268,13 +280,13 @@ export const unfiredCases: readonly UnfiredCase[] = [
     after: ["update rule set enabled = false where ref = 'rule.N'"],
     ask: ["rules", "rule.N"],
     answer:
-      "rule.N is disabled, since sql:attune left it so at TIME; before, matched 1 of the last 1 event of why.N",
+      "rule.N is disabled; its last change was by sql:attune at TIME; before that, it matched the last event of why.N",
   },
   {
     mistake: "the rule was deleted",
     after: ["delete from rule where ref = 'rule.N'"],
     ask: ["rules", "rule.N"],
-    answer: "rule.N was deleted by sql:attune at TIME; before, matched 1 of the last 1 event of why.N",
+    answer: "rule.N was deleted by sql:attune at TIME; before that, it matched the last event of why.N",
   },
   {
     mistake: "the rule never matches what the sensor sends",
@@ -282,6 +294,6 @@ export const unfiredCases: readonly UnfiredCase[] = [
     payload: { level: "Critical" },
     ask: ["rules", "rule.N"],
     answer:
-      'rule.N matched none of the last 1 event of why.N: conditions[0]: `level` is "Critical", not "critical" (they differ only in case)',
+      'rule.N did not match the last event of why.N: conditions[0]: `level` is "Critical", not "critical" (they differ only in case)',
   },
 ];

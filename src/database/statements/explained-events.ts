@@ -5,7 +5,7 @@ import type { ExplainedEvent } from "../../model/rules/explain-event.ts";
 import type { Row, Statement } from "../statement.ts";
 
 const eventColumns = `event.id, event.trigger_ref, coalesce(event.payload, '{}') as payload, event.source_ref, event.rule_ref,
-           event.occurred_at, event.dedup_key, event.created, event.matched_revision`;
+           event.occurred_at, event.dedup_key, event.created, event.matched_revision, event.replayed_from`;
 
 function matchedEvent(row: Row): ExplainedEvent {
   return {
@@ -18,6 +18,7 @@ function matchedEvent(row: Row): ExplainedEvent {
     dedupKey: row.textOrNull("dedup_key"),
     createdAt: row.instant("created"),
     matchedRevision: row.idOrNull("matched_revision"),
+    replayedFrom: row.idOrNull("replayed_from"),
   };
 }
 
@@ -56,13 +57,16 @@ export interface StoredEnforcement {
   readonly ruleRef: string;
   readonly status: string;
   readonly createdAt: Date;
+  /** A replay has added it to an event that was stored before. */
+  readonly isAdded: boolean;
   readonly config: JsonObject;
 }
 
 export const readEnforcementsOfEvent: Statement<Id, StoredEnforcement> = {
   name: "read_enforcements_of_event",
   text: `
-    select id, rule, rule_ref, status::text as status, created, coalesce(config, '{}') as config
+    select id, rule, rule_ref, status::text as status, created, coalesce(config, '{}') as config,
+           replayed_from is not distinct from event as is_added
       from enforcement
      where event = $1
      order by rule`,
@@ -73,6 +77,7 @@ export const readEnforcementsOfEvent: Statement<Id, StoredEnforcement> = {
     ruleRef: row.text("rule_ref"),
     status: row.text("status"),
     createdAt: row.instant("created"),
+    isAdded: row.boolean("is_added"),
     config: row.jsonObject("config"),
   }),
 };
@@ -174,17 +179,27 @@ export const readTriggerNow: Statement<string, TriggerNow> = {
   decode: (row) => ({ isEnabled: row.boolean("enabled"), sensorRefs: row.texts("sensors") }),
 };
 
-/** Refs that are like this one, to name what was probably meant. */
-export const readRuleRefs: Statement<void, { readonly ref: string }> = {
-  name: "read_rule_refs",
-  text: `
+type ReadRefs = Statement<void, { readonly ref: string }>;
+
+function refsOf(table: "rule" | "trigger" | "sensor"): ReadRefs {
+  return {
+    name: `read_${table}_refs`,
+    text: `
     select ref
-      from rule
+      from ${table}
      order by ref
      limit 10000`,
-  values: () => [],
-  decode: (row) => ({ ref: row.text("ref") }),
-};
+    values: () => [],
+    decode: (row) => ({ ref: row.text("ref") }),
+  };
+}
+
+/** To name the one that was probably meant. */
+export const readRefs = {
+  rule: refsOf("rule"),
+  trigger: refsOf("trigger"),
+  sensor: refsOf("sensor"),
+} as const satisfies Readonly<Record<string, ReadRefs>>;
 
 /** The newest event that a sensor reported, among the newest of its triggers. */
 export const readLastEventOfSensor: Statement<

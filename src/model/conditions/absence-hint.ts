@@ -37,7 +37,7 @@ function breakHint(
     return `did you mean ${fieldText(readPath(payload, meant) === undefined ? [...before, near] : meant)}?`;
   }
   const elsewhere = findName(path.at(-1) ?? "", payload);
-  return elsewhere === undefined ? undefined : `there is a ${fieldText(elsewhere)}`;
+  return elsewhere === undefined ? undefined : `the payload has ${fieldText(elsewhere)}`;
 }
 
 /** The name that was probably meant: the same in another case or spelling, or almost the same. */

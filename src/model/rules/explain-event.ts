@@ -6,6 +6,7 @@ import { prepareVersion, type PreparedVersion } from "./prepared-version.ts";
 import { aimAt } from "./rule-aim.ts";
 import type { EventFacts } from "./rule-match.ts";
 import { versionAt, type Moment, type RuleVersion } from "./rules-at.ts";
+import { meantText } from "../texts/meant-text.ts";
 
 export interface ExplainedEvent {
   readonly id: Id;
@@ -18,6 +19,8 @@ export interface ExplainedEvent {
   readonly dedupKey: string | null;
   readonly createdAt: Date;
   readonly matchedRevision: Id | null;
+  /** The event that a forced replay stored anew as this one. */
+  readonly replayedFrom: Id | null;
 }
 
 /** What became of a match. */
@@ -27,6 +30,8 @@ export interface MatchFate {
   readonly ruleRef: string;
   readonly status: string;
   readonly createdAt: Date;
+  /** A replay, which goes by later rules, has added it to the event. */
+  readonly isAdded: boolean;
   readonly config: JsonObject;
   /** Since when its message has waited for the broker; null: the broker has confirmed it. */
   readonly owedSince: Date | null;
@@ -117,7 +122,7 @@ export function* explainEvent(findings: EventFindings): Generator<number, EventE
     rules.push(rule);
     yield storyWork(rule.story);
   }
-  rules.push(...findings.laterRules.map(explainLater));
+  rules.push(...findings.laterRules.map((rule) => explainLater(rule, fates.get(rule.id) ?? null)));
   return { answer: answerOf(event, rules), notes, rules };
 }
 
@@ -135,7 +140,7 @@ const comparisonWork = 1_500;
 const searchWork = 16_000;
 
 function answerOf(event: ExplainedEvent, rules: readonly RuleExplanation[]): string {
-  const present = rules.filter(({ story }) => story.kind !== "not-yet");
+  const present = rules.filter(({ story, fate }) => story.kind !== "not-yet" || fate !== null);
   const matched = present.filter(({ story }) => story.kind === "matched");
   const [first] = matched;
   const subject = `event ${event.id}`;
@@ -143,7 +148,10 @@ function answerOf(event: ExplainedEvent, rules: readonly RuleExplanation[]): str
     const count = present.length === 1 ? "" : `${matched.length} of ${present.length} rules: `;
     const refs = matched.slice(0, namedMax).map(({ ruleRef }) => ruleRef);
     const more = matched.length > namedMax ? ` and ${matched.length - namedMax} more` : "";
-    return `${subject} matched ${count}${refs.join(", ")}${more}${matched.length === 1 ? fateText(first.fate) : ""}`;
+    const added = present.filter(({ story, fate }) => story.kind !== "matched" && fate !== null);
+    const later =
+      added.length === 0 ? "" : `; ${addedText} ${added.map(({ ruleRef }) => ruleRef).join(", ")}`;
+    return `${subject} matched ${count}${refs.join(", ")}${more}${matched.length === 1 ? fateText(first.fate) : ""}${later}`;
   }
   const [only, another] = present;
   if (only === undefined) {
@@ -152,27 +160,42 @@ function answerOf(event: ExplainedEvent, rules: readonly RuleExplanation[]): str
       ? `${subject} matched nothing: there was no rule on its trigger ${event.triggerRef}`
       : `${subject} matched nothing: ${later.sentence}`;
   }
-  if (another === undefined) return `${subject}: ${only.sentence}`;
+  if (isAimedNowhere(event, rules))
+    return `${subject} matched nothing: it is for the rule ${event.ruleRef} only, which was not on its trigger ${event.triggerRef}`;
+  if (another === undefined) return `${subject}: ${only.sentence}${fateText(only.fate)}`;
   const closest = present.toSorted((one, other) => distanceOf(one) - distanceOf(other))[0] ?? only;
-  return `${subject} matched none of the ${present.length} rules on ${event.triggerRef}; the closest: ${closest.sentence}`;
+  return `${subject} matched none of the ${present.length} rules on ${event.triggerRef}; the closest: ${closest.sentence}${fateText(closest.fate)}`;
 }
+
+/** A sensor that works for each rule separately names one that it should not. */
+function isAimedNowhere({ ruleRef }: ExplainedEvent, rules: readonly RuleExplanation[]): boolean {
+  return ruleRef !== null && !rules.some((rule) => rule.ruleRef === ruleRef || rule.ruleId === ruleRef);
+}
+
+const addedText = "a replay has since matched";
 
 const namedMax = 10;
 
 /** The fewer of its conditions failed, the closer a rule was. */
-function distanceOf({ story }: RuleExplanation): number {
+function distanceOf({ story, fate }: RuleExplanation): number {
+  if (fate !== null) return -1;
   if (story.kind === "unmatched") return story.failures.length;
   return story.kind === "too-long" ? 0 : 1_000;
 }
 
-function notesOn({ event, fates, versions }: EventFindings): readonly string[] {
+function notesOn({ event, fates, versions, laterRules }: EventFindings): readonly string[] {
   const notes: string[] = [];
   if (event.matchedRevision === null)
     notes.push(
       "the event is from before the history of rules: the rules are those of the oldest version known, which may have been others then",
     );
+  if (event.replayedFrom !== null)
+    notes.push(`a replay has stored the event anew; the original is event ${event.replayedFrom}`);
   if (event.ruleRef !== null) notes.push(`the event is for the rule ${event.ruleRef} only`);
-  const known = new Set(versions.map(({ version }) => version.ruleId));
+  const known = new Set([
+    ...versions.map(({ version }) => version.ruleId),
+    ...laterRules.map(({ id }) => id),
+  ]);
   for (const fate of fates)
     if (fate.ruleId === null || !known.has(fate.ruleId))
       notes.push(
@@ -194,24 +217,32 @@ function explainVersion(
     return { ...about, story, sentence: storySentence(ref, story) };
   }
   const verdict = explainPrepared(prepared, facts);
-  // What is stored is what happened.
-  const story: RuleVerdict = fate === null ? verdict : { kind: "matched", config: fate.config };
-  const when =
+  // What is stored is what happened, except that a replay goes by a later version.
+  const isMatched = fate !== null && (!fate.isAdded || verdict.kind === "matched");
+  const story: RuleVerdict = isMatched ? { kind: "matched", config: fate.config } : verdict;
+  const told =
     story.kind === "disabled"
-      ? ` then, as ${version.changedBy} left it at ${version.changedAt.toISOString()}`
-      : "";
-  return { ...about, story, sentence: `${storySentence(ref, story)}${when}` };
+      ? `${ref} was disabled then; its last change before was by ${version.changedBy} at ${version.changedAt.toISOString()}`
+      : storySentence(ref, story);
+  return { ...about, story, sentence: isMatched ? told : `${told}${laterText(fate)}` };
 }
 
-function explainLater({ id, ref, firstSeenAt: since, firstSeenBy: by }: LaterRule): RuleExplanation {
+function laterText(fate: MatchFate | null): string {
+  return fate === null ? "" : `; ${addedText} it`;
+}
+
+function explainLater(
+  { id, ref, firstSeenAt: since, firstSeenBy: by }: LaterRule,
+  fate: MatchFate | null,
+): RuleExplanation {
   const story = { kind: "not-yet", since, by } as const;
   return {
     ruleId: id,
     ruleRef: ref,
     version: null,
     story,
-    sentence: storySentence(ref, story),
-    fate: null,
+    sentence: `${storySentence(ref, story)}${laterText(fate)}`,
+    fate,
   };
 }
 
@@ -233,13 +264,14 @@ function explainAsked(findings: EventFindings, { ref, versions, meant }: AskedRu
     first === undefined
       ? { kind: "unknown", meant }
       : { kind: "not-yet", since: first.changedAt, by: first.changedBy };
+  const fate = fates.find(({ ruleId }) => first !== undefined && ruleId === first.ruleId) ?? null;
   return {
     ruleId: first?.ruleId ?? null,
     ruleRef: ref,
     version: null,
     story,
-    sentence: storySentence(ref, story),
-    fate: null,
+    sentence: `${storySentence(ref, story)}${laterText(fate)}`,
+    fate,
   };
 }
 
@@ -250,7 +282,7 @@ export function storySentence(ref: string, story: RuleStory): string {
     case "deleted":
       return `${ref} was deleted before the event, by ${story.by} at ${story.since.toISOString()}`;
     case "unknown":
-      return `there is no rule ${ref}, and there was none${story.meant === undefined ? "" : `; did you mean ${story.meant}?`}`;
+      return `there is no rule ${ref}, and there was none${meantText(story.meant)}`;
     default:
       return verdictSentence(ref, story);
   }

@@ -13,7 +13,7 @@ import {
 import { explainPrepared, failureText, type RuleVerdict } from "./explain-rule.ts";
 import { prepareVersion, type PreparedVersion } from "./prepared-version.ts";
 import { ruleOf, versionAt, type RuleVersion } from "./rules-at.ts";
-import { counted } from "../texts/counted.ts";
+import { meantText } from "../texts/meant-text.ts";
 
 export interface EventOfRule extends ExplainedEvent {
   /** Of this rule; null: none is stored. */
@@ -30,6 +30,8 @@ export interface RuleFindings {
   readonly events: readonly EventOfRule[];
   /** Undefined: its trigger does not exist. */
   readonly trigger: { readonly isEnabled: boolean; readonly sensorRefs: readonly string[] } | undefined;
+  /** The ref of a trigger that may have been meant. */
+  readonly triggerMeant: string | undefined;
 }
 
 export interface ReasonGroup {
@@ -88,7 +90,7 @@ type Found = Omit<RuleEventsExplanation, "answer">;
 
 function answerOf(findings: RuleFindings, newest: RuleVersion, found: Found): string {
   const { ref } = findings;
-  const before = found.matched === 0 ? "" : `; before, ${countText(found)}`;
+  const before = found.matched === 0 ? "" : `; before that, it ${countText(found)}`;
   const who = `by ${newest.changedBy} at ${newest.changedAt.toISOString()}`;
   const rule = ruleOf(newest);
   if (rule === undefined) return `${ref} was deleted ${who}${before}`;
@@ -97,14 +99,18 @@ function answerOf(findings: RuleFindings, newest: RuleVersion, found: Found): st
   if (compiled.kind === "invalid") return `${ref} is invalid and matches nothing: ${compiled.problem}`;
   if (!rule.isEnabled) {
     const since = findings.versions.findLast(({ isEffective }) => isEffective) ?? newest;
-    return `${ref} is disabled, since ${since.changedBy} left it so at ${since.changedAt.toISOString()}${before}`;
+    return `${ref} is disabled; its last change was by ${since.changedBy} at ${since.changedAt.toISOString()}${before}`;
   }
   return triggerText(findings, rule.triggerRef) ?? matchesText(findings, found);
 }
 
 /** If it is the trigger that has no events. */
-function triggerText({ ref, trigger, events }: RuleFindings, triggerRef: string): string | undefined {
-  if (trigger === undefined) return `${ref} has nothing to match: its trigger ${triggerRef} does not exist`;
+function triggerText(
+  { ref, trigger, triggerMeant, events }: RuleFindings,
+  triggerRef: string,
+): string | undefined {
+  if (trigger === undefined)
+    return `${ref} has nothing to match: its trigger ${triggerRef} does not exist${meantText(triggerMeant)}`;
   const [sensor] = trigger.sensorRefs;
   if (!trigger.isEnabled) {
     const next = sensor === undefined ? "" : `; \`sensors explain ${sensor}\` counts them`;
@@ -122,7 +128,7 @@ function matchesText(findings: RuleFindings, found: Found): string {
   const { ref, events, versions } = findings;
   const count = countText(found);
   const [group] = found.groups;
-  if (found.matched > 0) return `${ref} ${count}, last event ${found.lastMatch}`;
+  if (found.matched > 0) return `${ref} ${count}, most recently event ${found.lastMatch}`;
   if (group?.kind === "not-yet" && group.events === events.length) {
     const since = versions[0]?.changedAt.toISOString() ?? "";
     return `${ref} is younger than the events of its trigger: it came at ${since}, and the last event, ${events[0]?.id}, at ${events[0]?.createdAt.toISOString()}`;
@@ -133,8 +139,8 @@ function matchesText(findings: RuleFindings, found: Found): string {
 }
 
 function countText({ matched, examined, triggerRef }: Found): string {
-  const of = `the last ${counted(examined, "event")} of ${triggerRef}`;
-  return `matched ${matched === 0 ? "none" : matched} of ${of}`;
+  if (examined === 1) return `${matched === 0 ? "did not match" : "matched"} the last event of ${triggerRef}`;
+  return `matched ${matched === 0 ? "none" : matched} of the last ${examined} events of ${triggerRef}`;
 }
 
 function storyOf(

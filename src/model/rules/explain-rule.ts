@@ -28,7 +28,7 @@ export type RuleVerdict =
   /** It cannot match any event. */
   | { readonly kind: "invalid"; readonly reason: string }
   | { readonly kind: "disabled" }
-  | { readonly kind: "other-trigger"; readonly triggerRef: string }
+  | { readonly kind: "other-trigger"; readonly triggerRef: string; readonly ofEvent: string }
   /** The event is for another rule only. */
   | { readonly kind: "aimed-elsewhere"; readonly at: string }
   /** Its conditions hold, but its action_params become too long. */
@@ -55,7 +55,9 @@ export function explainRule(
 
 /** Conditions count even of a disabled rule only in its verdict's text: it matches nothing. */
 export function explainPrepared({ rule, compiled }: PreparedRule, event: EventFacts): RuleVerdict {
-  if (rule.triggerRef !== event.triggerRef) return { kind: "other-trigger", triggerRef: rule.triggerRef };
+  if (rule.triggerRef !== event.triggerRef) {
+    return { kind: "other-trigger", triggerRef: rule.triggerRef, ofEvent: event.triggerRef };
+  }
   const aimedAt = aimedRule(event.triggerInstanceId);
   if (aimedAt !== undefined && aimedAt !== rule.id && aimedAt !== rule.ref)
     return { kind: "aimed-elsewhere", at: aimedAt };
@@ -92,7 +94,7 @@ export function verdictSentence(ruleRef: string, verdict: RuleVerdict): string {
     case "disabled":
       return `${ruleRef} is disabled`;
     case "other-trigger":
-      return `${ruleRef} does not match: it is a rule for the trigger ${verdict.triggerRef}`;
+      return `${ruleRef} does not match: it is a rule for the trigger ${verdict.triggerRef}, and the event has the trigger ${verdict.ofEvent}`;
     case "aimed-elsewhere":
       return `${ruleRef} does not match: the event is for the rule ${verdict.at} only`;
     case "too-long":

@@ -104,7 +104,7 @@ const cases: readonly (readonly [what: string, conditions: JsonValue, payload: s
     "a field that is deeper in the payload",
     [is("level", "x")],
     '{"alert":{"level":"x"}}',
-    "`level` is missing (there is a `alert.level`)",
+    "`level` is missing (the payload has `alert.level`)",
   ],
   [
     "a path through text",
@@ -226,7 +226,7 @@ describe("why a rule did not match", () => {
     [
       "another trigger",
       explainRule({ ...rule, triggerRef: "demo.news" }, eventOf({})),
-      "demo.page does not match: it is a rule for the trigger demo.news",
+      "demo.page does not match: it is a rule for the trigger demo.news, and the event has the trigger demo.alert",
     ],
     [
       "an invalid rule",
