@@ -105,12 +105,15 @@ function addRuleTest(group: Command, run: Run, context: ClientContext): void {
   group
     .command("test")
     .argument("<rule>", "its ref, or its file in a pack's folder")
-    .requiredOption("--event <event>", "JSON, a file with JSON, or the id of a stored event")
+    .requiredOption(
+      "--event <event>",
+      "JSON, a file with JSON, - for standard input, or the id of a stored event",
+    )
     .description("say whether a rule matches an event, and if not, why; exit 1 if it does not")
     .action((rule: string, { event }: { readonly event: string }) =>
       run(async () => {
         const { testRule } = await import("./commands/rules-test.ts");
-        return testRule(context(), { rule, event });
+        return testRule(context(), { rule, event, input: process.stdin });
       }),
     );
 }

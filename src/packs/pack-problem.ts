@@ -34,12 +34,16 @@ export function describeProblem({ directory, file, line, field, reason }: PackPr
   return [place, field, reason].filter((part) => part !== null).join(" ");
 }
 
-export function packInvalid(problems: readonly PackProblem[]): OperatorError {
+/** @param purpose what the packs are read for */
+export function packInvalid(
+  problems: readonly PackProblem[],
+  purpose: "load" | "test" | "read" = "load",
+): OperatorError {
   const directories = [...new Set(problems.map(({ directory }) => directory))];
   return new OperatorError({
     code: "PACK_INVALID",
-    attempt: `load ${directories.join(", ")}`,
+    attempt: `${purpose} ${directories.join(", ")}`,
     reason: problems.map(describeProblem),
-    remedy: "correct it, see docs/packs.md; nothing was loaded",
+    remedy: `correct it, see docs/packs.md${purpose === "load" ? "; nothing was loaded" : ""}`,
   });
 }

@@ -67,9 +67,10 @@ async function readManifest(directory: string): Promise<FileReport<"pack">> {
     if (text.kind === "read") return readDefinition("pack", { directory, file, text: text.text });
     if (!text.isMissing) return { kind: "rejected", problems: [text.problem] };
   }
-  const packs = await packsInside(directory);
-  const hint =
-    packs.length === 0 ? "" : `; did you mean ${packs.map((pack) => join(directory, pack)).join(" ")}?`;
+  const around = join(directory, "..");
+  const isInside = (await readText(around, "pack.yaml")).kind === "read";
+  const packs = isInside ? [around] : (await packsInside(directory)).map((pack) => join(directory, pack));
+  const hint = packs.length === 0 ? "" : `; did you mean ${packs.join(" ")}?`;
   const reason = `is missing; every pack needs one${hint}`;
   return { kind: "rejected", problems: [{ directory, file: "pack.yaml", line: 1, field: null, reason }] };
 }

@@ -18,11 +18,17 @@ export interface CheckedPacks extends ReadPacks {
   readonly problems: readonly PackProblem[];
 }
 
-/** @throws OperatorError PACK_INVALID with every problem in every file */
-export async function readPacks(directories: readonly string[]): Promise<ReadPacks> {
+/**
+ * @param purpose what they are read for
+ * @throws OperatorError PACK_INVALID with every problem in every file
+ */
+export async function readPacks(
+  directories: readonly string[],
+  purpose: "load" | "test" | "read" = "load",
+): Promise<ReadPacks> {
   const { packs, problems, warnings } = await checkPacks(directories);
   // References are checked only if all packs are valid; otherwise definitions in broken files would seem missing.
-  if (problems.length > 0) throw packInvalid(problems);
+  if (problems.length > 0) throw packInvalid(problems, purpose);
   return { packs, warnings };
 }
 

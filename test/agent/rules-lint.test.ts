@@ -131,6 +131,16 @@ test("what cannot be read, or is no rule, ends with 2; the rest is linted all th
     code: 2,
     output: expect.stringContaining("problem: ./nowhere does not exist\n"),
   });
+  for (const [target, problem] of [
+    ["nowhere.yaml", "nowhere.yaml does not exist"],
+    [`${pack.directory}/pack.yaml`, "pack.yaml is not a rule's file in the folder rules of a pack"],
+    [`${pack.directory}/rules`, `every pack needs one; did you mean ${pack.directory}?`],
+    ["-", "problem: standard input is not read, because a rule needs its pack's folder"],
+  ] as const) {
+    const refused = await lint(target);
+    expect(refused).toMatchObject({ code: 2, output: expect.stringContaining(problem) as unknown });
+    expect(refused.output).toMatch(/\n0 rules read, 1 problem, 0 warnings\n$/);
+  }
   expect((await lint()).code).toBe(2);
 });
 

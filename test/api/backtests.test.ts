@@ -80,9 +80,7 @@ test("a misspelt trigger, a missing file and a closed gate are the first line", 
   expect(misspelt.stderr).toContain("trigger_ref demo.tik does not exist");
   const missing = await backtest("packs/nowhere.yaml");
   expect(missing).toMatchObject({ code: 1, stdout: "" });
-  expect(missing.stderr).toContain(
-    "could not read the rule in packs/nowhere.yaml: there is no file packs/nowhere.yaml",
-  );
+  expect(missing.stderr).toContain("could not read the rule in packs/nowhere.yaml: it does not exist");
   const gated = await backtest("demo.hot", "--fail-if", "hits>3");
   expect(gated).toMatchObject({ code: 1, stderr: "failed: hits>3 (hits is 5)\n" });
 });

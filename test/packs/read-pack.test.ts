@@ -368,6 +368,14 @@ test("a folder of packs in place of a pack is reported as such", async () => {
   });
 });
 
+test("a folder of a pack in place of the pack is reported as such", async () => {
+  await using folder = await packFolder({ "pack.yaml": "ref: garden\n", "rules/README.md": "hello" });
+
+  expect(await readPack(`${folder.directory}/rules`)).toMatchObject({
+    problems: [{ reason: `is missing; every pack needs one; did you mean ${folder.directory}?` }],
+  });
+});
+
 test("a folder without pack.yaml is no pack", async () => {
   await using folder = await packFolder({ "README.md": "hello" });
 

@@ -17,7 +17,7 @@ export async function testPacks(
   directories: readonly string[],
   format: TestFormat,
 ): Promise<ExitCode> {
-  const { packs } = await readPacks(directories);
+  const { packs } = await readPacks(directories, "test");
   const read = await Promise.all(packs.map(readPackTests));
   const problems = read.flatMap((tests) => tests.problems);
   const testCases = read.flatMap((tests) => tests.cases);

@@ -13,8 +13,8 @@ import { isGateClosed, type Gate, type GateCount } from "../../model/rules/backt
 import { counted } from "../../model/texts/counted.ts";
 import { entryText } from "../client/output.ts";
 import type { ExitCode } from "../invocation.ts";
+import { isRuleFile, ruleInFile } from "../rule-file.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
-import { ruleInFile } from "./rules-test.ts";
 
 export { readGate } from "../../model/rules/backtest-gate.ts";
 
@@ -61,7 +61,7 @@ export async function backtestRule(
 
 async function draftOf({ rule, set }: BacktestOptions): Promise<JsonObject> {
   const changes = Object.fromEntries(set.map(changeOf));
-  if (!/\.ya?ml$/.test(rule)) return { rule, ...changes };
+  if (!isRuleFile(rule)) return { rule, ...changes };
   const { ref, triggerRef, conditions, triggerParams, actionParams } = await ruleInFile(rule);
   return {
     rule: ref,

@@ -18,6 +18,7 @@ import type { ApiClient } from "../client/api-client.ts";
 import { failureText } from "../failure-text.ts";
 import type { ExitCode } from "../invocation.ts";
 import { lintReport, type LintFinding, type LintReport } from "../lint-report.ts";
+import { noInputText, noRuleText, ruleFileProblem } from "../rule-file.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
 
 /**
@@ -27,7 +28,8 @@ import { clientOf, type ClientInvocation } from "./resources.ts";
 export async function lintRules(invocation: ClientInvocation, targets: readonly string[]): Promise<ExitCode> {
   const sorted = await Promise.all(targets.map(targetOf));
   const inPacks = sorted.filter((target) => target.kind === "pack");
-  const reports = [await lintInPacks(inPacks)];
+  const unusable = sorted.flatMap((target) => (target.kind === "unusable" ? [target.problem] : []));
+  const reports = [{ rules: [], problems: unusable, warnings: [] }, await lintInPacks(inPacks)];
   const refs = new Set(sorted.flatMap((target) => (target.kind === "stored" ? [target.ref] : [])));
   for (const ref of refs) reports.push(await lintStored(invocation, ref));
   const report: LintReport = {
@@ -47,10 +49,16 @@ interface PackTarget {
   readonly file: string | undefined;
 }
 
-type Target = PackTarget | { readonly kind: "stored"; readonly ref: string };
+type Target =
+  | PackTarget
+  | { readonly kind: "stored"; readonly ref: string }
+  | { readonly kind: "unusable"; readonly problem: LintFinding };
 
 async function targetOf(text: string): Promise<Target> {
+  if (text === "-") return { kind: "unusable", problem: ofFile(null, noInputText) };
   if (/\.ya?ml$/.test(text)) {
+    const problem = await ruleFileProblem(text);
+    if (problem !== undefined) return { kind: "unusable", problem: ofFile(text, problem) };
     const path = resolve(text);
     const file = join(basename(dirname(path)), basename(path));
     return { kind: "pack", directory: join(dirname(text), ".."), file };
@@ -89,7 +97,7 @@ async function lintInPacks(targets: readonly PackTarget[]): Promise<LintReport> 
     rules: linted.map(({ ref }) => ref),
     problems: [
       ...problems.map((problem) => inFile(null, problem)),
-      ...strangers.map(({ directory, file = "" }) => noRule(join(directory, file))),
+      ...strangers.map(({ directory, file = "" }) => ofFile(join(directory, file), noRuleText)),
     ],
     warnings: linted.flatMap(({ ref, directory, file }) =>
       warnings
@@ -108,8 +116,7 @@ function inFile(
   return { rule, ...place, field, reason, suggestion: suggestion ?? null };
 }
 
-function noRule(file: string): LintFinding {
-  const reason = "is not a rule's file in the folder rules of a pack";
+function ofFile(file: string | null, reason: string): LintFinding {
   return { rule: null, file, line: null, field: null, reason, suggestion: null };
 }
 

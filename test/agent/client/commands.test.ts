@@ -386,11 +386,12 @@ test("rules test reads a rule's file without an agent, and refuses what is no ev
   });
   const whole = '{"trigger_ref": "httpcheck.other", "payload": {"up": false}}';
   expect((await agent(["rules", "test", file, "--event", whole])).stdout).toBe(
-    "httpcheck.slow does not match: it is a rule for the trigger httpcheck.checked\n",
+    "httpcheck.slow does not match: it is a rule for the trigger httpcheck.checked, and the event has the trigger httpcheck.other\n",
   );
   for (const [event, reason] of [
     ["nowhere.json", "there is no file nowhere.json; give JSON like"],
     ["{up: false}", "it is not JSON: "],
+    ["[1]", "it is not a JSON object; give JSON like"],
     [file, `${file} is not JSON: `],
     [repositoryRoot, `${repositoryRoot} is a folder; give JSON like`],
     ["", "could not read the event: it is empty; give JSON like"],
@@ -406,7 +407,7 @@ test("rules test reads a rule's file without an agent, and refuses what is no ev
     /^httpcheck\.slow matches\n/,
   );
   const missing = await agent(["rules", "test", "rules/nowhere.yaml", "--event", "{}"]);
-  expect(missing.stderr).toContain("could not read the rule in rules/nowhere.yaml: there is no file");
+  expect(missing.stderr).toContain("could not read the rule in rules/nowhere.yaml: it does not exist");
   const noRule = await agent([
     "rules",
     "test",
@@ -414,5 +415,23 @@ test("rules test reads a rule's file without an agent, and refuses what is no ev
     "--event",
     "{}",
   ]);
-  expect(noRule.stderr).toContain("PACK_INVALID");
+  expect(noRule.stderr).toContain(
+    "could not read the rule in " +
+      join(
+        repositoryRoot,
+        "packs/httpcheck/pack.yaml: it is not a rule's file in the folder rules of a pack;",
+      ),
+  );
+  for (const [rule, reason] of [
+    [join(repositoryRoot, "packs/httpcheck"), "it is not a YAML file;"],
+    ["-", "could not read the rule -: standard input is not read, because a rule needs its pack's folder"],
+  ] as const) {
+    const refused = await agent(["rules", "test", rule, "--event", "{}"]);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining(reason) as string });
+  }
+  const remarked = await agent(["rules", "test", file, "--event", '{"up": false, "checkpoint": 5}']);
+  expect(remarked).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/^note on the event: it has "checkpoint" beside keys/) as string,
+  });
 });
