@@ -67,6 +67,8 @@ function addRuleExplanation(rules: Command, run: Run, context: ClientContext): v
   );
 }
 
+const versionPattern = /^\d{1,15}$/;
+
 function addHistory(rules: Command, run: Run, context: ClientContext): void {
   rules
     .command("history")
@@ -78,18 +80,21 @@ function addHistory(rules: Command, run: Run, context: ClientContext): void {
         return printHistory(context(), ref);
       }),
     );
-  rules
+  const diff = rules
     .command("diff")
     .argument("<ref>")
     .argument("[from]", "version (default: the one before)")
     .argument("[to]", "version (default: the newest)")
-    .description("show what differs between two versions of a rule, field by field")
-    .action((ref: string, from: string | undefined, to: string | undefined) =>
-      run(async () => {
-        const { printDifference } = await import("./commands/rule-history.ts");
-        return printDifference(context(), ref, from, to);
-      }),
-    );
+    .description("show what differs between two versions of a rule, field by field");
+  diff.action((ref: string, from: string | undefined, to: string | undefined) =>
+    run(async () => {
+      for (const version of [from, to])
+        if (version !== undefined && !versionPattern.test(version))
+          diff.error(`error: diff takes the numbers of versions, not ${version}`);
+      const { printDifference } = await import("./commands/rule-history.ts");
+      return printDifference(context(), ref, from, to);
+    }),
+  );
   const revert = rules
     .command("revert")
     .argument("<ref>")
@@ -97,7 +102,8 @@ function addHistory(rules: Command, run: Run, context: ClientContext): void {
     .description("change a rule back to an earlier version; a deleted rule is created again");
   revert.action((ref: string, version: string) =>
     run(async () => {
-      if (!/^\d{1,15}$/.test(version)) revert.error(`error: revert takes a version's number, not ${version}`);
+      if (!versionPattern.test(version))
+        revert.error(`error: revert takes a version's number, not ${version}`);
       const { revertRule } = await import("./commands/rule-history.ts");
       return revertRule(context(), ref, version);
     }),

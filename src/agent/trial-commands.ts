@@ -33,7 +33,7 @@ export function addReplay(group: Command, run: Run, context: ClientContext): voi
         command.error("error: ids of events cannot be combined with --since, --until and --trigger");
       for (const id of ids)
         if (!/^\d{1,18}$/.test(id)) command.error(`error: ${id} is not the id of an event`);
-      if (rate !== undefined && !/^[1-9]\d{0,3}$/.test(rate))
+      if (rate !== undefined && (!/^[1-9]\d{0,3}$/.test(rate) || Number(rate) > 1_000))
         command.error(`error: --rate takes a number from 1 to 1000, not ${rate}`);
       const { replayEvents } = await import("./commands/events-replay.ts");
       return replayEvents(context(), {

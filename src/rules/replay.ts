@@ -90,10 +90,19 @@ export class Replay {
   /** What becomes of each event, in order. Ends early, between two events, when the signal aborts. */
   async *run(request: ReplayRequest, signal: AbortSignal): AsyncGenerator<ReplayStep, void, void> {
     const { clock } = this.#options;
+    const only = await this.#onlyTrigger(request);
     let dueMs = clock.monotonicMs();
-    for await (const page of this.#pages(request)) {
+    for await (const page of this.#pages(request, only?.triggerRef ?? null)) {
       if (typeof page === "string") {
         yield { eventId: page, kind: "skipped", reason: "it does not exist" };
+        continue;
+      }
+      const [stranger] =
+        only === undefined ? [] : page.filter(({ triggerRef }) => triggerRef !== only.triggerRef);
+      if (only !== undefined && stranger !== undefined) {
+        const { id: eventId, triggerRef } = stranger;
+        const reason = `${only.ruleRef} is a rule for the trigger ${only.triggerRef}, and the event has the trigger ${triggerRef}`;
+        yield { eventId, kind: "skipped", reason };
         continue;
       }
       const set = await this.#options.rules.refresh();
@@ -111,8 +120,25 @@ export class Replay {
     }
   }
 
-  /** Or the id of an event that does not exist. */
-  async *#pages({ events }: ReplayRequest): AsyncGenerator<readonly LoggedEvent[] | Id, void, void> {
+  /** The trigger of the only rule to consider: events of others cannot match it. */
+  async #onlyTrigger({
+    rule,
+  }: ReplayRequest): Promise<{ readonly ruleRef: string; readonly triggerRef: string } | undefined> {
+    if (rule === null) return undefined;
+    const found = await rowOf(this.#options.database, findRuleToReplay, { name: rule });
+    const { ref: ruleRef, triggerRef } = found ?? { ref: rule, triggerRef: null };
+    return triggerRef === null ? undefined : { ruleRef, triggerRef };
+  }
+
+  /**
+   * Of events by id each is a page, or its id if it does not exist.
+   *
+   * @param onlyTriggerRef the events of a range that are read, if the request names no trigger itself
+   */
+  async *#pages(
+    { events }: ReplayRequest,
+    onlyTriggerRef: string | null,
+  ): AsyncGenerator<readonly LoggedEvent[] | Id, void, void> {
     const { database, clock } = this.#options;
     if (events.kind === "ids") {
       for (const id of events.ids) {
@@ -121,7 +147,8 @@ export class Replay {
       }
       return;
     }
-    const { since, triggerRef } = events;
+    const { since } = events;
+    const triggerRef = events.triggerRef ?? onlyTriggerRef;
     const until = new Date(Math.min(events.until.getTime(), clock.nowMs() + clockSlackMs));
     let after = { createdUs: String(BigInt(since.getTime()) * 1_000n), id: "0" };
     for (;;) {

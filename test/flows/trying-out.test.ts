@@ -66,6 +66,10 @@ test("replayed messages name the event that they repeat, and the log says who re
   const real = await agent("events", "replay", "--since", "2h", "--trigger", "garden.read");
   expect(real.stdout).toMatch(/event 46: garden\.hot: enforcement \d+\n/);
   expect(real.stdout).toContain("50 events read: 5 enforcements stored, 45 with nothing missing\n");
+  expect((await agent("events", "replay", "50", "--force", "--dry-run")).stdout).toBe(
+    "event 50: would be stored anew, matching garden.hot\n" +
+      "1 event read: 1 enforcement would be stored, 1 event would be stored anew, 0 with nothing missing\n",
+  );
   const forced = await agent("events", "replay", "50", "--force", "--format", "json");
   expect(JSON.parse(forced.stdout.split("\n")[0] ?? "")).toMatchObject({ event: 50, outcome: "stored" });
 
@@ -105,6 +109,7 @@ test("a replay is for admins, and says what is wrong with it", async () => {
     stderr: expect.stringContaining(": rule garden.hott does not exist; correct the arguments") as string,
   });
   expect(await agent("events", "replay")).toMatchObject({ code: 2 });
+  expect(await agent("events", "replay", "1", "--rate", "1001")).toMatchObject({ code: 2 });
   expect(await agent("events", "replay", "999999")).toMatchObject({
     code: 1,
     stdout: expect.stringContaining("event 999999: skipped: it does not exist") as string,

@@ -169,6 +169,33 @@ test("a forced replay for one rule is aimed at it, and leaves out events that th
   expect(await query(database, "select rule_ref from enforcement")).toEqual([{ rule_ref: "garden.hot" }]);
 });
 
+test("a replay for one rule reads only events of its trigger, and skips another that is named", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const { hot } = await garden(database);
+  await insertTrigger(database, "garden.watered");
+  const [watered = { id: "" }] = await query<{ id: Id }>(
+    database,
+    `insert into event (trigger_ref, payload) values ('garden.watered', '{"celsius": 31}') returning id`,
+  );
+  const replay = await openReplay(database);
+  const rule = "garden.hot";
+
+  const read = await stepsOf(replay, { ...everything, rule, isDry: true });
+  expect(read.map(({ eventId }) => eventId)).not.toContain(watered.id);
+  expect(read).toHaveLength(2);
+  const named: ReplayRequest = { ...everything, events: { kind: "ids", ids: [watered.id, hot] }, rule };
+  expect(await stepsOf(replay, { ...named, isDry: true })).toEqual([
+    {
+      kind: "skipped",
+      eventId: watered.id,
+      reason:
+        "garden.hot is a rule for the trigger garden.read, and the event has the trigger garden.watered",
+    },
+    { kind: "missing", eventId: hot, ruleRefs: ["garden.hot"] },
+  ]);
+});
+
 test("an event whose trigger is disabled is skipped, and says so", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;

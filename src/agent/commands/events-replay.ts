@@ -17,24 +17,26 @@ export type ReplayRequestBody = Readonly<Record<string, JsonValue>>;
 /** @returns 1 if an event could not be replayed */
 export async function replayEvents(invocation: ClientInvocation, body: ReplayRequestBody): Promise<ExitCode> {
   const isDry = body["dry_run"] === true;
+  const isForced = body["force"] === true;
   const request = { method: "POST", path: "/api/v1/events/replay", body, attempt: "replay events" } as const;
   let skipped = 0;
   for await (const line of linesOf(clientOf(invocation), request)) {
     if (invocation.output !== "table") invocation.print(`${JSON.stringify(line)}\n`);
     else if ("done" in line) invocation.print(summary(objectOf(line["done"]), isDry));
-    else if ("event" in line) invocation.print(eventLine(line));
+    else if ("event" in line) invocation.print(eventLine(line, isForced));
     else invocation.complain(`${counted(Number(objectOf(line["progress"])["events"]), "event")} read\n`);
     if (line["outcome"] === "skipped") skipped += 1;
   }
   return skipped > 0 ? 1 : 0;
 }
 
-function eventLine(line: JsonObject): string {
+function eventLine(line: JsonObject, isForced: boolean): string {
   const event = `event ${textOf(line["event"])}`;
   if (line["outcome"] === "skipped") return `${event}: skipped: ${textOf(line["reason"])}\n`;
   if (line["outcome"] === "missing") {
     const refs = isJsonArray(line["rule_refs"]) ? line["rule_refs"].map(textOf) : [];
-    return `${event}: ${refs.length === 0 ? "would be stored anew, matching no rule" : `would match ${refs.join(", ")}`}\n`;
+    const matching = refs.length === 0 ? "no rule" : refs.join(", ");
+    return `${event}: would ${isForced ? `be stored anew, matching ${matching}` : `match ${matching}`}\n`;
   }
   const enforcements = (isJsonArray(line["enforcements"]) ? line["enforcements"] : []).filter(isJsonObject);
   const matched = enforcements.map(({ id, rule_ref }) => `${textOf(rule_ref)}: enforcement ${textOf(id)}`);
@@ -45,7 +47,7 @@ function eventLine(line: JsonObject): string {
 function summary(done: JsonObject, isDry: boolean): string {
   const count = (name: string, noun: string): string => counted(Number(done[name]), noun);
   const stored = isDry ? "would be stored" : "stored";
-  const copies = done["copies"] === 0 ? "" : `, ${count("copies", "event")} stored anew`;
+  const copies = done["copies"] === 0 ? "" : `, ${count("copies", "event")} ${stored} anew`;
   const skipped = done["skipped"] === 0 ? "" : `, ${textOf(done["skipped"])} skipped`;
   return `${count("events", "event")} read: ${count("enforcements", "enforcement")} ${stored}${copies}, ${textOf(done["complete"])} with nothing missing${skipped}\n`;
 }

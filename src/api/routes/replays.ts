@@ -84,7 +84,7 @@ const ReplayLine = Type.Object(
         complete: Type.Integer({ description: "With nothing missing" }),
         stored: Type.Integer({ description: "For which something was stored, or would be" }),
         enforcements: Type.Integer({ description: "Stored, or that would be" }),
-        copies: Type.Integer(),
+        copies: Type.Integer({ description: "Events stored anew, or that would be" }),
         skipped: Type.Integer(),
       }),
     ),
@@ -150,7 +150,7 @@ export function addReplayRoutes(
     try {
       const pace = new ProgressPace(clock);
       for await (const step of replay.run(asked, signal)) {
-        count(counts, step);
+        count(counts, step, asked.isForced);
         if (step.kind !== "complete") yield lineOf(step);
         if (pace.isDue()) yield { progress: { events: counts.events } };
       }
@@ -195,6 +195,7 @@ function aboutOf({ events, rule, isDry, isForced }: ReplayRequest): Line {
 function count(
   counts: Record<"events" | "complete" | "stored" | "enforcements" | "copies" | "skipped", number>,
   step: ReplayStep,
+  isForced: boolean,
 ): void {
   counts.events += 1;
   switch (step.kind) {
@@ -207,6 +208,7 @@ function count(
     case "missing":
       counts.stored += 1;
       counts.enforcements += step.ruleRefs.length;
+      counts.copies += isForced ? 1 : 0;
       break;
     case "stored":
       counts.stored += 1;
