@@ -90,7 +90,7 @@ export class ContinuousVerification {
   #log(kind: ViolationKind, text: string): void {
     this.#options.logger.error(
       { violation: kind },
-      `stored rows contradict each other: ${text} (${violationKinds[kind]}); run verify to see all, and verify --repair`,
+      `stored rows contradict each other: ${text} (${violationKinds[kind].one}); run verify to see all, and what to do`,
     );
   }
 }

@@ -12,14 +12,19 @@ export interface Checked {
 
 const examplesMax = 20;
 
+interface Found {
+  count: number;
+  repaired: number;
+  readonly examples: string[];
+}
+
+const kinds: readonly string[] = Object.keys(violationKinds);
+
 export class VerificationReport {
   readonly checked: Checked = { events: 0, enforcements: 0, messages: 0, checkpoints: 0, keys: 0 };
   /** Events from before the revision of their rules was recorded. */
   unprovable = 0;
-  readonly #found = new Map<
-    ViolationKind,
-    { count: number; repaired: number; readonly examples: string[] }
-  >();
+  readonly #found = new Map<ViolationKind, Found>();
   readonly #onViolation: (violation: Violation) => void;
 
   constructor(onViolation: (violation: Violation) => void = () => {}) {
@@ -50,13 +55,15 @@ export class VerificationReport {
       unprovable_events: this.unprovable,
       violations: this.violationCount,
       repaired: this.violationCount - this.leftCount,
-      found: Array.from(this.#found, ([kind, { count, repaired, examples }]) => ({
-        kind,
-        meaning: violationKinds[kind],
-        count,
-        repaired,
-        examples,
-      })),
+      found: Array.from(this.#found)
+        .toSorted(([one], [other]) => kinds.indexOf(one) - kinds.indexOf(other))
+        .map(([kind, found]) => foundJson(kind, found)),
     };
   }
+}
+
+function foundJson(kind: ViolationKind, { count, repaired, examples }: Found): JsonObject {
+  const { one, many, remedy } = violationKinds[kind];
+  const meaning = count === 1 ? one : many;
+  return { kind, meaning, count, repaired, examples, remedy: repaired < count ? remedy : null };
 }

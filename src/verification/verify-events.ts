@@ -130,10 +130,10 @@ async function verifyEvent(
   for (const each of doubled)
     report.add({
       kind: "enforcement_doubled",
-      text: `enforcement ${each.id}: event ${id}, rule ${each.ruleId}`,
+      text: `enforcement ${each.id} of event ${id} and rule ${each.ruleRef} (${each.ruleId})`,
     });
   for (const each of unexpected) {
-    const text = `enforcement ${each.id}: event ${id} does not match rule ${each.ruleId} of revision ${matchedRevision}`;
+    const text = `enforcement ${each.id}: event ${id} does not match ${each.ruleRef} (${each.ruleId}) as it was then; \`events explain ${id}\` says why`;
     report.add({ kind: "enforcement_unexpected", text });
   }
   return (matches ?? []).filter(({ ruleId }) => missing.includes(ruleId)).map((match) => ({ event, match }));
@@ -175,6 +175,6 @@ function noteOrphans(enforcements: readonly VerifiedEnforcement[], { options, fi
   for (const { id, eventId } of enforcements) {
     // Retention may drop events before their enforcements.
     if (firstEvent !== null && BigInt(eventId) < BigInt(firstEvent)) continue;
-    options.report.add({ kind: "enforcement_without_event", text: `enforcement ${id}: event ${eventId}` });
+    options.report.add({ kind: "enforcement_without_event", text: `enforcement ${id} of event ${eventId}` });
   }
 }

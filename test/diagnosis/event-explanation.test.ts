@@ -135,3 +135,29 @@ test("an enforcement that a replay added is not said to be a match of that time,
     `a replay has stored the event anew; the original is event ${id}`,
   );
 });
+
+test("an enforcement that contradicts the rule as it was then is noted", async () => {
+  const conditions = [{ field: "level", operator: "equals", value: "critical" }];
+  const ruleId = await insertRule(fresh.database, { ref: "past.strict", triggerRef: "past.t", conditions });
+  const [stored] = await query<{ id: string }>(
+    fresh.database,
+    `insert into event (trigger_ref, payload, matched_revision)
+     select 'past.t', '{"level": "info"}', value from rule_revision returning id`,
+  );
+  const id = stored?.id ?? "";
+  expect((await explained(id)).notes).toEqual([]);
+  await query(
+    fresh.database,
+    `insert into enforcement (id, rule, rule_ref, trigger_ref, event)
+     values (nextval('enforcement_id_seq'), $1, 'past.strict', 'past.t', $2)`,
+    [ruleId, id],
+  );
+
+  const { answer: told, notes } = await explained(id);
+  expect(told).toMatch(/^event \d+ matched .*past\.strict/);
+  expect(notes).toEqual([
+    expect.stringMatching(
+      /^enforcement \d+ is stored, although past\.strict does not match: conditions\[0\]: `level` is "info"/,
+    ),
+  ]);
+});

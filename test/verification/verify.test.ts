@@ -2,9 +2,13 @@
  * Goal: verify finds every kind of defect, and none where there is none; and a repair mends what it says.
  * Method: events go through the real pipeline while rules change; then each defect is planted by SQL, found alone, and undone.
  */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { repositoryRoot } from "../../scripts/repository.ts";
 import { startApi, type Api } from "../../src/api/server.ts";
 import { messageId, type Id } from "../../src/model/identifiers.ts";
+import { listOf, objectOf } from "../../src/model/json/json.ts";
 import type { EventSource } from "../../src/model/sensors/incoming-event.ts";
 import { violationKinds, type ViolationKind } from "../../src/model/verification/violation.ts";
 import { openRuleSource, type DatabaseRuleSource } from "../../src/rules/rule-source.ts";
@@ -41,6 +45,33 @@ function kindsIn(report: VerificationReport): unknown {
   return Array.isArray(kinds)
     ? kinds.map((each: { kind: string; count: number }) => [each.kind, each.count])
     : [];
+}
+
+function examplesIn(report: VerificationReport): readonly string[] {
+  return listOf(report.json()["found"]).flatMap((each) => listOf(objectOf(each)["examples"]).map(String));
+}
+
+/** From docs/verify.md, with what an example in a report names. */
+async function documentedStatement(kind: ViolationKind, example: string): Promise<string> {
+  const page = await readFile(join(repositoryRoot, "docs/verify.md"), "utf8");
+  const [, block = ""] = /```sql\n(.*?)```/s.exec(page) ?? [];
+  const statement = block.split(/^-- /m).find((text) => text.split("\n")[0]?.split(", ").includes(kind));
+  if (statement === undefined) throw new Error(`no statement for ${kind}`);
+  const named: Readonly<Record<string, RegExp>> = {
+    enforcement: /enforcement (\d+)/,
+    event: /event (\d+)/,
+    message: /message (\S+)/,
+    sensor: /checkpoint of (\S+)/,
+    trigger: /key ".*" of (\S+):/,
+    key: /key "(.*)" of/,
+  };
+  return statement
+    .slice(statement.indexOf("\n"))
+    .replaceAll(/:('?)(\w+)\1/g, (_, quote: string, name: string) => {
+      const [, value] = named[name]?.exec(example) ?? [];
+      if (value === undefined) throw new Error(`${example} does not name the ${name}`);
+      return `${quote}${value}${quote}`;
+    });
 }
 
 async function store(change: Parameters<PipelineRig["tick"]>[0] = {}): Promise<Id> {
@@ -308,6 +339,33 @@ describe("a planted defect is found, and nothing else", () => {
     expect((await found()).violationCount).toBe(0);
   });
 
+  test.each(defects.filter(({ isRepairable }) => isRepairable !== true))(
+    "$kind: the documented statement and a repair end it",
+    async ({ kind, plant, undo }) => {
+      const [checkpoint] = await run(
+        "select to_jsonb(sensor_checkpoint) as row from sensor_checkpoint where sensor = $1",
+        other.sensorId,
+      );
+      await plant();
+      const [example = ""] = examplesIn(await found());
+
+      await run(await documentedStatement(kind, example));
+      await found(true);
+
+      expect((await found()).violationCount).toBe(0);
+      if (kind.startsWith("checkpoint_")) {
+        await run(
+          "insert into sensor_checkpoint select (jsonb_populate_record(null::sensor_checkpoint, $1)).*",
+          checkpoint === undefined ? null : Reflect.get(checkpoint, "row"),
+        );
+      } else {
+        await undo();
+        await found(true);
+      }
+      expect((await found()).violationCount).toBe(0);
+    },
+  );
+
   test("a repaired enforcement is what the rule of that time demanded, with its message", async () => {
     const [repaired] = await query<{ id: Id }>(
       rig.database,
@@ -401,13 +459,24 @@ test("the API verifies for admins, tells the progress and repairs on request", a
 
   expect((await post({}, "viewer")).status).toBe(403);
   expect((await post({ since: "yesterday" })).status).toBe(422);
+  expect(await (await post({ since: "2100-01-01T00:00:00Z" })).json()).toMatchObject({
+    details: [{ parameter: "since", problem: "is in the future" }],
+  });
   await run("delete from event_key where dedup_key = 'b'");
   const answer = await post({ since: "24h", repair: true });
   expect(JSON.parse(await answer.text())).toMatchObject({
     done: {
       violations: 1,
       repaired: 1,
-      found: [{ kind: "event_without_key", count: 1, repaired: 1 }],
+      found: [
+        {
+          kind: "event_without_key",
+          meaning: "event whose dedup key is not remembered, so that it would be stored again",
+          count: 1,
+          repaired: 1,
+          remedy: null,
+        },
+      ],
     },
   });
   expect(JSON.parse(await (await post({})).text())).toMatchObject({ done: { violations: 0 } });

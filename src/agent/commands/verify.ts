@@ -27,35 +27,42 @@ export async function verifyRows(
     const report = objectOf(done);
     left = Number(report["violations"] ?? 1) - Number(report["repaired"] ?? 0);
     invocation.print(
-      invocation.output === "json" ? `${JSON.stringify(report, undefined, 2)}\n` : reportText(report),
+      invocation.output === "json"
+        ? `${JSON.stringify(report, undefined, 2)}\n`
+        : reportText(report, left, isRepairing),
     );
   }
   return left > 0 ? 1 : 0;
 }
 
-function reportText({
-  checked,
-  found,
-  violations,
-  repaired,
-  unprovable_events: unprovable,
-}: JsonObject): string {
+function reportText(
+  { checked, found, violations, repaired, unprovable_events: unprovable }: JsonObject,
+  left: number,
+  isRepairing: boolean,
+): string {
   const { events, enforcements, messages, checkpoints, keys } = objectOf(checked);
   const lines = [
     violations === 0
       ? "no contradictions"
-      : `${counted(Number(violations), "contradiction")}, ${written(repaired)} repaired`,
+      : `${counted(Number(violations), "contradiction")}${isRepairing ? `: ${written(repaired)} repaired, ${left} left` : ""}`,
     `verified ${countText(events, "event")}, ${countText(enforcements, "enforcement")}, ${countText(messages, "waiting message")}, ${countText(checkpoints, "checkpoint")} and ${countText(keys, "dedup key")}`,
     ...(unprovable === 0
       ? []
-      : [`the rules that ${written(unprovable)} of these events were matched with are not known`]),
+      : [
+          `the enforcements of ${countText(unprovable, "event")} cannot be proved: the rules of the time are not known`,
+        ]),
     ...listOf(found).flatMap((each) => {
-      const { count, meaning, examples } = objectOf(each);
+      const { count, meaning, examples, remedy = null } = objectOf(each);
+      const shown = listOf(examples);
+      const more = Number(count) - shown.length;
       return [
         `${written(count)} ${written(meaning)}:`,
-        ...listOf(examples).map((text) => `  ${written(text)}`),
+        ...shown.map((text) => `  ${written(text)}`),
+        ...(more > 0 ? [`  and ${more} more`] : []),
+        ...(remedy === null ? [] : [`  to do: ${written(remedy)}`]),
       ];
     }),
+    ...(isRepairing && left > 0 ? ["docs/verify.md has the statements for what is left"] : []),
   ];
   return `${lines.join("\n")}\n`;
 }

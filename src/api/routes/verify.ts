@@ -4,7 +4,9 @@ import { Type, type Static } from "typebox";
 import type { JsonObject } from "../../model/json/json.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
+import { orNull } from "../answers.ts";
 import type { Authenticate } from "../authentication.ts";
+import { invalidParameter } from "../errors.ts";
 import { LineStreams, type Line } from "../line-stream.ts";
 import { demandPastInstant, pastInstantForms } from "../past-instants.ts";
 import { ProgressPace } from "../progress-pace.ts";
@@ -62,6 +64,9 @@ const VerifyLine = Type.Object(
             count: Count,
             repaired: Count,
             examples: Type.Array(Type.String()),
+            remedy: orNull(
+              Type.String({ description: "What to do about those that are left; null: none is" }),
+            ),
           }),
         ),
       }),
@@ -86,10 +91,14 @@ export function addVerifyRoutes(
     { config: { roles: ["admin"] }, schema: { body: VerifyBody, response: { 200: VerifyLine } } },
     async (request, reply) => {
       const { since, repair = false } = request.body ?? {};
+      const nowMs = clock.nowMs();
       const asked = {
-        since: since === undefined ? null : demandPastInstant("since", since, clock.nowMs()),
+        since: since === undefined ? null : demandPastInstant("since", since, nowMs),
         isRepairing: repair,
       };
+      // Else a misspelt year would read as a proof that all is well.
+      if (asked.since !== null && asked.since.getTime() > nowMs)
+        throw invalidParameter("since", "is in the future");
       if (repair) logger.info({ login: request.caller.login }, `${request.caller.login} repairs stored rows`);
       return streams.send(request, reply, (signal) => lines(asked, signal));
     },

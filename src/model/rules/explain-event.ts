@@ -56,6 +56,8 @@ export interface RuleExplanation {
   readonly story: RuleStory;
   readonly sentence: string;
   readonly fate: MatchFate | null;
+  /** What contradicts the stored match. */
+  readonly doubt?: string;
 }
 
 export interface EventExplanation {
@@ -109,9 +111,10 @@ export function factsOf(event: ExplainedEvent): EventFacts {
 /** Yields after each rule how much work it was, see concurrency/work-slices.ts. */
 export function* explainEvent(findings: EventFindings): Generator<number, EventExplanation> {
   const { event, about } = findings;
-  const notes = notesOn(findings);
+  const notes = [...notesOn(findings)];
   if (about !== undefined) {
     const rule = explainAsked(findings, about);
+    notes.push(...doubtOf(event, rule));
     return { answer: `event ${event.id}: ${rule.sentence}${fateText(rule.fate)}`, notes, rules: [rule] };
   }
   const fates = new Map(findings.fates.map((fate) => [fate.ruleId, fate]));
@@ -120,10 +123,16 @@ export function* explainEvent(findings: EventFindings): Generator<number, EventE
   for (const version of findings.versions) {
     const rule = explainVersion(version, facts, fates.get(version.version.ruleId) ?? null);
     rules.push(rule);
+    notes.push(...doubtOf(event, rule));
     yield storyWork(rule.story);
   }
   rules.push(...findings.laterRules.map((rule) => explainLater(rule, fates.get(rule.id) ?? null)));
   return { answer: answerOf(event, rules), notes, rules };
+}
+
+/** Without a revision, the rules of the time are not known well enough. */
+function doubtOf({ matchedRevision }: ExplainedEvent, { doubt }: RuleExplanation): readonly string[] {
+  return doubt === undefined || matchedRevision === null ? [] : [doubt];
 }
 
 /** About what a story cost to find and to tell, in characters of parsing. */
@@ -224,7 +233,11 @@ function explainVersion(
     story.kind === "disabled"
       ? `${ref} was disabled then; its last change before was by ${version.changedBy} at ${version.changedAt.toISOString()}`
       : storySentence(ref, story);
-  return { ...about, story, sentence: isMatched ? told : `${told}${laterText(fate)}` };
+  const sentence = isMatched ? told : `${told}${laterText(fate)}`;
+  // Another program may have stored it, or somebody has changed rows; `verify` reports that.
+  if (!isMatched || verdict.kind === "matched") return { ...about, story, sentence };
+  const doubt = `enforcement ${fate.id} is stored, although ${storySentence(ref, verdict)}`;
+  return { ...about, story, sentence, doubt };
 }
 
 function laterText(fate: MatchFate | null): string {

@@ -318,6 +318,42 @@ test("bash completes commands, and options of the command before the cursor", as
   expect(await complete("--config", "x.yaml", "sensors", "list", "--tr")).toBe("--trigger");
 });
 
+test("verify says how many contradictions are left, and what to do about them", async () => {
+  const found = (repaired: number) => ({
+    kind: "key_without_event",
+    meaning: "dedup keys of events that do not exist",
+    count: 23,
+    repaired,
+    examples: ['key "a" of garden.reading: event 7'],
+    remedy: repaired === 23 ? null : "delete the key",
+  });
+  const run = async (repaired: number, ...options: readonly string[]) => {
+    const checked = { events: 1, enforcements: 2, messages: 0, checkpoints: 0, keys: 23 };
+    const done = { checked, unprovable_events: 1, violations: 23, repaired, found: [found(repaired)] };
+    const { url } = await api(() => ({ body: `${JSON.stringify({ done })}\n` }));
+    return await agent(["verify", "--api", url, ...options], { ATTUNE_API_TOKEN: "t" });
+  };
+  const body = `verified 1 event, 2 enforcements, 0 waiting messages, 0 checkpoints and 23 dedup keys
+the enforcements of 1 event cannot be proved: the rules of the time are not known
+23 dedup keys of events that do not exist:
+  key "a" of garden.reading: event 7
+  and 22 more
+`;
+
+  expect(await run(0)).toMatchObject({
+    code: 1,
+    stdout: `23 contradictions\n${body}  to do: delete the key\n`,
+  });
+  expect(await run(3, "--repair")).toMatchObject({
+    code: 1,
+    stdout: `23 contradictions: 3 repaired, 20 left\n${body}  to do: delete the key\ndocs/verify.md has the statements for what is left\n`,
+  });
+  expect(await run(23, "--repair")).toMatchObject({
+    code: 0,
+    stdout: `23 contradictions: 23 repaired, 0 left\n${body}`,
+  });
+});
+
 test("rules test says whether a stored rule matches a stored event, and why not", async () => {
   const rule = {
     id: 7,
