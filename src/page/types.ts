@@ -65,6 +65,15 @@ export interface SensorStatus {
 export interface SensorExplanation {
   readonly answer: string;
   readonly state: Finding["state"] | null;
+  readonly fenced: FencedEvents | null;
+}
+
+/** Events that were refused because their worker had lost the sensor. */
+export interface FencedEvents {
+  readonly events: number;
+  readonly since: string;
+  readonly last: string;
+  readonly worker: string | null;
 }
 
 export interface Worker {

@@ -12,7 +12,7 @@ import { GapsCard } from "../parts/gaps-card.tsx";
 import { Age, Time } from "../parts/time.tsx";
 import { useOne, useResource } from "../resource.ts";
 import { hrefOf } from "../route.ts";
-import type { List, LogLine, Rule, Sensor, SensorExplanation, SensorStatus } from "../types.ts";
+import type { FencedEvents, List, LogLine, Rule, Sensor, SensorExplanation, SensorStatus } from "../types.ts";
 
 export function SensorView({ name }: { name: string }) {
   const path = `sensors/${encodeURIComponent(name)}`;
@@ -96,6 +96,7 @@ export function SensorView({ name }: { name: string }) {
                   <Spark kind="sensor" source={name} />
                 </span>
               </dd>
+              {told !== undefined && told.fenced !== null && <Fenced {...told.fenced} />}
               <dt>Protocol</dt>
               <dd>{sensor.protocol}</dd>
               <dt>Runtime</dt>
@@ -114,6 +115,25 @@ export function SensorView({ name }: { name: string }) {
         <Log sensorRef={name} />
         <GapsCard sensorRef={name} />
       </div>
+    </>
+  );
+}
+
+function Fenced({ events, since, last, worker }: FencedEvents) {
+  return (
+    <>
+      <dt>Refused</dt>
+      <dd>
+        {countOf(events, "event")} <Age at={last} />
+        <p class="muted small">
+          {worker === null ? "Its former worker" : `Worker ${worker}`} had lost the sensor to another one
+          {events > 1 && (
+            <>
+              ; the first at <Time at={since} />
+            </>
+          )}
+        </p>
+      </dd>
     </>
   );
 }
