@@ -2,7 +2,7 @@
 import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
 import { readRefs } from "../database/statements/explained-events.ts";
-import { nearestName } from "../model/texts/nearest-name.ts";
+import { nearestRef } from "../model/texts/nearest-name.ts";
 
 export async function readLikelyRef(
   rows: Queryable,
@@ -10,7 +10,7 @@ export async function readLikelyRef(
   ref: string,
 ): Promise<string | undefined> {
   const refs = await rowsOf(rows, readRefs[kind], undefined);
-  return nearestName(
+  return nearestRef(
     ref,
     refs.map((each) => each.ref),
   );

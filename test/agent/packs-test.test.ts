@@ -103,6 +103,29 @@ test("other parameters, missing parameters and unknown rules are failures", asyn
   );
 });
 
+test("a misspelt rule is a failure with a suggestion, also if the event is for it and nothing should match", async () => {
+  await using pack = await packFolder({
+    ...hotPack,
+    "tests/hot.yaml": `
+- { trigger: tick, payload: { celsius: 31 }, matches: [hto, hot] }
+- { trigger: tick, rule: hto, payload: { celsius: 31 }, matches: [] }
+`,
+  });
+
+  const { code, output } = await run(pack.directory);
+
+  expect(code).toBe(1);
+  const reason = "demo.hto is not a rule of these packs; did you mean demo.hot?";
+  expect(output).toBe(
+    `FAILED ${pack.directory}/tests/hot.yaml:2 case 1
+       ${reason}
+FAILED ${pack.directory}/tests/hot.yaml:3 case 2
+       ${reason}
+0 passed, 2 failed
+`,
+  );
+});
+
 test("an event for one rule matches no other, and rules without a case are listed", async () => {
   await using pack = await packFolder({
     ...hotPack,

@@ -1,8 +1,10 @@
 /** Holds the rules of a pack against test cases: an event each, and the rules that it should match. */
 import { areEqual } from "../json/equality.ts";
 import type { JsonObject, JsonValue } from "../json/json.ts";
-import { nearestName } from "../texts/nearest-name.ts";
+import { meantText } from "../texts/meant-text.ts";
+import { nearestRef } from "../texts/nearest-name.ts";
 import { explainRule, verdictSentence, type ExplainableRule } from "./explain-rule.ts";
+import { aimedRule } from "./rule-aim.ts";
 import type { EventFacts } from "./rule-match.ts";
 
 export interface RuleTestCase {
@@ -33,12 +35,15 @@ export function runRuleTest(
   // A misspelt trigger must not read as "nothing matches".
   const known = [...triggers, ...rules.map(({ triggerRef }) => triggerRef)];
   if (!known.includes(event.triggerRef)) {
-    const meant = nearestName(event.triggerRef, known);
-    const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
+    const hint = meantText(nearestRef(event.triggerRef, known));
     failures.push(`${event.triggerRef} is not a trigger of these packs or their rules${hint}`);
   }
-  for (const ref of expected.keys()) {
-    if (!rules.some((rule) => rule.ref === ref)) failures.push(`${ref} is not a rule of these packs`);
+  const refs = rules.map(({ ref }) => ref);
+  // Nor must a misspelt rule that the event is for.
+  const aimedAt = aimedRule(event.triggerInstanceId);
+  for (const ref of new Set([...expected.keys(), ...(aimedAt === undefined ? [] : [aimedAt])])) {
+    if (refs.includes(ref)) continue;
+    failures.push(`${ref} is not a rule of these packs${meantText(nearestRef(ref, refs))}`);
   }
   for (const rule of rules) {
     const verdict = explainRule({ ...rule, isEnabled: true }, event);

@@ -11,6 +11,19 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return distance(name, nearest) <= Math.max(1, Math.floor(name.length / 3)) ? nearest : undefined;
 }
 
+/** Likewise of a ref. The pack's part is long, and would make different names in a pack look alike. */
+export function nearestRef(ref: string, known: readonly string[]): string | undefined {
+  const pack = ref.slice(0, ref.lastIndexOf(".") + 1);
+  const [own = [], others = []] = [true, false].map((isOwn) =>
+    known.filter((each) => each.startsWith(pack) === isOwn),
+  );
+  const name = nearestName(
+    ref.slice(pack.length),
+    own.map((each) => each.slice(pack.length)),
+  );
+  return name === undefined ? nearestName(ref, others) : pack + name;
+}
+
 /** Likewise of a field; also if it is written in another case or with other separators, like `userId` for `user_id`. */
 export function nearestField(name: string, known: readonly string[]): string | undefined {
   const plain = foldedName(name);
