@@ -15,6 +15,7 @@ const retry = { delayMsFirst: 250, delayMsMax: 10_000 };
 export class TimerSource implements Source {
   readonly #options: TimerRunOptions;
   #isRuleChangeKnown = true;
+  /** Ends a sleep. Renewed only once it is aborted: fast timers sleep up to a thousand times a second. */
   #wake = new AbortController();
 
   constructor(options: TimerRunOptions) {
@@ -46,9 +47,12 @@ export class TimerSource implements Source {
     const run = new TimerRun(this.#options, context, decodeTimer);
     const writing = new AbortController();
     const written = run.progress.run(writing.signal);
+    const wake = (): void => this.#wake.abort("stopping");
+    stopping.addEventListener("abort", wake, { once: true });
     try {
       await this.#work(run, context);
     } finally {
+      stopping.removeEventListener("abort", wake);
       writing.abort();
       await written;
     }
@@ -82,8 +86,8 @@ export class TimerSource implements Source {
       }
       await run.fireDue();
       if (!this.#isRuleChangeKnown) continue;
-      this.#wake = new AbortController();
-      await run.sleep(AbortSignal.any([stopping, this.#wake.signal]));
+      if (this.#wake.signal.aborted && !stopping.aborted) this.#wake = new AbortController();
+      await run.sleep(this.#wake.signal);
     }
     // The supervisor stops it soon.
     while (!stopping.aborted) await clock.sleep(lookMs, stopping);
