@@ -94,21 +94,24 @@ function settleFired(
   { scheduledMs, firedMs, lateMs, event }: Extract<Settlement, { kind: "fired" }>,
 ): Recorded {
   const outcome = lateMs > onTimeMs ? "late" : "fired";
+  const { lastScheduledMs, runFirstMs } = record;
+  const follows = lastScheduledMs !== null && scheduledMs - lastScheduledMs < runGapMs;
+  const isOfRun = outcome === "fired" && firedMs !== null && follows;
+  const goesOn = isOfRun && runFirstMs !== null && scheduledMs - runFirstMs < runMs;
   const counted: TimerRecord = {
-    ...record,
     settledUntilMs: scheduledMs,
     executionCount: record.executionCount + 1,
     counts: added(record.counts, outcome, 1),
     lastScheduledMs: scheduledMs,
     lastFiredMs: firedMs ?? scheduledMs,
+    runFirstMs,
+    runSlots: goesOn ? record.runSlots + 1 : record.runSlots,
+    entries: record.entries,
     lastSkip: null,
   };
-  const { lastScheduledMs, runFirstMs } = record;
-  const follows = lastScheduledMs !== null && scheduledMs - lastScheduledMs < runGapMs;
-  if (outcome === "fired" && firedMs !== null && follows) {
-    if (runFirstMs !== null && scheduledMs - runFirstMs < runMs) {
-      return { record: { ...counted, runSlots: record.runSlots + 1 }, entries: [] };
-    }
+  // Most fires end here, so that each makes one record.
+  if (goesOn) return { record: counted, entries: [] };
+  if (isOfRun) {
     const closed = closeRun(record);
     const fresh = { runFirstMs: scheduledMs, runSlots: 1, entries: closed.record.entries };
     return { record: { ...counted, ...fresh }, entries: closed.entries };
