@@ -14,9 +14,10 @@ import { selectorKey, type WorkerSelector } from "../../model/sensors/worker-sel
 import type { SourceContext } from "../sources/source.ts";
 import type { FileWatching } from "./file-watching.ts";
 import { removeForgottenStates, stateFileOf } from "./forgotten-states.ts";
-import { FolderTree, type RescanReason } from "./folder-tree.ts";
+import { FolderTree } from "./folder-tree.ts";
 import { RuleState, type PreparedEvent } from "./rule-state.ts";
 import { RuleWatch } from "./rule-watch.ts";
+import type { RescanReason } from "./watch-mode.ts";
 
 /** Satisfied by telemetry/metrics.ts. */
 export interface FileMetrics {

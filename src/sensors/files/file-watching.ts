@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { EventBurst, usualQueueLength } from "./event-burst.ts";
 import { systemFileSystem, type FileSystem } from "./file-system.ts";
-import type { FolderTree, PollingCause } from "./folder-tree.ts";
+import type { FolderTree } from "./folder-tree.ts";
+import type { PollingCause } from "./watch-mode.ts";
 
 export class FileWatching {
   readonly fileSystem: FileSystem;

@@ -28,9 +28,10 @@ import {
 import type { Polling } from "../../model/files/file-plan.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { FileSystem, Look, Watcher } from "./file-system.ts";
+import { shownPath } from "./shown-path.ts";
 import { watchFailure } from "./watch-failure.ts";
-
-export type RescanReason = "periodic" | "burst" | "polling";
+import { WatchMode, type PollingCause, type RescanReason } from "./watch-mode.ts";
+import { WatchedBase } from "./watched-base.ts";
 
 export interface FolderTreeOptions {
   readonly base: string;
@@ -69,11 +70,6 @@ interface Folder {
   inDoubt: Set<string> | "all";
 }
 
-type Base =
-  | { readonly kind: "missing" }
-  | { readonly kind: "file"; readonly facts: FileFacts }
-  | { readonly kind: "folder"; readonly look: Look };
-
 /** Collects the hints of one occurrence, such as a move. */
 const collectMs = 20;
 const baseCheckMs = 1_000;
@@ -83,17 +79,13 @@ const retriesMax = 64;
 const namesInDoubtMax = 20_000;
 /** How many changes are combined before followers get them. */
 const changesMax = 50_000;
-/** A rescan takes at most this share of the time. */
-const rescanShare = 1 / 20;
-const pollingShare = 1 / 5;
 const looksAtOnce = 2;
 const looksBeforeTurn = 64;
 
-/** Why a folder is polled although its rule does not ask for it. */
-export type PollingCause = "remote" | "limit";
-
 export class FolderTree {
   readonly #options: FolderTreeOptions;
+  readonly #base: WatchedBase;
+  readonly #mode: WatchMode;
   readonly #folders = new Map<string, Folder>();
   readonly #doubtful = new Set<Folder>();
   /** Those that could not be read at the last look, the one tried longest ago first. */
@@ -101,33 +93,28 @@ export class FolderTree {
   #retryAtMs = Number.NEGATIVE_INFINITY;
   readonly #followers = new Set<TreeFollower>();
   readonly #joining: TreeFollower[] = [];
-  #base: Base = { kind: "missing" };
-  #parentWatcher: Watcher | undefined;
   #isBaseInDoubt = false;
-  #isPolling: boolean;
-  #isWatchable = true;
-  #pollingCause: PollingCause | undefined;
   #wake: (() => void) | undefined;
-  #rescanAtMs = Number.POSITIVE_INFINITY;
   #isRescanRequested: RescanReason | undefined;
   #changes: FileChange[] = [];
 
   constructor(options: FolderTreeOptions) {
     this.#options = options;
-    this.#isPolling = options.polling.isForced;
+    this.#base = new WatchedBase(options);
+    this.#mode = new WatchMode(options.polling, options.clock);
   }
 
   get base(): string {
-    return this.#options.base;
+    return this.#base.path;
   }
 
   get isPolling(): boolean {
-    return this.#isPolling;
+    return this.#mode.isPolling;
   }
 
   /** Undefined: the kernel reports changes, or a rule asks for polling. */
   get pollingCause(): PollingCause | undefined {
-    return this.#options.polling.isForced ? undefined : this.#pollingCause;
+    return this.#mode.cause;
   }
 
   /** Whether it has no followers, present or joining. */
@@ -136,20 +123,22 @@ export class FolderTree {
   }
 
   fileCount(): number {
-    let count = this.#base.kind === "file" ? 1 : 0;
+    let count = this.#base.state.kind === "file" ? 1 : 0;
     for (const { entries } of this.#folders.values()) count += entries.size;
     return count;
   }
 
   /** What was last seen at a path; undefined: nothing. */
   factsOf(path: string): FileFacts | undefined {
-    if (path === this.base) return this.#base.kind === "file" ? this.#base.facts : undefined;
+    const { state } = this.#base;
+    if (path === this.base) return state.kind === "file" ? state.facts : undefined;
     const end = path.lastIndexOf("/");
     return this.#folders.get(path.slice(0, end) || "/")?.entries.get(path.slice(end + 1));
   }
 
   *entries(): IterableIterator<readonly [string, FileFacts]> {
-    if (this.#base.kind === "file") yield [this.base, this.#base.facts];
+    const { state } = this.#base;
+    if (state.kind === "file") yield [this.base, state.facts];
     for (const { path, entries } of this.#folders.values()) {
       for (const [name, facts] of entries) yield [childOf(path, name), facts];
     }
@@ -200,7 +189,7 @@ export class FolderTree {
       }
     } finally {
       for (const { watcher } of this.#folders.values()) watcher?.close();
-      this.#parentWatcher?.close();
+      this.#base.leaveParent();
     }
   }
 
@@ -211,10 +200,7 @@ export class FolderTree {
   async #step(signal: AbortSignal): Promise<void> {
     await this.#checkBase(signal);
     this.#retryUnreadable();
-    const { clock } = this.#options;
-    const reason =
-      this.#isRescanRequested ??
-      (clock.monotonicMs() >= this.#rescanAtMs ? (this.#isPolling ? "polling" : "periodic") : undefined);
+    const reason = this.#isRescanRequested ?? this.#mode.dueRescan();
     if (reason === undefined) await this.#lookWhereHinted(signal);
     else await this.#rescan(reason, signal);
     await this.#deliver();
@@ -225,10 +211,10 @@ export class FolderTree {
   async #rest(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const wait = new AbortController();
-    const leftMs = this.#rescanAtMs - clock.monotonicMs();
     this.#wake = () => wait.abort("woken");
     if (this.#isRescanRequested === undefined) {
-      await clock.sleep(Math.max(0, Math.min(baseCheckMs, leftMs)), AbortSignal.any([signal, wait.signal]));
+      const leftMs = Math.max(0, Math.min(baseCheckMs, this.#mode.leftMs));
+      await clock.sleep(leftMs, AbortSignal.any([signal, wait.signal]));
     }
     this.#wake = undefined;
     // The rest of what happened together.
@@ -251,103 +237,43 @@ export class FolderTree {
 
   async #checkBase(signal: AbortSignal): Promise<void> {
     this.#isBaseInDoubt = false;
-    const { warn } = this.#options;
-    let look: Look | undefined;
-    try {
-      look = await this.#lookAtBase();
-    } catch (error) {
-      warn(`could not look at ${shown(this.base)}, which keeps what was last seen: ${messageOf(error)}`);
-      return;
-    }
-    if (signal.aborted) return;
-    const before = this.#base;
+    const look = await this.#base.look();
+    if (look === undefined || signal.aborted) return;
+    const before = this.#base.state;
     if (look?.facts.isDirectory === true) {
-      if (before.kind === "folder" && isSameFolder(before.look, look)) {
-        this.#base = { kind: "folder", look };
-        return;
-      }
-      this.#forgetBase();
-      this.#base = { kind: "folder", look };
-      this.#parentWatcher?.close();
-      this.#parentWatcher = undefined;
-      await this.#choosePolling();
-      await this.#enter([{ path: this.base, depth: 1, birthMs: look.birthMs }], "watch", signal);
-      this.#planRescan(0);
+      const isSame = before.kind === "folder" && isSameFolder(before.look, look);
+      if (!isSame) this.#forgetBase();
+      this.#base.state = { kind: "folder", look };
+      if (!isSame) await this.#enterBase(look, signal);
       return;
     }
     if (before.kind === "folder") this.#forgetBase();
-    this.#watchParent();
+    if (this.#mode.isWatchable) this.#base.watchParent(() => this.#hintAtBase());
     const known = before.kind === "file" ? before.facts : null;
     const facts = look?.facts ?? null;
-    this.#base = facts === null ? { kind: "missing" } : { kind: "file", facts };
+    this.#base.state = facts === null ? { kind: "missing" } : { kind: "file", facts };
     this.#record(this.base, known, facts, "watch");
   }
 
-  /** Undefined: nothing exists there that may be watched. */
-  async #lookAtBase(): Promise<Look | undefined> {
-    const { fileSystem, isAllowed, warn } = this.#options;
-    const look = await fileSystem.lookAtTarget(this.base);
-    if (look === undefined) return undefined;
-    const known =
-      this.#base.kind === "folder"
-        ? this.#base.look.facts
-        : this.#base.kind === "file"
-          ? this.#base.facts
-          : null;
-    if (known?.inode === look.facts.inode && known.ctimeMs === look.facts.ctimeMs) return look;
-    const realPath = await fileSystem.realPath(this.base);
-    if (realPath === undefined) return undefined;
-    if (isAllowed(realPath)) return look;
-    warn(
-      `does not watch ${shown(this.base)}: it is a link to ${shown(realPath)}, which is outside of sensor.file_paths`,
-    );
-    return undefined;
+  async #enterBase({ birthMs }: Look, signal: AbortSignal): Promise<void> {
+    this.#base.leaveParent();
+    this.#mode.begin({ isRemote: await this.#options.fileSystem.isRemote(this.base).catch(() => false) });
+    await this.#enter([{ path: this.base, depth: 1, birthMs }], "watch", signal);
+    this.#mode.planRescan(0);
   }
 
   #forgetBase(): void {
-    if (this.#base.kind === "file") this.#record(this.base, this.#base.facts, null, "watch");
+    const { state } = this.#base;
+    if (state.kind === "file") this.#record(this.base, state.facts, null, "watch");
     this.#drop(this.base, "watch");
-    this.#base = { kind: "missing" };
-    this.#rescanAtMs = Number.POSITIVE_INFINITY;
+    this.#base.state = { kind: "missing" };
+    this.#mode.cancelRescan();
   }
 
-  /** So that a base that is a file, or not there yet, is noticed before the next check. */
-  #watchParent(): void {
-    if (this.#parentWatcher !== undefined || !this.#isWatchable) return;
-    const parent = this.base.slice(0, this.base.lastIndexOf("/")) || "/";
-    const closed = (): void => {
-      this.#parentWatcher?.close();
-      this.#parentWatcher = undefined;
-    };
-    try {
-      this.#parentWatcher = this.#options.fileSystem.watch(parent, {
-        onEvent: () => {
-          this.#options.onHint();
-          this.#isBaseInDoubt = true;
-          this.#wakeUp();
-        },
-        onFailure: closed,
-      });
-    } catch {
-      // The check every second does without.
-    }
-  }
-
-  async #choosePolling(): Promise<void> {
-    const { fileSystem, polling } = this.#options;
-    const isRemote = await fileSystem.isRemote(this.base).catch(() => false);
-    // Watching is a system call on the main thread, which must not wait for another machine.
-    this.#isWatchable = !isRemote;
-    this.#isPolling = polling.isForced || isRemote;
-    this.#pollingCause = isRemote ? "remote" : undefined;
-  }
-
-  #planRescan(tookMs: number): void {
-    const { polling, clock } = this.#options;
-    const [intervalMs, share] = this.#isPolling
-      ? [polling.pollMs, pollingShare]
-      : [polling.rescanMs, rescanShare];
-    this.#rescanAtMs = clock.monotonicMs() + Math.max(intervalMs, tookMs / share);
+  #hintAtBase(): void {
+    this.#options.onHint();
+    this.#isBaseInDoubt = true;
+    this.#wakeUp();
   }
 
   #retryUnreadable(): void {
@@ -391,7 +317,7 @@ export class FolderTree {
       await this.#lookIn(folder, "all", (name) => (wasHinted(name) ? "watch" : "rescan"), signal);
       await this.#deliverMany();
     }
-    this.#planRescan(clock.monotonicMs() - beganMs);
+    this.#mode.planRescan(clock.monotonicMs() - beganMs);
   }
 
   /** Looks at new folders, and at those in them. */
@@ -459,7 +385,9 @@ export class FolderTree {
       await Promise.all(Array.from({ length: looksAtOnce }, lookOn));
       this.#unreadable.delete(folder);
     } catch (error) {
-      warn(`could not look into ${shown(folder.path)}, which keeps what was last seen: ${messageOf(error)}`);
+      warn(
+        `could not look into ${shownPath(folder.path)}, which keeps what was last seen: ${messageOf(error)}`,
+      );
       this.#unreadable.delete(folder);
       if (this.#folders.get(folder.path) === folder) this.#unreadable.add(folder);
     }
@@ -563,7 +491,7 @@ export class FolderTree {
       folder.watcher = undefined;
       folder.isWatchDoubtful = false;
     }
-    if (folder.watcher !== undefined || !this.#isWatchable) return;
+    if (folder.watcher !== undefined || !this.#mode.isWatchable) return;
     const ownName = folder.path.slice(folder.path.lastIndexOf("/") + 1);
     try {
       folder.watcher = fileSystem.watch(folder.path, {
@@ -584,12 +512,9 @@ export class FolderTree {
       const failure = watchFailure(error);
       // It went before it could be watched.
       if (failure === undefined) return;
-      this.#isWatchable = false;
-      this.#isPolling = true;
-      this.#pollingCause = "limit";
-      this.#planRescan(0);
+      this.#mode.noteLimit();
       warn(
-        `cannot watch ${shown(folder.path)} for changes and looks every ${this.#options.polling.pollMs / 1_000} s instead: ${failure}`,
+        `cannot watch ${shownPath(folder.path)} for changes and looks every ${this.#options.polling.pollMs / 1_000} s instead: ${failure}`,
       );
     }
   }
@@ -601,9 +526,4 @@ function childOf(folder: string, name: string): string {
 
 function isSameFolder(one: Look, other: Look): boolean {
   return one.facts.inode === other.facts.inode && one.birthMs === other.birthMs;
-}
-
-/** A path in a message for people. */
-function shown(path: string): string {
-  return path.toWellFormed();
 }

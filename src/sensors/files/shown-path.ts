@@ -1,0 +1,4 @@
+/** A path in a message for people. */
+export function shownPath(path: string): string {
+  return path.toWellFormed();
+}
