@@ -17,6 +17,7 @@ import { nodeVersionOf, type NodeBinaries } from "../node/node-binary.ts";
 import { slimNode } from "../node/slim-node.ts";
 import { assetKeys, laterScripts } from "../bundle/runtime/later-script.ts";
 import { runTool } from "../toolchain.ts";
+import { heapFlags } from "./heap-flags.ts";
 
 /** Node looks for the blob under this name, but only if the fuse in its own binary is set. */
 const resource = "NODE_SEA_BLOB";
@@ -49,13 +50,6 @@ export async function makeSingleExecutable(parts: SingleExecutableParts): Promis
   assert(grownBytes >= blobBytes, "nothing was injected into Node");
   return executable;
 }
-
-/**
- * V8's settings for a small heap that must be set at start; the remaining one is in src/service/small-heap.ts. At
- * 1,000 events/s, all together reduced resident memory from 190 MiB and rising to a constant 115 MiB, half of which
- * is the executable's own pages.
- */
-const heapFlags = ["--max-semi-space-size=4", "--v8-pool-size=1"];
 
 const hygieneFlags = [
   // build/bundle/runtime/later-script.ts uses an experimental option for dynamic imports.

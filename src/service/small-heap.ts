@@ -3,7 +3,7 @@
  * worker that shares its machine with sensors, memory is worth more than the collections cost. While the code is
  * loaded they would only cost time (20 ms of 165), so the flag is set afterwards, but before the rules are read: reading
  * 100,000 would let the heap grow 30 MB further. The flags that V8 needs from the beginning are in
- * build/packing/single-executable.ts.
+ * build/packing/heap-flags.ts.
  */
 import { setFlagsFromString } from "node:v8";
 

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { heapFlags } from "../../../build/packing/heap-flags.ts";
 import { repositoryRoot } from "../../../scripts/repository.ts";
 
 export interface AgentCommand {
@@ -20,7 +21,11 @@ export function agentCommand(): AgentCommand {
   const executable = join(repositoryRoot, "dist/attune-sensor-agent");
   const isFromSource = process.env["ATTUNE_BENCH_FROM_SOURCE"] !== undefined || !existsSync(executable);
   return isFromSource
-    ? { file: process.execPath, args: [join(repositoryRoot, "src/main.ts")], what: "the sources" }
+    ? {
+        file: process.execPath,
+        args: [...heapFlags, join(repositoryRoot, "src/main.ts")],
+        what: "the sources",
+      }
     : { file: installedCopy(executable), args: [], what: "the built executable, installed" };
 }
 
