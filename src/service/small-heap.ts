@@ -1,13 +1,19 @@
 /**
  * V8 sizes its heap by the machine's memory and lets a 25 MB service grow to 100 MB before it collects. On a
  * worker that shares its machine with sensors, memory is worth more than the collections cost. While the code is
- * loaded they would only cost time (20 ms of 165), so the flag is set afterwards, but before the rules are read: reading
+ * loaded they would only cost time (20 ms of 165), so the flags are set afterwards, but before the rules are read: reading
  * 100,000 would let the heap grow 30 MB further. The flags that V8 needs from the beginning are in
  * build/packing/heap-flags.ts.
  */
 import { setFlagsFromString } from "node:v8";
 
-/** From now on the heap grows by 60% of its live size between collections. */
+/**
+ * From now on the heap grows by 60% of its live size between collections, and new objects are made in the young generation
+ * only. Where V8 finds that objects live long, it would make later ones in the old generation, with all that they refer to;
+ * and with the state of a timer the event of its fire, which is over in milliseconds
+ * (docs/decisions/0020-small-young-generation.md).
+ */
 export function keepHeapSmall(): void {
   setFlagsFromString("--heap-growing-percent=60");
+  setFlagsFromString("--no-allocation-site-pretenuring");
 }
