@@ -18,7 +18,7 @@ export interface KeyRotationOptions {
   readonly random: () => number;
 }
 
-const lookEveryMs = 60_000;
+const lookEveryMs = 600_000;
 const batchSize = 50;
 /** Between batches, so that a large store does not keep the database busy. */
 const pauseMs = 100;

@@ -60,7 +60,7 @@ export interface PartitionKeeperOptions {
   readonly random: () => number;
 }
 
-const intervalMs = 60_000;
+const intervalMs = 120_000;
 /** Of those that do not hold the lock. */
 const takeoverMs = 30_000;
 /** Everybody who stores waits for a lock that we wait for. */
