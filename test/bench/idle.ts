@@ -15,7 +15,6 @@ import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { agentFolder, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
 import { packFolder } from "../support/pack-folder.ts";
-import { query } from "../support/platform-rows.ts";
 import { asSuperuser, privatePostgres } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
 import { agentCommand } from "./rig/agent-command.ts";
@@ -29,9 +28,7 @@ const stops = 5;
 const settleMs = 90_000;
 
 await using server = await privatePostgres(["shared_preload_libraries=pg_stat_statements"]);
-await using database = await openPostgresql({ url: server.url, logger: silentLogger });
-await migrate(database, loadMigrations(), silentLogger);
-await asSuperuser((client) => client.query("create extension pg_stat_statements"), server.url);
+await prepareDatabase();
 await using vhost = await freshVhost();
 await using packs = await packFolder({ "idle/sensors/quiet.sh": "exec sleep infinity\n" });
 await using folder = await agentFolder({
@@ -40,21 +37,6 @@ await using folder = await agentFolder({
   packsDirectory: packs.directory,
   workerName: "idle",
 });
-await database.query({
-  text: `
-    with pack as (insert into pack (ref) values ('idle') returning id),
-         trigger as (insert into trigger (ref, pack, pack_ref) select 'idle.tick', id, 'idle' from pack returning id),
-         rule as (
-           insert into rule (ref, action_ref, trigger, trigger_ref)
-           select 'idle.rule', 'core.echo', id, 'idle.tick' from trigger
-         )
-    insert into sensor (ref, pack, pack_ref, entrypoint, runtime, runtime_ref, trigger, trigger_ref, protocol)
-    select 'idle.s' || n, pack.id, 'idle', 'quiet.sh', runtime.id, runtime.ref, trigger.id, 'idle.tick', 'stream'
-      from pack, trigger, runtime, generate_series(1, $1::int) as n
-     where runtime.ref = 'core.sensor.shell'`,
-  values: [sensors],
-});
-
 const rest = await measureRest();
 const stopMs: number[] = [];
 for (let round = 0; round < stops; round += 1) stopMs.push(await measureStop());
@@ -87,6 +69,27 @@ report(`Idle, ${sensors} sensors, ${agentCommand().what}`, [
   },
 ]);
 
+/** Its connections are closed at the end: statements of this process would be counted, too. */
+async function prepareDatabase(): Promise<void> {
+  await asSuperuser((client) => client.query("create extension pg_stat_statements"), server.url);
+  await using database = await openPostgresql({ url: server.url, logger: silentLogger });
+  await migrate(database, loadMigrations(), silentLogger);
+  await database.query({
+    text: `
+      with pack as (insert into pack (ref) values ('idle') returning id),
+           trigger as (insert into trigger (ref, pack, pack_ref) select 'idle.tick', id, 'idle' from pack returning id),
+           rule as (
+             insert into rule (ref, action_ref, trigger, trigger_ref)
+             select 'idle.rule', 'core.echo', id, 'idle.tick' from trigger
+           )
+      insert into sensor (ref, pack, pack_ref, entrypoint, runtime, runtime_ref, trigger, trigger_ref, protocol)
+      select 'idle.s' || n, pack.id, 'idle', 'quiet.sh', runtime.id, runtime.ref, trigger.id, 'idle.tick', 'stream'
+        from pack, trigger, runtime, generate_series(1, $1::int) as n
+       where runtime.ref = 'core.sensor.shell'`,
+    values: [sensors],
+  });
+}
+
 async function measureRest(): Promise<{ readonly processor: number; readonly statements: number }> {
   await using agent = await startAgent(folder, { command: agentCommand() });
   await ready(agent, folder);
@@ -111,11 +114,11 @@ async function measureStop(): Promise<number> {
 
 async function allRunning({ logPath }: AgentFolder): Promise<void> {
   for (let waits = 0; waits < 1_000; waits += 1) {
-    const [row] = await query<{ count: number }>(
-      database,
-      "select count(*)::int as count from sensor_process where status = 'running'",
+    const running = await asSuperuser(
+      (client) => client.query("select from attune.sensor_process where status = 'running'"),
+      server.url,
     );
-    if (row?.count === sensors) return;
+    if (running.rowCount === sensors) return;
     await delay(20);
   }
   throw new Error(`not all sensors run:\n${readFileSync(logPath, "utf8").split("\n").slice(-20).join("\n")}`);
