@@ -165,6 +165,21 @@ test("failovers go on below, on the overview and a sensor's own view", async () 
     .waitFor();
 });
 
+test("a sensor's own view shows the events that were refused because its worker had lost it", async () => {
+  await query(
+    fresh.database,
+    `insert into sensor_process (sensor, status, fenced_events, fenced_since, fenced_at, fenced_worker)
+     select id, 'stopped', 3, now() - interval '2 hours', now() - interval '1 hour', 'w1' from sensor where ref = 'orchard.s008'`,
+  );
+  await show("sensors/orchard.s008", "orchard.s008");
+  await opened.page.getByText("3 events 1 h ago").waitFor();
+  await opened.page.getByText(/^Worker w1 had lost the sensor to another one; the first at /).waitFor();
+
+  await show("sensors/orchard.s007", "orchard.s007");
+  await opened.page.getByText("Protocol").waitFor();
+  expect(await opened.page.getByText("Refused", { exact: true }).count()).toBe(0);
+});
+
 test("the next timer is the first, and a stopped worker is listed, wherever their page would be", async () => {
   await show("timers", "Timers");
   await expect.poll(async () => (await entries(rows)).length, { timeout: 15_000 }).toBe(count);
