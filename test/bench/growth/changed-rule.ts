@@ -21,6 +21,8 @@ import { insertRules } from "./bench-rules.ts";
 const changes = 200;
 const changesPerSecond = 20;
 const few = 1_000;
+/** From ready until V8 has collected what the start left. */
+const settleMs = 20_000;
 
 interface Cost {
   readonly latenciesMs: readonly number[];
@@ -103,7 +105,7 @@ async function agentCost(fresh: FreshDatabase, count: number): Promise<Omit<Cost
   await using agent = await startAgent(folder, { command: agentCommand() });
   await ready(agent, folder, 120_000);
   const readySeconds = (performance.now() - startedAtMs) / 1_000;
-  await delay(5_000);
+  await delay(settleMs);
   const mebibytes = residentMebibytes(agent.pid);
   const writer = await fresh.connect();
   const before = processorSeconds(agent.pid);
