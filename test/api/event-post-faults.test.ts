@@ -117,7 +117,8 @@ test("while connections break at random, every answer is true", async () => {
   const answers = new Map<number, Posted>();
   const over = new AbortController();
   const faults = (async () => {
-    for (let round = 0; round < 25; round += 1) {
+    // A post in doubt is answered only after 2.7 s, so that 25 rounds can be over with few answers.
+    for (let round = 0; round < 25 || answers.size <= 20; round += 1) {
       await sleep(20 + random.next() * 60);
       const fate = random.next();
       if (fate < 0.5) proxy.cut();
