@@ -97,17 +97,24 @@ test("an event from before rules had a history is explained with their oldest ve
   ]);
 });
 
-// Goal: what a replay stored is told from what happened when the event was stored.
-test("an enforcement that a replay added is not said to be a match of that time, and a copy names its original", async () => {
-  await query(fresh.database, "delete from rule");
+/** A rule for the level "critical", and an event of the level "info" that was stored under it. */
+async function storeUnmatched(
+  ruleRef: string,
+): Promise<{ readonly ruleId: string; readonly eventId: string }> {
   const conditions = [{ field: "level", operator: "equals", value: "critical" }];
-  const ruleId = await insertRule(fresh.database, { ref: "past.fixed", triggerRef: "past.t", conditions });
+  const ruleId = await insertRule(fresh.database, { ref: ruleRef, triggerRef: "past.t", conditions });
   const [stored] = await query<{ id: string }>(
     fresh.database,
     `insert into event (trigger_ref, payload, matched_revision)
      select 'past.t', '{"level": "info"}', value from rule_revision returning id`,
   );
-  const id = stored?.id ?? "";
+  return { ruleId, eventId: stored?.id ?? "" };
+}
+
+// Goal: what a replay stored is told from what happened when the event was stored.
+test("an enforcement that a replay added is not said to be a match of that time, and a copy names its original", async () => {
+  await query(fresh.database, "delete from rule");
+  const { ruleId, eventId: id } = await storeUnmatched("past.fixed");
   const laterId = await insertRule(fresh.database, { ref: "past.added", triggerRef: "past.t" });
   await query(
     fresh.database,
@@ -137,14 +144,7 @@ test("an enforcement that a replay added is not said to be a match of that time,
 });
 
 test("an enforcement that contradicts the rule as it was then is noted", async () => {
-  const conditions = [{ field: "level", operator: "equals", value: "critical" }];
-  const ruleId = await insertRule(fresh.database, { ref: "past.strict", triggerRef: "past.t", conditions });
-  const [stored] = await query<{ id: string }>(
-    fresh.database,
-    `insert into event (trigger_ref, payload, matched_revision)
-     select 'past.t', '{"level": "info"}', value from rule_revision returning id`,
-  );
-  const id = stored?.id ?? "";
+  const { ruleId, eventId: id } = await storeUnmatched("past.strict");
   expect((await explained(id)).notes).toEqual([]);
   await query(
     fresh.database,

@@ -80,15 +80,16 @@ export interface BacktestPage {
 const instant = (parameter: string): string =>
   `(timestamptz 'epoch' + ${parameter}::bigint * interval '1 microsecond')`;
 
-/** A long payload is decompressed for each key, so that all of it as text takes less time. */
+/** Each key takes the server time. Beyond so many, all of the payload as text takes less. */
 const keysMax = 8;
+/** A longer payload is compressed, and decompressed again for each key; as text, once. */
 const bytesWithKeysMax = 4_096;
 
 /**
  * The next events of a trigger in order of storing, without those that replays stored.
  *
- * Each key is taken out of the payload for itself, because an object of them takes the server longer than all of a short
- * payload as text.
+ * Each key is taken out of the payload on its own, because building an object of them takes the server longer than writing
+ * all of a short payload as text.
  *
  * The index on (trigger_ref, created, id) leads to them, in order through all partitions, wherever the page begins. Each is
  * sent when it is read: a sum of bytes needs no rows behind its own. date_part is exact to a quarter of a microsecond, and
@@ -193,7 +194,7 @@ function decodeRow([
   return {
     id: place.slice(0, space),
     createdUs: place.slice(space + 1),
-    payloadJson: payload === null || payload === "" ? "{}" : objectText(payload),
+    payloadJson: objectText(payload ?? ""),
     sourceRef,
     ruleRef,
     occurredAt,
@@ -201,6 +202,7 @@ function decodeRow([
   };
 }
 
-function objectText(payload: string): string {
-  return payload.startsWith(",") ? `{${payload.slice(1)}}` : payload;
+/** Of the payload, or of members of it, which `payloadText` selects. */
+function objectText(text: string): string {
+  return text === "" || text.startsWith(",") ? `{${text.slice(1)}}` : text;
 }

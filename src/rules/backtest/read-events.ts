@@ -3,7 +3,7 @@
  *
  * Events are judged as they arrive, a small batch at a time, so few wait in memory, and the server reads those behind them
  * meanwhile, as far ahead as the buffers of the connection reach. A page is a statement, so its size bounds how long a
- * statement takes. Of payloads only what the rules read is read.
+ * statement takes. Of a payload, little more is read than what the rules need.
  */
 import type { RowReader } from "../../database/database.ts";
 import { isTooMuchForOneStatement } from "../../database/errors.ts";
@@ -82,10 +82,11 @@ export async function runBacktest(
     }
     after = rows.at(-1) ?? after;
   });
+  const { payloadKeys } = backtest;
   let bounds = firstBounds;
   for (;;) {
     const { countMax, bytesMax } = bounds;
-    const statement = readBacktestPage({ payloadKeys: backtest.payloadKeys, bytesMax });
+    const statement = readBacktestPage({ payloadKeys, bytesMax });
     const page = { triggerRef, after, untilUs, countMax, revisionMin, enforcedRule };
     const isCut = await isCutShort(
       eachRowOf(reader, statement, page, (row) => batch.add(row)),
