@@ -10,7 +10,7 @@ import { findEnforcements, storeEnforcements, takeTurnAtEvent } from "../databas
 import { compileConditions, holds, type ConditionNode } from "../model/conditions/condition.ts";
 import { nextStamp, PredicateTable } from "../model/conditions/predicate.ts";
 import type { Decoded } from "../model/json/decoded.ts";
-import type { Id } from "../model/identifiers.ts";
+import { messageId, type Id } from "../model/identifiers.ts";
 import type { JsonObject, JsonValue } from "../model/json/json.ts";
 import type { EventFacts, RuleMatch, RuleSource } from "../model/rules/rule-match.ts";
 import { TextBudget } from "../model/texts/text-budget.ts";
@@ -22,6 +22,15 @@ export interface RuleMatcherOptions {
   readonly database: Pick<Database, "query" | "transaction">;
   readonly rules: RuleSource;
   readonly installationId: string;
+  readonly outlet: StoredMessageOutlet;
+}
+
+/** Publishes messages from their rows. */
+export interface StoredMessageOutlet {
+  /** The instance under whose name the messages are stored. */
+  readonly instance: string;
+  /** Takes messages that have been committed, or nobody would look for them until `events.sweep_interval` has passed. */
+  leave(messageIds: readonly string[]): void;
 }
 
 /** A rule's conditions, templates or parameters are invalid; the message says where and why. */
@@ -95,19 +104,23 @@ export class RuleMatcher {
     matches: readonly RuleMatch[],
     triggerRevisions: Readonly<Record<string, Id>>,
   ): Promise<boolean> {
-    const { database, installationId } = this.#options;
+    const { database, installationId, outlet } = this.#options;
     const enforcements = await matchedEnforcements(database, installationId, matches);
-    return database.transaction(async (transaction) => {
+    const stored = await database.transaction(async (transaction) => {
       await rowOf(transaction, takeTurnAtEvent, { eventId });
-      const stored = await rowOf(transaction, storeEnforcements, {
+      return await rowOf(transaction, storeEnforcements, {
         eventId,
         enforcements,
         triggerRevisions,
         replayedFrom: null,
-        publisherInstance: null,
+        publisherInstance: outlet.instance,
       });
-      return stored?.isCurrent === true;
     });
+    if (stored?.isCurrent !== true) return false;
+    const { storedIds } = stored;
+    if (storedIds.length > 0)
+      outlet.leave(storedIds.map((id) => messageId(installationId, "enforcement", id)));
+    return true;
   }
 
   async #storedIds(eventId: Id, matches: readonly RuleMatch[]): Promise<readonly Id[]> {

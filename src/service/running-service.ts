@@ -135,7 +135,12 @@ export async function openRunningService(
     registration,
     sensorManager: sensors,
     eventGenerator: generator,
-    ruleMatcher: new RuleMatcher({ database, rules, installationId: connections.installationId }),
+    ruleMatcher: new RuleMatcher({
+      database,
+      rules,
+      installationId: connections.installationId,
+      outlet: events.publisher,
+    }),
     messageQueue: connections.messageQueue,
   };
 }

@@ -289,6 +289,8 @@ test("a swept enforcement names the action and the parameters that its rule aske
       random: () => 0,
     }),
     installationId,
+    // Of an agent that has died.
+    outlet: { instance: randomUUID(), leave: () => {} },
   });
   const [{ id } = { id: "" }] = await query<{ id: string }>(fresh.database, "select id from event");
   await matcher.matchEvent(id);

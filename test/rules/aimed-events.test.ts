@@ -51,7 +51,8 @@ test.each([
 
     const stored = await rowOf(database, getEvent, { id: "1" });
     expect(stored?.ruleRef).toBe(ruleRef);
-    const again = await new RuleMatcher({ database, rules, installationId }).matchEvent("1");
+    const outlet = { instance: randomUUID(), leave: () => {} };
+    const again = await new RuleMatcher({ database, rules, installationId, outlet }).matchEvent("1");
     expect(again).toHaveLength(reached.length);
     const enforced = await query<{ rule_ref: string }>(
       database,

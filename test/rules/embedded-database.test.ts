@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdtempDisposable } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,6 +36,7 @@ test("rules are read, judged and matched in the embedded database as in PostgreS
     database,
     rules,
     installationId: "0b5ab3f2-6f7c-4c42-9a53-64b0e0f20c11",
+    outlet: { instance: randomUUID(), leave: () => {} },
   });
 
   expect(await matcher.matchEvent(event?.id ?? "")).toHaveLength(1);

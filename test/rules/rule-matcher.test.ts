@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import type { Database } from "../../src/database/database.ts";
 import { messageId, type Id } from "../../src/model/identifiers.ts";
@@ -28,7 +29,8 @@ test("matching a stored event stores the enforcements it lacks and owes their me
   });
   const event = await insertEvent(database, { branch: "main" });
   await query(database, "delete from outbox");
-  const matcher = await openMatcher(database);
+  const outlet = recordingOutlet();
+  const matcher = await openMatcher(database, outlet);
 
   const [first, again] = await Promise.all([matcher.matchEvent(event), matcher.matchEvent(event)]);
 
@@ -48,14 +50,19 @@ test("matching a stored event stores the enforcements it lacks and owes their me
       config: { text: "pushed to main", event: Number(event) },
     },
   ]);
-  expect(await query(database, "select message_id, routing_key, event, enforcement from outbox")).toEqual([
+  const owed = messageId(installationId, "enforcement", first?.[0] ?? "");
+  expect(
+    await query(database, "select message_id, routing_key, event, enforcement, instance from outbox"),
+  ).toEqual([
     {
-      message_id: messageId(installationId, "enforcement", first?.[0] ?? ""),
+      message_id: owed,
       routing_key: "enforcement.created",
       event: null,
       enforcement: first?.[0],
+      instance: outlet.instance,
     },
   ]);
+  expect(outlet.left).toEqual([owed]);
 });
 
 test("matches by the rules as they are when it stores, not as they were when it matched", async () => {
@@ -79,6 +86,7 @@ test("matches by the rules as they are when it stores, not as they were when it 
     },
     rules,
     installationId,
+    outlet: recordingOutlet(),
   });
 
   expect(await matcher.matchEvent(event)).toEqual([]);
@@ -143,8 +151,17 @@ test("evaluates conditions without storing anything, and reports problems of unu
   );
 });
 
-async function openMatcher(database: Database): Promise<RuleMatcher> {
-  return new RuleMatcher({ database, rules: await openRules(database), installationId });
+async function openMatcher(database: Database, outlet = recordingOutlet()): Promise<RuleMatcher> {
+  return new RuleMatcher({ database, rules: await openRules(database), installationId, outlet });
+}
+
+function recordingOutlet() {
+  const left: string[] = [];
+  return {
+    instance: randomUUID(),
+    left,
+    leave: (messageIds: readonly string[]) => void left.push(...messageIds),
+  };
 }
 
 function openRules(database: Database): ReturnType<typeof openRuleSource> {

@@ -20,7 +20,7 @@ test("code that embeds the service can generate events and match them again", as
   const { database } = fresh;
   await insertTrigger(database, "embedding.noticed");
   await insertRule(database, { ref: "embedding.first", triggerRef: "embedding.noticed" });
-  await using collector = await collectMessages(vhost.url, ["event.#", "enforcement.#"]);
+  await using collector = await collectMessages(vhost.url, ["event.#", "enforcement.#", "rule.#"]);
   await using directory = await mkdtempDisposable(join(tmpdir(), "attune-parts-"));
   const service = await serviceOn(configOf(directory.path, fresh.url, vhost.url));
   await using _ = { [Symbol.asyncDispose]: () => service.stop() };
@@ -37,14 +37,16 @@ test("code that embeds the service can generate events and match them again", as
     { rule_ref: "embedding.first" },
   ]);
 
-  await insertRule(database, { ref: "embedding.later", triggerRef: "embedding.noticed" });
-  expect(await ruleMatcher.matchEvent(eventId)).toHaveLength(2);
-
   const typesCollected = (): string[] =>
     [...collector.messages.values()].map((message) => message.message_type).toSorted();
-  await expect
-    .poll(typesCollected, { timeout: 20_000 })
-    .toEqual(["EnforcementCreated", "EnforcementCreated", "EventCreated"]);
+  const collected = async (...types: readonly string[]): Promise<void> =>
+    await expect.poll(typesCollected, { timeout: 20_000 }).toEqual(types);
+  await collected("EnforcementCreated", "EventCreated", "RuleCreated");
+  await insertRule(database, { ref: "embedding.later", triggerRef: "embedding.noticed" });
+  // The change of the rule makes an agent look through the outbox: the message below must be sent without that.
+  await collected("EnforcementCreated", "EventCreated", "RuleCreated", "RuleCreated");
+  expect(await ruleMatcher.matchEvent(eventId)).toHaveLength(2);
+  await collected("EnforcementCreated", "EnforcementCreated", "EventCreated", "RuleCreated", "RuleCreated");
   expect(messageQueue.isHealthy()).toBe(true);
 });
 
