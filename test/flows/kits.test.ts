@@ -63,6 +63,8 @@ test.each(
     return row;
   };
   await expect.poll(numbers, patient).toContain(10);
+  // Rows follow what they report on.
+  await expect.poll(running, patient).toMatchObject({ pid: expect.any(Number) });
 
   const before = await running();
   const pid = before?.pid ?? undefined;
@@ -115,6 +117,7 @@ test.each(kitPrograms.filter(({ language }) => language !== "shell"))(
     const pids = async () =>
       query(database, "select pid, failures from sensor_process where status = 'running'");
     await expect.poll(log, patient).toHaveLength(1);
+    await expect.poll(pids, patient).toHaveLength(1);
     const started = await pids();
 
     const id = await insertRule(database, { ref: "kits.second", triggerRef: "kits.count" });

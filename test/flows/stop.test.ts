@@ -28,7 +28,11 @@ test.for(["refuse", "freeze"] as const)(
     await using agent = await startAgent(folder);
     await ready(agent, folder);
     await counting.progress();
-    const [sensor] = await query<{ pid: number }>(database, "select pid from sensor_process");
+    const pidOf = async (): Promise<number | null | undefined> =>
+      (await query<{ pid: number | null }>(database, "select pid from sensor_process"))[0]?.pid;
+    // Rows follow what they report on.
+    await expect.poll(pidOf).toEqual(expect.any(Number));
+    const pid = await pidOf();
 
     proxy[fault]();
     await expect.poll(() => isReady(folder), { timeout: 30_000 }).toBe(false);
@@ -38,7 +42,7 @@ test.for(["refuse", "freeze"] as const)(
     expect(await agent.ended).toBe(0);
     expect(performance.now() - askedAtMs).toBeLessThan(25_000);
     expect(await readFile(folder.logPath, "utf8")).not.toContain("unexpected failure");
-    expect(isRunning(sensor?.pid ?? 0)).toBe(false);
+    expect(isRunning(pid ?? 0)).toBe(false);
   },
 );
 

@@ -115,10 +115,11 @@ test(
     });
 
     await expect.poll(() => payloads(database, "fault.told"), { timeout: 20_000 }).toHaveLength(1);
+    // Rows follow what they report on.
+    await expect
+      .poll(() => query(database, "select status, failures from sensor_process"), promptly)
+      .toEqual([{ status: "running", failures: 0 }]);
     expect(await payloads(database, "core.alert")).toEqual([]);
-    expect(await query(database, "select status, failures from sensor_process")).toEqual([
-      { status: "running", failures: 0 },
-    ]);
   },
 );
 

@@ -104,7 +104,8 @@ test(
     await counting.progress();
     await using two = await startAgent(folders[1]);
     await ready(two, folders[1]);
-    const started = "select pid, started_at from sensor_process";
+    const started = "select pid, started_at from sensor_process where status = 'running'";
+    await expect.poll(() => query(counting.database, started)).toHaveLength(1);
     const before = await query(counting.database, started);
 
     // As a batch of events that takes long to store.
