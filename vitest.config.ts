@@ -1,5 +1,6 @@
 import { defineConfig } from "vitest/config";
 import { LongFilesFirst } from "./scripts/testing/long-files-first.ts";
+import { RetriedTests, retriedTestsFile } from "./scripts/testing/retried-tests.ts";
 import { unitTests } from "./scripts/testing/unit-tests.ts";
 
 /** Neither services nor processes, so these take seconds. */
@@ -16,9 +17,13 @@ const built = ["test/agent/container/**/*.test.ts"];
 
 /**
  * On shared machines a test with real servers and processes may miss its limit for want of a processor; it
- * is then tried once more, and says so. Decisions get no second chance.
+ * is then tried once more, and what failed at first is reported (scripts/testing/retried-tests.ts). Decisions get no second
+ * chance.
  */
 const retry = process.env["CI"] === undefined ? 0 : 1;
+
+/** Where `scripts/test` reads how the tests ended; unset in a run by hand. */
+const reportFile = process.env["ATTUNE_TEST_REPORT"];
 
 /**
  * Limits only for what hangs: a shared machine may be many times slower than usual, and a test that succeeds does not wait
@@ -28,6 +33,10 @@ const patient = { retry, hookTimeout: 180_000, expect: { poll: { timeout: 30_000
 
 export default defineConfig({
   test: {
+    reporters:
+      reportFile === undefined
+        ? ["default"]
+        : ["default", ["json", { outputFile: reportFile }], new RetriedTests(retriedTestsFile)],
     sequence: { sequencer: LongFilesFirst },
     projects: [
       {
