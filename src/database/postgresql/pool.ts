@@ -5,7 +5,7 @@
  * any other way, including a timeout, is destroyed: its answer may still arrive and would be taken for the next
  * statement's.
  */
-import { Client, Pool, type PoolClient, type QueryResult } from "pg";
+import { Client, Pool, Query as SentQuery, type PoolClient, type QueryResult } from "pg";
 import { settlesWithin } from "../../concurrency/settles-within.ts";
 import { errorOf } from "../../errors/caught.ts";
 import type { Query, Queryable } from "../database.ts";
@@ -131,14 +131,14 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
     outcomeIfLost: ConnectionOutcome,
   ): Promise<{ rows: object[] }> {
     try {
-      const { timeoutMs, ...rest } = query;
-      const config = timeoutMs === undefined ? rest : { ...rest, query_timeout: timeoutMs };
-      const answer: QueryResult<object> | QueryResult<object>[] = await client.query<object>(config);
+      const answer = await answerOf(client, query);
       this.#observe(undefined);
       // Several statements in one text return several results.
       return Array.isArray(answer) ? (answer.at(-1) ?? { rows: [] }) : answer;
     } catch (error) {
       const failure = asError(error);
+      // Its own trace leads to the socket, this one to whoever sent the statement.
+      Error.captureStackTrace(failure);
       if (!endsConnection(failure)) {
         this.#observe(undefined);
         throw failure;
@@ -148,6 +148,20 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
       throw lost;
     }
   }
+}
+
+type Answer = QueryResult<object> | QueryResult<object>[];
+
+/**
+ * As `client.query(query)` does it, but without a copy of the query by property descriptors and a second promise: they
+ * were a tenth of what an event that comes alone costs this process.
+ */
+function answerOf(client: PoolClient, { name, text, values, timeoutMs }: Query): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const settle = (error: Error | null | undefined, answer: Answer): void =>
+      error ? reject(error) : resolve(answer);
+    client.query(Object.assign(new SentQuery(text, values, settle), { name, query_timeout: timeoutMs }));
+  });
 }
 
 /** The server answers a commit of a failed transaction with "ROLLBACK" instead of an error. */

@@ -36,6 +36,16 @@ describe("PostgreSQL as a database", () => {
     expect((await other.tryLock("shared"))?.isHeld).toBe(true);
   });
 
+  test("an error's trace leads to whoever sent the statement", async () => {
+    async function askForNothing(): Promise<void> {
+      await shared.database.query({ text: "select 1 / 0" });
+    }
+
+    const error: unknown = await askForNothing().catch((thrown: unknown) => thrown);
+
+    expect(error).toMatchObject({ code: "22012", stack: expect.stringContaining("askForNothing") });
+  });
+
   test("relaxed statements commit without waiting for the disk, others wait", async () => {
     const text = "select current_setting('synchronous_commit') as wait";
     expect((await shared.database.query({ text })).rows).toEqual([{ wait: "on" }]);
