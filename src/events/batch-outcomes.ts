@@ -6,6 +6,7 @@
  * attempt stored. So every announced event is stored. An event stored by another attempt may have been matched under
  * other rules; the sweeper makes its messages from the rows.
  */
+import { written } from "../concurrency/written.ts";
 import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
 import type { StoredBatch } from "../database/statements/batches.ts";
@@ -108,7 +109,10 @@ export class BatchOutcomes {
     const ids = storedIds === null ? undefined : new Set(storedIds);
     const isStored = ({ entry }: PreparedEvent): boolean => ids === undefined || ids.has(idOf(entry));
     const events = ids === undefined ? batch.events : batch.events.filter(isStored);
-    this.#settleStored(events, storedAt, { isAtHand, attemptedAtMs });
+    const committedAtMs = this.#options.clock.monotonicMs();
+    this.#handOver(events, storedAt, isAtHand);
+    await written();
+    this.#settleStored(events, attemptedAtMs, committedAtMs);
     const held = new Set(heldTerms);
     for (const entry of batch.entries)
       if (entry.kind === "move") entry.settle({ kind: isFenced(entry.source, held) ? "fenced" : "stored" });
@@ -152,38 +156,39 @@ export class BatchOutcomes {
     return entries.filter((entry) => !isFound(entry));
   }
 
-  #settleStored(
-    events: readonly PreparedEvent[],
-    storedAt: Date,
-    { isAtHand, attemptedAtMs }: Attempted,
-  ): void {
-    const { installationId, outlet, onStored } = this.#options;
-    const isHeard = outlet.isHeard?.() ?? true;
+  /** Everything else about a batch waits for its messages to be on their way. */
+  #handOver(events: readonly PreparedEvent[], storedAt: Date, isAtHand: boolean): void {
+    const { installationId, outlet } = this.#options;
+    if (!(outlet.isHeard?.() ?? true)) {
+      this.#drop(events);
+      return;
+    }
+    if (!isAtHand) {
+      this.#leave(events.map(({ entry, enforcements }) => ({ id: idOf(entry), enforcements })));
+      return;
+    }
     const messages: OutgoingMessage[] = [];
     const acceptedAtMs: number[] = [];
-    const ruleRefs: string[] = [];
     for (const event of events) {
-      const { entry, enforcements } = event;
-      for (const { match } of enforcements) ruleRefs.push(match.ruleRef);
-      if (isAtHand && isHeard) {
-        for (const message of messagesOf(event, storedAt, installationId, outlet.format)) {
-          messages.push(message);
-          acceptedAtMs.push(entry.acceptedAtMs);
-        }
+      for (const message of messagesOf(event, storedAt, installationId, outlet.format)) {
+        messages.push(message);
+        acceptedAtMs.push(event.entry.acceptedAtMs);
       }
+    }
+    if (messages.length > 0) outlet.send(messages, acceptedAtMs);
+  }
+
+  #settleStored(events: readonly PreparedEvent[], attemptedAtMs: number, committedAtMs: number): void {
+    const { onStored } = this.#options;
+    const entries: EventEntry[] = [];
+    const ruleRefs: string[] = [];
+    for (const { entry, enforcements } of events) {
+      entries.push(entry);
+      for (const { match } of enforcements) ruleRefs.push(match.ruleRef);
       entry.settle({ kind: "stored", eventId: idOf(entry) });
       onStored?.(entry, enforcements, attemptedAtMs);
     }
-    this.#count(
-      events.map(({ entry }) => entry),
-      ruleRefs,
-    );
-    if (messages.length > 0) outlet.send(messages, acceptedAtMs);
-    if (!isHeard) {
-      this.#drop(events);
-    } else if (!isAtHand) {
-      this.#leave(events.map(({ entry, enforcements }) => ({ id: idOf(entry), enforcements })));
-    }
+    this.#count(entries, ruleRefs, committedAtMs);
   }
 
   /** Messages that nobody can receive: without a broker, their texts would be half the work on an event. */
@@ -199,7 +204,7 @@ export class BatchOutcomes {
   }
 
   #settleEarlier(entries: readonly EventEntry[], found: ReadonlyMap<Id, FoundEvent>): void {
-    const { onStored } = this.#options;
+    const { onStored, clock } = this.#options;
     const ruleRefs: string[] = [];
     for (const entry of entries) {
       const enforcements = found.get(idOf(entry))?.enforcements ?? [];
@@ -211,7 +216,7 @@ export class BatchOutcomes {
         undefined,
       );
     }
-    this.#count(entries, ruleRefs);
+    this.#count(entries, ruleRefs, clock.monotonicMs());
   }
 
   /** The messages of stored events, by the ids of events and enforcements. */
@@ -252,10 +257,10 @@ export class BatchOutcomes {
   }
 
   /** @param ruleRefs of the enforcements that were stored with them */
-  #count(entries: readonly EventEntry[], ruleRefs: readonly string[]): void {
-    const { metrics, clock } = this.#options;
-    const nowMs = clock.monotonicMs();
-    for (const { acceptedAtMs } of entries) metrics.eventCommittedAfter((nowMs - acceptedAtMs) / 1_000);
+  #count(entries: readonly EventEntry[], ruleRefs: readonly string[], committedAtMs: number): void {
+    const { metrics } = this.#options;
+    for (const { acceptedAtMs } of entries)
+      metrics.eventCommittedAfter((committedAtMs - acceptedAtMs) / 1_000);
     const triggerRefs = entries.map(({ event }) => event.triggerRef);
     for (const [triggerRef, count] of tally(triggerRefs)) metrics.eventsStored(triggerRef, count);
     this.#countBySensor(entries);

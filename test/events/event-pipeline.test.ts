@@ -141,3 +141,20 @@ test("the platform's own events have no source, and events are read back newest 
   expect(recent.map(({ id }) => id)).toEqual([newer, older]);
   await expect(generator.generateSystemEvent({ ref: "demo.none" }, {})).rejects.toThrow("does not exist");
 });
+
+test("the messages of an event are written before anybody hears that it is stored", async () => {
+  const steps: string[] = [];
+  await using running = await rig.start({
+    outlet: {
+      send: () => {
+        steps.push("sent");
+        // As a transport does it that writes at the end of the turn.
+        process.nextTick(() => steps.push("written"));
+      },
+    },
+  });
+
+  await running.pipeline.accept(rig.tick()).then(() => steps.push("stored"));
+
+  expect(steps).toEqual(["sent", "written", "stored"]);
+});
