@@ -21,6 +21,14 @@ running_pid() {
   echo "$pid"
 }
 
+# has_ended PID : whether the process has ended. While it ends, its command line is empty already, but it still holds its
+# files and ports; when it is a zombie, it has given them back.
+has_ended() {
+  local stat
+  stat=$(cat "/proc/$1/stat" 2> /dev/null) || return 0
+  [[ ${stat##*) } == [ZX]* ]]
+}
+
 # start_service NAME ARGUMENT... : starts the service unless it is running.
 start_service() {
   local name=$1 pid
@@ -33,16 +41,21 @@ start_service() {
   if [ -e "logs/$name.log" ]; then mv "logs/$name.log" "logs/$name.log.1"; fi
   # Its own session, so that Ctrl-C in the terminal does not reach it.
   setsid node "${program[$name]}" "$@" > "logs/$name.log" 2>&1 < /dev/null &
-  echo $! > "logs/$name.pid"
-  echo "$name: started (pid $!), log in logs/$name.log"
+  pid=$!
+  echo "$pid" > "logs/$name.pid"
+  # At first it is a copy of this shell, and then setsid: running_pid would not know it.
+  until [[ $(tr '\0' ' ' < "/proc/$pid/cmdline") == "node ${program[$name]} "* ]] || has_ended "$pid"; do
+    sleep 0.02
+  done 2> /dev/null
+  echo "$name: started (pid $pid), log in logs/$name.log"
 }
 
 # wait_until_ready NAME CHECK... : waits until the check succeeds; fails if the service ends first, or after 120 s.
 wait_until_ready() {
-  local name=$1 deadline=$((SECONDS + 120))
+  local name=$1 pid deadline=$((SECONDS + 120))
   shift
   until "$@"; do
-    if ! running_pid "$name" > /dev/null; then
+    if ! pid=$(cat "logs/$name.pid" 2> /dev/null) || has_ended "$pid"; then
       echo "$name: ended while it was starting; the end of logs/$name.log:" >&2
       tail -n 20 "logs/$name.log" >&2
       rm -f "logs/$name.pid"
@@ -66,7 +79,7 @@ stop_service() {
     return
   fi
   kill -TERM "$pid" 2> /dev/null || true
-  while running_pid "$name" > /dev/null; do
+  until has_ended "$pid"; do
     if [ $SECONDS -ge $deadline ]; then
       echo "$name: still running after 60 s, killed (pid $pid)" >&2
       kill -KILL "$pid" 2> /dev/null || true
