@@ -12,6 +12,7 @@ import { STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:ht
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { NamedKind } from "../database/statements/refs.ts";
 import { errorCatalogue, requestErrors, type ErrorCode, type RequestErrorCode } from "../errors/catalogue.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -35,6 +36,21 @@ export class RequestError extends Error {
     super(message);
     this.code = code;
     this.details = details;
+  }
+}
+
+/** What the path names does not exist. Whoever may list the others is told which of them was probably meant (meant-names.ts). */
+export class MissingError extends RequestError {
+  readonly kind: NamedKind;
+  readonly named: string;
+
+  constructor(kind: NamedKind, named: string) {
+    super(
+      "NOT_FOUND",
+      `There is no ${kind === "timer" ? `rule ${named} on a timer trigger` : `${kind} ${named}`}.`,
+    );
+    this.kind = kind;
+    this.named = named;
   }
 }
 

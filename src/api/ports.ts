@@ -17,6 +17,7 @@ import type { DefinitionOrder } from "../database/statements/definition-lists.ts
 import type { SensorEntry, SensorFilter } from "../database/statements/sensor-list.ts";
 import type { SlotEntry, TimerEntry, TimerFilter } from "../database/statements/timer-list.ts";
 import type { WorkerEntry, WorkerFilter, WorkerOrder } from "../database/statements/worker-list.ts";
+import type { MeantNames } from "./meant-names.ts";
 import type { Explanations } from "./routes/explanations.ts";
 import type { RuleHistory } from "./routes/rule-history.ts";
 import type { RulePorts } from "./routes/rules.ts";
@@ -44,7 +45,7 @@ export interface MetricsSource {
 /**
  * The platform's resources. All of them reject with an OperatorError whose code says why the database cannot be read.
  */
-export interface Resources {
+export interface Resources extends MeantNames {
   readonly listWorkers: (
     order: WorkerOrder,
     request: WorkerFilter & PageRequest,

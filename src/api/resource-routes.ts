@@ -8,6 +8,7 @@
 import type { FastifyInstance } from "fastify";
 import { requireCaller, type Authenticate } from "./authentication.ts";
 import { readJsonBodies } from "./json-body.ts";
+import { suggestMeantNames } from "./meant-names.ts";
 import type { Resources } from "./ports.ts";
 import { addAgentRoutes, type AgentDownloads } from "./routes/agent-binary.ts";
 import { addLoginRoutes, addTokenRoutes, type AuthPorts } from "./routes/auth.ts";
@@ -155,8 +156,9 @@ function addUnprefixedRoutes(scope: FastifyInstance, { auth, eventPosts, resourc
   addExplanationRoutes(scope, resources);
 }
 
-function prepareScope(scope: FastifyInstance, { authenticate, traces }: Platform): void {
+function prepareScope(scope: FastifyInstance, { authenticate, traces, resources }: Platform): void {
   requireCaller(scope, authenticate);
+  suggestMeantNames(scope, resources);
   traces?.watchReads(scope);
   exchangeJson(scope);
 }

@@ -22,7 +22,7 @@ import {
   type MatchFate,
 } from "../model/rules/explain-event.ts";
 import { meantText } from "../model/texts/meant-text.ts";
-import { readLikelyRef } from "./likely-ref.ts";
+import { readLikelyRef } from "../database/likely-ref.ts";
 import type { RulesInForce } from "./rules-in-force.ts";
 
 export interface StoredExplanation extends EventExplanation {

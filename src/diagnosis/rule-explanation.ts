@@ -9,7 +9,7 @@ import type { RuleExplanation } from "../model/rules/explain-event.ts";
 import { explainEventsOfRule, type RuleEventsExplanation } from "../model/rules/explain-events-of-rule.ts";
 import { explainRule, verdictSentence } from "../model/rules/explain-rule.ts";
 import { ruleOf, type RuleVersion } from "../model/rules/rules-at.ts";
-import { readLikelyRef } from "./likely-ref.ts";
+import { readLikelyRef } from "../database/likely-ref.ts";
 
 /** @param rows of one snapshot */
 export async function explainStoredRule(

@@ -7,7 +7,7 @@ import type { Id } from "../model/identifiers.ts";
 import { counted } from "../model/texts/counted.ts";
 import { durationText } from "../model/texts/duration-text.ts";
 import { meantText } from "../model/texts/meant-text.ts";
-import { readLikelyRef } from "./likely-ref.ts";
+import { readLikelyRef } from "../database/likely-ref.ts";
 import { rejectedOutput, rejectedText, type RejectedOutput } from "./rejected-output.ts";
 import { readSensorStatus, type SensorStatus } from "./sensor-status.ts";
 

@@ -13,6 +13,7 @@
  * Rows and messages of a replay carry the id of the event that it repeats (replayed_from).
  */
 import type { Database, Queryable } from "../database/database.ts";
+import { unknownRefText } from "../database/likely-ref.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
 import { reserveIds } from "../database/statements/id-sequences.ts";
 import {
@@ -73,10 +74,14 @@ export class Replay {
   async problemOf({ events, rule }: ReplayRequest): Promise<ReplayProblem | undefined> {
     const triggerRef = events.kind === "range" ? events.triggerRef : null;
     if (triggerRef !== null && (await this.#options.rules.refresh()).trigger(triggerRef) === undefined)
-      return { parameter: "trigger_ref", problem: `${triggerRef} does not exist` };
+      return {
+        parameter: "trigger_ref",
+        problem: await unknownRefText(this.#options.database, "trigger", triggerRef),
+      };
     if (rule === null) return undefined;
     const found = await rowOf(this.#options.database, findRuleToReplay, { name: rule });
-    if (found === undefined) return { parameter: "rule", problem: `${rule} does not exist` };
+    if (found === undefined)
+      return { parameter: "rule", problem: await unknownRefText(this.#options.database, "rule", rule) };
     if (!found.isEnabled)
       return { parameter: "rule", problem: `${found.ref} is disabled, so that it matches no event` };
     if (triggerRef !== null && found.triggerRef !== triggerRef)

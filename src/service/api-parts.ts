@@ -18,6 +18,7 @@ import { listeners } from "../config/listeners.ts";
 import type { Database, Queryable } from "../database/database.ts";
 import { explainingDatabaseFailures } from "../database/explain-failure.ts";
 import { readHistory } from "../database/history.ts";
+import { readLikelyRef } from "../database/likely-ref.ts";
 import { readPage } from "../database/page.ts";
 import { SnapshotReads } from "../database/snapshot-reads.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
@@ -161,6 +162,7 @@ export function databaseResources(database: Database, reads = new SnapshotReads(
       }),
     readSchemaMemory: (triggerRef) =>
       read("what payloads look like", (rows) => readRememberedPayloads(rows, triggerRef)),
+    readMeantName: (kind, named) => read("names", (rows) => readLikelyRef(rows, kind, named)),
     explanations: {
       explainEvent: (id, ruleRef) =>
         read("what explains an event", (rows) => explainStoredEvent({ rows, rulesInForce }, id, ruleRef)),

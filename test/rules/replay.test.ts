@@ -267,12 +267,15 @@ test("a replay of a rule or trigger that can match nothing is refused, rather th
 
   expect(await problem(null, "garden.hott")).toEqual({
     parameter: "rule",
-    problem: "garden.hott does not exist",
+    problem: "garden.hott does not exist; did you mean garden.hot?",
   });
+  // Longer than any ref, so that it is compared with none.
+  const long = "garden.".padEnd(400, "hot");
+  expect(await problem(null, long)).toEqual({ parameter: "rule", problem: `${long} does not exist` });
   expect(await problem(null, "123456789012345678901234567890")).toMatchObject({ parameter: "rule" });
   expect(await problem("garden.rad", null)).toEqual({
     parameter: "trigger_ref",
-    problem: "garden.rad does not exist",
+    problem: "garden.rad does not exist; did you mean garden.read?",
   });
   expect(await problem(null, offId)).toMatchObject({
     problem: expect.stringContaining("garden.off is disabled"),

@@ -141,14 +141,14 @@ export class ApiClient {
     const problems = isJsonArray(details) ? details.flatMap(problemOf) : [];
     const own = problems.length > 0 ? failureFor?.(problems) : undefined;
     if (own !== undefined) return own;
+    const told = problems.map(({ parameter, problem }) => `${parameter} ${problem}`);
+    // A suggestion says better what to do than the status.
+    const [said, meant] = suggestionIn(told.length === 1 ? (told[0] ?? "") : error);
     return new OperatorError({
       code: "API_REFUSED",
       attempt: `${attempt} through the API at ${url}`,
-      reason:
-        problems.length > 0
-          ? problems.map(({ parameter, problem }) => `${parameter} ${problem}`)
-          : `${withoutEnd(error)} (${code})`,
-      remedy: remedyFor(status, origin),
+      reason: told.length === 0 ? `${withoutEnd(said)} (${code})` : told.length === 1 ? said : told,
+      remedy: meant ?? remedyFor(status, origin),
     });
   }
 }
@@ -181,6 +181,12 @@ function problemOf(detail: JsonValue): readonly RequestProblem[] {
   if (!isJsonObject(detail)) return [];
   const { parameter, problem } = detail;
   return typeof parameter === "string" && typeof problem === "string" ? [{ parameter, problem }] : [];
+}
+
+/** The rest of the text, and the suggestion at its end. */
+function suggestionIn(text: string): readonly [string, string | undefined] {
+  const [, said = text, meant] = /^(.*); (did you mean [^;]+\?)$/s.exec(text) ?? [];
+  return [said, meant];
 }
 
 function withoutEnd(sentence: string): string {

@@ -1,7 +1,7 @@
 /** What became of an edit: its result, or the refusal of the request. */
 import type { DefinitionEdit, DefinitionKind } from "../../model/definition-edit.ts";
 import { isJsonObject, type JsonObject } from "../../model/json/json.ts";
-import { RequestError } from "../errors.ts";
+import { MissingError, RequestError } from "../errors.ts";
 
 /** @throws RequestError VALIDATION_FAILED */
 export function objectOf(body: unknown): JsonObject {
@@ -23,7 +23,7 @@ export function resultOf<Result>(kind: DefinitionKind, edit: DefinitionEdit<Resu
     case "done":
       return edit.result;
     case "missing":
-      throw missing(kind, named);
+      throw new MissingError(kind, named);
     case "outdated":
       throw new RequestError(
         "PRECONDITION_FAILED",
@@ -55,8 +55,4 @@ export function resultOf<Result>(kind: DefinitionKind, edit: DefinitionEdit<Resu
       );
     }
   }
-}
-
-export function missing(kind: DefinitionKind, named: string): RequestError {
-  return new RequestError("NOT_FOUND", `There is no ${kind} ${named}.`);
 }

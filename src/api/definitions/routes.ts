@@ -10,7 +10,8 @@ import { idAnswer } from "../answers.ts";
 import { ListAnswer, listAnswer, listRequest } from "../paging.ts";
 import { entityTag, expectedVersion } from "../row-version.ts";
 import { bodyForHandler } from "../validation.ts";
-import { missing, objectOf, resultOf } from "./outcomes.ts";
+import { MissingError } from "../errors.ts";
+import { objectOf, resultOf } from "./outcomes.ts";
 import type { DefinitionEditPorts, DefinitionPorts } from "./ports.ts";
 import { bodySchema, NameParameters, RemovedAnswer, triggerOf, type ListQuery } from "./schemas.ts";
 
@@ -108,7 +109,7 @@ export async function readOne(
   caller: Caller,
 ): Promise<DefinitionEntry> {
   const entry = await ports.read(nameOf(named));
-  if (entry === undefined) throw missing(kind, named);
+  if (entry === undefined) throw new MissingError(kind, named);
   demandReadable?.(caller, entry);
   return entry;
 }

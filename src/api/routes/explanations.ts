@@ -8,9 +8,8 @@ import type { Id } from "../../model/identifiers.ts";
 import { isJsonObject, type JsonObject } from "../../model/json/json.ts";
 import type { RuleExplanation } from "../../model/rules/explain-event.ts";
 import type { RuleEventsExplanation } from "../../model/rules/explain-events-of-rule.ts";
-import { missing } from "../definitions/outcomes.ts";
 import { NameParameters } from "../definitions/schemas.ts";
-import { invalidParameter } from "../errors.ts";
+import { invalidParameter, MissingError } from "../errors.ts";
 import {
   eventExplanationAnswer,
   EventExplanationAnswer,
@@ -132,7 +131,7 @@ export function addExplanationRoutes(
     async ({ params: { ref }, body: { payload } }) => {
       if (!isJsonObject(payload)) throw invalidParameter("payload", "must be a JSON object");
       const explanation = await explanations.tryRule(ref, payload);
-      if (explanation === undefined) throw missing("rule", ref);
+      if (explanation === undefined) throw new MissingError("rule", ref);
       return { data: ruleExplanationAnswer(explanation) };
     },
   );

@@ -7,9 +7,9 @@ import { idNumber, type Id } from "../../model/identifiers.ts";
 import { ruleDifferences } from "../../model/rules/rule-difference.ts";
 import { versionOperations, type RuleVersion } from "../../model/rules/rules-at.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
-import { missing, resultOf } from "../definitions/outcomes.ts";
+import { resultOf } from "../definitions/outcomes.ts";
 import { NameParameters } from "../definitions/schemas.ts";
-import { RequestError } from "../errors.ts";
+import { MissingError, RequestError } from "../errors.ts";
 import { entityTag } from "../row-version.ts";
 import { Text } from "../validation.ts";
 import { ruleAnswer, RuleAnswer } from "./rules.ts";
@@ -61,7 +61,7 @@ export function addRuleHistoryRoutes(
 ): void {
   const versionsOf = async (ref: string): Promise<readonly RuleVersion[]> => {
     const versions = await ruleHistory.versions(ref);
-    if (versions.length === 0) throw missing("rule", ref);
+    if (versions.length === 0) throw new MissingError("rule", ref);
     return versions;
   };
 
@@ -97,7 +97,7 @@ export function addRuleHistoryRoutes(
     async ({ params: { ref }, query }) => {
       const versions = await versionsOf(ref);
       const to = query.to === undefined ? versions.at(-1) : named(versions, ref, query.to);
-      if (to === undefined) throw missing("rule", ref);
+      if (to === undefined) throw new MissingError("rule", ref);
       const from = query.from === undefined ? before(versions, to) : named(versions, ref, query.from);
       return {
         data: {

@@ -11,7 +11,7 @@ import { Type, type Static } from "typebox";
 import { logEntry, logTailMax, type WorkerLogPage } from "../../model/sensors/log-page.ts";
 import { InstantAnswer, orNull } from "../answers.ts";
 import { requestToken, type Authenticate } from "../authentication.ts";
-import { RequestError } from "../errors.ts";
+import { MissingError, RequestError } from "../errors.ts";
 import { Text } from "../validation.ts";
 
 /** Satisfied by operations/sensor-log-reading.ts. */
@@ -154,7 +154,7 @@ function pageOf(ref: string, outcome: LogOutcome): WorkerLogPage {
     case "page":
       return outcome.page;
     case "unknown-sensor":
-      throw new RequestError("NOT_FOUND", `There is no sensor ${ref}.`);
+      throw new MissingError("sensor", ref);
     case "no-answer":
       throw new RequestError("UNAVAILABLE", `Worker ${outcome.workerName} owns ${ref} and did not answer.`);
   }

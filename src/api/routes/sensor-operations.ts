@@ -6,7 +6,7 @@ import type { SensorHold } from "../../database/statements/sensor-hold.ts";
 import type { SensorEntry } from "../../database/statements/sensor-list.ts";
 import { sensorStates, type SensorState } from "../../model/sensors/sensor-state.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
-import { RequestError } from "../errors.ts";
+import { MissingError, RequestError } from "../errors.ts";
 import { Text } from "../validation.ts";
 import { ProcessAnswer, processAnswer } from "./sensors.ts";
 
@@ -142,7 +142,7 @@ export function addSensorOperationRoutes(
 
 /** @throws RequestError NOT_FOUND */
 function unknown(ref: string): never {
-  throw new RequestError("NOT_FOUND", `There is no sensor ${ref}.`);
+  throw new MissingError("sensor", ref);
 }
 
 function statusAnswer({ sensor, standing, hold, finding }: SensorStatus): Static<typeof StatusAnswer> {

@@ -9,11 +9,11 @@ import type { SensorEntry, SensorProcessEntry } from "../../database/statements/
 import type { Caller } from "../../model/identity/caller.ts";
 import { sensorStates } from "../../model/sensors/sensor-state.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
+import { MissingError } from "../errors.ts";
 import { ListAnswer, listAnswer, listRequest } from "../paging.ts";
 import type { Resources } from "../ports.ts";
 import { entityTag } from "../row-version.ts";
 import { Text } from "../validation.ts";
-import { missing } from "../definitions/outcomes.ts";
 import { addEditRoutes, addSwitchRoutes, nameOf, type EditedResource } from "../definitions/routes.ts";
 import { listParameters, NameParameters, searchParameter } from "../definitions/schemas.ts";
 
@@ -111,7 +111,7 @@ export function addSensorRoutes(
     },
     async ({ params, caller }, reply) => {
       const sensor = await readSensor(nameOf(params.ref));
-      if (sensor === undefined) throw missing("sensor", params.ref);
+      if (sensor === undefined) throw new MissingError("sensor", params.ref);
       reply.header("etag", entityTag(sensor.rowVersion));
       return { data: sensorAnswer(sensor, caller) };
     },

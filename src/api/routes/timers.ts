@@ -12,7 +12,7 @@ import { valid, invalid, type Decoded } from "../../model/json/decoded.ts";
 import type { Slot } from "../../model/schedules/schedule.ts";
 import type { TimerPlan } from "../../model/schedules/timer-plan.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
-import { RequestError } from "../errors.ts";
+import { MissingError } from "../errors.ts";
 import { ListAnswer, listAnswer, listRequest } from "../paging.ts";
 import type { Resources } from "../ports.ts";
 import { nameOf } from "../definitions/routes.ts";
@@ -144,7 +144,7 @@ export function addTimerRoutes(
     async ({ params, query }) => {
       const found = await readTimer(nameOf(params.ref), query.slots ?? slotsDefault);
       if (found === undefined) {
-        throw new RequestError("NOT_FOUND", `There is no rule ${params.ref} on a timer trigger.`);
+        throw new MissingError("timer", params.ref);
       }
       const { forecast, localText } = await loadForecaster();
       const future = forecast(found.timer, nextFiresMax);

@@ -8,7 +8,7 @@ import {
   type WorkerEntry,
 } from "../../database/statements/worker-list.ts";
 import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../answers.ts";
-import { RequestError } from "../errors.ts";
+import { MissingError } from "../errors.ts";
 import { ListAnswer, listAnswer, listPageParameters, listRequest } from "../paging.ts";
 import type { Resources } from "../ports.ts";
 import { Text } from "../validation.ts";
@@ -72,7 +72,7 @@ export function addWorkerRoutes(
     },
     async ({ params }) => {
       const worker = await readWorker(params.name);
-      if (worker === undefined) throw new RequestError("NOT_FOUND", `There is no worker ${params.name}.`);
+      if (worker === undefined) throw new MissingError("worker", params.name);
       return { data: workerAnswer(worker) };
     },
   );

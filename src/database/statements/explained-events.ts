@@ -179,28 +179,6 @@ export const readTriggerNow: Statement<string, TriggerNow> = {
   decode: (row) => ({ isEnabled: row.boolean("enabled"), sensorRefs: row.texts("sensors") }),
 };
 
-type ReadRefs = Statement<void, { readonly ref: string }>;
-
-function refsOf(table: "rule" | "trigger" | "sensor"): ReadRefs {
-  return {
-    name: `read_${table}_refs`,
-    text: `
-    select ref
-      from ${table}
-     order by ref
-     limit 10000`,
-    values: () => [],
-    decode: (row) => ({ ref: row.text("ref") }),
-  };
-}
-
-/** To name the one that was probably meant. */
-export const readRefs = {
-  rule: refsOf("rule"),
-  trigger: refsOf("trigger"),
-  sensor: refsOf("sensor"),
-} as const satisfies Readonly<Record<string, ReadRefs>>;
-
 /** The newest event that a sensor reported, among the newest of its triggers. */
 export const readLastEventOfSensor: Statement<
   { readonly sensorRef: string; readonly triggerRefs: readonly string[] },

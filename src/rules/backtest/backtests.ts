@@ -9,6 +9,7 @@ import { once } from "node:events";
 import { getRawAsset, isSea } from "node:sea";
 import { Worker, type WorkerOptions } from "node:worker_threads";
 import type { Database, Queryable } from "../../database/database.ts";
+import { unknownRefText } from "../../database/likely-ref.ts";
 import { rowOf } from "../../database/statement.ts";
 import { isTriggerKnown, readVersionStart, readWrittenRule } from "../../database/statements/backtests.ts";
 import type { ReaderSettings } from "../../database/postgresql/reader.ts";
@@ -47,11 +48,19 @@ export class Backtests {
     const { ref, changes, against, since } = request;
     const written = ref === null ? undefined : await rowOf(database, readWrittenRule, { ref });
     if (written === undefined && changes.triggerRef === undefined)
-      return { kind: "invalid", parameter: "rule", problem: `${ref ?? ""} does not exist` };
+      return {
+        kind: "invalid",
+        parameter: "rule",
+        problem: await unknownRefText(database, "rule", ref ?? ""),
+      };
     const { triggerRef } = changes;
     // A misspelt trigger must not read as "nothing matches".
     if (triggerRef !== undefined && (await rowOf(database, isTriggerKnown, { triggerRef })) !== true)
-      return { kind: "invalid", parameter: "trigger_ref", problem: `${triggerRef} does not exist` };
+      return {
+        kind: "invalid",
+        parameter: "trigger_ref",
+        problem: await unknownRefText(database, "trigger", triggerRef),
+      };
     const draft: RuleText = {
       id: written?.text.id ?? "0",
       ref: ref ?? "draft",

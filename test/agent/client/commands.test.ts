@@ -299,6 +299,20 @@ test.each([
   expect(stderr).toContain(complaint);
 });
 
+test("the name that was probably meant is what the command advises", async () => {
+  const error = "There is no rule a.c; did you mean a.b?";
+  const { url } = await api(() => ({ status: 404, body: { error, code: "NOT_FOUND" } }));
+
+  const { stderr } = await agent(["rules", "history", "a.c"], {
+    ATTUNE_API_URL: url,
+    ATTUNE_API_TOKEN: "t",
+  });
+
+  expect(stderr).toBe(
+    `attune-sensor-agent: could not read the history of the rule a.c through the API at ${url}: There is no rule a.c (NOT_FOUND); did you mean a.b? [API_REFUSED]\n`,
+  );
+});
+
 test("bash completes commands, and options of the command before the cursor", async () => {
   const { stdout: script } = await agent(["completion", "bash"]);
   const complete = async (...words: readonly string[]): Promise<string> => {
