@@ -6,6 +6,7 @@
  * Any other error is a bug and shows its stack.
  */
 import { Argument, Command, CommanderError, Option } from "commander";
+import { demandSince } from "./checked-arguments.ts";
 import { checkFormats, type CheckFormat } from "./check-formats.ts";
 import type { OutputFormat } from "./client/output.ts";
 import { completedShells, completionScript, type CompletedShell } from "./completion.ts";
@@ -163,12 +164,13 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
       exitCode = await doctor(invocation());
     });
 
-  root
+  const verify = root
     .command("verify")
     .option("--since <time>", "only rows stored since then: RFC 3339, or like 30m, 24h, 7d")
     .option("--repair", "also repair what can be repaired")
     .description("prove that stored events, enforcements and messages agree; exit 1 if they do not")
     .action(async ({ since, repair }: { readonly since?: string; readonly repair?: true }) => {
+      demandSince(verify, since);
       const { verifyRows } = await import("./commands/verify.ts");
       exitCode = await verifyRows(clientContext(), { since, isRepairing: repair === true });
     });

@@ -1,5 +1,6 @@
 /** Adds `explain` to events, rules and sensors, and the commands on the history of rules. */
 import type { Command } from "commander";
+import { isId } from "./checked-arguments.ts";
 import type { ClientContext, Run } from "./resource-commands.ts";
 
 export function addExplainCommands(root: Command, run: Run, context: ClientContext): void {
@@ -39,8 +40,7 @@ function addEventExplanation(events: Command, run: Run, context: ClientContext):
     .option("--trigger <ref>", "trigger of the event with that key");
   command.action((id: string | undefined, { rule, dedupKey, trigger }: EventOptions) =>
     run(async () => {
-      if (id !== undefined && !/^\d{1,18}$/.test(id))
-        command.error(`error: explain takes the id of an event, not ${id}`);
+      if (id !== undefined && !isId(id)) command.error(`error: explain takes the id of an event, not ${id}`);
       if ((id === undefined) === (dedupKey === undefined))
         command.error("error: give either the id of an event or --dedup-key");
       if ((dedupKey === undefined) !== (trigger === undefined))
@@ -67,8 +67,6 @@ function addRuleExplanation(rules: Command, run: Run, context: ClientContext): v
   );
 }
 
-const versionPattern = /^\d{1,15}$/;
-
 function addHistory(rules: Command, run: Run, context: ClientContext): void {
   rules
     .command("history")
@@ -89,7 +87,7 @@ function addHistory(rules: Command, run: Run, context: ClientContext): void {
   diff.action((ref: string, from: string | undefined, to: string | undefined) =>
     run(async () => {
       for (const version of [from, to])
-        if (version !== undefined && !versionPattern.test(version))
+        if (version !== undefined && !isId(version))
           diff.error(`error: diff takes the numbers of versions, not ${version}`);
       const { printDifference } = await import("./commands/rule-history.ts");
       return printDifference(context(), ref, from, to);
@@ -102,8 +100,7 @@ function addHistory(rules: Command, run: Run, context: ClientContext): void {
     .description("change a rule back to an earlier version; a deleted rule is created again");
   revert.action((ref: string, version: string) =>
     run(async () => {
-      if (!versionPattern.test(version))
-        revert.error(`error: revert takes a version's number, not ${version}`);
+      if (!isId(version)) revert.error(`error: revert takes a version's number, not ${version}`);
       const { revertRule } = await import("./commands/rule-history.ts");
       return revertRule(context(), ref, version);
     }),

@@ -22,11 +22,8 @@ export interface GivenEvent {
 /** Where `-` reads. */
 export type EventInput = AsyncIterable<Uint8Array | string>;
 
-/**
- * @param triggerRef the trigger of an event that names none
- * @throws OperatorError EVENT_INVALID
- */
-export async function givenEvent(text: string, triggerRef: string, input: EventInput): Promise<GivenEvent> {
+/** @throws OperatorError EVENT_INVALID */
+export async function givenObject(text: string, input: EventInput): Promise<JsonObject> {
   const isJson = /^\s*[{["]/.test(text);
   const where = isJson ? "it" : text === "-" ? "standard input" : text;
   let content: string;
@@ -42,6 +39,14 @@ export async function givenEvent(text: string, triggerRef: string, input: EventI
     throw unusable(`${where} is not JSON: ${messageOf(error)}`);
   }
   if (!isJsonObject(value)) throw unusable(`${where} is not a JSON object`);
+  return value;
+}
+
+/**
+ * @param triggerRef the trigger of an event that names none
+ * @throws OperatorError EVENT_INVALID
+ */
+export function eventIn(value: JsonObject, triggerRef: string): GivenEvent {
   return isAnswered(value) ? { event: answeredEvent(value), remarks: [] } : writtenEvent(value, triggerRef);
 }
 

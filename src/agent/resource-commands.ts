@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { ClientInvocation } from "./commands/resources.ts";
 import type { Action, Filter, ResourceCommands } from "./client/resources.ts";
 import { resourceCommands } from "./client/resources.ts";
+import { isId } from "./checked-arguments.ts";
 import type { ExitCode } from "./invocation.ts";
 import { addBacktest, addReplay } from "./trial-commands.ts";
 
@@ -53,12 +54,14 @@ function addList(group: Command, resource: ResourceCommands, run: Run, context: 
 }
 
 function addShow(group: Command, resource: ResourceCommands, run: Run, context: ClientContext): void {
-  group
+  const command = group
     .command("show")
     .argument(`<${nameOf(resource)}>`)
     .description(`show everything about one ${resource.singular}`)
     .action((name: string) =>
       run(async () => {
+        if (resource.isLog && !isId(name))
+          command.error(`error: show takes the id of one of the ${resource.plural}, not ${name}`);
         const { showResource } = await import("./commands/resources.ts");
         return showResource(context(), resource, name);
       }),
@@ -102,7 +105,7 @@ function addLogs(group: Command, run: Run, context: ClientContext): void {
 }
 
 function addRuleTest(group: Command, run: Run, context: ClientContext): void {
-  group
+  const command = group
     .command("test")
     .argument("<rule>", "its ref, or its file in a pack's folder")
     .requiredOption(
@@ -112,6 +115,8 @@ function addRuleTest(group: Command, run: Run, context: ClientContext): void {
     .description("say whether a rule matches an event, and if not, why; exit 1 if it does not")
     .action((rule: string, { event }: { readonly event: string }) =>
       run(async () => {
+        if (/^\d+$/.test(event) && !isId(event))
+          command.error(`error: --event takes the id of an event, not ${event}`);
         const { testRule } = await import("./commands/rules-test.ts");
         return testRule(context(), { rule, event, input: process.stdin });
       }),
@@ -169,6 +174,7 @@ function queryOf(
     if (typeof given !== "string") continue;
     if (value === "yes|no" && given !== "yes" && given !== "no")
       command.error(`error: --${name} takes yes or no, not ${given}`);
+    if (value === "id" && !isId(given)) command.error(`error: --${name} takes an id, not ${given}`);
     query[parameter] = value === "yes|no" ? String(given === "yes") : given;
   }
   return query;

@@ -1,6 +1,7 @@
 /** Adds the commands that try something out with stored events: `events replay` and the like. */
 import { Option, type Command } from "commander";
 import type { Gate } from "../model/rules/backtest-gate.ts";
+import { demandSince, demandTime, isId } from "./checked-arguments.ts";
 import type { ClientContext, Run } from "./resource-commands.ts";
 
 interface ReplayOptions {
@@ -31,8 +32,9 @@ export function addReplay(group: Command, run: Run, context: ClientContext): voi
       if (ids.length === 0 && since === undefined) command.error("error: give ids of events, or --since");
       if (ids.length > 0 && (since ?? until ?? trigger) !== undefined)
         command.error("error: ids of events cannot be combined with --since, --until and --trigger");
-      for (const id of ids)
-        if (!/^\d{1,18}$/.test(id)) command.error(`error: ${id} is not the id of an event`);
+      demandSince(command, since);
+      demandTime(command, "--until", until);
+      for (const id of ids) if (!isId(id)) command.error(`error: ${id} is not the id of an event`);
       if (rate !== undefined && (!/^[1-9]\d{0,3}$/.test(rate) || Number(rate) > 1_000))
         command.error(`error: --rate takes a number from 1 to 1000, not ${rate}`);
       const { replayEvents } = await import("./commands/events-replay.ts");
@@ -84,6 +86,8 @@ export function addBacktest(group: Command, run: Run, context: ClientContext): v
     .description("run a rule on stored events, and compare it with the live one");
   command.action((rule: string, { since, until, set, against, failIf }: BacktestOptions) =>
     run(async () => {
+      if (since !== "change") demandSince(command, since);
+      demandTime(command, "--until", until);
       const { backtestRule, readGate } = await import("./commands/rules-backtest.ts");
       const gates = failIf.map((text): Gate => {
         const gate = readGate(text);

@@ -1,10 +1,10 @@
 /** Every form in which an event can be given to a command. */
 import { Readable } from "node:stream";
 import { expect, test } from "vitest";
-import { givenEvent } from "../../src/agent/given-event.ts";
+import { eventIn, givenObject } from "../../src/agent/given-event.ts";
 
-const written = (text: string, ...input: readonly string[]) =>
-  givenEvent(text, "garden.reading", Readable.from(input.map((part) => Buffer.from(part))));
+const written = async (text: string, ...input: readonly string[]) =>
+  eventIn(await givenObject(text, Readable.from(input.map((part) => Buffer.from(part)))), "garden.reading");
 
 const plain = {
   id: "1",

@@ -187,13 +187,13 @@ export const resourceCommands: readonly ResourceCommands[] = [
       {
         option: "--delivery <id>",
         parameter: "delivery_id",
-        value: "id",
+        value: "text",
         meaning: "only those with this id of the sender's",
       },
       {
         option: "--request <id>",
         parameter: "request_id",
-        value: "id",
+        value: "text",
         meaning: "only the one that was answered with this X-Request-Id",
       },
       { option: "--event <id>", parameter: "event", value: "id", meaning: "only those of this event" },

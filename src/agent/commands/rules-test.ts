@@ -9,7 +9,7 @@ import {
 } from "../../model/rules/explain-rule.ts";
 import type { EventFacts } from "../../model/rules/rule-match.ts";
 import { entryText } from "../client/output.ts";
-import { answeredEvent, givenEvent, type EventInput } from "../given-event.ts";
+import { answeredEvent, eventIn, givenObject, type EventInput } from "../given-event.ts";
 import type { ExitCode } from "../invocation.ts";
 import { isRuleFile, ruleInFile } from "../rule-file.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
@@ -28,10 +28,14 @@ export async function testRule(
   invocation: ClientInvocation,
   { rule: ruleText, event: eventText, input }: RuleTestRequest,
 ): Promise<ExitCode> {
-  const rule = isRuleFile(ruleText) ? await ruleInFile(ruleText) : await storedRule(invocation, ruleText);
-  const event = /^\d+$/.test(eventText)
-    ? await storedEvent(invocation, eventText)
-    : await writtenEvent(invocation, eventText, rule.triggerRef, input);
+  // What is wrong in a file is said before an agent is looked for.
+  const inFile = isRuleFile(ruleText) ? await ruleInFile(ruleText) : undefined;
+  const written = /^\d+$/.test(eventText) ? undefined : await givenObject(eventText, input);
+  const rule = inFile ?? (await storedRule(invocation, ruleText));
+  const event =
+    written === undefined
+      ? await storedEvent(invocation, eventText)
+      : writtenEvent(invocation, written, rule.triggerRef);
   const verdict = explainRule(rule, event);
   invocation.print(
     invocation.output === "table"
@@ -96,13 +100,8 @@ async function storedEvent(invocation: ClientInvocation, id: string): Promise<Ev
   return answeredEvent({ ...objectOf(data), id });
 }
 
-async function writtenEvent(
-  { complain }: ClientInvocation,
-  text: string,
-  triggerRef: string,
-  input: EventInput,
-): Promise<EventFacts> {
-  const { event, remarks } = await givenEvent(text, triggerRef, input);
+function writtenEvent({ complain }: ClientInvocation, written: JsonObject, triggerRef: string): EventFacts {
+  const { event, remarks } = eventIn(written, triggerRef);
   for (const remark of remarks) complain(`note on the event: ${remark}\n`);
   return event;
 }

@@ -292,7 +292,18 @@ test.each([
   [["sensors", "logs", "a.b", "--tail", "x"], "--tail takes a number"],
   [["sensors", "show", "a.b", "--watch"], "--watch only works"],
   [["doctor", "--format", "yaml"], "--format yaml only works with commands that list or show"],
-])("%j is a wrong call", async (args, complaint) => {
+  [["events", "explain", "0"], "explain takes the id of an event, not 0"],
+  [["events", "show", "latest"], "show takes the id of one of the events, not latest"],
+  [["enforcements", "list", "--event", "x"], "--event takes an id, not x"],
+  [["events", "replay", "0"], "0 is not the id of an event"],
+  [["events", "replay", "--since", "yesterday"], "--since takes a time like"],
+  [["events", "replay", "--since", "1h", "--until", "soon"], "--until takes a time like"],
+  [["verify", "--since", "2999-01-01T00:00:00Z"], "--since 2999-01-01T00:00:00Z is in the future"],
+  [["rules", "backtest", "a.b", "--since", "1 week"], "--since takes a time like"],
+  [["rules", "revert", "a.b", "0"], "revert takes a version's number, not 0"],
+  [["rules", "diff", "a.b", "first"], "diff takes the numbers of versions, not first"],
+  [["rules", "test", "a.b", "--event", "0"], "--event takes the id of an event, not 0"],
+])("%j is a wrong call, with or without an agent", async (args, complaint) => {
   const { code, stderr } = await agent(args);
 
   expect(code).toBe(2);
@@ -438,6 +449,8 @@ test("rules test reads a rule's file without an agent, and refuses what is no ev
   expect((await agent(["rules", "test", file, "--event", whole])).stdout).toBe(
     "httpcheck.slow does not match: it is a rule for the trigger httpcheck.checked, and the event has the trigger httpcheck.other\n",
   );
+  const stored = await agent(["rules", "test", "httpcheck.slow", "--event", "[1]"]);
+  expect(stored.stderr).toContain("it is not a JSON object; give JSON like");
   for (const [event, reason] of [
     ["nowhere.json", "there is no file nowhere.json; give JSON like"],
     ["{up: false}", "it is not JSON: "],
