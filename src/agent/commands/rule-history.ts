@@ -50,15 +50,20 @@ export async function revertRule(
   ref: string,
   version: string,
 ): Promise<ExitCode> {
-  const { data } = await clientOf(invocation).ask({
+  const client = clientOf(invocation);
+  const attempt = `revert the rule ${ref} to version ${version}`;
+  // Up to the newest version.
+  const since = await client.ask({ path: `${pathOf(ref)}/history/diff`, query: { from: version }, attempt });
+  const isInForce = objectsOf(objectOf(since["data"])["differences"]).length === 0;
+  const { data } = await client.ask({
     method: "POST",
     path: `${pathOf(ref)}/revert`,
     body: { version: Number(version) },
-    attempt: `revert the rule ${ref} to version ${version}`,
+    attempt,
   });
   invocation.print(
     invocation.output === "table"
-      ? `rule ${ref}: as in version ${version} again\n`
+      ? `rule ${ref}: ${isInForce ? `is already as in version ${version}, nothing to change` : `as in version ${version} again`}\n`
       : entryText(objectOf(data), invocation.output),
   );
   return 0;

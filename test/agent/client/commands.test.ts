@@ -324,6 +324,24 @@ test("the name that was probably meant is what the command advises", async () =>
   );
 });
 
+test("a revert to what is in force says that nothing changed", async () => {
+  const differences = [[{ field: "enabled", from: true, to: false }], []];
+  const { url, asked } = await api(({ method }) => ({
+    body: { data: method === "GET" ? { differences: differences.shift() ?? null } : { ref: "a.b" } },
+  }));
+  const connection = { ATTUNE_API_URL: url, ATTUNE_API_TOKEN: "t" };
+
+  const first = await agent(["rules", "revert", "a.b", "7"], connection);
+  const again = await agent(["rules", "revert", "a.b", "7"], connection);
+
+  expect(first.stdout).toBe("rule a.b: as in version 7 again\n");
+  expect(again.stdout).toBe("rule a.b: is already as in version 7, nothing to change\n");
+  expect(asked.slice(0, 2).map(({ method, url: path }) => `${method} ${path}`)).toEqual([
+    "GET /api/v1/rules/a.b/history/diff?from=7",
+    "POST /api/v1/rules/a.b/revert",
+  ]);
+});
+
 test("bash completes commands, and options of the command before the cursor", async () => {
   const { stdout: script } = await agent(["completion", "bash"]);
   const complete = async (...words: readonly string[]): Promise<string> => {
