@@ -3,10 +3,8 @@ import type { SoleSource, TermToHold } from "../database/statements/batches.ts";
 import type { TriggerDefinition } from "../model/definitions.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { EventSource } from "../model/sensors/incoming-event.ts";
-import type { TraceContext } from "../model/trace-context.ts";
-import { aimedRule } from "../model/rules/rule-aim.ts";
 import type { RuleMatch } from "../model/rules/rule-match.ts";
-import { idOf, isAssigned, type Entry, type EventEntry } from "./entries.ts";
+import { idOf, isAssigned, type Entry } from "./entries.ts";
 
 export interface KnownSource {
   readonly number: number;
@@ -77,29 +75,6 @@ function sourceText(
     `{"n":${number},"trigger":${trigger.id},"trigger_ref":${JSON.stringify(trigger.ref)},` +
     `"config":${configJson},"sensor":${sensor},"sensor_ref":${sensorRef},"generation":${generation}}`
   );
-}
-
-export function eventText(
-  entry: EventEntry,
-  source: KnownSource,
-  firstMatch: RuleMatch | undefined,
-  ownId: string,
-): string {
-  const { event, payloadJson } = entry;
-  let text = `{"i":${idOf(entry)},"m":"${ownId}","s":${source.number},"p":${payloadJson}`;
-  if (event.dedupKey !== null) text += `,"k":${JSON.stringify(event.dedupKey)}`;
-  if (event.occurredAt !== null) text += `,"o":"${event.occurredAt}"`;
-  if (event.trace !== undefined) text += traceText(event.trace);
-  const aimedAt = aimedRule(event.triggerInstanceId);
-  if (aimedAt !== undefined) {
-    // Kept even without a match, so that a later match of the stored event considers only that rule.
-    text += `,"r":${firstMatch?.ruleId ?? "null"},"rr":${JSON.stringify(firstMatch?.ruleRef ?? aimedAt)}`;
-  }
-  return `${text}}`;
-}
-
-function traceText({ traceparent, tracestate }: TraceContext): string {
-  return `,"tp":"${traceparent}","ts":${JSON.stringify(tracestate)}`;
 }
 
 /** A match's part of the statement, without the ids. */

@@ -11,8 +11,9 @@ import type { OutgoingMessage } from "../messaging/message-transport.ts";
 import type { TriggerDefinition } from "../model/definitions.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { RuleMatch } from "../model/rules/rule-match.ts";
-import { checkpointsText, eventText, termsOf } from "./batch-texts.ts";
+import { checkpointsText, termsOf } from "./batch-texts.ts";
 import { idOf, type Entry, type EventEntry } from "./entries.ts";
+import { eventColumns } from "./event-columns.ts";
 import type { Piece } from "./matched-piece.ts";
 
 export interface Enforcement {
@@ -44,12 +45,10 @@ export interface PreparedBatch {
 export function prepareBatch(piece: Piece, installationId: string): PreparedBatch {
   const { entries, sources, triggerRevisions, messageCharacters } = piece;
   // Appended to, not joined: so the parts are copied into one text only when the statement is sent.
-  let eventsText = "";
   let matchesText = "";
   const events = piece.matched.map(({ entry, trigger, source, matches }): PreparedEvent => {
     const eventId = idOf(entry);
     const eventMessageId = messageId(installationId, "event", eventId);
-    eventsText += `${eventsText === "" ? "[" : ","}${eventText(entry, source, matches[0]?.match, eventMessageId)}`;
     const enforcements = matches.map((matched): Enforcement => {
       const id = entry.enforcementIds?.get(matched.match.ruleId) ?? "";
       const ownId = messageId(installationId, "enforcement", id);
@@ -60,14 +59,14 @@ export function prepareBatch(piece: Piece, installationId: string): PreparedBatc
   });
   const terms = termsOf(entries);
   const toStore = {
-    events: eventsText === "" ? noneJson : `${eventsText}]`,
+    events: eventColumns(
+      piece.matched,
+      events.map((event) => event.messageId),
+    ),
     sources: sources.text(),
     matches: matchesText === "" ? noneJson : `${matchesText}]`,
     checkpoints: checkpointsText(entries),
     terms,
-    eventCount: events.length,
-    hasKeys: events.some(({ entry }) => entry.event.dedupKey !== null),
-    hasTraces: events.some(({ entry }) => entry.event.trace !== undefined),
     triggerRevisions: JSON.stringify(Object.fromEntries(triggerRevisions)),
     soleSource: sources.sole(terms, triggerRevisions),
   };

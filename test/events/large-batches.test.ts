@@ -4,6 +4,7 @@ import { openRuleSource } from "../../src/rules/rule-source.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";
 import { insertRule, query } from "../support/platform-rows.ts";
+import { sentBatch } from "./model-database.ts";
 import { openRig, type PipelineRig } from "./pipeline-rig.ts";
 
 let rig: PipelineRig;
@@ -76,7 +77,7 @@ test("a statement is bounded in what it writes, not only in what it reads", asyn
   const database: Queryable = {
     query(asked) {
       if (asked.name?.startsWith("store_batch") === true)
-        counts.push(JSON.parse(String(asked.values?.[0])).length);
+        counts.push(sentBatch(asked.name, asked.values ?? []).events.length);
       return rig.database.query(asked);
     },
   };

@@ -35,7 +35,8 @@ interface SentBatch {
 
 /** The parameters of a statement that stores a batch. */
 export function sentBatch(name: string, values: readonly unknown[]): SentBatch {
-  const [events, ...others] = values;
+  const others = [...values];
+  const events = sentEvents(name, others);
   const parsed = (text: unknown) => JSON.parse(String(text));
   const sent = name.includes("_sole")
     ? sentOfSoleSource(others.splice(0, 8))
@@ -46,7 +47,29 @@ export function sentBatch(name: string, values: readonly unknown[]): SentBatch {
   const matches = name.includes("_matches") ? parsed(others.shift()) : [];
   const checkpoints = name.includes("_checkpoints") ? parsed(others.shift()) : [];
   const publisherInstance = typeof instance === "string" ? instance : null;
-  return { ...sent, events: parsed(events), matches, checkpoints, publisherInstance };
+  return { ...sent, events, matches, checkpoints, publisherInstance };
+}
+
+/** Takes the events' columns off the front of the parameters. */
+function sentEvents(name: string, values: unknown[]): SentBatch["events"] {
+  const numbers = (text: unknown): number[] =>
+    String(text).slice(1, -1).split(",").filter(Boolean).map(Number);
+  const lines = String(values.shift()).split("\n");
+  const ids = numbers(values.shift());
+  const messageIds = String(values.shift()).slice(1, -1).split(",");
+  const sources = name.includes("_sole") ? [] : numbers(values.shift());
+  const keys = name.includes("_keys") ? [values.shift()].flat() : [];
+  // No event here is aimed at a rule, or part of a trace.
+  return ids.map((i, place) => {
+    const key = keys[place];
+    const event = {
+      i,
+      m: messageIds[place] ?? "",
+      s: sources[place] ?? 0,
+      p: JSON.parse(lines[place] ?? ""),
+    };
+    return typeof key === "string" ? { ...event, k: key } : event;
+  });
 }
 
 type SentSources = Pick<SentBatch, "sources" | "terms" | "triggerRevisions">;

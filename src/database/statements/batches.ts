@@ -2,10 +2,10 @@
 import type { Id } from "../../model/identifiers.ts";
 import { violatesUniqueness } from "../errors.ts";
 import type { Statement } from "../statement.ts";
+import { eventRows, type EventColumns, type EventShape } from "./event-columns.ts";
 
 export interface BatchToStore {
-  /** JSON array of events: i id, m message id, s source, p payload, k dedup_key, o occurred_at, r rule, rr rule_ref, tp traceparent, ts tracestate. */
-  readonly events: string;
+  readonly events: EventColumns;
   /** JSON array of sources: n number, trigger, trigger_ref, config, sensor, sensor_ref, generation (null: unguarded). */
   readonly sources: string;
   /** JSON array of matches: i enforcement id, m message id, e event id, rule, rule_ref, a action, ar action_ref, config, condition, conditions. */
@@ -14,11 +14,6 @@ export interface BatchToStore {
   readonly checkpoints: string;
   /** The assignments that the events come from. */
   readonly terms: readonly TermToHold[];
-  readonly eventCount: number;
-  /** Whether any event has a dedup_key. */
-  readonly hasKeys: boolean;
-  /** Whether any event has a traceparent. */
-  readonly hasTraces: boolean;
   /** JSON object: the revision of each trigger of its events, by ref, that they were matched at. */
   readonly triggerRevisions: string;
   /** If all its events have the same trigger and source, and all its entries the same assignment: this again, value by value. */
@@ -68,16 +63,16 @@ const period = (offset: string): string => `floor(extract(epoch from now() ${off
  * from now, and then under that of ten minutes ago if it is another one. Two statements that start less than twenty
  * minutes apart have one of these periods in common, and none takes that long.
  */
-const claimKeys = `claimed as (
+const claimKeys = ({ triggerRef, sensorRef }: EventFields): string => `claimed as (
       insert into event_key (trigger_ref, source_ref, dedup_key, period, event)
-      select trigger_ref, coalesce(sensor_ref, ''), k, ${period("+ interval '10 minutes'")}, i
+      select ${triggerRef}, coalesce(${sensorRef}, ''), k, ${period("+ interval '10 minutes'")}, i
         from incoming
        where k is not null
          -- Not with "not exists", which may be planned as a join that reads the whole table.
          and (select known.event
                 from event_key_known as known
-               where known.trigger_ref = incoming.trigger_ref
-                 and known.source_ref = coalesce(incoming.sensor_ref, '')
+               where known.trigger_ref = ${triggerRef}
+                 and known.source_ref = coalesce(${sensorRef}, '')
                  and known.dedup_key = incoming.k
                limit 1) is null
        order by i
@@ -123,12 +118,16 @@ const keyed = `(select event
  * deliver a statement minutes later.
  */
 export function storeBatch(
-  batch: Pick<BatchToStore, "soleSource" | "hasKeys" | "hasTraces" | "matches" | "checkpoints">,
+  batch: Pick<BatchToStore, "soleSource" | "matches" | "checkpoints"> & {
+    readonly events: Pick<EventColumns, "count" | "keys" | "aims" | "traces">;
+  },
 ): Statement<BatchToStore, StoredBatch> {
   const shape = {
     hasSoleSource: batch.soleSource !== undefined,
-    hasKeys: batch.hasKeys,
-    hasTraces: batch.hasTraces,
+    isLone: batch.events.count === 1,
+    hasKeys: batch.events.keys !== null,
+    hasAims: batch.events.aims !== null,
+    hasTraces: batch.events.traces !== null,
     hasMatches: batch.matches !== noneJson,
     hasCheckpoints: batch.checkpoints !== noneJson,
   };
@@ -145,21 +144,22 @@ export const noneJson = "[]";
  * What a batch holds. What it does not hold costs its statement nothing: for the few events of a batch at moderate rates,
  * starting and ending the parts of a plan costs the server more than the rows.
  */
-interface BatchShape {
+interface BatchShape extends Omit<EventShape, "hasSources"> {
   readonly hasSoleSource: boolean;
-  readonly hasKeys: boolean;
-  readonly hasTraces: boolean;
   readonly hasMatches: boolean;
   readonly hasCheckpoints: boolean;
 }
 
-/** By name: at most thirty-two. */
+/** By name: at most 128, though few are met. */
 const statements = new Map<string, Statement<BatchToStore, StoredBatch>>();
 
-function nameOf({ hasSoleSource, hasKeys, hasTraces, hasMatches, hasCheckpoints }: BatchShape): string {
+function nameOf(shape: BatchShape): string {
+  const { isLone, hasSoleSource, hasKeys, hasAims, hasTraces, hasMatches, hasCheckpoints } = shape;
   const parts = [
+    isLone && "_lone",
     hasSoleSource && "_sole",
     hasKeys && "_keys",
+    hasAims && "_aims",
     hasTraces && "_traces",
     hasMatches && "_matches",
     hasCheckpoints && "_checkpoints",
@@ -187,10 +187,11 @@ function storeStatement(name: string, shape: BatchShape): Statement<BatchToStore
 }
 
 function storeText(shape: BatchShape, parameter: Parameter): string {
-  const { hasSoleSource, hasKeys, hasTraces, hasMatches, hasCheckpoints } = shape;
-  const columns = `i bigint, m uuid, s int, p jsonb, k text, o timestamptz, r bigint, rr text${hasTraces ? ", tp text, ts text" : ""}`;
-  const events = `jsonb_to_recordset(${parameter((batch) => batch.events)}::jsonb) as event (${columns})`;
-  const { held, areCurrent, incoming, revision, heldTerms } = (hasSoleSource ? soleSource : anySources)(
+  const { hasSoleSource, hasKeys, hasAims, hasTraces, hasMatches, hasCheckpoints } = shape;
+  const events = eventRows({ ...shape, hasSources: !hasSoleSource }, (value) =>
+    parameter((batch) => value(batch.events)),
+  );
+  const { held, areCurrent, incoming, of, revision, heldTerms } = (hasSoleSource ? soleSource : anySources)(
     events,
     parameter,
   );
@@ -200,7 +201,7 @@ function storeText(shape: BatchShape, parameter: Parameter): string {
   const storedIds =
     hasSoleSource && !hasKeys
       ? "case when not exists (select from incoming) then '[]'::jsonb end"
-      : `case when (select count(*) from ${stored}) < ${parameter((batch) => batch.eventCount)}
+      : `case when (select count(*) from ${stored}) < ${parameter((batch) => batch.events.count)}
                 then (select coalesce(jsonb_agg(incoming.i::text), '[]') from ${stored})
             end`;
   return `
@@ -210,19 +211,23 @@ function storeText(shape: BatchShape, parameter: Parameter): string {
       select
        where ${areCurrent}
     ), incoming as materialized (${incoming}
-    ), ${hasKeys ? `${claimKeys}, ` : ""}stored as (
-      insert into event (id, trigger, trigger_ref, config, payload, source, source_ref,
-                         rule, rule_ref, occurred_at, dedup_key, matched_revision${hasTraces ? ", traceparent, tracestate" : ""})
-      select i, trigger, trigger_ref, config, p, sensor, sensor_ref, r, rr, o, k,
-             ${revision}${hasTraces ? ", tp, ts" : ""}
+    ), ${hasKeys ? `${claimKeys(of)}, ` : ""}stored as (
+      insert into event (id, trigger, trigger_ref, config, payload, source, source_ref, matched_revision
+                         ${hasKeys ? ", dedup_key" : ""}
+                         ${hasAims ? ", occurred_at, rule, rule_ref" : ""}
+                         ${hasTraces ? ", traceparent, tracestate" : ""})
+      select i, ${of.trigger}, ${of.triggerRef}, ${of.config}, p, ${of.sensor}, ${of.sensorRef}, ${revision}
+             ${hasKeys ? ", k" : ""}
+             ${hasAims ? ", o, r, rr" : ""}
+             ${hasTraces ? ", tp, ts" : ""}
         from incoming
        ${hasKeys ? `where k is null or i in ${keyed}` : ""}
       ${hasKeys ? "returning id" : ""}
-    ), ${hasMatches ? matching(stored, parameter) : ""}owed as (
+    ), ${hasMatches ? matching(stored, of, parameter) : ""}owed as (
       -- The values are not compressed yet, so measuring them is free.
       insert into outbox (message_id, routing_key, event, enforcement, instance, bytes)
       select incoming.m, 'event.created', incoming.i, null::bigint, ${publisher},
-             pg_column_size(incoming.p) + pg_column_size(incoming.config)
+             pg_column_size(incoming.p) + pg_column_size(${of.config})
         from ${stored}
        ${hasMatches ? owedForMatches(publisher) : ""}
     )${hasCheckpoints ? `, ${savedCheckpoints(parameter)}` : ""}
@@ -240,9 +245,19 @@ interface SourceParts {
   readonly areCurrent: string;
   /** The events that may be stored. */
   readonly incoming: string;
+  readonly of: EventFields;
   /** Of the trigger of an event. */
   readonly revision: string;
   readonly heldTerms: string;
+}
+
+/** Of an event in `incoming`. */
+interface EventFields {
+  readonly trigger: string;
+  readonly triggerRef: string;
+  readonly config: string;
+  readonly sensor: string;
+  readonly sensorRef: string;
 }
 
 function anySources(events: string, parameter: Parameter): SourceParts {
@@ -273,22 +288,29 @@ function anySources(events: string, parameter: Parameter): SourceParts {
        where exists (select from rules_held)
          and (source.generation is null
               or (source.sensor, source.generation) in (select sensor, generation from assignment_held))`,
+    of: {
+      trigger: "incoming.trigger",
+      triggerRef: "incoming.trigger_ref",
+      config: "incoming.config",
+      sensor: "incoming.sensor",
+      sensorRef: "incoming.sensor_ref",
+    },
     revision: `(${revisions}::jsonb ->> trigger_ref)::bigint`,
     heldTerms: "(select coalesce(jsonb_agg(sensor || ':' || generation), '[]') from assignment_held)",
   };
 }
 
 function soleSource(events: string, parameter: Parameter): SourceParts {
-  const of = (value: (source: SoleSource) => unknown): string =>
+  const parameterOf = (value: (source: SoleSource) => unknown): string =>
     parameter(({ soleSource: source }) => (source === undefined ? undefined : value(source)));
-  const sensor = `${of(({ sensorId }) => sensorId)}::bigint`;
-  const generation = `${of(({ term }) => term?.generation ?? null)}::bigint`;
-  const instance = `${of(({ term }) => term?.instance ?? null)}::uuid`;
-  const revision = `${of(({ triggerRevision }) => triggerRevision)}::bigint`;
-  const trigger = `${of(({ triggerId }) => triggerId)}::bigint`;
-  const triggerRef = `${of(({ triggerRef: ref }) => ref)}::text`;
-  const sensorRef = `${of(({ sensorRef: ref }) => ref)}::text`;
-  const config = `${of((source) => source.config)}::jsonb`;
+  const sensor = `${parameterOf(({ sensorId }) => sensorId)}::bigint`;
+  const generation = `${parameterOf(({ term }) => term?.generation ?? null)}::bigint`;
+  const instance = `${parameterOf(({ term }) => term?.instance ?? null)}::uuid`;
+  const revision = `${parameterOf(({ triggerRevision }) => triggerRevision)}::bigint`;
+  const trigger = `${parameterOf(({ triggerId }) => triggerId)}::bigint`;
+  const triggerRef = `${parameterOf(({ triggerRef: ref }) => ref)}::text`;
+  const sensorRef = `${parameterOf(({ sensorRef: ref }) => ref)}::text`;
+  const config = `${parameterOf((source) => source.config)}::jsonb`;
   return {
     held: `
       select held.sensor, held.generation, held.instance
@@ -298,11 +320,11 @@ function soleSource(events: string, parameter: Parameter): SourceParts {
          and held.instance = ${instance}`,
     areCurrent: `is_rule_current(${afterAssignments(triggerRef)}, ${revision})`,
     incoming: `
-      select event.*, ${trigger} as trigger, ${triggerRef} as trigger_ref, ${config} as config,
-             ${sensor} as sensor, ${sensorRef} as sensor_ref
+      select event.*
         from ${events}
        where exists (select from rules_held)
          and (${generation} is null or exists (select from assignment_held))`,
+    of: { trigger, triggerRef, config, sensor, sensorRef },
     revision,
     heldTerms: `case
              when exists (select from assignment_held) then jsonb_build_array(${sensor} || ':' || ${generation})
@@ -315,8 +337,12 @@ function soleSource(events: string, parameter: Parameter): SourceParts {
 const afterAssignments = (value: string): string =>
   `case when (select count(*) from assignment_held) >= 0 then ${value} end`;
 
-const matching = (stored: string, parameter: Parameter): string => `matched as materialized (
-      select match.*, incoming.trigger_ref, incoming.p
+const matching = (
+  stored: string,
+  { triggerRef }: EventFields,
+  parameter: Parameter,
+): string => `matched as materialized (
+      select match.*, ${triggerRef} as trigger_ref, incoming.p
         from jsonb_to_recordset(${parameter((batch) => batch.matches)}::jsonb)
              as match (i bigint, m uuid, e bigint, rule bigint, rule_ref text, a bigint, ar text,
                        config jsonb, condition enforcement_condition_enum, conditions jsonb)

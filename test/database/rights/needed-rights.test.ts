@@ -61,8 +61,17 @@ interface Statement {
   readonly text: string;
 }
 
-const leastBatch = { hasKeys: false, hasTraces: false, matches: "[]", checkpoints: "[]" };
-const fullBatch = { hasKeys: true, hasTraces: true, matches: "[{}]", checkpoints: "[{}]" };
+const leastBatch = {
+  events: { count: 1, keys: null, aims: null, traces: null },
+  matches: "[]",
+  checkpoints: "[]",
+};
+const aims = { occurredAt: [], rules: [], ruleRefs: [] };
+const fullBatch = {
+  events: { count: 2, keys: [], aims, traces: { parents: [], states: [] } },
+  matches: "[{}]",
+  checkpoints: "[{}]",
+};
 const soleSource: batches.SoleSource = {
   triggerId: "1",
   triggerRef: "t",
