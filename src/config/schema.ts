@@ -308,7 +308,7 @@ export const configSchema = Type.Object({
         default: "sensor-{hostname}",
       }),
       host: Text("Host name in the worker's row; `{hostname}` is filled in", "{hostname}"),
-      heartbeat_interval: Seconds("How often to refresh the worker's row", 30),
+      heartbeat_interval: Seconds("How long the worker's row may go without a refresh", 30),
       poll_interval: Seconds("Poll interval for sensors that set none", 30),
       sensor_timeout: Seconds("Time limit for a run of a poll sensor that sets none", 30),
       max_concurrent_sensors: Count("Maximum number of sensors on this worker", 10),

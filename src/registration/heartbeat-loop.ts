@@ -1,6 +1,9 @@
 /**
  * Sends a worker's heartbeats and marks dead workers inactive.
  *
+ * A renewal of the worker's lease writes a heartbeat along with it (scheduling/lease-renewal.ts). So a heartbeat of its own is
+ * sent only if no renewal has succeeded for `intervalMs`, or if the lock on the worker's name was lost.
+ *
  * Losing and regaining the database are each logged once, not at every heartbeat. If the worker is
  * superseded, the loop ends and the service decides what follows. A new database session wakes the loop,
  * because the lock on the worker's name was lost with the old one and the next heartbeat takes it again.
@@ -9,7 +12,7 @@ import { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { OutageLog } from "../telemetry/outage-log.ts";
 import type { Clock } from "../time/clock.ts";
-import type { SensorWorkerRegistration } from "./sensor-worker-registration.ts";
+import type { HeartbeatOutcome, SensorWorkerRegistration } from "./sensor-worker-registration.ts";
 
 export interface HeartbeatLoopOptions {
   readonly registration: SensorWorkerRegistration;
@@ -25,6 +28,10 @@ export class HeartbeatLoop {
   readonly #superseded = new AbortController();
   readonly #outage: OutageLog;
   #beats = 0;
+  /** When the row last got a heartbeat. */
+  #refreshedAtMs = -Infinity;
+  /** When a heartbeat was last sent. */
+  #triedAtMs = -Infinity;
 
   constructor(options: HeartbeatLoopOptions) {
     this.#options = options;
@@ -35,7 +42,10 @@ export class HeartbeatLoop {
     );
     this.#loop = new WakeableLoop({
       step: () => this.#beat(),
-      intervalMs,
+      intervalMs: () => {
+        const lastAtMs = Math.max(this.#refreshedAtMs, this.#triedAtMs);
+        return Math.max(lastAtMs + intervalMs - clock.monotonicMs(), 1);
+      },
       retryDelayMs: () => intervalMs,
       onFailure: (error) => logger.error({ error }, "the heartbeat failed"),
       clock,
@@ -47,6 +57,11 @@ export class HeartbeatLoop {
     this.#loop.wake();
   }
 
+  /** The renewal of the lease has written a heartbeat. */
+  noteRenewed(): void {
+    this.#refreshedAtMs = this.#options.clock.monotonicMs();
+  }
+
   /** Runs until the signal aborts or the worker is superseded. */
   run(signal: AbortSignal): Promise<void> {
     return this.#loop.run(AbortSignal.any([signal, this.#superseded.signal]));
@@ -54,7 +69,7 @@ export class HeartbeatLoop {
 
   async #beat(): Promise<void> {
     const { registration, onSuperseded, logger } = this.#options;
-    const outcome = await registration.heartbeat();
+    const outcome = await this.#refresh();
     switch (outcome.kind) {
       case "superseded":
         this.#superseded.abort();
@@ -69,6 +84,16 @@ export class HeartbeatLoop {
         if (this.#beats % 3 === 0) await markStale(registration, logger);
         this.#beats += 1;
     }
+  }
+
+  async #refresh(): Promise<HeartbeatOutcome> {
+    const { registration, intervalMs, clock } = this.#options;
+    const askedAtMs = clock.monotonicMs();
+    if (askedAtMs - this.#refreshedAtMs < intervalMs && registration.isNameLocked()) return { kind: "alive" };
+    this.#triedAtMs = askedAtMs;
+    const outcome = await registration.heartbeat();
+    if (outcome.kind === "alive") this.#refreshedAtMs = askedAtMs;
+    return outcome;
   }
 }
 

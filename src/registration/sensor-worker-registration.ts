@@ -82,6 +82,11 @@ export class SensorWorkerRegistration {
     return this.#options.worker.instance;
   }
 
+  /** Whether this process holds the lock on its name; a lost one is taken again by a heartbeat. */
+  isNameLocked(): boolean {
+    return this.#lock?.isHeld === true;
+  }
+
   /**
    * Takes the name: updates or inserts its row as active, with a lease and this process's instance.
    *
@@ -112,7 +117,7 @@ export class SensorWorkerRegistration {
     try {
       const refreshed = await rowOf(this.#options.database.relaxed, refreshWorker, this.#owner());
       if (refreshed === undefined) return { kind: "superseded" };
-      if (this.#lock?.isHeld !== true) await this.#takeLock();
+      if (!this.isNameLocked()) await this.#takeLock();
       return { kind: "alive" };
     } catch (error) {
       if (classifyDatabaseError(error) === "defect") throw error;
@@ -179,7 +184,7 @@ export class SensorWorkerRegistration {
 
   async #takeLock(): Promise<void> {
     // A lock lost with its connection must be released before it can be requested again.
-    if (this.#lock?.isHeld !== true) await this.#dropLock();
+    if (!this.isNameLocked()) await this.#dropLock();
     this.#lock ??= await this.#options.database.tryLock(`worker:${this.workerName()}`);
   }
 

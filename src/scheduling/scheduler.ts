@@ -62,6 +62,8 @@ export interface SchedulerOptions extends LeaseRenewalOptions {
   readonly lookIntervalMs: number;
   /** Whether a sensor's process may still exist or its events may still be in flight. */
   readonly isRunning: (sensorId: Id) => boolean;
+  /** Called when the worker's row has been refreshed. */
+  readonly onRenewed: () => void;
   /** Called when the held set or a term in it has changed. */
   readonly onHeldChanged: () => void;
   /** Called on the placing worker when another worker has died or come back. */
@@ -186,7 +188,8 @@ export class Scheduler {
     }
   }
 
-  #noteRenewal({ assignments, rank, placer, others }: RenewedLease): void {
+  #noteRenewal({ isRenewed, assignments, rank, placer, others }: RenewedLease): void {
+    if (isRenewed) this.#options.onRenewed();
     if (assignments !== assignmentsDigest(this.#owned.all())) this.#isLookDue = true;
     const isNewRank = rank !== this.#rank;
     const haveOthersChanged = others !== this.#others;

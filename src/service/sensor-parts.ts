@@ -90,6 +90,7 @@ export async function openSensors(
     renewalIntervalMs: sensor.lease_renewal_interval * 1_000,
     lookIntervalMs: sensor.reconcile_interval * 1_000,
     isRunning: (sensorId) => sensors.isRunning(sensorId),
+    onRenewed: () => worker.heartbeat.noteRenewed(),
     onHeldChanged: () => {
       pipeline.renewIds();
       sweeper.putOthersFirst();

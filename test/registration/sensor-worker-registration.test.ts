@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { createInterface } from "node:readline";
 import { expect, onTestFinished, test } from "vitest";
-import type { Database } from "../../src/database/database.ts";
+import type { Database, Queryable } from "../../src/database/database.ts";
 import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import { OperatorError } from "../../src/errors/operator-error.ts";
 import type { JsonObject } from "../../src/model/json/json.ts";
@@ -10,6 +10,7 @@ import { HeartbeatLoop } from "../../src/registration/heartbeat-loop.ts";
 import { SensorWorkerRegistration, superseded } from "../../src/registration/sensor-worker-registration.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";
+import { fakeClock } from "../support/fake-clock.ts";
 import { insertWorker, query } from "../support/platform-rows.ts";
 import { asSuperuser, freshDatabase } from "../support/postgres.ts";
 
@@ -262,6 +263,61 @@ test("the heartbeat loop refreshes the row until it is stopped, and ends when th
   await query(fresh.database, "update worker set instance = gen_random_uuid()");
   await loop;
   expect(isSuperseded).toBe(true);
+});
+
+// Goal: a renewal stands in for a heartbeat, but not for the lock on the name, and only for as long as a heartbeat would.
+// Method: by a clock of the test, renewals come and stay away; then the session that holds the lock is ended.
+test("the heartbeat loop sends nothing while the lease is renewed, unless the lock on the name was lost", async () => {
+  await using fresh = await freshDatabase();
+  let heartbeats = 0;
+  const relaxed: Queryable = {
+    query: async (statement) => {
+      if (statement.name === "refresh_worker") heartbeats += 1;
+      return await fresh.database.relaxed.query(statement);
+    },
+  };
+  const registration = registrationOn({ ...fresh.database, relaxed });
+  await registration.register();
+  const clock = fakeClock();
+  const heartbeat = new HeartbeatLoop({
+    registration,
+    intervalMs: 30_000,
+    onSuperseded: () => {},
+    clock,
+    logger: silentLogger,
+  });
+  const ending = new AbortController();
+  heartbeat.noteRenewed();
+  const run = heartbeat.run(ending.signal);
+  for (let seconds = 0; seconds < 120; seconds += 3) {
+    await clock.advance(3_000);
+    heartbeat.noteRenewed();
+  }
+  expect(heartbeats).toBe(0);
+
+  await expect
+    .poll(async () => {
+      await clock.advance(10_000);
+      return heartbeats;
+    })
+    .toBe(1);
+
+  heartbeat.noteRenewed();
+  await asSuperuser((client) =>
+    client.query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", [
+      new URL(fresh.url).pathname.slice(1),
+    ]),
+  );
+  await expect.poll(() => registration.isNameLocked()).toBe(false);
+  await expect
+    .poll(() => {
+      heartbeat.wake();
+      return registration.isNameLocked();
+    })
+    .toBe(true);
+  expect(heartbeats).toBe(2);
+  ending.abort();
+  await run;
 });
 
 interface WorkerRow {

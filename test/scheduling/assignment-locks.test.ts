@@ -58,6 +58,22 @@ test("a lease is renewed while a batch is being stored under it, and the batch u
   });
 });
 
+test("each renewal of a lease is a heartbeat", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const holder = await insertNamedWorker(database, "holder");
+  await query(database, "update worker set last_heartbeat = now() - interval '1 hour', status = 'inactive'");
+
+  await rowsOf(database, renewLeases, { ...holder, leaseSeconds: 10 });
+
+  expect(
+    await query(
+      database,
+      "select status, last_heartbeat > now() - interval '1 minute' as is_fresh from worker",
+    ),
+  ).toEqual([{ status: "active", is_fresh: true }]);
+});
+
 test.each([
   ["a claim by hand", "update sensor_assignment set generation = generation + 1"],
   [

@@ -63,6 +63,7 @@ async function startMember(url: string, name: string): Promise<Member> {
     renewalIntervalMs: 100,
     lookIntervalMs: 100,
     isRunning: () => false,
+    onRenewed: () => {},
     onHeldChanged: () => {
       if (scheduler.held().size === 0) losses += 1;
     },

@@ -46,6 +46,7 @@ async function startScheduler(
     renewalIntervalMs: 50,
     lookIntervalMs: 50,
     isRunning: (sensorId) => running.has(sensorId),
+    onRenewed: () => {},
     onHeldChanged: () => {
       const held = scheduler.held();
       for (const id of everHeld) if (!held.has(id)) letGo.add(id);

@@ -46,6 +46,7 @@ export async function startMember(options: FleetOptions): Promise<FleetMember> {
     renewalIntervalMs: options.renewalIntervalMs,
     lookIntervalMs: options.lookIntervalMs,
     isRunning: () => false,
+    onRenewed: () => {},
     onHeldChanged: () => {},
     onOthersChanged: () => {},
     onSuperseded: () => {},

@@ -1,4 +1,4 @@
-/** A worker renews its lease, and with it those of all its assignments. */
+/** A worker renews its lease, and with it those of all its assignments. Each renewal is also a heartbeat. */
 import type { Id } from "../../model/identifiers.ts";
 import type { Statement } from "../statement.ts";
 import type { WorkerTerm } from "./assignments.ts";
@@ -50,6 +50,7 @@ export const renewLeases: Statement<WorkerTerm & { readonly leaseSeconds: number
       update worker
          set lease_expires_at = clock_timestamp() + make_interval(secs => $3),
              lease_seconds = $3,
+             last_heartbeat = clock_timestamp(),
              status = 'active'
        where id = (select id from free)
       returning id
