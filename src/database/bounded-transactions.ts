@@ -8,7 +8,7 @@
  */
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import { OperatorError } from "../errors/operator-error.ts";
-import type { Database, Queryable } from "./database.ts";
+import type { Database, Query, Queryable } from "./database.ts";
 import { classifyDatabaseError, ConnectionError } from "./errors.ts";
 
 export interface TransactionLimits {
@@ -20,7 +20,7 @@ export interface TransactionLimits {
   readonly totalMs: number;
 }
 
-export class BoundedTransactions {
+export class BoundedTransactions implements Queryable {
   readonly #database: Database;
   readonly #limits: TransactionLimits;
   readonly #mode: "read only" | "read write";
@@ -41,12 +41,28 @@ export class BoundedTransactions {
    * @throws ConnectionError if it times out; and anything that the work and the database throw
    */
   async run<T>(work: (rows: Queryable) => Promise<T>): Promise<T> {
+    return await this.#limited(() =>
+      this.#repeated(() => this.#database.transaction((rows) => this.#bounded(rows, work))),
+    );
+  }
+
+  /**
+   * One statement without a transaction around it, which would be six statements. It sees one snapshot anyway. The server
+   * cancels it only after the database's own limit, and until then it keeps its slot.
+   *
+   * @throws as `run`
+   */
+  async query(query: Query): Promise<{ rows: object[] }> {
+    return await this.#limited(() => this.#database.query(query));
+  }
+
+  async #limited<T>(run: () => Promise<T>): Promise<T> {
     const { atOnceMax, waitingMax, totalMs } = this.#limits;
     if (this.#running >= atOnceMax && this.#waiting.length >= waitingMax) throw tooMany(waitingMax);
     const caller = { hasLeft: false };
     const result = this.#inTurn(async () => {
       if (caller.hasLeft) throw timeIsUp(totalMs);
-      return this.#repeated(() => this.#database.transaction((rows) => this.#bounded(rows, work)));
+      return run();
     });
     if (await settlesWithin(result, totalMs)) return result;
     caller.hasLeft = true;

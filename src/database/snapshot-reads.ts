@@ -1,6 +1,6 @@
-/** Reads for callers outside the agent. Each sees one snapshot of the rows and cannot write. */
+/** Reads for callers outside the agent. Each sees one snapshot of the rows, and one with `read` cannot write. */
 import { BoundedTransactions, type TransactionLimits } from "./bounded-transactions.ts";
-import type { Database, Queryable } from "./database.ts";
+import type { Database, Query, Queryable } from "./database.ts";
 
 const limitsDefault: TransactionLimits = {
   atOnceMax: 2,
@@ -9,7 +9,7 @@ const limitsDefault: TransactionLimits = {
   totalMs: 4_000,
 };
 
-export class SnapshotReads {
+export class SnapshotReads implements Queryable {
   readonly #transactions: BoundedTransactions;
 
   constructor(database: Database, limits: Partial<TransactionLimits> = {}) {
@@ -19,5 +19,10 @@ export class SnapshotReads {
   /** @throws as BoundedTransactions.run */
   async read<T>(work: (rows: Queryable) => Promise<T>): Promise<T> {
     return this.#transactions.run(work);
+  }
+
+  /** For a read of one statement. @throws as BoundedTransactions.query */
+  async query(query: Query): Promise<{ rows: object[] }> {
+    return this.#transactions.query(query);
   }
 }

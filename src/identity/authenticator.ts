@@ -189,7 +189,7 @@ export class Authenticator {
   async #thoseThatHold(tokens: readonly DecodedToken[]): Promise<ReadonlySet<DecodedToken>> {
     const asked = inQuestion(tokens);
     if (asked.jtis.length + asked.identityIds.length === 0) return new Set(tokens);
-    const facts = await this.#reads.read((rows) => rowsOf(rows, readTokenFacts, asked));
+    const facts = await rowsOf(this.#reads, readTokenFacts, asked);
     return tokensThatHold(tokens, facts);
   }
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Query } from "../../src/database/database.ts";
 import { SnapshotReads } from "../../src/database/snapshot-reads.ts";
 import { query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
@@ -57,6 +58,30 @@ test("only so many read at once, the others wait, and too many are refused", asy
 
   expect(most).toBe(2);
   await read();
+});
+
+test("a read of one statement takes its turn like the others, and is that statement alone", async () => {
+  await using fresh = await freshDatabase();
+  const sent: (string | undefined)[] = [];
+  const database = {
+    ...fresh.database,
+    query: async (statement: Query) => {
+      sent.push(statement.text);
+      return await fresh.database.query(statement);
+    },
+  };
+  const held = Promise.withResolvers<void>();
+  const reads = new SnapshotReads(database, { atOnceMax: 1, waitingMax: 1 });
+
+  const before = reads.read(() => held.promise);
+  const answer = query(reads, "select 1 as one");
+  await expect(query(reads, "select 2 as two")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  expect(sent).toEqual([]);
+  held.resolve();
+  await before;
+
+  expect(await answer).toEqual([{ one: 1 }]);
+  expect(sent).toEqual(["select 1 as one"]);
 });
 
 // Goal: a caller waits no longer than its limit, and a read that hangs keeps its place, so that hanging reads cannot pile up.

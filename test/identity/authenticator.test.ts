@@ -226,11 +226,11 @@ test("known tokens stay valid while the database is unreachable, and unknown one
     address: fresh.database.address,
     health: () => fresh.database.health(),
     listen: (channel, onHint) => fresh.database.listen(channel, onHint),
-    query: (asked) => fresh.database.query(asked),
-    async transaction(work) {
+    async query(asked) {
       if (isGone) throw new ConnectionError("it is gone", "nothing-done");
-      return fresh.database.transaction(work);
+      return fresh.database.query(asked);
     },
+    transaction: (work) => fresh.database.transaction(work),
   };
   await using rig = await openIdentityRig(database);
   const known = await rig.sensorTokens.mint(grant);
