@@ -162,6 +162,7 @@ async function openDelivery(
     installationId,
     intervalMs: config.events.sweep_interval * 1_000,
     leaseMs: config.sensor.lease_duration * 1_000,
+    onOwed: () => refused.noteOwed(),
     metrics,
     logger,
     clock,

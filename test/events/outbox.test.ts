@@ -481,6 +481,33 @@ test.each([true, false])(
   },
 );
 
+// Goal: at rest a look for messages is one statement, and finds what nobody has told of.
+// Method: count the statements of a sweeper that nothing wakes; then leave a message of a dead worker.
+test("a look at an empty outbox is one statement", async () => {
+  await insertWorker(fresh.database, { name: "self", instance, leaseSeconds: 600 });
+  const dead = randomUUID();
+  await query(fresh.database, "insert into outbox_owner (instance) values ($1)", [dead]);
+  const sent: (string | undefined)[] = [];
+  const database = {
+    ...fresh.database,
+    query: async (statement: Query) => {
+      sent.push(statement.name);
+      return await fresh.database.query(statement);
+    },
+  };
+  const transport = scriptedTransport();
+  await using _ = await start(transport, { database, intervalMs: 20 });
+  const looks = (): number => sent.filter((name) => name === "own_messages").length;
+  await expect.poll(looks, soon).toBeGreaterThan(2);
+
+  sent.length = 0;
+  await expect.poll(looks, soon).toBeGreaterThan(5);
+  expect(new Set(sent)).toEqual(new Set(["own_messages"]));
+
+  const messages = await owe(2, dead);
+  await expect.poll(() => transport.ids(), soon).toEqual(idsOf(messages));
+});
+
 // Goal: messages of an instance that no row knows, as of an agent of an earlier version, are found; rows of instances that
 // owe nothing any more do not pile up.
 // Method: ten minutes pass by the clock, an hour in the rows.

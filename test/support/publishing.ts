@@ -22,7 +22,7 @@ export interface Publishing extends AsyncDisposable {
 
 export interface PublishingOptions
   extends
-    Partial<Omit<OutboxSweeperOptions, "database" | "transport" | "publisher">>,
+    Partial<Omit<OutboxSweeperOptions, "database" | "transport" | "publisher" | "onOwed">>,
     Pick<RefusedMessagesOptions, "delays"> {
   readonly database: Database;
   readonly transport: MessageTransport;
@@ -55,7 +55,11 @@ export function preparePublishing(options: PublishingOptions): Publishing {
     onLeft: (left) => sweeper.readLeft(left),
   });
   const refused: RefusedMessages = new RefusedMessages({ ...common, publisher });
-  const sweeper: OutboxSweeper = new OutboxSweeper({ ...common, publisher });
+  const sweeper: OutboxSweeper = new OutboxSweeper({
+    ...common,
+    publisher,
+    onOwed: () => refused.noteOwed(),
+  });
   const stopping = new AbortController();
   const runs: Promise<void>[] = [];
 

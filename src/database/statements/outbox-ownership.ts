@@ -21,15 +21,23 @@ export interface Ownership {
   readonly publishes: boolean;
   /** Whether to take over messages that no live worker owns. */
   readonly inherits: boolean;
+  /** Whether to look if any message is owed. */
+  readonly looks: boolean;
+}
+
+export interface Owned {
+  /** The other instances whose messages this worker owns. */
+  readonly instances: readonly string[];
+  /** Whether any message is owed; true if it was not asked to look. */
+  readonly isAny: boolean;
 }
 
 /**
- * Makes this worker the owner of its own messages and, if it inherits, of those that no live worker owns. Returns
- * the other instances whose messages it owns.
+ * Makes this worker the owner of its own messages and, if it inherits, of those that no live worker owns.
  *
  * Skips locked rows: another worker is taking them over.
  */
-export const ownMessages: Statement<Ownership, { readonly instance: string }> = {
+export const ownMessages: Statement<Ownership, Owned> = {
   name: "own_messages",
   text: `
     with live as materialized (
@@ -61,23 +69,16 @@ export const ownMessages: Statement<Ownership, { readonly instance: string }> = 
         from free
        where outbox_owner.instance = free.instance
     )
-    select instance
-      from outbox_owner
-     where owner = $1
-       and instance <> $1
-     union
-    select instance
-      from free`,
-  values: ({ instance, publishes, inherits }) => [instance, publishes, inherits],
-  decode: (row) => ({ instance: row.text("instance") }),
-};
-
-/** Whether any message is owed. */
-export const anyMessage: Statement<undefined, boolean> = {
-  name: "any_message",
-  text: "select exists (select from outbox) as is_any",
-  values: () => [],
-  decode: (row) => row.boolean("is_any"),
+    select array(select instance::text
+                   from outbox_owner
+                  where owner = $1
+                    and instance <> $1
+                  union
+                 select instance::text
+                   from free) as instances,
+           not $4 or exists (select from outbox) as is_any`,
+  values: ({ instance, publishes, inherits, looks }) => [instance, publishes, inherits, looks],
+  decode: (row) => ({ instances: row.texts("instances"), isAny: row.boolean("is_any") }),
 };
 
 /** Leaves all messages of this worker to others, because it cannot publish or is stopping. */

@@ -19,11 +19,11 @@
  * A worker that cannot reach the broker for a while releases all messages it owns, its own included, and other workers
  * publish them.
  */
+import assert from "node:assert/strict";
 import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
 import { rowOf, rowsOf } from "../../database/statement.ts";
 import {
-  anyMessage,
   nobody,
   ownMessages,
   releaseMessages,
@@ -52,6 +52,8 @@ export interface OutboxSweeperOptions {
   readonly leaseMs: number;
   /** Messages read at once. */
   readonly pageLength?: number;
+  /** Called after a look, unless no message is owed. */
+  readonly onOwed: () => void;
   readonly metrics: Pick<Metrics, "messagesSwept">;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -150,7 +152,7 @@ export class OutboxSweeper {
   /** Before the first message is stored, so that an heir can find all of them. */
   async open(): Promise<void> {
     const { database, instance } = this.#options;
-    await rowsOf(database, ownMessages, { instance, publishes: true, inherits: false });
+    await rowOf(database, ownMessages, { instance, publishes: true, inherits: false, looks: false });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -183,13 +185,18 @@ export class OutboxSweeper {
       this.#reviewedAtMs = nowMs;
     }
     const inherits = nowMs >= this.#inheritsFromMs;
-    const inherited = await rowsOf(database, ownMessages, { instance, publishes: true, inherits });
+    const looks = !isHinted && this.#from.size === 0;
+    const owned = await rowOf(database, ownMessages, { instance, publishes: true, inherits, looks });
+    assert(owned !== undefined, "own_messages returns a row");
     this.#hasReleased = false;
     this.#lookedAtMs = nowMs;
-    const instances = new Set(inherited.map((row) => row.instance));
-    const isAtRest = !isHinted && this.#from.size === 0;
-    if (isAtRest && (await rowOf(database, anyMessage, undefined)) === false) this.#inherited = instances;
-    else this.#startReading(nowMs, instances);
+    const inherited = new Set(owned.instances);
+    if (!owned.isAny) {
+      this.#inherited = inherited;
+      return;
+    }
+    this.#startReading(nowMs, inherited);
+    this.#options.onOwed();
   }
 
   /**

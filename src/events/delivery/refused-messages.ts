@@ -63,8 +63,12 @@ const lengthMax = 500;
 const bytesMax = 4 * 1024 * 1024;
 const stepMs = 1_000;
 const countIntervalMs = 10_000;
-/** While none is known. Those of a dead process are found then; refusals here are noted at once. */
-const restMs = 60_000;
+/**
+ * While none is known. Refusals here are noted at once, and those of a dead process are looked for when messages are owed; the
+ * second number is for a look that was missed.
+ */
+const restMsMin = 60_000;
+const restMsMax = 1_200_000;
 const hopelessIntervalMs = 600_000;
 
 export class RefusedMessages {
@@ -84,7 +88,7 @@ export class RefusedMessages {
           ends: "refused messages are read again",
         },
         step: (signal) => this.#step(signal),
-        intervalMs: () => (this.#isQuiet() ? restMs : stepMs),
+        intervalMs: () => (this.#isQuiet() ? restMsMax : stepMs),
         retry: { delayMsFirst: 1_000, delayMsMax: 10_000 },
       },
       options,
@@ -105,6 +109,12 @@ export class RefusedMessages {
     if (this.#attempts.get(routingKey)?.isHopeless === false) return;
     this.#attempts.set(routingKey, this.#later(1));
     this.#countSoon();
+  }
+
+  /** A hint that messages are owed, and that refused ones may be among them. */
+  noteOwed(): void {
+    if (this.#isQuiet() && this.#options.clock.monotonicMs() - this.#countedAtMs >= restMsMin)
+      this.#countSoon();
   }
 
   async run(signal: AbortSignal): Promise<void> {

@@ -6,7 +6,7 @@ import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
 import { scriptedTransport } from "../../support/publishing.ts";
 
-test("without a refused message the database is asked once a minute, and at once after a refusal", async () => {
+test("without a refused message the database is asked when messages are owed, at most once a minute, and at once after a refusal", async () => {
   const clock = fakeClock();
   let looks = 0;
   const query = async ({ name }: Query): Promise<{ rows: object[] }> => {
@@ -29,13 +29,21 @@ test("without a refused message the database is asked once a minute, and at once
   const run = refused.run(ending.signal);
   await new Promise(setImmediate);
 
-  await clock.advance(600_000);
+  await clock.advance(1_190_000);
   const looksAtRest = looks;
+  for (let minute = 0; minute < 3; minute += 1) {
+    refused.noteOwed();
+    refused.noteOwed();
+    await clock.advance(0);
+    await clock.advance(60_000);
+  }
+  const looksWhileOwing = looks - looksAtRest;
   refused.note("event.created", "it is full");
   await clock.advance(1);
 
-  expect(looksAtRest).toBe(11);
-  expect(looks).toBe(12);
+  expect(looksAtRest).toBe(1);
+  expect(looksWhileOwing).toBe(3);
+  expect(looks).toBe(5);
   ending.abort();
   await run;
 });
