@@ -3,7 +3,7 @@
  *
  * One loop does both halves: it takes requests for sensors that this worker owns and has them carried out, and it
  * collects the answers that calls of `ask` wait for. A notification on each request and answer wakes it; otherwise it looks
- * every few minutes. While this worker owns no sensor and asks nothing, it asks the database nothing.
+ * every ten minutes. While this worker owns no sensor and asks nothing, it asks the database nothing.
  */
 import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
@@ -48,7 +48,8 @@ export interface Question {
   readonly parameters: JsonObject;
 }
 
-const lookEveryMs = 120_000;
+/** Requests live for seconds and are announced; a look deletes expired ones of agents that are gone. */
+const lookEveryMs = 600_000;
 const retry = { delayMsFirst: 250, delayMsMax: 5_000 };
 /** Requests of others carried out at a time; further ones wait in the table. */
 const underWayMax = 64;
