@@ -58,6 +58,7 @@ test(
     expect((await fetch(`${folder.apiUrl}/health/live`)).status).toBe(200);
     await expect.poll(() => counting.lastNumber(), { timeout: 60_000 }).toBeGreaterThan(before + 10_000);
     expect(await metric(folder, 'attune_sensor_agent_broker_condition{condition="blocked"}')).toBe(1);
+    await expect.poll(() => linesWith(folder, "accepts no messages"), { timeout: 20_000 }).toHaveLength(1);
     await broker.control("set_vm_memory_high_watermark", "0.4");
 
     await expect.poll(() => readiness(folder), { timeout: 30_000 }).toMatchObject({ code: 200 });

@@ -17,10 +17,12 @@ export interface DeliveryFacts {
 /** Counted at most every 5 s; when the database does not answer, the age of the number matters. */
 const oldAfterMs = 15_000;
 
-/**
- * Degraded while messages that act are refused or received by nobody. That nobody listens for changes of rules is
- * common, and only said.
- */
+/** Whether it is trouble that no queue is bound for a routing key. That nobody listens for changes of rules is common. */
+export function needsQueue(routingKey: string): boolean {
+  return !routingKey.startsWith("rule.");
+}
+
+/** Degraded while messages are refused, or received by nobody although they should be. */
 export function deliveryHealth({ broker, refused, unroutable, owed, nowMs }: DeliveryFacts): PartHealth {
   const { state, checkedAtMs } = broker;
   const owing = owed === undefined ? [] : [owedText(owed, nowMs)];
@@ -30,7 +32,7 @@ export function deliveryHealth({ broker, refused, unroutable, owed, nowMs }: Del
     ([key, { count, reason }]) => `${count} messages under ${key} are refused: ${reason}`,
   );
   if (unroutable.length > 0) problems.push(`no queue is bound for ${unroutable.join(", ")}`);
-  const isDegraded = refused.size > 0 || unroutable.some((key) => !key.startsWith("rule."));
+  const isDegraded = refused.size > 0 || unroutable.some(needsQueue);
   const detail = [broker.detail, ...problems, ...owing].join("; ");
   return { state: isDegraded ? "degraded" : "up", detail, checkedAtMs };
 }

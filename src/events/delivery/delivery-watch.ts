@@ -6,6 +6,7 @@ import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { BrokerHealth, MessageTransport } from "../../messaging/message-transport.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
+import { needsQueue } from "./delivery-health.ts";
 import type { DeliveryRecord } from "./delivery-record.ts";
 import type { RefusedMessages } from "./refused-messages.ts";
 
@@ -51,8 +52,8 @@ export class DeliveryWatch {
   }
 
   #isWell(): boolean {
-    const troubles = this.#refusedSinceMs.size + this.#unroutable.length;
-    return troubles === 0 && this.#options.transport.health().condition === "up";
+    const isInTrouble = this.#refusedSinceMs.size > 0 || this.#unroutable.some(needsQueue);
+    return !isInTrouble && this.#options.transport.health().condition === "up";
   }
 
   #lookAtBroker({ condition, detail }: BrokerHealth): void {

@@ -1,0 +1,36 @@
+/** How often the watch looks; what it logs is in test/events/outbox.test.ts. */
+import { expect, test } from "vitest";
+import { DeliveryWatch } from "../../../src/events/delivery/delivery-watch.ts";
+import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
+import { scriptedTransport } from "../../support/publishing.ts";
+
+test.each([
+  { what: "all is well", unroutable: [], looks: 13 },
+  { what: "nobody listens for changes of rules", unroutable: ["rule.created"], looks: 13 },
+  { what: "nobody receives events", unroutable: ["event.created"], looks: 61 },
+])("the watch looks as often as it should in a minute while $what", async ({ unroutable, looks }) => {
+  const clock = fakeClock();
+  let seen = 0;
+  const watch = new DeliveryWatch({
+    transport: scriptedTransport(),
+    deliveries: {
+      unroutable: () => {
+        seen += 1;
+        return new Map(unroutable.map((key) => [key, 1]));
+      },
+    },
+    refused: { counts: () => new Map() },
+    logger: silentLogger,
+    clock,
+  });
+  const ending = new AbortController();
+  const run = watch.run(ending.signal);
+  await new Promise(setImmediate);
+
+  await clock.advance(60_000);
+
+  expect(seen).toBe(looks);
+  ending.abort();
+  await run;
+});
