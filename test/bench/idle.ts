@@ -2,8 +2,8 @@
  * An agent with ten sensors that say nothing: its processor time and statements while nothing happens, and its end.
  *
  * The floor is a Node program that holds a connection to both servers and does nothing else. ATTUNE_BENCH_MINUTES is the
- * time watched. A database server of its own counts the statements: transactions are no measure, because those of
- * autovacuum on a new database are among them.
+ * time watched, by default the longest interval between looks that an agent repeats at rest. A database server of its own
+ * counts the statements: transactions are no measure, because those of autovacuum on a new database are among them.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -22,7 +22,7 @@ import { processorSeconds } from "./rig/processor-seconds.ts";
 import { median, report } from "./rig/report.ts";
 
 const sensors = 10;
-const minutes = Number(process.env["ATTUNE_BENCH_MINUTES"] ?? 1);
+const minutes = Number(process.env["ATTUNE_BENCH_MINUTES"] ?? 2);
 const stops = 5;
 /** From ready until start-up's last work is over: each part has looked once for what is due, and V8 has compiled and collected. */
 const settleMs = 90_000;
