@@ -1,16 +1,29 @@
 /**
  * The base of a tree: the path that rules name. It may be a folder, a file or missing, and a link to one of them. It is looked
  * at every second; while it is no folder, its parent is watched too.
+ *
+ *   missing ◀──▶ file ◀──▶ folder ◀──▶ missing, as `become` learns from each look; a folder may also be replaced by another
+ *
+ * Invariant: a look that fails changes nothing. The kernel ties a watch to the inode and not to the path, so a folder counts as
+ * replaced if its inode or its time of birth differs.
  */
 import { messageOf } from "../../errors/caught.ts";
 import type { FileFacts } from "../../model/files/file-change.ts";
 import type { FileSystem, Look, Watcher } from "./file-system.ts";
 import { shownPath } from "./shown-path.ts";
+import { parentOf } from "./tree-path.ts";
 
 export type BaseState =
   | { readonly kind: "missing" }
   | { readonly kind: "file"; readonly facts: FileFacts }
   | { readonly kind: "folder"; readonly look: Look };
+
+export interface BaseChange {
+  readonly before: BaseState;
+  readonly after: BaseState;
+  /** Whether it is the folder that it was before. */
+  readonly isSameFolder: boolean;
+}
 
 export interface WatchedBaseOptions {
   readonly base: string;
@@ -21,8 +34,7 @@ export interface WatchedBaseOptions {
 }
 
 export class WatchedBase {
-  /** As last seen. */
-  state: BaseState = { kind: "missing" };
+  #state: BaseState = { kind: "missing" };
   readonly #options: WatchedBaseOptions;
   #parentWatcher: Watcher | undefined;
 
@@ -32,6 +44,11 @@ export class WatchedBase {
 
   get path(): string {
     return this.#options.base;
+  }
+
+  /** As last seen, if it is a file. */
+  get facts(): FileFacts | undefined {
+    return this.#state.kind === "file" ? this.#state.facts : undefined;
   }
 
   /** Null: nothing exists there that may be watched. Undefined: unknown, because it could not be looked at. */
@@ -45,10 +62,20 @@ export class WatchedBase {
     }
   }
 
+  /** @param look the last one, which saw something or nothing */
+  become(look: Look | null): BaseChange {
+    const before = this.#state;
+    const after = stateOf(look);
+    this.#state = after;
+    const isSameFolder =
+      before.kind === "folder" && after.kind === "folder" && isSame(before.look, after.look);
+    return { before, after, isSameFolder };
+  }
+
   /** So that a base that is a file, or not there yet, is noticed before the next look. */
   watchParent(onEvent: () => void): void {
     if (this.#parentWatcher !== undefined) return;
-    const parent = this.path.slice(0, this.path.lastIndexOf("/")) || "/";
+    const parent = parentOf(this.path);
     try {
       this.#parentWatcher = this.#options.fileSystem.watch(parent, {
         onEvent,
@@ -68,7 +95,7 @@ export class WatchedBase {
     const { fileSystem, isAllowed, warn } = this.#options;
     const look = await fileSystem.lookAtTarget(this.path);
     if (look === undefined) return null;
-    const known = factsOf(this.state);
+    const known = factsOf(this.#state);
     if (known?.inode === look.facts.inode && known.ctimeMs === look.facts.ctimeMs) return look;
     const realPath = await fileSystem.realPath(this.path);
     if (realPath === undefined) return null;
@@ -78,6 +105,15 @@ export class WatchedBase {
     );
     return null;
   }
+}
+
+function stateOf(look: Look | null): BaseState {
+  if (look === null) return { kind: "missing" };
+  return look.facts.isDirectory ? { kind: "folder", look } : { kind: "file", facts: look.facts };
+}
+
+function isSame(one: Look, other: Look): boolean {
+  return one.facts.inode === other.facts.inode && one.birthMs === other.birthMs;
 }
 
 function factsOf(state: BaseState): FileFacts | undefined {
