@@ -4,21 +4,17 @@
  *
  * Secrets are named by their refs in the key store and never appear here.
  */
+import { isJsonArray, type JsonObject, type JsonValue } from "../json/json.ts";
 import type { PlacedProblem } from "../placed-problem.ts";
-import { nearestDouble } from "../json/exact-number.ts";
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
 import { shown } from "../schedules/param-reader.ts";
 import { isNetworkText } from "./network-text.ts";
+import { SettingFields, type DecodedSettings } from "./setting-fields.ts";
+import { signatureOf } from "./signature-settings.ts";
 import {
   challengeKinds,
   presetNames,
   presets,
-  secretEncodings,
-  signatureAlgorithms,
   signatureDefaults,
-  signatureEncodings,
-  signedParts,
-  timestampUnits,
   type ChallengeKind,
   type DeliveryIdSource,
   type SignatureScheme,
@@ -81,22 +77,10 @@ export interface WebhookRoute {
   readonly settings: EndpointSettings;
 }
 
-export interface SettingProblem {
-  /** Names that lead to the setting, joined by dots. */
-  readonly path: string;
-  readonly problem: string;
-}
-
-export type DecodedSettings<Value> =
-  | { readonly kind: "valid"; readonly value: Value }
-  | { readonly kind: "invalid"; readonly problems: readonly SettingProblem[] };
-
 export const bytesMaxDefault = 1_048_576;
 /** GitHub sends at most 25 MiB. */
 const bytesMaxLimit = 26_214_400;
-const listLengthMax = 1_000;
 const refsMax = 8;
-const textLengthMax = 1_024;
 const replyLengthMax = 65_536;
 
 /** Keys of triggers begin with it, so no path does. */
@@ -125,7 +109,7 @@ const routeNames = ["path", "method", "methods"];
 
 /** From the `trigger_params` of a rule. */
 export function decodeWebhookRoute(params: JsonObject): DecodedSettings<WebhookRoute> {
-  const fields = new Fields();
+  const fields = new SettingFields();
   fields.refuseOthers(params, [...routeNames, ...settingNames], "");
   const path = pathOf(params["path"], fields);
   const methods = methodsOf(params, fields);
@@ -135,7 +119,7 @@ export function decodeWebhookRoute(params: JsonObject): DecodedSettings<WebhookR
 
 /** From the `webhook_config` of a trigger. */
 export function decodeWebhookConfig(config: JsonObject): DecodedSettings<EndpointSettings> {
-  const fields = new Fields();
+  const fields = new SettingFields();
   fields.refuseOthers(config, settingNames, "");
   return fields.result(settingsOf(config, fields));
 }
@@ -171,83 +155,7 @@ export function keyRefsOf(settings: EndpointSettings): readonly string[] {
   return [...new Set([...secretRefs, ...bearerRefs, ...basicRefs, ...verifyTokenRefs])];
 }
 
-class Fields {
-  readonly problems: SettingProblem[] = [];
-
-  refuse(path: string, problem: string): void {
-    this.problems.push({ path, problem });
-  }
-
-  refuseOthers(value: JsonObject, known: readonly string[], prefix: string): void {
-    for (const name of Object.keys(value)) {
-      if (!known.includes(name))
-        this.refuse(`${prefix}${name}`, `is no setting of a webhook; the settings are ${known.join(", ")}`);
-    }
-  }
-
-  result<Value>(value: Value): DecodedSettings<Value> {
-    return this.problems.length === 0
-      ? { kind: "valid", value }
-      : { kind: "invalid", problems: this.problems };
-  }
-
-  text(value: JsonValue | undefined, path: string, lengthMax = textLengthMax): string | null {
-    if (value === undefined || value === null) return null;
-    if (typeof value === "string" && value.length <= lengthMax && !value.includes("\0")) return value;
-    this.refuse(path, `must be text of at most ${lengthMax} characters, not ${shown(value)}`);
-    return null;
-  }
-
-  word<Word extends string>(value: JsonValue | undefined, path: string, words: readonly Word[]): Word | null {
-    if (value === undefined || value === null) return null;
-    const word = words.find((each) => each === value);
-    if (word === undefined) this.refuse(path, `must be one of ${words.join(", ")}, not ${shown(value)}`);
-    return word ?? null;
-  }
-
-  number(
-    value: JsonValue | undefined,
-    path: string,
-    { least, most, isWhole }: { readonly least: number; readonly most: number; readonly isWhole: boolean },
-  ): number | null {
-    if (value === undefined || value === null) return null;
-    const number = nearestDouble(value);
-    if (number !== undefined && number >= least && number <= most && (!isWhole || Number.isInteger(number)))
-      return number;
-    this.refuse(
-      path,
-      `must be a ${isWhole ? "whole " : ""}number from ${least} to ${most}, not ${shown(value)}`,
-    );
-    return null;
-  }
-
-  /** One text or a list of them. */
-  texts(value: JsonValue | undefined, path: string, countMax = listLengthMax): readonly string[] {
-    if (value === undefined || value === null) return [];
-    const list = isJsonArray(value) ? value : [value];
-    const texts = list.filter((each) => typeof each === "string" && each !== "" && !each.includes("\0"));
-    if (texts.length === list.length && list.length > 0 && list.length <= countMax) return texts.map(String);
-    this.refuse(path, `must be a text or a list of 1 to ${countMax} texts`);
-    return [];
-  }
-
-  object(value: JsonValue | undefined, path: string): JsonObject | null {
-    if (value === undefined || value === null) return null;
-    if (isJsonObject(value)) return value;
-    this.refuse(path, `must be a mapping, not ${shown(value)}`);
-    return null;
-  }
-
-  header(value: JsonValue | undefined, path: string): string | null {
-    const name = this.text(value, path, 128);
-    if (name === null) return null;
-    if (/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) return name.toLowerCase();
-    this.refuse(path, `must be the name of a header, like X-Request-Id, not ${shown(name)}`);
-    return null;
-  }
-}
-
-function pathOf(value: JsonValue | undefined, fields: Fields): string {
+function pathOf(value: JsonValue | undefined, fields: SettingFields): string {
   if (typeof value !== "string" || trimmedPath(value) === "") {
     fields.refuse("path", "is required: the part of the URL after /webhooks/");
     return "";
@@ -271,7 +179,7 @@ export function trimmedPath(path: string): string {
   return path.replace(/^\/+/, "").replace(/\/+$/, "");
 }
 
-function methodsOf({ method, methods }: JsonObject, fields: Fields): readonly WebhookMethod[] {
+function methodsOf({ method, methods }: JsonObject, fields: SettingFields): readonly WebhookMethod[] {
   if (method !== undefined && methods !== undefined) fields.refuse("methods", "is another name of method");
   const name = methods === undefined ? "method" : "methods";
   const given = fields.texts(methods ?? method ?? "POST", name, webhookMethods.length);
@@ -285,13 +193,13 @@ function methodsOf({ method, methods }: JsonObject, fields: Fields): readonly We
   return known;
 }
 
-function settingsOf(given: JsonObject, fields: Fields): EndpointSettings {
+function settingsOf(given: JsonObject, fields: SettingFields): EndpointSettings {
   const presetName = fields.word(given["preset"], "preset", presetNames);
   const preset = presetName === null ? null : presets[presetName];
   const secretRefs = fields.texts(given["secret"], "secret", refsMax);
   const signature = fields.object(given["signature"], "signature");
   const isSigned = preset !== null || signature !== null || secretRefs.length > 0;
-  const scheme = isSigned ? schemeOf(signature ?? {}, preset?.scheme ?? signatureDefaults, fields) : null;
+  const scheme = isSigned ? signatureOf(signature ?? {}, preset?.scheme ?? signatureDefaults, fields) : null;
   if (isSigned && secretRefs.length === 0)
     fields.refuse("secret", "is required with a preset or a signature: the ref of a key in the key store");
   const deliveryId = deliveryIdOf(given, fields) ?? preset?.deliveryId ?? null;
@@ -322,67 +230,7 @@ function settingsOf(given: JsonObject, fields: Fields): EndpointSettings {
   };
 }
 
-const signatureNames = [
-  "algorithm",
-  "header",
-  "prefix",
-  "separator",
-  "encoding",
-  "signed",
-  "timestamp_header",
-  "timestamp_part",
-  "timestamp_unit",
-  "tolerance",
-  "secret_encoding",
-  "secret_prefix",
-];
-
-function schemeOf(given: JsonObject, defaults: SignatureScheme, fields: Fields): SignatureScheme {
-  fields.refuseOthers(given, signatureNames, "signature.");
-  const at = (name: string): [JsonValue | undefined, string] => [given[name], `signature.${name}`];
-  const header = fields.header(...at("timestamp_header"));
-  const part = fields.text(...at("timestamp_part"), 32);
-  if (part === "")
-    fields.refuse("signature.timestamp_part", 'must be the name of a part of the header, like t, not ""');
-  const timestamp =
-    header !== null
-      ? ({ kind: "header", name: header } as const)
-      : part !== null
-        ? ({ kind: "part", name: part } as const)
-        : defaults.timestamp;
-  const algorithm = fields.word(...at("algorithm"), signatureAlgorithms) ?? defaults.algorithm;
-  // The default prefix names the default algorithm.
-  const prefixDefault = defaults.prefix === "sha256=" && algorithm !== "token" ? `${algorithm}=` : "";
-  const scheme: SignatureScheme = {
-    algorithm,
-    header: fields.header(...at("header")) ?? defaults.header,
-    prefix:
-      fields.text(...at("prefix"), 64) ??
-      (algorithm === defaults.algorithm ? defaults.prefix : prefixDefault),
-    separator: fields.text(...at("separator"), 1) ?? defaults.separator,
-    encoding: fields.word(...at("encoding"), signatureEncodings) ?? defaults.encoding,
-    signed: fields.text(...at("signed")) ?? defaults.signed,
-    timestamp,
-    timestampUnit: fields.word(...at("timestamp_unit"), timestampUnits) ?? defaults.timestampUnit,
-    toleranceSeconds:
-      fields.number(...at("tolerance"), { least: 1, most: 86_400, isWhole: false }) ??
-      defaults.toleranceSeconds,
-    secretEncoding: fields.word(...at("secret_encoding"), secretEncodings) ?? defaults.secretEncoding,
-    secretPrefix: fields.text(...at("secret_prefix"), 64) ?? defaults.secretPrefix,
-  };
-  const parts = signedParts(scheme.signed);
-  if (algorithm !== "token" && !parts.includes("body"))
-    fields.refuse("signature.signed", "must contain {body}: else any body has the same signature");
-  if (algorithm !== "token" && timestamp !== null && !parts.includes("timestamp"))
-    fields.refuse("signature.signed", "must contain {timestamp}: else anyone can change the timestamp");
-  if (timestamp === null && parts.includes("timestamp"))
-    fields.refuse("signature.timestamp_header", "is required because the signature covers {timestamp}");
-  if (timestamp?.kind === "part" && scheme.separator === null)
-    fields.refuse("signature.separator", "is required to find the timestamp in the signature's header");
-  return scheme;
-}
-
-function deliveryIdOf(given: JsonObject, fields: Fields): DeliveryIdSource | null {
+function deliveryIdOf(given: JsonObject, fields: SettingFields): DeliveryIdSource | null {
   const header = fields.header(given["delivery_id_header"], "delivery_id_header");
   if (header !== null) return { kind: "header", name: header };
   const field = fields.text(given["delivery_id_field"], "delivery_id_field", 255);
@@ -396,13 +244,13 @@ function deliveryIdOf(given: JsonObject, fields: Fields): DeliveryIdSource | nul
   return null;
 }
 
-function certificateNamesOf(value: JsonValue | undefined, fields: Fields): readonly string[] | null {
+function certificateNamesOf(value: JsonValue | undefined, fields: SettingFields): readonly string[] | null {
   if (value === undefined || value === null || value === false) return null;
   if (value === true) return [];
   return fields.texts(value, "client_certificate");
 }
 
-function networksOf(value: JsonValue | undefined, fields: Fields): readonly string[] {
+function networksOf(value: JsonValue | undefined, fields: SettingFields): readonly string[] {
   const networks = fields.texts(value, "allow_from");
   for (const network of networks) {
     if (!isNetworkText(network))
@@ -414,7 +262,7 @@ function networksOf(value: JsonValue | undefined, fields: Fields): readonly stri
   return networks;
 }
 
-function rateLimitOf(value: JsonValue | undefined, fields: Fields): RateLimit | null {
+function rateLimitOf(value: JsonValue | undefined, fields: SettingFields): RateLimit | null {
   const given = fields.object(value, "rate_limit");
   if (given === null) return null;
   fields.refuseOthers(given, ["requests", "seconds", "per"], "rate_limit.");
@@ -433,13 +281,13 @@ function rateLimitOf(value: JsonValue | undefined, fields: Fields): RateLimit | 
   return { requests: requests ?? 1, seconds: seconds ?? 60, per: per ?? "endpoint" };
 }
 
-function headersOf(value: JsonValue | undefined, fields: Fields): readonly string[] | null {
+function headersOf(value: JsonValue | undefined, fields: SettingFields): readonly string[] | null {
   if (value === undefined || value === null) return null;
   if (isJsonArray(value) && value.length === 0) return [];
   return fields.texts(value, "headers", 100).map((name) => name.toLowerCase());
 }
 
-function replyOf(value: JsonValue | undefined, fields: Fields): Reply | null {
+function replyOf(value: JsonValue | undefined, fields: SettingFields): Reply | null {
   const given = fields.object(value, "reply");
   if (given === null) return null;
   fields.refuseOthers(given, ["status", "body", "content_type"], "reply.");
