@@ -120,5 +120,5 @@ export class RulesInForce {
 }
 
 function predicatesIn({ prepared }: PreparedVersion): readonly Predicate[] {
-  return prepared?.compiled.kind === "valid" ? predicatesOf(prepared.compiled.value.conditions.root) : [];
+  return prepared?.compiled.kind === "valid" ? predicatesOf(prepared.compiled.value.root) : [];
 }

@@ -29,8 +29,7 @@ export type ConditionNode =
 
 export interface Conditions {
   readonly root: ConditionNode;
-  /** How the outermost conditions combine, and those conditions as JSON text, as an enforcement records them. */
-  readonly combination: "all" | "any";
+  /** The outermost conditions as a JSON array, as an enforcement records them: any of them must hold if the root is an `any`. */
   readonly listedJson: string;
   /** Valid conditions that are probably not what their author meant. */
   readonly doubts: readonly PlacedProblem[];
@@ -45,9 +44,8 @@ const noDoubts: readonly PlacedProblem[] = [];
 export function compileConditions(conditions: JsonValue, predicates: PredicateTable): Decoded<Conditions> {
   const { root, problems, doubts } = readConditions(conditions, predicates, isUsable);
   if (problems.length > 0) return invalid(describePlaced(problems));
-  const { combination, listed } = outermostConditions(conditions);
-  const listedJson = JSON.stringify(listed);
-  return valid({ root, combination, listedJson, doubts: doubts.length === 0 ? noDoubts : doubts });
+  const listedJson = JSON.stringify(outermostConditions(conditions));
+  return valid({ root, listedJson, doubts: doubts.length === 0 ? noDoubts : doubts });
 }
 
 export interface ConditionReview extends Pick<Conditions, "doubts"> {
@@ -224,15 +222,10 @@ function refuse(reading: Reading, path: Place, problem: string): ConditionNode {
   return always;
 }
 
-function outermostConditions(conditions: JsonValue): {
-  readonly combination: "all" | "any";
-  readonly listed: readonly JsonValue[];
-} {
-  if (isJsonArray(conditions)) return { combination: "all", listed: conditions };
-  if (!isJsonObject(conditions) || Object.keys(conditions).length === 0)
-    return { combination: "all", listed: [] };
+function outermostConditions(conditions: JsonValue): readonly JsonValue[] {
+  if (isJsonArray(conditions)) return conditions;
+  if (!isJsonObject(conditions) || Object.keys(conditions).length === 0) return [];
   const { all, any } = conditions;
-  if (isJsonArray(all)) return { combination: "all", listed: all };
-  if (isJsonArray(any)) return { combination: "any", listed: any };
-  return { combination: "all", listed: [conditions] };
+  if (isJsonArray(all)) return all;
+  return isJsonArray(any) ? any : [conditions];
 }

@@ -202,7 +202,7 @@ export class Backtest {
     if (rule.triggerRef !== facts.triggerRef) return noMatch;
     const aimedAt = aimedRule(facts.triggerInstanceId);
     if (aimedAt !== undefined && aimedAt !== rule.id && aimedAt !== rule.ref) return noMatch;
-    if (!holds(rule.conditions.root, facts.payload, stamp)) return noMatch;
+    if (!holds(rule.root, facts.payload, stamp)) return noMatch;
     try {
       return { isMatch: true, parameters: matchOf(rule, facts, new TextBudget()).config };
     } catch (error) {
@@ -232,9 +232,9 @@ export class Backtest {
   }
 }
 
-function pathsReadBy({ conditions, paramsJson }: CompiledRule): readonly FieldPath[] {
+function pathsReadBy({ root, paramsJson }: CompiledRule): readonly FieldPath[] {
   return [
-    ...predicatesOf(conditions.root).map(({ path }) => path),
+    ...predicatesOf(root).map(({ path }) => path),
     ...templatePaths(parseJson(paramsJson), []).map(({ path }) => path),
   ];
 }

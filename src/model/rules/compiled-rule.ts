@@ -1,10 +1,11 @@
 /**
- * A compiled rule, with all that matching needs; shared by all sets in which it is unchanged.
+ * A compiled rule, with all that matching needs; shared by all sets in which it is unchanged. An agent may have 100,000 of
+ * them, so each field counts.
  *
  * Its parameters are checked when it is compiled, but kept as text until it first matches: of many rules most rarely do, and
  * compiled templates take ten times as much memory as their text.
  */
-import { compileConditions, type Conditions } from "../conditions/condition.ts";
+import { compileConditions, type ConditionNode } from "../conditions/condition.ts";
 import type { PredicateTable } from "../conditions/predicate.ts";
 import { invalid, valid, type Decoded } from "../json/decoded.ts";
 import type { Id } from "../identifiers.ts";
@@ -14,6 +15,8 @@ import { jsonDepthMax, parseJson } from "../json/json-text.ts";
 import type { EventFacts, RuleMatch } from "./rule-match.ts";
 import type { TextBudget } from "../texts/text-budget.ts";
 import { compileTemplates, type Template } from "../templates/template.ts";
+import type { PlacedProblem } from "../placed-problem.ts";
+import { SharedTexts } from "../texts/shared-texts.ts";
 
 /** A rule as stored. */
 export interface RuleText {
@@ -37,7 +40,11 @@ export interface CompiledRule {
   readonly actionId: Id | null;
   readonly actionRef: string;
   readonly triggerParams: JsonObject;
-  readonly conditions: Conditions;
+  readonly root: ConditionNode;
+  /** Its outermost conditions, as an enforcement records them. */
+  readonly conditionsJson: string;
+  /** Why its conditions are probably not what their author meant. */
+  readonly doubts: readonly PlacedProblem[];
   /** Its action_params, which are valid. */
   readonly paramsJson: string;
   /** Undefined until it first matches. */
@@ -49,7 +56,12 @@ type Outcome =
   | { readonly kind: "constant"; readonly match: RuleMatch }
   | Extract<Template<JsonObject>, { kind: "rendered" }>;
 
-export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded<CompiledRule> {
+/** @param texts to share with other rules */
+export function compileRule(
+  rule: RuleText,
+  predicates: PredicateTable,
+  texts = new SharedTexts(),
+): Decoded<CompiledRule> {
   const { id, ref, triggerRef, actionId, actionRef, triggerParams, actionParams } = rule;
   if (!isJsonObject(triggerParams)) return invalid("trigger_params: must be an object");
   if (!isJsonObject(actionParams)) return invalid("action_params: must be an object");
@@ -62,17 +74,20 @@ export function compileRule(rule: RuleText, predicates: PredicateTable): Decoded
   }
   if (conditions.kind === "invalid") return conditions;
   if (config.kind === "invalid") return config;
+  const { root, listedJson, doubts } = conditions.value;
   return valid({
     kind: "usable",
     id,
     rank: Number(id),
     ref,
-    triggerRef,
-    actionId,
-    actionRef,
+    triggerRef: texts.shared(triggerRef),
+    actionId: actionId === null ? null : texts.shared(actionId),
+    actionRef: texts.shared(actionRef),
     triggerParams: isEmpty(triggerParams) ? noParams : triggerParams,
-    conditions: conditions.value,
-    paramsJson: isEmpty(actionParams) ? "{}" : JSON.stringify(actionParams),
+    root,
+    conditionsJson: texts.shared(listedJson),
+    doubts,
+    paramsJson: isEmpty(actionParams) ? "{}" : texts.shared(JSON.stringify(actionParams)),
     outcome: undefined,
   });
 }
@@ -104,14 +119,14 @@ function outcomeOf(rule: CompiledRule): Outcome {
 }
 
 function matchWith(rule: CompiledRule, config: JsonObject): RuleMatch {
-  const { id, ref, actionId, actionRef, conditions } = rule;
+  const { id, ref, actionId, actionRef, root, conditionsJson } = rule;
   return {
     ruleId: id,
     ruleRef: ref,
     actionId,
     actionRef,
-    condition: conditions.combination,
-    conditionsJson: conditions.listedJson,
+    condition: root.kind === "any" ? "any" : "all",
+    conditionsJson,
     config,
   };
 }

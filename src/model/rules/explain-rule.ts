@@ -64,7 +64,7 @@ export function explainPrepared({ rule, compiled }: PreparedRule, event: EventFa
   if (compiled.kind === "invalid") return { kind: "invalid", reason: compiled.problem };
   if (!rule.isEnabled) return { kind: "disabled" };
   const { isHeld, failures, counterfactual } = explainConditions(
-    compiled.value.conditions.root,
+    compiled.value.root,
     rule.conditions,
     event.payload,
   );

@@ -32,7 +32,7 @@ export function* indexRules(rules: readonly CompiledRule[]): Generator<void, Rul
   let count = 0;
   for (const rule of rules) {
     if (isSliceEnd(count++)) yield;
-    unfiled.push({ rule, left: conjunctsOf(rule.conditions.root) });
+    unfiled.push({ rule, left: conjunctsOf(rule.root) });
   }
   return yield* fileRules(unfiled);
 }
@@ -57,7 +57,7 @@ function* closeDrawers<Key>(
   for (const [key, rules] of open) {
     if (isSliceEnd(drawers.size)) yield;
     const isIndexed = rules.length > drawerMax && rules.some(({ left }) => left.length > 0);
-    drawers.set(key, isIndexed ? yield* fileRules(rules) : rules.map(filed));
+    drawers.set(key, isIndexed ? yield* fileRules(rules) : drawerOf(rules));
   }
   return drawers;
 }
@@ -177,9 +177,14 @@ function mostShared(
 
 const none: readonly never[] = [];
 
-/** Its list has no room to grow: an agent has one for each rule. */
+function drawerOf(rules: readonly UnfiledRule[]): Drawer {
+  const [only] = rules;
+  return only !== undefined && rules.length === 1 ? filed(only) : rules.map(filed);
+}
+
 function filed({ rule, left }: UnfiledRule): FiledRule {
-  return { rule, conditions: left.length === 0 ? none : left.map(({ node }) => node) };
+  const others = left.length <= 1 ? none : left.slice(1).map(({ node }) => node);
+  return { rule, first: left[0]?.node, others };
 }
 
 function isSliceEnd(count: number): boolean {

@@ -31,13 +31,14 @@ interface Gate {
   readonly drawer: Drawer;
 }
 
-/** A list of rules, or an index of many. */
-export type Drawer = readonly FiledRule[] | RuleIndex;
+/** One rule, a list of rules, or an index of many. Most drawers have one, which needs no list: an agent has a drawer for most rules. */
+export type Drawer = FiledRule | readonly FiledRule[] | RuleIndex;
 
-/** A rule in its drawer, with the conditions that must still be evaluated, cheapest first. */
+/** A rule in its drawer, with the conditions that must still be evaluated, cheapest first. Most have one at most. */
 export interface FiledRule {
   readonly rule: CompiledRule;
-  readonly conditions: readonly ConditionNode[];
+  readonly first: ConditionNode | undefined;
+  readonly others: readonly ConditionNode[];
 }
 
 /** Adds the rules that match to `found`, in no particular order and possibly with duplicates. */
@@ -59,24 +60,33 @@ export function findRules(
 }
 
 function searchDrawer(drawer: Drawer, payload: JsonObject, stamp: Stamp, found: CompiledRule[]): void {
-  if ("fields" in drawer) findRules(drawer, payload, stamp, found);
+  if ("rule" in drawer) decideOne(drawer, payload, stamp, found);
+  else if ("fields" in drawer) findRules(drawer, payload, stamp, found);
   else decideEach(drawer, payload, stamp, found);
 }
 
-// Loops rather than every(): matching spends its time here, where a closure or a call for each rule is measurable. Most
-// predicates are decided already, for another rule.
 function decideEach(
   rules: readonly FiledRule[],
   payload: JsonObject,
   stamp: Stamp,
   found: CompiledRule[],
 ): void {
-  search: for (const { rule, conditions } of rules) {
-    for (const node of conditions) {
-      const isHeld =
-        node.kind === "predicate" && node.decidedAt === stamp ? node.isHeld : holds(node, payload, stamp);
-      if (!isHeld) continue search;
-    }
-    found.push(rule);
-  }
+  for (const filed of rules) decideOne(filed, payload, stamp, found);
+}
+
+// A loop rather than every(): matching spends its time here, where a closure for each rule is measurable. Most predicates
+// are decided already, for another rule.
+function decideOne(
+  { rule, first, others }: FiledRule,
+  payload: JsonObject,
+  stamp: Stamp,
+  found: CompiledRule[],
+): void {
+  if (first !== undefined && !isHeld(first, payload, stamp)) return;
+  for (const node of others) if (!isHeld(node, payload, stamp)) return;
+  found.push(rule);
+}
+
+function isHeld(node: ConditionNode, payload: JsonObject, stamp: Stamp): boolean {
+  return node.kind === "predicate" && node.decidedAt === stamp ? node.isHeld : holds(node, payload, stamp);
 }

@@ -11,6 +11,7 @@ import { nextStamp, PredicateTable } from "../conditions/predicate.ts";
 import type { TriggerDefinition } from "../definitions.ts";
 import type { Id } from "../identifiers.ts";
 import { describePlaced } from "../placed-problem.ts";
+import { SharedTexts } from "../texts/shared-texts.ts";
 import { TextBudget } from "../texts/text-budget.ts";
 import { compileRule, matchOf, type CompiledRule, type RuleText } from "./compiled-rule.ts";
 import { aimedRule } from "./rule-aim.ts";
@@ -158,7 +159,7 @@ export class CompiledRuleSet implements RuleSet {
     const aimedAt = aimedRule(triggerInstanceId);
     if (aimedAt !== undefined) {
       const rule = this.#aimed(triggerRef, aimedAt);
-      return rule !== undefined && holds(rule.conditions.root, payload, stamp) ? [rule] : [];
+      return rule !== undefined && holds(rule.root, payload, stamp) ? [rule] : [];
     }
     const rules = this.#contents.byTrigger.get(triggerRef);
     if (rules === undefined) return [];
@@ -186,6 +187,7 @@ export class RuleSetDraft {
   /** The refs that rules had in the set, and have now. */
   readonly #formerRefs = new Map<Id, string>();
   readonly #refs = new Map<Id, string>();
+  readonly #texts = new SharedTexts();
   #problems: Map<Id, string> | undefined;
   #doubts: Map<Id, string> | undefined;
 
@@ -199,9 +201,9 @@ export class RuleSetDraft {
   put(text: RuleText): void {
     const { id, ref, triggerRef } = text;
     const { predicates } = this.#contents;
-    const compiled = compileRule(text, predicates);
+    const compiled = compileRule(text, predicates, this.#texts);
     // Kept before those of the former rule are released, so that what they share is not compiled again.
-    predicates.keep(compiled.kind === "valid" ? predicatesOf(compiled.value.conditions.root) : []);
+    predicates.keep(compiled.kind === "valid" ? predicatesOf(compiled.value.root) : []);
     this.remove(id);
     if (compiled.kind === "invalid") {
       this.#rules.set(id, { kind: "unusable", id, ref });
@@ -212,7 +214,7 @@ export class RuleSetDraft {
       const touched = this.#touch(triggerRef);
       touched.added.push(rule);
       touched.countChange += 1;
-      const { doubts } = rule.conditions;
+      const { doubts } = rule;
       if (doubts.length > 0) this.#doubtsToChange().set(id, describePlaced(doubts));
     }
     this.#refs.set(id, ref);
@@ -225,7 +227,7 @@ export class RuleSetDraft {
     else this.#formerRefs.set(id, known.ref);
     this.#rules.delete(id);
     if (known.kind === "usable") {
-      this.#contents.predicates.release(predicatesOf(known.conditions.root));
+      this.#contents.predicates.release(predicatesOf(known.root));
       this.#touch(known.triggerRef).countChange -= 1;
     }
     if ((this.#problems ?? this.#contents.problems).has(id)) this.#problemsToChange().delete(id);
