@@ -1,6 +1,9 @@
 /**
  * Partitions of a large history are dropped while batches are stored: how long one of them takes at most. One partition with half
- * of the events is dropped as it is, and one with a tenth of them is archived first.
+ * of the events is dropped as it is, and one with a tenth of them is archived first. Each time is compared with as long a time without.
+ *
+ * Storing at this rate makes the server write a checkpoint about every 20 s, and while that syncs the files, commits wait for the
+ * same disk: 150 ms were seen in a time without any dropping. Such waits are judged apart: they are reported, in both times.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -19,8 +22,8 @@ import { atMost } from "../rig/at-most.ts";
 import { quantile, type Finding } from "../rig/report.ts";
 
 const inFlight = 50;
-const calmMs = 10_000;
 const restMs = 3_000;
+const lookMs = 10;
 const publishMs = 100;
 
 /** By their age in days, oldest first: which part of all events each partition holds. */
@@ -65,9 +68,6 @@ async function loadHistory(rig: PipelineRig, events: number): Promise<void> {
 async function measureDrops(rig: PipelineRig, events: number): Promise<Finding[]> {
   const folder = await mkdtemp(join(tmpdir(), "attune-archive-"));
   await using running = await rig.start();
-  const calm = await longestWaits(rig, running, async () => {
-    await delay(calmMs);
-  });
   const findings: Finding[] = [];
   const archive: Archive = async (table, partition, signal) =>
     void (await archivePartition(
@@ -88,11 +88,15 @@ async function measureDrops(rig: PipelineRig, events: number): Promise<Finding[]
       tookMs = performance.now() - startedAtMs;
       await delay(restMs);
     });
+    const calm = await longestWaits(rig, running, async () => {
+      await delay(tookMs + restMs);
+    });
     const seconds = (tookMs / 1_000).toFixed(1);
     const what = `${Math.round(events * dropped)} of ${events} events ${how} in ${seconds} s`;
     findings.push(
       atMost(
-        `${what}: longest event more than the ${calm.longest.toFixed(0)} ms without`,
+        `${what}: longest event more than the ${calm.longest.toFixed(0)} ms without ` +
+          `(while a checkpoint syncs: ${dropping.besideSync.toFixed(0)} ms, ${calm.besideSync.toFixed(0)} ms without)`,
         Math.max(dropping.longest - calm.longest, 0),
         50,
         "ms",
@@ -123,18 +127,31 @@ async function stepOnce(rig: PipelineRig, days: number, archive: Archive): Promi
   return dropped;
 }
 
+interface Waits {
+  /** Of the events that were under way during no sync of a checkpoint. */
+  readonly longest: number;
+  /** Of the others; 0: none. */
+  readonly besideSync: number;
+  /** Of all. */
+  readonly p99: number;
+}
+
 async function longestWaits(
   rig: PipelineRig,
   { pipeline, sent }: RunningPipeline,
   work: () => Promise<void>,
-): Promise<{ readonly longest: number; readonly p99: number }> {
-  const tookMs: number[] = [];
+): Promise<Waits> {
+  const waits: { readonly tookMs: number; readonly isBesideSync: boolean }[] = [];
+  let syncSeenAtMs = Number.NEGATIVE_INFINITY;
   const over = new AbortController();
   const emit = async (): Promise<void> => {
     while (!over.signal.aborted) {
       const startedAtMs = performance.now();
       await pipeline.accept(rig.tick());
-      tookMs.push(performance.now() - startedAtMs);
+      waits.push({
+        tookMs: performance.now() - startedAtMs,
+        isBesideSync: syncSeenAtMs >= startedAtMs,
+      });
     }
   };
   // As if they were published: a partition stays while many messages wait.
@@ -144,10 +161,28 @@ async function longestWaits(
       await delay(publishMs);
     }
   };
-  const flood = Promise.all([publish(), ...Array.from({ length: inFlight }, emit)]);
+  const client = await rig.fresh.connect();
+  const look = async (): Promise<void> => {
+    while (!over.signal.aborted) {
+      const { rowCount } = await client.query(`
+        select
+          from pg_stat_activity
+         where backend_type = 'checkpointer'
+           and wait_event in ('DataFileSync', 'SLRUFlushSync', 'SLRUSync', 'WALSync')`);
+      if (rowCount !== 0) syncSeenAtMs = performance.now();
+      await delay(lookMs);
+    }
+  };
+  const flood = Promise.all([publish(), look(), ...Array.from({ length: inFlight }, emit)]);
   await work();
   over.abort();
   await flood;
   sent.length = 0;
-  return { longest: quantile(tookMs, 1), p99: quantile(tookMs, 0.99) };
+  const tookMs = (some: typeof waits): number[] => some.map((wait) => wait.tookMs);
+  const beside = waits.filter(({ isBesideSync }) => isBesideSync);
+  return {
+    longest: quantile(tookMs(waits.filter(({ isBesideSync }) => !isBesideSync)), 1),
+    besideSync: beside.length === 0 ? 0 : quantile(tookMs(beside), 1),
+    p99: quantile(tookMs(waits), 0.99),
+  };
 }
