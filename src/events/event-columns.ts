@@ -1,5 +1,5 @@
 /** Writes the events of a batch column by column, as the statement that stores it reads them. */
-import type { EventAims, EventColumns, EventTraces } from "../database/statements/event-columns.ts";
+import type { EventColumns, EventParticulars, EventTraces } from "../database/statements/event-columns.ts";
 import { aimedRule } from "../model/rules/rule-aim.ts";
 import { idOf } from "./entries.ts";
 import type { MatchedEvent } from "./matched-piece.ts";
@@ -23,17 +23,17 @@ export function eventColumns(matched: readonly MatchedEvent[], messageIds: reado
     keys: matched.some(({ entry }) => entry.event.dedupKey !== null)
       ? matched.map(({ entry }) => entry.event.dedupKey)
       : null,
-    aims: matched.some(isAimed) ? aimsOf(matched) : null,
+    particulars: matched.some(hasParticulars) ? particularsOf(matched) : null,
     traces: matched.some(({ entry }) => entry.event.trace !== undefined) ? tracesOf(matched) : null,
   };
 }
 
-function isAimed({ entry }: MatchedEvent): boolean {
+function hasParticulars({ entry }: MatchedEvent): boolean {
   const { occurredAt, triggerInstanceId } = entry.event;
   return occurredAt !== null || aimedRule(triggerInstanceId) !== undefined;
 }
 
-function aimsOf(matched: readonly MatchedEvent[]): EventAims {
+function particularsOf(matched: readonly MatchedEvent[]): EventParticulars {
   const aimed = matched.map(({ entry, matches }) => {
     const ref = aimedRule(entry.event.triggerInstanceId);
     const match = ref === undefined ? undefined : matches[0]?.match;

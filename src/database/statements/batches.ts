@@ -119,14 +119,14 @@ const keyed = `(select event
  */
 export function storeBatch(
   batch: Pick<BatchToStore, "soleSource" | "matches" | "checkpoints"> & {
-    readonly events: Pick<EventColumns, "count" | "keys" | "aims" | "traces">;
+    readonly events: Pick<EventColumns, "count" | "keys" | "particulars" | "traces">;
   },
 ): Statement<BatchToStore, StoredBatch> {
   const shape = {
     hasSoleSource: batch.soleSource !== undefined,
     isLone: batch.events.count === 1,
     hasKeys: batch.events.keys !== null,
-    hasAims: batch.events.aims !== null,
+    hasParticulars: batch.events.particulars !== null,
     hasTraces: batch.events.traces !== null,
     hasMatches: batch.matches !== noneJson,
     hasCheckpoints: batch.checkpoints !== noneJson,
@@ -154,12 +154,12 @@ interface BatchShape extends Omit<EventShape, "hasSources"> {
 const statements = new Map<string, Statement<BatchToStore, StoredBatch>>();
 
 function nameOf(shape: BatchShape): string {
-  const { isLone, hasSoleSource, hasKeys, hasAims, hasTraces, hasMatches, hasCheckpoints } = shape;
+  const { isLone, hasSoleSource, hasKeys, hasParticulars, hasTraces, hasMatches, hasCheckpoints } = shape;
   const parts = [
     isLone && "_lone",
     hasSoleSource && "_sole",
     hasKeys && "_keys",
-    hasAims && "_aims",
+    hasParticulars && "_particulars",
     hasTraces && "_traces",
     hasMatches && "_matches",
     hasCheckpoints && "_checkpoints",
@@ -187,7 +187,7 @@ function storeStatement(name: string, shape: BatchShape): Statement<BatchToStore
 }
 
 function storeText(shape: BatchShape, parameter: Parameter): string {
-  const { hasSoleSource, hasKeys, hasAims, hasTraces, hasMatches, hasCheckpoints } = shape;
+  const { hasSoleSource, hasKeys, hasParticulars, hasTraces, hasMatches, hasCheckpoints } = shape;
   const events = eventRows({ ...shape, hasSources: !hasSoleSource }, (value) =>
     parameter((batch) => value(batch.events)),
   );
@@ -214,11 +214,11 @@ function storeText(shape: BatchShape, parameter: Parameter): string {
     ), ${hasKeys ? `${claimKeys(of)}, ` : ""}stored as (
       insert into event (id, trigger, trigger_ref, config, payload, source, source_ref, matched_revision
                          ${hasKeys ? ", dedup_key" : ""}
-                         ${hasAims ? ", occurred_at, rule, rule_ref" : ""}
+                         ${hasParticulars ? ", occurred_at, rule, rule_ref" : ""}
                          ${hasTraces ? ", traceparent, tracestate" : ""})
       select i, ${of.trigger}, ${of.triggerRef}, ${of.config}, p, ${of.sensor}, ${of.sensorRef}, ${revision}
              ${hasKeys ? ", k" : ""}
-             ${hasAims ? ", o, r, rr" : ""}
+             ${hasParticulars ? ", o, r, rr" : ""}
              ${hasTraces ? ", tp, ts" : ""}
         from incoming
        ${hasKeys ? `where k is null or i in ${keyed}` : ""}

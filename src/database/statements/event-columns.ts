@@ -17,13 +17,13 @@ export interface EventColumns {
   readonly payloads: string;
   /** Null: no event has a dedup_key. */
   readonly keys: readonly (string | null)[] | null;
-  /** Null: no event has a time of its own or is for one rule. */
-  readonly aims: EventAims | null;
+  /** Null: no event says when it happened, or which rule it is for. Both come from timers, webhooks and files. */
+  readonly particulars: EventParticulars | null;
   /** Null: no event has a traceparent. */
   readonly traces: EventTraces | null;
 }
 
-export interface EventAims {
+export interface EventParticulars {
   readonly occurredAt: readonly (string | null)[];
   readonly rules: readonly (Id | null)[];
   readonly ruleRefs: readonly (string | null)[];
@@ -39,7 +39,7 @@ export interface EventShape {
   /** Whether it is one event, whose columns need no functions that return rows. */
   readonly isLone: boolean;
   readonly hasKeys: boolean;
-  readonly hasAims: boolean;
+  readonly hasParticulars: boolean;
   readonly hasTraces: boolean;
   /** Whether the statement asks for the number of the source. */
   readonly hasSources: boolean;
@@ -47,7 +47,7 @@ export interface EventShape {
 
 /** A table for FROM: i id, m message id, p payload, s source, k dedup_key, o occurred_at, r rule, rr rule_ref, tp traceparent, ts tracestate. */
 export function eventRows(
-  { isLone, hasKeys, hasAims, hasTraces, hasSources }: EventShape,
+  { isLone, hasKeys, hasParticulars, hasTraces, hasSources }: EventShape,
   parameter: (value: (events: EventColumns) => unknown) => string,
 ): string {
   const columns: { readonly name: string; readonly array: string }[] = [];
@@ -59,10 +59,10 @@ export function eventRows(
   add("m", "uuid", ({ messageIds }) => messageIds);
   if (hasSources) add("s", "int", ({ sources }) => sources);
   if (hasKeys) add("k", "text", ({ keys }) => keys);
-  if (hasAims) {
-    add("o", "timestamptz", ({ aims }) => aims?.occurredAt);
-    add("r", "bigint", ({ aims }) => aims?.rules);
-    add("rr", "text", ({ aims }) => aims?.ruleRefs);
+  if (hasParticulars) {
+    add("o", "timestamptz", ({ particulars }) => particulars?.occurredAt);
+    add("r", "bigint", ({ particulars }) => particulars?.rules);
+    add("rr", "text", ({ particulars }) => particulars?.ruleRefs);
   }
   if (hasTraces) {
     add("tp", "text", ({ traces }) => traces?.parents);

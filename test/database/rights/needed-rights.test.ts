@@ -62,13 +62,13 @@ interface Statement {
 }
 
 const leastBatch = {
-  events: { count: 1, keys: null, aims: null, traces: null },
+  events: { count: 1, keys: null, particulars: null, traces: null },
   matches: "[]",
   checkpoints: "[]",
 };
-const aims = { occurredAt: [], rules: [], ruleRefs: [] };
+const particulars = { occurredAt: [], rules: [], ruleRefs: [] };
 const fullBatch = {
-  events: { count: 2, keys: [], aims, traces: { parents: [], states: [] } },
+  events: { count: 2, keys: [], particulars, traces: { parents: [], states: [] } },
   matches: "[{}]",
   checkpoints: "[{}]",
 };
