@@ -1,6 +1,6 @@
 /**
  * V8's settings for a small heap that must be set at start; the others are in src/service/small-heap.ts. Without any of
  * them, an agent that stored 1,000 events/s had 190 MiB of resident memory, and it still grew; with them it
- * stayed at 115 MiB, half of which is the executable itself.
+ * stayed at 115 MiB. Half of that is the executable itself.
  */
 export const heapFlags = ["--max-semi-space-size=4", "--v8-pool-size=1"];

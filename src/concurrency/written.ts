@@ -1,6 +1,6 @@
 /**
- * Resolves once what this turn of the event loop gave to a stream that writes at the turn's end is with the system:
- * rabbitmq/prompt-writes.ts writes in a tick, and ticks run in order, before what follows promises that they settle.
+ * Resolves once the messages that were published just now have been passed to the operating system.
+ * rabbitmq/prompt-writes.ts writes them in a tick. Ticks run in order, so this one comes after it.
  */
 export function written(): Promise<void> {
   return new Promise((resolve) => {

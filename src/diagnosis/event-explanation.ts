@@ -1,6 +1,7 @@
 /** Reads what explains an event, and explains it. */
 import { inSlices } from "../concurrency/work-slices.ts";
 import type { Queryable } from "../database/database.ts";
+import { readLikelyRef } from "../database/likely-ref.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
 import { readInstallation } from "../database/statements/installation.ts";
 import {
@@ -22,7 +23,6 @@ import {
   type MatchFate,
 } from "../model/rules/explain-event.ts";
 import { meantText } from "../model/texts/meant-text.ts";
-import { readLikelyRef } from "../database/likely-ref.ts";
 import type { RulesInForce } from "./rules-in-force.ts";
 
 export interface StoredExplanation extends EventExplanation {

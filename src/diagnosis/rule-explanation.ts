@@ -1,6 +1,7 @@
 /** Reads a rule, and explains which of the last events of its trigger it matched, or whether it matches a payload. */
 import { inSlices } from "../concurrency/work-slices.ts";
 import type { Queryable } from "../database/database.ts";
+import { readLikelyRef } from "../database/likely-ref.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
 import { readEventsForRule, readTriggerNow } from "../database/statements/explained-events.ts";
 import { readVersionsOfRef } from "../database/statements/rule-versions.ts";
@@ -9,7 +10,6 @@ import type { RuleExplanation } from "../model/rules/explain-event.ts";
 import { explainEventsOfRule, type RuleEventsExplanation } from "../model/rules/explain-events-of-rule.ts";
 import { explainRule, verdictSentence } from "../model/rules/explain-rule.ts";
 import { ruleOf, type RuleVersion } from "../model/rules/rules-at.ts";
-import { readLikelyRef } from "../database/likely-ref.ts";
 
 /** @param rows of one snapshot */
 export async function explainStoredRule(

@@ -1,5 +1,6 @@
 /** Why a sensor reports no events: its state as doctor judges it, its last event, and its rejected output. */
 import type { Queryable } from "../database/database.ts";
+import { readLikelyRef } from "../database/likely-ref.ts";
 import { rowOf } from "../database/statement.ts";
 import { readLastEventOfSensor } from "../database/statements/explained-events.ts";
 import { readFencedEvents, type FencedEventCount } from "../database/statements/fenced-events.ts";
@@ -7,7 +8,6 @@ import type { Id } from "../model/identifiers.ts";
 import { counted } from "../model/texts/counted.ts";
 import { durationText } from "../model/texts/duration-text.ts";
 import { meantText } from "../model/texts/meant-text.ts";
-import { readLikelyRef } from "../database/likely-ref.ts";
 import { rejectedOutput, rejectedText, type RejectedOutput } from "./rejected-output.ts";
 import { readSensorStatus, type SensorStatus } from "./sensor-status.ts";
 

@@ -265,7 +265,7 @@ test("the heartbeat loop refreshes the row until it is stopped, and ends when th
   expect(isSuperseded).toBe(true);
 });
 
-// Goal: a renewal stands in for a heartbeat, but not for the lock on the name, and only for as long as a heartbeat would.
+// A renewal replaces a heartbeat for as long as a heartbeat would count. It does not take the lock on the name.
 // Method: by a clock of the test, renewals come and stay away; then the session that holds the lock is ended.
 test("the heartbeat loop sends nothing while the lease is renewed, unless the lock on the name was lost", async () => {
   await using fresh = await freshDatabase();

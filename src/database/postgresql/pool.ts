@@ -137,7 +137,7 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
       return Array.isArray(answer) ? (answer.at(-1) ?? { rows: [] }) : answer;
     } catch (error) {
       const failure = asError(error);
-      // Its own trace leads to the socket, this one to whoever sent the statement.
+      // It was made where the answer is read; its trace should show who sent the statement.
       Error.captureStackTrace(failure);
       if (!endsConnection(failure)) {
         this.#observe(undefined);

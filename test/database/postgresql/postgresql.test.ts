@@ -36,7 +36,7 @@ describe("PostgreSQL as a database", () => {
     expect((await other.tryLock("shared"))?.isHeld).toBe(true);
   });
 
-  test("an error's trace leads to whoever sent the statement", async () => {
+  test("the trace of an error shows who sent the statement", async () => {
     async function askForNothing(): Promise<void> {
       await shared.database.query({ text: "select 1 / 0" });
     }
