@@ -90,7 +90,11 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     .argument("[command...]")
     .usage("[options] [command]")
     .action(async ([unknownCommand]: readonly string[]) => {
-      if (unknownCommand !== undefined) root.error(`error: unknown command '${unknownCommand}'`);
+      if (unknownCommand !== undefined) {
+        const { unknownCommandText } = await import("./unknown-command.ts");
+        const names = root.commands.map((command) => command.name());
+        root.error(`error: ${unknownCommandText(unknownCommand, names)}`);
+      }
       if (root.opts<Options>().detectOnly) {
         const { detectOnly } = await import("./commands/detect-only.ts");
         exitCode = await detectOnly(invocation());

@@ -26,6 +26,8 @@ test.each([
   [["--no-such-option"], "unknown option '--no-such-option'"],
   [["no-such-command"], "unknown command 'no-such-command'"],
   [["no-such-command", "list"], "unknown command 'no-such-command'"],
+  [["rule", "list"], "unknown command 'rule'; did you mean rules?"],
+  [["evnets"], "unknown command 'evnets'; did you mean events?"],
   [["--format", "xml"], "Allowed choices are text, json"],
   [["packs", "load"], "missing required argument 'directories'"],
   [["packs", "check"], "missing required argument 'directories'"],
