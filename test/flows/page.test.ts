@@ -380,6 +380,8 @@ test("a page that is opened again asks for its session beside its script, and fo
   const { page } = admin;
   const workers = page.locator(".tile", { hasText: "Workers" }).getByText(/^\d+$/);
   await page.goto("about:blank");
+  // Once connected, the page reads again what may have changed before.
+  await page.route("**/api/v1/stream", () => undefined);
   await page.goto(`${folder.apiUrl}/ui/`);
   await workers.waitFor();
   const timings: readonly Timing[] = await page.evaluate(() =>
@@ -390,6 +392,7 @@ test("a page that is opened again asks for its session beside its script, and fo
   expect(repeated).toEqual([]);
   expect(session?.startTime).toBeLessThan(named("/ui/main-")[0]?.responseEnd ?? 0);
   for (const path of ["sensors?", "workers?", "timers?", "gaps?"]) expect(named(path), path).toHaveLength(1);
+  await page.unroute("**/api/v1/stream");
 
   const held = Promise.withResolvers<void>();
   await page.route("**/auth/session", async (route) => {
