@@ -70,21 +70,24 @@ class LogFile:
         tail = self._contents.read(offset - tail_bytes(offset), tail_bytes(offset))
         return len(tail) == tail_bytes(offset) and fingerprint_of(head, tail) == position.fingerprint
 
-    def offset_of(self, position, known_head):
+    def is_earlier_copy(self, position, known_head):
         """
-        How much of this file was read before `position`; None if it is another log.
+        Whether this file, which is not compressed, is a copy of the log that was made just before its last lines were
+        read, so that it ends before `position`.
 
-        For a copy made just before the last lines were read, that is its end. A copy is recognised by `known_head`,
-        the beginning that was read, or by the checksum of a beginning that was long enough.
+        It is recognised by `known_head`, the beginning that was read, or by the checksum of a beginning that was long
+        enough. A hole tells nothing: any log that was truncated may begin with one.
         """
-        if self.is_at(position):
-            return position.offset
         size = self._status().st_size
-        if self.compression or not 0 < size < position.offset:
-            return None
+        if self.inode == position.inode or not 0 < size < position.offset:
+            return False
         head = self._contents.read(0, head_bytes(size))
-        is_same = known_head.startswith(head) if known_head else position.has_head(head)
-        return size if is_same else None
+        if not head.strip(b"\0"):
+            return False
+        return known_head.startswith(head) if known_head else position.has_head(head)
+
+    def go_to_end(self):
+        self.go_to(self._status().st_size)
 
     def head(self):
         """The first bytes, as far as they have been read."""

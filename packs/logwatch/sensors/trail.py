@@ -106,20 +106,49 @@ class Trail:
 
 
 def search(position, files, head):
-    """The index of the rotated file that was read up to `position`, and that file, opened there; or (None, None)."""
-    indexes = [index for index, file in enumerate(files) if file.inode == position.inode]
+    """
+    The index of the rotated file that was read up to `position`, and that file, opened there; or (None, None).
+
+    If there is no such file, an earlier copy of it, opened at its end. The oldest is the likeliest: a later log may begin
+    with the same lines.
+    """
+    same = [index for index, file in enumerate(files) if file.inode == position.inode]
+    changed = []
     if position.fingerprint is not None:
         # Copying or compressing changes the inode and may truncate the time to seconds. The newest is the likeliest.
         since_us = position.modified_us // SECOND_US * SECOND_US
-        indexes += [index for index in reversed(range(len(files))) if files[index].modified_us >= since_us]
-    for index in indexes:
-        try:
-            log = opened_at(position, open_rotated(files[index]), head)
-        except Unreadable:
-            continue
+        changed = [index for index in reversed(range(len(files))) if files[index].modified_us >= since_us]
+    for index in same + changed:
+        log = rotated_at(position, files[index])
+        if log:
+            return index, log
+    for index in reversed(changed):
+        log = earlier_copy(position, files[index], head)
         if log:
             return index, log
     return None, None
+
+
+def rotated_at(position, file):
+    try:
+        return opened_at(position, open_rotated(file))
+    except Unreadable:
+        return None
+
+
+def earlier_copy(position, file, head):
+    """`file`, opened at its end, if it is an earlier copy of the log that was read up to `position`; else None."""
+    if file.name.compression:
+        return None
+    try:
+        log = open_rotated(file)
+    except Unreadable:
+        return None
+    if log.is_earlier_copy(position, head):
+        log.go_to_end()
+        return log
+    log.close()
+    return None
 
 
 def other_at(position, path):
@@ -130,12 +159,11 @@ def other_at(position, path):
         return None
 
 
-def opened_at(position, log, head=b""):
-    """`log` at `position`, or at its end if it is an earlier copy. Closes it and returns None if it is another log."""
+def opened_at(position, log):
+    """`log` at `position`. Closes it and returns None if it is another log."""
     try:
-        offset = log.offset_of(position, head)
-        if offset is not None:
-            log.go_to(offset)
+        if log.is_at(position):
+            log.go_to(position.offset)
             return log
     except Unreadable:
         pass

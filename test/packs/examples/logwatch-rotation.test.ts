@@ -357,6 +357,74 @@ describe("while it runs", () => {
     expect(gapsOf(sensor)).toEqual([]);
   });
 
+  /** What each file of such a log begins with: programs that print their version and settings when they start. */
+  const banner = `${"=".repeat(600)}\n`;
+
+  test.each([
+    ["the same banner", banner],
+    ["a hole", "\0".repeat(600)],
+  ])(
+    "later, shorter files that begin with %s are not taken for a copy of the one that was read",
+    async (_, head) => {
+      const path = await logFile(`${head}a first line\nand a second\n`);
+      const bannerLines = head === banner ? ["=".repeat(600)] : [];
+      const checkpoint = await followUntil(path, [...bannerLines, "a first line", "and a second"]);
+      await rename(path, `${path}.2`);
+      execFileSync("gzip", [`${path}.2`]);
+      await writeFile(`${path}.1`, `${head}3\n`);
+      await writeFile(path, `${head}4\n`);
+
+      await using sensor = follow(path, checkpoint);
+
+      await expectLines(sensor, [...bannerLines, "3", ...bannerLines, "4"]);
+      expect(gapsOf(sensor)).toEqual([]);
+    },
+  );
+
+  test("a log that was emptied and begins with the same banner is read from its beginning", async () => {
+    const path = await logFile(`${banner}a first line\nand a second\n`);
+    const lines = [banner.trim(), "a first line", "and a second"];
+    const checkpoint = await followUntil(path, lines);
+
+    await writeFile(path, `${banner}3\n`);
+
+    await using sensor = follow(path, checkpoint);
+    await expectLines(sensor, [banner.trim(), "3"]);
+    expect(gapsOf(sensor)).toHaveLength(1);
+  });
+
+  test("a file with a hole is not taken for a copy of a deleted one that had a hole, too", async () => {
+    const path = await logFile(`${"\0".repeat(600)}a first line\nand a second\n`);
+    const checkpoint = await followUntil(path, ["a first line", "and a second"]);
+    await unlink(path);
+    await writeFile(`${path}.1`, `${"\0".repeat(600)}3\n`);
+    await writeFile(path, "4\n");
+
+    await using sensor = follow(path, checkpoint);
+
+    await expectLines(sensor, ["3", "4"]);
+    expect(gapsOf(sensor)).toHaveLength(1);
+  });
+
+  test("of two files that may be the copy, the older one is", async () => {
+    const path = await logFile(banner);
+    await using sensor = follow(path);
+    await copyFile(path, `${path}.1`);
+    await appendFile(path, "a second\n");
+    const checkpoint = await followUntil(path, [banner.trim(), "a second"]);
+    await sensor[Symbol.asyncDispose]();
+    await truncate(path);
+    await appendFile(path, `${banner}3\n`);
+    await shift(path, [".1", ".2"]);
+    await copytruncate(path, `${path}.1`);
+    await appendFile(path, "4\n");
+
+    await using next = follow(path, checkpoint);
+
+    await expectLines(next, [banner.trim(), "3", "4"]);
+    expect(gapsOf(next)).toEqual([]);
+  });
+
   test("a writer that still writes to the old file is read before one that writes to the new", async () => {
     const path = await logFile("1\n");
     await using sensor = follow(path);
