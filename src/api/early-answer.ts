@@ -1,11 +1,13 @@
 /**
- * Answers to requests whose bodies have not arrived yet: the body is too large, the caller is not admitted, there is no room.
+ * Answers to requests that have not arrived completely: the body is too large, the caller is not admitted, there is no room, or
+ * Node's parser cannot read them.
  *
  * Many clients read no answer before they have sent everything. If the connection is closed under them, they report a broken
  * pipe, and the answer is lost. So the answer is sent at once and only the sending side is closed; what still arrives is
  * read and dropped, within bounds.
  */
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { FastifyReply, FastifyRequest } from "fastify";
 
 /** The rest of such a body is not worth a new connection: Node drops it before the next request. */
@@ -40,18 +42,40 @@ function lengthOf({ headers }: IncomingMessage): number {
 function dropRestBeforeClose(message: IncomingMessage): void {
   const { socket } = message;
   socket.destroySoon = () => {
-    let left = droppedBytesMax;
-    const close = (): void => {
-      clearTimeout(timer);
-      socket.destroy();
-    };
-    const timer = setTimeout(close, droppedMsMax);
-    const drop = (chunk: Uint8Array): void => {
+    const rest = boundedRest(socket);
+    message
+      .on("error", rest.close)
+      .on("data", rest.drop)
+      .on("end", rest.close)
+      .on("close", rest.close)
+      .resume();
+    socket.end();
+    if (message.complete || message.destroyed) rest.close();
+  };
+}
+
+/** Answers what Node's parser cannot read, and closes the connection: where the next request begins is unknown. */
+export function endWith(answer: string, socket: Socket): void {
+  const rest = boundedRest(socket);
+  // The parser's own listener, which would complain about each piece of the rest.
+  socket.removeAllListeners("data").on("data", rest.drop).once("end", rest.close).resume();
+  socket.end(answer);
+}
+
+/** What still arrives over a connection that has its last answer. */
+function boundedRest(socket: Socket): { drop: (chunk: Uint8Array) => void; close: () => void } {
+  let left = droppedBytesMax;
+  const close = (): void => {
+    clearTimeout(timer);
+    socket.destroy();
+  };
+  const timer = setTimeout(close, droppedMsMax);
+  socket.setTimeout(silentMsMax, close).once("close", close);
+  return {
+    drop: (chunk) => {
       left -= chunk.length;
       if (left < 0) close();
-    };
-    socket.end().setTimeout(silentMsMax, close);
-    message.on("error", close).on("data", drop).on("end", close).on("close", close).resume();
-    if (message.complete || message.destroyed) close();
+    },
+    close,
   };
 }

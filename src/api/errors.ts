@@ -16,7 +16,7 @@ import type { NamedKind } from "../database/statements/refs.ts";
 import { errorCatalogue, requestErrors, type ErrorCode, type RequestErrorCode } from "../errors/catalogue.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { sendEarly } from "./early-answer.ts";
+import { endWith, sendEarly } from "./early-answer.ts";
 import type { RouteList } from "./route-list.ts";
 
 /** What is wrong with one parameter of a request. */
@@ -145,37 +145,40 @@ function isRequestErrorCode(code: string): code is RequestErrorCode {
   return Object.hasOwn(requestErrors, code);
 }
 
-/** Answers what Node's parser refuses, and closes the connection: where the next request begins is unknown. */
-export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
+/**
+ * Answers what Node's parser refuses.
+ *
+ * @returns false: the client has left
+ */
+export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): boolean {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
-    return;
+    return false;
   }
-  answerAndClose(socket, clientErrorCodes[error.code ?? ""] ?? "BAD_REQUEST");
+  endWith(answerText(clientErrorCodes[error.code ?? ""] ?? "BAD_REQUEST"), socket);
+  return true;
 }
 
 /** Answers a request for another protocol. The socket is the caller's: the HTTP server has let go of it. */
 export function refuseUpgrade(socket: Duplex, code: RequestErrorCode, message?: string): void {
-  if (socket.writable) answerAndClose(socket, code, message);
+  if (socket.writable) socket.end(answerText(code, message), () => socket.destroy());
   else socket.destroy();
 }
 
-function answerAndClose(socket: Duplex, code: RequestErrorCode, message?: string): void {
+/** All of an answer that closes its connection. */
+function answerText(code: RequestErrorCode, message?: string): string {
   const { meaning, status } = requestErrors[code];
   const body = JSON.stringify({ error: message ?? asSentence(meaning), code });
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
-      "content-type: application/json; charset=utf-8",
-      `content-length: ${Buffer.byteLength(body)}`,
-      ...(status === 401 ? ["www-authenticate: Bearer"] : []),
-      ...(status === 503 ? [`retry-after: ${retryAfterSeconds}`] : []),
-      "connection: close",
-      "",
-      body,
-    ].join("\r\n"),
-    () => socket.destroy(),
-  );
+  return [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
+    "content-type: application/json; charset=utf-8",
+    `content-length: ${Buffer.byteLength(body)}`,
+    ...(status === 401 ? ["www-authenticate: Bearer"] : []),
+    ...(status === 503 ? [`retry-after: ${retryAfterSeconds}`] : []),
+    "connection: close",
+    "",
+    body,
+  ].join("\r\n");
 }
 
 const clientErrorCodes: Readonly<Record<string, RequestErrorCode>> = {

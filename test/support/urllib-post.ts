@@ -17,7 +17,11 @@ print(answer.status, answer.read().decode())
 `;
 
 /** @returns the status, a space, and the answer's body */
-export async function postWithUrllib(url: string, megabytes: number): Promise<string> {
-  const { stdout } = await promisify(execFile)("python3", ["-c", script, url, `${megabytes}`]);
+export async function postWithUrllib(
+  url: string,
+  megabytes: number,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
+  const { stdout } = await promisify(execFile)("python3", ["-c", script, url, `${megabytes}`], { env });
   return stdout.trim();
 }
