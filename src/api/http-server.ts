@@ -1,8 +1,10 @@
 /** An HTTP or HTTPS server without routes: its limits, and one form for everything that goes wrong. */
 import type { IncomingMessage } from "node:http";
+import { Server as HttpsServer } from "node:https";
 import type { FastifyInstance, FastifyServerOptions } from "fastify";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Certificate } from "./certificate.ts";
+import { ConnectionRefusals, type ConnectionRefusal } from "./connection-refusals.ts";
 import {
   addErrorAnswers,
   answerClientError,
@@ -10,6 +12,7 @@ import {
   answerFailure,
   RequestError,
 } from "./errors.ts";
+import { Handshakes } from "./handshakes.ts";
 import { requestId, sendRequestIds } from "./request-id.ts";
 import { RouteList } from "./route-list.ts";
 
@@ -20,6 +23,8 @@ export interface HttpServerOptions {
   readonly isTrustedProxy: (address: string) => boolean;
   /** Whether a request for another protocol is answered in it; left out: all are answered over HTTP. */
   readonly isUpgrade?: (request: IncomingMessage) => boolean;
+  /** The server closed a connection that it cannot serve. */
+  readonly onConnectionRefused?: ((reason: ConnectionRefusal) => void) | undefined;
   readonly logger: Logger;
 }
 
@@ -35,7 +40,8 @@ const idleMsMax = 100_000;
 const connectionsMax = 10_000;
 
 export async function createHttpServer(options: HttpServerOptions): Promise<FastifyInstance> {
-  const { certificate, isTrustedProxy, isUpgrade = () => false, logger } = options;
+  const { certificate, isTrustedProxy, isUpgrade = () => false, onConnectionRefused, logger } = options;
+  const refusals = new ConnectionRefusals({ connectionsMax, logger, count: onConnectionRefused });
   const { fastify } = await import("fastify");
   const transport = {
     maxHeaderSize: headerBytesMax,
@@ -55,7 +61,9 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
     forceCloseConnections: "idle",
     // Fastify's own answer has another shape; refuseWhileStopping gives ours.
     return503OnClosing: false,
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: (error: Error & { readonly code?: string }, socket) => {
+      if (answerClientError(error, socket)) refusals.requestUnreadable(error.code);
+    },
     frameworkErrors: (error, request, reply) => {
       answerFailure(error, request, reply, logger);
     },
@@ -64,9 +72,21 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
   const transportSettings: object =
     certificate === undefined
       ? { http: transport }
-      : { https: { ...transport, ...certificate, ...clientCheck(certificate) } };
+      : {
+          https: {
+            ...transport,
+            handshakeTimeout: requestMsMax,
+            ...certificate,
+            ...clientCheck(certificate),
+          },
+        };
   const server: FastifyInstance = fastify({ ...settings, ...transportSettings });
   server.server.maxConnections = connectionsMax;
+  server.server.on("connection", () => refusals.accepted()).on("drop", () => refusals.overLimit());
+  if (server.server instanceof HttpsServer) {
+    const handshakes = new Handshakes(server.server, (...failed) => refusals.handshakeFailed(...failed));
+    server.addHook("preClose", async () => handshakes.end());
+  }
   server.server.on("checkExpectation", answerExpectation);
   sendRequestIds(server);
   refuseWhileStopping(server);

@@ -40,6 +40,8 @@ export interface HealthSource {
 export interface MetricsSource {
   readonly contentType: string;
   readonly text: () => Promise<string>;
+  /** Counts a connection that the agent closed, by reason. */
+  readonly httpConnectionRefused?: (reason: string) => void;
 }
 
 /**

@@ -62,12 +62,13 @@ const closeMsMax = 2_000;
  * @throws OperatorError TLS_FAILED when the certificate cannot be used
  */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const { tls, trustedProxies = [], notifications, platform, logger } = options;
+  const { tls, trustedProxies = [], notifications, platform, metrics, logger } = options;
   const certificate = tls === undefined ? undefined : readCertificate(tls);
   const server = await createHttpServer({
     certificate,
     isTrustedProxy: addressMatcher(trustedProxies),
     isUpgrade: (request) => notifications !== undefined && isWebSocketRequest(request),
+    onConnectionRefused: metrics.httpConnectionRefused,
     logger,
   });
   await addRoutes(server, options);

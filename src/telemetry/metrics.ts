@@ -57,6 +57,8 @@ export interface Metrics {
   readonly payloadsDrifted: (triggerRef: string) => void;
   /** A WebSocket client was disconnected, for one of a few reasons. */
   readonly webSocketDisconnected: (reason: string) => void;
+  /** The agent closed an HTTP connection, for one of a few reasons. */
+  readonly httpConnectionRefused: (reason: string) => void;
 
   /** A request to a webhook was answered. */
   readonly webhookAnswered: (verdict: string, seconds: number) => void;
@@ -136,6 +138,11 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     "websocket_disconnections_total",
     "reason",
     "WebSocket clients that this worker disconnected",
+  );
+  const connectionsRefused = counterBy(
+    "http_connections_refused_total",
+    "reason",
+    "HTTP connections that the agent closed: `limit`, `handshake`, `timeout`, `malformed`",
   );
   const fileChanges = counterBy(
     "file_changes_total",
@@ -225,6 +232,7 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     logLinesLost: counter("log_lines_lost_total", "Lines of sensor logs that could not be written"),
     sensorRestarted: (sensorRef) => restarts(sensorRef, 1),
     webSocketDisconnected: (reason) => disconnected(reason, 1),
+    httpConnectionRefused: (reason) => connectionsRefused(reason, 1),
     fileChanged: (foundBy) => fileChanges(foundBy, 1),
     filesRescanned: (reason) => fileRescans(reason, 1),
     timerFired: histogram(
