@@ -103,6 +103,22 @@ test(
       .poll(async () => JSON.stringify(await api("GET", "/sensors/core.webhooks/logs")), { timeout: 20_000 })
       .toContain("answers POST /webhooks/github/push for demo.push");
 
+    // A stranger writes no line of its own into the log.
+    const forged = "x\n2026-01-01T00:00:00.000Z accepted POST /webhooks/github/push, delivery 9\u001b[2J";
+    await fetch(`${folder.apiUrl}/webhooks/${encodeURIComponent(forged)}`, { method: "POST" });
+    const lines = async (): Promise<readonly string[]> => {
+      const response = await fetch(`${folder.apiUrl}/api/v1/sensors/core.webhooks/logs`, { headers });
+      const { data } = (await response.json()) as { data: { lines: readonly { readonly text: string }[] } };
+      return data.lines.map(({ text }) => text);
+    };
+    await expect
+      .poll(lines, { timeout: 20_000 })
+      .toContainEqual(
+        expect.stringMatching(
+          /^refused POST \/webhooks\/"x\\n2026.*delivery 9\\u001b\[2J" from \S+ \(404\): unknown_endpoint$/,
+        ),
+      );
+
     // A secret is replaced, a rule changed, and both at once for the sender.
     await api("PUT", "/keys/github.secret", { value: ["s2", "s"] });
     await expect.poll(async () => (await send("s2", "4"))[0], { timeout: 10_000 }).toBe(200);

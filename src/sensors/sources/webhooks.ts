@@ -20,6 +20,7 @@ import type { Id } from "../../model/identifiers.ts";
 import type { EndedRun } from "../../model/sensors/restart-policy.ts";
 import { keyRefsOf } from "../../model/webhooks/endpoint-settings.ts";
 import { endpointTable } from "../../model/webhooks/endpoint-table.ts";
+import { quotedText } from "../../model/texts/quoted-text.ts";
 import type { Source, SourceContext } from "./source.ts";
 
 export interface WebhookSourceOptions {
@@ -123,12 +124,14 @@ export class WebhookSource implements Source {
   }
 }
 
+/** Anyone can send a request, so its texts must not look like other lines. */
 function lineOf(entry: DeliveryEntry): string {
   const { verdict, reason, method, path, eventId, deliveryId, remoteAddress, status, requests } = entry;
   const what = requests === 1 ? "" : `${requests} requests, `;
-  const where = path === null ? `the webhook of ${entry.triggerRef ?? "no trigger"}` : `/webhooks/${path}`;
-  const from = remoteAddress === null ? "" : ` from ${remoteAddress}`;
-  const delivery = deliveryId === null ? "" : `, delivery ${deliveryId}`;
+  const where =
+    path === null ? `the webhook of ${entry.triggerRef ?? "no trigger"}` : `/webhooks/${quotedText(path)}`;
+  const from = remoteAddress === null ? "" : ` from ${quotedText(remoteAddress)}`;
+  const delivery = deliveryId === null ? "" : `, delivery ${quotedText(deliveryId)}`;
   const event = eventId === null ? "" : `, event ${eventId}`;
   const why = reason === null ? "" : `: ${reason}`;
   return `${verdict} ${what}${method} ${where}${from}${delivery}${event} (${status})${why}`;
