@@ -28,6 +28,8 @@ export class BodyReader {
     const { promise, resolve } = Promise.withResolvers<ReadBody>();
     if (message.complete && message.readableLength === 0)
       return Promise.resolve({ kind: "read", bytes: new Uint8Array() });
+    // The connection broke, or the rest of the body was malformed, before the handler asked for it: no event would follow.
+    if (message.destroyed) return Promise.resolve({ kind: "incomplete" });
     const chunks: Buffer[] = [];
     let length = 0;
     const end = (body: ReadBody): void => {
