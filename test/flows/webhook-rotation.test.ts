@@ -157,6 +157,12 @@ test(
     });
     await settles(200, (to) => deliver(to, "old", "begin"));
     await settles(401, (to) => deliver(to, "new", "early"));
+    // Repeated at both agents at once, it is one event.
+    const repeated = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => deliver(index % 2 === 0 ? one : two, "old", "repeated")),
+    );
+    expect(repeated.map(({ status }) => status)).toEqual(repeated.map(() => 200));
+    expect(repeated.filter(({ text }) => !text.includes('"deduplicated":true'))).toHaveLength(1);
     {
       await using sender = new Sender(folders, ["old"]);
       await sender.accepts(20);
@@ -191,7 +197,7 @@ test(
         fresh.database,
         `select payload->'body'->>'id' as id, count(*)::int from event where trigger_ref = 'core.webhook' group by 1`,
       );
-      const expected = [...sender.accepted, "begin", "overlap"];
+      const expected = [...sender.accepted, "begin", "repeated", "overlap"];
       expect(new Map(stored.map(({ id, count }) => [id, count]))).toEqual(
         new Map(expected.map((id) => [id, 1])),
       );
