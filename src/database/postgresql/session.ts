@@ -9,8 +9,10 @@
  * HeldLock reports so before anything else happens.
  *
  * A dead socket may report nothing. So the session sends a heartbeat when it has had no answer for `heartbeatMs`, and
- * treats silence for as long again as a loss: a lost lock or subscription is detected after at most two heartbeats. The
- * renewal of leases runs here, too: it replaces the heartbeat and proves that notifications arrive.
+ * treats silence for as long again as a loss of any statement: a lost lock or subscription is detected after at most two
+ * heartbeats. The renewal of leases runs here, too: it replaces the heartbeat and proves that notifications arrive.
+ * While it does, the session looks rarely whether a heartbeat is needed: once renewals end, its first one may be late by
+ * as long as such a rest.
  */
 import { Client, escapeIdentifier, escapeLiteral } from "pg";
 import { Changes } from "../../concurrency/changes.ts";
@@ -45,6 +47,8 @@ interface Established {
 /** Leases are not renewed meanwhile. */
 const backoffLimits = { delayMsFirst: 100, delayMsMax: 2_000 };
 const closeTimeoutMs = 2_000;
+/** Of other statements' answers: how many heartbeats long the session rests after them. */
+const restHeartbeats = 4;
 
 export class PostgresqlSession {
   readonly #options: SessionOptions;
@@ -214,8 +218,9 @@ export class PostgresqlSession {
     const ended = AbortSignal.any([signal, rest.signal]);
     while (life.isAlive && !signal.aborted) {
       await clock.sleep(Math.max(this.#answeredAtMs + heartbeatMs - clock.monotonicMs(), 1), ended);
+      const isSilent = (): boolean => clock.monotonicMs() - this.#answeredAtMs >= heartbeatMs;
+      while (!isSilent() && !ended.aborted) await clock.sleep(restHeartbeats * heartbeatMs, ended);
       if (ended.aborted) return;
-      if (clock.monotonicMs() - this.#answeredAtMs < heartbeatMs) continue;
       await this.#run({ text: "select 1" }).catch(() => {}); // The loss has been reported.
     }
   }

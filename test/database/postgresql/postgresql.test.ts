@@ -3,6 +3,7 @@ import type { Database } from "../../../src/database/database.ts";
 import { classifyDatabaseError } from "../../../src/database/errors.ts";
 import { openPostgresql, type PostgresqlOptions } from "../../../src/database/postgresql/postgresql.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { systemClock, type Clock } from "../../../src/time/clock.ts";
 import { startFaultProxy, type FaultProxy } from "../../support/fault-proxy.ts";
 import {
   asSuperuser,
@@ -299,6 +300,30 @@ describe("a connection that fails", () => {
 
     expect(database.health().state).toBe("up");
     expect(lines).toEqual([]);
+  });
+
+  test("while statements replace its heartbeats the session looks rarely, and a frozen server is noticed after them", async () => {
+    await using empty = await emptyDatabase();
+    await using proxy = await proxyTo(empty.url);
+    let sleeps = 0;
+    const clock: Clock = {
+      ...systemClock,
+      sleep: (ms, signal) => {
+        sleeps += 1;
+        return systemClock.sleep(ms, signal);
+      },
+    };
+    const database = await open(proxy, empty.url, { clock });
+    for (let statement = 0; statement < 40; statement += 1) {
+      await database.reserved.query({ text: "select 1" });
+      await systemClock.sleep(50);
+    }
+    // 2 s; a look after each heartbeat's 200 ms would make about ten.
+    expect(sleeps).toBeLessThan(7);
+
+    proxy.freeze();
+
+    await expect.poll(() => database.health().state, soon).toBe("down");
   });
 
   test("closing is bounded when no connection answers", async () => {
