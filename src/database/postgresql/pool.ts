@@ -42,6 +42,8 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
       ...connection.config(),
       Client: PreparedClient,
       max: connectionsMax,
+      // One stays open, so that what is asked once a minute does not connect anew each time.
+      min: 1,
       idleTimeoutMillis: 60_000,
     });
     this.#pool.on("acquire", () => (this.#busyCount += 1));
