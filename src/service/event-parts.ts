@@ -127,6 +127,7 @@ async function openDelivery(
   // They refer to each other, but only once all exist.
   const deliveries = new DeliveryRecord({
     onRefused: (routingKey, reason) => refused.note(routingKey, reason),
+    onUnroutable: () => watch.wake(),
     metrics,
     clock,
   });
@@ -150,10 +151,12 @@ async function openDelivery(
     publisher,
     instance,
     installationId,
+    onCounted: () => watch.wake(),
     logger,
     clock,
     random,
   });
+  const watch = new DeliveryWatch({ transport, deliveries, refused, logger, clock });
   const sweeper: OutboxSweeper = new OutboxSweeper({
     database,
     transport,
@@ -175,7 +178,6 @@ async function openDelivery(
   lifetime.onClose(() => publisher.drain(AbortSignal.timeout(confirmLimitMs)));
   lifetime.run((signal) => sweeper.run(signal));
   lifetime.run((signal) => refused.run(signal));
-  const watch = new DeliveryWatch({ transport, deliveries, refused, logger, clock });
   lifetime.run((signal) => watch.run(signal));
   return { publisher, sweeper, deliveries, refused };
 }

@@ -11,6 +11,8 @@ import type { Clock } from "../../time/clock.ts";
 export interface DeliveryRecordOptions {
   /** A message under this key was refused. */
   readonly onRefused?: (routingKey: string, reason: string) => void;
+  /** From now on nobody receives the messages under a key. */
+  readonly onUnroutable?: () => void;
   readonly metrics: Pick<Metrics, "messageUnroutable" | "messageRefused">;
   readonly clock: Clock;
 }
@@ -51,13 +53,14 @@ export class DeliveryRecord {
   }
 
   #noteUnroutable(routingKey: string): void {
-    const { metrics, clock } = this.#options;
+    const { metrics, clock, onUnroutable } = this.#options;
     metrics.messageUnroutable(routingKey);
     const known = this.#unroutable.get(routingKey) ?? { count: 0, lastAtMs: 0, isRoutedAgain: false };
     known.count += 1;
     known.lastAtMs = clock.monotonicMs();
     known.isRoutedAgain = false;
     this.#unroutable.set(routingKey, known);
+    if (known.count === 1) onUnroutable?.();
   }
 
   #noteRouted(routingKey: string): void {

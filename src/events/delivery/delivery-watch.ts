@@ -19,8 +19,8 @@ export interface DeliveryWatchOptions {
 }
 
 const intervalMs = 1_000;
-/** While all is well. */
-const restMs = 5_000;
+/** While all is well. Only what nobody tells waits so long: that the broker blocks or confirms nothing. */
+const restMs = 15_000;
 
 export class DeliveryWatch {
   readonly #options: DeliveryWatchOptions;
@@ -42,6 +42,11 @@ export class DeliveryWatch {
 
   async run(signal: AbortSignal): Promise<void> {
     await this.#loop.run(signal);
+  }
+
+  /** Requests a look at once: something is no longer well. */
+  wake(): void {
+    this.#loop.wake();
   }
 
   look(): void {

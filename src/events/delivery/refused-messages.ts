@@ -34,6 +34,8 @@ export interface RefusedMessagesOptions {
   readonly publisher: Publisher;
   readonly instance: string;
   readonly installationId: string;
+  /** Refused messages were counted, and there are some. */
+  readonly onCounted?: () => void;
   readonly delays?: BackoffLimits;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -141,7 +143,7 @@ export class RefusedMessages {
   }
 
   async #count(): Promise<void> {
-    const { database, instance, clock } = this.#options;
+    const { database, instance, onCounted, clock } = this.#options;
     const rows = await rowsOf(database, countRefusedMessages, { instance });
     this.#countedAtMs = clock.monotonicMs();
     this.#counts = new Map(
@@ -150,6 +152,7 @@ export class RefusedMessages {
         { count, finalCount, reason: reason ?? this.#reasons.get(routingKey) ?? refusedText },
       ]),
     );
+    if (rows.length > 0) onCounted?.();
     for (const { routingKey } of rows) {
       if (!this.#attempts.has(routingKey)) this.#attempts.set(routingKey, this.#later(1));
     }

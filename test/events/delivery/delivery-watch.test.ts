@@ -1,13 +1,15 @@
-/** How often the watch looks; what it logs is in test/events/outbox.test.ts. */
+/** When the watch looks; what it logs is in test/events/outbox.test.ts. */
 import { expect, test } from "vitest";
+import { DeliveryRecord } from "../../../src/events/delivery/delivery-record.ts";
 import { DeliveryWatch } from "../../../src/events/delivery/delivery-watch.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
 import { scriptedTransport } from "../../support/publishing.ts";
+import { recordingLogger } from "../../support/recording-logger.ts";
 
 test.each([
-  { what: "all is well", unroutable: [], looks: 13 },
-  { what: "nobody listens for changes of rules", unroutable: ["rule.created"], looks: 13 },
+  { what: "all is well", unroutable: [], looks: 5 },
+  { what: "nobody listens for changes of rules", unroutable: ["rule.created"], looks: 5 },
   { what: "nobody receives events", unroutable: ["event.created"], looks: 61 },
 ])("the watch looks as often as it should in a minute while $what", async ({ unroutable, looks }) => {
   const clock = fakeClock();
@@ -31,6 +33,35 @@ test.each([
   await clock.advance(60_000);
 
   expect(seen).toBe(looks);
+  ending.abort();
+  await run;
+});
+
+test("a routing key without a queue is logged at once, and once", async () => {
+  const clock = fakeClock();
+  const { logger, lines } = recordingLogger();
+  const deliveries = new DeliveryRecord({
+    onUnroutable: () => watch.wake(),
+    metrics: { messageUnroutable: () => {}, messageRefused: () => {} },
+    clock,
+  });
+  const watch = new DeliveryWatch({
+    transport: scriptedTransport(),
+    deliveries,
+    refused: { counts: () => new Map() },
+    logger,
+    clock,
+  });
+  const ending = new AbortController();
+  const run = watch.run(ending.signal);
+  await new Promise(setImmediate);
+
+  for (let message = 0; message < 3; message += 1) deliveries.confirmed("event.created", "unroutable");
+  await new Promise(setImmediate);
+
+  expect(lines.map(({ message }) => message)).toEqual([
+    "no queue is bound for event.created: nobody receives these messages",
+  ]);
   ending.abort();
   await run;
 });
