@@ -33,7 +33,7 @@ const headerBytesMax = 16_384;
 const pathPartLengthMax = 256;
 const requestMsMax = 10_000;
 /** How often connections are checked for requests that take too long to arrive. */
-const requestCheckMs = 5_000;
+const requestCheckMs = 10_000;
 /** Longer than clients and load balancers keep a connection for reuse, so that they close it and no request meets its end. */
 const idleMsMax = 100_000;
 /** Beyond it new connections are closed at once. Each takes a file descriptor. */
