@@ -84,7 +84,7 @@ export function createMetricRegistry(): MetricRegistry {
     // The lag of the event loop is sampled by a timer. The usual 10 ms wake an idle process a hundred times a second; even
     // twice a second it was a third of an idle agent's wakes.
     addProcessMetrics: () =>
-      collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 2_000 }),
+      collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 5_000 }),
     descriptions,
     contentType: registry.contentType,
     text: () => registry.metrics(),
