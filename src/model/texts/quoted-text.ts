@@ -8,8 +8,12 @@ const plain = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]+$/u;
  */
 export function quotedText(text: string): string {
   if (plain.test(text) && !text.includes('"')) return text;
-  return JSON.stringify(text).replaceAll(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
+  return JSON.stringify(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character.split("").map(escapeOf).join(""),
   );
+}
+
+/** @param unit a UTF-16 code unit: JSON has no other escapes */
+function escapeOf(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
