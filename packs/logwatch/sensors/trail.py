@@ -82,6 +82,12 @@ class Trail:
         log = None
         if near.current and near.current.inode == position.inode:
             log = opened_at(position, self._open_current(near))
+        if log and log.position() != position:
+            # If it was emptied and began with the same lines again, or has the inode of a deleted file, an older file is it.
+            _, older = exact(position, [file for file in near.rotated if is_written_since(position, file)])
+            if older:
+                log.close()
+                return older
         if log is None:
             _, log = search(position, near.rotated, head)
         if log is None and position.inode in near.others:
@@ -109,24 +115,42 @@ def search(position, files, head):
     """
     The index of the rotated file that was read up to `position`, and that file, opened there; or (None, None).
 
-    If there is no such file, an earlier copy of it, opened at its end. The oldest is the likeliest: a later log may begin
-    with the same lines.
+    If there is no such file, an earlier copy of it, opened at its end. If several match, because no more was read than
+    a beginning that they share, the oldest is it: older files were not written to since.
     """
-    same = [index for index, file in enumerate(files) if file.inode == position.inode]
-    changed = []
-    if position.fingerprint is not None:
-        # Copying or compressing changes the inode and may truncate the time to seconds. The newest is the likeliest.
-        since_us = position.modified_us // SECOND_US * SECOND_US
-        changed = [index for index in reversed(range(len(files))) if files[index].modified_us >= since_us]
-    for index in same + changed:
+    index, log = exact(position, files)
+    if log or position.fingerprint is None:
+        return index, log
+    for index, file in enumerate(files):
+        # The copy lacks the last lines that were read, so it was complete before they were written.
+        if second_of(position) <= file.modified_us <= position.modified_us:
+            log = earlier_copy(position, file, head)
+            if log:
+                return index, log
+    return None, None
+
+
+def exact(position, files):
+    likely, unlikely = [], []
+    for index, file in enumerate(files):
+        if file.inode == position.inode or is_written_since(position, file):
+            likely.append(index)
+        elif position.fingerprint is not None and file.modified_us >= second_of(position):
+            # Copying or compressing changes the inode and may truncate the time to seconds.
+            unlikely.insert(0, index)
+    for index in likely + unlikely:
         log = rotated_at(position, files[index])
         if log:
             return index, log
-    for index in reversed(changed):
-        log = earlier_copy(position, files[index], head)
-        if log:
-            return index, log
     return None, None
+
+
+def is_written_since(position, file):
+    return position.fingerprint is not None and file.modified_us >= position.modified_us
+
+
+def second_of(position):
+    return position.modified_us // SECOND_US * SECOND_US
 
 
 def rotated_at(position, file):

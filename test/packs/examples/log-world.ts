@@ -2,7 +2,8 @@
  * A log with one writer and a rotation tool, and the model of it: which numbered lines are in which file.
  *
  * The writer keeps its file open as real ones do: what it writes goes to where its file was renamed to, until it
- * reopens the log; and without O_APPEND it goes on at its old offset after a truncation, with a hole before it.
+ * reopens the log; and without O_APPEND it goes on at its old offset after a truncation, with a hole before it. Some
+ * writers begin each file that is created with the same line.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -42,23 +43,31 @@ export class LogWorld implements AsyncDisposable {
   readonly #cutsTimes: boolean;
   readonly #isDated: boolean;
   readonly #appends: boolean;
+  /** Empty: the writer begins its files with nothing. */
+  readonly #banner: string;
   /** The newest first. */
   readonly #rotated: RotatedFile[] = [];
   #lines: number[] = [];
   #writer: Writer | undefined;
   #rotations = 0;
+  /** Whether the log was created and nobody has written to it yet. */
+  #isNew = true;
 
   /** @param cutsTimes compressing a file cuts its time to seconds, as old tools do */
   constructor(path: string, random: SeededRandom, cutsTimes: boolean) {
     this.path = path;
-    this.#cutsTimes = cutsTimes;
     this.#random = random;
     this.#isDated = random.next() < 0.5;
     this.#appends = random.next() < 0.5;
+    const length = [0, 40, 300, 600][Math.floor(random.between(0, 4))] ?? 0;
+    this.#banner = length === 0 ? "" : `${"=".repeat(length)}\n`;
+    // Then, only times tell which of the files was read to the end of that line.
+    this.#cutsTimes = cutsTimes && this.#banner === "";
   }
 
   toString(): string {
-    return `${this.#isDated ? "dated" : "numbered"} files, ${this.#appends ? "O_APPEND" : "an offset of its own"}`;
+    const place = this.#appends ? "O_APPEND" : "an offset of its own";
+    return `${this.#isDated ? "dated" : "numbered"} files, ${place}, a banner of ${this.#banner.length} bytes`;
   }
 
   /** The last line that is on disk; 0 if there is none. */
@@ -97,12 +106,14 @@ export class LogWorld implements AsyncDisposable {
     this.#rotated.unshift({ path, lines: this.#lines });
     this.#lines = [];
     await writeFile(this.path, "");
+    this.#isNew = true;
   }
 
   async rotateByCopy(): Promise<void> {
     const path = await this.#newestPath();
     await copyFile(this.path, path);
     await truncate(this.path);
+    this.#isNew = false;
     this.#rotated.unshift({ path, lines: this.#lines.splice(0) });
   }
 
@@ -122,6 +133,7 @@ export class LogWorld implements AsyncDisposable {
 
   async empty(): Promise<void> {
     await truncate(this.path);
+    this.#isNew = false;
     this.destroyed.push(this.#lines.splice(0));
   }
 
@@ -139,6 +151,8 @@ export class LogWorld implements AsyncDisposable {
 
   async #open(): Promise<Writer> {
     const handle = await open(this.path, this.#appends ? "a" : "r+");
+    if (this.#isNew) await handle.write(this.#banner);
+    this.#isNew = false;
     return { handle, lines: this.#lines, offset: (await handle.stat()).size };
   }
 

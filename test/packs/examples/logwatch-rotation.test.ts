@@ -425,6 +425,72 @@ describe("while it runs", () => {
     expect(gapsOf(next)).toEqual([]);
   });
 
+  describe("of files of which only the common beginning was read, the oldest is continued", () => {
+    const beginning = banner.trim();
+
+    /** The log and a later one were rotated, and the log was compressed. */
+    async function rotateTwice(path: string): Promise<void> {
+      await appendFile(path, "2\n");
+      await rename(path, `${path}.2`);
+      execFileSync("gzip", [`${path}.2`]);
+      await writeFile(`${path}.1`, `${banner}3\n`);
+      await writeFile(path, `${banner}4\n`);
+    }
+
+    test("after a start", async () => {
+      const path = await logFile(banner);
+      const checkpoint = await followUntil(path, [beginning]);
+      await rotateTwice(path);
+
+      await using sensor = follow(path, checkpoint);
+
+      await expectLines(sensor, ["2", beginning, "3", beginning, "4"]);
+      expect(gapsOf(sensor)).toEqual([]);
+    });
+
+    test("while it runs", async () => {
+      const path = await logFile(banner);
+      await using sensor = follow(path);
+      await expectLines(sensor, [beginning]);
+
+      sensor.kill("SIGSTOP");
+      await rotateTwice(path);
+      sensor.kill("SIGCONT");
+
+      await expect.poll(() => linesOf(sensor).at(-1), waiting).toBe("4");
+      expect(linesOf(sensor).filter((line) => line !== beginning)).toEqual(["2", "3", "4"]);
+      expect(gapsOf(sensor)).toEqual([]);
+    });
+
+    test("when the log was emptied and begins like that again", async () => {
+      const path = await logFile(banner);
+      const checkpoint = await followUntil(path, [beginning]);
+      await appendFile(path, "2\n");
+      await copytruncate(path, `${path}.1`);
+      await appendFile(path, `${banner}3\n`);
+
+      await using sensor = follow(path, checkpoint);
+
+      await expect.poll(() => linesOf(sensor).at(-1), waiting).toBe("3");
+      expect(linesOf(sensor).filter((line) => line !== beginning)).toEqual(["2", "3"]);
+      expect(gapsOf(sensor)).toEqual([]);
+    });
+  });
+
+  test("a later log is not taken for a copy of a deleted one that began with the same banner", async () => {
+    const path = await logFile(`${banner}a first line\nand a second\n`);
+    const checkpoint = await followUntil(path, [banner.trim(), "a first line", "and a second"]);
+    // First, so that it does not get the inode of the deleted one.
+    await writeFile(`${path}.1`, `${banner}3\n`);
+    await unlink(path);
+    await writeFile(path, "4\n");
+
+    await using sensor = follow(path, checkpoint);
+
+    await expectLines(sensor, [banner.trim(), "3", "4"]);
+    expect(gapsOf(sensor)).toHaveLength(1);
+  });
+
   test("a writer that still writes to the old file is read before one that writes to the new", async () => {
     const path = await logFile("1\n");
     await using sensor = follow(path);
