@@ -16,6 +16,8 @@ from trail import Trail
 # How long a rotated file must be quiet before it is closed, and how many are kept open.
 QUIET_SECONDS = 60
 EARLIER_MAX = 8
+# A file system dates what is written by the kernel's last tick, which may be so long ago.
+TICK_US = 10_000
 
 
 class Follower:
@@ -75,7 +77,7 @@ class Follower:
             pass
         if position.offset == 0:
             # Nothing was read yet, so only files written later are new.
-            position = position._replace(modified_us=int(time.time() * 1_000_000))
+            position = position._replace(modified_us=int(time.time() * 1_000_000) - TICK_US)
         self._reporter.checkpoint(self._checkpoint(position))
         return position
 

@@ -17,6 +17,7 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { repositoryRoot } from "../../../scripts/repository.ts";
 import type { JsonObject } from "../../../src/model/json/json.ts";
 import { expectLines, follow, followUntil, gapsOf, linesOf, logFile, waiting } from "./logwatch.ts";
 
@@ -314,6 +315,30 @@ describe("while it does not run", () => {
     await expectLines(sensor, ["3", "4"]);
     await expectLines(other, ["5", "6"]);
     expect([gapsOf(sensor), gapsOf(other)]).toEqual([[], []]);
+  });
+
+  // A file system takes the time of the kernel's last tick.
+  test("a file written just after the first start is read, although its time is that of a tick before", async () => {
+    const path = await logFile();
+    const program = [
+      "import json, sys, time",
+      "sys.path.insert(0, sys.argv[1])",
+      "from follower import Follower",
+      "time.time = lambda: 1_700_000_000.0",
+      "class Reporter:",
+      "    gap = None",
+      "    def checkpoint(self, value): print(json.dumps(value))",
+      "Follower({'path': sys.argv[2]}, None, Reporter(), None)",
+    ].join("\n");
+    const sensors = join(repositoryRoot, "packs/logwatch/sensors");
+    const printed = execFileSync("python3", ["-Bc", program, sensors, path], { encoding: "utf8" });
+    await writeFile(`${path}.1`, "1\n");
+    await utimes(`${path}.1`, 1_699_999_999.995, 1_699_999_999.995);
+    await writeFile(path, "2\n");
+
+    await using sensor = follow(path, JSON.parse(printed) as JsonObject);
+
+    await expectLines(sensor, ["1", "2"]);
   });
 
   test("a checkpoint of an earlier version is understood, and one of another log is not used", async () => {
