@@ -93,7 +93,9 @@ class Trail:
         if log is None and position.inode in near.others:
             log = other_at(position, near.others[position.inode])
         if log is None and near.current and position.fingerprint and position.offset >= COPY_BYTES_MIN:
-            log = opened_at(position, self._open_current(near))
+            # Not if other files were rotated since: then it is a later log, which may begin with the same lines.
+            if not any(is_written_since(position, file) for file in near.rotated):
+                log = opened_at(position, self._open_current(near))
         return log
 
     def _first_with_lines(self, files):

@@ -516,6 +516,20 @@ describe("while it runs", () => {
     expect(gapsOf(sensor)).toHaveLength(1);
   });
 
+  test("a later log is not taken for a deleted one of which only their common beginning was read", async () => {
+    const path = await logFile(banner);
+    const checkpoint = await followUntil(path, [banner.trim()]);
+    await writeFile(`${path}.1`, "2\n");
+    // So that it has another inode than the deleted one.
+    await writeFile(`${path}.new`, `${banner}3\n`);
+    await rename(`${path}.new`, path);
+
+    await using sensor = follow(path, checkpoint);
+
+    await expectLines(sensor, ["2", banner.trim(), "3"]);
+    expect(gapsOf(sensor)).toHaveLength(1);
+  });
+
   test("a writer that still writes to the old file is read before one that writes to the new", async () => {
     const path = await logFile("1\n");
     await using sensor = follow(path);
