@@ -53,16 +53,19 @@ export class LogWorld implements AsyncDisposable {
   /** Whether the log was created and nobody has written to it yet. */
   #isNew = true;
 
-  /** @param cutsTimes compressing a file cuts its time to seconds, as old tools do */
-  constructor(path: string, random: SeededRandom, cutsTimes: boolean) {
+  /**
+   * @param keepsFiles else neither are times cut to seconds, as old tools do when they compress, nor do files begin alike:
+   *   when the file that was being read is gone, only these tell what is newer
+   */
+  constructor(path: string, random: SeededRandom, keepsFiles: boolean) {
     this.path = path;
     this.#random = random;
     this.#isDated = random.next() < 0.5;
     this.#appends = random.next() < 0.5;
     const length = [0, 40, 300, 600][Math.floor(random.between(0, 4))] ?? 0;
-    this.#banner = length === 0 ? "" : `${"=".repeat(length)}\n`;
+    this.#banner = length === 0 || !keepsFiles ? "" : `${"=".repeat(length)}\n`;
     // Then, only times tell which of the files was read to the end of that line.
-    this.#cutsTimes = cutsTimes && this.#banner === "";
+    this.#cutsTimes = keepsFiles && this.#banner === "";
   }
 
   toString(): string {

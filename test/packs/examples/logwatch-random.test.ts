@@ -84,7 +84,6 @@ test.each([
   async (_, destroys) => {
     const random = seededRandom();
     const path = await logFile("");
-    // When the file that was being read is gone, only times say what is newer.
     await using world = new LogWorld(path, random, !destroys);
     await using following = new Following(path, random);
     following.start();
