@@ -28,7 +28,7 @@ export class OperatorError extends Error {
     const reasons = [reason].flat().map(onOneLine);
     const told = reasons.length > 1 ? `${reasons.length} problems` : (reasons[0] ?? "");
     const list = reasons.length > 1 ? reasons.map((each) => `\n  ${each}`).join("") : "";
-    super(`could not ${attempt}: ${told}; ${onOneLine(remedy)}${list}`, { cause });
+    super(`could not ${onOneLine(attempt)}: ${told}; ${onOneLine(remedy)}${list}`, { cause });
     this.code = code;
     this.attempt = attempt;
     this.reasons = reasons;
@@ -43,5 +43,6 @@ export class OperatorError extends Error {
 
 /** Error messages of servers and libraries may have several lines. */
 function onOneLine(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, " ");
+  // Not /\s*\n\s*/, which takes quadratic time on a long run of blanks.
+  return text.replaceAll(/\s+/g, (blanks) => (blanks.includes("\n") ? " " : blanks));
 }
