@@ -2,6 +2,7 @@
  * The logger: pino writing synchronously to stderr, with secrets removed from every line.
  */
 import { pino, stdSerializers, stdTimeFunctions } from "pino";
+import { onOneLine, visibleText } from "../model/texts/quoted-text.ts";
 import { createRedactor } from "../model/texts/redaction.ts";
 import { createLogSink, type WriteBytes } from "./log-sink.ts";
 import type { AdjustableLogger, Logger, LogLevel } from "./logger.ts";
@@ -106,13 +107,20 @@ export function wantsColour(isTerminal: boolean, noColour: string | undefined): 
 /** Loaded only on demand, because production logs are JSON. */
 async function prettyPrinter(colorize: boolean): Promise<(line: string) => string> {
   const { prettyFactory } = await import("pino-pretty");
-  return prettyFactory({
+  const pretty = prettyFactory({
     colorize,
     singleLine: true,
     messageKey: "message",
     errorLikeObjectKeys: ["error"],
     translateTime: "SYS:HH:MM:ss.l",
   });
+  return (line) => pretty(JSON.parse(line, withoutSteering));
+}
+
+/** What a stranger chose must neither look like another line nor steer the terminal. */
+function withoutSteering(name: string, value: unknown): unknown {
+  if (typeof value === "string") return name === "stack" ? visibleText(value) : onOneLine(value);
+  return value;
 }
 
 function lostLine(lines: number): string {

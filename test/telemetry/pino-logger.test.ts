@@ -81,6 +81,22 @@ test("pretty lines are single lines without JSON, and without colour unless requ
   expect(coloured.text()).toContain("\u001B[");
 });
 
+test("no text in a pretty line looks like another line or steers the terminal", async () => {
+  const { logger, text } = await recorded({ format: "pretty" });
+  const forged = "x\n[12:00:00.000] INFO: \u001b[2J\u009b2J\u202egpj\u2028y";
+
+  logger.warn({ reason: forged, nested: [forged] }, forged);
+  logger.error({ error: new Error(forged, { cause: new Error(forged) }) }, "failed");
+
+  const lines = text().split("\n");
+  expect(lines.join("")).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_C}]/u);
+  expect(lines[0]).toContain(String.raw`WARN: x [12:00:00.000] INFO: \u001b[2J\u009b2J\u202egpj y {`);
+  expect(lines.filter((line) => line.startsWith("["))).toEqual([
+    lines[0],
+    expect.stringMatching(/ ERROR: failed/),
+  ]);
+});
+
 test("colour is for terminals, unless NO_COLOR is set", () => {
   expect(wantsColour(true, undefined)).toBe(true);
   expect(wantsColour(true, "")).toBe(true);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { quotedText } from "../../../src/model/texts/quoted-text.ts";
+import { onOneLine, quotedText, visibleText } from "../../../src/model/texts/quoted-text.ts";
 
 test.each(["github/push", "72d3162e-cc78-11e3", "140.82.115.3", "größe/Ωmega", "a=1&b=2"])(
   "%j stays as it is",
@@ -33,4 +33,58 @@ test("any text is one word without a space, or in quotes that end where the text
       else expect(quoted).toMatch(/^[^\s"]+$/u);
     }),
   );
+});
+
+const steering = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_C}]/u;
+const hostile = fc.string({
+  unit: fc.oneof(
+    fc.string({ unit: "binary", minLength: 1, maxLength: 3 }),
+    fc.constantFrom("\n", "\r\n", "\t", " ", "\u001b[2J", "\u009b2J", "\u0085", "\u2028", "\u202e", "\u2066"),
+  ),
+});
+
+test.each([
+  ["exited with 1\n  no such file", "exited with 1 no such file"],
+  ["a\tb\r\nc\u0085d\u2028e", "a b c d e"],
+  ["a  b", "a  b"],
+  ["\u001b[2J\u009b2J\u202egpj", String.raw`\u001b[2J\u009b2J\u202egpj`],
+  ["größe 👩‍🚀 می‌خواهم", "größe 👩‍🚀 می‌خواهم"],
+])("%j is on one line as %s", (text, line) => {
+  expect(onOneLine(text)).toBe(line);
+});
+
+test("any text is on one line, which neither moves a cursor nor turns the direction", () => {
+  fc.assert(
+    fc.property(hostile, (text) => {
+      expect(onOneLine(text)).not.toMatch(steering);
+    }),
+  );
+});
+
+test("a visible text keeps its lines, and steers nothing", () => {
+  fc.assert(
+    fc.property(hostile, (text) => {
+      const visible = visibleText(text);
+
+      expect(visible.replaceAll(/[\t\n]/g, "")).not.toMatch(steering);
+      expect(visible.split("\n")).toHaveLength(text.split("\n").length);
+      expect(visibleText(visible)).toBe(visible);
+    }),
+  );
+});
+
+test("JSON stays JSON of the same value when it is made visible", () => {
+  fc.assert(
+    fc.property(fc.dictionary(hostile, hostile), (value) => {
+      expect(JSON.parse(visibleText(JSON.stringify(value, undefined, 2)))).toEqual(value);
+    }),
+  );
+});
+
+// Goal: a long run of blanks cannot stop the process that shows it.
+// Method: a million of them, with which a quadratic search would run for minutes, into the limit of the test.
+test("a text of a million blanks is shown at once", () => {
+  const blanks = " ".repeat(1_000_000);
+
+  expect(onOneLine(`a${blanks}b\u001b`)).toBe(String.raw`a${blanks}b\u001b`);
 });
