@@ -11,6 +11,7 @@ import { appendFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCode, messageOf } from "../../errors/caught.ts";
 import { makeDirectory } from "../../files/make-directory.ts";
+import { onOneLine } from "../../model/texts/quoted-text.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { SensorEcho } from "./log-echo.ts";
@@ -51,13 +52,19 @@ export class SensorLog {
   }
 
   /** Lines that the sensor, or a program that works for it, wrote to stderr. */
-  writeOutput(lines: readonly string[]): void {
-    this.write(lines);
+  writeOutput(output: readonly string[]): void {
+    // A failure of a server or library, quoted among the output, may have several lines.
+    const lines = output.map((line) => (line.includes("\n") ? onOneLine(line) : line));
+    this.#write(lines);
     this.#options.echo?.write(lines);
   }
 
-  /** Remarks of the agent. */
-  write(lines: readonly string[]): void {
+  /** Remarks of the agent. They may quote anything. */
+  write(remarks: readonly string[]): void {
+    this.#write(remarks.map(onOneLine));
+  }
+
+  #write(lines: readonly string[]): void {
     const { memory, clock, onWritten } = this.#options;
     const time = new Date(clock.nowMs()).toISOString();
     if (memory !== undefined) {

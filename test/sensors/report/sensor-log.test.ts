@@ -39,6 +39,27 @@ test("lines are written with their time, in order", async () => {
   );
 });
 
+test("what a remark quotes does not look like another line, and a program's output stays as it is", async () => {
+  const { log, logsDir } = logIn();
+
+  log.write(["could not look into a\n2026-01-01T00:00:00.000Z accepted\u001b[2J"]);
+  log.writeOutput([
+    "\u001b[31mred\u001b[0m",
+    "could not get a token: refused\n2026-01-01T00:00:00.000Z accepted",
+  ]);
+  await log.flushed();
+
+  const time = "2026-01-01T00:00:00.000Z";
+  expect(readFileSync(join(logsDir, "garden.thermometer.log"), "utf8")).toBe(
+    [
+      String.raw`${time} could not look into a ${time} accepted\u001b[2J`,
+      `${time} \u001b[31mred\u001b[0m`,
+      `${time} could not get a token: refused ${time} accepted`,
+      "",
+    ].join("\n"),
+  );
+});
+
 test("logs are rotated by size, and only so many are kept", async () => {
   const { log, logsDir } = logIn();
 
