@@ -6,6 +6,7 @@
  *     12:00:02  match    examples.report_errors  enforcement 7 of event 12  out of memory
  */
 import type { JsonObject } from "../../model/json/json.ts";
+import { onOneLine } from "../../model/texts/quoted-text.ts";
 import type { ActivityEntry } from "../../telemetry/activity.ts";
 import { painted, type FeedStyle, type Paint } from "./feed-style.ts";
 
@@ -53,7 +54,7 @@ function line(at: Date, style: FeedStyle, parts: readonly Part[]): string {
   let columnsLeft = style.columns;
   let text = "";
   for (const [paint, full] of [["dim", `${at.toTimeString().slice(0, 8)}  `] as const, ...parts]) {
-    const part = fitting(oneLine(full), columnsLeft);
+    const part = fitting(onOneLine(full), columnsLeft);
     columnsLeft -= part.length;
     text += paint === undefined ? part : painted(paint, part, style);
   }
@@ -72,10 +73,4 @@ function contentText(content: JsonObject): string {
     return `${name}=${isPlain ? value : JSON.stringify(value)}`;
   });
   return fields.join(" ");
-}
-
-/** A sensor's text may contain line breaks and terminal control sequences. */
-function oneLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replaceAll(/\s*[\u0000-\u001f\u007f-\u009f]+\s*/g, " ");
 }
