@@ -5,10 +5,14 @@ import { keepHangupIgnored } from "./agent/hangup.ts";
 import type { ExitCode } from "./agent/invocation.ts";
 import { writeToStandardOutput } from "./agent/standard-output.ts";
 import { versionText } from "./agent/version.ts";
+import { visibleText } from "./model/texts/quoted-text.ts";
 
 const args = process.argv.slice(2);
 const ignoresHangup = keepHangupIgnored(process.env);
 const complain = (text: string): void => void process.stderr.write(text);
+// As in cli.ts.
+const printVisibly = (text: string): void => writeToStandardOutput(visibleText(text));
+const complainVisibly = (text: string): void => complain(visibleText(text));
 
 // A run that never finishes is a failure.
 process.exitCode = 1;
@@ -43,7 +47,7 @@ async function orFailure(answer: () => ExitCode | Promise<ExitCode>): Promise<Ex
   try {
     return await answer();
   } catch (error) {
-    complain(`attune-sensor-agent: ${failureText(error)}\n`);
+    complainVisibly(`attune-sensor-agent: ${failureText(error)}\n`);
     return 1;
   }
 }
@@ -55,14 +59,19 @@ function printVersion(): ExitCode {
 
 async function printInterpreters(): Promise<ExitCode> {
   const { detectOnly } = await import("./agent/commands/detect-only.ts");
-  return detectOnly({ environment: process.env, format: "text", print: writeToStandardOutput });
+  return detectOnly({ environment: process.env, format: "text", print: printVisibly });
 }
 
 async function printHealth(question: Probe): Promise<ExitCode> {
   const { probeAgent } = await import("./agent/commands/doctor-probe.ts");
-  const output = { print: writeToStandardOutput, complain };
   return probeAgent(
-    { environment: process.env, configPath: undefined, workerName: undefined, ...output },
+    {
+      environment: process.env,
+      configPath: undefined,
+      workerName: undefined,
+      print: printVisibly,
+      complain: complainVisibly,
+    },
     question,
   );
 }

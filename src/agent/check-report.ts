@@ -4,6 +4,7 @@ import { describeProblem, type PackProblem, type PackWarning } from "../packs/pa
 import type { CheckFormat } from "./check-formats.ts";
 import type { Named } from "../packs/references.ts";
 import { counted } from "../model/texts/counted.ts";
+import { linesText } from "./client/output.ts";
 
 export interface PackCheckReport {
   readonly packs: readonly string[];
@@ -26,13 +27,12 @@ export function checkReport(report: PackCheckReport, format: CheckFormat): strin
 
 function text({ packs, problems, warnings, needed }: PackCheckReport): string {
   const names = distinct(needed).map(({ kind, ref }) => `${kind} ${ref}`);
-  return [
+  return linesText([
     ...problems.map((problem) => `problem: ${describeProblem(problem)}`),
     ...warnings.map((warning) => `warning: ${describeProblem(warning)}`),
     ...(names.length === 0 ? [] : [`must be in the database: ${names.join(", ")}`]),
     `${counted(packs.length, "pack")} read, ${counted(problems.length, "problem")}, ${counted(warnings.length, "warning")}`,
-    "",
-  ].join("\n");
+  ]);
 }
 
 function distinct(named: readonly Named[]): readonly Named[] {

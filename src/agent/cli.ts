@@ -15,6 +15,7 @@ import { addIdentityCommands } from "./identity-commands.ts";
 import { addPackCommands } from "./pack-commands.ts";
 import { addResourceCommands, type ClientContext, type Run } from "./resource-commands.ts";
 import type { ExitCode, Invocation } from "./invocation.ts";
+import { visibleText } from "../model/texts/quoted-text.ts";
 import { StopRequest } from "./stop-request.ts";
 import { testFormats, type TestFormat } from "./test-formats.ts";
 import { versionText } from "./version.ts";
@@ -45,7 +46,10 @@ export interface CommandLine {
 }
 
 export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode> {
-  const { args, environment, ignoresHangup, print, complain } = commandLine;
+  const { args, environment, ignoresHangup, print: printUnchanged } = commandLine;
+  // Any text may quote what a stranger chose: a payload, a path, a failure of a server.
+  const print = (text: string): void => printUnchanged(visibleText(text));
+  const complain = (text: string): void => commandLine.complain(visibleText(text));
   let exitCode: ExitCode = 0;
 
   const root = new Command(program)
@@ -142,6 +146,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     const { api, format, watch } = root.opts<Options>();
     return {
       ...invocation(),
+      printUnchanged,
       apiUrl: api,
       output: format === "json" || format === "yaml" ? format : "table",
       isWatched: watch === true,

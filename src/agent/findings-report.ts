@@ -1,6 +1,7 @@
 /** Prints doctor's findings: a column of subjects, with remedy and output lines below each. */
 import { redactUrls } from "../model/texts/redaction.ts";
 import type { Finding } from "../diagnosis/finding.ts";
+import { linesText } from "./client/output.ts";
 
 const marks = { good: "✓", notice: "-", wrong: "✗" } as const;
 
@@ -15,7 +16,7 @@ export function findingsText(findings: readonly Finding[]): string {
     ...(remedy === null ? [] : [`${indent}→ ${remedy}`]),
     ...said.map((line) => `${indent}│ ${line}`),
   ]);
-  return redactUrls([...lines, verdict(findings), ""].join("\n"));
+  return redactUrls(linesText([...lines, verdict(findings)]));
 }
 
 export function findingsJson(findings: readonly Finding[]): string {

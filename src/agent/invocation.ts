@@ -7,9 +7,9 @@ export interface Invocation {
   /** `--name`. */
   readonly workerName: string | undefined;
   readonly format: "text" | "json";
-  /** Writes a command's output to stdout. */
+  /** Writes a command's output to stdout, with escapes for what would steer a terminal. */
   readonly print: (text: string) => void;
-  /** Writes to stderr, for text that is not a log line. */
+  /** Writes to stderr in the same way, for text that is not a log line. */
   readonly complain: (text: string) => void;
 }
 

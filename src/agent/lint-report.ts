@@ -1,6 +1,6 @@
 /** The report of `rules lint`: for people a line for each finding, else with everything. */
 import type { JsonObject } from "../model/json/json.ts";
-import { entryText, type OutputFormat } from "./client/output.ts";
+import { entryText, linesText, type OutputFormat } from "./client/output.ts";
 
 export interface LintFinding {
   /** Ref of the rule; null for a problem with a file or folder. */
@@ -37,7 +37,7 @@ export function lintReport({ rules, problems, warnings }: LintReport, format: Ou
       counted(warnings.length, "warning"),
     ].join(", "),
   ];
-  return `${lines.join("\n")}\n`;
+  return linesText(lines);
 }
 
 function line({ rule, file, line: number, field, reason }: LintFinding): string {

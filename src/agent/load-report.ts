@@ -3,6 +3,7 @@ import { kinds } from "../model/definition-schemas.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
 import type { DefinitionName, LoadReport } from "../packs/load-packs.ts";
 import type { PackWarning, WarningKind } from "../packs/pack-problem.ts";
+import { linesText } from "./client/output.ts";
 
 interface DatabaseLoad extends LoadReport {
   readonly warnings: readonly PackWarning[];
@@ -15,13 +16,12 @@ export function loadReportText({ changes, unchanged, warnings, database }: Datab
   const counts = changeWords.map(
     (word) => `${changes.filter(({ change }) => change === word).length} ${word}`,
   );
-  return [
+  return linesText([
     ...changes.map(({ change, kind, ref }) => `${change.padEnd(wordWidth)} ${kind} ${ref}`),
     ...unchanged.map(({ kind, ref }) => `${"unchanged".padEnd(wordWidth)} ${kind} ${ref}`),
     `${[...counts, `${unchanged.length} unchanged`].join(", ")} in ${database}`,
     ...warningCounts(warnings),
-    "",
-  ].join("\n");
+  ]);
 }
 
 function warningCounts(warnings: readonly PackWarning[]): readonly string[] {

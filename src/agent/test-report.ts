@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describeProblem, type PackProblem } from "../packs/pack-problem.ts";
 import type { PackTestCase } from "../packs/pack-tests.ts";
 import type { TestFormat } from "./test-formats.ts";
+import { linesText } from "./client/output.ts";
 
 export interface TestedCase {
   readonly testCase: PackTestCase;
@@ -31,7 +32,7 @@ export function testReport(report: PackTestReport, format: TestFormat): string {
 
 function text({ cases, problems, untested }: PackTestReport): string {
   const failed = cases.filter(({ failures }) => failures.length > 0);
-  return [
+  return linesText([
     ...problems.map((problem) => `problem: ${describeProblem(problem)}`),
     ...failed.flatMap(({ testCase, failures }) => [
       `FAILED ${placeOf(testCase)} ${testCase.name}`,
@@ -39,8 +40,7 @@ function text({ cases, problems, untested }: PackTestReport): string {
     ]),
     ...(untested.length === 0 ? [] : [`no case matches ${untested.join(", ")}`]),
     `${cases.length - failed.length} passed, ${failed.length + problems.length} failed`,
-    "",
-  ].join("\n");
+  ]);
 }
 
 function asJson({ cases, problems, untested }: PackTestReport) {

@@ -1,7 +1,8 @@
 /** How commands print what the API answers: as a table for people, or as JSON or YAML with everything. */
-import { stringify } from "yaml";
+import { Document, visit } from "yaml";
 import { ExactNumber } from "../../model/json/exact-number.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
+import { onOneLine, visibleText } from "../../model/texts/quoted-text.ts";
 
 export const outputFormats = ["table", "json", "yaml"] as const;
 
@@ -42,7 +43,15 @@ export function entryText(entry: JsonObject, format: OutputFormat): string {
 
 function document(value: JsonValue, format: "json" | "yaml"): string {
   if (format === "json") return `${JSON.stringify(value, null, 2)}\n`;
-  return stringify(value, yamlReplacer, { lineWidth: 0 });
+  const yaml = new Document(value, yamlReplacer);
+  visit(yaml, {
+    Scalar(_key, node) {
+      // Only in double quotes can characters that steer a terminal be escapes.
+      if (typeof node.value === "string" && visibleText(node.value) !== node.value)
+        node.type = "QUOTE_DOUBLE";
+    },
+  });
+  return yaml.toString({ lineWidth: 0 });
 }
 
 /** YAML has no place for a number with more digits than a double; as text it keeps them. */
@@ -61,17 +70,21 @@ function cell(value: JsonValue): string {
   return text.length > cellWidthMax ? `${text.slice(0, cellWidthMax - 1)}…` : text;
 }
 
-/** On one line, without characters that move a terminal's cursor. */
 function cellText(value: JsonValue): string {
   if (value === null) return "-";
   if (value === true) return "yes";
   if (value === false) return "no";
   if (isJsonArray(value)) return value.map(cellText).join(", ") || "-";
   const text = typeof value === "string" ? value : JSON.stringify(value);
-  return text.replaceAll(/\p{Cc}+/gu, " ");
+  return onOneLine(text);
 }
 
 /** A value of an answer inside a sentence. */
 export function plainText(value: JsonValue | undefined): string {
   return typeof value === "string" ? value : JSON.stringify(value ?? null);
+}
+
+/** A report, of which each line stays one whatever the texts in it contain. */
+export function linesText(lines: readonly string[]): string {
+  return lines.map((line) => `${onOneLine(line)}\n`).join("");
 }

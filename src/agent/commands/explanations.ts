@@ -7,7 +7,7 @@ import {
   type JsonValue,
 } from "../../model/json/json.ts";
 import { counted } from "../../model/texts/counted.ts";
-import { entryText, plainText } from "../client/output.ts";
+import { entryText, linesText, plainText } from "../client/output.ts";
 import type { ExitCode } from "../invocation.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
 
@@ -58,7 +58,7 @@ async function explain(
   const { print, output } = invocation;
   const answer = await clientOf(invocation).ask({ path, query, attempt });
   const data = objectOf(answer["data"]);
-  print(output === "table" ? `${textOf(data).join("\n")}\n` : entryText(data, output));
+  print(output === "table" ? linesText(textOf(data)) : entryText(data, output));
   return 0;
 }
 

@@ -11,6 +11,8 @@ export interface ClientInvocation extends Pick<
   Invocation,
   "configPath" | "workerName" | "environment" | "print" | "complain"
 > {
+  /** Like `print`, for text that may steer a terminal. */
+  readonly printUnchanged: (text: string) => void;
   /** `--api`. */
   readonly apiUrl: string | undefined;
   readonly output: OutputFormat;
@@ -38,7 +40,7 @@ export async function listResources(
   resource: ResourceCommands,
   { limit, query }: ListRequest,
 ): Promise<ExitCode> {
-  const { print, output, isWatched, isTerminal } = invocation;
+  const { print, printUnchanged, output, isWatched, isTerminal } = invocation;
   const { plural, columns, isLog } = resource;
   const client = clientOf(invocation);
   const request = { path: `/api/v1/${plural}`, query, attempt: `list ${plural}` };
@@ -46,7 +48,8 @@ export async function listResources(
   for (;;) {
     const entries = await Array.fromAsync(client.list(request, countMax));
     const text = listText(entries, columns, output);
-    print(isWatched && isTerminal ? clearScreen + text : text);
+    if (isWatched && isTerminal) printUnchanged(clearScreen);
+    print(text);
     if (!isWatched) return 0;
     await sleep(watchIntervalMs);
   }

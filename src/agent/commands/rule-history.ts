@@ -6,7 +6,7 @@ import {
   type JsonObject,
   type JsonValue,
 } from "../../model/json/json.ts";
-import { entryText, listText, plainText, type Column } from "../client/output.ts";
+import { entryText, linesText, listText, plainText, type Column } from "../client/output.ts";
 import type { ExitCode } from "../invocation.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
 
@@ -79,7 +79,7 @@ function differenceText({ ref, from, to, differences }: JsonObject): string {
     ...side("-", difference["from"]),
     ...side("+", difference["to"]),
   ]);
-  return `${[`${plainText(ref)}: ${earlier} → version ${plainText(to)}: ${count}`, ...lines].join("\n")}\n`;
+  return linesText([`${plainText(ref)}: ${earlier} → version ${plainText(to)}: ${count}`, ...lines]);
 }
 
 function side(sign: string, value: JsonValue | undefined): readonly string[] {

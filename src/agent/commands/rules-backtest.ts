@@ -11,7 +11,7 @@ import {
 import { decodeJson } from "../../model/json/json-text.ts";
 import { isGateClosed, type Gate, type GateCount } from "../../model/rules/backtest-gate.ts";
 import { counted } from "../../model/texts/counted.ts";
-import { entryText } from "../client/output.ts";
+import { entryText, linesText, plainText } from "../client/output.ts";
 import type { ExitCode } from "../invocation.ts";
 import { isRuleFile, ruleInFile } from "../rule-file.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
@@ -42,7 +42,7 @@ export async function backtestRule(
   for await (const line of linesOf(clientOf(invocation), request)) {
     if ("progress" in line) {
       const { events, created } = objectOf(line["progress"]);
-      if (output === "table") complain(`${counted(Number(events), "event")}, up to ${textOf(created)}\n`);
+      if (output === "table") complain(`${counted(Number(events), "event")}, up to ${plainText(created)}\n`);
       continue;
     }
     const done = objectOf(line["done"]);
@@ -104,7 +104,7 @@ type Counts = Readonly<Record<GateCount, number>>;
 
 function countsOf(done: JsonObject): Counts {
   const counts = objectOf(done["counts"]);
-  const count = (name: string): number => Number(textOf(counts[name]));
+  const count = (name: string): number => Number(plainText(counts[name]));
   return {
     events: count("events"),
     hits: count("hits"),
@@ -131,16 +131,16 @@ function resultText(rule: string, done: JsonObject, counts: Counts): string {
     lines.push(`${changed} with other parameters`);
     for (const example of entriesOf(done["changed"]))
       lines.push(
-        `  event ${textOf(example["event"])}: ${textOf(example["live"])} → ${textOf(example["draft"])}`,
+        `  event ${plainText(example["event"])}: ${plainText(example["live"])} → ${plainText(example["draft"])}`,
       );
   }
   if (tooLong > 0) lines.push(`${tooLong} matches whose parameters become too long`);
   lines.push(...rateLines(done));
-  return `${lines.join("\n")}\n`;
+  return linesText(lines);
 }
 
 function idsText(ids: JsonValue | undefined, count: number): string {
-  const shown = (isJsonArray(ids) ? ids : []).slice(0, 10).map(textOf);
+  const shown = (isJsonArray(ids) ? ids : []).slice(0, 10).map(plainText);
   if (shown.length === 0) return "";
   return `: events ${shown.join(", ")}${count > shown.length ? ", …" : ""}`;
 }
@@ -148,17 +148,13 @@ function idsText(ids: JsonValue | undefined, count: number): string {
 /** A bar for each bucket, the longest for the one with the most hits. */
 function rateLines(done: JsonObject): readonly string[] {
   const buckets = entriesOf(done["buckets"]);
-  const most = Math.max(1, ...buckets.map(({ hits }) => Number(textOf(hits))));
+  const most = Math.max(1, ...buckets.map(({ hits }) => Number(plainText(hits))));
   return buckets.map(({ start, hits, events }) => {
-    const bar = "█".repeat(Math.ceil((30 * Number(textOf(hits))) / most));
-    return `${textOf(start)}  ${textOf(hits).padStart(7)} of ${textOf(events).padStart(7)}  ${bar}`.trimEnd();
+    const bar = "█".repeat(Math.ceil((30 * Number(plainText(hits))) / most));
+    return `${plainText(start)}  ${plainText(hits).padStart(7)} of ${plainText(events).padStart(7)}  ${bar}`.trimEnd();
   });
 }
 
 function entriesOf(value: JsonValue | undefined): readonly JsonObject[] {
   return (isJsonArray(value) ? value : []).filter(isJsonObject);
-}
-
-function textOf(value: JsonValue | undefined): string {
-  return typeof value === "string" ? value : JSON.stringify(value ?? null);
 }

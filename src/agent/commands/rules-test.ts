@@ -8,7 +8,7 @@ import {
   type RuleVerdict,
 } from "../../model/rules/explain-rule.ts";
 import type { EventFacts } from "../../model/rules/rule-match.ts";
-import { entryText } from "../client/output.ts";
+import { entryText, linesText } from "../client/output.ts";
 import { answeredEvent, eventIn, givenObject, type EventInput } from "../given-event.ts";
 import type { ExitCode } from "../invocation.ts";
 import { isRuleFile, ruleInFile } from "../rule-file.ts";
@@ -47,12 +47,13 @@ export async function testRule(
 
 function verdictText(ref: string, verdict: RuleVerdict): string {
   const lines = [verdictSentence(ref, verdict)];
-  if (verdict.kind === "matched") lines.push(`parameters: ${JSON.stringify(verdict.config, undefined, 2)}`);
+  if (verdict.kind === "matched")
+    lines.push(...`parameters: ${JSON.stringify(verdict.config, undefined, 2)}`.split("\n"));
   if (verdict.kind === "unmatched") {
     lines.push(...verdict.failures.slice(1).map((failure) => `also ${failureText(failure)}`));
     if (verdict.counterfactual !== undefined) lines.push(`it would match if ${verdict.counterfactual}`);
   }
-  return `${lines.join("\n")}\n`;
+  return linesText(lines);
 }
 
 function asJson(ref: string, verdict: RuleVerdict): JsonObject {

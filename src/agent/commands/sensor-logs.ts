@@ -23,7 +23,19 @@ export async function printLogs(
     attempt: `read the log of the sensor ${ref}`,
   };
   for await (const text of clientOf(invocation).follow(request, new AbortController().signal)) {
-    invocation.print(text);
+    if (invocation.isTerminal) printSafely(text, invocation);
+    else invocation.printUnchanged(text);
   }
   return 0;
+}
+
+/** Of a sensor's control characters a terminal gets only colours and line ends of Windows. */
+// oxlint-disable-next-line no-control-regex
+const harmless = /(\u001b\[[\d;:]*m|\r\n)/;
+
+function printSafely(text: string, { print, printUnchanged }: ClientInvocation): void {
+  for (const [index, part] of text.split(harmless).entries()) {
+    if (index % 2 === 0) print(part);
+    else printUnchanged(part);
+  }
 }

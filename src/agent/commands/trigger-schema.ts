@@ -1,6 +1,6 @@
 /** `triggers schema`: what payloads of a trigger look like, and how they differ from its out_schema. */
 import { listOf, objectOf, type JsonObject, type JsonValue } from "../../model/json/json.ts";
-import { entryText, listText } from "../client/output.ts";
+import { entryText, linesText, listText } from "../client/output.ts";
 import type { ExitCode } from "../invocation.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
 
@@ -34,10 +34,12 @@ const columns = [
 function memoryText(memory: JsonObject): string {
   const { samples = 0, trigger_ref: ref, last_at: last } = memory;
   if (samples === 0)
-    return `no payload of ${written(ref)} was seen yet; agents write what they learn every 30 seconds\n`;
+    return linesText([
+      `no payload of ${written(ref)} was seen yet; agents write what they learn every 30 seconds`,
+    ]);
   const fields = listOf(memory["fields"]).map((field) => fieldRow(objectOf(field)));
   return [
-    `${written(ref)}: learned from ${written(samples)} payloads, the last at ${written(last)}\n`,
+    linesText([`${written(ref)}: learned from ${written(samples)} payloads, the last at ${written(last)}`]),
     listText(fields, columns, "table"),
     ...(memory["is_cut"] === true ? ["and more fields, which are too many to remember\n"] : []),
     section("differences from its out_schema", textsOf(memory["differences"], "text")),
@@ -56,7 +58,7 @@ function fieldRow({ path = "", share, types, examples }: JsonObject): JsonObject
 
 function section(title: string, lines: readonly string[]): string {
   if (lines.length === 0) return `${title}: none\n`;
-  return `${title}:\n${lines.map((line) => `  ${line}\n`).join("")}`;
+  return linesText([`${title}:`, ...lines.map((line) => `  ${line}`)]);
 }
 
 function textsOf(entries: JsonValue | undefined, key: string): readonly string[] {

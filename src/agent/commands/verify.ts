@@ -2,6 +2,7 @@
 import { listOf, objectOf, type JsonObject, type JsonValue } from "../../model/json/json.ts";
 import { counted } from "../../model/texts/counted.ts";
 import { linesOf } from "../client/line-answer.ts";
+import { linesText, plainText } from "../client/output.ts";
 import type { ExitCode } from "../invocation.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
 
@@ -44,7 +45,7 @@ function reportText(
   const lines = [
     violations === 0
       ? "no contradictions"
-      : `${counted(Number(violations), "contradiction")}${isRepairing ? `: ${written(repaired)} repaired, ${left} left` : ""}`,
+      : `${counted(Number(violations), "contradiction")}${isRepairing ? `: ${plainText(repaired)} repaired, ${left} left` : ""}`,
     `verified ${countText(events, "event")}, ${countText(enforcements, "enforcement")}, ${countText(messages, "waiting message")}, ${countText(checkpoints, "checkpoint")} and ${countText(keys, "dedup key")}`,
     ...(unprovable === 0
       ? []
@@ -56,21 +57,17 @@ function reportText(
       const shown = listOf(examples);
       const more = Number(count) - shown.length;
       return [
-        `${written(count)} ${written(meaning)}:`,
-        ...shown.map((text) => `  ${written(text)}`),
+        `${plainText(count)} ${plainText(meaning)}:`,
+        ...shown.map((text) => `  ${plainText(text)}`),
         ...(more > 0 ? [`  and ${more} more`] : []),
-        ...(remedy === null ? [] : [`  to do: ${written(remedy)}`]),
+        ...(remedy === null ? [] : [`  to do: ${plainText(remedy)}`]),
       ];
     }),
     ...(isRepairing && left > 0 ? ["docs/verify.md has the statements for what is left"] : []),
   ];
-  return `${lines.join("\n")}\n`;
+  return linesText(lines);
 }
 
 function countText(value: JsonValue | undefined, noun: string): string {
   return counted(Number(value), noun);
-}
-
-function written(value: JsonValue | undefined): string {
-  return typeof value === "string" ? value : JSON.stringify(value ?? null);
 }

@@ -7,6 +7,7 @@
  */
 import { invalid, valid, type Decoded } from "./decoded.ts";
 import type { JsonValue } from "./json.ts";
+import { onOneLine } from "../texts/quoted-text.ts";
 
 export interface JsonReaderOptions {
   /** How deep arrays and objects may be nested. */
@@ -297,10 +298,7 @@ function textFault(character: string): string {
 /** The text around that position, on one line. */
 function near(text: string, at: number): string {
   const [start, end] = [Math.max(0, at - nearLength), Math.min(text.length, at + nearLength)];
-  const shown = text
-    .slice(start, end)
-    .toWellFormed()
-    .replaceAll(/\p{Cc}+/gu, " ");
+  const shown = onOneLine(text.slice(start, end).toWellFormed());
   if (shown.trim() === "") return "";
   return `, near ${start > 0 ? "…" : ""}${shown}${end < text.length ? "…" : ""}`;
 }

@@ -12,6 +12,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
+import type { ClientInvocation } from "../../../src/agent/commands/resources.ts";
+import { printLogs } from "../../../src/agent/commands/sensor-logs.ts";
+import { visibleText } from "../../../src/model/texts/quoted-text.ts";
 import { repositoryRoot } from "../../../scripts/repository.ts";
 import { openAuthority } from "../../support/certificates.ts";
 
@@ -173,6 +176,84 @@ test("JSON and YAML keep everything, also digits", async () => {
     '{"id":9007199254740993,"config":{"n":1e400},"label":"yes"}',
   );
   expect(parse(yaml.stdout)).toEqual({ id: "9007199254740993", config: { n: "1e400" }, label: "yes" });
+});
+
+const forged = "x\n4712  accepted  \u001b[2J\u009b2J\u202egpj\u2028y";
+const shown = String.raw`x 4712 accepted \u001b[2J\u009b2J\u202egpj`;
+
+// Goal: what a sender or a sensor chose neither looks like another line nor steers the terminal.
+// Method: an API that answers with such a text at every place.
+test.each([
+  [["deliveries", "list"], page([{ path: forged }]), 2],
+  [
+    ["events", "explain", "1"],
+    { data: { answer: forged, notes: [forged], rules: [{ sentence: forged, would_match_if: forged }] } },
+    4,
+  ],
+  [["rules", "explain", "a.b"], { data: { answer: forged, groups: [{ events: 1, reason: forged }] } }, 2],
+  [["sensors", "explain", "a.b"], { data: { answer: forged, rejected: [forged] } }, 2],
+  [["rules", "diff", "a.b"], { data: { ref: "a.b", to: 2, differences: [{ field: forged, from: "a" }] } }, 3],
+  [["rules", "history", "a.b"], { data: [{ version: 1, changed_by: forged }] }, 2],
+  [
+    ["triggers", "schema", "a.b"],
+    { data: { samples: 1, trigger_ref: forged, drifts: [{ text: forged }] } },
+    5,
+  ],
+  [["verify"], { done: { checked: {}, found: [{ count: 1, meaning: forged, examples: [forged] }] } }, 5],
+  [["events", "replay", "1"], { event: 1, outcome: "skipped", reason: forged }, 2],
+  [["rules", "list"], { error: forged, code: "CONFLICT" }, 1],
+])("what strangers chose stays on its line and steers no terminal: %j", async (args, answer, lineCount) => {
+  const { url } = await api(() => ({
+    status: "error" in answer ? 409 : 200,
+    body: `${JSON.stringify(answer)}\n`,
+  }));
+
+  const { stdout, stderr } = await agent(args, { ATTUNE_API_URL: url, ATTUNE_API_TOKEN: "t" });
+
+  const lines = `${stdout}${stderr}`.split("\n").filter((line) => line !== "");
+  expect(lines.join("")).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_C}]/u);
+  expect(lines.join("\n").replaceAll(/ +/g, " ")).toContain(shown);
+  expect(lines).toHaveLength(lineCount);
+});
+
+test.each(["json", "yaml"])("%s has the same text without steering the terminal", async (format) => {
+  const body = { data: { [forged]: forged, plain: "größe\n\ttwo" } };
+  const { url } = await api(() => ({ body }));
+
+  const { stdout } = await agent(["events", "show", "1", "--format", format], {
+    ATTUNE_API_URL: url,
+    ATTUNE_API_TOKEN: "t",
+  });
+
+  expect(parse(stdout)).toEqual(body.data);
+  expect(stdout.replaceAll(/[\t\n]/g, "")).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_C}]/u);
+});
+
+test("a log goes to a file as it is, and to a terminal with colours as its only control characters", async () => {
+  const log = "t \u001b[31mred\u001b[0m\r\nt \u001b]52;c;eA==\u0007\u001b[2J\u009b2J\n";
+  const { url } = await api(() => ({ body: log }));
+  async function printed(isTerminal: boolean): Promise<string> {
+    let text = "";
+    const invocation: ClientInvocation = {
+      configPath: undefined,
+      workerName: undefined,
+      environment: { ATTUNE_API_TOKEN: "t" },
+      print: (more) => (text += visibleText(more)),
+      printUnchanged: (more) => (text += more),
+      complain: () => {},
+      apiUrl: url,
+      output: "table",
+      isWatched: false,
+      isTerminal,
+    };
+    await printLogs(invocation, { ref: "a.b", tail: "10", isFollowing: false });
+    return text;
+  }
+
+  expect(await printed(false)).toBe(log);
+  expect(await printed(true)).toBe(
+    `t \u001b[31mred\u001b[0m\r\n${String.raw`t \u001b]52;c;eA==\u0007\u001b[2J\u009b2J`}\n`,
+  );
 });
 
 test("without any setting the agent of this machine is asked", async () => {
