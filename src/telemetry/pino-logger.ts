@@ -114,7 +114,14 @@ async function prettyPrinter(colorize: boolean): Promise<(line: string) => strin
     errorLikeObjectKeys: ["error"],
     translateTime: "SYS:HH:MM:ss.l",
   });
-  return (line) => pretty(JSON.parse(line, withoutSteering));
+  return (line) => {
+    try {
+      return pretty(JSON.parse(line, withoutSteering));
+    } catch {
+      // A removed secret began with the letter of an escape.
+      return visibleText(line);
+    }
+  };
 }
 
 /** What a stranger chose must neither look like another line nor steer the terminal. */

@@ -97,6 +97,14 @@ test("no text in a pretty line looks like another line or steers the terminal", 
   ]);
 });
 
+test("a line that a removed secret left without valid JSON is still written", async () => {
+  const { logger, text } = await recorded({ format: "pretty", secrets: ["nopassword"] });
+
+  logger.warn({}, "\nopassword\u009b2J");
+
+  expect(text()).toContain(String.raw`\[redacted]\u009b2J`);
+});
+
 test("colour is for terminals, unless NO_COLOR is set", () => {
   expect(wantsColour(true, undefined)).toBe(true);
   expect(wantsColour(true, "")).toBe(true);
