@@ -1,13 +1,19 @@
+import dns from "node:dns";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { startApi, type ApiOptions } from "../../src/api/server.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import type { PartHealth } from "../../src/telemetry/part-health.ts";
 
 const up: PartHealth = { state: "up", detail: "answers", checkedAtMs: 8_500 };
 const down: PartHealth = { state: "down", detail: "connection refused", checkedAtMs: 4_000 };
+
+type LookupRest = [
+  options: dns.LookupOptions,
+  done: (error: Error | null, addresses: string | dns.LookupAddress[]) => void,
+];
 
 function start(parts: Record<string, PartHealth>, changes: Partial<ApiOptions> = {}) {
   return startApi({
@@ -20,6 +26,8 @@ function start(parts: Record<string, PartHealth>, changes: Partial<ApiOptions> =
     ...changes,
   });
 }
+
+afterEach(() => vi.restoreAllMocks());
 
 /** Sends the bytes as they are and reads until the server closes the connection. */
 async function sendRaw(address: string, sent: string) {
@@ -164,6 +172,28 @@ test("an address in use is an error with a remedy", async () => {
     code: "PORT_IN_USE",
     message: expect.stringContaining("set api.port to a free port") as unknown,
   });
+});
+
+// Goal: no server listens but the one that has our limits, and a client that tries ::1 first still finds it.
+// Method: callers that ask for all addresses of localhost get both, as on machines that have IPv6.
+test("the name localhost stands for its IPv4 address", async () => {
+  const lookUp = dns.lookup;
+  vi.spyOn(dns, "lookup").mockImplementation(((name: string, ...[options, done]: LookupRest) => {
+    if (name !== "localhost" || options.all !== true) return lookUp(name, options, done);
+    done(null, [
+      { address: "::1", family: 6 },
+      { address: "127.0.0.1", family: 4 },
+    ]);
+  }) as typeof dns.lookup);
+  await using api = await start({}, { host: "localhost" });
+  const { port } = new URL(api.address);
+
+  const byName = await fetch(`http://localhost:${port}/health/live`);
+  const byIpv6 = fetch(`http://[::1]:${port}/health/live`);
+
+  expect(api.address).toBe(`http://127.0.0.1:${port}`);
+  expect(byName.status).toBe(200);
+  await expect(byIpv6).rejects.toThrow("fetch failed");
 });
 
 test("an address in use for metrics is reported with the settings of metrics", async () => {
