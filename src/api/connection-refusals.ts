@@ -14,7 +14,11 @@ export type ConnectionRefusal =
   /** Its request took too long to arrive. */
   | "timeout"
   /** What arrived is no HTTP, or has headers that are too long. */
-  | "malformed";
+  | "malformed"
+  /** The client takes nothing of an answer. */
+  | "unread"
+  /** Too many of its requests wait for the one before them. */
+  | "pipelined";
 
 export interface ConnectionRefusalsOptions {
   readonly connectionsMax: number;
@@ -74,6 +78,10 @@ export class ConnectionRefusals {
     );
     this.#handshakeLineAtMs = nowMs;
     this.#handshakesFailed = 0;
+  }
+
+  answersUnread(reason: "unread" | "pipelined"): void {
+    this.#options.count?.(reason);
   }
 
   requestUnreadable(code: string | undefined): void {

@@ -15,6 +15,7 @@ import {
 import { Handshakes } from "./handshakes.ts";
 import { requestId, sendRequestIds } from "./request-id.ts";
 import { RouteList } from "./route-list.ts";
+import { boundUnreadAnswers, writeInPieces } from "./unread-answers.ts";
 
 export interface HttpServerOptions {
   /** Undefined: plain HTTP. */
@@ -26,6 +27,8 @@ export interface HttpServerOptions {
   /** The server closed a connection that it cannot serve. */
   readonly onConnectionRefused?: ((reason: ConnectionRefusal) => void) | undefined;
   readonly logger: Logger;
+  /** A connection is closed when nothing of an answer was taken for so long. */
+  readonly unreadMsMax?: number;
 }
 
 const bodyBytesMax = 1_048_576;
@@ -36,11 +39,13 @@ const requestMsMax = 10_000;
 const requestCheckMs = 10_000;
 /** Longer than clients and load balancers keep a connection for reuse, so that they close it and no request meets its end. */
 const idleMsMax = 100_000;
+const defaultUnreadMsMax = 100_000;
 /** Beyond it new connections are closed at once. Each takes a file descriptor. */
 const connectionsMax = 10_000;
 
 export async function createHttpServer(options: HttpServerOptions): Promise<FastifyInstance> {
   const { certificate, isTrustedProxy, isUpgrade = () => false, onConnectionRefused, logger } = options;
+  const { unreadMsMax = defaultUnreadMsMax } = options;
   const refusals = new ConnectionRefusals({ connectionsMax, logger, count: onConnectionRefused });
   const { fastify } = await import("fastify");
   const transport = {
@@ -53,6 +58,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
     bodyLimit: bodyBytesMax,
     requestTimeout: requestMsMax,
     keepAliveTimeout: idleMsMax,
+    connectionTimeout: unreadMsMax,
     routerOptions: { maxParamLength: pathPartLengthMax },
     trustProxy: isTrustedProxy,
     requestIdHeader: false,
@@ -86,8 +92,10 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
   if (server.server instanceof HttpsServer) {
     const handshakes = new Handshakes(server.server, (...failed) => refusals.handshakeFailed(...failed));
     server.addHook("preClose", async () => handshakes.end());
+    writeInPieces(server);
   }
   server.server.on("checkExpectation", answerExpectation);
+  boundUnreadAnswers(server, (reason) => refusals.answersUnread(reason));
   sendRequestIds(server);
   refuseWhileStopping(server);
   const routes = new RouteList();

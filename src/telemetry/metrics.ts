@@ -142,7 +142,7 @@ export function createMetrics({ version, withProcess }: { version: string; withP
   const connectionsRefused = counterBy(
     "http_connections_refused_total",
     "reason",
-    "HTTP connections that the agent closed: `limit`, `handshake`, `timeout`, `malformed`",
+    "HTTP connections that the agent closed: `limit`, `handshake`, `timeout`, `malformed`, `unread`, `pipelined`",
   );
   const fileChanges = counterBy(
     "file_changes_total",

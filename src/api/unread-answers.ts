@@ -1,0 +1,61 @@
+/**
+ * Answers that a client does not read.
+ *
+ * While an answer waits to be written, Node stops reading requests from its connection, but only after the chunk it has
+ * just read. A chunk of 64 KiB holds more than a thousand pipelined requests, and all their answers would wait in memory.
+ * So a connection's requests are handled one at a time: the next begins when the kernel has taken the previous answer.
+ *
+ * A stream of server-sent events drops what its viewer does not read, and a WebSocket leaves the HTTP server.
+ */
+import type { Socket } from "node:net";
+import { Readable } from "node:stream";
+import type { FastifyInstance } from "fastify";
+
+type UnreadReason = "unread" | "pipelined";
+
+/** Requests of one connection that may wait for the one before them. */
+const waitingMax = 1_000;
+
+/** Stalled connections are found by their timeout, which Node postpones as long as it can write something. */
+export function boundUnreadAnswers(server: FastifyInstance, refused: (reason: UnreadReason) => void): void {
+  const waitingCounts = new WeakMap<Socket, number>();
+  const close = (socket: Socket, reason: UnreadReason): void => {
+    if (socket.destroyed) return;
+    refused(reason);
+    socket.destroy();
+  };
+  const closeStalled = (socket: Socket): void => {
+    // With nothing to write, the request is still being handled.
+    if (socket.writableLength > 0) close(socket, "unread");
+  };
+  server.addHook("onRequest", ({ raw: { socket } }, { raw: response }, done) => {
+    response.on("timeout", closeStalled);
+    // Node gives a response its socket when all earlier ones have been written.
+    if (response.socket !== null) return done();
+    const waiting = (waitingCounts.get(socket) ?? 0) + 1;
+    if (waiting > waitingMax) return close(socket, "pipelined");
+    waitingCounts.set(socket, waiting);
+    response.once("socket", () => {
+      waitingCounts.set(socket, (waitingCounts.get(socket) ?? 1) - 1);
+      // Node is not done with the response yet.
+      process.nextTick(done);
+    });
+  });
+}
+
+const pieceBytes = 262_144;
+
+/** For TLS: Node sees no progress within one write, and encrypts all of it first. */
+export function writeInPieces(server: FastifyInstance): void {
+  server.addHook("onSend", (_request, reply, payload, done) => {
+    const isWhole = typeof payload === "string" || Buffer.isBuffer(payload);
+    if (!isWhole || payload.length <= pieceBytes) return done(null, payload);
+    const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
+    reply.header("content-length", bytes.length);
+    done(null, Readable.from(piecesOf(bytes)));
+  });
+}
+
+function* piecesOf(bytes: Buffer): Generator<Buffer, void, void> {
+  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
+}
