@@ -6,6 +6,7 @@ import { connect as connectTls } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import { expect, test } from "vitest";
 import { createHttpServer } from "../../src/api/http-server.ts";
+import { addMetricsRoute } from "../../src/api/routes/metrics.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { openAuthority, type Certificate } from "../support/certificates.ts";
 
@@ -173,4 +174,22 @@ test.each(["http", "https"])("a client that reads slowly gets the whole answer o
 
   await expect.poll(() => bytes, { timeout: 20_000 }).toBeGreaterThan(answer.length);
   expect(served.refused).toEqual([]);
+});
+
+test("scrapes under way share one text, and the next one reads anew", async () => {
+  const first = Promise.withResolvers<string>();
+  const texts = [first.promise, Promise.resolve("second")];
+  let scrapes = 0;
+  await using served = await serve((server) => {
+    server.addHook("preHandler", async () => void (scrapes += 1));
+    addMetricsRoute(server, { contentType: "text/plain", text: async () => (await texts.shift()) ?? "none" });
+  });
+  const scrape = async (): Promise<string> => (await served.server.inject("/metrics")).body;
+
+  const underWay = [scrape(), scrape()];
+  await expect.poll(() => scrapes).toBe(2);
+  first.resolve("first");
+
+  expect(await Promise.all(underWay)).toEqual(["first", "first"]);
+  expect(await scrape()).toBe("second");
 });
