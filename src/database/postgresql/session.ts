@@ -47,7 +47,7 @@ interface Established {
 /** Leases are not renewed meanwhile. */
 const backoffLimits = { delayMsFirst: 100, delayMsMax: 2_000 };
 const closeTimeoutMs = 2_000;
-/** Of other statements' answers: how many heartbeats long the session rests after them. */
+/** How many heartbeats long the session rests once other statements have replaced one. */
 const restHeartbeats = 4;
 
 export class PostgresqlSession {
