@@ -25,7 +25,8 @@ export interface FencedEventsOptions {
   readonly random: () => number;
 }
 
-const idleMs = 60_000;
+/** What there is to write wakes it; a wake of its own would find nothing. */
+const idleMs = 600_000;
 /** Batches of a sensor that is fenced follow each other closely. */
 const pauseMs = 500;
 const retry = { delayMsFirst: 500, delayMsMax: 10_000 };

@@ -27,6 +27,8 @@ export interface HeldRowsOptions {
 
 const statementRowsMax = 2_000;
 const pauseMs = 50;
+/** What there is to write wakes it; a wake of its own would find nothing. */
+const idleMs = 600_000;
 
 export class HeldRows {
   readonly #database: Database;
@@ -52,7 +54,7 @@ export class HeldRows {
           // Nobody waits for a deletion; one statement for many costs the database far less than many.
           await clock.sleep(pauseMs, signal);
         },
-        intervalMs: 60_000,
+        intervalMs: idleMs,
         retry: { delayMsFirst: 100, delayMsMax: 5_000 },
       },
       options,

@@ -55,7 +55,7 @@ export interface RabbitmqOptions {
   readonly clock?: Clock;
   /** Shown in the broker's list of connections. */
   readonly connectionName?: string;
-  /** A connection from which nothing was heard for two to three of these is given up. Default 15. */
+  /** A connection from which nothing was heard for two to three of these is given up. Default 20. */
   readonly heartbeatSeconds?: number;
   readonly connectTimeoutMs?: number;
   /** How long handlers and confirms may each take when the transport is closed. */
@@ -114,7 +114,7 @@ class RabbitmqTransport implements MessageTransport {
       names: usualNames,
       clock: systemClock,
       connectionName: sourceService,
-      heartbeatSeconds: 15,
+      heartbeatSeconds: 20,
       connectTimeoutMs: 5_000,
       closeLimitMs: 5_000,
       ...options,

@@ -24,7 +24,8 @@ export interface ProcessRecorderOptions {
   readonly random: () => number;
 }
 
-const idleMs = 60_000;
+/** What there is to write wakes it; a wake of its own would find nothing. */
+const idleMs = 600_000;
 /** Batches the reports of sensors that poll every second or keep crashing into one small write. */
 const pauseMs = 100;
 const retry = { delayMsFirst: 500, delayMsMax: 10_000 };

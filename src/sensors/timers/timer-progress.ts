@@ -26,7 +26,8 @@ export interface TimerProgressOptions {
   readonly random: () => number;
 }
 
-const idleMs = 60_000;
+/** What there is to write wakes it; a wake of its own would find nothing. */
+const idleMs = 600_000;
 const pauseMs = 1_000;
 /** Writing takes at most a fiftieth of the time: of ten thousand fast timers each is written about twice a minute. */
 const pauseFactor = 50;
