@@ -14,11 +14,10 @@
  *
  * Fastify is loaded only when the API is started.
  */
-import { lookup } from "node:dns/promises";
 import { Server as HttpsServer } from "node:https";
 import type { FastifyInstance } from "fastify";
 import { settlesWithin } from "../concurrency/settles-within.ts";
-import type { Listener } from "../config/listeners.ts";
+import { addressOf, type Listener } from "../config/listeners.ts";
 import { addressMatcher } from "../config/networks.ts";
 import { messageOf } from "../errors/caught.ts";
 import { OperatorError } from "../errors/operator-error.ts";
@@ -118,12 +117,11 @@ function addHandshakeAdvice(server: FastifyInstance): void {
   }
 }
 
-async function listen(server: FastifyInstance, { section, host, port }: Listener): Promise<string> {
+async function listen(server: FastifyInstance, listener: Listener): Promise<string> {
+  const { section, host, port } = listener;
   try {
-    // Given the name localhost, Fastify opens a second server for ::1, which has none of our limits. Clients that try ::1
-    // first fall back to IPv4, but those that know only 127.0.0.1 would not find ::1.
-    const { address } = await lookup(host, { order: "ipv4first" });
-    return await server.listen({ host: address, port });
+    // Given the name localhost, Fastify opens a second server for ::1, which has none of our limits.
+    return await server.listen({ host: await addressOf(listener), port });
   } catch (cause) {
     throw new OperatorError({
       code: "PORT_IN_USE",

@@ -1,4 +1,5 @@
 /** The addresses on which an agent with this configuration serves HTTP. */
+import { lookup } from "node:dns/promises";
 import { hostname as machineName, networkInterfaces } from "node:os";
 import type { Config } from "./schema.ts";
 
@@ -18,6 +19,17 @@ export interface CertificateFiles {
   readonly key: string;
   /** Authorities of client certificates; left out: clients are not asked for one. */
   readonly clientCa?: string;
+}
+
+/**
+ * The one address that a host stands for, of IPv4 if it has one: clients that try ::1 first for localhost fall back to
+ * 127.0.0.1, but those that know only 127.0.0.1 would not find ::1.
+ *
+ * @throws the error of the lookup
+ */
+export async function addressOf({ host }: Pick<Listener, "host">): Promise<string> {
+  const { address } = await lookup(host, { order: "ipv4first" });
+  return address;
 }
 
 /** Whether this agent serves the API. Without a setting it does, unless `api.url` names another platform's. */

@@ -1,8 +1,7 @@
 /** Checks that the agent answers at its addresses or could: if another program holds one, no agent can start. */
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { lookup } from "node:dns/promises";
-import type { Listener } from "../../config/listeners.ts";
+import { addressOf, type Listener } from "../../config/listeners.ts";
 import { errorOf } from "../../errors/caught.ts";
 import { askHealth, type HealthAnswer } from "../running-agent/ask-health.ts";
 import { good, wrong, type Finding } from "../finding.ts";
@@ -77,12 +76,10 @@ function taken({ section, host, port }: Listener, ownWorker: string, sign: strin
   });
 }
 
-async function listeningFailure({ host, port }: Listener): Promise<NodeJS.ErrnoException | undefined> {
+async function listeningFailure(listener: Listener): Promise<NodeJS.ErrnoException | undefined> {
   const server = createServer();
   try {
-    // As the agent resolves it.
-    const { address } = await lookup(host, { order: "ipv4first" });
-    server.listen({ host: address, port, exclusive: true });
+    server.listen({ host: await addressOf(listener), port: listener.port, exclusive: true });
     await once(server, "listening");
     server.close();
     await once(server, "close");
