@@ -7,6 +7,9 @@
  */
 import type { Clock } from "../time/clock.ts";
 
+/** The interval of a loop that is woken for everything it has to do: a step of its own would find nothing. */
+export const wokenIntervalMs = 600_000;
+
 export interface WakeableLoopOptions {
   readonly step: (signal: AbortSignal) => Promise<void>;
   /** A function is asked after each step. */

@@ -6,7 +6,7 @@
  * killed is lost.
  */
 import { settlesWithin } from "../concurrency/settles-within.ts";
-import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
+import { wokenIntervalMs, type WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
 import { addFencedEvents } from "../database/statements/fenced-events.ts";
@@ -25,8 +25,6 @@ export interface FencedEventsOptions {
   readonly random: () => number;
 }
 
-/** What there is to write wakes it; a wake of its own would find nothing. */
-const idleMs = 600_000;
 /** Batches of a sensor that is fenced follow each other closely. */
 const pauseMs = 500;
 const retry = { delayMsFirst: 500, delayMsMax: 10_000 };
@@ -50,7 +48,7 @@ export class FencedEvents {
           await this.#write();
           await clock.sleep(pauseMs, signal);
         },
-        intervalMs: idleMs,
+        intervalMs: wokenIntervalMs,
         retry,
       },
       options,

@@ -10,7 +10,7 @@
  * A row can be deleted while a page of the outbox is being read and still be on that page. Rows that went during a reading
  * therefore count as held until every reading has ended.
  */
-import type { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
+import { wokenIntervalMs, type WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { forgetMessages, markRefused, type Refusal } from "../../database/statements/outbox.ts";
@@ -27,8 +27,6 @@ export interface HeldRowsOptions {
 
 const statementRowsMax = 2_000;
 const pauseMs = 50;
-/** What there is to write wakes it; a wake of its own would find nothing. */
-const idleMs = 600_000;
 
 export class HeldRows {
   readonly #database: Database;
@@ -54,7 +52,7 @@ export class HeldRows {
           // Nobody waits for a deletion; one statement for many costs the database far less than many.
           await clock.sleep(pauseMs, signal);
         },
-        intervalMs: idleMs,
+        intervalMs: wokenIntervalMs,
         retry: { delayMsFirst: 100, delayMsMax: 5_000 },
       },
       options,

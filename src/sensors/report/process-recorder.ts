@@ -4,7 +4,7 @@
  * Only the latest report of each sensor is kept until it is written, and one statement writes them all. So a slow or
  * unreachable database does not delay a sensor, and memory stays bounded.
  */
-import type { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
+import { wokenIntervalMs, type WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
 import {
@@ -24,8 +24,6 @@ export interface ProcessRecorderOptions {
   readonly random: () => number;
 }
 
-/** What there is to write wakes it; a wake of its own would find nothing. */
-const idleMs = 600_000;
 /** Batches the reports of sensors that poll every second or keep crashing into one small write. */
 const pauseMs = 100;
 const retry = { delayMsFirst: 500, delayMsMax: 10_000 };
@@ -47,7 +45,7 @@ export class ProcessRecorder {
           await this.flush();
           await clock.sleep(pauseMs, signal);
         },
-        intervalMs: idleMs,
+        intervalMs: wokenIntervalMs,
         retry,
       },
       { logger, clock, random },

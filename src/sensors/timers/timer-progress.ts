@@ -3,7 +3,7 @@
  * per fire. Of many it writes some at a time, those first that have waited longest, and a timer that fires again meanwhile
  * waits no longer for it. What is not written when the agent dies is decided again by its successor, which finds the events.
  */
-import type { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
+import { wokenIntervalMs, type WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
 import { rowOf } from "../../database/statement.ts";
 import { writeTimers, type WrittenCursor, type WrittenSlots } from "../../database/statements/timers.ts";
@@ -26,8 +26,6 @@ export interface TimerProgressOptions {
   readonly random: () => number;
 }
 
-/** What there is to write wakes it; a wake of its own would find nothing. */
-const idleMs = 600_000;
 const pauseMs = 1_000;
 /** Writing takes at most a fiftieth of the time: of ten thousand fast timers each is written about twice a minute. */
 const pauseFactor = 50;
@@ -58,7 +56,7 @@ export class TimerProgress {
             await clock.sleep(isRest ? Math.max(pauseMs, restMs) : restMs, signal);
           }
         },
-        intervalMs: idleMs,
+        intervalMs: wokenIntervalMs,
         retry,
       },
       options,
