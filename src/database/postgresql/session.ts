@@ -8,11 +8,11 @@
  * notifications may have been missed. Lost: every lock is gone, whether or not the server has noticed yet, and its
  * HeldLock reports so before anything else happens.
  *
- * A dead socket may report nothing. So the session sends a heartbeat when it has had no answer for `heartbeatMs`, and
- * treats silence for as long again as a loss of any statement: a lost lock or subscription is detected after at most two
- * heartbeats. The renewal of leases runs here, too: it replaces the heartbeat and proves that notifications arrive.
- * While it does, the session looks rarely whether a heartbeat is needed: once renewals end, its first one may be late by
- * as long as such a rest.
+ * A dead socket may report nothing. So the session sends a heartbeat when it has had no answer for `heartbeatMs`, and is
+ * lost when a heartbeat or another statement has no answer for as long again. The renewal of leases runs here, too: it
+ * replaces the heartbeat and proves that notifications arrive. Meanwhile the session seldom looks whether a heartbeat is
+ * needed. So a lost lock or subscription is detected after at most two heartbeats, and after at most six if the renewals
+ * have just ended.
  */
 import { Client, escapeIdentifier, escapeLiteral } from "pg";
 import { Changes } from "../../concurrency/changes.ts";
@@ -216,9 +216,9 @@ export class PostgresqlSession {
     const rest = new AbortController();
     void isLost.then(() => rest.abort());
     const ended = AbortSignal.any([signal, rest.signal]);
+    const isSilent = (): boolean => clock.monotonicMs() - this.#answeredAtMs >= heartbeatMs;
     while (life.isAlive && !signal.aborted) {
       await clock.sleep(Math.max(this.#answeredAtMs + heartbeatMs - clock.monotonicMs(), 1), ended);
-      const isSilent = (): boolean => clock.monotonicMs() - this.#answeredAtMs >= heartbeatMs;
       while (!isSilent() && !ended.aborted) await clock.sleep(restHeartbeats * heartbeatMs, ended);
       if (ended.aborted) return;
       await this.#run({ text: "select 1" }).catch(() => {}); // The loss has been reported.
