@@ -84,7 +84,7 @@ export function plainText(value: JsonValue | undefined): string {
   return typeof value === "string" ? value : JSON.stringify(value ?? null);
 }
 
-/** A report, of which each line stays one whatever the texts in it contain. */
+/** The lines of a report. Each stays a single line, whatever texts it contains. */
 export function linesText(lines: readonly string[]): string {
   return lines.map((line) => `${onOneLine(line)}\n`).join("");
 }

@@ -450,7 +450,7 @@ describe("while it runs", () => {
     expect(gapsOf(next)).toEqual([]);
   });
 
-  describe("of files of which only the common beginning was read, the oldest is continued", () => {
+  describe("when only a beginning that several files share was read, the oldest of them is continued", () => {
     const beginning = banner.trim();
 
     /** The log and a later one were rotated, and the log was compressed. */
@@ -516,7 +516,7 @@ describe("while it runs", () => {
     expect(gapsOf(sensor)).toHaveLength(1);
   });
 
-  test("a later log is not taken for a deleted one of which only their common beginning was read", async () => {
+  test("a later log is not taken for a deleted one that had the same beginning, when no more of that was read", async () => {
     const path = await logFile(banner);
     const checkpoint = await followUntil(path, [banner.trim()]);
     await writeFile(`${path}.1`, "2\n");
