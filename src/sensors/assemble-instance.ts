@@ -42,6 +42,8 @@ export interface SensorPorts {
   readonly redact: Redact;
   readonly alert: (alert: SensorAlert) => void;
   readonly onStatus: StatusListener;
+  /** Called for each event that has to wait for room. */
+  readonly onWaiting: () => void;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
@@ -84,6 +86,7 @@ export function assembleInstance(
     clock,
     eventsMax: limits.eventsInFlightMax,
     bytesMax: limits.bytesInFlightMax,
+    onWaiting: ports.onWaiting,
     onCheckpoint: (value) => checkpoint.note(value),
     onRefused: (reason, text) => rejected.noteRefused(reason, text),
     onFenced,

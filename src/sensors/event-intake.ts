@@ -26,6 +26,8 @@ export interface EventIntakeOptions {
   /** Maximum number of submissions in flight. */
   readonly eventsMax: number;
   readonly bytesMax: number;
+  /** Called for each submission that has to wait for room. */
+  readonly onWaiting: () => void;
   /** Called when a checkpoint has been stored. */
   readonly onCheckpoint: (value: JsonValue) => void;
   /** @param text the beginning of what was submitted */
@@ -114,6 +116,7 @@ export class EventIntake {
 
   #submitInTurn(submission: Submission, text: string, bytes: number): Promise<boolean> {
     this.#waiting += 1;
+    this.#options.onWaiting();
     this.#stalledSinceMs ??= this.#options.clock.monotonicMs();
     const submitted = this.#submitAfter(this.#lastInLine, submission, text, bytes);
     this.#lastInLine = submitted;

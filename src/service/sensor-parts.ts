@@ -21,6 +21,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { storeLimitMs, type OpenedEvents } from "./event-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
 import type { ServiceContext } from "./service-context.ts";
+import { YoungGeneration } from "./young-generation.ts";
 
 /** So that a worker stops even if its database does not answer. */
 const withdrawalLimitMs = 1_000;
@@ -105,6 +106,8 @@ export async function openSensors(
     clock,
     random,
   });
+  const youngGeneration = new YoungGeneration(clock);
+  lifetime.run((signal) => youngGeneration.run(signal));
   const sensors = new SensorManager({
     ports: {
       database,
@@ -133,6 +136,7 @@ export async function openSensors(
           logger.warn({ error, sensor_ref: sensorRef }, "could not announce that a sensor has failed");
         });
       },
+      onWaiting: () => youngGeneration.noteWaiting(),
       onStatus: (sensorRef, status, reason) => {
         activity.tell({ kind: "sensor", sensorRef, status, reason });
         // The failure has already been logged in more detail.

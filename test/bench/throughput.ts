@@ -21,7 +21,7 @@ const rounds = 3;
 const floorSeconds = 6;
 const events = 60_000;
 const messages = events + events / 10;
-const ratioRequired = 0.8;
+const ratioRequired = 0.92;
 
 const floors: { readonly rows: number; readonly messages: number }[] = [];
 const rates: number[] = [];

@@ -43,6 +43,7 @@ function scene(bounds: Partial<EventIntakeOptions> = {}) {
     clock,
     eventsMax: 2,
     bytesMax: 1_000,
+    onWaiting: () => {},
     onCheckpoint: (value) => void checkpoints.push(value),
     onRefused: (reason, text) => void refusals.push(`${reason}: ${text}`),
     onFenced: () => {},

@@ -190,6 +190,7 @@ export async function sensorBench(options: BenchOptions = {}) {
       limits,
       redact: (text) => text.replaceAll("top-secret", "[redacted]"),
       alert: (alert) => void alerts.push(alert),
+      onWaiting: () => {},
       onStatus: (ref, status) => void statuses.push(`${ref} ${status}`),
       clock,
       logger,

@@ -47,6 +47,7 @@ function scene(kind: SensorKind, run: (context: SourceContext) => Promise<EndedR
     },
     eventsMax: 10,
     bytesMax: 1_000,
+    onWaiting: () => {},
     onCheckpoint: (value) => (newest = value),
     onRefused: () => {},
     onFenced: () => {},
