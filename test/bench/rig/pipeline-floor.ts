@@ -5,6 +5,7 @@
  *     node pipeline-floor.ts DATABASE_URL SECONDS WHEN NAME [BATCH_ROWS [MORE_BYTES]] →
  *         {"count": …, "seconds": …, "processorSeconds": …}
  *
+ * WHEN: the milliseconds since 1970 from which on it counts; until then it works, too.
  * MORE_BYTES: by how much the payload is larger than there.
  */
 import { randomUUID } from "node:crypto";
@@ -53,14 +54,14 @@ const pipeline = new EventPipeline({
 });
 const ending = new AbortController();
 const run = pipeline.run(ending.signal);
-await delay(Math.max(0, Number(when) - Date.now()));
 
-const startedAtMs = performance.now();
-const processorBefore = process.cpuUsage();
+const beginsAtMs = performance.now() + Math.max(0, Number(when) - Date.now());
+const endsAtMs = beginsAtMs + Number(seconds) * 1_000;
 let [sequence, count] = [0, 0];
 const emit = async (): Promise<void> => {
-  while (performance.now() - startedAtMs < Number(seconds) * 1_000) {
-    const payload = { ...JSON.parse(floorPayload(sequence++)), more };
+  while (performance.now() < endsAtMs) {
+    const payload = JSON.parse(floorPayload(sequence++));
+    if (more !== "") payload.more = more;
     await pipeline.accept({
       triggerRef: "bench.line",
       payload,
@@ -70,12 +71,15 @@ const emit = async (): Promise<void> => {
       occurredAt: null,
       checkpoint: undefined,
     });
-    count += 1;
+    if (performance.now() >= beginsAtMs) count += 1;
   }
 };
-await Promise.all(Array.from({ length: inFlight }, emit));
+const emitted = Promise.all(Array.from({ length: inFlight }, emit));
+await delay(beginsAtMs - performance.now());
+const processorBefore = process.cpuUsage();
+await emitted;
 const { user, system } = process.cpuUsage(processorBefore);
-const spent = { seconds: (performance.now() - startedAtMs) / 1_000, processorSeconds: (user + system) / 1e6 };
+const spent = { seconds: (performance.now() - beginsAtMs) / 1_000, processorSeconds: (user + system) / 1e6 };
 process.stdout.write(`${JSON.stringify({ count, ...spent })}\n`);
 pipeline.close();
 await run;

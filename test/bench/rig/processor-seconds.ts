@@ -10,15 +10,14 @@ export function processorSeconds(pid: number): number {
 
 /** Processor time of a database server and its processes, also of those that have ended. */
 export function serverSeconds(serverPid: number): number {
-  let seconds = 0;
-  for (const name of readdirSync("/proc")) {
-    const pid = Number(name);
-    if (Number.isNaN(pid)) continue;
-    const fields = statOf(pid);
-    if (pid === serverPid) seconds += (Number(fields[13] ?? 0) + Number(fields[14] ?? 0)) / ticksPerSecond;
-    if (pid === serverPid || Number(fields[1]) === serverPid) seconds += processorSeconds(pid);
-  }
-  return seconds;
+  const fields = statOf(serverPid);
+  const ofEnded = (Number(fields[13] ?? 0) + Number(fields[14] ?? 0)) / ticksPerSecond;
+  return [serverPid, ...childrenOf(serverPid)].reduce((sum, pid) => sum + processorSeconds(pid), ofEnded);
+}
+
+export function childrenOf(parentPid: number): readonly number[] {
+  const pids = readdirSync("/proc").map(Number);
+  return pids.filter((pid) => !Number.isNaN(pid) && Number(statOf(pid)[1]) === parentPid);
 }
 
 /** The fields of its stat behind the name, from the state on; none if it has ended. */

@@ -4,9 +4,8 @@
  *
  *     node row-floor.ts DATABASE_URL SECONDS [WHEN] → {"count": …, "seconds": …, "processorSeconds": …}
  *
- * WHEN: the milliseconds since 1970 at which it begins.
+ * WHEN: the milliseconds since 1970 from which on it counts; until then it works, too.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
 import { floorPayload } from "./floor-payload.ts";
 
@@ -38,16 +37,22 @@ const statement = {
 
 const client = new Client({ connectionString: url });
 await client.connect();
-await delay(Math.max(0, Number(when) - Date.now()));
+let sequence = 0;
+await storeUntil(performance.now() + Math.max(0, Number(when) - Date.now()));
 const startedAtMs = performance.now();
 const processorBefore = process.cpuUsage();
-let count = 0;
-while (performance.now() - startedAtMs < durationMs) {
-  const payloads = Array.from({ length: batchRows }, (_, index) => floorPayload(count + index));
-  await client.query({ ...statement, values: [`[${payloads.join(",")}]`] });
-  count += batchRows;
-}
+const count = await storeUntil(startedAtMs + durationMs);
 const { user, system } = process.cpuUsage(processorBefore);
 const spent = { seconds: (performance.now() - startedAtMs) / 1_000, processorSeconds: (user + system) / 1e6 };
 process.stdout.write(`${JSON.stringify({ count, ...spent })}\n`);
 await client.end();
+
+/** @returns how many */
+async function storeUntil(endsAtMs: number): Promise<number> {
+  const before = sequence;
+  while (performance.now() < endsAtMs) {
+    const payloads = Array.from({ length: batchRows }, () => floorPayload(sequence++));
+    await client.query({ ...statement, values: [`[${payloads.join(",")}]`] });
+  }
+  return sequence - before;
+}
