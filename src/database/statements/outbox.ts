@@ -7,7 +7,8 @@ export const forgetMessages: Statement<{ readonly messageIds: readonly string[] 
   text: `
     delete from outbox
      where message_id = any ($1::uuid[])`,
-  values: ({ messageIds }) => [messageIds],
+  // The text of an array: as a list, each id would be searched for what has to be escaped.
+  values: ({ messageIds }) => [`{${messageIds.join(",")}}`],
   decode: () => {
     throw new Error("a delete returns no rows");
   },
