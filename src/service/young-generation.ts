@@ -80,8 +80,10 @@ export class YoungGeneration {
 
 /**
  * From now on V8 keeps the size that it has, or may make it larger. Not by a flag at the start: there V8 takes a factor of 1
- * for one of 2.
+ * for one of 2. In a process that was started without the flags, V8 goes on deciding for itself: it begins at 1 MiB, which
+ * would be too small to be kept.
  */
 export function allowYoung(size: YoungSize): void {
+  if (!process.execArgv.some((flag) => flag.startsWith("--min-semi-space-size="))) return;
   setFlagsFromString(`--semi-space-growth-factor=${size === "small" ? 1 : 4}`);
 }
