@@ -22,9 +22,6 @@ void run().then((exitCode) => process.exit(exitCode));
 async function run(): Promise<ExitCode> {
   const quickly = quickAnswer();
   if (quickly !== undefined) return orFailure(quickly);
-  // What is loaded now stays, and would let it grow.
-  const { allowYoung } = await import("./service/young-generation.ts");
-  allowYoung("small");
   const { runCommandLine } = await import("./agent/cli.ts");
   return runCommandLine({
     args,

@@ -4,8 +4,7 @@
  * memory, and it still grew.
  */
 export const heapFlags = [
-  // Of the young generation, the least and the most; src/service/young-generation.ts says when it may grow.
-  "--min-semi-space-size=4",
+  // The most that the young generation ever reaches; src/service/young-generation.ts says when.
   "--max-semi-space-size=16",
   "--v8-pool-size=1",
 ];

@@ -82,6 +82,8 @@ export async function openSensors(
   });
   let platform: Platform | null = null;
   const heldListeners: (() => void)[] = [];
+  const youngGeneration = new YoungGeneration(clock);
+  lifetime.run((signal) => youngGeneration.run(signal));
   // The two refer to each other, but only once both exist.
   const scheduler: Scheduler = new Scheduler({
     database,
@@ -91,7 +93,10 @@ export async function openSensors(
     renewalIntervalMs: sensor.lease_renewal_interval * 1_000,
     lookIntervalMs: sensor.reconcile_interval * 1_000,
     isRunning: (sensorId) => sensors.isRunning(sensorId),
-    onRenewed: () => worker.heartbeat.noteRenewed(),
+    onRenewed: () => {
+      worker.heartbeat.noteRenewed();
+      youngGeneration.look();
+    },
     onHeldChanged: () => {
       pipeline.renewIds();
       sweeper.putOthersFirst();
@@ -106,8 +111,6 @@ export async function openSensors(
     clock,
     random,
   });
-  const youngGeneration = new YoungGeneration(clock);
-  lifetime.run((signal) => youngGeneration.run(signal));
   const sensors = new SensorManager({
     ports: {
       database,

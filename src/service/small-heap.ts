@@ -6,6 +6,7 @@
  * build/packing/heap-flags.ts.
  */
 import { setFlagsFromString } from "node:v8";
+import { limitYoungGeneration } from "./young-generation.ts";
 
 /**
  * From now on the heap grows by 60% of its live size between collections, and new objects are made in the young generation
@@ -16,4 +17,5 @@ import { setFlagsFromString } from "node:v8";
 export function keepHeapSmall(): void {
   setFlagsFromString("--heap-growing-percent=60");
   setFlagsFromString("--no-allocation-site-pretenuring");
+  limitYoungGeneration("small");
 }

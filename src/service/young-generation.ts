@@ -4,16 +4,18 @@
  * full load most of what is in it is in use at each collection: copying took a third of the processor time of an event. A
  * large one is collected when most of it is garbage.
  *
- *   small ──sensors had to wait for room at two looks in a row──▶ large ──at sixty looks in a row none had──▶ small
+ *   small ──sensors had to wait for room at two looks in a row──▶ large ──at 120 looks in a row none had──▶ small
  *
  * While sensors wait, an event's time is spent in queues, so that longer pauses do not count and throughput does. A look is
- * taken every half second from the first wait on; while nothing waits, nothing runs.
+ * taken every quarter second from the first wait on; while nothing waits, nothing runs.
  *
- * V8 decides when it grows, by what survives, and the factor says how far. Small is 4 MiB, the least that the flags at the
- * start allow (build/packing/heap-flags.ts); large is 16 MiB, the most that they allow. V8 makes it smaller again in a full
- * collection while little is allocated. docs/decisions/0020-small-young-generation.md has the measurements.
+ * V8 begins at 1 MiB, doubles it when much has survived, and makes it smaller in a full collection while little is allocated.
+ * How far it may go can be said only by the factor of its growth: 1 keeps the size that it has. So small is what V8 has once
+ * it is above 3 MiB, which is 4 if it was looked at in time: with each look, and whenever the process is awake for a renewal
+ * of its leases. Large is 16 MiB (build/packing/heap-flags.ts). The factor is set after all code is loaded, because V8 loads
+ * no code cache that was made under other flags. docs/decisions/0020-small-young-generation.md has the measurements.
  */
-import { setFlagsFromString } from "node:v8";
+import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
 import { Changes } from "../concurrency/changes.ts";
 import type { Clock } from "../time/clock.ts";
 
@@ -27,8 +29,9 @@ export interface Pressure {
 
 export const noPressure: Pressure = { size: "small", looks: 0 };
 
-const lookMs = 500;
-const looksUntil = { large: 2, small: 60 } as const;
+const lookMs = 250;
+const looksUntil = { large: 2, small: 120 } as const;
+const smallBytes = 3 * 1024 * 1024;
 
 /** @param hasWaited whether a sensor had to wait for room since the last look */
 export function pressureAfter({ size, looks }: Pressure, hasWaited: boolean): Pressure {
@@ -59,18 +62,23 @@ export class YoungGeneration {
     this.#changes.note();
   }
 
-  async run(signal: AbortSignal): Promise<void> {
-    signal.addEventListener("abort", () => this.#changes.note(), { once: true });
-    while (!signal.aborted) await this.#look(signal);
+  /** For moments at which the process is awake anyway, some a minute. */
+  look(): void {
+    limitYoungGeneration(this.size);
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener("abort", () => this.#changes.note(), { once: true });
+    while (!signal.aborted) await this.#nextLook(signal);
+  }
+
+  async #nextLook(signal: AbortSignal): Promise<void> {
     const { size, looks } = this.#pressure;
     if (size === "small" && looks === 0) await this.#nextWait(signal);
     await this.#clock.sleep(lookMs, signal);
     this.#pressure = pressureAfter(this.#pressure, this.#hasWaited);
     this.#hasWaited = false;
-    allowYoung(this.size);
+    this.look();
   }
 
   async #nextWait(signal: AbortSignal): Promise<void> {
@@ -78,12 +86,19 @@ export class YoungGeneration {
   }
 }
 
-/**
- * From now on V8 keeps the size that it has, or may make it larger. Not by a flag at the start: there V8 takes a factor of 1
- * for one of 2. In a process that was started without the flags, V8 goes on deciding for itself: it begins at 1 MiB, which
- * would be too small to be kept.
- */
-export function allowYoung(size: YoungSize): void {
-  if (!process.execArgv.some((flag) => flag.startsWith("--min-semi-space-size="))) return;
-  setFlagsFromString(`--semi-space-growth-factor=${size === "small" ? 1 : 4}`);
+let factor: number | undefined;
+
+/** From now on V8 keeps the size that it has, or may make it larger. */
+export function limitYoungGeneration(size: YoungSize): void {
+  // From 4 to 16 MiB in one step.
+  const wanted = size === "large" ? 4 : youngBytes() < smallBytes ? 2 : 1;
+  if (wanted === factor) return;
+  factor = wanted;
+  setFlagsFromString(`--semi-space-growth-factor=${factor}`);
+}
+
+/** Of the half that is in use; not all of its memory may be taken from the system yet. */
+function youngBytes(): number {
+  const space = getHeapSpaceStatistics().find(({ space_name: name }) => name === "new_space");
+  return space === undefined ? 0 : space.space_used_size + space.space_available_size;
 }
