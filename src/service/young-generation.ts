@@ -1,8 +1,8 @@
 /**
  * How large V8's young generation may become. V8 collects it by copying what is still in use, and an event is in use from
  * the moment it is read until its messages are confirmed. A small one costs little memory and makes short pauses, but under
- * full load most of what is in it is in use at each collection: copying took a third of the processor time of an event. A
- * large one is collected when most of it is garbage.
+ * full load most of what is in it is in use at each collection: copying took a quarter of the processor time of an
+ * event. A large one is collected when most of it is garbage.
  *
  *   small ──sensors had to wait for room at two looks in a row──▶ large ──at 120 looks in a row none had──▶ small
  *
