@@ -95,7 +95,7 @@ export async function openSensors(
     isRunning: (sensorId) => sensors.isRunning(sensorId),
     onRenewed: () => {
       worker.heartbeat.noteRenewed();
-      youngGeneration.look();
+      youngGeneration.limit();
     },
     onHeldChanged: () => {
       pipeline.renewIds();

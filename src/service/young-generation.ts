@@ -11,8 +11,8 @@
  *
  * V8 begins at 1 MiB, doubles it when much has survived, and makes it smaller in a full collection while little is allocated.
  * How far it may go can be said only by the factor of its growth: 1 keeps the size that it has. So small is what V8 has once
- * it is above 3 MiB, which is 4 if it was looked at in time: with each look, and whenever the process is awake for a renewal
- * of its leases. Large is 16 MiB (build/packing/heap-flags.ts). The factor is set after all code is loaded, because V8 loads
+ * it is above 3 MiB, which is 4 if it was limited in time: with each look, and whenever the process is awake for a renewal of
+ * its leases. Large is 16 MiB (build/packing/heap-flags.ts). The factor is set after all code is loaded, because V8 loads
  * no code cache that was made under other flags. docs/decisions/0020-small-young-generation.md has the measurements.
  */
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
@@ -31,7 +31,8 @@ export const noPressure: Pressure = { size: "small", looks: 0 };
 
 const lookMs = 250;
 const looksUntil = { large: 2, small: 120 } as const;
-const smallBytes = 3 * 1024 * 1024;
+/** Above this it has 4 MiB. */
+const growsBelowBytes = 3 * 1024 * 1024;
 
 /** @param hasWaited whether a sensor had to wait for room since the last look */
 export function pressureAfter({ size, looks }: Pressure, hasWaited: boolean): Pressure {
@@ -62,8 +63,8 @@ export class YoungGeneration {
     this.#changes.note();
   }
 
-  /** For moments at which the process is awake anyway, some a minute. */
-  look(): void {
+  /** Tells V8 how far it may go now. For moments at which the process is awake anyway, some a minute. */
+  limit(): void {
     limitYoungGeneration(this.size);
   }
 
@@ -78,7 +79,7 @@ export class YoungGeneration {
     await this.#clock.sleep(lookMs, signal);
     this.#pressure = pressureAfter(this.#pressure, this.#hasWaited);
     this.#hasWaited = false;
-    this.look();
+    this.limit();
   }
 
   async #nextWait(signal: AbortSignal): Promise<void> {
@@ -91,7 +92,7 @@ let factor: number | undefined;
 /** From now on V8 keeps the size that it has, or may make it larger. */
 export function limitYoungGeneration(size: YoungSize): void {
   // From 4 to 16 MiB in one step.
-  const wanted = size === "large" ? 4 : youngBytes() < smallBytes ? 2 : 1;
+  const wanted = size === "large" ? 4 : youngBytes() < growsBelowBytes ? 2 : 1;
   if (wanted === factor) return;
   factor = wanted;
   setFlagsFromString(`--semi-space-growth-factor=${factor}`);
