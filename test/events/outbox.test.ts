@@ -174,7 +174,7 @@ test("storing never waits: with the broker down memory stays bounded, and all go
 
 test("a source that can wait is slowed down while the broker confirms, and never for one that does not", async () => {
   const transport = scriptedTransport();
-  await using publishing = await start(transport, { inFlightMax: 4 });
+  await using publishing = await start(transport, { inFlightMax: 2 });
   const { publisher } = publishing;
   await expect.poll(() => publisher.isBehind, soon).toBe(false);
   publisher.send(await owe(3, instance), []);

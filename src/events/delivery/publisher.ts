@@ -95,6 +95,8 @@ interface Behind {
 
 /** Enough to smooth what database and broker do at different moments; beyond it the outbox is the better place. */
 const directCountFactor = 16;
+/** Until the events of a source that is let on are stored, the broker needs something to do. */
+const crowdedFactor = 1.5;
 const heldBytesMax = 16 * 1024 * 1024;
 const unforgottenMax = 20_000;
 const brokerCheckMs = 250;
@@ -280,7 +282,7 @@ export class Publisher implements MessageOutlet {
   #isCrowded(): boolean {
     const { inFlightMax, clock } = this.#options;
     const isConfirming = clock.monotonicMs() - this.#confirmedAtMs < confirmingWithinMs;
-    return isConfirming && (this.isBehind || this.#inFlight >= inFlightMax / 2);
+    return isConfirming && (this.isBehind || this.#inFlight >= inFlightMax * crowdedFactor);
   }
 
   async #untilEased(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * Floor (b) as a program: the messages of events and of one enforcement in ten, as the agent sends them (with the same bodies,
- * properties and headers, persistent, mandatory), confirmed by RabbitMQ, 1,000 in flight, to the agent's exchange.
+ * properties and headers, persistent, mandatory), confirmed by RabbitMQ, as many in flight as the agent lets, to the agent's exchange.
  *
  *     node message-floor.ts BROKER_URL SECONDS → {"count": …, "seconds": …}, the count in events
  */
@@ -13,7 +13,7 @@ import { declareQueue, eventsExchange } from "./queue.ts";
 import { floorPayload } from "./floor-payload.ts";
 
 const [url = "", seconds = ""] = process.argv.slice(2);
-const inFlightMax = 1_000;
+const inFlightMax = 3_000;
 const durationMs = Number(seconds) * 1_000;
 const about = { installationId: randomUUID(), triggerRef: "bench.line", configJson: "{}" };
 
