@@ -3,6 +3,7 @@ import { rowsOf } from "../database/statement.ts";
 import { readExistingRules } from "../database/statements/assigned-sensors.ts";
 import type { Database } from "../database/database.ts";
 import type { AssignmentTerm, EventSink, EventSource } from "../model/sensors/incoming-event.ts";
+import type { Pace } from "../model/sensors/pace.ts";
 import type { SensorKind } from "../model/sensors/sensor-kind.ts";
 import type { Redact } from "../model/texts/redaction.ts";
 import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
@@ -30,6 +31,7 @@ import { sourceOf } from "./sources/source-of.ts";
 export interface SensorPorts {
   readonly database: Database;
   readonly sink: EventSink;
+  readonly pace: Pace;
   readonly launcher: SensorLauncher;
   readonly pollPhases: PollPhases;
   readonly fileWatching: FileWatching;
@@ -62,7 +64,7 @@ export function assembleInstance(
   ports: SensorPorts,
   onFenced: () => void,
 ): SensorInstance {
-  const { database, sink, launcher, pollPhases, platform, limits, metrics, clock, random } = ports;
+  const { database, sink, pace, launcher, pollPhases, platform, limits, metrics, clock, random } = ports;
   const { id, ref, config } = sensor.definition;
   const logger = ports.logger.child({ sensor_ref: ref });
   const log = ports.logs.ofSensor(ref, logger);
@@ -83,6 +85,7 @@ export function assembleInstance(
   const intake = new EventIntake({
     source: eventSource,
     sink,
+    pace,
     clock,
     eventsMax: limits.eventsInFlightMax,
     bytesMax: limits.bytesInFlightMax,

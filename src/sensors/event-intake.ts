@@ -1,12 +1,15 @@
 /**
  * Passes one source's events and checkpoints to the pipeline: in the order of submission, many at once, but bounded.
  *
- *   submitted ──there is room──▶ under way ──stored, a duplicate, refused or fenced──▶ settled
+ *   submitted ──there is room──▶ under way ──stored, a duplicate, refused or fenced──▶ settled ──eased──▶ gone
  *        └──no room──▶ waits, with everything submitted later behind it
  *
  * `submit` does not wait for an event to be stored; it waits for room. Its caller waits with it and does not read the
  * sensor's pipe meanwhile, so the pipe fills and the sensor blocks in its write. This back-pressure drops nothing and
  * bounds memory.
+ *
+ * A settled event keeps its room until the pace eases, for a bounded time. Then only a source that has taken all its
+ * room waits; the others notice nothing. Of the event itself nothing is kept, and its outcome is told at once.
  */
 import { Changes } from "../concurrency/changes.ts";
 import type { JsonValue } from "../model/json/json.ts";
@@ -16,12 +19,14 @@ import type {
   EventSink,
   EventSource,
 } from "../model/sensors/incoming-event.ts";
+import type { Pace } from "../model/sensors/pace.ts";
 import type { Clock } from "../time/clock.ts";
 import { excerptOf, type DecodedEvent } from "./output/decoded-output.ts";
 
 export interface EventIntakeOptions {
   readonly source: EventSource;
   readonly sink: EventSink;
+  readonly pace: Pace;
   readonly clock: Clock;
   /** Maximum number of submissions in flight. */
   readonly eventsMax: number;
@@ -54,6 +59,13 @@ interface Submitted {
   readonly bytes: number;
 }
 
+/** The room of settled events. */
+interface HeldRoom {
+  readonly until: Promise<void>;
+  count: number;
+  bytes: number;
+}
+
 /** Of a longer text only the excerpt is copied, instead of keeping the text until its event is stored. */
 const textLengthKept = 4_096;
 
@@ -62,6 +74,7 @@ export class EventIntake {
   #underWay = 0;
   #bytesUnderWay = 0;
   #waiting = 0;
+  #held: HeldRoom | undefined;
   /** Settles when the last submission waiting for room no longer waits. */
   #lastInLine: Promise<unknown> | undefined;
   #stalledSinceMs: number | undefined;
@@ -161,7 +174,8 @@ export class EventIntake {
   #noteEvent({ event, onOutcome }: EventSubmission, outcome: AcceptOutcome, submitted: Submitted): void {
     if (outcome.kind === "stored") this.#lastEventAtMs = this.#options.clock.nowMs();
     onOutcome?.(outcome);
-    this.#noteSettled(outcome, event.checkpoint, submitted);
+    this.#settle(outcome, event.checkpoint, submitted.text);
+    this.#endEased(submitted.bytes);
   }
 
   #noteSettled(
@@ -170,17 +184,38 @@ export class EventIntake {
     { text, bytes }: Submitted,
   ): void {
     this.#settle(outcome, checkpoint, text);
-    this.#end(bytes);
+    this.#end(1, bytes);
   }
 
   /** The pipeline was stopped first: the sensor resumes from an earlier checkpoint. */
   #noteStopped(bytes: number, submission?: EventSubmission): void {
     submission?.onOutcome?.(undefined);
-    this.#end(bytes);
+    this.#end(1, bytes);
   }
 
-  #end(bytes: number): void {
-    this.#underWay -= 1;
+  /** One wait for all events that are settled during it. */
+  #endEased(bytes: number): void {
+    const until = this.#options.pace.ease();
+    if (until === undefined) {
+      this.#end(1, bytes);
+      return;
+    }
+    if (this.#held?.until !== until) {
+      this.#held = { until, count: 0, bytes: 0 };
+      void this.#endHeld(this.#held);
+    }
+    this.#held.count += 1;
+    this.#held.bytes += bytes;
+  }
+
+  async #endHeld(held: HeldRoom): Promise<void> {
+    await held.until;
+    if (this.#held === held) this.#held = undefined;
+    this.#end(held.count, held.bytes);
+  }
+
+  #end(count: number, bytes: number): void {
+    this.#underWay -= count;
     this.#bytesUnderWay -= bytes;
     this.#changes.note();
   }

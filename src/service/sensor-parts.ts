@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import { createRedactor } from "../model/texts/redaction.ts";
 import { startGuard } from "../processes/guard.ts";
-import { pacedSink } from "../events/delivery/paced-sink.ts";
 import { superseded } from "../registration/sensor-worker-registration.ts";
 import { signsOfThisMachine, workerType } from "../registration/worker-type.ts";
 import { Scheduler } from "../scheduling/scheduler.ts";
@@ -114,7 +113,8 @@ export async function openSensors(
   const sensors = new SensorManager({
     ports: {
       database,
-      sink: pacedSink(pipeline, publisher),
+      sink: pipeline,
+      pace: publisher,
       launcher,
       pollPhases: new PollPhases(),
       fileWatching: new FileWatching(sensor.file_paths),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { AcceptOutcome } from "../../src/model/sensors/incoming-event.ts";
 import type { JsonValue } from "../../src/model/json/json.ts";
@@ -40,6 +41,7 @@ function scene(bounds: Partial<EventIntakeOptions> = {}) {
       accept: ({ payload }) => give(payload["line"] ?? null),
       advance: ({ checkpoint }) => give(checkpoint),
     },
+    pace: { ease: () => undefined },
     clock,
     eventsMax: 2,
     bytesMax: 1_000,
@@ -133,6 +135,34 @@ test("a stored event moves the checkpoint; of a refused one the beginning is quo
   expect(checkpoints).toEqual([1, 2, "four"]);
   expect(refusals).toEqual([`too odd: ${long.slice(0, 200)}`]);
   expect(intake.lastEventSeconds).toBeDefined();
+});
+
+// Goal: a source at full speed is slowed down, while nothing of its events is kept and nothing about them is held back.
+test("a settled event keeps its room until the pace eases, and its outcome is told at once", async () => {
+  let easing: PromiseWithResolvers<void> | undefined = Promise.withResolvers<void>();
+  const { intake, taken, settle, checkpoints } = scene({ pace: { ease: () => easing?.promise } });
+  void intake.submit(event(1), "1", 1);
+  void intake.submit(event(2), "2", 1);
+  const third = Promise.resolve(intake.submit(event(3), "3", 1));
+  settle[0]?.(stored);
+  settle[1]?.(stored);
+  await sleep(10);
+  expect({ taken, checkpoints }).toEqual({ taken: [1, 2], checkpoints: [1, 2] });
+
+  const first = easing;
+  easing = Promise.withResolvers<void>();
+  first.resolve();
+  expect(await third).toBe(true);
+  settle[2]?.(stored);
+  const isSettled = intake.settled().then(() => true);
+  expect(await Promise.race([isSettled, sleep(10, false)])).toBe(false);
+  easing.resolve();
+  expect(await isSettled).toBe(true);
+  easing = undefined;
+  void intake.submit(event(4), "4", 1);
+  settle[3]?.(stored);
+  await intake.settled();
+  expect(taken).toEqual([1, 2, 3, 4]);
 });
 
 test("a submitter that asks is told once what became of its event", async () => {

@@ -149,6 +149,7 @@ export async function sensorBench(options: BenchOptions = {}) {
         },
         advance: async () => ({ kind: "stored" }),
       },
+      pace: { ease: () => undefined },
       launcher: new SensorLauncher({
         directories: {
           packsBaseDir: join(folder, "packs"),

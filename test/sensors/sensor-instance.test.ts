@@ -45,6 +45,7 @@ function scene(kind: SensorKind, run: (context: SourceContext) => Promise<EndedR
       },
       advance: async () => ({ kind: "stored" }),
     },
+    pace: { ease: () => undefined },
     eventsMax: 10,
     bytesMax: 1_000,
     onWaiting: () => {},

@@ -233,7 +233,7 @@ export class Publisher implements MessageOutlet {
   }
 
   /**
-   * For sources that can wait (paced-sink.ts): undefined when there is room, else resolves once there is, when the broker
+   * For sources that can wait (model/sensors/pace.ts): undefined when there is room, else resolves once there is, when the broker
    * confirms nothing, or after a moment.
    */
   ease(): Promise<void> | undefined {

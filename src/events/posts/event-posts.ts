@@ -17,7 +17,7 @@ import { classifyDatabaseError } from "../../database/errors.ts";
 import type { EventPost, PostOutcome, PostRequest } from "../../model/sensors/posted-event.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { EventPipeline } from "../event-pipeline.ts";
-import type { Pace } from "../delivery/paced-sink.ts";
+import type { Pace } from "../../model/sensors/pace.ts";
 import { isAssigned } from "../entries.ts";
 import type { CheckpointOrder } from "./checkpoint-order.ts";
 import { OpenRequest } from "./open-request.ts";
