@@ -75,7 +75,7 @@ export function prepareBatch(piece: Piece, installationId: string): PreparedBatc
 
 /** The messages that a stored event owes, the event's own first. */
 export function messagesOf(
-  { entry, trigger, configJson, enforcements }: PreparedEvent,
+  { entry, messageId: eventMessageId, trigger, configJson, enforcements }: PreparedEvent,
   storedAt: Date,
   installationId: string,
   format?: MessageFormat,
@@ -86,6 +86,7 @@ export function messagesOf(
   const own = eventCreated(
     {
       installationId,
+      messageId: eventMessageId,
       eventId,
       triggerId: trigger.id,
       triggerRef: trigger.ref,
@@ -99,10 +100,12 @@ export function messagesOf(
     format,
   );
   if (enforcements.length === 0) return [own];
-  const others = enforcements.map(({ id, match, configJson: parameters }) =>
+  const others = enforcements.map(({ id, messageId: ownId, match, configJson: parameters }) =>
     enforcementCreated(
       {
         installationId,
+        messageId: ownId,
+        eventMessageId,
         enforcementId: id,
         ruleId: match.ruleId,
         ruleRef: match.ruleRef,

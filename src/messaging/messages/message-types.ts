@@ -29,6 +29,8 @@ type RuleChangeType = Exclude<PublishedType, "EventCreated" | "EnforcementCreate
 
 export interface EventCreatedInput {
   readonly installationId: string;
+  /** The message's id, if it is known already: the hot path makes it once. */
+  readonly messageId?: string;
   readonly eventId: Id;
   readonly triggerId: Id | null;
   readonly triggerRef: string;
@@ -45,8 +47,8 @@ export interface EventCreatedInput {
 }
 
 export function eventCreated(event: EventCreatedInput, format: MessageFormat = "envelope"): OutgoingMessage {
-  const ownId = messageId(event.installationId, "event", event.eventId);
   const { installationId, triggerRef } = event;
+  const ownId = event.messageId ?? messageId(installationId, "event", event.eventId);
   const payload =
     `{"event_id":${idJson(event.eventId)},"trigger_id":${idOrNull(event.triggerId)}` +
     `,"trigger_ref":${JSON.stringify(triggerRef)},"sensor_id":${idOrNull(event.sensorId)}` +
@@ -59,6 +61,10 @@ export function eventCreated(event: EventCreatedInput, format: MessageFormat = "
 
 export interface EnforcementCreatedInput {
   readonly installationId: string;
+  /** As an event's. */
+  readonly messageId?: string;
+  /** The id of the event's message, likewise. */
+  readonly eventMessageId?: string;
   readonly enforcementId: Id;
   /** Null: the row names none any more. */
   readonly ruleId: Id | null;
@@ -85,8 +91,10 @@ export function enforcementCreated(
   format: MessageFormat = "envelope",
 ): OutgoingMessage {
   const { installationId, ruleId, ruleRef, actionId, actionRef, triggerRef } = enforcement;
-  const ownId = messageId(installationId, "enforcement", enforcement.enforcementId);
-  const eventMessageId = messageId(installationId, "event", enforcement.eventId);
+  const {
+    messageId: ownId = messageId(installationId, "enforcement", enforcement.enforcementId),
+    eventMessageId = messageId(installationId, "event", enforcement.eventId),
+  } = enforcement;
   const payload =
     `{"enforcement_id":${idJson(enforcement.enforcementId)},"rule_id":${idOrNull(ruleId)}` +
     `,"rule_ref":${JSON.stringify(ruleRef)},"action":${idOrNull(actionId)}` +
