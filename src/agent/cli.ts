@@ -96,8 +96,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     .action(async ([unknownCommand]: readonly string[]) => {
       if (unknownCommand !== undefined) {
         const { unknownCommandText } = await import("./unknown-command.ts");
-        const names = root.commands.map((command) => command.name());
-        root.error(`error: ${unknownCommandText(unknownCommand, names)}`);
+        root.error(`error: ${unknownCommandText(unknownCommand, root)}`);
       }
       if (root.opts<Options>().detectOnly) {
         const { detectOnly } = await import("./commands/detect-only.ts");

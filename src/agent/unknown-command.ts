@@ -1,7 +1,24 @@
+import type { Command } from "commander";
 import { meantText } from "../model/texts/meant-text.ts";
 import { nearestName } from "../model/texts/nearest-name.ts";
 
+/** More than these are a common word, such as list, and no help. */
+const groupsMax = 3;
+
 /** A clause about a command that does not exist, with the one that was probably meant. */
-export function unknownCommandText(name: string, known: readonly string[]): string {
-  return `unknown command '${name}'${meantText(nearestName(name, known))}`;
+export function unknownCommandText(name: string, root: Command): string {
+  const nearest = nearestName(
+    name,
+    root.commands.map((command) => command.name()),
+  );
+  return `unknown command '${name}'${meantText(nearest ?? withinGroups(name, root))}`;
+}
+
+/** The commands of this name within groups, for a name that was given without its group. */
+function withinGroups(name: string, root: Command): string | undefined {
+  const found = root.commands
+    .filter((group) => group.commands.some((command) => command.name() === name))
+    .map((group) => `${group.name()} ${name}`);
+  if (found.length === 0 || found.length > groupsMax) return undefined;
+  return new Intl.ListFormat("en", { type: "disjunction" }).format(found.toSorted());
 }

@@ -306,7 +306,11 @@ export class WebhookReceiver {
 function demandFound(found: FoundEndpoint): Endpoint {
   if (found.kind === "found") return found.endpoint;
   if (found.kind === "other method") throw otherMethod(found.allowed);
-  throw new Refused({ status: 404, reason: "unknown_endpoint", sentence: "There is no such webhook." });
+  throw new Refused({
+    status: 404,
+    reason: "unknown_endpoint",
+    sentence: "There is no webhook at this address. Check its spelling, or ask whoever gave it to you.",
+  });
 }
 
 function verdictOf(outcome: Done | WebhookRefusal): DeliveryVerdict {

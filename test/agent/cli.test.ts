@@ -28,6 +28,11 @@ test.each([
   [["no-such-command", "list"], "unknown command 'no-such-command'"],
   [["rule", "list"], "unknown command 'rule'; did you mean rules?"],
   [["evnets"], "unknown command 'evnets'; did you mean events?"],
+  [
+    ["explain", "12"],
+    "unknown command 'explain'; did you mean events explain, rules explain, or sensors explain?",
+  ],
+  [["list"], "unknown command 'list'\n"],
   [["--format", "xml"], "Allowed choices are text, json"],
   [["packs", "load"], "missing required argument 'directories'"],
   [["packs", "check"], "missing required argument 'directories'"],
