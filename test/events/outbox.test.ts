@@ -172,6 +172,28 @@ test("storing never waits: with the broker down memory stays bounded, and all go
   expect(transport.ids()).toEqual(idsOf(messages));
 });
 
+test("a source that can wait is also slowed down by few large messages, before they are left to the outbox", async () => {
+  const transport = scriptedTransport();
+  await using publishing = await start(transport);
+  const { publisher } = publishing;
+  await expect.poll(() => publisher.isBehind, soon).toBe(false);
+  const large = async (): Promise<OutgoingMessage[]> =>
+    (await owe(3, instance)).map((message) => ({ ...message, body: "x".repeat(3_000_000) }));
+  publisher.send(await owe(1, instance), []);
+  transport.confirmAll();
+  await expect.poll(() => publisher.inFlightCount, soon).toBe(0);
+
+  const [first, ...others] = await large();
+  if (first !== undefined) publisher.send([first], []);
+  expect(publisher.ease()).toBeUndefined();
+  publisher.send(others, []);
+
+  expect(publisher.ease()).toBeDefined();
+  expect(publisher.isBehind).toBe(false);
+  transport.confirmAll();
+  await expect.poll(() => publisher.ease(), soon).toBeUndefined();
+});
+
 test("a source that can wait is slowed down while the broker confirms, and never for one that does not", async () => {
   const transport = scriptedTransport();
   await using publishing = await start(transport, { inFlightMax: 2 });

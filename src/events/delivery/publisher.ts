@@ -98,6 +98,7 @@ const directCountFactor = 16;
 /** Until the events of a source that is let on are stored, the broker needs something to do. */
 const crowdedFactor = 1.5;
 const heldBytesMax = 16 * 1024 * 1024;
+const crowdedBytes = heldBytesMax / 2;
 const unforgottenMax = 20_000;
 const brokerCheckMs = 250;
 /** A broker that takes messages confirms some in this time. */
@@ -233,7 +234,7 @@ export class Publisher implements MessageOutlet {
   }
 
   /**
-   * For sources that can wait (model/sensors/pace.ts): undefined when there is room, else resolves once there is, when the broker
+   * For sources that can wait (pace.ts): undefined when there is room, else resolves once there is, when the broker
    * confirms nothing, or after a moment.
    */
   ease(): Promise<void> | undefined {
@@ -282,7 +283,8 @@ export class Publisher implements MessageOutlet {
   #isCrowded(): boolean {
     const { inFlightMax, clock } = this.#options;
     const isConfirming = clock.monotonicMs() - this.#confirmedAtMs < confirmingWithinMs;
-    return isConfirming && (this.isBehind || this.#inFlight >= inFlightMax * crowdedFactor);
+    const isMuch = this.#inFlight >= inFlightMax * crowdedFactor || this.#bytesInFlight >= crowdedBytes;
+    return isConfirming && (this.isBehind || isMuch);
   }
 
   async #untilEased(): Promise<void> {
