@@ -34,7 +34,11 @@ describe.each([
       expect((await poller.process()).pid).toBe(pid);
     } else {
       await expect.poll(async () => (await poller.process()).pid !== pid, late).toBe(true);
-      expect(await poller.log(folders[0])).toContain("restarted: its token is about to expire");
+      // The process is gone a moment before the agent has judged why.
+      await expect
+        .poll(() => poller.log(folders[0]), soon)
+        .toContain("restarted: its token is about to expire");
+      await expect.poll(async () => (await poller.process()).pid, soon).not.toBeNull();
     }
     await poller.more("sdk.only");
     expect(await poller.process()).toMatchObject({ status: "running", failures: 0 });
