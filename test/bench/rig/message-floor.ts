@@ -1,6 +1,7 @@
 /**
  * Floor (b) as a program: the messages of events and of one enforcement in ten, as the agent sends them (with the same bodies,
- * properties and headers, persistent, mandatory), confirmed by RabbitMQ, as many in flight as the agent lets, to the agent's exchange.
+ * properties and headers, persistent, mandatory) to the agent's exchange, confirmed by RabbitMQ. As many are in flight as
+ * the agent allows.
  *
  *     node message-floor.ts BROKER_URL SECONDS → {"count": …, "seconds": …}, the count in events
  */
