@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { meantText } from "../model/texts/meant-text.ts";
 import { nearestName } from "../model/texts/nearest-name.ts";
 
-/** More than these are a common word, such as list, and no help. */
+/** A name in more groups than this, such as list, is too common to suggest. */
 const groupsMax = 3;
 
 /** A clause about a command that does not exist, with the one that was probably meant. */
@@ -14,7 +14,7 @@ export function unknownCommandText(name: string, root: Command): string {
   return `unknown command '${name}'${meantText(nearest ?? withinGroups(name, root))}`;
 }
 
-/** The commands of this name within groups, for a name that was given without its group. */
+/** The commands of this name in groups, for a name typed without its group. */
 function withinGroups(name: string, root: Command): string | undefined {
   const found = root.commands
     .filter((group) => group.commands.some((command) => command.name() === name))

@@ -258,7 +258,7 @@ export const configSchema = Type.Object({
         4_194_304,
       ),
       in_flight: Count(
-        "Maximum number of a sensor's events not yet stored; at the limit it waits, also while half as many messages again are unconfirmed",
+        "Maximum events in flight per sensor; at the limit it waits until they are stored and under 1.5 × as many messages are unconfirmed",
         1000,
       ),
       sweep_interval: Seconds("How often to look, without a hint, for messages that no worker publishes", 60),

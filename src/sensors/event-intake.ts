@@ -8,8 +8,8 @@
  * sensor's pipe meanwhile, so the pipe fills and the sensor blocks in its write. This back-pressure drops nothing and
  * bounds memory.
  *
- * A settled event keeps its room until the pace eases, for a bounded time. Then only a source that has taken all its
- * room waits; the others notice nothing. Of the event itself nothing is kept, and its outcome is told at once.
+ * A settled event keeps its room until the pace eases, for a bounded time. So only a source that has used all its room
+ * waits; the others are not affected. The event itself is released, and its outcome is reported at once.
  */
 import { Changes } from "../concurrency/changes.ts";
 import type { JsonValue } from "../model/json/json.ts";
@@ -165,24 +165,24 @@ export class EventIntake {
     } else {
       const { checkpoint } = submission;
       sink.advance({ source, checkpoint }).then(
-        (outcome) => this.#noteSettled(outcome, checkpoint, { text, bytes }),
+        (outcome) => this.#noteCheckpoint(checkpoint, outcome, { text, bytes }),
         () => this.#noteStopped(bytes),
       );
     }
   }
 
-  #noteEvent({ event, onOutcome }: EventSubmission, outcome: AcceptOutcome, submitted: Submitted): void {
-    if (outcome.kind === "stored") this.#lastEventAtMs = this.#options.clock.nowMs();
-    onOutcome?.(outcome);
-    this.#settle(outcome, event.checkpoint, submitted.text);
-    this.#endEased(submitted.bytes);
-  }
-
-  #noteSettled(
-    outcome: AcceptOutcome | AdvanceOutcome,
-    checkpoint: JsonValue | undefined,
+  #noteEvent(
+    { event, onOutcome }: EventSubmission,
+    outcome: AcceptOutcome,
     { text, bytes }: Submitted,
   ): void {
+    if (outcome.kind === "stored") this.#lastEventAtMs = this.#options.clock.nowMs();
+    onOutcome?.(outcome);
+    this.#settle(outcome, event.checkpoint, text);
+    this.#endEased(bytes);
+  }
+
+  #noteCheckpoint(checkpoint: JsonValue, outcome: AdvanceOutcome, { text, bytes }: Submitted): void {
     this.#settle(outcome, checkpoint, text);
     this.#end(1, bytes);
   }

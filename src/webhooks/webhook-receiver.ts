@@ -309,7 +309,7 @@ function demandFound(found: FoundEndpoint): Endpoint {
   throw new Refused({
     status: 404,
     reason: "unknown_endpoint",
-    sentence: "There is no webhook at this address. Check its spelling, or ask whoever gave it to you.",
+    sentence: "There is no webhook at this address. Check the URL in the sender's settings.",
   });
 }
 

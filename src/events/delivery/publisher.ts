@@ -95,7 +95,7 @@ interface Behind {
 
 /** Enough to smooth what database and broker do at different moments; beyond it the outbox is the better place. */
 const directCountFactor = 16;
-/** Until the events of a source that is let on are stored, the broker needs something to do. */
+/** Keeps the broker busy while the next events are being stored. */
 const crowdedFactor = 1.5;
 const heldBytesMax = 16 * 1024 * 1024;
 const crowdedBytes = heldBytesMax / 2;

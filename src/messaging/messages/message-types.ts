@@ -29,7 +29,7 @@ type RuleChangeType = Exclude<PublishedType, "EventCreated" | "EnforcementCreate
 
 export interface EventCreatedInput {
   readonly installationId: string;
-  /** The message's id, if it is known already: the hot path makes it once. */
+  /** The message's id, if the caller has made it already. */
   readonly messageId?: string;
   readonly eventId: Id;
   readonly triggerId: Id | null;

@@ -63,10 +63,10 @@ export interface RabbitmqOptions {
 }
 
 /**
- * The broker confirms in groups of hundreds, once they are on its disk: with 1,000 in flight it often had nothing left to
- * do by then, and 4,000 gained little over 3,000.
+ * The broker confirms messages in groups of hundreds, once they are on its disk. With 1,000 in flight it was often idle by
+ * then; 4,000 gained little over 3,000.
  */
-const windowLimits = { countMax: 3_000, bytesMax: 16 * 1024 * 1024 };
+export const windowLimits = { countMax: 3_000, bytesMax: 16 * 1024 * 1024 };
 const delays = { delayMsFirst: 100, delayMsMax: 5_000 };
 const goodbyeLimitMs = 1_000;
 /** A broker under load may take a second or two to answer; longer is worth telling. */

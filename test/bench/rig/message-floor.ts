@@ -1,7 +1,7 @@
 /**
  * Floor (b) as a program: the messages of events and of one enforcement in ten, as the agent sends them (with the same bodies,
- * properties and headers, persistent, mandatory) to the agent's exchange, confirmed by RabbitMQ. As many are in flight as
- * the agent allows.
+ * properties and headers, persistent, mandatory) to the agent's exchange, confirmed by RabbitMQ, with as many in
+ * flight as the agent allows.
  *
  *     node message-floor.ts BROKER_URL SECONDS → {"count": …, "seconds": …}, the count in events
  */
@@ -10,11 +10,12 @@ import { connect } from "amqplib";
 import { sourceService } from "../../../src/messaging/messages/envelope.ts";
 import { enforcementCreated, eventCreated } from "../../../src/messaging/messages/message-types.ts";
 import type { OutgoingMessage } from "../../../src/messaging/message-transport.ts";
+import { windowLimits } from "../../../src/messaging/rabbitmq/rabbitmq.ts";
 import { declareQueue, eventsExchange } from "./queue.ts";
 import { floorPayload } from "./floor-payload.ts";
 
 const [url = "", seconds = ""] = process.argv.slice(2);
-const inFlightMax = 3_000;
+const { countMax: inFlightMax } = windowLimits;
 const durationMs = Number(seconds) * 1_000;
 const about = { installationId: randomUUID(), triggerRef: "bench.line", configJson: "{}" };
 
