@@ -57,9 +57,13 @@ function dropRestBeforeClose(message: IncomingMessage): void {
 /** Answers what Node's parser cannot read, and closes the connection: where the next request begins is unknown. */
 export function endWith(answer: string, socket: Socket): void {
   const rest = boundedRest(socket);
-  // The parser's own listener, which would complain about each piece of the rest.
-  socket.removeAllListeners("data").on("data", rest.drop).once("end", rest.close).resume();
+  ignoreParser(socket).on("data", rest.drop).once("end", rest.close).resume();
   socket.end(answer);
+}
+
+/** The parser would complain about each piece of what follows something that it cannot read. */
+export function ignoreParser(socket: Socket): Socket {
+  return socket.removeAllListeners("data");
 }
 
 /** What still arrives over a connection that has its last answer. */

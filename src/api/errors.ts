@@ -16,7 +16,8 @@ import type { NamedKind } from "../database/statements/refs.ts";
 import { errorCatalogue, requestErrors, type ErrorCode, type RequestErrorCode } from "../errors/catalogue.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { endWith, sendEarly } from "./early-answer.ts";
+import { endWith, ignoreParser, sendEarly } from "./early-answer.ts";
+import type { OwedAnswers } from "./owed-answers.ts";
 import type { RouteList } from "./route-list.ts";
 
 /** What is wrong with one parameter of a request. */
@@ -146,16 +147,25 @@ function isRequestErrorCode(code: string): code is RequestErrorCode {
 }
 
 /**
- * Answers what Node's parser refuses.
+ * Answers what Node's parser refuses, once the requests before it are answered.
  *
  * @returns false: the client has left
  */
-export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): boolean {
+export function answerClientError(
+  error: Error & { readonly code?: string },
+  socket: Socket,
+  owed: OwedAnswers,
+): boolean {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
     return false;
   }
-  endWith(answerText(clientErrorCodes[error.code ?? ""] ?? "BAD_REQUEST"), socket);
+  const refusal = answerText(clientErrorCodes[error.code ?? ""] ?? "BAD_REQUEST");
+  const refuse = (): void => {
+    // Otherwise the client has left, or asked for the connection to be closed after an earlier answer.
+    if (socket.writable) endWith(owed.hasBegun(socket) ? "" : refusal, socket);
+  };
+  if (owed.whenSettled(socket, refuse)) ignoreParser(socket).pause();
   return true;
 }
 

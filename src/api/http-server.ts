@@ -13,6 +13,7 @@ import {
   RequestError,
 } from "./errors.ts";
 import { Handshakes } from "./handshakes.ts";
+import { OwedAnswers } from "./owed-answers.ts";
 import { requestId, sendRequestIds } from "./request-id.ts";
 import { RouteList } from "./route-list.ts";
 import { boundUnreadAnswers, writeInPieces } from "./unread-answers.ts";
@@ -68,7 +69,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
     // Fastify's own answer has another shape; refuseWhileStopping gives ours.
     return503OnClosing: false,
     clientErrorHandler: (error: Error & { readonly code?: string }, socket) => {
-      if (answerClientError(error, socket)) refusals.requestUnreadable(error.code);
+      if (answerClientError(error, socket, owed)) refusals.requestUnreadable(error.code);
     },
     frameworkErrors: (error, request, reply) => {
       answerFailure(error, request, reply, logger);
@@ -87,6 +88,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
           },
         };
   const server: FastifyInstance = fastify({ ...settings, ...transportSettings });
+  const owed = new OwedAnswers(server.server);
   server.server.maxConnections = connectionsMax;
   server.server.on("connection", () => refusals.accepted()).on("drop", () => refusals.overLimit());
   if (server.server instanceof HttpsServer) {
