@@ -17,7 +17,7 @@ export type ConnectionRefusal =
   | "malformed"
   /** The client takes nothing of an answer. */
   | "unread"
-  /** Too many of its requests wait for the one before them. */
+  /** Too many of its requests, or of all, wait for the one before them. */
   | "pipelined";
 
 export interface ConnectionRefusalsOptions {

@@ -13,12 +13,24 @@ import type { FastifyInstance } from "fastify";
 
 type UnreadReason = "unread" | "pipelined";
 
-/** Requests of one connection that may wait for the one before them. */
+/** Requests that may wait for the one before them, some 5 kB each: of one connection, and of all. */
 const waitingMax = 1_000;
+const waitingInAllMax = 10_000;
 
 /** Stalled connections are found by their timeout, which Node postpones as long as it can write something. */
 export function boundUnreadAnswers(server: FastifyInstance, refused: (reason: UnreadReason) => void): void {
   const waitingCounts = new WeakMap<Socket, number>();
+  let waitingInAll = 0;
+  const count = (socket: Socket, change: 1 | -1): number => {
+    // What is left of its count goes with it.
+    if (socket.destroyed) return 0;
+    const before = waitingCounts.get(socket);
+    if (before === undefined) socket.once("close", () => (waitingInAll -= waitingCounts.get(socket) ?? 0));
+    const waiting = (before ?? 0) + change;
+    waitingCounts.set(socket, waiting);
+    waitingInAll += change;
+    return waiting;
+  };
   const close = (socket: Socket, reason: UnreadReason): void => {
     if (socket.destroyed) return;
     refused(reason);
@@ -32,11 +44,9 @@ export function boundUnreadAnswers(server: FastifyInstance, refused: (reason: Un
     response.on("timeout", closeStalled);
     // Node gives a response its socket when all earlier ones have been written.
     if (response.socket !== null) return done();
-    const waiting = (waitingCounts.get(socket) ?? 0) + 1;
-    if (waiting > waitingMax) return close(socket, "pipelined");
-    waitingCounts.set(socket, waiting);
+    if (count(socket, 1) > waitingMax || waitingInAll > waitingInAllMax) return close(socket, "pipelined");
     response.once("socket", () => {
-      waitingCounts.set(socket, (waitingCounts.get(socket) ?? 1) - 1);
+      count(socket, -1);
       // Node is not done with the response yet.
       process.nextTick(done);
     });

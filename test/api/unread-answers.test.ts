@@ -122,6 +122,39 @@ test("a connection on which more requests wait is closed, and none of them is ha
   expect(handled).toBe(1);
 });
 
+// Goal: what waits in memory is bounded however many connections there are.
+test("ten thousand requests of all connections may wait, and what is closed makes room", async () => {
+  const { promise: never } = Promise.withResolvers<void>();
+  let handled = 0;
+  await using served = await serve((server) => {
+    server.get("/slow", async () => {
+      handled += 1;
+      await never;
+    });
+    server.get("/fast", async () => "answered");
+  });
+  /** How many of three requests at once are answered so far. */
+  const askFast = (): (() => number) => {
+    let received = "";
+    served
+      .ask(["/fast", "/fast", "/fast"])
+      .on("data", (chunk: Buffer) => (received += chunk.toString()))
+      .resume();
+    return () => received.split("answered").length - 1;
+  };
+  const held = Array.from({ length: 10 }, () => served.ask(Array.from({ length: 1_001 }, () => "/slow")));
+  await expect.poll(() => handled).toBe(10);
+  expect(served.refused).toEqual([]);
+
+  askFast();
+  await expect.poll(() => served.refused).toEqual(["pipelined"]);
+
+  for (const socket of held) socket.destroy();
+  await expect.poll(() => connectionsOf(served)).toBe(0);
+  await expect.poll(askFast()).toBe(3);
+  expect(served.refused).toEqual(["pipelined"]);
+});
+
 test("a connection is closed when its client takes nothing of an answer", async () => {
   const answer = Buffer.alloc(64 * mebibyte.length);
   await using served = await serve((server) => void server.get("/large", async () => answer), {
