@@ -1,18 +1,18 @@
 /** The log of changes of rules and triggers, and the locks of triggers: what the migration log_rule_changes states. */
 import fc from "fast-check";
 import type { Client } from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { rowsOf } from "../../src/database/statement.ts";
 import { readRuleChanges, readRulePage, readTriggers } from "../../src/database/statements/rules.ts";
 import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
 
 let fresh: FreshDatabase;
 
-beforeAll(async () => {
+beforeEach(async () => {
   fresh = await freshDatabase();
 });
 
-afterAll(async () => {
+afterEach(async () => {
   await fresh[Symbol.asyncDispose]();
 });
 
