@@ -8,13 +8,11 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-type Answer = ServerResponse;
-
 export class OwedAnswers {
-  readonly #unfinished = new WeakMap<Socket, Set<Answer>>();
+  readonly #unfinished = new WeakMap<Socket, Set<ServerResponse>>();
 
   constructor(server: Pick<Server, "on">) {
-    server.on("request", ({ socket }: IncomingMessage, answer: Answer) => {
+    server.on("request", ({ socket }: IncomingMessage, answer: ServerResponse) => {
       const unfinished = this.#unfinished.get(socket) ?? new Set();
       this.#unfinished.set(socket, unfinished.add(answer));
       answer.once("close", () => unfinished.delete(answer));
@@ -43,7 +41,7 @@ export class OwedAnswers {
     return this.#of(socket).some(({ req, headersSent }) => !req.complete && headersSent);
   }
 
-  #of(socket: Socket): readonly Answer[] {
+  #of(socket: Socket): readonly ServerResponse[] {
     return [...(this.#unfinished.get(socket) ?? [])];
   }
 }

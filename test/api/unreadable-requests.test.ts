@@ -52,8 +52,8 @@ async function start() {
 const statusesOf = (received: string): readonly string[] => received.match(/HTTP\/1\.1 \d+/g) ?? [];
 
 test.each([
-  ["an answer that has not begun", "/later", '{"answered":"later"}'],
-  ["one of which half is sent", "/halves", "second half"],
+  ["an answer that is not sent yet", "/later", '{"answered":"later"}'],
+  ["a half-sent answer", "/halves", "second half"],
 ])("%s is completed before the 400", async (_, path, ending) => {
   const { socket, asked, received } = await start();
 

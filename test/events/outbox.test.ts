@@ -440,7 +440,7 @@ test("a worker that cannot reach the broker leaves its messages to others, and t
   publishing.publisher.send(second, []);
   await expect.poll(() => reaching.ids(), soon).toEqual(idsOf([...first, ...second]));
   expect(cutOff.published).toEqual([]);
-  // Until a published message's row is deleted, whoever takes it over publishes it again, under the same id.
+  // A worker that takes over a row before it is deleted publishes its message again, under the same id.
   await expect.poll(owed, soon).toEqual([]);
 
   cutOff.state = "up";
