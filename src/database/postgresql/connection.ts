@@ -55,7 +55,6 @@ export function prepareConnection(
     application_name: settings.applicationName,
     ...(settings.tls === undefined ? {} : { ssl: settings.tls() }),
     connectionTimeoutMillis: settings.connectTimeoutMs,
-    query_timeout: settings.queryTimeoutMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     types: { getTypeParser },

@@ -81,6 +81,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
   const pool = new PostgresqlPool({
     connection: work,
     connectionsMax: Math.max(connectionsMax - relaxedConnectionsMax - 1, 1),
+    queryTimeoutMs: settings.queryTimeoutMs,
     observe,
   });
   const relaxed =
@@ -89,6 +90,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
       : new PostgresqlPool({
           connection: prepareConnection(settings, { synchronous_commit: "off" }),
           connectionsMax: relaxedConnectionsMax,
+          queryTimeoutMs: settings.queryTimeoutMs,
           observe,
         });
   const session = new PostgresqlSession({

@@ -1,3 +1,6 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Database } from "../../../src/database/database.ts";
 import { classifyDatabaseError } from "../../../src/database/errors.ts";
@@ -63,6 +66,16 @@ describe("PostgreSQL as a database", () => {
     for (const each of [database, database.relaxed, database.reserved]) {
       expect((await each.query({ text })).rows).toEqual([{ jit: "off", cost: "0" }]);
     }
+  });
+
+  // Goal: what a query needed is freed by the next collection of the young generation.
+  // Method: a program sends many of them, and compares what is in the old generation before and after.
+  test("no query outlives its answer in the old generation", async () => {
+    const program = join(import.meta.dirname, "../../fixtures/queries-in-turn.ts");
+    const args = ["--expose-gc", program, shared.url];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    const { kept, sent }: { kept: number; sent: number } = JSON.parse(stdout);
+    expect(kept).toBeLessThan(sent / 10);
   });
 
   test("never more connections than allowed", async () => {
