@@ -27,6 +27,8 @@ export interface PreparedConnection {
   config(): ClientConfig;
   /** host:port/database, without credentials. */
   readonly address: string;
+  /** For statements without a time limit of their own. Whoever sends one has to keep it; the server does so, too. */
+  readonly queryTimeoutMs: number;
   /** Destroys every connection made from this config at once. */
   destroyAll(): void;
 }
@@ -68,6 +70,7 @@ export function prepareConnection(
   return {
     config,
     address: postgresqlAddress(settings.url()),
+    queryTimeoutMs: settings.queryTimeoutMs,
     destroyAll() {
       for (const socket of sockets) socket.destroy();
     },

@@ -15,8 +15,6 @@ import type { PreparedConnection } from "./connection.ts";
 export interface PoolOptions {
   readonly connection: PreparedConnection;
   readonly connectionsMax: number;
-  /** For statements without a time limit of their own. */
-  readonly queryTimeoutMs: number;
   /** Called with undefined at every answer, and with every failure that concerns the server. */
   readonly observe: (failure: Error | undefined) => void;
 }
@@ -28,12 +26,10 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
   readonly #connection: PreparedConnection;
   readonly #observe: (failure: Error | undefined) => void;
   readonly #connectionsMax: number;
-  readonly #queryTimeoutMs: number;
   #busyCount = 0;
 
-  constructor({ connection, connectionsMax, queryTimeoutMs, observe }: PoolOptions) {
+  constructor({ connection, connectionsMax, observe }: PoolOptions) {
     this.#connection = connection;
-    this.#queryTimeoutMs = queryTimeoutMs;
     this.#connectionsMax = connectionsMax;
     this.#observe = observe;
     // Each connection asks again, because the pool keeps the options it was created with.
@@ -137,7 +133,7 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
     outcomeIfLost: ConnectionOutcome,
   ): Promise<{ rows: object[] }> {
     try {
-      const answer = await answerOf(client, query, query.timeoutMs ?? this.#queryTimeoutMs);
+      const answer = await answerOf(client, query, query.timeoutMs ?? this.#connection.queryTimeoutMs);
       this.#observe(undefined);
       // Several statements in one text return several results.
       return Array.isArray(answer) ? (answer.at(-1) ?? { rows: [] }) : answer;

@@ -52,9 +52,9 @@ export interface PostgresqlOptions {
 const heartbeatUsualMs = 3_500;
 
 /**
- * What is relaxed finds its rows by their keys, and an index is right for that however small the table is. The server plans
- * a prepared statement once: for an empty outbox it chose to read all of it, and then did so for each deletion, beside the
- * rows deleted since the last vacuum.
+ * Relaxed statements find their rows by key, so an index is always right. Without this, the server plans the deletion from
+ * the outbox once, while the table is empty, as a scan of all of it. It then repeats that scan for each deletion, over all
+ * rows that were deleted since the last vacuum.
  */
 const relaxedSettings = { synchronous_commit: "off", enable_seqscan: "off" };
 
@@ -88,7 +88,6 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
   const pool = new PostgresqlPool({
     connection: work,
     connectionsMax: Math.max(connectionsMax - relaxedConnectionsMax - 1, 1),
-    queryTimeoutMs: settings.queryTimeoutMs,
     observe,
   });
   const relaxed =
@@ -97,7 +96,6 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
       : new PostgresqlPool({
           connection: prepareConnection(settings, relaxedSettings),
           connectionsMax: relaxedConnectionsMax,
-          queryTimeoutMs: settings.queryTimeoutMs,
           observe,
         });
   const session = new PostgresqlSession({

@@ -59,7 +59,7 @@ describe("PostgreSQL as a database", () => {
     expect((await shared.database.relaxed.query({ text })).rows).toEqual([{ wait: "off" }]);
   });
 
-  // A statement is planned once, in a table of which the last vacuum left next to nothing, and rows pile up until the next.
+  // A prepared statement is planned once, perhaps while the table is empty. Deleted rows then pile up until the next vacuum.
   test("deletions from the outbox go by its index, however small it was when they were planned", async () => {
     await using fresh = await freshDatabase();
     const { relaxed } = fresh.database;
