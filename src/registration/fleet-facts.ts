@@ -1,14 +1,14 @@
-import type { Queryable } from "../database/database.ts";
+import type { Database } from "../database/database.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
 import { readActiveWorkers } from "../database/statements/installation.ts";
 import { measureOutbox } from "../database/statements/outbox.ts";
 import type { FleetFacts } from "../telemetry/gauges.ts";
 
 /** All workers and all pending messages, for the metrics. Rejects while the database is unreachable. */
-export async function readFleetFacts(database: Queryable): Promise<FleetFacts> {
+export async function readFleetFacts(database: Database): Promise<FleetFacts> {
   const [workers, outbox] = await Promise.all([
     rowsOf(database, readActiveWorkers, undefined),
-    rowOf(database, measureOutbox, undefined),
+    rowOf(database.relaxed, measureOutbox, undefined),
   ]);
   const workersByRuntime = new Map<string, number>();
   for (const runtime of workers.flatMap(({ runtimes }) => runtimes)) {

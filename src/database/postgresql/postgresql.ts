@@ -52,9 +52,9 @@ export interface PostgresqlOptions {
 const heartbeatUsualMs = 3_500;
 
 /**
- * Relaxed statements find their rows by key, so an index is always right. Without this, the server plans the deletion from
- * the outbox once, while the table is empty, as a scan of all of it. It then repeats that scan for each deletion, over all
- * rows that were deleted since the last vacuum.
+ * Relaxed statements find their rows by key or in its order, so an index is always right. Without this, the server plans the
+ * deletion from the outbox once, while the table is empty, as a scan of all of it. It then repeats that scan for each
+ * deletion, over all rows that were deleted since the last vacuum.
  */
 const relaxedSettings = { synchronous_commit: "off", enable_seqscan: "off" };
 

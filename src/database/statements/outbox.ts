@@ -93,6 +93,7 @@ export interface OutboxBacklog {
   readonly oldestSeconds: number;
 }
 
+/** For `database.relaxed`, which plans it by the index; planned for a table that was empty, it would read and sort all of it. */
 export const measureOutbox: Statement<void, OutboxBacklog> = {
   name: "measure_outbox",
   // Message ids ascend over time, so the oldest message is among the lowest ids.

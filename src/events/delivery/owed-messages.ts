@@ -6,7 +6,7 @@
  * may publish what another has stored.
  */
 import { settlesWithin } from "../../concurrency/settles-within.ts";
-import type { Queryable } from "../../database/database.ts";
+import type { Database } from "../../database/database.ts";
 import { rowOf } from "../../database/statement.ts";
 import { measureOutbox } from "../../database/statements/outbox.ts";
 import type { Clock } from "../../time/clock.ts";
@@ -18,7 +18,7 @@ export interface OwedCount {
 }
 
 export interface OwedMessagesOptions {
-  readonly database: Queryable;
+  readonly database: Pick<Database, "relaxed">;
   readonly clock: Clock;
 }
 
@@ -54,7 +54,7 @@ export class OwedMessages {
   async #countNow(): Promise<void> {
     const { database, clock } = this.#options;
     try {
-      const backlog = await rowOf(database, measureOutbox, undefined);
+      const backlog = await rowOf(database.relaxed, measureOutbox, undefined);
       this.#count = { messages: backlog?.depth ?? 0, countedAtMs: clock.monotonicMs() };
     } catch {
       // The health of the database reports the outage, and the count carries its age.
