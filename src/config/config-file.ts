@@ -30,7 +30,7 @@ export function readConfigFile({ flags, env, cwd, readFile }: ConfigInput): Conf
   const text = attempt(path, () => readFile(path));
   if (text === undefined) {
     if (named === undefined) return undefined;
-    throw unreadable(path, "the file does not exist");
+    throw unreadable(path, "the file does not exist", { repair: "create the file" });
   }
   const result = parseYaml(text);
   if (result.kind === "parsed") {
@@ -61,16 +61,20 @@ function attempt<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw unreadable(path, messageOf(error), error);
+    throw unreadable(path, messageOf(error), { cause: error });
   }
 }
 
-function unreadable(path: string, reason: string | readonly string[], cause?: unknown): OperatorError {
+function unreadable(
+  path: string,
+  reason: string | readonly string[],
+  { repair = "correct the file", cause }: { readonly repair?: string; readonly cause?: unknown } = {},
+): OperatorError {
   return new OperatorError({
     code: "CONFIG_UNREADABLE",
     attempt: `read the configuration ${path}`,
     reason,
-    remedy: "correct the file, or name another with --config or ATTUNE_CONFIG",
+    remedy: `${repair}, or name another with --config or ATTUNE_CONFIG`,
     cause,
   });
 }

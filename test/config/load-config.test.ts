@@ -428,7 +428,7 @@ test("files of TLS have to be there, hold PEM and come in pairs, and TLS is set 
 
 test("a file that was named explicitly must exist", () => {
   expect(refusal({ flags: { config: "here.yaml" } }).message).toBe(
-    "could not read the configuration /srv/here.yaml: the file does not exist; correct the file, or name another with --config or ATTUNE_CONFIG",
+    "could not read the configuration /srv/here.yaml: the file does not exist; create the file, or name another with --config or ATTUNE_CONFIG",
   );
   expect(refusal({ env: { ATTUNE_CONFIG: "/etc/a.yaml" } }).code).toBe("CONFIG_UNREADABLE");
 });
