@@ -66,9 +66,6 @@ export class LineTail {
         position = fresh;
         yield { events: [], position };
       }
-      if (stats.size < position.offset || !(await hasMark(handle, position))) {
-        position = { ...fresh, round: position.round + 1 };
-      }
       yield* readOn(handle, path, position, false);
     } finally {
       await handle.close();
@@ -114,39 +111,46 @@ export class LineTail {
   }
 }
 
+/**
+ * The lines after the position, or all lines if the file was truncated since. Each read begins with the bytes before the
+ * position, so that what follows belongs to them: between two reads, the file may be truncated and written anew.
+ */
 async function* readOn(
   handle: FileHandle,
   path: string,
   from: TailPosition,
   isEnd: boolean,
 ): AsyncGenerator<TailedLines> {
-  const buffer = Buffer.allocUnsafe(readBytes);
+  const buffer = Buffer.allocUnsafe(markBytes + readBytes);
   for (let position = from; ;) {
-    const { bytesRead } = await handle.read(buffer, 0, readBytes, position.offset);
-    if (bytesRead === 0) return;
-    const cut = cutLines(buffer.subarray(0, bytesRead), position.offset, isEnd && bytesRead < readBytes);
-    if (cut.bytes === 0) return;
     const { inode, birthMs, round } = position;
-    const offset = position.offset + cut.bytes;
-    const mark = await markAt(handle, offset);
+    const known = Math.min(markBytes, position.offset);
+    const { bytesRead } = await handle.read(buffer, 0, known + readBytes, position.offset - known);
+    if (bytesRead < known || !hasMark(position, buffer.subarray(0, known))) {
+      position = { inode, birthMs, offset: 0, round: round + 1, mark: "" };
+      continue;
+    }
+    const added = buffer.subarray(known, bytesRead);
+    const cut = cutLines(added, position.offset, isEnd && added.length < readBytes);
+    if (cut.bytes === 0) return;
     const events = cut.lines.map(({ text, offset: at, continues }): LineEvent => ({
       payload: payloadOf(path, "line", { line: text, offset: at, ...(continues ? { continues } : {}) }),
       identity: ["line", path.toWellFormed(), inode, birthMs, round, at],
     }));
-    position = { inode, birthMs, offset, round, mark };
+    const mark = markOf(buffer.subarray(0, known + cut.bytes));
+    position = { inode, birthMs, offset: position.offset + cut.bytes, round, mark };
     yield { events, position };
   }
 }
 
-async function hasMark(handle: FileHandle, { mark, offset }: TailPosition): Promise<boolean> {
-  return mark === "" || mark === (await markAt(handle, offset));
+/** @param bytes those before the position */
+function hasMark({ mark }: TailPosition, bytes: Uint8Array): boolean {
+  return mark === "" || mark === markOf(bytes);
 }
 
-async function markAt(handle: FileHandle, offset: number): Promise<string> {
-  const length = Math.min(markBytes, offset);
-  const bytes = Buffer.alloc(length);
-  await handle.read(bytes, 0, length, offset - length);
-  return createHash("sha256").update(bytes).digest("base64url").slice(0, 12);
+function markOf(bytes: Uint8Array): string {
+  const last = bytes.subarray(-markBytes);
+  return createHash("sha256").update(last).digest("base64url").slice(0, 12);
 }
 
 function payloadOf(path: string, type: "line" | "gap", rest: JsonObject): JsonObject {

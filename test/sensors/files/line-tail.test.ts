@@ -9,6 +9,8 @@ import {
 } from "node:fs";
 import { expect, test } from "vitest";
 import { cutLines, linePieceBytesMax } from "../../../src/model/files/line-cut.ts";
+import { systemFileSystem } from "../../../src/sensors/files/file-system.ts";
+import { LineTail, type LineEvent } from "../../../src/sensors/files/line-tail.ts";
 import { fileRig } from "./file-rig.ts";
 
 function linesOf(rig: ReturnType<typeof fileRig>): readonly unknown[] {
@@ -61,6 +63,26 @@ test.each(["folder", "file"])("no line is lost or doubled by rotation, on a watc
   truncateSync(rig.path("app.log"));
   write("after truncation");
   await expect.poll(() => linesOf(rig), soon).toEqual(expected);
+});
+
+test("a file that is truncated and written anew between two reads is read from its beginning", async () => {
+  await using rig = fileRig();
+  const path = rig.path("app.log");
+  writeFileSync(path, "old\n");
+  const pieces = new LineTail(systemFileSystem()).read(path, undefined, false);
+  const next = async (): Promise<readonly unknown[] | undefined> =>
+    (await pieces.next()).value?.events.map(({ payload }: LineEvent) => [payload["line"], payload["offset"]]);
+
+  expect(await next()).toEqual([["old", 0]]);
+  truncateSync(path);
+  appendFileSync(path, "new and longer\n");
+  expect(await next()).toEqual([["new and longer", 0]]);
+  truncateSync(path);
+  appendFileSync(path, "short\n");
+  expect(await next()).toEqual([["short", 0]]);
+  appendFileSync(path, "one more\n");
+  expect(await next()).toEqual([["one more", 6]]);
+  expect(await next()).toBeUndefined();
 });
 
 test("reading goes on where it stopped, also in a file that was rotated meanwhile; what is gone is a gap", async () => {
