@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { messageOf } from "../errors/caught.ts";
+import { hasCode, messageOf } from "../errors/caught.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Environment } from "./environment.ts";
 import { keyText } from "./schema-problems.ts";
@@ -61,14 +61,20 @@ function attempt<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw unreadable(path, messageOf(error), { cause: error });
+    if (hasCode(error, "EISDIR"))
+      throw unreadable(path, "it is a folder", { repair: "replace it with a file", cause: error });
+    const repair = hasCode(error, "EACCES", "EPERM") ? "let the agent's user read the file" : undefined;
+    throw unreadable(path, messageOf(error), { repair, cause: error });
   }
 }
 
 function unreadable(
   path: string,
   reason: string | readonly string[],
-  { repair = "correct the file", cause }: { readonly repair?: string; readonly cause?: unknown } = {},
+  {
+    repair = "correct the file",
+    cause,
+  }: { readonly repair?: string | undefined; readonly cause?: unknown } = {},
 ): OperatorError {
   return new OperatorError({
     code: "CONFIG_UNREADABLE",

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { loadConfig, type LoadedConfig } from "../../src/config/load-config.ts";
+import { readConfigFile } from "../../src/config/config-file.ts";
 import { OperatorError } from "../../src/errors/operator-error.ts";
 
 interface World {
@@ -431,6 +432,19 @@ test("a file that was named explicitly must exist", () => {
     "could not read the configuration /srv/here.yaml: the file does not exist; create the file, or name another with --config or ATTUNE_CONFIG",
   );
   expect(refusal({ env: { ATTUNE_CONFIG: "/etc/a.yaml" } }).code).toBe("CONFIG_UNREADABLE");
+});
+
+test.each([
+  ["EISDIR", "it is a folder; replace it with a file, or name another with --config or ATTUNE_CONFIG"],
+  ["EACCES", "not now; let the agent's user read the file, or name another with --config or ATTUNE_CONFIG"],
+  ["EIO", "not now; correct the file, or name another with --config or ATTUNE_CONFIG"],
+])("a file that cannot be read (%s) is refused with what to do", (code, told) => {
+  const readFile = (): string => {
+    throw Object.assign(new Error("not now"), { code });
+  };
+  const input = { flags: {}, env: { ATTUNE_CONFIG: "here.yaml" }, cwd: "/srv", hostname: "host", readFile };
+
+  expect(() => readConfigFile(input)).toThrow(`could not read the configuration /srv/here.yaml: ${told}`);
 });
 
 test.each(["- a\n- b\n", "just text\n", "7\n"])(
