@@ -49,7 +49,7 @@ export interface Database extends Queryable, AsyncDisposable {
 
   /**
    * For statements that can simply be repeated if a crash of the database loses them: they commit without waiting for the
-   * disk.
+   * disk. They are planned by indexes, so they should find their rows by key or read them in its order.
    */
   readonly relaxed: Queryable;
 

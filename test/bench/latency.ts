@@ -27,7 +27,7 @@ import { median, quantile, report, type Finding } from "./rig/report.ts";
 const turns = 3;
 /**
  * Every few seconds the machine or the broker stands still for 10 to 40 ms. One such stall is a large part of the slowest
- * hundredth of 5,000 events, so that whether it falls within 5 s or not decided the result. Each turn now has several.
+ * hundredth of 5,000 events, so that whether it falls within 5 s or not decided the result. A turn of 17 s has several.
  */
 const seconds = 17;
 /**
