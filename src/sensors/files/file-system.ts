@@ -5,8 +5,8 @@
  * gone holds a thread for ever. So at most `readsMax` of them are used at a time, whatever the number of rules, and the others
  * stay free.
  */
-import { lstat, readdir, stat, watch, type Stats } from "node:fs";
-import { realpath, statfs } from "node:fs/promises";
+import { constants, lstat, readdir, stat, watch, type Stats } from "node:fs";
+import { open, realpath, statfs } from "node:fs/promises";
 import { hasCode } from "../../errors/caught.ts";
 import type { FileFacts } from "../../model/files/file-change.ts";
 import { bytesOfName, isPlainName, nameOfBytes } from "../../model/files/file-name.ts";
@@ -16,6 +16,19 @@ export interface Look {
   readonly facts: FileFacts;
   /** Tells two folders with the same inode apart; 0 if the file system does not know. */
   readonly birthMs: number;
+}
+
+/** A file that is open for reading. */
+export interface OpenFile {
+  /** As it was when it was opened. */
+  readonly look: Look;
+  /**
+   * Reads from this offset on, up to as many bytes as the buffer has.
+   *
+   * @returns how many bytes were read
+   */
+  read(buffer: Uint8Array, offset: number): Promise<number>;
+  close(): Promise<void>;
 }
 
 export interface Watcher {
@@ -37,6 +50,12 @@ export interface FileSystem {
   names(path: string): Promise<readonly string[] | undefined>;
   /** With all links followed; undefined: nothing is there. */
   realPath(path: string): Promise<string | undefined>;
+  /**
+   * Undefined: there is no file that could be read, or a link that is not to be followed.
+   *
+   * @param isLink whether the path may be a link
+   */
+  open(path: string, isLink: boolean): Promise<OpenFile | undefined>;
   /** Whether changes that other machines make are reported by no event. */
   isRemote(path: string): Promise<boolean>;
   /** Watches the names in a folder. @throws if that is impossible */
@@ -72,6 +91,7 @@ export function systemFileSystem(): FileSystem {
     lookAtTarget: (path) => gate.run(() => statOf((at, done) => stat(at, done), path)),
     names: (path) => gate.run(() => namesIn(path)),
     realPath: (path) => gate.run(() => realPathOf(path)),
+    open: (path, isLink) => openFile(path, isLink, gate),
     // statfs gives signed numbers on some systems.
     isRemote: (path) => gate.run(async () => remoteTypes.has((await statfs(systemPath(path))).type >>> 0)),
     watch: watchFolder,
@@ -79,7 +99,7 @@ export function systemFileSystem(): FileSystem {
 }
 
 /** A path as Node takes it: bytes if it is not UTF-8. */
-export function systemPath(path: string): string | Buffer {
+function systemPath(path: string): string | Buffer {
   return isPlainName(path) ? path : Buffer.from(bytesOfName(path));
 }
 
@@ -152,6 +172,38 @@ function listed<Name>(
       else reject(error);
     });
   });
+}
+
+async function openFile(path: string, isLink: boolean, gate: Gate): Promise<OpenFile | undefined> {
+  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
+  // Without O_NONBLOCK, opening a pipe would wait for a writer.
+  const flags = O_RDONLY | O_NONBLOCK | (isLink ? 0 : O_NOFOLLOW);
+  const handle = await gate
+    .run(() => open(systemPath(path), flags))
+    .catch((error: unknown) => {
+      if (hasCode(error, "ENOENT", "ELOOP", "ENXIO")) return undefined;
+      throw error;
+    });
+  if (handle === undefined) return undefined;
+  const close = (): Promise<void> => gate.run(() => handle.close());
+  const stats = await gate
+    .run(() => handle.stat())
+    .catch(async (error: unknown) => {
+      await close();
+      throw error;
+    });
+  if (!stats.isFile()) {
+    await close();
+    return undefined;
+  }
+  return {
+    look: lookOf(stats),
+    read: async (buffer, offset) => {
+      const { bytesRead } = await gate.run(() => handle.read(buffer, 0, buffer.length, offset));
+      return bytesRead;
+    },
+    close,
+  };
 }
 
 function isAbsence(error: unknown): boolean {

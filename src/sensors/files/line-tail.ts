@@ -10,13 +10,10 @@
  * A last line without an end waits until it is complete, or the file was rotated.
  */
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
-import { hasCode } from "../../errors/caught.ts";
 import { cutLines, linePieceBytesMax } from "../../model/files/line-cut.ts";
 import { pathFields } from "../../model/files/file-payload.ts";
 import type { JsonObject, JsonValue } from "../../model/json/json.ts";
-import { systemPath, type FileSystem } from "./file-system.ts";
+import type { FileSystem, Look, OpenFile } from "./file-system.ts";
 import type { TailPosition } from "./rule-state.ts";
 
 export interface LineEvent {
@@ -48,35 +45,42 @@ export class LineTail {
    * @param isLink whether the path may be a link
    */
   async *read(path: string, from: TailPosition | undefined, isLink: boolean): AsyncGenerator<TailedLines> {
-    const handle = await openFile(path, isLink);
-    if (handle === undefined) return;
+    const file = await this.#fileSystem.open(path, isLink);
+    if (file === undefined) return;
     try {
-      const stats = await handle.stat();
-      if (!stats.isFile()) return;
-      const fresh: TailPosition = {
-        inode: stats.ino,
-        birthMs: stats.birthtimeMs,
-        offset: 0,
-        round: 0,
-        mark: "",
-      };
+      const fresh = beginning(file.look);
       let position = from ?? fresh;
       if (position.inode !== fresh.inode || position.birthMs !== fresh.birthMs) {
         yield* this.#rest(path, position);
         position = fresh;
         yield { events: [], position };
       }
-      yield* readOn(handle, path, position, false);
+      yield* readOn(file, path, position, false);
     } finally {
-      await handle.close();
+      await file.close();
+    }
+  }
+
+  /** After everything that the file has now; undefined: there is no file that could be read. */
+  async end(path: string, isLink: boolean): Promise<TailPosition | undefined> {
+    const file = await this.#fileSystem.open(path, isLink);
+    if (file === undefined) return undefined;
+    try {
+      const offset = file.look.facts.size;
+      const buffer = Buffer.alloc(Math.min(markBytes, offset));
+      // If the file has become shorter since, the mark is of something else, and the next read begins anew.
+      await file.read(buffer, offset - buffer.length);
+      return { ...beginning(file.look), offset, mark: markOf(buffer) };
+    } finally {
+      await file.close();
     }
   }
 
   /** What a file that was rotated away still has. */
   async *#rest(path: string, position: TailPosition): AsyncGenerator<TailedLines> {
     const rotated = await this.#find(path.slice(0, path.lastIndexOf("/")) || "/", position);
-    const handle = rotated === undefined ? undefined : await openFile(rotated, false);
-    if (handle === undefined) {
+    const file = rotated === undefined ? undefined : await this.#fileSystem.open(rotated, false);
+    if (file === undefined) {
       const identity = [
         "gap",
         path.toWellFormed(),
@@ -94,9 +98,9 @@ export class LineTail {
       return;
     }
     try {
-      yield* readOn(handle, path, position, true);
+      yield* readOn(file, path, position, true);
     } finally {
-      await handle.close();
+      await file.close();
     }
   }
 
@@ -111,12 +115,16 @@ export class LineTail {
   }
 }
 
+function beginning({ facts, birthMs }: Look): TailPosition {
+  return { inode: facts.inode, birthMs, offset: 0, round: 0, mark: "" };
+}
+
 /**
  * The lines after the position, or all lines if the file was truncated since. Each read begins with the bytes before the
  * position, so that what follows belongs to them: between two reads, the file may be truncated and written anew.
  */
 async function* readOn(
-  handle: FileHandle,
+  file: OpenFile,
   path: string,
   from: TailPosition,
   isEnd: boolean,
@@ -125,7 +133,7 @@ async function* readOn(
   for (let position = from; ;) {
     const { inode, birthMs, round } = position;
     const known = Math.min(markBytes, position.offset);
-    const { bytesRead } = await handle.read(buffer, 0, known + readBytes, position.offset - known);
+    const bytesRead = await file.read(buffer.subarray(0, known + readBytes), position.offset - known);
     if (bytesRead < known || !hasMark(position, buffer.subarray(0, known))) {
       position = { inode, birthMs, offset: 0, round: round + 1, mark: "" };
       continue;
@@ -155,15 +163,4 @@ function markOf(bytes: Uint8Array): string {
 
 function payloadOf(path: string, type: "line" | "gap", rest: JsonObject): JsonObject {
   return { type: "file_changed", event_type: type, ...pathFields(path), ...rest };
-}
-
-/** Undefined: it is gone, or a link that is not to be followed. Never waits for a pipe's writer. */
-async function openFile(path: string, isLink: boolean): Promise<FileHandle | undefined> {
-  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
-  try {
-    return await open(systemPath(path), O_RDONLY | O_NONBLOCK | (isLink ? 0 : O_NOFOLLOW));
-  } catch (error) {
-    if (hasCode(error, "ENOENT", "ELOOP", "ENXIO")) return undefined;
-    throw error;
-  }
 }

@@ -53,6 +53,7 @@ export interface RuleWatchOptions {
 
 const pendingMax = 50_000;
 const takenAtOnce = 500;
+const begunAtOnce = 100;
 const settleWriteMs = 1_000;
 const retryMs = 2_000;
 
@@ -99,12 +100,12 @@ export class RuleWatch implements TreeFollower {
   async begin(tree: FolderTree): Promise<void> {
     const { state, plan } = this.#options;
     const loaded = await state?.load();
+    if (this.#tail !== null) await this.#beginTails(this.#tail, tree, loaded);
     if (loaded !== undefined && plan.reportsMissed) {
       await this.#noteDifference(tree, loaded.files);
     } else if (loaded === undefined && plan.reportsExisting) {
       await this.#noteDifference(tree, new Map());
     }
-    if (this.#tail !== null) await this.#beginTails(tree, loaded);
     const unsettled = loaded?.unsettled ?? [];
     await state?.rewrite(
       () => this.#reportedFiles(tree),
@@ -229,20 +230,40 @@ export class RuleWatch implements TreeFollower {
   }
 
   /** At the first start files are read from their end, unless what exists is to be reported; later from where they were left. */
-  async #beginTails(tree: FolderTree, loaded: LoadedState | undefined): Promise<void> {
-    const { plan, fileSystem } = this.#options;
+  async #beginTails(tail: LineTail, tree: FolderTree, loaded: LoadedState | undefined): Promise<void> {
+    const { plan } = this.#options;
     this.#positions = loaded?.positions ?? new Map();
+    const begun: Promise<void>[] = [];
     for (const [path, facts] of tree.entries()) {
       if (facts.isDirectory || !wantsPath(plan, tree.relative(path))) continue;
       if (loaded !== undefined || plan.reportsExisting) {
-        const known = this.#positions.get(path);
-        if (known?.offset !== facts.size || known.inode !== facts.inode) this.#unread.add(path);
+        const [known, before] = [this.#positions.get(path), loaded?.files.get(path)];
+        const isAsRead = known?.offset === facts.size && known.inode === facts.inode;
+        if (!isAsRead || before === undefined || isDifferent(before, facts)) this.#unread.add(path);
         continue;
       }
-      const look = await (path === tree.base ? fileSystem.lookAtTarget(path) : fileSystem.look(path));
-      if (look === undefined) continue;
+      begun.push(this.#beginAtEnd(tail, path, path === tree.base));
+      if (begun.length >= begunAtOnce) await Promise.all(begun.splice(0));
+    }
+    await Promise.all(begun);
+  }
+
+  async #beginAtEnd(tail: LineTail, path: string, isLink: boolean): Promise<void> {
+    const position = await this.#endOf(tail, path, isLink);
+    if (position !== undefined) this.#positions.set(path, position);
+  }
+
+  /** Where a file ends now. */
+  async #endOf(tail: LineTail, path: string, isLink: boolean): Promise<TailPosition | undefined> {
+    try {
+      return await tail.end(path, isLink);
+    } catch {
+      // It may not be read yet. What is not known of it is its mark.
+      const { fileSystem } = this.#options;
+      const look = await (isLink ? fileSystem.lookAtTarget(path) : fileSystem.look(path));
+      if (look === undefined) return undefined;
       const { inode, size: offset } = look.facts;
-      this.#positions.set(path, { inode, birthMs: look.birthMs, offset, round: 0, mark: "" });
+      return { inode, birthMs: look.birthMs, offset, round: 0, mark: "" };
     }
   }
 

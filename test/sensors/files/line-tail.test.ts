@@ -85,6 +85,36 @@ test("a file that is truncated and written anew between two reads is read from i
   expect(await next()).toBeUndefined();
 });
 
+test("a file that is written anew before any of its lines was read is read from its beginning", async () => {
+  await using rig = fileRig();
+  writeFileSync(rig.path("a.log"), "one\n");
+  writeFileSync(rig.path("b.log"), "");
+  rig.add({ tail: true });
+  await rig.start();
+
+  writeFileSync(rig.path("a.log"), "another\nand more\n");
+  writeFileSync(rig.path("b.log"), "first\n");
+
+  await expect.poll(() => new Set(linesOf(rig)), soon).toEqual(new Set(["another", "and more", "first"]));
+  expect(rig.events).toHaveLength(3);
+});
+
+test("a file that was written anew while nothing watched is read from its beginning, whatever its length", async () => {
+  await using rig = fileRig();
+  for (const name of ["shorter", "equal", "longer", "same"]) writeFileSync(rig.path(name), "before\n");
+  rig.add({ tail: true });
+  await rig.start();
+  await rig.stop();
+
+  writeFileSync(rig.path("shorter"), "less\n");
+  writeFileSync(rig.path("equal"), "anew!!\n");
+  writeFileSync(rig.path("longer"), "much more\n");
+  await rig.start();
+
+  await expect.poll(() => new Set(linesOf(rig)), soon).toEqual(new Set(["less", "anew!!", "much more"]));
+  expect(rig.events).toHaveLength(3);
+});
+
 test("reading goes on where it stopped, also in a file that was rotated meanwhile; what is gone is a gap", async () => {
   await using rig = fileRig();
   writeFileSync(rig.path("app.log"), "0\n");
