@@ -3,11 +3,11 @@
  * events/s. The sensor stamps each line on the machine's monotonic clock, which the consumer here reads
  * too.
  *
- * There are two floors, and the agent is compared with both:
+ * There are two floors (rig/lone-event-floor.ts), and the agent is compared with both. They begin and end where the agent
+ * is measured:
  *
- *   row    one row committed and one message consumed, by one program that does nothing else (rig/minimal-path.ts)
- *   line   the same from the same line in a child's pipe, with an outbox row for each message (rig/line-floor.ts). It
- *          begins and ends where the agent is measured, and loses as little in a crash
+ *   row    one row committed and one message consumed
+ *   line   the same with an outbox row for each message: it loses as little in a crash as the agent
  *
  *     node latency.ts [RATE…]    events/s; 100 and 1,000 without any
  */
@@ -19,7 +19,6 @@ import { freshDatabase } from "../support/postgres.ts";
 import { freshVhost } from "../support/rabbitmq.ts";
 import { agentCommand } from "./rig/agent-command.ts";
 import { startBenchAgent, until, type Emission } from "./rig/agent.ts";
-import { minimalLatenciesMs } from "./rig/minimal-path.ts";
 import { watchQueue, type WatchedQueue } from "./rig/queue.ts";
 import { median, quantile, report, type Finding } from "./rig/report.ts";
 
@@ -53,8 +52,8 @@ for (const perSecond of rates.length > 0 ? rates : [100, 1_000]) {
   const emission = { count: warmUp + seconds * perSecond, perSecond };
   const taken: Turn[] = [];
   for (let turn = 0; turn < turns; turn += 1) {
-    const row = (await measureRowFloor(emission)).slice(warmUp);
-    const line = (await measureLineFloor(emission)).slice(warmUp);
+    const row = (await measureFloor("row", emission)).slice(warmUp);
+    const line = (await measureFloor("line", emission)).slice(warmUp);
     taken.push({ floors: { row, line }, measured: (await measureAgent(emission)).slice(warmUp) });
   }
   for (const part of [0.5, 0.99] as const) {
@@ -90,19 +89,14 @@ function limitMs({ count, perSecond }: Emission): number {
   return (count / perSecond) * 1_000 + slackMs;
 }
 
-async function measureRowFloor(emission: Emission): Promise<number[]> {
-  await using database = await freshDatabase();
-  await using vhost = await freshVhost();
-  return await minimalLatenciesMs(database.url, vhost.url, emission);
-}
-
-async function measureLineFloor(emission: Emission): Promise<readonly number[]> {
+async function measureFloor(kind: FloorKind, emission: Emission): Promise<readonly number[]> {
   await using database = await freshDatabase();
   await using vhost = await freshVhost();
   await using queue = await watchQueue(vhost.url);
   const latencies = await consumeLatencies(queue);
-  const args = [join(import.meta.dirname, "rig/line-floor.ts"), database.url, vhost.url];
-  const program = execFile(process.execPath, [...args, JSON.stringify(emission)]);
+  const floor = join(import.meta.dirname, "rig/lone-event-floor.ts");
+  const args = [floor, kind, database.url, vhost.url, JSON.stringify(emission)];
+  const program = execFile(process.execPath, args);
   const deadline = performance.now() + limitMs(emission);
   while (latencies.length < emission.count) {
     if (program.exitCode !== null || performance.now() > deadline) throw new Error("the floor stopped early");
