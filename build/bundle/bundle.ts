@@ -21,7 +21,7 @@ import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { access } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { isOfCommandLine, main, scriptWith, threadModules, type ThreadScript } from "./entries.ts";
-import type { LaterScript } from "./runtime/later-script.ts";
+import { laterScriptBegin, laterScriptEnd, type LaterScript } from "./runtime/later-script.ts";
 
 export interface Bundle {
   /** Paths of the scripts. */
@@ -77,7 +77,8 @@ export async function bundle(repository: string, workDirectory: string): Promise
     ...common(repository),
     entryPoints: [threadModules.backtest],
     outfile: threads.backtest,
-    ...ownUrl,
+    banner: { js: ownUrl },
+    define: ownUrlName,
   });
   const metafiles = [
     mainMetafile,
@@ -117,10 +118,8 @@ function common(repository: string) {
 }
 
 /** Libraries that look for their own files look next to the executable and find none; the ones needed are among the assets. */
-const ownUrl = {
-  banner: { js: 'const ownUrl = require("node:url").pathToFileURL(process.execPath).href;' },
-  define: { "import.meta.url": "ownUrl" },
-} satisfies BuildOptions;
+const ownUrl = 'const ownUrl = require("node:url").pathToFileURL(process.execPath).href;';
+const ownUrlName = { "import.meta.url": "ownUrl" };
 
 interface LaterOptions {
   readonly repository: string;
@@ -137,7 +136,10 @@ async function buildLater(
     stdin: { contents: modulesByPath(paths), resolveDir: repository, sourcefile: "modules.js" },
     outfile,
     plugins,
-    ...ownUrl,
+    // The function is in the text itself: to put it around the text at each start would copy megabytes.
+    banner: { js: `${laterScriptBegin}${ownUrl}` },
+    footer: { js: laterScriptEnd },
+    define: ownUrlName,
   });
   return metafile;
 }

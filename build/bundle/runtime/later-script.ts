@@ -33,9 +33,13 @@ function readScript(script: LaterScript): Script {
   return compileScript(script, source, hasCache ? Buffer.from(getRawAsset(keys.codeCache)) : undefined);
 }
 
+/** The text of a script evaluates to a function. */
+export const laterScriptBegin = "(function (module, require) { ";
+export const laterScriptEnd = "})";
+
 /** @param cachedData made from the same source by a Script of this function */
 export function compileScript(script: LaterScript, source: string, cachedData: Buffer | undefined): Script {
-  return new Script(`(function (module, require) { ${source}\n})`, {
+  return new Script(source, {
     filename: assetKeys(script).script,
     // Libraries dynamically import some of Node's own modules.
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
@@ -44,7 +48,7 @@ export function compileScript(script: LaterScript, source: string, cachedData: B
 }
 
 export function evaluateScript(script: Script): Modules {
-  // The script evaluates to the function that compileScript wraps around it.
+  // See laterScriptBegin.
   const evaluate: (module: { exports: Modules }, require: (id: string) => unknown) => void =
     script.runInThisContext();
   const module: { exports: Modules } = { exports: {} };
