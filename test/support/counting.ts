@@ -30,6 +30,8 @@ export interface CountingOptions {
   readonly settings?: Pick<AgentSettings, "database" | "messageQueue">;
   /** Of the exchanges, where the settings name others than the usual ones. */
   readonly names?: TopologyNames;
+  /** The consumer's; default: one of the same name for all consumers of a virtual host. */
+  readonly queue?: string;
   /** How fast the sensor counts; default: 20 lines every 5 ms. */
   readonly pace?: { readonly burst: number; readonly pauseMs: number };
 }
@@ -68,10 +70,13 @@ export async function startCounting(options: CountingOptions): Promise<Counting>
     agentBrokerUrl = brokerUrl,
     settings,
     names,
+    queue,
     pace = { burst: 20, pauseMs: 5 },
   } = options;
   const folders = new AsyncDisposableStack();
-  const collector = folders.use(await collectMessages(brokerUrl, ["event.#", "enforcement.#"], names));
+  const collector = folders.use(
+    await collectMessages(brokerUrl, ["event.#", "enforcement.#"], { names, queue }),
+  );
   await insertTrigger(database, "fault.number");
   await insertSensor(database, {
     ref: "fault.counter",

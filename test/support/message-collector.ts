@@ -3,7 +3,7 @@
  */
 import { decodeMessage, type Envelope } from "../../src/messaging/messages/envelope.ts";
 import { openRabbitmq } from "../../src/messaging/rabbitmq/rabbitmq.ts";
-import { usualNames } from "../../src/messaging/topology.ts";
+import { usualNames, type TopologyNames } from "../../src/messaging/topology.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 
 export interface MessageCollector extends AsyncDisposable {
@@ -15,16 +15,21 @@ export interface MessageCollector extends AsyncDisposable {
   readonly delayMsMax: () => number;
 }
 
+export interface CollectorNames {
+  readonly names?: TopologyNames | undefined;
+  readonly queue?: string | undefined;
+}
+
 export async function collectMessages(
   brokerUrl: string,
   bindings: readonly string[],
-  names = usualNames,
+  { names = usualNames, queue = "collected" }: CollectorNames = {},
 ): Promise<MessageCollector> {
   const transport = await openRabbitmq({ url: brokerUrl, names, logger: silentLogger });
   const messages = new Map<string, Envelope>();
   let repetitions = 0;
   let delayMsMax = 0;
-  const subscription = { exchange: names.events, bindings, queue: "collected", prefetch: 1_000 };
+  const subscription = { exchange: names.events, bindings, queue, prefetch: 1_000 };
   await transport.subscribe(subscription, async ({ body }) => {
     const decoded = decodeMessage(body);
     if (!decoded.ok) return "dead-letter";
