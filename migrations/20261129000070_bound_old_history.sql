@@ -9,8 +9,10 @@ select set_config('search_path', quote_ident(coalesce(nullif(current_setting('at
 
 do $$
 declare
-  history text;
-  beyond  bigint;
+  history   text;
+  beyond    bigint;
+  statement text;
+  pending   text[] := '{}';
 begin
   foreach history in array array['event', 'enforcement'] loop
     execute format('select max(id) from %I', history) into beyond;
@@ -22,18 +24,21 @@ begin
     beyond := greatest(beyond, pg_sequence_last_value(format('%I', history || '_id_seq')::regclass));
     -- Room for hours of storing at full speed until the last step.
     beyond := (beyond + 100000000) / 10000000 * 10000000 + 10000001;
-    loop
-      begin
-        -- Storing waits for us as long as we wait for others: so only a moment, again and again.
-        perform set_config('lock_timeout', '20ms', true);
-        execute format('alter table %I add constraint %I check (id < %s) not valid',
-                       history, history || '_before_partitions', beyond);
-        exit;
-      exception when lock_not_available then
-        perform pg_sleep(0.2 + 0.3 * random());
-      end;
-    end loop;
-    perform set_config('lock_timeout', '0', true);
+    pending := pending || format('alter table %I add constraint %I check (id < %s) not valid',
+                                 history, history || '_before_partitions', beyond);
   end loop;
+  loop
+    begin
+      -- Storing waits for us as long as we wait for others: so only a moment, again and again, and with no lock meanwhile.
+      perform set_config('lock_timeout', '20ms', true);
+      foreach statement in array pending loop
+        execute statement;
+      end loop;
+      exit;
+    exception when lock_not_available then
+      perform pg_sleep(0.2 + 0.3 * random());
+    end;
+  end loop;
+  perform set_config('lock_timeout', '0', true);
 end
 $$;

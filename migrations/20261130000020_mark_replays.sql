@@ -9,23 +9,23 @@ do $$
 declare
   history text;
 begin
-  foreach history in array array['event', 'enforcement'] loop
-    continue when exists (select
-                            from pg_attribute
-                           where attrelid = to_regclass(history)
-                             and attname = 'replayed_from'
-                             and not attisdropped);
-    loop
-      begin
-        -- Agents that store meanwhile wait for a moment only.
-        perform set_config('lock_timeout', '20ms', true);
+  loop
+    begin
+      -- Agents that store meanwhile wait for a moment only: no lock is held while waiting for another.
+      perform set_config('lock_timeout', '20ms', true);
+      foreach history in array array['event', 'enforcement'] loop
+        continue when exists (select
+                                from pg_attribute
+                               where attrelid = to_regclass(history)
+                                 and attname = 'replayed_from'
+                                 and not attisdropped);
         execute format('alter table %I add column replayed_from bigint', history);
-        exit;
-      exception when lock_not_available then
-        perform pg_sleep(0.2 + 0.3 * random());
-      end;
-    end loop;
-    perform set_config('lock_timeout', '0', true);
+      end loop;
+      exit;
+    exception when lock_not_available then
+      perform pg_sleep(0.2 + 0.3 * random());
+    end;
   end loop;
+  perform set_config('lock_timeout', '0', true);
 end
 $$;

@@ -11,6 +11,8 @@ import { emptyDatabase } from "../../support/postgres.ts";
 
 /** `ATTUNE_TEST_HISTORY_ROWS=10000000` for the size of years. */
 const rowsBefore = Number(process.env["ATTUNE_TEST_HISTORY_ROWS"] ?? 200_000);
+/** One statement may take 30 s. */
+const rowsAtOnce = 200_000;
 
 const migrations = loadMigrations();
 const firstIndex = migrations.findIndex(({ name }) => name === "bound_old_history");
@@ -21,18 +23,25 @@ test("a database with a long history is partitioned while agents store", async (
   await using empty = await emptyDatabase();
   await using database = await openPostgresql({ url: empty.url, logger: silentLogger });
   await migrate(database, migrations.slice(0, firstIndex), silentLogger);
-  await database.query({
-    text: `
-      insert into event (trigger_ref, source_ref, payload, dedup_key, created)
-      select 't.' || n % 10, 's', '{"text": "as it was before"}', case when n % 100 = 0 then 'k' || n end,
-             now() - interval '60 days' * (1 - n::float / ${rowsBefore})
-        from generate_series(1, ${rowsBefore}) as n;
-      insert into enforcement (rule, rule_ref, trigger_ref, event, created)
-      select 1, 'r', 't', n, now() from generate_series(1, ${rowsBefore / 2}) as n;
-      create role attune_test_reader_of_history;
-      grant select on event to attune_test_reader_of_history`,
-    timeoutMs: 3_600_000,
-  });
+  for (let from = 1; from <= rowsBefore; from += rowsAtOnce) {
+    const last = Math.min(from + rowsAtOnce - 1, rowsBefore);
+    await query(
+      database,
+      `insert into event (trigger_ref, source_ref, payload, dedup_key, created)
+       select 't.' || n % 10, 's', '{"text": "as it was before"}', case when n % 100 = 0 then 'k' || n end,
+              now() - interval '60 days' * (1 - n::float / $3)
+         from generate_series($1::int, $2::int) as n`,
+      [from, last, rowsBefore],
+    );
+    await query(
+      database,
+      `insert into enforcement (rule, rule_ref, trigger_ref, event, created)
+       select 1, 'r', 't', n, now() from generate_series($1::int, $2::int) as n where n % 2 = 0`,
+      [from, last],
+    );
+  }
+  await query(database, "create role attune_test_reader_of_history");
+  await query(database, "grant select on event to attune_test_reader_of_history");
 
   let stored = 0;
   let longestMs = 0;
