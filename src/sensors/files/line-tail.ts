@@ -61,8 +61,17 @@ export class LineTail {
     }
   }
 
-  /** After everything that the file has now; undefined: there is no file that could be read. */
+  /** After everything that the file has now, even if it may not be read yet; undefined: there is no file. */
   async end(path: string, isLink: boolean): Promise<TailPosition | undefined> {
+    try {
+      return await this.#endWithMark(path, isLink);
+    } catch {
+      const look = await (isLink ? this.#fileSystem.lookAtTarget(path) : this.#fileSystem.look(path));
+      return look === undefined ? undefined : { ...beginning(look), offset: look.facts.size };
+    }
+  }
+
+  async #endWithMark(path: string, isLink: boolean): Promise<TailPosition | undefined> {
     const file = await this.#fileSystem.open(path, isLink);
     if (file === undefined) return undefined;
     try {

@@ -249,22 +249,8 @@ export class RuleWatch implements TreeFollower {
   }
 
   async #beginAtEnd(tail: LineTail, path: string, isLink: boolean): Promise<void> {
-    const position = await this.#endOf(tail, path, isLink);
+    const position = await tail.end(path, isLink);
     if (position !== undefined) this.#positions.set(path, position);
-  }
-
-  /** Where a file ends now. */
-  async #endOf(tail: LineTail, path: string, isLink: boolean): Promise<TailPosition | undefined> {
-    try {
-      return await tail.end(path, isLink);
-    } catch {
-      // It may not be read yet. What is not known of it is its mark.
-      const { fileSystem } = this.#options;
-      const look = await (isLink ? fileSystem.lookAtTarget(path) : fileSystem.look(path));
-      if (look === undefined) return undefined;
-      const { inode, size: offset } = look.facts;
-      return { inode, birthMs: look.birthMs, offset, round: 0, mark: "" };
-    }
   }
 
   *#positionsToKeep(tree: FolderTree): IterableIterator<readonly [string, TailPosition]> {
