@@ -110,20 +110,21 @@ export class RuleState {
   /**
    * Replaces the file. What is recorded meanwhile is written after it.
    *
-   * @param unsettled the changes to keep, asked for when everything recorded before is written
+   * @param unsettled the changes to keep, asked for when everything recorded before and all the rest is written: what files
+   *   and positions say already, although its record waits for this, has to be among them
    */
   rewrite(
     files: () => Iterable<readonly [path: string, facts: FileFacts]>,
     positions: () => Iterable<readonly [path: string, position: TailPosition]>,
     unsettled: () => readonly RecordedChange[],
   ): Promise<void> {
-    return this.#inTurn(() => this.#replace(files(), positions(), unsettled()));
+    return this.#inTurn(() => this.#replace(files(), positions(), unsettled));
   }
 
   async #replace(
     files: Iterable<readonly [path: string, facts: FileFacts]>,
     positions: Iterable<readonly [path: string, position: TailPosition]>,
-    unsettled: readonly RecordedChange[],
+    unsettled: () => readonly RecordedChange[],
   ): Promise<void> {
     const directory = dirname(this.#file);
     await mkdir(directory, { recursive: true });
@@ -145,7 +146,7 @@ export class RuleState {
         lines.push(JSON.stringify(["p", path, packedPosition(position)]));
         if (lines.length >= linesAtOnce) await flush();
       }
-      for (const change of unsettled) lines.push(lineOf(change));
+      for (const change of unsettled()) lines.push(lineOf(change));
       if (lines.length > 0) await flush();
       await handle.sync();
     } finally {
