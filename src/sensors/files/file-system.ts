@@ -181,7 +181,8 @@ async function openFile(path: string, isLink: boolean, gate: Gate): Promise<Open
   const handle = await gate
     .run(() => open(systemPath(path), flags))
     .catch((error: unknown) => {
-      if (hasCode(error, "ENOENT", "ELOOP", "ENXIO")) return undefined;
+      // ENXIO: a socket, or a device that is not there.
+      if (isAbsence(error) || hasCode(error, "ENXIO")) return undefined;
       throw error;
     });
   if (handle === undefined) return undefined;
