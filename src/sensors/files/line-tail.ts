@@ -6,6 +6,7 @@
  *     other bytes before that
  *   another file at that path      rotated: first the rest of the old one, which is searched for in its folder, then the new one
  *                                  from its beginning. If the old one is gone, its rest is lost, which is an event of its own
+ *   another path of a known file   from where it was left, wherever that was
  *
  * A last line without an end waits until it is complete, or the file was rotated.
  */
@@ -14,7 +15,7 @@ import { cutLines, linePieceBytesMax } from "../../model/files/line-cut.ts";
 import { pathFields } from "../../model/files/file-payload.ts";
 import type { JsonObject, JsonValue } from "../../model/json/json.ts";
 import type { FileSystem, Look, OpenFile } from "./file-system.ts";
-import type { TailPosition } from "./rule-state.ts";
+import { identityKey, type FileIdentity, type TailPosition } from "./rule-state.ts";
 
 export interface LineEvent {
   readonly payload: JsonObject;
@@ -23,9 +24,21 @@ export interface LineEvent {
 }
 
 export interface TailedLines {
+  /** Where the file is. */
+  readonly path: string;
   readonly events: readonly LineEvent[];
   /** After these lines. */
   readonly position: TailPosition;
+}
+
+/** What is known of the files of a rule. */
+export interface KnownFiles {
+  /** Of the file that was last seen at this path, if it was not seen elsewhere since. */
+  last(path: string): TailPosition | undefined;
+  /** Of this file, wherever it was read. */
+  of(file: FileIdentity): TailPosition | undefined;
+  /** Whether the rule reads the file at this path, too. */
+  follows(path: string): boolean;
 }
 
 const readBytes = 4 * linePieceBytesMax;
@@ -40,22 +53,22 @@ export class LineTail {
   }
 
   /**
-   * The lines after the position, in pieces; each is to be recorded before the next is asked for.
+   * The lines that were not read yet, in pieces; each is to be recorded before the next is asked for.
    *
    * @param isLink whether the path may be a link
    */
-  async *read(path: string, from: TailPosition | undefined, isLink: boolean): AsyncGenerator<TailedLines> {
+  async *read(path: string, known: KnownFiles, isLink: boolean): AsyncGenerator<TailedLines> {
     const file = await this.#fileSystem.open(path, isLink);
     if (file === undefined) return;
     try {
       const fresh = beginning(file.look);
-      let position = from ?? fresh;
-      if (position.inode !== fresh.inode || position.birthMs !== fresh.birthMs) {
-        yield* this.#rest(path, position);
-        position = fresh;
-        yield { events: [], position };
-      }
-      yield* readOn(file, path, position, false);
+      const last = known.last(path);
+      const isOther = last !== undefined && !isSameFile(last, fresh);
+      if (isOther) yield* this.#rest(path, last, known);
+      const position = known.of(fresh);
+      if (isOther || (last === undefined && position !== undefined))
+        yield { path, events: [], position: position ?? fresh };
+      yield* readOn(file, { at: path, as: path }, position ?? fresh, false);
     } finally {
       await file.close();
     }
@@ -86,39 +99,35 @@ export class LineTail {
   }
 
   /** What a file that was rotated away still has. */
-  async *#rest(path: string, position: TailPosition): AsyncGenerator<TailedLines> {
-    const rotated = await this.#find(path.slice(0, path.lastIndexOf("/")) || "/", position);
+  async *#rest(path: string, last: TailPosition, known: KnownFiles): AsyncGenerator<TailedLines> {
+    const rotated = await this.#find(path.slice(0, path.lastIndexOf("/")) || "/", last);
     const file = rotated === undefined ? undefined : await this.#fileSystem.open(rotated, false);
-    if (file === undefined) {
-      const identity = [
-        "gap",
-        path.toWellFormed(),
-        position.inode,
-        position.birthMs,
-        position.round,
-        position.offset,
-      ];
+    if (rotated === undefined || file === undefined) {
+      const { inode, birthMs, round, offset } = last;
+      const identity = ["gap", path.toWellFormed(), inode, birthMs, round, offset];
       const reason =
         "the file was replaced, and the old one is gone, with the lines after this offset that it may have had";
-      yield {
-        events: [{ payload: payloadOf(path, "gap", { offset: position.offset, reason }), identity }],
-        position,
-      };
+      const payload = payloadOf(path, "gap", { offset, reason });
+      yield { path, events: [{ payload, identity }], position: last };
       return;
     }
     try {
-      yield* readOn(file, path, position, true);
+      if (known.follows(rotated)) {
+        yield* readOn(file, { at: rotated, as: path }, last, false);
+      } else {
+        yield* readOn(file, { at: path, as: path }, last, true);
+      }
     } finally {
       await file.close();
     }
   }
 
-  async #find(folder: string, { inode, birthMs }: TailPosition): Promise<string | undefined> {
+  async #find(folder: string, sought: FileIdentity): Promise<string | undefined> {
     const names = (await this.#fileSystem.names(folder)) ?? [];
     for (const name of names.slice(0, siblingsMax)) {
       const path = folder === "/" ? `/${name}` : `${folder}/${name}`;
       const look = await this.#fileSystem.look(path);
-      if (look?.facts.inode === inode && look.birthMs === birthMs) return path;
+      if (look !== undefined && isSameFile(beginning(look), sought)) return path;
     }
     return undefined;
   }
@@ -128,13 +137,19 @@ function beginning({ facts, birthMs }: Look): TailPosition {
   return { inode: facts.inode, birthMs, offset: 0, round: 0, mark: "" };
 }
 
+function isSameFile(one: FileIdentity, other: FileIdentity): boolean {
+  return identityKey(one) === identityKey(other);
+}
+
 /**
  * The lines after the position, or all lines if the file was truncated since. Each read begins with the bytes before the
  * position, so that what follows belongs to them: between two reads, the file may be truncated and written anew.
+ *
+ * @param path where the file is, and where its lines were written
  */
 async function* readOn(
   file: OpenFile,
-  path: string,
+  path: { readonly at: string; readonly as: string },
   from: TailPosition,
   isEnd: boolean,
 ): AsyncGenerator<TailedLines> {
@@ -151,12 +166,12 @@ async function* readOn(
     const cut = cutLines(added, position.offset, isEnd && added.length < readBytes);
     if (cut.bytes === 0) return;
     const events = cut.lines.map(({ text, offset: at, continues }): LineEvent => ({
-      payload: payloadOf(path, "line", { line: text, offset: at, ...(continues ? { continues } : {}) }),
-      identity: ["line", path.toWellFormed(), inode, birthMs, round, at],
+      payload: payloadOf(path.as, "line", { line: text, offset: at, ...(continues ? { continues } : {}) }),
+      identity: ["line", path.as.toWellFormed(), inode, birthMs, round, at],
     }));
     const mark = markOf(buffer.subarray(0, known + cut.bytes));
     position = { inode, birthMs, offset: position.offset + cut.bytes, round, mark };
-    yield { events, position };
+    yield { path: path.at, events, position };
   }
 }
 

@@ -7,7 +7,7 @@
  *   ["f", PATH, FACTS]               a file as the rule last reported it, or knew it when it began
  *   ["r", NUMBER, PATHS, EVENTS, POSITIONS]   a change: the new facts of its paths (null: nothing is there), its events, and
  *                                    the positions after them
- *   ["p", PATH, POSITION]            how far the lines of a file were reported
+ *   ["p", PATH, POSITION]            how far the lines of the file that was at this path were reported
  *   ["s", NUMBER]                    the events of that change are stored, or refused for good
  *
  * A change is written before its events are submitted. After a crash, events of changes without an "s" are submitted
@@ -32,10 +32,14 @@ export interface PreparedEvent {
   readonly dedupKey: string;
 }
 
-/** How far the lines of a file were reported. */
-export interface TailPosition {
+/** Two files that exist at the same time are never equal in both; a file keeps them when it is moved. */
+export interface FileIdentity {
   readonly inode: number;
   readonly birthMs: number;
+}
+
+/** How far the lines of a file were reported. */
+export interface TailPosition extends FileIdentity {
   /** In bytes. */
   readonly offset: number;
   /** How often the file was truncated. */
@@ -48,11 +52,15 @@ export interface RecordedChange {
   readonly number: number;
   readonly facts: readonly (readonly [path: string, facts: FileFacts | null])[];
   readonly events: readonly PreparedEvent[];
-  readonly positions: readonly (readonly [path: string, position: TailPosition])[];
+  readonly positions: readonly ReachedPosition[];
 }
 
+/** How far a file was read, and the path where it was last seen. */
+export type ReachedPosition = readonly [path: string, position: TailPosition];
+
 export interface LoadedState {
-  readonly positions: Map<string, TailPosition>;
+  /** One for each file. If several were seen at one path, the last one is the last in order. */
+  readonly positions: readonly ReachedPosition[];
   readonly files: Map<string, FileFacts>;
   /** Changes whose events may not have been stored. */
   readonly unsettled: readonly RecordedChange[];
@@ -82,7 +90,7 @@ export class RuleState {
   async load(): Promise<LoadedState | undefined> {
     const files = new Map<string, FileFacts>();
     const unsettled = new Map<number, RecordedChange>();
-    const positions = new Map<string, TailPosition>();
+    const positions = new Map<string, ReachedPosition>();
     let isHeaderRead = false;
     try {
       const lines = createInterface({
@@ -104,7 +112,9 @@ export class RuleState {
       if (hasCode(error, "ENOENT")) return undefined;
       throw error;
     }
-    return isHeaderRead ? { files, positions, unsettled: [...unsettled.values()] } : undefined;
+    return isHeaderRead
+      ? { files, positions: [...positions.values()], unsettled: [...unsettled.values()] }
+      : undefined;
   }
 
   /**
@@ -115,7 +125,7 @@ export class RuleState {
    */
   rewrite(
     files: () => Iterable<readonly [path: string, facts: FileFacts]>,
-    positions: () => Iterable<readonly [path: string, position: TailPosition]>,
+    positions: () => Iterable<ReachedPosition>,
     unsettled: () => readonly RecordedChange[],
   ): Promise<void> {
     return this.#inTurn(() => this.#replace(files(), positions(), unsettled));
@@ -123,7 +133,7 @@ export class RuleState {
 
   async #replace(
     files: Iterable<readonly [path: string, facts: FileFacts]>,
-    positions: Iterable<readonly [path: string, position: TailPosition]>,
+    positions: Iterable<ReachedPosition>,
     unsettled: () => readonly RecordedChange[],
   ): Promise<void> {
     const directory = dirname(this.#file);
@@ -187,7 +197,7 @@ export class RuleState {
   #replay(
     value: JsonValue,
     files: Map<string, FileFacts>,
-    positions: Map<string, TailPosition>,
+    positions: Map<string, ReachedPosition>,
     unsettled: Map<number, RecordedChange>,
   ): void {
     if (!isJsonArray(value)) return;
@@ -197,7 +207,7 @@ export class RuleState {
       if (facts !== null) files.set(first, facts);
     } else if (kind === "p" && typeof first === "string") {
       const position = unpackedPosition(second);
-      if (position !== undefined) positions.set(first, position);
+      if (position !== undefined) noteReached(positions, [first, position]);
     } else if (kind === "s" && typeof first === "number") {
       unsettled.delete(first);
     } else if (kind === "r" && typeof first === "number") {
@@ -206,15 +216,26 @@ export class RuleState {
         if (each === null) files.delete(path);
         else files.set(path, each);
       }
-      const reached = pairsOf(fourth).flatMap(([path, each]) => {
+      const reached = pairsOf(fourth).flatMap(([path, each]): readonly ReachedPosition[] => {
         const position = unpackedPosition(each);
-        return position === undefined ? [] : [[path, position] as const];
+        return position === undefined ? [] : [[path, position]];
       });
-      for (const [path, position] of reached) positions.set(path, position);
+      for (const each of reached) noteReached(positions, each);
       unsettled.set(first, { number: first, facts, events: eventsOf(third), positions: reached });
       this.#number = Math.max(this.#number, first + 1);
     }
   }
+}
+
+/** Equal for the same file only. */
+export function identityKey({ inode, birthMs }: FileIdentity): string {
+  return `${inode}:${birthMs}`;
+}
+
+function noteReached(positions: Map<string, ReachedPosition>, reached: ReachedPosition): void {
+  const key = identityKey(reached[1]);
+  positions.delete(key);
+  positions.set(key, reached);
 }
 
 function lineOf({ number, facts, events, positions }: RecordedChange): string {

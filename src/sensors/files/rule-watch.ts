@@ -9,11 +9,12 @@
  *
  * While the pipeline is full, submitting waits, then pending changes fill up, then the tree waits. Nothing is dropped:
  * the tree's next look finds the changes made meanwhile.
+ *
+ * Which lines of files are new is the matter of tailed-files.ts.
  */
 import { createHash } from "node:crypto";
 import { Changes } from "../../concurrency/changes.ts";
 import { WorkSlices } from "../../concurrency/work-slices.ts";
-import { messageOf } from "../../errors/caught.ts";
 import type { SensorRule } from "../../model/definitions.ts";
 import {
   eventTypeOf,
@@ -29,8 +30,10 @@ import type { JsonValue } from "../../model/json/json.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { FolderTree, TreeFollower } from "./folder-tree.ts";
 import type { FileSystem } from "./file-system.ts";
-import { LineTail } from "./line-tail.ts";
-import type { LoadedState, PreparedEvent, RecordedChange, RuleState, TailPosition } from "./rule-state.ts";
+import type { TailedLines } from "./line-tail.ts";
+import type { LoadedState, PreparedEvent, ReachedPosition, RecordedChange, RuleState } from "./rule-state.ts";
+import { TailedFiles } from "./tailed-files.ts";
+import { isWithin } from "./tree-path.ts";
 
 export interface RuleWatchOptions {
   readonly rule: SensorRule;
@@ -53,9 +56,7 @@ export interface RuleWatchOptions {
 
 const pendingMax = 50_000;
 const takenAtOnce = 500;
-const begunAtOnce = 100;
 const settleWriteMs = 1_000;
-const retryMs = 2_000;
 
 /** A folder in place of a file, for a rule on files: the file is deleted. The other way round, it is created. */
 function ofFiles(change: FileChange): FileChange {
@@ -68,13 +69,8 @@ export class RuleWatch implements TreeFollower {
   readonly #options: RuleWatchOptions;
   readonly #pending: PendingChanges;
   readonly #changes = new Changes();
-  readonly #tail: LineTail | null;
-  #positions = new Map<string, TailPosition>();
-  /** Files with lines to read, besides those that change. */
-  readonly #unread = new Set<string>();
-  /** Files whose lines could not be read at the last attempt. */
-  readonly #unreadable = new Set<string>();
-  #retryAtMs = Number.NEGATIVE_INFINITY;
+  /** Null: its lines are no events. */
+  readonly #tailed: TailedFiles | null;
   /** Recorded changes with the number of their events that are not settled. */
   readonly #unsettled = new Map<number, { readonly change: RecordedChange; left: number }>();
   #settled: number[] = [];
@@ -85,7 +81,10 @@ export class RuleWatch implements TreeFollower {
   constructor(options: RuleWatchOptions) {
     this.#options = options;
     this.#pending = new PendingChanges(options.plan);
-    this.#tail = options.plan.tails ? new LineTail(options.fileSystem) : null;
+    const { fileSystem, tree, warn, plan } = options;
+    const follows = (path: string): boolean =>
+      isWithin(tree.base, path) && wantsPath(plan, tree.relative(path));
+    this.#tailed = plan.tails ? new TailedFiles({ fileSystem, base: tree.base, follows, warn }) : null;
   }
 
   /** Resolves when it knows the present files. */
@@ -100,7 +99,7 @@ export class RuleWatch implements TreeFollower {
   async begin(tree: FolderTree): Promise<void> {
     const { state, plan } = this.#options;
     const loaded = await state?.load();
-    if (this.#tail !== null) await this.#beginTails(this.#tail, tree, loaded);
+    if (this.#tailed !== null) await this.#beginTailed(this.#tailed, tree, loaded);
     if (loaded !== undefined && plan.reportsMissed) {
       await this.#noteDifference(tree, loaded.files);
     } else if (loaded === undefined && plan.reportsExisting) {
@@ -109,7 +108,7 @@ export class RuleWatch implements TreeFollower {
     const unsettled = loaded?.unsettled ?? [];
     await state?.rewrite(
       () => this.#reportedFiles(tree),
-      () => this.#positions,
+      () => this.#positions(),
       () => unsettled,
     );
     this.#hasBegun = true;
@@ -128,7 +127,7 @@ export class RuleWatch implements TreeFollower {
     if (state?.hasOutgrown === true) {
       await state.rewrite(
         () => this.#reportedFiles(tree),
-        () => this.#positionsToKeep(tree),
+        () => this.#positions(),
         () => [...this.#unsettled.values()].map((each) => each.change),
       );
     }
@@ -147,7 +146,7 @@ export class RuleWatch implements TreeFollower {
     while (!this.#isEnded) {
       const nowMs = clock.monotonicMs();
       if (this.#hasBegun) {
-        this.#retryUnreadable(nowMs);
+        await this.#submitNewLines(nowMs);
         await this.#submitDue(nowMs);
         if (this.#settled.length > 0 && nowMs - settledWrittenAtMs >= settleWriteMs) {
           await this.#writeSettled();
@@ -155,12 +154,9 @@ export class RuleWatch implements TreeFollower {
         }
       }
       if (signal.aborted) break;
-      const nextMs = Math.min(
-        this.#hasBegun ? (this.#pending.nextMs() ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY,
-        this.#hasBegun && this.#unread.size > 0 ? nowMs : Number.POSITIVE_INFINITY,
-        this.#unreadable.size > 0 ? this.#retryAtMs : Number.POSITIVE_INFINITY,
-        this.#settled.length > 0 ? settledWrittenAtMs + settleWriteMs : Number.POSITIVE_INFINITY,
-      );
+      const dueMs = this.#hasBegun ? [this.#pending.nextMs(), this.#tailed?.nextMs(nowMs)] : [];
+      if (this.#settled.length > 0) dueMs.push(settledWrittenAtMs + settleWriteMs);
+      const nextMs = Math.min(...dueMs.map((each) => each ?? Number.POSITIVE_INFINITY));
       await this.#rest(nextMs - clock.monotonicMs(), signal);
     }
     signal.removeEventListener("abort", end);
@@ -230,96 +226,42 @@ export class RuleWatch implements TreeFollower {
   }
 
   /** At the first start files are read from their end, unless what exists is to be reported; later from where they were left. */
-  async #beginTails(tail: LineTail, tree: FolderTree, loaded: LoadedState | undefined): Promise<void> {
-    const { plan } = this.#options;
-    this.#positions = loaded?.positions ?? new Map();
-    const begun: Promise<void>[] = [];
-    for (const [path, facts] of tree.entries()) {
-      if (facts.isDirectory || !wantsPath(plan, tree.relative(path))) continue;
-      if (loaded !== undefined || plan.reportsExisting) {
-        const [known, before] = [this.#positions.get(path), loaded?.files.get(path)];
-        const isAsRead = known?.offset === facts.size && known.inode === facts.inode;
-        if (!isAsRead || before === undefined || isDifferent(before, facts)) this.#unread.add(path);
-        continue;
-      }
-      begun.push(this.#beginAtEnd(tail, path, path === tree.base));
-      if (begun.length >= begunAtOnce) await Promise.all(begun.splice(0));
-    }
-    await Promise.all(begun);
+  async #beginTailed(tailed: TailedFiles, tree: FolderTree, loaded: LoadedState | undefined): Promise<void> {
+    if (loaded !== undefined) tailed.resume(this.#wantedFiles(tree), loaded);
+    else if (this.#options.plan.reportsExisting) tailed.beginAtStart(this.#wantedFiles(tree));
+    else await tailed.beginAtEnd(this.#wantedFiles(tree));
   }
 
-  async #beginAtEnd(tail: LineTail, path: string, isLink: boolean): Promise<void> {
-    const position = await tail.end(path, isLink);
-    if (position !== undefined) this.#positions.set(path, position);
+  *#wantedFiles(tree: FolderTree): IterableIterator<readonly [string, FileFacts]> {
+    for (const [path, facts] of tree.entries())
+      if (!facts.isDirectory && wantsPath(this.#options.plan, tree.relative(path))) yield [path, facts];
   }
 
-  *#positionsToKeep(tree: FolderTree): IterableIterator<readonly [string, TailPosition]> {
-    for (const [path, position] of this.#positions) {
-      if (tree.factsOf(path) !== undefined || this.#pending.get(path) !== undefined) yield [path, position];
-    }
+  #positions(): Iterable<ReachedPosition> {
+    return this.#tailed?.positions() ?? [];
   }
 
-  /** Nothing else would say that a file can be read again. */
-  #retryUnreadable(nowMs: number): void {
-    if (this.#unreadable.size === 0 || nowMs < this.#retryAtMs) return;
-    this.#retryAtMs = nowMs + retryMs;
-    for (const path of this.#unreadable) this.#unread.add(path);
-    this.#unreadable.clear();
-  }
-
-  async #readLines(path: string): Promise<void> {
-    const { tree, state, rule, warn } = this.#options;
-    if (this.#tail === null || state === null) return;
-    this.#unreadable.delete(path);
-    try {
-      for await (const { events, position } of this.#tail.read(
-        path,
-        this.#positions.get(path),
-        path === tree.base,
-      )) {
-        const change: RecordedChange = {
-          number: state.nextNumber(),
-          facts: [],
-          events: events.map(({ payload, identity }) => ({ payload, dedupKey: dedupKeyOf(rule, identity) })),
-          positions: [[path, position]],
-        };
-        this.#positions.set(path, position);
-        this.#expect(change);
-        await state.record([change]);
-        await this.#submit(change);
-        if (this.#isEnded) return;
-      }
-    } catch (error) {
-      warn(`could not read new lines of ${path.toWellFormed()}: ${messageOf(error)}`);
-      this.#unreadable.add(path);
-    }
-  }
-
-  /** A file that was moved is read on where it is now. */
-  #followTail({ path, from, after }: FileChange): void {
-    if (this.#tail === null || after === null || after.isDirectory) return;
-    const position = from === null ? undefined : this.#positions.get(from);
-    if (from !== null && position?.inode === after.inode) {
-      this.#positions.set(path, position);
-      this.#positions.delete(from);
-    }
-    this.#unread.add(path);
+  async #submitNewLines(nowMs: number): Promise<void> {
+    const { state } = this.#options;
+    if (this.#tailed === null || state === null) return;
+    await this.#tailed.read(nowMs, async (lines) => {
+      const change = this.#recordOfLines(state.nextNumber(), lines);
+      this.#expect(change);
+      await state.record([change]);
+      await this.#submit(change);
+      return !this.#isEnded;
+    });
   }
 
   async #submitDue(nowMs: number, isForced = false): Promise<void> {
     const { state } = this.#options;
-    for (const path of this.#unread) {
-      this.#unread.delete(path);
-      await this.#readLines(path);
-      if (this.#isEnded) return;
-    }
     await this.#checkSettled(nowMs);
     const ready = this.#pending.take(nowMs, takenAtOnce, isForced || this.#pending.size > pendingMax);
     if (ready.length === 0) return;
     // Without an await in between: a rewrite must find each change either pending or expected.
     const recorded = ready.map(({ change }) => this.#recordOf(change));
     for (const change of recorded) this.#expect(change);
-    for (const { change } of ready) this.#followTail(change);
+    for (const { change } of ready) this.#tailed?.note(change);
     await state?.record(recorded);
     this.#changes.note();
     for (const change of recorded) {
@@ -356,6 +298,16 @@ export class RuleWatch implements TreeFollower {
         payload: fileEventPayload(event),
         dedupKey: dedupKeyOf(rule, fileEventIdentity(event)),
       })),
+    };
+  }
+
+  #recordOfLines(number: number, { path, events, position }: TailedLines): RecordedChange {
+    const { rule } = this.#options;
+    return {
+      number,
+      facts: [],
+      events: events.map(({ payload, identity }) => ({ payload, dedupKey: dedupKeyOf(rule, identity) })),
+      positions: [[path, position]],
     };
   }
 

@@ -16,3 +16,8 @@ export function nameOf(path: string): string {
 export function relativeTo(base: string, path: string): string {
   return path === base ? "" : path.slice(base === "/" ? 1 : base.length + 1);
 }
+
+/** Whether the path is the base or below it. */
+export function isWithin(base: string, path: string): boolean {
+  return path === base || path.startsWith(base === "/" ? base : `${base}/`);
+}

@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import type { SensorRule } from "../../../src/model/definitions.ts";
 import type { JsonObject } from "../../../src/model/json/json.ts";
 import type { AcceptOutcome } from "../../../src/model/sensors/incoming-event.ts";
+import type { EndedRun } from "../../../src/model/sensors/restart-policy.ts";
 import { systemFileSystem, type FileSystem } from "../../../src/sensors/files/file-system.ts";
 import { FileWatching } from "../../../src/sensors/files/file-watching.ts";
 import { FilesSource } from "../../../src/sensors/sources/files.ts";
@@ -83,6 +84,7 @@ export function fileRig(options: RigOptions = {}) {
     return {
       source,
       running: running.promise,
+      ended,
       async stop() {
         stopping.abort();
         await ended;
@@ -138,6 +140,11 @@ export function fileRig(options: RigOptions = {}) {
     async stop(): Promise<void> {
       await current?.stop();
       current = undefined;
+    },
+    /** How the sensor ends by itself. */
+    async ended(): Promise<EndedRun> {
+      if (current === undefined) throw new Error("it does not run");
+      return current.ended;
     },
 
     /** The events as `type name`, with the old name of moves. */

@@ -1,12 +1,17 @@
 import {
   appendFileSync,
   copyFileSync,
+  mkdirSync,
   renameSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { cutLines, linePieceBytesMax } from "../../../src/model/files/line-cut.ts";
 import { systemFileSystem } from "../../../src/sensors/files/file-system.ts";
@@ -69,7 +74,8 @@ test("a file that is truncated and written anew between two reads is read from i
   await using rig = fileRig();
   const path = rig.path("app.log");
   writeFileSync(path, "old\n");
-  const pieces = new LineTail(systemFileSystem()).read(path, undefined, false);
+  const known = { last: () => undefined, of: () => undefined, follows: () => true };
+  const pieces = new LineTail(systemFileSystem()).read(path, known, false);
   const next = async (): Promise<readonly unknown[] | undefined> =>
     (await pieces.next()).value?.events.map(({ payload }: LineEvent) => [payload["line"], payload["offset"]]);
 
@@ -142,6 +148,117 @@ test("reading goes on where it stopped, also in a file that was rotated meanwhil
   });
   expect(rig.duplicates()).toBe(0);
 });
+
+test("a file that was moved while the rule ran is read on after a restart, under its new name", async () => {
+  await using rig = fileRig();
+  writeFileSync(rig.path("a.log"), "");
+  rig.add({ tail: true });
+  await rig.start();
+  appendFileSync(rig.path("a.log"), "1\n2\n");
+  await expect.poll(() => linesOf(rig), soon).toEqual(["1", "2"]);
+  renameSync(rig.path("a.log"), rig.path("a.log.1"));
+  writeFileSync(rig.path("a.log"), "new\n");
+  await expect.poll(() => linesOf(rig), soon).toEqual(["1", "2", "new"]);
+  await rig.stop();
+
+  appendFileSync(rig.path("a.log.1"), "3\n");
+  appendFileSync(rig.path("a.log"), "newer\n");
+  await rig.start();
+
+  await expect.poll(() => new Set(linesOf(rig)), soon).toEqual(new Set(["1", "2", "new", "3", "newer"]));
+  expect(rig.events).toHaveLength(5);
+});
+
+test("lines whose record cannot be written are events once it can be", async () => {
+  await using rig = fileRig();
+  writeFileSync(rig.path("a.log"), "");
+  const { id } = rig.add({ tail: true });
+  await rig.start();
+  const state = join(rig.stateDir, `rule_${id}.jsonl`);
+  renameSync(state, `${state}.aside`);
+  mkdirSync(state);
+
+  appendFileSync(rig.path("a.log"), "1\n");
+  const { exit } = await rig.ended();
+  expect(exit).toMatchObject({ reason: expect.stringContaining("EISDIR") });
+  expect(rig.events).toEqual([]);
+
+  rmdirSync(state);
+  renameSync(`${state}.aside`, state);
+  await rig.start();
+  await expect.poll(() => linesOf(rig), soon).toEqual(["1"]);
+});
+
+/** What happens to files of a rule; `at` chooses the file. */
+const fileSteps = fc.array(
+  fc.oneof(
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant("append" as const), at: fc.nat() }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant("rotate" as const), at: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("move" as const), at: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("stop or start" as const), at: fc.nat() }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("wait" as const), at: fc.nat({ max: 150 }) }) },
+  ),
+  { minLength: 30, maxLength: 40 },
+);
+
+// Goal: however files of one rule are moved and rotated among each other, each line is one event.
+// Method: random steps on a tree, with and without pauses, also while the rule does not run.
+test("each line is one event, however its file is moved or rotated among those of the rule", async () => {
+  await fc.assert(
+    fc.asyncProperty(fileSteps, async (steps) => {
+      await using rig = fileRig();
+      rig.add({ tail: true, recursive: true });
+      await rig.start();
+      const files: string[] = [];
+      const written: string[] = [];
+      const append = (path: string): void => {
+        const line = `${written.length}`;
+        written.push(line);
+        appendFileSync(path, `${line}\n`);
+      };
+      const move = (from: string, to: string): void => {
+        renameSync(from, to);
+        files[files.indexOf(from)] = to;
+      };
+      /** As logrotate does it: the oldest first, and a new file in the end. */
+      const rotate = (path: string): void => {
+        for (const n of [3, 2, 1]) {
+          const [from, to] = [n === 1 ? path : `${path}.${n - 1}`, `${path}.${n}`];
+          if (files.includes(from) && !files.includes(to)) move(from, to);
+        }
+        if (!files.includes(path)) files.push(path);
+        append(path);
+      };
+      for (const [folder, name] of [
+        ["a", "0"],
+        ["b", "1"],
+      ] as const) {
+        mkdirSync(rig.path(folder));
+        rotate(rig.path(folder, name));
+      }
+      let isRunning = true;
+      for (const [n, { kind, at }] of steps.entries()) {
+        const path = files[at % files.length] ?? "";
+        if (kind === "append") append(path);
+        else if (kind === "rotate") rotate(path);
+        else if (kind === "move") move(path, rig.path(at % 2 === 0 ? "a" : "b", `moved-${n}`));
+        else if (kind === "wait") await setTimeout(at);
+        else {
+          await (isRunning ? rig.stop() : rig.start());
+          isRunning = !isRunning;
+        }
+      }
+      if (!isRunning) await rig.start();
+
+      await expect.poll(() => rig.events.length, soon).toBeGreaterThanOrEqual(written.length);
+      await setTimeout(150);
+      // A file that was moved to the other folder and replaced is a gap, even if it is found there later.
+      const lines = linesOf(rig).filter((line) => line !== "gap");
+      expect(lines.toSorted()).toEqual(written.toSorted());
+    }),
+    { numRuns: 6, endOnFailure: true },
+  );
+}, 60_000);
 
 test("lines that were recorded but perhaps not stored are submitted again with the same keys", async () => {
   let isLost = true;

@@ -36,6 +36,28 @@ test("lines that are read while the state is rewritten are in it, if their posit
   );
 
   expect(await new RuleState(folder.file, "/base").load()).toMatchObject({
+    positions: [["/base/a", position]],
     unsettled: [read],
   });
+});
+
+test("a file has one position, at the path where it was seen last", async () => {
+  using folder = stateFolder();
+  const state = new RuleState(folder.file, "/base");
+  const other = { ...position, inode: 2 };
+  const further = { ...position, offset: 4 };
+  await state.rewrite(
+    () => [],
+    () => [
+      ["/base/a", position],
+      ["/base/b", other],
+    ],
+    () => [],
+  );
+  await state.record([{ number: 0, facts: [], events: [], positions: [["/base/b", further]] }]);
+
+  expect((await new RuleState(folder.file, "/base").load())?.positions).toEqual([
+    ["/base/b", other],
+    ["/base/b", further],
+  ]);
 });
