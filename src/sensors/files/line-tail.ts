@@ -53,7 +53,8 @@ export class LineTail {
   }
 
   /**
-   * The lines that were not read yet, in pieces; each is to be recorded before the next is asked for.
+   * The lines that were not read yet, in pieces; each is to be recorded before the next is asked for. Whoever stops after any
+   * of them can begin anew there.
    *
    * @param isLink whether the path may be a link
    */
@@ -64,10 +65,10 @@ export class LineTail {
       const fresh = beginning(file.look);
       const last = known.last(path);
       const isOther = last !== undefined && !isSameFile(last, fresh);
-      if (isOther) yield* this.#rest(path, last, known);
+      const gap = isOther ? yield* this.#rest(path, last, known) : undefined;
       const position = known.of(fresh);
       if (isOther || (last === undefined && position !== undefined))
-        yield { path, events: [], position: position ?? fresh };
+        yield { path, events: gap === undefined ? [] : [gap], position: position ?? fresh };
       yield* readOn(file, { at: path, as: path }, position ?? fresh, false);
     } finally {
       await file.close();
@@ -98,18 +99,22 @@ export class LineTail {
     }
   }
 
-  /** What a file that was rotated away still has. */
-  async *#rest(path: string, last: TailPosition, known: KnownFiles): AsyncGenerator<TailedLines> {
+  /** What a file that was rotated away still has; returns what to report if it is gone. */
+  async *#rest(
+    path: string,
+    last: TailPosition,
+    known: KnownFiles,
+  ): AsyncGenerator<TailedLines, LineEvent | undefined> {
     const rotated = await this.#find(path.slice(0, path.lastIndexOf("/")) || "/", last);
     const file = rotated === undefined ? undefined : await this.#fileSystem.open(rotated, false);
     if (rotated === undefined || file === undefined) {
       const { inode, birthMs, round, offset } = last;
-      const identity = ["gap", path.toWellFormed(), inode, birthMs, round, offset];
       const reason =
         "the file was replaced, and the old one is gone, with the lines after this offset that it may have had";
-      const payload = payloadOf(path, "gap", { offset, reason });
-      yield { path, events: [{ payload, identity }], position: last };
-      return;
+      return {
+        payload: payloadOf(path, "gap", { offset, reason }),
+        identity: ["gap", path.toWellFormed(), inode, birthMs, round, offset],
+      };
     }
     try {
       if (known.follows(rotated)) {
@@ -120,6 +125,7 @@ export class LineTail {
     } finally {
       await file.close();
     }
+    return undefined;
   }
 
   async #find(folder: string, sought: FileIdentity): Promise<string | undefined> {

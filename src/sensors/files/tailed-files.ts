@@ -42,6 +42,8 @@ interface TailedFile {
 
 const begunAtOnce = 100;
 const retryMs = 2_000;
+/** Then the other files have their turn: one that grows as fast as it is read would keep them waiting. */
+const piecesAtOnce = 4;
 const goneMax = 10_000;
 
 export class TailedFiles implements KnownFiles {
@@ -132,16 +134,20 @@ export class TailedFiles implements KnownFiles {
   }
 
   /**
-   * Reads what files have to read. What cannot be read is read later.
+   * Reads some of what each file has to read. What cannot be read is read later.
    *
    * @param take is handed some lines of a file; the next are read once it resolves, unless with false. If it throws, so
    *   does this.
    */
   async read(nowMs: number, take: (lines: TailedLines) => Promise<boolean>): Promise<void> {
     this.#retryUnreadable(nowMs);
+    // What is added meanwhile has its turn next time.
+    let left = this.#unread.size;
     for (const path of this.#unread) {
+      if (left === 0) return;
+      left -= 1;
       this.#unread.delete(path);
-      if (!(await this.#readOne(path, take))) return;
+      if (!(await this.#readSome(path, take))) return;
     }
   }
 
@@ -153,16 +159,18 @@ export class TailedFiles implements KnownFiles {
     this.#unreadable.clear();
   }
 
-  async #readOne(path: string, take: (lines: TailedLines) => Promise<boolean>): Promise<boolean> {
+  async #readSome(path: string, take: (lines: TailedLines) => Promise<boolean>): Promise<boolean> {
     this.#unreadable.delete(path);
     const pieces = this.#tail.read(path, this, this.#isLink(path));
     try {
-      for (;;) {
+      for (let count = 0; count < piecesAtOnce; count += 1) {
         const lines = await this.#nextOf(path, pieces);
         if (lines === undefined) return true;
         this.#reach(lines.path, lines.position);
         if (!(await take(lines))) return false;
       }
+      this.#unread.add(path);
+      return true;
     } finally {
       // Closes the file.
       await pieces.return(undefined);

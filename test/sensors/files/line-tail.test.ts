@@ -16,6 +16,7 @@ import { expect, test } from "vitest";
 import { cutLines, linePieceBytesMax } from "../../../src/model/files/line-cut.ts";
 import { systemFileSystem } from "../../../src/sensors/files/file-system.ts";
 import { LineTail, type LineEvent } from "../../../src/sensors/files/line-tail.ts";
+import { TailedFiles } from "../../../src/sensors/files/tailed-files.ts";
 import { fileRig } from "./file-rig.ts";
 
 function linesOf(rig: ReturnType<typeof fileRig>): readonly unknown[] {
@@ -189,6 +190,33 @@ test("lines whose record cannot be written are events once it can be", async () 
   await expect.poll(() => linesOf(rig), soon).toEqual(["1"]);
 });
 
+test("a file that grows as fast as it is read does not keep others waiting", async () => {
+  await using rig = fileRig();
+  const [busy, quiet] = [rig.path("busy"), rig.path("quiet")];
+  writeFileSync(busy, "0\n");
+  writeFileSync(quiet, "at last\n");
+  const options = { fileSystem: systemFileSystem(), base: rig.folder, follows: () => true, warn: () => {} };
+  const tailed = new TailedFiles(options);
+  const facts = { size: 1, mtimeMs: 1, ctimeMs: 1, inode: 1, isDirectory: false };
+  tailed.beginAtStart([
+    [busy, facts],
+    [quiet, facts],
+  ]);
+  const taken: string[] = [];
+
+  for (let round = 0; round < 3; round += 1) {
+    await tailed.read(0, async ({ path }) => {
+      taken.push(path);
+      if (path === busy) appendFileSync(busy, `${taken.length}\n`);
+      return taken.length < 100;
+    });
+  }
+
+  expect(taken).toContain(quiet);
+  expect(taken.filter((path) => path === busy).length).toBeGreaterThan(2);
+  expect(tailed.nextMs(1)).toBe(1);
+});
+
 /** What happens to files of a rule; `at` chooses the file. */
 const fileSteps = fc.array(
   fc.oneof(
@@ -253,7 +281,9 @@ test("each line is one event, however its file is moved or rotated among those o
       await expect.poll(() => rig.events.length, soon).toBeGreaterThanOrEqual(written.length);
       await setTimeout(150);
       // A file that was moved to the other folder and replaced is a gap, even if it is found there later.
-      const lines = linesOf(rig).filter((line) => line !== "gap");
+      const lines = linesOf(rig)
+        .map(String)
+        .filter((line) => line !== "gap");
       expect(lines.toSorted()).toEqual(written.toSorted());
     }),
     { numRuns: 6, endOnFailure: true },
