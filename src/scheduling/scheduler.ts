@@ -239,9 +239,9 @@ export class Scheduler {
       const question = this.#owned.ask();
       const rows = await rowsOf(database, readOwnSensors, { instance });
       const worker = await rowOf(database, readWorker, { workerId, instance });
+      this.#lookedAtMs = clock.monotonicMs();
       // Superseded: renewal finds out, too.
       if (worker === undefined) return;
-      this.#lookedAtMs = clock.monotonicMs();
       const { lost } = this.#owned.answer(
         question,
         rows.map(({ id, generation }) => ({ sensorId: id, generation })),

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
-import type { Database } from "../../src/database/database.ts";
+import type { Database, Queryable } from "../../src/database/database.ts";
 import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import type { Id } from "../../src/model/identifiers.ts";
 import { explainUnplaced } from "../../src/scheduling/placement-facts.ts";
@@ -290,6 +290,28 @@ test("a worker whose row belongs to another process holds nothing and reports it
 
   await expect.poll(() => owner.onSuperseded, soon).toHaveBeenCalled();
   expect(owner.scheduler.held().size).toBe(0);
+});
+
+test("a superseded worker looks at its sensors no more often than others do", async () => {
+  await using fresh = await freshDatabase();
+  const real = fresh.database;
+  const sent: (string | undefined)[] = [];
+  const noted = (to: Queryable): Queryable => ({
+    query: (statement) => {
+      sent.push(statement.name);
+      return to.query(statement);
+    },
+  });
+  const database: Database = { ...real, ...noted(real), reserved: noted(real.reserved) };
+  await using owner = await startScheduler(database, "owner");
+  await query(real, "update worker set instance = $1", [randomUUID()]);
+  await expect.poll(() => owner.onSuperseded, soon).toHaveBeenCalled();
+  sent.length = 0;
+
+  const count = (name: string): number => sent.filter((each) => each === name).length;
+  await expect.poll(() => count("renew_leases"), soon).toBeGreaterThan(5);
+  // Both have the same interval, and a renewal can cause a look.
+  expect(count("read_own_sensors")).toBeLessThanOrEqual(3 * count("renew_leases"));
 });
 
 test("stopping releases at once", async () => {
