@@ -63,6 +63,8 @@ export const unstartedReport: ProcessReport = {
 };
 
 const rhythmNotedEveryMs = 60_000;
+/** Warnings can quote names of files, of which there is no end. */
+const warningsMax = 500;
 
 export class SensorNotes {
   readonly #options: SensorNotesOptions;
@@ -144,10 +146,12 @@ export class SensorNotes {
     this.#stderr.push(lines);
   }
 
-  /** Each text once, because a poll sensor would repeat it at every run. */
+  /** Each text once, because a poll sensor would repeat it at every run; again only after many others. */
   noteWarning(warning: string): void {
     if (this.#warnings.has(warning)) return;
     this.#warnings.add(warning);
+    const [oldest] = this.#warnings;
+    if (this.#warnings.size > warningsMax && oldest !== undefined) this.#warnings.delete(oldest);
     this.#options.log.write([warning]);
     this.#options.logger.warn({}, warning);
   }
