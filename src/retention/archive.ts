@@ -2,12 +2,14 @@
  * Writes a retired partition into a file, one JSON object a row, compressed: `<folder>/<table>/<partition>.ndjson.gz`.
  *
  * The file has its name only once it is complete and on disk. Until then it ends in `.partial`; a later attempt begins anew.
+ * Each attempt has a file of its own: an agent that lost its connection may still be writing when another one begins.
  *
  * There is no hurry, and events are stored meanwhile, by this agent and with the same database. So it rests after each page for
  * as long as the page took, which leaves at least half of a processor to others.
  */
+import { randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { mkdir, open, rename } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -36,15 +38,22 @@ export async function archivePartition(
   const directory = join(folder, table);
   await mkdir(directory, { recursive: true });
   await rowOf(database, openRetired, { partition });
-  const path = join(directory, `${partition}.ndjson.gz`);
-  const partial = `${path}.partial`;
-  await pipeline(
-    Readable.from(linesOf(target, partition, signal)),
-    createGzip(),
-    createWriteStream(partial, { flush: true, mode: 0o640 }),
-    { signal },
-  );
-  await rename(partial, path);
+  const name = `${partition}.ndjson.gz`;
+  const path = join(directory, name);
+  await removePartial(directory, name);
+  const partial = `${path}.${randomUUID()}.partial`;
+  try {
+    await pipeline(
+      Readable.from(linesOf(target, partition, signal)),
+      createGzip(),
+      createWriteStream(partial, { flags: "wx", flush: true, mode: 0o640 }),
+      { signal },
+    );
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
   const handle = await open(directory, "r");
   try {
     await handle.sync();
@@ -52,6 +61,13 @@ export async function archivePartition(
     await handle.close();
   }
   return path;
+}
+
+/** What earlier attempts have left. If one is still under way, it fails when it is complete, and drops nothing. */
+async function removePartial(directory: string, name: string): Promise<void> {
+  for (const each of await readdir(directory))
+    if (each.startsWith(`${name}.`) && each.endsWith(".partial"))
+      await rm(join(directory, each), { force: true });
 }
 
 async function* linesOf(

@@ -7,7 +7,7 @@
  *        └─ messages need it, or the lock is not free: again later
  *
  * Only the agent that holds the lock `retention` does this; the others check now and then whether the lock is free. It
- * also deletes old versions of rules, once an hour.
+ * also has old versions of rules deleted (rule-version-keeper.ts).
  *
  * A retired partition is a table of its own, so archiving and dropping it disturbs no reader or writer. After a crash,
  * the next step continues with it.
@@ -27,28 +27,19 @@ import {
   type PartitionPosition,
   type PartitionRow,
 } from "../database/statements/partitions.ts";
-import { boundVersions, forgetVersions } from "../database/statements/rule-versions.ts";
-import {
-  describeKeepLimits,
-  retainedTables,
-  type KeepLimits,
-  type RetainedTable,
-} from "../model/retention/keep-limits.ts";
-import {
-  dayMs,
-  planPartitions,
-  type PartitionState,
-  type TableState,
-} from "../model/retention/partition-plan.ts";
+import { describeKeepLimits, retainedTables, type RetainedTable } from "../model/retention/keep-limits.ts";
+import { planPartitions } from "../model/retention/partition-plan.ts";
 import type { KeptTable } from "../telemetry/gauges.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { reportedLoop } from "../telemetry/reported-loop.ts";
 import type { Clock } from "../time/clock.ts";
+import { RuleVersionKeeper } from "./rule-version-keeper.ts";
+import { tableState, type TableLimits } from "./table-state.ts";
 
 export interface PartitionKeeperOptions {
   readonly database: Database;
-  readonly limits: Readonly<Record<RetainedTable, KeepLimits>>;
+  readonly limits: TableLimits;
   /** Writes all rows of a retired partition; resolves once they are safely on disk. */
   readonly archive:
     ((table: RetainedTable, partition: string, signal: AbortSignal) => Promise<void>) | undefined;
@@ -68,20 +59,16 @@ const lockWaitMs = 20;
 /** An agent that is suspended in the middle must not keep all others from storing. */
 const lockIdleMs = 5_000;
 const lockAttemptsMax = 20;
-const versionsIntervalMs = 3_600_000;
-const versionsPerStatement = 1_000;
-/** However many a year of changes makes: a program that toggles a rule every second makes 31 million. */
-const versionsOfRef = 1_000;
-
 export class PartitionKeeper {
   readonly #options: PartitionKeeperOptions;
   readonly #kept = new Map<RetainedTable, KeptTable>();
   readonly #turn: SoleTurn;
-  #versionsAtMs = Number.NEGATIVE_INFINITY;
+  readonly #versions: RuleVersionKeeper;
 
   constructor(options: PartitionKeeperOptions) {
     this.#options = options;
     this.#turn = new SoleTurn(options.database, "retention");
+    this.#versions = new RuleVersionKeeper(options);
   }
 
   /** Empty: another agent does it. */
@@ -117,45 +104,20 @@ export class PartitionKeeper {
     const position = await rowOf(database, readPartitionPosition, undefined);
     if (position === undefined) return;
     const partitions = await rowsOf(database, listPartitions, { tables: retainedTables });
+    const works = retainedTables.map((table) => {
+      const rows = partitions.filter((row) => row.table === table);
+      return () => this.#keep(table, rows, position, signal);
+    });
     const failures: unknown[] = [];
-    for (const table of retainedTables) {
+    // Each is done even if another cannot be.
+    for (const work of [...works, () => this.#versions.keep(signal)]) {
       try {
-        const rows = partitions.filter((row) => row.table === table);
-        await this.#keep(table, rows, position, signal);
+        await work();
       } catch (error) {
         failures.push(error);
       }
     }
     if (failures.length > 0) throw failures[0];
-    await this.#forgetVersions(signal);
-  }
-
-  /** Once an hour. */
-  async #forgetVersions(signal: AbortSignal): Promise<void> {
-    const { clock, logger, ruleVersionSeconds: keptSeconds } = this.#options;
-    if (clock.monotonicMs() - this.#versionsAtMs < versionsIntervalMs) return;
-    const countMax = versionsPerStatement;
-    const total =
-      (await this.#deleteVersions(forgetVersions, { keptSeconds, countMax }, signal)) +
-      (await this.#deleteVersions(boundVersions, { keptOfRef: versionsOfRef, countMax }, signal));
-    this.#versionsAtMs = clock.monotonicMs();
-    if (total > 0) logger.info({ versions: total }, `deleted ${total} old versions of rules`);
-  }
-
-  /** Until a statement finds fewer than it may delete. */
-  async #deleteVersions<Input extends { readonly countMax: number }>(
-    statement: Statement<Input, { readonly count: number }>,
-    input: Input,
-    signal: AbortSignal,
-  ): Promise<number> {
-    let total = 0;
-    for (;;) {
-      signal.throwIfAborted();
-      const deleted = await rowOf(this.#options.database, statement, input);
-      const count = deleted?.count ?? 0;
-      total += count;
-      if (count < input.countMax) return total;
-    }
   }
 
   async #keep(
@@ -165,7 +127,7 @@ export class PartitionKeeper {
     signal: AbortSignal,
   ): Promise<void> {
     const { database, limits, logger } = this.#options;
-    const state = stateOf(table, rows, position, limits);
+    const state = tableState(table, rows, position, limits);
     const plan = planPartitions(state, limits[table]);
     for (const { first, beyond } of plan.add) {
       await this.#underLock(addPartition, { table, first, beyond }, signal);
@@ -231,6 +193,9 @@ export class PartitionKeeper {
     const { database, archive, metrics, logger } = this.#options;
     // Keys say nothing that the events do not.
     if (table !== "event_key") await archive?.(table, partition, signal);
+    // Archiving can take minutes. If another agent has taken the turn meanwhile, it is reading the table.
+    if (!this.#turn.isHeld)
+      throw new Error(`the lock for retention was lost before ${partition} was dropped`);
     await rowOf(database, dropRetired, { partition });
     metrics.partitionDropped(table);
     logger.info({ table, partition }, `dropped ${partition}`);
@@ -260,48 +225,4 @@ export class PartitionKeeper {
 
 function isOwed(error: unknown): boolean {
   return sqlState(error) === "55006";
-}
-
-/** What the decisions need to know of a table. */
-export function stateOf(
-  table: RetainedTable,
-  rows: readonly PartitionRow[],
-  position: PartitionPosition,
-  limits: PartitionKeeperOptions["limits"],
-): TableState {
-  const nowMs = position.now.getTime();
-  const rest = rows.find(({ isDefault }) => isDefault);
-  return {
-    kind: table === "event_key" ? "days" : "ids",
-    partitions: rows.flatMap(({ beyond, oldest, newest, ...row }) =>
-      beyond === null
-        ? []
-        : [
-            {
-              ...row,
-              beyond,
-              oldestMs: oldest?.getTime() ?? null,
-              newestMs: newest === null ? null : newest.getTime() + keyMemoryMs(row.name, limits),
-            } satisfies PartitionState,
-          ],
-    ),
-    rest: {
-      name: rest?.name ?? `${table}_default`,
-      rows: rest?.rows ?? 0,
-      bytes: rest?.bytes ?? 0,
-      newestMs: rest?.newest?.getTime() ?? null,
-      highest: rest?.highest ?? null,
-    },
-    position: table === "event_key" ? BigInt(Math.floor(nowMs / dayMs)) : (position[table] ?? 0n) + 1n,
-    nowMs,
-  };
-}
-
-/** The rows of before there were partitions are also the memory of their dedup keys. */
-function keyMemoryMs(
-  partition: string,
-  { event, event_key: keys }: PartitionKeeperOptions["limits"],
-): number {
-  if (partition !== "event_before" || event.days === null) return 0;
-  return Math.max(0, (keys.days ?? Number.POSITIVE_INFINITY) - event.days) * dayMs;
 }

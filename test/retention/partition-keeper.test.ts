@@ -175,6 +175,70 @@ test("what could not be archived is not dropped, and is archived later", async (
   expect(dropped).toEqual(["event"]);
 });
 
+// Goal: an agent that lost its connection and goes on writing spoils no other agent's archive in the same folder.
+test("two attempts to archive a partition at the same time leave one whole archive", async () => {
+  await using own = await freshDatabase();
+  await query(
+    own.database,
+    "insert into event (trigger_ref, payload) select 't', '{}' from generate_series(1, 3000)",
+  );
+  await query(own.database, "select retire_partition('event', 'event_from_1')");
+  const shared = join(folder, "shared");
+  const paused = Promise.withResolvers<void>();
+  const reached = Promise.withResolvers<void>();
+  const slow: Clock = {
+    ...systemClock,
+    async sleep() {
+      reached.resolve();
+      await paused.promise;
+    },
+  };
+  const attempt = (clock: Clock): Promise<string> =>
+    archivePartition({ database: own.database, folder: shared, clock }, "event", "event_from_1", stopped);
+
+  const first = attempt(slow);
+  await reached.promise;
+  const path = await attempt(systemClock);
+  paused.resolve();
+
+  await expect(first).rejects.toThrow("ENOENT");
+  expect(gunzipSync(readFileSync(path)).toString().trim().split("\n")).toHaveLength(3_000);
+  expect(readdirSync(join(shared, "event"))).toEqual(["event_from_1.ndjson.gz"]);
+});
+
+test("an agent that loses the lock while it archives leaves the partition to the next one", async () => {
+  await using own = await freshDatabase();
+  await query(
+    own.database,
+    "insert into event (trigger_ref, payload) select 't', '{}' from generate_series(1, 10)",
+  );
+  await query(own.database, "select retire_partition('event', 'event_from_1')");
+  const locks =
+    "select pid from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid() and database = (select oid from pg_database where datname = current_database())";
+  const loser = keeper({
+    database: own.database,
+    archive: async () => {
+      await query(own.database, `select pg_terminate_backend(pid) from (${locks}) as held`);
+      await expect.poll(() => query(own.database, locks)).toEqual([]);
+      // Its end has reached this process before the answer to a later question.
+      await query(own.database, "select pg_sleep(0.1)");
+    },
+  });
+
+  await expect(loser.step(stopped)).rejects.toThrow("lock for retention was lost");
+  expect(dropped).toEqual([]);
+  await loser.run(AbortSignal.abort());
+  const archived: string[] = [];
+  const next = keeper({
+    database: own.database,
+    archive: async (_table, partition) => void archived.push(partition),
+  });
+  await next.step(stopped);
+  expect(archived).toEqual(["event_from_1"]);
+  expect(dropped).toEqual(["event"]);
+  await next.run(AbortSignal.abort());
+});
+
 test("one agent at a time does it", async () => {
   const [one, other] = [keeper(), keeper()];
   await one.step(stopped);
@@ -302,6 +366,28 @@ test("a look at partitions that are as they should be takes two statements", asy
   await looking.step(stopped);
 
   expect(sent).toEqual(["read_partition_position", "list_partitions"]);
+});
+
+test("old versions of rules are deleted while a partition cannot be archived", async () => {
+  await using own = await freshDatabase();
+  await query(own.database, "insert into event (trigger_ref, payload) values ('t', '{}')");
+  await query(own.database, "select retire_partition('event', 'event_from_1')");
+  await query(
+    own.database,
+    `insert into rule_version (rule, rule_ref, trigger_ref, revision, is_effective, operation, definition, changed_at, changed_by)
+     select 1, 'r', 't', 1, true, 'changed', '{}', now() - n * interval '1 day', 'test' from generate_series(1, 3) as n`,
+  );
+  const failing = keeper({
+    database: own.database,
+    archive: async () => {
+      throw new Error("read-only file system");
+    },
+  });
+
+  await expect(failing.step(stopped)).rejects.toThrow("read-only");
+
+  expect(await query(own.database, "select count(*)::int as n from rule_version")).toEqual([{ n: 1 }]);
+  await failing.run(AbortSignal.abort());
 });
 
 // Goal: a version goes once the next one is old enough, unless a stored event may have been matched under it.

@@ -3,7 +3,7 @@ import { rowOf, rowsOf } from "../../database/statement.ts";
 import { listPartitions, readPartitionPosition } from "../../database/statements/partitions.ts";
 import { describeKeepLimits, keptOfTables } from "../../model/retention/keep-limits.ts";
 import { planPartitions } from "../../model/retention/partition-plan.ts";
-import { stateOf } from "../../retention/partition-keeper.ts";
+import { tableState } from "../../retention/table-state.ts";
 import { good, notice, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
 
@@ -19,7 +19,7 @@ export async function checkRetention(config: Config, { kind, rows }: Look): Prom
   const all = await rowsOf(rows, listPartitions, { tables });
   for (const table of tables) {
     const partitions = all.filter((row) => row.table === table);
-    const state = stateOf(table, partitions, position, limits);
+    const state = tableState(table, partitions, position, limits);
     const subject = `retention ${words[table]}`;
     const oldest = Math.min(...partitions.map((each) => each.oldest?.getTime() ?? Number.POSITIVE_INFINITY));
     const megabytes = Math.round(partitions.reduce((total, { bytes }) => total + bytes, 0) / 1e6);
