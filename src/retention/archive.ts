@@ -2,14 +2,16 @@
  * Writes a retired partition into a file, one JSON object a row, compressed: `<folder>/<table>/<partition>.ndjson.gz`.
  *
  * The file has its name only once it is complete and on disk. Until then it ends in `.partial`; a later attempt begins anew.
- * Each attempt has a file of its own: an agent that lost its connection may still be writing when another one begins.
+ * Each attempt has a file of its own: an agent that lost its connection may still be writing when another one begins. No
+ * archive is replaced: if there is one of that name, as of another installation or from before a restoration, the file is called
+ * `<partition>.2.ndjson.gz`.
  *
  * There is no hurry, and events are stored meanwhile, by this agent and with the same database. So it rests after each page for
  * as long as the page took, which leaves at least half of a processor to others.
  */
 import { randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -27,6 +29,8 @@ export interface ArchiveTarget {
 }
 
 const restMsMax = 1_000;
+/** A partial file that nobody has written to for so long is nobody's any more. */
+const leftoverMs = 600_000;
 
 export async function archivePartition(
   target: ArchiveTarget,
@@ -38,10 +42,9 @@ export async function archivePartition(
   const directory = join(folder, table);
   await mkdir(directory, { recursive: true });
   await rowOf(database, openRetired, { partition });
-  const name = `${partition}.ndjson.gz`;
-  const path = join(directory, name);
-  await removePartial(directory, name);
-  const partial = `${path}.${randomUUID()}.partial`;
+  await removeLeftovers(directory, Date.now());
+  const partial = join(directory, `${partition}.${randomUUID()}.partial`);
+  let path: string;
   try {
     await pipeline(
       Readable.from(linesOf(target, partition, signal)),
@@ -49,6 +52,7 @@ export async function archivePartition(
       createWriteStream(partial, { flags: "wx", flush: true, mode: 0o640 }),
       { signal },
     );
+    path = await freePath(directory, partition);
     await rename(partial, path);
   } catch (error) {
     await rm(partial, { force: true });
@@ -63,11 +67,21 @@ export async function archivePartition(
   return path;
 }
 
-/** What earlier attempts have left. If one is still under way, it fails when it is complete, and drops nothing. */
-async function removePartial(directory: string, name: string): Promise<void> {
-  for (const each of await readdir(directory))
-    if (each.startsWith(`${name}.`) && each.endsWith(".partial"))
-      await rm(join(directory, each), { force: true });
+/** Removes what attempts that were killed have left. */
+async function removeLeftovers(directory: string, nowMs: number): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!name.endsWith(".partial")) continue;
+    const path = join(directory, name);
+    const { mtimeMs } = await stat(path);
+    if (nowMs - mtimeMs > leftoverMs) await rm(path, { force: true });
+  }
+}
+
+async function freePath(directory: string, partition: string): Promise<string> {
+  const names = new Set(await readdir(directory));
+  let name = `${partition}.ndjson.gz`;
+  for (let number = 2; names.has(name); number += 1) name = `${partition}.${number}.ndjson.gz`;
+  return join(directory, name);
 }
 
 async function* linesOf(

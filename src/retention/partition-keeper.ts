@@ -64,6 +64,8 @@ export class PartitionKeeper {
   readonly #kept = new Map<RetainedTable, KeptTable>();
   readonly #turn: SoleTurn;
   readonly #versions: RuleVersionKeeper;
+  /** Retired partitions that could not be dropped yet, but are archived. */
+  readonly #archived = new Set<string>();
 
   constructor(options: PartitionKeeperOptions) {
     this.#options = options;
@@ -108,16 +110,13 @@ export class PartitionKeeper {
       const rows = partitions.filter((row) => row.table === table);
       return () => this.#keep(table, rows, position, signal);
     });
-    const failures: unknown[] = [];
-    // Each is done even if another cannot be.
-    for (const work of [...works, () => this.#versions.keep(signal)]) {
-      try {
-        await work();
-      } catch (error) {
-        failures.push(error);
-      }
+    try {
+      await doAll([...works, () => this.#versions.keep(signal)]);
+    } catch (error) {
+      // Another agent may be able to do what this one cannot, such as write to its folder.
+      await this.#turn[Symbol.asyncDispose]();
+      throw error;
     }
-    if (failures.length > 0) throw failures[0];
   }
 
   async #keep(
@@ -129,28 +128,37 @@ export class PartitionKeeper {
     const { database, limits, logger } = this.#options;
     const state = tableState(table, rows, position, limits);
     const plan = planPartitions(state, limits[table]);
-    for (const { first, beyond } of plan.add) {
-      await this.#underLock(addPartition, { table, first, beyond }, signal);
-    }
-    if (plan.enter !== null) {
-      await rowOf(database, enterPartition, { sequence: `${table}_id_seq`, first: plan.enter });
-      logger.info({ table, first: String(plan.enter) }, `${table} continues in its next partition`);
-    }
     const retired = rows.flatMap(({ isRetired, name }) => (isRetired ? [name] : []));
     let overdue = retired.length + plan.retire.length;
     this.#note(table, rows, overdue);
-    const blocked = await this.#retire(table, plan.retire, retired, signal);
-    for (const partition of retired) {
-      await this.#dispose(table, partition, signal);
-      overdue -= 1;
-      this.#note(table, rows, overdue);
-    }
-    if (blocked !== undefined) {
-      logger.warn({ table, error: blocked }, `could not retire old rows of ${table} yet; trying again later`);
-    }
+    await doAll([
+      async () => {
+        for (const { first, beyond } of plan.add)
+          await this.#underLock(addPartition, { table, first, beyond }, signal);
+        if (plan.enter === null) return;
+        await rowOf(database, enterPartition, { sequence: `${table}_id_seq`, first: plan.enter });
+        logger.info({ table, first: String(plan.enter) }, `${table} continues in its next partition`);
+      },
+      async () => {
+        const blocked = await this.#retire(table, plan.retire, retired, signal);
+        if (blocked !== undefined)
+          logger.warn(
+            { table, error: blocked },
+            `could not retire old rows of ${table} yet; trying again later`,
+          );
+      },
+      () =>
+        doAll(
+          retired.map((partition) => async () => {
+            await this.#dispose(table, partition, signal);
+            overdue -= 1;
+            this.#note(table, rows, overdue);
+          }),
+        ),
+    ]);
   }
 
-  /** Adds those that were retired to `retired`; returns why the others were not. */
+  /** Adds those that were retired to `retired`; returns why another was not. */
   async #retire(
     table: RetainedTable,
     partitions: readonly string[],
@@ -158,6 +166,7 @@ export class PartitionKeeper {
     signal: AbortSignal,
   ): Promise<unknown> {
     const { limits, logger } = this.#options;
+    let blocked: unknown;
     for (const partition of partitions) {
       try {
         const found = await this.#underLock(retirePartition, { table, partition }, signal);
@@ -169,12 +178,15 @@ export class PartitionKeeper {
         );
         retired.push(name);
       } catch (error) {
-        // Messages that are not sent yet need it, or somebody has been reading for long.
-        if (!isOwed(error) && classifyDatabaseError(error) !== "conflict") throw error;
-        return error;
+        blocked = error;
+        // A message that is not sent yet needs this one; it may never be sent.
+        if (isOwed(error)) continue;
+        // Somebody has been reading for long.
+        if (classifyDatabaseError(error) === "conflict") break;
+        throw error;
       }
     }
-    return undefined;
+    return blocked;
   }
 
   #note(table: RetainedTable, rows: readonly PartitionRow[], overdue: number): void {
@@ -192,11 +204,15 @@ export class PartitionKeeper {
   async #dispose(table: RetainedTable, partition: string, signal: AbortSignal): Promise<void> {
     const { database, archive, metrics, logger } = this.#options;
     // Keys say nothing that the events do not.
-    if (table !== "event_key") await archive?.(table, partition, signal);
+    if (table !== "event_key" && !this.#archived.has(partition)) {
+      await archive?.(table, partition, signal);
+      this.#archived.add(partition);
+    }
     // Archiving can take minutes. If another agent has taken the turn meanwhile, it is reading the table.
     if (!this.#turn.isHeld)
       throw new Error(`the lock for retention was lost before ${partition} was dropped`);
     await rowOf(database, dropRetired, { partition });
+    this.#archived.delete(partition);
     metrics.partitionDropped(table);
     logger.info({ table, partition }, `dropped ${partition}`);
   }
@@ -221,6 +237,19 @@ export class PartitionKeeper {
       signal.throwIfAborted();
     }
   }
+}
+
+/** Does each of them even if another fails. @throws the first failure */
+async function doAll(works: readonly (() => Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const work of works) {
+    try {
+      await work();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 function isOwed(error: unknown): boolean {

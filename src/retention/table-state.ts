@@ -23,7 +23,8 @@ export function tableState(
               ...row,
               beyond,
               oldestMs: oldest?.getTime() ?? null,
-              newestMs: newest === null ? null : newest.getTime() + keyMemoryMs(row.name, limits),
+              newestMs: newest?.getTime() ?? null,
+              neededUntilMs: newest === null ? null : neededUntilMs(row.name, newest, limits),
             } satisfies PartitionState,
           ],
     ),
@@ -40,7 +41,7 @@ export function tableState(
 }
 
 /** The rows of before there were partitions are also the memory of their dedup keys. */
-function keyMemoryMs(partition: string, { event, event_key: keys }: TableLimits): number {
-  if (partition !== "event_before" || event.days === null) return 0;
-  return Math.max(0, (keys.days ?? Number.POSITIVE_INFINITY) - event.days) * dayMs;
+function neededUntilMs(partition: string, newest: Date, { event_key: { days } }: TableLimits): number | null {
+  if (partition !== "event_before") return null;
+  return newest.getTime() + (days ?? Number.POSITIVE_INFINITY) * dayMs;
 }

@@ -1,5 +1,13 @@
 /** Partitions are made, retired, archived and dropped in a real database. Time is moved by giving rows an old `created`. */
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import {
+  mkdirSync,
+  utimesSync,
+  writeFileSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -175,8 +183,9 @@ test("what could not be archived is not dropped, and is archived later", async (
   expect(dropped).toEqual(["event"]);
 });
 
-// Goal: an agent that lost its connection and goes on writing spoils no other agent's archive in the same folder.
-test("two attempts to archive a partition at the same time leave one whole archive", async () => {
+// Goal: an agent that lost its connection and goes on writing spoils no other agent's archive in the same folder, and neither
+// does another installation, whose partitions have the same names.
+test("archives of the same name beside each other are whole, and none replaces another", async () => {
   await using own = await freshDatabase();
   await query(
     own.database,
@@ -198,12 +207,38 @@ test("two attempts to archive a partition at the same time leave one whole archi
 
   const first = attempt(slow);
   await reached.promise;
-  const path = await attempt(systemClock);
+  const paths = [await attempt(systemClock)];
   paused.resolve();
+  paths.push(await first);
 
-  await expect(first).rejects.toThrow("ENOENT");
-  expect(gunzipSync(readFileSync(path)).toString().trim().split("\n")).toHaveLength(3_000);
-  expect(readdirSync(join(shared, "event"))).toEqual(["event_from_1.ndjson.gz"]);
+  expect(readdirSync(join(shared, "event")).toSorted()).toEqual([
+    "event_from_1.2.ndjson.gz",
+    "event_from_1.ndjson.gz",
+  ]);
+  for (const path of paths)
+    expect(gunzipSync(readFileSync(path)).toString().trim().split("\n")).toHaveLength(3_000);
+});
+
+test("an attempt that fails leaves no file behind, and one that was killed leaves it for ten minutes", async () => {
+  await using own = await freshDatabase();
+  await query(own.database, "select retire_partition('event', 'event_from_1')");
+  const directory = join(folder, "failing", "event");
+  mkdirSync(directory, { recursive: true });
+  for (const [name, minutes] of [
+    ["old", 11],
+    ["new", 9],
+  ] as const) {
+    const path = join(directory, `event_from_1.${name}.partial`);
+    writeFileSync(path, "");
+    utimesSync(path, new Date(), new Date(Date.now() - minutes * 60_000));
+  }
+  const target = { database: own.database, folder: join(folder, "failing"), clock: systemClock };
+
+  await expect(archivePartition(target, "event", "event_from_1", AbortSignal.abort())).rejects.toThrow(
+    "abort",
+  );
+
+  expect(readdirSync(directory)).toEqual(["event_from_1.new.partial"]);
 });
 
 test("an agent that loses the lock while it archives leaves the partition to the next one", async () => {
@@ -237,6 +272,111 @@ test("an agent that loses the lock while it archives leaves the partition to the
   expect(archived).toEqual(["event_from_1"]);
   expect(dropped).toEqual(["event"]);
   await next.run(AbortSignal.abort());
+});
+
+// Goal: one partition in trouble keeps no other.
+// Method: three old partitions. A message that is never sent needs the first, a view of the operator the second.
+test("a partition that is needed or cannot be dropped keeps no other, and is archived once", async () => {
+  await using own = await freshDatabase();
+  const old =
+    "select add_partition('event', n * 10000000 + 1, n * 10000000 + 10000001) from generate_series(1, 4) as n";
+  await query(own.database, old);
+  await query(
+    own.database,
+    `insert into event (id, trigger_ref, payload, created)
+     select n * 10000000 + 1, 't', '{}', now() - interval '40 days' from generate_series(0, 3) as n`,
+  );
+  await query(own.database, "select setval('event_id_seq', 40000005)");
+  await query(
+    own.database,
+    "insert into outbox (message_id, routing_key, event) values (gen_random_uuid(), 'event.created', 1)",
+  );
+  await query(own.database, "create view mine as select * from event_from_10000001");
+  const archived: string[] = [];
+  const one = keeper({
+    database: own.database,
+    archive: async (_table, partition) => void archived.push(partition),
+  });
+
+  await expect(one.step(stopped)).rejects.toThrow("depend");
+  await expect(one.step(stopped)).rejects.toThrow("depend");
+
+  expect(archived).toEqual(["event_from_10000001", "event_from_20000001", "event_from_30000001"]);
+  expect(dropped).toEqual(["event", "event"]);
+  expect(one.kept().get("event")).toMatchObject({ overdue: 2 });
+  await query(own.database, "drop view mine");
+  await query(own.database, "delete from outbox");
+  await one.step(stopped);
+  expect(dropped).toHaveLength(4);
+  await one.run(AbortSignal.abort());
+});
+
+test("an agent that cannot do all of it leaves the turn to one that can", async () => {
+  await using own = await freshDatabase();
+  await query(own.database, "select retire_partition('event', 'event_from_1')");
+  const unable = keeper({
+    database: own.database,
+    archive: async () => {
+      throw new Error("read-only file system");
+    },
+  });
+  await expect(unable.step(stopped)).rejects.toThrow("read-only");
+
+  const able = keeper({ database: own.database, archive: async () => {} });
+  await able.step(stopped);
+
+  expect(dropped).toEqual(["event"]);
+  for (const each of [unable, able]) await each.run(AbortSignal.abort());
+});
+
+test("a partition that an operator has detached, and a table of such a name, are left alone", async () => {
+  await using own = await freshDatabase();
+  await query(own.database, "select add_partition('event', 10000001, 20000001)");
+  await query(own.database, "alter table event detach partition event_from_10000001");
+  await query(own.database, "create table event_from_5 (like event)");
+  await query(own.database, "create table enforcement_before (like enforcement)");
+  const one = keeper({ database: own.database });
+
+  await one.step(stopped).catch(() => {});
+
+  expect(dropped).toEqual([]);
+  const [left] = await query(
+    own.database,
+    "select to_regclass('event_from_10000001')::text as detached, to_regclass('event_from_5')::text as like_one, to_regclass('enforcement_before')::text as before",
+  );
+  expect(left).toEqual({
+    detached: "event_from_10000001",
+    like_one: "event_from_5",
+    before: "enforcement_before",
+  });
+  expect(one.kept().get("event")).toMatchObject({ overdue: 0 });
+  await one.run(AbortSignal.abort());
+});
+
+test("stray rows can go although messages about other events wait", async () => {
+  await using own = await freshDatabase();
+  await query(
+    own.database,
+    "insert into event (id, trigger_ref, payload) values (-5, 't', '{}'), (7, 't', '{}')",
+  );
+  await query(
+    own.database,
+    "insert into outbox (message_id, routing_key, event) values (gen_random_uuid(), 'event.created', 7)",
+  );
+
+  const [retired] = await query<{ name: string }>(
+    own.database,
+    "select retire_partition('event', 'event_default') as name",
+  );
+  expect(retired?.name).toMatch(/^event_rest_\d+$/);
+  await query(own.database, "insert into event (id, trigger_ref, payload) values (-6, 't', '{}')");
+  await query(
+    own.database,
+    "insert into outbox (message_id, routing_key, event) values (gen_random_uuid(), 'event.created', -6)",
+  );
+  await expect(query(own.database, "select retire_partition('event', 'event_default')")).rejects.toThrow(
+    "need",
+  );
 });
 
 test("one agent at a time does it", async () => {

@@ -124,6 +124,7 @@ export const ownFunctions: readonly string[] = [
   "refuse_change",
   "rename_indexes",
   "retire_partition",
+  "retired_from",
   "rule_definition",
   "rule_lock",
   "rule_message_body",

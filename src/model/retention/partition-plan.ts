@@ -9,6 +9,9 @@
  *
  * A partition is retired as a whole: when its newest row is older than the limit, or, oldest first, as long as the table
  * holds more rows or bytes than it may. The present one and those ahead stay.
+ *
+ * A size is no reason to lose nearly everything: a partition that alone is most of what the table may hold stays until the
+ * newer ones hold half of that. What cannot go is no reason for others to go: it is not counted.
  */
 import type { KeepLimits } from "./keep-limits.ts";
 
@@ -22,6 +25,8 @@ export interface PartitionState {
   /** Null: it is empty, or rows have no times. */
   readonly oldestMs: number | null;
   readonly newestMs: number | null;
+  /** Until when its rows are needed for something else, whatever the limits; null: they are not. */
+  readonly neededUntilMs: number | null;
 }
 
 export interface TableState {
@@ -89,6 +94,7 @@ function additions(
   );
   // The present day has a place at once; ids beyond all partitions go to the next one by a leap.
   if (kind === "days" && !covers) ahead -= 1;
+  if (kind === "days") add.push(...presentDays({ partitions, rest, position }, width));
   let next = highestOf([
     partitions.at(-1)?.beyond ?? 0n,
     rest.highest === null ? 0n : rest.highest + 1n,
@@ -100,6 +106,17 @@ function additions(
     next += width;
   }
   return { add, starts };
+}
+
+/** The days from the present one up to the first that has a partition: the clock was set back over partitions made since. */
+function presentDays(
+  { partitions, rest, position }: Pick<TableState, "partitions" | "rest" | "position">,
+  width: bigint,
+): PartitionPlan["add"] {
+  const first = rest.highest === null || rest.highest < position ? position : rest.highest + 1n;
+  const upcoming = partitions.find(({ beyond }) => beyond > first)?.first ?? null;
+  if (upcoming === null || upcoming <= first) return [];
+  return [{ first, beyond: first + width < upcoming ? first + width : upcoming }];
 }
 
 function successor(state: TableState, present: PartitionState, limits: KeepLimits): bigint | null {
@@ -117,7 +134,9 @@ export function spanMs({ days }: KeepLimits): number {
   return Math.min(Math.max((days * dayMs) / partitionsWanted, hourMs), 30 * dayMs);
 }
 
-function daysPerPartition({ days }: KeepLimits): bigint {
+function daysPerPartition({ days, rows, bytes }: KeepLimits): bigint {
+  // By size, whole partitions go, and the newest keys should not go with the oldest.
+  if (rows !== null || bytes !== null) return 1n;
   return BigInt(Math.min(Math.max(Math.ceil((days ?? 120) / keyPartitionsWanted), 1), 30));
 }
 
@@ -138,13 +157,17 @@ function widthFor({ partitions, nowMs }: TableState, present: PartitionState, li
 
 function retirements(state: TableState, limits: KeepLimits): readonly string[] {
   const { partitions, rest, position, nowMs, kind } = state;
-  const past = partitions.filter(({ beyond }) => beyond <= position);
-  let rows = sum(partitions, "rows") + rest.rows;
-  let bytes = sum(partitions, "bytes") + rest.bytes;
+  const isNeeded = ({ neededUntilMs }: PartitionState): boolean =>
+    neededUntilMs !== null && neededUntilMs > nowMs;
   const isOver = (newestMs: number | null): boolean =>
     limits.days !== null && newestMs !== null && newestMs < nowMs - limits.days * dayMs;
+  const held = partitions.filter((partition) => !isNeeded(partition));
+  let [rows, bytes] = [sum(held, "rows"), sum(held, "bytes")];
+  let isNextBySize = true;
   const retire: string[] = [];
-  for (const [index, partition] of past.entries()) {
+  for (const [index, partition] of partitions.entries()) {
+    if (partition.beyond > position) break;
+    if (isNeeded(partition)) continue;
     const newestMs =
       kind === "days"
         ? Number(partition.beyond) * dayMs
@@ -152,17 +175,25 @@ function retirements(state: TableState, limits: KeepLimits): readonly string[] {
           (partition.newestMs ??
           partitions.slice(index + 1).find(({ oldestMs }) => oldestMs !== null)?.oldestMs ??
           null);
-    const isTooMuch =
-      (limits.rows !== null && rows > limits.rows) || (limits.bytes !== null && bytes > limits.bytes);
-    if (!isOver(newestMs) && !isTooMuch) break;
+    isNextBySize &&=
+      isTooMuch(rows, partition.rows, limits.rows) || isTooMuch(bytes, partition.bytes, limits.bytes);
+    if (!isNextBySize && !isOver(newestMs)) continue;
     retire.push(partition.name);
     rows -= partition.rows;
     bytes -= partition.bytes;
   }
   const restNewestMs =
     kind === "days" && rest.highest !== null ? (Number(rest.highest) + 1) * dayMs : rest.newestMs;
-  if (rest.highest !== null && rest.highest < position && isOver(restNewestMs)) retire.push(rest.name);
+  const isRestTooMuch =
+    (limits.rows !== null && rest.rows > limits.rows) || (limits.bytes !== null && rest.bytes > limits.bytes);
+  if (rest.highest !== null && rest.highest < position && (isOver(restNewestMs) || isRestTooMuch))
+    retire.push(rest.name);
   return retire;
+}
+
+/** Whether a table holds too much, and still holds at least half of what it may without the partition. */
+function isTooMuch(total: number, ofPartition: number, limit: number | null): boolean {
+  return limit !== null && total > limit && total - ofPartition >= limit / 2;
 }
 
 function sum(partitions: readonly PartitionState[], what: "rows" | "bytes"): number {

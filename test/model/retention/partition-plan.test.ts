@@ -20,6 +20,7 @@ const partition = (first: bigint, fields: Partial<PartitionState> = {}): Partiti
   bytes: 0,
   oldestMs: null,
   newestMs: null,
+  neededUntilMs: null,
   ...fields,
 });
 
@@ -112,6 +113,79 @@ test("with a limit of rows or bytes the oldest go first, until the rest fits", (
   expect(retire({ rows: 1 })).toEqual(["event_from_1", "event_from_10000001"]);
 });
 
+test("a partition larger than the limit stays until the newer ones hold half of it", () => {
+  const retire = (newerBytes: number) =>
+    planPartitions(
+      table({
+        partitions: [
+          partition(1n, { bytes: 3_000, oldestMs: nowMs, newestMs: nowMs }),
+          partition(10_000_001n, { bytes: newerBytes, oldestMs: nowMs, newestMs: nowMs }),
+          partition(20_000_001n),
+        ],
+        position: 20_000_001n,
+      }),
+      { ...keepEverything, bytes: 2_000 },
+    ).retire;
+
+  expect(retire(0)).toEqual([]);
+  expect(retire(999)).toEqual([]);
+  expect(retire(1_000)).toEqual(["event_from_1"]);
+});
+
+test("what is needed for something else stays, and is no reason for others to go or to stay", () => {
+  const old = { rows: 100, oldestMs: nowMs - 60 * dayMs, newestMs: nowMs - 40 * dayMs };
+  const young = { rows: 100, oldestMs: nowMs - 2 * dayMs, newestMs: nowMs };
+  const retire = (limits: Partial<KeepLimits>, untilMs: number) =>
+    planPartitions(
+      table({
+        partitions: [
+          partition(1n, { ...old, rows: 1_000_000, neededUntilMs: untilMs }),
+          partition(10_000_001n, old),
+          partition(20_000_001n, young),
+          partition(30_000_001n, young),
+        ],
+        position: 30_000_101n,
+      }),
+      { ...keepEverything, ...limits },
+    ).retire;
+
+  expect(retire({ days: 30 }, nowMs + 1)).toEqual(["event_from_10000001"]);
+  expect(retire({ days: 30 }, nowMs)).toEqual(["event_from_1", "event_from_10000001"]);
+  expect(retire({ rows: 300 }, nowMs + 1)).toEqual([]);
+  expect(retire({ rows: 300 }, nowMs)).toEqual(["event_from_1"]);
+});
+
+test("an old partition into which a late row came does not keep those after it", () => {
+  const old = { rows: 1, oldestMs: nowMs - 60 * dayMs, newestMs: nowMs - 40 * dayMs };
+  const partitions = [
+    partition(1n, { ...old, newestMs: nowMs }),
+    partition(10_000_001n, old),
+    partition(20_000_001n),
+  ];
+
+  expect(planPartitions(table({ partitions, position: 20_000_001n }), thirtyDays).retire).toEqual([
+    "event_from_10000001",
+  ]);
+});
+
+test("stray rows are no reason for others to go, and go by themselves when they alone are too much", () => {
+  const partitions = [1n, 10_000_001n].map((first) =>
+    partition(first, { rows: 100, oldestMs: nowMs, newestMs: nowMs }),
+  );
+  const retire = (strayRows: number) =>
+    planPartitions(
+      table({
+        partitions,
+        rest: { name: "event_default", rows: strayRows, bytes: 1, newestMs: nowMs, highest: 7n },
+        position: 10_000_101n,
+      }),
+      { ...keepEverything, rows: 300 },
+    ).retire;
+
+  expect(retire(300)).toEqual([]);
+  expect(retire(301)).toEqual(["event_default"]);
+});
+
 test("ids that have leapt past all partitions go on to new ones beyond them", () => {
   const rest = { name: "event_default", rows: 3, bytes: 1, newestMs: nowMs, highest: 1_000_000_007n };
   const { add, enter } = planPartitions(
@@ -149,6 +223,34 @@ test("days have a place from today on, and are forgotten when their last one is 
   expect(retire(20_008n)).toEqual([]);
   expect(retire(20_009n)).toEqual([]);
   expect(retire(20_010n)).toEqual(["event_from_20000"]);
+});
+
+test("days that the clock was set back to have a place again", () => {
+  const week: KeepLimits = { ...keepEverything, days: 7 };
+  const ahead = [20_003n, 20_005n, 20_007n].map((first) => partition(first, { beyond: first + 2n }));
+  const add = (highest: bigint | null) =>
+    planPartitions(
+      table({
+        kind: "days",
+        position: 20_000n,
+        partitions: ahead,
+        rest: { name: "event_key_default", rows: 0, bytes: 0, newestMs: null, highest },
+      }),
+      week,
+    ).add;
+
+  expect(add(null)).toEqual([{ first: 20_000n, beyond: 20_002n }]);
+  expect(add(20_000n)).toEqual([{ first: 20_001n, beyond: 20_003n }]);
+  expect(add(20_001n)).toEqual([{ first: 20_002n, beyond: 20_003n }]);
+  expect(add(20_002n)).toEqual([]);
+});
+
+test("keys that are kept by number have a partition for each day", () => {
+  const days = table({ kind: "days", position: 20_000n });
+
+  const { add } = planPartitions(days, { ...keepEverything, days: 30, rows: 1_000 });
+
+  expect(add[0]).toEqual({ first: 20_000n, beyond: 20_001n });
 });
 
 // Goal: the place of the next row is always made beforehand, whatever pace and limits.
