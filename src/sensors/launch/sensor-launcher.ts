@@ -12,6 +12,7 @@ import type { ProcessGuard } from "../../processes/guard.ts";
 import { explainSpawnFailure } from "../../processes/spawn-failure.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { AssignedSensor } from "../assigned-sensor.ts";
+import { sensorFileName } from "../sensor-file-name.ts";
 import { sensorVariables, type AgentVariables, type Variables } from "./sensor-variables.ts";
 import { decodeExecutionConfig } from "./execution-config.ts";
 import { fitVariables } from "./oversized-variables.ts";
@@ -77,12 +78,12 @@ export class SensorLauncher {
     this.#pacer = new StartPacer(options.clock, startPace);
   }
 
-  /** For files that a program is to read. */
   /** Where a sensor keeps what it needs to know after a restart on this machine. */
   stateDirOf(ref: string): string {
-    return join(this.#options.directories.statesDir, ref);
+    return join(this.#options.directories.statesDir, sensorFileName(ref));
   }
 
+  /** For files that a program is to read. */
   get temporaryDir(): string {
     return this.#options.directories.temporaryDir;
   }
@@ -175,7 +176,7 @@ async function stateDirectory(
   ref: string,
   log: LaunchRequest["log"],
 ): Promise<string | undefined> {
-  const path = join(statesDir, ref);
+  const path = join(statesDir, sensorFileName(ref));
   try {
     await makeDirectory(path, 0o700);
     return path;

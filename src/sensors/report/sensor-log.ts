@@ -16,6 +16,7 @@ import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { SensorEcho } from "./log-echo.ts";
 import type { MemoryLog } from "./memory-log.ts";
+import { sensorFileName } from "../sensor-file-name.ts";
 
 export interface SensorLogOptions {
   readonly logsDir: string;
@@ -161,13 +162,5 @@ async function renameIfThere(from: string, to: string): Promise<void> {
 
 /** The current file; rotated ones have `.1`, `.2` … appended to its name. */
 export function logFileOf(logsDir: string, sensorRef: string): string {
-  return join(logsDir, `${fileNameOf(sensorRef)}.log`);
-}
-
-/** A ref comes from a row and must not lead to another folder. */
-function fileNameOf(sensorRef: string): string {
-  return sensorRef
-    .replaceAll(/[^A-Za-z0-9._-]/g, "_")
-    .replace(/^\.+/, "_")
-    .slice(0, 200);
+  return join(logsDir, `${sensorFileName(sensorRef)}.log`);
 }
