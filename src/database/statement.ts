@@ -122,10 +122,6 @@ export class Row {
     return value;
   }
 
-  booleanOrNull(column: string): boolean | null {
-    return this.#value(column) === null ? null : this.boolean(column);
-  }
-
   instant(column: string): Date {
     const value = this.#value(column);
     if (!(value instanceof Date)) throw this.#mismatch(column, "an instant");

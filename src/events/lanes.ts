@@ -62,13 +62,6 @@ export class Lanes {
     return this.#length;
   }
 
-  /** Lanes whose entries are stored apart from others'. */
-  get troubledCount(): number {
-    let count = 0;
-    for (const { trouble } of this.#lanes.values()) if (trouble !== undefined) count += 1;
-    return count;
-  }
-
   add(entry: Entry): void {
     const lane = this.#laneOf(entry);
     lane.entries.push(entry);
