@@ -304,11 +304,8 @@ export class EventPipeline implements EventSink {
     if (dueMs === undefined) {
       await this.#changes.next();
     } else {
-      const waiting = new AbortController();
       const { clock } = this.#options;
-      const rested = clock.sleep(Math.max(dueMs - clock.monotonicMs(), 1), waiting.signal);
-      await Promise.race([this.#changes.next(), rested]);
-      waiting.abort("changed");
+      await this.#changes.nextWithin(Math.max(dueMs - clock.monotonicMs(), 1), clock);
     }
   }
 }

@@ -187,7 +187,7 @@ export class SensorManager {
       }
       const leftMs = endMs - clock.monotonicMs();
       if (leftMs <= 0) return { kind: "under-way" };
-      await settlesWithin(this.#changes.next(), leftMs);
+      await this.#changes.nextWithin(leftMs, clock);
     }
   }
 

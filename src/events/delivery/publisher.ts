@@ -228,7 +228,7 @@ export class Publisher implements MessageOutlet {
       this.#bytesInFlight >= heldBytesMax ||
       this.rows.toDeleteCount >= unforgottenMax;
     while (isFull() && !signal.aborted) {
-      await Promise.race([this.#changes.next(), clock.sleep(brokerCheckMs, signal)]);
+      await this.#changes.nextWithin(brokerCheckMs, clock, signal);
     }
     return !signal.aborted;
   }
@@ -255,7 +255,7 @@ export class Publisher implements MessageOutlet {
   async drain(signal: AbortSignal): Promise<void> {
     const { database, transport, instance, logger, clock } = this.#options;
     while (this.#inFlight > 0 && transport.health().state === "up" && !signal.aborted) {
-      await Promise.race([this.#changes.next(), clock.sleep(brokerCheckMs, signal)]);
+      await this.#changes.nextWithin(brokerCheckMs, clock, signal);
     }
     try {
       await this.rows.flush();
@@ -291,7 +291,7 @@ export class Publisher implements MessageOutlet {
     const { clock } = this.#options;
     const untilMs = clock.monotonicMs() + easeMsMax;
     while (this.#isCrowded() && clock.monotonicMs() < untilMs) {
-      await Promise.race([this.#changes.next(), clock.sleep(easeCheckMs)]);
+      await this.#changes.nextWithin(easeCheckMs, clock);
     }
   }
 

@@ -1,6 +1,5 @@
 /** Where the logs of all sensors of a worker go, and reading them. */
 import { Changes } from "../../concurrency/changes.ts";
-import { settlesWithin } from "../../concurrency/settles-within.ts";
 import {
   linesAfter,
   logStart,
@@ -71,12 +70,20 @@ export class SensorLogs {
 
     const endMs = clock.monotonicMs() + request.waitMs;
     using watch = this.#watch(sensorRef);
-    for (;;) {
-      const changed = watch.changes.next();
-      const page = await this.#after(sensorRef, request.position, request.workerName);
-      const leftMs = endMs - clock.monotonicMs();
-      if (page.lines.length > 0 || leftMs <= 0 || signal.aborted) return { ...page, workerName };
-      await settlesWithin(Promise.race([changed, aborted(signal)]), leftMs);
+    const ending = new AbortController();
+    const either = AbortSignal.any([signal, ending.signal]);
+    try {
+      for (;;) {
+        // Begun before reading, so that a line written meanwhile ends the wait.
+        const leftMs = Math.max(endMs - clock.monotonicMs(), 0);
+        const changed = watch.changes.nextWithin(leftMs, clock, either);
+        const page = await this.#after(sensorRef, request.position, request.workerName);
+        const isOver = clock.monotonicMs() >= endMs || signal.aborted;
+        if (page.lines.length > 0 || isOver) return { ...page, workerName };
+        await changed;
+      }
+    } finally {
+      ending.abort("answered");
     }
   }
 
@@ -131,11 +138,4 @@ export class SensorLogs {
       },
     };
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -1,8 +1,7 @@
 /** Rows of a large result are handed over as they arrive. */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openReader, type Reader } from "../../../src/database/postgresql/reader.ts";
+import { heapUsed } from "../../support/heap-used.ts";
 import { freshDatabase } from "../../support/postgres.ts";
 
 const opened = new AsyncDisposableStack();
@@ -67,9 +66,3 @@ test("an error of the server behind some rows is thrown, and nothing can be writ
   expect(rows).toEqual([[0], [1]]);
   await expect(countRows("delete from event returning id")).rejects.toThrow("read-only transaction");
 });
-
-function heapUsed(): number {
-  setFlagsFromString("--expose-gc");
-  runInNewContext("gc")();
-  return process.memoryUsage().heapUsed;
-}
