@@ -451,6 +451,31 @@ test("a worker that cannot reach the broker leaves its messages to others, and t
   await expect.poll(() => cutOff.ids(), soon).toEqual(idsOf(third));
 });
 
+test("a worker that loses the broker while it reads back its own messages leaves them to others too", async () => {
+  const other = randomUUID();
+  await insertWorker(fresh.database, { name: "self", instance, leaseSeconds: 600 });
+  await insertWorker(fresh.database, { name: "other", instance: other, leaseSeconds: 600 });
+  const cutOff = scriptedTransport();
+  let aheadMs = 0;
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
+  await using publishing = await start(cutOff, { clock, inFlightMax: 2, pageLength: 2 });
+  const messages = await owe(10, instance);
+  publishing.publisher.leave(idsOf(messages));
+  await expect.poll(() => publishing.publisher.inFlightCount, soon).toBe(2);
+  const reaching = scriptedTransport();
+  reaching.answer = async () => "routed";
+  await using _other = await start(reaching, { instance: other });
+
+  cutOff.state = "down";
+
+  await expect
+    .poll(() => {
+      aheadMs += 1_000;
+      return reaching.ids();
+    }, soon)
+    .toEqual(idsOf(messages));
+});
+
 // Goal: after an outage of the database for all, what a worker owes that is as alive as this one is left to it.
 // Method: this worker's statements fail for longer than a lease, by its clock; by the time they succeed again the other's
 // lease has run out, and is renewed or is not.

@@ -220,14 +220,19 @@ export class Publisher implements MessageOutlet {
     return true;
   }
 
-  /** Waits until few enough messages are in flight to read more of them; false: the signal aborted. */
+  /**
+   * Waits until few enough messages are in flight to read more of them.
+   *
+   * @returns false if the signal aborted, or the broker is no longer up: it may never confirm what is in flight
+   */
   async room(signal: AbortSignal): Promise<boolean> {
-    const { inFlightMax, clock } = this.#options;
+    const { transport, inFlightMax, clock } = this.#options;
     const isFull = (): boolean =>
       this.#inFlight >= inFlightMax ||
       this.#bytesInFlight >= heldBytesMax ||
       this.rows.toDeleteCount >= unforgottenMax;
-    while (isFull() && !signal.aborted) {
+    while (isFull()) {
+      if (signal.aborted || transport.health().state !== "up") return false;
       await this.#changes.nextWithin(brokerCheckMs, clock, signal);
     }
     return !signal.aborted;
