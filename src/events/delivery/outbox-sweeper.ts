@@ -66,6 +66,8 @@ type Kind = (typeof kinds)[number];
 const pageLengthUsual = 1_000;
 const pageBytesMax = 4 * 1024 * 1024;
 const brokerCheckMs = 250;
+/** How often to check the broker while there is nothing to read. */
+const brokerWatchMs = 5_000;
 /** A broker that restarts is back by then. */
 const releaseAfterMs = 30_000;
 /** While the database fails, messages wait: look for it more often than for messages. */
@@ -89,14 +91,14 @@ export class OutboxSweeper {
   #reviewedAtMs = -Infinity;
   #hasFailed = false;
   #inheritsFromMs = -Infinity;
-  #brokerUpAtMs: number;
+  /** When the broker was first seen not to be up; undefined while it is. */
+  #brokerDownAtMs: number | undefined;
   #hasReleased = false;
 
   constructor(options: OutboxSweeperOptions) {
     this.#options = options;
     const { intervalMs, clock, random } = options;
     this.#ranges = messageIdRanges(options.installationId);
-    this.#brokerUpAtMs = clock.monotonicMs();
     const outage = new OutageLog(
       {
         begins: "could not read unsent messages from the outbox; trying again",
@@ -106,7 +108,10 @@ export class OutboxSweeper {
     );
     this.#loop = new WakeableLoop({
       step: (signal) => this.#step(signal),
-      intervalMs,
+      intervalMs: () => {
+        const untilLookMs = this.#lookedAtMs + intervalMs - clock.monotonicMs();
+        return Math.max(Math.min(untilLookMs, brokerWatchMs), 0);
+      },
       retryDelayMs: (failures) =>
         backoffDelayMs(
           failures,
@@ -287,13 +292,16 @@ export class OutboxSweeper {
   #isBrokerUp(): boolean {
     const { transport, clock } = this.#options;
     const isUp = transport.health().state === "up";
-    if (isUp) this.#brokerUpAtMs = clock.monotonicMs();
+    // Counted from here, not from when it was last seen up: the step before may have begun long before the outage.
+    if (isUp) this.#brokerDownAtMs = undefined;
+    else this.#brokerDownAtMs ??= clock.monotonicMs();
     return isUp;
   }
 
   async #releaseIfCutOff(): Promise<void> {
     const { database, instance, clock, logger } = this.#options;
-    if (this.#hasReleased || clock.monotonicMs() - this.#brokerUpAtMs < releaseAfterMs) return;
+    const nowMs = clock.monotonicMs();
+    if (this.#hasReleased || nowMs - (this.#brokerDownAtMs ?? nowMs) < releaseAfterMs) return;
     this.#options.publisher.fallBehind();
     await rowsOf(database, releaseMessages, { instance });
     this.#hasReleased = true;

@@ -69,3 +69,30 @@ test("a worker that loses the broker while it catches up leaves its messages to 
   expect(released).toBe(1);
   expect(countOf("release_messages")).toBe(1);
 });
+
+test.each([
+  { before: "a long wait for confirms", isCatchingUp: true },
+  { before: "a long rest", isCatchingUp: false },
+])("after $before, a broker that is away for a moment leaves nothing to others", async ({ isCatchingUp }) => {
+  const { clock, transport, sweeper, countOf, beginCatchingUp } = await startSweeper({ intervalMs: 60_000 });
+  if (isCatchingUp) await beginCatchingUp();
+  await clock.advance(59_000);
+
+  transport.state = "down";
+  sweeper.wake();
+  await clock.advance(10_000);
+  transport.state = "up";
+  await clock.advance(60_000);
+
+  expect(countOf("release_messages")).toBe(0);
+});
+
+test("a worker with nothing to publish notices that it is cut off as soon, however rarely it looks", async () => {
+  const { clock, transport, countOf } = await startSweeper({ intervalMs: 600_000 });
+
+  transport.state = "down";
+  await clock.advance(36_000);
+
+  expect(countOf("release_messages")).toBe(1);
+  expect(countOf("own_messages")).toBe(1);
+});
