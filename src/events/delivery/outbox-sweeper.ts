@@ -305,6 +305,8 @@ export class OutboxSweeper {
     this.#options.publisher.fallBehind();
     await rowsOf(database, releaseMessages, { instance });
     this.#hasReleased = true;
+    // Its messages are others' now: when the broker is up again, take them back before anything is read or sent.
+    this.#isLookDue = true;
     logger.info({}, "leaving unsent messages to workers that can reach the broker, until this one can");
   }
 }

@@ -96,3 +96,16 @@ test("a worker with nothing to publish notices that it is cut off as soon, howev
   expect(countOf("release_messages")).toBe(1);
   expect(countOf("own_messages")).toBe(1);
 });
+
+test("a worker takes its messages back as soon as the broker is up again, whenever its next look is due", async () => {
+  const { clock, transport, countOf } = await startSweeper({ intervalMs: 600_000 });
+  transport.state = "down";
+  await clock.advance(36_000);
+  const looksWhileDown = countOf("own_messages");
+
+  transport.state = "up";
+  await clock.advance(1_000);
+
+  expect(looksWhileDown).toBe(1);
+  expect(countOf("own_messages")).toBe(2);
+});
