@@ -54,15 +54,17 @@ export interface BatchOutcomesOptions {
   readonly installationId: string;
   readonly metrics: Metrics;
   /**
-   * Called for every stored event with its enforcements; for people who watch.
+   * Called for every event whose commit was seen, before its messages are handed over: their confirms may come at once.
    *
-   * @param attemptedAtMs when the statement that stored it was sent; undefined for one that an earlier attempt stored
+   * @param attemptedAtMs when the statement that stored it was sent
    */
-  readonly onStored?: (
+  readonly onCommitted?: (
     entry: EventEntry,
     enforcements: readonly MatchedEnforcement[],
-    attemptedAtMs: number | undefined,
+    attemptedAtMs: number,
   ) => void;
+  /** Called for every stored event with its enforcements; for people who watch. */
+  readonly onStored?: (entry: EventEntry, enforcements: readonly MatchedEnforcement[]) => void;
   /** Called for every event that is left out, since it is stored already. */
   readonly onDuplicate?: (entry: EventEntry) => void;
   /** Called for every event that is refused, since its sensor has passed to another worker. */
@@ -109,10 +111,13 @@ export class BatchOutcomes {
     const ids = storedIds === null ? undefined : new Set(storedIds);
     const isStored = ({ entry }: PreparedEvent): boolean => ids === undefined || ids.has(idOf(entry));
     const events = ids === undefined ? batch.events : batch.events.filter(isStored);
-    const committedAtMs = this.#options.clock.monotonicMs();
+    const { clock, onCommitted } = this.#options;
+    const committedAtMs = clock.monotonicMs();
+    if (onCommitted !== undefined)
+      for (const { entry, enforcements } of events) onCommitted(entry, enforcements, attemptedAtMs);
     this.#handOver(events, storedAt, isAtHand);
     await written();
-    this.#settleStored(events, attemptedAtMs, committedAtMs);
+    this.#settleStored(events, committedAtMs);
     const held = new Set(heldTerms);
     for (const entry of batch.entries)
       if (entry.kind === "move") entry.settle({ kind: isFenced(entry.source, held) ? "fenced" : "stored" });
@@ -156,7 +161,7 @@ export class BatchOutcomes {
     return entries.filter((entry) => !isFound(entry));
   }
 
-  /** Everything else about a batch waits for its messages to be on their way. */
+  /** Everything else about a batch, except its spans, waits for its messages to be on their way. */
   #handOver(events: readonly PreparedEvent[], storedAt: Date, isAtHand: boolean): void {
     const { installationId, outlet } = this.#options;
     if (!(outlet.isHeard?.() ?? true)) {
@@ -178,7 +183,7 @@ export class BatchOutcomes {
     if (messages.length > 0) outlet.send(messages, acceptedAtMs);
   }
 
-  #settleStored(events: readonly PreparedEvent[], attemptedAtMs: number, committedAtMs: number): void {
+  #settleStored(events: readonly PreparedEvent[], committedAtMs: number): void {
     const { onStored } = this.#options;
     const entries: EventEntry[] = [];
     const ruleRefs: string[] = [];
@@ -186,7 +191,7 @@ export class BatchOutcomes {
       entries.push(entry);
       for (const { match } of enforcements) ruleRefs.push(match.ruleRef);
       entry.settle({ kind: "stored", eventId: idOf(entry) });
-      onStored?.(entry, enforcements, attemptedAtMs);
+      onStored?.(entry, enforcements);
     }
     this.#count(entries, ruleRefs, committedAtMs);
   }
@@ -213,7 +218,6 @@ export class BatchOutcomes {
       onStored?.(
         entry,
         enforcements.map(({ id, ruleRef, config }) => ({ id, match: { ruleRef, config } })),
-        undefined,
       );
     }
     this.#count(entries, ruleRefs, clock.monotonicMs());

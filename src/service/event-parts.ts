@@ -20,7 +20,7 @@ import type { EventSpans } from "../telemetry/otlp/event-spans.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Connections } from "./connections.ts";
 import { openPayloadSampler } from "./schema-memory-parts.ts";
-import { openEventSpans } from "./trace-parts.ts";
+import { storedFacts, openEventSpans } from "./trace-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** How long storing, and then publishing, may take during the stop, each in addition to `sensor.shutdown_timeout`. */
@@ -74,18 +74,9 @@ export async function openEvents(
     batchRowsMax: events.batch_rows,
     batchBytesMax: events.batch_bytes,
     batchesMax: batchesMax(database.kind, config.database.max_connections),
-    onStored: (entry, enforcements, attemptedAtMs) => {
+    ...(spans && { onCommitted: (...committed) => spans.stored(storedFacts(...committed)) }),
+    onStored: (entry, enforcements) => {
       reportStored(reporters, entry, enforcements);
-      if (attemptedAtMs !== undefined)
-        spans?.stored({
-          eventId: entry.id ?? "",
-          enforcementIds: enforcements.map(({ id }) => id),
-          triggerRef: entry.event.triggerRef,
-          sensorRef: entry.source?.sensorRef ?? null,
-          trace: entry.event.trace,
-          acceptedAtMs: entry.acceptedAtMs,
-          attemptedAtMs,
-        });
       sampler.note(entry.event.triggerRef, entry.event.payload, entry.payloadJson.length);
     },
     onFenced: (source) => fenced.note(source),

@@ -1,5 +1,7 @@
 /** The export of spans, loaded only where it is configured. */
-import type { EventSpans } from "../telemetry/otlp/event-spans.ts";
+import type { MatchedEnforcement } from "../events/batch-outcomes.ts";
+import { idOf, type EventEntry } from "../events/entries.ts";
+import type { StoredEventFacts, EventSpans } from "../telemetry/otlp/event-spans.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { ServiceContext } from "./service-context.ts";
 
@@ -20,4 +22,22 @@ export async function openEventSpans(
   const exporter = new SpanExporter({ endpoint, resource, metrics, logger, clock });
   lifetime.run((signal) => exporter.run(signal));
   return new Spans({ exporter, installationId, sampleRatio, metrics, clock, random });
+}
+
+/** What the spans of an event need to know once it is committed. */
+export function storedFacts(
+  entry: EventEntry,
+  enforcements: readonly Pick<MatchedEnforcement, "id">[],
+  attemptedAtMs: number,
+): StoredEventFacts {
+  const { event, source, acceptedAtMs } = entry;
+  return {
+    eventId: idOf(entry),
+    enforcementIds: enforcements.map(({ id }) => id),
+    triggerRef: event.triggerRef,
+    sensorRef: source?.sensorRef ?? null,
+    trace: event.trace,
+    acceptedAtMs,
+    attemptedAtMs,
+  };
 }

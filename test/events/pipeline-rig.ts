@@ -4,7 +4,7 @@ import type { Database, Queryable } from "../../src/database/database.ts";
 import type { PostgresqlOptions } from "../../src/database/postgresql/postgresql.ts";
 import { ConnectionError } from "../../src/database/errors.ts";
 import type { MessageOutlet } from "../../src/events/batch-outcomes.ts";
-import { EventPipeline } from "../../src/events/event-pipeline.ts";
+import { EventPipeline, type EventPipelineOptions } from "../../src/events/event-pipeline.ts";
 import { ServerWatch } from "../../src/events/server-watch.ts";
 import type { OutgoingMessage } from "../../src/messaging/message-transport.ts";
 import type { EventSource, IncomingEvent } from "../../src/model/sensors/incoming-event.ts";
@@ -38,6 +38,7 @@ export interface PipelineOptions {
   readonly rules?: RuleSource;
   readonly logger?: Logger;
   readonly onFenced?: (source: EventSource) => void;
+  readonly onCommitted?: EventPipelineOptions["onCommitted"];
 }
 
 export interface RunningPipeline extends AsyncDisposable {
@@ -105,7 +106,7 @@ export async function openRigOn(fresh: RigDatabase): Promise<PipelineRig> {
 async function startPipeline(
   own: Database,
   { instance, installationId }: { readonly instance: string; readonly installationId: string },
-  { database = own, outlet, rules, logger = silentLogger, onFenced = () => {} }: PipelineOptions,
+  { database = own, outlet, rules, logger = silentLogger, onFenced = () => {}, onCommitted }: PipelineOptions,
 ): Promise<RunningPipeline> {
   const sent: OutgoingMessage[] = [];
   const left = new Set<string>();
@@ -125,6 +126,7 @@ async function startPipeline(
     batchBytesMax: 1_000_000,
     batchesMax: 4,
     onFenced,
+    ...(onCommitted && { onCommitted }),
     metrics,
     logger,
     clock: systemClock,

@@ -29,6 +29,7 @@ export interface PublishingOptions
   readonly instance: string;
   readonly installationId: string;
   readonly inFlightMax?: number;
+  readonly onConfirmed?: (messageId: string) => void;
 }
 
 export function preparePublishing(options: PublishingOptions): Publishing {

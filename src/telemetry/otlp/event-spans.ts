@@ -58,6 +58,7 @@ export class EventSpans {
     this.#options = options;
   }
 
+  /** To be called before the event's messages are sent, or their confirms are missed. */
   stored(event: StoredEventFacts): void {
     const { installationId, clock } = this.#options;
     if (!this.#isSampled(event.trace)) return;
