@@ -9,8 +9,10 @@
  * The event's span is a child of the span that its `traceparent` names. Without one, the trace id is the event's message id, so
  * that the trace of any event can be found.
  *
- * An event waits here for its confirms, beyond `waitingMax` without: then, and when messages are left to another process, it
- * is dropped and counted.
+ * An event waits here until all its messages are confirmed. Some never are: another process publishes them, or the broker
+ * refuses them. So when there is no room for a new event, the oldest gives way if it has waited for `overdueMs`. Otherwise the
+ * new one is dropped: if the oldest always gave way, a load beyond `waitingMax` would push out each event just before its
+ * confirms, and nothing would be exported. What is dropped is counted.
  */
 import { randomBytes } from "node:crypto";
 import { messageId, type Id } from "../../model/identifiers.ts";
@@ -42,11 +44,15 @@ export interface EventSpansOptions {
 
 interface WaitingEvent extends StoredEventFacts {
   readonly ownId: string;
+  readonly messageIds: readonly string[];
   readonly committedAtMs: number;
   unconfirmed: number;
 }
 
+/** Messages. */
 const waitingMax = 4_096;
+/** An event that waits this long probably waits in vain. */
+const overdueMs = 60_000;
 const spansOfEvent = 4;
 
 export class EventSpans {
@@ -60,16 +66,18 @@ export class EventSpans {
 
   /** To be called before the event's messages are sent, or their confirms are missed. */
   stored(event: StoredEventFacts): void {
-    const { installationId, clock } = this.#options;
+    const { installationId, metrics, clock } = this.#options;
     if (!this.#isSampled(event.trace)) return;
     const ownId = messageId(installationId, "event", event.eventId);
-    const ids = [ownId, ...event.enforcementIds.map((id) => messageId(installationId, "enforcement", id))];
-    if (this.#waiting.size + ids.length > waitingMax) {
-      this.#options.metrics.spansDropped(spansOfEvent);
+    const ofEnforcements = event.enforcementIds.map((id) => messageId(installationId, "enforcement", id));
+    const messageIds = [ownId, ...ofEnforcements];
+    const committedAtMs = clock.monotonicMs();
+    if (!this.#hasRoomFor(messageIds.length, committedAtMs)) {
+      metrics.spansDropped(spansOfEvent);
       return;
     }
-    const waiting = { ...event, ownId, committedAtMs: clock.monotonicMs(), unconfirmed: ids.length };
-    for (const id of ids) this.#waiting.set(id, waiting);
+    const waiting = { ...event, ownId, messageIds, committedAtMs, unconfirmed: messageIds.length };
+    for (const id of messageIds) this.#waiting.set(id, waiting);
   }
 
   /** The broker has the message. */
@@ -79,6 +87,18 @@ export class EventSpans {
     this.#waiting.delete(id);
     event.unconfirmed -= 1;
     if (event.unconfirmed === 0) this.#options.exporter.add(this.#spansOf(event));
+  }
+
+  /** Drops overdue events as far as it takes. */
+  #hasRoomFor(messages: number, nowMs: number): boolean {
+    if (messages > waitingMax) return false;
+    for (const oldest of this.#waiting.values()) {
+      if (this.#waiting.size + messages <= waitingMax) break;
+      if (nowMs - oldest.committedAtMs < overdueMs) return false;
+      for (const id of oldest.messageIds) this.#waiting.delete(id);
+      this.#options.metrics.spansDropped(spansOfEvent);
+    }
+    return true;
   }
 
   #isSampled(trace: TraceContext | undefined): boolean {

@@ -4,7 +4,6 @@ import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { EventSpans } from "../../../src/telemetry/otlp/event-spans.ts";
 import { queuedMax, SpanExporter } from "../../../src/telemetry/otlp/span-exporter.ts";
 import type { Span } from "../../../src/telemetry/otlp/span.ts";
 import { settlesWithin } from "../../../src/concurrency/settles-within.ts";
@@ -231,29 +230,4 @@ test("what is queued at the stop is exported", async () => {
   own.exporter.add([span]);
   await own[Symbol.asyncDispose]();
   expect(own.counts).toEqual({ exported: 1, dropped: 0 });
-});
-
-test("events whose messages are never confirmed take bounded memory, and are counted", () => {
-  let dropped = 0;
-  const added: Span[] = [];
-  const spans = new EventSpans({
-    exporter: { add: (more) => added.push(...more) },
-    installationId: "0f8fad5b-d9cb-469f-a165-70867728950e",
-    sampleRatio: 1,
-    metrics: { spansDropped: (count) => (dropped += count) },
-    clock: systemClock,
-    random: () => 0.5,
-  });
-  for (let id = 1; id <= 5_000; id += 1)
-    spans.stored({
-      eventId: String(id),
-      enforcementIds: [],
-      triggerRef: "demo.tick",
-      sensorRef: null,
-      trace: undefined,
-      acceptedAtMs: 0,
-      attemptedAtMs: 0,
-    });
-  expect(dropped).toBe(4 * (5_000 - 4_096));
-  expect(added).toEqual([]);
 });
