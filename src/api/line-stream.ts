@@ -6,13 +6,15 @@
 import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "../telemetry/logger.ts";
-import { requestToken, type Authenticate } from "./authentication.ts";
-import { failureBody, RequestError } from "./errors.ts";
+import type { Authenticate } from "./authentication.ts";
+import { failureBody } from "./errors.ts";
+import { LongAnswers, type LongAnswer } from "./long-answers.ts";
 
 export type Line = Readonly<Record<string, unknown>>;
 
+type Work = (signal: AbortSignal) => AsyncGenerator<Line, void, void>;
+
 const linesType = "application/x-ndjson; charset=utf-8";
-const checkMs = 5_000;
 
 export interface LineStreamsOptions {
   readonly authenticate: Authenticate;
@@ -23,59 +25,36 @@ export interface LineStreamsOptions {
 }
 
 export class LineStreams {
-  readonly #options: LineStreamsOptions;
-  readonly #running = new Set<AbortController>();
+  readonly #logger: Logger;
+  readonly #answers: LongAnswers;
 
-  constructor(scope: FastifyInstance, options: LineStreamsOptions) {
-    this.#options = options;
-    scope.addHook("preClose", async () => {
-      for (const stream of this.#running) stream.abort();
-    });
+  constructor(scope: FastifyInstance, { logger, ...options }: LineStreamsOptions) {
+    this.#logger = logger;
+    this.#answers = new LongAnswers(scope, options);
   }
 
-  /** @throws RequestError TOO_MANY_REQUESTS */
-  send(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    lines: (signal: AbortSignal) => AsyncGenerator<Line, void, void>,
-  ): FastifyReply {
-    const { atOnceMax, refusal, authenticate } = this.#options;
-    if (this.#running.size >= atOnceMax) throw new RequestError("TOO_MANY_REQUESTS", refusal);
-    const stream = new AbortController();
-    this.#running.add(stream);
-    reply.raw.once("close", () => stream.abort());
-    const token = requestToken(request) ?? "";
-    const timer = setInterval(() => {
-      // While nobody can tell, the token stays valid, as it does for requests.
-      authenticate(token)
-        .then((caller) => caller ?? stream.abort())
-        .catch(() => undefined);
-    }, checkMs);
-    const end = (): void => {
-      clearInterval(timer);
-      this.#running.delete(stream);
-    };
-    const text = Readable.from(this.#texts(lines(stream.signal), end), { objectMode: false });
+  /** @throws RequestError TOO_MANY_REQUESTS, or UNAVAILABLE while the agent stops */
+  send(request: FastifyRequest, reply: FastifyReply, work: Work): FastifyReply {
+    const answer = this.#answers.begin(request, reply);
+    // Not even begun if the client leaves before the first line is read.
+    const text = Readable.from(this.#texts(work, answer), { objectMode: false });
     return reply.header("cache-control", "no-store").type(linesType).send(text);
   }
 
-  async *#texts(
-    lines: AsyncGenerator<Line, void, void>,
-    end: () => void,
-  ): AsyncGenerator<string, void, void> {
+  async *#texts(work: Work, answer: LongAnswer): AsyncGenerator<string, void, void> {
+    answer.keepPlace();
     try {
-      for await (const line of lines) {
+      for await (const line of work(answer.signal)) {
         // Before the caller reads it, who may ask for the next work at once.
-        if ("done" in line) end();
+        if ("done" in line) answer.end();
         yield `${JSON.stringify(line)}\n`;
       }
     } catch (error) {
       const body = failureBody(error);
-      if (body.code === "INTERNAL_ERROR")
-        this.#options.logger.error({ error }, "could not complete an answer");
+      if (body.code === "INTERNAL_ERROR") this.#logger.error({ error }, "could not complete an answer");
       yield `${JSON.stringify(body)}\n`;
     } finally {
-      end();
+      answer.end();
     }
   }
 }

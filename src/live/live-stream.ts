@@ -75,10 +75,6 @@ export class LiveStream {
     this.#options = options;
   }
 
-  get viewerCount(): number {
-    return this.#viewers.size;
-  }
-
   /**
    * @param lastId the id of the last frame that it got from an agent
    * @returns takes the viewer out

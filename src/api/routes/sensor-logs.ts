@@ -2,16 +2,17 @@
  * `/sensors/{ref}/logs`: the end of a sensor's log, and with `follow` its lines as they are written.
  *
  * Followed lines are read page by page, and the next page only when the client has taken the last one: a client that does
- * not read holds one page. A stream ends when its client leaves, its token ends (seen with the next page, within seconds), the
- * sensor is deleted, or the agent stops.
+ * not read holds one page. A stream ends when its client leaves, its token ends (seen within seconds), the sensor is
+ * deleted, or the agent stops.
  */
 import { Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import { Type, type Static } from "typebox";
 import { logEntry, logTailMax, type WorkerLogPage } from "../../model/sensors/log-page.ts";
 import { InstantAnswer, orNull } from "../answers.ts";
-import { requestToken, type Authenticate } from "../authentication.ts";
+import type { Authenticate } from "../authentication.ts";
 import { MissingError, RequestError } from "../errors.ts";
+import { LongAnswers } from "../long-answers.ts";
 import { Text } from "../validation.ts";
 
 /** Satisfied by operations/sensor-log-reading.ts. */
@@ -72,10 +73,8 @@ export function addSensorLogRoutes(
   { readLog, followLog }: SensorLogSource,
   authenticate: Authenticate,
 ): void {
-  const streams = new Set<AbortController>();
-  scope.addHook("preClose", async () => {
-    for (const stream of streams) stream.abort();
-  });
+  const refusal = `${streamsMax} logs are being followed here already.`;
+  const answers = new LongAnswers(scope, { atOnceMax: streamsMax, refusal, authenticate });
 
   scope.get<{ Params: Static<typeof RefParameters>; Querystring: Static<typeof LogParameters> }>(
     "/sensors/:ref/logs",
@@ -88,45 +87,22 @@ export function addSensorLogRoutes(
       },
     },
     async (request, reply) => {
-      const { query, signal } = request;
+      const { query } = request;
       const { ref } = request.params;
       const { tail = tailDefault, follow = false, format = "json" } = query;
-      if (follow && streams.size >= streamsMax) {
-        throw new RequestError("TOO_MANY_REQUESTS", `${streamsMax} logs are being followed here already.`);
-      }
+      const { signal } = follow ? answers.begin(request, reply) : request;
       const first = pageOf(ref, await readLog(ref, Math.min(Math.max(tail, 0), logTailMax), signal));
       const pageText = format === "text" ? plainText : jsonLines;
       reply.header("cache-control", "no-store");
       if (!follow && format === "text") return reply.type(plainType).send(pageText(first));
       if (!follow) return { data: { ref, worker_name: first.workerName, lines: first.lines.map(logEntry) } };
 
-      const stream = new AbortController();
-      streams.add(stream);
-      reply.raw.once("close", () => {
-        stream.abort();
-        streams.delete(stream);
+      const text = Readable.from(textOf(first, followLog(ref, first, signal), pageText), {
+        objectMode: false,
       });
-      const token = requestToken(request) ?? "";
-      const isValid = async (): Promise<boolean> => {
-        // While nobody can tell, the token stays valid, as it does for requests.
-        const caller = await authenticate(token).catch(() => null);
-        return caller !== undefined;
-      };
-      const rest = whileValid(followLog(ref, first, stream.signal), isValid);
-      const text = Readable.from(textOf(first, rest, pageText), { objectMode: false });
       return reply.type(format === "text" ? plainType : linesType).send(text);
     },
   );
-}
-
-async function* whileValid(
-  pages: AsyncGenerator<WorkerLogPage, void, void>,
-  isValid: () => Promise<boolean>,
-): AsyncGenerator<WorkerLogPage, void, void> {
-  for await (const page of pages) {
-    if (!(await isValid())) return;
-    yield page;
-  }
 }
 
 async function* textOf(

@@ -5,12 +5,12 @@
  * themselves, with the id of the last frame.
  */
 import type { FastifyInstance } from "fastify";
-import { requestToken, type Authenticate } from "../authentication.ts";
-import { RequestError } from "../errors.ts";
+import { systemClock, type Clock } from "../../time/clock.ts";
+import type { Authenticate } from "../authentication.ts";
+import { LongAnswers } from "../long-answers.ts";
 
 /** Satisfied by live/live-stream.ts. */
 export interface ViewedStream {
-  readonly viewerCount: number;
   readonly open: (
     viewer: { readonly send: (frame: Buffer) => number; readonly waitingBytes: () => number },
     lastId: string | undefined,
@@ -18,18 +18,15 @@ export interface ViewedStream {
 }
 
 const viewersMax = 500;
-/** A token is checked again with every so many frames. */
-const checkedFrames = 15;
 
 export function addStreamRoute(
   scope: FastifyInstance,
   stream: ViewedStream,
   authenticate: Authenticate,
+  clock: Pick<Clock, "sleep"> = systemClock,
 ): void {
-  const open = new Set<() => void>();
-  scope.addHook("preClose", async () => {
-    for (const end of open) end();
-  });
+  const refusal = `${viewersMax} viewers follow this agent already.`;
+  const answers = new LongAnswers(scope, { atOnceMax: viewersMax, refusal, authenticate, clock });
 
   scope.get(
     "/stream",
@@ -42,12 +39,10 @@ export function addStreamRoute(
       },
     },
     async (request, reply) => {
-      if (stream.viewerCount >= viewersMax) {
-        throw new RequestError("TOO_MANY_REQUESTS", `${viewersMax} viewers follow this agent already.`);
-      }
-      const token = requestToken(request) ?? "";
+      const { signal } = answers.begin(request, reply);
       const lastId = request.headers["last-event-id"];
       reply.hijack();
+      if (signal.aborted) return reply;
       const { raw } = reply;
       raw.writeHead(200, {
         "content-type": "text/event-stream; charset=utf-8",
@@ -55,30 +50,16 @@ export function addStreamRoute(
         // nginx holds answers back otherwise.
         "x-accel-buffering": "no",
       });
-      let frames = 0;
       const waitingBytes = (): number => raw.writableLength;
-      const following = stream.open(
-        {
-          send: (frame) => {
-            raw.write(frame);
-            frames += 1;
-            if (frames % checkedFrames === 0) void check();
-            return waitingBytes();
-          },
-          waitingBytes,
-        },
-        typeof lastId === "string" ? lastId : undefined,
-      );
-      const end = (): void => void raw.end();
-      const check = async (): Promise<void> => {
-        // While nobody can tell, the token stays valid, as it does for requests.
-        const caller = await authenticate(token).catch(() => null);
-        if (caller === undefined) end();
+      const send = (frame: Buffer): number => {
+        raw.write(frame);
+        return waitingBytes();
       };
-      open.add(end);
-      raw.once("close", () => {
-        open.delete(end);
+      const following = stream.open({ send, waitingBytes }, typeof lastId === "string" ? lastId : undefined);
+      signal.addEventListener("abort", () => {
+        // Before the end: a frame after it would be an error that nobody catches.
         following[Symbol.dispose]();
+        raw.end();
       });
       return reply;
     },
