@@ -1,9 +1,11 @@
 /** Handing out the agent's executable, over real HTTP and from real files. */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, mkdtempDisposable, rename, writeFile } from "node:fs/promises";
+import { mkdir, mkdtempDisposable, rename, writeFile, type FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { createHttpServer } from "../../src/api/http-server.ts";
+import { addAgentRoutes } from "../../src/api/routes/agent-binary.ts";
 import type { Platform } from "../../src/api/resource-routes.ts";
 import { startApi } from "../../src/api/server.ts";
 import { agentArchitecture } from "../../src/model/agent-architecture.ts";
@@ -165,4 +167,52 @@ test("clients that leave in the middle leave room for others", async () => {
     const status = async (): Promise<number> => (await ask("binary", undefined, "HEAD")).status;
     await expect.poll(status).toBe(200);
   }
+});
+
+// Method: the hashing of every file is held, as that of a large one for the first download.
+test("downloads count while their files are hashed, and clients that leave meanwhile close theirs", async () => {
+  const hashed = Promise.withResolvers<void>();
+  let hashing = 0;
+  let open = 0;
+  const server = await createHttpServer({
+    certificate: undefined,
+    isTrustedProxy: () => false,
+    logger: silentLogger,
+  });
+  onTestFinished(() => server.close());
+  addAgentRoutes(server, {
+    version: "1.2.3",
+    architecture: own,
+    binaries: {
+      token,
+      describe: async () => undefined,
+      async open(architecture) {
+        hashing += 1;
+        await hashed.promise;
+        open += 1;
+        const dispose = async (): Promise<void> => void (open -= 1);
+        return {
+          architecture,
+          sizeBytes: 1,
+          sha256: "",
+          handle: {} as FileHandle,
+          [Symbol.asyncDispose]: dispose,
+        };
+      },
+    },
+  });
+  const address = await server.listen({ host: "127.0.0.1", port: 0 });
+  const leaving = new AbortController();
+  const ask = (method = "GET") =>
+    fetch(`${address}/agent/binary`, { method, headers: { "x-agent-token": token }, signal: leaving.signal });
+  const clients = Array.from({ length: 16 }, () => ask("HEAD").catch(() => "left"));
+  await expect.poll(() => hashing).toBe(16);
+
+  const refused = await ask();
+  leaving.abort();
+  await Promise.all(clients);
+  hashed.resolve();
+
+  expect(refused.status).toBe(429);
+  await expect.poll(() => open).toBe(0);
 });

@@ -14,6 +14,7 @@ import {
 } from "../../model/agent-architecture.ts";
 import { orNull } from "../answers.ts";
 import { invalidParameter, RequestError } from "../errors.ts";
+import { LongAnswers } from "../long-answers.ts";
 
 interface Binary {
   readonly architecture: AgentArchitecture;
@@ -71,23 +72,17 @@ export function addAgentRoutes(scope: FastifyInstance, downloads: AgentDownloads
     async () => ({ data: await infoAnswer(downloads) }),
   );
 
-  let underWay = 0;
+  const refusal = `${downloadsMax} downloads are under way already.`;
+  // A stop does not interrupt those that are complete soon.
+  const answers = new LongAnswers(scope, { atOnceMax: downloadsMax, refusal });
   const answer = async (request: BinaryRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const { open } = demandToken(downloads, request.headers["x-agent-token"]);
     const architecture = demandArchitecture(request.query.arch, downloads);
-    if (underWay >= downloadsMax) {
-      throw new RequestError("TOO_MANY_REQUESTS", `${downloadsMax} downloads are under way already.`);
-    }
+    const download = answers.begin(request, reply);
     const binary = await open(architecture);
     if (binary === undefined) throw new RequestError("NOT_FOUND", `There is no binary for ${architecture}.`);
-    underWay += 1;
-    const release = (): void => {
-      underWay -= 1;
-      void binary[Symbol.asyncDispose]();
-    };
     // The client may have left while the file was being hashed.
-    if (reply.raw.closed) release();
-    else reply.raw.once("close", release);
+    download.onClosed(() => void binary[Symbol.asyncDispose]());
     const etag = `"${binary.sha256}"`;
     reply
       .header("etag", etag)
