@@ -17,7 +17,6 @@
  */
 import { hash } from "node:crypto";
 import { Changes } from "../concurrency/changes.ts";
-import { settlesWithin } from "../concurrency/settles-within.ts";
 import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Database } from "../database/database.ts";
 import { SnapshotReads } from "../database/snapshot-reads.ts";
@@ -124,7 +123,7 @@ export class Authenticator {
       return undefined;
     }
     if (known.readAtChange < this.#changes) {
-      await settlesWithin(this.#hasReadFor(known, key), changeWaitMsMax);
+      await this.#waitForRead(known, key);
       if (known.isRefused) return undefined;
       if (this.#known.get(key) !== known) return this.decode(token);
     }
@@ -155,12 +154,21 @@ export class Authenticator {
     return known;
   }
 
-  /** Resolves when the rows have been read for the change that was announced last, or the token is not known any more. */
-  async #hasReadFor(known: KnownToken, key: string): Promise<void> {
+  /**
+   * Resolves when the rows have been read for the change that was announced last, the token is not known any more, or
+   * `changeWaitMsMax` have passed. In an outage many requests wait one after the other, so none may leave anything behind.
+   */
+  async #waitForRead(known: KnownToken, key: string): Promise<void> {
+    const { clock } = this.#options;
     const announced = this.#changes;
+    const endMs = clock.monotonicMs() + changeWaitMsMax;
     // It may have come to be known only after a step under way had begun.
     this.#loop.wake();
-    while (known.readAtChange < announced && this.#known.get(key) === known) await this.#hasRead.next();
+    while (known.readAtChange < announced && this.#known.get(key) === known) {
+      const leftMs = endMs - clock.monotonicMs();
+      if (leftMs <= 0) return;
+      await this.#hasRead.nextWithin(leftMs, clock);
+    }
   }
 
   async #step(): Promise<void> {

@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import type { Database } from "../../src/database/database.ts";
 import { ConnectionError } from "../../src/database/errors.ts";
-import { systemClock } from "../../src/time/clock.ts";
+import { systemClock, type Clock } from "../../src/time/clock.ts";
+import { heapUsed } from "../support/heap-used.ts";
 import { insertSensor, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { signingSecret, tokenFor } from "../support/tokens.ts";
@@ -221,17 +222,7 @@ test.each([3_600_000, 86_400_000])("known tokens follow a clock that jumps by %d
 test("known tokens stay valid while the database is unreachable, and unknown ones are 503", async () => {
   await using fresh = await freshDatabase();
   let isGone = false;
-  const database: Database = {
-    ...fresh.database,
-    address: fresh.database.address,
-    health: () => fresh.database.health(),
-    listen: (channel, onHint) => fresh.database.listen(channel, onHint),
-    async query(asked) {
-      if (isGone) throw new ConnectionError("it is gone", "nothing-done");
-      return fresh.database.query(asked);
-    },
-    transaction: (work) => fresh.database.transaction(work),
-  };
+  const database = failingWhile(() => isGone, fresh.database);
   await using rig = await openIdentityRig(database);
   const known = await rig.sensorTokens.mint(grant);
   const unknown = await rig.sensorTokens.mint(grant);
@@ -247,6 +238,36 @@ test("known tokens stay valid while the database is unreachable, and unknown one
   await query(fresh.database, "delete from identity");
   isGone = false;
   await expect.poll(() => rig.authenticator.authenticate(known.token), { timeout: 10_000 }).toBeUndefined();
+});
+
+// Goal: an outage of hours costs no memory, however many requests come meanwhile.
+// Method: a change is announced and its rows cannot be read, on a clock that runs fifty times as fast.
+test("requests that waited in vain for a change to be read leave nothing in memory", async () => {
+  await using fresh = await freshDatabase();
+  let isGone = false;
+  const database = failingWhile(() => isGone, fresh.database);
+  const clock: Clock = {
+    ...systemClock,
+    monotonicMs: () => systemClock.monotonicMs() * 50,
+    sleep: (ms, signal) => systemClock.sleep(ms / 50, signal),
+  };
+  await using rig = await openIdentityRig(database, { clock });
+  const { token } = await rig.sensorTokens.mint(grant);
+  await rig.authenticator.authenticate(token);
+  isGone = true;
+  rig.authenticator.wake();
+  const rounds = 4;
+  const atOnce = 5_000;
+  const before = heapUsed();
+
+  for (let round = 0; round < rounds; round += 1) {
+    const callers = await Promise.all(
+      Array.from({ length: atOnce }, () => rig.authenticator.authenticate(token)),
+    );
+    expect(callers.filter((caller) => caller === undefined)).toEqual([]);
+  }
+
+  expect((heapUsed() - before) / (rounds * atOnce)).toBeLessThan(200);
 });
 
 test("what is known is bounded, and what was forgotten is verified again", async () => {
@@ -272,3 +293,18 @@ test("a token of another program with the same secret is accepted, and can be re
   await rig.sensorTokens.revoke("theirs");
   await expect.poll(() => rig.authenticator.authenticate(token), noticed).toBeUndefined();
 });
+
+/** Its statements fail while that holds. */
+function failingWhile(isGone: () => boolean, database: Database): Database {
+  return {
+    ...database,
+    address: database.address,
+    health: () => database.health(),
+    listen: (channel, onHint) => database.listen(channel, onHint),
+    async query(asked) {
+      if (isGone()) throw new ConnectionError("it is gone", "nothing-done");
+      return database.query(asked);
+    },
+    transaction: (work) => database.transaction(work),
+  };
+}
