@@ -5,6 +5,9 @@
  *
  * The rows are read for a request, never for a change, so an agent that receives no webhooks reads nothing. The first request after
  * a change waits for the rows, and so do those that come meanwhile. A burst of changes costs a read every `spacingMs` at most.
+ *
+ * At most one read runs and at most one waits. A request after a change joins the waiting one, because the running one may
+ * have read the rows before the change.
  */
 import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
@@ -34,7 +37,8 @@ export class WebhookEndpoints {
   #table: EndpointTable | undefined;
   #isStale = true;
   #readAtMs = -Infinity;
-  #reading: Promise<EndpointTable> | undefined;
+  #running: Promise<EndpointTable> | undefined;
+  #waiting: Promise<EndpointTable> | undefined;
   #reported = "";
 
   constructor(options: WebhookEndpointsOptions) {
@@ -50,7 +54,7 @@ export class WebhookEndpoints {
   async find(path: string, method: string): Promise<FoundEndpoint> {
     const table = this.#table;
     const isOld = this.#options.clock.monotonicMs() - this.#readAtMs >= keptMs;
-    if (table !== undefined && !this.#isStale && !isOld && this.#reading === undefined)
+    if (table !== undefined && !this.#isStale && !isOld && this.#running === undefined)
       return findEndpoint(table, path, method);
     try {
       return findEndpoint(await this.#read(), path, method);
@@ -61,20 +65,29 @@ export class WebhookEndpoints {
     }
   }
 
-  /** One read at a time, for all who wait. */
+  /** The result of a read that began after the last change. */
   #read(): Promise<EndpointTable> {
-    this.#reading ??= this.#readSoon().finally(() => {
-      this.#reading = undefined;
-    });
-    return this.#reading;
+    if (this.#running !== undefined && !this.#isStale) return this.#running;
+    this.#waiting ??= this.#startSoon();
+    return this.#waiting;
   }
 
-  async #readSoon(): Promise<EndpointTable> {
+  async #startSoon(): Promise<EndpointTable> {
     const { clock } = this.#options;
+    // Its failure concerns only the requests that wait for it.
+    await this.#running?.catch(() => undefined);
     await clock.sleep(Math.max(0, this.#readAtMs + spacingMs - clock.monotonicMs()));
+    this.#waiting = undefined;
     // Before the rows are read: what changes meanwhile is read the next time.
     this.#isStale = false;
     this.#readAtMs = clock.monotonicMs();
+    this.#running = this.#renew().finally(() => {
+      this.#running = undefined;
+    });
+    return await this.#running;
+  }
+
+  async #renew(): Promise<EndpointTable> {
     try {
       this.#table = await this.#readTable();
     } catch (error) {
