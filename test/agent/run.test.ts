@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { isRunning } from "../../scripts/services/is-running.ts";
+import { differencesFromCoreSchema } from "../support/core-trigger.ts";
 import { query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { programDirectory } from "../support/program-directory.ts";
@@ -253,6 +254,14 @@ test("a runtime installed while the agent runs is reported and becomes an event"
   await expect
     .poll(() => query(fresh.database, "select trigger_ref from event"), { timeout: 10_000 })
     .toContainEqual({ trigger_ref: "core.worker_capabilities_changed" });
+  const events = await query<{ payload: unknown }>(
+    fresh.database,
+    "select payload from event where trigger_ref = 'core.worker_capabilities_changed'",
+  );
+  const differences = events.flatMap(({ payload }) =>
+    differencesFromCoreSchema("worker_capabilities_changed", payload),
+  );
+  expect(differences).toEqual([]);
 });
 
 interface Agent {

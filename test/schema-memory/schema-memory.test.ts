@@ -4,6 +4,7 @@ import { objectOf, listOf, type JsonObject } from "../../src/model/json/json.ts"
 import { MemoryKeeper } from "../../src/schema-memory/memory-keeper.ts";
 import { PayloadSampler } from "../../src/schema-memory/payload-sampler.ts";
 import { systemClock } from "../../src/time/clock.ts";
+import { differencesFromCoreSchema } from "../support/core-trigger.ts";
 import { apiOn, type DefinitionsApi } from "../support/definitions-api.ts";
 import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
 import { freshDatabase, type FreshDatabase } from "../support/postgres.ts";
@@ -96,6 +97,7 @@ test("two agents' samples add up, and a change of type is reported once: log, me
       rules: ["demo.a", "demo.b"],
     },
   ]);
+  expect(alerts.flatMap(({ payload }) => differencesFromCoreSchema("alert", payload))).toEqual([]);
   expect(lines.filter(({ level }) => level === "warn").map(({ message }) => message)).toEqual([
     expect.stringMatching(
       /^payloads of demo\.login: `user\.id` turned from number to text at \d\d:\d\d, in 2 rules \(demo\.a, demo\.b\); the trigger's out_schema says otherwise$/,

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { AcceptOutcome } from "../../src/model/sensors/incoming-event.ts";
+import { differencesFromCoreSchema } from "../support/core-trigger.ts";
 import { fakeClock } from "../support/fake-clock.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
 import { sensorBench } from "./sensor-bench.ts";
@@ -47,6 +48,7 @@ test("a sensor that keeps crashing is restarted with growing delays, then marked
       stderr: ["no disk, [redacted]"],
     },
   ]);
+  expect(bench.alerts.flatMap(({ payload }) => differencesFromCoreSchema("alert", payload))).toEqual([]);
 });
 
 test("a stream sensor that exits with 0 has ended unexpectedly all the same", async () => {
