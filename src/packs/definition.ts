@@ -8,6 +8,7 @@ import { decodeTriggerMapping } from "../model/cloud-events/trigger-mapping.ts";
 import { reviewConditions } from "../model/conditions/condition.ts";
 import { isJsonObject, objectOf, type JsonObject } from "../model/json/json.ts";
 import { parseJson } from "../model/json/json-text.ts";
+import { builtinRuntimeRef } from "../model/runtimes/runtime-names.ts";
 import { decodeRuntimePlan } from "../model/runtimes/runtime-plan.ts";
 import { kindFacts, sensorKindOf } from "../model/sensors/sensor-kind.ts";
 import { decodeWorkerSelector } from "../model/sensors/worker-selector.ts";
@@ -161,12 +162,22 @@ async function sensorOf(
     definition: { kind: "sensor", ref, row, enabled: fields.enabled, references, problemAt: file.problemAt },
     problems,
     warnings: [
+      ...protocolWarnings(file, runtimeRef),
       ...idleFieldWarnings(file, runtimeRef),
       ...(misplaced === undefined && directory !== null
         ? await scriptWarnings(file, directory, runtimeRef)
         : []),
     ],
   };
+}
+
+/** What a sensor prints becomes events only with a protocol that says so, and is its log by default. */
+function protocolWarnings(file: DefinitionFile<"sensor">, runtimeRef: string): PackWarning[] {
+  if (runtimeRef === builtinRuntimeRef || file.says("protocol")) return [];
+  const reason =
+    "is missing, so what the sensor prints is only its log; " +
+    "write stream or poll if it prints its events, or standalone if it posts them to the API";
+  return [{ ...file.problemAt(["protocol"], reason), kind: "sensor-doubtful" }];
 }
 
 /** Warns about fields that have no effect on sensors of this kind. */

@@ -18,12 +18,13 @@ test.each<readonly [readonly PackWarning[], string]>([
   [
     [
       { ...warning, kind: "sensor-fails" },
+      { ...warning, kind: "sensor-doubtful" },
       { ...warning, kind: "rule-doubtful" },
       warning,
       warning,
       { ...warning, file: "sensors/b.yaml" },
     ],
-    "warnings: 1 about sensors that will not work, 1 about conditions that look wrong, 2 files with keys that are ignored\n",
+    "warnings: 1 about sensors that will not work, 1 about sensors without a protocol, 1 about conditions that look wrong, 2 files with keys that are ignored\n",
   ],
 ])("the report ends with how many warnings the log has: %#", (warnings, expected) => {
   expect(loadReportText({ ...nothing, warnings })).toBe(

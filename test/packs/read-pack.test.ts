@@ -60,7 +60,7 @@ test("the field names of older packs mean the same", async () => {
     "rules/noted.yaml": "ref: noted\ntrigger_ref: demo.tick\naction_ref: demo.note\n",
   });
 
-  expect(warnings).toEqual([]);
+  expect(warnings).toEqual([`sensors/clock.yaml:1 ${noProtocol}`]);
   expect(definition(pack, "sensor").row).toMatchObject({
     entrypoint: "clock.rb",
     runtime_ref: "core.sensor.python",
@@ -178,13 +178,22 @@ test("a key that is not a string is refused", async () => {
   ]);
 });
 
-test("a sensor without a protocol is a standalone one, which needs no warning", async () => {
+const noProtocol =
+  "is missing, so what the sensor prints is only its log; " +
+  "write stream or poll if it prints its events, or standalone if it posts them to the API";
+
+test("a sensor without a protocol is a standalone one, with a warning, since the author may not have meant it", async () => {
   const clock = "ref: clock\nentrypoint: clock.rb\nruntime: python\ntrigger: tick\n";
 
-  const { pack, warnings } = await accepted({ "sensors/clock.yaml": clock });
+  const unsaid = await accepted({ "sensors/clock.yaml": clock });
+  const said = await accepted({ "sensors/clock.yaml": `${clock}protocol: standalone\n` });
+  const builtin = await accepted({
+    "sensors/clock.yaml": "ref: clock\nentrypoint: timers\nruntime: builtin\ntrigger: tick\n",
+  });
 
-  expect(definition(pack, "sensor").row).toMatchObject({ protocol: "standalone" });
-  expect(warnings).toEqual([]);
+  expect(definition(unsaid.pack, "sensor").row).toMatchObject({ protocol: "standalone" });
+  expect(unsaid.warnings).toEqual([`sensors/clock.yaml:1 ${noProtocol}`]);
+  expect([said.warnings, builtin.warnings]).toEqual([[], []]);
 });
 
 test("a field given under two names is a problem", async () => {
@@ -292,7 +301,7 @@ test("settings of poll sensors are warned of where the protocol is stream", asyn
   expect(poll.warnings).toEqual([]);
 });
 
-test("packs of other programs cost one warning a file, sensors that will not work first", async () => {
+test("packs of other programs cost one warning a file for ignored keys, after those about sensors", async () => {
   await using folder = await packFolder({
     ...demoPack,
     "actions/note.yaml":
@@ -304,6 +313,7 @@ test("packs of other programs cost one warning a file, sensors that will not wor
   const { warnings } = await readPacks([folder.directory]);
 
   expect(warnings.map(({ file, kind, reason }) => [file, kind, reason])).toEqual([
+    ["sensors/clock.yaml", "sensor-doubtful", noProtocol],
     [
       "actions/note.yaml",
       "keys-ignored",
