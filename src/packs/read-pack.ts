@@ -15,13 +15,19 @@ import type { PackProblem, PackWarning } from "./pack-problem.ts";
 
 export type PackReport =
   | { readonly kind: "accepted"; readonly pack: Pack; readonly warnings: readonly PackWarning[] }
-  | { readonly kind: "rejected"; readonly problems: readonly PackProblem[] };
+  | {
+      readonly kind: "rejected";
+      readonly problems: readonly PackProblem[];
+      readonly warnings: readonly PackWarning[];
+      /** Those in which nothing is wrong; none without a valid `pack.yaml`. */
+      readonly definitions: readonly Definition[];
+    };
 
 export async function readPack(directory: string): Promise<PackReport> {
   const unusable = await folderProblem(directory);
   if (unusable !== undefined) {
     const problem = { directory, file: null, line: 1, field: null, reason: unusable };
-    return { kind: "rejected", problems: [problem] };
+    return { kind: "rejected", problems: [problem], warnings: [], definitions: [] };
   }
   const misnamed = await misnamedFolders(directory);
   const manifest = await readManifest(directory);
@@ -31,6 +37,8 @@ export async function readPack(directory: string): Promise<PackReport> {
     return {
       kind: "rejected",
       problems: [...misnamed, ...manifest.problems, ...files.flatMap(({ problems }) => problems)],
+      warnings: files.flatMap(({ warnings }) => warnings),
+      definitions: [],
     };
   }
   const { fields, problemAt } = manifest.definition;
@@ -48,16 +56,22 @@ export async function readPack(directory: string): Promise<PackReport> {
     ...reports.flatMap((report) => report.problems),
     ...repetitions(definitions),
   ];
-  if (problems.length > 0) return { kind: "rejected", problems };
+  const warnings = [
+    ...manifest.warnings,
+    ...files.flatMap((file) => file.warnings),
+    ...reports.flatMap((report) => report.warnings ?? []),
+  ];
+  if (problems.length > 0) {
+    const valid = reports.flatMap((report) =>
+      report.definition === undefined || report.problems.length > 0 ? [] : [report.definition],
+    );
+    return { kind: "rejected", problems, warnings, definitions: valid };
+  }
   const row = columns({ label: fields.ref, description: null, ...fields });
   return {
     kind: "accepted",
     pack: { directory, ref: fields.ref, row, definitions, problemAt },
-    warnings: [
-      ...manifest.warnings,
-      ...files.flatMap(({ warnings }) => warnings),
-      ...reports.flatMap(({ warnings }) => warnings ?? []),
-    ],
+    warnings,
   };
 }
 

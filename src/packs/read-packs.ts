@@ -4,7 +4,7 @@
  */
 import { isJsonObject, objectOf } from "../model/json/json.ts";
 import { lintRule } from "../model/rules/lint-rule.ts";
-import type { Pack } from "./pack.ts";
+import type { Definition, Pack } from "./pack.ts";
 import { packInvalid, warningKinds, type PackProblem, type PackWarning } from "./pack-problem.ts";
 import { readPack } from "./read-pack.ts";
 
@@ -16,6 +16,8 @@ export interface ReadPacks {
 
 export interface CheckedPacks extends ReadPacks {
   readonly problems: readonly PackProblem[];
+  /** The valid definitions of all packs, also of those that have problems in other files. */
+  readonly definitions: readonly Definition[];
 }
 
 /**
@@ -32,7 +34,7 @@ export async function readPacks(
   return { packs, warnings };
 }
 
-/** The valid packs, and all problems in all packs. */
+/** The valid packs, and all problems and warnings in all packs. */
 export async function checkPacks(directories: readonly string[]): Promise<CheckedPacks> {
   const reports = await Promise.all(directories.map(readPack));
   const packs = reports.flatMap((report) => (report.kind === "accepted" ? [report.pack] : []));
@@ -40,19 +42,21 @@ export async function checkPacks(directories: readonly string[]): Promise<Checke
     ...reports.flatMap((report) => (report.kind === "rejected" ? report.problems : [])),
     ...samePacks(packs),
   ];
+  const definitions = reports.flatMap((report) =>
+    report.kind === "accepted" ? report.pack.definitions : report.definitions,
+  );
   return {
     packs,
     problems,
-    warnings: [
-      ...reports.flatMap((report) => (report.kind === "accepted" ? report.warnings : [])),
-      ...doubtfulRules(packs),
-    ].toSorted((one, other) => warningKinds.indexOf(one.kind) - warningKinds.indexOf(other.kind)),
+    definitions,
+    warnings: [...reports.flatMap((report) => report.warnings), ...doubtfulRules(definitions)].toSorted(
+      (one, other) => warningKinds.indexOf(one.kind) - warningKinds.indexOf(other.kind),
+    ),
   };
 }
 
 /** What is probably wrong with valid rules, also by the out_schema of triggers of the same packs. */
-function doubtfulRules(packs: readonly Pack[]): readonly PackWarning[] {
-  const definitions = packs.flatMap((pack) => pack.definitions);
+function doubtfulRules(definitions: readonly Definition[]): readonly PackWarning[] {
   const outSchemas = new Map(
     definitions.flatMap(({ kind, ref, row }) =>
       kind === "trigger" ? [[ref, row["out_schema"]] as const] : [],

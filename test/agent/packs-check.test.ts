@@ -60,7 +60,10 @@ test("every problem and warning is reported in each format", async () => {
     `problem: ${directory}/rules/noted.yaml:4 conditions.0.value is an infinite number (.inf)`,
   );
   expect(text.output).toContain(`problem: ${directory}/actions/note.yaml:1 ref must be`);
-  expect(text.output).toContain("2 problems");
+  expect(text.output).toContain(
+    `warning: ${directory}/triggers/tick.yaml:2 has keys that are ignored: owner\n`,
+  );
+  expect(text.output).toContain("2 problems, 1 warning\n");
 
   const report = JSON.parse((await check(directory, "--format", "json")).output);
   expect(report.problems).toHaveLength(2);

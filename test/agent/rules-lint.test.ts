@@ -121,6 +121,14 @@ test("what cannot be read, or is no rule, ends with 2; the rest is linted all th
   expect(code).toBe(2);
   expect(output).toContain(`problem: ${broken.directory}/rules/noted.yaml:1 trigger is required\n`);
   expect(output).toContain(`warning: ${pack.directory}/rules/loud.yaml:5 `);
+  await pack.write("rules/wrong.yaml", "ref: wrong\ntrigger: tick\naction: note\nconditions: { field: a }\n");
+  await pack.write("rules/noted.yaml", "ref: noted\n");
+  const mixed = await lint(pack.directory);
+  expect(mixed.code).toBe(2);
+  expect(mixed.output).toContain(`problem: ${pack.directory}/rules/wrong.yaml:4 conditions`);
+  expect(mixed.output).toContain(`problem: ${pack.directory}/rules/noted.yaml:1 trigger is required\n`);
+  expect(mixed.output).toContain(`warning: ${pack.directory}/rules/loud.yaml:10 `);
+  expect(mixed.output).toContain("\n2 rules read, 3 problems, 6 warnings\n");
   expect(await lint(`${pack.directory}/triggers/tick.yaml`)).toMatchObject({
     code: 2,
     output: expect.stringContaining(

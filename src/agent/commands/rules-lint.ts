@@ -78,11 +78,9 @@ async function isDirectory(path: string): Promise<boolean> {
 
 async function lintInPacks(targets: readonly PackTarget[]): Promise<LintReport> {
   const directories = new Map(targets.map(({ directory }) => [resolve(directory), directory]));
-  const { packs, problems, warnings } = await checkPacks([...directories.values()]);
-  const rules = packs.flatMap(({ definitions }) =>
-    definitions.flatMap(({ kind, ref, problemAt }) =>
-      kind === "rule" ? [{ ref, ...problemAt([], "") }] : [],
-    ),
+  const { packs, problems, warnings, definitions } = await checkPacks([...directories.values()]);
+  const rules = definitions.flatMap(({ kind, ref, problemAt }) =>
+    kind === "rule" ? [{ ref, ...problemAt([], "") }] : [],
   );
   const isIn = (target: PackTarget, { directory, file }: Pick<PackProblem, "directory" | "file">): boolean =>
     resolve(target.directory) === resolve(directory) && (target.file === undefined || target.file === file);
