@@ -156,6 +156,7 @@ export const resourceCommands: readonly ResourceCommands[] = [
       ["LATE", "counts.late"],
       ["SKIPPED", "skipped_count"],
       ["NOTE", "note"],
+      ["PROBLEM", "problem"],
     ],
     filters: [enabledFilter, triggerFilter, packFilter],
     actions: [],

@@ -114,6 +114,29 @@ test("a list is read on from the cursor that an answer has", async () => {
   ]);
 });
 
+test("timers are listed with why an invalid one cannot fire", async () => {
+  const nightly = {
+    rule_ref: "reports.nightly",
+    trigger_ref: "core.crontimer",
+    state: "invalid",
+    next_fire_local: null,
+    last_fired_at: null,
+    execution_count: 0,
+    counts: {},
+    skipped_count: 0,
+    note: null,
+    problem: "expression: has too few fields",
+  };
+  const { url } = await api(() => ({ body: page([nightly]) }));
+
+  const { stdout } = await agent(["timers", "list", "--api", url], { ATTUNE_API_TOKEN: "secret" });
+
+  const [head, row] = stdout.split("\n").map((line) => line.split(/ {2,}/));
+  expect(head?.slice(-2)).toEqual(["NOTE", "PROBLEM"]);
+  expect(row?.slice(0, 4)).toEqual(["reports.nightly", "core.crontimer", "invalid", "-"]);
+  expect(row?.slice(-2)).toEqual(["-", "expression: has too few fields"]);
+});
+
 test("deliveries of webhooks are listed by what one knows of them, and one is shown whole", async () => {
   const delivery = {
     id: 310,
