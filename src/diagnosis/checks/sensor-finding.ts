@@ -39,15 +39,16 @@ export function sensorFinding(
       facts,
     });
   }
-  const fallenSilent = fallenSilentFinding(subject, process, holder);
+  const fallenSilent = fallenSilentFinding(subject, sensorRef, process, holder);
   if (fallenSilent !== undefined) return { ...fallenSilent, facts };
   const kind = sensorKindOf(standing);
   const ofKind = kind.kind === "valid" ? kindFacts[kind.value] : undefined;
   if (ofKind?.isSilenceTelling === true && isSilent(process))
     return { ...silentFinding(subject, process, holder), facts };
-  const unsteady = ofKind?.hasCountedRuns === true ? unsteadyFinding(subject, process, holder) : undefined;
+  const hasRuns = ofKind?.hasCountedRuns === true;
+  const unsteady = hasRuns ? unsteadyFinding(subject, process, holder) : undefined;
   if (unsteady !== undefined) return { ...unsteady, facts };
-  return { ...processFinding(subject, sensorRef, process, holder), facts };
+  return { ...processFinding(subject, sensorRef, process, holder, hasRuns), facts };
 }
 
 /** It failed, and its worker ended before retrying, so it may well fail again. */
@@ -96,7 +97,11 @@ function idleFinding(subject: string, standing: SensorStanding): Finding | undef
     );
   }
   const why =
-    rules === 0 ? `no rule uses its trigger ${triggerRef}` : `none of its ${rules} rules is enabled`;
+    rules === 0
+      ? `no rule uses its trigger ${triggerRef}`
+      : rules === 1
+        ? "its only rule is disabled"
+        : `all of its ${rules} rules are disabled`;
   return notice(subject, `does not run: no enabled rule needs its events (${why})`);
 }
 
@@ -129,6 +134,7 @@ function silentFinding(
 /** It printed regularly and has stopped: it hangs or has lost its source. */
 function fallenSilentFinding(
   subject: string,
+  sensorRef: string,
   process: SensorProcessStanding,
   holder: string,
 ): Finding | undefined {
@@ -143,7 +149,7 @@ function fallenSilentFinding(
     `is running on worker ${holder}, pid ${pid}, but has printed nothing for ${durationText(silence)}; ` +
       `it usually prints every ${usual}, and was never silent for more than ${durationText(Math.max(1, longestSilenceSeconds))}`,
     {
-      remedy: "check whether it hangs or has lost its source; to restart it, disable and enable it",
+      remedy: `check whether it hangs or has lost its source; to restart it: attune-sensor-agent sensors restart ${sensorRef}`,
     },
   );
 }
@@ -162,11 +168,13 @@ function unsteadyFinding(
   });
 }
 
+/** @param hasRuns whether it runs from time to time, like a poll sensor */
 function processFinding(
   subject: string,
   sensorRef: string,
   process: SensorProcessStanding,
   holder: string,
+  hasRuns: boolean,
 ): Finding {
   const lines = lastLines(process);
   const where = `on worker ${holder}`;
@@ -174,10 +182,11 @@ function processFinding(
   const reason = process.reason ?? "no reason was recorded";
   switch (process.status) {
     case "running": {
-      if (process.pid === null) return good(subject, `is running ${where}, between two runs`);
+      if (process.pid === null && hasRuns) return good(subject, `is running ${where}, between two runs`);
       const seconds = process.secondsSinceStart;
+      const pid = process.pid === null ? "" : `, pid ${process.pid}`;
       const started = seconds === null ? "" : `, started ${durationText(seconds)} ago`;
-      return good(subject, `is running ${where}, pid ${process.pid}${started}`);
+      return good(subject, `is running ${where}${pid}${started}`);
     }
     case "starting":
       return notice(subject, `is starting ${where}`);

@@ -38,7 +38,10 @@ test("a sensor that should not run is reported with the first reason", () => {
     "notice: does not run: no enabled rule needs its events (no rule uses its trigger my.ticked)",
   );
   expect(told({ ...idle, rules: 2 })).toBe(
-    "notice: does not run: no enabled rule needs its events (none of its 2 rules is enabled)",
+    "notice: does not run: no enabled rule needs its events (all of its 2 rules are disabled)",
+  );
+  expect(told({ ...idle, rules: 1 })).toBe(
+    "notice: does not run: no enabled rule needs its events (its only rule is disabled)",
   );
 });
 
@@ -86,6 +89,9 @@ test("a stream sensor that printed regularly and then falls silent is wrong, unt
   expect(telling({})).toBe(
     "wrong: is running on worker w1, pid 7, but has printed nothing for 3 h; it usually prints every 2 s, and was never silent for more than 15 s",
   );
+  expect(sensorFinding({ ...wanted, holder: "w1", process: printed }, undefined, "").remedy).toBe(
+    "check whether it hangs or has lost its source; to restart it: attune-sensor-agent sensors restart my.tick",
+  );
   expect(telling({ secondsSinceOutput: 299 })).toMatch(/^good: is running/);
   expect(telling({ longestSilenceSeconds: 1_200 })).toMatch(/^good: is running/);
   expect(telling({ longestSilenceSeconds: null })).toMatch(/^good: is running/);
@@ -120,9 +126,14 @@ test("a poll sensor that fails every other time is wrong while it runs; a stream
 
   expect(telling("poll")).toBe("wrong: is running on worker w1, but 5 of its last 10 runs failed");
   expect(telling("poll", { status: "starting" })).toMatch(/^wrong: /);
-  expect(telling("poll", { recentFailures: 1 })).toMatch(/^good: is running/);
+  expect(telling("poll", { recentFailures: 1 })).toBe("good: is running on worker w1, between two runs");
   expect(telling("poll", { recentRuns: 2, recentFailures: 1 })).toMatch(/^good: is running/);
   expect(telling("stream")).not.toContain("of its last");
+  // A built-in sensor has neither runs nor a process.
+  const builtin = { runtimeRef: "core.sensor.builtin", runtimeName: "builtin", entrypoint: "timers" };
+  expect(told({ ...builtin, holder: "w1", protocol: "standalone", process: polled })).toBe(
+    "good: is running on worker w1, started 8 s ago",
+  );
 });
 
 test("only a stream sensor is reported for having printed nothing for a while", () => {
