@@ -7,14 +7,7 @@ import { randomUUID } from "node:crypto";
 import type { RawData, WebSocket } from "ws";
 import type { Caller } from "../../model/identity/caller.ts";
 import type { Clock } from "../../time/clock.ts";
-import {
-  errorFrame,
-  pongFrame,
-  readClientMessage,
-  triggerOfFilter,
-  unauthorizedFrame,
-  welcomeFrame,
-} from "./frames.ts";
+import { errorFrame, pongFrame, readClientMessage, unauthorizedFrame, welcomeFrame } from "./frames.ts";
 import { Outgoing, type OutgoingLimits } from "./outgoing.ts";
 import type { Follower, RuleFeed } from "./rule-feed.ts";
 
@@ -120,17 +113,14 @@ export class Client implements Follower {
       case "unusable":
         return this.send(errorFrame(`Invalid message: ${message.problem}`));
       case "subscribe":
-        return this.#subscribe(message.filter);
+        return this.#subscribe(message.triggerRef);
       case "unsubscribe":
-        return this.#unsubscribe(message.filter);
+        return this.#unsubscribe(message.triggerRef);
     }
   }
 
-  #subscribe(filter: string): void {
-    const triggerRef = triggerOfFilter(filter);
-    if (triggerRef === undefined || !mayFollow(this.#options.caller, triggerRef)) {
-      return this.send(unauthorizedFrame);
-    }
+  #subscribe(triggerRef: string): void {
+    if (!mayFollow(this.#options.caller, triggerRef)) return this.send(unauthorizedFrame);
     if (triggerRef.length > refLengthMax || triggerRef.includes("\0")) {
       return this.send(errorFrame("Invalid filter: there is no trigger with such a ref"));
     }
@@ -141,8 +131,7 @@ export class Client implements Follower {
     this.#options.feed.follow(triggerRef, this);
   }
 
-  #unsubscribe(filter: string): void {
-    const triggerRef = triggerOfFilter(filter) ?? "";
+  #unsubscribe(triggerRef: string): void {
     if (this.#triggers.delete(triggerRef)) this.#options.feed.unfollow(triggerRef, this);
   }
 

@@ -9,8 +9,8 @@ import { isJsonObject, type JsonValue } from "../../model/json/json.ts";
 import { idAnswer, instantAnswer } from "../answers.ts";
 
 export type ClientMessage =
-  | { readonly kind: "subscribe"; readonly filter: string }
-  | { readonly kind: "unsubscribe"; readonly filter: string }
+  | { readonly kind: "subscribe"; readonly triggerRef: string }
+  | { readonly kind: "unsubscribe"; readonly triggerRef: string }
   | { readonly kind: "ping" }
   | { readonly kind: "unusable"; readonly problem: string };
 
@@ -24,7 +24,10 @@ export function readClientMessage(text: string): ClientMessage {
   }
   if (typeof filter !== "string")
     return { kind: "unusable", problem: `a message of type ${type} has a filter` };
-  return { kind: type, filter };
+  const triggerRef = /^trigger_ref:(.+)$/s.exec(filter)?.[1];
+  if (triggerRef === undefined)
+    return { kind: "unusable", problem: "a filter has the form trigger_ref:<ref>" };
+  return { kind: type, triggerRef };
 }
 
 function jsonOf(text: string): JsonValue | undefined {
@@ -33,11 +36,6 @@ function jsonOf(text: string): JsonValue | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** The trigger that a filter names; undefined: it is none of the filters served here. */
-export function triggerOfFilter(filter: string): string | undefined {
-  return /^trigger_ref:(.+)$/s.exec(filter)?.[1];
 }
 
 export const pongFrame = frameOf({ type: "pong" });
