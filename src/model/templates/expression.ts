@@ -140,11 +140,13 @@ function constantProblem(name: string, length: number): string | undefined {
   return `"${name}" is a constant; write it without braces, or payload.${name} for a key of that name`;
 }
 
-/** `event.paylod.x` means `event.payload.x`. */
+/** `event.paylod.x` and `event.x` mean `event.payload.x`. */
 function nearestInScope(path: FieldPath): string | undefined {
   const [scope = "", name = "", ...rest] = path;
   if (scope === "event" && isMisspeltPayload(name)) return ["event.payload", ...rest].join(".");
-  return nearestName(path.join("."), expressionNames);
+  const nearest = nearestName(path.join("."), expressionNames);
+  if (nearest !== undefined || scope !== "event" || name === "") return nearest;
+  return writeFieldPath(["event", "payload", name, ...rest]);
 }
 
 /** `paylod.x`, `evnt.payload.x` and `trigger_param.x` resemble known names; a plural is another word. */

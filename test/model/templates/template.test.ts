@@ -94,6 +94,10 @@ const unusable: readonly (readonly [params: JsonObject, problem: string])[] = [
     'action_params.a: "event" is unknown to templates; use one of event.id, event.trigger_ref, event.source_ref, event.occurred_at, event.payload, or write payload.event for a key "event" of the payload',
   ],
   [
+    { a: "{{ event.body.text }}" },
+    'action_params.a: "event.body.text" is unknown to templates; did you mean "event.payload.body.text"? Or write payload.event.body.text for a key "event" of the payload',
+  ],
+  [
     { a: "{{ rule.level }}" },
     'action_params.a: "rule.level" is unknown to templates; use one of rule.id, rule.ref, or write payload.rule.level for a key "rule" of the payload',
   ],
