@@ -100,7 +100,7 @@ async function folderProblem(directory: string): Promise<string | undefined> {
   try {
     return (await stat(directory)).isDirectory() ? undefined : "is not a folder; give the folder of a pack";
   } catch (error) {
-    if (isMissing(error)) return "does not exist";
+    if (isMissing(error)) return "does not exist; give the folder of a pack";
     return `cannot be read: ${messageOf(error)}`;
   }
 }

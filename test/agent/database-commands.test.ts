@@ -55,7 +55,7 @@ test("a missing folder is refused before a database is opened", async () => {
 
   await expect(loadPacks(nowhere, ["/nonexistent"])).rejects.toMatchObject({
     code: "PACK_INVALID",
-    reason: "/nonexistent does not exist",
+    reason: "/nonexistent does not exist; give the folder of a pack",
   });
 });
 

@@ -137,7 +137,7 @@ test("what cannot be read, or is no rule, ends with 2; the rest is linted all th
   });
   expect(await lint("./nowhere")).toMatchObject({
     code: 2,
-    output: expect.stringContaining("problem: ./nowhere does not exist\n"),
+    output: expect.stringContaining("problem: ./nowhere does not exist; give the folder of a pack\n"),
   });
   for (const [target, problem] of [
     ["nowhere.yaml", "nowhere.yaml does not exist"],
