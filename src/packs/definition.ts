@@ -185,7 +185,8 @@ function idleFieldWarnings(file: DefinitionFile<"sensor">, runtimeRef: string): 
   const { protocol, entrypoint } = file.fields;
   const kind = sensorKindOf({ protocol, entrypoint, runtimeRef, runtimeName: null });
   if (kind.kind === "invalid") return [];
-  const reason = `has no effect: only poll sensors use it, and this one is of the kind ${kind.value}`;
+  const own = runtimeRef === builtinRuntimeRef ? "is built-in" : `has the protocol ${kind.value}`;
+  const reason = `has no effect: only sensors with the protocol poll use it, and this one ${own}`;
   return kindFacts[kind.value].idleFields
     .filter((field) => file.says(field))
     .map((field) => ({ ...file.problemAt([field], reason), kind: "keys-ignored" }));

@@ -292,7 +292,8 @@ test("settings of poll sensors are warned of where the protocol is stream", asyn
   const stream = await accepted({ ...script, "sensors/clock.yaml": sensor("stream") });
   const poll = await accepted({ ...script, "sensors/clock.yaml": sensor("poll") });
 
-  const reason = "has no effect: only poll sensors use it, and this one is of the kind stream";
+  const reason =
+    "has no effect: only sensors with the protocol poll use it, and this one has the protocol stream";
   expect(stream.warnings).toEqual([
     `sensors/clock.yaml:6 ${reason}`,
     `sensors/clock.yaml:7 ${reason}`,
