@@ -64,6 +64,8 @@ export function keyText(path: Path): string {
 }
 
 function complaint(node: SchemaNode, found: unknown): string {
+  if (found === "" && node.type === "string" && node.expects === undefined && node.enum === undefined)
+    return "must not be empty";
   const wanted = `must be ${expectation(node)}`;
   if (mayBeSecret(node) || found === undefined) return wanted;
   const shown = redactUrls(JSON.stringify(found));

@@ -193,6 +193,12 @@ test("contradictions, unknown keys and malformed values are reported in one mess
   ]);
 });
 
+test("an empty text is named as such", () => {
+  const error = refusal({ files: { "/srv/config.yaml": 'sensor:\n  worker_name: ""\n' } });
+
+  expect(error.reason).toBe("sensor.worker_name (/srv/config.yaml line 2) must not be empty");
+});
+
 test("a malformed value causes no contradictions, because its replacement was not configured", () => {
   const error = refusal({
     env: { ATTUNE__SENSOR__LEASE_DURATION: "long", ATTUNE__SENSOR__LEASE_RENEWAL_INTERVAL: "60" },
