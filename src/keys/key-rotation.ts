@@ -3,6 +3,7 @@
  * and counts those that no configured key decrypts.
  */
 import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
+import { counted } from "../model/texts/counted.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { reportedLoop } from "../telemetry/reported-loop.ts";
 import { Reported } from "../telemetry/reported.ts";
@@ -67,7 +68,10 @@ export class KeyRotation {
       await clock.sleep(pauseMs, signal);
     }
     if (total > 0) {
-      logger.info({ keys: total }, `encrypted ${total} keys with the present security.encryption_key`);
+      logger.info(
+        { keys: total },
+        `encrypted ${counted(total, "key")} with the present security.encryption_key`,
+      );
     }
     this.#unreadable = await store.countUnreadable();
     if (this.#unreadable > 0 && this.#reported.isNew("unreadable", `${this.#unreadable}`)) {
