@@ -94,7 +94,7 @@ export function answerFailure(
   reply: FastifyReply,
   logger: Logger,
 ): FastifyReply {
-  const { status, body } = failureOf(error);
+  const { status, body } = failureOf(error, request.routeOptions.bodyLimit);
   const { id, method, url } = request;
   // The cause may hold anything, so it goes to the log, which hides secrets, and not to the client.
   if (status === 500) logger.error({ error, request_id: id, method, url }, "could not answer a request");
@@ -109,7 +109,8 @@ export function failureBody(error: unknown): Failure["body"] {
   return failureOf(error).body;
 }
 
-function failureOf(error: unknown): Failure {
+/** @param bodyBytesMax of the route, if the failure can be about the request's body */
+function failureOf(error: unknown, bodyBytesMax?: number): Failure {
   if (error instanceof RequestError) {
     const { code, message, details } = error;
     const body = { error: message, code, ...(details === undefined ? {} : { details }) };
@@ -121,15 +122,17 @@ function failureOf(error: unknown): Failure {
     if (status !== null && status !== 500)
       return { status, body: { error: asSentence(meaning), code: error.code } };
   }
-  return frameworkFailure(error) ?? internal;
+  return frameworkFailure(error, bodyBytesMax) ?? internal;
 }
 
 /** Fastify's own refusals carry a status and a sentence for the client. */
-function frameworkFailure(error: unknown): Failure | undefined {
+function frameworkFailure(error: unknown, bodyBytesMax: number | undefined): Failure | undefined {
   if (!(error instanceof Error) || !("statusCode" in error)) return undefined;
   const { statusCode: status, message } = error;
   if (typeof status !== "number" || status < 400 || status >= 500) return undefined;
-  return { status, body: { error: asSentence(message), code: requestCodeOf(status) } };
+  const isTooLarge = status === requestErrors.PAYLOAD_TOO_LARGE.status && bodyBytesMax !== undefined;
+  const sentence = isTooLarge ? `The body is larger than ${bodyBytesMax} bytes.` : asSentence(message);
+  return { status, body: { error: sentence, code: requestCodeOf(status) } };
 }
 
 const internal: Failure = {

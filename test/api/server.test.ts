@@ -162,6 +162,7 @@ test.each([
   expect({ status, code: body.code }).toEqual(answered);
   expect(Object.keys(body)).toEqual(["error", "code"]);
   expect(body.error).toMatch(/^[A-Z].*\.$/);
+  if (status === 413) expect(body.error).toBe("The body is larger than 1048576 bytes.");
 });
 
 test("an address in use is an error with a remedy", async () => {
