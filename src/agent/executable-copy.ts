@@ -184,8 +184,8 @@ function installFailure(directory: string, error: unknown): OperatorError {
 }
 
 const remedies: ReadonlyMap<string, string> = new Map([
-  ["ENOSPC", "free 130 MB on that volume"],
-  ["EDQUOT", "free 130 MB of that quota"],
+  ["ENOSPC", "free 140 MB on that volume"],
+  ["EDQUOT", "free 140 MB of that quota"],
   [
     "EROFS",
     "mount the volume writable in this container; the containers that use the agent can mount it read-only",

@@ -63,7 +63,7 @@ test("a full volume is reported as such", async () => {
 
   expect(code).toBe(1);
   expect(stderr).toContain("ENOSPC");
-  expect(stderr).toContain("free 130 MB on that volume");
+  expect(stderr).toContain("free 140 MB on that volume");
 });
 
 test("a read-only volume is reported as such", async () => {
