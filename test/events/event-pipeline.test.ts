@@ -1,7 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
+import { rowOf } from "../../src/database/statement.ts";
+import { readMatchedEvent } from "../../src/database/statements/explained-events.ts";
 import { EventGenerator } from "../../src/events/event-generator.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
 import { insertRule, query } from "../support/platform-rows.ts";
-import { openRig, type PipelineRig } from "./pipeline-rig.ts";
+import { freshDatabase } from "../support/postgres.ts";
+import { openRig, openRigOn, type PipelineRig } from "./pipeline-rig.ts";
 
 let rig: PipelineRig;
 
@@ -11,6 +16,30 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await rig[Symbol.asyncDispose]();
+});
+
+test("in a database that writes dates in another style, an event is stored and read", async () => {
+  await using fresh = await freshDatabase();
+  const client = await fresh.connect();
+  const name = new URL(fresh.url).pathname.slice(1);
+  await client.query(`alter database ${name} set datestyle = 'German, DMY'`);
+  const database = await openPostgresql({ url: fresh.url, logger: silentLogger });
+  await using german = await openRigOn({
+    url: fresh.url,
+    database,
+    connect: () => fresh.connect(),
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  });
+  await using running = await german.start();
+  const occurredAt = "2026-01-02T03:04:05.123456Z";
+
+  const outcome = await running.pipeline.accept(german.tick({ occurredAt }));
+
+  expect(outcome).toMatchObject({ kind: "stored" });
+  const id = outcome.kind === "stored" ? outcome.eventId : "";
+  expect(await rowOf(database, readMatchedEvent, id)).toMatchObject({
+    occurredAt: new Date("2026-01-02T03:04:05.123Z"),
+  });
 });
 
 test("an event is stored with its enforcement, its owed messages, its checkpoint and a snapshot of the configuration", async () => {

@@ -33,6 +33,23 @@ export interface PreparedConnection {
   destroyAll(): void;
 }
 
+/**
+ * How the server reads and writes values, whatever the role's or database's default. The driver decodes timestamps in the
+ * style ISO only, floats need all their digits, and backslashes in the strings of statements and of the schema's functions
+ * are backslashes. With the zone UTC a day is 24 hours, and archives have the same instants whoever writes them.
+ */
+const textForms = {
+  DateStyle: "ISO, MDY",
+  IntervalStyle: "postgres",
+  TimeZone: "UTC",
+  extra_float_digits: "1",
+  standard_conforming_strings: "on",
+  // Null in an array parameter is the word NULL.
+  array_nulls: "on",
+  // Names of tables are read from the catalog and compared.
+  quote_all_identifiers: "off",
+};
+
 /** @param extraSettings server settings for this kind of connection, by name */
 export function prepareConnection(
   settings: ConnectionSettings,
@@ -46,6 +63,7 @@ export function prepareConnection(
       jit: "off",
       // Statements rely on reading what was committed while they waited for a lock, whatever the role's or database's default.
       default_transaction_isolation: "read committed",
+      ...textForms,
       // The server must end it too, or an abandoned statement would keep running and hold its locks.
       statement_timeout: String(settings.queryTimeoutMs),
       // How soon the server detects that this side is gone and releases the session's locks.

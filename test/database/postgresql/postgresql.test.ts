@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import type { Database } from "../../../src/database/database.ts";
 import { classifyDatabaseError } from "../../../src/database/errors.ts";
 import { openPostgresql, type PostgresqlOptions } from "../../../src/database/postgresql/postgresql.ts";
+import { openReader } from "../../../src/database/postgresql/reader.ts";
 import { rowOf, rowsOf } from "../../../src/database/statement.ts";
 import { forgetMessages, measureOutbox } from "../../../src/database/statements/outbox.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
@@ -20,6 +21,18 @@ import {
 } from "../../support/postgres.ts";
 import { recordingLogger } from "../../support/recording-logger.ts";
 import { testConformance } from "../conformance.ts";
+
+/** Each garbles a value that is read or written with it. */
+const oddForms = {
+  DateStyle: "German, DMY",
+  IntervalStyle: "iso_8601",
+  TimeZone: "America/St_Johns",
+  extra_float_digits: "-15",
+  standard_conforming_strings: "off",
+  array_nulls: "off",
+  quote_all_identifiers: "on",
+  bytea_output: "escape",
+};
 
 /** Far beyond what it takes, for a busy machine. */
 const soon = { timeout: 10_000 };
@@ -88,6 +101,41 @@ describe("PostgreSQL as a database", () => {
     for (const each of [database, database.relaxed, database.reserved]) {
       expect((await each.query({ text })).rows).toEqual([{ jit: "off", cost: "0" }]);
     }
+  });
+
+  // Goal: whatever an operator has set for the database, values are sent and read as the code expects them.
+  // Method: a database with every such setting odd; each kind of connection reads a value that the setting would garble.
+  test("the role's or database's own forms of values change nothing", async () => {
+    await using fresh = await freshDatabase();
+    const name = new URL(fresh.url).pathname.slice(1);
+    await asSuperuser(async (client) => {
+      for (const [setting, value] of Object.entries(oddForms))
+        await client.query(`alter database ${name} set ${setting} = '${value}'`);
+    });
+    await using database = await openPostgresql({ url: fresh.url, logger: silentLogger });
+    const reader = { url: fresh.url, tls: {}, schema: "attune", applicationName: "odd", statementMs: 30_000 };
+    await using alone = await openReader(reader);
+    const at = new Date("2026-02-03T04:05:06.789Z");
+    const text = String.raw`select $1::timestamptz as at, '2026-02-03T04:05:06.789Z'::timestamptz::text as written,
+                                   '1.5 hours'::interval::text as span, 0.1::float8 + 0.2::float8 as float, '\d' as pattern,
+                                   $2::text[] as list, 'event'::regclass::text as "table", '\x00ff'::bytea as bytes`;
+    const values = [at, ["null", null]];
+    const expected = {
+      at,
+      written: "2026-02-03 04:05:06.789+00",
+      span: "01:30:00",
+      float: 0.1 + 0.2,
+      pattern: String.raw`\d`,
+      list: ["null", null],
+      table: "event",
+      bytes: Buffer.from([0, 255]),
+    };
+
+    for (const each of [database, database.relaxed, database.reserved])
+      expect((await each.query({ text, values })).rows).toEqual([expected]);
+    const read: unknown[] = [];
+    await alone.eachRow({ text, values }, (columns) => read.push(columns));
+    expect(read).toEqual([Object.values(expected)]);
   });
 
   // Goal: what a query needed is freed by the next collection of the young generation.
