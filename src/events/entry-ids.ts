@@ -11,6 +11,7 @@ import { rowsOf } from "../database/statement.ts";
 import { findForeignIds } from "../database/statements/stored-batches.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Clock } from "../time/clock.ts";
 import { idOf, soughtText, type Entry } from "./entries.ts";
 import type { StorageRetry } from "./storage-retry.ts";
 import { assignIds, missingIdCount, type Piece } from "./matched-piece.ts";
@@ -23,6 +24,7 @@ export interface EntryIdsOptions {
   readonly server: Pick<ServerWatch, "look">;
   readonly installationId: string;
   readonly logger: Logger;
+  readonly clock: Clock;
 }
 
 export class EntryIds {
@@ -34,11 +36,12 @@ export class EntryIds {
   readonly #renumberedFrom = new Map<Id | null, bigint>();
 
   constructor(options: EntryIdsOptions, retry: StorageRetry) {
-    const { database, server, logger } = options;
+    const { database, server, logger, clock } = options;
     this.#options = options;
     this.#retry = retry;
     const reserved = (kind: "event" | "enforcement"): ReservedIds =>
       new ReservedIds(database, `${kind}_id_seq`, {
+        clock,
         look: () => server.look(),
         onSetBack: () =>
           logger.warn(

@@ -10,19 +10,27 @@
  * Ids ascend all the same: checkpoints are ordered by them, and an id once used is in a message. So a block
  * that lies below an earlier one is not used, and the sequence is moved on, far enough for the ids of other
  * processes too.
+ *
+ * Ids expire. Retention ends a partition by moving the sequence on to the next one; whoever stores rarely would put new rows
+ * into the old partition for weeks, which then never becomes old enough to be dropped.
  */
 import type { Queryable } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";
 import { idLeap, moveSequenceOn, reserveIds, type IdSequence } from "../database/statements/id-sequences.ts";
 import type { Id } from "../model/identifiers.ts";
+import { systemClock, type Clock } from "../time/clock.ts";
 
 const blockLength = 1_000;
+
+/** As long as a partition takes rows at least. */
+const usableMs = 3_600_000;
 
 export interface ReservedIdsOptions {
   /** Before each block: is the database still the same server's? */
   readonly look?: () => Promise<void>;
   /** The database gave ids that it had given before. */
   readonly onSetBack?: () => void;
+  readonly clock?: Pick<Clock, "monotonicMs">;
 }
 
 export class ReservedIds {
@@ -30,22 +38,31 @@ export class ReservedIds {
   readonly #sequence: IdSequence;
   readonly #look: () => Promise<void>;
   readonly #onSetBack: () => void;
+  readonly #clock: Pick<Clock, "monotonicMs">;
   #ids: Id[] = [];
+  /** No id that is held was drawn earlier. */
+  #heldSinceMs = 0;
   #fetching: Promise<void> | undefined;
   #generation = 0;
   #highest = 0n;
   /** Whether the sequence is known to give ids that are used. */
   #isBehind = false;
 
-  constructor(database: Queryable, sequence: IdSequence, { look, onSetBack }: ReservedIdsOptions = {}) {
+  constructor(
+    database: Queryable,
+    sequence: IdSequence,
+    { look, onSetBack, clock }: ReservedIdsOptions = {},
+  ) {
     this.#database = database;
     this.#sequence = sequence;
     this.#look = look ?? (async () => {});
     this.#onSetBack = onSetBack ?? (() => {});
+    this.#clock = clock ?? systemClock;
   }
 
   /** Resolves with `count` ids in ascending order, above all earlier ones; rejects when the database does not give them. */
   async take(count: number): Promise<readonly Id[]> {
+    if (this.#clock.monotonicMs() - this.#heldSinceMs >= usableMs) this.renew();
     while (this.#ids.length < count) await this.#fetch(count);
     const taken = this.#ids.splice(0, count);
     if (this.#ids.length < blockLength / 2) {
@@ -83,9 +100,12 @@ export class ReservedIds {
 
   async #fetchBlock(count: number): Promise<void> {
     const generation = this.#generation;
+    const askedAtMs = this.#clock.monotonicMs();
     const ids = await this.#reserve(count);
     this.#highest = BigInt(ids.at(-1) ?? this.#highest);
-    if (generation === this.#generation) this.#ids = this.#ids.concat(ids);
+    if (generation !== this.#generation) return;
+    if (this.#ids.length === 0) this.#heldSinceMs = askedAtMs;
+    this.#ids = this.#ids.concat(ids);
   }
 
   /** A block above all earlier ones. */
