@@ -56,6 +56,19 @@ test("an event that was dropped is told from one that never was", async () => {
   expect(await answer("0")).toBe("no event has the id 0: the first is 1");
 });
 
+test("a stray row with a low id changes nothing about what was dropped", async () => {
+  const [dropped, oldest] = [await addEvent(), await addEvent()];
+  await query(fresh.database, "delete from event where id = $1", [dropped]);
+  await query(fresh.database, "insert into event (id, trigger_ref) values (0, 'past.t')");
+  expect(await query(fresh.database, "select count(*)::int as stray from event_default")).toEqual([
+    { stray: 1 },
+  ]);
+
+  expect(await answer(dropped)).toBe(
+    `there is no event ${dropped} any more: events older than retention.events are dropped; the oldest is ${oldest}`,
+  );
+});
+
 test("an id between those of stored events was reserved and not used", async () => {
   await addEvent();
   const unused = await addEvent();

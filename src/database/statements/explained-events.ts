@@ -106,17 +106,17 @@ export const readOwedMessages: Statement<readonly string[], OwedMessage> = {
 };
 
 export interface IdRange {
-  /** Null: there is no event. */
+  /** The lowest that retention has left; null: there is none. */
   readonly lowest: Id | null;
   /** The highest id that was ever reserved. */
   readonly reserved: Id;
 }
 
-/** To tell an event that was dropped from one that never was. */
+/** To tell an event that was dropped from one that never was. Stray rows say nothing about what was dropped. */
 export const readEventIdRange: Statement<void, IdRange> = {
   name: "read_event_id_range",
   text: `
-    select (select min(id) from event) as lowest,
+    select (select min(id) from event where tableoid <> 'event_default'::regclass) as lowest,
            coalesce(pg_sequence_last_value('event_id_seq'::regclass), 0) as reserved`,
   values: () => [],
   decode: (row) => ({ lowest: row.idOrNull("lowest"), reserved: row.id("reserved") }),
