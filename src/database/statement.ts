@@ -73,6 +73,17 @@ export class Row {
     return this.#value(column) === null ? null : this.id(column);
   }
 
+  /** For a `bigint` that may be negative, such as an id that was not drawn from its sequence. */
+  bigint(column: string): bigint {
+    const value = this.#value(column);
+    if (typeof value !== "string" || !/^-?\d+$/.test(value)) throw this.#mismatch(column, "a bigint");
+    return BigInt(value);
+  }
+
+  bigintOrNull(column: string): bigint | null {
+    return this.#value(column) === null ? null : this.bigint(column);
+  }
+
   text(column: string): string {
     const value = this.#value(column);
     if (typeof value !== "string") throw this.#mismatch(column, "text");

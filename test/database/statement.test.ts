@@ -28,6 +28,14 @@ test("columns are read as what they are", () => {
   expect(row.word("name", ["m", "n"])).toBe("n");
 });
 
+test("a bigint may be negative, and an id may not", () => {
+  const stray = new Row("find_thing", { key: "-9223372036854775808", count: 3, nothing: null });
+
+  expect([stray.bigint("key"), stray.bigintOrNull("nothing")]).toEqual([-9_223_372_036_854_775_808n, null]);
+  expect(() => stray.id("key")).toThrow("column key is not an id");
+  expect(() => stray.bigint("count")).toThrow("find_thing: column count is not a bigint");
+});
+
 test("null is read only where it is allowed", () => {
   expect([
     row.idOrNull("nothing"),

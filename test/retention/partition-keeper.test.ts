@@ -458,6 +458,17 @@ test("after a leap over all partitions, stray rows are kept and the next ones ha
   expect(await query(database, "select count(*)::int as n from event_default")).toEqual([{ n: 0 }]);
 });
 
+test("a negative id among stray rows stops the retention of no table", async () => {
+  await query(database, "insert into event (id, trigger_ref) values (-3, 't')");
+  const one = keeper();
+
+  await one.step(stopped);
+
+  expect(one.kept().get("event")).not.toMatchObject({ strayRows: 0 });
+  expect(one.kept().size).toBe(3);
+  await query(database, "delete from event where id = -3");
+});
+
 test("the embedded database keeps its partitions, too, within a number of rows", async () => {
   const directory = mkdtempSync(join(tmpdir(), "attune-embedded-"));
   {

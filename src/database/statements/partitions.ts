@@ -40,15 +40,15 @@ export const listPartitions: Statement<{ readonly tables: readonly string[] }, P
   decode: (row) => ({
     table: row.text("of_table"),
     name: row.text("name"),
-    first: bigintOrNull(row.idOrNull("first")),
-    beyond: bigintOrNull(row.idOrNull("beyond")),
+    first: row.bigintOrNull("first"),
+    beyond: row.bigintOrNull("beyond"),
     isDefault: row.boolean("is_default"),
     isRetired: row.boolean("is_retired"),
     rows: row.number("row_count"),
     bytes: row.number("byte_count"),
     oldest: row.instantOrNull("oldest"),
     newest: row.instantOrNull("newest"),
-    highest: bigintOrNull(row.idOrNull("highest")),
+    highest: row.bigintOrNull("highest"),
   }),
 };
 
@@ -69,8 +69,8 @@ export const readPartitionPosition: Statement<undefined, PartitionPosition> = {
   values: () => [],
   decode: (row) => ({
     now: row.instant("now"),
-    event: bigintOrNull(row.idOrNull("event")),
-    enforcement: bigintOrNull(row.idOrNull("enforcement")),
+    event: row.bigintOrNull("event"),
+    enforcement: row.bigintOrNull("enforcement"),
   }),
 };
 
@@ -160,8 +160,4 @@ export function readRetired(
     values: ({ after }) => [after],
     decode: (row) => ({ id: row.id("id"), line: row.text("line") }),
   };
-}
-
-function bigintOrNull(text: string | null): bigint | null {
-  return text === null ? null : BigInt(text);
 }
