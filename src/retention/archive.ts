@@ -18,7 +18,6 @@ import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import type { Queryable } from "../database/database.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
-import type { Id } from "../model/identifiers.ts";
 import type { Clock } from "../time/clock.ts";
 import { openRetired, readRetired } from "../database/statements/partitions.ts";
 
@@ -90,10 +89,10 @@ async function* linesOf(
   signal: AbortSignal,
 ): AsyncGenerator<string> {
   const readPage = readRetired(partition);
-  let after: Id = "0";
+  let after: bigint | null = null;
   for (;;) {
     const startedAtMs = clock.monotonicMs();
-    const page = await rowsOf(database, readPage, { after });
+    const page: readonly { id: bigint; line: string }[] = await rowsOf(database, readPage, { after });
     const last = page.at(-1);
     if (last === undefined) return;
     yield page.map(({ line }) => `${line}\n`).join("");

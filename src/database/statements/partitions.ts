@@ -6,7 +6,6 @@
  * everybody who stores waits behind.
  */
 import { escapeIdentifier } from "pg";
-import type { Id } from "../../model/identifiers.ts";
 import type { Statement } from "../statement.ts";
 
 export interface PartitionRow {
@@ -137,27 +136,42 @@ export const enterPartition: Statement<
   decode: (row) => ({ last: row.text("last") }),
 };
 
-/** The next rows of a retired partition as JSON: so few that decoding them holds up nothing else. */
+/**
+ * The next rows of a retired partition as JSON; null: from the first, whatever its id. So little text that decoding it holds
+ * up nothing else: the row that fills a page ends it. The text is measured, since stored rows may be compressed to a
+ * hundredth. It is made row by row, so that none is made that the page does not have.
+ */
 export function readRetired(
   partition: string,
-): Statement<{ readonly after: Id }, { readonly id: Id; readonly line: string }> {
+): Statement<{ readonly after: bigint | null }, { readonly id: bigint; readonly line: string }> {
+  const table = escapeIdentifier(partition);
   return {
     name: `read_retired_${partition}`,
     text: `
-      select retired.id, row_to_json(retired)::text as line
-        from ${escapeIdentifier(partition)} as retired
-        join (select id,
-                     row_number() over (order by id) as place,
-                     sum(coalesce(pg_column_size(payload), 0)) over (order by id) as bytes
-                from (select id, payload
-                        from ${escapeIdentifier(partition)}
-                       where id > $1
-                       order by id
-                       limit 250) as candidate) as fitting
-          on fitting.id = retired.id
-         and (fitting.bytes <= 500000 or fitting.place = 1)
-       order by retired.id`,
-    values: ({ after }) => [after],
-    decode: (row) => ({ id: row.id("id"), line: row.text("line") }),
+      with recursive page (id, line, bytes, place) as (
+        select next.id, next.line, octet_length(next.line)::bigint, 1
+          from (select id, row_to_json(retired)::text as line
+                  from ${table} as retired
+                 where id = case when $1::bigint is null then (select min(id) from ${table})
+                                 else (select min(id) from ${table} where id > $1)
+                            end
+                 limit 1) as next
+         union all
+        select next.id, next.line, page.bytes + octet_length(next.line), page.place + 1
+          from page
+         cross join lateral (
+               select id, row_to_json(retired)::text as line
+                 from ${table} as retired
+                where id > page.id
+                order by id
+                limit 1) as next
+         where page.bytes < 500000
+           and page.place < 250
+      )
+      select id, line
+        from page
+       order by id`,
+    values: ({ after }) => [after === null ? null : String(after)],
+    decode: (row) => ({ id: row.bigint("id"), line: row.text("line") }),
   };
 }
