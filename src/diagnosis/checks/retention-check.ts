@@ -3,6 +3,7 @@ import { rowOf, rowsOf } from "../../database/statement.ts";
 import { listPartitions, readPartitionPosition } from "../../database/statements/partitions.ts";
 import { describeKeepLimits, keptOfTables } from "../../model/retention/keep-limits.ts";
 import { planPartitions } from "../../model/retention/partition-plan.ts";
+import { arePilingUp } from "../../model/retention/retired-partitions.ts";
 import { tableState } from "../../retention/table-state.ts";
 import { good, notice, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
@@ -30,14 +31,20 @@ export async function checkRetention(config: Config, { kind, rows }: Look): Prom
     const retired = partitions.flatMap(({ isRetired, name }) => (isRetired ? [name] : []));
     const overdue = planPartitions(state, limits[table]).retire;
     const facts = { partitions: partitions.length, retired, overdue };
-    if (retired.length > 0) {
+    if (arePilingUp(retired, limits[table], position.now.getTime())) {
       const remedy =
-        "see the log of the agent that keeps the partitions; retention.archive_dir may not be writable";
+        "see the log of the agent that keeps the partitions; retention.archive_dir may not be writable; after a long pause, the agent archives one partition after another";
       findings.push(
-        wrong(subject, `${retired.join(", ")} could not be archived or dropped`, { facts, remedy }),
+        wrong(subject, `${retired.join(", ")} should be archived and dropped by now`, { facts, remedy }),
       );
+    } else if (retired.length > 0) {
+      const are = retired.length === 1 ? "is" : "are";
+      const now = `${detail}; ${retired.join(", ")} ${are} being archived or dropped`;
+      const remedy = "if it does not end, see the log of the agent that keeps the partitions";
+      findings.push(notice(subject, now, { facts, remedy }));
     } else if (overdue.length > 0) {
-      const remedy = "an agent drops them within a minute, once no message and no long statement needs them";
+      const remedy =
+        "an agent drops them within two minutes, once no message and no long statement needs them";
       findings.push(notice(subject, `${detail}; ${overdue.join(", ")} should be gone`, { facts, remedy }));
     } else findings.push(good(subject, detail, { facts }));
   }
