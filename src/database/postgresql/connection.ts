@@ -66,6 +66,8 @@ export function prepareConnection(
       ...textForms,
       // The server must end it too, or an abandoned statement would keep running and hold its locks.
       statement_timeout: String(settings.queryTimeoutMs),
+      // Nor may a frozen process keep the locks of a transaction: the server ends its session.
+      idle_in_transaction_session_timeout: String(settings.queryTimeoutMs),
       // How soon the server detects that this side is gone and releases the session's locks.
       tcp_keepalives_idle: "10",
       tcp_keepalives_interval: "5",

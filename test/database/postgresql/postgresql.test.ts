@@ -314,6 +314,28 @@ describe("a connection that fails", () => {
     await expect.poll(async () => answers(database), soon).toBe(true);
   });
 
+  // Goal: a process frozen between two statements holds up others for one query timeout, and then has done nothing.
+  // Method: a transaction sends nothing until another session has got the row that it locked.
+  test("a transaction that sends nothing loses its locks, and its connection is replaced", async () => {
+    await using fresh = await freshDatabase({ queryTimeoutMs: 500 });
+    const { database } = fresh;
+    await database.query({ text: "insert into pack (ref) values ('locked')" });
+    const other = await fresh.connect();
+    await other.query("set statement_timeout = '10s'");
+
+    const failure: unknown = await database
+      .transaction(async (transaction) => {
+        await transaction.query({ text: "update pack set label = 'frozen' where ref = 'locked'" });
+        await other.query("update pack set description = 'other' where ref = 'locked'");
+        await transaction.query({ text: "select 1" });
+      })
+      .catch((error: unknown) => error);
+
+    expect(failure).toMatchObject({ name: "ConnectionError", outcome: "nothing-done" });
+    const text = "select label, description from pack where ref = 'locked'";
+    expect((await database.query({ text })).rows).toEqual([{ label: "", description: "other" }]);
+  });
+
   test("a connection cut while the commit is under way leaves the outcome unknown", async () => {
     await using empty = await emptyDatabase();
     await using proxy = await proxyTo(empty.url);
