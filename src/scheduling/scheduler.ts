@@ -90,7 +90,7 @@ export class Scheduler {
   readonly #owned = new OwnedAssignments();
   #held: ReadonlyMap<Id, AssignmentTerm> = new Map();
   #unplaced: ReadonlyMap<Id, string> = new Map();
-  /** The sensors and reasons that the database was last told; undefined: not told yet, and another worker may have been. */
+  /** The sensors and reasons that the database was last seen to have noted; undefined: unknown, others may have noted some. */
   #notedUnplaced: string | undefined;
   #isLookDue = true;
   /** When to place sensors because of a hint. */
@@ -333,14 +333,17 @@ export class Scheduler {
     this.#unplaced = now;
   }
 
-  /** Records these sensors and reasons in the database, which also keeps since when they have applied. */
+  /**
+   * Records these sensors and reasons in the database, which also keeps since when they have applied. What others have locked
+   * is passed over, so each round repeats the note until one finds nothing to change.
+   */
   async #noteUnplaced(): Promise<void> {
     const noted = [...this.#unplaced].slice(0, notedMax).map(([sensorId, reason]) => ({ sensorId, reason }));
     const text = JSON.stringify(noted);
     if (text === this.#notedUnplaced) return;
     try {
-      await rowsOf(this.#options.database, noteUnplacedSensors, noted);
-      this.#notedUnplaced = text;
+      const changing = await rowsOf(this.#options.database, noteUnplacedSensors, noted);
+      this.#notedUnplaced = changing.length === 0 ? text : undefined;
     } catch (error) {
       // Placing goes on without; the next round tries again.
       this.#options.logger.debug({ error }, "could not note which sensors run nowhere");

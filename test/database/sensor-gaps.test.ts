@@ -284,3 +284,52 @@ test("gaps of a sensor that was never placed are deleted with it", async () => {
 
   expect(await gaps(database)).toEqual([]);
 });
+
+// Goal: nobody who changes a sensor or a gap, however slowly, holds up the worker that places sensors.
+// Method: notes of several sensors beside a transaction left open, with a lock on one of them.
+test.each([
+  ["the deletion of a sensor", "delete from sensor where ref = 'a.a'"],
+  ["a new ref", "update sensor set ref = 'a.z' where ref = 'a.a'"],
+  ["a lock of its gap", "select from sensor_gap where sensor_ref = 'a.a' for update"],
+])("a note does not wait for %s, and is repeated once that is over", async (_what, sql) => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const [one, two] = [await insertWantedSensor(database, "a.a"), await insertWantedSensor(database, "a.b")];
+  const note = (reason: string) =>
+    rowsOf(
+      database,
+      noteUnplacedSensors,
+      [one, two].map((sensorId) => ({ sensorId, reason })),
+    );
+  const details = async () => (await gaps(database)).map(({ detail }) => detail);
+  await note("no worker");
+  expect(await note("no worker")).toEqual([]);
+  const other = await fresh.connect();
+  await other.query("begin");
+  await other.query(sql);
+
+  await note("no ruby");
+  expect((await details()).includes("no ruby")).toBe(true);
+  await other.query("rollback");
+  await note("no ruby");
+
+  expect(await details()).toEqual(["no ruby", "no ruby"]);
+  expect(await note("no ruby")).toEqual([]);
+});
+
+test("a sensor that is being deleted gets no gap, which nobody would delete", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const sensorId = await insertWantedSensor(database, "nightly.inbox");
+  const note = () => rowsOf(database, noteUnplacedSensors, [{ sensorId, reason: "no worker" }]);
+  const other = await fresh.connect();
+  await other.query("begin");
+  await other.query("delete from sensor");
+
+  expect(await note()).toEqual(["changing"]);
+  expect(await gaps(database)).toEqual([]);
+  await other.query("rollback");
+  await note();
+
+  expect(await gaps(database)).toHaveLength(1);
+});

@@ -341,6 +341,39 @@ test("the rows show why a sensor runs nowhere", async () => {
   ]);
 });
 
+// Goal: an open deletion of a sensor that runs nowhere holds up no other sensor.
+// Method: the note of it would have to wait when it changes, and when it ends.
+test("sensors are placed while one that runs nowhere is being deleted, and its gap ends if it was not", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertSensors(database, 0);
+  const insert = (ref: string, runtimeRef: string) =>
+    insertSensor(database, { ref, triggerRef: "demo.tick", runtimeRef });
+  const openGaps = async () =>
+    (
+      await query<{ sensor_ref: string }>(
+        database,
+        "select sensor_ref from sensor_gap where ended_at is null order by 1",
+      )
+    ).map(({ sensor_ref }) => sensor_ref);
+  await insert("demo.stuck", "demo.none");
+  await using worker = await startScheduler(database, "worker");
+  await expect.poll(openGaps, soon).toEqual(["demo.stuck"]);
+  const other = await fresh.connect();
+  await other.query("begin");
+  await other.query("delete from sensor where ref = 'demo.stuck'");
+
+  await insert("demo.late", "demo.none");
+  await expect.poll(openGaps, soon).toEqual(["demo.late", "demo.stuck"]);
+  const placed = await insert("demo.placed", "core.sensor.shell");
+  await expect.poll(() => worker.scheduler.held().has(placed), soon).toBe(true);
+  await query(database, "update rule set enabled = false");
+  await expect.poll(openGaps, soon).toEqual(["demo.stuck"]);
+  await other.query("rollback");
+
+  await expect.poll(openGaps, soon).toEqual([]);
+});
+
 test("a worker that was taken for dead counts as alive from its next renewal, and keeps its sensors", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;

@@ -56,13 +56,26 @@ export interface UnplacedSensor {
   readonly reason: string;
 }
 
-/** These sensors, and no others, run nowhere although they should. Begins, changes and ends their gaps. */
-export const noteUnplacedSensors: Statement<readonly UnplacedSensor[], unknown> = {
+/**
+ * These sensors, and no others, run nowhere although they should. Begins, changes and ends their gaps.
+ *
+ * Waits for nobody: sensors and gaps that are locked are passed over. Returns a row if the gaps differed from the note, so
+ * the note is complete once it returns none.
+ */
+export const noteUnplacedSensors: Statement<readonly UnplacedSensor[], "changing"> = {
   name: "note_unplaced_sensors",
   text: `
-    select note_unplaced_sensors($1::bigint[], $2::text[])`,
+    select note_unplaced_sensors($1::bigint[], $2::text[])
+     where exists (select
+                     from unnest($1::bigint[], $2::text[]) as given (sensor, reason)
+                     full join (select sensor, detail
+                                  from sensor_gap
+                                 where cause = 'unplaced'
+                                   and ended_at is null) as noted
+                         using (sensor)
+                    where given.reason is distinct from noted.detail)`,
   values: (sensors) => [sensors.map(({ sensorId }) => sensorId), sensors.map(({ reason }) => reason)],
-  decode: () => undefined,
+  decode: () => "changing",
 };
 
 /** Null: any. */
