@@ -81,7 +81,7 @@ async function claim(
 ): Promise<readonly (ClaimedAssignment & { readonly workerId: Id })[]> {
   if (chosen.size === 0) return [];
   return await database.transaction(async (transaction) => {
-    // It skips locked assignments, but would wait for a sensor that is being deleted.
+    // It skips locked sensors and assignments, but would wait for an assignment that is being inserted, or a worker's row.
     await transaction.query({ text: "set local lock_timeout = '1s'" });
     return rowsOf(transaction, claimSensors, { workerId, instance, chosen });
   });

@@ -119,6 +119,32 @@ test("a claim and a release pass over a sensor whose events are being stored, an
   expect(await storeUnderTerm(database, sensorId, term)).toBe(false);
 });
 
+test.each([
+  ["deleted", "delete from sensor where ref = 'demo.busy'"],
+  ["renamed", "update sensor set ref = 'demo.renamed' where ref = 'demo.busy'"],
+])("a claim passes over a new sensor that is being %s, and takes it afterwards", async (_what, sql) => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const worker = await insertNamedWorker(database, "worker");
+  await insertTrigger(database, "demo.tick");
+  const busy = await insertSensor(database, { ref: "demo.busy", triggerRef: "demo.tick" });
+  const free = await insertSensor(database, { ref: "demo.free", triggerRef: "demo.tick" });
+  const chosen = new Map([busy, free].map((sensorId) => [sensorId, worker.workerId]));
+  const claim = (): Promise<object[]> =>
+    database.transaction(async (claiming) => {
+      await claiming.query({ text: "set local lock_timeout = '1s'" });
+      return await rowsOf(claiming, claimSensors, { ...worker, chosen });
+    });
+  const other = await fresh.connect();
+  await other.query("begin");
+  await other.query(sql);
+
+  expect(await claim()).toMatchObject([{ sensorId: free }]);
+  await other.query("rollback");
+
+  expect(await claim()).toMatchObject([{ sensorId: busy }]);
+});
+
 test("a batch waits for a claim of its sensor, and then finds its term ended", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;

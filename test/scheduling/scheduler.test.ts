@@ -341,6 +341,21 @@ test("the rows show why a sensor runs nowhere", async () => {
   ]);
 });
 
+test("a sensor that is being deleted keeps no other one waiting, and is placed if it was not deleted", async () => {
+  await using fresh = await freshDatabase();
+  const sensorIds = await insertSensors(fresh.database, 3);
+  const other = await fresh.connect();
+  await other.query("begin");
+  await other.query("delete from sensor where ref = 'demo.s0'");
+
+  await using worker = await startScheduler(fresh.database, "worker");
+  const held = () => new Set(worker.scheduler.held().keys());
+  await expect.poll(held, soon).toEqual(new Set(sensorIds.slice(1)));
+  await other.query("rollback");
+
+  await expect.poll(held, soon).toEqual(new Set(sensorIds));
+});
+
 // Goal: an open deletion of a sensor that runs nowhere holds up no other sensor.
 // Method: the note of it would have to wait when it changes, and when it ends.
 test("sensors are placed while one that runs nowhere is being deleted, and its gap ends if it was not", async () => {
@@ -436,9 +451,9 @@ test("a claim that waits for another transaction for several lease durations doe
   await using pair = await startPair(fresh.url);
 
   await database.transaction(async (other) => {
-    // A sensor that is wanted, free, and about to be deleted: claiming it waits for the end of that.
-    const doomed = await insertSensor(database, { ref: "demo.doomed", triggerRef: "demo.tick" });
-    await query(other, "delete from sensor where id = $1", [doomed]);
+    // A sensor that is wanted, and free as far as others see: claiming it waits for the end of that.
+    const taken = await insertSensor(database, { ref: "demo.taken", triggerRef: "demo.tick" });
+    await query(other, "insert into sensor_assignment (sensor) values ($1)", [taken]);
     await query(
       database,
       "update worker set capabilities = capabilities || '{\"max_concurrent_sensors\": 10}'",

@@ -40,7 +40,7 @@ export interface ClaimForWorkers extends WorkerTerm {
  *
  * Of several concurrent claims, exactly one gets the sensor. Locked rows are skipped: another session is claiming or
  * releasing the sensor, or storing events under its term, and the next round will try again. A sensor without a row
- * gets one; a concurrent second claim finds it and inserts none. A worker superseded under its name claims nothing, and a
+ * gets one, unless it is being deleted or renamed; a concurrent second claim finds the row and inserts none. A worker superseded under its name claims nothing, and a
  * worker without a live lease is given nothing. An instance does not claim a sensor it already has: renewal revives its
  * lease.
  *
@@ -96,6 +96,7 @@ export const claimSensors: Statement<ClaimForWorkers, ClaimedAssignment & { read
           on term.sensor = sensor.id
        where not exists (select from sensor_assignment as held where held.sensor = sensor.id)
        order by sensor.id
+         for key share of sensor skip locked
       on conflict (sensor) do nothing
       returning sensor, generation, worker
     )
