@@ -35,64 +35,81 @@ export interface SensorReport extends ProcessReport {
 }
 
 /**
- * Writes the latest report of each sensor.
+ * Writes the latest report of each sensor, and returns the sensors of reports to repeat.
  *
  * A worker that lost a sensor may report its end late, and must not overwrite the new holder's report. A sensor deleted
- * meanwhile is skipped.
+ * meanwhile is skipped. So is one that is being deleted or renamed, because the foreign key would wait for it, and the other
+ * reports with it; its report is to be repeated.
  */
-export const writeSensorReports: Statement<readonly SensorReport[], never> = {
+export const writeSensorReports: Statement<readonly SensorReport[], { readonly sensorId: Id }> = {
   name: "write_sensor_reports",
   text: `
-    insert into sensor_process (sensor, worker, status, pid, failures, recent_runs, recent_failures,
-                                exit_code, signal, reason, stderr_excerpt, started_at, first_output_at, last_output_at,
-                                output_interval, longest_silence, stopped_at, next_restart_at, updated)
-    select report.sensor, worker.id, report.status, report.pid, report.failures, report.recent_runs,
-           report.recent_failures, report.exit_code, report.signal, report.reason, report.stderr_excerpt, report.started_at, report.first_output_at,
-           report.last_output_at, report.output_interval, report.longest_silence, report.stopped_at, report.next_restart_at, clock_timestamp()
-      from jsonb_to_recordset($1::jsonb)
-           as report (sensor bigint, instance uuid, status text, pid int, failures int,
-                      recent_runs int, recent_failures int, exit_code int,
-                      signal text, reason text, stderr_excerpt text, started_at timestamptz,
-                      first_output_at timestamptz, last_output_at timestamptz,
-                      output_interval double precision, longest_silence double precision, stopped_at timestamptz,
-                      next_restart_at timestamptz)
+    with report as materialized (
+      select *
+        from jsonb_to_recordset($1::jsonb)
+             as report (sensor bigint, instance uuid, status text, pid int, failures int,
+                        recent_runs int, recent_failures int, exit_code int,
+                        signal text, reason text, stderr_excerpt text, started_at timestamptz,
+                        first_output_at timestamptz, last_output_at timestamptz,
+                        output_interval double precision, longest_silence double precision, stopped_at timestamptz,
+                        next_restart_at timestamptz)
+    ), free as materialized (
+      select sensor.id
+        from report
+        join sensor
+          on sensor.id = report.sensor
+       order by sensor.id
+         for key share of sensor skip locked
+    ), written as (
+      insert into sensor_process (sensor, worker, status, pid, failures, recent_runs, recent_failures,
+                                  exit_code, signal, reason, stderr_excerpt, started_at, first_output_at, last_output_at,
+                                  output_interval, longest_silence, stopped_at, next_restart_at, updated)
+      select report.sensor, worker.id, report.status, report.pid, report.failures, report.recent_runs,
+             report.recent_failures, report.exit_code, report.signal, report.reason, report.stderr_excerpt,
+             report.started_at, report.first_output_at, report.last_output_at, report.output_interval,
+             report.longest_silence, report.stopped_at, report.next_restart_at, clock_timestamp()
+        from report
+        join free
+          on free.id = report.sensor
+        left join worker
+          on worker.instance = report.instance
+        left join (sensor_assignment as held
+                   join worker as holder
+                     on holder.id = held.worker
+                    and holder.instance = held.instance)
+          on held.sensor = report.sensor
+         and ${isLeaseAlive("holder", "now()")}
+       where held.instance is null
+          or held.instance = report.instance
+       order by report.sensor
+      on conflict (sensor) do update
+         set worker = excluded.worker,
+             status = excluded.status,
+             pid = excluded.pid,
+             failures = excluded.failures,
+             recent_runs = excluded.recent_runs,
+             recent_failures = excluded.recent_failures,
+             exit_code = excluded.exit_code,
+             signal = excluded.signal,
+             reason = excluded.reason,
+             stderr_excerpt = excluded.stderr_excerpt,
+             started_at = excluded.started_at,
+             first_output_at = excluded.first_output_at,
+             -- Values from before a restart, or from another worker, remain valid.
+             last_output_at = coalesce(excluded.last_output_at, sensor_process.last_output_at),
+             output_interval = coalesce(excluded.output_interval, sensor_process.output_interval),
+             longest_silence = coalesce(excluded.longest_silence, sensor_process.longest_silence),
+             stopped_at = excluded.stopped_at,
+             next_restart_at = excluded.next_restart_at,
+             updated = excluded.updated
+    )
+    select report.sensor
+      from report
       join sensor
         on sensor.id = report.sensor
-      left join worker
-        on worker.instance = report.instance
-      left join (sensor_assignment as held
-                 join worker as holder
-                   on holder.id = held.worker
-                  and holder.instance = held.instance)
-        on held.sensor = report.sensor
-       and ${isLeaseAlive("holder", "now()")}
-     where held.instance is null
-        or held.instance = report.instance
-     order by report.sensor
-    on conflict (sensor) do update
-       set worker = excluded.worker,
-           status = excluded.status,
-           pid = excluded.pid,
-           failures = excluded.failures,
-           recent_runs = excluded.recent_runs,
-           recent_failures = excluded.recent_failures,
-           exit_code = excluded.exit_code,
-           signal = excluded.signal,
-           reason = excluded.reason,
-           stderr_excerpt = excluded.stderr_excerpt,
-           started_at = excluded.started_at,
-           first_output_at = excluded.first_output_at,
-           -- Values from before a restart, or from another worker, remain valid.
-           last_output_at = coalesce(excluded.last_output_at, sensor_process.last_output_at),
-           output_interval = coalesce(excluded.output_interval, sensor_process.output_interval),
-           longest_silence = coalesce(excluded.longest_silence, sensor_process.longest_silence),
-           stopped_at = excluded.stopped_at,
-           next_restart_at = excluded.next_restart_at,
-           updated = excluded.updated`,
+     where not exists (select from free where free.id = report.sensor)`,
   values: (reports) => [JSON.stringify(reports.map(columnsOf))],
-  decode: () => {
-    throw new Error("write_sensor_reports returns no rows");
-  },
+  decode: (row) => ({ sensorId: row.id("sensor") }),
 };
 
 function columnsOf(report: SensorReport): object {

@@ -2,7 +2,8 @@
  * Writes the state of sensors to the table sensor_process.
  *
  * Only the latest report of each sensor is kept until it is written, and one statement writes them all. So a slow or
- * unreachable database does not delay a sensor, and memory stays bounded.
+ * unreachable database does not delay a sensor, and memory stays bounded. A sensor that somebody else has locked does not
+ * delay the reports of the others.
  */
 import { wokenIntervalMs, type WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import type { Database } from "../../database/database.ts";
@@ -26,6 +27,8 @@ export interface ProcessRecorderOptions {
 
 /** Batches the reports of sensors that poll every second or keep crashing into one small write. */
 const pauseMs = 100;
+/** How soon a report on a locked sensor is tried again. */
+const lockedPauseMs = 1_000;
 const retry = { delayMsFirst: 500, delayMsMax: 10_000 };
 
 export class ProcessRecorder {
@@ -45,7 +48,7 @@ export class ProcessRecorder {
           await this.flush();
           await clock.sleep(pauseMs, signal);
         },
-        intervalMs: wokenIntervalMs,
+        intervalMs: () => (this.#unwritten.size > 0 ? lockedPauseMs : wokenIntervalMs),
         retry,
       },
       { logger, clock, random },
@@ -64,12 +67,19 @@ export class ProcessRecorder {
     if (reports.length === 0) return;
     this.#unwritten.clear();
     try {
-      await rowsOf(this.#database.relaxed, writeSensorReports, reports);
+      const locked = await rowsOf(this.#database.relaxed, writeSensorReports, reports);
+      const lockedIds = new Set(locked.map(({ sensorId }) => sensorId));
+      this.#keep(reports.filter(({ sensorId }) => lockedIds.has(sensorId)));
     } catch (error) {
-      for (const report of reports) {
-        if (!this.#unwritten.has(report.sensorId)) this.#unwritten.set(report.sensorId, report);
-      }
+      this.#keep(reports);
       throw error;
+    }
+  }
+
+  /** Unless newer ones have come. */
+  #keep(reports: readonly SensorReport[]): void {
+    for (const report of reports) {
+      if (!this.#unwritten.has(report.sensorId)) this.#unwritten.set(report.sensorId, report);
     }
   }
 

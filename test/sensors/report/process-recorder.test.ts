@@ -7,14 +7,17 @@ import { fakeClock } from "../../support/fake-clock.ts";
 import { insertSensor, insertTrigger, query } from "../../support/platform-rows.ts";
 import { freshDatabase } from "../../support/postgres.ts";
 
+const soon = { timeout: 10_000, interval: 10 };
+
 async function scene() {
   const fresh = await freshDatabase();
   const { database } = fresh;
   await insertTrigger(database, "test.happened");
   const id = await insertSensor(database, { ref: "test.one", triggerRef: "test.happened" });
+  const clock = fakeClock();
   const recorder = new ProcessRecorder({
     database,
-    clock: fakeClock(),
+    clock,
     logger: silentLogger,
     random: () => 0,
   });
@@ -22,6 +25,11 @@ async function scene() {
     id,
     recorder,
     database,
+    connect: () => fresh.connect(),
+    async afterASecond<T>(read: () => Promise<T>): Promise<T> {
+      await clock.advance(1_000);
+      return await read();
+    },
     rows: () =>
       query<{ status: string; reason: string | null }>(database, "select status, reason from sensor_process"),
     [Symbol.asyncDispose]: () => fresh[Symbol.asyncDispose](),
@@ -70,4 +78,38 @@ test("a report on a sensor that was deleted is passed over", async () => {
   await bench.recorder.flush();
 
   expect(await bench.rows()).toEqual([]);
+});
+
+// Goal: a transaction that deletes a sensor, or renames it, holds up the state of no other sensor.
+// Method: reports beside such a transaction left open; the fake clock shows that the recorder itself repeats the others.
+test.each([
+  ["deleted", "delete from sensor where ref = 'test.one'"],
+  ["renamed", "update sensor set ref = 'test.renamed' where ref = 'test.one'"],
+])("a report on a sensor that is being %s waits alone", async (_what, sql) => {
+  await using bench = await scene();
+  const other = await insertSensor(bench.database, { ref: "test.other", triggerRef: "test.happened" });
+  const ending = new AbortController();
+  const running = bench.recorder.run(ending.signal);
+  await using stack = new AsyncDisposableStack();
+  stack.defer(async () => {
+    ending.abort();
+    await running;
+  });
+  const connection = await bench.connect();
+  await connection.query("begin");
+  await connection.query(sql);
+
+  for (const id of [bench.id, other])
+    bench.recorder.record(id, randomUUID(), { ...unstartedReport, status: "running" });
+  await expect
+    .poll(() => bench.afterASecond(bench.rows), soon)
+    .toEqual([{ status: "running", reason: null }]);
+  bench.recorder.record(other, randomUUID(), { ...unstartedReport, status: "stopped", reason: "done" });
+  const last = { status: "stopped", reason: "done" };
+  await expect.poll(() => bench.afterASecond(bench.rows), soon).toEqual([last]);
+  await connection.query("rollback");
+
+  await expect
+    .poll(() => bench.afterASecond(bench.rows), soon)
+    .toEqual(expect.arrayContaining([last, { status: "running", reason: null }]));
 });
