@@ -4,11 +4,11 @@
  * A response describes some moment between the request and its arrival. So the response to a look at them counts only for
  * assignments that this worker knew at the request and has not touched since:
  *
- *   listed in the response, and not released meanwhile        ours
- *   not listed, but known at the request with the same term   lost
- *   anything else                                             the next renewal decides
- *
- * If a renewal lists an assignment that this worker did not know, its claim succeeded although the response was lost.
+ *   listed in the response, and unknown                        ours: its claim succeeded although the response was lost
+ *   listed, and known since the request under another term     ours under that term, even an older one: a restore sets
+ *                                                              the database back, and it refuses events of later terms
+ *   not listed, but known at the request with the same term    lost
+ *   anything else, such as one that is being released          the next look decides
  */
 import { type ClaimedAssignment } from "../database/statements/assignments.ts";
 import type { Id } from "../model/identifiers.ts";
@@ -44,7 +44,7 @@ export class OwnedAssignments {
       if (this.#beingReleased.has(sensorId) || this.#triedToRelease.has(sensorId)) continue;
       const known = this.#generations.get(sensorId);
       if (known === undefined) found.push(sensorId);
-      if (known === undefined || BigInt(known) < BigInt(generation)) {
+      if (known === question.get(sensorId) || known === undefined) {
         this.#generations.set(sensorId, generation);
       }
     }
