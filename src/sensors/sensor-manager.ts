@@ -14,7 +14,8 @@
  * - both, and its rules changed  → its source is told, if the change alone is no reason to start it again
  * - both, and its row was updated → is retried at once if it is in backoff or failed
  *
- * The reason a sensor cannot run is written to its row in sensor_process, once per reason. Sensors that are no longer
+ * The reason a sensor cannot run is written to its row in sensor_process, once per reason and term: with a new term, the
+ * row may be another worker's, or a restore of the database may have set it back. Sensors that are no longer
  * assigned are stopped before the database is queried, because it may be unreachable.
  */
 import { Changes } from "../concurrency/changes.ts";
@@ -80,7 +81,11 @@ export class SensorManager {
   /** Why assigned sensors are not running, as last reported. */
   readonly #resting = new Map<
     Id,
-    { readonly kind: "unwanted" | "pending" | "unable"; readonly reason: string }
+    {
+      readonly kind: "unwanted" | "pending" | "unable";
+      readonly reason: string;
+      readonly term: AssignmentTerm;
+    }
   >();
   readonly #stopping = new AbortController();
   /** Changes of instances, their states, and the reasons why sensors do not run. */
@@ -325,8 +330,8 @@ export class SensorManager {
     { kind, ref, reason }: Exclude<Placement, { kind: "wanted" }>,
   ): void {
     const known = this.#resting.get(id);
-    if (known?.kind === kind && known.reason === reason) return;
-    this.#resting.set(id, { kind, reason });
+    if (known?.kind === kind && known.reason === reason && isSameTerm(known.term, term)) return;
+    this.#resting.set(id, { kind, reason, term });
     const status = kind === "unable" ? "failed" : "stopped";
     const { recorder, onStatus, logger } = this.#options.ports;
     recorder.record(id, term.instance, { ...unstartedReport, status, reason });

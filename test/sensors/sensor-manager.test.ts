@@ -182,6 +182,19 @@ test("a new generation of the assignment restarts the sensor under it", async ()
   await expect.poll(() => bench.events.at(-1)?.source?.term?.generation, { timeout: 20_000 }).toBe("2");
 });
 
+test("why a sensor does not run is written again under a new generation of the assignment", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.odd", { protocol: "telepathy" });
+  bench.manager.start();
+  await bench.rowMatching(id, { status: "failed" });
+  await query(bench.database, "update sensor_process set status = 'running', reason = null");
+
+  bench.held.set(id, { ...bench.term, generation: "2" });
+  bench.manager.wake();
+
+  await bench.rowMatching(id, { status: "failed", reason: expect.stringContaining("telepathy") });
+});
+
 test("a refusal for want of the assignment wakes the comparison", async () => {
   const accept = async (): Promise<AcceptOutcome> => ({ kind: "fenced" });
   await using bench = await sensorBench({ accept });
