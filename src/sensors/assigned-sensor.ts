@@ -26,7 +26,7 @@ import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
 
 export interface AssignedSensor {
   readonly definition: SensorDefinition;
-  /** Enabled rules on enabled triggers. */
+  /** Enabled rules on enabled triggers; without those that cannot be used. */
   readonly rules: readonly SensorRule[];
   /** When the sensor's row was last updated. */
   readonly updated: string;
@@ -56,9 +56,6 @@ export function decodeAssignedSensor(row: AssignedSensorRow): Decoded<AssignedSe
   const packRef = columns["pack_ref"];
   if (typeof packRef !== "string" || packRef === "")
     return invalid("it belongs to no pack, so it has no script");
-  const rules = listOf(row.rules).map(ruleOf);
-  const odd = rules.find((rule) => rule.kind === "invalid");
-  if (odd !== undefined) return odd;
 
   return valid({
     definition: {
@@ -78,7 +75,7 @@ export function decodeAssignedSensor(row: AssignedSensorRow): Decoded<AssignedSe
       runtimeVersionConstraint: textOr(columns["runtime_version_constraint"], null),
       triggers: listOf(row.triggers).filter(isJsonObject).map(triggerOf),
     },
-    rules: rules.flatMap((rule) => (rule.kind === "valid" ? [rule.value] : [])),
+    rules: listOf(row.rules).flatMap((rule) => usableRule(rule) ?? []),
     updated: textOr(columns["updated"], ""),
   });
 }
@@ -94,19 +91,17 @@ export function launchFingerprint(sensor: AssignedSensor, kind: SensorKind, runt
   return JSON.stringify([rest, triggers.map((trigger) => trigger.ref), rules, runtime]);
 }
 
-function ruleOf(value: JsonValue): Decoded<SensorRule> {
+/** Undefined if it cannot be used: it is in `rule_problem`, and must not affect the sensor's other rules. */
+function usableRule(value: JsonValue): SensorRule | undefined {
   const rule = objectOf(value);
   const params = rule["trigger_params"] ?? {};
-  const ref = textOr(rule["ref"], "");
-  if (!isJsonObject(params)) return invalid(`the trigger_params of its rule ${ref} are not a JSON object`);
-  if (!isAtMostDeep(params, jsonDepthMax))
-    return invalid(`the trigger_params of its rule ${ref} are nested more than ${jsonDepthMax} levels deep`);
-  return valid({
+  if (!isJsonObject(params) || !isAtMostDeep(params, jsonDepthMax)) return undefined;
+  return {
     id: textOr(rule["id"], ""),
-    ref,
+    ref: textOr(rule["ref"], ""),
     triggerRef: textOr(rule["trigger_ref"], ""),
     triggerParams: params,
-  });
+  };
 }
 
 function triggerOf(trigger: JsonObject): TriggerDefinition {

@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { AcceptOutcome } from "../../src/model/sensors/incoming-event.ts";
+import { currentRules } from "../../src/sensors/current-rules.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
 import { insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { sensorBench } from "./sensor-bench.ts";
@@ -139,6 +140,30 @@ test("an undecodable or unsupported sensor is reported and affects no other", as
     failed: 4,
     stopped: 0,
   });
+});
+
+// Goal: a rule that cannot be used does not affect the others, as docs/rules.md promises, even if SQL wrote it.
+test("rules whose trigger_params are no usable object are left out, and the sensor runs for the others", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.one", {
+    script: `echo "{\\"rules\\": $ATTUNE_SENSOR_TRIGGERS}"; ${wait}`,
+  });
+  const deep = `${"[".repeat(600)}${"]".repeat(600)}`;
+  for (const params of ["[]", '"x"', "5", `{"deep": ${deep}}`]) {
+    await query(
+      bench.database,
+      `insert into rule (ref, action_ref, trigger_ref, trigger_params)
+       values ('test.odd' || (select count(*) from rule), 'a', 'test.happened', $1)`,
+      [params],
+    );
+  }
+  bench.manager.start();
+
+  await bench.rowMatching(id, { status: "running" });
+
+  const usable = [expect.objectContaining({ ref: "test.rule" })];
+  await expect.poll(bench.payloads).toEqual([{ rules: usable }]);
+  expect(await currentRules(bench.database, id)).toEqual(usable);
 });
 
 test("any write to the row of a failed sensor tries it at once", async () => {
