@@ -84,6 +84,22 @@ async function deliveries(of: string, count: number): Promise<readonly DeliveryR
   return rows;
 }
 
+test("a rule has an endpoint because of its trigger_ref alone", async () => {
+  const named = await path();
+  await query(rig.database, `update rule set trigger = null where trigger_params ->> 'path' = $1`, [named]);
+  const moved = await path();
+  await insertTrigger(rig.database, "demo.elsewhere");
+  await query(
+    rig.database,
+    `update rule set trigger_ref = 'demo.elsewhere' where trigger_params ->> 'path' = $1`,
+    [moved],
+  );
+  api.endpoints.wake();
+
+  expect((await api.send(`/webhooks/${named}`, { body: "{}" })).status).toBe(200);
+  expect((await api.send(`/webhooks/${moved}`, { body: "{}" })).status).toBe(404);
+});
+
 test("a request to a rule's path is an event for that rule, with what the sender sent", async () => {
   const own = await path();
   const answer = await api.send(`/webhooks/${own}?branch=main`, {

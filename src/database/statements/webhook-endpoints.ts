@@ -12,14 +12,17 @@ export interface WebhookEndpointRow {
   readonly settings: JsonValue;
 }
 
-/** Only what is enabled, as is what it depends on. Both kinds come from one snapshot. */
+/**
+ * Only what is enabled, as is what it depends on. Both kinds come from one snapshot. A rule is on the trigger that
+ * `trigger_ref` names, as everywhere; the column `trigger` may be null or point to another.
+ */
 export const readWebhookEndpoints: Statement<undefined, WebhookEndpointRow> = {
   name: "read_webhook_endpoints",
   text: `
     select 'rule' as kind, rule.id, rule.ref, null as key, rule.trigger_params as settings
       from rule
-      join trigger on trigger.id = rule.trigger
-     where trigger.ref = 'core.webhook'
+      join trigger on trigger.ref = rule.trigger_ref
+     where rule.trigger_ref = 'core.webhook'
        and rule.enabled
        and trigger.enabled
        and exists (select from sensor where sensor.ref = 'core.webhooks' and sensor.enabled)
