@@ -11,7 +11,8 @@
  *                                 otherwise it would fail for that alone
  * - runs, should not            → is asked to stop; its entry stays until it has stopped
  * - both, but definition changed → is asked to stop; a later step finds it missing and starts it again
- * - both, and its rules changed  → its source is told, if the change alone is no reason to start it again
+ * - both, and its rules changed  → its source is told, if the change alone is no reason to start it again; in backoff or
+ *                                 failed, it is retried at once
  * - both, and its row was updated → is retried at once if it is in backoff or failed
  *
  * The reason a sensor cannot run is written to its row in sensor_process, once per reason and term: with a new term, the
@@ -365,6 +366,7 @@ function keep(entry: Entry, sensor: AssignedSensor): void {
   if (entry.rules !== rules) {
     entry.rules = rules;
     entry.instance.noteRulesChanged();
+    entry.instance.retryNow();
   }
   if (entry.updated !== sensor.updated) {
     entry.updated = sensor.updated;

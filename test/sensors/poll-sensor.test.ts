@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { systemClock } from "../../src/time/clock.ts";
 import { fakeClock } from "../support/fake-clock.ts";
 import { fakePlatform } from "../support/fake-platform.ts";
+import { listOf, objectOf } from "../../src/model/json/json.ts";
 import { isRunning } from "../../scripts/services/is-running.ts";
 import { watchTurns } from "../support/longest-turn.ts";
 import { query } from "../support/platform-rows.ts";
@@ -207,6 +208,73 @@ test("each run gets the newest committed checkpoint, of successful runs only", a
 
   expect(bench.payloads().slice(0, 4)).toEqual([{ at: 0 }, { at: 1 }, { at: 2 }, { at: 3 }]);
   expect(bench.counts.sensorRestarted).toBe(1);
+});
+
+// Goal: a change of rules costs no run: the one in progress ends by itself and counts, and the next one sees the change.
+// Method: the first run lasts until a file is there. Another sensor, started in the same step of the manager, shows that
+// the step that noticed the change is over.
+test("a change of rules leaves the run in progress alone, and the next run gets the new rules", async () => {
+  await using bench = await sensorBench({ limits: { pollIntervalMs: 20 } });
+  const begun = join(bench.folder, "begun");
+  const go = join(bench.folder, "go");
+  const script = `: > ${begun}; while [ ! -e ${go} ]; do sleep 0.01; done; echo "{\\"rules\\": $ATTUNE_SENSOR_TRIGGERS}"`;
+  await bench.add("test.one", { ...poll, script });
+  const paramsSeen = () => bench.payloads().map(({ rules }) => objectOf(listOf(rules)[0])["trigger_params"]);
+  bench.manager.start();
+  await expect.poll(() => existsSync(begun)).toBe(true);
+
+  await query(bench.database, `update rule set trigger_params = '{"new": true}'`);
+  const other = await bench.add("test.other", { script: "sleep 300" });
+  bench.manager.wake();
+  await bench.rowMatching(other, { status: "running" });
+  writeFileSync(go, "");
+
+  await expect.poll(paramsSeen).toContainEqual({ new: true });
+  expect(paramsSeen()[0]).toEqual({});
+});
+
+test("while the rules cannot be read, a run gets those that were last read", async () => {
+  await using bench = await sensorBench({ limits: { pollIntervalMs: 20 } });
+  await bench.add("test.one", { ...poll, script: `echo "{\\"rules\\": $ATTUNE_SENSOR_TRIGGERS}"` });
+  bench.manager.start();
+  await query(bench.database, `update rule set trigger_params = '{"new": true}'`);
+  const paramsSeen = () => bench.payloads().map(({ rules }) => objectOf(listOf(rules)[0])["trigger_params"]);
+  await expect.poll(paramsSeen).toContainEqual({ new: true });
+
+  await query(bench.database, "alter table rule rename to rule_away");
+  const count = bench.events.length;
+
+  await expect.poll(() => bench.events.length).toBeGreaterThan(count + 2);
+  expect(paramsSeen().at(-1)).toEqual({ new: true });
+});
+
+test("a change of its config restarts a poll sensor, and one without rules stops", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.one", { ...poll, script: `printf '%s' "$SENSOR_CONFIG"` });
+  bench.manager.start();
+  await expect.poll(() => bench.events.length).toBe(1);
+
+  await query(bench.database, `update sensor set config = config || '{"more": 1}'`);
+  bench.manager.wake();
+  await expect.poll(() => bench.payloads().at(-1)).toMatchObject({ more: 1 });
+
+  await query(bench.database, "update rule set enabled = false");
+  bench.manager.wake();
+  await bench.rowMatching(id, { status: "stopped", reason: "no enabled rule needs its events" });
+});
+
+test("a poll sensor that failed because of a rule is tried at once when the rule changes", async () => {
+  await using bench = await sensorBench({ limits: { restart: { ...restart, isRestartEnabled: false } } });
+  const script = `case "$ATTUNE_SENSOR_TRIGGERS" in *wrong*) exit 1;; *) echo '{}';; esac`;
+  const id = await bench.add("test.one", { ...poll, script });
+  await query(bench.database, `update rule set trigger_params = '{"city": "wrong"}'`);
+  bench.manager.start();
+  await bench.rowMatching(id, { status: "failed" });
+
+  await query(bench.database, `update rule set trigger_params = '{"city": "Bern"}'`);
+  bench.manager.wake();
+
+  await bench.rowMatching(id, { status: "running", failures: 0 });
 });
 
 test("a poll sensor between two runs counts as running and stops at once", async () => {

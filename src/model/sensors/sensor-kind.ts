@@ -14,14 +14,14 @@ export interface KindFacts {
   readonly isSilenceTelling: boolean;
   /** Whether its runs succeed or fail one by one, so that the last ones are worth counting. */
   readonly hasCountedRuns: boolean;
-  /** Whether it learns of changed rules while it runs; others are restarted with them. */
+  /** Whether it learns of changed rules while it runs, or at its next run; others are restarted with them. */
   readonly hearsOfRules: boolean;
   /** Fields of its definition that have no effect. */
   readonly idleFields: readonly ("poll_interval" | "timeout" | "success_exit_codes")[];
 }
 
 export const kindFacts: Readonly<Record<SensorKind, KindFacts>> = {
-  poll: { isSilenceTelling: false, hasCountedRuns: true, hearsOfRules: false, idleFields: [] },
+  poll: { isSilenceTelling: false, hasCountedRuns: true, hearsOfRules: true, idleFields: [] },
   stream: {
     isSilenceTelling: true,
     hasCountedRuns: false,

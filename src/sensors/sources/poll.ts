@@ -4,9 +4,12 @@
  * A run counts as a whole: its output becomes events, and its checkpoint counts, only if it ends in time with an exit
  * code that means success. The output of a failed run goes to the sensor's log. Runs never overlap, and the next one
  * does not start before the events of the last are stored, so that it always gets the newest checkpoint.
+ *
+ * Each run gets the rules of its start. A change of rules affects no run in progress: its output would be lost. While the
+ * database cannot be asked, the rules that were last read are as good; a run needs nothing else of it.
  */
 import { WorkSlices } from "../../concurrency/work-slices.ts";
-import type { SensorDefinition } from "../../model/definitions.ts";
+import type { SensorDefinition, SensorRule } from "../../model/definitions.ts";
 import type { EndedRun, Exit } from "../../model/sensors/restart-policy.ts";
 import { nextSlotMs, phaseOf, slotAfterRunMs, type PollSchedule } from "../../model/sensors/poll-schedule.ts";
 import type { Child } from "../../processes/child.ts";
@@ -16,7 +19,7 @@ import type { Variables } from "../launch/sensor-variables.ts";
 import type { SensorLimits } from "../limits.ts";
 import { readPollOutput } from "../output/poll-output.ts";
 import { PrintedBytes } from "../output/printed-bytes.ts";
-import { ProcessSource, type Program } from "./process-source.ts";
+import { ProcessSource, type Program, type StartFacts } from "./process-source.ts";
 import type { SourceContext } from "./source.ts";
 
 export interface PollOptions {
@@ -27,6 +30,8 @@ export interface PollOptions {
   readonly phase: number;
   /** Undefined: there is no API. */
   readonly token: ProgramToken | undefined;
+  /** The sensor's rules now. Rejects while the database cannot be asked. */
+  readonly readRules: () => Promise<readonly SensorRule[]>;
 }
 
 /** Spreads the schedules of a worker's poll sensors over their intervals. */
@@ -53,8 +58,11 @@ export class PollSource extends ProcessSource {
   /** Of one run. */
   readonly #timeoutMs: number;
   readonly #successExitCodes: readonly number[];
+  readonly #readRules: PollOptions["readRules"];
+  /** As last read. */
+  #rules: readonly SensorRule[];
 
-  constructor(program: Program, { limits, nowMs, phase, token }: PollOptions) {
+  constructor(program: Program, { limits, nowMs, phase, token, readRules }: PollOptions) {
     const { definition } = program.sensor;
     // Processes that left the group are searched for when the sensor stops; doing so after each run would cost too much.
     super(program, { variables: pollVariables(definition), isMarkerSought: false, token });
@@ -64,6 +72,8 @@ export class PollSource extends ProcessSource {
     this.#schedule = { anchorMs: nowMs + phase * intervalMs, intervalMs };
     this.#timeoutMs = timeoutSeconds === null ? limits.pollTimeoutMs : timeoutSeconds * 1_000;
     this.#successExitCodes = successExitCodes;
+    this.#readRules = readRules;
+    this.#rules = program.sensor.rules;
   }
 
   override nextRunMs(earliestMs: number): number {
@@ -91,13 +101,22 @@ export class PollSource extends ProcessSource {
   }
 
   async #runOnce(context: SourceContext): Promise<Exit> {
-    const run = await this.runProcess(context, (child) => this.#finish(child, context));
+    const run = await this.runProcess(
+      context,
+      (child) => this.#finish(child, context),
+      () => this.#startFacts(),
+    );
     if (run.kind === "unstarted") return run;
 
     const { exit, printed } = run.result;
     if (this.#hasSucceeded(exit)) return (await this.#submitPrinted(printed, context)) ?? exit;
     if (!context.stopping.aborted) this.program.log.writeOutput(excerptOfRun(printed));
     return exit;
+  }
+
+  async #startFacts(): Promise<StartFacts> {
+    this.#rules = await this.#readRules().catch(() => this.#rules);
+    return { rules: this.#rules, variables: {} };
   }
 
   /** Reads all output until the process exits, and ends it if it takes too long or prints too much. */

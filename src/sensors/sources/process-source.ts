@@ -75,7 +75,7 @@ export abstract class ProcessSource implements Source {
     await this.#traits.token?.[Symbol.asyncDispose]();
   }
 
-  /** Of no concern to programs that are restarted when their rules change. */
+  /** Of no concern to programs that are restarted when their rules change, or get them at each run. */
   noteRulesChanged(): void {}
 
   /** No program of the agent's own protocols listens for rule changes. */
@@ -92,14 +92,14 @@ export abstract class ProcessSource implements Source {
    * Runs one process from its launch to its end. It is asked to stop when the sensor should stop.
    *
    * @param read reads its stdout; resolves once it has exited
-   * @param facts what this start differs in; by default the sensor's rules as they were assigned
+   * @param factsOf what this start differs in, asked just before it; by default the sensor's rules as they were assigned
    */
   protected async runProcess<Result>(
     context: SourceContext,
     read: (child: Child) => Promise<Result>,
-    facts?: StartFacts,
+    factsOf?: () => StartFacts | Promise<StartFacts>,
   ): Promise<EndedProcess<Result>> {
-    const launched = await this.#launch(context, facts);
+    const launched = await this.#launch(context, factsOf);
     if (launched.kind === "unstarted") return launched;
 
     const { stopping } = context;
@@ -116,11 +116,15 @@ export abstract class ProcessSource implements Source {
     return { kind: "ended", result };
   }
 
-  async #launch(context: SourceContext, facts: StartFacts | undefined): Promise<Launch> {
+  async #launch(
+    context: SourceContext,
+    factsOf: (() => StartFacts | Promise<StartFacts>) | undefined,
+  ): Promise<Launch> {
     const { sensor, runtime, launcher, log, platform } = this.program;
     const { isMarkerSought, variables, token } = this.#traits;
     const checkpoint = await context.checkpoint();
     const apiToken = await token?.current();
+    const facts = await factsOf?.();
     this.#isSwept = false;
     const launch = await launcher.launch({
       sensor: facts === undefined ? sensor : { ...sensor, rules: facts.rules },

@@ -36,6 +36,7 @@ export function sourceOf(kind: SensorKind, program: Program, options: SourceOpti
         nowMs: clock.monotonicMs(),
         phase: pollPhases.next(),
         token: token(),
+        readRules: options.readRules,
       });
     case "stream":
       return new StreamSource(program, { lineBytesMax: limits.lineBytesMax, token: token() });

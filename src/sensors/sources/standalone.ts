@@ -169,7 +169,7 @@ export class StandaloneSource extends ProcessSource {
         await outputRead;
         return { exit, uptimeMs, intervention: await intervention };
       },
-      start,
+      () => start,
     );
     ended.abort();
     this.#hearing = undefined;
