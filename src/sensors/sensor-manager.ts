@@ -8,7 +8,8 @@
  *   runs:       has an instance (sensor-instance.ts), which supervises its source
  *
  * - should run, does not        → gets a new instance, but not before its runtime's row has been verified, because
- *                                 otherwise it would fail for that alone
+ *                                 otherwise it would fail for that alone; nor before a former sensor with its ref has
+ *                                 stopped, because they share what belongs to the ref, such as the folder for its state
  * - runs, should not            → is asked to stop; its entry stays until it has stopped
  * - both, but definition changed → is asked to stop; a later step finds it missing and starts it again
  * - both, and its rules changed  → its source is told, if the change alone is no reason to start it again; in backoff or
@@ -148,11 +149,14 @@ export class SensorManager {
     return ids.length === 0 ? [] : readAssignedSensors(this.#options.ports.database, ids);
   }
 
-  /** Starts a sensor that has no instance here. Its instance deals with failures. */
+  /**
+   * Starts a sensor that has no instance here; its instance deals with failures. Does nothing while a former sensor with
+   * the same ref is stopping: a wake follows its end.
+   */
   startSensor(assignment: Assignment): void {
     const { sensor, kind, runtime, term } = assignment;
-    const { id } = sensor.definition;
-    if (this.#entries.has(id) || this.#stopping.signal.aborted) return;
+    const { id, ref } = sensor.definition;
+    if (this.#entries.has(id) || this.#isRefInUse(ref) || this.#stopping.signal.aborted) return;
     const instance = assembleInstance(assignment, this.#options.ports, () => this.wake());
     this.#resting.delete(id);
     this.#entries.set(id, {
@@ -340,6 +344,10 @@ export class SensorManager {
     if (kind === "unable") {
       logger.warn({ sensor_ref: ref, reason }, "a sensor assigned to this worker cannot be run");
     }
+  }
+
+  #isRefInUse(ref: string): boolean {
+    return this.#entries.values().some(({ instance }) => instance.ref === ref);
   }
 
   async #runToEnd(id: Id, instance: SensorInstance): Promise<void> {

@@ -220,6 +220,52 @@ test("why a sensor does not run is written again under a new generation of the a
   await bench.rowMatching(id, { status: "failed", reason: expect.stringContaining("telepathy") });
 });
 
+// Goal: two sensors with one ref, such as a deleted one and its successor, never have processes at the same time.
+// Method: the former program takes until a file is there to stop. Another sensor, started in the same step of the manager,
+// shows that the step that found the successor is over.
+test("a sensor starts only once a deleted one with its ref has stopped", async () => {
+  await using bench = await sensorBench({ limits: { graceMs: 20_000 } });
+  const go = `${bench.folder}/go`;
+  const stubborn = `trap 'while [ ! -e ${go} ]; do sleep 0.01; done; exit 0' TERM; ${script}`;
+  const former = await bench.add("test.one", { script: stubborn });
+  bench.manager.start();
+  await expect.poll(() => bench.events.length).toBe(1);
+  const { pid } = await bench.rowMatching(former, { status: "running" });
+
+  bench.held.delete(former);
+  await query(bench.database, "delete from sensor where id = $1", [former]);
+  const successor = await bench.add("test.one", { script });
+  const other = await bench.add("test.other", { script });
+  bench.manager.wake();
+  await bench.rowMatching(other, { status: "running" });
+  expect(isRunning(pid ?? 0)).toBe(true);
+  expect(bench.manager.isRunning(successor)).toBe(false);
+  writeFileSync(go, "");
+
+  await bench.rowMatching(successor, { status: "running" });
+  expect(isRunning(pid ?? 0)).toBe(false);
+});
+
+test("sensors that exchange their refs both start again", async () => {
+  await using bench = await sensorBench();
+  const one = await bench.add("test.one", { script });
+  const two = await bench.add("test.two", { script });
+  bench.manager.start();
+  await expect.poll(() => bench.events.length).toBe(2);
+
+  await query(bench.database, "update sensor set ref = 'test.three' where id = $1", [one]);
+  await query(bench.database, "update sensor set ref = 'test.one' where id = $1", [two]);
+  await query(bench.database, "update sensor set ref = 'test.two' where id = $1", [one]);
+  bench.manager.wake();
+
+  await expect.poll(() => bench.events.length).toBe(4);
+  const started = bench.events
+    .slice(2)
+    .map(({ source }) => ({ id: source?.sensorId, ref: source?.sensorRef }));
+  expect(started).toContainEqual({ id: one, ref: "test.two" });
+  expect(started).toContainEqual({ id: two, ref: "test.one" });
+});
+
 test("a refusal for want of the assignment wakes the comparison", async () => {
   const accept = async (): Promise<AcceptOutcome> => ({ kind: "fenced" });
   await using bench = await sensorBench({ accept });
