@@ -175,12 +175,8 @@ export class RuleWatch implements TreeFollower {
   }
 
   async #rest(waitMs: number, signal: AbortSignal): Promise<void> {
-    if (waitMs <= 0) return;
-    const changed = this.#changes.next();
-    if (waitMs === Number.POSITIVE_INFINITY) return changed;
-    const over = new AbortController();
-    await Promise.race([changed, this.#options.clock.sleep(waitMs, AbortSignal.any([signal, over.signal]))]);
-    over.abort();
+    if (waitMs === Number.POSITIVE_INFINITY) await this.#changes.next();
+    else if (waitMs > 0) await this.#changes.nextWithin(waitMs, this.#options.clock, signal);
   }
 
   #noteOne(whole: FileChange, nowMs: number): void {
