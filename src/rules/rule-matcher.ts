@@ -64,6 +64,8 @@ export class RuleMatcher {
       const set = await rules.refresh();
       const matches = set.match(factsOf(event, aimOf(event)));
       const { triggerRef } = event;
+      // The set keeps no revision of a trigger that is gone with its rules, and there is nothing to store.
+      if (matches.length === 0 && set.trigger(triggerRef) === undefined) return [];
       if (await this.#store(eventId, matches, { [triggerRef]: set.revisionOf(triggerRef) }))
         return await this.#storedIds(eventId, matches);
     }

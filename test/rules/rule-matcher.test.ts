@@ -108,6 +108,17 @@ test("an event that was aimed at one rule is matched again with that one only", 
   ]);
 });
 
+test("an event whose trigger is gone with its rules has no enforcements to lack", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  const event = await insertEvent(database, { branch: "main" });
+  await query(database, "delete from trigger where ref = 't.one'");
+  const matcher = await openMatcher(database);
+
+  expect(await matcher.matchEvent(event)).toEqual([]);
+});
+
 test("an unknown event has no enforcements to speak of", async () => {
   await using fresh = await freshDatabase();
   const matcher = await openMatcher(fresh.database);

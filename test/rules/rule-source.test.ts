@@ -38,6 +38,28 @@ test("reads triggers and enabled rules at one revision, and again only when it h
   expect(matched(rules, onHost("b"))).toHaveLength(1);
 });
 
+test("a deleted trigger without rules is forgotten, and one that rules still name is not", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.gone");
+  await insertTrigger(database, "t.named");
+  await insertRule(database, { ref: "r.named", triggerRef: "t.named" });
+  const rules = await open(database);
+  expect(rules.current().revisionOf("t.gone")).not.toBe("0");
+
+  await query(database, "update rule set trigger = null");
+  await query(database, "delete from trigger where ref in ('t.gone', 't.named')");
+  const after = await rules.refresh();
+
+  const revisions = (set: typeof after) => [set.revisionOf("t.gone"), set.revisionOf("t.named")];
+  const [named] = await query<{ value: string }>(
+    database,
+    "select value::text from trigger_revision where trigger_ref = 't.named'",
+  );
+  expect(revisions(after)).toEqual(["0", named?.value]);
+  expect(revisions((await open(database)).current())).toEqual(["0", named?.value]);
+});
+
 test("a change by plain SQL is served soon after a hint", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;

@@ -33,7 +33,7 @@ export interface RuleMatch {
 }
 
 export interface RuleSet {
-  /** The newest revision of the trigger or a rule on it; "0" if there has been none. */
+  /** The newest revision of the trigger or a rule on it; "0" if there has been none, or neither exists any more. */
   revisionOf(triggerRef: string): Id;
   trigger(ref: string): TriggerDefinition | undefined;
   /**

@@ -187,6 +187,8 @@ export class RuleSetDraft {
   /** The refs that rules had in the set, and have now. */
   readonly #formerRefs = new Map<Id, string>();
   readonly #refs = new Map<Id, string>();
+  /** Refs without a trigger; forgotten unless rules name them. */
+  readonly #undefinedTriggers = new Set<string>();
   readonly #texts = new SharedTexts();
   #problems: Map<Id, string> | undefined;
   #doubts: Map<Id, string> | undefined;
@@ -236,6 +238,8 @@ export class RuleSetDraft {
 
   putTrigger(ref: string, revision: Id, definition: TriggerDefinition | undefined): void {
     this.#triggers.set(ref, { revision, definition });
+    if (definition === undefined) this.#undefinedTriggers.add(ref);
+    else this.#undefinedTriggers.delete(ref);
   }
 
   /** The finished set. Yields between slices; the draft is not used any more. */
@@ -257,6 +261,10 @@ export class RuleSetDraft {
       else triggers.set(triggerRef, next);
       if (next === undefined || nextMerge(next).length === 0) stillUntidy.delete(triggerRef);
       else stillUntidy.add(triggerRef);
+    }
+    for (const ref of this.#undefinedTriggers) {
+      yield;
+      if (triggers.get(ref) === undefined) this.#triggers.delete(ref);
     }
     return this.#finished({
       revision,

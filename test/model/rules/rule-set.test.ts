@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { CompiledRuleSet } from "../../../src/model/rules/rule-set.ts";
+import type { TriggerDefinition } from "../../../src/model/definitions.ts";
+import { CompiledRuleSet, type RuleSetDraft } from "../../../src/model/rules/rule-set.ts";
 import type { RuleText } from "../../../src/model/rules/compiled-rule.ts";
 import type { EventFacts } from "../../../src/model/rules/rule-match.ts";
 import { finished, ruleSetOf, tidied } from "../../support/rule-sets.ts";
@@ -215,6 +216,33 @@ test("a set that is changed shares the compiled rules and comparisons of the oth
   expect(matchedIds(first, eventFacts({ payload: { text: "abc" } }))).toEqual(["1"]);
 });
 
+// Goal: an agent does not keep every trigger that ever existed.
+test("a trigger that is gone is forgotten once no rule names it, also if it comes back", () => {
+  const next = (set: CompiledRuleSet, change: (draft: RuleSetDraft) => void): CompiledRuleSet => {
+    const draft = set.draft();
+    change(draft);
+    return finished(draft.finish("9"));
+  };
+  const named = next(CompiledRuleSet.empty(), (draft) => {
+    draft.putTrigger("t.one", "1", undefined);
+    draft.put(ruleText({ id: "7", triggerRef: "t.one" }));
+  });
+  expect(named.revisionOf("t.one")).toBe("1");
+
+  const gone = next(named, (draft) => {
+    draft.putTrigger("t.one", "2", undefined);
+    draft.remove("7");
+  });
+  expect(gone.revisionOf("t.one")).toBe("0");
+
+  const back = next(gone, (draft) => {
+    draft.putTrigger("t.one", "3", undefined);
+    draft.putTrigger("t.one", "4", trigger("t.one"));
+  });
+  expect(back.revisionOf("t.one")).toBe("4");
+  expect(back.trigger("t.one")).toMatchObject({ ref: "t.one" });
+});
+
 test("records how the outermost conditions combine, and lists them", () => {
   const condition = { field: "a", operator: "equals", value: 1 };
   expect(recorded(null)).toEqual(["all", []]);
@@ -248,4 +276,8 @@ function naiveIds(rules: readonly RuleText[], event: EventFacts): readonly strin
 function recorded(conditions: RuleText["conditions"]): unknown {
   const [match] = ruleSetOf([ruleText({ conditions })]).match(eventFacts({ payload: { a: 1 } }));
   return [match?.condition, JSON.parse(match?.conditionsJson ?? "null")];
+}
+
+function trigger(ref: string): TriggerDefinition {
+  return { id: "1", ref, label: ref, enabled: true, paramSchema: {}, outSchema: {} };
 }
