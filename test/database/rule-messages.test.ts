@@ -364,7 +364,7 @@ test(
     expect(first.map(({ kind }) => kind)).toEqual(["snapshot", "state"]);
     await database.query({ text: `update rule set trigger_params = '{"n": 2}'` });
     await database.query({ text: "delete from rule" });
-    const since = seen?.kind === "snapshot" ? seen.snapshot : undefined;
+    const since = seen?.kind === "snapshot" ? seen.seen : undefined;
     const second = await rowsOf(database, readRuleMessages, { ...page, since });
 
     const says = ["rule.enabled core.x 2 active", "rule.updated core.x 2 active", "rule.deleted core.x 2"];

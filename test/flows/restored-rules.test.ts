@@ -4,17 +4,15 @@
  * Method: a real agent; pg_dump, changes of every kind, and the dump read back into the database while the agent runs. The
  * agent's events are judged before, at once after, after further changes, and by an agent that was started anew.
  */
-import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
 import { agentFolder, ready, startAgent, type AgentFolder } from "../support/agent-process.ts";
 import { insertRule, insertTrigger, query } from "../support/platform-rows.ts";
 import { asSuperuser, freshDatabase } from "../support/postgres.ts";
+import { backUpSchema, restoreSchema } from "../support/schema-backup.ts";
 import { tokenFor } from "../support/tokens.ts";
 
-const execute = promisify(execFile);
 const soon = { timeout: 20_000, interval: 50 };
 const hostIs = (value: string): object => ({ field: "host", operator: "equals", value });
 
@@ -34,9 +32,7 @@ test("an agent that knew newer rules follows a restored database, also after fur
   {
     await using agent = await startAgent(folder);
     await ready(agent, folder);
-    const { stdout: dump } = await execute("pg_dump", ["--schema", "attune", "--dbname", fresh.url], {
-      maxBuffer: 256 * 1024 * 1024,
-    });
+    const dump = await backUpSchema(fresh.url);
     await query(database, "update rule set conditions = $1 where ref = 'demo.changed'", [
       JSON.stringify([hostIs("new")]),
     ]);
@@ -45,7 +41,7 @@ test("an agent that knew newer rules follows a restored database, also after fur
     await insertRule(database, { ref: "demo.added", triggerRef: "demo.tick" });
     await expect.poll(() => matchedBy(folder, "new"), soon).toEqual(["demo.added", "demo.changed"]);
 
-    await restore(fresh.url, dump);
+    await restoreSchema(fresh.url, dump);
 
     await expect
       .poll(() => matchedBy(folder, "old"), soon)
@@ -88,26 +84,6 @@ async function matchedBy({ apiUrl }: AgentFolder, host: string): Promise<readonl
   const listed = await fetch(`${apiUrl}/api/v1/enforcements?event=${data.id}`, { headers });
   const { items } = (await listed.json()) as { readonly items: readonly { readonly rule_ref: string }[] };
   return items.map(({ rule_ref: ref }) => ref).toSorted();
-}
-
-/** As an operator does it: everybody out, the schema dropped, the dump read back. */
-async function restore(url: string, dump: string): Promise<void> {
-  await asSuperuser(async (client) => {
-    await client.query(
-      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
-    );
-    await client.query("drop schema attune cascade");
-  }, url);
-  const restored = execute("psql", [
-    "--quiet",
-    "--single-transaction",
-    "--set",
-    "ON_ERROR_STOP=1",
-    "--dbname",
-    url,
-  ]);
-  restored.child.stdin?.end(dump);
-  expect((await restored).stderr).toBe("");
 }
 
 async function tombstones(url: string): Promise<readonly string[]> {

@@ -2,7 +2,7 @@
  * Tells followers of triggers about their rules: first the state of all of them, then every message, in order.
  *
  * One loop reads for all followers of this agent, woken by the database's notifications. It remembers the database
- * snapshot up to which it has read. Each step is one statement: the messages since then, and the state of triggers with
+ * snapshot up to which it has read, and the revision of the rules in it. Each step is one statement: the messages since then, and the state of triggers with
  * new followers. A new follower gets the state as of that snapshot, and the messages after it. A missed notification only
  * delays what the next step finds.
  *
@@ -11,9 +11,10 @@
  * After a database restore, or a pause so long that messages may have been deleted, a feed does not know what it missed and
  * asks its followers to start over.
  */
+import assert from "node:assert/strict";
 import type { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import { WorkSlices, sliceWork } from "../../concurrency/work-slices.ts";
-import type { RuleMessagePage, RuleMessageRow } from "../../database/statements/rule-messages.ts";
+import type { RuleMessagePage, RuleMessageRow, SeenRules } from "../../database/statements/rule-messages.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { reportedLoop } from "../../telemetry/reported-loop.ts";
 import type { Clock } from "../../time/clock.ts";
@@ -41,7 +42,7 @@ interface Followers {
 }
 
 interface ReadPage {
-  readonly snapshot: string;
+  readonly seen: SeenRules;
   readonly isBefore: boolean;
   readonly messages: readonly Extract<RuleMessageRow, { kind: "message" }>[];
   /** By trigger. */
@@ -59,7 +60,7 @@ export class RuleFeed {
   readonly #loop: WakeableLoop;
   readonly #triggers = new Map<string, Followers>();
   readonly #slices = new WorkSlices();
-  #seen: { readonly snapshot: string; readonly atMs: number } | undefined;
+  #seen: { readonly rules: SeenRules; readonly atMs: number } | undefined;
 
   constructor(options: RuleFeedOptions) {
     this.#options = options;
@@ -116,18 +117,18 @@ export class RuleFeed {
     for (const [triggerRef, followers] of this.#triggers) {
       if (followers.waiting.size > 0) waiting.set(triggerRef, [...followers.waiting]);
     }
-    const since = this.#knownSnapshot();
+    const since = this.#knownRules();
     let page = await this.#read({ since, upTo: undefined, after: "0", stateOf: [...waiting.keys()] });
     if (page.isBefore) {
       this.#startOver("the database was set back");
       return;
     }
-    const { snapshot, state } = page;
+    const { seen, state } = page;
     await this.#tell(page);
     try {
       while (page.messages.length === pageLength) {
         const after = page.messages.at(-1)?.number ?? "0";
-        page = await this.#read({ since, upTo: snapshot, after, stateOf: [] });
+        page = await this.#read({ since, upTo: seen.snapshot, after, stateOf: [] });
         await this.#tell(page);
       }
     } catch (error) {
@@ -135,14 +136,14 @@ export class RuleFeed {
       this.#startOver("many changes of rules could not be read to the end");
       throw error;
     }
-    this.#seen = { snapshot, atMs: this.#options.clock.monotonicMs() };
+    this.#seen = { rules: seen, atMs: this.#options.clock.monotonicMs() };
     await this.#welcome(waiting, state);
   }
 
-  #knownSnapshot(): string | undefined {
+  #knownRules(): SeenRules | undefined {
     if (this.#seen === undefined) return undefined;
-    const { snapshot, atMs } = this.#seen;
-    if (this.#options.clock.monotonicMs() - atMs < knownForMs) return snapshot;
+    const { rules, atMs } = this.#seen;
+    if (this.#options.clock.monotonicMs() - atMs < knownForMs) return rules;
     this.#startOver("changes of rules could not be read for too long");
     return undefined;
   }
@@ -159,12 +160,12 @@ export class RuleFeed {
     const rows = await this.#options.read({ ...page, countMax: pageLength });
     const state = new Map<string, Buffer[]>();
     const messages: Extract<RuleMessageRow, { kind: "message" }>[] = [];
-    let snapshot = "";
+    let seen: SeenRules | undefined;
     let isBefore = false;
     for (const row of rows) {
       switch (row.kind) {
         case "snapshot":
-          ({ snapshot, isBefore } = row);
+          ({ seen, isBefore } = row);
           break;
         case "message":
           messages.push(row);
@@ -179,7 +180,8 @@ export class RuleFeed {
         }
       }
     }
-    return { snapshot, isBefore, messages, state };
+    assert(seen !== undefined, "the first row says what has been seen");
+    return { seen, isBefore, messages, state };
   }
 
   async #tell({ messages }: ReadPage): Promise<void> {

@@ -7,6 +7,7 @@ import { openAuthority } from "../../support/certificates.ts";
 import { query } from "../../support/platform-rows.ts";
 import { admin, notifyingApi, sensorCaller, type NotifyingApi } from "../../support/notifying-api.ts";
 import { refusedHandshake, subscriberAt } from "../../support/rule-subscriber.ts";
+import { backUpSchema, restoreSchema } from "../../support/schema-backup.ts";
 
 const soon = { timeout: 10_000, interval: 5 };
 
@@ -346,7 +347,8 @@ test("a database that was set back makes sensors connect again", async () => {
   let isSetBack = false;
   const later = "9000000000:9000000000:";
   await using served = await withRules({
-    onRead: (page) => (isSetBack && page.since !== undefined ? { ...page, since: later } : page),
+    onRead: (page) =>
+      isSetBack && page.since !== undefined ? { ...page, since: { ...page.since, snapshot: later } } : page,
   });
   await using sensor = await subscriberAt(served.api.address, "admin");
   sensor.subscribe("demo.tick");
@@ -357,6 +359,49 @@ test("a database that was set back makes sensors connect again", async () => {
 
   expect(await sensor.closed).toBe(1012);
   await expect.poll(() => served.disconnections, soon).toEqual(["start_over"]);
+});
+
+// Goal: a backup restored into the same server, whose transaction ids go on rising, is noticed, too, at the next look.
+test("a backup restored into the same server makes sensors connect again", async () => {
+  await using served = await withRules();
+  const { url, database } = served.fresh;
+  await using sensor = await subscriberAt(served.api.address, "admin");
+  sensor.subscribe("demo.tick");
+  await expect.poll(() => sensor.told().length, soon).toBe(2);
+  const told = sensor.told();
+  const backup = await backUpSchema(url);
+  await query(database, "delete from rule where ref = 'demo.on'");
+  await expect.poll(() => sensor.told().at(-1), soon).toBe("rule.deleted demo.on");
+
+  await restoreSchema(url, backup);
+  served.feed.wake();
+
+  expect(await sensor.closed).toBe(1012);
+  await using again = await subscriberAt(served.api.address, "admin");
+  again.subscribe("demo.tick");
+  await expect.poll(() => again.told(), soon).toEqual(told);
+});
+
+// Goal: an agent that has the newest revision of the rules for long is not mistaken for one that knows a lost one.
+// Method: changes are remembered for an hour; the known revision becomes older than that, and is superseded.
+test("a revision that was the newest for hours is known when the next one is drawn", async () => {
+  await using served = await withRules();
+  const { database } = served.fresh;
+  await query(
+    database,
+    `update rule_commit set revision = revision - 7200000000;
+     update rule_revision set value = value - 7200000000`,
+  );
+  await using sensor = await subscriberAt(served.api.address, "admin");
+  sensor.subscribe("demo.tick");
+  await expect.poll(() => sensor.told().length, soon).toBe(2);
+
+  for (const n of [3, 4, 5]) {
+    await query(database, `update rule set trigger_params = '{"n": ${n}}' where ref = 'demo.on'`);
+    await expect.poll(() => sensor.frames.at(-1)?.payload?.trigger_params, soon).toEqual({ n });
+  }
+
+  expect(served.disconnections).toEqual([]);
 });
 
 test("when only part of the changes could be read, sensors connect again rather than hear that part twice", async () => {
