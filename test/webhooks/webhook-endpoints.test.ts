@@ -32,7 +32,7 @@ function heldRig() {
     reads,
     endpoints,
     /** As when a row is inserted and its notification arrives. */
-    add(key: string) {
+    add: (key: string): void => {
       keys.push(key);
       endpoints.wake();
     },
