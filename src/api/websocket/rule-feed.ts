@@ -2,9 +2,9 @@
  * Tells followers of triggers about their rules: first the state of all of them, then every message, in order.
  *
  * One loop reads for all followers of this agent, woken by the database's notifications. It remembers the database
- * snapshot up to which it has read, and the revision of the rules in it. Each step is one statement: the messages since then, and the state of triggers with
- * new followers. A new follower gets the state as of that snapshot, and the messages after it. A missed notification only
- * delays what the next step finds.
+ * snapshot up to which it has read, and the revision of the rules in it. Each step is one statement: the messages since
+ * then, and the state of triggers with new followers. A new follower gets the state as of that snapshot, and the messages
+ * after it. A missed notification only delays what the next step finds.
  *
  *     follow ──▶ waiting ──state of the next step──▶ following ──unfollow──▶ gone
  *

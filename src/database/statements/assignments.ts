@@ -40,9 +40,9 @@ export interface ClaimForWorkers extends WorkerTerm {
  *
  * Of several concurrent claims, exactly one gets the sensor. Locked rows are skipped: another session is claiming or
  * releasing the sensor, or storing events under its term, and the next round will try again. A sensor without a row
- * gets one, unless it is being deleted or renamed; a concurrent second claim finds the row and inserts none. A worker superseded under its name claims nothing, and a
- * worker without a live lease is given nothing. An instance does not claim a sensor it already has: renewal revives its
- * lease.
+ * gets one, unless it is being deleted or renamed; a concurrent second claim finds the row and inserts none. A worker
+ * superseded under its name claims nothing, and a worker without a live lease is given nothing. An instance does not
+ * claim a sensor it already has: renewal revives its lease.
  *
  * Leases are judged by the time of the transaction, which is before the statement's snapshot: a lease that was renewed
  * after the snapshot must not look expired only because the statement was slow.
