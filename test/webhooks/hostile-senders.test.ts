@@ -93,6 +93,23 @@ test("a body that is shorter than its length makes no event", async () => {
   expect(await eventsOf(path)).toBe(0);
 });
 
+// Goal: one request must not keep the rows of all later ones out of the database.
+// Method: announce the longest bodies that HTTP can.
+test("a body of any announced length leaves a row, and so do the requests after it", async () => {
+  const path = await hook();
+
+  const answers = await Promise.all(
+    Array.from({ length: 3 }, () => raw(head(path, "content-length: 18446744073709551615"))),
+  );
+
+  expect(answers.flatMap(statuses)).toEqual(["413", "413", "413"]);
+  expect((await api.send(`/webhooks/${path}`)).status).toBe(200);
+  const refused = { verdict: "refused", reason: "size" };
+  await expect
+    .poll(() => rowsOf(path))
+    .toEqual([refused, refused, refused, { verdict: "accepted", reason: null }]);
+});
+
 test.each([
   ["is refused as a request", "keep-alive", ["200", "400"]],
   ["is not looked at behind the last request", "close", ["200"]],

@@ -40,7 +40,8 @@ function columnsOf(record: DeliveryRecord): object {
     event: record.eventId,
     event_count: record.eventCount,
     remote_address: record.remoteAddress,
-    bytes: record.bytes,
+    // Anyone may announce a body of 2^64 bytes, and one row that the database refuses would keep all others out.
+    bytes: Math.min(record.bytes, Number.MAX_SAFE_INTEGER),
     seconds: record.seconds,
     status: record.status,
     requests: record.requests,
