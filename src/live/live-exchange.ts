@@ -85,7 +85,12 @@ export class LiveExchange {
       while (this.#isWatched() && !signal.aborted) {
         const isHere = this.#isWatchedHere;
         const isElsewhere = this.#isWatchedElsewhere();
-        if (isHere && listening === undefined) listening = await this.#listen();
+        if (isHere) listening ??= await this.#listen();
+        else if (listening !== undefined) {
+          // Nobody would take the reports, and they would pile up for as long as somebody looks elsewhere.
+          await listening[Symbol.asyncDispose]();
+          listening = undefined;
+        }
         if (isHere && clock.monotonicMs() - announcedAtMs >= announceMs) {
           announcedAtMs = clock.monotonicMs();
           this.#notify("change", `${liveAnnouncement} ${this.#options.instance}`);

@@ -77,3 +77,29 @@ test("an agent reports what it did as soon as somebody looks at another", { time
     })
     .toBe(2);
 });
+
+// Goal: what nobody here looks at is not received, or it would wait in memory for a viewer that may never come.
+// Method: somebody looks at both agents, then only at the other, to which this one goes on reporting.
+test(
+  "an agent that nobody looks at any more does not receive the others' reports",
+  { timeout: 60_000 },
+  async () => {
+    await using fresh = await freshDatabase();
+    await using left = await startMember(fresh.database, "left");
+    await using viewed = await startMember(fresh.database, "viewed");
+    const reportsTo = (member: typeof left, from: string): number =>
+      member.seen.filter(({ instance }) => instance === from).length;
+    left.exchange.watch(true);
+    viewed.exchange.watch(true);
+    await expect.poll(() => reportsTo(left, "viewed"), { timeout: 10_000 }).toBeGreaterThan(0);
+
+    left.exchange.watch(false);
+
+    const receivedMeanwhile = async (): Promise<number> => {
+      const [received, sent] = [left.seen.length, reportsTo(viewed, "left")];
+      await expect.poll(() => reportsTo(viewed, "left"), { timeout: 10_000 }).toBeGreaterThan(sent + 2);
+      return left.seen.length - received;
+    };
+    await expect.poll(receivedMeanwhile, { timeout: 20_000 }).toBe(0);
+  },
+);
