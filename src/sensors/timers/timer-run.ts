@@ -124,11 +124,12 @@ export class TimerRun {
     }
   }
 
-  /** Decides everything that is due, as fast as its events find room. */
+  /** Decides everything that is due, as fast as its events find room; for a second at most, as more may be due all the time. */
   async fireDue(): Promise<void> {
     const { stopping } = this.#context;
-    let sliceBeganMs = this.#clock.monotonicMs();
-    while (!stopping.aborted && !this.isFenced) {
+    const beganMs = this.#clock.monotonicMs();
+    let sliceBeganMs = beganMs;
+    while (!stopping.aborted && !this.isFenced && this.#clock.monotonicMs() - beganMs < lookMs) {
       const timer = this.#due.take(this.#clock.nowMs());
       if (timer === undefined) break;
       const room = this.#decide(timer);

@@ -103,7 +103,14 @@ export async function timerBench() {
   }
 
   /** A worker that takes the timers over and runs them. */
-  async function agent(options: { readonly isProgressLost?: boolean } = {}) {
+  async function agent(
+    options: {
+      readonly isProgressLost?: boolean;
+      /** Each event finds room only after that long on the bench's clock. */
+      readonly roomMs?: number;
+    } = {},
+  ) {
+    const { roomMs } = options;
     generation += 1;
     const instance = randomUUID();
     await query(database, "update sensor_assignment set generation = $1, instance = $2", [
@@ -154,6 +161,7 @@ export async function timerBench() {
       output: { take: () => true, flush: () => {} },
       submit(submission) {
         if (isKilled) return true;
+        if (roomMs !== undefined) return base.sleep(roomMs).then(() => beginLater(submission));
         if (connected !== undefined || underWay.size >= underWayMax) return beginLater(submission);
         void begin(submission);
         return true;

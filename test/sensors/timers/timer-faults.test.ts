@@ -99,3 +99,24 @@ test("while the database is away slots wait their turn, and each ends once", asy
     expect(Object.keys(skipped)).toEqual(mode === "all" ? [] : ["overlap"]);
   }
 });
+
+// Goal: what an operator does against too many events helps while there are too many.
+// Method: slots are due five times as often as their events find room; then the rules are disabled.
+test("changed rules are read while more slots are due than there is room for", async () => {
+  await using bench = await timerBench();
+  for (let number = 0; number < 10; number += 1)
+    await bench.rule(`p.r${number}`, "core.intervaltimer", { interval: 0.1 });
+  const worker = await bench.agent({ roomMs: 50 });
+  await bench.pass(5);
+
+  await bench.sql("update rule set enabled = false");
+  worker.source.noteRulesChanged();
+
+  const firesOfTwoSeconds = async (): Promise<number> => {
+    const before = (await bench.fires()).length;
+    await bench.pass(2);
+    return (await bench.fires()).length - before;
+  };
+  await expect.poll(firesOfTwoSeconds, { timeout: 10_000, interval: 20 }).toBe(0);
+  await worker.stop();
+});
