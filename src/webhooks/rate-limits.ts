@@ -1,5 +1,6 @@
 /**
- * Rate limits of endpoints, counted in the database so that they hold across agents.
+ * Rate limits of endpoints, counted in the database so that they hold across agents. Each limit of an endpoint has buckets of
+ * its own: a changed limit begins with full ones, and rules with other methods on the same path may have another limit.
  *
  * An agent asks for all requests of a bucket that arrived while its last question was under way, in one statement. So a bucket's
  * row is locked once a round trip by each agent, however many requests there are. A bucket that is empty is not asked again
@@ -50,7 +51,7 @@ export class RateLimits {
   /** Rejects when the database does not answer. */
   async take(endpoint: string, limit: RateLimit, address: string): Promise<RateVerdict> {
     const number = limit.per === "endpoint" ? 0 : 1 + (hashOf(address) % bucketsPerEndpoint);
-    const bucket = this.#bucketOf(endpoint, number);
+    const bucket = this.#bucketOf(`${endpoint} ${limit.requests}/${limit.seconds}`, number);
     const leftMs = bucket.emptyUntilMs - this.#clock.monotonicMs();
     if (leftMs > 0) return { kind: "denied", retrySeconds: leftMs / 1_000 };
     if (bucket.waiting.length >= waitingMax) return { kind: "denied", retrySeconds: 1 };

@@ -490,6 +490,52 @@ test("a limit holds across two agents, and says when to try again", async () => 
   expect(Number(refused?.headers.get("retry-after"))).toBeGreaterThan(100);
 });
 
+test("a limit that is relaxed holds at once, whatever was left of the former one", async () => {
+  const own = await path({ rate_limit: { requests: 1, seconds: 86_400 } });
+  const statuses = [(await api.send(`/webhooks/${own}`)).status, (await api.send(`/webhooks/${own}`)).status];
+
+  await query(
+    rig.database,
+    `update rule set trigger_params = trigger_params || '{"rate_limit": {"requests": 100, "seconds": 10}}'
+      where trigger_params->>'path' = $1`,
+    [own],
+  );
+  api.endpoints.wake();
+
+  statuses.push((await api.send(`/webhooks/${own}`)).status);
+  expect(statuses).toEqual([200, 429, 200]);
+});
+
+test("a limit holds beside another one for other methods on the same path", async () => {
+  const own = await path({ rate_limit: { requests: 1, seconds: 86_400 } });
+  await insertWebhookRule(rig, `demo.other.${own}`, {
+    path: own,
+    method: "PUT",
+    rate_limit: { requests: 100, seconds: 10 },
+  });
+  api.endpoints.wake();
+
+  const statuses: number[] = [];
+  for (const method of ["POST", "PUT", "PUT", "POST"])
+    statuses.push((await api.send(`/webhooks/${own}`, { method })).status);
+  expect(statuses).toEqual([200, 200, 200, 429]);
+});
+
+test("a bucket that is full only in the far future, as after the database's clock was set back, is full", async () => {
+  const own = await path({ rate_limit: { requests: 2, seconds: 60 } });
+  const statuses = [(await api.send(`/webhooks/${own}`)).status];
+
+  await query(
+    rig.database,
+    "update webhook_rate set full_at = full_at + interval '1 hour' where endpoint like $1",
+    [`path/${own}%`],
+  );
+
+  for (let repeated = 0; repeated < 3; repeated += 1)
+    statuses.push((await api.send(`/webhooks/${own}`)).status);
+  expect(statuses).toEqual([200, 200, 200, 429]);
+});
+
 test("a limit for each address leaves other addresses alone", async () => {
   const own = await path({ rate_limit: { requests: 1, seconds: 3600, per: "address" } });
   await using behind = await openWebhookApi(rig, { listener: { trustedProxies: ["127.0.0.1"] } });

@@ -2,6 +2,7 @@
 import type { Row, Statement } from "../statement.ts";
 
 export interface RateRequest {
+  /** With its limit. */
   readonly endpoint: string;
   readonly bucket: number;
   /** How many requests want to pass. */
@@ -23,7 +24,7 @@ export interface RateGrant {
  * follow each other on the row's lock, and no request is counted twice.
  *
  * The bucket holds `requests`, and each takes `seconds / requests` to come back. So it now holds as many as fit between
- * `full_at` and `seconds` from now.
+ * `full_at` and `seconds` from now. A bucket that is full even later dates from before the clock was set back, and is full.
  */
 export const takeFromRate: Statement<RateRequest, RateGrant> = {
   name: "take_from_webhook_rate",
@@ -33,7 +34,10 @@ export const takeFromRate: Statement<RateRequest, RateGrant> = {
     on conflict (endpoint, bucket) do update
        set (full_at, granted) = (
              select start + take * make_interval(secs => $5::float8 / $4), take
-               from (select greatest(rate.full_at, clock_timestamp()) as start) as begun,
+               from (select case when rate.full_at between clock_timestamp() and clock_timestamp() + make_interval(secs => $5 + 1)
+                                 then rate.full_at
+                                 else clock_timestamp()
+                            end as start) as begun,
                     lateral (select least($3::int, greatest(0, floor($4 - extract(epoch from start - clock_timestamp()) * $4 / $5::float8 + 1e-6)::int)) as take) as taken)
     returning granted,
               greatest(0, extract(epoch from full_at - clock_timestamp()) - $5::float8 + $5::float8 / $4)::float8 as retry_seconds`,
