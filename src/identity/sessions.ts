@@ -58,9 +58,11 @@ export class Sessions {
     const { database, decode } = this.#options;
     const decoded = await decode(token);
     if (decoded?.use !== "refresh" || decoded.family === null) return undefined;
-    const { login, identityId } = decoded.caller;
-    const identity = await this.#explaining(() => rowOf(database, readIdentity, login));
-    if (identity?.id !== identityId) return undefined;
+    const { identityVersion, caller } = decoded;
+    const identity = await this.#explaining(() => rowOf(database, readIdentity, caller.login));
+    if (identity?.id !== caller.identityId) return undefined;
+    // The new tokens would outlive a password that has just changed, of which this agent may not have heard.
+    if (identityVersion !== null && identity.tokenVersion !== identityVersion) return undefined;
     return await this.#open(identity, decoded.family);
   }
 
