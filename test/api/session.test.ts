@@ -2,6 +2,9 @@
 import { request } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { startApi, type Api } from "../../src/api/server.ts";
+import { forgeryToken } from "../../src/api/session-cookies.ts";
+import { rowOf } from "../../src/database/statement.ts";
+import { readIdentity } from "../../src/database/statements/identities.ts";
 import { hashPassword } from "../../src/identity/password-hash.ts";
 import { databaseResources } from "../../src/service/api-parts.ts";
 import { authPorts } from "../../src/service/identity-parts.ts";
@@ -141,6 +144,23 @@ test("logging out ends the session everywhere, and only the page can do it", asy
   expect([forged.status, done.status]).toEqual([403, 204]);
   // The rig's API hears of revocations as any other agent does, by a notification.
   await expect.poll(async () => (await ask("GET", { headers: { cookie } })).data.user).toBeNull();
+});
+
+// A page that was left alone for longer than its access token is valid.
+test("logging out ends the session also after its access token has expired", async () => {
+  const opened = await ask("POST", { body: login });
+  const [access = "", refresh = ""] = cookieOf(opened).split("; ");
+  const decoded = await rig.authenticator.decode(access.replace("attune_session=", ""));
+  const identity = await rowOf(fresh.database, readIdentity, "ada");
+  if (identity === undefined) throw new Error("there is no such identity");
+  const terms = { use: "access", identity, family: decoded?.family ?? undefined } as const;
+  const expired = await rig.mint.mint({ ...terms, lifetimeSeconds: -60 });
+  const cookie = `attune_session=${expired.token}; ${refresh}`;
+
+  const done = await ask("DELETE", { headers: { cookie, "x-csrf-token": forgeryToken(expired.token) } });
+
+  expect(done.status).toBe(204);
+  await expect.poll(async () => (await ask("GET", { headers: { cookie: refresh } })).data.user).toBeNull();
 });
 
 test("attempts are counted with those of the API, and other sites cannot log anybody in", async () => {

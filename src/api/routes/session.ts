@@ -146,7 +146,8 @@ export function addSessionRoutes(scope: FastifyInstance, ports: SessionPorts): v
       const token = accessTokenIn(request);
       if (token !== undefined) {
         demandOwnPage(request, token);
-        const decoded = await decode(token);
+        // A page that nobody used for an hour has a refresh token only.
+        const decoded = (await decode(token)) ?? (await decode(refreshTokenIn(request) ?? ""));
         const family = decoded?.family ?? decoded?.caller.jti ?? undefined;
         if (family !== undefined) await revoke(family);
       }
