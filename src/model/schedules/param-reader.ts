@@ -87,7 +87,8 @@ export class ParamReader {
   }
 }
 
+/** As JSON, shortened; the database refuses a character that is cut in half. */
 export function shown(value: JsonValue): string {
   const text = JSON.stringify(value);
-  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+  return text.length <= 60 ? text : `${text.slice(0, 57).toWellFormed()}...`;
 }

@@ -171,6 +171,20 @@ describe("a rule that changes", () => {
     expect((await bench.cursor(id))?.problem).toBeNull();
   });
 
+  // Goal: a text that the database refuses must not keep the progress of other timers from it.
+  // Method: what is quoted of a param is cut within an emoji.
+  test("to params with any text keeps no other timer's progress from being written", async () => {
+    await using bench = await timerBench();
+    const bad = await bench.rule("p.bad", "core.intervaltimer", { interval: `${"x".repeat(55)}😀 and more` });
+    const good = await bench.rule("p.good", "core.intervaltimer", { interval: 5 });
+    const worker = await bench.agent();
+    await bench.pass(12);
+    await worker.stop();
+
+    expect((await bench.cursor(bad))?.problem).toContain("interval: must be a number");
+    expect((await bench.cursor(good))?.counts).toEqual({ fired: 2 });
+  });
+
   test("and is deleted leaves nothing behind", async () => {
     await using bench = await timerBench();
     await bench.rule("p.r", "core.intervaltimer", { interval: 2 });
