@@ -20,8 +20,14 @@ export class TokenStateFile implements AsyncDisposable {
   /** @throws the system's error */
   static async create(temporaryDir: string, token: SensorToken): Promise<TokenStateFile> {
     const file = new TokenStateFile(await mkdtemp(join(temporaryDir, "attune-token-")));
-    await file.write(token);
-    return file;
+    try {
+      await file.write(token);
+      return file;
+    } catch (error) {
+      // On a full disk every attempt fails, and would leave its folder behind.
+      await file[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** @throws the system's error */

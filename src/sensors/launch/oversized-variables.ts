@@ -23,6 +23,11 @@ export async function fitVariables(
 ): Promise<FittedVariables> {
   const fitting: Record<string, string> = {};
   let folder: string | undefined;
+  // On a full disk every attempt fails, and would leave its folder behind.
+  await using undo = new AsyncDisposableStack();
+  undo.defer(async () => {
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  });
   for (const [name, value] of Object.entries(variables)) {
     if (Buffer.byteLength(value) <= valueBytesMax) {
       fitting[name] = value.replaceAll("\0", "");
@@ -33,10 +38,6 @@ export async function fitVariables(
     await writeFile(file, value, { mode: 0o600 });
     fitting[`${name}_FILE`] = file;
   }
-  return {
-    variables: fitting,
-    async [Symbol.asyncDispose]() {
-      if (folder !== undefined) await rm(folder, { recursive: true, force: true });
-    },
-  };
+  const files = undo.move();
+  return { variables: fitting, [Symbol.asyncDispose]: () => files.disposeAsync() };
 }

@@ -1,5 +1,5 @@
 import { mkdtempDisposable, readFile, stat } from "node:fs/promises";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
@@ -113,4 +113,23 @@ test("the end of the lease revokes what is still valid and removes the file", as
 
   expect(one.platform.revoked).toEqual(["jti-1", "jti-2"]);
   expect(existsSync(one.lease.statePath)).toBe(false);
+});
+
+test("a token whose file cannot be written leaves no folder behind", async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), "attune-lease-"));
+  const clock = fakeClock();
+  const platform = fakePlatform(clock);
+  // Room in a path, which has at most 4,095 characters, for the token's folder, but not for its file.
+  let temporaryDir = folder.path;
+  while (temporaryDir.length < 4_070) {
+    const length = Math.min(200, Math.max(4_069 - temporaryDir.length, 1));
+    temporaryDir = join(temporaryDir, "d".repeat(length));
+  }
+  mkdirSync(temporaryDir, { recursive: true });
+
+  const beginning = TokenLease.begin({ platform, request, temporaryDir, clock, warn: () => {} });
+
+  await expect(beginning).rejects.toThrow(/could not be written .*ENAMETOOLONG/);
+  expect(readdirSync(temporaryDir)).toEqual([]);
+  expect(platform.revoked).toEqual(["jti-1"]);
 });

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -175,4 +175,18 @@ test("a value too large for the kernel is put into a file that goes with its pro
   }
 
   await expect(stat(file)).rejects.toThrow("ENOENT");
+});
+
+test("a value that cannot be put into a file leaves no folder behind", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "attune-fit-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  // No file can have this name.
+  const fitting = fitVariables(
+    { LARGE: "x".repeat(200_000), ["N".repeat(300)]: "x".repeat(200_000) },
+    folder,
+  );
+
+  await expect(fitting).rejects.toThrow("ENAMETOOLONG");
+
+  expect(readdirSync(folder)).toEqual([]);
 });
