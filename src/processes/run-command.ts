@@ -5,7 +5,7 @@
  * How it ended is a value; nothing is thrown.
  */
 import type { Readable } from "node:stream";
-import { startChild } from "./child.ts";
+import { startChild, type Child } from "./child.ts";
 
 /** How long a command may take to stop before it is killed. */
 const graceMs = 500;
@@ -35,13 +35,21 @@ export type CommandResult =
   | ({ readonly kind: "overflowed" } & Output)
   | { readonly kind: "unstarted"; readonly cause: NodeJS.ErrnoException };
 
-/** @param signal stops the command; the result is then `timed-out` */
-export async function runCommand(command: BoundedCommand, signal?: AbortSignal): Promise<CommandResult> {
+/**
+ * @param signal stops the command; the result is then `timed-out`
+ * @param onStart called with the process, for example to have it guarded
+ */
+export async function runCommand(
+  command: BoundedCommand,
+  signal?: AbortSignal,
+  onStart?: (child: Child) => void,
+): Promise<CommandResult> {
   const { timeoutMs, outputBytesMax, ...rest } = command;
   const start = await startChild({ ...rest, graceMs });
   if (start.kind === "unstarted") return start;
 
   await using child = start.child;
+  onStart?.(child);
   let cut: "timed-out" | "overflowed" | undefined;
   const cutShort = (why: typeof cut): void => {
     cut ??= why;

@@ -8,6 +8,7 @@
  *
  * - Sensors that need the same environment wait for a single creation, in this process and, through its lock, in others.
  * - A failure is remembered for a while; otherwise a poll sensor would repeat it at every run.
+ * - If the agent is killed, so are the commands: the lock's heir begins anew in the same folder.
  * - `.attune-environment` in the folder contains the manifest's fingerprint. A folder without it was created by others:
  *   it is used but never changed.
  */
@@ -17,6 +18,7 @@ import { join } from "node:path";
 import { SharedTask } from "../../concurrency/shared-task.ts";
 import { messageOf } from "../../errors/caught.ts";
 import { complaintIn } from "../../model/texts/command-complaint.ts";
+import type { ProcessGuard } from "../../processes/guard.ts";
 import { runCommand, type CommandResult } from "../../processes/run-command.ts";
 import { explainSpawnFailure } from "../../processes/spawn-failure.ts";
 import type { Clock } from "../../time/clock.ts";
@@ -35,6 +37,9 @@ export interface EnvironmentRequest extends RuntimeEnvironmentQuestion {
   readonly agentVariables: AgentVariables;
   readonly passthrough: readonly string[];
   readonly temporaryDir: string;
+  readonly guard: Pick<ProcessGuard, "watch">;
+  /** A variable, as `NAME=value`, by which the guard finds what the commands start. */
+  readonly marker: string;
   /** For the sensor's own log. */
   readonly log: (lines: readonly string[]) => void;
   readonly signal: AbortSignal;
@@ -201,7 +206,9 @@ async function runCommands(
     if (command === null) continue;
     const [file = "", ...args] = command.map((word) => fillIn(word, filledWith));
     const bounds = { timeoutMs: commandTimeoutMs, outputBytesMax: 1024 * 1024 };
-    const result = await runCommand({ file, args, cwd: packDir, env, ...bounds }, request.signal);
+    const result = await runCommand({ file, args, cwd: packDir, env, ...bounds }, request.signal, (child) =>
+      request.guard.watch(child),
+    );
     const failure = failureOf(result, file);
     if (failure === undefined) continue;
     if (result.kind !== "unstarted") request.log(lastLines(result));
@@ -215,8 +222,10 @@ async function commandVariables({
   agentVariables,
   passthrough,
   temporaryDir,
+  marker,
 }: EnvironmentRequest): Promise<Record<string, string>> {
-  const inherited = inheritedVariables(agentVariables, passthrough);
+  const [markerName = "", markerValue = ""] = marker.split("=");
+  const inherited = { ...inheritedVariables(agentVariables, passthrough), [markerName]: markerValue };
   const { HOME: home = "/" } = inherited;
   const isWritable = await access(home, constants.W_OK).then(
     () => true,

@@ -119,6 +119,8 @@ export class SensorLauncher {
       agentVariables,
       passthrough,
       temporaryDir,
+      guard,
+      marker: this.newMarker(),
       log,
       signal,
     });

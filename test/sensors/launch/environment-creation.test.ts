@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   existsSync,
@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
+import { isRunning } from "../../../scripts/services/is-running.ts";
 import { parseYaml } from "../../../src/config/yaml-source.ts";
 import type { SensorDefinition } from "../../../src/model/definitions.ts";
 import { isJsonObject, type JsonObject } from "../../../src/model/json/json.ts";
@@ -56,6 +57,8 @@ function scene(runtime: Partial<OfferedRuntime>, executionConfig: JsonObject) {
     agentVariables: { own: { PATH: path }, restored: { PATH: path } },
     passthrough: [],
     temporaryDir: folder,
+    guard: { watch: () => {} },
+    marker: "ATTUNE_TEST_INSTANCE=1",
     log: (lines) => void logged.push(...lines),
     signal: new AbortController().signal,
   };
@@ -501,6 +504,30 @@ test("pip reaches its index through the proxy that passthrough_env names", async
     "http://packages.invalid/far-1.0-py3-none-any.whl",
   ]);
 }, 120_000);
+
+// Goal: no command goes on in a folder that another agent takes over when this one was killed.
+// Method: a process that creates an environment as an agent does, with a command that never ends; kill it.
+test("a command that creates an environment does not outlive its agent's SIGKILL", async () => {
+  const { folder } = scene({}, {});
+  const program = fileURLToPath(
+    new URL("../../fixtures/processes/environment-making-agent.ts", import.meta.url),
+  );
+  const agent = spawn(process.execPath, [program, folder], { stdio: ["ignore", "ignore", "inherit"] });
+  onTestFinished(() => void agent.kill("SIGKILL"));
+  const numberOf = (): number => {
+    const file = join(folder, "pid");
+    return existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
+  };
+  await expect.poll(numberOf).toBeGreaterThan(0);
+  const command = numberOf();
+  onTestFinished(() => {
+    if (isRunning(command)) process.kill(command, "SIGKILL");
+  });
+
+  agent.kill("SIGKILL");
+
+  await expect.poll(() => isRunning(command)).toBe(false);
+});
 
 const wheelMaker = `
 import sys, zipfile
