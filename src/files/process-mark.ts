@@ -25,7 +25,10 @@ export function ownMark(): ProcessMark {
 /** `elsewhere`: in another container or before a reboot, where this process cannot look. */
 export function fateOf({ pid, startedAt, place }: ProcessMark): "running" | "ended" | "elsewhere" {
   if (place !== presentPlace()) return "elsewhere";
-  return isRunning(pid) && (processStat(pid)?.startTime ?? "") === startedAt ? "running" : "ended";
+  const stat = processStat(pid);
+  // A zombie has ended, and stays for ever where the first process of a container reaps no orphans.
+  if (stat?.isAlive === false) return "ended";
+  return isRunning(pid) && (stat?.startTime ?? "") === startedAt ? "running" : "ended";
 }
 
 function isRunning(pid: number): boolean {

@@ -1,8 +1,11 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { lockDataDirectory } from "../../../src/database/embedded/data-directory.ts";
+import { processStat } from "../../../src/files/process-stat.ts";
 
 const elsewhere = { pid: 1, startedAt: "12", place: "another boot pid:[1]", token: "another" };
 
@@ -50,6 +53,25 @@ test("a holder in another container keeps the lock while it renews it", async ()
 test("a holder in a container that no longer exists loses the lock", async () => {
   const directory = freshDirectory();
   writeFileSync(join(directory, "lock"), JSON.stringify(elsewhere));
+
+  (await lockDataDirectory(directory))[Symbol.dispose]();
+});
+
+// Goal: an agent that was killed where nobody reaps it, as under a container's first process, does not block its successor.
+// Method: a shell that starts a process and then becomes a program that waits for no child.
+test("a zombie holds no lock", async () => {
+  const directory = freshDirectory();
+  const lock = await lockDataDirectory(directory);
+  const own = readFileSync(join(directory, "lock"), "utf8");
+  lock[Symbol.dispose]();
+  const parent = spawn("/bin/sh", ["-c", "sleep 0.1 & echo $!; exec sleep 300"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  onTestFinished(() => void parent.kill("SIGKILL"));
+  const pid = Number(String((await once(parent.stdout, "data"))[0]));
+  await expect.poll(() => processStat(pid)?.isAlive).toBe(false);
+  const startedAt = processStat(pid)?.startTime;
+  writeFileSync(join(directory, "lock"), JSON.stringify({ ...JSON.parse(own), pid, startedAt }));
 
   (await lockDataDirectory(directory))[Symbol.dispose]();
 });
