@@ -106,7 +106,7 @@ export const libraryOwners: Readonly<Record<string, readonly string[]>> = {
   fastify: ["api"],
   jose: ["tokens"],
   "node:child_process": ["processes"],
-  "node:ffi": ["processes"],
+  "node:ffi": ["files", "processes"],
   "p-map": ["runtimes"],
   pg: ["database"],
   pino: ["telemetry"],

@@ -1,26 +1,39 @@
 /**
  * The lock on the embedded database's directory, because two processes that use it at once would destroy it.
  *
- * The file `lock` names its holder. Node has no lock that the kernel releases with the process, so a process that finds
- * the file checks whether the holder is alive:
+ * The file `lock` names its holder, who also keeps it open and locked in the kernel. A process that finds the file checks
+ * whether the holder is alive:
  *
  * - In the same PID namespace and the same boot, by the process id and, because ids are reused, its start time.
- * - Otherwise (another container on the same volume, or a recreated one), by whether the file is being renewed: the
+ * - Otherwise (another container on the same volume, or a recreated one), by the kernel's lock. A holder that computes for
+ *   long, as the database does in its main thread, or that is frozen, still has it.
+ * - Without that lock (on another machine, or on a file system that has none), by whether the file is being renewed: the
  *   holder touches it every `renewalMs`.
  *
- * The file appears atomically: `link` of a finished file fails if the name is taken. A dead holder's file is moved away
- * before a new one is created. If another process was faster, and so the file moved away is not the one that was
+ * The file appears atomically: `link` of a finished and locked file fails if the name is taken. A dead holder's file is moved
+ * away before a new one is created. If another process was faster, and so the file moved away is not the one that was
  * checked, it is put back.
  */
 import { randomUUID } from "node:crypto";
-import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { hasCode } from "../../errors/caught.ts";
 import { isJsonObject } from "../../model/json/json.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
-import { fateOf, ownMark, type ProcessMark } from "../../files/process-mark.ts";
+import { isOpenFileLocked, lockOpenFile } from "../../files/kernel-lock.ts";
 import { makeDirectory } from "../../files/make-directory.ts";
+import { fateOf, ownMark, type ProcessMark } from "../../files/process-mark.ts";
 
 interface Holder extends ProcessMark {
   readonly token: string;
@@ -46,36 +59,42 @@ export async function lockDataDirectory(directory: string): Promise<Disposable> 
     token: randomUUID(),
   };
 
-  while (!appear(path, own)) {
-    const found = readHolder(path);
-    if (found === "gone") continue;
-    if (found !== "unreadable" && (await isAlive(found, path))) throw inUse(directory, found);
-    moveAway(path, found);
+  using held = new DisposableStack();
+  const draft = `${path}.${own.token}`;
+  const descriptor = openSync(draft, "wx", 0o600);
+  held.defer(() => closeSync(descriptor));
+  try {
+    writeFileSync(descriptor, JSON.stringify(own));
+    const hasKernelLocks = lockOpenFile(descriptor);
+    while (!appear(path, draft)) {
+      const found = readHolder(path);
+      if (found === "gone") continue;
+      if (found !== "unreadable" && (await isAlive(found, path, hasKernelLocks)))
+        throw inUse(directory, found);
+      moveAway(path, found);
+    }
+  } finally {
+    rmSync(draft);
   }
 
   const renewal = setInterval(() => renew(path), renewalMs);
   renewal.unref();
-  return {
-    [Symbol.dispose]() {
-      clearInterval(renewal);
-      const found = readHolder(path);
-      if (typeof found === "object" && found.token === own.token) rmSync(path, { force: true });
-    },
-  };
+  held.defer(() => {
+    clearInterval(renewal);
+    const found = readHolder(path);
+    if (typeof found === "object" && found.token === own.token) rmSync(path, { force: true });
+  });
+  return held.move();
 }
 
 /** @returns false if the name is taken */
-function appear(path: string, own: Holder): boolean {
-  const draft = `${path}.${own.token}`;
-  writeFileSync(draft, JSON.stringify(own), { mode: 0o600 });
+function appear(path: string, draft: string): boolean {
   try {
     linkSync(draft, path);
     return true;
   } catch (error) {
     if (!hasCode(error, "EEXIST")) throw error;
     return false;
-  } finally {
-    rmSync(draft);
   }
 }
 
@@ -102,12 +121,28 @@ function readHolder(path: string): Holder | "gone" | "unreadable" {
   }
 }
 
-async function isAlive(holder: Holder, path: string): Promise<boolean> {
+async function isAlive(holder: Holder, path: string, hasKernelLocks: boolean): Promise<boolean> {
   const fate = fateOf(holder);
   if (fate !== "elsewhere") return fate === "running";
+  if (hasKernelLocks && isLocked(path)) return true;
   const seenMs = renewedAtMs(path);
   await delay(2 * renewalMs + 500);
   return renewedAtMs(path) !== seenMs;
+}
+
+function isLocked(path: string): boolean {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, "r");
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return false; // Another process was faster.
+    throw error;
+  }
+  try {
+    return isOpenFileLocked(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function moveAway(path: string, judged: Holder | "unreadable"): void {

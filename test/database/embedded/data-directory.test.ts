@@ -76,6 +76,41 @@ test("a zombie holds no lock", async () => {
   (await lockDataDirectory(directory))[Symbol.dispose]();
 });
 
+// Goal: a holder in another container that computes for longer than renewals may be late keeps its database for itself.
+// Method: a process that takes the lock and never turns to its timers again; its file says that it runs elsewhere.
+test("a holder in another container that is too busy to renew the lock keeps it until its end", async () => {
+  const directory = freshDirectory();
+  const file = join(directory, "lock");
+  const program = join(import.meta.dirname, "../fixtures/lock-holder.ts");
+  const holder = spawn(process.execPath, ["--no-warnings", program, directory], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  onTestFinished(() => void holder.kill("SIGKILL"));
+  await once(holder.stdout, "data");
+  const { place } = elsewhere;
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), place }));
+
+  await expect(lockDataDirectory(directory)).rejects.toMatchObject({ code: "DATA_DIRECTORY_IN_USE" });
+
+  expect(readdirSync(directory)).toEqual(["lock"]);
+  holder.kill("SIGKILL");
+  await once(holder, "close");
+  (await lockDataDirectory(directory))[Symbol.dispose]();
+});
+
+test("a start on a full disk leaves no file behind", async () => {
+  const directory = freshDirectory();
+  const limits = "ulimit -f 0; trap '' XFSZ; exec \"$@\"";
+  const program = join(import.meta.dirname, "../fixtures/lock-holder.ts");
+  const start = spawn("/bin/sh", ["-c", limits, "sh", process.execPath, program, directory], {
+    stdio: "ignore",
+  });
+
+  await once(start, "close");
+
+  expect(readdirSync(directory)).toEqual([]);
+});
+
 function freshDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), "attune-lock-"));
   onTestFinished(() => rmSync(directory, { recursive: true }));
