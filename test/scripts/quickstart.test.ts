@@ -12,9 +12,15 @@ import { repositoryRoot } from "../../scripts/repository.ts";
 test("the quickstart shows its sensors at work and ends with a summary", { timeout: 180_000 }, async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), "attune-quickstart-"));
   const program = join(repositoryRoot, "scripts/quickstart.ts");
-  const quickstart = spawn(process.execPath, [program, "--directory", directory.path, "--seconds", "150"], {
-    env: { ...process.env, NO_COLOR: "1" },
-  });
+  // As scripts/quickstart does.
+  const options = ["--disable-warning=ExperimentalWarning", program];
+  const quickstart = spawn(
+    process.execPath,
+    [...options, "--directory", directory.path, "--seconds", "150"],
+    {
+      env: { ...process.env, NO_COLOR: "1" },
+    },
+  );
   const ended = once(quickstart, "exit");
   const complaints = text(quickstart.stderr);
   let shown = "";
