@@ -28,7 +28,7 @@ import {
   type PartitionRow,
 } from "../database/statements/partitions.ts";
 import { describeKeepLimits, retainedTables, type RetainedTable } from "../model/retention/keep-limits.ts";
-import { planPartitions } from "../model/retention/partition-plan.ts";
+import { planPartitions, type PartitionPlan } from "../model/retention/partition-plan.ts";
 import type { KeptTable } from "../telemetry/gauges.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -125,28 +125,15 @@ export class PartitionKeeper {
     position: PartitionPosition,
     signal: AbortSignal,
   ): Promise<void> {
-    const { database, limits, logger } = this.#options;
+    const { limits } = this.#options;
     const state = tableState(table, rows, position, limits);
     const plan = planPartitions(state, limits[table]);
     const retired = rows.flatMap(({ isRetired, name }) => (isRetired ? [name] : []));
     let overdue = retired.length + plan.retire.length;
     this.#note(table, rows, overdue);
     await doAll([
-      async () => {
-        for (const { first, beyond } of plan.add)
-          await this.#underLock(addPartition, { table, first, beyond }, signal);
-        if (plan.enter === null) return;
-        await rowOf(database, enterPartition, { sequence: `${table}_id_seq`, first: plan.enter });
-        logger.info({ table, first: String(plan.enter) }, `${table} continues in its next partition`);
-      },
-      async () => {
-        const blocked = await this.#retire(table, plan.retire, retired, signal);
-        if (blocked !== undefined)
-          logger.warn(
-            { table, error: blocked },
-            `could not retire old rows of ${table} yet; trying again later`,
-          );
-      },
+      () => this.#makeRoom(table, plan, signal),
+      () => this.#retire(table, plan.retire, retired, signal),
       () =>
         doAll(
           retired.map((partition) => async () => {
@@ -158,13 +145,22 @@ export class PartitionKeeper {
     ]);
   }
 
-  /** Adds those that were retired to `retired`; returns why another was not. */
+  async #makeRoom(table: RetainedTable, { add, enter }: PartitionPlan, signal: AbortSignal): Promise<void> {
+    const { database, logger } = this.#options;
+    for (const { first, beyond } of add)
+      await this.#underLock(addPartition, { table, first, beyond }, signal);
+    if (enter === null) return;
+    await rowOf(database, enterPartition, { sequence: `${table}_id_seq`, first: enter });
+    logger.info({ table, first: String(enter) }, `${table} continues in its next partition`);
+  }
+
+  /** Adds those that were retired to `retired`. What cannot be retired now is retired later. */
   async #retire(
     table: RetainedTable,
     partitions: readonly string[],
     retired: string[],
     signal: AbortSignal,
-  ): Promise<unknown> {
+  ): Promise<void> {
     const { limits, logger } = this.#options;
     let blocked: unknown;
     for (const partition of partitions) {
@@ -186,7 +182,8 @@ export class PartitionKeeper {
         throw error;
       }
     }
-    return blocked;
+    if (blocked !== undefined)
+      logger.warn({ table, error: blocked }, `could not retire old rows of ${table} yet; trying again later`);
   }
 
   #note(table: RetainedTable, rows: readonly PartitionRow[], overdue: number): void {
