@@ -37,11 +37,11 @@ export async function archivePartition(
   partition: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const { database, folder } = target;
+  const { database, folder, clock } = target;
   const directory = join(folder, table);
   await mkdir(directory, { recursive: true });
   await rowOf(database, openRetired, { partition });
-  await removeLeftovers(directory, Date.now());
+  await removeLeftovers(directory, clock.nowMs());
   const partial = join(directory, `${partition}.${randomUUID()}.partial`);
   let path: string;
   try {
@@ -66,13 +66,16 @@ export async function archivePartition(
   return path;
 }
 
-/** Removes what attempts that were killed have left. */
+/** Removes what attempts that were killed have left. Other agents use the folder, too, so a file may be gone at any moment. */
 async function removeLeftovers(directory: string, nowMs: number): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!name.endsWith(".partial")) continue;
     const path = join(directory, name);
-    const { mtimeMs } = await stat(path);
-    if (nowMs - mtimeMs > leftoverMs) await rm(path, { force: true });
+    const writtenAtMs = await stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => nowMs,
+    );
+    if (nowMs - writtenAtMs > leftoverMs) await rm(path, { force: true });
   }
 }
 
