@@ -97,7 +97,7 @@ export class LongAnswer {
     this.#begun.delete(this);
   }
 
-  /** Asks whoever makes the answer to end it before it is complete. */
+  /** Tells the work behind the answer to end early. */
   abort(): void {
     this.#ending.abort();
   }

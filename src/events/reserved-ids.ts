@@ -11,8 +11,8 @@
  * that lies below an earlier one is not used, and the sequence is moved on, far enough for the ids of other
  * processes too.
  *
- * Ids expire. Retention ends a partition by moving the sequence on to the next one; whoever stores rarely would put new rows
- * into the old partition for weeks, which then never becomes old enough to be dropped.
+ * Ids expire. Retention ends a partition by moving the sequence on to the next one. An agent that rarely stores an event
+ * would otherwise put new rows into the old partition for weeks, and that partition would never be old enough to drop.
  */
 import type { Queryable } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";

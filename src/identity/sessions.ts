@@ -61,7 +61,7 @@ export class Sessions {
     const { identityVersion, caller } = decoded;
     const identity = await this.#explaining(() => rowOf(database, readIdentity, caller.login));
     if (identity?.id !== caller.identityId) return undefined;
-    // The new tokens would outlive a password that has just changed, of which this agent may not have heard.
+    // The new tokens would still be valid after a change of the password that this agent has not heard of yet.
     if (identityVersion !== null && identity.tokenVersion !== identityVersion) return undefined;
     return await this.#open(identity, decoded.family);
   }

@@ -8,7 +8,7 @@ import { openIdentityRig } from "./identity-rig.ts";
 const password = "correct horse battery staple";
 const attempt = { login: "ada", address: "192.0.2.1" };
 
-// Goal: whoever has a stolen refresh token loses it with the password, whichever agent is asked and however soon.
+// Goal: after a change of the password, a stolen refresh token is useless at once, on every agent.
 // Method: an agent knows the token, and hears of the change only later.
 test.each([
   {

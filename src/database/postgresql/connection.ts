@@ -36,7 +36,7 @@ export interface PreparedConnection {
 /**
  * How the server reads and writes values, whatever the role's or database's default. The driver decodes timestamps in the
  * style ISO only, floats need all their digits, and backslashes in the strings of statements and of the schema's functions
- * are backslashes. With the zone UTC a day is 24 hours, and archives have the same instants whoever writes them.
+ * are backslashes. In UTC every day has 24 hours, and every agent writes an instant in the same way.
  */
 const textForms = {
   DateStyle: "ISO, MDY",

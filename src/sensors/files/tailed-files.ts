@@ -8,8 +8,8 @@
  * has another file after a rotation. A file that is at no known path is gone. It is remembered for a while, since it may
  * come up at another path.
  *
- * A position moves on in the same turn in which its lines are handed over, so that whoever writes down all positions writes
- * down the lines as well.
+ * A position advances in the same turn in which its lines are handed over. So a state that has the position has the lines,
+ * too.
  */
 import { messageOf } from "../../errors/caught.ts";
 import { isDifferent, type FileChange, type FileFacts } from "../../model/files/file-change.ts";
@@ -115,6 +115,7 @@ export class TailedFiles implements KnownFiles {
     if (position !== undefined) this.#reach(path, position);
   }
 
+  /** A file has changed, or was moved or deleted. */
   note({ path, from, after }: FileChange): void {
     if (after === null || after.isDirectory) {
       this.#noteGone(path);

@@ -63,7 +63,7 @@ export const unstartedReport: ProcessReport = {
 };
 
 const rhythmNotedEveryMs = 60_000;
-/** Warnings can quote names of files, of which there is no end. */
+/** Warnings quote file names, so there can be any number of different ones. */
 const warningsMax = 500;
 
 export class SensorNotes {

@@ -141,7 +141,7 @@ export function fileRig(options: RigOptions = {}) {
       await current?.stop();
       current = undefined;
     },
-    /** How the sensor ends by itself. */
+    /** Resolves when the sensor ends without having been stopped. */
     async ended(): Promise<EndedRun> {
       if (current === undefined) throw new Error("it does not run");
       return current.ended;
