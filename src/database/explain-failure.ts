@@ -26,7 +26,10 @@ const settings: ServerSettings = {
 export function explainDatabaseFailure(error: unknown): Explanation | undefined {
   if (error instanceof OperatorError || !(error instanceof Error)) return undefined;
   if (error instanceof ConnectionError) {
-    return explainDatabaseFailure(error.cause) ?? unreachable(error.message);
+    const { cause, message } = error;
+    if (cause instanceof OperatorError)
+      return { code: cause.code, reason: cause.reason, remedy: cause.remedy };
+    return explainDatabaseFailure(cause) ?? unreachable(message);
   }
   const state = sqlState(error);
   if (state !== undefined) {

@@ -24,6 +24,5 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   }
   const { openEmbedded } = await import("./embedded/embedded.ts");
   const { loadEmbeddedAssets } = await import("./embedded/assets.ts");
-  const assets = loadEmbeddedAssets();
-  return openEmbedded({ dataDirectory, schema, logger, ...(assets && { assets }) });
+  return openEmbedded({ dataDirectory, schema, loadAssets: loadEmbeddedAssets, logger });
 }

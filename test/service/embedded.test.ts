@@ -2,7 +2,7 @@
  * Without a database and a broker configured, everything works on one machine; and what was committed
  * survives the process.
  */
-import { writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { repositoryRoot } from "../../scripts/repository.ts";
@@ -27,27 +27,8 @@ test(
   "an agent without services stores events, is killed, and resumes from the checkpoint",
   { timeout: 180_000 },
   async () => {
-    await using folder = await agentFolder({
-      databaseUrl: undefined,
-      brokerUrl: undefined,
-      packsDirectory: join(repositoryRoot, "test/fixtures/packs"),
-      workerName: "alone",
-    });
-    const enoughFile = join(folder.path, "enough");
-    await withDatabase(folder.path, async (database) => {
-      await insertTrigger(database, "fault.number");
-      const runtimeRef = "core.sensor.nodejs";
-      await insertSensor(database, {
-        ref: "fault.counter",
-        triggerRef: "fault.number",
-        runtimeRef,
-        entrypoint: "counter.mjs",
-      });
-      await query(database, "update sensor set config = $1", [
-        JSON.stringify({ enoughFile, burst: 5, pauseMs: 20 }),
-      ]);
-      await insertRule(database, { ref: "fault.any", triggerRef: "fault.number" });
-    });
+    await using folder = await folderWithCounter({ burst: 5, pauseMs: 20 });
+    const { enoughFile } = folder;
 
     for (let round = 0; round < 2; round += 1) {
       await using agent = await startAgent(folder);
@@ -66,21 +47,83 @@ test(
     }
 
     await withDatabase(folder.path, async (database) => {
-      const numbers = await query<{ n: number }>(
-        database,
-        "select (payload->>'n')::int as n from event order by n",
-      );
-      const [checkpoint] = await query<{ value: number }>(database, "select value from sensor_checkpoint");
-      const last = checkpoint?.value ?? 0;
-      expect(last).toBeGreaterThan(100);
-      expect(numbers.map(({ n }) => n)).toEqual(Array.from({ length: last }, (_, index) => index + 1));
-      expect(await query(database, "select count(*)::int as count from enforcement")).toEqual([
-        { count: last },
-      ]);
+      await allStoredOnce(database);
       expect(await query(database, "select status from worker")).toEqual([{ status: "inactive" }]);
     });
   },
 );
+
+// Goal: the end of the embedded server, as on a full disk, loses and doubles nothing, and passes without a restart.
+// Method: take the folder of its log away, as in test/database/embedded/server-end.test.ts, and count until it is needed.
+test(
+  "an agent goes on by itself after its embedded database ended itself",
+  { timeout: 180_000 },
+  async () => {
+    await using folder = await folderWithCounter({ burst: 5, pauseMs: 20, fillerBytes: 20_000 });
+    const log = join(folder.path, "data/postgresql/pg_wal");
+    {
+      await using agent = await startAgent(folder);
+      await ready(agent, folder, 60_000);
+      await storedMoreThan(folder, 10);
+      await rename(log, `${log}.away`);
+
+      const health = async (): Promise<string> => (await fetch(`${folder.apiUrl}/health/ready`)).text();
+      await expect
+        .poll(health, { timeout: 60_000 })
+        .toContain("its server ended itself: could not create file");
+      await rename(`${log}.away`, log);
+      await ready(agent, folder, 60_000);
+      const stored = await metric(folder, "attune_sensor_agent_events_stored_total");
+      await storedMoreThan(folder, stored + 50);
+
+      await agent.assertRunning();
+      await writeFile(folder.enoughFile, "");
+      agent.kill("SIGTERM");
+      expect(await agent.ended).toBe(0);
+    }
+
+    await withDatabase(folder.path, allStoredOnce);
+  },
+);
+
+interface CounterFolder extends AgentFolder {
+  readonly enoughFile: string;
+}
+
+async function folderWithCounter(config: object): Promise<CounterFolder> {
+  const folder = await agentFolder({
+    databaseUrl: undefined,
+    brokerUrl: undefined,
+    packsDirectory: join(repositoryRoot, "test/fixtures/packs"),
+    workerName: "alone",
+  });
+  const enoughFile = join(folder.path, "enough");
+  await withDatabase(folder.path, async (database) => {
+    await insertTrigger(database, "fault.number");
+    const runtimeRef = "core.sensor.nodejs";
+    await insertSensor(database, {
+      ref: "fault.counter",
+      triggerRef: "fault.number",
+      runtimeRef,
+      entrypoint: "counter.mjs",
+    });
+    await query(database, "update sensor set config = $1", [JSON.stringify({ ...config, enoughFile })]);
+    await insertRule(database, { ref: "fault.any", triggerRef: "fault.number" });
+  });
+  return { ...folder, enoughFile };
+}
+
+async function allStoredOnce(database: Database): Promise<void> {
+  const numbers = await query<{ n: number }>(
+    database,
+    "select (payload->>'n')::int as n from event order by n",
+  );
+  const [checkpoint] = await query<{ value: number }>(database, "select value from sensor_checkpoint");
+  const last = checkpoint?.value ?? 0;
+  expect(last).toBeGreaterThan(50);
+  expect(numbers.map(({ n }) => n)).toEqual(Array.from({ length: last }, (_, index) => index + 1));
+  expect(await query(database, "select count(*)::int as count from enforcement")).toEqual([{ count: last }]);
+}
 
 async function storedMoreThan(folder: AgentFolder, count: number): Promise<void> {
   await expect

@@ -3,12 +3,9 @@
  * guarantees, one connection.
  *
  * All statements run one after the other on that connection; a transaction blocks others until it ends. Subscriptions
- * and locks work within this process, and the lock on the directory excludes other processes. The server runs on the
- * main thread, so while it computes nothing else runs. The engine never yields to the event loop, so consecutive
- * statements would starve timers and sockets; therefore, every few milliseconds, a statement first yields to them.
+ * and locks work within this process, and the lock on the directory excludes other processes. A server that ends itself is
+ * started again.
  */
-import { setImmediate as othersTurn } from "node:timers/promises";
-import type { PGlite, Transaction } from "@electric-sql/pglite";
 import { WakeableLoop } from "../../concurrency/wakeable-loop.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -16,68 +13,56 @@ import { OutageLog } from "../../telemetry/outage-log.ts";
 import { systemClock, type Clock } from "../../time/clock.ts";
 import type { Database, HeldLock, Query, Queryable } from "../database.ts";
 import { databaseFolder, lockDataDirectory } from "./data-directory.ts";
+import { ConnectionError } from "../errors.ts";
+import { EmbeddedServer } from "./embedded-server.ts";
 import { explainEngineFailure } from "./engine-failure.ts";
 import { startEngine, type EmbeddedAssets } from "./engine.ts";
 import { maintain } from "./maintenance.ts";
-import { parameterText } from "./parameters.ts";
-import { ConnectionError } from "../errors.ts";
 import { demandResources } from "./resource-limits.ts";
 
 export interface EmbeddedOptions {
   readonly dataDirectory: string;
   /** Default `attune`. */
   readonly schema?: string;
-  /** Only for the single executable, which has no package folders; see assets.ts. */
-  readonly assets?: EmbeddedAssets;
+  /** Called for each start, so that the bytes stay in memory no longer; see assets.ts. */
+  readonly loadAssets?: () => EmbeddedAssets | undefined;
   readonly logger: Logger;
   readonly clock?: Clock;
 }
-
-type Hint = (payload: string | undefined) => void;
-
-const turnMs = 5;
-
-/** The engine, or a transaction in it. */
-type Runner = Pick<Transaction, "query" | "exec">;
 
 /**
  * @throws OperatorError DATA_DIRECTORY_IN_USE if another process has the directory open, DATABASE_UNREACHABLE if the
  *   directory cannot be used or this process may not open enough files, DATABASE_DAMAGED if the database does not start
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Database> {
-  const { dataDirectory, schema = "attune", assets, logger, clock = systemClock } = options;
+  const {
+    dataDirectory,
+    schema = "attune",
+    loadAssets = () => undefined,
+    logger,
+    clock = systemClock,
+  } = options;
   await using resources = new AsyncDisposableStack();
-  const { lock, engine } = await start(dataDirectory, schema, assets);
-  resources.use(lock);
+  demandResources(dataDirectory);
+  resources.use(await explainingFailures(dataDirectory, () => lockDataDirectory(dataDirectory)));
   let isClosed = false;
-  resources.defer(async () => {
+  const server = resources.use(
+    await EmbeddedServer.open({
+      dataDirectory,
+      start: () =>
+        explainingFailures(dataDirectory, () =>
+          startEngine({ directory: dataDirectory, schema, assets: loadAssets() }),
+        ),
+      logger,
+      clock,
+    }),
+  );
+  resources.defer(() => {
     isClosed = true;
-    await engine.close();
   });
-
-  let broken: Error | undefined;
-  let othersHadTurnAtMs = performance.now();
-  const run = async (runner: Runner, query: Query): Promise<{ rows: object[] }> => {
-    if (isClosed) throw new ConnectionError("the embedded database is closed", "nothing-done");
-    if (performance.now() - othersHadTurnAtMs > turnMs) {
-      await othersTurn();
-      othersHadTurnAtMs = performance.now();
-    }
-    try {
-      return await runOn(runner, query);
-    } catch (error) {
-      // The server itself failed and does not recover in this process.
-      if (error instanceof Error && error.name === "RuntimeError") broken = error;
-      // The engine attaches the parameters to its errors; they must not reach a log.
-      if (error instanceof Error) Reflect.deleteProperty(error, "params");
-      throw error;
-    }
-  };
-  const query = (statement: Query): Promise<{ rows: object[] }> => run(engine, statement);
-  const transaction = async <T>(work: (transaction: Queryable) => Promise<T>): Promise<T> => {
-    if (isClosed) throw new ConnectionError("the embedded database is closed", "nothing-done");
-    return engine.transaction((inner) => work({ query: (statement) => run(inner, statement) }));
-  };
+  const query = (statement: Query): Promise<{ rows: object[] }> => server.query(statement);
+  const transaction = <T>(work: (transaction: Queryable) => Promise<T>): Promise<T> =>
+    server.transaction(work);
 
   const relaxed: Queryable = {
     query: (statement) =>
@@ -86,11 +71,6 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
         return inner.query(statement);
       }),
   };
-
-  const hints = new Map<string, Set<Hint>>();
-  engine.onNotification((channel, payload) => {
-    for (const hint of hints.get(channel) ?? []) hint(payload);
-  });
 
   const outage = new OutageLog(
     {
@@ -103,7 +83,10 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     step: () => maintain(query, schema),
     intervalMs: 5_000,
     retryDelayMs: () => 60_000,
-    onFailure: (error) => outage.failed({ error }),
+    onFailure(error) {
+      // What ends the server is reported by itself.
+      if (!(error instanceof ConnectionError)) outage.failed({ error });
+    },
     onRecovery: () => outage.recovered(),
     clock,
   });
@@ -125,58 +108,22 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     relaxed,
     // There is one connection, and no other process that could take a lease over.
     reserved: relaxed,
-    async listen(channel, onHint) {
-      const hint: Hint = (payload) => onHint(payload);
-      const subscribed = hints.get(channel) ?? new Set();
-      hints.set(channel, subscribed.add(hint));
-      await query({ text: `listen ${quoted(channel)}` });
-      hint(undefined);
-      return {
-        async [Symbol.asyncDispose]() {
-          if (!subscribed.delete(hint) || subscribed.size > 0) return;
-          hints.delete(channel);
-          if (!isClosed) await query({ text: `unlisten ${quoted(channel)}` });
-        },
-      };
-    },
+    listen: (channel, onHint) => server.listen(channel, onHint),
     tryLock: async (name) => takeLock(lockNames, name, () => !isClosed),
-    health: () => ({
-      state: broken === undefined && !isClosed ? "up" : "down",
-      detail:
-        broken === undefined
-          ? `embedded in ${dataDirectory}`
-          : `the embedded database broke: ${broken.message}`,
-      checkedAtMs: clock.monotonicMs(),
-    }),
+    health: () => server.health(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
 
-async function start(
-  directory: string,
-  schema: string,
-  assets: EmbeddedAssets | undefined,
-): Promise<{ lock: Disposable; engine: PGlite }> {
-  demandResources(directory);
-  using undo = new DisposableStack();
+/** @throws OperatorError for every failure */
+async function explainingFailures<T>(directory: string, work: () => Promise<T>): Promise<T> {
   try {
-    const lock = undo.use(await lockDataDirectory(directory));
-    const engine = await startEngine({ directory, schema, assets });
-    undo.move();
-    return { lock, engine };
+    return await work();
   } catch (cause) {
     if (cause instanceof OperatorError) throw cause;
     const attempt = `open the embedded database in ${directory}`;
     throw new OperatorError({ attempt, ...explainEngineFailure(cause, databaseFolder(directory)), cause });
   }
-}
-
-async function runOn(runner: Runner, { text, values, name }: Query): Promise<{ rows: object[] }> {
-  if (values === undefined && name === undefined) {
-    const results = await runner.exec(text);
-    return { rows: results.at(-1)?.rows ?? [] };
-  }
-  return runner.query<object>(text, (values ?? []).map(parameterText));
 }
 
 function takeLock(names: Set<string>, name: string, isOpen: () => boolean): HeldLock | undefined {
@@ -193,8 +140,4 @@ function takeLock(names: Set<string>, name: string, isOpen: () => boolean): Held
       names.delete(name);
     },
   };
-}
-
-function quoted(identifier: string): string {
-  return `"${identifier.replaceAll('"', '""')}"`;
 }

@@ -32,7 +32,7 @@ export function explainEngineFailure(cause: unknown, folder: string): Explanatio
 const troublesOfTheDisk = /no space left|quota|read-only file system|permission denied|too many open files/i;
 
 /** The engine's file system throws plain objects with only a WASI error number. */
-function engineFailureText(cause: unknown): string {
+export function engineFailureText(cause: unknown): string {
   if (cause instanceof Error) return cause.message;
   const errno = isJsonObject(cause) ? cause["errno"] : undefined;
   if (typeof errno !== "number") return String(cause);

@@ -5,16 +5,19 @@
  * PGlite's defaults are weaker: fsync is off, and its file system ignores the call. Here fsync is on and reaches the
  * disk. `fdatasync` is not used, because PGlite's C library ignores it.
  *
+ * A server that ends itself is noticed (server-end.ts), and its files are closed, so that another can start on them.
+ *
  * A new database is created next to its final path and moved there once it is complete, so that a process killed
  * meanwhile leaves nothing that looks like a database.
  */
-import { existsSync, fsyncSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import { NodeFS } from "@electric-sql/pglite/nodefs";
 import { parseJson } from "../../model/json/json-text.ts";
 import { databaseFolder } from "./data-directory.ts";
-import { DamagedDatabase } from "./engine-failure.ts";
+import { DamagedDatabase, engineFailureText } from "./engine-failure.ts";
+import { noticeServerEnd, type ServerEnded } from "./server-end.ts";
 
 /** Files that PGlite otherwise reads from its package's folder; included in the single executable. */
 export interface EmbeddedAssets {
@@ -33,7 +36,15 @@ export interface EngineOptions {
   readonly assets: EmbeddedAssets | undefined;
 }
 
-export async function startEngine({ directory, schema, assets }: EngineOptions): Promise<PGlite> {
+export interface Engine {
+  readonly server: PGlite;
+  /** Set once the server has ended itself; then nothing may use it any more. */
+  readonly end: () => ServerEnded | undefined;
+  /** Closes the files of a server that has ended, without a word to it. */
+  readonly abandon: () => void;
+}
+
+export async function startEngine({ directory, schema, assets }: EngineOptions): Promise<Engine> {
   const place = databaseFolder(directory);
   if (!existsSync(place)) await create(directory, place, assets);
   // Otherwise the engine would create a new database from the remains, or wait forever.
@@ -49,8 +60,8 @@ async function create(directory: string, place: string, assets: EmbeddedAssets |
   }
   const building = join(directory, `${prefix}${process.pid}`);
   mkdirSync(building, { mode: 0o700 });
-  const engine = await start(building, assets, []);
-  await engine.close();
+  const { server } = await start(building, assets, []);
+  await server.close();
   renameSync(building, place);
 }
 
@@ -61,7 +72,7 @@ async function start(
   place: string,
   assets: EmbeddedAssets | undefined,
   parameters: readonly string[],
-): Promise<PGlite> {
+): Promise<Engine> {
   const compiled =
     assets === undefined
       ? {}
@@ -70,25 +81,31 @@ async function start(
           initdbWasmModule: await WebAssembly.compile(assets.initdb),
           fsBundle: new Blob([assets.files]),
         };
-  let lastWords: string | undefined;
+  let lastLine: string | undefined;
+  // The server's message follows a time and a process id.
+  const lastWords = (): string | undefined => lastLine?.replace(/^.*?(FATAL|PANIC):\s*/, "");
+  const fs = new DurableNodeFS(place);
   try {
-    return await PGlite.create({
+    const server = await PGlite.create({
       ...compiled,
-      fs: new DurableNodeFS(place),
+      fs,
       startParams: [...startParameters, ...parameters],
       parsers: Object.fromEntries([
         ...textTypes.map((oid) => [oid, (value: string) => value] as const),
         ...jsonTypes.map((oid) => [oid, parseJson] as const),
       ]),
       onStderr(line) {
-        if (/FATAL|PANIC/.test(line)) lastWords = line;
+        if (/FATAL|PANIC/.test(line)) lastLine = line;
         return false; // Keep it off the console.
       },
     });
+    const end = noticeServerEnd(server.Module, (cause) => lastWords() ?? engineFailureText(cause));
+    return { server, end, abandon: () => fs.closeFiles() };
   } catch (cause) {
-    // PGlite reports only that it failed. The server's message follows a time and a process id.
-    if (lastWords !== undefined)
-      throw new DamagedDatabase(lastWords.replace(/^.*?(FATAL|PANIC):\s*/, ""), cause);
+    fs.closeFiles();
+    // PGlite reports only that it failed.
+    const reason = lastWords();
+    if (reason !== undefined) throw new DamagedDatabase(reason, cause);
     throw cause;
   }
 }
@@ -116,20 +133,36 @@ const textTypes = [20, 1700, 1082, 1114, 1186];
 const jsonTypes = [114, 3802];
 
 interface NodeStream {
-  /** Undefined for a directory. */
+  /** Undefined for a directory, and for what is no file of the database. */
   readonly nfd?: number;
 }
 
 interface EngineModule {
   readonly NODEFS: { readonly stream_ops: { fsync?: (stream: NodeStream) => number } };
+  readonly FS: { readonly streams: (NodeStream | null | undefined)[] };
 }
 
 type Init = NodeFS["init"];
 
 class DurableNodeFS extends NodeFS {
+  #module: EngineModule | undefined;
+
   override async init(...[engine, options]: Parameters<Init>): ReturnType<Init> {
     const { emscriptenOpts } = await super.init(engine, options);
-    return { emscriptenOpts: { ...emscriptenOpts, preRun: [...(emscriptenOpts.preRun ?? []), makeDurable] } };
+    const prepare = (module: EngineModule): void => {
+      makeDurable(module);
+      this.#module = module;
+    };
+    return { emscriptenOpts: { ...emscriptenOpts, preRun: [...(emscriptenOpts.preRun ?? []), prepare] } };
+  }
+
+  /** Closes what the server left open. It must not run any more. */
+  closeFiles(): void {
+    const streams = this.#module?.FS.streams.splice(0) ?? [];
+    // Streams that were duplicated share a descriptor.
+    for (const descriptor of new Set(streams.map((stream) => stream?.nfd))) {
+      if (descriptor !== undefined) closeSync(descriptor);
+    }
   }
 }
 

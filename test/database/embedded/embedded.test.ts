@@ -151,11 +151,11 @@ test("it starts from assets given as bytes, as in the single executable", async 
   await using database = await openEmbedded({
     dataDirectory: freshDirectory(),
     logger: silentLogger,
-    assets: {
+    loadAssets: () => ({
       server: bytesOf("pglite.wasm"),
       initdb: bytesOf("initdb.wasm"),
       files: bytesOf("pglite.data"),
-    },
+    }),
   });
 
   expect((await database.query({ text: "select 1 as one" })).rows).toEqual([{ one: 1 }]);
