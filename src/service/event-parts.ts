@@ -98,7 +98,7 @@ export async function openEvents(
     pipeline,
     sources: postSources,
     checkpoints: new CheckpointOrder({ database, raiseIds: (above) => pipeline.raiseIds(above) }),
-    pace: publisher,
+    pace: publisher.pace,
     waitMs: events.post_wait * 1_000,
     clock,
   });

@@ -114,7 +114,7 @@ export async function openSensors(
     ports: {
       database,
       sink: pipeline,
-      pace: publisher,
+      pace: publisher.pace,
       launcher,
       pollPhases: new PollPhases(),
       fileWatching: new FileWatching(sensor.file_paths),

@@ -185,13 +185,13 @@ test("a source that can wait is also slowed down by few large messages, before t
 
   const [first, ...others] = await large();
   if (first !== undefined) publisher.send([first], []);
-  expect(publisher.ease()).toBeUndefined();
+  expect(publisher.pace.ease()).toBeUndefined();
   publisher.send(others, []);
 
-  expect(publisher.ease()).toBeDefined();
+  expect(publisher.pace.ease()).toBeDefined();
   expect(publisher.isBehind).toBe(false);
   transport.confirmAll();
-  await expect.poll(() => publisher.ease(), soon).toBeUndefined();
+  await expect.poll(() => publisher.pace.ease(), soon).toBeUndefined();
 });
 
 test("a source that can wait is slowed down while the broker confirms, and never for one that does not", async () => {
@@ -200,12 +200,12 @@ test("a source that can wait is slowed down while the broker confirms, and never
   const { publisher } = publishing;
   await expect.poll(() => publisher.isBehind, soon).toBe(false);
   publisher.send(await owe(3, instance), []);
-  expect(publisher.ease()).toBeUndefined();
+  expect(publisher.pace.ease()).toBeUndefined();
 
   transport.confirmAll();
   await expect.poll(owed, soon).toEqual([]);
   publisher.send(await owe(3, instance), []);
-  const easing = publisher.ease();
+  const easing = publisher.pace.ease();
   expect(easing).toBeDefined();
   let isEased = false;
   void easing?.then(() => (isEased = true));
@@ -216,7 +216,7 @@ test("a source that can wait is slowed down while the broker confirms, and never
 
   publisher.send(await owe(3, instance), []);
   // It confirms nothing any more.
-  await expect.poll(() => publisher.ease(), soon).toBeUndefined();
+  await expect.poll(() => publisher.pace.ease(), soon).toBeUndefined();
   expect(publisher.inFlightCount).toBe(3);
 });
 

@@ -35,14 +35,16 @@ import {
 } from "../../messaging/message-transport.ts";
 import type { MessageFormat } from "../../messaging/messages/cloud-event-message.ts";
 import { routingKeys } from "../../messaging/messages/message-types.ts";
-import { messageKindOf, type MessageKind } from "../../model/identifiers.ts";
+import type { MessageKind } from "../../model/identifiers.ts";
+import type { DeliveryLoad } from "../../model/sensors/pace.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Clock } from "../../time/clock.ts";
 import type { MessageOutlet } from "../batch-outcomes.ts";
+import { Backlog } from "./backlog.ts";
 import type { DeliveryRecord } from "./delivery-record.ts";
 import { HeldRows } from "./held-rows.ts";
-import { RecentMessages } from "./recent-messages.ts";
+import { SourcePace } from "./source-pace.ts";
 
 export interface PublisherOptions {
   readonly database: Database;
@@ -82,47 +84,41 @@ interface DirectMessage {
   readonly acceptedAtMs: number;
 }
 
-type Outcome = "confirmed" | "refused" | "left";
-
-interface Behind {
-  /** The lowest id of each kind that was left. */
-  readonly ownFrom: Map<MessageKind, string>;
-  /** What was left since the round of reading began. */
-  recent: RecentMessages;
-  /** The lowest id of each kind among it. */
-  recentFrom: Map<MessageKind, string>;
-}
+export type Outcome = "confirmed" | "refused" | "left";
 
 /** Enough to smooth what database and broker do at different moments; beyond it the outbox is the better place. */
 const directCountFactor = 16;
 /** Keeps the broker busy while the next events are being stored. */
 const crowdedFactor = 1.5;
 const heldBytesMax = 16 * 1024 * 1024;
-const crowdedBytes = heldBytesMax / 2;
 const unforgottenMax = 20_000;
 const brokerCheckMs = 250;
-/** A broker that takes messages confirms some in this time. */
-const confirmingWithinMs = 500;
-/** A source waits no longer than this for each of the events it may have under way. */
-const easeMsMax = 1_000;
-const easeCheckMs = 100;
 
-export class Publisher implements MessageOutlet {
+export class Publisher implements MessageOutlet, DeliveryLoad {
   /** Those whose messages this process sends. */
   readonly rows: HeldRows;
+  /** For sources that can wait. */
+  readonly pace: SourcePace;
   readonly #options: PublisherOptions;
   #inFlight = 0;
   #bytesInFlight = 0;
-  #behind: Behind | undefined;
+  /** Undefined: messages are sent directly. */
+  #backlog: Backlog | undefined;
   /** Of the round of reading under way. */
   readonly #readBack = new Set<string>();
   readonly #changes = new Changes();
   #confirmedAtMs = -Infinity;
-  #easing: Promise<void> | undefined;
 
   constructor(options: PublisherOptions) {
+    const { inFlightMax, clock } = options;
     this.#options = options;
     this.rows = new HeldRows(options);
+    this.pace = new SourcePace({
+      load: this,
+      changes: this.#changes,
+      limits: { inFlightMin: inFlightMax * crowdedFactor, bytesMin: heldBytesMax / 2 },
+      clock,
+    });
   }
 
   /** Messages sent and not yet confirmed. */
@@ -136,7 +132,12 @@ export class Publisher implements MessageOutlet {
   }
 
   get isBehind(): boolean {
-    return this.#behind !== undefined;
+    return this.#backlog !== undefined;
+  }
+
+  /** Monotonic milliseconds of the last confirm; -Infinity before the first. */
+  get confirmedAtMs(): number {
+    return this.#confirmedAtMs;
   }
 
   get instance(): string {
@@ -148,15 +149,13 @@ export class Publisher implements MessageOutlet {
   }
 
   send(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void {
-    if (this.#behind === undefined && this.#hasRoomFor(messages)) {
+    if (this.#backlog === undefined && this.#hasRoomFor(messages)) {
       this.#sendAll(messages, acceptedAtMs);
       return;
     }
-    this.#leave(
-      messages.map(({ messageId }) => messageId),
-      { isKept: true },
-    );
-    this.#behind?.recent.add(messages, acceptedAtMs);
+    const messageIds = messages.map(({ messageId }) => messageId);
+    this.#leave(messageIds, { isKept: true });
+    this.#fallenBehind().keep(messages, acceptedAtMs);
   }
 
   isHeard(): boolean {
@@ -183,12 +182,12 @@ export class Publisher implements MessageOutlet {
 
   /** Leaves what is stored from now on to the sweeper, until it has caught up. */
   fallBehind(): void {
-    this.#behind ??= { ownFrom: new Map(), recent: this.#nothingRecent(), recentFrom: new Map() };
+    this.#fallenBehind();
   }
 
   /** From which id on messages of this process were left; null: none of them. */
   ownFrom(kind: MessageKind): string | null {
-    return this.#behind?.ownFrom.get(kind) ?? null;
+    return this.#backlog?.from(kind) ?? null;
   }
 
   /**
@@ -199,11 +198,7 @@ export class Publisher implements MessageOutlet {
    */
   beginRound(): ReadonlyMap<MessageKind, string> {
     this.#readBack.clear();
-    if (this.#behind === undefined) return new Map();
-    const { recentFrom } = this.#behind;
-    this.#behind.recent = this.#nothingRecent();
-    this.#behind.recentFrom = new Map();
-    return recentFrom;
+    return this.#backlog?.beginRound() ?? new Map();
   }
 
   /**
@@ -212,10 +207,10 @@ export class Publisher implements MessageOutlet {
    * @returns false when that was too much to be kept; another round is due
    */
   catchUp(): boolean {
-    if (this.#behind === undefined) return true;
-    const kept = this.#behind.recent.all();
+    if (this.#backlog === undefined) return true;
+    const kept = this.#backlog.kept();
     if (kept === undefined) return false;
-    this.#behind = undefined;
+    this.#backlog = undefined;
     this.#sendAll(kept.messages, kept.acceptedAtMs);
     return true;
   }
@@ -236,17 +231,6 @@ export class Publisher implements MessageOutlet {
       await this.#changes.nextWithin(brokerCheckMs, clock, signal);
     }
     return !signal.aborted;
-  }
-
-  /**
-   * For sources that can wait (pace.ts): undefined when there is room, else resolves once there is, when the broker
-   * confirms nothing, or after a moment.
-   */
-  ease(): Promise<void> | undefined {
-    if (this.#easing === undefined && this.#isCrowded()) {
-      this.#easing = this.#untilEased().finally(() => (this.#easing = undefined));
-    }
-    return this.#easing;
   }
 
   /** Sends the message of a row that was read back from the outbox. Settles once its outcome is known. */
@@ -285,40 +269,17 @@ export class Publisher implements MessageOutlet {
     );
   }
 
-  #isCrowded(): boolean {
-    const { inFlightMax, clock } = this.#options;
-    const isConfirming = clock.monotonicMs() - this.#confirmedAtMs < confirmingWithinMs;
-    const isMuch = this.#inFlight >= inFlightMax * crowdedFactor || this.#bytesInFlight >= crowdedBytes;
-    return isConfirming && (this.isBehind || isMuch);
-  }
-
-  async #untilEased(): Promise<void> {
-    const { clock } = this.#options;
-    const untilMs = clock.monotonicMs() + easeMsMax;
-    while (this.#isCrowded() && clock.monotonicMs() < untilMs) {
-      await this.#changes.nextWithin(easeCheckMs, clock);
-    }
-  }
-
-  #nothingRecent(): RecentMessages {
-    return new RecentMessages({
+  #fallenBehind(): Backlog {
+    this.#backlog ??= new Backlog({
       countMax: this.#options.inFlightMax * directCountFactor,
       bytesMax: heldBytesMax,
     });
+    return this.#backlog;
   }
 
   #leave(messageIds: readonly string[], { isKept }: { isKept: boolean }): void {
-    this.fallBehind();
-    const lowest = new Map<MessageKind, string>();
-    for (const messageId of messageIds) {
-      lower(lowest, messageKindOf(messageId) === "event" ? "event" : "enforcement", messageId);
-    }
-    for (const [kind, messageId] of lowest) {
-      if (this.#behind !== undefined) {
-        lower(this.#behind.ownFrom, kind, messageId);
-        lower(this.#behind.recentFrom, kind, messageId);
-      }
-      this.#options.onLeft({ kind, fromId: messageId, isKept });
+    for (const [kind, fromId] of this.#fallenBehind().leave(messageIds)) {
+      this.#options.onLeft({ kind, fromId, isKept });
     }
   }
 
@@ -390,9 +351,4 @@ export class Publisher implements MessageOutlet {
     batch.unsettled -= 1;
     if (batch.unsettled === 0) metrics.messagesConfirmed(batch.confirmed, (nowMs - batch.atMs) / 1_000);
   }
-}
-
-function lower(lowest: Map<MessageKind, string>, kind: MessageKind, messageId: string): void {
-  const known = lowest.get(kind);
-  if (known === undefined || messageId < known) lowest.set(kind, messageId);
 }

@@ -7,14 +7,19 @@ export interface KeptMessages {
   readonly acceptedAtMs: readonly number[];
 }
 
+export interface RecentLimits {
+  readonly countMax: number;
+  readonly bytesMax: number;
+}
+
 export class RecentMessages {
-  readonly #limits: { readonly countMax: number; readonly bytesMax: number };
+  readonly #limits: RecentLimits;
   #messages: OutgoingMessage[] = [];
   #acceptedAtMs: number[] = [];
   #bytes = 0;
   #isTooMuch = false;
 
-  constructor(limits: { readonly countMax: number; readonly bytesMax: number }) {
+  constructor(limits: RecentLimits) {
     this.#limits = limits;
   }
 
