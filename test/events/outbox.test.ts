@@ -546,12 +546,9 @@ test("a look at an empty outbox is one statement", async () => {
   };
   const transport = scriptedTransport();
   await using _ = await start(transport, { database, intervalMs: 20 });
-  const looks = (): number => sent.filter((name) => name === "own_messages").length;
-  await expect.poll(looks, soon).toBeGreaterThan(2);
-
-  sent.length = 0;
-  await expect.poll(looks, soon).toBeGreaterThan(5);
-  expect(new Set(sent)).toEqual(new Set(["own_messages"]));
+  // At the start, refused messages are counted once or twice.
+  const looks = Array.from({ length: 6 }, () => "own_messages");
+  await expect.poll(() => sent.slice(-looks.length), soon).toEqual(looks);
 
   const messages = await owe(2, dead);
   await expect.poll(() => transport.ids(), soon).toEqual(idsOf(messages));
