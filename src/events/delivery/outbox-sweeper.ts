@@ -38,7 +38,7 @@ import type { Logger } from "../../telemetry/logger.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { OutageLog } from "../../telemetry/outage-log.ts";
 import type { Clock } from "../../time/clock.ts";
-import { makeOwedMessage } from "./owed-message.ts";
+import { sendOwedMessage } from "./owed-message.ts";
 import type { LeftMessages, Publisher } from "./publisher.ts";
 
 export interface OutboxSweeperOptions {
@@ -277,14 +277,7 @@ export class OutboxSweeper {
   #publish(rows: readonly OwedRow[]): void {
     const { publisher, installationId, metrics, logger } = this.#options;
     const unheld = rows.filter(({ message }) => !publisher.rows.hasOrHad(message.messageId));
-    for (const { message } of unheld) {
-      const { messageId } = message;
-      const made = makeOwedMessage(message, installationId, publisher.format);
-      if (made.kind === "nothing") publisher.rows.settle(messageId);
-      else if (made.kind === "unreadable")
-        publisher.rows.settle(messageId, { messageId, reason: made.reason });
-      else void publisher.sendBack(messageId, made.message);
-    }
+    for (const { message } of unheld) void sendOwedMessage(publisher, installationId, message);
     metrics.messagesSwept(unheld.length);
     if (unheld.length > 0) logger.debug({ messages: unheld.length }, "publishing messages from the outbox");
   }

@@ -25,7 +25,7 @@ import { backoffDelayMs, type BackoffLimits } from "../../model/sensors/backoff.
 import type { Logger } from "../../telemetry/logger.ts";
 import { reportedLoop } from "../../telemetry/reported-loop.ts";
 import type { Clock } from "../../time/clock.ts";
-import { makeOwedMessage } from "./owed-message.ts";
+import { sendOwedMessage } from "./owed-message.ts";
 import type { Publisher } from "./publisher.ts";
 
 export interface RefusedMessagesOptions {
@@ -163,7 +163,7 @@ export class RefusedMessages {
 
   /** Attempt follows attempt for as long as every message is taken. */
   async #attempt(routingKey: string, attempts: Attempts, signal: AbortSignal): Promise<void> {
-    const { database, publisher, instance, clock } = this.#options;
+    const { database, publisher, instance, installationId, clock } = this.#options;
     while (await publisher.room(signal)) {
       const page = { instance, routingKey, countMax: attempts.length, bytesMax };
       const { rows, unheld } = await publisher.rows.whileReading(async () => {
@@ -179,31 +179,17 @@ export class RefusedMessages {
         this.#countedAtMs = -Infinity;
         return;
       }
-      const outcomes = await unlessAborted(
-        Promise.all(unheld.map(({ message }) => this.#sendAgain(message))),
-        signal,
-      );
+      const sent = unheld.map(({ message }) => sendOwedMessage(publisher, installationId, message));
+      const outcomes = await unlessAborted(Promise.all(sent), signal);
       if (outcomes === undefined) return;
-      if (unheld.length === 0 || outcomes.includes(false)) {
+      const areTaken = outcomes.every((outcome) => outcome === "confirmed" || outcome === "nothing");
+      if (unheld.length === 0 || !areTaken) {
         this.#attempts.set(routingKey, this.#later(attempts.failures + 1));
         return;
       }
       attempts.failures = 0;
       attempts.length = Math.min(attempts.length * 2, lengthMax);
     }
-  }
-
-  /** @returns whether it was taken, or there is nothing to take */
-  async #sendAgain(owed: Parameters<typeof makeOwedMessage>[0]): Promise<boolean> {
-    const { publisher, installationId } = this.#options;
-    const { messageId } = owed;
-    const made = makeOwedMessage(owed, installationId, publisher.format);
-    if (made.kind === "message") return (await publisher.sendBack(messageId, made.message)) === "confirmed";
-    publisher.rows.settle(
-      messageId,
-      made.kind === "nothing" ? undefined : { messageId, reason: made.reason },
-    );
-    return made.kind === "nothing";
   }
 
   #later(failures: number): Attempts {
