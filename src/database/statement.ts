@@ -53,6 +53,14 @@ export async function rowOf<Input, Output>(
   return rows[0];
 }
 
+/** Decodes the rows of a statement that returns none. */
+export function noRows(row: Row): never {
+  throw row.surplus();
+}
+
+/** Decodes the row of a statement that is run for its effect, such as a lock: the row says nothing. */
+export function noValue(): void {}
+
 export class Row {
   readonly #statement: string;
   readonly #columns: object;
@@ -158,6 +166,11 @@ export class Row {
 
   jsonObjectOrNull(column: string): JsonObject | null {
     return this.#value(column) === null ? null : this.jsonObject(column);
+  }
+
+  /** The error that there is a row at all. */
+  surplus(): AssertionError {
+    return new AssertionError({ message: `${this.#statement}: a row where none was expected` });
   }
 
   #value(column: string): unknown {

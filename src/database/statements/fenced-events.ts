@@ -1,6 +1,6 @@
 /** Events that a sensor's former worker submitted and that were refused, in the sensor's row of sensor_process. */
 import type { Id } from "../../model/identifiers.ts";
-import type { Statement } from "../statement.ts";
+import { noRows, type Statement } from "../statement.ts";
 
 export interface NewFencedEvents {
   readonly sensorId: Id;
@@ -20,9 +20,7 @@ export const addFencedEvents: Statement<NewFencedEvents, never> = {
            fenced_worker = (select name from worker where instance = $2)
      where sensor = $1`,
   values: ({ sensorId, instance, events }) => [sensorId, instance, events],
-  decode: () => {
-    throw new Error("add_fenced_events returns no rows");
-  },
+  decode: noRows,
 };
 
 export interface FencedEventCount {

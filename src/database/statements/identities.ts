@@ -3,7 +3,7 @@ import type { Id } from "../../model/identifiers.ts";
 import { roles, type Role } from "../../model/identity/caller.ts";
 import type { TokenFact, TokensInQuestion } from "../../model/identity/token-standing.ts";
 import type { JsonObject } from "../../model/json/json.ts";
-import type { Row, Statement } from "../statement.ts";
+import { noRows, noValue, type Row, type Statement } from "../statement.ts";
 
 export interface Identity {
   readonly id: Id;
@@ -106,7 +106,7 @@ export interface Revocation {
  *
  * @param revocations of different tokens
  */
-export const revokeTokens: Statement<readonly Revocation[], void> = {
+export const revokeTokens: Statement<readonly Revocation[], never> = {
   name: "revoke_tokens",
   text: `
     with revocation as (
@@ -132,7 +132,7 @@ export const revokeTokens: Statement<readonly Revocation[], void> = {
     revocations.map(({ jti }) => jti),
     revocations.map(({ keepSeconds }) => keepSeconds),
   ],
-  decode: () => {},
+  decode: noRows,
 };
 
 /** The newest first. More than a few are not needed to replace one by another. */
@@ -152,16 +152,16 @@ export const lockSigningKeys: Statement<void, void> = {
   name: "lock_signing_keys",
   text: `select pg_advisory_xact_lock(hashtextextended(current_schema() || '.signing_key', 0))`,
   values: () => [],
-  decode: () => {},
+  decode: noValue,
 };
 
-export const addSigningKey: Statement<string, void> = {
+export const addSigningKey: Statement<string, never> = {
   name: "add_signing_key",
   text: `
     insert into signing_key (secret)
     values ($1)`,
   values: (secret) => [secret],
-  decode: () => {},
+  decode: noRows,
 };
 
 /** What people may see of an identity. */

@@ -5,7 +5,7 @@
  */
 import type { Id } from "../../model/identifiers.ts";
 import { listStatements, type ListStatements } from "../page.ts";
-import type { Row, Statement } from "../statement.ts";
+import { noRows, type Row, type Statement } from "../statement.ts";
 
 export const keyOwnerTypes = ["system", "pack", "sensor"] as const;
 
@@ -267,9 +267,7 @@ export const replaceSealedValue: Statement<
            encryption_key = $3
      where id = $1`,
   values: ({ id, sealed, encryptionKey }) => [id, sealed.toString("base64"), encryptionKey],
-  decode: () => {
-    throw new Error("replace_sealed_value returns no rows");
-  },
+  decode: noRows,
 };
 
 /** How many values are encrypted with none of these keys. */

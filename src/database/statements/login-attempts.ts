@@ -1,5 +1,5 @@
 /** How often somebody tried to log in, by the database's clock. */
-import type { Statement } from "../statement.ts";
+import { noRows, type Statement } from "../statement.ts";
 
 export interface AttemptKey {
   readonly key: string;
@@ -44,11 +44,11 @@ export const countLoginAttempt: Statement<AttemptKey, CountedAttempts> = {
   decode: (row) => ({ attempts: row.number("attempts"), secondsLeft: row.number("seconds_left") }),
 };
 
-export const forgetLoginAttempts: Statement<string, void> = {
+export const forgetLoginAttempts: Statement<string, never> = {
   name: "forget_login_attempts",
   text: `
     delete from login_attempt
      where key = $1`,
   values: (key) => [key],
-  decode: () => {},
+  decode: noRows,
 };

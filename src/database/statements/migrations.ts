@@ -1,4 +1,4 @@
-import type { Statement } from "../statement.ts";
+import { noRows, noValue, type Statement } from "../statement.ts";
 
 export interface AppliedVersion {
   readonly version: string;
@@ -37,19 +37,19 @@ export const listAppliedVersions: Statement<undefined, AppliedVersion> = {
  * Lets only one transaction at a time migrate a schema. The lock ends with the transaction, so a process that dies
  * while migrating does not block others.
  */
-export const waitToMigrate: Statement<{ readonly schema: string }, undefined> = {
+export const waitToMigrate: Statement<{ readonly schema: string }, void> = {
   name: "wait_to_migrate",
   text: `
     select pg_advisory_xact_lock(hashtextextended($1::text || ':migrate', 0))`,
   values: ({ schema }) => [schema],
-  decode: () => undefined,
+  decode: noValue,
 };
 
-export const recordMigration: Statement<AppliedVersion, undefined> = {
+export const recordMigration: Statement<AppliedVersion, never> = {
   name: "record_migration",
   text: `
     insert into schema_migration (version, name, checksum)
     values ($1, $2, $3)`,
   values: ({ version, name, checksum }) => [version, name, checksum],
-  decode: () => undefined,
+  decode: noRows,
 };

@@ -6,7 +6,7 @@
  * as those about rules changed by plain SQL, belong to the instance of zeros. An instance passes to its heir as a
  * whole, by changing one row, so that its messages keep their order and their rows stay unchanged.
  */
-import type { Statement } from "../statement.ts";
+import { noRows, type Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
 
 /** The instance of messages that no agent stored. */
@@ -90,9 +90,7 @@ export const releaseMessages: Statement<{ readonly instance: string }, never> = 
            since = now()
      where owner = $1`,
   values: ({ instance }) => [instance],
-  decode: () => {
-    throw new Error("this update returns no rows");
-  },
+  decode: noRows,
 };
 
 /**
@@ -117,7 +115,5 @@ export const reviewOwners: Statement<{ readonly instance: string }, never> = {
        and since < now() - interval '1 hour'
        and not exists (select from outbox where outbox.instance = outbox_owner.instance)`,
   values: ({ instance }) => [instance],
-  decode: () => {
-    throw new Error("this delete returns no rows");
-  },
+  decode: noRows,
 };

@@ -1,5 +1,5 @@
 /** Messages about committed facts that are still to be published: deleting, setting aside and counting them. */
-import type { Statement } from "../statement.ts";
+import { noRows, type Statement } from "../statement.ts";
 import { isOwned } from "./outbox-ownership.ts";
 
 export const forgetMessages: Statement<{ readonly messageIds: readonly string[] }, never> = {
@@ -9,9 +9,7 @@ export const forgetMessages: Statement<{ readonly messageIds: readonly string[] 
      where message_id = any ($1::uuid[])`,
   // The text of an array: as a list, each id would be searched for what has to be escaped.
   values: ({ messageIds }) => [`{${messageIds.join(",")}}`],
-  decode: () => {
-    throw new Error("a delete returns no rows");
-  },
+  decode: noRows,
 };
 
 export interface Refusal {
@@ -31,9 +29,7 @@ export const markRefused: Statement<{ readonly refusals: readonly Refusal[] }, n
       from jsonb_to_recordset($1::jsonb) as refusing ("messageId" uuid, reason text)
      where outbox.message_id = refusing."messageId"`,
   values: ({ refusals }) => [JSON.stringify(refusals)],
-  decode: () => {
-    throw new Error("this update returns no rows");
-  },
+  decode: noRows,
 };
 
 export interface RefusedCount {

@@ -7,7 +7,7 @@
  * have been written.
  */
 import type { JsonObject } from "../../model/json/json.ts";
-import type { Statement } from "../statement.ts";
+import { noValue, type Statement } from "../statement.ts";
 import {
   definitionColumns,
   definitionTables,
@@ -24,7 +24,7 @@ export const lockPacks: Statement<void, void> = {
   name: "lock_packs",
   text: `select pg_advisory_xact_lock(hashtextextended(current_schema() || '.pack', 0))::text`,
   values: () => [],
-  decode: () => {},
+  decode: noValue,
 };
 
 /** The definitions of the last load of these packs, by pack. */

@@ -6,7 +6,7 @@
  * everybody who stores waits behind.
  */
 import { escapeIdentifier } from "pg";
-import type { Statement } from "../statement.ts";
+import { noValue, type Statement } from "../statement.ts";
 
 export interface PartitionRow {
   readonly table: string;
@@ -77,12 +77,12 @@ export const readPartitionPosition: Statement<undefined, PartitionPosition> = {
  * Until the end of the transaction, a lock that is not free within `waitMs` makes a statement fail as a conflict. The
  * server ends the session, and with it the locks, if the next statement does not come within `idleMs`.
  */
-export const boundLocks: Statement<{ readonly waitMs: number; readonly idleMs: number }, null> = {
+export const boundLocks: Statement<{ readonly waitMs: number; readonly idleMs: number }, void> = {
   name: "bound_locks",
   text: `select set_config('lock_timeout', $1 || 'ms', true),
                 set_config('idle_in_transaction_session_timeout', $2 || 'ms', true)`,
   values: ({ waitMs, idleMs }) => [String(waitMs), String(idleMs)],
-  decode: () => null,
+  decode: noValue,
 };
 
 export const addPartition: Statement<
@@ -106,18 +106,18 @@ export const retirePartition: Statement<
   decode: (row) => ({ name: row.text("name") }),
 };
 
-export const openRetired: Statement<{ readonly partition: string }, null> = {
+export const openRetired: Statement<{ readonly partition: string }, void> = {
   name: "open_retired",
   text: "select open_retired($1)",
   values: ({ partition }) => [partition],
-  decode: () => null,
+  decode: noValue,
 };
 
-export const dropRetired: Statement<{ readonly partition: string }, null> = {
+export const dropRetired: Statement<{ readonly partition: string }, void> = {
   name: "drop_retired",
   text: "select drop_retired($1)",
   values: ({ partition }) => [partition],
-  decode: () => null,
+  decode: noValue,
 };
 
 /**

@@ -1,6 +1,6 @@
 /** Whether this session's role has the rights of an agent. */
 import type { NeededRight } from "../rights/needed-rights.ts";
-import type { Statement } from "../statement.ts";
+import { noRows, type Statement } from "../statement.ts";
 
 export interface MissingRight {
   readonly role: string;
@@ -49,7 +49,5 @@ export const tryToWrite: Statement<{ readonly marker: string }, never> = {
     select $1, 'trial', string_agg(md5(random()::text), ''), '{}'
       from generate_series(1, 4096)`,
   values: ({ marker }) => [marker],
-  decode: () => {
-    throw new Error("try_to_write returns no rows");
-  },
+  decode: noRows,
 };

@@ -2,7 +2,7 @@
 import type { Id } from "../../model/identifiers.ts";
 import type { LaterRule } from "../../model/rules/explain-event.ts";
 import { versionOperations, type Moment, type RuleVersion } from "../../model/rules/rules-at.ts";
-import type { Row, Statement } from "../statement.ts";
+import { noValue, type Row, type Statement } from "../statement.ts";
 
 const versionColumns = `version.id, version.rule, version.rule_ref, version.trigger_ref, version.revision, version.is_effective,
            version.operation, version.definition, version.changed_at, version.changed_by`;
@@ -99,12 +99,12 @@ export const readVersion: Statement<{ readonly ref: string; readonly version: Id
 };
 
 /** Whom the versions of rules that this transaction changes are recorded as changed by. */
-export const noteAuthor: Statement<string, null> = {
+export const noteAuthor: Statement<string, void> = {
   name: "note_author",
   text: `
     select set_config('rule.changed_by', $1, true)`,
   values: (author) => [author],
-  decode: () => null,
+  decode: noValue,
 };
 
 /** The version of the same rule that replaced it, as `next`. */

@@ -1,13 +1,13 @@
 /** What payloads of triggers look like: samples that agents wrote, and their sum. See the migration remember_payloads. */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonValue } from "../../model/json/json.ts";
-import type { Statement } from "../statement.ts";
+import { noRows, type Statement } from "../statement.ts";
 
 /** Samples that may wait; beyond that no more are written until they are added up. */
 const waitingMax = 5_000;
 
 /** @param samples JSON array: t trigger_ref, c content */
-export const writeSamples: Statement<{ readonly samples: string }, void> = {
+export const writeSamples: Statement<{ readonly samples: string }, never> = {
   name: "write_schema_samples",
   text: `
     insert into schema_sample (trigger_ref, content)
@@ -15,7 +15,7 @@ export const writeSamples: Statement<{ readonly samples: string }, void> = {
       from jsonb_to_recordset($1::jsonb) as sample (t text, c jsonb)
      where (select count(*) from (select from schema_sample limit ${waitingMax} + 1) as waiting) <= ${waitingMax}`,
   values: ({ samples }) => [samples],
-  decode: () => undefined,
+  decode: noRows,
 };
 
 export interface SampleRow {
@@ -90,14 +90,14 @@ export const storeMemory: Statement<AddedSamples, boolean> = {
 };
 
 /** Of triggers that no longer exist or had no event for that long. */
-export const forgetMemories: Statement<{ readonly days: number }, void> = {
+export const forgetMemories: Statement<{ readonly days: number }, never> = {
   name: "forget_schema_memories",
   text: `
     delete from schema_memory
      where updated < now() - make_interval(days => $1)
         or not exists (select from trigger where trigger.ref = schema_memory.trigger_ref)`,
   values: ({ days }) => [days],
-  decode: () => undefined,
+  decode: noRows,
 };
 
 /** The trigger's out_schema. */

@@ -1,5 +1,5 @@
 /** The setting of `search_path` that the session's role has in this database, for sessions that name none. */
-import type { Statement } from "../statement.ts";
+import { noValue, type Statement } from "../statement.ts";
 
 export interface RoleSearchPath {
   /** As the server stores it; null if the role has no setting of its own here. */
@@ -35,12 +35,12 @@ export const readRoleSearchPath: Statement<
 };
 
 /** Must be followed by `keepSearchPath` in the same transaction, which uses the path until it ends. */
-export const chooseSearchPath: Statement<{ readonly searchPath: string }, undefined> = {
+export const chooseSearchPath: Statement<{ readonly searchPath: string }, void> = {
   name: "choose_search_path",
   text: `
     select set_config('search_path', $1, true)`,
   values: ({ searchPath }) => [searchPath],
-  decode: () => undefined,
+  decode: noValue,
 };
 
 /** Stores the session's path, exactly as spelled, as the role's setting. */

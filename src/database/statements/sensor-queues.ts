@@ -8,7 +8,7 @@
  * queue, and deleting holds it until the queue is gone. Only a sensor that should run is prepared. So if it should not run
  * once its row is locked, nobody is preparing its queue.
  */
-import type { Statement } from "../statement.ts";
+import { noRows, type Statement } from "../statement.ts";
 
 export interface SensorQueuePlace {
   readonly broker: string;
@@ -36,9 +36,7 @@ export const rememberSensorQueue: Statement<SensorQueuePlace & { readonly sensor
            owner = excluded.owner,
            prepared_at = clock_timestamp()`,
   values: ({ sensorRef, broker, exchange }) => [sensorRef, broker, exchange],
-  decode: () => {
-    throw new Error("this statement returns no rows");
-  },
+  decode: noRows,
 };
 
 /** The next queue of no sensor, in the order of refs, with its row locked. Another process may have one locked already. */
@@ -84,7 +82,5 @@ export const forgetSensorQueue: Statement<{ readonly sensorRef: string; readonly
      where sensor_ref = $1
        and broker = $2`,
   values: ({ sensorRef, broker }) => [sensorRef, broker],
-  decode: () => {
-    throw new Error("this statement returns no rows");
-  },
+  decode: noRows,
 };

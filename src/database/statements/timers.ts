@@ -4,7 +4,7 @@ import type { Id } from "../../model/identifiers.ts";
 import { nearestDouble } from "../../model/json/exact-number.ts";
 import { isJsonArray, type JsonObject, type JsonValue } from "../../model/json/json.ts";
 import type { AssignmentTerm } from "../../model/sensors/incoming-event.ts";
-import type { Row, Statement } from "../statement.ts";
+import { noRows, type Row, type Statement } from "../statement.ts";
 import { servesTrigger } from "./served-triggers.ts";
 
 export interface TimerRow {
@@ -268,7 +268,5 @@ export const forgetTimers: Statement<void, never> = {
     delete from timer_slot
      where not exists (select from rule where rule.id = timer_slot.rule)`,
   values: () => [],
-  decode: () => {
-    throw new Error("forget_timers returns no rows");
-  },
+  decode: noRows,
 };

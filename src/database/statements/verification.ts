@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import type { Id } from "../../model/identifiers.ts";
 import { listOf, objectOf, type JsonObject } from "../../model/json/json.ts";
-import type { Statement } from "../statement.ts";
+import { noRows, type Statement } from "../statement.ts";
 
 export interface VerificationBounds {
   /** The lowest event that retention has left; null: there is none. */
@@ -325,7 +325,7 @@ export const readIdsBeyondSequences: Statement<void, HighestId> = {
 };
 
 /** Remembers the dedup key of a stored event, as storing it does. */
-export const rememberKey: Statement<{ readonly eventId: Id }, void> = {
+export const rememberKey: Statement<{ readonly eventId: Id }, never> = {
   name: "remember_key",
   text: `
     insert into event_key (trigger_ref, source_ref, dedup_key, period, event)
@@ -335,5 +335,5 @@ export const rememberKey: Statement<{ readonly eventId: Id }, void> = {
        and dedup_key is not null
     on conflict do nothing`,
   values: ({ eventId }) => [eventId],
-  decode: () => undefined,
+  decode: noRows,
 };

@@ -1,5 +1,5 @@
 /** Rate limits of webhooks and the signatures that were used, both across agents. */
-import type { Row, Statement } from "../statement.ts";
+import { noRows, type Row, type Statement } from "../statement.ts";
 
 export interface RateRequest {
   /** With its limit. */
@@ -76,9 +76,7 @@ export const joinNonces: Statement<Omit<NonceUse, "keptSeconds">, never> = {
   name: "join_webhook_nonces",
   text: "update webhook_nonce set delivery_id = $3 where endpoint = $1 and nonce = any($2::text[])",
   values: ({ endpoint, nonces, deliveryId }) => [endpoint, nonces, deliveryId],
-  decode: () => {
-    throw new Error("join_webhook_nonces returns no rows");
-  },
+  decode: noRows,
 };
 
 const countOf = (row: Row): number => row.number("count");

@@ -5,7 +5,7 @@
  */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonObject } from "../../model/json/json.ts";
-import type { Statement } from "../statement.ts";
+import { noRows, type Statement } from "../statement.ts";
 
 export const workerRequestKinds = ["restart", "logs"] as const;
 
@@ -113,9 +113,7 @@ export const answerWorkerRequest: Statement<
        and answer is null
        and expires_at > now()`,
   values: ({ id, instance, answer }) => [id, instance, answer],
-  decode: () => {
-    throw new Error("answer_worker_request returns no rows");
-  },
+  decode: noRows,
 };
 
 export interface WorkerAnswer {
@@ -147,7 +145,5 @@ export const withdrawWorkerRequest: Statement<Id, never> = {
   name: "withdraw_worker_request",
   text: "delete from worker_request where id = $1",
   values: (id) => [id],
-  decode: () => {
-    throw new Error("withdraw_worker_request returns no rows");
-  },
+  decode: noRows,
 };
