@@ -41,6 +41,16 @@ export interface HistoryCondition {
   readonly isIndexed: boolean;
 }
 
+/** That each of these columns has its value; null: any. */
+export function equalities(
+  values: Readonly<Record<string, string | null>>,
+  { isIndexed }: Pick<HistoryCondition, "isIndexed">,
+): readonly HistoryCondition[] {
+  return Object.entries(values).flatMap(([column, value]) =>
+    value === null ? [] : [{ sql: (parameter: string) => `${column} = ${parameter}`, value, isIndexed }],
+  );
+}
+
 export interface HistoryTable<Entry> {
   readonly name: "event" | "enforcement" | "webhook_delivery" | "sensor_gap";
   readonly columns: string;

@@ -1,7 +1,7 @@
 /** Events and enforcements, as the API lists and shows them. */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonValue } from "../../model/json/json.ts";
-import type { HistoryCondition, HistoryTable } from "../history.ts";
+import { equalities, type HistoryCondition, type HistoryTable } from "../history.ts";
 import type { Row, Statement } from "../statement.ts";
 
 export interface EventEntry {
@@ -139,38 +139,23 @@ export interface EnforcementFilter {
 }
 
 export function eventConditions({ trigger, source, rule }: EventFilter): readonly HistoryCondition[] {
+  const others = { source: source.id, source_ref: source.ref, rule: rule.id, rule_ref: rule.ref };
   return [
-    // By the ref, which the index begins with; the id tells a trigger from an earlier one with its ref.
-    ...when(
-      trigger.id,
-      true,
-      (id) => `trigger_ref = (select ref from trigger where id = ${id}) and trigger = ${id}`,
-    ),
-    ...when(trigger.ref, true, (ref) => `trigger_ref = ${ref}`),
-    ...when(source.id, false, (id) => `source = ${id}`),
-    ...when(source.ref, false, (ref) => `source_ref = ${ref}`),
-    ...when(rule.id, false, (id) => `rule = ${id}`),
-    ...when(rule.ref, false, (ref) => `rule_ref = ${ref}`),
+    ...(trigger.id === null ? [] : [{ sql: isOfTrigger, value: trigger.id, isIndexed: true }]),
+    ...equalities({ trigger_ref: trigger.ref }, { isIndexed: true }),
+    ...equalities(others, { isIndexed: false }),
   ];
 }
 
 export function enforcementConditions(filter: EnforcementFilter): readonly HistoryCondition[] {
   const { rule, event, triggerRef, status } = filter;
-  return [
-    ...when(event, true, (id) => `event = ${id}`),
-    ...when(rule.id, false, (id) => `rule = ${id}`),
-    ...when(rule.ref, false, (ref) => `rule_ref = ${ref}`),
-    ...when(triggerRef, false, (ref) => `trigger_ref = ${ref}`),
-    ...when(status, false, (word) => `status::text = ${word}`),
-  ];
+  const others = { rule: rule.id, rule_ref: rule.ref, trigger_ref: triggerRef, "status::text": status };
+  return [...equalities({ event }, { isIndexed: true }), ...equalities(others, { isIndexed: false })];
 }
 
-function when(
-  value: string | null,
-  isIndexed: boolean,
-  sql: HistoryCondition["sql"],
-): readonly HistoryCondition[] {
-  return value === null ? [] : [{ sql, value, isIndexed }];
+/** By the ref, which the index begins with; the id tells a trigger from an earlier one with its ref. */
+function isOfTrigger(id: string): string {
+  return `trigger_ref = (select ref from trigger where id = ${id}) and trigger = ${id}`;
 }
 
 function eventEntry(row: Row): EventEntry {

@@ -3,7 +3,7 @@
  * sensors that no worker can run (note_unplaced_sensors).
  */
 import type { Id } from "../../model/identifiers.ts";
-import type { HistoryCondition, HistoryTable } from "../history.ts";
+import { equalities, type HistoryCondition, type HistoryTable } from "../history.ts";
 import type { Statement } from "../statement.ts";
 
 export const gapCauses = ["released", "lost", "ended", "unplaced"] as const;
@@ -85,13 +85,5 @@ export interface GapFilter {
 }
 
 export function gapConditions({ sensorRef, cause }: GapFilter): readonly HistoryCondition[] {
-  const wanted: readonly (readonly [string, string | null])[] = [
-    ["sensor_ref", sensorRef],
-    ["cause", cause],
-  ];
-  return wanted.flatMap(([column, value]) =>
-    value === null
-      ? []
-      : [{ sql: (parameter: string) => `${column} = ${parameter}`, value, isIndexed: false }],
-  );
+  return equalities({ sensor_ref: sensorRef, cause }, { isIndexed: false });
 }

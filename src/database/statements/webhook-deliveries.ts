@@ -2,8 +2,8 @@
 import type { Id } from "../../model/identifiers.ts";
 import type { DeliveryRecord } from "../../model/webhooks/delivery-record.ts";
 import { deliveryVerdicts } from "../../model/webhooks/delivery-record.ts";
-import type { HistoryCondition, HistoryTable } from "../history.ts";
-import type { Row, Statement } from "../statement.ts";
+import { equalities, type HistoryCondition, type HistoryTable } from "../history.ts";
+import { noRows, type Row, type Statement } from "../statement.ts";
 
 export interface DeliveryEntry extends DeliveryRecord {
   readonly id: Id;
@@ -22,9 +22,7 @@ export const addDeliveries: Statement<readonly DeliveryRecord[], never> = {
                   method text, path text, event bigint, event_count integer, remote_address text, bytes bigint,
                   seconds double precision, status integer, requests integer, worker_name text, created timestamptz)`,
   values: (records) => [JSON.stringify(records.map(columnsOf))],
-  decode: () => {
-    throw new Error("add_webhook_deliveries returns no rows");
-  },
+  decode: noRows,
 };
 
 function columnsOf(record: DeliveryRecord): object {
@@ -131,22 +129,18 @@ export interface DeliveryFilter {
 
 export function deliveryConditions(filter: DeliveryFilter): readonly HistoryCondition[] {
   const { verdict, reason, triggerRef, ruleRef, path, deliveryId, requestId, event, remoteAddress } = filter;
-  const wanted: readonly (readonly [string, string | null])[] = [
-    ["verdict", verdict],
-    ["reason", reason],
-    ["trigger_ref", triggerRef],
-    ["rule_ref", ruleRef],
-    ["path", path],
-    ["delivery_id", deliveryId],
-    ["request_id", requestId],
-    ["event", event],
-    ["remote_address", remoteAddress],
-  ];
-  return wanted.flatMap(([column, value]) =>
-    value === null
-      ? []
-      : [{ sql: (parameter: string) => `${column} = ${parameter}`, value, isIndexed: false }],
-  );
+  const values = {
+    verdict,
+    reason,
+    trigger_ref: triggerRef,
+    rule_ref: ruleRef,
+    path,
+    delivery_id: deliveryId,
+    request_id: requestId,
+    event,
+    remote_address: remoteAddress,
+  };
+  return equalities(values, { isIndexed: false });
 }
 
 /**
