@@ -12,9 +12,11 @@
  *
  * Rows and messages of a replay carry the id of the event that it repeats (replayed_from).
  */
+import { addEnforcements, identifyMatches } from "../database/add-enforcements.ts";
 import type { Database, Queryable } from "../database/database.ts";
 import { unknownRefText } from "../database/likely-ref.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
+import { storeEnforcements, type EnforcementToStore } from "../database/statements/added-enforcements.ts";
 import { reserveIds } from "../database/statements/id-sequences.ts";
 import {
   copyEvent,
@@ -24,7 +26,6 @@ import {
   readLogPage,
   type LoggedEvent,
 } from "../database/statements/replays.ts";
-import { storeEnforcements, takeTurnAtEvent, type EnforcementToStore } from "../database/statements/rules.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";
 import type { MessageFormat } from "../messaging/messages/cloud-event-message.ts";
 import { enforcementCreated, eventCreated } from "../messaging/messages/message-types.ts";
@@ -34,7 +35,6 @@ import { aimAt } from "../model/rules/rule-aim.ts";
 import type { RuleMatch, RuleSet, RuleSource } from "../model/rules/rule-match.ts";
 import { TextBudgetError } from "../model/texts/text-budget.ts";
 import type { Clock } from "../time/clock.ts";
-import { matchedEnforcements } from "./matched-enforcements.ts";
 import { aimOf, factsOf } from "./stored-facts.ts";
 
 /** Publishes messages of what was committed; satisfied by events/delivery/publisher.ts. */
@@ -208,27 +208,20 @@ export class Replay {
   ): Promise<ReplayStep | undefined> {
     const { database, installationId, outlet } = this.#options;
     const { id: eventId, triggerRef } = event;
-    const enforcements = await matchedEnforcements(database, installationId, matches);
-    const input = {
+    const added = await addEnforcements(database, {
+      installationId,
       eventId,
-      enforcements,
+      matches,
       triggerRevisions: { [triggerRef]: set.revisionOf(triggerRef) },
       replayedFrom: eventId,
       publisherInstance: outlet.instance,
-    };
-    const stored = await database.transaction(async (transaction) => {
-      await rowOf(transaction, takeTurnAtEvent, { eventId });
-      return await rowOf(transaction, storeEnforcements, input);
     });
-    if (stored?.isCurrent !== true) return undefined;
-    const own = new Set(stored.storedIds);
-    const added = enforcements.filter(({ id }) => own.has(id));
-    if (added.length === 0) return { eventId, kind: "complete" };
+    if (added === undefined) return undefined;
+    const { enforcements, storedAt } = added;
+    if (enforcements.length === 0) return { eventId, kind: "complete" };
     const payloadJson = JSON.stringify(event.payload);
-    this.#send(
-      added.map((enforcement) => this.#message(event, enforcement, eventId, payloadJson, stored.storedAt)),
-    );
-    return { eventId, kind: "stored", copyId: null, enforcements: added };
+    this.#send(enforcements.map((each) => this.#message(event, each, eventId, payloadJson, storedAt)));
+    return { eventId, kind: "stored", copyId: null, enforcements };
   }
 
   /** @returns undefined if the rules have changed since they matched */
@@ -255,7 +248,7 @@ export class Replay {
     // Templates can name the event's id, which is the copy's.
     const rendered = matchesOf({ ...event, id: copyId }, set, { rule });
     if (typeof rendered === "string") return { eventId, kind: "skipped", reason: rendered };
-    const enforcements = await matchedEnforcements(database, installationId, rendered);
+    const enforcements = await identifyMatches(database, installationId, rendered);
     const outcome = await database.transaction(async (transaction) => {
       const copied = await rowOf(transaction, copyEvent, copy);
       if (copied?.kind !== "copied") return copied;

@@ -3,19 +3,19 @@
  * after a repair), or to try out conditions. The pipeline matches new events in batches. Both use the same
  * compiled rules and store the same rows.
  */
-import { rowOf, rowsOf } from "../database/statement.ts";
+import { addEnforcements } from "../database/add-enforcements.ts";
 import type { Database } from "../database/database.ts";
+import { rowOf, rowsOf } from "../database/statement.ts";
+import { findEnforcements } from "../database/statements/added-enforcements.ts";
 import { getEvent } from "../database/statements/events.ts";
-import { findEnforcements, storeEnforcements, takeTurnAtEvent } from "../database/statements/rules.ts";
 import { compileConditions, holds, type ConditionNode } from "../model/conditions/condition.ts";
 import { nextStamp, PredicateTable } from "../model/conditions/predicate.ts";
 import type { Decoded } from "../model/json/decoded.ts";
-import { messageId, type Id } from "../model/identifiers.ts";
+import type { Id } from "../model/identifiers.ts";
 import type { JsonObject, JsonValue } from "../model/json/json.ts";
 import type { EventFacts, RuleMatch, RuleSource } from "../model/rules/rule-match.ts";
 import { TextBudget } from "../model/texts/text-budget.ts";
 import { compileRule, matchOf, type RuleText } from "../model/rules/compiled-rule.ts";
-import { matchedEnforcements } from "./matched-enforcements.ts";
 import { aimOf, factsOf } from "./stored-facts.ts";
 
 export interface RuleMatcherOptions {
@@ -107,21 +107,16 @@ export class RuleMatcher {
     triggerRevisions: Readonly<Record<string, Id>>,
   ): Promise<boolean> {
     const { database, installationId, outlet } = this.#options;
-    const enforcements = await matchedEnforcements(database, installationId, matches);
-    const stored = await database.transaction(async (transaction) => {
-      await rowOf(transaction, takeTurnAtEvent, { eventId });
-      return await rowOf(transaction, storeEnforcements, {
-        eventId,
-        enforcements,
-        triggerRevisions,
-        replayedFrom: null,
-        publisherInstance: outlet.instance,
-      });
+    const added = await addEnforcements(database, {
+      installationId,
+      eventId,
+      matches,
+      triggerRevisions,
+      replayedFrom: null,
+      publisherInstance: outlet.instance,
     });
-    if (stored?.isCurrent !== true) return false;
-    const { storedIds } = stored;
-    if (storedIds.length > 0)
-      outlet.leave(storedIds.map((id) => messageId(installationId, "enforcement", id)));
+    if (added === undefined) return false;
+    if (added.enforcements.length > 0) outlet.leave(added.enforcements.map(({ messageId }) => messageId));
     return true;
   }
 

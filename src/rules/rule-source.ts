@@ -23,13 +23,13 @@ import assert from "node:assert/strict";
 import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Queryable } from "../database/database.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
+import { recordRuleProblems } from "../database/statements/rule-problems.ts";
 import {
   decodeRule,
   decodeTrigger,
   readRuleChanges,
   readRulePage,
   readTriggers,
-  recordRuleProblems,
   type RuleRow,
   type TriggerRow,
 } from "../database/statements/rules.ts";

@@ -8,6 +8,7 @@ import type { Client } from "pg";
 import { expect, onTestFinished, test } from "vitest";
 import { grantStatements } from "../../../src/database/rights/grants.ts";
 import { neededRights } from "../../../src/database/rights/needed-rights.ts";
+import * as addedEnforcements from "../../../src/database/statements/added-enforcements.ts";
 import * as assignedSensors from "../../../src/database/statements/assigned-sensors.ts";
 import * as assignments from "../../../src/database/statements/assignments.ts";
 import * as batches from "../../../src/database/statements/batches.ts";
@@ -31,6 +32,7 @@ import * as packs from "../../../src/database/statements/packs.ts";
 import * as keys from "../../../src/database/statements/keys.ts";
 import { readMissingRights } from "../../../src/database/statements/rights.ts";
 import * as ruleMessages from "../../../src/database/statements/rule-messages.ts";
+import * as ruleProblems from "../../../src/database/statements/rule-problems.ts";
 import * as ruleVersions from "../../../src/database/statements/rule-versions.ts";
 import * as rules from "../../../src/database/statements/rules.ts";
 import * as runtimes from "../../../src/database/statements/runtimes.ts";
@@ -83,6 +85,7 @@ const soleSource: batches.SoleSource = {
 };
 
 const modules: readonly object[] = [
+  addedEnforcements,
   assignedSensors,
   assignments,
   leaseRenewals,
@@ -125,6 +128,7 @@ const modules: readonly object[] = [
   partitions,
   ruleMessages,
   rules,
+  ruleProblems,
   ruleVersions,
   runtimes,
   schemaMemory,
