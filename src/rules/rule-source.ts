@@ -2,45 +2,29 @@
  * Compiles the rules in the database and keeps them up to date.
  *
  * There is always one current set. It is replaced as a whole, between two events, by a set made from it and from the
- * changes since its revision, which one statement reads. Nothing else is read or compiled again. Compiling yields to
- * events every few milliseconds. A refresh never exposes half a change, and keeps the last valid set while the database
- * is unreachable. Events wait then anyway, and are stored only if their trigger's revision is still the newest.
- *
- * Everything is read in pages at the start, if more has changed than one statement should return, and if the database no
- * longer has the changes since the current set's revision. The revision is read first, then the pages, and finally the
- * changes since that revision. So the result belongs to one revision although the pages do not: rules that changed
- * meanwhile are read again, and all others are the same on any page.
+ * changes since its revision, which one statement reads. Nothing else is read or compiled again. A refresh never exposes
+ * half a change, and keeps the last valid set while the database is unreachable. Events wait then anyway, and are stored
+ * only if their trigger's revision is still the newest. Everything is read (rule-reading.ts) at the start, if more has
+ * changed than one statement should return, and if the database no longer has the changes since the current set's revision.
  *
  * At most one refresh runs and at most one waits. A caller that asks while one runs joins the waiting one,
  * because the running one may have read the rules before the change that the caller knows about.
  *
- * After each new set the loop records the enabled rules that are invalid in the table rule_problem. Each
- * agent logs each problem once, and also valid conditions that look wrong. When it has nothing else to do it merges levels of
- * the set (model/rules/trigger-rules.ts), and stops for the next wake.
+ * After each new set the loop reports the rules that are invalid or look wrong (rule-reports.ts). When it has nothing else to
+ * do it merges levels of the set (model/rules/trigger-rules.ts), and stops for the next wake.
  */
 import { setImmediate as letOthersRun } from "node:timers/promises";
-import assert from "node:assert/strict";
+import { runTimeSlice } from "../concurrency/time-slices.ts";
 import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import type { Queryable } from "../database/database.ts";
-import { rowOf, rowsOf } from "../database/statement.ts";
-import { recordRuleProblems } from "../database/statements/rule-problems.ts";
-import {
-  decodeRule,
-  decodeTrigger,
-  readRuleChanges,
-  readRulePage,
-  readTriggers,
-  type RuleRow,
-  type TriggerRow,
-} from "../database/statements/rules.ts";
-import type { Id } from "../model/identifiers.ts";
 import type { RuleSource } from "../model/rules/rule-match.ts";
-import { CompiledRuleSet, type RuleSetDraft } from "../model/rules/rule-set.ts";
+import type { CompiledRuleSet } from "../model/rules/rule-set.ts";
 import type { Merge } from "../model/rules/trigger-rules.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { reportedLoop } from "../telemetry/reported-loop.ts";
-import { Reported } from "../telemetry/reported.ts";
 import type { Clock } from "../time/clock.ts";
+import { readEverything, withChanges } from "./rule-reading.ts";
+import { RuleReports } from "./rule-reports.ts";
 
 export interface RuleSourceOptions {
   readonly database: Queryable;
@@ -51,13 +35,6 @@ export interface RuleSourceOptions {
   readonly random: () => number;
 }
 
-/** Rules that one statement returns; more would hold up events while they are decoded, and fill memory. */
-const pageMax = 2_000;
-/** How long work goes on before events get a turn. */
-const sliceMs = 4;
-/** Readings of everything that end with more changes than one statement returns. */
-const readingsMax = 5;
-
 /** Reads and compiles the rules for the first time. Rejects if the database does not answer. */
 export async function openRuleSource(options: RuleSourceOptions): Promise<DatabaseRuleSource> {
   return new DatabaseRuleSource(options, await readEverything(options));
@@ -66,20 +43,17 @@ export async function openRuleSource(options: RuleSourceOptions): Promise<Databa
 export class DatabaseRuleSource implements RuleSource {
   readonly #options: RuleSourceOptions;
   readonly #loop: WakeableLoop;
+  readonly #reports: RuleReports;
   #current: CompiledRuleSet;
   #running: Promise<CompiledRuleSet> | undefined;
   #waiting: Promise<CompiledRuleSet> | undefined;
-  /** The problems this process last wrote to rule_problem; undefined if none yet. */
-  #recorded: ReadonlyMap<Id, string> | undefined;
   #merging: Generator<void, Merge> | undefined;
   #isWoken = false;
-  /** The problems and doubts last logged. */
-  readonly #reportedProblems = new Reported<Id>();
-  readonly #reportedDoubts = new Reported<Id>();
 
   constructor(options: RuleSourceOptions, first: CompiledRuleSet) {
     this.#options = options;
     this.#current = first;
+    this.#reports = new RuleReports(options);
     const { intervalMs } = options;
     this.#loop = reportedLoop(
       {
@@ -119,8 +93,8 @@ export class DatabaseRuleSource implements RuleSource {
   async #step(signal: AbortSignal): Promise<void> {
     this.#isWoken = false;
     await this.refresh();
-    this.#reportDoubts(this.#current);
-    await this.#recordProblems();
+    this.#reports.logDoubts(this.#current);
+    if (!(await this.#reports.recordProblems(this.#current))) this.#loop.wake();
     await this.#mergeLevels(signal);
   }
 
@@ -130,10 +104,10 @@ export class DatabaseRuleSource implements RuleSource {
     while (!this.#isWoken && !signal.aborted) {
       this.#merging ??= this.#current.merging();
       if (this.#merging === undefined) return;
-      const merge = runSlice(this.#merging, clock);
-      if (merge !== undefined) {
+      const step = runTimeSlice(this.#merging, clock);
+      if (step.done === true) {
         this.#merging = undefined;
-        this.#current = this.#current.withMerge(merge);
+        this.#current = this.#current.withMerge(step.value);
       }
       await letOthersRun();
     }
@@ -161,148 +135,4 @@ export class DatabaseRuleSource implements RuleSource {
     this.#current = next === "unknown" ? await readEverything(this.#options) : next;
     return this.#current;
   }
-
-  async #recordProblems(): Promise<void> {
-    const current = this.#current;
-    const { revision, problems } = current;
-    if (this.#recorded === problems || (this.#recorded !== undefined && areSame(this.#recorded, problems)))
-      return;
-
-    this.#reportProblems(current);
-    const rows = [...problems].map(([rule, problem]) => ({ rule, problem }));
-    const answer = await rowOf(this.#options.database, recordRuleProblems, { revision, problems: rows });
-    if (answer?.isCurrent !== true) {
-      this.#loop.wake();
-      return;
-    }
-    // If other rows were locked, their holder announces a change when done; otherwise the next step completes this.
-    this.#recorded = answer.isWhole ? problems : undefined;
-  }
-
-  #reportProblems(current: CompiledRuleSet): void {
-    const { logger } = this.#options;
-    const { problems } = current;
-    for (const [rule, problem] of problems) {
-      if (this.#reportedProblems.isNew(rule, problem))
-        logger.warn(
-          { rule_id: rule, rule_ref: current.refOf(rule), problem },
-          "a rule is invalid and matches nothing",
-        );
-    }
-    for (const rule of this.#reportedProblems.keepOnly(problems)) {
-      logger.info(
-        { rule_id: rule, rule_ref: current.refOf(rule) },
-        "an invalid rule has been corrected, disabled or deleted",
-      );
-    }
-  }
-
-  #reportDoubts(current: CompiledRuleSet): void {
-    const { doubts } = current;
-    for (const [rule, doubt] of doubts) {
-      if (this.#reportedDoubts.isNew(rule, doubt))
-        this.#options.logger.warn(
-          { rule_id: rule, rule_ref: current.refOf(rule), reason: doubt },
-          "a rule's conditions are valid but may not mean what their author intended",
-        );
-    }
-    this.#reportedDoubts.keepOnly(doubts);
-  }
-}
-
-type ReadOptions = Pick<RuleSourceOptions, "database" | "clock">;
-
-/** The set of a draft and of what has changed since that revision. */
-async function withChanges(
-  { database, clock }: ReadOptions,
-  draft: RuleSetDraft,
-  since: Id,
-): Promise<CompiledRuleSet | "unchanged" | "unknown"> {
-  const rows = await rowsOf(database, readRuleChanges, { since, rulesMax: pageMax });
-  const newest = rows.find((row) => row.kind === "revision");
-  assert(newest !== undefined, "rule_revision has no row; the migrations insert it");
-  if (!newest.isKnown) return "unknown";
-  if (newest.revision === since) return "unchanged";
-  await inSlices(
-    putRows(
-      draft,
-      rows.filter((row) => row.kind !== "revision"),
-    ),
-    clock,
-  );
-  return await inSlices(draft.finish(newest.revision), clock);
-}
-
-async function readEverything({ database, clock }: ReadOptions): Promise<CompiledRuleSet> {
-  for (let readings = 1; readings <= readingsMax; readings += 1) {
-    const draft = CompiledRuleSet.empty().draft();
-    const rows = await rowsOf(database, readTriggers, undefined);
-    const first = rows.find((row) => row.kind === "revision");
-    assert(first !== undefined, "rule_revision has no row; the migrations insert it");
-    await inSlices(
-      putRows(
-        draft,
-        rows.filter((row) => row.kind === "trigger"),
-      ),
-      clock,
-    );
-    for await (const page of rulePages(database)) await inSlices(putRows(draft, page), clock);
-    const set = await withChanges({ database, clock }, draft, first.revision);
-    if (set === "unchanged") return await inSlices(draft.finish(first.revision), clock);
-    if (set !== "unknown") return set;
-  }
-  throw new Error(`the rules changed too much during each of ${readingsMax} readings`);
-}
-
-/** Each page is read while the one before it is compiled. */
-async function* rulePages(database: Queryable): AsyncGenerator<readonly RuleRow[], void> {
-  const read = async (after: Id): Promise<readonly RuleRow[]> =>
-    await rowsOf(database, readRulePage, { after, rulesMax: pageMax });
-  let page = await read("0");
-  for (let last = page.at(-1); page.length === pageMax && last !== undefined; last = page.at(-1)) {
-    const next = read(last.id);
-    // If compiling fails first, nobody waits for it.
-    next.catch(() => undefined);
-    yield page;
-    page = await next;
-  }
-  yield page;
-}
-
-function* putRows(draft: RuleSetDraft, rows: readonly (TriggerRow | RuleRow)[]): Generator<void, void> {
-  for (const row of rows) {
-    yield;
-    const { text } = row;
-    if (row.kind === "trigger") {
-      const definition = text === undefined ? undefined : decodeTrigger(row.ref, text);
-      draft.putTrigger(row.ref, row.revision, definition);
-    } else if (text === undefined) draft.remove(row.id);
-    else draft.put(decodeRule(row.id, text));
-  }
-}
-
-/** Runs work in slices, between which events get a turn. */
-async function inSlices<Result>(work: Generator<void, Result>, clock: Clock): Promise<Result> {
-  for (;;) {
-    const step = slice(work, clock);
-    if (step.done === true) return step.value;
-    await letOthersRun();
-  }
-}
-
-function runSlice<Result>(work: Generator<void, Result>, clock: Clock): Result | undefined {
-  const step = slice(work, clock);
-  return step.done === true ? step.value : undefined;
-}
-
-function slice<Result>(work: Generator<void, Result>, clock: Clock): IteratorResult<void, Result> {
-  const endMs = clock.monotonicMs() + sliceMs;
-  for (;;) {
-    const step = work.next();
-    if (step.done === true || clock.monotonicMs() >= endMs) return step;
-  }
-}
-
-function areSame(one: ReadonlyMap<Id, string>, other: ReadonlyMap<Id, string>): boolean {
-  return one.size === other.size && [...one].every(([rule, problem]) => other.get(rule) === problem);
 }
