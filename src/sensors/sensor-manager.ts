@@ -4,7 +4,7 @@
  * One loop compares what should run with what runs:
  *
  *   should run: assigned to this worker, enabled, with an enabled rule on an enabled trigger, decodable,
- *               of a kind that this version runs
+ *               of a kind that this version runs (desired-state.ts)
  *   runs:       has an instance (sensor-instance.ts), which supervises its source
  *
  * - should run, does not        → gets a new instance, but not before its runtime's row has been verified, because
@@ -16,9 +16,8 @@
  *                                 failed, it is retried at once
  * - both, and its row was updated → is retried at once if it is in backoff or failed
  *
- * The reason a sensor cannot run is written to its row in sensor_process, once per reason and term: with a new term, the
- * row may be another worker's, or a restore of the database may have set it back. Sensors that are no longer
- * assigned are stopped before the database is queried, because it may be unreachable.
+ * The reason a sensor does not run is written to its row (resting-sensors.ts). Sensors that are no longer assigned are
+ * stopped before the database is queried, because it may be unreachable.
  */
 import { Changes } from "../concurrency/changes.ts";
 import { settlesWithin } from "../concurrency/settles-within.ts";
@@ -26,16 +25,17 @@ import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import { readAssignedSensors, type AssignedSensorRow } from "../database/statements/assigned-sensors.ts";
 import type { ProcessReport } from "../database/statements/sensor-process.ts";
 import type { Id } from "../model/identifiers.ts";
-import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
+import { isSameTerm, type AssignmentTerm } from "../model/sensors/incoming-event.ts";
 import type { RestartResult } from "../model/sensors/restart-result.ts";
-import type { RuntimeAnswer } from "../model/runtimes/runtime-offer.ts";
-import { sensorKindOf, type SensorKind } from "../model/sensors/sensor-kind.ts";
 import { reportedLoop } from "../telemetry/reported-loop.ts";
 import { assembleInstance, type Assignment, type SensorPorts } from "./assemble-instance.ts";
-import { decodeAssignedSensor, launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
+import { launchFingerprint, type AssignedSensor } from "./assigned-sensor.ts";
+import { desiredStateOf, type DesiredState } from "./desired-state.ts";
 import type { OfferedRuntimes, SensorAssignments } from "./ports.ts";
-import { unstartedReport, type StatusListener } from "./report/sensor-notes.ts";
+import type { StatusListener } from "./report/sensor-notes.ts";
+import { RestingSensors } from "./resting-sensors.ts";
 import type { SensorInstance } from "./sensor-instance.ts";
+import { SensorObservations } from "./sensor-observations.ts";
 
 export interface SensorManagerOptions {
   /** What each sensor runs with. The manager runs and flushes the recorder. */
@@ -59,36 +59,15 @@ interface Entry {
   readonly ended: Promise<void>;
 }
 
-type Placement =
-  | {
-      readonly kind: "wanted";
-      readonly sensor: AssignedSensor;
-      readonly sensorKind: SensorKind;
-      readonly runtime: RuntimeAnswer;
-    }
-  /** Not known yet whether it can run; a wake follows. */
-  | { readonly kind: "pending"; readonly ref: string; readonly reason: string }
-  /** It should not run. */
-  | { readonly kind: "unwanted"; readonly ref: string; readonly reason: string }
-  /** It should run, but its rows make that impossible. */
-  | { readonly kind: "unable"; readonly ref: string; readonly reason: string };
-
 const retry = { delayMsFirst: 250, delayMsMax: 10_000 };
 const finalWaitMs = 2_000;
 
 export class SensorManager {
+  readonly observations: SensorObservations;
   readonly #options: SensorManagerOptions;
   readonly #loop: WakeableLoop;
   readonly #entries = new Map<Id, Entry>();
-  /** Why assigned sensors are not running, as last reported. */
-  readonly #resting = new Map<
-    Id,
-    {
-      readonly kind: "unwanted" | "pending" | "unable";
-      readonly reason: string;
-      readonly term: AssignmentTerm;
-    }
-  >();
+  readonly #resting: RestingSensors;
   readonly #stopping = new AbortController();
   /** Changes of instances, their states, and the reasons why sensors do not run. */
   readonly #changes = new Changes();
@@ -100,7 +79,14 @@ export class SensorManager {
       this.#changes.note();
       onStatus(...status);
     };
-    this.#options = { ...options, ports: { ...options.ports, onStatus: noteStatus } };
+    const ports = { ...options.ports, onStatus: noteStatus };
+    this.#options = { ...options, ports };
+    this.#resting = new RestingSensors(ports);
+    this.observations = new SensorObservations({
+      instances: () => this.#entries.values().map(({ instance }) => instance),
+      fileWatching: ports.fileWatching,
+      clock: ports.clock,
+    });
     this.#loop = reportedLoop(
       {
         texts: {
@@ -158,7 +144,7 @@ export class SensorManager {
     const { id, ref } = sensor.definition;
     if (this.#entries.has(id) || this.#isRefInUse(ref) || this.#stopping.signal.aborted) return;
     const instance = assembleInstance(assignment, this.#options.ports, () => this.wake());
-    this.#resting.delete(id);
+    this.#resting.forget(id);
     this.#entries.set(id, {
       instance,
       term,
@@ -187,11 +173,11 @@ export class SensorManager {
     const endMs = clock.monotonicMs() + limitMs;
     for (;;) {
       const entry = this.#entries.get(sensorId);
-      const rest = this.#resting.get(sensorId);
+      const reason = this.#resting.reasonOf(sensorId);
       const state = entry?.instance.status;
       if (entry !== former && state !== undefined && state !== "starting")
         return { kind: "restarted", state };
-      if (entry === undefined && rest !== undefined) return { kind: "refused", reason: rest.reason };
+      if (entry === undefined && reason !== undefined) return { kind: "refused", reason };
       if (!this.#options.assignments.held().has(sensorId)) {
         return { kind: "refused", reason: "it is not assigned to this worker any more" };
       }
@@ -216,62 +202,11 @@ export class SensorManager {
     return this.countByState().failed;
   }
 
-  /** Running stream sensors that have printed no line, with the seconds since their start. */
-  silentSeconds(): ReadonlyMap<string, number> {
-    const nowMs = this.#options.ports.clock.nowMs();
-    return new Map(
-      [...this.#entries.values()].flatMap(({ instance }): [string, number][] =>
-        instance.silentSince === null
-          ? []
-          : [[instance.ref, (nowMs - instance.silentSince.getTime()) / 1_000]],
-      ),
-    );
-  }
-
-  /** How long ago each running stream sensor last printed; without those that have not printed yet. */
-  outputAgeSeconds(): ReadonlyMap<string, number> {
-    return this.#numberBySensor((instance) => instance.outputAgeSeconds());
-  }
-
-  /** Stream sensors that have been silent for unusually long: 1 each. */
-  unusuallySilent(): ReadonlyMap<string, number> {
-    return this.#numberBySensor((instance) => (instance.isUnusuallySilent ? 1 : undefined));
-  }
-
-  /** For how long standalone sensors that listened for rule changes have had no way to hear of any. */
-  deafSeconds(): ReadonlyMap<string, number> {
-    return this.#numberBySensor((instance) => instance.deafSeconds());
-  }
-
-  /** Watched places that are polled although no rule asks for it, by why. */
-  filePlacesPolled(): ReadonlyMap<string, number> {
-    return this.#options.ports.fileWatching.polledPlaces();
-  }
-
-  /** When an event of a sensor was last stored, in seconds of Unix time; without those that have none yet. */
-  lastEventSeconds(): ReadonlyMap<string, number> {
-    return this.#numberBySensor((instance) => instance.lastEventSeconds);
-  }
-
-  /** Sensors whose output is not being read because the pipeline has no room, with how long that has lasted. */
-  stalledSeconds(): ReadonlyMap<string, number> {
-    return this.#numberBySensor((instance) => instance.stalledSeconds());
-  }
-
   countByState(): Record<ProcessReport["status"], number> {
     const counts = { starting: 0, running: 0, backoff: 0, failed: 0, stopped: 0 };
     for (const { instance } of this.#entries.values()) counts[instance.status] += 1;
-    for (const { kind } of this.#resting.values()) counts[kind === "unable" ? "failed" : "stopped"] += 1;
+    for (const status of this.#resting.statuses()) counts[status] += 1;
     return counts;
-  }
-
-  #numberBySensor(of: (instance: SensorInstance) => number | undefined): ReadonlyMap<string, number> {
-    const numbers = new Map<string, number>();
-    for (const { instance } of this.#entries.values()) {
-      const value = of(instance);
-      if (value !== undefined) numbers.set(instance.ref, value);
-    }
-    return numbers;
   }
 
   async #reconcile(): Promise<void> {
@@ -279,70 +214,33 @@ export class SensorManager {
     for (const [id, { instance, term }] of this.#entries) {
       if (!isSameTerm(held.get(id), term)) instance.stop("it is no longer assigned to this worker");
     }
-    for (const id of this.#resting.keys()) if (!held.has(id)) this.#resting.delete(id);
+    this.#resting.keepOnly(held);
 
     const rows = await this.loadEnabledSensors();
-    const placements = new Map(rows.map((row) => [row.id, this.#placementOf(row)]));
+    const desired = new Map(rows.map((row) => [row.id, desiredStateOf(row, this.#options.runtimes)]));
     for (const [id, term] of held) {
-      this.#settle(id, term, placements.get(id) ?? { kind: "unwanted", ref: id, reason: "it was deleted" });
+      this.#settle(id, term, desired.get(id) ?? { kind: "unwanted", ref: id, reason: "it was deleted" });
     }
   }
 
-  #settle(id: Id, term: AssignmentTerm, placement: Placement): void {
+  #settle(id: Id, term: AssignmentTerm, desired: DesiredState): void {
     const entry = this.#entries.get(id);
     // A running sensor is not stopped on suspicion.
-    if (placement.kind === "pending" && entry !== undefined) return;
-    if (placement.kind !== "wanted") {
+    if (desired.kind === "pending" && entry !== undefined) return;
+    if (desired.kind !== "wanted") {
       // The next step reports it, once its instance has ended.
-      if (entry === undefined) this.#reportRest(id, term, placement);
-      else entry.instance.stop(placement.reason);
+      if (entry === undefined) this.#resting.note(id, term, desired);
+      else entry.instance.stop(desired.reason);
       return;
     }
 
-    const { sensor, sensorKind: kind, runtime } = placement;
+    const { sensor, sensorKind: kind, runtime } = desired;
     if (entry === undefined) {
       this.startSensor({ sensor, kind, runtime, term });
     } else if (entry.fingerprint !== launchFingerprint(sensor, kind, runtime)) {
       entry.instance.stop("its definition changed");
     } else {
       keep(entry, sensor);
-    }
-  }
-
-  #placementOf(row: AssignedSensorRow): Placement {
-    const { ref } = row;
-    const decoded = decodeAssignedSensor(row);
-    if (decoded.kind === "invalid") return { kind: "unable", ref, reason: decoded.problem };
-    const sensor = decoded.value;
-    const { enabled, protocol, entrypoint, runtimeRef } = sensor.definition;
-    if (!enabled) return { kind: "unwanted", ref, reason: "it is disabled" };
-    if (sensor.rules.length === 0) {
-      return { kind: "unwanted", ref, reason: "no enabled rule needs its events" };
-    }
-    const runtime = this.#options.runtimes.offered(runtimeRef);
-    const runtimeName = runtime.kind === "offered" ? runtime.runtime.name : null;
-    const kind = sensorKindOf({ protocol, entrypoint, runtimeRef, runtimeName });
-    if (kind.kind === "invalid") return { kind: "unable", ref, reason: kind.problem };
-    if (runtime.kind === "pending") {
-      return { kind: "pending", ref, reason: `its runtime ${runtimeRef} is not verified yet` };
-    }
-    return { kind: "wanted", sensor, sensorKind: kind.value, runtime };
-  }
-
-  #reportRest(
-    id: Id,
-    term: AssignmentTerm,
-    { kind, ref, reason }: Exclude<Placement, { kind: "wanted" }>,
-  ): void {
-    const known = this.#resting.get(id);
-    if (known?.kind === kind && known.reason === reason && isSameTerm(known.term, term)) return;
-    this.#resting.set(id, { kind, reason, term });
-    const status = kind === "unable" ? "failed" : "stopped";
-    const { recorder, onStatus, logger } = this.#options.ports;
-    recorder.record(id, term.instance, { ...unstartedReport, status, reason });
-    onStatus(ref, status, reason);
-    if (kind === "unable") {
-      logger.warn({ sensor_ref: ref, reason }, "a sensor assigned to this worker cannot be run");
     }
   }
 
@@ -380,8 +278,4 @@ function keep(entry: Entry, sensor: AssignedSensor): void {
     entry.updated = sensor.updated;
     entry.instance.retryNow();
   }
-}
-
-function isSameTerm(one: AssignmentTerm | undefined, other: AssignmentTerm): boolean {
-  return one?.generation === other.generation && one.instance === other.instance;
 }

@@ -84,8 +84,8 @@ export function openOperations(
           const log =
             facts.status === undefined ? undefined : await reading.tail(ref, explainedLines, signal);
           return explainSensor(ref, facts, log?.kind === "page" ? log.page.lines : [], {
-            stalledSeconds: sensors.stalledSeconds().get(ref),
-            deafSeconds: sensors.deafSeconds().get(ref),
+            stalledSeconds: sensors.observations.stalledSeconds().get(ref),
+            deafSeconds: sensors.observations.deafSeconds().get(ref),
           });
         }),
       readLog: (ref, lines, signal) =>

@@ -163,10 +163,10 @@ test("a program whose connection is gone for too long is deaf: visible, and star
   bench.platform.connect("test.one", 1);
   bench.manager.start();
   const { pid } = await bench.rowMatching(id, { status: "running", pid: expect.any(Number) });
-  await expect.poll(() => bench.manager.deafSeconds().size).toBe(0);
+  await expect.poll(() => bench.manager.observations.deafSeconds().size).toBe(0);
 
   bench.platform.connect("test.one", 0);
-  await expect.poll(() => bench.manager.deafSeconds().has("test.one")).toBe(true);
+  await expect.poll(() => bench.manager.observations.deafSeconds().has("test.one")).toBe(true);
   await expect
     .poll(() => bench.log("test.one"), { timeout: 10_000 })
     .toContain("it no longer hears of rule changes");

@@ -44,11 +44,11 @@ test("a sensor that runs and has printed no line is known, until it prints one",
 
   await bench.rowMatching(idle, { status: "running", first_output_at: null });
   await bench.rowMatching(quiet, { status: "running", first_output_at: null });
-  expect([...bench.manager.silentSeconds().keys()]).toEqual(["test.quiet"]);
+  expect([...bench.manager.observations.silentSeconds().keys()]).toEqual(["test.quiet"]);
 
   writeFileSync(join(bench.folder, "told"), "");
   await bench.rowMatching(quiet, { status: "running", first_output_at: expect.any(Date) });
-  expect(bench.manager.silentSeconds().size).toBe(0);
+  expect(bench.manager.observations.silentSeconds().size).toBe(0);
 });
 
 test("a sensor reports when its last event was stored; one without events does not", async () => {
@@ -58,13 +58,13 @@ test("a sensor reports when its last event was stored; one without events does n
   await bench.add("test.garbled", { script: "echo no event; sleep 300" });
   bench.manager.start();
 
-  await expect.poll(() => [...bench.manager.lastEventSeconds().keys()]).toEqual(["test.lively"]);
-  await expect.poll(() => bench.manager.outputAgeSeconds().has("test.garbled")).toBe(true);
+  await expect.poll(() => [...bench.manager.observations.lastEventSeconds().keys()]).toEqual(["test.lively"]);
+  await expect.poll(() => bench.manager.observations.outputAgeSeconds().has("test.garbled")).toBe(true);
 
-  const last = bench.manager.lastEventSeconds().get("test.lively");
+  const last = bench.manager.observations.lastEventSeconds().get("test.lively");
   expect(last).toBeGreaterThanOrEqual(beforeSeconds);
   expect(last).toBeLessThanOrEqual(Date.now() / 1_000);
-  expect(bench.manager.lastEventSeconds().size).toBe(1);
+  expect(bench.manager.observations.lastEventSeconds().size).toBe(1);
 });
 
 test("a sensor that printed regularly and then hangs becomes unusually silent after a while", async () => {
@@ -78,10 +78,10 @@ test("a sensor that printed regularly and then hangs becomes unusually silent af
   await expect.poll(() => bench.events.length, { timeout: 20_000 }).toBe(13);
 
   leapMs = 200_000;
-  expect(bench.manager.unusuallySilent().size).toBe(0);
+  expect(bench.manager.observations.unusuallySilent().size).toBe(0);
   leapMs = 400_000;
 
-  expect([...bench.manager.unusuallySilent()]).toEqual([["test.hanging", 1]]);
+  expect([...bench.manager.observations.unusuallySilent()]).toEqual([["test.hanging", 1]]);
 });
 
 test("a sensor's row keeps the time and the rhythm of its output across restarts", async () => {
@@ -91,8 +91,8 @@ test("a sensor's row keeps the time and the rhythm of its output across restarts
   const id = await bench.add("test.regular", { script: `HERE=${bench.folder}; ${script}` });
   bench.manager.start();
   await expect.poll(() => bench.events.length, { timeout: 20_000 }).toBe(12);
-  expect([...bench.manager.outputAgeSeconds().keys()]).toEqual(["test.regular"]);
-  expect(bench.manager.unusuallySilent().size).toBe(0);
+  expect([...bench.manager.observations.outputAgeSeconds().keys()]).toEqual(["test.regular"]);
+  expect(bench.manager.observations.unusuallySilent().size).toBe(0);
 
   await query(bench.database, "update sensor set enabled = false");
   bench.manager.wake();

@@ -12,6 +12,10 @@ export interface AssignmentTerm {
   readonly instance: string;
 }
 
+export function isSameTerm(one: AssignmentTerm | undefined, other: AssignmentTerm): boolean {
+  return one?.generation === other.generation && one.instance === other.instance;
+}
+
 export interface EventSource {
   readonly sensorId: Id;
   readonly sensorRef: string;
