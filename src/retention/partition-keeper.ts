@@ -59,6 +59,7 @@ const lockWaitMs = 20;
 /** An agent that is suspended in the middle must not keep all others from storing. */
 const lockIdleMs = 5_000;
 const lockAttemptsMax = 20;
+
 export class PartitionKeeper {
   readonly #options: PartitionKeeperOptions;
   readonly #kept = new Map<RetainedTable, KeptTable>();

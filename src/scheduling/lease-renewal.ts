@@ -1,6 +1,6 @@
 /**
  * Keeps this worker's leases alive, in its own loop, so that it waits for nothing slow that this worker does. Its statement
- * does not wait for locks either (database/statements/assignments.ts).
+ * does not wait for locks either (database/statements/lease-renewals.ts).
  *
  * Each answer also says what this worker has to know at rest: whether its assignments are still the ones it knows, which
  * worker places sensors, and when the first of the leases ends that it watches. If that is before the next renewal, it looks

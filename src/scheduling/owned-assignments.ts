@@ -1,7 +1,7 @@
 /**
- * Tracks which assignments this worker owns, as far as it knows, while renewals, claims and releases overlap.
+ * Tracks which assignments this worker owns, as far as it knows, while looks, claims and releases overlap.
  *
- * A response describes some moment between the request and its arrival. So the response to a look at them counts only for
+ * A response describes some moment between the request and its arrival. So the response to a look counts only for
  * assignments that this worker knew at the request and has not touched since:
  *
  *   listed in the response, and unknown                        ours: its claim succeeded although the response was lost
@@ -10,59 +10,55 @@
  *   not listed, but known at the request with the same term    lost
  *   anything else, such as one that is being released          the next look decides
  */
-import { type ClaimedAssignment } from "../database/statements/assignments.ts";
+import type { ClaimedAssignment } from "../database/statements/assignments.ts";
 import type { Id } from "../model/identifiers.ts";
 
-/** The assignments at the time of the renewal request: generations by sensor. */
-export type RenewalQuestion = ReadonlyMap<Id, Id>;
-
-export interface RenewalNews {
-  readonly lost: readonly Id[];
-  readonly found: readonly Id[];
-}
+/** Generations by sensor. */
+export type KnownAssignments = ReadonlyMap<Id, Id>;
 
 export class OwnedAssignments {
   readonly #generations = new Map<Id, Id>();
   readonly #beingReleased = new Set<Id>();
-  /** Released since the last request, whether or not the release was carried out. */
+  /** Released since the last look began, whether or not the release was carried out. */
   readonly #triedToRelease = new Set<Id>();
 
-  /** Generations by sensor. */
-  all(): ReadonlyMap<Id, Id> {
+  all(): KnownAssignments {
     return this.#generations;
   }
 
-  /** Call before each renewal; only one may be pending. */
-  ask(): RenewalQuestion {
+  /** A look begins; only one may be pending. Returns what is known now. */
+  ask(): KnownAssignments {
     this.#triedToRelease.clear();
     return new Map(this.#generations);
   }
 
-  answer(question: RenewalQuestion, renewed: readonly ClaimedAssignment[]): RenewalNews {
-    const found: Id[] = [];
-    for (const { sensorId, generation } of renewed) {
+  /**
+   * @param knownThen what was known when the look began
+   * @returns the sensors whose assignments were lost
+   */
+  answer(knownThen: KnownAssignments, rows: readonly ClaimedAssignment[]): readonly Id[] {
+    for (const { sensorId, generation } of rows) {
       if (this.#beingReleased.has(sensorId) || this.#triedToRelease.has(sensorId)) continue;
       const known = this.#generations.get(sensorId);
-      if (known === undefined) found.push(sensorId);
-      if (known === question.get(sensorId) || known === undefined) {
+      if (known === knownThen.get(sensorId) || known === undefined) {
         this.#generations.set(sensorId, generation);
       }
     }
-    const named = new Set(renewed.map(({ sensorId }) => sensorId));
-    const lost = [...question]
+    const listed = new Set(rows.map(({ sensorId }) => sensorId));
+    const lost = [...knownThen]
       .filter(
-        ([sensorId, generation]) => !named.has(sensorId) && this.#generations.get(sensorId) === generation,
+        ([sensorId, generation]) => !listed.has(sensorId) && this.#generations.get(sensorId) === generation,
       )
       .map(([sensorId]) => sensorId);
     for (const sensorId of lost) this.#generations.delete(sensorId);
-    return { lost, found };
+    return lost;
   }
 
   claimed(claims: readonly ClaimedAssignment[]): void {
     for (const { sensorId, generation } of claims) this.#generations.set(sensorId, generation);
   }
 
-  /** From now on they are not ours. A later renewal finds those that could not be released. */
+  /** From now on they are not ours. A later look finds those that could not be released. */
   startRelease(sensorIds: readonly Id[]): void {
     for (const sensorId of sensorIds) {
       this.#generations.delete(sensorId);

@@ -35,8 +35,8 @@
  * of the database's clock (LeaseRenewal.sparesLapsed). An assignment without a holder is claimed at once.
  *
  * Invariants: `held` is a subset of the assignments that looks and claims returned and no later look missed. No
- * assignment is released while `isRunning` reports its sensor. A sensor that should run but runs nowhere has a reason in
- * `unplaced`.
+ * assignment is released while `isRunning` reports its sensor. The worker that places reports for each sensor that should
+ * run but runs nowhere why (unplaced-sensors.ts).
  */
 import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import { classifyDatabaseError } from "../database/errors.ts";
@@ -44,10 +44,9 @@ import { rowOf, rowsOf } from "../database/statement.ts";
 import { assignmentsDigest, ranksMax, type RenewedLease } from "../database/statements/lease-renewals.ts";
 import { readOwnSensors } from "../database/statements/sensor-demands.ts";
 import { readWorker } from "../database/statements/sensor-workers.ts";
-import { noteUnplacedSensors } from "../database/statements/sensor-gaps.ts";
 import { releaseSensors } from "../database/statements/assignments.ts";
 import type { Id } from "../model/identifiers.ts";
-import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
+import { isSameTerm, type AssignmentTerm } from "../model/sensors/incoming-event.ts";
 import { incapacity } from "../model/sensors/placement.ts";
 import { reportedLoop } from "../telemetry/reported-loop.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
@@ -55,7 +54,8 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { LeaseRenewal, type LeaseRenewalOptions } from "./lease-renewal.ts";
 import { OwnedAssignments } from "./owned-assignments.ts";
 import { placeableSensor, placementWorker } from "./placement-facts.ts";
-import { placeWaitingSensors, type PlacementRound } from "./waiting-sensors.ts";
+import { UnplacedSensors } from "./unplaced-sensors.ts";
+import { placeWaitingSensors } from "./waiting-sensors.ts";
 
 export interface SchedulerOptions extends LeaseRenewalOptions {
   /** How often to look at the rows, and to place sensors, without a hint. */
@@ -79,9 +79,6 @@ const rankDelayMs = 500;
 /** Workers that do not place look this many times more rarely for sensors that the placing worker forgot. */
 const rarelyFactor = 10;
 
-/** Of sensors that run nowhere, those with the lowest ids. */
-const notedMax = 1_000;
-
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #renewal: LeaseRenewal;
@@ -89,9 +86,7 @@ export class Scheduler {
   /** Our assignments in the database, both held and leaving. */
   readonly #owned = new OwnedAssignments();
   #held: ReadonlyMap<Id, AssignmentTerm> = new Map();
-  #unplaced: ReadonlyMap<Id, string> = new Map();
-  /** The sensors and reasons that the database was last seen to have noted; undefined: unknown, others may have noted some. */
-  #notedUnplaced: string | undefined;
+  readonly #unplaced: UnplacedSensors;
   #isLookDue = true;
   /** When to place sensors because of a hint. */
   #placementDueAtMs = Infinity;
@@ -109,6 +104,7 @@ export class Scheduler {
     this.#options = options;
     const { renewalIntervalMs, onSuperseded, clock } = options;
     this.#placedAtMs = clock.monotonicMs();
+    this.#unplaced = new UnplacedSensors(options);
     this.#renewal = new LeaseRenewal(options, {
       assignmentCount: () => this.#owned.all().size,
       onRenewed: (lease) => this.#noteRenewal(lease),
@@ -193,8 +189,7 @@ export class Scheduler {
     if (assignments !== assignmentsDigest(this.#owned.all())) this.#isLookDue = true;
     const isNewRank = rank !== this.#rank;
     const haveOthersChanged = others !== this.#others;
-    // Others may have noted something else meanwhile.
-    if (isNewRank) this.#notedUnplaced = undefined;
+    if (isNewRank) this.#unplaced.forgetNote();
     this.#rank = rank;
     this.#placer = placer;
     this.#others = others;
@@ -236,14 +231,14 @@ export class Scheduler {
     const { database, workerId, instance, clock } = this.#options;
     this.#isLookDue = false;
     try {
-      const question = this.#owned.ask();
+      const known = this.#owned.ask();
       const rows = await rowsOf(database, readOwnSensors, { instance });
       const worker = await rowOf(database, readWorker, { workerId, instance });
       this.#lookedAtMs = clock.monotonicMs();
       // Superseded: renewal finds out, too.
       if (worker === undefined) return;
-      const { lost } = this.#owned.answer(
-        question,
+      const lost = this.#owned.answer(
+        known,
         rows.map(({ id, generation }) => ({ sensorId: id, generation })),
       );
       if (lost.length > 0) this.#reportLost(lost);
@@ -280,12 +275,12 @@ export class Scheduler {
       const round = await placeWaitingSensors(this.#options, this.#renewal);
       this.#placedAtMs = clock.monotonicMs();
       this.#isIncomplete = round.isIncomplete;
-      this.#reportUnplaced(round);
+      this.#unplaced.report(round.unplaced);
       if (round.own.length > 0) {
         this.#owned.claimed(round.own);
         await this.#look();
       }
-      await this.#noteUnplaced();
+      await this.#unplaced.note();
     } catch (error) {
       this.#wantPlacement();
       throw error;
@@ -314,39 +309,8 @@ export class Scheduler {
   #setHeld(held: ReadonlyMap<Id, AssignmentTerm>): void {
     const isSame =
       held.size === this.#held.size &&
-      [...held].every(([sensorId, term]) => this.#held.get(sensorId)?.generation === term.generation);
+      [...held].every(([sensorId, term]) => isSameTerm(this.#held.get(sensorId), term));
     this.#held = held;
     if (!isSame) this.#options.onHeldChanged();
-  }
-
-  /** Logs why a sensor that should run runs nowhere, once and again when the reason changes. */
-  #reportUnplaced({ unplaced }: PlacementRound): void {
-    const now = new Map<Id, string>();
-    const texts = new Map<readonly string[], string>();
-    for (const [sensorId, { ref, obstacles }] of unplaced) {
-      const reason = texts.get(obstacles) ?? obstacles.join("; ");
-      texts.set(obstacles, reason);
-      now.set(sensorId, reason);
-      if (this.#unplaced.get(sensorId) === reason) continue;
-      this.#options.logger.warn({ sensor_ref: ref, reason }, `sensor ${ref} is not running: ${reason}`);
-    }
-    this.#unplaced = now;
-  }
-
-  /**
-   * Records these sensors and reasons in the database, which also keeps since when they have applied. What others have locked
-   * is passed over, so each round repeats the note until one finds nothing to change.
-   */
-  async #noteUnplaced(): Promise<void> {
-    const noted = [...this.#unplaced].slice(0, notedMax).map(([sensorId, reason]) => ({ sensorId, reason }));
-    const text = JSON.stringify(noted);
-    if (text === this.#notedUnplaced) return;
-    try {
-      const changing = await rowsOf(this.#options.database, noteUnplacedSensors, noted);
-      this.#notedUnplaced = changing.length === 0 ? text : undefined;
-    } catch (error) {
-      // Placing goes on without; the next round tries again.
-      this.#options.logger.debug({ error }, "could not note which sensors run nowhere");
-    }
   }
 }

@@ -23,11 +23,17 @@ export interface PlacingWorker {
   readonly clock: Clock;
 }
 
+export interface SensorObstacles {
+  readonly ref: string;
+  /** Why it runs nowhere, in sentences. */
+  readonly obstacles: readonly string[];
+}
+
 export interface PlacementRound {
   /** Assignments of the placing worker itself. */
   readonly own: readonly ClaimedAssignment[];
-  /** Why sensors run nowhere: sentences by sensor. */
-  readonly unplaced: ReadonlyMap<Id, { readonly ref: string; readonly obstacles: readonly string[] }>;
+  /** Sensors that run nowhere. */
+  readonly unplaced: ReadonlyMap<Id, SensorObstacles>;
   /** Whether sensors that have a place were passed over, so that another round is due soon. */
   readonly isIncomplete: boolean;
 }
@@ -40,7 +46,7 @@ export async function placeWaitingSensors(
 ): Promise<PlacementRound> {
   const { database, workerId: selfId } = self;
   const own: ClaimedAssignment[] = [];
-  const unplaced = new Map<Id, { readonly ref: string; readonly obstacles: readonly string[] }>();
+  const unplaced = new Map<Id, SensorObstacles>();
   let isIncomplete = false;
   let placer: Placer | undefined;
   let page: readonly WaitingSensor[];

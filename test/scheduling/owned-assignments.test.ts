@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type ClaimedAssignment } from "../../src/database/statements/assignments.ts";
+import type { ClaimedAssignment } from "../../src/database/statements/assignments.ts";
 import type { Id } from "../../src/model/identifiers.ts";
-import { OwnedAssignments, type RenewalQuestion } from "../../src/scheduling/owned-assignments.ts";
+import { OwnedAssignments, type KnownAssignments } from "../../src/scheduling/owned-assignments.ts";
 
 /** What befalls a placement step: the answer to its claim is lost, the row that it would release is locked. */
 interface Mishap {
@@ -23,19 +23,19 @@ class Simulation {
   readonly falselyLost: Id[] = [];
   #generation = 0;
   #backup: ReadonlyMap<Id, Id> = new Map();
-  #renewal: { question: RenewalQuestion; rows?: readonly ClaimedAssignment[] } | undefined;
+  #look: { known: KnownAssignments; rows?: readonly ClaimedAssignment[] } | undefined;
   #placement: { sensorId: Id; isRelease: boolean; claimed?: readonly ClaimedAssignment[] } | undefined;
 
-  renew(): void {
-    if (this.#renewal === undefined) {
-      this.#renewal = { question: this.owned.ask() };
-    } else if (this.#renewal.rows === undefined) {
-      this.#renewal.rows = [...this.rows].map(([sensorId, generation]) => ({ sensorId, generation }));
+  look(): void {
+    if (this.#look === undefined) {
+      this.#look = { known: this.owned.ask() };
+    } else if (this.#look.rows === undefined) {
+      this.#look.rows = [...this.rows].map(([sensorId, generation]) => ({ sensorId, generation }));
     } else {
-      const { question, rows } = this.#renewal;
-      const { lost } = this.owned.answer(question, rows);
-      this.falselyLost.push(...lost.filter((sensorId) => !this.taken.has(question.get(sensorId) ?? "")));
-      this.#renewal = undefined;
+      const { known, rows } = this.#look;
+      const lost = this.owned.answer(known, rows);
+      this.falselyLost.push(...lost.filter((sensorId) => !this.taken.has(known.get(sensorId) ?? "")));
+      this.#look = undefined;
     }
   }
 
@@ -77,8 +77,8 @@ class Simulation {
   settle(): void {
     const mishap = { isAnswerLost: false, isRowLocked: false };
     while (this.#placement !== undefined) this.place("1", mishap);
-    while (this.#renewal !== undefined) this.renew();
-    for (let steps = 0; steps < 3; steps += 1) this.renew();
+    while (this.#look !== undefined) this.look();
+    for (let steps = 0; steps < 3; steps += 1) this.look();
   }
 
   #release(sensorId: Id, { isRowLocked }: Mishap): readonly ClaimedAssignment[] {
@@ -98,7 +98,7 @@ class Simulation {
 const sensor = fc.constantFrom("1", "2");
 const mishap = fc.record({ isAnswerLost: fc.boolean(), isRowLocked: fc.boolean() });
 const step: fc.Arbitrary<(simulation: Simulation) => void> = fc.oneof(
-  { weight: 6, arbitrary: fc.constant((simulation: Simulation) => simulation.renew()) },
+  { weight: 6, arbitrary: fc.constant((simulation: Simulation) => simulation.look()) },
   {
     weight: 6,
     arbitrary: fc.tuple(sensor, mishap).map(
@@ -112,7 +112,7 @@ const step: fc.Arbitrary<(simulation: Simulation) => void> = fc.oneof(
   { weight: 1, arbitrary: fc.constant((simulation: Simulation) => simulation.restore()) },
 );
 
-// Goal: overlapping renewals, claims and releases never make a worker stop what is its own, and what it knows agrees with
+// Goal: overlapping looks, claims and releases never make a worker stop what is its own, and what it knows agrees with
 // the rows once all are answered, even if a restore of the database gave it back an older term.
 // Method: every statement is asked, carried out and answered in three steps, in any order that fast-check finds.
 test("no assignment is reported lost unless the rows lost it, and in the end the worker knows its rows", () => {
