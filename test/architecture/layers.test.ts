@@ -1,7 +1,9 @@
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtempDisposable, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
+import { layers } from "../../scripts/layers/layer-rules.ts";
 import { layerViolations } from "../../scripts/layers/layer-violations.ts";
 import { readModules } from "../../scripts/layers/read-modules.ts";
 import { repositoryRoot } from "../../scripts/repository.ts";
@@ -99,6 +101,24 @@ test("this repository keeps its layers", () => {
   expect(modules.length).toBeGreaterThan(10);
   expect(layerViolations(modules)).toEqual([]);
 });
+
+test("docs/architecture.md names every layer and its folders, and they exist", () => {
+  const page = readFileSync(join(repositoryRoot, "docs/architecture.md"), "utf8");
+  const table = page.slice(page.indexOf("## Layers"), page.indexOf("## Parts"));
+  const [, ...rows] = table.matchAll(/^\| (\w+) +\| ([^|]+)\|/gm);
+
+  const documented = new Map(rows.map(([, layer, cell = ""]) => [layer, partsIn(cell)]));
+
+  expect(documented).toEqual(new Map(layers.map(({ name, parts }) => [name, parts.toSorted()])));
+  const parts = layers.flatMap((layer) => layer.parts);
+  expect(parts.filter((part) => !existsSync(join(repositoryRoot, "src", part)))).toEqual([]);
+});
+
+/** The folders and modules in a cell of the table, each as in the layers. */
+function partsIn(cell: string): string[] {
+  const names = [...cell.matchAll(/`([^`]+)`/g)].flatMap(([, text = ""]) => text.split(" "));
+  return names.map((name) => name.replace(/\/$/, "")).toSorted();
+}
 
 async function sourceTree(files: readonly { readonly in: string; readonly text: string }[]) {
   const root = await mkdtempDisposable(join(tmpdir(), "layers-"));
