@@ -12,46 +12,23 @@
  *
  * Rows and messages of a replay carry the id of the event that it repeats (replayed_from).
  */
-import { addEnforcements, identifyMatches } from "../database/add-enforcements.ts";
-import type { Database, Queryable } from "../database/database.ts";
 import { unknownRefText } from "../database/likely-ref.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
-import { storeEnforcements, type EnforcementToStore } from "../database/statements/added-enforcements.ts";
-import { reserveIds } from "../database/statements/id-sequences.ts";
 import {
-  copyEvent,
   findEnforcedRules,
   findRuleToReplay,
   readLoggedEvent,
   readLogPage,
   type LoggedEvent,
 } from "../database/statements/replays.ts";
-import type { OutgoingMessage } from "../messaging/message-transport.ts";
-import type { MessageFormat } from "../messaging/messages/cloud-event-message.ts";
-import { enforcementCreated, eventCreated } from "../messaging/messages/message-types.ts";
-import { messageId, type Id } from "../model/identifiers.ts";
+import type { Id } from "../model/identifiers.ts";
 import type { ReplayProblem, ReplayRequest, ReplayStep } from "../model/rules/replay-request.ts";
-import { aimAt } from "../model/rules/rule-aim.ts";
-import type { RuleMatch, RuleSet, RuleSource } from "../model/rules/rule-match.ts";
-import { TextBudgetError } from "../model/texts/text-budget.ts";
-import type { Clock } from "../time/clock.ts";
-import { aimOf, factsOf } from "./stored-facts.ts";
+import type { RuleSet, RuleSource } from "../model/rules/rule-match.ts";
+import { replayMatches } from "./replay-matches.ts";
+import { ReplayStore, type ReplayStoreOptions } from "./replay-store.ts";
 
-/** Publishes messages of what was committed; satisfied by events/delivery/publisher.ts. */
-export interface ReplayOutlet {
-  /** Under which the messages are stored. */
-  readonly instance: string;
-  /** How it wants the messages; without it, as envelopes. */
-  readonly format?: MessageFormat;
-  send(messages: readonly OutgoingMessage[], acceptedAtMs: readonly number[]): void;
-}
-
-export interface ReplayOptions {
-  readonly database: Pick<Database, "query" | "transaction">;
+export interface ReplayOptions extends ReplayStoreOptions {
   readonly rules: RuleSource;
-  readonly installationId: string;
-  readonly outlet: ReplayOutlet;
-  readonly clock: Clock;
 }
 
 /** How often an event is matched again because its rules changed before its enforcements were stored. */
@@ -63,9 +40,11 @@ const pageBytesMax = 4_194_304;
 
 export class Replay {
   readonly #options: ReplayOptions;
+  readonly #store: ReplayStore;
 
   constructor(options: ReplayOptions) {
     this.#options = options;
+    this.#store = new ReplayStore(options);
   }
 
   /**
@@ -182,15 +161,15 @@ export class Replay {
     const { id: eventId } = event;
     for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
       const set = attempt === 1 ? first : await this.#options.rules.refresh();
-      const found = matchesOf(event, set, request);
+      const found = replayMatches(event, set, request);
       if (typeof found === "string") return { eventId, kind: "skipped", reason: found };
       const missing = found.filter(({ ruleId }) => !enforced.has(`${eventId} ${ruleId}`));
       if (missing.length === 0 && (!request.isForced || request.rule !== null))
         return { eventId, kind: "complete" };
       if (request.isDry) return { eventId, kind: "missing", ruleRefs: missing.map(({ ruleRef }) => ruleRef) };
       const stored = request.isForced
-        ? await this.#storeCopy(event, set, missing, request)
-        : await this.#storeMissing(event, set, missing);
+        ? await this.#store.storeCopy(event, set, missing, request)
+        : await this.#store.storeMissing(event, set, missing);
       if (stored !== undefined) return stored;
     }
     return {
@@ -199,141 +178,4 @@ export class Replay {
       reason: `the rules changed ${attemptsMax} times while it was matched`,
     };
   }
-
-  /** @returns undefined if the rules have changed since they matched */
-  async #storeMissing(
-    event: LoggedEvent,
-    set: RuleSet,
-    matches: readonly RuleMatch[],
-  ): Promise<ReplayStep | undefined> {
-    const { database, installationId, outlet } = this.#options;
-    const { id: eventId, triggerRef } = event;
-    const added = await addEnforcements(database, {
-      installationId,
-      eventId,
-      matches,
-      triggerRevisions: { [triggerRef]: set.revisionOf(triggerRef) },
-      replayedFrom: eventId,
-      publisherInstance: outlet.instance,
-    });
-    if (added === undefined) return undefined;
-    const { enforcements, storedAt } = added;
-    if (enforcements.length === 0) return { eventId, kind: "complete" };
-    const payloadJson = JSON.stringify(event.payload);
-    this.#send(enforcements.map((each) => this.#message(event, each, eventId, payloadJson, storedAt)));
-    return { eventId, kind: "stored", copyId: null, enforcements };
-  }
-
-  /** @returns undefined if the rules have changed since they matched */
-  async #storeCopy(
-    event: LoggedEvent,
-    set: RuleSet,
-    matches: readonly RuleMatch[],
-    { rule }: ReplayRequest,
-  ): Promise<ReplayStep | undefined> {
-    const { database, installationId, outlet } = this.#options;
-    const { id: eventId, triggerRef } = event;
-    const copyId = await reserveId(database);
-    const triggerRevisions = { [triggerRef]: set.revisionOf(triggerRef) };
-    const [match] = matches;
-    const copy = {
-      originalId: eventId,
-      id: copyId,
-      messageId: messageId(installationId, "event", copyId),
-      // A copy for one rule is aimed at it, so that the copy has exactly the enforcements that its rules demand.
-      rule: rule === null || match === undefined ? null : { id: match.ruleId, ref: match.ruleRef },
-      triggerRevisions,
-      publisherInstance: outlet.instance,
-    };
-    // Templates can name the event's id, which is the copy's.
-    const rendered = matchesOf({ ...event, id: copyId }, set, { rule });
-    if (typeof rendered === "string") return { eventId, kind: "skipped", reason: rendered };
-    const enforcements = await identifyMatches(database, installationId, rendered);
-    const outcome = await database.transaction(async (transaction) => {
-      const copied = await rowOf(transaction, copyEvent, copy);
-      if (copied?.kind !== "copied") return copied;
-      await rowOf(transaction, storeEnforcements, {
-        eventId: copyId,
-        enforcements,
-        triggerRevisions,
-        replayedFrom: eventId,
-        publisherInstance: outlet.instance,
-      });
-      return copied;
-    });
-    if (outcome?.kind === "gone") return { eventId, kind: "skipped", reason: "it has been deleted" };
-    if (outcome?.kind !== "copied") return undefined;
-    const { storedAt, ...stored } = outcome.event;
-    const timestampMs = storedAt.getTime();
-    const { trace } = event;
-    const about = { installationId, eventId: copyId, triggerRef, timestampMs, trace, replayedFrom: eventId };
-    const copied = { ...event, id: copyId };
-    this.#send([
-      eventCreated({ ...stored, ...about }, outlet.format),
-      ...enforcements.map((each) => this.#message(copied, each, eventId, stored.payloadJson, storedAt)),
-    ]);
-    return { eventId, kind: "stored", copyId, enforcements };
-  }
-
-  #message(
-    { id: eventId, triggerRef, trace }: LoggedEvent,
-    { id, ruleId, ruleRef, actionId, actionRef, config }: EnforcementToStore,
-    replayedFrom: Id,
-    payloadJson: string,
-    storedAt: Date,
-  ): OutgoingMessage {
-    return enforcementCreated(
-      {
-        installationId: this.#options.installationId,
-        enforcementId: id,
-        ruleId,
-        ruleRef,
-        actionId,
-        actionRef,
-        configJson: JSON.stringify(config),
-        eventId,
-        triggerRef,
-        payloadJson,
-        timestampMs: storedAt.getTime(),
-        trace,
-        replayedFrom,
-      },
-      this.#options.outlet.format,
-    );
-  }
-
-  #send(messages: readonly OutgoingMessage[]): void {
-    const { outlet, clock } = this.#options;
-    const nowMs = clock.monotonicMs();
-    outlet.send(
-      messages,
-      messages.map(() => nowMs),
-    );
-  }
-}
-
-/** A reason if the event cannot be replayed. */
-function matchesOf(
-  event: LoggedEvent,
-  set: RuleSet,
-  { rule }: Pick<ReplayRequest, "rule">,
-): readonly RuleMatch[] | string {
-  const { triggerRef } = event;
-  const trigger = set.trigger(triggerRef);
-  if (trigger === undefined) return `there is no trigger ${triggerRef} any more`;
-  if (!trigger.enabled) return `the trigger ${triggerRef} is disabled`;
-  try {
-    const matches = set.match(factsOf(event, aimOf(event)));
-    if (rule === null) return matches;
-    const only = new Set(set.match(factsOf(event, aimAt(rule))).map(({ ruleId }) => ruleId));
-    return matches.filter(({ ruleId }) => only.has(ruleId));
-  } catch (error) {
-    if (error instanceof TextBudgetError) return error.message;
-    throw error;
-  }
-}
-
-async function reserveId(database: Queryable): Promise<Id> {
-  const reserved = await rowOf(database, reserveIds, { sequence: "event_id_seq", count: 1 });
-  return reserved?.ids[0] ?? "";
 }

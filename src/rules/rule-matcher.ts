@@ -14,9 +14,9 @@ import type { Decoded } from "../model/json/decoded.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { JsonObject, JsonValue } from "../model/json/json.ts";
 import type { EventFacts, RuleMatch, RuleSource } from "../model/rules/rule-match.ts";
+import { aimOf, factsOf } from "../model/rules/stored-facts.ts";
 import { TextBudget } from "../model/texts/text-budget.ts";
 import { compileRule, matchOf, type RuleText } from "../model/rules/compiled-rule.ts";
-import { aimOf, factsOf } from "./stored-facts.ts";
 
 export interface RuleMatcherOptions {
   readonly database: Pick<Database, "query" | "transaction">;

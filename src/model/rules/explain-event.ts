@@ -3,9 +3,9 @@ import type { Id } from "../identifiers.ts";
 import type { JsonObject } from "../json/json.ts";
 import { explainPrepared, verdictSentence, type RuleVerdict } from "./explain-rule.ts";
 import { prepareVersion, type PreparedVersion } from "./prepared-version.ts";
-import { aimAt } from "./rule-aim.ts";
 import type { EventFacts } from "./rule-match.ts";
 import { versionAt, type Moment, type RuleVersion } from "./rules-at.ts";
+import { aimOf, factsOf } from "./stored-facts.ts";
 import { meantText } from "../texts/meant-text.ts";
 
 export interface ExplainedEvent {
@@ -97,17 +97,6 @@ export function momentOf({ matchedRevision, createdAt }: ExplainedEvent): Moment
   return { revision: matchedRevision, at: createdAt };
 }
 
-export function factsOf(event: ExplainedEvent): EventFacts {
-  return {
-    id: event.id,
-    triggerRef: event.triggerRef,
-    payload: event.payload,
-    sourceRef: event.sourceRef,
-    occurredAt: event.occurredAt?.toISOString() ?? null,
-    triggerInstanceId: event.ruleRef === null ? null : aimAt(event.ruleRef),
-  };
-}
-
 /** Yields after each rule how much work it was, see concurrency/work-slices.ts. */
 export function* explainEvent(findings: EventFindings): Generator<number, EventExplanation> {
   const { event, about } = findings;
@@ -118,7 +107,7 @@ export function* explainEvent(findings: EventFindings): Generator<number, EventE
     return { answer: `event ${event.id}: ${rule.sentence}${fateText(rule.fate)}`, notes, rules: [rule] };
   }
   const fates = new Map(findings.fates.map((fate) => [fate.ruleId, fate]));
-  const facts = factsOf(event);
+  const facts = factsOf(event, aimOf(event));
   const rules: RuleExplanation[] = [];
   for (const version of findings.versions) {
     const rule = explainVersion(version, facts, fates.get(version.version.ruleId) ?? null);
@@ -270,7 +259,7 @@ function explainAsked(findings: EventFindings, { ref, versions, meant }: AskedRu
   const version = inForce.findLast(({ definition }) => definition !== null) ?? inForce.at(-1);
   if (version !== undefined) {
     const fate = fates.find(({ ruleId }) => ruleId === version.ruleId) ?? null;
-    return explainVersion(prepareVersion(version), factsOf(event), fate);
+    return explainVersion(prepareVersion(version), factsOf(event, aimOf(event)), fate);
   }
   const [first] = versions;
   const story: RuleStory =

@@ -2,17 +2,11 @@
 import type { Id } from "../identifiers.ts";
 import { PredicateTable } from "../conditions/predicate.ts";
 import { compileRule } from "./compiled-rule.ts";
-import {
-  factsOf,
-  momentOf,
-  storySentence,
-  storyWork,
-  type ExplainedEvent,
-  type RuleStory,
-} from "./explain-event.ts";
+import { momentOf, storySentence, storyWork, type ExplainedEvent, type RuleStory } from "./explain-event.ts";
 import { explainPrepared, failureText, type RuleVerdict } from "./explain-rule.ts";
 import { prepareVersion, type PreparedVersion } from "./prepared-version.ts";
 import { ruleOf, versionAt, type RuleVersion } from "./rules-at.ts";
+import { aimOf, factsOf } from "./stored-facts.ts";
 import { meantText } from "../texts/meant-text.ts";
 
 export interface EventOfRule extends ExplainedEvent {
@@ -156,7 +150,7 @@ function storyOf(
   }
   const { prepared } = preparedOf(version);
   if (prepared === undefined) return { kind: "deleted", since: version.changedAt, by: version.changedBy };
-  return explainPrepared(prepared, factsOf(event));
+  return explainPrepared(prepared, factsOf(event, aimOf(event)));
 }
 
 interface Told {

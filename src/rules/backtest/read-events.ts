@@ -18,7 +18,7 @@ import { objectOf, type JsonValue } from "../../model/json/json.ts";
 import { parseJsonTexts } from "../../model/json/json-text.ts";
 import { openBacktest, type BacktestResult } from "../../model/rules/backtest.ts";
 import type { RuleText } from "../../model/rules/compiled-rule.ts";
-import { aimOf, factsOf } from "../stored-facts.ts";
+import { aimOf, factsOf } from "../../model/rules/stored-facts.ts";
 
 export interface BacktestJob {
   readonly draft: RuleText;

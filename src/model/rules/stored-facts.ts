@@ -1,8 +1,8 @@
 /** What conditions and templates can read of an event that is already stored. */
-import type { Id } from "../model/identifiers.ts";
-import type { JsonObject } from "../model/json/json.ts";
-import { aimAt } from "../model/rules/rule-aim.ts";
-import type { EventFacts } from "../model/rules/rule-match.ts";
+import type { Id } from "../identifiers.ts";
+import type { JsonObject } from "../json/json.ts";
+import { aimAt } from "./rule-aim.ts";
+import type { EventFacts } from "./rule-match.ts";
 
 interface MatchableEvent {
   readonly id: Id;
