@@ -2,7 +2,8 @@
 import type { OwedMessage } from "../../database/statements/owed-messages.ts";
 import { messageOf } from "../../errors/caught.ts";
 import type { MessageFormat } from "../../messaging/messages/cloud-event-message.ts";
-import { enforcementCreated, eventCreated, ruleChanged } from "../../messaging/messages/message-types.ts";
+import { enforcementCreated, eventCreated } from "../../messaging/messages/message-types.ts";
+import { ruleChanged } from "../../messaging/messages/rule-message.ts";
 import type { OutgoingMessage } from "../../messaging/message-transport.ts";
 import type { Outcome, Publisher } from "./publisher.ts";
 

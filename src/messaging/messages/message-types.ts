@@ -1,18 +1,17 @@
 /**
- * The messages this service publishes, ready to send.
+ * The messages about events and enforcements, ready to send.
  *
- * Events and enforcements are the hot path: their bodies are assembled from existing JSON texts, so that a payload is
+ * They are the hot path: their bodies are assembled from existing JSON texts, so that a payload is
  * serialised only once, for the database. A message depends only on its committed row; publishing it again gives the same
  * bytes under the same id.
  */
 import { traceIdOf, type TraceContext } from "../../model/trace-context.ts";
 import { messageId, type Id } from "../../model/identifiers.ts";
-import type { JsonObject } from "../../model/json/json.ts";
 import { asCloudEvent, type MessageFormat } from "./cloud-event-message.ts";
-import { encodeEnvelope, envelopeVersion, sourceService, type Envelope } from "./envelope.ts";
-import { fields, idJson, instant, text } from "./json-shape.ts";
+import { envelopeVersion, sourceService } from "./envelope.ts";
+import { idJson } from "./json-shape.ts";
+import { enforcementHeaders, eventHeaders } from "./message-headers.ts";
 import type { OutgoingMessage } from "../message-transport.ts";
-import { payloadShapes } from "./payload-shapes.ts";
 
 export const routingKeys = {
   EventCreated: "event.created",
@@ -25,7 +24,6 @@ export const routingKeys = {
 } as const;
 
 export type PublishedType = keyof typeof routingKeys;
-type RuleChangeType = Exclude<PublishedType, "EventCreated" | "EnforcementCreated">;
 
 export interface EventCreatedInput {
   readonly installationId: string;
@@ -177,114 +175,4 @@ function isoTimestamp(ms: number): string {
 
 function idOrNull(id: Id | null): string {
   return id === null ? "null" : idJson(id);
-}
-
-/** Those of the last event: most events of a batch have the same. */
-let lastEventHeaders = messageHeaders({ installationId: "", triggerRef: "" });
-
-function eventHeaders(installationId: string, triggerRef: string): Readonly<Record<string, string>> {
-  const { installation_id, trigger_ref } = lastEventHeaders;
-  if (installation_id !== installationId || trigger_ref !== triggerRef)
-    lastEventHeaders = messageHeaders({ installationId, triggerRef });
-  return lastEventHeaders;
-}
-
-/** Those of the last enforcement: a batch has few rules. */
-let lastEnforcementHeaders = messageHeaders({ installationId: "", triggerRef: "" });
-
-function enforcementHeaders(about: EnforcementHeaders): Readonly<Record<string, string>> {
-  const { installation_id, trigger_ref, rule_ref, action_ref } = lastEnforcementHeaders;
-  const isSame =
-    installation_id === about.installationId &&
-    trigger_ref === about.triggerRef &&
-    rule_ref === about.ruleRef &&
-    (action_ref ?? null) === about.actionRef;
-  if (!isSame) lastEnforcementHeaders = messageHeaders(about);
-  return lastEnforcementHeaders;
-}
-
-interface EnforcementHeaders {
-  readonly installationId: string;
-  readonly triggerRef: string;
-  readonly ruleRef: string;
-  readonly actionRef: string | null;
-}
-
-/**
- * What a consumer may route or filter by without parsing the body. The pack is that of the rule, or of the trigger
- * where there is none; a ref is the pack's, a dot and a name.
- */
-function messageHeaders(about: {
-  readonly installationId: string;
-  readonly triggerRef: string;
-  readonly ruleRef?: string;
-  readonly actionRef?: string | null;
-}): Readonly<Record<string, string>> {
-  const { installationId, triggerRef, ruleRef, actionRef } = about;
-  const headers: Record<string, string> = { installation_id: installationId, trigger_ref: triggerRef };
-  if (ruleRef !== undefined) headers["rule_ref"] = ruleRef;
-  if (typeof actionRef === "string") headers["action_ref"] = actionRef;
-  const owner = ruleRef ?? triggerRef;
-  const dot = owner.indexOf(".");
-  if (dot > 0) headers["pack_ref"] = owner.slice(0, dot);
-  return headers;
-}
-
-const owedRuleMessage = fields({
-  message_type: text,
-  timestamp: instant,
-  payload: payloadShapes.RuleCreated,
-});
-
-/**
- * The message that a rule's change owes, from its outbox row.
- *
- * Sensors of the platform read rule changes in a flat form; so the body repeats the rule's fields
- * beside the envelope, under the names they expect.
- *
- * The oldest of these sensors start a rule that was created or updated, whether it is enabled or not. They ignore a
- * message without `event_type`, so one about a rule that must not run has none.
- *
- * @param owed the outbox row's body as the database function tell_sensors wrote it
- * @throws when the body has another shape: function and code disagree
- */
-export function ruleChanged(installationId: string, ownId: string, owed: JsonObject): OutgoingMessage {
-  const { message_type: type, timestamp, payload } = owedRuleMessage.decode(owed, "outbox.body");
-  if (!isRuleChangeType(type)) throw new Error(`outbox.body.message_type: ${type} is no rule message`);
-  const envelope: Envelope = {
-    message_id: ownId,
-    correlation_id: ownId,
-    message_type: type,
-    version: envelopeVersion,
-    timestamp,
-    headers: {
-      retry_count: 0,
-      source_service: sourceService,
-      trace_id: undefined,
-      traceparent: undefined,
-      tracestate: undefined,
-      replayed_from: undefined,
-    },
-    payload,
-  };
-  const mustNotStart = !payload.enabled && (type === "RuleCreated" || type === "RuleUpdated");
-  const flat =
-    (mustNotStart ? "" : `"event_type":"${type}",`) +
-    `"rule_id":${idJson(payload.rule_id)}` +
-    `,"rule_ref":${JSON.stringify(payload.rule_ref)},"trigger_ref":${JSON.stringify(payload.trigger_ref)}` +
-    `,"trigger_type":${JSON.stringify(payload.trigger_ref)}` +
-    `,"trigger_params":${JSON.stringify(payload.trigger_params)},"active":${payload.enabled},"enabled":${payload.enabled}`;
-  return {
-    routingKey: routingKeys[type],
-    messageId: ownId,
-    correlationId: ownId,
-    type,
-    timestampMs: Date.parse(timestamp),
-    headers: messageHeaders({ installationId, triggerRef: payload.trigger_ref, ruleRef: payload.rule_ref }),
-    body: `{${flat},${encodeEnvelope(envelope).slice(1)}`,
-  };
-}
-
-function isRuleChangeType(type: string): type is RuleChangeType {
-  return type.startsWith("Rule") && Object.hasOwn(routingKeys, type);
 }
