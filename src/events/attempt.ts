@@ -6,12 +6,8 @@
 import type { Queryable } from "../database/database.ts";
 import { classifyDatabaseError, isTooMuchForOneStatement, sqlState } from "../database/errors.ts";
 import { rowsOf } from "../database/statement.ts";
-import {
-  isIdTaken,
-  storeBatch,
-  type BatchToStore,
-  type StoredBatch,
-} from "../database/statements/batches.ts";
+import type { BatchToStore, StoredBatch } from "../database/statements/batch-to-store.ts";
+import { isIdTaken, storeBatch } from "../database/statements/batches.ts";
 import { messageOf } from "../errors/caught.ts";
 
 export type AttemptEnd =

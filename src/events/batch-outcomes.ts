@@ -9,7 +9,7 @@
 import { written } from "../concurrency/written.ts";
 import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
-import type { StoredBatch } from "../database/statements/batches.ts";
+import type { StoredBatch } from "../database/statements/batch-to-store.ts";
 import { findDuplicates, findEvents, type FoundEvent } from "../database/statements/stored-batches.ts";
 import type { MessageFormat } from "../messaging/messages/cloud-event-message.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";

@@ -1,5 +1,5 @@
 /** What the statement that stores a batch reads: JSON texts, put together from texts that are known already. */
-import type { SoleSource, TermToHold } from "../database/statements/batches.ts";
+import type { SoleSource, TermToHold } from "../database/statements/batch-to-store.ts";
 import type { TriggerDefinition } from "../model/definitions.ts";
 import type { Id } from "../model/identifiers.ts";
 import type { EventSource } from "../model/sensors/incoming-event.ts";

@@ -4,7 +4,8 @@
  * Preparing is pure, so it can be repeated under newer rules, with fewer entries, or after a lost answer: an entry's ids
  * stay.
  */
-import { noneJson, type BatchToStore } from "../database/statements/batches.ts";
+import type { BatchToStore } from "../database/statements/batch-to-store.ts";
+import { noneJson } from "../database/statements/batches.ts";
 import type { MessageFormat } from "../messaging/messages/cloud-event-message.ts";
 import { enforcementCreated, eventCreated } from "../messaging/messages/message-types.ts";
 import type { OutgoingMessage } from "../messaging/message-transport.ts";

@@ -7,14 +7,16 @@ import type { Queryable } from "../database/database.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
 import {
   definitionEdits,
-  findDefinitions,
-  readReferrers,
-  readRuntimeRef,
   setWebhook as writeWebhook,
   switchDefinition,
   type DefinitionName,
   type LockedDefinition,
 } from "../database/statements/definition-edits.ts";
+import {
+  findDefinitions,
+  readReferrers,
+  readRuntimeRef,
+} from "../database/statements/definition-references.ts";
 import { lockPacks, readDefinitionRefs, setFurtherTriggers } from "../database/statements/packs.ts";
 import type { DefinitionEdit, DefinitionKind, FieldProblem, IsExpected } from "../model/definition-edit.ts";
 import type { Id } from "../model/identifiers.ts";

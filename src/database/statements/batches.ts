@@ -1,55 +1,9 @@
 /** Stores a batch of events. */
-import type { Id } from "../../model/identifiers.ts";
 import { violatesUniqueness } from "../errors.ts";
 import type { Statement } from "../statement.ts";
+import { anySources, soleSource, type EventFields, type Parameter } from "./batch-sources.ts";
+import type { BatchToStore, StoredBatch } from "./batch-to-store.ts";
 import { eventRows, type EventColumns, type EventShape } from "./event-columns.ts";
-
-export interface BatchToStore {
-  readonly events: EventColumns;
-  /** JSON array of sources: n number, trigger, trigger_ref, config, sensor, sensor_ref, generation (null: unguarded). */
-  readonly sources: string;
-  /** JSON array of matches: i enforcement id, m message id, e event id, rule, rule_ref, a action, ar action_ref, config, condition, conditions. */
-  readonly matches: string;
-  /** JSON array of checkpoints: sensor, generation, event that carries it, value. */
-  readonly checkpoints: string;
-  /** The assignments that the events come from. */
-  readonly terms: readonly TermToHold[];
-  /** JSON object: the revision of each trigger of its events, by ref, that they were matched at. */
-  readonly triggerRevisions: string;
-  /** If all its events have the same trigger and source, and all its entries the same assignment: this again, value by value. */
-  readonly soleSource: SoleSource | undefined;
-  /** The instance that publishes the messages. */
-  readonly publisherInstance: string;
-}
-
-export interface TermToHold {
-  readonly sensorId: Id;
-  readonly generation: Id;
-  readonly instance: string;
-}
-
-export interface SoleSource {
-  readonly triggerId: Id;
-  readonly triggerRef: string;
-  /** The revision of the trigger that the events were matched at. */
-  readonly triggerRevision: Id;
-  /** JSON. */
-  readonly config: string;
-  readonly sensorId: Id | null;
-  readonly sensorRef: string | null;
-  /** Null: the events come from no assignment. */
-  readonly term: Pick<TermToHold, "generation" | "instance"> | null;
-}
-
-export interface StoredBatch {
-  /** False if a trigger of its events or a rule on one has changed since; then nothing was stored. */
-  readonly isCurrent: boolean;
-  /** The assignments that are still held, as `sensor:generation`. */
-  readonly heldTerms: readonly string[];
-  /** The events that were stored; null if all were. */
-  readonly storedIds: readonly Id[] | null;
-  readonly storedAt: Date;
-}
 
 /** The day, since 1970, of the time this far from now. */
 const period = (offset: string): string => `floor(extract(epoch from now() ${offset}) / 86400)::bigint`;
@@ -167,9 +121,6 @@ function nameOf(shape: BatchShape): string {
   return `store_batch${parts.filter((part) => part !== false).join("")}`;
 }
 
-/** Adds a parameter to the statement being written; returns its place in the text. */
-type Parameter = (value: (batch: BatchToStore) => unknown) => string;
-
 function storeStatement(name: string, shape: BatchShape): Statement<BatchToStore, StoredBatch> {
   const values: ((batch: BatchToStore) => unknown)[] = [];
   const text = storeText(shape, (value) => `$${values.push(value)}`);
@@ -236,106 +187,6 @@ function storeText(shape: BatchShape, parameter: Parameter): string {
            ${storedIds} as stored,
            now() as stored_at`;
 }
-
-/** The parts of the statement that depend on where the events come from. */
-interface SourceParts {
-  /** Reads the assignments, in order of sensor. */
-  readonly held: string;
-  /** Locks the triggers and asks for their revisions, after the assignments have been locked. */
-  readonly areCurrent: string;
-  /** The events that may be stored. */
-  readonly incoming: string;
-  readonly of: EventFields;
-  /** Of the trigger of an event. */
-  readonly revision: string;
-  readonly heldTerms: string;
-}
-
-/** Of an event in `incoming`. */
-interface EventFields {
-  readonly trigger: string;
-  readonly triggerRef: string;
-  readonly config: string;
-  readonly sensor: string;
-  readonly sensorRef: string;
-}
-
-function anySources(events: string, parameter: Parameter): SourceParts {
-  const sources = parameter((batch) => batch.sources);
-  const sensors = parameter((batch) => batch.terms.map(({ sensorId }) => sensorId));
-  const generations = parameter((batch) => batch.terms.map(({ generation }) => generation));
-  const instances = parameter((batch) => batch.terms.map(({ instance }) => instance));
-  const revisions = parameter((batch) => batch.triggerRevisions);
-  return {
-    held: `
-      select held.sensor, held.generation, held.instance
-        -- Arrays, because the planner expects few elements and so uses the index, however many assignments there are.
-        from unnest(${sensors}::bigint[], ${generations}::bigint[], ${instances}::uuid[])
-             as term (sensor, generation, instance)
-        join sensor_assignment as held
-          on held.sensor = term.sensor
-         and held.generation = term.generation
-         and held.instance = term.instance
-       order by held.sensor`,
-    areCurrent: `are_rules_current(${afterAssignments(`${revisions}::jsonb`)})`,
-    incoming: `
-      select event.*, source.*
-        from ${events}
-        join jsonb_to_recordset(${sources}::jsonb)
-             as source (n int, trigger bigint, trigger_ref text, config jsonb,
-                        sensor bigint, sensor_ref text, generation bigint)
-          on source.n = event.s
-       where exists (select from rules_held)
-         and (source.generation is null
-              or (source.sensor, source.generation) in (select sensor, generation from assignment_held))`,
-    of: {
-      trigger: "incoming.trigger",
-      triggerRef: "incoming.trigger_ref",
-      config: "incoming.config",
-      sensor: "incoming.sensor",
-      sensorRef: "incoming.sensor_ref",
-    },
-    revision: `(${revisions}::jsonb ->> trigger_ref)::bigint`,
-    heldTerms: "(select coalesce(jsonb_agg(sensor || ':' || generation), '[]') from assignment_held)",
-  };
-}
-
-function soleSource(events: string, parameter: Parameter): SourceParts {
-  const parameterOf = (value: (source: SoleSource) => unknown): string =>
-    parameter(({ soleSource: source }) => (source === undefined ? undefined : value(source)));
-  const sensor = `${parameterOf(({ sensorId }) => sensorId)}::bigint`;
-  const generation = `${parameterOf(({ term }) => term?.generation ?? null)}::bigint`;
-  const instance = `${parameterOf(({ term }) => term?.instance ?? null)}::uuid`;
-  const revision = `${parameterOf(({ triggerRevision }) => triggerRevision)}::bigint`;
-  const trigger = `${parameterOf(({ triggerId }) => triggerId)}::bigint`;
-  const triggerRef = `${parameterOf(({ triggerRef: ref }) => ref)}::text`;
-  const sensorRef = `${parameterOf(({ sensorRef: ref }) => ref)}::text`;
-  const config = `${parameterOf((source) => source.config)}::jsonb`;
-  return {
-    held: `
-      select held.sensor, held.generation, held.instance
-        from sensor_assignment as held
-       where held.sensor = ${sensor}
-         and held.generation = ${generation}
-         and held.instance = ${instance}`,
-    areCurrent: `is_rule_current(${afterAssignments(triggerRef)}, ${revision})`,
-    incoming: `
-      select event.*
-        from ${events}
-       where exists (select from rules_held)
-         and (${generation} is null or exists (select from assignment_held))`,
-    of: { trigger, triggerRef, config, sensor, sensorRef },
-    revision,
-    heldTerms: `case
-             when exists (select from assignment_held) then jsonb_build_array(${sensor} || ':' || ${generation})
-             else '[]'
-           end`,
-  };
-}
-
-/** The value, once the assignments are locked: the condition is always true, but has to be evaluated first. */
-const afterAssignments = (value: string): string =>
-  `case when (select count(*) from assignment_held) >= 0 then ${value} end`;
 
 const matching = (
   stored: string,

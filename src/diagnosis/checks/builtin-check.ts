@@ -8,7 +8,7 @@ import {
   readSkippedTimers,
   type BuiltinRule,
   type SkippedTimer,
-} from "../../database/statements/diagnosis.ts";
+} from "../../database/statements/rule-diagnosis.ts";
 import { isJsonObject, objectOf } from "../../model/json/json.ts";
 import { describePlaced } from "../../model/placed-problem.ts";
 import { paramsProblems } from "../../model/rules/trigger-params.ts";

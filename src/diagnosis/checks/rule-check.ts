@@ -5,7 +5,7 @@ import {
   readStrayRules,
   type RuleConditions,
   type StrayRule,
-} from "../../database/statements/diagnosis.ts";
+} from "../../database/statements/rule-diagnosis.ts";
 import { reviewConditions } from "../../model/conditions/condition.ts";
 import { describePlaced } from "../../model/placed-problem.ts";
 import { good, notice, wrong, type Finding } from "../finding.ts";

@@ -11,8 +11,10 @@ import { neededRights } from "../../../src/database/rights/needed-rights.ts";
 import * as addedEnforcements from "../../../src/database/statements/added-enforcements.ts";
 import * as assignedSensors from "../../../src/database/statements/assigned-sensors.ts";
 import * as assignments from "../../../src/database/statements/assignments.ts";
+import type { SoleSource } from "../../../src/database/statements/batch-to-store.ts";
 import * as batches from "../../../src/database/statements/batches.ts";
 import * as cloudEvents from "../../../src/database/statements/cloud-events.ts";
+import * as definitionReferences from "../../../src/database/statements/definition-references.ts";
 import * as diagnosis from "../../../src/database/statements/diagnosis.ts";
 import * as explainedEvents from "../../../src/database/statements/explained-events.ts";
 import * as events from "../../../src/database/statements/events.ts";
@@ -31,6 +33,7 @@ import * as partitions from "../../../src/database/statements/partitions.ts";
 import * as packs from "../../../src/database/statements/packs.ts";
 import * as keys from "../../../src/database/statements/keys.ts";
 import { readMissingRights } from "../../../src/database/statements/rights.ts";
+import * as ruleDiagnosis from "../../../src/database/statements/rule-diagnosis.ts";
 import * as ruleMessages from "../../../src/database/statements/rule-messages.ts";
 import * as ruleProblems from "../../../src/database/statements/rule-problems.ts";
 import * as ruleVersions from "../../../src/database/statements/rule-versions.ts";
@@ -74,7 +77,7 @@ const fullBatch = {
   matches: "[{}]",
   checkpoints: "[{}]",
 };
-const soleSource: batches.SoleSource = {
+const soleSource: SoleSource = {
   triggerId: "1",
   triggerRef: "t",
   triggerRevision: "0",
@@ -96,6 +99,8 @@ const modules: readonly object[] = [
     all: batches.storeBatch({ ...fullBatch, soleSource: sole }),
   })),
   cloudEvents,
+  definitionReferences,
+  definitionReferences.readReferrers,
   diagnosis,
   explainedEvents,
   events,
@@ -116,7 +121,6 @@ const modules: readonly object[] = [
   definitionEdits,
   ...Object.values(definitionEdits.definitionEdits),
   definitionEdits.switchDefinition,
-  definitionEdits.readReferrers,
   ...(["pack", "runtime", "trigger", "action", "rule"] as const).map((kind) => listDefinitions(kind, "id")),
   readDefinition,
   packs,
@@ -126,6 +130,7 @@ const modules: readonly object[] = [
   outboxOwnership,
   owedMessages,
   partitions,
+  ruleDiagnosis,
   ruleMessages,
   rules,
   ruleProblems,
