@@ -11,80 +11,67 @@
  *
  * A connection is reset when its client closes it with an answer unread: the SDK does so when it is told to stop while one
  * of its threads posts, and that thread then repeats the post.
+ *
+ * What is kept is bounded (recent-answers.ts), since the answer to a large batch is large.
  */
 import { hash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Caller } from "../model/identity/caller.ts";
 import type { Clock } from "../time/clock.ts";
+import { RecentAnswers } from "./recent-answers.ts";
 
-interface Kept<Answer> {
-  readonly answer: Promise<Answer>;
-  readonly untilMs: number;
-}
-
-interface Written<Answer> {
-  readonly key: string;
-  readonly answer: Promise<Answer>;
-  readonly atMs: number;
+export interface UnansweredPostsOptions<Answer> {
+  /** About the memory that an answer takes. */
+  readonly bytesOf: (answer: Answer) => number;
+  readonly clock: Pick<Clock, "monotonicMs">;
 }
 
 const keptMs = 15_000;
-const keptMax = 10_000;
 const resetMsMax = 1_000;
+const limits = { countMax: 10_000, bytesMax: 8_388_608 };
 
 export class UnansweredPosts<Answer> {
-  readonly #clock: Pick<Clock, "monotonicMs">;
-  /** By token and body, the oldest first. */
-  readonly #kept = new Map<string, Kept<Answer>>();
+  /** By token and body. */
+  readonly #kept: RecentAnswers<string, Answer>;
   /** The last answer to a sensor over each connection. */
-  readonly #written = new WeakMap<Socket, Written<Answer>>();
+  readonly #written: RecentAnswers<Socket, Answer>;
+  /** Of those answers, by token and body. */
+  readonly #writtenKeys = new WeakMap<Socket, string>();
 
-  constructor(clock: Pick<Clock, "monotonicMs">) {
-    this.#clock = clock;
+  constructor(options: UnansweredPostsOptions<Answer>) {
+    this.#kept = new RecentAnswers({ ...options, ...limits, keptMs });
+    this.#written = new RecentAnswers({ ...options, ...limits, keptMs: resetMsMax });
   }
 
   /**
    * Keeps the answer if it does not reach its client.
    *
-   * @param answer may still be on its way
+   * @param answer may still be on its way; never rejects
    */
   watch(response: ServerResponse, caller: Caller, body: string, answer: Promise<Answer>): void {
     const { socket } = response.req;
     response.once("close", () => {
-      if (!response.writableFinished) this.#keep(keyOf(caller, body), answer);
+      if (!response.writableFinished) this.#kept.keep(keyOf(caller, body), answer);
       else if (caller.role === "sensor") this.#noteWritten(socket, keyOf(caller, body), answer);
     });
   }
 
   /** The answer that this request did not get the first time, for once. */
   take(caller: Caller, body: string): Promise<Answer> | undefined {
-    if (this.#kept.size === 0) return undefined;
-    const key = keyOf(caller, body);
-    const kept = this.#kept.get(key);
-    if (kept === undefined) return undefined;
-    this.#kept.delete(key);
-    return kept.untilMs > this.#clock.monotonicMs() ? kept.answer : undefined;
+    return this.#kept.isEmpty ? undefined : this.#kept.take(keyOf(caller, body));
   }
 
   #noteWritten(socket: Socket, key: string, answer: Promise<Answer>): void {
-    const isFirst = !this.#written.has(socket);
-    this.#written.set(socket, { key, answer, atMs: this.#clock.monotonicMs() });
+    const isFirst = !this.#writtenKeys.has(socket);
+    this.#writtenKeys.set(socket, key);
+    this.#written.keep(socket, answer);
     if (!isFirst) return;
     socket.once("close", (hadError) => {
-      const last = this.#written.get(socket);
-      if (!hadError || last === undefined || this.#clock.monotonicMs() - last.atMs > resetMsMax) return;
-      this.#keep(last.key, last.answer);
+      const last = this.#written.take(socket);
+      const lastKey = this.#writtenKeys.get(socket);
+      if (hadError && last !== undefined && lastKey !== undefined) this.#kept.keep(lastKey, last);
     });
-  }
-
-  #keep(key: string, answer: Promise<Answer>): void {
-    this.#kept.delete(key);
-    this.#kept.set(key, { answer, untilMs: this.#clock.monotonicMs() + keptMs });
-    for (const [oldest, { untilMs }] of this.#kept) {
-      if (untilMs > this.#clock.monotonicMs() && this.#kept.size <= keptMax) break;
-      this.#kept.delete(oldest);
-    }
   }
 }
 

@@ -1,6 +1,7 @@
 /** Events posted over HTTP, with a real PostgreSQL behind the pipeline. */
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { once } from "node:events";
+import type { Client } from "pg";
 import { expect, test } from "vitest";
 import { parseJson } from "../../src/model/json/json-text.ts";
 import { openRig } from "../events/pipeline-rig.ts";
@@ -218,8 +219,16 @@ test("a thousand events are one batch, and more are 422", async () => {
   expect(rows.map(({ n }) => n)).toEqual(Array.from({ length: 1_000 }, (_, n) => n + 1));
 });
 
-/** A connection that posts a body and is gone before the answer. */
-async function postAndLeave(address: string, body: string, isPosted: () => Promise<boolean>): Promise<void> {
+/** Whether a batch waits for the lock of a trigger. */
+async function isBatchWaiting(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ count: number }>(
+    "select count(*)::int as count from pg_stat_activity where wait_event_type = 'Lock' and query like '%rules_held%'",
+  );
+  return rows[0]?.count === 1;
+}
+
+/** A connection that has posted a body. */
+async function post(address: string, body: string): Promise<Socket> {
   const { hostname, port } = new URL(address);
   const socket = connect(Number(port), hostname).pause();
   await once(socket, "connect");
@@ -227,6 +236,12 @@ async function postAndLeave(address: string, body: string, isPosted: () => Promi
     `POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sensor\r\n` +
       `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
+  return socket;
+}
+
+/** A connection that posts a body and is gone before the answer. */
+async function postAndLeave(address: string, body: string, isPosted: () => Promise<boolean>): Promise<void> {
+  const socket = await post(address, body);
   await expect.poll(isPosted, { timeout: 20_000 }).toBe(true);
   socket.resetAndDestroy();
   await once(socket, "close");
@@ -242,13 +257,7 @@ test("a post whose answer could not be written is answered with the first id, on
   const holder = await rig.fresh.connect();
   await holder.query("begin");
   await holder.query(holdTrigger("demo.tick"));
-  const isWaiting = async (): Promise<boolean> => {
-    const { rows } = await holder.query<{ count: number }>(
-      "select count(*)::int as count from pg_stat_activity where wait_event_type = 'Lock' and query like '%rules_held%'",
-    );
-    return rows[0]?.count === 1;
-  };
-  await postAndLeave(posting.api.address, body, isWaiting);
+  await postAndLeave(posting.api.address, body, () => isBatchWaiting(holder));
 
   const repeated = posting.post(body);
   await holder.query("commit");
@@ -284,6 +293,41 @@ test("a post whose answer was never read is answered with the first id, once", a
   expect(others).toEqual([]);
   expect(repeated).toMatchObject({ status: 201, body: { data: { id: Number(first?.id) } } });
   expect(third.body.data?.["id"]).toBe(Number(second?.id));
+});
+
+// Goal: clients that leave before large answers do not fill the memory.
+// Method: the answers to these batches are some 300 kB each, for events of triggers that the token is not for.
+test("only so many bytes of answers that could not be written are kept", async () => {
+  await using rig = await openRig();
+  await using posting = await openPostingApi(rig, { waitMs: 30_000 });
+  const refused = Array.from({ length: 999 }, () => ({ trigger_ref: "other.".padEnd(255, "x") }));
+  const bodies = Array.from({ length: 40 }, (_, n) =>
+    JSON.stringify([{ trigger_ref: "demo.tick", payload: { n } }, ...refused]),
+  );
+  await posting.post({ trigger_ref: "demo.tick" });
+  const holder = await rig.fresh.connect();
+  await holder.query("begin");
+  await holder.query(holdTrigger("demo.tick"));
+  const held = posting.post({ trigger_ref: "demo.tick" });
+  await expect.poll(() => isBatchWaiting(holder)).toBe(true);
+  const sockets = await Promise.all(bodies.map((body) => post(posting.api.address, body)));
+  await expect.poll(() => posting.running.pipeline.waitingCount).toBe(40);
+  for (const socket of sockets) {
+    socket.resetAndDestroy();
+    await once(socket, "close");
+  }
+  await fetch(`${posting.api.address}/health`);
+  await holder.query("commit");
+  await held;
+  await expect.poll(() => rig.countOf("event")).toBe(42);
+
+  const statuses = [];
+  for (const body of bodies) statuses.push((await posting.post(body)).status);
+
+  const known = 82 - (await rig.countOf("event"));
+  expect(statuses).toEqual(bodies.map(() => 207));
+  expect(known).toBeGreaterThan(0);
+  expect(known).toBeLessThan(30);
 });
 
 test("two equal posts are two events", async () => {

@@ -78,7 +78,7 @@ interface PostRoute {
 }
 
 export function addEventPostRoutes(scope: FastifyInstance, ports: EventPostPorts): void {
-  const unanswered = new UnansweredPosts<PostsAnswer | RequestError>(ports.clock);
+  const unanswered = new UnansweredPosts({ bytesOf: answerBytes, clock: ports.clock });
   void scope.register(async (inner) => {
     readTextBodies(inner);
     inner.post<PostRoute>(
@@ -124,6 +124,10 @@ export function addEventPostRoutes(scope: FastifyInstance, ports: EventPostPorts
     const decoded = batch.map((each) => decodePost(each, caller, trace));
     return await storeMany(ports.posts, posted, decoded);
   }
+}
+
+function answerBytes(answer: PostsAnswer | RequestError): number {
+  return answer instanceof RequestError ? answer.message.length : JSON.stringify(answer.body).length;
 }
 
 /** Node joins repeated headers with commas, which makes a `traceparent` invalid and continues a `tracestate`. */
