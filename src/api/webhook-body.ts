@@ -1,8 +1,8 @@
 /**
  * Reads bodies of requests whose senders are not known yet, as bytes.
  *
- * The handler decides how large a body may be, so it is read when the handler asks for it. All bodies that are being read share
- * `heldMax`: however many clients send slowly, they take no more memory.
+ * The handler decides how large a body may be, so it is read when the handler asks for it. All bodies that one reader is
+ * reading share its room: however many clients send slowly, they take no more memory.
  */
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance } from "fastify";
@@ -13,8 +13,6 @@ export type ReadBody =
   | { readonly kind: "no room" }
   | { readonly kind: "incomplete" };
 
-const heldMax = 67_108_864;
-
 /** For all routes added to `scope`: leaves bodies unread. */
 export function leaveBodies(scope: FastifyInstance): void {
   scope.removeAllContentTypeParsers();
@@ -22,7 +20,13 @@ export function leaveBodies(scope: FastifyInstance): void {
 }
 
 export class BodyReader {
+  readonly #heldMax: number;
   #held = 0;
+
+  /** @param heldMax bytes of all bodies that are being read at once */
+  constructor(heldMax: number) {
+    this.#heldMax = heldMax;
+  }
 
   read(message: IncomingMessage, bytesMax: number): Promise<ReadBody> {
     const { promise, resolve } = Promise.withResolvers<ReadBody>();
@@ -43,7 +47,7 @@ export class BodyReader {
       length += chunk.length;
       this.#held += chunk.length;
       if (length > bytesMax) return end({ kind: "too large" });
-      if (this.#held > heldMax) return end({ kind: "no room" });
+      if (this.#held > this.#heldMax) return end({ kind: "no room" });
       chunks.push(chunk);
     };
     const complete = (): void => {

@@ -15,8 +15,12 @@ export interface IncomingWebhook {
   readonly certificateNames: readonly string[] | null;
   /** As announced; null: unknown. */
   readonly bodyBytes: number | null;
-  /** Call it once. */
-  readBody(bytesMax: number): Promise<ReadBody>;
+  /**
+   * Call it once.
+   *
+   * @param isRefused the request is refused whatever its body holds
+   */
+  readBody(bytesMax: number, isRefused: boolean): Promise<ReadBody>;
 }
 
 export type ReadBody =

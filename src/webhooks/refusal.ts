@@ -18,6 +18,14 @@ export class Refused extends Error {
   }
 }
 
+export function unknownEndpoint(): Refused {
+  return new Refused({
+    status: 404,
+    reason: "unknown_endpoint",
+    sentence: "There is no webhook at this address. Check the URL in the sender's settings.",
+  });
+}
+
 export function otherMethod(allowed: readonly string[]): Refused {
   const allow = allowed.join(", ");
   return new Refused({

@@ -42,14 +42,11 @@ export class SenderCheck {
    *
    * @throws Refused
    */
-  async admit(request: IncomingWebhook, { id, settings }: Endpoint): Promise<void> {
-    const { allowedNetworks, rateLimit } = settings;
-    if (allowedNetworks.length > 0 && !this.#matcherOf(allowedNetworks)(request.remoteAddress))
-      throw new Refused({
-        status: 403,
-        reason: "address",
-        sentence: "Requests from this address are not accepted.",
-      });
+  async admit(request: IncomingWebhook, endpoint: Endpoint): Promise<void> {
+    const refusal = this.refusalOfAddress(request, endpoint);
+    if (refusal !== undefined) throw refusal;
+    const { id, settings } = endpoint;
+    const { rateLimit } = settings;
     if (rateLimit === null) return;
     const verdict = await this.#options.rates.take(id, rateLimit, request.remoteAddress);
     if (verdict.kind === "passes") return;
@@ -58,6 +55,19 @@ export class SenderCheck {
       reason: "rate",
       sentence: "Too many requests; send this one again later.",
       headers: { "retry-after": String(Math.max(1, Math.ceil(verdict.retrySeconds))) },
+    });
+  }
+
+  /** Undefined: requests from the sender's address are accepted. */
+  refusalOfAddress(
+    { remoteAddress }: Pick<IncomingWebhook, "remoteAddress">,
+    { settings: { allowedNetworks } }: Pick<Endpoint, "settings">,
+  ): Refused | undefined {
+    if (allowedNetworks.length === 0 || this.#matcherOf(allowedNetworks)(remoteAddress)) return undefined;
+    return new Refused({
+      status: 403,
+      reason: "address",
+      sentence: "Requests from this address are not accepted.",
     });
   }
 

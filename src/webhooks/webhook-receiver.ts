@@ -9,6 +9,9 @@
  * The first check that fails decides the answer. For keys, JSON comes first, and a body that is too large is 400, as in
  * the platform's other services. For paths, nothing of the body is read before the address and the rate are checked.
  *
+ * A request with an unknown key, or from a wrong address, is refused whatever its body holds; the body decides only how. Such
+ * bodies have little room of their own, and beyond it are not read: anyone could fill the room of the others with them.
+ *
  * 2xx means that the event is committed. 503 and 504 ask the sender to repeat the request, because the database is
  * unreachable or the agent has no room. If the sender gives its deliveries ids, a repetition is not stored twice.
  */
@@ -33,7 +36,7 @@ import type { Clock } from "../time/clock.ts";
 import type { DeliveryLog } from "./delivery-log.ts";
 import type { IncomingWebhook } from "./incoming-webhook.ts";
 import type { EventPosts, WebhookMetrics } from "./ports.ts";
-import { noRoom, otherMethod, Refused, tooLarge, type WebhookRefusal } from "./refusal.ts";
+import { noRoom, otherMethod, Refused, tooLarge, unknownEndpoint, type WebhookRefusal } from "./refusal.ts";
 import { SenderCheck, type SenderCheckOptions } from "./sender-check.ts";
 import { answerOf, plain, type Stored, type WebhookAnswer } from "./webhook-answer.ts";
 import type { WebhookEndpoints } from "./webhook-endpoints.ts";
@@ -130,16 +133,20 @@ export class WebhookReceiver {
   }
 
   async #receiveByKey(progress: Progress, found: FoundEndpoint): Promise<Done> {
+    const { request } = progress;
+    if (found.kind === "other method") throw otherMethod(found.allowed);
     const endpoint = found.kind === "found" ? found.endpoint : undefined;
-    const read = await this.#readBody(progress, endpoint?.settings.bytesMax ?? bytesMaxDefault);
+    progress.endpoint = endpoint;
+    const refusal =
+      endpoint === undefined ? unknownEndpoint() : this.#senders.refusalOfAddress(request, endpoint);
+    const bytesMax = endpoint?.settings.bytesMax ?? bytesMaxDefault;
+    const read = await this.#readBody(progress, bytesMax, refusal);
     const body =
-      read === "too large"
-        ? undefined
-        : decoded(read, endpoint?.settings ?? null, "json", progress.request.headers);
-    progress.endpoint = demandFound(found);
-    if (read === "too large" || body === undefined) throw tooLarge(400, progress.endpoint.settings.bytesMax);
-    await this.#senders.admit(progress.request, progress.endpoint);
-    return this.#complete(progress, progress.endpoint, read, body);
+      read === "too large" ? undefined : decoded(read, endpoint?.settings ?? null, "json", request.headers);
+    if (endpoint === undefined) throw unknownEndpoint();
+    if (read === "too large" || body === undefined) throw tooLarge(400, bytesMax);
+    await this.#senders.admit(request, endpoint);
+    return this.#complete(progress, endpoint, read, body);
   }
 
   async #receiveByPath(progress: Progress, found: FoundEndpoint): Promise<Done> {
@@ -160,15 +167,20 @@ export class WebhookReceiver {
     return this.#complete(progress, endpoint, read, undefined);
   }
 
-  async #readBody({ request }: Progress, bytesMax: number): Promise<Uint8Array | "too large"> {
-    const read = await request.readBody(bytesMax);
+  /** @param refusal of the request, whatever its body holds */
+  async #readBody(
+    { request }: Progress,
+    bytesMax: number,
+    refusal?: Refused,
+  ): Promise<Uint8Array | "too large"> {
+    const read = await request.readBody(bytesMax, refusal !== undefined);
     switch (read.kind) {
       case "read":
         return read.bytes;
       case "too large":
         return "too large";
       case "no room":
-        throw noRoom();
+        throw refusal ?? noRoom();
       case "incomplete":
         throw new Refused({
           status: 400,
@@ -306,11 +318,7 @@ export class WebhookReceiver {
 function demandFound(found: FoundEndpoint): Endpoint {
   if (found.kind === "found") return found.endpoint;
   if (found.kind === "other method") throw otherMethod(found.allowed);
-  throw new Refused({
-    status: 404,
-    reason: "unknown_endpoint",
-    sentence: "There is no webhook at this address. Check the URL in the sender's settings.",
-  });
+  throw unknownEndpoint();
 }
 
 function verdictOf(outcome: Done | WebhookRefusal): DeliveryVerdict {

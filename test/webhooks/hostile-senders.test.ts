@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openRig, type PipelineRig } from "../events/pipeline-rig.ts";
-import { query } from "../support/platform-rows.ts";
+import { insertTrigger, query } from "../support/platform-rows.ts";
 import { insertWebhookRule, openWebhookApi, type WebhookApi } from "../support/webhook-api.ts";
 
 let rig: PipelineRig;
@@ -145,6 +145,49 @@ test.each([
   expect([answer.status, answer.text]).toEqual([status, answer.text]);
   expect((await api.send(`/webhooks/${path}`)).status).toBe(200);
   expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+});
+
+/** Requests with bodies that never end; together they would fill the room of all bodies. */
+function flood(path: string, status: string) {
+  const { hostname, port } = new URL(api.posting.api.address);
+  let refused = 0;
+  const sockets = Array.from({ length: 70 }, () => {
+    const socket = connect(Number(port), hostname).on("error", () => {});
+    socket.write(`${head(path, "content-length: 1048576")}"${"x".repeat(1_000_000)}`);
+    void text(socket).then(
+      (answer) => (refused += statuses(answer).join() === status ? 1 : 0),
+      () => {},
+    );
+    return socket;
+  });
+  return {
+    refused: () => refused,
+    [Symbol.dispose]() {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+// Goal: whoever is refused anyway must not keep out others.
+test.each([
+  ["for an unknown key", "wh_unknown", "404"],
+  ["from a wrong address", "wh_guarded", "403"],
+])("most of many bodies %s are refused unread, and others are served meanwhile", async (_, key, status) => {
+  const path = await hook();
+  await insertTrigger(rig.database, `demo.${key}`);
+  await query(
+    rig.database,
+    `update trigger
+        set webhook_enabled = ref = 'demo.wh_guarded', webhook_key = $1, webhook_config = '{"allow_from": ["192.0.2.0/24"]}'
+      where ref = $2`,
+    [key, `demo.${key}`],
+  );
+  api.endpoints.wake();
+  using flooded = flood(key, status);
+
+  await expect.poll(flooded.refused).toBeGreaterThan(60);
+  expect((await api.send(`/webhooks/${path}`)).status).toBe(200);
+  expect((await api.send(`/webhooks/${key}`)).status).toBe(Number(status));
 });
 
 test("text that is no UTF-8 in path, query, header and form is no fault of the agent", async () => {

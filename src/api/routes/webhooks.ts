@@ -25,7 +25,7 @@ export interface WebhookReceiver {
     readonly remoteAddress: string;
     readonly certificateNames: readonly string[] | null;
     readonly bodyBytes: number | null;
-    readBody(bytesMax: number): Promise<ReadBody>;
+    readBody(bytesMax: number, isRefused: boolean): Promise<ReadBody>;
   }): Promise<ReceivedAnswer | ReceivedRefusal>;
 }
 
@@ -64,10 +64,16 @@ const PathParameters = Type.Object({
 /** No rule can have them; they get the same answer as other methods that the endpoint does not have. */
 const unansweredMethods: readonly string[] = ["HEAD", "OPTIONS"];
 
+/** Bytes of bodies that are being read. */
+const heldMax = 67_108_864;
+/** Of requests that are refused whatever they hold: anyone can send them, and they must not take the room of others. */
+const refusedHeldMax = 4_194_304;
+
 const mediaType = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(?:;|$)/;
 
 export function addWebhookRoutes(scope: FastifyInstance, receiver: WebhookReceiver): void {
-  const bodies = new BodyReader();
+  const bodies = new BodyReader(heldMax);
+  const refusedBodies = new BodyReader(refusedHeldMax);
   leaveBodies(scope);
   // One route for each method, so that each has a name of its own in the API's description.
   for (const method of [...webhookMethods, ...unansweredMethods]) {
@@ -106,7 +112,7 @@ export function addWebhookRoutes(scope: FastifyInstance, receiver: WebhookReceiv
       remoteAddress: request.ip,
       certificateNames: certificateNames(request.raw),
       bodyBytes: lengthOf(request),
-      readBody: (bytesMax) => bodies.read(request.raw, bytesMax),
+      readBody: (bytesMax, isRefused) => (isRefused ? refusedBodies : bodies).read(request.raw, bytesMax),
     });
     return "sentence" in answer ? refuse(request, reply, answer) : send(reply, answer);
   }
