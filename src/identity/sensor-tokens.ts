@@ -3,7 +3,9 @@
  *
  * A renewed token belongs to the family of the one it renews: revoking that one ends them all.
  */
-import { sensorLoginPrefix } from "../model/identity/claims.ts";
+import type { Identity } from "../database/statements/identities.ts";
+import type { SensorGrant } from "../model/identity/caller.ts";
+import { sensorLoginPrefix, type DecodedToken } from "../model/identity/claims.ts";
 import type { AssignmentTerm } from "../model/sensors/incoming-event.ts";
 import type { MintedToken, TokenMint } from "./token-mint.ts";
 
@@ -30,12 +32,40 @@ export class SensorTokens {
   }
 
   /** @throws OperatorError if the database does not answer */
-  async mint({ sensorRef, triggerRefs, term, ttlSeconds, family }: SensorTokenRequest): Promise<MintedToken> {
+  async mint(request: SensorTokenRequest): Promise<MintedToken> {
+    const { sensorRef, triggerRefs } = request;
     const identity = await this.#mint.serviceIdentity({
       login: `${sensorLoginPrefix}${sensorRef}`,
       role: "sensor",
       attributes: { sensor_ref: sensorRef, trigger_types: triggerRefs },
     });
+    return await this.#mintFor(identity, request);
+  }
+
+  /**
+   * Another token of the same family.
+   *
+   * @returns undefined if the identity was removed or changed: this agent may not have heard of it yet, and the new token
+   *   would outlive the removal
+   * @throws OperatorError if the database does not answer
+   */
+  async renew(
+    { caller, family: inherited, identityVersion }: DecodedToken,
+    grant: SensorGrant,
+    ttlSeconds: number | undefined,
+  ): Promise<MintedToken | undefined> {
+    const request = { ...grant, ttlSeconds, family: inherited ?? caller.jti ?? undefined };
+    // Another program vouches for its bearer, who may have no identity here yet.
+    if (identityVersion === null) return await this.mint(request);
+    const identity = await this.#mint.identity(caller.login);
+    if (identity?.id !== caller.identityId || identity.tokenVersion !== identityVersion) return undefined;
+    return await this.#mintFor(identity, request);
+  }
+
+  async #mintFor(
+    identity: Identity,
+    { sensorRef, triggerRefs, term, ttlSeconds, family }: SensorTokenRequest,
+  ): Promise<MintedToken> {
     const sensorId = await this.#mint.sensorId(sensorRef);
     const lifetimeSeconds = Math.min(ttlSeconds ?? sensorTokenSecondsDefault, sensorTokenSecondsMax);
     const grant = { sensorRef, triggerRefs, term };

@@ -68,6 +68,12 @@ export class TokenMint {
     return { identityId: identity.id, token, jti, expiresAtMs: Number(claims["exp"]) * 1_000 };
   }
 
+  /** Undefined: there is none with that login. */
+  async identity(login: string): Promise<Identity | undefined> {
+    const { database } = this.#options;
+    return await this.#explaining(`read the identity ${login}`, () => rowOf(database, readIdentity, login));
+  }
+
   /**
    * The identity of a sensor or a service, made if it is new. One that is as it should be is only read, since each write makes
    * every agent read its known tokens' rows.

@@ -15,25 +15,26 @@ let fresh: FreshDatabase;
 let rig: IdentityRig;
 let api: Api;
 
+const start = (served: IdentityRig): Promise<Api> =>
+  startApi({
+    section: "api",
+    host: "127.0.0.1",
+    port: 0,
+    health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
+    metrics: { contentType: "text/plain", text: async () => "" },
+    platform: {
+      authenticate: (token) => served.authenticator.authenticate(token),
+      auth: authPorts(fresh.database, served),
+      resources: databaseResources(fresh.database),
+    },
+    trustedProxies: ["127.0.0.1"],
+    logger: silentLogger,
+  });
+
 beforeAll(async () => {
   fresh = scope.use(await freshDatabase());
   rig = scope.use(await openIdentityRig(fresh.database));
-  api = scope.use(
-    await startApi({
-      section: "api",
-      host: "127.0.0.1",
-      port: 0,
-      health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
-      metrics: { contentType: "text/plain", text: async () => "" },
-      platform: {
-        authenticate: (token) => rig.authenticator.authenticate(token),
-        auth: authPorts(fresh.database, rig),
-        resources: databaseResources(fresh.database),
-      },
-      trustedProxies: ["127.0.0.1"],
-      logger: silentLogger,
-    }),
-  );
+  api = scope.use(await start(rig));
   const hash = await hashPassword(password);
   for (const [login, role] of [
     ["ada", "admin"],
@@ -58,12 +59,19 @@ interface Answer {
   readonly body: Record<string, unknown> & { readonly data: Record<string, unknown> };
 }
 
+interface Sent {
+  readonly token?: string;
+  readonly body?: unknown;
+  readonly headers?: Record<string, string>;
+  readonly address?: string;
+}
+
 async function ask(
   method: string,
   path: string,
-  { token, body, headers }: { token?: string; body?: unknown; headers?: Record<string, string> } = {},
+  { token, body, headers, address = api.address }: Sent = {},
 ): Promise<Answer> {
-  const response = await fetch(`${api.address}${path}`, {
+  const response = await fetch(`${address}${path}`, {
     method,
     headers: {
       "content-type": "application/json",
@@ -255,6 +263,30 @@ test("a sensor gets tokens for itself and fewer triggers, and never for more", a
       body: { sensor_ref: "p.one", trigger_types: ["t.one"] },
     }),
   ).toMatchObject({ status: 403 });
+});
+
+// Goal: whoever removes a sensor's identity, or changes it, ends its access for good.
+// Method: an agent that knows the token is not told of the change.
+test.each([
+  ["was removed", ["delete from identity where login = $1"], 0],
+  [
+    "had another role for a while",
+    ["viewer", "sensor"].map((role) => `update identity set role = '${role}' where login = $1`),
+    1,
+  ],
+])("a token is not renewed once its identity %s", async (_, statements, count) => {
+  await using untold = await openIdentityRig(fresh.database, { isNotified: false });
+  await using served = await start(untold);
+  const login = "sensor:p.gone";
+  const token = await sensorToken("p.gone");
+  const { address } = served;
+  expect(await ask("POST", "/auth/refresh", { token, address })).toMatchObject({ status: 200 });
+
+  for (const statement of statements) await query(fresh.database, statement, [login]);
+
+  for (const path of ["/auth/refresh", "/auth/internal/sensor-token"])
+    expect([path, await ask("POST", path, { token, address })]).toMatchObject([path, { status: 401 }]);
+  expect(await query(fresh.database, "select from identity where login = $1", [login])).toHaveLength(count);
 });
 
 test.each([

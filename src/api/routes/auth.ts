@@ -18,6 +18,12 @@ export interface OpenSession {
   readonly lifetimeSeconds: number;
 }
 
+interface MintedToken {
+  readonly identityId: Id;
+  readonly token: string;
+  readonly expiresAtMs: number;
+}
+
 export interface AuthPorts {
   readonly sessions: {
     logIn(
@@ -36,8 +42,13 @@ export interface AuthPorts {
       readonly triggerRefs: readonly string[];
       readonly term: AssignmentTerm | null;
       readonly ttlSeconds?: number | undefined;
-      readonly family?: string | undefined;
-    }): Promise<{ readonly identityId: Id; readonly token: string; readonly expiresAtMs: number }>;
+    }): Promise<MintedToken>;
+    /** Undefined: the token does not hold any more, since its identity was removed or changed. */
+    renew(
+      token: DecodedToken,
+      grant: SensorGrant,
+      ttlSeconds: number | undefined,
+    ): Promise<MintedToken | undefined>;
   };
   readonly decode: (token: string) => Promise<DecodedToken | undefined>;
   readonly revoke: (jti: string) => Promise<void>;
@@ -204,19 +215,13 @@ async function renew(
   const decoded = token === undefined ? undefined : await decode(token);
   if (decoded === undefined)
     throw new RequestError("UNAUTHORIZED", "Send a refresh token, or a sensor's token as the bearer.");
-  const { caller, family } = decoded;
+  const { caller } = decoded;
   if (caller.role !== "sensor")
     throw new RequestError("FORBIDDEN", "Only a sensor's token is renewed without a refresh token.");
-  const { sensorRef, term } = caller.grant;
-  const triggerRefs = asked ?? caller.grant.triggerRefs;
-  const minted = await sensorTokens.mint({
-    sensorRef,
-    triggerRefs,
-    term,
-    ttlSeconds,
-    family: family ?? caller.jti ?? undefined,
-  });
-  return sensorTokenAnswer({ sensorRef, triggerRefs, term }, minted);
+  const grant = { ...caller.grant, triggerRefs: asked ?? caller.grant.triggerRefs };
+  const minted = await sensorTokens.renew(decoded, grant, ttlSeconds);
+  if (minted === undefined) throw new RequestError("UNAUTHORIZED", "The token is not valid any more.");
+  return sensorTokenAnswer(grant, minted);
 }
 
 function complete({
@@ -252,7 +257,7 @@ function sessionAnswer(session: OpenSession): Static<typeof SessionAnswer> {
 
 function sensorTokenAnswer(
   { sensorRef, triggerRefs }: SensorGrant,
-  minted: Awaited<ReturnType<AuthPorts["sensorTokens"]["mint"]>>,
+  minted: MintedToken,
 ): Static<typeof SensorTokenAnswer> {
   return {
     identity_id: idAnswer(minted.identityId),
