@@ -91,9 +91,9 @@ export const readDelivery: Statement<Id, DeliveryEntry> = {
   decode: deliveryEntry,
 };
 
-/** What came after a row, the oldest first. */
+/** What came after a row and is not known, the oldest first. */
 export const readNewerDeliveries: Statement<
-  { readonly afterId: Id; readonly countMax: number },
+  { readonly afterId: Id; readonly knownIds: readonly Id[]; readonly countMax: number },
   DeliveryEntry
 > = {
   name: "read_newer_webhook_deliveries",
@@ -101,9 +101,10 @@ export const readNewerDeliveries: Statement<
     select ${columns}
       from webhook_delivery
      where id > $1
+       and id <> all ($2::bigint[])
      order by id
-     limit $2`,
-  values: ({ afterId, countMax }) => [afterId, countMax],
+     limit $3`,
+  values: ({ afterId, knownIds, countMax }) => [afterId, knownIds, countMax],
   decode: deliveryEntry,
 };
 

@@ -17,6 +17,7 @@ import { readMissingKeys } from "../../database/statements/webhook-endpoints.ts"
 import { messageOf } from "../../errors/caught.ts";
 import type { SensorRule } from "../../model/definitions.ts";
 import type { Id } from "../../model/identifiers.ts";
+import { ReportedIds } from "../../model/reported-ids.ts";
 import type { EndedRun } from "../../model/sensors/restart-policy.ts";
 import { keyRefsOf } from "../../model/webhooks/endpoint-settings.ts";
 import { endpointTable } from "../../model/webhooks/endpoint-table.ts";
@@ -30,6 +31,8 @@ export interface WebhookSourceOptions {
 
 const lookMs = 2_000;
 const linesPerLook = 200;
+/** Longer than the statement of an agent that writes rows may take. */
+const uncommittedMs = 35_000;
 
 export class WebhookSource implements Source {
   readonly #options: WebhookSourceOptions;
@@ -61,13 +64,14 @@ export class WebhookSource implements Source {
     const startedMs = clock.monotonicMs();
     context.noteRunning({});
     this.#haveRulesChanged = true;
-    let lastId: Id | undefined;
+    let reported: ReportedIds | undefined;
     let isFailing = false;
     while (!stopping.aborted) {
       this.#woken = new AbortController();
       try {
         if (this.#haveRulesChanged) await this.#reportRules(context);
-        lastId = await this.#reportDeliveries(context, lastId);
+        reported ??= new ReportedIds(await this.#lastDeliveryId(), uncommittedMs);
+        await this.#reportDeliveries(context, reported);
         isFailing = false;
       } catch (error) {
         if (!isFailing) context.log([`cannot read rules and deliveries; tried again: ${messageOf(error)}`]);
@@ -112,15 +116,22 @@ export class WebhookSource implements Source {
     for (const { ref, problem } of problems) warn(`the rule ${ref} is not served: ${problem}`);
   }
 
-  /** @returns the id of the last row that was reported */
-  async #reportDeliveries(context: SourceContext, lastId: Id | undefined): Promise<Id> {
-    const { database } = this.#options;
-    if (lastId === undefined) return (await rowOf(database, readLastDeliveryId, undefined)) ?? "0";
-    const rows = await rowsOf(database, readNewerDeliveries, { afterId: lastId, countMax: linesPerLook });
-    if (rows.length === 0) return lastId;
+  async #lastDeliveryId(): Promise<Id> {
+    return (await rowOf(this.#options.database, readLastDeliveryId, undefined)) ?? "0";
+  }
+
+  /** Several agents write rows at once, so that one with a lower id may be committed later. */
+  async #reportDeliveries(context: SourceContext, reported: ReportedIds): Promise<void> {
+    const { passed: afterId, beyond: knownIds } = reported;
+    const page = { afterId, knownIds, countMax: linesPerLook };
+    const rows = await rowsOf(this.#options.database, readNewerDeliveries, page);
+    reported.note(
+      rows.map(({ id }) => id),
+      context.clock.monotonicMs(),
+    );
+    if (rows.length === 0) return;
     context.noteOutput();
     context.log(rows.map(lineOf));
-    return rows.at(-1)?.id ?? lastId;
   }
 }
 
