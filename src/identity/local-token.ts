@@ -1,7 +1,7 @@
 /**
  * Keeps `agent.json` in the data directory up to date while the agent runs: its address, and an admin's token for the commands of the
- * same user on the same machine. The token is replaced long before it expires, at once when it was revoked, and revoked at
- * the stop.
+ * same user on the same machine. The token is replaced long before it expires, and at once when it was revoked. All of them are
+ * one family, which is revoked at the stop, and when its newest token was: somebody may still have an older one.
  *
  * Without the file only those commands are missing, so a data directory that cannot be written stops nothing.
  */
@@ -43,6 +43,8 @@ export class LocalToken {
   readonly #path: string;
   readonly #loop: WakeableLoop;
   #current: MintedToken | undefined;
+  /** Id of the first token of the current one's family. */
+  #family: string | undefined;
 
   constructor(options: LocalTokenOptions) {
     this.#options = options;
@@ -78,10 +80,15 @@ export class LocalToken {
   /** Another agent with the same data directory may have replaced the file. */
   async remove(): Promise<void> {
     const current = this.#current;
-    if (current === undefined) return;
     const text = await readFile(this.#path, "utf8").catch(() => "");
-    if (text.includes(current.token)) await rm(this.#path, { force: true });
-    await this.#options.mint.revoke(current.jti, lifetimeSeconds);
+    if (current !== undefined && text.includes(current.token)) await rm(this.#path, { force: true });
+    await this.#endFamily();
+  }
+
+  async #endFamily(): Promise<void> {
+    if (this.#family === undefined) return;
+    await this.#options.mint.revoke(this.#family, lifetimeSeconds);
+    this.#family = undefined;
   }
 
   async #replaceRevoked(): Promise<void> {
@@ -92,10 +99,12 @@ export class LocalToken {
   }
 
   async #renew(): Promise<void> {
-    const { mint, url, certificate = null } = this.#options;
+    const { mint, isValid, url, certificate = null } = this.#options;
+    if (this.#current !== undefined && !(await isValid(this.#current.token))) await this.#endFamily();
     const attributes = { purpose: "commands on an agent's own machine" };
     const identity = await mint.serviceIdentity({ login, role: "admin", attributes });
-    const minted = await mint.mint({ use: "access", identity, lifetimeSeconds });
+    const minted = await mint.mint({ use: "access", identity, family: this.#family, lifetimeSeconds });
+    this.#family ??= minted.jti;
     const access: LocalAccess = {
       url,
       token: minted.token,
