@@ -4,6 +4,9 @@
  *     an agent with viewers   announces itself every `announceMs` to all agents, and listens for reports
  *     every agent             reports once a second until `reportedMs` after the last announcement it saw
  *
+ * When viewers come to an agent that had none, its announcement asks all others for their history, which their next reports
+ * then hold: they may have been reporting to other viewers, or to those that have just left.
+ *
  * Reports and announcements are notifications, so nothing is written, and they cost the same for one viewer and for a
  * hundred. Without viewers there are none. A lost one costs a second of numbers.
  */
@@ -34,10 +37,15 @@ const reportedMs = 25_000;
 /** Takes the place of a table's name in announcements on the channel of changes. */
 export const liveAnnouncement = "live";
 
+/** Follows the instance in an announcement that asks for history. */
+const historyMark = "/history";
+
 export class LiveExchange {
   readonly #options: LiveExchangeOptions;
   readonly #changes = new Changes();
   #isWatchedHere = false;
+  #isHistoryWantedHere = false;
+  #isHistoryWantedElsewhere = false;
   /** On the monotonic clock. */
   #watchedElsewhereUntilMs = Number.NEGATIVE_INFINITY;
 
@@ -48,12 +56,15 @@ export class LiveExchange {
   /** Whether somebody looks at a page of this agent. */
   watch(isWatched: boolean): void {
     this.#isWatchedHere = isWatched;
+    this.#isHistoryWantedHere = isWatched;
     this.#changes.note();
   }
 
-  /** An agent announced itself. @param instance undefined: unknown */
-  wake(instance: string | undefined): void {
+  /** An agent announced itself. @param announced as it was sent; undefined: nothing is known */
+  wake(announced: string | undefined): void {
+    const instance = announced?.replace(historyMark, "");
     if (instance === undefined || instance === this.#options.instance) return;
+    if (instance !== announced || !this.#isWatchedElsewhere()) this.#isHistoryWantedElsewhere = true;
     this.#watchedElsewhereUntilMs = this.#options.clock.monotonicMs() + reportedMs;
     this.#changes.note();
   }
@@ -79,8 +90,6 @@ export class LiveExchange {
     counts.begin();
     let listening: AsyncDisposable | undefined;
     let announcedAtMs = Number.NEGATIVE_INFINITY;
-    let wasWatchedHere = false;
-    let wasWatchedElsewhere = false;
     try {
       while (this.#isWatched() && !signal.aborted) {
         const isHere = this.#isWatchedHere;
@@ -91,18 +100,21 @@ export class LiveExchange {
           await listening[Symbol.asyncDispose]();
           listening = undefined;
         }
-        if (isHere && clock.monotonicMs() - announcedAtMs >= announceMs) {
+        const forHere = isHere && this.#isHistoryWantedHere;
+        const forElsewhere = isElsewhere && this.#isHistoryWantedElsewhere;
+        if (forHere) this.#isHistoryWantedHere = false;
+        if (forElsewhere) this.#isHistoryWantedElsewhere = false;
+        if (isHere && (forHere || clock.monotonicMs() - announcedAtMs >= announceMs)) {
           announcedAtMs = clock.monotonicMs();
-          this.#notify("change", `${liveAnnouncement} ${this.#options.instance}`);
+          const announced = `${this.#options.instance}${forHere ? historyMark : ""}`;
+          this.#notify("change", `${liveAnnouncement} ${announced}`);
         }
-        const withHistory = (isHere && !wasWatchedHere) || (isElsewhere && !wasWatchedElsewhere);
-        const report = counts.take({ withHistory });
+        const report = counts.take({ withHistory: forHere || forElsewhere });
         if (isHere) {
           onReport(report);
           onSecond();
         }
         if (isElsewhere) this.#notify("live", encodeReport(report));
-        [wasWatchedHere, wasWatchedElsewhere] = [isHere, isElsewhere];
         await clock.sleep(secondMs, signal);
       }
     } finally {

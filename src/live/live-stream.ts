@@ -66,6 +66,8 @@ export class LiveStream {
   #reports: LiveReport[] = [];
   /** What the agents did before they reported, the oldest first. */
   #past: readonly Second[] = [];
+  /** Instances whose past is in it. */
+  readonly #pastOf = new Set<string>();
   #isPastNew = false;
   #kept: readonly { readonly number: number; readonly frame: Buffer }[] = [];
   #number = 0;
@@ -97,7 +99,10 @@ export class LiveStream {
   /** Adds what one agent did to the next tick. */
   note(report: LiveReport): void {
     this.#reports.push(report);
-    if (report.history.length > 0) this.#addPast(report.history);
+    // An agent may be asked for its history again, by viewers elsewhere.
+    if (report.history.length === 0 || this.#pastOf.has(report.instance)) return;
+    this.#pastOf.add(report.instance);
+    this.#addPast(report.history);
   }
 
   /** Sends the next tick. */
@@ -145,6 +150,7 @@ export class LiveStream {
 
   #begin(): void {
     this.#past = [];
+    this.#pastOf.clear();
     this.#seconds = [];
     this.#reports = [];
     this.#kept = [];

@@ -78,6 +78,34 @@ test("an agent reports what it did as soon as somebody looks at another", { time
     .toBe(2);
 });
 
+const pastOf = (member: Awaited<ReturnType<typeof startMember>>, instance: string): number[] =>
+  member.seen
+    .filter((report) => report.instance === instance && report.history.length > 0)
+    .map(({ history }) => history.reduce((sum, [events]) => sum + events, 0));
+
+// Goal: whoever opens a page sees what all agents did before.
+// Method: the page is loaded again at once, and somebody opens another agent's, while the agents go on reporting.
+test("every page that is opened gets the past of all agents", { timeout: 60_000 }, async () => {
+  await using fresh = await freshDatabase();
+  await using viewed = await startMember(fresh.database, "viewed");
+  await using other = await startMember(fresh.database, "other");
+  await using worker = await startMember(fresh.database, "worker");
+  worker.metrics.eventsStored("p.seen", 40);
+  viewed.metrics.eventsStored("p.seen", 2);
+  viewed.exchange.watch(true);
+  await expect.poll(() => pastOf(viewed, "worker")).toEqual([40]);
+  expect(pastOf(viewed, "viewed")).toEqual([2]);
+
+  viewed.exchange.watch(false);
+  viewed.exchange.watch(true);
+  await expect.poll(() => pastOf(viewed, "worker")).toEqual([40, 40]);
+  expect(pastOf(viewed, "viewed")).toEqual([2, 2]);
+
+  other.exchange.watch(true);
+  await expect.poll(() => pastOf(other, "worker")).toEqual([40]);
+  expect(pastOf(other, "viewed")).toEqual([2]);
+});
+
 // Goal: what nobody here looks at is not received, or it would wait in memory for a viewer that may never come.
 // Method: somebody looks at both agents, then only at the other, to which this one goes on reporting.
 test(

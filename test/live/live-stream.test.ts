@@ -157,6 +157,25 @@ test("nothing grows with a viewer that does not read, and it gets a snapshot whe
   expect(slow.kinds.slice(sentWhileSlow)).toEqual(["snapshot", "tick"]);
 });
 
+test("the past of an agent counts once, however often it tells of it, and anew for a page that is loaded again", () => {
+  const { stream } = open();
+  const note = (): void => stream.note(reportOf("a", { history: [[50, 5]] }));
+  const first = new TestViewer();
+  const following = stream.open(first, undefined);
+  note();
+  stream.tick();
+  note();
+  stream.tick();
+  following[Symbol.dispose]();
+  const again = new TestViewer();
+  using _ = stream.open(again, undefined);
+  note();
+  stream.tick();
+
+  expect(first.kinds).toEqual(["snapshot", "snapshot", "tick"]);
+  expect(dataOf(again.frames.at(-1))).toMatchObject({ events: [10, 10, 10, 10, 10, 0] });
+});
+
 test("what agents did before somebody looked is in the snapshot that follows", () => {
   const { stream, watched } = open();
   const viewer = new TestViewer();
