@@ -5,6 +5,9 @@
  * A first installation is a single transaction: all or nothing. In an upgrade each file has its own transaction, so that
  * the locks of one are not held while the next rewrites rows that running agents need.
  *
+ * Agents of the earlier version store and renew leases meanwhile. While a file waits for a lock, everybody else who needs the table
+ * waits behind it, and a backup holds its locks for hours. So it waits only for a moment, and then begins anew after a pause.
+ *
  * Any number of processes may do this at once. Every transaction first takes the lock and then checks again what is
  * pending, so each file is applied once, by the first process, and the others continue from there. Files can be applied
  * repeatedly, so one that was applied with `psql < file`, which keeps no record, is applied again and recorded.
@@ -12,7 +15,9 @@
 import type { ErrorCode } from "../../errors/catalogue.ts";
 import { OperatorError, type OperatorErrorFields } from "../../errors/operator-error.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { systemClock, type Clock } from "../../time/clock.ts";
 import type { Database, Queryable } from "../database.ts";
+import { classifyDatabaseError } from "../errors.ts";
 import { explainDatabaseFailure } from "../explain-failure.ts";
 import type { Migration } from "./bundled-migrations.ts";
 import { demandOwnSchema } from "./foreign-schema.ts";
@@ -33,6 +38,8 @@ export interface AppliedMigration {
 
 /** Long enough for any file on any table, and for waiting for another process that is migrating. */
 const timeoutMs = 3_600_000;
+const lockWaitMs = 200;
+const lockPauseMs = 500;
 
 /**
  * Applies pending migrations.
@@ -45,20 +52,25 @@ export async function migrate(
   database: Database,
   migrations: readonly Migration[],
   logger: Logger,
+  clock: Clock = systemClock,
 ): Promise<AppliedMigration[]> {
   const before = await appliedVersions(database);
   const pending = pendingOf(migrations, before);
   const applied: AppliedMigration[] = [];
   for (const batch of await batchesOf(database, pending)) {
-    for (const migration of await applyOnce(database, batch)) {
+    for (const migration of await applyPatiently(database, batch, logger, clock)) {
       const { version, name } = migration;
-      const title = `${version}_${name}`;
+      const title = titleOf(migration);
       logger.info({ migration: title, database: database.address }, `applied migration ${title}`);
       applied.push({ version, name });
     }
   }
   warnOfDifferences(pending.length === 0 ? before : await appliedVersions(database), migrations, logger);
   return applied;
+}
+
+function titleOf({ version, name }: Migration): string {
+  return `${version}_${name}`;
 }
 
 /** Groups of migrations, each applied in one transaction. */
@@ -92,30 +104,61 @@ async function appliedVersions(database: Database): Promise<AppliedVersion[]> {
   return isFound === true ? rowsOf(database, listAppliedVersions, undefined) : [];
 }
 
-/** Applies them in one transaction, except those that another process has applied meanwhile. */
-async function applyOnce(database: Database, batch: readonly Migration[]): Promise<readonly Migration[]> {
-  const { schema } = database;
-  let current = batch[0];
-  try {
-    return await database.transaction(async (transaction) => {
-      await transaction.query({ text: "set local statement_timeout = 0" });
-      const patient: Queryable = { query: (query) => transaction.query({ ...query, timeoutMs }) };
-      await rowsOf(patient, waitToMigrate, { schema });
-      await patient.query({ text: "select set_config('attune.schema', $1, true)", values: [schema] });
-      await patient.query({ text: createMigrationTable });
-      const missing = pendingOf(batch, await rowsOf(patient, listAppliedVersions, undefined));
-      await keepingSearchPath(patient, schema, async () => {
-        for (const migration of missing) {
-          current = migration;
-          await patient.query({ text: migration.text });
-          await rowsOf(patient, recordMigration, migration);
-        }
-      });
-      return missing;
-    });
-  } catch (error) {
-    throw (current && migrationFailed(database, current, error)) ?? error;
+/** Begins anew as long as others hold locks that it needs. */
+async function applyPatiently(
+  database: Database,
+  batch: readonly Migration[],
+  logger: Logger,
+  clock: Clock,
+): Promise<readonly Migration[]> {
+  const endMs = clock.monotonicMs() + timeoutMs;
+  const attempt: { current: Migration | undefined } = { current: batch[0] };
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return await applyOnce(database, batch, attempt);
+    } catch (error) {
+      const { current } = attempt;
+      if (classifyDatabaseError(error) !== "conflict" || clock.monotonicMs() > endMs)
+        throw (current && migrationFailed(database, current, error)) ?? error;
+      if (failures === 0)
+        logger.info(
+          { migration: current && titleOf(current), error },
+          "another session, such as a backup, holds a lock that a migration needs; trying again until it is free",
+        );
+    }
+    await clock.sleep(lockPauseMs);
   }
+}
+
+/**
+ * Applies them in one transaction, except those that another process has applied meanwhile.
+ *
+ * @param attempt shows which one is being applied
+ */
+async function applyOnce(
+  database: Database,
+  batch: readonly Migration[],
+  attempt: { current: Migration | undefined },
+): Promise<readonly Migration[]> {
+  const { schema } = database;
+  return await database.transaction(async (transaction) => {
+    // The turn may take as long as the others need, whatever limits the role has.
+    await transaction.query({ text: "set local statement_timeout = 0; set local lock_timeout = 0" });
+    const patient: Queryable = { query: (query) => transaction.query({ ...query, timeoutMs }) };
+    await rowsOf(patient, waitToMigrate, { schema });
+    await patient.query({ text: `set local lock_timeout = ${lockWaitMs}` });
+    await patient.query({ text: "select set_config('attune.schema', $1, true)", values: [schema] });
+    await patient.query({ text: createMigrationTable });
+    const missing = pendingOf(batch, await rowsOf(patient, listAppliedVersions, undefined));
+    await keepingSearchPath(patient, schema, async () => {
+      for (const migration of missing) {
+        attempt.current = migration;
+        await patient.query({ text: migration.text });
+        await rowsOf(patient, recordMigration, migration);
+      }
+    });
+    return missing;
+  });
 }
 
 /**

@@ -5,6 +5,7 @@ import { migrate } from "../../../src/database/migrations/migrate.ts";
 import { openPostgresql } from "../../../src/database/postgresql/postgresql.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { query } from "../../support/platform-rows.ts";
+import { recordingLogger } from "../../support/recording-logger.ts";
 import { asSuperuser, emptyDatabase } from "../../support/postgres.ts";
 
 const migrations = loadMigrations();
@@ -43,3 +44,57 @@ test.each(waiting)("$name waits for $table while agents store", async ({ name, t
     expect(await migrating).toHaveLength(1);
   }, empty.url);
 });
+
+// Goal: an upgrade during a backup waits for it, and the agents that still run do not.
+// Method: before each migration another session locks every table as pg_dump does. Once the migration waits or is done,
+// statements like those of an agent must be answered.
+test("no migration keeps agents waiting while a backup is made", async () => {
+  await using empty = await emptyDatabase();
+  await using database = await openPostgresql({ url: empty.url, logger: silentLogger });
+  const first = migrations.findIndex(({ name }) => name === "log_rule_changes");
+  await migrate(database, migrations.slice(0, first), silentLogger);
+  await query(
+    database,
+    "insert into worker (name, worker_type, worker_role) values ('w', 'local', 'sensor')",
+  );
+  const patiently: string[] = [];
+
+  for (const index of migrations.keys().drop(first)) {
+    const { logger, lines } = recordingLogger();
+    await asSuperuser(async (backup) => {
+      await backup.query("begin");
+      await backup.query(`
+        do $$
+        declare
+          name text;
+        begin
+          for name in select oid::regclass from pg_class
+                       where relnamespace = 'attune'::regnamespace and relkind in ('r', 'p') loop
+            execute 'lock table ' || name || ' in access share mode';
+          end loop;
+        end
+        $$`);
+      const migrating = migrate(database, migrations.slice(0, index + 1), logger);
+      const waiters = `select from pg_stat_activity
+                        where datname = current_database() and (wait_event = 'PgSleep' or wait_event_type = 'Lock')`;
+      await expect
+        .poll(async () => lines.length > 0 || (await query(database, waiters)).length > 0)
+        .toBe(true);
+      for (let n = 0; n < 5; n += 1) {
+        for (const text of [
+          "insert into event (trigger_ref) values ('t')",
+          "update worker set last_heartbeat = now()",
+          "update sensor_assignment set claimed_at = now()",
+          "select from rule where enabled",
+        ])
+          await database.query({ text, timeoutMs: 5_000 });
+      }
+      if (lines.some(({ message }) => message.startsWith("another session")))
+        patiently.push(`${migrations[index]?.name}`);
+      await backup.query("rollback");
+      expect(await migrating).toHaveLength(1);
+    }, empty.url);
+  }
+
+  expect(patiently).toEqual(expect.arrayContaining(["place_by_hint", "keep_traces", "note_sensor_gaps"]));
+}, 120_000);
