@@ -16,6 +16,8 @@ export interface UnplacedSensorsOptions {
 
 /** How many are noted, those with the lowest ids. */
 const notedMax = 1_000;
+/** Of sensors that run nowhere for the same reason, those in the log. */
+const namedMax = 10;
 
 export class UnplacedSensors {
   readonly #options: UnplacedSensorsOptions;
@@ -32,19 +34,23 @@ export class UnplacedSensors {
     this.#noted = undefined;
   }
 
-  /** Logs why a sensor that should run runs nowhere, once and again when the reason changes. */
+  /**
+   * Logs why sensors that should run run nowhere, once and again when the reason changes: one line for each reason, because
+   * all that a fleet has no room for have the same.
+   */
   report(unplaced: ReadonlyMap<Id, SensorObstacles>): void {
     const reasons = new Map<Id, string>();
     // Many sensors share the same obstacles.
     const texts = new Map<readonly string[], string>();
+    const changed = new Map<string, string[]>();
     for (const [sensorId, { ref, obstacles }] of unplaced) {
       const reason = texts.get(obstacles) ?? obstacles.join("; ");
       texts.set(obstacles, reason);
       reasons.set(sensorId, reason);
-      if (this.#reasons.get(sensorId) === reason) continue;
-      this.#options.logger.warn({ sensor_ref: ref, reason }, `sensor ${ref} is not running: ${reason}`);
+      if (this.#reasons.get(sensorId) !== reason) changed.getOrInsertComputed(reason, () => []).push(ref);
     }
     this.#reasons = reasons;
+    for (const [reason, refs] of changed) this.#log(reason, refs);
   }
 
   /**
@@ -63,5 +69,20 @@ export class UnplacedSensors {
       // Placing goes on without; the next round tries again.
       logger.debug({ error }, "could not note which sensors run nowhere");
     }
+  }
+
+  #log(reason: string, refs: readonly string[]): void {
+    const { logger } = this.#options;
+    const [ref = "", ...others] = refs;
+    if (others.length === 0) {
+      logger.warn({ sensor_ref: ref, reason }, `sensor ${ref} is not running: ${reason}`);
+      return;
+    }
+    const named = refs.slice(0, namedMax);
+    const names = `${named.join(", ")}${refs.length > namedMax ? ", …" : ""}`;
+    logger.warn(
+      { sensor_refs: named, sensors: refs.length, reason },
+      `${refs.length} sensors (${names}) are not running: ${reason}`,
+    );
   }
 }

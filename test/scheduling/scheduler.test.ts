@@ -6,12 +6,13 @@ import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import type { Id } from "../../src/model/identifiers.ts";
 import { explainUnplaced } from "../../src/scheduling/placement-facts.ts";
 import { Scheduler } from "../../src/scheduling/scheduler.ts";
-import { silentLogger } from "../../src/telemetry/logger.ts";
+import { silentLogger, type Logger } from "../../src/telemetry/logger.ts";
 import { systemClock } from "../../src/time/clock.ts";
 import { storeUnderTerm } from "../support/batch-being-stored.ts";
 import { startFaultProxy, type FaultProxy } from "../support/fault-proxy.ts";
 import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
+import { recordingLogger } from "../support/recording-logger.ts";
 
 const soon = { timeout: 9_000, interval: 10 };
 
@@ -30,7 +31,7 @@ interface RunningScheduler extends AsyncDisposable {
 async function startScheduler(
   database: Database,
   name: string,
-  options: { sensorCountMax?: number; leaseSeconds?: number; runtimes?: string[] } = {},
+  options: { sensorCountMax?: number; leaseSeconds?: number; runtimes?: string[]; logger?: Logger } = {},
 ): Promise<RunningScheduler> {
   const instance = randomUUID();
   const workerId = await insertWorker(database, { name, instance, ...options });
@@ -55,7 +56,7 @@ async function startScheduler(
     onSuperseded,
     onOthersChanged: () => {},
     metrics: { leasesLost: () => {} },
-    logger: silentLogger,
+    logger: options.logger ?? silentLogger,
     clock: systemClock,
     random: () => 0,
   });
@@ -338,6 +339,44 @@ test("the rows show why a sensor runs nowhere", async () => {
 
   expect(await explainUnplaced(database)).toEqual([
     { sensorRef: "demo.s0", reason: "worker w1 does not offer the runtime python" },
+  ]);
+});
+
+// Goal: a fleet without room for many sensors logs the reason once, not a line for each whenever a worker begins or ends.
+test("sensors that run nowhere for the same reason have one line in the log", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertSensors(database, 30);
+  await query(database, "update rule set enabled = false");
+  const { logger, lines } = recordingLogger();
+  await using placing = await startScheduler(database, "a", { runtimes: ["ruby"], logger });
+  const other = async (
+    name: string,
+    can: { runtimes?: string[]; sensorCountMax?: number },
+  ): Promise<unknown> =>
+    await insertWorker(database, { name, instance: randomUUID(), leaseSeconds: 600, ...can });
+  for (const name of ["b", "c", "d", "e"]) await other(name, { runtimes: ["ruby"] });
+  await expect.poll(() => placing.scheduler.health().state, soon).toBe("up");
+  await query(database, "update rule set enabled = true");
+  await expect.poll(() => lines.length, soon).toBe(1);
+
+  // One more worker that cannot run them changes nothing, one that takes ten does.
+  await other("f", { runtimes: ["ruby"] });
+  await other("g", { sensorCountMax: 10 });
+  await expect
+    .poll(
+      () =>
+        query(database, "select count(*)::int as count from sensor_assignment where instance is not null"),
+      soon,
+    )
+    .toEqual([{ count: 10 }]);
+  await expect.poll(() => lines.length, soon).toBe(2);
+
+  expect(lines.map(({ message }) => message)).toEqual([
+    "30 sensors (demo.s0, demo.s1, demo.s2, demo.s3, demo.s4, demo.s5, demo.s6, demo.s7, demo.s8, demo.s9, …) are not running: " +
+      "worker a does not offer the runtime python; worker b does not offer the runtime python; " +
+      "worker c does not offer the runtime python; other workers cannot run it for the same reasons",
+    expect.stringMatching(/^20 sensors .*; worker g is full \(10 of 10 sensors\); other workers/),
   ]);
 });
 

@@ -14,6 +14,7 @@
 import type { Id } from "../identifiers.ts";
 import { isBuiltin, sensorKindOf } from "./sensor-kind.ts";
 import { satisfiesVersion } from "../runtimes/versions.ts";
+import { describeObstacles, type Obstacle } from "./obstacles.ts";
 import { exclusion, type WorkerSelector } from "./worker-selector.ts";
 import { Heap } from "../heap.ts";
 import type { Decoded } from "../json/decoded.ts";
@@ -152,13 +153,9 @@ export class Placer {
   }
 
   #obstacles(sensor: PlaceableSensor): readonly string[] {
-    return this.#workers.flatMap((worker) => {
-      const load = this.#load(worker);
-      return (
-        incapacity(sensor, worker) ??
-        `worker ${worker.name} is full (${load} of ${worker.sensorCountMax} sensors)`
-      );
-    });
+    return describeObstacles(
+      this.#workers.map((worker) => incapacity(sensor, worker) ?? fullness(worker, this.#load(worker))),
+    );
   }
 
   #load({ id }: PlacementWorker): number {
@@ -186,20 +183,27 @@ function hasRoom(worker: PlacementWorker, load: number, isFree: boolean): boolea
 }
 
 /** Why this worker cannot run this sensor, regardless of load; undefined if it can. */
-export function incapacity(sensor: PlaceableSensor, worker: PlacementWorker): string | undefined {
+export function incapacity(sensor: PlaceableSensor, worker: PlacementWorker): Obstacle | undefined {
+  const clause = incapacityClause(sensor, worker);
+  return clause === undefined ? undefined : { workerName: worker.name, clause, kind: clause };
+}
+
+function incapacityClause(sensor: PlaceableSensor, worker: PlacementWorker): string | undefined {
   const { runtimeName, versionConstraint, selector } = sensor;
-  if (selector.kind === "invalid") return placementProblem(selector.problem);
+  if (selector.kind === "invalid") return `cannot be chosen: ${placementProblem(selector.problem)}`;
   const excluded = exclusion(selector.value, worker);
-  if (excluded !== undefined)
-    return `worker ${worker.name} ${excluded}, which the sensor's placement selects`;
-  if (runtimeName === null || !worker.runtimes.has(runtimeName)) {
-    return `worker ${worker.name} does not offer the runtime ${runtimeName ?? sensor.runtimeRef}`;
-  }
+  if (excluded !== undefined) return `${excluded}, which the sensor's placement selects`;
+  if (runtimeName === null || !worker.runtimes.has(runtimeName))
+    return `does not offer the runtime ${runtimeName ?? sensor.runtimeRef}`;
   if (versionConstraint === null) return undefined;
   const version = worker.runtimeVersions.get(runtimeName);
   if (version !== undefined && satisfiesVersion(version, versionConstraint)) return undefined;
-  const offered = `${runtimeName} ${version ?? "of unknown version"}`;
-  return `worker ${worker.name} offers ${offered}, the sensor needs ${versionConstraint}`;
+  return `offers ${runtimeName} ${version ?? "of unknown version"}, the sensor needs ${versionConstraint}`;
+}
+
+/** @param load how many sensors that use capacity the worker holds */
+export function fullness({ name, sensorCountMax }: PlacementWorker, load: number): Obstacle {
+  return { workerName: name, clause: `is full (${load} of ${sensorCountMax} sensors)`, kind: "is full" };
 }
 
 function obstacleEverywhere(

@@ -1,5 +1,7 @@
 /** The first version of `place`: it compares every sensor with every worker, and so leaves no doubt about what it does. */
+import { describeObstacles, type Obstacle } from "../../../src/model/sensors/obstacles.ts";
 import {
+  fullness,
   incapacity,
   type PlaceableSensor,
   type Placement,
@@ -21,7 +23,7 @@ export function placeByComparingAll(
   const unplaced = new Map<Id, readonly string[]>();
   const waiting = sensors.filter((sensor) => sensor.holderId === null).toSorted(byId);
   for (const sensor of waiting) {
-    const obstacles: string[] = [];
+    const obstacles: Obstacle[] = [];
     const candidates: PlacementWorker[] = [];
     const generalObstacle = obstacleEverywhere(sensor, workers);
     if (generalObstacle !== undefined) {
@@ -38,7 +40,7 @@ export function placeByComparingAll(
         (loads.get(a.id) ?? 0) - (loads.get(b.id) ?? 0) || b.sensorCountMax - a.sensorCountMax || byId(a, b),
     );
     if (best === undefined) {
-      unplaced.set(sensor.id, obstacles);
+      unplaced.set(sensor.id, describeObstacles(obstacles));
     } else {
       chosen.set(sensor.id, best.id);
       addLoad(loads, best.id, sensor);
@@ -63,11 +65,11 @@ function placementProblem(problem: string): string {
   return `its placement is not understood: ${problem}`;
 }
 
-function obstacleOn(sensor: PlaceableSensor, worker: PlacementWorker, load: number): string | undefined {
+function obstacleOn(sensor: PlaceableSensor, worker: PlacementWorker, load: number): Obstacle | undefined {
   const inability = incapacity(sensor, worker);
   if (inability !== undefined) return inability;
   if (load < worker.sensorCountMax || (isBuiltin(sensor) && worker.sensorCountMax > 0)) return undefined;
-  return `worker ${worker.name} is full (${load} of ${worker.sensorCountMax} sensors)`;
+  return fullness(worker, load);
 }
 
 function addLoad(loads: Map<Id, number>, workerId: Id, sensor: PlaceableSensor): void {

@@ -98,7 +98,7 @@ describe("placement", () => {
   test("a worker that no longer has the sensor's label cannot run it", () => {
     const selector = decodeWorkerSelector({ labels: { zone: "b" } });
 
-    expect(incapacity({ ...python, selector, holderId: "1" }, roomy)).toContain("zone=b");
+    expect(incapacity({ ...python, selector, holderId: "1" }, roomy)?.clause).toContain("zone=b");
   });
 
   // Goal: whatever the rows say, placement keeps its promises.
@@ -214,6 +214,31 @@ describe("placement", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  // Goal: a sensor that a large fleet cannot run has a short reason, which does not change whenever a worker begins or ends.
+  test("of hundreds of workers a few are named for each reason, whether there is one more or not", () => {
+    const fleet = Array.from({ length: 200 }, (_, n): PlacementWorker => ({
+      ...roomy,
+      id: `${n + 1}`,
+      name: `w${n + 1}`,
+      runtimes: new Set(n % 2 === 0 ? ["ruby"] : ["python"]),
+      sensorCountMax: n % 2,
+    }));
+    const held = fleet.map(({ id }, n): PlaceableSensor => ({ ...python, id: `${n + 2}`, holderId: id }));
+    const reasons = (workers: readonly PlacementWorker[]) =>
+      place([python, ...held], workers).unplaced.get("1");
+
+    expect(reasons(fleet)).toEqual([
+      "worker w1 does not offer the runtime python",
+      "worker w2 is full (1 of 1 sensors)",
+      "worker w3 does not offer the runtime python",
+      "worker w4 is full (1 of 1 sensors)",
+      "worker w5 does not offer the runtime python",
+      "worker w6 is full (1 of 1 sensors)",
+      "other workers cannot run it for the same reasons",
+    ]);
+    expect(reasons(fleet.slice(0, 199))).toEqual(reasons(fleet));
   });
 
   test("twenty thousand sensors are placed on two hundred workers without comparing each with each", () => {
