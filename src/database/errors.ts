@@ -35,7 +35,16 @@ export type DatabaseErrorKind =
 export function classifyDatabaseError(error: unknown): DatabaseErrorKind {
   if (error instanceof ConnectionError) return error.outcome === "unknown" ? "ambiguous" : "unavailable";
   const state = sqlState(error);
-  return state === undefined ? "defect" : kindOfSqlState(state);
+  if (state === undefined) return "defect";
+  return hasNoPartition(error) ? "unavailable" : kindOfSqlState(state);
+}
+
+/** Whether a table has no partition for a row, which is no fault of the row: somebody has dropped the default partition. */
+function hasNoPartition(error: unknown): boolean {
+  // The violation of a check has the name of the check.
+  return (
+    sqlState(error) === "23514" && error instanceof Error && !("constraint" in error && error.constraint)
+  );
 }
 
 /** The five characters of SQL:2016 part 2 section 24, if the error came from the server. */

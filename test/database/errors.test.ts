@@ -29,6 +29,13 @@ test.each([
   expect(classifyDatabaseError(Object.assign(new Error("said the server"), { code }))).toBe(kind);
 });
 
+test("a violated check is the row's fault, and a missing partition is not", () => {
+  const error = Object.assign(new Error("said the server"), { code: "23514" });
+
+  expect(classifyDatabaseError(Object.assign(error, { constraint: "rule_check" }))).toBe("rejected-data");
+  expect(classifyDatabaseError(Object.assign(error, { constraint: undefined }))).toBe("unavailable");
+});
+
 test("a failed connection is ambiguous exactly when something may have been done", () => {
   expect(classifyDatabaseError(new ConnectionError("lost", "unknown"))).toBe("ambiguous");
   expect(classifyDatabaseError(new ConnectionError("refused", "nothing-done"))).toBe("unavailable");

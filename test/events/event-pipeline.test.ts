@@ -6,6 +6,7 @@ import { EventGenerator } from "../../src/events/event-generator.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { insertRule, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
+import { recordingLogger } from "../support/recording-logger.ts";
 import { openRig, openRigOn, type PipelineRig } from "./pipeline-rig.ts";
 
 let rig: PipelineRig;
@@ -146,6 +147,21 @@ test("an event that the database cannot hold is refused alone", async () => {
   expect(outcomes[13]?.kind).toBe("refused");
   expect((await running.pipeline.accept(rig.tick({ payload: { text: "\u0000" } }))).kind).toBe("refused");
   expect((await running.pipeline.accept(rig.tick({ checkpoint: "\ud800" }))).kind).toBe("refused");
+});
+
+test("an event for which the table has no partition waits for one, and is not refused", async () => {
+  await query(rig.database, "alter table event detach partition event_from_1");
+  await query(rig.database, "drop table event_default");
+  const { logger, lines } = recordingLogger();
+  await using running = await rig.start({ logger });
+
+  const accepted = running.pipeline.accept(rig.tick());
+  await expect
+    .poll(() => lines.map(({ message }) => message))
+    .toContainEqual(expect.stringMatching(/^could not store/));
+  await query(rig.database, "select add_partition('event', null, null)");
+
+  expect(await accepted).toMatchObject({ kind: "stored" });
 });
 
 test("closing stores what was accepted and accepts no more", async () => {
