@@ -15,6 +15,7 @@
 import type { Database } from "../database/database.ts";
 import { SoleTurn } from "../database/sole-turn.ts";
 import { classifyDatabaseError, sqlState } from "../database/errors.ts";
+import { messageOf } from "../errors/caught.ts";
 import { rowOf, rowsOf, type Statement } from "../database/statement.ts";
 import {
   addPartition,
@@ -134,6 +135,7 @@ export class PartitionKeeper {
     this.#note(table, rows, overdue);
     await doAll([
       () => this.#makeRoom(table, plan, signal),
+      () => this.#makeDefault(table, rows, signal),
       () => this.#retire(table, plan.retire, retired, signal),
       () =>
         doAll(
@@ -155,7 +157,19 @@ export class PartitionKeeper {
     logger.info({ table, first: String(enter) }, `${table} continues in its next partition`);
   }
 
-  /** Adds those that were retired to `retired`. What cannot be retired now is retired later. */
+  /** Somebody has dropped it. Without it, rows that no other partition takes cannot be stored. */
+  async #makeDefault(
+    table: RetainedTable,
+    rows: readonly PartitionRow[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (rows.some(({ isDefault }) => isDefault)) return;
+    const partition = `${table}_default`;
+    await this.#underLock(addPartition, { table, first: null, beyond: null }, signal);
+    this.#options.logger.warn({ table, partition }, `${table} had no default partition; made ${partition}`);
+  }
+
+  /** Adds those that were retired to `retired`. What cannot be retired now is retired later, and keeps no other. */
   async #retire(
     table: RetainedTable,
     partitions: readonly string[],
@@ -164,6 +178,7 @@ export class PartitionKeeper {
   ): Promise<void> {
     const { limits, logger } = this.#options;
     let blocked: unknown;
+    let failure: unknown;
     for (const partition of partitions) {
       try {
         const found = await this.#underLock(retirePartition, { table, partition }, signal);
@@ -175,16 +190,18 @@ export class PartitionKeeper {
         );
         retired.push(name);
       } catch (error) {
-        blocked = error;
-        // A message that is not sent yet needs this one; it may never be sent.
-        if (isOwed(error)) continue;
         // Somebody has been reading for long.
-        if (classifyDatabaseError(error) === "conflict") break;
-        throw error;
+        const isRead = classifyDatabaseError(error) === "conflict";
+        // A message that is not sent yet needs this one; it may never be sent.
+        if (isRead || isOwed(error)) blocked = error;
+        else if (sqlState(error) === undefined) throw error;
+        else failure ??= new Error(`could not retire ${partition}: ${messageOf(error)}`, { cause: error });
+        if (isRead) break;
       }
     }
     if (blocked !== undefined)
       logger.warn({ table, error: blocked }, `could not retire old rows of ${table} yet; trying again later`);
+    if (failure !== undefined) throw failure;
   }
 
   #note(table: RetainedTable, rows: readonly PartitionRow[], overdue: number): void {

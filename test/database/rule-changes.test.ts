@@ -142,6 +142,29 @@ test("a transaction that commits later than a newer one is read all the same", a
   expect([...second.rules.keys()].toSorted()).toEqual(["9001", "9002"]);
 });
 
+// Goal: after a dump was restored into another server, whose transactions have lower numbers, no change is missed.
+// Method: a transaction finds its own number as that of the transaction that raised the revision last.
+test("a transaction with the number of an earlier one raises the revision once, and again after a rollback to a savepoint", async () => {
+  const client = await fresh.connect();
+  await client.query("insert into trigger (ref) values ('t')");
+  await client.query("insert into rule (ref, trigger_ref, action_ref) values ('r', 't', 'a')");
+  const known = await readAll();
+
+  await client.query("begin");
+  await client.query("update rule_revision set raised_by = pg_current_xact_id()");
+  await client.query("set constraints all immediate");
+  await client.query("savepoint before");
+  await client.query("update rule set action_ref = 'never'");
+  await client.query("rollback to before");
+  await client.query("update rule set action_ref = 'b'");
+  await client.query("update rule set action_ref = 'c'");
+  await client.query("commit");
+
+  expect(await readOn(known)).toEqual(await readAll());
+  const { rows } = await client.query("select from rule_commit where revision > $1", [known.revision]);
+  expect(rows).toHaveLength(1);
+});
+
 test("changes that are too many, forgotten or another database's are not known, and nothing is returned for them", async () => {
   const { database } = fresh;
   await database.query({ text: "truncate rule cascade" });

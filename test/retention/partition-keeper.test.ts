@@ -311,6 +311,68 @@ test("a partition that is needed or cannot be dropped keeps no other, and is arc
   await one.run(AbortSignal.abort());
 });
 
+// Goal: what an operator does to a partition keeps no other from going.
+// Method: three old partitions. A table of the operator's refers to the first; the second has another name.
+test("a partition that cannot be retired keeps no other, and one that was renamed goes, too", async () => {
+  await using own = await freshDatabase();
+  await query(
+    own.database,
+    "select add_partition('event', n * 10000000 + 1, n * 10000000 + 10000001) from generate_series(1, 3) as n",
+  );
+  await query(
+    own.database,
+    `insert into event (id, trigger_ref, payload, created)
+     select n * 10000000 + 1, 't', '{}', now() - interval '40 days' from generate_series(0, 2) as n`,
+  );
+  await query(own.database, "select setval('event_id_seq', 30000005)");
+  await query(own.database, "create table mine (event bigint references event)");
+  await query(own.database, "insert into mine values (1)");
+  await query(own.database, "alter table event_from_10000001 rename to older_ones");
+  const one = keeper({ database: own.database });
+
+  await expect(one.step(stopped)).rejects.toThrow("could not retire event_from_1: ");
+
+  expect(dropped).toEqual(["event", "event"]);
+  expect(await query(own.database, "select to_regclass('older_ones') as left")).toEqual([{ left: null }]);
+  await one.run(AbortSignal.abort());
+});
+
+// Goal: a partition that somebody restored and attached as another role does not end all retention.
+test("partitions are listed although the schema's owner may not read one of them", async () => {
+  await using own = await freshDatabase();
+  await query(own.database, "insert into event (trigger_ref) values ('t')");
+  const role = `owner_${process.pid}`;
+  await query(own.database, `create role ${role}`);
+  await query(own.database, `grant usage on schema attune to ${role}`);
+  await query(own.database, `grant select on event, event_default to ${role}`);
+  await query(own.database, `grant create on schema attune to ${role}`);
+  for (const name of ["list_partitions(text)", "retired_from(oid)"])
+    await query(own.database, `alter function ${name} owner to ${role}`);
+
+  const listed = await query(
+    own.database,
+    "select name, oldest is not null as is_read from list_partitions('event')",
+  );
+
+  expect(listed).toContainEqual({ name: "event_from_1", is_read: true });
+  await query(own.database, `drop owned by ${role} cascade`);
+  await query(own.database, `drop role ${role}`);
+});
+
+test("a dropped default partition is made anew", async () => {
+  await using own = await freshDatabase();
+  await query(own.database, "drop table event_default, event_key_default");
+  const one = keeper({ database: own.database });
+
+  await one.step(stopped);
+
+  await query(own.database, "insert into event (id, trigger_ref) values (999999999999, 't')");
+  expect(await query(own.database, "select name from list_partitions('event_key') where is_default")).toEqual(
+    [{ name: "event_key_default" }],
+  );
+  await one.run(AbortSignal.abort());
+});
+
 test("an agent that cannot do all of it leaves the turn to one that can", async () => {
   await using own = await freshDatabase();
   await query(own.database, "select retire_partition('event', 'event_from_1')");

@@ -85,13 +85,14 @@ export const boundLocks: Statement<{ readonly waitMs: number; readonly idleMs: n
   decode: noValue,
 };
 
+/** For the keys from `first` up to `beyond`, exclusive; the default partition if both are null. */
 export const addPartition: Statement<
-  { readonly table: string; readonly first: bigint; readonly beyond: bigint },
+  { readonly table: string; readonly first: bigint | null; readonly beyond: bigint | null },
   { readonly name: string }
 > = {
   name: "add_partition",
   text: "select add_partition($1, $2, $3) as name",
-  values: ({ table, first, beyond }) => [table, String(first), String(beyond)],
+  values: ({ table, first, beyond }) => [table, first?.toString() ?? null, beyond?.toString() ?? null],
   decode: (row) => ({ name: row.text("name") }),
 };
 
