@@ -48,6 +48,7 @@ import { releaseSensors } from "../database/statements/assignments.ts";
 import type { Id } from "../model/identifiers.ts";
 import { isSameTerm, type AssignmentTerm } from "../model/sensors/incoming-event.ts";
 import { incapacity } from "../model/sensors/placement.ts";
+import { isBuiltin } from "../model/sensors/sensor-kind.ts";
 import { reportedLoop } from "../telemetry/reported-loop.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -86,6 +87,8 @@ export class Scheduler {
   /** Our assignments in the database, both held and leaving. */
   readonly #owned = new OwnedAssignments();
   #held: ReadonlyMap<Id, AssignmentTerm> = new Map();
+  /** Those of our sensors that use no capacity. */
+  #builtin: ReadonlySet<Id> = new Set();
   readonly #unplaced: UnplacedSensors;
   #isLookDue = true;
   /** When to place sensors because of a hint. */
@@ -131,6 +134,19 @@ export class Scheduler {
   /** The sensors to run, each with the term for storing its events. */
   held(): ReadonlyMap<Id, AssignmentTerm> {
     return this.#held;
+  }
+
+  /** How many of the sensors to run use this worker's capacity. */
+  load(): number {
+    return [...this.#held.keys()].filter((sensorId) => !this.#builtin.has(sensorId)).length;
+  }
+
+  /**
+   * How many sensors should run and run nowhere, if this worker places sensors; otherwise 0, because its knowledge may be
+   * old.
+   */
+  unplacedCount(): number {
+    return this.#rank === 0 ? this.#unplaced.count : 0;
   }
 
   /** Whether this worker's leases are alive, as far as it knows. */
@@ -243,9 +259,9 @@ export class Scheduler {
       );
       if (lost.length > 0) this.#reportLost(lost);
       const self = placementWorker({ id: workerId, ...worker });
-      const runnable = rows.filter(
-        (row) => row.isWanted && incapacity(placeableSensor(row, workerId), self) === undefined,
-      );
+      const wanted = rows.filter(({ isWanted }) => isWanted).map((row) => placeableSensor(row, workerId));
+      const runnable = wanted.filter((sensor) => incapacity(sensor, self) === undefined);
+      this.#builtin = new Set(runnable.filter(isBuiltin).map(({ id }) => id));
       await this.#hold(new Set(runnable.map(({ id }) => id)));
     } catch (error) {
       this.#isLookDue = true;

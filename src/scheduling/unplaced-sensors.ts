@@ -29,6 +29,11 @@ export class UnplacedSensors {
     this.#options = options;
   }
 
+  /** How many the last report had. */
+  get count(): number {
+    return this.#reasons.size;
+  }
+
   /** Others may have noted something else. */
   forgetNote(): void {
     this.#noted = undefined;

@@ -62,6 +62,7 @@ export function openObservation(
     messagesRefused: () => new Map(Array.from(refused.counts(), ([key, { count }]) => [key, count])),
     unroutableKeys: () => [...deliveries.unroutable().keys()],
     leasesHeld: () => scheduler.held().size,
+    sensorsUnplaced: () => scheduler.unplacedCount(),
     keptTables: () => retention.kept(),
     rules: () => rules.current().counts,
     filePlacesPolled: () => sensors.observations.filePlacesPolled(),
@@ -69,6 +70,7 @@ export function openObservation(
     keysUnreadable: unreadableKeys,
     runtimesOffered: () => runtimes.capabilities.runtimes,
     sensorCapacity: sensorCountMax(config),
+    sensorCapacityUsed: () => scheduler.load(),
     fleet: () => readFleetFacts(database).catch(() => undefined),
   });
   return {

@@ -31,6 +31,8 @@ export interface GaugeSources {
   /** Routing keys whose messages currently reach no queue. */
   readonly unroutableKeys: () => readonly string[];
   readonly leasesHeld: () => number;
+  /** Sensors that should run and run nowhere, if this worker places sensors. */
+  readonly sensorsUnplaced: () => number;
   /** By table, if this worker keeps the partitions. */
   readonly keptTables: () => ReadonlyMap<string, KeptTable>;
   readonly rules: () => { readonly valid: number; readonly invalid: number };
@@ -43,6 +45,8 @@ export interface GaugeSources {
   /** Canonical names of the runtimes this worker offers. */
   readonly runtimesOffered: () => readonly string[];
   readonly sensorCapacity: number;
+  /** Held sensors that are not built in. */
+  readonly sensorCapacityUsed: () => number;
   /** Facts that only the database knows; undefined while it is unreachable. */
   readonly fleet: () => Promise<FleetFacts | undefined>;
 }
@@ -100,6 +104,16 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     sources.keysUnreadable,
   );
   gauge("sensor_capacity", "Maximum number of sensors on this worker", () => sources.sensorCapacity);
+  gauge(
+    "sensor_capacity_used",
+    "Sensors that use this worker's capacity; built-in sensors use none",
+    sources.sensorCapacityUsed,
+  );
+  gauge(
+    "sensors_unplaced",
+    "Sensors that should run and run nowhere; only of the worker that places sensors",
+    sources.sensorsUnplaced,
+  );
   gauge(
     sensorSilentName,
     "Time since the start of a stream sensor that has not printed a line yet",

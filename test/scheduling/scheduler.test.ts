@@ -380,6 +380,28 @@ test("sensors that run nowhere for the same reason have one line in the log", as
   ]);
 });
 
+test("the worker that places sensors counts those that run nowhere, and built-in ones need no capacity", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertSensors(database, 4);
+  await insertSensor(database, {
+    ref: "demo.timers",
+    triggerRef: "demo.tick",
+    runtimeRef: "core.sensor.builtin",
+    entrypoint: "timers",
+  });
+
+  await using worker = await startScheduler(database, "worker", {
+    sensorCountMax: 3,
+    runtimes: ["python", "builtin"],
+  });
+  const { scheduler } = worker;
+
+  await expect.poll(() => scheduler.held().size, soon).toBe(4);
+  await expect.poll(() => scheduler.unplacedCount(), soon).toBe(1);
+  expect(scheduler.load()).toBe(3);
+});
+
 test("a sensor that is being deleted keeps no other one waiting, and is placed if it was not deleted", async () => {
   await using fresh = await freshDatabase();
   const sensorIds = await insertSensors(fresh.database, 3);

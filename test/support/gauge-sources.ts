@@ -16,6 +16,7 @@ export const idleSources: GaugeSources = {
   messagesRefused: () => new Map(),
   unroutableKeys: () => [],
   leasesHeld: () => 0,
+  sensorsUnplaced: () => 0,
   keptTables: () => new Map(),
   rules: () => ({ valid: 0, invalid: 0 }),
   filePlacesPolled: () => new Map(),
@@ -23,5 +24,6 @@ export const idleSources: GaugeSources = {
   keysUnreadable: () => 0,
   runtimesOffered: () => [],
   sensorCapacity: 10,
+  sensorCapacityUsed: () => 0,
   fleet: async () => undefined,
 };
