@@ -93,19 +93,23 @@ export async function changeDefinition(
 }
 
 /**
- * Makes a rule what a version of it was, through the same checks as any other change. A deleted rule is made again, under a new
- * id; a version of a deleted rule is refused.
+ * Makes a rule what a version of it was, through the same checks as any other change. A version of a rule that was deleted
+ * and made again under its ref is what the new one becomes, since both have one history. A rule that is only deleted is made
+ * again, under a new id; a version of a deleted rule is refused.
  */
 export async function revertRule(
   transaction: Queryable,
-  { ruleId, definition }: RuleVersion,
+  { ruleId, ruleRef, definition }: RuleVersion,
 ): Promise<DefinitionEdit<Id>> {
   if (definition === null)
     return { kind: "refused", reason: "In this version the rule is deleted; name an earlier one." };
   const { action: _action, ...body } = definition;
-  const name = { ref: "", id: ruleId };
-  const changed = await changeDefinition(transaction, "rule", name, () => true, body);
-  return changed.kind === "missing" ? createDefinition(transaction, "rule", body) : changed;
+  const change = (name: DefinitionName): Promise<DefinitionEdit<Id>> =>
+    changeDefinition(transaction, "rule", name, () => true, body);
+  const changed = await change({ ref: "", id: ruleId });
+  if (changed.kind !== "missing") return changed;
+  const changedNew = await change({ ref: ruleRef, id: null });
+  return changedNew.kind === "missing" ? createDefinition(transaction, "rule", body) : changedNew;
 }
 
 export async function removeDefinition(

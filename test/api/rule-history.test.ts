@@ -103,6 +103,30 @@ test("a deleted rule is made again, and both have one history", async () => {
   await api.demand(409, "POST", `/rules/${ref}/revert`, { version: deletion?.["version"] ?? null });
 });
 
+test("a version from before a rule was deleted and made again is what the new one becomes", async () => {
+  const ref = "p.again";
+  await api.demand(201, "POST", "/rules", { ...rule, ref, conditions: [condition("low")] });
+  const [first] = await history(ref);
+  await api.demand(200, "DELETE", `/rules/${ref}`);
+  const { data: made } = await api.demand(201, "POST", "/rules", {
+    ...rule,
+    ref,
+    conditions: [condition("high")],
+  });
+
+  const { data } = await api.demand(200, "POST", `/rules/${ref}/revert`, {
+    version: first?.["version"] ?? null,
+  });
+
+  expect(data).toMatchObject({ id: made["id"], ref, conditions: [condition("low")] });
+  expect((await history(ref)).map(({ operation }) => operation)).toEqual([
+    "changed",
+    "created",
+    "deleted",
+    "created",
+  ]);
+});
+
 test("a pack load is recorded with the pack", async () => {
   const body = {
     packs: [
