@@ -26,12 +26,11 @@ export async function readSensorStatus(rows: Queryable, ref: string): Promise<Se
   const hold = await rowOf(rows, readSensorHold, ref);
   if (sensor === undefined || standing === undefined || hold === undefined) return undefined;
   const shouldRun = standing.isEnabled && standing.effectiveRules > 0;
-  const unplaced = shouldRun && standing.holder === null ? await explainUnplaced(rows) : [];
-  const obstacles = unplaced.find(({ sensorRef }) => sensorRef === ref)?.reason;
+  const unplaced = shouldRun && standing.holder === null ? await explainUnplaced(rows) : undefined;
   return {
     sensor,
     standing,
     hold,
-    finding: sensorFinding(standing, obstacles, "waits for a worker to claim it"),
+    finding: sensorFinding(standing, unplaced?.get(ref), "waits for a worker to claim it"),
   };
 }

@@ -9,30 +9,38 @@ import type { Id } from "../model/identifiers.ts";
 import { nearestDouble } from "../model/json/exact-number.ts";
 import { isJsonObject } from "../model/json/json.ts";
 import { place, type PlaceableSensor, type PlacementWorker } from "../model/sensors/placement.ts";
+import { placementRemedy } from "../model/sensors/placement-remedy.ts";
 import { decodeWorkerSelector } from "../model/sensors/worker-selector.ts";
 import { canonicalRuntimeName } from "../model/runtimes/runtime-names.ts";
 
+export interface Obstacle {
+  readonly reason: string;
+  readonly remedy: string;
+}
+
 /**
- * Each sensor that should run but cannot, with the reason for the operator.
+ * Each sensor that should run but cannot, by its ref, with the reason for the operator.
  *
  * @param supposed workers to assume instead of the live ones
  */
 export async function explainUnplaced(
   database: Queryable,
   supposed?: readonly PlacementWorker[],
-): Promise<readonly { readonly sensorRef: string; readonly reason: string }[]> {
+): Promise<ReadonlyMap<string, Obstacle>> {
   // One after the other, because a transaction has one connection.
-  const sensors = await rowsOf(database, readWantedSensors, undefined);
+  const demands = await rowsOf(database, readWantedSensors, undefined);
   const workers =
     supposed ?? (await rowsOf(database, readLiveWorkers, { selfId: null })).map(placementWorker);
-  const { unplaced } = place(
-    sensors.map((sensor) => placeableSensor(sensor, sensor.holderId)),
-    workers,
+  const sensors = demands.map((sensor) => placeableSensor(sensor, sensor.holderId));
+  const { unplaced } = place(sensors, workers);
+  return new Map(
+    sensors.flatMap((sensor) => {
+      const reason = unplaced.get(sensor.id)?.join("; ");
+      return reason === undefined
+        ? []
+        : [[sensor.ref, { reason, remedy: placementRemedy(sensor, workers) }] as const];
+    }),
   );
-  return sensors.flatMap(({ id, ref }) => {
-    const obstacles = unplaced.get(id);
-    return obstacles === undefined ? [] : [{ sensorRef: ref, reason: obstacles.join("; ") }];
-  });
 }
 
 /** @param holderId the live worker that runs it */

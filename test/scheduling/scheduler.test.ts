@@ -337,9 +337,11 @@ test("the rows show why a sensor runs nowhere", async () => {
   await insertSensors(database, 1);
   await insertWorker(database, { name: "w1", instance: randomUUID(), runtimes: ["ruby"] });
 
-  expect(await explainUnplaced(database)).toEqual([
-    { sensorRef: "demo.s0", reason: "worker w1 does not offer the runtime python" },
-  ]);
+  const [[ref, obstacle] = []] = await explainUnplaced(database);
+
+  expect(ref).toBe("demo.s0");
+  expect(obstacle?.reason).toBe("worker w1 does not offer the runtime python");
+  expect(obstacle?.remedy).toMatch(/^install python where a worker runs/);
 });
 
 // Goal: a fleet without room for many sensors logs the reason once, not a line for each whenever a worker begins or ends.

@@ -35,7 +35,6 @@ export async function checkSensors(
   if (standings.length === 0) {
     return [notice("sensors", "there are none", { remedy: "attune-sensor-agent packs load DIRECTORY" })];
   }
-  const obstacles = new Map(unplaced.map(({ sensorRef, reason }) => [sensorRef, reason]));
   const ifPlaced = isSupposed ? "will run once the agent is started" : "is waiting for a worker to claim it";
-  return standings.map((standing) => sensorFinding(standing, obstacles.get(standing.sensorRef), ifPlaced));
+  return standings.map((standing) => sensorFinding(standing, unplaced.get(standing.sensorRef), ifPlaced));
 }

@@ -4,18 +4,19 @@ import { kindFacts, sensorKindOf } from "../../model/sensors/sensor-kind.ts";
 import { isUnsteady } from "../../model/sensors/recent-runs.ts";
 import { isUnusualSilence } from "../../model/sensors/output-rhythm.ts";
 import { durationText } from "../../model/texts/duration-text.ts";
+import type { Obstacle } from "../../scheduling/placement-facts.ts";
 import { good, notice, wrong, type Finding } from "../finding.ts";
 
 /** The last lines matter most. The sensor's log and the JSON report have all of them. */
 const linesShown = 10;
 
 /**
- * @param obstacles why no worker can run a sensor that should run
+ * @param obstacle why no worker can run a sensor that should run
  * @param ifPlaced the text for a sensor that a worker can run but does not run yet
  */
 export function sensorFinding(
   standing: SensorStanding,
-  obstacles: string | undefined,
+  obstacle: Obstacle | undefined,
   ifPlaced: string,
 ): Finding {
   const { sensorRef, holder, process } = standing;
@@ -26,7 +27,10 @@ export function sensorFinding(
 
   if (holder === null) {
     const before = earlierFailure(process);
-    if (obstacles !== undefined) return wrong(subject, `cannot run: ${obstacles}`, { ...before, facts });
+    if (obstacle !== undefined) {
+      const { reason, remedy } = obstacle;
+      return wrong(subject, `cannot run: ${reason}`, { ...before, remedy, facts });
+    }
     if (process?.status === "failed" || process?.status === "backoff") {
       return { ...abandonedFailure(subject, process, ifPlaced), facts };
     }
@@ -48,7 +52,7 @@ export function sensorFinding(
   const hasRuns = ofKind?.hasCountedRuns === true;
   const unsteady = hasRuns ? unsteadyFinding(subject, process, holder) : undefined;
   if (unsteady !== undefined) return { ...unsteady, facts };
-  return { ...processFinding(subject, sensorRef, process, holder, hasRuns), facts };
+  return { ...processFinding(subject, standing, process, holder, hasRuns), facts };
 }
 
 /** It failed, and its worker ended before retrying, so it may well fail again. */
@@ -171,12 +175,13 @@ function unsteadyFinding(
 /** @param hasRuns whether it runs from time to time, like a poll sensor */
 function processFinding(
   subject: string,
-  sensorRef: string,
+  { sensorRef, protocol }: SensorStanding,
   process: SensorProcessStanding,
   holder: string,
   hasRuns: boolean,
 ): Finding {
   const lines = lastLines(process);
+  const fix = process.exitCode === 0 && !hasRuns ? finishedRemedy(protocol) : "fix it";
   const where = `on worker ${holder}`;
   const failures = failuresText(process);
   const reason = process.reason ?? "no reason was recorded";
@@ -193,14 +198,22 @@ function processFinding(
     case "backoff":
       // No failure: it waits for something that it needs.
       if (process.failures === 0) return wrong(subject, `waits ${where}: ${reason}; ${nextStart(process)}`);
-      return wrong(subject, `failed ${where}: ${reason}; ${failures}, ${nextStart(process)}`, { lines });
+      return wrong(subject, `failed ${where}: ${reason}; ${failures}, ${nextStart(process)}`, {
+        lines,
+        ...(fix === "fix it" ? {} : { remedy: fix }),
+      });
     case "failed": {
-      const remedy = `fix it; ${nextStart(process)}, or at once after: attune-sensor-agent sensors restart ${sensorRef}`;
+      const remedy = `${fix}; ${nextStart(process)}, or at once after: attune-sensor-agent sensors restart ${sensorRef}`;
       return wrong(subject, `has failed ${where}: ${reason}; ${failures}`, { lines, remedy });
     }
     case "stopped":
       return notice(subject, `was stopped ${where}: ${reason}`);
   }
+}
+
+/** For a program that ended well although it should keep running. */
+function finishedRemedy(protocol: string): string {
+  return `a ${protocol} sensor keeps running: let it, or write protocol: poll if it checks once and exits`;
 }
 
 function nextStart({ secondsToRestart }: SensorProcessStanding): string {

@@ -19,8 +19,9 @@ const wanted: SensorStanding = {
   process: null,
 };
 
-function told(standing: Partial<SensorStanding>, obstacles?: string): string {
-  const { state, detail } = sensorFinding({ ...wanted, ...standing }, obstacles, "waits");
+function told(standing: Partial<SensorStanding>, obstacle?: string): string {
+  const unplaced = obstacle === undefined ? undefined : { reason: obstacle, remedy: "start an agent" };
+  const { state, detail } = sensorFinding({ ...wanted, ...standing }, unplaced, "waits");
   return `${state}: ${detail}`;
 }
 
@@ -47,6 +48,9 @@ test("a sensor that should not run is reported with the first reason", () => {
 
 test("a sensor that should run but has no worker is reported with the obstacle", () => {
   expect(told({}, "no sensor worker is alive")).toBe("wrong: cannot run: no sensor worker is alive");
+  expect(sensorFinding(wanted, { reason: "all are full", remedy: "start another" }, "waits").remedy).toBe(
+    "start another",
+  );
   expect(told({})).toBe("notice: waits");
 });
 
@@ -98,6 +102,38 @@ test("a stream sensor that printed regularly and then falls silent is wrong, unt
   // Restarted a moment ago, after days without an agent.
   expect(telling({ secondsSinceStart: 20 })).toMatch(/^good: is running/);
   expect(telling({ firstOutputAt: null })).toMatch(/^wrong: .* has printed nothing for 3 h/);
+});
+
+test("a program that ends well but should keep running is probably meant for another protocol", () => {
+  const ended: SensorProcessStanding = {
+    status: "failed",
+    worker: "w1",
+    isCurrent: true,
+    pid: null,
+    failures: 4,
+    exitCode: 0,
+    signal: null,
+    reason: "it exited on its own with code 0",
+    stderrExcerpt: null,
+    startedAt: new Date(0),
+    firstOutputAt: null,
+    ...noOutput,
+    stoppedAt: null,
+    nextRestartAt: null,
+    secondsSinceStart: 8,
+    secondsToRestart: 240,
+  };
+  const remedyOf = (change: Partial<SensorProcessStanding>, protocol = "stream"): string | null =>
+    sensorFinding({ ...wanted, protocol, holder: "w1", process: { ...ended, ...change } }, undefined, "")
+      .remedy;
+
+  expect(remedyOf({})).toMatch(
+    /^a stream sensor keeps running: let it, or write protocol: poll if it checks once and exits; it will be restarted/,
+  );
+  expect(remedyOf({ status: "backoff" })).toMatch(/^a stream sensor keeps running/);
+  expect(remedyOf({}, "standalone")).toMatch(/^a standalone sensor keeps running/);
+  expect(remedyOf({ exitCode: 1 })).toMatch(/^fix it; /);
+  expect(remedyOf({}, "poll")).toMatch(/^fix it; /);
 });
 
 test("a poll sensor that fails every other time is wrong while it runs; a stream sensor is not judged by its runs", () => {

@@ -8,6 +8,7 @@ import {
   type PlaceableSensor,
   type PlacementWorker,
 } from "../../../src/model/sensors/placement.ts";
+import { placementRemedy } from "../../../src/model/sensors/placement-remedy.ts";
 import { builtinKinds } from "../../../src/model/sensors/sensor-kind.ts";
 import { placeByComparingAll } from "./placement-oracle.ts";
 import { anyWorker, decodeWorkerSelector } from "../../../src/model/sensors/worker-selector.ts";
@@ -93,6 +94,29 @@ describe("placement", () => {
     const { chosen } = place([{ ...python, selector: decodeWorkerSelector(placement) }], workers);
 
     expect(chosen.get("1")).toBe(workerId);
+  });
+
+  // Each names what to change first: without a selected worker, its runtimes do not matter.
+  test.each([
+    [{ runtimeName: null }, [roomy], "load the pack that defines the runtime"],
+    [{ protocol: "telepathy" }, [roomy], "correct its definition"],
+    [{}, [], "start an agent"],
+    [{ selector: decodeWorkerSelector({ worker: 2 }) }, [roomy], "correct its placement"],
+    [
+      { runtimeName: "ruby", selector: decodeWorkerSelector({ worker: "w2" }) },
+      [roomy],
+      "start a worker that its placement selects",
+    ],
+    [{ runtimeName: "ruby" }, [roomy], "install ruby"],
+    [
+      { runtimeName: "native" },
+      [roomy],
+      "to allow executables on a worker, name native in its ATTUNE_SENSOR_RUNTIMES",
+    ],
+    [{ versionConstraint: ">=3.11" }, [roomy], "start a worker with such a version"],
+    [{}, [{ ...roomy, sensorCountMax: 0 }], "start another worker that offers its runtime, or raise"],
+  ])("a sensor that cannot be placed has a remedy: %j", (change, workers, remedy) => {
+    expect(placementRemedy({ ...python, ...change }, workers)).toMatch(new RegExp(`^${remedy}`));
   });
 
   test("a worker that no longer has the sensor's label cannot run it", () => {
