@@ -15,10 +15,12 @@ import type { Database } from "../../src/database/database.ts";
 import { openEmbedded } from "../../src/database/embedded/embedded.ts";
 import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
 import { migrate } from "../../src/database/migrations/migrate.ts";
+import { rowsOf } from "../../src/database/statement.ts";
+import { noteUnplacedSensors } from "../../src/database/statements/sensor-gaps.ts";
 import type { Caller } from "../../src/model/identity/caller.ts";
 import { databaseResources } from "../../src/service/api-parts.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
-import { insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
+import { insertRule, insertSensor, insertTrigger, insertWorker, query } from "../support/platform-rows.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { authenticateByRole } from "../support/tokens.ts";
 
@@ -211,6 +213,23 @@ test("the state is the owner's report, and never that of a worker that died", as
     expect(found.items.map((item) => item["ref"])).toContain(ref);
     expect(found.items.every((item) => item["state"] === state)).toBe(true);
   }
+});
+
+test("the list says why no worker can run a sensor, while it should run", async () => {
+  await using fresh = await emptyDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  await insertRule(database, { ref: "p.rule", triggerRef: "t.one" });
+  const sensorId = await insertSensor(database, { ref: "p.nowhere", triggerRef: "t.one" });
+  const reason = "worker w1 does not offer the runtime python";
+  await rowsOf(database, noteUnplacedSensors, [{ sensorId, reason }]);
+  await using api = await serve(database);
+  const reasons = async () =>
+    (await list(api, "/api/v1/sensors?pack_ref=p")).items.map((item) => item["reason"]);
+
+  expect(await reasons()).toEqual([reason]);
+  await query(database, "update rule set enabled = false");
+  expect(await reasons()).toEqual([null]);
 });
 
 test("sensors are filtered by trigger, pack, owner and whether they are enabled", async () => {

@@ -63,7 +63,7 @@ export const resourceCommands: readonly ResourceCommands[] = [
       ["WORKER", "worker_name"],
       ["PROTOCOL", "protocol"],
       ["LAST OUTPUT", "process.last_output_at"],
-      ["REASON", "process.reason"],
+      ["REASON", "reason"],
     ],
     filters: [
       enabledFilter,

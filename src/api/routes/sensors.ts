@@ -72,6 +72,9 @@ export const SensorAnswer = Type.Object({
   state: Type.Enum(sensorStates),
   worker: orNull(IdAnswer),
   worker_name: orNull(Type.String()),
+  reason: orNull(
+    Type.String({ description: "Why no worker can run it, or why its process last ended or waits" }),
+  ),
   process: orNull(ProcessAnswer),
   created: InstantAnswer,
   updated: InstantAnswer,
@@ -155,6 +158,7 @@ function sensorAnswer(sensor: SensorEntry, { role }: Caller): Static<typeof Sens
     state: sensor.state,
     worker: idAnswer(sensor.worker),
     worker_name: sensor.workerName,
+    reason: sensor.reason,
     process: sensor.process === null ? null : processAnswer(sensor.process),
     created: instantAnswer(sensor.createdAt),
     updated: instantAnswer(sensor.updatedAt),

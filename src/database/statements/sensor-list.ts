@@ -40,6 +40,8 @@ export interface SensorEntry {
   /** The live worker it is assigned to. */
   readonly worker: Id | null;
   readonly workerName: string | null;
+  /** Why no worker can run it, or why its process last ended or waits; null: nothing to say. */
+  readonly reason: string | null;
   /** The latest report of its process; null if there has never been one. */
   readonly process: SensorProcessEntry | null;
 }
@@ -101,12 +103,17 @@ const sensors = `(
                   else 'stopped'
               end as state,
              holder.id as holder, holder.name as holder_name,
+             case when holder.id is null and is_sensor_wanted(sensor.id) then unplaced.detail end as obstacle,
              process.status, process.worker as reporter, reporter.name as reporter_name, ${isReportCurrent} as is_current,
              process.pid, process.failures, process.exit_code, process.signal, process.reason,
              process.stderr_excerpt, process.started_at, process.last_output_at, process.stopped_at,
              process.next_restart_at, process.updated as reported_at
         from sensor
-        ${ownerAndReport}) as entry`;
+        ${ownerAndReport}
+        left join sensor_gap as unplaced
+               on unplaced.sensor = sensor.id
+              and unplaced.cause = 'unplaced'
+              and unplaced.ended_at is null) as entry`;
 
 export function listSensors(order: DefinitionOrder): ListStatements<SensorFilter, SensorEntry> {
   return listStatements(
@@ -179,6 +186,7 @@ function sensorEntry(row: Row): SensorEntry {
     state: row.word("state", sensorStates),
     worker: row.idOrNull("holder"),
     workerName: row.textOrNull("holder_name"),
+    reason: row.textOrNull("obstacle") ?? row.textOrNull("reason"),
     process: row.textOrNull("status") === null ? null : processEntry(row),
   };
 }

@@ -75,7 +75,8 @@ const sensor = {
   enabled: true,
   worker_name: null,
   protocol: "stream",
-  process: { reason: "it exited\nwith code 1", last_output_at: null },
+  reason: "it exited\nwith code 1",
+  process: { last_output_at: null },
 };
 
 test("a list is a table, with filters as parameters and every page read", async () => {
