@@ -10,7 +10,7 @@
  * While the pipeline is full, submitting waits, then pending changes fill up, then the tree waits. Nothing is dropped:
  * the tree's next look finds the changes made meanwhile.
  *
- * Which lines of files are new is the matter of tailed-files.ts.
+ * Which lines of files are new is the matter of tailed-files.ts, and which events are settled that of unsettled-changes.ts.
  */
 import { createHash } from "node:crypto";
 import { Changes } from "../../concurrency/changes.ts";
@@ -31,9 +31,10 @@ import type { Clock } from "../../time/clock.ts";
 import type { FolderTree, TreeFollower } from "./folder-tree.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { TailedLines } from "./line-tail.ts";
-import type { LoadedState, PreparedEvent, ReachedPosition, RecordedChange, RuleState } from "./rule-state.ts";
+import type { LoadedState, ReachedPosition, RecordedChange, RuleState } from "./rule-state.ts";
 import { TailedFiles } from "./tailed-files.ts";
 import { isWithin } from "./tree-path.ts";
+import { UnsettledChanges, type SubmitFileEvent } from "./unsettled-changes.ts";
 
 export interface RuleWatchOptions {
   readonly rule: SensorRule;
@@ -43,12 +44,7 @@ export interface RuleWatchOptions {
   readonly state: RuleState | null;
   readonly fileSystem: FileSystem;
   readonly clock: Clock;
-  /**
-   * Submits an event; resolves when there is room for the next.
-   *
-   * @param onSettled called once it is stored or never will be
-   */
-  readonly submit: (event: PreparedEvent, onSettled: () => void) => Promise<boolean> | boolean;
+  readonly submit: SubmitFileEvent;
   readonly warn: (warning: string) => void;
   /** Called for each change with events. */
   readonly onFound: (change: FileChange) => void;
@@ -71,9 +67,7 @@ export class RuleWatch implements TreeFollower {
   readonly #changes = new Changes();
   /** Null: its lines are no events. */
   readonly #tailed: TailedFiles | null;
-  /** Recorded changes with the number of their events that are not settled. */
-  readonly #unsettled = new Map<number, { readonly change: RecordedChange; left: number }>();
-  #settled: number[] = [];
+  readonly #unsettled: UnsettledChanges;
   readonly #begun = Promise.withResolvers<void>();
   #hasBegun = false;
   #isEnded = false;
@@ -81,7 +75,8 @@ export class RuleWatch implements TreeFollower {
   constructor(options: RuleWatchOptions) {
     this.#options = options;
     this.#pending = new PendingChanges(options.plan);
-    const { fileSystem, tree, warn, plan } = options;
+    const { fileSystem, tree, warn, plan, state, submit } = options;
+    this.#unsettled = new UnsettledChanges({ state, submit, onSettled: () => this.#changes.note() });
     const follows = (path: string): boolean =>
       isWithin(tree.base, path) && wantsPath(plan, tree.relative(path));
     this.#tailed = plan.tails ? new TailedFiles({ fileSystem, base: tree.base, follows, warn }) : null;
@@ -113,8 +108,8 @@ export class RuleWatch implements TreeFollower {
     );
     this.#hasBegun = true;
     this.#begun.resolve();
-    for (const change of unsettled) this.#expect(change);
-    for (const change of unsettled) await this.#submit(change);
+    for (const change of unsettled) this.#unsettled.expect(change);
+    for (const change of unsettled) await this.#unsettled.submit(change);
     this.#changes.note();
   }
 
@@ -128,7 +123,7 @@ export class RuleWatch implements TreeFollower {
       await state.rewrite(
         () => this.#reportedFiles(tree),
         () => this.#positions(),
-        () => [...this.#unsettled.values()].map((each) => each.change),
+        () => this.#unsettled.all(),
       );
     }
   }
@@ -148,14 +143,14 @@ export class RuleWatch implements TreeFollower {
       if (this.#hasBegun) {
         await this.#submitNewLines(nowMs);
         await this.#submitDue(nowMs);
-        if (this.#settled.length > 0 && nowMs - settledWrittenAtMs >= settleWriteMs) {
-          await this.#writeSettled();
+        if (this.#unsettled.hasSettled && nowMs - settledWrittenAtMs >= settleWriteMs) {
+          await this.#unsettled.writeSettled();
           settledWrittenAtMs = nowMs;
         }
       }
       if (signal.aborted) break;
       const dueMs = this.#hasBegun ? [this.#pending.nextMs(), this.#tailed?.nextMs(nowMs)] : [];
-      if (this.#settled.length > 0) dueMs.push(settledWrittenAtMs + settleWriteMs);
+      if (this.#unsettled.hasSettled) dueMs.push(settledWrittenAtMs + settleWriteMs);
       const nextMs = Math.min(...dueMs.map((each) => each ?? Number.POSITIVE_INFINITY));
       await this.#rest(nextMs - clock.monotonicMs(), signal);
     }
@@ -171,7 +166,7 @@ export class RuleWatch implements TreeFollower {
 
   /** What is recorded is written; call it after `run`, when events have had time to settle. */
   async close(): Promise<void> {
-    await this.#writeSettled();
+    await this.#unsettled.writeSettled();
   }
 
   async #rest(waitMs: number, signal: AbortSignal): Promise<void> {
@@ -242,9 +237,9 @@ export class RuleWatch implements TreeFollower {
     if (this.#tailed === null || state === null) return;
     await this.#tailed.read(nowMs, async (lines) => {
       const change = this.#recordOfLines(state.nextNumber(), lines);
-      this.#expect(change);
+      this.#unsettled.expect(change);
       await state.record([change]);
-      await this.#submit(change);
+      await this.#unsettled.submit(change);
       return !this.#isEnded;
     });
   }
@@ -256,13 +251,11 @@ export class RuleWatch implements TreeFollower {
     if (ready.length === 0) return;
     // Without an await in between: a rewrite must find each change either pending or expected.
     const recorded = ready.map(({ change }) => this.#recordOf(change));
-    for (const change of recorded) this.#expect(change);
+    for (const change of recorded) this.#unsettled.expect(change);
     for (const { change } of ready) this.#tailed?.note(change);
     await state?.record(recorded);
     this.#changes.note();
-    for (const change of recorded) {
-      await this.#submit(change);
-    }
+    for (const change of recorded) await this.#unsettled.submit(change);
   }
 
   /** Lets those wait longer that are not settled after all, although no event said so. */
@@ -305,37 +298,6 @@ export class RuleWatch implements TreeFollower {
       events: events.map(({ payload, identity }) => ({ payload, dedupKey: dedupKeyOf(rule, identity) })),
       positions: [[path, position]],
     };
-  }
-
-  #expect(change: RecordedChange): void {
-    if (this.#options.state === null) return;
-    if (change.events.length === 0) this.#settle(change.number);
-    else this.#unsettled.set(change.number, { change, left: change.events.length });
-  }
-
-  async #submit({ number, events }: RecordedChange): Promise<void> {
-    const settleOne = (): void => {
-      const waiting = this.#unsettled.get(number);
-      if (waiting === undefined) return;
-      waiting.left -= 1;
-      if (waiting.left === 0) this.#settle(number);
-    };
-    for (const event of events) {
-      const submitted = this.#options.submit(event, settleOne);
-      if (typeof submitted !== "boolean") await submitted;
-    }
-  }
-
-  #settle(number: number): void {
-    this.#unsettled.delete(number);
-    this.#settled.push(number);
-    if (this.#settled.length === 1) this.#changes.note();
-  }
-
-  async #writeSettled(): Promise<void> {
-    const settled = this.#settled;
-    this.#settled = [];
-    await this.#options.state?.settle(settled);
   }
 }
 
