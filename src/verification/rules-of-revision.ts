@@ -7,7 +7,7 @@
 import { WorkSlices } from "../concurrency/work-slices.ts";
 import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
-import { readTriggerVersions, type TriggerVersion } from "../database/statements/verification.ts";
+import { readTriggerVersions, type TriggerVersion } from "../database/statements/verified-events.ts";
 import type { Id } from "../model/identifiers.ts";
 import { CompiledRuleSet } from "../model/rules/rule-set.ts";
 import { ruleOf } from "../model/rules/rules-at.ts";

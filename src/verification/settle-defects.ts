@@ -2,7 +2,7 @@
 import { addEnforcements } from "../database/add-enforcements.ts";
 import { rowsOf } from "../database/statement.ts";
 import { findEnforcements } from "../database/statements/added-enforcements.ts";
-import { rememberKey, type VerifiedEvent } from "../database/statements/verification.ts";
+import { rememberKey, type VerifiedEvent } from "../database/statements/verified-events.ts";
 import type { RuleMatch } from "../model/rules/rule-match.ts";
 import type { VerifyOptions } from "./verify-options.ts";
 

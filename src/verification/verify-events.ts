@@ -10,7 +10,7 @@ import {
   readEventsToVerify,
   type VerifiedEnforcement,
   type VerifiedEvent,
-} from "../database/statements/verification.ts";
+} from "../database/statements/verified-events.ts";
 import type { Id } from "../model/identifiers.ts";
 import { aimAt } from "../model/rules/rule-aim.ts";
 import type { RuleMatch, RuleSet } from "../model/rules/rule-match.ts";

@@ -10,7 +10,7 @@ import {
   type KeyPosition,
   type VerifiedKey,
   type VerifiedMessage,
-} from "../database/statements/verification.ts";
+} from "../database/statements/verified-references.ts";
 import { messageId, type Id } from "../model/identifiers.ts";
 import { snapshot } from "./page-snapshot.ts";
 import type { VerifyOptions } from "./verify-options.ts";

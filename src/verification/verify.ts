@@ -7,7 +7,7 @@
  */
 import type { Database } from "../database/database.ts";
 import { rowOf } from "../database/statement.ts";
-import { readBounds } from "../database/statements/verification.ts";
+import { readBounds } from "../database/statements/verified-events.ts";
 import type { Id } from "../model/identifiers.ts";
 import { snapshot } from "./page-snapshot.ts";
 import { verifierOf, verifyEvents } from "./verify-events.ts";

@@ -52,7 +52,8 @@ import * as sensorScripts from "../../../src/database/statements/sensor-scripts.
 import { listWorkers, readWorker } from "../../../src/database/statements/worker-list.ts";
 import * as timers from "../../../src/database/statements/timers.ts";
 import * as storedBatches from "../../../src/database/statements/stored-batches.ts";
-import * as verification from "../../../src/database/statements/verification.ts";
+import * as verifiedEvents from "../../../src/database/statements/verified-events.ts";
+import * as verifiedReferences from "../../../src/database/statements/verified-references.ts";
 import * as webhookDeliveries from "../../../src/database/statements/webhook-deliveries.ts";
 import * as webhookEndpoints from "../../../src/database/statements/webhook-endpoints.ts";
 import * as webhookLimits from "../../../src/database/statements/webhook-limits.ts";
@@ -146,7 +147,8 @@ const modules: readonly object[] = [
   sensorScripts,
   storedBatches,
   timers,
-  verification,
+  verifiedEvents,
+  verifiedReferences,
   workerRequests,
   workers,
 ];
