@@ -9,12 +9,11 @@
  *
  *                       locks the row       beside a batch being stored
  *   storing a batch     for key share       passes
- *   renewing            for no key update   passes                        once at a time
  *   claiming            for update          passes it over
  *   releasing           for update          passes it over
  *   deleting a sensor   for update          waits
  *
- * So no statement here waits for an assignment row. Renewal locks none, and waits for no row at all.
+ * So no statement here waits for an assignment row. The renewal of leases (lease-renewals.ts) locks none of them.
  */
 import type { Id } from "../../model/identifiers.ts";
 import type { Statement } from "../statement.ts";

@@ -57,14 +57,12 @@ const keyed = `(select event
  *   change of a trigger or of its rules either waits for this commit or is seen by it: the function reads the revisions
  *   with a snapshot newer than its locks, so `is_current` becomes false. Changes of other triggers do not matter. No row is
  *   locked, so batches that run side by side leave no multixacts.
- * - The assignments in key share mode. A change of a term either waits or is seen, while the renewal of a lease does
- *   not change the term and so does not wait (see statements/assignments.ts). Events whose assignment is no longer
- *   held are left out, with their enforcements, messages and checkpoints.
+ * - The assignments in key share mode. A change of a term either waits or is seen (see statements/assignments.ts). Events
+ *   whose assignment is no longer held are left out, with their enforcements, messages and checkpoints.
  *
  * The assignments are locked first, in order of sensor. A transaction that deletes a sensor, or a pack with its
  * sensors and rules, locks the assignments long before it locks its triggers at its commit. If this statement waited
- * for such an assignment while holding a trigger, the two would deadlock, and that commit could be the victim. A
- * renewal takes the same locks in the same order.
+ * for such an assignment while holding a trigger, the two would deadlock, and that commit could be the victim.
  *
  * An event whose dedup_key is remembered is left out in the same way (see `claimKeys`). An event whose id already exists
  * makes the whole statement fail (isIdTaken), so repeating it after a lost answer adds nothing, and another event's id is

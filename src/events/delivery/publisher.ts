@@ -16,8 +16,8 @@
  *            sweeper reads and sends them in order of id until it has caught up
  *
  * Catching up: storing is faster than reading, so reading alone would never reach the end. Messages that are left during a
- * round of reading are therefore also kept in memory, up to a limit. When the round has read everything stored before it
- * began, the kept messages are all that remains, and they are sent from memory (`catchUp`).
+ * round of reading are therefore also kept in memory, up to a limit (backlog.ts). When the round has read everything stored
+ * before it began, the kept messages are all that remains, and they are sent from memory (`catchUp`).
  *
  * Invariants: messages of one kind stored by this process reach the transport in order of id, except repetitions. A row is
  * deleted only after the confirm. A crash in between, or a deletion that the database loses (it commits without waiting for
