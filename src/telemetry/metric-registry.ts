@@ -19,8 +19,8 @@ export type GaugeReading = number | ReadonlyMap<string, number> | undefined;
 
 export interface MetricRegistry {
   readonly counter: (name: string, help: string) => (count: number) => void;
-  /** To bound memory, only some values get a series of their own; see label-places.ts. */
-  readonly counterBy: (name: string, label: string, help: string) => (value: string, count: number) => void;
+  /** Counts one unless told otherwise. To bound memory, only some values get a series of their own; see label-places.ts. */
+  readonly counterBy: (name: string, label: string, help: string) => (value: string, count?: number) => void;
   readonly histogram: (name: string, help: string, buckets: readonly number[]) => (value: number) => void;
   /** @param label the label for the keys of a map reading */
   readonly gauge: (
@@ -57,7 +57,7 @@ export function createMetricRegistry(): MetricRegistry {
     counterBy(name, label, help) {
       const counter = new Counter(named("counter", name, help, [label]));
       const places = new LabelPlaces();
-      return (value, count) => counter.inc({ [label]: places.labelFor(value, count) }, count);
+      return (value, count = 1) => counter.inc({ [label]: places.labelFor(value, count) }, count);
     },
 
     histogram(name, help, buckets) {

@@ -7,7 +7,7 @@
  * stale.
  */
 import { addGauges, type GaugeSources } from "./gauges.ts";
-import { createMetricRegistry, type MetricDescription } from "./metric-registry.ts";
+import { createMetricRegistry, type MetricDescription, type MetricRegistry } from "./metric-registry.ts";
 
 export interface Metrics {
   /** Events of one trigger that a committed batch stored. */
@@ -89,104 +89,39 @@ const rowBuckets = [1, 2, 5, 10, 25, 50, 100, 200, 300, 400, 500, 1_000];
 /** @param withProcess also report this process's memory, CPU, garbage collection and event loop */
 export function createMetrics({ version, withProcess }: { version: string; withProcess: boolean }): Metrics {
   const registry = createMetricRegistry();
-  const { counter, counterBy, histogram } = registry;
   if (withProcess) registry.addProcessMetrics();
-
-  const batchRows = histogram("batch_rows", "Events per committed batch", rowBuckets);
-  const commitSeconds = histogram(
-    "commit_seconds",
-    "Time from sending a batch's statement to its commit",
-    latencyBuckets,
-  );
-  const confirmed = counter("messages_confirmed_total", "Messages that the broker confirmed");
-  const confirmSeconds = histogram(
-    "confirm_seconds",
-    "Time from sending a batch's messages to the broker to the last confirmation",
-    latencyBuckets,
-  );
-  const partitionsDropped = counterBy(
-    "partitions_dropped_total",
-    "table",
-    "Partitions with old rows that this worker dropped",
-  );
-  const violations = counterBy(
-    "invariant_violations_total",
-    "kind",
-    "Stored rows found to contradict each other; must be 0",
-  );
-  const drifts = counterBy(
-    "payload_drifts_total",
-    "trigger_ref",
-    "Changes noticed in what payloads of a trigger look like",
-  );
-  const refused = counterBy(
-    "messages_refused_total",
-    "routing_key",
-    "Refusals of messages by the broker, including repeated ones",
-  );
-  const unroutable = counterBy(
-    "messages_unroutable_total",
-    "routing_key",
-    "Confirmed messages that reached no queue, so that nobody received them",
-  );
-  const linesRejected = counterBy(
-    linesRejectedName,
-    "sensor_ref",
-    "Lines of a sensor's output that were rejected",
-  );
-  const disconnected = counterBy(
-    "websocket_disconnections_total",
-    "reason",
-    "WebSocket clients that this worker disconnected",
-  );
-  const connectionsRefused = counterBy(
-    "http_connections_refused_total",
-    "reason",
-    "HTTP connections that the agent closed: `limit`, `handshake`, `timeout`, `malformed`, `unread`, `pipelined`",
-  );
-  const fileChanges = counterBy(
-    "file_changes_total",
-    "found_by",
-    "Changes of files that became events; `rescan`: no event of the kernel had shown them",
-  );
-  const fileRescans = counterBy(
-    "file_rescans_total",
-    "reason",
-    "Looks at all files of a watched folder: `periodic`, `burst` or `polling`",
-  );
-  const restarts = counterBy("sensor_restarts_total", "sensor_ref", "Restarts of a sensor after it failed");
-  const webhookRequests = counterBy(
-    "webhook_requests_total",
-    "verdict",
-    "Answered requests to webhooks, by verdict",
-  );
-  const webhookRefusals = counterBy(
-    "webhook_refusals_total",
-    "reason",
-    "Requests to webhooks that were refused or failed, by reason",
-  );
-  const webhookSeconds = histogram(
-    "webhook_seconds",
-    "Time from the arrival of a webhook's request to its answer",
-    latencyBuckets,
-  );
   registry.gauge(
     "build_info",
     "1, labelled with the running version",
     () => new Map([[version, 1]]),
     "version",
   );
+  return {
+    ...eventMetrics(registry),
+    ...messageMetrics(registry),
+    ...sensorMetrics(registry),
+    ...clientMetrics(registry),
+    ...storageMetrics(registry),
+    observe: (sources) => addGauges(registry, sources),
+    descriptions: registry.descriptions,
+    contentType: registry.contentType,
+    text: () => registry.text(),
+  };
+}
 
+/** Events, from being accepted to being stored with their enforcements. */
+function eventMetrics({ counter, counterBy, histogram }: MetricRegistry) {
+  const batchRows = histogram("batch_rows", "Events per committed batch", rowBuckets);
+  const commitSeconds = histogram(
+    "commit_seconds",
+    "Time from sending a batch's statement to its commit",
+    latencyBuckets,
+  );
   return {
     eventsStored: counterBy("events_stored_total", "trigger_ref", "Events stored, by trigger"),
     eventsDuplicate: counter(
       "events_duplicate_total",
       "Events skipped because their dedup_key was already stored",
-    ),
-    sensorEvents: counterBy(
-      sensorEventsName,
-      "sensor_ref",
-      "Events of a sensor that were stored or already stored",
     ),
     eventsRefused: counter(
       "events_refused_total",
@@ -195,11 +130,6 @@ export function createMetrics({ version, withProcess }: { version: string; withP
     eventsFenced: counter(
       "events_fenced_total",
       "Events refused because the sensor had passed to another worker",
-    ),
-    spansExported: counter("spans_exported_total", "Spans that the receiver of telemetry.otlp_endpoint took"),
-    spansDropped: counter(
-      "spans_dropped_total",
-      "Spans that found no room, or that the receiver of telemetry.otlp_endpoint did not take",
     ),
     rulesMatched: counterBy("rules_matched_total", "rule_ref", "Matches of a rule with an event, by rule"),
     enforcementsCreated: counter("enforcements_created_total", "Enforcements stored"),
@@ -211,55 +141,145 @@ export function createMetrics({ version, withProcess }: { version: string; withP
       "batches_rematched_total",
       "Batches matched again because rules changed before their commit",
     ),
+    eventCommittedAfter: histogram(
+      "event_accepted_to_committed_seconds",
+      "Time from accepting an event to its commit",
+      latencyBuckets,
+    ),
+    spansExported: counter("spans_exported_total", "Spans that the receiver of telemetry.otlp_endpoint took"),
+    spansDropped: counter(
+      "spans_dropped_total",
+      "Spans that found no room, or that the receiver of telemetry.otlp_endpoint did not take",
+    ),
+  } satisfies Partial<Metrics>;
+}
+
+/** The way of messages to the broker. */
+function messageMetrics({ counter, counterBy, histogram }: MetricRegistry) {
+  const confirmed = counter("messages_confirmed_total", "Messages that the broker confirmed");
+  const confirmSeconds = histogram(
+    "confirm_seconds",
+    "Time from sending a batch's messages to the broker to the last confirmation",
+    latencyBuckets,
+  );
+  return {
     messagesConfirmed(count, seconds) {
       confirmed(count);
       confirmSeconds(seconds);
     },
     messagesSwept: counter("messages_swept_total", "Messages read back from the outbox to be published"),
-    messageRefused: (routingKey) => refused(routingKey, 1),
-    messageUnroutable: (routingKey) => unroutable(routingKey, 1),
-    eventCommittedAfter: histogram(
-      "event_accepted_to_committed_seconds",
-      "Time from accepting an event to its commit",
-      latencyBuckets,
+    messageRefused: counterBy(
+      "messages_refused_total",
+      "routing_key",
+      "Refusals of messages by the broker, including repeated ones",
+    ),
+    messageUnroutable: counterBy(
+      "messages_unroutable_total",
+      "routing_key",
+      "Confirmed messages that reached no queue, so that nobody received them",
     ),
     eventConfirmedAfter: histogram(
       "event_accepted_to_confirmed_seconds",
       "Time from accepting an event to the confirmation of its last message",
       latencyBuckets,
     ),
-    linesRejected,
+  } satisfies Partial<Metrics>;
+}
+
+/** Sensors of all kinds, and who runs them. */
+function sensorMetrics({ counter, counterBy, histogram }: MetricRegistry) {
+  return {
+    sensorEvents: counterBy(
+      sensorEventsName,
+      "sensor_ref",
+      "Events of a sensor that were stored or already stored",
+    ),
+    linesRejected: counterBy(
+      linesRejectedName,
+      "sensor_ref",
+      "Lines of a sensor's output that were rejected",
+    ),
     logLinesLost: counter("log_lines_lost_total", "Lines of sensor logs that could not be written"),
-    sensorRestarted: (sensorRef) => restarts(sensorRef, 1),
-    webSocketDisconnected: (reason) => disconnected(reason, 1),
-    httpConnectionRefused: (reason) => connectionsRefused(reason, 1),
-    fileChanged: (foundBy) => fileChanges(foundBy, 1),
-    filesRescanned: (reason) => fileRescans(reason, 1),
+    sensorRestarted: counterBy("sensor_restarts_total", "sensor_ref", "Restarts of a sensor after it failed"),
+    leasesLost: counter(
+      "leases_lost_total",
+      "Assignments that passed to another worker before they were released",
+    ),
+    fileChanged: counterBy(
+      "file_changes_total",
+      "found_by",
+      "Changes of files that became events; `rescan`: no event of the kernel had shown them",
+    ),
+    filesRescanned: counterBy(
+      "file_rescans_total",
+      "reason",
+      "Looks at all files of a watched folder: `periodic`, `burst` or `polling`",
+    ),
     timerFired: histogram(
       "timer_late_seconds",
       "Time from when a timer was due to when it fired",
       latenessBuckets,
     ),
     timersSkipped: counterBy("timer_slots_skipped_total", "reason", "Slots of timers that were skipped"),
-    partitionDropped: (table) => partitionsDropped(table, 1),
-    invariantViolated: (kind) => violations(kind, 1),
-    payloadsDrifted: (triggerRef) => drifts(triggerRef, 1),
-    webhookAnswered: (verdict, seconds) => {
-      webhookRequests(verdict, 1);
-      webhookSeconds(seconds);
+  } satisfies Partial<Metrics>;
+}
+
+/** Those who talk to the API: webhooks, WebSocket clients, connections. */
+function clientMetrics({ counter, counterBy, histogram }: MetricRegistry) {
+  const requests = counterBy(
+    "webhook_requests_total",
+    "verdict",
+    "Answered requests to webhooks, by verdict",
+  );
+  const seconds = histogram(
+    "webhook_seconds",
+    "Time from the arrival of a webhook's request to its answer",
+    latencyBuckets,
+  );
+  return {
+    webhookAnswered(verdict, answeredAfter) {
+      requests(verdict);
+      seconds(answeredAfter);
     },
-    webhookRefused: (reason) => webhookRefusals(reason, 1),
+    webhookRefused: counterBy(
+      "webhook_refusals_total",
+      "reason",
+      "Requests to webhooks that were refused or failed, by reason",
+    ),
     webhookDeliveriesUnlogged: counter(
       "webhook_deliveries_unlogged_total",
       "Requests to webhooks that the delivery log had no room for",
     ),
-    leasesLost: counter(
-      "leases_lost_total",
-      "Assignments that passed to another worker before they were released",
+    webSocketDisconnected: counterBy(
+      "websocket_disconnections_total",
+      "reason",
+      "WebSocket clients that this worker disconnected",
     ),
-    observe: (sources) => addGauges(registry, sources),
-    descriptions: registry.descriptions,
-    contentType: registry.contentType,
-    text: () => registry.text(),
-  };
+    httpConnectionRefused: counterBy(
+      "http_connections_refused_total",
+      "reason",
+      "HTTP connections that the agent closed: `limit`, `handshake`, `timeout`, `malformed`, `unread`, `pipelined`",
+    ),
+  } satisfies Partial<Metrics>;
+}
+
+/** What is found out about stored rows, and what is dropped of them. */
+function storageMetrics({ counterBy }: MetricRegistry) {
+  return {
+    partitionDropped: counterBy(
+      "partitions_dropped_total",
+      "table",
+      "Partitions with old rows that this worker dropped",
+    ),
+    invariantViolated: counterBy(
+      "invariant_violations_total",
+      "kind",
+      "Stored rows found to contradict each other; must be 0",
+    ),
+    payloadsDrifted: counterBy(
+      "payload_drifts_total",
+      "trigger_ref",
+      "Changes noticed in what payloads of a trigger look like",
+    ),
+  } satisfies Partial<Metrics>;
 }
