@@ -7,15 +7,16 @@ import { startGuard } from "../processes/guard.ts";
 import { superseded } from "../registration/sensor-worker-registration.ts";
 import { signsOfThisMachine, workerType } from "../registration/worker-type.ts";
 import { Scheduler } from "../scheduling/scheduler.ts";
-import type { Platform } from "../sensors/ports.ts";
+import type { Platform, SensorMetrics } from "../sensors/ports.ts";
 import { SensorLauncher } from "../sensors/launch/sensor-launcher.ts";
 import { FileWatching } from "../sensors/files/file-watching.ts";
-import { sensorLimits } from "../sensors/limits.ts";
+import { sensorLimits, type SensorLimits } from "../sensors/limits.ts";
 import { LogEcho } from "../sensors/report/log-echo.ts";
 import { ProcessRecorder } from "../sensors/report/process-recorder.ts";
 import { SensorLogs } from "../sensors/report/sensor-logs.ts";
 import { SensorManager } from "../sensors/sensor-manager.ts";
 import { PollPhases } from "../sensors/sources/poll.ts";
+import type { ActivitySummary } from "../telemetry/activity-summary.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { storeLimitMs, type OpenedEvents } from "./event-parts.ts";
 import type { RegisteredWorker } from "./registered-worker.ts";
@@ -41,44 +42,18 @@ export interface OpenedSensors {
 }
 
 export async function openSensors(
-  { options, lifetime, activity, fail, instance, clock, random }: ServiceContext,
+  context: ServiceContext,
   worker: RegisteredWorker,
   metrics: Metrics,
   { pipeline, publisher, sweeper, generator, summary }: OpenedEvents,
 ): Promise<OpenedSensors> {
-  const { config, agentVariables, secrets, logger } = options;
+  const { options, lifetime, activity, fail, instance, clock, random } = context;
+  const { config, secrets, logger } = options;
   const { sensor } = config;
   const { database } = worker;
-  // Container platforms collect printed output, and files inside a container may be out of reach.
-  const isContainer = workerType(signsOfThisMachine(agentVariables.own)) === "container";
-  const logTo = sensor.log_to ?? (isContainer ? "both" : "files");
   const limits = sensorLimits(config, storeLimitMs);
-  const launcher = new SensorLauncher({
-    directories: {
-      packsBaseDir: config.packs_base_dir,
-      runtimeEnvsDir: config.runtime_envs_dir,
-      artifactsDir: config.artifacts_dir,
-      statesDir: join(config.data_dir, "sensors"),
-      temporaryDir: tmpdir(),
-    },
-    agentVariables,
-    passthrough: sensor.passthrough_env,
-    logLevel: config.log.level,
-    logFormat: config.log.format,
-    guard: await lifetime.use(startGuard("ATTUNE_SENSOR_INSTANCE", logger)),
-    graceMs: limits.graceMs,
-    clock,
-  });
-  const logs = new SensorLogs({
-    workerName: sensor.worker_name,
-    logsDir: config.logs_dir,
-    bytesMax: limits.logBytesMax,
-    filesMax: limits.logFilesMax,
-    hasFiles: logTo !== "stderr",
-    echo: logTo === "files" ? undefined : new LogEcho(clock),
-    clock,
-    onLost: metrics.logLinesLost,
-  });
+  const launcher = await openLauncher(context, limits);
+  const logs = sensorLogs(context, limits, metrics);
   let platform: Platform | null = null;
   const heldListeners: (() => void)[] = [];
   const youngGeneration = new YoungGeneration(clock);
@@ -121,17 +96,7 @@ export async function openSensors(
       platform: () => platform,
       logs,
       recorder: new ProcessRecorder({ database, clock, logger, random }),
-      metrics: {
-        sensorRestarted: metrics.sensorRestarted,
-        fileChanged: metrics.fileChanged,
-        filesRescanned: metrics.filesRescanned,
-        timerFired: metrics.timerFired,
-        timersSkipped: metrics.timersSkipped,
-        linesRejected: (sensorRef, lines) => {
-          metrics.linesRejected(sensorRef, lines);
-          summary.noteRejectedLines(sensorRef, lines);
-        },
-      },
+      metrics: sensorMetrics(metrics, summary),
       limits,
       redact: createRedactor(secrets),
       alert: ({ sensorRef, payload }) => {
@@ -184,4 +149,55 @@ export async function openSensors(
 async function withdrawRoom({ registration }: RegisteredWorker): Promise<void> {
   registration.addCapability("max_concurrent_sensors", 0);
   await registration.updateCapabilities();
+}
+
+async function openLauncher(
+  { options, lifetime, clock }: ServiceContext,
+  limits: SensorLimits,
+): Promise<SensorLauncher> {
+  const { config, agentVariables, logger } = options;
+  return new SensorLauncher({
+    directories: {
+      packsBaseDir: config.packs_base_dir,
+      runtimeEnvsDir: config.runtime_envs_dir,
+      artifactsDir: config.artifacts_dir,
+      statesDir: join(config.data_dir, "sensors"),
+      temporaryDir: tmpdir(),
+    },
+    agentVariables,
+    passthrough: config.sensor.passthrough_env,
+    logLevel: config.log.level,
+    logFormat: config.log.format,
+    guard: await lifetime.use(startGuard("ATTUNE_SENSOR_INSTANCE", logger)),
+    graceMs: limits.graceMs,
+    clock,
+  });
+}
+
+function sensorLogs({ options, clock }: ServiceContext, limits: SensorLimits, metrics: Metrics): SensorLogs {
+  const { config, agentVariables } = options;
+  // Container platforms collect printed output, and files inside a container may be out of reach.
+  const isContainer = workerType(signsOfThisMachine(agentVariables.own)) === "container";
+  const logTo = config.sensor.log_to ?? (isContainer ? "both" : "files");
+  return new SensorLogs({
+    workerName: config.sensor.worker_name,
+    logsDir: config.logs_dir,
+    bytesMax: limits.logBytesMax,
+    filesMax: limits.logFilesMax,
+    hasFiles: logTo !== "stderr",
+    echo: logTo === "files" ? undefined : new LogEcho(clock),
+    clock,
+    onLost: metrics.logLinesLost,
+  });
+}
+
+/** Rejected lines also appear in the summary. */
+function sensorMetrics(metrics: Metrics, summary: ActivitySummary): SensorMetrics {
+  return {
+    ...metrics,
+    linesRejected(sensorRef, lines) {
+      metrics.linesRejected(sensorRef, lines);
+      summary.noteRejectedLines(sensorRef, lines);
+    },
+  };
 }
