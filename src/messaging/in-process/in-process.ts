@@ -10,11 +10,10 @@
  */
 import type { Logger } from "../../telemetry/logger.ts";
 import { systemClock, type Clock } from "../../time/clock.ts";
-import { MemoryQueue, type QueuedMessage } from "./memory-queue.ts";
 import { MessageRefusedError, type MessageTransport, type OnMessage } from "../message-transport.ts";
 import type { Delivery, OutgoingMessage, Subscription } from "../message-transport.ts";
-import { topicMatches } from "./topic-pattern.ts";
-import { topologyOf, usualNames, type TopologyNames } from "../topology.ts";
+import { usualNames, type TopologyNames } from "../topology.ts";
+import { MemoryTopology } from "./memory-topology.ts";
 
 export interface InProcessOptions {
   readonly logger: Logger;
@@ -24,75 +23,23 @@ export interface InProcessOptions {
   readonly queueLengthMax?: number;
 }
 
-interface Binding {
-  readonly exchange: string;
-  readonly pattern: string;
-  readonly queue: MemoryQueue;
-}
-
 const closeLimitMs = 5_000;
 
 export async function openInProcess(options: InProcessOptions): Promise<MessageTransport> {
   const { logger, clock = systemClock, queueLengthMax = 10_000, names = usualNames } = options;
-  const { exchanges, deadLetterQueue } = topologyOf(names);
-  const address = "this process";
-  const queues = new Map<string, MemoryQueue>();
-  let bindings: readonly Binding[] = [];
+  const topology = new MemoryTopology(names, logger);
   let anonymousQueues = 0;
   let isClosed = false;
 
-  const deadLetter = (message: QueuedMessage): void => {
-    for (const queue of queuesFor(names.deadLetters, message.routingKey)) {
-      queue.push({ ...message, exchange: names.deadLetters, isRedelivered: false });
-    }
-  };
-
-  function declareQueue(name: string, lengthMax: number): MemoryQueue {
-    const existing = queues.get(name);
-    if (existing !== undefined) return existing;
-    // A message dropped from the dead-letter queue itself is gone.
-    const onDeadLetter = name === deadLetterQueue.name ? () => {} : deadLetter;
-    const queue = new MemoryQueue(lengthMax, onDeadLetter, logger);
-    queues.set(name, queue);
-    return queue;
-  }
-
-  function bind(exchange: string, pattern: string, queue: MemoryQueue): void {
-    const isBound = bindings.some(
-      (known) => known.exchange === exchange && known.pattern === pattern && known.queue === queue,
-    );
-    if (!isBound) bindings = [...bindings, { exchange, pattern, queue }];
-  }
-
-  /** The queues a message reaches, each once, however many ways lead there. */
-  function queuesFor(exchange: string, routingKey: string): ReadonlySet<MemoryQueue> {
-    const reached = new Set([exchange]);
-    // The topology lists an exchange after those it receives from.
-    for (const { name, from } of exchanges) {
-      const isReached = from.some(
-        (way) => reached.has(way.exchange) && topicMatches(way.pattern, routingKey),
-      );
-      if (isReached) reached.add(name);
-    }
-    const found = new Set<MemoryQueue>();
-    for (const { exchange: source, pattern, queue } of bindings) {
-      if (reached.has(source) && topicMatches(pattern, routingKey)) found.add(queue);
-    }
-    return found;
-  }
-
   function refusal(exchange: string): Error | undefined {
     if (isClosed) return new Error("the in-process message transport is closed");
-    if (exchanges.some(({ name }) => name === exchange)) return undefined;
+    if (topology.hasExchange(exchange)) return undefined;
     return new MessageRefusedError(`no exchange '${exchange}'`, { isFinal: true });
   }
 
-  const lettersQueue = declareQueue(deadLetterQueue.name, deadLetterQueue.lengthMax);
-  for (const { exchange, pattern } of deadLetterQueue.from) bind(exchange, pattern, lettersQueue);
-
   return {
     kind: "in-process",
-    address,
+    address: "this process",
     sensorQueues: undefined,
 
     async publish({
@@ -103,7 +50,7 @@ export async function openInProcess(options: InProcessOptions): Promise<MessageT
     }: OutgoingMessage): Promise<Delivery> {
       const refused = refusal(exchange);
       if (refused !== undefined) throw refused;
-      const reached = queuesFor(exchange, routingKey);
+      const reached = topology.queuesFor(exchange, routingKey);
       // Nobody outside this process could receive it, so an unroutable message is not worth logging.
       if (reached.size === 0) return "routed";
       const bytes = typeof body === "string" ? Buffer.from(body) : body;
@@ -113,7 +60,7 @@ export async function openInProcess(options: InProcessOptions): Promise<MessageT
       return "routed";
     },
 
-    isHeard: (routingKey) => isClosed || queuesFor(names.events, routingKey).size > 0,
+    isHeard: (routingKey) => isClosed || topology.queuesFor(names.events, routingKey).size > 0,
 
     async subscribe(
       { exchange, bindings: patterns, queue: name, prefetch }: Subscription,
@@ -122,15 +69,13 @@ export async function openInProcess(options: InProcessOptions): Promise<MessageT
       const refused = refusal(exchange);
       if (refused !== undefined) throw refused;
       const queueName = name ?? `anonymous-${(anonymousQueues += 1)}`;
-      const queue = declareQueue(queueName, queueLengthMax);
-      for (const pattern of patterns) bind(exchange, pattern, queue);
+      const queue = topology.declareQueue(queueName, queueLengthMax);
+      for (const pattern of patterns) topology.bind(exchange, pattern, queue);
       const consumer = queue.consume(prefetch, onMessage);
       return {
         async [Symbol.asyncDispose]() {
           await consumer.stop(closeLimitMs);
-          if (name !== undefined) return;
-          queues.delete(queueName);
-          bindings = bindings.filter((binding) => binding.queue !== queue);
+          if (name === undefined) topology.removeQueue(queueName);
         },
       };
     },
@@ -145,9 +90,7 @@ export async function openInProcess(options: InProcessOptions): Promise<MessageT
 
     async [Symbol.asyncDispose]() {
       isClosed = true;
-      await Promise.all([...queues.values()].map((queue) => queue.close(closeLimitMs)));
-      queues.clear();
-      bindings = [];
+      await topology.close(closeLimitMs);
     },
   };
 }
