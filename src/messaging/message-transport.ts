@@ -35,7 +35,7 @@ export type Delivery = "routed" | "unroutable";
 /** The broker did not take the message. Queues beside the one that refused it may have it all the same. */
 export class MessageRefusedError extends Error {
   override readonly name = "MessageRefusedError";
-  /** Whether the broker can never take it; else a queue has no room for it now. */
+  /** Whether the broker can never take it; else a queue has no room for it now, or a right or an exchange is missing. */
   readonly isFinal: boolean;
 
   constructor(reason: string, { isFinal, cause }: { isFinal: boolean; cause?: unknown }) {

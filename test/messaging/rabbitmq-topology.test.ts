@@ -270,6 +270,30 @@ test("a message that a queue has no room for is refused, alone, and reaches the 
   expect(seen.messages).toHaveLength(3);
 });
 
+// Goal: messages that wait for a right or an exchange are sent soon after it is given, not an hour later.
+test.each([
+  ["the user may not write to", "forbidden"],
+  ["does not exist", "missing"],
+])("a message for an exchange that %s is refused, but not for good", async (_, exchange) => {
+  await using vhost = await freshVhost();
+  await vhost.manage("PUT", "/api/exchanges/{vhost}/forbidden", { type: "topic", durable: true });
+  await setRights(vhost, "^(?!forbidden)");
+  await using transport = await openRabbitmq({ url: vhost.url, logger });
+  await transport.connected(10_000);
+
+  const refused = transport.publish(outgoing({ exchange })).catch((error: unknown) => error);
+  expect(await refused).toMatchObject({ name: "MessageRefusedError", isFinal: false });
+
+  await setRights(vhost, ".*");
+  await vhost.manage("PUT", "/api/exchanges/{vhost}/missing", { type: "topic", durable: true });
+  expect(await transport.publish(outgoing({ exchange }))).toBe("unroutable");
+});
+
+async function setRights(vhost: FreshVhost, write: string): Promise<void> {
+  const user = new URL(vhost.url).username;
+  await vhost.manage("PUT", `/api/permissions/{vhost}/${user}`, { configure: ".*", write, read: ".*" });
+}
+
 test("an exchange that was deleted is declared again, and the message that missed it arrives", async () => {
   await using vhost = await freshVhost();
   await using transport = await openRabbitmq({ url: vhost.url, logger });

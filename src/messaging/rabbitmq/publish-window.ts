@@ -112,13 +112,13 @@ export class PublishWindow {
   }
 
   /** The channel is lost. `refusal`: because the broker would not accept a message. */
-  lose(refusal?: Error): void {
+  lose(refusal?: MessageRefusedError): void {
     this.#send = undefined;
     const sent = this.#entries.slice(this.#head, this.#next).filter((entry) => entry !== undefined);
     if (refusal !== undefined && this.#suspects > 0) {
       // It was alone, and the topology was declared anew before: it is this message.
       if (sent.length > 0) this.#suspects -= 1;
-      sent.pop()?.reject(new MessageRefusedError(refusal.message, { isFinal: true, cause: refusal }));
+      sent.pop()?.reject(refusal);
     } else if (refusal !== undefined) {
       this.#suspects = sent.length;
     }

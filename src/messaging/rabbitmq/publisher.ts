@@ -4,7 +4,7 @@
 import { IllegalOperationError, type ConfirmChannel } from "amqplib";
 import { errorOf } from "../../errors/caught.ts";
 import { sourceService } from "../messages/envelope.ts";
-import type { OutgoingMessage } from "../message-transport.ts";
+import { MessageRefusedError, type OutgoingMessage } from "../message-transport.ts";
 import type { PublishWindow, SendResult } from "./publish-window.ts";
 import type { AmqpSession } from "./session.ts";
 
@@ -13,10 +13,13 @@ export interface AmqpPublisher {
    * Settles once and never rejects. With an error: the broker closed the channel because of a message.
    * Without: the connection ended.
    */
-  readonly ended: Promise<Error | undefined>;
+  readonly ended: Promise<MessageRefusedError | undefined>;
   /** Lets the window send here and hear the broker's answers, until the channel ends. */
   feedFrom(window: PublishWindow): void;
 }
+
+/** ACCESS_REFUSED and NOT_FOUND: not the message is at fault but a right or an exchange is missing, and may be given any time. */
+const settingsCodes: ReadonlySet<number> = new Set([403, 404]);
 
 /** @param exchange of messages that name none */
 export async function openPublisher(
@@ -24,12 +27,8 @@ export async function openPublisher(
   exchange: string,
 ): Promise<AmqpPublisher> {
   const channel = await connection.createConfirmChannel();
-  const ended = Promise.withResolvers<Error | undefined>();
-  channel.on("error", (error: Error & { readonly code?: number }) => {
-    // Soft errors of AMQP 0-9-1 are those a single message can cause; others are nobody's fault.
-    const { code } = error;
-    ended.resolve(code !== undefined && code >= 300 && code < 500 ? error : undefined);
-  });
+  const ended = Promise.withResolvers<MessageRefusedError | undefined>();
+  channel.on("error", (error: Error & { readonly code?: number }) => ended.resolve(refusalIn(error)));
   channel.on("close", () => ended.resolve(undefined));
   return {
     ended: ended.promise,
@@ -55,6 +54,13 @@ export async function openPublisher(
       });
     },
   };
+}
+
+/** Soft errors of AMQP 0-9-1 are those a single message can cause; others are nobody's fault. */
+function refusalIn(error: Error & { readonly code?: number }): MessageRefusedError | undefined {
+  const { code, message } = error;
+  if (code === undefined || code < 300 || code >= 500) return undefined;
+  return new MessageRefusedError(message, { isFinal: !settingsCodes.has(code), cause: error });
 }
 
 function send(

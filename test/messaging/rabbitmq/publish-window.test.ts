@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { MessageRefusedError } from "../../../src/messaging/message-transport.ts";
 import { PublishWindow, type WindowLimits } from "../../../src/messaging/rabbitmq/publish-window.ts";
 import { outgoing } from "../conformance.ts";
 
@@ -26,7 +27,7 @@ function fakeBroker(window: PublishWindow) {
         return "sent";
       });
     },
-    lose(refusal?: Error) {
+    lose(refusal?: MessageRefusedError) {
       isConnected = false;
       window.lose(refusal);
     },
@@ -120,7 +121,7 @@ test("once the suspects have passed, the window is wide again", () => {
   broker.connect();
   publishAll(window, ["1", "2", "3", "4", "5", "6", "7"]);
 
-  broker.lose(new Error("refused"));
+  broker.lose(new MessageRefusedError("refused", { isFinal: true }));
   broker.connect();
   const aloneAtFirst = [...(broker.channels[1] ?? [])];
   for (let suspect = 1; suspect <= 4; suspect += 1) window.confirm(suspect, false);
@@ -330,7 +331,9 @@ test("poisonous messages are rejected and no other", async () => {
         let next = 0;
         for (; next < channel.length && !poisonous.includes(channel[next] ?? ""); next += 1)
           broker.confirm(0, false);
-        broker.lose(next < channel.length ? new Error("refused") : undefined);
+        broker.lose(
+          next < channel.length ? new MessageRefusedError("refused", { isFinal: true }) : undefined,
+        );
       }
       await turn();
 
