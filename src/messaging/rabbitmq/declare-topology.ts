@@ -118,16 +118,25 @@ function declareQueue(channel: Channel, { name, lengthMax }: BoundedQueue): Prom
   return declaring(`the queue ${name}`, channel.assertQueue(name, { durable: true, maxLength: lengthMax }));
 }
 
+/** @param abandoned the work is not begun, or sends nothing more, once this aborts */
 export async function onChannel<T>(
   connection: ChannelModel,
   work: (channel: Channel) => Promise<T>,
+  abandoned?: AbortSignal,
 ): Promise<T> {
   const channel = await connection.createChannel();
   // The failure of what was asked says the same.
   channel.on("error", () => {});
-  const result = await work(channel);
-  await channel.close();
-  return result;
+  const abandon = (): void => void channel.close().catch(() => {});
+  if (abandoned?.aborted) abandon();
+  else abandoned?.addEventListener("abort", abandon);
+  try {
+    const result = await work(channel);
+    await channel.close();
+    return result;
+  } finally {
+    abandoned?.removeEventListener("abort", abandon);
+  }
 }
 
 /** It exists with other properties, or the user may not declare it; in either case it may be there to be used. */

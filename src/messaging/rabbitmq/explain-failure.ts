@@ -19,6 +19,15 @@ const settings: ServerSettings = {
 /** For a broker that neither answers nor refuses. */
 export const silentBroker: Explanation = timedOut(settings);
 
+/** For a broker that accepts nothing over the connection. @param reason in its words */
+export function blockedBroker(reason: string): Explanation {
+  return {
+    code: "BROKER_UNREACHABLE",
+    reason: `the broker accepts nothing now (${reason})`,
+    remedy: "give it memory or disk space; the agent tries again by itself",
+  };
+}
+
 /** `Operation failed: ExchangeDeclare; 403 (ACCESS-REFUSED) with message "ACCESS_REFUSED - …"`, as amqplib writes it. */
 const reply =
   /(?:Operation failed: \w+; |Channel closed by server: |Connection closed: |Handshake terminated by server: )?(\d{3}) \([A-Z-]+\) with message "(.*)"/s;

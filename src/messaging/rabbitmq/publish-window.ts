@@ -97,11 +97,10 @@ export class PublishWindow {
   open(send: Send): void {
     this.#tagBase = 1 - this.#next;
     this.#send = send;
-    this.#isPaused = false;
     this.#pump();
   }
 
-  /** The broker accepts nothing until `resume` or the next channel. */
+  /** The broker accepts nothing over this connection, on whatever channel, until `resume`. */
   pause(): void {
     this.#isPaused = true;
   }

@@ -30,7 +30,7 @@ import { rabbitmqSensorQueues } from "./sensor-queues.ts";
 import type { SensorQueues } from "../sensor-queues.ts";
 import { brokerAddress, isBrokerUrl, type BrokerAddress } from "./address.ts";
 import { sourceService } from "../messages/envelope.ts";
-import { explainBrokerFailure, silentBroker } from "./explain-failure.ts";
+import { blockedBroker, explainBrokerFailure, silentBroker } from "./explain-failure.ts";
 import type {
   BrokerHealth,
   Delivery,
@@ -238,6 +238,7 @@ class RabbitmqTransport implements MessageTransport {
   async #live(): Promise<Explanation> {
     const { connectTimeoutMs, clock } = this.#options;
     let session: AmqpSession | undefined;
+    this.#setBlocked(undefined);
     try {
       session = await openSession({
         ...this.#options,
@@ -276,16 +277,26 @@ class RabbitmqTransport implements MessageTransport {
     return await openPublisher(session, names.events);
   }
 
-  /** @throws OperatorError when the broker is out of reach, does not answer in time, or refuses it */
+  /**
+   * What does not end in time is abandoned: done later, unnoticed, it could undo what was done since.
+   *
+   * @throws OperatorError when the broker is out of reach, accepts nothing, does not answer in time, or refuses it
+   */
   async #onBroker<T>(what: string, work: (channel: Channel) => Promise<T>): Promise<T> {
     const { connectTimeoutMs } = this.#options;
     await this.connected(connectTimeoutMs);
+    const attempt = `${what} on RabbitMQ at ${this.address}`;
+    // It does not read this connection, and would answer when all that waits by then is outdated.
+    if (this.#blockedReason !== undefined)
+      throw new OperatorError({ ...blockedBroker(this.#blockedReason), attempt });
+    const abandoning = new AbortController();
     try {
       const { connection } = await within(connectTimeoutMs, this.#up.promise);
-      return await within(connectTimeoutMs, onChannel(connection, work));
+      return await within(connectTimeoutMs, onChannel(connection, work, abandoning.signal));
     } catch (error) {
-      const attempt = `${what} on RabbitMQ at ${this.address}`;
       throw new OperatorError({ ...explainBrokerFailure(error), attempt, cause: error });
+    } finally {
+      abandoning.abort();
     }
   }
 
@@ -305,7 +316,6 @@ class RabbitmqTransport implements MessageTransport {
 
   #begin(session: AmqpSession): void {
     if (this.#closing.signal.aborted) throw this.#closedError();
-    this.#blockedReason = undefined;
     this.#link = { kind: "up", session, sinceMs: this.#options.clock.monotonicMs() };
     this.#outage.recovered();
     this.#up.resolve(session);

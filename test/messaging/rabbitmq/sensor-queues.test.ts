@@ -6,6 +6,7 @@ import { openInProcess } from "../../../src/messaging/in-process/in-process.ts";
 import { openRabbitmq } from "../../../src/messaging/rabbitmq/rabbitmq.ts";
 import type { SensorQueues } from "../../../src/messaging/sensor-queues.ts";
 import { silentLogger as logger } from "../../../src/telemetry/logger.ts";
+import { startFaultProxy } from "../../support/fault-proxy.ts";
 import { freshVhost, type FreshVhost } from "../../support/rabbitmq.ts";
 import { outgoing } from "../conformance.ts";
 
@@ -41,6 +42,32 @@ test("a sensor that starts hears nothing of the time before", async () => {
   await using sensor = await sensorOn(broker.vhost, "sensor.core.timer");
 
   await expect.poll(() => sensor.heard, soon).toEqual(["new"]);
+});
+
+// Goal: what is repeated because nobody answered must not take messages from the sensor that was started since.
+// Method: the broker gets a preparation that was given up only after a message that must stay.
+test("a preparation that was not answered in time is not carried out later", async () => {
+  await using broker = await connectedBroker();
+  const target = new URL(broker.vhost.url);
+  await using proxy = await startFaultProxy({
+    targetHost: target.hostname,
+    targetPort: Number(target.port),
+  });
+  target.port = String(proxy.port);
+  await using slow = await openRabbitmq({ url: target.href, logger, connectTimeoutMs: 1_000 });
+  await slow.connected(20_000);
+  await slow.sensorQueues?.prepare("core.timer");
+  proxy.freeze();
+  await expect(slow.sensorQueues?.prepare("core.timer")).rejects.toMatchObject({
+    code: "BROKER_UNREACHABLE",
+  });
+  await broker.transport.publish(outgoing({ routingKey: "rule.created", messageId: "kept" }));
+
+  proxy.resume();
+  for (const other of ["core.one", "core.two"]) await slow.sensorQueues?.prepare(other);
+  await using sensor = await sensorOn(broker.vhost, "sensor.core.timer");
+
+  await expect.poll(() => sensor.heard, soon).toEqual(["kept"]);
 });
 
 test("consumers are counted, and a queue that does not exist has no number", async () => {
