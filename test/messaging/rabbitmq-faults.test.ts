@@ -202,6 +202,20 @@ test("a frozen or unreachable broker does not delay closing", { timeout: 60_000 
   expect(await waiting).toMatch(/is closed/);
 });
 
+test("a subscription that the broker never answers does not keep the transport from closing", async () => {
+  const { proxy, url } = await proxied();
+  await using _ = proxy;
+  const transport = await open({ url, heartbeatSeconds: 600, closeLimitMs: 200 });
+  await transport.connected(10_000);
+  proxy.freeze();
+
+  const subscribing = transport.subscribe(audit, recorder().onMessage).catch(String);
+  await new Promise((resolve) => setImmediate(resolve));
+  await transport[Symbol.asyncDispose]();
+
+  expect(await subscribing).toMatch(/is closed/);
+});
+
 test(
   "a broker out of memory is a separate condition with its reason, and messages are published when it recovers",
   { timeout: 60_000 },
@@ -220,10 +234,14 @@ test(
           /accepts no messages \(low on memory\); messages sent and not confirmed: 1/,
         ),
       });
+    await expect(transport.sensorQueues?.prepare("core.timer")).rejects.toThrow(
+      /the broker accepts nothing now \(low on memory\)/,
+    );
     await broker.control("set_vm_memory_high_watermark", "0.4");
     await sending;
 
     await expect.poll(() => transport.health(), soon).toMatchObject({ state: "up", condition: "up" });
+    await transport.sensorQueues?.prepare("core.timer");
   },
 );
 

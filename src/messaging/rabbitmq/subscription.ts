@@ -40,13 +40,14 @@ export async function keepSubscribed(options: SubscriptionOptions, signal: Abort
     const session = await Promise.race([options.session(), ending]);
     if (session === undefined) return;
     try {
-      const consumer = await startConsumer(
-        session.connection,
-        options.topology(),
-        subscription,
-        onMessage,
-        logger,
-      );
+      const topology = options.topology();
+      const starting = startConsumer(session.connection, topology, subscription, onMessage, logger);
+      const consumer = await Promise.race([starting, ending]);
+      if (consumer === undefined) {
+        // The broker may not answer for long.
+        void starting.then((late) => late.stop(options.stopLimitMs)).catch(() => {});
+        return;
+      }
       options.onEstablished();
       outage.recovered();
       failures = 0;
