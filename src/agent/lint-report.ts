@@ -1,5 +1,6 @@
 /** The report of `rules lint`: for people a line for each finding, else with everything. */
 import type { JsonObject } from "../model/json/json.ts";
+import { counted } from "../model/texts/counted.ts";
 import { entryText, linesText, type OutputFormat } from "./client/output.ts";
 
 export interface LintFinding {
@@ -32,7 +33,7 @@ export function lintReport({ rules, problems, warnings }: LintReport, format: Ou
     ...problems.map((problem) => `problem: ${line(problem)}`),
     ...warnings.map((warning) => `warning: ${line(warning)}`),
     [
-      counted(rules.length, "rule", "read"),
+      `${counted(rules.length, "rule")} read`,
       counted(problems.length, "problem"),
       counted(warnings.length, "warning"),
     ].join(", "),
@@ -49,9 +50,4 @@ function line({ rule, file, line: number, field, reason }: LintFinding): string 
 
 function asJson({ rule, file, line: number, field, reason, suggestion }: LintFinding): JsonObject {
   return { rule, file, line: number, field, reason, suggestion };
-}
-
-function counted(count: number, noun: string, participle?: string): string {
-  const text = `${count} ${noun}${count === 1 ? "" : "s"}`;
-  return participle === undefined ? text : `${text} ${participle}`;
 }

@@ -1,6 +1,7 @@
 /** The report of `packs load`: definitions created, updated, removed and unchanged. */
 import { kinds } from "../model/definition-schemas.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
+import { counted } from "../model/texts/counted.ts";
 import type { DefinitionName, LoadReport } from "../packs/load-packs.ts";
 import type { PackWarning, WarningKind } from "../packs/pack-problem.ts";
 import { linesText } from "./client/output.ts";
@@ -37,9 +38,7 @@ function warningCounts(warnings: readonly PackWarning[]): readonly string[] {
     ...(failing === 0 ? [] : [`${failing} about sensors that will not work`]),
     ...(unsaid === 0 ? [] : [`${unsaid} about sensors without a protocol`]),
     ...(doubtful === 0 ? [] : [`${doubtful} about conditions that look wrong`]),
-    ...(ignoring === 0
-      ? []
-      : [`${ignoring === 1 ? "1 file" : `${ignoring} files`} with keys that are ignored`]),
+    ...(ignoring === 0 ? [] : [`${counted(ignoring, "file")} with keys that are ignored`]),
   ];
   return [`warnings: ${parts.join(", ")}`];
 }

@@ -1,5 +1,5 @@
 /** What an operator should look at first, in words, the worst first. */
-import { countText, durationText } from "./format.ts";
+import { countOf, durationText } from "./format.ts";
 import { hrefOf } from "./route.ts";
 import type { Finding, Fleet, Process, Sensor, SensorState, Timer, Worker } from "./types.ts";
 
@@ -39,14 +39,14 @@ export function concernsOf({ sensors, workers, timers, findings, fleet }: Facts)
     concerns.push({
       mood: "bad",
       text: `Worker ${name} stopped without signing off`,
-      more: held > 0 ? `It still holds ${countText(held)} sensors; other workers take them over.` : null,
+      more: held > 0 ? `It still holds ${countOf(held, "sensor")}; other workers take over.` : null,
       href: hrefOf("workers"),
     });
   }
   if (fleet !== null && isBehind(fleet)) {
     concerns.push({
       mood: "bad",
-      text: `${countText(fleet.outbox_messages)} messages wait for RabbitMQ, the oldest for ${durationText(fleet.outbox_age_seconds)}`,
+      text: `${countOf(fleet.outbox_messages, "message")} ${fleet.outbox_messages === 1 ? "waits" : "wait"} for RabbitMQ, the oldest for ${durationText(fleet.outbox_age_seconds)}`,
       more: null,
       href: hrefOf("diagnosis"),
     });

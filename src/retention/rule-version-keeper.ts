@@ -2,6 +2,7 @@
 import type { Database } from "../database/database.ts";
 import { rowOf, type Statement } from "../database/statement.ts";
 import { boundVersions, forgetVersions } from "../database/statements/rule-versions.ts";
+import { counted } from "../model/texts/counted.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Clock } from "../time/clock.ts";
 
@@ -34,7 +35,7 @@ export class RuleVersionKeeper {
       (await this.#delete(forgetVersions, { keptSeconds, countMax }, signal)) +
       (await this.#delete(boundVersions, { keptOfRef, countMax }, signal));
     this.#keptAtMs = clock.monotonicMs();
-    if (total > 0) logger.info({ versions: total }, `deleted ${total} old versions of rules`);
+    if (total > 0) logger.info({ versions: total }, `deleted ${counted(total, "old version")} of rules`);
   }
 
   /** Until a statement finds fewer than it may delete. */

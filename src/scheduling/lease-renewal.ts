@@ -17,6 +17,7 @@ import { renewLeases, type RenewedLease } from "../database/statements/lease-ren
 import { backoffDelayMs } from "../model/sensors/backoff.ts";
 import type { Id } from "../model/identifiers.ts";
 import { clockJumpMs, mayHaveLapsedOthers, mayHaveMovedLeases, type ClockReading } from "../model/outage.ts";
+import { counted } from "../model/texts/counted.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { OutageLog } from "../telemetry/outage-log.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
@@ -110,7 +111,7 @@ export class LeaseRenewal {
     }
     const isAlive = clock.monotonicMs() - renewedAtMs <= leaseSeconds * 1_000;
     const detail = isAlive
-      ? `${this.#observer.assignmentCount()} assignments held`
+      ? `${counted(this.#observer.assignmentCount(), "assignment")} held`
       : "the leases could not be renewed in time; others may take the sensors over";
     return { state: isAlive ? "up" : "down", detail, checkedAtMs: renewedAtMs };
   }

@@ -6,6 +6,7 @@
  * stays readable with thousands of sensors.
  */
 import { Changes } from "../concurrency/changes.ts";
+import { counted } from "../model/texts/counted.ts";
 import type { Clock } from "../time/clock.ts";
 import type { Logger } from "./logger.ts";
 
@@ -95,7 +96,7 @@ export class ActivitySummary {
     if (others.length > 0) {
       const sum = others.map(([, counts]) => counts).reduce(sumOf);
       const fields = { sensors: others.length, ...fieldsOf(sum), seconds };
-      logger.info(fields, `${others.length} other sensors: ${textOf(sum)} in ${seconds} s`);
+      logger.info(fields, `${counted(others.length, "other sensor")}: ${textOf(sum)} in ${seconds} s`);
     }
     this.#counts.clear();
   }
@@ -122,7 +123,7 @@ function textOf({ stored, matches, duplicates, rejectedLines }: Counts): string 
   const rest = [
     matches === 0 ? [] : `${matches} ${matches === 1 ? "match" : "matches"}`,
     duplicates === 0 ? [] : `${duplicates} ${duplicates === 1 ? "duplicate" : "duplicates"}`,
-    rejectedLines === 0 ? [] : `${rejectedLines} ${rejectedLines === 1 ? "line" : "lines"} rejected`,
+    rejectedLines === 0 ? [] : `${counted(rejectedLines, "line")} rejected`,
   ].flat();
-  return [`${stored} ${stored === 1 ? "event" : "events"} stored`, ...rest].join(", ");
+  return [`${counted(stored, "event")} stored`, ...rest].join(", ");
 }

@@ -69,7 +69,7 @@ function eventText(data: JsonObject): readonly string[] {
   return [
     ...head(data),
     ...shown.flatMap(ruleStory),
-    ...(more > 0 ? [`${more} more rules; --format json lists all`] : []),
+    ...(more > 0 ? [`${counted(more, "more rule")}; --format json lists all`] : []),
   ];
 }
 

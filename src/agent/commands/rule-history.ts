@@ -6,6 +6,7 @@ import {
   type JsonObject,
   type JsonValue,
 } from "../../model/json/json.ts";
+import { counted } from "../../model/texts/counted.ts";
 import { entryText, linesText, listText, plainText, type Column } from "../client/output.ts";
 import type { ExitCode } from "../invocation.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
@@ -72,8 +73,7 @@ export async function revertRule(
 function differenceText({ ref, from, to, differences }: JsonObject): string {
   const earlier = from === null ? "no version" : `version ${plainText(from)}`;
   const fields = objectsOf(differences);
-  const count =
-    fields.length === 0 ? "no difference" : fields.length === 1 ? "1 field" : `${fields.length} fields`;
+  const count = fields.length === 0 ? "no difference" : counted(fields.length, "field");
   const lines = fields.flatMap((difference) => [
     plainText(difference["field"]),
     ...side("-", difference["from"]),

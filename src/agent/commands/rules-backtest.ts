@@ -134,7 +134,7 @@ function resultText(rule: string, done: JsonObject, counts: Counts): string {
         `  event ${plainText(example["event"])}: ${plainText(example["live"])} → ${plainText(example["draft"])}`,
       );
   }
-  if (tooLong > 0) lines.push(`${tooLong} matches whose parameters become too long`);
+  if (tooLong > 0) lines.push(`matches whose parameters become too long: ${tooLong}`);
   lines.push(...rateLines(done));
   return linesText(lines);
 }

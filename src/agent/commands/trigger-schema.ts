@@ -1,5 +1,6 @@
 /** `triggers schema`: what payloads of a trigger look like, and how they differ from its out_schema. */
 import { listOf, objectOf, type JsonObject, type JsonValue } from "../../model/json/json.ts";
+import { counted } from "../../model/texts/counted.ts";
 import { entryText, linesText, listText } from "../client/output.ts";
 import type { ExitCode } from "../invocation.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
@@ -39,7 +40,9 @@ function memoryText(memory: JsonObject): string {
     ]);
   const fields = listOf(memory["fields"]).map((field) => fieldRow(objectOf(field)));
   return [
-    linesText([`${written(ref)}: learned from ${written(samples)} payloads, the last at ${written(last)}`]),
+    linesText([
+      `${written(ref)}: learned from ${counted(Number(samples), "payload")}, the last at ${written(last)}`,
+    ]),
     listText(fields, columns, "table"),
     ...(memory["is_cut"] === true ? ["and more fields, which are too many to remember\n"] : []),
     section("differences from its out_schema", textsOf(memory["differences"], "text")),

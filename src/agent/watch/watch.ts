@@ -1,4 +1,5 @@
 /** `--watch`: shows a service's activity on stdout until disposed. */
+import { counted } from "../../model/texts/counted.ts";
 import { createLogSink } from "../../telemetry/log-sink.ts";
 import type { Activity } from "../../telemetry/activity.ts";
 import { systemClock } from "../../time/clock.ts";
@@ -10,7 +11,8 @@ export function watch(activity: Activity, workerName: string, environment: NodeJ
   const style = () => feedStyleOf(process.stdout, environment);
   const { write } = createLogSink({
     writeBytes: nonBlockingOutput(),
-    describeLost: (lines) => `          … ${lines} lines were lost because nobody read them\n`,
+    describeLost: (lines) =>
+      `          … ${counted(lines, "line")} ${lines === 1 ? "was" : "were"} lost because nobody read them\n`,
   });
   write(`${painted("strong", `events and matches of worker ${workerName}; Ctrl-C stops it`, style())}\n`);
   const feed = new WatchFeed({ write, style, clock: systemClock });

@@ -3,6 +3,7 @@ import { rowOf } from "../../database/statement.ts";
 import { countUnreadableKeys } from "../../database/statements/keys.ts";
 import { KeyCipher } from "../../keys/key-cipher.ts";
 import { readOwnEncryptionKey } from "../../keys/own-encryption-key.ts";
+import { counted } from "../../model/texts/counted.ts";
 import { wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
 
@@ -16,7 +17,7 @@ export async function checkKeys(
   const names = current === undefined ? [] : new KeyCipher(current, security.encryption_key_previous).names;
   const count = (await rowOf(rows, countUnreadableKeys, names)) ?? 0;
   if (count === 0) return [];
-  const values = count === 1 ? "1 value" : `${count} values`;
+  const values = counted(count, "value");
   return [
     wrong("keys", `${values} in the key store cannot be decrypted with the configured encryption key`, {
       remedy:

@@ -4,6 +4,7 @@
  * database.
  */
 import type { Config } from "../../config/schema.ts";
+import { counted } from "../../model/texts/counted.ts";
 import { linesRejectedName, sensorEventsName } from "../../telemetry/metrics.ts";
 import { durationText } from "../../model/texts/duration-text.ts";
 import { sensorSilentName } from "../../telemetry/gauges.ts";
@@ -51,5 +52,5 @@ function rejectedFindings(exposition: string, config: Config): readonly Finding[
 }
 
 function rejectedText(count: number): string {
-  return count === 1 ? "1 line rejected" : `${count} lines rejected`;
+  return `${counted(count, "line")} rejected`;
 }

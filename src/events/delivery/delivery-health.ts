@@ -1,5 +1,6 @@
 /** How messages get out, as one part of the health: the broker's own, what it does with messages, what is owed. */
 import type { BrokerHealth } from "../../messaging/message-transport.ts";
+import { counted } from "../../model/texts/counted.ts";
 import type { PartHealth } from "../../telemetry/part-health.ts";
 import type { OwedCount } from "./owed-messages.ts";
 import type { RefusedKey } from "./refused-messages.ts";
@@ -29,7 +30,8 @@ export function deliveryHealth({ broker, refused, unroutable, owed, nowMs }: Del
   if (state !== "up") return { state, detail: [broker.detail, ...owing].join("; "), checkedAtMs };
   const problems = Array.from(
     refused,
-    ([key, { count, reason }]) => `${count} messages under ${key} are refused: ${reason}`,
+    ([key, { count, reason }]) =>
+      `${counted(count, "message")} under ${key} ${count === 1 ? "is" : "are"} refused: ${reason}`,
   );
   if (unroutable.length > 0) problems.push(`no queue is bound for ${unroutable.join(", ")}`);
   const isDegraded = refused.size > 0 || unroutable.some(needsQueue);

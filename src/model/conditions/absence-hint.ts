@@ -1,6 +1,7 @@
 /** Why a path finds nothing in a payload: where it breaks, and what may have been meant. */
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../json/json.ts";
 import { readPath, type FieldPath } from "../paths/field-path.ts";
+import { counted } from "../texts/counted.ts";
 import { nearestName } from "../texts/nearest-name.ts";
 import { fieldText, typedText } from "./value-text.ts";
 
@@ -25,7 +26,7 @@ function breakHint(
   const after = path.slice(depth + 1);
   const name = path[depth] ?? "";
   if (isJsonArray(parent)) {
-    const count = parent.length === 1 ? "1 element" : `${parent.length} elements`;
+    const count = counted(parent.length, "element");
     const where = fieldText(before);
     if (/^\d+$/.test(name)) return `${where} has ${count}, counted from 0`;
     return `${where} is a list of ${count}; name one of them, like ${fieldText([...before, "0", name, ...after])}`;

@@ -3,6 +3,7 @@
  * limit that is exceeded counts. A bare number is days; 0 keeps everything.
  */
 import type { Decoded } from "../json/decoded.ts";
+import { counted } from "../texts/counted.ts";
 
 export interface KeepLimits {
   readonly days: number | null;
@@ -48,9 +49,9 @@ export function decodeKeepLimits(text: string): Decoded<KeepLimits> {
 
 export function describeKeepLimits({ days, rows, bytes }: KeepLimits): string {
   const parts = [
-    ...(days === null ? [] : [`${days} days`]),
-    ...(rows === null ? [] : [`${rows} rows`]),
-    ...(bytes === null ? [] : [`${bytes} bytes`]),
+    ...(days === null ? [] : [counted(days, "day")]),
+    ...(rows === null ? [] : [counted(rows, "row")]),
+    ...(bytes === null ? [] : [counted(bytes, "byte")]),
   ];
   return parts.length === 0 ? "everything" : parts.join(", ");
 }

@@ -13,6 +13,7 @@ import { writeFieldPath, type FieldPath } from "../paths/field-path.ts";
 import { placeText, type Place, type PlacedProblem } from "../placed-problem.ts";
 import { templatePaths } from "../templates/template.ts";
 import { isSeen, unseenField, type SeenFields } from "../schema-memory/seen-fields.ts";
+import { counted } from "../texts/counted.ts";
 import { nearestName } from "../texts/nearest-name.ts";
 import { impossibleChoices, judgeComparison } from "./judge-comparison.ts";
 import { fieldFacts, type KnownField } from "./payload-schema.ts";
@@ -127,7 +128,7 @@ function absence(path: FieldPath, { schema, seen }: Payloads): readonly Absence[
     return [{ clause, suggestion: meantPath(nearest) ?? "correct the path, or declare it there" }];
   }
   if (facts.kind !== "open" || !facts.isSilent || unseen === undefined) return [];
-  const clause = `${written(unseen.path)}, which neither the trigger's out_schema nor any of ${seen?.samples ?? 0} payloads seen has`;
+  const clause = `${written(unseen.path)}, which neither the trigger's out_schema nor any of ${counted(seen?.samples ?? 0, "payload")} seen has`;
   return [{ clause, suggestion: meantPath(unseen.nearest) ?? "correct the path" }];
 }
 

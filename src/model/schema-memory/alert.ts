@@ -1,5 +1,6 @@
 /** How a change of payloads is reported to people and as an event. */
 import type { JsonObject } from "../json/json.ts";
+import { counted } from "../texts/counted.ts";
 import { driftText, type Drift } from "./memory-drift.ts";
 
 export const alertTrigger = "core.alert";
@@ -18,10 +19,7 @@ const namedRulesMax = 20;
 /** Like `` payloads of demo.login: `user.id` turned from number to text at 14:02, in 3 rules (a, b, c) ``. */
 export function driftSentence({ triggerRef, drift, rules, isForbidden }: ConcernedDrift): string {
   const named = rules.slice(0, 3).join(", ") + (rules.length > 3 ? ", …" : "");
-  const read =
-    rules.length === 0
-      ? "no rule reads it"
-      : `in ${rules.length} ${rules.length === 1 ? "rule" : "rules"} (${named})`;
+  const read = rules.length === 0 ? "no rule reads it" : `in ${counted(rules.length, "rule")} (${named})`;
   const schema = isForbidden ? "; the trigger's out_schema says otherwise" : "";
   return `payloads of ${triggerRef}: ${driftText(drift)}, ${read}${schema}`;
 }

@@ -2,6 +2,7 @@
  * Reports hints about accepted events to the sensor's author, in the sensor's log and as warnings: each topic once, and
  * then at most hourly how often it occurred again.
  */
+import { counted } from "../../model/texts/counted.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 import { excerptOf, type Remark } from "./decoded-output.ts";
@@ -44,7 +45,10 @@ export class OutputRemarks {
     this.#told.set(topic, { atMs: nowMs, repeats: 0 });
     const excerpt = excerptOf(printed);
     const repeats = told?.repeats ?? 0;
-    const before = repeats === 0 ? "" : ` (and so were ${repeats} events before it)`;
+    const before =
+      repeats === 0
+        ? ""
+        : ` (and so ${repeats === 1 ? "was" : "were"} ${counted(repeats, "event")} before it)`;
     log.write([`accepted, but ${text}${before}: ${JSON.stringify(excerpt)}`]);
     logger.warn({ remark: text, repeats, excerpt }, "a sensor's output may not mean what its author wanted");
   }

@@ -5,6 +5,7 @@
  * A sensor whose output is all rejected may print tens of thousands of lines at once. Between two calls of `flush`, only
  * the first few are logged, with the number of the others.
  */
+import { counted } from "../../model/texts/counted.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 import { excerptOf, type Rejection } from "./decoded-output.ts";
@@ -62,7 +63,7 @@ export class RejectedLines {
       ({ reason, excerpt }) => `not an event: ${reason}: ${JSON.stringify(excerpt)}`,
     );
     const others = this.#count - this.#first.length;
-    log.write(others === 0 ? entries : [...entries, `not an event: ${others} more lines`]);
+    log.write(others === 0 ? entries : [...entries, `not an event: ${counted(others, "more line")}`]);
     this.#unwarned += this.#count;
     this.#first = [];
     this.#count = 0;

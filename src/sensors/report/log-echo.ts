@@ -6,6 +6,7 @@
  * own lines nor blocks the agent, whose log is written synchronously. The sensor's next line reports how many were
  * dropped.
  */
+import { counted } from "../../model/texts/counted.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
 
@@ -74,7 +75,7 @@ export class SensorEcho {
     this.#leftOut = 0;
     this.#logger.info(
       { lines },
-      `${lines} ${lines === 1 ? "line" : "lines"} of this sensor were left out here: too many in ${windowMs / 1_000} s`,
+      `${counted(lines, "line")} of this sensor ${lines === 1 ? "was" : "were"} left out here: too many in ${windowMs / 1_000} s`,
     );
   }
 

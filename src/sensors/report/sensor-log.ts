@@ -11,6 +11,7 @@ import { appendFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCode, messageOf } from "../../errors/caught.ts";
 import { makeDirectory } from "../../files/make-directory.ts";
+import { counted } from "../../model/texts/counted.ts";
 import { onOneLine } from "../../model/texts/quoted-text.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Clock } from "../../time/clock.ts";
@@ -119,7 +120,10 @@ export class SensorLog {
       );
     }
     const missing = this.#linesLost;
-    const whole = missing === 0 ? text : `(${missing} lines are missing here)\n${text}`;
+    const whole =
+      missing === 0
+        ? text
+        : `(${counted(missing, "line")} ${missing === 1 ? "is" : "are"} missing here)\n${text}`;
     const bytes = Buffer.byteLength(whole);
     if (this.#sizeBytes > 0 && this.#sizeBytes + bytes > bytesMax) {
       await this.#rotate();

@@ -26,6 +26,7 @@ import type { JsonObject } from "../../model/json/json.ts";
 import { aimAt } from "../../model/rules/rule-aim.ts";
 import type { Slot } from "../../model/schedules/schedule.ts";
 import type { AcceptOutcome, AssignmentTerm } from "../../model/sensors/incoming-event.ts";
+import { counted } from "../../model/texts/counted.ts";
 import { decide, type Decision } from "../../model/timers/slot-decision.ts";
 import type { Settlement } from "../../model/timers/timer-record.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -402,8 +403,8 @@ export class TimerRun {
     this.#context.log(lines);
     const { logger } = this.#options;
     if (isRemarkable)
-      logger.warn({ slots }, `timers skipped ${slots} slots; the sensor's log has the details`);
-    else logger.info({ slots }, `timers skipped ${slots} slots of paused rules`);
+      logger.warn({ slots }, `timers skipped ${counted(slots, "slot")}; the sensor's log has the details`);
+    else logger.info({ slots }, `timers skipped ${counted(slots, "slot")} of paused rules`);
   }
 }
 

@@ -28,3 +28,15 @@ test("an outdated count is reported with its age, and an unknown one is omitted"
   );
   expect(deliveryHealth({ ...well, owed: undefined }).detail).toBe("connected to mq:5672");
 });
+
+test("messages that are refused are counted in words", () => {
+  const refused = (count: number) =>
+    new Map([["event.created", { count, finalCount: 0, reason: "it is full" }]]);
+
+  expect(deliveryHealth({ ...well, refused: refused(1) }).detail).toContain(
+    "1 message under event.created is refused: it is full",
+  );
+  expect(deliveryHealth({ ...well, refused: refused(2) }).detail).toContain(
+    "2 messages under event.created are refused: it is full",
+  );
+});

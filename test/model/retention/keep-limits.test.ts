@@ -19,5 +19,6 @@ test.each(["", "soon", "-1", "30 weeks", "1 GB 2 GB", "1 GB, 2 MB"])("%j is refu
 
 test("limits are named in words", () => {
   expect(describeKeepLimits({ days: 7, rows: null, bytes: 100 })).toBe("7 days, 100 bytes");
+  expect(describeKeepLimits({ days: 1, rows: 1, bytes: null })).toBe("1 day, 1 row");
   expect(describeKeepLimits({ days: null, rows: null, bytes: null })).toBe("everything");
 });
