@@ -22,10 +22,11 @@ import { explainDatabaseFailure } from "../explain-failure.ts";
 import type { Migration } from "./bundled-migrations.ts";
 import { demandOwnSchema } from "./foreign-schema.ts";
 import { keepingSearchPath } from "./role-search-path.ts";
-import { rowsOf } from "../statement.ts";
+import { rowOf, rowsOf } from "../statement.ts";
 import {
   findMigrationTable,
   listAppliedVersions,
+  readFormerSchema,
   recordMigration,
   waitToMigrate,
   type AppliedVersion,
@@ -45,8 +46,8 @@ const lockPauseMs = 500;
  * Applies pending migrations.
  *
  * @returns the migrations that this call applied, oldest first
- * @throws OperatorError DATABASE_FOREIGN if the schema is another program's; then nothing was changed. MIGRATION_FAILED if
- *   the server refuses a migration's content; in an upgrade, earlier migrations stay applied
+ * @throws OperatorError DATABASE_FOREIGN if the schema is another program's, and DATABASE_INCOMPLETE if it was renamed; then
+ *   nothing was changed. MIGRATION_FAILED if the server refuses a migration's content; in an upgrade, earlier migrations stay applied
  */
 export async function migrate(
   database: Database,
@@ -83,7 +84,8 @@ async function batchesOf(database: Database, pending: readonly Migration[]): Pro
 /**
  * Those of `migrations` that the database has no record of. Changes nothing.
  *
- * @throws OperatorError DATABASE_FOREIGN if they could not be applied because the schema is another program's
+ * @throws OperatorError DATABASE_FOREIGN if they could not be applied because the schema is another program's;
+ *   DATABASE_INCOMPLETE if it was renamed
  */
 export async function pendingMigrations(
   database: Database,
@@ -99,8 +101,18 @@ function pendingOf(migrations: readonly Migration[], applied: readonly AppliedVe
   return migrations.filter(({ version }) => !versions.has(version));
 }
 
+/** @throws OperatorError DATABASE_INCOMPLETE if the schema was renamed */
 async function appliedVersions(database: Database): Promise<AppliedVersion[]> {
-  const [isFound] = await rowsOf(database, findMigrationTable, { schema: database.schema });
+  const { schema, address } = database;
+  const former = await rowOf(database, readFormerSchema, { schema });
+  if (former !== undefined)
+    throw new OperatorError({
+      code: "DATABASE_INCOMPLETE",
+      attempt: `use the schema ${schema} of the database at ${address}`,
+      reason: `it was renamed, and its functions look for their tables in the schema ${former.name}`,
+      remedy: `rename it back (alter schema "${schema}" rename to ${former.name}), and set database.schema accordingly`,
+    });
+  const [isFound] = await rowsOf(database, findMigrationTable, { schema });
   return isFound === true ? rowsOf(database, listAppliedVersions, undefined) : [];
 }
 

@@ -34,6 +34,24 @@ export const listAppliedVersions: Statement<undefined, AppliedVersion> = {
 };
 
 /**
+ * The name that the schema had when its functions were made, if it was another one. They look for their tables under the
+ * name of then.
+ */
+export const readFormerSchema: Statement<{ readonly schema: string }, { readonly name: string }> = {
+  name: "read_former_schema",
+  text: `
+    select substring(setting from '^search_path=(.*), pg_temp$') as name
+      from pg_proc
+     cross join unnest(proconfig) as setting
+     where pronamespace = to_regnamespace(quote_ident($1))
+       and proname = 'raise_rule_revision'
+       and setting like 'search\\_path=%'
+       and setting <> format('search_path=%I, pg_temp', $1::text)`,
+  values: ({ schema }) => [schema],
+  decode: (row) => ({ name: row.text("name") }),
+};
+
+/**
  * Lets only one transaction at a time migrate a schema. The lock ends with the transaction, so a process that dies
  * while migrating does not block others.
  */

@@ -130,6 +130,21 @@ test.each(["other", "Odd name"])(
   },
 );
 
+test("a schema that was renamed is refused with its former name, and works under it", async () => {
+  await using fresh = await freshDatabase();
+  await fresh.database.query({ text: 'alter schema attune rename to "Odd name"' });
+  await using renamed = await openPostgresql({ url: fresh.url, schema: "Odd name", logger: silentLogger });
+
+  for (const work of [migrate(renamed, migrations, silentLogger), pendingMigrations(renamed, migrations)])
+    await expect(work).rejects.toMatchObject({
+      code: "DATABASE_INCOMPLETE",
+      message: expect.stringMatching(/renamed.* schema attune; .*alter schema "Odd name" rename to attune/),
+    });
+
+  await renamed.query({ text: 'alter schema "Odd name" rename to attune' });
+  expect(await pendingMigrations(fresh.database, migrations)).toEqual([]);
+});
+
 test("two schemas in one database do not see each other's types and tables", async () => {
   await using fresh = await freshDatabase();
   await using second = await openPostgresql({ url: fresh.url, schema: "second", logger: silentLogger });
