@@ -2,7 +2,7 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import type { Database } from "../database.ts";
 import { neededRights } from "./needed-rights.ts";
 import { rowsOf } from "../statement.ts";
-import { readMissingRights } from "../statements/rights.ts";
+import { readMissingRights, type MissingRight } from "../statements/rights.ts";
 
 /**
  * Refuses to start an agent whose role lacks a right. Otherwise one of its parts would fail later and repeatedly, or
@@ -20,8 +20,17 @@ export async function demandRights(database: Database): Promise<void> {
     code: "DATABASE_RIGHTS_MISSING",
     attempt: `use the schema ${database.schema} of the database at ${database.address}`,
     reason: `the role ${first.role} lacks ${describeRights(missing)}`,
-    remedy: `as the owner of the schema, grant what "attune-sensor-agent migrate --print-grants --role ${first.role}" prints`,
+    remedy: `as the owner of the schema, ${
+      missing.every(isPolicy)
+        ? `run: ${missing.map(({ grant }) => grant).join("; ")}`
+        : `grant what "attune-sensor-agent migrate --print-grants --role ${first.role}" prints`
+    }`,
   });
+}
+
+/** Grants do not help against row security. */
+function isPolicy({ grant }: MissingRight): boolean {
+  return grant.startsWith("create policy");
 }
 
 export function describeRights(

@@ -10,25 +10,52 @@ export interface MissingRight {
   readonly grant: string;
 }
 
-/** Skips what is missing: its migration has not been applied. */
+/**
+ * Skips what is missing: its migration has not been applied.
+ *
+ * Row security that hides rows from the role counts, too: without its rules or sensors an agent would work as if nobody had
+ * made any. A policy lets it see every row if its condition is `true`, for reading at least.
+ */
 export const readMissingRights: Statement<readonly NeededRight[], MissingRight> = {
   name: "read_missing_rights",
   text: `
+    with needed as (
+      select listed.kind, listed.name, listed.privileges, object.name as object
+        from jsonb_to_recordset($1::jsonb) as listed (kind text, name text, privileges jsonb)
+       -- A function's name ends with the types of its parameters.
+       cross join format('%I.%s', current_schema(), listed.name) as object (name)
+    )
     select current_user::text as role, needed.name, privilege.value as privilege,
-           format('grant %s on %s %s to %I', privilege.value, needed.kind, object.name, current_user) as statement
-      from jsonb_to_recordset($1::jsonb) as needed (kind text, name text, privileges jsonb)
+           format('grant %s on %s %s to %I', privilege.value, needed.kind, needed.object, current_user) as statement
+      from needed
      cross join jsonb_array_elements_text(needed.privileges) as privilege (value)
-     -- A function's name ends with the types of its parameters.
-     cross join format('%I.%s', current_schema(), needed.name) as object (name)
      where case needed.kind
            when 'table'
-           then to_regclass(object.name) is not null and not has_table_privilege(object.name, privilege.value)
+           then to_regclass(needed.object) is not null and not has_table_privilege(needed.object, privilege.value)
            when 'sequence'
-           then to_regclass(object.name) is not null and not has_sequence_privilege(object.name, privilege.value)
-           else to_regprocedure(object.name) is not null
-                and not has_function_privilege(object.name, privilege.value)
+           then to_regclass(needed.object) is not null and not has_sequence_privilege(needed.object, privilege.value)
+           else to_regprocedure(needed.object) is not null
+                and not has_function_privilege(needed.object, privilege.value)
             end
-     order by needed.name, privilege.value`,
+     union all
+    select current_user::text, needed.name, 'a policy for every row',
+           format('create policy sensor_agent on %s to %I using (true)', needed.object, current_user)
+      from needed
+     where case when needed.kind = 'table' and to_regclass(needed.object) is not null and row_security_active(needed.object)
+                then not coalesce((select bool_or(is_true) filter (where polpermissive)
+                                          and coalesce(bool_and(is_true) filter (where not polpermissive), true)
+                                     from (select polpermissive, pg_get_expr(polqual, polrelid) = 'true' as is_true
+                                             from pg_policy
+                                            where polrelid = to_regclass(needed.object)
+                                              and polcmd in ('*', 'r')
+                                              and exists (select
+                                                            from unnest(polroles) as member (role)
+                                                           where case when role = 0 then true
+                                                                      else pg_has_role(role, 'usage')
+                                                                 end)) as policy), false)
+                else false
+            end
+     order by name, privilege`,
   values: (needed) => [JSON.stringify(needed)],
   decode: (row) => ({
     role: row.text("role"),

@@ -251,3 +251,28 @@ test("a missing right is named with the statement that grants it", async () => {
     [],
   );
 });
+
+// Goal: an agent to which row security shows no rules does not work as if there were none.
+test("row security that hides rows is named with a policy that shows them, and one that shows all is enough", async () => {
+  await using fresh = await freshDatabase();
+  const owner = await fresh.connect();
+  const client = await fresh.connect();
+  const role = await makeRole(owner);
+  await client.query(`set role ${role}`);
+  const missing = async () =>
+    await rowsOf({ query: (query) => client.query(query) }, readMissingRights, neededRights);
+  await owner.query("alter table rule enable row level security");
+  await owner.query("create policy of_a_team on rule using (pack_ref = 'theirs')");
+
+  const grant = `create policy sensor_agent on attune.rule to ${role} using (true)`;
+  expect(await missing()).toEqual([{ role, name: "rule", privilege: "a policy for every row", grant }]);
+  await owner.query(grant);
+  expect(await missing()).toEqual([]);
+  await owner.query("create policy fewer on rule as restrictive using (enabled)");
+  expect(await missing()).toHaveLength(1);
+  await owner.query(
+    `drop policy fewer on rule; drop policy sensor_agent on rule; drop policy of_a_team on rule`,
+  );
+  await owner.query("create policy for_readers on rule for select using (true)");
+  expect(await missing()).toEqual([]);
+});
