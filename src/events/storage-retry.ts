@@ -76,7 +76,7 @@ export class StorageRetry {
   async pauseAfter(error: unknown, signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
     this.note(error);
-    this.#outage.failed({ error });
+    this.#outage.failed({ error }, this.#reason);
     await clock.sleep(backoffDelayMs(this.#failures, backoffLimits, random()), signal);
     signal.throwIfAborted();
   }

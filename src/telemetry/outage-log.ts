@@ -2,6 +2,9 @@
  * Logs outages of something that fails, is retried and recovers: a warning when the outage begins and a line
  * when it ends, however often it is tried in between. What is wrong at the moment is for the health report.
  *
+ * Where the caller names the reason, another one that lasts is a warning, too, once in an outage: a broker that was shut
+ * down, and then refuses the login, needs other work than at first.
+ *
  * Something that works now and fails then, such as a server without a free connection, begins and ends outages many times
  * a second. So an outage soon after the last one is logged only once it has lasted a while; if its beginning is
  * not logged, neither is its end.
@@ -13,6 +16,9 @@ import type { Logger } from "./logger.ts";
 const relapseMs = 60_000;
 /** … and is logged once it has lasted this long. */
 const relapseLoggedAfterMs = 5_000;
+/** A restart goes through several reasons within this time. */
+const reasonLastsMs = 10_000;
+const reasonsMax = 5;
 
 export interface OutageTexts {
   readonly begins: string;
@@ -23,6 +29,10 @@ interface Outage {
   readonly startedAtMs: number;
   failures: number;
   isLogged: boolean;
+  /** Of the last failure. */
+  reason: string | undefined;
+  reasonSinceMs: number;
+  readonly toldReasons: Set<string | undefined>;
 }
 
 export class OutageLog {
@@ -41,20 +51,23 @@ export class OutageLog {
     this.#clock = clock;
   }
 
-  /** @param fields of the line, if there is one */
-  failed(fields: object): void {
-    const outage = this.#noteFailure();
-    if (outage.isLogged) return;
-    const isRelapse = outage.startedAtMs - this.#endedAtMs < relapseMs;
-    const lastedMs = this.#clock.monotonicMs() - outage.startedAtMs;
-    if (isRelapse && lastedMs < relapseLoggedAfterMs) return;
+  /**
+   * @param fields of the line, if there is one
+   * @param reason equal for failures with the same cause
+   */
+  failed(fields: object, reason?: string): void {
+    const outage = this.#noteFailure(reason);
+    if (!this.#isWorthALine(outage)) return;
     outage.isLogged = true;
+    outage.toldReasons.add(reason);
     this.#logger.warn(fields, this.#texts.begins);
   }
 
-  /** A failure that an exception reports to the caller. Only its end is left to log. */
-  failedAloud(): void {
-    this.#noteFailure().isLogged = true;
+  /** A failure that an exception reports to the caller. Only its end, and other reasons, are left to log. */
+  failedAloud(reason?: string): void {
+    const outage = this.#noteFailure(reason);
+    outage.isLogged = true;
+    outage.toldReasons.add(reason);
   }
 
   recovered(fields: object = {}): void {
@@ -68,9 +81,32 @@ export class OutageLog {
     this.#logger.info({ ...fields, failures, for_seconds: forSeconds }, this.#texts.ends);
   }
 
-  #noteFailure(): Outage {
-    this.#outage ??= { startedAtMs: this.#clock.monotonicMs(), failures: 0, isLogged: false };
-    this.#outage.failures += 1;
-    return this.#outage;
+  #isWorthALine({ isLogged, startedAtMs, reason, reasonSinceMs, toldReasons }: Outage): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    if (isLogged) {
+      const isNews = !toldReasons.has(reason) && toldReasons.size < reasonsMax;
+      return isNews && nowMs - reasonSinceMs >= reasonLastsMs;
+    }
+    const isRelapse = startedAtMs - this.#endedAtMs < relapseMs;
+    return !isRelapse || nowMs - startedAtMs >= relapseLoggedAfterMs;
+  }
+
+  #noteFailure(reason: string | undefined): Outage {
+    const nowMs = this.#clock.monotonicMs();
+    this.#outage ??= {
+      startedAtMs: nowMs,
+      failures: 0,
+      isLogged: false,
+      reason,
+      reasonSinceMs: nowMs,
+      toldReasons: new Set(),
+    };
+    const outage = this.#outage;
+    outage.failures += 1;
+    if (outage.reason !== reason) {
+      outage.reason = reason;
+      outage.reasonSinceMs = nowMs;
+    }
+    return outage;
   }
 }

@@ -25,6 +25,39 @@ test("an outage of an hour with a failure every five seconds is two lines", asyn
   ]);
 });
 
+test("a reason that lasts is reported once in an outage, and one that passes is not", async () => {
+  const { log, lines, clock } = fixture();
+  const failFor = async (reason: string, seconds: number): Promise<void> => {
+    for (let second = 0; second < seconds; second += 1) {
+      log.failed({ reason }, reason);
+      await clock.advance(1_000);
+    }
+  };
+
+  await failFor("it was shut down", 1);
+  await failFor("connection refused", 8);
+  await failFor("login refused", 60);
+  await failFor("it was shut down", 60);
+  await failFor("login refused", 60);
+
+  expect(lines.map(({ fields }) => fields)).toEqual([
+    { reason: "it was shut down" },
+    { reason: "login refused" },
+  ]);
+});
+
+test("an outage whose reason never stays the same has an end of lines", async () => {
+  const { log, lines, clock } = fixture();
+
+  for (let reason = 0; reason < 1_000; reason += 1) {
+    log.failed({}, String(reason));
+    await clock.advance(20_000);
+    log.failed({}, String(reason));
+  }
+
+  expect(lines).toHaveLength(5);
+});
+
 test("a service that never failed is not reported as recovered", () => {
   const { log, lines } = fixture();
 

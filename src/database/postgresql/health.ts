@@ -1,6 +1,6 @@
 /**
  * What is known about the server from the answers and failures of all connections. One line is logged when an outage
- * begins and one when it ends; the health report shows the latest observation.
+ * begins, one for each other reason that lasts, and one when it ends; the health report shows the latest observation.
  */
 import type { Logger } from "../../telemetry/logger.ts";
 import { OutageLog } from "../../telemetry/outage-log.ts";
@@ -51,8 +51,8 @@ export class ObservedHealth {
     const address = this.#address;
     this.#detail = `${address} does not answer: ${reason}`;
     this.#state = "down";
-    if (this.#isLogging) this.#outage.failed({ address, reason });
-    else this.#outage.failedAloud();
+    if (this.#isLogging) this.#outage.failed({ address, reason }, reason);
+    else this.#outage.failedAloud(reason);
   }
 
   current(): PartHealth {

@@ -12,21 +12,27 @@ export async function checkDeliveries(config: Config): Promise<readonly Finding[
   if (answer.kind !== "answered" || !answer.isOk) return [];
   const refused = seriesOf(answer.body, "messages_refused", "gauge", "routing_key") ?? new Map();
   const unroutable = seriesOf(answer.body, "routing_key_unroutable", "gauge", "routing_key") ?? new Map();
-  const exchange = config.message_queue.exchange;
+  const { exchange, executions_exchange: executions } = config.message_queue;
   return [
     ...Array.from(refused, ([routingKey, count]) =>
       wrong(`messages ${routingKey}`, `are refused by a queue; ${count} will be retried`, {
-        remedy: `find the full queue bound to ${exchange} with ${routingKey} that rejects messages (x-overflow), and consume from it or unbind it`,
+        remedy: `find the full queue bound to ${isEnforcement(routingKey) ? `${executions} or ${exchange}` : exchange} with ${routingKey} that rejects messages (x-overflow), and consume from it or unbind it`,
         facts: { routingKey, count },
       }),
     ),
     ...Array.from(unroutable.keys(), (routingKey) => {
       // Unrouted enforcements mean that rules have no effect. Other messages may have no receiver on purpose.
-      const finding = routingKey === routingKeys.EnforcementCreated ? wrong : notice;
+      const finding = isEnforcement(routingKey) ? wrong : notice;
       return finding(`messages ${routingKey}`, "are dropped: no queue is bound for them", {
-        remedy: `bind a queue to ${exchange} with ${routingKey} if a program should receive them`,
+        remedy: isEnforcement(routingKey)
+          ? `start the program that receives them, or bind its queue to ${executions} with enforcement.#`
+          : `bind a queue to ${exchange} with ${routingKey} if a program should receive them`,
         facts: { routingKey },
       });
     }),
   ];
+}
+
+function isEnforcement(routingKey: string): boolean {
+  return routingKey === routingKeys.EnforcementCreated;
 }

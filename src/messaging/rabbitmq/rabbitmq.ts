@@ -229,7 +229,7 @@ class RabbitmqTransport implements MessageTransport {
       failures += 1;
       this.#link = { kind: "down", failure };
       this.#firstFailure.resolve();
-      this.#outage.failed({ reason: failure.reason, remedy: failure.remedy });
+      this.#outage.failed({ reason: failure.reason, remedy: failure.remedy }, failure.reason);
       await this.#pause(failures);
     }
   }

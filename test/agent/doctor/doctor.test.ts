@@ -581,6 +581,8 @@ test("messages that a queue refuses or that reach no queue are named by routing 
 
   expect(report).toMatch(/^✗ messages event\.created +are refused by a queue; 12 will be retried$/m);
   expect(report).toMatch(/^✗ messages enforcement\.created +are dropped: no queue is bound for them$/m);
+  // Where consumers of enforcements bind their queues.
+  expect(report).toContain("bind its queue to attune.executions with enforcement.#");
   expect(report).toMatch(/^- messages rule\.updated +are dropped/m);
   expect(report).toContain("bind a queue to acme.events with rule.updated");
   expect(exitCode).toBe(1);
