@@ -18,10 +18,12 @@
  * Processes live in real time, so no Clock is used here.
  */
 import type { ChildProcess } from "node:child_process";
+import { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import crossSpawn from "cross-spawn";
 import { killMarked } from "./marked-processes.ts";
+import { closeEnds, openOutputPipes } from "./output-pipes.ts";
 import { isGroupLeft, killWaitMs, signalGroup } from "./process-group.ts";
 import { isGroupRunning } from "./process-table.ts";
 
@@ -53,26 +55,40 @@ const pipeIdleLooks = 10;
 /** Starts without a shell and with stdin closed. Never rejects. */
 export async function startChild(command: ChildCommand): Promise<Start> {
   const { file, args, cwd, env } = command;
+  const pipes = openOutputPipes();
+  if (pipes.kind === "unopened") return { kind: "unstarted", cause: pipes.cause };
+  const { readers, writers } = pipes;
   let spawned: ChildProcess;
   try {
     spawned = crossSpawn(file, args, {
       ...(cwd === undefined ? {} : { cwd }),
       env: { ...env },
       detached: true,
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", writers.stdout, writers.stderr],
     });
   } catch (error) {
+    closeEnds(readers);
     // Node emits some start errors (ENOENT, EACCES) and throws others (E2BIG, ENOEXEC).
     if (error instanceof Error) return { kind: "unstarted", cause: error };
     throw error;
+  } finally {
+    // Only the child's copies may stay open, or our ends would never read the end of the output.
+    closeEnds(writers);
   }
-  const { pid, stdout, stderr } = spawned;
-  if (pid === undefined || stdout === null || stderr === null) {
+  const { pid } = spawned;
+  if (pid === undefined) {
+    closeEnds(readers);
     const { promise, resolve } = Promise.withResolvers<Start>();
     spawned.once("error", (cause) => resolve({ kind: "unstarted", cause }));
     return promise;
   }
-  return { kind: "started", child: new Child(spawned, { pid, stdout, stderr }, command) };
+  const outputs = { stdout: readerOf(readers.stdout), stderr: readerOf(readers.stderr) };
+  return { kind: "started", child: new Child(spawned, { pid, ...outputs }, command) };
+}
+
+/** A pipe as a stream that owns its descriptor. */
+function readerOf(fd: number): Readable {
+  return new Socket({ fd, readable: true, writable: false });
 }
 
 interface StartedProcess {
@@ -140,6 +156,8 @@ export class Child implements AsyncDisposable {
 
   async #close(pipesClosed: Promise<unknown>): Promise<void> {
     await this.exit;
+    // Output that nobody asked for is discarded, so that it does not hold the pipe open.
+    for (const pipe of [this.stdout, this.stderr]) if (pipe.readableFlowing === null) pipe.resume();
     const deadlineMs = performance.now() + this.#graceMs + killWaitMs;
     for (let pauseMs = 5; performance.now() < deadlineMs; pauseMs = Math.min(pauseMs * 2, groupPollMsMax)) {
       if (!this.#hasRemains() || !(await isGroupRunning(this.pid))) break;

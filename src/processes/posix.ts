@@ -7,16 +7,14 @@
  * they need (80 bytes for the file actions, 336 for the attributes, 128 for a set of signals). Memory passed to C
  * is always an ArrayBuffer's, which V8 does not move.
  *
- * @see posix_spawn(3), pipe(2), poll(2), pidfd_open(2), waitpid(2)
+ * @see posix_spawn(3), poll(2), pidfd_open(2), waitpid(2)
  */
-import { closeSync } from "node:fs";
 import { dlopen, getRawPointer } from "node:ffi";
 import { constants } from "node:os";
-import { getSystemErrorName } from "node:util";
 import type { ChildExit } from "./child.ts";
+import { closeEnds, openOutputPipes, systemError, type OutputEnds } from "./output-pipes.ts";
 
 const { functions: c } = dlopen(null, {
-  pipe2: { arguments: ["buffer", "i32"], return: "i32" },
   posix_spawn: { arguments: ["buffer", "string", "buffer", "buffer", "buffer", "buffer"], return: "i32" },
   posix_spawn_file_actions_init: { arguments: ["buffer"], return: "i32" },
   posix_spawn_file_actions_addopen: { arguments: ["buffer", "i32", "string", "i32", "u32"], return: "i32" },
@@ -33,7 +31,6 @@ const { functions: c } = dlopen(null, {
 const setSignalDefaults = 0x04;
 const setSignalMask = 0x08;
 const setSession = 0x80;
-const closeOnExec = 0o2000000;
 const pollInput = 0x01;
 const waitNoHang = 1;
 const opaqueBytes = 1_024;
@@ -45,11 +42,9 @@ export interface Program {
   readonly env: Readonly<Record<string, string>>;
 }
 
-export interface StartedProgram {
+/** The outputs are descriptors to read from; the caller closes them. */
+export interface StartedProgram extends OutputEnds {
   readonly pid: number;
-  /** Descriptors to read from; the caller closes them. */
-  readonly stdout: number;
-  readonly stderr: number;
   /** A descriptor that has input once the program has ended; the caller closes it. Undefined on Linux before 5.3. */
   readonly end: number | undefined;
 }
@@ -60,27 +55,22 @@ export type ProgramStart =
 
 /** Starts the program in its own session, without input, and with no signals blocked or ignored. */
 export function startProgram(program: Program): ProgramStart {
-  const pipes: Pipe[] = [];
+  const pipes = openOutputPipes();
+  if (pipes.kind === "unopened") return { kind: "unstarted", cause: pipes.cause };
+  const { readers, writers } = pipes;
   let pid: number | undefined;
   try {
-    const [stdout, stderr] = [openPipe(pipes), openPipe(pipes)];
-    // pipe2 fails only if this process or the machine has too many open files.
-    if (stdout === undefined || stderr === undefined) return unstarted(constants.errno.EMFILE, "pipe2");
     const started = int32s(1);
-    const writers = { stdout: stdout.writer, stderr: stderr.writer };
     let error = spawn(started, program, writers);
     // Run a script without `#!` with the shell, as child_process and shells do.
     if (error === constants.errno.ENOEXEC) error = spawn(started, asScript(program), writers);
-    if (error !== 0) return unstarted(error, `posix_spawn ${program.file}`);
+    if (error !== 0) return { kind: "unstarted", cause: systemError(error, `posix_spawn ${program.file}`) };
     [pid = 0] = started;
     const end = c.pidfd_open(pid, 0);
-    const descriptors = { stdout: stdout.reader, stderr: stderr.reader, end: end === -1 ? undefined : end };
-    return { kind: "started", program: { pid, ...descriptors } };
+    return { kind: "started", program: { pid, ...readers, end: end === -1 ? undefined : end } };
   } finally {
-    for (const { reader, writer } of pipes) {
-      closeSync(writer);
-      if (pid === undefined) closeSync(reader);
-    }
+    closeEnds(writers);
+    if (pid === undefined) closeEnds(readers);
   }
 }
 
@@ -109,27 +99,8 @@ function asScript({ file, args, env }: Program): Program {
   return { file: "/bin/sh", args: [file, ...args], env };
 }
 
-interface Pipe {
-  readonly reader: number;
-  readonly writer: number;
-}
-
-/** Opens a pipe and adds it to `pipes`; undefined if that fails. */
-function openPipe(pipes: Pipe[]): Pipe | undefined {
-  const ends = int32s(2);
-  if (c.pipe2(asBytes(ends), closeOnExec) !== 0) return undefined;
-  const [reader = 0, writer = 0] = ends;
-  const pipe = { reader, writer };
-  pipes.push(pipe);
-  return pipe;
-}
-
 /** Returns an error number, or 0. */
-function spawn(
-  pid: Int32Array,
-  { file, args, env }: Program,
-  { stdout, stderr }: Pick<StartedProgram, "stdout" | "stderr">,
-): number {
+function spawn(pid: Int32Array, { file, args, env }: Program, { stdout, stderr }: OutputEnds): number {
   const [actions, attributes] = [bytes(opaqueBytes), bytes(opaqueBytes)];
   const everySignal = bytes(opaqueBytes).fill(0xff);
   const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`);
@@ -182,12 +153,6 @@ function int32s(length: number): Int32Array<ArrayBuffer> {
 
 function asBytes({ buffer }: Int32Array): Uint8Array {
   return new Uint8Array(buffer);
-}
-
-function unstarted(errorNumber: number, attempt: string): ProgramStart {
-  const code = getSystemErrorName(-errorNumber);
-  const cause = Object.assign(new Error(`${attempt}: ${code}`), { code, errno: -errorNumber });
-  return { kind: "unstarted", cause };
 }
 
 function nameOf(signal: number): NodeJS.Signals {

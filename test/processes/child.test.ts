@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -51,6 +52,60 @@ test("a child has no stdin to wait for and only the given environment", async ()
   expect(lines).toContain("ONLY=this");
   // The shell sets PWD and similar variables itself.
   expect(lines).not.toContain(`HOME=${process.env["HOME"]}`);
+});
+
+test("a child opens its outputs by name", async () => {
+  await using child = await sh(
+    "echo out > /dev/stdout; echo log > /dev/stderr; echo more >> /proc/self/fd/1",
+  );
+
+  const [output, log] = await Promise.all(
+    [child.stdout, child.stderr].map((pipe) => Array.fromAsync(linesOf(pipe, 100))),
+  );
+
+  expect(output?.flat()).toEqual(["out", "more"]);
+  expect(log?.flat()).toEqual(["log"]);
+  expect(await child.exit).toEqual({ kind: "exited", code: 0 });
+});
+
+test("output that nobody reads does not hold up the end", async () => {
+  await using child = await sh("echo unread; echo unread >&2");
+
+  await child.closed;
+
+  expect(await child.exit).toEqual({ kind: "exited", code: 0 });
+});
+
+test("a reader that waits holds the child up, and loses nothing", async () => {
+  await using child = await sh("seq 1 200000; echo done >&2");
+  const log = Array.fromAsync(linesOf(child.stderr, 100));
+  child.stdout.pause();
+  await expect.poll(() => child.stdout.readableLength).toBeGreaterThan(0);
+  const heldBytes = child.stdout.readableLength;
+  await sleep(100);
+  expect(child.stdout.readableLength).toBe(heldBytes);
+
+  const lines = (await Array.fromAsync(linesOf(child.stdout, 100))).flat();
+
+  expect([lines.length, lines.at(-1)]).toEqual([200_000, "200000"]);
+  expect((await log).flat()).toEqual(["done"]);
+});
+
+// Goal: whatever becomes of a start, its pipes are closed.
+// Method: a program of its own with few descriptors uses all of them up, then sets one after the other free.
+test("no descriptor is left behind, whether a start fails or not", async () => {
+  const starter = join(import.meta.dirname, "../fixtures/processes/scarce-descriptors.ts");
+  const run = spawnSync(
+    "/bin/sh",
+    ["-c", 'ulimit -n 60; exec "$@"', "sh", process.execPath, "--no-warnings", starter],
+    { encoding: "utf8" },
+  );
+
+  expect(run.stderr).toBe("");
+  const { left, outcomes } = JSON.parse(run.stdout);
+  expect(left).toEqual([]);
+  expect([outcomes.at(0), outcomes.at(-1)]).toEqual(["EMFILE", "started"]);
+  expect(new Set(outcomes)).toEqual(new Set(["EMFILE", "started"]));
 });
 
 test("leaving the scope gives the child its grace", async () => {
