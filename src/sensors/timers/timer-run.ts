@@ -11,8 +11,8 @@
  * - A slot is decided only if every earlier slot of its rule was. Its event has a dedup_key made of rule, schedule and slot, so
  *   the same slot has at most one event, whichever worker fires it and however often.
  * - A slot is settled only when its event is stored, found to exist, or refused. Only settled slots are written.
- * - Slots that a predecessor fired without recording it are not skipped: the run looks for their events before it decides
- *   anything.
+ * - Slots that a predecessor fired without recording it are not skipped: the run looks for a timer's events before it decides
+ *   anything about it.
  * - A changed rule affects no other: only its own timer is queued again.
  * - After losing the assignment it decides nothing and writes nothing.
  */
@@ -101,9 +101,7 @@ export class TimerRun {
   async begin(): Promise<void> {
     const { database } = this.#options;
     await rowsOf(database, forgetTimers, undefined);
-    const timers = this.#apply(await this.#readRows());
-    await this.#findFired(timers);
-    for (const timer of timers) this.#due.put(timer, this.#clock.nowMs());
+    await this.#read();
   }
 
   /** Reads the rules again. False: they could not be read. */
@@ -114,8 +112,7 @@ export class TimerRun {
       if (!timer.isActive && !timer.hasPending && this.progress.isWritten(timer)) this.#timers.delete(id);
     }
     try {
-      const changed = this.#apply(await this.#readRows());
-      for (const timer of changed) this.#due.put(timer, this.#clock.nowMs());
+      await this.#read();
       this.#isReadingFailing = false;
       return true;
     } catch (error) {
@@ -171,25 +168,27 @@ export class TimerRun {
     this.#report(true);
   }
 
-  async #readRows(): Promise<readonly TimerRow[]> {
+  /** If it fails, everything stays as it was. */
+  async #read(): Promise<void> {
     const { database, sensorId } = this.#options;
-    return rowsOf(database, readTimers, sensorId);
+    const rows = await rowsOf(database, readTimers, sensorId);
+    const nowMs = this.#clock.nowMs();
+    const added = rows
+      .filter(({ id }) => !this.#timers.has(id))
+      .map((row) => new Timer(row, this.#decode, nowMs));
+    await this.#findFired(added);
+    for (const timer of this.#apply(rows, added)) this.#due.put(timer, this.#clock.nowMs());
   }
 
   /** @returns the timers that are new or may have changed */
-  #apply(rows: readonly TimerRow[]): readonly Timer[] {
+  #apply(rows: readonly TimerRow[], added: readonly Timer[]): readonly Timer[] {
     const nowMs = this.#clock.nowMs();
     const present = new Set<Id>();
     const changed: Timer[] = [];
     for (const row of rows) {
       present.add(row.id);
       const known = this.#timers.get(row.id);
-      if (known === undefined) {
-        const timer = new Timer(row, this.#decode, nowMs);
-        this.#timers.set(row.id, timer);
-        this.#noteProblem(timer, null);
-        changed.push(timer);
-      } else if (!known.isActive || known.differsFrom(row)) {
+      if (known !== undefined && (!known.isActive || known.differsFrom(row))) {
         const formerProblem = known.problem;
         known.change(row, this.#decode, nowMs);
         this.#noteProblem(known, formerProblem);
@@ -201,7 +200,11 @@ export class TimerRun {
       timer.isActive = false;
       this.#due.remove(timer);
     }
-    return changed;
+    for (const timer of added) {
+      this.#timers.set(timer.id, timer);
+      this.#noteProblem(timer, null);
+    }
+    return [...changed, ...added];
   }
 
   #noteProblem(timer: Timer, former: string | null): void {
@@ -372,7 +375,10 @@ export class TimerRun {
     }
     this.progress.note(timer);
     // It waited for its last slot, to begin with another schedule or under another clock.
-    if (couldNotBegin && timer.isActive && !timer.hasPending) this.#due.put(timer, nowMs);
+    const canBegin = couldNotBegin && !timer.hasPending;
+    // A refused event is no fire, so one more is left of `max_fires`.
+    const canFireOnceMore = settlement.kind === "skipped" && settlement.reason === "refused";
+    if (timer.isActive && (canBegin || canFireOnceMore)) this.#due.put(timer, nowMs);
   }
 
   #noteFenced(): void {

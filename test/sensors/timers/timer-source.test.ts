@@ -236,6 +236,45 @@ describe("a worker that takes over", () => {
     expect(settled).toBe((Number(cursor?.settled_until) - Number(bench.at(0))) / 2_000);
   });
 
+  test("from a killed one knows the fires of a rule that is enabled only later", async () => {
+    await using bench = await timerBench();
+    const id = await bench.rule("p.r", "core.intervaltimer", { interval: 10, max_fires: 3 });
+    const first = await bench.agent({ isProgressLost: true });
+    await bench.pass(25);
+    await expect.poll(async () => (await bench.fires()).length, soon).toBe(2);
+    await bench.sql("update rule set enabled = false");
+    await first.kill();
+    const second = await bench.agent();
+    await bench.pass(10);
+
+    await bench.sql("update rule set enabled = true");
+    // The database's clock is not the test's.
+    await bench.sql("update timer_rule set pauses = tstzmultirange(tstzrange($1, $2))", [
+      bench.at(25),
+      bench.at(35),
+    ]);
+    second.source.noteRulesChanged();
+    await bench.pass(50);
+    await second.stop();
+
+    expect((await bench.fires()).map(({ slot, count }) => [slot, count])).toEqual([
+      [10, 1],
+      [20, 2],
+      [40, 3],
+    ]);
+    expect((await bench.cursor(id))?.counts).toEqual({ fired: 3, paused: 1 });
+  });
+
+  test("and cannot look for the fires of a killed one at first, fires once it has looked", async () => {
+    await using bench = await timerBench();
+    await bench.rule("p.r", "core.intervaltimer", { interval: 10 });
+    const worker = await bench.agent({ failsOnce: "find_duplicate_ranges" });
+    await bench.pass(25);
+    await worker.stop();
+
+    expect((await bench.fires()).map(({ slot }) => slot)).toEqual([10, 20]);
+  });
+
   // Goal: the fires of a killed agent are found wherever they are, also after many slots that it has skipped.
   test("from one that skipped an outage and was killed before it wrote so", async () => {
     await using bench = await timerBench();
@@ -315,6 +354,20 @@ describe("a worker that takes over", () => {
     expect((await bench.fires("p.five")).map(({ count }) => count)).toEqual([1, 2, 3, 4, 5]);
     expect((await bench.cursor(five))?.execution_count).toBe("5");
     expect(bench.log.join("\n")).toContain("skipped 4 slots of p.none");
+  });
+
+  test("does not count refused events as fires, also if the last one is refused", async () => {
+    await using bench = await timerBench();
+    const id = await bench.rule("p.r", "core.intervaltimer", { interval: 10, max_fires: 2 });
+    const worker = await bench.agent({ refusedSlots: [20] });
+    await bench.pass(55);
+    await worker.stop();
+
+    expect((await bench.fires()).map(({ slot, count }) => [slot, count])).toEqual([
+      [10, 1],
+      [30, 2],
+    ]);
+    expect((await bench.cursor(id))?.counts).toEqual({ fired: 2, refused: 1 });
   });
 
   test("is the only one that fires and writes, although the former still runs", async () => {
