@@ -131,6 +131,7 @@ export const ownFunctions: readonly string[] = [
   "rule_message_id",
   "selected_file_sensor",
   "tell_sensors",
+  "timer_pause_end",
   "timer_pauses",
   "timer_schedule",
   "touch_updated",
