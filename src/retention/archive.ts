@@ -11,13 +11,14 @@
  */
 import { randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import type { Queryable } from "../database/database.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
+import { makeDirectory } from "../files/make-directory.ts";
 import type { Clock } from "../time/clock.ts";
 import { openRetired, readRetired } from "../database/statements/partitions.ts";
 
@@ -39,7 +40,7 @@ export async function archivePartition(
 ): Promise<string> {
   const { database, folder, clock } = target;
   const directory = join(folder, table);
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   await rowOf(database, openRetired, { partition });
   await removeLeftovers(directory, clock.nowMs());
   const partial = join(directory, `${partition}.${randomUUID()}.partial`);

@@ -1,7 +1,9 @@
 /** The part that keeps the partitions of stored events. */
 import type { Database } from "../database/database.ts";
+import { tryToWrite } from "../files/write-trial.ts";
 import { keptOfTables } from "../model/retention/keep-limits.ts";
 import { PartitionKeeper } from "../retention/partition-keeper.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { ServiceContext } from "./service-context.ts";
 
@@ -30,5 +32,17 @@ export function openRetention(
     random,
   });
   lifetime.run((signal) => keeper.run(signal));
+  if (folder !== undefined) void warnIfUnwritable(folder, logger);
   return keeper;
+}
+
+/** The first partition may be archived a month from now. Only a warning, because the folder may still be mounted until then. */
+async function warnIfUnwritable(folder: string, logger: Logger): Promise<void> {
+  const refusal = await tryToWrite(folder);
+  if (refusal === undefined) return;
+  const { problem, remedy, code } = refusal;
+  logger.warn(
+    { folder, code },
+    `${problem}: ${remedy}, or set retention.archive_dir; until an agent can write there, retired partitions are not dropped`,
+  );
 }

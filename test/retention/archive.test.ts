@@ -63,6 +63,18 @@ async function archive(table: string, partition: string, from = database): Promi
 
 // Goal: a page is bounded by the text that is sent, whichever column it is in and however well it is compressed.
 // Method: rows with configurations of a megabyte, stored in 12 kB each; each page that is read is measured.
+test(
+  "a folder that cannot be made ends the attempt with the system's refusal",
+  { timeout: 10_000 },
+  async () => {
+    const target = { database, folder: "/proc/nope", clock: systemClock };
+
+    await expect(archivePartition(target, "event", "event_none", never)).rejects.toMatchObject({
+      code: "ENOENT",
+    });
+  },
+);
+
 test("enforcements with large parameters are read a few at a time, and all are written", async () => {
   await query(
     database,

@@ -3,6 +3,7 @@ import type { Config } from "../../config/schema.ts";
 import { rowsOf } from "../../database/statement.ts";
 import { readSensorScripts } from "../../database/statements/sensor-scripts.ts";
 import type { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
+import { tryToWrite } from "../../files/write-trial.ts";
 import { decodeExecutionConfig } from "../../sensors/launch/execution-config.ts";
 import { pendingEnvironment } from "../../sensors/launch/environment-creation.ts";
 import { findRuntimeEnvironment } from "../../sensors/launch/runtime-environment.ts";
@@ -32,17 +33,22 @@ export async function checkEnvironments(
     for (const warning of warnings) findings.set(`${packRef} ${warning}`, wrong(subject, warning));
     const pending = await pendingEnvironment(question);
     if (pending !== undefined && warnings.length === 0)
-      findings.set(pending, pendingFinding(subject, pending));
+      findings.set(pending, await pendingFinding(subject, pending));
   }
   return [...findings.values()];
 }
 
-function pendingFinding(subject: string, folder: string): Finding {
-  return notice(
-    subject,
-    `${folder} lacks the pack's dependencies, which are installed when one of its sensors starts`,
-    {
-      remedy: "if one has started already, its log says why the installation failed",
-    },
-  );
+async function pendingFinding(subject: string, folder: string): Promise<Finding> {
+  const lack = `${folder} lacks the pack's dependencies`;
+  const refusal = await tryToWrite(folder);
+  if (refusal !== undefined) {
+    const { problem, remedy, code } = refusal;
+    return wrong(subject, `${lack}, which the agent cannot install: ${problem}`, {
+      remedy: `${remedy}, or set runtime_envs_dir to another folder, or install them in the image`,
+      facts: { code },
+    });
+  }
+  return notice(subject, `${lack}, which are installed when one of its sensors starts`, {
+    remedy: "if one has started already, its log says why the installation failed",
+  });
 }

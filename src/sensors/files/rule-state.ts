@@ -18,10 +18,11 @@
  * dedup_keys as long as the files are the same.
  */
 import { createReadStream } from "node:fs";
-import { appendFile, mkdir, open, rename } from "node:fs/promises";
+import { appendFile, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import { hasCode } from "../../errors/caught.ts";
+import { makeDirectory } from "../../files/make-directory.ts";
 import type { FileFacts } from "../../model/files/file-change.ts";
 import { parseJson } from "../../model/json/json-text.ts";
 import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
@@ -137,7 +138,7 @@ export class RuleState {
     unsettled: () => readonly RecordedChange[],
   ): Promise<void> {
     const directory = dirname(this.#file);
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     const temporary = `${this.#file}.new`;
     const handle = await open(temporary, "w", 0o600);
     let bytes = 0;

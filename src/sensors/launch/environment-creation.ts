@@ -13,10 +13,11 @@
  *   it is used but never changed.
  */
 import { constants } from "node:fs";
-import { access, copyFile, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { access, copyFile, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SharedTask } from "../../concurrency/shared-task.ts";
 import { messageOf } from "../../errors/caught.ts";
+import { makeDirectory } from "../../files/make-directory.ts";
 import { complaintIn } from "../../model/texts/command-complaint.ts";
 import type { ProcessGuard } from "../../processes/guard.ts";
 import { runCommand, type CommandResult } from "../../processes/run-command.ts";
@@ -190,7 +191,7 @@ async function runCommands(
   standing: Standing,
 ): Promise<string | undefined> {
   const { config, packDir, runtime } = request;
-  if (config.copyFiles.length > 0) await mkdir(folder, { recursive: true });
+  if (config.copyFiles.length > 0) await makeDirectory(folder);
   for (const file of config.copyFiles) {
     if (await isFile(join(packDir, file))) await copyFile(join(packDir, file), join(folder, file));
   }

@@ -3,8 +3,10 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { repositoryRoot } from "../../../scripts/repository.ts";
+import { agentFolder, startAgent } from "../../support/agent-process.ts";
 
 let folder: string;
 
@@ -84,6 +86,50 @@ test("a folder of another user, a file in its place and a dangling link are wron
   expect(odd.exitCode).toBe(1);
 });
 
+test("an archive that cannot be written is wrong, and one that can is left unchanged", () => {
+  const denied = doctorAfter("true", [], { ATTUNE__RETENTION__ARCHIVE_DIR: "/proc/nope" });
+  expect(denied.report).toMatch(
+    /^✗ archive +\/proc\/nope cannot be created in \/proc: that file system takes no new files \(ENOENT\)\n +→ mount a volume there, or set retention\.archive_dir to another folder; until an agent can write there, retired partitions are not dropped$/m,
+  );
+  expect(denied.exitCode).toBe(1);
+
+  const fine = doctorAfter("true", [], { ATTUNE__RETENTION__ARCHIVE_DIR: "volume/archive" });
+  expect(fine.report).toMatch(
+    /^✓ archive +old events and enforcements are written to \/.*\/volume\/archive$/m,
+  );
+  expect(readdirSync(folder, { recursive: true })).toEqual(["volume"]);
+});
+
+test("an agent that starts says that it cannot write its archive, and runs", async () => {
+  await using agents = await agentFolder({
+    databaseUrl: undefined,
+    brokerUrl: undefined,
+    packsDirectory: folder,
+    workerName: "sensor-archive",
+  });
+  await using agent = await startAgent(agents, {
+    environment: { ATTUNE__RETENTION__ARCHIVE_DIR: "/proc/nope" },
+  });
+
+  await expect
+    .poll(() => readFile(agents.logPath, "utf8"), { timeout: 60_000, interval: 50 })
+    .toMatch(
+      /"level":"warn".*\/proc\/nope cannot be created in \/proc: .* \(ENOENT\): mount a volume there, or set retention\.archive_dir; until an agent can write there, retired partitions are not dropped/,
+    );
+  await agent.assertRunning();
+});
+
+test("beside a server, a data folder that cannot be written is worth a notice", () => {
+  const { report } = doctorAfter("true", [], {
+    ATTUNE__DATA_DIR: "/proc/nope",
+    DATABASE_URL: "postgresql://127.0.0.1:1/attune",
+  });
+
+  expect(report).toMatch(
+    /^- data +\/proc\/nope cannot be created in \/proc: .*\n +→ mount a volume there, or set data_dir to another folder; sensors forget/m,
+  );
+});
+
 test("a writable folder is left unchanged, and an unused one is not checked", () => {
   const fine = doctorAfter("true", [], { ATTUNE__DATA_DIR: "volume", ATTUNE__LOGS_DIR: "logs/deep" });
   expect(fine.report).toMatch(/^✓ data +the embedded database is in \/.*\/volume$/m);
@@ -91,6 +137,7 @@ test("a writable folder is left unchanged, and an unused one is not checked", ()
   expect(readdirSync(folder, { recursive: true })).toEqual(["volume"]);
 
   const unused = doctorAfter(readOnly, ownMounts, {
+    ATTUNE__API__ENABLED: "false",
     ATTUNE__DATA_DIR: "volume",
     ATTUNE__LOGS_DIR: "volume",
     ATTUNE__SENSOR__ENABLED: "false",
