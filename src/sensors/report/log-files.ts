@@ -101,7 +101,8 @@ async function openLog(name: string, handles: AsyncDisposableStack): Promise<Ope
   const head = await readRange(handle, 0, Math.min(sizeBytes, headBytesMax));
   const lineEnd = head.indexOf("\n");
   if (head.length === 0) return undefined;
-  const firstLine = head.subarray(0, lineEnd === -1 ? head.length : lineEnd).toString("latin1");
+  // A position may travel through the database, which keeps no text with NUL.
+  const firstLine = head.subarray(0, lineEnd === -1 ? head.length : lineEnd).toString("base64");
   return { handle, sizeBytes, source: `${ino} ${firstLine}` };
 }
 

@@ -73,6 +73,19 @@ test.each([
   expect(texts(await after(second))).toEqual(["line 7", "line 8"]);
 });
 
+// Goal: a log that begins with what a program wrote by mistake can be read on from another worker.
+// The database that carries the position holds no text with NUL.
+test("no position holds what the database cannot", async () => {
+  const { write, tail, after } = logsIn();
+  await write("\0binary\0");
+
+  const first = await tail(1);
+  await write("line 2");
+
+  expect(JSON.stringify(first.position)).not.toContain("\\u0000");
+  expect(texts(await after(first))).toEqual(["line 2"]);
+});
+
 test("what is written while a reader waits ends its wait, and so does leaving", async () => {
   const { write, tail, after, log } = logsIn();
   await write("line 1");
