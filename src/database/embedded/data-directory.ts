@@ -10,13 +10,15 @@
  * - Without that lock (on another machine, or on a file system that has none), by whether the file is being renewed: the
  *   holder touches it every `renewalMs`.
  *
- * The file appears atomically: `link` of a finished and locked file fails if the name is taken. A dead holder's file is moved
- * away before a new one is created. If another process was faster, and so the file moved away is not the one that was
- * checked, it is put back.
+ * The file appears atomically: `link` of a finished and locked file fails if the name is taken. Before a new one is created, a
+ * dead holder's file is removed. Several processes may do that at once, so each removes only what it has locked in the kernel
+ * and found to be dead: a new holder's file is locked from the beginning. Where the kernel has no such locks, the file is
+ * moved away, and put back if it is not the one that was checked.
  */
 import { randomUUID } from "node:crypto";
 import {
   closeSync,
+  fstatSync,
   linkSync,
   openSync,
   readFileSync,
@@ -40,6 +42,9 @@ interface Holder extends ProcessMark {
 }
 
 const renewalMs = 2_000;
+/** Removing a dead holder's file takes no time, so a lock on it is soon released. */
+const removalsMax = 100;
+const removalWaitMs = 20;
 
 /** The database itself, in the data directory. It does not exist before the first start. */
 export function databaseFolder(directory: string): string {
@@ -66,12 +71,17 @@ export async function lockDataDirectory(directory: string): Promise<Disposable> 
   try {
     writeFileSync(descriptor, JSON.stringify(own));
     const hasKernelLocks = lockOpenFile(descriptor);
-    while (!appear(path, draft)) {
+    for (let removals = 0; !appear(path, draft);) {
       const found = readHolder(path);
       if (found === "gone") continue;
       if (found !== "unreadable" && (await isAlive(found, path, hasKernelLocks)))
-        throw inUse(directory, found);
-      moveAway(path, found);
+        throw inUse(directory, `process ${found.pid} uses it`);
+      if (!hasKernelLocks) moveAway(path, found);
+      else if (!removeIfDead(path, found)) {
+        removals += 1;
+        if (removals > removalsMax) throw inUse(directory, `another process has locked ${path}`);
+        await delay(removalWaitMs);
+      }
     }
   } finally {
     rmSync(draft);
@@ -98,10 +108,11 @@ function appear(path: string, draft: string): boolean {
   }
 }
 
-function readHolder(path: string): Holder | "gone" | "unreadable" {
+/** @param file its path, or a descriptor */
+function readHolder(file: string | number): Holder | "gone" | "unreadable" {
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readFileSync(file, "utf8");
   } catch (error) {
     if (hasCode(error, "ENOENT")) return "gone";
     throw error;
@@ -145,6 +156,31 @@ function isLocked(path: string): boolean {
   }
 }
 
+/** @returns false if another process has locked the file, to remove it or to hold it */
+function removeIfDead(path: string, judged: Holder | "unreadable"): boolean {
+  let descriptor: number;
+  try {
+    // For writing, because network file systems demand that for an exclusive lock.
+    descriptor = openSync(path, "r+");
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return true; // Another process was faster.
+    throw error;
+  }
+  try {
+    if (!lockOpenFile(descriptor)) return false;
+    const isInPlace = statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(descriptor).ino;
+    if (isInPlace && isSame(readHolder(descriptor), judged)) rmSync(path);
+    return true;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function isSame(found: Holder | "gone" | "unreadable", judged: Holder | "unreadable"): boolean {
+  if (typeof found === "string" || typeof judged === "string") return found === judged;
+  return found.token === judged.token;
+}
+
 function moveAway(path: string, judged: Holder | "unreadable"): void {
   const aside = `${path}.${randomUUID()}`;
   try {
@@ -153,9 +189,8 @@ function moveAway(path: string, judged: Holder | "unreadable"): void {
     if (hasCode(error, "ENOENT")) return; // Another process was faster.
     throw error;
   }
-  const moved = readHolder(aside);
-  if (typeof moved === "object" && (judged === "unreadable" || moved.token !== judged.token))
-    linkSync(aside, path);
+  // If a third process has taken the name meanwhile, two hold it now, which only the kernel's locks exclude.
+  if (!isSame(readHolder(aside), judged)) appear(path, aside);
   rmSync(aside);
 }
 
@@ -171,11 +206,11 @@ function renewedAtMs(path: string): number | undefined {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs;
 }
 
-function inUse(directory: string, { pid }: Holder): OperatorError {
+function inUse(directory: string, reason: string): OperatorError {
   return new OperatorError({
     code: "DATA_DIRECTORY_IN_USE",
     attempt: `open the embedded database in ${directory}`,
-    reason: `process ${pid} uses it`,
+    reason,
     remedy: "stop that process, or give this one a data directory of its own or a database.url",
   });
 }

@@ -1,10 +1,20 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { lockDataDirectory } from "../../../src/database/embedded/data-directory.ts";
+import { lockOpenFile } from "../../../src/files/kernel-lock.ts";
 import { processStat } from "../../../src/files/process-stat.ts";
 
 const elsewhere = { pid: 1, startedAt: "12", place: "another boot pid:[1]", token: "another" };
@@ -28,6 +38,27 @@ test("of many processes that find a dead holder's file at once, one gets the loc
 
   expect(locks).toHaveLength(1);
   locks[0]?.value[Symbol.dispose]();
+});
+
+// Goal: of several processes that find a dead holder's file, none removes the file of one that was faster.
+// Method: the test is one of them, and has locked what it is about to remove.
+test("a dead holder's file that another process is removing is left to that process", async () => {
+  const directory = freshDirectory();
+  const file = join(directory, "lock");
+  writeFileSync(file, "{");
+  const descriptor = openSync(file, "r+");
+  onTestFinished(() => closeSync(descriptor));
+  expect(lockOpenFile(descriptor)).toBe(true);
+
+  await expect(lockDataDirectory(directory)).rejects.toMatchObject({
+    code: "DATA_DIRECTORY_IN_USE",
+    reason: `another process has locked ${file}`,
+  });
+  expect(readdirSync(directory)).toEqual(["lock"]);
+
+  const waiting = lockDataDirectory(directory);
+  rmSync(file);
+  (await waiting)[Symbol.dispose]();
 });
 
 test("a process of the same id that started later is not the holder", async () => {
