@@ -11,6 +11,7 @@ import { builtinRuntime, nativeRuntime } from "../model/runtimes/runtime-names.t
 import type { Interpreter, RuntimePlan, VerificationCommand } from "../model/runtimes/runtime-plan.ts";
 import { versionInOutput } from "../model/runtimes/version-output.ts";
 import { isAtLeast } from "../model/runtimes/versions.ts";
+import type { ProcessGuard } from "../processes/guard.ts";
 import { runCommand, type CommandResult } from "../processes/run-command.ts";
 import { findExecutable, type ExecutableLookup } from "./executable-lookup.ts";
 import { probedBinaries } from "./interpreter-detection.ts";
@@ -27,11 +28,15 @@ export interface RuntimeMachine {
 
 const outputBytesMax = 64 * 1024;
 
-/** @param signal stops the running command; the outcome must then be ignored */
+/**
+ * @param signal stops the running command; the outcome must then be ignored
+ * @param guard ends a command that outlives this process
+ */
 export async function verifyRuntime(
   plan: RuntimePlan,
   machine: RuntimeMachine,
   signal: AbortSignal,
+  guard?: Pick<ProcessGuard, "watch">,
 ): Promise<RuntimeOutcome> {
   if (plan.isAlwaysAvailable) return assumeRuntime(plan, machine);
 
@@ -52,6 +57,7 @@ export async function verifyRuntime(
         outputBytesMax,
       },
       signal,
+      (child) => guard?.watch(child),
     );
     const disagreement = disagreementOf(command, result);
     if (disagreement !== undefined) {

@@ -33,6 +33,7 @@ import {
   readVerifications,
   type KeptVerification,
 } from "../database/statements/runtimes.ts";
+import type { ProcessGuard } from "../processes/guard.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { reportedLoop } from "../telemetry/reported-loop.ts";
 import { Reported } from "../telemetry/reported.ts";
@@ -61,6 +62,8 @@ export interface SensorRuntimesOptions {
   readonly workerName: string;
   readonly selection: RuntimeSelection;
   readonly machine: RuntimeMachine;
+  /** Ends commands that outlive this process; undefined for a process that lives only for a moment. */
+  readonly guard?: Pick<ProcessGuard, "watch">;
   /** How long a verification stays valid while the row and the files are unchanged. */
   readonly cacheTtlMs: number;
   readonly intervalMs: number;
@@ -202,7 +205,7 @@ export class SensorRuntimes {
     kept: KeptVerification | undefined,
     signal: AbortSignal,
   ): Promise<{ readonly runtime: JudgedRuntime; readonly fresh?: KeptVerification }> {
-    const { machine, selection } = this.#options;
+    const { machine, selection, guard } = this.#options;
     const { ref } = definition;
     const judged = (outcome: RuntimeOutcome): JudgedRuntime => ({
       ref,
@@ -221,7 +224,7 @@ export class SensorRuntimes {
     const keptOutcome = kept?.fingerprint === fingerprint ? decodeOutcome(kept.outcome) : undefined;
     if (keptOutcome !== undefined) return { runtime: judged(keptOutcome) };
 
-    const outcome = await verifyRuntime(plan.value, machine, signal);
+    const outcome = await verifyRuntime(plan.value, machine, signal, guard);
     return { runtime: judged(outcome), fresh: { runtimeRef: ref, fingerprint, outcome } };
   }
 

@@ -11,6 +11,7 @@ import { migrate } from "../database/migrations/migrate.ts";
 import { openDatabase } from "../database/open-database.ts";
 import type { Id } from "../model/identifiers.ts";
 import { selectRuntimes } from "../model/runtimes/runtime-selection.ts";
+import { startGuard, type ProcessGuard } from "../processes/guard.ts";
 import { HeartbeatLoop } from "../registration/heartbeat-loop.ts";
 import { SensorWorkerRegistration, superseded } from "../registration/sensor-worker-registration.ts";
 import { workerCapabilities } from "../registration/worker-capabilities.ts";
@@ -21,6 +22,8 @@ import { sensorCountMax, type ServiceContext } from "./service-context.ts";
 
 export interface RegisteredWorker {
   readonly database: Database;
+  /** Watches everything that this process starts. */
+  readonly guard: ProcessGuard;
   readonly runtimes: SensorRuntimes;
   readonly registration: SensorWorkerRegistration;
   readonly workerId: Id;
@@ -31,7 +34,8 @@ export interface RegisteredWorker {
 export async function openRegisteredWorker(context: ServiceContext): Promise<RegisteredWorker> {
   const { logger } = context.options;
   const database = await openMigratedDatabase(context);
-  const runtimes = await verifiedRuntimes(context, database);
+  const guard = await context.lifetime.use(startGuard("ATTUNE_SENSOR_INSTANCE", logger));
+  const runtimes = await verifiedRuntimes(context, database, guard);
   const registration = registrationOf(context, database, runtimes);
   const registering = Promise.withResolvers<void>();
   // Set up before registering, so that a stop during start-up waits for the registration, with the database still open, and
@@ -47,7 +51,7 @@ export async function openRegisteredWorker(context: ServiceContext): Promise<Reg
     { worker: registration.workerName(), worker_id: workerId, runtimes: runtimes.capabilities.runtimes },
     `registered worker ${registration.workerName()}`,
   );
-  return { database, runtimes, registration, workerId, heartbeat };
+  return { database, guard, runtimes, registration, workerId, heartbeat };
 }
 
 async function openMigratedDatabase({ options, lifetime }: ServiceContext): Promise<Database> {
@@ -76,6 +80,7 @@ async function openMigratedDatabase({ options, lifetime }: ServiceContext): Prom
 async function verifiedRuntimes(
   { options, stopping, clock }: ServiceContext,
   database: Database,
+  guard: ProcessGuard,
 ): Promise<SensorRuntimes> {
   const { config, agentVariables, detectedInterpreters, runtimesFromEnvironment, logger } = options;
   const { sensor } = config;
@@ -84,6 +89,7 @@ async function verifiedRuntimes(
     workerName: sensor.worker_name,
     selection: selectRuntimes(runtimesFromEnvironment?.join(","), sensor.capabilities.runtimes),
     machine: probeMachine(agentVariables.restored, detectedInterpreters),
+    guard,
     cacheTtlMs: sensor.runtime_cache_ttl * 1_000,
     intervalMs: sensor.runtime_verification_interval * 1_000,
     clock,

@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import { createRedactor } from "../model/texts/redaction.ts";
-import { startGuard } from "../processes/guard.ts";
 import { superseded } from "../registration/sensor-worker-registration.ts";
 import { signsOfThisMachine, workerType } from "../registration/worker-type.ts";
 import { Scheduler } from "../scheduling/scheduler.ts";
@@ -52,7 +51,7 @@ export async function openSensors(
   const { sensor } = config;
   const { database } = worker;
   const limits = sensorLimits(config, storeLimitMs);
-  const launcher = await openLauncher(context, limits);
+  const launcher = sensorLauncher(context, worker, limits);
   const logs = sensorLogs(context, limits, metrics);
   let platform: Platform | null = null;
   const heldListeners: (() => void)[] = [];
@@ -151,11 +150,12 @@ async function withdrawRoom({ registration }: RegisteredWorker): Promise<void> {
   await registration.updateCapabilities();
 }
 
-async function openLauncher(
-  { options, lifetime, clock }: ServiceContext,
+function sensorLauncher(
+  { options, clock }: ServiceContext,
+  { guard }: RegisteredWorker,
   limits: SensorLimits,
-): Promise<SensorLauncher> {
-  const { config, agentVariables, logger } = options;
+): SensorLauncher {
+  const { config, agentVariables } = options;
   return new SensorLauncher({
     directories: {
       packsBaseDir: config.packs_base_dir,
@@ -168,7 +168,7 @@ async function openLauncher(
     passthrough: config.sensor.passthrough_env,
     logLevel: config.log.level,
     logFormat: config.log.format,
-    guard: await lifetime.use(startGuard("ATTUNE_SENSOR_INSTANCE", logger)),
+    guard,
     graceMs: limits.graceMs,
     clock,
   });

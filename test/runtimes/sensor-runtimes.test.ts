@@ -168,6 +168,21 @@ test("the seeded shell is offered if a shell exists, and otherwise not", async (
   });
 });
 
+test("a verification's command is watched, so that it does not outlive a killed agent", async () => {
+  await using fresh = await freshDatabase();
+  const programs = programDirectory();
+  const own = join(programs.path, "pid");
+  programs.script("tool", `echo $$ > ${own}; echo tool 1.0`);
+  await insertRuntime(fresh.database, "my.tool", "Tool", { commands: [{ binary: "tool" }] });
+  const watched: number[] = [];
+  const guard = { watch: ({ pid }: { readonly pid: number }) => void watched.push(pid) };
+  const runtimes = await runtimesOn(fresh.database, programs, { guard });
+
+  await runtimes.verify(never);
+
+  expect(watched).toContain(Number(readFileSync(own, "utf8")));
+});
+
 test("a kept verification is believed after a restart until the file, the row or the time has changed", async () => {
   await using fresh = await freshDatabase();
   const programs = programDirectory();
