@@ -28,6 +28,8 @@ export interface AssignedSensor {
   readonly definition: SensorDefinition;
   /** Enabled rules on enabled triggers; without those that cannot be used. */
   readonly rules: readonly SensorRule[];
+  /** The refs of those that cannot be used. */
+  readonly unusableRules: readonly string[];
   /** When the sensor's row was last updated. */
   readonly updated: string;
 }
@@ -57,6 +59,7 @@ export function decodeAssignedSensor(row: AssignedSensorRow): Decoded<AssignedSe
   if (typeof packRef !== "string" || packRef === "")
     return invalid("it belongs to no pack, so it has no script");
 
+  const rules = listOf(row.rules).map(objectOf);
   return valid({
     definition: {
       id: row.id,
@@ -75,7 +78,8 @@ export function decodeAssignedSensor(row: AssignedSensorRow): Decoded<AssignedSe
       runtimeVersionConstraint: textOr(columns["runtime_version_constraint"], null),
       triggers: listOf(row.triggers).filter(isJsonObject).map(triggerOf),
     },
-    rules: listOf(row.rules).flatMap((rule) => usableRule(rule) ?? []),
+    rules: rules.flatMap((rule) => usableRule(rule) ?? []),
+    unusableRules: rules.flatMap((rule) => (usableRule(rule) === undefined ? [textOr(rule["ref"], "")] : [])),
     updated: textOr(columns["updated"], ""),
   });
 }
@@ -92,8 +96,7 @@ export function launchFingerprint(sensor: AssignedSensor, kind: SensorKind, runt
 }
 
 /** Undefined if it cannot be used: it is in `rule_problem`, and must not affect the sensor's other rules. */
-function usableRule(value: JsonValue): SensorRule | undefined {
-  const rule = objectOf(value);
+function usableRule(rule: JsonObject): SensorRule | undefined {
   const params = rule["trigger_params"] ?? {};
   if (!isJsonObject(params) || !isAtMostDeep(params, jsonDepthMax)) return undefined;
   return {

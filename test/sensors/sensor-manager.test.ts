@@ -91,6 +91,25 @@ test("a sensor without an enabled rule is stopped, and runs again when it has on
   await bench.rowMatching(id, { status: "running", reason: null });
 });
 
+test("a sensor whose enabled rules cannot be used says so, and which to correct", async () => {
+  await using bench = await sensorBench();
+  const id = await bench.add("test.one", { script });
+  await query(
+    bench.database,
+    `insert into rule (ref, action_ref, trigger_ref, trigger_params)
+     select 'p.r' || n, 'a', trigger_ref, '{}' from rule, generate_series(1, 4) as n`,
+  );
+  await query(bench.database, "update rule set trigger_params = '[1]'");
+  bench.manager.start();
+
+  await bench.rowMatching(id, {
+    status: "stopped",
+    reason: expect.stringMatching(
+      /^none of its enabled rules can be used: correct the trigger_params of .+, .+, .+ and 2 more, which must be a JSON object/,
+    ),
+  });
+});
+
 test("a disabled trigger counts as one without rules, and a further trigger of the sensor counts", async () => {
   await using bench = await sensorBench();
   const id = await bench.add("test.one", { script });
