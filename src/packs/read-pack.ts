@@ -3,7 +3,7 @@
  * and `rules/`. Reports all problems in all files at once.
  */
 import { readdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { hasCode, messageOf } from "../errors/caught.ts";
 import { columns, completeDefinition, type DefinitionReport, type DefinitionContext } from "./definition.ts";
 import { readDefinition, type FileReport } from "./definition-file.ts";
@@ -26,8 +26,7 @@ export type PackReport =
 export async function readPack(directory: string): Promise<PackReport> {
   const unusable = await folderProblem(directory);
   if (unusable !== undefined) {
-    const problem = { directory, file: null, line: 1, field: null, reason: unusable };
-    return { kind: "rejected", problems: [problem], warnings: [], definitions: [] };
+    return { kind: "rejected", problems: [unusable], warnings: [], definitions: [] };
   }
   const misnamed = await misnamedFolders(directory);
   const manifest = await readManifest(directory);
@@ -84,9 +83,9 @@ async function readManifest(directory: string): Promise<FileReport<"pack">> {
   const around = join(directory, "..");
   const isInside = (await readText(around, "pack.yaml")).kind === "read";
   const packs = isInside ? [around] : (await packsInside(directory)).map((pack) => join(directory, pack));
-  const hint = packs.length === 0 ? "" : `; did you mean ${packs.join(" ")}?`;
-  const reason = `is missing; every pack needs one${hint}`;
-  return { kind: "rejected", problems: [{ directory, file: "pack.yaml", line: 1, field: null, reason }] };
+  const suggestion =
+    packs.length === 0 ? "write one, or give the folder of a pack" : `did you mean ${packs.join(" ")}?`;
+  return { kind: "rejected", problems: [ofFolder(directory, "has no pack.yaml", suggestion)] };
 }
 
 /** The packs in a folder of packs, which is easily given in place of theirs. */
@@ -96,13 +95,20 @@ async function packsInside(directory: string): Promise<readonly string[]> {
   return names.filter((_, index) => files[index]?.kind === "read");
 }
 
-async function folderProblem(directory: string): Promise<string | undefined> {
+async function folderProblem(directory: string): Promise<PackProblem | undefined> {
   try {
-    return (await stat(directory)).isDirectory() ? undefined : "is not a folder; give the folder of a pack";
+    if ((await stat(directory)).isDirectory()) return undefined;
+    const isManifest = ["pack.yaml", "pack.yml"].includes(basename(directory));
+    const suggestion = isManifest ? `did you mean ${dirname(directory)}?` : "give the folder of a pack";
+    return ofFolder(directory, "is not a folder", suggestion);
   } catch (error) {
-    if (isMissing(error)) return "does not exist; give the folder of a pack";
-    return `cannot be read: ${messageOf(error)}`;
+    if (isMissing(error)) return ofFolder(directory, "does not exist", "give the folder of a pack");
+    return { directory, file: null, line: 1, field: null, reason: `cannot be read: ${messageOf(error)}` };
   }
+}
+
+function ofFolder(directory: string, problem: string, suggestion: string): PackProblem {
+  return { directory, file: null, line: 1, field: null, reason: `${problem}; ${suggestion}`, suggestion };
 }
 
 interface FileOfKind {

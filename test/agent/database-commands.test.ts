@@ -55,7 +55,15 @@ test("a missing folder is refused before a database is opened", async () => {
 
   await expect(loadPacks(nowhere, ["/nonexistent"])).rejects.toMatchObject({
     code: "PACK_INVALID",
-    reason: "/nonexistent does not exist; give the folder of a pack",
+    message: "could not load /nonexistent: it does not exist; nothing was loaded; give the folder of a pack",
+  });
+  await expect(loadPacks(nowhere, [""])).rejects.toMatchObject({
+    message: 'could not load "": it does not exist; nothing was loaded; give the folder of a pack',
+  });
+  await expect(loadPacks(nowhere, ["/nonexistent", import.meta.filename])).rejects.toMatchObject({
+    message: expect.stringMatching(
+      /^could not load .*: 2 problems; nothing was loaded; correct them, see docs\/packs\.md\n {2}\/nonexistent does not exist; give the folder of a pack\n {2}.* is not a folder; give/,
+    ),
   });
 });
 

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempDisposable, writeFile } from "node:fs/promises";
+import { mkdtempDisposable, readdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -57,6 +57,7 @@ test("a folder with content, and a name that is no ref, are refused without a ch
     output: expect.stringContaining("my pack cannot be a pack's ref"),
   });
   expect(await packs("new", join(parent.path, "mine.txt", "inside"))).toMatchObject({ code: 1 });
+  expect(await packs("new", import.meta.filename)).toMatchObject({ code: 1 });
 });
 
 test("packs schemas writes the schemas into an existing pack", async () => {
@@ -66,6 +67,21 @@ test("packs schemas writes the schemas into an existing pack", async () => {
     code: 0,
     output: `${join(parent.path, "schemas")} has the schemas of pack files\n`,
   });
+});
+
+test("packs schemas makes no folder, and writes into nothing but a folder", async () => {
+  await using parent = await mkdtempDisposable(join(tmpdir(), "attune-new-pack-"));
+  const absent = join(parent.path, "absent");
+
+  expect(await packs("schemas", absent)).toEqual({
+    code: 1,
+    output: `attune-sensor-agent: could not write schemas into ${absent}: it does not exist; give the folder of a pack [PACK_INVALID]\n`,
+  });
+  expect(await packs("schemas", import.meta.filename)).toMatchObject({
+    code: 1,
+    output: expect.stringContaining(": it is not a folder; give the folder of a pack"),
+  });
+  expect(await readdir(parent.path)).toEqual([]);
 });
 
 /** The first line that a program prints; the program is then ended. */

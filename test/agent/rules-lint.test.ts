@@ -142,7 +142,7 @@ test("what cannot be read, or is no rule, ends with 2; the rest is linted all th
   for (const [target, problem] of [
     ["nowhere.yaml", "nowhere.yaml does not exist"],
     [`${pack.directory}/pack.yaml`, "pack.yaml is not a rule's file in the folder rules of a pack"],
-    [`${pack.directory}/rules`, `every pack needs one; did you mean ${pack.directory}?`],
+    [`${pack.directory}/rules`, `has no pack.yaml; did you mean ${pack.directory}?`],
     ["-", "problem: standard input is not read, because a rule needs its pack's folder"],
   ] as const) {
     const refused = await lint(target);

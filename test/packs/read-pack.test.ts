@@ -347,7 +347,7 @@ test("a file in place of a folder, and an unreadable folder of definitions, are 
   });
 
   expect(await readPack(`${folder.directory}/pack.yaml`)).toMatchObject({
-    problems: [{ file: null, reason: "is not a folder; give the folder of a pack" }],
+    problems: [{ file: null, reason: `is not a folder; did you mean ${folder.directory}?` }],
   });
   expect(await readPack(folder.directory)).toMatchObject({
     problems: [
@@ -371,10 +371,7 @@ test("a folder of packs in place of a pack is reported as such", async () => {
 
   expect(await readPack(directory)).toMatchObject({
     problems: [
-      {
-        file: "pack.yaml",
-        reason: `is missing; every pack needs one; did you mean ${directory}/garden ${directory}/house?`,
-      },
+      { file: null, reason: `has no pack.yaml; did you mean ${directory}/garden ${directory}/house?` },
     ],
   });
 });
@@ -383,7 +380,7 @@ test("a folder of a pack in place of the pack is reported as such", async () => 
   await using folder = await packFolder({ "pack.yaml": "ref: garden\n", "rules/README.md": "hello" });
 
   expect(await readPack(`${folder.directory}/rules`)).toMatchObject({
-    problems: [{ reason: `is missing; every pack needs one; did you mean ${folder.directory}?` }],
+    problems: [{ reason: `has no pack.yaml; did you mean ${folder.directory}?` }],
   });
 });
 
@@ -391,7 +388,7 @@ test("a folder without pack.yaml is no pack", async () => {
   await using folder = await packFolder({ "README.md": "hello" });
 
   expect(await readPack(folder.directory)).toMatchObject({
-    problems: [{ file: "pack.yaml", reason: expect.stringContaining("is missing") as unknown }],
+    problems: [{ file: null, reason: "has no pack.yaml; write one, or give the folder of a pack" }],
   });
 });
 

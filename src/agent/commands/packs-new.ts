@@ -1,7 +1,8 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { hasCode, messageOf } from "../../errors/caught.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
+import { makeDirectory } from "../../files/make-directory.ts";
 import { newPack, schemaFiles, type NewFile, type NewPackLanguage } from "../../packs/new-pack.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 
@@ -16,16 +17,19 @@ export async function makePack(
   language: NewPackLanguage,
 ): Promise<ExitCode> {
   const ref = basename(resolve(directory));
+  const attempt = `make a pack in ${directory}`;
   if (!/^[A-Za-z0-9_-]+$/.test(ref)) {
     throw failure(
-      directory,
+      attempt,
       `${ref} cannot be a pack's ref, which has letters, digits, - and _`,
       "choose another name",
     );
   }
-  if ((await contentOf(directory)).length > 0)
-    throw failure(directory, "the folder has content already", "choose a new folder; nothing was changed");
-  await writeFiles(directory, newPack(ref, language));
+  const content = await contentOf(directory);
+  if (content === "no folder") throw failure(attempt, "it is not a folder", "choose a new folder");
+  if (content !== undefined && content.length > 0)
+    throw failure(attempt, "the folder has content already", "choose a new folder; nothing was changed");
+  await writeFiles(attempt, directory, newPack(ref, language));
   print(`${directory} is a pack with a sensor, a rule and a test. Next:
 
   attune-sensor-agent packs check ${directory}
@@ -35,37 +39,47 @@ export async function makePack(
   return 0;
 }
 
-/** Writes the JSON Schemas of pack files into a folder. */
+/**
+ * Writes the JSON Schemas of pack files into a pack's folder.
+ *
+ * @throws OperatorError PACK_INVALID if there is no such folder
+ */
 export async function writeSchemas(
   { print }: Pick<Invocation, "print">,
   directory: string,
 ): Promise<ExitCode> {
-  await writeFiles(directory, schemaFiles());
+  const attempt = `write schemas into ${directory}`;
+  const content = await contentOf(directory);
+  if (content === undefined) throw failure(attempt, "it does not exist", "give the folder of a pack");
+  if (content === "no folder") throw failure(attempt, "it is not a folder", "give the folder of a pack");
+  await writeFiles(attempt, directory, schemaFiles());
   print(`${join(directory, "schemas")} has the schemas of pack files\n`);
   return 0;
 }
 
-async function contentOf(directory: string): Promise<readonly string[]> {
+/** Undefined: there is nothing of that name. */
+async function contentOf(directory: string): Promise<readonly string[] | "no folder" | undefined> {
   try {
     return await readdir(directory);
   } catch (error) {
-    if (hasCode(error, "ENOENT")) return [];
-    throw failure(directory, messageOf(error), "choose a folder that can be written");
+    if (hasCode(error, "ENOENT")) return undefined;
+    if (hasCode(error, "ENOTDIR")) return "no folder";
+    throw failure(`read ${directory}`, messageOf(error), "choose a folder that can be read and written");
   }
 }
 
-async function writeFiles(directory: string, files: readonly NewFile[]): Promise<void> {
+async function writeFiles(attempt: string, directory: string, files: readonly NewFile[]): Promise<void> {
   try {
     for (const { path, text } of files) {
       const file = join(directory, path);
-      await mkdir(dirname(file), { recursive: true });
+      await makeDirectory(dirname(file));
       await writeFile(file, text);
     }
   } catch (error) {
-    throw failure(directory, messageOf(error), "choose a folder that can be written");
+    throw failure(attempt, messageOf(error), "choose a folder that can be written");
   }
 }
 
-function failure(directory: string, reason: string, remedy: string): OperatorError {
-  return new OperatorError({ code: "PACK_INVALID", attempt: `make a pack in ${directory}`, reason, remedy });
+function failure(attempt: string, reason: string, remedy: string): OperatorError {
+  return new OperatorError({ code: "PACK_INVALID", attempt, reason, remedy });
 }
