@@ -396,12 +396,16 @@ test("a pack is reported until its dependencies are installed here", async () =>
   };
 
   const { report: before } = await examine(settings);
+  const { report: denied } = await examine({ ...settings, ATTUNE__RUNTIME_ENVS_DIR: "/proc/nope" });
   mkdirSync(join(directory, "envs/my/python/bin"), { recursive: true });
   symlinkSync("/bin/true", join(directory, "envs/my/python/bin/python3"));
   const { report: after } = await examine(settings);
 
   expect(before).toMatch(
     /^- environment my python +.+\/envs\/my\/python-3\.11 lacks the pack's dependencies/m,
+  );
+  expect(denied).toMatch(
+    /^✗ environment my python +\/proc\/nope\/my\/python-3\.11 lacks the pack's dependencies, which the agent cannot install: .+ cannot be created in \/proc: .+\n +→ mount a volume there, or set runtime_envs_dir/m,
   );
   expect(after).not.toMatch(/environment my python/);
 });
