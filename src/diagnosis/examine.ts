@@ -12,6 +12,7 @@ import { checkBroker } from "./checks/broker-check.ts";
 import { checkBuiltins } from "./checks/builtin-check.ts";
 import { checkMigrations } from "./checks/database-checks.ts";
 import { checkDeliveries } from "./checks/delivery-check.ts";
+import { checkDownloads } from "./checks/download-check.ts";
 import { checkEnvironments } from "./checks/environment-check.ts";
 import { checkFiles } from "./checks/file-check.ts";
 import { checkFolders } from "./checks/folders-check.ts";
@@ -57,6 +58,7 @@ export async function examine(subject: Subject): Promise<readonly Finding[]> {
     ...warnings.map((warning) => notice("configuration", warning)),
     ...(await findingsOf({
       folders: () => checkFolders(config),
+      downloads: () => checkDownloads(config),
       api: () => checkListeners(listeners, config.sensor.worker_name, health),
       broker: () => checkBroker(config),
       database: () => examineDatabase(subject, health),

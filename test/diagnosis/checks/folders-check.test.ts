@@ -1,5 +1,6 @@
 /** Folders that the kernel really refuses, each in its own namespaces. */
 import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -117,6 +118,22 @@ test("an agent that starts says that it cannot write its archive, and runs", asy
       /"level":"warn".*\/proc\/nope cannot be created in \/proc: .* \(ENOENT\): mount a volume there, or set retention\.archive_dir; until an agent can write there, retired partitions are not dropped/,
     );
   await agent.assertRunning();
+});
+
+test("a folder without the executables that the agent is to hand out is wrong", () => {
+  const settings = {
+    ATTUNE__AGENT__BINARY_DIR: "volume",
+    ATTUNE__AGENT__BINARY_TOKEN: randomBytes(32).toString("hex"),
+  };
+  const empty = doctorAfter("true", [], settings);
+  expect(empty.report).toMatch(
+    /^✗ downloads +no executable of the agent is in \/.*\/volume\n +→ put attune-sensor-agent there, .* or correct agent\.binary_dir$/m,
+  );
+  expect(empty.exitCode).toBe(1);
+  writeFileSync(join(folder, "volume/attune-sensor-agent-aarch64"), "");
+
+  const filled = doctorAfter("true", [], settings);
+  expect(filled.report).toMatch(/^✓ downloads +executables for aarch64 are in \/.*\/volume$/m);
 });
 
 test("beside a server, a data folder that cannot be written is worth a notice", () => {
