@@ -76,13 +76,20 @@ interface Failure {
 export const retryAfterSeconds = 5;
 
 export function addErrorAnswers(server: FastifyInstance, routes: RouteList, logger: Logger): void {
-  server.setNotFoundHandler(async (request, reply) => {
-    const [path = ""] = request.url.split("?");
+  const missing = ({ url }: FastifyRequest, reply: FastifyReply): RequestError => {
+    const [path = ""] = url.split("?");
     const known = routes.methodsOf(path);
     const allowed = server.supportedMethods.filter((method) => known.has(method));
-    if (allowed.length === 0) throw new RequestError("NOT_FOUND", `There is nothing at ${path}.`);
+    if (allowed.length === 0) return new RequestError("NOT_FOUND", `There is nothing at ${path}.`);
     reply.header("allow", allowed.join(", "));
-    throw new RequestError("METHOD_NOT_ALLOWED", `${path} answers ${allowed.join(", ")} only.`);
+    return new RequestError("METHOD_NOT_ALLOWED", `${path} answers ${allowed.join(", ")} only.`);
+  };
+  // Before the handler, for which Fastify would read the body, whoever sends it.
+  server.addHook("onRequest", (request, reply, done) => {
+    done(request.is404 ? missing(request, reply) : undefined);
+  });
+  server.setNotFoundHandler(async (request, reply) => {
+    throw missing(request, reply);
   });
   server.setErrorHandler(async (error, request, reply) => answerFailure(error, request, reply, logger));
 }

@@ -61,6 +61,21 @@ test.each([
   60_000,
 );
 
+// Goal: nobody without a token makes the agent hold large bodies.
+test.each([
+  ["an unknown path", "POST /nothing", 404],
+  ["a method that a path does not have", "POST /health", 405],
+])("a body for %s is refused without being read", async (_, request, status) => {
+  await using api = await start();
+  const socket = await socketTo(api.address);
+
+  socket.write(
+    `${request} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n"`,
+  );
+
+  expect(await text(socket)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+});
+
 test("headers of 10 MB are refused as soon as they are too long", async () => {
   await using api = await start();
   const socket = await socketTo(api.address);

@@ -123,6 +123,22 @@ test.each(["/auth/login", "/api/v1/auth/login"])("a person logs in at %s and use
   expect(await workers(String(body.data["access_token"]))).toMatchObject({ status: 200 });
 });
 
+test.each(["/auth/login", "/auth/refresh", "/api/v1/auth/session"])(
+  "a large body is refused by %s, which needs no token",
+  async (path) => {
+    const answer = await ask("POST", path, { body: { login: "ada", password: "x".repeat(40_000) } });
+
+    expect(answer).toMatchObject({ status: 413, body: { code: "PAYLOAD_TOO_LARGE" } });
+  },
+);
+
+test("a body that is no JSON is refused", async () => {
+  const response = await fetch(`${api.address}/auth/login`, { method: "POST", body: "{" });
+
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({ code: "BAD_REQUEST" });
+});
+
 test("a body without required fields is refused with the name of each", async () => {
   const { status, body } = await ask("POST", "/auth/login", { body: {} });
 

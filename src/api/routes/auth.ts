@@ -112,12 +112,19 @@ async function withBody(request: FastifyRequest): Promise<void> {
   request.body ??= {};
 }
 
+/** Of requests that need no token: anyone can send many at once. */
+export const openBodyBytesMax = 32_768;
+
 /** For a scope that does not demand a token. */
 export function addLoginRoutes(scope: FastifyInstance, ports: AuthPorts): void {
   const { sessions } = ports;
   scope.post<{ Body: Static<typeof LoginBody> }>(
     "/auth/login",
-    { schema: { body: LoginBody, response: { 200: SessionData } }, preValidation: withBody },
+    {
+      bodyLimit: openBodyBytesMax,
+      schema: { body: LoginBody, response: { 200: SessionData } },
+      preValidation: withBody,
+    },
     async ({ body: { login, password }, ip: address }, reply) => {
       const outcome = await sessions.logIn({ login, address }, password);
       if (outcome.kind === "open") return { data: sessionAnswer(outcome.session) };
@@ -130,6 +137,7 @@ export function addLoginRoutes(scope: FastifyInstance, ports: AuthPorts): void {
   scope.post<{ Body: Static<typeof RefreshBody> }>(
     "/auth/refresh",
     {
+      bodyLimit: openBodyBytesMax,
       schema: {
         description:
           "With a refresh token another session, with a sensor's token as the bearer another token.",

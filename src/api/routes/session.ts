@@ -19,7 +19,7 @@ import {
   setSessionCookies,
 } from "../session-cookies.ts";
 import { Text } from "../validation.ts";
-import type { AuthPorts, OpenSession } from "./auth.ts";
+import { openBodyBytesMax, type AuthPorts, type OpenSession } from "./auth.ts";
 
 export interface SessionPorts extends Pick<AuthPorts, "sessions" | "decode" | "revoke"> {
   readonly authenticate: Authenticate;
@@ -109,6 +109,7 @@ export function addSessionRoutes(scope: FastifyInstance, ports: SessionPorts): v
   scope.post<{ Body: Static<typeof SessionBody> }>(
     "/auth/session",
     {
+      bodyLimit: openBodyBytesMax,
       schema: {
         description: "Opens a session for the page and keeps its tokens in cookies.",
         body: SessionBody,
