@@ -99,9 +99,9 @@ export class RuleNotifications {
 
   /** A hint that tokens may have been revoked. */
   wake(): void {
-    if (this.#clients.size === 0) return;
+    // Also for a client whose token has been verified and that is not connected yet.
     this.#verifyUntilMs = this.#options.clock.monotonicMs() + verifyForMs;
-    void this.#verify();
+    if (this.#clients.size > 0) void this.#verify();
   }
 
   /** Answers the upgrades of this server, which passes only those that isWebSocketRequest recognises. */

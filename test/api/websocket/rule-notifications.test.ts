@@ -306,6 +306,24 @@ test("a token that expires or is revoked ends the connection with 4401", async (
   await expect.poll(() => served.disconnections, soon).toEqual(["unauthorized", "unauthorized"]);
 });
 
+// Goal: a token that is revoked while its bearer is being admitted ends as soon as any other.
+// Method: the revocation is announced right after the token was found valid, when nobody is connected yet.
+test("a token that is revoked during the handshake ends the connection", async () => {
+  let checks = 0;
+  await using served = await withRules({
+    pingIntervalMs: 3_600_000,
+    authenticate: async () => {
+      checks += 1;
+      if (checks > 1) return undefined;
+      queueMicrotask(() => served.notifications.wake());
+      return sensorCaller(["demo.tick"]);
+    },
+  });
+  await using revoked = await subscriberAt(served.api.address, "revoked");
+
+  expect(await revoked.closed).toBe(4401);
+});
+
 test("a change whose notification is missed is told with the next one", async () => {
   await using served = await withRules({ isWoken: false });
   await using sensor = await subscriberAt(served.api.address, "admin");
