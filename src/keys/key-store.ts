@@ -53,6 +53,8 @@ export type CreateKeyOutcome =
   | { readonly kind: "taken" }
   /** There is no such owner, or its keys are none of the caller's business. */
   | { readonly kind: "unusable-owner" }
+  /** A webhook outside the sensor's pack names it. */
+  | { readonly kind: "expected" }
   | { readonly kind: "full"; readonly keysMax: number };
 
 export interface RotatedKeys {
@@ -106,6 +108,7 @@ export class KeyStore {
     const outcome = await rowOf(this.#database, createKey, row);
     if (outcome?.created) return { kind: "created", key: outcome.created };
     if (outcome?.isOwnerUsable !== true) return { kind: "unusable-owner" };
+    if (outcome.isExpected) return { kind: "expected" };
     return outcome.hasRoom ? { kind: "taken" } : { kind: "full", keysMax: keysOfOwnerMax };
   }
 

@@ -155,6 +155,29 @@ test("a value keeps every digit and character", async () => {
   expect(answer).toContain(`"value":${text}`);
 });
 
+// Goal: no sensor gets hold of a secret that a webhook of others expects, and so could sign its requests.
+test("a sensor creates no key that a webhook outside its pack names", async () => {
+  const { ask, database } = await serve();
+  const hook = `insert into rule (ref, pack_ref, action_ref, trigger, trigger_ref, trigger_params)
+                select $1, $2, 'jira.act', id, ref, $3 from trigger where ref = 'core.webhook'`;
+  await query(database, hook, [
+    "jira.hook",
+    "jira",
+    { path: "jira", preset: "github", secret: ["jira.secret"] },
+  ]);
+  await query(database, hook, ["own.hook", null, { path: "own", bearer: "own.token" }]);
+  await query(database, `update trigger set webhook_config = '{"secret": "t.secret"}' where ref = 't.one'`);
+  const create = async (caller: string, ref: string): Promise<number> =>
+    (await ask(caller, "POST", "", { ref, value: "known to me" })).status;
+
+  for (const ref of ["jira.secret", "own.token", "t.secret"]) expect(await create("leads", ref)).toBe(403);
+  expect(await create("issues", "own.token")).toBe(403);
+
+  expect(await create("issues", "jira.secret")).toBe(201);
+  expect(await create("admin", "own.token")).toBe(201);
+  expect(await create("leads", "elsewhere.secret")).toBe(201);
+});
+
 test("a sensor reaches its own keys and its pack's, and learns nothing of others", async () => {
   const { ask } = await serve();
   const own = { local_ref: "own", value: "of issues" };

@@ -59,6 +59,7 @@ type CreateOutcome =
   | { readonly kind: "created"; readonly key: KeyEntry }
   | { readonly kind: "taken" }
   | { readonly kind: "unusable-owner" }
+  | { readonly kind: "expected" }
   | { readonly kind: "full"; readonly keysMax: number };
 
 /** Of a value's JSON text. */
@@ -183,6 +184,11 @@ function addRoutes(scope: FastifyInstance, keys: Keys): void {
           throw new RequestError(
             "CONFLICT",
             `The owner has ${outcome.keysMax} keys, and there is no room for more.`,
+          );
+        case "expected":
+          throw new RequestError(
+            "FORBIDDEN",
+            `A webhook outside the sensor's pack names the key ${key.ref}.`,
           );
         case "unusable-owner":
           throw caller.role === "sensor"

@@ -125,10 +125,16 @@ export interface KeyCreation {
   /** The owner exists and the caller may create keys for it. */
   readonly isOwnerUsable: boolean;
   readonly hasRoom: boolean;
-  /** Null: nothing was inserted. With both of the others true, the ref is taken. */
+  /** A sensor asks, and a webhook of others expects a secret under the ref. */
+  readonly isExpected: boolean;
+  /** Null: nothing was inserted. If nothing else speaks against it, the ref is taken. */
   readonly created: KeyEntry | null;
 }
 
+/**
+ * Refs are free, so a sensor could take one that a webhook names whose key is yet to be created, and sign its requests. Any text
+ * in the settings of a webhook outside its pack therefore counts as such a ref.
+ */
 export const createKey: Statement<NewKey, KeyCreation> = {
   name: "create_key",
   text: `
@@ -153,18 +159,33 @@ export const createKey: Statement<NewKey, KeyCreation> = {
         from key
        where owner_type = $4
          and coalesce(owner_pack_ref, owner_sensor_ref) is not distinct from $5
+    ), expected as (
+      select exists (select
+                       from (select pack_ref, trigger_params as settings
+                               from rule
+                              where trigger_ref = 'core.webhook'
+                              union all
+                             select pack_ref, webhook_config
+                               from trigger
+                              where webhook_config is not null) as webhook
+                      where $10::text is not null
+                        and pack_ref is distinct from (select pack_ref from sensor where sensor.ref = $10)
+                        and jsonb_path_exists(settings, '$.** ? (@ == $ref)', jsonb_build_object('ref', $1::text))
+                    ) as is_expected
     ), created as (
       insert into key (ref, local_ref, name, owner_type, owner_pack, owner_pack_ref, owner_sensor,
                        owner_sensor_ref, encrypted, value, encryption_key)
       select $1, $2, $3, $4, owner.pack, case when $4 = 'pack' then $5 end, owner.sensor,
              case when $4 = 'sensor' then $5 end, $6, decode($7, 'base64'), $8
-        from owner, room
+        from owner, room, expected
        where room.has_room
+         and not expected.is_expected
       on conflict (ref) do nothing
       returning *
     )
-    select exists (select from owner) as is_owner_usable, room.has_room, ${columns}
+    select exists (select from owner) as is_owner_usable, room.has_room, expected.is_expected, ${columns}
       from room
+     cross join expected
       left join created as key on true`,
   values: (key) => [
     key.ref,
@@ -181,6 +202,7 @@ export const createKey: Statement<NewKey, KeyCreation> = {
   decode: (row) => ({
     isOwnerUsable: row.boolean("is_owner_usable"),
     hasRoom: row.boolean("has_room"),
+    isExpected: row.boolean("is_expected"),
     created: row.idOrNull("id") === null ? null : keyEntry(row),
   }),
 };
