@@ -2,10 +2,9 @@
  * Compiles the rules in the database and keeps them up to date.
  *
  * There is always one current set. It is replaced as a whole, between two events, by a set made from it and from the
- * changes since its revision, which one statement reads. Nothing else is read or compiled again. A refresh never exposes
+ * changes since its revision (rule-reading.ts). Nothing else is read or compiled again. A refresh never exposes
  * half a change, and keeps the last valid set while the database is unreachable. Events wait then anyway, and are stored
- * only if their trigger's revision is still the newest. Everything is read (rule-reading.ts) at the start, if more has
- * changed than one statement should return, and if the database no longer has the changes since the current set's revision.
+ * only if their trigger's revision is still the newest.
  *
  * At most one refresh runs and at most one waits. A caller that asks while one runs joins the waiting one,
  * because the running one may have read the rules before the change that the caller knows about.
@@ -23,7 +22,7 @@ import type { Merge } from "../model/rules/trigger-rules.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { reportedLoop } from "../telemetry/reported-loop.ts";
 import type { Clock } from "../time/clock.ts";
-import { readEverything, withChanges } from "./rule-reading.ts";
+import { readChanges, readEverything } from "./rule-reading.ts";
 import { RuleReports } from "./rule-reports.ts";
 
 export interface RuleSourceOptions {
@@ -129,10 +128,7 @@ export class DatabaseRuleSource implements RuleSource {
   }
 
   async #read(): Promise<CompiledRuleSet> {
-    const base = this.#current;
-    const next = await withChanges(this.#options, base.draft(), base.revision);
-    if (next === "unchanged") return base;
-    this.#current = next === "unknown" ? await readEverything(this.#options) : next;
+    this.#current = await readChanges(this.#options, this.#current);
     return this.#current;
   }
 }

@@ -38,7 +38,7 @@ async function readAll(): Promise<Known> {
 async function readSince(known: Known, rulesMax = 1_000): Promise<Known | "unknown"> {
   const rows = await rowsOf(fresh.database, readRuleChanges, { since: known.revision, rulesMax });
   const newest = rows.find((row) => row.kind === "revision");
-  if (newest === undefined || !newest.isKnown) return "unknown";
+  if (newest === undefined || !newest.isKnown || !newest.isComplete) return "unknown";
   const [rules, triggers] = [new Map(known.rules), new Map(known.triggers)];
   const triggerRevisions = new Map(known.triggerRevisions);
   for (const row of rows) {

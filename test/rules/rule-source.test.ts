@@ -200,7 +200,7 @@ test("problems judged at an older revision are not written", async () => {
     async query(asked) {
       if (asked.name === "record_rule_problems") attempts += 1;
       return isFrozen && asked.name === "read_rule_changes"
-        ? { rows: [{ kind: "revision", id: rules.current().revision, is_known: true }] }
+        ? { rows: [{ kind: "revision", id: rules.current().revision, is_known: true, is_complete: true }] }
         : await database.query(asked);
     },
   });
@@ -325,7 +325,7 @@ test("one changed rule is read alone, whatever the number of others", async () =
   expect(rules.current().trigger("t.one")?.label).toBe("x");
 });
 
-test("after more changes than one statement returns, everything is read, as of one revision", async () => {
+test("more changes than one statement returns are read page by page, as of one revision", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
   await insertTrigger(database, "t.one");
@@ -336,7 +336,7 @@ test("after more changes than one statement returns, everything is read, as of o
     async query(statement) {
       asked.push(statement.name ?? "");
       // Between the first page and the last: what has been read is changed, and what has not is added.
-      if (isLate && asked.filter((name) => name === "read_rule_page").length === 2) {
+      if (isLate && asked.filter((name) => name === "read_changed_rule_page").length === 2) {
         isLate = false;
         await query(database, "delete from rule where id = $1", [first]);
         await query(database, "update rule set trigger_ref = 't.two' where ref = 'r.7'");
@@ -356,14 +356,89 @@ test("after more changes than one statement returns, everything is read, as of o
   expect(asked).toEqual([
     "read_rule_changes",
     "read_triggers",
-    "read_rule_page",
-    "read_rule_page",
+    "read_changed_rule_page",
+    "read_changed_rule_page",
     "read_rule_changes",
   ]);
   expect(rules.current().counts).toEqual({ valid: 2_001, invalid: 0 });
   expect(matched(rules, onHost("a"))).toHaveLength(2_000);
   expect(matched(rules, onHost("a"))).not.toContain(first);
   expect(await rules.refresh()).toBe(rules.current());
+});
+
+// Goal: an agent starts, and keeps up, while somebody changes thousands of rules in one transaction after the other.
+// Method: more rules change during each of the first readings than one statement returns.
+test("rules that change by the thousands while they are read hold up no start and no refresh", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  await query(
+    database,
+    `insert into rule (ref, action_ref, trigger_ref) select 'r.' || n, 'a', 't.one' from generate_series(1, 2001) as n`,
+  );
+  let changesLeft = 11;
+  const changing: Queryable = {
+    async query(statement) {
+      if (changesLeft > 0 && /^read_(?:changed_)?rule_page$/.test(statement.name ?? "")) {
+        changesLeft -= 1;
+        await query(database, "update rule set action_ref = 'a' || $1", [changesLeft]);
+      }
+      return await database.query(statement);
+    },
+  };
+
+  const rules = await open(changing);
+
+  expect(changesLeft).toBe(0);
+  expect(
+    new Set(
+      rules
+        .current()
+        .match(onHost("a"))
+        .map(({ actionRef }) => actionRef),
+    ),
+  ).toEqual(new Set(["a0"]));
+  changesLeft = 11;
+  await query(database, "update rule set action_ref = 'b'");
+  await rules.refresh();
+  expect(
+    new Set(
+      rules
+        .current()
+        .match(onHost("a"))
+        .map(({ actionRef }) => actionRef),
+    ),
+  ).toEqual(new Set(["a0"]));
+  expect(await rules.refresh()).toBe(rules.current());
+});
+
+test("everything is read again when the changes are no longer remembered, or very many", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  const asked = new Set<string>();
+  const rules = await open({
+    query(statement) {
+      asked.add(statement.name ?? "");
+      return database.query(statement);
+    },
+  });
+  await insertRule(database, { ref: "r.first", triggerRef: "t.one" });
+  await query(database, "select forget_rule_changes(value) from rule_revision");
+  await insertRule(database, { ref: "r.second", triggerRef: "t.one" });
+  asked.clear();
+  await rules.refresh();
+  expect(asked).toContain("read_rule_page");
+  expect(rules.current().counts.valid).toBe(2);
+
+  await query(
+    database,
+    `insert into rule (ref, action_ref, trigger_ref) select 'r.' || n, 'a', 't.one' from generate_series(1, 20001) as n`,
+  );
+  asked.clear();
+  await rules.refresh();
+  expect(asked).toContain("read_rule_page");
+  expect(rules.current().counts.valid).toBe(20_003);
 });
 
 test("serves the last set while the database is unreachable, and the newest afterwards", async () => {

@@ -21,8 +21,10 @@ export type RuleChangeRow =
   | {
       readonly kind: "revision";
       readonly revision: Id;
-      /** False if the changes since the known revision are not remembered, or are too many; the other rows are missing then. */
+      /** False if the changes since the known revision are not remembered; the other rows are missing then. */
       readonly isKnown: boolean;
+      /** False if the changes are too many for one statement; the other rows are missing then, too. */
+      readonly isComplete: boolean;
     }
   | TriggerRow
   | RuleRow;
@@ -45,6 +47,11 @@ export interface RuleRow {
   readonly text: string | undefined;
 }
 
+/** SQL for whether the changes since the revision `$1` are all remembered. */
+const isKnownSince = `(value = $1
+              or known_from = $1
+              or (known_from < $1 and exists (select from rule_commit where revision = $1)))`;
+
 /**
  * What has changed since a revision: triggers with their revisions, and rules, as of one instant.
  *
@@ -58,10 +65,7 @@ export const readRuleChanges: Statement<{ readonly since: Id; readonly rulesMax:
   name: "read_rule_changes",
   text: `
     with newest as materialized (
-      select value,
-             value = $1
-             or known_from = $1
-             or (known_from < $1 and exists (select from rule_commit where revision = $1)) as is_known
+      select value, ${isKnownSince} as is_known
         from rule_revision
     ), change as materialized (
       select change.kind, change.id, change.trigger_ref
@@ -79,11 +83,11 @@ export const readRuleChanges: Statement<{ readonly since: Id; readonly rulesMax:
     ), bounded as materialized (
       select (select count(*) from change) < 4 * $2 and (select count(*) from changed_rule) <= $2 as is_complete
     )
-    select 'revision' as kind, value as id, null as ref, null as definition,
-           is_known and (select is_complete from bounded) as is_known
+    select 'revision' as kind, value as id, null as ref, null as definition, is_known,
+           (select is_complete from bounded) as is_complete
       from newest
      union all
-    select 'trigger', coalesce(revision.value, 0), changed.trigger_ref, described.definition, null
+    select 'trigger', coalesce(revision.value, 0), changed.trigger_ref, described.definition, null, null
       from (select distinct trigger_ref from change) as changed
       left join lateral (select value from trigger_revision
                           where trigger_revision.trigger_ref = changed.trigger_ref offset 0) as revision on true
@@ -91,7 +95,7 @@ export const readRuleChanges: Statement<{ readonly since: Id; readonly rulesMax:
                           where trigger.ref = changed.trigger_ref offset 0) as described on true
      where (select is_complete from bounded)
      union all
-    select 'rule', changed_rule.id, null, written.definition, null
+    select 'rule', changed_rule.id, null, written.definition, null, null
       from changed_rule
       left join lateral (select ${ruleText} as definition from rule
                           where rule.id = changed_rule.id
@@ -100,8 +104,56 @@ export const readRuleChanges: Statement<{ readonly since: Id; readonly rulesMax:
   values: ({ since, rulesMax }) => [since, rulesMax],
   decode: (row) => {
     const kind = row.word("kind", ["revision", "trigger", "rule"]);
-    if (kind === "revision") return { kind, revision: row.id("id"), isKnown: row.boolean("is_known") };
+    if (kind === "revision")
+      return {
+        kind,
+        revision: row.id("id"),
+        isKnown: row.boolean("is_known"),
+        isComplete: row.boolean("is_complete"),
+      };
     return kind === "trigger" ? decodeTriggerRow(row) : decodeRuleRow(row);
+  },
+};
+
+export type ChangedRulePageRow = { readonly kind: "revision"; readonly isKnown: boolean } | RuleRow;
+
+/** The rules with the next ids that have changed since a revision, in order of id; none if the changes are not remembered. */
+export const readChangedRulePage: Statement<
+  { readonly since: Id; readonly after: Id; readonly rulesMax: number },
+  ChangedRulePageRow
+> = {
+  name: "read_changed_rule_page",
+  text: `
+    with newest as materialized (
+      select ${isKnownSince} as is_known
+        from rule_revision
+    ), changed_rule as materialized (
+      select distinct change.id
+        from (select xid
+                from rule_commit
+               where revision > $1
+                 and (select is_known from newest)) as since
+       cross join lateral (select id
+                             from rule_change
+                            where rule_change.xid = since.xid
+                              and kind = 'rule'
+                              and id > $2 offset 0) as change
+       order by change.id
+       limit $3
+    )
+    select 'revision' as kind, null::bigint as id, null as definition, is_known
+      from newest
+     union all
+    select 'rule', changed_rule.id, written.definition, null
+      from changed_rule
+      left join lateral (select ${ruleText} as definition from rule
+                          where rule.id = changed_rule.id
+                            and rule.enabled offset 0) as written on true
+     order by kind, id`,
+  values: ({ since, after, rulesMax }) => [since, after, rulesMax],
+  decode: (row) => {
+    const kind = row.word("kind", ["revision", "rule"]);
+    return kind === "revision" ? { kind, isKnown: row.boolean("is_known") } : decodeRuleRow(row);
   },
 };
 
