@@ -24,6 +24,7 @@ import { demandOwnSchema } from "./foreign-schema.ts";
 import { keepingSearchPath } from "./role-search-path.ts";
 import { rowOf, rowsOf } from "../statement.ts";
 import {
+  actAsOwner,
   findMigrationTable,
   listAppliedVersions,
   readFormerSchema,
@@ -161,6 +162,7 @@ async function applyOnce(
     await patient.query({ text: `set local lock_timeout = ${lockWaitMs}` });
     await patient.query({ text: "select set_config('attune.schema', $1, true)", values: [schema] });
     await patient.query({ text: createMigrationTable });
+    await rowsOf(patient, actAsOwner, undefined);
     const missing = pendingOf(batch, await rowsOf(patient, listAppliedVersions, undefined));
     await keepingSearchPath(patient, schema, async () => {
       for (const migration of missing) {

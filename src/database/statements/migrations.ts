@@ -63,6 +63,22 @@ export const waitToMigrate: Statement<{ readonly schema: string }, void> = {
   decode: noValue,
 };
 
+/**
+ * Until the end of the transaction, the role that applied the earlier migrations, if the session's role may act as it. So an
+ * upgrade by a superuser makes no tables and functions that the owner of the others has no rights on.
+ */
+export const actAsOwner: Statement<undefined, undefined> = {
+  name: "act_as_owner",
+  text: `
+    select set_config('role', pg_get_userbyid(relowner), true)
+      from pg_class
+     where oid = 'schema_migration'::regclass
+       and pg_get_userbyid(relowner) <> current_user
+       and pg_has_role(relowner, 'member')`,
+  values: () => [],
+  decode: noValue,
+};
+
 export const recordMigration: Statement<AppliedVersion, never> = {
   name: "record_migration",
   text: `

@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import type { Database } from "../../../src/database/database.ts";
 import { loadMigrations } from "../../../src/database/migrations/bundled-migrations.ts";
 import { migrate, pendingMigrations } from "../../../src/database/migrations/migrate.ts";
+import { demandRights } from "../../../src/database/rights/demand-rights.ts";
 import { openPostgresql } from "../../../src/database/postgresql/postgresql.ts";
 import { silentLogger, type Logger } from "../../../src/telemetry/logger.ts";
 import { asSuperuser, emptyDatabase, freshDatabase } from "../../support/postgres.ts";
@@ -173,6 +174,39 @@ test("a role without the right to create is reported with it, and nothing is lef
   );
   expect(String(failure)).toMatch(/let the role create/);
   expect(String(failure)).not.toContain("secret");
+});
+
+// Goal: after a superuser upgraded a schema that another role owns, agents of that role work as before.
+test("an upgrade by a superuser leaves everything to the schema's owner", async () => {
+  await using empty = await emptyDatabase();
+  const role = `attune_test_owner_${process.pid}`;
+  await asSuperuser((client) => client.query(`create role ${role} login password 'secret'`));
+  onTestFinished(() => asSuperuser((client) => client.query(`drop role ${role}`)).then(() => undefined));
+  await asSuperuser((client) =>
+    client.query(`grant create on database ${new URL(empty.url).pathname.slice(1)} to ${role}`),
+  );
+  const url = new URL(empty.url);
+  url.username = role;
+  url.password = "secret";
+  const earlier = migrations.findIndex(({ name }) => name === "bound_old_history");
+  await using owner = await openPostgresql({ url: url.href, logger: silentLogger });
+  await migrate(owner, migrations.slice(0, earlier), silentLogger);
+  await owner.query({ text: "insert into event (trigger_ref) values ('t')" });
+
+  await using superuser = await openPostgresql({ url: empty.url, logger: silentLogger });
+  await migrate(superuser, migrations, silentLogger);
+
+  await demandRights(owner);
+  const { rows } = await owner.query({ text: "select name from list_partitions('event')" });
+  expect(rows).toContainEqual({ name: "event_before" });
+  await owner.query({ text: "insert into rule (ref, trigger_ref, action_ref) values ('r', 't', 'a')" });
+  const others = await owner.query({
+    text: `select relname from pg_class where relnamespace = 'attune'::regnamespace and relowner <> $1::regrole
+           union all
+           select proname from pg_proc where pronamespace = 'attune'::regnamespace and proowner <> $1::regrole`,
+    values: [role],
+  });
+  expect(others.rows).toEqual([]);
 });
 
 test("a migration that fails leaves those before it applied and nothing of its own", async () => {
