@@ -268,6 +268,31 @@ export const unfiredCases: readonly UnfiredCase[] = [
     answer: "rule.N has had nothing to match: its trigger why.N has no stored event; no sensor serves it",
   },
   {
+    mistake: "no request has reached the webhook",
+    payload: null,
+    before: ["update rule set trigger_ref = 'core.webhook' where ref = 'rule.N'"],
+    ask: ["rules", "rule.N"],
+    answer:
+      "rule.N has had nothing to match: its trigger core.webhook has no stored event; `deliveries list` shows which requests to webhooks came, and what became of them",
+  },
+  {
+    mistake: "the timer has not fired yet",
+    payload: null,
+    before: ["update rule set trigger_ref = 'core.crontimer' where ref = 'rule.N'"],
+    ask: ["rules", "rule.N"],
+    answer:
+      "rule.N has had nothing to match: its trigger core.crontimer has no stored event; `timers show rule.N` says when it fires next, and what became of its slots",
+  },
+  {
+    mistake: "all events are for other rules, and the rule is younger than them",
+    rule: null,
+    aim: "rule_rule.other",
+    after: ["insert into rule (ref, action_ref, trigger_ref) values ('rule.N', 'core.noop', 'why.N')"],
+    ask: ["rules", "rule.N"],
+    answer:
+      "rule.N has had nothing to match: the last event of why.N is for another rule only; no sensor serves it",
+  },
+  {
     mistake: "the rule is younger than all events",
     rule: null,
     after: ["insert into rule (ref, action_ref, trigger_ref) values ('rule.N', 'core.noop', 'why.N')"],

@@ -95,13 +95,14 @@ function answerOf(findings: RuleFindings, newest: RuleVersion, found: Found): st
     const since = findings.versions.findLast(({ isEffective }) => isEffective) ?? newest;
     return `${ref} is disabled; its last change was by ${since.changedBy} at ${since.changedAt.toISOString()}${before}`;
   }
-  return triggerText(findings, rule.triggerRef) ?? matchesText(findings, found);
+  return triggerText(findings, rule.triggerRef, found) ?? matchesText(findings, found);
 }
 
-/** If it is the trigger that has no events. */
+/** If it is the trigger that has no events for the rule. */
 function triggerText(
   { ref, trigger, triggerMeant, events }: RuleFindings,
   triggerRef: string,
+  { groups }: Pick<Found, "groups">,
 ): string | undefined {
   if (trigger === undefined)
     return `${ref} has nothing to match: its trigger ${triggerRef} does not exist${meantText(triggerMeant)}`;
@@ -110,12 +111,28 @@ function triggerText(
     const next = sensor === undefined ? "" : `; \`sensors explain ${sensor}\` counts them`;
     return `${ref} has nothing to match: its trigger ${triggerRef} is disabled, so its events are refused${next}`;
   }
-  if (events.length > 0) return undefined;
-  const next =
-    sensor === undefined
-      ? "no sensor serves it"
-      : `\`sensors explain ${sensor}\` says why its sensor reports none`;
-  return `${ref} has had nothing to match: its trigger ${triggerRef} has no stored event; ${next}`;
+  const next = nextStep(ref, sensor);
+  if (events.length === 0)
+    return `${ref} has had nothing to match: its trigger ${triggerRef} has no stored event; ${next}`;
+  const [group] = groups;
+  if (group?.kind !== "aimed-elsewhere" || group.events < events.length) return undefined;
+  const last = events.length === 1 ? "last event" : `last ${events.length} events`;
+  const each = events.length === 1 ? "is for another rule only" : "are each for another rule only";
+  return `${ref} has had nothing to match: the ${last} of ${triggerRef} ${each}; ${next}`;
+}
+
+/** What tells more about events that do not come. */
+function nextStep(ref: string, sensorRef: string | undefined): string {
+  switch (sensorRef) {
+    case undefined:
+      return "no sensor serves it";
+    case "core.timers":
+      return `\`timers show ${ref}\` says when it fires next, and what became of its slots`;
+    case "core.webhooks":
+      return "`deliveries list` shows which requests to webhooks came, and what became of them";
+    default:
+      return `\`sensors explain ${sensorRef}\` says why its sensor reports none`;
+  }
 }
 
 function matchesText(findings: RuleFindings, found: Found): string {
@@ -143,6 +160,10 @@ function storyOf(
   preparedOf: (version: RuleVersion) => PreparedVersion,
 ): RuleStory {
   if (event.enforcementId !== null) return { kind: "matched", config: {} };
+  // Whatever the rule was then: each rule on a built-in trigger has events of its own.
+  const { ruleRef: aim } = event;
+  if (aim !== null && versions.every(({ ruleId, ruleRef }) => aim !== ruleRef && aim !== ruleId))
+    return { kind: "aimed-elsewhere", at: aim };
   const version = versionAt(versions, momentOf(event));
   if (version === undefined) {
     const [first] = versions;
