@@ -67,7 +67,7 @@ export const waitToMigrate: Statement<{ readonly schema: string }, void> = {
  * Until the end of the transaction, the role that applied the earlier migrations, if the session's role may act as it. So an
  * upgrade by a superuser makes no tables and functions that the owner of the others has no rights on.
  */
-export const actAsOwner: Statement<undefined, undefined> = {
+export const actAsOwner: Statement<undefined, void> = {
   name: "act_as_owner",
   text: `
     select set_config('role', pg_get_userbyid(relowner), true)

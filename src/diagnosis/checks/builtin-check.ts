@@ -1,7 +1,8 @@
 /**
  * Finds rules on timers, webhooks and files that do nothing: plain SQL can write params that the API and packs refuse. And slots
- * of timers that were skipped.
+ * of timers that were skipped, and webhooks whose keys are missing.
  */
+import type { Queryable } from "../../database/database.ts";
 import { rowsOf } from "../../database/statement.ts";
 import {
   readBuiltinRules,
@@ -9,11 +10,13 @@ import {
   type BuiltinRule,
   type SkippedTimer,
 } from "../../database/statements/rule-diagnosis.ts";
+import { readMissingKeys } from "../../database/statements/webhook-endpoints.ts";
 import { isJsonObject, objectOf } from "../../model/json/json.ts";
 import { describePlaced } from "../../model/placed-problem.ts";
 import { paramsProblems } from "../../model/rules/trigger-params.ts";
 import { isSkipReason, skipReasonText } from "../../model/timers/skip-reason.ts";
-import { endpointTable } from "../../model/webhooks/endpoint-table.ts";
+import { keyRefsOf } from "../../model/webhooks/endpoint-settings.ts";
+import { endpointTable, type Endpoint } from "../../model/webhooks/endpoint-table.ts";
 import { notice, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
 
@@ -26,7 +29,7 @@ export async function checkBuiltins({ rows }: Look): Promise<readonly Finding[]>
   const others = rules.filter(({ triggerRef }) => triggerRef !== "core.webhook");
   return [
     ...(await Promise.all(others.map(ruleFindings))).flat(),
-    ...webhookFindings(webhooks),
+    ...(await webhookFindings(rows, webhooks)),
     ...skipped.slice(0, skippedMax).map(skippedFinding),
     ...(skipped.length > skippedMax
       ? [notice("timers", `skipped slots of further rules; attune-sensor-agent timers list shows all`)]
@@ -49,14 +52,48 @@ async function ruleFindings({
   return [ruleFinding(ref, isFile ? "watches nothing" : "its timer does not fire", problem)];
 }
 
-function webhookFindings(rules: readonly BuiltinRule[]): readonly Finding[] {
-  const { problems } = endpointTable(
+async function webhookFindings(rows: Queryable, rules: readonly BuiltinRule[]): Promise<readonly Finding[]> {
+  const { byPath, problems } = endpointTable(
     rules.map(({ id, ref, params }) => ({ id, ref, params: objectOf(params) })),
     [],
   );
   const reasons = new Map<string, string[]>();
   for (const { ref, problem } of problems) reasons.set(ref, [...(reasons.get(ref) ?? []), problem]);
-  return Array.from(reasons, ([ref, own]) => ruleFinding(ref, "its webhook is not answered", own.join("; ")));
+  const endpoints = byPath
+    .values()
+    .flatMap((byMethod) => byMethod.values())
+    .toArray();
+  return [
+    ...Array.from(reasons, ([ref, own]) => ruleFinding(ref, "its webhook is not answered", own.join("; "))),
+    ...(await missingKeys(rows, endpoints)).filter(([ref]) => !reasons.has(ref)).map(keyFinding),
+  ];
+}
+
+/** Webhooks that answer 503, because none of the keys that a request is checked with exists. */
+async function missingKeys(
+  rows: Queryable,
+  endpoints: readonly Endpoint[],
+): Promise<readonly (readonly [ruleRef: string, keys: string])[]> {
+  const named = [...new Set(endpoints.flatMap(({ settings }) => keyRefsOf(settings)))];
+  if (named.length === 0) return [];
+  const missing = new Set(await rowsOf(rows, readMissingKeys, named));
+  const missingByRule = new Map<string, string>();
+  for (const { rules, settings } of endpoints) {
+    const { secretRefs, bearerRefs, basicRefs, verifyTokenRefs } = settings;
+    const lacking = [secretRefs, bearerRefs, basicRefs, verifyTokenRefs].find(
+      (refs) => refs.length > 0 && refs.every((ref) => missing.has(ref)),
+    );
+    if (lacking === undefined) continue;
+    for (const { ref } of rules ?? []) missingByRule.set(ref, lacking.join(", "));
+  }
+  return [...missingByRule];
+}
+
+function keyFinding([ref, keys]: readonly [ruleRef: string, keys: string]): Finding {
+  return wrong(`rule ${ref}`, `its webhook answers 503: the key ${keys} does not exist`, {
+    remedy: "create the key (docs/keys.md), or correct the rule's trigger_params",
+    facts: { rule: ref, keys },
+  });
 }
 
 function ruleFinding(ref: string, what: string, problem: string): Finding {

@@ -82,6 +82,35 @@ test("rules that do nothing are wrong, with the reason; skipped slots are a noti
   expect(findings[7]).toMatch(/its timer skipped 3 slots within a day, .*: no agent ran the timers$/);
 });
 
+test("a webhook answers 503 while none of the keys exists that check a request", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const rule = (ref: string, params: unknown) =>
+    query(
+      database,
+      `insert into rule (ref, action_ref, trigger, trigger_ref, trigger_params)
+       values ($1, 'core.noop', (select id from trigger where ref = 'core.webhook'), 'core.webhook', $2)`,
+      [ref, JSON.stringify(params)],
+    );
+  await query(
+    database,
+    `insert into key (ref, local_ref, name, owner_type, encrypted, encryption_key, value)
+     values ('t.present', 't.present', '', 'system', true, 'k', '\\x00')`,
+  );
+  await rule("t.rotating", { path: "a", secret: ["t.gone", "t.present"] });
+  await rule("t.unchecked", { path: "b" });
+  await rule("t.signed", { path: "c", secret: ["t.gone", "t.gone_too"], bearer: "t.present" });
+  await rule("t.bearer", { path: "d", secret: "t.present", bearer: "t.gone" });
+
+  const findings = await checkBuiltins({ kind: "postgresql", rows: database });
+
+  expect(findings.map(({ state, subject, detail }) => `${state} ${subject} ${detail}`)).toEqual([
+    "wrong rule t.signed its webhook answers 503: the key t.gone, t.gone_too does not exist",
+    "wrong rule t.bearer its webhook answers 503: the key t.gone does not exist",
+  ]);
+  expect(findings[0]?.remedy).toContain("docs/keys.md");
+});
+
 test("calendars that the timers' sensor configures may be named", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
