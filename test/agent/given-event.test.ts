@@ -63,6 +63,6 @@ test("a key of an envelope in a payload causes a remark", async () => {
 
   expect(event.payload).toEqual({ celsius: 31, dedup_key: "k" });
   expect(remarks).toEqual([
-    'it has "dedup_key" beside keys that no envelope has, so all of it is the payload',
+    'it has "dedup_key" beside keys that no envelope has, such as "celsius", so all of it is the payload',
   ]);
 });

@@ -43,7 +43,8 @@ export function decodeValue(value: JsonObject, served: ServedTriggers, text: str
   const triggerRef = value["trigger_ref"] ?? served.main;
   if (typeof triggerRef !== "string") return rejected("trigger_ref is not text", text, checkpoint);
   if (!served.all.has(triggerRef)) {
-    return rejected(`the sensor does not serve the trigger ${triggerRef}`, text, checkpoint);
+    const reason = `the sensor does not serve the trigger ${triggerRef}; it serves ${namesOf(served.all)}`;
+    return rejected(reason, text, checkpoint);
   }
   const triggerInstanceId = value["trigger_instance_id"] ?? null;
   if (triggerInstanceId !== null && typeof triggerInstanceId !== "string") {
@@ -96,16 +97,16 @@ export function isEnvelope(value: JsonObject): boolean {
 const nothing: DecodedOutput = { kind: "nothing" };
 const noRemarks: readonly Remark[] = [];
 
-const mixedKeys = (key: string): readonly Remark[] => [
-  {
-    topic: "envelope",
-    text: `it has "${key}" beside keys that no envelope has, so all of it is the payload`,
-  },
-];
-const mixedPayload = mixedKeys("payload");
-const mixedCheckpoint = mixedKeys("checkpoint");
-const mixedDedupKey = mixedKeys("dedup_key");
-const mixedOccurredAt = mixedKeys("occurred_at");
+/** Of an envelope, and probably not of a payload: the first that is there is named. */
+const tellingKeys = ["checkpoint", "payload", "dedup_key", "occurred_at"] as const;
+const shownLength = 60;
+const shownTriggers = 5;
+
+function namesOf(refs: ReadonlySet<string>): string {
+  const names = [...refs];
+  const rest = names.length > shownTriggers ? `, and ${names.length - shownTriggers} more` : "";
+  return names.slice(0, shownTriggers).join(", ") + rest;
+}
 
 const emptyPayload: readonly Remark[] = [
   {
@@ -120,10 +121,20 @@ const nestedEnvelope: readonly Remark[] = [
 
 /** For a payload that its author may have meant as an envelope. */
 function remarksOnBare(payload: JsonObject): readonly Remark[] {
-  if (payload["checkpoint"] !== undefined) return mixedCheckpoint;
-  if (payload["payload"] !== undefined) return mixedPayload;
-  if (payload["dedup_key"] !== undefined) return mixedDedupKey;
-  return payload["occurred_at"] === undefined ? noRemarks : mixedOccurredAt;
+  const telling = tellingKeys.find((key) => payload[key] !== undefined);
+  if (telling === undefined) return noRemarks;
+  const foreign = Object.keys(payload).find((key) => !envelopeKeys.has(key) && !traceKeys.has(key)) ?? "";
+  return [
+    {
+      topic: "envelope",
+      text: `it has "${telling}" beside keys that no envelope has, such as ${shown(foreign)}, so all of it is the payload`,
+    },
+  ];
+}
+
+function shown(value: JsonValue): string {
+  const text = JSON.stringify(value);
+  return text.length > shownLength ? `${text.slice(0, shownLength)}…` : text;
 }
 
 function remarksOnEnvelope(
@@ -139,10 +150,8 @@ function remarksOnEnvelope(
 }
 
 function unusableTime(time: JsonValue): Remark {
-  const text = JSON.stringify(time);
-  const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
   return {
     topic: "occurred_at",
-    text: `its occurred_at is left out, since ${shown} is not a time like "2026-01-31T12:00:00Z"`,
+    text: `its occurred_at is left out, since ${shown(time)} is not a time like "2026-01-31T12:00:00Z"`,
   };
 }

@@ -181,7 +181,7 @@ test("output that is not an event is rejected with a reason", () => {
   expect(reasonOf("[1]")).toMatch(/^the line is not a JSON object but an array; print one object a line/);
   expect(reasonOf("5")).toBe("the line is not a JSON object");
   expect(reasonOf({ trigger_ref: "other.one", payload: {} })).toBe(
-    "the sensor does not serve the trigger other.one",
+    "the sensor does not serve the trigger other.one; it serves door.opened, door.closed",
   );
   expect(reasonOf({ trigger_ref: 5 })).toBe("trigger_ref is not text");
   expect(reasonOf({ trigger_instance_id: 5 })).toBe("trigger_instance_id is not text");

@@ -74,7 +74,11 @@ describe("the output of a poll run", () => {
     ]);
     expect(
       await polled('{"checkpoint": 2, "events": [{"n": 1}, {"trigger_ref": "other.one", "checkpoint": 1}]}'),
-    ).toEqual([{ n: 1 }, "the sensor does not serve the trigger other.one", { moves: 2 }]);
+    ).toEqual([
+      { n: 1 },
+      "the sensor does not serve the trigger other.one; it serves door.opened, door.closed",
+      { moves: 2 },
+    ]);
   });
 
   test("a page without events moves its checkpoint", async () => {
