@@ -158,7 +158,7 @@ export class SensorNotes {
 
   /** It ended on its own. @param waitMs until it is restarted; null if it is not */
   noteVerdict(verdict: Verdict, exit: Exit, waitMs: number | null): void {
-    const { clock, log, logger, redact } = this.#options;
+    const { source, clock, log, logger, redact } = this.#options;
     const { failures } = verdict;
     const reason = describeExit(exit);
     const stderr = this.#stderr.lines().map(redact);
@@ -181,10 +181,10 @@ export class SensorNotes {
         exit.kind === "unstarted"
           ? "could not be started; trying again"
           : "ended unexpectedly and is started again";
-      logger.warn(fields, `the sensor ${what}`);
+      logger.warn(fields, `sensor ${source.sensorRef} ${what}: ${reason}`);
     }
     if (verdict.kind === "failed" && verdict.isNew) {
-      logger.error(fields, "the sensor has failed");
+      logger.error(fields, `sensor ${source.sensorRef} has failed: ${reason}`);
       this.#announce(reason, failures, stderr);
     }
   }
@@ -193,7 +193,8 @@ export class SensorNotes {
   notePlannedStart(reason: string): void {
     this.#isRunUnderWay = false;
     this.#options.log.write([`restarted: ${reason}`]);
-    this.#options.logger.info({ reason }, "restarting the sensor");
+    const { logger, source } = this.#options;
+    logger.info({ reason }, `restarting sensor ${source.sensorRef}: ${reason}`);
   }
 
   /** It waits for something other than itself. The log says so once for each reason in a row. */
@@ -203,7 +204,8 @@ export class SensorNotes {
     this.#note({ status: "backoff", pid: null, reason, nextRestartAt });
     if (isKnown) return;
     this.#options.log.write([`waits: ${reason}`]);
-    this.#options.logger.warn({ reason }, "the sensor cannot be started yet; trying again");
+    const { logger, source } = this.#options;
+    logger.warn({ reason }, `sensor ${source.sensorRef} cannot be started yet; trying again: ${reason}`);
   }
 
   noteStopped(reason: string): void {
