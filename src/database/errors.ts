@@ -41,9 +41,12 @@ export function classifyDatabaseError(error: unknown): DatabaseErrorKind {
 
 /** Whether a table has no partition for a row, which is no fault of the row: somebody has dropped the default partition. */
 function hasNoPartition(error: unknown): boolean {
-  // The violation of a check has the name of the check.
+  // Checks and triggers report the same state. The server's function has this name in every version since 11.
   return (
-    sqlState(error) === "23514" && error instanceof Error && !("constraint" in error && error.constraint)
+    sqlState(error) === "23514" &&
+    error instanceof Error &&
+    "routine" in error &&
+    error.routine === "ExecFindPartition"
   );
 }
 

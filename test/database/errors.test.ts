@@ -29,11 +29,13 @@ test.each([
   expect(classifyDatabaseError(Object.assign(new Error("said the server"), { code }))).toBe(kind);
 });
 
-test("a violated check is the row's fault, and a missing partition is not", () => {
-  const error = Object.assign(new Error("said the server"), { code: "23514" });
+test("a violated check is the row's fault, also that of a trigger, and a missing partition is not", () => {
+  const kindOf = (routine: string) =>
+    classifyDatabaseError(Object.assign(new Error("said the server"), { code: "23514", routine }));
 
-  expect(classifyDatabaseError(Object.assign(error, { constraint: "rule_check" }))).toBe("rejected-data");
-  expect(classifyDatabaseError(Object.assign(error, { constraint: undefined }))).toBe("unavailable");
+  expect(kindOf("ExecConstraints")).toBe("rejected-data");
+  expect(kindOf("exec_stmt_raise")).toBe("rejected-data");
+  expect(kindOf("ExecFindPartition")).toBe("unavailable");
 });
 
 test("a failed connection is ambiguous exactly when something may have been done", () => {
