@@ -5,8 +5,12 @@ import { nearestName } from "../model/texts/nearest-name.ts";
 /** A name in more groups than this, such as list, is too common to suggest. */
 const groupsMax = 3;
 
+/** Commands of other programs that do what this one does without any. */
+const runNames: ReadonlySet<string> = new Set(["run", "serve", "start"]);
+
 /** A clause about a command that does not exist, with the one that was probably meant. */
 export function unknownCommandText(name: string, root: Command): string {
+  if (runNames.has(name)) return `unknown command '${name}'; without a command, the agent runs`;
   const nearest = nearestName(
     name,
     root.commands.map((command) => command.name()),

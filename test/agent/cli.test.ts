@@ -27,6 +27,7 @@ test.each([
   [["no-such-command"], "unknown command 'no-such-command'"],
   [["no-such-command", "list"], "unknown command 'no-such-command'"],
   [["rule", "list"], "unknown command 'rule'; did you mean rules?"],
+  [["start"], "unknown command 'start'; without a command, the agent runs"],
   [["evnets"], "unknown command 'evnets'; did you mean events?"],
   [
     ["explain", "12"],
