@@ -2,6 +2,7 @@
  * The state of an installation for an operator: every sensor's state, and the live workers. All ages are measured by the
  * database's clock.
  */
+import { builtinRuntime, builtinRuntimeRef } from "../../model/runtimes/runtime-names.ts";
 import { sensorStates } from "../../model/sensors/sensor-state.ts";
 import type { Statement } from "../statement.ts";
 import { isLeaseAlive } from "./lease.ts";
@@ -129,7 +130,10 @@ export interface WorkerStanding {
   /** Its lease has not expired. */
   readonly isAlive: boolean;
   readonly secondsSinceHeartbeat: number | null;
+  /** Those that use its capacity. */
   readonly sensorsHeld: number;
+  /** They run inside the agent and use none. */
+  readonly builtinHeld: number;
   readonly sensorCountMax: number | null;
 }
 
@@ -137,20 +141,29 @@ export interface WorkerStanding {
 export const readWorkerStandings: Statement<void, WorkerStanding> = {
   name: "read_worker_standings",
   text: `
-    select name, host, status::text as status,
+    select worker.name, host, status::text as status,
            coalesce(status = 'active', false) and ${isLeaseAlive("worker", "now()")} as is_alive,
            extract(epoch from now() - last_heartbeat)::double precision as since_heartbeat,
-           (select count(*)::int
-              from sensor_assignment as assignment
-             where assignment.worker = worker.id
-               and assignment.instance = worker.instance
-               and ${isLeaseAlive("worker", "now()")}) as sensors_held,
+           held.usual as sensors_held, held.builtin as builtin_held,
            case when jsonb_typeof(capabilities -> 'max_concurrent_sensors') = 'number'
                 then (capabilities ->> 'max_concurrent_sensors')::double precision
             end as sensor_count_max
       from worker
+     cross join lateral (
+           select count(*) filter (where not is_builtin)::int as usual,
+                  count(*) filter (where is_builtin)::int as builtin
+             from (select sensor.runtime_ref = '${builtinRuntimeRef}'
+                          or runtime.name is not distinct from '${builtinRuntime}' as is_builtin
+                     from sensor_assignment as assignment
+                     join sensor
+                       on sensor.id = assignment.sensor
+                     left join runtime
+                            on runtime.ref = sensor.runtime_ref
+                    where assignment.worker = worker.id
+                      and assignment.instance = worker.instance
+                      and ${isLeaseAlive("worker", "now()")}) as each) as held
      where worker_role in ('sensor', 'hybrid')
-     order by is_alive desc, last_heartbeat desc nulls last, name`,
+     order by is_alive desc, last_heartbeat desc nulls last, worker.name`,
   values: () => [],
   decode: (row) => ({
     name: row.text("name"),
@@ -159,6 +172,7 @@ export const readWorkerStandings: Statement<void, WorkerStanding> = {
     isAlive: row.boolean("is_alive"),
     secondsSinceHeartbeat: row.numberOrNull("since_heartbeat"),
     sensorsHeld: row.number("sensors_held"),
+    builtinHeld: row.number("builtin_held"),
     sensorCountMax: row.numberOrNull("sensor_count_max"),
   }),
 };

@@ -29,9 +29,11 @@ export async function checkWorkers({ kind, rows }: Look): Promise<readonly Findi
 const remedy =
   "check that its process is running and can reach this database; other workers have taken over its sensors where they can run them";
 
-function livingText({ host, secondsSinceHeartbeat, sensorsHeld, sensorCountMax }: WorkerStanding): string {
+function livingText(worker: WorkerStanding): string {
+  const { host, secondsSinceHeartbeat, sensorsHeld, builtinHeld, sensorCountMax } = worker;
   const heartbeat = `last heartbeat ${ago(secondsSinceHeartbeat)}`;
-  return `is alive on ${host ?? "an unknown host"}, ${heartbeat}, runs ${sensorsHeld} of at most ${sensorCountMax ?? "?"} sensors`;
+  const builtins = builtinHeld === 0 ? "" : `, and ${builtinHeld} built-in`;
+  return `is alive on ${host ?? "an unknown host"}, ${heartbeat}, runs ${sensorsHeld} of at most ${sensorCountMax ?? "?"} sensors${builtins}`;
 }
 
 function silentText({ host, secondsSinceHeartbeat }: WorkerStanding): string {

@@ -163,6 +163,17 @@ test("a failed sensor is reported with its exit code, its last output and a reme
 
   expect(exitCode).toBe(1);
   expect(report).toMatch(/^✓ worker w1 +is alive on .*runs 1 of at most 10 sensors$/m);
+  // Built-in sensors use no capacity.
+  await query(
+    database,
+    `insert into sensor_assignment (sensor, worker, instance, generation)
+     select sensor.id, worker.id, worker.instance, 1
+       from sensor, worker
+      where sensor.ref = 'core.timers' and worker.name = 'w1'`,
+  );
+  expect((await examine({ DATABASE_URL: fresh.url })).report).toMatch(
+    /^✓ worker w1 .*runs 1 of at most 10 sensors, and 1 built-in$/m,
+  );
   expect(report).toMatch(
     /^✗ sensor my\.tick +has failed on worker w1: it exited with code 3; 4 failures in a row\n +→ fix it; it will be restarted in 5 min, .*sensors restart my\.tick\n +│ Traceback\n +│ ValueError: no$/m,
   );
