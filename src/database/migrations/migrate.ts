@@ -7,6 +7,7 @@
  *
  * Agents of the earlier version store and renew leases meanwhile. While a file waits for a lock, everybody else who needs the table
  * waits behind it, and a backup holds its locks for hours. So it waits only for a moment, and then begins anew after a pause.
+ * Now and then it waits a little longer, because that ends an autovacuum, which can also take hours.
  *
  * Any number of processes may do this at once. Every transaction first takes the lock and then checks again what is
  * pending, so each file is applied once, by the first process, and the others continue from there. Files can be applied
@@ -40,7 +41,11 @@ export interface AppliedMigration {
 
 /** Long enough for any file on any table, and for waiting for another process that is migrating. */
 const timeoutMs = 3_600_000;
-const lockWaitMs = 200;
+const usualWaitMs = 200;
+/** An autovacuum gives way to whoever has waited for deadlock_timeout, by default a second. */
+const vacuumWaitMs = 1_300;
+/** Each so many attempts, one waits that long. */
+const vacuumAttempts = 20;
 const lockPauseMs = 500;
 
 /**
@@ -128,7 +133,8 @@ async function applyPatiently(
   const attempt: { current: Migration | undefined } = { current: batch[0] };
   for (let failures = 0; ; failures += 1) {
     try {
-      return await applyOnce(database, batch, attempt);
+      const lockWaitMs = failures % vacuumAttempts === vacuumAttempts - 1 ? vacuumWaitMs : usualWaitMs;
+      return await applyOnce(database, batch, { attempt, lockWaitMs });
     } catch (error) {
       const { current } = attempt;
       if (classifyDatabaseError(error) !== "conflict" || clock.monotonicMs() > endMs)
@@ -151,7 +157,10 @@ async function applyPatiently(
 async function applyOnce(
   database: Database,
   batch: readonly Migration[],
-  attempt: { current: Migration | undefined },
+  {
+    attempt,
+    lockWaitMs,
+  }: { readonly attempt: { current: Migration | undefined }; readonly lockWaitMs: number },
 ): Promise<readonly Migration[]> {
   const { schema } = database;
   return await database.transaction(async (transaction) => {

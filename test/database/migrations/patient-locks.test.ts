@@ -6,7 +6,7 @@ import { openPostgresql } from "../../../src/database/postgresql/postgresql.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { query } from "../../support/platform-rows.ts";
 import { recordingLogger } from "../../support/recording-logger.ts";
-import { asSuperuser, emptyDatabase } from "../../support/postgres.ts";
+import { asSuperuser, emptyDatabase, privatePostgres } from "../../support/postgres.ts";
 
 const migrations = loadMigrations();
 /** Those that ask again and again for a lock, with the tables that they lock. */
@@ -97,4 +97,32 @@ test("no migration keeps agents waiting while a backup is made", async () => {
   }
 
   expect(patiently).toEqual(expect.arrayContaining(["place_by_hint", "keep_traces", "note_sensor_gaps"]));
+}, 120_000);
+
+// Goal: an upgrade does not wait for hours until an autovacuum has ended.
+// Method: a real one, slowed down so that it would take a quarter of an hour, on a table that a migration alters.
+test("a migration ends an autovacuum that is in its way", async () => {
+  await using server = await privatePostgres(["autovacuum_naptime=1s"]);
+  await using database = await openPostgresql({ url: server.url, logger: silentLogger });
+  await migrate(database, migrations, silentLogger);
+  await query(database, "create table public.big (filler text) with (autovacuum_enabled = off)");
+  await query(database, "insert into public.big select repeat('x', 4000) from generate_series(1, 20000)");
+  await query(database, "delete from public.big");
+  await query(
+    database,
+    `alter table public.big set (autovacuum_enabled = on, autovacuum_vacuum_threshold = 1,
+                                 autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1)`,
+  );
+  const vacuums =
+    "select from pg_stat_activity where backend_type = 'autovacuum worker' and query like '%public.big%'";
+  await expect.poll(async () => (await query(database, vacuums)).length, { timeout: 60_000 }).toBe(1);
+  const text = "alter table public.big add column more text";
+
+  const applied = await migrate(
+    database,
+    [...migrations, { version: "29990101000001", name: "alter_big", text, checksum: "1" }],
+    silentLogger,
+  );
+
+  expect(applied).toHaveLength(1);
 }, 120_000);
