@@ -84,6 +84,8 @@ export interface Worker {
   readonly status: string | null;
   readonly alive: boolean;
   readonly sensors_held: number;
+  /** Those of them that are not built-in. */
+  readonly capacity_used: number;
   readonly host: string | null;
   readonly capabilities: { readonly [key: string]: Json } | null;
   readonly last_heartbeat: string | null;

@@ -93,7 +93,7 @@ async function report(database: Database, sensor: string, worker: string, status
   );
 }
 
-test("workers are listed with their role, lease and the number of sensors they own", async () => {
+test("workers are listed with their role, lease and the number of sensors they own and have room for", async () => {
   await using fresh = await emptyDatabase();
   const { database } = fresh;
   const id = await insertWorker(database, { name: "w-alive", instance: randomUUID() });
@@ -101,6 +101,8 @@ test("workers are listed with their role, lease and the number of sensors they o
   await insertTrigger(database, "t.one");
   await insertSensor(database, { ref: "p.owned", triggerRef: "t.one" });
   await assign(database, "p.owned", "w-alive");
+  await insertSensor(database, { ref: "p.builtin", triggerRef: "t.one", runtimeRef: "core.sensor.builtin" });
+  await assign(database, "p.builtin", "w-alive");
   await using api = await serve(database);
 
   const answer = await list(api, "/api/v1/workers");
@@ -114,10 +116,11 @@ test("workers are listed with their role, lease and the number of sensors they o
       worker_role: "sensor",
       status: "active",
       alive: true,
-      sensors_held: 1,
+      sensors_held: 2,
+      capacity_used: 1,
       capabilities: { runtimes: ["python", "shell"], max_concurrent_sensors: 10 },
     },
-    { name: "w-dead", alive: false, sensors_held: 0 },
+    { name: "w-dead", alive: false, sensors_held: 0, capacity_used: 0 },
   ]);
   const dead = (await list(api, "/api/v1/workers?alive=false")).items;
   expect(dead).toMatchObject([{ name: "w-dead" }]);

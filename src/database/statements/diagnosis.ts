@@ -2,9 +2,9 @@
  * The state of an installation for an operator: every sensor's state, and the live workers. All ages are measured by the
  * database's clock.
  */
-import { builtinRuntime, builtinRuntimeRef } from "../../model/runtimes/runtime-names.ts";
 import { sensorStates } from "../../model/sensors/sensor-state.ts";
 import type { Statement } from "../statement.ts";
+import { heldSensors } from "./held-sensors.ts";
 import { isLeaseAlive } from "./lease.ts";
 import { isReportCurrent, ownerAndReport } from "./owner-and-report.ts";
 import { servesTrigger } from "./served-triggers.ts";
@@ -148,20 +148,7 @@ export const readWorkerStandings: Statement<void, WorkerStanding> = {
            case when jsonb_typeof(capabilities -> 'max_concurrent_sensors') = 'number'
                 then (capabilities ->> 'max_concurrent_sensors')::double precision
             end as sensor_count_max
-      from worker
-     cross join lateral (
-           select count(*) filter (where not is_builtin)::int as usual,
-                  count(*) filter (where is_builtin)::int as builtin
-             from (select sensor.runtime_ref = '${builtinRuntimeRef}'
-                          or runtime.name is not distinct from '${builtinRuntime}' as is_builtin
-                     from sensor_assignment as assignment
-                     join sensor
-                       on sensor.id = assignment.sensor
-                     left join runtime
-                            on runtime.ref = sensor.runtime_ref
-                    where assignment.worker = worker.id
-                      and assignment.instance = worker.instance
-                      and ${isLeaseAlive("worker", "now()")}) as each) as held
+      from worker${heldSensors}
      where worker_role in ('sensor', 'hybrid')
      order by is_alive desc, last_heartbeat desc nulls last, worker.name`,
   values: () => [],

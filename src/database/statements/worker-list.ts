@@ -3,6 +3,7 @@ import type { Id } from "../../model/identifiers.ts";
 import type { JsonValue } from "../../model/json/json.ts";
 import { listStatements, type ListStatements } from "../page.ts";
 import type { Row, Statement } from "../statement.ts";
+import { heldSensors } from "./held-sensors.ts";
 import { isLeaseAlive } from "./lease.ts";
 
 export const workerRoles = ["action", "sensor", "hybrid"] as const;
@@ -17,6 +18,8 @@ export interface WorkerEntry {
   /** Its lease has not expired, by the database's clock. */
   readonly isAlive: boolean;
   readonly sensorsHeld: number;
+  /** Those of them that are not built-in. */
+  readonly capacityUsed: number;
   readonly runtime: Id | null;
   readonly host: string | null;
   readonly port: number | null;
@@ -38,14 +41,10 @@ export interface WorkerFilter {
 const workers = `(
       select worker.id, worker.name, worker.worker_type::text, worker.worker_role::text, worker.status::text,
              coalesce(worker.status = 'active', false) and ${isLeaseAlive("worker", "now()")} as alive,
-             (select count(*)::int
-                from sensor_assignment as assignment
-               where assignment.worker = worker.id
-                 and assignment.instance = worker.instance
-                 and ${isLeaseAlive("worker", "now()")}) as sensors_held,
+             held.usual + held.builtin as sensors_held, held.usual as capacity_used,
              worker.runtime, worker.host, worker.port, worker.capabilities, worker.meta, worker.last_heartbeat,
              worker.created, worker.updated
-        from worker) as entry`;
+        from worker${heldSensors}) as entry`;
 
 export const workerOrders = [
   "id",
@@ -97,6 +96,7 @@ function workerEntry(row: Row): WorkerEntry {
     status: row.textOrNull("status") === null ? null : row.word("status", workerStatuses),
     isAlive: row.boolean("alive"),
     sensorsHeld: row.number("sensors_held"),
+    capacityUsed: row.number("capacity_used"),
     runtime: row.idOrNull("runtime"),
     host: row.textOrNull("host"),
     port: row.numberOrNull("port"),

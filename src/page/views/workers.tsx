@@ -83,7 +83,7 @@ function WorkerRow({ worker, sensors }: { worker: Worker; sensors: readonly Sens
       </td>
       <td>
         <span class="row nowrap">
-          <Meter part={max === undefined ? 0 : worker.sensors_held / max} label={loadText(worker)} />
+          <Meter part={max === undefined ? 0 : worker.capacity_used / max} label={loadText(worker)} />
           {loadText(worker)}
         </span>
       </td>
@@ -136,7 +136,7 @@ function versionsOf(workers: readonly Worker[]): string[] {
 
 function shareOf(worker: Worker): number {
   const max = capacityOf(worker);
-  return max === undefined ? 0 : worker.sensors_held / max;
+  return max === undefined ? 0 : worker.capacity_used / max;
 }
 
 function capacityOf({ capabilities }: Worker): number | undefined {
@@ -146,7 +146,7 @@ function capacityOf({ capabilities }: Worker): number | undefined {
 
 function loadText(worker: Worker): string {
   const max = capacityOf(worker);
-  return `${worker.sensors_held}${max === undefined ? "" : ` of ${max}`}`;
+  return max === undefined ? `${worker.sensors_held}` : `${worker.capacity_used} of ${max}`;
 }
 
 function textOf(value: Json | undefined): string {
