@@ -19,9 +19,8 @@ import type { FastifyInstance } from "fastify";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import { addressOf, type Listener } from "../config/listeners.ts";
 import { addressMatcher } from "../config/networks.ts";
-import { messageOf } from "../errors/caught.ts";
-import { OperatorError } from "../errors/operator-error.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { addressRefused } from "./demand-servable.ts";
 import { followCertificate, readCertificate } from "./certificate.ts";
 import { RequestError } from "./errors.ts";
 import { createHttpServer } from "./http-server.ts";
@@ -118,17 +117,10 @@ function addHandshakeAdvice(server: FastifyInstance): void {
 }
 
 async function listen(server: FastifyInstance, listener: Listener): Promise<string> {
-  const { section, host, port } = listener;
   try {
     // Given the name localhost, Fastify opens a second server for ::1, which has none of our limits.
-    return await server.listen({ host: await addressOf(listener), port });
+    return await server.listen({ host: await addressOf(listener), port: listener.port });
   } catch (cause) {
-    throw new OperatorError({
-      code: "PORT_IN_USE",
-      attempt: `listen for HTTP on ${host}:${port}`,
-      reason: messageOf(cause),
-      remedy: `set ${section}.port to a free port, or ${section}.host to an address of this machine`,
-      cause,
-    });
+    throw addressRefused(listener, cause);
   }
 }

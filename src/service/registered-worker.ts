@@ -3,7 +3,8 @@
  *
  * From here on others can see the worker; it claims no sensor before the second half is done.
  */
-import { servesApi } from "../config/listeners.ts";
+import { demandServable } from "../api/demand-servable.ts";
+import { listeners, servesApi } from "../config/listeners.ts";
 import type { Database } from "../database/database.ts";
 import { demandRights } from "../database/rights/demand-rights.ts";
 import { loadMigrations } from "../database/migrations/bundled-migrations.ts";
@@ -32,7 +33,8 @@ export interface RegisteredWorker {
 
 /** @throws OperatorError for a problem that an operator can fix */
 export async function openRegisteredWorker(context: ServiceContext): Promise<RegisteredWorker> {
-  const { logger } = context.options;
+  const { config, logger } = context.options;
+  await demandServable(listeners(config));
   const database = await openMigratedDatabase(context);
   const guard = await context.lifetime.use(startGuard("ATTUNE_SENSOR_INSTANCE", logger));
   const runtimes = await verifiedRuntimes(context, database, guard);

@@ -1,5 +1,7 @@
 /** The service as a library: what it hands out once it runs, used together. */
+import { once } from "node:events";
 import { mkdtempDisposable } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -48,6 +50,22 @@ test("code that embeds the service can generate events and match them again", as
   expect(await ruleMatcher.matchEvent(eventId)).toHaveLength(2);
   await collected("EnforcementCreated", "EnforcementCreated", "EventCreated", "RuleCreated", "RuleCreated");
   expect(messageQueue.isHealthy()).toBe(true);
+});
+
+test("a service whose address is taken registers no worker", async () => {
+  await using fresh = await freshDatabase();
+  await using vhost = await freshVhost();
+  await using directory = await mkdtempDisposable(join(tmpdir(), "attune-parts-"));
+  await using taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const { port } = taken.address() as AddressInfo;
+  const config = configOf(directory.path, fresh.url, vhost.url);
+  const service = await serviceOn({ ...config, api: { ...config.api, enabled: true, port } });
+  await using _ = { [Symbol.asyncDispose]: () => service.stop() };
+
+  await expect(service.start()).rejects.toMatchObject({ code: "PORT_IN_USE" });
+
+  expect(await query(fresh.database, "select from worker")).toEqual([]);
 });
 
 async function serviceOn(config: Config): Promise<SensorService> {
