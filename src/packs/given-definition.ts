@@ -128,6 +128,7 @@ const answered = new Set([
   "worker",
   "worker_name",
   "process",
+  "reason",
 ]);
 
 /**

@@ -284,7 +284,14 @@ function startAgent(
   programs.script("ruby", "echo ruby 3.1.2");
   const main = new URL("../../src/main.ts", import.meta.url).pathname;
   const limited = limit === undefined ? [] : ["/bin/sh", "-c", `ulimit ${limit}; exec "$@"`, "sh"];
-  const [file, ...args] = [...limited, process.execPath, main, "--name", name];
+  const [file, ...args] = [
+    ...limited,
+    process.execPath,
+    "--disable-warning=ExperimentalWarning",
+    main,
+    "--name",
+    name,
+  ];
   const child = spawn(file, args, {
     cwd: directory,
     env: {
