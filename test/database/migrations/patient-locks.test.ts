@@ -106,6 +106,7 @@ test("a migration ends an autovacuum that is in its way", async () => {
   await using database = await openPostgresql({ url: server.url, logger: silentLogger });
   await migrate(database, migrations, silentLogger);
   await query(database, "create table public.big (filler text) with (autovacuum_enabled = off)");
+  await query(database, "alter table public.big alter filler set storage plain");
   await query(database, "insert into public.big select repeat('x', 4000) from generate_series(1, 20000)");
   await query(database, "delete from public.big");
   await query(
@@ -125,4 +126,6 @@ test("a migration ends an autovacuum that is in its way", async () => {
   );
 
   expect(applied).toHaveLength(1);
+  const ended = "select autovacuum_count::int as count from pg_stat_user_tables where relname = 'big'";
+  expect(await query(database, ended)).toEqual([{ count: 0 }]);
 }, 120_000);
