@@ -96,6 +96,10 @@ export class EmbeddedServer implements Queryable, AsyncDisposable {
     this.#restartsEnd = this.#restarts.run(this.#stop.signal);
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** @throws the server's own error, or ConnectionError without a server */
   async query(query: Query): Promise<{ rows: object[] }> {
     const engine = this.#running();
@@ -164,7 +168,8 @@ export class EmbeddedServer implements Queryable, AsyncDisposable {
       code: "DATABASE_UNREACHABLE",
       attempt: `use the embedded database in ${this.#options.dataDirectory}`,
       reason: `its server ended itself: ${end.message}`,
-      remedy: "correct that, such as a full disk; it is started again by itself, with all that was committed",
+      remedy:
+        "solve that problem, for example make room on the disk; the agent keeps restarting the server, and nothing committed is lost",
       cause: end,
     });
     if (this.#state.engine !== engine) return failure;

@@ -45,7 +45,6 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
   await using resources = new AsyncDisposableStack();
   demandResources(dataDirectory);
   resources.use(await explainingFailures(dataDirectory, () => lockDataDirectory(dataDirectory)));
-  let isClosed = false;
   const server = resources.use(
     await EmbeddedServer.open({
       dataDirectory,
@@ -57,9 +56,6 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
       clock,
     }),
   );
-  resources.defer(() => {
-    isClosed = true;
-  });
   const query = (statement: Query): Promise<{ rows: object[] }> => server.query(statement);
   const transaction = <T>(work: (transaction: Queryable) => Promise<T>): Promise<T> =>
     server.transaction(work);
@@ -84,7 +80,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     intervalMs: 5_000,
     retryDelayMs: () => 60_000,
     onFailure(error) {
-      // What ends the server is reported by itself.
+      // Without a server there is nothing to maintain; EmbeddedServer reports that.
       if (!(error instanceof ConnectionError)) outage.failed({ error });
     },
     onRecovery: () => outage.recovered(),
@@ -109,7 +105,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
     // There is one connection, and no other process that could take a lease over.
     reserved: relaxed,
     listen: (channel, onHint) => server.listen(channel, onHint),
-    tryLock: async (name) => takeLock(lockNames, name, () => !isClosed),
+    tryLock: async (name) => takeLock(lockNames, name, () => !server.isClosed),
     health: () => server.health(),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

@@ -7,7 +7,6 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -24,6 +23,7 @@ import { maintain } from "../../../src/database/embedded/maintenance.ts";
 import { openEmbedded } from "../../../src/database/embedded/embedded.ts";
 import { migrate } from "../../../src/database/migrations/migrate.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { openFilesBelow } from "../../support/open-files.ts";
 import { testConformance } from "../conformance.ts";
 
 /** An empty database, copied by the tests: making one takes seconds. */
@@ -62,9 +62,7 @@ describe("the embedded database as a database", () => {
     for (const name of names) await database.query({ text: `create table ${name} as select 1 as n` });
     for (const name of names) await database.query({ text: `select n from ${name}` });
 
-    const open = readdirSync("/proc/self/fd").filter((fd) => linkOf(fd).startsWith(directory));
-
-    expect(open.length).toBeLessThan(192);
+    expect(openFilesBelow(directory).length).toBeLessThan(192);
     await database.query({ text: `drop table ${names.join(", ")}` });
   });
 
@@ -294,13 +292,4 @@ function freshDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), "attune-embedded-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
-}
-
-/** The descriptor's file; empty if it was closed meanwhile. */
-function linkOf(fd: string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    return "";
-  }
 }

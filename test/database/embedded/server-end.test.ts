@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
@@ -7,6 +7,7 @@ import { openEmbedded } from "../../../src/database/embedded/embedded.ts";
 import { databaseFailureReason } from "../../../src/database/explain-failure.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
+import { openFilesBelow } from "../../support/open-files.ts";
 import { recordingLogger } from "../../support/recording-logger.ts";
 
 /** An empty database, copied by the tests: making one takes seconds. */
@@ -32,7 +33,7 @@ test("a server that ended itself is started again on what was committed", async 
   await using database = await openEmbedded({ dataDirectory: directory, logger, clock });
   await using _ = await database.listen("changes", (payload) => hints.push(payload));
   await database.query({ text: "insert into public.kept values (1)" });
-  const opened = openFiles(directory);
+  const opened = openFilesBelow(join(directory, "postgresql"));
   renameSync(log, `${log}.away`);
 
   const inTransaction = database.transaction(async (transaction) => {
@@ -55,12 +56,12 @@ test("a server that ended itself is started again on what was committed", async 
       `could not use the embedded database in ${directory}: its server ended itself`,
     ),
   });
-  expect(openFiles(directory)).toEqual([]);
+  expect(openFilesBelow(join(directory, "postgresql"))).toEqual([]);
 
   // The folder is not back yet, so the next start fails, and the one after it does not.
   await clock.advance(5_000);
   await expect.poll(() => database.health().detail).toContain("could not open the embedded database in");
-  expect(openFiles(directory)).toEqual([]);
+  expect(openFilesBelow(join(directory, "postgresql"))).toEqual([]);
   renameSync(`${log}.away`, log);
   await clock.advance(5_000);
   await expect.poll(() => database.health().state).toBe("up");
@@ -71,7 +72,7 @@ test("a server that ended itself is started again on what was committed", async 
   await database.query({ text: "insert into public.kept values (5)" });
   const { rows } = await database.query({ text: "select number from public.kept order by number" });
   expect(rows).toEqual([{ number: 1 }, { number: 5 }]);
-  expect(openFiles(directory).length).toBeLessThanOrEqual(opened.length + 5);
+  expect(openFilesBelow(join(directory, "postgresql")).length).toBeLessThanOrEqual(opened.length + 5);
   expect(lines.map(({ message }) => message)).toEqual([
     "the embedded database ended itself; starting it again until it runs",
     "the embedded database runs again",
@@ -93,7 +94,7 @@ test("a database whose server has ended is closed without it", async () => {
   expect((await reopened.query({ text: "select number from public.kept" })).rows).toEqual([{ number: 1 }]);
 });
 
-// Goal: a full disk costs nothing that was committed, and ends by itself.
+// Goal: a full disk loses no committed row, and once there is room the database works again without a restart of the process.
 // Method: a process of its own on a small volume that only it sees.
 test("after its disk was full it works again as soon as there is room", () => {
   const volume = mkdtempSync(join(tmpdir(), "attune-volume-"));
@@ -144,16 +145,4 @@ function madeDirectory(): string {
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   cpSync(made, directory, { recursive: true });
   return directory;
-}
-
-/** The files of the database that this process has open. */
-function openFiles(directory: string): string[] {
-  const links = readdirSync("/proc/self/fd").map((descriptor) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${descriptor}`);
-    } catch {
-      return "";
-    }
-  });
-  return links.filter((link) => link.startsWith(join(directory, "postgresql")));
 }
