@@ -84,7 +84,7 @@ export function addErrorAnswers(server: FastifyInstance, routes: RouteList, logg
     reply.header("allow", allowed.join(", "));
     return new RequestError("METHOD_NOT_ALLOWED", `${path} answers ${allowed.join(", ")} only.`);
   };
-  // Before the handler, for which Fastify would read the body, whoever sends it.
+  // Checked in a hook: before it calls a handler, Fastify reads the body, even of a caller without a token.
   server.addHook("onRequest", (request, reply, done) => {
     done(request.is404 ? missing(request, reply) : undefined);
   });

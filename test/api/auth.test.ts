@@ -281,7 +281,7 @@ test("a sensor gets tokens for itself and fewer triggers, and never for more", a
   ).toMatchObject({ status: 403 });
 });
 
-// Goal: whoever removes a sensor's identity, or changes it, ends its access for good.
+// Goal: removing or changing a sensor's identity ends its access for good.
 // Method: an agent that knows the token is not told of the change.
 test.each([
   ["was removed", ["delete from identity where login = $1"], 0],

@@ -83,7 +83,7 @@ const pastOf = (member: Awaited<ReturnType<typeof startMember>>, instance: strin
     .filter((report) => report.instance === instance && report.history.length > 0)
     .map(({ history }) => history.reduce((sum, [events]) => sum + events, 0));
 
-// Goal: whoever opens a page sees what all agents did before.
+// Goal: a newly opened page shows what all agents did before.
 // Method: the page is loaded again at once, and somebody opens another agent's, while the agents go on reporting.
 test("every page that is opened gets the past of all agents", { timeout: 60_000 }, async () => {
   await using fresh = await freshDatabase();

@@ -157,7 +157,7 @@ test("nothing grows with a viewer that does not read, and it gets a snapshot whe
   expect(slow.kinds.slice(sentWhileSlow)).toEqual(["snapshot", "tick"]);
 });
 
-test("the past of an agent counts once, however often it tells of it, and anew for a page that is loaded again", () => {
+test("an agent's history counts once, however often it is reported, and again for a page that is reloaded", () => {
   const { stream } = open();
   const note = (): void => stream.note(reportOf("a", { history: [[50, 5]] }));
   const first = new TestViewer();

@@ -55,36 +55,32 @@ test(
 
 // Goal: the end of the embedded server, as on a full disk, loses and doubles nothing, and passes without a restart.
 // Method: take the folder of its log away, as in test/database/embedded/server-end.test.ts, and count until it is needed.
-test(
-  "an agent goes on by itself after its embedded database ended itself",
-  { timeout: 180_000 },
-  async () => {
-    await using folder = await folderWithCounter({ burst: 5, pauseMs: 20, fillerBytes: 20_000 });
-    const log = join(folder.path, "data/postgresql/pg_wal");
-    {
-      await using agent = await startAgent(folder);
-      await ready(agent, folder, 60_000);
-      await storedMoreThan(folder, 10);
-      await rename(log, `${log}.away`);
+test("an agent keeps working after its embedded database has crashed", { timeout: 180_000 }, async () => {
+  await using folder = await folderWithCounter({ burst: 5, pauseMs: 20, fillerBytes: 20_000 });
+  const log = join(folder.path, "data/postgresql/pg_wal");
+  {
+    await using agent = await startAgent(folder);
+    await ready(agent, folder, 60_000);
+    await storedMoreThan(folder, 10);
+    await rename(log, `${log}.away`);
 
-      const health = async (): Promise<string> => (await fetch(`${folder.apiUrl}/health/ready`)).text();
-      await expect
-        .poll(health, { timeout: 60_000 })
-        .toContain("its server ended itself: could not create file");
-      await rename(`${log}.away`, log);
-      await ready(agent, folder, 60_000);
-      const stored = await metric(folder, "attune_sensor_agent_events_stored_total");
-      await storedMoreThan(folder, stored + 50);
+    const health = async (): Promise<string> => (await fetch(`${folder.apiUrl}/health/ready`)).text();
+    await expect
+      .poll(health, { timeout: 60_000 })
+      .toContain("its server ended itself: could not create file");
+    await rename(`${log}.away`, log);
+    await ready(agent, folder, 60_000);
+    const stored = await metric(folder, "attune_sensor_agent_events_stored_total");
+    await storedMoreThan(folder, stored + 50);
 
-      await agent.assertRunning();
-      await writeFile(folder.enoughFile, "");
-      agent.kill("SIGTERM");
-      expect(await agent.ended).toBe(0);
-    }
+    await agent.assertRunning();
+    await writeFile(folder.enoughFile, "");
+    agent.kill("SIGTERM");
+    expect(await agent.ended).toBe(0);
+  }
 
-    await withDatabase(folder.path, allStoredOnce);
-  },
-);
+  await withDatabase(folder.path, allStoredOnce);
+});
 
 interface CounterFolder extends AgentFolder {
   readonly enoughFile: string;

@@ -42,9 +42,9 @@ export interface AppliedMigration {
 /** Long enough for any file on any table, and for waiting for another process that is migrating. */
 const timeoutMs = 3_600_000;
 const usualWaitMs = 200;
-/** An autovacuum gives way to whoever has waited for deadlock_timeout, by default a second. */
+/** The server cancels an autovacuum once another session has waited for its lock for deadlock_timeout, by default one second. */
 const vacuumWaitMs = 1_300;
-/** Each so many attempts, one waits that long. */
+/** One attempt in this many waits that long. */
 const vacuumAttempts = 20;
 const lockPauseMs = 500;
 

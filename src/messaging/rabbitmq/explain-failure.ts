@@ -24,7 +24,7 @@ export function blockedBroker(reason: string): Explanation {
   return {
     code: "BROKER_UNREACHABLE",
     reason: `the broker accepts nothing now (${reason})`,
-    remedy: "give it memory or disk space; the agent tries again by itself",
+    remedy: "give the broker more memory or disk space; the agent then tries again",
   };
 }
 

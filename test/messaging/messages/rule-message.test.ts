@@ -48,7 +48,7 @@ test("a rule's message repeats its fields beside the envelope, for sensors that 
   });
 });
 
-// The oldest sensors start a rule that was created or updated, whatever else the message says.
+// The oldest sensors start every rule that a message says was created or updated, even a disabled one.
 test.each([
   { type: "RuleCreated", enabled: true, flat: "RuleCreated" },
   { type: "RuleCreated", enabled: false, flat: undefined },
