@@ -11,6 +11,7 @@ import {
   changeKey,
   createKey,
   deleteKey,
+  findWebhookOutside,
   listKeys,
   lockFormerKeys,
   readKey,
@@ -56,6 +57,13 @@ export type CreateKeyOutcome =
   /** A webhook outside the sensor's pack names it. */
   | { readonly kind: "expected" }
   | { readonly kind: "full"; readonly keysMax: number };
+
+export type ChangeKeyOutcome =
+  | { readonly kind: "changed"; readonly key: KeyEntry }
+  /** There is no such key, or not for this caller. */
+  | { readonly kind: "unknown" }
+  /** A sensor created the key and could read the value, and this rule's or trigger's webhook outside its pack names it. */
+  | { readonly kind: "readable"; readonly ownerRef: string | null; readonly webhookRef: string };
 
 export interface RotatedKeys {
   readonly count: number;
@@ -112,13 +120,19 @@ export class KeyStore {
     return outcome.hasRoom ? { kind: "taken" } : { kind: "full", keysMax: keysOfOwnerMax };
   }
 
-  /** Undefined: there is no such key, or not for this caller. */
-  async change(scope: KeyScope, ref: string, update: KeyUpdate): Promise<KeyEntry | undefined> {
+  async change(scope: KeyScope, ref: string, update: KeyUpdate): Promise<ChangeKeyOutcome> {
     const cipher = this.#demandCipher();
     const known = await this.#read((rows) => rowOf(rows, readKey, { ...scope, ref }));
-    if (known === undefined) return undefined;
+    if (known === undefined) return { kind: "unknown" };
+    const { creatorPackRef: packRef, ownerRef } = known;
+    if (scope.sensorRef === null && packRef !== null) {
+      const webhookRef = await this.#read((rows) => rowOf(rows, findWebhookOutside, { ref, packRef }));
+      if (webhookRef !== undefined) return { kind: "readable", ownerRef, webhookRef };
+    }
     const { value, ...columns } = update;
-    return rowOf(this.#database, changeKey, { ...columns, ...cipher.seal(known, value), ...scope, ref });
+    const change = { ...columns, ...cipher.seal(known, value), ...scope, ref };
+    const key = await rowOf(this.#database, changeKey, change);
+    return key === undefined ? { kind: "unknown" } : { kind: "changed", key };
   }
 
   /** @returns whether there was such a key for this caller */

@@ -31,10 +31,7 @@ export function openWebhooks(
 ): OpenedWebhooks {
   const { config, logger } = options;
   const endpoints = new WebhookEndpoints({ database, logger, clock });
-  const secrets = new WebhookSecrets(
-    async (ref) => (await keys.read({ sensorRef: null }, ref))?.value,
-    clock,
-  );
+  const secrets = new WebhookSecrets((ref) => keys.read({ sensorRef: null }, ref), clock);
   const log = new DeliveryLog({ database, metrics, logger, clock });
   const retention = new WebhookRetention({
     database,

@@ -10,8 +10,14 @@ export interface EventPosts {
   store(request: PostRequest): Promise<readonly PostOutcome[]>;
 }
 
-/** Reads the value of a key. Undefined: there is no such key. Rejects if it cannot be read or decrypted. */
-export type ReadSecret = (ref: string) => Promise<JsonValue | undefined>;
+export interface SecretKey {
+  readonly value: JsonValue;
+  /** Of the sensor that created it; null: an admin did. */
+  readonly creatorPackRef: string | null;
+}
+
+/** Undefined: there is no such key. Rejects if it cannot be read or decrypted. */
+export type ReadSecret = (ref: string) => Promise<SecretKey | undefined>;
 
 /** Satisfied by telemetry/metrics.ts. */
 export interface WebhookMetrics {

@@ -7,7 +7,6 @@ import type { Queryable } from "../database/database.ts";
 import { rowsOf } from "../database/statement.ts";
 import { claimNonces, joinNonces } from "../database/statements/webhook-limits.ts";
 import { metaChallenge } from "../model/webhooks/challenge.ts";
-import type { EndpointSettings } from "../model/webhooks/endpoint-settings.ts";
 import type { Endpoint } from "../model/webhooks/endpoint-table.ts";
 import {
   checkSignature,
@@ -83,13 +82,10 @@ export class SenderCheck {
    * @returns undefined if the request is no challenge
    * @throws Refused
    */
-  async answerMeta(
-    { query }: IncomingWebhook,
-    { verifyTokenRefs }: EndpointSettings,
-  ): Promise<WebhookAnswer | undefined> {
+  async answerMeta({ query }: IncomingWebhook, endpoint: Endpoint): Promise<WebhookAnswer | undefined> {
     const challenge = metaChallenge(query);
     if (challenge === undefined) return undefined;
-    const tokens = await this.#demandSecrets(verifyTokenRefs);
+    const tokens = await this.#demandSecrets(endpoint, endpoint.settings.verifyTokenRefs);
     if (!matchesAny(challenge.verifyToken, tokens.map(textBytes), nodeSigner))
       throw unauthorized("verify_token", "The verify token is not valid.");
     return plain(challenge.answer);
@@ -102,25 +98,26 @@ export class SenderCheck {
   async authenticate(
     request: IncomingWebhook,
     receivedAtMs: number,
-    { scheme, secretRefs, bearerRefs, basicRefs, certificateNames }: EndpointSettings,
+    endpoint: Endpoint,
     bytes: Uint8Array,
     deliveryId: string | null,
   ): Promise<readonly string[]> {
+    const { scheme, secretRefs, bearerRefs, basicRefs, certificateNames } = endpoint.settings;
     if (certificateNames !== null) demandCertificate(request, certificateNames);
     if (bearerRefs.length > 0) {
-      const tokens = await this.#demandSecrets(bearerRefs);
+      const tokens = await this.#demandSecrets(endpoint, bearerRefs);
       const given = /^bearer +(.+)$/i.exec(request.headers["authorization"] ?? "")?.[1] ?? "";
       if (!matchesAny(given, tokens.map(textBytes), nodeSigner))
         throw unauthorized("bearer", "The token is not valid.", "Bearer");
     }
     if (basicRefs.length > 0) {
-      const logins = await this.#demandSecrets(basicRefs);
+      const logins = await this.#demandSecrets(endpoint, basicRefs);
       const given = /^basic +([\w+/=-]+)$/i.exec(request.headers["authorization"] ?? "")?.[1] ?? "";
       if (!matchesAny(Buffer.from(given, "base64").toString(), logins.map(textBytes), nodeSigner))
         throw unauthorized("basic", "The user or the password is not valid.", 'Basic realm="webhook"');
     }
     if (scheme === null) return [];
-    const values = await this.#demandSecrets(secretRefs);
+    const values = await this.#demandSecrets(endpoint, secretRefs);
     const secrets = values.flatMap((value) => secretBytes(value, scheme) ?? []);
     if (secrets.length === 0) throw secretMissing();
     const signed = { method: request.method, path: request.fullPath, headers: request.headers, body: bytes };
@@ -134,8 +131,8 @@ export class SenderCheck {
   }
 
   /** Without a secret nothing can be checked, so nothing is accepted; the sender's request is not at fault. */
-  async #demandSecrets(refs: readonly string[]): Promise<readonly string[]> {
-    const values = await this.#options.secrets.valuesOf(refs);
+  async #demandSecrets(endpoint: Endpoint, refs: readonly string[]): Promise<readonly string[]> {
+    const values = await this.#options.secrets.valuesOf(endpoint, refs);
     if (values.length === 0) throw secretMissing();
     return values;
   }

@@ -100,11 +100,11 @@ export class WebhookEndpoints {
 
   async #readTable(): Promise<EndpointTable> {
     const rows = await rowsOf(this.#options.database, readWebhookEndpoints, undefined);
-    const rules = rows.flatMap(({ kind, id, ref, settings }) =>
-      kind === "rule" ? [{ id, ref, params: objectOf(settings) }] : [],
+    const rules = rows.flatMap(({ kind, id, ref, packRef, settings }) =>
+      kind === "rule" ? [{ id, ref, packRef, params: objectOf(settings) }] : [],
     );
-    const triggers = rows.flatMap(({ id, ref, key, settings }) =>
-      key === null ? [] : [{ id, ref, key, config: objectOf(settings) }],
+    const triggers = rows.flatMap(({ id, ref, packRef, key, settings }) =>
+      key === null ? [] : [{ id, ref, packRef, key, config: objectOf(settings) }],
     );
     return endpointTable(rules, triggers);
   }

@@ -200,7 +200,7 @@ export class WebhookReceiver {
     const { settings } = endpoint;
     progress.bytes = bytes.length;
     if (settings.challenge === "meta" && request.method === "GET") {
-      const answer = await this.#senders.answerMeta(request, settings);
+      const answer = await this.#senders.answerMeta(request, endpoint);
       if (answer !== undefined) return { kind: "challenge", answer };
     }
     const headerId = deliveryIdOfHeaders(settings.deliveryId, request.headers);
@@ -208,7 +208,7 @@ export class WebhookReceiver {
     const nonces = await this.#senders.authenticate(
       request,
       progress.receivedAtMs,
-      settings,
+      endpoint,
       bytes,
       headerId,
     );

@@ -178,6 +178,35 @@ test("a sensor creates no key that a webhook outside its pack names", async () =
   expect(await create("leads", "elsewhere.secret")).toBe(201);
 });
 
+// Goal: no sensor learns a secret by creating its key before the webhook that names it.
+test("an admin writes no secret of a webhook into a key that a sensor outside its pack created", async () => {
+  const { ask, database } = await serve();
+  for (const ref of ["hook.one", "hook.two"])
+    expect((await ask("leads", "POST", "", { ref, value: "mine" })).status).toBe(201);
+  const given = { ref: "hook.given", owner_type: "pack", owner_pack_ref: "salesforce", value: "of an admin" };
+  expect((await ask("admin", "POST", "", given)).status).toBe(201);
+  await query(
+    database,
+    `insert into rule (ref, pack_ref, action_ref, trigger, trigger_ref, trigger_params)
+     select 'ours.' || path, nullif(of_pack, ''), 'jira.act', trigger.id, trigger.ref,
+            jsonb_build_object('path', path, 'bearer', 'hook.' || path)
+       from trigger, (values ('one', ''), ('two', 'salesforce'), ('given', '')) as hook (path, of_pack)
+      where trigger.ref = 'core.webhook'`,
+  );
+
+  const refused = await ask("admin", "PUT", "/hook.one", { value: "a secret" });
+
+  expect(refused.status).toBe(409);
+  expect(refused.text).toMatch(/salesforce\.leads, which could read .* ours\.one needs/);
+  expect((await ask("leads", "GET", "/hook.one")).body.data["value"]).toBe("mine");
+  expect((await ask("admin", "PUT", "/hook.two", { value: "a secret" })).status).toBe(200);
+  expect((await ask("admin", "PUT", "/hook.given", { value: "a secret" })).status).toBe(200);
+  expect((await ask("leads", "PUT", "/hook.one", { value: "mine still" })).status).toBe(200);
+  expect((await ask("admin", "DELETE", "/hook.one")).status).toBe(204);
+  expect((await ask("admin", "POST", "", { ref: "hook.one", value: "a secret" })).status).toBe(201);
+  expect((await ask("leads", "GET", "/hook.one")).status).toBe(404);
+});
+
 test("a sensor reaches its own keys and its pack's, and learns nothing of others", async () => {
   const { ask } = await serve();
   const own = { local_ref: "own", value: "of issues" };

@@ -33,7 +33,7 @@ test("a delivery whose row is committed late is reported, and none twice", async
     log: (lines) => void log.push(...lines),
     warn: nothing,
   };
-  const source = new WebhookSource({ database: fresh.database, readRules: async () => [] });
+  const source = new WebhookSource({ database: fresh.database });
   await quick.query(insertDelivery, ["before"]);
   const ended = source.run(context);
   const look = async (): Promise<void> => {

@@ -38,6 +38,8 @@ export interface Answered {
 
 export interface WebhookApiOptions extends PostingOptions {
   readonly keys?: Readonly<Record<string, JsonValue>>;
+  /** Of keys that a sensor created. */
+  readonly creatorPackRefs?: Readonly<Record<string, string>>;
   /** Of the receiver. */
   readonly receiverClock?: Clock;
 }
@@ -47,7 +49,12 @@ export async function openWebhookApi(rig: PipelineRig, options: WebhookApiOption
   const clock = options.receiverClock ?? systemClock;
   const keys = new Map(Object.entries(options.keys ?? {}));
   const endpoints = new WebhookEndpoints({ database, logger: silentLogger, clock: systemClock });
-  const secrets = new WebhookSecrets(async (ref) => keys.get(ref), systemClock);
+  const secrets = new WebhookSecrets(async (ref) => {
+    const value = keys.get(ref);
+    return value === undefined
+      ? undefined
+      : { value, creatorPackRef: options.creatorPackRefs?.[ref] ?? null };
+  }, systemClock);
   const stopping = new AbortController();
   let written: Promise<void> = Promise.resolve();
   const posting = await openPostingApi(rig, {

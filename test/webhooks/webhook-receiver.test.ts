@@ -22,7 +22,9 @@ beforeAll(async () => {
       "demo.secret": "s3cret",
       "demo.login": "ann:pass word",
       "demo.token": ["old-token", "new-token"],
+      "demo.known": "known",
     },
+    creatorPackRefs: { "demo.known": "jira" },
     listener: { trustedProxies: [] },
   });
 });
@@ -332,6 +334,18 @@ test("without its secret nothing is accepted and nothing is lost: 503 until the 
   api.secrets.wake();
   expect((await send()).status).toBe(200);
   expect((await deliveries(own, 2))[0]).toMatchObject({ verdict: "failed", reason: "secret_missing" });
+});
+
+// Goal: a sensor that creates a key before a webhook names it cannot make the webhook's requests.
+test("a key that a sensor created is no secret of a webhook outside its pack", async () => {
+  const foreign = await path({ bearer: "demo.known" });
+  const own = await path({ bearer: ["demo.known"] });
+  await query(rig.database, "update rule set pack_ref = 'jira' where trigger_params ->> 'path' = $1", [own]);
+  api.endpoints.wake();
+  const send = async (to: string) =>
+    (await api.send(`/webhooks/${to}`, { headers: { authorization: "Bearer known" } })).status;
+
+  expect([await send(foreign), await send(own)]).toEqual([503, 200]);
 });
 
 test("wrong content type, bad JSON, a body that is too large", async () => {

@@ -41,7 +41,7 @@ export interface Keys {
       readonly name: string | null;
       readonly isEncrypted: boolean | null;
     },
-  ) => Promise<KeyEntry | undefined>;
+  ) => Promise<ChangeOutcome>;
   readonly delete: (scope: KeyScope, ref: string) => Promise<boolean>;
 }
 
@@ -61,6 +61,11 @@ type CreateOutcome =
   | { readonly kind: "unusable-owner" }
   | { readonly kind: "expected" }
   | { readonly kind: "full"; readonly keysMax: number };
+
+type ChangeOutcome =
+  | { readonly kind: "changed"; readonly key: KeyEntry }
+  | { readonly kind: "unknown" }
+  | { readonly kind: "readable"; readonly ownerRef: string | null; readonly webhookRef: string };
 
 /** Of a value's JSON text. */
 const valueLengthMax = 262_144;
@@ -163,8 +168,18 @@ function addRoutes(scope: FastifyInstance, keys: Keys): void {
     async ({ params: { ref }, body, caller }) => {
       const value = boundedValue(body.value);
       const update = { value, name: body.name ?? null, isEncrypted: body.encrypted ?? null };
-      const key = (await keys.change(scopeOf(caller), ref, update)) ?? unknown(ref);
-      return { data: keyAnswer(key, value) };
+      const outcome = await keys.change(scopeOf(caller), ref, update);
+      switch (outcome.kind) {
+        case "changed":
+          return { data: keyAnswer(outcome.key, value) };
+        case "unknown":
+          return unknown(ref);
+        case "readable":
+          throw new RequestError(
+            "CONFLICT",
+            `The key ${ref} was created by a sensor and belongs to ${outcome.ownerRef ?? "it"}, which could read the value that the webhook of ${outcome.webhookRef} needs: delete the key and create it anew.`,
+          );
+      }
     },
   );
 

@@ -24,6 +24,8 @@ export interface KeyEntry {
   readonly ownerType: KeyOwnerType;
   /** Of the pack or the sensor; null for `system`. */
   readonly ownerRef: string | null;
+  /** Of the sensor that created it; null: an admin did. */
+  readonly creatorPackRef: string | null;
   readonly isEncrypted: boolean;
   readonly createdAt: Date;
   readonly updatedAt: Date;
@@ -34,8 +36,12 @@ export interface SealedKey extends KeyEntry {
   readonly encryptionKey: string;
 }
 
+/** A sensor's token creates keys for the sensor and for its pack. */
+const creatorPack = `case when key.created_by_sensor
+                then coalesce(key.owner_pack_ref, (select pack_ref from sensor where sensor.id = key.owner_sensor)) end`;
+
 const columns = `key.id, key.ref, key.local_ref, key.name, key.owner_type,
-           coalesce(key.owner_pack_ref, key.owner_sensor_ref) as owner_ref,
+           coalesce(key.owner_pack_ref, key.owner_sensor_ref) as owner_ref, ${creatorPack} as creator_pack_ref,
            key.encrypted, key.created, key.updated`;
 
 const sealedColumns = `${columns}, encode(key.value, 'base64') as sealed, key.encryption_key`;
@@ -54,6 +60,7 @@ function keyEntry(row: Row): KeyEntry {
     name: row.text("name"),
     ownerType: row.word("owner_type", keyOwnerTypes),
     ownerRef: row.textOrNull("owner_ref"),
+    creatorPackRef: row.textOrNull("creator_pack_ref"),
     isEncrypted: row.boolean("encrypted"),
     createdAt: row.instant("created"),
     updatedAt: row.instant("updated"),
@@ -132,9 +139,21 @@ export interface KeyCreation {
 }
 
 /**
- * Refs are free, so a sensor could take one that a webhook names whose key is yet to be created, and sign its requests. Any text
- * in the settings of a webhook outside its pack therefore counts as such a ref.
+ * Webhooks outside a pack that name a key, as `webhook` with their `pack_ref` and `settings`. Any text in the settings counts as
+ * the ref of a key.
  */
+const webhooksNaming = (key: string, outside: string): string => `
+                       from (select ref, pack_ref, trigger_params as settings
+                               from rule
+                              where trigger_ref = 'core.webhook'
+                              union all
+                             select ref, pack_ref, webhook_config
+                               from trigger
+                              where webhook_config is not null) as webhook
+                      where pack_ref is distinct from ${outside}
+                        and jsonb_path_exists(settings, '$.** ? (@ == $ref)', jsonb_build_object('ref', ${key}::text))`;
+
+/** Refs are free, so a sensor could take one that a webhook names whose key is yet to be created, and sign its requests. */
 export const createKey: Statement<NewKey, KeyCreation> = {
   name: "create_key",
   text: `
@@ -160,23 +179,14 @@ export const createKey: Statement<NewKey, KeyCreation> = {
        where owner_type = $4
          and coalesce(owner_pack_ref, owner_sensor_ref) is not distinct from $5
     ), expected as (
-      select exists (select
-                       from (select pack_ref, trigger_params as settings
-                               from rule
-                              where trigger_ref = 'core.webhook'
-                              union all
-                             select pack_ref, webhook_config
-                               from trigger
-                              where webhook_config is not null) as webhook
-                      where $10::text is not null
-                        and pack_ref is distinct from (select pack_ref from sensor where sensor.ref = $10)
-                        and jsonb_path_exists(settings, '$.** ? (@ == $ref)', jsonb_build_object('ref', $1::text))
+      select $10::text is not null
+             and exists (select${webhooksNaming("$1", "(select pack_ref from sensor where sensor.ref = $10)")}
                     ) as is_expected
     ), created as (
       insert into key (ref, local_ref, name, owner_type, owner_pack, owner_pack_ref, owner_sensor,
-                       owner_sensor_ref, encrypted, value, encryption_key)
+                       owner_sensor_ref, encrypted, value, encryption_key, created_by_sensor)
       select $1, $2, $3, $4, owner.pack, case when $4 = 'pack' then $5 end, owner.sensor,
-             case when $4 = 'sensor' then $5 end, $6, decode($7, 'base64'), $8
+             case when $4 = 'sensor' then $5 end, $6, decode($7, 'base64'), $8, $10::text is not null
         from owner, room, expected
        where room.has_room
          and not expected.is_expected
@@ -205,6 +215,17 @@ export const createKey: Statement<NewKey, KeyCreation> = {
     isExpected: row.boolean("is_expected"),
     created: row.idOrNull("id") === null ? null : keyEntry(row),
   }),
+};
+
+/** The first rule or trigger outside a pack whose webhook names a key. */
+export const findWebhookOutside: Statement<{ readonly ref: string; readonly packRef: string }, string> = {
+  name: "find_webhook_outside",
+  text: `
+    select webhook.ref${webhooksNaming("$1", "$2::text")}
+     order by webhook.ref
+     limit 1`,
+  values: ({ ref, packRef }) => [ref, packRef],
+  decode: (row) => row.text("ref"),
 };
 
 export interface KeyChange extends KeyScope {

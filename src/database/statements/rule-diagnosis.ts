@@ -80,6 +80,7 @@ export const readStrayRules: Statement<void, StrayRule> = {
 export interface BuiltinRule {
   readonly id: Id;
   readonly ref: string;
+  readonly packRef: string | null;
   readonly triggerRef: string;
   /** As stored. */
   readonly params: JsonValue;
@@ -93,7 +94,7 @@ export interface BuiltinRule {
 export const readBuiltinRules: Statement<void, BuiltinRule> = {
   name: "read_builtin_rules",
   text: `
-    select rule.id, rule.ref, rule.trigger_ref, rule.trigger_params,
+    select rule.id, rule.ref, rule.pack_ref, rule.trigger_ref, rule.trigger_params,
            case when timer_cursor.schedule_since = timer_rule.schedule_since then timer_cursor.problem end as problem,
            case when rule.trigger_params -> 'exclude' is not null
                 then (select config -> 'calendars' from sensor where ref = 'core.timers') end as calendars
@@ -110,6 +111,7 @@ export const readBuiltinRules: Statement<void, BuiltinRule> = {
   decode: (row) => ({
     id: row.id("id"),
     ref: row.text("ref"),
+    packRef: row.textOrNull("pack_ref"),
     triggerRef: row.text("trigger_ref"),
     params: row.json("trigger_params"),
     calendars: row.json("calendars"),

@@ -1,12 +1,14 @@
 /** What webhooks lead to: rules of `core.webhook`, and triggers with a key. */
 import type { Id } from "../../model/identifiers.ts";
 import type { JsonValue } from "../../model/json/json.ts";
+import type { WebhookKey } from "../../model/webhooks/webhook-key.ts";
 import type { Statement } from "../statement.ts";
 
 export interface WebhookEndpointRow {
   readonly kind: "rule" | "trigger";
   readonly id: Id;
   readonly ref: string;
+  readonly packRef: string | null;
   /** Of a trigger; null for a rule. */
   readonly key: string | null;
   readonly settings: JsonValue;
@@ -19,7 +21,7 @@ export interface WebhookEndpointRow {
 export const readWebhookEndpoints: Statement<undefined, WebhookEndpointRow> = {
   name: "read_webhook_endpoints",
   text: `
-    select 'rule' as kind, rule.id, rule.ref, null as key, rule.trigger_params as settings
+    select 'rule' as kind, rule.id, rule.ref, rule.pack_ref, null as key, rule.trigger_params as settings
       from rule
       join trigger on trigger.ref = rule.trigger_ref
      where rule.trigger_ref = 'core.webhook'
@@ -27,7 +29,7 @@ export const readWebhookEndpoints: Statement<undefined, WebhookEndpointRow> = {
        and trigger.enabled
        and exists (select from sensor where sensor.ref = 'core.webhooks' and sensor.enabled)
      union all
-    select 'trigger', id, ref, webhook_key, webhook_config
+    select 'trigger', id, ref, pack_ref, webhook_key, webhook_config
       from trigger
      where webhook_enabled
        and webhook_key is not null
@@ -37,6 +39,7 @@ export const readWebhookEndpoints: Statement<undefined, WebhookEndpointRow> = {
     kind: row.word("kind", ["rule", "trigger"]),
     id: row.id("id"),
     ref: row.text("ref"),
+    packRef: row.textOrNull("pack_ref"),
     key: row.textOrNull("key"),
     settings: row.json("settings"),
   }),
@@ -64,13 +67,19 @@ export const readWebhookRules: Statement<undefined, WebhookRuleRow> = {
   }),
 };
 
-/** Refs among these that name no key. */
-export const readMissingKeys: Statement<readonly string[], string> = {
-  name: "read_missing_keys",
+/** Those of these refs that name a key. */
+export const readWebhookKeys: Statement<readonly string[], WebhookKey> = {
+  name: "read_webhook_keys",
   text: `
-    select wanted.ref
-      from unnest($1::text[]) as wanted (ref)
-     where not exists (select from key where key.ref = wanted.ref)`,
+    select key.ref,
+           case when key.created_by_sensor
+                then coalesce(key.owner_pack_ref, (select pack_ref from sensor where sensor.id = key.owner_sensor))
+                 end as creator_pack_ref
+      from key
+     where key.ref = any ($1)`,
   values: (refs) => [refs],
-  decode: (row) => row.text("ref"),
+  decode: (row) => ({
+    ref: row.text("ref"),
+    creatorPackRef: row.textOrNull("creator_pack_ref"),
+  }),
 };

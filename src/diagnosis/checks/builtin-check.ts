@@ -10,13 +10,14 @@ import {
   type BuiltinRule,
   type SkippedTimer,
 } from "../../database/statements/rule-diagnosis.ts";
-import { readMissingKeys } from "../../database/statements/webhook-endpoints.ts";
+import { readWebhookKeys } from "../../database/statements/webhook-endpoints.ts";
 import { isJsonObject, objectOf } from "../../model/json/json.ts";
 import { describePlaced } from "../../model/placed-problem.ts";
 import { paramsProblems } from "../../model/rules/trigger-params.ts";
 import { isSkipReason, skipReasonText } from "../../model/timers/skip-reason.ts";
 import { keyRefsOf } from "../../model/webhooks/endpoint-settings.ts";
 import { endpointTable, type Endpoint } from "../../model/webhooks/endpoint-table.ts";
+import { keyProblem } from "../../model/webhooks/webhook-key.ts";
 import { notice, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
 
@@ -54,7 +55,7 @@ async function ruleFindings({
 
 async function webhookFindings(rows: Queryable, rules: readonly BuiltinRule[]): Promise<readonly Finding[]> {
   const { byPath, problems } = endpointTable(
-    rules.map(({ id, ref, params }) => ({ id, ref, params: objectOf(params) })),
+    rules.map(({ id, ref, packRef, params }) => ({ id, ref, packRef, params: objectOf(params) })),
     [],
   );
   const reasons = new Map<string, string[]>();
@@ -65,34 +66,38 @@ async function webhookFindings(rows: Queryable, rules: readonly BuiltinRule[]): 
     .toArray();
   return [
     ...Array.from(reasons, ([ref, own]) => ruleFinding(ref, "its webhook is not answered", own.join("; "))),
-    ...(await missingKeys(rows, endpoints)).filter(([ref]) => !reasons.has(ref)).map(keyFinding),
+    ...(await uselessKeys(rows, endpoints)).filter(([ref]) => !reasons.has(ref)).map(keyFinding),
   ];
 }
 
-/** Webhooks that answer 503, because none of the keys that a request is checked with exists. */
-async function missingKeys(
+/** Webhooks that answer 503, because none of the keys that a request is checked with exists, or they are no secrets of it. */
+async function uselessKeys(
   rows: Queryable,
   endpoints: readonly Endpoint[],
-): Promise<readonly (readonly [ruleRef: string, keys: string])[]> {
+): Promise<readonly (readonly [ruleRef: string, problem: string])[]> {
   const named = [...new Set(endpoints.flatMap(({ settings }) => keyRefsOf(settings)))];
   if (named.length === 0) return [];
-  const missing = new Set(await rowsOf(rows, readMissingKeys, named));
-  const missingByRule = new Map<string, string>();
-  for (const { rules, settings } of endpoints) {
-    const { secretRefs, bearerRefs, basicRefs, verifyTokenRefs } = settings;
-    const lacking = [secretRefs, bearerRefs, basicRefs, verifyTokenRefs].find(
-      (refs) => refs.length > 0 && refs.every((ref) => missing.has(ref)),
-    );
-    if (lacking === undefined) continue;
-    for (const { ref } of rules ?? []) missingByRule.set(ref, lacking.join(", "));
+  const keys = new Map((await rowsOf(rows, readWebhookKeys, named)).map((key) => [key.ref, key]));
+  const problemOfRule = new Map<string, string>();
+  for (const endpoint of endpoints) {
+    const { secretRefs, bearerRefs, basicRefs, verifyTokenRefs } = endpoint.settings;
+    for (const refs of [secretRefs, bearerRefs, basicRefs, verifyTokenRefs]) {
+      const byProblem = Map.groupBy(refs, (ref) => keyProblem(endpoint, keys.get(ref)));
+      if (refs.length === 0 || byProblem.has(undefined)) continue;
+      const problem = Array.from(byProblem, ([why, each]) => `the key ${each.join(", ")} ${why ?? ""}`).join(
+        "; ",
+      );
+      for (const { ref } of endpoint.rules ?? []) problemOfRule.set(ref, problemOfRule.get(ref) ?? problem);
+    }
   }
-  return [...missingByRule];
+  return [...problemOfRule];
 }
 
-function keyFinding([ref, keys]: readonly [ruleRef: string, keys: string]): Finding {
-  return wrong(`rule ${ref}`, `its webhook answers 503: the key ${keys} does not exist`, {
-    remedy: "create the key (docs/keys.md), or correct the rule's trigger_params",
-    facts: { rule: ref, keys },
+function keyFinding([ref, problem]: readonly [ruleRef: string, problem: string]): Finding {
+  return wrong(`rule ${ref}`, `its webhook answers 503: ${problem}`, {
+    remedy:
+      "as an administrator, create the key (docs/keys.md), after deleting one that a sensor created; or correct the rule's trigger_params",
+    facts: { rule: ref, problem },
   });
 }
 

@@ -21,12 +21,14 @@ const webhookTriggerRef = "core.webhook";
 export interface WebhookRule {
   readonly id: Id;
   readonly ref: string;
+  readonly packRef: string | null;
   readonly params: JsonObject;
 }
 
 export interface WebhookTrigger {
   readonly id: Id;
   readonly ref: string;
+  readonly packRef: string | null;
   readonly key: string;
   readonly config: JsonObject;
 }
@@ -42,6 +44,8 @@ export interface Endpoint {
   readonly triggerRef: string;
   /** Rules that each get an event; null: the event is for all rules of the trigger. */
   readonly rules: readonly EndpointTarget[] | null;
+  /** Of these rules, or of the trigger. */
+  readonly packRefs: readonly (string | null)[];
   readonly settings: EndpointSettings;
 }
 
@@ -94,16 +98,18 @@ export function endpointTable(
         id: `path/${path}`,
         triggerRef: webhookTriggerRef,
         rules: [...(present?.rules ?? []), target],
+        packRefs: [...(present?.packRefs ?? []), rule.packRef],
         settings,
       });
     }
   }
   const byKey = new Map<string, Endpoint>();
-  for (const { id, ref, key, config } of triggers) {
+  for (const { id: trigger, ref, packRef, key, config } of triggers) {
     const decoded = decodeWebhookConfig(config);
     if (decoded.kind === "valid") {
       // The key in the URL is a secret, so such an endpoint is never open.
-      byKey.set(key, { id: `trigger/${id}`, triggerRef: ref, rules: null, settings: decoded.value });
+      const id = `trigger/${trigger}`;
+      byKey.set(key, { id, triggerRef: ref, rules: null, packRefs: [packRef], settings: decoded.value });
     } else {
       problems.push(
         ...decoded.problems.map(({ path, problem }) => ({

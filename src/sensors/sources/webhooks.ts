@@ -13,20 +13,20 @@ import {
   readNewerDeliveries,
   type DeliveryEntry,
 } from "../../database/statements/webhook-deliveries.ts";
-import { readMissingKeys } from "../../database/statements/webhook-endpoints.ts";
+import { readWebhookEndpoints, readWebhookKeys } from "../../database/statements/webhook-endpoints.ts";
 import { messageOf } from "../../errors/caught.ts";
-import type { SensorRule } from "../../model/definitions.ts";
 import type { Id } from "../../model/identifiers.ts";
+import { objectOf } from "../../model/json/json.ts";
 import { ReportedIds } from "../../model/reported-ids.ts";
 import type { EndedRun } from "../../model/sensors/restart-policy.ts";
 import { keyRefsOf } from "../../model/webhooks/endpoint-settings.ts";
 import { endpointTable } from "../../model/webhooks/endpoint-table.ts";
+import { keyProblem } from "../../model/webhooks/webhook-key.ts";
 import { quotedText } from "../../model/texts/quoted-text.ts";
 import type { Source, SourceContext } from "./source.ts";
 
 export interface WebhookSourceOptions {
   readonly database: Queryable;
-  readonly readRules: () => Promise<readonly SensorRule[]>;
 }
 
 const lookMs = 2_000;
@@ -89,24 +89,33 @@ export class WebhookSource implements Source {
 
   async #reportRules({ log, warn }: SourceContext): Promise<void> {
     this.#haveRulesChanged = false;
-    const rules = await this.#options.readRules();
-    const { byPath, problems, open } = endpointTable(
-      rules.map(({ id, ref, triggerParams }) => ({ id, ref, params: triggerParams })),
-      [],
+    const { database } = this.#options;
+    const rows = await rowsOf(database, readWebhookEndpoints, undefined);
+    const rules = rows.flatMap(({ kind, id, ref, packRef, settings }) =>
+      kind === "rule" ? [{ id, ref, packRef, params: objectOf(settings) }] : [],
     );
+    const { byPath, problems, open } = endpointTable(rules, []);
     const served = [...byPath].flatMap(([path, endpoints]) =>
       [...endpoints].map(([method, endpoint]) => ({ path, method, endpoint })),
     );
     const refs = new Set(served.flatMap(({ endpoint }) => keyRefsOf(endpoint.settings)));
-    const missing = await rowsOf(this.#options.database, readMissingKeys, [...refs]);
+    const known = await rowsOf(database, readWebhookKeys, [...refs]);
+    const keys = new Map(known.map((key) => [key.ref, key]));
+    const useless = served.flatMap(({ endpoint }) =>
+      keyRefsOf(endpoint.settings).flatMap((ref) => {
+        const problem = keyProblem(endpoint, keys.get(ref));
+        return problem === undefined ? [] : [`the key ${ref} ${problem}`];
+      }),
+    );
     const lines = [
       ...served.map(
         ({ path, method, endpoint }) =>
           `answers ${method} /webhooks/${path} for ${(endpoint.rules ?? []).map(({ ref }) => ref).join(", ")}`,
       ),
       ...open.map((ref) => `the rule ${ref} checks no sender: anyone who knows its path can make events`),
-      ...missing.map(
-        (ref) => `the key ${ref} does not exist: requests that it should check are answered 503`,
+      ...Array.from(
+        new Set(useless),
+        (problem) => `${problem}: requests that it should check are answered 503`,
       ),
     ];
     const text = JSON.stringify([lines, problems]);

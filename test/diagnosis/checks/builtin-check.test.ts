@@ -85,28 +85,32 @@ test("rules that do nothing are wrong, with the reason; skipped slots are a noti
 test("a webhook answers 503 while none of the keys exists that check a request", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
-  const rule = (ref: string, params: unknown) =>
+  const rule = (ref: string, params: unknown, packRef: string | null = null) =>
     query(
       database,
-      `insert into rule (ref, action_ref, trigger, trigger_ref, trigger_params)
-       values ($1, 'core.noop', (select id from trigger where ref = 'core.webhook'), 'core.webhook', $2)`,
-      [ref, JSON.stringify(params)],
+      `insert into rule (ref, action_ref, trigger, trigger_ref, trigger_params, pack_ref)
+       values ($1, 'core.noop', (select id from trigger where ref = 'core.webhook'), 'core.webhook', $2, $3)`,
+      [ref, JSON.stringify(params), packRef],
     );
   await query(
     database,
-    `insert into key (ref, local_ref, name, owner_type, encrypted, encryption_key, value)
-     values ('t.present', 't.present', '', 'system', true, 'k', '\\x00')`,
+    `insert into key (ref, local_ref, name, owner_type, owner_pack_ref, encryption_key, value, created_by_sensor)
+     values ('t.present', 't.present', '', 'system', null, 'k', '\\x00', false),
+            ('t.known', 't.known', '', 'pack', 'jira', 'k', '\\x00', true)`,
   );
   await rule("t.rotating", { path: "a", secret: ["t.gone", "t.present"] });
   await rule("t.unchecked", { path: "b" });
   await rule("t.signed", { path: "c", secret: ["t.gone", "t.gone_too"], bearer: "t.present" });
   await rule("t.bearer", { path: "d", secret: "t.present", bearer: "t.gone" });
+  await rule("t.others", { path: "e", secret: ["t.gone", "t.known"] });
+  await rule("t.own", { path: "f", secret: "t.known" }, "jira");
 
   const findings = await checkBuiltins({ kind: "postgresql", rows: database });
 
   expect(findings.map(({ state, subject, detail }) => `${state} ${subject} ${detail}`)).toEqual([
     "wrong rule t.signed its webhook answers 503: the key t.gone, t.gone_too does not exist",
     "wrong rule t.bearer its webhook answers 503: the key t.gone does not exist",
+    "wrong rule t.others its webhook answers 503: the key t.gone does not exist; the key t.known was created by a sensor of the pack jira, which could make such requests",
   ]);
   expect(findings[0]?.remedy).toContain("docs/keys.md");
 });

@@ -131,7 +131,7 @@ test("an address is an address if Node says so", () => {
   expect(isNetworkText("2001:db8::/129")).toBe(false);
 });
 
-const rule = (id: string, params: JsonObject) => ({ id, ref: `demo.r${id}`, params });
+const rule = (id: string, params: JsonObject) => ({ id, ref: `demo.r${id}`, packRef: null, params });
 
 test("rules with one path share it if their settings are equal; else the oldest keeps it", () => {
   const github = { path: "push", preset: "github", secret: "k" };
