@@ -346,7 +346,7 @@ test("partitions are listed although the schema's owner may not read one of them
   await query(own.database, `grant usage on schema attune to ${role}`);
   await query(own.database, `grant select on event, event_default to ${role}`);
   await query(own.database, `grant create on schema attune to ${role}`);
-  for (const name of ["list_partitions(text)", "retired_from(oid)"])
+  for (const name of ["list_partitions(text)", "retired_from(oid)", "index_versions(oid)"])
     await query(own.database, `alter function ${name} owner to ${role}`);
 
   const listed = await query(
@@ -413,6 +413,33 @@ test("a partition that an operator has detached, and a table of such a name, are
   });
   expect(one.kept().get("event")).toMatchObject({ overdue: 0 });
   await one.run(AbortSignal.abort());
+});
+
+test("a retired partition that an operator attaches and detaches again is the operator's", async () => {
+  await using own = await freshDatabase();
+  await query(own.database, "insert into event (trigger_ref) values ('t')");
+  await query(own.database, "select add_partition('event', 10000001, 20000001)");
+  const retired = (): Promise<readonly object[]> =>
+    query(own.database, "select name from list_partitions('event') where is_retired");
+  await query(own.database, "select retire_partition('event', 'event_from_1')");
+  await query(own.database, "select retire_partition('event', 'event_from_10000001')");
+  await query(own.database, "select open_retired('event_from_1')");
+  await query(own.database, "vacuum analyze event_from_1");
+  expect(await retired()).toHaveLength(2);
+
+  const range = "for values from (1) to (10000001)";
+  await query(own.database, `alter table event attach partition event_from_1 ${range}`);
+  await query(own.database, "alter table event detach partition event_from_1");
+
+  expect(await retired()).toEqual([{ name: "event_from_10000001" }]);
+  await keeper({ database: own.database }).step(stopped);
+  const [left] = await query(own.database, "select count(*)::int as rows from event_from_1");
+  expect(left).toEqual({ rows: 1 });
+  expect(dropped).toEqual(["event"]);
+  await expect(query(own.database, "select drop_retired('event_from_1')")).rejects.toThrow(
+    "no retired partition",
+  );
+  for (const each of keepers.splice(0)) await each.run(AbortSignal.abort());
 });
 
 test("stray rows can go although messages about other events wait", async () => {
