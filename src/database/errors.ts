@@ -36,18 +36,23 @@ export function classifyDatabaseError(error: unknown): DatabaseErrorKind {
   if (error instanceof ConnectionError) return error.outcome === "unknown" ? "ambiguous" : "unavailable";
   const state = sqlState(error);
   if (state === undefined) return "defect";
-  return hasNoPartition(error) ? "unavailable" : kindOfSqlState(state);
+  return hasNoPartition(error) || isRowSecurityError(error) ? "unavailable" : kindOfSqlState(state);
+}
+
+/** Whether row security would hide rows from a statement. */
+export function isRowSecurityError(error: unknown): error is Error {
+  return sqlState(error) === "42501" && error instanceof Error && routineOf(error) === "check_enable_rls";
+}
+
+/** The server's function that raised the error. Those used here have the same name in every version since 11. */
+function routineOf(error: Error): unknown {
+  return "routine" in error ? error.routine : undefined;
 }
 
 /** Whether a table has no partition for a row, which is no fault of the row: somebody has dropped the default partition. */
 function hasNoPartition(error: unknown): boolean {
-  // Checks and triggers report the same state. The server's function has this name in every version since 11.
-  return (
-    sqlState(error) === "23514" &&
-    error instanceof Error &&
-    "routine" in error &&
-    error.routine === "ExecFindPartition"
-  );
+  // Checks and triggers report the same state.
+  return sqlState(error) === "23514" && error instanceof Error && routineOf(error) === "ExecFindPartition";
 }
 
 /** The five characters of SQL:2016 part 2 section 24, if the error came from the server. */

@@ -118,6 +118,11 @@ export const refusals: readonly Refusal[] = [
         words: /for database/,
         remedy: "grant connect and create on that database to the role; see docs/database.md",
       },
+      {
+        words: /row-level security/,
+        remedy:
+          "create a policy on the table that shows every row to the role (attune-sensor-agent doctor prints it), or switch its row security off",
+      },
     ],
   },
   {

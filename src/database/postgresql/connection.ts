@@ -20,6 +20,8 @@ export interface ConnectionSettings {
   readonly applicationName: string;
   readonly connectTimeoutMs: number;
   readonly queryTimeoutMs: number;
+  /** Of the next session. */
+  readonly rowSecurity: () => "on" | "off";
 }
 
 export interface PreparedConnection {
@@ -63,6 +65,7 @@ export function prepareConnection(
       jit: "off",
       // Statements rely on reading what was committed while they waited for a lock, whatever the role's or database's default.
       default_transaction_isolation: "read committed",
+      row_security: settings.rowSecurity(),
       ...textForms,
       // The server must end it too, or an abandoned statement would keep running and hold its locks.
       statement_timeout: String(settings.queryTimeoutMs),

@@ -18,13 +18,22 @@ export class ObservedHealth {
   #isStopped = false;
   /** Whether failures are logged. Until the first answer, the caller may get them as an exception instead. */
   #isLogging: boolean;
+  /** What is wrong although the server answers; undefined: nothing. */
+  readonly #complaint: () => string | undefined;
 
-  constructor(address: string, logger: Logger, clock: Clock, isLoggingFirst: boolean) {
+  constructor(
+    address: string,
+    logger: Logger,
+    clock: Clock,
+    isLoggingFirst: boolean,
+    complaint: () => string | undefined,
+  ) {
     const texts = {
       begins: "the database does not answer; trying again",
       ends: "the database answers again",
     };
     this.#outage = new OutageLog(texts, { logger, clock });
+    this.#complaint = complaint;
     this.#isLogging = isLoggingFirst;
     this.#address = address;
     this.#clock = clock;
@@ -56,7 +65,10 @@ export class ObservedHealth {
   }
 
   current(): PartHealth {
-    return { state: this.#state, detail: this.#detail, checkedAtMs: this.#checkedAtMs };
+    const checkedAtMs = this.#checkedAtMs;
+    const complaint = this.#state === "up" ? this.#complaint() : undefined;
+    if (complaint === undefined) return { state: this.#state, detail: this.#detail, checkedAtMs };
+    return { state: "degraded", detail: `${this.#detail}, but: ${complaint}`, checkedAtMs };
   }
 
   /** Later failures only result from closing the connections. */

@@ -9,12 +9,20 @@ import { Client, Pool, Query as SentQuery, type PoolClient, type QueryResult } f
 import { settlesWithin } from "../../concurrency/settles-within.ts";
 import { errorOf } from "../../errors/caught.ts";
 import type { Query, Queryable } from "../database.ts";
-import { classifyDatabaseError, ConnectionError, endsConnection, type ConnectionOutcome } from "../errors.ts";
+import {
+  classifyDatabaseError,
+  ConnectionError,
+  endsConnection,
+  isRowSecurityError,
+  type ConnectionOutcome,
+} from "../errors.ts";
 import type { PreparedConnection } from "./connection.ts";
+import type { RowSecurity } from "./row-security.ts";
 
 export interface PoolOptions {
   readonly connection: PreparedConnection;
   readonly connectionsMax: number;
+  readonly rowSecurity: RowSecurity;
   /** Called with undefined at every answer, and with every failure that concerns the server. */
   readonly observe: (failure: Error | undefined) => void;
 }
@@ -26,10 +34,12 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
   readonly #connection: PreparedConnection;
   readonly #observe: (failure: Error | undefined) => void;
   readonly #connectionsMax: number;
+  readonly #rowSecurity: RowSecurity;
   #busyCount = 0;
 
-  constructor({ connection, connectionsMax, observe }: PoolOptions) {
+  constructor({ connection, connectionsMax, rowSecurity, observe }: PoolOptions) {
     this.#connection = connection;
+    this.#rowSecurity = rowSecurity;
     this.#connectionsMax = connectionsMax;
     this.#observe = observe;
     // Each connection asks again, because the pool keeps the options it was created with.
@@ -68,6 +78,7 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
       return await this.#run(client, query, "unknown");
     } catch (error) {
       failure = asError(error);
+      if (isRowSecurityError(failure)) await this.#judgeRowSecurity(client);
       throw failure;
     } finally {
       client.release(failure !== undefined && endsConnection(failure));
@@ -77,11 +88,13 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
   async transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T> {
     const client = await this.#checkOut();
     let isReusable = true;
+    let isHindered = false;
     const run = async (query: Query, outcomeIfLost: ConnectionOutcome): Promise<{ rows: object[] }> => {
       try {
         return await this.#run(client, query, outcomeIfLost);
       } catch (error) {
         if (error instanceof ConnectionError) isReusable = false;
+        isHindered ||= isRowSecurityError(error);
         throw error;
       }
     };
@@ -96,6 +109,7 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
       if (isReusable) await run({ text: "rollback" }, "nothing-done").catch(() => {});
       throw error;
     } finally {
+      if (isHindered && isReusable) await this.#judgeRowSecurity(client);
       client.release(!isReusable);
     }
   }
@@ -103,6 +117,11 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#pool.ending) return;
     if (!(await settlesWithin(this.#pool.end(), closeTimeoutMs))) this.#connection.destroyAll();
+  }
+
+  async #judgeRowSecurity(client: PoolClient): Promise<void> {
+    // If it fails, the next statement fails again and tells why.
+    await this.#rowSecurity.judge((query) => this.#run(client, query, "nothing-done")).catch(() => {});
   }
 
   async #checkOut(): Promise<PoolClient> {
@@ -135,6 +154,7 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
     try {
       const answer = await answerOf(client, query, query.timeoutMs ?? this.#connection.queryTimeoutMs);
       this.#observe(undefined);
+      this.#rowSecurity.noteAnswer(query);
       // Several statements in one text return several results.
       return Array.isArray(answer) ? (answer.at(-1) ?? { rows: [] }) : answer;
     } catch (error) {
@@ -143,6 +163,7 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
       Error.captureStackTrace(failure);
       if (!endsConnection(failure)) {
         this.#observe(undefined);
+        this.#rowSecurity.noteFailure(query, failure);
         throw failure;
       }
       const lost = new ConnectionError(`the connection was lost: ${failure.message}`, outcomeIfLost, failure);

@@ -16,6 +16,7 @@ import { explainingDatabaseFailures } from "../explain-failure.ts";
 import { isLaxMode, prepareConnection } from "./connection.ts";
 import { ObservedHealth } from "./health.ts";
 import { PostgresqlPool } from "./pool.ts";
+import { RowSecurity } from "./row-security.ts";
 import { PostgresqlSession } from "./session.ts";
 import { Row } from "../statement.ts";
 
@@ -64,6 +65,7 @@ const serverVersionMin = 140_000;
 export async function openPostgresql(options: PostgresqlOptions): Promise<Database> {
   const { url, logger, schema = "attune", connectionsMax = 10, clock = systemClock } = options;
   const { heartbeatMs = heartbeatUsualMs, whenUnreachable = "fail" } = options;
+  const rowSecurity = new RowSecurity({ clock, logger });
   const settings = {
     tls: options.tls !== undefined && isTlsSet(options.tls) ? tlsOptions(options.tls) : undefined,
     url: rereadText(options.urlFile, url, (text) => serviceUrlProblem(text) === undefined),
@@ -71,6 +73,7 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
     applicationName: options.applicationName ?? "attune-sensor-agent",
     connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
     queryTimeoutMs: options.queryTimeoutMs ?? 30_000,
+    rowSecurity: () => rowSecurity.setting(),
   };
   const mode = URL.parse(url)?.searchParams.get("sslmode") ?? null;
   if (isLaxMode(mode))
@@ -81,13 +84,16 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
   const work = prepareConnection(settings);
   const alone = prepareConnection(settings, { synchronous_commit: "off", lock_timeout: "1000" });
   const { address } = work;
-  const health = new ObservedHealth(address, logger, clock, whenUnreachable === "wait");
+  const health = new ObservedHealth(address, logger, clock, whenUnreachable === "wait", () =>
+    rowSecurity.complaint(),
+  );
   const observe = (failure: Error | undefined): void => health.observe(failure);
 
   const relaxedConnectionsMax = connectionsMax >= 7 ? 2 : connectionsMax >= 4 ? 1 : 0;
   const pool = new PostgresqlPool({
     connection: work,
     connectionsMax: Math.max(connectionsMax - relaxedConnectionsMax - 1, 1),
+    rowSecurity,
     observe,
   });
   const relaxed =
@@ -96,12 +102,14 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
       : new PostgresqlPool({
           connection: prepareConnection(settings, relaxedSettings),
           connectionsMax: relaxedConnectionsMax,
+          rowSecurity,
           observe,
         });
   const session = new PostgresqlSession({
     connection: alone,
     schema,
     heartbeatMs,
+    rowSecurity,
     clock,
     observe,
   });
@@ -113,6 +121,9 @@ export async function openPostgresql(options: PostgresqlOptions): Promise<Databa
       await explainingDatabaseFailures(`connect to the database at ${address}`, async () => {
         await Promise.all([session.connect(), pool.prepare()]);
         await demandVersion(session, address);
+        await rowSecurity.judge((query) => session.query(query));
+        // Connected before that was known.
+        if (rowSecurity.setting() === "on") await rowSecurity.judge((query) => pool.query(query));
         await demandOwnSession(session, pool, address);
       });
     } catch (error) {

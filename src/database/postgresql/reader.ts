@@ -6,6 +6,7 @@ import { Client, Query as RowQuery, type QueryArrayConfig } from "pg";
 import { tlsOptions, isTlsSet, type TlsSettings } from "../../files/tls-options.ts";
 import type { Query, RowReader } from "../database.ts";
 import { prepareConnection } from "./connection.ts";
+import { followPoliciesQuery } from "./row-security.ts";
 
 export interface ReaderSettings {
   readonly url: string;
@@ -35,6 +36,7 @@ export async function openReader({
       applicationName,
       connectTimeoutMs: 5_000,
       queryTimeoutMs: statementMs,
+      rowSecurity: () => "off",
     },
     // One processor of the server at a time.
     { default_transaction_read_only: "on", max_parallel_workers_per_gather: "0" },
@@ -44,6 +46,7 @@ export async function openReader({
   // A failure between two statements shows at the next one.
   client.on("error", () => {});
   await client.connect();
+  await client.query(followPoliciesQuery);
   // So that a statement ends soon after its connection. Servers on some systems cannot, and end it at its time limit.
   await client.query("set client_connection_check_interval = '1s'").catch(() => {});
   return {

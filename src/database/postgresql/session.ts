@@ -23,12 +23,14 @@ import type { Clock } from "../../time/clock.ts";
 import type { HeldLock, Query } from "../database.ts";
 import { ConnectionError, endsConnection } from "../errors.ts";
 import type { PreparedConnection } from "./connection.ts";
+import type { RowSecurity } from "./row-security.ts";
 import { Row } from "../statement.ts";
 
 export interface SessionOptions {
   readonly connection: PreparedConnection;
   readonly schema: string;
   readonly heartbeatMs: number;
+  readonly rowSecurity: RowSecurity;
   readonly clock: Clock;
   /** Called with undefined at every answer, and with the error at every loss and failed attempt. */
   readonly observe: (failure: Error | undefined) => void;
@@ -227,6 +229,7 @@ export class PostgresqlSession {
 
   /** Runs one statement at a time. Any failure except a refusal by the server means that the session is lost. */
   #run(query: Query): Promise<{ rows: object[] }> {
+    const { rowSecurity } = this.#options;
     const result = this.#previous.then(async () => {
       const established = this.#established;
       if (established === undefined)
@@ -234,10 +237,12 @@ export class PostgresqlSession {
       try {
         const answer = await established.client.query<object>(query);
         this.#noteAnswer();
+        rowSecurity.noteAnswer(query);
         return answer;
       } catch (error) {
         if (!(error instanceof Error) || !endsConnection(error)) {
           this.#noteAnswer();
+          if (rowSecurity.noteFailure(query, error)) await this.#judgeRowSecurity(established.client);
           throw error;
         }
         established.lose(error);
@@ -246,6 +251,12 @@ export class PostgresqlSession {
     });
     this.#previous = result.catch(() => {});
     return result;
+  }
+
+  async #judgeRowSecurity(client: Client): Promise<void> {
+    const send = async (query: Query): Promise<{ rows: object[] }> => await client.query<object>(query);
+    // If it fails, the next statement fails again and tells why.
+    await this.#options.rowSecurity.judge(send).catch(() => {});
   }
 
   #noteAnswer(): void {

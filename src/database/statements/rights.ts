@@ -10,11 +10,40 @@ export interface MissingRight {
   readonly grant: string;
 }
 
+/** SQL for whether policies let the role see every row of a table: the condition of one is `true`, for reading at least. */
+const showsEveryRow = (table: string): string => `coalesce((
+                  select bool_or(is_true) filter (where polpermissive)
+                         and coalesce(bool_and(is_true) filter (where not polpermissive), true)
+                    from (select polpermissive, pg_get_expr(polqual, polrelid) = 'true' as is_true
+                            from pg_policy
+                           where polrelid = ${table}
+                             and polcmd in ('*', 'r')
+                             and exists (select
+                                           from unnest(polroles) as member (role)
+                                          where case when role = 0 then true else pg_has_role(role, 'usage') end)) as policy), false)`;
+
+/**
+ * Lets the session follow row security if it is active and hides no row: until then, statements on such tables fail instead of
+ * seeing fewer rows. Returns a row if it does.
+ */
+export const followPolicies: Statement<readonly NeededRight[], string> = {
+  name: "follow_policies",
+  text: `
+    select set_config('row_security', 'on', false) as setting
+      from (select bool_and(${showsEveryRow("class.oid")}) as are_all_shown
+              from pg_class as class
+             where class.relname = any ($1)
+               and class.relnamespace = to_regnamespace(quote_ident(current_schema()))
+               and row_security_active(class.oid)) as guarded
+     where are_all_shown`,
+  values: (needed) => [needed.flatMap(({ kind, name }) => (kind === "table" ? [name] : []))],
+  decode: (row) => row.text("setting"),
+};
+
 /**
  * Skips what is missing: its migration has not been applied.
  *
- * Row security that hides rows from the role counts, too: without its rules or sensors an agent would work as if nobody had
- * made any. A policy lets it see every row if its condition is `true`, for reading at least.
+ * Row security that hides rows from the role counts, too: an agent refuses to work without them.
  */
 export const readMissingRights: Statement<readonly NeededRight[], MissingRight> = {
   name: "read_missing_rights",
@@ -42,17 +71,7 @@ export const readMissingRights: Statement<readonly NeededRight[], MissingRight> 
            format('create policy sensor_agent on %s to %I using (true)', needed.object, current_user)
       from needed
      where case when needed.kind = 'table' and to_regclass(needed.object) is not null and row_security_active(needed.object)
-                then not coalesce((select bool_or(is_true) filter (where polpermissive)
-                                          and coalesce(bool_and(is_true) filter (where not polpermissive), true)
-                                     from (select polpermissive, pg_get_expr(polqual, polrelid) = 'true' as is_true
-                                             from pg_policy
-                                            where polrelid = to_regclass(needed.object)
-                                              and polcmd in ('*', 'r')
-                                              and exists (select
-                                                            from unnest(polroles) as member (role)
-                                                           where case when role = 0 then true
-                                                                      else pg_has_role(role, 'usage')
-                                                                 end)) as policy), false)
+                then not ${showsEveryRow("to_regclass(needed.object)")}
                 else false
             end
      order by name, privilege`,

@@ -9,7 +9,7 @@ const failure = new ConnectionError("no connection: too many clients", "nothing-
 test("a server that fails intermittently for minutes causes at most two log lines a minute", async () => {
   const clock = fakeClock();
   const { logger, lines } = recordingLogger();
-  const health = new ObservedHealth("db:5432/attune", logger, clock, true);
+  const health = new ObservedHealth("db:5432/attune", logger, clock, true, () => undefined);
   health.observe(undefined);
 
   for (let steps = 0; steps < 6_000; steps += 1) {
@@ -26,7 +26,7 @@ test("a server that fails intermittently for minutes causes at most two log line
 test("a lasting relapse is logged, with its end", async () => {
   const clock = fakeClock();
   const { logger, lines } = recordingLogger();
-  const health = new ObservedHealth("db:5432/attune", logger, clock, true);
+  const health = new ObservedHealth("db:5432/attune", logger, clock, true, () => undefined);
   health.observe(undefined);
   for (const lastsMs of [1_000, 20_000]) {
     for (let passedMs = 0; passedMs < lastsMs; passedMs += 500) {
