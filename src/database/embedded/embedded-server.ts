@@ -8,7 +8,8 @@
  *
  * - running: statements go to the engine.
  * - ended: a statement found that the server has ended itself. Its files are closed, every statement fails at once, and
- *   engines are started on the same directory until one runs; it recovers what was committed. The next state is running.
+ *   engines are started on the same directory, ever more rarely, until one runs; it recovers what was committed. The next state is
+ *   running.
  * - closed: for good, from either state.
  *
  * Invariants:
@@ -53,7 +54,9 @@ type State =
 const turnMs = 5;
 
 /** Each start computes for about a second, in which nothing else runs. */
-const pauseBeforeStartMs = 5_000;
+const pauseLimits = { delayMsFirst: 5_000, delayMsMax: 60_000 };
+/** A server that ends itself sooner after its start is no better than one that does not start. */
+const stableMs = 60_000;
 
 export class EmbeddedServer implements Queryable, AsyncDisposable {
   readonly #options: EmbeddedServerOptions;
@@ -64,6 +67,10 @@ export class EmbeddedServer implements Queryable, AsyncDisposable {
   readonly #channels = new Channels();
   #state: State;
   #isClosed = false;
+  /** Starts since a server last ran for long. */
+  #starts = 0;
+  #startedAtMs: number;
+  #nextStartAtMs = 0;
   #othersHadTurnAtMs = performance.now();
 
   /** @throws what `start` throws */
@@ -74,6 +81,7 @@ export class EmbeddedServer implements Queryable, AsyncDisposable {
   private constructor(options: EmbeddedServerOptions, engine: Engine) {
     const { logger, clock } = options;
     this.#options = options;
+    this.#startedAtMs = clock.monotonicMs();
     this.#state = { engine };
     this.#passOnNotifications(engine);
     this.#outage = new OutageLog(
@@ -121,11 +129,13 @@ export class EmbeddedServer implements Queryable, AsyncDisposable {
 
   health(): PartHealth {
     const { dataDirectory, clock } = this.#options;
-    return {
-      state: this.#state.engine === undefined || this.#isClosed ? "down" : "up",
-      detail: this.#state.engine === undefined ? this.#state.failure.message : `embedded in ${dataDirectory}`,
-      checkedAtMs: clock.monotonicMs(),
-    };
+    const checkedAtMs = clock.monotonicMs();
+    if (this.#state.engine === undefined) {
+      const seconds = Math.max(Math.ceil((this.#nextStartAtMs - checkedAtMs) / 1_000), 0);
+      const detail = `${this.#state.failure.message}; start ${this.#starts + 1} follows in ${seconds} s`;
+      return { state: "down", detail, checkedAtMs };
+    }
+    return { state: this.#isClosed ? "down" : "up", detail: `embedded in ${dataDirectory}`, checkedAtMs };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -174,6 +184,7 @@ export class EmbeddedServer implements Queryable, AsyncDisposable {
     });
     if (this.#state.engine !== engine) return failure;
     engine.abandon();
+    if (this.#options.clock.monotonicMs() - this.#startedAtMs >= stableMs) this.#starts = 0;
     this.#state = { engine: undefined, failure };
     this.#outage.failed({ error: failure });
     this.#restarts.wake();
@@ -184,8 +195,11 @@ export class EmbeddedServer implements Queryable, AsyncDisposable {
   async #restartIfEnded(signal: AbortSignal): Promise<void> {
     if (this.#state.engine !== undefined) return;
     const { start, clock } = this.#options;
-    await clock.sleep(pauseBeforeStartMs, signal);
+    const pauseMs = Math.min(pauseLimits.delayMsFirst * 2 ** this.#starts, pauseLimits.delayMsMax);
+    this.#nextStartAtMs = clock.monotonicMs() + pauseMs;
+    await clock.sleep(pauseMs, signal);
     if (signal.aborted) return;
+    this.#starts += 1;
     const engine = await start();
     try {
       await this.#channels.listenAgain({ query: (query) => runOn(engine.server, query) });
@@ -194,6 +208,7 @@ export class EmbeddedServer implements Queryable, AsyncDisposable {
       throw error;
     }
     this.#passOnNotifications(engine);
+    this.#startedAtMs = clock.monotonicMs();
     this.#state = { engine };
     this.#outage.recovered();
     this.#channels.notifyOfGap();

@@ -3,7 +3,9 @@ import { cpSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { EmbeddedServer } from "../../../src/database/embedded/embedded-server.ts";
 import { openEmbedded } from "../../../src/database/embedded/embedded.ts";
+import { startEngine } from "../../../src/database/embedded/engine.ts";
 import { databaseFailureReason } from "../../../src/database/explain-failure.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
@@ -63,7 +65,7 @@ test("a server that ended itself is started again on what was committed", async 
   await expect.poll(() => database.health().detail).toContain("could not open the embedded database in");
   expect(openFilesBelow(join(directory, "postgresql"))).toEqual([]);
   renameSync(`${log}.away`, log);
-  await clock.advance(5_000);
+  await clock.advance(10_000);
   await expect.poll(() => database.health().state).toBe("up");
 
   await expect.poll(() => hints).toEqual([undefined, undefined]);
@@ -92,6 +94,59 @@ test("a database whose server has ended is closed without it", async () => {
   renameSync(`${log}.away`, log);
   await using reopened = await openEmbedded({ dataDirectory: directory, logger: silentLogger });
   expect((await reopened.query({ text: "select number from public.kept" })).rows).toEqual([{ number: 1 }]);
+});
+
+// Each start computes for about a second, in which nothing else runs.
+test("a server that fails again and again is started ever more rarely, and soon again after it has run for long", async () => {
+  const directory = madeDirectory();
+  const log = join(directory, "postgresql/pg_wal");
+  const clock = fakeClock();
+  let starts = 0;
+  await using server = await EmbeddedServer.open({
+    dataDirectory: directory,
+    start: () => {
+      starts += 1;
+      return startEngine({ directory, schema: "attune", assets: undefined });
+    },
+    logger: silentLogger,
+    clock,
+  });
+  const end = async (): Promise<void> => {
+    renameSync(log, `${log}.away`);
+    await expect(server.query(fatal)).rejects.toThrow("its server ended itself");
+    await expect.poll(() => clock.sleeperCount()).toBe(1);
+  };
+  /** Until the next start, which ends the pause. */
+  const pauseSeconds = async (): Promise<number> => {
+    const before = starts;
+    for (let seconds = 1; ; seconds += 1) {
+      await clock.advance(1_000);
+      if (starts > before) return seconds;
+    }
+  };
+  await clock.advance(60_000);
+  await end();
+  await expect.poll(() => server.health().detail).toMatch(/; start 1 follows in 5 s$/);
+
+  const pauses: number[] = [];
+  for (let attempts = 0; attempts < 6; attempts += 1) {
+    pauses.push(await pauseSeconds());
+    await expect.poll(() => clock.sleeperCount()).toBe(1);
+  }
+  expect(pauses).toEqual([5, 10, 20, 40, 60, 60]);
+
+  renameSync(`${log}.away`, log);
+  await pauseSeconds();
+  await expect.poll(() => server.health().state).toBe("up");
+  await end();
+  await expect.poll(() => server.health().detail).toMatch(/ follows in 60 s$/);
+  renameSync(`${log}.away`, log);
+  await pauseSeconds();
+  await expect.poll(() => server.health().state).toBe("up");
+  await clock.advance(60_000);
+  await end();
+  await expect.poll(() => server.health().detail).toMatch(/; start 1 follows in 5 s$/);
+  renameSync(`${log}.away`, log);
 });
 
 // Goal: a full disk loses no committed row, and once there is room the database works again without a restart of the process.
