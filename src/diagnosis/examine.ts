@@ -21,6 +21,7 @@ import { checkListeners } from "./checks/listener-check.ts";
 import { checkOutbox } from "./checks/outbox-check.ts";
 import { checkOutput } from "./checks/output-check.ts";
 import { checkPackFiles } from "./checks/pack-file-check.ts";
+import { checkHeldPartitions } from "./checks/held-partitions-check.ts";
 import { checkRetention } from "./checks/retention-check.ts";
 import { checkRights } from "./checks/rights-check.ts";
 import { checkRules } from "./checks/rule-check.ts";
@@ -65,6 +66,7 @@ export async function examine(subject: Subject): Promise<readonly Finding[]> {
       deliveries: async () => (health.kind === "agent" ? checkDeliveries(config) : []),
       files: async () => (health.kind === "agent" ? checkFiles(config) : []),
       output: async () => (health.kind === "agent" ? checkOutput(config) : []),
+      clock: async () => (health.kind === "agent" ? checkHeldPartitions(config) : []),
     })),
   ];
 }

@@ -9,6 +9,8 @@
  * Only the agent that holds the lock `retention` does this; the others check now and then whether the lock is free. It
  * also has old versions of rules deleted (rule-version-keeper.ts).
  *
+ * While the database's clock is doubted (clock-guard.ts), nothing is retired for its age.
+ *
  * A retired partition is a table of its own, so archiving and dropping it disturbs no reader or writer. After a crash,
  * the next step continues with it.
  */
@@ -35,6 +37,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { reportedLoop } from "../telemetry/reported-loop.ts";
 import type { Clock } from "../time/clock.ts";
+import type { ClockGuard } from "./clock-guard.ts";
 import { RuleVersionKeeper } from "./rule-version-keeper.ts";
 import { tableState, type TableLimits } from "./table-state.ts";
 
@@ -46,6 +49,7 @@ export interface PartitionKeeperOptions {
     ((table: RetainedTable, partition: string, signal: AbortSignal) => Promise<void>) | undefined;
   /** How long a version of a rule is kept after the next one. */
   readonly ruleVersionSeconds: number;
+  readonly clockGuard: Pick<ClockGuard, "observe" | "isDoubted">;
   readonly metrics: Pick<Metrics, "partitionDropped">;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -102,18 +106,19 @@ export class PartitionKeeper {
 
   /** Everything that is due now. */
   async step(signal: AbortSignal): Promise<void> {
-    const { database } = this.#options;
+    const { database, clockGuard } = this.#options;
     if (!this.#turn.isHeld) this.#kept.clear();
     if (!(await this.#turn.take())) return;
     const position = await rowOf(database, readPartitionPosition, undefined);
     if (position === undefined) return;
+    clockGuard.observe(position.now.getTime());
     const partitions = await rowsOf(database, listPartitions, { tables: retainedTables });
     const works = retainedTables.map((table) => {
       const rows = partitions.filter((row) => row.table === table);
       return () => this.#keep(table, rows, position, signal);
     });
     try {
-      await doAll([...works, () => this.#versions.keep(signal)]);
+      await doAll([...works, async () => (clockGuard.isDoubted() ? undefined : this.#versions.keep(signal))]);
     } catch (error) {
       // Another agent may be able to do what this one cannot, such as write to its folder.
       await this.#turn[Symbol.asyncDispose]();
@@ -127,22 +132,26 @@ export class PartitionKeeper {
     position: PartitionPosition,
     signal: AbortSignal,
   ): Promise<void> {
-    const { limits } = this.#options;
+    const { limits, clockGuard } = this.#options;
     const state = tableState(table, rows, position, limits);
     const plan = planPartitions(state, limits[table]);
+    const due = clockGuard.isDoubted()
+      ? planPartitions(state, { ...limits[table], days: null }).retire
+      : plan.retire;
     const retired = rows.flatMap(({ isRetired, name }) => (isRetired ? [name] : []));
-    let overdue = retired.length + plan.retire.length;
-    this.#note(table, rows, overdue);
+    const held = plan.retire.length - due.length;
+    let overdue = retired.length + due.length;
+    this.#note(table, rows, overdue, held);
     await doAll([
       () => this.#makeRoom(table, plan, signal),
       () => this.#makeDefault(table, rows, signal),
-      () => this.#retire(table, plan.retire, retired, signal),
+      () => this.#retire(table, due, retired, signal),
       () =>
         doAll(
           retired.map((partition) => async () => {
             await this.#dispose(table, partition, signal);
             overdue -= 1;
-            this.#note(table, rows, overdue);
+            this.#note(table, rows, overdue, held);
           }),
         ),
     ]);
@@ -204,13 +213,14 @@ export class PartitionKeeper {
     if (failure !== undefined) throw failure;
   }
 
-  #note(table: RetainedTable, rows: readonly PartitionRow[], overdue: number): void {
+  #note(table: RetainedTable, rows: readonly PartitionRow[], overdue: number, held: number): void {
     const attached = rows.filter(({ isRetired }) => !isRetired);
     const rest = attached.find(({ isDefault }) => isDefault);
     this.#kept.set(table, {
       partitions: attached.length,
       bytes: rows.reduce((total, { bytes }) => total + bytes, 0),
       overdue,
+      held,
       // The number is an estimate, but it is certain whether any rows exist.
       strayRows: rest === undefined || rest.highest === null ? 0 : Math.max(rest.rows, 1),
     });

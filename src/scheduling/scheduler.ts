@@ -64,7 +64,7 @@ export interface SchedulerOptions extends LeaseRenewalOptions {
   /** Whether a sensor's process may still exist or its events may still be in flight. */
   readonly isRunning: (sensorId: Id) => boolean;
   /** Called when the worker's row has been refreshed. */
-  readonly onRenewed: () => void;
+  readonly onRenewed: (lease: RenewedLease) => void;
   /** Called when the held set or a term in it has changed. */
   readonly onHeldChanged: () => void;
   /** Called on the placing worker when another worker has died or come back. */
@@ -200,8 +200,9 @@ export class Scheduler {
     }
   }
 
-  #noteRenewal({ isRenewed, assignments, rank, placer, others }: RenewedLease): void {
-    if (isRenewed) this.#options.onRenewed();
+  #noteRenewal(lease: RenewedLease): void {
+    const { isRenewed, assignments, rank, placer, others } = lease;
+    if (isRenewed) this.#options.onRenewed(lease);
     if (assignments !== assignmentsDigest(this.#owned.all())) this.#isLookDue = true;
     const isNewRank = rank !== this.#rank;
     const haveOthersChanged = others !== this.#others;

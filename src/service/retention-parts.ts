@@ -2,6 +2,7 @@
 import type { Database } from "../database/database.ts";
 import { tryToWrite } from "../files/write-trial.ts";
 import { keptOfTables } from "../model/retention/keep-limits.ts";
+import type { ClockGuard } from "../retention/clock-guard.ts";
 import { PartitionKeeper } from "../retention/partition-keeper.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -11,6 +12,7 @@ export function openRetention(
   { options, lifetime, clock, random }: ServiceContext,
   database: Database,
   metrics: Metrics,
+  clockGuard: ClockGuard,
 ): PartitionKeeper {
   const { config, logger } = options;
   const { archive_dir: folder } = config.retention;
@@ -26,6 +28,7 @@ export function openRetention(
             logger.info({ table, partition, path }, `archived ${partition} to ${path}`);
           },
     ruleVersionSeconds: config.retention.rule_versions,
+    clockGuard,
     metrics,
     logger,
     clock,

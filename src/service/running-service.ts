@@ -18,6 +18,7 @@ import { openConnections } from "./connections.ts";
 import type { LocalToken } from "../identity/local-token.ts";
 import { openIdentity, openLocalToken } from "./identity-parts.ts";
 import { openEvents } from "./event-parts.ts";
+import { ClockGuard } from "../retention/clock-guard.ts";
 import { openNotifications } from "./notification-parts.ts";
 import { openDiagnosis, openLive, openLiveCounts } from "./live-parts.ts";
 import { openKeys } from "./key-parts.ts";
@@ -61,7 +62,8 @@ export async function openRunningService(
   const events = await openEvents(context, connections, metrics, rules);
   const { sweeper, generator } = events;
   const reads = new SnapshotReads(database);
-  const opened = await openSensors(context, worker, metrics, events);
+  const clockGuard = new ClockGuard({ logger: options.logger, clock: context.clock });
+  const opened = await openSensors(context, worker, metrics, events, clockGuard);
   const { scheduler, sensors } = opened;
   const { feed, notifications } = openNotifications(context, database, metrics);
   const { mailbox, operations } = openOperations(context, database, reads, opened);
@@ -97,7 +99,7 @@ export async function openRunningService(
     signing_key: [identity.authenticator],
     [liveAnnouncement]: [live.exchange],
   });
-  const retention = openRetention(context, database, metrics);
+  const retention = openRetention(context, database, metrics, clockGuard);
   openSchemaMemory(context, database, metrics, events.pipeline);
   const verification = openVerification(context, database, metrics, connections.installationId);
   const unreadableKeys = unreadableCount;

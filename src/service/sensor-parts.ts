@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { settlesWithin } from "../concurrency/settles-within.ts";
 import { createRedactor } from "../model/texts/redaction.ts";
+import type { ClockGuard } from "../retention/clock-guard.ts";
 import { superseded } from "../registration/sensor-worker-registration.ts";
 import { signsOfThisMachine, workerType } from "../registration/worker-type.ts";
 import { Scheduler } from "../scheduling/scheduler.ts";
@@ -45,6 +46,7 @@ export async function openSensors(
   worker: RegisteredWorker,
   metrics: Metrics,
   { pipeline, publisher, sweeper, generator, summary }: OpenedEvents,
+  clockGuard: Pick<ClockGuard, "observe">,
 ): Promise<OpenedSensors> {
   const { options, lifetime, activity, fail, instance, clock, random } = context;
   const { config, secrets, logger } = options;
@@ -66,7 +68,8 @@ export async function openSensors(
     renewalIntervalMs: sensor.lease_renewal_interval * 1_000,
     lookIntervalMs: sensor.reconcile_interval * 1_000,
     isRunning: (sensorId) => sensors.isRunning(sensorId),
-    onRenewed: () => {
+    onRenewed: ({ databaseMs }) => {
+      clockGuard.observe(databaseMs);
       worker.heartbeat.noteRenewed();
       youngGeneration.limit();
     },

@@ -51,12 +51,16 @@ export interface GaugeSources {
   readonly fleet: () => Promise<FleetFacts | undefined>;
 }
 
+export const partitionsHeldName = "partitions_held";
+
 /** The partitions of one table. */
 export interface KeptTable {
   readonly partitions: number;
   readonly bytes: number;
   /** That should be gone: messages need them, their lock is not free, or they could not be archived. */
   readonly overdue: number;
+  /** That are too old by the database's clock, which is doubted. */
+  readonly held: number;
   /** Rows that no partition was there for. */
   readonly strayRows: number;
 }
@@ -209,6 +213,12 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     "partitions_overdue",
     "Partitions that should have been dropped and could not be",
     kept(({ overdue }) => overdue),
+    "table",
+  );
+  gauge(
+    partitionsHeldName,
+    "Partitions that are kept because the database's clock may have leapt ahead",
+    kept(({ held }) => held),
     "table",
   );
   gauge(

@@ -248,6 +248,7 @@ async function keepPartitions(database: Database, { days, archive }: Keeping): P
     limits: { event: limits, enforcement: limits, event_key: limits },
     archive,
     ruleVersionSeconds: 3_600,
+    clockGuard: { observe: () => {}, isDoubted: () => false },
     metrics: { partitionDropped: () => {} },
     logger: silentLogger,
     clock: systemClock,

@@ -41,6 +41,7 @@ async function keepOnce(
     },
     archive: archived,
     ruleVersionSeconds: 3_600,
+    clockGuard: { observe: () => {}, isDoubted: () => false },
     metrics: { partitionDropped: () => {} },
     logger: silentLogger,
     clock: systemClock,

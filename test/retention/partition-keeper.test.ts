@@ -20,6 +20,7 @@ import { rowOf } from "../../src/database/statement.ts";
 import { boundLocks } from "../../src/database/statements/partitions.ts";
 import { keepEverything, type KeepLimits } from "../../src/model/retention/keep-limits.ts";
 import { archivePartition } from "../../src/retention/archive.ts";
+import { ClockGuard } from "../../src/retention/clock-guard.ts";
 import { PartitionKeeper, type PartitionKeeperOptions } from "../../src/retention/partition-keeper.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { systemClock, type Clock } from "../../src/time/clock.ts";
@@ -52,6 +53,7 @@ function keeper(options: Partial<PartitionKeeperOptions> = {}): PartitionKeeper 
     limits,
     archive: undefined,
     ruleVersionSeconds: 3_600,
+    clockGuard: { observe: () => {}, isDoubted: () => false },
     metrics: { partitionDropped: (table) => dropped.push(table) },
     logger: silentLogger,
     clock: systemClock,
@@ -442,6 +444,48 @@ test("a retired partition that an operator attaches and detaches again is the op
   for (const each of keepers.splice(0)) await each.run(AbortSignal.abort());
 });
 
+// Goal: rows that only look old, because the database's clock leapt ahead, are not lost.
+test("while the clock is doubted nothing is retired for its age, but for its size", async () => {
+  await using own = await freshDatabase();
+  const { logger, lines } = recordingLogger();
+  let upMs = 0;
+  const clockGuard = new ClockGuard({ logger, clock: systemClock, upMs: () => upMs });
+  // What follows is 40 days later, by the database's clock alone.
+  clockGuard.observe(Date.now() - 40 * 86_400_000);
+  await query(
+    own.database,
+    "insert into event (trigger_ref, created) select 't', now() - interval '40 days' from generate_series(1, 10)",
+  );
+  await query(
+    own.database,
+    "select add_partition('event', 10000001, 20000001), setval('event_id_seq', 10000001)",
+  );
+  await query(own.database, "analyze event_from_1");
+  const step = async (kept: PartitionKeeperOptions["limits"] = limits) => {
+    const one = keeper({ database: own.database, limits: kept, clockGuard });
+    await one.step(stopped);
+    const { held } = one.kept().get("event") ?? {};
+    await one.run(AbortSignal.abort());
+    return { held, dropped };
+  };
+
+  expect(await step()).toEqual({ held: 1, dropped: [] });
+  upMs += 86_400_000;
+  expect(await step()).toEqual({ held: 0, dropped: ["event"] });
+  expect(lines.map(({ message }) => message)).toEqual([
+    expect.stringMatching(/^the clock of the database is 40 d ahead/),
+    "the clock of the database is trusted again; old rows are dropped",
+  ]);
+
+  clockGuard.observe(Date.now() + 50 * 86_400_000);
+  await query(own.database, "insert into event (id, trigger_ref) values (10000001, 't')");
+  const oneRow = { ...limits, event: { ...thirtyDays, rows: 1 } };
+  await query(own.database, "select setval('event_id_seq', 30000001)");
+  await query(own.database, "insert into event (id, trigger_ref) values (30000001, 't')");
+  await query(own.database, "analyze event");
+  expect((await step(oneRow)).dropped).toEqual(["event"]);
+});
+
 test("stray rows can go although messages about other events wait", async () => {
   await using own = await freshDatabase();
   await query(
@@ -547,6 +591,34 @@ test("after a leap over all partitions, stray rows are kept and the next ones ha
   expect(await query(database, "select count(*)::int as n from event_default")).toEqual([{ n: 0 }]);
 });
 
+// Goal: one row with a number that programs cannot hold does not take all later ones there.
+test("a row that was inserted by hand far beyond all ids makes no partition there, and goes when it is old", async () => {
+  await using own = await freshDatabase();
+  const far = "1000000000000000000";
+  await query(own.database, "insert into event (id, trigger_ref) values ($1, 't')", [far]);
+  const one = keeper({ database: own.database });
+  await one.step(stopped);
+  await query(own.database, "select setval('event_id_seq', 15000000)");
+  await one.step(stopped);
+
+  const listed = await query<{ beyond: string }>(
+    own.database,
+    "select max(beyond)::text as beyond from list_partitions('event')",
+  );
+  expect(listed).toEqual([{ beyond: "40000001" }]);
+  expect(one.kept().get("event")).toMatchObject({ strayRows: 1 });
+  await query(own.database, "delete from event where id = $1", [far]);
+  await query(
+    own.database,
+    "insert into event (id, trigger_ref, created) values ($1, 't', now() - interval '31 days')",
+    [far],
+  );
+  await one.step(stopped);
+  expect(dropped).toEqual(["event"]);
+  expect(await query(own.database, "select from event_default")).toEqual([]);
+  await one.run(AbortSignal.abort());
+});
+
 test("a negative id among stray rows stops the retention of no table", async () => {
   await query(database, "insert into event (id, trigger_ref) values (-3, 't')");
   const one = keeper();
@@ -566,6 +638,7 @@ test("the embedded database keeps its partitions, too, within a number of rows",
     const few = { ...keepEverything, rows: 300 };
     const one = new PartitionKeeper({
       ruleVersionSeconds: 3_600,
+      clockGuard: { observe: () => {}, isDoubted: () => false },
       database: embedded,
       limits: { ...limits, event: few },
       archive: undefined,

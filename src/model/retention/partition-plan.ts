@@ -58,6 +58,8 @@ const partitionsWanted = 30;
 /** Keys are looked up in every partition. */
 const keyPartitionsWanted = 4;
 const aheadWanted = 2;
+/** Ids beyond the next one by more than this were not given out by the sequence, even after a thousand failovers. */
+const reachableIds = 1_000_000_000_000n;
 const idsMin = 10_000_000n;
 const idsMax = 10_000_000_000n;
 
@@ -97,7 +99,7 @@ function additions(
   if (kind === "days") add.push(...presentDays({ partitions, rest, position }, width));
   let next = highestOf([
     partitions.at(-1)?.beyond ?? 0n,
-    rest.highest === null ? 0n : rest.highest + 1n,
+    rest.highest === null || isOutOfReach(rest.highest, position) ? 0n : rest.highest + 1n,
     kind === "days" ? position : covers ? 0n : position + idsMin,
   ]);
   for (; ahead < aheadWanted; ahead += 1) {
@@ -106,6 +108,11 @@ function additions(
     next += width;
   }
   return { add, starts };
+}
+
+/** Somebody inserted the row by hand. Partitions beyond it would take the sequence there, to numbers that few programs can hold. */
+function isOutOfReach(highest: bigint, position: bigint): boolean {
+  return highest > position + reachableIds;
 }
 
 /** The days from the present one up to the first that has a partition: the clock was set back over partitions made since. */
@@ -186,8 +193,10 @@ function retirements(state: TableState, limits: KeepLimits): readonly string[] {
     kind === "days" && rest.highest !== null ? (Number(rest.highest) + 1) * dayMs : rest.newestMs;
   const isRestTooMuch =
     (limits.rows !== null && rest.rows > limits.rows) || (limits.bytes !== null && rest.bytes > limits.bytes);
-  if (rest.highest !== null && rest.highest < position && (isOver(restNewestMs) || isRestTooMuch))
-    retire.push(rest.name);
+  const hasPlace = partitions.some(({ first, beyond }) => (first ?? 0n) <= position && position < beyond);
+  const isPast =
+    rest.highest !== null && (rest.highest < position || (hasPlace && isOutOfReach(rest.highest, position)));
+  if (isPast && (isOver(restNewestMs) || isRestTooMuch)) retire.push(rest.name);
   return retire;
 }
 

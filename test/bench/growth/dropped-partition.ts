@@ -114,6 +114,7 @@ async function stepOnce(rig: PipelineRig, days: number, archive: Archive): Promi
   const limit = { ...keepEverything, days };
   const keeper = new PartitionKeeper({
     ruleVersionSeconds: 31_536_000,
+    clockGuard: { observe: () => {}, isDoubted: () => false },
     database: rig.database,
     limits: { event: limit, enforcement: limit, event_key: limit },
     archive,
