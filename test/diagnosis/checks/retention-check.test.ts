@@ -1,8 +1,14 @@
 /** What doctor finds of partitions, in a real database whose rows are given an old `created`. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import type { Config } from "../../../src/config/schema.ts";
+import { checkHeldPartitions } from "../../../src/diagnosis/checks/held-partitions-check.ts";
 import { checkRetention } from "../../../src/diagnosis/checks/retention-check.ts";
 import type { Finding } from "../../../src/diagnosis/finding.ts";
+import { createMetrics } from "../../../src/telemetry/metrics.ts";
+import { idleSources } from "../../support/gauge-sources.ts";
 import { query } from "../../support/platform-rows.ts";
 import { freshDatabase, type FreshDatabase } from "../../support/postgres.ts";
 
@@ -32,6 +38,31 @@ async function ofEvents(): Promise<Finding | undefined> {
   const findings = await checkRetention({ retention: {} } as Config, look);
   return findings.find(({ subject }) => subject === "retention events");
 }
+
+test("partitions that are kept because of the clock are wrong, as the running agent counts them", async () => {
+  const metrics = createMetrics({ version: "test", withProcess: false });
+  const kept = { partitions: 30, bytes: 1, overdue: 0, strayRows: 0 };
+  const keptTables = new Map([
+    ["event", { ...kept, held: 28 }],
+    ["event_key", { ...kept, held: 0 }],
+  ]);
+  metrics.observe({ ...idleSources, keptTables: () => keptTables });
+  const server = createServer((_request, response) => {
+    void metrics.text().then((text) => response.end(text));
+  }).listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const api = { enabled: true, host: "127.0.0.1", port, tls: {} };
+
+  expect(await checkHeldPartitions({ api, metrics: {} } as unknown as Config)).toMatchObject([
+    {
+      state: "wrong",
+      subject: "retention of event",
+      detail: "28 partitions would be dropped, but the database's clock has leapt ahead",
+    },
+  ]);
+});
 
 test("partitions beyond the limit are a notice that says when they go", async () => {
   expect(await ofEvents()).toMatchObject({
