@@ -97,6 +97,7 @@ const connectionEndingStates = new Set([
   "57P04", // database_dropped
   "57P05", // idle_session_timeout
   "25P03", // idle_in_transaction_session_timeout
+  "25P04", // transaction_timeout, of PostgreSQL 17 and newer
 ]);
 
 const unavailableStates = new Set([
@@ -104,6 +105,7 @@ const unavailableStates = new Set([
   "57P03", // cannot_connect_now: starting up, shutting down, in recovery
   "57P05",
   "25P03",
+  "25P04",
   "55000", // object_not_in_prerequisite_state: the database accepts no connections now
   "25006", // read_only_sql_transaction: a standby answers after a failover
   "3D000", // invalid_catalog_name: refuses the login

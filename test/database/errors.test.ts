@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { classifyDatabaseError, ConnectionError, sqlState } from "../../src/database/errors.ts";
+import {
+  classifyDatabaseError,
+  ConnectionError,
+  endsConnection,
+  sqlState,
+} from "../../src/database/errors.ts";
 
 test.each([
   { code: "40001", kind: "conflict" },
@@ -15,6 +20,7 @@ test.each([
   { code: "3D000", kind: "unavailable" },
   { code: "25006", kind: "unavailable" },
   { code: "57P05", kind: "unavailable" },
+  { code: "25P04", kind: "unavailable" },
   { code: "57P01", kind: "ambiguous" },
   { code: "08006", kind: "ambiguous" },
   { code: "22P05", kind: "rejected-data" },
@@ -36,6 +42,11 @@ test("a violated check is the row's fault, also that of a trigger, and a missing
   expect(kindOf("ExecConstraints")).toBe("rejected-data");
   expect(kindOf("exec_stmt_raise")).toBe("rejected-data");
   expect(kindOf("ExecFindPartition")).toBe("unavailable");
+});
+
+test("a session that the server ended for its time is not used again", () => {
+  for (const code of ["25P03", "25P04", "57P05"])
+    expect(endsConnection(Object.assign(new Error("said the server"), { code }))).toBe(true);
 });
 
 test("a failed connection is ambiguous exactly when something may have been done", () => {

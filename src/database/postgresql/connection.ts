@@ -69,6 +69,8 @@ export function prepareConnection(
       ...textForms,
       // The server must end it too, or an abandoned statement would keep running and hold its locks.
       statement_timeout: String(settings.queryTimeoutMs),
+      // Meanwhile it waits for locks, whatever the role's or database's default.
+      lock_timeout: "0",
       // Nor may a frozen process keep the locks of a transaction: the server ends its session.
       idle_in_transaction_session_timeout: String(settings.queryTimeoutMs),
       // How soon the server detects that this side is gone and releases the session's locks.

@@ -138,6 +138,23 @@ describe("PostgreSQL as a database", () => {
     expect(read).toEqual([Object.values(expected)]);
   });
 
+  test("a statement waits for a lock, however impatient the role's or database's default is", async () => {
+    await using fresh = await freshDatabase();
+    const name = new URL(fresh.url).pathname.slice(1);
+    await asSuperuser((client) => client.query(`alter database ${name} set lock_timeout = 1`));
+    await using database = await openPostgresql({ url: fresh.url, logger: silentLogger });
+    const holder = await fresh.connect();
+    await holder.query("begin; select from rule_revision for update");
+
+    const waiting = database.query({ text: "update rule_revision set value = value" });
+    await expect
+      .poll(async () => (await holder.query("select from pg_locks where not granted")).rowCount, soon)
+      .toBe(1);
+    await holder.query("commit");
+
+    await expect(waiting).resolves.toMatchObject({ rows: [] });
+  });
+
   // Goal: what a query needed is freed by the next collection of the young generation.
   // Method: a program sends many of them, and compares what is in the old generation before and after.
   test("no query outlives its answer in the old generation", async () => {
