@@ -107,7 +107,7 @@ function pendingOf(migrations: readonly Migration[], applied: readonly AppliedVe
   return migrations.filter(({ version }) => !versions.has(version));
 }
 
-/** @throws OperatorError DATABASE_INCOMPLETE if the schema was renamed */
+/** @throws OperatorError DATABASE_INCOMPLETE if the schema was renamed, or is being restored */
 async function appliedVersions(database: Database): Promise<AppliedVersion[]> {
   const { schema, address } = database;
   const former = await rowOf(database, readFormerSchema, { schema });
@@ -119,7 +119,18 @@ async function appliedVersions(database: Database): Promise<AppliedVersion[]> {
       remedy: `rename it back (alter schema "${schema}" rename to ${former.name}), and set database.schema accordingly`,
     });
   const [isFound] = await rowsOf(database, findMigrationTable, { schema });
-  return isFound === true ? rowsOf(database, listAppliedVersions, undefined) : [];
+  if (isFound !== true) return [];
+  const applied = await rowsOf(database, listAppliedVersions, undefined);
+  // The transaction that makes the table records what it applied. A dump's tables come before their rows, keys and triggers.
+  if (applied.length === 0)
+    throw new OperatorError({
+      code: "DATABASE_INCOMPLETE",
+      attempt: `use the schema ${schema} of the database at ${address}`,
+      reason:
+        "its table schema_migration has no rows: a dump is being restored, or was restored without its rows",
+      remedy: "start the agent again once all of the dump is restored",
+    });
+  return applied;
 }
 
 /** Begins anew as long as others hold locks that it needs. */

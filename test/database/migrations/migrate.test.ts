@@ -131,6 +131,22 @@ test.each(["other", "Odd name"])(
   },
 );
 
+// Goal: an agent that starts too soon changes nothing that the rest of a dump brings.
+test("a database whose dump is being restored is refused, and left as it is", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await database.query({ text: "delete from schema_migration; drop function timer_pause_end" });
+
+  for (const work of [migrate(database, migrations, silentLogger), pendingMigrations(database, migrations)])
+    await expect(work).rejects.toMatchObject({
+      code: "DATABASE_INCOMPLETE",
+      message: expect.stringContaining("a dump is being restored"),
+    });
+
+  const { rows } = await database.query({ text: "select to_regproc('timer_pause_end') as found" });
+  expect(rows).toEqual([{ found: null }]);
+});
+
 test("a schema that was renamed is refused with its former name, and works under it", async () => {
   await using fresh = await freshDatabase();
   await fresh.database.query({ text: 'alter schema attune rename to "Odd name"' });
