@@ -15,6 +15,7 @@ function heldRig() {
         kind: "trigger",
         id: `${index + 1}`,
         ref: `t.${key}`,
+        pack_ref: null,
         key,
         settings: {},
       }));
