@@ -64,6 +64,7 @@ const lockWaitMs = 20;
 /** An agent that is suspended in the middle must not keep all others from storing. */
 const lockIdleMs = 5_000;
 const lockAttemptsMax = 20;
+const checkViolation = "23514";
 
 export class PartitionKeeper {
   readonly #options: PartitionKeeperOptions;
@@ -106,9 +107,29 @@ export class PartitionKeeper {
 
   /** Everything that is due now. */
   async step(signal: AbortSignal): Promise<void> {
-    const { database, clockGuard } = this.#options;
     if (!this.#turn.isHeld) this.#kept.clear();
     if (!(await this.#turn.take())) return;
+    try {
+      await this.#keepAll(signal);
+    } catch (error) {
+      // Another agent may be able to do what this one cannot, such as write to its folder.
+      await this.#turn[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Once more if rows came into the default partition after the look, for which a new one was to be made. */
+  async #keepAll(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#lookAndKeep(signal);
+    } catch (error) {
+      if (sqlState(error) !== checkViolation) throw error;
+      await this.#lookAndKeep(signal);
+    }
+  }
+
+  async #lookAndKeep(signal: AbortSignal): Promise<void> {
+    const { database, clockGuard } = this.#options;
     const position = await rowOf(database, readPartitionPosition, undefined);
     if (position === undefined) return;
     clockGuard.observe(position.now.getTime());
@@ -117,13 +138,7 @@ export class PartitionKeeper {
       const rows = partitions.filter((row) => row.table === table);
       return () => this.#keep(table, rows, position, signal);
     });
-    try {
-      await doAll([...works, async () => (clockGuard.isDoubted() ? undefined : this.#versions.keep(signal))]);
-    } catch (error) {
-      // Another agent may be able to do what this one cannot, such as write to its folder.
-      await this.#turn[Symbol.asyncDispose]();
-      throw error;
-    }
+    await doAll([...works, async () => (clockGuard.isDoubted() ? undefined : this.#versions.keep(signal))]);
   }
 
   async #keep(

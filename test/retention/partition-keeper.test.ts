@@ -361,6 +361,34 @@ test("partitions are listed although the schema's owner may not read one of them
   await query(own.database, `drop role ${role}`);
 });
 
+// As at the first start of an installation, when the first keys come while the partitions are made.
+test("a row that comes while its partition is to be made does not end the work", async () => {
+  await using own = await freshDatabase();
+  let isOvertaken = false;
+  const overtaken: Database = {
+    ...own.database,
+    async query(asked) {
+      const answer = await own.database.query(asked);
+      if (asked.name !== "list_partitions" || isOvertaken) return answer;
+      isOvertaken = true;
+      await query(
+        own.database,
+        `insert into event_key (trigger_ref, source_ref, dedup_key, period, event)
+         values ('t', 's', 'k', floor(extract(epoch from now()) / 86400), 1)`,
+      );
+      return answer;
+    },
+  };
+  const one = keeper({ database: overtaken });
+
+  await one.step(stopped);
+
+  expect(isOvertaken).toBe(true);
+  await one.step(stopped);
+  expect(one.kept().get("event_key")).toMatchObject({ strayRows: 1, partitions: 4 });
+  await one.run(AbortSignal.abort());
+});
+
 test("a dropped default partition is made anew", async () => {
   await using own = await freshDatabase();
   await query(own.database, "drop table event_default, event_key_default");
