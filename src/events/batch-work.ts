@@ -58,7 +58,7 @@ export class BatchWork {
   /** @throws once the signal aborts */
   async run(batch: readonly Entry[], signal: AbortSignal): Promise<BatchEnd> {
     const { ids, outcomes, retry, bounds } = this.#dependencies;
-    const { rules, metrics, installationId } = this.#options;
+    const { rules, metrics, installationId, clock } = this.#options;
     const refused: Entry[] = [];
     let conflicts = 0;
     let left = batch;
@@ -80,7 +80,9 @@ export class BatchWork {
         continue;
       }
       const prepared = prepareBatch(piece, installationId);
+      const startedAtMs = clock.monotonicMs();
       const end = await this.#attempt(prepared, signal);
+      const tookMs = clock.monotonicMs() - startedAtMs;
       switch (end.kind) {
         case "committed":
           retry.recovered();
@@ -99,7 +101,7 @@ export class BatchWork {
           conflicts = await this.#pauseAfterConflict(conflicts + 1, end.error, signal);
           break;
         case "unavailable":
-          await retry.pauseAfter(end.error, signal);
+          await retry.pauseAfter(end.error, signal, tookMs);
           break;
         case "rejected": {
           const [only, ...others] = piece.entries;
@@ -110,7 +112,7 @@ export class BatchWork {
           break;
         }
         case "failed":
-          retry.note(end.error);
+          retry.note(end.error, tookMs);
           return { left, failed: piece.entries, refused, error: end.error };
       }
     }

@@ -55,7 +55,7 @@ import { BatchWork, type BatchWorkOptions } from "./batch-work.ts";
 import { canWithdraw, isAssigned, untried, type Entry, type EventEntry, type MoveEntry } from "./entries.ts";
 import { EntryIds, type EntryIdsOptions } from "./entry-ids.ts";
 import { Lanes, type TroubleChange } from "./lanes.ts";
-import { StorageRetry, type StorageRetryOptions } from "./storage-retry.ts";
+import { slowBatchMs, StorageRetry, type StorageRetryOptions } from "./storage-retry.ts";
 
 export interface EventPipelineOptions extends BatchWorkOptions, EntryIdsOptions, StorageRetryOptions {
   readonly batchRowsMax: number;
@@ -64,9 +64,6 @@ export interface EventPipelineOptions extends BatchWorkOptions, EntryIdsOptions,
   /** Batches at once; each takes a connection of the database. */
   readonly batchesMax: number;
 }
-
-/** A batch of ordinary events takes milliseconds. Beyond this, something is in its way. */
-const slowBatchMs = 10_000;
 
 /** Enforcements of one statement: more would make it last long, and fill memory with messages. */
 const matchesMax = 20_000;

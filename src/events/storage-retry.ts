@@ -4,6 +4,7 @@
  */
 import { databaseFailureReason } from "../database/explain-failure.ts";
 import { backoffDelayMs } from "../model/sensors/backoff.ts";
+import { counted } from "../model/texts/counted.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { OutageLog } from "../telemetry/outage-log.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
@@ -17,13 +18,17 @@ export interface StorageRetryOptions {
 
 /** Clients of POST /events wait for some seconds: a database that is back must not go unnoticed for most of them. */
 const backoffLimits = { delayMsFirst: 100, delayMsMax: 1_000 };
-/** A single failure that the next attempt makes good does not make the part unhealthy. */
+/** A single failure that the next attempt makes good does not make the part unhealthy … */
 const failuresOfOutage = 2;
+/** … unless the attempt took so long. A batch of ordinary events takes milliseconds; beyond this, something is in its way. */
+export const slowBatchMs = 10_000;
 
 export class StorageRetry {
   readonly #options: StorageRetryOptions;
   /** Attempts in a row that failed, with nothing stored in between. */
   #failures = 0;
+  /** Whether one of them was slow. */
+  #hasHung = false;
   #reason = "";
   readonly #outage: OutageLog;
   #changedAtMs: number;
@@ -44,8 +49,10 @@ export class StorageRetry {
   /** Whether an event that came now would be stored, as far as the last attempt tells. */
   health(): PartHealth {
     const checkedAtMs = this.#changedAtMs;
-    if (this.#failures < failuresOfOutage) return { state: "up", detail: "events are stored", checkedAtMs };
-    const detail = `${this.#failures} attempts in a row to store events failed, the last because: ${this.#reason}; events wait`;
+    if (this.#failures < failuresOfOutage && !this.#hasHung)
+      return { state: "up", detail: "events are stored", checkedAtMs };
+    const attempts = counted(this.#failures, "attempt");
+    const detail = `${attempts} in a row to store events failed, the last because: ${this.#reason}; events wait`;
     return { state: "down", detail, checkedAtMs };
   }
 
@@ -66,16 +73,17 @@ export class StorageRetry {
   }
 
   /** An attempt to store a batch failed, and is not repeated as it was. */
-  note(error: unknown): void {
+  note(error: unknown, tookMs = 0): void {
     this.#failures += 1;
+    this.#hasHung ||= tookMs >= slowBatchMs;
     this.#reason = databaseFailureReason(error);
     this.#changedAtMs = this.#options.clock.monotonicMs();
   }
 
   /** @throws once the signal aborts */
-  async pauseAfter(error: unknown, signal: AbortSignal): Promise<void> {
+  async pauseAfter(error: unknown, signal: AbortSignal, tookMs = 0): Promise<void> {
     const { clock, random } = this.#options;
-    this.note(error);
+    this.note(error, tookMs);
     this.#outage.failed({ error }, this.#reason);
     await clock.sleep(backoffDelayMs(this.#failures, backoffLimits, random()), signal);
     signal.throwIfAborted();
@@ -87,5 +95,6 @@ export class StorageRetry {
     this.#storedAtMs = this.#changedAtMs;
     this.#outage.recovered();
     this.#failures = 0;
+    this.#hasHung = false;
   }
 }

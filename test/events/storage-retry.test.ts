@@ -20,3 +20,20 @@ test("however long the database has been away, it is asked again within a second
   expect(pausesMs.slice(0, 4)).toEqual([100, 200, 400, 800]);
   expect(Math.max(...pausesMs)).toBe(1_000);
 });
+
+test("one quick failure is no outage; two are, and a slow one is, until something is stored", () => {
+  const retry = new StorageRetry({ logger: silentLogger, clock: fakeClock(), random: () => 0 });
+  const states = (...tookMs: readonly number[]): readonly string[] =>
+    tookMs.map((each) => {
+      retry.note(new Error("cancelled"), each);
+      return retry.health().state;
+    });
+
+  expect(states(9_999, 0)).toEqual(["up", "down"]);
+  retry.recovered();
+  expect(states(30_000)).toEqual(["down"]);
+  expect(retry.health().detail).toMatch(/^1 attempt in a row .*cancelled; events wait$/);
+  retry.recovered();
+  expect(retry.health().state).toBe("up");
+  expect(states(0)).toEqual(["up"]);
+});
