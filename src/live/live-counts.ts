@@ -37,8 +37,7 @@ export class LiveCounts {
       ...metrics,
       eventsStored: (triggerRef, count) => {
         metrics.eventsStored(triggerRef, count);
-        this.#sums.events += count;
-        this.#second().events += count;
+        this.#recent.events += count;
         if (this.#watching !== undefined) addCount(this.#sums.triggers, triggerRef, count);
       },
       sensorEvents: (sensorRef, count) => {
@@ -51,35 +50,47 @@ export class LiveCounts {
       },
       enforcementsCreated: (count) => {
         metrics.enforcementsCreated(count);
-        this.#sums.enforcements += count;
-        this.#second().enforcements += count;
+        this.#recent.enforcements += count;
       },
     };
   }
 
   /** Counts everything from now on; the seconds before are in the history of the next report. */
   begin(): void {
-    this.#sums = noSums();
     this.#watching ??= this.#activity.subscribe((entry) => this.#note(entry));
   }
 
   end(): void {
     this.#watching?.[Symbol.dispose]();
     this.#watching = undefined;
-    this.#sums = noSums();
+    this.#settle();
   }
 
-  /** Since the last report. */
+  /** Since the last report. What is in its sums is not in its history. */
   take({ withHistory }: { readonly withHistory: boolean }): LiveReport {
-    const { sample, ...sums } = this.#sums;
-    this.#sums = noSums();
+    const history = withHistory ? this.#history() : [];
+    const { sample, ...sums } = this.#settle();
     return {
       instance: this.#instance,
       ...sums,
       entries: sample.entries(),
       changed: [...sums.changed],
-      history: withHistory ? this.#history() : [],
+      history,
     };
+  }
+
+  /** Where the next event counts: in the next report, and only then in its second. */
+  get #recent(): Second {
+    return this.#watching === undefined ? this.#second() : this.#sums;
+  }
+
+  #settle(): Sums {
+    const sums = this.#sums;
+    const second = this.#second();
+    second.events += sums.events;
+    second.enforcements += sums.enforcements;
+    this.#sums = noSums();
+    return sums;
   }
 
   #note(entry: ActivityEntry): void {
@@ -118,6 +129,8 @@ export class LiveCounts {
     return sums;
   }
 }
+
+type Sums = ReturnType<typeof noSums>;
 
 function noSums() {
   return {

@@ -62,12 +62,11 @@ interface Following {
 export class LiveStream {
   readonly #options: LiveStreamOptions;
   readonly #viewers = new Set<Following>();
+  /** The oldest first; those before the first tick are what the agents did before they reported. */
   #seconds: readonly Second[] = [];
   #reports: LiveReport[] = [];
-  /** What the agents did before they reported, the oldest first. */
-  #past: readonly Second[] = [];
-  /** Instances whose past is in it. */
-  readonly #pastOf = new Set<string>();
+  /** What each instance has reported without its past, and true once its past is counted. */
+  readonly #counted = new Map<string, Second | true>();
   #isPastNew = false;
   #kept: readonly { readonly number: number; readonly frame: Buffer }[] = [];
   #number = 0;
@@ -99,10 +98,19 @@ export class LiveStream {
   /** Adds what one agent did to the next tick. */
   note(report: LiveReport): void {
     this.#reports.push(report);
+    const { instance, events, enforcements, history } = report;
+    const counted = this.#counted.get(instance) ?? { events: 0, enforcements: 0 };
     // An agent may be asked for its history again, by viewers elsewhere.
-    if (report.history.length === 0 || this.#pastOf.has(report.instance)) return;
-    this.#pastOf.add(report.instance);
-    this.#addPast(report.history);
+    if (counted === true) return;
+    if (history.length > 0) {
+      this.#counted.set(instance, true);
+      this.#addPast(history, counted);
+    } else {
+      this.#counted.set(instance, {
+        events: counted.events + events,
+        enforcements: counted.enforcements + enforcements,
+      });
+    }
   }
 
   /** Sends the next tick. */
@@ -149,8 +157,7 @@ export class LiveStream {
   }
 
   #begin(): void {
-    this.#past = [];
-    this.#pastOf.clear();
+    this.#counted.clear();
     this.#seconds = [];
     this.#reports = [];
     this.#kept = [];
@@ -169,17 +176,26 @@ export class LiveStream {
     };
   }
 
-  #addPast(history: LiveReport["history"]): void {
-    const past = history.flatMap(([events, enforcements]) =>
-      Array.from({ length: historyStepSeconds }, () => ({
-        events: events / historyStepSeconds,
-        enforcements: enforcements / historyStepSeconds,
-      })),
+  /** @param counted is in the history, too, and in the seconds already */
+  #addPast(history: LiveReport["history"], counted: Second): void {
+    const events = withoutNewest(
+      history.map(([each]) => each),
+      counted.events,
     );
-    this.#past = past.map(({ events, enforcements }, index) => ({
-      events: events + (this.#past[index]?.events ?? 0),
-      enforcements: enforcements + (this.#past[index]?.enforcements ?? 0),
-    }));
+    const enforcements = withoutNewest(
+      history.map(([, each]) => each),
+      counted.enforcements,
+    );
+    const length = Math.max(history.length * historyStepSeconds, this.#seconds.length);
+    // Both end with the last second.
+    this.#seconds = Array.from({ length }, (_, index) => {
+      const step = history.length - 1 - Math.floor((length - 1 - index) / historyStepSeconds);
+      const known = this.#seconds[index - length + this.#seconds.length];
+      return {
+        events: (known?.events ?? 0) + (events[step] ?? 0) / historyStepSeconds,
+        enforcements: (known?.enforcements ?? 0) + (enforcements[step] ?? 0) / historyStepSeconds,
+      };
+    });
     this.#isPastNew = true;
   }
 
@@ -194,11 +210,10 @@ export class LiveStream {
   }
 
   #snapshot(): Buffer {
-    const seconds = [...this.#past, ...this.#seconds].slice(-secondsMax);
     return this.#frame("snapshot", {
       at: new Date(this.#options.clock.nowMs()).toISOString(),
-      events: seconds.map(({ events }) => events),
-      enforcements: seconds.map(({ enforcements }) => enforcements),
+      events: this.#seconds.map(({ events }) => events),
+      enforcements: this.#seconds.map(({ enforcements }) => enforcements),
       fleet: this.#fleet,
     });
   }
@@ -207,6 +222,19 @@ export class LiveStream {
     const id = `${this.#options.instance}.${this.#number}`;
     return Buffer.from(`id: ${id}\nevent: ${kind}\ndata: ${JSON.stringify(body)}\n\n`);
   }
+}
+
+/** Steps, the oldest first, less a count that is in the newest ones. */
+function withoutNewest(steps: readonly number[], count: number): readonly number[] {
+  let left = count;
+  return steps
+    .toReversed()
+    .map((step) => {
+      const taken = Math.min(step, left);
+      left -= taken;
+      return step - taken;
+    })
+    .toReversed();
 }
 
 function sum(reports: readonly LiveReport[], of: (report: LiveReport) => number): number {

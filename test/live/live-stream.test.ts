@@ -188,3 +188,37 @@ test("what agents did before somebody looked is in the snapshot that follows", (
   expect(dataOf(viewer.frames.at(-1))).toMatchObject({ events: [20, 20, 20, 20, 20, 0] });
   expect(watched).toEqual([true, false]);
 });
+
+// Goal: whoever opens a page sees each event once, also of an agent that was reporting to others already.
+// Method: its history arrives behind two of its reports, and holds what they told.
+test("what an agent reported before its history counts once, at its time", () => {
+  const { stream } = open();
+  const viewer = new TestViewer();
+  using _ = stream.open(viewer, undefined);
+
+  for (const events of [3, 4]) {
+    stream.note(reportOf("a", { events }));
+    stream.note(reportOf("b", { events: 1 }));
+    stream.tick();
+  }
+  stream.note(
+    reportOf("a", {
+      events: 2,
+      enforcements: 1,
+      history: [
+        [50, 5],
+        [5, 0],
+        [12, 0],
+      ],
+    }),
+  );
+  stream.tick();
+
+  const { events, enforcements } = dataOf(viewer.frames.at(-1)) as Record<string, number[]>;
+  const sum = (counts: readonly number[] = []): number => counts.reduce((all, count) => all + count, 0);
+  expect(sum(events)).toBeCloseTo(50 + 5 + 12 + 2 + 2);
+  expect(sum(enforcements)).toBeCloseTo(6);
+  // The history ends with the tick before the one that it came with.
+  expect(events?.slice(0, 5)).toEqual([10, 10, 10, 10, 10]);
+  expect(events?.slice(-3)).toEqual([3 + 1 + 1, 4 + 1 + 1, 2]);
+});
