@@ -13,9 +13,13 @@ import { addressNetwork } from "../model/identity/address-network.ts";
 import type { RateLimit } from "../model/webhooks/endpoint-settings.ts";
 import type { Clock } from "../time/clock.ts";
 
-/** Whether the request may pass, or after how many seconds one may. */
-export type RateVerdict =
-  { readonly kind: "passes" } | { readonly kind: "denied"; readonly retrySeconds: number };
+export interface RateDenial {
+  readonly kind: "denied";
+  /** After which a request may pass. */
+  readonly retrySeconds: number;
+}
+
+export type RateVerdict = { readonly kind: "passes" } | RateDenial;
 
 interface Waiter {
   readonly resolve: (verdict: RateVerdict) => void;
@@ -50,15 +54,29 @@ export class RateLimits {
 
   /** Rejects when the database does not answer. */
   async take(endpoint: string, limit: RateLimit, address: string): Promise<RateVerdict> {
-    const number = limit.per === "endpoint" ? 0 : 1 + (hashOf(address) % bucketsPerEndpoint);
-    const bucket = this.#bucketOf(`${endpoint} ${limit.requests}/${limit.seconds}`, number);
-    const leftMs = bucket.emptyUntilMs - this.#clock.monotonicMs();
-    if (leftMs > 0) return { kind: "denied", retrySeconds: leftMs / 1_000 };
+    const bucket = this.#bucketFor(endpoint, limit, address);
+    const denied = this.#deniedBy(bucket);
+    if (denied !== undefined) return denied;
     if (bucket.waiting.length >= waitingMax) return { kind: "denied", retrySeconds: 1 };
     const { promise, resolve, reject } = Promise.withResolvers<RateVerdict>();
     bucket.waiting.push({ resolve, reject });
     if (!bucket.isAsking) void this.#ask(bucket, limit);
     return await promise;
+  }
+
+  /** How a request would be denied now, if that is known without asking the database. */
+  known(endpoint: string, limit: RateLimit, address: string): RateDenial | undefined {
+    return this.#deniedBy(this.#bucketFor(endpoint, limit, address));
+  }
+
+  #deniedBy({ emptyUntilMs }: Bucket): RateDenial | undefined {
+    const leftMs = emptyUntilMs - this.#clock.monotonicMs();
+    return leftMs > 0 ? { kind: "denied", retrySeconds: leftMs / 1_000 } : undefined;
+  }
+
+  #bucketFor(endpoint: string, limit: RateLimit, address: string): Bucket {
+    const number = limit.per === "endpoint" ? 0 : 1 + (hashOf(address) % bucketsPerEndpoint);
+    return this.#bucketOf(`${endpoint} ${limit.requests}/${limit.seconds}`, number);
   }
 
   #bucketOf(endpoint: string, number: number): Bucket {

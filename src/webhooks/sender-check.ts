@@ -16,7 +16,7 @@ import {
 } from "../model/webhooks/signature-check.ts";
 import type { IncomingWebhook } from "./incoming-webhook.ts";
 import { nodeSigner } from "./node-signer.ts";
-import type { RateLimits } from "./rate-limits.ts";
+import type { RateDenial, RateLimits } from "./rate-limits.ts";
 import { Refused, secretMissing, unauthorized } from "./refusal.ts";
 import { plain, type WebhookAnswer } from "./webhook-answer.ts";
 import type { WebhookSecrets } from "./webhook-secrets.ts";
@@ -24,7 +24,7 @@ import type { WebhookSecrets } from "./webhook-secrets.ts";
 export interface SenderCheckOptions {
   readonly database: Queryable;
   readonly secrets: Pick<WebhookSecrets, "valuesOf">;
-  readonly rates: Pick<RateLimits, "take">;
+  readonly rates: Pick<RateLimits, "take" | "known">;
 }
 
 export class SenderCheck {
@@ -42,23 +42,25 @@ export class SenderCheck {
    * @throws Refused
    */
   async admit(request: IncomingWebhook, endpoint: Endpoint): Promise<void> {
-    const refusal = this.refusalOfAddress(request, endpoint);
+    const refusal = this.#refusalOfAddress(request, endpoint);
     if (refusal !== undefined) throw refusal;
     const { id, settings } = endpoint;
     const { rateLimit } = settings;
     if (rateLimit === null) return;
     const verdict = await this.#options.rates.take(id, rateLimit, request.remoteAddress);
-    if (verdict.kind === "passes") return;
-    throw new Refused({
-      status: 429,
-      reason: "rate",
-      sentence: "Too many requests; send this one again later.",
-      headers: { "retry-after": String(Math.max(1, Math.ceil(verdict.retrySeconds))) },
-    });
+    if (verdict.kind === "denied") throw tooOften(verdict);
   }
 
-  /** Undefined: requests from the sender's address are accepted. */
-  refusalOfAddress(
+  /** What is known against the request without asking the database. It is refused, unless its rate allows it meanwhile. */
+  knownRefusal(request: IncomingWebhook, endpoint: Endpoint): Refused | undefined {
+    const refusal = this.#refusalOfAddress(request, endpoint);
+    const { id, settings } = endpoint;
+    if (refusal !== undefined || settings.rateLimit === null) return refusal;
+    const denial = this.#options.rates.known(id, settings.rateLimit, request.remoteAddress);
+    return denial === undefined ? undefined : tooOften(denial);
+  }
+
+  #refusalOfAddress(
     { remoteAddress }: Pick<IncomingWebhook, "remoteAddress">,
     { settings: { allowedNetworks } }: Pick<Endpoint, "settings">,
   ): Refused | undefined {
@@ -168,6 +170,15 @@ export class SenderCheck {
     if (firsts.includes(own)) await rowsOf(database, joinNonces, { endpoint, nonces, deliveryId: first });
     return first;
   }
+}
+
+function tooOften({ retrySeconds }: RateDenial): Refused {
+  return new Refused({
+    status: 429,
+    reason: "rate",
+    sentence: "Too many requests; send this one again later.",
+    headers: { "retry-after": String(Math.max(1, Math.ceil(retrySeconds))) },
+  });
 }
 
 function demandCertificate(request: IncomingWebhook, names: readonly string[]): void {

@@ -9,8 +9,9 @@
  * The first check that fails decides the answer. For keys, JSON comes first, and a body that is too large is 400, as in
  * the platform's other services. For paths, nothing of the body is read before the address and the rate are checked.
  *
- * A request with an unknown key, or from a wrong address, is refused whatever its body holds; the body decides only how. Such
- * bodies have little room of their own, and beyond it are not read: anyone could fill the room of the others with them.
+ * A request with an unknown key, from a wrong address, or known to come too often is refused whatever its body holds; the body
+ * decides only how. Such bodies have little room of their own, and beyond it are not read: anyone could fill the room of the
+ * others with them.
  *
  * 2xx means that the event is committed. 503 and 504 ask the sender to repeat the request, because the database is
  * unreachable or the agent has no room. If the sender gives its deliveries ids, a repetition is not stored twice.
@@ -138,7 +139,7 @@ export class WebhookReceiver {
     const endpoint = found.kind === "found" ? found.endpoint : undefined;
     progress.endpoint = endpoint;
     const refusal =
-      endpoint === undefined ? unknownEndpoint() : this.#senders.refusalOfAddress(request, endpoint);
+      endpoint === undefined ? unknownEndpoint() : this.#senders.knownRefusal(request, endpoint);
     const bytesMax = endpoint?.settings.bytesMax ?? bytesMaxDefault;
     const read = await this.#readBody(progress, bytesMax, refusal);
     const body =

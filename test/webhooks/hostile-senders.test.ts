@@ -172,22 +172,28 @@ function flood(path: string, status: string) {
 test.each([
   ["for an unknown key", "wh_unknown", "404"],
   ["from a wrong address", "wh_guarded", "403"],
+  ["to a key that was used too often", "wh_limited", "429"],
 ])("most of many bodies %s are refused unread, and others are served meanwhile", async (_, key, status) => {
   const path = await hook();
   await insertTrigger(rig.database, `demo.${key}`);
+  const config = {
+    wh_guarded: { allow_from: ["192.0.2.0/24"] },
+    wh_limited: { rate_limit: { requests: 1, seconds: 86_400 } },
+  }[key];
   await query(
     rig.database,
-    `update trigger
-        set webhook_enabled = ref = 'demo.wh_guarded', webhook_key = $1, webhook_config = '{"allow_from": ["192.0.2.0/24"]}'
-      where ref = $2`,
-    [key, `demo.${key}`],
+    "update trigger set webhook_enabled = $1, webhook_key = $2, webhook_config = $3 where ref = $4",
+    [config !== undefined, key, JSON.stringify(config ?? {}), `demo.${key}`],
   );
   api.endpoints.wake();
+  // A bucket is known to be empty when it has denied a request.
+  for (let request = 0; request < 2; request += 1) await api.send(`/webhooks/${key}`);
   using flooded = flood(key, status);
 
   await expect.poll(flooded.refused).toBeGreaterThan(60);
   expect((await api.send(`/webhooks/${path}`)).status).toBe(200);
   expect((await api.send(`/webhooks/${key}`)).status).toBe(Number(status));
+  expect((await api.send(`/webhooks/${key}`, { body: "{" })).status).toBe(400);
 });
 
 test("text that is no UTF-8 in path, query, header and form is no fault of the agent", async () => {
