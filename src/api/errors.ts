@@ -101,7 +101,7 @@ export function answerFailure(
   reply: FastifyReply,
   logger: Logger,
 ): FastifyReply {
-  const { status, body } = failureOf(error, request.routeOptions.bodyLimit);
+  const { status, body } = failureOf(error);
   const { id, method, url } = request;
   // The cause may hold anything, so it goes to the log, which hides secrets, and not to the client.
   if (status === 500) logger.error({ error, request_id: id, method, url }, "could not answer a request");
@@ -116,8 +116,7 @@ export function failureBody(error: unknown): Failure["body"] {
   return failureOf(error).body;
 }
 
-/** @param bodyBytesMax of the route, if the failure can be about the request's body */
-function failureOf(error: unknown, bodyBytesMax?: number): Failure {
+function failureOf(error: unknown): Failure {
   if (error instanceof RequestError) {
     const { code, message, details } = error;
     const body = { error: message, code, ...(details === undefined ? {} : { details }) };
@@ -129,17 +128,15 @@ function failureOf(error: unknown, bodyBytesMax?: number): Failure {
     if (status !== null && status !== 500)
       return { status, body: { error: asSentence(meaning), code: error.code } };
   }
-  return frameworkFailure(error, bodyBytesMax) ?? internal;
+  return frameworkFailure(error) ?? internal;
 }
 
 /** Fastify's own refusals carry a status and a sentence for the client. */
-function frameworkFailure(error: unknown, bodyBytesMax: number | undefined): Failure | undefined {
+function frameworkFailure(error: unknown): Failure | undefined {
   if (!(error instanceof Error) || !("statusCode" in error)) return undefined;
   const { statusCode: status, message } = error;
   if (typeof status !== "number" || status < 400 || status >= 500) return undefined;
-  const isTooLarge = status === requestErrors.PAYLOAD_TOO_LARGE.status && bodyBytesMax !== undefined;
-  const sentence = isTooLarge ? `The body is larger than ${bodyBytesMax} bytes.` : asSentence(message);
-  return { status, body: { error: sentence, code: requestCodeOf(status) } };
+  return { status, body: { error: asSentence(message), code: requestCodeOf(status) } };
 }
 
 const internal: Failure = {

@@ -88,6 +88,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
           },
         };
   const server: FastifyInstance = fastify({ ...settings, ...transportSettings });
+  // A scope reads bodies through request-bodies.ts, which bounds them, or not at all.
+  server.removeAllContentTypeParsers();
   const owed = new OwedAnswers(server.server);
   server.server.maxConnections = connectionsMax;
   server.server.on("connection", () => refusals.accepted()).on("drop", () => refusals.overLimit());

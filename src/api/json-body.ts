@@ -1,29 +1,35 @@
 /** Bodies of requests, read without losing digits of their numbers. */
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { decodeJson } from "../model/json/json-text.ts";
 import type { JsonValue } from "../model/json/json.ts";
 import { RequestError } from "./errors.ts";
+import type { RequestBodies } from "./request-bodies.ts";
 
 /**
  * For all routes added to `scope`. An empty body is no body, whatever its content type: clients send
  * `Content-Type: application/json` with every request.
  */
-export function readJsonBodies(scope: FastifyInstance): void {
-  readBodies(scope, unusable);
+export function readJsonBodies(scope: FastifyInstance, bodies: RequestBodies): void {
+  readBodies(scope, bodies, unusable);
 }
 
 /** For bodies that hold secrets: what is wrong with one is said without quoting it. */
-export function readSecretBodies(scope: FastifyInstance): void {
-  readBodies(scope, () => unusable("it is not valid JSON"));
+export function readSecretBodies(scope: FastifyInstance, bodies: RequestBodies): void {
+  readBodies(scope, bodies, () => unusable("it is not valid JSON"));
 }
 
-function readBodies(scope: FastifyInstance, refusal: (problem: string) => RequestError): void {
+function readBodies(
+  scope: FastifyInstance,
+  bodies: RequestBodies,
+  refusal: (problem: string) => RequestError,
+): void {
   scope.removeAllContentTypeParsers();
-  scope.addContentTypeParser<string>("*", { parseAs: "string" }, (_request, text, done) => {
-    if (text === "") return done(null);
+  scope.addContentTypeParser("*", async (request: FastifyRequest) => {
+    const text = (await bodies.read(request)).toString();
+    if (text === "") return undefined;
     const decoded = decodeJson(text);
-    if (decoded.kind === "valid") return done(null, decoded.value);
-    done(refusal(decoded.problem));
+    if (decoded.kind === "valid") return decoded.value;
+    throw refusal(decoded.problem);
   });
 }
 
@@ -34,12 +40,13 @@ export interface TextBody {
 }
 
 /** For routes that need the text, too. A missing body is null. */
-export function readTextBodies(scope: FastifyInstance): void {
+export function readTextBodies(scope: FastifyInstance, bodies: RequestBodies): void {
   scope.removeAllContentTypeParsers();
-  scope.addContentTypeParser<string>("*", { parseAs: "string" }, (_request, text, done) => {
+  scope.addContentTypeParser("*", async (request: FastifyRequest): Promise<TextBody> => {
+    const text = (await bodies.read(request)).toString();
     const decoded = decodeJson(text === "" ? "null" : text);
-    if (decoded.kind === "valid") return done(null, { text, value: decoded.value } satisfies TextBody);
-    done(unusable(decoded.problem));
+    if (decoded.kind === "valid") return { text, value: decoded.value };
+    throw unusable(decoded.problem);
   });
 }
 

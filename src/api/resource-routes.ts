@@ -10,6 +10,7 @@ import { requireCaller, type Authenticate } from "./authentication.ts";
 import { readJsonBodies } from "./json-body.ts";
 import { suggestMeantNames } from "./meant-names.ts";
 import type { Resources } from "./ports.ts";
+import { RequestBodies } from "./request-bodies.ts";
 import { addAgentRoutes, type AgentDownloads } from "./routes/agent-binary.ts";
 import { addLoginRoutes, addTokenRoutes, type AuthPorts } from "./routes/auth.ts";
 import { addKeyRoutes, type Keys } from "./routes/keys.ts";
@@ -75,9 +76,10 @@ export interface Platform {
 }
 
 export async function addResourceRoutes(server: FastifyInstance, platform: Platform): Promise<void> {
+  const bodies = new RequestBodies();
   await server.register(
     async (scope) => {
-      prepareScope(scope, platform);
+      prepareScope(scope, platform, bodies);
       if (platform.auth !== undefined) addIdentityRoutes(scope, platform.auth.identities);
       addWorkerRoutes(scope, platform.resources);
       addSensorRoutes(scope, platform.resources);
@@ -95,31 +97,32 @@ export async function addResourceRoutes(server: FastifyInstance, platform: Platf
       addPackRoutes(scope, platform.resources);
       addRuntimeRoutes(scope, platform.resources);
       addActionRoutes(scope, platform.resources);
-      addUnprefixedRoutes(scope, platform);
+      addUnprefixedRoutes(scope, platform, bodies);
       if (platform.verify !== undefined) addVerifyRoutes(scope, platform.verify, platform.authenticate);
       if (platform.backtests !== undefined)
         addBacktestRoutes(scope, platform.backtests, platform.authenticate);
       if (platform.replays !== undefined) addReplayRoutes(scope, platform.replays, platform.authenticate);
-      if (platform.keys !== undefined) addKeyRoutes(scope, platform.keys);
+      if (platform.keys !== undefined) addKeyRoutes(scope, platform.keys, bodies);
     },
     { prefix: "/api/v1" },
   );
   await server.register(async (scope) => {
-    prepareScope(scope, platform);
-    addUnprefixedRoutes(scope, platform);
+    prepareScope(scope, platform, bodies);
+    addUnprefixedRoutes(scope, platform, bodies);
   });
-  await addOpenRoutes(server, platform);
+  await addOpenRoutes(server, platform, bodies);
 }
 
 /** For callers that have no token yet. */
 async function addOpenRoutes(
   server: FastifyInstance,
   { auth, authenticate, downloads, webhooks }: Platform,
+  bodies: RequestBodies,
 ): Promise<void> {
   if (auth !== undefined) {
     await server.register(
       async (scope) => {
-        exchangeJson(scope);
+        exchangeJson(scope, bodies);
         addSessionRoutes(scope, { ...auth, authenticate });
       },
       { prefix: "/api/v1" },
@@ -127,10 +130,10 @@ async function addOpenRoutes(
   }
   for (const prefix of ["/api/v1", ""]) {
     if (webhooks !== undefined)
-      await server.register(async (scope) => addWebhookRoutes(scope, webhooks), { prefix });
+      await server.register(async (scope) => addWebhookRoutes(scope, webhooks, bodies), { prefix });
     await server.register(
       async (scope) => {
-        exchangeJson(scope);
+        exchangeJson(scope, bodies);
         if (auth !== undefined) addLoginRoutes(scope, auth);
         if (downloads !== undefined && prefix !== "") addAgentRoutes(scope, downloads);
       },
@@ -140,15 +143,20 @@ async function addOpenRoutes(
 }
 
 /** What older clients look for without the prefix, too. */
-function addUnprefixedRoutes(scope: FastifyInstance, { auth, eventPosts, resources }: Platform): void {
+function addUnprefixedRoutes(
+  scope: FastifyInstance,
+  { auth, eventPosts, resources }: Platform,
+  bodies: RequestBodies,
+): void {
   if (auth !== undefined) {
     addTokenRoutes(scope, auth);
     addServiceTokenRoute(scope, auth.identities);
   }
   addEventRoutes(scope, resources);
   if (eventPosts !== undefined) {
-    addEventPostRoutes(scope, eventPosts);
-    addCloudEventRoutes(scope, { posts: eventPosts.posts, triggers: eventPosts.cloudEvents.triggers });
+    addEventPostRoutes(scope, eventPosts, bodies);
+    const { posts, cloudEvents } = eventPosts;
+    addCloudEventRoutes(scope, { posts, triggers: cloudEvents.triggers }, bodies);
   }
   addTriggerRoutes(scope, resources);
   addRuleRoutes(scope, resources);
@@ -156,15 +164,19 @@ function addUnprefixedRoutes(scope: FastifyInstance, { auth, eventPosts, resourc
   addExplanationRoutes(scope, resources);
 }
 
-function prepareScope(scope: FastifyInstance, { authenticate, traces, resources }: Platform): void {
+function prepareScope(
+  scope: FastifyInstance,
+  { authenticate, traces, resources }: Platform,
+  bodies: RequestBodies,
+): void {
   requireCaller(scope, authenticate);
   suggestMeantNames(scope, resources);
   traces?.watchReads(scope);
-  exchangeJson(scope);
+  exchangeJson(scope, bodies);
 }
 
-function exchangeJson(scope: FastifyInstance): void {
-  readJsonBodies(scope);
+function exchangeJson(scope: FastifyInstance, bodies: RequestBodies): void {
+  readJsonBodies(scope, bodies);
   validateRequests(scope);
   // Schemas of answers describe them; what is not in them is not taken out.
   scope.setSerializerCompiler(() => JSON.stringify);

@@ -7,6 +7,8 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RequestError } from "../../src/api/errors.ts";
 import { createHttpServer } from "../../src/api/http-server.ts";
+import { readJsonBodies } from "../../src/api/json-body.ts";
+import { RequestBodies } from "../../src/api/request-bodies.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { openAuthority, type Authority, type Certificate } from "../support/certificates.ts";
 import { postWithUrllib } from "../support/urllib-post.ts";
@@ -39,6 +41,7 @@ async function start(protocol: Protocol) {
     isTrustedProxy: () => false,
     logger: silentLogger,
   });
+  readJsonBodies(server, new RequestBodies());
   server.post("/limited", async () => ({}));
   const refuse = async (): Promise<void> => {
     throw new RequestError("UNAUTHORIZED", "No token.");

@@ -2,6 +2,7 @@ import { Type } from "typebox";
 import { expect, test } from "vitest";
 import { createHttpServer } from "../../src/api/http-server.ts";
 import { readJsonBodies } from "../../src/api/json-body.ts";
+import { RequestBodies } from "../../src/api/request-bodies.ts";
 import { validateRequests } from "../../src/api/validation.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 
@@ -11,7 +12,7 @@ async function post(payload: string) {
     isTrustedProxy: () => false,
     logger: silentLogger,
   });
-  readJsonBodies(server);
+  readJsonBodies(server, new RequestBodies());
   validateRequests(server);
   const body = Type.Object({ names: Type.Array(Type.String()) });
   server.post("/names", { schema: { body } }, async () => ({ taken: true }));

@@ -19,6 +19,7 @@ import type { TraceContext } from "../../model/trace-context.ts";
 import { invalidParameter, RequestError } from "../errors.ts";
 import { decodePost } from "../event-post.ts";
 import { postAnswers } from "../post-answer.ts";
+import type { RequestBodies } from "../request-bodies.ts";
 import {
   demandRoom,
   postBytesMax,
@@ -44,12 +45,14 @@ interface CloudEventRoute {
 /** A key of an event has at most 2,000 bytes. */
 const plainKeyLengthMax = 500;
 
-export function addCloudEventRoutes(scope: FastifyInstance, { posts, triggers }: CloudEventPorts): void {
+export function addCloudEventRoutes(
+  scope: FastifyInstance,
+  { posts, triggers }: CloudEventPorts,
+  bodies: RequestBodies,
+): void {
   void scope.register(async (inner) => {
     inner.removeAllContentTypeParsers();
-    inner.addContentTypeParser<Buffer>("*", { parseAs: "buffer" }, (_request, body, done) =>
-      done(null, body),
-    );
+    inner.addContentTypeParser("*", async (request: FastifyRequest) => bodies.read(request));
     inner.post<CloudEventRoute>(
       "/cloudevents",
       {

@@ -14,6 +14,7 @@ import { RequestError } from "../errors.ts";
 import { decodePost } from "../event-post.ts";
 import { readTextBodies, type TextBody } from "../json-body.ts";
 import { postAnswers } from "../post-answer.ts";
+import type { RequestBodies } from "../request-bodies.ts";
 import {
   demandRoom,
   postBytesMax,
@@ -77,10 +78,14 @@ interface PostRoute {
   readonly Body: TextBody | null;
 }
 
-export function addEventPostRoutes(scope: FastifyInstance, ports: EventPostPorts): void {
+export function addEventPostRoutes(
+  scope: FastifyInstance,
+  ports: EventPostPorts,
+  bodies: RequestBodies,
+): void {
   const unanswered = new UnansweredPosts({ bytesOf: answerBytes, clock: ports.clock });
   void scope.register(async (inner) => {
-    readTextBodies(inner);
+    readTextBodies(inner, bodies);
     inner.post<PostRoute>(
       "/events",
       {

@@ -22,6 +22,7 @@ import { idAnswer, IdAnswer, instantAnswer, InstantAnswer, orNull } from "../ans
 import { invalidParameter, RequestError } from "../errors.ts";
 import { readSecretBodies } from "../json-body.ts";
 import { ListAnswer, listAnswer, listPageParameters, listRequest } from "../paging.ts";
+import type { RequestBodies } from "../request-bodies.ts";
 import { Text } from "../validation.ts";
 
 /** Satisfied by keys/key-store.ts. */
@@ -124,10 +125,10 @@ export const KeyAnswer = Type.Object({
 const roles = ["admin", "sensor"] as const;
 const oneKey = Type.Object({ data: KeyAnswer });
 
-export function addKeyRoutes(scope: FastifyInstance, keys: Keys): void {
-  void scope.register(async (bodies) => {
-    readSecretBodies(bodies);
-    addRoutes(bodies, keys);
+export function addKeyRoutes(scope: FastifyInstance, keys: Keys, bodies: RequestBodies): void {
+  void scope.register(async (inner) => {
+    readSecretBodies(inner, bodies);
+    addRoutes(inner, keys);
   });
 }
 

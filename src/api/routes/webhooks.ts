@@ -11,7 +11,8 @@ import { IdAnswer, InstantAnswer } from "../answers.ts";
 import { certificateNames } from "../client-certificate.ts";
 import { sendEarly } from "../early-answer.ts";
 import { retryAfterSeconds } from "../errors.ts";
-import { BodyReader, leaveBodies, type ReadBody } from "../webhook-body.ts";
+import type { ReadBody } from "../body-reader.ts";
+import { leaveBodies, type RequestBodies } from "../request-bodies.ts";
 
 /** Satisfied by webhooks/webhook-receiver.ts. */
 export interface WebhookReceiver {
@@ -64,16 +65,13 @@ const PathParameters = Type.Object({
 /** No rule can have them; they get the same answer as other methods that the endpoint does not have. */
 const unansweredMethods: readonly string[] = ["HEAD", "OPTIONS"];
 
-/** Bytes of bodies that are being read. */
-const heldMax = 67_108_864;
-/** Of requests that are refused whatever they hold: anyone can send them, and they must not take the room of others. */
-const refusedHeldMax = 4_194_304;
-
 const mediaType = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(?:;|$)/;
 
-export function addWebhookRoutes(scope: FastifyInstance, receiver: WebhookReceiver): void {
-  const bodies = new BodyReader(heldMax);
-  const refusedBodies = new BodyReader(refusedHeldMax);
+export function addWebhookRoutes(
+  scope: FastifyInstance,
+  receiver: WebhookReceiver,
+  bodies: RequestBodies,
+): void {
   leaveBodies(scope);
   // One route for each method, so that each has a name of its own in the API's description.
   for (const method of [...webhookMethods, ...unansweredMethods]) {
@@ -112,7 +110,7 @@ export function addWebhookRoutes(scope: FastifyInstance, receiver: WebhookReceiv
       remoteAddress: request.ip,
       certificateNames: certificateNames(request.raw),
       bodyBytes: lengthOf(request),
-      readBody: (bytesMax, isRefused) => (isRefused ? refusedBodies : bodies).read(request.raw, bytesMax),
+      readBody: (bytesMax, isRefused) => bodies.readSent(request, bytesMax, isRefused),
     });
     return "sentence" in answer ? refuse(request, reply, answer) : send(reply, answer);
   }
