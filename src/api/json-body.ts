@@ -1,4 +1,5 @@
 /** Bodies of requests, read without losing digits of their numbers. */
+import { isUtf8 } from "node:buffer";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { decodeJson } from "../model/json/json-text.ts";
 import type { JsonValue } from "../model/json/json.ts";
@@ -25,7 +26,7 @@ function readBodies(
 ): void {
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser("*", async (request: FastifyRequest) => {
-    const text = (await bodies.read(request)).toString();
+    const text = textOf(await bodies.read(request));
     if (text === "") return undefined;
     const decoded = decodeJson(text);
     if (decoded.kind === "valid") return decoded.value;
@@ -43,13 +44,23 @@ export interface TextBody {
 export function readTextBodies(scope: FastifyInstance, bodies: RequestBodies): void {
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser("*", async (request: FastifyRequest): Promise<TextBody> => {
-    const text = (await bodies.read(request)).toString();
+    const text = textOf(await bodies.read(request));
     const decoded = decodeJson(text === "" ? "null" : text);
     if (decoded.kind === "valid") return { text, value: decoded.value };
     throw unusable(decoded.problem);
   });
 }
 
-function unusable(problem: string): RequestError {
+/**
+ * Bytes that are no UTF-8 would be replaced, and stored otherwise than they were sent.
+ *
+ * @throws RequestError
+ */
+export function textOf(bytes: Buffer): string {
+  if (!isUtf8(bytes)) throw unusable("it is not UTF-8");
+  return bytes.toString();
+}
+
+export function unusable(problem: string): RequestError {
   return new RequestError("BAD_REQUEST", `The body cannot be used: ${problem}.`);
 }

@@ -11,6 +11,7 @@
  */
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { addressNetwork } from "../model/identity/address-network.ts";
+import { isCompressed } from "../model/texts/content-coding.ts";
 import { readBody, type ReadBody } from "./body-reader.ts";
 import { BodyRoom } from "./body-room.ts";
 import { RequestError } from "./errors.ts";
@@ -29,6 +30,11 @@ export class RequestBodies {
    * @throws RequestError
    */
   async read(request: FastifyRequest): Promise<Buffer> {
+    if (isCompressed(request.headers["content-encoding"]))
+      throw new RequestError(
+        "UNSUPPORTED_MEDIA_TYPE",
+        "The body is compressed, as its Content-Encoding says; send it uncompressed.",
+      );
     const { bodyLimit: bytesMax, config } = request.routeOptions;
     const read = await readBody(
       request.raw,

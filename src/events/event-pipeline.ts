@@ -49,6 +49,7 @@ import type {
   Submitted,
 } from "../model/sensors/incoming-event.ts";
 import { storableText } from "../model/json/storable-text.ts";
+import { aimProblem } from "../model/rules/rule-aim.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import { BatchOutcomes } from "./batch-outcomes.ts";
 import { BatchWork, type BatchWorkOptions } from "./batch-work.ts";
@@ -148,7 +149,9 @@ export class EventPipeline implements EventSink {
     }
     const payload = storableText(event.payload);
     const problem =
-      payload.kind === "unstorable" ? `its payload is unusable: ${payload.reason}` : keyProblem(event);
+      payload.kind === "unstorable"
+        ? `its payload is unusable: ${payload.reason}`
+        : (keyProblem(event) ?? aimProblem(event.triggerInstanceId));
     const hasCheckpoint = event.checkpoint !== undefined && isAssigned(event.source);
     const { promise, resolve, reject } = Promise.withResolvers<AcceptOutcome>();
     const entry: EventEntry = {

@@ -27,6 +27,7 @@ import {
 } from "../model/webhooks/endpoint-settings.ts";
 import type { Endpoint, FoundEndpoint } from "../model/webhooks/endpoint-table.ts";
 import { dedupKeyOf, deliveryIdOfBody, deliveryIdOfHeaders } from "../model/webhooks/signature-check.ts";
+import { isCompressed } from "../model/texts/content-coding.ts";
 import { decodeBody, formOf } from "../model/webhooks/webhook-body.ts";
 import { rulePayload, triggerPayload } from "../model/webhooks/webhook-payload.ts";
 import type { EventPost } from "../model/sensors/posted-event.ts";
@@ -56,8 +57,6 @@ export interface WebhookReceiverOptions extends SenderCheckOptions {
 const webhookSensorRef = "core.webhooks";
 
 const loggedLengthMax = 256;
-
-const compressions = /\b(?:gzip|deflate|compress|br|zstd)\b/i;
 
 /** What is known of a request so far. */
 interface Progress {
@@ -344,8 +343,7 @@ function decoded(
   const body = decodeBody(bytes, form, settings?.formField ?? null);
   if (body.kind === "valid") return body.value;
   // Only then, because some senders name a coding that they do not use.
-  const coding = headers["content-encoding"];
-  if (coding !== undefined && compressions.test(coding))
+  if (isCompressed(headers["content-encoding"]))
     throw new Refused({
       status: 415,
       reason: "content_encoding",

@@ -1,6 +1,7 @@
 /** Events posted over HTTP, with a real PostgreSQL behind the pipeline. */
 import { connect, type Socket } from "node:net";
 import { once } from "node:events";
+import { gzipSync } from "node:zlib";
 import type { Client } from "pg";
 import { expect, test } from "vitest";
 import { parseJson } from "../../src/model/json/json-text.ts";
@@ -128,6 +129,9 @@ test("what cannot be an event is 422, with what is wrong", async () => {
     '{"trigger_ref":"demo.tick","trigger_instance_id":4}': "trigger_instance_id",
     '{"trigger_ref":"demo.tick","payload":{"a":"\\u0000"}}': "body",
     '{"trigger_ref":"demo.tick","checkpoint":"\\ud800"}': "body",
+    '{"trigger_ref":"demo.tick","trigger_instance_id":"rule_\\u0000"}': "body",
+    '{"trigger_ref":"demo.tick","trigger_instance_id":"rule_\\ud800"}': "body",
+    [`{"trigger_ref":"demo.tick","trigger_instance_id":"rule_${"x".repeat(256)}"}`]: "body",
   };
 
   for (const [body, parameter] of Object.entries(bodies)) {
@@ -138,6 +142,38 @@ test("what cannot be an event is 422, with what is wrong", async () => {
   }
   expect((await posting.post("{")).status).toBe(400);
   expect(await rig.countOf("event")).toBe(0);
+});
+
+// Goal: what is stored is what was sent.
+test.each([
+  ["that is no UTF-8", Buffer.from('{"trigger_ref":"demo.tick","payload":{"a":"\xff"}}', "latin1"), {}, 400],
+  ["that is compressed", gzipSync('{"trigger_ref":"demo.tick"}'), { "content-encoding": "gzip" }, 415],
+])("a body %s is refused, as an event and as a CloudEvent", async (_, sent, furtherHeaders, status) => {
+  await using rig = await openRig();
+  await query(rig.database, `update trigger set cloudevents = '{"type": "tick"}' where ref = 'demo.tick'`);
+  await using posting = await openPostingApi(rig);
+
+  for (const [path, type] of [
+    ["/api/v1/events", "application/json"],
+    ["/api/v1/cloudevents", "application/cloudevents+json"],
+    ...(status === 415 ? ([["/api/v1/cloudevents", "application/json"]] as const) : []),
+  ] as const) {
+    const ce = { "ce-specversion": "1.0", "ce-id": "1", "ce-type": "tick", "ce-source": "s" };
+    const headers = { authorization: "Bearer sensor", "content-type": type, ...ce, ...furtherHeaders };
+    const response = await fetch(`${posting.api.address}${path}`, { method: "POST", headers, body: sent });
+    expect([path, response.status]).toEqual([path, status]);
+  }
+  expect(await rig.countOf("event")).toBe(0);
+});
+
+test("a trigger_instance_id that aims at no rule is ignored, however long it is", async () => {
+  await using rig = await openRig();
+  await using posting = await openPostingApi(rig);
+
+  const unaimed = { trigger_ref: "demo.tick", trigger_instance_id: `instance ${"x".repeat(1_000)}` };
+
+  expect((await posting.post(unaimed)).status).toBe(201);
+  expect(await query(rig.database, "select rule_ref from event")).toEqual([{ rule_ref: null }]);
 });
 
 test("an unknown trigger is 422, with the reason", async () => {

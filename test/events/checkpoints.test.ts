@@ -105,6 +105,7 @@ test.each([
   ["has a NUL in its payload", { payload: { text: "\u0000" } }],
   ["has half a surrogate in its payload", { payload: { text: "\ud800" } }],
   ["has a NUL in its dedup_key", { dedupKey: "\u0000" }],
+  ["has a NUL in its trigger_instance_id", { triggerInstanceId: "rule_a\0b" }],
   ["is of an unknown trigger", { triggerRef: "demo.none" }],
   ["is refused by the database", { payload: { n: 13 } }],
 ])("the checkpoint of an event that %s moves on when the event is refused", async (_, change) => {

@@ -5,7 +5,6 @@
  * docs/cloudevents.md is the reference.
  */
 import { createHash } from "node:crypto";
-import { isUtf8 } from "node:buffer";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { binaryCloudEvent } from "../../model/cloud-events/binary-mode.ts";
@@ -18,6 +17,7 @@ import type { EventPost } from "../../model/sensors/posted-event.ts";
 import type { TraceContext } from "../../model/trace-context.ts";
 import { invalidParameter, RequestError } from "../errors.ts";
 import { decodePost } from "../event-post.ts";
+import { textOf, unusable } from "../json-body.ts";
 import { postAnswers } from "../post-answer.ts";
 import type { RequestBodies } from "../request-bodies.ts";
 import {
@@ -122,8 +122,7 @@ function receivedOf({ headers }: FastifyRequest, body: Buffer): Received {
 }
 
 function jsonOf(body: Buffer): JsonValue {
-  if (!isUtf8(body)) throw unusable("it is not UTF-8");
-  const decoded = decodeJson(body.toString("utf8"));
+  const decoded = decodeJson(textOf(body));
   if (decoded.kind === "invalid") throw unusable(decoded.problem);
   return decoded.value;
 }
@@ -156,8 +155,4 @@ function dedupKeyOf({ source, id }: CloudEvent): string {
   const key = JSON.stringify([source, id]);
   if (key.length <= plainKeyLengthMax) return `cloudevent:${key}`;
   return `cloudevent:sha256:${createHash("sha256").update(key).digest("hex")}`;
-}
-
-function unusable(problem: string): RequestError {
-  return new RequestError("BAD_REQUEST", `The body cannot be used: ${problem}.`);
 }
