@@ -35,11 +35,11 @@ const body = (text: string): Uint8Array => Buffer.from(text);
 
 test("in binary mode the attributes are headers, decoded, and the data is the body", () => {
   const headers = {
-    "ce-id": "1",
-    "ce-subject": "%E2%82%AC %zz",
-    "ce-quoted": '"a \\"b\\""',
-    "ce-datacontenttype": "image/png",
-    host: "x",
+    "ce-id": ["1"],
+    "ce-subject": ["%E2%82%AC %zz"],
+    "ce-quoted": ['"a \\"b\\""'],
+    "ce-datacontenttype": ["image/png"],
+    host: ["x", "y"],
   };
   expect(binaryCloudEvent(headers, "application/json", body('{"n":1}'))).toEqual({
     kind: "valid",
@@ -65,6 +65,19 @@ test.each([
   expect(binaryCloudEvent({}, type, bytes)).toEqual({
     kind: "valid",
     value: { datacontenttype: type, ...expected },
+  });
+});
+
+test.each([
+  ["comes twice", { "ce-id": ["1", "2"] }, "more than once"],
+  ["is no UTF-8", { "ce-id": ["caf%E9"] }, "not UTF-8"],
+  ["is half a character, twice", { "ce-id": ["%E2%82 %AC"] }, "not UTF-8"],
+  ["is the data", { "ce-data": ["x"] }, "the data is the body"],
+  ["is the data in Base64", { "ce-data_base64": ["eA=="] }, "the data is the body"],
+])("an attribute that %s is a problem", (_, headers, problem) => {
+  expect(binaryCloudEvent(headers, "application/json", body(""))).toEqual({
+    kind: "invalid",
+    problem: expect.stringContaining(problem),
   });
 });
 

@@ -98,7 +98,7 @@ interface Received {
 }
 
 /** @throws RequestError */
-function receivedOf({ headers }: FastifyRequest, body: Buffer): Received {
+function receivedOf({ headers, raw }: FastifyRequest, body: Buffer): Received {
   const contentType = headers["content-type"];
   const [mediaType = ""] = (contentType ?? "").split(";");
   switch (mediaType.trim().toLowerCase()) {
@@ -114,7 +114,7 @@ function receivedOf({ headers }: FastifyRequest, body: Buffer): Received {
     default: {
       if (mediaType.trim().toLowerCase().startsWith("application/cloudevents"))
         throw new RequestError("UNSUPPORTED_MEDIA_TYPE", "CloudEvents are read in their JSON format only.");
-      const event = binaryCloudEvent(headers, contentType, body);
+      const event = binaryCloudEvent(raw.headersDistinct, contentType, body);
       if (event.kind === "invalid") throw unusable(event.problem);
       return { isBatch: false, values: [event.value] };
     }

@@ -10,17 +10,24 @@ import type { JsonObject, JsonValue } from "../json/json.ts";
 import { decodeJson } from "../json/json-text.ts";
 
 const prefix = "ce-";
+/** They are no attributes, although the JSON form has them beside these. */
+const dataNames: readonly string[] = ["ce-data", "ce-data_base64"];
 
+/** @param headers all values of each, since a joined one would be another value */
 export function binaryCloudEvent(
-  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+  headers: Readonly<Record<string, readonly string[] | undefined>>,
   contentType: string | undefined,
   body: Uint8Array,
 ): Decoded<JsonObject> {
   const attributes: [string, JsonValue][] = [];
-  for (const [name, value] of Object.entries(headers)) {
+  for (const [name, [value = "", ...others] = []] of Object.entries(headers)) {
     // The data's type is the body's.
-    if (!name.startsWith(prefix) || typeof value !== "string" || name === "ce-datacontenttype") continue;
-    attributes.push([name.slice(prefix.length), headerText(value)]);
+    if (!name.startsWith(prefix) || name === "ce-datacontenttype") continue;
+    if (others.length > 0) return invalid(`the header ${name} comes more than once`);
+    if (dataNames.includes(name)) return invalid(`${name} is no attribute: the data is the body`);
+    const text = headerText(value);
+    if (text === undefined) return invalid(`the header ${name} has percent-encoded bytes that are not UTF-8`);
+    attributes.push([name.slice(prefix.length), text]);
   }
   if (contentType !== undefined) attributes.push(["datacontenttype", contentType]);
   const data = dataOf(contentType, body);
@@ -43,11 +50,19 @@ function dataOf(contentType: string | undefined, body: Uint8Array): Decoded<read
   return valid([isText ? ["data", text] : ["data_base64", Buffer.from(body).toString("base64")]]);
 }
 
-/** Section 3.1.3.2: a value may be quoted, and other characters than visible ASCII are percent-encoded in UTF-8. */
-function headerText(value: string): string {
+/**
+ * Section 3.1.3.2: a value may be quoted, and other characters than visible ASCII are percent-encoded in UTF-8.
+ *
+ * @returns undefined if they are not; to replace them would make one id of several
+ */
+function headerText(value: string): string | undefined {
+  let isValid = true;
   const text = /^".*"$/s.test(value) ? value.slice(1, -1).replaceAll(/\\(.)/gs, "$1") : value;
   // Node reads headers as Latin-1.
-  return text.replaceAll(/(?:%[0-9a-fA-F]{2})+/g, (encoded) =>
-    Buffer.from(encoded.replaceAll("%", ""), "hex").toString("utf8"),
-  );
+  const decoded = text.replaceAll(/(?:%[0-9a-fA-F]{2})+/g, (encoded) => {
+    const bytes = Buffer.from(encoded.replaceAll("%", ""), "hex");
+    isValid &&= isUtf8(bytes);
+    return bytes.toString("utf8");
+  });
+  return isValid ? decoded : undefined;
 }
