@@ -5,6 +5,7 @@ import { entryColumns } from "../../database/statements/definition-lists.ts";
 import type { DefinitionEdit } from "../../model/definition-edit.ts";
 import { kinds } from "../../model/definition-schemas.ts";
 import type { JsonObject } from "../../model/json/json.ts";
+import { RequestError } from "../errors.ts";
 import { bodyForHandler } from "../validation.ts";
 import { objectOf, resultOf } from "../definitions/outcomes.ts";
 import type { DefinitionPorts } from "../definitions/ports.ts";
@@ -42,6 +43,8 @@ export interface PackPorts {
 }
 
 const importBytesMax = 16 * 1_048_576;
+/** They run one after the other, and each that waits holds its packs in memory. */
+const importsMax = 4;
 
 const ImportBody = Type.Object({
   packs: Type.Array(
@@ -81,6 +84,7 @@ export function addPackRoutes(scope: FastifyInstance, { packs, importPacks }: Pa
   };
   addReadRoutes(scope, resource);
   addEditRoutes(scope, resource);
+  let imports = 0;
 
   scope.post(
     "/packs/import",
@@ -94,8 +98,18 @@ export function addPackRoutes(scope: FastifyInstance, { packs, importPacks }: Pa
       },
       validatorCompiler: bodyForHandler,
     },
-    async ({ body, caller }) => ({
-      data: resultOf("pack", await importPacks(caller.login, objectOf(body)), ""),
-    }),
+    async ({ body, caller }) => {
+      if (imports >= importsMax)
+        throw new RequestError(
+          "UNAVAILABLE",
+          `${importsMax} imports are under way; send this one again later.`,
+        );
+      imports += 1;
+      try {
+        return { data: resultOf("pack", await importPacks(caller.login, objectOf(body)), "") };
+      } finally {
+        imports -= 1;
+      }
+    },
   );
 }

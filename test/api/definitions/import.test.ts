@@ -37,6 +37,26 @@ test("an import reports and stores what loading the folder would, and importing 
   expect((await api.demand(200, "GET", "/sensors/demo.clock")).data).toEqual(sensor.data);
 });
 
+// Goal: imports that wait for each other hold little memory.
+// Method: somebody else holds the lock on the packs' table, so that none of ten is done.
+test("a few imports wait for each other, and more are refused at once", async () => {
+  await using api = await definitionsApi();
+  await using folder = await packFolder(demoPack);
+  const body = importBody((await readPacks([folder.directory])).packs);
+  await api.database.transaction(async (rows) => {
+    await rows.query({ text: "lock table pack in access exclusive mode" });
+    const calls = Array.from({ length: 10 }, () => api.call("POST", "/packs/import", { body }));
+    const refusals: string[] = [];
+    for (const call of calls)
+      void call.then(({ status, body: { error } }) => refusals.push(`${status} ${String(error)}`));
+    await expect
+      .poll(() => refusals.filter((refusal) => /^503 4 imports are under way/.test(refusal)))
+      .toHaveLength(6);
+  });
+
+  await expect.poll(async () => (await api.call("POST", "/packs/import", { body })).status).toBe(200);
+});
+
 test("what vanished is removed, an operator's choice stays, and an ad-hoc definition becomes the pack's", async () => {
   await using api = await definitionsApi();
   await using folder = await packFolder(demoPack);
