@@ -6,9 +6,12 @@ import { isJsonArray, isJsonObject, type JsonObject } from "../model/json/json.t
 import { storableText } from "../model/json/storable-text.ts";
 import { RequestError, type ParameterProblem } from "./errors.ts";
 
+/** Of texts without the character NUL. */
+export const withoutNul = String.raw`^[^\u0000]*$`;
+
 /** A filter's value. PostgreSQL has no text with NUL. */
 export const Text = (description: string) =>
-  Type.String({ description, minLength: 1, maxLength: 256, pattern: String.raw`^[^\u0000]*$` });
+  Type.String({ description, minLength: 1, maxLength: 256, pattern: withoutNul });
 
 /** For all routes added to `scope`. */
 export function validateRequests(scope: FastifyInstance): void {
@@ -102,6 +105,8 @@ function problemOf({ message, ...failure }: Failure): string {
         : `must have at least ${failure.params.limit} characters`;
     case "maxLength":
       return `must have at most ${failure.params.limit} characters`;
+    case "pattern":
+      return String(failure.params.pattern) === withoutNul ? "must not contain the character NUL" : message;
     case "maxItems":
       return `must have at most ${failure.params.limit} entries`;
     default:

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { createHttpServer } from "../../src/api/http-server.ts";
 import { readJsonBodies } from "../../src/api/json-body.ts";
 import { RequestBodies } from "../../src/api/request-bodies.ts";
-import { validateRequests } from "../../src/api/validation.ts";
+import { Text, validateRequests } from "../../src/api/validation.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 
 async function post(payload: string) {
@@ -14,7 +14,7 @@ async function post(payload: string) {
   });
   readJsonBodies(server, new RequestBodies());
   validateRequests(server);
-  const body = Type.Object({ names: Type.Array(Type.String()) });
+  const body = Type.Object({ names: Type.Array(Type.String()), ref: Type.Optional(Text("A ref")) });
   server.post("/names", { schema: { body } }, async () => ({ taken: true }));
   const headers = { "content-type": "application/json" };
   const response = await server.inject({ method: "POST", url: "/names", headers, payload });
@@ -30,6 +30,13 @@ test.each([
   expect(await post(payload)).toMatchObject({
     status: 422,
     body: { code: "VALIDATION_FAILED", details: [{ parameter: "body" }] },
+  });
+});
+
+test("a NUL is named as such", async () => {
+  expect(await post(String.raw`{"names": [], "ref": "\u0000"}`)).toMatchObject({
+    status: 422,
+    body: { details: [{ parameter: "ref", problem: "must not contain the character NUL" }] },
   });
 });
 

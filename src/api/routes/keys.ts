@@ -23,7 +23,7 @@ import { invalidParameter, RequestError } from "../errors.ts";
 import { readSecretBodies } from "../json-body.ts";
 import { ListAnswer, listAnswer, listPageParameters, listRequest } from "../paging.ts";
 import type { RequestBodies } from "../request-bodies.ts";
-import { Text } from "../validation.ts";
+import { Text, withoutNul } from "../validation.ts";
 
 /** Satisfied by keys/key-store.ts. */
 export interface Keys {
@@ -85,7 +85,7 @@ const ReadParameters = Type.Object({
 });
 
 // A name may be empty.
-const Name = Type.String({ maxLength: 256, pattern: String.raw`^[^\u0000]*$` });
+const Name = Type.String({ maxLength: 256, pattern: withoutNul });
 const Value = Type.Unknown({ "x-sealed": true, description: "Any JSON value, of up to 256 Ki characters" });
 
 const PutBody = Type.Object({
