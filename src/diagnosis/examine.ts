@@ -16,6 +16,7 @@ import { checkDownloads } from "./checks/download-check.ts";
 import { checkEnvironments } from "./checks/environment-check.ts";
 import { checkFiles } from "./checks/file-check.ts";
 import { checkFolders } from "./checks/folders-check.ts";
+import { checkHealth } from "./checks/health-check.ts";
 import { checkKeys } from "./checks/key-check.ts";
 import { checkListeners } from "./checks/listener-check.ts";
 import { checkOutbox } from "./checks/outbox-check.ts";
@@ -61,6 +62,7 @@ export async function examine(subject: Subject): Promise<readonly Finding[]> {
       folders: () => checkFolders(config),
       downloads: () => checkDownloads(config),
       api: () => checkListeners(listeners, config.sensor.worker_name, health),
+      agent: async () => checkHealth(health),
       broker: () => checkBroker(config),
       database: () => examineDatabase(subject, health),
       deliveries: async () => (health.kind === "agent" ? checkDeliveries(config) : []),

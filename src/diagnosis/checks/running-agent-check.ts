@@ -5,7 +5,6 @@
 import type { Config } from "../../config/schema.ts";
 import type { OperatorError } from "../../errors/operator-error.ts";
 import { messageOf } from "../../errors/caught.ts";
-import { isJsonObject, type JsonValue } from "../../model/json/json.ts";
 import type { HealthAnswer } from "../running-agent/ask-health.ts";
 import { good, notice, wrong, type Finding } from "../finding.ts";
 
@@ -32,14 +31,14 @@ export async function checkRunningAgent(
       lines,
       facts,
     }),
-    ...agentFindings(health),
+    ...unaskedFindings(health),
   ];
   try {
     const findings = await askForFindings();
     if (findings === undefined) return unexamined([]);
     return [
       good("database", `${holder} and has examined it`, { facts }),
-      ...agentFindings(health),
+      ...unaskedFindings(health),
       ...findings.filter(({ subject, state }) => subject !== "database" || state !== "good"),
     ];
   } catch (error) {
@@ -47,7 +46,7 @@ export async function checkRunningAgent(
   }
 }
 
-function agentFindings(health: HealthAnswer): readonly Finding[] {
+function unaskedFindings(health: HealthAnswer): readonly Finding[] {
   switch (health.kind) {
     case "unaskable":
       return [
@@ -61,21 +60,9 @@ function agentFindings(health: HealthAnswer): readonly Finding[] {
           remedy: "check that the process is an agent with this configuration, and read its log",
         }),
       ];
+    // The listener check reports the one, the health check the other.
     case "foreign":
-      return []; // The listener check reports it.
-    case "agent": {
-      const { url, health: answer } = health;
-      const facts = { health: answer };
-      const parts = Object.entries(isJsonObject(answer["parts"]) ? answer["parts"] : {}).map(partText);
-      if (answer["status"] === "ok") {
-        return [good("agent", `is healthy according to ${url}`, { facts, lines: parts })];
-      }
-      return [wrong("agent", `is running but not healthy according to ${url}`, { facts, lines: parts })];
-    }
+    case "agent":
+      return [];
   }
-}
-
-function partText([name, part]: [string, JsonValue]): string {
-  const { state = null, detail = null } = isJsonObject(part) ? part : {};
-  return [name, state, detail].filter((word) => typeof word === "string").join(" ");
 }

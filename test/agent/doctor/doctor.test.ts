@@ -44,7 +44,7 @@ test("a healthy installation is reported part by part, and nothing is wrong", as
   expect(report).toMatch(/^- sensors +there are none\n +→ attune-sensor-agent packs load/m);
   expect(report).toMatch(/^✓ rules /m);
   expect(report).toMatch(/^✓ messages +none waiting/m);
-  expect(report).toMatch(/^✓ retention events +none yet, 0 MB; kept: 30 days$/m);
+  expect(report).toMatch(/^✓ retention events +none yet, [\d.]+ [kM]B; kept: 30 days$/m);
   expect(report).toMatch(/\nNothing is wrong\.\n$/);
   expect(exitCode).toBe(0);
 });
@@ -601,6 +601,55 @@ test("messages that a queue refuses or that reach no queue are named by routing 
   expect(report).toMatch(/^- messages rule\.updated +are dropped/m);
   expect(report).toContain("bind a queue to acme.events with rule.updated");
   expect(exitCode).toBe(1);
+});
+
+test("an agent that the broker takes nothing from is wrong, although doctor can connect; one that is degraded is a notice", async () => {
+  await using fresh = await freshDatabase();
+  const broker = { state: "down", detail: "mq:5672 accepts no messages: memory alarm", age_seconds: 0 };
+  await using blocked = await agentSaying({ status: "degraded", parts: { broker } });
+  await using unheard = await agentSaying({
+    status: "degraded",
+    parts: { broker: { ...broker, state: "degraded" } },
+  });
+  const environment = { DATABASE_URL: fresh.url };
+
+  const first = await examine({ ...environment, ATTUNE__API__PORT: `${blocked.port}` });
+  const second = await examine({ ...environment, ATTUNE__API__PORT: `${unheard.port}` });
+
+  expect(first.report).toMatch(
+    /^✗ agent +is running but not healthy according to http.*\n +│ broker down mq:5672 accepts no messages: memory alarm$/m,
+  );
+  expect(first.exitCode).toBe(1);
+  expect(second.report).toMatch(/^- agent +is running but not healthy .*\n +│ broker degraded /m);
+  expect(second.exitCode).toBe(0);
+});
+
+test("what queues did before the broker was lost is not reported as if it were still so", async () => {
+  const metrics = createMetrics({ version: "1.2.3", withProcess: false });
+  metrics.observe({
+    ...idleSources,
+    brokerCondition: () => "disconnected",
+    messagesRefused: () => new Map([["event.created", 12]]),
+    unroutableKeys: () => ["enforcement.created"],
+  });
+  await using agent = await startApi({
+    section: "api",
+    host: "127.0.0.1",
+    port: 0,
+    health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
+    metrics,
+    logger: silentLogger,
+  });
+
+  const { report } = await examine({ ATTUNE__API__PORT: new URL(agent.address).port });
+
+  expect(report).toMatch(
+    /^- messages event\.created +were refused by a queue before the agent's connection to the broker failed \(disconnected\); 12 will be retried once it works$/m,
+  );
+  expect(report).toMatch(
+    /^- messages enforcement\.created +were dropped before .+ \(disconnected\): no queue was bound for them$/m,
+  );
+  expect(report).not.toMatch(/are refused|are dropped|find the full queue/);
 });
 
 test("another program on the API's port is wrong, whatever it answers; a free port is fine", async () => {
