@@ -184,7 +184,7 @@ test("a file size limit is reported in one line before it damages the embedded d
 
   expect(await agent.exitCode()).toBe(1);
   expect(agent.said()).toMatch(
-    /^attune-sensor-agent: could not open the embedded database in \S+: it needs files of up to 1 GiB, .*; raise the limit \(ulimit -f, .*\), or set database\.url \[DATABASE_UNREACHABLE\]\n$/,
+    /^attune-sensor-agent: could not open the embedded database in \S+: it needs files of up to 1 GiB, and this process may write files of [48](\.[12])? kB only; raise the limit \(ulimit -f, .*\), or set database\.url \[DATABASE_UNREACHABLE\]\n$/,
   );
 });
 

@@ -1,6 +1,7 @@
 /** Resource limits that the embedded database needs, checked before it is opened. */
 import { readFileSync } from "node:fs";
 import { OperatorError } from "../../errors/operator-error.ts";
+import { bytesText } from "../../model/texts/bytes-text.ts";
 
 interface Resource {
   /** The name in /proc/self/limits. */
@@ -26,7 +27,7 @@ const resources: readonly Resource[] = [
     limitName: "Max file size",
     needed: 1024 ** 3,
     lacking: (limit) =>
-      `it needs files of up to 1 GiB, and this process may write files of ${limit} bytes only`,
+      `it needs files of up to 1 GiB, and this process may write files of ${bytesText(limit)} only`,
     remedy: "ulimit -f, --ulimit fsize=, LimitFSIZE=",
   },
 ];

@@ -4,6 +4,7 @@ import { listPartitions, readPartitionPosition } from "../../database/statements
 import { describeKeepLimits, keptOfTables } from "../../model/retention/keep-limits.ts";
 import { planPartitions } from "../../model/retention/partition-plan.ts";
 import { arePilingUp } from "../../model/retention/retired-partitions.ts";
+import { bytesText } from "../../model/texts/bytes-text.ts";
 import { tableState } from "../../retention/table-state.ts";
 import { good, notice, wrong, type Finding } from "../finding.ts";
 import type { Look } from "../look.ts";
@@ -23,11 +24,11 @@ export async function checkRetention(config: Config, { kind, rows }: Look): Prom
     const state = tableState(table, partitions, position, limits);
     const subject = `retention ${words[table]}`;
     const oldest = Math.min(...partitions.map((each) => each.oldest?.getTime() ?? Number.POSITIVE_INFINITY));
-    const megabytes = Math.round(partitions.reduce((total, { bytes }) => total + bytes, 0) / 1e6);
+    const size = bytesText(partitions.reduce((total, { bytes }) => total + bytes, 0));
     const since = Number.isFinite(oldest)
       ? `since ${new Date(oldest).toISOString().slice(0, 10)}`
       : "none yet";
-    const detail = `${since}, ${megabytes} MB; kept: ${describeKeepLimits(limits[table])}`;
+    const detail = `${since}, ${size}; kept: ${describeKeepLimits(limits[table])}`;
     const retired = partitions.flatMap(({ isRetired, name }) => (isRetired ? [name] : []));
     const overdue = planPartitions(state, limits[table]).retire;
     const facts = { partitions: partitions.length, retired, overdue };

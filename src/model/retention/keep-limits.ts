@@ -3,6 +3,7 @@
  * limit that is exceeded counts. A bare number is days; 0 keeps everything.
  */
 import type { Decoded } from "../json/decoded.ts";
+import { bytesText } from "../texts/bytes-text.ts";
 import { counted } from "../texts/counted.ts";
 
 export interface KeepLimits {
@@ -49,11 +50,15 @@ export function decodeKeepLimits(text: string): Decoded<KeepLimits> {
 
 export function describeKeepLimits({ days, rows, bytes }: KeepLimits): string {
   const parts = [
-    ...(days === null ? [] : [counted(days, "day")]),
+    ...(days === null ? [] : [daysText(days)]),
     ...(rows === null ? [] : [counted(rows, "row")]),
-    ...(bytes === null ? [] : [counted(bytes, "byte")]),
+    ...(bytes === null ? [] : [bytesText(bytes)]),
   ];
   return parts.length === 0 ? "everything" : parts.join(", ");
+}
+
+function daysText(days: number): string {
+  return Number.isInteger(days) ? counted(days, "day") : counted(Math.round(days * 240) / 10, "hour");
 }
 
 export const retainedTables = ["event", "enforcement", "event_key"] as const;

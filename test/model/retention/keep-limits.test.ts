@@ -19,6 +19,9 @@ test.each(["", "soon", "-1", "30 weeks", "1 GB 2 GB", "1 GB, 2 MB"])("%j is refu
 
 test("limits are named in words", () => {
   expect(describeKeepLimits({ days: 7, rows: null, bytes: 100 })).toBe("7 days, 100 bytes");
+  expect(describeKeepLimits({ days: 30, rows: null, bytes: 2e9 })).toBe("30 days, 2 GB");
+  expect(describeKeepLimits({ days: 1.5, rows: null, bytes: 1.25e6 })).toBe("36 hours, 1.3 MB");
+  expect(describeKeepLimits({ days: 1 / 24, rows: null, bytes: null })).toBe("1 hour");
   expect(describeKeepLimits({ days: 1, rows: 1, bytes: null })).toBe("1 day, 1 row");
   expect(describeKeepLimits({ days: null, rows: null, bytes: null })).toBe("everything");
 });
