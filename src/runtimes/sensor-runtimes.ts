@@ -62,7 +62,7 @@ export interface SensorRuntimesOptions {
   readonly workerName: string;
   readonly selection: RuntimeSelection;
   readonly machine: RuntimeMachine;
-  /** Ends commands that outlive this process; undefined for a process that lives only for a moment. */
+  /** Ends commands that outlive this process. */
   readonly guard?: Pick<ProcessGuard, "watch">;
   /** How long a verification stays valid while the row and the files are unchanged. */
   readonly cacheTtlMs: number;

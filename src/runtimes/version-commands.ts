@@ -1,15 +1,24 @@
 /** Runs version commands for a service, without blocking it; a signal stops them. */
 import pMap from "p-map";
-import { runCommand, type CommandResult } from "../processes/run-command.ts";
+import type { ProcessGuard } from "../processes/guard.ts";
+import { runCommand, type BoundedCommand, type CommandResult } from "../processes/run-command.ts";
 import { concurrentCommandsMax } from "./concurrent-commands.ts";
 import type { RunVersionCommands } from "./interpreter-detection.ts";
 
 const ended: CommandResult = { kind: "timed-out", stdout: "", stderr: "" };
 
-/** @param signal stops running commands and prevents the others from starting */
-export function runVersionCommands(signal?: AbortSignal): RunVersionCommands {
+export interface VersionCommandsOptions {
+  /** Ends commands that outlive this process. */
+  readonly guard?: Pick<ProcessGuard, "watch">;
+  /** Stops running commands and prevents the others from starting. */
+  readonly signal?: AbortSignal;
+}
+
+export function runVersionCommands({ guard, signal }: VersionCommandsOptions = {}): RunVersionCommands {
+  const run = (command: BoundedCommand): Promise<CommandResult> =>
+    runCommand(command, signal, (child) => guard?.watch(child));
   return (commands) =>
-    pMap(commands, (command) => (signal?.aborted ? ended : runCommand(command, signal)), {
+    pMap(commands, async (command) => (signal?.aborted ? ended : run(command)), {
       concurrency: concurrentCommandsMax,
     });
 }

@@ -47,6 +47,26 @@ test("a signal while interpreters are probed ends the start before anything is o
   expect(readdirSync(agent.directory)).toEqual([]);
 });
 
+// Goal: nobody has to look for interpreters that hang, whoever ends the agent or doctor meanwhile.
+// Method: an interpreter tells its process id and ignores everything but SIGKILL, and what asked it is killed.
+test.each(["agent", "doctor"])("an interpreter that hangs ends with a killed %s", async (whose) => {
+  const programs = programDirectory();
+  programs.script(
+    "ruby",
+    `trap '' TERM; echo $$ > "\${0%/*}/new"; mv "\${0%/*}/new" "\${0%/*}/pid"; exec sleep 60`,
+  );
+  programs.link("mv", "/bin/mv");
+  programs.link("sleep", "/bin/sleep");
+  const command = whose === "agent" ? [] : [whose];
+  const agent = startAgent(undefined, "sensor-killed", programs.path, { command });
+  const pid = join(programs.path, "pid");
+  await expect.poll(() => existsSync(pid)).toBe(true);
+
+  agent.child.kill("SIGKILL");
+
+  await expect.poll(() => isRunning(Number(readFileSync(pid, "utf8")))).toBe(false);
+});
+
 test("a signal while a runtime is verified ends the start, and the command with it", async () => {
   await using fresh = await freshDatabase();
   const programs = programDirectory();
@@ -276,7 +296,11 @@ function startAgent(
   databaseUrl: string | undefined,
   name: string,
   path?: string,
-  { limit, level }: { readonly limit?: string; readonly level?: string } = {},
+  {
+    limit,
+    level,
+    command = [],
+  }: { readonly limit?: string; readonly level?: string; readonly command?: readonly string[] } = {},
 ): Agent {
   const directory = mkdtempSync(join(tmpdir(), "attune-agent-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
@@ -292,7 +316,7 @@ function startAgent(
     "--name",
     name,
   ];
-  const child = spawn(file, args, {
+  const child = spawn(file, [...args, ...command], {
     cwd: directory,
     env: {
       PATH: path ?? programs.path,

@@ -166,7 +166,7 @@ test("an aborted search waits for no answer and starts no further command", asyn
     environment: { PATH: programs.path },
     ownExecutable: null,
     timeoutMs: 60_000,
-    run: runVersionCommands(stop.signal),
+    run: runVersionCommands({ signal: stop.signal }),
   });
   const asking = (): readonly string[] =>
     readFileSync(join(programs.path, "asked"), { encoding: "utf8", flag: "a+" }).split("\n").filter(Boolean);

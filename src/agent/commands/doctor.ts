@@ -1,6 +1,7 @@
 import type { LoadedConfig } from "../../config/load-config.ts";
 import { examine } from "../../diagnosis/examine.ts";
 import { failed, type Finding } from "../../diagnosis/finding.ts";
+import { startGuard } from "../../processes/guard.ts";
 import { runVersionCommands } from "../../runtimes/version-commands.ts";
 import { isJsonArray, isJsonObject, type JsonValue } from "../../model/json/json.ts";
 import { silentLogger } from "../../telemetry/logger.ts";
@@ -21,9 +22,10 @@ export async function doctor(invocation: Invocation): Promise<ExitCode> {
 }
 
 async function diagnose(invocation: Invocation): Promise<readonly Finding[]> {
+  await using guard = startGuard("ATTUNE_DOCTOR", silentLogger);
   const { agentVariables, ...machine } = await bootstrapRuntimes(
     invocation.environment,
-    runVersionCommands(),
+    runVersionCommands({ guard }),
   );
   let loaded: LoadedConfig;
   try {
@@ -34,7 +36,7 @@ async function diagnose(invocation: Invocation): Promise<readonly Finding[]> {
   }
   return await examine({
     loaded,
-    machine: { ...machine, variables: agentVariables.restored },
+    machine: { ...machine, variables: agentVariables.restored, guard },
     openDatabase: () => openConfiguredDatabase(loaded.config, silentLogger),
     askForFindings: () => askLocalAgent(loaded.config.data_dir),
   });

@@ -1,7 +1,9 @@
 import { databaseAddress } from "../../database/postgresql/address.ts";
 import { explainingDatabaseFailures } from "../../database/explain-failure.ts";
+import { startGuard } from "../../processes/guard.ts";
 import { runVersionCommands } from "../../runtimes/version-commands.ts";
-import { bootstrapRuntimes } from "../bootstrap.ts";
+import { silentLogger } from "../../telemetry/logger.ts";
+import { bootstrapRuntimes, type Bootstrap } from "../bootstrap.ts";
 import { DebugSwitch } from "../debug-switch.ts";
 import { loadConfiguration } from "../load-configuration.ts";
 import { openFilesShortage } from "../open-files-shortage.ts";
@@ -28,7 +30,7 @@ export async function runService(
   process.on("SIGUSR1", () => {});
   const debugSwitch = new DebugSwitch();
   // Detection finishes before anything else is loaded, unless the agent is asked to stop.
-  const bootstrap = await bootstrapRuntimes(invocation.environment, runVersionCommands(stop.signal));
+  const bootstrap = await detect(invocation, stop);
   if (stop.signal.aborted) return 0;
 
   const loaded = loadConfiguration(invocation);
@@ -57,6 +59,12 @@ export async function runService(
     ),
   );
   return 0;
+}
+
+/** Under a guard, since whoever kills an agent that does not start would leave the interpreter that hangs. */
+async function detect({ environment }: Invocation, { signal }: StopRequest): Promise<Bootstrap> {
+  await using guard = startGuard("ATTUNE_DETECTION", silentLogger);
+  return await bootstrapRuntimes(environment, runVersionCommands({ guard, signal }));
 }
 
 async function watching(

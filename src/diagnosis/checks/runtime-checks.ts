@@ -5,6 +5,7 @@ import { selectRuntimes, type RuntimeSelection } from "../../model/runtimes/runt
 import { builtinRuntime, nativeRuntime } from "../../model/runtimes/runtime-names.ts";
 import type { RuntimeAnswer } from "../../model/runtimes/runtime-offer.ts";
 import { describeOutcome, type RuntimeOutcome } from "../../model/runtimes/runtime-outcome.ts";
+import type { ProcessGuard } from "../../processes/guard.ts";
 import { probeMachine } from "../../runtimes/probe-machine.ts";
 import { SensorRuntimes } from "../../runtimes/sensor-runtimes.ts";
 import { silentLogger } from "../../telemetry/logger.ts";
@@ -18,6 +19,8 @@ export interface ExaminedMachine {
   readonly detectedInterpreters: readonly DetectedInterpreter[];
   /** ATTUNE_SENSOR_RUNTIMES as set from outside; undefined when it was not. */
   readonly runtimesFromEnvironment: readonly string[] | undefined;
+  /** Ends commands that outlive this process. */
+  readonly guard: Pick<ProcessGuard, "watch">;
 }
 
 export interface VerifiedRuntimes {
@@ -28,7 +31,7 @@ export interface VerifiedRuntimes {
 /** The runtimes this machine offers, verified without the cache. */
 export async function verifyRuntimes(
   { sensor }: Config,
-  { variables, detectedInterpreters, runtimesFromEnvironment }: ExaminedMachine,
+  { variables, detectedInterpreters, runtimesFromEnvironment, guard }: ExaminedMachine,
   database: Database,
 ): Promise<VerifiedRuntimes> {
   const selection = selectRuntimes(runtimesFromEnvironment?.join(","), sensor.capabilities.runtimes);
@@ -37,6 +40,7 @@ export async function verifyRuntimes(
     workerName: sensor.worker_name,
     selection,
     machine: probeMachine(variables, detectedInterpreters),
+    guard,
     cacheTtlMs: 0,
     intervalMs: 0,
     clock: systemClock,
