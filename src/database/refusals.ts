@@ -82,6 +82,20 @@ export const refusals: readonly Refusal[] = [
         remedy: "name another role in database.url, or run alter role … login",
       },
       {
+        words: /^role .* does not exist/,
+        remedy: "create the role, or correct the user in database.url",
+      },
+      {
+        words: /^(Peer|Ident) authentication/i,
+        remedy:
+          "run the agent as the system user of that role, or let the server's pg_hba.conf ask for a password (scram-sha-256)",
+      },
+      {
+        words: /^(GSSAPI|SSPI|PAM|LDAP|RADIUS|BSD|OAuth)/i,
+        remedy:
+          "correct the user and password in database.url, or see the server's log for why that service refused them",
+      },
+      {
         words: /certificate/,
         remedy: "set database.tls.cert and database.tls.key to a certificate whose common name is the role",
       },
@@ -123,6 +137,12 @@ export const refusals: readonly Refusal[] = [
         remedy:
           "create a policy on the table that shows every row to the role (attune-sensor-agent doctor prints it), or switch its row security off",
       },
+      {
+        words: /to set parameter/,
+        code: "DATABASE_LOGIN_REFUSED",
+        remedy:
+          "remove that setting from the options of database.url, or grant it: grant set on parameter … to the role",
+      },
     ],
   },
   {
@@ -143,10 +163,31 @@ export const refusals: readonly Refusal[] = [
     ],
   },
   {
+    states: ["53100"],
+    code: "DATABASE_EXHAUSTED",
+    meaning: "the server's disk is full",
+    remedy: "free space on the server's disk, or enlarge it",
+  },
+  {
+    states: ["53200"],
+    code: "DATABASE_EXHAUSTED",
+    meaning: "the server has no memory left, or no place for another lock",
+    remedy: "free memory on the server, or lower its work_mem or max_connections; see its log",
+    variants: [
+      { words: /shared memory/, remedy: "raise the server's max_locks_per_transaction, and restart it" },
+    ],
+  },
+  {
+    states: ["53400"],
+    code: "DATABASE_EXHAUSTED",
+    meaning: "a limit in the server's configuration is reached",
+    remedy: "raise the limit that the message names in the server's configuration",
+  },
+  {
     states: ["53"],
     code: "DATABASE_EXHAUSTED",
-    meaning: "the server's disk or memory is full, or a configured limit is reached",
-    remedy: "free space on the server; see its log",
+    meaning: "the server lacks another resource",
+    remedy: "see the server's log",
   },
   {
     states: ["57014"],
@@ -155,23 +196,59 @@ export const refusals: readonly Refusal[] = [
     remedy: "check the server's load and locks (pg_stat_activity), then try again",
   },
   {
+    states: ["57P01"],
+    code: "DATABASE_UNREACHABLE",
+    meaning: "an administrator ended the session, or the server is stopping",
+    remedy: "if nobody restarts the server, see its log for who ended the session (pg_terminate_backend)",
+  },
+  {
+    states: ["57P03"],
+    code: "DATABASE_UNREACHABLE",
+    meaning: "the server is starting, stopping or recovering, or is a standby that takes no connections",
+    remedy: "wait until the server has started; if it does not, see its log",
+    variants: [
+      {
+        words: /is not accepting connections/,
+        remedy: "name the primary in database.url: this server is a standby with hot_standby off",
+      },
+    ],
+  },
+  {
     states: ["57", "58"],
     code: "DATABASE_UNREACHABLE",
-    meaning: "the server is starting, is stopping, crashed, or had a system failure",
+    meaning: "the server crashed or had a system failure",
     remedy: "check the server's log; try again once it accepts connections",
+  },
+  {
+    states: ["55000"],
+    code: "DATABASE_CLOSED",
+    meaning: "the database accepts no connections, or is what an interrupted drop database left",
+    remedy: "allow connections to the database: alter database … allow_connections true",
+    variants: [
+      {
+        words: /invalid database/,
+        code: "DATABASE_DAMAGED",
+        remedy: "drop the database for good (drop database …), then create it and restore a backup",
+      },
+    ],
+  },
+  {
+    states: ["55P02"],
+    code: "DATABASE_LOGIN_REFUSED",
+    meaning: "a setting cannot be changed in a session",
+    remedy: "remove that setting from the options of database.url",
+  },
+  {
+    states: ["55P03"],
+    code: "DATABASE_REFUSED",
+    meaning: "another transaction holds a lock for too long",
+    remedy: "try again; if it persists, find who holds the lock (pg_locks, pg_stat_activity)",
   },
   {
     states: ["40", "55"],
     code: "DATABASE_REFUSED",
     meaning: "another transaction or the state of an object prevents it",
     remedy: "try again; if it persists, check the server's locks (pg_stat_activity)",
-    variants: [
-      {
-        words: /not currently accepting connections/,
-        code: "DATABASE_LOGIN_REFUSED",
-        remedy: "allow connections to the database: alter database … allow_connections true",
-      },
-    ],
   },
   {
     states: ["XX001", "XX002", "58030", "58P01"],

@@ -21,6 +21,7 @@ const operatorErrors = {
     meaning: "the database refuses the user, the password or this machine",
     status: 503,
   },
+  DATABASE_CLOSED: { meaning: "the database accepts no connections", status: 503 },
   DATABASE_NOT_FOUND: { meaning: "the server has no database with that name", status: 503 },
   DATABASE_OUTDATED: { meaning: "the server's PostgreSQL is older than version 14", status: 503 },
   DATABASE_READ_ONLY: { meaning: "the database is read-only", status: 503 },

@@ -2,11 +2,12 @@
  * What is known about the server from the answers and failures of all connections. One line is logged when an outage
  * begins, one for each other reason that lasts, and one when it ends; the health report shows the latest observation.
  */
+import { messageOf } from "../../errors/caught.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { OutageLog } from "../../telemetry/outage-log.ts";
 import type { PartHealth } from "../../telemetry/part-health.ts";
 import type { Clock } from "../../time/clock.ts";
-import { databaseFailureReason } from "../explain-failure.ts";
+import { explainDatabaseFailure } from "../explain-failure.ts";
 
 export class ObservedHealth {
   readonly #address: string;
@@ -45,7 +46,7 @@ export class ObservedHealth {
     if (this.#isStopped) return;
     this.#checkedAtMs = this.#clock.monotonicMs();
     if (failure === undefined) this.#noteAnswer();
-    else this.#noteFailure(databaseFailureReason(failure));
+    else this.#noteFailure(failure);
   }
 
   #noteAnswer(): void {
@@ -56,11 +57,13 @@ export class ObservedHealth {
     this.#detail = `${this.#address} answers`;
   }
 
-  #noteFailure(reason: string): void {
+  #noteFailure(failure: Error): void {
     const address = this.#address;
+    const unexplained = { reason: messageOf(failure), remedy: undefined };
+    const { reason, remedy } = explainDatabaseFailure(failure) ?? unexplained;
     this.#detail = `${address} does not answer: ${reason}`;
     this.#state = "down";
-    if (this.#isLogging) this.#outage.failed({ address, reason }, reason);
+    if (this.#isLogging) this.#outage.failed({ address, reason, remedy }, reason);
     else this.#outage.failedAloud(reason);
   }
 

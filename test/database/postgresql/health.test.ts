@@ -40,3 +40,24 @@ test("a lasting relapse is logged, with its end", async () => {
   const ended = "the database answers again";
   expect(lines.map(({ message }) => message)).toEqual([begun, ended, begun, ended]);
 });
+
+test("the beginning of an outage says what to do", () => {
+  const { logger, lines } = recordingLogger();
+  const health = new ObservedHealth("db:5432/attune", logger, fakeClock(), true);
+
+  const refusal = Object.assign(new Error('database "attune" is not currently accepting connections'), {
+    code: "55000",
+  });
+  health.observe(new ConnectionError("no connection", "nothing-done", refusal));
+
+  expect(lines).toMatchObject([
+    {
+      level: "warn",
+      fields: {
+        address: "db:5432/attune",
+        reason: 'database "attune" is not currently accepting connections (SQLSTATE 55000)',
+        remedy: "allow connections to the database: alter database … allow_connections true",
+      },
+    },
+  ]);
+});
