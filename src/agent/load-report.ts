@@ -29,12 +29,14 @@ function warningCounts(warnings: readonly PackWarning[]): readonly string[] {
   if (warnings.length === 0) return [];
   const of = (kind: WarningKind): readonly PackWarning[] =>
     warnings.filter((warning) => warning.kind === kind);
+  const elsewhere = of("pack-elsewhere").length;
   const failing = of("sensor-fails").length;
   const unsaid = of("sensor-doubtful").length;
   const doubtful = of("rule-doubtful").length;
   // One file may have several warnings.
   const ignoring = new Set(of("keys-ignored").map(({ directory, file }) => `${directory}/${file}`)).size;
   const parts = [
+    ...(elsewhere === 0 ? [] : [`${elsewhere} about packs that workers will not find`]),
     ...(failing === 0 ? [] : [`${failing} about sensors that will not work`]),
     ...(unsaid === 0 ? [] : [`${unsaid} about sensors without a protocol`]),
     ...(doubtful === 0 ? [] : [`${doubtful} about conditions that look wrong`]),

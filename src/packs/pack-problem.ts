@@ -21,10 +21,16 @@ export interface PackWarning extends PackProblem {
 }
 
 /**
- * In order of importance: a sensor that will not work, one whose output may not become events, valid conditions that are
- * probably not meant so, and keys that are not read.
+ * In order of importance: a pack that workers do not find, a sensor that will not work, one whose output may not become
+ * events, valid conditions that are probably not meant so, and keys that are not read.
  */
-export const warningKinds = ["sensor-fails", "sensor-doubtful", "rule-doubtful", "keys-ignored"] as const;
+export const warningKinds = [
+  "pack-elsewhere",
+  "sensor-fails",
+  "sensor-doubtful",
+  "rule-doubtful",
+  "keys-ignored",
+] as const;
 
 export type WarningKind = (typeof warningKinds)[number];
 

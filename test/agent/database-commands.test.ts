@@ -1,5 +1,5 @@
 import { basename, join } from "node:path";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { expect, onTestFinished, test } from "vitest";
 import { migrate } from "../../src/agent/commands/migrate.ts";
@@ -48,6 +48,32 @@ test("packs can be loaded into an unused database, and loading them again change
     empty.url,
   );
   expect(rows).toEqual([{ ref: "my.tick" }]);
+});
+
+test("a pack outside packs_base_dir is loaded with a warning, because workers do not find its scripts", async () => {
+  await using empty = await emptyDatabase();
+  const pack = packWithOneTrigger();
+  mkdirSync(join(pack, "sensors"));
+  writeFileSync(join(pack, "sensors/clock.sh"), "date\n");
+  writeFileSync(
+    join(pack, "sensors/clock.yaml"),
+    "ref: my.clock\nlabel: Clock\nruntime: shell\nprotocol: poll\nentrypoint: clock.sh\ntrigger: my.tick\n",
+  );
+  const packs = mkdtempSync(join(tmpdir(), "attune-packs-"));
+  onTestFinished(() => rmSync(packs, { recursive: true }));
+  const load = async () => {
+    const { environment, ...rest } = invocation(empty.url, "json");
+    await loadPacks({ ...rest, environment: { ...environment, ATTUNE__PACKS_BASE_DIR: packs } }, [pack]);
+    return JSON.parse(rest.printed()).warnings;
+  };
+
+  const outside = await load();
+  symlinkSync(pack, join(packs, "my"));
+  const inside = await load();
+
+  const reason = `is not where workers look for the 1 script of its sensors: ${packs}/my, which does not exist here; copy or mount the pack there on every machine whose worker runs them, or set packs_base_dir`;
+  expect(outside).toEqual([expect.objectContaining({ kind: "pack-elsewhere", directory: pack, reason })]);
+  expect(inside).toEqual([]);
 });
 
 test("a missing folder is refused before a database is opened", async () => {

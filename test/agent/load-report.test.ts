@@ -17,6 +17,7 @@ test.each<readonly [readonly PackWarning[], string]>([
   [[warning], "warnings: 1 file with keys that are ignored\n"],
   [
     [
+      { ...warning, kind: "pack-elsewhere" },
       { ...warning, kind: "sensor-fails" },
       { ...warning, kind: "sensor-doubtful" },
       { ...warning, kind: "rule-doubtful" },
@@ -24,7 +25,7 @@ test.each<readonly [readonly PackWarning[], string]>([
       warning,
       { ...warning, file: "sensors/b.yaml" },
     ],
-    "warnings: 1 about sensors that will not work, 1 about sensors without a protocol, 1 about conditions that look wrong, 2 files with keys that are ignored\n",
+    "warnings: 1 about packs that workers will not find, 1 about sensors that will not work, 1 about sensors without a protocol, 1 about conditions that look wrong, 2 files with keys that are ignored\n",
   ],
 ])("the report ends with how many warnings the log has: %#", (warnings, expected) => {
   expect(loadReportText({ ...nothing, warnings })).toBe(

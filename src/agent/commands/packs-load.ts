@@ -4,6 +4,7 @@ import { migrate } from "../../database/migrations/migrate.ts";
 import type { Config } from "../../config/schema.ts";
 import { importBody, problemInFiles } from "../../packs/import-packs.ts";
 import { loadPacks as load, type LoadReport } from "../../packs/load-packs.ts";
+import { misplacedPacks } from "../../packs/misplaced-packs.ts";
 import type { Pack } from "../../packs/pack.ts";
 import { describeProblem, packInvalid } from "../../packs/pack-problem.ts";
 import { readPacks } from "../../packs/read-packs.ts";
@@ -33,7 +34,8 @@ export async function loadPacks(
   const { environment, format, print } = invocation;
   const loaded = loadConfiguration(invocation);
   const logger = await openLogger(loaded, environment);
-  const { packs, warnings } = await readPacks(directories);
+  const { packs, warnings: doubts } = await readPacks(directories);
+  const warnings = [...(await misplacedPacks(packs, loaded.config.packs_base_dir)), ...doubts];
   for (const warning of warnings) logger.warn({}, describeProblem(warning));
 
   const connection = loadingConnection(invocation, apiUrl, loaded.config.data_dir);
