@@ -138,6 +138,28 @@ test("timers are listed with why an invalid one cannot fire", async () => {
   expect(row?.slice(-2)).toEqual(["-", "expression: has too few fields"]);
 });
 
+test("workers are listed with how much of their capacity is used, which built-in sensors do not use", async () => {
+  const worker = {
+    name: "sensor-web-7",
+    alive: true,
+    status: "active",
+    worker_role: "sensor",
+    sensors_held: 5,
+    capacity_used: 2,
+    capabilities: { runtimes: ["python", "builtin"], max_concurrent_sensors: 10 },
+    last_heartbeat: null,
+  };
+  const { url } = await api(() => ({ body: page([worker]) }));
+
+  const { stdout } = await agent(["workers", "list", "--api", url], { ATTUNE_API_TOKEN: "secret" });
+
+  expect(stdout.split("\n").map((line) => line.split(/ {2,}/))).toEqual([
+    ["WORKER", "ALIVE", "STATUS", "ROLE", "SENSORS", "AT MOST", "RUNTIMES", "LAST HEARTBEAT"],
+    ["sensor-web-7", "yes", "active", "sensor", "2", "10", "python, builtin", "-"],
+    [""],
+  ]);
+});
+
 test("deliveries of webhooks are listed by what one knows of them, and one is shown whole", async () => {
   const delivery = {
     id: 310,
