@@ -24,6 +24,19 @@ export interface ApiConnection {
 }
 
 /**
+ * Whether an API is named that commands are to use. An agent's own environment may name its API in ATTUNE_API_URL as well,
+ * without a token.
+ *
+ * @param url of `--api`; undefined: not given
+ */
+export function isApiNamed(
+  { ATTUNE_API_URL: named = "", ATTUNE_API_TOKEN: token = "" }: NodeJS.ProcessEnv,
+  url: string | undefined,
+): boolean {
+  return url !== undefined || (named !== "" && token !== "");
+}
+
+/**
  * @param url of `--api`; undefined: not given
  * @throws OperatorError API_UNREACHABLE if neither exists
  */
@@ -32,19 +45,19 @@ export function apiConnection(
   url: string | undefined,
 ): ApiConnection {
   const { environment } = invocation;
-  const named = url ?? environment["ATTUNE_API_URL"];
-  if (named === undefined || named === "") return localConnection(invocation);
+  if (!isApiNamed(environment, url)) return localConnection(invocation);
+  const { ATTUNE_API_URL: named = "", ATTUNE_API_TOKEN: token = "" } = environment;
+  const chosen = url ?? named;
   const origin = url === undefined ? "ATTUNE_API_URL" : "--api";
-  if (!/^https?:\/\/./.test(named))
-    throw unusable(`${origin} is ${named}, which is not an http or https URL`, `correct ${origin}`);
-  const token = environment["ATTUNE_API_TOKEN"];
-  if (token === undefined || token === "") {
+  if (!/^https?:\/\/./.test(chosen))
+    throw unusable(`${origin} is ${chosen}, which is not an http or https URL`, `correct ${origin}`);
+  if (token === "") {
     throw unusable(
-      `${origin} names the API at ${named}, and ATTUNE_API_TOKEN has no token for it`,
+      `${origin} names the API at ${chosen}, and ATTUNE_API_TOKEN has no token for it`,
       'set ATTUNE_API_TOKEN to a token, for example from "attune-sensor-agent token create"',
     );
   }
-  return { url: named, token, origin: `${origin} and ATTUNE_API_TOKEN` };
+  return { url: chosen, token, origin: `${origin} and ATTUNE_API_TOKEN` };
 }
 
 /** The agent of this machine; undefined if none with this configuration has left its address. */
@@ -92,8 +105,13 @@ function localConnection(
   const { data_dir } = loadConfiguration(invocation).config;
   const found = localConnectionIfAny(data_dir);
   if (found !== undefined) return found;
+  const { ATTUNE_API_URL: named = "" } = invocation.environment;
+  const other =
+    named === ""
+      ? ""
+      : `, and ATTUNE_API_TOKEN has no token for the API that ATTUNE_API_URL names (${named})`;
   throw unusable(
-    `no agent with this configuration runs on this machine (there is no ${localAccessPath(data_dir)}, or its agent was killed)`,
+    `no agent with this configuration runs on this machine (there is no ${localAccessPath(data_dir)}, or its agent was killed)${other}`,
     "start it, name its configuration with --config, or set --api and ATTUNE_API_TOKEN for another one",
   );
 }

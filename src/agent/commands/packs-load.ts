@@ -10,7 +10,12 @@ import { describeProblem, packInvalid } from "../../packs/pack-problem.ts";
 import { readPacks } from "../../packs/read-packs.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { ApiClient } from "../client/api-client.ts";
-import { apiConnection, localConnectionIfAny, type ApiConnection } from "../client/api-connection.ts";
+import {
+  apiConnection,
+  isApiNamed,
+  localConnectionIfAny,
+  type ApiConnection,
+} from "../client/api-connection.ts";
 import { loadConfiguration } from "../load-configuration.ts";
 import { openLogger } from "../open-logger.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
@@ -65,10 +70,9 @@ function loadingConnection(
   apiUrl: string | undefined,
   dataDirectory: string,
 ): ApiConnection | undefined {
-  // An agent's own configuration names its API, too, without a token.
-  const { ATTUNE_API_URL: url = "", ATTUNE_API_TOKEN: token = "" } = invocation.environment;
-  const isNamed = apiUrl !== undefined || (url !== "" && token !== "");
-  return isNamed ? apiConnection(invocation, apiUrl) : localConnectionIfAny(dataDirectory);
+  return isApiNamed(invocation.environment, apiUrl)
+    ? apiConnection(invocation, apiUrl)
+    : localConnectionIfAny(dataDirectory);
 }
 
 async function loadThroughApi(connection: ApiConnection, packs: readonly Pack[]): Promise<Loaded> {
