@@ -3,16 +3,15 @@ import type { Probe } from "./agent/commands/doctor-probe.ts";
 import { failureText } from "./agent/failure-text.ts";
 import { keepHangupIgnored } from "./agent/hangup.ts";
 import type { ExitCode } from "./agent/invocation.ts";
-import { writeToStandardOutput } from "./agent/standard-output.ts";
+import { hasReader, writeToStandardError, writeToStandardOutput } from "./agent/standard-output.ts";
 import { versionText } from "./agent/version.ts";
 import { visibleText } from "./model/texts/quoted-text.ts";
 
 const args = process.argv.slice(2);
 const ignoresHangup = keepHangupIgnored(process.env);
-const complain = (text: string): void => void process.stderr.write(text);
 // As in cli.ts.
 const printVisibly = (text: string): void => writeToStandardOutput(visibleText(text));
-const complainVisibly = (text: string): void => complain(visibleText(text));
+const complainVisibly = (text: string): void => writeToStandardError(visibleText(text));
 
 // A run that never finishes is a failure.
 process.exitCode = 1;
@@ -28,7 +27,8 @@ async function run(): Promise<ExitCode> {
     environment: process.env,
     ignoresHangup,
     print: writeToStandardOutput,
-    complain,
+    hasReader,
+    complain: writeToStandardError,
   });
 }
 

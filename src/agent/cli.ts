@@ -42,11 +42,13 @@ export interface CommandLine {
   /** See hangup.ts. */
   readonly ignoresHangup: boolean;
   readonly print: (text: string) => void;
+  /** Whether anybody still reads what is printed. */
+  readonly hasReader: () => boolean;
   readonly complain: (text: string) => void;
 }
 
 export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode> {
-  const { args, environment, ignoresHangup, print: printUnchanged } = commandLine;
+  const { args, environment, ignoresHangup, print: printUnchanged, hasReader } = commandLine;
   // Any text may quote what a stranger chose: a payload, a path, a failure of a server.
   const print = (text: string): void => printUnchanged(visibleText(text));
   const complain = (text: string): void => commandLine.complain(visibleText(text));
@@ -146,6 +148,7 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     return {
       ...invocation(),
       printUnchanged,
+      hasReader,
       apiUrl: api,
       output: format === "json" || format === "yaml" ? format : "table",
       isWatched: watch === true,
@@ -206,8 +209,11 @@ function formatsOf(command: Command, root: Command): readonly Format[] {
   const group = command.parent === root || command === root ? undefined : command.parent?.name();
   if (group === "packs" && command.name() === "check") return checkFormats;
   if (group === "packs" && command.name() === "test") return testFormats;
-  if (group === "identity" || group === "token") return ["text", "json"];
-  if (group === undefined || (group === "packs" && command.name() === "load")) return ["text", "json"];
+  if (command.name() === "completion") return ["text"];
+  if (group === undefined || group === "identity" || group === "token") return ["text", "json"];
+  if (group === "packs" && ["load", "new", "schemas"].includes(command.name())) return ["text", "json"];
+  // As the agent sends them, line by line.
+  if (command.name() === "replay" || command.name() === "logs") return ["text", "table", "json"];
   return ["text", "table", "json", "yaml"];
 }
 

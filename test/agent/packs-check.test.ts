@@ -13,6 +13,7 @@ async function check(
     args: ["packs", "check", ...args],
     environment,
     ignoresHangup: false,
+    hasReader: () => true,
     print,
     complain: print,
   });

@@ -13,6 +13,7 @@ async function packs(...args: readonly string[]) {
     args: ["packs", ...args],
     environment: { ATTUNE_CONFIG: "/nonexistent/config.yaml" },
     ignoresHangup: false,
+    hasReader: () => true,
     print,
     complain: print,
   });
@@ -41,6 +42,17 @@ test.each(["python", "node", "shell"] as const)(
     expect(JSON.parse(line)).toEqual({ celsius: expect.any(Number) });
   },
 );
+
+test("with --format json what was made is JSON", async () => {
+  await using parent = await mkdtempDisposable(join(tmpdir(), "attune-new-pack-"));
+  const directory = join(parent.path, "garden");
+
+  const made = await packs("new", directory, "--format", "json");
+  const written = await packs("schemas", directory, "--format", "json");
+
+  expect(JSON.parse(made.output)).toEqual({ pack: "garden", directory });
+  expect(JSON.parse(written.output)).toEqual({ schemas: join(directory, "schemas") });
+});
 
 test("a folder with content, and a name that is no ref, are refused without a change", async () => {
   await using parent = await mkdtempDisposable(join(tmpdir(), "attune-new-pack-"));

@@ -16,6 +16,7 @@ async function run(
     environment: { ATTUNE_CONFIG: "/nonexistent/config.yaml" },
     ignoresHangup: false,
     print: (text) => void (output += text),
+    hasReader: () => true,
     complain: (text) => void (complaint += text),
   });
   return { code, output, complaint };

@@ -14,6 +14,7 @@ async function printGrants(environment: NodeJS.ProcessEnv, ...args: readonly str
     args: ["migrate", "--print-grants", ...args],
     environment,
     ignoresHangup: false,
+    hasReader: () => true,
     print: (more) => (text += more),
     complain: (more) => (complaint += more),
   });
@@ -98,6 +99,7 @@ test("a URL without a user needs --role, and --role alone is a wrong call", asyn
     args: ["migrate", "--role", "me"],
     environment: usual,
     ignoresHangup: false,
+    hasReader: () => true,
     print: () => {},
     complain: (more) => (complaint += more),
   });

@@ -34,6 +34,7 @@ async function lint(...args: readonly string[]): Promise<{
     },
     ignoresHangup: false,
     print: (text) => void (output += text),
+    hasReader: () => true,
     complain: (text) => void (complaint += text),
   });
   return { code, output, complaint };

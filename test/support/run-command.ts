@@ -17,6 +17,7 @@ export async function runCommand(
     args,
     environment,
     ignoresHangup: false,
+    hasReader: () => true,
     print: (text) => void (stdout += text),
     complain: (text) => void (stderr += text),
   });

@@ -4,7 +4,9 @@ import { ApiClient, type ApiRequest } from "../client/api-client.ts";
 import { apiConnection } from "../client/api-connection.ts";
 import { entryText, listText, type OutputFormat } from "../client/output.ts";
 import type { Action, ResourceCommands } from "../client/resources.ts";
+import { failureText } from "../failure-text.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../model/json/json.ts";
 
 export interface ClientInvocation extends Pick<
@@ -13,6 +15,8 @@ export interface ClientInvocation extends Pick<
 > {
   /** Like `print`, for text that may steer a terminal. */
   readonly printUnchanged: (text: string) => void;
+  /** Whether anybody still reads what is printed; else a command without an end ends. */
+  readonly hasReader: () => boolean;
   /** `--api`. */
   readonly apiUrl: string | undefined;
   readonly output: OutputFormat;
@@ -40,7 +44,7 @@ export async function listResources(
   resource: ResourceCommands,
   { limit, query }: ListRequest,
 ): Promise<ExitCode> {
-  const { print, printUnchanged, output, isWatched, isTerminal } = invocation;
+  const { print, printUnchanged, hasReader, output, isWatched, isTerminal } = invocation;
   const { plural, columns, isLog } = resource;
   const client = clientOf(invocation);
   const request = { path: `/api/v1/${plural}`, query, attempt: `list ${plural}` };
@@ -50,7 +54,7 @@ export async function listResources(
     const text = listText(entries, columns, output);
     if (isWatched && isTerminal) printUnchanged(clearScreen);
     print(text);
-    if (!isWatched) return 0;
+    if (!isWatched || !hasReader()) return 0;
     await sleep(watchIntervalMs);
   }
 }
@@ -66,23 +70,43 @@ export async function showResource(
   return 0;
 }
 
-/** On each in turn; the first that fails ends the command, and what was done before it is printed. */
+/**
+ * On each in turn. One that the API refuses is reported and keeps none of the others from being changed, so that repeating
+ * the command with the corrected name is enough.
+ *
+ * @returns 1 if any was refused
+ * @throws OperatorError API_UNREACHABLE, after what became of each was printed
+ */
 export async function actOnResources(
   invocation: ClientInvocation,
   resource: ResourceCommands,
   { name: action }: Action,
   names: readonly string[],
 ): Promise<ExitCode> {
-  const { print, output } = invocation;
+  const { print, complain, output } = invocation;
   const client = clientOf(invocation);
-  const done: JsonObject[] = [];
-  for (const name of names) {
-    const { data } = await client.ask(actionRequest(resource, action, name));
-    if (output === "table") print(`${resource.singular} ${name}: ${outcomeText(action, data)}\n`);
-    done.push({ [resource.singular]: name, done: action });
+  const outcomes: JsonObject[] = [];
+  const left = [...new Set(names)];
+  let unreachable: OperatorError | undefined;
+  for (let name = left.shift(); name !== undefined; name = left.shift()) {
+    try {
+      const { data } = await client.ask(actionRequest(resource, action, name));
+      if (output === "table") print(`${resource.singular} ${name}: ${outcomeText(action, data)}\n`);
+      outcomes.push({ [resource.singular]: name, done: action });
+    } catch (error) {
+      if (!(error instanceof OperatorError)) throw error;
+      outcomes.push({ [resource.singular]: name, failed: action, reason: error.reason });
+      unreachable = error.code === "API_UNREACHABLE" ? error : undefined;
+      if (unreachable !== undefined) break;
+      complain(`attune-sensor-agent: ${failureText(error)}\n`);
+    }
   }
-  if (output !== "table") print(listText(done, [], output));
-  return 0;
+  for (const name of left)
+    outcomes.push({ [resource.singular]: name, failed: action, reason: "not attempted" });
+  if (output !== "table") print(listText(outcomes, [], output));
+  if (left.length > 0) complain(`not attempted: ${action} ${resource.plural} ${left.join(", ")}\n`);
+  if (unreachable !== undefined) throw unreachable;
+  return outcomes.some(({ failed }) => failed !== undefined) ? 1 : 0;
 }
 
 const past: Readonly<Record<Action["name"], string>> = {

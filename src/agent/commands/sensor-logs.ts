@@ -8,7 +8,7 @@ export interface LogRequest {
   readonly isFollowing: boolean;
 }
 
-/** Prints the end of a sensor's log; with `--follow` until the agent ends the answer or the command is interrupted. */
+/** Prints the end of a sensor's log; with `--follow` until the agent ends the answer, the reader leaves or the command is interrupted. */
 export async function printLogs(
   invocation: ClientInvocation,
   { ref, tail, isFollowing }: LogRequest,
@@ -25,6 +25,7 @@ export async function printLogs(
   for await (const text of clientOf(invocation).follow(request, new AbortController().signal)) {
     if (invocation.isTerminal) printSafely(text, invocation);
     else invocation.printUnchanged(text);
+    if (!invocation.hasReader()) break;
   }
   return 0;
 }

@@ -286,6 +286,7 @@ test("a log goes to a file as it is, and to a terminal with colours as its only 
       environment: { ATTUNE_API_TOKEN: "t" },
       print: (more) => (text += visibleText(more)),
       printUnchanged: (more) => (text += more),
+      hasReader: () => true,
       complain: () => {},
       apiUrl: url,
       output: "table",
@@ -302,6 +303,35 @@ test("a log goes to a file as it is, and to a terminal with colours as its only 
   );
 });
 
+// Goal: a command without an end ends with its reader, as `tail -f log | head -1` does.
+// Method: real pipes; the API has another line each time, so that the second one finds the pipe closed.
+test.each(["sensors logs a.b --follow", "rules list --watch"])(
+  "%s ends when nobody reads it any more",
+  async (call) => {
+    const server = createServer((request, response) => {
+      if (request.url?.includes("/logs") !== true) return void response.end(JSON.stringify(page([])));
+      const timer = setInterval(() => response.write("line\n"), 20);
+      response.once("close", () => clearInterval(timer));
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const { port } = server.address() as AddressInfo;
+    const script = `set -o pipefail; "$0" "$1" ${call} | head -n 1`;
+
+    const { stdout, stderr } = await promisify(execFile)(
+      "bash",
+      ["-c", script, process.execPath, join(repositoryRoot, "src/main.ts")],
+      { env: { ...process.env, ATTUNE_API_URL: `http://127.0.0.1:${port}`, ATTUNE_API_TOKEN: "t" } },
+    );
+
+    expect([stdout, stderr]).toEqual([call.includes("logs") ? "line\n" : "none\n", ""]);
+  },
+);
+
 test("without any setting the agent of this machine is asked", async () => {
   const { url, asked } = await api(() => ({ body: page([]) }));
   await using folder = await mkdtempDisposable(join(tmpdir(), "attune-data-"));
@@ -310,30 +340,93 @@ test("without any setting the agent of this machine is asked", async () => {
     JSON.stringify({ url, token: "its own", process: ownMark() }),
   );
 
-  const { stdout } = await agent(["rules", "list"], { ATTUNE__DATA_DIR: folder.path });
+  const own = { ATTUNE__DATA_DIR: folder.path };
+  const { stdout } = await agent(["rules", "list"], own);
+  // As in the agent's own container.
+  const inContainer = await agent(["rules", "list"], { ...own, ATTUNE_API_URL: "http://127.0.0.1:1" });
 
-  expect(stdout).toBe("none\n");
-  expect(asked[0]?.token).toBe("Bearer its own");
+  expect([stdout, inContainer.stdout]).toEqual(["none\n", "none\n"]);
+  expect(asked.map(({ token }) => token)).toEqual(["Bearer its own", "Bearer its own"]);
 });
 
-test("several are changed in one call; the first that fails ends it", async () => {
+test("without an agent and without a token for the API that is named, both are said", async () => {
+  const { code, stderr } = await agent(["rules", "list"], {
+    ATTUNE__DATA_DIR: "/nonexistent",
+    ATTUNE_API_URL: "http://127.0.0.1:1",
+  });
+
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /: no agent with this configuration runs on this machine .*, and ATTUNE_API_TOKEN has no token for the API that ATTUNE_API_URL names \(http:\/\/127\.0\.0\.1:1\); .*\[API_UNREACHABLE\]\n$/,
+  );
+});
+
+const unknownRule = { status: 404, body: { error: "There is no rule b.missing.", code: "NOT_FOUND" } };
+
+test("several are changed in one call; one that is refused is reported and does not stop the others", async () => {
   const { url, asked } = await api(({ url: path }) =>
-    path?.includes("b.missing") === true
-      ? { status: 404, body: { error: "There is no rule b.missing.", code: "NOT_FOUND" } }
-      : { body: { data: {} } },
+    path?.includes("b.missing") === true ? unknownRule : { body: { data: {} } },
   );
   const connection = { ATTUNE_API_URL: url, ATTUNE_API_TOKEN: "t" };
+  const refs = ["a.b/c", "b.missing", "c.d", "a.b/c"];
 
-  const { code, stdout, stderr } = await agent(["rules", "disable", "a.b/c", "b.missing", "c.d"], connection);
+  const { code, stdout, stderr } = await agent(["rules", "disable", ...refs], connection);
+  const json = await agent(["rules", "disable", ...refs, "--format", "json"], connection);
 
-  expect([code, stdout]).toEqual([1, "rule a.b/c: disabled\n"]);
-  expect(asked.map((each) => `${each.method} ${each.url}`)).toEqual([
+  expect([code, stdout]).toEqual([1, "rule a.b/c: disabled\nrule c.d: disabled\n"]);
+  expect(asked.slice(0, 3).map((each) => `${each.method} ${each.url}`)).toEqual([
     "POST /api/v1/rules/a.b%2Fc/disable",
     "POST /api/v1/rules/b.missing/disable",
+    "POST /api/v1/rules/c.d/disable",
   ]);
   expect(stderr).toMatch(
-    /could not disable the rule b\.missing .*There is no rule b\.missing \(NOT_FOUND\).*\[API_REFUSED\]\n$/,
+    /^attune-sensor-agent: could not disable the rule b\.missing .*There is no rule b\.missing \(NOT_FOUND\).*\[API_REFUSED\]\n$/,
   );
+  expect(json.code).toBe(1);
+  expect(JSON.parse(json.stdout)).toEqual([
+    { rule: "a.b/c", done: "disable" },
+    { rule: "b.missing", failed: "disable", reason: "There is no rule b.missing (NOT_FOUND)" },
+    { rule: "c.d", done: "disable" },
+  ]);
+});
+
+test("what a command changes does not depend on whether anybody reads its complaints", async () => {
+  const { url } = await api(({ url: path }) =>
+    path?.includes("b.missing") === true ? unknownRule : { body: { data: {} } },
+  );
+  const closedPipe = `exec 3> >(true); wait $!; exec "$0" "$1" rules disable b.missing c.d 2>&3`;
+
+  const call = promisify(execFile)(
+    "bash",
+    ["-c", closedPipe, process.execPath, join(repositoryRoot, "src/main.ts")],
+    { env: { ...process.env, ATTUNE_API_URL: url, ATTUNE_API_TOKEN: "t" } },
+  );
+
+  await expect(call).rejects.toMatchObject({ code: 1, stdout: "rule c.d: disabled\n" });
+});
+
+test("when the API is lost, what was changed, what failed and what was not attempted are told apart", async () => {
+  const { url } = await api(({ url: path, socket }) => {
+    if (path?.includes("b.lost") === true) socket.destroy();
+    return { body: { data: {} } };
+  });
+  const connection = { ATTUNE_API_URL: url, ATTUNE_API_TOKEN: "t" };
+  const refs = ["a.done", "b.lost", "c.left", "d.left"];
+
+  const { code, stdout, stderr } = await agent(["sensors", "disable", ...refs], connection);
+  const json = await agent(["sensors", "disable", ...refs, "--format", "json"], connection);
+
+  expect([code, stdout]).toEqual([1, "sensor a.done: disabled\n"]);
+  expect(stderr).toMatch(
+    /^not attempted: disable sensors c\.left, d\.left\nattune-sensor-agent: could not disable the sensor b\.lost .*\[API_UNREACHABLE\]\n$/,
+  );
+  expect(json.code).toBe(1);
+  expect(JSON.parse(json.stdout)).toEqual([
+    { sensor: "a.done", done: "disable" },
+    { sensor: "b.lost", failed: "disable", reason: expect.any(String) },
+    { sensor: "c.left", failed: "disable", reason: "not attempted" },
+    { sensor: "d.left", failed: "disable", reason: "not attempted" },
+  ]);
 });
 
 test("a certificate that cannot be verified is explained, and NODE_EXTRA_CA_CERTS makes it known", async () => {
