@@ -52,7 +52,8 @@ test("identities are managed on a database that no agent has used before", async
     stderr: expect.stringContaining("there is no identity with that login") as string,
   });
   expect(await call(["identity", "list"], on)).toMatchObject({ stdout: "ada  admin   password\n" });
-  expect(await call(["identity", "remove", "ada"], on)).toMatchObject({ code: 0 });
+  const removed = await call(["--format", "json", "identity", "remove", "ada"], on);
+  expect(JSON.parse(removed.stdout)).toEqual({ login: "ada", done: "remove" });
   expect(await call(["identity", "list"], on)).toMatchObject({ stdout: "none\n" });
 }, 240_000);
 

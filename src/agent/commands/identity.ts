@@ -59,16 +59,15 @@ export async function addIdentity(
   const password = await readPassword(invocation);
   await using identities = await openIdentities(invocation);
   await identities.add(login, role, password);
-  invocation.print(`added ${login} with the role ${role}\n`);
-  return 0;
+  return report(invocation, `added ${login} with the role ${role}`, { login, role, done: "add" });
 }
 
 export async function setPassword(invocation: IdentityInvocation, login: string): Promise<ExitCode> {
   const password = await readPassword(invocation);
   await using identities = await openIdentities(invocation);
   await identities.setPassword(login, password);
-  invocation.print(`${login} has the new password; its tokens have ended\n`);
-  return 0;
+  const text = `${login} has the new password; its tokens have ended`;
+  return report(invocation, text, { login, done: "password" });
 }
 
 export async function listIdentities(invocation: Invocation): Promise<ExitCode> {
@@ -90,7 +89,11 @@ export async function listIdentities(invocation: Invocation): Promise<ExitCode> 
 export async function removeIdentity(invocation: Invocation, login: string): Promise<ExitCode> {
   await using identities = await openIdentities(invocation);
   await identities.remove(login);
-  invocation.print(`removed ${login}; its tokens have ended\n`);
+  return report(invocation, `removed ${login}; its tokens have ended`, { login, done: "remove" });
+}
+
+function report({ format, print }: Invocation, text: string, done: JsonObject): ExitCode {
+  print(`${format === "json" ? JSON.stringify(done, undefined, 2) : text}\n`);
   return 0;
 }
 

@@ -8,7 +8,10 @@ import { agentVersion } from "../version.ts";
 const runningExecutable = "/proc/self/exe";
 
 /** Copies this executable into a directory for other containers, and writes its version next to it. */
-export async function install({ print }: Pick<Invocation, "print">, directory: string): Promise<ExitCode> {
+export async function install(
+  { print, format }: Pick<Invocation, "print" | "format">,
+  directory: string,
+): Promise<ExitCode> {
   if (!isSea()) {
     throw new OperatorError({
       code: "INSTALL_FAILED",
@@ -18,6 +21,10 @@ export async function install({ print }: Pick<Invocation, "print">, directory: s
     });
   }
   const path = await copyExecutable({ source: runningExecutable, directory, version: agentVersion });
-  print(`installed ${path} (${agentVersion})\n`);
+  print(
+    format === "json"
+      ? `${JSON.stringify({ path, version: agentVersion }, undefined, 2)}\n`
+      : `installed ${path} (${agentVersion})\n`,
+  );
   return 0;
 }

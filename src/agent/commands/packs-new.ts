@@ -12,7 +12,7 @@ import type { ExitCode, Invocation } from "../invocation.ts";
  * @throws OperatorError PACK_INVALID if the folder has content or its name is no ref
  */
 export async function makePack(
-  { print }: Pick<Invocation, "print">,
+  { print, format }: Pick<Invocation, "print" | "format">,
   directory: string,
   language: NewPackLanguage,
 ): Promise<ExitCode> {
@@ -30,6 +30,10 @@ export async function makePack(
   if (content !== undefined && content.length > 0)
     throw failure(attempt, "the folder has content already", "choose a new folder; nothing was changed");
   await writeFiles(attempt, directory, newPack(ref, language));
+  if (format === "json") {
+    print(`${JSON.stringify({ pack: ref, directory }, undefined, 2)}\n`);
+    return 0;
+  }
   print(`${directory} is a pack with a sensor, a rule and a test. Next:
 
   attune-sensor-agent packs check ${directory}
@@ -45,7 +49,7 @@ export async function makePack(
  * @throws OperatorError PACK_INVALID if there is no such folder
  */
 export async function writeSchemas(
-  { print }: Pick<Invocation, "print">,
+  { print, format }: Pick<Invocation, "print" | "format">,
   directory: string,
 ): Promise<ExitCode> {
   const attempt = `write schemas into ${directory}`;
@@ -53,7 +57,12 @@ export async function writeSchemas(
   if (content === undefined) throw failure(attempt, "it does not exist", "give the folder of a pack");
   if (content === "no folder") throw failure(attempt, "it is not a folder", "give the folder of a pack");
   await writeFiles(attempt, directory, schemaFiles());
-  print(`${join(directory, "schemas")} has the schemas of pack files\n`);
+  const schemas = join(directory, "schemas");
+  print(
+    format === "json"
+      ? `${JSON.stringify({ schemas }, undefined, 2)}\n`
+      : `${schemas} has the schemas of pack files\n`,
+  );
   return 0;
 }
 
