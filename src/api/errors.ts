@@ -12,6 +12,8 @@ import { STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:ht
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { isDatabaseFailure } from "../database/errors.ts";
+import { explainDatabaseFailure } from "../database/explain-failure.ts";
 import type { NamedKind } from "../database/statements/refs.ts";
 import { errorCatalogue, requestErrors, type ErrorCode, type RequestErrorCode } from "../errors/catalogue.ts";
 import { OperatorError } from "../errors/operator-error.ts";
@@ -122,13 +124,17 @@ function failureOf(error: unknown): Failure {
     const body = { error: message, code, ...(details === undefined ? {} : { details }) };
     return { status: statusOf(error), body };
   }
-  if (error instanceof OperatorError) {
+  const code = error instanceof OperatorError ? error.code : databaseCode(error);
+  if (code !== undefined) {
     // Its own words name servers and users, which clients need not know.
-    const { meaning, status } = errorCatalogue[error.code];
-    if (status !== null && status !== 500)
-      return { status, body: { error: asSentence(meaning), code: error.code } };
+    const { meaning, status } = errorCatalogue[code];
+    if (status !== null && status !== 500) return { status, body: { error: asSentence(meaning), code } };
   }
   return frameworkFailure(error) ?? internal;
+}
+
+function databaseCode(error: unknown): ErrorCode | undefined {
+  return isDatabaseFailure(error) ? explainDatabaseFailure(error)?.code : undefined;
 }
 
 /** Fastify's own refusals carry a status and a sentence for the client. */

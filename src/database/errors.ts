@@ -13,10 +13,18 @@ export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
   /** `unknown`: the server may have committed; only the rows can tell. */
   readonly outcome: ConnectionOutcome;
+  /** Whether it was open and had answered before. */
+  readonly hadWorked: boolean;
 
-  constructor(message: string, outcome: ConnectionOutcome, cause?: unknown) {
+  constructor(
+    message: string,
+    outcome: ConnectionOutcome,
+    cause?: unknown,
+    { hadWorked }: { readonly hadWorked: boolean } = { hadWorked: false },
+  ) {
     super(message, { cause });
     this.outcome = outcome;
+    this.hadWorked = hadWorked;
   }
 }
 
@@ -53,6 +61,11 @@ function routineOf(error: Error): unknown {
 function hasNoPartition(error: unknown): boolean {
   // Checks and triggers report the same state.
   return sqlState(error) === "23514" && error instanceof Error && routineOf(error) === "ExecFindPartition";
+}
+
+/** Whether it comes from the database or from the connection to it. */
+export function isDatabaseFailure(error: unknown): boolean {
+  return error instanceof ConnectionError || sqlState(error) !== undefined;
 }
 
 /** The five characters of SQL:2016 part 2 section 24, if the error came from the server. */

@@ -20,23 +20,28 @@ const settings: ServerSettings = {
   url: "database.url",
   tls: "database.tls",
   unreachable: "DATABASE_UNREACHABLE",
+  hadWorked: false,
 };
 
 /** @returns undefined if it is not a database failure, but a bug */
 export function explainDatabaseFailure(error: unknown): Explanation | undefined {
+  return explain(error, settings);
+}
+
+function explain(error: unknown, connection: ServerSettings): Explanation | undefined {
   if (error instanceof OperatorError || !(error instanceof Error)) return undefined;
   if (error instanceof ConnectionError) {
-    const { cause, message } = error;
+    const { cause, message, hadWorked } = error;
     if (cause instanceof OperatorError)
       return { code: cause.code, reason: cause.reason, remedy: cause.remedy };
-    return explainDatabaseFailure(cause) ?? unreachable(message);
+    return explain(cause, { ...connection, hadWorked }) ?? unreachable(message);
   }
   const state = sqlState(error);
   if (state !== undefined) {
     const { message } = error;
     return { ...refusalOf(state, message), reason: `${message} (SQLSTATE ${state})` };
   }
-  return explainConnectionFailure(error, settings) ?? explainDriver(error.message);
+  return explainConnectionFailure(error, connection) ?? explainDriver(error.message, connection);
 }
 
 /** The explanation, or else the error's own message. */
@@ -67,7 +72,7 @@ export async function explainingDatabaseFailures<T>(
 }
 
 /** The driver's own failures have no code. */
-function explainDriver(message: string): Explanation | undefined {
+function explainDriver(message: string, connection: ServerSettings): Explanation | undefined {
   if (/client password must be a/.test(message)) {
     return {
       code: "DATABASE_LOGIN_REFUSED",
@@ -90,9 +95,9 @@ function explainDriver(message: string): Explanation | undefined {
         "turn ssl on in the server's configuration, or do without TLS: database.url (sslmode), database.tls",
     };
   }
-  if (message === "There was an error establishing an SSL connection") return closedEarly(settings);
-  if (/^timeout e|^Query read timeout|due to connection timeout/.test(message)) return timedOut(settings);
-  if (/^Connection terminated|closed the connection/.test(message)) return closedEarly(settings);
+  if (message === "There was an error establishing an SSL connection") return closedEarly(connection);
+  if (/^timeout e|^Query read timeout|due to connection timeout/.test(message)) return timedOut(connection);
+  if (/^Connection terminated|closed the connection/.test(message)) return closedEarly(connection);
   return undefined;
 }
 

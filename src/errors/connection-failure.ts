@@ -17,6 +17,8 @@ export interface ServerSettings {
   readonly url: "database.url" | "message_queue.url";
   readonly tls: "database.tls" | "message_queue.tls";
   readonly unreachable: "DATABASE_UNREACHABLE" | "BROKER_UNREACHABLE";
+  /** The connection had worked before it failed, so the settings are right. */
+  readonly hadWorked: boolean;
 }
 
 /** @returns undefined if neither the network nor TLS caused the failure */
@@ -92,7 +94,11 @@ export function timedOut({ server, url, unreachable: code }: ServerSettings): Ex
 }
 
 /** The server closed the connection instead of answering. */
-export function closedEarly({ server, url, tls, unreachable: code }: ServerSettings): Explanation {
+export function closedEarly({ server, url, tls, unreachable: code, hadWorked }: ServerSettings): Explanation {
+  if (hadWorked) {
+    const remedy = `check that ${server} is running, its log, and the network in between`;
+    return { code, reason: "the connection was lost", remedy };
+  }
   return {
     code,
     reason: "it closed the connection without answering",

@@ -1,11 +1,16 @@
 /** When a place for long work is free again. */
 import { expect, onTestFinished, test } from "vitest";
+import { ConnectionError } from "../../src/database/errors.ts";
 import { createHttpServer } from "../../src/api/http-server.ts";
 import { LineStreams, type Line } from "../../src/api/line-stream.ts";
-import { silentLogger } from "../../src/telemetry/logger.ts";
+import { silentLogger, type Logger } from "../../src/telemetry/logger.ts";
 import { leavingClients } from "../support/leaving-clients.ts";
+import { recordingLogger } from "../support/recording-logger.ts";
 
-async function serve(work: (signal: AbortSignal) => AsyncGenerator<Line, void, void>) {
+async function serve(
+  work: (signal: AbortSignal) => AsyncGenerator<Line, void, void>,
+  logger: Logger = silentLogger,
+) {
   const server = await createHttpServer({
     certificate: undefined,
     isTrustedProxy: () => false,
@@ -14,7 +19,7 @@ async function serve(work: (signal: AbortSignal) => AsyncGenerator<Line, void, v
   const clients = leavingClients(server);
   const streams = new LineStreams(server, {
     authenticate: async () => undefined,
-    logger: silentLogger,
+    logger,
     atOnceMax: 1,
     refusal: "One is running already.",
   });
@@ -82,4 +87,25 @@ test("work that its caller left has its place until it has stopped", async () =>
   expect((await ask()).status).toBe(429);
   stopped.resolve();
   await expect.poll(async () => (await ask()).status).toBe(200);
+});
+
+test("work that fails because the database is out of reach ends with that, and is not logged as a bug", async () => {
+  const { logger, lines } = recordingLogger();
+  const { address } = await serve(async function* () {
+    yield { progress: 1 };
+    throw new ConnectionError("no connection: connect ECONNREFUSED", "nothing-done");
+  }, logger);
+
+  const text = await (await fetch(`${address}/work`)).text();
+
+  expect(
+    text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line)),
+  ).toEqual([
+    { progress: 1 },
+    { error: "The database does not answer, or cannot be opened.", code: "DATABASE_UNREACHABLE" },
+  ]);
+  expect(lines).toEqual([]);
 });

@@ -16,6 +16,7 @@ import { openPostgresql, type PostgresqlOptions } from "../../src/database/postg
 import type { Query } from "../../src/database/database.ts";
 import { OperatorError } from "../../src/errors/operator-error.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
+import { startFaultProxy } from "../support/fault-proxy.ts";
 import { fakePostgres } from "../support/fake-postgres.ts";
 import { asSuperuser, privatePostgres } from "../support/postgres.ts";
 
@@ -258,6 +259,26 @@ describe("an address without a database is reported with what is there instead",
       /: it closed the connection without answering; check that the host and port in database\.url are PostgreSQL's/,
     );
   });
+});
+
+test("a connection that worked and is lost is not taken for a wrong address", async () => {
+  const target = new URL(server.url);
+  await using proxy = await startFaultProxy({
+    targetHost: target.hostname,
+    targetPort: Number(target.port),
+  });
+  target.port = String(proxy.port);
+
+  const failure = await failureOf(target.href, async (database) => {
+    const sleeping = database.query({ text: "select pg_sleep(60)" });
+    proxy.cut();
+    await sleeping;
+  });
+
+  expect(failure.code).toBe("DATABASE_UNREACHABLE");
+  expect(failure.line).toMatch(
+    /: the connection was lost; check that PostgreSQL is running, its log, and the network in between$/,
+  );
 });
 
 describe("work that a server refuses", () => {

@@ -10,6 +10,7 @@ import { declaring } from "../../src/messaging/rabbitmq/declare-topology.ts";
 import { explainBrokerFailure } from "../../src/messaging/rabbitmq/explain-failure.ts";
 import { openRabbitmq } from "../../src/messaging/rabbitmq/rabbitmq.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
+import { startFaultProxy } from "../support/fault-proxy.ts";
 import { freshVhost, type FreshVhost } from "../support/rabbitmq.ts";
 import { recordingLogger } from "../support/recording-logger.ts";
 
@@ -36,6 +37,29 @@ async function failureOf(url: string): Promise<{ code: string; line: string }> {
   }
   throw new Error("it connected");
 }
+
+test("a connection that worked and is lost is not taken for a wrong address", async () => {
+  const target = new URL(vhost.url);
+  await using proxy = await startFaultProxy({
+    targetHost: target.hostname,
+    targetPort: Number(target.port),
+  });
+  target.port = String(proxy.port);
+  const { logger, lines } = recordingLogger();
+  await using transport = await openRabbitmq({ url: target.href, logger });
+  await transport.connected(20_000);
+
+  proxy.cut();
+
+  await expect.poll(() => lines).not.toEqual([]);
+  expect(lines[0]).toMatchObject({
+    message: expect.stringContaining("is down; trying again") as unknown,
+    fields: {
+      reason: "the connection was lost",
+      remedy: "check that RabbitMQ is running, its log, and the network in between",
+    },
+  });
+});
 
 function changed(change: (url: URL) => void): string {
   const url = new URL(vhost.url);

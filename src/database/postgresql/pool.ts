@@ -166,7 +166,8 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
         this.#rowSecurity.noteFailure(query, failure);
         throw failure;
       }
-      const lost = new ConnectionError(`the connection was lost: ${failure.message}`, outcomeIfLost, failure);
+      const message = `the connection was lost: ${failure.message}`;
+      const lost = new ConnectionError(message, outcomeIfLost, failure, { hadWorked: true });
       this.#observe(lost);
       throw lost;
     }

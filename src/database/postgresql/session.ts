@@ -246,7 +246,8 @@ export class PostgresqlSession {
           throw error;
         }
         established.lose(error);
-        throw new ConnectionError(`the session was lost: ${error.message}`, "unknown", error);
+        const message = `the session was lost: ${error.message}`;
+        throw new ConnectionError(message, "unknown", error, { hadWorked: true });
       }
     });
     this.#previous = result.catch(() => {});

@@ -14,6 +14,7 @@ const settings: ServerSettings = {
   url: "message_queue.url",
   tls: "message_queue.tls",
   unreachable: "BROKER_UNREACHABLE",
+  hadWorked: false,
 };
 
 /** For a broker that neither answers nor refuses. */
@@ -32,7 +33,12 @@ export function blockedBroker(reason: string): Explanation {
 const reply =
   /(?:Operation failed: \w+; |Channel closed by server: |Connection closed: |Handshake terminated by server: )?(\d{3}) \([A-Z-]+\) with message "(.*)"/s;
 
-export function explainBrokerFailure(error: unknown): Explanation {
+/** @param hadWorked whether the failure ended a connection that was in use */
+export function explainBrokerFailure(
+  error: unknown,
+  { hadWorked }: { readonly hadWorked: boolean } = { hadWorked: false },
+): Explanation {
+  const connection = { ...settings, hadWorked };
   const reason = reasonOf(error);
   const [, code, words = ""] = reply.exec(reason) ?? [];
   if (code !== undefined) {
@@ -45,17 +51,17 @@ export function explainBrokerFailure(error: unknown): Explanation {
       remedy: refusal?.remedy ?? "check the broker's log",
     };
   }
-  return explainConnectionFailure(error, settings) ?? explainClient(reason);
+  return explainConnectionFailure(error, connection) ?? explainClient(reason, connection);
 }
 
 /** The client's own failures have no code. */
-function explainClient(reason: string): Explanation {
+function explainClient(reason: string, connection: ServerSettings): Explanation {
   if (reason.startsWith("the broker refused the virtual host")) {
     const refusal = brokerRefusals.find(({ codes }) => codes.includes(530));
     return { code: "BROKER_VHOST_REFUSED", reason, remedy: refusal?.remedy ?? "" };
   }
-  if (reason === "connect ETIMEDOUT" || /did not answer within/.test(reason)) return timedOut(settings);
-  if (/abruptly|^Unexpected close/.test(reason)) return closedEarly(settings);
+  if (reason === "connect ETIMEDOUT" || /did not answer within/.test(reason)) return timedOut(connection);
+  if (/abruptly|^Unexpected close/.test(reason)) return closedEarly(connection);
   if (/^Invalid frame|^Frame size|^Expected ConnectionStart/.test(reason)) {
     return {
       code: "BROKER_UNREACHABLE",

@@ -255,9 +255,10 @@ class RabbitmqTransport implements MessageTransport {
         this.#window.lose(refusal);
         if (!session.hasEnded) publisher = await this.#openPublisher(session);
       }
-      return explainBrokerFailure(await session.ended);
+      return explainBrokerFailure(await session.ended, { hadWorked: true });
     } catch (error) {
-      return explainBrokerFailure(session?.hasEnded ? await session.ended : error);
+      const failure = session?.hasEnded ? await session.ended : error;
+      return explainBrokerFailure(failure, { hadWorked: this.#link.kind === "up" });
     } finally {
       // Those who wait for a session hold this promise: it is replaced only once it was kept.
       if (this.#link.kind === "up") this.#up = Promise.withResolvers();
