@@ -13,8 +13,9 @@ export function checkHealth(answer: HealthAnswer): readonly Finding[] {
   const more = { facts: { health }, lines: parts.map(partText) };
   if (health["status"] === "ok") return [good("agent", `is healthy according to ${url}`, more)];
   // What degrades a part is judged by the other checks. An agent without parts is stopping, or failed to answer.
-  const finding = parts.length === 0 || parts.some(([, part]) => isDown(part)) ? wrong : notice;
-  return [finding("agent", `is running but not healthy according to ${url}`, more)];
+  return parts.length === 0 || parts.some(([, part]) => isDown(part))
+    ? [wrong("agent", `is running but not healthy according to ${url}`, more)]
+    : [notice("agent", `works, but not in every part, according to ${url}`, more)];
 }
 
 function isDown(part: JsonValue): boolean {
