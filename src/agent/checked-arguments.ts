@@ -13,6 +13,14 @@ export function isId(text: string): boolean {
   return idPattern.test(text);
 }
 
+/** Ends the command if an argument can be nobody's ref or name: an unset variable of a shell, or what a URL drops. */
+export function demandNames(command: Command, names: readonly string[]): void {
+  for (const name of names) {
+    if (/^\.{0,2}$/.test(name))
+      command.error(`error: ${command.name()} takes a name, not ${JSON.stringify(name)}`);
+  }
+}
+
 /** Ends the command if `--since` names no time in the past. */
 export function demandSince(command: Command, text: string | undefined): void {
   demandTime(command, "--since", text);

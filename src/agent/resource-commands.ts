@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { ClientInvocation } from "./commands/resources.ts";
 import type { Action, Filter, ResourceCommands } from "./client/resources.ts";
 import { resourceCommands } from "./client/resources.ts";
-import { isId } from "./checked-arguments.ts";
+import { demandNames, isId } from "./checked-arguments.ts";
 import type { ExitCode } from "./invocation.ts";
 import { addBacktest, addReplay } from "./trial-commands.ts";
 
@@ -62,6 +62,7 @@ function addShow(group: Command, resource: ResourceCommands, run: Run, context: 
       run(async () => {
         if (resource.isLog && !isId(name))
           command.error(`error: show takes the id of one of the ${resource.plural}, not ${name}`);
+        demandNames(command, [name]);
         const { showResource } = await import("./commands/resources.ts");
         return showResource(context(), resource, name);
       }),
@@ -75,12 +76,13 @@ function addAction(
   run: Run,
   context: ClientContext,
 ): void {
-  group
+  const command = group
     .command(action.name)
     .argument(`<${nameOf(resource)}...>`)
     .description(action.meaning)
     .action((names: string[]) =>
       run(async () => {
+        demandNames(command, names);
         const { actOnResources } = await import("./commands/resources.ts");
         return actOnResources(context(), resource, action, names);
       }),
@@ -97,6 +99,7 @@ function addLogs(group: Command, run: Run, context: ClientContext): void {
   command.action(
     (ref: string, { tail = "100", follow }: { readonly tail?: string; readonly follow?: true }) =>
       run(async () => {
+        demandNames(command, [ref]);
         if (!/^\d{1,6}$/.test(tail)) command.error(`error: --tail takes a number of lines, not ${tail}`);
         const { printLogs } = await import("./commands/sensor-logs.ts");
         return printLogs(context(), { ref, tail, isFollowing: follow === true });
