@@ -7,7 +7,7 @@
  */
 import { resolve } from "node:path";
 import { messageOf } from "../errors/caught.ts";
-import { withoutLineEnd } from "../files/reread-text.ts";
+import { withoutEditorMarks } from "../files/reread-text.ts";
 import type { ConfigFile } from "./config-file.ts";
 import { environmentPrefix, type Setting } from "./environment.ts";
 import { childOf, withoutValueAt, withValueAt } from "./nested-values.ts";
@@ -55,7 +55,7 @@ export function secretFiles(
     if (typeof named !== "string" || named === "") continue;
     const place = resolve(cwd, named);
     try {
-      const text = withoutLineEnd(readFile(place) ?? "");
+      const text = withoutEditorMarks(readFile(place) ?? "");
       if (text === "") problems.push({ path, reason: `names ${place}, which is missing or empty` });
       else found.push({ path: key, value: text, origin: `file ${place}` });
     } catch (error) {

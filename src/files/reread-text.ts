@@ -15,7 +15,7 @@ export function rereadText(
   return () => {
     if (path === undefined) return latest;
     try {
-      const text = withoutLineEnd(readFileSync(path, "utf8"));
+      const text = withoutEditorMarks(readFileSync(path, "utf8"));
       if (isUseful(text)) latest = text;
     } catch {
       // If the last text is no longer valid, the server refuses it.
@@ -24,7 +24,7 @@ export function rereadText(
   };
 }
 
-/** Editors and `echo` add a newline, which is not part of a secret. */
-export function withoutLineEnd(text: string): string {
-  return text.replace(/[\r\n]+$/, "");
+/** Editors and `echo` add a newline, and some editors a byte order mark, which are not part of a secret. */
+export function withoutEditorMarks(text: string): string {
+  return text.replace(/^\uFEFF/, "").replace(/[\r\n]+$/, "");
 }

@@ -4,7 +4,7 @@ import { link, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCode } from "../errors/caught.ts";
 import { makeDirectory } from "../files/make-directory.ts";
-import { withoutLineEnd } from "../files/reread-text.ts";
+import { withoutEditorMarks } from "../files/reread-text.ts";
 
 /** Beside the database. A copy of one is useless without the other. */
 function ownEncryptionKeyFile(dataDirectory: string): string {
@@ -14,7 +14,7 @@ function ownEncryptionKeyFile(dataDirectory: string): string {
 /** Undefined: there is none yet. */
 export async function readOwnEncryptionKey(dataDirectory: string): Promise<string | undefined> {
   try {
-    return withoutLineEnd(await readFile(ownEncryptionKeyFile(dataDirectory), "utf8"));
+    return withoutEditorMarks(await readFile(ownEncryptionKeyFile(dataDirectory), "utf8"));
   } catch (error) {
     if (hasCode(error, "ENOENT")) return undefined;
     throw error;

@@ -330,12 +330,12 @@ test.each(["jwt_secret", "jwt_secret_previous", "encryption_key"])(
   },
 );
 
-test("a secret may come from a file that its key or a variable names, without the line's end", () => {
+test("a secret may come from a file that its key or a variable names, without line end or byte order mark", () => {
   const files = {
     "/srv/config.yaml": "database:\n  url_file: secrets/db\n",
     "/srv/secrets/db": "postgres://me:geheim-word@db/x\n",
     "/run/secrets/mq": "amqp://me:other-word@mq\r\n",
-    "/run/secrets/jwt": "signing-word-of-more-than-32-bytes",
+    "/run/secrets/jwt": "\uFEFFsigning-word-of-more-than-32-bytes\r\n",
   };
   const env = {
     ATTUNE_MQ_URL_FILE: "/run/secrets/mq",
