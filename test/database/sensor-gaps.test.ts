@@ -72,7 +72,8 @@ async function report(
   sensorId: Id,
   facts: Partial<typeof unstartedReport>,
 ): Promise<void> {
-  await rowsOf(database, writeSensorReports, [{ ...unstartedReport, ...facts, sensorId, instance }]);
+  const reports = [{ ...unstartedReport, ...facts, sensorId, instance }];
+  await rowsOf(database, writeSensorReports, { reports, nowMs: Date.now() });
 }
 
 async function gaps(database: Database, sensorRef: string | null = null): Promise<readonly GapEntry[]> {

@@ -163,3 +163,10 @@ export const readWorkerStandings: Statement<void, WorkerStanding> = {
     sensorCountMax: row.numberOrNull("sensor_count_max"),
   }),
 };
+
+export const readDatabaseClock: Statement<void, { readonly nowMs: number }> = {
+  name: "read_database_clock",
+  text: "select extract(epoch from clock_timestamp())::double precision * 1000 as now_ms",
+  values: () => [],
+  decode: (row) => ({ nowMs: row.number("now_ms") }),
+};

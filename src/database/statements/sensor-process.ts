@@ -34,18 +34,36 @@ export interface SensorReport extends ProcessReport {
   readonly instance: string;
 }
 
+export interface WrittenReports {
+  readonly reports: readonly SensorReport[];
+  /** The present time by the clock that the reports' times are from. */
+  readonly nowMs: number;
+}
+
 /**
  * Writes the latest report of each sensor, and returns the sensors of reports to repeat.
+ *
+ * The times are those of the worker's clock, and are written as those of the database's, by which doctor and other readers
+ * judge them. They are moved by whole seconds, so that they stay as they are if the clocks agree.
  *
  * A worker that lost a sensor may report its end late, and must not overwrite the new holder's report. A sensor deleted
  * meanwhile is skipped. So is one that is being deleted or renamed, because the foreign key would wait for it, and the other
  * reports with it; its report is to be repeated.
  */
-export const writeSensorReports: Statement<readonly SensorReport[], { readonly sensorId: Id }> = {
+export const writeSensorReports: Statement<WrittenReports, { readonly sensorId: Id }> = {
   name: "write_sensor_reports",
   text: `
-    with report as materialized (
-      select *
+    with clocks as materialized (
+      select make_interval(secs => round(extract(epoch from clock_timestamp() - $2::timestamptz))::double precision)
+             as difference
+    ), report as materialized (
+      select sensor, instance, status, pid, failures, recent_runs, recent_failures, exit_code, signal, reason,
+             stderr_excerpt, output_interval, longest_silence,
+             started_at + difference as started_at,
+             first_output_at + difference as first_output_at,
+             last_output_at + difference as last_output_at,
+             stopped_at + difference as stopped_at,
+             next_restart_at + difference as next_restart_at
         from jsonb_to_recordset($1::jsonb)
              as report (sensor bigint, instance uuid, status text, pid int, failures int,
                         recent_runs int, recent_failures int, exit_code int,
@@ -53,6 +71,7 @@ export const writeSensorReports: Statement<readonly SensorReport[], { readonly s
                         first_output_at timestamptz, last_output_at timestamptz,
                         output_interval double precision, longest_silence double precision, stopped_at timestamptz,
                         next_restart_at timestamptz)
+       cross join clocks
     ), free as materialized (
       select sensor.id
         from report
@@ -108,7 +127,7 @@ export const writeSensorReports: Statement<readonly SensorReport[], { readonly s
       join sensor
         on sensor.id = report.sensor
      where not exists (select from free where free.id = report.sensor)`,
-  values: (reports) => [JSON.stringify(reports.map(columnsOf))],
+  values: ({ reports, nowMs }) => [JSON.stringify(reports.map(columnsOf)), new Date(nowMs).toISOString()],
   decode: (row) => ({ sensorId: row.id("sensor") }),
 };
 

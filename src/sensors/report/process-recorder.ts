@@ -33,11 +33,13 @@ const retry = { delayMsFirst: 500, delayMsMax: 10_000 };
 
 export class ProcessRecorder {
   readonly #database: Database;
+  readonly #clock: Clock;
   readonly #loop: WakeableLoop;
   readonly #unwritten = new Map<Id, SensorReport>();
 
   constructor({ database, clock, logger, random }: ProcessRecorderOptions) {
     this.#database = database;
+    this.#clock = clock;
     this.#loop = reportedLoop(
       {
         texts: {
@@ -67,7 +69,8 @@ export class ProcessRecorder {
     if (reports.length === 0) return;
     this.#unwritten.clear();
     try {
-      const locked = await rowsOf(this.#database.relaxed, writeSensorReports, reports);
+      const written = { reports, nowMs: this.#clock.nowMs() };
+      const locked = await rowsOf(this.#database.relaxed, writeSensorReports, written);
       const lockedIds = new Set(locked.map(({ sensorId }) => sensorId));
       this.#keep(reports.filter(({ sensorId }) => lockedIds.has(sensorId)));
     } catch (error) {

@@ -23,6 +23,7 @@ async function scene() {
   });
   return {
     id,
+    clock,
     recorder,
     database,
     connect: () => fresh.connect(),
@@ -56,6 +57,36 @@ test("a report that could not be written is kept, unless a newer one has come", 
   await bench.recorder.flush();
 
   expect(await bench.rows()).toEqual([{ status: "running", reason: null }]);
+});
+
+// Goal: doctor, which judges these times by the database's clock, is not misled by a worker whose clock is wrong.
+// Method: a worker's clock that is months off.
+test("times are written by the database's clock, whatever the worker's", async () => {
+  await using bench = await scene();
+  const nowMs = bench.clock.nowMs();
+  bench.recorder.record(bench.id, randomUUID(), {
+    ...unstartedReport,
+    status: "backoff",
+    startedAt: new Date(nowMs - 3_600_000),
+    lastOutputAt: new Date(nowMs - 1_800_000),
+    nextRestartAt: new Date(nowMs + 3_600_000),
+  });
+
+  await bench.recorder.flush();
+
+  const [ages] = await query<Record<"started" | "printed" | "stopped" | "restarts", number | null>>(
+    bench.database,
+    `select extract(epoch from now() - started_at)::float8 as started,
+            extract(epoch from now() - last_output_at)::float8 as printed,
+            extract(epoch from now() - stopped_at)::float8 as stopped,
+            extract(epoch from next_restart_at - now())::float8 as restarts
+       from sensor_process`,
+  );
+  // Within minutes, for a slow machine.
+  expect(ages?.started).toBeCloseTo(3_600, -3);
+  expect(ages?.printed).toBeCloseTo(1_800, -3);
+  expect(ages?.restarts).toBeCloseTo(3_600, -3);
+  expect(ages?.stopped).toBeNull();
 });
 
 test("text that the database cannot hold does not lose the report", async () => {
