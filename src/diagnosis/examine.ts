@@ -8,8 +8,10 @@ import type { Database } from "../database/database.ts";
 import { databaseFolder } from "../database/embedded/data-directory.ts";
 import { demandResources } from "../database/embedded/resource-limits.ts";
 import { OperatorError } from "../errors/operator-error.ts";
+import { systemClock } from "../time/clock.ts";
 import { checkBroker } from "./checks/broker-check.ts";
 import { checkBuiltins } from "./checks/builtin-check.ts";
+import { checkClock } from "./checks/clock-check.ts";
 import { checkMigrations } from "./checks/database-checks.ts";
 import { checkDeliveries } from "./checks/delivery-check.ts";
 import { checkDownloads } from "./checks/download-check.ts";
@@ -139,8 +141,8 @@ async function examineRows(
   database: Database,
   verified: Promise<VerifiedRuntimes>,
 ): Promise<readonly Finding[]> {
-  const [storage] = await Promise.all([
-    findingsOf({ storage: () => checkStorage(database) }),
+  const [ofServer] = await Promise.all([
+    findingsOf({ clock: () => checkClock(database, systemClock), storage: () => checkStorage(database) }),
     // Every check that awaits it reports the failure.
     verified.catch(() => {}),
   ]);
@@ -157,7 +159,7 @@ async function examineRows(
     messages: checkOutbox,
     retention: (look) => checkRetention(config, look),
   });
-  return [...storage, ...rows];
+  return [...ofServer, ...rows];
 }
 
 function describeDatabase({ kind, address, schema }: Database): string {
