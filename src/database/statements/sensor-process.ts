@@ -44,7 +44,7 @@ export interface WrittenReports {
  * Writes the latest report of each sensor, and returns the sensors of reports to repeat.
  *
  * The times are those of the worker's clock, and are written as those of the database's, by which doctor and other readers
- * judge them. They are moved by whole seconds, so that they stay as they are if the clocks agree.
+ * judge them. A difference of a few seconds may be the statement's own delay, and counts as none.
  *
  * A worker that lost a sensor may report its end late, and must not overwrite the new holder's report. A sensor deleted
  * meanwhile is skipped. So is one that is being deleted or renamed, because the foreign key would wait for it, and the other
@@ -54,8 +54,9 @@ export const writeSensorReports: Statement<WrittenReports, { readonly sensorId: 
   name: "write_sensor_reports",
   text: `
     with clocks as materialized (
-      select make_interval(secs => round(extract(epoch from clock_timestamp() - $2::timestamptz))::double precision)
-             as difference
+      select case when abs(extract(epoch from clock_timestamp() - $2::timestamptz)) > 5
+                  then clock_timestamp() - $2::timestamptz
+                  else interval '0' end as difference
     ), report as materialized (
       select sensor, instance, status, pid, failures, recent_runs, recent_failures, exit_code, signal, reason,
              stderr_excerpt, output_interval, longest_silence,
