@@ -114,7 +114,7 @@ export const silentSecondsMin = 60;
 
 export const silentRemedy =
   "this is fine if it has had nothing to report; otherwise its output is probably buffered: " +
-  "have the program flush after each line, or start it with stdbuf -oL";
+  "have the program flush after each line, see docs/writing-sensors.md#flushing";
 
 function isSilent({ status, firstOutputAt, secondsSinceStart }: SensorProcessStanding): boolean {
   return status === "running" && firstOutputAt === null && (secondsSinceStart ?? 0) >= silentSecondsMin;

@@ -542,7 +542,7 @@ test("a sensor that has printed nothing is named, from the metrics of the agent"
   const { report } = await examine({ ATTUNE__API__PORT: new URL(agent.address).port });
 
   expect(report).toMatch(
-    /^- output of my\.quiet +nothing printed since it started 5 min ago\n +→ .+stdbuf -oL$/m,
+    /^- output of my\.quiet +nothing printed since it started 5 min ago\n +→ .+flush after each line.+$/m,
   );
   expect(report).not.toContain("my.new");
 });

@@ -196,7 +196,7 @@ test("only a stream sensor is reported for having printed nothing for a while", 
   expect(told(runs)).toBe(
     "notice: is running on worker w1, pid 7, but has printed nothing since it started 5 min ago",
   );
-  expect(sensorFinding({ ...wanted, ...runs }, undefined, "").remedy).toContain("stdbuf -oL");
+  expect(sensorFinding({ ...wanted, ...runs }, undefined, "").remedy).toContain("flush after each line");
   expect(told({ ...runs, protocol: "poll" })).toBe("good: is running on worker w1, pid 7, started 5 min ago");
   expect(told({ ...runs, process: { ...running, firstOutputAt: new Date(1) } })).toMatch(/^good: is running/);
   expect(told({ ...runs, process: { ...running, secondsSinceStart: 20 } })).toMatch(/^good: is running/);
