@@ -7,9 +7,6 @@ import { durationText } from "../../model/texts/duration-text.ts";
 import type { Obstacle } from "../../scheduling/placement-facts.ts";
 import { good, notice, wrong, type Finding } from "../finding.ts";
 
-/** The last lines matter most. The sensor's log and the JSON report have all of them. */
-const linesShown = 10;
-
 /**
  * @param obstacle why no worker can run a sensor that should run
  * @param ifPlaced the text for a sensor that a worker can run but does not run yet
@@ -81,7 +78,7 @@ function earlierFailure(process: SensorProcessStanding | null): { readonly lines
 }
 
 function lastLines({ stderrExcerpt }: SensorProcessStanding): readonly string[] {
-  return stderrExcerpt?.split("\n").slice(-linesShown) ?? [];
+  return stderrExcerpt?.split("\n") ?? [];
 }
 
 /** For a sensor that should not run. */

@@ -143,7 +143,7 @@ export class SensorNotes {
   /** Writes to the sensor's log; the last lines are quoted when it fails. */
   noteLog(lines: readonly string[]): void {
     this.#options.log.writeOutput(lines);
-    this.#stderr.push(lines);
+    this.#stderr.push(lines, this.#options.clock.monotonicMs());
   }
 
   /** Each text once, because a poll sensor would repeat it at every run; again only after many others. */
@@ -175,7 +175,7 @@ export class SensorNotes {
     });
     log.write([`${reason}; ${waitMs === null ? "not started again" : `next start in ${waitMs / 1_000} s`}`]);
 
-    const fields = { reason, failures, next_start_ms: waitMs, stderr: stderr.slice(-3) };
+    const fields = { reason, failures, next_start_ms: waitMs, stderr };
     if (verdict.kind === "restart") {
       const what =
         exit.kind === "unstarted"
