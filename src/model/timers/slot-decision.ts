@@ -128,6 +128,14 @@ export function isAhead({ schedule }: TimerPlan, settledUntilMs: number, nowMs: 
   return second !== undefined && second.scheduledMs <= settledUntilMs;
 }
 
+/**
+ * Whether nothing was decided since the schedule began, and it begins more than `skewMs` from now: it was made under a clock
+ * that is ahead of the present one, and would be silent until then.
+ */
+export function isYetToBegin(sinceMs: number, settledUntilMs: number, nowMs: number): boolean {
+  return settledUntilMs <= sinceMs && sinceMs > nowMs + skewMs;
+}
+
 const never: Decision = { kind: "wait", untilMs: Number.POSITIVE_INFINITY };
 
 type Class = "paused" | "missed";

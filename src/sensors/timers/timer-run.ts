@@ -173,7 +173,9 @@ export class TimerRun {
   #decide(timer: Timer): Promise<boolean> | undefined {
     if (timer.beginIfAhead(this.#decode, this.#clock.nowMs())) {
       this.progress.note(timer);
-      this.#context.log([`the timer of rule ${timer.ref} begins anew, because the clock was set back`]);
+      this.#context.log([
+        `the timer of rule ${timer.ref} begins anew, because the clock was set back or is behind the database's`,
+      ]);
     }
     const { plan } = timer;
     if (plan === undefined || !timer.isActive) return undefined;

@@ -14,7 +14,7 @@ import type { Id } from "../../model/identifiers.ts";
 import { nearestDouble } from "../../model/json/exact-number.ts";
 import { isJsonObject } from "../../model/json/json.ts";
 import type { decodeTimer, TimerPlan } from "../../model/schedules/timer-plan.ts";
-import { isAhead, type Span, type TimerState } from "../../model/timers/slot-decision.ts";
+import { isAhead, isYetToBegin, type Span, type TimerState } from "../../model/timers/slot-decision.ts";
 import {
   beginAnew,
   emptyRecord,
@@ -145,10 +145,15 @@ export class Timer implements DueThing {
     this.#beginIfChanged(decode, nowMs);
   }
 
-  /** Begins anew after the clock was set back so far that waiting for it would silence the timer. */
+  /** Begins anew if the clock was set back, or is behind the database's, so far that waiting for it would silence the timer. */
   beginIfAhead(decode: DecodeTimer, nowMs: number): boolean {
     if (this.#plan === undefined || this.hasPending) return false;
-    if (!isAhead(this.#plan, this.#state.settledUntilMs, nowMs)) return false;
+    const { settledUntilMs } = this.#state;
+    if (
+      !isAhead(this.#plan, settledUntilMs, nowMs) &&
+      !isYetToBegin(this.#seriesSinceMs, settledUntilMs, nowMs)
+    )
+      return false;
     this.#seriesSinceMs = nowMs;
     this.#record = { ...this.#record, settledUntilMs: nowMs };
     this.#state = this.#record;

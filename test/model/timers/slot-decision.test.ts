@@ -5,6 +5,7 @@ import { decodeTimer, type TimerPlan } from "../../../src/model/schedules/timer-
 import {
   decide,
   isAhead,
+  isYetToBegin,
   type Absence,
   type Circumstances,
   type Span,
@@ -239,6 +240,17 @@ describe("a clock that was set back", () => {
     expect(isAhead(second, startMs + 5 * hourMs, startMs + 4.5 * hourMs)).toBe(true);
     expect(isAhead(second, startMs + minuteMs, startMs + 30_000)).toBe(false);
     expect(isAhead(hour, startMs + 5 * hourMs, startMs + hourMs)).toBe(true);
+  });
+});
+
+describe("a clock that is behind the one under which a schedule was made", () => {
+  test("does not silence it, unless by less than machines differ", () => {
+    expect(isYetToBegin(startMs, startMs, startMs - hourMs)).toBe(true);
+    expect(isYetToBegin(startMs, startMs, startMs - 30_000)).toBe(false);
+  });
+
+  test("changes nothing about a schedule of which slots were settled", () => {
+    expect(isYetToBegin(startMs, startMs + 1_000, startMs - hourMs)).toBe(false);
   });
 });
 

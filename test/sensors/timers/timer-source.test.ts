@@ -420,4 +420,16 @@ describe("the clock", () => {
     expect(fires.filter(({ fired }) => fired > 500 && fired < 800)).toHaveLength(3);
     expect((await bench.cursor(fast))?.execution_count).toBe(`${fires.length}`);
   });
+
+  test("behind the database's by an hour does not silence a new timer", async () => {
+    await using bench = await timerBench();
+    const id = await bench.rule("p.new", "core.intervaltimer", { interval: 60 });
+    bench.setClock(-3_600);
+    const worker = await bench.agent();
+    await bench.pass(200);
+    await worker.stop();
+
+    expect(await bench.fires("p.new")).toHaveLength(3);
+    expect(await bench.cursor(id)).toMatchObject({ execution_count: "3", counts: { fired: 3 } });
+  });
 });
