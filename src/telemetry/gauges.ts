@@ -88,35 +88,58 @@ export const sensorSilentName = "sensor_silent_seconds";
 const factsFreshMs = 5_000;
 const factsWaitMs = 2_000;
 
-export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): void {
-  const fleet = recentFacts(sources.fleet, { freshMs: factsFreshMs, waitMs: factsWaitMs });
-  const ofFleet = (pick: (facts: FleetFacts) => GaugeReading) => async () => {
-    const facts = await fleet();
-    return facts === undefined ? undefined : pick(facts);
-  };
+export function addGauges(registry: MetricRegistry, sources: GaugeSources): void {
+  addWorkerGauges(registry, sources);
+  addSensorGauges(registry, sources);
+  addMessageGauges(registry, sources);
+  addPartitionGauges(registry, sources);
+  addFleetGauges(registry, sources);
+}
 
+/** The worker itself: its parts, its place for sensors, what it loaded and who is connected. */
+function addWorkerGauges({ gauge }: MetricRegistry, sources: GaugeSources): void {
   gauge("part_up", "1 if the part works, 0 otherwise", () => partsUp(sources.parts()), "part");
-  gauge(
-    "sensors",
-    "Sensors on this worker by state",
-    () => new Map(Object.entries(sources.sensorsByState())),
-    "state",
-  );
-  gauge(
-    "keys_unreadable",
-    "Values in the key store that no configured encryption key decrypts",
-    sources.keysUnreadable,
-  );
   gauge("sensor_capacity", "Maximum number of sensors on this worker", () => sources.sensorCapacity);
   gauge(
     "sensor_capacity_used",
     "Sensors that use this worker's capacity; built-in sensors use none",
     sources.sensorCapacityUsed,
   );
+  gauge("leases_held", "Assignments this worker holds", sources.leasesHeld);
   gauge(
     "sensors_unplaced",
     "Sensors that should run and run nowhere; only of the worker that places sensors",
     sources.sensorsUnplaced,
+  );
+  gauge(
+    "runtime_offered",
+    "1 for each runtime this worker offers",
+    () => new Map(sources.runtimesOffered().map((name) => [name, 1])),
+    "runtime",
+  );
+  gauge("rules_loaded", "Enabled rules that are matched", () => sources.rules().valid);
+  gauge("rules_invalid", "Enabled rules that are invalid and match nothing", () => sources.rules().invalid);
+  gauge(
+    "keys_unreadable",
+    "Values in the key store that no configured encryption key decrypts",
+    sources.keysUnreadable,
+  );
+  gauge(
+    filePlacesPolledName,
+    "Places that are polled: on file systems without events (`remote`), or at a kernel `limit`",
+    sources.filePlacesPolled,
+    "cause",
+  );
+  gauge("websocket_clients", "Clients connected over WebSocket", sources.webSockets);
+}
+
+/** The sensors on this worker. */
+function addSensorGauges({ gauge }: MetricRegistry, sources: GaugeSources): void {
+  gauge(
+    "sensors",
+    "Sensors on this worker by state",
+    () => new Map(Object.entries(sources.sensorsByState())),
+    "state",
   );
   gauge(
     sensorSilentName,
@@ -154,6 +177,10 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     sources.sensorsDeafSeconds,
     "sensor_ref",
   );
+}
+
+/** Messages on their way to the broker. */
+function addMessageGauges({ gauge }: MetricRegistry, sources: GaugeSources): void {
   gauge("events_in_flight", "Events accepted whose messages are not yet confirmed", sources.eventsInFlight);
   gauge(
     "broker_condition",
@@ -178,25 +205,12 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     () => new Map(sources.unroutableKeys().map((key) => [key, 1])),
     "routing_key",
   );
-  gauge("leases_held", "Assignments this worker holds", sources.leasesHeld);
-  gauge(
-    filePlacesPolledName,
-    "Places that are polled: on file systems without events (`remote`), or at a kernel `limit`",
-    sources.filePlacesPolled,
-    "cause",
-  );
-  gauge("websocket_clients", "Clients connected over WebSocket", sources.webSockets);
-  gauge("rules_loaded", "Enabled rules that are matched", () => sources.rules().valid);
-  gauge("rules_invalid", "Enabled rules that are invalid and match nothing", () => sources.rules().invalid);
-  gauge(
-    "runtime_offered",
-    "1 for each runtime this worker offers",
-    () => new Map(sources.runtimesOffered().map((name) => [name, 1])),
-    "runtime",
-  );
+}
 
+/** The partitions of stored events, on the worker that keeps them. */
+function addPartitionGauges({ gauge }: MetricRegistry, { keptTables }: GaugeSources): void {
   const kept = (pick: (table: KeptTable) => number) => () =>
-    new Map(Array.from(sources.keptTables(), ([name, table]) => [name, pick(table)]));
+    new Map(Array.from(keptTables(), ([name, table]) => [name, pick(table)]));
   gauge(
     "partitions",
     "Partitions of a table; only of the worker that keeps them",
@@ -227,7 +241,15 @@ export function addGauges({ gauge }: MetricRegistry, sources: GaugeSources): voi
     kept(({ strayRows }) => strayRows),
     "table",
   );
+}
 
+/** What only the database knows. */
+function addFleetGauges({ gauge }: MetricRegistry, sources: GaugeSources): void {
+  const fleet = recentFacts(sources.fleet, { freshMs: factsFreshMs, waitMs: factsWaitMs });
+  const ofFleet = (pick: (facts: FleetFacts) => GaugeReading) => async () => {
+    const facts = await fleet();
+    return facts === undefined ? undefined : pick(facts);
+  };
   gauge(
     "active_workers",
     "Active sensor workers in the whole installation",
