@@ -31,6 +31,7 @@ import type { SensorQueues } from "../sensor-queues.ts";
 import { brokerAddress, isBrokerUrl, type BrokerAddress } from "./address.ts";
 import { sourceService } from "../messages/envelope.ts";
 import { blockedBroker, explainBrokerFailure, silentBroker } from "./explain-failure.ts";
+import { linkHealth } from "./link-health.ts";
 import type {
   BrokerHealth,
   Delivery,
@@ -69,8 +70,6 @@ export interface RabbitmqOptions {
 export const windowLimits = { countMax: 3_000, bytesMax: 16 * 1024 * 1024 };
 const delays = { delayMsFirst: 100, delayMsMax: 5_000 };
 const goodbyeLimitMs = 1_000;
-/** A broker under load may take a second or two to answer; longer is worth telling. */
-const silentAfterMs = 5_000;
 /** A session that lived this long forgives the failures before it. */
 const stableAfterMs = 5_000;
 
@@ -188,29 +187,15 @@ class RabbitmqTransport implements MessageTransport {
   }
 
   health(): BrokerHealth {
-    const checkedAtMs = this.#heardAtMs;
-    const link = this.#link;
-    const broker = `RabbitMQ at ${this.address}`;
-    switch (link.kind) {
-      case "starting":
-        return { state: "starting", condition: "connecting", detail: `connecting to ${broker}`, checkedAtMs };
-      case "down": {
-        const detail = `${link.failure.reason}; ${this.#unanswered()}`;
-        return { state: "down", condition: "disconnected", detail, checkedAtMs };
-      }
-      case "up": {
-        if (this.#blockedReason !== undefined) {
-          const detail = `${broker} accepts no messages (${this.#blockedReason}); ${this.#unanswered()}`;
-          return { state: "down", condition: "blocked", detail, checkedAtMs };
-        }
-        const { unansweredMs } = this.#window;
-        if (unansweredMs > silentAfterMs) {
-          const detail = `${broker} has confirmed nothing for ${Math.round(unansweredMs / 1_000)} s; ${this.#unanswered()}`;
-          return { state: "down", condition: "silent", detail, checkedAtMs };
-        }
-        return { state: "up", condition: "up", detail: `connected to ${broker}`, checkedAtMs };
-      }
-    }
+    const { unansweredMs, unconfirmed } = this.#window;
+    return linkHealth({
+      address: this.address,
+      link: this.#link,
+      blockedReason: this.#blockedReason,
+      unansweredMs,
+      unconfirmed,
+      heardAtMs: this.#heardAtMs,
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -341,10 +326,6 @@ class RabbitmqTransport implements MessageTransport {
   #pause(failures: number): Promise<void> {
     const delayMs = backoffDelayMs(failures, delays, Math.random());
     return this.#options.clock.sleep(delayMs, this.#closing.signal);
-  }
-
-  #unanswered(): string {
-    return `messages sent and not confirmed: ${this.#window.unconfirmed}`;
   }
 
   #closedError(): Error {
