@@ -41,7 +41,7 @@
 import type { WakeableLoop } from "../concurrency/wakeable-loop.ts";
 import { classifyDatabaseError } from "../database/errors.ts";
 import { rowOf, rowsOf } from "../database/statement.ts";
-import { assignmentsDigest, ranksMax, type RenewedLease } from "../database/statements/lease-renewals.ts";
+import { assignmentsDigest, type RenewedLease } from "../database/statements/lease-renewals.ts";
 import { readOwnSensors } from "../database/statements/sensor-demands.ts";
 import { readWorker } from "../database/statements/sensor-workers.ts";
 import { releaseSensors } from "../database/statements/assignments.ts";
@@ -55,6 +55,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { LeaseRenewal, type LeaseRenewalOptions } from "./lease-renewal.ts";
 import { OwnedAssignments } from "./owned-assignments.ts";
 import { placeableSensor, placementWorker } from "./placement-facts.ts";
+import { PlacementSchedule } from "./placement-schedule.ts";
 import { UnplacedSensors } from "./unplaced-sensors.ts";
 import { placeWaitingSensors } from "./waiting-sensors.ts";
 
@@ -72,14 +73,6 @@ export interface SchedulerOptions extends LeaseRenewalOptions {
   readonly metrics: Pick<Metrics, "leasesLost">;
 }
 
-/**
- * The worker that places sensors acts on a hint at once, the next two a little later each: the first may have died and its
- * lease not ended yet.
- */
-const rankDelayMs = 500;
-/** Workers that do not place look this many times more rarely for sensors that the placing worker forgot. */
-const rarelyFactor = 10;
-
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #renewal: LeaseRenewal;
@@ -91,22 +84,16 @@ export class Scheduler {
   #builtin: ReadonlySet<Id> = new Set();
   readonly #unplaced: UnplacedSensors;
   #isLookDue = true;
-  /** When to place sensors because of a hint. */
-  #placementDueAtMs = Infinity;
   #lookedAtMs = -Infinity;
-  #placedAtMs: number;
+  readonly #placements: PlacementSchedule;
   /** The worker that places sensors; null: this one, or not known yet. */
   #placer: string | null = null;
-  /** How many workers come before this one in placing; undefined: not known yet. */
-  #rank: number | undefined;
   #others: string | null = null;
-  /** Whether the last round passed over sensors that have a place. */
-  #isIncomplete = false;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
     const { renewalIntervalMs, onSuperseded, clock } = options;
-    this.#placedAtMs = clock.monotonicMs();
+    this.#placements = new PlacementSchedule(options, clock.monotonicMs());
     this.#unplaced = new UnplacedSensors(options);
     this.#renewal = new LeaseRenewal(options, {
       assignmentCount: () => this.#owned.all().size,
@@ -146,7 +133,7 @@ export class Scheduler {
    * old.
    */
   unplacedCount(): number {
-    return this.#rank === 0 ? this.#unplaced.count : 0;
+    return this.#placements.isFirst ? this.#unplaced.count : 0;
   }
 
   /** Whether this worker's leases are alive, as far as it knows. */
@@ -204,43 +191,33 @@ export class Scheduler {
     const { isRenewed, assignments, rank, placer, others } = lease;
     if (isRenewed) this.#options.onRenewed(lease);
     if (assignments !== assignmentsDigest(this.#owned.all())) this.#isLookDue = true;
-    const isNewRank = rank !== this.#rank;
+    const isNewRank = this.#placements.setRank(rank);
     const haveOthersChanged = others !== this.#others;
     if (isNewRank) this.#unplaced.forgetNote();
-    this.#rank = rank;
     this.#placer = placer;
     this.#others = others;
     if (isNewRank || haveOthersChanged) this.#wantPlacement();
-    if (rank === 0 && (isNewRank || haveOthersChanged)) this.#options.onOthersChanged();
+    if (this.#placements.isFirst && (isNewRank || haveOthersChanged)) this.#options.onOthersChanged();
     this.#loop.wake();
   }
 
   #wantPlacement(): void {
-    if (this.#rank === undefined || this.#rank >= ranksMax) return;
-    const dueAtMs = this.#options.clock.monotonicMs() + this.#rank * rankDelayMs;
-    this.#placementDueAtMs = Math.min(this.#placementDueAtMs, dueAtMs);
+    this.#placements.hint(this.#options.clock.monotonicMs());
   }
 
   async #step(): Promise<void> {
     const nowMs = this.#options.clock.monotonicMs();
     if (this.#isLookDue || this.#lookRestMs(nowMs) <= 0) await this.#look();
-    if (this.#placementRestMs(nowMs) <= 0) await this.#place();
+    if (this.#placements.restMs(nowMs) <= 0) await this.#place();
   }
 
   #restMs(): number {
     const nowMs = this.#options.clock.monotonicMs();
-    return Math.max(1, Math.min(this.#lookRestMs(nowMs), this.#placementRestMs(nowMs)));
+    return Math.max(1, Math.min(this.#lookRestMs(nowMs), this.#placements.restMs(nowMs)));
   }
 
   #lookRestMs(nowMs: number): number {
     return this.#lookedAtMs + this.#options.lookIntervalMs - nowMs;
-  }
-
-  #placementRestMs(nowMs: number): number {
-    const { lookIntervalMs, renewalIntervalMs } = this.#options;
-    const usualMs = this.#rank === 0 ? lookIntervalMs : lookIntervalMs * rarelyFactor;
-    const dueAtMs = this.#placedAtMs + (this.#isIncomplete ? renewalIntervalMs : usualMs);
-    return Math.min(dueAtMs, this.#placementDueAtMs) - nowMs;
   }
 
   /** Compares what this worker owns with the rows. */
@@ -287,11 +264,10 @@ export class Scheduler {
 
   async #place(): Promise<void> {
     const { clock } = this.#options;
-    this.#placementDueAtMs = Infinity;
+    this.#placements.begin();
     try {
       const round = await placeWaitingSensors(this.#options, this.#renewal);
-      this.#placedAtMs = clock.monotonicMs();
-      this.#isIncomplete = round.isIncomplete;
+      this.#placements.end(clock.monotonicMs(), round);
       this.#unplaced.report(round.unplaced);
       if (round.own.length > 0) {
         this.#owned.claimed(round.own);
