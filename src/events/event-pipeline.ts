@@ -52,6 +52,7 @@ import { storableText } from "../model/json/storable-text.ts";
 import { aimProblem } from "../model/rules/rule-aim.ts";
 import type { PartHealth } from "../telemetry/part-health.ts";
 import { BatchOutcomes } from "./batch-outcomes.ts";
+import { BatchPlaces, type BatchPlace } from "./batch-places.ts";
 import { BatchWork, type BatchWorkOptions } from "./batch-work.ts";
 import { canWithdraw, isAssigned, untried, type Entry, type EventEntry, type MoveEntry } from "./entries.ts";
 import { EntryIds, type EntryIdsOptions } from "./entry-ids.ts";
@@ -76,10 +77,8 @@ class PipelineStoppedError extends Error {
   override readonly name = "PipelineStoppedError";
 }
 
-type BatchKind = "together" | "alone";
-
 interface TakenBatch {
-  readonly kind: BatchKind;
+  readonly place: BatchPlace;
   readonly entries: readonly Entry[];
 }
 
@@ -90,12 +89,7 @@ export class EventPipeline implements EventSink {
   readonly #work: BatchWork;
   readonly #retry: StorageRetry;
   readonly #ids: EntryIds;
-  readonly #places: Readonly<Record<BatchKind, number>>;
-  readonly #underWay: Record<BatchKind, number> = { together: 0, alone: 0 };
-  /** When each batch under way was taken, the oldest first. */
-  readonly #takenAtMs = new Map<TakenBatch, number>();
-  /** Who comes first when there is one place for both. */
-  #isAloneNext = false;
+  readonly #places: BatchPlaces;
   #isClosed = false;
   readonly #changes = new Changes();
 
@@ -103,7 +97,6 @@ export class EventPipeline implements EventSink {
     const { batchRowsMax, batchBytesMax, batchesMax } = options;
     const retry = new StorageRetry(options);
     this.#retry = retry;
-    const alone = Math.max(batchesMax >> 1, 1);
     this.#options = options;
     this.#lanes = new Lanes({ rowsMax: batchRowsMax, bytesMax: batchBytesMax });
     this.#outcomes = new BatchOutcomes(options, retry);
@@ -114,7 +107,7 @@ export class EventPipeline implements EventSink {
       retry,
       bounds: { matchesMax, charactersMax: writtenPerRead * batchBytesMax },
     });
-    this.#places = { together: Math.max(batchesMax - alone, 1), alone };
+    this.#places = new BatchPlaces(batchesMax);
   }
 
   /** Events and checkpoints accepted and not yet taken into a batch. */
@@ -125,7 +118,7 @@ export class EventPipeline implements EventSink {
   /** Whether an event that came now would be stored, as far as the last attempts tell. */
   health(): PartHealth {
     const known = this.#retry.health();
-    const [takenAtMs] = this.#takenAtMs.values();
+    const takenAtMs = this.#places.firstTakenAtMs;
     if (known.state === "down" || takenAtMs === undefined) return known;
     const nowMs = this.#options.clock.monotonicMs();
     // While others are stored, it is one source's own trouble.
@@ -247,28 +240,16 @@ export class EventPipeline implements EventSink {
   }
 
   #take(): TakenBatch | undefined {
-    const kinds: readonly BatchKind[] = this.#isAloneNext ? ["alone", "together"] : ["together", "alone"];
-    for (const kind of kinds) {
-      if (!this.#hasPlace(kind)) continue;
+    for (const kind of this.#places.free()) {
       const nowMs = this.#options.clock.monotonicMs();
       const entries = kind === "together" ? this.#lanes.takeTogether() : this.#lanes.takeAlone(nowMs);
-      if (entries === undefined) continue;
-      this.#isAloneNext = kind === "together";
-      return { kind, entries };
+      if (entries !== undefined) return { place: this.#places.take(kind, nowMs), entries };
     }
     return undefined;
   }
 
-  #hasPlace(kind: BatchKind): boolean {
-    const { together, alone } = this.#underWay;
-    return this.#underWay[kind] < this.#places[kind] && together + alone < this.#options.batchesMax;
-  }
-
-  async #store(batch: TakenBatch, signal: AbortSignal): Promise<void> {
+  async #store({ place, entries }: TakenBatch, signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
-    const { kind, entries } = batch;
-    this.#underWay[kind] += 1;
-    this.#takenAtMs.set(batch, clock.monotonicMs());
     try {
       const end = await this.#work.run(entries, signal);
       const { storedAtMs } = this.#retry;
@@ -279,8 +260,7 @@ export class EventPipeline implements EventSink {
       abandonAll(entries);
       if (!signal.aborted) throw error;
     } finally {
-      this.#underWay[kind] -= 1;
-      this.#takenAtMs.delete(batch);
+      this.#places.leave(place);
     }
   }
 
@@ -300,7 +280,7 @@ export class EventPipeline implements EventSink {
 
   /** Until something was added or ended, or a lane has rested. */
   async #nextChange(): Promise<void> {
-    const dueMs = this.#hasPlace("alone") ? this.#lanes.nextDueMs() : undefined;
+    const dueMs = this.#places.isFree("alone") ? this.#lanes.nextDueMs() : undefined;
     if (dueMs === undefined) {
       await this.#changes.next();
     } else {
