@@ -12,23 +12,17 @@ import {
   type DefinitionName,
   type LockedDefinition,
 } from "../database/statements/definition-edits.ts";
-import {
-  findDefinitions,
-  readReferrers,
-  readRuntimeRef,
-} from "../database/statements/definition-references.ts";
-import { lockPacks, readDefinitionRefs, setFurtherTriggers } from "../database/statements/packs.ts";
-import type { DefinitionEdit, DefinitionKind, FieldProblem, IsExpected } from "../model/definition-edit.ts";
+import { readReferrers, readRuntimeRef } from "../database/statements/definition-references.ts";
+import { lockPacks, setFurtherTriggers } from "../database/statements/packs.ts";
+import type { DefinitionEdit, DefinitionKind, IsExpected } from "../model/definition-edit.ts";
 import type { Id } from "../model/identifiers.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../model/json/json.ts";
+import type { JsonObject } from "../model/json/json.ts";
 import type { RuleVersion } from "../model/rules/rules-at.ts";
-import { storableText } from "../model/json/storable-text.ts";
 import { webhookConfigProblems } from "../model/webhooks/endpoint-settings.ts";
-import { currentName, misspeltFields } from "./accept-fields.ts";
-import { columnsOf, fieldsOf, fieldsOfBody, namedFields, readGiven } from "./given-definition.ts";
-import type { Reference } from "./pack.ts";
-import { unresolvedReferences } from "./references.ts";
-import { webhookConflicts } from "./webhook-conflicts.ts";
+import { misspeltFields } from "./accept-fields.ts";
+import { changeOf, fixedProblems } from "./definition-change.ts";
+import { conflictProblems, missingReferences, packProblems, unstorable } from "./definition-problems.ts";
+import { fieldsOfBody, readGiven } from "./given-definition.ts";
 
 type Refusal = Exclude<DefinitionEdit<never>, { readonly kind: "done" }>;
 
@@ -60,6 +54,9 @@ export async function createDefinition(
   return { kind: "done", result: inserted.id };
 }
 
+/** Columns of a rule that decide which requests it answers. */
+const routingColumns = ["trigger_ref", "trigger_params", "enabled"];
+
 /** Changes the fields that the body names. Fields that it does not name are left as they are, also if they are not valid. */
 export async function changeDefinition(
   transaction: Queryable,
@@ -71,15 +68,15 @@ export async function changeDefinition(
   const locked = await lock(transaction, kind, name, isExpected);
   if (isRefusal(locked)) return locked;
   const changes = await withRuntimeRef(transaction, kind, fieldsOfBody(kind, body));
-  const change = await changedRow(kind, locked, changes);
+  const { id, row } = locked;
+  const change = await changeOf(kind, row, changes);
   const problems = [
-    ...fixedProblems(kind, locked, body),
+    ...fixedProblems(kind, row, body),
     ...misspeltFields(kind, changes).map(({ path, reason }) => ({ field: path.join("."), reason })),
     ...change.problems,
     ...(await missingReferences(transaction, change.references)),
     ...unstorable(change.columns),
   ];
-  const { id, row } = locked;
   const changed = { ...row, ...change.columns };
   const isRouted = routingColumns.some((column) => Object.hasOwn(change.columns, column));
   if (kind === "rule" && isRouted) {
@@ -129,18 +126,6 @@ export async function removeDefinition(
 }
 
 export type SwitchedKind = keyof typeof switchDefinition;
-
-/** Columns of a rule that decide which requests it answers. */
-const routingColumns = ["trigger_ref", "trigger_params", "enabled"];
-
-async function conflictProblems(
-  transaction: Queryable,
-  ref: string,
-  row: JsonObject,
-): Promise<readonly FieldProblem[]> {
-  const conflicts = await webhookConflicts(transaction, [{ ref, row, keepsEnabled: false }]);
-  return conflicts.map(({ problem }) => ({ field: "trigger_params.path", reason: problem }));
-}
 
 /** Enables or disables it, also if it is not valid; but not a webhook that another rule answers. */
 export async function switchTo(
@@ -220,133 +205,6 @@ async function lock(
 
 function isRefusal(locked: LockedDefinition | Refusal): locked is Refusal {
   return "kind" in locked;
-}
-
-interface Change {
-  /** The named columns and their new values. */
-  readonly columns: JsonObject;
-  readonly references: readonly Reference[];
-  readonly problems: readonly FieldProblem[];
-}
-
-/** The named fields are checked together with the row's other ones, whose problems are not reported. */
-async function changedRow(
-  kind: DefinitionKind,
-  { row }: LockedDefinition,
-  changes: JsonObject,
-): Promise<Change> {
-  const named = namedFields(kind, changes);
-  const isNamed = ({ field }: FieldProblem): boolean =>
-    field === null ||
-    named.has(currentName(kind, field.split(".")[0] ?? "")) ||
-    // Another trigger may not accept the params.
-    (named.has("trigger") && field.startsWith("trigger_params."));
-  const others = Object.entries(fieldsOf(kind, row)).filter(([field]) => !named.has(field));
-  const nulls = Object.entries(changes).filter(([, value]) => value === null);
-  const emptied = nulls
-    .filter(([field]) => !nullable.has(currentName(kind, field)))
-    .map(([field]): FieldProblem => ({ field, reason: "must not be null" }));
-
-  const packRef = typeof row["pack_ref"] === "string" ? row["pack_ref"] : null;
-  let given = await readGiven(kind, { ...Object.fromEntries(others), ...changes }, packRef);
-  if (given.kind === "rejected" && !given.problems.some(isNamed)) {
-    // Plain SQL can write what the schema refuses. It stays as it is, and the change is checked without it.
-    const refused = new Set(given.problems.map(({ field }) => field?.split(".")[0]));
-    const accepted = others.filter(([field]) => !refused.has(field));
-    given = await readGiven(kind, { ...Object.fromEntries(accepted), ...changes }, packRef);
-  }
-  const problems = [...emptied, ...given.problems.filter(isNamed)];
-  if (given.kind === "rejected") {
-    return { columns: {}, references: [], problems: problems.length > 0 ? problems : given.problems };
-  }
-  const { row: completed, references } = given;
-  const columns = [...named]
-    .flatMap((field) => columnsOf(kind, field))
-    .filter((column) => Object.hasOwn(completed, column))
-    .map((column): [string, JsonValue] => [column, completed[column] ?? null]);
-  return {
-    columns: withLastLoad(kind, row, Object.fromEntries(columns)),
-    references: references.filter(({ ifMissing }) => isNamed(ifMissing)),
-    problems,
-  };
-}
-
-/** Fields whose columns may be null. */
-const nullable = new Set([
-  "description",
-  "conditions",
-  "installation",
-  "poll_interval",
-  "timeout",
-  "runtime_version_constraint",
-]);
-
-/** The record of the last load is not the author's to change. */
-function withLastLoad(kind: DefinitionKind, row: JsonObject, columns: JsonObject): JsonObject {
-  const { meta } = columns;
-  if (kind !== "pack" || !isJsonObject(meta) || !isJsonObject(row["meta"])) return columns;
-  const { definitions } = row["meta"];
-  return definitions === undefined ? columns : { ...columns, meta: { ...meta, definitions } };
-}
-
-/** Ref and pack are what others know it by. */
-function fixedProblems(
-  kind: DefinitionKind,
-  { ref, row }: LockedDefinition,
-  body: JsonObject,
-): FieldProblem[] {
-  const fixed = new Map<string, JsonValue>([["ref", ref]]);
-  if (kind !== "pack") fixed.set("pack_ref", row["pack_ref"] ?? null);
-  return [...fixed]
-    .filter(([field, value]) => Object.hasOwn(body, field) && body[field] !== value)
-    .map(([field, value]) => ({ field, reason: `cannot be changed; it is ${JSON.stringify(value)}` }));
-}
-
-async function packProblems(
-  transaction: Queryable,
-  kind: DefinitionKind,
-  packRef: JsonValue,
-): Promise<readonly FieldProblem[]> {
-  const field = "pack_ref";
-  if (packRef === null)
-    return kind === "sensor" ? [{ field, reason: "is required: its script is in the pack's folder" }] : [];
-  if (typeof packRef !== "string") return [{ field, reason: "must be text" }];
-  if (unstorable({ [field]: packRef }).length > 0) return unstorable({ [field]: packRef });
-  const found = await rowsOf(transaction, findDefinitions, { ...nothing, packs: [packRef] });
-  return found.length > 0 ? [] : [{ field, reason: `names the pack ${packRef}, which does not exist` }];
-}
-
-const nothing = { packs: [], runtimes: [], triggers: [], actions: [] };
-
-/** Problems of references to what does not exist. */
-async function missingReferences(
-  transaction: Queryable,
-  references: readonly Reference[],
-): Promise<readonly FieldProblem[]> {
-  // Others cannot be stored, so nothing has such a ref.
-  const refs = references.filter(({ ref }) => unstorable({ ref }).length === 0);
-  const ofKind = (kind: Reference["kind"]): readonly string[] =>
-    refs.filter((each) => each.kind === kind).map(({ ref }) => ref);
-  const found = await rowsOf(transaction, findDefinitions, {
-    packs: [],
-    runtimes: ofKind("runtime"),
-    triggers: ofKind("trigger"),
-    actions: ofKind("action"),
-  });
-  const isFound = ({ kind, ref }: Reference): boolean =>
-    found.some((each) => each.kind === kind && each.ref === ref);
-  const missing = references.filter((reference) => !isFound(reference));
-  if (missing.length === 0) return [];
-  // All refs are read only to name the one that was probably meant.
-  const existing = await rowsOf(transaction, readDefinitionRefs, undefined);
-  return unresolvedReferences([{ references: missing }], existing).map(({ problem }) => problem);
-}
-
-function unstorable(columns: JsonObject): readonly FieldProblem[] {
-  return Object.entries(columns).flatMap(([field, value]) => {
-    const text = storableText([value]);
-    return text.kind === "text" ? [] : [{ field, reason: `cannot be stored: ${text.reason}` }];
-  });
 }
 
 /** Some clients name an action's runtime by its id. */
