@@ -152,7 +152,9 @@ test("the signal that opens Node's debugger does nothing", async () => {
   await expect.poll(() => agent.said(), { timeout: 60_000 }).toContain("registered worker");
 
   agent.child.kill("SIGUSR1");
-  await sleep(500);
+  // Handled after the other, whose number is lower.
+  agent.child.kill("SIGUSR2");
+  await expect.poll(() => agent.said(), { timeout: 60_000 }).toContain("SIGUSR2: log level is now debug");
   agent.child.kill("SIGTERM");
 
   expect(await agent.exitCode()).toBe(0);
