@@ -104,7 +104,7 @@ test("a message is forgotten only after its confirm", async () => {
 
   publishing.publisher.send(messages, [0, 0, 0]);
   await expect.poll(() => transport.published.length, soon).toBe(3);
-  await sleep(100);
+  await publishing.publisher.rows.flush();
   expect(await owed()).toHaveLength(3);
   transport.confirmAll();
 

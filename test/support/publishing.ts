@@ -84,6 +84,27 @@ export function preparePublishing(options: PublishingOptions): Publishing {
   };
 }
 
+/** A row of the outbox about an event, as the database answers it. */
+export function owedEventRow(id: string, instance: string | null): object {
+  return {
+    message_id: id,
+    routing_key: "event.created",
+    instance,
+    bytes: 1,
+    body: null,
+    event: "1",
+    trigger: "1",
+    trigger_ref: "demo.tick",
+    source: null,
+    source_ref: null,
+    event_payload: "{}",
+    event_config: "{}",
+    event_replayed_from: null,
+    event_created: new Date(0),
+    trace: null,
+  };
+}
+
 /** A transport whose answers the test gives. */
 export interface ScriptedTransport extends MessageTransport {
   /** In the order they were given. */

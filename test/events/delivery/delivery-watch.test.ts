@@ -65,3 +65,26 @@ test("a routing key without a queue is logged at once, and once", async () => {
   ending.abort();
   await run;
 });
+
+test("a key counts as unroutable until its messages reach queues again and none has missed them for half a minute", async () => {
+  const clock = fakeClock();
+  const deliveries = new DeliveryRecord({
+    metrics: { messageUnroutable: () => {}, messageRefused: () => {} },
+    clock,
+  });
+  const count = (): number | undefined => deliveries.unroutable().get("event.created");
+  deliveries.confirmed("event.created", "unroutable");
+  deliveries.confirmed("event.created", "unroutable");
+  await clock.advance(600_000);
+  const silent = count();
+
+  deliveries.confirmed("event.created", "routed");
+  const routed = count();
+  deliveries.confirmed("event.created", "unroutable");
+  deliveries.confirmed("event.created", "routed");
+  await clock.advance(30_000);
+  const soonAfter = count();
+  await clock.advance(1);
+
+  expect([silent, routed, soonAfter, count()]).toEqual([2, undefined, 1, undefined]);
+});
