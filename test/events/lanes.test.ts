@@ -5,6 +5,7 @@ import { Lanes } from "../../src/events/lanes.ts";
 import { troubleAfter, type Trouble } from "../../src/events/trouble.ts";
 import type { EventSource } from "../../src/model/sensors/incoming-event.ts";
 import { eventEntry } from "../support/event-entry.ts";
+import { heapUsed } from "../support/heap-used.ts";
 
 const bounds = { rowsMax: 8, bytesMax: 1_000 };
 const time = { nowMs: 0, storedAtMs: Number.NEGATIVE_INFINITY, random: 0 };
@@ -60,6 +61,14 @@ describe("a batch of lanes without trouble", () => {
     lanes.finish(first, fine, time);
     const second = lanes.takeTogether() ?? [];
     expect(names(second)).toEqual(["2/1"]);
+  });
+
+  test("gives each an equal share of the bytes, too", () => {
+    const lanes = new Lanes(bounds);
+    for (const n of [1, 2, 3]) lanes.add(entry(1, n, 300));
+    for (const n of [1, 2, 3]) lanes.add(entry(2, n, 100));
+
+    expect(names(lanes.takeTogether())).toEqual(["1/1", "1/2", "2/1", "2/2", "2/3"]);
   });
 
   // Goal: no lane starves, whatever the others contain.
@@ -136,6 +145,36 @@ describe("a batch that failed", () => {
     expect(names(lanes.takeTogether())).toEqual(["2/1", "2/2"]);
     expect(names(lanes.takeAlone(0))).toEqual(["1/1"]);
   });
+});
+
+test("what was withdrawn while it was in a batch does not come back", () => {
+  const lanes = new Lanes(bounds);
+  fill(lanes, [2]);
+  const batch = lanes.takeTogether() ?? [];
+  const [withdrawn] = batch;
+  if (withdrawn !== undefined) withdrawn.isWithdrawn = true;
+
+  lanes.finish(batch, { ...fine, left: batch }, time);
+
+  expect(lanes.length).toBe(1);
+  expect(names(lanes.takeTogether())).toEqual(["1/2"]);
+});
+
+test("sources that have nothing more leave nothing behind", () => {
+  const sources = 20_000;
+  const lanes = new Lanes(bounds);
+  const before = heapUsed();
+  for (let sensor = 0; sensor < sources; sensor += 2) {
+    lanes.add(entry(sensor, 1));
+    lanes.finish(lanes.takeTogether() ?? [], fine, time);
+    const withdrawn = entry(sensor + 1, 1);
+    lanes.add(withdrawn);
+    lanes.remove(withdrawn);
+  }
+
+  expect((heapUsed() - before) / sources).toBeLessThan(20);
+  // Keeps it from being collected before.
+  expect(lanes.length).toBe(0);
 });
 
 // Goal: whatever ends its batches have, a lane's entries leave it in order, each once.

@@ -37,3 +37,24 @@ test("one quick failure is no outage; two are, and a slow one is, until somethin
   expect(retry.health().state).toBe("up");
   expect(states(0)).toEqual(["up"]);
 });
+
+test("once something is stored, failures are counted and pauses grow from the beginning", async () => {
+  const clock = fakeClock();
+  const retry = new StorageRetry({ logger: silentLogger, clock, random: () => 0 });
+  const states: string[] = [];
+  const pausesMs: number[] = [];
+  for (const isAnswered of [false, false, true, false, false]) {
+    if (isAnswered) retry.recovered();
+    else {
+      const startedAtMs = clock.monotonicMs();
+      const pausing = retry.pauseAfter(new Error("away"), new AbortController().signal);
+      states.push(retry.health().state);
+      while (clock.sleeperCount() > 0) await clock.advance(50);
+      await pausing;
+      pausesMs.push(clock.monotonicMs() - startedAtMs);
+    }
+  }
+
+  expect(states).toEqual(["up", "down", "up", "down"]);
+  expect(pausesMs).toEqual([100, 200, 100, 200]);
+});

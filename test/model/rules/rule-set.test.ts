@@ -72,6 +72,19 @@ test("considers only the rule an event is aimed at, by id or by ref, and its con
   expect(aimedAt("webhook-12")).toEqual(["7", "8"]);
 });
 
+// Pages that show the rules at different moments can show a ref twice.
+test("a ref that two rules had for a moment stays with the one that still has it", () => {
+  const draft = ruleSetOf([]).draft();
+  draft.put(ruleText({ id: "7", ref: "p.moved" }));
+  draft.put(ruleText({ id: "8", ref: "p.moved" }));
+  const next = finished(draft.finish("1")).draft();
+
+  next.remove("7");
+
+  const aimed = eventFacts({ triggerInstanceId: "rule_p.moved" });
+  expect(matchedIds(finished(next.finish("2")), aimed)).toEqual(["8"]);
+});
+
 test("matches in order of id, numerically", () => {
   const inOrder = ["2", "9", "10", "100", "9007199254740992", "9007199254740993", "9007199254740994"];
   const set = ruleSetOf(inOrder.toReversed().map((id) => ruleText({ id })));
