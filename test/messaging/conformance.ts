@@ -162,6 +162,21 @@ export function conformance(open: () => Promise<MessageTransport>): void {
     expect(seen.ids()).toEqual(["again", "again"]);
   });
 
+  test("a requeued message comes again before those behind it", async () => {
+    await using transport = await open();
+    const seen = recorder(({ messageId, isRedelivered }) =>
+      messageId === "again" && !isRedelivered ? "requeue" : "done",
+    );
+    const shared = { exchange: "attune.events", bindings: ["#"], queue: "ordered", prefetch: 1 };
+    const first = await transport.subscribe(shared, recorder().onMessage);
+    await first[Symbol.asyncDispose]();
+    for (const messageId of ["again", "behind"]) await transport.publish(outgoing({ messageId }));
+
+    await transport.subscribe(shared, seen.onMessage);
+
+    await expect.poll(seen.ids, waiting).toEqual(["again", "again", "behind"]);
+  });
+
   test("a dead-lettered message arrives at attune.dlx and in the dead-letter queue", async () => {
     await using transport = await open();
     const letters = recorder();

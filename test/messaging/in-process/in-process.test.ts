@@ -32,6 +32,23 @@ describe("in-process transport", () => {
     await expect.poll(() => seen.messages.length).toBe(50);
   });
 
+  test("closing lets publishers go that wait for room", async () => {
+    const transport = await openInProcess({ logger: silentLogger, queueLengthMax: 1 });
+    const release = Promise.withResolvers<"done">();
+    await transport.subscribe(
+      { exchange: "attune.events", bindings: ["#"], prefetch: 1 },
+      () => release.promise,
+    );
+    const sending = Array.from({ length: 10 }, () => transport.publish(outgoing()));
+    await new Promise((resolve) => setImmediate(resolve));
+
+    const closing = transport[Symbol.asyncDispose]();
+
+    expect(await Promise.all(sending)).toHaveLength(10);
+    release.resolve("done");
+    await closing;
+  });
+
   test("a full queue that nobody consumes drops its oldest into the dead letters", async () => {
     await using transport = await openInProcess({ logger: silentLogger, queueLengthMax: 2 });
     const shared = { exchange: "attune.events", bindings: ["#"], queue: "kept", prefetch: 10 };

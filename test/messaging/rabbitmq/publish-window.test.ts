@@ -163,6 +163,20 @@ test("a confirmed message that was returned before reached nobody", async () => 
   expect(await Promise.all(deliveries)).toEqual(["unroutable", "routed", "routed"]);
 });
 
+test("what a lost channel returned says nothing of the repetition on the next", async () => {
+  const window = new PublishWindow(limits, () => 0);
+  const broker = fakeBroker(window);
+  broker.connect();
+  const delivery = window.publish(outgoing({ messageId: "1" }));
+  window.markReturned("1");
+
+  broker.lose();
+  broker.connect();
+  window.confirm(1, false);
+
+  expect(await delivery).toBe("routed");
+});
+
 test("a broker that accepts nothing is sent nothing more, on whatever channel, until it does", () => {
   const window = new PublishWindow(limits, () => 0);
   const broker = fakeBroker(window);
