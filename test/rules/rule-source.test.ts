@@ -499,6 +499,25 @@ test("a refresh requested during another one sees everything committed before th
   expect(sets[0]?.match(onHost("a")).map(({ ruleId }) => ruleId)).toEqual([first, second]);
 });
 
+test("a refresh that waits for one that fails reads the rules itself", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  await insertTrigger(database, "t.one");
+  const answers: ("fails" | "answers")[] = [];
+  const flaky: Queryable = {
+    query: (asked) =>
+      answers.shift() === "fails" ? Promise.reject(new Error("no answer")) : database.query(asked),
+  };
+  const rules = await open(flaky);
+  const added = await insertRule(database, { ref: "r.added", triggerRef: "t.one" });
+
+  answers.push("fails");
+  const [first, second] = await Promise.allSettled([rules.refresh(), rules.refresh()]);
+
+  expect([first.status, second.status]).toEqual(["rejected", "fulfilled"]);
+  expect(matched(rules, onHost("a"))).toEqual([added]);
+});
+
 test("five thousand rules are read and compiled without holding events up for long", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
