@@ -43,7 +43,7 @@ test("a lasting relapse is logged, with its end", async () => {
 
 test("the beginning of an outage says what to do", () => {
   const { logger, lines } = recordingLogger();
-  const health = new ObservedHealth("db:5432/attune", logger, fakeClock(), true);
+  const health = new ObservedHealth("db:5432/attune", logger, fakeClock(), true, () => undefined);
 
   const refusal = Object.assign(new Error('database "attune" is not currently accepting connections'), {
     code: "55000",
