@@ -361,6 +361,20 @@ test("partitions are listed although the schema's owner may not read one of them
   await query(own.database, `drop role ${role}`);
 });
 
+test("what an earlier version retired is dropped after an upgrade", async () => {
+  await using own = await freshDatabase();
+  await query(own.database, "select add_partition('event', 10000001, 20000001)");
+  await query(own.database, "select retire_partition('event', 'event_from_1')");
+  await query(own.database, "comment on table event_from_1 is 'retired from event'");
+  const upgrade = loadMigrations().find(({ name }) => name === "forget_marks_of_attached");
+  await own.database.query({ text: upgrade?.text ?? "" });
+
+  await keeper({ database: own.database }).step(stopped);
+
+  expect(dropped).toEqual(["event"]);
+  for (const each of keepers.splice(0)) await each.run(AbortSignal.abort());
+});
+
 // As at the first start of an installation, when the first keys come while the partitions are made.
 test("a row that comes while its partition is to be made does not end the work", async () => {
   await using own = await freshDatabase();
