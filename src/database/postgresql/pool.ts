@@ -78,8 +78,12 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
       return await this.#run(client, query, "unknown");
     } catch (error) {
       failure = asError(error);
-      if (isRowSecurityError(failure)) await this.#judgeRowSecurity(client);
-      throw failure;
+      if (!isRowSecurityError(failure) || !(await this.#judgeRowSecurity(client))) throw failure;
+      failure = undefined;
+      // Once more: row security is no longer in the way.
+      return await this.#run(client, query, "unknown").catch((again: unknown) => {
+        throw (failure = asError(again));
+      });
     } finally {
       client.release(failure !== undefined && endsConnection(failure));
     }
@@ -119,9 +123,11 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
     if (!(await settlesWithin(this.#pool.end(), closeTimeoutMs))) this.#connection.destroyAll();
   }
 
-  async #judgeRowSecurity(client: PoolClient): Promise<void> {
+  async #judgeRowSecurity(client: PoolClient): Promise<boolean> {
     // If it fails, the next statement fails again and tells why.
-    await this.#rowSecurity.judge((query) => this.#run(client, query, "nothing-done")).catch(() => {});
+    return await this.#rowSecurity
+      .judge((query) => this.#run(client, query, "nothing-done"))
+      .catch(() => false);
   }
 
   async #checkOut(): Promise<PoolClient> {

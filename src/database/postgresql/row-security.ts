@@ -48,10 +48,15 @@ export class RowSecurity {
     return this.#isFollowed ? "on" : "off";
   }
 
-  /** Lets a session follow the policies if they show every row. */
-  async judge(send: Send): Promise<void> {
+  /**
+   * Lets a session follow the policies if they show every row.
+   *
+   * @returns whether it does, so that a statement may be repeated: the server refused it before it began
+   */
+  async judge(send: Send): Promise<boolean> {
     const { rows } = await send(followPoliciesQuery);
-    if (rows.length > 0) this.#isFollowed = true;
+    this.#isFollowed ||= rows.length > 0;
+    return rows.length > 0;
   }
 
   /** @returns whether row security is the cause; `judge` is due then */

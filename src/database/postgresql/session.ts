@@ -229,20 +229,17 @@ export class PostgresqlSession {
 
   /** Runs one statement at a time. Any failure except a refusal by the server means that the session is lost. */
   #run(query: Query): Promise<{ rows: object[] }> {
-    const { rowSecurity } = this.#options;
     const result = this.#previous.then(async () => {
       const established = this.#established;
       if (established === undefined)
         throw new ConnectionError("the session is not connected", "nothing-done");
       try {
-        const answer = await established.client.query<object>(query);
+        const answer = await this.#send(established.client, query);
         this.#noteAnswer();
-        rowSecurity.noteAnswer(query);
         return answer;
       } catch (error) {
         if (!(error instanceof Error) || !endsConnection(error)) {
           this.#noteAnswer();
-          if (rowSecurity.noteFailure(query, error)) await this.#judgeRowSecurity(established.client);
           throw error;
         }
         established.lose(error);
@@ -254,10 +251,21 @@ export class PostgresqlSession {
     return result;
   }
 
-  async #judgeRowSecurity(client: Client): Promise<void> {
-    const send = async (query: Query): Promise<{ rows: object[] }> => await client.query<object>(query);
-    // If it fails, the next statement fails again and tells why.
-    await this.#options.rowSecurity.judge(send).catch(() => {});
+  /** Once more if row security was in the way and no longer is. */
+  async #send(client: Client, query: Query): Promise<{ rows: object[] }> {
+    const { rowSecurity } = this.#options;
+    const sendOnce = async (next: Query): Promise<{ rows: object[] }> => await client.query<object>(next);
+    let answer: { rows: object[] };
+    try {
+      answer = await sendOnce(query);
+    } catch (error) {
+      // If the judgement fails, the next statement fails again and tells why.
+      if (!rowSecurity.noteFailure(query, error) || !(await rowSecurity.judge(sendOnce).catch(() => false)))
+        throw error;
+      answer = await sendOnce(query);
+    }
+    rowSecurity.noteAnswer(query);
+    return answer;
   }
 
   #noteAnswer(): void {
