@@ -67,7 +67,9 @@ function at(entry: JsonValue, path: string): JsonValue {
 
 function cell(value: JsonValue): string {
   const text = cellText(value);
-  return text.length > cellWidthMax ? `${text.slice(0, cellWidthMax - 1)}…` : text;
+  if (text.length <= cellWidthMax) return text;
+  // Not between the halves of a character beyond U+FFFF.
+  return `${text.slice(0, cellWidthMax - 1).replace(/[\uD800-\uDBFF]$/, "")}…`;
 }
 
 function cellText(value: JsonValue): string {
