@@ -53,6 +53,8 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
   const print = (text: string): void => printUnchanged(visibleText(text));
   const complain = (text: string): void => commandLine.complain(visibleText(text));
   let exitCode: ExitCode = 0;
+  /** Help that was asked for is printed; help because something is missing is a complaint. */
+  let hasAnswered = false;
 
   const root = new Command(program)
     .description(
@@ -65,8 +67,16 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     .option("--watch", "print a line for each event, match and sensor state change; repeat a list every 2 s")
     .option("--api <url>", "API to use instead of this machine's agent, with the token in $ATTUNE_API_TOKEN")
     .addOption(new Option("--format <format>", "report format").choices(formats).default("text"))
+    // Not implied for a program that does something without a command.
+    .helpCommand("help [command]", "show what a command does")
     .showHelpAfterError(`(${program} --help lists commands and options)`)
-    .configureOutput({ writeOut: print, writeErr: complain })
+    .configureOutput({
+      writeOut: (text) => {
+        hasAnswered = true;
+        print(text);
+      },
+      writeErr: complain,
+    })
     .exitOverride();
 
   const invocation = (): Invocation => {
@@ -193,15 +203,22 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
     .action((shell: CompletedShell) => print(completionScript(root, shell)));
 
   try {
-    await root.parseAsync([...args], { from: "user" });
+    await root.parseAsync(withHelpOption(args, root), { from: "user" });
     return exitCode;
   } catch (error) {
-    // Help and version end this way too, with exit code 0.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    // Help and version end this way too.
+    if (error instanceof CommanderError) return error.exitCode === 0 || hasAnswered ? 0 : 2;
     const { failureText } = await import("./failure-text.ts");
     complain(`${program}: ${failureText(error)}\n`);
     return 1;
   }
+}
+
+/** `help packs load` as `packs load --help`: Commander's own help knows only the first name. */
+function withHelpOption(args: readonly string[], root: Command): string[] {
+  const [first, ...names] = args;
+  const isKnown = root.commands.some((command) => command.name() === names[0]);
+  return first === "help" && isKnown ? [...names, "--help"] : [...args];
 }
 
 /** Commands that talk to a running agent print tables; reports are text; those on pack folders are for build servers, too. */

@@ -23,6 +23,20 @@ test("--version prints name and version, --help lists every call", async () => {
 });
 
 test.each([
+  [["help"], "Commands:"],
+  [["help", "sensors"], "Usage: attune-sensor-agent sensors [options] [command]"],
+  [["help", "packs", "load"], "Usage: attune-sensor-agent packs load [options] <directories...>"],
+  [["sensors", "help", "list"], "Usage: attune-sensor-agent sensors list [options]"],
+])("%j prints help and exits with 0", async (args, usage) => {
+  const { code, stdout, stderr } = await agent(args);
+
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain(usage);
+});
+
+test.each([
+  [["help", "nosuch"], "Usage: attune-sensor-agent [options] [command]"],
+  [["sensors"], "Usage: attune-sensor-agent sensors [options] [command]"],
   [["--no-such-option"], "unknown option '--no-such-option'"],
   [["no-such-command"], "unknown command 'no-such-command'"],
   [["no-such-command", "list"], "unknown command 'no-such-command'"],
