@@ -39,24 +39,41 @@ export function clientOf(invocation: ClientInvocation): ApiClient {
   return new ApiClient(apiConnection(invocation, invocation.apiUrl));
 }
 
+/** With `--watch` until interrupted, also past failures: an agent that is restarted is asked again, where it is then. */
 export async function listResources(
   invocation: ClientInvocation,
   resource: ResourceCommands,
-  { limit, query }: ListRequest,
+  list: ListRequest,
 ): Promise<ExitCode> {
-  const { print, printUnchanged, hasReader, output, isWatched, isTerminal } = invocation;
-  const { plural, columns, isLog } = resource;
-  const client = clientOf(invocation);
+  const { printUnchanged, print, complain, hasReader, isWatched, isTerminal } = invocation;
+  let told: string | undefined;
+  for (let isFirst = true; ; isFirst = false) {
+    if (!isFirst) await sleep(watchIntervalMs);
+    const answer = await readList(invocation, resource, list).catch((error: unknown) => {
+      if (isFirst || !(error instanceof OperatorError)) throw error;
+      return error;
+    });
+    if (typeof answer === "string") {
+      if (isWatched && isTerminal) printUnchanged(clearScreen);
+      print(answer);
+      told = undefined;
+    } else if (answer.message !== told) {
+      complain(`attune-sensor-agent: ${failureText(answer)}\n`);
+      told = answer.message;
+    }
+    if (!isWatched || !hasReader()) return 0;
+  }
+}
+
+async function readList(
+  invocation: ClientInvocation,
+  { plural, columns, isLog }: ResourceCommands,
+  { limit, query }: ListRequest,
+): Promise<string> {
   const request = { path: `/api/v1/${plural}`, query, attempt: `list ${plural}` };
   const countMax = limit ?? (isLog ? logEntriesDefault : Number.POSITIVE_INFINITY);
-  for (;;) {
-    const entries = await Array.fromAsync(client.list(request, countMax));
-    const text = listText(entries, columns, output);
-    if (isWatched && isTerminal) printUnchanged(clearScreen);
-    print(text);
-    if (!isWatched || !hasReader()) return 0;
-    await sleep(watchIntervalMs);
-  }
+  const entries = await Array.fromAsync(clientOf(invocation).list(request, countMax));
+  return listText(entries, columns, invocation.output);
 }
 
 export async function showResource(

@@ -332,6 +332,22 @@ test.each(["sensors logs a.b --follow", "rules list --watch"])(
   },
 );
 
+test("a list that is watched goes on when the agent has been away", async () => {
+  const unavailable = { status: 503, body: { error: "The agent is stopping.", code: "UNAVAILABLE" } };
+  const answers = [{ body: page([]) }, unavailable, unavailable, { body: page([]) }];
+  const { url } = await api(() => answers.shift() ?? { body: page([]) });
+  const script = `"$0" "$1" rules list --watch | head -n 2`;
+
+  const { stdout, stderr } = await promisify(execFile)(
+    "bash",
+    ["-c", script, process.execPath, join(repositoryRoot, "src/main.ts")],
+    { env: { ...process.env, ATTUNE_API_URL: url, ATTUNE_API_TOKEN: "t" } },
+  );
+
+  expect(stdout).toBe("none\nnone\n");
+  expect(stderr).toMatch(/^attune-sensor-agent: could not list rules .*The agent is stopping .*\n$/);
+});
+
 test("without any setting the agent of this machine is asked", async () => {
   const { url, asked } = await api(() => ({ body: page([]) }));
   await using folder = await mkdtempDisposable(join(tmpdir(), "attune-data-"));
