@@ -1,6 +1,6 @@
 /** Reads the body of a request as bytes. What it takes in memory while it arrives is part of a room (body-room.ts). */
 import type { IncomingMessage } from "node:http";
-import type { ArrivingBody, BodyRoom } from "./body-room.ts";
+import type { BodyRoom, RoomBody } from "./body-room.ts";
 
 export type ReadBody =
   | { readonly kind: "read"; readonly bytes: Buffer }
@@ -54,12 +54,12 @@ export function readBody(
  */
 class ArrivingBytes {
   readonly #room: BodyRoom;
-  readonly #body: ArrivingBody;
+  readonly #body: RoomBody;
   readonly #lengthMax: number;
   #memory: Buffer = Buffer.alloc(0);
   #length = 0;
 
-  constructor(room: BodyRoom, body: ArrivingBody, lengthMax: number) {
+  constructor(room: BodyRoom, body: RoomBody, lengthMax: number) {
     this.#room = room;
     this.#body = body;
     this.#lengthMax = lengthMax;

@@ -1,13 +1,14 @@
 /**
- * Room for the bodies of requests that are still arriving.
+ * Room for bodies that take memory as long as their clients like: those of requests that are still arriving, and those of
+ * answers that are not read yet.
  *
- * A client decides how slowly it sends, so without a bound its connections could fill the memory. All bodies of a room hold at
- * most `bytesMax` together. When one needs more than is left, a body is dropped: of the caller whose bodies hold most, the largest.
- * What the asking body needs counts as held, and on a tie it is the one that is dropped.
+ * A client decides how slowly it sends and reads, so without a bound its connections could fill the memory. All bodies of a room
+ * hold at most `bytesMax` together. When one needs more than is left, a body is dropped: of the caller whose bodies hold most,
+ * the largest. What the asking body needs counts as held, and on a tie it is the one that is dropped.
  *
- *     open ──▶ arriving ──▶ closed: it is complete, broke off, or took longer than the server waits for a request
- *                 │
- *                 └───────▶ dropped to make room; its request is answered 503
+ *     open ──▶ held ──▶ closed: it is complete, broke off, or took longer than the server waits
+ *               │
+ *               └─────▶ dropped to make room; its request is answered 503, or its connection closed
  *
  * Invariants:
  *
@@ -82,16 +83,16 @@ export class BodyRoom {
    *
    * @param onDropped called once, if the body is dropped; it is closed then
    */
-  open(caller: string, onDropped: () => void): ArrivingBody {
+  open(caller: string, onDropped: () => void): RoomBody {
     let share = this.#shares.get(caller);
     if (share === undefined) this.#shares.set(caller, (share = new CallerShare(caller)));
-    const body = new ArrivingBody(share, onDropped);
+    const body = new RoomBody(share, onDropped);
     share.bodies.add(body);
     return body;
   }
 
   /** Whether the body would be the one to drop if it held so many bytes more. */
-  isTooMuch(body: ArrivingBody, neededBytes: number): boolean {
+  isTooMuch(body: RoomBody, neededBytes: number): boolean {
     return this.#toDropFor(body, neededBytes) === body;
   }
 
@@ -100,7 +101,7 @@ export class BodyRoom {
    *
    * @returns false: it was dropped itself
    */
-  grow(body: ArrivingBody, neededBytes: number): boolean {
+  grow(body: RoomBody, neededBytes: number): boolean {
     for (;;) {
       const dropped = this.#toDropFor(body, neededBytes);
       if (dropped === undefined) break;
@@ -113,19 +114,19 @@ export class BodyRoom {
   }
 
   /** Gives back what the body holds. */
-  close(body: ArrivingBody): void {
+  close(body: RoomBody): void {
     const { share } = body;
     if (!share.bodies.delete(body)) return;
     this.#hold(body, -body.heldBytes);
     if (share.bodies.size === 0) this.#shares.delete(share.caller);
   }
 
-  #toDropFor(body: ArrivingBody, neededBytes: number): ArrivingBody | undefined {
+  #toDropFor(body: RoomBody, neededBytes: number): RoomBody | undefined {
     if (this.#heldBytes + neededBytes <= this.#bytesMax) return undefined;
     return bodyToDrop(this.#shares.values(), { share: body.share, body, neededBytes });
   }
 
-  #hold(body: ArrivingBody, bytes: number): void {
+  #hold(body: RoomBody, bytes: number): void {
     this.#heldBytes += bytes;
     body.share.heldBytes += bytes;
     body.heldBytes += bytes;
@@ -133,9 +134,9 @@ export class BodyRoom {
 }
 
 /** The bodies of one caller. */
-class CallerShare implements Share<ArrivingBody> {
+class CallerShare implements Share<RoomBody> {
   readonly caller: string;
-  readonly bodies = new Set<ArrivingBody>();
+  readonly bodies = new Set<RoomBody>();
   heldBytes = 0;
 
   constructor(caller: string) {
@@ -144,7 +145,7 @@ class CallerShare implements Share<ArrivingBody> {
 }
 
 /** Only its room changes what it holds. */
-export class ArrivingBody implements HeldBody {
+export class RoomBody implements HeldBody {
   readonly share: CallerShare;
   readonly onDropped: () => void;
   heldBytes = 0;

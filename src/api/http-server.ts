@@ -93,13 +93,14 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
   const owed = new OwedAnswers(server.server);
   server.server.maxConnections = connectionsMax;
   server.server.on("connection", () => refusals.accepted()).on("drop", () => refusals.overLimit());
+  // Before answers become streams of pieces.
+  boundUnreadAnswers(server, (reason) => refusals.answersUnread(reason));
   if (server.server instanceof HttpsServer) {
     const handshakes = new Handshakes(server.server, (...failed) => refusals.handshakeFailed(...failed));
     server.addHook("preClose", async () => handshakes.end());
     writeInPieces(server);
   }
   server.server.on("checkExpectation", answerExpectation);
-  boundUnreadAnswers(server, (reason) => refusals.answersUnread(reason));
   sendRequestIds(server);
   refuseWhileStopping(server);
   const routes = new RouteList();

@@ -11,6 +11,7 @@
  */
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { addressNetwork } from "../model/identity/address-network.ts";
+import type { Caller } from "../model/identity/caller.ts";
 import { isCompressed } from "../model/texts/content-coding.ts";
 import { readBody, type ReadBody } from "./body-reader.ts";
 import { BodyRoom } from "./body-room.ts";
@@ -36,12 +37,8 @@ export class RequestBodies {
         "The body is compressed, as its Content-Encoding says; send it uncompressed.",
       );
     const { bodyLimit: bytesMax, config } = request.routeOptions;
-    const read = await readBody(
-      request.raw,
-      config.roles === undefined
-        ? { bytesMax, room: this.#strangers, caller: addressNetwork(request.ip) }
-        : { bytesMax, room: this.#callers, caller: request.caller.login },
-    );
+    const room = config.roles === undefined ? this.#strangers : this.#callers;
+    const read = await readBody(request.raw, { bytesMax, room, caller: callerName(request) });
     switch (read.kind) {
       case "read":
         return read.bytes;
@@ -72,6 +69,13 @@ export class RequestBodies {
         : { bytesMax, room: this.#senders, caller: `${network} ${path}` },
     );
   }
+}
+
+/** Whose share of a room a request takes: an identity's, or the network's that it came from. */
+export function callerName(request: FastifyRequest): string {
+  // On a route for strangers, and before the token is checked, there is none.
+  const caller: Caller | undefined = request.caller;
+  return caller?.login ?? addressNetwork(request.ip);
 }
 
 /** For all routes added to `scope`: leaves bodies unread. */

@@ -5,17 +5,27 @@
  * just read. A chunk of 64 KiB holds more than a thousand pipelined requests, and all their answers would wait in memory.
  * So a connection's requests are handled one at a time: the next begins when the kernel has taken the previous answer.
  *
+ * The answers of many connections share bounded memory (body-room.ts). When it is full, the connection with the largest answer of
+ * the caller whose answers hold most is closed. Answers without a token have less, since anyone can ask for the API's description.
+ *
  * A stream of server-sent events drops what its viewer does not read, and a WebSocket leaves the HTTP server.
  */
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
+import { BodyRoom } from "./body-room.ts";
+import { callerName } from "./request-bodies.ts";
 
 type UnreadReason = "unread" | "pipelined";
 
 /** Requests that may wait for the one before them, some 5 kB each: of one connection, and of all. */
 const waitingMax = 1_000;
 const waitingInAllMax = 10_000;
+
+/** A connection takes about as much itself. */
+const smallBytes = 8_192;
+const callersBytesMax = 268_435_456;
+const strangersBytesMax = 67_108_864;
 
 /** Stalled connections are found by their timeout, which Node postpones as long as it can write something. */
 export function boundUnreadAnswers(server: FastifyInstance, refused: (reason: UnreadReason) => void): void {
@@ -50,6 +60,20 @@ export function boundUnreadAnswers(server: FastifyInstance, refused: (reason: Un
       // Node is not done with the response yet.
       process.nextTick(done);
     });
+  });
+  const callers = new BodyRoom(callersBytesMax);
+  const strangers = new BodyRoom(strangersBytesMax);
+  server.addHook("onSend", (request, { raw: response }, payload, done) => {
+    const bytes = typeof payload === "string" || Buffer.isBuffer(payload) ? payload.length : 0;
+    if (bytes > smallBytes && !response.destroyed) {
+      const { socket } = request.raw;
+      const room = request.routeOptions.config.roles === undefined ? strangers : callers;
+      const body = room.open(callerName(request), () => close(socket, "unread"));
+      // Also when the kernel has taken all of it.
+      response.once("close", () => room.close(body));
+      room.grow(body, bytes);
+    }
+    done(null, payload);
   });
 }
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { bodyToDrop, BodyRoom, type ArrivingBody } from "../../src/api/body-room.ts";
+import { bodyToDrop, BodyRoom, type RoomBody } from "../../src/api/body-room.ts";
 
 const bytesMax = 1_000;
 const callers = ["greedy", "busy", "quiet", "late"] as const;
@@ -19,14 +19,14 @@ test("a full room drops bodies of whoever holds most, and nothing else", () => {
   fc.assert(
     fc.property(fc.array(ask, { maxLength: 80 }), (asks) => {
       const room = new BodyRoom(bytesMax);
-      const open = new Map<ArrivingBody, string>();
-      const dropped: ArrivingBody[] = [];
+      const open = new Map<RoomBody, string>();
+      const dropped: RoomBody[] = [];
       const heldBy = (caller: string): number =>
         [...open].reduce((sum, [body, of]) => sum + (of === caller ? body.heldBytes : 0), 0);
       for (const { caller, index, bytes, isClosed } of asks) {
         let body = [...open].filter(([, of]) => of === caller)[index]?.[0];
         if (body === undefined) {
-          const opened: ArrivingBody = room.open(caller, () => dropped.push(opened));
+          const opened: RoomBody = room.open(caller, () => dropped.push(opened));
           open.set((body = opened), caller);
         }
         const asking = body;

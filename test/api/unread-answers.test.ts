@@ -5,11 +5,13 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import { expect, test } from "vitest";
+import { requireCaller } from "../../src/api/authentication.ts";
 import { createHttpServer } from "../../src/api/http-server.ts";
 import { addMetricsRoute } from "../../src/api/routes/metrics.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { openAuthority, type Certificate } from "../support/certificates.ts";
 
+const caller = { identityId: "1", jti: null, expiresAtMs: Number.POSITIVE_INFINITY, role: "admin" } as const;
 const mebibyte = Buffer.alloc(1_048_576, "x");
 
 interface Served extends AsyncDisposable {
@@ -18,7 +20,7 @@ interface Served extends AsyncDisposable {
   /** Reasons of closed connections. */
   readonly refused: readonly string[];
   /** Sends requests for these paths at once, and reads nothing yet. */
-  ask(paths: readonly string[]): Socket;
+  ask(paths: readonly string[], token?: string): Socket;
 }
 
 async function serve(
@@ -43,11 +45,12 @@ async function serve(
     server,
     address,
     refused,
-    ask(paths) {
+    ask(paths, token = "") {
       const at = { host: "127.0.0.1", port: Number(new URL(address).port) };
       const socket = certificate ? connectTls({ ...at, rejectUnauthorized: false }) : connect(at);
       sockets.push(socket.pause().on("error", () => {}));
-      socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nhost: a\r\n\r\n`).join(""));
+      const headers = `host: a\r\n${token === "" ? "" : `authorization: Bearer ${token}\r\n`}`;
+      socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\n${headers}\r\n`).join(""));
       return socket;
     },
     async [Symbol.asyncDispose]() {
@@ -226,3 +229,30 @@ test("scrapes under way share one text, and the next one reads anew", async () =
   expect(await Promise.all(underWay)).toEqual(["first", "first"]);
   expect(await scrape()).toBe("second");
 });
+
+// Goal: answers that nobody reads take bounded memory, and do not keep others from theirs.
+// Method: far more than the kernel takes is asked for over many connections, without a token, or with one token.
+test.each([
+  ["without a token", "/open", 64],
+  ["of one caller", "/private", 256],
+])(
+  "answers %s that nobody reads end their connections when they fill the room",
+  async (_, path, roomMebibytes) => {
+    const large = Buffer.alloc(16 * mebibyte.length, "x");
+    await using served = await serve((server) => {
+      server.get("/open", async () => large);
+      void server.register(async (scope) => {
+        requireCaller(scope, async (login) => ({ ...caller, login }));
+        scope.get("/private", { config: { roles: ["admin"] } }, async () => large);
+      });
+    });
+    const fitting = roomMebibytes / 16;
+
+    for (let index = 0; index < fitting + 8; index += 1) served.ask([path], "greedy");
+
+    await expect.poll(() => served.refused.length).toBeGreaterThanOrEqual(8);
+    expect(await connectionsOf(served)).toBeLessThanOrEqual(fitting);
+    const answer = await fetch(`${served.address}/private`, { headers: { authorization: "Bearer other" } });
+    expect((await answer.arrayBuffer()).byteLength).toBe(large.length);
+  },
+);
