@@ -22,7 +22,8 @@ export function serviceUrlProblem(url: string): string | undefined {
   if (path.includes("@")) return `has an @ after a /: write an @ as %40, and a / in a password as %2F`;
 
   const place = authority.slice(authority.lastIndexOf("@") + 1);
-  if (place.includes(",")) return "names several hosts: name only the address of the primary";
+  const isHostList = place.includes(",") || /[?&]host=[^&]*(?:,|%2c)/i.test(rest);
+  if (isHostList) return "names several hosts: name only the address of the primary";
   return portProblem(place) ?? (isUrl(url) ? undefined : "is not of the form scheme://user@host:port/name");
 }
 

@@ -33,6 +33,7 @@ test.each([
   ["amqp://me:a b@mq", "has a space or a line break in it: write a space as %20"],
   ["amqp://me:ab@mq\n", "has a space or a line break in it: write a space as %20"],
   ["postgresql://me:a@one,two/x", "names several hosts: name only the address of the primary"],
+  ["postgresql://me:a@/x?host=one,two", "names several hosts: name only the address of the primary"],
   ["postgresql://me:a@::1/x", "has more than one : in its host: write an IPv6 address in brackets"],
   ["postgresql://me:a@db:x/y", "has a port that is not a number from 1 to 65535"],
   ["postgresql://me:a@db:70000/y", "has a port that is not a number from 1 to 65535"],
