@@ -17,8 +17,6 @@ export const isOwned = `coalesce(instance, '${nobody}') = any (array(select inst
 
 export interface Ownership {
   readonly instance: string;
-  /** Whether this worker publishes at all; otherwise others publish its own messages too. */
-  readonly publishes: boolean;
   /** Whether to take over messages that no live worker owns. */
   readonly inherits: boolean;
   /** Whether to look if any message is owed. */
@@ -47,16 +45,15 @@ export const ownMessages: Statement<Ownership, Owned> = {
          and instance is not null
     ), own as (
       insert into outbox_owner (instance, owner)
-      values ($1, case when $2 then $1::uuid end)
+      values ($1, $1)
       on conflict (instance) do update
          set owner = excluded.owner,
              since = now()
        where outbox_owner.owner is distinct from excluded.owner
-         and $2
     ), free as materialized (
       select instance
         from outbox_owner
-       where $3
+       where $2
          and instance <> $1
          and owner is distinct from $1
          and (owner is null or owner not in (select instance from live))
@@ -76,8 +73,8 @@ export const ownMessages: Statement<Ownership, Owned> = {
                   union
                  select instance::text
                    from free) as instances,
-           not $4 or exists (select from outbox) as is_any`,
-  values: ({ instance, publishes, inherits, looks }) => [instance, publishes, inherits, looks],
+           not $3 or exists (select from outbox) as is_any`,
+  values: ({ instance, inherits, looks }) => [instance, inherits, looks],
   decode: (row) => ({ instances: row.texts("instances"), isAny: row.boolean("is_any") }),
 };
 

@@ -157,7 +157,7 @@ export class OutboxSweeper {
   /** Before the first message is stored, so that an heir can find all of them. */
   async open(): Promise<void> {
     const { database, instance } = this.#options;
-    await rowOf(database, ownMessages, { instance, publishes: true, inherits: false, looks: false });
+    await rowOf(database, ownMessages, { instance, inherits: false, looks: false });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -191,7 +191,7 @@ export class OutboxSweeper {
     }
     const inherits = nowMs >= this.#inheritsFromMs;
     const looks = !isHinted && this.#from.size === 0;
-    const owned = await rowOf(database, ownMessages, { instance, publishes: true, inherits, looks });
+    const owned = await rowOf(database, ownMessages, { instance, inherits, looks });
     assert(owned !== undefined, "own_messages returns a row");
     this.#hasReleased = false;
     this.#lookedAtMs = nowMs;

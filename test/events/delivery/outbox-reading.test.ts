@@ -31,7 +31,7 @@ async function start({ read, pageLength = 1_000 }: Script) {
   const query = async ({ name, values = [] }: Query): Promise<{ rows: object[] }> => {
     if (database.isAway) throw new Error("no answer");
     if (name === "own_messages") {
-      inherits.push(values[2]);
+      inherits.push(values[1]);
       return { rows: [{ instances: [], is_any: true }] };
     }
     if (name !== "read_owed_messages") return { rows: [] };
