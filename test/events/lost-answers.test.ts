@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Query, Queryable } from "../../src/database/database.ts";
 import { ConnectionError } from "../../src/database/errors.ts";
+import type { RuleSet } from "../../src/model/rules/rule-match.ts";
+import { matchEverything } from "../support/match-everything.ts";
 import { insertRule, query } from "../support/platform-rows.ts";
 import { losingAnswers, openRig, type PipelineRig, type RunningPipeline } from "./pipeline-rig.ts";
 
@@ -125,4 +127,63 @@ test("an attempt that is committed after it was looked for is stored once", asyn
   expect(owed.size).toBe(4);
   expect(sent.size).toBe(0);
   expect(left).toEqual(owed);
+});
+
+// Goal: an event that is stored is never reported as refused.
+// Method: the first statement is carried out between the look for the event and its refusal, since its trigger is disabled.
+test("an event that cannot be stored any more is stored if an earlier attempt turns out to have stored it", async () => {
+  const rules = await matchEverything(rig.database);
+  const late: Query[] = [];
+  let isDisabled = false;
+  const current = (): RuleSet => {
+    const set = rules.current();
+    const enabled = set.trigger("demo.tick");
+    return { ...set, trigger: () => enabled && { ...enabled, enabled: !isDisabled } };
+  };
+  const database: Queryable = {
+    async query(statement) {
+      if (statement.name?.startsWith("store_batch") !== true) return await rig.database.query(statement);
+      isDisabled = true;
+      late.push(statement);
+      throw new ConnectionError("cut", "unknown");
+    },
+  };
+  const refresh = async (): Promise<RuleSet> => {
+    for (const statement of late.splice(0)) await rig.database.query(statement);
+    return current();
+  };
+  await using running = await rig.start({ database, rules: { current, refresh } });
+
+  const outcome = await running.pipeline.accept(rig.tick());
+
+  expect(outcome.kind).toBe("stored");
+  expect(await rig.countOf("event")).toBe(1);
+  const { owed, sent, left } = await messageIds(running);
+  expect(sent.union(left)).toEqual(owed);
+});
+
+// Goal: a submitter that was told that its event will not be stored finds nothing of it, not even its checkpoint.
+test("what is withdrawn while its disabled trigger is read again is not refused as well", async () => {
+  const rules = await matchEverything(rig.database);
+  const read = Promise.withResolvers<void>();
+  const current = (): RuleSet => ({ ...rules.current(), trigger: () => undefined });
+  const isReading = Promise.withResolvers<void>();
+  const refresh = async (): Promise<RuleSet> => {
+    isReading.resolve();
+    await read.promise;
+    return current();
+  };
+  await using running = await rig.start({ rules: { current, refresh } });
+  const withdrawn = running.pipeline.submit(rig.tick({ checkpoint: 1 }));
+  let outcome: unknown;
+  void withdrawn.outcome.then((settled) => (outcome = settled));
+  await isReading.promise;
+
+  const isTakenBack = withdrawn.withdraw();
+  read.resolve();
+  const next = await running.pipeline.accept(rig.tick());
+
+  expect([isTakenBack, outcome, next.kind]).toEqual([true, undefined, "refused"]);
+  expect(await rig.countOf("sensor_checkpoint")).toBe(0);
+  expect(await running.metrics.text()).toMatch(/^attune_sensor_agent_events_refused_total 1$/m);
 });
