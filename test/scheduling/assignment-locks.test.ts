@@ -188,6 +188,74 @@ test("renewal waits for no row, also not for its own, and reports that", async (
   });
 });
 
+test("a worker that takes no more sensors places none, as long as another one does", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const workers = [await insertNamedWorker(database, "one"), await insertNamedWorker(database, "two")];
+  const [one, two] = workers;
+  const standings = async (): Promise<unknown[]> => {
+    const renewed = [];
+    for (const worker of workers)
+      renewed.push(...(await rowsOf(database, renewLeases, { ...worker, leaseSeconds: 10 })));
+    return renewed.map(({ rank, placer }) => [rank, placer]);
+  };
+
+  expect(await standings()).toEqual([
+    [0, null],
+    [1, one?.instance],
+  ]);
+  await query(
+    database,
+    `update worker set capabilities = '{"max_concurrent_sensors": 0}' where name = 'one'`,
+  );
+  expect(await standings()).toEqual([
+    [1, two?.instance],
+    [0, null],
+  ]);
+});
+
+test("a claim that meets another one of a new sensor gets nothing, and fails for none of its other sensors", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const worker = await insertNamedWorker(database, "worker");
+  await insertTrigger(database, "demo.tick");
+  const contested = await insertSensor(database, { ref: "demo.contested", triggerRef: "demo.tick" });
+  const free = await insertSensor(database, { ref: "demo.free", triggerRef: "demo.tick" });
+  const chosen = new Map([contested, free].map((sensorId) => [sensorId, worker.workerId]));
+  const other = await fresh.connect();
+  await other.query("begin");
+  await other.query("insert into sensor_assignment (sensor) values ($1)", [contested]);
+
+  const claiming = rowsOf(database, claimSensors, { ...worker, chosen });
+  const waiting =
+    "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+  await expect.poll(() => query(database, waiting)).toHaveLength(1);
+  await other.query("commit");
+
+  expect(await claiming).toMatchObject([{ sensorId: free }]);
+});
+
+test("a claim raises the generation also while the clock is behind it, and follows the clock otherwise", async () => {
+  await using fresh = await freshDatabase();
+  const { database } = fresh;
+  const holder = await insertNamedWorker(database, "holder");
+  const { sensorId, term } = await heldSensor(database, holder);
+  const claim = async (): Promise<bigint> => {
+    await rowsOf(database, releaseSensors, { instance: holder.instance, sensorIds: [sensorId] });
+    const chosen = new Map([[sensorId, holder.workerId]]);
+    const [claimed] = await rowsOf(database, claimSensors, { ...holder, chosen });
+    return BigInt(claimed?.generation ?? 0);
+  };
+  const first = BigInt(term.generation);
+  const second = await claim();
+  const ahead = 5_000_000_000_000_000_000n;
+  await query(database, `update sensor_assignment set generation = ${ahead}`);
+
+  expect(second - first).toBeGreaterThan(1n);
+  expect(await claim()).toBe(ahead + 1n);
+  expect(await claim()).toBe(ahead + 2n);
+});
+
 test("a claim that gets nothing sends no notification, which would cause endless retries", async () => {
   await using fresh = await freshDatabase();
   const { database } = fresh;
