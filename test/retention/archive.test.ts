@@ -62,8 +62,6 @@ async function archive(table: string, partition: string, from = database): Promi
   return gunzipSync(readFileSync(path)).toString().split("\n").slice(0, -1);
 }
 
-// Goal: a page is bounded by the text that is sent, whichever column it is in and however well it is compressed.
-// Method: rows with configurations of a megabyte, stored in 12 kB each; each page that is read is measured.
 test(
   "a folder that cannot be made ends the attempt with the system's refusal",
   { timeout: 10_000 },
@@ -76,6 +74,34 @@ test(
   },
 );
 
+test("after each page it rests for as long as the page took, and for a second at most", async () => {
+  let nowMs = 0;
+  const restsMs: number[] = [];
+  const pages = [
+    { takesMs: 400, rows: [{ id: "1", line: "{}" }] },
+    { takesMs: 7_000, rows: [{ id: "2", line: "{}" }] },
+  ];
+  const slow: Pick<Database, "query"> = {
+    query: async ({ name = "" }) => {
+      const page = name.startsWith("read_retired") ? pages.shift() : undefined;
+      nowMs += page?.takesMs ?? 0;
+      return { rows: page?.rows ?? [] };
+    },
+  };
+  const clock = {
+    ...systemClock,
+    monotonicMs: () => nowMs,
+    sleep: async (ms: number) => void restsMs.push(ms),
+  };
+
+  const path = await archivePartition({ database: slow, folder, clock }, "event", "event_slow", never);
+
+  expect(gunzipSync(readFileSync(path)).toString()).toBe("{}\n{}\n");
+  expect(restsMs).toEqual([400, 1_000]);
+});
+
+// Goal: a page is bounded by the text that is sent, whichever column it is in and however well it is compressed.
+// Method: rows with configurations of a megabyte, stored in 12 kB each; each page that is read is measured.
 test("enforcements with large parameters are read a few at a time, and all are written", async () => {
   await query(
     database,

@@ -15,7 +15,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { openEmbedded } from "../../src/database/embedded/embedded.ts";
 import { loadMigrations } from "../../src/database/migrations/bundled-migrations.ts";
 import { migrate } from "../../src/database/migrations/migrate.ts";
-import type { Database } from "../../src/database/database.ts";
+import type { Database, Query, Queryable } from "../../src/database/database.ts";
 import { rowOf } from "../../src/database/statement.ts";
 import { boundLocks } from "../../src/database/statements/partitions.ts";
 import { keepEverything, type KeepLimits } from "../../src/model/retention/keep-limits.ts";
@@ -76,6 +76,21 @@ const addEvents = (count: number, age: string): Promise<{ id: string }[]> =>
      returning id`,
     [count, age],
   );
+/** So many partitions of events with an event of 40 days ago each, and an empty one in which ids go on. */
+async function addOldPartitions(of: Database, count: number): Promise<void> {
+  await query(
+    of,
+    "select add_partition('event', n * 10000000 + 1, n * 10000000 + 10000001) from generate_series(1, $1) as n",
+    [count],
+  );
+  await query(
+    of,
+    `insert into event (id, trigger_ref, payload, created)
+     select n * 10000000 + 1, 't', '{}', now() - interval '40 days' from generate_series(0, $1 - 1) as n`,
+    [count],
+  );
+  await query(of, "select setval('event_id_seq', $1::bigint * 10000000 + 5)", [count]);
+}
 const partitionsOf = async (table: string): Promise<string[]> =>
   (
     await query<{ name: string }>(
@@ -280,15 +295,7 @@ test("an agent that loses the lock while it archives leaves the partition to the
 // Method: three old partitions. A message that is never sent needs the first, a view of the operator the second.
 test("a partition that is needed or cannot be dropped keeps no other, and is archived once", async () => {
   await using own = await freshDatabase();
-  const old =
-    "select add_partition('event', n * 10000000 + 1, n * 10000000 + 10000001) from generate_series(1, 4) as n";
-  await query(own.database, old);
-  await query(
-    own.database,
-    `insert into event (id, trigger_ref, payload, created)
-     select n * 10000000 + 1, 't', '{}', now() - interval '40 days' from generate_series(0, 3) as n`,
-  );
-  await query(own.database, "select setval('event_id_seq', 40000005)");
+  await addOldPartitions(own.database, 4);
   await query(
     own.database,
     "insert into outbox (message_id, routing_key, event) values (gen_random_uuid(), 'event.created', 1)",
@@ -317,16 +324,7 @@ test("a partition that is needed or cannot be dropped keeps no other, and is arc
 // Method: three old partitions. A table of the operator's refers to the first; the second has another name.
 test("a partition that cannot be retired keeps no other, and one that was renamed goes, too", async () => {
   await using own = await freshDatabase();
-  await query(
-    own.database,
-    "select add_partition('event', n * 10000000 + 1, n * 10000000 + 10000001) from generate_series(1, 3) as n",
-  );
-  await query(
-    own.database,
-    `insert into event (id, trigger_ref, payload, created)
-     select n * 10000000 + 1, 't', '{}', now() - interval '40 days' from generate_series(0, 2) as n`,
-  );
-  await query(own.database, "select setval('event_id_seq', 30000005)");
+  await addOldPartitions(own.database, 3);
   await query(own.database, "create table mine (event bigint references event)");
   await query(own.database, "insert into mine values (1)");
   await query(own.database, "alter table event_from_10000001 rename to older_ones");
@@ -565,6 +563,18 @@ test("one agent at a time does it", async () => {
   expect(other.kept().size).toBe(3);
 });
 
+test("an agent that has passed the turn on reports no partitions any more", async () => {
+  const [one, two] = [keeper(), keeper()];
+  await one.step(stopped);
+  const before = one.kept().size;
+  await one.run(AbortSignal.abort());
+  await two.step(stopped);
+
+  await one.step(stopped);
+
+  expect([before, one.kept().size, two.kept().size]).toEqual([3, 0, 3]);
+});
+
 // Goal: a partition that somebody is reading delays nobody who stores.
 // Method: a transaction holds a lock on the oldest partition until the keeper has tried several times.
 test("a long reader delays the retirement, and it delays no insert for long", async () => {
@@ -592,6 +602,40 @@ test("a long reader delays the retirement, and it delays no insert for long", as
   expect(dropped).toEqual(["event"]);
   expect(longestMs).toBeLessThan(5_000);
 }, 30_000);
+
+// Goal: whoever stores waits for the keeper's attempts at one partition, not at each of many.
+test("while somebody reads the table, no other partition is tried after the oldest", async () => {
+  await using own = await freshDatabase();
+  await addOldPartitions(own.database, 3);
+  const reader = await own.connect();
+  await reader.query("begin");
+  await reader.query("select count(*) from event");
+  const tried: unknown[] = [];
+  const watched = {
+    schema: own.database.schema,
+    query: (asked: Query) => own.database.query(asked),
+    tryLock: (name: string) => own.database.tryLock(name),
+    transaction: <T>(work: (transaction: Queryable) => Promise<T>) =>
+      own.database.transaction((transaction) =>
+        work({
+          query: (asked) => {
+            if (asked.name === "retire_partition") tried.push(asked.values?.[1]);
+            return transaction.query(asked);
+          },
+        }),
+      ),
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keeper asks for nothing else
+  } as unknown as Database;
+  const one = keeper({ database: watched, clock: { ...systemClock, sleep: async () => {} } });
+
+  await one.step(stopped).catch(() => undefined);
+
+  expect(new Set(tried)).toEqual(new Set(["event_from_1"]));
+  await reader.query("commit");
+  await one.step(stopped);
+  expect(dropped).toEqual(["event", "event", "event"]);
+  await one.run(AbortSignal.abort());
+});
 
 test("an agent that is suspended under the lock does not hold it for long", async () => {
   const locked = Promise.withResolvers<void>();
