@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Queryable } from "../../src/database/database.ts";
 import { openPostgresql } from "../../src/database/postgresql/postgresql.ts";
 import { rowOf } from "../../src/database/statement.ts";
 import { readMatchedEvent } from "../../src/database/statements/explained-events.ts";
@@ -202,4 +203,30 @@ test("the messages of an event are written before anybody hears that it is store
   await running.pipeline.accept(rig.tick()).then(() => steps.push("stored"));
 
   expect(steps).toEqual(["sent", "written", "stored"]);
+});
+
+// Goal: neighbours that are in the way cost no time at first, and no processor if they stay.
+// Method: a statement that conflicts five times; whether it was paused for is seen in the health, which counts failures.
+test("a batch that conflicts with other statements is tried again at once twice, and then after pauses", async () => {
+  const failures: string[] = [];
+  const database: Queryable = {
+    query: async (statement) => {
+      if (statement.name?.startsWith("store_batch") !== true || failures.length === 5)
+        return await rig.database.query(statement);
+      failures.push(running.pipeline.health().detail);
+      throw Object.assign(new Error("could not serialize access"), { code: "40001" });
+    },
+  };
+  await using running = await rig.start({ database });
+
+  const outcome = await running.pipeline.accept(rig.tick());
+
+  expect(outcome.kind).toBe("stored");
+  expect(failures.map((detail) => /^\d+ attempts in a row/.exec(detail)?.[0])).toEqual([
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    "2 attempts in a row",
+  ]);
 });
