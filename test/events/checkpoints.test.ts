@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Queryable } from "../../src/database/database.ts";
-import { query } from "../support/platform-rows.ts";
+import { insertRule, query } from "../support/platform-rows.ts";
 import { losingAnswers, openRig, type PipelineRig } from "./pipeline-rig.ts";
 
 let rig: PipelineRig;
@@ -144,4 +144,23 @@ test("a refused event of an assignment that is no longer held is fenced", async 
   );
 
   expect(outcome).toEqual({ kind: "fenced" });
+});
+
+// Goal: a process that dies before it has matched a batch again has moved no checkpoint past events that are not stored.
+test("a checkpoint does not move with a batch that was matched under older rules", async () => {
+  const moved: number[] = [];
+  const database: Queryable = {
+    async query(statement) {
+      const result = await rig.database.query(statement);
+      if (statement.name?.startsWith("store_batch") === true)
+        moved.push(await rig.countOf("sensor_checkpoint"));
+      return result;
+    },
+  };
+  await using running = await rig.start({ database });
+  await insertRule(rig.database, { ref: "demo.rule", triggerRef: "demo.tick" });
+
+  await running.pipeline.accept(rig.tick({ checkpoint: 1 }));
+
+  expect(moved).toEqual([0, 1]);
 });
