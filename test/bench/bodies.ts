@@ -19,10 +19,10 @@ import { silentLogger } from "../../src/telemetry/logger.ts";
 import { sensorCaller } from "../support/posting-api.ts";
 import { median, report, type Finding } from "./rig/report.ts";
 
-const rounds = 5;
-const seconds = 2;
+const rounds = 9;
+const seconds = 1;
 const connections = 16;
-const leastRatio = 0.9;
+const leastRatio = 0.85;
 const payload = { device: "thermometer-17", celsius: 21.5, note: "x".repeat(200), tags: ["a", "b", "c"] };
 const event = { trigger_ref: "demo.tick", payload };
 const sizes = [
