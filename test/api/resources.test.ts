@@ -443,7 +443,7 @@ test("parameters that are not valid are all named at once", async () => {
       { parameter: "page", problem: "must be a whole number" },
       { parameter: "enabled", problem: "must be true or false" },
       { parameter: "state", problem: "must be one of starting, running, backoff, failed, stopped" },
-      { parameter: "pack_ref", problem: expect.stringContaining("pattern") },
+      { parameter: "pack_ref", problem: "must not contain the character NUL" },
     ]),
   });
   expect(await ask(api, "/api/v1/sensors?state=failed&state=stopped")).toMatchObject({ status: 422 });
