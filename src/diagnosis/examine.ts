@@ -42,6 +42,7 @@ import { findingsOf, good, notice, wrong, type Finding } from "./finding.ts";
 import { lookOnce } from "./look.ts";
 import { askableListeners } from "./running-agent/ask-agent.ts";
 import { askHealth, type HealthAnswer } from "./running-agent/ask-health.ts";
+import { askMetrics } from "./running-agent/ask-metrics.ts";
 
 export interface Subject {
   readonly loaded: LoadedConfig;
@@ -56,6 +57,7 @@ export async function examine(subject: Subject): Promise<readonly Finding[]> {
   const { config, file, warnings } = subject.loaded;
   const listeners = askableListeners(config);
   const health = await askHealth(listeners[0], "/health");
+  const metrics = health.kind === "agent" ? askMetrics(listeners[0]) : "";
   return [
     good("configuration", file ?? "no file, defaults and environment only"),
     ...installationFindings(subject.loaded, health),
@@ -67,10 +69,10 @@ export async function examine(subject: Subject): Promise<readonly Finding[]> {
       agent: async () => checkHealth(health),
       broker: () => checkBroker(config),
       database: () => examineDatabase(subject, health),
-      deliveries: async () => (health.kind === "agent" ? checkDeliveries(config) : []),
-      files: async () => (health.kind === "agent" ? checkFiles(config) : []),
-      output: async () => (health.kind === "agent" ? checkOutput(config) : []),
-      clock: async () => (health.kind === "agent" ? checkHeldPartitions(config) : []),
+      deliveries: async () => checkDeliveries(config, await metrics),
+      files: async () => checkFiles(await metrics),
+      output: async () => checkOutput(config, await metrics),
+      clock: async () => checkHeldPartitions(await metrics),
     })),
   ];
 }

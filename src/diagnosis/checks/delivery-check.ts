@@ -1,17 +1,12 @@
 /** Messages that the broker refuses or cannot route. Only the publishing agent knows, so the local agent is asked. */
 import type { Config } from "../../config/schema.ts";
 import { routingKeys } from "../../messaging/messages/message-types.ts";
-import { askableListeners, askAgent } from "../running-agent/ask-agent.ts";
 import { notice, wrong, type Finding } from "../finding.ts";
 import { seriesOf } from "../running-agent/metric-series.ts";
 
-const metricsBytesMax = 16 * 1024 * 1024;
-
-export async function checkDeliveries(config: Config): Promise<readonly Finding[]> {
-  const answer = await askAgent(askableListeners(config)[0], "/metrics", metricsBytesMax);
-  if (answer.kind !== "answered" || !answer.isOk) return [];
+export function checkDeliveries(config: Config, metrics: string): readonly Finding[] {
   const series = (name: string, label: string): ReadonlyMap<string, number> =>
-    seriesOf(answer.body, name, "gauge", label) ?? new Map();
+    seriesOf(metrics, name, "gauge", label) ?? new Map();
   const refused = series("messages_refused", "routing_key");
   const unroutable = [...series("routing_key_unroutable", "routing_key").keys()];
   // What queues do shows only while the broker accepts messages.

@@ -8,23 +8,17 @@ import { counted } from "../../model/texts/counted.ts";
 import { linesRejectedName, sensorEventsName } from "../../telemetry/metrics.ts";
 import { durationText } from "../../model/texts/duration-text.ts";
 import { sensorSilentName } from "../../telemetry/gauges.ts";
-import { askableListeners, askAgent } from "../running-agent/ask-agent.ts";
 import { notice, type Finding } from "../finding.ts";
 import { seriesOf } from "../running-agent/metric-series.ts";
 import { silentRemedy, silentSecondsMin } from "./sensor-finding.ts";
 
-/** A worker with a thousand sensors exposes one megabyte. */
-const metricsBytesMax = 16 * 1024 * 1024;
-
-export async function checkOutput(config: Config): Promise<readonly Finding[]> {
-  const answer = await askAgent(askableListeners(config)[0], "/metrics", metricsBytesMax);
-  if (answer.kind !== "answered" || !answer.isOk) return [];
-  const silent = config.database.url === undefined ? silentFindings(answer.body) : [];
-  return [...rejectedFindings(answer.body, config), ...silent];
+export function checkOutput(config: Config, metrics: string): readonly Finding[] {
+  const silent = config.database.url === undefined ? silentFindings(metrics) : [];
+  return [...rejectedFindings(metrics, config), ...silent];
 }
 
-function silentFindings(exposition: string): readonly Finding[] {
-  const silent = seriesOf(exposition, sensorSilentName, "gauge", "sensor_ref") ?? new Map<string, number>();
+function silentFindings(metrics: string): readonly Finding[] {
+  const silent = seriesOf(metrics, sensorSilentName, "gauge", "sensor_ref") ?? new Map<string, number>();
   return [...silent]
     .filter(([, seconds]) => seconds >= silentSecondsMin)
     .map(([sensorRef, seconds]) =>
@@ -35,12 +29,11 @@ function silentFindings(exposition: string): readonly Finding[] {
     );
 }
 
-function rejectedFindings(exposition: string, config: Config): readonly Finding[] {
-  const understood = seriesOf(exposition, sensorEventsName, "counter", "sensor_ref");
+function rejectedFindings(metrics: string, config: Config): readonly Finding[] {
+  const understood = seriesOf(metrics, sensorEventsName, "counter", "sensor_ref");
   // That agent has no such metric, or has so many sensors that it counts some together as "other".
   if (understood === undefined || understood.has("other")) return [];
-  const rejected =
-    seriesOf(exposition, linesRejectedName, "counter", "sensor_ref") ?? new Map<string, number>();
+  const rejected = seriesOf(metrics, linesRejectedName, "counter", "sensor_ref") ?? new Map<string, number>();
   return [...rejected]
     .filter(([sensorRef]) => sensorRef !== "other" && !understood.has(sensorRef))
     .map(([sensorRef, count]) =>
