@@ -16,6 +16,7 @@ import type { Id } from "../../../src/model/identifiers.ts";
 import { idleSources } from "../../support/gauge-sources.ts";
 import { freePort } from "../../../scripts/services/free-port.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
+import type { GaugeSources } from "../../../src/telemetry/gauges.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
 import { agentFolder, ready, startAgent } from "../../support/agent-process.ts";
 import { startFaultProxy } from "../../support/fault-proxy.ts";
@@ -496,17 +497,10 @@ test(
 
 // Output without events leaves no row in the database; only the agent that runs the sensor knows.
 test("a sensor whose output contains no event is named, from the metrics of the agent", async () => {
-  const metrics = createMetrics({ version: "1.2.3", withProcess: false });
+  await using agent = await agentWith();
+  const { metrics } = agent;
   for (const ref of ["my.garbled", "my.garbled", 'my."odd"', "my.chatty"]) metrics.linesRejected(ref, 1);
   metrics.sensorEvents("my.chatty", 1);
-  await using agent = await startApi({
-    section: "api",
-    host: "127.0.0.1",
-    port: 0,
-    health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
-    metrics,
-    logger: silentLogger,
-  });
 
   const { exitCode, report, directory } = await examine({
     ATTUNE__API__PORT: new URL(agent.address).port,
@@ -522,22 +516,12 @@ test("a sensor whose output contains no event is named, from the metrics of the 
 
 // Only the agent can read the tables of an embedded database.
 test("a sensor that has printed nothing is named, from the metrics of the agent", async () => {
-  const metrics = createMetrics({ version: "1.2.3", withProcess: false });
-  metrics.observe({
-    ...idleSources,
+  await using agent = await agentWith({
     sensorsSilentSeconds: () =>
       new Map([
         ["my.quiet", 300.5],
         ["my.new", 5],
       ]),
-  });
-  await using agent = await startApi({
-    section: "api",
-    host: "127.0.0.1",
-    port: 0,
-    health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
-    metrics,
-    logger: silentLogger,
   });
 
   const { report } = await examine({ ATTUNE__API__PORT: new URL(agent.address).port });
@@ -575,19 +559,9 @@ test("a hung agent is named with its worker and process, and not taken for anoth
 });
 
 test("messages that a queue refuses or that reach no queue are named by routing key", async () => {
-  const metrics = createMetrics({ version: "1.2.3", withProcess: false });
-  metrics.observe({
-    ...idleSources,
+  await using agent = await agentWith({
     messagesRefused: () => new Map([["event.created", 12]]),
     unroutableKeys: () => ["enforcement.created", "rule.updated"],
-  });
-  await using agent = await startApi({
-    section: "api",
-    host: "127.0.0.1",
-    port: 0,
-    health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
-    metrics,
-    logger: silentLogger,
   });
 
   const { exitCode, report } = await examine({
@@ -628,20 +602,10 @@ test("an agent that the broker takes nothing from is wrong, although doctor can 
 });
 
 test("what queues did before the broker was lost is not reported as if it were still so", async () => {
-  const metrics = createMetrics({ version: "1.2.3", withProcess: false });
-  metrics.observe({
-    ...idleSources,
+  await using agent = await agentWith({
     brokerCondition: () => "disconnected",
     messagesRefused: () => new Map([["event.created", 12]]),
     unroutableKeys: () => ["enforcement.created"],
-  });
-  await using agent = await startApi({
-    section: "api",
-    host: "127.0.0.1",
-    port: 0,
-    health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
-    metrics,
-    logger: silentLogger,
   });
 
   const { report } = await examine({ ATTUNE__API__PORT: new URL(agent.address).port });
@@ -757,6 +721,21 @@ async function failingSensor(database: Queryable): Promise<Id> {
 }
 
 /** A server that answers like an agent's API. */
+/** The API of an agent whose metrics are what a test makes of them. */
+async function agentWith(sources: Partial<GaugeSources> = {}) {
+  const metrics = createMetrics({ version: "1.2.3", withProcess: false });
+  metrics.observe({ ...idleSources, ...sources });
+  const api = await startApi({
+    section: "api",
+    host: "127.0.0.1",
+    port: 0,
+    health: { version: "1.2.3", workerName: "w1", parts: () => ({}), monotonicMs: () => 0 },
+    metrics,
+    logger: silentLogger,
+  });
+  return { metrics, address: api.address, [Symbol.asyncDispose]: () => api[Symbol.asyncDispose]() };
+}
+
 async function agentSaying(health: object) {
   const server = createServer((_, response) => response.end(JSON.stringify(health)));
   server.listen(0, "127.0.0.1");
