@@ -5,6 +5,7 @@ import type { CheckFormat } from "./check-formats.ts";
 import type { Named } from "../packs/references.ts";
 import { counted } from "../model/texts/counted.ts";
 import { linesText } from "./client/output.ts";
+import { jsonReport } from "./json-report.ts";
 
 export interface PackCheckReport {
   readonly packs: readonly string[];
@@ -19,7 +20,7 @@ export function checkReport(report: PackCheckReport, format: CheckFormat): strin
     case "text":
       return text(report);
     case "json":
-      return `${JSON.stringify({ ...report, needed: distinct(report.needed) }, undefined, 2)}\n`;
+      return jsonReport({ ...report, needed: distinct(report.needed) });
     case "github":
       return annotations(report);
   }

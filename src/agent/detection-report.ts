@@ -3,6 +3,7 @@ import type { DetectedInterpreter } from "../model/runtimes/detected-interpreter
 import { builtinRuntime, nativeRuntime } from "../model/runtimes/runtime-names.ts";
 import { runtimesVariable } from "../model/runtimes/runtime-selection.ts";
 import { probedBinaries } from "../runtimes/interpreter-detection.ts";
+import { jsonReport } from "./json-report.ts";
 
 /** The input of the report; a Bootstrap satisfies it. */
 interface Detection {
@@ -40,7 +41,7 @@ export function detectionReportJson({ detectedInterpreters, runtimesFromEnvironm
             left_out: leftOut(override, detectedInterpreters).map(({ name }) => name),
           },
   };
-  return `${JSON.stringify(report, undefined, 2)}\n`;
+  return jsonReport(report);
 }
 
 function overrideLines(

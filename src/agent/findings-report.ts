@@ -2,6 +2,7 @@
 import { redactUrls } from "../model/texts/redaction.ts";
 import type { Finding } from "../diagnosis/finding.ts";
 import { linesText } from "./client/output.ts";
+import { jsonReport } from "./json-report.ts";
 
 const marks = { good: "✓", notice: "-", wrong: "✗" } as const;
 
@@ -21,7 +22,7 @@ export function findingsText(findings: readonly Finding[]): string {
 
 export function findingsJson(findings: readonly Finding[]): string {
   const isHealthy = findings.every(({ state }) => state !== "wrong");
-  return redactUrls(`${JSON.stringify({ healthy: isHealthy, findings }, undefined, 2)}\n`);
+  return redactUrls(jsonReport({ healthy: isHealthy, findings }));
 }
 
 function verdict(findings: readonly Finding[]): string {

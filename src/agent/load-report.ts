@@ -5,6 +5,7 @@ import { counted } from "../model/texts/counted.ts";
 import type { DefinitionName, LoadReport } from "../packs/load-packs.ts";
 import type { PackWarning, WarningKind } from "../packs/pack-problem.ts";
 import { linesText } from "./client/output.ts";
+import { jsonReport } from "./json-report.ts";
 
 interface DatabaseLoad extends LoadReport {
   readonly warnings: readonly PackWarning[];
@@ -51,7 +52,7 @@ const wordWidth = "unchanged".length;
 
 export function loadReportJson(report: DatabaseLoad): string {
   const { database, changes, unchanged, warnings } = report;
-  return `${JSON.stringify({ database, changes, unchanged, warnings }, undefined, 2)}\n`;
+  return jsonReport({ database, changes, unchanged, warnings });
 }
 
 /** The report in an answer of the API, which has the same form. */

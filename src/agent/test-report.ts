@@ -4,6 +4,7 @@ import { describeProblem, type PackProblem } from "../packs/pack-problem.ts";
 import type { PackTestCase } from "../packs/pack-tests.ts";
 import type { TestFormat } from "./test-formats.ts";
 import { linesText } from "./client/output.ts";
+import { jsonReport } from "./json-report.ts";
 
 export interface TestedCase {
   readonly testCase: PackTestCase;
@@ -24,7 +25,7 @@ export function testReport(report: PackTestReport, format: TestFormat): string {
     case "text":
       return text(report);
     case "json":
-      return `${JSON.stringify(asJson(report), undefined, 2)}\n`;
+      return jsonReport(asJson(report));
     case "junit":
       return junit(report);
   }

@@ -24,6 +24,7 @@ import { loadConfiguration } from "../load-configuration.ts";
 import { openConfiguredDatabase } from "../open-configured-database.ts";
 import { openLogger } from "../open-logger.ts";
 import { readPassword } from "../read-password.ts";
+import { jsonReport } from "../json-report.ts";
 
 interface ListedIdentity {
   readonly login: string;
@@ -74,7 +75,7 @@ export async function listIdentities(invocation: Invocation): Promise<ExitCode> 
   await using identities = await openIdentities(invocation);
   const listed = await identities.list();
   if (invocation.format === "json") {
-    invocation.print(`${JSON.stringify(listed, undefined, 2)}\n`);
+    invocation.print(jsonReport(listed));
     return 0;
   }
   const width = Math.max(0, ...listed.map(({ login }) => login.length));
@@ -93,7 +94,7 @@ export async function removeIdentity(invocation: Invocation, login: string): Pro
 }
 
 function report({ format, print }: Invocation, text: string, done: JsonObject): ExitCode {
-  print(`${format === "json" ? JSON.stringify(done, undefined, 2) : text}\n`);
+  print(format === "json" ? jsonReport(done) : `${text}\n`);
   return 0;
 }
 
@@ -108,7 +109,7 @@ export async function createToken(
 ): Promise<ExitCode> {
   await using identities = await openIdentities(invocation);
   const created = await identities.createToken(role, name, ttlSeconds);
-  if (invocation.format === "json") invocation.print(`${JSON.stringify(created, undefined, 2)}\n`);
+  if (invocation.format === "json") invocation.print(jsonReport(created));
   else invocation.print(`${created.token}\n`);
   return 0;
 }

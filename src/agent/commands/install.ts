@@ -3,6 +3,7 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import { copyExecutable } from "../executable-copy.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { agentVersion } from "../version.ts";
+import { jsonReport } from "../json-report.ts";
 
 /** The running executable, even after its file was replaced or deleted. */
 const runningExecutable = "/proc/self/exe";
@@ -22,9 +23,7 @@ export async function install(
   }
   const path = await copyExecutable({ source: runningExecutable, directory, version: agentVersion });
   print(
-    format === "json"
-      ? `${JSON.stringify({ path, version: agentVersion }, undefined, 2)}\n`
-      : `installed ${path} (${agentVersion})\n`,
+    format === "json" ? jsonReport({ path, version: agentVersion }) : `installed ${path} (${agentVersion})\n`,
   );
   return 0;
 }

@@ -6,6 +6,7 @@ import { openLogger } from "../open-logger.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { openConfiguredDatabase } from "../open-configured-database.ts";
 import { describeDatabase } from "../describe-database.ts";
+import { jsonReport } from "../json-report.ts";
 
 /** Applies pending migrations and prints them. */
 export async function migrate(invocation: Invocation): Promise<ExitCode> {
@@ -18,7 +19,7 @@ export async function migrate(invocation: Invocation): Promise<ExitCode> {
     applyMigrations(database, loadMigrations(), logger),
   );
   if (format === "json") {
-    print(`${JSON.stringify({ database: database.address, applied }, undefined, 2)}\n`);
+    print(jsonReport({ database: database.address, applied }));
   } else if (applied.length === 0) {
     print(`${describeDatabase(database)} already has every migration\n`);
   } else {

@@ -5,6 +5,7 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import { makeDirectory } from "../../files/make-directory.ts";
 import { newPack, schemaFiles, type NewFile, type NewPackLanguage } from "../../packs/new-pack.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
+import { jsonReport } from "../json-report.ts";
 
 /**
  * Makes the folder of a new pack, with a sensor, a rule and a test of the rule.
@@ -31,7 +32,7 @@ export async function makePack(
     throw failure(attempt, "the folder has content already", "choose a new folder; nothing was changed");
   await writeFiles(attempt, directory, newPack(ref, language));
   if (format === "json") {
-    print(`${JSON.stringify({ pack: ref, directory }, undefined, 2)}\n`);
+    print(jsonReport({ pack: ref, directory }));
     return 0;
   }
   print(`${directory} is a pack with a sensor, a rule and a test. Next:
@@ -58,11 +59,7 @@ export async function writeSchemas(
   if (content === "no folder") throw failure(attempt, "it is not a folder", "give the folder of a pack");
   await writeFiles(attempt, directory, schemaFiles());
   const schemas = join(directory, "schemas");
-  print(
-    format === "json"
-      ? `${JSON.stringify({ schemas }, undefined, 2)}\n`
-      : `${schemas} has the schemas of pack files\n`,
-  );
+  print(format === "json" ? jsonReport({ schemas }) : `${schemas} has the schemas of pack files\n`);
   return 0;
 }
 

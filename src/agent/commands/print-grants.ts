@@ -7,6 +7,7 @@ import { permissionCommand } from "../../messaging/rabbitmq/permissions.ts";
 import { namesOf } from "../../messaging/topology.ts";
 import type { ExitCode, Invocation } from "../invocation.ts";
 import { loadConfiguration } from "../load-configuration.ts";
+import { jsonReport } from "../json-report.ts";
 
 /**
  * Prints the grants for an agent that does not own the schema, as SQL. The RabbitMQ command is an SQL comment.
@@ -19,7 +20,7 @@ export function printGrants(invocation: Invocation, role: string | undefined): E
   const { config } = loadConfiguration(invocation);
   const database = databaseGrants(config, role);
   const broker = brokerGrant(config);
-  if (format === "json") print(`${JSON.stringify({ database, broker }, undefined, 2)}\n`);
+  if (format === "json") print(jsonReport({ database, broker }));
   else print([...databaseLines(database), "", ...brokerLines(broker), ""].join("\n"));
   return 0;
 }

@@ -5,6 +5,7 @@ import { linesOf } from "../client/line-answer.ts";
 import { linesText, plainText } from "../client/output.ts";
 import type { ExitCode } from "../invocation.ts";
 import { clientOf, type ClientInvocation } from "./resources.ts";
+import { jsonReport } from "../json-report.ts";
 
 export interface VerifyCommand {
   readonly since: string | undefined;
@@ -28,9 +29,7 @@ export async function verifyRows(
     const report = objectOf(done);
     left = Number(report["violations"] ?? 1) - Number(report["repaired"] ?? 0);
     invocation.print(
-      invocation.output === "json"
-        ? `${JSON.stringify(report, undefined, 2)}\n`
-        : reportText(report, left, isRepairing),
+      invocation.output === "json" ? jsonReport(report) : reportText(report, left, isRepairing),
     );
   }
   return left > 0 ? 1 : 0;
