@@ -36,8 +36,8 @@ export interface SealedKey extends KeyEntry {
   readonly encryptionKey: string;
 }
 
-/** A sensor's token creates keys for the sensor and for its pack. */
-const creatorPack = `case when key.created_by_sensor
+/** SQL for the pack of the sensor that created a key; null: an admin did. A sensor's token creates keys for the sensor and for its pack. */
+export const creatorPack = `case when key.created_by_sensor
                 then coalesce(key.owner_pack_ref, (select pack_ref from sensor where sensor.id = key.owner_sensor)) end`;
 
 const columns = `key.id, key.ref, key.local_ref, key.name, key.owner_type,

@@ -3,6 +3,7 @@ import type { Id } from "../../model/identifiers.ts";
 import type { JsonValue } from "../../model/json/json.ts";
 import type { WebhookKey } from "../../model/webhooks/webhook-key.ts";
 import type { Statement } from "../statement.ts";
+import { creatorPack } from "./keys.ts";
 
 export interface WebhookEndpointRow {
   readonly kind: "rule" | "trigger";
@@ -72,9 +73,7 @@ export const readWebhookKeys: Statement<readonly string[], WebhookKey> = {
   name: "read_webhook_keys",
   text: `
     select key.ref,
-           case when key.created_by_sensor
-                then coalesce(key.owner_pack_ref, (select pack_ref from sensor where sensor.id = key.owner_sensor))
-                 end as creator_pack_ref
+           ${creatorPack} as creator_pack_ref
       from key
      where key.ref = any ($1)`,
   values: (refs) => [refs],
