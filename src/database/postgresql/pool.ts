@@ -124,10 +124,7 @@ export class PostgresqlPool implements Queryable, AsyncDisposable {
   }
 
   async #judgeRowSecurity(client: PoolClient): Promise<boolean> {
-    // If it fails, the next statement fails again and tells why.
-    return await this.#rowSecurity
-      .judge((query) => this.#run(client, query, "nothing-done"))
-      .catch(() => false);
+    return await this.#rowSecurity.judgeAnew((query) => this.#run(client, query, "nothing-done"));
   }
 
   async #checkOut(): Promise<PoolClient> {

@@ -59,7 +59,12 @@ export class RowSecurity {
     return rows.length > 0;
   }
 
-  /** @returns whether row security is the cause; `judge` is due then */
+  /** As `judge`, after a refusal. If asking fails, the next statement is refused again, and tells why. */
+  async judgeAnew(send: Send): Promise<boolean> {
+    return await this.judge(send).catch(() => false);
+  }
+
+  /** @returns whether row security is the cause; `judgeAnew` is due then */
   noteFailure({ name, text }: Query, error: unknown): boolean {
     if (!isRowSecurityError(error)) return false;
     const reason = error.message;

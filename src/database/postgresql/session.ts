@@ -259,9 +259,7 @@ export class PostgresqlSession {
     try {
       answer = await sendOnce(query);
     } catch (error) {
-      // If the judgement fails, the next statement fails again and tells why.
-      if (!rowSecurity.noteFailure(query, error) || !(await rowSecurity.judge(sendOnce).catch(() => false)))
-        throw error;
+      if (!rowSecurity.noteFailure(query, error) || !(await rowSecurity.judgeAnew(sendOnce))) throw error;
       answer = await sendOnce(query);
     }
     rowSecurity.noteAnswer(query);
