@@ -23,6 +23,7 @@ import { setImmediate as othersTurn } from "node:timers/promises";
 import { WakeableLoop, wokenIntervalMs } from "../../concurrency/wakeable-loop.ts";
 import { errorOf } from "../../errors/caught.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
+import { backoffDelayMs } from "../../model/sensors/backoff.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { OutageLog } from "../../telemetry/outage-log.ts";
 import type { PartHealth } from "../../telemetry/part-health.ts";
@@ -195,7 +196,8 @@ export class EmbeddedServer implements Queryable, AsyncDisposable {
   async #restartIfEnded(signal: AbortSignal): Promise<void> {
     if (this.#state.engine !== undefined) return;
     const { start, clock } = this.#options;
-    const pauseMs = Math.min(pauseLimits.delayMsFirst * 2 ** this.#starts, pauseLimits.delayMsMax);
+    // Without chance: nobody else starts one.
+    const pauseMs = backoffDelayMs(this.#starts + 1, pauseLimits, 0);
     this.#nextStartAtMs = clock.monotonicMs() + pauseMs;
     await clock.sleep(pauseMs, signal);
     if (signal.aborted) return;
