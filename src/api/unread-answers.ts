@@ -27,8 +27,21 @@ const smallBytes = 8_192;
 const callersBytesMax = 268_435_456;
 const strangersBytesMax = 67_108_864;
 
-/** Stalled connections are found by their timeout, which Node postpones as long as it can write something. */
+/** Closes a connection, and says why; once. */
+type Close = (socket: Socket, reason: UnreadReason) => void;
+
 export function boundUnreadAnswers(server: FastifyInstance, refused: (reason: UnreadReason) => void): void {
+  const close: Close = (socket, reason) => {
+    if (socket.destroyed) return;
+    refused(reason);
+    socket.destroy();
+  };
+  boundWaitingRequests(server, close);
+  boundHeldAnswers(server, close);
+}
+
+/** Stalled connections are found by their timeout, which Node postpones as long as it can write something. */
+function boundWaitingRequests(server: FastifyInstance, close: Close): void {
   const waitingCounts = new WeakMap<Socket, number>();
   let waitingInAll = 0;
   const count = (socket: Socket, change: 1 | -1): number => {
@@ -40,11 +53,6 @@ export function boundUnreadAnswers(server: FastifyInstance, refused: (reason: Un
     waitingCounts.set(socket, waiting);
     waitingInAll += change;
     return waiting;
-  };
-  const close = (socket: Socket, reason: UnreadReason): void => {
-    if (socket.destroyed) return;
-    refused(reason);
-    socket.destroy();
   };
   const closeStalled = (socket: Socket): void => {
     // With nothing to write, the request is still being handled.
@@ -61,6 +69,9 @@ export function boundUnreadAnswers(server: FastifyInstance, refused: (reason: Un
       process.nextTick(done);
     });
   });
+}
+
+function boundHeldAnswers(server: FastifyInstance, close: Close): void {
   const callers = new BodyRoom(callersBytesMax);
   const strangers = new BodyRoom(strangersBytesMax);
   server.addHook("onSend", (request, { raw: response }, payload, done) => {
