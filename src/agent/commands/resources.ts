@@ -113,8 +113,10 @@ export async function actOnResources(
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
       outcomes.push({ [resource.singular]: name, failed: action, reason: error.reason });
-      unreachable = error.code === "API_UNREACHABLE" ? error : undefined;
-      if (unreachable !== undefined) break;
+      if (error.code === "API_UNREACHABLE") {
+        unreachable = error;
+        break;
+      }
       complain(`attune-sensor-agent: ${failureText(error)}\n`);
     }
   }
