@@ -94,10 +94,10 @@ async function collectChanges(
  * Reads what has changed since a revision, and returns the revision that it belongs to; undefined if the changes are not
  * remembered.
  *
- * One statement usually returns everything. If there is too much for one, it is read in pages, each of which shows the rules
- * as they are when it is read. What has changed since the first page is then read in the same way. So each round reads what
- * changed during the one before, and catches up even with somebody who changes thousands of rules in one transaction after the
- * other, as long as writing them takes longer than reading them.
+ * One statement usually returns everything. More is read in pages, and each page shows the rules as they are when it is read.
+ * What has changed since the first page is then read in the same way. So each round reads what changed during the one before,
+ * and catches up even with somebody who changes thousands of rules in one transaction after the other, as long as writing them
+ * takes longer than reading them.
  */
 async function* changesSince(database: Queryable, first: Id): AsyncGenerator<readonly Row[], Id | undefined> {
   let since = first;

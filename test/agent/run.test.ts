@@ -47,7 +47,7 @@ test("a signal while interpreters are probed ends the start before anything is o
   expect(readdirSync(agent.directory)).toEqual([]);
 });
 
-// Goal: nobody has to look for interpreters that hang, whoever ends the agent or doctor meanwhile.
+// Goal: an interpreter that hangs does not outlive the agent or doctor, however these end.
 // Method: an interpreter tells its process id and ignores everything but SIGKILL, and what asked it is killed.
 test.each(["agent", "doctor"])("an interpreter that hangs ends with a killed %s", async (whose) => {
   const programs = programDirectory();

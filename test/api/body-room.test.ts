@@ -15,7 +15,7 @@ const ask = fc.record({
 
 // Goal: whatever is asked in whatever order, the room keeps what body-room.ts promises.
 // Method: let fast-check open, grow and close bodies, keep a list of them beside the room, and compare after each step.
-test("a full room drops bodies of whoever holds most, and nothing else", () => {
+test("a full room drops bodies of the caller that holds most, and nothing else", () => {
   fc.assert(
     fc.property(fc.array(ask, { maxLength: 80 }), (asks) => {
       const room = new BodyRoom(bytesMax);

@@ -61,7 +61,7 @@ export async function runService(
   return 0;
 }
 
-/** Under a guard, since whoever kills an agent that does not start would leave the interpreter that hangs. */
+/** Under a guard: if the agent is killed meanwhile, an interpreter that hangs is killed, too. */
 async function detect({ environment }: Invocation, { signal }: StopRequest): Promise<Bootstrap> {
   await using guard = startGuard("ATTUNE_DETECTION", silentLogger);
   return await bootstrapRuntimes(environment, runVersionCommands({ guard, signal }));

@@ -2,8 +2,9 @@
  * What the agent's connections do about row security, which hides rows without an error: an agent that saw no rules would store
  * events without any, and stop its sensors.
  *
- * Sessions begin with `row_security = off`. A statement on a table with row security then fails, even in the middle of the agent's
- * life, and whoever sent it tries again. Only if policies show every row does a session follow them; all later ones begin so.
+ * Sessions begin with `row_security = off`. A statement on a table with row security then fails, at any time in the agent's
+ * life, and its sender tries again. A session follows policies only if they show every row; later sessions then follow them from
+ * their beginning.
  *
  * A statement that fails counts as hindered until it succeeds, or has not been sent for a while.
  */

@@ -1,8 +1,8 @@
 /**
  * Which keys may check the requests of a webhook.
  *
- * The sensors of a pack read and write the keys that one of them created, whoever writes them next. So for webhooks outside the pack
- * such a key is no secret. What an admin created is one, whoever owns it: it was the admin's choice.
+ * The sensors of a pack read and write the keys that one of them created, even after an admin has written to them. So such a key is
+ * no secret for webhooks outside the pack. A key that an admin created is one, even if a sensor owns it: that was the admin's choice.
  */
 import type { Endpoint } from "./endpoint-table.ts";
 

@@ -1,7 +1,7 @@
 /**
  * Row security that is switched on while an agent runs, as a role that does not own the schema, on a real PostgreSQL.
  *
- * Goal: rows are never hidden from an agent without an error, and it goes on by itself once they are all shown.
+ * Goal: rows are never hidden from an agent without an error, and it continues once it may see all of them.
  */
 import { randomBytes } from "node:crypto";
 import type { Client } from "pg";

@@ -74,7 +74,7 @@ const made: Readonly<Record<string, readonly unknown[]>> = {
   listWorkers: [listWorkers("id")],
 };
 
-/** Only whoever applies migrations runs the others. */
+/** Only the role that applies migrations runs the others. */
 const { listAppliedVersions: _, ...migrating } = migrations;
 const ofMigrating = new Set<object>(Object.values(migrating));
 
