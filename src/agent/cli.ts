@@ -214,11 +214,16 @@ export async function runCommandLine(commandLine: CommandLine): Promise<ExitCode
   }
 }
 
-/** `help packs load` as `packs load --help`: Commander's own help knows only the first name. */
+/**
+ * `help packs load` as `packs load --help`: Commander's own help knows only the first name. An unknown one is refused as without
+ * `help`.
+ */
 function withHelpOption(args: readonly string[], root: Command): string[] {
   const [first, ...names] = args;
-  const isKnown = root.commands.some((command) => command.name() === names[0]);
-  return first === "help" && isKnown ? [...names, "--help"] : [...args];
+  const [name] = names;
+  if (first !== "help" || name === undefined || name.startsWith("-")) return [...args];
+  const isKnown = root.commands.some((command) => command.name() === name);
+  return isKnown ? [...names, "--help"] : names;
 }
 
 /** Commands that talk to a running agent print tables; reports are text; those on pack folders are for build servers, too. */

@@ -35,7 +35,7 @@ test.each([
 });
 
 test.each([
-  [["help", "nosuch"], "Usage: attune-sensor-agent [options] [command]"],
+  [["help", "sensrs"], "unknown command 'sensrs'; did you mean sensors?"],
   [["sensors"], "Usage: attune-sensor-agent sensors [options] [command]"],
   [["--no-such-option"], "unknown option '--no-such-option'"],
   [["no-such-command"], "unknown command 'no-such-command'"],
