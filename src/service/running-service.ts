@@ -32,7 +32,7 @@ import { openVerification } from "./verification-parts.ts";
 import { openWebhooks } from "./webhook-parts.ts";
 import { openSensors } from "./sensor-parts.ts";
 import type { ServiceContext } from "./service-context.ts";
-import { keepHeapSmall } from "./small-heap.ts";
+import { keepHeapSmall, returnUnusedHeap } from "./small-heap.ts";
 
 /** The parts of a service that other code may use from `start` until `stop`. */
 export interface RunningService {
@@ -155,6 +155,7 @@ async function openRules(
   const intervalMs = config.sensor.reconcile_interval * 1_000;
   keepHeapSmall();
   const rules = await openRuleSource({ database, intervalMs, logger, clock, random });
+  await returnUnusedHeap();
   lifetime.run((signal) => rules.run(signal));
   return rules;
 }

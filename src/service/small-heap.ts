@@ -5,8 +5,11 @@
  * 100,000 would let the heap grow 30 MB further. The flags that V8 needs from the beginning are in
  * build/packing/heap-flags.ts.
  */
-import { setFlagsFromString } from "node:v8";
+import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { limitYoungGeneration } from "./young-generation.ts";
+
+/** An agent with few rules has less, and would only start later. */
+const worthReturningBytes = 64 * 1024 * 1024;
 
 /**
  * From now on the heap grows by 60% of its live size between collections, and new objects are made in the young generation
@@ -18,4 +21,19 @@ export function keepHeapSmall(): void {
   setFlagsFromString("--heap-growing-percent=60");
   setFlagsFromString("--no-allocation-site-pretenuring");
   limitYoungGeneration("small");
+}
+
+/**
+ * Gives back what reading many rules has left. V8 would keep it until the heap has grown by the percentage above, which may be
+ * hours later: after 100,000 rules, 225 to 273 MiB were resident, and are 202 with this. V8 stops
+ * everything else for about 3 ms for each MiB in use, so it is for the start, when no event waits yet.
+ */
+export async function returnUnusedHeap(): Promise<void> {
+  if (getHeapStatistics().total_heap_size < worthReturningBytes) return;
+  // Only here: loading it costs each start a few milliseconds.
+  const { Session } = await import("node:inspector/promises");
+  const session = new Session();
+  session.connect();
+  await session.post("HeapProfiler.collectGarbage");
+  session.disconnect();
 }
